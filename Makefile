@@ -1,0 +1,47 @@
+# `make` lists the targets. Each works the second time, as root or with sudo, on a bare Debian with Rust.
+
+SERVERS := .local/servers
+INSTALL := deploy/local/install.sh
+LOCAL := deploy/local/servers.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check format clippy docs up down clean-local
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+build: ## build the release binary, target/release/offboarder
+	$(INSTALL) compiler
+	cargo build --release --locked
+
+demo: build ## off-board a handful of users at a simulator, with one crash and resume; needs no server
+	target/release/offboarder demo
+
+test: ## run all tests, with a RabbitMQ, Redis and S3 of their own
+	$(INSTALL)
+	cargo test --locked
+
+check: format clippy docs test ## everything that CI runs: format, clippy, docs, tests
+
+format: ## check the format
+	cargo fmt --check
+
+clippy: ## clippy on all targets, warnings are errors
+	$(INSTALL) compiler
+	cargo clippy --locked --all-targets -- -D warnings
+
+docs: ## build the API documentation, warnings are errors
+	$(INSTALL) compiler
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+up: ## start a private RabbitMQ, Redis and S3 on loopback and print the settings for them
+	$(INSTALL) servers
+	$(LOCAL) start $(SERVERS)
+	@$(LOCAL) env $(SERVERS)
+	@echo '# into this shell: eval "$$($(LOCAL) env $(SERVERS))"   stop them: make down' >&2
+
+down: ## stop the servers of `make up`; their data stays
+	$(LOCAL) stop $(SERVERS)
+
+clean-local: down ## stop the servers of `make up` and remove their data
+	rm -rf .local

@@ -1,0 +1,64 @@
+"""Waits until a local server answers a real request.
+
+ready.py PID SECONDS rabbitmq PORT | redis PORT | s3 BUCKET
+
+Gives up when the process is gone or the time is over. For S3 it creates the bucket, with
+Object Lock, unless it is there.
+"""
+
+import os
+import socket
+import sys
+import time
+
+
+def rabbitmq(port):
+    import pika
+
+    parameters = pika.URLParameters(
+        f"amqp://guest:guest@127.0.0.1:{port}/%2f?socket_timeout=5&stack_timeout=10"
+    )
+    pika.BlockingConnection(parameters).close()
+
+
+def redis(port):
+    with socket.create_connection(("127.0.0.1", int(port)), timeout=5) as connection:
+        connection.sendall(b"PING\r\n")
+        if not connection.recv(64).startswith(b"+PONG"):
+            raise ConnectionError("not ready yet")
+
+
+def s3(bucket):
+    import boto3
+    from botocore.config import Config
+
+    client = boto3.client(
+        "s3",
+        config=Config(
+            s3={"addressing_style": "path"}, connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 1}
+        ),
+    )
+    if bucket not in [one["Name"] for one in client.list_buckets().get("Buckets", [])]:
+        client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    # The first write needs a volume, which the store may not have assigned yet.
+    stored = client.put_object(Bucket=bucket, Key=".ready", Body=b"ready")
+    client.delete_object(Bucket=bucket, Key=".ready", VersionId=stored["VersionId"])
+
+
+def main():
+    pid, seconds, name, argument = sys.argv[1:5]
+    check = {"rabbitmq": rabbitmq, "redis": redis, "s3": s3}[name]
+    deadline = time.monotonic() + float(seconds)
+    while True:
+        try:
+            check(argument)
+            return
+        except Exception as error:  # whatever the client library raises while the server starts
+            if not os.path.exists(f"/proc/{pid}"):
+                sys.exit(f"{name}: the process ended: {error}")
+            if time.monotonic() > deadline:
+                sys.exit(f"{name}: no answer within {seconds} s: {error}")
+            time.sleep(0.1)
+
+
+main()

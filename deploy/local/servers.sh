@@ -1,0 +1,272 @@
+#!/usr/bin/env bash
+# A private RabbitMQ, Redis (AOF on) and S3 (SeaweedFS, a bucket with Object Lock) on loopback,
+# on free ports, with everything they keep under DIR. Needs what install.sh brings; not root.
+#
+#   servers.sh start DIR                    starts what is not running; returns when all answer
+#   servers.sh stop DIR                     stops all; the data stays
+#   servers.sh env DIR                      prints the settings as export lines
+#   servers.sh run DIR                      starts, prints READY, holds until standard input ends
+#                                           or a signal comes, then stops all and removes DIR
+#   servers.sh kill-one DIR NAME [SIGNAL]   NAME is rabbitmq, redis or s3; SIGNAL is KILL unless given
+#   servers.sh restart-one DIR NAME         ends it if it still runs, starts it, waits until it answers
+#   servers.sh vhosts DIR VHOST...          creates RabbitMQ virtual hosts
+#   servers.sh ctl DIR ARGUMENT...          rabbitmqctl of the private node
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+venv=$(cd "$here/../.." && pwd)/.venv
+rabbitmq_bin=/usr/lib/rabbitmq/bin # Debian's wrapper in /usr/sbin insists on its own user
+names=(epmd rabbitmq redis s3)
+bucket=cxone-audit-archives
+access_key=local-access-key
+secret_key=local-secret-key
+start_seconds=90
+stop_seconds=30
+
+say() { printf 'servers: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+usage() { sed -n '2,/^set /{s/^# \{0,1\}//;/^set /d;p}' "${BASH_SOURCE[0]}" >&2; exit 2; }
+
+# --- processes, by pid alone ---------------------------------------------------------------
+
+# "STATE START" of a process; nothing when there is none. START tells a pid from its reuse.
+process() {
+    local stat
+    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+    read -ra stat <<<"${stat##*) }"
+    printf '%s %s\n' "${stat[0]}" "${stat[19]}"
+}
+
+# The pid of a server of ours that is alive (a zombie is not).
+live_pid() {
+    local pid start now_state now_start
+    [ -f "$dir/$1/pid" ] || return 1
+    read -r pid start <"$dir/$1/pid" || return 1
+    read -r now_state now_start < <(process "$pid") || return 1
+    [ "$now_start" = "$start" ] && [ "$now_state" != Z ] && printf '%s\n' "$pid"
+}
+
+# In `run` a server dies with this script even when that is killed with -9.
+lifeline=()
+holder='' # what reads our standard input in `run`
+launch() {
+    local name=$1 pid start
+    shift
+    (cd "$dir/$name" && exec setsid "${lifeline[@]}" "$@" </dev/null >>log 2>&1 3<&-) &
+    pid=$!
+    disown "$pid"
+    read -r _ start < <(process "$pid") || fail "$name did not start; see $dir/$name/log"
+    printf '%s %s\n' "$pid" "$start" >"$dir/$name/pid"
+}
+
+await_end() {
+    local name=$1 deadline=$((SECONDS + $2))
+    while live_pid "$name" >/dev/null; do
+        [ "$SECONDS" -lt "$deadline" ] || return 1
+        sleep 0.05
+    done
+}
+
+signal_one() {
+    local name=$1 signal=$2 pid
+    pid=$(live_pid "$name") || return 0
+    kill -s "$signal" "$pid" 2>/dev/null || return 0
+    case $signal in
+        KILL) await_end "$name" "$stop_seconds" || fail "$name survived SIGKILL" ;;
+        TERM) kill -s CONT "$pid" 2>/dev/null || true ;;
+    esac
+}
+
+# SeaweedFS drains for 15 s on TERM; what it has acknowledged is with the kernel, so KILL loses nothing.
+# $1 is what RabbitMQ and Redis get: TERM to keep the data, KILL when it is thrown away next.
+stop_all() {
+    local name
+    signal_one rabbitmq "$1"
+    signal_one redis "$1"
+    signal_one s3 KILL
+    for name in rabbitmq redis; do await_end "$name" "$stop_seconds" || signal_one "$name" KILL; done
+    signal_one epmd KILL # it holds nothing, and heeds TERM only while no node is registered
+    for name in "${names[@]}"; do rm -f "$dir/$name/pid"; done
+    # SeaweedFS puts these there whatever it is told, and leaves them behind.
+    rm -f /tmp/seaweedfs-{master,volume,filer,s3}-grpc-{"$master_grpc_port","$volume_grpc_port","$filer_grpc_port","$s3_grpc_port"}.sock
+}
+
+# --- the servers ---------------------------------------------------------------------------
+
+# Below the range that outgoing connections draw from, so that a server that was killed gets
+# its port back. All are held until the last is chosen.
+choose_ports() {
+    "$venv/bin/python" - "$@" <<'PYTHON'
+import random, socket, sys
+low = int(open("/proc/sys/net/ipv4/ip_local_port_range").read().split()[0])
+held, ports = [], iter(random.sample(range(10000, max(low, 20000)), 2000))
+for name in sys.argv[1:]:
+    for port in ports:
+        one = socket.socket()
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            one.close()
+            continue
+        held.append(one)
+        print(f"{name}={port}")
+        break
+    else:
+        sys.exit("no free port")
+PYTHON
+}
+
+epmd_port='' amqp_port='' dist_port='' redis_port='' s3_port='' s3_grpc_port='' master_port='' master_grpc_port=''
+volume_port='' volume_grpc_port='' filer_port='' filer_grpc_port=''
+
+load() {
+    [ -f "$dir/ports" ] || fail "nothing was started in $dir"
+    # shellcheck source=/dev/null
+    . "$dir/ports"
+    rabbitmq_env=(
+        HOME="$dir/rabbitmq" LC_ALL=C.UTF-8
+        ERL_EPMD_PORT="$epmd_port" ERL_EPMD_ADDRESS=127.0.0.1
+        RABBITMQ_NODENAME="offboarder-$amqp_port@localhost"
+        RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT="$amqp_port" RABBITMQ_DIST_PORT="$dist_port"
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}"
+        RABBITMQ_CTL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}"
+        RABBITMQ_CTL_DIST_PORT_MIN=10000 RABBITMQ_CTL_DIST_PORT_MAX=32000
+        RABBITMQ_MNESIA_BASE="$dir/rabbitmq/mnesia" RABBITMQ_LOG_BASE="$dir/rabbitmq/logs"
+        RABBITMQ_PID_FILE="$dir/rabbitmq/beam.pid"
+        RABBITMQ_CONF_ENV_FILE="$dir/rabbitmq/env.conf" RABBITMQ_CONFIG_FILE="$dir/rabbitmq/rabbitmq.conf"
+        RABBITMQ_ADVANCED_CONFIG_FILE="$dir/rabbitmq/advanced.config"
+        RABBITMQ_ENABLED_PLUGINS_FILE="$dir/rabbitmq/enabled_plugins"
+    )
+}
+
+prepare() {
+    [ -x "$rabbitmq_bin/rabbitmq-server" ] || fail "RabbitMQ is not installed; run deploy/local/install.sh"
+    command -v redis-server >/dev/null || fail "Redis is not installed; run deploy/local/install.sh"
+    [ -x "$venv/bin/weed" ] || fail "SeaweedFS is not installed; run deploy/local/install.sh"
+    mkdir -p "${names[@]/#/$dir/}" "$dir/s3/data"
+    if [ ! -f "$dir/ports" ]; then
+        choose_ports epmd_port amqp_port dist_port redis_port s3_port s3_grpc_port master_port master_grpc_port \
+            volume_port volume_grpc_port filer_port filer_grpc_port >"$dir/ports.new"
+        mv "$dir/ports.new" "$dir/ports"
+    fi
+    load
+
+    : >"$dir/rabbitmq/env.conf"
+    printf '[].\n' >"$dir/rabbitmq/advanced.config"
+    printf '[].\n' >"$dir/rabbitmq/enabled_plugins"
+    printf 'listeners.tcp.1 = 127.0.0.1:%s\nlog.file.level = warning\n' "$amqp_port" >"$dir/rabbitmq/rabbitmq.conf"
+
+    printf '%s\n' "bind 127.0.0.1" "port $redis_port" "dir $dir/redis" "databases 64" \
+        "appendonly yes" 'save ""' >"$dir/redis/redis.conf"
+
+    printf '{"identities":[{"name":"local","credentials":[{"accessKey":"%s","secretKey":"%s"}],"actions":["Admin","Read","Write","List","Tagging"]}]}\n' \
+        "$access_key" "$secret_key" >"$dir/s3/identities.json"
+}
+
+launch_epmd() { launch epmd epmd -address 127.0.0.1 -port "$epmd_port"; }
+
+# `detached` makes the script become the Erlang machine instead of minding it, so its pid is ours.
+launch_rabbitmq() { launch rabbitmq env detached=yes "${rabbitmq_env[@]}" "$rabbitmq_bin/rabbitmq-server"; }
+
+launch_redis() { launch redis redis-server "$dir/redis/redis.conf"; }
+
+launch_s3() {
+    launch s3 "$venv/bin/weed" -logtostderr=true -v=0 server -dir=data -ip=127.0.0.1 -ip.bind=127.0.0.1 \
+        -master.port="$master_port" -master.port.grpc="$master_grpc_port" -master.telemetry=false -master.electionTimeout=1s -master.heartbeatInterval=100ms \
+        -master.volumeSizeLimitMB=1024 -volume.max=200 -volume.preStopSeconds=0 \
+        -volume.port="$volume_port" -volume.port.grpc="$volume_grpc_port" \
+        -filer -filer.port="$filer_port" -filer.port.grpc="$filer_grpc_port" -filer.localSocket=filer.sock \
+        -s3 -s3.port="$s3_port" -s3.port.grpc="$s3_grpc_port" -s3.localSocket=s3.sock \
+        -s3.port.iceberg=0 -s3.port.lance=0 -s3.config=identities.json -s3.autoCreateBucket=false
+}
+
+await_ready() {
+    local name=$1 pid
+    pid=$(live_pid "$name") || fail "$name ended at once; see $dir/$name/log"
+    case $name in
+        rabbitmq) "$venv/bin/python" "$here/ready.py" "$pid" "$start_seconds" rabbitmq "$amqp_port" ;;
+        redis) "$venv/bin/python" "$here/ready.py" "$pid" "$start_seconds" redis "$redis_port" ;;
+        s3) settings_of_s3 "$venv/bin/python" "$here/ready.py" "$pid" "$start_seconds" s3 "$bucket" ;;
+        epmd) return 0 ;;
+    esac || fail "$name did not become ready; see $dir/$name/log"
+}
+
+settings_of_s3() {
+    env AWS_ENDPOINT_URL_S3="http://127.0.0.1:$s3_port" AWS_ENDPOINT_URL="http://127.0.0.1:$s3_port" AWS_REGION=us-east-1 \
+        AWS_ACCESS_KEY_ID="$access_key" AWS_SECRET_ACCESS_KEY="$secret_key" "$@"
+}
+
+start_all() {
+    local name waits=() wait_pid
+    prepare
+    for name in "${names[@]}"; do
+        live_pid "$name" >/dev/null || "launch_$name"
+    done
+    for name in redis s3 rabbitmq; do
+        await_ready "$name" 3<&- &
+        waits+=($!)
+    done
+    for wait_pid in "${waits[@]}"; do wait "$wait_pid" || return 1; done
+}
+
+print_env() {
+    printf 'export %s\n' \
+        "OFFBOARDER_QUEUE_URL='amqp://guest:guest@127.0.0.1:$amqp_port/%2f'" \
+        "OFFBOARDER_CHECKPOINTS_URL='redis://127.0.0.1:$redis_port/0'" \
+        "OFFBOARDER_ARCHIVE_URL='s3://$bucket/deprovisioning/'" \
+        "OFFBOARDER_ARCHIVE_FORCE_PATH_STYLE=true" \
+        "AWS_ENDPOINT_URL_S3='http://127.0.0.1:$s3_port'" \
+        "AWS_ENDPOINT_URL='http://127.0.0.1:$s3_port'" \
+        "AWS_ACCESS_KEY_ID='$access_key'" \
+        "AWS_SECRET_ACCESS_KEY='$secret_key'" \
+        "AWS_REGION=us-east-1"
+}
+
+run_all() {
+    exec 3<&0
+    lifeline=(setpriv --pdeathsig KILL)
+    trap 'exit 143' TERM
+    trap 'exit 130' INT
+    trap 'exit 129' HUP
+    trap 'trap "" TERM INT HUP; [ -z "$holder" ] || kill "$holder" 2>/dev/null || true; stop_all KILL; rm -rf "$dir"' EXIT
+    start_all || fail "the servers did not start"
+    printf 'READY\n'
+    cat <&3 >/dev/null &
+    holder=$!
+    wait "$holder"
+}
+
+ctl() { env "${rabbitmq_env[@]}" "$rabbitmq_bin/rabbitmqctl" --quiet "$@"; }
+
+# One call of rabbitmqctl costs two seconds of Erlang start; this makes one for all.
+create_vhosts() {
+    local vhost code=
+    for vhost in "$@"; do
+        code+="rabbit_vhost:add(<<\"$vhost\">>, <<\"offboarder\">>), "
+        code+="rabbit_auth_backend_internal:set_permissions(<<\"guest\">>, <<\"$vhost\">>, <<\".*\">>, <<\".*\">>, <<\".*\">>, <<\"offboarder\">>), "
+    done
+    ctl eval "${code}ok."
+}
+
+one_of_ours() { case $1 in rabbitmq | redis | s3) ;; *) usage ;; esac; }
+
+[ $# -ge 2 ] || usage
+command=$1
+case $command in
+    start | run) mkdir -p "$2" ;;
+    stop) [ -d "$2" ] || exit 0 ;;
+    *) [ -d "$2" ] || fail "nothing was started in $2" ;;
+esac
+dir=$(cd "$2" && pwd)
+shift 2
+case $command in
+    start) start_all || { stop_all TERM; fail "the servers did not start"; } ;;
+    stop) [ ! -f "$dir/ports" ] || { load; stop_all TERM; } ;;
+    env) load; print_env ;;
+    run) run_all ;;
+    kill-one) one_of_ours "${1:-}"; signal_one "$1" "${2:-KILL}" ;;
+    restart-one) one_of_ours "${1:-}"; load; signal_one "$1" KILL; "launch_$1"; await_ready "$1" ;;
+    vhosts) load; create_vhosts "$@" ;;
+    ctl) load; ctl "$@" ;;
+    *) usage ;;
+esac

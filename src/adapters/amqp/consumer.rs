@@ -1,0 +1,118 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use lapin::message::Delivery;
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, Consumer};
+
+use super::topology::Source;
+use super::{Broker, QueueError, declare};
+
+/// One connection that consumes from every source, each over a channel of its own.
+pub struct Intake {
+    connection: Connection,
+    watch: Channel,
+    consumers: HashMap<Source, (Channel, Consumer)>,
+}
+
+impl Intake {
+    /// Connects, declares what is missing, and begins to consume with this prefetch per source.
+    pub async fn open(broker: &Broker, prefetch: u16) -> Result<Self, QueueError> {
+        let connection = broker.connect("consume").await?;
+        let failed = |error| QueueError::of(error, "open a channel");
+        let watch = connection.create_channel().await.map_err(failed)?;
+        declare(&watch).await?;
+        let mut consumers = HashMap::new();
+        for source in Source::ALL {
+            let queue = source.queue();
+            let failed = |error| QueueError::of(error, &format!("consume from {queue}"));
+            let channel = connection.create_channel().await.map_err(failed)?;
+            channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(failed)?;
+            let consumer = channel
+                .basic_consume(queue.into(), queue.into(), BasicConsumeOptions::default(), FieldTable::default())
+                .await
+                .map_err(failed)?;
+            consumers.insert(source, (channel, consumer));
+        }
+        Ok(Self { connection, watch, consumers })
+    }
+
+    /// The next delivery of the most preferred source that has one; archives only where `archives`.
+    /// An error means that the whole intake has to be opened anew. Dropping the future loses nothing.
+    pub async fn next(&mut self, archives: bool) -> Result<(Source, Delivery), QueueError> {
+        let ended = |source: Source, why: String| QueueError::Broken {
+            what: format!("consume from {}", source.queue()),
+            why,
+        };
+        std::future::poll_fn(|context| {
+            for source in Source::ALL {
+                if !archives && source.lane() == crate::job::Lane::Archive {
+                    continue;
+                }
+                let Some((_, consumer)) = self.consumers.get_mut(&source) else { continue };
+                match consumer.poll_next_unpin(context) {
+                    std::task::Poll::Ready(Some(Ok(delivery))) => return std::task::Poll::Ready(Ok((source, delivery))),
+                    std::task::Poll::Ready(Some(Err(error))) => {
+                        return std::task::Poll::Ready(Err(ended(source, error.to_string())));
+                    }
+                    std::task::Poll::Ready(None) => {
+                        let why = "the consumer was cancelled; the queue may be gone".to_owned();
+                        return std::task::Poll::Ready(Err(ended(source, why)));
+                    }
+                    std::task::Poll::Pending => {}
+                }
+            }
+            std::task::Poll::Pending
+        })
+        .await
+    }
+
+    /// Asks the broker whether each queue is still there with a consumer. The library does not always
+    /// notice by itself that it no longer consumes.
+    pub async fn check(&self) -> Result<(), QueueError> {
+        for source in Source::ALL {
+            let passive = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
+            let asking = self.watch.queue_declare(source.queue().into(), passive, FieldTable::default());
+            let broken = |why: String| QueueError::Broken { what: format!("look at {}", source.queue()), why };
+            let queue = tokio::time::timeout(Duration::from_secs(15), asking)
+                .await
+                .map_err(|_elapsed| broken("no answer within 15 s".to_owned()))?
+                .map_err(|error| broken(error.to_string()))?;
+            if queue.consumer_count() == 0 {
+                return Err(broken("nobody consumes from it".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes no more deliveries; those in hand can still be acknowledged.
+    pub async fn cancel(&self) {
+        for (source, (channel, consumer)) in &self.consumers {
+            let tag = consumer.tag();
+            if let Err(error) = channel.basic_cancel(tag, BasicCancelOptions::default()).await {
+                tracing::debug!(queue = source.queue(), %error, "the consumer was not cancelled");
+            }
+        }
+    }
+
+    /// Ends the connection; what is not acknowledged goes back to its queue.
+    pub async fn close(self) {
+        if let Err(error) = self.connection.close(200, "done".into()).await {
+            tracing::debug!(%error, "the consuming connection did not close in order");
+        }
+    }
+}
+
+/// Acknowledges a delivery that has been dealt with.
+pub async fn acknowledge(delivery: &Delivery) -> Result<(), QueueError> {
+    match delivery.acker.ack(BasicAckOptions::default()).await {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            tracing::warn!("an acknowledgement came too late: the message will be delivered again, and do nothing");
+            Ok(())
+        }
+        Err(error) => Err(QueueError::of(error, "acknowledge")),
+    }
+}

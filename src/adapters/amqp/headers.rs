@@ -1,0 +1,96 @@
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+/// Headers to add to a message that is published anew.
+pub type Headers = Vec<(&'static str, AMQPValue)>;
+
+/// The properties of a delivery, for publishing it anew: everything kept but the broker's own trace
+/// of dead-lettering (republished, it sets off the broker's detection of cycles) and the headers of
+/// an earlier wait; `added` on top.
+pub fn clean_headers(properties: &BasicProperties, added: Headers) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    let broker_own = |name: &str| {
+        name.starts_with("x-death")
+            || name.starts_with("x-first-")
+            || name.starts_with("x-last-")
+            || name == "x-delivery-count"
+            || name == super::WAIT_HEADER
+    };
+    if let Some(old) = properties.headers() {
+        for (name, value) in old.inner() {
+            if !broker_own(name.as_str()) {
+                headers.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    for (name, value) in added {
+        headers.insert(ShortString::from(name), value);
+    }
+    // An expiry of the publisher's would drop the job behind our back.
+    let mut kept = properties.clone().with_headers(headers).with_delivery_mode(2);
+    if kept.expiration().is_some() {
+        kept = without_expiration(&kept);
+    }
+    kept
+}
+
+/// A header value.
+pub fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+/// A header value.
+pub const fn long(value: i64) -> AMQPValue {
+    AMQPValue::LongLongInt(value)
+}
+
+/// A header value that is a whole number, however wide the publisher made it.
+pub fn as_long(value: &AMQPValue) -> Option<i64> {
+    match value {
+        AMQPValue::LongLongInt(value) => Some(*value),
+        AMQPValue::LongInt(value) => Some(i64::from(*value)),
+        AMQPValue::LongUInt(value) => Some(i64::from(*value)),
+        AMQPValue::ShortInt(value) => Some(i64::from(*value)),
+        AMQPValue::ShortUInt(value) => Some(i64::from(*value)),
+        AMQPValue::ShortShortInt(value) => Some(i64::from(*value)),
+        AMQPValue::ShortShortUInt(value) => Some(i64::from(*value)),
+        _ => None,
+    }
+}
+
+fn without_expiration(properties: &BasicProperties) -> BasicProperties {
+    let mut copy = BasicProperties::default().with_delivery_mode(2);
+    macro_rules! carry {
+        ($($get:ident => $with:ident),*) => {
+            $(if let Some(value) = properties.$get().clone() { copy = copy.$with(value); })*
+        };
+    }
+    carry!(content_type => with_content_type, content_encoding => with_content_encoding,
+        headers => with_headers, priority => with_priority, correlation_id => with_correlation_id,
+        reply_to => with_reply_to, message_id => with_message_id, timestamp => with_timestamp,
+        kind => with_type, app_id => with_app_id);
+    copy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_publishers_headers_stay_and_the_brokers_go() {
+        let mut headers = FieldTable::default();
+        for name in ["x-death", "x-first-death-queue", "x-last-death-reason", "x-delivery-count", "traceparent"] {
+            headers.insert(name.into(), AMQPValue::Boolean(true));
+        }
+        let properties = BasicProperties::default()
+            .with_headers(headers)
+            .with_message_id("m-1".into())
+            .with_expiration("1000".into());
+        let cleaned = clean_headers(&properties, vec![("x-offboarder-reason", AMQPValue::Boolean(true))]);
+        let names: Vec<_> = cleaned.headers().as_ref().unwrap().inner().keys().map(ToString::to_string).collect();
+        assert_eq!(names, ["traceparent", "x-offboarder-reason"]);
+        assert_eq!(cleaned.message_id().as_ref().unwrap().as_str(), "m-1");
+        assert_eq!(cleaned.expiration(), &None);
+        assert_eq!(cleaned.delivery_mode(), &Some(2));
+    }
+}

@@ -1,0 +1,19 @@
+//! RabbitMQ: names, declarations, connections, publishing with confirms.
+
+mod connection;
+mod consumer;
+mod error;
+mod headers;
+mod publisher;
+mod topology;
+
+pub use connection::Broker;
+pub use consumer::{Intake, acknowledge};
+pub use error::QueueError;
+pub use headers::{Headers, as_long, clean_headers, long, text};
+pub use lapin::message::Delivery;
+pub use lapin::BasicProperties;
+pub use publisher::Publisher;
+pub use topology::{
+    DEAD_EXCHANGE, DEAD_QUEUE, EXCHANGE, Source, WAIT_HEADER, WAITS, declare, wait_exchange, wait_for,
+};

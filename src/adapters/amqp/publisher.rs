@@ -1,0 +1,90 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation, Connection};
+use tokio::sync::Mutex;
+
+use super::{Broker, QueueError};
+
+/// Publishes with `mandatory` and waits for the broker's confirm. One publish is in flight on a
+/// channel, since the library credits a returned message to the wrong confirm otherwise; several
+/// channels make up for the speed. Its connection is its own: a broker short of memory blocks
+/// publishing connections, and acknowledgements must not wait with them.
+pub struct Publisher {
+    broker: Broker,
+    connection: Mutex<Option<Connection>>,
+    channels: Vec<Mutex<Option<Channel>>>,
+    turn: AtomicUsize,
+}
+
+impl Publisher {
+    /// Connects at the first publish.
+    pub fn new(broker: Broker, channels: usize) -> Self {
+        Self {
+            broker,
+            connection: Mutex::new(None),
+            channels: (0..channels.max(1)).map(|_| Mutex::new(None)).collect(),
+            turn: AtomicUsize::new(0),
+        }
+    }
+
+    /// Returns once the broker has the message in a queue. An error means that it may or may not
+    /// have it: publishing again is the caller's to decide.
+    pub async fn publish(
+        &self,
+        exchange: &str,
+        key: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<(), QueueError> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.channels.len();
+        let Some(slot) = self.channels.get(turn) else { return Err(unroutable(exchange, key)) };
+        let mut slot = slot.lock().await;
+        let channel = match slot.take() {
+            Some(channel) if channel.status().connected() => channel,
+            Some(_) | None => self.open_channel().await?,
+        };
+        let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+        let failed = |error| QueueError::of(error, "publish");
+        let confirm = channel
+            .basic_publish(exchange.into(), key.into(), options, body, properties)
+            .await
+            .map_err(failed)?;
+        let confirmation = confirm.await.map_err(failed)?;
+        // Only a channel that answered is used again.
+        *slot = Some(channel);
+        match confirmation {
+            Confirmation::Ack(None) => Ok(()),
+            Confirmation::Ack(Some(_returned)) => Err(unroutable(exchange, key)),
+            Confirmation::Nack(_) | Confirmation::NotRequested => {
+                Err(QueueError::NotStored { exchange: exchange.to_owned(), key: key.to_owned() })
+            }
+        }
+    }
+
+    /// Ends the connection; what was confirmed stays.
+    pub async fn close(&self) {
+        if let Some(connection) = self.connection.lock().await.take()
+            && let Err(error) = connection.close(200, "done".into()).await
+        {
+            tracing::debug!(%error, "the publishing connection did not close in order");
+        }
+    }
+
+    async fn open_channel(&self) -> Result<Channel, QueueError> {
+        let mut connection = self.connection.lock().await;
+        let open = match connection.take() {
+            Some(open) if open.status().connected() => open,
+            Some(_) | None => self.broker.connect("publish").await?,
+        };
+        let open = connection.insert(open);
+        let failed = |error| QueueError::of(error, "open a channel");
+        let channel = open.create_channel().await.map_err(failed)?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(failed)?;
+        Ok(channel)
+    }
+}
+
+fn unroutable(exchange: &str, key: &str) -> QueueError {
+    QueueError::Unroutable { exchange: exchange.to_owned(), key: key.to_owned() }
+}

@@ -1,0 +1,187 @@
+use std::time::Duration;
+
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, ExchangeKind};
+
+use super::QueueError;
+use crate::job::Lane;
+
+/// Where upstream systems publish.
+pub const EXCHANGE: &str = "offboarding";
+/// Where dead letters go.
+pub const DEAD_EXCHANGE: &str = "offboarding.dead";
+/// Where dead letters wait for a person.
+pub const DEAD_QUEUE: &str = "offboarding.dead";
+/// Where results go.
+const EVENTS_EXCHANGE: &str = "offboarding.events";
+/// Not before: milliseconds since 1970, in the header of a parked job.
+pub const WAIT_HEADER: &str = "x-offboarder-not-before";
+
+/// The pauses that a parked job can have. One queue each, because a message's own time to live
+/// blocks behind a longer one at the head of its queue.
+pub const WAITS: [Duration; 8] = [
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+    Duration::from_secs(120),
+    Duration::from_secs(600),
+    Duration::from_secs(1800),
+    Duration::from_secs(7200),
+];
+
+/// A queue that workers take jobs from, in the order in which they are preferred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// `offboarding.users.urgent`.
+    UsersUrgent,
+    /// `offboarding.users`.
+    Users,
+    /// `offboarding.archive.urgent`.
+    ArchiveUrgent,
+    /// `offboarding.archive`.
+    Archive,
+}
+
+impl Source {
+    /// Preferred first.
+    pub const ALL: [Self; 4] = [Self::UsersUrgent, Self::Users, Self::ArchiveUrgent, Self::Archive];
+
+    /// The queue's name.
+    pub const fn queue(self) -> &'static str {
+        match self {
+            Self::UsersUrgent => "offboarding.users.urgent",
+            Self::Users => "offboarding.users",
+            Self::ArchiveUrgent => "offboarding.archive.urgent",
+            Self::Archive => "offboarding.archive",
+        }
+    }
+
+    /// The routing key that leads to it.
+    pub const fn routing_key(self) -> &'static str {
+        match self {
+            Self::UsersUrgent => "users.urgent",
+            Self::Users => "users",
+            Self::ArchiveUrgent => "archive.urgent",
+            Self::Archive => "archive",
+        }
+    }
+
+    /// Which part of the work its deliveries stand for.
+    pub const fn lane(self) -> Lane {
+        match self {
+            Self::UsersUrgent | Self::Users => Lane::Access,
+            Self::ArchiveUrgent | Self::Archive => Lane::Archive,
+        }
+    }
+
+    /// Where a job goes once its access is gone.
+    pub const fn after_access(self) -> Self {
+        match self {
+            Self::UsersUrgent | Self::ArchiveUrgent => Self::ArchiveUrgent,
+            Self::Users | Self::Archive => Self::Archive,
+        }
+    }
+}
+
+/// The longest pause that is not over `remaining`, or the shortest there is. What is not due when it
+/// comes back is parked again.
+pub fn wait_for(remaining: Duration) -> Duration {
+    let [shortest, ..] = WAITS;
+    WAITS.into_iter().rfind(|wait| *wait <= remaining).unwrap_or(shortest)
+}
+
+/// The exchange of a pause. A message keeps its routing key there, and so finds its way back.
+pub fn wait_exchange(wait: Duration) -> String {
+    format!("offboarding.wait.{}s", wait.as_secs())
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+/// Quorum queues survive the loss of a node. Dead-lettering at least once needs a queue that rejects
+/// when full, and keeps the message until the other queue has it. The delivery limit differs by
+/// broker version (none in 3.10, 20 from 4.0), so it is said.
+fn quorum(dead_letter_to: Option<&str>) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), text("quorum"));
+    arguments.insert("x-overflow".into(), text("reject-publish"));
+    if let Some(exchange) = dead_letter_to {
+        arguments.insert("x-dead-letter-exchange".into(), text(exchange));
+        arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
+    }
+    arguments
+}
+
+/// Declares every exchange, queue and binding. Doing it again changes nothing; a queue that exists
+/// with other arguments is an error that names it.
+pub async fn declare(channel: &Channel) -> Result<(), QueueError> {
+    let exchange = |name: &str, kind: ExchangeKind| {
+        let name = name.to_owned();
+        async move {
+            let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
+            channel
+                .exchange_declare(name.as_str().into(), kind, options, FieldTable::default())
+                .await
+                .map_err(|error| QueueError::of(error, &format!("declare the exchange {name}")))
+        }
+    };
+    let queue = |name: &str, arguments: FieldTable| {
+        let name = name.to_owned();
+        async move {
+            let options = QueueDeclareOptions { durable: true, ..Default::default() };
+            channel
+                .queue_declare(name.as_str().into(), options, arguments)
+                .await
+                .map(|_queue| ())
+                .map_err(|error| QueueError::of(error, &format!("declare the queue {name}")))
+        }
+    };
+    let bind = |queue: &str, exchange: &str, key: &str| {
+        let (queue, exchange, key) = (queue.to_owned(), exchange.to_owned(), key.to_owned());
+        async move {
+            let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+            channel
+                .queue_bind(queue.as_str().into(), exchange.as_str().into(), key.as_str().into(), options, none)
+                .await
+                .map_err(|error| QueueError::of(error, &format!("bind the queue {queue}")))
+        }
+    };
+    exchange(EXCHANGE, ExchangeKind::Topic).await?;
+    exchange(DEAD_EXCHANGE, ExchangeKind::Fanout).await?;
+    exchange(EVENTS_EXCHANGE, ExchangeKind::Topic).await?;
+    queue(DEAD_QUEUE, quorum(None)).await?;
+    bind(DEAD_QUEUE, DEAD_EXCHANGE, "").await?;
+    for source in Source::ALL {
+        let mut arguments = quorum(Some(DEAD_EXCHANGE));
+        arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(20));
+        queue(source.queue(), arguments).await?;
+        bind(source.queue(), EXCHANGE, source.routing_key()).await?;
+    }
+    for wait in WAITS {
+        let name = wait_exchange(wait);
+        let mut arguments = quorum(Some(EXCHANGE));
+        let ttl_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(ttl_ms));
+        exchange(&name, ExchangeKind::Fanout).await?;
+        queue(&name, arguments).await?;
+        bind(&name, &name, "").await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_never_overshoots_but_for_the_shortest() {
+        assert_eq!(wait_for(Duration::ZERO), Duration::from_secs(1));
+        assert_eq!(wait_for(Duration::from_millis(2999)), Duration::from_secs(1));
+        assert_eq!(wait_for(Duration::from_secs(3)), Duration::from_secs(3));
+        assert_eq!(wait_for(Duration::from_secs(599)), Duration::from_secs(120));
+        assert_eq!(wait_for(Duration::from_secs(1_000_000)), Duration::from_secs(7200));
+    }
+}

@@ -1,0 +1,162 @@
+use std::time::Duration;
+
+use crate::failure::{Class, Classify, Code, Reason};
+
+/// What the API can do to us. `what` is the operation with its path; no token, secret or body is in
+/// any of them.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CxoneError {
+    /// The settings cannot be used.
+    #[error("cannot set up the CXone client: {0}")]
+    Setup(String),
+    /// No connection, or it broke before the request was sent.
+    #[error("{what}: cannot reach CXone ({why}); check OFFBOARDER_CXONE_BASE_URI and the network")]
+    Unreachable {
+        /// The operation.
+        what: String,
+        /// The cause.
+        why: String,
+    },
+    /// No answer in time.
+    #[error("{what}: no answer from CXone in time")]
+    Timeout {
+        /// The operation.
+        what: String,
+    },
+    /// A write was sent, and its answer was lost.
+    #[error("{what}: the answer was lost ({why}); the next attempt begins by reading")]
+    AnswerLost {
+        /// The operation.
+        what: String,
+        /// The cause.
+        why: String,
+    },
+    /// The OAuth client was refused.
+    #[error("{what}: the OAuth client was refused ({status}{code}); compare the region of OFFBOARDER_CXONE_BASE_URI, and check OFFBOARDER_CXONE_CLIENT_ID and its secret in the CXone admin console")]
+    Unauthorized {
+        /// The operation.
+        what: String,
+        /// HTTP status.
+        status: u16,
+        /// The error code, with a space before it.
+        code: String,
+    },
+    /// The OAuth client lacks a scope.
+    #[error("{what}: the OAuth client lacks the scope {scope}; grant it, then restart, since a token keeps the scopes that it was issued with")]
+    MissingScope {
+        /// The operation.
+        what: String,
+        /// What the operation needs.
+        scope: &'static str,
+    },
+    /// 429.
+    #[error("{what}: over the tenant's quota (429)")]
+    Throttled {
+        /// The operation.
+        what: String,
+        /// As asked for, clamped.
+        retry_after: Option<Duration>,
+    },
+    /// 408 or 5xx.
+    #[error("{what}: CXone answered {status}{code}")]
+    Server {
+        /// The operation.
+        what: String,
+        /// HTTP status.
+        status: u16,
+        /// The error code, with a space before it.
+        code: String,
+        /// As asked for, clamped.
+        retry_after: Option<Duration>,
+    },
+    /// Any other refusal.
+    #[error("{what}: CXone refused with {status}{code} (correlation ID {correlation_id})")]
+    Rejected {
+        /// The operation.
+        what: String,
+        /// HTTP status.
+        status: u16,
+        /// The error code, with a space before it.
+        code: String,
+        /// To name to the vendor.
+        correlation_id: String,
+    },
+    /// A redirect.
+    #[error("{what}: CXone answered {status}, a redirect, which is never followed; check OFFBOARDER_CXONE_BASE_URI")]
+    Redirected {
+        /// The operation.
+        what: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// Not what the API promises.
+    #[error("{what}: the answer cannot be read ({why})")]
+    Unreadable {
+        /// The operation.
+        what: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Over the size that we accept.
+    #[error("{what}: the answer is over {max_bytes} bytes; lower OFFBOARDER_CXONE_PAGE_SIZE if these are conversations")]
+    TooLarge {
+        /// The operation.
+        what: String,
+        /// The cap.
+        max_bytes: usize,
+    },
+    /// A next-page link that must not be followed.
+    #[error("the next page lies elsewhere ({why}); no request was sent there")]
+    BadNextPage {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The cursor is unknown or expired.
+    #[error("{what}: the cursor is gone ({status}); the query begins anew")]
+    CursorLost {
+        /// The operation.
+        what: String,
+        /// HTTP status.
+        status: u16,
+    },
+}
+
+impl Classify for CxoneError {
+    fn classify(&self) -> (Class, Code) {
+        let rejected = Class::Permanent(Reason::ApiRejected);
+        match self {
+            Self::Setup(_) => (Class::Systemic, Code::SettingsUnreadable),
+            Self::Unreachable { .. } => (Class::Transient, Code::CxoneUnreachable),
+            Self::Timeout { .. } => (Class::Transient, Code::CxoneTimeout),
+            Self::AnswerLost { .. } => (Class::UnknownOutcome, Code::CxoneUnreachable),
+            Self::Unauthorized { .. } => (Class::Systemic, Code::CxoneUnauthorized),
+            Self::MissingScope { .. } => (Class::Systemic, Code::CxoneMissingScope),
+            Self::Throttled { .. } => (Class::Throttled, Code::CxoneThrottled),
+            Self::Server { .. } => (Class::Transient, Code::CxoneServerError),
+            Self::Rejected { .. } => (rejected, Code::CxoneRejected),
+            Self::Redirected { .. } => (Class::Systemic, Code::CxoneRedirected),
+            Self::Unreadable { .. } => (Class::Transient, Code::CxoneUnreadable),
+            Self::TooLarge { .. } => (rejected, Code::CxoneTooLarge),
+            Self::BadNextPage { .. } => (rejected, Code::CxoneBadNextPage),
+            Self::CursorLost { .. } => (Class::Transient, Code::CxoneCursorLost),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after, .. } | Self::Server { retry_after, .. } => *retry_after,
+            Self::Setup(_)
+            | Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::AnswerLost { .. }
+            | Self::Unauthorized { .. }
+            | Self::MissingScope { .. }
+            | Self::Rejected { .. }
+            | Self::Redirected { .. }
+            | Self::Unreadable { .. }
+            | Self::TooLarge { .. }
+            | Self::BadNextPage { .. }
+            | Self::CursorLost { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The CXone API: the only place that knows its paths, verbs and bodies (`docs/contract/cxone-openapi.yaml`).
+
+mod client;
+mod document;
+mod error;
+mod page;
+mod quota;
+mod retry_after;
+mod token;
+mod transport;
+
+pub use client::{Answered, Client, DeleteAnswer, Options, Write};
+pub use document::{Queue, QueueId, RoutingProfile, ScimUser};
+pub use error::CxoneError;
+pub use page::{NextPage, Page};

@@ -1,0 +1,231 @@
+//! Checkpoints in a file, for one process: an embedded database with ACID transactions.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redb::{Database, ReadableDatabase, ReadableTable as _, TableDefinition};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Class, Classify, Code, Failure};
+use crate::job::UserId;
+use crate::machine::{Checkpoint, SCHEMA};
+use crate::ports::{Checkpoints, Claim, Lease, Saved};
+
+const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("checkpoints");
+const FILE_NAME: &str = "checkpoints.redb";
+
+/// What the file can do to us.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// Another process has it open.
+    #[error("{path} is in use by another offboarder; wait for it to end, or name another OFFBOARDER_CHECKPOINTS_URL")]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file system or the database refused.
+    #[error("{path}: {why}; check that the directory can be written and has space")]
+    Failed {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        why: String,
+    },
+    /// Damaged, or written by a later release.
+    #[error("{path}: the checkpoint of {user_id} cannot be read by this release ({why})")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Whose.
+        user_id: UserId,
+        /// The cause.
+        why: String,
+    },
+}
+
+impl Classify for EmbeddedError {
+    fn classify(&self) -> (Class, Code) {
+        match self {
+            Self::InUse { .. } | Self::Failed { .. } => (Class::Systemic, Code::CheckpointsUnreachable),
+            Self::Unreadable { .. } => (Class::Defect, Code::CheckpointUnreadable),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Row {
+    version: u64,
+    checkpoint: Checkpoint,
+}
+
+/// Checkpoints in one file. Every save is on the disk before it counts.
+pub struct EmbeddedCheckpoints {
+    database: Arc<Database>,
+    path: PathBuf,
+    claimed: Mutex<HashSet<UserId>>,
+}
+
+impl EmbeddedCheckpoints {
+    /// Opens `directory/checkpoints.redb`, making both where they are missing.
+    pub fn open(directory: &Path) -> Result<Self, EmbeddedError> {
+        let path = directory.join(FILE_NAME);
+        std::fs::create_dir_all(directory)
+            .map_err(|error| EmbeddedError::Failed { path: path.clone(), why: error.to_string() })?;
+        let database = Database::create(&path).map_err(|error| match error {
+            redb::DatabaseError::DatabaseAlreadyOpen => EmbeddedError::InUse { path: path.clone() },
+            other => EmbeddedError::Failed { path: path.clone(), why: other.to_string() },
+        })?;
+        Ok(Self { database: Arc::new(database), path, claimed: Mutex::new(HashSet::new()) })
+    }
+
+    /// Runs `work` where blocking is allowed.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, redb::Error> + Send + 'static,
+    ) -> Result<T, EmbeddedError> {
+        let database = Arc::clone(&self.database);
+        let failed = |why: String| EmbeddedError::Failed { path: self.path.clone(), why };
+        match tokio::task::spawn_blocking(move || work(&database)).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(failed(error.to_string())),
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+
+    async fn row(&self, user_id: UserId) -> Result<Option<Row>, EmbeddedError> {
+        let bytes = self.blocking(move |database| stored(database, user_id)).await?;
+        let unreadable =
+            |why: String| EmbeddedError::Unreadable { path: self.path.clone(), user_id, why };
+        let Some(bytes) = bytes else { return Ok(None) };
+        let row: Row = serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
+        if row.checkpoint.schema == SCHEMA {
+            Ok(Some(row))
+        } else {
+            Err(unreadable(format!("its schema is {}", row.checkpoint.schema)))
+        }
+    }
+}
+
+fn stored(database: &Database, user_id: UserId) -> Result<Option<Vec<u8>>, redb::Error> {
+    let reading = database.begin_read()?;
+    match reading.open_table(TABLE) {
+        Ok(table) => Ok(table.get(user_id.to_string().as_str())?.map(|bytes| bytes.value().to_vec())),
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[async_trait]
+impl Checkpoints for EmbeddedCheckpoints {
+    async fn claim(&self, user_id: UserId) -> Result<Claim, Failure> {
+        // The file belongs to this process alone, so a lease has to outlive nothing but it.
+        if !self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(user_id) {
+            return Ok(Claim::Held { for_at_most: self.lease_ttl() });
+        }
+        let lease = Lease { user_id, owner: String::new(), fence: 0 };
+        match self.row(user_id).await {
+            Ok(row) => {
+                let version = row.as_ref().map_or(0, |row| row.version);
+                Ok(Claim::Granted { lease, version, checkpoint: row.map(|row| Box::new(row.checkpoint)) })
+            }
+            Err(error) => {
+                self.release(&lease).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn save(&self, lease: &Lease, expected: u64, checkpoint: &Checkpoint) -> Result<Saved, Failure> {
+        let user_id = lease.user_id;
+        let row = Row { version: expected + 1, checkpoint: checkpoint.clone() };
+        let bytes = serde_json::to_vec(&row).map_err(|error| EmbeddedError::Unreadable {
+            path: self.path.clone(),
+            user_id,
+            why: error.to_string(),
+        })?;
+        let saved = self
+            .blocking(move |database| {
+                let writing = database.begin_write()?;
+                {
+                    let mut table = writing.open_table(TABLE)?;
+                    let key = user_id.to_string();
+                    let version = table
+                        .get(key.as_str())?
+                        .and_then(|bytes| serde_json::from_slice::<Row>(bytes.value()).ok())
+                        .map_or(0, |row| row.version);
+                    if version != expected {
+                        return Ok(Saved::Refused);
+                    }
+                    table.insert(key.as_str(), bytes.as_slice())?;
+                }
+                writing.commit()?;
+                Ok(Saved::Version(expected + 1))
+            })
+            .await?;
+        Ok(saved)
+    }
+
+    async fn renew(&self, _lease: &Lease) -> Result<bool, Failure> {
+        Ok(true)
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), Failure> {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).remove(&lease.user_id);
+        Ok(())
+    }
+
+    async fn read(&self, user_id: UserId) -> Result<Option<Checkpoint>, Failure> {
+        Ok(self.row(user_id).await?.map(|row| row.checkpoint))
+    }
+
+    async fn probe(&self) -> Result<(), Failure> {
+        let probe = self.blocking(|database| Ok(database.begin_write()?.abort()?));
+        Ok(probe.await?)
+    }
+
+    fn lease_ttl(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Request;
+    use jiff::Timestamp;
+
+    const ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
+
+    #[tokio::test]
+    async fn what_was_saved_is_there_after_reopening_and_an_old_version_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let user_id: UserId = ID.parse().unwrap();
+        let checkpoint = Checkpoint::new(user_id, Request::default(), Timestamp::UNIX_EPOCH);
+        {
+            let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
+            let Claim::Granted { lease, version: 0, checkpoint: None } = store.claim(user_id).await.unwrap()
+            else {
+                panic!("a new user is granted")
+            };
+            assert!(matches!(store.claim(user_id).await.unwrap(), Claim::Held { .. }));
+            assert_eq!(store.save(&lease, 0, &checkpoint).await.unwrap(), Saved::Version(1));
+            assert_eq!(store.save(&lease, 0, &checkpoint).await.unwrap(), Saved::Refused);
+        }
+        let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
+        let Claim::Granted { version: 1, checkpoint: Some(read), .. } = store.claim(user_id).await.unwrap()
+        else {
+            panic!("the checkpoint is there")
+        };
+        assert_eq!(*read, checkpoint);
+    }
+
+    #[tokio::test]
+    async fn a_second_process_is_told_who_has_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let _first = EmbeddedCheckpoints::open(directory.path()).unwrap();
+        assert!(matches!(EmbeddedCheckpoints::open(directory.path()), Err(EmbeddedError::InUse { .. })));
+    }
+}

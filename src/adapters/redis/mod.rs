@@ -1,0 +1,10 @@
+//! Checkpoints in Redis: one script, and so one round trip, per operation.
+
+mod error;
+mod link;
+mod scripts;
+mod store;
+
+pub use error::RedisCheckpointsError;
+pub use link::Topology;
+pub use store::RedisCheckpoints;

@@ -1,0 +1,52 @@
+//! The scripts. Both keys of a user share a hash tag, so that a cluster keeps them in one slot.
+//!
+//! `KEYS[1]` is the checkpoint, a hash of `version`, `fence` and `body`; `KEYS[2]` is the lease, whose
+//! value is the owner.
+
+/// `ARGV`: owner, time to live in ms. Gives `{0, remaining ms}` or `{1, fence, version, body}`.
+/// Claiming twice with one owner is one claim.
+pub(super) const CLAIM: &str = r"
+local holder = redis.call('GET', KEYS[2])
+if holder and holder ~= ARGV[1] then
+  return {0, redis.call('PTTL', KEYS[2])}
+end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+local fence
+if holder then
+  fence = redis.call('HGET', KEYS[1], 'fence')
+else
+  fence = redis.call('HINCRBY', KEYS[1], 'fence', 1)
+end
+local stored = redis.call('HMGET', KEYS[1], 'version', 'body')
+return {1, tonumber(fence), tonumber(stored[1] or 0), stored[2] or ''}
+";
+
+/// `ARGV`: owner, time to live in ms, fence, expected version, body. Gives the new version, or 0
+/// when the lease or the version is another's. Saving the same twice is one save, so that a save
+/// whose answer was lost can be sent again.
+pub(super) const SAVE: &str = r"
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+local stored = redis.call('HMGET', KEYS[1], 'fence', 'version')
+if tonumber(stored[1] or 0) ~= tonumber(ARGV[3]) then return 0 end
+local version = tonumber(stored[2] or 0)
+local expected = tonumber(ARGV[4])
+if version == expected then
+  redis.call('HSET', KEYS[1], 'version', expected + 1, 'body', ARGV[5])
+elseif version ~= expected + 1 or redis.call('HGET', KEYS[1], 'body') ~= ARGV[5] then
+  return 0
+end
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
+return expected + 1
+";
+
+/// `ARGV`: owner, time to live in ms. Gives 1 when the lease is still the owner's.
+pub(super) const RENEW: &str = r"
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[2], ARGV[2])
+";
+
+/// `ARGV`: owner.
+pub(super) const RELEASE: &str = r"
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[2])
+";

@@ -1,0 +1,203 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::{ErrorKind, FromRedisValue, RedisError, Script, ScriptInvocation, ServerErrorKind, Value};
+use tokio::sync::Mutex;
+
+use super::error::RedisCheckpointsError;
+use super::link::{Link, Topology, masked};
+use super::scripts;
+use crate::failure::Failure;
+use crate::job::UserId;
+use crate::machine::{Checkpoint, SCHEMA};
+use crate::ports::{Checkpoints, Claim, Lease, Saved};
+
+/// How long a user stays claimed by a worker that died.
+const LEASE_TTL: Duration = Duration::from_secs(60);
+
+/// Checkpoints in Redis.
+pub struct RedisCheckpoints {
+    url: String,
+    at: String,
+    topology: Topology,
+    link: Mutex<Option<Link>>,
+    claim: Script,
+    save: Script,
+    renew: Script,
+    release: Script,
+}
+
+impl RedisCheckpoints {
+    /// For the servers at `url`. Connects at the first use, and again whenever a connection fails.
+    pub fn new(url: &str, topology: Topology) -> Self {
+        Self {
+            url: url.to_owned(),
+            at: masked(url),
+            topology,
+            link: Mutex::new(None),
+            claim: Script::new(scripts::CLAIM),
+            save: Script::new(scripts::SAVE),
+            renew: Script::new(scripts::RENEW),
+            release: Script::new(scripts::RELEASE),
+        }
+    }
+
+    async fn link(&self) -> Result<Link, RedisError> {
+        let mut link = self.link.lock().await;
+        match &*link {
+            Some(link) => Ok(link.clone()),
+            None => Ok(link.insert(Link::connect(&self.url, self.topology).await?).clone()),
+        }
+    }
+
+    /// Runs a script. All of them may be sent twice, so a lost answer is asked for again, once, over
+    /// a new connection.
+    async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Failure> {
+        let mut error = None;
+        for _ in 0..2 {
+            let result = match self.link().await {
+                Ok(mut link) => link.run(script).await,
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(value) => return Ok(value),
+                Err(failed) if connection_is_bad(&failed) => {
+                    *self.link.lock().await = None;
+                    error = Some(failed);
+                }
+                Err(failed) => return Err(RedisCheckpointsError::of(&failed, &self.at).into()),
+            }
+        }
+        let error = error.unwrap_or_else(|| RedisError::from((ErrorKind::Io, "no answer")));
+        Err(RedisCheckpointsError::of(&error, &self.at).into())
+    }
+}
+
+/// A connection that timed out may still deliver the old answer to a new question; one to a server
+/// that was demoted never gets better.
+fn connection_is_bad(error: &RedisError) -> bool {
+    error.is_io_error()
+        || error.is_timeout()
+        || error.is_connection_dropped()
+        || error.is_unrecoverable_error()
+        || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+}
+
+fn checkpoint_key(user_id: UserId) -> String {
+    format!("offboarder:{{{user_id}}}:checkpoint")
+}
+
+fn lease_key(user_id: UserId) -> String {
+    format!("offboarder:{{{user_id}}}:lease")
+}
+
+fn ttl_ms() -> u64 {
+    u64::try_from(LEASE_TTL.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A damaged checkpoint counts as absent: what was done is read back from CXone and the store. A
+/// newer one is refused, since it may mean what we cannot know.
+fn parse(user_id: UserId, body: &[u8]) -> Result<Option<Box<Checkpoint>>, RedisCheckpointsError> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    match serde_json::from_slice::<Checkpoint>(body) {
+        Ok(checkpoint) if checkpoint.schema == SCHEMA => Ok(Some(Box::new(checkpoint))),
+        _ => {
+            let schema = serde_json::from_slice::<serde_json::Value>(body)
+                .ok()
+                .and_then(|value| value.get("schema").and_then(serde_json::Value::as_u64));
+            match schema {
+                Some(schema) if schema > u64::from(SCHEMA) => {
+                    Err(RedisCheckpointsError::Newer { user_id: user_id.to_string(), schema })
+                }
+                Some(_) | None => {
+                    tracing::error!(%user_id, "the checkpoint is damaged and counts as absent");
+                    Ok(None)
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Checkpoints for RedisCheckpoints {
+    async fn claim(&self, user_id: UserId) -> Result<Claim, Failure> {
+        let owner = uuid::Uuid::new_v4().to_string();
+        let mut script = self.claim.prepare_invoke();
+        script.key(checkpoint_key(user_id)).key(lease_key(user_id)).arg(&owner).arg(ttl_ms());
+        let answer: Vec<Value> = self.run(&script).await?;
+        let number = |index: usize| match answer.get(index) {
+            Some(Value::Int(number)) => u64::try_from(*number).unwrap_or(0),
+            _ => 0,
+        };
+        if number(0) == 0 {
+            return Ok(Claim::Held { for_at_most: Duration::from_millis(number(1).max(1)) });
+        }
+        let body: &[u8] = match answer.get(3) {
+            Some(Value::BulkString(body)) => body,
+            _ => &[],
+        };
+        let lease = Lease { user_id, owner, fence: number(1) };
+        match parse(user_id, body) {
+            Ok(checkpoint) => Ok(Claim::Granted { lease, version: number(2), checkpoint }),
+            Err(error) => {
+                self.release(&lease).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn save(&self, lease: &Lease, expected: u64, checkpoint: &Checkpoint) -> Result<Saved, Failure> {
+        let body = serde_json::to_vec(checkpoint).map_err(|error| {
+            let (class, code) = (crate::failure::Class::Defect, crate::failure::Code::CheckpointUnreadable);
+            Failure::new(class, code, error.to_string())
+        })?;
+        let mut script = self.save.prepare_invoke();
+        script.key(checkpoint_key(lease.user_id)).key(lease_key(lease.user_id));
+        script.arg(&lease.owner).arg(ttl_ms()).arg(lease.fence).arg(expected).arg(body);
+        match self.run::<u64>(&script).await? {
+            0 => Ok(Saved::Refused),
+            version => Ok(Saved::Version(version)),
+        }
+    }
+
+    async fn renew(&self, lease: &Lease) -> Result<bool, Failure> {
+        let mut script = self.renew.prepare_invoke();
+        script.key(checkpoint_key(lease.user_id)).key(lease_key(lease.user_id));
+        script.arg(&lease.owner).arg(ttl_ms());
+        Ok(self.run::<u64>(&script).await? == 1)
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), Failure> {
+        let mut script = self.release.prepare_invoke();
+        script.key(checkpoint_key(lease.user_id)).key(lease_key(lease.user_id)).arg(&lease.owner);
+        self.run::<u64>(&script).await.map(|_was_ours| ())
+    }
+
+    async fn read(&self, user_id: UserId) -> Result<Option<Checkpoint>, Failure> {
+        let mut command = redis::cmd("HGET");
+        command.arg(checkpoint_key(user_id)).arg("body");
+        let failed = |error: RedisError| RedisCheckpointsError::of(&error, &self.at);
+        let mut link = self.link().await.map_err(failed)?;
+        let body: Option<Vec<u8>> = link.query(&command).await.map_err(failed)?;
+        Ok(parse(user_id, &body.unwrap_or_default())?.map(|checkpoint| *checkpoint))
+    }
+
+    async fn probe(&self) -> Result<(), Failure> {
+        // A write, since a server may answer reads alone; it expires by itself.
+        let failed = |error: RedisError| RedisCheckpointsError::of(&error, &self.at);
+        let mut link = self.link().await.map_err(failed)?;
+        let mut command = redis::cmd("SET");
+        command.arg("offboarder:probe").arg("1").arg("PX").arg(1000);
+        let result: Result<(), RedisError> = link.query(&command).await;
+        if result.is_err() {
+            *self.link.lock().await = None;
+        }
+        result.map_err(failed).map_err(Failure::from)
+    }
+
+    fn lease_ttl(&self) -> Duration {
+        LEASE_TTL
+    }
+}

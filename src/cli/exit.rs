@@ -1,0 +1,62 @@
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::failure::{Class, Code, Failure};
+
+/// The exit statuses of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All is well.
+    Ok = 0,
+    /// The command worked, and the answer is bad.
+    Bad = 1,
+    /// Wrong usage or settings.
+    Usage = 2,
+    /// A service could not be reached, or refused us.
+    Unreachable = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command ended early: said on standard error.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    pub(super) exit: Exit,
+    text: String,
+}
+
+impl CliError {
+    pub(super) fn usage(text: impl fmt::Display) -> Self {
+        Self { exit: Exit::Usage, text: text.to_string() }
+    }
+
+    pub(super) fn bad(text: impl fmt::Display) -> Self {
+        Self { exit: Exit::Bad, text: text.to_string() }
+    }
+
+    pub(super) fn unreachable(text: impl fmt::Display) -> Self {
+        Self { exit: Exit::Unreachable, text: text.to_string() }
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl<E: Into<Failure>> From<E> for CliError {
+    fn from(error: E) -> Self {
+        let failure = error.into();
+        let exit = match failure.class {
+            _ if failure.code == Code::SettingsUnreadable => Exit::Usage,
+            Class::Systemic | Class::Transient | Class::Throttled | Class::UnknownOutcome => Exit::Unreachable,
+            Class::Permanent(_) | Class::Defect => Exit::Bad,
+        };
+        Self { exit, text: failure.text }
+    }
+}

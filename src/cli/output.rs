@@ -1,0 +1,52 @@
+use std::io::{IsTerminal as _, Write as _};
+
+use clap::ValueEnum;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{ContentArrangement, Table};
+
+use super::exit::CliError;
+
+/// How a command answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Output {
+    /// For people: fits the terminal's width.
+    #[default]
+    Table,
+    /// One document on standard output.
+    Json,
+}
+
+/// The flag of every command that answers.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct OutputArgs {
+    /// How to answer
+    #[arg(long, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: Output,
+}
+
+/// Writes a line to standard output. A reader that went away (`| head`) is no fault.
+pub(super) fn say(text: impl AsRef<str>) {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_ref().as_bytes()).and_then(|()| out.write_all(b"\n"));
+    written.and_then(|()| out.flush()).ok();
+}
+
+/// A table that fits the terminal; as wide as it likes where there is none.
+pub(super) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header);
+    if std::io::stdout().is_terminal() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    for row in rows {
+        table.add_row(row);
+    }
+    table.to_string()
+}
+
+/// One JSON document on standard output.
+pub(super) fn json(document: &impl serde::Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(document).map_err(CliError::bad)?;
+    say(text);
+    Ok(())
+}

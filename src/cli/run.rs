@@ -1,0 +1,147 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::exit::{CliError, Exit};
+use super::input::InputArgs;
+use super::output::{Output, OutputArgs, json, say, table};
+use crate::failure::Failure;
+use crate::job::{Lane, UserId};
+use crate::steps::{Interrupt, Services};
+use crate::submit::Message;
+use crate::worker::{Outcome, Shutdown, drive, shutdown_on_signals};
+
+/// Off-boards the named users without a broker
+///
+/// The same state machine as the worker's: killed and run again, it goes on where it stopped, and a
+/// user who is done stays done.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  offboarder run --file leavers.csv --requested-by hr")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// A wait that is longer is reported, not sat out.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(20);
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    user_id: UserId,
+    /// `finished`, `waiting`, `failed` or `interrupted`.
+    result: &'static str,
+    state: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+pub(super) async fn run(args: &Args, services: Services, concurrency: usize) -> Result<Exit, CliError> {
+    let submission = args.input.read()?;
+    services.checkpoints.probe().await?;
+    services.archive_store.probe().await?;
+    let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
+    let services = Arc::new(services);
+    let slots = Arc::new(Semaphore::new(concurrency.max(1)));
+    let mut tasks = JoinSet::new();
+    for (index, message) in submission.messages.into_iter().enumerate() {
+        let (services, slots, shutdown) = (Arc::clone(&services), Arc::clone(&slots), shutdown.clone());
+        tasks.spawn(async move {
+            let _slot = slots.acquire_owned().await;
+            (index, lead(&services, &message, &shutdown).await)
+        });
+    }
+    let mut rows = Vec::new();
+    let mut systemic: Option<Failure> = None;
+    while let Some(joined) = tasks.join_next().await {
+        let (index, (row, fault)) = joined.map_err(|died| CliError::bad(format!("a step died: {died}")))?;
+        systemic = systemic.or(fault);
+        rows.push((index, row));
+    }
+    rows.sort_by_key(|(index, _)| *index);
+    let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+    answer(args.output.output, &rows)?;
+    if let Some(failure) = systemic {
+        return Err(failure.into());
+    }
+    let well = rows.iter().all(|row| matches!(row.result, "finished" | "waiting"));
+    Ok(if well { Exit::Ok } else { Exit::Bad })
+}
+
+fn answer(output: Output, rows: &[Row]) -> Result<(), CliError> {
+    if output == Output::Json {
+        return json(&serde_json::json!({ "users": rows }));
+    }
+    let cells = rows.iter().map(|row| {
+        let why = [row.reason.as_deref(), row.detail.as_deref()].into_iter().flatten().collect::<Vec<_>>();
+        [row.user_id.to_string(), row.result.to_owned(), row.state.clone().unwrap_or_default(), why.join(": ")]
+    });
+    say(table(["user", "result", "state", "why"], cells));
+    let finished = rows.iter().filter(|row| row.result == "finished").count();
+    say(format!("{finished} of {} users finished", rows.len()));
+    Ok(())
+}
+
+/// Leads one user to its end, waiting in between. A systemic fault comes back beside the row, and
+/// stops the others at their next checkpoint.
+async fn lead(services: &Services, message: &Message, shutdown: &Shutdown) -> (Row, Option<Failure>) {
+    let user_id = message.user_id;
+    let row = |result, state: Option<String>, reason: Option<String>, detail: Option<String>| Row {
+        user_id,
+        result,
+        state,
+        reason,
+        detail,
+    };
+    let mut request = message.request.clone();
+    request.received_at = Some(Timestamp::now());
+    let draining = &shutdown.draining;
+    loop {
+        if draining.is_cancelled() {
+            return (row("interrupted", None, None, None), None);
+        }
+        match Box::pin(drive(services, user_id, &request, Lane::Whole, draining)).await {
+            Ok(Outcome::Finished(state)) => {
+                return (row("finished", Some(state.to_string()), None, None), None);
+            }
+            // `Lane::Whole` hands nothing over.
+            Ok(Outcome::HandOver) => {}
+            Ok(Outcome::Wait { until, why }) => {
+                let remaining = until.duration_since(Timestamp::now());
+                if remaining > LONGEST_WAIT {
+                    let detail = format!("until {until}: {why}; run it again then");
+                    return (row("waiting", None, None, Some(detail)), None);
+                }
+                tracing::warn!(%user_id, %until, why, "waits");
+                let pause = Duration::try_from(remaining).unwrap_or_default();
+                tokio::select! { () = draining.cancelled() => {} () = tokio::time::sleep(pause) => {} }
+            }
+            Ok(Outcome::Busy { for_at_most }) => {
+                tracing::info!(%user_id, "another worker has this user");
+                let pause = for_at_most.min(Duration::from_secs(2));
+                tokio::select! { () = draining.cancelled() => {} () = tokio::time::sleep(pause) => {} }
+            }
+            Ok(Outcome::DeadLetter { reason, failure, state, .. }) => {
+                let (state, reason) = (Some(state.to_string()), Some(reason.to_string()));
+                return (row("failed", state, reason, Some(failure.to_string())), None);
+            }
+            Err(Interrupt::Draining) => return (row("interrupted", None, None, None), None),
+            Err(Interrupt::LeaseLost) => {
+                let detail = Some("another worker took this user over".to_owned());
+                return (row("interrupted", None, None, detail), None);
+            }
+            Err(Interrupt::Systemic(failure)) => {
+                draining.cancel();
+                return (row("interrupted", None, None, Some(failure.to_string())), Some(failure));
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! `offboarder` takes users of NICE CXone off board: access goes at once, conversations are kept,
+//! the account is deleted where the tenant allows it, and all of it can be proved.
+//!
+//! Data flows one way: delivery → [`job`] → [`worker`] → [`machine`] (pure) → [`steps`] → [`ports`]
+//! and [`adapters`].
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | [`failure`] | what can go wrong, and what follows; pure |
+//! | [`job`] | user IDs, requests, messages; pure |
+//! | [`machine`] | states, events, effects, the transition; pure |
+//! | [`manifest`] | what manifest and seal say, and the objects' names; pure |
+//! | [`guards`] | what holds a deletion back; pure |
+//! | [`ports`] | what is needed of the stores |
+//! | [`steps`] | one file per step |
+//! | [`worker`] | the driver, and consuming from the broker |
+//! | [`adapters`] | RabbitMQ, Redis, the embedded store, CXone, S3, directories |
+//! | [`config`] | settings: flags, environment, files |
+//! | [`cli`] | one file per command |
+//! | [`simulator`] | the CXone API on loopback, with faults on request |
+
+pub mod adapters;
+pub mod cli;
+pub mod config;
+pub mod admin;
+pub mod failure;
+pub mod guards;
+pub mod job;
+pub mod machine;
+pub mod manifest;
+pub mod ports;
+pub mod simulator;
+pub mod steps;
+pub mod submit;
+pub mod worker;

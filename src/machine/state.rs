@@ -1,0 +1,152 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AccessRemoved, Archive, Deletion, ManifestRef, QueuesCleared, Seal};
+
+/// The last completed step, with what is known from then on. Data lives where it is valid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name")]
+pub enum State {
+    /// The job was taken; nothing has been done.
+    Received,
+    /// The user is out of every queue that was found.
+    QueuesCleared {
+        /// As read back.
+        queues: QueuesCleared,
+    },
+    /// The account is inactive.
+    Deactivated {
+        /// As read back.
+        access: AccessRemoved,
+    },
+    /// The archive is complete, stored and verified.
+    Archived {
+        /// From the steps before.
+        access: AccessRemoved,
+        /// As read back.
+        archive: Archive,
+        /// Whether the DELETE may have been sent.
+        sealing: Sealing,
+    },
+    /// The user is gone.
+    Deleted {
+        /// From the steps before.
+        access: AccessRemoved,
+        /// From the steps before.
+        archive: Archive,
+        /// As observed.
+        deletion: Deletion,
+        /// Whether the manifest is stored.
+        recording: Recording,
+    },
+    /// The user stays, deactivated.
+    DeactivatedOnly {
+        /// From the steps before.
+        access: AccessRemoved,
+        /// From the steps before.
+        archive: Archive,
+        /// Why there was none.
+        deletion: Deletion,
+        /// Whether the manifest is stored.
+        recording: Recording,
+    },
+}
+
+/// Where an archived user stands before the deletion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "phase")]
+pub enum Sealing {
+    /// No DELETE was ever sent.
+    Unsealed,
+    /// The evidence is sealed and the intent is saved: a DELETE may have been sent.
+    Sealed {
+        /// Where the evidence lies.
+        seal: Seal,
+    },
+    /// The API accepted the DELETE; reads still show the user.
+    Accepted {
+        /// Where the evidence lies.
+        seal: Seal,
+        /// As observed so far.
+        deletion: Deletion,
+    },
+}
+
+/// Where a finished user stands with its manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "phase")]
+pub enum Recording {
+    /// The manifest is still to be stored.
+    Unrecorded,
+    /// The manifest is stored.
+    Recorded {
+        /// Where it lies.
+        manifest: ManifestRef,
+    },
+}
+
+/// A state's name alone: the contract's word for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum StateName {
+    /// See [`State::Received`].
+    Received,
+    /// See [`State::QueuesCleared`].
+    QueuesCleared,
+    /// See [`State::Deactivated`].
+    Deactivated,
+    /// See [`State::Archived`].
+    Archived,
+    /// See [`State::Deleted`].
+    Deleted,
+    /// See [`State::DeactivatedOnly`].
+    DeactivatedOnly,
+}
+
+impl StateName {
+    /// The word that the outside sees.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Received => "Received",
+            Self::QueuesCleared => "QueuesCleared",
+            Self::Deactivated => "Deactivated",
+            Self::Archived => "Archived",
+            Self::Deleted => "Deleted",
+            Self::DeactivatedOnly => "DeactivatedOnly",
+        }
+    }
+
+    /// Whether a user ends here.
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Deleted | Self::DeactivatedOnly)
+    }
+}
+
+impl fmt::Display for StateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl State {
+    /// The name alone.
+    pub const fn name(&self) -> StateName {
+        match self {
+            Self::Received => StateName::Received,
+            Self::QueuesCleared { .. } => StateName::QueuesCleared,
+            Self::Deactivated { .. } => StateName::Deactivated,
+            Self::Archived { .. } => StateName::Archived,
+            Self::Deleted { .. } => StateName::Deleted,
+            Self::DeactivatedOnly { .. } => StateName::DeactivatedOnly,
+        }
+    }
+
+    /// Whether there is nothing left to do: terminal, and the manifest is stored.
+    pub const fn is_finished(&self) -> bool {
+        matches!(
+            self,
+            Self::Deleted { recording: Recording::Recorded { .. }, .. }
+                | Self::DeactivatedOnly { recording: Recording::Recorded { .. }, .. }
+        )
+    }
+}

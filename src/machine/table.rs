@@ -1,0 +1,295 @@
+//! The diagram and the table of `state-machine.md`, made by asking [`transition`] about every
+//! state and every event.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    AccessRemoved, Archive, Context, DeletePolicy, Deletion, DeletionOutcome, Effect, Event, ManifestRef,
+    QueuesCleared, Recording, RetryPolicy, Seal, Sealing, State, Wait, transition,
+};
+use crate::failure::{Class, Code, Failure, Reason};
+use crate::job::Action;
+
+/// A row: in this state, on this event, under this condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Row {
+    from: String,
+    event: String,
+    to: String,
+    effect: String,
+}
+
+fn samples_of_evidence() -> (AccessRemoved, Archive, Deletion, Seal) {
+    let at = Timestamp::UNIX_EPOCH;
+    let queues = QueuesCleared { confirmed: true, residual: Vec::new() };
+    let access = AccessRemoved { queues, scim_active: Some(false), at };
+    let archive = Archive {
+        location: String::new(),
+        key: String::new(),
+        version_id: None,
+        bytes: 0,
+        conversations: 0,
+        pages: 0,
+        sha256: String::new(),
+        date_from: at,
+        date_to: at,
+        retention: None,
+    };
+    let deletion = Deletion::without_call(DeletionOutcome::Deleted);
+    (access, archive, deletion, Seal { key: String::new(), at })
+}
+
+fn states() -> Vec<(String, State)> {
+    let (access, archive, deletion, seal) = samples_of_evidence();
+    let mut leftover = access.clone();
+    leftover.queues.confirmed = false;
+    let manifest = ManifestRef { key: String::new(), sha256: String::new() };
+    let archived = |sealing| State::Archived { access: access.clone(), archive: archive.clone(), sealing };
+    let ended = |deleted: bool, recording| {
+        let (access, archive, deletion) = (access.clone(), archive.clone(), deletion.clone());
+        if deleted {
+            State::Deleted { access, archive, deletion, recording }
+        } else {
+            State::DeactivatedOnly { access, archive, deletion, recording }
+        }
+    };
+    let recorded = || Recording::Recorded { manifest: manifest.clone() };
+    let mut all: Vec<State> = vec![
+        State::Received,
+        State::QueuesCleared { queues: access.queues.clone() },
+        State::Deactivated { access: access.clone() },
+        State::Deactivated { access: leftover.clone() },
+        archived(Sealing::Unsealed),
+        State::Archived { access: leftover, archive: archive.clone(), sealing: Sealing::Unsealed },
+        archived(Sealing::Sealed { seal: seal.clone() }),
+        archived(Sealing::Accepted { seal, deletion: deletion.clone() }),
+    ];
+    for deleted in [true, false] {
+        all.push(ended(deleted, Recording::Unrecorded));
+        all.push(ended(deleted, recorded()));
+    }
+    all.into_iter().map(|state| (label(&state), state)).collect()
+}
+
+/// A state with its phase, as the document names it.
+fn label(state: &State) -> String {
+    let phase = match state {
+        State::Received | State::QueuesCleared { .. } => "",
+        State::Deactivated { access } if access.queues.confirmed => "",
+        State::Deactivated { .. } => " (queues left over)",
+        State::Archived { sealing: Sealing::Unsealed, access, .. } if !access.queues.confirmed => {
+            " (queues left over)"
+        }
+        State::Archived { sealing, .. } => match sealing {
+            Sealing::Unsealed => "",
+            Sealing::Sealed { .. } => " (sealed)",
+            Sealing::Accepted { .. } => " (deletion accepted)",
+        },
+        State::Deleted { recording, .. } | State::DeactivatedOnly { recording, .. } => match recording {
+            Recording::Unrecorded => "",
+            Recording::Recorded { .. } => " (recorded)",
+        },
+    };
+    format!("{}{phase}", state.name())
+}
+
+fn events() -> Vec<(String, Event)> {
+    let (access, archive, deletion, seal) = samples_of_evidence();
+    let manifest = ManifestRef { key: String::new(), sha256: String::new() };
+    let plain = [
+        Event::Resumed,
+        Event::UserMissed,
+        Event::QueuesCleared(access.queues.clone()),
+        Event::UserDeactivated(access),
+        Event::ArchiveStored(archive),
+        Event::EvidenceSealed(seal),
+        Event::DeletionAccepted(deletion.clone()),
+        Event::DeletionPostponed { until: Timestamp::UNIX_EPOCH },
+        Event::UserDeleted(deletion.clone()),
+        Event::DeletionWithheld(deletion),
+        Event::ManifestStored(manifest),
+    ];
+    plain.into_iter().map(|event| (event.name().to_owned(), event)).collect()
+}
+
+fn failures() -> Vec<(&'static str, Event, u32)> {
+    let failed = |class| Event::StepFailed(Failure::new(class, Code::CxoneServerError, ""));
+    vec![
+        ("transient or unknown outcome", failed(Class::Transient), 0),
+        ("the same, at the last attempt", failed(Class::Transient), u32::MAX),
+        ("throttled", failed(Class::Throttled), 0),
+        ("refused for this user, for good", failed(Class::Permanent(Reason::ApiRejected)), 0),
+        ("a defect of ours", failed(Class::Defect), 0),
+    ]
+}
+
+const fn effect_text(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::ClearQueues => "clear the queues",
+        Effect::Deactivate => "deactivate",
+        Effect::Archive => "archive",
+        Effect::Seal => "look at the guards, seal the evidence",
+        Effect::Delete { maybe_sent: false } => "look at the guards, delete",
+        Effect::Delete { maybe_sent: true } => "read whether the DELETE was done, else delete",
+        Effect::ConfirmDeletion => "read until the user is gone",
+        Effect::Withhold(DeletionOutcome::NotRequested) => "withhold: not requested",
+        Effect::Withhold(DeletionOutcome::NotOffered) => "withhold: the tenant deletes nobody",
+        Effect::Withhold(DeletionOutcome::Held) => "withhold: something is left over",
+        Effect::Withhold(
+            DeletionOutcome::Deleted | DeletionOutcome::AlreadyGone | DeletionOutcome::Refused,
+        ) => "withhold",
+        Effect::Record => "store the manifest",
+        Effect::Wait(Wait::Retry { spends_attempt: true, .. }) => "wait, an attempt is spent",
+        Effect::Wait(Wait::Retry { spends_attempt: false, .. }) => "wait, no attempt is spent",
+        Effect::Wait(Wait::Until(_)) => "wait until then",
+        Effect::DeadLetter(reason) => match reason {
+            Reason::UserNotFound => "dead letter `user_not_found`",
+            Reason::RetriesExhausted => "dead letter `retries_exhausted`",
+            Reason::ApiRejected => "dead letter with the failure's reason",
+            Reason::Poison => "dead letter `poison`",
+            Reason::MalformedMessage | Reason::ProtectedUser | Reason::ArchiveConflict => "dead letter",
+        },
+        Effect::Finish => "settle",
+    }
+}
+
+fn rows() -> Vec<Row> {
+    let retry = RetryPolicy { max_attempts: 8, base: Duration::from_secs(2), cap: Duration::from_secs(900) };
+    let ask = |state: &State, event: &Event, action, delete, attempts| {
+        let context = Context { action, delete, retry: &retry, attempts, jitter: 0.5 };
+        transition(state.clone(), event.clone(), &context).ok()
+    };
+    let mut rows: Vec<Row> = Vec::new();
+    let conditions = [
+        ("", Action::Delete, DeletePolicy::Attempt),
+        ("action `deactivate`", Action::Deactivate, DeletePolicy::Attempt),
+        ("`OFFBOARDER_GUARD_DELETE=never`", Action::Delete, DeletePolicy::Never),
+    ];
+    for (from, state) in states() {
+        for (event, sample) in events() {
+            let mut usual: Option<Row> = None;
+            for (condition, action, delete) in conditions {
+                let Some(next) = ask(&state, &sample, action, delete, 0) else { continue };
+                let row = Row {
+                    from: from.clone(),
+                    event: event.clone(),
+                    to: label(&next.state),
+                    effect: effect_text(&next.effect).to_owned(),
+                };
+                match &usual {
+                    None => {
+                        rows.push(row.clone());
+                        usual = Some(row);
+                    }
+                    Some(same) if *same == row => {}
+                    Some(_) => rows.push(Row { event: format!("{event}, {condition}"), ..row }),
+                }
+            }
+        }
+    }
+    for (text, event, attempts) in failures() {
+        if let Some(next) = ask(&State::Received, &event, Action::Delete, DeletePolicy::Attempt, attempts) {
+            rows.push(Row {
+                from: "any".to_owned(),
+                event: format!("StepFailed: {text}"),
+                to: "the same".to_owned(),
+                effect: effect_text(&next.effect).to_owned(),
+            });
+        }
+    }
+    rows
+}
+
+/// The transition table, as Markdown.
+pub fn table() -> String {
+    let mut text = String::from("| state | event | next state | then |\n| --- | --- | --- | --- |\n");
+    for row in rows() {
+        // Writing to a String cannot fail.
+        writeln!(text, "| {} | {} | {} | {} |", row.from, row.event, row.to, row.effect).ok();
+    }
+    text
+}
+
+/// The diagram, as Mermaid: every change of state that some event makes.
+pub fn diagram() -> String {
+    let mut text = String::from("stateDiagram-v2\n    [*] --> Received\n");
+    let base = |label: &str| label.split(' ').next().unwrap_or_default().to_owned();
+    let mut seen = Vec::new();
+    for row in rows() {
+        let event = row.event.split(',').next().unwrap_or_default().to_owned();
+        let edge = (base(&row.from), base(&row.to), event);
+        if edge.0 != edge.1 && edge.0 != "any" && !seen.contains(&edge) {
+            writeln!(text, "    {} --> {}: {}", edge.0, edge.1, edge.2).ok();
+            seen.push(edge);
+        }
+    }
+    text.push_str("    Deleted --> [*]: ManifestStored\n    DeactivatedOnly --> [*]: ManifestStored\n");
+    text
+}
+
+/// What stands between the markers of `state-machine.md`.
+pub fn document_section() -> String {
+    format!("```mermaid\n{}```\n\n{}", diagram(), table())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEGIN: &str = "<!-- generated: begin -->\n";
+    const END: &str = "<!-- generated: end -->";
+
+    /// `UPDATE_STATE_MACHINE=1 cargo test the_document` writes it anew.
+    #[test]
+    fn the_document_says_what_the_code_does() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/state-machine.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        let (head, rest) = document.split_once(BEGIN).expect("the begin marker");
+        let (section, tail) = rest.split_once(END).expect("the end marker");
+        if std::env::var_os("UPDATE_STATE_MACHINE").is_some() {
+            std::fs::write(path, format!("{head}{BEGIN}{}{END}{tail}", document_section())).unwrap();
+            return;
+        }
+        assert!(
+            section == document_section(),
+            "state-machine.md is not what the code does; UPDATE_STATE_MACHINE=1 cargo test the_document writes it anew"
+        );
+    }
+
+    #[test]
+    fn no_event_leads_to_deleted_but_from_a_sealed_archive() {
+        for row in rows() {
+            if row.to.starts_with("Deleted") && !row.from.starts_with("Deleted") {
+                assert!(["Archived (sealed)", "Archived (deletion accepted)"].contains(&row.from.as_str()), "{row:?}");
+            }
+            if row.effect.contains("delete") && row.effect.contains("guards") {
+                assert!(row.to == "Archived (sealed)", "{row:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_is_never_left_backwards() {
+        use super::super::StateName;
+        let retry = RetryPolicy { max_attempts: 8, base: Duration::ZERO, cap: Duration::ZERO };
+        let context = Context {
+            action: Action::Delete,
+            delete: DeletePolicy::Attempt,
+            retry: &retry,
+            attempts: 0,
+            jitter: 0.0,
+        };
+        let order = |name: StateName| if name.is_terminal() { 4 } else { name as usize };
+        for (_, state) in states() {
+            for (_, event) in events() {
+                if let Ok(next) = transition(state.clone(), event, &context) {
+                    let (from, to) = (order(state.name()), order(next.state.name()));
+                    assert!(to == from || to == from + 1, "{state:?} -> {next:?}");
+                }
+            }
+        }
+    }
+}

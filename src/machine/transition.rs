@@ -1,0 +1,261 @@
+use super::event::{Effect, Event, Wait};
+use super::retry::{RetryPolicy, after_failure};
+use super::{AccessRemoved, Archive, Deletion, DeletionOutcome, Recording, Seal, Sealing, State, StateName};
+use crate::failure::Reason;
+use crate::job::Action;
+
+/// Whether this tenant deletes at all (`OFFBOARDER_GUARD_DELETE`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeletePolicy {
+    /// Try it.
+    Attempt,
+    /// Every user ends at `DeactivatedOnly`.
+    Never,
+}
+
+/// What a decision depends on besides state and event.
+#[derive(Debug, Clone)]
+pub struct Context<'a> {
+    /// How far the request goes.
+    pub action: Action,
+    /// Whether the tenant deletes.
+    pub delete: DeletePolicy,
+    /// How failures are tried again.
+    pub retry: &'a RetryPolicy,
+    /// Attempts that this job has spent.
+    pub attempts: u32,
+    /// Uniform in `[0, 1)`.
+    pub jitter: f64,
+}
+
+/// What follows from an event: the state to save, and what to do then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// The state after the event.
+    pub state: State,
+    /// What to do once it is saved.
+    pub effect: Effect,
+}
+
+/// An event that a state does not know. Always a defect of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the event {event} cannot happen in the state {state}")]
+pub struct IllegalTransition {
+    state: StateName,
+    event: &'static str,
+}
+
+/// The whole machine. Each state has one function; each names every event.
+pub fn transition(state: State, event: Event, context: &Context<'_>) -> Result<Transition, IllegalTransition> {
+    let name = state.name();
+    // A failure never moves a user: what follows depends on the failure alone.
+    if let Event::StepFailed(failure) = &event {
+        let effect = after_failure(failure, context.attempts, context.retry, context.jitter);
+        return Ok(Transition { state, effect });
+    }
+    let illegal = |event| Err(IllegalTransition { state: name, event });
+    match state {
+        State::Received => received(event).or_else(illegal),
+        State::QueuesCleared { queues } => queues_cleared(State::QueuesCleared { queues }, event).or_else(illegal),
+        State::Deactivated { access } => deactivated(access, event, context).or_else(illegal),
+        State::Archived { access, archive, sealing } => {
+            archived(access, archive, sealing, event, context).or_else(illegal)
+        }
+        State::Deleted { .. } | State::DeactivatedOnly { .. } => ended(state, event).or_else(illegal),
+    }
+}
+
+type Step = Result<Transition, &'static str>;
+
+fn go(state: State, effect: Effect) -> Step {
+    Ok(Transition { state, effect })
+}
+
+fn received(event: Event) -> Step {
+    match event {
+        Event::Resumed => go(State::Received, Effect::ClearQueues),
+        Event::UserMissed => go(State::Received, Effect::DeadLetter(Reason::UserNotFound)),
+        Event::QueuesCleared(queues) => go(State::QueuesCleared { queues }, Effect::Deactivate),
+        Event::UserDeactivated(_)
+        | Event::ArchiveStored(_)
+        | Event::EvidenceSealed(_)
+        | Event::DeletionAccepted(_)
+        | Event::DeletionPostponed { .. }
+        | Event::UserDeleted(_)
+        | Event::DeletionWithheld(_)
+        | Event::ManifestStored(_)
+        | Event::StepFailed(_) => Err(event.name()),
+    }
+}
+
+fn queues_cleared(state: State, event: Event) -> Step {
+    match event {
+        Event::Resumed => go(state, Effect::Deactivate),
+        Event::UserDeactivated(access) => go(State::Deactivated { access }, Effect::Archive),
+        Event::UserMissed
+        | Event::QueuesCleared(_)
+        | Event::ArchiveStored(_)
+        | Event::EvidenceSealed(_)
+        | Event::DeletionAccepted(_)
+        | Event::DeletionPostponed { .. }
+        | Event::UserDeleted(_)
+        | Event::DeletionWithheld(_)
+        | Event::ManifestStored(_)
+        | Event::StepFailed(_) => Err(event.name()),
+    }
+}
+
+fn deactivated(access: AccessRemoved, event: Event, context: &Context<'_>) -> Step {
+    match event {
+        Event::Resumed => go(State::Deactivated { access }, Effect::Archive),
+        Event::ArchiveStored(archive) => {
+            let effect = before_deletion(&access, context);
+            go(State::Archived { access, archive, sealing: Sealing::Unsealed }, effect)
+        }
+        Event::UserMissed
+        | Event::QueuesCleared(_)
+        | Event::UserDeactivated(_)
+        | Event::EvidenceSealed(_)
+        | Event::DeletionAccepted(_)
+        | Event::DeletionPostponed { .. }
+        | Event::UserDeleted(_)
+        | Event::DeletionWithheld(_)
+        | Event::ManifestStored(_)
+        | Event::StepFailed(_) => Err(event.name()),
+    }
+}
+
+/// What an archived user is due: the seal and the DELETE, or neither.
+fn before_deletion(access: &AccessRemoved, context: &Context<'_>) -> Effect {
+    match (context.action, context.delete) {
+        (Action::Deactivate, DeletePolicy::Attempt | DeletePolicy::Never) => {
+            Effect::Withhold(DeletionOutcome::NotRequested)
+        }
+        (Action::Delete, DeletePolicy::Never) => Effect::Withhold(DeletionOutcome::NotOffered),
+        // What is left over may still route work to the user: a person looks first.
+        (Action::Delete, DeletePolicy::Attempt) if !access.queues.confirmed => {
+            Effect::Withhold(DeletionOutcome::Held)
+        }
+        (Action::Delete, DeletePolicy::Attempt) => Effect::Seal,
+    }
+}
+
+/// One function per phase, since each allows other events: no user is deleted before the seal, and
+/// an accepted deletion cannot be withheld any more.
+fn archived(
+    access: AccessRemoved,
+    archive: Archive,
+    sealing: Sealing,
+    event: Event,
+    context: &Context<'_>,
+) -> Step {
+    match sealing {
+        Sealing::Unsealed => unsealed(access, archive, event, context),
+        Sealing::Sealed { seal } => sealed(access, archive, seal, event),
+        Sealing::Accepted { .. } => accepted(access, archive, sealing, event),
+    }
+}
+
+fn unsealed(access: AccessRemoved, archive: Archive, event: Event, context: &Context<'_>) -> Step {
+    let effect = before_deletion(&access, context);
+    match event {
+        Event::Resumed => go(State::Archived { access, archive, sealing: Sealing::Unsealed }, effect),
+        Event::EvidenceSealed(seal) => go(
+            State::Archived { access, archive, sealing: Sealing::Sealed { seal } },
+            Effect::Delete { maybe_sent: false },
+        ),
+        Event::DeletionPostponed { until } => go(
+            State::Archived { access, archive, sealing: Sealing::Unsealed },
+            Effect::Wait(Wait::Until(until)),
+        ),
+        Event::DeletionWithheld(deletion) => stays(access, archive, deletion),
+        Event::UserMissed
+        | Event::QueuesCleared(_)
+        | Event::UserDeactivated(_)
+        | Event::ArchiveStored(_)
+        | Event::DeletionAccepted(_)
+        | Event::UserDeleted(_)
+        | Event::ManifestStored(_)
+        | Event::StepFailed(_) => Err(event.name()),
+    }
+}
+
+fn sealed(access: AccessRemoved, archive: Archive, seal: Seal, event: Event) -> Step {
+    match event {
+        Event::Resumed => go(
+            State::Archived { access, archive, sealing: Sealing::Sealed { seal } },
+            Effect::Delete { maybe_sent: true },
+        ),
+        Event::DeletionAccepted(deletion) => go(
+            State::Archived { access, archive, sealing: Sealing::Accepted { seal, deletion } },
+            Effect::ConfirmDeletion,
+        ),
+        Event::DeletionPostponed { until } => go(
+            State::Archived { access, archive, sealing: Sealing::Sealed { seal } },
+            Effect::Wait(Wait::Until(until)),
+        ),
+        Event::UserDeleted(deletion) => is_gone(access, archive, deletion),
+        Event::DeletionWithheld(deletion) => stays(access, archive, deletion),
+        Event::UserMissed
+        | Event::QueuesCleared(_)
+        | Event::UserDeactivated(_)
+        | Event::ArchiveStored(_)
+        | Event::EvidenceSealed(_)
+        | Event::ManifestStored(_)
+        | Event::StepFailed(_) => Err(event.name()),
+    }
+}
+
+fn accepted(access: AccessRemoved, archive: Archive, sealing: Sealing, event: Event) -> Step {
+    match event {
+        Event::Resumed => go(State::Archived { access, archive, sealing }, Effect::ConfirmDeletion),
+        Event::DeletionPostponed { until } => {
+            go(State::Archived { access, archive, sealing }, Effect::Wait(Wait::Until(until)))
+        }
+        Event::UserDeleted(deletion) => is_gone(access, archive, deletion),
+        Event::UserMissed
+        | Event::QueuesCleared(_)
+        | Event::UserDeactivated(_)
+        | Event::ArchiveStored(_)
+        | Event::EvidenceSealed(_)
+        | Event::DeletionAccepted(_)
+        | Event::DeletionWithheld(_)
+        | Event::ManifestStored(_)
+        | Event::StepFailed(_) => Err(event.name()),
+    }
+}
+
+fn is_gone(access: AccessRemoved, archive: Archive, deletion: Deletion) -> Step {
+    let recording = Recording::Unrecorded;
+    go(State::Deleted { access, archive, deletion, recording }, Effect::Record)
+}
+
+fn stays(access: AccessRemoved, archive: Archive, deletion: Deletion) -> Step {
+    let recording = Recording::Unrecorded;
+    go(State::DeactivatedOnly { access, archive, deletion, recording }, Effect::Record)
+}
+
+/// `Deleted` and `DeactivatedOnly` alike: the manifest, and then nothing.
+fn ended(mut state: State, event: Event) -> Step {
+    match event {
+        Event::Resumed if state.is_finished() => go(state, Effect::Finish),
+        Event::Resumed => go(state, Effect::Record),
+        Event::ManifestStored(manifest) if !state.is_finished() => {
+            if let State::Deleted { recording, .. } | State::DeactivatedOnly { recording, .. } = &mut state {
+                *recording = Recording::Recorded { manifest };
+            }
+            go(state, Effect::Finish)
+        }
+        Event::UserMissed
+        | Event::QueuesCleared(_)
+        | Event::UserDeactivated(_)
+        | Event::ArchiveStored(_)
+        | Event::EvidenceSealed(_)
+        | Event::DeletionAccepted(_)
+        | Event::DeletionPostponed { .. }
+        | Event::UserDeleted(_)
+        | Event::DeletionWithheld(_)
+        | Event::ManifestStored(_)
+        | Event::StepFailed(_) => Err(event.name()),
+    }
+}

@@ -1,0 +1,8 @@
+//! Arguments → command → exit status.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    offboarder::cli::main().await
+}

@@ -1,0 +1,174 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::job::{Request, UserId};
+use crate::machine::{
+    AccessRemoved, Archive, Checkpoint, Deletion, DeletionOutcome, ManifestRef, Residual, State, StepRecord,
+};
+
+/// How a user ended, in the manifest's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    /// The user is gone.
+    Deleted,
+    /// The user stays, deactivated.
+    DeactivatedOnly,
+}
+
+/// Who wrote the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Actor {
+    /// Always `offboarder`.
+    pub service: String,
+    /// This release.
+    pub version: String,
+    /// Which process.
+    pub worker: String,
+}
+
+impl Actor {
+    /// This release, as the process named `worker`.
+    pub fn new(worker: impl Into<String>) -> Self {
+        Self {
+            service: "offboarder".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            worker: worker.into(),
+        }
+    }
+}
+
+/// The archive member: the evidence, and whether it is all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveMember {
+    /// An archive is only ever stored whole.
+    pub complete: bool,
+    /// As read back.
+    #[serde(flatten)]
+    pub archive: Archive,
+}
+
+/// The audit manifest, after `audit-manifest.schema.json`. Everything in it was observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// Who was off-boarded.
+    pub user_id: UserId,
+    /// When the final state was reached.
+    pub timestamp: Timestamp,
+    /// How it ended.
+    pub status: Status,
+    /// Why the user was not deleted.
+    pub error: Option<String>,
+    /// As read back.
+    pub scim_active: Option<bool>,
+    /// As read back.
+    pub queue_assignments_cleared: bool,
+    /// `archive.complete`.
+    pub interactions_archived: bool,
+    /// Always 1.
+    pub schema_version: u32,
+    /// From 1.
+    pub revision: u32,
+    /// The revision before.
+    pub previous: Option<ManifestRef>,
+    /// What was asked for.
+    pub request: Request,
+    /// One for each completed state, in order.
+    pub steps: Vec<StepRecord>,
+    /// What was stored.
+    pub archive: ArchiveMember,
+    /// How the deletion ended.
+    pub deletion: Deletion,
+    /// What a person still has to look at.
+    pub residual: Vec<Residual>,
+    /// Who wrote this.
+    pub actor: Actor,
+}
+
+impl Manifest {
+    /// The manifest of a user in a terminal state; `None` in any other.
+    pub fn of(checkpoint: &Checkpoint, actor: &Actor) -> Option<Self> {
+        match &checkpoint.state {
+            State::Deleted { access, archive, deletion, .. } => {
+                Some(Self::assemble(checkpoint, actor, Status::Deleted, access, archive, deletion))
+            }
+            State::DeactivatedOnly { access, archive, deletion, .. } => {
+                Some(Self::assemble(checkpoint, actor, Status::DeactivatedOnly, access, archive, deletion))
+            }
+            State::Received
+            | State::QueuesCleared { .. }
+            | State::Deactivated { .. }
+            | State::Archived { .. } => None,
+        }
+    }
+
+    fn assemble(
+        checkpoint: &Checkpoint,
+        actor: &Actor,
+        status: Status,
+        access: &AccessRemoved,
+        archive: &Archive,
+        deletion: &Deletion,
+    ) -> Self {
+        Self {
+            user_id: checkpoint.user_id,
+            timestamp: checkpoint.steps.last().map_or(checkpoint.updated_at, |step| step.completed_at),
+            status,
+            error: why_not_deleted(deletion),
+            scim_active: access.scim_active,
+            queue_assignments_cleared: access.queues.confirmed,
+            interactions_archived: true,
+            schema_version: 1,
+            revision: checkpoint.revision,
+            previous: None,
+            request: checkpoint.request.clone(),
+            steps: checkpoint.steps.clone(),
+            archive: ArchiveMember { complete: true, archive: archive.clone() },
+            deletion: deletion.clone(),
+            residual: access.queues.residual.clone(),
+            actor: actor.clone(),
+        }
+    }
+
+    /// The bytes that are stored: the same manifest always gives the same bytes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+fn why_not_deleted(deletion: &Deletion) -> Option<String> {
+    let answer = || {
+        let status = deletion.status.map_or_else(String::new, |status| format!(" with {status}"));
+        let code = deletion.code.as_deref().map_or_else(String::new, |code| format!(" ({code})"));
+        format!("{status}{code}")
+    };
+    match deletion.outcome {
+        DeletionOutcome::Deleted | DeletionOutcome::AlreadyGone => None,
+        DeletionOutcome::Refused => Some(format!("the API refused the deletion of this user{}", answer())),
+        DeletionOutcome::NotOffered if deletion.status.is_some() => {
+            Some(format!("the tenant offers no deletion: the API answered{}", answer()))
+        }
+        DeletionOutcome::NotOffered => {
+            Some("this deployment deletes nobody (OFFBOARDER_GUARD_DELETE=never)".to_owned())
+        }
+        DeletionOutcome::NotRequested => Some("the request was to deactivate".to_owned()),
+        DeletionOutcome::Held => Some("queue assignments are left over; see residual".to_owned()),
+    }
+}
+
+/// Whether a stored manifest is the one that we meant to store: a run that crashed after storing
+/// meets its own manifest again, written by another process a moment earlier. The evidence has to
+/// be equal; writer and times may differ.
+pub fn tells_the_same(stored: &Manifest, ours: &Manifest) -> bool {
+    stored.user_id == ours.user_id
+        && stored.status == ours.status
+        && stored.revision == ours.revision
+        && stored.archive == ours.archive
+        && stored.deletion.outcome == ours.deletion.outcome
+        && stored.scim_active == ours.scim_active
+        && stored.queue_assignments_cleared == ours.queue_assignments_cleared
+}

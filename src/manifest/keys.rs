@@ -1,0 +1,43 @@
+//! The names of the objects, after the contract's section "What is stored in S3".
+
+use crate::job::UserId;
+use crate::ports::ObjectKey;
+
+fn key(user_id: UserId, kind: &str, revision: u32) -> ObjectKey {
+    ObjectKey(match revision {
+        0 | 1 => format!("{user_id}{kind}.json"),
+        later => format!("{user_id}{kind}.r{later}.json"),
+    })
+}
+
+/// The archive: `{userId}.json`, later `{userId}.r2.json`.
+pub fn archive_key(user_id: UserId, revision: u32) -> ObjectKey {
+    key(user_id, "", revision)
+}
+
+/// The sealed evidence: `{userId}_sealed.json`, later `{userId}_sealed.r2.json`.
+pub fn sealed_key(user_id: UserId, revision: u32) -> ObjectKey {
+    key(user_id, "_sealed", revision)
+}
+
+/// The manifest: `{userId}_audit.json`, later `{userId}_audit.r2.json`.
+pub fn audit_key(user_id: UserId, revision: u32) -> ObjectKey {
+    key(user_id, "_audit", revision)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_the_contracts() {
+        let id: UserId = "3F1F0D4E-9A51-4B4B-8F6C-1F9A4F9B7C11".parse().unwrap();
+        let text = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
+        assert_eq!(archive_key(id, 1).as_str(), format!("{text}.json"));
+        assert_eq!(archive_key(id, 2).as_str(), format!("{text}.r2.json"));
+        assert_eq!(sealed_key(id, 1).as_str(), format!("{text}_sealed.json"));
+        assert_eq!(sealed_key(id, 3).as_str(), format!("{text}_sealed.r3.json"));
+        assert_eq!(audit_key(id, 1).as_str(), format!("{text}_audit.json"));
+        assert_eq!(audit_key(id, 2).as_str(), format!("{text}_audit.r2.json"));
+    }
+}

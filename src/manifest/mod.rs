@@ -1,0 +1,9 @@
+//! What the manifest and the seal say, and the names of the objects. Pure.
+
+mod document;
+mod keys;
+mod seal;
+
+pub use document::{Actor, Manifest, Status, tells_the_same};
+pub use keys::{archive_key, audit_key, sealed_key};
+pub use seal::SealDocument;

@@ -1,0 +1,130 @@
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::machine::RetentionMark;
+
+/// The key of an object below the store's prefix, such as `{userId}_audit.json`. Made of a user ID
+/// and fixed words alone (see [`crate::manifest::keys`]), so it can never leave the prefix.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ObjectKey(pub(crate) String);
+
+impl ObjectKey {
+    /// The key without the prefix.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An upload under way, as the store names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UploadId(pub String);
+
+/// A part that the store has confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Part {
+    /// From 1.
+    pub number: u32,
+    /// Its size.
+    pub bytes: u64,
+    /// The store's tag for it, as it has to be repeated at completion.
+    pub etag: String,
+    /// CRC-32C of its bytes, base64, as S3 writes it.
+    pub crc32c: String,
+}
+
+/// An object that we stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The version, where the store keeps versions.
+    pub version_id: Option<String>,
+    /// Object Lock retention that was set.
+    pub retention: Option<RetentionMark>,
+}
+
+/// The outcome of a write that never overwrites.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PutOnce {
+    /// It was not there, and is now.
+    Stored(Stored),
+    /// Something is there already; nothing was changed. It may be our own earlier write.
+    AlreadyThere,
+}
+
+/// What the store says of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its size.
+    pub bytes: u64,
+    /// The version, where the store keeps versions.
+    pub version_id: Option<String>,
+    /// When it was stored.
+    pub stored_at: Option<Timestamp>,
+    /// Object Lock retention.
+    pub retention: Option<RetentionMark>,
+}
+
+/// The size that part `number` (from 1) has at least, unless it is the last: 8 MiB at first, doubling every 1,000 parts, so that 10,000
+/// parts (the most that S3 takes) hold more than its largest object, and the first 8 GB cost
+/// little memory. See "Amazon S3 multipart upload limits" in the S3 user guide.
+pub fn part_size_bytes(number: u32) -> usize {
+    const FIRST: usize = 8 * 1024 * 1024;
+    let doublings = number.saturating_sub(1) / 1_000;
+    FIRST.saturating_mul(1_usize.checked_shl(doublings).unwrap_or(usize::MAX))
+}
+
+/// Where archives, seals and manifests live. Objects are written once and never changed.
+#[async_trait]
+pub trait ArchiveStore: Send + Sync {
+    /// Bucket URL or directory, as manifests name it.
+    fn location(&self) -> String;
+
+    /// The whole key that `key` stands for, prefix included, as manifests name it.
+    fn full_key(&self, key: &ObjectKey) -> String;
+
+    /// Stores a small object at once, unless one is there. Verified by checksum on arrival. A crash
+    /// in the middle leaves nothing, or the whole object.
+    async fn put_once(&self, key: &ObjectKey, body: Bytes) -> Result<PutOnce, Failure>;
+
+    /// Begins an object of many parts. Nothing is visible before [`Self::complete`].
+    async fn begin(&self, key: &ObjectKey) -> Result<UploadId, Failure>;
+
+    /// Stores one part, verified by checksum on arrival; storing the same number again replaces it.
+    /// `offset_bytes` is where it begins in the whole object, since parts differ in size.
+    async fn put_part(
+        &self,
+        key: &ObjectKey,
+        upload: &UploadId,
+        number: u32,
+        offset_bytes: u64,
+        body: Bytes,
+    ) -> Result<Part, Failure>;
+
+    /// Makes the object visible, whole, unless one is there.
+    async fn complete(&self, key: &ObjectKey, upload: &UploadId, parts: &[Part]) -> Result<PutOnce, Failure>;
+
+    /// Whether the store itself compares every stored byte with our checksum. Where it does not, an
+    /// archive is read back whole before it counts as stored.
+    fn verifies_on_arrival(&self) -> bool;
+
+    /// Gives an upload up. One that is gone already is no error.
+    async fn abort(&self, key: &ObjectKey, upload: &UploadId) -> Result<(), Failure>;
+
+    /// Looks at an object, at one version where `version_id` says so.
+    async fn find(&self, key: &ObjectKey, version_id: Option<&str>) -> Result<Option<Found>, Failure>;
+
+    /// Reads a small object; `Err` when it is over `max_bytes`.
+    async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure>;
+
+    /// Size and SHA-256 (lower-case hex) of the stored bytes, read back as a stream.
+    async fn digest(&self, key: &ObjectKey, version_id: Option<&str>) -> Result<Option<(u64, String)>, Failure>;
+
+    /// Proves that the store can be written and does not overwrite. Leaves one small object,
+    /// `_offboarder_probe`, which later probes find.
+    async fn probe(&self) -> Result<(), Failure>;
+}

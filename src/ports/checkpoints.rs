@@ -1,0 +1,74 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::failure::Failure;
+use crate::job::UserId;
+use crate::machine::Checkpoint;
+
+/// The right to act on one user, until it is released or runs out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Whose user.
+    pub user_id: UserId,
+    /// Unique for every claim.
+    pub owner: String,
+    /// Grows with every claim of this user; a save with an older one is refused.
+    pub fence: u64,
+}
+
+/// The answer to a claim.
+#[derive(Debug, Clone)]
+pub enum Claim {
+    /// The user is ours.
+    Granted {
+        /// To save with.
+        lease: Lease,
+        /// The version to compare with at the first save; 0 when there is none.
+        version: u64,
+        /// How far it got, if it was ever begun.
+        checkpoint: Option<Box<Checkpoint>>,
+    },
+    /// Another worker has it.
+    Held {
+        /// When its lease runs out, at the latest, unless renewed.
+        for_at_most: Duration,
+    },
+}
+
+/// The answer to a save.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saved {
+    /// Stored, under this version.
+    Version(u64),
+    /// Nothing was stored: the lease is lost, or somebody else saved meanwhile.
+    Refused,
+}
+
+/// Where checkpoints live. Each call is one round trip; every write compares version and fence in
+/// the same atomic step.
+#[async_trait]
+pub trait Checkpoints: Send + Sync {
+    /// Takes the lease of a user and reads the checkpoint. A checkpoint that cannot be read is
+    /// taken as absent when damaged and refused when newer than this release.
+    async fn claim(&self, user_id: UserId) -> Result<Claim, Failure>;
+
+    /// Saves, if `lease` still holds and the stored version is `expected`; renews the lease too.
+    /// A crash in the middle leaves the old checkpoint or the new one.
+    async fn save(&self, lease: &Lease, expected: u64, checkpoint: &Checkpoint) -> Result<Saved, Failure>;
+
+    /// Prolongs the lease; `false` when it is lost.
+    async fn renew(&self, lease: &Lease) -> Result<bool, Failure>;
+
+    /// Gives the lease back. One that is lost already is no error.
+    async fn release(&self, lease: &Lease) -> Result<(), Failure>;
+
+    /// Reads without a claim, for people.
+    async fn read(&self, user_id: UserId) -> Result<Option<Checkpoint>, Failure>;
+
+    /// A cheap proof that the store answers and takes writes; changes nothing that stays.
+    async fn probe(&self) -> Result<(), Failure>;
+
+    /// How long a claim lasts without renewal.
+    fn lease_ttl(&self) -> Duration;
+}

@@ -1,0 +1,9 @@
+//! What the steps and the worker need of a store, whoever provides it.
+
+mod archive_store;
+mod checkpoints;
+
+pub use archive_store::{
+    ArchiveStore, Found, ObjectKey, Part, PutOnce, Stored, UploadId, part_size_bytes,
+};
+pub use checkpoints::{Checkpoints, Claim, Lease, Saved};

@@ -1,0 +1,143 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::conversations::Conversations;
+use super::faults::Fault;
+use super::gate::Call;
+use super::options::CursorStyle;
+use super::reply::Reply;
+use super::world::World;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Query {
+    date_from: Timestamp,
+    date_to: Timestamp,
+    page_size: u64,
+    filter: Filter,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Filter {
+    participant_id: uuid::Uuid,
+}
+
+/// Where a query stands; clients see it as an opaque word.
+#[derive(Serialize, Deserialize)]
+struct Cursor {
+    user: String,
+    next: u64,
+    end: u64,
+    size: u64,
+    issued_ms: i64,
+}
+
+fn cursor_of(call: &Call) -> Option<Cursor> {
+    let word = url::form_urlencoded::parse(call.query.as_bytes())
+        .find(|(name, _)| name == "cursor")
+        .map(|(_, value)| value.into_owned())?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(word).ok()?).ok()
+}
+
+/// Whose conversations a call asks for.
+pub(super) fn participant(call: &Call) -> Option<String> {
+    match call.operation {
+        "query_conversations" => {
+            serde_json::from_slice::<Query>(&call.body).ok().map(|query| query.filter.participant_id.to_string())
+        }
+        _ => cursor_of(call).map(|cursor| cursor.user),
+    }
+}
+
+pub(super) fn query(world: &World, call: &Call) -> Reply {
+    let query: Query = match serde_json::from_slice(&call.body) {
+        Ok(query) => query,
+        Err(error) => return Reply::error(400, "malformed", &error.to_string()),
+    };
+    if !(1..=500).contains(&query.page_size) || query.date_from > query.date_to {
+        return Reply::error(400, "malformed", "pageSize or the dates are out of range");
+    }
+    let user = query.filter.participant_id.to_string();
+    let numbers = with_conversations(world, &user, |all| all.within(query.date_from, query.date_to)).unwrap_or(0..0);
+    let cursor = Cursor { user, next: numbers.start, end: numbers.end, size: query.page_size, issued_ms: 0 };
+    page(world, call, cursor)
+}
+
+pub(super) fn next(world: &World, call: &Call) -> Reply {
+    let Some(cursor) = cursor_of(call) else {
+        return Reply::error(404, "unknown_cursor", "begin the query again");
+    };
+    let age_ms = Timestamp::now().as_millisecond() - cursor.issued_ms;
+    let lifetime = world.options.cursor_lifetime.map(|lifetime| lifetime.as_millis());
+    if lifetime.is_some_and(|lifetime| u128::try_from(age_ms).unwrap_or(0) > lifetime) {
+        return Reply::error(410, "expired_cursor", "begin the query again");
+    }
+    page(world, call, cursor)
+}
+
+/// Conversations of a user that exists; those of a deleted one are gone with it.
+fn with_conversations<T>(world: &World, user_id: &str, then: impl FnOnce(&Conversations<'_>) -> T) -> Option<T> {
+    let (count, bytes) = {
+        let people = world.people();
+        let user = people.users.get(user_id).filter(|user| user.exists())?;
+        (user.conversations, user.conversation_bytes)
+    };
+    Some(then(&Conversations { user_id, count, bytes, epoch: world.epoch }))
+}
+
+fn page(world: &World, call: &Call, cursor: Cursor) -> Reply {
+    let empty = call.fault == Some(Fault::EmptyPage);
+    let begin = cursor.next;
+    let end = if empty { begin } else { (begin + cursor.size).min(cursor.end) };
+    let mut body = br#"{"details":"#.to_vec();
+    let written = with_conversations(world, &cursor.user, |all| all.write_array(begin..end, &mut body));
+    if written.is_none() {
+        body.extend_from_slice(b"null");
+    }
+    let more = written.is_some() && end < cursor.end;
+    let last_page_says_null = begin % 2 == 0;
+    let issued_ms = Timestamp::now().as_millisecond();
+    let link = match &call.fault {
+        Some(Fault::NextPage { uri }) => Some(uri.clone()),
+        _ if more || empty => Some(link(world, call, &Cursor { next: end, issued_ms, ..cursor })),
+        _ => None,
+    };
+    match link {
+        Some(link) => {
+            body.extend_from_slice(br#","nextPageUri":"#);
+            body.extend_from_slice(serde_json::Value::from(link).to_string().as_bytes());
+        }
+        None if last_page_says_null => body.extend_from_slice(br#","nextPageUri":null"#),
+        None => {}
+    }
+    body.push(b'}');
+    Reply::json(200, body)
+}
+
+fn link(world: &World, call: &Call, cursor: &Cursor) -> String {
+    const PATH: &str = "/api/v2/conversations/details/query";
+    let word = URL_SAFE_NO_PAD.encode(serde_json::to_vec(cursor).unwrap_or_default());
+    match world.options.cursor_style {
+        CursorStyle::Absolute => {
+            format!("http://{}{PATH}?cursor={word}", call.header("host").unwrap_or("127.0.0.1"))
+        }
+        CursorStyle::Relative => format!("{PATH}?cursor={word}"),
+        CursorStyle::Query => format!("?cursor={word}"),
+    }
+}
+
+/// The whole array, for whoever compares.
+pub(super) fn exactly(world: &World, user_id: &str, from: Timestamp, to: Timestamp) -> Option<Vec<u8>> {
+    let (count, bytes) = {
+        let people = world.people();
+        let user = people.users.get(user_id)?;
+        (user.conversations, user.conversation_bytes)
+    };
+    let all = Conversations { user_id, count, bytes, epoch: world.epoch };
+    let mut body = Vec::new();
+    all.write_array(all.within(from, to), &mut body);
+    Some(body)
+}

@@ -1,0 +1,116 @@
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, put};
+use axum::{Json, Router};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::analytics;
+use super::faults::Rule;
+use super::user::{Record, User};
+use super::world::{People, World};
+
+type Shared = State<Arc<World>>;
+
+/// The calls that tests steer and look by.
+pub(super) fn routes() -> Router<Arc<World>> {
+    Router::new()
+        .route("/ledger", get(ledger).delete(clear_ledger))
+        .route("/counters", get(counters))
+        .route("/users", get(users))
+        .route("/users/{id}", get(user).put(put_user))
+        .route("/conversations/{id}", get(conversations))
+        .route("/faults", get(faults).post(add_fault).delete(clear_faults))
+        .route("/scopes", put(set_scopes))
+}
+
+#[derive(Deserialize)]
+struct About {
+    user: Option<String>,
+}
+
+async fn ledger(State(world): Shared, Query(about): Query<About>) -> Json<Value> {
+    Json(json!({ "entries": world.ledger.entries(about.user.as_deref()) }))
+}
+
+async fn clear_ledger(State(world): Shared) -> StatusCode {
+    world.ledger.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn counters(State(world): Shared) -> Json<Value> {
+    Json(json!(world.ledger.counters()))
+}
+
+async fn users(State(world): Shared) -> Json<Vec<String>> {
+    Json(world.user_ids())
+}
+
+/// The queues that still name the user in this member.
+fn named_in(people: &People, user: &User, member: &str) -> Vec<String> {
+    let quoted = format!("\"{}\"", user.id);
+    people
+        .queues
+        .iter()
+        .filter(|(_, queue)| queue.document.get(member).is_some_and(|raw| raw.get().contains(&quoted)))
+        .map(|(id, _)| id.clone())
+        .collect()
+}
+
+async fn user(State(world): Shared, Path(id): Path<String>) -> Response {
+    let people = world.people();
+    let Some(user) = people.users.get(&id.to_lowercase()) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    Json(json!({
+        "id": user.id, "exists": user.exists(), "active": user.active(),
+        "queues": user.queue_ids(),
+        "owns": named_in(&people, user, "ownerId"),
+        "supervises": named_in(&people, user, "supervisorIds"),
+        "routingProfile": user.profile, "scim": user.scim, "conversations": user.conversations,
+    }))
+    .into_response()
+}
+
+async fn put_user(State(world): Shared, Path(id): Path<String>, Json(record): Json<Record>) -> StatusCode {
+    world.put_user(Record { id, ..record });
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+struct Interval {
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+}
+
+async fn conversations(State(world): Shared, Path(id): Path<String>, Query(interval): Query<Interval>) -> Response {
+    let from = interval.from.unwrap_or(Timestamp::MIN);
+    let to = interval.to.unwrap_or(Timestamp::MAX);
+    match analytics::exactly(&world, &id.to_lowercase(), from, to) {
+        Some(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn faults(State(world): Shared) -> Json<Vec<Rule>> {
+    Json(world.faults.rules())
+}
+
+async fn add_fault(State(world): Shared, Json(rule): Json<Rule>) -> StatusCode {
+    world.faults.add(rule);
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_faults(State(world): Shared) -> StatusCode {
+    world.faults.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn set_scopes(State(world): Shared, Json(scopes): Json<Vec<String>>) -> StatusCode {
+    world.set_scopes(scopes);
+    StatusCode::NO_CONTENT
+}

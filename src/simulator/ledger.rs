@@ -1,0 +1,74 @@
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// One call, as it was really dealt with.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// From 1, in the order in which calls were dealt with.
+    pub seq: u64,
+    /// When it came.
+    pub started_at: Timestamp,
+    /// When it was answered or cut off.
+    pub ended_at: Timestamp,
+    /// Such as `delete_user`; `unknown` for what the document does not have.
+    pub operation: &'static str,
+    /// HTTP method.
+    pub method: String,
+    /// Path, without the query.
+    pub path: String,
+    /// The user that the call is about; of a queue's calls there is none.
+    pub user_id: Option<String>,
+    /// What was answered; 0 when the connection was cut.
+    pub status: u16,
+    /// Whether it changed anything.
+    pub applied: bool,
+    /// `X-Correlation-Id`, if it was sent.
+    pub correlation_id: Option<String>,
+    /// Whether `Accept` was sent.
+    pub has_accept: bool,
+    /// `If-Match`, if it was sent.
+    pub if_match: Option<String>,
+    /// The fault that was asked for.
+    pub fault: Option<&'static str>,
+}
+
+/// All calls, in order.
+#[derive(Default)]
+pub(super) struct Ledger {
+    entries: Mutex<Vec<Entry>>,
+}
+
+impl Ledger {
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn add(&self, mut entry: Entry) {
+        let mut entries = self.lock();
+        entry.seq = entries.last().map_or(1, |last| last.seq + 1);
+        entry.ended_at = Timestamp::now();
+        entries.push(entry);
+    }
+
+    pub(super) fn entries(&self, user_id: Option<&str>) -> Vec<Entry> {
+        let about = |entry: &&Entry| user_id.is_none_or(|id| entry.user_id.as_deref() == Some(id));
+        self.lock().iter().filter(about).cloned().collect()
+    }
+
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// How often each operation was answered with each status.
+    pub(super) fn counters(&self) -> BTreeMap<&'static str, BTreeMap<u16, u64>> {
+        let mut counters: BTreeMap<&'static str, BTreeMap<u16, u64>> = BTreeMap::new();
+        for entry in self.lock().iter() {
+            *counters.entry(entry.operation).or_default().entry(entry.status).or_default() += 1;
+        }
+        counters
+    }
+}

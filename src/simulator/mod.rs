@@ -1,0 +1,125 @@
+//! The CXone API on loopback, for tests, demo and benchmarks: it serves the whole of
+//! `docs/contract/cxone-openapi.yaml` with wire types of its own (a mistake must not hide on both
+//! sides), breaks on request, and keeps a ledger of what was really done.
+//!
+//! Beside the API, under `/_simulator/`:
+//!
+//! | call | what it does |
+//! | --- | --- |
+//! | `GET ledger[?user=ID]`, `DELETE ledger` | every API call that was answered or cut off, in order |
+//! | `GET counters` | calls by operation and status |
+//! | `GET users` | all IDs |
+//! | `GET users/ID`, `PUT users/ID` | one user as it is now; adds or replaces one ([`Record`]) |
+//! | `GET conversations/ID[?from=&to=]` | exactly the conversations that the API serves |
+//! | `GET faults`, `POST faults`, `DELETE faults` | the rules of what goes wrong ([`Rule`]) |
+//! | `PUT scopes` | a JSON list: what tokens are issued with from now on |
+
+mod analytics;
+mod control;
+mod conversations;
+mod faults;
+mod gate;
+mod iam;
+mod ledger;
+mod oauth;
+mod options;
+mod quota;
+mod reply;
+mod routing;
+mod scim;
+mod user;
+mod world;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use faults::{Fault, Rule};
+pub use ledger::Entry;
+pub use options::{CursorStyle, Options, RetryAfterStyle};
+pub use user::{DeletionAnswer, Record};
+use world::World;
+
+/// Why the simulator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It hands out made-up people without asking who wants them.
+    #[error("the simulator listens on loopback alone, not on {0}")]
+    NotLoopback(SocketAddr),
+    /// The port is taken, or not ours.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// A file that a flag names.
+    #[error("cannot read {0}: {1}")]
+    File(String, String),
+}
+
+/// A running simulator; it ends when this is dropped.
+pub struct Simulator {
+    address: SocketAddr,
+    world: Arc<World>,
+    serving: JoinHandle<()>,
+}
+
+/// Listens and serves.
+pub async fn start(options: &Options) -> Result<Simulator, StartError> {
+    if !options.listen.ip().is_loopback() {
+        return Err(StartError::NotLoopback(options.listen));
+    }
+    let world = Arc::new(World::new(options)?);
+    let failed = |error| StartError::Listen(options.listen, error);
+    let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let routes = axum::Router::new()
+        .nest("/_simulator", control::routes())
+        .fallback(gate::answer)
+        .with_state(Arc::clone(&world));
+    let serving = tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, routes).await {
+            tracing::error!(%error, "the simulator ended");
+        }
+    });
+    Ok(Simulator { address, world, serving })
+}
+
+impl Simulator {
+    /// Where it listens.
+    pub fn base_uri(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Everybody it knows, in order.
+    pub fn user_ids(&self) -> Vec<String> {
+        self.world.user_ids()
+    }
+
+    /// What was really done, in order.
+    pub fn ledger(&self) -> Vec<Entry> {
+        self.world.ledger.entries(None)
+    }
+
+    /// Adds or replaces a user.
+    pub fn put_user(&self, record: Record) {
+        self.world.put_user(record);
+    }
+
+    /// Adds a rule of what goes wrong.
+    pub fn add_fault(&self, rule: Rule) {
+        self.world.faults.add(rule);
+    }
+
+    /// Serves until its process ends.
+    pub async fn wait(&mut self) {
+        if let Err(error) = (&mut self.serving).await {
+            tracing::error!(%error, "the simulator ended");
+        }
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}

@@ -1,0 +1,31 @@
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Calls a second over all connections: a window that slides by whole calls.
+pub(super) struct Quota {
+    per_second: u32,
+    recent: Mutex<std::collections::VecDeque<Instant>>,
+}
+
+impl Quota {
+    pub(super) fn new(per_second: u32) -> Self {
+        Self { per_second, recent: Mutex::default() }
+    }
+
+    /// Counts a call; `false` when it is one too many.
+    pub(super) fn admit(&self) -> bool {
+        if self.per_second == 0 {
+            return true;
+        }
+        let now = Instant::now();
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        while recent.front().is_some_and(|at| now.duration_since(*at) >= Duration::from_secs(1)) {
+            recent.pop_front();
+        }
+        if recent.len() >= self.per_second as usize {
+            return false;
+        }
+        recent.push_back(now);
+        true
+    }
+}

@@ -1,0 +1,146 @@
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+
+use super::StartError;
+use super::faults::{Faults, Rule};
+use super::ledger::Ledger;
+use super::options::Options;
+use super::quota::Quota;
+use super::user::{Document, Record, User, document, make};
+
+/// Everything that the simulator knows.
+pub(super) struct World {
+    pub(super) options: Options,
+    /// Conversations lie before this.
+    pub(super) epoch: Timestamp,
+    pub(super) ledger: Ledger,
+    pub(super) faults: Faults,
+    pub(super) routing: Quota,
+    pub(super) scim: Quota,
+    pub(super) analytics: Quota,
+    people: Mutex<People>,
+    tokens: Mutex<HashMap<String, Token>>,
+    scopes: Mutex<BTreeSet<String>>,
+}
+
+pub(super) struct Token {
+    pub(super) expires: Instant,
+    pub(super) scopes: BTreeSet<String>,
+}
+
+#[derive(Default)]
+pub(super) struct People {
+    pub(super) users: IndexMap<String, User>,
+    pub(super) queues: HashMap<String, Queue>,
+}
+
+/// A queue, as it is now.
+pub(super) struct Queue {
+    pub(super) document: Document,
+    pub(super) version: u64,
+}
+
+impl World {
+    pub(super) fn new(options: &Options) -> Result<Self, StartError> {
+        let world = Self {
+            epoch: Timestamp::now(),
+            ledger: Ledger::default(),
+            faults: Faults::default(),
+            routing: Quota::new(options.quota_routing),
+            scim: Quota::new(options.quota_scim),
+            analytics: Quota::new(options.quota_analytics),
+            people: Mutex::default(),
+            tokens: Mutex::default(),
+            scopes: Mutex::new(options.scopes.split_whitespace().map(str::to_owned).collect()),
+            options: options.clone(),
+        };
+        for index in 0..options.users {
+            // Shaped like a random UUID (RFC 9562 section 5.4), made of the seed.
+            let id = format!("{:08x}-5eed-4000-8000-{index:012x}", options.seed);
+            world.put_user(Record {
+                id,
+                conversations: None,
+                conversation_bytes: None,
+                queues: None,
+                deletion: None,
+                derived_membership: false,
+                lagging_reads: 0,
+                active_as_string: index % 5 == 4,
+            });
+        }
+        for record in read_list::<Record>(options.population.as_deref())? {
+            world.put_user(record);
+        }
+        for rule in read_list::<Rule>(options.faults.as_deref())? {
+            world.faults.add(rule);
+        }
+        Ok(world)
+    }
+
+    pub(super) fn people(&self) -> MutexGuard<'_, People> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn user_ids(&self) -> Vec<String> {
+        self.people().users.keys().cloned().collect()
+    }
+
+    /// Adds or replaces a user, with queues of its own: it owns the first and supervises the second.
+    pub(super) fn put_user(&self, record: Record) {
+        let id = record.id.to_lowercase();
+        let count = record.queues.unwrap_or(self.options.queues);
+        let queue_ids: Vec<String> = (0..count).map(|index| format!("q-{id}-{index}")).collect();
+        let mut people = self.people();
+        for (index, queue_id) in queue_ids.iter().enumerate() {
+            let owner = if index == 0 { format!("\"{id}\"") } else { "\"somebody-else\"".to_owned() };
+            let supervisors = if index == 1 { format!(r#"["sup-1","{id}"]"#) } else { r#"["sup-1"]"#.to_owned() };
+            let text = format!(
+                r#"{{"id":"{queue_id}","name":"Queue {index}","ownerId":{owner},"supervisorIds":{supervisors},"serviceLevel":0.80,"serial":9007199254740993}}"#
+            );
+            let document = document(&text).unwrap_or_default();
+            people.queues.insert(queue_id.clone(), Queue { document, version: 1 });
+        }
+        let user = make(record, &queue_ids, self.options.conversations, self.options.conversation_bytes);
+        people.users.insert(id, user);
+    }
+
+    pub(super) fn issue_token(&self) -> (String, BTreeSet<String>) {
+        let token = format!("sim-{}", uuid::Uuid::new_v4());
+        let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let expires = Instant::now() + self.options.token_lifetime;
+        let issued = Token { expires, scopes: scopes.clone() };
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(token.clone(), issued);
+        (token, scopes)
+    }
+
+    /// The scopes of a token that is good.
+    pub(super) fn scopes_of(&self, token: &str) -> Option<BTreeSet<String>> {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.get(token).filter(|token| Instant::now() < token.expires).map(|token| token.scopes.clone())
+    }
+
+    pub(super) fn revoke(&self, token: &str) {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).remove(token);
+    }
+
+    pub(super) fn set_scopes(&self, scopes: Vec<String>) {
+        *self.scopes.lock().unwrap_or_else(PoisonError::into_inner) = scopes.into_iter().collect();
+    }
+
+    pub(super) fn etag(&self, version: u64) -> Option<String> {
+        (!self.options.no_etags).then(|| format!("\"v{version}\""))
+    }
+}
+
+fn read_list<T: DeserializeOwned>(path: Option<&Path>) -> Result<Vec<T>, StartError> {
+    let Some(path) = path else { return Ok(Vec::new()) };
+    let failed = |why: String| StartError::File(path.display().to_string(), why);
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
+}

@@ -1,0 +1,207 @@
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use sha2::digest::common::hazmat::{SerializableState, SerializedState};
+use sha2::{Digest, Sha256};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::failure::{Class, Code, Failure};
+use crate::machine::UploadInProgress;
+use crate::ports::{ArchiveStore, ObjectKey, Part, PutOnce, UploadId, part_size_bytes};
+
+/// Below this an object has to be stored with one PUT: S3 takes no smaller part but the last.
+const SMALLEST_UPLOAD_BYTES: usize = 5 * 1024 * 1024;
+
+/// Turns pages of conversations into one JSON array in the store: a plain PUT when it is small, an
+/// upload in parts otherwise. At most one part is on its way while the next one fills, so that
+/// memory does not grow with the archive. Parts end where pages end: a part and the link to the
+/// page after it are all that a resume needs.
+pub(super) struct ArchiveWriter {
+    store: Arc<dyn ArchiveStore>,
+    key: ObjectKey,
+    part: Vec<u8>,
+    sha256: Sha256,
+    conversations: u64,
+    pages: u64,
+    upload: Option<Upload>,
+}
+
+struct Upload {
+    confirmed: UploadInProgress,
+    sent_bytes: u64,
+    on_its_way: Option<(UploadInProgress, AbortOnDropHandle<Result<Part, Failure>>)>,
+}
+
+/// The whole array, stored.
+pub(super) struct Written {
+    pub(super) outcome: PutOnce,
+    pub(super) bytes: u64,
+    pub(super) conversations: u64,
+    pub(super) pages: u64,
+    pub(super) sha256: String,
+}
+
+impl ArchiveWriter {
+    /// Begins a new object, or goes on after the last confirmed part of `resumed`.
+    pub(super) fn new(
+        store: Arc<dyn ArchiveStore>,
+        key: ObjectKey,
+        resumed: Option<&UploadInProgress>,
+    ) -> Result<Self, Failure> {
+        let fresh = Self {
+            store,
+            key,
+            part: Vec::new(),
+            sha256: Sha256::new(),
+            conversations: 0,
+            pages: 0,
+            upload: None,
+        };
+        let Some(confirmed) = resumed else { return Ok(fresh) };
+        Ok(Self {
+            sha256: restore(&confirmed.sha256_midstate)?,
+            conversations: confirmed.conversations,
+            pages: confirmed.pages,
+            upload: Some(Upload {
+                sent_bytes: confirmed.bytes(),
+                confirmed: confirmed.clone(),
+                on_its_way: None,
+            }),
+            ..fresh
+        })
+    }
+
+    /// Adds one page, byte for byte. One conversation a line, so that line tools can read it too.
+    pub(super) fn append<'a>(&mut self, conversations: impl Iterator<Item = &'a [u8]>) {
+        self.pages += 1;
+        let before = self.part.len();
+        for conversation in conversations {
+            self.part.extend_from_slice(if self.conversations == 0 { b"[\n" } else { b",\n" });
+            self.part.extend_from_slice(conversation);
+            self.conversations += 1;
+        }
+        self.sha256.update(self.part.get(before..).unwrap_or_default());
+    }
+
+    /// Whether it is time for [`Self::send_part`].
+    pub(super) fn part_is_full(&self) -> bool {
+        self.part.len() >= part_size_bytes(self.next_number())
+    }
+
+    /// The upload that was begun, to be saved before its first part is sent.
+    pub(super) async fn begin(&mut self) -> Result<Option<UploadInProgress>, Failure> {
+        if self.upload.is_some() {
+            return Ok(None);
+        }
+        let id = self.store.begin(&self.key).await?;
+        let confirmed = UploadInProgress {
+            id,
+            parts: Vec::new(),
+            next_page: None,
+            conversations: 0,
+            pages: 0,
+            sha256_midstate: save(&Sha256::new()),
+        };
+        self.upload = Some(Upload { confirmed: confirmed.clone(), sent_bytes: 0, on_its_way: None });
+        Ok(Some(confirmed))
+    }
+
+    /// Sends what has gathered as a part, once the one before it is confirmed; gives what is
+    /// confirmed by then. `next_page` is the link to the page after this part.
+    pub(super) async fn send_part(
+        &mut self,
+        next_page: Option<String>,
+    ) -> Result<Option<UploadInProgress>, Failure> {
+        let confirmed = self.settle().await?;
+        let number = self.next_number();
+        let Some(upload) = &mut self.upload else { return Ok(confirmed) };
+        let room = self.part.len();
+        let body = Bytes::from(std::mem::replace(&mut self.part, Vec::with_capacity(room)));
+        let after = UploadInProgress {
+            next_page,
+            conversations: self.conversations,
+            pages: self.pages,
+            sha256_midstate: save(&self.sha256),
+            ..upload.confirmed.clone()
+        };
+        let (store, key, id) = (Arc::clone(&self.store), self.key.clone(), upload.confirmed.id.clone());
+        let offset_bytes = upload.sent_bytes;
+        upload.sent_bytes += body.len() as u64;
+        let sending =
+            tokio::spawn(async move { store.put_part(&key, &id, number, offset_bytes, body).await });
+        upload.on_its_way = Some((after, AbortOnDropHandle::new(sending)));
+        Ok(confirmed)
+    }
+
+    /// Waits for the part on its way; gives what is confirmed then, if that is news.
+    async fn settle(&mut self) -> Result<Option<UploadInProgress>, Failure> {
+        let Some(upload) = &mut self.upload else { return Ok(None) };
+        let Some((mut after, sending)) = upload.on_its_way.take() else { return Ok(None) };
+        let part = sending
+            .await
+            .map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))??;
+        after.parts.push(part);
+        upload.confirmed = after.clone();
+        Ok(Some(after))
+    }
+
+    /// Closes the array and makes the object visible.
+    pub(super) async fn finish(mut self) -> Result<Written, Failure> {
+        let end: &[u8] = if self.conversations == 0 { b"[]\n" } else { b"\n]\n" };
+        self.part.extend_from_slice(end);
+        self.sha256.update(end);
+        let (outcome, bytes) = if self.upload.is_none() && self.part.len() < SMALLEST_UPLOAD_BYTES {
+            let body = Bytes::from(std::mem::take(&mut self.part));
+            let bytes = body.len() as u64;
+            (self.store.put_once(&self.key, body).await?, bytes)
+        } else {
+            self.begin().await?;
+            self.send_part(None).await?;
+            self.settle().await?;
+            match &self.upload {
+                Some(upload) => {
+                    let parts = &upload.confirmed.parts;
+                    (self.store.complete(&self.key, &upload.confirmed.id, parts).await?, upload.sent_bytes)
+                }
+                None => return Err(Failure::new(Class::Defect, Code::ArchiveUploadLost, "no upload was begun")),
+            }
+        };
+        Ok(Written {
+            outcome,
+            bytes,
+            conversations: self.conversations,
+            pages: self.pages,
+            sha256: hex::encode(self.sha256.finalize()),
+        })
+    }
+
+    /// The upload under way, to be given up.
+    pub(super) fn upload_id(&self) -> Option<&UploadId> {
+        self.upload.as_ref().map(|upload| &upload.confirmed.id)
+    }
+
+    fn next_number(&self) -> u32 {
+        let parts = self.upload.as_ref().map_or(0, |upload| {
+            upload.confirmed.parts.len() + usize::from(upload.on_its_way.is_some())
+        });
+        u32::try_from(parts).unwrap_or(u32::MAX).saturating_add(1)
+    }
+}
+
+fn save(sha256: &Sha256) -> String {
+    STANDARD.encode(sha256.serialize())
+}
+
+fn restore(midstate: &str) -> Result<Sha256, Failure> {
+    STANDARD
+        .decode(midstate)
+        .ok()
+        .and_then(|bytes| SerializedState::<Sha256>::try_from(bytes.as_slice()).ok())
+        .and_then(|state| Sha256::deserialize(&state).ok())
+        .ok_or_else(|| {
+            let text = "the saved hash state of an archive under way is damaged; the archive begins anew";
+            Failure::new(Class::Transient, Code::ArchiveUploadLost, text)
+        })
+}

@@ -1,0 +1,71 @@
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::Interrupt;
+use crate::job::UserId;
+use crate::machine::{ArchiveInProgress, Checkpoint};
+use crate::ports::{Checkpoints, Lease, Saved};
+
+/// The checkpoint in hand, with the right to save it. Whatever is not saved is lost in a crash, and
+/// what is refused was somebody else's to save.
+pub struct Journal {
+    checkpoints: Arc<dyn Checkpoints>,
+    lease: Lease,
+    version: u64,
+    checkpoint: Checkpoint,
+    draining: CancellationToken,
+}
+
+impl Journal {
+    /// Takes over what a claim granted.
+    pub fn new(
+        checkpoints: Arc<dyn Checkpoints>,
+        lease: Lease,
+        version: u64,
+        checkpoint: Checkpoint,
+        draining: CancellationToken,
+    ) -> Self {
+        Self { checkpoints, lease, version, checkpoint, draining }
+    }
+
+    /// Whose it is.
+    pub const fn user_id(&self) -> UserId {
+        self.checkpoint.user_id
+    }
+
+    /// As it stands.
+    pub const fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// To change before a [`Self::save`].
+    pub const fn checkpoint_mut(&mut self) -> &mut Checkpoint {
+        &mut self.checkpoint
+    }
+
+    /// Stores the checkpoint as it stands: one round trip.
+    pub async fn save(&mut self) -> Result<(), Interrupt> {
+        match self.checkpoints.save(&self.lease, self.version, &self.checkpoint).await {
+            Ok(Saved::Version(version)) => {
+                self.version = version;
+                Ok(())
+            }
+            Ok(Saved::Refused) => Err(Interrupt::LeaseLost),
+            Err(failure) => Err(Interrupt::Systemic(failure)),
+        }
+    }
+
+    /// Stores how far the archive got.
+    pub(super) async fn save_archive(&mut self, progress: ArchiveInProgress) -> Result<(), Interrupt> {
+        self.checkpoint.step.archive = Some(progress);
+        self.checkpoint.updated_at = Timestamp::now();
+        self.save().await
+    }
+
+    /// `Err` once the process was asked to end; steps ask at their own checkpoints.
+    pub(super) fn still_wanted(&self) -> Result<(), Interrupt> {
+        if self.draining.is_cancelled() { Err(Interrupt::Draining) } else { Ok(()) }
+    }
+}

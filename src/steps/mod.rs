@@ -1,0 +1,110 @@
+//! One file per step. A step reads before it writes and reads back what it wrote, so that repeating
+//! it after a crash is harmless; it reports what happened as an [`Event`] and decides nothing.
+
+mod archive;
+mod archive_writer;
+mod clear_queues;
+mod converge;
+mod deactivate;
+mod delete;
+mod journal;
+mod record;
+mod seal;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::adapters::cxone::{Answered, Client};
+use crate::failure::{Class, Failure};
+use crate::guards::Guards;
+use crate::machine::{Call, DeletePolicy, Deletion, Effect, Event, RetryPolicy};
+use crate::manifest::Actor;
+use crate::ports::{ArchiveStore, Checkpoints};
+
+pub use journal::Journal;
+
+/// What every step works with. Made once a process.
+pub struct Services {
+    /// The CXone API.
+    pub cxone: Client,
+    /// Where archives, seals and manifests go.
+    pub archive_store: Arc<dyn ArchiveStore>,
+    /// Where checkpoints go.
+    pub checkpoints: Arc<dyn Checkpoints>,
+    /// What holds deletions back.
+    pub guards: Guards,
+    /// Whether this tenant deletes.
+    pub delete: DeletePolicy,
+    /// How a user's own failures are tried again.
+    pub retry: RetryPolicy,
+    /// How far back the archive reaches.
+    pub history: Duration,
+    /// Who this is, for the manifest.
+    pub actor: Actor,
+}
+
+/// Why the work on a job stopped for a reason that is not the job's own. It costs no attempt, and
+/// the machine never sees it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Interrupt {
+    /// The process was asked to end.
+    #[error("draining")]
+    Draining,
+    /// Another worker has the user now.
+    #[error("the lease is lost")]
+    LeaseLost,
+    /// Every user would meet this fault.
+    #[error("{0}")]
+    Systemic(Failure),
+}
+
+/// Why a step did not end.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// The job's own failure.
+    Failed(Failure),
+    /// Not the job's own.
+    Interrupted(Interrupt),
+}
+
+impl<E: Into<Failure>> From<E> for Stopped {
+    fn from(error: E) -> Self {
+        let failure = error.into();
+        match failure.class {
+            Class::Systemic => Self::Interrupted(Interrupt::Systemic(failure)),
+            Class::Transient
+            | Class::Throttled
+            | Class::UnknownOutcome
+            | Class::Permanent(_)
+            | Class::Defect => Self::Failed(failure),
+        }
+    }
+}
+
+/// Keeps the call as evidence and gives back what it answered.
+fn keep<T>(calls: &mut Vec<Call>, answered: Answered<T>) -> T {
+    calls.push(answered.call);
+    answered.value
+}
+
+/// Does what an effect asks for; `None` for those that are the worker's to do.
+pub(crate) async fn perform(
+    effect: &Effect,
+    services: &Services,
+    journal: &mut Journal,
+    calls: &mut Vec<Call>,
+) -> Option<Result<Event, Stopped>> {
+    Some(match effect {
+        Effect::ClearQueues => clear_queues::clear_queues(services, journal.user_id(), calls).await,
+        Effect::Deactivate => deactivate::deactivate(services, journal.checkpoint(), calls).await,
+        Effect::Archive => Box::pin(archive::archive(services, journal)).await,
+        Effect::Seal => seal::seal(services, journal.checkpoint()).await,
+        Effect::Delete { maybe_sent } => {
+            delete::delete(services, journal.checkpoint(), *maybe_sent, calls).await
+        }
+        Effect::ConfirmDeletion => delete::confirm(services, journal.checkpoint(), calls).await,
+        Effect::Withhold(outcome) => Ok(Event::DeletionWithheld(Deletion::without_call(*outcome))),
+        Effect::Record => record::record(services, journal.checkpoint()).await,
+        Effect::Wait(_) | Effect::DeadLetter(_) | Effect::Finish => return None,
+    })
+}

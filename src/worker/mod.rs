@@ -1,0 +1,12 @@
+//! Leads users through the machine. [`drive`] takes one as far as it goes now; [`Worker`] does so for
+//! whatever the broker delivers.
+
+mod breaker;
+mod consume;
+mod drain;
+mod driver;
+mod settle;
+
+pub use consume::{Options, Worker};
+pub use drain::{Shutdown, shutdown_on_signals};
+pub use driver::{Outcome, drive};

@@ -1,0 +1,156 @@
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Outcome;
+use crate::adapters::amqp::{
+    DEAD_EXCHANGE, Delivery, EXCHANGE, Headers, Publisher, QueueError, Source, WAIT_HEADER, acknowledge, as_long,
+    clean_headers, long, text, wait_exchange, wait_for,
+};
+use crate::failure::{Failure, Reason};
+use crate::machine::StateName;
+use crate::steps::Interrupt;
+
+/// What becomes of a delivery. Pure, so that it can be read and tested alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Disposition {
+    /// Its work is done.
+    Acknowledge,
+    /// It goes on in another queue.
+    Forward(Source),
+    /// It waits in a queue of its own.
+    Park {
+        /// Not before then.
+        until: Timestamp,
+    },
+    /// It is given up.
+    DeadLetter(Letter),
+}
+
+/// The headers of a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Letter {
+    pub(super) reason: Reason,
+    pub(super) error: String,
+    pub(super) state: Option<StateName>,
+    pub(super) attempts: u32,
+}
+
+/// How long a job waits after something that was not its own fault.
+const AFTER_INTERRUPT: SignedDuration = SignedDuration::from_secs(3);
+const AFTER_SYSTEMIC: SignedDuration = SignedDuration::from_secs(10);
+
+/// What follows from a visit.
+pub(super) fn disposition(visit: Result<Outcome, Interrupt>, source: Source, now: Timestamp) -> Disposition {
+    match visit {
+        Ok(Outcome::Finished(_)) => Disposition::Acknowledge,
+        Ok(Outcome::HandOver) => Disposition::Forward(source.after_access()),
+        Ok(Outcome::Wait { until, .. }) => Disposition::Park { until },
+        Ok(Outcome::Busy { for_at_most }) => {
+            let pause = SignedDuration::try_from(for_at_most).unwrap_or(AFTER_INTERRUPT).min(AFTER_SYSTEMIC);
+            Disposition::Park { until: now + pause }
+        }
+        Ok(Outcome::DeadLetter { reason, failure, state, attempts }) => {
+            Disposition::DeadLetter(Letter { reason, error: failure.to_string(), state: Some(state), attempts })
+        }
+        Err(Interrupt::Draining) => Disposition::Forward(source),
+        Err(Interrupt::LeaseLost) => Disposition::Park { until: now + AFTER_INTERRUPT },
+        Err(Interrupt::Systemic(_)) => Disposition::Park { until: now + AFTER_SYSTEMIC },
+    }
+}
+
+/// A step panicked: the job is given up, since it would panic again.
+pub(super) fn panicked(failure: &Failure) -> Disposition {
+    let letter = Letter { reason: Reason::Poison, error: failure.to_string(), state: None, attempts: 1 };
+    Disposition::DeadLetter(letter)
+}
+
+/// Settles a delivery exactly once: whatever takes its place is confirmed by the broker before it is
+/// acknowledged. On an error it stays unacknowledged, and the broker delivers it again.
+pub(super) async fn settle(
+    delivery: &Delivery,
+    source: Source,
+    disposition: &Disposition,
+    publisher: &Publisher,
+    worker: &str,
+) -> Result<(), QueueError> {
+    let publish = |exchange: String, key: &'static str, headers: Headers| {
+        let properties = clean_headers(&delivery.properties, headers);
+        async move { publisher.publish(&exchange, key, &delivery.data, properties).await }
+    };
+    match disposition {
+        Disposition::Acknowledge => {}
+        Disposition::Forward(next) => publish(EXCHANGE.to_owned(), next.routing_key(), Vec::new()).await?,
+        Disposition::Park { until } => {
+            let remaining = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
+            let exchange = wait_exchange(wait_for(remaining));
+            let headers = vec![(WAIT_HEADER, long(until.as_millisecond()))];
+            publish(exchange, source.routing_key(), headers).await?;
+        }
+        Disposition::DeadLetter(letter) => {
+            let state = letter.state.map_or("", StateName::as_str);
+            let headers = vec![
+                ("x-offboarder-reason", text(letter.reason.as_str())),
+                ("x-offboarder-error", text(&letter.error)),
+                ("x-offboarder-state", text(state)),
+                ("x-offboarder-attempts", long(i64::from(letter.attempts))),
+                ("x-offboarder-dead-lettered-at", text(&Timestamp::now().to_string())),
+                ("x-offboarder-worker", text(worker)),
+            ];
+            publish(DEAD_EXCHANGE.to_owned(), source.routing_key(), headers).await?;
+        }
+    }
+    acknowledge(delivery).await
+}
+
+/// Until when a parked delivery has to wait, if it came back too early.
+pub(super) fn not_before(delivery: &Delivery) -> Option<Timestamp> {
+    let headers = delivery.properties.headers().as_ref()?;
+    let millis = as_long(headers.inner().get(WAIT_HEADER)?)?;
+    Timestamp::from_millisecond(millis).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::{Class, Code};
+
+    #[test]
+    fn only_a_finished_user_is_acknowledged_without_a_successor() {
+        let now = Timestamp::UNIX_EPOCH;
+        let failure = Failure::new(Class::Systemic, Code::CxoneUnauthorized, "401");
+        let visits = [
+            Ok(Outcome::HandOver),
+            Ok(Outcome::Wait { until: now, why: String::new() }),
+            Ok(Outcome::Busy { for_at_most: Duration::from_secs(60) }),
+            Ok(Outcome::DeadLetter {
+                reason: Reason::ApiRejected,
+                failure: failure.clone(),
+                state: StateName::Received,
+                attempts: 1,
+            }),
+            Err(Interrupt::Draining),
+            Err(Interrupt::LeaseLost),
+            Err(Interrupt::Systemic(failure)),
+        ];
+        for visit in visits {
+            let text = format!("{visit:?}");
+            assert_ne!(disposition(visit, Source::Users, now), Disposition::Acknowledge, "{text}");
+        }
+        let finished = disposition(Ok(Outcome::Finished(StateName::Deleted)), Source::Users, now);
+        assert_eq!(finished, Disposition::Acknowledge);
+    }
+
+    #[test]
+    fn a_drained_job_goes_back_where_it_came_from_and_a_handed_over_one_goes_on() {
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(
+            disposition(Err(Interrupt::Draining), Source::UsersUrgent, now),
+            Disposition::Forward(Source::UsersUrgent)
+        );
+        assert_eq!(
+            disposition(Ok(Outcome::HandOver), Source::UsersUrgent, now),
+            Disposition::Forward(Source::ArchiveUrgent)
+        );
+    }
+}

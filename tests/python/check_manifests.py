@@ -1,0 +1,194 @@
+"""Holds manifests and archives against their schema, the store and the simulator.
+
+check_manifests.py SCHEMA < {"simulator": URL, "archive": "s3://bucket/prefix/" or "file:DIR",
+                             "awaitSeconds": n, "users": {"id": {"status": …, "outcome": …, "code": …}}}
+
+First waits until every user has a manifest. Prints {"checked": n, "problems": [text, …]}.
+"""
+
+import datetime
+import hashlib
+import json
+import os
+import sys
+import time
+import urllib.parse
+import urllib.request
+
+from jsonschema import Draft202012Validator, FormatChecker
+
+STEPS = ["QueuesCleared", "Deactivated", "Archived"]
+LAST_STEP = {"DELETED": "Deleted", "DEACTIVATED_ONLY": "DeactivatedOnly"}
+
+
+class Bucket:
+    def __init__(self, url):
+        import boto3
+        from botocore.config import Config
+
+        parts = urllib.parse.urlsplit(url)
+        self.bucket, self.prefix = parts.netloc, parts.path.lstrip("/")
+        self.client = boto3.client("s3", config=Config(s3={"addressing_style": "path"}))
+
+    def keys(self):
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
+        return [one["Key"] for page in pages for one in page.get("Contents", [])]
+
+    def versions(self):
+        """How often each key was written, delete markers included."""
+        counts = {}
+        pages = self.client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=self.prefix)
+        for page in pages:
+            for one in page.get("Versions", []) + page.get("DeleteMarkers", []):
+                counts[one["Key"]] = counts.get(one["Key"], 0) + 1
+        return counts
+
+    def read(self, key):
+        return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+
+class Directory:
+    def __init__(self, url):
+        self.root, self.prefix = url.removeprefix("file:"), ""
+
+    def keys(self):
+        found = [os.path.join(at, name) for at, _, names in os.walk(self.root) for name in names]
+        return [os.path.relpath(one, self.root) for one in found]
+
+    def versions(self):
+        return dict.fromkeys(self.keys(), 1)
+
+    def read(self, key):
+        with open(os.path.join(self.root, key), "rb") as file:
+            return file.read()
+
+
+def exact(text):
+    """JSON with the order of members and the digits of numbers kept, so that equal means unchanged."""
+    return json.loads(text, object_pairs_hook=list, parse_int=str, parse_float=str)
+
+
+class Check:
+    def __init__(self, question, schema):
+        self.simulator = question["simulator"]
+        self.users = question["users"]
+        url = question["archive"]
+        self.store = Bucket(url) if url.startswith("s3:") else Directory(url)
+        Draft202012Validator.check_schema(schema)
+        self.validator = Draft202012Validator(schema, format_checker=FormatChecker())
+        self.problems = []
+
+    def ask(self, path):
+        with urllib.request.urlopen(self.simulator + path, timeout=60) as answer:
+            return answer.read().decode()
+
+    def await_manifests(self, seconds):
+        deadline = time.monotonic() + seconds
+        wanted = {f"{self.store.prefix}{user}_audit.json" for user in self.users}
+        while missing := wanted - set(self.store.keys()):
+            if time.monotonic() > deadline:
+                self.problems.append(f"{len(missing)} manifests missing after {seconds} s: {sorted(missing)[:5]}")
+                return
+            time.sleep(0.3)
+
+    def all(self):
+        keys, versions = set(self.store.keys()), self.store.versions()
+        ledger = json.loads(self.ask("/_simulator/ledger"))
+        entries = ledger["entries"] if isinstance(ledger, dict) else ledger
+        sent = {}
+        for one in entries:
+            sent.setdefault(one.get("userId"), []).append(one)
+        self.shared = {self.call_of(one) for one in entries}
+        checked = 0
+        for user, expected in self.users.items():
+            own = {key.removeprefix(self.store.prefix) for key in keys if user in key}
+            if own != {f"{user}.json", f"{user}_sealed.json", f"{user}_audit.json"}:
+                self.problems.append(f"{user}: stored are {sorted(own)}")
+            manifest_key = f"{self.store.prefix}{user}_audit.json"
+            if manifest_key not in keys:
+                continue
+            if versions.get(manifest_key) != 1:
+                self.problems.append(f"{user}: the manifest has {versions.get(manifest_key)} versions")
+            for problem in self.one(user, expected, json.loads(self.store.read(manifest_key)), sent.get(user, [])):
+                self.problems.append(f"{user}: {problem}")
+            checked += 1
+        return checked
+
+    @staticmethod
+    def call_of(entry):
+        return entry["method"], entry["path"].split("?")[0], entry["status"]
+
+    def one(self, user, expected, manifest, sent):
+        for error in self.validator.iter_errors(manifest):
+            yield f"schema: {error.json_path}: {error.message}"
+            return
+        truth = json.loads(self.ask(f"/_simulator/users/{user}"))
+        deletion, archive = manifest["deletion"], manifest["archive"]
+
+        def same(what, said, true):
+            if said != true:
+                yield f"{what} is {said!r}, true is {true!r}"
+
+        yield from same("userId", manifest["userId"], user)
+        yield from same("revision", manifest["revision"], 1)
+        yield from same("status", manifest["status"], expected["status"])
+        yield from same("deletion.outcome", deletion["outcome"], expected["outcome"])
+        if expected.get("code"):
+            yield from same("deletion.status", deletion.get("status"), expected["code"])
+        deleted = manifest["status"] == "DELETED"
+        yield from same("status DELETED", deleted, not truth["exists"])
+        yield from same("error is null", manifest["error"] is None, deleted)
+        if truth["exists"]:
+            yield from same("scimActive", manifest["scimActive"], truth["active"])
+        yield from same("scimActive is true", manifest["scimActive"] is True, False)
+        if expected.get("confirmed"):
+            yield from same("deletion.confirmedAt is set", bool(deletion.get("confirmedAt")), True)
+        if truth["exists"]:
+            left = [kind for kind in ("queues", "owns", "supervises") if truth.get(kind)]
+            yield from same("queueAssignmentsCleared", manifest["queueAssignmentsCleared"], not left)
+        yield from same("queueAssignmentsCleared", manifest["queueAssignmentsCleared"], True)
+        yield from same("interactionsArchived", manifest["interactionsArchived"], archive["complete"])
+        yield from same("archive.complete", archive["complete"], True)
+        states = [step["state"] for step in manifest["steps"]]
+        yield from same("steps", states, [*STEPS, LAST_STEP[manifest["status"]]])
+        # A queue belongs to no user, so its calls stand under nobody in the ledger.
+        really = {self.call_of(entry) for entry in sent} | {one for one in self.shared if "/routing/queues/" in one[1]}
+        for step in manifest["steps"]:
+            for call in step["calls"]:
+                told = (call["method"], urllib.parse.urlsplit(call["path"]).path, call["status"])
+                if told not in really and not told[1].endswith("/details/query"):
+                    yield f"step {step['state']} names a call that was not made: {told}"
+        yield from self.archive(user, archive)
+        try:
+            timestamp = datetime.datetime.fromisoformat(manifest["timestamp"])
+            if timestamp.utcoffset() != datetime.timedelta(0):
+                yield f"timestamp {manifest['timestamp']} is not UTC"
+        except ValueError as error:
+            yield f"timestamp: {error}"
+
+    def archive(self, user, archive):
+        if archive["key"].rsplit("/", 1)[-1] != f"{user}.json":
+            yield f"archive.key is {archive['key']}"
+        stored = self.store.read(f"{self.store.prefix}{user}.json")
+        if len(stored) != archive["bytes"]:
+            yield f"archive.bytes is {archive['bytes']}, stored are {len(stored)}"
+        if hashlib.sha256(stored).hexdigest() != archive["sha256"]:
+            yield "archive.sha256 is not that of the stored object"
+        window = urllib.parse.urlencode({"from": archive["dateFrom"], "to": archive["dateTo"]})
+        served, kept = exact(self.ask(f"/_simulator/conversations/{user}?{window}")), exact(stored)
+        if kept != served:
+            yield f"the archive holds {len(kept)} conversations that differ from the {len(served)} served"
+        if archive["conversations"] != len(served):
+            yield f"archive.conversations is {archive['conversations']}, served were {len(served)}"
+
+
+def main():
+    question = json.load(sys.stdin)
+    with open(sys.argv[1], encoding="utf-8") as file:
+        check = Check(question, json.load(file))
+    check.await_manifests(question.get("awaitSeconds", 0))
+    checked = check.all()
+    print(json.dumps({"checked": checked, "problems": check.problems}))
+
+
+main()

@@ -1,0 +1,48 @@
+//! Black-box tests: the built binary against a real broker, Redis and S3, which are started
+//! once for the run, and against the simulator of the API. Everything is looked at from outside.
+//!
+//! Each test has a virtual host, a Redis database and a prefix of its own, so they run side by
+//! side. A missing server fails the run; no test is skipped.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the whole crate is a test: what is unexpected ends it, with the place"
+)]
+
+mod crashes;
+mod dead_letters;
+mod off_boarding;
+mod settings;
+mod submitting;
+mod support;
+
+use libtest_mimic::{Arguments, Trial};
+use support::servers::Servers;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    for tests in [
+        off_boarding::TESTS,
+        submitting::TESTS,
+        dead_letters::TESTS,
+        crashes::TESTS,
+        settings::TESTS,
+    ] {
+        for (name, test) in tests {
+            let place = trials.len() + 1;
+            trials.push(Trial::test(*name, move || {
+                test(place);
+                Ok(())
+            }));
+        }
+    }
+    if arguments.list {
+        libtest_mimic::run(&arguments, trials).exit();
+    }
+    let servers = Servers::start(trials.len());
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    servers.stop();
+    conclusion.exit();
+}

@@ -1,0 +1,233 @@
+//! What the simulator saw, and the rules that every history has to keep.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::http;
+use super::population::User;
+
+/// A call that the simulator answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) seq: u64,
+    pub(crate) operation: String,
+    path: String,
+    user: Option<String>,
+    status: u64,
+    started_at: String,
+    ended_at: String,
+}
+
+impl Call {
+    fn from_entry(entry: &Value) -> Self {
+        let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+        Self {
+            seq: entry["seq"].as_u64().expect("seq"),
+            operation: text("operation"),
+            path: text("path"),
+            user: entry["userId"].as_str().map(str::to_lowercase),
+            status: entry["status"].as_u64().expect("status"),
+            started_at: comparable(&entry["startedAt"]),
+            ended_at: comparable(&entry["endedAt"]),
+        }
+    }
+
+    fn is(&self, operation: &str) -> bool {
+        self.operation == operation
+    }
+
+    /// Whether it changed something.
+    pub(crate) fn is_write(&self) -> bool {
+        ["patch_", "put_", "delete_"]
+            .iter()
+            .any(|start| self.operation.starts_with(start))
+    }
+
+    fn was_accepted(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+/// A time as text that sorts: RFC 3339 in UTC with nine digits after the second, or a padded number.
+fn comparable(time: &Value) -> String {
+    let Some(text) = time.as_str() else {
+        return format!("{:030.9}", time.as_f64().expect("a time"));
+    };
+    let text = text.trim_end_matches('Z').trim_end_matches("+00:00");
+    let (second, fraction) = text.split_once('.').unwrap_or((text, ""));
+    format!("{second}.{fraction:0<9}")
+}
+
+/// All calls so far, in order.
+pub(crate) fn calls(simulator: &str) -> Vec<Call> {
+    let answer = http::request("GET", simulator, "/_simulator/ledger", None);
+    let entries = answer.get("entries").unwrap_or(&answer);
+    let mut calls: Vec<Call> = entries
+        .as_array()
+        .expect("entries")
+        .iter()
+        .map(Call::from_entry)
+        .collect();
+    calls.sort_by_key(|call| call.seq);
+    calls
+}
+
+/// How many calls of an operation there were.
+pub(crate) fn count(simulator: &str, operation: &str) -> usize {
+    calls(simulator)
+        .iter()
+        .filter(|call| call.is(operation))
+        .count()
+}
+
+/// How much may be done twice.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Repetition {
+    /// Nothing.
+    None,
+    /// The call in flight when a worker was killed, and the reading again after it.
+    AfterCrash,
+}
+
+/// Panics with every broken rule of every user's history.
+pub(crate) fn assert_histories(simulator: &str, users: &[User], repetition: Repetition) {
+    let mut histories: BTreeMap<String, Vec<Call>> = BTreeMap::new();
+    for call in calls(simulator) {
+        if let Some(user) = &call.user {
+            histories.entry(user.clone()).or_default().push(call);
+        }
+    }
+    let mut broken = Vec::new();
+    for user in users {
+        let history = histories.get(&user.id).map_or(&[][..], Vec::as_slice);
+        broken.extend(
+            order(history)
+                .into_iter()
+                .map(|rule| format!("{}: {rule}", user.id)),
+        );
+        broken.extend(
+            once(history, repetition)
+                .into_iter()
+                .map(|rule| format!("{}: {rule}", user.id)),
+        );
+    }
+    assert!(
+        broken.is_empty(),
+        "{} rules broken, first: {:#?}",
+        broken.len(),
+        &broken[..broken.len().min(10)]
+    );
+}
+
+fn first(history: &[Call], operation: &str) -> Option<u64> {
+    history
+        .iter()
+        .find(|call| call.is(operation))
+        .map(|call| call.seq)
+}
+
+fn last(history: &[Call], operation: &str) -> Option<u64> {
+    history
+        .iter()
+        .rev()
+        .find(|call| call.is(operation))
+        .map(|call| call.seq)
+}
+
+/// Existence, queues, access, archive, deletion: each begins after the one before it was done.
+fn order(history: &[Call]) -> Vec<String> {
+    let mut broken = Vec::new();
+    for operation in [
+        "get_user",
+        "get_routing_profile",
+        "get_scim_user",
+        "put_scim_user",
+        "query_conversations",
+        "delete_user",
+    ] {
+        if first(history, operation).is_none() {
+            broken.push(format!("no {operation}"));
+        }
+    }
+    if !history.first().is_some_and(|call| call.is("get_user")) {
+        broken.push("the first call is not whether the user exists".to_owned());
+    }
+    let archived = last(history, "next_conversations").max(last(history, "query_conversations"));
+    let steps = [
+        (
+            "get_routing_profile",
+            "patch_routing_profile",
+            first(history, "get_routing_profile"),
+            first(history, "patch_routing_profile"),
+        ),
+        (
+            "patch_routing_profile",
+            "put_scim_user",
+            last(history, "patch_routing_profile"),
+            first(history, "put_scim_user"),
+        ),
+        (
+            "patch_queue",
+            "put_scim_user",
+            last(history, "patch_queue"),
+            first(history, "put_scim_user"),
+        ),
+        (
+            "get_scim_user",
+            "put_scim_user",
+            first(history, "get_scim_user"),
+            first(history, "put_scim_user"),
+        ),
+        (
+            "put_scim_user",
+            "query_conversations",
+            last(history, "put_scim_user"),
+            first(history, "query_conversations"),
+        ),
+        (
+            "the last conversations page",
+            "delete_user",
+            archived,
+            first(history, "delete_user"),
+        ),
+    ];
+    for (before, after, earlier, later) in steps {
+        if let (Some(earlier), Some(later)) = (earlier, later)
+            && earlier >= later
+        {
+            broken.push(format!("{after} came before {before}"));
+        }
+    }
+    // A history that overlaps with itself is that of two workers, or of two steps at once.
+    let mut by_start: Vec<&Call> = history
+        .iter()
+        .filter(|call| !call.path.contains("/routing/queues/"))
+        .collect();
+    by_start.sort_by(|one, other| one.started_at.cmp(&other.started_at));
+    for pair in by_start.windows(2) {
+        if pair[1].started_at < pair[0].ended_at {
+            broken.push(format!(
+                "{} began while {} was under way",
+                pair[1].operation, pair[0].operation
+            ));
+        }
+    }
+    broken
+}
+
+/// Every write was accepted once.
+fn once(history: &[Call], repetition: Repetition) -> Vec<String> {
+    let mut broken = Vec::new();
+    let mut seen = BTreeSet::new();
+    for call in history.iter().filter(|call| call.is_write()) {
+        let counts = match repetition {
+            Repetition::None => true,
+            Repetition::AfterCrash => call.is("delete_user") && call.was_accepted(),
+        };
+        if counts && !seen.insert((&call.operation, &call.path)) {
+            broken.push(format!("{} {} was sent twice", call.operation, call.path));
+        }
+    }
+    broken
+}

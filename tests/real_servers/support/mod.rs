@@ -1,0 +1,34 @@
+//! What the tests stand on: servers, processes, the simulator, and eyes for what came of it.
+
+pub(crate) mod http;
+pub(crate) mod ledger;
+pub(crate) mod manifests;
+pub(crate) mod population;
+pub(crate) mod process;
+pub(crate) mod servers;
+pub(crate) mod world;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// A test: its name, a sentence, and what it does at the place that is its own.
+pub(crate) type Test = (&'static str, fn(usize));
+
+/// Asks again and again until there is an answer; panics with the last complaint at the deadline.
+pub(crate) fn eventually<T>(deadline: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let end = Instant::now() + deadline;
+    loop {
+        match look() {
+            Ok(answer) => return answer,
+            Err(complaint) if Instant::now() >= end => {
+                panic!("not within {deadline:?}: {complaint}")
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// A path inside the repository.
+pub(crate) fn repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}

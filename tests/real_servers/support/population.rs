@@ -1,0 +1,95 @@
+//! Users that the simulator serves, and what has to become of each.
+
+use serde_json::{Value, json};
+
+/// How a user's deletion ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Fate {
+    /// 204
+    Deleted,
+    /// 202, gone a little later
+    DeletedLater,
+    /// The API refuses this one user, with this status.
+    Refused(u16),
+    /// The tenant offers no deletion (405).
+    NotOffered,
+}
+
+impl Fate {
+    fn status(self) -> u16 {
+        match self {
+            Self::Deleted => 204,
+            Self::DeletedLater => 202,
+            Self::Refused(status) => status,
+            Self::NotOffered => 405,
+        }
+    }
+
+    /// Whether the user is gone in the end.
+    pub(crate) fn is_deleted(self) -> bool {
+        matches!(self, Self::Deleted | Self::DeletedLater)
+    }
+
+    /// What the manifest has to say, in the words of `check_manifests.py`.
+    pub(crate) fn expectation(self) -> Value {
+        match self {
+            Self::Deleted => json!({ "status": "DELETED", "outcome": "deleted" }),
+            Self::DeletedLater => {
+                json!({ "status": "DELETED", "outcome": "deleted", "confirmed": true })
+            }
+            Self::Refused(code) => {
+                json!({ "status": "DEACTIVATED_ONLY", "outcome": "refused", "code": code })
+            }
+            Self::NotOffered => {
+                json!({ "status": "DEACTIVATED_ONLY", "outcome": "not_offered", "code": 405 })
+            }
+        }
+    }
+}
+
+/// A user of the simulator.
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) fate: Fate,
+    conversations: usize,
+}
+
+impl User {
+    /// The `number`th user of the place.
+    pub(crate) fn new(place: usize, number: usize, fate: Fate, conversations: usize) -> Self {
+        Self {
+            id: user_id(place, number),
+            fate,
+            conversations,
+        }
+    }
+
+    /// The simulator's record of it.
+    pub(crate) fn record(&self) -> Value {
+        json!({
+            "id": self.id,
+            "conversations": self.conversations,
+            "deletion": { "status": self.fate.status() },
+        })
+    }
+}
+
+/// An ID that no other place uses.
+pub(crate) fn user_id(place: usize, number: usize) -> String {
+    format!("{place:08x}-0f0b-4a4d-8b00-{number:012x}")
+}
+
+/// Mostly deletable users, among them refused ones, and archives of none, one and several pages.
+pub(crate) fn mixed(place: usize, count: usize) -> Vec<User> {
+    let fate = |number| match number % 20 {
+        3 => Fate::Refused(409),
+        8 => Fate::NotOffered,
+        13 => Fate::Refused(423),
+        17 => Fate::DeletedLater,
+        _ => Fate::Deleted,
+    };
+    (0..count)
+        .map(|number| User::new(place, number, fate(number), number % 4 * 4))
+        .collect()
+}

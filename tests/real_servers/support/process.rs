@@ -1,0 +1,159 @@
+//! Child processes that never outlive their test.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::{eventually, repository};
+
+/// A command that the kernel ends with the thread that started it, even when that is killed.
+/// `setpriv` becomes the program, so the pid is the program's.
+pub(crate) fn command(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// A running child; dropping it kills it.
+pub(crate) struct Process {
+    child: Child,
+    output: PathBuf,
+    errors: PathBuf,
+}
+
+impl Process {
+    /// Starts it with its output going to files in `directory`.
+    pub(crate) fn start(mut command: Command, directory: &Path, name: &str) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let output = directory.join(format!("{name}-{number}.out"));
+        let errors = directory.join(format!("{name}-{number}.err"));
+        let child = command
+            .stdout(File::create(&output).expect("a file"))
+            .stderr(File::create(&errors).expect("a file"))
+            .spawn()
+            .expect("the program starts");
+        Self {
+            child,
+            output,
+            errors,
+        }
+    }
+
+    /// Standard output so far.
+    pub(crate) fn output(&self) -> String {
+        read(&self.output)
+    }
+
+    /// Standard error so far.
+    pub(crate) fn errors(&self) -> String {
+        read(&self.errors)
+    }
+
+    /// The URL on the first line of standard output.
+    pub(crate) fn url(&mut self) -> String {
+        eventually(Duration::from_mins(1), || {
+            let output = self.output();
+            let Some((line, _)) = output.split_once('\n') else {
+                assert!(
+                    self.child.try_wait().expect("a child").is_none(),
+                    "it ended: {}",
+                    self.errors()
+                );
+                return Err(format!("no line yet; {}", self.errors()));
+            };
+            let start = line
+                .find("http://")
+                .unwrap_or_else(|| panic!("no URL in {line:?}"));
+            let rest = &line[start..];
+            let end = rest
+                .char_indices()
+                .skip("http://".len())
+                .find(|(_, one)| !one.is_ascii_alphanumeric() && !".:[]-".contains(*one))
+                .map_or(rest.len(), |(at, _)| at);
+            Ok(rest[..end].to_owned())
+        })
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("/bin/kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status();
+        assert!(
+            sent.expect("kill runs").success(),
+            "the process is there to take SIG{name}"
+        );
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(&mut self, deadline: Duration) -> ExitStatus {
+        eventually(deadline, || {
+            let ended = self.child.try_wait().expect("a child");
+            ended.ok_or_else(|| format!("it still runs: {}", tail(&self.errors())))
+        })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait()
+            && let Err(error) = self.child.kill().and_then(|()| self.child.wait())
+        {
+            eprintln!("a child could not be ended: {error}");
+        }
+    }
+}
+
+fn read(path: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(path).expect("a file")).into_owned()
+}
+
+/// The last lines, which tell most.
+pub(crate) fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
+}
+
+/// A Python helper out of `tests/python`, in the repository's environment.
+pub(crate) fn python(helper: &str) -> Command {
+    let interpreter = repository(".venv/bin/python");
+    assert!(
+        interpreter.exists(),
+        "no .venv; run deploy/local/install.sh"
+    );
+    let mut command = command(&interpreter);
+    command
+        .arg("-W")
+        .arg("ignore")
+        .arg(repository("tests/python").join(helper));
+    command
+}
+
+/// Runs a helper to its end with `input`; the JSON that it prints.
+pub(crate) fn answer(mut command: Command, input: &str) -> serde_json::Value {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the helper starts");
+    let written = child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(input.as_bytes());
+    let answer = child.wait_with_output().expect("the helper ends");
+    let errors = String::from_utf8_lossy(&answer.stderr);
+    assert!(
+        answer.status.success(),
+        "{command:?} ended with {}: {errors}",
+        answer.status
+    );
+    written.expect("the helper reads its input");
+    serde_json::from_slice(&answer.stdout).expect("the helper prints JSON")
+}

@@ -1,0 +1,255 @@
+//! One test's own corner: a simulator, a virtual host, a Redis database, a prefix, a directory.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::population::User;
+use super::process::{Process, answer, command, python, tail};
+use super::{http, servers};
+
+/// How long the whole of a test's users may take on a slow machine.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
+const CLIENT_ID: &str = "tests";
+const CLIENT_SECRET: &str = "secret-of-the-tests";
+
+/// What a command left behind when it ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) output: String,
+    pub(crate) errors: String,
+}
+
+impl Ended {
+    /// Panics unless it ended with this status.
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "exit status; output: {}\nerrors: {}",
+            tail(&self.output),
+            tail(&self.errors)
+        );
+        self
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) directory: TempDir,
+    pub(crate) simulator: String,
+    pub(crate) users: Vec<User>,
+    place: usize,
+    settings: Vec<(String, String)>,
+    _simulator: Process,
+}
+
+impl World {
+    /// A corner with these users at the simulator, and no topology declared yet.
+    pub(crate) fn new(place: usize, users: Vec<User>) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let population = directory.path().join("population.json");
+        let records: Vec<Value> = users.iter().map(User::record).collect();
+        std::fs::write(&population, Value::from(records).to_string())
+            .expect("the population is written");
+        let mut serve = command(Path::new(env!("CARGO_BIN_EXE_offboarder")));
+        serve.env_clear().args([
+            "simulator",
+            "--listen",
+            "127.0.0.1:0",
+            "--users",
+            "0",
+            "--seed",
+            "1",
+        ]);
+        serve.args(["--client-id", CLIENT_ID, "--client-secret", CLIENT_SECRET]);
+        serve.arg("--population").arg(&population);
+        let mut process = Process::start(serve, directory.path(), "simulator");
+        let simulator = process.url();
+
+        let redis = servers::setting("OFFBOARDER_CHECKPOINTS_URL");
+        let redis = redis.rsplit_once('/').expect("a database in the URL").0;
+        let bucket = servers::setting("OFFBOARDER_ARCHIVE_URL");
+        let bucket = bucket
+            .trim_start_matches("s3://")
+            .split('/')
+            .next()
+            .expect("a bucket")
+            .to_owned();
+        let mut settings: Vec<(String, String)> = [
+            ("OFFBOARDER_CXONE_BASE_URI", simulator.clone()),
+            ("OFFBOARDER_CXONE_CLIENT_ID", CLIENT_ID.to_owned()),
+            ("OFFBOARDER_CXONE_CLIENT_SECRET", CLIENT_SECRET.to_owned()),
+            ("OFFBOARDER_CXONE_RATE_ROUTING", "off".to_owned()),
+            ("OFFBOARDER_CXONE_RATE_SCIM", "off".to_owned()),
+            ("OFFBOARDER_CXONE_RATE_ANALYTICS", "off".to_owned()),
+            ("OFFBOARDER_CXONE_PAGE_SIZE", "5".to_owned()),
+            ("OFFBOARDER_QUEUE_URL", queue_url(place)),
+            ("OFFBOARDER_CHECKPOINTS_URL", format!("{redis}/{place}")),
+            (
+                "OFFBOARDER_ARCHIVE_URL",
+                format!("s3://{bucket}/place-{place}/"),
+            ),
+            ("OFFBOARDER_ARCHIVE_FORCE_PATH_STYLE", "true".to_owned()),
+            ("OFFBOARDER_WORKER_RETRY_BASE", "100ms".to_owned()),
+            ("OFFBOARDER_WORKER_RETRY_CAP", "1s".to_owned()),
+            ("OFFBOARDER_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
+            ("RUST_LOG", "info".to_owned()),
+            ("PATH", std::env::var("PATH").expect("a PATH")),
+            ("HOME", directory.path().display().to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        settings.extend(servers::aws_settings());
+        Self {
+            directory,
+            simulator,
+            users,
+            place,
+            settings,
+            _simulator: process,
+        }
+    }
+
+    /// The same with the topology declared.
+    pub(crate) fn with_topology(place: usize, users: Vec<User>) -> Self {
+        let world = Self::new(place, users);
+        world.run(&["topology"]).expect(0);
+        world
+    }
+
+    /// Changes a setting for what is started from now on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.unset(name);
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Takes a setting away.
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.settings.retain(|(known, _)| known != name);
+    }
+
+    /// The value of a setting.
+    pub(crate) fn setting(&self, name: &str) -> &str {
+        let found = self.settings.iter().find(|(known, _)| known == name);
+        &found.expect("a known setting").1
+    }
+
+    fn offboarder(&self, arguments: &[&str]) -> Command {
+        let mut command = command(Path::new(env!("CARGO_BIN_EXE_offboarder")));
+        command.args(arguments).current_dir(self.directory.path());
+        command
+            .env_clear()
+            .envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Starts the binary.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Process {
+        Process::start(
+            self.offboarder(arguments),
+            self.directory.path(),
+            arguments[0],
+        )
+    }
+
+    /// Runs the binary to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+        let mut process = self.start(arguments);
+        let status = process.end(PATIENCE);
+        Ended {
+            code: status.code(),
+            output: process.output(),
+            errors: process.errors(),
+        }
+    }
+
+    /// Ends a worker by SIGTERM; it has to go in peace.
+    pub(crate) fn drain(mut worker: Process) {
+        worker.signal("TERM");
+        let status = worker.end(Duration::from_secs(35));
+        assert_eq!(
+            status.code(),
+            Some(0),
+            "a drained worker ends well: {}",
+            tail(&worker.errors())
+        );
+    }
+
+    /// Publishes messages as a foreign system would; all have to be routed.
+    pub(crate) fn publish(&self, messages: &[Value]) {
+        let mut publish = python("publish.py");
+        publish.arg(queue_url(self.place));
+        let lines: Vec<String> = messages.iter().map(Value::to_string).collect();
+        let report = answer(publish, &lines.join("\n"));
+        assert_eq!(
+            report,
+            json!({ "published": messages.len(), "unroutable": [] })
+        );
+    }
+
+    /// Publishes one plain message for each user.
+    pub(crate) fn publish_all(&self) {
+        let messages: Vec<Value> = self
+            .users
+            .iter()
+            .map(|user| json!({ "body": user.id }))
+            .collect();
+        self.publish(&messages);
+    }
+
+    /// Messages ready in a queue; nothing when there is no such queue.
+    pub(crate) fn depth(&self, queue: &str) -> Option<u64> {
+        let mut look = python("queues.py");
+        look.args([&queue_url(self.place), "depths", queue]);
+        answer(look, "")[queue].as_u64()
+    }
+
+    /// The messages in a queue, which stay there.
+    pub(crate) fn letters(&self, queue: &str) -> Vec<Value> {
+        let mut look = python("queues.py");
+        look.args([&queue_url(self.place), "letters", queue]);
+        answer(look, "").as_array().expect("a list").clone()
+    }
+
+    /// `rabbitmqctl COMMAND -p VHOST ARGUMENT...`
+    pub(crate) fn rabbitmqctl(&self, command: &str, arguments: &[&str]) -> String {
+        let vhost = servers::vhost(self.place);
+        servers::rabbitmqctl(&[&[command, "-p", &vhost], arguments].concat())
+    }
+
+    /// All queues that hold a message which is in nobody's hands; once the workers are gone, all
+    /// that hold any. The broker's own listing lags by seconds, so each queue is asked.
+    pub(crate) fn queues_in_use(&self) -> Vec<String> {
+        let listed = self.rabbitmqctl("list_queues", &["--formatter", "json", "name"]);
+        let queues: Value = serde_json::from_str(&listed).expect("JSON");
+        let queues = queues.as_array().expect("a list").iter();
+        let mut look = python("queues.py");
+        look.args([&queue_url(self.place), "depths"])
+            .args(queues.filter_map(|queue| queue["name"].as_str()));
+        let depths = answer(look, "");
+        let depths = depths.as_object().expect("depths").iter();
+        depths
+            .filter(|(_, depth)| depth.as_u64() != Some(0))
+            .map(|(queue, depth)| format!("{queue}: {depth}"))
+            .collect()
+    }
+
+    /// A user as the simulator has it now.
+    pub(crate) fn user_now(&self, id: &str) -> Value {
+        http::request(
+            "GET",
+            &self.simulator,
+            &format!("/_simulator/users/{id}"),
+            None,
+        )
+    }
+}
+
+fn queue_url(place: usize) -> String {
+    let url = servers::setting("OFFBOARDER_QUEUE_URL");
+    let origin = url.rsplit_once('/').expect("a virtual host in the URL").0;
+    format!("{origin}/{}", servers::vhost(place))
+}
