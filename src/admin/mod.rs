@@ -9,13 +9,12 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 /// Why no users are taken now; empty when they are.
 pub type Causes = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
-/// Listens and serves until `ended`. The address that was bound is in the log.
-pub async fn serve(listen: SocketAddr, causes: Causes, ended: CancellationToken) -> std::io::Result<()> {
+/// Listens, and serves as long as the process lives. The address that was bound is in the log.
+pub async fn serve(listen: SocketAddr, causes: Causes) -> std::io::Result<()> {
     let listener = TcpListener::bind(listen).await?;
     tracing::info!(listen = %listener.local_addr()?, "admin HTTP");
     let routes = Router::new()
@@ -23,8 +22,7 @@ pub async fn serve(listen: SocketAddr, causes: Causes, ended: CancellationToken)
         .route("/readyz", get(readyz))
         .with_state(causes);
     tokio::spawn(async move {
-        let serving = axum::serve(listener, routes).with_graceful_shutdown(ended.cancelled_owned());
-        if let Err(error) = serving.await {
+        if let Err(error) = axum::serve(listener, routes).await {
             tracing::error!(%error, "admin HTTP ended");
         }
     });

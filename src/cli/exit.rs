@@ -1,7 +1,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::failure::{Class, Code, Failure};
+use crate::config::Faults;
+use crate::failure::{Class, Classify, Code, Failure};
 
 /// The exit statuses of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,14 +50,25 @@ impl fmt::Display for CliError {
     }
 }
 
-impl<E: Into<Failure>> From<E> for CliError {
-    fn from(error: E) -> Self {
-        let failure = error.into();
+impl From<Faults> for CliError {
+    fn from(faults: Faults) -> Self {
+        Self::usage(faults)
+    }
+}
+
+impl From<Failure> for CliError {
+    fn from(failure: Failure) -> Self {
         let exit = match failure.class {
             _ if failure.code == Code::SettingsUnreadable => Exit::Usage,
             Class::Systemic | Class::Transient | Class::Throttled | Class::UnknownOutcome => Exit::Unreachable,
             Class::Permanent(_) | Class::Defect => Exit::Bad,
         };
         Self { exit, text: failure.text }
+    }
+}
+
+impl<E: Classify> From<E> for CliError {
+    fn from(error: E) -> Self {
+        Failure::from(error).into()
     }
 }

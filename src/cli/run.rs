@@ -6,9 +6,11 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::InputArgs;
 use super::output::{Output, OutputArgs, json, say, table};
+use crate::config::{Cxone, Settings};
 use crate::failure::Failure;
 use crate::job::{Lane, UserId};
 use crate::steps::{Interrupt, Services};
@@ -44,13 +46,12 @@ struct Row {
     detail: Option<String>,
 }
 
-pub(super) async fn run(args: &Args, services: Services, concurrency: usize) -> Result<Exit, CliError> {
+pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit, CliError> {
     let submission = args.input.read()?;
-    services.checkpoints.probe().await?;
-    services.archive_store.probe().await?;
+    let services = compose::services(settings, &format!("run-{}", std::process::id())).await?;
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
     let services = Arc::new(services);
-    let slots = Arc::new(Semaphore::new(concurrency.max(1)));
+    let slots = Arc::new(Semaphore::new(settings.worker.concurrency));
     let mut tasks = JoinSet::new();
     for (index, message) in submission.messages.into_iter().enumerate() {
         let (services, slots, shutdown) = (Arc::clone(&services), Arc::clone(&slots), shutdown.clone());

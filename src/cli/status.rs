@@ -1,9 +1,9 @@
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
+use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table};
+use crate::config::Settings;
 use crate::job::UserId;
 use crate::machine::{Archive, Checkpoint, ManifestRef, Recording, Sealing, State, StateName};
 use crate::manifest::{Manifest, Status, audit_key};
@@ -32,11 +32,9 @@ enum Known {
     Nothing,
 }
 
-pub(super) async fn run(
-    args: &Args,
-    checkpoints: Arc<dyn Checkpoints>,
-    store: Arc<dyn ArchiveStore>,
-) -> Result<Exit, CliError> {
+pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
+    let checkpoints = compose::checkpoints(&settings.checkpoints)?;
+    let store = compose::archive_store(&settings.archive).await?;
     let mut users = Vec::new();
     for user_id in &args.users {
         users.push((*user_id, look_up(*user_id, &*checkpoints, &*store).await?));

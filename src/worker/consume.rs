@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -40,6 +41,7 @@ pub struct Worker {
     breaker: Arc<Breaker>,
     slots: Arc<Semaphore>,
     archive_slots: Arc<Semaphore>,
+    consuming: AtomicBool,
     options: Options,
 }
 
@@ -61,13 +63,15 @@ impl Worker {
             slots: Arc::new(Semaphore::new(concurrency)),
             // Archives take hours; some slots are left to those who still have access.
             archive_slots: Arc::new(Semaphore::new((concurrency * 3 / 4).max(1))),
+            consuming: AtomicBool::new(false),
             options,
         }
     }
 
     /// What keeps it from taking users, if anything does.
-    pub fn paused_because(&self) -> Option<String> {
-        self.breaker.cause()
+    pub fn not_ready_because(&self) -> Vec<String> {
+        let intake = (!self.consuming.load(Ordering::Relaxed)).then(|| "not consuming from RabbitMQ".to_owned());
+        intake.into_iter().chain(self.breaker.cause()).collect()
     }
 
     /// Consumes until `shutdown`; connects again for ever when the broker goes away. The first
@@ -80,6 +84,7 @@ impl Worker {
             let since = Instant::now();
             let ended = self.session(&mut intake, &mut tasks, shutdown).await;
             let Err(error) = ended else { break };
+            self.consuming.store(false, Ordering::Relaxed);
             tracing::warn!(%error, "the intake broke; opening it anew");
             if since.elapsed() > LONGEST_BACKOFF {
                 backoff = FIRST_BACKOFF;
@@ -104,6 +109,7 @@ impl Worker {
         let prefetch = u16::try_from(self.options.concurrency).unwrap_or(u16::MAX);
         let intake = Intake::open(&self.broker, prefetch).await?;
         tracing::info!(broker = self.broker.at(), concurrency = self.options.concurrency, "consuming");
+        self.consuming.store(true, Ordering::Relaxed);
         Ok(intake)
     }
 

@@ -51,7 +51,7 @@ impl Tokens {
         // Form-encoded before Basic: RFC 6749 section 2.3.1.
         let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
         let pair = format!("{}:{}", encode(client_id), encode(client_secret.expose()));
-        let authorization = Secret::new(format!("Basic {}", STANDARD.encode(pair)));
+        let authorization = Secret::new(&format!("Basic {}", STANDARD.encode(pair)));
         Self { http, uri, authorization, cached: Mutex::new(None) }
     }
 
@@ -70,7 +70,7 @@ impl Tokens {
     /// Drops this token, and not one that another caller fetched meanwhile.
     pub(super) async fn drop_refused(&self, refused: &Secret) {
         let mut cached = self.cached.lock().await;
-        if cached.as_ref().is_some_and(|cached| cached.token == *refused) {
+        if cached.as_ref().is_some_and(|cached| cached.token.expose() == refused.expose()) {
             *cached = None;
         }
     }
@@ -102,7 +102,7 @@ impl Tokens {
                         text.trim().parse().map_err(|_not_a_number| unreadable("expires_in is no number".to_owned()))?
                     }
                 };
-                Ok((Secret::new(answer.access_token), Duration::from_secs(seconds)))
+                Ok((Secret::new(&answer.access_token), Duration::from_secs(seconds)))
             }
             400 | 401 | 403 => {
                 let code = error_code(&body.unwrap_or_default());

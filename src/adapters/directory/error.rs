@@ -1,0 +1,76 @@
+use std::io::{Error, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use crate::failure::{Class, Classify, Code};
+
+/// What a file system can do to us; every user would meet it.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// The directory is gone.
+    #[error("{path} is not there; make it, or set OFFBOARDER_ARCHIVE_URL to another")]
+    Missing {
+        /// File or directory.
+        path: PathBuf,
+    },
+    /// Permissions.
+    #[error("{path}: permission denied; give this user the right to write there")]
+    Denied {
+        /// File or directory.
+        path: PathBuf,
+    },
+    /// No space, or a quota.
+    #[error("{path}: no space is left; free some, the work goes on by itself")]
+    Full {
+        /// File or directory.
+        path: PathBuf,
+    },
+    /// Anything else.
+    #[error("{path}: {why}")]
+    Failed {
+        /// File or directory.
+        path: PathBuf,
+        /// The cause.
+        why: String,
+    },
+    /// An object that should be small.
+    #[error("{path} has {bytes} bytes, over {max_bytes}")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The cap.
+        max_bytes: usize,
+    },
+    /// The temporary file of an upload is gone or shorter than it was.
+    #[error("{path}: the upload under way is gone or cut short; the archive begins anew")]
+    UploadLost {
+        /// The temporary file.
+        path: PathBuf,
+    },
+}
+
+impl DirectoryError {
+    pub(super) fn of(error: &Error, path: &Path) -> Self {
+        let path = path.to_owned();
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => Self::Missing { path },
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Self::Denied { path },
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Self::Full { path },
+            _ => Self::Failed { path, why: error.to_string() },
+        }
+    }
+}
+
+impl Classify for DirectoryError {
+    fn classify(&self) -> (Class, Code) {
+        match self {
+            Self::Missing { .. } => (Class::Systemic, Code::ArchiveMissing),
+            Self::Denied { .. } => (Class::Systemic, Code::ArchiveDenied),
+            Self::Full { .. } => (Class::Systemic, Code::ArchiveFull),
+            Self::Failed { .. } => (Class::Systemic, Code::ArchiveUnreachable),
+            Self::TooLarge { .. } => (Class::Defect, Code::ArchiveRejected),
+            Self::UploadLost { .. } => (Class::Transient, Code::ArchiveUploadLost),
+        }
+    }
+}

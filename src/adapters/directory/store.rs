@@ -1,0 +1,296 @@
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::error::DirectoryError;
+use crate::failure::{Class, Code, Failure};
+use crate::ports::{ArchiveStore, Found, ObjectKey, Part, PutOnce, Stored, UploadId};
+
+const PROBE: &str = "_offboarder_probe";
+
+/// Objects as files of one directory.
+pub struct DirectoryStore {
+    root: Arc<Path>,
+}
+
+impl DirectoryStore {
+    /// Opens the directory, making it where it is missing.
+    pub fn open(path: &Path) -> Result<Self, DirectoryError> {
+        let failed = |error| DirectoryError::of(&error, path);
+        std::fs::create_dir_all(path).map_err(failed)?;
+        Ok(Self { root: path.canonicalize().map_err(failed)?.into() })
+    }
+
+    fn path(&self, key: &ObjectKey) -> PathBuf {
+        self.root.join(key.as_str())
+    }
+
+    fn temporary(&self, key: &ObjectKey, upload: &UploadId) -> PathBuf {
+        self.root.join(format!(".{}.{}.part", key.as_str(), upload.0))
+    }
+}
+
+/// Runs `work` where blocking is allowed.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, DirectoryError> + Send + 'static,
+) -> Result<T, Failure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(Failure::from),
+        Err(died) => Err(Failure::new(Class::Defect, Code::Panicked, died.to_string())),
+    }
+}
+
+/// A name in the directory is on the disk only when the directory is.
+fn sync_directory(root: &Path) -> Result<(), DirectoryError> {
+    File::open(root).and_then(|directory| directory.sync_all()).map_err(|error| DirectoryError::of(&error, root))
+}
+
+/// Gives a finished temporary file its name, unless the name is taken: `link(2)` fails then, as
+/// `rename(2)` would not.
+fn publish(root: &Path, temporary: &Path, path: &Path) -> Result<PutOnce, DirectoryError> {
+    let outcome = match std::fs::hard_link(temporary, path) {
+        Ok(()) => PutOnce::Stored(Stored { version_id: None, retention: None }),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => PutOnce::AlreadyThere,
+        Err(error) => return Err(DirectoryError::of(&error, path)),
+    };
+    sync_directory(root)?;
+    if matches!(outcome, PutOnce::Stored(_)) {
+        std::fs::remove_file(temporary).map_err(|error| DirectoryError::of(&error, temporary))?;
+    }
+    Ok(outcome)
+}
+
+fn write_whole(root: &Path, temporary: &Path, path: &Path, body: &[u8]) -> Result<PutOnce, DirectoryError> {
+    let failed = |error| DirectoryError::of(&error, temporary);
+    let mut file = OpenOptions::new().write(true).create_new(true).open(temporary).map_err(failed)?;
+    let written = file.write_all(body).and_then(|()| file.sync_all()).map_err(failed);
+    let outcome = written.and_then(|()| publish(root, temporary, path));
+    if !matches!(outcome, Ok(PutOnce::Stored(_))) {
+        // Nothing half-written stays; what stopped us is told already.
+        std::fs::remove_file(temporary).ok();
+    }
+    outcome
+}
+
+/// Writes a part at its place and cuts off what an earlier try left behind it.
+fn write_part(temporary: &Path, offset_bytes: u64, body: &[u8]) -> Result<(), DirectoryError> {
+    let failed = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => DirectoryError::UploadLost { path: temporary.to_owned() },
+        _ => DirectoryError::of(&error, temporary),
+    };
+    let mut file = OpenOptions::new().write(true).open(temporary).map_err(failed)?;
+    if file.metadata().map_err(failed)?.len() < offset_bytes {
+        return Err(DirectoryError::UploadLost { path: temporary.to_owned() });
+    }
+    file.set_len(offset_bytes).map_err(failed)?;
+    file.seek(SeekFrom::Start(offset_bytes)).map_err(failed)?;
+    file.write_all(body).and_then(|()| file.sync_data()).map_err(failed)
+}
+
+fn hash(path: &Path) -> Result<Option<(u64, String)>, DirectoryError> {
+    let failed = |error| DirectoryError::of(&error, path);
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let (mut sha256, mut bytes, mut chunk) = (Sha256::new(), 0_u64, vec![0_u8; 256 * 1024]);
+    loop {
+        let read = file.read(&mut chunk).map_err(failed)?;
+        if read == 0 {
+            return Ok(Some((bytes, hex::encode(sha256.finalize()))));
+        }
+        sha256.update(chunk.get(..read).unwrap_or_default());
+        bytes += read as u64;
+    }
+}
+
+#[async_trait]
+impl ArchiveStore for DirectoryStore {
+    fn location(&self) -> String {
+        format!("file:{}", self.root.display())
+    }
+
+    fn full_key(&self, key: &ObjectKey) -> String {
+        key.as_str().to_owned()
+    }
+
+    async fn put_once(&self, key: &ObjectKey, body: Bytes) -> Result<PutOnce, Failure> {
+        let upload = UploadId(uuid::Uuid::new_v4().to_string());
+        let (root, path, temporary) = (Arc::clone(&self.root), self.path(key), self.temporary(key, &upload));
+        blocking(move || write_whole(&root, &temporary, &path, &body)).await
+    }
+
+    async fn begin(&self, key: &ObjectKey) -> Result<UploadId, Failure> {
+        let upload = UploadId(uuid::Uuid::new_v4().to_string());
+        let temporary = self.temporary(key, &upload);
+        blocking(move || {
+            let made = OpenOptions::new().write(true).create_new(true).open(&temporary);
+            made.map(|_file| ()).map_err(|error| DirectoryError::of(&error, &temporary))
+        })
+        .await?;
+        Ok(upload)
+    }
+
+    async fn put_part(
+        &self,
+        key: &ObjectKey,
+        upload: &UploadId,
+        number: u32,
+        offset_bytes: u64,
+        body: Bytes,
+    ) -> Result<Part, Failure> {
+        let temporary = self.temporary(key, upload);
+        let bytes = body.len() as u64;
+        blocking(move || write_part(&temporary, offset_bytes, &body)).await?;
+        // Nobody compares checksums here; the whole file is read back instead.
+        Ok(Part { number, bytes, etag: String::new(), crc32c: String::new() })
+    }
+
+    async fn complete(&self, key: &ObjectKey, upload: &UploadId, parts: &[Part]) -> Result<PutOnce, Failure> {
+        let (root, path, temporary) = (Arc::clone(&self.root), self.path(key), self.temporary(key, upload));
+        let expected: u64 = parts.iter().map(|part| part.bytes).sum();
+        blocking(move || {
+            let lost = || DirectoryError::UploadLost { path: temporary.clone() };
+            let file = OpenOptions::new().write(true).open(&temporary).map_err(|_gone| lost())?;
+            let failed = |error| DirectoryError::of(&error, &temporary);
+            if file.metadata().map_err(failed)?.len() != expected {
+                return Err(lost());
+            }
+            file.sync_all().map_err(failed)?;
+            publish(&root, &temporary, &path)
+        })
+        .await
+    }
+
+    fn verifies_on_arrival(&self) -> bool {
+        false
+    }
+
+    async fn abort(&self, key: &ObjectKey, upload: &UploadId) -> Result<(), Failure> {
+        let temporary = self.temporary(key, upload);
+        blocking(move || match std::fs::remove_file(&temporary) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(DirectoryError::of(&error, &temporary)),
+            Ok(()) | Err(_) => Ok(()),
+        })
+        .await
+    }
+
+    async fn find(&self, key: &ObjectKey, _version_id: Option<&str>) -> Result<Option<Found>, Failure> {
+        let path = self.path(key);
+        blocking(move || match std::fs::metadata(&path) {
+            Ok(metadata) => Ok(Some(Found {
+                bytes: metadata.len(),
+                version_id: None,
+                stored_at: metadata.modified().ok().and_then(|at| Timestamp::try_from(at).ok()),
+                retention: None,
+            })),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(DirectoryError::of(&error, &path)),
+        })
+        .await
+    }
+
+    async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure> {
+        let path = self.path(key);
+        blocking(move || {
+            let failed = |error| DirectoryError::of(&error, &path);
+            let bytes = match std::fs::metadata(&path) {
+                Ok(metadata) => metadata.len(),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(failed(error)),
+            };
+            if bytes > max_bytes as u64 {
+                return Err(DirectoryError::TooLarge { path: path.clone(), bytes, max_bytes });
+            }
+            std::fs::read(&path).map(|bytes| Some(Bytes::from(bytes))).map_err(failed)
+        })
+        .await
+    }
+
+    async fn digest(&self, key: &ObjectKey, _version_id: Option<&str>) -> Result<Option<(u64, String)>, Failure> {
+        let path = self.path(key);
+        blocking(move || hash(&path)).await
+    }
+
+    async fn probe(&self) -> Result<(), Failure> {
+        let key = ObjectKey(PROBE.to_owned());
+        let body = Bytes::from_static(b"offboarder looks whether it may write here\n");
+        self.put_once(&key, body.clone()).await?;
+        match self.put_once(&key, body).await? {
+            PutOnce::AlreadyThere => Ok(()),
+            PutOnce::Stored(_) => {
+                let text = format!("{} lets objects be overwritten", self.location());
+                Err(Failure::new(Class::Systemic, Code::ArchiveOverwrites, text))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> ObjectKey {
+        ObjectKey("u.json".to_owned())
+    }
+
+    fn files(directory: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[tokio::test]
+    async fn a_second_object_of_the_same_name_changes_nothing_and_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = DirectoryStore::open(directory.path()).unwrap();
+        assert!(matches!(store.put_once(&key(), Bytes::from_static(b"one")).await.unwrap(), PutOnce::Stored(_)));
+        assert_eq!(store.put_once(&key(), Bytes::from_static(b"two")).await.unwrap(), PutOnce::AlreadyThere);
+        assert_eq!(store.read(&key(), 10).await.unwrap().unwrap(), "one");
+        assert_eq!(files(directory.path()), ["u.json"]);
+    }
+
+    #[tokio::test]
+    async fn an_object_of_parts_is_invisible_until_it_is_whole_and_a_part_may_be_stored_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = DirectoryStore::open(directory.path()).unwrap();
+        let upload = store.begin(&key()).await.unwrap();
+        let one = store.put_part(&key(), &upload, 1, 0, Bytes::from_static(b"one,")).await.unwrap();
+        store.put_part(&key(), &upload, 2, 4, Bytes::from_static(b"half-written part")).await.unwrap();
+        let two = store.put_part(&key(), &upload, 2, 4, Bytes::from_static(b"two")).await.unwrap();
+        assert_eq!(store.find(&key(), None).await.unwrap(), None);
+        let done = store.complete(&key(), &upload, &[one, two]).await.unwrap();
+        assert!(matches!(done, PutOnce::Stored(_)));
+        let expected = hex::encode(Sha256::digest(b"one,two"));
+        assert_eq!(store.digest(&key(), None).await.unwrap(), Some((7, expected)));
+        assert_eq!(files(directory.path()), ["u.json"]);
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_is_gone_is_said_to_be() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = DirectoryStore::open(directory.path()).unwrap();
+        let upload = store.begin(&key()).await.unwrap();
+        store.abort(&key(), &upload).await.unwrap();
+        store.abort(&key(), &upload).await.unwrap();
+        let error = store.put_part(&key(), &upload, 1, 0, Bytes::from_static(b"x")).await.unwrap_err();
+        assert_eq!(error.code, Code::ArchiveUploadLost);
+        assert!(files(directory.path()).is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_probe_works_the_second_time_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = DirectoryStore::open(directory.path()).unwrap();
+        store.probe().await.unwrap();
+        store.probe().await.unwrap();
+    }
+}

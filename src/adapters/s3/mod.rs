@@ -1,0 +1,10 @@
+//! Archives in S3 and its like. Objects are written with `If-None-Match: *` and a checksum on every
+//! part, and never overwritten.
+
+mod connect;
+mod error;
+mod store;
+
+pub use connect::{Retention, RetentionMode};
+pub use error::S3Error;
+pub use store::S3Store;

@@ -1,0 +1,331 @@
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, ObjectLockMode, ObjectLockRetentionMode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{Bytes, BytesMut};
+use crc_fast::CrcAlgorithm;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::connect::{Retention, RetentionMode, connect};
+use super::error::{S3Error, is_not_found, is_precondition, is_race};
+use crate::failure::Failure;
+use crate::machine::RetentionMark;
+use crate::ports::{ArchiveStore, Found, ObjectKey, Part, PutOnce, Stored, UploadId};
+
+const PROBE: &str = "_offboarder_probe";
+/// How often a conditional write that met another is sent again at once.
+const RACES: u32 = 5;
+
+/// A bucket and a prefix in it.
+pub struct S3Store {
+    client: Client,
+    bucket: String,
+    prefix: String,
+    retention: Option<Retention>,
+}
+
+/// CRC-32C as S3 writes it: base64 of four bytes, the highest first.
+fn crc32c(body: &[u8]) -> String {
+    let crc = crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, body);
+    STANDARD.encode(u32::try_from(crc).unwrap_or_default().to_be_bytes())
+}
+
+impl S3Store {
+    /// Finds credentials, region and endpoint as every AWS program does. Sends nothing to S3 yet.
+    pub async fn connect(
+        bucket: &str,
+        prefix: &str,
+        force_path_style: bool,
+        retention: Option<Retention>,
+    ) -> Self {
+        Self {
+            client: connect(force_path_style).await,
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+            retention,
+        }
+    }
+
+    fn what(&self, act: &str, key: &ObjectKey) -> String {
+        format!("{act} s3://{}/{}", self.bucket, self.full_key(key))
+    }
+
+    /// Until when what is written now is locked.
+    fn mark(&self) -> Option<(RetentionMark, ObjectLockMode, DateTime)> {
+        let retention = self.retention?;
+        let until = SystemTime::now().checked_add(retention.period)?;
+        let (mode, lock) = match retention.mode {
+            RetentionMode::Governance => ("GOVERNANCE", ObjectLockMode::Governance),
+            RetentionMode::Compliance => ("COMPLIANCE", ObjectLockMode::Compliance),
+        };
+        // S3 keeps whole seconds.
+        let until = DateTime::from_secs(DateTime::from(until).secs());
+        let retain_until = Timestamp::from_second(until.secs()).ok()?;
+        Some((RetentionMark { mode: mode.to_owned(), retain_until }, lock, until))
+    }
+
+    fn put(&self, key: &ObjectKey, body: Bytes) -> PutObjectFluentBuilder {
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(self.full_key(key))
+            .if_none_match("*")
+            .content_type("application/json")
+            .checksum_crc32_c(crc32c(&body))
+            .body(ByteStream::from(body))
+    }
+
+    /// A conditional PUT; one that met another is sent again.
+    async fn put_conditionally(
+        &self,
+        key: &ObjectKey,
+        body: &Bytes,
+        lock: Option<(ObjectLockMode, DateTime)>,
+    ) -> Result<Option<Option<String>>, S3Error> {
+        let mut races = 0;
+        loop {
+            let mut put = self.put(key, body.clone());
+            if let Some((mode, until)) = &lock {
+                put = put.object_lock_mode(mode.clone()).object_lock_retain_until_date(*until);
+            }
+            match put.send().await {
+                Ok(stored) => return Ok(Some(stored.version_id)),
+                Err(error) if is_precondition(&error) => return Ok(None),
+                Err(error) if is_race(&error) && races < RACES => {
+                    races += 1;
+                    let pause = Duration::from_millis(50).mul_f64(f64::from(races) * rand::random::<f64>());
+                    tokio::time::sleep(pause).await;
+                }
+                Err(error) => return Err(S3Error::of(&error, self.what("store", key))),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ArchiveStore for S3Store {
+    fn location(&self) -> String {
+        format!("s3://{}", self.bucket)
+    }
+
+    fn full_key(&self, key: &ObjectKey) -> String {
+        format!("{}{}", self.prefix, key.as_str())
+    }
+
+    async fn put_once(&self, key: &ObjectKey, body: Bytes) -> Result<PutOnce, Failure> {
+        let mark = self.mark();
+        let lock = mark.as_ref().map(|(_, mode, until)| (mode.clone(), *until));
+        let stored = self.put_conditionally(key, &body, lock).await?;
+        Ok(stored.map_or(PutOnce::AlreadyThere, |version_id| {
+            PutOnce::Stored(Stored { version_id, retention: mark.map(|(mark, _, _)| mark) })
+        }))
+    }
+
+    async fn begin(&self, key: &ObjectKey) -> Result<UploadId, Failure> {
+        let what = || self.what("begin to upload", key);
+        let mut create = self
+            .client
+            .create_multipart_upload()
+            .bucket(&self.bucket)
+            .key(self.full_key(key))
+            .content_type("application/json")
+            .checksum_algorithm(ChecksumAlgorithm::Crc32C);
+        if let Some((_, mode, until)) = self.mark() {
+            create = create.object_lock_mode(mode).object_lock_retain_until_date(until);
+        }
+        let created = create.send().await.map_err(|error| S3Error::of(&error, what()))?;
+        let id = created.upload_id.ok_or_else(|| S3Error::Rejected {
+            what: what(),
+            status: 200,
+            code: "no upload ID".to_owned(),
+        })?;
+        Ok(UploadId(id))
+    }
+
+    async fn put_part(
+        &self,
+        key: &ObjectKey,
+        upload: &UploadId,
+        number: u32,
+        _offset_bytes: u64,
+        body: Bytes,
+    ) -> Result<Part, Failure> {
+        let (bytes, crc32c) = (body.len() as u64, crc32c(&body));
+        let uploaded = self
+            .client
+            .upload_part()
+            .bucket(&self.bucket)
+            .key(self.full_key(key))
+            .upload_id(&upload.0)
+            .part_number(i32::try_from(number).unwrap_or(i32::MAX))
+            .checksum_crc32_c(&crc32c)
+            .body(ByteStream::from(body))
+            .send()
+            .await
+            .map_err(|error| S3Error::of(&error, self.what(&format!("upload part {number} of"), key)))?;
+        Ok(Part { number, bytes, etag: uploaded.e_tag.unwrap_or_default(), crc32c })
+    }
+
+    async fn complete(&self, key: &ObjectKey, upload: &UploadId, parts: &[Part]) -> Result<PutOnce, Failure> {
+        let completed = parts.iter().map(|part| {
+            CompletedPart::builder()
+                .part_number(i32::try_from(part.number).unwrap_or(i32::MAX))
+                .e_tag(&part.etag)
+                .checksum_crc32_c(&part.crc32c)
+                .build()
+        });
+        let list = CompletedMultipartUpload::builder().set_parts(Some(completed.collect())).build();
+        let completing = self
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.bucket)
+            .key(self.full_key(key))
+            .upload_id(&upload.0)
+            .if_none_match("*")
+            .multipart_upload(list)
+            .send()
+            .await;
+        match completing {
+            Ok(done) => {
+                // S3 does not repeat the retention that the upload was begun with.
+                let retention = match self.retention {
+                    None => None,
+                    Some(_) => self.find(key, done.version_id.as_deref()).await?.and_then(|found| found.retention),
+                };
+                Ok(PutOnce::Stored(Stored { version_id: done.version_id, retention }))
+            }
+            Err(error) if is_precondition(&error) => Ok(PutOnce::AlreadyThere),
+            // A retried completion whose first answer was lost finds its upload gone: what stands
+            // there is compared by the caller.
+            Err(error) => match S3Error::of(&error, self.what("complete", key)) {
+                S3Error::UploadLost { .. } if self.find(key, None).await?.is_some() => Ok(PutOnce::AlreadyThere),
+                _ if is_race(&error) => {
+                    let what = self.what("complete", key);
+                    Err(S3Error::UploadLost { what, code: "ConditionalRequestConflict".to_owned() }.into())
+                }
+                other => Err(other.into()),
+            },
+        }
+    }
+
+    fn verifies_on_arrival(&self) -> bool {
+        true
+    }
+
+    async fn abort(&self, key: &ObjectKey, upload: &UploadId) -> Result<(), Failure> {
+        let aborting = self
+            .client
+            .abort_multipart_upload()
+            .bucket(&self.bucket)
+            .key(self.full_key(key))
+            .upload_id(&upload.0)
+            .send()
+            .await;
+        match aborting.map_err(|error| S3Error::of(&error, self.what("abort the upload of", key))) {
+            Ok(_) | Err(S3Error::UploadLost { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn find(&self, key: &ObjectKey, version_id: Option<&str>) -> Result<Option<Found>, Failure> {
+        let head = self
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .key(self.full_key(key))
+            .set_version_id(version_id.map(str::to_owned))
+            .send()
+            .await;
+        match head {
+            Ok(head) => {
+                let until = head.object_lock_retain_until_date.and_then(|at| Timestamp::from_second(at.secs()).ok());
+                let mode = head.object_lock_mode.map(|mode| ObjectLockRetentionMode::from(mode.as_str()));
+                let retention = mode
+                    .zip(until)
+                    .map(|(mode, retain_until)| RetentionMark { mode: mode.as_str().to_owned(), retain_until });
+                Ok(Some(Found {
+                    bytes: head.content_length.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
+                    version_id: head.version_id,
+                    stored_at: head.last_modified.and_then(|at| Timestamp::from_second(at.secs()).ok()),
+                    retention,
+                }))
+            }
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(S3Error::of(&error, self.what("look at", key)).into()),
+        }
+    }
+
+    async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure> {
+        let what = || self.what("read", key);
+        let got = self.client.get_object().bucket(&self.bucket).key(self.full_key(key)).send().await;
+        let mut body = match got {
+            Ok(got) => got.body,
+            Err(error) if is_not_found(&error) => return Ok(None),
+            Err(error) => return Err(S3Error::of(&error, what()).into()),
+        };
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| S3Error::Unreachable { what: what(), why: error.to_string() })?;
+            if bytes.len() + chunk.len() > max_bytes {
+                return Err(S3Error::TooLarge { what: what(), max_bytes }.into());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Some(bytes.freeze()))
+    }
+
+    async fn digest(&self, key: &ObjectKey, version_id: Option<&str>) -> Result<Option<(u64, String)>, Failure> {
+        let what = || self.what("read back", key);
+        let got = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(self.full_key(key))
+            .set_version_id(version_id.map(str::to_owned))
+            .send()
+            .await;
+        let mut body = match got {
+            Ok(got) => got.body,
+            Err(error) if is_not_found(&error) => return Ok(None),
+            Err(error) => return Err(S3Error::of(&error, what()).into()),
+        };
+        let (mut sha256, mut bytes) = (Sha256::new(), 0_u64);
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| S3Error::Unreachable { what: what(), why: error.to_string() })?;
+            bytes += chunk.len() as u64;
+            sha256.update(&chunk);
+        }
+        Ok(Some((bytes, hex::encode(sha256.finalize()))))
+    }
+
+    async fn probe(&self) -> Result<(), Failure> {
+        let key = ObjectKey(PROBE.to_owned());
+        let body = Bytes::from_static(b"offboarder looks whether it may write here\n");
+        // Never locked: nobody wants to keep it for seven years.
+        self.put_conditionally(&key, &body, None).await?;
+        match self.put_conditionally(&key, &body, None).await? {
+            None => Ok(()),
+            Some(_) => {
+                let location = format!("s3://{}/{}", self.bucket, self.prefix);
+                Err(S3Error::Overwrites { location }.into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_written_as_s3_writes_it() {
+        // The check value of CRC-32C (Castagnoli) for "123456789" is e3069283.
+        assert_eq!(crc32c(b"123456789"), STANDARD.encode([0xe3, 0x06, 0x92, 0x83]));
+    }
+}

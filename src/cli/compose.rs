@@ -1,0 +1,99 @@
+//! Settings made into services: where ports get their adapters.
+
+use std::sync::Arc;
+
+use super::exit::CliError;
+use crate::adapters::amqp::Broker;
+use crate::adapters::cxone::{self, Client};
+use crate::adapters::directory::DirectoryStore;
+use crate::adapters::embedded::EmbeddedCheckpoints;
+use crate::adapters::redis::{RedisCheckpoints, Topology};
+use crate::adapters::s3::{self, S3Store};
+use crate::config::{
+    Archive, ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Queue, Rate, RedisKind, RetentionMode, Settings,
+};
+use crate::guards::Guards;
+use crate::machine::{DeletePolicy as MachineDeletePolicy, RetryPolicy};
+use crate::manifest::Actor;
+use crate::ports::{ArchiveStore, Checkpoints};
+use crate::steps::Services;
+
+pub(super) fn client(settings: &Cxone) -> Result<Client, CliError> {
+    let per_second = |rate| match rate {
+        Rate::Off => None,
+        Rate::PerSecond(rate) => Some(rate),
+    };
+    Ok(Client::new(cxone::Options {
+        base_uri: settings.base_uri.clone(),
+        token_uri: settings.token_uri.clone(),
+        client_id: settings.client_id.clone(),
+        client_secret: settings.client_secret.clone(),
+        rate_routing: per_second(settings.rate_routing),
+        rate_scim: per_second(settings.rate_scim),
+        rate_analytics: per_second(settings.rate_analytics),
+        page_size: settings.page_size,
+    })?)
+}
+
+pub(super) fn checkpoints(settings: &CheckpointsUrl) -> Result<Arc<dyn Checkpoints>, CliError> {
+    Ok(match settings {
+        CheckpointsUrl::Embedded(directory) => Arc::new(EmbeddedCheckpoints::open(directory)?),
+        CheckpointsUrl::Redis { url, kind } => {
+            let topology = match kind {
+                RedisKind::Single | RedisKind::Tls => Topology::Single,
+                RedisKind::Sentinel => Topology::Sentinel,
+                RedisKind::Cluster => Topology::Cluster,
+            };
+            Arc::new(RedisCheckpoints::new(url.expose(), topology))
+        }
+    })
+}
+
+pub(super) async fn archive_store(settings: &Archive) -> Result<Arc<dyn ArchiveStore>, CliError> {
+    Ok(match &settings.location {
+        ArchiveLocation::Directory(path) => {
+            if settings.retention.is_some() {
+                return Err(CliError::usage("OFFBOARDER_ARCHIVE_RETENTION: a directory keeps no retention; use s3://"));
+            }
+            Arc::new(DirectoryStore::open(path)?)
+        }
+        ArchiveLocation::S3 { bucket, prefix } => {
+            let retention = settings.retention.map(|retention| s3::Retention {
+                mode: match retention.mode {
+                    RetentionMode::Governance => s3::RetentionMode::Governance,
+                    RetentionMode::Compliance => s3::RetentionMode::Compliance,
+                },
+                period: retention.period,
+            });
+            Arc::new(S3Store::connect(bucket, prefix, settings.force_path_style, retention).await)
+        }
+    })
+}
+
+pub(super) fn broker(settings: &Queue) -> Result<Broker, CliError> {
+    Ok(Broker::new(settings.url.expose(), settings.ca_file.as_deref())?)
+}
+
+/// Everything that steps need, and proof that the stores take writes before the first user is touched.
+pub(super) async fn services<Q>(settings: &Settings<Cxone, Q>, worker: &str) -> Result<Services, CliError> {
+    let services = Services {
+        cxone: client(&settings.cxone)?,
+        archive_store: archive_store(&settings.archive).await?,
+        checkpoints: checkpoints(&settings.checkpoints)?,
+        guards: Guards { delete_grace: settings.guard.delete_grace },
+        delete: match settings.guard.delete {
+            DeletePolicy::Attempt => MachineDeletePolicy::Attempt,
+            DeletePolicy::Never => MachineDeletePolicy::Never,
+        },
+        retry: RetryPolicy {
+            max_attempts: settings.worker.max_attempts,
+            base: settings.worker.retry_base,
+            cap: settings.worker.retry_cap,
+        },
+        history: settings.cxone.history,
+        actor: Actor::new(worker),
+    };
+    services.checkpoints.probe().await?;
+    services.archive_store.probe().await?;
+    Ok(services)
+}

@@ -1,0 +1,205 @@
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+use super::exit::{CliError, Exit};
+use super::output::{say, table};
+use crate::simulator::{DeletionAnswer, Entry, Options, Record, Simulator, start};
+
+/// Shows the main job without any server: a dozen users, one crash, and the resume after it
+///
+/// A simulator stands in for CXone, and embedded stores for Redis and S3. `offboarder run` is started
+/// as a process of its own, killed in the middle of a user, and started again.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  offboarder demo --directory /tmp/demo")]
+pub(crate) struct Args {
+    /// Where archive, manifests and checkpoints go; a folder of its own is made in it
+    #[arg(long, default_value = "offboarder-data", value_name = "DIR")]
+    directory: PathBuf,
+}
+
+/// The user that the kill strikes: its archive has many pages.
+const LONG: &str = "00000001-de30-4000-8000-00000000000c";
+/// The kill comes once so many of its pages were served.
+const PAGES_BEFORE_THE_KILL: usize = 12;
+
+pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
+    let stamp = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let place = args.directory.join(format!("demo-{stamp}"));
+    std::fs::create_dir_all(&place)
+        .map_err(|error| CliError::usage(format!("cannot make {}: {error}", place.display())))?;
+    let place = place.canonicalize().map_err(CliError::bad)?;
+    let options = Options {
+        users: 0,
+        latency: Duration::from_millis(15),
+        latency_analytics: Some(Duration::from_millis(40)),
+        delete_delay: Duration::from_millis(800),
+        ..Options::default()
+    };
+    let simulator = start(&options).await.map_err(CliError::bad)?;
+    let users = population();
+    for record in &users {
+        simulator.put_user(record.clone());
+    }
+    let list: String = users.iter().map(|record| format!("{}\n", record.id)).collect();
+    std::fs::write(place.join("leavers.txt"), list).map_err(CliError::bad)?;
+
+    say(format!("{} users are to leave. The simulator of CXone serves them at {}.", users.len(), simulator.base_uri()));
+    let first = offboard(&place, &simulator, "first.log")?;
+    let pid = first.id().unwrap_or_default();
+    say(format!("Process {pid} (`offboarder run --file leavers.txt`) takes them off board …"));
+    kill_in_the_middle(first, &simulator).await?;
+    let before = simulator.ledger();
+    say(format!(
+        "Process {pid} was killed (SIGKILL) after {} calls, in the middle of the archive of {LONG}.",
+        before.len()
+    ));
+
+    let begun = Instant::now();
+    let second = offboard(&place, &simulator, "second.log")?;
+    say(format!("Process {} is the same command again, and resumes …", second.id().unwrap_or_default()));
+    let output = second.wait_with_output().await.map_err(CliError::bad)?;
+    let answer: Value = serde_json::from_slice(&output.stdout)
+        .map_err(|error| CliError::bad(format!("no answer ({error}); see {}", place.join("second.log").display())))?;
+    say(format!("It ended after {:.1} s.\n", begun.elapsed().as_secs_f64()));
+
+    let after = simulator.ledger();
+    let rows = users.iter().map(|record| row(record, &answer, &before, &after, &place));
+    say(table(["user", "at the kill", "in the end", "deletion", "archived", "calls before + after"], rows));
+    let repeated = repeated_writes(&after);
+    say(format!("Writes that were done twice: {repeated}."));
+    say(format!("Archives and manifests: {}", place.join("archive").display()));
+    say(format!("  one manifest:         {}", place.join("archive").join(format!("{LONG}_audit.json")).display()));
+    say(format!("Checkpoints:            {}", place.join("checkpoints.redb").display()));
+    let ended = users.iter().all(|record| result_of(record, &answer).is_some_and(|(result, _)| result == "finished"));
+    Ok(if ended && repeated == 0 { Exit::Ok } else { Exit::Bad })
+}
+
+/// A dozen people, with the ends that a real tenant has too.
+fn population() -> Vec<Record> {
+    let refusal = |status: u16, code: &str| Some(DeletionAnswer { status, code: Some(code.to_owned()) });
+    (1..=12_u64)
+        .map(|number| Record {
+            id: format!("00000001-de30-4000-8000-{number:012x}"),
+            conversations: Some(match number {
+                12 => 24_000,
+                4 => 0,
+                _ => number * 137,
+            }),
+            conversation_bytes: (number == 12).then_some(1_200),
+            queues: None,
+            deletion: match number {
+                3 => refusal(409, "compliance_hold"),
+                6 => refusal(405, "method_not_allowed"),
+                9 => refusal(202, "accepted"),
+                _ => None,
+            },
+            derived_membership: false,
+            lagging_reads: u32::from(number == 7),
+            active_as_string: number == 5,
+        })
+        .collect()
+}
+
+/// Starts this very program as a process of its own.
+fn offboard(place: &Path, simulator: &Simulator, log: &str) -> Result<Child, CliError> {
+    let log = std::fs::File::create(place.join(log)).map_err(CliError::bad)?;
+    let program = std::env::current_exe().map_err(CliError::bad)?;
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OFFBOARDER_")) {
+        command.env_remove(name);
+    }
+    command
+        .args(["run", "--file", "leavers.txt", "--requested-by", "demo", "--output", "json"])
+        .current_dir(place)
+        .env("OFFBOARDER_CXONE_BASE_URI", simulator.base_uri())
+        .env("OFFBOARDER_CXONE_CLIENT_ID", "offboarder")
+        .env("OFFBOARDER_CXONE_CLIENT_SECRET", "simulator-secret")
+        .env("OFFBOARDER_CXONE_RATE_ROUTING", "off")
+        .env("OFFBOARDER_CXONE_RATE_SCIM", "off")
+        .env("OFFBOARDER_CXONE_RATE_ANALYTICS", "off")
+        .env("OFFBOARDER_CHECKPOINTS_URL", "file:.")
+        .env("OFFBOARDER_ARCHIVE_URL", "file:./archive")
+        .env("OFFBOARDER_WORKER_CONCURRENCY", "4")
+        .env("OFFBOARDER_WORKER_RETRY_BASE", "200ms")
+        .env("RUST_LOG", "info")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(CliError::bad)
+}
+
+/// Waits until the long archive is under way, and kills the process.
+async fn kill_in_the_middle(mut process: Child, simulator: &Simulator) -> Result<(), CliError> {
+    let pages = |ledger: Vec<Entry>| {
+        let of_the_long_one =
+            |entry: &&Entry| entry.operation == "next_conversations" && entry.user_id.as_deref() == Some(LONG);
+        ledger.iter().filter(of_the_long_one).count()
+    };
+    let mut look = tokio::time::interval(Duration::from_millis(10));
+    while pages(simulator.ledger()) < PAGES_BEFORE_THE_KILL {
+        tokio::select! {
+            _ = look.tick() => {}
+            ended = process.wait() => {
+                let status = ended.map_err(CliError::bad)?;
+                return Err(CliError::bad(format!("the first process ended by itself ({status}) before it was killed")));
+            }
+        }
+    }
+    process.kill().await.map_err(CliError::bad)
+}
+
+fn of<'a>(record: &Record, entries: &'a [Entry]) -> Vec<&'a Entry> {
+    entries.iter().filter(|entry| entry.user_id.as_deref() == Some(record.id.as_str())).collect()
+}
+
+/// How far the API's side of a user was.
+fn reached(record: &Record, entries: &[Entry]) -> &'static str {
+    let did = |operation: &str| of(record, entries).iter().any(|entry| entry.operation == operation && entry.status != 0);
+    match () {
+        () if did("delete_user") => "deletion asked for",
+        () if did("query_conversations") => "archive under way",
+        () if did("put_scim_user") => "deactivated",
+        () if did("get_user") => "begun",
+        () => "waiting",
+    }
+}
+
+fn result_of(record: &Record, answer: &Value) -> Option<(String, String)> {
+    let rows = answer.get("users")?.as_array()?;
+    let row = rows.iter().find(|row| row.get("userId").and_then(Value::as_str) == Some(record.id.as_str()))?;
+    let text = |member: &str| row.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Some((text("result"), text("state")))
+}
+
+fn row(record: &Record, answer: &Value, before: &[Entry], after: &[Entry], place: &Path) -> [String; 6] {
+    let manifest: Value = std::fs::read(place.join("archive").join(format!("{}_audit.json", record.id)))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default();
+    let member = |pointer: &str| manifest.pointer(pointer).cloned().unwrap_or_default();
+    let status = member("/deletion/status").as_u64().map_or_else(String::new, |status| format!(" ({status})"));
+    let (_, state) = result_of(record, answer).unwrap_or_default();
+    let calls_before = of(record, before).len();
+    let calls_after = of(record, after).len() - calls_before;
+    [
+        record.id.clone(),
+        reached(record, before).to_owned(),
+        state,
+        format!("{}{status}", member("/deletion/outcome").as_str().unwrap_or("-")),
+        format!("{} conversations", member("/archive/conversations")),
+        format!("{calls_before} + {calls_after}"),
+    ]
+}
+
+/// Writes that changed the same thing more than once.
+fn repeated_writes(entries: &[Entry]) -> usize {
+    let mut seen = std::collections::HashSet::new();
+    entries.iter().filter(|entry| entry.applied && !seen.insert((entry.operation, entry.path.clone()))).count()
+}

@@ -1,0 +1,120 @@
+//! The commands: arguments in, an answer on standard output, logs on standard error, an exit status.
+
+mod compose;
+mod demo;
+mod doctor;
+mod exit;
+mod input;
+mod logging;
+mod output;
+mod run;
+mod simulator;
+mod status;
+mod submit;
+mod topology;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::config::{Settings, Sources, with_flags};
+use exit::{CliError, Exit};
+
+/// Durable off-boarding of NICE CXone users
+///
+/// Takes access away at once, archives a year of conversations, deletes the account where the tenant
+/// allows it, and stores a manifest that says what was observed.
+#[derive(Debug, Parser)]
+#[command(name = "offboarder", version, propagate_version = true, after_help = "\
+Settings come from flags, OFFBOARDER_* variables or a TOML file: `--help` lists them all.
+Exit status: 0 well; 1 the answer is bad; 2 usage or settings; 3 a service is out of reach.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Worker(worker::Args),
+    Run(run::Args),
+    Submit(submit::Args),
+    Status(status::Args),
+    Topology(topology::Args),
+    Doctor(doctor::Args),
+    Simulator(simulator::Args),
+    Demo(demo::Args),
+    /// Prints the completions of a shell
+    #[command(after_help = "Example:\n  offboarder completions bash > /etc/bash_completion.d/offboarder")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+fn parser() -> clap::Command {
+    with_flags(Cli::command())
+}
+
+/// Runs the command that this process was asked for.
+pub async fn main() -> ExitCode {
+    let matches = match parser().try_get_matches() {
+        Ok(matches) => matches,
+        // Help and version are answers too; clap knows which stream they go to.
+        Err(error) => error.exit(),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    logging::init(matches!(cli.command, Command::Worker(_)));
+    match Box::pin(dispatch(&cli.command, &matches)).await {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            tracing::debug!(%error, "the command ended early");
+            complain(&error);
+            error.exit.into()
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of a command that failed is for its caller")]
+fn complain(error: &CliError) {
+    eprintln!("offboarder: {error}");
+}
+
+async fn dispatch(command: &Command, matches: &ArgMatches) -> Result<Exit, CliError> {
+    // Flags of settings may stand before or after the command's name.
+    let sources = || Sources::from_process(matches.subcommand().map_or(matches, |(_, matches)| matches));
+    match command {
+        Command::Worker(args) => Box::pin(worker::run(args, &sources())).await,
+        Command::Run(args) => Box::pin(run::run(args, &Settings::for_run(&sources())?)).await,
+        Command::Submit(args) => submit::run(args, || compose::broker(&Settings::for_broker(&sources())?.queue)).await,
+        Command::Status(args) => status::run(args, &Settings::for_stores(&sources())?).await,
+        Command::Topology(args) => {
+            topology::run(args, &compose::broker(&Settings::for_broker(&sources())?.queue)?).await
+        }
+        Command::Doctor(args) => Box::pin(doctor::run(args, &sources())).await,
+        Command::Simulator(args) => simulator::run(args).await,
+        Command::Demo(args) => Box::pin(demo::run(args)).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut parser(), "offboarder", &mut std::io::stdout());
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_arguments_are_consistent_and_every_command_has_an_example() {
+        let mut parser = super::parser();
+        parser.build();
+        parser.clone().debug_assert();
+        for command in parser.get_subcommands().filter(|command| command.get_name() != "help") {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "{} has no example", command.get_name());
+        }
+    }
+}

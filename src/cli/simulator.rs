@@ -1,0 +1,28 @@
+use super::exit::{CliError, Exit};
+use super::output::say;
+use crate::simulator::{Options, start};
+
+/// Serves the CXone API on loopback, with faults on request
+///
+/// Prints one line with its address, and serves until it is ended. Everything it knows is made up.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  offboarder simulator --listen 127.0.0.1:8098 --users 100 --conversations 2000 --latency 20ms
+  curl -s http://127.0.0.1:8098/_simulator/users
+  curl -s http://127.0.0.1:8098/_simulator/faults -H 'content-type: application/json' \\
+    -d '{\"operation\":\"delete_user\",\"times\":1,\"fault\":{\"kind\":\"lost_reply\"}}'")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    options: Options,
+}
+
+pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
+    let mut simulator = start(&args.options).await.map_err(CliError::usage)?;
+    say(format!("the CXone simulator serves {} users at {}", simulator.user_ids().len(), simulator.base_uri()));
+    let shutdown = crate::worker::shutdown_on_signals().map_err(CliError::bad)?;
+    tokio::select! {
+        () = simulator.wait() => {}
+        () = shutdown.draining.cancelled() => {}
+    }
+    Ok(Exit::Ok)
+}

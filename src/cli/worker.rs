@@ -1,0 +1,51 @@
+use std::sync::Arc;
+
+use super::compose;
+use super::exit::{CliError, Exit};
+use crate::admin;
+use crate::config::{Settings, Sources};
+use crate::worker::{Options, Worker, shutdown_on_signals};
+
+/// Consumes off-boarding messages from RabbitMQ until SIGTERM or SIGINT
+///
+/// The first signal drains: users in progress stop at their next checkpoint and go back. A second one
+/// ends at once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  offboarder worker --worker-concurrency 32")]
+pub(crate) struct Args {
+    /// Let archives go to a directory of this machine
+    #[arg(long)]
+    allow_local_archive: bool,
+}
+
+/// The composition root of the long-running process.
+pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
+    let settings = Settings::for_worker(sources, args.allow_local_archive)?;
+    let name = format!("{}-{}", host_name(), std::process::id());
+    let services = compose::services(&settings, &name).await?;
+    let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
+    let options = Options { concurrency: settings.worker.concurrency, grace: settings.worker.shutdown_grace, name };
+    let worker = Arc::new(Worker::new(Arc::new(services), compose::broker(&settings.queue)?, options));
+    let causes = {
+        let (worker, draining) = (Arc::clone(&worker), shutdown.draining.clone());
+        Arc::new(move || {
+            let draining = draining.is_cancelled().then(|| "draining".to_owned());
+            draining.into_iter().chain(worker.not_ready_because()).collect()
+        })
+    };
+    let listen = settings.admin.listen;
+    admin::serve(listen, causes).await.map_err(|error| {
+        CliError::usage(format!("cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"))
+    })?;
+    worker.run(&shutdown).await?;
+    Ok(Exit::Ok)
+}
+
+/// The machine's name, for manifests and dead letters.
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "worker".to_owned())
+}

@@ -1,0 +1,69 @@
+use std::net::SocketAddr;
+
+use super::reader::Reader;
+use super::secret::Secret;
+
+/// The HTTP side of a worker.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Bearer token.
+    pub token: Option<Secret>,
+}
+
+impl Admin {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let token = reader.get("admin.token", token);
+        let listen = reader.get("admin.listen", listen)?;
+        if reader.is_unset("admin.token") && !listen.ip().is_loopback() {
+            reader.refuse(
+                "admin.listen",
+                "is open to other hosts, and there is no token; \
+                 set OFFBOARDER_ADMIN_TOKEN, or listen on 127.0.0.1",
+            );
+        }
+        Some(Self { listen, token })
+    }
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let wrong = || "is not an IP address and a port; give one such as 127.0.0.1:9464".to_owned();
+    text.parse().ok().ok_or_else(wrong)
+}
+
+/// Anything else cannot stand in an `Authorization` header.
+fn token(text: &str) -> Result<Secret, String> {
+    if text.chars().all(|c| c.is_ascii_graphic()) {
+        return Ok(Secret::new(text));
+    }
+    Err(
+        "holds a space or a character beyond ASCII, which no header can carry; give another"
+            .to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listening_takes_an_address_and_a_port() {
+        assert!(listen("127.0.0.1:0").is_ok() && listen("[::]:9464").is_ok());
+        for bad in [
+            "9464",
+            ":9464",
+            "localhost:9464",
+            "127.0.0.1",
+            "127.0.0.1:99999",
+        ] {
+            assert!(listen(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_fits_into_a_header() {
+        assert_eq!(token("s3cr3t+/=").unwrap().expose(), "s3cr3t+/=");
+        assert!(token("two words").is_err() && token("schlüssel").is_err());
+    }
+}

@@ -1,0 +1,168 @@
+use super::fault::{Fault, Faults};
+use super::reader::Reader;
+use super::resolve::{Entry, State, resolve};
+use super::sources::Sources;
+use super::table::{Profile, Unset};
+use super::{Admin, Archive, CheckpointsUrl, Cxone, Guard, Queue, Worker};
+
+/// The settings of a command. Most groups have defaults and are always there; the two that have
+/// none are there for the commands that cannot work without, and an `Option` for the others.
+#[derive(Debug, Clone)]
+pub struct Settings<C = Option<Cxone>, Q = Option<Queue>> {
+    /// `OFFBOARDER_CXONE_…`.
+    pub cxone: C,
+    /// `OFFBOARDER_QUEUE_…`.
+    pub queue: Q,
+    /// `OFFBOARDER_CHECKPOINTS_…`.
+    pub checkpoints: CheckpointsUrl,
+    /// `OFFBOARDER_ARCHIVE_…`.
+    pub archive: Archive,
+    /// `OFFBOARDER_WORKER_…`.
+    pub worker: Worker,
+    /// `OFFBOARDER_GUARD_…`.
+    pub guard: Guard,
+    /// `OFFBOARDER_ADMIN_…`.
+    pub admin: Admin,
+}
+
+impl Settings<Cxone, Queue> {
+    /// For `worker`, which shares its work with others: stores on this host alone are refused, the
+    /// archive's unless the operator allows it.
+    pub fn for_worker(sources: &Sources, allow_local_archive: bool) -> Result<Self, Faults> {
+        let mut draft = Draft::read(sources);
+        draft.demand(Profile::Worker);
+        draft.refuse_local_stores(allow_local_archive);
+        draft.finish(|cxone| cxone, |queue| queue)
+    }
+}
+
+impl Settings<Cxone> {
+    /// For commands that talk to the tenant and need no broker.
+    pub fn for_run(sources: &Sources) -> Result<Self, Faults> {
+        let mut draft = Draft::read(sources);
+        draft.demand(Profile::Run);
+        draft.finish(|cxone| cxone, Some)
+    }
+}
+
+impl Settings<Option<Cxone>, Queue> {
+    /// For commands that talk to the broker and not to the tenant.
+    pub fn for_broker(sources: &Sources) -> Result<Self, Faults> {
+        let mut draft = Draft::read(sources);
+        draft.demand(Profile::Broker);
+        draft.finish(Some, |queue| queue)
+    }
+}
+
+impl Settings {
+    /// For commands that read the stores, or need no service at all. What is set has to be right
+    /// even so: the same environment will meet a worker next.
+    pub fn for_stores(sources: &Sources) -> Result<Self, Faults> {
+        Draft::read(sources).finish(Some, Some)
+    }
+}
+
+/// Every group that could be read. A missing one has its fault noted, or lacks what nobody set.
+struct Draft {
+    entries: Vec<Entry>,
+    faults: Vec<Fault>,
+    incomplete: bool,
+    cxone: Option<Cxone>,
+    queue: Option<Queue>,
+    checkpoints: Option<CheckpointsUrl>,
+    archive: Option<Archive>,
+    worker: Option<Worker>,
+    guard: Option<Guard>,
+    admin: Option<Admin>,
+}
+
+impl Draft {
+    fn read(sources: &Sources) -> Self {
+        let resolved = resolve(sources);
+        let mut reader = Reader::new(&resolved.entries, resolved.faults);
+        let cxone = Cxone::read(&mut reader);
+        let queue = Queue::read(&mut reader);
+        let checkpoints = CheckpointsUrl::read(&mut reader);
+        let archive = Archive::read(&mut reader);
+        let worker = Worker::read(&mut reader);
+        let guard = Guard::read(&mut reader);
+        let admin = Admin::read(&mut reader);
+        let faults = reader.faults;
+        let (entries, incomplete) = (resolved.entries, resolved.incomplete);
+        Self {
+            entries,
+            faults,
+            incomplete,
+            cxone,
+            queue,
+            checkpoints,
+            archive,
+            worker,
+            guard,
+            admin,
+        }
+    }
+
+    fn demand(&mut self, profile: Profile) {
+        if self.incomplete {
+            return;
+        }
+        for Entry { setting, state } in &self.entries {
+            let Unset::RequiredBy(profiles) = setting.unset else {
+                continue;
+            };
+            if profiles.contains(&profile) && matches!(state, State::Unset) {
+                let variable = setting.variable();
+                let text = format!(
+                    "is not set, and {profile} cannot work without; set it, or {variable}_FILE"
+                );
+                self.faults.push(Fault::about(variable, text));
+            }
+        }
+    }
+
+    fn refuse_local_stores(&mut self, allow_local_archive: bool) {
+        if self.incomplete {
+            return;
+        }
+        let mut reader = Reader::new(&self.entries, std::mem::take(&mut self.faults));
+        // By their texts, since a group is not there if any of its settings has a fault.
+        if reader.begins("checkpoints.url", "file:") {
+            reader.refuse(
+                "checkpoints.url",
+                "is for one process alone, and worker shares its work; give a redis:// URL",
+            );
+        }
+        if !allow_local_archive && reader.begins("archive.url", "file:") {
+            reader.refuse(
+                "archive.url",
+                "is a directory of this host, and worker keeps archives where they survive it; \
+                 give an s3:// URL, or pass --allow-local-archive",
+            );
+        }
+        self.faults = reader.faults;
+    }
+
+    fn finish<C, Q>(
+        self,
+        cxone: impl FnOnce(Option<Cxone>) -> Option<C>,
+        queue: impl FnOnce(Option<Queue>) -> Option<Q>,
+    ) -> Result<Settings<C, Q>, Faults> {
+        let faults = Faults::new(self.faults);
+        if faults.iter().next().is_some() {
+            return Err(faults);
+        }
+        let whole = || {
+            Some(Settings {
+                cxone: cxone(self.cxone)?,
+                queue: queue(self.queue)?,
+                checkpoints: self.checkpoints?,
+                archive: self.archive?,
+                worker: self.worker?,
+                guard: self.guard?,
+                admin: self.admin?,
+            })
+        };
+        whole().ok_or(faults)
+    }
+}

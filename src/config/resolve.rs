@@ -1,0 +1,185 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::fault::Fault;
+use super::secret::masked;
+use super::sources::Sources;
+use super::table::{SETTINGS, Setting, Unset};
+use super::toml_file::TomlFile;
+use super::unknown::{unknown_keys, unknown_variables};
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// This flag.
+    Flag(String),
+    /// The variable of the setting.
+    Environment,
+    /// A file, and the variable or TOML key that names it.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What names it.
+        named_by: String,
+    },
+    /// The TOML file.
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// Nobody set it.
+    Default,
+}
+
+impl Origin {
+    /// As it stands behind a variable's name.
+    pub(super) fn phrase(&self) -> String {
+        if *self == Self::Default {
+            "by default".to_owned()
+        } else {
+            format!("from {self}")
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "--{flag}"),
+            Self::Environment => f.write_str("environment"),
+            Self::File { path, named_by } => write!(f, "{}, named by {named_by}", path.display()),
+            Self::Toml { path, line } => write!(f, "{}, line {line}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A setting and the text in force.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) setting: &'static Setting,
+    pub(super) state: State,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    Set {
+        text: String,
+        origin: Origin,
+    },
+    Unset,
+    /// Somebody meant to set it, and its fault is noted.
+    Faulty,
+}
+
+/// What is in force for every setting, before any of it is understood.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    pub(super) entries: Vec<Entry>,
+    pub(super) faults: Vec<Fault>,
+    /// A source could not be read, so that nothing can be said of what is unset.
+    pub(super) incomplete: bool,
+}
+
+pub(super) fn resolve(sources: &Sources) -> Resolved {
+    let toml = sources
+        .toml
+        .as_ref()
+        .map(|(path, text)| TomlFile::parse(path, text))
+        .unwrap_or_default();
+    let mut faults = sources.faults.clone();
+    let incomplete = toml.broken || !faults.is_empty();
+    faults.extend(unknown_variables(sources));
+    faults.extend(toml.faults.iter().cloned());
+    faults.extend(unknown_keys(&toml));
+    let entries = SETTINGS
+        .iter()
+        .map(|setting| {
+            let state = in_force(setting, sources, &toml).unwrap_or_else(|fault| {
+                faults.push(fault);
+                State::Faulty
+            });
+            Entry { setting, state }
+        })
+        .collect();
+    Resolved {
+        entries,
+        faults,
+        incomplete,
+    }
+}
+
+fn in_force(setting: &Setting, sources: &Sources, toml: &TomlFile) -> Result<State, Fault> {
+    let (variable, file_variable) = (setting.variable(), setting.file_variable());
+    let in_env = sources.variable(&variable);
+    let file_in_env = sources.variable(&file_variable);
+    if in_env.is_some() && file_in_env.is_some() {
+        let text = format!("{file_variable} is set too; remove one of them");
+        return Err(Fault::of(setting, &Origin::Environment, text));
+    }
+    let file_key = setting.file_key();
+    let in_toml = toml.values.get(setting.key);
+    let file_in_toml = toml.values.get(&file_key);
+    let at_line = |line: usize| Origin::Toml {
+        path: toml.path.clone(),
+        line,
+    };
+    if let (Some((_, line)), Some(_)) = (in_toml, file_in_toml) {
+        let text = format!("{file_key} is set too; remove one of them");
+        return Err(Fault::of(setting, &at_line(*line), text));
+    }
+    let (text, origin) = if let Some(text) = sources.flags.get(setting.key) {
+        let origin = Origin::Flag(setting.flag().unwrap_or_default());
+        if masked(text) != *text {
+            let text = format!(
+                "arguments are seen by everybody on the host, so a flag must not hold a password; \
+                 set {variable} or {file_variable}"
+            );
+            return Err(Fault::of(setting, &origin, text));
+        }
+        (text.clone(), origin)
+    } else if let Some(text) = in_env {
+        (text.to_owned(), Origin::Environment)
+    } else if let Some(path) = file_in_env {
+        from_file(setting, path, file_variable)?
+    } else if let Some((text, line)) = in_toml {
+        (text.clone(), at_line(*line))
+    } else if let Some((path, line)) = file_in_toml {
+        from_file(setting, path, format!("{file_key} ({})", at_line(*line)))?
+    } else if let Unset::Default(text) = setting.unset {
+        (text.to_owned(), Origin::Default)
+    } else {
+        return Ok(State::Unset);
+    };
+    if text.is_empty() {
+        // A template that expanded to nothing must not switch a guard off.
+        return Err(Fault::of(
+            setting,
+            &origin,
+            "the value is empty; give one, or remove the setting",
+        ));
+    }
+    if text.chars().any(char::is_control) {
+        let text =
+            "the value holds a line break or another control character; give one line of text";
+        return Err(Fault::of(setting, &origin, text));
+    }
+    Ok(State::Set { text, origin })
+}
+
+/// Editors and `echo` end a file with a line break; it is no part of the value.
+fn from_file(setting: &Setting, path: &str, named_by: String) -> Result<(String, Origin), Fault> {
+    let origin = Origin::File {
+        path: Path::new(path).to_owned(),
+        named_by,
+    };
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((text.trim_end_matches(['\r', '\n']).to_owned(), origin)),
+        Err(why) => {
+            let text = format!("the file cannot be read: {why}; mount it, or mend its permissions");
+            Err(Fault::of(setting, &origin, text))
+        }
+    }
+}

@@ -1,0 +1,82 @@
+use serde::Serialize;
+use url::Url;
+
+use super::cxone::token_uri_of;
+use super::resolve::{Entry, Origin, State, resolve};
+use super::secret::masked;
+use super::sources::Sources;
+use super::table::{SETTINGS, Unset};
+
+/// A row of `--show-settings`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// The environment variable.
+    pub variable: String,
+    /// What is in force, secrets masked; empty if there is nothing.
+    pub value: String,
+    /// Where it came from.
+    pub source: String,
+}
+
+/// What is in force for every setting, and where it came from. Works in spite of faults, since that
+/// is when it is needed.
+pub fn show(sources: &Sources) -> Vec<Shown> {
+    let entries = resolve(sources).entries;
+    entries.iter().map(|entry| shown(entry, &entries)).collect()
+}
+
+fn shown(entry: &Entry, entries: &[Entry]) -> Shown {
+    let (value, source) = match &entry.state {
+        State::Set { origin, .. } if entry.setting.secret => ("***".to_owned(), origin.to_string()),
+        State::Set { text, origin } => (masked(text), origin.to_string()),
+        State::Unset => match derived(entry.setting.key, entries) {
+            Some(value) => (value, Origin::Default.to_string()),
+            None => (String::new(), "not set".to_owned()),
+        },
+        State::Faulty => (String::new(), "faulty".to_owned()),
+    };
+    Shown {
+        variable: entry.setting.variable(),
+        value,
+        source,
+    }
+}
+
+fn derived(key: &str, entries: &[Entry]) -> Option<String> {
+    if key != "cxone.token_uri" {
+        return None;
+    }
+    let base = entries
+        .iter()
+        .find(|entry| entry.setting.key == "cxone.base_uri")?;
+    let State::Set { text, .. } = &base.state else {
+        return None;
+    };
+    let base = Url::parse(text)
+        .ok()
+        .filter(|base| !base.cannot_be_a_base())?;
+    Some(masked(token_uri_of(&base).as_str()))
+}
+
+/// The table of the README.
+pub fn markdown_table() -> String {
+    let mut table = "| variable | default | meaning |\n| --- | --- | --- |\n".to_owned();
+    for setting in SETTINGS {
+        let default = match setting.unset {
+            Unset::Default(value) => format!("`{value}`"),
+            Unset::Derived(words) => words.to_owned(),
+            Unset::RequiredBy(profiles) => {
+                let commands: Vec<String> = profiles.iter().map(ToString::to_string).collect();
+                format!("required by {}", commands.join(", "))
+            }
+            Unset::Nothing => "none".to_owned(),
+        };
+        let row = format!(
+            "| `{}` | {default} | {} |\n",
+            setting.variable(),
+            setting.meaning.replace('|', "\\|")
+        );
+        table.push_str(&row);
+    }
+    table
+}
