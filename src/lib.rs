@@ -20,9 +20,9 @@
 //! | [`simulator`] | the CXone API on loopback, with faults on request |
 
 pub mod adapters;
+pub mod admin;
 pub mod cli;
 pub mod config;
-pub mod admin;
 pub mod failure;
 pub mod guards;
 pub mod job;

@@ -10,7 +10,8 @@ use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::adapters::redis::{RedisCheckpoints, Topology};
 use crate::adapters::s3::{self, S3Store};
 use crate::config::{
-    Archive, ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Queue, Rate, RedisKind, RetentionMode, Settings,
+    Archive, ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Queue, Rate, RedisKind, RetentionMode,
+    Settings,
 };
 use crate::guards::Guards;
 use crate::machine::{DeletePolicy as MachineDeletePolicy, RetryPolicy};
@@ -53,7 +54,9 @@ pub(super) async fn archive_store(settings: &Archive) -> Result<Arc<dyn ArchiveS
     Ok(match &settings.location {
         ArchiveLocation::Directory(path) => {
             if settings.retention.is_some() {
-                return Err(CliError::usage("OFFBOARDER_ARCHIVE_RETENTION: a directory keeps no retention; use s3://"));
+                return Err(CliError::usage(
+                    "OFFBOARDER_ARCHIVE_RETENTION: a directory keeps no retention; use s3://",
+                ));
             }
             Arc::new(DirectoryStore::open(path)?)
         }

@@ -45,10 +45,14 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     for record in &users {
         simulator.put_user(record.clone());
     }
-    let list: String = users.iter().map(|record| format!("{}\n", record.id)).collect();
+    let list = users.iter().map(|record| record.id.as_str()).collect::<Vec<_>>().join("\n");
     std::fs::write(place.join("leavers.txt"), list).map_err(CliError::bad)?;
 
-    say(format!("{} users are to leave. The simulator of CXone serves them at {}.", users.len(), simulator.base_uri()));
+    say(format!(
+        "{} users are to leave. The simulator of CXone serves them at {}.",
+        users.len(),
+        simulator.base_uri()
+    ));
     let first = offboard(&place, &simulator, "first.log")?;
     let pid = first.id().unwrap_or_default();
     say(format!("Process {pid} (`offboarder run --file leavers.txt`) takes them off board …"));
@@ -63,8 +67,9 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     let second = offboard(&place, &simulator, "second.log")?;
     say(format!("Process {} is the same command again, and resumes …", second.id().unwrap_or_default()));
     let output = second.wait_with_output().await.map_err(CliError::bad)?;
-    let answer: Value = serde_json::from_slice(&output.stdout)
-        .map_err(|error| CliError::bad(format!("no answer ({error}); see {}", place.join("second.log").display())))?;
+    let answer: Value = serde_json::from_slice(&output.stdout).map_err(|error| {
+        CliError::bad(format!("no answer ({error}); see {}", place.join("second.log").display()))
+    })?;
     say(format!("It ended after {:.1} s.\n", begun.elapsed().as_secs_f64()));
 
     let after = simulator.ledger();
@@ -73,9 +78,13 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     let repeated = repeated_writes(&after);
     say(format!("Writes that were done twice: {repeated}."));
     say(format!("Archives and manifests: {}", place.join("archive").display()));
-    say(format!("  one manifest:         {}", place.join("archive").join(format!("{LONG}_audit.json")).display()));
+    say(format!(
+        "  one manifest:         {}",
+        place.join("archive").join(format!("{LONG}_audit.json")).display()
+    ));
     say(format!("Checkpoints:            {}", place.join("checkpoints.redb").display()));
-    let ended = users.iter().all(|record| result_of(record, &answer).is_some_and(|(result, _)| result == "finished"));
+    let ended =
+        users.iter().all(|record| result_of(record, &answer).is_some_and(|(result, _)| result == "finished"));
     Ok(if ended && repeated == 0 { Exit::Ok } else { Exit::Bad })
 }
 
@@ -138,8 +147,9 @@ fn offboard(place: &Path, simulator: &Simulator, log: &str) -> Result<Child, Cli
 /// Waits until the long archive is under way, and kills the process.
 async fn kill_in_the_middle(mut process: Child, simulator: &Simulator) -> Result<(), CliError> {
     let pages = |ledger: Vec<Entry>| {
-        let of_the_long_one =
-            |entry: &&Entry| entry.operation == "next_conversations" && entry.user_id.as_deref() == Some(LONG);
+        let of_the_long_one = |entry: &&Entry| {
+            entry.operation == "next_conversations" && entry.user_id.as_deref() == Some(LONG)
+        };
         ledger.iter().filter(of_the_long_one).count()
     };
     let mut look = tokio::time::interval(Duration::from_millis(10));
@@ -161,7 +171,9 @@ fn of<'a>(record: &Record, entries: &'a [Entry]) -> Vec<&'a Entry> {
 
 /// How far the API's side of a user was.
 fn reached(record: &Record, entries: &[Entry]) -> &'static str {
-    let did = |operation: &str| of(record, entries).iter().any(|entry| entry.operation == operation && entry.status != 0);
+    let did = |operation: &str| {
+        of(record, entries).iter().any(|entry| entry.operation == operation && entry.status != 0)
+    };
     match () {
         () if did("delete_user") => "deletion asked for",
         () if did("query_conversations") => "archive under way",
@@ -173,7 +185,8 @@ fn reached(record: &Record, entries: &[Entry]) -> &'static str {
 
 fn result_of(record: &Record, answer: &Value) -> Option<(String, String)> {
     let rows = answer.get("users")?.as_array()?;
-    let row = rows.iter().find(|row| row.get("userId").and_then(Value::as_str) == Some(record.id.as_str()))?;
+    let row =
+        rows.iter().find(|row| row.get("userId").and_then(Value::as_str) == Some(record.id.as_str()))?;
     let text = |member: &str| row.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
     Some((text("result"), text("state")))
 }
@@ -184,7 +197,8 @@ fn row(record: &Record, answer: &Value, before: &[Entry], after: &[Entry], place
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();
     let member = |pointer: &str| manifest.pointer(pointer).cloned().unwrap_or_default();
-    let status = member("/deletion/status").as_u64().map_or_else(String::new, |status| format!(" ({status})"));
+    let status =
+        member("/deletion/status").as_u64().map_or_else(String::new, |status| format!(" ({status})"));
     let (_, state) = result_of(record, answer).unwrap_or_default();
     let calls_before = of(record, before).len();
     let calls_after = of(record, after).len() - calls_before;
@@ -201,5 +215,8 @@ fn row(record: &Record, answer: &Value, before: &[Entry], after: &[Entry], place
 /// Writes that changed the same thing more than once.
 fn repeated_writes(entries: &[Entry]) -> usize {
     let mut seen = std::collections::HashSet::new();
-    entries.iter().filter(|entry| entry.applied && !seen.insert((entry.operation, entry.path.clone()))).count()
+    entries
+        .iter()
+        .filter(|entry| entry.applied && !seen.insert((entry.operation, entry.path.clone())))
+        .count()
 }

@@ -45,8 +45,9 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         Output::Json => json(&serde_json::json!({ "findings": findings }))?,
         Output::Table => {
             let mark = |ok: bool| if ok { "ok" } else { "NOT OK" }.to_owned();
-            let rows =
-                findings.iter().map(|finding| [finding.check.to_owned(), mark(finding.ok), finding.detail.clone()]);
+            let rows = findings
+                .iter()
+                .map(|finding| [finding.check.to_owned(), mark(finding.ok), finding.detail.clone()]);
             say(table(["check", "", "finding"], rows));
         }
     }

@@ -60,7 +60,9 @@ impl From<Failure> for CliError {
     fn from(failure: Failure) -> Self {
         let exit = match failure.class {
             _ if failure.code == Code::SettingsUnreadable => Exit::Usage,
-            Class::Systemic | Class::Transient | Class::Throttled | Class::UnknownOutcome => Exit::Unreachable,
+            Class::Systemic | Class::Transient | Class::Throttled | Class::UnknownOutcome => {
+                Exit::Unreachable
+            }
             Class::Permanent(_) | Class::Defect => Exit::Bad,
         };
         Self { exit, text: failure.text }

@@ -27,9 +27,14 @@ use exit::{CliError, Exit};
 /// Takes access away at once, archives a year of conversations, deletes the account where the tenant
 /// allows it, and stores a manifest that says what was observed.
 #[derive(Debug, Parser)]
-#[command(name = "offboarder", version, propagate_version = true, after_help = "\
+#[command(
+    name = "offboarder",
+    version,
+    propagate_version = true,
+    after_help = "\
 Settings come from flags, OFFBOARDER_* variables or a TOML file: `--help` lists them all.
-Exit status: 0 well; 1 the answer is bad; 2 usage or settings; 3 a service is out of reach.")]
+Exit status: 0 well; 1 the answer is bad; 2 usage or settings; 3 a service is out of reach."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -90,7 +95,9 @@ async fn dispatch(command: &Command, matches: &ArgMatches) -> Result<Exit, CliEr
     match command {
         Command::Worker(args) => Box::pin(worker::run(args, &sources())).await,
         Command::Run(args) => Box::pin(run::run(args, &Settings::for_run(&sources())?)).await,
-        Command::Submit(args) => submit::run(args, || compose::broker(&Settings::for_broker(&sources())?.queue)).await,
+        Command::Submit(args) => {
+            submit::run(args, || compose::broker(&Settings::for_broker(&sources())?.queue)).await
+        }
         Command::Status(args) => status::run(args, &Settings::for_stores(&sources())?).await,
         Command::Topology(args) => {
             topology::run(args, &compose::broker(&Settings::for_broker(&sources())?.queue)?).await

@@ -32,7 +32,10 @@ pub(super) fn say(text: impl AsRef<str>) {
 }
 
 /// A table that fits the terminal; as wide as it likes where there is none.
-pub(super) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+pub(super) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header);
     if std::io::stdout().is_terminal() {

@@ -83,7 +83,12 @@ fn answer(output: Output, rows: &[Row]) -> Result<(), CliError> {
     }
     let cells = rows.iter().map(|row| {
         let why = [row.reason.as_deref(), row.detail.as_deref()].into_iter().flatten().collect::<Vec<_>>();
-        [row.user_id.to_string(), row.result.to_owned(), row.state.clone().unwrap_or_default(), why.join(": ")]
+        [
+            row.user_id.to_string(),
+            row.result.to_owned(),
+            row.state.clone().unwrap_or_default(),
+            why.join(": "),
+        ]
     });
     say(table(["user", "result", "state", "why"], cells));
     let finished = rows.iter().filter(|row| row.result == "finished").count();

@@ -18,7 +18,11 @@ pub(crate) struct Args {
 
 pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     let mut simulator = start(&args.options).await.map_err(CliError::usage)?;
-    say(format!("the CXone simulator serves {} users at {}", simulator.user_ids().len(), simulator.base_uri()));
+    say(format!(
+        "the CXone simulator serves {} users at {}",
+        simulator.user_ids().len(),
+        simulator.base_uri()
+    ));
     let shutdown = crate::worker::shutdown_on_signals().map_err(CliError::bad)?;
     tokio::select! {
         () = simulator.wait() => {}

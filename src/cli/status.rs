@@ -54,7 +54,11 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
     Ok(if unknown { Exit::Bad } else { Exit::Ok })
 }
 
-async fn look_up(user_id: UserId, checkpoints: &dyn Checkpoints, store: &dyn ArchiveStore) -> Result<Known, CliError> {
+async fn look_up(
+    user_id: UserId,
+    checkpoints: &dyn Checkpoints,
+    store: &dyn ArchiveStore,
+) -> Result<Known, CliError> {
     if let Some(checkpoint) = checkpoints.read(user_id).await? {
         return Ok(Known::Checkpoint(Box::new(checkpoint)));
     }
@@ -69,9 +73,9 @@ async fn look_up(user_id: UserId, checkpoints: &dyn Checkpoints, store: &dyn Arc
 fn archive_of(state: &State) -> Option<&Archive> {
     match state {
         State::Received | State::QueuesCleared { .. } | State::Deactivated { .. } => None,
-        State::Archived { archive, .. } | State::Deleted { archive, .. } | State::DeactivatedOnly { archive, .. } => {
-            Some(archive)
-        }
+        State::Archived { archive, .. }
+        | State::Deleted { archive, .. }
+        | State::DeactivatedOnly { archive, .. } => Some(archive),
     }
 }
 
@@ -104,10 +108,13 @@ fn what_now(checkpoint: &Checkpoint) -> String {
             let recorded = if checkpoint.state.is_finished() { "" } else { ", manifest still to be stored" };
             format!("done: {}{recorded}", word.as_str().unwrap_or_default())
         }
-        State::Archived { sealing: Sealing::Accepted { .. }, .. } => "the deletion is accepted, not yet done".to_owned(),
-        State::Received | State::QueuesCleared { .. } | State::Deactivated { .. } | State::Archived { .. } => {
-            "under way".to_owned()
+        State::Archived { sealing: Sealing::Accepted { .. }, .. } => {
+            "the deletion is accepted, not yet done".to_owned()
         }
+        State::Received
+        | State::QueuesCleared { .. }
+        | State::Deactivated { .. }
+        | State::Archived { .. } => "under way".to_owned(),
     }
 }
 
@@ -120,7 +127,9 @@ fn row(user_id: UserId, known: &Known) -> [String; 4] {
         Known::Manifest(manifest, key) => {
             [id, state_of(manifest).to_string(), String::new(), format!("done, says the manifest {key}")]
         }
-        Known::Nothing => [id, String::new(), String::new(), "unknown: no checkpoint, no manifest".to_owned()],
+        Known::Nothing => {
+            [id, String::new(), String::new(), "unknown: no checkpoint, no manifest".to_owned()]
+        }
     }
 }
 

@@ -34,7 +34,10 @@ pub(crate) struct Args {
 /// One publish is in flight on each.
 const CHANNELS: usize = 16;
 
-pub(super) async fn run(args: &Args, broker: impl FnOnce() -> Result<Broker, CliError>) -> Result<Exit, CliError> {
+pub(super) async fn run(
+    args: &Args,
+    broker: impl FnOnce() -> Result<Broker, CliError>,
+) -> Result<Exit, CliError> {
     let submission = args.input.read()?;
     let source = if args.urgent { Source::UsersUrgent } else { Source::Users };
     let duplicates = submission.duplicates.len();

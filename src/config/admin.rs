@@ -37,10 +37,7 @@ fn token(text: &str) -> Result<Secret, String> {
     if text.chars().all(|c| c.is_ascii_graphic()) {
         return Ok(Secret::new(text));
     }
-    Err(
-        "holds a space or a character beyond ASCII, which no header can carry; give another"
-            .to_owned(),
-    )
+    Err("holds a space or a character beyond ASCII, which no header can carry; give another".to_owned())
 }
 
 #[cfg(test)]
@@ -50,13 +47,7 @@ mod tests {
     #[test]
     fn listening_takes_an_address_and_a_port() {
         assert!(listen("127.0.0.1:0").is_ok() && listen("[::]:9464").is_ok());
-        for bad in [
-            "9464",
-            ":9464",
-            "localhost:9464",
-            "127.0.0.1",
-            "127.0.0.1:99999",
-        ] {
+        for bad in ["9464", ":9464", "localhost:9464", "127.0.0.1", "127.0.0.1:99999"] {
             assert!(listen(bad).is_err(), "{bad}");
         }
     }

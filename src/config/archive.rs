@@ -60,11 +60,7 @@ impl Archive {
                  make OFFBOARDER_ARCHIVE_URL an s3:// URL, or set this to off",
             );
         }
-        Some(Self {
-            location,
-            retention,
-            force_path_style: force_path_style?,
-        })
+        Some(Self { location, retention, force_path_style: force_path_style? })
     }
 }
 
@@ -91,10 +87,7 @@ fn retention(text: &str) -> Result<Retention, String> {
                 .to_owned());
         }
     };
-    Ok(Retention {
-        mode,
-        period: positive_duration(period)?,
-    })
+    Ok(Retention { mode, period: positive_duration(period)? })
 }
 
 #[cfg(test)]
@@ -114,10 +107,7 @@ mod tests {
         assert_eq!(prefix("s3://b/deprovisioning"), "deprovisioning/");
         assert_eq!(prefix("s3://b/"), "");
         assert_eq!(prefix("s3://b"), "");
-        assert_eq!(
-            location("file:./a"),
-            Ok(ArchiveLocation::Directory(PathBuf::from("./a")))
-        );
+        assert_eq!(location("file:./a"), Ok(ArchiveLocation::Directory(PathBuf::from("./a"))));
         assert!(location("./a").is_err());
     }
 
@@ -126,26 +116,13 @@ mod tests {
         let day = Duration::from_hours(24);
         assert_eq!(
             retention("governance:1d"),
-            Ok(Retention {
-                mode: RetentionMode::Governance,
-                period: day
-            })
+            Ok(Retention { mode: RetentionMode::Governance, period: day })
         );
         assert_eq!(
             retention("compliance:1d"),
-            Ok(Retention {
-                mode: RetentionMode::Compliance,
-                period: day
-            })
+            Ok(Retention { mode: RetentionMode::Compliance, period: day })
         );
-        for bad in [
-            "compliance",
-            "compliance:",
-            "compliance:0s",
-            "legal:1d",
-            "1d",
-            "on",
-        ] {
+        for bad in ["compliance", "compliance:", "compliance:0s", "legal:1d", "1d", "on"] {
             assert!(retention(bad).is_err(), "{bad}");
         }
     }

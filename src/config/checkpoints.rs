@@ -57,23 +57,16 @@ fn url(text: &str) -> Result<CheckpointsUrl, String> {
     // By hand, since URL parsers refuse several hosts.
     let (place, _query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = place.split_once('/').unwrap_or((place, ""));
-    let hosts = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, hosts)| hosts);
+    let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
     check_hosts(hosts, kind)?;
     check_path(path, kind)?;
-    Ok(CheckpointsUrl::Redis {
-        url: SecretUrl::new(text),
-        kind,
-    })
+    Ok(CheckpointsUrl::Redis { url: SecretUrl::new(text), kind })
 }
 
 fn check_hosts(hosts: &str, kind: RedisKind) -> Result<(), String> {
     let single = matches!(kind, RedisKind::Single | RedisKind::Tls);
     if single && hosts.contains(',') {
-        return Err(
-            "names several hosts; that is for redis+sentinel:// and redis+cluster://".to_owned(),
-        );
+        return Err("names several hosts; that is for redis+sentinel:// and redis+cluster://".to_owned());
     }
     if hosts.split(',').all(is_host) {
         return Ok(());
@@ -129,14 +122,8 @@ mod tests {
     fn the_scheme_says_how_the_servers_are_arranged() {
         assert_eq!(kind("redis://127.0.0.1:6379/0"), Some(RedisKind::Single));
         assert_eq!(kind("rediss://u:p@h/?protocol=resp3"), Some(RedisKind::Tls));
-        assert_eq!(
-            kind("redis+sentinel://:pw@a:1,b:2/main/3"),
-            Some(RedisKind::Sentinel)
-        );
-        assert_eq!(
-            kind("redis+cluster://:p@ss@a:1,[::1]:2"),
-            Some(RedisKind::Cluster)
-        );
+        assert_eq!(kind("redis+sentinel://:pw@a:1,b:2/main/3"), Some(RedisKind::Sentinel));
+        assert_eq!(kind("redis+cluster://:p@ss@a:1,[::1]:2"), Some(RedisKind::Cluster));
     }
 
     #[test]

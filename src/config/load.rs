@@ -89,18 +89,7 @@ impl Draft {
         let admin = Admin::read(&mut reader);
         let faults = reader.faults;
         let (entries, incomplete) = (resolved.entries, resolved.incomplete);
-        Self {
-            entries,
-            faults,
-            incomplete,
-            cxone,
-            queue,
-            checkpoints,
-            archive,
-            worker,
-            guard,
-            admin,
-        }
+        Self { entries, faults, incomplete, cxone, queue, checkpoints, archive, worker, guard, admin }
     }
 
     fn demand(&mut self, profile: Profile) {
@@ -113,9 +102,8 @@ impl Draft {
             };
             if profiles.contains(&profile) && matches!(state, State::Unset) {
                 let variable = setting.variable();
-                let text = format!(
-                    "is not set, and {profile} cannot work without; set it, or {variable}_FILE"
-                );
+                let text =
+                    format!("is not set, and {profile} cannot work without; set it, or {variable}_FILE");
                 self.faults.push(Fault::about(variable, text));
             }
         }

@@ -32,9 +32,7 @@ where
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = humantime::parse_duration(text).map_err(|why| {
-        format!(
-            "is not a duration ({why}); give a number and a unit, such as 30s, 15m, 2h, 365d or 7y"
-        )
+        format!("is not a duration ({why}); give a number and a unit, such as 30s, 15m, 2h, 365d or 7y")
     })?;
     if parsed > LONGEST {
         return Err("is more than 100 years; give less".to_owned());
@@ -54,11 +52,7 @@ pub(super) fn unless_off<T>(
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> impl FnOnce(&str) -> Result<Option<T>, String> {
     |text| {
-        if text == "off" {
-            Ok(None)
-        } else {
-            parse(text).map(Some)
-        }
+        if text == "off" { Ok(None) } else { parse(text).map(Some) }
     }
 }
 
@@ -69,18 +63,14 @@ pub(super) fn web_url(text: &str) -> Result<Url, String> {
     match (url.scheme(), is_loopback(&url)) {
         ("https", _) | ("http", true) => {}
         ("http", false) => {
-            return Err(format!(
-                "is not an https URL, and http is for loopback only; {example}"
-            ));
+            return Err(format!("is not an https URL, and http is for loopback only; {example}"));
         }
         _ => return Err(format!("is not an https URL; {example}")),
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(
-            "holds credentials; remove them, they belong in OFFBOARDER_CXONE_CLIENT_ID and \
+        return Err("holds credentials; remove them, they belong in OFFBOARDER_CXONE_CLIENT_ID and \
                     OFFBOARDER_CXONE_CLIENT_SECRET"
-                .to_owned(),
-        );
+            .to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("has a query or a fragment; remove it".to_owned());
@@ -103,16 +93,12 @@ pub(super) fn file_url(text: &str) -> Option<Result<PathBuf, String>> {
     let path = match rest.strip_prefix("//") {
         Some(path) if path.starts_with('/') => path,
         Some(_) => {
-            return Some(Err(
-                "names a host; give file:./relative or file:///absolute".to_owned(),
-            ));
+            return Some(Err("names a host; give file:./relative or file:///absolute".to_owned()));
         }
         None => rest,
     };
     if path.is_empty() {
-        return Some(Err(
-            "names no path; give one such as file:./offboarder-data".to_owned(),
-        ));
+        return Some(Err("names no path; give one such as file:./offboarder-data".to_owned()));
     }
     Some(Ok(PathBuf::from(path)))
 }
@@ -124,8 +110,7 @@ pub(super) fn s3_url(text: &str) -> Option<Result<(String, String), String>> {
     let proper = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if bucket.is_empty() || !bucket.chars().all(proper) {
         return Some(Err(
-            "names no bucket; give s3://bucket/…, with letters, digits, '.' and '-' in it"
-                .to_owned(),
+            "names no bucket; give s3://bucket/…, with letters, digits, '.' and '-' in it".to_owned()
         ));
     }
     if key.contains(['?', '#']) {
@@ -161,23 +146,12 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_loopback_alone() {
-        for good in [
-            "https://h",
-            "http://localhost:1",
-            "http://127.9.9.9",
-            "http://[::1]:8080/a/b",
-        ] {
+        for good in ["https://h", "http://localhost:1", "http://127.9.9.9", "http://[::1]:8080/a/b"] {
             assert!(web_url(good).is_ok(), "{good}");
         }
-        for bad in [
-            "http://h",
-            "http://128.0.0.1",
-            "http://localhost.evil.com",
-            "http://[::2]",
-            "ftp://h",
-            "h",
-            "",
-        ] {
+        for bad in
+            ["http://h", "http://128.0.0.1", "http://localhost.evil.com", "http://[::2]", "ftp://h", "h", ""]
+        {
             assert!(web_url(bad).is_err(), "{bad}");
         }
     }
@@ -201,10 +175,7 @@ mod tests {
 
     #[test]
     fn an_s3_url_has_a_bucket() {
-        assert_eq!(
-            s3_url("s3://b/p/q"),
-            Some(Ok(("b".to_owned(), "p/q".to_owned())))
-        );
+        assert_eq!(s3_url("s3://b/p/q"), Some(Ok(("b".to_owned(), "p/q".to_owned()))));
         assert_eq!(s3_url("s3://b"), Some(Ok(("b".to_owned(), String::new()))));
         for bad in ["s3://", "s3:///p", "s3://key:secret@b/p", "s3://b/p?x"] {
             assert!(s3_url(bad).unwrap().is_err(), "{bad}");

@@ -51,20 +51,10 @@ mod tests {
 
     #[test]
     fn only_amqp_with_a_host_is_a_broker() {
-        for good in [
-            "amqp://h",
-            "amqps://u:p@h:5671/%2f",
-            "amqp://[::1]:5672/v?heartbeat=10",
-        ] {
+        for good in ["amqp://h", "amqps://u:p@h:5671/%2f", "amqp://[::1]:5672/v?heartbeat=10"] {
             assert!(url(good).is_ok(), "{good}");
         }
-        for bad in [
-            "amqp:///v",
-            "amqp:h",
-            "http://h",
-            "h:5672",
-            "amqp://u:p/q@h",
-        ] {
+        for bad in ["amqp:///v", "amqp:h", "http://h", "h:5672", "amqp://u:p/q@h"] {
             assert!(url(bad).is_err(), "{bad}");
         }
     }

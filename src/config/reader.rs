@@ -15,26 +15,22 @@ impl<'a> Reader<'a> {
 
     /// The value, or `None`: it is unset, or its fault is noted. A group therefore reads all its
     /// settings first and is put together after.
-    pub(super) fn get<T>(
-        &mut self,
-        key: &str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
+    pub(super) fn get<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let entry = self.entry(key)?;
         let State::Set { text, origin } = &entry.state else {
             return None;
         };
-        let harmless = entry.setting.unset == Unset::Default("off") && text == "off";
-        let parsed = if NOT_IN_THIS_RELEASE.contains(&key) && !harmless {
-            Err("is not available in this release; remove it".to_owned())
+        let off_by_default = entry.setting.unset == Unset::Default("off");
+        let parsed = if NOT_IN_THIS_RELEASE.contains(&key) && !(off_by_default && text == "off") {
+            let mend = if off_by_default { "set it to off or remove it" } else { "remove it" };
+            Err(format!("is not available in this release; {mend}"))
         } else {
             parse(text)
         };
         match parsed {
             Ok(value) => Some(value),
             Err(problem) => {
-                self.faults
-                    .push(Fault::of_value(entry.setting, origin, text, &problem));
+                self.faults.push(Fault::of_value(entry.setting, origin, text, &problem));
                 None
             }
         }
@@ -42,27 +38,20 @@ impl<'a> Reader<'a> {
 
     /// Notes what is wrong with a value only in the light of others.
     pub(super) fn refuse(&mut self, key: &str, problem: &str) {
-        if let Some(Entry {
-            setting,
-            state: State::Set { text, origin },
-        }) = self.entry(key)
-        {
-            self.faults
-                .push(Fault::of_value(setting, origin, text, problem));
+        if let Some(Entry { setting, state: State::Set { text, origin } }) = self.entry(key) {
+            self.faults.push(Fault::of_value(setting, origin, text, problem));
         }
     }
 
     /// Nobody tried to set it; a value with a fault is none of these.
     pub(super) fn is_unset(&self, key: &str) -> bool {
-        self.entry(key)
-            .is_some_and(|entry| matches!(entry.state, State::Unset))
+        self.entry(key).is_some_and(|entry| matches!(entry.state, State::Unset))
     }
 
     /// Whether the text in force begins so.
     pub(super) fn begins(&self, key: &str, start: &str) -> bool {
-        self.entry(key).is_some_and(
-            |entry| matches!(&entry.state, State::Set { text, .. } if text.starts_with(start)),
-        )
+        self.entry(key)
+            .is_some_and(|entry| matches!(&entry.state, State::Set { text, .. } if text.starts_with(start)))
     }
 
     fn entry(&self, key: &str) -> Option<&'a Entry> {

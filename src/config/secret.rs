@@ -37,10 +37,7 @@ pub struct SecretUrl {
 
 impl SecretUrl {
     pub(super) fn new(text: &str) -> Self {
-        Self {
-            whole: Secret::new(text),
-            masked: masked(text),
-        }
+        Self { whole: Secret::new(text), masked: masked(text) }
     }
 
     /// The URL with its password, for the client that connects.
@@ -72,12 +69,7 @@ impl fmt::Display for SecretUrl {
 pub(super) fn masked(text: &str) -> String {
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None if text
-            .rsplit_once('@')
-            .is_some_and(|(head, _)| head.contains(':')) =>
-        {
-            (String::new(), text)
-        }
+        None if text.rsplit_once('@').is_some_and(|(head, _)| head.contains(':')) => (String::new(), text),
         None => return text.to_owned(),
     };
     let (user, hosts) = match rest.rsplit_once('@') {
@@ -97,9 +89,7 @@ pub(super) fn masked(text: &str) -> String {
 
 fn may_hold_a_secret(query: &str) -> bool {
     let query = query.to_ascii_lowercase();
-    ["pass", "secret", "token", "key"]
-        .iter()
-        .any(|word| query.contains(word))
+    ["pass", "secret", "token", "key"].iter().any(|word| query.contains(word))
 }
 
 /// `host`, `host:port` or several with commas; `user:password` without its host is none.
@@ -107,9 +97,7 @@ fn looks_like_hosts(rest: &str) -> bool {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     authority.split(',').all(|host| {
         let after_address = host.rsplit_once(']').map_or(host, |(_, after)| after);
-        after_address
-            .split_once(':')
-            .is_none_or(|(_, port)| port.chars().all(|c| c.is_ascii_digit()))
+        after_address.split_once(':').is_none_or(|(_, port)| port.chars().all(|c| c.is_ascii_digit()))
     })
 }
 
@@ -123,10 +111,7 @@ mod tests {
         assert_eq!(format!("{secret} {secret:?}"), "*** ***");
         assert_eq!(secret.expose(), "hunter2");
         let url = SecretUrl::new("amqp://u:hunter2@h/%2f");
-        assert_eq!(
-            format!("{url} {url:?}"),
-            "amqp://u:***@h/%2f amqp://u:***@h/%2f"
-        );
+        assert_eq!(format!("{url} {url:?}"), "amqp://u:***@h/%2f amqp://u:***@h/%2f");
         assert_eq!(url.expose(), "amqp://u:hunter2@h/%2f");
     }
 

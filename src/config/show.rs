@@ -35,26 +35,18 @@ fn shown(entry: &Entry, entries: &[Entry]) -> Shown {
         },
         State::Faulty => (String::new(), "faulty".to_owned()),
     };
-    Shown {
-        variable: entry.setting.variable(),
-        value,
-        source,
-    }
+    Shown { variable: entry.setting.variable(), value, source }
 }
 
 fn derived(key: &str, entries: &[Entry]) -> Option<String> {
     if key != "cxone.token_uri" {
         return None;
     }
-    let base = entries
-        .iter()
-        .find(|entry| entry.setting.key == "cxone.base_uri")?;
+    let base = entries.iter().find(|entry| entry.setting.key == "cxone.base_uri")?;
     let State::Set { text, .. } = &base.state else {
         return None;
     };
-    let base = Url::parse(text)
-        .ok()
-        .filter(|base| !base.cannot_be_a_base())?;
+    let base = Url::parse(text).ok().filter(|base| !base.cannot_be_a_base())?;
     Some(masked(token_uri_of(&base).as_str()))
 }
 
@@ -71,11 +63,8 @@ pub fn markdown_table() -> String {
             }
             Unset::Nothing => "none".to_owned(),
         };
-        let row = format!(
-            "| `{}` | {default} | {} |\n",
-            setting.variable(),
-            setting.meaning.replace('|', "\\|")
-        );
+        let row =
+            format!("| `{}` | {default} | {} |\n", setting.variable(), setting.meaning.replace('|', "\\|"));
         table.push_str(&row);
     }
     table

@@ -63,29 +63,16 @@ impl fmt::Display for Profile {
 
 impl Setting {
     const fn open(key: &'static str, unset: Unset, meaning: &'static str) -> Self {
-        Self {
-            key,
-            unset,
-            secret: false,
-            meaning,
-        }
+        Self { key, unset, secret: false, meaning }
     }
 
     const fn secret(key: &'static str, unset: Unset, meaning: &'static str) -> Self {
-        Self {
-            key,
-            unset,
-            secret: true,
-            meaning,
-        }
+        Self { key, unset, secret: true, meaning }
     }
 
     /// The environment variable: `OFFBOARDER_CXONE_BASE_URI`.
     pub fn variable(&self) -> String {
-        format!(
-            "{PREFIX}{}",
-            self.key.replace('.', "_").to_ascii_uppercase()
-        )
+        format!("{PREFIX}{}", self.key.replace('.', "_").to_ascii_uppercase())
     }
 
     /// The variable that names a file holding the value.
@@ -153,21 +140,16 @@ mod tests {
 
     #[test]
     fn no_two_names_are_the_same_not_even_a_file_form() {
-        let names: Vec<String> = SETTINGS
-            .iter()
-            .flat_map(|setting| [setting.variable(), setting.file_variable()])
-            .collect();
+        let names: Vec<String> =
+            SETTINGS.iter().flat_map(|setting| [setting.variable(), setting.file_variable()]).collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
         assert!(!names.contains(&CONFIG_VARIABLE.to_owned()));
     }
 
     #[test]
     fn exactly_the_secrets_have_no_flag() {
-        let without: Vec<&str> = SETTINGS
-            .iter()
-            .filter(|setting| setting.flag().is_none())
-            .map(|setting| setting.key)
-            .collect();
+        let without: Vec<&str> =
+            SETTINGS.iter().filter(|setting| setting.flag().is_none()).map(|setting| setting.key).collect();
         assert_eq!(without, ["cxone.client_secret", "admin.token"]);
     }
 

@@ -46,12 +46,13 @@ pub fn parse_message(body: &[u8], received_at: Timestamp) -> Result<(UserId, Req
     }
     let bare = std::str::from_utf8(body).ok().and_then(|text| text.trim_ascii().parse::<UserId>().ok());
     if let Some(user_id) = bare {
-        let request = Request {
-            received_at: Some(received_at),
-            message_sha256: Some(digest),
-            ..Request::default()
-        };
+        let request =
+            Request { received_at: Some(received_at), message_sha256: Some(digest), ..Request::default() };
         return Ok((user_id, request));
+    }
+    // A derived reader takes a list for an object whose members are in order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Malformed("no JSON object".to_owned()));
     }
     let wire: Wire = serde_json::from_slice(body).map_err(|error| Malformed(place(&error)))?;
     within(wire.requested_by.as_deref(), "requestedBy", 256)?;
@@ -129,6 +130,7 @@ mod tests {
             "hello".to_owned(),
             "{}".to_owned(),
             "[]".to_owned(),
+            format!(r#"["{ID}"]"#),
             r#"{"userId":"../../x"}"#.to_owned(),
             format!(r#""{ID}""#),
             format!(r#"{{"userId":"{ID}","batchId":"a b"}}"#),

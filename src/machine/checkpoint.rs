@@ -98,7 +98,9 @@ impl Checkpoint {
 
     /// Takes over what a transition says: a new state completes the step under way.
     pub fn advance(&mut self, state: State, calls: Vec<Call>, now: Timestamp) {
-        if state.name() != self.state.name() {
+        if state.name() == self.state.name() {
+            self.step.calls.extend(calls);
+        } else {
             let step = std::mem::replace(&mut self.step, StepInProgress::new(now));
             let mut all_calls = step.calls;
             all_calls.extend(calls);
@@ -109,8 +111,6 @@ impl Checkpoint {
                 attempts: step.failed.saturating_add(1),
                 calls: all_calls,
             });
-        } else {
-            self.step.calls.extend(calls);
         }
         self.state = state;
         self.last_failure = None;

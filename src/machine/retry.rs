@@ -50,7 +50,7 @@ mod tests {
     use proptest::prelude::*;
 
     const POLICY: RetryPolicy =
-        RetryPolicy { max_attempts: 8, base: Duration::from_secs(2), cap: Duration::from_secs(900) };
+        RetryPolicy { max_attempts: 8, base: Duration::from_secs(2), cap: Duration::from_mins(15) };
 
     fn failure(class: Class) -> Failure {
         Failure::new(class, Code::CxoneServerError, "503")

@@ -157,7 +157,7 @@ const fn effect_text(effect: &Effect) -> &'static str {
 }
 
 fn rows() -> Vec<Row> {
-    let retry = RetryPolicy { max_attempts: 8, base: Duration::from_secs(2), cap: Duration::from_secs(900) };
+    let retry = RetryPolicy { max_attempts: 8, base: Duration::from_secs(2), cap: Duration::from_mins(15) };
     let ask = |state: &State, event: &Event, action, delete, attempts| {
         let context = Context { action, delete, retry: &retry, attempts, jitter: 0.5 };
         transition(state.clone(), event.clone(), &context).ok()
@@ -263,7 +263,10 @@ mod tests {
     fn no_event_leads_to_deleted_but_from_a_sealed_archive() {
         for row in rows() {
             if row.to.starts_with("Deleted") && !row.from.starts_with("Deleted") {
-                assert!(["Archived (sealed)", "Archived (deletion accepted)"].contains(&row.from.as_str()), "{row:?}");
+                assert!(
+                    ["Archived (sealed)", "Archived (deletion accepted)"].contains(&row.from.as_str()),
+                    "{row:?}"
+                );
             }
             if row.effect.contains("delete") && row.effect.contains("guards") {
                 assert!(row.to == "Archived (sealed)", "{row:?}");

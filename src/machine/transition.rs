@@ -46,7 +46,11 @@ pub struct IllegalTransition {
 }
 
 /// The whole machine. Each state has one function; each names every event.
-pub fn transition(state: State, event: Event, context: &Context<'_>) -> Result<Transition, IllegalTransition> {
+pub fn transition(
+    state: State,
+    event: Event,
+    context: &Context<'_>,
+) -> Result<Transition, IllegalTransition> {
     let name = state.name();
     // A failure never moves a user: what follows depends on the failure alone.
     if let Event::StepFailed(failure) = &event {
@@ -56,7 +60,9 @@ pub fn transition(state: State, event: Event, context: &Context<'_>) -> Result<T
     let illegal = |event| Err(IllegalTransition { state: name, event });
     match state {
         State::Received => received(event).or_else(illegal),
-        State::QueuesCleared { queues } => queues_cleared(State::QueuesCleared { queues }, event).or_else(illegal),
+        State::QueuesCleared { queues } => {
+            queues_cleared(State::QueuesCleared { queues }, event).or_else(illegal)
+        }
         State::Deactivated { access } => deactivated(access, event, context).or_else(illegal),
         State::Archived { access, archive, sealing } => {
             archived(access, archive, sealing, event, context).or_else(illegal)
@@ -67,6 +73,7 @@ pub fn transition(state: State, event: Event, context: &Context<'_>) -> Result<T
 
 type Step = Result<Transition, &'static str>;
 
+#[expect(clippy::unnecessary_wraps, reason = "the functions of the states read as a table of results")]
 fn go(state: State, effect: Effect) -> Step {
     Ok(Transition { state, effect })
 }

@@ -122,7 +122,11 @@ pub trait ArchiveStore: Send + Sync {
     async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure>;
 
     /// Size and SHA-256 (lower-case hex) of the stored bytes, read back as a stream.
-    async fn digest(&self, key: &ObjectKey, version_id: Option<&str>) -> Result<Option<(u64, String)>, Failure>;
+    async fn digest(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<&str>,
+    ) -> Result<Option<(u64, String)>, Failure>;
 
     /// Proves that the store can be written and does not overwrite. Leaves one small object,
     /// `_offboarder_probe`, which later probes find.

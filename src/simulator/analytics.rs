@@ -45,9 +45,9 @@ fn cursor_of(call: &Call) -> Option<Cursor> {
 /// Whose conversations a call asks for.
 pub(super) fn participant(call: &Call) -> Option<String> {
     match call.operation {
-        "query_conversations" => {
-            serde_json::from_slice::<Query>(&call.body).ok().map(|query| query.filter.participant_id.to_string())
-        }
+        "query_conversations" => serde_json::from_slice::<Query>(&call.body)
+            .ok()
+            .map(|query| query.filter.participant_id.to_string()),
         _ => cursor_of(call).map(|cursor| cursor.user),
     }
 }
@@ -61,7 +61,8 @@ pub(super) fn query(world: &World, call: &Call) -> Reply {
         return Reply::error(400, "malformed", "pageSize or the dates are out of range");
     }
     let user = query.filter.participant_id.to_string();
-    let numbers = with_conversations(world, &user, |all| all.within(query.date_from, query.date_to)).unwrap_or(0..0);
+    let numbers =
+        with_conversations(world, &user, |all| all.within(query.date_from, query.date_to)).unwrap_or(0..0);
     let cursor = Cursor { user, next: numbers.start, end: numbers.end, size: query.page_size, issued_ms: 0 };
     page(world, call, cursor)
 }
@@ -79,7 +80,11 @@ pub(super) fn next(world: &World, call: &Call) -> Reply {
 }
 
 /// Conversations of a user that exists; those of a deleted one are gone with it.
-fn with_conversations<T>(world: &World, user_id: &str, then: impl FnOnce(&Conversations<'_>) -> T) -> Option<T> {
+fn with_conversations<T>(
+    world: &World,
+    user_id: &str,
+    then: impl FnOnce(&Conversations<'_>) -> T,
+) -> Option<T> {
     let (count, bytes) = {
         let people = world.people();
         let user = people.users.get(user_id).filter(|user| user.exists())?;
@@ -98,7 +103,7 @@ fn page(world: &World, call: &Call, cursor: Cursor) -> Reply {
         body.extend_from_slice(b"null");
     }
     let more = written.is_some() && end < cursor.end;
-    let last_page_says_null = begin % 2 == 0;
+    let last_page_says_null = begin.is_multiple_of(2);
     let issued_ms = Timestamp::now().as_millisecond();
     let link = match &call.fault {
         Some(Fault::NextPage { uri }) => Some(uri.clone()),
@@ -119,13 +124,13 @@ fn page(world: &World, call: &Call, cursor: Cursor) -> Reply {
 
 fn link(world: &World, call: &Call, cursor: &Cursor) -> String {
     const PATH: &str = "/api/v2/conversations/details/query";
-    let word = URL_SAFE_NO_PAD.encode(serde_json::to_vec(cursor).unwrap_or_default());
+    let token = URL_SAFE_NO_PAD.encode(serde_json::to_vec(cursor).unwrap_or_default());
     match world.options.cursor_style {
         CursorStyle::Absolute => {
-            format!("http://{}{PATH}?cursor={word}", call.header("host").unwrap_or("127.0.0.1"))
+            format!("http://{}{PATH}?cursor={token}", call.header("host").unwrap_or("127.0.0.1"))
         }
-        CursorStyle::Relative => format!("{PATH}?cursor={word}"),
-        CursorStyle::Query => format!("?cursor={word}"),
+        CursorStyle::Relative => format!("{PATH}?cursor={token}"),
+        CursorStyle::Query => format!("?cursor={token}"),
     }
 }
 

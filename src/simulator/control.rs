@@ -87,7 +87,11 @@ struct Interval {
     to: Option<Timestamp>,
 }
 
-async fn conversations(State(world): Shared, Path(id): Path<String>, Query(interval): Query<Interval>) -> Response {
+async fn conversations(
+    State(world): Shared,
+    Path(id): Path<String>,
+    Query(interval): Query<Interval>,
+) -> Response {
     let from = interval.from.unwrap_or(Timestamp::MIN);
     let to = interval.to.unwrap_or(Timestamp::MAX);
     match analytics::exactly(&world, &id.to_lowercase(), from, to) {

@@ -153,7 +153,8 @@ mod tests {
     #[test]
     fn a_rule_skips_strikes_and_is_used_up() {
         let faults = Faults::default();
-        let rule = r#"{"operation":"delete_user","user":"u","skip":1,"times":1,"fault":{"kind":"lost_reply"}}"#;
+        let rule =
+            r#"{"operation":"delete_user","user":"u","skip":1,"times":1,"fault":{"kind":"lost_reply"}}"#;
         faults.add(serde_json::from_str(rule).unwrap());
         assert_eq!(faults.strike("delete_user", Some("other")), None);
         assert_eq!(faults.strike("get_user", Some("u")), None);

@@ -159,7 +159,8 @@ fn dispatch(world: &World, call: &Call) -> Reply {
     let Some((quota, scopes)) = call.needs(world) else {
         return Reply::error(404, "not_found", "no such operation");
     };
-    let token = call.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    let token =
+        call.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     if call.fault == Some(Fault::RevokeToken) {
         world.revoke(token);
     }
@@ -212,9 +213,11 @@ fn instead(call: &Call) -> Option<Reply> {
     match call.fault.as_ref()? {
         Fault::Status { status, code, headers, body, content_type } => {
             let mut reply = match (body, code) {
-                (Some(body), _) => {
-                    Reply::new(*status, content_type.as_deref().unwrap_or("application/json"), body.as_bytes())
-                }
+                (Some(body), _) => Reply::new(
+                    *status,
+                    content_type.as_deref().unwrap_or("application/json"),
+                    body.as_bytes(),
+                ),
                 (None, Some(code)) => Reply::error(*status, code, "as asked for"),
                 (None, None) => Reply::empty(*status),
             };
@@ -258,7 +261,7 @@ fn endless_body(reply: &Reply, call: &Call) -> Option<Body> {
     match call.fault {
         Some(Fault::Drip { bytes_per_second }) => {
             let body = reply.body.clone();
-            let pause = Duration::from_secs_f64(1.0 / bytes_per_second.max(1) as f64);
+            let pause = Duration::from_nanos(1_000_000_000 / bytes_per_second.max(1));
             Some(Body::from_stream(stream::unfold(0_usize, move |at| {
                 let byte = body.get(at).copied();
                 async move {

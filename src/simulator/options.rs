@@ -121,7 +121,7 @@ impl Default for Options {
             quota_scim: 0,
             quota_analytics: 0,
             retry_after: RetryAfterStyle::Seconds,
-            token_lifetime: Duration::from_secs(3600),
+            token_lifetime: Duration::from_hours(1),
             expires_in_string: false,
             scopes: "user:read iam:write routing:read routing:write scim:read scim:write conversations:read analytics:read"
                 .to_owned(),

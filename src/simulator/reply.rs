@@ -70,7 +70,8 @@ impl Reply {
     pub(super) fn into_response(self, body: Option<Body>) -> Response {
         let body = body.unwrap_or_else(|| Body::from(self.body));
         let mut response = Response::new(body);
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         *response.headers_mut() = self.headers;
         let now = httpdate::fmt_http_date(std::time::SystemTime::now());
         if let Ok(now) = HeaderValue::from_str(&now) {

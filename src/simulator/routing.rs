@@ -20,7 +20,7 @@ pub(super) fn patch_profile(world: &World, call: &Call) -> Reply {
     };
     let sent = match sent(call) {
         Ok(sent) => sent,
-        Err(reply) => return reply,
+        Err(reply) => return *reply,
     };
     if let Some(reply) = stale(world, call, &mut user.profile_version) {
         return reply;
@@ -49,7 +49,7 @@ pub(super) fn patch_queue(world: &World, call: &Call) -> Reply {
     };
     let sent = match sent(call) {
         Ok(sent) => sent,
-        Err(reply) => return reply,
+        Err(reply) => return *reply,
     };
     if sent.get("id").map(|raw| raw.get()) != queue.document.get("id").map(|raw| raw.get()) {
         return Reply::error(400, "invalid", "id is missing or another queue's");
@@ -63,11 +63,11 @@ pub(super) fn patch_queue(world: &World, call: &Call) -> Reply {
 }
 
 /// The document that was sent.
-pub(super) fn sent(call: &Call) -> Result<Document, Reply> {
+pub(super) fn sent(call: &Call) -> Result<Document, Box<Reply>> {
     std::str::from_utf8(&call.body)
         .ok()
         .and_then(document)
-        .ok_or_else(|| Reply::error(400, "malformed", "the body is no JSON object"))
+        .ok_or_else(|| Box::new(Reply::error(400, "malformed", "the body is no JSON object")))
 }
 
 /// 412 when the object is another than was read, or a fault says that it changed just now.

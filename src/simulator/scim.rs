@@ -34,7 +34,9 @@ pub(super) fn put(world: &World, call: &Call) -> Reply {
     let Ok(sent) = sent(call) else {
         return Reply::scim_error(400, Some("invalidSyntax"), "the body is no JSON object");
     };
-    if let Some(missing) = ["schemas", "id", "userName", "active"].iter().find(|member| !sent.contains_key(**member)) {
+    if let Some(missing) =
+        ["schemas", "id", "userName", "active"].iter().find(|member| !sent.contains_key(**member))
+    {
         return Reply::scim_error(400, Some("invalidValue"), &format!("{missing} is missing"));
     }
     if !sent.get("active").is_some_and(|raw| matches!(raw.get(), "true" | "false")) {

@@ -99,7 +99,12 @@ pub(super) fn text(document: &Document) -> String {
 
 /// Makes a user up, with members that the `OpenAPI` document does not name and digits that a careless
 /// client changes.
-pub(super) fn make(record: Record, queue_ids: &[String], conversations: u64, conversation_bytes: usize) -> User {
+pub(super) fn make(
+    record: Record,
+    queue_ids: &[String],
+    conversations: u64,
+    conversation_bytes: usize,
+) -> User {
     let id = record.id.to_lowercase();
     let short = id.get(..8).unwrap_or_default();
     let iam = format!(

@@ -99,7 +99,8 @@ impl World {
         let mut people = self.people();
         for (index, queue_id) in queue_ids.iter().enumerate() {
             let owner = if index == 0 { format!("\"{id}\"") } else { "\"somebody-else\"".to_owned() };
-            let supervisors = if index == 1 { format!(r#"["sup-1","{id}"]"#) } else { r#"["sup-1"]"#.to_owned() };
+            let supervisors =
+                if index == 1 { format!(r#"["sup-1","{id}"]"#) } else { r#"["sup-1"]"#.to_owned() };
             let text = format!(
                 r#"{{"id":"{queue_id}","name":"Queue {index}","ownerId":{owner},"supervisorIds":{supervisors},"serviceLevel":0.80,"serial":9007199254740993}}"#
             );

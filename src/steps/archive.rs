@@ -162,7 +162,9 @@ fn looping(pages: usize) -> Failure {
     Failure::new(
         Class::Permanent(Reason::ApiRejected),
         Code::CxoneBadNextPage,
-        format!("the conversations do not end: after {pages} pages a cursor came again, or there are too many"),
+        format!(
+            "the conversations do not end: after {pages} pages a cursor came again, or there are too many"
+        ),
     )
 }
 
@@ -200,4 +202,3 @@ async fn our_own(services: &Services, key: &ObjectKey, written: &Written) -> Res
         Some(_) | None => Err(conflict(&store.full_key(key), "another archive stands there").into()),
     }
 }
-

@@ -165,7 +165,9 @@ impl ArchiveWriter {
                     let parts = &upload.confirmed.parts;
                     (self.store.complete(&self.key, &upload.confirmed.id, parts).await?, upload.sent_bytes)
                 }
-                None => return Err(Failure::new(Class::Defect, Code::ArchiveUploadLost, "no upload was begun")),
+                None => {
+                    return Err(Failure::new(Class::Defect, Code::ArchiveUploadLost, "no upload was begun"));
+                }
             }
         };
         Ok(Written {
@@ -183,9 +185,10 @@ impl ArchiveWriter {
     }
 
     fn next_number(&self) -> u32 {
-        let parts = self.upload.as_ref().map_or(0, |upload| {
-            upload.confirmed.parts.len() + usize::from(upload.on_its_way.is_some())
-        });
+        let parts = self
+            .upload
+            .as_ref()
+            .map_or(0, |upload| upload.confirmed.parts.len() + usize::from(upload.on_its_way.is_some()));
         u32::try_from(parts).unwrap_or(u32::MAX).saturating_add(1)
     }
 }

@@ -1,6 +1,6 @@
 use super::converge::{MAX_CONFLICTS, Patience};
 use super::{Services, Stopped, keep};
-use crate::adapters::cxone::{QueueId, Write};
+use crate::adapters::cxone::{QueueId, RoutingProfile, Write};
 use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
 use crate::machine::{Call, Event, QueuesCleared, Residual};
@@ -79,7 +79,7 @@ async fn read_back(
         let mut proof = Vec::new();
         let mut residual = Vec::new();
         let profile = keep(&mut proof, services.cxone.routing_profile(user_id).await?);
-        for queue_id in profile.iter().flat_map(|profile| profile.queues()) {
+        for queue_id in profile.iter().flat_map(RoutingProfile::queues) {
             residual.push(left_over("queue_member", queue_id));
         }
         for queue_id in released {

@@ -51,13 +51,8 @@ pub(super) async fn delete(
 
     let answered = services.cxone.delete_user(user_id).await?;
     let (status, at) = (answered.call.status, answered.call.at);
-    let answer = |outcome, code| Deletion {
-        outcome,
-        status: Some(status),
-        code,
-        at: Some(at),
-        confirmed_at: None,
-    };
+    let answer =
+        |outcome, code| Deletion { outcome, status: Some(status), code, at: Some(at), confirmed_at: None };
     match keep(calls, answered) {
         DeleteAnswer::Deleted | DeleteAnswer::Accepted => {
             let deletion = answer(DeletionOutcome::Deleted, None);
@@ -75,9 +70,7 @@ pub(super) async fn delete(
             let outcome = if maybe_sent { DeletionOutcome::Deleted } else { DeletionOutcome::AlreadyGone };
             Ok(gone(answer(outcome, None), at))
         }
-        DeleteAnswer::Refused { code } => {
-            Ok(Event::DeletionWithheld(answer(DeletionOutcome::Refused, code)))
-        }
+        DeleteAnswer::Refused { code } => Ok(Event::DeletionWithheld(answer(DeletionOutcome::Refused, code))),
         DeleteAnswer::NotOffered { code } => {
             Ok(Event::DeletionWithheld(answer(DeletionOutcome::NotOffered, code)))
         }

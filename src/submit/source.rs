@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -78,7 +78,8 @@ pub struct Submission {
 
 /// Reads arguments and a file: CSV with a header holding `userId`, JSON Lines, or one ID a line.
 pub fn read(arguments: &[String], file: Option<&str>, overlay: &Overlay) -> Result<Submission, Faults> {
-    let mut reader = Reader { overlay, seen: HashMap::new(), submission: Submission::default(), faults: Vec::new() };
+    let mut reader =
+        Reader { overlay, seen: HashSet::new(), submission: Submission::default(), faults: Vec::new() };
     for argument in arguments {
         reader.take(None, id_only(argument));
     }
@@ -94,7 +95,7 @@ fn id_only(text: &str) -> Map<String, Value> {
 
 struct Reader<'a> {
     overlay: &'a Overlay,
-    seen: HashMap<UserId, ()>,
+    seen: HashSet<UserId>,
     submission: Submission,
     faults: Vec<Fault>,
 }
@@ -128,7 +129,9 @@ impl Reader<'_> {
     fn csv(&mut self, text: &str, header: &str) {
         let delimiter = [b',', b';', b'\t']
             .into_iter()
-            .find(|delimiter| header.split(char::from(*delimiter)).any(|cell| cell.trim().trim_matches('"') == "userId"))
+            .find(|delimiter| {
+                header.split(char::from(*delimiter)).any(|cell| cell.trim().trim_matches('"') == "userId")
+            })
             .unwrap_or(b',');
         let mut rows = csv::ReaderBuilder::new()
             .delimiter(delimiter)
@@ -150,7 +153,9 @@ impl Reader<'_> {
             let members = columns
                 .iter()
                 .zip(row.iter())
-                .filter(|(column, cell)| *column == "userId" || (MEMBERS.contains(column) && !cell.is_empty()))
+                .filter(|(column, cell)| {
+                    *column == "userId" || (MEMBERS.contains(column) && !cell.is_empty())
+                })
                 .map(|(column, cell)| (column.to_owned(), Value::from(cell)))
                 .collect();
             self.take(line, members);
@@ -169,7 +174,7 @@ impl Reader<'_> {
         match parse_message(&body, Timestamp::UNIX_EPOCH) {
             Err(error) => self.faults.push(Fault { line, what: error.to_string() }),
             Ok((user_id, request)) => {
-                if self.seen.insert(user_id, ()).is_some() {
+                if !self.seen.insert(user_id) {
                     self.submission.duplicates.push((user_id, line));
                 } else {
                     self.submission.messages.push(Message { user_id, request, body });
@@ -266,7 +271,9 @@ mod tests {
         let submission = read(&[], Some(&text), &overlay).unwrap();
         let reasons: Vec<_> = submission.messages.iter().map(|m| m.request.reason.clone().unwrap()).collect();
         assert_eq!(reasons, ["own", "all"]);
-        assert!(submission.messages.iter().all(|m| m.request.batch_id.as_ref().unwrap().to_string() == "b-1"));
+        assert!(
+            submission.messages.iter().all(|m| m.request.batch_id.as_ref().unwrap().to_string() == "b-1")
+        );
     }
 
     #[test]

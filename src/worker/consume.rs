@@ -70,7 +70,8 @@ impl Worker {
 
     /// What keeps it from taking users, if anything does.
     pub fn not_ready_because(&self) -> Vec<String> {
-        let intake = (!self.consuming.load(Ordering::Relaxed)).then(|| "not consuming from RabbitMQ".to_owned());
+        let intake =
+            (!self.consuming.load(Ordering::Relaxed)).then(|| "not consuming from RabbitMQ".to_owned());
         intake.into_iter().chain(self.breaker.cause()).collect()
     }
 
@@ -230,9 +231,10 @@ async fn dispose(
     };
     // A task of its own, so that a panic is this user's alone.
     let (services, draining) = (Arc::clone(services), shutdown.draining.clone());
-    let driving = tokio::spawn(async move {
-        Box::pin(drive(&services, user_id, &request, source.lane(), &draining)).await
-    });
+    let driving =
+        tokio::spawn(
+            async move { Box::pin(drive(&services, user_id, &request, source.lane(), &draining)).await },
+        );
     let visit = match driving.await {
         Ok(visit) => visit,
         Err(died) => {
@@ -248,9 +250,8 @@ async fn dispose(
         Ok(Outcome::HandOver) => breaker.reset(),
         Ok(Outcome::Wait { until, why }) => tracing::info!(%user_id, %until, why, "waits"),
         Ok(Outcome::Busy { .. }) => tracing::debug!(%user_id, "another worker has this user"),
-        Ok(Outcome::DeadLetter { .. }) => {}
         Err(Interrupt::Systemic(failure)) => breaker.trip(failure),
-        Err(Interrupt::Draining | Interrupt::LeaseLost) => {}
+        Ok(Outcome::DeadLetter { .. }) | Err(Interrupt::Draining | Interrupt::LeaseLost) => {}
     }
     settle::disposition(visit, source, Timestamp::now())
 }

@@ -55,13 +55,12 @@ pub async fn drive(
     lane: Lane,
     draining: &CancellationToken,
 ) -> Result<Outcome, Interrupt> {
-    let (lease, version, checkpoint) =
-        match services.checkpoints.claim(user_id).await {
-            Ok(Claim::Granted { lease, version, checkpoint }) => (lease, version, checkpoint),
-            Ok(Claim::Held { for_at_most }) => return Ok(Outcome::Busy { for_at_most }),
-            Err(failure) if failure.class == Class::Systemic => return Err(Interrupt::Systemic(failure)),
-            Err(failure) => return Ok(unreadable(failure)),
-        };
+    let (lease, version, checkpoint) = match services.checkpoints.claim(user_id).await {
+        Ok(Claim::Granted { lease, version, checkpoint }) => (lease, version, checkpoint),
+        Ok(Claim::Held { for_at_most }) => return Ok(Outcome::Busy { for_at_most }),
+        Err(failure) if failure.class == Class::Systemic => return Err(Interrupt::Systemic(failure)),
+        Err(failure) => return Ok(unreadable(failure)),
+    };
     let checkpoint = checkpoint.map_or_else(
         || Checkpoint::new(user_id, request.clone(), Timestamp::now()),
         |checkpoint| *checkpoint,
@@ -127,7 +126,11 @@ async fn advance(
                 return Ok(Outcome::Wait { until: *until, why: "a guard postpones the deletion".to_owned() });
             }
             Effect::DeadLetter(reason) => {
-                let failure = Failure::new(Class::Permanent(*reason), Code::UserNotFound, "the API does not know this user, and neither do we");
+                let failure = Failure::new(
+                    Class::Permanent(*reason),
+                    Code::UserNotFound,
+                    "the API does not know this user, and neither do we",
+                );
                 return give_up(&mut journal, *reason, failure).await;
             }
             _ => {}
@@ -203,7 +206,9 @@ fn renew(checkpoints: Arc<dyn Checkpoints>, lease: Lease) -> AbortOnDropHandle<(
                     tracing::warn!(user_id = %lease.user_id, "the lease is lost; the next save will be refused");
                     return;
                 }
-                Err(failure) => tracing::warn!(user_id = %lease.user_id, %failure, "the lease was not renewed"),
+                Err(failure) => {
+                    tracing::warn!(user_id = %lease.user_id, %failure, "the lease was not renewed");
+                }
             }
         }
     }))

@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Outcome;
 use crate::adapters::amqp::{
-    DEAD_EXCHANGE, Delivery, EXCHANGE, Headers, Publisher, QueueError, Source, WAIT_HEADER, acknowledge, as_long,
-    clean_headers, long, text, wait_exchange, wait_for,
+    DEAD_EXCHANGE, Delivery, EXCHANGE, Headers, Publisher, QueueError, Source, WAIT_HEADER, acknowledge,
+    as_long, clean_headers, long, text, wait_exchange, wait_for,
 };
 use crate::failure::{Failure, Reason};
 use crate::machine::StateName;
@@ -50,9 +50,12 @@ pub(super) fn disposition(visit: Result<Outcome, Interrupt>, source: Source, now
             let pause = SignedDuration::try_from(for_at_most).unwrap_or(AFTER_INTERRUPT).min(AFTER_SYSTEMIC);
             Disposition::Park { until: now + pause }
         }
-        Ok(Outcome::DeadLetter { reason, failure, state, attempts }) => {
-            Disposition::DeadLetter(Letter { reason, error: failure.to_string(), state: Some(state), attempts })
-        }
+        Ok(Outcome::DeadLetter { reason, failure, state, attempts }) => Disposition::DeadLetter(Letter {
+            reason,
+            error: failure.to_string(),
+            state: Some(state),
+            attempts,
+        }),
         Err(Interrupt::Draining) => Disposition::Forward(source),
         Err(Interrupt::LeaseLost) => Disposition::Park { until: now + AFTER_INTERRUPT },
         Err(Interrupt::Systemic(_)) => Disposition::Park { until: now + AFTER_SYSTEMIC },
@@ -122,7 +125,7 @@ mod tests {
         let visits = [
             Ok(Outcome::HandOver),
             Ok(Outcome::Wait { until: now, why: String::new() }),
-            Ok(Outcome::Busy { for_at_most: Duration::from_secs(60) }),
+            Ok(Outcome::Busy { for_at_most: Duration::from_mins(1) }),
             Ok(Outcome::DeadLetter {
                 reason: Reason::ApiRejected,
                 failure: failure.clone(),

@@ -36,18 +36,14 @@ fn assert_headers(letter: &Value, reason: &str) {
         let name = format!("x-offboarder-{name}");
         assert!(!headers[&name].is_null(), "{name} is missing: {letter:#}");
     }
-    let at = headers["x-offboarder-dead-lettered-at"]
-        .as_str()
-        .expect("a time");
-    assert!(
-        at.len() >= 20 && at.ends_with('Z') && at.as_bytes()[10] == b'T',
-        "RFC 3339 in UTC: {at}"
-    );
+    let at = headers["x-offboarder-dead-lettered-at"].as_str().expect("a time");
+    assert!(at.len() >= 20 && at.ends_with('Z') && at.as_bytes()[10] == b'T', "RFC 3339 in UTC: {at}");
 }
 
 fn an_unknown_user_becomes_a_dead_letter(place: usize) {
     let world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 1)]);
-    let body = json!({ "userId": user_id(place, 999), "batchId": "b1", "reason": "left", "unknown": [1, 2] }).to_string();
+    let body = json!({ "userId": user_id(place, 999), "batchId": "b1", "reason": "left", "unknown": [1, 2] })
+        .to_string();
     let properties = json!({
         "content_type": "application/json",
         "correlation_id": "correlation-7",
@@ -74,10 +70,7 @@ fn an_unknown_user_becomes_a_dead_letter(place: usize) {
 fn malformed_messages_become_dead_letters(place: usize) {
     let world = World::with_topology(
         place,
-        vec![
-            User::new(place, 0, Fate::Deleted, 4),
-            User::new(place, 1, Fate::Refused(409), 0),
-        ],
+        vec![User::new(place, 0, Fate::Deleted, 4), User::new(place, 1, Fate::Refused(409), 0)],
     );
     let bodies = [
         "no JSON",
@@ -95,27 +88,16 @@ fn malformed_messages_become_dead_letters(place: usize) {
     let worker = world.start(&["worker"]);
     world.publish(&messages);
 
-    manifests::assert_true(
-        &world.simulator,
-        world.setting("OFFBOARDER_ARCHIVE_URL"),
-        &world.users,
-        PATIENCE,
-    );
+    manifests::assert_true(&world.simulator, world.setting("OFFBOARDER_ARCHIVE_URL"), &world.users, PATIENCE);
     let letters = await_letters(&world, bodies.len());
     for letter in &letters {
         assert_headers(letter, "malformed_message");
     }
-    let mut kept: Vec<&str> = letters
-        .iter()
-        .filter_map(|letter| letter["body"].as_str())
-        .collect();
+    let mut kept: Vec<&str> = letters.iter().filter_map(|letter| letter["body"].as_str()).collect();
     let mut sent = bodies.to_vec();
     kept.sort_unstable();
     sent.sort_unstable();
     assert_eq!(kept, sent);
-    assert!(
-        !worker.errors().contains("../../x"),
-        "a malformed body is not logged"
-    );
+    assert!(!worker.errors().contains("../../x"), "a malformed body is not logged");
     World::drain(worker);
 }

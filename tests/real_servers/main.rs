@@ -23,13 +23,9 @@ use support::servers::Servers;
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    for tests in [
-        off_boarding::TESTS,
-        submitting::TESTS,
-        dead_letters::TESTS,
-        crashes::TESTS,
-        settings::TESTS,
-    ] {
+    for tests in
+        [off_boarding::TESTS, submitting::TESTS, dead_letters::TESTS, crashes::TESTS, settings::TESTS]
+    {
         for (name, test) in tests {
             let place = trials.len() + 1;
             trials.push(Trial::test(*name, move || {

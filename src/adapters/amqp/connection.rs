@@ -53,7 +53,7 @@ impl Broker {
         let connecting = Connection::connect_uri_with_config(self.uri.clone(), properties, tls, runtime);
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(QueueError::connecting(error, &self.at)),
+            Ok(Err(error)) => Err(QueueError::connecting(&error, &self.at)),
             Err(_elapsed) => Err(QueueError::Unreachable {
                 at: self.at.clone(),
                 why: format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),

@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
+};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 
@@ -21,17 +23,22 @@ impl Intake {
     /// Connects, declares what is missing, and begins to consume with this prefetch per source.
     pub async fn open(broker: &Broker, prefetch: u16) -> Result<Self, QueueError> {
         let connection = broker.connect("consume").await?;
-        let failed = |error| QueueError::of(error, "open a channel");
+        let failed = |error| QueueError::of(&error, "open a channel");
         let watch = connection.create_channel().await.map_err(failed)?;
         declare(&watch).await?;
         let mut consumers = HashMap::new();
         for source in Source::ALL {
             let queue = source.queue();
-            let failed = |error| QueueError::of(error, &format!("consume from {queue}"));
+            let failed = |error| QueueError::of(&error, &format!("consume from {queue}"));
             let channel = connection.create_channel().await.map_err(failed)?;
             channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(failed)?;
             let consumer = channel
-                .basic_consume(queue.into(), queue.into(), BasicConsumeOptions::default(), FieldTable::default())
+                .basic_consume(
+                    queue.into(),
+                    queue.into(),
+                    BasicConsumeOptions::default(),
+                    FieldTable::default(),
+                )
                 .await
                 .map_err(failed)?;
             consumers.insert(source, (channel, consumer));
@@ -53,7 +60,9 @@ impl Intake {
                 }
                 let Some((_, consumer)) = self.consumers.get_mut(&source) else { continue };
                 match consumer.poll_next_unpin(context) {
-                    std::task::Poll::Ready(Some(Ok(delivery))) => return std::task::Poll::Ready(Ok((source, delivery))),
+                    std::task::Poll::Ready(Some(Ok(delivery))) => {
+                        return std::task::Poll::Ready(Ok((source, delivery)));
+                    }
                     std::task::Poll::Ready(Some(Err(error))) => {
                         return std::task::Poll::Ready(Err(ended(source, error.to_string())));
                     }
@@ -75,7 +84,8 @@ impl Intake {
         for source in Source::ALL {
             let passive = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
             let asking = self.watch.queue_declare(source.queue().into(), passive, FieldTable::default());
-            let broken = |why: String| QueueError::Broken { what: format!("look at {}", source.queue()), why };
+            let broken =
+                |why: String| QueueError::Broken { what: format!("look at {}", source.queue()), why };
             let queue = tokio::time::timeout(Duration::from_secs(15), asking)
                 .await
                 .map_err(|_elapsed| broken("no answer within 15 s".to_owned()))?
@@ -110,9 +120,11 @@ pub async fn acknowledge(delivery: &Delivery) -> Result<(), QueueError> {
     match delivery.acker.ack(BasicAckOptions::default()).await {
         Ok(true) => Ok(()),
         Ok(false) => {
-            tracing::warn!("an acknowledgement came too late: the message will be delivered again, and do nothing");
+            tracing::warn!(
+                "an acknowledgement came too late: the message will be delivered again, and do nothing"
+            );
             Ok(())
         }
-        Err(error) => Err(QueueError::of(error, "acknowledge")),
+        Err(error) => Err(QueueError::of(&error, "acknowledge")),
     }
 }

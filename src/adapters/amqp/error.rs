@@ -16,7 +16,9 @@ pub enum QueueError {
         mend: &'static str,
     },
     /// The broker said no.
-    #[error("RabbitMQ refused to {what}: {why}; check user, password, virtual host, permissions and the queue's arguments")]
+    #[error(
+        "RabbitMQ refused to {what}: {why}; check user, password, virtual host, permissions and the queue's arguments"
+    )]
     Refused {
         /// What was tried.
         what: String,
@@ -48,7 +50,9 @@ pub enum QueueError {
         key: String,
     },
     /// The queue would not store it.
-    #[error("RabbitMQ would not store the message for {exchange} with key {key}: a queue is full or without a majority")]
+    #[error(
+        "RabbitMQ would not store the message for {exchange} with key {key}: a queue is full or without a majority"
+    )]
     NotStored {
         /// Where it was published.
         exchange: String,
@@ -59,7 +63,7 @@ pub enum QueueError {
 
 impl QueueError {
     /// Sorts an error of the client library on an open connection.
-    pub(crate) fn of(error: lapin::Error, what: &str) -> Self {
+    pub(crate) fn of(error: &lapin::Error, what: &str) -> Self {
         let (what, why) = (what.to_owned(), error.to_string());
         match error.kind() {
             ErrorKind::ProtocolError(_) => Self::Refused { what, why },
@@ -68,7 +72,7 @@ impl QueueError {
     }
 
     /// Sorts an error of connecting.
-    pub(super) fn connecting(error: lapin::Error, at: &str) -> Self {
+    pub(super) fn connecting(error: &lapin::Error, at: &str) -> Self {
         let why = error.to_string();
         if let ErrorKind::ProtocolError(_) = error.kind() {
             return Self::Refused { what: format!("let us in at {at}"), why };
@@ -78,11 +82,7 @@ impl QueueError {
             let why = "TLS: unknown issuer".to_owned();
             return Self::Unreachable { at: at.to_owned(), why, mend: "set OFFBOARDER_QUEUE_CA_FILE" };
         }
-        Self::Unreachable {
-            at: at.to_owned(),
-            why,
-            mend: "check that it runs, and OFFBOARDER_QUEUE_URL",
-        }
+        Self::Unreachable { at: at.to_owned(), why, mend: "check that it runs, and OFFBOARDER_QUEUE_URL" }
     }
 }
 

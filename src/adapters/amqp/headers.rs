@@ -79,7 +79,9 @@ mod tests {
     #[test]
     fn the_publishers_headers_stay_and_the_brokers_go() {
         let mut headers = FieldTable::default();
-        for name in ["x-death", "x-first-death-queue", "x-last-death-reason", "x-delivery-count", "traceparent"] {
+        for name in
+            ["x-death", "x-first-death-queue", "x-last-death-reason", "x-delivery-count", "traceparent"]
+        {
             headers.insert(name.into(), AMQPValue::Boolean(true));
         }
         let properties = BasicProperties::default()
@@ -87,7 +89,8 @@ mod tests {
             .with_message_id("m-1".into())
             .with_expiration("1000".into());
         let cleaned = clean_headers(&properties, vec![("x-offboarder-reason", AMQPValue::Boolean(true))]);
-        let names: Vec<_> = cleaned.headers().as_ref().unwrap().inner().keys().map(ToString::to_string).collect();
+        let names: Vec<_> =
+            cleaned.headers().as_ref().unwrap().inner().keys().map(ToString::to_string).collect();
         assert_eq!(names, ["traceparent", "x-offboarder-reason"]);
         assert_eq!(cleaned.message_id().as_ref().unwrap().as_str(), "m-1");
         assert_eq!(cleaned.expiration(), &None);

@@ -11,8 +11,8 @@ pub use connection::Broker;
 pub use consumer::{Intake, acknowledge};
 pub use error::QueueError;
 pub use headers::{Headers, as_long, clean_headers, long, text};
-pub use lapin::message::Delivery;
 pub use lapin::BasicProperties;
+pub use lapin::message::Delivery;
 pub use publisher::Publisher;
 pub use topology::{
     DEAD_EXCHANGE, DEAD_QUEUE, EXCHANGE, Source, WAIT_HEADER, WAITS, declare, wait_exchange, wait_for,

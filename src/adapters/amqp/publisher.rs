@@ -45,7 +45,7 @@ impl Publisher {
             Some(_) | None => self.open_channel().await?,
         };
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-        let failed = |error| QueueError::of(error, "publish");
+        let failed = |error| QueueError::of(&error, "publish");
         let confirm = channel
             .basic_publish(exchange.into(), key.into(), options, body, properties)
             .await
@@ -78,7 +78,7 @@ impl Publisher {
             Some(_) | None => self.broker.connect("publish").await?,
         };
         let open = connection.insert(open);
-        let failed = |error| QueueError::of(error, "open a channel");
+        let failed = |error| QueueError::of(&error, "open a channel");
         let channel = open.create_channel().await.map_err(failed)?;
         channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(failed)?;
         Ok(channel)

@@ -25,10 +25,10 @@ pub const WAITS: [Duration; 8] = [
     Duration::from_secs(3),
     Duration::from_secs(10),
     Duration::from_secs(30),
-    Duration::from_secs(120),
-    Duration::from_secs(600),
-    Duration::from_secs(1800),
-    Duration::from_secs(7200),
+    Duration::from_mins(2),
+    Duration::from_mins(10),
+    Duration::from_mins(30),
+    Duration::from_hours(2),
 ];
 
 /// A queue that workers take jobs from, in the order in which they are preferred.
@@ -77,6 +77,7 @@ impl Source {
     }
 
     /// Where a job goes once its access is gone.
+    #[must_use]
     pub const fn after_access(self) -> Self {
         match self {
             Self::UsersUrgent | Self::ArchiveUrgent => Self::ArchiveUrgent,
@@ -125,7 +126,7 @@ pub async fn declare(channel: &Channel) -> Result<(), QueueError> {
             channel
                 .exchange_declare(name.as_str().into(), kind, options, FieldTable::default())
                 .await
-                .map_err(|error| QueueError::of(error, &format!("declare the exchange {name}")))
+                .map_err(|error| QueueError::of(&error, &format!("declare the exchange {name}")))
         }
     };
     let queue = |name: &str, arguments: FieldTable| {
@@ -136,7 +137,7 @@ pub async fn declare(channel: &Channel) -> Result<(), QueueError> {
                 .queue_declare(name.as_str().into(), options, arguments)
                 .await
                 .map(|_queue| ())
-                .map_err(|error| QueueError::of(error, &format!("declare the queue {name}")))
+                .map_err(|error| QueueError::of(&error, &format!("declare the queue {name}")))
         }
     };
     let bind = |queue: &str, exchange: &str, key: &str| {
@@ -144,9 +145,15 @@ pub async fn declare(channel: &Channel) -> Result<(), QueueError> {
         async move {
             let (options, none) = (QueueBindOptions::default(), FieldTable::default());
             channel
-                .queue_bind(queue.as_str().into(), exchange.as_str().into(), key.as_str().into(), options, none)
+                .queue_bind(
+                    queue.as_str().into(),
+                    exchange.as_str().into(),
+                    key.as_str().into(),
+                    options,
+                    none,
+                )
                 .await
-                .map_err(|error| QueueError::of(error, &format!("bind the queue {queue}")))
+                .map_err(|error| QueueError::of(&error, &format!("bind the queue {queue}")))
         }
     };
     exchange(EXCHANGE, ExchangeKind::Topic).await?;
@@ -181,7 +188,7 @@ mod tests {
         assert_eq!(wait_for(Duration::ZERO), Duration::from_secs(1));
         assert_eq!(wait_for(Duration::from_millis(2999)), Duration::from_secs(1));
         assert_eq!(wait_for(Duration::from_secs(3)), Duration::from_secs(3));
-        assert_eq!(wait_for(Duration::from_secs(599)), Duration::from_secs(120));
-        assert_eq!(wait_for(Duration::from_secs(1_000_000)), Duration::from_secs(7200));
+        assert_eq!(wait_for(Duration::from_secs(599)), Duration::from_mins(2));
+        assert_eq!(wait_for(Duration::from_secs(1_000_000)), Duration::from_hours(2));
     }
 }

@@ -18,7 +18,7 @@ use crate::machine::Call;
 /// A page may hold 500 long conversations; one that is larger still is refused, so that memory
 /// stays bounded.
 const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
-const PAGE_TIMEOUT: Duration = Duration::from_secs(300);
+const PAGE_TIMEOUT: Duration = Duration::from_mins(5);
 const SCIM: &str = "application/scim+json";
 
 /// What a client needs to know.
@@ -106,7 +106,9 @@ impl Client {
             scim: Quota::new(options.rate_scim),
             analytics: Quota::new(options.rate_analytics),
         };
-        Ok(Self { shared: Arc::new(Shared { base: options.base_uri, page_size: options.page_size, transport }) })
+        Ok(Self {
+            shared: Arc::new(Shared { base: options.base_uri, page_size: options.page_size, transport }),
+        })
     }
 
     /// Gets a token, and does nothing with it.
@@ -179,8 +181,12 @@ impl Client {
     }
 
     /// The user's routing profile.
-    pub async fn routing_profile(&self, user_id: UserId) -> Result<Answered<Option<RoutingProfile>>, CxoneError> {
-        let request = Request::new(Method::GET, self.profile_url(user_id)?, QuotaClass::Routing, "routing:read");
+    pub async fn routing_profile(
+        &self,
+        user_id: UserId,
+    ) -> Result<Answered<Option<RoutingProfile>>, CxoneError> {
+        let request =
+            Request::new(Method::GET, self.profile_url(user_id)?, QuotaClass::Routing, "routing:read");
         self.read(request, |reply| RoutingProfile::parse(&reply.body, reply.etag())).await
     }
 
@@ -205,7 +211,8 @@ impl Client {
 
     /// A queue.
     pub async fn queue(&self, queue_id: &QueueId) -> Result<Answered<Option<Queue>>, CxoneError> {
-        let request = Request::new(Method::GET, self.queue_url(queue_id)?, QuotaClass::Routing, "routing:read");
+        let request =
+            Request::new(Method::GET, self.queue_url(queue_id)?, QuotaClass::Routing, "routing:read");
         self.read(request, |reply| Queue::parse(queue_id, &reply.body, reply.etag())).await
     }
 
@@ -227,7 +234,8 @@ impl Client {
     /// The SCIM user.
     pub async fn scim_user(&self, user_id: UserId) -> Result<Answered<Option<ScimUser>>, CxoneError> {
         let url = self.scim_url(user_id)?;
-        let request = Request { media_type: SCIM, ..Request::new(Method::GET, url, QuotaClass::Scim, "scim:read") };
+        let request =
+            Request { media_type: SCIM, ..Request::new(Method::GET, url, QuotaClass::Scim, "scim:read") };
         self.read(request, |reply| ScimUser::parse(user_id, &reply.body, reply.etag())).await
     }
 
@@ -261,13 +269,19 @@ impl Client {
     }
 
     /// The first page of the user's conversations in `[from, to)`.
-    pub async fn first_page(&self, user_id: UserId, from: Timestamp, to: Timestamp) -> Result<Page, CxoneError> {
+    pub async fn first_page(
+        &self,
+        user_id: UserId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Page, CxoneError> {
         let body = serde_json::json!({
             "dateFrom": from, "dateTo": to, "pageSize": self.shared.page_size,
             "filter": { "participantId": user_id },
         });
         let url = self.url(&["api", "v2", "conversations", "details", "query"])?;
-        let request = Request { body: Some(body.to_string().into_bytes()), ..page_request(Method::POST, url) };
+        let request =
+            Request { body: Some(body.to_string().into_bytes()), ..page_request(Method::POST, url) };
         self.page(self.send(request).await?)
     }
 

@@ -13,7 +13,9 @@ struct Document(IndexMap<String, Box<RawValue>>);
 
 impl Document {
     fn parse(body: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(body).map(Self).map_err(|error| format!("no JSON object, at column {}", error.column()))
+        serde_json::from_slice(body)
+            .map(Self)
+            .map_err(|error| format!("no JSON object, at column {}", error.column()))
     }
 
     /// A member, if it is there, not null, and of that shape.
@@ -39,7 +41,10 @@ pub struct QueueId(String);
 
 impl QueueId {
     fn parse(text: String) -> Option<Self> {
-        let plain = (1..=128).contains(&text.len()) && text != "." && text != ".." && !text.contains(char::is_control);
+        let plain = (1..=128).contains(&text.len())
+            && text != "."
+            && text != ".."
+            && !text.contains(char::is_control);
         plain.then_some(Self(text))
     }
 
@@ -77,7 +82,8 @@ impl RoutingProfile {
                 .map_err(|_other_shape| "queues is no list of objects with an id".to_owned())?
                 .unwrap_or_default(),
         };
-        let queues: Option<Vec<QueueId>> = references.into_iter().map(|queue| QueueId::parse(queue.id)).collect();
+        let queues: Option<Vec<QueueId>> =
+            references.into_iter().map(|queue| QueueId::parse(queue.id)).collect();
         let queues = queues.ok_or_else(|| "a queue's id cannot be used in a URL".to_owned())?;
         Ok(Self { document, queues, etag })
     }

@@ -32,7 +32,9 @@ pub enum CxoneError {
         why: String,
     },
     /// The OAuth client was refused.
-    #[error("{what}: the OAuth client was refused ({status}{code}); compare the region of OFFBOARDER_CXONE_BASE_URI, and check OFFBOARDER_CXONE_CLIENT_ID and its secret in the CXone admin console")]
+    #[error(
+        "{what}: the OAuth client was refused ({status}{code}); compare the region of OFFBOARDER_CXONE_BASE_URI, and check OFFBOARDER_CXONE_CLIENT_ID and its secret in the CXone admin console"
+    )]
     Unauthorized {
         /// The operation.
         what: String,
@@ -42,7 +44,9 @@ pub enum CxoneError {
         code: String,
     },
     /// The OAuth client lacks a scope.
-    #[error("{what}: the OAuth client lacks the scope {scope}; grant it, then restart, since a token keeps the scopes that it was issued with")]
+    #[error(
+        "{what}: the OAuth client lacks the scope {scope}; grant it, then restart, since a token keeps the scopes that it was issued with"
+    )]
     MissingScope {
         /// The operation.
         what: String,
@@ -82,7 +86,9 @@ pub enum CxoneError {
         correlation_id: String,
     },
     /// A redirect.
-    #[error("{what}: CXone answered {status}, a redirect, which is never followed; check OFFBOARDER_CXONE_BASE_URI")]
+    #[error(
+        "{what}: CXone answered {status}, a redirect, which is never followed; check OFFBOARDER_CXONE_BASE_URI"
+    )]
     Redirected {
         /// The operation.
         what: String,
@@ -98,7 +104,9 @@ pub enum CxoneError {
         why: String,
     },
     /// Over the size that we accept.
-    #[error("{what}: the answer is over {max_bytes} bytes; lower OFFBOARDER_CXONE_PAGE_SIZE if these are conversations")]
+    #[error(
+        "{what}: the answer is over {max_bytes} bytes; lower OFFBOARDER_CXONE_PAGE_SIZE if these are conversations"
+    )]
     TooLarge {
         /// The operation.
         what: String,

@@ -94,9 +94,17 @@ impl Page {
         if body.is_empty() {
             return Ok(Self { body, conversations: Vec::new(), next: None });
         }
-        let wire: Wire<'_> = serde_json::from_slice(&body).map_err(|error| CxoneError::Unreadable {
-            what: what.to_owned(),
-            why: format!("no page of conversations, at line {} column {}", error.line(), error.column()),
+        let unreadable = |why: String| CxoneError::Unreadable { what: what.to_owned(), why };
+        // A derived reader takes a list for an object whose members are in order.
+        if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+            return Err(unreadable("no page of conversations, but something else".to_owned()));
+        }
+        let wire: Wire<'_> = serde_json::from_slice(&body).map_err(|error| {
+            unreadable(format!(
+                "no page of conversations, at line {} column {}",
+                error.line(),
+                error.column()
+            ))
         })?;
         let begin = body.as_ptr().addr();
         let conversations = wire
@@ -182,7 +190,12 @@ mod tests {
     fn a_saved_link_reads_back_and_a_damaged_one_does_not() {
         let link = NextPage::resolve("?cursor=a%20b", &base()).unwrap();
         assert_eq!(link.to_string().parse::<NextPage>().unwrap(), link);
-        for text in ["", "https://evil.example/", "//evil.example?cursor=a", "/api/v2/conversations/details/queryx?c=1"] {
+        for text in [
+            "",
+            "https://evil.example/",
+            "//evil.example?cursor=a",
+            "/api/v2/conversations/details/queryx?c=1",
+        ] {
             assert!(text.parse::<NextPage>().is_err(), "{text}");
         }
     }

@@ -1,7 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 /// A server's wish is believed up to this; what is due later is asked for again then.
-const LONGEST: Duration = Duration::from_secs(3600);
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// Reads `Retry-After` (RFC 9110 section 10.2.3): seconds, or an HTTP date, which counts from the
 /// answer's own `Date` where there is one, so that clocks need not agree. Garbage is no wish, and a

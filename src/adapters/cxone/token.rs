@@ -14,7 +14,7 @@ use super::transport::{error_code, read_capped};
 use crate::config::Secret;
 
 /// A token is renewed when a tenth of its life is left, at most five minutes before its end.
-const RENEW_BEFORE: Duration = Duration::from_secs(300);
+const RENEW_BEFORE: Duration = Duration::from_mins(5);
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 const WHAT: &str = "POST token";
 
@@ -63,7 +63,8 @@ impl Tokens {
         }
         let (token, life) = self.fetch().await?;
         let early = (life / 10).min(RENEW_BEFORE);
-        *cached = Some(Cached { token: token.clone(), renew_at: Instant::now() + (life - early) });
+        *cached =
+            Some(Cached { token: token.clone(), renew_at: Instant::now() + life.saturating_sub(early) });
         Ok(token)
     }
 
@@ -98,9 +99,10 @@ impl Tokens {
                     .map_err(|error| unreadable(format!("no token, at column {}", error.column())))?;
                 let seconds = match answer.expires_in {
                     Seconds::Number(seconds) => seconds,
-                    Seconds::Text(text) => {
-                        text.trim().parse().map_err(|_not_a_number| unreadable("expires_in is no number".to_owned()))?
-                    }
+                    Seconds::Text(text) => text
+                        .trim()
+                        .parse()
+                        .map_err(|_not_a_number| unreadable("expires_in is no number".to_owned()))?,
                 };
                 Ok((Secret::new(&answer.access_token), Duration::from_secs(seconds)))
             }

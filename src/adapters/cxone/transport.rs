@@ -43,7 +43,7 @@ impl Request<'_> {
             if_match: None,
             body: None,
             max_bytes: MAX_DOCUMENT_BYTES,
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
         }
     }
 }
@@ -93,7 +93,7 @@ impl Transport {
             .retry(reqwest::retry::never())
             .connect_timeout(Duration::from_secs(5))
             .read_timeout(Duration::from_secs(30))
-            .timeout(Duration::from_secs(60))
+            .timeout(Duration::from_mins(1))
             .pool_idle_timeout(Duration::from_secs(20))
             .user_agent(concat!("offboarder/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -131,7 +131,9 @@ impl Transport {
                     quota.throttled(crate::failure::Classify::retry_after(&error));
                     return Err(error);
                 }
-                300..=399 => return Err(CxoneError::Redirected { what: reply.what.clone(), status: reply.status() }),
+                300..=399 => {
+                    return Err(CxoneError::Redirected { what: reply.what.clone(), status: reply.status() });
+                }
                 _ => {
                     quota.passed();
                     return Ok(reply);
@@ -185,7 +187,11 @@ impl Transport {
 }
 
 /// Reads a body up to a cap. Encodings are never asked for, so that none can unpack into more.
-pub(super) async fn read_capped(mut answer: Response, max_bytes: usize, what: &str) -> Result<Bytes, CxoneError> {
+pub(super) async fn read_capped(
+    mut answer: Response,
+    max_bytes: usize,
+    what: &str,
+) -> Result<Bytes, CxoneError> {
     let unreadable = |why: String| CxoneError::Unreadable { what: what.to_owned(), why };
     let encoded = answer.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
     if encoded {
@@ -263,13 +269,17 @@ pub(super) fn code_of(body: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(body).ok()?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let nested = value.get("error").and_then(|error| error.get("code")).and_then(text);
-    let listed = value.get("errors").and_then(|errors| errors.get(0)).and_then(|error| error.get("code")).and_then(text);
+    let listed = value
+        .get("errors")
+        .and_then(|errors| errors.get(0))
+        .and_then(|error| error.get("code"))
+        .and_then(text);
     ["code", "errorCode", "error_code", "scimType", "error"]
         .iter()
         .find_map(|member| value.get(member).and_then(text))
         .or(nested)
         .or(listed)
-        .map(|code| code.chars().filter(|c| c.is_ascii_graphic()).take(64).collect())
+        .map(|code| code.chars().filter(char::is_ascii_graphic).take(64).collect())
 }
 
 /// The same with a space before it, or nothing.

@@ -56,7 +56,9 @@ impl DirectoryError {
         match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => Self::Missing { path },
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Self::Denied { path },
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Self::Full { path },
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                Self::Full { path }
+            }
             _ => Self::Failed { path, why: error.to_string() },
         }
     }

@@ -48,7 +48,9 @@ async fn blocking<T: Send + 'static>(
 
 /// A name in the directory is on the disk only when the directory is.
 fn sync_directory(root: &Path) -> Result<(), DirectoryError> {
-    File::open(root).and_then(|directory| directory.sync_all()).map_err(|error| DirectoryError::of(&error, root))
+    File::open(root)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|error| DirectoryError::of(&error, root))
 }
 
 /// Gives a finished temporary file its name, unless the name is taken: `link(2)` fails then, as
@@ -214,7 +216,11 @@ impl ArchiveStore for DirectoryStore {
         .await
     }
 
-    async fn digest(&self, key: &ObjectKey, _version_id: Option<&str>) -> Result<Option<(u64, String)>, Failure> {
+    async fn digest(
+        &self,
+        key: &ObjectKey,
+        _version_id: Option<&str>,
+    ) -> Result<Option<(u64, String)>, Failure> {
         let path = self.path(key);
         blocking(move || hash(&path)).await
     }
@@ -242,8 +248,10 @@ mod tests {
     }
 
     fn files(directory: &Path) -> Vec<String> {
-        let mut names: Vec<String> =
-            std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = std::fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -252,7 +260,10 @@ mod tests {
     async fn a_second_object_of_the_same_name_changes_nothing_and_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let store = DirectoryStore::open(directory.path()).unwrap();
-        assert!(matches!(store.put_once(&key(), Bytes::from_static(b"one")).await.unwrap(), PutOnce::Stored(_)));
+        assert!(matches!(
+            store.put_once(&key(), Bytes::from_static(b"one")).await.unwrap(),
+            PutOnce::Stored(_)
+        ));
         assert_eq!(store.put_once(&key(), Bytes::from_static(b"two")).await.unwrap(), PutOnce::AlreadyThere);
         assert_eq!(store.read(&key(), 10).await.unwrap().unwrap(), "one");
         assert_eq!(files(directory.path()), ["u.json"]);

@@ -21,7 +21,9 @@ const FILE_NAME: &str = "checkpoints.redb";
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     /// Another process has it open.
-    #[error("{path} is in use by another offboarder; wait for it to end, or name another OFFBOARDER_CHECKPOINTS_URL")]
+    #[error(
+        "{path} is in use by another offboarder; wait for it to end, or name another OFFBOARDER_CHECKPOINTS_URL"
+    )]
     InUse {
         /// The file.
         path: PathBuf,
@@ -97,8 +99,7 @@ impl EmbeddedCheckpoints {
 
     async fn row(&self, user_id: UserId) -> Result<Option<Row>, EmbeddedError> {
         let bytes = self.blocking(move |database| stored(database, user_id)).await?;
-        let unreadable =
-            |why: String| EmbeddedError::Unreadable { path: self.path.clone(), user_id, why };
+        let unreadable = |why: String| EmbeddedError::Unreadable { path: self.path.clone(), user_id, why };
         let Some(bytes) = bytes else { return Ok(None) };
         let row: Row = serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
         if row.checkpoint.schema == SCHEMA {
@@ -187,7 +188,7 @@ impl Checkpoints for EmbeddedCheckpoints {
     }
 
     fn lease_ttl(&self) -> Duration {
-        Duration::from_secs(60)
+        Duration::from_mins(1)
     }
 }
 

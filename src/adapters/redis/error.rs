@@ -30,7 +30,9 @@ pub enum RedisCheckpointsError {
         why: String,
     },
     /// Written by a later release.
-    #[error("the checkpoint of {user_id} has schema {schema}, newer than this release reads; upgrade this worker")]
+    #[error(
+        "the checkpoint of {user_id} has schema {schema}, newer than this release reads; upgrade this worker"
+    )]
     Newer {
         /// Whose.
         user_id: String,

@@ -78,7 +78,10 @@ impl Link {
         }
     }
 
-    pub(super) async fn query<T: redis::FromRedisValue>(&mut self, command: &redis::Cmd) -> Result<T, RedisError> {
+    pub(super) async fn query<T: redis::FromRedisValue>(
+        &mut self,
+        command: &redis::Cmd,
+    ) -> Result<T, RedisError> {
         match self {
             Self::Single(connection) => command.query_async(connection).await,
             Self::Cluster(connection) => command.query_async(connection).await,
@@ -102,7 +105,8 @@ impl Parts {
             Some((userinfo, hosts)) => (format!("{userinfo}@"), hosts),
             None => (String::new(), authority),
         };
-        let hosts: Vec<String> = hosts.split(',').filter(|host| !host.is_empty()).map(str::to_owned).collect();
+        let hosts: Vec<String> =
+            hosts.split(',').filter(|host| !host.is_empty()).map(str::to_owned).collect();
         if hosts.is_empty() {
             return Err(bad());
         }

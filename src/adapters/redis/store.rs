@@ -13,7 +13,7 @@ use crate::machine::{Checkpoint, SCHEMA};
 use crate::ports::{Checkpoints, Claim, Lease, Saved};
 
 /// How long a user stays claimed by a worker that died.
-const LEASE_TTL: Duration = Duration::from_secs(60);
+const LEASE_TTL: Duration = Duration::from_mins(1);
 
 /// Checkpoints in Redis.
 pub struct RedisCheckpoints {

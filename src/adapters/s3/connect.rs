@@ -29,9 +29,9 @@ pub(super) async fn connect(force_path_style: bool) -> Client {
     // minutes; what is stuck is found by the read timeout.
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
-        .read_timeout(Duration::from_secs(60))
-        .operation_attempt_timeout(Duration::from_secs(300))
-        .operation_timeout(Duration::from_secs(600))
+        .read_timeout(Duration::from_mins(1))
+        .operation_attempt_timeout(Duration::from_mins(5))
+        .operation_timeout(Duration::from_mins(10))
         .build();
     let shared = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .timeout_config(timeouts)

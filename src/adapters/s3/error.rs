@@ -15,7 +15,9 @@ pub enum S3Error {
         why: String,
     },
     /// No credentials, wrong ones, or a right is missing.
-    #[error("S3 does not let us {what} ({code}); check the AWS credentials in force, and the rights in deploy/")]
+    #[error(
+        "S3 does not let us {what} ({code}); check the AWS credentials in force, and the rights in deploy/"
+    )]
     Denied {
         /// Operation and object.
         what: String,
@@ -79,7 +81,9 @@ pub enum S3Error {
         max_bytes: usize,
     },
     /// Conditional writes are not honoured.
-    #[error("{location} ignores If-None-Match, so that objects could be overwritten; use a store that honours it")]
+    #[error(
+        "{location} ignores If-None-Match, so that objects could be overwritten; use a store that honours it"
+    )]
     Overwrites {
         /// The bucket.
         location: String,
@@ -118,7 +122,8 @@ impl S3Error {
         let code = error.code().map_or_else(|| format!("status {status}"), str::to_owned);
         if status == 0 {
             let why = DisplayErrorContext(error).to_string();
-            let no_credentials = why.contains("CredentialsNotLoaded") || why.contains("no providers in chain");
+            let no_credentials =
+                why.contains("CredentialsNotLoaded") || why.contains("no providers in chain");
             return if no_credentials {
                 Self::Denied { what, code: "no credentials found".to_owned() }
             } else {
@@ -131,9 +136,10 @@ impl S3Error {
             ("SlowDown" | "SlowDownRead" | "SlowDownWrite" | "ThrottlingException", _) | (_, 429) => {
                 Self::Throttled { what }
             }
-            ("BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch", _) => {
-                Self::Corrupted { what, code }
-            }
+            (
+                "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch",
+                _,
+            ) => Self::Corrupted { what, code },
             (_, 401 | 403) => Self::Denied { what, code },
             (_, 408 | 500..=599) => Self::Server { what, status, code },
             _ => Self::Rejected { what, status, code },

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, ObjectLockMode, ObjectLockRetentionMode};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, ObjectLockMode, ObjectLockRetentionMode,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
@@ -196,7 +198,9 @@ impl ArchiveStore for S3Store {
                 // S3 does not repeat the retention that the upload was begun with.
                 let retention = match self.retention {
                     None => None,
-                    Some(_) => self.find(key, done.version_id.as_deref()).await?.and_then(|found| found.retention),
+                    Some(_) => {
+                        self.find(key, done.version_id.as_deref()).await?.and_then(|found| found.retention)
+                    }
                 };
                 Ok(PutOnce::Stored(Stored { version_id: done.version_id, retention }))
             }
@@ -204,7 +208,9 @@ impl ArchiveStore for S3Store {
             // A retried completion whose first answer was lost finds its upload gone: what stands
             // there is compared by the caller.
             Err(error) => match S3Error::of(&error, self.what("complete", key)) {
-                S3Error::UploadLost { .. } if self.find(key, None).await?.is_some() => Ok(PutOnce::AlreadyThere),
+                S3Error::UploadLost { .. } if self.find(key, None).await?.is_some() => {
+                    Ok(PutOnce::AlreadyThere)
+                }
                 _ if is_race(&error) => {
                     let what = self.what("complete", key);
                     Err(S3Error::UploadLost { what, code: "ConditionalRequestConflict".to_owned() }.into())
@@ -244,13 +250,18 @@ impl ArchiveStore for S3Store {
             .await;
         match head {
             Ok(head) => {
-                let until = head.object_lock_retain_until_date.and_then(|at| Timestamp::from_second(at.secs()).ok());
+                let until =
+                    head.object_lock_retain_until_date.and_then(|at| Timestamp::from_second(at.secs()).ok());
                 let mode = head.object_lock_mode.map(|mode| ObjectLockRetentionMode::from(mode.as_str()));
-                let retention = mode
-                    .zip(until)
-                    .map(|(mode, retain_until)| RetentionMark { mode: mode.as_str().to_owned(), retain_until });
+                let retention = mode.zip(until).map(|(mode, retain_until)| RetentionMark {
+                    mode: mode.as_str().to_owned(),
+                    retain_until,
+                });
                 Ok(Some(Found {
-                    bytes: head.content_length.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
+                    bytes: head
+                        .content_length
+                        .and_then(|bytes| u64::try_from(bytes).ok())
+                        .unwrap_or_default(),
                     version_id: head.version_id,
                     stored_at: head.last_modified.and_then(|at| Timestamp::from_second(at.secs()).ok()),
                     retention,
@@ -271,7 +282,8 @@ impl ArchiveStore for S3Store {
         };
         let mut bytes = BytesMut::new();
         while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|error| S3Error::Unreachable { what: what(), why: error.to_string() })?;
+            let chunk =
+                chunk.map_err(|error| S3Error::Unreachable { what: what(), why: error.to_string() })?;
             if bytes.len() + chunk.len() > max_bytes {
                 return Err(S3Error::TooLarge { what: what(), max_bytes }.into());
             }
@@ -280,7 +292,11 @@ impl ArchiveStore for S3Store {
         Ok(Some(bytes.freeze()))
     }
 
-    async fn digest(&self, key: &ObjectKey, version_id: Option<&str>) -> Result<Option<(u64, String)>, Failure> {
+    async fn digest(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<&str>,
+    ) -> Result<Option<(u64, String)>, Failure> {
         let what = || self.what("read back", key);
         let got = self
             .client
@@ -297,7 +313,8 @@ impl ArchiveStore for S3Store {
         };
         let (mut sha256, mut bytes) = (Sha256::new(), 0_u64);
         while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|error| S3Error::Unreachable { what: what(), why: error.to_string() })?;
+            let chunk =
+                chunk.map_err(|error| S3Error::Unreachable { what: what(), why: error.to_string() })?;
             bytes += chunk.len() as u64;
             sha256.update(&chunk);
         }
@@ -309,13 +326,11 @@ impl ArchiveStore for S3Store {
         let body = Bytes::from_static(b"offboarder looks whether it may write here\n");
         // Never locked: nobody wants to keep it for seven years.
         self.put_conditionally(&key, &body, None).await?;
-        match self.put_conditionally(&key, &body, None).await? {
-            None => Ok(()),
-            Some(_) => {
-                let location = format!("s3://{}/{}", self.bucket, self.prefix);
-                Err(S3Error::Overwrites { location }.into())
-            }
+        if self.put_conditionally(&key, &body, None).await?.is_some() {
+            let location = format!("s3://{}/{}", self.bucket, self.prefix);
+            return Err(S3Error::Overwrites { location }.into());
         }
+        Ok(())
     }
 }
 

@@ -2,15 +2,9 @@ use super::{faults, only_fault, sources};
 
 #[test]
 fn what_this_release_lacks_is_refused_and_never_ignored() {
-    for (name, value) in [
-        ("OFFBOARDER_CXONE_WINDOW", "31d"),
-        ("OFFBOARDER_GUARD_MAX_DELETIONS", "200/1h"),
-    ] {
+    for (name, value) in [("OFFBOARDER_CXONE_WINDOW", "31d"), ("OFFBOARDER_GUARD_MAX_DELETIONS", "200/1h")] {
         let fault = only_fault(&sources(&[(name, value)]));
-        assert!(
-            fault.ends_with("is not available in this release; set it to off or remove it"),
-            "{fault}"
-        );
+        assert!(fault.ends_with("is not available in this release; set it to off or remove it"), "{fault}");
         assert!(faults(&sources(&[(name, "off")])).is_empty());
     }
 }
@@ -28,17 +22,8 @@ fn only_loopback_may_listen_without_a_token() {
 #[test]
 fn values_that_contradict_each_other_are_refused() {
     let cap = only_fault(&sources(&[("OFFBOARDER_WORKER_RETRY_BASE", "16m")]));
-    assert!(
-        cap.starts_with("OFFBOARDER_WORKER_RETRY_CAP (by default): \"15m\" is less than"),
-        "{cap}"
-    );
+    assert!(cap.starts_with("OFFBOARDER_WORKER_RETRY_CAP (by default): \"15m\" is less than"), "{cap}");
     let retention = ("OFFBOARDER_ARCHIVE_RETENTION", "compliance:7y");
     assert!(only_fault(&sources(&[retention])).contains("cannot be kept by a directory"));
-    assert!(
-        faults(&sources(&[
-            retention,
-            ("OFFBOARDER_ARCHIVE_URL", "s3://b/")
-        ]))
-        .is_empty()
-    );
+    assert!(faults(&sources(&[retention, ("OFFBOARDER_ARCHIVE_URL", "s3://b/")])).is_empty());
 }

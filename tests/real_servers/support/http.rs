@@ -11,9 +11,7 @@ pub(crate) fn request(method: &str, origin: &str, path: &str, body: Option<&Valu
     let host = origin.strip_prefix("http://").expect("plain HTTP");
     let body = body.map(Value::to_string).unwrap_or_default();
     let mut stream = TcpStream::connect(host).expect("the simulator listens");
-    stream
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .expect("a timeout");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
     let length = body.len();
     write!(
         stream,
@@ -22,23 +20,9 @@ pub(crate) fn request(method: &str, origin: &str, path: &str, body: Option<&Valu
     .expect("the request goes out");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("an answer");
-    let split = answer
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .expect("a header");
-    let (head, body) = (
-        String::from_utf8_lossy(&answer[..split]),
-        &answer[split + 4..],
-    );
+    let split = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a header");
+    let (head, body) = (String::from_utf8_lossy(&answer[..split]), &answer[split + 4..]);
     let status = head.split(' ').nth(1).unwrap_or_default();
-    assert!(
-        status.starts_with('2'),
-        "{method} {path}: {head}\n{}",
-        String::from_utf8_lossy(body)
-    );
-    if body.is_empty() {
-        Value::Null
-    } else {
-        serde_json::from_slice(body).expect("JSON")
-    }
+    assert!(status.starts_with('2'), "{method} {path}: {head}\n{}", String::from_utf8_lossy(body));
+    if body.is_empty() { Value::Null } else { serde_json::from_slice(body).expect("JSON") }
 }

@@ -39,9 +39,7 @@ impl Call {
 
     /// Whether it changed something.
     pub(crate) fn is_write(&self) -> bool {
-        ["patch_", "put_", "delete_"]
-            .iter()
-            .any(|start| self.operation.starts_with(start))
+        ["patch_", "put_", "delete_"].iter().any(|start| self.operation.starts_with(start))
     }
 
     fn was_accepted(&self) -> bool {
@@ -63,22 +61,14 @@ fn comparable(time: &Value) -> String {
 pub(crate) fn calls(simulator: &str) -> Vec<Call> {
     let answer = http::request("GET", simulator, "/_simulator/ledger", None);
     let entries = answer.get("entries").unwrap_or(&answer);
-    let mut calls: Vec<Call> = entries
-        .as_array()
-        .expect("entries")
-        .iter()
-        .map(Call::from_entry)
-        .collect();
+    let mut calls: Vec<Call> = entries.as_array().expect("entries").iter().map(Call::from_entry).collect();
     calls.sort_by_key(|call| call.seq);
     calls
 }
 
 /// How many calls of an operation there were.
 pub(crate) fn count(simulator: &str, operation: &str) -> usize {
-    calls(simulator)
-        .iter()
-        .filter(|call| call.is(operation))
-        .count()
+    calls(simulator).iter().filter(|call| call.is(operation)).count()
 }
 
 /// How much may be done twice.
@@ -101,16 +91,8 @@ pub(crate) fn assert_histories(simulator: &str, users: &[User], repetition: Repe
     let mut broken = Vec::new();
     for user in users {
         let history = histories.get(&user.id).map_or(&[][..], Vec::as_slice);
-        broken.extend(
-            order(history)
-                .into_iter()
-                .map(|rule| format!("{}: {rule}", user.id)),
-        );
-        broken.extend(
-            once(history, repetition)
-                .into_iter()
-                .map(|rule| format!("{}: {rule}", user.id)),
-        );
+        broken.extend(order(history).into_iter().map(|rule| format!("{}: {rule}", user.id)));
+        broken.extend(once(history, repetition).into_iter().map(|rule| format!("{}: {rule}", user.id)));
     }
     assert!(
         broken.is_empty(),
@@ -121,18 +103,11 @@ pub(crate) fn assert_histories(simulator: &str, users: &[User], repetition: Repe
 }
 
 fn first(history: &[Call], operation: &str) -> Option<u64> {
-    history
-        .iter()
-        .find(|call| call.is(operation))
-        .map(|call| call.seq)
+    history.iter().find(|call| call.is(operation)).map(|call| call.seq)
 }
 
 fn last(history: &[Call], operation: &str) -> Option<u64> {
-    history
-        .iter()
-        .rev()
-        .find(|call| call.is(operation))
-        .map(|call| call.seq)
+    history.iter().rev().find(|call| call.is(operation)).map(|call| call.seq)
 }
 
 /// Existence, queues, access, archive, deletion: each begins after the one before it was done.
@@ -167,30 +142,15 @@ fn order(history: &[Call]) -> Vec<String> {
             last(history, "patch_routing_profile"),
             first(history, "put_scim_user"),
         ),
-        (
-            "patch_queue",
-            "put_scim_user",
-            last(history, "patch_queue"),
-            first(history, "put_scim_user"),
-        ),
-        (
-            "get_scim_user",
-            "put_scim_user",
-            first(history, "get_scim_user"),
-            first(history, "put_scim_user"),
-        ),
+        ("patch_queue", "put_scim_user", last(history, "patch_queue"), first(history, "put_scim_user")),
+        ("get_scim_user", "put_scim_user", first(history, "get_scim_user"), first(history, "put_scim_user")),
         (
             "put_scim_user",
             "query_conversations",
             last(history, "put_scim_user"),
             first(history, "query_conversations"),
         ),
-        (
-            "the last conversations page",
-            "delete_user",
-            archived,
-            first(history, "delete_user"),
-        ),
+        ("the last conversations page", "delete_user", archived, first(history, "delete_user")),
     ];
     for (before, after, earlier, later) in steps {
         if let (Some(earlier), Some(later)) = (earlier, later)
@@ -200,17 +160,12 @@ fn order(history: &[Call]) -> Vec<String> {
         }
     }
     // A history that overlaps with itself is that of two workers, or of two steps at once.
-    let mut by_start: Vec<&Call> = history
-        .iter()
-        .filter(|call| !call.path.contains("/routing/queues/"))
-        .collect();
+    let mut by_start: Vec<&Call> =
+        history.iter().filter(|call| !call.path.contains("/routing/queues/")).collect();
     by_start.sort_by(|one, other| one.started_at.cmp(&other.started_at));
     for pair in by_start.windows(2) {
         if pair[1].started_at < pair[0].ended_at {
-            broken.push(format!(
-                "{} began while {} was under way",
-                pair[1].operation, pair[0].operation
-            ));
+            broken.push(format!("{} began while {} was under way", pair[1].operation, pair[0].operation));
         }
     }
     broken

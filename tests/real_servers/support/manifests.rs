@@ -11,10 +11,8 @@ use super::servers::aws_settings;
 
 /// Waits for every user's manifest, then holds all that is stored against schema, store and simulator.
 pub(crate) fn assert_true(simulator: &str, archive: &str, users: &[User], wait: Duration) {
-    let expected: Map<String, Value> = users
-        .iter()
-        .map(|user| (user.id.clone(), user.fate.expectation()))
-        .collect();
+    let expected: Map<String, Value> =
+        users.iter().map(|user| (user.id.clone(), user.fate.expectation())).collect();
     let question = json!({
         "simulator": simulator,
         "archive": archive,
@@ -22,16 +20,10 @@ pub(crate) fn assert_true(simulator: &str, archive: &str, users: &[User], wait: 
         "users": expected,
     });
     let mut check = python("check_manifests.py");
-    check
-        .arg(repository("docs/contract/audit-manifest.schema.json"))
-        .envs(aws_settings());
+    check.arg(repository("docs/contract/audit-manifest.schema.json")).envs(aws_settings());
     let verdict = answer(check, &question.to_string());
     let problems = verdict["problems"].as_array().expect("problems");
     let shown = &problems[..problems.len().min(10)];
-    assert!(
-        problems.is_empty(),
-        "{} problems, first: {shown:#?}",
-        problems.len()
-    );
+    assert!(problems.is_empty(), "{} problems, first: {shown:#?}", problems.len());
     assert_eq!(verdict["checked"], users.len(), "manifests checked");
 }

@@ -58,11 +58,7 @@ pub(crate) struct User {
 impl User {
     /// The `number`th user of the place.
     pub(crate) fn new(place: usize, number: usize, fate: Fate, conversations: usize) -> Self {
-        Self {
-            id: user_id(place, number),
-            fate,
-            conversations,
-        }
+        Self { id: user_id(place, number), fate, conversations }
     }
 
     /// The simulator's record of it.
@@ -89,7 +85,5 @@ pub(crate) fn mixed(place: usize, count: usize) -> Vec<User> {
         17 => Fate::DeletedLater,
         _ => Fate::Deleted,
     };
-    (0..count)
-        .map(|number| User::new(place, number, fate(number), number % 4 * 4))
-        .collect()
+    (0..count).map(|number| User::new(place, number, fate(number), number % 4 * 4)).collect()
 }

@@ -37,11 +37,7 @@ impl Process {
             .stderr(File::create(&errors).expect("a file"))
             .spawn()
             .expect("the program starts");
-        Self {
-            child,
-            output,
-            errors,
-        }
+        Self { child, output, errors }
     }
 
     /// Standard output so far.
@@ -59,16 +55,10 @@ impl Process {
         eventually(Duration::from_mins(1), || {
             let output = self.output();
             let Some((line, _)) = output.split_once('\n') else {
-                assert!(
-                    self.child.try_wait().expect("a child").is_none(),
-                    "it ended: {}",
-                    self.errors()
-                );
+                assert!(self.child.try_wait().expect("a child").is_none(), "it ended: {}", self.errors());
                 return Err(format!("no line yet; {}", self.errors()));
             };
-            let start = line
-                .find("http://")
-                .unwrap_or_else(|| panic!("no URL in {line:?}"));
+            let start = line.find("http://").unwrap_or_else(|| panic!("no URL in {line:?}"));
             let rest = &line[start..];
             let end = rest
                 .char_indices()
@@ -81,13 +71,8 @@ impl Process {
 
     /// Sends a signal, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("/bin/kill")
-            .args(["-s", name, &self.child.id().to_string()])
-            .status();
-        assert!(
-            sent.expect("kill runs").success(),
-            "the process is there to take SIG{name}"
-        );
+        let sent = Command::new("/bin/kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success(), "the process is there to take SIG{name}");
     }
 
     /// Waits for its end.
@@ -122,15 +107,9 @@ pub(crate) fn tail(text: &str) -> String {
 /// A Python helper out of `tests/python`, in the repository's environment.
 pub(crate) fn python(helper: &str) -> Command {
     let interpreter = repository(".venv/bin/python");
-    assert!(
-        interpreter.exists(),
-        "no .venv; run deploy/local/install.sh"
-    );
+    assert!(interpreter.exists(), "no .venv; run deploy/local/install.sh");
     let mut command = command(&interpreter);
-    command
-        .arg("-W")
-        .arg("ignore")
-        .arg(repository("tests/python").join(helper));
+    command.arg("-W").arg("ignore").arg(repository("tests/python").join(helper));
     command
 }
 
@@ -142,18 +121,10 @@ pub(crate) fn answer(mut command: Command, input: &str) -> serde_json::Value {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the helper starts");
-    let written = child
-        .stdin
-        .take()
-        .expect("a pipe")
-        .write_all(input.as_bytes());
+    let written = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
     let answer = child.wait_with_output().expect("the helper ends");
     let errors = String::from_utf8_lossy(&answer.stderr);
-    assert!(
-        answer.status.success(),
-        "{command:?} ended with {}: {errors}",
-        answer.status
-    );
+    assert!(answer.status.success(), "{command:?} ended with {}: {errors}", answer.status);
     written.expect("the helper reads its input");
     serde_json::from_slice(&answer.stdout).expect("the helper prints JSON")
 }

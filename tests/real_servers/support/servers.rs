@@ -51,21 +51,14 @@ impl Servers {
             "READY",
             "the servers did not start; what they lack stands above, and `deploy/local/install.sh` brings it"
         );
-        let servers = Self {
-            script: child,
-            lifeline,
-            _directory: directory,
-        };
+        let servers = Self { script: child, lifeline, _directory: directory };
 
         let printed = output(script("env").arg(&state));
         let values = printed.lines().filter_map(|line| {
             let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
             Some((name.to_owned(), value.trim_matches('\'').to_owned()))
         });
-        let settings = Settings {
-            directory: state.clone(),
-            values: values.collect(),
-        };
+        let settings = Settings { directory: state.clone(), values: values.collect() };
         assert!(RUNNING.set(settings).is_ok(), "the servers start once");
         let names = (1..=places).map(vhost);
         output(script("vhosts").arg(&state).args(names));
@@ -91,22 +84,14 @@ impl Drop for Servers {
 /// A setting that reaches the servers, such as `AWS_REGION`.
 pub(crate) fn setting(name: &str) -> String {
     let running = RUNNING.get().expect("the servers run");
-    running
-        .values
-        .get(name)
-        .unwrap_or_else(|| panic!("servers.sh env prints {name}"))
-        .clone()
+    running.values.get(name).unwrap_or_else(|| panic!("servers.sh env prints {name}")).clone()
 }
 
 /// The `AWS_…` settings.
 pub(crate) fn aws_settings() -> Vec<(String, String)> {
     let running = RUNNING.get().expect("the servers run");
-    let aws = running
-        .values
-        .iter()
-        .filter(|(name, _)| name.starts_with("AWS_"));
-    aws.map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
+    let aws = running.values.iter().filter(|(name, _)| name.starts_with("AWS_"));
+    aws.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// The virtual host of a place.
@@ -122,14 +107,8 @@ pub(crate) fn rabbitmqctl(arguments: &[&str]) -> String {
 
 fn output(command: &mut Command) -> String {
     let answer = command.output().expect("the command runs");
-    let (told, complaint) = (
-        String::from_utf8_lossy(&answer.stdout),
-        String::from_utf8_lossy(&answer.stderr),
-    );
-    assert!(
-        answer.status.success(),
-        "{command:?} ended with {}: {complaint}",
-        answer.status
-    );
+    let (told, complaint) =
+        (String::from_utf8_lossy(&answer.stdout), String::from_utf8_lossy(&answer.stderr));
+    assert!(answer.status.success(), "{command:?} ended with {}: {complaint}", answer.status);
     told.into_owned()
 }

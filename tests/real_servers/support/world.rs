@@ -52,18 +52,9 @@ impl World {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let population = directory.path().join("population.json");
         let records: Vec<Value> = users.iter().map(User::record).collect();
-        std::fs::write(&population, Value::from(records).to_string())
-            .expect("the population is written");
+        std::fs::write(&population, Value::from(records).to_string()).expect("the population is written");
         let mut serve = command(Path::new(env!("CARGO_BIN_EXE_offboarder")));
-        serve.env_clear().args([
-            "simulator",
-            "--listen",
-            "127.0.0.1:0",
-            "--users",
-            "0",
-            "--seed",
-            "1",
-        ]);
+        serve.env_clear().args(["simulator", "--listen", "127.0.0.1:0", "--users", "0", "--seed", "1"]);
         serve.args(["--client-id", CLIENT_ID, "--client-secret", CLIENT_SECRET]);
         serve.arg("--population").arg(&population);
         let mut process = Process::start(serve, directory.path(), "simulator");
@@ -72,12 +63,7 @@ impl World {
         let redis = servers::setting("OFFBOARDER_CHECKPOINTS_URL");
         let redis = redis.rsplit_once('/').expect("a database in the URL").0;
         let bucket = servers::setting("OFFBOARDER_ARCHIVE_URL");
-        let bucket = bucket
-            .trim_start_matches("s3://")
-            .split('/')
-            .next()
-            .expect("a bucket")
-            .to_owned();
+        let bucket = bucket.trim_start_matches("s3://").split('/').next().expect("a bucket").to_owned();
         let mut settings: Vec<(String, String)> = [
             ("OFFBOARDER_CXONE_BASE_URI", simulator.clone()),
             ("OFFBOARDER_CXONE_CLIENT_ID", CLIENT_ID.to_owned()),
@@ -88,10 +74,7 @@ impl World {
             ("OFFBOARDER_CXONE_PAGE_SIZE", "5".to_owned()),
             ("OFFBOARDER_QUEUE_URL", queue_url(place)),
             ("OFFBOARDER_CHECKPOINTS_URL", format!("{redis}/{place}")),
-            (
-                "OFFBOARDER_ARCHIVE_URL",
-                format!("s3://{bucket}/place-{place}/"),
-            ),
+            ("OFFBOARDER_ARCHIVE_URL", format!("s3://{bucket}/place-{place}/")),
             ("OFFBOARDER_ARCHIVE_FORCE_PATH_STYLE", "true".to_owned()),
             ("OFFBOARDER_WORKER_RETRY_BASE", "100ms".to_owned()),
             ("OFFBOARDER_WORKER_RETRY_CAP", "1s".to_owned()),
@@ -103,14 +86,7 @@ impl World {
         .map(|(name, value)| (name.to_owned(), value))
         .into();
         settings.extend(servers::aws_settings());
-        Self {
-            directory,
-            simulator,
-            users,
-            place,
-            settings,
-            _simulator: process,
-        }
+        Self { directory, simulator, users, place, settings, _simulator: process }
     }
 
     /// The same with the topology declared.
@@ -140,42 +116,27 @@ impl World {
     fn offboarder(&self, arguments: &[&str]) -> Command {
         let mut command = command(Path::new(env!("CARGO_BIN_EXE_offboarder")));
         command.args(arguments).current_dir(self.directory.path());
-        command
-            .env_clear()
-            .envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command.env_clear().envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }
 
     /// Starts the binary.
     pub(crate) fn start(&self, arguments: &[&str]) -> Process {
-        Process::start(
-            self.offboarder(arguments),
-            self.directory.path(),
-            arguments[0],
-        )
+        Process::start(self.offboarder(arguments), self.directory.path(), arguments[0])
     }
 
     /// Runs the binary to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         let mut process = self.start(arguments);
         let status = process.end(PATIENCE);
-        Ended {
-            code: status.code(),
-            output: process.output(),
-            errors: process.errors(),
-        }
+        Ended { code: status.code(), output: process.output(), errors: process.errors() }
     }
 
     /// Ends a worker by SIGTERM; it has to go in peace.
     pub(crate) fn drain(mut worker: Process) {
         worker.signal("TERM");
         let status = worker.end(Duration::from_secs(35));
-        assert_eq!(
-            status.code(),
-            Some(0),
-            "a drained worker ends well: {}",
-            tail(&worker.errors())
-        );
+        assert_eq!(status.code(), Some(0), "a drained worker ends well: {}", tail(&worker.errors()));
     }
 
     /// Publishes messages as a foreign system would; all have to be routed.
@@ -184,19 +145,12 @@ impl World {
         publish.arg(queue_url(self.place));
         let lines: Vec<String> = messages.iter().map(Value::to_string).collect();
         let report = answer(publish, &lines.join("\n"));
-        assert_eq!(
-            report,
-            json!({ "published": messages.len(), "unroutable": [] })
-        );
+        assert_eq!(report, json!({ "published": messages.len(), "unroutable": [] }));
     }
 
     /// Publishes one plain message for each user.
     pub(crate) fn publish_all(&self) {
-        let messages: Vec<Value> = self
-            .users
-            .iter()
-            .map(|user| json!({ "body": user.id }))
-            .collect();
+        let messages: Vec<Value> = self.users.iter().map(|user| json!({ "body": user.id })).collect();
         self.publish(&messages);
     }
 
@@ -227,8 +181,7 @@ impl World {
         let queues: Value = serde_json::from_str(&listed).expect("JSON");
         let queues = queues.as_array().expect("a list").iter();
         let mut look = python("queues.py");
-        look.args([&queue_url(self.place), "depths"])
-            .args(queues.filter_map(|queue| queue["name"].as_str()));
+        look.args([&queue_url(self.place), "depths"]).args(queues.filter_map(|queue| queue["name"].as_str()));
         let depths = answer(look, "");
         let depths = depths.as_object().expect("depths").iter();
         depths
@@ -239,12 +192,7 @@ impl World {
 
     /// A user as the simulator has it now.
     pub(crate) fn user_now(&self, id: &str) -> Value {
-        http::request(
-            "GET",
-            &self.simulator,
-            &format!("/_simulator/users/{id}"),
-            None,
-        )
+        http::request("GET", &self.simulator, &format!("/_simulator/users/{id}"), None)
     }
 }
 
