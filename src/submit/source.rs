@@ -174,10 +174,10 @@ impl Reader<'_> {
         match parse_message(&body, Timestamp::UNIX_EPOCH) {
             Err(error) => self.faults.push(Fault { line, what: error.to_string() }),
             Ok((user_id, request)) => {
-                if !self.seen.insert(user_id) {
-                    self.submission.duplicates.push((user_id, line));
-                } else {
+                if self.seen.insert(user_id) {
                     self.submission.messages.push(Message { user_id, request, body });
+                } else {
+                    self.submission.duplicates.push((user_id, line));
                 }
             }
         }
