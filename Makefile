@@ -5,7 +5,7 @@ INSTALL := deploy/local/install.sh
 LOCAL := deploy/local/servers.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check format clippy docs up down clean-local
+.PHONY: help build demo test check format clippy docs bench-archive up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -14,8 +14,10 @@ build: ## build the release binary, target/release/offboarder
 	$(INSTALL) compiler
 	cargo build --release --locked
 
-demo: build ## off-board a handful of users at a simulator, with one crash and resume; needs no server
-	target/release/offboarder demo
+demo: ## off-board a dozen users at a simulator, with one crash and resume; needs no server
+	$(INSTALL) compiler
+	cargo build --locked
+	target/debug/offboarder demo
 
 test: ## run all tests, with a RabbitMQ, Redis and S3 of their own
 	$(INSTALL)
@@ -33,6 +35,10 @@ clippy: ## clippy on all targets, warnings are errors
 docs: ## build the API documentation, warnings are errors
 	$(INSTALL) compiler
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+bench-archive: build ## archive 2 GB of one user with a real worker; prints MB/s, peak memory, CPU seconds per GB
+	$(INSTALL) servers
+	.venv/bin/python benches/archive.py target/release/offboarder $(LOCAL) $(GIGABYTES)
 
 up: ## start a private RabbitMQ, Redis and S3 on loopback and print the settings for them
 	$(INSTALL) servers

@@ -69,11 +69,11 @@ pub struct Found {
     pub retention: Option<RetentionMark>,
 }
 
-/// The size that part `number` (from 1) has at least, unless it is the last: 8 MiB at first, doubling every 1,000 parts, so that 10,000
-/// parts (the most that S3 takes) hold more than its largest object, and the first 8 GB cost
+/// The size that part `number` (from 1) has at least, unless it is the last: 6 MiB at first, doubling every 1,000 parts, so that 10,000
+/// parts (the most that S3 takes) hold more than its largest object, and the first 6 GB cost
 /// little memory. See "Amazon S3 multipart upload limits" in the S3 user guide.
 pub fn part_size_bytes(number: u32) -> usize {
-    const FIRST: usize = 8 * 1024 * 1024;
+    const FIRST: usize = 6 * 1024 * 1024;
     let doublings = number.saturating_sub(1) / 1_000;
     FIRST.saturating_mul(1_usize.checked_shl(doublings).unwrap_or(usize::MAX))
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest, Sha256};
 use tokio_util::task::AbortOnDropHandle;
@@ -21,7 +21,10 @@ const SMALLEST_UPLOAD_BYTES: usize = 5 * 1024 * 1024;
 pub(super) struct ArchiveWriter {
     store: Arc<dyn ArchiveStore>,
     key: ObjectKey,
-    part: Vec<u8>,
+    part: BytesMut,
+    /// The buffer of a part that was confirmed. Two take turns: new ones for each part would scatter
+    /// over the heaps of the threads, and the peak of memory with them.
+    spare: BytesMut,
     sha256: Sha256,
     conversations: u64,
     pages: u64,
@@ -31,7 +34,7 @@ pub(super) struct ArchiveWriter {
 struct Upload {
     confirmed: UploadInProgress,
     sent_bytes: u64,
-    on_its_way: Option<(UploadInProgress, AbortOnDropHandle<Result<Part, Failure>>)>,
+    on_its_way: Option<(UploadInProgress, AbortOnDropHandle<Result<(Part, Bytes), Failure>>)>,
 }
 
 /// The whole array, stored.
@@ -53,7 +56,8 @@ impl ArchiveWriter {
         let fresh = Self {
             store,
             key,
-            part: Vec::new(),
+            part: BytesMut::new(),
+            spare: BytesMut::new(),
             sha256: Sha256::new(),
             conversations: 0,
             pages: 0,
@@ -78,11 +82,25 @@ impl ArchiveWriter {
         self.pages += 1;
         let before = self.part.len();
         for conversation in conversations {
+            self.make_room(conversation.len() + 2);
             self.part.extend_from_slice(if self.conversations == 0 { b"[\n" } else { b",\n" });
             self.part.extend_from_slice(conversation);
             self.conversations += 1;
         }
         self.sha256.update(self.part.get(before..).unwrap_or_default());
+    }
+
+    /// Grows the buffer by doubling up to the size of a part, and by an eighth beyond it, where only the
+    /// rest of a page is to come: doubling a full part would cost as much memory again.
+    fn make_room(&mut self, more: usize) {
+        let (have, need) = (self.part.capacity(), self.part.len() + more);
+        if need > have {
+            let part = part_size_bytes(self.next_number());
+            let grown = if have < part { (have * 2).clamp(64 * 1024, part) } else { have + have / 8 };
+            let mut larger = BytesMut::with_capacity(grown.max(need));
+            larger.extend_from_slice(&self.part);
+            self.part = larger;
+        }
     }
 
     /// Whether it is time for [`Self::send_part`].
@@ -117,8 +135,7 @@ impl ArchiveWriter {
         let confirmed = self.settle().await?;
         let number = self.next_number();
         let Some(upload) = &mut self.upload else { return Ok(confirmed) };
-        let room = self.part.len();
-        let body = Bytes::from(std::mem::replace(&mut self.part, Vec::with_capacity(room)));
+        let body = std::mem::replace(&mut self.part, std::mem::take(&mut self.spare)).freeze();
         let after = UploadInProgress {
             next_page,
             conversations: self.conversations,
@@ -129,8 +146,10 @@ impl ArchiveWriter {
         let (store, key, id) = (Arc::clone(&self.store), self.key.clone(), upload.confirmed.id.clone());
         let offset_bytes = upload.sent_bytes;
         upload.sent_bytes += body.len() as u64;
-        let sending =
-            tokio::spawn(async move { store.put_part(&key, &id, number, offset_bytes, body).await });
+        let sending = tokio::spawn(async move {
+            let part = store.put_part(&key, &id, number, offset_bytes, body.clone()).await?;
+            Ok((part, body))
+        });
         upload.on_its_way = Some((after, AbortOnDropHandle::new(sending)));
         Ok(confirmed)
     }
@@ -139,9 +158,13 @@ impl ArchiveWriter {
     async fn settle(&mut self) -> Result<Option<UploadInProgress>, Failure> {
         let Some(upload) = &mut self.upload else { return Ok(None) };
         let Some((mut after, sending)) = upload.on_its_way.take() else { return Ok(None) };
-        let part = sending
+        let (part, body) = sending
             .await
             .map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))??;
+        if let Ok(mut buffer) = body.try_into_mut() {
+            buffer.clear();
+            self.spare = buffer;
+        }
         after.parts.push(part);
         upload.confirmed = after.clone();
         Ok(Some(after))
@@ -153,7 +176,7 @@ impl ArchiveWriter {
         self.part.extend_from_slice(end);
         self.sha256.update(end);
         let (outcome, bytes) = if self.upload.is_none() && self.part.len() < SMALLEST_UPLOAD_BYTES {
-            let body = Bytes::from(std::mem::take(&mut self.part));
+            let body = std::mem::take(&mut self.part).freeze();
             let bytes = body.len() as u64;
             (self.store.put_once(&self.key, body).await?, bytes)
         } else {

@@ -27,3 +27,10 @@ fn values_that_contradict_each_other_are_refused() {
     assert!(only_fault(&sources(&[retention])).contains("cannot be kept by a directory"));
     assert!(faults(&sources(&[retention, ("OFFBOARDER_ARCHIVE_URL", "s3://b/")])).is_empty());
 }
+
+#[test]
+fn the_readme_shows_the_table_of_settings() {
+    let readme = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+    let table = crate::config::markdown_table();
+    assert!(readme.contains(&table), "put this into README.md:\n{table}");
+}
