@@ -31,10 +31,14 @@ pub(super) struct ArchiveWriter {
     upload: Option<Upload>,
 }
 
+/// A part that the store confirmed, and its buffer.
+type Sent = Result<(Part, Bytes), Failure>;
+
 struct Upload {
     confirmed: UploadInProgress,
     sent_bytes: u64,
-    on_its_way: Option<(UploadInProgress, AbortOnDropHandle<Result<(Part, Bytes), Failure>>)>,
+    /// What will be confirmed with it, and the part itself.
+    on_its_way: Option<(UploadInProgress, AbortOnDropHandle<Sent>)>,
 }
 
 /// The whole array, stored.
