@@ -1,6 +1,6 @@
 //! The state machine of one user. Pure: no clock, no random numbers, no I/O, no logging.
 //!
-//! [`transition`] decides what an event means in a state, and what has to be done next. Live runs
+//! [`transition()`] decides what an event means in a state, and what has to be done next. Live runs
 //! and resumes call the same function: a resume is the event [`Event::Resumed`].
 
 mod archive_progress;

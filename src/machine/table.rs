@@ -1,4 +1,4 @@
-//! The diagram and the table of `state-machine.md`, made by asking [`transition`] about every
+//! The diagram and the table of `state-machine.md`, made by asking [`transition()`] about every
 //! state and every event.
 
 use std::fmt::Write as _;

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::machine::RetentionMark;
 
 /// The key of an object below the store's prefix, such as `{userId}_audit.json`. Made of a user ID
-/// and fixed words alone (see [`crate::manifest::keys`]), so it can never leave the prefix.
+/// and fixed words alone (see [`crate::manifest::archive_key`]), so it can never leave the prefix.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ObjectKey(pub(crate) String);
