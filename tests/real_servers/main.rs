@@ -12,6 +12,7 @@
 
 mod crashes;
 mod dead_letters;
+mod faults;
 mod off_boarding;
 mod settings;
 mod submitting;
@@ -23,9 +24,14 @@ use support::servers::Servers;
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    for tests in
-        [off_boarding::TESTS, submitting::TESTS, dead_letters::TESTS, crashes::TESTS, settings::TESTS]
-    {
+    for tests in [
+        off_boarding::TESTS,
+        submitting::TESTS,
+        dead_letters::TESTS,
+        crashes::TESTS,
+        faults::TESTS,
+        settings::TESTS,
+    ] {
         for (name, test) in tests {
             let place = trials.len() + 1;
             trials.push(Trial::test(*name, move || {

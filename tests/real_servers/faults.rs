@@ -1,0 +1,80 @@
+//! What the API does wrong, and what becomes of it.
+
+use serde_json::{Value, json};
+
+use crate::support::ledger::{self, Repetition};
+use crate::support::population::{Fate, User};
+use crate::support::world::World;
+use crate::support::{Test, http, manifests};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("faults of the API that pass leave every user right, once", passing_faults),
+    ("a next page elsewhere is refused, sees no request, and stops the deletion", a_foreign_next_page),
+];
+
+fn world(place: usize, users: Vec<User>) -> World {
+    let mut world = World::new(place, users);
+    let stores = world.directory.path().join("stores");
+    world.set("OFFBOARDER_CHECKPOINTS_URL", &format!("file:{}", stores.display()));
+    world.set("OFFBOARDER_ARCHIVE_URL", &format!("file:{}/archive", stores.display()));
+    world.unset("OFFBOARDER_QUEUE_URL");
+    world
+}
+
+fn strike(world: &World, user: usize, operation: &str, times: u32, fault: &Value) {
+    let rule =
+        json!({ "operation": operation, "user": world.users[user].id, "times": times, "fault": fault });
+    http::request("POST", &world.simulator, "/_simulator/faults", Some(&rule));
+}
+
+fn run(world: &World) -> crate::support::world::Ended {
+    let ids: Vec<&str> = world.users.iter().map(|user| user.id.as_str()).collect();
+    world.run(&[&["run", "--output", "json"], ids.as_slice()].concat())
+}
+
+fn passing_faults(place: usize) {
+    let fates = [
+        Fate::Refused(403),
+        Fate::Refused(422),
+        Fate::Deleted,
+        Fate::Deleted,
+        Fate::Deleted,
+        Fate::Deleted,
+        Fate::Deleted,
+        Fate::Deleted,
+    ];
+    let users = fates.into_iter().enumerate().map(|(number, fate)| User::new(place, number, fate, 12));
+    let world = world(place, users.collect());
+    let lost = json!({ "kind": "lost_reply" });
+    for write in ["patch_routing_profile", "put_scim_user", "delete_user"] {
+        strike(&world, 2, write, 1, &lost);
+    }
+    strike(&world, 3, "put_scim_user", 2, &json!({ "kind": "conflict" }));
+    strike(&world, 3, "get_user", 1, &json!({ "kind": "status", "status": 503 }));
+    strike(&world, 4, "next_conversations", 1, &json!({ "kind": "status", "status": 410 }));
+    strike(&world, 5, "query_conversations", 1, &json!({ "kind": "truncate" }));
+    let throttled = json!({ "kind": "status", "status": 429, "headers": { "Retry-After": "1" } });
+    strike(&world, 5, "next_conversations", 1, &throttled);
+    strike(&world, 6, "next_conversations", 1, &json!({ "kind": "empty_page" }));
+    strike(&world, 7, "get_scim_user", 1, &json!({ "kind": "revoke_token" }));
+
+    run(&world).expect(0);
+    let archive = world.setting("OFFBOARDER_ARCHIVE_URL");
+    manifests::assert_true(&world.simulator, archive, &world.users, std::time::Duration::ZERO);
+    ledger::assert_histories(&world.simulator, &world.users, Repetition::AfterCrash);
+}
+
+fn a_foreign_next_page(place: usize) {
+    let world = world(place, vec![User::new(place, 0, Fate::Deleted, 12)]);
+    let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    elsewhere.set_nonblocking(true).expect("a listener that does not block");
+    let port = elsewhere.local_addr().expect("an address").port();
+    let uri = format!("http://127.0.0.1:{port}/api/v2/conversations/details/query?cursor=x");
+    strike(&world, 0, "query_conversations", 1, &json!({ "kind": "next_page", "uri": uri }));
+
+    let answer: Value = serde_json::from_str(&run(&world).expect(1).output).expect("JSON");
+    assert_eq!(answer["users"][0]["reason"], "api_rejected");
+    assert!(elsewhere.accept().is_err(), "somebody connected to the foreign origin");
+    assert_eq!(ledger::count(&world.simulator, "delete_user"), 0);
+    assert_eq!(world.user_now(&world.users[0].id)["active"], false);
+}
