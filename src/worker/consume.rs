@@ -149,6 +149,9 @@ impl Worker {
                 biased;
                 () = shutdown.draining.cancelled() => return Ok(()),
                 _ = watchdog.tick() => intake.check().await?,
+                // All archive slots are taken: an end of one is news, or archives would wait for the
+                // next access job.
+                _ended = self.archive_slots.acquire(), if archive.is_none() => {}
                 next = intake.next(archive.is_some()) => {
                     let (source, delivery) = next?;
                     let archive = archive.filter(|_permit| source.lane() == Lane::Archive);
