@@ -50,7 +50,7 @@ impl fmt::Display for Reason {
 }
 
 /// What kind of fault it is, and so what follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// May pass by itself: wait with backoff; an attempt is spent.
@@ -165,7 +165,7 @@ impl fmt::Display for Code {
 
 /// A fault, as everything above the adapters sees it. The text names what failed and what to do,
 /// and holds no secret and no response body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Failure {
     /// What follows.
     pub class: Class,

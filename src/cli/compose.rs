@@ -94,6 +94,7 @@ pub(super) async fn services<Q>(settings: &Settings<Cxone, Q>, worker: &str) -> 
             cap: settings.worker.retry_cap,
         },
         history: settings.cxone.history,
+        window_days: settings.cxone.window,
         actor: Actor::new(worker),
     };
     services.checkpoints.probe().await?;

@@ -20,8 +20,8 @@ struct Wire {
     user_id: UserId,
     #[serde(default, deserialize_with = "present")]
     batch_id: Option<BatchId>,
-    #[serde(default)]
-    action: Action,
+    #[serde(default, deserialize_with = "present")]
+    action: Option<Action>,
     #[serde(default, deserialize_with = "present")]
     delete_after: Option<Timestamp>,
     #[serde(default, deserialize_with = "present")]
@@ -58,7 +58,8 @@ pub fn parse_message(body: &[u8], received_at: Timestamp) -> Result<(UserId, Req
     within(wire.requested_by.as_deref(), "requestedBy", 256)?;
     within(wire.reason.as_deref(), "reason", 1024)?;
     let request = Request {
-        action: wire.action,
+        action: wire.action.unwrap_or_default(),
+        action_named: wire.action.is_some(),
         batch_id: wire.batch_id,
         delete_after: wire.delete_after,
         requested_by: wire.requested_by,

@@ -8,6 +8,21 @@ pub use message::{Malformed, parse_message};
 pub use request::{Action, BatchId, Request};
 pub use user_id::{InvalidUserId, UserId};
 
+/// One visit's worth of work: what a delivery, or a line of `run`, asks for.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Who.
+    pub user_id: UserId,
+    /// What was asked for, in this message.
+    pub request: Request,
+    /// Which part of the work.
+    pub lane: Lane,
+    /// Which off-boarding of this user it stands for, once that is settled; from a header of ours.
+    pub revision: Option<u32>,
+    /// It goes on with work that was begun, and asks for nothing new.
+    pub continuation: bool,
+}
+
 /// Which part of the work a delivery stands for. Access goes first for everybody; archives after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lane {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// How far the off-boarding is to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// To the end: the account is deleted where the tenant allows it.
@@ -54,12 +54,15 @@ impl fmt::Display for BatchId {
 }
 
 /// What was asked for, by whom and when: kept in the checkpoint and told in the manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
     /// How far to go.
     #[serde(default)]
     pub action: Action,
+    /// Whether the message says the action itself. Only such a message asks for a deletion once more.
+    #[serde(skip)]
+    pub action_named: bool,
     /// The batch it came with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_id: Option<BatchId>,

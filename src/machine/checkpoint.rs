@@ -1,7 +1,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ArchiveInProgress, Call, State, StepRecord};
+use super::{
+    ArchiveInProgress, Beginning, Call, ManifestRef, Recording, State, StepRecord, Traces,
+};
 use crate::failure::{Failure, Reason};
 use crate::job::{Request, UserId};
 
@@ -10,15 +12,25 @@ pub const SCHEMA: u32 = 1;
 
 /// Everything that is known of a user's off-boarding: what a worker needs to go on where another
 /// stopped, and what `status` shows. It holds no secret, no name, no conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Checkpoint {
     /// [`SCHEMA`] when it was written.
     pub schema: u32,
     /// Whose it is.
     pub user_id: UserId,
-    /// Which off-boarding of this user; names the objects in the store.
+    /// Which manifest of this user is under way, from 1.
     pub revision: u32,
+    /// The revision whose archive and seal belong to it: an older one when the deletion alone is tried
+    /// again.
+    #[serde(default = "first")]
+    pub set: u32,
+    /// The manifest before this one.
+    #[serde(default)]
+    pub previous: Option<ManifestRef>,
+    /// SHA-256 of the messages that earlier revisions answered.
+    #[serde(default)]
+    pub answered: Vec<String>,
     /// What was asked for.
     pub request: Request,
     /// The last completed step, with its data.
@@ -43,7 +55,7 @@ pub struct Checkpoint {
 }
 
 /// That the job was given up, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
     /// The reason in its headers.
@@ -55,7 +67,7 @@ pub struct DeadLetter {
 }
 
 /// The step that follows the state, as far as it got.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepInProgress {
     /// When its first attempt began.
@@ -68,12 +80,30 @@ pub struct StepInProgress {
     /// How far an archive got.
     #[serde(default)]
     pub archive: Option<ArchiveInProgress>,
+    /// Everything is written, and reads do not show it yet.
+    #[serde(default)]
+    pub converging: Option<Converging>,
+}
+
+/// What a step waits for that has written everything: the writes are not sent again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Converging {
+    /// When the last write was accepted.
+    pub since: Timestamp,
+    /// Queues that the user was owner or supervisor of.
+    #[serde(default)]
+    pub queues: Vec<String>,
+}
+
+const fn first() -> u32 {
+    1
 }
 
 impl StepInProgress {
     /// A step that begins now.
     pub const fn new(now: Timestamp) -> Self {
-        Self { started_at: now, failed: 0, calls: Vec::new(), archive: None }
+        Self { started_at: now, failed: 0, calls: Vec::new(), archive: None, converging: None }
     }
 }
 
@@ -84,6 +114,9 @@ impl Checkpoint {
             schema: SCHEMA,
             user_id,
             revision: 1,
+            set: 1,
+            previous: None,
+            answered: Vec::new(),
             request,
             state: State::Received,
             steps: Vec::new(),
@@ -117,6 +150,72 @@ impl Checkpoint {
         self.waiting_until = None;
         self.dead_letter = None;
         self.updated_at = now;
+    }
+
+    /// A state that no step of this run led to.
+    pub fn enter(&mut self, state: State, now: Timestamp) {
+        if !matches!(state, State::Archived { .. } | State::Deleted { .. } | State::DeactivatedOnly { .. }) {
+            self.steps.clear();
+        }
+        self.state = state;
+        self.step = StepInProgress::new(now);
+        self.last_failure = None;
+        self.waiting_until = None;
+        self.dead_letter = None;
+        self.updated_at = now;
+    }
+
+    /// Keeps what already changed something, of a step that goes on later.
+    pub fn keep_writes(&mut self, calls: Vec<Call>) {
+        self.step.calls.extend(calls.into_iter().filter(|call| call.method != "GET"));
+    }
+
+    /// Notes what it waits for, though nothing failed.
+    pub fn postpone(&mut self, until: Timestamp, now: Timestamp) {
+        self.last_failure = None;
+        self.waiting_until = Some(until);
+        self.updated_at = now;
+    }
+
+    /// Takes what the store holds for the checkpoint that was lost.
+    pub fn adopt(&mut self, traces: &Traces) {
+        self.revision = traces.revision;
+        self.set = traces.set;
+        self.previous.clone_from(&traces.previous);
+        self.request = traces.request.clone();
+        self.steps.clone_from(&traces.steps);
+    }
+
+    /// Takes over which revision begins.
+    pub fn begin(&mut self, beginning: Beginning) {
+        self.set = beginning.revision;
+        self.revision = beginning.revision;
+        self.previous = beginning.previous;
+    }
+
+    /// Turns a finished off-boarding into the next revision of it, for `request`. A `whole` one gets
+    /// objects of its own; otherwise archive and seal stay, and the steps that led to them.
+    pub fn revise(&mut self, whole: bool, request: Request, now: Timestamp) {
+        if let State::Deleted { recording: Recording::Recorded { manifest }, .. }
+        | State::DeactivatedOnly { recording: Recording::Recorded { manifest }, .. } = &self.state
+        {
+            self.previous = Some(manifest.clone());
+        }
+        self.revision = self.revision.saturating_add(1);
+        if whole {
+            self.set = self.revision;
+        }
+        self.steps.retain(|step| !step.state.is_terminal());
+        self.answered.extend(self.request.message_sha256.take());
+        self.request = request;
+        self.attempts = 0;
+        self.updated_at = now;
+    }
+
+    /// When the user's access was gone and everything else done: the end of a finished off-boarding.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        let end = self.steps.iter().rfind(|step| step.state.is_terminal());
+        end.map(|step| step.completed_at)
     }
 
     /// Notes a failed attempt and what it waits for.

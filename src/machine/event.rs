@@ -2,14 +2,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{AccessRemoved, Archive, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, Seal};
+use super::{
+    AccessRemoved, Archive, Beginning, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, Seal, Traces,
+};
 use crate::failure::{Failure, Reason};
 
 /// What happened to the job. What the worker suffered is an interrupt, which never comes here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A worker took the job, for the first time or again.
     Resumed,
+    /// The store holds neither seal nor manifest of this off-boarding.
+    TracesMissed(Beginning),
+    /// The store holds a seal or a manifest that this run did not know of: its checkpoint was lost, or
+    /// is older.
+    TracesFound(Box<Traces>),
     /// The API does not know the user.
     UserMissed,
     /// The queues were cleared and read back.
@@ -22,10 +29,12 @@ pub enum Event {
     EvidenceSealed(Seal),
     /// The API accepted the DELETE, and reads still show the user.
     DeletionAccepted(Deletion),
-    /// A guard wants the deletion later, or an accepted one takes its time.
-    DeletionPostponed {
+    /// The step goes on later: reads do not show a write yet, or a guard wants the deletion later.
+    StepPostponed {
         /// Not before then.
         until: Timestamp,
+        /// Why, for people.
+        why: &'static str,
     },
     /// The user is gone.
     UserDeleted(Deletion),
@@ -33,6 +42,10 @@ pub enum Event {
     DeletionWithheld(Deletion),
     /// The manifest was stored.
     ManifestStored(ManifestRef),
+    /// A user who was off-boarded is active again.
+    UserReturned,
+    /// A user who was off-boarded is as it was left.
+    UserStayedAway,
     /// A step failed.
     StepFailed(Failure),
 }
@@ -42,24 +55,30 @@ impl Event {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Resumed => "Resumed",
+            Self::TracesMissed(_) => "TracesMissed",
+            Self::TracesFound(_) => "TracesFound",
             Self::UserMissed => "UserMissed",
             Self::QueuesCleared(_) => "QueuesCleared",
             Self::UserDeactivated(_) => "UserDeactivated",
             Self::ArchiveStored(_) => "ArchiveStored",
             Self::EvidenceSealed(_) => "EvidenceSealed",
             Self::DeletionAccepted(_) => "DeletionAccepted",
-            Self::DeletionPostponed { .. } => "DeletionPostponed",
+            Self::StepPostponed { .. } => "StepPostponed",
             Self::UserDeleted(_) => "UserDeleted",
             Self::DeletionWithheld(_) => "DeletionWithheld",
             Self::ManifestStored(_) => "ManifestStored",
+            Self::UserReturned => "UserReturned",
+            Self::UserStayedAway => "UserStayedAway",
             Self::StepFailed(_) => "StepFailed",
         }
     }
 }
 
 /// What to do next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Effect {
+    /// Look in the store for what an earlier run left.
+    LookBack,
     /// Check that the user exists, and take it out of its queues.
     ClearQueues,
     /// Set SCIM `active` to false.
@@ -79,6 +98,8 @@ pub enum Effect {
     Withhold(DeletionOutcome),
     /// Store the manifest.
     Record,
+    /// Look whether an off-boarded user is active again.
+    LookAgain,
     /// Come back later.
     Wait(Wait),
     /// Give the message up.
@@ -88,7 +109,7 @@ pub enum Effect {
 }
 
 /// How long, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Wait {
     /// An attempt failed.
     Retry {
@@ -97,6 +118,11 @@ pub enum Wait {
         /// Whether the failure counts against the limit.
         spends_attempt: bool,
     },
-    /// A guard says so.
-    Until(Timestamp),
+    /// The step, or a guard, says so.
+    Until {
+        /// Not before then.
+        until: Timestamp,
+        /// Why, for people.
+        why: &'static str,
+    },
 }

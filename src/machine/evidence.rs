@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::StateName;
+use super::{State, StateName};
+use crate::job::Request;
 
 /// One call that proves a step: a write, or the read that confirms it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
     /// HTTP method.
@@ -26,7 +27,7 @@ pub struct Call {
 }
 
 /// A completed step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepRecord {
     /// The state that the step led to.
@@ -42,7 +43,7 @@ pub struct StepRecord {
 }
 
 /// Something that a person still has to look at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Residual {
     /// What kind of thing, such as `queue_member`.
     pub kind: String,
@@ -55,7 +56,7 @@ pub struct Residual {
 }
 
 /// How the queues stood when they were read back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueuesCleared {
     /// No queue had the user any more.
@@ -65,7 +66,7 @@ pub struct QueuesCleared {
 }
 
 /// How the account stood when it was read back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessRemoved {
     /// The step before.
@@ -77,7 +78,7 @@ pub struct AccessRemoved {
 }
 
 /// The stored archive, as read back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Archive {
     /// Bucket URL or directory.
@@ -100,10 +101,14 @@ pub struct Archive {
     pub date_to: Timestamp,
     /// Object Lock retention, when asked for.
     pub retention: Option<RetentionMark>,
+    /// The store's tag for these bytes, where it has one; what stands there before the DELETE has to
+    /// have the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
 }
 
 /// Object Lock retention of a stored object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RetentionMark {
     /// `GOVERNANCE` or `COMPLIANCE`.
@@ -113,7 +118,7 @@ pub struct RetentionMark {
 }
 
 /// The sealed evidence: from here on the DELETE may have been sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Seal {
     /// Key of the sealed object.
@@ -141,7 +146,7 @@ pub enum DeletionOutcome {
 }
 
 /// The deletion as observed; a member of the manifest as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deletion {
     /// How it ended.
@@ -164,11 +169,37 @@ impl Deletion {
 }
 
 /// Where the manifest lies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestRef {
     /// Its whole key.
     pub key: String,
     /// Of its bytes, lower-case hex.
     pub sha256: String,
+}
+
+/// Where an off-boarding begins that left nothing in the store yet.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Beginning {
+    /// Of the manifest to come.
+    pub revision: u32,
+    /// The manifest before, where there is one.
+    pub previous: Option<ManifestRef>,
+}
+
+/// What an earlier run left in the store: as good as its checkpoint, from the seal on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Traces {
+    /// Of the manifest, stored or to come.
+    pub revision: u32,
+    /// The revision whose archive and seal these are.
+    pub set: u32,
+    /// The manifest before, where there is one.
+    pub previous: Option<ManifestRef>,
+    /// What was asked for then.
+    pub request: Request,
+    /// The steps that led here.
+    pub steps: Vec<StepRecord>,
+    /// `Archived`, sealed, or one of the two ends, recorded.
+    pub state: State,
 }

@@ -12,12 +12,12 @@ mod state;
 mod table;
 mod transition;
 
-pub use archive_progress::{ArchiveInProgress, UploadInProgress};
-pub use checkpoint::{Checkpoint, DeadLetter, SCHEMA, StepInProgress};
+pub use archive_progress::{ArchiveInProgress, Crossing, Cursor, UploadInProgress};
+pub use checkpoint::{Checkpoint, Converging, DeadLetter, SCHEMA, StepInProgress};
 pub use event::{Effect, Event, Wait};
 pub use evidence::{
-    AccessRemoved, Archive, Call, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, Residual,
-    RetentionMark, Seal, StepRecord,
+    AccessRemoved, Archive, Beginning, Call, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, Residual,
+    RetentionMark, Seal, StepRecord, Traces,
 };
 pub use retry::{RetryPolicy, after_failure};
 pub use state::{Recording, Sealing, State, StateName};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{AccessRemoved, Archive, Deletion, ManifestRef, QueuesCleared, Seal};
 
 /// The last completed step, with what is known from then on. Data lives where it is valid.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "name")]
 pub enum State {
     /// The job was taken; nothing has been done.
@@ -54,7 +54,7 @@ pub enum State {
 }
 
 /// Where an archived user stands before the deletion.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "phase")]
 pub enum Sealing {
     /// No DELETE was ever sent.
@@ -74,7 +74,7 @@ pub enum Sealing {
 }
 
 /// Where a finished user stands with its manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "phase")]
 pub enum Recording {
     /// The manifest is still to be stored.

@@ -1,3 +1,5 @@
+use jiff::Timestamp;
+
 use super::event::{Effect, Event, Wait};
 use super::retry::{RetryPolicy, after_failure};
 use super::{AccessRemoved, Archive, Deletion, DeletionOutcome, Recording, Seal, Sealing, State, StateName};
@@ -22,6 +24,8 @@ pub struct Context<'a> {
     pub delete: DeletePolicy,
     /// How failures are tried again.
     pub retry: &'a RetryPolicy,
+    /// An operator asked for the deletion once more, after the user ended at `DeactivatedOnly`.
+    pub resubmitted: bool,
     /// Attempts that this job has spent.
     pub attempts: u32,
     /// Uniform in `[0, 1)`.
@@ -67,7 +71,7 @@ pub fn transition(
         State::Archived { access, archive, sealing } => {
             archived(access, archive, sealing, event, context).or_else(illegal)
         }
-        State::Deleted { .. } | State::DeactivatedOnly { .. } => ended(state, event).or_else(illegal),
+        State::Deleted { .. } | State::DeactivatedOnly { .. } => ended(state, event, context).or_else(illegal),
     }
 }
 
@@ -80,34 +84,65 @@ fn go(state: State, effect: Effect) -> Step {
 
 fn received(event: Event) -> Step {
     match event {
-        Event::Resumed => go(State::Received, Effect::ClearQueues),
+        Event::Resumed => go(State::Received, Effect::LookBack),
+        Event::TracesMissed(_) => go(State::Received, Effect::ClearQueues),
+        Event::TracesFound(traces) => found(traces.state),
+        Event::StepPostponed { until, why } => later(State::Received, until, why),
         Event::UserMissed => go(State::Received, Effect::DeadLetter(Reason::UserNotFound)),
         Event::QueuesCleared(queues) => go(State::QueuesCleared { queues }, Effect::Deactivate),
         Event::UserDeactivated(_)
         | Event::ArchiveStored(_)
         | Event::EvidenceSealed(_)
         | Event::DeletionAccepted(_)
-        | Event::DeletionPostponed { .. }
         | Event::UserDeleted(_)
         | Event::DeletionWithheld(_)
         | Event::ManifestStored(_)
+        | Event::UserReturned
+        | Event::UserStayedAway
         | Event::StepFailed(_) => Err(event.name()),
+    }
+}
+
+/// The step goes on later; the state stays.
+fn later(state: State, until: Timestamp, why: &'static str) -> Step {
+    go(state, Effect::Wait(Wait::Until { until, why }))
+}
+
+/// What an earlier run left takes the place of the checkpoint, from the seal on.
+fn found(state: State) -> Step {
+    match &state {
+        State::Archived { sealing: Sealing::Sealed { .. }, .. } => {
+            go(state, Effect::Delete { maybe_sent: true })
+        }
+        State::Deleted { .. } | State::DeactivatedOnly { .. } if state.is_finished() => {
+            go(state, Effect::LookAgain)
+        }
+        State::Received
+        | State::QueuesCleared { .. }
+        | State::Deactivated { .. }
+        | State::Archived { .. }
+        | State::Deleted { .. }
+        | State::DeactivatedOnly { .. } => Err("TracesFound"),
     }
 }
 
 fn queues_cleared(state: State, event: Event) -> Step {
     match event {
         Event::Resumed => go(state, Effect::Deactivate),
+        Event::StepPostponed { until, why } => later(state, until, why),
         Event::UserDeactivated(access) => go(State::Deactivated { access }, Effect::Archive),
-        Event::UserMissed
+        Event::TracesMissed(_)
+        | Event::TracesFound(_)
+        | Event::UserMissed
         | Event::QueuesCleared(_)
         | Event::ArchiveStored(_)
         | Event::EvidenceSealed(_)
         | Event::DeletionAccepted(_)
-        | Event::DeletionPostponed { .. }
         | Event::UserDeleted(_)
         | Event::DeletionWithheld(_)
         | Event::ManifestStored(_)
+        | Event::UserReturned
+        | Event::UserStayedAway
         | Event::StepFailed(_) => Err(event.name()),
     }
 }
@@ -119,15 +154,19 @@ fn deactivated(access: AccessRemoved, event: Event, context: &Context<'_>) -> St
             let effect = before_deletion(&access, context);
             go(State::Archived { access, archive, sealing: Sealing::Unsealed }, effect)
         }
-        Event::UserMissed
+        Event::TracesMissed(_)
+        | Event::TracesFound(_)
+        | Event::UserMissed
         | Event::QueuesCleared(_)
         | Event::UserDeactivated(_)
         | Event::EvidenceSealed(_)
         | Event::DeletionAccepted(_)
-        | Event::DeletionPostponed { .. }
+        | Event::StepPostponed { .. }
         | Event::UserDeleted(_)
         | Event::DeletionWithheld(_)
         | Event::ManifestStored(_)
+        | Event::UserReturned
+        | Event::UserStayedAway
         | Event::StepFailed(_) => Err(event.name()),
     }
 }
@@ -171,18 +210,21 @@ fn unsealed(access: AccessRemoved, archive: Archive, event: Event, context: &Con
             State::Archived { access, archive, sealing: Sealing::Sealed { seal } },
             Effect::Delete { maybe_sent: false },
         ),
-        Event::DeletionPostponed { until } => go(
-            State::Archived { access, archive, sealing: Sealing::Unsealed },
-            Effect::Wait(Wait::Until(until)),
-        ),
+        Event::TracesFound(traces) => found(traces.state),
+        Event::StepPostponed { until, why } => {
+            later(State::Archived { access, archive, sealing: Sealing::Unsealed }, until, why)
+        }
         Event::DeletionWithheld(deletion) => stays(access, archive, deletion),
-        Event::UserMissed
+        Event::TracesMissed(_)
+        | Event::UserMissed
         | Event::QueuesCleared(_)
         | Event::UserDeactivated(_)
         | Event::ArchiveStored(_)
         | Event::DeletionAccepted(_)
         | Event::UserDeleted(_)
         | Event::ManifestStored(_)
+        | Event::UserReturned
+        | Event::UserStayedAway
         | Event::StepFailed(_) => Err(event.name()),
     }
 }
@@ -197,18 +239,21 @@ fn sealed(access: AccessRemoved, archive: Archive, seal: Seal, event: Event) -> 
             State::Archived { access, archive, sealing: Sealing::Accepted { seal, deletion } },
             Effect::ConfirmDeletion,
         ),
-        Event::DeletionPostponed { until } => go(
-            State::Archived { access, archive, sealing: Sealing::Sealed { seal } },
-            Effect::Wait(Wait::Until(until)),
-        ),
+        Event::TracesFound(traces) => found(traces.state),
+        Event::StepPostponed { until, why } => {
+            later(State::Archived { access, archive, sealing: Sealing::Sealed { seal } }, until, why)
+        }
         Event::UserDeleted(deletion) => is_gone(access, archive, deletion),
         Event::DeletionWithheld(deletion) => stays(access, archive, deletion),
-        Event::UserMissed
+        Event::TracesMissed(_)
+        | Event::UserMissed
         | Event::QueuesCleared(_)
         | Event::UserDeactivated(_)
         | Event::ArchiveStored(_)
         | Event::EvidenceSealed(_)
         | Event::ManifestStored(_)
+        | Event::UserReturned
+        | Event::UserStayedAway
         | Event::StepFailed(_) => Err(event.name()),
     }
 }
@@ -216,11 +261,13 @@ fn sealed(access: AccessRemoved, archive: Archive, seal: Seal, event: Event) -> 
 fn accepted(access: AccessRemoved, archive: Archive, sealing: Sealing, event: Event) -> Step {
     match event {
         Event::Resumed => go(State::Archived { access, archive, sealing }, Effect::ConfirmDeletion),
-        Event::DeletionPostponed { until } => {
-            go(State::Archived { access, archive, sealing }, Effect::Wait(Wait::Until(until)))
+        Event::StepPostponed { until, why } => {
+            later(State::Archived { access, archive, sealing }, until, why)
         }
         Event::UserDeleted(deletion) => is_gone(access, archive, deletion),
-        Event::UserMissed
+        Event::TracesMissed(_)
+        | Event::TracesFound(_)
+        | Event::UserMissed
         | Event::QueuesCleared(_)
         | Event::UserDeactivated(_)
         | Event::ArchiveStored(_)
@@ -228,6 +275,8 @@ fn accepted(access: AccessRemoved, archive: Archive, sealing: Sealing, event: Ev
         | Event::DeletionAccepted(_)
         | Event::DeletionWithheld(_)
         | Event::ManifestStored(_)
+        | Event::UserReturned
+        | Event::UserStayedAway
         | Event::StepFailed(_) => Err(event.name()),
     }
 }
@@ -243,9 +292,9 @@ fn stays(access: AccessRemoved, archive: Archive, deletion: Deletion) -> Step {
 }
 
 /// `Deleted` and `DeactivatedOnly` alike: the manifest, and then nothing.
-fn ended(mut state: State, event: Event) -> Step {
+fn ended(mut state: State, event: Event, context: &Context<'_>) -> Step {
     match event {
-        Event::Resumed if state.is_finished() => go(state, Effect::Finish),
+        Event::Resumed if state.is_finished() => go(state, Effect::LookAgain),
         Event::Resumed => go(state, Effect::Record),
         Event::ManifestStored(manifest) if !state.is_finished() => {
             if let State::Deleted { recording, .. } | State::DeactivatedOnly { recording, .. } = &mut state {
@@ -253,16 +302,44 @@ fn ended(mut state: State, event: Event) -> Step {
             }
             go(state, Effect::Finish)
         }
-        Event::UserMissed
+        // The whole way again, as the next revision.
+        Event::UserReturned if state.is_finished() => go(State::Received, Effect::ClearQueues),
+        Event::UserStayedAway if state.is_finished() => stayed_away(state, context),
+        Event::TracesMissed(_)
+        | Event::TracesFound(_)
+        | Event::UserMissed
         | Event::QueuesCleared(_)
         | Event::UserDeactivated(_)
         | Event::ArchiveStored(_)
         | Event::EvidenceSealed(_)
         | Event::DeletionAccepted(_)
-        | Event::DeletionPostponed { .. }
+        | Event::StepPostponed { .. }
         | Event::UserDeleted(_)
         | Event::DeletionWithheld(_)
         | Event::ManifestStored(_)
+        | Event::UserReturned
+        | Event::UserStayedAway
         | Event::StepFailed(_) => Err(event.name()),
+    }
+}
+
+/// The end stands, unless an operator asked for the deletion once more: then it alone is tried again,
+/// as the next revision of the manifest. Where queue assignments were left over, somebody has looked
+/// at them by now, and they are read again first.
+fn stayed_away(state: State, context: &Context<'_>) -> Step {
+    match state {
+        State::DeactivatedOnly { access, archive, .. } if context.resubmitted => {
+            if !access.queues.confirmed {
+                return go(State::Received, Effect::ClearQueues);
+            }
+            let effect = before_deletion(&access, context);
+            go(State::Archived { access, archive, sealing: Sealing::Unsealed }, effect)
+        }
+        State::Received
+        | State::QueuesCleared { .. }
+        | State::Deactivated { .. }
+        | State::Archived { .. }
+        | State::Deleted { .. }
+        | State::DeactivatedOnly { .. } => go(state, Effect::Finish),
     }
 }

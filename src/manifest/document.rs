@@ -122,7 +122,7 @@ impl Manifest {
             interactions_archived: true,
             schema_version: 1,
             revision: checkpoint.revision,
-            previous: None,
+            previous: checkpoint.previous.clone(),
             request: checkpoint.request.clone(),
             steps: checkpoint.steps.clone(),
             archive: ArchiveMember { complete: true, archive: archive.clone() },
@@ -167,7 +167,9 @@ pub fn tells_the_same(stored: &Manifest, ours: &Manifest) -> bool {
     stored.user_id == ours.user_id
         && stored.status == ours.status
         && stored.revision == ours.revision
-        && stored.archive == ours.archive
+        && stored.archive.archive.key == ours.archive.archive.key
+        && stored.archive.archive.sha256 == ours.archive.archive.sha256
+        && stored.previous == ours.previous
         && stored.deletion.outcome == ours.deletion.outcome
         && stored.scim_active == ours.scim_active
         && stored.queue_assignments_cleared == ours.queue_assignments_cleared

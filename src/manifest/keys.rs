@@ -25,6 +25,32 @@ pub fn audit_key(user_id: UserId, revision: u32) -> ObjectKey {
     key(user_id, "_audit", revision)
 }
 
+/// What an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// See [`archive_key`].
+    Archive,
+    /// See [`sealed_key`].
+    Sealed,
+    /// See [`audit_key`].
+    Audit,
+}
+
+/// Reads a key back: what it is, and of which revision. `None` for what is no object of ours.
+pub fn parse_key(user_id: UserId, key: &ObjectKey) -> Option<(Kind, u32)> {
+    let rest = key.as_str().strip_prefix(&user_id.to_string())?.strip_suffix(".json")?;
+    let (kind, revision) = rest.split_once(".r").map_or((rest, Some(1)), |(kind, number)| {
+        (kind, number.parse().ok().filter(|revision| *revision > 1 && !number.starts_with(['0', '+'])))
+    });
+    let kind = match kind {
+        "" => Kind::Archive,
+        "_sealed" => Kind::Sealed,
+        "_audit" => Kind::Audit,
+        _ => return None,
+    };
+    Some((kind, revision?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +65,18 @@ mod tests {
         assert_eq!(sealed_key(id, 3).as_str(), format!("{text}_sealed.r3.json"));
         assert_eq!(audit_key(id, 1).as_str(), format!("{text}_audit.json"));
         assert_eq!(audit_key(id, 2).as_str(), format!("{text}_audit.r2.json"));
+    }
+
+    #[test]
+    fn a_key_reads_back_and_a_strangers_does_not() {
+        let id: UserId = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
+        for revision in [1, 2, 17] {
+            assert_eq!(parse_key(id, &archive_key(id, revision)), Some((Kind::Archive, revision)));
+            assert_eq!(parse_key(id, &sealed_key(id, revision)), Some((Kind::Sealed, revision)));
+            assert_eq!(parse_key(id, &audit_key(id, revision)), Some((Kind::Audit, revision)));
+        }
+        for text in ["x.json", "_audit.r1.json", "_audit.r02.json", "_audit.rx.json", "_audit.txt", ".bak"] {
+            assert_eq!(parse_key(id, &ObjectKey(format!("{id}{text}"))), None, "{text}");
+        }
     }
 }

@@ -5,5 +5,5 @@ mod keys;
 mod seal;
 
 pub use document::{Actor, Manifest, Status, tells_the_same};
-pub use keys::{archive_key, audit_key, sealed_key};
+pub use keys::{Kind, archive_key, audit_key, parse_key, sealed_key};
 pub use seal::SealDocument;

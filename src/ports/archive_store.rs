@@ -1,9 +1,11 @@
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::job::UserId;
 use crate::machine::RetentionMark;
 
 /// The key of an object below the store's prefix, such as `{userId}_audit.json`. Made of a user ID
@@ -20,12 +22,12 @@ impl ObjectKey {
 }
 
 /// An upload under way, as the store names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UploadId(pub String);
 
 /// A part that the store has confirmed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Part {
     /// From 1.
@@ -39,7 +41,7 @@ pub struct Part {
 }
 
 /// An object that we stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Stored {
     /// The version, where the store keeps versions.
     pub version_id: Option<String>,
@@ -48,7 +50,7 @@ pub struct Stored {
 }
 
 /// The outcome of a write that never overwrites.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PutOnce {
     /// It was not there, and is now.
     Stored(Stored),
@@ -57,17 +59,47 @@ pub enum PutOnce {
 }
 
 /// What the store says of an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Found {
     /// Its size.
     pub bytes: u64,
     /// The version, where the store keeps versions.
     pub version_id: Option<String>,
-    /// When it was stored.
-    pub stored_at: Option<Timestamp>,
+    /// The store's tag for these bytes, where it has one.
+    pub etag: Option<String>,
     /// Object Lock retention.
     pub retention: Option<RetentionMark>,
+    /// What was said of it when it was stored.
+    pub span: Option<Span>,
 }
+
+/// The interval that an archive covers. It is kept beside the object itself, so that a run that lost
+/// its checkpoint knows what the archive is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// Inclusive.
+    pub from: Timestamp,
+    /// Exclusive.
+    pub to: Timestamp,
+}
+
+impl Span {
+    /// Under which names the store keeps the two.
+    pub const NAMES: [&'static str; 2] = ["offboarder-date-from", "offboarder-date-to"];
+
+    /// The values under those names.
+    pub fn values(&self) -> [String; 2] {
+        [self.from.to_string(), self.to.to_string()]
+    }
+
+    /// Reads the values back; `None` unless both are there and are times.
+    pub fn parse(from: Option<&str>, to: Option<&str>) -> Option<Self> {
+        Some(Self { from: from?.parse().ok()?, to: to?.parse().ok()? })
+    }
+}
+
+/// The bytes of an object, as they come.
+pub type Chunks = BoxStream<'static, Result<Bytes, Failure>>;
 
 /// The size that part `number` (from 1) has at least, unless it is the last: 6 MiB at first, doubling every 1,000 parts, so that 10,000
 /// parts (the most that S3 takes) hold more than its largest object, and the first 6 GB cost
@@ -89,10 +121,14 @@ pub trait ArchiveStore: Send + Sync {
 
     /// Stores a small object at once, unless one is there. Verified by checksum on arrival. A crash
     /// in the middle leaves nothing, or the whole object.
-    async fn put_once(&self, key: &ObjectKey, body: Bytes) -> Result<PutOnce, Failure>;
+    async fn put_once(&self, key: &ObjectKey, body: Bytes, span: Option<&Span>) -> Result<PutOnce, Failure>;
 
-    /// Begins an object of many parts. Nothing is visible before [`Self::complete`].
-    async fn begin(&self, key: &ObjectKey) -> Result<UploadId, Failure>;
+    /// Begins an object of many parts. Nothing is visible before [`Self::complete`]. A crash right after
+    /// it leaves an upload that nobody knows of: see [`Self::uploads`].
+    async fn begin(&self, key: &ObjectKey, span: &Span) -> Result<UploadId, Failure>;
+
+    /// The uploads of this key that were begun and neither completed nor aborted.
+    async fn uploads(&self, key: &ObjectKey) -> Result<Vec<UploadId>, Failure>;
 
     /// Stores one part, verified by checksum on arrival; storing the same number again replaces it.
     /// `offset_bytes` is where it begins in the whole object, since parts differ in size.
@@ -118,15 +154,14 @@ pub trait ArchiveStore: Send + Sync {
     /// Looks at an object, at one version where `version_id` says so.
     async fn find(&self, key: &ObjectKey, version_id: Option<&str>) -> Result<Option<Found>, Failure>;
 
+    /// The keys of whatever is stored of a user, in any order.
+    async fn keys_of(&self, user_id: UserId) -> Result<Vec<ObjectKey>, Failure>;
+
     /// Reads a small object; `Err` when it is over `max_bytes`.
     async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure>;
 
-    /// Size and SHA-256 (lower-case hex) of the stored bytes, read back as a stream.
-    async fn digest(
-        &self,
-        key: &ObjectKey,
-        version_id: Option<&str>,
-    ) -> Result<Option<(u64, String)>, Failure>;
+    /// Reads the stored bytes back as a stream.
+    async fn stream(&self, key: &ObjectKey, version_id: Option<&str>) -> Result<Option<Chunks>, Failure>;
 
     /// Proves that the store can be written and does not overwrite. Leaves one small object,
     /// `_offboarder_probe`, which later probes find.

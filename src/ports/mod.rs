@@ -3,5 +3,7 @@
 mod archive_store;
 mod checkpoints;
 
-pub use archive_store::{ArchiveStore, Found, ObjectKey, Part, PutOnce, Stored, UploadId, part_size_bytes};
+pub use archive_store::{
+    ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId, part_size_bytes,
+};
 pub use checkpoints::{Checkpoints, Claim, Lease, Saved};

@@ -1,59 +1,64 @@
 use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::archive_reader::read_back;
+use super::archive_windows::{Doorkeeper, after_window, end_of};
 use super::archive_writer::{ArchiveWriter, Written};
 use super::seal::conflict;
 use super::{Journal, Services, Stopped};
 use crate::adapters::cxone::{Client, NextPage, Page};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::UserId;
-use crate::machine::{Archive, ArchiveInProgress, Event, UploadInProgress};
+use crate::machine::{Archive, ArchiveInProgress, Crossing, Cursor, Event, UploadInProgress};
 use crate::manifest::archive_key;
-use crate::ports::{ObjectKey, PutOnce, Stored};
+use crate::ports::{Found, ObjectKey, PutOnce, Span, UploadId};
 
 /// More pages than this are no history of one person, but a loop that changes its cursors.
 const MAX_PAGES: usize = 200_000;
 
 /// Streams the user's conversations into one object: a page is fetched while the one before it is
 /// hashed and uploaded. A crash loses what came after the last confirmed part.
+///
+/// An archive that stands already is taken as it is, whatever the API says by now: it was stored whole
+/// by a run that lost its checkpoint, and the conversations of a user who is gone are gone too.
 pub(super) async fn archive(services: &Services, journal: &mut Journal) -> Result<Event, Stopped> {
-    let progress = begin(services.history, journal).await?;
-    let result = Box::pin(stream(services, journal, &progress)).await;
+    let key = archive_key(journal.user_id(), journal.checkpoint().set);
+    let progress = journal.checkpoint().step.archive.clone().unwrap_or_else(|| begin(services));
+    if progress.upload.is_none()
+        && let Some(found) = services.archive_store.find(&key, None).await?
+    {
+        return adopt(services, &key, found).await;
+    }
+    // The dates are kept from the first page on, so that every later attempt asks for the same.
+    journal.checkpoint_mut().step.archive = Some(progress.clone());
+    let result = Box::pin(stream(services, journal, &key, &progress)).await;
     if let Err(Stopped::Failed(failure)) = &result
         && matches!(failure.code, Code::CxoneCursorLost | Code::ArchiveUploadLost)
     {
-        begin_anew(services, journal).await?;
+        begin_anew(services, journal, &key).await?;
     }
     result
 }
 
-/// The dates of the history are chosen once and saved before the first page is asked for, so that
-/// every later attempt makes the same object.
-async fn begin(history: Duration, journal: &mut Journal) -> Result<ArchiveInProgress, Stopped> {
-    if let Some(progress) = &journal.checkpoint().step.archive {
-        return Ok(progress.clone());
-    }
+fn begin(services: &Services) -> ArchiveInProgress {
     // Milliseconds: some APIs read no more digits.
     let now = Timestamp::now();
     let date_to = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
-    let reach = SignedDuration::try_from(history).unwrap_or(SignedDuration::MAX);
+    let reach = SignedDuration::try_from(services.history).unwrap_or(SignedDuration::MAX);
     let date_from = date_to.checked_sub(reach).unwrap_or(Timestamp::UNIX_EPOCH);
-    let progress = ArchiveInProgress { date_from, date_to, upload: None };
-    journal.save_archive(progress.clone()).await.map_err(Stopped::Interrupted)?;
-    Ok(progress)
+    ArchiveInProgress { date_from, date_to, window_days: services.window_days, upload: None }
 }
 
 /// Gives up an upload that cannot be continued.
-async fn begin_anew(services: &Services, journal: &mut Journal) -> Result<(), Stopped> {
+async fn begin_anew(services: &Services, journal: &mut Journal, key: &ObjectKey) -> Result<(), Stopped> {
     let Some(mut progress) = journal.checkpoint().step.archive.clone() else { return Ok(()) };
     if let Some(upload) = progress.upload.take() {
-        let key = archive_key(journal.user_id(), journal.checkpoint().revision);
-        services.archive_store.abort(&key, &upload.id).await?;
+        services.archive_store.abort(key, &upload.id).await?;
         journal.save_archive(progress).await.map_err(Stopped::Interrupted)?;
     }
     Ok(())
@@ -62,61 +67,119 @@ async fn begin_anew(services: &Services, journal: &mut Journal) -> Result<(), St
 async fn stream(
     services: &Services,
     journal: &mut Journal,
+    key: &ObjectKey,
     progress: &ArchiveInProgress,
 ) -> Result<Event, Stopped> {
-    let user_id = journal.user_id();
-    let key = archive_key(user_id, journal.checkpoint().revision);
     let store = &services.archive_store;
-    let mut writer = ArchiveWriter::new(Arc::clone(store), key.clone(), progress.upload.as_ref())?;
-
-    // One page waits while one is written and one is fetched: flat memory, and no pause in either.
-    let (sender, mut pages) = mpsc::channel(1);
-    let fetching = fetch(services.cxone.clone(), user_id, progress.clone(), sender);
-    let fetching = AbortOnDropHandle::new(tokio::spawn(fetching));
+    let span = Span { from: progress.date_from, to: progress.date_to };
+    let mut writer = ArchiveWriter::new(Arc::clone(store), key.clone(), span, progress.upload.as_ref())?;
+    let (begin, crossing) = match &progress.upload {
+        Some(upload) => (upload.cursor.clone(), upload.crossing.clone()),
+        None => (Cursor::Window { from: progress.date_from }, Crossing::default()),
+    };
+    let mut door = Doorkeeper::new(&crossing, &begin);
     let save = |upload: UploadInProgress| ArchiveInProgress { upload: Some(upload), ..progress.clone() };
-    while let Some(page) = pages.recv().await {
-        let page: Page = page?;
-        writer.append(page.conversations());
-        if writer.part_is_full() && page.next().is_some() {
-            if let Some(begun) = writer.begin().await? {
-                journal.save_archive(save(begun)).await.map_err(Stopped::Interrupted)?;
+
+    if begin != Cursor::End {
+        // One page waits while one is written and one is fetched: flat memory, and no pause in either.
+        let (sender, mut pages) = mpsc::channel(1);
+        let fetching = fetch(services.cxone.clone(), journal.user_id(), progress.clone(), begin, sender);
+        let fetching = AbortOnDropHandle::new(tokio::spawn(fetching));
+        while let Some(page) = pages.recv().await {
+            let (page, following): (Page, Cursor) = page?;
+            writer.append(page.conversations().filter(|one| door.admits(one, progress)));
+            door.follow(&following);
+            if writer.part_is_full() && following != Cursor::End {
+                begin_upload(services, journal, key, &mut writer, save).await?;
+                if let Some(confirmed) = writer.send_part(following, door.crossing()).await? {
+                    journal.save_archive(save(confirmed)).await.map_err(Stopped::Interrupted)?;
+                    journal.still_wanted().map_err(Stopped::Interrupted)?;
+                }
             }
-            if let Some(confirmed) = writer.send_part(page.next().map(ToString::to_string)).await? {
+        }
+        // The channel closes at the last page and when the fetching dies; only the first is an end.
+        fetching.await.map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))?;
+        if writer.close() {
+            begin_upload(services, journal, key, &mut writer, save).await?;
+            let before = writer.send_part(Cursor::End, door.crossing()).await?;
+            for confirmed in [before, writer.settle().await?].into_iter().flatten() {
                 journal.save_archive(save(confirmed)).await.map_err(Stopped::Interrupted)?;
-                journal.still_wanted().map_err(Stopped::Interrupted)?;
             }
         }
     }
-    // The channel closes at the last page and when the fetching dies; only the first is an end.
-    fetching.await.map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))?;
+    store_whole(services, key, span, writer).await
+}
 
-    let upload_id = writer.upload_id().cloned();
+/// Begins the upload, if none is: saved before its first part is sent, so that a crash leaves none that
+/// nobody knows of. What a crash between the two left is aborted here.
+async fn begin_upload(
+    services: &Services,
+    journal: &mut Journal,
+    key: &ObjectKey,
+    writer: &mut ArchiveWriter,
+    save: impl Fn(UploadInProgress) -> ArchiveInProgress,
+) -> Result<(), Stopped> {
+    if writer.upload_id().is_some() {
+        return Ok(());
+    }
+    match services.archive_store.uploads(key).await {
+        Ok(strays) => {
+            for stray in strays {
+                tracing::warn!(key = key.as_str(), "an upload that a crash left is aborted");
+                services.archive_store.abort(key, &stray).await?;
+            }
+        }
+        Err(failure) if failure.code == Code::ArchiveDenied => {
+            tracing::debug!(%failure, "uploads that a crash left stay until the bucket's lifecycle rule ends them");
+        }
+        Err(failure) => return Err(failure.into()),
+    }
+    if let Some(begun) = writer.begin().await? {
+        journal.save_archive(save(begun)).await.map_err(Stopped::Interrupted)?;
+    }
+    Ok(())
+}
+
+async fn store_whole(
+    services: &Services,
+    key: &ObjectKey,
+    span: Span,
+    writer: ArchiveWriter,
+) -> Result<Event, Stopped> {
+    let store = &services.archive_store;
+    let upload_id: Option<UploadId> = writer.upload_id().cloned();
     let written = writer.finish().await?;
-    let stored = match &written.outcome {
+    match &written.outcome {
         PutOnce::Stored(stored) => {
-            verify(services, &key, &written, stored.version_id.as_deref()).await?;
-            stored.clone()
+            let found = verify(services, key, &written, stored.version_id.as_deref()).await?;
+            let retention = stored.retention.clone().or(found.retention);
+            Ok(Event::ArchiveStored(Archive {
+                location: store.location(),
+                key: store.full_key(key),
+                version_id: stored.version_id.clone(),
+                bytes: written.bytes,
+                conversations: written.conversations,
+                pages: written.pages,
+                sha256: written.sha256,
+                date_from: span.from,
+                date_to: span.to,
+                retention,
+                etag: found.etag,
+            }))
         }
         PutOnce::AlreadyThere => {
             if let Some(upload_id) = upload_id {
-                store.abort(&key, &upload_id).await?;
+                store.abort(key, &upload_id).await?;
             }
-            our_own(services, &key, &written).await?
+            let found = store.find(key, None).await?;
+            let found = found.ok_or_else(|| conflict(&store.full_key(key), "it comes and goes"))?;
+            adopt(services, key, found).await
         }
-    };
-    Ok(Event::ArchiveStored(Archive {
-        location: store.location(),
-        key: store.full_key(&key),
-        version_id: stored.version_id,
-        bytes: written.bytes,
-        conversations: written.conversations,
-        pages: written.pages,
-        sha256: written.sha256,
-        date_from: progress.date_from,
-        date_to: progress.date_to,
-        retention: stored.retention,
-    }))
+    }
 }
+
+/// What to ask for, and what comes after it.
+type Fetched = Result<(Page, Cursor), Failure>;
 
 /// Fetches page after page into `pages`. Ends at the last page, at a failure (which is the last
 /// thing sent), or when nobody listens any more.
@@ -124,38 +187,42 @@ async fn fetch(
     cxone: Client,
     user_id: UserId,
     progress: ArchiveInProgress,
-    pages: mpsc::Sender<Result<Page, Failure>>,
+    mut cursor: Cursor,
+    pages: mpsc::Sender<Fetched>,
 ) {
-    let mut next = match progress.upload.filter(|upload| !upload.parts.is_empty()) {
-        Some(upload) => match upload.next_page.map(|link| link.parse::<NextPage>()) {
-            Some(Ok(link)) => Some(link),
-            Some(Err(error)) => {
-                let _nobody_listens = pages.send(Err(error.into())).await;
-                return;
-            }
-            None => return,
-        },
-        None => None,
-    };
-    let mut seen = HashSet::new();
+    // Digests, so that a long history costs little memory.
+    let (mut seen, hasher) = (HashSet::new(), RandomState::new());
     loop {
-        let page = match &next {
-            None => cxone.first_page(user_id, progress.date_from, progress.date_to).await,
-            Some(link) => cxone.next_page(link).await,
-        };
-        let following = page.as_ref().ok().and_then(|page| page.next().cloned());
-        let page = page.map_err(Failure::from);
-        let failed = page.is_err();
-        if pages.send(page).await.is_err() || failed {
+        let fetched = page(&cxone, user_id, &progress, &cursor).await;
+        let following = fetched.as_ref().ok().map(|(_, following)| following.clone());
+        if pages.send(fetched).await.is_err() {
             return;
         }
-        let Some(link) = following else { return };
-        if seen.len() == MAX_PAGES || !seen.insert(link.clone()) {
+        match following {
+            None | Some(Cursor::End) => return,
+            Some(following) => cursor = following,
+        }
+        if seen.len() == MAX_PAGES || !seen.insert(hasher.hash_one(&cursor)) {
             let _nobody_listens = pages.send(Err(looping(seen.len()))).await;
             return;
         }
-        next = Some(link);
     }
+}
+
+async fn page(cxone: &Client, user_id: UserId, progress: &ArchiveInProgress, cursor: &Cursor) -> Fetched {
+    let (page, from) = match cursor {
+        Cursor::Window { from } => (cxone.first_page(user_id, *from, end_of(*from, progress)).await?, *from),
+        Cursor::Page { from, link } => (cxone.next_page(&link.parse::<NextPage>()?).await?, *from),
+        Cursor::End => {
+            let text = "a page was asked for after the last one";
+            return Err(Failure::new(Class::Defect, Code::IllegalTransition, text));
+        }
+    };
+    let following = match page.next() {
+        Some(link) => Cursor::Page { from, link: link.to_string() },
+        None => after_window(from, progress),
+    };
+    Ok((page, following))
 }
 
 fn looping(pages: usize) -> Failure {
@@ -174,31 +241,40 @@ async fn verify(
     key: &ObjectKey,
     written: &Written,
     version_id: Option<&str>,
-) -> Result<(), Stopped> {
+) -> Result<Found, Stopped> {
     let store = &services.archive_store;
-    let same = if store.verifies_on_arrival() {
-        store.find(key, version_id).await?.is_some_and(|found| found.bytes == written.bytes)
-    } else {
-        store.digest(key, version_id).await? == Some((written.bytes, written.sha256.clone()))
-    };
-    if same {
-        Ok(())
-    } else {
-        Err(conflict(&store.full_key(key), "the archive reads back otherwise than it was written").into())
+    let otherwise = || conflict(&store.full_key(key), "the archive reads back otherwise than it was written");
+    let found = store.find(key, version_id).await?.filter(|found| found.bytes == written.bytes);
+    let found = found.ok_or_else(otherwise)?;
+    if !store.verifies_on_arrival() {
+        let contents = read_back(&**store, key, version_id).await?;
+        if contents.is_none_or(|contents| contents.sha256 != written.sha256) {
+            return Err(otherwise().into());
+        }
     }
+    Ok(found)
 }
 
-/// Something stands where the archive belongs. An earlier run may have stored it and crashed before
-/// its checkpoint: then it is equal, and ours.
-async fn our_own(services: &Services, key: &ObjectKey, written: &Written) -> Result<Stored, Stopped> {
+/// Takes what stands where the archive belongs for the archive: objects appear whole and are never
+/// replaced. It has to be one of ours, which says of itself what it covers.
+async fn adopt(services: &Services, key: &ObjectKey, found: Found) -> Result<Event, Stopped> {
     let store = &services.archive_store;
-    let found = store.find(key, None).await?;
-    let version_id = found.as_ref().and_then(|found| found.version_id.clone());
-    let digest = store.digest(key, version_id.as_deref()).await?;
-    match found {
-        Some(found) if digest == Some((written.bytes, written.sha256.clone())) => {
-            Ok(Stored { version_id: found.version_id, retention: found.retention })
-        }
-        Some(_) | None => Err(conflict(&store.full_key(key), "another archive stands there").into()),
-    }
+    let strange = || conflict(&store.full_key(key), "what stands there is no archive of ours");
+    let span = found.span.ok_or_else(strange)?;
+    let contents = read_back(&**store, key, found.version_id.as_deref()).await?;
+    let contents = contents.filter(|contents| contents.whole).ok_or_else(strange)?;
+    tracing::info!(key = key.as_str(), "an archive that was stored before is read back and kept");
+    Ok(Event::ArchiveStored(Archive {
+        location: store.location(),
+        key: store.full_key(key),
+        version_id: found.version_id,
+        bytes: contents.bytes,
+        conversations: contents.conversations,
+        pages: contents.pages,
+        sha256: contents.sha256,
+        date_from: span.from,
+        date_to: span.to,
+        retention: found.retention,
+        etag: found.etag,
+    }))
 }

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::failure::{Class, Code, Failure};
-use crate::machine::UploadInProgress;
-use crate::ports::{ArchiveStore, ObjectKey, Part, PutOnce, UploadId, part_size_bytes};
+use crate::machine::{Crossing, Cursor, UploadInProgress};
+use crate::ports::{ArchiveStore, ObjectKey, Part, PutOnce, Span, UploadId, part_size_bytes};
 
 /// Below this an object has to be stored with one PUT: S3 takes no smaller part but the last.
 const SMALLEST_UPLOAD_BYTES: usize = 5 * 1024 * 1024;
@@ -21,6 +21,7 @@ const SMALLEST_UPLOAD_BYTES: usize = 5 * 1024 * 1024;
 pub(super) struct ArchiveWriter {
     store: Arc<dyn ArchiveStore>,
     key: ObjectKey,
+    span: Span,
     part: BytesMut,
     /// The buffer of a part that was confirmed. Two take turns: new ones for each part would scatter
     /// over the heaps of the threads, and the peak of memory with them.
@@ -55,11 +56,13 @@ impl ArchiveWriter {
     pub(super) fn new(
         store: Arc<dyn ArchiveStore>,
         key: ObjectKey,
+        span: Span,
         resumed: Option<&UploadInProgress>,
     ) -> Result<Self, Failure> {
         let fresh = Self {
             store,
             key,
+            span,
             part: BytesMut::new(),
             spare: BytesMut::new(),
             sha256: Sha256::new(),
@@ -81,16 +84,21 @@ impl ArchiveWriter {
         })
     }
 
-    /// Adds one page, byte for byte. One conversation a line, so that line tools can read it too.
+    /// Adds one page, byte for byte. One conversation a line, so that line tools can read it too; a space
+    /// at the end of each page, so that a run that lost its checkpoint can count them.
     pub(super) fn append<'a>(&mut self, conversations: impl Iterator<Item = &'a [u8]>) {
-        self.pages += 1;
         let before = self.part.len();
+        if self.pages == 0 {
+            self.part.extend_from_slice(b"[");
+        }
         for conversation in conversations {
-            self.make_room(conversation.len() + 2);
-            self.part.extend_from_slice(if self.conversations == 0 { b"[\n" } else { b",\n" });
+            self.make_room(conversation.len() + 3);
+            self.part.extend_from_slice(if self.conversations == 0 { b"\n" } else { b",\n" });
             self.part.extend_from_slice(conversation);
             self.conversations += 1;
         }
+        self.part.extend_from_slice(b" ");
+        self.pages += 1;
         self.sha256.update(self.part.get(before..).unwrap_or_default());
     }
 
@@ -117,11 +125,12 @@ impl ArchiveWriter {
         if self.upload.is_some() {
             return Ok(None);
         }
-        let id = self.store.begin(&self.key).await?;
+        let id = self.store.begin(&self.key, &self.span).await?;
         let confirmed = UploadInProgress {
             id,
             parts: Vec::new(),
-            next_page: None,
+            cursor: Cursor::Window { from: self.span.from },
+            crossing: Crossing::default(),
             conversations: 0,
             pages: 0,
             sha256_midstate: save(&Sha256::new()),
@@ -131,17 +140,19 @@ impl ArchiveWriter {
     }
 
     /// Sends what has gathered as a part, once the one before it is confirmed; gives what is
-    /// confirmed by then. `next_page` is the link to the page after this part.
+    /// confirmed by then. `cursor` is what comes after this part.
     pub(super) async fn send_part(
         &mut self,
-        next_page: Option<String>,
+        cursor: Cursor,
+        crossing: Crossing,
     ) -> Result<Option<UploadInProgress>, Failure> {
         let confirmed = self.settle().await?;
         let number = self.next_number();
         let Some(upload) = &mut self.upload else { return Ok(confirmed) };
         let body = std::mem::replace(&mut self.part, std::mem::take(&mut self.spare)).freeze();
         let after = UploadInProgress {
-            next_page,
+            cursor,
+            crossing,
             conversations: self.conversations,
             pages: self.pages,
             sha256_midstate: save(&self.sha256),
@@ -159,7 +170,7 @@ impl ArchiveWriter {
     }
 
     /// Waits for the part on its way; gives what is confirmed then, if that is news.
-    async fn settle(&mut self) -> Result<Option<UploadInProgress>, Failure> {
+    pub(super) async fn settle(&mut self) -> Result<Option<UploadInProgress>, Failure> {
         let Some(upload) = &mut self.upload else { return Ok(None) };
         let Some((mut after, sending)) = upload.on_its_way.take() else { return Ok(None) };
         let (part, body) = sending
@@ -174,27 +185,26 @@ impl ArchiveWriter {
         Ok(Some(after))
     }
 
-    /// Closes the array and makes the object visible.
-    pub(super) async fn finish(mut self) -> Result<Written, Failure> {
-        let end: &[u8] = if self.conversations == 0 { b"[]\n" } else { b"\n]\n" };
+    /// Closes the array; `true` when what has gathered has to be sent as a last part, since it is not
+    /// small enough for one PUT.
+    pub(super) fn close(&mut self) -> bool {
+        let end: &[u8] = if self.conversations == 0 { b"]\n" } else { b"\n]\n" };
         self.part.extend_from_slice(end);
         self.sha256.update(end);
-        let (outcome, bytes) = if self.upload.is_none() && self.part.len() < SMALLEST_UPLOAD_BYTES {
-            let body = std::mem::take(&mut self.part).freeze();
-            let bytes = body.len() as u64;
-            (self.store.put_once(&self.key, body).await?, bytes)
-        } else {
-            self.begin().await?;
-            self.send_part(None).await?;
-            self.settle().await?;
-            match &self.upload {
-                Some(upload) => {
-                    let parts = &upload.confirmed.parts;
-                    (self.store.complete(&self.key, &upload.confirmed.id, parts).await?, upload.sent_bytes)
-                }
-                None => {
-                    return Err(Failure::new(Class::Defect, Code::ArchiveUploadLost, "no upload was begun"));
-                }
+        self.upload.is_some() || self.part.len() >= SMALLEST_UPLOAD_BYTES
+    }
+
+    /// Makes the closed array visible.
+    pub(super) async fn finish(mut self) -> Result<Written, Failure> {
+        let (outcome, bytes) = match &self.upload {
+            None => {
+                let body = std::mem::take(&mut self.part).freeze();
+                let bytes = body.len() as u64;
+                (self.store.put_once(&self.key, body, Some(&self.span)).await?, bytes)
+            }
+            Some(upload) => {
+                let confirmed = &upload.confirmed;
+                (self.store.complete(&self.key, &confirmed.id, &confirmed.parts).await?, confirmed.bytes())
             }
         };
         Ok(Written {

@@ -1,21 +1,28 @@
-use super::converge::{MAX_CONFLICTS, Patience};
+use jiff::Timestamp;
+
+use super::converge::{MAX_CONFLICTS, Patience, later};
 use super::{Services, Stopped, keep};
 use crate::adapters::cxone::{QueueId, RoutingProfile, Write};
 use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
-use crate::machine::{Call, Event, QueuesCleared, Residual};
+use crate::machine::{Call, Checkpoint, Converging, Event, QueuesCleared, Residual};
 
 /// Checks that the user exists, takes it out of owner and supervisors of the queues in its routing
 /// profile, and then empties the profile: in this order, because the profile is the only list of
 /// those queues, and a crash between must not lose it.
 pub(super) async fn clear_queues(
     services: &Services,
-    user_id: UserId,
+    checkpoint: &mut Checkpoint,
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
+    let user_id = checkpoint.user_id;
     let cxone = &services.cxone;
     if !keep(calls, cxone.user_exists(user_id).await?) {
         return Ok(Event::UserMissed);
+    }
+    if let Some(converging) = checkpoint.step.converging.clone() {
+        let released = converging.queues.into_iter().filter_map(|queue| queue.parse().ok()).collect();
+        return read_back(services, checkpoint, released, converging.since, calls).await;
     }
     let mut released: Vec<QueueId> = Vec::new();
     let mut tries = 0;
@@ -42,7 +49,7 @@ pub(super) async fn clear_queues(
             }
         }
     }
-    read_back(services, user_id, &released, calls).await
+    read_back(services, checkpoint, released, Timestamp::now(), calls).await
 }
 
 /// Takes the user out of owner and supervisors of one queue; `true` when that took a write.
@@ -70,10 +77,12 @@ async fn release(
 /// groups) is listed for a person, and later stops the deletion.
 async fn read_back(
     services: &Services,
-    user_id: UserId,
-    released: &[QueueId],
+    checkpoint: &mut Checkpoint,
+    released: Vec<QueueId>,
+    since: Timestamp,
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
+    let user_id = checkpoint.user_id;
     let mut patience = Patience::new();
     loop {
         let mut proof = Vec::new();
@@ -82,16 +91,26 @@ async fn read_back(
         for queue_id in profile.iter().flat_map(RoutingProfile::queues) {
             residual.push(left_over("queue_member", queue_id));
         }
-        for queue_id in released {
+        for queue_id in &released {
             let queue = keep(&mut proof, services.cxone.queue(queue_id).await?);
             if queue.is_some_and(|queue| queue.names(user_id)) {
                 residual.push(left_over("queue_owner_or_supervisor", queue_id));
             }
         }
-        if residual.is_empty() || !patience.wait().await {
+        if residual.is_empty() {
             calls.extend(proof);
             return Ok(cleared(residual));
         }
+        if patience.wait().await {
+            continue;
+        }
+        if let Some(later) = later(since) {
+            let queues = released.iter().map(ToString::to_string).collect();
+            checkpoint.step.converging = Some(Converging { since, queues });
+            return Ok(later);
+        }
+        calls.extend(proof);
+        return Ok(cleared(residual));
     }
 }
 

@@ -1,59 +1,70 @@
 use jiff::Timestamp;
 
-use super::converge::{MAX_CONFLICTS, Patience};
+use super::converge::{MAX_CONFLICTS, Patience, later};
 use super::{Services, Stopped, keep};
 use crate::adapters::cxone::Write;
 use crate::failure::{Class, Code, Failure};
-use crate::machine::{AccessRemoved, Call, Checkpoint, Event, QueuesCleared, State};
+use crate::machine::{AccessRemoved, Call, Checkpoint, Converging, Event, QueuesCleared, State};
 
 /// Sets SCIM `active` to false and reads it back. A user that vanished meanwhile has no access
 /// either: `scim_active` is `None` then, and the conversations are archived all the same.
 pub(super) async fn deactivate(
     services: &Services,
-    checkpoint: &Checkpoint,
+    checkpoint: &mut Checkpoint,
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
-    let user_id = checkpoint.user_id;
+    let (user_id, cxone) = (checkpoint.user_id, &services.cxone);
     let queues = queues_of(&checkpoint.state);
     let done = |scim_active| {
-        let access = AccessRemoved { queues: queues.clone(), scim_active, at: Timestamp::now() };
-        Ok(Event::UserDeactivated(access))
+        Event::UserDeactivated(AccessRemoved { queues: queues.clone(), scim_active, at: Timestamp::now() })
     };
-    for _ in 0..MAX_CONFLICTS {
-        let Some(user) = keep(calls, services.cxone.scim_user(user_id).await?) else { return done(None) };
+    let mut written = checkpoint.step.converging.as_ref().map(|converging| converging.since);
+    let mut tries = 0;
+    while written.is_none() {
+        let Some(user) = keep(calls, cxone.scim_user(user_id).await?) else { return Ok(done(None)) };
         if !user.active() {
-            return done(Some(false));
+            return Ok(done(Some(false)));
         }
-        match keep(calls, services.cxone.deactivate(&user).await?) {
-            Write::Done => {
-                let mut patience = Patience::new();
-                loop {
-                    let answered = services.cxone.scim_user(user_id).await?;
-                    match answered.value {
-                        None => return calls_and(calls, answered.call, done(None)),
-                        Some(user) if !user.active() => {
-                            return calls_and(calls, answered.call, done(Some(false)));
-                        }
-                        Some(_) if patience.wait().await => {}
-                        Some(_) => return Err(still_active().into()),
-                    }
+        match keep(calls, cxone.deactivate(&user).await?) {
+            Write::Done => written = Some(Timestamp::now()),
+            Write::Gone => return Ok(done(None)),
+            Write::Conflict => {
+                tries += 1;
+                if tries == MAX_CONFLICTS {
+                    return Err(changing().into());
                 }
             }
-            Write::Gone => return done(None),
-            Write::Conflict => {}
         }
     }
-    Err(Failure::new(
+    let since = written.unwrap_or_else(Timestamp::now);
+    let mut patience = Patience::new();
+    loop {
+        let answered = cxone.scim_user(user_id).await?;
+        let active = answered.value.map(|user| user.active());
+        if active != Some(true) {
+            calls.push(answered.call);
+            return Ok(done(active));
+        }
+        if patience.wait().await {
+            continue;
+        }
+        return if let Some(later) = later(since) {
+            checkpoint.step.converging = Some(Converging { since, queues: Vec::new() });
+            Ok(later)
+        } else {
+            // The next attempt writes again.
+            checkpoint.step.converging = None;
+            Err(still_active().into())
+        };
+    }
+}
+
+fn changing() -> Failure {
+    Failure::new(
         Class::Transient,
         Code::CxoneVersionConflict,
         format!("the SCIM user changed under each of {MAX_CONFLICTS} tries to deactivate it"),
     )
-    .into())
-}
-
-fn calls_and<T>(calls: &mut Vec<Call>, call: Call, result: T) -> T {
-    calls.push(call);
-    result
 }
 
 fn still_active() -> Failure {

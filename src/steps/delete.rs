@@ -1,20 +1,21 @@
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 
+use super::archive_reader::read_back;
 use super::converge::Patience;
-use super::seal::{archived, conflict};
+use super::seal::{POSTPONED, archived, conflict, recorded};
 use super::{Services, Stopped, keep};
 use crate::adapters::cxone::DeleteAnswer;
 use crate::failure::{Class, Code, Failure};
 use crate::guards::Verdict;
-use crate::machine::{Call, Checkpoint, DeletePolicy, Deletion, DeletionOutcome, Event, Sealing, State};
+use crate::machine::{
+    Archive, Call, Checkpoint, DeletePolicy, Deletion, DeletionOutcome, Event, Sealing, State,
+};
 use crate::manifest::archive_key;
+use crate::ports::ArchiveStore;
 
-/// How long one visit waits for an accepted deletion to show.
-const CONFIRM_FOR: Duration = Duration::from_secs(15);
-/// The pause between visits; the job waits in the broker meanwhile.
-const CONFIRM_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(30);
+/// The pauses between visits that look whether an accepted deletion shows: as long as it has taken so
+/// far, within these bounds. The job waits in the broker meanwhile.
+const CONFIRM_AGAIN_AFTER: [SignedDuration; 2] = [SignedDuration::from_secs(3), SignedDuration::from_secs(60)];
 /// From then on an accepted deletion that does not show is a failure.
 const CONFIRM_AT_MOST: SignedDuration = SignedDuration::from_hours(2);
 
@@ -35,18 +36,17 @@ pub(super) async fn delete(
         let outcome = if maybe_sent { DeletionOutcome::Deleted } else { DeletionOutcome::AlreadyGone };
         return Ok(gone(Deletion::without_call(outcome), exists_at));
     }
+    // A resumed run may be older than the end that it is on the way to, when Redis was rolled back.
+    if maybe_sent && let Some(recorded) = recorded(&*services.archive_store, checkpoint).await? {
+        return Ok(recorded);
+    }
     if services.delete == DeletePolicy::Never {
         return Ok(Event::DeletionWithheld(Deletion::without_call(DeletionOutcome::NotOffered)));
     }
-    // The archive that was sealed has to stand when the DELETE is sent, not only when it was stored.
-    let key = archive_key(user_id, checkpoint.revision);
-    let found = services.archive_store.find(&key, archive.version_id.as_deref()).await?;
-    if found.is_none_or(|found| found.bytes != archive.bytes) {
-        return Err(conflict(&archive.key, "the archive is gone or changed since it was sealed").into());
-    }
+    stands_as_sealed(&*services.archive_store, checkpoint, archive).await?;
     let verdict = services.guards.on_deletion(&checkpoint.request, access.at, Timestamp::now());
     if let Verdict::Postpone(until) = verdict {
-        return Ok(Event::DeletionPostponed { until });
+        return Ok(Event::StepPostponed { until, why: POSTPONED });
     }
 
     let answered = services.cxone.delete_user(user_id).await?;
@@ -77,6 +77,29 @@ pub(super) async fn delete(
     }
 }
 
+/// The archive that was sealed has to stand when the DELETE is sent, not only when it was stored: the
+/// same bytes, and nothing over them, since Object Lock keeps versions and not names.
+async fn stands_as_sealed(
+    store: &dyn ArchiveStore,
+    checkpoint: &Checkpoint,
+    archive: &Archive,
+) -> Result<(), Stopped> {
+    let key = archive_key(checkpoint.user_id, checkpoint.set);
+    let found = store.find(&key, None).await?.filter(|found| {
+        found.bytes == archive.bytes && found.version_id == archive.version_id && found.etag == archive.etag
+    });
+    let stands = if found.is_some() && !store.verifies_on_arrival() {
+        read_back(store, &key, None).await?.is_some_and(|contents| contents.sha256 == archive.sha256)
+    } else {
+        found.is_some()
+    };
+    if stands {
+        Ok(())
+    } else {
+        Err(conflict(&archive.key, "the archive is gone or changed since it was sealed").into())
+    }
+}
+
 /// Reads until an accepted deletion shows. A timeout is never "gone".
 pub(super) async fn confirm(
     services: &Services,
@@ -87,7 +110,7 @@ pub(super) async fn confirm(
         let text = format!("no deletion was accepted in the state {}", checkpoint.state.name());
         return Err(Failure::new(Class::Defect, Code::IllegalTransition, text).into());
     };
-    let mut patience = Patience::lasting(CONFIRM_FOR);
+    let mut patience = Patience::new();
     loop {
         let exists = services.cxone.user_exists(checkpoint.user_id).await?;
         if !exists.value {
@@ -105,7 +128,9 @@ pub(super) async fn confirm(
         let text = format!("the deletion was accepted at {accepted_at}, and the user still exists");
         return Err(Failure::new(Class::Transient, Code::CxoneNotConverged, text).into());
     }
-    Ok(Event::DeletionPostponed { until: now + CONFIRM_AGAIN_AFTER })
+    let [shortest, longest] = CONFIRM_AGAIN_AFTER;
+    let pause = now.duration_since(accepted_at).clamp(shortest, longest);
+    Ok(Event::StepPostponed { until: now + pause, why: "the deletion is accepted, not yet done" })
 }
 
 fn gone(deletion: Deletion, confirmed_at: Timestamp) -> Event {

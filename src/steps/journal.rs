@@ -1,9 +1,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio_util::sync::CancellationToken;
 
-use super::Interrupt;
+use super::{Interrupt, Limits};
 use crate::job::UserId;
 use crate::machine::{ArchiveInProgress, Checkpoint};
 use crate::ports::{Checkpoints, Lease, Saved};
@@ -15,7 +14,7 @@ pub struct Journal {
     lease: Lease,
     version: u64,
     checkpoint: Checkpoint,
-    draining: CancellationToken,
+    limits: Limits,
 }
 
 impl Journal {
@@ -25,9 +24,9 @@ impl Journal {
         lease: Lease,
         version: u64,
         checkpoint: Checkpoint,
-        draining: CancellationToken,
+        limits: Limits,
     ) -> Self {
-        Self { checkpoints, lease, version, checkpoint, draining }
+        Self { checkpoints, lease, version, checkpoint, limits }
     }
 
     /// Whose it is.
@@ -64,8 +63,8 @@ impl Journal {
         self.save().await
     }
 
-    /// `Err` once the process was asked to end; steps ask at their own checkpoints.
-    pub(super) fn still_wanted(&self) -> Result<(), Interrupt> {
-        if self.draining.is_cancelled() { Err(Interrupt::Draining) } else { Ok(()) }
+    /// `Err` once the visit has to end; asked before each step, and by steps at their own checkpoints.
+    pub(crate) fn still_wanted(&self) -> Result<(), Interrupt> {
+        self.limits.check()
     }
 }

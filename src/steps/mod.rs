@@ -2,12 +2,16 @@
 //! it after a crash is harmless; it reports what happened as an [`Event`] and decides nothing.
 
 mod archive;
+mod archive_reader;
+mod archive_windows;
 mod archive_writer;
 mod clear_queues;
 mod converge;
 mod deactivate;
 mod delete;
 mod journal;
+mod limits;
+mod look_back;
 mod record;
 mod seal;
 
@@ -17,11 +21,13 @@ use std::time::Duration;
 use crate::adapters::cxone::{Answered, Client};
 use crate::failure::{Class, Failure};
 use crate::guards::Guards;
+use crate::job::Job;
 use crate::machine::{Call, DeletePolicy, Deletion, Effect, Event, RetryPolicy};
 use crate::manifest::Actor;
 use crate::ports::{ArchiveStore, Checkpoints};
 
 pub use journal::Journal;
+pub use limits::Limits;
 
 /// What every step works with. Made once a process.
 pub struct Services {
@@ -39,6 +45,8 @@ pub struct Services {
     pub retry: RetryPolicy,
     /// How far back the archive reaches.
     pub history: Duration,
+    /// The longest interval of one query, in days.
+    pub window_days: Option<u32>,
     /// Who this is, for the manifest.
     pub actor: Actor,
 }
@@ -50,6 +58,9 @@ pub enum Interrupt {
     /// The process was asked to end.
     #[error("draining")]
     Draining,
+    /// The slice of the delivery is over.
+    #[error("the slice is over")]
+    SliceOver,
     /// Another worker has the user now.
     #[error("the lease is lost")]
     LeaseLost,
@@ -92,11 +103,14 @@ pub(crate) async fn perform(
     effect: &Effect,
     services: &Services,
     journal: &mut Journal,
+    job: &Job,
     calls: &mut Vec<Call>,
 ) -> Option<Result<Event, Stopped>> {
     Some(match effect {
-        Effect::ClearQueues => clear_queues::clear_queues(services, journal.user_id(), calls).await,
-        Effect::Deactivate => deactivate::deactivate(services, journal.checkpoint(), calls).await,
+        Effect::LookBack => look_back::look_back(services, job).await,
+        Effect::LookAgain => look_back::look_again(services, job.user_id).await,
+        Effect::ClearQueues => clear_queues::clear_queues(services, journal.checkpoint_mut(), calls).await,
+        Effect::Deactivate => deactivate::deactivate(services, journal.checkpoint_mut(), calls).await,
         Effect::Archive => Box::pin(archive::archive(services, journal)).await,
         Effect::Seal => seal::seal(services, journal.checkpoint()).await,
         Effect::Delete { maybe_sent } => {

@@ -20,7 +20,7 @@ pub(super) async fn record(services: &Services, checkpoint: &Checkpoint) -> Resu
         .map_err(|error| Failure::new(Class::Defect, Code::IllegalTransition, error.to_string()))?;
     let key = audit_key(checkpoint.user_id, checkpoint.revision);
     let full_key = services.archive_store.full_key(&key);
-    let stored = match services.archive_store.put_once(&key, bytes.clone()).await? {
+    let stored = match services.archive_store.put_once(&key, bytes.clone(), None).await? {
         PutOnce::Stored(_) => bytes,
         PutOnce::AlreadyThere => services
             .archive_store

@@ -1,48 +1,80 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::look_back::{recorded_traces, sealed_traces};
 use super::{Services, Stopped};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::guards::Verdict;
-use crate::machine::{AccessRemoved, Archive, Checkpoint, Event, Seal, State};
-use crate::manifest::{SealDocument, sealed_key};
-use crate::ports::PutOnce;
+use crate::machine::{AccessRemoved, Archive, Checkpoint, Event, Seal, Sealing, State};
+use crate::manifest::{SealDocument, audit_key, sealed_key};
+use crate::ports::{ArchiveStore, PutOnce};
 
 /// The largest seal or manifest that is read back.
 pub(super) const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 
+/// What a guard's wait is called.
+pub(super) const POSTPONED: &str = "a guard postpones the deletion";
+
 /// Stores the evidence so far, before the DELETE. A crash after it leaves a seal that the next run
 /// recognises as its own.
+///
+/// A seal that stands already is this off-boarding's own, of a run that lost its checkpoint or crashed
+/// before saving it: then the DELETE may have been sent, and what the seal says counts. Or it is the
+/// seal of the revision before, whose deletion was refused and is tried again.
 pub(super) async fn seal(services: &Services, checkpoint: &Checkpoint) -> Result<Event, Stopped> {
     let (access, archive) = archived(&checkpoint.state)?;
     let now = Timestamp::now();
     if let Verdict::Postpone(until) = services.guards.on_deletion(&checkpoint.request, access.at, now) {
-        return Ok(Event::DeletionPostponed { until });
+        return Ok(Event::StepPostponed { until, why: POSTPONED });
     }
     let document = SealDocument {
         schema_version: 1,
         user_id: checkpoint.user_id,
-        revision: checkpoint.revision,
+        revision: checkpoint.set,
         sealed_at: now,
         request: checkpoint.request.clone(),
         steps: checkpoint.steps.clone(),
         access: access.clone(),
         archive: archive.clone(),
     };
-    let key = sealed_key(checkpoint.user_id, checkpoint.revision);
+    let key = sealed_key(checkpoint.user_id, checkpoint.set);
     let full_key = services.archive_store.full_key(&key);
     let body = to_bytes(&document)?;
-    let at = match services.archive_store.put_once(&key, body).await? {
-        PutOnce::Stored(_) => now,
+    match services.archive_store.put_once(&key, body, None).await? {
+        PutOnce::Stored(_) => Ok(Event::EvidenceSealed(Seal { key: full_key, at: now })),
         PutOnce::AlreadyThere => {
-            let stored = services.archive_store.read(&key, MAX_DOCUMENT_BYTES).await?;
-            let ours = stored
-                .and_then(|bytes| serde_json::from_slice::<SealDocument>(&bytes).ok())
-                .filter(|stored| stored.archive == document.archive && stored.user_id == document.user_id);
-            ours.ok_or_else(|| conflict(&full_key, "another seal stands there"))?.sealed_at
+            let (store, user_id) = (&*services.archive_store, checkpoint.user_id);
+            if let Some(recorded) = recorded(store, checkpoint).await? {
+                return Ok(recorded);
+            }
+            let recorded = checkpoint.revision.saturating_sub(1);
+            let traces = sealed_traces(store, user_id, checkpoint.set, recorded).await?;
+            let State::Archived { archive: sealed, sealing: Sealing::Sealed { seal }, .. } = &traces.state
+            else {
+                return Err(conflict(&full_key, "another seal stands there").into());
+            };
+            if sealed.sha256 != archive.sha256 || sealed.bytes != archive.bytes {
+                return Err(conflict(&full_key, "it seals another archive").into());
+            }
+            Ok(if checkpoint.set < checkpoint.revision {
+                Event::EvidenceSealed(seal.clone())
+            } else {
+                Event::TracesFound(Box::new(traces))
+            })
         }
-    };
-    Ok(Event::EvidenceSealed(Seal { key: full_key, at }))
+    }
+}
+
+/// The manifest of this very revision, when it is stored already: the checkpoint is older than it.
+pub(super) async fn recorded(
+    store: &dyn ArchiveStore,
+    checkpoint: &Checkpoint,
+) -> Result<Option<Event>, Stopped> {
+    let (user_id, revision) = (checkpoint.user_id, checkpoint.revision);
+    if store.find(&audit_key(user_id, revision), None).await?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Event::TracesFound(Box::new(recorded_traces(store, user_id, revision).await?))))
 }
 
 /// The evidence of an archived user.

@@ -1,23 +1,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use tokio_util::sync::CancellationToken;
+use jiff::Timestamp;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::failure::{Class, Code, Failure, Reason};
-use crate::job::{Lane, Request, UserId};
-use crate::machine::{Call, Checkpoint, Context, Effect, Event, StateName, Transition, Wait, transition};
+use super::order::{Act, Circumstances, decide};
+use crate::failure::{Class, Failure, Reason};
+use crate::job::Job;
+use crate::machine::{Call, Checkpoint, Event, StateName};
 use crate::ports::{Checkpoints, Claim, Lease};
-use crate::steps::{Interrupt, Journal, Services, Stopped, perform};
+use crate::steps::{Interrupt, Journal, Limits, Services, Stopped, perform};
 
 /// How far one visit got. Everything in it is saved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Terminal, and the manifest is stored.
     Finished(StateName),
     /// Access is gone; the archive is another lane's work.
     HandOver,
+    /// The user came back after an off-boarding: the job begins again as this revision.
+    Reissue {
+        /// Of the manifest to come.
+        revision: u32,
+    },
     /// To be continued.
     Wait {
         /// Not before then.
@@ -43,18 +48,13 @@ pub enum Outcome {
     },
 }
 
-/// Leads one user as far as it goes now. The order, written once: load, step, transition, save, next;
-/// before a DELETE the machine puts a state of its own, so that the intent is saved too.
+/// Leads one user as far as it goes now, in the order that `decide` lists: load, step, transition, save,
+/// next; before a DELETE the machine puts a state of its own, so that the intent is saved too.
 ///
 /// Nothing is settled here: the caller does that, after this returned and all of it is saved. A crash
 /// anywhere repeats at most the call in flight.
-pub async fn drive(
-    services: &Services,
-    user_id: UserId,
-    request: &Request,
-    lane: Lane,
-    draining: &CancellationToken,
-) -> Result<Outcome, Interrupt> {
+pub async fn drive(services: &Services, job: &Job, limits: &Limits) -> Result<Outcome, Interrupt> {
+    let user_id = job.user_id;
     let (lease, version, checkpoint) = match services.checkpoints.claim(user_id).await {
         Ok(Claim::Granted { lease, version, checkpoint }) => (lease, version, checkpoint),
         Ok(Claim::Held { for_at_most }) => return Ok(Outcome::Busy { for_at_most }),
@@ -62,13 +62,21 @@ pub async fn drive(
         Err(failure) => return Ok(unreadable(failure)),
     };
     let checkpoint = checkpoint.map_or_else(
-        || Checkpoint::new(user_id, request.clone(), Timestamp::now()),
+        || Checkpoint::new(user_id, job.request.clone(), Timestamp::now()),
         |checkpoint| *checkpoint,
     );
-    let renewing = renew(Arc::clone(&services.checkpoints), lease.clone());
-    let journal =
-        Journal::new(Arc::clone(&services.checkpoints), lease.clone(), version, checkpoint, draining.clone());
-    let result = Box::pin(advance(services, journal, lane, draining)).await;
+    let checkpoints = Arc::clone(&services.checkpoints);
+    let lost = limits.lease_lost();
+    let renewing = renew(Arc::clone(&checkpoints), lease.clone(), lost.clone());
+    let journal = Journal::new(checkpoints, lease.clone(), version, checkpoint, limits.clone());
+    let visit = Box::pin(advance(services, journal, job));
+    // Whoever lost the lease stops where it is: every save would be refused, and the calls after it
+    // would be another worker's to make.
+    let result = tokio::select! {
+        biased;
+        () = lost.cancelled() => Err(Interrupt::LeaseLost),
+        result = visit => result,
+    };
     drop(renewing);
     if !matches!(result, Err(Interrupt::LeaseLost))
         && let Err(failure) = services.checkpoints.release(&lease).await
@@ -78,114 +86,45 @@ pub async fn drive(
     result
 }
 
-async fn advance(
-    services: &Services,
-    mut journal: Journal,
-    lane: Lane,
-    draining: &CancellationToken,
-) -> Result<Outcome, Interrupt> {
+async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result<Outcome, Interrupt> {
     let mut event = Event::Resumed;
     let mut calls: Vec<Call> = Vec::new();
     loop {
-        let failed = match &event {
-            Event::StepFailed(failure) => Some(failure.clone()),
-            _ => None,
-        };
-        let news = event != Event::Resumed;
-        let from = journal.checkpoint().state.clone();
-        let from_name = from.name();
-        let context = Context {
-            action: journal.checkpoint().request.action,
+        let circumstances = Circumstances {
+            job,
             delete: services.delete,
             retry: &services.retry,
-            attempts: journal.checkpoint().attempts,
             jitter: rand::random::<f64>(),
+            now: Timestamp::now(),
         };
-        let Transition { state, effect } = match transition(from, event, &context) {
-            Ok(transition) => transition,
-            Err(illegal) => {
-                let failure = Failure::new(Class::Defect, Code::IllegalTransition, illegal.to_string());
-                return give_up(&mut journal, Reason::Poison, failure).await;
-            }
-        };
-        let now = Timestamp::now();
-        let to_name = state.name();
-        if let Some(failure) = failed {
-            // Reads of a failed attempt prove nothing; its writes did happen.
-            calls.retain(|call| call.method != "GET");
-            journal.checkpoint_mut().step.calls.append(&mut calls);
-            return settle_failure(&mut journal, effect, failure, now).await;
-        }
-        if news {
-            journal.checkpoint_mut().advance(state, std::mem::take(&mut calls), now);
-        }
-        match &effect {
-            Effect::Wait(Wait::Until(until)) => {
-                journal.checkpoint_mut().waiting_until = Some(*until);
-                journal.save().await?;
-                return Ok(Outcome::Wait { until: *until, why: "a guard postpones the deletion".to_owned() });
-            }
-            Effect::DeadLetter(reason) => {
-                let failure = Failure::new(
-                    Class::Permanent(*reason),
-                    Code::UserNotFound,
-                    "the API does not know this user, and neither do we",
-                );
-                return give_up(&mut journal, *reason, failure).await;
-            }
-            _ => {}
-        }
-        if news {
-            journal.save().await?;
-            if from_name != to_name {
-                tracing::info!(user_id = %journal.user_id(), from = %from_name, to = %to_name, "moved");
+        let from = journal.checkpoint().state.name();
+        let acts = decide(journal.checkpoint_mut(), event, std::mem::take(&mut calls), &circumstances);
+        let mut next = None;
+        for act in acts {
+            match act {
+                Act::Save => {
+                    journal.save().await?;
+                    let to = journal.checkpoint().state.name();
+                    if from != to {
+                        tracing::info!(user_id = %job.user_id, %from, %to, "moved");
+                    }
+                }
+                Act::Perform(effect) => {
+                    journal.still_wanted()?;
+                    next = match perform(&effect, services, &mut journal, job, &mut calls).await {
+                        Some(Ok(event)) => Some(event),
+                        Some(Err(Stopped::Failed(failure))) => Some(Event::StepFailed(failure)),
+                        Some(Err(Stopped::Interrupted(interrupt))) => return Err(interrupt),
+                        None => None,
+                    };
+                }
+                Act::End(outcome) => return Ok(outcome),
             }
         }
-        if effect == Effect::Finish {
-            return Ok(Outcome::Finished(to_name));
-        }
-        if effect == Effect::Archive && lane == Lane::Access {
-            return Ok(Outcome::HandOver);
-        }
-        if draining.is_cancelled() {
-            return Err(Interrupt::Draining);
-        }
-        event = match perform(&effect, services, &mut journal, &mut calls).await {
-            Some(Ok(event)) => event,
-            Some(Err(Stopped::Failed(failure))) => Event::StepFailed(failure),
-            Some(Err(Stopped::Interrupted(interrupt))) => return Err(interrupt),
-            // Waiting, giving up and finishing returned above.
-            None => return Ok(Outcome::Finished(to_name)),
-        };
+        // Waiting, giving up and finishing end a visit above.
+        let Some(following) = next else { return Ok(Outcome::Finished(journal.checkpoint().state.name())) };
+        event = following;
     }
-}
-
-/// A step failed: what the machine says of it is saved before anything is settled.
-async fn settle_failure(
-    journal: &mut Journal,
-    effect: Effect,
-    failure: Failure,
-    now: Timestamp,
-) -> Result<Outcome, Interrupt> {
-    let (delay, spends_attempt) = match effect {
-        Effect::Wait(Wait::Retry { delay, spends_attempt }) => (delay, spends_attempt),
-        Effect::DeadLetter(reason) => return give_up(journal, reason, failure).await,
-        _ => (Duration::from_secs(1), true),
-    };
-    let until = now + SignedDuration::try_from(delay).unwrap_or(SignedDuration::from_mins(15));
-    let why = failure.to_string();
-    journal.checkpoint_mut().fail(failure, spends_attempt, until, now);
-    journal.save().await?;
-    Ok(Outcome::Wait { until, why })
-}
-
-async fn give_up(journal: &mut Journal, reason: Reason, failure: Failure) -> Result<Outcome, Interrupt> {
-    journal.checkpoint_mut().give_up(reason, failure.clone(), Timestamp::now());
-    let checkpoint = journal.checkpoint();
-    let attempts = checkpoint.dead_letter.as_ref().map_or(0, |letter| letter.attempts);
-    let state = checkpoint.state.name();
-    journal.save().await?;
-    Ok(Outcome::DeadLetter { reason, failure, state, attempts })
 }
 
 /// A checkpoint that this release must not touch: nothing is saved over it.
@@ -193,23 +132,31 @@ const fn unreadable(failure: Failure) -> Outcome {
     Outcome::DeadLetter { reason: Reason::Poison, failure, state: StateName::Received, attempts: 0 }
 }
 
-/// Keeps the lease while a long step runs. A save that finds it lost is refused anyway.
-fn renew(checkpoints: Arc<dyn Checkpoints>, lease: Lease) -> AbortOnDropHandle<()> {
+/// Keeps the lease while a long step runs; says so when it is lost.
+fn renew(
+    checkpoints: Arc<dyn Checkpoints>,
+    lease: Lease,
+    lost: tokio_util::sync::CancellationToken,
+) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(checkpoints.lease_ttl() / 3);
+        let ttl = checkpoints.lease_ttl();
+        let mut ticks = tokio::time::interval(ttl / 3);
+        let mut renewed = tokio::time::Instant::now();
         ticks.tick().await;
         loop {
             ticks.tick().await;
             match checkpoints.renew(&lease).await {
-                Ok(true) => {}
-                Ok(false) => {
-                    tracing::warn!(user_id = %lease.user_id, "the lease is lost; the next save will be refused");
-                    return;
-                }
+                Ok(true) => renewed = tokio::time::Instant::now(),
+                Ok(false) => break,
                 Err(failure) => {
                     tracing::warn!(user_id = %lease.user_id, %failure, "the lease was not renewed");
+                    if renewed.elapsed() >= ttl {
+                        break;
+                    }
                 }
             }
         }
+        tracing::warn!(user_id = %lease.user_id, "the lease is lost; this worker does nothing more to the user");
+        lost.cancel();
     }))
 }

@@ -5,6 +5,7 @@ mod breaker;
 mod consume;
 mod drain;
 mod driver;
+mod order;
 mod settle;
 
 pub use consume::{Options, Worker};

@@ -1,16 +1,18 @@
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{ErrorKind, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jiff::Timestamp;
-use sha2::{Digest, Sha256};
+use futures_util::StreamExt as _;
+use tokio_util::io::ReaderStream;
 
 use super::error::DirectoryError;
 use crate::failure::{Class, Code, Failure};
-use crate::ports::{ArchiveStore, Found, ObjectKey, Part, PutOnce, Stored, UploadId};
+use crate::job::UserId;
+use crate::manifest::{archive_key, audit_key, sealed_key};
+use crate::ports::{ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId};
 
 const PROBE: &str = "_offboarder_probe";
 
@@ -68,9 +70,18 @@ fn publish(root: &Path, temporary: &Path, path: &Path) -> Result<PutOnce, Direct
     Ok(outcome)
 }
 
-fn write_whole(root: &Path, temporary: &Path, path: &Path, body: &[u8]) -> Result<PutOnce, DirectoryError> {
+fn write_whole(
+    root: &Path,
+    temporary: &Path,
+    path: &Path,
+    body: &[u8],
+    span: Option<&Span>,
+) -> Result<PutOnce, DirectoryError> {
     let failed = |error| DirectoryError::of(&error, temporary);
     let mut file = OpenOptions::new().write(true).create_new(true).open(temporary).map_err(failed)?;
+    if let Some(span) = span {
+        write_span(temporary, span);
+    }
     let written = file.write_all(body).and_then(|()| file.sync_all()).map_err(failed);
     let outcome = written.and_then(|()| publish(root, temporary, path));
     if !matches!(outcome, Ok(PutOnce::Stored(_))) {
@@ -95,22 +106,23 @@ fn write_part(temporary: &Path, offset_bytes: u64, body: &[u8]) -> Result<(), Di
     file.write_all(body).and_then(|()| file.sync_data()).map_err(failed)
 }
 
-fn hash(path: &Path) -> Result<Option<(u64, String)>, DirectoryError> {
-    let failed = |error| DirectoryError::of(&error, path);
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let (mut sha256, mut bytes, mut chunk) = (Sha256::new(), 0_u64, vec![0_u8; 256 * 1024]);
-    loop {
-        let read = file.read(&mut chunk).map_err(failed)?;
-        if read == 0 {
-            return Ok(Some((bytes, hex::encode(sha256.finalize()))));
+/// The names of a file's extended attributes, in the name space that every user may write.
+const ATTRIBUTES: [&str; 2] = ["user.offboarder-date-from", "user.offboarder-date-to"];
+
+/// Keeps the span with the file, so that it appears with it. A file system without extended
+/// attributes goes without: a run that lost its checkpoint then refuses the archive instead of guessing.
+fn write_span(path: &Path, span: &Span) {
+    for (name, value) in ATTRIBUTES.into_iter().zip(span.values()) {
+        if let Err(error) = xattr::set(path, name, value.as_bytes()) {
+            tracing::debug!(path = %path.display(), %error, "no extended attribute was written");
         }
-        sha256.update(chunk.get(..read).unwrap_or_default());
-        bytes += read as u64;
     }
+}
+
+fn read_span(path: &Path) -> Option<Span> {
+    let [from, to] = ATTRIBUTES
+        .map(|name| xattr::get(path, name).ok().flatten().and_then(|value| String::from_utf8(value).ok()));
+    Span::parse(from.as_deref(), to.as_deref())
 }
 
 #[async_trait]
@@ -123,21 +135,40 @@ impl ArchiveStore for DirectoryStore {
         key.as_str().to_owned()
     }
 
-    async fn put_once(&self, key: &ObjectKey, body: Bytes) -> Result<PutOnce, Failure> {
+    async fn put_once(&self, key: &ObjectKey, body: Bytes, span: Option<&Span>) -> Result<PutOnce, Failure> {
+        let span = span.copied();
         let upload = UploadId(uuid::Uuid::new_v4().to_string());
         let (root, path, temporary) = (Arc::clone(&self.root), self.path(key), self.temporary(key, &upload));
-        blocking(move || write_whole(&root, &temporary, &path, &body)).await
+        blocking(move || write_whole(&root, &temporary, &path, &body, span.as_ref())).await
     }
 
-    async fn begin(&self, key: &ObjectKey) -> Result<UploadId, Failure> {
+    async fn begin(&self, key: &ObjectKey, span: &Span) -> Result<UploadId, Failure> {
+        let span = *span;
         let upload = UploadId(uuid::Uuid::new_v4().to_string());
         let temporary = self.temporary(key, &upload);
         blocking(move || {
             let made = OpenOptions::new().write(true).create_new(true).open(&temporary);
-            made.map(|_file| ()).map_err(|error| DirectoryError::of(&error, &temporary))
+            made.map_err(|error| DirectoryError::of(&error, &temporary))?;
+            write_span(&temporary, &span);
+            Ok(())
         })
         .await?;
         Ok(upload)
+    }
+
+    async fn uploads(&self, key: &ObjectKey) -> Result<Vec<UploadId>, Failure> {
+        let (root, prefix) = (Arc::clone(&self.root), format!(".{}.", key.as_str()));
+        blocking(move || {
+            let failed = |error| DirectoryError::of(&error, &root);
+            let mut uploads = Vec::new();
+            for entry in std::fs::read_dir(&root).map_err(failed)? {
+                let name = entry.map_err(failed)?.file_name();
+                let id = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(".part"));
+                uploads.extend(id.map(|id| UploadId(id.to_owned())));
+            }
+            Ok(uploads)
+        })
+        .await
     }
 
     async fn put_part(
@@ -190,11 +221,30 @@ impl ArchiveStore for DirectoryStore {
             Ok(metadata) => Ok(Some(Found {
                 bytes: metadata.len(),
                 version_id: None,
-                stored_at: metadata.modified().ok().and_then(|at| Timestamp::try_from(at).ok()),
+                etag: None,
                 retention: None,
+                span: read_span(&path),
             })),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(DirectoryError::of(&error, &path)),
+        })
+        .await
+    }
+
+    async fn keys_of(&self, user_id: UserId) -> Result<Vec<ObjectKey>, Failure> {
+        let root = Arc::clone(&self.root);
+        blocking(move || {
+            let mut keys = Vec::new();
+            // Revisions have no gap, and asking for names is faster than listing a large directory.
+            for revision in 1_u32.. {
+                let before = keys.len();
+                let names = [archive_key, sealed_key, audit_key].map(|name| name(user_id, revision));
+                keys.extend(names.into_iter().filter(|key| root.join(key.as_str()).exists()));
+                if keys.len() == before {
+                    break;
+                }
+            }
+            Ok(keys)
         })
         .await
     }
@@ -216,20 +266,29 @@ impl ArchiveStore for DirectoryStore {
         .await
     }
 
-    async fn digest(
-        &self,
-        key: &ObjectKey,
-        _version_id: Option<&str>,
-    ) -> Result<Option<(u64, String)>, Failure> {
+    async fn stream(&self, key: &ObjectKey, _version_id: Option<&str>) -> Result<Option<Chunks>, Failure> {
         let path = self.path(key);
-        blocking(move || hash(&path)).await
+        match tokio::fs::File::open(&path).await {
+            Ok(file) => {
+                let chunks = ReaderStream::with_capacity(file, 256 * 1024);
+                Ok(Some(
+                    chunks
+                        .map(move |chunk| {
+                            chunk.map_err(|error| Failure::from(DirectoryError::of(&error, &path)))
+                        })
+                        .boxed(),
+                ))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(DirectoryError::of(&error, &path).into()),
+        }
     }
 
     async fn probe(&self) -> Result<(), Failure> {
         let key = ObjectKey(PROBE.to_owned());
         let body = Bytes::from_static(b"offboarder looks whether it may write here\n");
-        self.put_once(&key, body.clone()).await?;
-        match self.put_once(&key, body).await? {
+        self.put_once(&key, body.clone(), None).await?;
+        match self.put_once(&key, body, None).await? {
             PutOnce::AlreadyThere => Ok(()),
             PutOnce::Stored(_) => {
                 let text = format!("{} lets objects be overwritten", self.location());
@@ -242,6 +301,9 @@ impl ArchiveStore for DirectoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SPAN: Span =
+        Span { from: jiff::Timestamp::UNIX_EPOCH, to: jiff::Timestamp::constant(1_000, 500_000_000) };
 
     fn key() -> ObjectKey {
         ObjectKey("u.json".to_owned())
@@ -261,10 +323,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = DirectoryStore::open(directory.path()).unwrap();
         assert!(matches!(
-            store.put_once(&key(), Bytes::from_static(b"one")).await.unwrap(),
+            store.put_once(&key(), Bytes::from_static(b"one"), None).await.unwrap(),
             PutOnce::Stored(_)
         ));
-        assert_eq!(store.put_once(&key(), Bytes::from_static(b"two")).await.unwrap(), PutOnce::AlreadyThere);
+        assert_eq!(store.put_once(&key(), Bytes::from_static(b"two"), None).await.unwrap(), PutOnce::AlreadyThere);
         assert_eq!(store.read(&key(), 10).await.unwrap().unwrap(), "one");
         assert_eq!(files(directory.path()), ["u.json"]);
     }
@@ -273,15 +335,15 @@ mod tests {
     async fn an_object_of_parts_is_invisible_until_it_is_whole_and_a_part_may_be_stored_again() {
         let directory = tempfile::tempdir().unwrap();
         let store = DirectoryStore::open(directory.path()).unwrap();
-        let upload = store.begin(&key()).await.unwrap();
+        let upload = store.begin(&key(), &SPAN).await.unwrap();
         let one = store.put_part(&key(), &upload, 1, 0, Bytes::from_static(b"one,")).await.unwrap();
         store.put_part(&key(), &upload, 2, 4, Bytes::from_static(b"half-written part")).await.unwrap();
         let two = store.put_part(&key(), &upload, 2, 4, Bytes::from_static(b"two")).await.unwrap();
         assert_eq!(store.find(&key(), None).await.unwrap(), None);
         let done = store.complete(&key(), &upload, &[one, two]).await.unwrap();
         assert!(matches!(done, PutOnce::Stored(_)));
-        let expected = hex::encode(Sha256::digest(b"one,two"));
-        assert_eq!(store.digest(&key(), None).await.unwrap(), Some((7, expected)));
+        assert_eq!(store.read(&key(), 10).await.unwrap().unwrap(), "one,two");
+        assert_eq!(store.find(&key(), None).await.unwrap().unwrap().span, Some(SPAN));
         assert_eq!(files(directory.path()), ["u.json"]);
     }
 
@@ -289,9 +351,11 @@ mod tests {
     async fn an_upload_that_is_gone_is_said_to_be() {
         let directory = tempfile::tempdir().unwrap();
         let store = DirectoryStore::open(directory.path()).unwrap();
-        let upload = store.begin(&key()).await.unwrap();
+        let upload = store.begin(&key(), &SPAN).await.unwrap();
+        assert_eq!(store.uploads(&key()).await.unwrap(), std::slice::from_ref(&upload));
         store.abort(&key(), &upload).await.unwrap();
         store.abort(&key(), &upload).await.unwrap();
+        assert_eq!(store.uploads(&key()).await.unwrap(), []);
         let error = store.put_part(&key(), &upload, 1, 0, Bytes::from_static(b"x")).await.unwrap_err();
         assert_eq!(error.code, Code::ArchiveUploadLost);
         assert!(files(directory.path()).is_empty());

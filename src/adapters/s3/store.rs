@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -10,15 +11,16 @@ use aws_sdk_s3::types::{
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
 use crc_fast::CrcAlgorithm;
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::connect::{Retention, RetentionMode, connect};
 use super::error::{S3Error, is_not_found, is_precondition, is_race};
 use crate::failure::Failure;
+use crate::job::UserId;
 use crate::machine::RetentionMark;
-use crate::ports::{ArchiveStore, Found, ObjectKey, Part, PutOnce, Stored, UploadId};
+use crate::ports::{ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId};
 
 const PROBE: &str = "_offboarder_probe";
 /// How often a conditional write that met another is sent again at once.
@@ -89,10 +91,11 @@ impl S3Store {
         key: &ObjectKey,
         body: &Bytes,
         lock: Option<(ObjectLockMode, DateTime)>,
+        span: Option<&Span>,
     ) -> Result<Option<Option<String>>, S3Error> {
         let mut races = 0;
         loop {
-            let mut put = self.put(key, body.clone());
+            let mut put = self.put(key, body.clone()).set_metadata(span.map(metadata));
             if let Some((mode, until)) = &lock {
                 put = put.object_lock_mode(mode.clone()).object_lock_retain_until_date(*until);
             }
@@ -110,6 +113,15 @@ impl S3Store {
     }
 }
 
+fn metadata(span: &Span) -> HashMap<String, String> {
+    Span::NAMES.into_iter().map(str::to_owned).zip(span.values()).collect()
+}
+
+fn span_of(metadata: Option<&HashMap<String, String>>) -> Option<Span> {
+    let [from, to] = Span::NAMES.map(|name| metadata?.get(name).map(String::as_str));
+    Span::parse(from, to)
+}
+
 #[async_trait]
 impl ArchiveStore for S3Store {
     fn location(&self) -> String {
@@ -120,16 +132,16 @@ impl ArchiveStore for S3Store {
         format!("{}{}", self.prefix, key.as_str())
     }
 
-    async fn put_once(&self, key: &ObjectKey, body: Bytes) -> Result<PutOnce, Failure> {
+    async fn put_once(&self, key: &ObjectKey, body: Bytes, span: Option<&Span>) -> Result<PutOnce, Failure> {
         let mark = self.mark();
         let lock = mark.as_ref().map(|(_, mode, until)| (mode.clone(), *until));
-        let stored = self.put_conditionally(key, &body, lock).await?;
+        let stored = self.put_conditionally(key, &body, lock, span).await?;
         Ok(stored.map_or(PutOnce::AlreadyThere, |version_id| {
             PutOnce::Stored(Stored { version_id, retention: mark.map(|(mark, _, _)| mark) })
         }))
     }
 
-    async fn begin(&self, key: &ObjectKey) -> Result<UploadId, Failure> {
+    async fn begin(&self, key: &ObjectKey, span: &Span) -> Result<UploadId, Failure> {
         let what = || self.what("begin to upload", key);
         let mut create = self
             .client
@@ -137,6 +149,7 @@ impl ArchiveStore for S3Store {
             .bucket(&self.bucket)
             .key(self.full_key(key))
             .content_type("application/json")
+            .set_metadata(Some(metadata(span)))
             .checksum_algorithm(ChecksumAlgorithm::Crc32C);
         if let Some((_, mode, until)) = self.mark() {
             create = create.object_lock_mode(mode).object_lock_retain_until_date(until);
@@ -148,6 +161,22 @@ impl ArchiveStore for S3Store {
             code: "no upload ID".to_owned(),
         })?;
         Ok(UploadId(id))
+    }
+
+    async fn uploads(&self, key: &ObjectKey) -> Result<Vec<UploadId>, Failure> {
+        let full_key = self.full_key(key);
+        let listed = self
+            .client
+            .list_multipart_uploads()
+            .bucket(&self.bucket)
+            .prefix(&full_key)
+            .send()
+            .await
+            .map_err(|error| S3Error::of(&error, self.what("list the uploads of", key)))?;
+        // One page holds a thousand, and one key has a handful.
+        let ours = listed.uploads.unwrap_or_default().into_iter();
+        let ours = ours.filter(|upload| upload.key.as_deref() == Some(&full_key));
+        Ok(ours.filter_map(|upload| upload.upload_id).map(UploadId).collect())
     }
 
     async fn put_part(
@@ -263,13 +292,28 @@ impl ArchiveStore for S3Store {
                         .and_then(|bytes| u64::try_from(bytes).ok())
                         .unwrap_or_default(),
                     version_id: head.version_id,
-                    stored_at: head.last_modified.and_then(|at| Timestamp::from_second(at.secs()).ok()),
+                    etag: head.e_tag,
                     retention,
+                    span: span_of(head.metadata.as_ref()),
                 }))
             }
             Err(error) if is_not_found(&error) => Ok(None),
             Err(error) => Err(S3Error::of(&error, self.what("look at", key)).into()),
         }
+    }
+
+    async fn keys_of(&self, user_id: UserId) -> Result<Vec<ObjectKey>, Failure> {
+        let prefix = format!("{}{user_id}", self.prefix);
+        let mut pages =
+            self.client.list_objects_v2().bucket(&self.bucket).prefix(&prefix).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let what = || format!("list s3://{}/{prefix}", self.bucket);
+            let page = page.map_err(|error| S3Error::of(&error, what()))?;
+            let full = page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key);
+            keys.extend(full.filter_map(|key| Some(ObjectKey(key.strip_prefix(&self.prefix)?.to_owned()))));
+        }
+        Ok(keys)
     }
 
     async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure> {
@@ -292,12 +336,8 @@ impl ArchiveStore for S3Store {
         Ok(Some(bytes.freeze()))
     }
 
-    async fn digest(
-        &self,
-        key: &ObjectKey,
-        version_id: Option<&str>,
-    ) -> Result<Option<(u64, String)>, Failure> {
-        let what = || self.what("read back", key);
+    async fn stream(&self, key: &ObjectKey, version_id: Option<&str>) -> Result<Option<Chunks>, Failure> {
+        let what = self.what("read back", key);
         let got = self
             .client
             .get_object()
@@ -306,27 +346,26 @@ impl ArchiveStore for S3Store {
             .set_version_id(version_id.map(str::to_owned))
             .send()
             .await;
-        let mut body = match got {
+        let body = match got {
             Ok(got) => got.body,
             Err(error) if is_not_found(&error) => return Ok(None),
-            Err(error) => return Err(S3Error::of(&error, what()).into()),
+            Err(error) => return Err(S3Error::of(&error, what).into()),
         };
-        let (mut sha256, mut bytes) = (Sha256::new(), 0_u64);
-        while let Some(chunk) = body.next().await {
-            let chunk =
-                chunk.map_err(|error| S3Error::Unreachable { what: what(), why: error.to_string() })?;
-            bytes += chunk.len() as u64;
-            sha256.update(&chunk);
-        }
-        Ok(Some((bytes, hex::encode(sha256.finalize()))))
+        let chunks = futures_util::stream::unfold((body, what), |(mut body, what)| async move {
+            let chunk = body.next().await?.map_err(|error| {
+                Failure::from(S3Error::Unreachable { what: what.clone(), why: error.to_string() })
+            });
+            Some((chunk, (body, what)))
+        });
+        Ok(Some(chunks.boxed()))
     }
 
     async fn probe(&self) -> Result<(), Failure> {
         let key = ObjectKey(PROBE.to_owned());
         let body = Bytes::from_static(b"offboarder looks whether it may write here\n");
         // Never locked: nobody wants to keep it for seven years.
-        self.put_conditionally(&key, &body, None).await?;
-        if self.put_conditionally(&key, &body, None).await?.is_some() {
+        self.put_conditionally(&key, &body, None, None).await?;
+        if self.put_conditionally(&key, &body, None, None).await?.is_some() {
             let location = format!("s3://{}/{}", self.bucket, self.prefix);
             return Err(S3Error::Overwrites { location }.into());
         }

@@ -1,0 +1,56 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Interrupt;
+
+/// How long a visit may go on: until the process drains, the slice of its delivery is over, or its lease
+/// is lost. Steps ask at their own checkpoints.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    draining: CancellationToken,
+    lease_lost: CancellationToken,
+    until: Option<Instant>,
+    /// A parked copy stands for the delivery, which is settled already.
+    exchanged: Arc<AtomicBool>,
+}
+
+impl Limits {
+    /// Until the process drains, or `until`.
+    pub fn new(draining: &CancellationToken, until: Option<Instant>) -> Self {
+        Self {
+            draining: draining.clone(),
+            lease_lost: CancellationToken::new(),
+            until,
+            exchanged: Arc::default(),
+        }
+    }
+
+    /// `Err` says why the visit has to end here.
+    pub fn check(&self) -> Result<(), Interrupt> {
+        if self.lease_lost.is_cancelled() {
+            Err(Interrupt::LeaseLost)
+        } else if self.draining.is_cancelled() {
+            Err(Interrupt::Draining)
+        } else if self.until.is_some_and(|until| Instant::now() >= until) && !self.is_exchanged() {
+            Err(Interrupt::SliceOver)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn lease_lost(&self) -> CancellationToken {
+        self.lease_lost.clone()
+    }
+
+    /// From now on nothing waits for the visit to end.
+    pub(crate) fn exchange(&self) {
+        self.exchanged.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_exchanged(&self) -> bool {
+        self.exchanged.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,185 @@
+//! The order of a visit: what is saved when, and what follows. Pure, so that the model checker runs
+//! the very same.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Outcome;
+use crate::failure::{Class, Code, Failure, Reason};
+use crate::job::{Action, Job, Lane};
+use crate::machine::{
+    Call, Checkpoint, Context, DeletePolicy, Effect, Event, RetryPolicy, StateName, Transition, Wait,
+    transition,
+};
+
+/// What the driver does, in the order in which [`decide`] lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Act {
+    /// Store the checkpoint.
+    Save,
+    /// Do a step; its event is decided upon next.
+    Perform(Effect),
+    /// The visit ends; the delivery may be settled.
+    End(Outcome),
+}
+
+/// What a decision depends on besides the checkpoint and the event.
+#[derive(Debug, Clone)]
+pub(super) struct Circumstances<'a> {
+    pub(super) job: &'a Job,
+    pub(super) delete: DeletePolicy,
+    pub(super) retry: &'a RetryPolicy,
+    /// Uniform in `[0, 1)`.
+    pub(super) jitter: f64,
+    pub(super) now: Timestamp,
+}
+
+/// Takes an event into the checkpoint and says what to do then. Whatever changed the checkpoint is
+/// saved before anything follows from it: before the next step, and before the delivery is settled.
+pub(super) fn decide(
+    checkpoint: &mut Checkpoint,
+    event: Event,
+    calls: Vec<Call>,
+    circumstances: &Circumstances<'_>,
+) -> Vec<Act> {
+    let (job, now) = (circumstances.job, circumstances.now);
+    let resubmitted = asks_once_more(checkpoint, job);
+    let context = Context {
+        action: if resubmitted { Action::Delete } else { checkpoint.request.action },
+        delete: circumstances.delete,
+        retry: circumstances.retry,
+        resubmitted,
+        attempts: checkpoint.attempts,
+        jitter: circumstances.jitter,
+    };
+    let Transition { state, effect } = match transition(checkpoint.state.clone(), event.clone(), &context) {
+        Ok(transition) => transition,
+        Err(illegal) => {
+            let failure = Failure::new(Class::Defect, Code::IllegalTransition, illegal.to_string());
+            return give_up(checkpoint, Reason::Poison, failure, now);
+        }
+    };
+    let saved = match event {
+        Event::Resumed => false,
+        // Not worth a round trip: a run that begins again looks again.
+        Event::TracesMissed(beginning) => {
+            checkpoint.begin(beginning);
+            false
+        }
+        Event::TracesFound(traces) => {
+            checkpoint.adopt(&traces);
+            checkpoint.enter(state, now);
+            true
+        }
+        Event::StepFailed(failure) => {
+            // Reads of a failed attempt prove nothing; its writes did happen.
+            checkpoint.keep_writes(calls);
+            return after_failure(checkpoint, effect, failure, now);
+        }
+        Event::StepPostponed { until, why } => {
+            checkpoint.keep_writes(calls);
+            checkpoint.postpone(until, now);
+            return vec![Act::Save, Act::End(Outcome::Wait { until, why: why.to_owned() })];
+        }
+        Event::UserReturned => {
+            let revision = checkpoint.revision.saturating_add(1);
+            if job.lane == Lane::Access && job.revision != Some(revision) {
+                // The broker is told first which off-boarding this job stands for, so that it is not
+                // taken for the one before when Redis forgets.
+                return vec![Act::End(Outcome::Reissue { revision })];
+            }
+            checkpoint.revise(true, job.request.clone(), now);
+            checkpoint.enter(state, now);
+            true
+        }
+        Event::UserStayedAway if effect == Effect::Finish => false,
+        Event::UserStayedAway => {
+            checkpoint.revise(false, job.request.clone(), now);
+            checkpoint.enter(state, now);
+            true
+        }
+        Event::UserMissed
+        | Event::QueuesCleared(_)
+        | Event::UserDeactivated(_)
+        | Event::ArchiveStored(_)
+        | Event::EvidenceSealed(_)
+        | Event::DeletionAccepted(_)
+        | Event::UserDeleted(_)
+        | Event::DeletionWithheld(_)
+        | Event::ManifestStored(_) => {
+            checkpoint.advance(state, calls, now);
+            true
+        }
+    };
+    let mut acts = if saved { vec![Act::Save] } else { Vec::new() };
+    match effect {
+        Effect::Finish => acts.push(Act::End(Outcome::Finished(checkpoint.state.name()))),
+        Effect::Archive if job.lane == Lane::Access => acts.push(Act::End(Outcome::HandOver)),
+        Effect::DeadLetter(reason) => {
+            let failure = Failure::new(
+                Class::Permanent(reason),
+                Code::UserNotFound,
+                "the API does not know this user, and neither do we",
+            );
+            return give_up(checkpoint, reason, failure, now);
+        }
+        Effect::LookAgain => match without_looking(checkpoint, job) {
+            Some(event) => {
+                let following = decide(checkpoint, event, Vec::new(), circumstances);
+                if following.first() == Some(&Act::Save) {
+                    return following;
+                }
+                acts.extend(following);
+            }
+            None => acts.push(Act::Perform(Effect::LookAgain)),
+        },
+        other => acts.push(Act::Perform(other)),
+    }
+    acts
+}
+
+/// Whether a user who was off-boarded is back, where the job itself says so.
+fn without_looking(checkpoint: &Checkpoint, job: &Job) -> Option<Event> {
+    if job.revision == Some(checkpoint.revision.saturating_add(1)) {
+        return Some(Event::UserReturned);
+    }
+    // Only a message of its own can ask for somebody who came back: what goes on with earlier work, or
+    // was asked for before that work ended, must not off-board a person who has returned since.
+    let stale = job.request.requested_at.zip(checkpoint.ended_at()).is_some_and(|(asked, end)| asked < end);
+    (job.continuation || job.lane == Lane::Archive || stale).then_some(Event::UserStayedAway)
+}
+
+/// Whether this message asks for the deletion of a user who ended at `DeactivatedOnly` once more: it
+/// says so itself, and is none of the messages that were answered already.
+fn asks_once_more(checkpoint: &Checkpoint, job: &Job) -> bool {
+    let (asked, answered) = (&job.request, &checkpoint.request);
+    let newer = asked.requested_at.zip(answered.requested_at).is_none_or(|(asked, before)| asked > before);
+    checkpoint.state.name() == StateName::DeactivatedOnly
+        && checkpoint.state.is_finished()
+        && asked.action_named
+        && asked.action == Action::Delete
+        && asked.message_sha256 != answered.message_sha256
+        && asked.message_sha256.as_ref().is_none_or(|sha256| !checkpoint.answered.contains(sha256))
+        && newer
+}
+
+/// A step failed: what the machine says of it is saved before anything is settled.
+fn after_failure(checkpoint: &mut Checkpoint, effect: Effect, failure: Failure, now: Timestamp) -> Vec<Act> {
+    let (delay, spends_attempt) = match effect {
+        Effect::Wait(Wait::Retry { delay, spends_attempt }) => (delay, spends_attempt),
+        Effect::DeadLetter(reason) => return give_up(checkpoint, reason, failure, now),
+        _ => (Duration::from_secs(1), true),
+    };
+    let until = now + SignedDuration::try_from(delay).unwrap_or(SignedDuration::from_mins(15));
+    let why = failure.to_string();
+    checkpoint.fail(failure, spends_attempt, until, now);
+    vec![Act::Save, Act::End(Outcome::Wait { until, why })]
+}
+
+fn give_up(checkpoint: &mut Checkpoint, reason: Reason, failure: Failure, now: Timestamp) -> Vec<Act> {
+    checkpoint.give_up(reason, failure.clone(), now);
+    let attempts = checkpoint.dead_letter.as_ref().map_or(0, |letter| letter.attempts);
+    let state = checkpoint.state.name();
+    vec![Act::Save, Act::End(Outcome::DeadLetter { reason, failure, state, attempts })]
+}
