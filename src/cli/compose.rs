@@ -1,6 +1,7 @@
 //! Settings made into services: where ports get their adapters.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::exit::CliError;
 use crate::adapters::amqp::Broker;
@@ -36,7 +37,10 @@ pub(super) fn client(settings: &Cxone) -> Result<Client, CliError> {
     })?)
 }
 
-pub(super) fn checkpoints(settings: &CheckpointsUrl) -> Result<Arc<dyn Checkpoints>, CliError> {
+pub(super) fn checkpoints(
+    settings: &CheckpointsUrl,
+    lease: Duration,
+) -> Result<Arc<dyn Checkpoints>, CliError> {
     Ok(match settings {
         CheckpointsUrl::Embedded(directory) => Arc::new(EmbeddedCheckpoints::open(directory)?),
         CheckpointsUrl::Redis { url, kind } => {
@@ -45,7 +49,7 @@ pub(super) fn checkpoints(settings: &CheckpointsUrl) -> Result<Arc<dyn Checkpoin
                 RedisKind::Sentinel => Topology::Sentinel,
                 RedisKind::Cluster => Topology::Cluster,
             };
-            Arc::new(RedisCheckpoints::new(url.expose(), topology))
+            Arc::new(RedisCheckpoints::new(url.expose(), topology, lease))
         }
     })
 }
@@ -82,7 +86,7 @@ pub(super) async fn services<Q>(settings: &Settings<Cxone, Q>, worker: &str) -> 
     let services = Services {
         cxone: client(&settings.cxone)?,
         archive_store: archive_store(&settings.archive).await?,
-        checkpoints: checkpoints(&settings.checkpoints)?,
+        checkpoints: checkpoints(&settings.checkpoints, settings.worker.lease)?,
         guards: Guards { delete_grace: settings.guard.delete_grace },
         delete: match settings.guard.delete {
             DeletePolicy::Attempt => MachineDeletePolicy::Attempt,
@@ -94,7 +98,7 @@ pub(super) async fn services<Q>(settings: &Settings<Cxone, Q>, worker: &str) -> 
             cap: settings.worker.retry_cap,
         },
         history: settings.cxone.history,
-        window_days: settings.cxone.window,
+        window_days: settings.cxone.window_days,
         actor: Actor::new(worker),
     };
     services.checkpoints.probe().await?;

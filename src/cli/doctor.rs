@@ -79,7 +79,7 @@ async fn findings(sources: &Sources) -> Result<Vec<Finding>, CliError> {
     let issued = format!("a token was issued for {}", settings.cxone.base_uri);
     findings.push(Finding::of("CXone credentials", credentials.map(|()| issued)));
 
-    let checkpoints = match compose::checkpoints(&settings.checkpoints) {
+    let checkpoints = match compose::checkpoints(&settings.checkpoints, settings.worker.lease) {
         Ok(checkpoints) => said(checkpoints.probe().await.map(|()| "takes writes".to_owned())),
         Err(error) => Err(error.to_string()),
     };

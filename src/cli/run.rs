@@ -12,8 +12,8 @@ use super::input::InputArgs;
 use super::output::{Output, OutputArgs, json, say, table};
 use crate::config::{Cxone, Settings};
 use crate::failure::Failure;
-use crate::job::{Lane, UserId};
-use crate::steps::{Interrupt, Services};
+use crate::job::{Job, Lane, UserId};
+use crate::steps::{Interrupt, Limits, Services};
 use crate::submit::Message;
 use crate::worker::{Outcome, Shutdown, drive, shutdown_on_signals};
 
@@ -110,17 +110,27 @@ async fn lead(services: &Services, message: &Message, shutdown: &Shutdown) -> (R
     let mut request = message.request.clone();
     request.received_at = Some(Timestamp::now());
     let draining = &shutdown.draining;
+    let mut job = Job {
+        user_id,
+        request,
+        lane: Lane::Whole,
+        revision: None,
+        stands_in_since: None,
+        continuation: false,
+    };
     loop {
+        let limits = Limits::new(draining, &shutdown.abandon, None);
         if draining.is_cancelled() {
             return (row("interrupted", None, None, None), None);
         }
-        match Box::pin(drive(services, user_id, &request, Lane::Whole, draining)).await {
+        match Box::pin(drive(services, &job, &limits)).await {
             Ok(Outcome::Finished(state)) => {
                 return (row("finished", Some(state.to_string()), None, None), None);
             }
-            // `Lane::Whole` hands nothing over.
-            Ok(Outcome::HandOver) => {}
+            // `Lane::Whole` hands nothing over, begins revisions at once, and has no stand-ins.
+            Ok(Outcome::HandOver | Outcome::Reissue { .. } | Outcome::Replaced) => {}
             Ok(Outcome::Wait { until, why }) => {
+                job.continuation = true;
                 let remaining = until.duration_since(Timestamp::now());
                 if remaining > LONGEST_WAIT {
                     let detail = format!("until {until}: {why}; run it again then");
@@ -139,7 +149,9 @@ async fn lead(services: &Services, message: &Message, shutdown: &Shutdown) -> (R
                 let (state, reason) = (Some(state.to_string()), Some(reason.to_string()));
                 return (row("failed", state, reason, Some(failure.to_string())), None);
             }
-            Err(Interrupt::Draining) => return (row("interrupted", None, None, None), None),
+            Err(Interrupt::Draining | Interrupt::SliceOver) => {
+                return (row("interrupted", None, None, None), None);
+            }
             Err(Interrupt::LeaseLost) => {
                 let detail = Some("another worker took this user over".to_owned());
                 return (row("interrupted", None, None, detail), None);

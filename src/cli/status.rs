@@ -33,7 +33,7 @@ enum Known {
 }
 
 pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
-    let checkpoints = compose::checkpoints(&settings.checkpoints)?;
+    let checkpoints = compose::checkpoints(&settings.checkpoints, settings.worker.lease)?;
     let store = compose::archive_store(&settings.archive).await?;
     let mut users = Vec::new();
     for user_id in &args.users {

@@ -24,8 +24,12 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     let name = format!("{}-{}", host_name(), std::process::id());
     let services = compose::services(&settings, &name).await?;
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
-    let options =
-        Options { concurrency: settings.worker.concurrency, grace: settings.worker.shutdown_grace, name };
+    let options = Options {
+        concurrency: settings.worker.concurrency,
+        slice: settings.worker.slice,
+        grace: settings.worker.shutdown_grace,
+        name,
+    };
     let worker = Arc::new(Worker::new(Arc::new(services), compose::broker(&settings.queue)?, options));
     let causes = {
         let (worker, draining) = (Arc::clone(&worker), shutdown.draining.clone());

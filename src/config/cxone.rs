@@ -27,8 +27,8 @@ pub struct Cxone {
     pub page_size: u16,
     /// How far back the archive reaches.
     pub history: Duration,
-    /// Longest interval of one query.
-    pub window: Option<Duration>,
+    /// Longest interval of one query, in days.
+    pub window_days: Option<u32>,
 }
 
 /// A quota.
@@ -51,7 +51,7 @@ impl Cxone {
         let rate_analytics = reader.get("cxone.rate_analytics", rate);
         let page_size = reader.get("cxone.page_size", whole(1..=500));
         let history = reader.get("cxone.history", positive_duration);
-        let window = reader.get("cxone.window", unless_off(positive_duration));
+        let window_days = reader.get("cxone.window", unless_off(whole_days));
         let base_uri = base_uri?;
         Some(Self {
             token_uri: token_uri.unwrap_or_else(|| token_uri_of(&base_uri)),
@@ -63,7 +63,7 @@ impl Cxone {
             rate_analytics: rate_analytics?,
             page_size: page_size?,
             history: history?,
-            window: window?,
+            window_days: window_days?,
         })
     }
 }
@@ -78,6 +78,16 @@ pub(super) fn token_uri_of(base_uri: &Url) -> Url {
 pub(super) fn origin(text: &str) -> Result<Url, String> {
     let url = web_url(text)?;
     if url.path() == "/" { Ok(url) } else { Err("has a path; give scheme and host alone".to_owned()) }
+}
+
+/// Windows begin and end at midnight, so that no part of a day is an interval.
+fn whole_days(text: &str) -> Result<u32, String> {
+    let seconds = positive_duration(text)?.as_secs();
+    let days = u32::try_from(seconds / 86_400).unwrap_or(u32::MAX);
+    if days == 0 || !seconds.is_multiple_of(86_400) {
+        return Err("is no number of whole days; give one such as 31d".to_owned());
+    }
+    Ok(days)
 }
 
 fn rate(text: &str) -> Result<Rate, String> {
@@ -124,6 +134,15 @@ mod tests {
         for bad in ["20", "/s", "20/d", "-1/s", "inf/s", "1e3/s", "0/s", "0.5/h", "1000001/s", "1.2.3/s", ""]
         {
             assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_window_is_of_whole_days() {
+        assert_eq!(whole_days("31d"), Ok(31));
+        assert_eq!(whole_days("48h"), Ok(2));
+        for bad in ["12h", "0d", "36h", "31", "off"] {
+            assert!(whole_days(bad).is_err(), "{bad}");
         }
     }
 

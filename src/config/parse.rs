@@ -48,6 +48,18 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+pub(super) fn between(least: Duration, most: Duration) -> impl FnOnce(&str) -> Result<Duration, String> {
+    move |text| {
+        let duration = duration(text)?;
+        if (least..=most).contains(&duration) {
+            Ok(duration)
+        } else {
+            let (least, most) = (least.as_secs(), most.as_secs());
+            Err(format!("is not between {least}s and {most}s; give a duration within"))
+        }
+    }
+}
+
 pub(super) fn unless_off<T>(
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> impl FnOnce(&str) -> Result<Option<T>, String> {

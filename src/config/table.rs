@@ -12,7 +12,7 @@ pub(super) const CONFIG_VARIABLE: &str = "OFFBOARDER_CONFIG";
 /// Part of the contract, and this release cannot honour them: a safety setting that is accepted and
 /// then ignored is worse than none, so anything but `off` is a fault. Take a key out of this list
 /// when the release can.
-pub(super) const NOT_IN_THIS_RELEASE: &[&str] = &["cxone.window", "guard.max_deletions", "guard.protected"];
+pub(super) const NOT_IN_THIS_RELEASE: &[&str] = &["guard.max_deletions", "guard.protected"];
 
 /// One setting, as every source and every listing knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +103,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting::open("cxone.rate_analytics", Default("5/s"), "the tenant's quota for conversation queries; `off` lifts it"),
     Setting::open("cxone.page_size", Default("500"), "conversations a page, 1 to 500"),
     Setting::open("cxone.history", Default("365d"), "how far back the archive reaches"),
-    Setting::open("cxone.window", Default("off"), "longest interval the tenant allows in one query, such as `31d`; this release knows `off` only"),
+    Setting::open("cxone.window", Default("off"), "longest interval the tenant allows in one query, such as `31d`, in whole days; the archive then covers the history in day-aligned windows, each conversation once"),
     Setting::open("queue.url", RequiredBy(&[Worker, Broker]), "`amqp://` or `amqps://`"),
     Setting::open("queue.ca_file", Nothing, "PEM file of a private CA that `amqps://` also trusts"),
     Setting::open("checkpoints.url", Default("file:./offboarder-data"), "`redis://`, `rediss://`, `redis+sentinel://`, `redis+cluster://`; `file:` is embedded, for one process. `worker` refuses `file:`"),
@@ -114,6 +114,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting::open("worker.max_attempts", Default("8"), "deliveries that may fail for reasons of the user's own before the dead letter"),
     Setting::open("worker.retry_base", Default("2s"), "where exponential backoff with full jitter begins"),
     Setting::open("worker.retry_cap", Default("15m"), "where the backoff ends"),
+    Setting::open("worker.slice", Default("10m"), "how long a delivery is held at most, up to `10m`; work that takes longer goes on in a further slice"),
+    Setting::open("worker.lease", Default("30s"), "how long a user stays claimed by a worker that died, `1s` to `10m`"),
     Setting::open("worker.shutdown_grace", Default("25s"), "what a SIGTERM leaves for steps in progress"),
     Setting::open("guard.protected", Nothing, "file, or `s3://` object, of IDs or user-name patterns that are never touched; not in this release, and refused when set"),
     Setting::open("guard.max_deletions", Default("off"), "brake over all workers, such as `200/1h`; this release knows `off` only"),

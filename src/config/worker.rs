@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::parse::{duration, positive_duration, whole};
+use super::parse::{between, duration, positive_duration, whole};
 use super::reader::Reader;
 
 /// How the work is paced.
@@ -14,6 +14,10 @@ pub struct Worker {
     pub retry_base: Duration,
     /// Where it ends; not below `retry_base`.
     pub retry_cap: Duration,
+    /// How long a delivery is held at most; up to ten minutes.
+    pub slice: Duration,
+    /// How long a claim lasts without renewal.
+    pub lease: Duration,
     /// What a SIGTERM leaves for steps in progress.
     pub shutdown_grace: Duration,
 }
@@ -24,6 +28,8 @@ impl Worker {
         let max_attempts = reader.get("worker.max_attempts", whole(1..=1000));
         let retry_base = reader.get("worker.retry_base", positive_duration);
         let retry_cap = reader.get("worker.retry_cap", positive_duration);
+        let slice = reader.get("worker.slice", between(Duration::from_secs(1), Duration::from_mins(10)));
+        let lease = reader.get("worker.lease", between(Duration::from_secs(1), Duration::from_mins(10)));
         let shutdown_grace = reader.get("worker.shutdown_grace", duration);
         let (retry_base, retry_cap) = (retry_base?, retry_cap?);
         if retry_cap < retry_base {
@@ -37,6 +43,8 @@ impl Worker {
             max_attempts: max_attempts?,
             retry_base,
             retry_cap,
+            slice: slice?,
+            lease: lease?,
             shutdown_grace: shutdown_grace?,
         })
     }

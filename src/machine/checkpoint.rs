@@ -1,9 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    ArchiveInProgress, Beginning, Call, ManifestRef, Recording, State, StepRecord, Traces,
-};
+use super::{ArchiveInProgress, Beginning, Call, ManifestRef, Recording, State, StepRecord, Traces};
 use crate::failure::{Failure, Reason};
 use crate::job::{Request, UserId};
 
@@ -174,6 +172,7 @@ impl Checkpoint {
     pub fn postpone(&mut self, until: Timestamp, now: Timestamp) {
         self.last_failure = None;
         self.waiting_until = Some(until);
+        self.dead_letter = None;
         self.updated_at = now;
     }
 
@@ -226,6 +225,7 @@ impl Checkpoint {
         }
         self.last_failure = Some(failure);
         self.waiting_until = Some(until);
+        self.dead_letter = None;
         self.updated_at = now;
     }
 

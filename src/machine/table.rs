@@ -7,11 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    AccessRemoved, Archive, Context, DeletePolicy, Deletion, DeletionOutcome, Effect, Event, ManifestRef,
-    QueuesCleared, Recording, RetryPolicy, Seal, Sealing, State, Wait, transition,
+    AccessRemoved, Archive, Beginning, Context, DeletePolicy, Deletion, DeletionOutcome, Effect, Event,
+    ManifestRef, QueuesCleared, Recording, RetryPolicy, Seal, Sealing, State, Traces, Wait, transition,
 };
 use crate::failure::{Class, Code, Failure, Reason};
-use crate::job::Action;
+use crate::job::{Action, Request};
 
 /// A row: in this state, on this event, under this condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,7 @@ fn samples_of_evidence() -> (AccessRemoved, Archive, Deletion, Seal) {
         date_from: at,
         date_to: at,
         retention: None,
+        etag: None,
     };
     let deletion = Deletion::without_call(DeletionOutcome::Deleted);
     (access, archive, deletion, Seal { key: String::new(), at })
@@ -107,12 +108,30 @@ fn events() -> Vec<(String, Event)> {
         Event::ArchiveStored(archive),
         Event::EvidenceSealed(seal),
         Event::DeletionAccepted(deletion.clone()),
-        Event::DeletionPostponed { until: Timestamp::UNIX_EPOCH },
+        Event::StepPostponed { until: Timestamp::UNIX_EPOCH, why: "" },
         Event::UserDeleted(deletion.clone()),
         Event::DeletionWithheld(deletion),
         Event::ManifestStored(manifest),
+        Event::UserReturned,
+        Event::UserStayedAway,
     ];
-    plain.into_iter().map(|event| (event.name().to_owned(), event)).collect()
+    let beginning = Beginning { revision: 1, previous: None };
+    let traces = states().into_iter().filter_map(|(label, state)| {
+        let traced = label == "Archived (sealed)" || state.is_finished();
+        let traces = Traces {
+            revision: 1,
+            set: 1,
+            previous: None,
+            request: Request::default(),
+            steps: Vec::new(),
+            state,
+        };
+        traced.then(|| (format!("TracesFound: {label}"), Event::TracesFound(Box::new(traces))))
+    });
+    let missed = ("TracesMissed".to_owned(), Event::TracesMissed(beginning));
+    let looked_back = std::iter::once(missed).chain(traces).collect::<Vec<_>>();
+    let plain = plain.into_iter().map(|event| (event.name().to_owned(), event));
+    looked_back.into_iter().chain(plain).collect()
 }
 
 fn failures() -> Vec<(&'static str, Event, u32)> {
@@ -128,6 +147,8 @@ fn failures() -> Vec<(&'static str, Event, u32)> {
 
 const fn effect_text(effect: &Effect) -> &'static str {
     match effect {
+        Effect::LookBack => "look in the store for what an earlier run left",
+        Effect::LookAgain => "look whether the user is active again",
         Effect::ClearQueues => "clear the queues",
         Effect::Deactivate => "deactivate",
         Effect::Archive => "archive",
@@ -144,7 +165,7 @@ const fn effect_text(effect: &Effect) -> &'static str {
         Effect::Record => "store the manifest",
         Effect::Wait(Wait::Retry { spends_attempt: true, .. }) => "wait, an attempt is spent",
         Effect::Wait(Wait::Retry { spends_attempt: false, .. }) => "wait, no attempt is spent",
-        Effect::Wait(Wait::Until(_)) => "wait until then",
+        Effect::Wait(Wait::Until { .. }) => "wait until then",
         Effect::DeadLetter(reason) => match reason {
             Reason::UserNotFound => "dead letter `user_not_found`",
             Reason::RetriesExhausted => "dead letter `retries_exhausted`",
@@ -158,21 +179,22 @@ const fn effect_text(effect: &Effect) -> &'static str {
 
 fn rows() -> Vec<Row> {
     let retry = RetryPolicy { max_attempts: 8, base: Duration::from_secs(2), cap: Duration::from_mins(15) };
-    let ask = |state: &State, event: &Event, action, delete, attempts| {
-        let context = Context { action, delete, retry: &retry, attempts, jitter: 0.5 };
+    let ask = |state: &State, event: &Event, action, delete, resubmitted, attempts| {
+        let context = Context { action, delete, retry: &retry, resubmitted, attempts, jitter: 0.5 };
         transition(state.clone(), event.clone(), &context).ok()
     };
     let mut rows: Vec<Row> = Vec::new();
     let conditions = [
-        ("", Action::Delete, DeletePolicy::Attempt),
-        ("action `deactivate`", Action::Deactivate, DeletePolicy::Attempt),
-        ("`OFFBOARDER_GUARD_DELETE=never`", Action::Delete, DeletePolicy::Never),
+        ("", Action::Delete, DeletePolicy::Attempt, false),
+        ("action `deactivate`", Action::Deactivate, DeletePolicy::Attempt, false),
+        ("`OFFBOARDER_GUARD_DELETE=never`", Action::Delete, DeletePolicy::Never, false),
+        ("the deletion is asked for once more", Action::Delete, DeletePolicy::Attempt, true),
     ];
     for (from, state) in states() {
         for (event, sample) in events() {
             let mut usual: Option<Row> = None;
-            for (condition, action, delete) in conditions {
-                let Some(next) = ask(&state, &sample, action, delete, 0) else { continue };
+            for (condition, action, delete, resubmitted) in conditions {
+                let Some(next) = ask(&state, &sample, action, delete, resubmitted, 0) else { continue };
                 let row = Row {
                     from: from.clone(),
                     event: event.clone(),
@@ -191,7 +213,9 @@ fn rows() -> Vec<Row> {
         }
     }
     for (text, event, attempts) in failures() {
-        if let Some(next) = ask(&State::Received, &event, Action::Delete, DeletePolicy::Attempt, attempts) {
+        if let Some(next) =
+            ask(&State::Received, &event, Action::Delete, DeletePolicy::Attempt, false, attempts)
+        {
             rows.push(Row {
                 from: "any".to_owned(),
                 event: format!("StepFailed: {text}"),
@@ -282,6 +306,7 @@ mod tests {
             action: Action::Delete,
             delete: DeletePolicy::Attempt,
             retry: &retry,
+            resubmitted: false,
             attempts: 0,
             jitter: 0.0,
         };

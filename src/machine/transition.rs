@@ -71,7 +71,9 @@ pub fn transition(
         State::Archived { access, archive, sealing } => {
             archived(access, archive, sealing, event, context).or_else(illegal)
         }
-        State::Deleted { .. } | State::DeactivatedOnly { .. } => ended(state, event, context).or_else(illegal),
+        State::Deleted { .. } | State::DeactivatedOnly { .. } => {
+            ended(state, event, context).or_else(illegal)
+        }
     }
 }
 

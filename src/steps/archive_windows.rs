@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -90,12 +90,6 @@ impl Doorkeeper {
         before.sort_unstable();
         Crossing { before, after: self.after.clone() }
     }
-}
-
-/// How long a window is at most, in whole days; the settings allow no less than one.
-pub(crate) fn whole_days(window: std::time::Duration) -> u32 {
-    let days = SignedDuration::try_from(window).map_or(i64::MAX, |window| window.as_secs() / DAY_SECONDS);
-    u32::try_from(days).unwrap_or(u32::MAX).max(1)
 }
 
 #[cfg(test)]

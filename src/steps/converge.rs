@@ -43,8 +43,6 @@ impl Patience {
 /// The visit ends and the next one reads again, until the deadline after the last write is over.
 pub(super) fn later(since: Timestamp) -> Option<Event> {
     let now = Timestamp::now();
-    (now.duration_since(since) < DEADLINE).then(|| Event::StepPostponed {
-        until: now + AGAIN_AFTER,
-        why: "reads do not show the change yet",
-    })
+    (now.duration_since(since) < DEADLINE)
+        .then(|| Event::StepPostponed { until: now + AGAIN_AFTER, why: "reads do not show the change yet" })
 }

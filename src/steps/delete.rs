@@ -15,7 +15,8 @@ use crate::ports::ArchiveStore;
 
 /// The pauses between visits that look whether an accepted deletion shows: as long as it has taken so
 /// far, within these bounds. The job waits in the broker meanwhile.
-const CONFIRM_AGAIN_AFTER: [SignedDuration; 2] = [SignedDuration::from_secs(3), SignedDuration::from_secs(60)];
+const CONFIRM_AGAIN_AFTER: [SignedDuration; 2] =
+    [SignedDuration::from_secs(3), SignedDuration::from_secs(60)];
 /// From then on an accepted deletion that does not show is a failure.
 const CONFIRM_AT_MOST: SignedDuration = SignedDuration::from_hours(2);
 

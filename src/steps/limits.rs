@@ -11,6 +11,7 @@ use super::Interrupt;
 #[derive(Debug, Clone)]
 pub struct Limits {
     draining: CancellationToken,
+    abandon: CancellationToken,
     lease_lost: CancellationToken,
     until: Option<Instant>,
     /// A parked copy stands for the delivery, which is settled already.
@@ -18,10 +19,11 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Until the process drains, or `until`.
-    pub fn new(draining: &CancellationToken, until: Option<Instant>) -> Self {
+    /// Until the process drains, or `until`; `abandon` ends a step between its checkpoints too.
+    pub fn new(draining: &CancellationToken, abandon: &CancellationToken, until: Option<Instant>) -> Self {
         Self {
             draining: draining.clone(),
+            abandon: abandon.clone(),
             lease_lost: CancellationToken::new(),
             until,
             exchanged: Arc::default(),
@@ -38,6 +40,15 @@ impl Limits {
             Err(Interrupt::SliceOver)
         } else {
             Ok(())
+        }
+    }
+
+    /// Returns when the visit has to end wherever it is.
+    pub(crate) async fn cut_off(&self) -> Interrupt {
+        tokio::select! {
+            biased;
+            () = self.lease_lost.cancelled() => Interrupt::LeaseLost,
+            () = self.abandon.cancelled() => Interrupt::Draining,
         }
     }
 

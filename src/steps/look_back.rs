@@ -6,9 +6,7 @@ use crate::job::{Job, UserId};
 use crate::machine::{
     AccessRemoved, Beginning, Event, ManifestRef, QueuesCleared, Recording, Sealing, State, StateName, Traces,
 };
-use crate::manifest::{
-    Kind, Manifest, SealDocument, Status, archive_key, audit_key, parse_key, sealed_key,
-};
+use crate::manifest::{Kind, Manifest, SealDocument, Status, archive_key, audit_key, parse_key, sealed_key};
 use crate::ports::ArchiveStore;
 
 /// Looks in the store for what an earlier run left, when Redis knows of nothing: a manifest or a seal is
@@ -82,10 +80,7 @@ pub(super) async fn recorded_traces(
     let (manifest, reference) = manifest(store, user_id, revision).await?;
     let deactivated = manifest.steps.iter().find(|step| step.state == StateName::Deactivated);
     let access = AccessRemoved {
-        queues: QueuesCleared {
-            confirmed: manifest.queue_assignments_cleared,
-            residual: manifest.residual,
-        },
+        queues: QueuesCleared { confirmed: manifest.queue_assignments_cleared, residual: manifest.residual },
         scim_active: manifest.scim_active,
         at: deactivated.map_or(manifest.timestamp, |step| step.completed_at),
     };

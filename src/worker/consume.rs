@@ -6,15 +6,19 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::breaker::Breaker;
 use super::drain::Shutdown;
 use super::settle::{self, Disposition, Letter, settle};
+use super::waiting::{FreeLanes, Held, InProgress, Waiting};
 use super::{Outcome, drive};
-use crate::adapters::amqp::{Broker, Delivery, Intake, Publisher, QueueError, Source};
+use crate::adapters::amqp::{
+    Broker, Delivery, Intake, Publisher, QueueError, REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER,
+};
 use crate::failure::{Class, Code, Failure, Reason};
-use crate::job::{Lane, parse_message};
-use crate::steps::{Interrupt, Services};
+use crate::job::{Job, Lane, parse_message};
+use crate::steps::{Interrupt, Limits, Services};
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
@@ -27,6 +31,8 @@ const PUBLISH_CHANNELS: usize = 4;
 pub struct Options {
     /// Users in progress at once, and the prefetch.
     pub concurrency: usize,
+    /// How long a delivery is held at most.
+    pub slice: Duration,
     /// What a SIGTERM leaves for steps in progress.
     pub grace: Duration,
     /// The name of this process, in manifests and dead letters.
@@ -42,6 +48,7 @@ pub struct Worker {
     slots: Arc<Semaphore>,
     archive_slots: Arc<Semaphore>,
     consuming: AtomicBool,
+    in_progress: Arc<InProgress>,
     options: Options,
 }
 
@@ -64,6 +71,7 @@ impl Worker {
             // Archives take hours; some slots are left to those who still have access.
             archive_slots: Arc::new(Semaphore::new((concurrency * 3 / 4).max(1))),
             consuming: AtomicBool::new(false),
+            in_progress: Arc::default(),
             options,
         }
     }
@@ -100,7 +108,7 @@ impl Worker {
             }
         }
         intake.cancel().await;
-        self.drain(&mut tasks).await;
+        self.drain(&mut tasks, shutdown).await;
         self.publisher.close().await;
         intake.close().await;
         Ok(())
@@ -125,8 +133,9 @@ impl Worker {
         }
     }
 
-    /// Takes deliveries until the intake breaks (`Err`) or the process is asked to end (`Ok`). The
-    /// slot is taken before the delivery, so that what cannot be worked on stays with the broker.
+    /// Takes deliveries until the intake breaks (`Err`) or the process is asked to end (`Ok`). What came
+    /// before there is a slot for it waits here, the most preferred first; what waits too long goes back to
+    /// the end of its queue, since a broker takes offence at deliveries that are held.
     async fn session(
         &self,
         intake: &mut Intake,
@@ -135,55 +144,87 @@ impl Worker {
     ) -> Result<(), QueueError> {
         let mut watchdog = tokio::time::interval(WATCHDOG);
         watchdog.reset();
+        let mut give_back = tokio::time::interval(self.options.slice / 4);
+        let mut waiting = Waiting::default();
         loop {
-            let slot = tokio::select! {
-                biased;
-                () = shutdown.draining.cancelled() => return Ok(()),
-                _ = watchdog.tick() => { intake.check().await?; continue }
-                slot = self.slot() => slot,
-            };
-            let Some(any) = slot else { return Ok(()) };
-            while tasks.try_join_next().is_some() {}
-            let archive = Arc::clone(&self.archive_slots).try_acquire_owned().ok();
             tokio::select! {
                 biased;
                 () = shutdown.draining.cancelled() => return Ok(()),
                 _ = watchdog.tick() => intake.check().await?,
-                // All archive slots are taken: an end of one is news, or archives would wait for the
-                // next access job.
-                _ended = self.archive_slots.acquire(), if archive.is_none() => {}
-                next = intake.next(archive.is_some()) => {
-                    let (source, delivery) = next?;
-                    let archive = archive.filter(|_permit| source.lane() == Lane::Archive);
-                    let slot = Slot { _any: any, _archive: archive };
-                    tasks.spawn(self.visit(source, delivery, shutdown.clone(), slot));
+                _ = give_back.tick() => {
+                    for held in waiting.older_than(self.options.slice / 2) {
+                        tasks.spawn(give_back_one(held, Arc::clone(&self.publisher)));
+                    }
                 }
+                next = intake.next() => {
+                    let (source, delivery) = next?;
+                    waiting.push(Held { source, delivery, since: Instant::now() });
+                }
+                () = self.breaker.closed(), if waiting.has_for(self.free_lanes()) => {
+                    let Some(held) = waiting.pop_for(self.free_lanes()) else { continue };
+                    let Some(slot) = self.slot(held.source.lane()) else { continue };
+                    tasks.spawn(self.visit(held, shutdown.clone(), slot));
+                }
+                // A visit that ends gives its slot back.
+                _ended = tasks.join_next(), if !tasks.is_empty() => {}
             }
         }
     }
 
-    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
-        self.breaker.closed().await;
-        Arc::clone(&self.slots).acquire_owned().await.ok()
+    /// For which lanes a slot is free.
+    fn free_lanes(&self) -> FreeLanes {
+        let access = self.slots.available_permits() > 0;
+        FreeLanes { access, archive: access && self.archive_slots.available_permits() > 0 }
+    }
+
+    fn slot(&self, lane: Lane) -> Option<Slot> {
+        let any = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        let archive = match lane {
+            Lane::Archive => Some(Arc::clone(&self.archive_slots).try_acquire_owned().ok()?),
+            Lane::Access | Lane::Whole => None,
+        };
+        Some(Slot { _any: any, _archive: archive })
     }
 
     /// One delivery, from its bytes to its settlement. The task owns the slot.
-    fn visit(
-        &self,
-        source: Source,
-        delivery: Delivery,
-        shutdown: Shutdown,
-        slot: Slot,
-    ) -> impl Future<Output = ()> + Send + 'static {
+    fn visit(&self, held: Held, shutdown: Shutdown, slot: Slot) -> impl Future<Output = ()> + Send + 'static {
         let (services, publisher) = (Arc::clone(&self.services), Arc::clone(&self.publisher));
         let (breaker, name) = (Arc::clone(&self.breaker), self.options.name.clone());
+        let (slice, in_progress) = (self.options.slice, Arc::clone(&self.in_progress));
         async move {
-            let disposition = dispose(&services, &breaker, source, &delivery, &shutdown).await;
+            let Held { source, delivery, since } = held;
+            // Steps are asked to stop a little before the delivery has to go.
+            let limits = Limits::new(&shutdown.draining, &shutdown.abandon, Some(since + slice * 3 / 4));
+            let working = dispose(&services, &breaker, source, &delivery, &limits, &in_progress);
+            tokio::pin!(working);
+            let mut hand_on = since + slice;
+            let disposition = loop {
+                tokio::select! {
+                    disposition = &mut working => break disposition,
+                    () = tokio::time::sleep_until(hand_on), if !limits.is_exchanged() => {
+                        match settle::stand_in(&delivery, source, &publisher).await {
+                            Ok(()) => limits.exchange(),
+                            Err(error) => {
+                                tracing::warn!(%error, "no stand-in for a long job yet");
+                                hand_on = Instant::now() + FIRST_BACKOFF * 10;
+                            }
+                        }
+                    }
+                }
+            };
             if let Disposition::DeadLetter(letter) = &disposition {
                 tracing::error!(reason = %letter.reason, error = letter.error, attempts = letter.attempts,
                     "dead letter");
             }
-            if let Err(error) = settle(&delivery, source, &disposition, &publisher, &name).await {
+            let settled = match (&disposition, limits.is_exchanged()) {
+                (_, false) => settle(&delivery, source, &disposition, &publisher, &name).await,
+                // The stand-in goes on with whatever is left, but it cannot become a dead letter.
+                (Disposition::DeadLetter(_), true) => {
+                    settle::publish_successor(&delivery, source, &disposition, &publisher, &name).await
+                }
+                (_, true) => Ok(()),
+            };
+            if let Err(error) = settled {
                 tracing::warn!(%error, "not settled: the broker will deliver it again");
                 breaker.trip(&Failure::from(error));
             }
@@ -191,14 +232,24 @@ impl Worker {
         }
     }
 
-    /// Waits for the users in progress, and says every few seconds how many are left.
-    async fn drain(&self, tasks: &mut JoinSet<()>) {
-        let until = Instant::now() + self.options.grace;
+    /// Waits for the users in progress, and says every few seconds who is left.
+    async fn drain(&self, tasks: &mut JoinSet<()>, shutdown: &Shutdown) {
+        let grace = self.options.grace;
+        let until = Instant::now() + grace;
+        // Long enough to give leases and deliveries back.
+        let abandon_at = until - (grace / 4).min(Duration::from_secs(5));
         let mut report = tokio::time::interval(Duration::from_secs(3));
         while !tasks.is_empty() {
             tokio::select! {
                 _ = tasks.join_next() => {}
-                _ = report.tick() => tracing::info!(left = tasks.len(), "draining"),
+                _ = report.tick() => {
+                    tracing::info!(left = tasks.len(), users = self.in_progress.names(), "draining");
+                }
+                () = tokio::time::sleep_until(abandon_at), if !shutdown.abandon.is_cancelled() => {
+                    tracing::warn!(left = tasks.len(), users = self.in_progress.names(),
+                        "the grace is nearly over; these stop where they are, and go on elsewhere");
+                    shutdown.abandon.cancel();
+                }
                 () = tokio::time::sleep_until(until) => {
                     tracing::warn!(left = tasks.len(), "the grace is over; the broker delivers these again");
                     tasks.abort_all();
@@ -210,15 +261,25 @@ impl Worker {
     }
 }
 
+/// It waited for a slot too long: to the end of its queue, where another worker may have one.
+async fn give_back_one(held: Held, publisher: Arc<Publisher>) {
+    let disposition = Disposition::Forward(held.source);
+    if let Err(error) = settle(&held.delivery, held.source, &disposition, &publisher, "").await {
+        tracing::warn!(%error, "not given back: the broker will deliver it again");
+    }
+}
+
 async fn dispose(
     services: &Arc<Services>,
     breaker: &Breaker,
     source: Source,
     delivery: &Delivery,
-    shutdown: &Shutdown,
+    limits: &Limits,
+    in_progress: &InProgress,
 ) -> Disposition {
     let now = Timestamp::now();
-    if let Some(until) = settle::not_before(delivery).filter(|until| now < *until) {
+    let parked_until = settle::time_in(delivery, WAIT_HEADER);
+    if let Some(until) = parked_until.filter(|until| now < *until) {
         return Disposition::Park { until };
     }
     let (user_id, request) = match parse_message(&delivery.data, now) {
@@ -232,28 +293,39 @@ async fn dispose(
             });
         }
     };
+    let job = Job {
+        user_id,
+        request,
+        lane: source.lane(),
+        revision: settle::number_in(delivery, REVISION_HEADER).and_then(|number| u32::try_from(number).ok()),
+        stands_in_since: settle::time_in(delivery, STAND_IN_HEADER),
+        continuation: parked_until.is_some(),
+    };
     // A task of its own, so that a panic is this user's alone.
-    let (services, draining) = (Arc::clone(services), shutdown.draining.clone());
-    let driving =
-        tokio::spawn(
-            async move { Box::pin(drive(&services, user_id, &request, source.lane(), &draining)).await },
-        );
-    let visit = match driving.await {
+    let (services, limits) = (Arc::clone(services), limits.clone());
+    let entry = in_progress.enter(user_id);
+    let driving = tokio::spawn(async move { Box::pin(drive(&services, &job, &limits)).await });
+    let visit = match AbortOnDropHandle::new(driving).await {
         Ok(visit) => visit,
         Err(died) => {
             let failure = Failure::new(Class::Defect, Code::Panicked, format!("a step died: {died}"));
             return settle::panicked(&failure);
         }
     };
+    drop(entry);
     match &visit {
         Ok(Outcome::Finished(state)) => {
             breaker.reset();
             tracing::info!(%user_id, %state, "finished");
         }
-        Ok(Outcome::HandOver) => breaker.reset(),
+        Ok(Outcome::HandOver | Outcome::Replaced) => breaker.reset(),
+        Ok(Outcome::Reissue { revision }) => {
+            tracing::info!(%user_id, revision, "the user came back, and is off-boarded again");
+        }
         Ok(Outcome::Wait { until, why }) => tracing::info!(%user_id, %until, why, "waits"),
         Ok(Outcome::Busy { .. }) => tracing::debug!(%user_id, "another worker has this user"),
         Err(Interrupt::Systemic(failure)) => breaker.trip(failure),
+        Err(Interrupt::SliceOver) => tracing::info!(%user_id, "goes on in another slice"),
         Ok(Outcome::DeadLetter { .. }) | Err(Interrupt::Draining | Interrupt::LeaseLost) => {}
     }
     settle::disposition(visit, source, Timestamp::now())

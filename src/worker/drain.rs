@@ -6,6 +6,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Shutdown {
     /// Cancelled by the first signal: stop at the next checkpoint.
     pub draining: CancellationToken,
+    /// Cancelled when the grace is nearly over: stop where you are, and give the lease back.
+    pub abandon: CancellationToken,
 }
 
 /// The first SIGTERM or SIGINT drains; a second ends the process at once, with the status that shells

@@ -23,6 +23,8 @@ pub enum Outcome {
         /// Of the manifest to come.
         revision: u32,
     },
+    /// A dead letter stands for this job already.
+    Replaced,
     /// To be continued.
     Wait {
         /// Not before then.
@@ -67,14 +69,14 @@ pub async fn drive(services: &Services, job: &Job, limits: &Limits) -> Result<Ou
     );
     let checkpoints = Arc::clone(&services.checkpoints);
     let lost = limits.lease_lost();
-    let renewing = renew(Arc::clone(&checkpoints), lease.clone(), lost.clone());
+    let renewing = renew(Arc::clone(&checkpoints), lease.clone(), lost);
     let journal = Journal::new(checkpoints, lease.clone(), version, checkpoint, limits.clone());
     let visit = Box::pin(advance(services, journal, job));
     // Whoever lost the lease stops where it is: every save would be refused, and the calls after it
     // would be another worker's to make.
     let result = tokio::select! {
         biased;
-        () = lost.cancelled() => Err(Interrupt::LeaseLost),
+        interrupt = limits.cut_off() => Err(interrupt),
         result = visit => result,
     };
     drop(renewing);

@@ -7,6 +7,7 @@ mod drain;
 mod driver;
 mod order;
 mod settle;
+mod waiting;
 
 pub use consume::{Options, Worker};
 pub use drain::{Shutdown, shutdown_on_signals};

@@ -44,6 +44,9 @@ pub(super) fn decide(
     circumstances: &Circumstances<'_>,
 ) -> Vec<Act> {
     let (job, now) = (circumstances.job, circumstances.now);
+    if event == Event::Resumed && is_replaced(checkpoint, job) {
+        return vec![Act::End(Outcome::Replaced)];
+    }
     let resubmitted = asks_once_more(checkpoint, job);
     let context = Context {
         action: if resubmitted { Action::Delete } else { checkpoint.request.action },
@@ -137,6 +140,12 @@ pub(super) fn decide(
         other => acts.push(Act::Perform(other)),
     }
     acts
+}
+
+/// Whether the work that this job stood in for ended as a dead letter meanwhile.
+fn is_replaced(checkpoint: &Checkpoint, job: &Job) -> bool {
+    let letter = checkpoint.dead_letter.as_ref();
+    letter.zip(job.stands_in_since).is_some_and(|(letter, since)| letter.at >= since)
 }
 
 /// Whether a user who was off-boarded is back, where the job itself says so.

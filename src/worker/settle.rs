@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Outcome;
 use crate::adapters::amqp::{
-    DEAD_EXCHANGE, Delivery, EXCHANGE, Headers, Publisher, QueueError, Source, WAIT_HEADER, acknowledge,
-    as_long, clean_headers, long, text, wait_exchange, wait_for,
+    DEAD_EXCHANGE, Delivery, EXCHANGE, Headers, Publisher, QueueError, REVISION_HEADER, STAND_IN_HEADER,
+    Source, WAIT_HEADER, acknowledge, as_long, clean_headers, long, text, wait_exchange, wait_for,
 };
 use crate::failure::{Failure, Reason};
 use crate::machine::StateName;
@@ -18,6 +18,13 @@ pub(super) enum Disposition {
     Acknowledge,
     /// It goes on in another queue.
     Forward(Source),
+    /// It begins again, for a user who came back.
+    Reissue {
+        /// Where.
+        source: Source,
+        /// Which off-boarding it stands for.
+        revision: u32,
+    },
     /// It waits in a queue of its own.
     Park {
         /// Not before then.
@@ -39,11 +46,14 @@ pub(super) struct Letter {
 /// How long a job waits after something that was not its own fault.
 const AFTER_INTERRUPT: SignedDuration = SignedDuration::from_secs(3);
 const AFTER_SYSTEMIC: SignedDuration = SignedDuration::from_secs(10);
+/// How long a stand-in waits before it looks how far the work is.
+const STAND_IN: SignedDuration = SignedDuration::from_secs(30);
 
 /// What follows from a visit.
 pub(super) fn disposition(visit: Result<Outcome, Interrupt>, source: Source, now: Timestamp) -> Disposition {
     match visit {
-        Ok(Outcome::Finished(_)) => Disposition::Acknowledge,
+        Ok(Outcome::Finished(_) | Outcome::Replaced) => Disposition::Acknowledge,
+        Ok(Outcome::Reissue { revision }) => Disposition::Reissue { source, revision },
         Ok(Outcome::HandOver) => Disposition::Forward(source.after_access()),
         Ok(Outcome::Wait { until, .. }) => Disposition::Park { until },
         Ok(Outcome::Busy { for_at_most }) => {
@@ -56,7 +66,7 @@ pub(super) fn disposition(visit: Result<Outcome, Interrupt>, source: Source, now
             state: Some(state),
             attempts,
         }),
-        Err(Interrupt::Draining) => Disposition::Forward(source),
+        Err(Interrupt::Draining | Interrupt::SliceOver) => Disposition::Forward(source),
         Err(Interrupt::LeaseLost) => Disposition::Park { until: now + AFTER_INTERRUPT },
         Err(Interrupt::Systemic(_)) => Disposition::Park { until: now + AFTER_SYSTEMIC },
     }
@@ -77,6 +87,18 @@ pub(super) async fn settle(
     publisher: &Publisher,
     worker: &str,
 ) -> Result<(), QueueError> {
+    publish_successor(delivery, source, disposition, publisher, worker).await?;
+    acknowledge(delivery).await
+}
+
+/// Publishes what takes the place of a delivery, and returns when the broker has it.
+pub(super) async fn publish_successor(
+    delivery: &Delivery,
+    source: Source,
+    disposition: &Disposition,
+    publisher: &Publisher,
+    worker: &str,
+) -> Result<(), QueueError> {
     let publish = |exchange: String, key: &'static str, headers: Headers| {
         let properties = clean_headers(&delivery.properties, headers);
         async move { publisher.publish(&exchange, key, &delivery.data, properties).await }
@@ -84,6 +106,10 @@ pub(super) async fn settle(
     match disposition {
         Disposition::Acknowledge => {}
         Disposition::Forward(next) => publish(EXCHANGE.to_owned(), next.routing_key(), Vec::new()).await?,
+        Disposition::Reissue { source, revision } => {
+            let headers = vec![(REVISION_HEADER, long(i64::from(*revision)))];
+            publish(EXCHANGE.to_owned(), source.routing_key(), headers).await?;
+        }
         Disposition::Park { until } => {
             let remaining = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
             let exchange = wait_exchange(wait_for(remaining));
@@ -103,14 +129,34 @@ pub(super) async fn settle(
             publish(DEAD_EXCHANGE.to_owned(), source.routing_key(), headers).await?;
         }
     }
+    Ok(())
+}
+
+/// Puts a parked copy in the place of a delivery that cannot be held any longer, though its work goes
+/// on. When the copy comes back it finds the work done, or takes it over.
+pub(super) async fn stand_in(
+    delivery: &Delivery,
+    source: Source,
+    publisher: &Publisher,
+) -> Result<(), QueueError> {
+    let now = Timestamp::now();
+    let until = now + STAND_IN;
+    let headers =
+        vec![(WAIT_HEADER, long(until.as_millisecond())), (STAND_IN_HEADER, long(now.as_millisecond()))];
+    let properties = clean_headers(&delivery.properties, headers);
+    let exchange = wait_exchange(wait_for(Duration::try_from(STAND_IN).unwrap_or_default()));
+    publisher.publish(&exchange, source.routing_key(), &delivery.data, properties).await?;
     acknowledge(delivery).await
 }
 
-/// Until when a parked delivery has to wait, if it came back too early.
-pub(super) fn not_before(delivery: &Delivery) -> Option<Timestamp> {
-    let headers = delivery.properties.headers().as_ref()?;
-    let millis = as_long(headers.inner().get(WAIT_HEADER)?)?;
-    Timestamp::from_millisecond(millis).ok()
+/// A time in a header of ours.
+pub(super) fn time_in(delivery: &Delivery, header: &str) -> Option<Timestamp> {
+    Timestamp::from_millisecond(number_in(delivery, header)?).ok()
+}
+
+/// A number in a header of ours.
+pub(super) fn number_in(delivery: &Delivery, header: &str) -> Option<i64> {
+    as_long(delivery.properties.headers().as_ref()?.inner().get(header)?)
 }
 
 #[cfg(test)]

@@ -46,18 +46,15 @@ impl Intake {
         Ok(Self { connection, watch, consumers })
     }
 
-    /// The next delivery of the most preferred source that has one; archives only where `archives`.
-    /// An error means that the whole intake has to be opened anew. Dropping the future loses nothing.
-    pub async fn next(&mut self, archives: bool) -> Result<(Source, Delivery), QueueError> {
+    /// The next delivery, of the most preferred source that has one. An error means that the whole intake
+    /// has to be opened anew. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Result<(Source, Delivery), QueueError> {
         let ended = |source: Source, why: String| QueueError::Broken {
             what: format!("consume from {}", source.queue()),
             why,
         };
         std::future::poll_fn(|context| {
             for source in Source::ALL {
-                if !archives && source.lane() == crate::job::Lane::Archive {
-                    continue;
-                }
                 let Some((_, consumer)) = self.consumers.get_mut(&source) else { continue };
                 match consumer.poll_next_unpin(context) {
                     std::task::Poll::Ready(Some(Ok(delivery))) => {

@@ -18,6 +18,11 @@ const EVENTS_EXCHANGE: &str = "offboarding.events";
 /// Not before: milliseconds since 1970, in the header of a parked job.
 pub const WAIT_HEADER: &str = "x-offboarder-not-before";
 
+/// Which off-boarding of a user who came back a job stands for.
+pub const REVISION_HEADER: &str = "x-offboarder-revision";
+/// Milliseconds since 1970: the work of this job was under way then, and it was parked in its place.
+pub const STAND_IN_HEADER: &str = "x-offboarder-stand-in";
+
 /// The pauses that a parked job can have. One queue each, because a message's own time to live
 /// blocks behind a longer one at the head of its queue.
 pub const WAITS: [Duration; 8] = [

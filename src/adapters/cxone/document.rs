@@ -53,6 +53,15 @@ impl QueueId {
     }
 }
 
+/// From a checkpoint; what a profile may hold, and nothing else.
+impl std::str::FromStr for QueueId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text.to_owned()).ok_or("the ID cannot be used in a URL")
+    }
+}
+
 impl fmt::Display for QueueId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

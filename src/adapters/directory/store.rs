@@ -326,7 +326,10 @@ mod tests {
             store.put_once(&key(), Bytes::from_static(b"one"), None).await.unwrap(),
             PutOnce::Stored(_)
         ));
-        assert_eq!(store.put_once(&key(), Bytes::from_static(b"two"), None).await.unwrap(), PutOnce::AlreadyThere);
+        assert_eq!(
+            store.put_once(&key(), Bytes::from_static(b"two"), None).await.unwrap(),
+            PutOnce::AlreadyThere
+        );
         assert_eq!(store.read(&key(), 10).await.unwrap().unwrap(), "one");
         assert_eq!(files(directory.path()), ["u.json"]);
     }

@@ -12,14 +12,12 @@ use crate::job::UserId;
 use crate::machine::{Checkpoint, SCHEMA};
 use crate::ports::{Checkpoints, Claim, Lease, Saved};
 
-/// How long a user stays claimed by a worker that died.
-const LEASE_TTL: Duration = Duration::from_mins(1);
-
 /// Checkpoints in Redis.
 pub struct RedisCheckpoints {
     url: String,
     at: String,
     topology: Topology,
+    lease_ttl: Duration,
     link: Mutex<Option<Link>>,
     claim: Script,
     save: Script,
@@ -29,17 +27,23 @@ pub struct RedisCheckpoints {
 
 impl RedisCheckpoints {
     /// For the servers at `url`. Connects at the first use, and again whenever a connection fails.
-    pub fn new(url: &str, topology: Topology) -> Self {
+    /// `lease_ttl` is how long a user stays claimed by a worker that died.
+    pub fn new(url: &str, topology: Topology, lease_ttl: Duration) -> Self {
         Self {
             url: url.to_owned(),
             at: masked(url),
             topology,
+            lease_ttl,
             link: Mutex::new(None),
             claim: Script::new(scripts::CLAIM),
             save: Script::new(scripts::SAVE),
             renew: Script::new(scripts::RENEW),
             release: Script::new(scripts::RELEASE),
         }
+    }
+
+    fn ttl_ms(&self) -> u64 {
+        u64::try_from(self.lease_ttl.as_millis()).unwrap_or(u64::MAX)
     }
 
     async fn link(&self) -> Result<Link, RedisError> {
@@ -91,10 +95,6 @@ fn lease_key(user_id: UserId) -> String {
     format!("offboarder:{{{user_id}}}:lease")
 }
 
-fn ttl_ms() -> u64 {
-    u64::try_from(LEASE_TTL.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// A damaged checkpoint counts as absent: what was done is read back from CXone and the store. A
 /// newer one is refused, since it may mean what we cannot know.
 fn parse(user_id: UserId, body: &[u8]) -> Result<Option<Box<Checkpoint>>, RedisCheckpointsError> {
@@ -125,7 +125,7 @@ impl Checkpoints for RedisCheckpoints {
     async fn claim(&self, user_id: UserId) -> Result<Claim, Failure> {
         let owner = uuid::Uuid::new_v4().to_string();
         let mut script = self.claim.prepare_invoke();
-        script.key(checkpoint_key(user_id)).key(lease_key(user_id)).arg(&owner).arg(ttl_ms());
+        script.key(checkpoint_key(user_id)).key(lease_key(user_id)).arg(&owner).arg(self.ttl_ms());
         let answer: Vec<Value> = self.run(&script).await?;
         let number = |index: usize| match answer.get(index) {
             Some(Value::Int(number)) => u64::try_from(*number).unwrap_or(0),
@@ -155,7 +155,7 @@ impl Checkpoints for RedisCheckpoints {
         })?;
         let mut script = self.save.prepare_invoke();
         script.key(checkpoint_key(lease.user_id)).key(lease_key(lease.user_id));
-        script.arg(&lease.owner).arg(ttl_ms()).arg(lease.fence).arg(expected).arg(body);
+        script.arg(&lease.owner).arg(self.ttl_ms()).arg(lease.fence).arg(expected).arg(body);
         match self.run::<u64>(&script).await? {
             0 => Ok(Saved::Refused),
             version => Ok(Saved::Version(version)),
@@ -165,7 +165,7 @@ impl Checkpoints for RedisCheckpoints {
     async fn renew(&self, lease: &Lease) -> Result<bool, Failure> {
         let mut script = self.renew.prepare_invoke();
         script.key(checkpoint_key(lease.user_id)).key(lease_key(lease.user_id));
-        script.arg(&lease.owner).arg(ttl_ms());
+        script.arg(&lease.owner).arg(self.ttl_ms());
         Ok(self.run::<u64>(&script).await? == 1)
     }
 
@@ -198,6 +198,6 @@ impl Checkpoints for RedisCheckpoints {
     }
 
     fn lease_ttl(&self) -> Duration {
-        LEASE_TTL
+        self.lease_ttl
     }
 }

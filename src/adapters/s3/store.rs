@@ -11,8 +11,8 @@ use aws_sdk_s3::types::{
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
 use crc_fast::CrcAlgorithm;
+use futures_util::StreamExt as _;
 use jiff::Timestamp;
 
 use super::connect::{Retention, RetentionMode, connect};

@@ -1,0 +1,110 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::adapters::amqp::{Delivery, Source};
+use crate::job::{Lane, UserId};
+
+/// A delivery that was received and not settled.
+pub(super) struct Held {
+    pub(super) source: Source,
+    pub(super) delivery: Delivery,
+    pub(super) since: Instant,
+}
+
+/// For which lanes a slot is free.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FreeLanes {
+    pub(super) access: bool,
+    pub(super) archive: bool,
+}
+
+impl FreeLanes {
+    const fn allow(self, source: Source) -> bool {
+        match source.lane() {
+            Lane::Access | Lane::Whole => self.access,
+            Lane::Archive => self.archive,
+        }
+    }
+}
+
+/// Deliveries that wait for a slot. The prefetch bounds them.
+#[derive(Default)]
+pub(super) struct Waiting {
+    by_source: [VecDeque<Held>; Source::ALL.len()],
+}
+
+impl Waiting {
+    pub(super) fn push(&mut self, held: Held) {
+        let place = Source::ALL.iter().position(|source| *source == held.source);
+        if let Some(queue) = place.and_then(|place| self.by_source.get_mut(place)) {
+            queue.push_back(held);
+        }
+    }
+
+    pub(super) fn has_for(&self, free: FreeLanes) -> bool {
+        Source::ALL
+            .iter()
+            .zip(&self.by_source)
+            .any(|(source, queue)| free.allow(*source) && !queue.is_empty())
+    }
+
+    /// The first of the most preferred source that has a slot.
+    pub(super) fn pop_for(&mut self, free: FreeLanes) -> Option<Held> {
+        let mut sources = Source::ALL.iter().zip(&mut self.by_source);
+        sources.find_map(|(source, queue)| if free.allow(*source) { queue.pop_front() } else { None })
+    }
+
+    /// Those that have waited so long.
+    pub(super) fn older_than(&mut self, age: Duration) -> Vec<Held> {
+        let mut old = Vec::new();
+        for queue in &mut self.by_source {
+            while queue.front().is_some_and(|held| held.since.elapsed() > age) {
+                old.extend(queue.pop_front());
+            }
+        }
+        old
+    }
+}
+
+/// Who is being worked on, for people.
+#[derive(Default)]
+pub(super) struct InProgress {
+    users: Mutex<BTreeMap<UserId, usize>>,
+}
+
+/// Leaves the list when it is dropped.
+pub(super) struct Entry<'a> {
+    list: &'a InProgress,
+    user_id: UserId,
+}
+
+impl InProgress {
+    pub(super) fn enter(&self, user_id: UserId) -> Entry<'_> {
+        *self.users.lock().unwrap_or_else(PoisonError::into_inner).entry(user_id).or_default() += 1;
+        Entry { list: self, user_id }
+    }
+
+    /// The first few, by ID.
+    pub(super) fn names(&self) -> String {
+        const SHOWN: usize = 5;
+        let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let more = users.len().saturating_sub(SHOWN);
+        let shown = users.keys().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        if more == 0 { shown } else { format!("{shown} and {more} more") }
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        let mut users = self.list.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = users.get_mut(&self.user_id) {
+            *count -= 1;
+            if *count == 0 {
+                users.remove(&self.user_id);
+            }
+        }
+    }
+}
