@@ -26,6 +26,7 @@ pub mod config;
 pub mod failure;
 pub mod guards;
 pub mod job;
+mod kill_point;
 pub mod machine;
 pub mod manifest;
 pub mod ports;

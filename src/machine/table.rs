@@ -285,7 +285,8 @@ mod tests {
 
     #[test]
     fn no_event_leads_to_deleted_but_from_a_sealed_archive() {
-        for row in rows() {
+        // What an earlier run left was led there by the same rules.
+        for row in rows().into_iter().filter(|row| !row.event.starts_with("TracesFound")) {
             if row.to.starts_with("Deleted") && !row.from.starts_with("Deleted") {
                 assert!(
                     ["Archived (sealed)", "Archived (deletion accepted)"].contains(&row.from.as_str()),
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_never_left_backwards() {
+    fn a_state_is_never_left_backwards_but_for_a_new_revision() {
         use super::super::StateName;
         let retry = RetryPolicy { max_attempts: 8, base: Duration::ZERO, cap: Duration::ZERO };
         let context = Context {
@@ -313,6 +314,11 @@ mod tests {
         let order = |name: StateName| if name.is_terminal() { 4 } else { name as usize };
         for (_, state) in states() {
             for (_, event) in events() {
+                let another_run =
+                    matches!(event, Event::TracesFound(_) | Event::UserReturned | Event::UserStayedAway);
+                if another_run {
+                    continue;
+                }
                 if let Ok(next) = transition(state.clone(), event, &context) {
                     let (from, to) = (order(state.name()), order(next.state.name()));
                     assert!(to == from || to == from + 1, "{state:?} -> {next:?}");

@@ -57,6 +57,7 @@ pub enum Outcome {
 /// anywhere repeats at most the call in flight.
 pub async fn drive(services: &Services, job: &Job, limits: &Limits) -> Result<Outcome, Interrupt> {
     let user_id = job.user_id;
+    crate::kill_point::arm(&user_id.to_string());
     let (lease, version, checkpoint) = match services.checkpoints.claim(user_id).await {
         Ok(Claim::Granted { lease, version, checkpoint }) => (lease, version, checkpoint),
         Ok(Claim::Held { for_at_most }) => return Ok(Outcome::Busy { for_at_most }),

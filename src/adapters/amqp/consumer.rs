@@ -11,6 +11,7 @@ use lapin::{Channel, Connection, Consumer};
 
 use super::topology::Source;
 use super::{Broker, QueueError, declare};
+use crate::kill_point::effect;
 
 /// One connection that consumes from every source, each over a channel of its own.
 pub struct Intake {
@@ -114,7 +115,7 @@ impl Intake {
 
 /// Acknowledges a delivery that has been dealt with.
 pub async fn acknowledge(delivery: &Delivery) -> Result<(), QueueError> {
-    match delivery.acker.ack(BasicAckOptions::default()).await {
+    match effect("the acknowledgement", delivery.acker.ack(BasicAckOptions::default())).await {
         Ok(true) => Ok(()),
         Ok(false) => {
             tracing::warn!(

@@ -5,6 +5,7 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::Mutex;
 
 use super::{Broker, QueueError};
+use crate::kill_point::effect;
 
 /// Publishes with `mandatory` and waits for the broker's confirm. One publish is in flight on a
 /// channel, since the library credits a returned message to the wrong confirm otherwise; several
@@ -46,11 +47,10 @@ impl Publisher {
         };
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
         let failed = |error| QueueError::of(&error, "publish");
-        let confirm = channel
-            .basic_publish(exchange.into(), key.into(), options, body, properties)
-            .await
-            .map_err(failed)?;
-        let confirmation = confirm.await.map_err(failed)?;
+        let publishing = async {
+            channel.basic_publish(exchange.into(), key.into(), options, body, properties).await?.await
+        };
+        let confirmation = effect("the publish", publishing).await.map_err(failed)?;
         // Only a channel that answered is used again.
         *slot = Some(channel);
         match confirmation {

@@ -13,6 +13,7 @@ use super::token::Tokens;
 use super::transport::{Reply, Request, Transport, code_of, is_missing_scope};
 use crate::config::Secret;
 use crate::job::UserId;
+use crate::kill_point::effect;
 use crate::machine::Call;
 
 /// A page may hold 500 long conversations; one that is larger still is refused, so that memory
@@ -164,7 +165,7 @@ impl Client {
     /// Writes an object back.
     async fn write(&self, request: Request<'_>) -> Result<Answered<Write>, CxoneError> {
         let is_scim = request.media_type == SCIM;
-        let reply = self.send(request).await?;
+        let reply = effect("the API write", self.send(request)).await?;
         let value = match reply.status() {
             200..=299 => Write::Done,
             404 | 410 => Write::Gone,
@@ -254,7 +255,8 @@ impl Client {
     /// Deletes the user for good.
     pub async fn delete_user(&self, user_id: UserId) -> Result<Answered<DeleteAnswer>, CxoneError> {
         let url = self.user_url(user_id)?;
-        let reply = self.send(Request::new(Method::DELETE, url, QuotaClass::Routing, "iam:write")).await?;
+        let request = Request::new(Method::DELETE, url, QuotaClass::Routing, "iam:write");
+        let reply = effect("the DELETE", self.send(request)).await?;
         let code = code_of(&reply.body);
         let value = match reply.status() {
             200 | 204 => DeleteAnswer::Deleted,

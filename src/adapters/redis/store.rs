@@ -9,6 +9,7 @@ use super::link::{Link, Topology, masked};
 use super::scripts;
 use crate::failure::Failure;
 use crate::job::UserId;
+use crate::kill_point::effect;
 use crate::machine::{Checkpoint, SCHEMA};
 use crate::ports::{Checkpoints, Claim, Lease, Saved};
 
@@ -126,7 +127,7 @@ impl Checkpoints for RedisCheckpoints {
         let owner = uuid::Uuid::new_v4().to_string();
         let mut script = self.claim.prepare_invoke();
         script.key(checkpoint_key(user_id)).key(lease_key(user_id)).arg(&owner).arg(self.ttl_ms());
-        let answer: Vec<Value> = self.run(&script).await?;
+        let answer: Vec<Value> = effect("the claim", self.run(&script)).await?;
         let number = |index: usize| match answer.get(index) {
             Some(Value::Int(number)) => u64::try_from(*number).unwrap_or(0),
             _ => 0,
@@ -156,7 +157,7 @@ impl Checkpoints for RedisCheckpoints {
         let mut script = self.save.prepare_invoke();
         script.key(checkpoint_key(lease.user_id)).key(lease_key(lease.user_id));
         script.arg(&lease.owner).arg(self.ttl_ms()).arg(lease.fence).arg(expected).arg(body);
-        match self.run::<u64>(&script).await? {
+        match effect("the save", self.run::<u64>(&script)).await? {
             0 => Ok(Saved::Refused),
             version => Ok(Saved::Version(version)),
         }

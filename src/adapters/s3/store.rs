@@ -19,6 +19,7 @@ use super::connect::{Retention, RetentionMode, connect};
 use super::error::{S3Error, is_not_found, is_precondition, is_race};
 use crate::failure::Failure;
 use crate::job::UserId;
+use crate::kill_point::effect;
 use crate::machine::RetentionMark;
 use crate::ports::{ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId};
 
@@ -99,7 +100,7 @@ impl S3Store {
             if let Some((mode, until)) = &lock {
                 put = put.object_lock_mode(mode.clone()).object_lock_retain_until_date(*until);
             }
-            match put.send().await {
+            match effect("the S3 put", put.send()).await {
                 Ok(stored) => return Ok(Some(stored.version_id)),
                 Err(error) if is_precondition(&error) => return Ok(None),
                 Err(error) if is_race(&error) && races < RACES => {
@@ -154,7 +155,8 @@ impl ArchiveStore for S3Store {
         if let Some((_, mode, until)) = self.mark() {
             create = create.object_lock_mode(mode).object_lock_retain_until_date(until);
         }
-        let created = create.send().await.map_err(|error| S3Error::of(&error, what()))?;
+        let created =
+            effect("the S3 create", create.send()).await.map_err(|error| S3Error::of(&error, what()))?;
         let id = created.upload_id.ok_or_else(|| S3Error::Rejected {
             what: what(),
             status: 200,
@@ -188,7 +190,7 @@ impl ArchiveStore for S3Store {
         body: Bytes,
     ) -> Result<Part, Failure> {
         let (bytes, crc32c) = (body.len() as u64, crc32c(&body));
-        let uploaded = self
+        let upload_part = self
             .client
             .upload_part()
             .bucket(&self.bucket)
@@ -196,8 +198,8 @@ impl ArchiveStore for S3Store {
             .upload_id(&upload.0)
             .part_number(i32::try_from(number).unwrap_or(i32::MAX))
             .checksum_crc32_c(&crc32c)
-            .body(ByteStream::from(body))
-            .send()
+            .body(ByteStream::from(body));
+        let uploaded = effect("the S3 part", upload_part.send())
             .await
             .map_err(|error| S3Error::of(&error, self.what(&format!("upload part {number} of"), key)))?;
         Ok(Part { number, bytes, etag: uploaded.e_tag.unwrap_or_default(), crc32c })
@@ -219,10 +221,8 @@ impl ArchiveStore for S3Store {
             .key(self.full_key(key))
             .upload_id(&upload.0)
             .if_none_match("*")
-            .multipart_upload(list)
-            .send()
-            .await;
-        match completing {
+            .multipart_upload(list);
+        match effect("the S3 complete", completing.send()).await {
             Ok(done) => {
                 // S3 does not repeat the retention that the upload was begun with.
                 let retention = match self.retention {

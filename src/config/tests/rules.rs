@@ -2,7 +2,7 @@ use super::{faults, only_fault, sources};
 
 #[test]
 fn what_this_release_lacks_is_refused_and_never_ignored() {
-    for (name, value) in [("OFFBOARDER_CXONE_WINDOW", "31d"), ("OFFBOARDER_GUARD_MAX_DELETIONS", "200/1h")] {
+    for (name, value) in [("OFFBOARDER_GUARD_MAX_DELETIONS", "200/1h")] {
         let fault = only_fault(&sources(&[(name, value)]));
         assert!(fault.ends_with("is not available in this release; set it to off or remove it"), "{fault}");
         assert!(faults(&sources(&[(name, "off")])).is_empty());

@@ -1,0 +1,53 @@
+//! Places where a test kills the process: before and after every effect. Release builds have none.
+//!
+//! `OFFBOARDER_KILL_AT=USER_ID:N` aborts a debug build at the Nth effect boundary (from 1) after it first
+//! took up that user. What it died at is the last line on standard error.
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    static TARGET: LazyLock<Option<(String, u64)>> = LazyLock::new(|| {
+        let value = std::env::var("OFFBOARDER_KILL_AT").ok()?;
+        let (user_id, number) = value.split_once(':')?;
+        Some((user_id.to_owned(), number.parse().ok()?))
+    });
+    static ARMED: AtomicBool = AtomicBool::new(false);
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+
+    pub(crate) fn arm(user_id: &str) {
+        if TARGET.as_ref().is_some_and(|(wanted, _)| wanted == user_id) {
+            ARMED.store(true, Ordering::SeqCst);
+        }
+    }
+
+    pub(crate) fn kill_point(place: &str) {
+        let Some((_, number)) = TARGET.as_ref().filter(|_| ARMED.load(Ordering::SeqCst)) else { return };
+        if PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *number {
+            use std::io::Write as _;
+            // Nobody is left to whom a failed write could be told.
+            writeln!(std::io::stderr(), "KILLED AT {place}").ok();
+            std::process::abort();
+        }
+    }
+}
+
+#[cfg(debug_assertions)]
+pub(crate) use armed::{arm, kill_point};
+
+/// Does nothing in a release build.
+#[cfg(not(debug_assertions))]
+pub(crate) const fn arm(_user_id: &str) {}
+
+/// Does nothing in a release build.
+#[cfg(not(debug_assertions))]
+pub(crate) const fn kill_point(_place: &str) {}
+
+/// Runs an effect between its two kill points.
+pub(crate) async fn effect<T>(name: &str, doing: impl Future<Output = T>) -> T {
+    kill_point(&format!("before {name}"));
+    let result = doing.await;
+    kill_point(&format!("after {name}"));
+    result
+}
