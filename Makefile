@@ -5,7 +5,7 @@ INSTALL := deploy/local/install.sh
 LOCAL := deploy/local/servers.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check format clippy docs bench-archive up down clean-local
+.PHONY: help build demo test check format clippy docs chaos bench-archive up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +22,11 @@ demo: ## off-board a dozen users at a simulator, with one crash and resume; need
 test: ## run all tests, with a RabbitMQ, Redis and S3 of their own
 	$(INSTALL)
 	cargo test --locked
+
+chaos: ## kill, cut, flush and duplicate while 300 users are off-boarded; SEED=n repeats a run, USERS=n sets its size
+	$(INSTALL)
+	OFFBOARDER_CHAOS_SEED='$(SEED)' OFFBOARDER_CHAOS_USERS='$(or $(USERS),300)' \
+		cargo test --locked --test real_servers -- 'chaos: '
 
 check: format clippy docs test ## everything that CI runs: format, clippy, docs, tests
 

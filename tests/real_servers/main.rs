@@ -1,5 +1,5 @@
 //! Black-box tests: the built binary against a real broker, Redis and S3, which are started
-//! once for the run, and against the simulator of the API. Everything is looked at from outside.
+//! once for the run (chaos has a set of its own), and against the simulator of the API. Everything is looked at from outside.
 //!
 //! Each test has a virtual host, a Redis database and a prefix of its own, so they run side by
 //! side. A missing server fails the run; no test is skipped.
@@ -10,6 +10,7 @@
     reason = "the whole crate is a test: what is unexpected ends it, with the place"
 )]
 
+mod chaos;
 mod crashes;
 mod dead_letters;
 mod faults;
@@ -30,6 +31,7 @@ fn main() {
         dead_letters::TESTS,
         crashes::TESTS,
         faults::TESTS,
+        chaos::TESTS,
         settings::TESTS,
     ] {
         for (name, test) in tests {
@@ -43,7 +45,7 @@ fn main() {
     if arguments.list {
         libtest_mimic::run(&arguments, trials).exit();
     }
-    let servers = Servers::start(trials.len());
+    let servers = Servers::share(trials.len());
     let conclusion = libtest_mimic::run(&arguments, trials);
     servers.stop();
     conclusion.exit();

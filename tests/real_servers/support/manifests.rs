@@ -7,10 +7,21 @@ use serde_json::{Map, Value, json};
 use super::population::User;
 use super::process::{answer, python};
 use super::repository;
-use super::servers::aws_settings;
+use super::servers::{Servers, shared};
 
 /// Waits for every user's manifest, then holds all that is stored against schema, store and simulator.
 pub(crate) fn assert_true(simulator: &str, archive: &str, users: &[User], wait: Duration) {
+    assert_true_on(&shared(), simulator, archive, users, wait);
+}
+
+/// The same on other servers than those that all share.
+pub(crate) fn assert_true_on(
+    servers: &Servers,
+    simulator: &str,
+    archive: &str,
+    users: &[User],
+    wait: Duration,
+) {
     let expected: Map<String, Value> =
         users.iter().map(|user| (user.id.clone(), user.fate.expectation())).collect();
     let question = json!({
@@ -20,7 +31,7 @@ pub(crate) fn assert_true(simulator: &str, archive: &str, users: &[User], wait: 
         "users": expected,
     });
     let mut check = python("check_manifests.py");
-    check.arg(repository("docs/contract/audit-manifest.schema.json")).envs(aws_settings());
+    check.arg(repository("docs/contract/audit-manifest.schema.json")).envs(servers.aws_settings());
     let verdict = answer(check, &question.to_string());
     let problems = verdict["problems"].as_array().expect("problems");
     let shown = &problems[..problems.len().min(10)];

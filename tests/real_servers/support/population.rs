@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+/// Conversations in one answer of the API.
+pub(crate) const PAGE_SIZE: usize = 5;
+
 /// How a user's deletion ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fate {
@@ -53,12 +56,23 @@ pub(crate) struct User {
     pub(crate) id: String,
     pub(crate) fate: Fate,
     conversations: usize,
+    conversation_bytes: Option<usize>,
 }
 
 impl User {
     /// The `number`th user of the place.
     pub(crate) fn new(place: usize, number: usize, fate: Fate, conversations: usize) -> Self {
-        Self { id: user_id(place, number), fate, conversations }
+        Self { id: user_id(place, number), fate, conversations, conversation_bytes: None }
+    }
+
+    /// The same with conversations of about so many bytes.
+    pub(crate) fn with_large_conversations(self, bytes: usize) -> Self {
+        Self { conversation_bytes: Some(bytes), ..self }
+    }
+
+    /// Answers that it takes to tell all conversations.
+    pub(crate) fn pages(&self) -> usize {
+        self.conversations.div_ceil(PAGE_SIZE).max(1)
     }
 
     /// The simulator's record of it.
@@ -66,6 +80,7 @@ impl User {
         json!({
             "id": self.id,
             "conversations": self.conversations,
+            "conversationBytes": self.conversation_bytes,
             "deletion": { "status": self.fate.status() },
         })
     }

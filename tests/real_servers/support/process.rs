@@ -55,7 +55,7 @@ impl Process {
         eventually(Duration::from_mins(1), || {
             let output = self.output();
             let Some((line, _)) = output.split_once('\n') else {
-                assert!(self.child.try_wait().expect("a child").is_none(), "it ended: {}", self.errors());
+                assert!(self.ended().is_none(), "it ended: {}", self.errors());
                 return Err(format!("no line yet; {}", self.errors()));
             };
             let start = line.find("http://").unwrap_or_else(|| panic!("no URL in {line:?}"));
@@ -75,11 +75,15 @@ impl Process {
         assert!(sent.expect("kill runs").success(), "the process is there to take SIG{name}");
     }
 
+    /// How it ended, if it did.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child")
+    }
+
     /// Waits for its end.
     pub(crate) fn end(&mut self, deadline: Duration) -> ExitStatus {
         eventually(deadline, || {
-            let ended = self.child.try_wait().expect("a child");
-            ended.ok_or_else(|| format!("it still runs: {}", tail(&self.errors())))
+            self.ended().ok_or_else(|| format!("it still runs: {}", tail(&self.errors())))
         })
     }
 }

@@ -1,27 +1,28 @@
-//! Broker, Redis and S3, started once for the run by `deploy/local/servers.sh`.
+//! Sets of a broker, a Redis and an S3, each started by `deploy/local/servers.sh`.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::repository;
 
-static RUNNING: OnceLock<Settings> = OnceLock::new();
+static SHARED: OnceLock<Arc<Servers>> = OnceLock::new();
 
-/// Where the servers are, as `servers.sh env` says it.
-struct Settings {
-    directory: PathBuf,
-    values: BTreeMap<String, String>,
+/// One set of servers. It ends when this is dropped, and when this process dies in whatever way:
+/// its script holds only as long as its standard input is open.
+pub(crate) struct Servers {
+    state: PathBuf,
+    settings: BTreeMap<String, String>,
+    running: Mutex<Option<(Child, ChildStdin)>>,
+    _directory: tempfile::TempDir,
 }
 
-/// The servers of this run. They end when this is dropped, and when this process dies in whatever
-/// way: their script holds only as long as its standard input is open.
-pub(crate) struct Servers {
-    script: Child,
-    lifeline: Option<ChildStdin>,
-    _directory: tempfile::TempDir,
+/// The set that all tests share which break none of it.
+pub(crate) fn shared() -> Arc<Servers> {
+    Arc::clone(SHARED.get().expect("the shared servers run"))
 }
 
 fn script(command: &str) -> Command {
@@ -31,8 +32,14 @@ fn script(command: &str) -> Command {
 }
 
 impl Servers {
-    /// Starts them, with a virtual host for each of the places `1..=places`.
-    pub(crate) fn start(places: usize) -> Self {
+    /// Starts the shared set, with a virtual host for each of the places `1..=places`.
+    pub(crate) fn share(places: usize) -> Arc<Self> {
+        assert!(SHARED.set(Arc::new(Self::start(1..=places))).is_ok(), "the shared servers start once");
+        shared()
+    }
+
+    /// Starts a set, with a virtual host for each of the places.
+    pub(crate) fn start(places: RangeInclusive<usize>) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let state = directory.path().join("servers");
         let mut child = script("run")
@@ -41,7 +48,7 @@ impl Servers {
             .stdout(Stdio::piped())
             .spawn()
             .expect("deploy/local/servers.sh runs");
-        let lifeline = child.stdin.take();
+        let lifeline = child.stdin.take().expect("a pipe");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe"))
             .read_line(&mut line)
@@ -51,47 +58,62 @@ impl Servers {
             "READY",
             "the servers did not start; what they lack stands above, and `deploy/local/install.sh` brings it"
         );
-        let servers = Self { script: child, lifeline, _directory: directory };
-
         let printed = output(script("env").arg(&state));
-        let values = printed.lines().filter_map(|line| {
+        let settings = printed.lines().filter_map(|line| {
             let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
             Some((name.to_owned(), value.trim_matches('\'').to_owned()))
         });
-        let settings = Settings { directory: state.clone(), values: values.collect() };
-        assert!(RUNNING.set(settings).is_ok(), "the servers start once");
-        let names = (1..=places).map(vhost);
-        output(script("vhosts").arg(&state).args(names));
+        let servers = Self {
+            settings: settings.collect(),
+            state,
+            running: Mutex::new(Some((child, lifeline))),
+            _directory: directory,
+        };
+        output(script("vhosts").arg(&servers.state).args(places.map(vhost)));
         servers
     }
 
     /// Stops them and waits until they are gone.
-    pub(crate) fn stop(mut self) {
-        drop(self.lifeline.take());
-        self.script.wait().expect("servers.sh ends");
+    pub(crate) fn stop(&self) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((mut script, lifeline)) = running else { return };
+        drop(lifeline);
+        if let Err(error) = script.wait() {
+            eprintln!("servers.sh did not end: {error}");
+        }
+    }
+
+    /// A setting that reaches the servers, such as `AWS_REGION`.
+    pub(crate) fn setting(&self, name: &str) -> String {
+        self.settings.get(name).unwrap_or_else(|| panic!("servers.sh env prints {name}")).clone()
+    }
+
+    /// The `AWS_…` settings.
+    pub(crate) fn aws_settings(&self) -> Vec<(String, String)> {
+        let aws = self.settings.iter().filter(|(name, _)| name.starts_with("AWS_"));
+        aws.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// `rabbitmqctl` of the private node; its standard output.
+    pub(crate) fn rabbitmqctl(&self, arguments: &[&str]) -> String {
+        output(script("ctl").arg(&self.state).args(arguments))
+    }
+
+    /// Kills `rabbitmq`, `redis` or `s3`, as if its machine had lost power; returns when it is gone.
+    pub(crate) fn kill_one(&self, name: &str) {
+        output(script("kill-one").arg(&self.state).arg(name));
+    }
+
+    /// Starts one again, with what it kept and on the port that it had; returns when it answers.
+    pub(crate) fn restart_one(&self, name: &str) {
+        output(script("restart-one").arg(&self.state).arg(name));
     }
 }
 
 impl Drop for Servers {
     fn drop(&mut self) {
-        drop(self.lifeline.take());
-        if let Err(error) = self.script.wait() {
-            eprintln!("servers.sh did not end: {error}");
-        }
+        self.stop();
     }
-}
-
-/// A setting that reaches the servers, such as `AWS_REGION`.
-pub(crate) fn setting(name: &str) -> String {
-    let running = RUNNING.get().expect("the servers run");
-    running.values.get(name).unwrap_or_else(|| panic!("servers.sh env prints {name}")).clone()
-}
-
-/// The `AWS_…` settings.
-pub(crate) fn aws_settings() -> Vec<(String, String)> {
-    let running = RUNNING.get().expect("the servers run");
-    let aws = running.values.iter().filter(|(name, _)| name.starts_with("AWS_"));
-    aws.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// The virtual host of a place.
@@ -99,14 +121,8 @@ pub(crate) fn vhost(place: usize) -> String {
     format!("place-{place}")
 }
 
-/// `rabbitmqctl` of the private node; its standard output.
-pub(crate) fn rabbitmqctl(arguments: &[&str]) -> String {
-    let running = RUNNING.get().expect("the servers run");
-    output(script("ctl").arg(&running.directory).args(arguments))
-}
-
 fn output(command: &mut Command) -> String {
-    let answer = command.output().expect("the command runs");
+    let answer = command.stdin(Stdio::null()).output().expect("the command runs");
     let (told, complaint) =
         (String::from_utf8_lossy(&answer.stdout), String::from_utf8_lossy(&answer.stderr));
     assert!(answer.status.success(), "{command:?} ended with {}: {complaint}", answer.status);

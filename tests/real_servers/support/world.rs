@@ -2,14 +2,16 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::population::User;
+use super::http;
+use super::population::{PAGE_SIZE, User};
 use super::process::{Process, answer, command, python, tail};
-use super::{http, servers};
+use super::servers::{self, Servers};
 
 /// How long the whole of a test's users may take on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
@@ -42,6 +44,7 @@ pub(crate) struct World {
     pub(crate) simulator: String,
     pub(crate) users: Vec<User>,
     place: usize,
+    servers: Arc<Servers>,
     settings: Vec<(String, String)>,
     _simulator: Process,
 }
@@ -49,6 +52,11 @@ pub(crate) struct World {
 impl World {
     /// A corner with these users at the simulator, and no topology declared yet.
     pub(crate) fn new(place: usize, users: Vec<User>) -> Self {
+        Self::on(servers::shared(), place, users, &[])
+    }
+
+    /// The same on other servers than those that all share, and with further flags of the simulator.
+    pub(crate) fn on(servers: Arc<Servers>, place: usize, users: Vec<User>, flags: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let population = directory.path().join("population.json");
         let records: Vec<Value> = users.iter().map(User::record).collect();
@@ -56,13 +64,13 @@ impl World {
         let mut serve = command(Path::new(env!("CARGO_BIN_EXE_offboarder")));
         serve.env_clear().args(["simulator", "--listen", "127.0.0.1:0", "--users", "0", "--seed", "1"]);
         serve.args(["--client-id", CLIENT_ID, "--client-secret", CLIENT_SECRET]);
-        serve.arg("--population").arg(&population);
+        serve.arg("--population").arg(&population).args(flags);
         let mut process = Process::start(serve, directory.path(), "simulator");
         let simulator = process.url();
 
-        let redis = servers::setting("OFFBOARDER_CHECKPOINTS_URL");
+        let redis = servers.setting("OFFBOARDER_CHECKPOINTS_URL");
         let redis = redis.rsplit_once('/').expect("a database in the URL").0;
-        let bucket = servers::setting("OFFBOARDER_ARCHIVE_URL");
+        let bucket = servers.setting("OFFBOARDER_ARCHIVE_URL");
         let bucket = bucket.trim_start_matches("s3://").split('/').next().expect("a bucket").to_owned();
         let mut settings: Vec<(String, String)> = [
             ("OFFBOARDER_CXONE_BASE_URI", simulator.clone()),
@@ -71,8 +79,8 @@ impl World {
             ("OFFBOARDER_CXONE_RATE_ROUTING", "off".to_owned()),
             ("OFFBOARDER_CXONE_RATE_SCIM", "off".to_owned()),
             ("OFFBOARDER_CXONE_RATE_ANALYTICS", "off".to_owned()),
-            ("OFFBOARDER_CXONE_PAGE_SIZE", "5".to_owned()),
-            ("OFFBOARDER_QUEUE_URL", queue_url(place)),
+            ("OFFBOARDER_CXONE_PAGE_SIZE", PAGE_SIZE.to_string()),
+            ("OFFBOARDER_QUEUE_URL", queue_url(&servers, place)),
             ("OFFBOARDER_CHECKPOINTS_URL", format!("{redis}/{place}")),
             ("OFFBOARDER_ARCHIVE_URL", format!("s3://{bucket}/place-{place}/")),
             ("OFFBOARDER_ARCHIVE_FORCE_PATH_STYLE", "true".to_owned()),
@@ -85,8 +93,8 @@ impl World {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
-        settings.extend(servers::aws_settings());
-        Self { directory, simulator, users, place, settings, _simulator: process }
+        settings.extend(servers.aws_settings());
+        Self { directory, simulator, users, place, servers, settings, _simulator: process }
     }
 
     /// The same with the topology declared.
@@ -122,7 +130,14 @@ impl World {
 
     /// Starts the binary.
     pub(crate) fn start(&self, arguments: &[&str]) -> Process {
-        Process::start(self.offboarder(arguments), self.directory.path(), arguments[0])
+        self.start_with(arguments, &[])
+    }
+
+    /// Starts the binary with settings that only this process gets.
+    pub(crate) fn start_with(&self, arguments: &[&str], settings: &[(String, String)]) -> Process {
+        let mut command = self.offboarder(arguments);
+        command.envs(settings.iter().map(|(name, value)| (name, value)));
+        Process::start(command, self.directory.path(), arguments[0])
     }
 
     /// Runs the binary to its end.
@@ -142,7 +157,7 @@ impl World {
     /// Publishes messages as a foreign system would; all have to be routed.
     pub(crate) fn publish(&self, messages: &[Value]) {
         let mut publish = python("publish.py");
-        publish.arg(queue_url(self.place));
+        publish.arg(self.queue_url());
         let lines: Vec<String> = messages.iter().map(Value::to_string).collect();
         let report = answer(publish, &lines.join("\n"));
         assert_eq!(report, json!({ "published": messages.len(), "unroutable": [] }));
@@ -157,21 +172,21 @@ impl World {
     /// Messages ready in a queue; nothing when there is no such queue.
     pub(crate) fn depth(&self, queue: &str) -> Option<u64> {
         let mut look = python("queues.py");
-        look.args([&queue_url(self.place), "depths", queue]);
+        look.args([&self.queue_url(), "depths", queue]);
         answer(look, "")[queue].as_u64()
     }
 
     /// The messages in a queue, which stay there.
     pub(crate) fn letters(&self, queue: &str) -> Vec<Value> {
         let mut look = python("queues.py");
-        look.args([&queue_url(self.place), "letters", queue]);
+        look.args([&self.queue_url(), "letters", queue]);
         answer(look, "").as_array().expect("a list").clone()
     }
 
     /// `rabbitmqctl COMMAND -p VHOST ARGUMENT...`
     pub(crate) fn rabbitmqctl(&self, command: &str, arguments: &[&str]) -> String {
         let vhost = servers::vhost(self.place);
-        servers::rabbitmqctl(&[&[command, "-p", &vhost], arguments].concat())
+        self.servers.rabbitmqctl(&[&[command, "-p", &vhost], arguments].concat())
     }
 
     /// All queues that hold a message which is in nobody's hands; once the workers are gone, all
@@ -181,7 +196,7 @@ impl World {
         let queues: Value = serde_json::from_str(&listed).expect("JSON");
         let queues = queues.as_array().expect("a list").iter();
         let mut look = python("queues.py");
-        look.args([&queue_url(self.place), "depths"]).args(queues.filter_map(|queue| queue["name"].as_str()));
+        look.args([&self.queue_url(), "depths"]).args(queues.filter_map(|queue| queue["name"].as_str()));
         let depths = answer(look, "");
         let depths = depths.as_object().expect("depths").iter();
         depths
@@ -190,14 +205,19 @@ impl World {
             .collect()
     }
 
+    /// The broker itself, whatever workers are told.
+    fn queue_url(&self) -> String {
+        queue_url(&self.servers, self.place)
+    }
+
     /// A user as the simulator has it now.
     pub(crate) fn user_now(&self, id: &str) -> Value {
         http::request("GET", &self.simulator, &format!("/_simulator/users/{id}"), None)
     }
 }
 
-fn queue_url(place: usize) -> String {
-    let url = servers::setting("OFFBOARDER_QUEUE_URL");
+fn queue_url(servers: &Servers, place: usize) -> String {
+    let url = servers.setting("OFFBOARDER_QUEUE_URL");
     let origin = url.rsplit_once('/').expect("a virtual host in the URL").0;
     format!("{origin}/{}", servers::vhost(place))
 }

@@ -1,0 +1,81 @@
+//! What has to hold whatever went wrong, looked at from outside.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::ledger::{self, Repetition};
+use crate::support::manifests;
+use crate::support::process::{answer, python};
+use crate::support::servers::Servers;
+use crate::support::world::World;
+
+const DEAD: &str = "offboarding.dead";
+
+/// Queues that work is left in; letters that are dead wait for nobody.
+pub(super) fn busy_queues(world: &World) -> Vec<String> {
+    let in_use = world.queues_in_use();
+    in_use.into_iter().filter(|queue| !queue.starts_with(&format!("{DEAD}:"))).collect()
+}
+
+/// Judges every promise, also after one was found broken; panics with the broken ones' names. What
+/// was broken of each has been printed by then.
+pub(super) fn assert_kept(world: &World, servers: &Servers) {
+    type Promise = fn(&World, &Servers);
+    let promises: [(&str, Promise); 5] = [
+        ("no queue holds anything", |world, _| assert_eq!(busy_queues(world), Vec::<String>::new())),
+        ("nobody becomes a dead letter", |world, _| assert_no_letters(world)),
+        ("one manifest each, and a true one", assert_manifests),
+        ("nothing is deleted twice, or before its archive", assert_histories),
+        ("no upload is left open", assert_no_uploads),
+    ];
+    let broken = promises
+        .into_iter()
+        .filter(|(_, promise)| catch_unwind(AssertUnwindSafe(|| promise(world, servers))).is_err());
+    let broken: Vec<&str> = broken.map(|(name, _)| name).collect();
+    assert!(broken.is_empty(), "promises broken: {broken:#?}");
+}
+
+fn assert_no_letters(world: &World) {
+    let letters = world.letters(DEAD);
+    let told: Vec<String> = letters
+        .iter()
+        .map(|letter| {
+            let header = |name: &str| letter["headers"][format!("x-offboarder-{name}")].to_string();
+            format!("{} {} {} {}", letter["body"], header("reason"), header("state"), header("error"))
+        })
+        .collect();
+    assert!(letters.is_empty(), "{} dead letters, first: {:#?}", letters.len(), &told[..told.len().min(10)]);
+}
+
+fn assert_manifests(world: &World, servers: &Servers) {
+    let archive = world.setting("OFFBOARDER_ARCHIVE_URL");
+    manifests::assert_true_on(servers, &world.simulator, archive, &world.users, Duration::ZERO);
+}
+
+fn assert_histories(world: &World, servers: &Servers) {
+    ledger::assert_histories(&world.simulator, &world.users, Repetition::Chaos);
+    let written = stored(world, servers)["written"].clone();
+    let mut broken = Vec::new();
+    for (id, begun) in ledger::first_deletions(&world.simulator) {
+        for kind in ["", "_sealed"] {
+            // S3 tells the second, so what was written within the same second passes.
+            let written = written[format!("{id}{kind}.json")].as_str().unwrap_or("never");
+            if written > begun.as_str() {
+                broken.push(format!("{id}: DELETE at {begun}, {id}{kind}.json at {written}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+fn assert_no_uploads(world: &World, servers: &Servers) {
+    assert_eq!(stored(world, servers)["uploads"], json!([]), "multipart uploads that nobody ended");
+}
+
+fn stored(world: &World, servers: &Servers) -> Value {
+    let mut look = python("stored.py");
+    look.arg(world.setting("OFFBOARDER_ARCHIVE_URL")).envs(servers.aws_settings());
+    answer(look, "")
+}

@@ -1,0 +1,142 @@
+//! A network that fails on command: a TCP proxy on loopback between one client and one server.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// Passes bytes on. Ends with its owner: no thread of it is left after the drop.
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
+    network: Arc<Network>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+struct Network {
+    upstream: SocketAddr,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    stalled: bool,
+    ended: bool,
+    /// How often all was cut; a connection belongs to the time it was made in.
+    cuts: u64,
+    connections: Vec<Weak<Connection>>,
+}
+
+struct Connection {
+    client: TcpStream,
+    server: TcpStream,
+    cuts: u64,
+}
+
+impl Proxy {
+    /// Between a port of its own and `upstream`, which need not be there yet, or all the time.
+    pub(crate) fn start(upstream: SocketAddr) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let network = Arc::new(Network { upstream, state: Mutex::default(), changed: Condvar::new() });
+        let accepting = {
+            let network = Arc::clone(&network);
+            thread::spawn(move || network.accept(&listener))
+        };
+        Self { port, network, accepting: Some(accepting) }
+    }
+
+    /// Closes all its connections at once, wherever they are. New ones work.
+    pub(crate) fn cut(&self) {
+        let mut state = self.network.state();
+        state.cuts += 1;
+        for connection in state.connections.drain(..).filter_map(|connection| connection.upgrade()) {
+            connection.close();
+        }
+        self.network.changed.notify_all();
+    }
+
+    /// Holds all bytes back, of new connections too, or lets them go again.
+    pub(crate) fn stall(&self, stalled: bool) {
+        self.network.state().stalled = stalled;
+        self.network.changed.notify_all();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.network.state().ended = true;
+        self.cut();
+        // Whoever waits for the next connection gets one.
+        let woken = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        let ended = self.accepting.take().map(JoinHandle::join);
+        if woken.is_err() || !matches!(ended, Some(Ok(()))) {
+            eprintln!("a proxy did not end well: {woken:?}, {ended:?}");
+        }
+    }
+}
+
+impl Network {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The scope ends after the last of its threads, and a cut ends them all.
+    fn accept(&self, listener: &TcpListener) {
+        thread::scope(|threads| {
+            for client in listener.incoming() {
+                if self.state().ended {
+                    return;
+                }
+                // No server, no connection: the client's is closed at once.
+                let Ok(client) = client else { continue };
+                let Ok(server) = TcpStream::connect_timeout(&self.upstream, Duration::from_secs(1)) else {
+                    continue;
+                };
+                let connection = {
+                    let mut state = self.state();
+                    if state.ended {
+                        return;
+                    }
+                    let connection = Arc::new(Connection { client, server, cuts: state.cuts });
+                    state.connections.retain(|known| known.strong_count() > 0);
+                    state.connections.push(Arc::downgrade(&connection));
+                    connection
+                };
+                let back = Arc::clone(&connection);
+                threads.spawn(move || self.pump(&connection, &connection.client, &connection.server));
+                threads.spawn(move || self.pump(&back, &back.server, &back.client));
+            }
+        });
+    }
+
+    /// One direction, until its end, an error or a cut.
+    fn pump(&self, connection: &Connection, mut from: &TcpStream, mut to: &TcpStream) {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let read = from.read(&mut buffer).unwrap_or(0);
+            let cut = self.wait_while_stalled(connection);
+            if read == 0 || cut || to.write_all(&buffer[..read]).is_err() {
+                return connection.close();
+            }
+        }
+    }
+
+    /// Whether the connection was cut, perhaps meanwhile.
+    fn wait_while_stalled(&self, connection: &Connection) -> bool {
+        let cut = |state: &State| state.ended || state.cuts != connection.cuts;
+        let waits = |state: &mut State| state.stalled && !cut(state);
+        let state = self.changed.wait_while(self.state(), waits).unwrap_or_else(PoisonError::into_inner);
+        cut(&state)
+    }
+}
+
+impl Connection {
+    fn close(&self) {
+        for side in [&self.client, &self.server] {
+            // It may be closed already, which is as good.
+            drop(side.shutdown(Shutdown::Both));
+        }
+    }
+}
