@@ -14,6 +14,7 @@ mod chaos;
 mod crashes;
 mod dead_letters;
 mod faults;
+mod kills;
 mod off_boarding;
 mod settings;
 mod submitting;
@@ -31,6 +32,7 @@ fn main() {
         dead_letters::TESTS,
         crashes::TESTS,
         faults::TESTS,
+        kills::TESTS,
         chaos::TESTS,
         settings::TESTS,
     ] {

@@ -1,11 +1,10 @@
 //! Everything goes wrong at once, by a schedule that a seed decides, and no outcome changes.
 
 mod crew;
-mod promises;
 mod schedule;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
@@ -14,7 +13,6 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
-use url::Url;
 
 use self::crew::Crew;
 use self::schedule::{Act, Scene, Service};
@@ -23,7 +21,7 @@ use crate::support::proxy::Proxy;
 use crate::support::random::Random;
 use crate::support::servers::Servers;
 use crate::support::world::World;
-use crate::support::{Test, eventually};
+use crate::support::{Test, eventually, promises, redis};
 
 pub(crate) const TESTS: &[Test] = &[
     ("chaos: kills, cuts and duplicates change no outcome", no_outcome_changes),
@@ -160,7 +158,7 @@ impl<'a> Chaos<'a> {
             }
             Act::Flush => {
                 self.all_are_back();
-                flush(&self.world.setting("OFFBOARDER_CHECKPOINTS_URL").parse().expect("a URL"));
+                redis::forget(self.world.setting("OFFBOARDER_CHECKPOINTS_URL"));
             }
             Act::Duplicates => {
                 self.random.shuffle(&mut self.published);
@@ -205,16 +203,6 @@ impl<'a> Chaos<'a> {
         self.say("no more work");
         self.crew.dismiss();
     }
-}
-
-fn flush(redis: &Url) {
-    let port = redis.port().expect("a port");
-    let mut redis = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("Redis listens");
-    redis.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-    redis.write_all(b"FLUSHALL\r\n").expect("the command goes out");
-    let mut answer = String::new();
-    BufReader::new(redis).read_line(&mut answer).expect("an answer");
-    assert_eq!(answer, "+OK\r\n");
 }
 
 fn the_proxy_does_as_told(_place: usize) {

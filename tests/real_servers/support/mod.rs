@@ -5,8 +5,10 @@ pub(crate) mod ledger;
 pub(crate) mod manifests;
 pub(crate) mod population;
 pub(crate) mod process;
+pub(crate) mod promises;
 pub(crate) mod proxy;
 pub(crate) mod random;
+pub(crate) mod redis;
 pub(crate) mod servers;
 pub(crate) mod world;
 

@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::ledger::{self, Repetition};
-use crate::support::manifests;
-use crate::support::process::{answer, python};
-use crate::support::servers::Servers;
-use crate::support::world::World;
+use super::ledger::{self, Repetition};
+use super::manifests;
+use super::process::{answer, python};
+use super::servers::Servers;
+use super::world::World;
 
 const DEAD: &str = "offboarding.dead";
 
 /// Queues that work is left in; letters that are dead wait for nobody.
-pub(super) fn busy_queues(world: &World) -> Vec<String> {
+pub(crate) fn busy_queues(world: &World) -> Vec<String> {
     let in_use = world.queues_in_use();
     in_use.into_iter().filter(|queue| !queue.starts_with(&format!("{DEAD}:"))).collect()
 }
 
 /// Judges every promise, also after one was found broken; panics with the broken ones' names. What
 /// was broken of each has been printed by then.
-pub(super) fn assert_kept(world: &World, servers: &Servers) {
+pub(crate) fn assert_kept(world: &World, servers: &Servers) {
     type Promise = fn(&World, &Servers);
     let promises: [(&str, Promise); 5] = [
         ("no queue holds anything", |world, _| assert_eq!(busy_queues(world), Vec::<String>::new())),
