@@ -1,6 +1,6 @@
 //! Places where a test kills the process: before and after every effect. Release builds have none.
 //!
-//! `OFFBOARDER_KILL_AT=USER_ID:N` aborts a debug build at the Nth effect boundary (from 1) after it first
+//! `KILL_OFFBOARDER_AT=USER_ID:N` aborts a debug build at the Nth effect boundary (from 1) after it first
 //! took up that user. What it died at is the last line on standard error.
 
 #[cfg(debug_assertions)]
@@ -9,7 +9,7 @@ mod armed {
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
     static TARGET: LazyLock<Option<(String, u64)>> = LazyLock::new(|| {
-        let value = std::env::var("OFFBOARDER_KILL_AT").ok()?;
+        let value = std::env::var("KILL_OFFBOARDER_AT").ok()?;
         let (user_id, number) = value.split_once(':')?;
         Some((user_id.to_owned(), number.parse().ok()?))
     });

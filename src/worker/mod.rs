@@ -5,6 +5,8 @@ mod breaker;
 mod consume;
 mod drain;
 mod driver;
+#[cfg(test)]
+mod model;
 mod order;
 mod settle;
 mod waiting;

@@ -36,7 +36,7 @@ fn sweep(place: usize, after_the_kill: impl Fn(&World)) {
     let survivor = loop {
         let number = died_at.len();
         let id = world.users[number].id.clone();
-        let kill = ("OFFBOARDER_KILL_AT".to_owned(), format!("{id}:{}", number + 1));
+        let kill = ("KILL_OFFBOARDER_AT".to_owned(), format!("{id}:{}", number + 1));
         let mut worker = world.start_with(&["worker"], &[kill]);
         if let Some(before) = number.checked_sub(1) {
             await_deletion(&world, &world.users[before].id, &worker);
