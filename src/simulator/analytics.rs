@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
@@ -60,9 +62,14 @@ pub(super) fn query(world: &World, call: &Call) -> Reply {
     if !(1..=500).contains(&query.page_size) || query.date_from > query.date_to {
         return Reply::error(400, "malformed", "pageSize or the dates are out of range");
     }
+    let interval = query.date_to.duration_since(query.date_from).unsigned_abs();
+    if world.options.max_interval.is_some_and(|most| interval > most) {
+        return Reply::error(400, "interval_too_long", "ask for a shorter interval");
+    }
     let user = query.filter.participant_id.to_string();
-    let numbers =
-        with_conversations(world, &user, |all| all.within(query.date_from, query.date_to)).unwrap_or(0..0);
+    let length = if world.options.overlapping { world.options.conversation_length } else { Duration::ZERO };
+    let from = query.date_from.checked_sub(length).unwrap_or(query.date_from);
+    let numbers = with_conversations(world, &user, |all| all.within(from, query.date_to)).unwrap_or(0..0);
     let cursor = Cursor { user, next: numbers.start, end: numbers.end, size: query.page_size, issued_ms: 0 };
     page(world, call, cursor)
 }
@@ -90,7 +97,13 @@ fn with_conversations<T>(
         let user = people.users.get(user_id).filter(|user| user.exists())?;
         (user.conversations, user.conversation_bytes)
     };
-    Some(then(&Conversations { user_id, count, bytes, epoch: world.epoch }))
+    Some(then(&Conversations {
+        user_id,
+        count,
+        bytes,
+        epoch: world.epoch,
+        length: world.options.conversation_length,
+    }))
 }
 
 fn page(world: &World, call: &Call, cursor: Cursor) -> Reply {
@@ -141,7 +154,13 @@ pub(super) fn exactly(world: &World, user_id: &str, from: Timestamp, to: Timesta
         let user = people.users.get(user_id)?;
         (user.conversations, user.conversation_bytes)
     };
-    let all = Conversations { user_id, count, bytes, epoch: world.epoch };
+    let all = Conversations {
+        user_id,
+        count,
+        bytes,
+        epoch: world.epoch,
+        length: world.options.conversation_length,
+    };
     let mut body = Vec::new();
     all.write_array(all.within(from, to), &mut body);
     Some(body)

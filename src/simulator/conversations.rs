@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 /// The conversations of one user: made up from their number, so that they cost nothing to keep, and
@@ -8,6 +10,8 @@ pub(super) struct Conversations<'a> {
     pub(super) bytes: usize,
     /// They lie in the year before this, evenly, oldest first.
     pub(super) epoch: Timestamp,
+    /// How long each lasts.
+    pub(super) length: Duration,
 }
 
 const YEAR_SECONDS: i64 = 364 * 86_400;
@@ -41,7 +45,7 @@ impl Conversations<'_> {
     pub(super) fn write(&self, index: u64, out: &mut Vec<u8>) {
         let begin = out.len();
         let start = self.start_of(index);
-        let end = start + SignedDuration::from_secs(240);
+        let end = start.checked_add(self.length).unwrap_or(start);
         let head = format!(
             r#"{{"conversationId":"c-{}-{index}","conversationStart":"{start}", "conversationEnd":"{end}","participants":[{{"participantId":"{}"}}],"segments":["#,
             self.user_id, self.user_id
@@ -73,7 +77,8 @@ mod tests {
     #[test]
     fn they_are_in_order_of_the_asked_size_and_found_by_time() {
         let epoch: Timestamp = "2026-11-24T00:00:00Z".parse().unwrap();
-        let all = Conversations { user_id: "u", count: 1000, bytes: 900, epoch };
+        let all =
+            Conversations { user_id: "u", count: 1000, bytes: 900, epoch, length: Duration::from_mins(4) };
         let mut out = Vec::new();
         all.write_array(0..3, &mut out);
         let parsed: serde_json::Value = serde_json::from_slice(&out).unwrap();

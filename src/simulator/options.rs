@@ -89,6 +89,15 @@ pub struct Options {
     /// How long such a link is good
     #[arg(long, value_parser = humantime::parse_duration)]
     pub cursor_lifetime: Option<Duration>,
+    /// Answer 400 to a query over a longer interval
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub max_interval: Option<Duration>,
+    /// Give conversations that were still going on when the interval began, too
+    #[arg(long)]
+    pub overlapping: bool,
+    /// How long a conversation lasts
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "4m")]
+    pub conversation_length: Duration,
     /// Offer no `ETag`
     #[arg(long)]
     pub no_etags: bool,
@@ -127,6 +136,9 @@ impl Default for Options {
                 .to_owned(),
             cursor_style: CursorStyle::Absolute,
             cursor_lifetime: None,
+            max_interval: None,
+            overlapping: false,
+            conversation_length: Duration::from_mins(4),
             no_etags: false,
             delete_delay: Duration::from_millis(500),
             population: None,
