@@ -15,7 +15,9 @@ mod crashes;
 mod dead_letters;
 mod faults;
 mod kills;
+mod long_archives;
 mod off_boarding;
+mod revisions;
 mod settings;
 mod submitting;
 mod support;
@@ -33,6 +35,8 @@ fn main() {
         crashes::TESTS,
         faults::TESTS,
         kills::TESTS,
+        long_archives::TESTS,
+        revisions::TESTS,
         chaos::TESTS,
         settings::TESTS,
     ] {

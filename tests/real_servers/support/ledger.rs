@@ -71,6 +71,12 @@ pub(crate) fn count(simulator: &str, operation: &str) -> usize {
     calls(simulator).iter().filter(|call| call.is(operation)).count()
 }
 
+/// How often the archive of a user was begun.
+pub(crate) fn queries_of(simulator: &str, user: &str) -> usize {
+    let calls = calls(simulator);
+    calls.iter().filter(|call| call.is("query_conversations") && call.user.as_deref() == Some(user)).count()
+}
+
 /// How much may be done twice.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Repetition {
