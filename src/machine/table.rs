@@ -117,7 +117,7 @@ fn events() -> Vec<(String, Event)> {
     ];
     let beginning = Beginning { revision: 1, previous: None };
     let traces = states().into_iter().filter_map(|(label, state)| {
-        let traced = label == "Archived (sealed)" || state.is_finished();
+        let is_traced = label == "Archived (sealed)" || state.is_finished();
         let traces = Traces {
             revision: 1,
             set: 1,
@@ -126,7 +126,7 @@ fn events() -> Vec<(String, Event)> {
             steps: Vec::new(),
             state,
         };
-        traced.then(|| (format!("TracesFound: {label}"), Event::TracesFound(Box::new(traces))))
+        is_traced.then(|| (format!("TracesFound: {label}"), Event::TracesFound(Box::new(traces))))
     });
     let missed = ("TracesMissed".to_owned(), Event::TracesMissed(beginning));
     let looked_back = std::iter::once(missed).chain(traces).collect::<Vec<_>>();

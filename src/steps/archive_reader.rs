@@ -40,6 +40,7 @@ pub(super) async fn read_back(
 
 /// Counts the members of an array, and the spaces between them: one stands for each page.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "the state of a scanner that looks at single bytes")]
 struct Counter {
     depth: u32,
     in_text: bool,

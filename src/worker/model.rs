@@ -47,6 +47,7 @@ struct Offboarding {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "what is and what is not: independent facts")]
 struct World {
     has_queues: bool,
     active: bool,
@@ -139,14 +140,14 @@ fn archive() -> Archive {
 }
 
 impl Offboarding {
-    fn circumstances<'a>(&self, job: &'a Job, retry: &'a RetryPolicy) -> Circumstances<'a> {
+    fn circumstances<'a>(job: &'a Job, retry: &'a RetryPolicy) -> Circumstances<'a> {
         Circumstances { job, delete: DeletePolicy::Attempt, retry, jitter: 0.0, now: NOW }
     }
 
     fn decide(&self, checkpoint: &mut Checkpoint, event: Event, source: usize) -> VecDeque<Act> {
         let (job, retry) =
             (job(source), RetryPolicy { max_attempts: 99, base: Duration::ZERO, cap: Duration::ZERO });
-        let mut acts = decide(checkpoint, event, Vec::new(), &self.circumstances(&job, &retry));
+        let mut acts = decide(checkpoint, event, Vec::new(), &Self::circumstances(&job, &retry));
         if self.broken == Some(Rule::SaveBeforeWhatFollows) {
             acts.reverse();
         }
@@ -238,7 +239,7 @@ impl Offboarding {
         let mut worker = std::mem::replace(&mut world.workers[index], Worker::Idle);
         match &mut worker {
             Worker::Idle => {}
-            Worker::Settling { source, acts } => match acts.pop_front() {
+            Worker::Settling { acts, .. } => match acts.pop_front() {
                 Some(Settle::Publish(to)) => world.queued[to] += 1,
                 Some(Settle::DeadLetter) => world.dead += 1,
                 Some(Settle::SaveLate(owner, version, checkpoint)) => {
@@ -253,7 +254,6 @@ impl Offboarding {
                             || world.others_hold(index),
                         "I4: a job vanished",
                     );
-                    let _acknowledged = source;
                     if acts.is_empty() {
                         return;
                     }
@@ -261,13 +261,14 @@ impl Offboarding {
                 None => return,
             },
             Worker::Visiting { source, owner, version, checkpoint, acts, read } => match acts.pop_front() {
-                Some(Act::Save) => match world.save(*owner, *version, checkpoint, self.broken) {
-                    Some(saved) => *version = saved,
-                    None => {
+                Some(Act::Save) => {
+                    if let Some(saved) = world.save(*owner, *version, checkpoint, self.broken) {
+                        *version = saved;
+                    } else {
                         let acts = self.settlement(Err(Interrupt::LeaseLost), *source, None);
                         worker = Worker::Settling { source: *source, acts };
                     }
-                },
+                }
                 // What was read may be old news when the DELETE goes out.
                 Some(Act::Perform(effect @ Effect::Delete { .. })) if !*read && world.exists => {
                     *read = true;

@@ -78,7 +78,7 @@ pub(super) fn decide(
         Event::StepFailed(failure) => {
             // Reads of a failed attempt prove nothing; its writes did happen.
             checkpoint.keep_writes(calls);
-            return after_failure(checkpoint, effect, failure, now);
+            return after_failure(checkpoint, &effect, failure, now);
         }
         Event::StepPostponed { until, why } => {
             checkpoint.keep_writes(calls);
@@ -174,10 +174,10 @@ fn asks_once_more(checkpoint: &Checkpoint, job: &Job) -> bool {
 }
 
 /// A step failed: what the machine says of it is saved before anything is settled.
-fn after_failure(checkpoint: &mut Checkpoint, effect: Effect, failure: Failure, now: Timestamp) -> Vec<Act> {
+fn after_failure(checkpoint: &mut Checkpoint, effect: &Effect, failure: Failure, now: Timestamp) -> Vec<Act> {
     let (delay, spends_attempt) = match effect {
-        Effect::Wait(Wait::Retry { delay, spends_attempt }) => (delay, spends_attempt),
-        Effect::DeadLetter(reason) => return give_up(checkpoint, reason, failure, now),
+        Effect::Wait(Wait::Retry { delay, spends_attempt }) => (*delay, *spends_attempt),
+        Effect::DeadLetter(reason) => return give_up(checkpoint, *reason, failure, now),
         _ => (Duration::from_secs(1), true),
     };
     let until = now + SignedDuration::try_from(delay).unwrap_or(SignedDuration::from_mins(15));

@@ -100,7 +100,7 @@ impl S3Store {
             if let Some((mode, until)) = &lock {
                 put = put.object_lock_mode(mode.clone()).object_lock_retain_until_date(*until);
             }
-            match effect("the S3 put", put.send()).await {
+            match effect("the S3 put", Box::pin(put.send())).await {
                 Ok(stored) => return Ok(Some(stored.version_id)),
                 Err(error) if is_precondition(&error) => return Ok(None),
                 Err(error) if is_race(&error) && races < RACES => {
