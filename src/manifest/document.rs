@@ -162,7 +162,7 @@ fn why_not_deleted(deletion: &Deletion) -> Option<String> {
 
 /// Whether a stored manifest is the one that we meant to store: a run that crashed after storing
 /// meets its own manifest again, written by another process a moment earlier. The evidence has to
-/// be equal; writer and times may differ.
+/// be equal; writer and times may differ, and so may who of two workers saw the user gone first.
 pub fn tells_the_same(stored: &Manifest, ours: &Manifest) -> bool {
     stored.user_id == ours.user_id
         && stored.status == ours.status
@@ -170,7 +170,7 @@ pub fn tells_the_same(stored: &Manifest, ours: &Manifest) -> bool {
         && stored.archive.archive.key == ours.archive.archive.key
         && stored.archive.archive.sha256 == ours.archive.archive.sha256
         && stored.previous == ours.previous
-        && stored.deletion.outcome == ours.deletion.outcome
+        && (stored.deletion.outcome == ours.deletion.outcome || stored.status == Status::Deleted)
         && stored.scim_active == ours.scim_active
         && stored.queue_assignments_cleared == ours.queue_assignments_cleared
 }

@@ -85,7 +85,19 @@ async fn stream(
         let (sender, mut pages) = mpsc::channel(1);
         let fetching = fetch(services.cxone.clone(), journal.user_id(), progress.clone(), begin, sender);
         let fetching = AbortOnDropHandle::new(tokio::spawn(fetching));
-        while let Some(page) = pages.recv().await {
+        loop {
+            let page = tokio::select! {
+                // Saved as soon as it is confirmed: a crash loses what came after it.
+                confirmed = writer.settle(), if writer.is_sending() => {
+                    if let Some(confirmed) = confirmed? {
+                        journal.save_archive(save(confirmed)).await.map_err(Stopped::Interrupted)?;
+                        journal.still_wanted().map_err(Stopped::Interrupted)?;
+                    }
+                    continue;
+                }
+                page = pages.recv() => page,
+            };
+            let Some(page) = page else { break };
             let (page, following): (Page, Cursor) = page?;
             writer.append(page.conversations().filter(|one| door.admits(one, progress)));
             door.follow(&following);
@@ -122,22 +134,29 @@ async fn begin_upload(
     if writer.upload_id().is_some() {
         return Ok(());
     }
-    match services.archive_store.uploads(key).await {
-        Ok(strays) => {
-            for stray in strays {
-                tracing::warn!(key = key.as_str(), "an upload that a crash left is aborted");
-                services.archive_store.abort(key, &stray).await?;
-            }
-        }
-        Err(failure) if failure.code == Code::ArchiveDenied => {
-            tracing::debug!(%failure, "uploads that a crash left stay until the bucket's lifecycle rule ends them");
-        }
-        Err(failure) => return Err(failure.into()),
-    }
+    abort_strays(services, key).await?;
     if let Some(begun) = writer.begin().await? {
         journal.save_archive(save(begun)).await.map_err(Stopped::Interrupted)?;
     }
     Ok(())
+}
+
+/// Aborts what a crash or a lost answer left of uploads that no checkpoint knows of.
+async fn abort_strays(services: &Services, key: &ObjectKey) -> Result<(), Stopped> {
+    match services.archive_store.uploads(key).await {
+        Ok(strays) => {
+            for stray in strays {
+                tracing::warn!(key = key.as_str(), "an upload that a crash or a lost answer left is aborted");
+                services.archive_store.abort(key, &stray).await?;
+            }
+            Ok(())
+        }
+        Err(failure) if failure.code == Code::ArchiveDenied => {
+            tracing::debug!(%failure, "uploads that a crash left stay until the bucket's lifecycle rule ends them");
+            Ok(())
+        }
+        Err(failure) => Err(failure.into()),
+    }
 }
 
 async fn store_whole(
@@ -151,6 +170,9 @@ async fn store_whole(
     let written = writer.finish().await?;
     match &written.outcome {
         PutOnce::Stored(stored) => {
+            if upload_id.is_some() {
+                abort_strays(services, key).await?;
+            }
             let found = verify(services, key, &written, stored.version_id.as_deref()).await?;
             let retention = stored.retention.clone().or(found.retention);
             Ok(Event::ArchiveStored(Archive {
@@ -264,6 +286,7 @@ async fn adopt(services: &Services, key: &ObjectKey, found: Found) -> Result<Eve
     let contents = read_back(&**store, key, found.version_id.as_deref()).await?;
     let contents = contents.filter(|contents| contents.whole).ok_or_else(strange)?;
     tracing::info!(key = key.as_str(), "an archive that was stored before is read back and kept");
+    abort_strays(services, key).await?;
     Ok(Event::ArchiveStored(Archive {
         location: store.location(),
         key: store.full_key(key),

@@ -169,13 +169,20 @@ impl ArchiveWriter {
         Ok(confirmed)
     }
 
-    /// Waits for the part on its way; gives what is confirmed then, if that is news.
+    /// Whether a part is on its way.
+    pub(super) fn is_sending(&self) -> bool {
+        self.upload.as_ref().is_some_and(|upload| upload.on_its_way.is_some())
+    }
+
+    /// Waits for the part on its way; gives what is confirmed then, if that is news. Dropping the future
+    /// loses nothing.
     pub(super) async fn settle(&mut self) -> Result<Option<UploadInProgress>, Failure> {
         let Some(upload) = &mut self.upload else { return Ok(None) };
-        let Some((mut after, sending)) = upload.on_its_way.take() else { return Ok(None) };
-        let (part, body) = sending
-            .await
-            .map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))??;
+        let Some((_, sending)) = &mut upload.on_its_way else { return Ok(None) };
+        let sent = sending.await;
+        let Some((mut after, _ended)) = upload.on_its_way.take() else { return Ok(None) };
+        let (part, body) =
+            sent.map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))??;
         if let Ok(mut buffer) = body.try_into_mut() {
             buffer.clear();
             self.spare = buffer;

@@ -107,10 +107,15 @@ impl Worker {
                 None => break,
             }
         }
-        intake.cancel().await;
-        self.drain(&mut tasks, shutdown).await;
-        self.publisher.close().await;
-        intake.close().await;
+        let grace_over = Instant::now() + self.options.grace;
+        let closing = (self.options.grace / 10).min(Duration::from_secs(2));
+        in_time(grace_over - closing, intake.cancel()).await;
+        self.drain(&mut tasks, shutdown, grace_over - closing).await;
+        in_time(grace_over, async {
+            self.publisher.close().await;
+            intake.close().await;
+        })
+        .await;
         Ok(())
     }
 
@@ -233,11 +238,9 @@ impl Worker {
     }
 
     /// Waits for the users in progress, and says every few seconds who is left.
-    async fn drain(&self, tasks: &mut JoinSet<()>, shutdown: &Shutdown) {
-        let grace = self.options.grace;
-        let until = Instant::now() + grace;
+    async fn drain(&self, tasks: &mut JoinSet<()>, shutdown: &Shutdown, until: Instant) {
         // Long enough to give leases and deliveries back.
-        let abandon_at = until - (grace / 4).min(Duration::from_secs(5));
+        let abandon_at = until - (self.options.grace / 4).min(Duration::from_secs(5));
         let mut report = tokio::time::interval(Duration::from_secs(3));
         while !tasks.is_empty() {
             tokio::select! {
@@ -258,6 +261,13 @@ impl Worker {
             }
         }
         tracing::info!("drained");
+    }
+}
+
+/// What the broker is told at the end is a courtesy: one that does not answer must not hold the process.
+async fn in_time(until: Instant, telling: impl Future<Output = ()>) {
+    if tokio::time::timeout_at(until, telling).await.is_err() {
+        tracing::warn!("the broker does not answer; its connections are left to end with the process");
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::ledger::{self, Repetition};
 use crate::support::population::{Fate, User};
 use crate::support::world::World;
-use crate::support::{Test, http, manifests};
+use crate::support::{Test, manifests};
 
 pub(crate) const TESTS: &[Test] = &[
     ("faults of the API that pass leave every user right, once", passing_faults),
@@ -22,9 +22,7 @@ fn world(place: usize, users: Vec<User>) -> World {
 }
 
 fn strike(world: &World, user: usize, operation: &str, times: u32, fault: &Value) {
-    let rule =
-        json!({ "operation": operation, "user": world.users[user].id, "times": times, "fault": fault });
-    http::request("POST", &world.simulator, "/_simulator/faults", Some(&rule));
+    world.strike(user, operation, 0, times, fault);
 }
 
 fn run(world: &World) -> crate::support::world::Ended {

@@ -7,10 +7,13 @@ use serde_json::json;
 use crate::support::population::{Fate, User};
 use crate::support::process::Process;
 use crate::support::world::World;
-use crate::support::{Test, eventually, promises, redis, servers};
+use crate::support::{Test, eventually, ledger, promises, redis, servers};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("killed before and after every effect, a user ends right, and nothing is left over", with_redis_kept),
+    (
+        "killed before and after every effect, then Redis set back to each, a user ends right, and nothing is left over",
+        with_redis_kept,
+    ),
     ("the same with a Redis that forgot everything at each of the kills", with_redis_flushed),
 ];
 
@@ -18,17 +21,33 @@ pub(crate) const TESTS: &[Test] = &[
 const PLACES: usize = 120;
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Once all are done, Redis gets back what it held at each of the kills, and every message comes again.
 fn with_redis_kept(place: usize) {
-    sweep(place, |_| {});
+    let mut snapshots = Vec::new();
+    let world = sweep(place, |world, user_id| {
+        snapshots.push(redis::snapshot(world.setting("OFFBOARDER_CHECKPOINTS_URL"), user_id));
+    });
+    assert!(snapshots.iter().any(|snapshot| !snapshot.is_empty()), "Redis held checkpoints");
+    redis::forget(world.setting("OFFBOARDER_CHECKPOINTS_URL"));
+    for snapshot in &snapshots {
+        redis::restore(world.setting("OFFBOARDER_CHECKPOINTS_URL"), snapshot);
+    }
+    let deletions = ledger::count(&world.simulator, "delete_user");
+    let worker = world.start(&["worker"]);
+    world.publish_all();
+    promises::await_quiet(&world, PATIENCE);
+    World::drain(worker);
+    promises::assert_kept(&world, &servers::shared());
+    assert_eq!(ledger::count(&world.simulator, "delete_user"), deletions, "nobody is deleted again");
 }
 
 fn with_redis_flushed(place: usize) {
-    sweep(place, |world| redis::forget(world.setting("OFFBOARDER_CHECKPOINTS_URL")));
+    sweep(place, |world, _| redis::forget(world.setting("OFFBOARDER_CHECKPOINTS_URL")));
 }
 
 /// The worker that takes up the user of one place dies there; the next one has to finish this user and dies
 /// at the next place, with the next user. The archives are of three parts each.
-fn sweep(place: usize, after_the_kill: impl Fn(&World)) {
+fn sweep(place: usize, mut after_the_kill: impl FnMut(&World, &str)) -> World {
     let user = |number| User::new(place, number, Fate::Deleted, 14).with_large_conversations(1_300_000);
     let mut world = World::with_topology(place, (0..PLACES).map(user).collect());
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
@@ -59,13 +78,10 @@ fn sweep(place: usize, after_the_kill: impl Fn(&World)) {
         let errors = worker.errors();
         let place = errors.lines().rev().find_map(|line| line.strip_prefix("KILLED AT "));
         died_at.push(place.unwrap_or_else(|| panic!("it ended by itself: {errors}")).to_owned());
-        after_the_kill(&world);
+        after_the_kill(&world, &id);
     };
     world.users.truncate(died_at.len() + 1);
-    eventually(PATIENCE, || match promises::busy_queues(&world).as_slice() {
-        [] => Ok(()),
-        busy => Err(format!("still at work: {busy:?}")),
-    });
+    promises::await_quiet(&world, PATIENCE);
     World::drain(survivor);
     for effect in [
         "the claim",
@@ -85,6 +101,7 @@ fn sweep(place: usize, after_the_kill: impl Fn(&World)) {
         }
     }
     promises::assert_kept(&world, &servers::shared());
+    world
 }
 
 fn await_deletion(world: &World, id: &str, worker: &Process) {

@@ -10,13 +10,18 @@
     reason = "the whole crate is a test: what is unexpected ends it, with the place"
 )]
 
+mod archives;
+mod brokers;
 mod chaos;
 mod crashes;
 mod dead_letters;
+mod drains;
 mod faults;
 mod kills;
+mod leases;
 mod long_archives;
 mod off_boarding;
+mod outages;
 mod revisions;
 mod settings;
 mod submitting;
@@ -34,6 +39,11 @@ fn main() {
         dead_letters::TESTS,
         crashes::TESTS,
         faults::TESTS,
+        drains::TESTS,
+        archives::TESTS,
+        brokers::TESTS,
+        outages::TESTS,
+        leases::TESTS,
         kills::TESTS,
         long_archives::TESTS,
         revisions::TESTS,

@@ -13,6 +13,9 @@ use crate::kill_point::effect;
 use crate::machine::{Checkpoint, SCHEMA};
 use crate::ports::{Checkpoints, Claim, Lease, Saved};
 
+/// A Redis that is frozen takes connections and never answers.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
 /// Checkpoints in Redis.
 pub struct RedisCheckpoints {
     url: String,
@@ -55,9 +58,16 @@ impl RedisCheckpoints {
         }
     }
 
-    /// Runs a script. All of them may be sent twice, so a lost answer is asked for again, once, over
-    /// a new connection.
+    /// Runs a script, in [`ANSWER_WITHIN`], however many wait for a connection.
     async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Failure> {
+        tokio::time::timeout(ANSWER_WITHIN, self.run_patiently(script)).await.unwrap_or_else(|_elapsed| {
+            let why = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
+            Err(RedisCheckpointsError::Unreachable { at: self.at.clone(), why }.into())
+        })
+    }
+
+    /// All scripts may be sent twice, so a lost answer is asked for again, once, over a new connection.
+    async fn run_patiently<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Failure> {
         let mut error = None;
         for _ in 0..2 {
             let result = match self.link().await {

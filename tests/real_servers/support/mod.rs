@@ -3,6 +3,7 @@
 pub(crate) mod http;
 pub(crate) mod ledger;
 pub(crate) mod manifests;
+pub(crate) mod objects;
 pub(crate) mod population;
 pub(crate) mod process;
 pub(crate) mod promises;

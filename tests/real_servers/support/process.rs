@@ -69,6 +69,16 @@ impl Process {
         })
     }
 
+    /// The origin of a worker's admin HTTP, out of its log.
+    pub(crate) fn admin(&self) -> String {
+        eventually(Duration::from_mins(1), || {
+            let errors = self.errors();
+            let line = errors.lines().find(|line| line.contains("\"admin HTTP\""));
+            let listen = line.and_then(|line| line.split_once("\"listen\":\"")?.1.split_once('"'));
+            listen.map(|(listen, _)| format!("http://{listen}")).ok_or_else(|| tail(&errors))
+        })
+    }
+
     /// Sends a signal, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("/bin/kill").args(["-s", name, &self.child.id().to_string()]).status();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::eventually;
 use super::ledger::{self, Repetition};
 use super::manifests;
 use super::process::{answer, python};
@@ -17,6 +18,18 @@ const DEAD: &str = "offboarding.dead";
 pub(crate) fn busy_queues(world: &World) -> Vec<String> {
     let in_use = world.queues_in_use();
     in_use.into_iter().filter(|queue| !queue.starts_with(&format!("{DEAD}:"))).collect()
+}
+
+/// Waits until no work is left: none in a queue, at ten looks in a row, so that none is in a hand either
+/// that would have come back meanwhile, and none that the broker's own listing, which lags, knows of.
+pub(crate) fn await_quiet(world: &World, patience: Duration) {
+    let mut quiet = 0;
+    eventually(patience, || {
+        let busy = busy_queues(world);
+        quiet = if busy.is_empty() { quiet + 1 } else { 0 };
+        let listed = if quiet < 10 { "not asked yet".to_owned() } else { world.messages_listed(DEAD) };
+        if listed == "none" { Ok(()) } else { Err(format!("still at work: {busy:?}, listed: {listed}")) }
+    });
 }
 
 /// Judges every promise, also after one was found broken; panics with the broken ones' names. What
@@ -49,7 +62,8 @@ fn assert_no_letters(world: &World) {
     assert!(letters.is_empty(), "{} dead letters, first: {:#?}", letters.len(), &told[..told.len().min(10)]);
 }
 
-fn assert_manifests(world: &World, servers: &Servers) {
+/// Every user has a manifest that is true.
+pub(crate) fn assert_manifests(world: &World, servers: &Servers) {
     let archive = world.setting("OFFBOARDER_ARCHIVE_URL");
     manifests::assert_true_on(servers, &world.simulator, archive, &world.users, Duration::ZERO);
 }

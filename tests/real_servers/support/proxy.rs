@@ -13,6 +13,31 @@ pub(crate) struct Proxy {
     accepting: Option<JoinHandle<()>>,
 }
 
+/// Something done once to the first request whose head holds a text.
+#[derive(Clone)]
+pub(crate) struct Trick {
+    text: String,
+    does: Does,
+}
+
+#[derive(Clone, Copy)]
+enum Does {
+    LoseAnswer,
+    FlipBit,
+}
+
+impl Trick {
+    /// The request arrives, and its answer is cut off.
+    pub(crate) fn lose_answer(text: &str) -> Self {
+        Self { text: text.to_owned(), does: Does::LoseAnswer }
+    }
+
+    /// A bit of the body arrives flipped.
+    pub(crate) fn flip_bit(text: &str) -> Self {
+        Self { text: text.to_owned(), does: Does::FlipBit }
+    }
+}
+
 struct Network {
     upstream: SocketAddr,
     state: Mutex<State>,
@@ -26,12 +51,15 @@ struct State {
     /// How often all was cut; a connection belongs to the time it was made in.
     cuts: u64,
     connections: Vec<Weak<Connection>>,
+    tricks: Vec<Trick>,
 }
 
 struct Connection {
     client: TcpStream,
     server: TcpStream,
     cuts: u64,
+    /// What happens to the request that is on its way.
+    trick: Mutex<Option<Does>>,
 }
 
 impl Proxy {
@@ -55,6 +83,16 @@ impl Proxy {
             connection.close();
         }
         self.network.changed.notify_all();
+    }
+
+    /// Plays a trick on the next request that it is meant for.
+    pub(crate) fn play(&self, trick: &Trick) {
+        self.network.state().tricks.push(trick.clone());
+    }
+
+    /// What the requests would have held that never came.
+    pub(crate) fn unplayed(&self) -> Vec<String> {
+        self.network.state().tricks.iter().map(|trick| trick.text.clone()).collect()
     }
 
     /// Holds all bytes back, of new connections too, or lets them go again.
@@ -99,24 +137,52 @@ impl Network {
                     if state.ended {
                         return;
                     }
-                    let connection = Arc::new(Connection { client, server, cuts: state.cuts });
+                    let connection =
+                        Arc::new(Connection { client, server, cuts: state.cuts, trick: Mutex::default() });
                     state.connections.retain(|known| known.strong_count() > 0);
                     state.connections.push(Arc::downgrade(&connection));
                     connection
                 };
                 let back = Arc::clone(&connection);
-                threads.spawn(move || self.pump(&connection, &connection.client, &connection.server));
-                threads.spawn(move || self.pump(&back, &back.server, &back.client));
+                threads.spawn(move || {
+                    let spoil = |bytes: &mut [u8]| self.spoil_request(&connection, bytes);
+                    self.pump(&connection, &connection.client, &connection.server, spoil);
+                });
+                threads.spawn(move || {
+                    let spoil = |_: &mut [u8]| back.takes_trick(Does::LoseAnswer);
+                    self.pump(&back, &back.server, &back.client, spoil);
+                });
             }
         });
     }
 
+    /// Bytes of a client: a head may wake a trick, a body may suffer one. Nothing is cut off here.
+    fn spoil_request(&self, connection: &Connection, bytes: &mut [u8]) -> bool {
+        let head =
+            String::from_utf8_lossy(bytes.get(..bytes.len().min(2048)).unwrap_or_default()).into_owned();
+        let mut state = self.state();
+        if let Some(place) = state.tricks.iter().position(|trick| head.contains(&trick.text)) {
+            *connection.trick() = Some(state.tricks.remove(place).does);
+        } else if connection.takes_trick(Does::FlipBit)
+            && let Some(middle) = bytes.get_mut(bytes.len() / 2)
+        {
+            *middle ^= 1;
+        }
+        false
+    }
+
     /// One direction, until its end, an error or a cut.
-    fn pump(&self, connection: &Connection, mut from: &TcpStream, mut to: &TcpStream) {
+    fn pump(
+        &self,
+        connection: &Connection,
+        mut from: &TcpStream,
+        mut to: &TcpStream,
+        mut spoil: impl FnMut(&mut [u8]) -> bool,
+    ) {
         let mut buffer = [0; 16 * 1024];
         loop {
             let read = from.read(&mut buffer).unwrap_or(0);
-            let cut = self.wait_while_stalled(connection);
+            let cut = self.wait_while_stalled(connection) || spoil(&mut buffer[..read]);
             if read == 0 || cut || to.write_all(&buffer[..read]).is_err() {
                 return connection.close();
             }
@@ -133,6 +199,23 @@ impl Network {
 }
 
 impl Connection {
+    fn trick(&self) -> MutexGuard<'_, Option<Does>> {
+        self.trick.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this trick is due now; it is played once.
+    fn takes_trick(&self, wanted: Does) -> bool {
+        let mut trick = self.trick();
+        let due = matches!(
+            (*trick, wanted),
+            (Some(Does::LoseAnswer), Does::LoseAnswer) | (Some(Does::FlipBit), Does::FlipBit)
+        );
+        if due {
+            *trick = None;
+        }
+        due
+    }
+
     fn close(&self) {
         for side in [&self.client, &self.server] {
             // It may be closed already, which is as good.

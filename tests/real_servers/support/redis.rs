@@ -1,19 +1,56 @@
-//! A Redis that forgets.
+//! A Redis that forgets, and one that remembers what was.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
-use std::time::Duration;
+use redis::{Commands as _, Connection};
 
-/// Empties the database of a URL such as `redis://127.0.0.1:6379/3`; the other databases stay.
+/// Checkpoints as they were, by key.
+pub(crate) type Snapshot = Vec<(String, Vec<u8>)>;
+
+/// A connection to the database of a URL such as `redis://127.0.0.1:6379/3`.
+pub(crate) fn connect(url: &str) -> Connection {
+    redis::Client::open(url).and_then(|client| client.get_connection()).expect("Redis answers")
+}
+
+/// Sends a command; its answer is looked at for errors alone.
+pub(crate) fn ask(url: &str, command: &[&str]) {
+    let (name, arguments) = command.split_first().expect("a command");
+    let _: redis::Value = redis::cmd(name).arg(arguments).query(&mut connect(url)).expect("Redis obeys");
+}
+
+/// Empties the database; the other databases stay.
 pub(crate) fn forget(url: &str) {
-    let (server, database) = url.trim_start_matches("redis://").split_once('/').expect("a database");
-    let redis = TcpStream::connect(server).expect("Redis listens");
-    redis.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-    let mut answers = BufReader::new(redis.try_clone().expect("a second handle"));
-    for command in [&format!("SELECT {database}"), "FLUSHDB"] {
-        (&redis).write_all(format!("{command}\r\n").as_bytes()).expect("the command goes out");
-        let mut answer = String::new();
-        answers.read_line(&mut answer).expect("an answer");
-        assert_eq!(answer, "+OK\r\n", "{command}");
+    ask(url, &["FLUSHDB"]);
+}
+
+/// The checkpoint of a user as it is now, if there is one. Leases are left out: they run out.
+pub(crate) fn snapshot(url: &str, user_id: &str) -> Snapshot {
+    let key = checkpoint_key(user_id);
+    let dumped: Option<Vec<u8>> = redis::cmd("DUMP").arg(&key).query(&mut connect(url)).expect("a dump");
+    dumped.map(|dumped| (key, dumped)).into_iter().collect()
+}
+
+/// Puts checkpoints back as they were, over what they have become.
+pub(crate) fn restore(url: &str, snapshot: &Snapshot) {
+    let mut redis = connect(url);
+    for (key, dumped) in snapshot {
+        let mut command = redis::cmd("RESTORE");
+        command.arg(key).arg(0).arg(dumped.as_slice()).arg("REPLACE");
+        let _: () = command.query(&mut redis).expect("it is restored");
     }
+}
+
+/// Overwrites the body of a checkpoint.
+pub(crate) fn set_body(url: &str, user_id: &str, body: &str) {
+    let mut redis = connect(url);
+    let key = checkpoint_key(user_id);
+    let _: () =
+        redis.hset_multiple(&key, &[("version", "7"), ("fence", "7"), ("body", body)]).expect("it is set");
+}
+
+/// The body of a checkpoint, if there is one.
+pub(crate) fn body(url: &str, user_id: &str) -> Option<String> {
+    connect(url).hget(checkpoint_key(user_id), "body").expect("it is read")
+}
+
+fn checkpoint_key(user_id: &str) -> String {
+    format!("offboarder:{{{user_id}}}:checkpoint")
 }

@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::repository;
 
+/// A Redis database that is no place's own.
+pub(crate) const SPARE_DATABASE: usize = 63;
+
 static SHARED: OnceLock<Arc<Servers>> = OnceLock::new();
 
 /// One set of servers. It ends when this is dropped, and when this process dies in whatever way:
@@ -102,6 +105,11 @@ impl Servers {
     /// Kills `rabbitmq`, `redis` or `s3`, as if its machine had lost power; returns when it is gone.
     pub(crate) fn kill_one(&self, name: &str) {
         output(script("kill-one").arg(&self.state).arg(name));
+    }
+
+    /// Sends `rabbitmq`, `redis` or `s3` a signal, such as `STOP`.
+    pub(crate) fn signal_one(&self, name: &str, signal: &str) {
+        output(script("kill-one").arg(&self.state).args([name, signal]));
     }
 
     /// Starts one again, with what it kept and on the port that it had; returns when it answers.

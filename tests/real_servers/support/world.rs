@@ -205,9 +205,33 @@ impl World {
             .collect()
     }
 
+    /// The `AWS_…` settings of its S3.
+    pub(crate) fn aws_settings(&self) -> Vec<(String, String)> {
+        self.servers.aws_settings()
+    }
+
+    /// Asks the simulator to do something wrong with calls about a user.
+    pub(crate) fn strike(&self, user: usize, operation: &str, skip: u32, times: u32, fault: &Value) {
+        let rule = json!({
+            "operation": operation, "user": self.users[user].id, "skip": skip, "times": times, "fault": fault,
+        });
+        http::request("POST", &self.simulator, "/_simulator/faults", Some(&rule));
+    }
+
     /// The broker itself, whatever workers are told.
     fn queue_url(&self) -> String {
         queue_url(&self.servers, self.place)
+    }
+
+    /// Messages, in hands or not, that the broker lists outside of one queue; "none" when there are none.
+    pub(crate) fn messages_listed(&self, but_for: &str) -> String {
+        let listed = self.rabbitmqctl("list_queues", &["--formatter", "json", "name", "messages"]);
+        let queues: Value = serde_json::from_str(&listed).expect("JSON");
+        let queues = queues.as_array().expect("a list").iter();
+        let busy = queues.filter(|queue| queue["name"] != but_for && queue["messages"] != 0);
+        let busy: Vec<String> =
+            busy.map(|queue| format!("{} {}", queue["name"], queue["messages"])).collect();
+        if busy.is_empty() { "none".to_owned() } else { busy.join(", ") }
     }
 
     /// A user as the simulator has it now.

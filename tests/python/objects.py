@@ -1,0 +1,55 @@
+"""What somebody else does to the objects under a prefix, behind the worker's back.
+
+objects.py s3://bucket/prefix/ abort          ends every open multipart upload; {"aborted": count}
+objects.py s3://bucket/prefix/ parts          {"parts": how many parts the open uploads have}
+objects.py s3://bucket/prefix/ delete KEY     a delete marker; {}
+objects.py s3://bucket/prefix/ put KEY TEXT   a new version; {}
+objects.py s3://bucket/prefix/ sha256 KEY     {"sha256": of the latest version, or null}
+
+Keys are without the prefix.
+"""
+
+import hashlib
+import json
+import sys
+import urllib.parse
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+
+def main():
+    url = urllib.parse.urlsplit(sys.argv[1])
+    bucket, prefix = url.netloc, url.path.lstrip("/")
+    client = boto3.client("s3", config=Config(s3={"addressing_style": "path"}))
+    verb, *rest = sys.argv[2:]
+
+    def uploads():
+        listed = client.list_multipart_uploads(Bucket=bucket, Prefix=prefix).get("Uploads", [])
+        return [{"Bucket": bucket, "Key": one["Key"], "UploadId": one["UploadId"]} for one in listed]
+
+    if verb == "abort":
+        open_ones = uploads()
+        for one in open_ones:
+            client.abort_multipart_upload(**one)
+        return {"aborted": len(open_ones)}
+    if verb == "parts":
+        return {"parts": sum(len(client.list_parts(**one).get("Parts", [])) for one in uploads())}
+    place = {"Bucket": bucket, "Key": prefix + rest[0]}
+    if verb == "delete":
+        client.delete_object(**place)
+        return {}
+    if verb == "put":
+        client.put_object(**place, Body=rest[1].encode(), ChecksumAlgorithm="SHA256")
+        return {}
+    assert verb == "sha256", verb
+    try:
+        return {"sha256": hashlib.sha256(client.get_object(**place)["Body"].read()).hexdigest()}
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchKey":
+            raise
+        return {"sha256": None}
+
+
+print(json.dumps(main()))

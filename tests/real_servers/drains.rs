@@ -1,0 +1,117 @@
+//! Workers that are told to end.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::ledger::{self, Repetition};
+use crate::support::population::{Fate, User, mixed};
+use crate::support::process::{Process, tail};
+use crate::support::world::{PATIENCE, World};
+use crate::support::{Test, eventually, http, promises, redis, servers};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "a drain names who is left, gives back in time what hangs in a call, and spends no attempt",
+        a_call_that_hangs,
+    ),
+    ("a second signal ends a worker at once", a_second_signal),
+    (
+        "a worker drained again and again ends every user right, repeats nothing and spends no attempt",
+        again_and_again,
+    ),
+];
+
+/// A worker whose only user hangs in the call that takes the access away.
+fn worker_in_a_long_call(world: &World) -> Process {
+    world.strike(0, "put_scim_user", 0, 1, &json!({ "kind": "latency", "ms": 25_000 }));
+    let worker = world.start(&["worker"]);
+    world.publish_all();
+    eventually(PATIENCE, || match ledger::count(&world.simulator, "get_scim_user") {
+        0 => Err(tail(&worker.errors())),
+        _ => Ok(()),
+    });
+    worker
+}
+
+fn attempts(world: &World, user: usize) -> Value {
+    let body = redis::body(world.setting("OFFBOARDER_CHECKPOINTS_URL"), &world.users[user].id);
+    let checkpoint: Value = serde_json::from_str(&body.expect("a checkpoint")).expect("JSON");
+    checkpoint["attempts"].clone()
+}
+
+fn a_call_that_hangs(place: usize) {
+    let mut world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 4)]);
+    world.set("OFFBOARDER_WORKER_SHUTDOWN_GRACE", "12s");
+    world.set("OFFBOARDER_WORKER_LEASE", "5m");
+    let mut worker = worker_in_a_long_call(&world);
+    let admin = worker.admin();
+    assert_eq!(http::status(&admin, "/readyz"), 200);
+    let begun = Instant::now();
+    worker.signal("TERM");
+    eventually(Duration::from_secs(3), || match http::status(&admin, "/readyz") {
+        503 => Ok(()),
+        status => Err(format!("/readyz: {status}")),
+    });
+    let status = worker.end(Duration::from_secs(20));
+    let took = begun.elapsed();
+    assert_eq!(status.code(), Some(0), "{}", tail(&worker.errors()));
+    assert!(took <= Duration::from_secs(12), "it took {took:?}, longer than its grace");
+    let errors = worker.errors();
+    let named = |line: &&str| line.contains("\"draining\"") && line.contains(&world.users[0].id);
+    assert!(errors.lines().filter(named).count() >= 2, "every few seconds it says who is left: {errors}");
+    assert_eq!(world.depth("offboarding.users"), Some(1), "the message is back");
+    assert_eq!(attempts(&world, 0), 0);
+
+    // A lease of five minutes was given back, or the next worker would wait that long.
+    let next = world.start(&["worker"]);
+    promises::await_quiet(&world, Duration::from_mins(1));
+    World::drain(next);
+    promises::assert_kept(&world, &servers::shared());
+}
+
+fn a_second_signal(place: usize) {
+    let mut world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 4)]);
+    world.set("OFFBOARDER_WORKER_LEASE", "1s");
+    let mut worker = worker_in_a_long_call(&world);
+    worker.signal("TERM");
+    eventually(Duration::from_secs(5), || match worker.errors() {
+        errors if errors.contains("\"draining\"") => Ok(()),
+        errors => Err(tail(&errors)),
+    });
+    worker.signal("TERM");
+    let status = worker.end(Duration::from_secs(1));
+    assert_eq!(status.code(), Some(143), "{}", tail(&worker.errors()));
+    assert_eq!(attempts(&world, 0), 0);
+
+    let next = world.start(&["worker"]);
+    promises::await_quiet(&world, PATIENCE);
+    World::drain(next);
+    promises::assert_kept(&world, &servers::shared());
+}
+
+/// Each round ends after some more calls, wherever its users are then.
+fn again_and_again(place: usize) {
+    let mut world = World::on(servers::shared(), place, mixed(place, 12), &["--latency", "60ms"]);
+    world.run(&["topology"]).expect(0);
+    world.set("OFFBOARDER_WORKER_CONCURRENCY", "2");
+    world.publish_all();
+    let gone = |world: &World| promises::busy_queues(world).is_empty();
+    let mut rounds = 0;
+    while !gone(&world) {
+        let worker = world.start(&["worker"]);
+        let before = ledger::calls(&world.simulator).len();
+        eventually(PATIENCE, || match ledger::calls(&world.simulator).len() - before {
+            calls if calls >= 5 + rounds % 7 || gone(&world) => Ok(()),
+            calls => Err(format!("{calls} calls; {}", tail(&worker.errors()))),
+        });
+        World::drain(worker);
+        rounds += 1;
+    }
+    assert!(rounds > 6, "{rounds} rounds are no test");
+    promises::assert_kept(&world, &servers::shared());
+    ledger::assert_histories(&world.simulator, &world.users, Repetition::None);
+    for user in 0..world.users.len() {
+        assert_eq!(attempts(&world, user), 0);
+    }
+}

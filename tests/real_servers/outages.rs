@@ -1,0 +1,127 @@
+//! Servers that are away, frozen, read-only, full, damaged or ahead of their time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::support::ledger;
+use crate::support::population::{Fate, User};
+use crate::support::process::tail;
+use crate::support::redis::{self, ask};
+use crate::support::servers::Servers;
+use crate::support::world::{PATIENCE, World};
+use crate::support::{Test, eventually, http, promises, servers};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "a damaged checkpoint counts as absent, and one of a later release is left alone",
+        damaged_and_newer_checkpoints,
+    ),
+    (
+        "servers that are read-only, full, frozen and killed make work wait, which goes on by itself, and spend no attempt",
+        servers_that_fail,
+    ),
+];
+
+fn damaged_and_newer_checkpoints(place: usize) {
+    let users = (0..4).map(|number| User::new(place, number, Fate::Deleted, 4)).collect();
+    let mut world = World::with_topology(place, users);
+    let url = world.setting("OFFBOARDER_CHECKPOINTS_URL").to_owned();
+    redis::set_body(&url, &world.users[0].id, "{\"schema\":1,\"state\":");
+    redis::set_body(&url, &world.users[1].id, "\u{1}\u{2}not even JSON");
+    redis::set_body(&url, &world.users[2].id, "{\"schema\":999,\"news\":true}");
+    let worker = world.start(&["worker"]);
+    world.publish_all();
+    let letters = eventually(PATIENCE, || match world.letters("offboarding.dead") {
+        letters if letters.len() == 1 => Ok(letters),
+        letters => Err(format!("{} dead letters; {}", letters.len(), tail(&worker.errors()))),
+    });
+    let newer = world.users.remove(2);
+    assert_eq!(letters[0]["body"], newer.id);
+    assert_eq!(letters[0]["headers"]["x-offboarder-reason"], "poison");
+    let error = letters[0]["headers"]["x-offboarder-error"].as_str().expect("a text");
+    assert!(error.contains("schema 999") && error.contains("upgrade this worker"), "{error}");
+    assert_eq!(redis::body(&url, &newer.id).as_deref(), Some("{\"schema\":999,\"news\":true}"));
+    assert_eq!(ledger::queries_of(&world.simulator, &newer.id), 0);
+    assert_eq!(world.user_now(&newer.id)["active"], true, "nothing was done to the user");
+
+    promises::await_quiet(&world, PATIENCE);
+    let errors = worker.errors();
+    assert_eq!(errors.matches("the checkpoint is damaged and counts as absent").count(), 2, "{errors}");
+    World::drain(worker);
+    promises::assert_manifests(&world, &servers::shared());
+}
+
+/// What Redis suffers, and how it is mended.
+type Failing = (&'static str, fn(&Servers, &str), fn(&Servers, &str));
+
+const FAILINGS: [Failing; 7] = [
+    (
+        "Redis is read-only",
+        |_, url| ask(url, &["REPLICAOF", "127.0.0.1", "1"]),
+        |_, url| ask(url, &["REPLICAOF", "NO", "ONE"]),
+    ),
+    (
+        "Redis is full",
+        |_, url| ask(url, &["CONFIG", "SET", "maxmemory", "1"]),
+        |_, url| ask(url, &["CONFIG", "SET", "maxmemory", "0"]),
+    ),
+    (
+        "Redis is frozen",
+        |servers, _| servers.signal_one("redis", "STOP"),
+        |servers, _| servers.signal_one("redis", "CONT"),
+    ),
+    ("Redis is killed", |servers, _| servers.kill_one("redis"), |servers, _| servers.restart_one("redis")),
+    ("S3 is killed", |servers, _| servers.kill_one("s3"), |servers, _| servers.restart_one("s3")),
+    (
+        "RabbitMQ is killed",
+        |servers, _| servers.kill_one("rabbitmq"),
+        |servers, _| servers.restart_one("rabbitmq"),
+    ),
+    (
+        "RabbitMQ is frozen",
+        |servers, _| servers.signal_one("rabbitmq", "STOP"),
+        |servers, _| servers.signal_one("rabbitmq", "CONT"),
+    ),
+];
+
+/// Two of which the worker notices that a broker is frozen.
+const HEARTBEAT: &str = "heartbeat=2";
+
+/// Each time the worker is in the midst of users, and not ready until all is mended.
+fn servers_that_fail(place: usize) {
+    let servers = Arc::new(Servers::start(place..=place));
+    let users = (0..105).map(|number| User::new(place, number, Fate::Deleted, 4)).collect();
+    let mut world = World::on(Arc::clone(&servers), place, users, &["--latency", "20ms"]);
+    world.set("OFFBOARDER_WORKER_LEASE", "2s");
+    let broker = format!("{}?{HEARTBEAT}", world.setting("OFFBOARDER_QUEUE_URL"));
+    world.set("OFFBOARDER_QUEUE_URL", &broker);
+    // A single failure that spends an attempt would be a dead letter.
+    world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
+    world.run(&["topology"]).expect(0);
+    let worker = world.start(&["worker"]);
+    let url = world.setting("OFFBOARDER_CHECKPOINTS_URL").to_owned();
+    let messages: Vec<_> = world.users.iter().map(|user| serde_json::json!({ "body": user.id })).collect();
+    for (batch, (failing, fail, mend)) in messages.chunks(15).zip(FAILINGS) {
+        let before = ledger::count(&world.simulator, "put_scim_user");
+        world.publish(batch);
+        eventually(PATIENCE, || match ledger::count(&world.simulator, "put_scim_user") {
+            now if now > before => Ok(()),
+            _ => Err(format!("nobody is taken up before {failing}; {}", tail(&worker.errors()))),
+        });
+        fail(&servers, &url);
+        let admin = worker.admin();
+        eventually(Duration::from_secs(30), || match http::status(&admin, "/readyz") {
+            503 => Ok(()),
+            status => Err(format!("/readyz answers {status} though {failing}")),
+        });
+        mend(&servers, &url);
+        eventually(Duration::from_secs(30), || match http::status(&admin, "/readyz") {
+            200 => Ok(()),
+            status => Err(format!("{status}, and no longer: {failing}; {}", tail(&worker.errors()))),
+        });
+    }
+    promises::await_quiet(&world, PATIENCE);
+    World::drain(worker);
+    promises::assert_kept(&world, &servers);
+    servers.stop();
+}
