@@ -1,17 +1,19 @@
 //! Places where a test kills the process: before and after every effect. Release builds have none.
 //!
 //! `KILL_OFFBOARDER_AT=USER_ID:N` aborts a debug build at the Nth effect boundary (from 1) after it first
-//! took up that user. What it died at is the last line on standard error.
+//! took up that user, `KILL_OFFBOARDER_AT=USER_ID:after the save` at the first of that name. What it died at is
+//! the last line on standard error.
 
 #[cfg(debug_assertions)]
 mod armed {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-    static TARGET: LazyLock<Option<(String, u64)>> = LazyLock::new(|| {
+    /// A user, and a number or a name.
+    static TARGET: LazyLock<Option<(String, String)>> = LazyLock::new(|| {
         let value = std::env::var("KILL_OFFBOARDER_AT").ok()?;
-        let (user_id, number) = value.split_once(':')?;
-        Some((user_id.to_owned(), number.parse().ok()?))
+        let (user_id, at) = value.split_once(':')?;
+        Some((user_id.to_owned(), at.to_owned()))
     });
     static ARMED: AtomicBool = AtomicBool::new(false);
     static PASSED: AtomicU64 = AtomicU64::new(0);
@@ -23,8 +25,9 @@ mod armed {
     }
 
     pub(crate) fn kill_point(place: &str) {
-        let Some((_, number)) = TARGET.as_ref().filter(|_| ARMED.load(Ordering::SeqCst)) else { return };
-        if PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *number {
+        let Some((_, at)) = TARGET.as_ref().filter(|_| ARMED.load(Ordering::SeqCst)) else { return };
+        let number = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
+        if at == place || at.parse() == Ok(number) {
             use std::io::Write as _;
             // Nobody is left to whom a failed write could be told.
             writeln!(std::io::stderr(), "KILLED AT {place}").ok();

@@ -6,7 +6,7 @@ use super::output::{Output, OutputArgs, json as print_json, say, table};
 use crate::config::Settings;
 use crate::job::UserId;
 use crate::machine::{Archive, Checkpoint, ManifestRef, Recording, Sealing, State, StateName};
-use crate::manifest::{Manifest, Status, audit_key};
+use crate::manifest::{Kind, Manifest, Status, audit_key, parse_key};
 use crate::ports::{ArchiveStore, Checkpoints};
 
 /// Shows how far users are: state, history, archive, last error, next attempt
@@ -27,7 +27,7 @@ const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
 /// What is known of one user.
 enum Known {
     Checkpoint(Box<Checkpoint>),
-    /// The checkpoint is gone, and the manifest tells the end.
+    /// The checkpoint is gone, and the latest manifest tells the end.
     Manifest(Box<Manifest>, String),
     Nothing,
 }
@@ -62,7 +62,11 @@ async fn look_up(
     if let Some(checkpoint) = checkpoints.read(user_id).await? {
         return Ok(Known::Checkpoint(Box::new(checkpoint)));
     }
-    let key = audit_key(user_id, 1);
+    let keys = store.keys_of(user_id).await?;
+    let stored = keys.iter().filter_map(|key| parse_key(user_id, key));
+    let revisions = stored.filter(|(kind, _)| *kind == Kind::Audit).map(|(_, revision)| revision);
+    let Some(latest) = revisions.max() else { return Ok(Known::Nothing) };
+    let key = audit_key(user_id, latest);
     let manifest = store
         .read(&key, MAX_MANIFEST_BYTES)
         .await?

@@ -158,7 +158,7 @@ impl Worker {
                 _ = watchdog.tick() => intake.check().await?,
                 _ = give_back.tick() => {
                     for held in waiting.older_than(self.options.slice / 2) {
-                        tasks.spawn(give_back_one(held, Arc::clone(&self.publisher)));
+                        tasks.spawn(give_back_one(held, Arc::clone(&self.publisher), Arc::clone(&self.breaker)));
                     }
                 }
                 next = intake.next() => {
@@ -221,17 +221,20 @@ impl Worker {
                 tracing::error!(reason = %letter.reason, error = letter.error, attempts = letter.attempts,
                     "dead letter");
             }
-            let settled = match (&disposition, limits.is_exchanged()) {
-                (_, false) => settle(&delivery, source, &disposition, &publisher, &name).await,
+            match (&disposition, limits.is_exchanged()) {
+                (_, false) => {
+                    settle_at_last(&delivery, source, &disposition, &publisher, &name, &breaker).await;
+                }
                 // The stand-in goes on with whatever is left, but it cannot become a dead letter.
                 (Disposition::DeadLetter(_), true) => {
-                    settle::publish_successor(&delivery, source, &disposition, &publisher, &name).await
+                    let letter_sent =
+                        settle::publish_successor(&delivery, source, &disposition, &publisher, &name).await;
+                    if let Err(error) = letter_sent {
+                        tracing::warn!(%error, "no dead letter yet: its stand-in will try again");
+                        breaker.trip(&Failure::from(error));
+                    }
                 }
-                (_, true) => Ok(()),
-            };
-            if let Err(error) = settled {
-                tracing::warn!(%error, "not settled: the broker will deliver it again");
-                breaker.trip(&Failure::from(error));
+                (_, true) => {}
             }
             drop(slot);
         }
@@ -272,10 +275,31 @@ async fn in_time(until: Instant, telling: impl Future<Output = ()>) {
 }
 
 /// It waited for a slot too long: to the end of its queue, where another worker may have one.
-async fn give_back_one(held: Held, publisher: Arc<Publisher>) {
+async fn give_back_one(held: Held, publisher: Arc<Publisher>, breaker: Arc<Breaker>) {
     let disposition = Disposition::Forward(held.source);
-    if let Err(error) = settle(&held.delivery, held.source, &disposition, &publisher, "").await {
-        tracing::warn!(%error, "not given back: the broker will deliver it again");
+    settle_at_last(&held.delivery, held.source, &disposition, &publisher, "", &breaker).await;
+}
+
+/// Settles, however long publishing does not work: a delivery that was dropped here would stay in this
+/// worker's hand as long as its connection lives. Once that is gone the broker delivers again by itself.
+async fn settle_at_last(
+    delivery: &Delivery,
+    source: Source,
+    disposition: &Disposition,
+    publisher: &Publisher,
+    name: &str,
+    breaker: &Breaker,
+) {
+    let mut backoff = FIRST_BACKOFF;
+    while let Err(error) = settle(delivery, source, disposition, publisher, name).await {
+        let again = delivery.acker.usable();
+        tracing::warn!(%error, again, "not settled; where we do not try again, the broker delivers it again");
+        breaker.trip(&Failure::from(error));
+        if !again {
+            break;
+        }
+        tokio::time::sleep(backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+        backoff = (backoff * 2).min(LONGEST_BACKOFF);
     }
 }
 

@@ -60,7 +60,7 @@ fn resumed_byte_for_byte(place: usize) {
     let id = world.users[0].id.clone();
 
     let bucket = world.setting("OFFBOARDER_ARCHIVE_URL").to_owned();
-    world.set("OFFBOARDER_ARCHIVE_URL", &format!("{bucket}in-peace/"));
+    world.set("OFFBOARDER_ARCHIVE_URL", &bucket.replace("/place-", "/in-peace-"));
     let in_peace = world.run(&["run", &id, "--action", "deactivate", "--output", "json"]).expect(0);
     assert!(in_peace.output.contains("DeactivatedOnly"), "{}", in_peace.output);
     let undisturbed = objects(&world, &["sha256", &format!("{id}.json")])["sha256"].clone();
@@ -190,7 +190,9 @@ fn a_bad_network(place: usize) {
         Trick::flip_bit(&format!("PUT /cxone-audit-archives/place-{place}/{}.json?", id(3))),
         Trick::lose_answer(&format!("PUT /cxone-audit-archives/place-{place}/{}.json", id(4))),
     ];
-    tricks.iter().for_each(|trick| proxy.play(trick));
+    for trick in &tricks {
+        proxy.play(trick);
+    }
     let worker = world.start_with(&["worker"], &[behind]);
     world.publish_all();
     promises::await_quiet(&world, PATIENCE);

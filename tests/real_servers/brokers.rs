@@ -20,7 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
 fn off_board(world: &World, user: usize, worker: &Process) {
     let id = &world.users[user].id;
     world.publish(&[json!({ "body": id })]);
-    eventually(Duration::from_secs(60), || {
+    eventually(Duration::from_mins(1), || {
         if world.user_now(id)["exists"] == false { Ok(()) } else { Err(tail(&worker.errors())) }
     });
 }
@@ -68,7 +68,7 @@ fn archives_one_after_the_other(place: usize) {
     let worker = world.start(&["worker"]);
     world.publish_all();
     // The watchdog looks every 15 s; archives that waited for it would take two minutes.
-    promises::await_quiet(&world, Duration::from_secs(60));
+    promises::await_quiet(&world, Duration::from_mins(1));
     World::drain(worker);
     promises::assert_kept(&world, &servers::shared());
 }

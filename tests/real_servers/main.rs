@@ -31,7 +31,10 @@ use libtest_mimic::{Arguments, Trial};
 use support::servers::Servers;
 
 fn main() {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // They wait more than they work.
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    arguments.test_threads.get_or_insert(cores * 2);
     let mut trials = Vec::new();
     for tests in [
         off_boarding::TESTS,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::ledger;
 use crate::support::population::{Fate, User};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, promises};
+use crate::support::{Test, eventually, http, promises, redis};
 
 pub(crate) const TESTS: &[Test] = &[
     (
@@ -81,6 +81,10 @@ fn the_deletion_alone(place: usize) {
     );
     World::drain(worker);
     assert_eq!(world.depth("offboarding.dead"), Some(0), "{}", answer_of(&world));
+
+    redis::forget(world.setting("OFFBOARDER_CHECKPOINTS_URL"));
+    let status = world.run(&["status", &id]).expect(0).output;
+    assert!(status.contains("Deleted"), "without Redis, the latest manifest tells the end: {status}");
 }
 
 fn answer_of(world: &World) -> String {

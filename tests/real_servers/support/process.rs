@@ -114,8 +114,13 @@ fn read(path: &Path) -> String {
 
 /// The last lines, which tell most.
 pub(crate) fn tail(text: &str) -> String {
+    last(text, 15)
+}
+
+/// So many of the last lines.
+pub(crate) fn last(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(15)..].join("\n")
+    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 /// A Python helper out of `tests/python`, in the repository's environment.

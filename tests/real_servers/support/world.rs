@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::http;
 use super::population::{PAGE_SIZE, User};
-use super::process::{Process, answer, command, python, tail};
+use super::process::{Process, answer, command, last, python, tail};
 use super::servers::{self, Servers};
 
 /// How long the whole of a test's users may take on a slow machine.
@@ -237,6 +237,26 @@ impl World {
     /// A user as the simulator has it now.
     pub(crate) fn user_now(&self, id: &str) -> Value {
         http::request("GET", &self.simulator, &format!("/_simulator/users/{id}"), None)
+    }
+}
+
+/// What its latest processes said last, when the test fails: the directory goes with it.
+impl Drop for World {
+    fn drop(&mut self) {
+        let Ok(entries) = std::fs::read_dir(self.directory.path()) else { return };
+        if !std::thread::panicking() {
+            return;
+        }
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let mut told: Vec<_> = paths
+            .filter(|path| path.extension().is_some_and(|end| end == "err"))
+            .filter_map(|path| Some((std::fs::metadata(&path).ok()?.modified().ok()?, path)))
+            .collect();
+        told.sort();
+        for (_, path) in told.iter().rev().take(3) {
+            let text = std::fs::read(path).unwrap_or_default();
+            eprintln!("{}:\n{}\n", path.display(), last(&String::from_utf8_lossy(&text), 40));
+        }
     }
 }
 
