@@ -83,8 +83,8 @@ fn the_deletion_alone(place: usize) {
     assert_eq!(world.depth("offboarding.dead"), Some(0), "{}", answer_of(&world));
 
     redis::forget(world.setting("OFFBOARDER_CHECKPOINTS_URL"));
-    let status = world.run(&["status", &id]).expect(0).output;
-    assert!(status.contains("Deleted"), "without Redis, the latest manifest tells the end: {status}");
+    let told = world.run(&["status", &id]).expect(0).output;
+    assert!(told.contains("Deleted"), "without Redis, the latest manifest tells the end: {told}");
 }
 
 fn answer_of(world: &World) -> String {
