@@ -11,13 +11,13 @@ use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::adapters::redis::{RedisCheckpoints, Topology};
 use crate::adapters::s3::{self, S3Store};
 use crate::config::{
-    Archive, ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Queue, Rate, RedisKind, RetentionMode,
-    Settings,
+    self, Archive, ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Queue, Rate, RedisKind,
+    RetentionMode, Settings,
 };
-use crate::guards::Guards;
+use crate::guards::{Guards, ProtectedSource};
 use crate::machine::{DeletePolicy as MachineDeletePolicy, RetryPolicy};
 use crate::manifest::Actor;
-use crate::ports::{ArchiveStore, Checkpoints};
+use crate::ports::{ArchiveStore, Checkpoints, ObjectKey};
 use crate::steps::Services;
 
 pub(super) fn client(settings: &Cxone) -> Result<Client, CliError> {
@@ -81,13 +81,26 @@ pub(super) fn broker(settings: &Queue) -> Result<Broker, CliError> {
     Ok(Broker::new(settings.url.expose(), settings.ca_file.as_deref())?)
 }
 
+/// The protected list; an object of a bucket is read with the same credentials as the archive.
+async fn protected<C, Q>(settings: &Settings<C, Q>) -> ProtectedSource {
+    match &settings.guard.protected {
+        None => ProtectedSource::Nobody,
+        Some(config::ProtectedSource::File(path)) => ProtectedSource::File(path.clone()),
+        Some(config::ProtectedSource::S3 { bucket, key }) => {
+            let store = S3Store::connect(bucket, "", settings.archive.force_path_style, None).await;
+            ProtectedSource::Object { store: Arc::new(store), key: ObjectKey(key.clone()) }
+        }
+    }
+}
+
 /// Everything that steps need, and proof that the stores take writes before the first user is touched.
 pub(super) async fn services<Q>(settings: &Settings<Cxone, Q>, worker: &str) -> Result<Services, CliError> {
     let services = Services {
         cxone: client(&settings.cxone)?,
         archive_store: archive_store(&settings.archive).await?,
         checkpoints: checkpoints(&settings.checkpoints, settings.worker.lease)?,
-        guards: Guards { delete_grace: settings.guard.delete_grace },
+        guards: Guards { delete_grace: settings.guard.delete_grace, brake: settings.guard.max_deletions },
+        protected: protected(settings).await,
         delete: match settings.guard.delete {
             DeletePolicy::Attempt => MachineDeletePolicy::Attempt,
             DeletePolicy::Never => MachineDeletePolicy::Never,
@@ -103,5 +116,6 @@ pub(super) async fn services<Q>(settings: &Settings<Cxone, Q>, worker: &str) -> 
     };
     services.checkpoints.probe().await?;
     services.archive_store.probe().await?;
+    services.protected.load().await?;
     Ok(services)
 }

@@ -4,6 +4,7 @@ mod compose;
 mod demo;
 mod doctor;
 mod exit;
+mod hold;
 mod input;
 mod logging;
 mod output;
@@ -46,6 +47,7 @@ enum Command {
     Run(run::Args),
     Submit(submit::Args),
     Status(status::Args),
+    Hold(hold::Args),
     Topology(topology::Args),
     Doctor(doctor::Args),
     Simulator(simulator::Args),
@@ -99,6 +101,7 @@ async fn dispatch(command: &Command, matches: &ArgMatches) -> Result<Exit, CliEr
             submit::run(args, || compose::broker(&Settings::for_broker(&sources())?.queue)).await
         }
         Command::Status(args) => status::run(args, &Settings::for_stores(&sources())?).await,
+        Command::Hold(args) => hold::run(args, &Settings::for_stores(&sources())?).await,
         Command::Topology(args) => {
             topology::run(args, &compose::broker(&Settings::for_broker(&sources())?.queue)?).await
         }

@@ -48,6 +48,25 @@ pub(super) fn table<const N: usize>(
     table.to_string()
 }
 
+/// Asks on a terminal; elsewhere, and with `yes`, it is agreed.
+pub(super) fn confirm(question: &str, yes: bool) -> Result<bool, CliError> {
+    if yes || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(true);
+    }
+    let mut asked = std::io::stderr().lock();
+    write!(asked, "{question} [y/N] ").and_then(|()| asked.flush()).map_err(CliError::bad)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(CliError::bad)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Who acts, as this machine knows it.
+pub(super) fn who() -> String {
+    let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}@{}", user.as_deref().unwrap_or("unknown"), host.trim())
+}
+
 /// One JSON document on standard output.
 pub(super) fn json(document: &impl serde::Serialize) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(document).map_err(CliError::bad)?;

@@ -5,7 +5,7 @@ use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table};
 use crate::config::Settings;
 use crate::job::UserId;
-use crate::machine::{Archive, Checkpoint, ManifestRef, Recording, Sealing, State, StateName};
+use crate::machine::{Archive, Checkpoint, Deletion, ManifestRef, Recording, Sealing, State, StateName};
 use crate::manifest::{Kind, Manifest, Status, audit_key, parse_key};
 use crate::ports::{ArchiveStore, Checkpoints};
 
@@ -62,7 +62,7 @@ async fn look_up(
     if let Some(checkpoint) = checkpoints.read(user_id).await? {
         return Ok(Known::Checkpoint(Box::new(checkpoint)));
     }
-    let keys = store.keys_of(user_id).await?;
+    let keys = store.keys(&user_id.to_string()).await?;
     let stored = keys.iter().filter_map(|key| parse_key(user_id, key));
     let revisions = stored.filter(|(kind, _)| *kind == Kind::Audit).map(|(_, revision)| revision);
     let Some(latest) = revisions.max() else { return Ok(Known::Nothing) };
@@ -80,6 +80,16 @@ fn archive_of(state: &State) -> Option<&Archive> {
         State::Archived { archive, .. }
         | State::Deleted { archive, .. }
         | State::DeactivatedOnly { archive, .. } => Some(archive),
+    }
+}
+
+fn deletion_of(state: &State) -> Option<&Deletion> {
+    match state {
+        State::Deleted { deletion, .. } | State::DeactivatedOnly { deletion, .. } => Some(deletion),
+        State::Received
+        | State::QueuesCleared { .. }
+        | State::Deactivated { .. }
+        | State::Archived { .. } => None,
     }
 }
 
@@ -158,6 +168,7 @@ fn document(user_id: UserId, known: &Known) -> Value {
             "nextAttempt": checkpoint.waiting_until,
             "deadLetter": checkpoint.dead_letter,
             "archive": archive_of(&checkpoint.state),
+            "deletion": deletion_of(&checkpoint.state),
             "manifest": manifest_of(&checkpoint.state),
             "updatedAt": checkpoint.updated_at,
         }),
@@ -169,6 +180,7 @@ fn document(user_id: UserId, known: &Known) -> Value {
             "request": manifest.request,
             "steps": manifest.steps,
             "archive": manifest.archive,
+            "deletion": manifest.deletion,
             "manifest": { "key": key },
         }),
         Known::Nothing => json!({ "userId": user_id, "state": null }),

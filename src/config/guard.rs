@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::parse::{duration, file_url, positive_duration, s3_url, unless_off};
 use super::reader::Reader;
+use crate::guards::Brake;
 
 /// What holds a deletion back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,15 +30,6 @@ pub enum ProtectedSource {
         /// The object.
         key: String,
     },
-}
-
-/// At most so many deletions in so much time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Brake {
-    /// Deletions.
-    pub count: u32,
-    /// In this time.
-    pub per: Duration,
 }
 
 /// Whether this tenant deletes at all.

@@ -34,7 +34,7 @@ pub use archive::{Archive, ArchiveLocation, Retention, RetentionMode};
 pub use checkpoints::{CheckpointsUrl, RedisKind};
 pub use cxone::{Cxone, Rate};
 pub use fault::{Fault, Faults};
-pub use guard::{Brake, DeletePolicy, Guard, ProtectedSource};
+pub use guard::{DeletePolicy, Guard, ProtectedSource};
 pub use load::Settings;
 pub use queue::Queue;
 pub use resolve::Origin;

@@ -1,6 +1,5 @@
 use super::fault::Fault;
 use super::resolve::{Entry, State};
-use super::table::{NOT_IN_THIS_RELEASE, Unset};
 
 /// Turns texts into values and notes what cannot be.
 pub(super) struct Reader<'a> {
@@ -20,14 +19,7 @@ impl<'a> Reader<'a> {
         let State::Set { text, origin } = &entry.state else {
             return None;
         };
-        let off_by_default = entry.setting.unset == Unset::Default("off");
-        let parsed = if NOT_IN_THIS_RELEASE.contains(&key) && !(off_by_default && text == "off") {
-            let mend = if off_by_default { "set it to off or remove it" } else { "remove it" };
-            Err(format!("is not available in this release; {mend}"))
-        } else {
-            parse(text)
-        };
-        match parsed {
+        match parse(text) {
             Ok(value) => Some(value),
             Err(problem) => {
                 self.faults.push(Fault::of_value(entry.setting, origin, text, &problem));

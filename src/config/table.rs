@@ -9,11 +9,6 @@ pub(super) const PREFIX: &str = "OFFBOARDER_";
 /// The variable that names the TOML file; the flag is `--config`.
 pub(super) const CONFIG_VARIABLE: &str = "OFFBOARDER_CONFIG";
 
-/// Part of the contract, and this release cannot honour them: a safety setting that is accepted and
-/// then ignored is worse than none, so anything but `off` is a fault. Take a key out of this list
-/// when the release can.
-pub(super) const NOT_IN_THIS_RELEASE: &[&str] = &["guard.max_deletions", "guard.protected"];
-
 /// One setting, as every source and every listing knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
@@ -117,8 +112,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting::open("worker.slice", Default("10m"), "how long a delivery is held at most, up to `10m`; work that takes longer goes on in a further slice"),
     Setting::open("worker.lease", Default("30s"), "how long a user stays claimed by a worker that died, `1s` to `10m`"),
     Setting::open("worker.shutdown_grace", Default("25s"), "what a SIGTERM leaves for steps in progress"),
-    Setting::open("guard.protected", Nothing, "file, or `s3://` object, of IDs or user-name patterns that are never touched; not in this release, and refused when set"),
-    Setting::open("guard.max_deletions", Default("off"), "brake over all workers, such as `200/1h`; this release knows `off` only"),
+    Setting::open("guard.protected", Nothing, "file, or `s3://` object, of IDs or user-name patterns (`*` for any text) that are never touched, one a line; read anew at every look, and unreadable means stop"),
+    Setting::open("guard.max_deletions", Default("off"), "brake over all workers, such as `200/1h`; over it deletions wait, nothing fails"),
     Setting::open("guard.delete_grace", Default("0s"), "time between Deactivated and the deletion; a re-run never resets the clock"),
     Setting::open("guard.delete", Default("attempt"), "`never`: this tenant deletes nobody, every user ends at DeactivatedOnly"),
     Setting::open("admin.listen", Default("127.0.0.1:9464"), "`/healthz`, `/readyz`, `/metrics`, `/api/v1`, the console"),
@@ -153,13 +148,5 @@ mod tests {
         let without: Vec<&str> =
             SETTINGS.iter().filter(|setting| setting.flag().is_none()).map(|setting| setting.key).collect();
         assert_eq!(without, ["cxone.client_secret", "admin.token"]);
-    }
-
-    #[test]
-    fn what_this_release_lacks_is_a_setting_that_is_off_or_unset_by_default() {
-        for key in NOT_IN_THIS_RELEASE {
-            let setting = SETTINGS.iter().find(|setting| setting.key == *key).unwrap();
-            assert!(matches!(setting.unset, Default("off") | Nothing), "{key}");
-        }
     }
 }

@@ -116,7 +116,7 @@ impl Manifest {
             user_id: checkpoint.user_id,
             timestamp: checkpoint.steps.last().map_or(checkpoint.updated_at, |step| step.completed_at),
             status,
-            error: why_not_deleted(deletion),
+            error: why_not_deleted(deletion, access.queues.confirmed),
             scim_active: access.scim_active,
             queue_assignments_cleared: access.queues.confirmed,
             interactions_archived: true,
@@ -140,7 +140,7 @@ impl Manifest {
     }
 }
 
-fn why_not_deleted(deletion: &Deletion) -> Option<String> {
+fn why_not_deleted(deletion: &Deletion, queues_cleared: bool) -> Option<String> {
     let answer = || {
         let status = deletion.status.map_or_else(String::new, |status| format!(" with {status}"));
         let code = deletion.code.as_deref().map_or_else(String::new, |code| format!(" ({code})"));
@@ -156,7 +156,10 @@ fn why_not_deleted(deletion: &Deletion) -> Option<String> {
             Some("this deployment deletes nobody (OFFBOARDER_GUARD_DELETE=never)".to_owned())
         }
         DeletionOutcome::NotRequested => Some("the request was to deactivate".to_owned()),
-        DeletionOutcome::Held => Some("queue assignments are left over; see residual".to_owned()),
+        DeletionOutcome::Held if !queues_cleared => {
+            Some("queue assignments are left over; see residual".to_owned())
+        }
+        DeletionOutcome::Held => Some("a legal hold: `offboarder hold list` says whose and why".to_owned()),
     }
 }
 

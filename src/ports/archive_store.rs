@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::job::UserId;
 use crate::machine::RetentionMark;
 
 /// The key of an object below the store's prefix, such as `{userId}_audit.json`. Made of a user ID
-/// and fixed words alone (see [`crate::manifest::archive_key`]), so it can never leave the prefix.
+/// and fixed words alone (see [`crate::manifest::archive_key`]), so it can never leave the prefix; or of the
+/// settings.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ObjectKey(pub(crate) String);
@@ -154,8 +154,8 @@ pub trait ArchiveStore: Send + Sync {
     /// Looks at an object, at one version where `version_id` says so.
     async fn find(&self, key: &ObjectKey, version_id: Option<&str>) -> Result<Option<Found>, Failure>;
 
-    /// The keys of whatever is stored of a user, in any order.
-    async fn keys_of(&self, user_id: UserId) -> Result<Vec<ObjectKey>, Failure>;
+    /// The keys that begin with this, in any order.
+    async fn keys(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure>;
 
     /// Reads a small object; `Err` when it is over `max_bytes`.
     async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure>;

@@ -3,6 +3,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::failure::Failure;
+use crate::guards::Brake;
 use crate::job::UserId;
 use crate::machine::Checkpoint;
 
@@ -62,6 +63,10 @@ pub trait Checkpoints: Send + Sync {
 
     /// Gives the lease back. One that is lost already is no error.
     async fn release(&self, lease: &Lease) -> Result<(), Failure>;
+
+    /// Counts a deletion of this user, if the brake allows one more now; `Some` says when to ask again. A
+    /// user who was counted already, and recently enough, is not counted twice.
+    async fn brake(&self, user_id: UserId, brake: Brake) -> Result<Option<Duration>, Failure>;
 
     /// Reads without a claim, for people.
     async fn read(&self, user_id: UserId) -> Result<Option<Checkpoint>, Failure>;

@@ -106,9 +106,10 @@ pub(super) fn make(
     conversation_bytes: usize,
 ) -> User {
     let id = record.id.to_lowercase();
-    let short = id.get(..8).unwrap_or_default();
+    let name =
+        format!("agent-{}-{}", id.get(..8).unwrap_or_default(), id.rsplit('-').next().unwrap_or_default());
     let iam = format!(
-        r#"{{"id":"{id}","userName":"agent-{short}@sim.example","email":"agent-{short}@sim.example","roles":["agent"],"costCentre":1.10}}"#
+        r#"{{"id":"{id}","userName":"{name}@sim.example","email":"{name}@sim.example","roles":["agent"],"costCentre":1.10}}"#
     );
     let queues: Vec<String> =
         queue_ids.iter().map(|queue| format!(r#"{{"id":"{queue}","name":"Queue {queue}"}}"#)).collect();
@@ -118,7 +119,7 @@ pub(super) fn make(
     );
     let active = if record.active_as_string { r#""true""# } else { "true" };
     let scim = format!(
-        r#"{{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User","urn:sim:Ext"],"id":"{id}","userName":"agent-{short}@sim.example","active":{active},"urn:sim:Ext":{{"quota":1.50,"serial":9007199254740993}},"meta":{{"resourceType":"User"}}}}"#
+        r#"{{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User","urn:sim:Ext"],"id":"{id}","userName":"{name}@sim.example","active":{active},"urn:sim:Ext":{{"quota":1.50,"serial":9007199254740993}},"meta":{{"resourceType":"User"}}}}"#
     );
     User {
         iam,

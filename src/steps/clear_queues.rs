@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 
 use super::converge::{MAX_CONFLICTS, Patience, later};
+use super::guard::may_touch;
 use super::{Services, Stopped, keep};
 use crate::adapters::cxone::{QueueId, RoutingProfile, Write};
 use crate::failure::{Class, Code, Failure};
@@ -20,6 +21,7 @@ pub(super) async fn clear_queues(
     if !keep(calls, cxone.user_exists(user_id).await?) {
         return Ok(Event::UserMissed);
     }
+    may_touch(services, user_id).await?;
     if let Some(converging) = checkpoint.step.converging.clone() {
         let released = converging.queues.into_iter().filter_map(|queue| queue.parse().ok()).collect();
         return read_back(services, checkpoint, released, converging.since, calls).await;

@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 
 use super::converge::{MAX_CONFLICTS, Patience, later};
+use super::guard::may_touch;
 use super::{Services, Stopped, keep};
 use crate::adapters::cxone::Write;
 use crate::failure::{Class, Code, Failure};
@@ -14,6 +15,7 @@ pub(super) async fn deactivate(
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
     let (user_id, cxone) = (checkpoint.user_id, &services.cxone);
+    may_touch(services, user_id).await?;
     let queues = queues_of(&checkpoint.state);
     let done = |scim_active| {
         Event::UserDeactivated(AccessRemoved { queues: queues.clone(), scim_active, at: Timestamp::now() })

@@ -2,8 +2,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::archive_reader::read_back;
 use super::converge::Patience;
-use super::seal::{POSTPONED, archived, conflict, recorded};
-use super::{Services, Stopped, keep};
+use super::seal::{archived, conflict, held, recorded};
+use super::{Services, Stopped, guard, keep};
 use crate::adapters::cxone::DeleteAnswer;
 use crate::failure::{Class, Code, Failure};
 use crate::guards::Verdict;
@@ -45,9 +45,14 @@ pub(super) async fn delete(
         return Ok(Event::DeletionWithheld(Deletion::without_call(DeletionOutcome::NotOffered)));
     }
     stands_as_sealed(&*services.archive_store, checkpoint, archive).await?;
-    let verdict = services.guards.on_deletion(&checkpoint.request, access.at, Timestamp::now());
-    if let Verdict::Postpone(until) = verdict {
-        return Ok(Event::StepPostponed { until, why: POSTPONED });
+    let mut verdict = guard::on_deletion(services, user_id, &checkpoint.request, access.at).await?;
+    if verdict == Verdict::Proceed {
+        verdict = guard::brake(services, user_id).await?;
+    }
+    match verdict {
+        Verdict::Proceed => {}
+        Verdict::Postpone { until, why } => return Ok(Event::StepPostponed { until, why }),
+        Verdict::Held => return Ok(held()),
     }
 
     let answered = services.cxone.delete_user(user_id).await?;

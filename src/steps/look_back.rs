@@ -13,7 +13,7 @@ use crate::ports::ArchiveStore;
 /// as good as the checkpoint that was lost. One listing; a user who is new costs no more.
 pub(super) async fn look_back(services: &Services, job: &Job) -> Result<Event, Stopped> {
     let store = &*services.archive_store;
-    let keys = store.keys_of(job.user_id).await?;
+    let keys = store.keys(&job.user_id.to_string()).await?;
     let latest = |wanted: Kind| {
         let parsed = keys.iter().filter_map(|key| parse_key(job.user_id, key));
         parsed.filter(|(kind, _)| *kind == wanted).map(|(_, revision)| revision).max().unwrap_or(0)

@@ -9,6 +9,7 @@ mod clear_queues;
 mod converge;
 mod deactivate;
 mod delete;
+mod guard;
 mod journal;
 mod limits;
 mod look_back;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use crate::adapters::cxone::{Answered, Client};
 use crate::failure::{Class, Failure};
-use crate::guards::Guards;
+use crate::guards::{Guards, ProtectedSource};
 use crate::job::Job;
 use crate::machine::{Call, DeletePolicy, Deletion, Effect, Event, RetryPolicy};
 use crate::manifest::Actor;
@@ -39,6 +40,8 @@ pub struct Services {
     pub checkpoints: Arc<dyn Checkpoints>,
     /// What holds deletions back.
     pub guards: Guards,
+    /// Who is never touched.
+    pub protected: ProtectedSource,
     /// Whether this tenant deletes.
     pub delete: DeletePolicy,
     /// How a user's own failures are tried again.

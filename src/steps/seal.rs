@@ -1,19 +1,19 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::guard::on_deletion;
 use super::look_back::{recorded_traces, sealed_traces};
 use super::{Services, Stopped};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::guards::Verdict;
-use crate::machine::{AccessRemoved, Archive, Checkpoint, Event, Seal, Sealing, State};
+use crate::machine::{
+    AccessRemoved, Archive, Checkpoint, Deletion, DeletionOutcome, Event, Seal, Sealing, State,
+};
 use crate::manifest::{SealDocument, audit_key, sealed_key};
 use crate::ports::{ArchiveStore, PutOnce};
 
 /// The largest seal or manifest that is read back.
 pub(super) const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
-
-/// What a guard's wait is called.
-pub(super) const POSTPONED: &str = "a guard postpones the deletion";
 
 /// Stores the evidence so far, before the DELETE. A crash after it leaves a seal that the next run
 /// recognises as its own.
@@ -24,8 +24,10 @@ pub(super) const POSTPONED: &str = "a guard postpones the deletion";
 pub(super) async fn seal(services: &Services, checkpoint: &Checkpoint) -> Result<Event, Stopped> {
     let (access, archive) = archived(&checkpoint.state)?;
     let now = Timestamp::now();
-    if let Verdict::Postpone(until) = services.guards.on_deletion(&checkpoint.request, access.at, now) {
-        return Ok(Event::StepPostponed { until, why: POSTPONED });
+    match on_deletion(services, checkpoint.user_id, &checkpoint.request, access.at).await? {
+        Verdict::Proceed => {}
+        Verdict::Postpone { until, why } => return Ok(Event::StepPostponed { until, why }),
+        Verdict::Held => return Ok(held()),
     }
     let document = SealDocument {
         schema_version: 1,
@@ -63,6 +65,11 @@ pub(super) async fn seal(services: &Services, checkpoint: &Checkpoint) -> Result
             })
         }
     }
+}
+
+/// A hold ends the off-boarding before the deletion.
+pub(super) fn held() -> Event {
+    Event::DeletionWithheld(Deletion::without_call(DeletionOutcome::Held))
 }
 
 /// The manifest of this very revision, when it is stored already: the checkpoint is older than it.

@@ -17,6 +17,7 @@ mod crashes;
 mod dead_letters;
 mod drains;
 mod faults;
+mod guards;
 mod kills;
 mod leases;
 mod long_archives;
@@ -47,6 +48,7 @@ fn main() {
         brokers::TESTS,
         outages::TESTS,
         leases::TESTS,
+        guards::TESTS,
         kills::TESTS,
         long_archives::TESTS,
         revisions::TESTS,

@@ -198,6 +198,11 @@ impl ScimUser {
         self.active
     }
 
+    /// The name that people know the user by (RFC 7643 section 4.1.1 requires one).
+    pub fn user_name(&self) -> Option<String> {
+        self.document.get::<String>("userName").filter(|name| !name.trim().is_empty())
+    }
+
     /// The same user, inactive.
     pub(super) fn deactivated(&self) -> Vec<u8> {
         let mut document = self.document.clone();

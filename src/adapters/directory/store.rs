@@ -10,8 +10,6 @@ use tokio_util::io::ReaderStream;
 
 use super::error::DirectoryError;
 use crate::failure::{Class, Code, Failure};
-use crate::job::UserId;
-use crate::manifest::{archive_key, audit_key, sealed_key};
 use crate::ports::{ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId};
 
 const PROBE: &str = "_offboarder_probe";
@@ -231,18 +229,18 @@ impl ArchiveStore for DirectoryStore {
         .await
     }
 
-    async fn keys_of(&self, user_id: UserId) -> Result<Vec<ObjectKey>, Failure> {
-        let root = Arc::clone(&self.root);
+    async fn keys(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure> {
+        let (root, prefix) = (Arc::clone(&self.root), prefix.to_owned());
         blocking(move || {
+            let failed = |error| DirectoryError::of(&error, &root);
             let mut keys = Vec::new();
-            // Revisions have no gap, and asking for names is faster than listing a large directory.
-            for revision in 1_u32.. {
-                let before = keys.len();
-                let names = [archive_key, sealed_key, audit_key].map(|name| name(user_id, revision));
-                keys.extend(names.into_iter().filter(|key| root.join(key.as_str()).exists()));
-                if keys.len() == before {
-                    break;
-                }
+            for entry in std::fs::read_dir(&*root).map_err(failed)? {
+                let name = entry.map_err(failed)?.file_name();
+                keys.extend(
+                    name.to_str()
+                        .filter(|name| name.starts_with(&prefix))
+                        .map(|name| ObjectKey(name.to_owned())),
+                );
             }
             Ok(keys)
         })

@@ -45,6 +45,22 @@ if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 ";
 
+/// `KEYS[1]` is a sorted set: who was deleted, by time. `ARGV`: user, count, time in ms. Gives 0 when the
+/// deletion is counted, or the ms until the oldest one no longer counts.
+pub(super) const BRAKE: &str = r"
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[3]))
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then
+  local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+  return math.max(1, tonumber(oldest[2]) + tonumber(ARGV[3]) - now)
+end
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 0
+";
+
 /// `ARGV`: owner.
 pub(super) const RELEASE: &str = r"
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end

@@ -8,6 +8,7 @@ use super::error::RedisCheckpointsError;
 use super::link::{Link, Topology, masked};
 use super::scripts;
 use crate::failure::Failure;
+use crate::guards::Brake;
 use crate::job::UserId;
 use crate::kill_point::effect;
 use crate::machine::{Checkpoint, SCHEMA};
@@ -27,6 +28,7 @@ pub struct RedisCheckpoints {
     save: Script,
     renew: Script,
     release: Script,
+    brake: Script,
 }
 
 impl RedisCheckpoints {
@@ -43,6 +45,7 @@ impl RedisCheckpoints {
             save: Script::new(scripts::SAVE),
             renew: Script::new(scripts::RENEW),
             release: Script::new(scripts::RELEASE),
+            brake: Script::new(scripts::BRAKE),
         }
     }
 
@@ -184,6 +187,14 @@ impl Checkpoints for RedisCheckpoints {
         let mut script = self.release.prepare_invoke();
         script.key(checkpoint_key(lease.user_id)).key(lease_key(lease.user_id)).arg(&lease.owner);
         self.run::<u64>(&script).await.map(|_was_ours| ())
+    }
+
+    async fn brake(&self, user_id: UserId, brake: Brake) -> Result<Option<Duration>, Failure> {
+        let per_ms = u64::try_from(brake.per.as_millis()).unwrap_or(u64::MAX);
+        let mut script = self.brake.prepare_invoke();
+        script.key("offboarder:deletions").arg(user_id.to_string()).arg(brake.count).arg(per_ms);
+        let wait_ms = self.run::<u64>(&script).await?;
+        Ok((wait_ms > 0).then(|| Duration::from_millis(wait_ms)))
     }
 
     async fn read(&self, user_id: UserId) -> Result<Option<Checkpoint>, Failure> {

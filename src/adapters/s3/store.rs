@@ -18,7 +18,6 @@ use jiff::Timestamp;
 use super::connect::{Retention, RetentionMode, connect};
 use super::error::{S3Error, is_not_found, is_precondition, is_race};
 use crate::failure::Failure;
-use crate::job::UserId;
 use crate::kill_point::effect;
 use crate::machine::RetentionMark;
 use crate::ports::{ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId};
@@ -302,8 +301,8 @@ impl ArchiveStore for S3Store {
         }
     }
 
-    async fn keys_of(&self, user_id: UserId) -> Result<Vec<ObjectKey>, Failure> {
-        let prefix = format!("{}{user_id}", self.prefix);
+    async fn keys(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure> {
+        let prefix = format!("{}{prefix}", self.prefix);
         let mut pages =
             self.client.list_objects_v2().bucket(&self.bucket).prefix(&prefix).into_paginator().send();
         let mut keys = Vec::new();

@@ -1,14 +1,6 @@
 use super::{faults, only_fault, sources};
 
 #[test]
-fn what_this_release_lacks_is_refused_and_never_ignored() {
-    let name = "OFFBOARDER_GUARD_MAX_DELETIONS";
-    let fault = only_fault(&sources(&[(name, "200/1h")]));
-    assert!(fault.ends_with("is not available in this release; set it to off or remove it"), "{fault}");
-    assert!(faults(&sources(&[(name, "off")])).is_empty());
-}
-
-#[test]
 fn only_loopback_may_listen_without_a_token() {
     let open = ("OFFBOARDER_ADMIN_LISTEN", "0.0.0.0:9464");
     assert!(only_fault(&sources(&[open])).contains("set OFFBOARDER_ADMIN_TOKEN"));

@@ -77,6 +77,12 @@ pub(crate) fn queries_of(simulator: &str, user: &str) -> usize {
     calls.iter().filter(|call| call.is("query_conversations") && call.user.as_deref() == Some(user)).count()
 }
 
+/// How many calls tried to change a user.
+pub(crate) fn writes_of(simulator: &str, user: &str) -> usize {
+    let calls = calls(simulator);
+    calls.iter().filter(|call| call.is_write() && call.user.as_deref() == Some(user)).count()
+}
+
 /// How much may be done twice.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Repetition {

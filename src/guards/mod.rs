@@ -1,0 +1,103 @@
+//! Guards: who is never touched, who is not deleted, and who not yet. The judgements are pure; `plan`, the
+//! intake of a user and the last moment before a DELETE ask the same ones (see `steps/guard.rs`).
+
+mod hold;
+mod protected;
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::job::Request;
+
+pub use hold::{Hold, HoldKey, hold_prefix, latest_hold};
+pub use protected::{ProtectedList, ProtectedSource};
+
+/// What the guards say of a deletion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing stands against it.
+    Proceed,
+    /// Not before then.
+    Postpone {
+        /// When to look again.
+        until: Timestamp,
+        /// Why, for people.
+        why: &'static str,
+    },
+    /// A legal hold: this user is not deleted.
+    Held,
+}
+
+/// At most so many deletions in so much time, over all workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Brake {
+    /// Deletions.
+    pub count: u32,
+    /// In this time.
+    pub per: Duration,
+}
+
+/// The settings that hold deletions back.
+#[derive(Debug, Clone)]
+pub struct Guards {
+    /// Time between Deactivated and the deletion.
+    pub delete_grace: Duration,
+    /// The brake, if there is one.
+    pub brake: Option<Brake>,
+}
+
+/// What a wait for `deleteAfter` or the grace is called.
+const NOT_YET: &str = "the deletion is not due yet (deleteAfter, or OFFBOARDER_GUARD_DELETE_GRACE)";
+
+impl Guards {
+    /// A hold beats everything but the protected list; then the later of the request's `deleteAfter` and the
+    /// grace decides, whose clock starts when the read confirmed the deactivation and is never set back.
+    pub fn on_deletion(
+        &self,
+        request: &Request,
+        deactivated_at: Timestamp,
+        hold: Option<&Hold>,
+        now: Timestamp,
+    ) -> Verdict {
+        if hold.is_some_and(|hold| hold.held) {
+            return Verdict::Held;
+        }
+        let grace = SignedDuration::try_from(self.delete_grace).unwrap_or(SignedDuration::MAX);
+        let after_grace = deactivated_at.checked_add(grace).unwrap_or(Timestamp::MAX);
+        let due = request.delete_after.map_or(after_grace, |wished| wished.max(after_grace));
+        if now < due { Verdict::Postpone { until: due, why: NOT_YET } } else { Verdict::Proceed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn the_later_of_grace_and_wish_decides() {
+        let guards = Guards { delete_grace: Duration::from_secs(100), brake: None };
+        let mut request = Request::default();
+        let look = |request: &Request, now| guards.on_deletion(request, at(1000), None, at(now));
+        let postponed = |until| Verdict::Postpone { until: at(until), why: NOT_YET };
+        assert_eq!(look(&request, 1099), postponed(1100));
+        assert_eq!(look(&request, 1100), Verdict::Proceed);
+        request.delete_after = Some(at(2000));
+        assert_eq!(look(&request, 1999), postponed(2000));
+        request.delete_after = Some(at(1050));
+        assert_eq!(look(&request, 1060), postponed(1100));
+    }
+
+    #[test]
+    fn a_hold_beats_what_is_due_and_a_lifted_one_does_not() {
+        let guards = Guards { delete_grace: Duration::ZERO, brake: None };
+        let hold = |held| Hold { held, who: "w".to_owned(), why: None, at: at(0) };
+        let look = |hold: &Hold| guards.on_deletion(&Request::default(), at(0), Some(hold), at(1));
+        assert_eq!(look(&hold(true)), Verdict::Held);
+        assert_eq!(look(&hold(false)), Verdict::Proceed);
+    }
+}

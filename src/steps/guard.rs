@@ -1,0 +1,66 @@
+use jiff::{SignedDuration, Timestamp};
+
+use super::seal::MAX_DOCUMENT_BYTES;
+use super::{Services, Stopped};
+use crate::failure::{Class, Code, Failure, Reason};
+use crate::guards::{Hold, Verdict, hold_prefix, latest_hold};
+use crate::job::{Request, UserId};
+use crate::ports::ArchiveStore;
+
+/// What a wait for the brake is called.
+const BRAKED: &str = "the brake on deletions is engaged (OFFBOARDER_GUARD_MAX_DELETIONS)";
+
+/// `Err` when the protected list covers the user, or cannot be read. Asked before the first write to a user,
+/// and with every deletion.
+pub(super) async fn may_touch(services: &Services, user_id: UserId) -> Result<(), Stopped> {
+    let list = services.protected.load().await?;
+    let name = if list.has_patterns() {
+        match services.cxone.scim_user(user_id).await?.value {
+            Some(user) => user.user_name(),
+            // Nobody is there to be touched.
+            None => return Ok(()),
+        }
+    } else {
+        None
+    };
+    match list.protects(user_id, name.as_deref()) {
+        None => Ok(()),
+        Some(why) => {
+            let class = Class::Permanent(Reason::ProtectedUser);
+            Err(Failure::new(class, Code::ProtectedUser, why).into())
+        }
+    }
+}
+
+/// Every guard but the brake. Asked before the evidence is sealed, and as the last thing before the DELETE.
+pub(super) async fn on_deletion(
+    services: &Services,
+    user_id: UserId,
+    request: &Request,
+    deactivated_at: Timestamp,
+) -> Result<Verdict, Stopped> {
+    may_touch(services, user_id).await?;
+    let hold = hold_of(&*services.archive_store, user_id).await?;
+    Ok(services.guards.on_deletion(request, deactivated_at, hold.as_ref(), Timestamp::now()))
+}
+
+/// The brake: takes one of the deletions that are allowed now, or says when to ask again.
+pub(super) async fn brake(services: &Services, user_id: UserId) -> Result<Verdict, Stopped> {
+    let Some(brake) = services.guards.brake else { return Ok(Verdict::Proceed) };
+    Ok(match services.checkpoints.brake(user_id, brake).await? {
+        None => Verdict::Proceed,
+        Some(wait) => {
+            let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1));
+            Verdict::Postpone { until: Timestamp::now() + wait, why: BRAKED }
+        }
+    })
+}
+
+/// The act of holding that counts. A hold that cannot be read holds.
+async fn hold_of(store: &dyn ArchiveStore, user_id: UserId) -> Result<Option<Hold>, Stopped> {
+    let keys = store.keys(&hold_prefix(Some(user_id))).await?;
+    let Some(latest) = latest_hold(&keys, user_id) else { return Ok(None) };
+    let read = store.read(&latest.key(), MAX_DOCUMENT_BYTES).await?;
+    let unreadable = || Hold { held: true, who: "unknown".to_owned(), why: None, at: Timestamp::UNIX_EPOCH };
+    Ok(Some(read.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_else(unreadable)))
+}

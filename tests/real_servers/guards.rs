@@ -1,0 +1,147 @@
+//! Who is never touched, who is not deleted, and who not yet.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::ledger;
+use crate::support::objects::objects;
+use crate::support::population::{Fate, User};
+use crate::support::process::{Process, tail};
+use crate::support::world::{PATIENCE, World};
+use crate::support::{Test, eventually, http, promises};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "a protected user is never touched, and an unreadable list stops the work until it can be read",
+        protected,
+    ),
+    ("no guard can be passed by what changes between archive and deletion", changed_in_between),
+    ("the brake on deletions counts over all workers, and deactivations go on", the_brake),
+];
+
+const DEAD: &str = "offboarding.dead";
+
+fn list(world: &World) -> PathBuf {
+    world.directory.path().join("protected.txt")
+}
+
+fn await_letters(world: &World, count: usize, worker: &Process) -> Vec<Value> {
+    eventually(PATIENCE, || match world.letters(DEAD) {
+        letters if letters.len() == count => Ok(letters),
+        letters => Err(format!("{} dead letters, not {count}; {}", letters.len(), tail(&worker.errors()))),
+    })
+}
+
+fn user_name(world: &World, user: usize) -> String {
+    world.user_now(&world.users[user].id)["scim"]["userName"].as_str().expect("a user name").to_owned()
+}
+
+fn protected(place: usize) {
+    let users = (0..5).map(|number| User::new(place, number, Fate::Deleted, 4)).collect();
+    let mut world = World::with_topology(place, users);
+    let list = list(&world);
+    let ids = format!("# the board\n{}\n", world.users[0].id.to_uppercase());
+    std::fs::write(&list, &ids).expect("the list is written");
+    world.set("OFFBOARDER_GUARD_PROTECTED", &list.display().to_string());
+    let worker = world.start(&["worker"]);
+    world.publish(&[json!({ "body": world.users[0].id }), json!({ "body": world.users[1].id })]);
+    let letters = await_letters(&world, 1, &worker);
+    assert_eq!(letters[0]["headers"]["x-offboarder-reason"], "protected_user");
+    promises::await_quiet(&world, PATIENCE);
+
+    // A pattern that was added later counts from the next look on.
+    let pattern = format!("*{}*", user_name(&world, 2).to_uppercase());
+    std::fs::write(&list, format!("{ids}{pattern}\n")).expect("the list is written");
+    world.publish(&[json!({ "body": world.users[2].id }), json!({ "body": world.users[3].id })]);
+    await_letters(&world, 2, &worker);
+    promises::await_quiet(&world, PATIENCE);
+
+    std::fs::remove_file(&list).expect("the list is removed");
+    world.publish(&[json!({ "body": world.users[4].id })]);
+    let admin = worker.admin();
+    eventually(Duration::from_secs(30), || match http::status(&admin, "/readyz") {
+        503 => Ok(()),
+        status => Err(format!("/readyz: {status} though the list is gone")),
+    });
+    assert!(worker.errors().contains("check OFFBOARDER_GUARD_PROTECTED"), "{}", tail(&worker.errors()));
+    assert_eq!(world.user_now(&world.users[4].id)["active"], true, "nobody is touched meanwhile");
+    std::fs::write(&list, &ids).expect("the list is written");
+    promises::await_quiet(&world, PATIENCE);
+    World::drain(worker);
+
+    for user in [0, 2] {
+        let now = world.user_now(&world.users[user].id);
+        assert_eq!((&now["exists"], &now["active"]), (&json!(true), &json!(true)), "user {user}");
+        assert_eq!(ledger::writes_of(&world.simulator, &world.users[user].id), 0);
+    }
+    for user in [1, 3, 4] {
+        assert_eq!(world.user_now(&world.users[user].id)["exists"], false, "user {user}");
+    }
+}
+
+/// The call before each DELETE is held back for some seconds; all guards change meanwhile.
+fn changed_in_between(place: usize) {
+    let users = (0..4).map(|number| User::new(place, number, Fate::Deleted, 4)).collect();
+    let mut world = World::with_topology(place, users);
+    let list = list(&world);
+    std::fs::write(&list, "").expect("the list is written");
+    world.set("OFFBOARDER_GUARD_PROTECTED", &list.display().to_string());
+    let throttled = json!({ "kind": "status", "status": 429, "headers": { "Retry-After": "10" } });
+    for user in 0..4 {
+        world.strike(user, "get_user", 1, 1, &throttled);
+    }
+    let worker = world.start(&["worker"]);
+    world.publish_all();
+    eventually(PATIENCE, || {
+        let stands = |user: &User| {
+            objects(&world, &["sha256", &format!("{}_sealed.json", user.id)])["sha256"].is_string()
+        };
+        if world.users.iter().all(stands) { Ok(()) } else { Err(tail(&worker.errors())) }
+    });
+    std::fs::write(&list, format!("{}\n{}\n", world.users[0].id, user_name(&world, 1)))
+        .expect("it is written");
+    world.run(&["hold", "add", &world.users[2].id, "--why", "case 4711"]).expect(0);
+    assert_eq!(ledger::count(&world.simulator, "delete_user"), 0, "all was changed in time");
+    let holds = world.run(&["hold", "list", "--output", "json"]).expect(0).output;
+    assert!(holds.contains(&world.users[2].id) && holds.contains("case 4711"), "{holds}");
+
+    let letters = await_letters(&world, 2, &worker);
+    assert!(letters.iter().all(|letter| letter["headers"]["x-offboarder-reason"] == "protected_user"));
+    promises::await_quiet(&world, PATIENCE);
+    for user in 0..3 {
+        assert_eq!(world.user_now(&world.users[user].id)["exists"], true, "user {user}");
+    }
+    assert_eq!(world.user_now(&world.users[3].id)["exists"], false);
+    assert_eq!(ledger::count(&world.simulator, "delete_user"), 1);
+    let held = world.run(&["status", &world.users[2].id, "--output", "json"]).expect(0).output;
+    assert!(held.contains("DeactivatedOnly") && held.contains("held"), "{held}");
+
+    // Lifted, and asked for once more.
+    world.run(&["hold", "remove", &world.users[2].id, "--why", "closed"]).expect(0);
+    world.run(&["hold", "list", &world.users[2].id]).expect(1);
+    world.run(&["submit", &world.users[2].id, "--action", "delete"]).expect(0);
+    promises::await_quiet(&world, PATIENCE);
+    assert_eq!(world.user_now(&world.users[2].id)["exists"], false);
+    World::drain(worker);
+}
+
+fn the_brake(place: usize) {
+    let users = (0..12).map(|number| User::new(place, number, Fate::Deleted, 4)).collect();
+    let mut world = World::with_topology(place, users);
+    world.set("OFFBOARDER_GUARD_MAX_DELETIONS", "5/1h");
+    let workers = [world.start(&["worker"]), world.start(&["worker"])];
+    world.publish_all();
+    let braked = |worker: &Process| worker.errors().matches("the brake on deletions is engaged").count();
+    eventually(PATIENCE, || match workers.iter().map(braked).sum() {
+        7.. => Ok(()),
+        waiting => Err(format!("{waiting} wait for the brake; {}", tail(&workers[0].errors()))),
+    });
+    for user in &world.users {
+        assert_eq!(world.user_now(&user.id)["active"], false, "access is gone all the same");
+    }
+    assert_eq!(ledger::count(&world.simulator, "delete_user"), 5);
+    workers.into_iter().for_each(World::drain);
+    assert_eq!(world.depth(DEAD), Some(0), "nothing fails");
+}
