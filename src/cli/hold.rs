@@ -70,14 +70,14 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
     }
 }
 
-async fn set(store: &dyn ArchiveStore, change: &Change, held: bool) -> Result<Exit, CliError> {
-    let act = if held { "put on hold" } else { "taken off hold" };
+async fn set(store: &dyn ArchiveStore, change: &Change, on: bool) -> Result<Exit, CliError> {
+    let act = if on { "put on hold" } else { "taken off hold" };
     let count = change.users.len();
     if !confirm(&format!("{count} users will be {act}. Go on?"), change.yes)? {
         return Err(CliError::bad("nothing was changed"));
     }
     for user_id in &change.users {
-        let hold = Hold { held, who: who(), why: change.why.clone(), at: Timestamp::now() };
+        let hold = Hold { held: on, who: who(), why: change.why.clone(), at: Timestamp::now() };
         let body = Bytes::from(serde_json::to_vec(&hold).map_err(CliError::bad)?);
         loop {
             let keys = store.keys(&hold_prefix(Some(*user_id))).await?;

@@ -13,6 +13,7 @@ mod guard;
 mod journal;
 mod limits;
 mod look_back;
+mod probe;
 mod record;
 mod seal;
 

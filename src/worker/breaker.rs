@@ -1,65 +1,154 @@
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
+use crate::steps::Services;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Stops the intake of users after a fault that every user would meet, for a while that doubles as
-/// long as the fault lasts. The next user taken is the probe.
-#[derive(Default)]
+/// Stops the intake of users after a fault that every user would meet. The service at fault is probed, by
+/// itself, with pauses that double; once the probe passes one user is let through, and with that user's
+/// success all are.
 pub(super) struct Breaker {
-    open: Mutex<Option<Open>>,
+    phase: watch::Sender<Phase>,
+    /// Before the next probe.
+    pause: Mutex<Duration>,
 }
 
-struct Open {
-    until: Instant,
-    pause: Duration,
-    cause: String,
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Phase {
+    Closed,
+    /// Nobody is taken.
+    Open {
+        code: Code,
+        cause: String,
+    },
+    /// One user at a time is taken. The cause stays where no probe can show that it is gone.
+    HalfOpen {
+        cause: Option<String>,
+    },
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { phase: watch::Sender::new(Phase::Closed), pause: Mutex::new(FIRST_PAUSE) }
+    }
 }
 
 impl Breaker {
-    /// A user met a systemic fault.
+    /// A user met a systemic fault. Those who were under way when the first one did say nothing new.
     pub(super) fn trip(&self, failure: &Failure) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let pause = match &*open {
-            // Those who were under way when it tripped say nothing new.
-            Some(open) if now < open.until => return,
-            Some(open) => (open.pause * 2).min(LONGEST_PAUSE),
-            None => FIRST_PAUSE,
-        };
-        tracing::error!(%failure, code = %failure.code, pause_seconds = pause.as_secs(),
-            "every user would meet this: no more users are taken for now");
-        *open = Some(Open { until: now + pause, pause, cause: failure.to_string() });
+        let opened = self.phase.send_if_modified(|phase| {
+            let opens = !matches!(phase, Phase::Open { .. });
+            if opens {
+                *phase = Phase::Open { code: failure.code, cause: failure.to_string() };
+            }
+            opens
+        });
+        if opened {
+            tracing::error!(%failure, code = %failure.code,
+                "every user would meet this: no users are taken until a probe of that service passes");
+        }
     }
 
     /// A user got through.
-    pub(super) fn reset(&self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.as_ref().is_some_and(|open| Instant::now() >= open.until) {
+    pub(super) fn passed(&self) {
+        let closed = self.phase.send_if_modified(|phase| {
+            let closes = matches!(phase, Phase::HalfOpen { .. });
+            if closes {
+                *phase = Phase::Closed;
+            }
+            closes
+        });
+        if closed {
+            *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = FIRST_PAUSE;
             tracing::info!("the fault is over: users are taken again");
-            *open = None;
         }
     }
 
-    /// Returns when users may be taken.
-    pub(super) async fn closed(&self) {
-        loop {
-            let until = match &*self.open.lock().unwrap_or_else(PoisonError::into_inner) {
-                Some(open) if Instant::now() < open.until => open.until,
-                Some(_) | None => return,
-            };
-            tokio::time::sleep_until(until).await;
-        }
+    /// Returns when nobody may be taken.
+    pub(super) async fn opened(&self) {
+        // The sender is our own, so this cannot fail.
+        self.phase.subscribe().wait_for(|phase| matches!(phase, Phase::Open { .. })).await.ok();
+    }
+
+    /// Returns when users may be taken, if only one.
+    pub(super) async fn not_open(&self) {
+        self.phase.subscribe().wait_for(|phase| !matches!(phase, Phase::Open { .. })).await.ok();
+    }
+
+    /// Whether one user at a time is taken.
+    pub(super) fn is_half_open(&self) -> bool {
+        matches!(*self.phase.borrow(), Phase::HalfOpen { .. })
     }
 
     /// What stops the intake, if anything does.
     pub(super) fn cause(&self) -> Option<String> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|open| open.cause.clone())
+        match &*self.phase.borrow() {
+            Phase::Closed => None,
+            Phase::Open { cause, .. } => Some(cause.clone()),
+            Phase::HalfOpen { cause } => cause.clone(),
+        }
+    }
+
+    /// Probes whatever is at fault, as long as the handle lives.
+    pub(super) fn probe(self: &Arc<Self>, services: Arc<Services>) -> AbortOnDropHandle<()> {
+        let breaker = Arc::clone(self);
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            loop {
+                breaker.opened().await;
+                let pause = breaker.next_pause();
+                tokio::time::sleep(pause.mul_f64(0.75 + rand::random::<f64>() / 4.0)).await;
+                breaker.probe_once(&services).await;
+            }
+        }))
+    }
+
+    fn next_pause(&self) -> Duration {
+        let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = *pause;
+        *pause = (now * 2).min(LONGEST_PAUSE);
+        now
+    }
+
+    async fn probe_once(&self, services: &Services) {
+        let Phase::Open { code, cause } = self.phase.borrow().clone() else { return };
+        match services.probe(code).await {
+            Ok(proven) => {
+                tracing::info!(%code, "the probe passes: one user is let through");
+                let cause = (!proven).then_some(cause);
+                self.phase.send_replace(Phase::HalfOpen { cause });
+            }
+            Err(failure) => tracing::debug!(%failure, "the probe fails"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Class;
+
+    #[tokio::test]
+    async fn it_opens_once_and_closes_with_a_success_after_a_probe_alone() {
+        let breaker = Breaker::default();
+        let failure = Failure::new(Class::Systemic, Code::CxoneUnauthorized, "401");
+        assert_eq!(breaker.cause(), None);
+        breaker.trip(&failure);
+        breaker.opened().await;
+        assert!(breaker.cause().unwrap().contains("401"));
+        // A user who was under way gets through: that proves nothing.
+        breaker.passed();
+        assert!(breaker.cause().is_some());
+        breaker.phase.send_replace(Phase::HalfOpen { cause: None });
+        breaker.not_open().await;
+        assert!(breaker.is_half_open());
+        breaker.passed();
+        assert!(!breaker.is_half_open());
+        assert_eq!(breaker.cause(), None);
     }
 }

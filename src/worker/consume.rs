@@ -89,6 +89,7 @@ impl Worker {
         let mut tasks = JoinSet::new();
         let mut backoff = FIRST_BACKOFF;
         let mut intake = self.open().await?;
+        let _probing = self.breaker.probe(Arc::clone(&self.services));
         loop {
             let since = Instant::now();
             let ended = self.session(&mut intake, &mut tasks, shutdown).await;
@@ -155,6 +156,8 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = shutdown.draining.cancelled() => return Ok(()),
+                () = self.breaker.opened(), if !intake.is_paused() => intake.pause().await?,
+                () = self.breaker.not_open(), if intake.is_paused() => intake.resume().await?,
                 _ = watchdog.tick() => intake.check().await?,
                 _ = give_back.tick() => {
                     for held in waiting.older_than(self.options.slice / 2) {
@@ -165,7 +168,14 @@ impl Worker {
                     let (source, delivery) = next?;
                     waiting.push(Held { source, delivery, since: Instant::now() });
                 }
-                () = self.breaker.closed(), if waiting.has_for(self.free_lanes()) => {
+                // Others may do what this worker cannot.
+                () = std::future::ready(()), if intake.is_paused() && !waiting.is_empty() => {
+                    for held in waiting.older_than(Duration::ZERO) {
+                        let (publisher, breaker) = (Arc::clone(&self.publisher), Arc::clone(&self.breaker));
+                        tasks.spawn(give_back_one(held, publisher, breaker));
+                    }
+                }
+                () = self.breaker.not_open(), if waiting.has_for(self.free_lanes()) => {
                     let Some(held) = waiting.pop_for(self.free_lanes()) else { continue };
                     let Some(slot) = self.slot(held.source.lane()) else { continue };
                     tasks.spawn(self.visit(held, shutdown.clone(), slot));
@@ -178,7 +188,10 @@ impl Worker {
 
     /// For which lanes a slot is free.
     fn free_lanes(&self) -> FreeLanes {
-        let access = self.slots.available_permits() > 0;
+        let free = self.slots.available_permits();
+        // One user is the probe.
+        let access =
+            if self.breaker.is_half_open() { free == self.options.concurrency.max(1) } else { free > 0 };
         FreeLanes { access, archive: access && self.archive_slots.available_permits() > 0 }
     }
 
@@ -349,14 +362,17 @@ async fn dispose(
     drop(entry);
     match &visit {
         Ok(Outcome::Finished(state)) => {
-            breaker.reset();
+            breaker.passed();
             tracing::info!(%user_id, %state, "finished");
         }
-        Ok(Outcome::HandOver | Outcome::Replaced) => breaker.reset(),
+        Ok(Outcome::HandOver | Outcome::Replaced) => breaker.passed(),
         Ok(Outcome::Reissue { revision }) => {
             tracing::info!(%user_id, revision, "the user came back, and is off-boarded again");
         }
-        Ok(Outcome::Wait { until, why }) => tracing::info!(%user_id, %until, why, "waits"),
+        Ok(Outcome::Wait { until, why }) => {
+            breaker.passed();
+            tracing::info!(%user_id, %until, why, "waits");
+        }
         Ok(Outcome::Busy { .. }) => tracing::debug!(%user_id, "another worker has this user"),
         Err(Interrupt::Systemic(failure)) => breaker.trip(failure),
         Err(Interrupt::SliceOver) => tracing::info!(%user_id, "goes on in another slice"),

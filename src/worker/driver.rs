@@ -116,7 +116,10 @@ async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result
                     journal.still_wanted()?;
                     next = match perform(&effect, services, &mut journal, job, &mut calls).await {
                         Some(Ok(event)) => Some(event),
-                        Some(Err(Stopped::Failed(failure))) => Some(Event::StepFailed(failure)),
+                        Some(Err(Stopped::Failed(failure))) => match services.outage(&failure).await {
+                            Some(outage) => return Err(Interrupt::Systemic(outage)),
+                            None => Some(Event::StepFailed(failure)),
+                        },
                         Some(Err(Stopped::Interrupted(interrupt))) => return Err(interrupt),
                         None => None,
                     };

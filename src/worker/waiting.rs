@@ -44,6 +44,10 @@ impl Waiting {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_source.iter().all(VecDeque::is_empty)
+    }
+
     pub(super) fn has_for(&self, free: FreeLanes) -> bool {
         Source::ALL
             .iter()
@@ -61,7 +65,7 @@ impl Waiting {
     pub(super) fn older_than(&mut self, age: Duration) -> Vec<Held> {
         let mut old = Vec::new();
         for queue in &mut self.by_source {
-            while queue.front().is_some_and(|held| held.since.elapsed() > age) {
+            while queue.front().is_some_and(|held| held.since.elapsed() >= age) {
                 old.extend(queue.pop_front());
             }
         }

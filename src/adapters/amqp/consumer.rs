@@ -18,6 +18,7 @@ pub struct Intake {
     connection: Connection,
     watch: Channel,
     consumers: HashMap<Source, (Channel, Consumer)>,
+    paused: bool,
 }
 
 impl Intake {
@@ -33,18 +34,35 @@ impl Intake {
             let failed = |error| QueueError::of(&error, &format!("consume from {queue}"));
             let channel = connection.create_channel().await.map_err(failed)?;
             channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(failed)?;
-            let consumer = channel
-                .basic_consume(
-                    queue.into(),
-                    queue.into(),
-                    BasicConsumeOptions::default(),
-                    FieldTable::default(),
-                )
-                .await
-                .map_err(failed)?;
+            let consumer = consume(&channel, source).await?;
             consumers.insert(source, (channel, consumer));
         }
-        Ok(Self { connection, watch, consumers })
+        Ok(Self { connection, watch, consumers, paused: false })
+    }
+
+    /// Takes no more deliveries for now; the connection stays, for those in hand. Some may still come.
+    pub async fn pause(&mut self) -> Result<(), QueueError> {
+        self.paused = true;
+        for (source, (channel, consumer)) in &self.consumers {
+            let cancelling = channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
+            let failed = |error| QueueError::of(&error, &format!("pause {}", source.queue()));
+            cancelling.await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Takes deliveries again.
+    pub async fn resume(&mut self) -> Result<(), QueueError> {
+        for (source, (channel, consumer)) in &mut self.consumers {
+            *consumer = consume(channel, *source).await?;
+        }
+        self.paused = false;
+        Ok(())
+    }
+
+    /// Whether [`Self::pause`] was the last word.
+    pub const fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// The next delivery, of the most preferred source that has one. An error means that the whole intake
@@ -54,6 +72,7 @@ impl Intake {
             what: format!("consume from {}", source.queue()),
             why,
         };
+        let paused = self.paused;
         std::future::poll_fn(|context| {
             for source in Source::ALL {
                 let Some((_, consumer)) = self.consumers.get_mut(&source) else { continue };
@@ -64,6 +83,7 @@ impl Intake {
                     std::task::Poll::Ready(Some(Err(error))) => {
                         return std::task::Poll::Ready(Err(ended(source, error.to_string())));
                     }
+                    std::task::Poll::Ready(None) if paused => {}
                     std::task::Poll::Ready(None) => {
                         let why = "the consumer was cancelled; the queue may be gone".to_owned();
                         return std::task::Poll::Ready(Err(ended(source, why)));
@@ -88,7 +108,7 @@ impl Intake {
                 .await
                 .map_err(|_elapsed| broken("no answer within 15 s".to_owned()))?
                 .map_err(|error| broken(error.to_string()))?;
-            if queue.consumer_count() == 0 {
+            if queue.consumer_count() == 0 && !self.paused {
                 return Err(broken("nobody consumes from it".to_owned()));
             }
         }
@@ -111,6 +131,14 @@ impl Intake {
             tracing::debug!(%error, "the consuming connection did not close in order");
         }
     }
+}
+
+async fn consume(channel: &Channel, source: Source) -> Result<Consumer, QueueError> {
+    let queue = source.queue();
+    channel
+        .basic_consume(queue.into(), queue.into(), BasicConsumeOptions::default(), FieldTable::default())
+        .await
+        .map_err(|error| QueueError::of(&error, &format!("consume from {queue}")))
 }
 
 /// Acknowledges a delivery that has been dealt with.

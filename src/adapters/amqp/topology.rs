@@ -164,7 +164,10 @@ pub async fn declare(channel: &Channel) -> Result<(), QueueError> {
     exchange(EXCHANGE, ExchangeKind::Topic).await?;
     exchange(DEAD_EXCHANGE, ExchangeKind::Fanout).await?;
     exchange(EVENTS_EXCHANGE, ExchangeKind::Topic).await?;
-    queue(DEAD_QUEUE, quorum(None)).await?;
+    // Looking at letters gives them back, which counts as a delivery from RabbitMQ 4.0 on.
+    let mut kept = quorum(None);
+    kept.insert("x-delivery-limit".into(), AMQPValue::LongInt(i32::MAX));
+    queue(DEAD_QUEUE, kept).await?;
     bind(DEAD_QUEUE, DEAD_EXCHANGE, "").await?;
     for source in Source::ALL {
         let mut arguments = quorum(Some(DEAD_EXCHANGE));

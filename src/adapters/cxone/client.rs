@@ -134,6 +134,20 @@ impl Client {
         self.shared.transport.send(request).await
     }
 
+    /// Whether the API lets us in and answers: reads a user that nobody has.
+    pub async fn probe(&self) -> Result<(), CxoneError> {
+        let nobody = self.url(&["api", "v2", "iam", "users", "00000000-0000-4000-8000-000000000000"])?;
+        let mut request = Request::new(Method::GET, nobody, QuotaClass::Routing, "user:read");
+        request.timeout = Duration::from_secs(8);
+        match self.send(request).await {
+            Ok(reply) if matches!(reply.status(), 200 | 404 | 410) => Ok(()),
+            Ok(reply) => Err(reply.refusal()),
+            // Slow down is an answer.
+            Err(CxoneError::Throttled { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether the user exists.
     pub async fn user_exists(&self, user_id: UserId) -> Result<Answered<bool>, CxoneError> {
         let url = self.user_url(user_id)?;

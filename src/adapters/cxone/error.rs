@@ -45,7 +45,7 @@ pub enum CxoneError {
     },
     /// The OAuth client lacks a scope.
     #[error(
-        "{what}: the OAuth client lacks the scope {scope}; grant it, then restart, since a token keeps the scopes that it was issued with"
+        "{what}: the OAuth client lacks the scope {scope}; grant it; the next token will have it, since a token keeps the scopes that it was issued with"
     )]
     MissingScope {
         /// The operation.

@@ -134,6 +134,11 @@ impl Transport {
                 300..=399 => {
                     return Err(CxoneError::Redirected { what: reply.what.clone(), status: reply.status() });
                 }
+                403 if is_missing_scope(&reply.headers, &reply.body) => {
+                    // A token keeps the scopes that it was issued with; the next one may have more.
+                    self.tokens.drop_refused(&token).await;
+                    return Err(reply.refusal());
+                }
                 _ => {
                     quota.passed();
                     return Ok(reply);
