@@ -8,45 +8,49 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a message became a dead letter. The words are the contract's `x-offboarder-reason`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// The body is neither JSON of the schema nor a UUID.
-    MalformedMessage,
-    /// Never seen by us, and the API does not know the user.
-    UserNotFound,
-    /// A guard forbids it.
-    ProtectedUser,
-    /// The API refused a step for this user, for good.
-    ApiRejected,
-    /// This user alone kept failing.
-    RetriesExhausted,
-    /// An archive or manifest is already stored that contradicts this run.
-    ArchiveConflict,
-    /// Workers died on it again and again.
-    Poison,
-}
+/// An enum whose variants are stable words of the outside.
+macro_rules! words {
+    ($(#[$meta:meta])* pub enum $name:ident; $($(#[$doc:meta])* $variant:ident => $word:literal,)*) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant,)* }
 
-impl Reason {
-    /// The word that headers, metrics and commands use.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::MalformedMessage => "malformed_message",
-            Self::UserNotFound => "user_not_found",
-            Self::ProtectedUser => "protected_user",
-            Self::ApiRejected => "api_rejected",
-            Self::RetriesExhausted => "retries_exhausted",
-            Self::ArchiveConflict => "archive_conflict",
-            Self::Poison => "poison",
+        impl $name {
+            /// Every one, in the order of the runbook.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The word itself, in headers, metrics, commands and the runbook.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
         }
-    }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+words! {
+    /// Why a message became a dead letter. The words are the contract's `x-offboarder-reason`.
+    pub enum Reason;
+
+    /// The body is neither JSON of the schema nor a UUID.
+    MalformedMessage => "malformed_message",
+    /// Never seen by us, and the API does not know the user.
+    UserNotFound => "user_not_found",
+    /// A guard forbids it.
+    ProtectedUser => "protected_user",
+    /// The API refused a step for this user, for good.
+    ApiRejected => "api_rejected",
+    /// This user alone kept failing.
+    RetriesExhausted => "retries_exhausted",
+    /// An archive or manifest is already stored that contradicts this run.
+    ArchiveConflict => "archive_conflict",
+    /// Workers died on it again and again.
+    Poison => "poison",
 }
 
 /// What kind of fault it is, and so what follows.
@@ -68,25 +72,10 @@ pub enum Class {
     Defect,
 }
 
-macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident => $word:literal,)*) => {
-        /// A stable short word for a fault; metric label, header, console text and runbook heading.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum Code { $($(#[$doc])* #[serde(rename = $word)] $variant,)* }
+words! {
+    /// A stable short word for a fault; metric label, header, console text and runbook heading.
+    pub enum Code;
 
-        impl Code {
-            /// Every code, in the order of the runbook.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The word itself.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-        }
-    };
-}
-
-codes! {
     /// No connection, or it broke.
     CxoneUnreachable => "cxone_unreachable",
     /// No answer in time.
@@ -157,12 +146,6 @@ codes! {
     Panicked => "panicked",
 }
 
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// A fault, as everything above the adapters sees it. The text names what failed and what to do,
 /// and holds no secret and no response body.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -208,5 +191,91 @@ impl<E: Classify> From<E> for Failure {
     fn from(error: E) -> Self {
         let (class, code) = error.classify();
         Self { class, code, text: error.to_string(), retry_after: error.retry_after() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARTS: [&str; 3] = ["**Means**", "**By itself**", "**You do**"];
+
+    /// A section of the runbook: its chapter, its heading, and what stands under it.
+    struct Section<'a> {
+        chapter: &'a str,
+        heading: &'a str,
+        text: &'a str,
+    }
+
+    fn sections(runbook: &str) -> Vec<Section<'_>> {
+        let mut sections = Vec::new();
+        for chapter in runbook.split("\n## ").skip(1) {
+            let mut pieces = chapter.split("\n### ");
+            let chapter = pieces.next().and_then(|head| head.lines().next()).unwrap_or_default();
+            sections.extend(pieces.map(|piece| {
+                let (heading, text) = piece.split_once('\n').unwrap_or((piece, ""));
+                Section { chapter, heading, text }
+            }));
+        }
+        sections
+    }
+
+    /// What is wrong with a runbook.
+    fn faults(runbook: &str) -> Vec<String> {
+        let chapters = [
+            ("Codes", Code::ALL.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>()),
+            ("Dead letters by reason", Reason::ALL.iter().map(|reason| format!("`{reason}`")).collect()),
+        ];
+        let sections = sections(runbook);
+        let mut faults = Vec::new();
+        for (chapter, words) in &chapters {
+            let of_chapter = sections.iter().filter(|section| section.chapter == *chapter);
+            let headings: Vec<&str> = of_chapter.map(|section| section.heading).collect();
+            let missing: Vec<_> = words.iter().filter(|word| !headings.contains(&word.as_str())).collect();
+            faults.extend(missing.iter().map(|word| format!("{word} has no section in {chapter}")));
+            if missing.is_empty() && headings.len() == words.len() && headings != *words {
+                faults.push(format!("{chapter} is not in the order of the code"));
+            }
+        }
+        for (index, Section { chapter, heading, text }) in sections.iter().enumerate() {
+            let words = chapters.iter().find(|(name, _)| name == chapter).map(|(_, words)| words);
+            if !words.is_some_and(|words| words.iter().any(|word| word == heading)) {
+                faults.push(format!("{heading} in {chapter} stands for nothing"));
+            }
+            let mut before = sections.iter().take(index);
+            if before.any(|other| other.chapter == *chapter && other.heading == *heading) {
+                faults.push(format!("{heading} in {chapter} stands there twice"));
+            }
+            let lacking = PARTS.iter().filter(|part| !text.lines().any(|line| line.starts_with(**part)));
+            faults.extend(lacking.map(|part| format!("{heading} in {chapter} lacks {part}")));
+        }
+        faults
+    }
+
+    fn runbook() -> String {
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/RUNBOOK.md")).unwrap()
+    }
+
+    #[test]
+    fn the_runbook_has_a_whole_section_for_every_code_and_reason_and_no_other() {
+        let faults = faults(&runbook());
+        assert!(faults.is_empty(), "deploy/RUNBOOK.md:\n  {}", faults.join("\n  "));
+    }
+
+    #[test]
+    fn a_fault_of_the_runbook_is_named() {
+        let runbook = runbook();
+        for (from, to, fault) in [
+            ("### `panicked`", "#### `panicked`", "`panicked` has no section in Codes"),
+            ("### `poison`", "#### `poison`", "`poison` has no section in Dead letters by reason"),
+            ("### `panicked`", "### `panicky`", "`panicky` in Codes stands for nothing"),
+            ("### `panicked`", "### `archive_full`", "`archive_full` in Codes stands there twice"),
+            ("## Replay\n", "## Replay\n\n### `x`\n", "`x` in Replay stands for nothing"),
+            ("**Means**", "Means", "`cxone_unreachable` in Codes lacks **Means**"),
+            ("**You do**", "You do", "`cxone_unreachable` in Codes lacks **You do**"),
+        ] {
+            let faults = faults(&runbook.replacen(from, to, 1));
+            assert!(faults.iter().any(|named| named == fault), "{fault}: {faults:?}");
+        }
     }
 }
