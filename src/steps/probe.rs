@@ -20,6 +20,7 @@ impl Services {
             Code::CxoneUnreachable
             | Code::CxoneTimeout
             | Code::CxoneServerError
+            | Code::CxoneUnreadable
             | Code::CxoneThrottled
             | Code::CxoneUnauthorized
             | Code::CxoneRedirected => self.cxone.probe().await.map(|()| true).map_err(Failure::from),
@@ -40,7 +41,6 @@ impl Services {
             Code::QueueUnreachable | Code::QueueRefused | Code::QueueUnroutable
             // These are single users'.
             | Code::CxoneRejected
-            | Code::CxoneUnreadable
             | Code::CxoneTooLarge
             | Code::CxoneBadNextPage
             | Code::CxoneCursorLost
@@ -62,7 +62,11 @@ impl Services {
         let may_pass = matches!(failure.class, Class::Transient | Class::UnknownOutcome);
         let service = matches!(
             failure.code,
-            Code::CxoneUnreachable | Code::CxoneTimeout | Code::CxoneServerError | Code::ArchiveUnreachable
+            Code::CxoneUnreachable
+                | Code::CxoneTimeout
+                | Code::CxoneServerError
+                | Code::CxoneUnreadable
+                | Code::ArchiveUnreachable
         );
         if !may_pass || !service || self.probe(failure.code).await.is_ok() {
             return None;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::support::ledger;
 use crate::support::population::{Fate, User};
 use crate::support::process::tail;
@@ -19,6 +21,10 @@ pub(crate) const TESTS: &[Test] = &[
     (
         "servers that are read-only, full, frozen and killed make work wait, which goes on by itself, and spend no attempt",
         servers_that_fail,
+    ),
+    (
+        "an outage of CXone and a scope that is lost stop the work, spend no attempt, and end by themselves",
+        an_outage_of_cxone,
     ),
 ];
 
@@ -100,7 +106,7 @@ fn servers_that_fail(place: usize) {
     world.run(&["topology"]).expect(0);
     let worker = world.start(&["worker"]);
     let url = world.setting("OFFBOARDER_CHECKPOINTS_URL").to_owned();
-    let messages: Vec<_> = world.users.iter().map(|user| serde_json::json!({ "body": user.id })).collect();
+    let messages: Vec<_> = world.users.iter().map(|user| json!({ "body": user.id })).collect();
     for (batch, (failing, fail, mend)) in messages.chunks(15).zip(FAILINGS) {
         let before = ledger::count(&world.simulator, "put_scim_user");
         world.publish(batch);
@@ -124,4 +130,53 @@ fn servers_that_fail(place: usize) {
     World::drain(worker);
     promises::assert_kept(&world, &servers);
     servers.stop();
+}
+
+/// Every call to CXone fails for half a minute, and the token's too; then the OAuth client loses a scope.
+fn an_outage_of_cxone(place: usize) {
+    let users = (0..300).map(|number| User::new(place, number, Fate::Deleted, 4)).collect();
+    let mut world = World::with_topology(place, users);
+    world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
+    let worker = world.start(&["worker"]);
+    let admin = worker.admin();
+    let wait_for = |wanted: u16, why: &str| {
+        eventually(Duration::from_secs(30), || match http::status(&admin, "/readyz") {
+            status if status == wanted => Ok(()),
+            status => Err(format!("/readyz answers {status}, {why}; {}", tail(&worker.errors()))),
+        });
+    };
+    let deactivated = || ledger::count(&world.simulator, "put_scim_user");
+    world.publish_all();
+    eventually(PATIENCE, || if deactivated() > 5 { Ok(()) } else { Err(tail(&worker.errors())) });
+    let fault = json!({ "operation": "*", "fault": { "kind": "status", "status": 503 } });
+    http::request("POST", &world.simulator, "/_simulator/faults", Some(&fault));
+    wait_for(503, "though CXone answers 503 to all");
+    // Nobody holds what others could take, and the service alone is asked, ever more rarely.
+    eventually(Duration::from_secs(30), || match world.depth("offboarding.users") {
+        Some(200..) => Ok(()),
+        depth => Err(format!("{depth:?} users wait in the queue")),
+    });
+    let before = ledger::calls(&world.simulator).len();
+    std::thread::sleep(Duration::from_secs(10));
+    let calls = ledger::calls(&world.simulator).len() - before;
+    assert!((1..=10).contains(&calls), "{calls} calls in 10 s of an outage");
+    http::request("DELETE", &world.simulator, "/_simulator/faults", None);
+    wait_for(200, "though CXone is back");
+
+    let all = "user:read iam:write routing:read routing:write scim:read scim:write conversations:read analytics:read";
+    let scopes: Vec<&str> = all.split(' ').filter(|scope| *scope != "scim:write").collect();
+    let set = |scopes: &[&str]| {
+        http::request("PUT", &world.simulator, "/_simulator/scopes", Some(&json!(scopes)));
+        let revoke = json!({ "operation": "*", "times": 1, "fault": { "kind": "revoke_token" } });
+        http::request("POST", &world.simulator, "/_simulator/faults", Some(&revoke));
+    };
+    let before = deactivated();
+    assert!(before < 280, "{before} users are done before the scope is lost");
+    set(&scopes);
+    wait_for(503, "though scim:write is missing");
+    assert!(worker.errors().contains("lacks the scope scim:write"), "{}", tail(&worker.errors()));
+    set(&all.split(' ').collect::<Vec<_>>());
+    promises::await_quiet(&world, PATIENCE);
+    World::drain(worker);
+    promises::assert_kept(&world, &servers::shared());
 }

@@ -106,7 +106,8 @@ impl Tokens {
                 };
                 Ok((Secret::new(&answer.access_token), Duration::from_secs(seconds)))
             }
-            400 | 401 | 403 => {
+            // Everybody needs a token: whatever else is answered is never one user's fault.
+            100..=407 | 409..=428 | 430..=499 => {
                 let code = error_code(&body.unwrap_or_default());
                 Err(CxoneError::Unauthorized { what: WHAT.to_owned(), status, code })
             }
