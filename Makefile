@@ -5,7 +5,7 @@ INSTALL := deploy/local/install.sh
 LOCAL := deploy/local/servers.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check format clippy docs chaos bench-archive up down clean-local
+.PHONY: help build demo test check format clippy docs chaos bench-archive bench-quota up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,10 @@ docs: ## build the API documentation, warnings are errors
 bench-archive: build ## archive 2 GB of one user with a real worker; prints MB/s, peak memory, CPU seconds per GB
 	$(INSTALL) servers
 	.venv/bin/python benches/archive.py target/release/offboarder $(LOCAL) $(GIGABYTES)
+
+bench-quota: build ## four workers on an analytics quota of 20/s and a routing quota of 50/s; prints how much is used, and 429s
+	$(INSTALL) servers
+	.venv/bin/python benches/quota.py target/release/offboarder $(LOCAL)
 
 up: ## start a private RabbitMQ, Redis and S3 on loopback and print the settings for them
 	$(INSTALL) servers

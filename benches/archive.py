@@ -10,23 +10,14 @@ manifest tells it; memory and CPU time are the kernel's own account of the worke
 import json
 import os
 import pathlib
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
+
+from stand import stand
 
 PAGE_SIZE = 500
 CONVERSATION_BYTES = 4000
-
-
-def settings_of(servers, directory):
-    """The settings that SERVERS_SH prints as export lines."""
-    lines = subprocess.run([servers, "env", directory], check=True, capture_output=True, text=True).stdout
-    script = lines + "\nenv -0"
-    out = subprocess.run(["bash", "-c", script], check=True, capture_output=True).stdout
-    return dict(line.split("=", 1) for line in out.decode().split("\0") if "=" in line)
 
 
 def account(pid):
@@ -49,27 +40,11 @@ def main():
     binary, servers = sys.argv[1], sys.argv[2]
     gigabytes = float(sys.argv[3]) if len(sys.argv) > 3 else 2.0
     conversations = int(gigabytes * 1e9 / CONVERSATION_BYTES)
-    place = tempfile.mkdtemp(prefix="offboarder-bench-")
-    started = []
-    hold = subprocess.Popen([servers, "run", place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        while "READY" not in (line := hold.stdout.readline()):
-            if not line:
-                sys.exit("the servers did not start")
-        simulator = subprocess.Popen(
-            [binary, "simulator", "--listen", "127.0.0.1:0", "--users", "1", "--conversations", str(conversations),
-             "--conversation-bytes", str(CONVERSATION_BYTES)], stdout=subprocess.PIPE, text=True)
-        started.append(simulator)
-        base = "http://" + simulator.stdout.readline().rsplit("http://", 1)[1].strip()
-        user = "00000001-5eed-4000-8000-000000000000"
-        environment = settings_of(servers, place) | {
-            "OFFBOARDER_CXONE_BASE_URI": base, "OFFBOARDER_CXONE_CLIENT_ID": "offboarder",
-            "OFFBOARDER_CXONE_CLIENT_SECRET": "simulator-secret", "OFFBOARDER_CXONE_RATE_ANALYTICS": "off",
-            "OFFBOARDER_CXONE_PAGE_SIZE": str(PAGE_SIZE), "OFFBOARDER_ADMIN_LISTEN": "127.0.0.1:0",
-        }
-        worker = subprocess.Popen([binary, "worker"], env=environment, stderr=subprocess.DEVNULL)
-        started.append(worker)
-        subprocess.run([binary, "topology"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    flags = ["--users", "1", "--conversations", str(conversations), "--conversation-bytes", str(CONVERSATION_BYTES)]
+    settings = {"OFFBOARDER_CXONE_RATE_ANALYTICS": "off", "OFFBOARDER_CXONE_PAGE_SIZE": str(PAGE_SIZE)}
+    user = "00000001-5eed-4000-8000-000000000000"
+    with stand(binary, servers, flags, settings) as (_, environment, start_worker):
+        worker = start_worker()
         subprocess.run([binary, "submit", user], env=environment, check=True, stdout=subprocess.DEVNULL)
         while True:
             answer = subprocess.run([binary, "status", user, "--output", "json"], env=environment,
@@ -90,13 +65,6 @@ def main():
         print(f"speed        {size / 1e6 / took:8.0f} MB/s")
         print(f"peak memory  {peak / 1024:8.1f} MiB resident (VmHWM of the worker)")
         print(f"CPU          {cpu / (size / 1e9):8.2f} s per GB (user and system, the whole worker)")
-    finally:
-        for process in started:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-        hold.stdin.close()
-        hold.wait()
-        shutil.rmtree(place, ignore_errors=True)
 
 
 main()

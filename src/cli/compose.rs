@@ -17,10 +17,10 @@ use crate::config::{
 use crate::guards::{Guards, ProtectedSource};
 use crate::machine::{DeletePolicy as MachineDeletePolicy, RetryPolicy};
 use crate::manifest::Actor;
-use crate::ports::{ArchiveStore, Checkpoints, ObjectKey};
+use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas};
 use crate::steps::Services;
 
-pub(super) fn client(settings: &Cxone) -> Result<Client, CliError> {
+pub(super) fn client(settings: &Cxone, quotas: Arc<dyn Quotas>) -> Result<Client, CliError> {
     let per_second = |rate| match rate {
         Rate::Off => None,
         Rate::PerSecond(rate) => Some(rate),
@@ -33,6 +33,7 @@ pub(super) fn client(settings: &Cxone) -> Result<Client, CliError> {
         rate_routing: per_second(settings.rate_routing),
         rate_scim: per_second(settings.rate_scim),
         rate_analytics: per_second(settings.rate_analytics),
+        quotas,
         page_size: settings.page_size,
     })?)
 }
@@ -41,15 +42,25 @@ pub(super) fn checkpoints(
     settings: &CheckpointsUrl,
     lease: Duration,
 ) -> Result<Arc<dyn Checkpoints>, CliError> {
+    Ok(shared(settings, lease)?.0)
+}
+
+type Shared = (Arc<dyn Checkpoints>, Arc<dyn Quotas>);
+
+/// What workers share: checkpoints, and quotas. An embedded store is one process's own.
+fn shared(settings: &CheckpointsUrl, lease: Duration) -> Result<Shared, CliError> {
     Ok(match settings {
-        CheckpointsUrl::Embedded(directory) => Arc::new(EmbeddedCheckpoints::open(directory)?),
+        CheckpointsUrl::Embedded(directory) => {
+            (Arc::new(EmbeddedCheckpoints::open(directory)?), Arc::new(cxone::Alone::default()))
+        }
         CheckpointsUrl::Redis { url, kind } => {
             let topology = match kind {
                 RedisKind::Single | RedisKind::Tls => Topology::Single,
                 RedisKind::Sentinel => Topology::Sentinel,
                 RedisKind::Cluster => Topology::Cluster,
             };
-            Arc::new(RedisCheckpoints::new(url.expose(), topology, lease))
+            let redis = Arc::new(RedisCheckpoints::new(url.expose(), topology, lease));
+            (Arc::clone(&redis) as Arc<dyn Checkpoints>, redis)
         }
     })
 }
@@ -95,10 +106,11 @@ async fn protected<C, Q>(settings: &Settings<C, Q>) -> ProtectedSource {
 
 /// Everything that steps need, and proof that the stores take writes before the first user is touched.
 pub(super) async fn services<Q>(settings: &Settings<Cxone, Q>, worker: &str) -> Result<Services, CliError> {
+    let (checkpoints, quotas) = shared(&settings.checkpoints, settings.worker.lease)?;
     let services = Services {
-        cxone: client(&settings.cxone)?,
+        cxone: client(&settings.cxone, quotas)?,
         archive_store: archive_store(&settings.archive).await?,
-        checkpoints: checkpoints(&settings.checkpoints, settings.worker.lease)?,
+        checkpoints,
         guards: Guards { delete_grace: settings.guard.delete_grace, brake: settings.guard.max_deletions },
         protected: protected(settings).await,
         delete: match settings.guard.delete {

@@ -1,8 +1,11 @@
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json, say, table};
+use crate::adapters::cxone::Alone;
 use crate::config::{Settings, Sources, show};
 use crate::failure::Failure;
 
@@ -72,7 +75,7 @@ async fn findings(sources: &Sources) -> Result<Vec<Finding>, CliError> {
     let said = |result: Result<String, Failure>| result.map_err(|failure| failure.text);
     let mut findings = vec![Finding::of("settings", Ok("understood".to_owned()))];
 
-    let credentials = match compose::client(&settings.cxone) {
+    let credentials = match compose::client(&settings.cxone, Arc::new(Alone::default())) {
         Ok(client) => client.check_credentials().await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };

@@ -2,8 +2,10 @@
 
 mod archive_store;
 mod checkpoints;
+mod quotas;
 
 pub use archive_store::{
     ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId, part_size_bytes,
 };
 pub use checkpoints::{Checkpoints, Claim, Lease, Saved};
+pub use quotas::{QuotaClass, Quotas, Reservation};

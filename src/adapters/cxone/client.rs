@@ -8,13 +8,14 @@ use url::Url;
 use super::document::{Queue, QueueId, RoutingProfile, ScimUser};
 use super::error::CxoneError;
 use super::page::{NextPage, PATH, Page};
-use super::quota::{Quota, QuotaClass};
+use super::quota::Quota;
 use super::token::Tokens;
 use super::transport::{Reply, Request, Transport, code_of, is_missing_scope};
 use crate::config::Secret;
 use crate::job::UserId;
 use crate::kill_point::effect;
 use crate::machine::Call;
+use crate::ports::{QuotaClass, Quotas};
 
 /// A page may hold 500 long conversations; one that is larger still is refused, so that memory
 /// stays bounded.
@@ -38,6 +39,8 @@ pub struct Options {
     pub rate_scim: Option<f64>,
     /// Calls a second, conversations.
     pub rate_analytics: Option<f64>,
+    /// With whom the quotas are shared.
+    pub quotas: Arc<dyn Quotas>,
     /// Conversations a page.
     pub page_size: u16,
 }
@@ -100,12 +103,13 @@ impl Client {
     pub fn new(options: Options) -> Result<Self, CxoneError> {
         let http = Transport::http()?;
         let tokens = Tokens::new(http.clone(), options.token_uri, &options.client_id, &options.client_secret);
+        let quota = |class, rate| Quota::new(class, rate, Arc::clone(&options.quotas));
         let transport = Transport {
             http,
             tokens,
-            routing: Quota::new(options.rate_routing),
-            scim: Quota::new(options.rate_scim),
-            analytics: Quota::new(options.rate_analytics),
+            routing: quota(QuotaClass::Routing, options.rate_routing),
+            scim: quota(QuotaClass::Scim, options.rate_scim),
+            analytics: quota(QuotaClass::Analytics, options.rate_analytics),
         };
         Ok(Self {
             shared: Arc::new(Shared { base: options.base_uri, page_size: options.page_size, transport }),

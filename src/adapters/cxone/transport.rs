@@ -11,10 +11,11 @@ use serde_json::Value;
 use url::Url;
 
 use super::error::CxoneError;
-use super::quota::{Quota, QuotaClass};
+use super::quota::Quota;
 use super::retry_after::retry_after;
 use super::token::Tokens;
 use crate::machine::Call;
+use crate::ports::QuotaClass;
 
 const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
 const MAX_ERROR_BYTES: usize = 16 * 1024;
@@ -128,7 +129,7 @@ impl Transport {
                 }
                 429 => {
                     let error = reply.refusal();
-                    quota.throttled(crate::failure::Classify::retry_after(&error));
+                    quota.throttled(crate::failure::Classify::retry_after(&error)).await;
                     return Err(error);
                 }
                 300..=399 => {

@@ -61,6 +61,29 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 0
 ";
 
+/// `KEYS[1]` is when the next place is, in µs since 1970; `KEYS[2]` a sorted set of the workers that reserved
+/// lately. `ARGV`: interval in µs, count, worker. Gives the µs until the first place, and how many workers.
+pub(super) const RESERVE: &str = r"
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local due = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
+local after = due + tonumber(ARGV[1]) * tonumber(ARGV[2])
+redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000) + 1000)
+redis.call('ZADD', KEYS[2], string.format('%.0f', now), ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', now - 30000000))
+redis.call('EXPIRE', KEYS[2], 60)
+return {due - now, redis.call('ZCARD', KEYS[2])}
+";
+
+/// `KEYS[1]` as above. `ARGV`: pause in µs.
+pub(super) const COOL_DOWN: &str = r"
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local due = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now + tonumber(ARGV[1]))
+redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil((due - now) / 1000) + 1000)
+return 1
+";
+
 /// `ARGV`: owner.
 pub(super) const RELEASE: &str = r"
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end

@@ -12,7 +12,7 @@ use crate::guards::Brake;
 use crate::job::UserId;
 use crate::kill_point::effect;
 use crate::machine::{Checkpoint, SCHEMA};
-use crate::ports::{Checkpoints, Claim, Lease, Saved};
+use crate::ports::{Checkpoints, Claim, Lease, QuotaClass, Quotas, Reservation, Saved};
 
 /// A Redis that is frozen takes connections and never answers.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -29,6 +29,10 @@ pub struct RedisCheckpoints {
     renew: Script,
     release: Script,
     brake: Script,
+    reserve: Script,
+    cool_down: Script,
+    /// Tells workers apart that share a quota.
+    worker: String,
 }
 
 impl RedisCheckpoints {
@@ -46,6 +50,9 @@ impl RedisCheckpoints {
             renew: Script::new(scripts::RENEW),
             release: Script::new(scripts::RELEASE),
             brake: Script::new(scripts::BRAKE),
+            reserve: Script::new(scripts::RESERVE),
+            cool_down: Script::new(scripts::COOL_DOWN),
+            worker: uuid::Uuid::new_v4().to_string(),
         }
     }
 
@@ -131,6 +138,36 @@ fn parse(user_id: UserId, body: &[u8]) -> Result<Option<Box<Checkpoint>>, RedisC
                 }
             }
         }
+    }
+}
+
+fn quota_key(class: QuotaClass) -> String {
+    format!("offboarder:{{quota}}:{}", class.as_str())
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[async_trait]
+impl Quotas for RedisCheckpoints {
+    async fn reserve(
+        &self,
+        class: QuotaClass,
+        interval: Duration,
+        count: u32,
+    ) -> Result<Reservation, Failure> {
+        let mut script = self.reserve.prepare_invoke();
+        script.key(quota_key(class)).key("offboarder:{quota}:workers");
+        script.arg(micros(interval)).arg(count).arg(&self.worker);
+        let (starts_in, workers) = self.run::<(u64, u32)>(&script).await?;
+        Ok(Reservation { starts_in: Duration::from_micros(starts_in), workers })
+    }
+
+    async fn cool_down(&self, class: QuotaClass, pause: Duration) -> Result<(), Failure> {
+        let mut script = self.cool_down.prepare_invoke();
+        script.key(quota_key(class)).arg(micros(pause));
+        self.run::<u64>(&script).await.map(|_done| ())
     }
 }
 
