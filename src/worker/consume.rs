@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::breaker::Breaker;
 use super::drain::Shutdown;
 use super::settle::{self, Disposition, Letter, settle};
-use super::waiting::{FreeLanes, Held, InProgress, Waiting};
+use super::waiting::{FreeLanes, Held, InProgress, Quarantine, Waiting};
 use super::{Outcome, drive};
 use crate::adapters::amqp::{
     Broker, Delivery, Intake, Publisher, QueueError, REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER,
@@ -23,6 +23,10 @@ use crate::steps::{Interrupt, Limits, Services};
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 const WATCHDOG: Duration = Duration::from_secs(15);
+/// After so many deaths of workers a message is worked on alone, so that it takes no others along.
+const SUSPICIOUS_DEATHS: i64 = 2;
+/// After so many it is not worked on any more. Well below the broker's own limit, which says no reason.
+const POISON_DEATHS: i64 = 5;
 /// Channels for publishing parked jobs and dead letters.
 const PUBLISH_CHANNELS: usize = 4;
 
@@ -46,7 +50,7 @@ pub struct Worker {
     publisher: Arc<Publisher>,
     breaker: Arc<Breaker>,
     slots: Arc<Semaphore>,
-    archive_slots: Arc<Semaphore>,
+    lane_slots: [Arc<Semaphore>; 2],
     consuming: AtomicBool,
     in_progress: Arc<InProgress>,
     options: Options,
@@ -55,7 +59,7 @@ pub struct Worker {
 /// What one user in progress holds; giving it back is dropping it.
 struct Slot {
     _any: OwnedSemaphorePermit,
-    _archive: Option<OwnedSemaphorePermit>,
+    _lane: OwnedSemaphorePermit,
 }
 
 impl Worker {
@@ -68,8 +72,9 @@ impl Worker {
             broker,
             breaker: Arc::default(),
             slots: Arc::new(Semaphore::new(concurrency)),
-            // Archives take hours; some slots are left to those who still have access.
-            archive_slots: Arc::new(Semaphore::new((concurrency * 3 / 4).max(1))),
+            // Archives take hours: some slots are left to those who still have access. And those may wait
+            // for a quota that archives do not need.
+            lane_slots: [(); 2].map(|()| Arc::new(Semaphore::new((concurrency * 3 / 4).max(1)))),
             consuming: AtomicBool::new(false),
             in_progress: Arc::default(),
             options,
@@ -152,12 +157,19 @@ impl Worker {
         watchdog.reset();
         let mut give_back = tokio::time::interval(self.options.slice / 4);
         let mut waiting = Waiting::default();
+        let mut quarantine = Quarantine::default();
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.draining.cancelled() => return Ok(()),
+                () = std::future::ready(()), if quarantine.is_wanted() && !intake.is_paused() => {
+                    intake.pause().await?;
+                }
                 () = self.breaker.opened(), if !intake.is_paused() => intake.pause().await?,
-                () = self.breaker.not_open(), if intake.is_paused() => intake.resume().await?,
+                () = self.breaker.not_open(), if intake.is_paused() && quarantine.is_over(tasks.is_empty()) => {
+                    intake.resume().await?;
+                    quarantine.end();
+                }
                 _ = watchdog.tick() => intake.check().await?,
                 _ = give_back.tick() => {
                     for held in waiting.older_than(self.options.slice / 2) {
@@ -166,7 +178,26 @@ impl Worker {
                 }
                 next = intake.next() => {
                     let (source, delivery) = next?;
-                    waiting.push(Held { source, delivery, since: Instant::now() });
+                    let held = Held { source, delivery, since: Instant::now() };
+                    match settle::deaths(&held.delivery) {
+                        ..SUSPICIOUS_DEATHS => waiting.push(held),
+                        deaths @ ..POISON_DEATHS => {
+                            tracing::warn!(deaths, "workers died with this message in hand; it is taken alone");
+                            if let Some(another) = quarantine.take_in(held) {
+                                let (publisher, breaker) = (Arc::clone(&self.publisher), Arc::clone(&self.breaker));
+                                tasks.spawn(give_back_one(another, publisher, breaker));
+                            }
+                        }
+                        deaths => {
+                            let (publisher, breaker) = (Arc::clone(&self.publisher), Arc::clone(&self.breaker));
+                            tasks.spawn(give_up(held, deaths, publisher, breaker, self.options.name.clone()));
+                        }
+                    }
+                }
+                () = self.breaker.not_open(), if quarantine.is_wanted() && tasks.is_empty() => {
+                    let Some(held) = quarantine.next() else { continue };
+                    let Some(slot) = self.slot(held.source.lane()) else { continue };
+                    tasks.spawn(self.visit(held, shutdown.clone(), slot));
                 }
                 // Others may do what this worker cannot.
                 () = std::future::ready(()), if intake.is_paused() && !waiting.is_empty() => {
@@ -190,18 +221,24 @@ impl Worker {
     fn free_lanes(&self) -> FreeLanes {
         let free = self.slots.available_permits();
         // One user is the probe.
-        let access =
+        let any =
             if self.breaker.is_half_open() { free == self.options.concurrency.max(1) } else { free > 0 };
-        FreeLanes { access, archive: access && self.archive_slots.available_permits() > 0 }
+        let lane = |lane| any && self.lane_slots(lane).available_permits() > 0;
+        FreeLanes { access: lane(Lane::Access), archive: lane(Lane::Archive) }
+    }
+
+    const fn lane_slots(&self, lane: Lane) -> &Arc<Semaphore> {
+        let [access, archive] = &self.lane_slots;
+        match lane {
+            Lane::Access | Lane::Whole => access,
+            Lane::Archive => archive,
+        }
     }
 
     fn slot(&self, lane: Lane) -> Option<Slot> {
         let any = Arc::clone(&self.slots).try_acquire_owned().ok()?;
-        let archive = match lane {
-            Lane::Archive => Some(Arc::clone(&self.archive_slots).try_acquire_owned().ok()?),
-            Lane::Access | Lane::Whole => None,
-        };
-        Some(Slot { _any: any, _archive: archive })
+        let lane = Arc::clone(self.lane_slots(lane)).try_acquire_owned().ok()?;
+        Some(Slot { _any: any, _lane: lane })
     }
 
     /// One delivery, from its bytes to its settlement. The task owns the slot.
@@ -287,9 +324,19 @@ async fn in_time(until: Instant, telling: impl Future<Output = ()>) {
     }
 }
 
+/// Workers died on it again and again.
+async fn give_up(held: Held, deaths: i64, publisher: Arc<Publisher>, breaker: Arc<Breaker>, name: String) {
+    let error =
+        format!("workers died {deaths} times with this message in hand, the last times with it alone");
+    tracing::error!(reason = %Reason::Poison, error, "dead letter");
+    let letter = Letter { reason: Reason::Poison, error, state: None, attempts: 0 };
+    let disposition = Disposition::DeadLetter(letter);
+    settle_at_last(&held.delivery, held.source, &disposition, &publisher, &name, &breaker).await;
+}
+
 /// It waited for a slot too long: to the end of its queue, where another worker may have one.
 async fn give_back_one(held: Held, publisher: Arc<Publisher>, breaker: Arc<Breaker>) {
-    let disposition = Disposition::Forward(held.source);
+    let disposition = Disposition::GiveBack { deaths: settle::deaths(&held.delivery) };
     settle_at_last(&held.delivery, held.source, &disposition, &publisher, "", &breaker).await;
 }
 
@@ -365,7 +412,7 @@ async fn dispose(
             breaker.passed();
             tracing::info!(%user_id, %state, "finished");
         }
-        Ok(Outcome::HandOver | Outcome::Replaced) => breaker.passed(),
+        Ok(Outcome::HandOver | Outcome::Replaced | Outcome::DeadLetter { .. }) => breaker.passed(),
         Ok(Outcome::Reissue { revision }) => {
             tracing::info!(%user_id, revision, "the user came back, and is off-boarded again");
         }
@@ -376,7 +423,7 @@ async fn dispose(
         Ok(Outcome::Busy { .. }) => tracing::debug!(%user_id, "another worker has this user"),
         Err(Interrupt::Systemic(failure)) => breaker.trip(failure),
         Err(Interrupt::SliceOver) => tracing::info!(%user_id, "goes on in another slice"),
-        Ok(Outcome::DeadLetter { .. }) | Err(Interrupt::Draining | Interrupt::LeaseLost) => {}
+        Err(Interrupt::Draining | Interrupt::LeaseLost) => {}
     }
     settle::disposition(visit, source, Timestamp::now())
 }

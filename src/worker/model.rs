@@ -312,7 +312,9 @@ impl Offboarding {
             Disposition::Forward(next) | Disposition::Reissue { source: next, .. } => {
                 acts.push_back(Settle::Publish(place(next)));
             }
-            Disposition::Park { .. } => acts.push_back(Settle::Publish(source)),
+            Disposition::Park { .. } | Disposition::GiveBack { .. } => {
+                acts.push_back(Settle::Publish(source));
+            }
             Disposition::DeadLetter(_) => acts.push_back(Settle::DeadLetter),
         }
         if self.broken == Some(Rule::PublishBeforeAcknowledging) {

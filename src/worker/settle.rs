@@ -4,8 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Outcome;
 use crate::adapters::amqp::{
-    DEAD_EXCHANGE, Delivery, EXCHANGE, Headers, Publisher, QueueError, REVISION_HEADER, STAND_IN_HEADER,
-    Source, WAIT_HEADER, acknowledge, as_long, clean_headers, long, text, wait_exchange, wait_for,
+    DEAD_EXCHANGE, DEATHS_HEADER, Delivery, EXCHANGE, Headers, Publisher, QueueError, REVISION_HEADER,
+    STAND_IN_HEADER, Source, WAIT_HEADER, acknowledge, as_long, clean_headers, long, text, wait_exchange,
+    wait_for,
 };
 use crate::failure::{Failure, Reason};
 use crate::machine::StateName;
@@ -18,6 +19,11 @@ pub(super) enum Disposition {
     Acknowledge,
     /// It goes on in another queue.
     Forward(Source),
+    /// It goes to the end of its queue, untouched.
+    GiveBack {
+        /// How often workers died with it in hand, so that this is not forgotten.
+        deaths: i64,
+    },
     /// It begins again, for a user who came back.
     Reissue {
         /// Where.
@@ -106,6 +112,10 @@ pub(super) async fn publish_successor(
     match disposition {
         Disposition::Acknowledge => {}
         Disposition::Forward(next) => publish(EXCHANGE.to_owned(), next.routing_key(), Vec::new()).await?,
+        Disposition::GiveBack { deaths } => {
+            let headers = if *deaths > 0 { vec![(DEATHS_HEADER, long(*deaths))] } else { Vec::new() };
+            publish(EXCHANGE.to_owned(), source.routing_key(), headers).await?;
+        }
         Disposition::Reissue { source, revision } => {
             let headers = vec![(REVISION_HEADER, long(i64::from(*revision)))];
             publish(EXCHANGE.to_owned(), source.routing_key(), headers).await?;
@@ -147,6 +157,13 @@ pub(super) async fn stand_in(
     let exchange = wait_exchange(wait_for(Duration::try_from(STAND_IN).unwrap_or_default()));
     publisher.publish(&exchange, source.routing_key(), &delivery.data, properties).await?;
     acknowledge(delivery).await
+}
+
+/// How often a worker died with this message in hand: as a quorum queue counts it, and before it was given
+/// back untouched.
+pub(super) fn deaths(delivery: &Delivery) -> i64 {
+    let number = |header| number_in(delivery, header).unwrap_or(0).max(0);
+    number("x-delivery-count").saturating_add(number(DEATHS_HEADER))
 }
 
 /// A time in a header of ours.

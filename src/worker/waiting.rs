@@ -73,6 +73,46 @@ impl Waiting {
     }
 }
 
+/// A delivery that workers died with. It is worked on while the worker does nothing else and has nothing
+/// else in hand, so that the next death tells which it was.
+#[derive(Default)]
+pub(super) struct Quarantine {
+    suspect: Option<Held>,
+    alone: bool,
+}
+
+impl Quarantine {
+    /// Takes it, unless there is one already: then it comes back.
+    pub(super) fn take_in(&mut self, held: Held) -> Option<Held> {
+        if self.suspect.is_some() || self.alone {
+            return Some(held);
+        }
+        self.suspect = Some(held);
+        None
+    }
+
+    pub(super) const fn is_wanted(&self) -> bool {
+        self.suspect.is_some()
+    }
+
+    /// The suspect; from now on it is alone.
+    pub(super) const fn next(&mut self) -> Option<Held> {
+        let next = self.suspect.take();
+        self.alone = next.is_some();
+        next
+    }
+
+    /// Whether others may be taken again; `idle`: nothing is under way.
+    pub(super) const fn is_over(&self, idle: bool) -> bool {
+        self.suspect.is_none() && (!self.alone || idle)
+    }
+
+    /// Others are taken again.
+    pub(super) const fn end(&mut self) {
+        self.alone = false;
+    }
+}
+
 /// Who is being worked on, for people.
 #[derive(Default)]
 pub(super) struct InProgress {

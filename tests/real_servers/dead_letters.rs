@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::population::{Fate, User, user_id};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, manifests};
+use crate::support::{Test, eventually, manifests, promises, servers};
 
 pub(crate) const TESTS: &[Test] = &[
     (
@@ -17,9 +17,41 @@ pub(crate) const TESTS: &[Test] = &[
         "malformed messages become dead letters and leave their neighbours alone",
         malformed_messages_become_dead_letters,
     ),
+    ("a user on whom workers die becomes a dead letter, and takes no neighbour along", a_poisonous_user),
 ];
 
 const DEAD: &str = "offboarding.dead";
+
+/// Whoever takes the user up dies, and is started again, as a supervisor would.
+fn a_poisonous_user(place: usize) {
+    let users = (0..30).map(|number| User::new(place, number, Fate::Deleted, 4)).collect();
+    let mut world = World::on(servers::shared(), place, users, &["--latency", "20ms"]);
+    world.run(&["topology"]).expect(0);
+    world.set("OFFBOARDER_WORKER_LEASE", "1s");
+    let poison = world.users[7].id.clone();
+    let kill = [("KILL_OFFBOARDER_AT".to_owned(), format!("{poison}:before the API write"))];
+    world.publish_all();
+    let (mut worker, mut deaths) = (world.start_with(&["worker"], &kill), 0);
+    eventually(PATIENCE, || {
+        if worker.ended().is_some() {
+            deaths += 1;
+            worker = world.start_with(&["worker"], &kill);
+        }
+        match world.depth(DEAD) {
+            Some(1) => Ok(()),
+            depth => Err(format!("{depth:?} dead letters after {deaths} deaths; {}", worker.errors())),
+        }
+    });
+    let letters = world.letters(DEAD);
+    assert_eq!(letters[0]["body"], poison);
+    assert_headers(&letters[0], "poison");
+    assert!((5..=8).contains(&deaths), "{deaths} workers died on one user");
+    world.users.remove(7);
+    promises::await_quiet(&world, PATIENCE);
+    World::drain(worker);
+    assert_eq!(world.depth(DEAD), Some(1), "the neighbours are none");
+    promises::assert_manifests(&world, &servers::shared());
+}
 
 fn await_letters(world: &World, count: usize) -> Vec<Value> {
     eventually(Duration::from_mins(1), || match world.depth(DEAD) {

@@ -15,6 +15,6 @@ pub use lapin::BasicProperties;
 pub use lapin::message::Delivery;
 pub use publisher::Publisher;
 pub use topology::{
-    DEAD_EXCHANGE, DEAD_QUEUE, EXCHANGE, REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER, WAITS,
-    declare, wait_exchange, wait_for,
+    DEAD_EXCHANGE, DEAD_QUEUE, DEATHS_HEADER, EXCHANGE, REVISION_HEADER, STAND_IN_HEADER, Source,
+    WAIT_HEADER, WAITS, declare, wait_exchange, wait_for,
 };

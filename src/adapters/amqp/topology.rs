@@ -20,6 +20,8 @@ pub const WAIT_HEADER: &str = "x-offboarder-not-before";
 
 /// Which off-boarding of a user who came back a job stands for.
 pub const REVISION_HEADER: &str = "x-offboarder-revision";
+/// How often workers died with a message in hand that was given back since.
+pub const DEATHS_HEADER: &str = "x-offboarder-deaths";
 /// Milliseconds since 1970: the work of this job was under way then, and it was parked in its place.
 pub const STAND_IN_HEADER: &str = "x-offboarder-stand-in";
 
