@@ -336,7 +336,7 @@ async fn give_up(held: Held, deaths: i64, publisher: Arc<Publisher>, breaker: Ar
 
 /// It waited for a slot too long: to the end of its queue, where another worker may have one.
 async fn give_back_one(held: Held, publisher: Arc<Publisher>, breaker: Arc<Breaker>) {
-    let disposition = Disposition::GiveBack { deaths: settle::deaths(&held.delivery) };
+    let disposition = Disposition::GiveBack;
     settle_at_last(&held.delivery, held.source, &disposition, &publisher, "", &breaker).await;
 }
 
@@ -374,7 +374,7 @@ async fn dispose(
     let now = Timestamp::now();
     let parked_until = settle::time_in(delivery, WAIT_HEADER);
     if let Some(until) = parked_until.filter(|until| now < *until) {
-        return Disposition::Park { until };
+        return Disposition::Park { until, survived: false };
     }
     let (user_id, request) = match parse_message(&delivery.data, now) {
         Ok(parsed) => parsed,

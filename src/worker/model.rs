@@ -312,7 +312,7 @@ impl Offboarding {
             Disposition::Forward(next) | Disposition::Reissue { source: next, .. } => {
                 acts.push_back(Settle::Publish(place(next)));
             }
-            Disposition::Park { .. } | Disposition::GiveBack { .. } => {
+            Disposition::Park { .. } | Disposition::GiveBack => {
                 acts.push_back(Settle::Publish(source));
             }
             Disposition::DeadLetter(_) => acts.push_back(Settle::DeadLetter),

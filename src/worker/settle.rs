@@ -19,11 +19,8 @@ pub(super) enum Disposition {
     Acknowledge,
     /// It goes on in another queue.
     Forward(Source),
-    /// It goes to the end of its queue, untouched.
-    GiveBack {
-        /// How often workers died with it in hand, so that this is not forgotten.
-        deaths: i64,
-    },
+    /// It goes to the end of its queue, untouched: how often workers died with it is not forgotten.
+    GiveBack,
     /// It begins again, for a user who came back.
     Reissue {
         /// Where.
@@ -35,6 +32,8 @@ pub(super) enum Disposition {
     Park {
         /// Not before then.
         until: Timestamp,
+        /// Whether a visit came to an end of its own: what a worker survived is no poison.
+        survived: bool,
     },
     /// It is given up.
     DeadLetter(Letter),
@@ -61,10 +60,10 @@ pub(super) fn disposition(visit: Result<Outcome, Interrupt>, source: Source, now
         Ok(Outcome::Finished(_) | Outcome::Replaced) => Disposition::Acknowledge,
         Ok(Outcome::Reissue { revision }) => Disposition::Reissue { source, revision },
         Ok(Outcome::HandOver) => Disposition::Forward(source.after_access()),
-        Ok(Outcome::Wait { until, .. }) => Disposition::Park { until },
+        Ok(Outcome::Wait { until, .. }) => Disposition::Park { until, survived: true },
         Ok(Outcome::Busy { for_at_most }) => {
             let pause = SignedDuration::try_from(for_at_most).unwrap_or(AFTER_INTERRUPT).min(AFTER_SYSTEMIC);
-            Disposition::Park { until: now + pause }
+            Disposition::Park { until: now + pause, survived: false }
         }
         Ok(Outcome::DeadLetter { reason, failure, state, attempts }) => Disposition::DeadLetter(Letter {
             reason,
@@ -72,9 +71,10 @@ pub(super) fn disposition(visit: Result<Outcome, Interrupt>, source: Source, now
             state: Some(state),
             attempts,
         }),
-        Err(Interrupt::Draining | Interrupt::SliceOver) => Disposition::Forward(source),
-        Err(Interrupt::LeaseLost) => Disposition::Park { until: now + AFTER_INTERRUPT },
-        Err(Interrupt::Systemic(_)) => Disposition::Park { until: now + AFTER_SYSTEMIC },
+        Err(Interrupt::Draining) => Disposition::GiveBack,
+        Err(Interrupt::SliceOver) => Disposition::Forward(source),
+        Err(Interrupt::LeaseLost) => Disposition::Park { until: now + AFTER_INTERRUPT, survived: false },
+        Err(Interrupt::Systemic(_)) => Disposition::Park { until: now + AFTER_SYSTEMIC, survived: false },
     }
 }
 
@@ -112,18 +112,18 @@ pub(super) async fn publish_successor(
     match disposition {
         Disposition::Acknowledge => {}
         Disposition::Forward(next) => publish(EXCHANGE.to_owned(), next.routing_key(), Vec::new()).await?,
-        Disposition::GiveBack { deaths } => {
-            let headers = if *deaths > 0 { vec![(DEATHS_HEADER, long(*deaths))] } else { Vec::new() };
-            publish(EXCHANGE.to_owned(), source.routing_key(), headers).await?;
+        Disposition::GiveBack => {
+            publish(EXCHANGE.to_owned(), source.routing_key(), deaths_so_far(delivery)).await?;
         }
         Disposition::Reissue { source, revision } => {
             let headers = vec![(REVISION_HEADER, long(i64::from(*revision)))];
             publish(EXCHANGE.to_owned(), source.routing_key(), headers).await?;
         }
-        Disposition::Park { until } => {
+        Disposition::Park { until, survived } => {
             let remaining = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
             let exchange = wait_exchange(wait_for(remaining));
-            let headers = vec![(WAIT_HEADER, long(until.as_millisecond()))];
+            let mut headers = if *survived { Vec::new() } else { deaths_so_far(delivery) };
+            headers.push((WAIT_HEADER, long(until.as_millisecond())));
             publish(exchange, source.routing_key(), headers).await?;
         }
         Disposition::DeadLetter(letter) => {
@@ -164,6 +164,11 @@ pub(super) async fn stand_in(
 pub(super) fn deaths(delivery: &Delivery) -> i64 {
     let number = |header| number_in(delivery, header).unwrap_or(0).max(0);
     number("x-delivery-count").saturating_add(number(DEATHS_HEADER))
+}
+
+fn deaths_so_far(delivery: &Delivery) -> Headers {
+    let deaths = deaths(delivery);
+    if deaths > 0 { vec![(DEATHS_HEADER, long(deaths))] } else { Vec::new() }
 }
 
 /// A time in a header of ours.
@@ -210,10 +215,7 @@ mod tests {
     #[test]
     fn a_drained_job_goes_back_where_it_came_from_and_a_handed_over_one_goes_on() {
         let now = Timestamp::UNIX_EPOCH;
-        assert_eq!(
-            disposition(Err(Interrupt::Draining), Source::UsersUrgent, now),
-            Disposition::Forward(Source::UsersUrgent)
-        );
+        assert_eq!(disposition(Err(Interrupt::Draining), Source::UsersUrgent, now), Disposition::GiveBack);
         assert_eq!(
             disposition(Ok(Outcome::HandOver), Source::UsersUrgent, now),
             Disposition::Forward(Source::ArchiveUrgent)
