@@ -295,9 +295,10 @@ mod tests {
     }
 
     #[test]
-    fn the_tests_that_the_document_names_exist() {
+    fn the_tests_that_the_documents_name_exist() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-        let document = std::fs::read_to_string(root.join("state-machine.md")).unwrap();
+        let documents = ["state-machine.md", "docs/faults.md"];
+        let document = documents.map(|path| std::fs::read_to_string(root.join(path)).unwrap()).concat();
         let sources = sources(&root.join("src")) + &sources(&root.join("tests"));
         let quoted: Vec<String> = document
             .split('“')
@@ -305,7 +306,7 @@ mod tests {
             .filter_map(|rest| rest.split('”').next())
             .map(|name| name.split_whitespace().collect::<Vec<_>>().join(" "))
             .collect();
-        assert!(quoted.len() > 20, "the document names its tests: {quoted:?}");
+        assert!(quoted.len() > 20, "the documents name their tests: {quoted:?}");
         for name in quoted {
             assert!(
                 sources.contains(&format!("\"{name}\"")) || sources.contains(&format!("fn {name}(")),

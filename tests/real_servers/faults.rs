@@ -9,6 +9,11 @@ use crate::support::{Test, manifests};
 
 pub(crate) const TESTS: &[Test] = &[
     ("faults of the API that pass leave every user right, once", passing_faults),
+    (
+        "answers that are HTML, a compressed bomb or endless are bounded, and stop no other user",
+        hostile_answers,
+    ),
+    ("a redirect is never followed, and stops the work", a_redirect),
     ("a next page elsewhere is refused, sees no request, and stops the deletion", a_foreign_next_page),
 ];
 
@@ -75,4 +80,36 @@ fn a_foreign_next_page(place: usize) {
     assert!(elsewhere.accept().is_err(), "somebody connected to the foreign origin");
     assert_eq!(ledger::count(&world.simulator, "delete_user"), 0);
     assert_eq!(world.user_now(&world.users[0].id)["active"], false);
+}
+
+fn hostile_answers(place: usize) {
+    let world = world(place, (0..5).map(|number| User::new(place, number, Fate::Deleted, 12)).collect());
+    for (user, operation, kind) in [
+        (0, "get_scim_user", "html"),
+        (1, "get_routing_profile", "gzip_bomb"),
+        (2, "next_conversations", "html"),
+        (3, "query_conversations", "gzip_bomb"),
+        (4, "query_conversations", "endless"),
+    ] {
+        strike(&world, user, operation, 1, &json!({ "kind": kind }));
+    }
+    let begun = std::time::Instant::now();
+    let answer: Value = serde_json::from_str(&run(&world).expect(1).output).expect("JSON");
+    assert!(begun.elapsed() < std::time::Duration::from_mins(1), "bounded in time: {:?}", begun.elapsed());
+    for (user, result) in ["finished", "finished", "finished", "finished", "failed"].into_iter().enumerate() {
+        assert_eq!(answer["users"][user]["result"], result, "{answer:#}");
+    }
+    assert_eq!(answer["users"][4]["reason"], "api_rejected");
+    assert_eq!(world.user_now(&world.users[4].id)["exists"], true);
+}
+
+fn a_redirect(place: usize) {
+    let world = world(place, vec![User::new(place, 0, Fate::Deleted, 12)]);
+    let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    elsewhere.set_nonblocking(true).expect("a listener that does not block");
+    let location = format!("http://127.0.0.1:{}/stolen", elsewhere.local_addr().expect("an address").port());
+    strike(&world, 0, "get_scim_user", 1, &json!({ "kind": "redirect", "location": location }));
+    let ended = run(&world).expect(3);
+    assert!(ended.errors.contains("a redirect, which is never followed"), "{}", ended.errors);
+    assert!(elsewhere.accept().is_err(), "somebody followed the redirect");
 }

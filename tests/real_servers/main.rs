@@ -19,6 +19,7 @@ mod drains;
 mod faults;
 mod guards;
 mod kills;
+mod lanes;
 mod leases;
 mod long_archives;
 mod off_boarding;
@@ -49,6 +50,7 @@ fn main() {
         outages::TESTS,
         leases::TESTS,
         guards::TESTS,
+        lanes::TESTS,
         kills::TESTS,
         long_archives::TESTS,
         revisions::TESTS,
