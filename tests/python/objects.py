@@ -4,6 +4,7 @@ objects.py s3://bucket/prefix/ abort          ends every open multipart upload; 
 objects.py s3://bucket/prefix/ parts          {"parts": how many parts the open uploads have}
 objects.py s3://bucket/prefix/ delete KEY     a delete marker; {}
 objects.py s3://bucket/prefix/ put KEY TEXT   a new version; {}
+objects.py s3://bucket/prefix/ text KEY       {"text": of the latest version}
 objects.py s3://bucket/prefix/ sha256 KEY     {"sha256": of the latest version, or null}
 
 Keys are without the prefix.
@@ -43,6 +44,8 @@ def main():
     if verb == "put":
         client.put_object(**place, Body=rest[1].encode(), ChecksumAlgorithm="SHA256")
         return {}
+    if verb == "text":
+        return {"text": client.get_object(**place)["Body"].read().decode()}
     assert verb == "sha256", verb
     try:
         return {"sha256": hashlib.sha256(client.get_object(**place)["Body"].read()).hexdigest()}

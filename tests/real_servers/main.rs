@@ -25,6 +25,7 @@ mod long_archives;
 mod off_boarding;
 mod outages;
 mod revisions;
+mod secrets;
 mod settings;
 mod submitting;
 mod support;
@@ -55,6 +56,7 @@ fn main() {
         long_archives::TESTS,
         revisions::TESTS,
         chaos::TESTS,
+        secrets::TESTS,
         settings::TESTS,
     ] {
         for (name, test) in tests {

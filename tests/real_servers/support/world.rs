@@ -16,7 +16,7 @@ use super::servers::{self, Servers};
 /// How long the whole of a test's users may take on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
 const CLIENT_ID: &str = "tests";
-const CLIENT_SECRET: &str = "secret-of-the-tests";
+pub(crate) const CLIENT_SECRET: &str = "secret-of-the-tests";
 
 /// What a command left behind when it ended.
 pub(crate) struct Ended {

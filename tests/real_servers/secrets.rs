@@ -1,0 +1,66 @@
+//! What must be in no log, no checkpoint, no object and no message.
+
+use serde_json::json;
+
+use crate::support::objects::objects;
+use crate::support::population::{Fate, User};
+use crate::support::process::last;
+use crate::support::world::{CLIENT_SECRET, PATIENCE, World};
+use crate::support::{Test, eventually, promises, redis};
+
+pub(crate) const TESTS: &[Test] =
+    &[("no secret is in a log at trace level, a checkpoint, an object or a dead letter", nowhere)];
+
+/// Users who are deleted, refused and given up, over failures of the token's own endpoint.
+fn nowhere(place: usize) {
+    let users = vec![
+        User::new(place, 0, Fate::Deleted, 4),
+        User::new(place, 1, Fate::Refused(403), 4),
+        User::new(place, 2, Fate::Deleted, 4),
+    ];
+    let mut world = World::with_topology(place, users);
+    world.set("RUST_LOG", "trace");
+    let refused =
+        json!({ "kind": "status", "status": 400, "body": "{\"code\":\"no\",\"token\":\"sim-00000000-x\"}" });
+    world.strike(2, "get_scim_user", 0, 1, &refused);
+    world.strike(0, "get_routing_profile", 0, 1, &json!({ "kind": "revoke_token" }));
+    world.strike(1, "get_scim_user", 0, 1, &json!({ "kind": "status", "status": 503 }));
+    let worker = world.start(&["worker"]);
+    world.publish_all();
+    let letters = eventually(PATIENCE, || match world.letters("offboarding.dead") {
+        letters if letters.len() == 1 => Ok(letters),
+        letters => Err(format!("{} dead letters", letters.len())),
+    });
+    promises::await_quiet(&world, PATIENCE);
+    let log = worker.errors();
+    World::drain(worker);
+    assert!(log.contains("TRACE") && log.contains("CXone call"), "the log is at trace level");
+
+    let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
+    let checkpoints = world.users.iter().filter_map(|user| redis::body(url, &user.id)).collect::<String>();
+    assert!(checkpoints.len() > 1000, "there are checkpoints");
+    let keys = ["_sealed.json", "_audit.json"].map(|end| format!("{}{end}", world.users[0].id));
+    let stored = keys.map(|key| objects(&world, &["text", &key])["text"].to_string()).concat();
+    assert!(stored.contains("deletion") || stored.contains("archive"), "there are objects");
+    let letters = serde_json::Value::from(letters).to_string();
+    for (place, text) in [
+        ("the log", &log),
+        ("a checkpoint", &checkpoints),
+        ("an object", &stored),
+        ("a dead letter", &letters),
+    ] {
+        for secret in
+            [CLIENT_SECRET, "local-secret-key", "Authorization: Basic", "authorization: Basic", "Bearer sim-"]
+        {
+            let found = text.lines().find(|line| line.contains(secret));
+            assert!(found.is_none(), "{place} holds {secret:?}: {}", last(found.unwrap_or_default(), 1));
+        }
+        // Tokens of the simulator.
+        let token = text.match_indices("sim-").find(|(at, _)| {
+            let rest = text.get(at + 4..at + 12).unwrap_or_default();
+            rest.len() == 8 && rest.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+        let around = token.map(|(at, _)| text.get(at.saturating_sub(200)..at + 8).unwrap_or_default());
+        assert_eq!(around, None, "{place} holds a token");
+    }
+}
