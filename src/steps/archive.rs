@@ -28,7 +28,11 @@ const MAX_PAGES: usize = 200_000;
 /// by a run that lost its checkpoint, and the conversations of a user who is gone are gone too.
 pub(super) async fn archive(services: &Services, journal: &mut Journal) -> Result<Event, Stopped> {
     let key = archive_key(journal.user_id(), journal.checkpoint().set);
-    let progress = journal.checkpoint().step.archive.clone().unwrap_or_else(|| begin(services));
+    let mut progress = journal.checkpoint().step.archive.clone().unwrap_or_else(|| begin(services));
+    if progress.upload.is_none() {
+        // Nothing stands that was asked for in other windows.
+        progress.window_days = services.window_days;
+    }
     if progress.upload.is_none()
         && let Some(found) = services.archive_store.find(&key, None).await?
     {

@@ -268,8 +268,10 @@ impl Worker {
                 }
             };
             if let Disposition::DeadLetter(letter) = &disposition {
-                tracing::error!(reason = %letter.reason, error = letter.error, attempts = letter.attempts,
-                    "dead letter");
+                let user_id =
+                    parse_message(&delivery.data, Timestamp::now()).map(|(user_id, _)| user_id).ok();
+                tracing::error!(user_id = user_id.map(tracing::field::display), reason = %letter.reason,
+                    error = letter.error, attempts = letter.attempts, "dead letter");
             }
             match (&disposition, limits.is_exchanged()) {
                 (_, false) => {
