@@ -29,6 +29,8 @@ pub enum Claim {
         version: u64,
         /// How far it got, if it was ever begun.
         checkpoint: Option<Box<Checkpoint>>,
+        /// Claims just before this one that were never released: workers died with the user in their hands.
+        deaths: u32,
     },
     /// Another worker has it.
     Held {

@@ -37,10 +37,10 @@ impl Services {
                 self.checkpoints.probe().await.map(|()| true)
             }
             Code::SettingsUnreadable => self.protected.load().await.map(|_list| true),
-            // The broker is not a service of steps: whoever publishes tries again by itself.
-            Code::QueueUnreachable | Code::QueueRefused | Code::QueueUnroutable
+            // The broker is not a service of steps: whoever publishes tries again by itself, until it works.
+            Code::QueueUnreachable | Code::QueueRefused | Code::QueueUnroutable => Ok(true),
             // These are single users'.
-            | Code::CxoneRejected
+            Code::CxoneRejected
             | Code::CxoneTooLarge
             | Code::CxoneBadNextPage
             | Code::CxoneCursorLost

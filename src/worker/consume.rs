@@ -23,10 +23,9 @@ use crate::steps::{Interrupt, Limits, Services};
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 const WATCHDOG: Duration = Duration::from_secs(15);
-/// After so many deaths of workers a message is worked on alone, so that it takes no others along.
+/// After so many deaths, of workers or of connections, a message is worked on alone, so that it takes no
+/// others along if it was the cause.
 const SUSPICIOUS_DEATHS: i64 = 2;
-/// After so many it is not worked on any more. Well below the broker's own limit, which says no reason.
-const POISON_DEATHS: i64 = 5;
 /// Channels for publishing parked jobs and dead letters.
 const PUBLISH_CHANNELS: usize = 4;
 
@@ -179,19 +178,15 @@ impl Worker {
                 next = intake.next() => {
                     let (source, delivery) = next?;
                     let held = Held { source, delivery, since: Instant::now() };
-                    match settle::deaths(&held.delivery) {
-                        ..SUSPICIOUS_DEATHS => waiting.push(held),
-                        deaths @ ..POISON_DEATHS => {
-                            tracing::warn!(deaths, "workers died with this message in hand; it is taken alone");
-                            if let Some(another) = quarantine.take_in(held) {
-                                let (publisher, breaker) = (Arc::clone(&self.publisher), Arc::clone(&self.breaker));
-                                tasks.spawn(give_back_one(another, publisher, breaker));
-                            }
-                        }
-                        deaths => {
-                            let (publisher, breaker) = (Arc::clone(&self.publisher), Arc::clone(&self.breaker));
-                            tasks.spawn(give_up(held, deaths, publisher, breaker, self.options.name.clone()));
-                        }
+                    let deaths = settle::deaths(&held.delivery);
+                    if deaths < SUSPICIOUS_DEATHS {
+                        waiting.push(held);
+                        continue;
+                    }
+                    tracing::warn!(deaths, "workers or connections died with this message in hand; it is taken alone");
+                    if let Some(another) = quarantine.take_in(held) {
+                        let (publisher, breaker) = (Arc::clone(&self.publisher), Arc::clone(&self.breaker));
+                        tasks.spawn(give_back_one(another, publisher, breaker));
                     }
                 }
                 () = self.breaker.not_open(), if quarantine.is_wanted() && tasks.is_empty() => {
@@ -324,16 +319,6 @@ async fn in_time(until: Instant, telling: impl Future<Output = ()>) {
     if tokio::time::timeout_at(until, telling).await.is_err() {
         tracing::warn!("the broker does not answer; its connections are left to end with the process");
     }
-}
-
-/// Workers died on it again and again.
-async fn give_up(held: Held, deaths: i64, publisher: Arc<Publisher>, breaker: Arc<Breaker>, name: String) {
-    let error =
-        format!("workers died {deaths} times with this message in hand, the last times with it alone");
-    tracing::error!(reason = %Reason::Poison, error, "dead letter");
-    let letter = Letter { reason: Reason::Poison, error, state: None, attempts: 0 };
-    let disposition = Disposition::DeadLetter(letter);
-    settle_at_last(&held.delivery, held.source, &disposition, &publisher, &name, &breaker).await;
 }
 
 /// It waited for a slot too long: to the end of its queue, where another worker may have one.

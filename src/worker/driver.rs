@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::order::{Act, Circumstances, decide};
-use crate::failure::{Class, Failure, Reason};
+use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::Job;
 use crate::machine::{Call, Checkpoint, Event, StateName};
 use crate::ports::{Checkpoints, Claim, Lease};
@@ -50,6 +50,9 @@ pub enum Outcome {
     },
 }
 
+/// After so many deaths of workers in a row, each with the user in its hands, a user is given up.
+const POISON_DEATHS: u32 = 5;
+
 /// Leads one user as far as it goes now, in the order that `decide` lists: load, step, transition, save,
 /// next; before a DELETE the machine puts a state of its own, so that the intent is saved too.
 ///
@@ -58,8 +61,8 @@ pub enum Outcome {
 pub async fn drive(services: &Services, job: &Job, limits: &Limits) -> Result<Outcome, Interrupt> {
     let user_id = job.user_id;
     crate::kill_point::arm(&user_id.to_string());
-    let (lease, version, checkpoint) = match services.checkpoints.claim(user_id).await {
-        Ok(Claim::Granted { lease, version, checkpoint }) => (lease, version, checkpoint),
+    let (lease, version, checkpoint, deaths) = match services.checkpoints.claim(user_id).await {
+        Ok(Claim::Granted { lease, version, checkpoint, deaths }) => (lease, version, checkpoint, deaths),
         Ok(Claim::Held { for_at_most }) => return Ok(Outcome::Busy { for_at_most }),
         Err(failure) if failure.class == Class::Systemic => return Err(Interrupt::Systemic(failure)),
         Err(failure) => return Ok(unreadable(failure)),
@@ -72,7 +75,13 @@ pub async fn drive(services: &Services, job: &Job, limits: &Limits) -> Result<Ou
     let lost = limits.lease_lost();
     let renewing = renew(Arc::clone(&checkpoints), lease.clone(), lost);
     let journal = Journal::new(checkpoints, lease.clone(), version, checkpoint, limits.clone());
-    let visit = Box::pin(advance(services, journal, job));
+    let visit = async {
+        if deaths < POISON_DEATHS {
+            Box::pin(advance(services, journal, job)).await
+        } else {
+            give_up(journal, deaths).await
+        }
+    };
     // Whoever lost the lease stops where it is: every save would be refused, and the calls after it
     // would be another worker's to make.
     let result = tokio::select! {
@@ -131,6 +140,17 @@ async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result
         let Some(following) = next else { return Ok(Outcome::Finished(journal.checkpoint().state.name())) };
         event = following;
     }
+}
+
+/// Workers died on this user again and again; one more would, too.
+async fn give_up(mut journal: Journal, deaths: u32) -> Result<Outcome, Interrupt> {
+    let text = format!("{deaths} workers in a row died while they worked on this user");
+    let failure = Failure::new(Class::Permanent(Reason::Poison), Code::Panicked, text);
+    let checkpoint = journal.checkpoint_mut();
+    checkpoint.give_up(Reason::Poison, failure.clone(), Timestamp::now());
+    let (state, attempts) = (checkpoint.state.name(), checkpoint.attempts);
+    journal.save().await?;
+    Ok(Outcome::DeadLetter { reason: Reason::Poison, failure, state, attempts })
 }
 
 /// A checkpoint that this release must not touch: nothing is saved over it.

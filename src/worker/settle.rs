@@ -159,8 +159,8 @@ pub(super) async fn stand_in(
     acknowledge(delivery).await
 }
 
-/// How often a worker died with this message in hand: as a quorum queue counts it, and before it was given
-/// back untouched.
+/// How often a worker or its connection died with this message in hand: as a quorum queue counts it, and
+/// before it was given back untouched.
 pub(super) fn deaths(delivery: &Delivery) -> i64 {
     let number = |header| number_in(delivery, header).unwrap_or(0).max(0);
     number("x-delivery-count").saturating_add(number(DEATHS_HEADER))

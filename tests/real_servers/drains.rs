@@ -92,7 +92,7 @@ fn a_second_signal(place: usize) {
 
 /// Each round ends after some more calls, wherever its users are then.
 fn again_and_again(place: usize) {
-    let mut world = World::on(servers::shared(), place, mixed(place, 12), &["--latency", "60ms"]);
+    let mut world = World::on(servers::shared(), place, mixed(place, 16), &["--latency", "120ms"]);
     world.run(&["topology"]).expect(0);
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "2");
     world.publish_all();

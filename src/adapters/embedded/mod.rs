@@ -134,7 +134,9 @@ impl Checkpoints for EmbeddedCheckpoints {
         match self.row(user_id).await {
             Ok(row) => {
                 let version = row.as_ref().map_or(0, |row| row.version);
-                Ok(Claim::Granted { lease, version, checkpoint: row.map(|row| Box::new(row.checkpoint)) })
+                // A process that died took its claims along, and whoever starts the next one knows of it.
+                let checkpoint = row.map(|row| Box::new(row.checkpoint));
+                Ok(Claim::Granted { lease, version, checkpoint, deaths: 0 })
             }
             Err(error) => {
                 self.release(&lease).await?;
@@ -241,7 +243,8 @@ mod tests {
         let checkpoint = Checkpoint::new(user_id, Request::default(), Timestamp::UNIX_EPOCH);
         {
             let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
-            let Claim::Granted { lease, version: 0, checkpoint: None } = store.claim(user_id).await.unwrap()
+            let Claim::Granted { lease, version: 0, checkpoint: None, .. } =
+                store.claim(user_id).await.unwrap()
             else {
                 panic!("a new user is granted")
             };

@@ -1,10 +1,10 @@
 //! The scripts. Both keys of a user share a hash tag, so that a cluster keeps them in one slot.
 //!
-//! `KEYS[1]` is the checkpoint, a hash of `version`, `fence` and `body`; `KEYS[2]` is the lease, whose
+//! `KEYS[1]` is the checkpoint, a hash of `version`, `fence`, `body` and `unreleased`; `KEYS[2]` is the lease, whose
 //! value is the owner.
 
-/// `ARGV`: owner, time to live in ms. Gives `{0, remaining ms}` or `{1, fence, version, body}`.
-/// Claiming twice with one owner is one claim.
+/// `ARGV`: owner, time to live in ms. Gives `{0, remaining ms}` or `{1, fence, version, body, claims that were
+/// never released, this one included}`. Claiming twice with one owner is one claim.
 pub(super) const CLAIM: &str = r"
 local holder = redis.call('GET', KEYS[2])
 if holder and holder ~= ARGV[1] then
@@ -16,9 +16,10 @@ if holder then
   fence = redis.call('HGET', KEYS[1], 'fence')
 else
   fence = redis.call('HINCRBY', KEYS[1], 'fence', 1)
+  redis.call('HINCRBY', KEYS[1], 'unreleased', 1)
 end
-local stored = redis.call('HMGET', KEYS[1], 'version', 'body')
-return {1, tonumber(fence), tonumber(stored[1] or 0), stored[2] or ''}
+local stored = redis.call('HMGET', KEYS[1], 'version', 'body', 'unreleased')
+return {1, tonumber(fence), tonumber(stored[1] or 0), stored[2] or '', tonumber(stored[3] or 1)}
 ";
 
 /// `ARGV`: owner, time to live in ms, fence, expected version, body. Gives the new version, or 0
@@ -87,5 +88,6 @@ return 1
 /// `ARGV`: owner.
 pub(super) const RELEASE: &str = r"
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('HDEL', KEYS[1], 'unreleased')
 return redis.call('DEL', KEYS[2])
 ";

@@ -190,8 +190,9 @@ impl Checkpoints for RedisCheckpoints {
             _ => &[],
         };
         let lease = Lease { user_id, owner, fence: number(1) };
+        let deaths = u32::try_from(number(4).saturating_sub(1)).unwrap_or(u32::MAX);
         match parse(user_id, body) {
-            Ok(checkpoint) => Ok(Claim::Granted { lease, version: number(2), checkpoint }),
+            Ok(checkpoint) => Ok(Claim::Granted { lease, version: number(2), checkpoint, deaths }),
             Err(error) => {
                 self.release(&lease).await?;
                 Err(error.into())
