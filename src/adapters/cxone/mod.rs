@@ -13,3 +13,4 @@ pub use client::{Answered, Client, DeleteAnswer, Options, Write};
 pub use document::{Queue, QueueId, RoutingProfile, ScimUser};
 pub use error::CxoneError;
 pub use page::{NextPage, Page};
+pub(crate) use retry_after::retry_after;
