@@ -3,9 +3,10 @@
 SERVERS := .local/servers
 INSTALL := deploy/local/install.sh
 LOCAL := deploy/local/servers.sh
+FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check format clippy docs chaos bench-archive bench-quota up down clean-local
+.PHONY: help build demo test check format clippy docs chaos fuzz bench-archive bench-quota up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +28,17 @@ chaos: ## kill, cut, flush and duplicate while 300 users are off-boarded; SEED=n
 	$(INSTALL)
 	OFFBOARDER_CHAOS_SEED='$(SEED)' OFFBOARDER_CHAOS_USERS='$(or $(USERS),300)' \
 		cargo test --locked --test real_servers -- 'chaos: '
+
+fuzz: ## run the fuzz targets for a while with cargo-fuzz (needs a nightly toolchain); TARGET=message SECONDS=60
+	$(INSTALL) compiler
+	rustup run nightly rustc --version 2>/dev/null || rustup toolchain install nightly --profile minimal
+	cargo fuzz --version 2>/dev/null || cargo install --locked cargo-fuzz
+	cp Cargo.lock fuzz/Cargo.lock
+	for target in $(or $(TARGET),$(FUZZ_TARGETS)); do \
+		mkdir -p fuzz/found/$$target && \
+		cargo +nightly fuzz run $$target fuzz/found/$$target fuzz/corpus/$$target -- \
+			-max_total_time=$(or $(SECONDS),60) -timeout=20 || exit 1; \
+	done
 
 check: format clippy docs test ## everything that CI runs: format, clippy, docs, tests
 

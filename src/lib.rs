@@ -18,12 +18,15 @@
 //! | [`config`] | settings: flags, environment, files |
 //! | [`cli`] | one file per command |
 //! | [`simulator`] | the CXone API on loopback, with faults on request |
+//! | [`fuzzing`] | what the fuzz targets in `fuzz/` call |
 
 pub mod adapters;
 pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod failure;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod guards;
 pub mod job;
 mod kill_point;

@@ -12,9 +12,11 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault that is not about the value of a known setting.
+    /// A fault that is not about the value of a known setting. It is one line, whatever stands in the names
+    /// that it tells.
     pub(super) fn about(what: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { about: what.into(), text: text.into() }
+        let line = |text: String| text.replace(char::is_control, "\u{fffd}");
+        Self { about: line(what.into()), text: line(text.into()) }
     }
 
     /// A fault in where a setting's value is to come from, or in a value not worth quoting.

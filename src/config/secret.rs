@@ -70,9 +70,13 @@ pub(super) fn masked(text: &str) -> String {
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None if text.rsplit_once('@').is_some_and(|(head, _)| head.contains(':')) => (String::new(), text),
-        None => return text.to_owned(),
+        None => return without_secret_query(text),
     };
     let (user, hosts) = match rest.rsplit_once('@') {
+        // Nobody can tell whether that `@` ends a password with a `?`, or stands in a query's.
+        Some((before, _)) if before.contains('?') && without_secret_query(rest) != rest => {
+            return format!("{scheme}***");
+        }
         None if !looks_like_hosts(rest) => return format!("{scheme}***"),
         None => (String::new(), rest),
         Some((userinfo, hosts)) => match userinfo.split_once(':') {
@@ -80,23 +84,26 @@ pub(super) fn masked(text: &str) -> String {
             None => ("***@".to_owned(), hosts),
         },
     };
-    let hosts = match hosts.split_once('?') {
-        Some((hosts, query)) if may_hold_a_secret(query) => format!("{hosts}?***"),
-        Some(_) | None => hosts.to_owned(),
-    };
-    format!("{scheme}{user}{hosts}")
+    format!("{scheme}{user}{}", without_secret_query(hosts))
 }
 
-fn may_hold_a_secret(query: &str) -> bool {
-    let query = query.to_ascii_lowercase();
-    ["pass", "secret", "token", "key"].iter().any(|word| query.contains(word))
+fn without_secret_query(text: &str) -> String {
+    let is_secret = |query: &str| {
+        let query = query.to_ascii_lowercase();
+        ["pass", "secret", "token", "key"].iter().any(|word| query.contains(word))
+    };
+    match text.split_once('?') {
+        Some((before, query)) if is_secret(query) => format!("{before}?***"),
+        Some(_) | None => text.to_owned(),
+    }
 }
 
 /// `host`, `host:port` or several with commas; `user:password` without its host is none.
 fn looks_like_hosts(rest: &str) -> bool {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     authority.split(',').all(|host| {
-        let after_address = host.rsplit_once(']').map_or(host, |(_, after)| after);
+        let address = host.strip_prefix('[').and_then(|host| host.split_once(']'));
+        let after_address = address.map_or(host, |(_, after)| after);
         after_address.split_once(':').is_none_or(|(_, port)| port.chars().all(|c| c.is_ascii_digit()))
     })
 }
@@ -126,6 +133,10 @@ mod tests {
             "redis://u:pa#hunter2@h",
             "redis+cluster://u:hunter2@a:1,b:2",
             "redis://h/0?password=hunter2",
+            "redis://h/0?password=pa@hunter2",
+            "redis://h/0?a=pa@b&password=hunter2",
+            "h/0?password=hunter2",
+            "redis://u:pa]hunter2",
             "amqp://u:hunter2",
             "u:hunter2@h",
             "https://hunter2@h/path",

@@ -14,3 +14,4 @@ pub use document::{Queue, QueueId, RoutingProfile, ScimUser};
 pub use error::CxoneError;
 pub use page::{NextPage, Page};
 pub use quota::Alone;
+pub(crate) use retry_after::retry_after;

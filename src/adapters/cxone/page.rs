@@ -42,7 +42,7 @@ impl NextPage {
         }
     }
 
-    pub(super) fn url(&self, base: &Url) -> Result<Url, CxoneError> {
+    pub(crate) fn url(&self, base: &Url) -> Result<Url, CxoneError> {
         base.join(&self.0).map_err(|error| CxoneError::BadNextPage { why: error.to_string() })
     }
 }
@@ -66,7 +66,8 @@ impl FromStr for NextPage {
     fn from_str(text: &str) -> Result<Self, CxoneError> {
         let query = text.strip_prefix(PATH).and_then(|rest| rest.strip_prefix('?'));
         match query {
-            Some(query) if !query.contains(['#', '\\']) => Ok(Self(text.to_owned())),
+            // A backslash is a path's separator, and in a query nothing but a character.
+            Some(query) if !query.contains('#') => Ok(Self(text.to_owned())),
             Some(_) | None => Err(CxoneError::BadNextPage { why: "the saved link is damaged".to_owned() }),
         }
     }
@@ -90,7 +91,7 @@ struct Wire<'a> {
 
 impl Page {
     /// An empty body (204) is an empty last page.
-    pub(super) fn parse(body: Bytes, base: &Url, what: &str) -> Result<Self, CxoneError> {
+    pub(crate) fn parse(body: Bytes, base: &Url, what: &str) -> Result<Self, CxoneError> {
         if body.is_empty() {
             return Ok(Self { body, conversations: Vec::new(), next: None });
         }
@@ -106,10 +107,13 @@ impl Page {
                 error.column()
             ))
         })?;
+        let details = wire.details.unwrap_or_default();
+        // An archive of anything else would not be known again for one of ours.
+        if details.iter().any(|raw| !raw.get().starts_with('{')) {
+            return Err(unreadable("a conversation is no object".to_owned()));
+        }
         let begin = body.as_ptr().addr();
-        let conversations = wire
-            .details
-            .unwrap_or_default()
+        let conversations = details
             .into_iter()
             .map(|raw| {
                 // A borrowed raw value lies within the body that it was parsed from.
@@ -188,8 +192,10 @@ mod tests {
 
     #[test]
     fn a_saved_link_reads_back_and_a_damaged_one_does_not() {
-        let link = NextPage::resolve("?cursor=a%20b", &base()).unwrap();
-        assert_eq!(link.to_string().parse::<NextPage>().unwrap(), link);
+        for cursor in ["?cursor=a%20b", r"?cursor=a\b"] {
+            let link = NextPage::resolve(cursor, &base()).unwrap();
+            assert_eq!(link.to_string().parse::<NextPage>().unwrap(), link);
+        }
         for text in [
             "",
             "https://evil.example/",
@@ -202,7 +208,14 @@ mod tests {
 
     #[test]
     fn what_is_no_page_is_an_error_and_never_an_empty_page() {
-        for body in ["<html></html>", "{\"details\":[{\"a\":1}", "[]", "{\"details\":{}}", "null"] {
+        for body in [
+            "<html></html>",
+            "{\"details\":[{\"a\":1}",
+            "[]",
+            "{\"details\":{}}",
+            "null",
+            "{\"details\":[{},null]}",
+        ] {
             assert!(Page::parse(Bytes::from_static(body.as_bytes()), &base(), "x").is_err(), "{body}");
         }
     }

@@ -6,7 +6,7 @@ const LONGEST: Duration = Duration::from_hours(1);
 /// Reads `Retry-After` (RFC 9110 section 10.2.3): seconds, or an HTTP date, which counts from the
 /// answer's own `Date` where there is one, so that clocks need not agree. Garbage is no wish, and a
 /// date in the past is none either.
-pub(super) fn retry_after(value: Option<&str>, date: Option<&str>) -> Option<Duration> {
+pub(crate) fn retry_after(value: Option<&str>, date: Option<&str>) -> Option<Duration> {
     let value = value?.trim();
     let wish = if let Ok(seconds) = value.parse::<u64>() {
         Duration::from_secs(seconds)

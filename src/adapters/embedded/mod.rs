@@ -106,10 +106,12 @@ impl EmbeddedCheckpoints {
         let unreadable = |why: String| EmbeddedError::Unreadable { path: self.path.clone(), user_id, why };
         let Some(bytes) = bytes else { return Ok(None) };
         let row: Row = serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
-        if row.checkpoint.schema == SCHEMA {
-            Ok(Some(row))
-        } else {
+        if row.checkpoint.schema != SCHEMA {
             Err(unreadable(format!("its schema is {}", row.checkpoint.schema)))
+        } else if row.checkpoint.user_id != user_id {
+            Err(unreadable(format!("it is of {}", row.checkpoint.user_id)))
+        } else {
+            Ok(Some(row))
         }
     }
 }

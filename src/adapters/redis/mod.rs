@@ -8,3 +8,4 @@ mod store;
 pub use error::RedisCheckpointsError;
 pub use link::Topology;
 pub use store::RedisCheckpoints;
+pub(crate) use store::parse as parse_checkpoint;

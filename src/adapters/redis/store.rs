@@ -116,14 +116,16 @@ fn lease_key(user_id: UserId) -> String {
     format!("offboarder:{{{user_id}}}:lease")
 }
 
-/// A damaged checkpoint counts as absent: what was done is read back from CXone and the store. A
-/// newer one is refused, since it may mean what we cannot know.
-fn parse(user_id: UserId, body: &[u8]) -> Result<Option<Box<Checkpoint>>, RedisCheckpointsError> {
+/// A damaged checkpoint, or one of another user, counts as absent: what was done is read back from CXone
+/// and the store. A newer one is refused, since it may mean what we cannot know.
+pub(crate) fn parse(user_id: UserId, body: &[u8]) -> Result<Option<Box<Checkpoint>>, RedisCheckpointsError> {
     if body.is_empty() {
         return Ok(None);
     }
     match serde_json::from_slice::<Checkpoint>(body) {
-        Ok(checkpoint) if checkpoint.schema == SCHEMA => Ok(Some(Box::new(checkpoint))),
+        Ok(checkpoint) if checkpoint.schema == SCHEMA && checkpoint.user_id == user_id => {
+            Ok(Some(Box::new(checkpoint)))
+        }
         _ => {
             let schema = serde_json::from_slice::<serde_json::Value>(body)
                 .ok()
