@@ -361,7 +361,7 @@ fn checked<C: fmt::Debug, Q: fmt::Debug>(
     assert!((1..=1000).contains(&worker.concurrency) && (1..=1000).contains(&worker.max_attempts));
     assert!(!worker.retry_base.is_zero() && worker.retry_base <= worker.retry_cap);
     assert!(worker.slice <= Duration::from_mins(10) && worker.lease >= Duration::from_secs(1));
-    assert!(guard.protected.is_none() && guard.max_deletions.is_none(), "not in this release");
+    assert!(guard.max_deletions.is_none_or(|brake| brake.count > 0 && !brake.per.is_zero()));
     assert!(settings.admin.token.is_some() || settings.admin.listen.ip().is_loopback());
     match &settings.archive.location {
         ArchiveLocation::S3 { bucket, prefix } => {
