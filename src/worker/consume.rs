@@ -2,27 +2,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::breaker::Breaker;
 use super::drain::Shutdown;
-use super::settle::{self, Disposition, Letter, settle};
+use super::settle;
+use super::visit::Hand;
 use super::waiting::{FreeLanes, Held, InProgress, Quarantine, Waiting};
-use super::{Outcome, drive};
-use crate::adapters::amqp::{
-    Broker, Delivery, Intake, Publisher, QueueError, REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER,
-};
-use crate::failure::{Class, Code, Failure, Reason};
-use crate::job::{Job, Lane, parse_message};
-use crate::steps::{Interrupt, Limits, Services};
+use crate::adapters::amqp::{Broker, Intake, Publisher, QueueError};
+use crate::job::Lane;
+use crate::steps::Services;
 
-const FIRST_BACKOFF: Duration = Duration::from_millis(500);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+pub(super) const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 const WATCHDOG: Duration = Duration::from_secs(15);
+/// How long a broker may take to hear that nothing more is taken.
+const WITHIN: Duration = Duration::from_secs(1);
 /// After so many deaths, of workers or of connections, a message is worked on alone, so that it takes no
 /// others along if it was the cause.
 const SUSPICIOUS_DEATHS: i64 = 2;
@@ -56,7 +53,7 @@ pub struct Worker {
 }
 
 /// What one user in progress holds; giving it back is dropping it.
-struct Slot {
+pub(super) struct Slot {
     _any: OwnedSemaphorePermit,
     _lane: OwnedSemaphorePermit,
 }
@@ -160,7 +157,13 @@ impl Worker {
         loop {
             tokio::select! {
                 biased;
-                () = shutdown.draining.cancelled() => return Ok(()),
+                () = shutdown.draining.cancelled() => {
+                    let unbegun = waiting.older_than(Duration::ZERO).into_iter().chain(quarantine.next());
+                    for held in unbegun.chain(received(intake).await) {
+                        tasks.spawn(self.hand().give_back(held));
+                    }
+                    return Ok(());
+                }
                 () = std::future::ready(()), if quarantine.is_wanted() && !intake.is_paused() => {
                     intake.pause().await?;
                 }
@@ -172,7 +175,7 @@ impl Worker {
                 _ = watchdog.tick() => intake.check().await?,
                 _ = give_back.tick() => {
                     for held in waiting.older_than(self.options.slice / 2) {
-                        tasks.spawn(give_back_one(held, Arc::clone(&self.publisher), Arc::clone(&self.breaker)));
+                        tasks.spawn(self.hand().give_back(held));
                     }
                 }
                 next = intake.next() => {
@@ -185,30 +188,40 @@ impl Worker {
                     }
                     tracing::warn!(deaths, "workers or connections died with this message in hand; it is taken alone");
                     if let Some(another) = quarantine.take_in(held) {
-                        let (publisher, breaker) = (Arc::clone(&self.publisher), Arc::clone(&self.breaker));
-                        tasks.spawn(give_back_one(another, publisher, breaker));
+                        tasks.spawn(self.hand().give_back(another));
                     }
                 }
                 () = self.breaker.not_open(), if quarantine.is_wanted() && tasks.is_empty() => {
                     let Some(held) = quarantine.next() else { continue };
                     let Some(slot) = self.slot(held.source.lane()) else { continue };
-                    tasks.spawn(self.visit(held, shutdown.clone(), slot));
+                    tasks.spawn(self.hand().visit(held, shutdown.clone(), slot));
                 }
                 // Others may do what this worker cannot.
                 () = std::future::ready(()), if intake.is_paused() && !waiting.is_empty() => {
                     for held in waiting.older_than(Duration::ZERO) {
-                        let (publisher, breaker) = (Arc::clone(&self.publisher), Arc::clone(&self.breaker));
-                        tasks.spawn(give_back_one(held, publisher, breaker));
+                        tasks.spawn(self.hand().give_back(held));
                     }
                 }
                 () = self.breaker.not_open(), if waiting.has_for(self.free_lanes()) => {
                     let Some(held) = waiting.pop_for(self.free_lanes()) else { continue };
                     let Some(slot) = self.slot(held.source.lane()) else { continue };
-                    tasks.spawn(self.visit(held, shutdown.clone(), slot));
+                    tasks.spawn(self.hand().visit(held, shutdown.clone(), slot));
                 }
                 // A visit that ends gives its slot back.
                 _ended = tasks.join_next(), if !tasks.is_empty() => {}
             }
+        }
+    }
+
+    /// What one delivery is worked on with.
+    fn hand(&self) -> Hand {
+        Hand {
+            services: Arc::clone(&self.services),
+            publisher: Arc::clone(&self.publisher),
+            breaker: Arc::clone(&self.breaker),
+            in_progress: Arc::clone(&self.in_progress),
+            slice: self.options.slice,
+            name: self.options.name.clone(),
         }
     }
 
@@ -234,57 +247,6 @@ impl Worker {
         let any = Arc::clone(&self.slots).try_acquire_owned().ok()?;
         let lane = Arc::clone(self.lane_slots(lane)).try_acquire_owned().ok()?;
         Some(Slot { _any: any, _lane: lane })
-    }
-
-    /// One delivery, from its bytes to its settlement. The task owns the slot.
-    fn visit(&self, held: Held, shutdown: Shutdown, slot: Slot) -> impl Future<Output = ()> + Send + 'static {
-        let (services, publisher) = (Arc::clone(&self.services), Arc::clone(&self.publisher));
-        let (breaker, name) = (Arc::clone(&self.breaker), self.options.name.clone());
-        let (slice, in_progress) = (self.options.slice, Arc::clone(&self.in_progress));
-        async move {
-            let Held { source, delivery, since } = held;
-            // Steps are asked to stop a little before the delivery has to go.
-            let limits = Limits::new(&shutdown.draining, &shutdown.abandon, Some(since + slice * 3 / 4));
-            let working = dispose(&services, &breaker, source, &delivery, &limits, &in_progress);
-            tokio::pin!(working);
-            let mut hand_on = since + slice;
-            let disposition = loop {
-                tokio::select! {
-                    disposition = &mut working => break disposition,
-                    () = tokio::time::sleep_until(hand_on), if !limits.is_exchanged() => {
-                        match settle::stand_in(&delivery, source, &publisher).await {
-                            Ok(()) => limits.exchange(),
-                            Err(error) => {
-                                tracing::warn!(%error, "no stand-in for a long job yet");
-                                hand_on = Instant::now() + FIRST_BACKOFF * 10;
-                            }
-                        }
-                    }
-                }
-            };
-            if let Disposition::DeadLetter(letter) = &disposition {
-                let user_id =
-                    parse_message(&delivery.data, Timestamp::now()).map(|(user_id, _)| user_id).ok();
-                tracing::error!(user_id = user_id.map(tracing::field::display), reason = %letter.reason,
-                    error = letter.error, attempts = letter.attempts, "dead letter");
-            }
-            match (&disposition, limits.is_exchanged()) {
-                (_, false) => {
-                    settle_at_last(&delivery, source, &disposition, &publisher, &name, &breaker).await;
-                }
-                // The stand-in goes on with whatever is left, but it cannot become a dead letter.
-                (Disposition::DeadLetter(_), true) => {
-                    let letter_sent =
-                        settle::publish_successor(&delivery, source, &disposition, &publisher, &name).await;
-                    if let Err(error) = letter_sent {
-                        tracing::warn!(%error, "no dead letter yet: its stand-in will try again");
-                        breaker.trip(&Failure::from(error));
-                    }
-                }
-                (_, true) => {}
-            }
-            drop(slot);
-        }
     }
 
     /// Waits for the users in progress, and says every few seconds who is left.
@@ -314,103 +276,23 @@ impl Worker {
     }
 }
 
+/// What was sent to this worker before it could say that it takes no more. These go back in order: what ends
+/// with a connection counts as a death.
+async fn received(intake: &mut Intake) -> Vec<Held> {
+    const ON_ITS_WAY: Duration = Duration::from_millis(100);
+    let mut received = Vec::new();
+    if !intake.is_paused() && !matches!(tokio::time::timeout(WITHIN, intake.pause()).await, Ok(Ok(()))) {
+        return received;
+    }
+    while let Ok(Ok((source, delivery))) = tokio::time::timeout(ON_ITS_WAY, intake.next()).await {
+        received.push(Held { source, delivery, since: Instant::now() });
+    }
+    received
+}
+
 /// What the broker is told at the end is a courtesy: one that does not answer must not hold the process.
 async fn in_time(until: Instant, telling: impl Future<Output = ()>) {
     if tokio::time::timeout_at(until, telling).await.is_err() {
         tracing::warn!("the broker does not answer; its connections are left to end with the process");
     }
-}
-
-/// It waited for a slot too long: to the end of its queue, where another worker may have one.
-async fn give_back_one(held: Held, publisher: Arc<Publisher>, breaker: Arc<Breaker>) {
-    let disposition = Disposition::GiveBack;
-    settle_at_last(&held.delivery, held.source, &disposition, &publisher, "", &breaker).await;
-}
-
-/// Settles, however long publishing does not work: a delivery that was dropped here would stay in this
-/// worker's hand as long as its connection lives. Once that is gone the broker delivers again by itself.
-async fn settle_at_last(
-    delivery: &Delivery,
-    source: Source,
-    disposition: &Disposition,
-    publisher: &Publisher,
-    name: &str,
-    breaker: &Breaker,
-) {
-    let mut backoff = FIRST_BACKOFF;
-    while let Err(error) = settle(delivery, source, disposition, publisher, name).await {
-        let again = delivery.acker.usable();
-        tracing::warn!(%error, again, "not settled; where we do not try again, the broker delivers it again");
-        breaker.trip(&Failure::from(error));
-        if !again {
-            break;
-        }
-        tokio::time::sleep(backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
-        backoff = (backoff * 2).min(LONGEST_BACKOFF);
-    }
-}
-
-async fn dispose(
-    services: &Arc<Services>,
-    breaker: &Breaker,
-    source: Source,
-    delivery: &Delivery,
-    limits: &Limits,
-    in_progress: &InProgress,
-) -> Disposition {
-    let now = Timestamp::now();
-    let parked_until = settle::time_in(delivery, WAIT_HEADER);
-    if let Some(until) = parked_until.filter(|until| now < *until) {
-        return Disposition::Park { until, survived: false };
-    }
-    let (user_id, request) = match parse_message(&delivery.data, now) {
-        Ok(parsed) => parsed,
-        Err(malformed) => {
-            return Disposition::DeadLetter(Letter {
-                reason: Reason::MalformedMessage,
-                error: malformed.to_string(),
-                state: None,
-                attempts: 0,
-            });
-        }
-    };
-    let job = Job {
-        user_id,
-        request,
-        lane: source.lane(),
-        revision: settle::number_in(delivery, REVISION_HEADER).and_then(|number| u32::try_from(number).ok()),
-        stands_in_since: settle::time_in(delivery, STAND_IN_HEADER),
-        continuation: parked_until.is_some(),
-    };
-    // A task of its own, so that a panic is this user's alone.
-    let (services, limits) = (Arc::clone(services), limits.clone());
-    let entry = in_progress.enter(user_id);
-    let driving = tokio::spawn(async move { Box::pin(drive(&services, &job, &limits)).await });
-    let visit = match AbortOnDropHandle::new(driving).await {
-        Ok(visit) => visit,
-        Err(died) => {
-            let failure = Failure::new(Class::Defect, Code::Panicked, format!("a step died: {died}"));
-            return settle::panicked(&failure);
-        }
-    };
-    drop(entry);
-    match &visit {
-        Ok(Outcome::Finished(state)) => {
-            breaker.passed();
-            tracing::info!(%user_id, %state, "finished");
-        }
-        Ok(Outcome::HandOver | Outcome::Replaced | Outcome::DeadLetter { .. }) => breaker.passed(),
-        Ok(Outcome::Reissue { revision }) => {
-            tracing::info!(%user_id, revision, "the user came back, and is off-boarded again");
-        }
-        Ok(Outcome::Wait { until, why }) => {
-            breaker.passed();
-            tracing::info!(%user_id, %until, why, "waits");
-        }
-        Ok(Outcome::Busy { .. }) => tracing::debug!(%user_id, "another worker has this user"),
-        Err(Interrupt::Systemic(failure)) => breaker.trip(failure),
-        Err(Interrupt::SliceOver) => tracing::info!(%user_id, "goes on in another slice"),
-        Err(Interrupt::Draining | Interrupt::LeaseLost) => {}
-    }
-    settle::disposition(visit, source, Timestamp::now())
 }

@@ -9,6 +9,7 @@ mod driver;
 mod model;
 mod order;
 mod settle;
+mod visit;
 mod waiting;
 
 pub use consume::{Options, Worker};

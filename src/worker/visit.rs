@@ -1,0 +1,153 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::breaker::Breaker;
+use super::consume::{FIRST_BACKOFF, LONGEST_BACKOFF, Slot};
+use super::drain::Shutdown;
+use super::settle::{self, Disposition, Letter, settle};
+use super::waiting::{Held, InProgress};
+use super::{Outcome, drive};
+use crate::adapters::amqp::{Delivery, Publisher, REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER};
+use crate::failure::{Class, Code, Failure, Reason};
+use crate::job::{Job, parse_message};
+use crate::steps::{Interrupt, Limits, Services};
+
+/// What one delivery is worked on with.
+pub(super) struct Hand {
+    pub(super) services: Arc<Services>,
+    pub(super) publisher: Arc<Publisher>,
+    pub(super) breaker: Arc<Breaker>,
+    pub(super) in_progress: Arc<InProgress>,
+    pub(super) slice: Duration,
+    pub(super) name: String,
+}
+
+impl Hand {
+    /// One delivery, from its bytes to its settlement. The task owns the slot.
+    pub(super) async fn visit(self, held: Held, shutdown: Shutdown, slot: Slot) {
+        let Held { source, delivery, since } = held;
+        // Steps are asked to stop a little before the delivery has to go.
+        let limits = Limits::new(&shutdown.draining, &shutdown.abandon, Some(since + self.slice * 3 / 4));
+        let working = self.dispose(source, &delivery, &limits);
+        tokio::pin!(working);
+        let mut hand_on = since + self.slice;
+        let disposition = loop {
+            tokio::select! {
+                disposition = &mut working => break disposition,
+                () = tokio::time::sleep_until(hand_on), if !limits.is_exchanged() => {
+                    match settle::stand_in(&delivery, source, &self.publisher).await {
+                        Ok(()) => limits.exchange(),
+                        Err(error) => {
+                            tracing::warn!(%error, "no stand-in for a long job yet");
+                            hand_on = Instant::now() + FIRST_BACKOFF * 10;
+                        }
+                    }
+                }
+            }
+        };
+        if let Disposition::DeadLetter(letter) = &disposition {
+            let user_id = parse_message(&delivery.data, Timestamp::now()).map(|(user_id, _)| user_id).ok();
+            tracing::error!(user_id = user_id.map(tracing::field::display), reason = %letter.reason,
+                error = letter.error, attempts = letter.attempts, "dead letter");
+        }
+        match (&disposition, limits.is_exchanged()) {
+            (_, false) => self.settle_at_last(&delivery, source, &disposition).await,
+            // The stand-in goes on with whatever is left, but it cannot become a dead letter.
+            (Disposition::DeadLetter(_), true) => {
+                let (publisher, name) = (&self.publisher, &self.name);
+                let sent = settle::publish_successor(&delivery, source, &disposition, publisher, name).await;
+                if let Err(error) = sent {
+                    tracing::warn!(%error, "no dead letter yet: its stand-in will try again");
+                    self.breaker.trip(&Failure::from(error));
+                }
+            }
+            (_, true) => {}
+        }
+        drop(slot);
+    }
+
+    /// To the end of its queue, untouched, where another worker may have a slot for it.
+    pub(super) async fn give_back(self, held: Held) {
+        self.settle_at_last(&held.delivery, held.source, &Disposition::GiveBack).await;
+    }
+
+    /// Settles, however long publishing does not work: a delivery that was dropped here would stay in this
+    /// worker's hand as long as its connection lives. Once that is gone the broker delivers again by itself.
+    async fn settle_at_last(&self, delivery: &Delivery, source: Source, disposition: &Disposition) {
+        let mut backoff = FIRST_BACKOFF;
+        while let Err(error) = settle(delivery, source, disposition, &self.publisher, &self.name).await {
+            let again = delivery.acker.usable();
+            tracing::warn!(%error, again, "not settled; where we do not try again, the broker delivers it again");
+            self.breaker.trip(&Failure::from(error));
+            if !again {
+                break;
+            }
+            tokio::time::sleep(backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+            backoff = (backoff * 2).min(LONGEST_BACKOFF);
+        }
+    }
+
+    /// What becomes of a delivery, after a visit if there is to be one.
+    async fn dispose(&self, source: Source, delivery: &Delivery, limits: &Limits) -> Disposition {
+        let now = Timestamp::now();
+        let parked_until = settle::time_in(delivery, WAIT_HEADER);
+        if let Some(until) = parked_until.filter(|until| now < *until) {
+            return Disposition::Park { until, survived: false };
+        }
+        let (user_id, request) = match parse_message(&delivery.data, now) {
+            Ok(parsed) => parsed,
+            Err(malformed) => {
+                return Disposition::DeadLetter(Letter {
+                    reason: Reason::MalformedMessage,
+                    error: malformed.to_string(),
+                    state: None,
+                    attempts: 0,
+                });
+            }
+        };
+        let job = Job {
+            user_id,
+            request,
+            lane: source.lane(),
+            revision: settle::number_in(delivery, REVISION_HEADER)
+                .and_then(|number| u32::try_from(number).ok()),
+            stands_in_since: settle::time_in(delivery, STAND_IN_HEADER),
+            continuation: parked_until.is_some(),
+        };
+        // A task of its own, so that a panic is this user's alone.
+        let (services, limits) = (Arc::clone(&self.services), limits.clone());
+        let entry = self.in_progress.enter(user_id);
+        let driving = tokio::spawn(async move { Box::pin(drive(&services, &job, &limits)).await });
+        let visit = match AbortOnDropHandle::new(driving).await {
+            Ok(visit) => visit,
+            Err(died) => {
+                let failure = Failure::new(Class::Defect, Code::Panicked, format!("a step died: {died}"));
+                return settle::panicked(&failure);
+            }
+        };
+        drop(entry);
+        match &visit {
+            Ok(Outcome::Finished(state)) => {
+                self.breaker.passed();
+                tracing::info!(%user_id, %state, "finished");
+            }
+            Ok(Outcome::HandOver | Outcome::Replaced | Outcome::DeadLetter { .. }) => self.breaker.passed(),
+            Ok(Outcome::Reissue { revision }) => {
+                tracing::info!(%user_id, revision, "the user came back, and is off-boarded again");
+            }
+            Ok(Outcome::Wait { until, why }) => {
+                self.breaker.passed();
+                tracing::info!(%user_id, %until, why, "waits");
+            }
+            Ok(Outcome::Busy { .. }) => tracing::debug!(%user_id, "another worker has this user"),
+            Err(Interrupt::Systemic(failure)) => self.breaker.trip(failure),
+            Err(Interrupt::SliceOver) => tracing::info!(%user_id, "goes on in another slice"),
+            Err(Interrupt::Draining | Interrupt::LeaseLost) => {}
+        }
+        settle::disposition(visit, source, Timestamp::now())
+    }
+}
