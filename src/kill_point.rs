@@ -1,8 +1,9 @@
 //! Places where a test kills the process: before and after every effect. Release builds have none.
 //!
 //! `KILL_OFFBOARDER_AT=USER_ID:N` aborts a debug build at the Nth effect boundary (from 1) after it first
-//! took up that user, `KILL_OFFBOARDER_AT=USER_ID:after the save` at the first of that name. What it died at is
-//! the last line on standard error.
+//! took up that user, `KILL_OFFBOARDER_AT=USER_ID:after the save` at the first of that name, and
+//! `KILL_OFFBOARDER_AT=USER_ID:in its visit` whenever that user, and no other, is worked on. What it died at is the
+//! last line on standard error.
 
 #[cfg(debug_assertions)]
 mod armed {
@@ -28,20 +29,34 @@ mod armed {
         let Some((_, at)) = TARGET.as_ref().filter(|_| ARMED.load(Ordering::SeqCst)) else { return };
         let number = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
         if at == place || at.parse() == Ok(number) {
-            use std::io::Write as _;
-            // Nobody is left to whom a failed write could be told.
-            writeln!(std::io::stderr(), "KILLED AT {place}").ok();
-            std::process::abort();
+            die(place);
         }
+    }
+
+    pub(crate) fn in_visit(user_id: &str) {
+        if TARGET.as_ref().is_some_and(|(wanted, at)| wanted == user_id && at == "in its visit") {
+            die("in its visit");
+        }
+    }
+
+    fn die(place: &str) {
+        use std::io::Write as _;
+        // Nobody is left to whom a failed write could be told.
+        writeln!(std::io::stderr(), "KILLED AT {place}").ok();
+        std::process::abort();
     }
 }
 
 #[cfg(debug_assertions)]
-pub(crate) use armed::{arm, kill_point};
+pub(crate) use armed::{arm, in_visit, kill_point};
 
 /// Does nothing in a release build.
 #[cfg(not(debug_assertions))]
 pub(crate) const fn arm(_user_id: &str) {}
+
+/// Does nothing in a release build.
+#[cfg(not(debug_assertions))]
+pub(crate) const fn in_visit(_user_id: &str) {}
 
 /// Does nothing in a release build.
 #[cfg(not(debug_assertions))]

@@ -77,6 +77,7 @@ pub async fn drive(services: &Services, job: &Job, limits: &Limits) -> Result<Ou
     let journal = Journal::new(checkpoints, lease.clone(), version, checkpoint, limits.clone());
     let visit = async {
         if deaths < POISON_DEATHS {
+            crate::kill_point::in_visit(&user_id.to_string());
             Box::pin(advance(services, journal, job)).await
         } else {
             give_up(journal, deaths).await
