@@ -70,6 +70,8 @@ fn main() {
     if arguments.list {
         libtest_mimic::run(&arguments, trials).exit();
     }
+    // What broke, and no stack: that of a trial says little, and hides what does.
+    std::panic::set_hook(Box::new(|broken| eprintln!("{broken}")));
     let servers = Servers::share(trials.len());
     let conclusion = libtest_mimic::run(&arguments, trials);
     servers.stop();

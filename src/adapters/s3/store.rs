@@ -23,6 +23,8 @@ use crate::machine::RetentionMark;
 use crate::ports::{ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId};
 
 const PROBE: &str = "_offboarder_probe";
+/// More than any release wrote there.
+const MAX_PROBE_BYTES: usize = 4096;
 /// How often a conditional write that met another is sent again at once.
 const RACES: u32 = 5;
 
@@ -368,6 +370,8 @@ impl ArchiveStore for S3Store {
             let location = format!("s3://{}/{}", self.bucket, self.prefix);
             return Err(S3Error::Overwrites { location }.into());
         }
+        // A store may take what it cannot give back: what it kept elsewhere is not there yet.
+        self.read(&key, MAX_PROBE_BYTES).await?;
         Ok(())
     }
 }

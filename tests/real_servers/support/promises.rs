@@ -32,8 +32,7 @@ pub(crate) fn await_quiet(world: &World, patience: Duration) {
     });
 }
 
-/// Judges every promise, also after one was found broken; panics with the broken ones' names. What
-/// was broken of each has been printed by then.
+/// Judges every promise, also after one was found broken; panics with what was broken of each.
 pub(crate) fn assert_kept(world: &World, servers: &Servers) {
     type Promise = fn(&World, &Servers);
     let promises: [(&str, Promise); 5] = [
@@ -43,11 +42,13 @@ pub(crate) fn assert_kept(world: &World, servers: &Servers) {
         ("nothing is deleted twice, or before its archive", assert_histories),
         ("no upload is left open", assert_no_uploads),
     ];
-    let broken = promises
-        .into_iter()
-        .filter(|(_, promise)| catch_unwind(AssertUnwindSafe(|| promise(world, servers))).is_err());
-    let broken: Vec<&str> = broken.map(|(name, _)| name).collect();
-    assert!(broken.is_empty(), "promises broken: {broken:#?}");
+    let broken = promises.into_iter().filter_map(|(name, promise)| {
+        let panic = catch_unwind(AssertUnwindSafe(|| promise(world, servers))).err()?;
+        let text = panic.downcast_ref::<String>().map_or("no text", String::as_str);
+        Some(format!("{name}: {text}"))
+    });
+    let broken: Vec<String> = broken.collect();
+    assert!(broken.is_empty(), "promises broken:\n{}", broken.join("\n"));
 }
 
 fn assert_no_letters(world: &World) {
