@@ -15,6 +15,7 @@
 //! | [`steps`] | one file per step |
 //! | [`worker`] | the driver, and consuming from the broker |
 //! | [`adapters`] | RabbitMQ, Redis, the embedded store, CXone, S3, directories |
+//! | [`telemetry`] | metrics |
 //! | [`config`] | settings: flags, environment, files |
 //! | [`cli`] | one file per command |
 //! | [`simulator`] | the CXone API on loopback, with faults on request |
@@ -36,4 +37,5 @@ pub mod ports;
 pub mod simulator;
 pub mod steps;
 pub mod submit;
+pub mod telemetry;
 pub mod worker;

@@ -1,26 +1,36 @@
-//! The HTTP side of a worker: is it alive, is it ready, and why not.
+//! The HTTP side of a worker: is it alive, is it ready, and why not; and its metrics.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::telemetry::metrics::Exposition;
+
 /// Why no users are taken now; empty when they are.
 pub type Causes = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
+#[derive(Clone)]
+struct Seen {
+    causes: Causes,
+    metrics: Exposition,
+}
+
 /// Listens, and serves as long as the process lives. The address that was bound is in the log.
-pub async fn serve(listen: SocketAddr, causes: Causes) -> std::io::Result<()> {
+pub async fn serve(listen: SocketAddr, causes: Causes, metrics: Exposition) -> std::io::Result<()> {
     let listener = TcpListener::bind(listen).await?;
     tracing::info!(listen = %listener.local_addr()?, "admin HTTP");
     let routes = Router::new()
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/readyz", get(readyz))
-        .with_state(causes);
+        .route("/metrics", get(exposition))
+        .with_state(Seen { causes, metrics });
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, routes).await {
             tracing::error!(%error, "admin HTTP ended");
@@ -29,8 +39,15 @@ pub async fn serve(listen: SocketAddr, causes: Causes) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn readyz(State(causes): State<Causes>) -> (StatusCode, Json<Value>) {
-    let causes = causes();
+async fn readyz(State(seen): State<Seen>) -> (StatusCode, Json<Value>) {
+    let causes = (seen.causes)();
     let status = if causes.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({"ready": causes.is_empty(), "causes": causes})))
+}
+
+async fn exposition(State(seen): State<Seen>) -> Response {
+    match seen.metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
+    }
 }

@@ -8,6 +8,7 @@ mod hold;
 mod input;
 mod logging;
 mod output;
+mod plan;
 mod run;
 mod simulator;
 mod status;
@@ -48,6 +49,7 @@ enum Command {
     Submit(submit::Args),
     Status(status::Args),
     Hold(hold::Args),
+    Plan(plan::Args),
     Topology(topology::Args),
     Doctor(doctor::Args),
     Simulator(simulator::Args),
@@ -102,6 +104,7 @@ async fn dispatch(command: &Command, matches: &ArgMatches) -> Result<Exit, CliEr
         }
         Command::Status(args) => status::run(args, &Settings::for_stores(&sources())?).await,
         Command::Hold(args) => hold::run(args, &Settings::for_stores(&sources())?).await,
+        Command::Plan(args) => Box::pin(plan::run(args, &Settings::for_run(&sources())?)).await,
         Command::Topology(args) => {
             topology::run(args, &compose::broker(&Settings::for_broker(&sources())?.queue)?).await
         }

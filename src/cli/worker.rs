@@ -4,6 +4,7 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use crate::admin;
 use crate::config::{Settings, Sources};
+use crate::telemetry::metrics::Exposition;
 use crate::worker::{Options, Worker, shutdown_on_signals};
 
 /// Consumes off-boarding messages from RabbitMQ until SIGTERM or SIGINT
@@ -21,6 +22,7 @@ pub(crate) struct Args {
 /// The composition root of the long-running process.
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
     let settings = Settings::for_worker(sources, args.allow_local_archive)?;
+    let metrics = Exposition::install().map_err(CliError::bad)?;
     let name = format!("{}-{}", host_name(), std::process::id());
     let services = compose::services(&settings, &name).await?;
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
@@ -39,7 +41,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         })
     };
     let listen = settings.admin.listen;
-    admin::serve(listen, causes).await.map_err(|error| {
+    admin::serve(listen, causes, metrics).await.map_err(|error| {
         CliError::usage(format!(
             "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
         ))

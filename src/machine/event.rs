@@ -108,6 +108,27 @@ pub enum Effect {
     Finish,
 }
 
+impl Effect {
+    /// The word for the step in metrics and traces.
+    pub const fn step(&self) -> &'static str {
+        match self {
+            Self::LookBack => "look_back",
+            Self::ClearQueues => "clear_queues",
+            Self::Deactivate => "deactivate",
+            Self::Archive => "archive",
+            Self::Seal => "seal",
+            Self::Delete { .. } => "delete",
+            Self::ConfirmDeletion => "confirm_deletion",
+            Self::Withhold(_) => "withhold",
+            Self::Record => "record",
+            Self::LookAgain => "look_again",
+            Self::Wait(_) => "wait",
+            Self::DeadLetter(_) => "dead_letter",
+            Self::Finish => "finish",
+        }
+    }
+}
+
 /// How long, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Wait {

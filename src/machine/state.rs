@@ -141,6 +141,17 @@ impl State {
         }
     }
 
+    /// When a read showed that the access was gone.
+    pub const fn deactivated_at(&self) -> Option<jiff::Timestamp> {
+        match self {
+            Self::Received | Self::QueuesCleared { .. } => None,
+            Self::Deactivated { access }
+            | Self::Archived { access, .. }
+            | Self::Deleted { access, .. }
+            | Self::DeactivatedOnly { access, .. } => Some(access.at),
+        }
+    }
+
     /// Whether there is nothing left to do: terminal, and the manifest is stored.
     pub const fn is_finished(&self) -> bool {
         matches!(

@@ -16,6 +16,9 @@ pub enum QuotaClass {
 }
 
 impl QuotaClass {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Routing, Self::Scim, Self::Analytics];
+
     /// The word in keys and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {

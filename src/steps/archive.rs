@@ -49,7 +49,7 @@ pub(super) async fn archive(services: &Services, journal: &mut Journal) -> Resul
     result
 }
 
-fn begin(services: &Services) -> ArchiveInProgress {
+pub(super) fn begin(services: &Services) -> ArchiveInProgress {
     // Milliseconds: some APIs read no more digits.
     let now = Timestamp::now();
     let date_to = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
@@ -235,7 +235,12 @@ async fn fetch(
     }
 }
 
-async fn page(cxone: &Client, user_id: UserId, progress: &ArchiveInProgress, cursor: &Cursor) -> Fetched {
+pub(super) async fn page(
+    cxone: &Client,
+    user_id: UserId,
+    progress: &ArchiveInProgress,
+    cursor: &Cursor,
+) -> Fetched {
     let (page, from) = match cursor {
         Cursor::Window { from } => (cxone.first_page(user_id, *from, end_of(*from, progress)).await?, *from),
         Cursor::Page { from, link } => (cxone.next_page(&link.parse::<NextPage>()?).await?, *from),

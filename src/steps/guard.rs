@@ -6,6 +6,7 @@ use crate::failure::{Class, Code, Failure, Reason};
 use crate::guards::{Hold, Verdict, hold_prefix, latest_hold};
 use crate::job::{Request, UserId};
 use crate::ports::ArchiveStore;
+use crate::telemetry::metrics;
 
 /// What a wait for the brake is called.
 const BRAKED: &str = "the brake on deletions is engaged (OFFBOARDER_GUARD_MAX_DELETIONS)";
@@ -41,7 +42,11 @@ pub(super) async fn on_deletion(
 ) -> Result<Verdict, Stopped> {
     may_touch(services, user_id).await?;
     let hold = hold_of(&*services.archive_store, user_id).await?;
-    Ok(services.guards.on_deletion(request, deactivated_at, hold.as_ref(), Timestamp::now()))
+    let verdict = services.guards.on_deletion(request, deactivated_at, hold.as_ref(), Timestamp::now());
+    if matches!(verdict, Verdict::Postpone { .. }) {
+        metrics::deletion_postponed("not_due");
+    }
+    Ok(verdict)
 }
 
 /// The brake: takes one of the deletions that are allowed now, or says when to ask again.
@@ -50,6 +55,7 @@ pub(super) async fn brake(services: &Services, user_id: UserId) -> Result<Verdic
     Ok(match services.checkpoints.brake(user_id, brake).await? {
         None => Verdict::Proceed,
         Some(wait) => {
+            metrics::deletion_postponed("brake");
             let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1));
             Verdict::Postpone { until: Timestamp::now() + wait, why: BRAKED }
         }

@@ -6,6 +6,7 @@ use super::{Interrupt, Limits};
 use crate::job::UserId;
 use crate::machine::{ArchiveInProgress, Checkpoint};
 use crate::ports::{Checkpoints, Lease, Saved};
+use crate::telemetry::metrics;
 
 /// The checkpoint in hand, with the right to save it. Whatever is not saved is lost in a crash, and
 /// what is refused was somebody else's to save.
@@ -51,7 +52,10 @@ impl Journal {
                 self.version = version;
                 Ok(())
             }
-            Ok(Saved::Refused) => Err(Interrupt::LeaseLost),
+            Ok(Saved::Refused) => {
+                metrics::checkpoint_conflict();
+                Err(Interrupt::LeaseLost)
+            }
             Err(failure) => Err(Interrupt::Systemic(failure)),
         }
     }

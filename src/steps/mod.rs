@@ -13,6 +13,7 @@ mod guard;
 mod journal;
 mod limits;
 mod look_back;
+mod plan;
 mod probe;
 mod record;
 mod seal;
@@ -30,6 +31,7 @@ use crate::ports::{ArchiveStore, Checkpoints};
 
 pub use journal::Journal;
 pub use limits::Limits;
+pub use plan::{Calls, Conversations, End, Plan, plan};
 
 /// What every step works with. Made once a process.
 pub struct Services {

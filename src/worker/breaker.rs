@@ -6,6 +6,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::failure::{Code, Failure};
 use crate::steps::Services;
+use crate::telemetry::metrics;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -29,8 +30,19 @@ enum Phase {
     },
     /// One user at a time is taken. The cause stays where no probe can show that it is gone.
     HalfOpen {
-        cause: Option<String>,
+        cause: Option<(Code, String)>,
     },
+}
+
+impl Phase {
+    /// What is at fault, as far as is known.
+    fn fault(&self) -> Option<(Code, &str)> {
+        match self {
+            Self::Closed => None,
+            Self::Open { code, cause } => Some((*code, cause)),
+            Self::HalfOpen { cause } => cause.as_ref().map(|(code, cause)| (*code, cause.as_str())),
+        }
+    }
 }
 
 impl Default for Breaker {
@@ -42,12 +54,9 @@ impl Default for Breaker {
 impl Breaker {
     /// A user met a systemic fault. Those who were under way when the first one did say nothing new.
     pub(super) fn trip(&self, failure: &Failure) {
-        let opened = self.phase.send_if_modified(|phase| {
+        let opened = self.turn(|phase| {
             let opens = !matches!(phase, Phase::Open { .. });
-            if opens {
-                *phase = Phase::Open { code: failure.code, cause: failure.to_string() };
-            }
-            opens
+            opens.then(|| Phase::Open { code: failure.code, cause: failure.to_string() })
         });
         if opened {
             tracing::error!(%failure, code = %failure.code,
@@ -57,17 +66,26 @@ impl Breaker {
 
     /// A user got through.
     pub(super) fn passed(&self) {
-        let closed = self.phase.send_if_modified(|phase| {
-            let closes = matches!(phase, Phase::HalfOpen { .. });
-            if closes {
-                *phase = Phase::Closed;
-            }
-            closes
-        });
+        let closed = self.turn(|phase| matches!(phase, Phase::HalfOpen { .. }).then_some(Phase::Closed));
         if closed {
             *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = FIRST_PAUSE;
             tracing::info!("the fault is over: users are taken again");
         }
+    }
+
+    /// Into the phase that follows from the one there is, if any; the metric follows.
+    fn turn(&self, following: impl FnOnce(&Phase) -> Option<Phase>) -> bool {
+        self.phase.send_if_modified(|phase| {
+            let Some(following) = following(phase) else { return false };
+            if let Some((code, _)) = phase.fault() {
+                metrics::paused(code, false);
+            }
+            if let Some((code, _)) = following.fault() {
+                metrics::paused(code, true);
+            }
+            *phase = following;
+            true
+        })
     }
 
     /// Returns when nobody may be taken.
@@ -88,11 +106,7 @@ impl Breaker {
 
     /// What stops the intake, if anything does.
     pub(super) fn cause(&self) -> Option<String> {
-        match &*self.phase.borrow() {
-            Phase::Closed => None,
-            Phase::Open { cause, .. } => Some(cause.clone()),
-            Phase::HalfOpen { cause } => cause.clone(),
-        }
+        self.phase.borrow().fault().map(|(_, cause)| cause.to_owned())
     }
 
     /// Probes whatever is at fault, as long as the handle lives.
@@ -120,8 +134,7 @@ impl Breaker {
         match services.probe(code).await {
             Ok(proven) => {
                 tracing::info!(%code, "the probe passes: one user is let through");
-                let cause = (!proven).then_some(cause);
-                self.phase.send_replace(Phase::HalfOpen { cause });
+                self.turn(|_open| Some(Phase::HalfOpen { cause: (!proven).then_some((code, cause)) }));
             }
             Err(failure) => tracing::debug!(%failure, "the probe fails"),
         }

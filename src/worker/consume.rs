@@ -14,6 +14,7 @@ use super::waiting::{FreeLanes, Held, InProgress, Quarantine, Waiting};
 use crate::adapters::amqp::{Broker, Intake, Publisher, QueueError};
 use crate::job::Lane;
 use crate::steps::Services;
+use crate::telemetry::metrics::InFlight;
 
 pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 pub(super) const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
@@ -56,6 +57,7 @@ pub struct Worker {
 pub(super) struct Slot {
     _any: OwnedSemaphorePermit,
     _lane: OwnedSemaphorePermit,
+    _counted: InFlight,
 }
 
 impl Worker {
@@ -246,7 +248,7 @@ impl Worker {
     fn slot(&self, lane: Lane) -> Option<Slot> {
         let any = Arc::clone(&self.slots).try_acquire_owned().ok()?;
         let lane = Arc::clone(self.lane_slots(lane)).try_acquire_owned().ok()?;
-        Some(Slot { _any: any, _lane: lane })
+        Some(Slot { _any: any, _lane: lane, _counted: InFlight::begin() })
     }
 
     /// Waits for the users in progress, and says every few seconds who is left.

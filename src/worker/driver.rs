@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio_util::task::AbortOnDropHandle;
@@ -7,9 +7,10 @@ use tokio_util::task::AbortOnDropHandle;
 use super::order::{Act, Circumstances, decide};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::Job;
-use crate::machine::{Call, Checkpoint, Event, StateName};
+use crate::machine::{Call, Checkpoint, Event, State, StateName};
 use crate::ports::{Checkpoints, Claim, Lease};
 use crate::steps::{Interrupt, Journal, Limits, Services, Stopped, perform};
+use crate::telemetry::metrics;
 
 /// How far one visit got. Everything in it is saved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -102,6 +103,7 @@ pub async fn drive(services: &Services, job: &Job, limits: &Limits) -> Result<Ou
 async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result<Outcome, Interrupt> {
     let mut event = Event::Resumed;
     let mut calls: Vec<Call> = Vec::new();
+    let mut failed: Option<(&'static str, Class)> = None;
     loop {
         let circumstances = Circumstances {
             job,
@@ -110,36 +112,85 @@ async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result
             jitter: rand::random::<f64>(),
             now: Timestamp::now(),
         };
-        let from = journal.checkpoint().state.name();
+        let before = Before::of(journal.checkpoint());
         let acts = decide(journal.checkpoint_mut(), event, std::mem::take(&mut calls), &circumstances);
         let mut next = None;
         for act in acts {
             match act {
                 Act::Save => {
                     journal.save().await?;
-                    let to = journal.checkpoint().state.name();
-                    if from != to {
-                        tracing::info!(user_id = %job.user_id, %from, %to, "moved");
-                    }
+                    tell(&before, journal.checkpoint());
                 }
                 Act::Perform(effect) => {
                     journal.still_wanted()?;
-                    next = match perform(&effect, services, &mut journal, job, &mut calls).await {
+                    let begun = Instant::now();
+                    let performed = perform(&effect, services, &mut journal, job, &mut calls).await;
+                    metrics::step_took(effect.step(), begun.elapsed());
+                    next = match performed {
                         Some(Ok(event)) => Some(event),
                         Some(Err(Stopped::Failed(failure))) => match services.outage(&failure).await {
                             Some(outage) => return Err(Interrupt::Systemic(outage)),
-                            None => Some(Event::StepFailed(failure)),
+                            None => {
+                                failed = Some((effect.step(), failure.class));
+                                Some(Event::StepFailed(failure))
+                            }
                         },
                         Some(Err(Stopped::Interrupted(interrupt))) => return Err(interrupt),
                         None => None,
                     };
                 }
-                Act::End(outcome) => return Ok(outcome),
+                Act::End(outcome) => {
+                    if let (Outcome::Wait { .. }, Some((step, class))) = (&outcome, failed) {
+                        metrics::retried(step, class);
+                    }
+                    return Ok(outcome);
+                }
             }
         }
         // Waiting, giving up and finishing end a visit above.
         let Some(following) = next else { return Ok(Outcome::Finished(journal.checkpoint().state.name())) };
         event = following;
+    }
+}
+
+/// What a save may have changed.
+struct Before {
+    state: StateName,
+    is_finished: bool,
+}
+
+impl Before {
+    const fn of(checkpoint: &Checkpoint) -> Self {
+        Self { state: checkpoint.state.name(), is_finished: checkpoint.state.is_finished() }
+    }
+}
+
+/// Logs and counts what was just saved.
+fn tell(before: &Before, checkpoint: &Checkpoint) {
+    let (from, to) = (before.state, checkpoint.state.name());
+    if checkpoint.state.is_finished() && !before.is_finished {
+        metrics::finished(to);
+    }
+    if from == to {
+        return;
+    }
+    tracing::info!(user_id = %checkpoint.user_id, %from, %to, "moved");
+    metrics::moved(from, to);
+    match &checkpoint.state {
+        State::Deactivated { access, .. } => {
+            let asked = checkpoint.request.requested_at.or(checkpoint.request.received_at);
+            let after = asked.map(|asked| access.at.duration_since(asked));
+            // A requester's clock may be ahead.
+            metrics::access_removed(after.and_then(|after| after.try_into().ok()).unwrap_or_default());
+        }
+        State::Archived { archive, .. } if from == StateName::Deactivated => {
+            metrics::archived(archive.bytes, archive.conversations);
+        }
+        State::Received
+        | State::QueuesCleared { .. }
+        | State::Archived { .. }
+        | State::Deleted { .. }
+        | State::DeactivatedOnly { .. } => {}
     }
 }
 

@@ -15,6 +15,7 @@ use crate::adapters::amqp::{Delivery, Publisher, REVISION_HEADER, STAND_IN_HEADE
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Job, parse_message};
 use crate::steps::{Interrupt, Limits, Services};
+use crate::telemetry::metrics;
 
 /// What one delivery is worked on with.
 pub(super) struct Hand {
@@ -51,6 +52,7 @@ impl Hand {
         };
         if let Disposition::DeadLetter(letter) = &disposition {
             let user_id = parse_message(&delivery.data, Timestamp::now()).map(|(user_id, _)| user_id).ok();
+            metrics::dead_lettered(letter.reason);
             tracing::error!(user_id = user_id.map(tracing::field::display), reason = %letter.reason,
                 error = letter.error, attempts = letter.attempts, "dead letter");
         }

@@ -18,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
         protected,
     ),
     ("no guard can be passed by what changes between archive and deletion", changed_in_between),
+    ("a plan says what a worker would do and which guard stops it, and writes nothing", the_plan),
     ("the brake on deletions counts over all workers, and deactivations go on", the_brake),
 ];
 
@@ -125,6 +126,59 @@ fn changed_in_between(place: usize) {
     promises::await_quiet(&world, PATIENCE);
     assert_eq!(world.user_now(&world.users[2].id)["exists"], false);
     World::drain(worker);
+}
+
+/// One user for each end that there is; the first one is done before.
+fn the_plan(place: usize) {
+    let users = (0..7).map(|number| User::new(place, number, Fate::Deleted, 25)).collect();
+    let mut world = World::with_topology(place, users);
+    let list = list(&world);
+    std::fs::write(&list, format!("{}\n{}\n", world.users[1].id, user_name(&world, 2)))
+        .expect("it is written");
+    world.set("OFFBOARDER_GUARD_PROTECTED", &list.display().to_string());
+    let id = |user: usize| world.users[user].id.as_str();
+    let nobody = "0b8f9e1c-3d5a-4c57-9a55-5b1d0f6a7e21";
+    world.run(&["run", id(0)]).expect(0);
+    world.run(&["hold", "add", id(3), "--why", "case 4711"]).expect(0);
+    let leavers = world.directory.path().join("leavers.csv");
+    let rows: String = (0..7)
+        .map(|user| match user {
+            4 => format!("{},2999-01-01T00:00:00Z,\n", id(user)),
+            5 => format!("{},,deactivate\n", id(user)),
+            _ => format!("{},,\n", id(user)),
+        })
+        .collect();
+    std::fs::write(&leavers, format!("userId,deleteAfter,action\n{rows}{nobody},,\n"))
+        .expect("it is written");
+    let before = ledger::calls(&world.simulator).len();
+    let leavers = leavers.display().to_string();
+    let planned =
+        world.run(&["plan", "--file", &leavers, "--pages", "2", "--output", "json"]).expect(1).output;
+    let told = world.run(&["plan", id(6)]).expect(0).output;
+    let calls = ledger::calls(&world.simulator).split_off(before);
+    assert!(calls.len() > 20 && !calls.iter().any(ledger::Call::is_write), "{} calls", calls.len());
+
+    let planned: Value = serde_json::from_str(&planned).expect("JSON");
+    let ends: Vec<&str> = planned["users"]
+        .as_array()
+        .expect("users")
+        .iter()
+        .map(|user| user["end"].as_str().expect("an end"))
+        .collect();
+    assert_eq!(
+        ends,
+        ["done", "protected", "protected", "held", "delete", "deactivateOnly", "delete", "notFound"]
+    );
+    let users = &planned["users"];
+    assert_eq!(users[0]["state"], "Deleted");
+    assert!(users[1]["guard"].as_str().expect("why").contains("protected list"), "{}", users[1]);
+    assert_eq!(users[4]["deleteNotBefore"], "2999-01-01T00:00:00Z");
+    assert_eq!(users[6]["conversations"], json!({ "count": 10, "pages": 2, "atLeast": true }));
+    assert_eq!(users[6]["queues"].as_array().expect("queues").len(), 3);
+    let total = &planned["total"];
+    assert_eq!((&total["users"], &total["delete"], &total["deleteLater"]), (&json!(8), &json!(2), &json!(1)));
+    assert_eq!(total["calls"]["analytics"], 8, "two pages of four users");
+    assert!(told.contains("25 conversations") && told.contains("1 to delete"), "{told}");
 }
 
 fn the_brake(place: usize) {

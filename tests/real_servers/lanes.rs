@@ -8,7 +8,7 @@ use crate::support::ledger;
 use crate::support::population::{Fate, User};
 use crate::support::process::tail;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, promises, servers};
+use crate::support::{Test, eventually, http, promises, servers};
 
 pub(crate) const TESTS: &[Test] = &[(
     "an urgent user overtakes hundreds, and all lose their access long before most are archived",
@@ -45,7 +45,14 @@ fn access_first(place: usize) {
         archived < USERS / 2,
         "{archived} of {USERS} were archived and deleted before all had lost their access"
     );
+    let admin = worker.admin();
+    let sample = |series: &str| http::sample(&admin, series).unwrap_or_else(|| panic!("no {series}"));
+    assert!((sample("offboarder_access_removed_seconds_count") - 301.0).abs() < 0.5);
+    let slowest = sample("offboarder_access_removed_seconds_bucket{le=\"120\"}");
+    assert!((slowest - 301.0).abs() < 0.5, "{slowest} of 301 lost their access within two minutes");
     promises::await_quiet(&world, PATIENCE);
+    let deleted = sample("offboarder_jobs_total{outcome=\"deleted\"}");
+    assert!((deleted - 301.0).abs() < 0.5, "{deleted} of 301 were counted");
     World::drain(worker);
     promises::assert_kept(&world, &servers::shared());
 }

@@ -151,6 +151,8 @@ fn an_outage_of_cxone(place: usize) {
     let fault = json!({ "operation": "*", "fault": { "kind": "status", "status": 503 } });
     http::request("POST", &world.simulator, "/_simulator/faults", Some(&fault));
     wait_for(503, "though CXone answers 503 to all");
+    let paused = |code: &str| http::sample(&admin, &format!("offboarder_paused{{cause=\"{code}\"}}"));
+    assert_eq!(paused("cxone_server_error"), Some(1.0));
     // Nobody holds what others could take, and the service alone is asked, ever more rarely.
     eventually(Duration::from_secs(30), || match world.depth("offboarding.users") {
         Some(200..) => Ok(()),
@@ -162,6 +164,7 @@ fn an_outage_of_cxone(place: usize) {
     assert!((1..=10).contains(&calls), "{calls} calls in 10 s of an outage");
     http::request("DELETE", &world.simulator, "/_simulator/faults", None);
     wait_for(200, "though CXone is back");
+    assert_eq!(paused("cxone_server_error"), Some(0.0));
 
     let all = "user:read iam:write routing:read routing:write scim:read scim:write conversations:read analytics:read";
     let scopes: Vec<&str> = all.split(' ').filter(|scope| *scope != "scim:write").collect();
@@ -175,6 +178,7 @@ fn an_outage_of_cxone(place: usize) {
     set(&scopes);
     wait_for(503, "though scim:write is missing");
     assert!(worker.errors().contains("lacks the scope scim:write"), "{}", tail(&worker.errors()));
+    assert_eq!(paused("cxone_missing_scope"), Some(1.0));
     set(&all.split(' ').collect::<Vec<_>>());
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);

@@ -16,6 +16,7 @@ use crate::job::UserId;
 use crate::kill_point::effect;
 use crate::machine::Call;
 use crate::ports::{QuotaClass, Quotas};
+use crate::telemetry::metrics;
 
 /// A page may hold 500 long conversations; one that is larger still is refused, so that memory
 /// stays bounded.
@@ -103,7 +104,12 @@ impl Client {
     pub fn new(options: Options) -> Result<Self, CxoneError> {
         let http = Transport::http()?;
         let tokens = Tokens::new(http.clone(), options.token_uri, &options.client_id, &options.client_secret);
-        let quota = |class, rate| Quota::new(class, rate, Arc::clone(&options.quotas));
+        let quota = |class, rate: Option<f64>| {
+            if let Some(rate) = rate {
+                metrics::quota(class, rate);
+            }
+            Quota::new(class, rate, Arc::clone(&options.quotas))
+        };
         let transport = Transport {
             http,
             tokens,

@@ -16,6 +16,7 @@ use super::retry_after::retry_after;
 use super::token::Tokens;
 use crate::machine::Call;
 use crate::ports::QuotaClass;
+use crate::telemetry::metrics;
 
 const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
 const MAX_ERROR_BYTES: usize = 16 * 1024;
@@ -167,8 +168,12 @@ impl Transport {
         }
         let is_write = request.method != Method::GET && request.method != Method::POST;
         let begun = std::time::Instant::now();
-        let answer = sending.send().await.map_err(|error| self::sending(&error, &what, is_write))?;
+        let answer = sending.send().await.map_err(|error| {
+            metrics::api_answered(request.class, 0);
+            self::sending(&error, &what, is_write)
+        })?;
         let status = answer.status();
+        metrics::api_answered(request.class, status.as_u16());
         let headers = answer.headers().clone();
         let max_bytes = if status.is_success() { request.max_bytes } else { MAX_ERROR_BYTES };
         let body = match read_capped(answer, max_bytes, &what).await {

@@ -18,6 +18,15 @@ pub(crate) fn status(origin: &str, path: &str) -> u16 {
     ask("GET", origin, path, None).0
 }
 
+/// One sample of a worker's metrics, such as `name{label="x"}`; nothing when there is none.
+pub(crate) fn sample(origin: &str, series: &str) -> Option<f64> {
+    let (status, text) = ask("GET", origin, "/metrics", None);
+    assert_eq!(status, 200, "/metrics");
+    let text = String::from_utf8(text).expect("text");
+    let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
+    Some(value.parse().expect("a number"))
+}
+
 /// Version 1.0, so the answer ends with the connection.
 fn ask(method: &str, origin: &str, path: &str, body: Option<&Value>) -> (u16, Vec<u8>) {
     let host = origin.strip_prefix("http://").expect("plain HTTP");

@@ -1,0 +1,3 @@
+//! What is seen of a process from outside: metrics.
+
+pub mod metrics;
