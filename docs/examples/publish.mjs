@@ -79,7 +79,7 @@ try {
   await connection.close();
 } catch (error) {
   // After a lost connection nobody can say whether the broker has the message under way: publish it again.
-  const { message, code } = fault ?? error;
-  console.error(`${message || code}; what was not printed is still to be published`);
+  const cause = fault ?? error;
+  console.error(`${cause.message || cause.code}; what was not printed is still to be published`);
   process.exit(1);
 }
