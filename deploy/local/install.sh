@@ -115,7 +115,8 @@ node_packages() {
         return
     fi
     say "npm ci in docs/examples"
-    (cd "$examples" && "$venv/bin/node" "$venv/npm/bin/npm-cli.js" ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+    (cd "$examples" && "$venv/bin/node" --use-system-ca "$venv/npm/bin/npm-cli.js" \
+        ci --ignore-scripts --no-audit --no-fund --loglevel=error)
     cp "$examples/package-lock.json" "$stamp"
 }
 
