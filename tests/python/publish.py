@@ -1,6 +1,7 @@
-"""Publishes what stands on standard input to the exchange `offboarding`, as a foreign system would.
+"""Publishes what stands on standard input, as a foreign system would.
 
-publish.py AMQP_URL < JSON lines of {"body": text, "key": routing key, "headers": {…}, "properties": {…}}
+publish.py AMQP_URL < JSON lines of {"body": text, "key": routing key, "headers": {…}, "properties": {…},
+                                     "exchange": `offboarding` unless said}
 
 Every message is mandatory and confirmed. Prints {"published": n, "unroutable": [line, …]}.
 """
@@ -23,7 +24,7 @@ def main():
         )
         try:
             channel.basic_publish(
-                "offboarding",
+                message.get("exchange", "offboarding"),
                 message.get("key", "users"),
                 message["body"].encode(),
                 properties,
