@@ -6,7 +6,7 @@ LOCAL := deploy/local/servers.sh
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check format clippy docs chaos fuzz bench-archive bench-quota up down clean-local
+.PHONY: help build demo test check format clippy docs chaos fuzz bench-archive bench-lanes bench-outage bench-quota up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,14 @@ docs: ## build the API documentation, warnings are errors
 bench-archive: build ## archive 2 GB of one user with a real worker; prints MB/s, peak memory, CPU seconds per GB
 	$(INSTALL) servers
 	.venv/bin/python benches/archive.py target/release/offboarder $(LOCAL) $(GIGABYTES)
+
+bench-lanes: build ## 5,000 users who wait and an urgent one; prints how long each keeps its access
+	$(INSTALL) servers
+	.venv/bin/python benches/lanes.py target/release/offboarder $(LOCAL) $(USERS)
+
+bench-outage: build ## 1,000 users queued through an outage of ten minutes; prints dead letters and attempts spent
+	$(INSTALL) servers
+	.venv/bin/python benches/outage.py target/release/offboarder $(LOCAL) $(USERS) $(MINUTES)
 
 bench-quota: build ## four workers on an analytics quota of 20/s and a routing quota of 50/s; prints how much is used, and 429s
 	$(INSTALL) servers

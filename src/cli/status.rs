@@ -5,7 +5,7 @@ use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table};
 use crate::config::Settings;
 use crate::job::UserId;
-use crate::machine::{Archive, Checkpoint, Deletion, ManifestRef, Recording, Sealing, State, StateName};
+use crate::machine::{Archive, Checkpoint, Deletion, Sealing, State, StateName};
 use crate::manifest::{Kind, Manifest, Status, audit_key, parse_key};
 use crate::ports::{ArchiveStore, Checkpoints};
 
@@ -93,19 +93,6 @@ fn deletion_of(state: &State) -> Option<&Deletion> {
     }
 }
 
-fn manifest_of(state: &State) -> Option<&ManifestRef> {
-    match state {
-        State::Deleted { recording: Recording::Recorded { manifest }, .. }
-        | State::DeactivatedOnly { recording: Recording::Recorded { manifest }, .. } => Some(manifest),
-        State::Received
-        | State::QueuesCleared { .. }
-        | State::Deactivated { .. }
-        | State::Archived { .. }
-        | State::Deleted { .. }
-        | State::DeactivatedOnly { .. } => None,
-    }
-}
-
 /// What a reader wants to know first.
 fn what_now(checkpoint: &Checkpoint) -> String {
     if let Some(letter) = &checkpoint.dead_letter {
@@ -169,7 +156,7 @@ fn document(user_id: UserId, known: &Known) -> Value {
             "deadLetter": checkpoint.dead_letter,
             "archive": archive_of(&checkpoint.state),
             "deletion": deletion_of(&checkpoint.state),
-            "manifest": manifest_of(&checkpoint.state),
+            "manifest": checkpoint.state.manifest(),
             "updatedAt": checkpoint.updated_at,
         }),
         Known::Manifest(manifest, key) => json!({
@@ -213,7 +200,7 @@ fn timeline(checkpoint: &Checkpoint) {
             archive.location, archive.key, archive.conversations, archive.bytes, archive.sha256
         ));
     }
-    if let Some(manifest) = manifest_of(&checkpoint.state) {
+    if let Some(manifest) = checkpoint.state.manifest() {
         say(format!("manifest  {}\n          sha256 {}", manifest.key, manifest.sha256));
     }
 }

@@ -152,12 +152,22 @@ impl State {
         }
     }
 
+    /// The manifest, once it is stored.
+    pub const fn manifest(&self) -> Option<&ManifestRef> {
+        match self {
+            Self::Deleted { recording: Recording::Recorded { manifest }, .. }
+            | Self::DeactivatedOnly { recording: Recording::Recorded { manifest }, .. } => Some(manifest),
+            Self::Received
+            | Self::QueuesCleared { .. }
+            | Self::Deactivated { .. }
+            | Self::Archived { .. }
+            | Self::Deleted { .. }
+            | Self::DeactivatedOnly { .. } => None,
+        }
+    }
+
     /// Whether there is nothing left to do: terminal, and the manifest is stored.
     pub const fn is_finished(&self) -> bool {
-        matches!(
-            self,
-            Self::Deleted { recording: Recording::Recorded { .. }, .. }
-                | Self::DeactivatedOnly { recording: Recording::Recorded { .. }, .. }
-        )
+        self.manifest().is_some()
     }
 }

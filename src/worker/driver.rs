@@ -6,8 +6,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::order::{Act, Circumstances, decide};
 use crate::failure::{Class, Code, Failure, Reason};
-use crate::job::Job;
-use crate::machine::{Call, Checkpoint, Event, State, StateName};
+use crate::job::{Job, Request};
+use crate::machine::{Call, Checkpoint, Event, ManifestRef, State, StateName};
 use crate::ports::{Checkpoints, Claim, Lease};
 use crate::steps::{Interrupt, Journal, Limits, Services, Stopped, perform};
 use crate::telemetry::metrics;
@@ -16,7 +16,7 @@ use crate::telemetry::metrics;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Terminal, and the manifest is stored.
-    Finished(StateName),
+    Finished(Ended),
     /// Access is gone; the archive is another lane's work.
     HandOver,
     /// The user came back after an off-boarding: the job begins again as this revision.
@@ -49,6 +49,34 @@ pub enum Outcome {
         /// Attempts that were spent.
         attempts: u32,
     },
+}
+
+/// How an off-boarding ended, as its manifest tells.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Ended {
+    /// Terminal.
+    pub state: StateName,
+    /// Of the manifest.
+    pub revision: u32,
+    /// When the last step was completed.
+    pub at: Timestamp,
+    /// What was asked for.
+    pub request: Request,
+    /// Where the manifest is.
+    pub manifest: Option<ManifestRef>,
+}
+
+impl Ended {
+    /// Of a user who is finished.
+    pub(super) fn of(checkpoint: &Checkpoint) -> Self {
+        Self {
+            state: checkpoint.state.name(),
+            revision: checkpoint.revision,
+            at: checkpoint.ended_at().unwrap_or(checkpoint.updated_at),
+            request: checkpoint.request.clone(),
+            manifest: checkpoint.state.manifest().cloned(),
+        }
+    }
 }
 
 /// After so many deaths of workers in a row, each with the user in its hands, a user is given up.
@@ -148,7 +176,7 @@ async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result
             }
         }
         // Waiting, giving up and finishing end a visit above.
-        let Some(following) = next else { return Ok(Outcome::Finished(journal.checkpoint().state.name())) };
+        let Some(following) = next else { return Ok(Outcome::Finished(Ended::of(journal.checkpoint()))) };
         event = following;
     }
 }

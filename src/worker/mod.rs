@@ -8,10 +8,11 @@ mod driver;
 #[cfg(test)]
 mod model;
 mod order;
+mod results;
 mod settle;
 mod visit;
 mod waiting;
 
 pub use consume::{Options, Worker};
 pub use drain::{Shutdown, shutdown_on_signals};
-pub use driver::{Outcome, drive};
+pub use driver::{Ended, Outcome, drive};

@@ -307,8 +307,8 @@ impl Offboarding {
     ) -> VecDeque<Settle> {
         let place = |wanted: Source| SOURCES.iter().position(|source| *source == wanted).unwrap_or(0);
         let mut acts = VecDeque::new();
-        match disposition(visit, SOURCES[source], NOW) {
-            Disposition::Acknowledge => {}
+        match disposition(visit, user(), SOURCES[source], NOW) {
+            Disposition::Acknowledge | Disposition::Finish(..) => {}
             Disposition::Forward(next) | Disposition::Reissue { source: next, .. } => {
                 acts.push_back(Settle::Publish(place(next)));
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Outcome;
+use super::{Ended, Outcome};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Action, Job, Lane};
 use crate::machine::{
@@ -117,7 +117,7 @@ pub(super) fn decide(
     };
     let mut acts = if saved { vec![Act::Save] } else { Vec::new() };
     match effect {
-        Effect::Finish => acts.push(Act::End(Outcome::Finished(checkpoint.state.name()))),
+        Effect::Finish => acts.push(Act::End(Outcome::Finished(Ended::of(checkpoint)))),
         Effect::Archive if job.lane == Lane::Access => acts.push(Act::End(Outcome::HandOver)),
         Effect::DeadLetter(reason) => {
             let failure = Failure::new(

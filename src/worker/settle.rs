@@ -2,13 +2,15 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Outcome;
+use super::results::{self, Announcement};
+use super::{Ended, Outcome};
 use crate::adapters::amqp::{
-    DEAD_EXCHANGE, DEATHS_HEADER, Delivery, EXCHANGE, Headers, Publisher, QueueError, REVISION_HEADER,
-    STAND_IN_HEADER, Source, WAIT_HEADER, acknowledge, as_long, clean_headers, long, text, wait_exchange,
-    wait_for,
+    DEAD_EXCHANGE, DEATHS_HEADER, Delivery, EVENTS_EXCHANGE, EXCHANGE, Headers, Publisher, QueueError,
+    REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER, acknowledge, as_long, clean_headers,
+    event_properties, long, text, wait_exchange, wait_for,
 };
-use crate::failure::{Failure, Reason};
+use crate::failure::{Code, Failure, Reason};
+use crate::job::UserId;
 use crate::machine::StateName;
 use crate::steps::Interrupt;
 
@@ -17,6 +19,8 @@ use crate::steps::Interrupt;
 pub(super) enum Disposition {
     /// Its work is done.
     Acknowledge,
+    /// Its user's manifest is stored, which is announced.
+    Finish(UserId, Box<Ended>),
     /// It goes on in another queue.
     Forward(Source),
     /// It goes to the end of its queue, untouched: how often workers died with it is not forgotten.
@@ -44,8 +48,10 @@ pub(super) enum Disposition {
 pub(super) struct Letter {
     pub(super) reason: Reason,
     pub(super) error: String,
+    pub(super) code: Option<Code>,
     pub(super) state: Option<StateName>,
     pub(super) attempts: u32,
+    pub(super) at: Timestamp,
 }
 
 /// How long a job waits after something that was not its own fault.
@@ -55,9 +61,15 @@ const AFTER_SYSTEMIC: SignedDuration = SignedDuration::from_secs(10);
 const STAND_IN: SignedDuration = SignedDuration::from_secs(30);
 
 /// What follows from a visit.
-pub(super) fn disposition(visit: Result<Outcome, Interrupt>, source: Source, now: Timestamp) -> Disposition {
+pub(super) fn disposition(
+    visit: Result<Outcome, Interrupt>,
+    user_id: UserId,
+    source: Source,
+    now: Timestamp,
+) -> Disposition {
     match visit {
-        Ok(Outcome::Finished(_) | Outcome::Replaced) => Disposition::Acknowledge,
+        Ok(Outcome::Finished(ended)) => Disposition::Finish(user_id, Box::new(ended)),
+        Ok(Outcome::Replaced) => Disposition::Acknowledge,
         Ok(Outcome::Reissue { revision }) => Disposition::Reissue { source, revision },
         Ok(Outcome::HandOver) => Disposition::Forward(source.after_access()),
         Ok(Outcome::Wait { until, .. }) => Disposition::Park { until, survived: true },
@@ -68,8 +80,10 @@ pub(super) fn disposition(visit: Result<Outcome, Interrupt>, source: Source, now
         Ok(Outcome::DeadLetter { reason, failure, state, attempts }) => Disposition::DeadLetter(Letter {
             reason,
             error: failure.to_string(),
+            code: Some(failure.code),
             state: Some(state),
             attempts,
+            at: now,
         }),
         Err(Interrupt::Draining) => Disposition::GiveBack,
         Err(Interrupt::SliceOver) => Disposition::Forward(source),
@@ -79,9 +93,15 @@ pub(super) fn disposition(visit: Result<Outcome, Interrupt>, source: Source, now
 }
 
 /// A step panicked: the job is given up, since it would panic again.
-pub(super) fn panicked(failure: &Failure) -> Disposition {
-    let letter = Letter { reason: Reason::Poison, error: failure.to_string(), state: None, attempts: 1 };
-    Disposition::DeadLetter(letter)
+pub(super) fn panicked(failure: &Failure, now: Timestamp) -> Disposition {
+    Disposition::DeadLetter(Letter {
+        reason: Reason::Poison,
+        error: failure.to_string(),
+        code: Some(failure.code),
+        state: None,
+        attempts: 1,
+        at: now,
+    })
 }
 
 /// Settles a delivery exactly once: whatever takes its place is confirmed by the broker before it is
@@ -111,6 +131,10 @@ pub(super) async fn publish_successor(
     };
     match disposition {
         Disposition::Acknowledge => {}
+        Disposition::Finish(user_id, ended) => {
+            announce(delivery, &results::of_end(*user_id, ended, correlation_id(delivery)), publisher)
+                .await?;
+        }
         Disposition::Forward(next) => publish(EXCHANGE.to_owned(), next.routing_key(), Vec::new()).await?,
         Disposition::GiveBack => {
             publish(EXCHANGE.to_owned(), source.routing_key(), deaths_so_far(delivery)).await?;
@@ -133,13 +157,29 @@ pub(super) async fn publish_successor(
                 ("x-offboarder-error", text(&letter.error)),
                 ("x-offboarder-state", text(state)),
                 ("x-offboarder-attempts", long(i64::from(letter.attempts))),
-                ("x-offboarder-dead-lettered-at", text(&Timestamp::now().to_string())),
+                ("x-offboarder-dead-lettered-at", text(&letter.at.to_string())),
                 ("x-offboarder-worker", text(worker)),
             ];
             publish(DEAD_EXCHANGE.to_owned(), source.routing_key(), headers).await?;
+            let event = results::of_letter(&delivery.data, letter, correlation_id(delivery));
+            announce(delivery, &event, publisher).await?;
         }
     }
     Ok(())
+}
+
+fn correlation_id(delivery: &Delivery) -> Option<&str> {
+    delivery.properties.correlation_id().as_ref().map(|id| id.as_str())
+}
+
+/// Tells the systems around; where none listens nothing is kept.
+async fn announce(
+    delivery: &Delivery,
+    event: &Announcement,
+    publisher: &Publisher,
+) -> Result<(), QueueError> {
+    let properties = event_properties(&delivery.properties, &event.id);
+    publisher.announce(EVENTS_EXCHANGE, event.routing_key, &event.body, properties).await
 }
 
 /// Puts a parked copy in the place of a delivery that cannot be held any longer, though its work goes
@@ -184,7 +224,11 @@ pub(super) fn number_in(delivery: &Delivery, header: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::{Class, Code};
+    use crate::failure::Class;
+
+    fn somebody() -> UserId {
+        "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap()
+    }
 
     #[test]
     fn only_a_finished_user_is_acknowledged_without_a_successor() {
@@ -206,18 +250,22 @@ mod tests {
         ];
         for visit in visits {
             let text = format!("{visit:?}");
-            assert_ne!(disposition(visit, Source::Users, now), Disposition::Acknowledge, "{text}");
+            let done = disposition(visit, somebody(), Source::Users, now);
+            assert!(!matches!(done, Disposition::Acknowledge | Disposition::Finish(..)), "{text}");
         }
-        let finished = disposition(Ok(Outcome::Finished(StateName::Deleted)), Source::Users, now);
-        assert_eq!(finished, Disposition::Acknowledge);
+        let replaced = disposition(Ok(Outcome::Replaced), somebody(), Source::Users, now);
+        assert_eq!(replaced, Disposition::Acknowledge);
     }
 
     #[test]
     fn a_drained_job_goes_back_where_it_came_from_and_a_handed_over_one_goes_on() {
         let now = Timestamp::UNIX_EPOCH;
-        assert_eq!(disposition(Err(Interrupt::Draining), Source::UsersUrgent, now), Disposition::GiveBack);
         assert_eq!(
-            disposition(Ok(Outcome::HandOver), Source::UsersUrgent, now),
+            disposition(Err(Interrupt::Draining), somebody(), Source::UsersUrgent, now),
+            Disposition::GiveBack
+        );
+        assert_eq!(
+            disposition(Ok(Outcome::HandOver), somebody(), Source::UsersUrgent, now),
             Disposition::Forward(Source::ArchiveUrgent)
         );
     }

@@ -106,8 +106,10 @@ impl Hand {
                 return Disposition::DeadLetter(Letter {
                     reason: Reason::MalformedMessage,
                     error: malformed.to_string(),
+                    code: None,
                     state: None,
                     attempts: 0,
+                    at: now,
                 });
             }
         };
@@ -128,14 +130,14 @@ impl Hand {
             Ok(visit) => visit,
             Err(died) => {
                 let failure = Failure::new(Class::Defect, Code::Panicked, format!("a step died: {died}"));
-                return settle::panicked(&failure);
+                return settle::panicked(&failure, Timestamp::now());
             }
         };
         drop(entry);
         match &visit {
-            Ok(Outcome::Finished(state)) => {
+            Ok(Outcome::Finished(ended)) => {
                 self.breaker.passed();
-                tracing::info!(%user_id, %state, "finished");
+                tracing::info!(%user_id, state = %ended.state, "finished");
             }
             Ok(Outcome::HandOver | Outcome::Replaced | Outcome::DeadLetter { .. }) => self.breaker.passed(),
             Ok(Outcome::Reissue { revision }) => {
@@ -150,6 +152,6 @@ impl Hand {
             Err(Interrupt::SliceOver) => tracing::info!(%user_id, "goes on in another slice"),
             Err(Interrupt::Draining | Interrupt::LeaseLost) => {}
         }
-        settle::disposition(visit, source, Timestamp::now())
+        settle::disposition(visit, user_id, source, Timestamp::now())
     }
 }

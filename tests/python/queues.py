@@ -2,6 +2,7 @@
 
 queues.py AMQP_URL depths QUEUE...   {"queue": messages ready, or null where there is no such queue}
 queues.py AMQP_URL letters QUEUE     a list of all messages in it; they stay in the queue
+queues.py AMQP_URL listen QUEUE      declares a quorum queue of its own, bound to all results
 """
 
 import datetime
@@ -55,11 +56,19 @@ def letters(connection, queue):
         )
 
 
+def listen(connection, queue):
+    channel = connection.channel()
+    channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
+    channel.queue_bind(queue, "offboarding.events", "user.#")
+
+
 def main():
     url, command, *queues = sys.argv[1:]
     connection = pika.BlockingConnection(pika.URLParameters(url))
     if command == "depths":
         answer = {queue: depth(connection, queue) for queue in queues}
+    elif command == "listen":
+        answer = listen(connection, queues[0])
     else:
         answer = letters(connection, queues[0])
     connection.close()

@@ -55,7 +55,7 @@ fn finish(world: &World) {
 fn resumed_byte_for_byte(place: usize) {
     let flags = ["--latency-analytics", "300ms"];
     let mut world = World::on(servers::shared(), place, vec![large(place, 0)], &flags);
-    world.run(&["topology"]).expect(0);
+    world.declare();
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let id = world.users[0].id.clone();
 
@@ -94,7 +94,7 @@ fn resumed_byte_for_byte(place: usize) {
 fn begun_anew(place: usize) {
     let users = vec![large(place, 0), large(place, 1)];
     let mut world = World::on(servers::shared(), place, users, &["--latency-analytics", "200ms"]);
-    world.run(&["topology"]).expect(0);
+    world.declare();
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     // The second user's cursor expires when parts of it are stored.
     world.strike(1, "next_conversations", 6, 1, &json!({ "kind": "status", "status": 410 }));

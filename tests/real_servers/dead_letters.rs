@@ -26,7 +26,7 @@ const DEAD: &str = "offboarding.dead";
 fn a_poisonous_user(place: usize) {
     let users = (0..30).map(|number| User::new(place, number, Fate::Deleted, 4)).collect();
     let mut world = World::on(servers::shared(), place, users, &["--latency", "20ms"]);
-    world.run(&["topology"]).expect(0);
+    world.declare();
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let poison = world.users[7].id.clone();
     let kill = [("KILL_OFFBOARDER_AT".to_owned(), format!("{poison}:in its visit"))];

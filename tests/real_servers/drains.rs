@@ -93,7 +93,7 @@ fn a_second_signal(place: usize) {
 /// Each round ends after some more calls, wherever its users are then.
 fn again_and_again(place: usize) {
     let mut world = World::on(servers::shared(), place, mixed(place, 16), &["--latency", "120ms"]);
-    world.run(&["topology"]).expect(0);
+    world.declare();
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "2");
     world.publish_all();
     let gone = |world: &World| promises::busy_queues(world).is_empty();

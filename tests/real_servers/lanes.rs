@@ -22,7 +22,7 @@ fn access_first(place: usize) {
     let users = (0..=USERS).map(|number| User::new(place, number, Fate::Deleted, 12)).collect();
     let flags = ["--latency", "10ms", "--latency-analytics", "300ms"];
     let world = World::on(servers::shared(), place, users, &flags);
-    world.run(&["topology"]).expect(0);
+    world.declare();
     let (urgent, others) = world.users.split_last().expect("users");
     let ids: Vec<_> = others.iter().map(|user| json!({ "body": user.id })).collect();
     world.publish(&ids);

@@ -31,7 +31,7 @@ fn a_hundred_duplicates(place: usize) {
 fn a_paused_worker(place: usize) {
     let users = vec![User::new(place, 0, Fate::Deleted, 60).with_large_conversations(1_300_000)];
     let mut world = World::on(servers::shared(), place, users, &["--latency-analytics", "300ms"]);
-    world.run(&["topology"]).expect(0);
+    world.declare();
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let paused = world.start(&["worker"]);
     let message = json!({ "body": world.users[0].id });

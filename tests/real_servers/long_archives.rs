@@ -22,7 +22,7 @@ fn windows_over_a_kill(place: usize) {
     let users = vec![User::new(place, 0, Fate::Deleted, 900).with_large_conversations(60_000)];
     let flags = ["--max-interval", "31d", "--overlapping", "--conversation-length", "12h"];
     let mut world = World::on(servers::shared(), place, users, &flags);
-    world.run(&["topology"]).expect(0);
+    world.declare();
     world.set("OFFBOARDER_CXONE_WINDOW", "31d");
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let mut worker = world.start(&["worker"]);
@@ -57,7 +57,7 @@ fn a_slow_archive(place: usize) {
     // Two of the three wait for the only archive slot.
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "1");
     world.set("OFFBOARDER_CXONE_PAGE_SIZE", "15");
-    world.run(&["topology"]).expect(0);
+    world.declare();
     let worker = world.start(&["worker"]);
     world.publish(&[json!({ "body": world.users[0].id }), json!({ "body": world.users[1].id })]);
     world.publish(&[json!({ "body": world.users[2].id })]);

@@ -16,6 +16,7 @@ mod chaos;
 mod crashes;
 mod dead_letters;
 mod drains;
+mod events;
 mod faults;
 mod guards;
 mod kills;
@@ -56,6 +57,7 @@ fn main() {
         long_archives::TESTS,
         revisions::TESTS,
         chaos::TESTS,
+        events::TESTS,
         secrets::TESTS,
         settings::TESTS,
     ] {

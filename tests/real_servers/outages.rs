@@ -103,7 +103,7 @@ fn servers_that_fail(place: usize) {
     world.set("OFFBOARDER_QUEUE_URL", &broker);
     // A single failure that spends an attempt would be a dead letter.
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
-    world.run(&["topology"]).expect(0);
+    world.declare();
     let worker = world.start(&["worker"]);
     let url = world.setting("OFFBOARDER_CHECKPOINTS_URL").to_owned();
     let messages: Vec<_> = world.users.iter().map(|user| json!({ "body": user.id })).collect();

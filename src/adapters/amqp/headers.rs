@@ -35,6 +35,24 @@ pub fn clean_headers(properties: &BasicProperties, added: Headers) -> BasicPrope
     kept
 }
 
+/// The properties of an event about the job of a delivery: the trace goes on, the rest is the event's own.
+pub fn event_properties(properties: &BasicProperties, id: &str) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    let trace = properties.headers().iter().flat_map(FieldTable::inner);
+    for (name, value) in trace.filter(|(name, _)| matches!(name.as_str(), "traceparent" | "tracestate")) {
+        headers.insert(name.clone(), value.clone());
+    }
+    let mut event = BasicProperties::default()
+        .with_headers(headers)
+        .with_message_id(id.into())
+        .with_content_type("application/cloudevents+json".into())
+        .with_delivery_mode(2);
+    if let Some(correlation_id) = properties.correlation_id() {
+        event = event.with_correlation_id(correlation_id.clone());
+    }
+    event
+}
+
 /// A header value.
 pub fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())

@@ -10,11 +10,11 @@ mod topology;
 pub use connection::Broker;
 pub use consumer::{Intake, acknowledge};
 pub use error::QueueError;
-pub use headers::{Headers, as_long, clean_headers, long, text};
+pub use headers::{Headers, as_long, clean_headers, event_properties, long, text};
 pub use lapin::BasicProperties;
 pub use lapin::message::Delivery;
 pub use publisher::Publisher;
 pub use topology::{
-    DEAD_EXCHANGE, DEAD_QUEUE, DEATHS_HEADER, EXCHANGE, REVISION_HEADER, STAND_IN_HEADER, Source,
-    WAIT_HEADER, WAITS, declare, wait_exchange, wait_for,
+    DEAD_EXCHANGE, DEAD_QUEUE, DEATHS_HEADER, EVENTS_EXCHANGE, EXCHANGE, REVISION_HEADER, STAND_IN_HEADER,
+    Source, WAIT_HEADER, WAITS, declare, wait_exchange, wait_for,
 };

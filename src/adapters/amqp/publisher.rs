@@ -18,6 +18,12 @@ pub struct Publisher {
     turn: AtomicUsize,
 }
 
+/// What became of a message that the broker confirmed.
+enum Stored {
+    InAQueue,
+    Nowhere,
+}
+
 impl Publisher {
     /// Connects at the first publish.
     pub fn new(broker: Broker, channels: usize) -> Self {
@@ -38,6 +44,30 @@ impl Publisher {
         body: &[u8],
         properties: BasicProperties,
     ) -> Result<(), QueueError> {
+        match self.confirmed(exchange, key, body, properties).await? {
+            Stored::InAQueue => Ok(()),
+            Stored::Nowhere => Err(unroutable(exchange, key)),
+        }
+    }
+
+    /// The same for what nobody may be waiting for: it is no error when no queue took it.
+    pub async fn announce(
+        &self,
+        exchange: &str,
+        key: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<(), QueueError> {
+        self.confirmed(exchange, key, body, properties).await.map(|_anywhere| ())
+    }
+
+    async fn confirmed(
+        &self,
+        exchange: &str,
+        key: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<Stored, QueueError> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.channels.len();
         let Some(slot) = self.channels.get(turn) else { return Err(unroutable(exchange, key)) };
         let mut slot = slot.lock().await;
@@ -54,8 +84,8 @@ impl Publisher {
         // Only a channel that answered is used again.
         *slot = Some(channel);
         match confirmation {
-            Confirmation::Ack(None) => Ok(()),
-            Confirmation::Ack(Some(_returned)) => Err(unroutable(exchange, key)),
+            Confirmation::Ack(None) => Ok(Stored::InAQueue),
+            Confirmation::Ack(Some(_returned)) => Ok(Stored::Nowhere),
             Confirmation::Nack(_) | Confirmation::NotRequested => {
                 Err(QueueError::NotStored { exchange: exchange.to_owned(), key: key.to_owned() })
             }

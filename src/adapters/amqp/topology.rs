@@ -14,7 +14,7 @@ pub const DEAD_EXCHANGE: &str = "offboarding.dead";
 /// Where dead letters wait for a person.
 pub const DEAD_QUEUE: &str = "offboarding.dead";
 /// Where results go.
-const EVENTS_EXCHANGE: &str = "offboarding.events";
+pub const EVENTS_EXCHANGE: &str = "offboarding.events";
 /// Not before: milliseconds since 1970, in the header of a parked job.
 pub const WAIT_HEADER: &str = "x-offboarder-not-before";
 

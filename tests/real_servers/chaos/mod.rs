@@ -80,7 +80,7 @@ fn world(servers: &Arc<Servers>, place: usize, users: Vec<User>) -> World {
     if world.run(&["worker", "--help"]).expect(0).output.contains("--worker-lease") {
         world.set("OFFBOARDER_WORKER_LEASE", "5s");
     }
-    world.run(&["topology"]).expect(0);
+    world.declare();
     world
 }
 

@@ -1,5 +1,6 @@
 //! What has to hold whatever went wrong, looked at from outside.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use serde_json::{Value, json};
 use super::eventually;
 use super::ledger::{self, Repetition};
 use super::manifests;
+use super::population::User;
 use super::process::{answer, python};
 use super::servers::Servers;
-use super::world::World;
+use super::world::{RESULTS, World};
 
 const DEAD: &str = "offboarding.dead";
 
@@ -35,10 +37,11 @@ pub(crate) fn await_quiet(world: &World, patience: Duration) {
 /// Judges every promise, also after one was found broken; panics with what was broken of each.
 pub(crate) fn assert_kept(world: &World, servers: &Servers) {
     type Promise = fn(&World, &Servers);
-    let promises: [(&str, Promise); 5] = [
+    let promises: [(&str, Promise); 6] = [
         ("no queue holds anything", |world, _| assert_eq!(busy_queues(world), Vec::<String>::new())),
         ("nobody becomes a dead letter", |world, _| assert_no_letters(world)),
         ("one manifest each, and a true one", assert_manifests),
+        ("each end is announced, and no other", assert_announced),
         ("nothing is deleted twice, or before its archive", assert_histories),
         ("no upload is left open", assert_no_uploads),
     ];
@@ -67,6 +70,25 @@ fn assert_no_letters(world: &World) {
 pub(crate) fn assert_manifests(world: &World, servers: &Servers) {
     let archive = world.setting("OFFBOARDER_ARCHIVE_URL");
     manifests::assert_true_on(servers, &world.simulator, archive, &world.users, Duration::ZERO);
+}
+
+/// At least once each, with the same id; the manifests stand, so the events must tell of these.
+fn assert_announced(world: &World, _: &Servers) {
+    let events = world.letters(RESULTS);
+    let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for event in &events {
+        let event: Value = serde_json::from_str(event["body"].as_str().expect("a body")).expect("JSON");
+        let id = event["id"].as_str().expect("an id");
+        let end = event["data"]["status"].to_string();
+        told.entry(id.to_owned()).or_default().insert(end);
+    }
+    let end = |user: &User| if user.fate.is_deleted() { "\"Deleted\"" } else { "\"DeactivatedOnly\"" };
+    let expected: BTreeMap<String, BTreeSet<String>> =
+        world.users.iter().map(|user| (format!("{}/1", user.id), [end(user).to_owned()].into())).collect();
+    let missing: Vec<_> = expected.iter().filter(|(id, end)| told.get(*id) != Some(end)).take(5).collect();
+    assert!(missing.is_empty(), "of {} events none tells, or one tells otherwise: {missing:?}", events.len());
+    let others: Vec<_> = told.iter().filter(|(id, _)| !expected.contains_key(*id)).take(5).collect();
+    assert!(others.is_empty(), "events of nobody: {others:?}");
 }
 
 fn assert_histories(world: &World, servers: &Servers) {

@@ -15,6 +15,8 @@ use super::servers::{self, Servers};
 
 /// How long the whole of a test's users may take on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
+/// Where a system around collects what it hears.
+pub(crate) const RESULTS: &str = "upstream.results";
 const CLIENT_ID: &str = "tests";
 pub(crate) const CLIENT_SECRET: &str = "secret-of-the-tests";
 
@@ -100,8 +102,16 @@ impl World {
     /// The same with the topology declared.
     pub(crate) fn with_topology(place: usize, users: Vec<User>) -> Self {
         let world = Self::new(place, users);
-        world.run(&["topology"]).expect(0);
+        world.declare();
         world
+    }
+
+    /// Exchanges and queues, and one that collects how jobs ended, as a system around would.
+    pub(crate) fn declare(&self) {
+        self.run(&["topology"]).expect(0);
+        let mut listen = python("queues.py");
+        listen.args([&self.queue_url(), "listen", RESULTS]);
+        answer(listen, "");
     }
 
     /// Changes a setting for what is started from now on.
@@ -196,7 +206,8 @@ impl World {
         let queues: Value = serde_json::from_str(&listed).expect("JSON");
         let queues = queues.as_array().expect("a list").iter();
         let mut look = python("queues.py");
-        look.args([&self.queue_url(), "depths"]).args(queues.filter_map(|queue| queue["name"].as_str()));
+        look.args([&self.queue_url(), "depths"])
+            .args(queues.filter_map(|queue| queue["name"].as_str().filter(|name| is_ours(name))));
         let depths = answer(look, "");
         let depths = depths.as_object().expect("depths").iter();
         depths
@@ -219,7 +230,7 @@ impl World {
     }
 
     /// The broker itself, whatever workers are told.
-    fn queue_url(&self) -> String {
+    pub(crate) fn queue_url(&self) -> String {
         queue_url(&self.servers, self.place)
     }
 
@@ -228,7 +239,8 @@ impl World {
         let listed = self.rabbitmqctl("list_queues", &["--formatter", "json", "name", "messages"]);
         let queues: Value = serde_json::from_str(&listed).expect("JSON");
         let queues = queues.as_array().expect("a list").iter();
-        let busy = queues.filter(|queue| queue["name"] != but_for && queue["messages"] != 0);
+        let ours = queues.filter(|queue| queue["name"].as_str().is_some_and(is_ours));
+        let busy = ours.filter(|queue| queue["name"] != but_for && queue["messages"] != 0);
         let busy: Vec<String> =
             busy.map(|queue| format!("{} {}", queue["name"], queue["messages"])).collect();
         if busy.is_empty() { "none".to_owned() } else { busy.join(", ") }
@@ -258,6 +270,10 @@ impl Drop for World {
             eprintln!("{}:\n{}\n", path.display(), last(&String::from_utf8_lossy(&text), 40));
         }
     }
+}
+
+fn is_ours(queue: &str) -> bool {
+    queue.starts_with("offboarding.")
 }
 
 fn queue_url(servers: &Servers, place: usize) -> String {
