@@ -11,6 +11,7 @@
 //! | [`machine`] | states, events, effects, the transition; pure |
 //! | [`manifest`] | what manifest and seal say, and the objects' names; pure |
 //! | [`guards`] | what holds a deletion back; pure |
+//! | [`acts`] | the log of what operators did |
 //! | [`ports`] | what is needed of the stores |
 //! | [`steps`] | one file per step |
 //! | [`worker`] | the driver, and consuming from the broker |
@@ -21,6 +22,7 @@
 //! | [`simulator`] | the CXone API on loopback, with faults on request |
 //! | [`fuzzing`] | what the fuzz targets in `fuzz/` call |
 
+pub mod acts;
 pub mod adapters;
 pub mod admin;
 pub mod cli;

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, confirm, json as print_json, say, table, who};
+use crate::acts;
 use crate::config::Settings;
 use crate::guards::{Hold, HoldKey, hold_prefix, latest_hold};
 use crate::job::UserId;
@@ -23,11 +24,11 @@ use crate::ports::{ArchiveStore, PutOnce};
   offboarder hold list --output json")]
 pub(crate) struct Args {
     #[command(subcommand)]
-    act: Act,
+    verb: Verb,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Act {
+enum Verb {
     /// Puts users on hold
     #[command(after_help = "Example:\n  offboarder hold add USER_ID --why 'case 4711'")]
     Add(Change),
@@ -63,19 +64,22 @@ const AT_ONCE: usize = 16;
 
 pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
     let store = compose::archive_store(&settings.archive).await?;
-    match &args.act {
-        Act::Add(change) => set(&*store, change, true).await,
-        Act::Remove(change) => set(&*store, change, false).await,
-        Act::List { users, output } => list(store, users, output.output).await,
+    match &args.verb {
+        Verb::Add(change) => set(&*store, change, true).await,
+        Verb::Remove(change) => set(&*store, change, false).await,
+        Verb::List { users, output } => list(store, users, output.output).await,
     }
 }
 
 async fn set(store: &dyn ArchiveStore, change: &Change, on: bool) -> Result<Exit, CliError> {
-    let act = if on { "put on hold" } else { "taken off hold" };
+    let done = if on { "put on hold" } else { "taken off hold" };
     let count = change.users.len();
-    if !confirm(&format!("{count} users will be {act}. Go on?"), change.yes)? {
+    if !confirm(&format!("{count} users will be {done}. Go on?"), change.yes)? {
         return Err(CliError::bad("nothing was changed"));
     }
+    let what = if on { "hold add" } else { "hold remove" };
+    let act = acts::Act::new(who(), what, change.why.clone(), count, json!({ "users": change.users }));
+    acts::record(store, &act).await?;
     for user_id in &change.users {
         let hold = Hold { held: on, who: who(), why: change.why.clone(), at: Timestamp::now() };
         let body = Bytes::from(serde_json::to_vec(&hold).map_err(CliError::bad)?);
@@ -88,7 +92,7 @@ async fn set(store: &dyn ArchiveStore, change: &Change, on: bool) -> Result<Exit
                 break;
             }
         }
-        say(format!("{user_id} {act}"));
+        say(format!("{user_id} {done}"));
     }
     Ok(Exit::Ok)
 }

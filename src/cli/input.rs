@@ -1,7 +1,7 @@
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::exit::CliError;
 use crate::job::{Action, BatchId};
@@ -31,6 +31,16 @@ pub(crate) struct InputArgs {
     /// Why
     #[arg(long, value_name = "WHY")]
     reason: Option<String>,
+}
+
+/// A time (RFC 3339), or how long ago, such as `7d`.
+pub(super) fn parse_since(text: &str) -> Result<Timestamp, &'static str> {
+    const NEITHER: &str = "neither a time, such as 2026-11-01T00:00:00Z, nor how long ago, such as 7d";
+    if let Ok(at) = text.parse() {
+        return Ok(at);
+    }
+    let ago = humantime::parse_duration(text).ok().and_then(|ago| SignedDuration::try_from(ago).ok());
+    ago.and_then(|ago| Timestamp::now().checked_sub(ago).ok()).ok_or(NEITHER)
 }
 
 fn parse_action(text: &str) -> Result<Action, &'static str> {

@@ -1,5 +1,6 @@
 //! The commands: arguments in, an answer on standard output, logs on standard error, an exit status.
 
+mod acts;
 mod compose;
 mod demo;
 mod doctor;
@@ -50,6 +51,7 @@ enum Command {
     Status(status::Args),
     Hold(hold::Args),
     Plan(plan::Args),
+    Acts(acts::Args),
     Topology(topology::Args),
     Doctor(doctor::Args),
     Simulator(simulator::Args),
@@ -105,6 +107,7 @@ async fn dispatch(command: &Command, matches: &ArgMatches) -> Result<Exit, CliEr
         Command::Status(args) => status::run(args, &Settings::for_stores(&sources())?).await,
         Command::Hold(args) => hold::run(args, &Settings::for_stores(&sources())?).await,
         Command::Plan(args) => Box::pin(plan::run(args, &Settings::for_run(&sources())?)).await,
+        Command::Acts(args) => acts::run(args, &Settings::for_stores(&sources())?).await,
         Command::Topology(args) => {
             topology::run(args, &compose::broker(&Settings::for_broker(&sources())?.queue)?).await
         }

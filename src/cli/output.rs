@@ -50,7 +50,9 @@ pub(super) fn table<const N: usize>(
 
 /// Asks on a terminal; elsewhere, and with `yes`, it is agreed.
 pub(super) fn confirm(question: &str, yes: bool) -> Result<bool, CliError> {
-    if yes || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    let somebody_is_there =
+        std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    if yes || !somebody_is_there {
         return Ok(true);
     }
     let mut asked = std::io::stderr().lock();

@@ -122,6 +122,7 @@ fn changed_in_between(place: usize) {
     // Lifted, and asked for once more.
     world.run(&["hold", "remove", &world.users[2].id, "--why", "closed"]).expect(0);
     world.run(&["hold", "list", &world.users[2].id]).expect(1);
+    assert_acts(&world);
     world.run(&["submit", &world.users[2].id, "--action", "delete"]).expect(0);
     promises::await_quiet(&world, PATIENCE);
     assert_eq!(world.user_now(&world.users[2].id)["exists"], false);
@@ -179,6 +180,22 @@ fn the_plan(place: usize) {
     assert_eq!((&total["users"], &total["delete"], &total["deleteLater"]), (&json!(8), &json!(2), &json!(1)));
     assert_eq!(total["calls"]["analytics"], 8, "two pages of four users");
     assert!(told.contains("25 conversations") && told.contains("1 to delete"), "{told}");
+}
+
+/// Both acts are in the log, the newest first.
+fn assert_acts(world: &World) {
+    let listed = world.run(&["acts", "list", "--since", "1h", "--output", "json"]).expect(0).output;
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    let acts: Vec<_> = listed["acts"].as_array().expect("acts").iter().collect();
+    let told: Vec<_> = acts.iter().map(|act| [&act["what"], &act["why"], &act["count"]]).collect();
+    let [one, added, lifted] = [json!(1), json!("case 4711"), json!("closed")];
+    assert_eq!(told, [[&json!("hold remove"), &lifted, &one], [&json!("hold add"), &added, &one]]);
+    for act in acts {
+        assert_eq!(act["details"]["users"], json!([world.users[2].id]));
+        assert!(act["who"].as_str().is_some_and(|who| who.contains('@')) && act["at"].is_string(), "{act}");
+    }
+    let newest = world.run(&["acts", "ls", "--limit", "1"]).expect(0).output;
+    assert!(newest.contains("hold remove") && !newest.contains("hold add"), "{newest}");
 }
 
 fn the_brake(place: usize) {
