@@ -9,6 +9,7 @@ mod hold;
 mod input;
 mod logging;
 mod output;
+mod pause;
 mod plan;
 mod run;
 mod simulator;
@@ -51,6 +52,8 @@ enum Command {
     Status(status::Args),
     Hold(hold::Args),
     Plan(plan::Args),
+    Pause(pause::PauseArgs),
+    Resume(pause::ResumeArgs),
     Acts(acts::Args),
     Topology(topology::Args),
     Doctor(doctor::Args),
@@ -106,6 +109,8 @@ async fn dispatch(command: &Command, matches: &ArgMatches) -> Result<Exit, CliEr
         }
         Command::Status(args) => status::run(args, &Settings::for_stores(&sources())?).await,
         Command::Hold(args) => hold::run(args, &Settings::for_stores(&sources())?).await,
+        Command::Pause(args) => pause::pause(args, &Settings::for_stores(&sources())?).await,
+        Command::Resume(args) => pause::resume(args, &Settings::for_stores(&sources())?).await,
         Command::Plan(args) => Box::pin(plan::run(args, &Settings::for_run(&sources())?)).await,
         Command::Acts(args) => acts::run(args, &Settings::for_stores(&sources())?).await,
         Command::Topology(args) => {

@@ -2,6 +2,7 @@
 //! intake of a user and the last moment before a DELETE ask the same ones (see `steps/guard.rs`).
 
 mod hold;
+mod pause;
 mod protected;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::job::Request;
 
 pub use hold::{Hold, HoldKey, hold_prefix, latest_hold};
+pub use pause::{PAUSE_PREFIX, Pause, latest_pause, pause_key};
 pub use protected::{ProtectedList, ProtectedSource};
 
 /// What the guards say of a deletion.

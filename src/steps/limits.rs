@@ -11,6 +11,7 @@ use super::Interrupt;
 #[derive(Debug, Clone)]
 pub struct Limits {
     draining: CancellationToken,
+    paused: CancellationToken,
     abandon: CancellationToken,
     lease_lost: CancellationToken,
     until: Option<Instant>,
@@ -23,6 +24,7 @@ impl Limits {
     pub fn new(draining: &CancellationToken, abandon: &CancellationToken, until: Option<Instant>) -> Self {
         Self {
             draining: draining.clone(),
+            paused: CancellationToken::new(),
             abandon: abandon.clone(),
             lease_lost: CancellationToken::new(),
             until,
@@ -30,11 +32,17 @@ impl Limits {
         }
     }
 
+    /// And no longer than this: the work goes back as at a drain.
+    #[must_use]
+    pub fn and_until(self, paused: &CancellationToken) -> Self {
+        Self { paused: paused.clone(), ..self }
+    }
+
     /// `Err` says why the visit has to end here.
     pub fn check(&self) -> Result<(), Interrupt> {
         if self.lease_lost.is_cancelled() {
             Err(Interrupt::LeaseLost)
-        } else if self.draining.is_cancelled() {
+        } else if self.draining.is_cancelled() || self.paused.is_cancelled() {
             Err(Interrupt::Draining)
         } else if self.until.is_some_and(|until| Instant::now() >= until) && !self.is_exchanged() {
             Err(Interrupt::SliceOver)

@@ -207,6 +207,11 @@ pub(crate) fn paused(cause: Code, is_paused: bool) {
     INSTRUMENTS.paused.record(u64::from(is_paused), &[KeyValue::new("cause", cause.as_str())]);
 }
 
+/// No users are taken, because an operator said so; or they are again.
+pub(crate) fn paused_by_operator(is_paused: bool) {
+    INSTRUMENTS.paused.record(u64::from(is_paused), &[KeyValue::new("cause", "operator")]);
+}
+
 /// The quota of a class, as set.
 pub(crate) fn quota(class: QuotaClass, per_second: f64) {
     INSTRUMENTS.quota.record(per_second, &[KeyValue::new("class", class.as_str())]);

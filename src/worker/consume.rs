@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::breaker::Breaker;
 use super::drain::Shutdown;
+use super::operator::Operator;
 use super::settle;
 use super::visit::Hand;
 use super::waiting::{FreeLanes, Held, InProgress, Quarantine, Waiting};
@@ -46,6 +47,7 @@ pub struct Worker {
     broker: Broker,
     publisher: Arc<Publisher>,
     breaker: Arc<Breaker>,
+    operator: Arc<Operator>,
     slots: Arc<Semaphore>,
     lane_slots: [Arc<Semaphore>; 2],
     consuming: AtomicBool,
@@ -69,6 +71,7 @@ impl Worker {
             publisher: Arc::new(Publisher::new(broker.clone(), PUBLISH_CHANNELS)),
             broker,
             breaker: Arc::default(),
+            operator: Arc::default(),
             slots: Arc::new(Semaphore::new(concurrency)),
             // Archives take hours: some slots are left to those who still have access. And those may wait
             // for a quota that archives do not need.
@@ -83,7 +86,7 @@ impl Worker {
     pub fn not_ready_because(&self) -> Vec<String> {
         let intake =
             (!self.consuming.load(Ordering::Relaxed)).then(|| "not consuming from RabbitMQ".to_owned());
-        intake.into_iter().chain(self.breaker.cause()).collect()
+        intake.into_iter().chain(self.operator.cause()).chain(self.breaker.cause()).collect()
     }
 
     /// Consumes until `shutdown`; connects again for ever when the broker goes away. The first
@@ -91,6 +94,10 @@ impl Worker {
     pub async fn run(&self, shutdown: &Shutdown) -> Result<(), QueueError> {
         let mut tasks = JoinSet::new();
         let mut backoff = FIRST_BACKOFF;
+        let store = Arc::clone(&self.services.archive_store);
+        // The store was there a moment ago; should it be gone by now, the watch will tell.
+        self.operator.look(&*store).await.ok();
+        let _watching = self.operator.watch(store);
         let mut intake = self.open().await?;
         let _probing = self.breaker.probe(Arc::clone(&self.services));
         loop {
@@ -169,8 +176,8 @@ impl Worker {
                 () = std::future::ready(()), if quarantine.is_wanted() && !intake.is_paused() => {
                     intake.pause().await?;
                 }
-                () = self.breaker.opened(), if !intake.is_paused() => intake.pause().await?,
-                () = self.breaker.not_open(), if intake.is_paused() && quarantine.is_over(tasks.is_empty()) => {
+                () = self.closed(), if !intake.is_paused() => intake.pause().await?,
+                () = self.open_to_users(), if intake.is_paused() && quarantine.is_over(tasks.is_empty()) => {
                     intake.resume().await?;
                     quarantine.end();
                 }
@@ -193,7 +200,7 @@ impl Worker {
                         tasks.spawn(self.hand().give_back(another));
                     }
                 }
-                () = self.breaker.not_open(), if quarantine.is_wanted() && tasks.is_empty() => {
+                () = self.open_to_users(), if quarantine.is_wanted() && tasks.is_empty() => {
                     let Some(held) = quarantine.next() else { continue };
                     let Some(slot) = self.slot(held.source.lane()) else { continue };
                     tasks.spawn(self.hand().visit(held, shutdown.clone(), slot));
@@ -204,7 +211,7 @@ impl Worker {
                         tasks.spawn(self.hand().give_back(held));
                     }
                 }
-                () = self.breaker.not_open(), if waiting.has_for(self.free_lanes()) => {
+                () = self.open_to_users(), if waiting.has_for(self.free_lanes()) => {
                     let Some(held) = waiting.pop_for(self.free_lanes()) else { continue };
                     let Some(slot) = self.slot(held.source.lane()) else { continue };
                     tasks.spawn(self.hand().visit(held, shutdown.clone(), slot));
@@ -215,6 +222,22 @@ impl Worker {
         }
     }
 
+    /// Returns when nobody may be taken.
+    async fn closed(&self) {
+        tokio::select! { () = self.breaker.opened() => {} () = self.operator.paused() => {} }
+    }
+
+    /// Returns when users may be taken, if only one.
+    async fn open_to_users(&self) {
+        loop {
+            self.breaker.not_open().await;
+            if self.operator.cause().is_none() {
+                return;
+            }
+            self.operator.resumed().await;
+        }
+    }
+
     /// What one delivery is worked on with.
     fn hand(&self) -> Hand {
         Hand {
@@ -222,6 +245,7 @@ impl Worker {
             publisher: Arc::clone(&self.publisher),
             breaker: Arc::clone(&self.breaker),
             in_progress: Arc::clone(&self.in_progress),
+            until_paused: self.operator.until_paused(),
             slice: self.options.slice,
             name: self.options.name.clone(),
         }

@@ -7,6 +7,7 @@ mod drain;
 mod driver;
 #[cfg(test)]
 mod model;
+mod operator;
 mod order;
 mod results;
 mod settle;

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::breaker::Breaker;
@@ -23,6 +24,8 @@ pub(super) struct Hand {
     pub(super) publisher: Arc<Publisher>,
     pub(super) breaker: Arc<Breaker>,
     pub(super) in_progress: Arc<InProgress>,
+    /// A pause that begins meanwhile ends the visit at its next checkpoint.
+    pub(super) until_paused: CancellationToken,
     pub(super) slice: Duration,
     pub(super) name: String,
 }
@@ -32,7 +35,8 @@ impl Hand {
     pub(super) async fn visit(self, held: Held, shutdown: Shutdown, slot: Slot) {
         let Held { source, delivery, since } = held;
         // Steps are asked to stop a little before the delivery has to go.
-        let limits = Limits::new(&shutdown.draining, &shutdown.abandon, Some(since + self.slice * 3 / 4));
+        let limits = Limits::new(&shutdown.draining, &shutdown.abandon, Some(since + self.slice * 3 / 4))
+            .and_until(&self.until_paused);
         let working = self.dispose(source, &delivery, &limits);
         tokio::pin!(working);
         let mut hand_on = since + self.slice;

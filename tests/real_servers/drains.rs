@@ -12,6 +12,10 @@ use crate::support::{Test, eventually, http, promises, redis, servers};
 
 pub(crate) const TESTS: &[Test] = &[
     (
+        "a pause stops all workers at their next checkpoint, outlives their restart, and spends no attempt",
+        paused_by_an_operator,
+    ),
+    (
         "a drain names who is left, gives back in time what hangs in a call, and spends no attempt",
         a_call_that_hangs,
     ),
@@ -114,4 +118,52 @@ fn again_and_again(place: usize) {
     for user in 0..world.users.len() {
         assert_eq!(attempts(&world, user), 0);
     }
+}
+
+fn paused_by_an_operator(place: usize) {
+    let users = (0..60).map(|number| User::new(place, number, Fate::Deleted, 8)).collect();
+    let mut world = World::on(servers::shared(), place, users, &["--latency", "50ms"]);
+    world.declare();
+    world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
+    let mut workers = vec![world.start(&["worker"]), world.start(&["worker"])];
+    world.publish_all();
+    let deactivated = || ledger::count(&world.simulator, "put_scim_user");
+    eventually(PATIENCE, || if deactivated() > 5 { Ok(()) } else { Err(tail(&workers[0].errors())) });
+    world.run(&["pause", "--why", "the tenant is being migrated"]).expect(0);
+    for worker in &workers {
+        let admin = worker.admin();
+        eventually(Duration::from_secs(30), || match http::status(&admin, "/readyz") {
+            503 => Ok(()),
+            status => {
+                Err(format!("/readyz answers {status} though it is paused; {}", tail(&worker.errors())))
+            }
+        });
+        let sample = http::sample(&admin, "offboarder_paused{cause=\"operator\"}");
+        assert_eq!(sample, Some(1.0));
+        assert!(worker.errors().contains("the tenant is being migrated"), "{}", tail(&worker.errors()));
+    }
+    // All that was taken goes back.
+    eventually(Duration::from_secs(60), || match world.messages_listed_in_hands() {
+        0 => Ok(()),
+        held => Err(format!("{held} messages are in hands though it is paused")),
+    });
+    let calls = ledger::calls(&world.simulator).len();
+    let ended = workers.pop().expect("two workers");
+    World::drain(ended);
+    workers.push(world.start(&["worker"]));
+    let admin = workers[1].admin();
+    eventually(Duration::from_secs(30), || match http::status(&admin, "/readyz") {
+        503 => Ok(()),
+        status => Err(format!("a worker that starts during a pause answers {status}")),
+    });
+    let since: Vec<_> = ledger::calls(&world.simulator).split_off(calls);
+    assert!(since.iter().all(|call| !call.is_write()), "writes during a pause");
+    assert!(deactivated() < 60, "the pause came when all were done");
+
+    world.run(&["resume", "--why", "migrated"]).expect(0);
+    promises::await_quiet(&world, PATIENCE);
+    workers.into_iter().for_each(World::drain);
+    promises::assert_kept(&world, &servers::shared());
+    let acts = world.run(&["acts", "list", "--output", "json"]).expect(0).output;
+    assert!(acts.contains("\"pause\"") && acts.contains("\"resume\"") && acts.contains("migrated"), "{acts}");
 }

@@ -246,6 +246,14 @@ impl World {
         if busy.is_empty() { "none".to_owned() } else { busy.join(", ") }
     }
 
+    /// Messages that some worker has in its hands, as the broker lists them, which lags.
+    pub(crate) fn messages_listed_in_hands(&self) -> u64 {
+        let listed = self.rabbitmqctl("list_queues", &["--formatter", "json", "messages_unacknowledged"]);
+        let queues: Value = serde_json::from_str(&listed).expect("JSON");
+        let queues = queues.as_array().expect("a list").iter();
+        queues.filter_map(|queue| queue["messages_unacknowledged"].as_u64()).sum()
+    }
+
     /// A user as the simulator has it now.
     pub(crate) fn user_now(&self, id: &str) -> Value {
         http::request("GET", &self.simulator, &format!("/_simulator/users/{id}"), None)

@@ -1,0 +1,111 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::failure::Failure;
+use crate::guards::{PAUSE_PREFIX, Pause, latest_pause, pause_key};
+use crate::ports::ArchiveStore;
+use crate::telemetry::metrics;
+
+/// How soon all workers follow a pause.
+const LOOKS: Duration = Duration::from_secs(2);
+const MAX_BYTES: usize = 64 * 1024;
+
+/// The operator's pause, as this worker last saw it. While the store cannot be read the last word counts.
+pub(super) struct Operator {
+    paused: watch::Sender<Option<String>>,
+    /// Cancelled while it is paused: users in progress stop at their next checkpoint.
+    until_paused: Mutex<CancellationToken>,
+    /// The act that was read last.
+    number: Mutex<u32>,
+}
+
+impl Default for Operator {
+    fn default() -> Self {
+        Self {
+            paused: watch::Sender::new(None),
+            until_paused: Mutex::new(CancellationToken::new()),
+            number: Mutex::new(0),
+        }
+    }
+}
+
+impl Operator {
+    /// Why no users are taken, if it is paused.
+    pub(super) fn cause(&self) -> Option<String> {
+        self.paused.borrow().clone()
+    }
+
+    /// Returns when it is paused.
+    pub(super) async fn paused(&self) {
+        // The sender is our own, so this cannot fail.
+        self.paused.subscribe().wait_for(Option::is_some).await.ok();
+    }
+
+    /// Returns when it is not.
+    pub(super) async fn resumed(&self) {
+        self.paused.subscribe().wait_for(Option::is_none).await.ok();
+    }
+
+    /// What a visit that begins now has to stop for.
+    pub(super) fn until_paused(&self) -> CancellationToken {
+        self.until_paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks once, before the first user is taken.
+    pub(super) async fn look(&self, store: &dyn ArchiveStore) -> Result<(), Failure> {
+        let latest = latest_pause(&store.keys(PAUSE_PREFIX).await?);
+        if latest == *self.number.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(());
+        }
+        let read = store.read(&pause_key(latest), MAX_BYTES).await?;
+        let pause = read.and_then(|bytes| serde_json::from_slice::<Pause>(&bytes).ok());
+        *self.number.lock().unwrap_or_else(PoisonError::into_inner) = latest;
+        // One that cannot be read pauses: it was written for a reason.
+        let cause = match pause {
+            Some(Pause { paused: false, .. }) => None,
+            Some(Pause { who, why, at, .. }) => {
+                let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+                Some(format!("paused by {who} at {at}{why}; `offboarder resume` lifts it"))
+            }
+            None => Some("paused by an act that cannot be read; `offboarder resume` lifts it".to_owned()),
+        };
+        self.turn(cause);
+        Ok(())
+    }
+
+    /// Looks again and again, as long as the handle lives.
+    pub(super) fn watch(self: &Arc<Self>, store: Arc<dyn ArchiveStore>) -> AbortOnDropHandle<()> {
+        let operator = Arc::clone(self);
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let mut looks = tokio::time::interval(LOOKS);
+            looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                looks.tick().await;
+                if let Err(failure) = operator.look(&*store).await {
+                    tracing::debug!(%failure, "whether the operator paused cannot be read; the last word counts");
+                }
+            }
+        }))
+    }
+
+    fn turn(&self, cause: Option<String>) {
+        let mut until_paused = self.until_paused.lock().unwrap_or_else(PoisonError::into_inner);
+        match &cause {
+            Some(cause) => {
+                until_paused.cancel();
+                tracing::warn!(cause, "no users are taken until it is lifted");
+            }
+            None if until_paused.is_cancelled() => {
+                *until_paused = CancellationToken::new();
+                tracing::info!("resumed: users are taken again");
+            }
+            None => {}
+        }
+        metrics::paused_by_operator(cause.is_some());
+        self.paused.send_replace(cause);
+    }
+}
