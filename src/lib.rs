@@ -10,6 +10,7 @@
 //! | [`job`] | user IDs, requests, messages; pure |
 //! | [`machine`] | states, events, effects, the transition; pure |
 //! | [`manifest`] | what manifest and seal say, and the objects' names; pure |
+//! | [`verify`] | what is stored, held against itself |
 //! | [`guards`] | what holds a deletion back; pure |
 //! | [`ports`] | what is needed of the stores |
 //! | [`steps`] | one file per step |
@@ -36,4 +37,5 @@ pub mod ports;
 pub mod simulator;
 pub mod steps;
 pub mod submit;
+pub mod verify;
 pub mod worker;

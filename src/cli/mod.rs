@@ -13,6 +13,8 @@ mod simulator;
 mod status;
 mod submit;
 mod topology;
+mod verify;
+mod witnesses;
 mod worker;
 
 use std::process::ExitCode;
@@ -47,6 +49,7 @@ enum Command {
     Run(run::Args),
     Submit(submit::Args),
     Status(status::Args),
+    Verify(verify::Args),
     Hold(hold::Args),
     Topology(topology::Args),
     Doctor(doctor::Args),
@@ -101,6 +104,7 @@ async fn dispatch(command: &Command, matches: &ArgMatches) -> Result<Exit, CliEr
             submit::run(args, || compose::broker(&Settings::for_broker(&sources())?.queue)).await
         }
         Command::Status(args) => status::run(args, &Settings::for_stores(&sources())?).await,
+        Command::Verify(args) => Box::pin(verify::run(args, &sources())).await,
         Command::Hold(args) => hold::run(args, &Settings::for_stores(&sources())?).await,
         Command::Topology(args) => {
             topology::run(args, &compose::broker(&Settings::for_broker(&sources())?.queue)?).await

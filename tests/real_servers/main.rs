@@ -29,6 +29,7 @@ mod secrets;
 mod settings;
 mod submitting;
 mod support;
+mod verifying;
 
 use libtest_mimic::{Arguments, Trial};
 use support::servers::Servers;
@@ -58,6 +59,7 @@ fn main() {
         chaos::TESTS,
         secrets::TESTS,
         settings::TESTS,
+        verifying::TESTS,
     ] {
         for (name, test) in tests {
             let place = trials.len() + 1;
