@@ -10,6 +10,7 @@
 //! | [`job`] | user IDs, requests, messages; pure |
 //! | [`machine`] | states, events, effects, the transition; pure |
 //! | [`manifest`] | what manifest and seal say, and the objects' names; pure |
+//! | [`verify`] | what is stored, held against itself |
 //! | [`guards`] | what holds a deletion back; pure |
 //! | [`acts`] | the log of what operators did |
 //! | [`ports`] | what is needed of the stores |
@@ -40,4 +41,5 @@ pub mod simulator;
 pub mod steps;
 pub mod submit;
 pub mod telemetry;
+pub mod verify;
 pub mod worker;

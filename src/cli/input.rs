@@ -1,5 +1,5 @@
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -43,6 +43,19 @@ pub(super) fn parse_since(text: &str) -> Result<Timestamp, &'static str> {
     ago.and_then(|ago| Timestamp::now().checked_sub(ago).ok()).ok_or(NEITHER)
 }
 
+/// What stands in a file; `-` is standard input.
+pub(super) fn text_of(path: &Path) -> Result<String, CliError> {
+    if path.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|error| CliError::usage(format!("cannot read standard input: {error}")))?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(path)
+        .map_err(|error| CliError::usage(format!("cannot read {}: {error}", path.display())))
+}
+
 fn parse_action(text: &str) -> Result<Action, &'static str> {
     match text {
         "delete" => Ok(Action::Delete),
@@ -54,20 +67,7 @@ fn parse_action(text: &str) -> Result<Action, &'static str> {
 impl InputArgs {
     /// Reads and checks everything before anything is done with it.
     pub(super) fn read(&self) -> Result<Submission, CliError> {
-        let text = match &self.file {
-            None => None,
-            Some(path) if path.as_os_str() == "-" => {
-                let mut text = String::new();
-                std::io::stdin()
-                    .read_to_string(&mut text)
-                    .map_err(|error| CliError::usage(format!("cannot read standard input: {error}")))?;
-                Some(text)
-            }
-            Some(path) => Some(
-                std::fs::read_to_string(path)
-                    .map_err(|error| CliError::usage(format!("cannot read {}: {error}", path.display())))?,
-            ),
-        };
+        let text = self.file.as_deref().map(text_of).transpose()?;
         let overlay = Overlay {
             batch_id: self.batch_id.clone(),
             action: self.action,

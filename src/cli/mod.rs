@@ -16,6 +16,8 @@ mod simulator;
 mod status;
 mod submit;
 mod topology;
+mod verify;
+mod witnesses;
 mod worker;
 
 use std::process::ExitCode;
@@ -50,6 +52,7 @@ enum Command {
     Run(run::Args),
     Submit(submit::Args),
     Status(status::Args),
+    Verify(verify::Args),
     Hold(hold::Args),
     Plan(plan::Args),
     Pause(pause::PauseArgs),
@@ -108,6 +111,7 @@ async fn dispatch(command: &Command, matches: &ArgMatches) -> Result<Exit, CliEr
             submit::run(args, || compose::broker(&Settings::for_broker(&sources())?.queue)).await
         }
         Command::Status(args) => status::run(args, &Settings::for_stores(&sources())?).await,
+        Command::Verify(args) => Box::pin(verify::run(args, &sources())).await,
         Command::Hold(args) => hold::run(args, &Settings::for_stores(&sources())?).await,
         Command::Pause(args) => pause::pause(args, &Settings::for_stores(&sources())?).await,
         Command::Resume(args) => pause::resume(args, &Settings::for_stores(&sources())?).await,

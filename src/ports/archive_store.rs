@@ -101,6 +101,20 @@ impl Span {
 /// The bytes of an object, as they come.
 pub type Chunks = BoxStream<'static, Result<Bytes, Failure>>;
 
+/// One version of an object, or a delete marker: what hides the versions before it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Version {
+    /// Whose.
+    pub key: ObjectKey,
+    /// Its ID, where the store keeps versions.
+    pub id: Option<String>,
+    /// It is a delete marker, and has no bytes.
+    pub deletes: bool,
+}
+
+/// Versions of objects, as they are listed.
+pub type Versions = BoxStream<'static, Result<Version, Failure>>;
+
 /// The size that part `number` (from 1) has at least, unless it is the last: 6 MiB at first, doubling every 1,000 parts, so that 10,000
 /// parts (the most that S3 takes) hold more than its largest object, and the first 6 GB cost
 /// little memory. See "Amazon S3 multipart upload limits" in the S3 user guide.
@@ -156,6 +170,10 @@ pub trait ArchiveStore: Send + Sync {
 
     /// The keys that begin with this, in any order.
     async fn keys(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure>;
+
+    /// Every version of the keys that begin with this, those that a delete marker hides too; the newest of
+    /// a key comes before its others.
+    fn versions(&self, prefix: &str) -> Versions;
 
     /// Reads a small object; `Err` when it is over `max_bytes`.
     async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure>;

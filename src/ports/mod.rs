@@ -5,7 +5,8 @@ mod checkpoints;
 mod quotas;
 
 pub use archive_store::{
-    ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId, part_size_bytes,
+    ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Version, Versions,
+    part_size_bytes,
 };
 pub use checkpoints::{Checkpoints, Claim, Lease, Saved};
 pub use quotas::{QuotaClass, Quotas, Reservation};

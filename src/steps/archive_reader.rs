@@ -6,17 +6,17 @@ use crate::ports::{ArchiveStore, ObjectKey};
 
 /// What a stored archive turns out to be when it is read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Contents {
-    pub(super) bytes: u64,
-    pub(super) sha256: String,
-    pub(super) conversations: u64,
-    pub(super) pages: u64,
+pub(crate) struct Contents {
+    pub(crate) bytes: u64,
+    pub(crate) sha256: String,
+    pub(crate) conversations: u64,
+    pub(crate) pages: u64,
     /// It is one whole array, in the form that [`super::archive_writer`] gives it.
-    pub(super) whole: bool,
+    pub(crate) whole: bool,
 }
 
 /// Reads an archive back as a stream; `None` when it is not there.
-pub(super) async fn read_back(
+pub(crate) async fn read_back(
     store: &dyn ArchiveStore,
     key: &ObjectKey,
     version_id: Option<&str>,

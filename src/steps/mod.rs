@@ -29,9 +29,11 @@ use crate::machine::{Call, DeletePolicy, Deletion, Effect, Event, RetryPolicy};
 use crate::manifest::Actor;
 use crate::ports::{ArchiveStore, Checkpoints};
 
+pub(crate) use archive_reader::read_back;
 pub use journal::Journal;
 pub use limits::Limits;
 pub use plan::{Calls, Conversations, End, Plan, plan};
+pub(crate) use seal::MAX_DOCUMENT_BYTES;
 
 /// What every step works with. Made once a process.
 pub struct Services {

@@ -13,7 +13,7 @@ use crate::manifest::{SealDocument, audit_key, sealed_key};
 use crate::ports::{ArchiveStore, PutOnce};
 
 /// The largest seal or manifest that is read back.
-pub(super) const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 
 /// Stores the evidence so far, before the DELETE. A crash after it leaves a seal that the next run
 /// recognises as its own.

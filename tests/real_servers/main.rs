@@ -30,6 +30,7 @@ mod secrets;
 mod settings;
 mod submitting;
 mod support;
+mod verifying;
 
 use libtest_mimic::{Arguments, Trial};
 use support::servers::Servers;
@@ -60,6 +61,7 @@ fn main() {
         events::TESTS,
         secrets::TESTS,
         settings::TESTS,
+        verifying::TESTS,
     ] {
         for (name, test) in tests {
             let place = trials.len() + 1;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_util::io::ReaderStream;
 
 use super::error::DirectoryError;
 use crate::failure::{Class, Code, Failure};
-use crate::ports::{ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId};
+use crate::ports::{
+    ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Version, Versions,
+};
 
 const PROBE: &str = "_offboarder_probe";
 
@@ -123,6 +125,17 @@ fn read_span(path: &Path) -> Option<Span> {
     Span::parse(from.as_deref(), to.as_deref())
 }
 
+fn keys(root: &Path, prefix: &str) -> Result<Vec<ObjectKey>, DirectoryError> {
+    let failed = |error| DirectoryError::of(&error, root);
+    let mut keys = Vec::new();
+    for entry in std::fs::read_dir(root).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let key = name.to_str().filter(|name| name.starts_with(prefix));
+        keys.extend(key.map(|name| ObjectKey(name.to_owned())));
+    }
+    Ok(keys)
+}
+
 #[async_trait]
 impl ArchiveStore for DirectoryStore {
     fn location(&self) -> String {
@@ -231,20 +244,18 @@ impl ArchiveStore for DirectoryStore {
 
     async fn keys(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure> {
         let (root, prefix) = (Arc::clone(&self.root), prefix.to_owned());
-        blocking(move || {
-            let failed = |error| DirectoryError::of(&error, &root);
-            let mut keys = Vec::new();
-            for entry in std::fs::read_dir(&*root).map_err(failed)? {
-                let name = entry.map_err(failed)?.file_name();
-                keys.extend(
-                    name.to_str()
-                        .filter(|name| name.starts_with(&prefix))
-                        .map(|name| ObjectKey(name.to_owned())),
-                );
-            }
-            Ok(keys)
-        })
-        .await
+        blocking(move || keys(&root, &prefix)).await
+    }
+
+    /// A directory keeps one version of each.
+    fn versions(&self, prefix: &str) -> Versions {
+        let (root, prefix) = (Arc::clone(&self.root), prefix.to_owned());
+        let listed = async move {
+            let keys = blocking(move || keys(&root, &prefix)).await?;
+            let only = |key| Ok(Version { key, id: None, deletes: false });
+            Ok::<_, Failure>(stream::iter(keys.into_iter().map(only)))
+        };
+        stream::once(listed).try_flatten().boxed()
     }
 
     async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure> {

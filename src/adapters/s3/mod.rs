@@ -4,6 +4,7 @@
 mod connect;
 mod error;
 mod store;
+mod versions;
 
 pub use connect::{Retention, RetentionMode};
 pub use error::S3Error;

@@ -17,10 +17,11 @@ use jiff::Timestamp;
 
 use super::connect::{Retention, RetentionMode, connect};
 use super::error::{S3Error, is_not_found, is_precondition, is_race};
+use super::versions::VersionListing;
 use crate::failure::Failure;
 use crate::kill_point::effect;
 use crate::machine::RetentionMark;
-use crate::ports::{ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId};
+use crate::ports::{ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Versions};
 
 const PROBE: &str = "_offboarder_probe";
 /// More than any release wrote there.
@@ -315,6 +316,16 @@ impl ArchiveStore for S3Store {
             keys.extend(full.filter_map(|key| Some(ObjectKey(key.strip_prefix(&self.prefix)?.to_owned()))));
         }
         Ok(keys)
+    }
+
+    fn versions(&self, prefix: &str) -> Versions {
+        VersionListing {
+            client: self.client.clone(),
+            bucket: self.bucket.clone(),
+            root: self.prefix.clone(),
+            prefix: format!("{}{prefix}", self.prefix),
+        }
+        .stream()
     }
 
     async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure> {

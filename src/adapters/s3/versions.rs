@@ -1,0 +1,57 @@
+use aws_sdk_s3::Client;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::error::S3Error;
+use crate::failure::Failure;
+use crate::ports::{ObjectKey, Version, Versions};
+
+/// A listing of versions and delete markers.
+pub(super) struct VersionListing {
+    pub(super) client: Client,
+    pub(super) bucket: String,
+    /// What all keys of ours begin with; it is taken off.
+    pub(super) root: String,
+    /// What is listed, root included.
+    pub(super) prefix: String,
+}
+
+/// Where a page begins: S3's key marker and version marker.
+type Marker = (Option<String>, Option<String>);
+
+impl VersionListing {
+    /// Page after page, each when the one before is used up.
+    pub(super) fn stream(self) -> Versions {
+        let pages = stream::try_unfold((self, Some(Marker::default())), |(listing, from)| async move {
+            let Some(from) = from else { return Ok(None) };
+            let (versions, next) = listing.page(from).await?;
+            Ok::<_, Failure>(Some((stream::iter(versions.into_iter().map(Ok)), (listing, next))))
+        });
+        pages.try_flatten().boxed()
+    }
+
+    async fn page(&self, (key, version): Marker) -> Result<(Vec<Version>, Option<Marker>), S3Error> {
+        let page = self
+            .client
+            .list_object_versions()
+            .bucket(&self.bucket)
+            .prefix(&self.prefix)
+            .set_key_marker(key)
+            .set_version_id_marker(version)
+            .send()
+            .await
+            .map_err(|error| {
+                S3Error::of(&error, format!("list the versions of s3://{}/{}", self.bucket, self.prefix))
+            })?;
+        let listed =
+            page.versions.unwrap_or_default().into_iter().map(|one| (one.key, one.version_id, false));
+        let markers = page.delete_markers.unwrap_or_default().into_iter();
+        let markers = markers.map(|one| (one.key, one.version_id, true));
+        let versions = listed.chain(markers).filter_map(|(key, id, deletes)| {
+            let key = ObjectKey(key?.strip_prefix(&self.root)?.to_owned());
+            // What was stored before a bucket kept versions.
+            Some(Version { key, id: id.filter(|id| id != "null"), deletes })
+        });
+        let more = page.is_truncated == Some(true);
+        Ok((versions.collect(), more.then_some((page.next_key_marker, page.next_version_id_marker))))
+    }
+}

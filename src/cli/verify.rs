@@ -1,0 +1,285 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use serde_json::json;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::compose;
+use super::exit::{CliError, Exit};
+use super::input::text_of;
+use super::output::{Output, OutputArgs, json as print_json, say, table};
+use super::witnesses::Witnesses;
+use crate::adapters::directory::DirectoryStore;
+use crate::config::{Settings, Sources};
+use crate::failure::{Class, Code, Failure};
+use crate::job::UserId;
+use crate::submit::{Overlay, read};
+use crate::verify::{Holdings, Schema, Verdict, Verifier, folders, holdings};
+
+/// Checks manifests, their chain, seals and archives against what the store holds
+///
+/// Reads everything and changes nothing. Finds what was changed, removed, hidden by a delete marker, or
+/// exchanged, and names it. Every archive is read whole, so that a terabyte takes its time.
+#[derive(Debug, clap::Args)]
+#[command(
+    group = clap::ArgGroup::new("which").required(true).multiple(true).args(["users", "file", "all", "folder"]),
+    after_help = "Examples:
+  offboarder verify 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11
+  offboarder verify --all --output json
+  offboarder verify --folder ./download      (made by `aws s3 sync`, say; needs no network)"
+)]
+pub(crate) struct Args {
+    /// User IDs
+    #[arg(value_name = "USER_ID")]
+    users: Vec<String>,
+    /// CSV with a header holding userId, JSON Lines, or one ID a line; `-` is standard input
+    #[arg(long, value_name = "F")]
+    file: Option<PathBuf>,
+    /// Everybody of whom something is stored
+    #[arg(long, conflicts_with_all = ["users", "file"])]
+    all: bool,
+    /// Objects that were downloaded to a directory, instead of the store; all of them unless users are named
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Users who are looked at side by side.
+const AT_ONCE: usize = 16;
+/// From here on one listing of everything costs less than one for each user.
+const MANY: usize = 200;
+/// How often a user is looked at before a fault of the store ends it all.
+const TRIES: u32 = 3;
+/// A table has no rows for more users with whom nothing is wrong.
+const FEW: usize = 20;
+
+pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
+    let named = args.named()?;
+    let place = Arc::new(match &args.folder {
+        Some(folder) => Place::of_folder(folder)?,
+        None => Place::of_settings(&Settings::for_stores(sources)?, named.as_deref()).await?,
+    });
+    let wanted = place.wanted(named).await?;
+    if wanted.is_empty() {
+        let text = format!("{}: nothing of any user is stored there", place.verifier.store.location());
+        return Err(CliError::bad(text));
+    }
+    let report = look(&place, wanted).await;
+    report.tell(&place, args)?;
+    let bad = report.verdicts.iter().any(|verdict| !verdict.ok);
+    match report.stopped_by {
+        Some(failure) if !bad => Err(failure.into()),
+        Some(_) | None => Ok(if bad { Exit::Bad } else { Exit::Ok }),
+    }
+}
+
+impl Args {
+    /// `None`: everybody.
+    fn named(&self) -> Result<Option<Vec<UserId>>, CliError> {
+        if self.users.is_empty() && self.file.is_none() {
+            return Ok(None);
+        }
+        let text = self.file.as_deref().map(text_of).transpose()?;
+        let read = read(&self.users, text.as_deref(), &Overlay::default()).map_err(CliError::usage)?;
+        let users: Vec<UserId> = read.messages.into_iter().map(|message| message.user_id).collect();
+        if users.is_empty() {
+            return Err(CliError::usage("no users: name some, or a file that holds some, or --all"));
+        }
+        Ok(Some(users))
+    }
+}
+
+/// What is checked, and with whose help.
+struct Place {
+    verifier: Verifier,
+    witnesses: Witnesses,
+}
+
+impl Place {
+    async fn of_settings(settings: &Settings, named: Option<&[UserId]>) -> Result<Self, CliError> {
+        let store = compose::archive_store(&settings.archive).await?;
+        let witnesses = Witnesses::open(settings, named, &*store).await;
+        Ok(Self { verifier: Verifier { store, schema: Schema::new(), downloaded: false }, witnesses })
+    }
+
+    fn of_folder(folder: &Path) -> Result<Self, CliError> {
+        let unreadable = |error| CliError::usage(format!("--folder {}: {error}", folder.display()));
+        let mut found = folders(folder).map_err(unreadable)?;
+        let Some(directory) = found.pop_first() else {
+            return Err(CliError::bad(format!("no object of any user is below {}", folder.display())));
+        };
+        if let Some(other) = found.first() {
+            return Err(CliError::usage(format!(
+                "objects lie in {} and in {}; name one of them",
+                directory.display(),
+                other.display()
+            )));
+        }
+        let store = Arc::new(DirectoryStore::open(&directory)?);
+        let verifier = Verifier { store, schema: Schema::new(), downloaded: true };
+        Ok(Self { verifier, witnesses: Witnesses::None })
+    }
+
+    /// Who is looked at, with what is known to be stored of them.
+    async fn wanted(
+        &self,
+        named: Option<Vec<UserId>>,
+    ) -> Result<BTreeMap<UserId, Option<Holdings>>, CliError> {
+        let store = &*self.verifier.store;
+        let Some(named) = named else {
+            let all = holdings(store, None).await?;
+            return Ok(all.into_iter().map(|(user_id, held)| (user_id, Some(held))).collect());
+        };
+        if named.len() < MANY {
+            return Ok(named.into_iter().map(|user_id| (user_id, None)).collect());
+        }
+        let mut all = holdings(store, None).await?;
+        Ok(named
+            .into_iter()
+            .map(|user_id| (user_id, Some(all.remove(&user_id).unwrap_or_default())))
+            .collect())
+    }
+
+    /// Looks at a user. What is found is looked at again: workers may be at work on this very user.
+    async fn check(&self, user_id: UserId, held: Option<Holdings>) -> Result<Verdict, Failure> {
+        let verdict = self.try_check(user_id, held).await?;
+        if verdict.ok || self.verifier.downloaded { Ok(verdict) } else { self.try_check(user_id, None).await }
+    }
+
+    async fn try_check(&self, user_id: UserId, mut held: Option<Holdings>) -> Result<Verdict, Failure> {
+        let mut tries = 1;
+        loop {
+            match self.check_once(user_id, held.take()).await {
+                Err(failure) if tries < TRIES && failure.class != Class::Defect => {
+                    tracing::debug!(%user_id, %failure, "looked at again");
+                    tokio::time::sleep(Duration::from_secs(1) * tries).await;
+                    tries += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn check_once(&self, user_id: UserId, held: Option<Holdings>) -> Result<Verdict, Failure> {
+        let witness = self.witnesses.of(user_id).await;
+        let held = match held {
+            Some(held) => held,
+            None => {
+                holdings(&*self.verifier.store, Some(user_id)).await?.remove(&user_id).unwrap_or_default()
+            }
+        };
+        self.verifier.check(user_id, &held, &witness).await
+    }
+}
+
+/// What came out.
+struct Report {
+    verdicts: Vec<Verdict>,
+    /// What kept the rest from being looked at.
+    stopped_by: Option<Failure>,
+}
+
+async fn look(place: &Arc<Place>, wanted: BTreeMap<UserId, Option<Holdings>>) -> Report {
+    let bar = bar(wanted.len());
+    let mut checks = stream::iter(wanted)
+        .map(|(user_id, held)| {
+            let place = Arc::clone(place);
+            AbortOnDropHandle::new(tokio::spawn(async move { place.check(user_id, held).await }))
+        })
+        .buffer_unordered(AT_ONCE);
+    let (mut verdicts, mut stopped_by, mut bytes, mut bad) = (Vec::new(), None, 0, 0);
+    while let Some(checked) = checks.next().await {
+        match checked
+            .unwrap_or_else(|error| Err(Failure::new(Class::Defect, Code::Panicked, error.to_string())))
+        {
+            Ok(verdict) => {
+                bytes += verdict.bytes;
+                bad += usize::from(!verdict.ok);
+                verdicts.push(verdict);
+                bar.inc(1);
+                bar.set_message(format!("{} read, {bad} bad", HumanBytes(bytes)));
+            }
+            Err(failure) => {
+                stopped_by = Some(failure);
+                break;
+            }
+        }
+    }
+    bar.finish_and_clear();
+    verdicts.sort_by_key(|verdict| verdict.user_id);
+    Report { verdicts, stopped_by }
+}
+
+/// Shown on a terminal alone.
+fn bar(users: usize) -> ProgressBar {
+    let bar = ProgressBar::new(users as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} users, {msg}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+impl Report {
+    fn tell(&self, place: &Place, args: &Args) -> Result<(), CliError> {
+        let bad = self.verdicts.iter().filter(|verdict| !verdict.ok).count();
+        let (archives, bytes) = self
+            .verdicts
+            .iter()
+            .fold((0, 0), |(archives, bytes), verdict| (archives + verdict.archives, bytes + verdict.bytes));
+        let location = place.verifier.store.location();
+        if args.output.output == Output::Json {
+            return print_json(&json!({
+                "location": location,
+                "downloaded": place.verifier.downloaded,
+                "checkedAt": Timestamp::now(),
+                "totals": { "users": self.verdicts.len(), "bad": bad, "archives": archives, "bytes": bytes },
+                "stoppedBy": self.stopped_by,
+                "users": self.verdicts,
+            }));
+        }
+        let all_well = self.verdicts.iter().filter(|verdict| verdict.ok && self.verdicts.len() <= FEW);
+        let findings = self.verdicts.iter().flat_map(|verdict| {
+            verdict.findings.iter().map(|finding| {
+                [
+                    verdict.user_id.to_string(),
+                    "NOT OK".to_owned(),
+                    format!("{}: {}", finding.object, finding.text),
+                ]
+            })
+        });
+        let rows: Vec<_> = all_well.map(row).chain(findings).collect();
+        if !rows.is_empty() {
+            say(table(["user", "", "finding"], rows));
+        }
+        let users = self.verdicts.len();
+        let unlike =
+            if place.verifier.downloaded { "; versions and locks do not come with a download" } else { "" };
+        say(format!(
+            "{users} users checked in {location}, {bad} not ok; {archives} archives read ({}){unlike}",
+            HumanBytes(bytes)
+        ));
+        Ok(())
+    }
+}
+
+/// A user with whom nothing is wrong.
+fn row(verdict: &Verdict) -> [String; 3] {
+    let state = verdict.state.map_or_else(String::new, |state| format!("{state}, "));
+    let manifests = match verdict.manifests {
+        1 => "1 manifest".to_owned(),
+        more => format!("{more} manifests"),
+    };
+    let under_way = if verdict.under_way { "; an off-boarding is under way" } else { "" };
+    let read = HumanBytes(verdict.bytes);
+    [
+        verdict.user_id.to_string(),
+        "ok".to_owned(),
+        format!("{state}{manifests}, {read} of archives{under_way}"),
+    ]
+}

@@ -1,0 +1,121 @@
+//! What manifests and seals say of themselves and of each other. Pure.
+
+use crate::job::UserId;
+use crate::machine::{Archive, DeletionOutcome, StateName};
+use crate::manifest::{Kind, Manifest, SealDocument, Status, parse_key};
+use crate::ports::ObjectKey;
+
+/// How a user ended, as the manifest says.
+pub(super) const fn state_of(status: Status) -> StateName {
+    match status {
+        Status::Deleted => StateName::Deleted,
+        Status::DeactivatedOnly => StateName::DeactivatedOnly,
+    }
+}
+
+/// The revision whose archive and seal belong to a manifest, by the archive's key.
+pub(super) fn set_of(user_id: UserId, full_key: &str) -> Option<u32> {
+    let name = full_key.rsplit('/').next().unwrap_or(full_key);
+    match parse_key(user_id, &ObjectKey(name.to_owned()))? {
+        (Kind::Archive, set) => Some(set),
+        (Kind::Sealed | Kind::Audit, _) => None,
+    }
+}
+
+/// Whether the DELETE was asked for, so that a seal has to stand.
+pub(super) fn needs_seal(manifest: &Manifest) -> bool {
+    match manifest.deletion.outcome {
+        DeletionOutcome::Deleted | DeletionOutcome::AlreadyGone | DeletionOutcome::Refused => true,
+        DeletionOutcome::NotOffered => manifest.deletion.status.is_some(),
+        DeletionOutcome::Held | DeletionOutcome::NotRequested => false,
+    }
+}
+
+/// Where a manifest contradicts itself, its key, or the form in which it was written.
+pub(super) fn faults_of_manifest(
+    manifest: &Manifest,
+    bytes: &[u8],
+    user_id: UserId,
+    revision: u32,
+) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut demand = |holds: bool, text: String| {
+        if !holds {
+            faults.push(text);
+        }
+    };
+    demand(manifest.user_id == user_id, format!("it is the manifest of {}", manifest.user_id));
+    demand(manifest.revision == revision, format!("it says that it is revision {}", manifest.revision));
+    let written = manifest.to_bytes().is_ok_and(|written| written == bytes);
+    demand(written, "its bytes are not those that offboarder writes for what it says".to_owned());
+    let end = state_of(manifest.status);
+    let states: Vec<StateName> = manifest.steps.iter().map(|step| step.state).collect();
+    let wanted = [StateName::QueuesCleared, StateName::Deactivated, StateName::Archived, end];
+    demand(states == wanted, format!("its steps are not those that lead to {end}"));
+    let ended = manifest.steps.last().is_none_or(|step| step.completed_at == manifest.timestamp);
+    demand(ended, "its timestamp is not that of its last step".to_owned());
+    let gone = matches!(manifest.deletion.outcome, DeletionOutcome::Deleted | DeletionOutcome::AlreadyGone);
+    let deleted = manifest.status == Status::Deleted;
+    demand(gone == deleted, "its status contradicts the outcome of the deletion".to_owned());
+    demand(manifest.error.is_none() == deleted, "its error contradicts its status".to_owned());
+    demand(
+        manifest.archive.complete && manifest.interactions_archived,
+        "it says that the archive is not complete, and only complete ones are recorded".to_owned(),
+    );
+    faults
+}
+
+/// The members in which two descriptions of one archive differ.
+pub(super) fn differences(one: &Archive, other: &Archive) -> Option<String> {
+    let members = [
+        ("location", one.location == other.location),
+        ("key", one.key == other.key),
+        ("versionId", one.version_id == other.version_id),
+        ("bytes", one.bytes == other.bytes),
+        ("conversations", one.conversations == other.conversations),
+        ("pages", one.pages == other.pages),
+        ("sha256", one.sha256 == other.sha256),
+        ("dateFrom", one.date_from == other.date_from),
+        ("dateTo", one.date_to == other.date_to),
+        ("retention", one.retention == other.retention),
+        ("etag", one.etag == other.etag),
+    ];
+    let differing: Vec<&str> = members.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect();
+    (!differing.is_empty()).then(|| differing.join(", "))
+}
+
+/// Where a seal contradicts itself, its key, its form, or the manifests of its set.
+pub(super) fn faults_of_seal(
+    seal: &SealDocument,
+    bytes: &[u8],
+    user_id: UserId,
+    set: u32,
+    manifests: &[&Manifest],
+) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut demand = |holds: bool, text: String| {
+        if !holds {
+            faults.push(text);
+        }
+    };
+    demand(seal.user_id == user_id, format!("it is the seal of {}", seal.user_id));
+    demand(seal.revision == set, format!("it says that it is revision {}", seal.revision));
+    demand(seal.schema_version == 1, format!("its schemaVersion is {}", seal.schema_version));
+    let written = serde_json::to_vec_pretty(seal).is_ok_and(|written| written == bytes);
+    demand(written, "its bytes are not those that offboarder writes for what it says".to_owned());
+    for manifest in manifests {
+        if let Some(members) = differences(&seal.archive, &manifest.archive.archive) {
+            demand(false, format!("it seals another archive than the manifest names (by {members})"));
+        }
+        let access = seal.access.scim_active == manifest.scim_active
+            && seal.access.queues.confirmed == manifest.queue_assignments_cleared
+            && seal.access.queues.residual == manifest.residual;
+        demand(access, "it tells otherwise than the manifest how the account stood".to_owned());
+        demand(manifest.steps.starts_with(&seal.steps), "its steps are not those of the manifest".to_owned());
+    }
+    // It is sealed once, for whichever revision tried the deletion first.
+    let tried = manifests.iter().any(|manifest| needs_seal(manifest));
+    let asked = manifests.iter().any(|manifest| manifest.request == seal.request);
+    demand(asked || !tried, "its request is not that of a manifest".to_owned());
+    faults
+}

@@ -1,0 +1,87 @@
+use serde::Serialize;
+
+use crate::job::UserId;
+use crate::machine::StateName;
+
+/// What is wrong, in a word for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Nothing of this user is stored.
+    NothingStored,
+    /// A delete marker hides it.
+    Deleted,
+    /// It was written more than once.
+    Overwritten,
+    /// A manifest is not there.
+    ManifestMissing,
+    /// It is no manifest after the schema.
+    ManifestInvalid,
+    /// It is not what was written, or contradicts itself.
+    ManifestChanged,
+    /// A manifest names another one before it than stands there.
+    ChainBroken,
+    /// The seal of a deletion that was tried is not there.
+    SealMissing,
+    /// A seal is not what was written, or contradicts the manifest.
+    SealChanged,
+    /// The archive, or the version of it that the manifest names, is not there.
+    ArchiveMissing,
+    /// The archive is not what the manifest says.
+    ArchiveChanged,
+    /// The archive is not locked as the manifest says.
+    ArchiveUnlocked,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// In a word.
+    pub kind: Kind,
+    /// The object, by its whole key.
+    pub object: String,
+    /// For people.
+    pub text: String,
+}
+
+/// What came out about one user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// Who.
+    pub user_id: UserId,
+    /// Nothing is wrong.
+    pub ok: bool,
+    /// How the user ended, as the last manifest says.
+    pub state: Option<StateName>,
+    /// An off-boarding is under way, whose manifest is still to come.
+    pub under_way: bool,
+    /// Manifests that were read.
+    pub manifests: usize,
+    /// Archives that were read whole.
+    pub archives: usize,
+    /// Their size.
+    pub bytes: u64,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+}
+
+impl Verdict {
+    pub(super) const fn of(user_id: UserId) -> Self {
+        Self {
+            user_id,
+            ok: true,
+            state: None,
+            under_way: false,
+            manifests: 0,
+            archives: 0,
+            bytes: 0,
+            findings: Vec::new(),
+        }
+    }
+
+    pub(super) fn find(&mut self, kind: Kind, object: impl Into<String>, text: impl Into<String>) {
+        self.ok = false;
+        self.findings.push(Finding { kind, object: object.into(), text: text.into() });
+    }
+}

@@ -1,0 +1,21 @@
+//! Holds what is stored of users against itself: manifests against the schema and each other, seals against
+//! manifests, archives against both. What was changed, removed, hidden or exchanged is found and named.
+//!
+//! What nobody else knows cannot be compared: in a store without versions the last manifest of a user
+//! is held by its form, its seal, and the digest in the checkpoint, where that is still known.
+
+mod archives;
+mod documents;
+mod finding;
+mod folder;
+mod holdings;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod user;
+
+pub use finding::{Finding, Kind, Verdict};
+pub use folder::folders;
+pub use holdings::{Holdings, holdings};
+pub use schema::Schema;
+pub use user::{Verifier, Witness};
