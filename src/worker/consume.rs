@@ -10,7 +10,7 @@ use super::breaker::Breaker;
 use super::drain::Shutdown;
 use super::settle;
 use super::visit::Hand;
-use super::waiting::{FreeLanes, Held, InProgress, Quarantine, Waiting};
+use super::waiting::{FreeLanes, Held, InProgress, Quarantine, Unsettled, Waiting};
 use crate::adapters::amqp::{Broker, Intake, Publisher, QueueError};
 use crate::job::Lane;
 use crate::steps::Services;
@@ -49,6 +49,7 @@ pub struct Worker {
     lane_slots: [Arc<Semaphore>; 2],
     consuming: AtomicBool,
     in_progress: Arc<InProgress>,
+    unsettled: Arc<Unsettled>,
     options: Options,
 }
 
@@ -73,6 +74,7 @@ impl Worker {
             lane_slots: [(); 2].map(|()| Arc::new(Semaphore::new((concurrency * 3 / 4).max(1)))),
             consuming: AtomicBool::new(false),
             in_progress: Arc::default(),
+            unsettled: Arc::default(),
             options,
         }
     }
@@ -81,7 +83,8 @@ impl Worker {
     pub fn not_ready_because(&self) -> Vec<String> {
         let intake =
             (!self.consuming.load(Ordering::Relaxed)).then(|| "not consuming from RabbitMQ".to_owned());
-        intake.into_iter().chain(self.breaker.cause()).collect()
+        let publishing = self.publisher.blocked_because().or_else(|| self.unsettled.cause());
+        intake.into_iter().chain(self.breaker.cause()).chain(publishing).collect()
     }
 
     /// Consumes until `shutdown`; connects again for ever when the broker goes away. The first
@@ -220,6 +223,7 @@ impl Worker {
             publisher: Arc::clone(&self.publisher),
             breaker: Arc::clone(&self.breaker),
             in_progress: Arc::clone(&self.in_progress),
+            unsettled: Arc::clone(&self.unsettled),
             slice: self.options.slice,
             name: self.options.name.clone(),
         }
