@@ -3,7 +3,7 @@
 # A second run finds everything in place and changes nothing.
 #
 #   install.sh compiler   a C compiler and linker, for the crates that bring C code
-#   install.sh servers    RabbitMQ and Redis from Debian; SeaweedFS and Python packages in .venv
+#   install.sh servers    RabbitMQ, Redis and openssl from Debian; SeaweedFS and Python packages in .venv
 #   install.sh examples   Python packages and Node.js in .venv; what docs/examples/package-lock.json names
 #   install.sh            all
 set -euo pipefail
@@ -130,7 +130,7 @@ compiler() {
 }
 
 servers() {
-    apt_install rabbitmq-server redis-server python3-venv
+    apt_install rabbitmq-server redis-server python3-venv openssl
     python_packages
 }
 

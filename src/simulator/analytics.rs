@@ -120,6 +120,7 @@ fn page(world: &World, call: &Call, cursor: Cursor) -> Reply {
     let issued_ms = Timestamp::now().as_millisecond();
     let link = match &call.fault {
         Some(Fault::NextPage { uri }) => Some(uri.clone()),
+        Some(Fault::SamePage) => Some(link(world, call, &cursor)),
         _ if more || empty => Some(link(world, call, &Cursor { next: end, issued_ms, ..cursor })),
         _ => None,
     };

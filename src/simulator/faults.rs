@@ -45,6 +45,8 @@ pub enum Fault {
         /// As it is.
         uri: String,
     },
+    /// The link to the next page leads to this page again.
+    SamePage,
     /// No conversations, and a link to a next page.
     EmptyPage,
     /// The body ends in the middle.
@@ -75,6 +77,7 @@ impl Fault {
             Self::Conflict { .. } => "conflict",
             Self::Redirect { .. } => "redirect",
             Self::NextPage { .. } => "next_page",
+            Self::SamePage => "same_page",
             Self::EmptyPage => "empty_page",
             Self::Truncate => "truncate",
             Self::Html => "html",

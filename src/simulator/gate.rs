@@ -237,6 +237,7 @@ fn instead(call: &Call) -> Option<Reply> {
         | Fault::LostRequest
         | Fault::Conflict { .. }
         | Fault::NextPage { .. }
+        | Fault::SamePage
         | Fault::EmptyPage
         | Fault::Truncate
         | Fault::Drip { .. }

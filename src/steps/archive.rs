@@ -275,7 +275,12 @@ async fn verify(
 ) -> Result<Found, Stopped> {
     let store = &services.archive_store;
     let otherwise = || conflict(&store.full_key(key), "the archive reads back otherwise than it was written");
-    let found = store.find(key, version_id).await?.filter(|found| found.bytes == written.bytes);
+    let found = store.find(key, version_id).await?;
+    if found.is_none() {
+        // Where the whole store is gone, so is the archive, and no single user is at fault.
+        store.probe().await?;
+    }
+    let found = found.filter(|found| found.bytes == written.bytes);
     let found = found.ok_or_else(otherwise)?;
     if !store.verifies_on_arrival() {
         let contents = read_back(&**store, key, version_id).await?;

@@ -91,7 +91,12 @@ async fn stands_as_sealed(
     archive: &Archive,
 ) -> Result<(), Stopped> {
     let key = archive_key(checkpoint.user_id, checkpoint.set);
-    let found = store.find(&key, None).await?.filter(|found| {
+    let found = store.find(&key, None).await?;
+    if found.is_none() {
+        // Where the whole store is gone, so is the archive, and no single user is at fault.
+        store.probe().await?;
+    }
+    let found = found.filter(|found| {
         found.bytes == archive.bytes && found.version_id == archive.version_id && found.etag == archive.etag
     });
     let stands = if found.is_some() && !store.verifies_on_arrival() {

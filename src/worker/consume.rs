@@ -11,7 +11,7 @@ use super::drain::Shutdown;
 use super::operator::Operator;
 use super::settle;
 use super::visit::Hand;
-use super::waiting::{FreeLanes, Held, InProgress, Quarantine, Waiting};
+use super::waiting::{FreeLanes, Held, InProgress, Quarantine, Unsettled, Waiting};
 use crate::adapters::amqp::{Broker, Intake, Publisher, QueueError};
 use crate::job::Lane;
 use crate::steps::Services;
@@ -52,6 +52,7 @@ pub struct Worker {
     lane_slots: [Arc<Semaphore>; 2],
     consuming: AtomicBool,
     in_progress: Arc<InProgress>,
+    unsettled: Arc<Unsettled>,
     options: Options,
 }
 
@@ -78,6 +79,7 @@ impl Worker {
             lane_slots: [(); 2].map(|()| Arc::new(Semaphore::new((concurrency * 3 / 4).max(1)))),
             consuming: AtomicBool::new(false),
             in_progress: Arc::default(),
+            unsettled: Arc::default(),
             options,
         }
     }
@@ -86,7 +88,9 @@ impl Worker {
     pub fn not_ready_because(&self) -> Vec<String> {
         let intake =
             (!self.consuming.load(Ordering::Relaxed)).then(|| "not consuming from RabbitMQ".to_owned());
-        intake.into_iter().chain(self.operator.cause()).chain(self.breaker.cause()).collect()
+        let publishing = self.publisher.blocked_because().or_else(|| self.unsettled.cause());
+        let stopped = self.operator.cause().into_iter().chain(self.breaker.cause());
+        intake.into_iter().chain(stopped).chain(publishing).collect()
     }
 
     /// Consumes until `shutdown`; connects again for ever when the broker goes away. The first
@@ -246,6 +250,7 @@ impl Worker {
             breaker: Arc::clone(&self.breaker),
             in_progress: Arc::clone(&self.in_progress),
             until_paused: self.operator.until_paused(),
+            unsettled: Arc::clone(&self.unsettled),
             slice: self.options.slice,
             name: self.options.name.clone(),
         }

@@ -10,7 +10,7 @@ use super::breaker::Breaker;
 use super::consume::{FIRST_BACKOFF, LONGEST_BACKOFF, Slot};
 use super::drain::Shutdown;
 use super::settle::{self, Disposition, Letter, settle};
-use super::waiting::{Held, InProgress};
+use super::waiting::{Held, InProgress, Unsettled};
 use super::{Outcome, drive};
 use crate::adapters::amqp::{Delivery, Publisher, REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER};
 use crate::failure::{Class, Code, Failure, Reason};
@@ -26,6 +26,7 @@ pub(super) struct Hand {
     pub(super) in_progress: Arc<InProgress>,
     /// A pause that begins meanwhile ends the visit at its next checkpoint.
     pub(super) until_paused: CancellationToken,
+    pub(super) unsettled: Arc<Unsettled>,
     pub(super) slice: Duration,
     pub(super) name: String,
 }
@@ -84,10 +85,11 @@ impl Hand {
     /// Settles, however long publishing does not work: a delivery that was dropped here would stay in this
     /// worker's hand as long as its connection lives. Once that is gone the broker delivers again by itself.
     async fn settle_at_last(&self, delivery: &Delivery, source: Source, disposition: &Disposition) {
-        let mut backoff = FIRST_BACKOFF;
+        let (mut backoff, settling) = (FIRST_BACKOFF, self.unsettled.begin());
         while let Err(error) = settle(delivery, source, disposition, &self.publisher, &self.name).await {
             let again = delivery.acker.usable();
             tracing::warn!(%error, again, "not settled; where we do not try again, the broker delivers it again");
+            settling.failed(error.to_string());
             self.breaker.trip(&Failure::from(error));
             if !again {
                 break;

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -110,6 +111,44 @@ impl Quarantine {
     /// Others are taken again.
     pub(super) const fn end(&mut self) {
         self.alone = false;
+    }
+}
+
+/// Deliveries whose successor no queue takes, and why, for people.
+#[derive(Default)]
+pub(super) struct Unsettled {
+    why: Mutex<BTreeMap<usize, String>>,
+    next: AtomicUsize,
+}
+
+/// One delivery on its way to be settled; leaves the list when it is dropped.
+pub(super) struct Settling<'a> {
+    list: &'a Unsettled,
+    number: usize,
+}
+
+impl Unsettled {
+    pub(super) fn begin(&self) -> Settling<'_> {
+        Settling { list: self, number: self.next.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// What keeps them, if there are any.
+    pub(super) fn cause(&self) -> Option<String> {
+        let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = why.values().next()?;
+        Some(format!("{} deliveries are in hand that cannot be settled: {first}", why.len()))
+    }
+}
+
+impl Settling<'_> {
+    pub(super) fn failed(&self, why: String) {
+        self.list.why.lock().unwrap_or_else(PoisonError::into_inner).insert(self.number, why);
+    }
+}
+
+impl Drop for Settling<'_> {
+    fn drop(&mut self) {
+        self.list.why.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
     }
 }
 

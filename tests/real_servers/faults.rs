@@ -14,6 +14,8 @@ pub(crate) const TESTS: &[Test] = &[
         hostile_answers,
     ),
     ("a redirect is never followed, and stops the work", a_redirect),
+    ("a cursor that leads in a circle is refused, and stops the deletion", a_circle),
+    ("an answer that comes in drips is given up in time, and stops no other user", a_drip),
     ("a next page elsewhere is refused, sees no request, and stops the deletion", a_foreign_next_page),
 ];
 
@@ -112,4 +114,54 @@ fn a_redirect(place: usize) {
     let ended = run(&world).expect(3);
     assert!(ended.errors.contains("a redirect, which is never followed"), "{}", ended.errors);
     assert!(elsewhere.accept().is_err(), "somebody followed the redirect");
+}
+
+/// The second page leads to itself.
+fn a_circle(place: usize) {
+    let world = world(place, (0..2).map(|number| User::new(place, number, Fate::Deleted, 12)).collect());
+    strike(&world, 0, "next_conversations", 1000, &json!({ "kind": "same_page" }));
+    let answer: Value = serde_json::from_str(&run(&world).expect(1).output).expect("JSON");
+    assert_eq!(answer["users"][0]["reason"], "api_rejected", "{answer:#}");
+    let why = answer["users"][0]["detail"].as_str().expect("a text");
+    assert!(why.contains("the conversations do not end"), "{why}");
+    assert_eq!(answer["users"][1]["result"], "finished", "{answer:#}");
+    let (straight, round) = (3, 3);
+    let fetched = ledger::count(&world.simulator, "query_conversations")
+        + ledger::count(&world.simulator, "next_conversations");
+    assert!(fetched <= straight + round, "{fetched} pages were fetched");
+    let user = world.user_now(&world.users[0].id);
+    assert_eq!((&user["exists"], &user["active"]), (&Value::Bool(true), &Value::Bool(false)));
+    assert!(!std::path::Path::new(&archive_file(&world, 0)).exists(), "half an archive is none");
+}
+
+fn archive_file(world: &World, user: usize) -> String {
+    let directory = world.setting("OFFBOARDER_ARCHIVE_URL").trim_start_matches("file:");
+    format!("{directory}/{}.json", world.users[user].id)
+}
+
+/// A byte a second never lets a connection fall silent: the time that the whole call may take ends it.
+fn a_drip(place: usize) {
+    let world = world(place, (0..4).map(|number| User::new(place, number, Fate::Deleted, 12)).collect());
+    strike(&world, 0, "get_scim_user", 1, &json!({ "kind": "drip", "bytesPerSecond": 1 }));
+    let begun = std::time::Instant::now();
+    run(&world).expect(0);
+    let taken = begun.elapsed();
+    assert!(taken < std::time::Duration::from_mins(2), "bounded in time: {taken:?}");
+    let calls = ledger::calls(&world.simulator);
+    let of = |user: usize, operation: &str| {
+        let id = &world.users[user].id;
+        calls
+            .iter()
+            .filter(|call| call.operation == operation && call.user() == Some(id.as_str()))
+            .map(|call| call.seq)
+            .collect::<Vec<_>>()
+    };
+    // Read once in drips, again after that was given up, and once more after the write.
+    let reads = of(0, "get_scim_user");
+    assert!(reads.len() > 2, "it was given up and read again: {reads:?}");
+    for other in 1..4 {
+        assert!(of(other, "delete_user")[0] < reads[1], "user {other} waited for the drips");
+    }
+    let archive = world.setting("OFFBOARDER_ARCHIVE_URL");
+    manifests::assert_true(&world.simulator, archive, &world.users, std::time::Duration::ZERO);
 }

@@ -11,6 +11,7 @@
 )]
 
 mod archives;
+mod broker_faults;
 mod brokers;
 mod chaos;
 mod crashes;
@@ -28,6 +29,7 @@ mod outages;
 mod revisions;
 mod secrets;
 mod settings;
+mod stores;
 mod submitting;
 mod support;
 mod verifying;
@@ -50,6 +52,8 @@ fn main() {
         drains::TESTS,
         archives::TESTS,
         brokers::TESTS,
+        broker_faults::TESTS,
+        stores::TESTS,
         outages::TESTS,
         leases::TESTS,
         guards::TESTS,

@@ -17,7 +17,7 @@ pub enum QueueError {
     },
     /// The broker said no.
     #[error(
-        "RabbitMQ refused to {what}: {why}; check user, password, virtual host, permissions and the queue's arguments"
+        "RabbitMQ refused to {what}: {why}; check user, password, virtual host, permissions (OFFBOARDER_QUEUE_URL) and the queue's arguments"
     )]
     Refused {
         /// What was tried.

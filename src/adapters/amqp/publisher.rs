@@ -1,7 +1,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
 
+use futures_util::StreamExt as _;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{BasicProperties, Channel, Confirmation, Connection};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
 use tokio::sync::Mutex;
 
 use super::{Broker, QueueError};
@@ -16,6 +18,41 @@ pub struct Publisher {
     connection: Mutex<Option<Connection>>,
     channels: Vec<Mutex<Option<Channel>>>,
     turn: AtomicUsize,
+    alarm: Alarm,
+}
+
+/// Why the broker takes nothing from publishers, as long as it does not: `low on memory`, `low on disk`.
+#[derive(Clone, Default)]
+struct Alarm(Arc<std::sync::Mutex<Option<String>>>);
+
+impl Alarm {
+    fn set(&self, reason: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    /// Listens as long as the connection lives.
+    fn watch(&self, connection: &Connection) {
+        let (alarm, mut events) = (self.clone(), connection.events_listener());
+        tokio::spawn(async move {
+            while let Some(event) = events.next().await {
+                match event {
+                    Event::ConnectionBlocked(reason) => {
+                        tracing::warn!(
+                            reason,
+                            "RabbitMQ takes no messages: work waits until its alarm is over"
+                        );
+                        alarm.set(Some(reason));
+                    }
+                    Event::ConnectionUnblocked => {
+                        tracing::info!("RabbitMQ takes messages again");
+                        alarm.set(None);
+                    }
+                    Event::Error(_) => alarm.set(None),
+                    _ => {}
+                }
+            }
+        });
+    }
 }
 
 /// What became of a message that the broker confirmed.
@@ -32,7 +69,14 @@ impl Publisher {
             connection: Mutex::new(None),
             channels: (0..channels.max(1)).map(|_| Mutex::new(None)).collect(),
             turn: AtomicUsize::new(0),
+            alarm: Alarm::default(),
         }
+    }
+
+    /// Why nothing can be published now, if the broker says so.
+    pub fn blocked_because(&self) -> Option<String> {
+        let reason = self.alarm.0.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(format!("RabbitMQ takes no messages ({reason}); free memory or disk space on its node"))
     }
 
     /// Returns once the broker has the message in a queue. An error means that it may or may not
@@ -105,7 +149,12 @@ impl Publisher {
         let mut connection = self.connection.lock().await;
         let open = match connection.take() {
             Some(open) if open.status().connected() => open,
-            Some(_) | None => self.broker.connect("publish").await?,
+            Some(_) | None => {
+                self.alarm.set(None);
+                let made = self.broker.connect("publish").await?;
+                self.alarm.watch(&made);
+                made
+            }
         };
         let open = connection.insert(open);
         let failed = |error| QueueError::of(&error, "open a channel");

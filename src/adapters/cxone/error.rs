@@ -17,6 +17,14 @@ pub enum CxoneError {
         /// The cause.
         why: String,
     },
+    /// This process may open no more files or connections, whoever the user is.
+    #[error("{what}: {why}: no file descriptor is left to this process; raise its limit (`ulimit -n`)")]
+    NoDescriptor {
+        /// The operation.
+        what: String,
+        /// The cause.
+        why: String,
+    },
     /// No answer in time.
     #[error("{what}: no answer from CXone in time")]
     Timeout {
@@ -135,6 +143,7 @@ impl Classify for CxoneError {
         match self {
             Self::Setup(_) => (Class::Systemic, Code::SettingsUnreadable),
             Self::Unreachable { .. } => (Class::Transient, Code::CxoneUnreachable),
+            Self::NoDescriptor { .. } => (Class::Systemic, Code::CxoneUnreachable),
             Self::Timeout { .. } => (Class::Transient, Code::CxoneTimeout),
             Self::AnswerLost { .. } => (Class::UnknownOutcome, Code::CxoneUnreachable),
             Self::Unauthorized { .. } => (Class::Systemic, Code::CxoneUnauthorized),
@@ -155,6 +164,7 @@ impl Classify for CxoneError {
             Self::Throttled { retry_after, .. } | Self::Server { retry_after, .. } => *retry_after,
             Self::Setup(_)
             | Self::Unreachable { .. }
+            | Self::NoDescriptor { .. }
             | Self::Timeout { .. }
             | Self::AnswerLost { .. }
             | Self::Unauthorized { .. }

@@ -20,6 +20,8 @@ use crate::telemetry::metrics;
 
 const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
 const MAX_ERROR_BYTES: usize = 16 * 1024;
+/// ENFILE and EMFILE of Linux: the machine's files are used up, or this process's.
+const NO_DESCRIPTOR: [i32; 2] = [23, 24];
 
 /// One call, as the client wants it.
 pub(super) struct Request<'a> {
@@ -229,10 +231,16 @@ pub(super) async fn read_capped(
 pub(super) fn sending(error: &reqwest::Error, what: &str, is_write: bool) -> CxoneError {
     let what = what.to_owned();
     let mut why = String::from("no cause given");
+    let mut no_descriptor = false;
     let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
     while let Some(cause) = source {
         why = cause.to_string();
+        let number = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+        no_descriptor |= number.is_some_and(|number| NO_DESCRIPTOR.contains(&number));
         source = cause.source();
+    }
+    if no_descriptor {
+        return CxoneError::NoDescriptor { what, why };
     }
     if is_write && !error.is_connect() && !error.is_builder() {
         let why = if error.is_timeout() { "no answer in time".to_owned() } else { why };

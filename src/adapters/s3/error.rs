@@ -24,6 +24,12 @@ pub enum S3Error {
         /// S3's word.
         code: String,
     },
+    /// What we sign is valid for some minutes around the store's own time.
+    #[error("S3 does not let us {what} (RequestTimeTooSkewed): the clock of this machine is off; set it")]
+    ClockOff {
+        /// Operation and object.
+        what: String,
+    },
     /// The bucket is not there.
     #[error("cannot {what}: no such bucket; make it, or set OFFBOARDER_ARCHIVE_URL to another")]
     NoBucket {
@@ -132,10 +138,13 @@ impl S3Error {
         }
         match (code.as_str(), status) {
             ("NoSuchBucket", _) => Self::NoBucket { what },
+            ("RequestTimeTooSkewed", _) => Self::ClockOff { what },
             ("NoSuchUpload", _) => Self::UploadLost { what, code },
             ("SlowDown" | "SlowDownRead" | "SlowDownWrite" | "ThrottlingException", _) | (_, 429) => {
                 Self::Throttled { what }
             }
+            // The answer to a HEAD has no body to say `SlowDown` in.
+            (_, 503) if error.code().is_none() => Self::Throttled { what },
             (
                 "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch",
                 _,
@@ -160,7 +169,7 @@ impl Classify for S3Error {
     fn classify(&self) -> (Class, Code) {
         match self {
             Self::Unreachable { .. } => (Class::Systemic, Code::ArchiveUnreachable),
-            Self::Denied { .. } => (Class::Systemic, Code::ArchiveDenied),
+            Self::Denied { .. } | Self::ClockOff { .. } => (Class::Systemic, Code::ArchiveDenied),
             Self::NoBucket { .. } => (Class::Systemic, Code::ArchiveMissing),
             Self::Throttled { .. } => (Class::Throttled, Code::ArchiveThrottled),
             Self::Server { .. } => (Class::Transient, Code::ArchiveUnreachable),

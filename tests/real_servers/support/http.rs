@@ -27,6 +27,12 @@ pub(crate) fn sample(origin: &str, series: &str) -> Option<f64> {
     Some(value.parse().expect("a number"))
 }
 
+/// What keeps a worker from taking users; nothing when it is ready.
+pub(crate) fn not_ready_because(admin: &str) -> Option<String> {
+    let (status, answer) = ask("GET", admin, "/readyz", None);
+    (status != 200).then(|| String::from_utf8_lossy(&answer).into_owned())
+}
+
 /// Version 1.0, so the answer ends with the connection.
 fn ask(method: &str, origin: &str, path: &str, body: Option<&Value>) -> (u16, Vec<u8>) {
     let host = origin.strip_prefix("http://").expect("plain HTTP");

@@ -33,6 +33,11 @@ impl Call {
         }
     }
 
+    /// Whom it was about.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
     fn is(&self, operation: &str) -> bool {
         self.operation == operation
     }

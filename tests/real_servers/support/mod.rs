@@ -10,6 +10,7 @@ pub(crate) mod promises;
 pub(crate) mod proxy;
 pub(crate) mod random;
 pub(crate) mod redis;
+pub(crate) mod s3_proxy;
 pub(crate) mod servers;
 pub(crate) mod world;
 

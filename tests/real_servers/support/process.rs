@@ -79,6 +79,24 @@ impl Process {
         })
     }
 
+    /// Waits until a worker takes no users and names this cause.
+    pub(crate) fn await_not_ready(&self, cause: &str) {
+        let admin = self.admin();
+        eventually(Duration::from_mins(1), || match super::http::not_ready_because(&admin) {
+            Some(causes) if causes.contains(cause) => Ok(()),
+            causes => Err(format!("no {cause:?} in {causes:?}; {}", tail(&self.errors()))),
+        });
+    }
+
+    /// Waits until a worker takes users.
+    pub(crate) fn await_ready(&self) {
+        let admin = self.admin();
+        eventually(Duration::from_secs(45), || match super::http::not_ready_because(&admin) {
+            None => Ok(()),
+            Some(causes) => Err(format!("{causes}; {}", tail(&self.errors()))),
+        });
+    }
+
     /// Sends a signal, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("/bin/kill").args(["-s", name, &self.child.id().to_string()]).status();

@@ -1,0 +1,232 @@
+//! A broker that takes no messages, has no room for them, or does not let the worker in.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::population::{Fate, User};
+use crate::support::process::{Process, tail};
+use crate::support::servers::{Servers, vhost};
+use crate::support::world::{PATIENCE, World};
+use crate::support::{Test, eventually, ledger, promises, servers};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "a memory alarm of the broker makes publishing wait and nothing else, and work goes on by itself after it",
+        a_memory_alarm,
+    ),
+    (
+        "a missing or full queue for parked or dead messages keeps the delivery in hand until it takes it",
+        queues_that_take_nothing,
+    ),
+    (
+        "wrong credentials, virtual host or certificate of the broker end a start with status 3, and say what to do",
+        not_let_in,
+    ),
+    (
+        "a password changed under a worker stops it, and it goes on by itself once it is let in again",
+        a_password_changed,
+    ),
+];
+
+fn users(place: usize, count: usize) -> Vec<User> {
+    (0..count).map(|number| User::new(place, number, Fate::Deleted, 4)).collect()
+}
+
+/// With the alarm on, those in hand lose their access and wait to be handed over. Acknowledgements have a
+/// connection of their own: archives that wait for nothing but them come to their end.
+fn a_memory_alarm(place: usize) {
+    let servers = Arc::new(Servers::start(place..=place));
+    let mut world = World::on(Arc::clone(&servers), place, users(place, 80), &["--latency", "20ms"]);
+    world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
+    world.set("OFFBOARDER_WORKER_CONCURRENCY", "4");
+    world.run(&["topology"]).expect(0);
+    let worker = world.start(&["worker"]);
+    world.publish_all();
+    let deactivated = || ledger::count(&world.simulator, "put_scim_user");
+    eventually(PATIENCE, || if deactivated() > 8 { Ok(()) } else { Err(tail(&worker.errors())) });
+    servers.rabbitmqctl(&["set_vm_memory_high_watermark", "0"]);
+    worker.await_not_ready("RabbitMQ takes no messages (low on memory)");
+    eventually(PATIENCE, || match world.depth("offboarding.archive") {
+        Some(0) => Ok(()),
+        depth => Err(format!("{depth:?} archives wait; {}", tail(&worker.errors()))),
+    });
+    let mut seen = 0;
+    eventually(PATIENCE, || {
+        let before = std::mem::replace(&mut seen, ledger::calls(&world.simulator).len());
+        std::thread::sleep(Duration::from_secs(1));
+        if seen == before { Ok(()) } else { Err(format!("{before} calls, and then {seen}")) }
+    });
+    let waiting = world.depth("offboarding.users");
+    assert!(waiting.is_some_and(|waiting| waiting > 0), "{waiting:?} users wait in the queue");
+    servers.rabbitmqctl(&["set_vm_memory_high_watermark", "0.8"]);
+    worker.await_ready();
+    promises::await_quiet(&world, PATIENCE);
+    World::drain(worker);
+    promises::assert_kept(&world, &servers);
+    servers.stop();
+}
+
+fn await_said(worker: &Process, text: &str) {
+    eventually(PATIENCE, || match worker.errors() {
+        errors if errors.contains(text) => Ok(()),
+        errors => Err(format!("nobody says {text:?}: {}", tail(&errors))),
+    });
+}
+
+fn queues_that_take_nothing(place: usize) {
+    let mut world = World::with_topology(place, users(place, 14));
+    world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
+    for user in 0..14 {
+        // They are parked for three seconds at their first call.
+        let throttled = json!({ "kind": "status", "status": 429, "headers": { "Retry-After": "3" } });
+        world.strike(user, "get_user", 0, 1, &throttled);
+    }
+    let worker = world.start(&["worker"]);
+    worker.await_ready();
+    let letters = |count: usize| {
+        eventually(PATIENCE, || match world.letters("offboarding.dead").len() {
+            found if found == count => Ok(()),
+            found => Err(format!("{found} dead letters; {}", tail(&worker.errors()))),
+        });
+    };
+
+    world.rabbitmqctl("delete_queue", &["offboarding.dead"]);
+    world.rabbitmqctl("delete_queue", &["offboarding.wait.3s"]);
+    world.rabbitmqctl("delete_queue", &["offboarding.wait.1s"]);
+    world.publish(&[json!({ "body": "nobody" }), json!({ "body": world.users[0].id })]);
+    await_said(&worker, "no queue took the message for offboarding.dead");
+    await_said(&worker, "no queue took the message for offboarding.wait.");
+    worker.await_not_ready("run `offboarder topology` first");
+    world.run(&["topology"]).expect(0);
+    letters(1);
+    worker.await_ready();
+
+    // One letter and one parked job are all that these may hold.
+    let limit = json!({ "max-length": 0 }).to_string();
+    let pattern = "^offboarding[.](dead|wait[.].*)$";
+    world.rabbitmqctl("set_policy", &["full", pattern, &limit, "--apply-to", "queues"]);
+    world.publish(&[json!({ "body": "nobody either" })]);
+    await_said(&worker, "would not store the message for offboarding.dead");
+    worker.await_not_ready("a queue is full or without a majority");
+    let messages: Vec<_> = world.users[1..].iter().map(|user| json!({ "body": user.id })).collect();
+    world.publish(&messages);
+    world.rabbitmqctl("clear_policy", &["full"]);
+    letters(2);
+    promises::await_quiet(&world, PATIENCE);
+    worker.await_ready();
+    World::drain(worker);
+    promises::assert_manifests(&world, &servers::shared());
+}
+
+/// The URL of the broker, taken apart: user and password, the rest before the virtual host.
+fn broker_address(world: &World) -> String {
+    let url = world.setting("OFFBOARDER_QUEUE_URL");
+    let (_, rest) = url.split_once('@').expect("a user");
+    rest.split_once('/').expect("a virtual host").0.to_owned()
+}
+
+fn not_let_in(place: usize) {
+    let mut world = World::new(place, Vec::new());
+    let (address, vhost) = (broker_address(&world), vhost(place));
+    let mut refused = |url: String, says: &[&str]| {
+        world.set("OFFBOARDER_QUEUE_URL", &url);
+        for command in ["worker", "topology"] {
+            let ended = world.run(&[command]).expect(3);
+            for text in says {
+                assert!(ended.errors.contains(text), "no {text:?} in: {}", ended.errors);
+            }
+            assert!(!ended.errors.contains("hunter2"), "a secret is shown: {}", ended.errors);
+        }
+    };
+    refused(
+        format!("amqp://guest:hunter2@{address}/{vhost}"),
+        &[
+            "refused to let us in",
+            "ACCESS_REFUSED",
+            "check user, password, virtual host",
+            "OFFBOARDER_QUEUE_URL",
+        ],
+    );
+    refused(
+        format!("amqp://guest:guest@{address}/elsewhere"),
+        &["refused to let us in", "elsewhere", "check user, password, virtual host", "OFFBOARDER_QUEUE_URL"],
+    );
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let secure = listen_with_tls(directory.path());
+    let unknown = ["unknown issuer", "OFFBOARDER_QUEUE_CA_FILE"];
+    refused(format!("amqps://guest:guest@localhost:{secure}/{vhost}"), &unknown);
+    let ca = directory.path().join("ca.pem");
+    world.set("OFFBOARDER_QUEUE_CA_FILE", &ca.display().to_string());
+    world.run(&["topology"]).expect(0);
+}
+
+/// Lets the shared RabbitMQ listen with a certificate for `localhost` of a CA that nobody knows.
+fn listen_with_tls(directory: &Path) -> u16 {
+    let openssl = |arguments: &str| {
+        let mut command = Command::new("openssl");
+        let answer = command.args(arguments.split(' ')).current_dir(directory).output();
+        let answer = answer.expect("openssl runs; deploy/local/install.sh brings it");
+        assert!(answer.status.success(), "{arguments}: {}", String::from_utf8_lossy(&answer.stderr));
+    };
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=nobody-knows -days 2"));
+    openssl(&format!("req {key} -keyout key.pem -out request.pem -subj /CN=localhost"));
+    std::fs::write(directory.join("names"), "subjectAltName=DNS:localhost\n").expect("a file");
+    openssl("x509 -req -in request.pem -CA ca.pem -CAkey ca.key -days 2 -extfile names -out certificate.pem");
+    let port =
+        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let file = |name: &str| directory.join(name).display().to_string();
+    let (certificate, key) = (file("certificate.pem"), file("key.pem"));
+    servers::shared().rabbitmqctl(&[
+        "eval",
+        &format!(
+            "ok = rabbit_networking:start_ssl_listener({{\"127.0.0.1\", {port}}}, [{{certfile, \"{certificate}\"}}, {{keyfile, \"{key}\"}}], 2)."
+        ),
+    ]);
+    port
+}
+
+fn a_password_changed(place: usize) {
+    let mut world = World::with_topology(place, users(place, 6));
+    let servers = servers::shared();
+    let (name, vhost) = (format!("worker-{place}"), vhost(place));
+    servers.rabbitmqctl(&["add_user", &name, "first"]);
+    servers.rabbitmqctl(&[
+        "set_permissions",
+        "-p",
+        &vhost,
+        &name,
+        "^offboarding.*",
+        "^offboarding.*",
+        "^offboarding.*",
+    ]);
+    world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
+    world.set("OFFBOARDER_WORKER_LEASE", "2s");
+    world.set("OFFBOARDER_QUEUE_URL", &format!("amqp://{name}:first@{}/{vhost}", broker_address(&world)));
+    let worker = world.start(&["worker"]);
+    worker.await_ready();
+    let publish = |users: &[User]| {
+        let messages: Vec<_> = users.iter().map(|user| json!({ "body": user.id })).collect();
+        world.publish(&messages);
+    };
+    publish(&world.users[..3]);
+    servers.rabbitmqctl(&["change_password", &name, "second"]);
+    // Closing applies to those that the node lists, which it does a moment after they are made.
+    eventually(PATIENCE, || {
+        world.rabbitmqctl("close_all_connections", &["the password was changed"]);
+        if worker.errors().contains("no intake yet") { Ok(()) } else { Err(tail(&worker.errors())) }
+    });
+    worker.await_not_ready("not consuming from RabbitMQ");
+    await_said(&worker, "ACCESS_REFUSED");
+    publish(&world.users[3..]);
+    servers.rabbitmqctl(&["change_password", &name, "first"]);
+    worker.await_ready();
+    promises::await_quiet(&world, PATIENCE);
+    World::drain(worker);
+    promises::assert_kept(&world, &servers);
+}

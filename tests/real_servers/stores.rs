@@ -1,0 +1,130 @@
+//! An S3 that answers, and does not do what it is asked for.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::objects::objects;
+use crate::support::population::{Fate, User};
+use crate::support::process::tail;
+use crate::support::s3_proxy::S3Proxy;
+use crate::support::world::{PATIENCE, World};
+use crate::support::{Test, eventually, ledger, promises, servers};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("an S3 that asks to slow down is obeyed, and spends no attempt", slow_down),
+    (
+        "a bucket that is denied or missing stops the work, spends no attempt, and the work goes on by itself",
+        denied_and_missing,
+    ),
+    (
+        "a bucket that is gone between seal and DELETE contradicts nobody's archive, and the work goes on by itself",
+        missing_before_the_delete,
+    ),
+    ("objects of one user that cannot be read are that user's alone", unreadable_objects),
+];
+
+fn users(place: usize, count: usize) -> Vec<User> {
+    (0..count).map(|number| User::new(place, number, Fate::Deleted, 4)).collect()
+}
+
+/// One failure that spends an attempt would be a dead letter.
+fn world(place: usize, count: usize, attempts: u32) -> (World, S3Proxy) {
+    let mut world = World::with_topology(place, users(place, count));
+    world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", &attempts.to_string());
+    let proxy = S3Proxy::before(&mut world);
+    (world, proxy)
+}
+
+/// More than the client library tries by itself, at each kind of request. A HEAD has no body to say it in.
+fn slow_down(place: usize) {
+    let (world, proxy) = world(place, 5, 1);
+    let id = |user: usize| &world.users[user].id;
+    for (method, text) in [
+        ("PUT", format!("/{}.json", id(0))),
+        ("HEAD", format!("/{}.json", id(1))),
+        ("PUT", format!("/{}_sealed.json", id(2))),
+        ("PUT", format!("/{}_audit.json", id(3))),
+        ("GET", format!("prefix=place-{place}%2F{}", id(4))),
+    ] {
+        proxy.refuse_times(4, method, &text, 503, "SlowDown");
+    }
+    let worker = world.start(&["worker"]);
+    world.publish_all();
+    promises::await_quiet(&world, PATIENCE);
+    World::drain(worker);
+    assert_eq!(proxy.unspent(), Vec::<String>::new(), "every kind of request was refused");
+    promises::assert_kept(&world, &servers::shared());
+}
+
+fn denied_and_missing(place: usize) {
+    let (world, proxy) = world(place, 24, 1);
+    let worker = world.start(&["worker"]);
+    let messages: Vec<_> = world.users.iter().map(|user| json!({ "body": user.id })).collect();
+    let faults = [(403, "AccessDenied", "does not let us"), (404, "NoSuchBucket", "no such bucket")];
+    for (batch, (status, code, cause)) in messages.chunks(12).zip(faults) {
+        let before = ledger::count(&world.simulator, "put_scim_user");
+        world.publish(batch);
+        eventually(PATIENCE, || match ledger::count(&world.simulator, "put_scim_user") {
+            now if now > before => Ok(()),
+            _ => Err(tail(&worker.errors())),
+        });
+        proxy.refuse("*", "", status, code);
+        worker.await_not_ready(cause);
+        proxy.mend();
+        worker.await_ready();
+    }
+    promises::await_quiet(&world, PATIENCE);
+    World::drain(worker);
+    assert!(proxy.refused() > 1, "{} requests were refused", proxy.refused());
+    promises::assert_kept(&world, &servers::shared());
+}
+
+/// The seal stands, and the calls before the DELETE are throttled for some seconds. What is asked about
+/// an object of a bucket that is gone answers 404, as it does for an object that is gone.
+fn missing_before_the_delete(place: usize) {
+    let (world, proxy) = world(place, 1, 1);
+    let throttled = json!({ "kind": "status", "status": 429, "headers": { "Retry-After": "4" } });
+    // The first of these calls is the very first of the user, the next comes before the DELETE.
+    world.strike(0, "get_user", 1, 1, &throttled);
+    let worker = world.start(&["worker"]);
+    world.publish_all();
+    let sealed = format!("{}_sealed.json", world.users[0].id);
+    eventually(PATIENCE, || {
+        let stands = objects(&world, &["sha256", &sealed])["sha256"].is_string();
+        if stands { Ok(()) } else { Err(tail(&worker.errors())) }
+    });
+    proxy.refuse("*", "", 404, "NoSuchBucket");
+    worker.await_not_ready("no such bucket");
+    assert_eq!(ledger::count(&world.simulator, "delete_user"), 0, "it was gone in time");
+    proxy.mend();
+    promises::await_quiet(&world, PATIENCE);
+    World::drain(worker);
+    promises::assert_kept(&world, &servers::shared());
+}
+
+/// For a while, and for good.
+fn unreadable_objects(place: usize) {
+    let (mut world, proxy) = world(place, 4, 2);
+    let archive = |user: usize| format!("/{}.json", world.users[user].id);
+    proxy.refuse_times(4, "HEAD", &archive(0), 500, "InternalError");
+    proxy.refuse("HEAD", &archive(1), 500, "InternalError");
+    let worker = world.start(&["worker"]);
+    world.publish_all();
+    let letters = eventually(Duration::from_mins(2), || match world.letters("offboarding.dead") {
+        letters if letters.is_empty() => Err(tail(&worker.errors())),
+        letters => Ok(letters),
+    });
+    promises::await_quiet(&world, PATIENCE);
+    worker.await_ready();
+    World::drain(worker);
+    assert_eq!(proxy.unspent(), Vec::<String>::new());
+    let unreadable = world.users.remove(1);
+    assert_eq!(letters[0]["body"], unreadable.id, "{letters:#?}");
+    assert_eq!(letters[0]["headers"]["x-offboarder-reason"], "retries_exhausted");
+    let error = letters[0]["headers"]["x-offboarder-error"].as_str().expect("a text");
+    assert!(error.contains("S3 answered 500") && error.contains(&unreadable.id), "{error}");
+    assert_eq!(world.user_now(&unreadable.id)["exists"], true);
+    assert_eq!(world.letters("offboarding.dead").len(), 1, "nobody else is given up");
+    promises::assert_manifests(&world, &servers::shared());
+}
