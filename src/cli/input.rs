@@ -1,11 +1,11 @@
-use std::io::Read as _;
+use std::fs::File;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 
 use super::exit::CliError;
-use crate::job::{Action, BatchId};
-use crate::submit::{Overlay, Submission, read};
+use crate::job::{Action, BatchId, UserId};
+use crate::submit::{Checked, Input, Message, Overlay};
 
 /// Users, and what is said of all of them.
 #[derive(Debug, Clone, clap::Args)]
@@ -18,7 +18,7 @@ pub(crate) struct InputArgs {
     file: Option<PathBuf>,
     /// Name of the batch
     #[arg(long, value_name = "B")]
-    batch_id: Option<BatchId>,
+    pub(super) batch_id: Option<BatchId>,
     /// How far to go: to the deletion, or to the deactivation
     #[arg(long, value_name = "ACTION", value_parser = parse_action)]
     action: Option<Action>,
@@ -42,22 +42,8 @@ fn parse_action(text: &str) -> Result<Action, &'static str> {
 }
 
 impl InputArgs {
-    /// Reads and checks everything before anything is done with it.
-    pub(super) fn read(&self) -> Result<Submission, CliError> {
-        let text = match &self.file {
-            None => None,
-            Some(path) if path.as_os_str() == "-" => {
-                let mut text = String::new();
-                std::io::stdin()
-                    .read_to_string(&mut text)
-                    .map_err(|error| CliError::usage(format!("cannot read standard input: {error}")))?;
-                Some(text)
-            }
-            Some(path) => Some(
-                std::fs::read_to_string(path)
-                    .map_err(|error| CliError::usage(format!("cannot read {}: {error}", path.display())))?,
-            ),
-        };
+    /// The arguments, and a copy of the file; nothing of it is looked at yet.
+    pub(super) fn open(&self) -> Result<Input, CliError> {
         let overlay = Overlay {
             batch_id: self.batch_id.clone(),
             action: self.action,
@@ -66,14 +52,55 @@ impl InputArgs {
             reason: self.reason.clone(),
             requested_at: Some(Timestamp::now()),
         };
-        let submission = read(&self.users, text.as_deref(), &overlay).map_err(CliError::usage)?;
-        if submission.messages.is_empty() {
-            return Err(CliError::usage("no users: name some, or a file that holds some"));
-        }
-        for (user_id, line) in &submission.duplicates {
-            let place = line.map_or_else(String::new, |line| format!(" (line {line})"));
-            tracing::warn!("{user_id} is named again{place}; it is taken once");
-        }
-        Ok(submission)
+        let failed =
+            |place: &str, error: &std::io::Error| CliError::usage(format!("cannot read {place}: {error}"));
+        let copied = match &self.file {
+            None => {
+                Input::new(&self.users, None, &overlay).map_err(|error| ("the arguments".to_owned(), error))
+            }
+            Some(path) if path.as_os_str() == "-" => {
+                Input::new(&self.users, Some(&mut std::io::stdin().lock()), &overlay)
+                    .map_err(|error| ("standard input".to_owned(), error))
+            }
+            Some(path) => File::open(path)
+                .and_then(|mut file| Input::new(&self.users, Some(&mut file), &overlay))
+                .map_err(|error| (path.display().to_string(), error)),
+        };
+        copied.map_err(|(place, error)| failed(&place, &error))
     }
+
+    /// Reads and checks everything before anything is done with it.
+    pub(super) fn read(&self) -> Result<Vec<Message>, CliError> {
+        let input = self.open()?;
+        check(&input, |_user_id| None)?;
+        input.messages().and_then(Iterator::collect).map_err(unreadable)
+    }
+}
+
+/// Checks everything, and names who is in it more than once.
+pub(super) fn check(
+    input: &Input,
+    forbidden: impl Fn(UserId) -> Option<String>,
+) -> Result<Checked, CliError> {
+    let checked = match input.check(forbidden).map_err(unreadable)? {
+        Ok(checked) => checked,
+        Err(faults) if faults.only_forbidden() => return Err(CliError::refused(faults)),
+        Err(faults) => return Err(CliError::usage(faults)),
+    };
+    if checked.users == 0 {
+        return Err(CliError::usage("no users: name some, or a file that holds some"));
+    }
+    for (user_id, line) in &checked.duplicates {
+        let place = line.map_or_else(String::new, |line| format!(" (line {line})"));
+        tracing::warn!("{user_id} is named again{place}; it is taken once");
+    }
+    match checked.duplicates_total.saturating_sub(checked.duplicates.len() as u64) {
+        0 => {}
+        more => tracing::warn!("{more} more are named again; each is taken once"),
+    }
+    Ok(checked)
+}
+
+pub(super) fn unreadable(error: std::io::Error) -> CliError {
+    CliError::usage(format!("the copy of the input cannot be read: {error}"))
 }
