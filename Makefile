@@ -6,7 +6,7 @@ LOCAL := deploy/local/servers.sh
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check format clippy docs chaos fuzz bench-archive bench-lanes bench-outage bench-quota up down clean-local
+.PHONY: help build demo test check format clippy docs chaos fuzz bench-archive bench-lanes bench-outage bench-quota bench-submit up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +68,10 @@ bench-outage: build ## 1,000 users queued through an outage of ten minutes; prin
 bench-quota: build ## four workers on an analytics quota of 20/s and a routing quota of 50/s; prints how much is used, and 429s
 	$(INSTALL) servers
 	.venv/bin/python benches/quota.py target/release/offboarder $(LOCAL)
+
+bench-submit: build ## submit 100,000 users of a CSV file; prints seconds, users a second and peak memory; USERS=n sets how many
+	$(INSTALL) servers
+	.venv/bin/python benches/submit.py target/release/offboarder $(LOCAL) $(USERS)
 
 up: ## start a private RabbitMQ, Redis and S3 on loopback and print the settings for them
 	$(INSTALL) servers

@@ -12,7 +12,7 @@ use crate::adapters::redis::{RedisCheckpoints, Topology};
 use crate::adapters::s3::{self, S3Store};
 use crate::config::{
     self, Archive, ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Queue, Rate, RedisKind,
-    RetentionMode, Settings,
+    RetentionMode, SecretUrl, Settings,
 };
 use crate::guards::{Guards, ProtectedSource};
 use crate::machine::{DeletePolicy as MachineDeletePolicy, RetryPolicy};
@@ -54,15 +54,27 @@ fn shared(settings: &CheckpointsUrl, lease: Duration) -> Result<Shared, CliError
             (Arc::new(EmbeddedCheckpoints::open(directory)?), Arc::new(cxone::Alone::default()))
         }
         CheckpointsUrl::Redis { url, kind } => {
-            let topology = match kind {
-                RedisKind::Single | RedisKind::Tls => Topology::Single,
-                RedisKind::Sentinel => Topology::Sentinel,
-                RedisKind::Cluster => Topology::Cluster,
-            };
-            let redis = Arc::new(RedisCheckpoints::new(url.expose(), topology, lease));
+            let redis = redis(url, *kind, lease);
             (Arc::clone(&redis) as Arc<dyn Checkpoints>, redis)
         }
     })
+}
+
+fn redis(url: &SecretUrl, kind: RedisKind, lease: Duration) -> Arc<RedisCheckpoints> {
+    let topology = match kind {
+        RedisKind::Single | RedisKind::Tls => Topology::Single,
+        RedisKind::Sentinel => Topology::Sentinel,
+        RedisKind::Cluster => Topology::Cluster,
+    };
+    Arc::new(RedisCheckpoints::new(url.expose(), topology, lease))
+}
+
+/// Where batches are kept; an embedded store keeps none.
+pub(super) fn batches<C, Q>(settings: &Settings<C, Q>) -> Option<Arc<RedisCheckpoints>> {
+    match &settings.checkpoints {
+        CheckpointsUrl::Embedded(_) => None,
+        CheckpointsUrl::Redis { url, kind } => Some(redis(url, *kind, settings.worker.lease)),
+    }
 }
 
 pub(super) async fn archive_store(settings: &Archive) -> Result<Arc<dyn ArchiveStore>, CliError> {
@@ -93,7 +105,7 @@ pub(super) fn broker(settings: &Queue) -> Result<Broker, CliError> {
 }
 
 /// The protected list; an object of a bucket is read with the same credentials as the archive.
-async fn protected<C, Q>(settings: &Settings<C, Q>) -> ProtectedSource {
+pub(super) async fn protected<C, Q>(settings: &Settings<C, Q>) -> ProtectedSource {
     match &settings.guard.protected {
         None => ProtectedSource::Nobody,
         Some(config::ProtectedSource::File(path)) => ProtectedSource::File(path.clone()),

@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// A service could not be reached, or refused us.
     Unreachable = 3,
+    /// A safety rule refused.
+    Refused = 4,
 }
 
 impl From<Exit> for ExitCode {
@@ -37,6 +39,10 @@ impl CliError {
 
     pub(super) fn bad(text: impl fmt::Display) -> Self {
         Self { exit: Exit::Bad, text: text.to_string() }
+    }
+
+    pub(super) fn refused(text: impl fmt::Display) -> Self {
+        Self { exit: Exit::Refused, text: text.to_string() }
     }
 
     pub(super) fn unreachable(text: impl fmt::Display) -> Self {

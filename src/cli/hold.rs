@@ -10,6 +10,7 @@ use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, confirm, json as print_json, say, table, who};
 use crate::acts;
 use crate::config::Settings;
+use crate::failure::Failure;
 use crate::guards::{Hold, HoldKey, hold_prefix, latest_hold};
 use crate::job::UserId;
 use crate::ports::{ArchiveStore, PutOnce};
@@ -97,17 +98,24 @@ async fn set(store: &dyn ArchiveStore, change: &Change, on: bool) -> Result<Exit
     Ok(Exit::Ok)
 }
 
-async fn list(store: Arc<dyn ArchiveStore>, users: &[UserId], output: Output) -> Result<Exit, CliError> {
+/// The last act of each user; only [`standing`] knows which of them holds.
+pub(super) async fn last_acts(store: &dyn ArchiveStore) -> Result<Vec<HoldKey>, Failure> {
     let keys = store.keys(&hold_prefix(None)).await?;
     let mut acts: Vec<HoldKey> = keys.iter().filter_map(HoldKey::parse).collect();
     acts.sort_unstable();
-    // The last act of each user counts.
     acts.reverse();
     acts.dedup_by_key(|act| act.user_id);
-    acts.retain(|act| users.is_empty() || users.contains(&act.user_id));
+    Ok(acts)
+}
+
+/// Those of these acts that hold somebody, by user.
+pub(super) async fn standing(
+    store: &Arc<dyn ArchiveStore>,
+    acts: Vec<HoldKey>,
+) -> Result<Vec<(UserId, Hold)>, CliError> {
     let mut holds: Vec<(UserId, Hold)> = stream::iter(acts)
         .map(|act| {
-            let store = Arc::clone(&store);
+            let store = Arc::clone(store);
             async move {
                 let read = store.read(&act.key(), MAX_HOLD_BYTES).await?;
                 let hold = read.and_then(|bytes| serde_json::from_slice::<Hold>(&bytes).ok());
@@ -121,6 +129,13 @@ async fn list(store: Arc<dyn ArchiveStore>, users: &[UserId], output: Output) ->
         .await?;
     holds.retain(|(_, hold)| hold.held);
     holds.sort_by_key(|(user_id, _)| *user_id);
+    Ok(holds)
+}
+
+async fn list(store: Arc<dyn ArchiveStore>, users: &[UserId], output: Output) -> Result<Exit, CliError> {
+    let mut acts = last_acts(&*store).await?;
+    acts.retain(|act| users.is_empty() || users.contains(&act.user_id));
+    let holds = standing(&store, acts).await?;
     if output == Output::Json {
         let holds = holds.iter().map(
             |(user_id, hold)| json!({ "userId": user_id, "who": hold.who, "why": hold.why, "at": hold.at }),

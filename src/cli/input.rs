@@ -1,11 +1,11 @@
-use std::io::Read as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::exit::CliError;
-use crate::job::{Action, BatchId};
-use crate::submit::{Overlay, Submission, read};
+use crate::job::{Action, BatchId, UserId};
+use crate::submit::{Checked, Input, Message, Overlay};
 
 /// Users, and what is said of all of them.
 #[derive(Debug, Clone, clap::Args)]
@@ -18,7 +18,7 @@ pub(crate) struct InputArgs {
     file: Option<PathBuf>,
     /// Name of the batch
     #[arg(long, value_name = "B")]
-    batch_id: Option<BatchId>,
+    pub(super) batch_id: Option<BatchId>,
     /// How far to go: to the deletion, or to the deactivation
     #[arg(long, value_name = "ACTION", value_parser = parse_action)]
     action: Option<Action>,
@@ -43,19 +43,6 @@ pub(super) fn parse_since(text: &str) -> Result<Timestamp, &'static str> {
     ago.and_then(|ago| Timestamp::now().checked_sub(ago).ok()).ok_or(NEITHER)
 }
 
-/// What stands in a file; `-` is standard input.
-pub(super) fn text_of(path: &Path) -> Result<String, CliError> {
-    if path.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|error| CliError::usage(format!("cannot read standard input: {error}")))?;
-        return Ok(text);
-    }
-    std::fs::read_to_string(path)
-        .map_err(|error| CliError::usage(format!("cannot read {}: {error}", path.display())))
-}
-
 fn parse_action(text: &str) -> Result<Action, &'static str> {
     match text {
         "delete" => Ok(Action::Delete),
@@ -65,9 +52,8 @@ fn parse_action(text: &str) -> Result<Action, &'static str> {
 }
 
 impl InputArgs {
-    /// Reads and checks everything before anything is done with it.
-    pub(super) fn read(&self) -> Result<Submission, CliError> {
-        let text = self.file.as_deref().map(text_of).transpose()?;
+    /// The arguments, and a copy of the file; nothing of it is looked at yet.
+    pub(super) fn open(&self) -> Result<Input, CliError> {
         let overlay = Overlay {
             batch_id: self.batch_id.clone(),
             action: self.action,
@@ -76,14 +62,66 @@ impl InputArgs {
             reason: self.reason.clone(),
             requested_at: Some(Timestamp::now()),
         };
-        let submission = read(&self.users, text.as_deref(), &overlay).map_err(CliError::usage)?;
-        if submission.messages.is_empty() {
-            return Err(CliError::usage("no users: name some, or a file that holds some"));
-        }
-        for (user_id, line) in &submission.duplicates {
-            let place = line.map_or_else(String::new, |line| format!(" (line {line})"));
-            tracing::warn!("{user_id} is named again{place}; it is taken once");
-        }
-        Ok(submission)
+        copy(&self.users, self.file.as_deref(), &overlay)
     }
+
+    /// Reads and checks everything before anything is done with it.
+    pub(super) fn read(&self) -> Result<Vec<Message>, CliError> {
+        checked(&self.open()?)
+    }
+}
+
+/// The users alone, named or in a file.
+pub(super) fn users(named: &[String], file: Option<&Path>) -> Result<Vec<UserId>, CliError> {
+    let messages = checked(&copy(named, file, &Overlay::default())?)?;
+    Ok(messages.into_iter().map(|message| message.user_id).collect())
+}
+
+fn copy(named: &[String], file: Option<&Path>, overlay: &Overlay) -> Result<Input, CliError> {
+    let failed =
+        |place: &str, error: &std::io::Error| CliError::usage(format!("cannot read {place}: {error}"));
+    let copied = match file {
+        None => Input::new(named, None, overlay).map_err(|error| ("the arguments".to_owned(), error)),
+        Some(path) if path.as_os_str() == "-" => {
+            Input::new(named, Some(&mut std::io::stdin().lock()), overlay)
+                .map_err(|error| ("standard input".to_owned(), error))
+        }
+        Some(path) => File::open(path)
+            .and_then(|mut file| Input::new(named, Some(&mut file), overlay))
+            .map_err(|error| (path.display().to_string(), error)),
+    };
+    copied.map_err(|(place, error)| failed(&place, &error))
+}
+
+fn checked(input: &Input) -> Result<Vec<Message>, CliError> {
+    check(input, |_user_id| None)?;
+    input.messages().and_then(Iterator::collect).map_err(unreadable)
+}
+
+/// Checks everything, and names who is in it more than once.
+pub(super) fn check(
+    input: &Input,
+    forbidden: impl Fn(UserId) -> Option<String>,
+) -> Result<Checked, CliError> {
+    let checked = match input.check(forbidden).map_err(unreadable)? {
+        Ok(checked) => checked,
+        Err(faults) if faults.only_forbidden() => return Err(CliError::refused(faults)),
+        Err(faults) => return Err(CliError::usage(faults)),
+    };
+    if checked.users == 0 {
+        return Err(CliError::usage("no users: name some, or a file that holds some"));
+    }
+    for (user_id, line) in &checked.duplicates {
+        let place = line.map_or_else(String::new, |line| format!(" (line {line})"));
+        tracing::warn!("{user_id} is named again{place}; it is taken once");
+    }
+    match checked.duplicates_total.saturating_sub(checked.duplicates.len() as u64) {
+        0 => {}
+        more => tracing::warn!("{more} more are named again; each is taken once"),
+    }
+    Ok(checked)
+}
+
+pub(super) fn unreadable(error: std::io::Error) -> CliError {
+    CliError::usage(format!("the copy of the input cannot be read: {error}"))
 }

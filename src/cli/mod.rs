@@ -39,7 +39,8 @@ use exit::{CliError, Exit};
     propagate_version = true,
     after_help = "\
 Settings come from flags, OFFBOARDER_* variables or a TOML file: `--help` lists them all.
-Exit status: 0 well; 1 the answer is bad; 2 usage or settings; 3 a service is out of reach."
+Exit status: 0 well; 1 the answer is bad; 2 usage or settings; 3 a service is out of reach;
+4 a safety rule refused."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -107,9 +108,7 @@ async fn dispatch(command: &Command, matches: &ArgMatches) -> Result<Exit, CliEr
     match command {
         Command::Worker(args) => Box::pin(worker::run(args, &sources())).await,
         Command::Run(args) => Box::pin(run::run(args, &Settings::for_run(&sources())?)).await,
-        Command::Submit(args) => {
-            submit::run(args, || compose::broker(&Settings::for_broker(&sources())?.queue)).await
-        }
+        Command::Submit(args) => Box::pin(submit::run(args, &sources())).await,
         Command::Status(args) => status::run(args, &Settings::for_stores(&sources())?).await,
         Command::Verify(args) => Box::pin(verify::run(args, &sources())).await,
         Command::Hold(args) => hold::run(args, &Settings::for_stores(&sources())?).await,

@@ -32,9 +32,9 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit, CliError> {
-    let submission = args.input.read()?;
+    let messages = args.input.read()?;
     let services = Arc::new(compose::unproven_services(settings, "plan").await?);
-    let looks = submission.messages.into_iter().map(|message| {
+    let looks = messages.into_iter().map(|message| {
         let services = Arc::clone(&services);
         async move {
             let job = Job {

@@ -47,13 +47,13 @@ struct Row {
 }
 
 pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit, CliError> {
-    let submission = args.input.read()?;
+    let messages = args.input.read()?;
     let services = compose::services(settings, &format!("run-{}", std::process::id())).await?;
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
     let services = Arc::new(services);
     let slots = Arc::new(Semaphore::new(settings.worker.concurrency));
     let mut tasks = JoinSet::new();
-    for (index, message) in submission.messages.into_iter().enumerate() {
+    for (index, message) in messages.into_iter().enumerate() {
         let (services, slots, shutdown) = (Arc::clone(&services), Arc::clone(&slots), shutdown.clone());
         tasks.spawn(async move {
             let _slot = slots.acquire_owned().await;

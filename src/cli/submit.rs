@@ -1,18 +1,33 @@
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io::{BufWriter, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
-use jiff::Timestamp;
-use serde_json::json;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
+use super::compose;
 use super::exit::{CliError, Exit};
-use super::input::InputArgs;
+use super::hold::{last_acts, standing};
+use super::input::{InputArgs, check, unreadable};
 use super::output::{Output, OutputArgs, json as print_json, say};
-use crate::adapters::amqp::{BasicProperties, Broker, EXCHANGE, Publisher, QueueError, Source};
+use crate::adapters::amqp::{Publisher, Source};
+use crate::adapters::redis::RedisCheckpoints;
+use crate::config::{ArchiveLocation, Settings, Sources};
+use crate::guards::{Hold, HoldKey};
+use crate::job::UserId;
+use crate::ports::ArchiveStore;
+use crate::submit::{CHUNK, Checked, Input, Message, Sending, missing};
+use crate::worker::shutdown_on_signals;
 
 /// Publishes off-boarding messages with publisher confirms
 ///
-/// The whole input is checked first: one fault, and nothing is sent. Every message that is reported
-/// as sent is in a queue, confirmed by the broker.
+/// The whole input is checked first: one fault, or one protected user, and nothing is sent. Every message
+/// that is reported as sent is in a queue, confirmed by the broker. With a batch ID it is remembered in
+/// Redis (OFFBOARDER_CHECKPOINTS_URL) who was sent: the same command again sends what is missing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   offboarder submit 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11 --urgent
@@ -31,84 +46,235 @@ pub(crate) struct Args {
     output: OutputArgs,
 }
 
-/// One publish is in flight on each.
-const CHANNELS: usize = 16;
+/// Holds are shown, not needed.
+const HOLDS_WITHIN: Duration = Duration::from_secs(5);
 
-pub(super) async fn run(
-    args: &Args,
-    broker: impl FnOnce() -> Result<Broker, CliError>,
-) -> Result<Exit, CliError> {
-    let submission = args.input.read()?;
-    let source = if args.urgent { Source::UsersUrgent } else { Source::Users };
-    let duplicates = submission.duplicates.len();
-    if args.dry_run {
-        return dry_run(args.output.output, &submission.messages, source, duplicates);
-    }
-    let publisher = Arc::new(Publisher::new(broker()?, CHANNELS));
-    let total = submission.messages.len();
-    let mut results = stream::iter(submission.messages)
-        .map(|message| {
-            let publisher = Arc::clone(&publisher);
-            async move {
-                let properties = BasicProperties::default()
-                    .with_content_type("application/json".into())
-                    .with_delivery_mode(2)
-                    .with_message_id(uuid::Uuid::now_v7().to_string().as_str().into())
-                    .with_app_id("offboarder".into())
-                    .with_timestamp(u64::try_from(Timestamp::now().as_second()).unwrap_or(0));
-                publisher.publish(EXCHANGE, source.routing_key(), &message.body, properties).await
-            }
-        })
-        .buffer_unordered(CHANNELS);
-    let mut sent = 0_usize;
-    let mut failed: Option<QueueError> = None;
-    while let Some(result) = results.next().await {
-        match result {
-            Ok(()) => sent += 1,
-            Err(error) => {
-                failed = Some(error);
-                break;
-            }
+pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
+    let broker = match args.dry_run {
+        true => None,
+        false => Some(compose::broker(&Settings::for_broker(sources)?.queue)?),
+    };
+    let settings = Settings::for_stores(sources)?;
+    let input = args.input.open()?;
+    let guards = Guards::look(&settings).await?;
+    let checked = check(&input, |user_id| guards.forbid(user_id))?;
+    let plan = Plan {
+        source: if args.urgent { Source::UsersUrgent } else { Source::Users },
+        checked,
+        held: guards.held().await,
+        batches: compose::batches(&settings),
+    };
+    plan.name_held(args.output.output);
+    match broker {
+        None => plan.dry_run(&input, args.output.output).await,
+        Some(broker) => {
+            plan.send(&input, Publisher::new(broker, Sending::CHANNELS), args.output.output).await
         }
-    }
-    drop(results);
-    publisher.close().await;
-    match args.output.output {
-        Output::Json => print_json(&json!({
-            "queue": source.queue(), "sent": sent, "total": total, "duplicates": duplicates,
-            "error": failed.as_ref().map(ToString::to_string),
-        }))?,
-        Output::Table => say(format!("{sent} of {total} messages are in {}", source.queue())),
-    }
-    match failed {
-        None => Ok(Exit::Ok),
-        Some(error) => Err(CliError::unreachable(format!(
-            "{error}; {sent} of {total} were confirmed: sending all of them again is safe, a user is off-boarded once"
-        ))),
     }
 }
 
-fn dry_run(
-    output: Output,
-    messages: &[crate::submit::Message],
-    source: Source,
-    duplicates: usize,
-) -> Result<Exit, CliError> {
-    match output {
-        Output::Json => {
-            let bodies: Vec<serde_json::Value> =
-                messages.iter().filter_map(|message| serde_json::from_slice(&message.body).ok()).collect();
-            print_json(&json!({
-                "queue": source.queue(), "total": messages.len(), "duplicates": duplicates, "sent": 0,
-                "messages": bodies,
-            }))?;
+/// What the guards say of the input now. Workers look again.
+struct Guards {
+    protected: crate::guards::ProtectedList,
+    store: Option<Arc<dyn ArchiveStore>>,
+    acts: HashMap<UserId, HoldKey>,
+    found: RefCell<Vec<HoldKey>>,
+}
+
+impl Guards {
+    async fn look(settings: &Settings) -> Result<Self, CliError> {
+        let protected = compose::protected(settings).await.load().await?;
+        if protected.has_patterns() {
+            tracing::info!("the protected list has patterns of user names; workers judge those");
         }
-        Output::Table => {
-            for message in messages {
-                say(String::from_utf8_lossy(&message.body));
+        let store = match &settings.archive.location {
+            ArchiveLocation::Directory(path) if !path.exists() => None,
+            ArchiveLocation::Directory(_) | ArchiveLocation::S3 { .. } => {
+                Some(compose::archive_store(&settings.archive).await?)
             }
-            say(format!("{} messages would go to {}; nothing was sent", messages.len(), source.queue()));
+        };
+        let acts = match &store {
+            None => Vec::new(),
+            Some(store) => match tokio::time::timeout(HOLDS_WITHIN, last_acts(&**store)).await {
+                Ok(Ok(acts)) => acts,
+                Ok(Err(failure)) => {
+                    tracing::warn!(%failure, "legal holds are not shown; workers look at them all the same");
+                    Vec::new()
+                }
+                Err(_elapsed) => {
+                    tracing::warn!(
+                        "legal holds are not shown: no answer within {} s; workers look at them all the same",
+                        HOLDS_WITHIN.as_secs()
+                    );
+                    Vec::new()
+                }
+            },
+        };
+        let acts = acts.into_iter().map(|act| (act.user_id, act)).collect();
+        Ok(Self { protected, store, acts, found: RefCell::default() })
+    }
+
+    /// Why a user may not be submitted; notes who may be on hold.
+    fn forbid(&self, user_id: UserId) -> Option<String> {
+        if let Some(act) = self.acts.get(&user_id) {
+            self.found.borrow_mut().push(*act);
+        }
+        // Without a name patterns say nothing: those are for the workers to judge.
+        self.protected.names(user_id).then(|| "the protected list names the user".to_owned())
+    }
+
+    async fn held(&self) -> Vec<(UserId, Hold)> {
+        let Some(store) = &self.store else { return Vec::new() };
+        match standing(store, self.found.take()).await {
+            Ok(held) => held,
+            Err(error) => {
+                tracing::warn!(%error, "legal holds are not shown; workers look at them all the same");
+                Vec::new()
+            }
         }
     }
-    Ok(Exit::Ok)
+}
+
+/// What is to be sent.
+struct Plan {
+    source: Source,
+    checked: Checked,
+    held: Vec<(UserId, Hold)>,
+    batches: Option<Arc<RedisCheckpoints>>,
+}
+
+impl Plan {
+    fn name_held(&self, output: Output) {
+        if output == Output::Table {
+            for (user_id, hold) in &self.held {
+                let why = hold.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+                say(format!("{user_id} is on legal hold since {}{why}; it will not be deleted", hold.at));
+            }
+        }
+    }
+
+    fn held_document(&self) -> Value {
+        let one = |(user_id, hold): &(UserId, Hold)| json!({ "userId": user_id, "who": hold.who, "why": hold.why, "at": hold.at });
+        self.held.iter().map(one).collect()
+    }
+
+    async fn send(self, input: &Input, publisher: Publisher, output: Output) -> Result<Exit, CliError> {
+        let (total, queue) = (self.checked.users, self.source.queue());
+        let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
+        let bar = progress_bar(total);
+        let publisher = Arc::new(publisher);
+        let memory = self.batches.clone();
+        let sending = Sending { publisher: Arc::clone(&publisher), source: self.source, memory };
+        let messages = input.messages().map_err(unreadable)?;
+        let sent = sending.run(messages, &shutdown.draining, |_sent| bar.inc(1)).await;
+        bar.finish_and_clear();
+        publisher.close().await;
+        let left = total.saturating_sub(sent.sent + sent.before);
+        let interrupted = left > 0 && sent.failure.is_none();
+        match output {
+            Output::Json => print_json(&json!({
+                "queue": queue, "sent": sent.sent, "alreadySent": sent.before, "total": total,
+                "duplicates": self.checked.duplicates_total, "held": self.held_document(),
+                "interrupted": interrupted, "error": sent.failure.as_ref().map(|failure| &failure.text),
+            }))?,
+            Output::Table => {
+                say(format!("{} of {total} messages are in {queue}", sent.sent));
+                if sent.before > 0 {
+                    say(format!(
+                        "{} were sent with this batch before; another --batch-id sends them again",
+                        sent.before
+                    ));
+                }
+            }
+        }
+        let again = format!(
+            "{left} were not confirmed: sending again is safe, a user is off-boarded once, and with the same --batch-id only what is missing is sent"
+        );
+        match sent.failure {
+            Some(failure) => Err(CliError::unreachable(format!("{}; {again}", failure.text))),
+            None if interrupted => Err(CliError::bad(format!("interrupted; {again}"))),
+            None => Ok(Exit::Ok),
+        }
+    }
+
+    async fn dry_run(self, input: &Input, output: Output) -> Result<Exit, CliError> {
+        // Printed as it is read, so that memory stays flat.
+        let mut out = BufWriter::new(std::io::stdout());
+        let mut first = true;
+        let messages = input.messages().map_err(unreadable)?;
+        let mut chunks = std::pin::pin!(
+            stream::iter(messages).chunks(CHUNK).then(|chunk| missing(self.batches.clone(), chunk))
+        );
+        let mut before = 0_u64;
+        let written = async {
+            if output == Output::Json {
+                write!(out, "{{\n  \"messages\": [")?;
+            }
+            while let Some(chunk) = chunks.next().await {
+                for asked in chunk {
+                    match asked? {
+                        (_, true) => before += 1,
+                        (message, false) => {
+                            show(&mut out, &message, output, std::mem::take(&mut first))?;
+                        }
+                    }
+                }
+            }
+            Ok::<_, std::io::Error>(())
+        };
+        closed_is_well(written.await)?;
+        let (total, queue) = (self.checked.users, self.source.queue());
+        let written = match output {
+            Output::Json => {
+                let rest = json!({
+                    "queue": queue, "total": total, "alreadySent": before, "sent": 0,
+                    "duplicates": self.checked.duplicates_total, "held": self.held_document(),
+                });
+                // The members of one document, after the list.
+                let rest = rest.to_string();
+                writeln!(out, "\n  ],\n  {}", rest.trim_start_matches('{'))
+            }
+            Output::Table => {
+                let known = if before > 0 {
+                    format!("; {before} were sent with this batch before")
+                } else {
+                    String::new()
+                };
+                writeln!(out, "{} messages would go to {queue}{known}; nothing was sent", total - before)
+            }
+        };
+        closed_is_well(written.and_then(|()| out.flush()))?;
+        Ok(Exit::Ok)
+    }
+}
+
+fn show(out: &mut impl Write, message: &Message, output: Output, first: bool) -> std::io::Result<()> {
+    match output {
+        Output::Table => {
+            out.write_all(&message.body)?;
+            out.write_all(b"\n")
+        }
+        Output::Json => {
+            let body: &RawValue = serde_json::from_slice(&message.body)?;
+            write!(out, "{}\n    {body}", if first { "" } else { "," })
+        }
+    }
+}
+
+/// A reader that went away (`| head`) is no fault.
+fn closed_is_well(written: std::io::Result<()>) -> Result<(), CliError> {
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::bad(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// On a terminal alone.
+fn progress_bar(total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    let form = "{wide_bar} {human_pos} of {human_len}, {per_sec}, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(form) {
+        bar.set_style(style);
+    }
+    bar
 }

@@ -11,14 +11,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::compose;
 use super::exit::{CliError, Exit};
-use super::input::text_of;
+use super::input;
 use super::output::{Output, OutputArgs, json as print_json, say, table};
 use super::witnesses::Witnesses;
 use crate::adapters::directory::DirectoryStore;
 use crate::config::{Settings, Sources};
 use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
-use crate::submit::{Overlay, read};
 use crate::verify::{Holdings, Schema, Verdict, Verifier, folders, holdings};
 
 /// Checks manifests, their chain, seals and archives against what the store holds
@@ -85,12 +84,7 @@ impl Args {
         if self.users.is_empty() && self.file.is_none() {
             return Ok(None);
         }
-        let text = self.file.as_deref().map(text_of).transpose()?;
-        let read = read(&self.users, text.as_deref(), &Overlay::default()).map_err(CliError::usage)?;
-        let users: Vec<UserId> = read.messages.into_iter().map(|message| message.user_id).collect();
-        if users.is_empty() {
-            return Err(CliError::usage("no users: name some, or a file that holds some, or --all"));
-        }
+        let users = input::users(&self.users, self.file.as_deref())?;
         Ok(Some(users))
     }
 }

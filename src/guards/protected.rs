@@ -94,9 +94,14 @@ impl ProtectedList {
         !self.patterns.is_empty()
     }
 
+    /// Whether the list names the user; patterns are not looked at.
+    pub fn names(&self, user_id: UserId) -> bool {
+        self.ids.contains(&user_id)
+    }
+
     /// What protects this user, if anything does. A name that is missing where it is needed protects too.
     pub fn protects(&self, user_id: UserId, user_name: Option<&str>) -> Option<String> {
-        if self.ids.contains(&user_id) {
+        if self.names(user_id) {
             return Some("the protected list names the user".to_owned());
         }
         if self.patterns.is_empty() {

@@ -1,6 +1,17 @@
-//! What is to be published: reads IDs, lists, CSV and JSON Lines into messages. Pure; every message is
-//! checked by the parser that workers use, before the first one is sent.
+//! What is to be published: IDs, lists, CSV and JSON Lines made into messages. Every message is checked by
+//! the parser that workers use before the first one is sent; the input is read twice for that and never
+//! held, so that memory stays flat.
 
-mod source;
+mod entry;
+mod faults;
+mod input;
+mod rows;
+mod sending;
 
-pub use source::{Fault, Faults, Message, Overlay, Submission, read};
+pub use entry::{Message, Overlay};
+pub use faults::{Fault, Faults};
+pub use input::{Checked, Input, Messages};
+pub use sending::{CHUNK, Sending, Sent, missing};
+
+#[cfg(test)]
+mod tests;

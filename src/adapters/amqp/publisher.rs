@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use futures_util::StreamExt as _;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::{Broker, QueueError};
 use crate::kill_point::effect;
@@ -112,9 +112,7 @@ impl Publisher {
         body: &[u8],
         properties: BasicProperties,
     ) -> Result<Stored, QueueError> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.channels.len();
-        let Some(slot) = self.channels.get(turn) else { return Err(unroutable(exchange, key)) };
-        let mut slot = slot.lock().await;
+        let Some(mut slot) = self.free_slot().await else { return Err(unroutable(exchange, key)) };
         let channel = match slot.take() {
             Some(channel) if channel.status().connected() => channel,
             Some(_) | None => self.open_channel().await?,
@@ -133,6 +131,17 @@ impl Publisher {
             Confirmation::Nack(_) | Confirmation::NotRequested => {
                 Err(QueueError::NotStored { exchange: exchange.to_owned(), key: key.to_owned() })
             }
+        }
+    }
+
+    /// A channel that nobody publishes on, or the next in turn; there is always one.
+    async fn free_slot(&self) -> Option<MutexGuard<'_, Option<Channel>>> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.channels.len();
+        let (before, from) = self.channels.split_at(turn);
+        let in_turn = || from.iter().chain(before);
+        match in_turn().find_map(|slot| slot.try_lock().ok()) {
+            Some(slot) => Some(slot),
+            None => Some(in_turn().next()?.lock().await),
         }
     }
 

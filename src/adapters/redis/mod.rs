@@ -1,5 +1,6 @@
 //! Checkpoints in Redis: one script, and so one round trip, per operation.
 
+mod batches;
 mod error;
 mod link;
 mod scripts;

@@ -70,18 +70,30 @@ impl RedisCheckpoints {
 
     /// Runs a script, in [`ANSWER_WITHIN`], however many wait for a connection.
     async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Failure> {
-        tokio::time::timeout(ANSWER_WITHIN, self.run_patiently(script)).await.unwrap_or_else(|_elapsed| {
+        self.in_time(Question::Script(script)).await
+    }
+
+    /// Sends a command that may be sent twice.
+    pub(super) async fn ask<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, Failure> {
+        self.in_time(Question::Command(command)).await
+    }
+
+    async fn in_time<T: FromRedisValue>(&self, question: Question<'_>) -> Result<T, Failure> {
+        tokio::time::timeout(ANSWER_WITHIN, self.patiently(question)).await.unwrap_or_else(|_elapsed| {
             let why = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
             Err(RedisCheckpointsError::Unreachable { at: self.at.clone(), why }.into())
         })
     }
 
-    /// All scripts may be sent twice, so a lost answer is asked for again, once, over a new connection.
-    async fn run_patiently<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Failure> {
+    /// All of them may be sent twice, so a lost answer is asked for again, once, over a new connection.
+    async fn patiently<T: FromRedisValue>(&self, question: Question<'_>) -> Result<T, Failure> {
         let mut error = None;
         for _ in 0..2 {
             let result = match self.link().await {
-                Ok(mut link) => link.run(script).await,
+                Ok(mut link) => match question {
+                    Question::Script(script) => link.run(script).await,
+                    Question::Command(command) => link.query(command).await,
+                },
                 Err(error) => Err(error),
             };
             match result {
@@ -96,6 +108,13 @@ impl RedisCheckpoints {
         let error = error.unwrap_or_else(|| RedisError::from((ErrorKind::Io, "no answer")));
         Err(RedisCheckpointsError::of(&error, &self.at).into())
     }
+}
+
+/// What can be sent to Redis, and twice.
+#[derive(Clone, Copy)]
+enum Question<'a> {
+    Script(&'a ScriptInvocation<'a>),
+    Command(&'a redis::Cmd),
 }
 
 /// A connection that timed out may still deliver the old answer to a new question; one to a server

@@ -51,6 +51,11 @@ pub(crate) fn body(url: &str, user_id: &str) -> Option<String> {
     connect(url).hget(checkpoint_key(user_id), "body").expect("it is read")
 }
 
+/// How many are in a sorted set.
+pub(crate) fn members(url: &str, key: &str) -> usize {
+    connect(url).zcard(key).expect("they are counted")
+}
+
 fn checkpoint_key(user_id: &str) -> String {
     format!("offboarder:{{{user_id}}}:checkpoint")
 }

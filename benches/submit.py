@@ -1,0 +1,65 @@
+"""Submits USERS users (100,000) of a CSV file as one batch, and prints how long that took and how much memory
+it needed, against a tenth of them.
+
+submit.py OFFBOARDER SERVERS_SH [USERS]
+
+Starts RabbitMQ, Redis and S3 of its own (SERVERS_SH). Memory and CPU time are the kernel's own account of
+the process.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+from stand import stand
+
+COLUMNS = "name,reason,userId,requestedBy"
+
+
+def run(arguments, environment):
+    """Seconds, peak MiB, CPU seconds and output of a command that has to end well."""
+    began = time.monotonic()
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(arguments, env=environment, stdout=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        took = time.monotonic() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            sys.exit(f"{arguments[1]} ended with {process.returncode}")
+        output.seek(0)
+        return took, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime, output.read()
+
+
+def user(number):
+    return f"{number:08x}-5eed-4000-8000-000000000000"
+
+
+def submit(binary, environment, place, users, batch):
+    file = pathlib.Path(place, f"{batch}.csv")
+    with open(file, "w") as rows:
+        print(COLUMNS, file=rows)
+        for number in range(users):
+            print(f'"Leaver, {number}",left,{user(number)},hr', file=rows)
+    arguments = [binary, "submit", "--file", str(file), "--batch-id", batch, "--output", "json"]
+    took, peak, cpu, output = run(arguments, environment)
+    told = json.loads(output)
+    assert told["sent"] == users, told
+    print(f"{users:7} users of a CSV file of {file.stat().st_size / 1e6:.1f} MB: {took:6.1f} s, "
+          f"{users / took:6.0f} a second; {peak:5.1f} MiB resident at most; {cpu:.1f} s of CPU")
+
+
+def main():
+    binary, servers = sys.argv[1], sys.argv[2]
+    users = int(sys.argv[3]) if len(sys.argv) > 3 else 100_000
+    with stand(binary, servers, ["--users", "1"], {}) as (_, environment, _), \
+            tempfile.TemporaryDirectory() as place:
+        print(f"one process, RabbitMQ, Redis and S3 on the same {os.cpu_count()} cores")
+        submit(binary, environment, place, users // 10, "a-tenth")
+        submit(binary, environment, place, users, "all")
+
+
+main()

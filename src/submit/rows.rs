@@ -1,0 +1,216 @@
+//! Lines of a file, and the form that they are in.
+
+use std::io::{self, BufRead, Read as _};
+
+use serde_json::{Map, Value};
+
+use super::entry::{MEMBERS, Message, of_json, of_members};
+use crate::job::UserId;
+
+/// The longest line, or row of several lines; a message may be as long.
+const MAX_ROW_BYTES: usize = 256 * 1024;
+
+const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
+
+/// What the first line that says anything says of the others.
+enum Form {
+    /// Nothing was read yet.
+    Unknown,
+    /// One ID a line.
+    List,
+    /// One object a line.
+    JsonLines,
+    /// Cells, under a header.
+    Csv { delimiter: char, columns: Vec<Option<&'static str>> },
+}
+
+/// A row, or what is wrong with it.
+pub(super) type Row = Result<Message, String>;
+
+/// Reads messages, one row at a time.
+pub(super) struct Rows<R> {
+    input: R,
+    overlay: Map<String, Value>,
+    form: Form,
+    line: u64,
+}
+
+/// A line, as text or as what is wrong with it.
+type Line = Result<String, String>;
+
+impl<R: BufRead> Rows<R> {
+    pub(super) const fn new(input: R, overlay: Map<String, Value>) -> Self {
+        Self { input, overlay, form: Form::Unknown, line: 0 }
+    }
+
+    /// The next row with the line that it begins on.
+    pub(super) fn next_row(&mut self) -> io::Result<Option<(u64, Row)>> {
+        while let Some(line) = self.next_line()? {
+            let number = self.line;
+            let text = match line {
+                Ok(text) => text,
+                Err(what) => return Ok(Some((number, Err(what)))),
+            };
+            let row = if let Form::Unknown = self.form { self.find_form(&text) } else { self.row(text)? };
+            if let Some(row) = row {
+                return Ok(Some((number, row)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the first line that says anything; the header of CSV is no row.
+    fn find_form(&mut self, text: &str) -> Option<Row> {
+        let first = text.trim();
+        if is_silent(first) || is_separator_hint(first) {
+            return None;
+        }
+        if first.starts_with('{') {
+            self.form = Form::JsonLines;
+            return Some(of_json(first, &self.overlay));
+        }
+        for delimiter in DELIMITERS {
+            let cells = split(first, delimiter).unwrap_or_default();
+            let columns: Vec<_> = cells.iter().map(|cell| known(cell)).collect();
+            if columns.contains(&Some("userId")) {
+                let twice = columns
+                    .iter()
+                    .flatten()
+                    .find(|name| columns.iter().flatten().filter(|other| other == name).count() > 1);
+                let fault = twice.map(|name| Err(format!("the header has two columns {name}")));
+                self.form = Form::Csv { delimiter, columns };
+                return fault;
+            }
+        }
+        self.form = Form::List;
+        if first.starts_with('[') {
+            return Some(Err("a JSON list; give JSON Lines, one object a line".to_owned()));
+        }
+        let row = self.id(first);
+        let cells = first.contains(DELIMITERS);
+        Some(row.map_err(|what| if cells { format!("{what}; CSV needs a header with userId") } else { what }))
+    }
+
+    fn row(&mut self, text: String) -> io::Result<Option<Row>> {
+        let (delimiter, columns) = match &self.form {
+            Form::Csv { delimiter, columns } => (*delimiter, columns.clone()),
+            Form::Unknown | Form::List | Form::JsonLines => {
+                let line = text.trim();
+                let row = match self.form {
+                    _ if is_silent(line) => None,
+                    Form::JsonLines => Some(of_json(line, &self.overlay)),
+                    Form::Unknown | Form::List | Form::Csv { .. } => Some(self.id(line)),
+                };
+                return Ok(row);
+            }
+        };
+        let cells = match self.whole_record(text)?.and_then(|record| split(&record, delimiter)) {
+            Ok(cells) => cells,
+            Err(what) => return Ok(Some(Err(what))),
+        };
+        if cells.iter().all(String::is_empty) {
+            return Ok(None);
+        }
+        if cells.len() != columns.len() {
+            let what = format!("{} cells, where the header has {}", cells.len(), columns.len());
+            return Ok(Some(Err(what)));
+        }
+        if cells.iter().any(|cell| swallows_a_row(cell)) {
+            let what = "a quoted cell holds line breaks and a user ID: a quotation mark is missing";
+            return Ok(Some(Err(what.to_owned())));
+        }
+        let told = columns.iter().zip(cells).filter_map(|(column, cell)| {
+            let name = (*column)?;
+            (name == "userId" || !cell.is_empty()).then(|| (name.to_owned(), Value::from(cell)))
+        });
+        Ok(Some(of_members(told.collect(), &self.overlay)))
+    }
+
+    fn id(&self, text: &str) -> Row {
+        of_members(Map::from_iter([("userId".to_owned(), Value::from(text))]), &self.overlay)
+    }
+
+    /// A quoted cell may go on in the next lines.
+    fn whole_record(&mut self, first: String) -> io::Result<Line> {
+        let mut record = first;
+        while record.matches('"').count() % 2 == 1 {
+            match self.next_line()? {
+                Some(Ok(line)) if record.len() + line.len() <= MAX_ROW_BYTES => record += &line,
+                Some(Err(what)) => return Ok(Err(what)),
+                Some(Ok(_)) | None => return Ok(Err("a quotation mark that is never closed".to_owned())),
+            }
+        }
+        Ok(Ok(record))
+    }
+
+    /// The next line with its end. One that is too long is passed over.
+    fn next_line(&mut self) -> io::Result<Option<Line>> {
+        let mut bytes = Vec::new();
+        let read = (&mut self.input).take(MAX_ROW_BYTES as u64 + 1).read_until(b'\n', &mut bytes)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.line += 1;
+        if bytes.len() > MAX_ROW_BYTES {
+            while bytes.last() != Some(&b'\n') {
+                bytes.clear();
+                if (&mut self.input).take(MAX_ROW_BYTES as u64).read_until(b'\n', &mut bytes)? == 0 {
+                    break;
+                }
+            }
+            return Ok(Some(Err(format!("over {MAX_ROW_BYTES} bytes"))));
+        }
+        if self.line == 1 && (bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff])) {
+            return Ok(Some(Err("UTF-16; save it as UTF-8".to_owned())));
+        }
+        let text = String::from_utf8(bytes).map_err(|_not_utf_8| "not UTF-8".to_owned());
+        let text = text.map(|text| match text.strip_prefix('\u{feff}') {
+            Some(rest) if self.line == 1 => rest.to_owned(),
+            _ => text,
+        });
+        Ok(Some(text))
+    }
+}
+
+/// Empty, or a comment.
+fn is_silent(line: &str) -> bool {
+    line.is_empty() || line.starts_with('#')
+}
+
+/// `sep=;`, which spreadsheets write before the header.
+fn is_separator_hint(line: &str) -> bool {
+    line.strip_prefix("sep=").is_some_and(|rest| rest.chars().count() == 1)
+}
+
+/// The member that a column holds, if the schema knows it; letters compare without case.
+fn known(column: &str) -> Option<&'static str> {
+    let names = std::iter::once("userId").chain(MEMBERS.iter().map(|(name, _)| *name));
+    names.into_iter().find(|name| name.eq_ignore_ascii_case(column))
+}
+
+/// The cells of one record, trimmed.
+fn split(record: &str, delimiter: char) -> Result<Vec<String>, String> {
+    let record = record.trim_end_matches(['\n', '\r']);
+    if !record.contains('"') {
+        return Ok(record.split(delimiter).map(|cell| cell.trim().to_owned()).collect());
+    }
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(u8::try_from(delimiter).unwrap_or(b','))
+        .trim(csv::Trim::All)
+        .from_reader(record.as_bytes());
+    let stray = || "a stray quotation mark".to_owned();
+    let mut records = reader.records();
+    let cells = records.next().ok_or_else(stray)?.map_err(|error| error.to_string())?;
+    if records.next().is_some() {
+        return Err(stray());
+    }
+    Ok(cells.iter().map(str::to_owned).collect())
+}
+
+/// Whether a missing quotation mark made rows into a cell.
+fn swallows_a_row(cell: &str) -> bool {
+    let words = || cell.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
+    cell.contains('\n') && words().any(|word| word.parse::<UserId>().is_ok())
+}
