@@ -6,7 +6,7 @@ LOCAL := deploy/local/servers.sh
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check format clippy docs chaos fuzz bench-archive bench-lanes bench-outage bench-quota bench-submit up down clean-local
+.PHONY: help build demo test check check-deploy format clippy docs chaos fuzz bench-archive bench-lanes bench-outage bench-quota bench-submit up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,7 +40,11 @@ fuzz: ## run the fuzz targets for a while with cargo-fuzz (needs a nightly toolc
 			-max_total_time=$(or $(SECONDS),60) -timeout=20 || exit 1; \
 	done
 
-check: format clippy docs test ## everything that CI runs: format, clippy, docs, tests
+check: format clippy docs test check-deploy ## everything that CI runs: format, clippy, docs, tests, deploy/
+
+check-deploy: ## check what is in deploy/ with the tools that can be had, and on real servers
+	$(INSTALL) deploy
+	deploy/check.sh
 
 format: ## check the format
 	cargo fmt --check

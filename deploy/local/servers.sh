@@ -159,8 +159,11 @@ prepare() {
     printf '%s\n' "bind 127.0.0.1" "port $redis_port" "dir $dir/redis" "databases 64" \
         "appendonly yes" 'save ""' >"$dir/redis/redis.conf"
 
-    printf '{"identities":[{"name":"local","credentials":[{"accessKey":"%s","secretKey":"%s"}],"actions":["Admin","Read","Write","List","Tagging"]}]}\n' \
-        "$access_key" "$secret_key" >"$dir/s3/identities.json"
+    # `nobody` may do what a bucket's policy lets it do, and nothing else.
+    printf '{"identities":[{"name":"%s","credentials":[{"accessKey":"%s","secretKey":"%s"}],"actions":[%s]},' \
+        local "$access_key" "$secret_key" '"Admin","Read","Write","List","Tagging"' >"$dir/s3/identities.json"
+    printf '{"name":"%s","credentials":[{"accessKey":"%s","secretKey":"%s"}],"actions":[]}]}\n' \
+        nobody "$access_key-of-nobody" "$secret_key" >>"$dir/s3/identities.json"
 }
 
 launch_epmd() { launch epmd epmd -address 127.0.0.1 -port "$epmd_port"; }

@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# Checks what is in deploy/, with tools that others wrote where they can be had, and on real servers of its own.
+# Says of each check that it was done, with what, or why it could not be. Ends with 1 if one that was done failed.
+# `deploy/local/install.sh deploy` brings the tools.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+venv=$root/.venv
+export PATH=$venv/bin:$PATH:$venv/opt/usr/bin
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=()
+undone=()
+
+have() { command -v "$1" >/dev/null; }
+
+# check WHAT COMMAND…: its output is shown only when it fails.
+check() {
+    local what=$1 log=$work/log
+    shift
+    if "$@" >"$log" 2>&1 </dev/null; then
+        printf 'ok         %s\n' "$what"
+    else
+        printf 'FAILED     %s\n' "$what"
+        sed 's/^/           /' "$log"
+        failed+=("$what")
+    fi
+}
+
+# with TOOL WHAT COMMAND…: as `check`, if the tool is here.
+with() {
+    local tool=$1 what=$2
+    shift 2
+    if have "$tool"; then check "$what" "$@"; else cannot "$what" "$tool is not here"; fi
+}
+
+cannot() {
+    printf 'not done   %s: %s\n' "$1" "$2"
+    undone+=("$1")
+}
+
+# --- shell, image, compose -----------------------------------------------------------------
+
+mapfile -t scripts < <(find deploy tests .ci -type f \( -name '*.sh' -o -path '.ci/*' \))
+with shellcheck "shell scripts (shellcheck)" shellcheck --severity=style "${scripts[@]}"
+with hadolint "Dockerfile (hadolint)" hadolint --failure-threshold=info deploy/Dockerfile
+with check-jsonschema "compose.yaml, the Compose schema (check-jsonschema)" \
+    check-jsonschema --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
+
+the_image_lives() {
+    local context=$work/context
+    mkdir "$context" || return
+    sed -n 's/^!//p' .dockerignore | xargs cp --parents -r -t "$context" || return
+    cargo metadata --locked --no-deps --format-version 1 --manifest-path "$context/Cargo.toml" >/dev/null || return
+    # distroless/cc has these, and nothing else that is shared.
+    ! ldd "$binary" | grep -vE 'linux-vdso|ld-linux-|lib(c|m|gcc_s|dl|pthread|rt)\.so'
+}
+cannot "the image itself, and compose as a whole" "needs a Docker daemon and registries"
+
+# --- systemd -------------------------------------------------------------------------------
+
+# `verify` wants the program to be there; /bin/true stands in for it.
+unit=$work/offboarder-worker.service
+sed 's#^ExecStart=[^ ]*#ExecStart=/bin/true#' deploy/systemd/offboarder-worker.service >"$unit"
+with systemd-analyze "unit (systemd-analyze verify)" systemd-analyze verify --man=no "$unit"
+with systemd-analyze "unit: exposure of at most 1.5 of 10 (systemd-analyze security)" \
+    systemd-analyze security --offline=true --threshold=15 --no-pager "$unit"
+
+# --- Prometheus and Grafana ----------------------------------------------------------------
+
+with promtool "alert rules (promtool check rules)" promtool check rules --lint-fatal deploy/prometheus/alerts.yml
+with promtool "alerts fire when they should (promtool test rules)" promtool test rules deploy/prometheus/alerts_test.yml
+facts=("$venv/bin/python" deploy/check/facts.py)
+queries() { "${facts[@]}" expressions >"$work/dashboard.yml" && promtool check rules "$work/dashboard.yml"; }
+with promtool "queries of the dashboard (promtool check rules)" queries
+cannot "the dashboard in Grafana" "no Grafana can be had from Debian or PyPI"
+
+# --- Kubernetes ----------------------------------------------------------------------------
+
+render() { "${kustomize[@]}" "deploy/kubernetes/$1" >"$work/$1.yaml"; }
+kustomize=()
+if have kustomize; then kustomize=(kustomize build); elif have kubectl; then kustomize=(kubectl kustomize); fi
+if [ ${#kustomize[@]} -eq 0 ]; then
+    cannot "manifests of Kubernetes and KEDA" "neither kustomize nor kubectl is here"
+else
+    check "worker is rendered (${kustomize[*]})" render worker
+    check "keda is rendered (${kustomize[*]})" render keda
+    rendered=("$work/worker.yaml" "$work/keda.yaml")
+    # Debian's kubectl 1.20 has Kustomize 2, which does not know `patches`.
+    if [ "${kustomize[0]}" = kubectl ] && kubectl version --client 2>/dev/null | grep -q 'GitVersion:"v1\.\(1\|20\)'; then
+        cannot "the example overlay is rendered" "this kubectl is too old; it needs Kustomize 4"
+    else
+        check "the example overlay is rendered (${kustomize[*]})" render example
+    fi
+    with kubernetes-validate "objects of Kubernetes, strictly (kubernetes-validate)" \
+        kubernetes-validate --strict --quiet "$work/worker.yaml"
+    check "objects of KEDA, by KEDA's own schemas, and what refers to what" "${facts[@]}" kubernetes "${rendered[@]}"
+fi
+cannot "admission by an API server, and KEDA's reading of the triggers" "needs a cluster"
+
+# --- S3 ------------------------------------------------------------------------------------
+
+policy() { parliament <"deploy/s3/$1"; }
+with parliament "worker-policy.json (parliament)" policy worker-policy.json
+with parliament "bucket-policy.json (parliament)" policy bucket-policy.json
+cannot "the condition on If-None-Match in force" "SeaweedFS does not know s3:if-none-match; it needs AWS"
+
+# --- what has to agree, and real servers -----------------------------------------------------
+
+check "names, links, grace periods, rights: the files agree" "${facts[@]}" agree
+cargo build --locked --quiet
+binary=${CARGO_TARGET_DIR:-$root/target}/debug/offboarder
+check "the image's build context suffices, and its base has the libraries" the_image_lives
+check "definitions of RabbitMQ, ACL of Redis, policies of S3: a worker lives by those rights, and has no more" \
+    "$venv/bin/python" deploy/check/services.py "$binary" deploy/local/servers.sh "$work/services"
+
+printf '\n%s checks failed, %s could not be done.\n' "${#failed[@]}" "${#undone[@]}"
+[ ${#failed[@]} -eq 0 ]

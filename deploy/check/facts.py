@@ -1,0 +1,236 @@
+"""What has to agree between the files of deploy/, the code and the documents, and that no tool of others knows.
+
+facts.py expressions   prints the dashboard's queries as a rules file, for promtool
+facts.py kubernetes RENDERED...   the rendered objects: KEDA's against KEDA's own schemas, and what refers to what
+facts.py agree         everything else
+"""
+
+import json
+import pathlib
+import re
+import sys
+
+import yaml
+from jsonschema import Draft202012Validator
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+# Beside those of docs/contract/interfaces.md.
+MORE_METRICS = {"offboarder_queue_depth", "offboarder_brake_waiting", "offboarder_quota_per_second"}
+faults = []
+
+
+def hold(condition, text):
+    if not condition:
+        faults.append(text)
+
+
+def text(path):
+    return (ROOT / path).read_text()
+
+
+def queries():
+    """(panel, query) of the dashboard, with Grafana's own variables replaced."""
+    dashboard = json.loads(text("deploy/grafana/offboarder.json"))
+    pairs = [(panel["title"], target["expr"]) for panel in dashboard["panels"] for target in panel["targets"]]
+    pairs += [("annotation", one["expr"]) for one in dashboard["annotations"]["list"]]
+    return [(title, query.replace("$__rate_interval", "5m")) for title, query in pairs]
+
+
+def rules():
+    groups = yaml.safe_load(text("deploy/prometheus/alerts.yml"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def expressions():
+    named = [{"record": f"panel:{index}", "expr": query} for index, (_title, query) in enumerate(queries())]
+    print(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": named}]}))
+
+
+# --- Prometheus and Grafana ----------------------------------------------------------------
+
+
+def metrics():
+    chapter = text("docs/contract/interfaces.md").split("\n## Metrics\n")[1].split("\n## ")[0]
+    known = set(re.findall(r"`(offboarder_\w+)", chapter)) | MORE_METRICS
+    used = [(rule.get("alert", rule.get("record")), rule["expr"]) for rule in rules()] + queries()
+    seen = set()
+    for name, query in used:
+        for metric in re.findall(r"\boffboarder_\w+", query):
+            plain = re.sub(r"_(bucket|sum|count)$", "", metric)
+            seen.add(plain)
+            hold(plain in known, f"{name}: no metric is called {metric}")
+    hold(seen == known, f"neither alert nor panel shows {', '.join(sorted(known - seen))}")
+
+
+def alerts():
+    runbook = text("deploy/RUNBOOK.md")
+    chapter = runbook.split("\n## Alerts\n")[1].split("\n## ")[0]
+    sections = re.findall(r"^#### (\w+)$", chapter, re.MULTILINE)
+    names = [rule["alert"] for rule in rules() if "alert" in rule]
+    hold(sections == names, f"the sections under Alerts are not those of alerts.yml, in its order: {sections}, {names}")
+    for rule in rules():
+        if "alert" in rule:
+            link = rule["annotations"]["runbook_url"]
+            hold(link == f"deploy/RUNBOOK.md#{rule['alert'].lower()}", f"{rule['alert']} links to {link}")
+    tested = text("deploy/prometheus/alerts_test.yml")
+    for name in names:
+        hold(f"#{name.lower()}" in tested, f"no case of alerts_test.yml sees {name} fire")
+    slugs = {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^#+ (.*)$", runbook, re.M)}
+    for link in re.findall(r"\]\(#([\w-]+)\)", runbook):
+        hold(re.sub(r"-1$", "", link) in slugs, f"the runbook links to #{link}, which is not there")
+
+
+# --- what else stands twice ------------------------------------------------------------------
+
+
+def seconds(found):
+    return int(re.match(r"\d+", str(found)).group())
+
+
+def grace():
+    (default,) = re.findall(r"`OFFBOARDER_WORKER_SHUTDOWN_GRACE` \| `(\d+)s`", text("README.md"))
+    unit = text("deploy/systemd/offboarder-worker.service")
+    compose = yaml.safe_load(text("deploy/compose/compose.yaml"))
+    pod = yaml.safe_load(text("deploy/kubernetes/worker/deployment.yaml"))["spec"]["template"]["spec"]
+    settings = {
+        "systemd": re.search(r"SHUTDOWN_GRACE=(\d+)s", text("deploy/systemd/worker.env")).group(1),
+        "compose": compose["services"]["worker"]["environment"]["OFFBOARDER_WORKER_SHUTDOWN_GRACE"],
+        "Kubernetes": re.search(r"SHUTDOWN_GRACE=(\d+)s", text("deploy/kubernetes/worker/kustomization.yaml")).group(1),
+    }
+    patience = {
+        "systemd": re.search(r"^TimeoutStopSec=(\d+)s$", unit, re.MULTILINE).group(1),
+        "compose": compose["services"]["worker"]["stop_grace_period"],
+        "Kubernetes": pod["terminationGracePeriodSeconds"],
+    }
+    for where, setting in settings.items():
+        hold(seconds(setting) == int(default), f"{where}: the drain is {setting}, the README says {default}s")
+        hold(seconds(patience[where]) >= seconds(setting) + 5, f"{where} kills after {patience[where]}, in the drain")
+
+
+def redis():
+    acl = text("deploy/redis/users.acl")
+    called = set()
+    for file in sorted((ROOT / "src/adapters/redis").rglob("*.rs")):
+        called |= set(re.findall(r"redis\.call\('(\w+)'|redis::cmd\(\"(\w+)\"", file.read_text()))
+    words = {(one or other).lower() for one, other in called}
+    given = set(re.findall(r"\+([\w|]+)", acl))
+    hold(words, "no command was found in src/adapters/redis")
+    hold(words <= given, f"users.acl lacks {', '.join(sorted(words - given))}")
+    local = text("deploy/compose/users.acl").replace(" >local", "")
+    hold(local == acl, "compose/users.acl differs from redis/users.acl in more than the password")
+
+
+def s3():
+    """Condition keys, against the list of AWS' own documentation that comes with parliament: it looks at those of
+    an Allow only."""
+    import parliament
+
+    listed = pathlib.Path(parliament.__file__).with_name("iam_definition.json").read_text()
+    (service,) = [one for one in json.loads(listed) if one["prefix"] == "s3"]
+    keys = {key["condition"].lower() for key in service["conditions"]} | {"aws:securetransport"}
+    actions = {one["privilege"] for one in service["privileges"]}
+    for name in ["worker-policy.json", "bucket-policy.json"]:
+        for statement in json.loads(text(f"deploy/s3/{name}"))["Statement"]:
+            for keyed in statement.get("Condition", {}).values():
+                for key in keyed:
+                    hold(key.lower() in keys, f"{name}, {statement['Sid']}: AWS knows no condition {key}")
+            given = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            for action in given:
+                hold(action == "s3:*" or action[3:] in actions, f"{name}, {statement['Sid']}: AWS knows no action {action}")
+    rights = {
+        action
+        for statement in json.loads(text("deploy/s3/worker-policy.json"))["Statement"]
+        for action in statement["Action"]
+    }
+    runbook = text("deploy/RUNBOOK.md").split("### `archive_denied`")[1].split("\n### ")[0]
+    said = set(re.findall(r"`(s3:\w+)`", runbook))
+    hold(said == rights, f"the runbook's rights are not those of worker-policy.json: {sorted(said ^ rights)}")
+
+
+def rust():
+    (channel,) = re.findall(r'channel = "(.*)"', text("rust-toolchain.toml"))
+    dockerfile = text("deploy/Dockerfile")
+    hold(f"FROM rust:{channel}-" in dockerfile, f"the Dockerfile does not build with Rust {channel}")
+    hold(f"RUSTUP_TOOLCHAIN={channel}\n" in dockerfile, f"RUSTUP_TOOLCHAIN of the Dockerfile is not {channel}")
+
+
+# --- Kubernetes ------------------------------------------------------------------------------
+
+
+def kubernetes(rendered):
+    objects = [one for file in rendered for one in yaml.safe_load_all(pathlib.Path(file).read_text()) if one]
+    by_kind = {}
+    for one in objects:
+        by_kind.setdefault(one["kind"], []).append(one)
+    for file in sorted((DEPLOY / "check/keda").glob("*.yaml")):
+        crd = yaml.safe_load(file.read_text())["spec"]
+        kind = crd["names"]["kind"]
+        hold(kind in by_kind, f"there is no {kind}")
+        for one in by_kind.get(kind, []):
+            (version,) = [v for v in crd["versions"] if f"{crd['group']}/{v['name']}" == one["apiVersion"]]
+            for error in Draft202012Validator(strict(version["schema"]["openAPIV3Schema"])).iter_errors(one):
+                faults.append(f"{kind} {one['metadata']['name']}, {'.'.join(map(str, error.path))}: {error.message}")
+    (pod,) = [one["spec"]["template"] for one in by_kind["Deployment"]]
+    labels = pod["metadata"]["labels"].items()
+    selectors = {
+        "Deployment": lambda spec: spec["selector"]["matchLabels"],
+        "Service": lambda spec: spec["selector"],
+        "NetworkPolicy": lambda spec: spec["podSelector"]["matchLabels"],
+        "PodDisruptionBudget": lambda spec: spec["selector"]["matchLabels"],
+    }
+    for kind, selector in selectors.items():
+        (one,) = by_kind[kind]
+        hold(selector(one["spec"]).items() <= labels, f"the {kind} selects no worker")
+    (container,) = pod["spec"]["containers"]
+    (config,) = by_kind["ConfigMap"]
+    named = [one["configMapRef"]["name"] for one in container["envFrom"]]
+    hold(named == [config["metadata"]["name"]], f"the worker reads {named}, not {config['metadata']['name']}")
+    settings = set(re.findall(r"^\| `(OFFBOARDER_\w+)`", text("README.md"), re.MULTILINE))
+    given = list(config["data"]) + [one["name"] for one in container["env"]]
+    for name in given:
+        plain = re.sub(r"_FILE$", "", name)
+        hold(name.startswith("AWS_") or name in settings or plain in settings, f"no setting is called {name}")
+    mounted = {one["path"] for one in pod["spec"]["volumes"][0]["secret"]["items"]}
+    files = {pathlib.PurePath(one["value"]).name for one in container["env"] if one["name"].endswith("_FILE")}
+    hold(mounted == files, f"the secrets {sorted(mounted ^ files)} are not both mounted and named")
+    hold("Secret" not in by_kind, "a secret stands in the manifests")
+    topology = text("src/adapters/amqp/topology.rs")
+    for scaled in by_kind.get("ScaledObject", []):
+        target = scaled["spec"]["scaleTargetRef"]["name"]
+        hold(target == by_kind["Deployment"][0]["metadata"]["name"], f"KEDA scales {target}")
+        for trigger in scaled["spec"]["triggers"]:
+            queue = trigger["metadata"]["queueName"]
+            hold(f'"{queue}"' in topology, f"KEDA looks at {queue}, which nobody declares")
+            named = [one["metadata"]["name"] for one in by_kind["TriggerAuthentication"]]
+            hold(trigger["authenticationRef"]["name"] in named, f"KEDA's {queue} has no TriggerAuthentication")
+    for file in sorted((DEPLOY / "kubernetes").rglob("*.yaml")):
+        one = yaml.safe_load(file.read_text())
+        hold(file.name == "kustomization.yaml" or one["kind"] in by_kind, f"{file.name} is in no kustomization")
+
+
+def strict(schema):
+    """A server would drop members that the schema does not have; here they are faults."""
+    if isinstance(schema, dict):
+        schema = {key: strict(value) for key, value in schema.items()}
+        free = schema.get("x-kubernetes-preserve-unknown-fields") or not schema.get("properties")
+        if schema.get("type") == "object" and "additionalProperties" not in schema and not free:
+            schema["additionalProperties"] = False
+        return schema
+    return [strict(one) for one in schema] if isinstance(schema, list) else schema
+
+
+def main(command, *arguments):
+    if command == "expressions":
+        return expressions()
+    if command == "kubernetes":
+        kubernetes(arguments)
+    else:
+        for check in (metrics, alerts, grace, redis, s3, rust):
+            check()
+    for fault in faults:
+        print(f"  {fault}")
+    sys.exit(bool(faults))
+
+
+main(*sys.argv[1:])
