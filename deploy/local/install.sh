@@ -188,9 +188,7 @@ case ${1:-all} in
     servers) servers ;;
     examples) examples ;;
     all) compiler; servers; node_packages ;;
-    *) fail "usage: install.sh [compiler|servers|examples]" ;;
-    all) compiler; servers ;;
-    deploy) compiler; servers; deploy ;;
+    deploy) compiler; servers; node_packages; deploy ;;
     --only) shift; "$@" ;; # of `try`: with `set -e` in force, which a shell does not keep before a `||`
-    *) fail "usage: install.sh [compiler|servers|deploy]" ;;
+    *) fail "usage: install.sh [compiler|servers|examples|deploy]" ;;
 esac
