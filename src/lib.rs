@@ -13,6 +13,7 @@
 //! | [`guards`] | what holds a deletion back; pure |
 //! | [`ports`] | what is needed of the stores |
 //! | [`steps`] | one file per step |
+//! | [`batch`] | how far a batch is, told by the records of its users |
 //! | [`worker`] | the driver, and consuming from the broker |
 //! | [`adapters`] | RabbitMQ, Redis, the embedded store, CXone, S3, directories |
 //! | [`config`] | settings: flags, environment, files |
@@ -22,6 +23,7 @@
 
 pub mod adapters;
 pub mod admin;
+pub mod batch;
 pub mod cli;
 pub mod config;
 pub mod failure;

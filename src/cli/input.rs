@@ -73,7 +73,7 @@ impl InputArgs {
     pub(super) fn read(&self) -> Result<Vec<Message>, CliError> {
         let input = self.open()?;
         check(&input, |_user_id| None)?;
-        input.messages().and_then(Iterator::collect).map_err(unreadable)
+        input.messages().and_then(Iterator::collect).map_err(|error| unreadable(&error))
     }
 }
 
@@ -82,7 +82,7 @@ pub(super) fn check(
     input: &Input,
     forbidden: impl Fn(UserId) -> Option<String>,
 ) -> Result<Checked, CliError> {
-    let checked = match input.check(forbidden).map_err(unreadable)? {
+    let checked = match input.check(forbidden).map_err(|error| unreadable(&error))? {
         Ok(checked) => checked,
         Err(faults) if faults.only_forbidden() => return Err(CliError::refused(faults)),
         Err(faults) => return Err(CliError::usage(faults)),
@@ -101,6 +101,6 @@ pub(super) fn check(
     Ok(checked)
 }
 
-pub(super) fn unreadable(error: std::io::Error) -> CliError {
+pub(super) fn unreadable(error: &std::io::Error) -> CliError {
     CliError::usage(format!("the copy of the input cannot be read: {error}"))
 }

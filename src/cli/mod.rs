@@ -1,5 +1,6 @@
 //! The commands: arguments in, an answer on standard output, logs on standard error, an exit status.
 
+mod batch;
 mod compose;
 mod demo;
 mod doctor;
@@ -48,6 +49,7 @@ enum Command {
     Run(run::Args),
     Submit(submit::Args),
     Status(status::Args),
+    Batch(batch::Args),
     Hold(hold::Args),
     Topology(topology::Args),
     Doctor(doctor::Args),
@@ -100,6 +102,7 @@ async fn dispatch(command: &Command, matches: &ArgMatches) -> Result<Exit, CliEr
         Command::Run(args) => Box::pin(run::run(args, &Settings::for_run(&sources())?)).await,
         Command::Submit(args) => Box::pin(submit::run(args, &sources())).await,
         Command::Status(args) => status::run(args, &Settings::for_stores(&sources())?).await,
+        Command::Batch(args) => batch::run(args, &Settings::for_stores(&sources())?).await,
         Command::Hold(args) => hold::run(args, &Settings::for_stores(&sources())?).await,
         Command::Topology(args) => {
             topology::run(args, &compose::broker(&Settings::for_broker(&sources())?.queue)?).await

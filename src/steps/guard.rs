@@ -5,10 +5,8 @@ use super::{Services, Stopped};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::guards::{Hold, Verdict, hold_prefix, latest_hold};
 use crate::job::{Request, UserId};
+use crate::machine::Pause;
 use crate::ports::ArchiveStore;
-
-/// What a wait for the brake is called.
-const BRAKED: &str = "the brake on deletions is engaged (OFFBOARDER_GUARD_MAX_DELETIONS)";
 
 /// `Err` when the protected list covers the user, or cannot be read. Asked before the first write to a user,
 /// and with every deletion.
@@ -51,7 +49,7 @@ pub(super) async fn brake(services: &Services, user_id: UserId) -> Result<Verdic
         None => Verdict::Proceed,
         Some(wait) => {
             let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1));
-            Verdict::Postpone { until: Timestamp::now() + wait, why: BRAKED }
+            Verdict::Postpone { until: Timestamp::now() + wait, why: Pause::Brake }
         }
     })
 }

@@ -11,6 +11,7 @@
 )]
 
 mod archives;
+mod batches;
 mod brokers;
 mod chaos;
 mod crashes;
@@ -42,6 +43,7 @@ fn main() {
     for tests in [
         off_boarding::TESTS,
         submitting::TESTS,
+        batches::TESTS,
         dead_letters::TESTS,
         crashes::TESTS,
         faults::TESTS,
