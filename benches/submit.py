@@ -1,10 +1,10 @@
 """Submits USERS users (100,000) of a CSV file as one batch, and prints how long that took and how much memory
-it needed, against a tenth of them.
+it needed, against a tenth of them; then how long `batch show` and `batch report` take to answer for all of them.
 
 submit.py OFFBOARDER SERVERS_SH [USERS]
 
 Starts RabbitMQ, Redis and S3 of its own (SERVERS_SH). Memory and CPU time are the kernel's own account of
-the process.
+the process. For `batch show` each user has the checkpoint of one who was really off-boarded.
 """
 
 import json
@@ -18,9 +18,22 @@ import time
 from stand import stand
 
 COLUMNS = "name,reason,userId,requestedBy"
+MODEL = "00000001-5eed-4000-8000-000000000000"
+
+# Copies the checkpoint of one user (ARGV[1]) under the keys of so many others (ARGV[2]).
+COPY = """
+local fields = redis.call('HGETALL', 'offboarder:{' .. ARGV[1] .. '}:checkpoint')
+for number = 0, tonumber(ARGV[2]) - 1 do
+  local user = string.format('%08x', number) .. string.sub(ARGV[1], 9)
+  local key = 'offboarder:{' .. user .. '}:checkpoint'
+  for field = 1, #fields, 2 do
+    redis.call('HSET', key, fields[field], (string.gsub(fields[field + 1], string.sub(ARGV[1], 1, 8), string.sub(user, 1, 8))))
+  end
+end
+"""
 
 
-def run(arguments, environment):
+def run(arguments, environment, ends_with=(0,)):
     """Seconds, peak MiB, CPU seconds and output of a command that has to end well."""
     began = time.monotonic()
     with tempfile.TemporaryFile("w+") as output:
@@ -28,7 +41,7 @@ def run(arguments, environment):
         _, status, usage = os.wait4(process.pid, 0)
         took = time.monotonic() - began
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
+        if process.returncode not in ends_with:
             sys.exit(f"{arguments[1]} ended with {process.returncode}")
         output.seek(0)
         return took, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime, output.read()
@@ -47,19 +60,44 @@ def submit(binary, environment, place, users, batch):
     arguments = [binary, "submit", "--file", str(file), "--batch-id", batch, "--output", "json"]
     took, peak, cpu, output = run(arguments, environment)
     told = json.loads(output)
-    assert told["sent"] == users, told
+    assert told["sent"] + told["alreadySent"] == users, told
     print(f"{users:7} users of a CSV file of {file.stat().st_size / 1e6:.1f} MB: {took:6.1f} s, "
           f"{users / took:6.0f} a second; {peak:5.1f} MiB resident at most; {cpu:.1f} s of CPU")
+
+
+def off_board_the_model(binary, environment, start_worker):
+    subprocess.run([binary, "submit", MODEL, "--batch-id", "all"], env=environment, check=True,
+                   stdout=subprocess.DEVNULL)
+    worker = start_worker()
+    while True:
+        output = run([binary, "status", MODEL, "--output", "json"], environment, ends_with=(0, 1))[3]
+        if json.loads(output)["users"][0].get("finished"):
+            break
+        time.sleep(0.5)
+    worker.terminate()
+    worker.wait()
+
+
+def look(arguments, environment):
+    took, peak, cpu, output = run(arguments, environment)
+    print(f"{' '.join(arguments[1:]):20} {took:6.2f} s; {peak:5.1f} MiB resident at most; {cpu:.1f} s of CPU")
+    return output
 
 
 def main():
     binary, servers = sys.argv[1], sys.argv[2]
     users = int(sys.argv[3]) if len(sys.argv) > 3 else 100_000
-    with stand(binary, servers, ["--users", "1"], {}) as (_, environment, _), \
+    with stand(binary, servers, ["--users", "1"], {}) as (_, environment, start_worker), \
             tempfile.TemporaryDirectory() as place:
+        off_board_the_model(binary, environment, start_worker)
         print(f"one process, RabbitMQ, Redis and S3 on the same {os.cpu_count()} cores")
         submit(binary, environment, place, users // 10, "a-tenth")
         submit(binary, environment, place, users, "all")
+        subprocess.run(["redis-cli", "-u", environment["OFFBOARDER_CHECKPOINTS_URL"], "EVAL", COPY, "0", MODEL,
+                        str(users)], check=True, stdout=subprocess.DEVNULL)
+        told = json.loads(look([binary, "batch", "show", "all", "--output", "json"], environment))
+        assert told["users"] == told["finished"] == users, told
+        assert look([binary, "batch", "report", "all"], environment).count("\n") == users + 1
 
 
 main()

@@ -27,7 +27,8 @@ use crate::config::{
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Action, Request, UserId, parse_message};
 use crate::machine::{
-    Checkpoint, Context, Cursor, DeletePolicy, Effect, Event, RetryPolicy, SCHEMA, Sealing, State, transition,
+    Checkpoint, Context, Cursor, DeletePolicy, Effect, Event, Pause, RetryPolicy, SCHEMA, Sealing, State,
+    transition,
 };
 use crate::manifest::{Actor, Kind, Manifest, archive_key, parse_key, tells_the_same};
 
@@ -306,7 +307,7 @@ fn assert_goes_on(checkpoint: &Checkpoint) {
     };
     after(&|checkpoint| checkpoint.fail(failure.clone(), true, now, now));
     after(&|checkpoint| checkpoint.give_up(Reason::Poison, failure.clone(), now));
-    after(&|checkpoint| checkpoint.postpone(Timestamp::MAX, now));
+    after(&|checkpoint| checkpoint.postpone(Timestamp::MAX, Pause::NotDue, now));
     after(&|checkpoint| checkpoint.revise(true, Request::default(), now));
     after(&|checkpoint| checkpoint.enter(State::Received, now));
     after(&|checkpoint| checkpoint.advance(State::Received, checkpoint.step.calls.clone(), now));

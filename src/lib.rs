@@ -15,6 +15,7 @@
 //! | [`acts`] | the log of what operators did |
 //! | [`ports`] | what is needed of the stores |
 //! | [`steps`] | one file per step |
+//! | [`batch`] | how far a batch is, told by the records of its users |
 //! | [`worker`] | the driver, and consuming from the broker |
 //! | [`adapters`] | RabbitMQ, Redis, the embedded store, CXone, S3, directories |
 //! | [`telemetry`] | metrics |
@@ -26,6 +27,7 @@
 pub mod acts;
 pub mod adapters;
 pub mod admin;
+pub mod batch;
 pub mod cli;
 pub mod config;
 pub mod failure;

@@ -95,7 +95,7 @@ fn copy(named: &[String], file: Option<&Path>, overlay: &Overlay) -> Result<Inpu
 
 fn checked(input: &Input) -> Result<Vec<Message>, CliError> {
     check(input, |_user_id| None)?;
-    input.messages().and_then(Iterator::collect).map_err(unreadable)
+    input.messages().and_then(Iterator::collect).map_err(|error| unreadable(&error))
 }
 
 /// Checks everything, and names who is in it more than once.
@@ -103,7 +103,7 @@ pub(super) fn check(
     input: &Input,
     forbidden: impl Fn(UserId) -> Option<String>,
 ) -> Result<Checked, CliError> {
-    let checked = match input.check(forbidden).map_err(unreadable)? {
+    let checked = match input.check(forbidden).map_err(|error| unreadable(&error))? {
         Ok(checked) => checked,
         Err(faults) if faults.only_forbidden() => return Err(CliError::refused(faults)),
         Err(faults) => return Err(CliError::usage(faults)),
@@ -122,6 +122,6 @@ pub(super) fn check(
     Ok(checked)
 }
 
-pub(super) fn unreadable(error: std::io::Error) -> CliError {
+pub(super) fn unreadable(error: &std::io::Error) -> CliError {
     CliError::usage(format!("the copy of the input cannot be read: {error}"))
 }

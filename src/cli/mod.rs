@@ -1,6 +1,7 @@
 //! The commands: arguments in, an answer on standard output, logs on standard error, an exit status.
 
 mod acts;
+mod batch;
 mod compose;
 mod demo;
 mod doctor;
@@ -54,6 +55,7 @@ enum Command {
     Submit(submit::Args),
     Status(status::Args),
     Verify(verify::Args),
+    Batch(batch::Args),
     Hold(hold::Args),
     Plan(plan::Args),
     Pause(pause::PauseArgs),
@@ -111,6 +113,7 @@ async fn dispatch(command: &Command, matches: &ArgMatches) -> Result<Exit, CliEr
         Command::Submit(args) => Box::pin(submit::run(args, &sources())).await,
         Command::Status(args) => status::run(args, &Settings::for_stores(&sources())?).await,
         Command::Verify(args) => Box::pin(verify::run(args, &sources())).await,
+        Command::Batch(args) => batch::run(args, &Settings::for_stores(&sources())?).await,
         Command::Hold(args) => hold::run(args, &Settings::for_stores(&sources())?).await,
         Command::Pause(args) => pause::pause(args, &Settings::for_stores(&sources())?).await,
         Command::Resume(args) => pause::resume(args, &Settings::for_stores(&sources())?).await,

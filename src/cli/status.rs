@@ -100,7 +100,9 @@ fn what_now(checkpoint: &Checkpoint) -> String {
         return format!("dead letter {} since {}: {why}", letter.reason, letter.at);
     }
     if let Some(until) = checkpoint.waiting_until {
-        let why = checkpoint.last_failure.as_ref().map_or_else(|| "a guard".to_owned(), ToString::to_string);
+        let failure = checkpoint.last_failure.as_ref().map(ToString::to_string);
+        let why =
+            failure.or_else(|| Some(checkpoint.pause?.to_string())).unwrap_or_else(|| "a guard".to_owned());
         return format!("waits until {until}: {why}");
     }
     match &checkpoint.state {
@@ -153,6 +155,7 @@ fn document(user_id: UserId, known: &Known) -> Value {
             "attempts": checkpoint.attempts,
             "lastError": checkpoint.last_failure,
             "nextAttempt": checkpoint.waiting_until,
+            "waitsFor": checkpoint.pause,
             "deadLetter": checkpoint.dead_letter,
             "archive": archive_of(&checkpoint.state),
             "deletion": deletion_of(&checkpoint.state),

@@ -26,8 +26,8 @@ use crate::worker::shutdown_on_signals;
 /// Publishes off-boarding messages with publisher confirms
 ///
 /// The whole input is checked first: one fault, or one protected user, and nothing is sent. Every message
-/// that is reported as sent is in a queue, confirmed by the broker. With a batch ID it is remembered in
-/// Redis (OFFBOARDER_CHECKPOINTS_URL) who was sent: the same command again sends what is missing.
+/// that is reported as sent is in a queue, confirmed by the broker. With a batch ID it is remembered in the
+/// workers' Redis who was sent: the same command again sends what is missing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   offboarder submit 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11 --urgent
@@ -50,10 +50,8 @@ pub(crate) struct Args {
 const HOLDS_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
-    let broker = match args.dry_run {
-        true => None,
-        false => Some(compose::broker(&Settings::for_broker(sources)?.queue)?),
-    };
+    let broker =
+        if args.dry_run { None } else { Some(compose::broker(&Settings::for_broker(sources)?.queue)?) };
     let settings = Settings::for_stores(sources)?;
     let input = args.input.open()?;
     let guards = Guards::look(&settings).await?;
@@ -68,7 +66,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     match broker {
         None => plan.dry_run(&input, args.output.output).await,
         Some(broker) => {
-            plan.send(&input, Publisher::new(broker, Sending::CHANNELS), args.output.output).await
+            Box::pin(plan.send(&input, Publisher::new(broker, Sending::CHANNELS), args.output.output)).await
         }
     }
 }
@@ -165,7 +163,7 @@ impl Plan {
         let publisher = Arc::new(publisher);
         let memory = self.batches.clone();
         let sending = Sending { publisher: Arc::clone(&publisher), source: self.source, memory };
-        let messages = input.messages().map_err(unreadable)?;
+        let messages = input.messages().map_err(|error| unreadable(&error))?;
         let sent = sending.run(messages, &shutdown.draining, |_sent| bar.inc(1)).await;
         bar.finish_and_clear();
         publisher.close().await;
@@ -201,7 +199,7 @@ impl Plan {
         // Printed as it is read, so that memory stays flat.
         let mut out = BufWriter::new(std::io::stdout());
         let mut first = true;
-        let messages = input.messages().map_err(unreadable)?;
+        let messages = input.messages().map_err(|error| unreadable(&error))?;
         let mut chunks = std::pin::pin!(
             stream::iter(messages).chunks(CHUNK).then(|chunk| missing(self.batches.clone(), chunk))
         );

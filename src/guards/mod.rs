@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::job::Request;
+use crate::machine::Pause;
 
 pub use hold::{Hold, HoldKey, hold_prefix, latest_hold};
 pub use pause::{PAUSE_PREFIX, Pause, latest_pause, pause_key};
@@ -24,8 +25,8 @@ pub enum Verdict {
     Postpone {
         /// When to look again.
         until: Timestamp,
-        /// Why, for people.
-        why: &'static str,
+        /// Why.
+        why: Pause,
     },
     /// A legal hold: this user is not deleted.
     Held,
@@ -49,9 +50,6 @@ pub struct Guards {
     pub brake: Option<Brake>,
 }
 
-/// What a wait for `deleteAfter` or the grace is called.
-const NOT_YET: &str = "the deletion is not due yet (deleteAfter, or OFFBOARDER_GUARD_DELETE_GRACE)";
-
 impl Guards {
     /// A hold beats everything but the protected list; then the later of the request's `deleteAfter` and the
     /// grace decides, whose clock starts when the read confirmed the deactivation and is never set back.
@@ -68,7 +66,7 @@ impl Guards {
         let grace = SignedDuration::try_from(self.delete_grace).unwrap_or(SignedDuration::MAX);
         let after_grace = deactivated_at.checked_add(grace).unwrap_or(Timestamp::MAX);
         let due = request.delete_after.map_or(after_grace, |wished| wished.max(after_grace));
-        if now < due { Verdict::Postpone { until: due, why: NOT_YET } } else { Verdict::Proceed }
+        if now < due { Verdict::Postpone { until: due, why: Pause::NotDue } } else { Verdict::Proceed }
     }
 }
 
@@ -85,7 +83,7 @@ mod tests {
         let guards = Guards { delete_grace: Duration::from_secs(100), brake: None };
         let mut request = Request::default();
         let look = |request: &Request, now| guards.on_deletion(request, at(1000), None, at(now));
-        let postponed = |until| Verdict::Postpone { until: at(until), why: NOT_YET };
+        let postponed = |until| Verdict::Postpone { until: at(until), why: Pause::NotDue };
         assert_eq!(look(&request, 1099), postponed(1100));
         assert_eq!(look(&request, 1100), Verdict::Proceed);
         request.delete_after = Some(at(2000));

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ArchiveInProgress, Beginning, Call, ManifestRef, Recording, State, StepRecord, Traces};
+use super::{ArchiveInProgress, Beginning, Call, ManifestRef, Pause, Recording, State, StepRecord, Traces};
 use crate::failure::{Failure, Reason};
 use crate::job::{Request, UserId};
 
@@ -45,6 +45,9 @@ pub struct Checkpoint {
     /// What it waits for, until when.
     #[serde(default)]
     pub waiting_until: Option<Timestamp>,
+    /// Why it waits, where nothing failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Pause>,
     /// Set while the job is a dead letter.
     #[serde(default)]
     pub dead_letter: Option<DeadLetter>,
@@ -122,6 +125,7 @@ impl Checkpoint {
             attempts: 0,
             last_failure: None,
             waiting_until: None,
+            pause: None,
             dead_letter: None,
             updated_at: now,
         }
@@ -146,6 +150,7 @@ impl Checkpoint {
         self.state = state;
         self.last_failure = None;
         self.waiting_until = None;
+        self.pause = None;
         self.dead_letter = None;
         self.updated_at = now;
     }
@@ -159,6 +164,7 @@ impl Checkpoint {
         self.step = StepInProgress::new(now);
         self.last_failure = None;
         self.waiting_until = None;
+        self.pause = None;
         self.dead_letter = None;
         self.updated_at = now;
     }
@@ -169,9 +175,10 @@ impl Checkpoint {
     }
 
     /// Notes what it waits for, though nothing failed.
-    pub fn postpone(&mut self, until: Timestamp, now: Timestamp) {
+    pub fn postpone(&mut self, until: Timestamp, why: Pause, now: Timestamp) {
         self.last_failure = None;
         self.waiting_until = Some(until);
+        self.pause = Some(why);
         self.dead_letter = None;
         self.updated_at = now;
     }
@@ -225,6 +232,7 @@ impl Checkpoint {
         }
         self.last_failure = Some(failure);
         self.waiting_until = Some(until);
+        self.pause = None;
         self.dead_letter = None;
         self.updated_at = now;
     }
@@ -235,6 +243,7 @@ impl Checkpoint {
         self.attempts = 0;
         self.last_failure = Some(failure);
         self.waiting_until = None;
+        self.pause = None;
         self.dead_letter = Some(DeadLetter { reason, attempts, at: now });
         self.updated_at = now;
     }

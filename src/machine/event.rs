@@ -1,11 +1,50 @@
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{
     AccessRemoved, Archive, Beginning, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, Seal, Traces,
 };
 use crate::failure::{Failure, Reason};
+
+/// Why a step goes on later though nothing failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pause {
+    /// The deletion is not due: `deleteAfter`, or the grace.
+    NotDue,
+    /// The brake on deletions.
+    Brake,
+    /// Everything is written, and reads do not show it.
+    NotConverged,
+    /// The API accepted the deletion, and reads still show the user.
+    DeletionPending,
+}
+
+impl Pause {
+    /// The stable word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotDue => "not_due",
+            Self::Brake => "brake",
+            Self::NotConverged => "not_converged",
+            Self::DeletionPending => "deletion_pending",
+        }
+    }
+}
+
+impl fmt::Display for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotDue => "the deletion is not due yet (deleteAfter, or OFFBOARDER_GUARD_DELETE_GRACE)",
+            Self::Brake => "the brake on deletions is engaged (OFFBOARDER_GUARD_MAX_DELETIONS)",
+            Self::NotConverged => "reads do not show the change yet",
+            Self::DeletionPending => "the deletion is accepted, not yet done",
+        })
+    }
+}
 
 /// What happened to the job. What the worker suffered is an interrupt, which never comes here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -34,7 +73,7 @@ pub enum Event {
         /// Not before then.
         until: Timestamp,
         /// Why, for people.
-        why: &'static str,
+        why: Pause,
     },
     /// The user is gone.
     UserDeleted(Deletion),
@@ -144,6 +183,6 @@ pub enum Wait {
         /// Not before then.
         until: Timestamp,
         /// Why, for people.
-        why: &'static str,
+        why: Pause,
     },
 }

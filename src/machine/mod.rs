@@ -14,7 +14,7 @@ mod transition;
 
 pub use archive_progress::{ArchiveInProgress, Crossing, Cursor, UploadInProgress};
 pub use checkpoint::{Checkpoint, Converging, DeadLetter, SCHEMA, StepInProgress};
-pub use event::{Effect, Event, Wait};
+pub use event::{Effect, Event, Pause, Wait};
 pub use evidence::{
     AccessRemoved, Archive, Beginning, Call, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, Residual,
     RetentionMark, Seal, StepRecord, Traces,

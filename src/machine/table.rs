@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use super::{
     AccessRemoved, Archive, Beginning, Context, DeletePolicy, Deletion, DeletionOutcome, Effect, Event,
-    ManifestRef, QueuesCleared, Recording, RetryPolicy, Seal, Sealing, State, Traces, Wait, transition,
+    ManifestRef, Pause, QueuesCleared, Recording, RetryPolicy, Seal, Sealing, State, Traces, Wait,
+    transition,
 };
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Action, Request};
@@ -108,7 +109,7 @@ fn events() -> Vec<(String, Event)> {
         Event::ArchiveStored(archive),
         Event::EvidenceSealed(seal),
         Event::DeletionAccepted(deletion.clone()),
-        Event::StepPostponed { until: Timestamp::UNIX_EPOCH, why: "" },
+        Event::StepPostponed { until: Timestamp::UNIX_EPOCH, why: Pause::NotDue },
         Event::UserDeleted(deletion.clone()),
         Event::DeletionWithheld(deletion),
         Event::ManifestStored(manifest),

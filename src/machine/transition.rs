@@ -1,6 +1,6 @@
 use jiff::Timestamp;
 
-use super::event::{Effect, Event, Wait};
+use super::event::{Effect, Event, Pause, Wait};
 use super::retry::{RetryPolicy, after_failure};
 use super::{AccessRemoved, Archive, Deletion, DeletionOutcome, Recording, Seal, Sealing, State, StateName};
 use crate::failure::Reason;
@@ -106,7 +106,7 @@ fn received(event: Event) -> Step {
 }
 
 /// The step goes on later; the state stays.
-fn later(state: State, until: Timestamp, why: &'static str) -> Step {
+fn later(state: State, until: Timestamp, why: Pause) -> Step {
     go(state, Effect::Wait(Wait::Until { until, why }))
 }
 

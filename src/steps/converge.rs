@@ -3,7 +3,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use crate::machine::Event;
+use crate::machine::{Event, Pause};
 
 /// The API converges late, mostly within a second: so long a step reads again by itself. What takes
 /// longer waits in the broker, so that no slot and no delivery is held for it.
@@ -44,5 +44,5 @@ impl Patience {
 pub(super) fn later(since: Timestamp) -> Option<Event> {
     let now = Timestamp::now();
     (now.duration_since(since) < DEADLINE)
-        .then(|| Event::StepPostponed { until: now + AGAIN_AFTER, why: "reads do not show the change yet" })
+        .then(|| Event::StepPostponed { until: now + AGAIN_AFTER, why: Pause::NotConverged })
 }

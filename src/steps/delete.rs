@@ -8,7 +8,7 @@ use crate::adapters::cxone::DeleteAnswer;
 use crate::failure::{Class, Code, Failure};
 use crate::guards::Verdict;
 use crate::machine::{
-    Archive, Call, Checkpoint, DeletePolicy, Deletion, DeletionOutcome, Event, Sealing, State,
+    Archive, Call, Checkpoint, DeletePolicy, Deletion, DeletionOutcome, Event, Pause, Sealing, State,
 };
 use crate::manifest::archive_key;
 use crate::ports::ArchiveStore;
@@ -141,7 +141,7 @@ pub(super) async fn confirm(
     }
     let [shortest, longest] = CONFIRM_AGAIN_AFTER;
     let pause = now.duration_since(accepted_at).clamp(shortest, longest);
-    Ok(Event::StepPostponed { until: now + pause, why: "the deletion is accepted, not yet done" })
+    Ok(Event::StepPostponed { until: now + pause, why: Pause::DeletionPending })
 }
 
 fn gone(deletion: Deletion, confirmed_at: Timestamp) -> Event {

@@ -5,11 +5,9 @@ use super::{Services, Stopped};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::guards::{Hold, Verdict, hold_prefix, latest_hold};
 use crate::job::{Request, UserId};
+use crate::machine::Pause;
 use crate::ports::ArchiveStore;
 use crate::telemetry::metrics;
-
-/// What a wait for the brake is called.
-const BRAKED: &str = "the brake on deletions is engaged (OFFBOARDER_GUARD_MAX_DELETIONS)";
 
 /// `Err` when the protected list covers the user, or cannot be read. Asked before the first write to a user,
 /// and with every deletion.
@@ -57,7 +55,7 @@ pub(super) async fn brake(services: &Services, user_id: UserId) -> Result<Verdic
         Some(wait) => {
             metrics::deletion_postponed("brake");
             let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1));
-            Verdict::Postpone { until: Timestamp::now() + wait, why: BRAKED }
+            Verdict::Postpone { until: Timestamp::now() + wait, why: Pause::Brake }
         }
     })
 }

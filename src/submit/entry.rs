@@ -80,7 +80,8 @@ pub(super) fn of_json(text: &str, overlay: &Map<String, Value>) -> Result<Messag
     let mut body = String::from("{");
     for (member, value) in overlay {
         if !members.contains_key(member) {
-            body += &format!("{}:{value},", Value::from(member.as_str()));
+            // A member's name needs no escapes.
+            body.extend(["\"", member, "\":", &value.to_string(), ","]);
             members.insert(member.clone(), value.clone());
         }
     }

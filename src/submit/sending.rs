@@ -62,7 +62,7 @@ impl Sending {
         let missing = chunks.take_until(failed.cancelled()).then(|chunk| missing(asked.clone(), chunk));
         let publishing = missing.flat_map(stream::iter).map(|message| async {
             match message {
-                Err(error) => Err(unreadable(&error)),
+                Err(error) => Err(Some(unreadable(&error))),
                 Ok((message, true)) => Ok((message, true)),
                 // What was not begun when something failed is not begun any more.
                 Ok((_, false)) if failed.is_cancelled() || stop.is_cancelled() => Err(None),
@@ -178,7 +178,7 @@ impl Memory {
     }
 }
 
-fn unreadable(error: &io::Error) -> Option<Failure> {
+fn unreadable(error: &io::Error) -> Failure {
     let text = format!("the copy of the input cannot be read ({error}); nothing more was sent");
-    Some(Failure::new(Class::Systemic, Code::SettingsUnreadable, text))
+    Failure::new(Class::Systemic, Code::SettingsUnreadable, text)
 }

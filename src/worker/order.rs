@@ -82,8 +82,8 @@ pub(super) fn decide(
         }
         Event::StepPostponed { until, why } => {
             checkpoint.keep_writes(calls);
-            checkpoint.postpone(until, now);
-            return vec![Act::Save, Act::End(Outcome::Wait { until, why: why.to_owned() })];
+            checkpoint.postpone(until, why, now);
+            return vec![Act::Save, Act::End(Outcome::Wait { until, why: why.to_string() })];
         }
         Event::UserReturned => {
             let revision = checkpoint.revision.saturating_add(1);

@@ -12,6 +12,7 @@
 
 mod archives;
 mod broker_faults;
+mod batches;
 mod brokers;
 mod chaos;
 mod crashes;
@@ -46,6 +47,7 @@ fn main() {
     for tests in [
         off_boarding::TESTS,
         submitting::TESTS,
+        batches::TESTS,
         dead_letters::TESTS,
         crashes::TESTS,
         faults::TESTS,

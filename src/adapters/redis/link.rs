@@ -1,14 +1,17 @@
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError, ScriptInvocation};
+use redis::{AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, RedisError, ScriptInvocation, Value};
 use url::Url;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Questions to a cluster at once.
+const AT_ONCE: usize = 256;
 
 /// How the Redis servers are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,15 +81,42 @@ impl Link {
         }
     }
 
-    pub(super) async fn query<T: redis::FromRedisValue>(
-        &mut self,
-        command: &redis::Cmd,
-    ) -> Result<T, RedisError> {
+    pub(super) async fn query<T: redis::FromRedisValue>(&mut self, command: &Cmd) -> Result<T, RedisError> {
         match self {
             Self::Single(connection) => command.query_async(connection).await,
             Self::Cluster(connection) => command.query_async(connection).await,
         }
     }
+
+    /// The answers to commands of any slots, in order, as one list.
+    pub(super) async fn query_all<T: redis::FromRedisValue>(
+        &mut self,
+        commands: &[Cmd],
+    ) -> Result<T, RedisError> {
+        let answers = match self {
+            // The library takes no pipeline of nothing.
+            Self::Single(_) if commands.is_empty() => Value::Array(Vec::new()),
+            Self::Single(connection) => {
+                let mut pipeline = redis::pipe();
+                for command in commands {
+                    pipeline.add_command(command.clone());
+                }
+                pipeline.query_async::<Value>(connection).await?
+            }
+            Self::Cluster(connection) => of_cluster(connection, commands).await?,
+        };
+        Ok(T::from_redis_value(answers)?)
+    }
+}
+
+/// A cluster takes pipelines for one slot alone, so there many questions are under way at once instead.
+async fn of_cluster(connection: &ClusterConnection, commands: &[Cmd]) -> Result<Value, RedisError> {
+    let ask = |command: Cmd| {
+        let mut connection = connection.clone();
+        async move { command.query_async::<Value>(&mut connection).await }
+    };
+    let asking: Vec<_> = commands.iter().cloned().map(ask).collect();
+    Ok(Value::Array(stream::iter(asking).buffered(AT_ONCE).try_collect().await?))
 }
 
 /// The parts of a URL that names several hosts, which URL parsers refuse.

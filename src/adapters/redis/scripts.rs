@@ -1,7 +1,7 @@
 //! The scripts. Both keys of a user share a hash tag, so that a cluster keeps them in one slot.
 //!
-//! `KEYS[1]` is the checkpoint, a hash of `version`, `fence`, `body` and `unreleased`; `KEYS[2]` is the lease, whose
-//! value is the owner.
+//! `KEYS[1]` is the checkpoint, a hash of `version`, `fence`, `body`, `sum` (the version, a space, and the user's
+//! summary for batches) and `unreleased`; `KEYS[2]` is the lease, whose value is the owner.
 
 /// `ARGV`: owner, time to live in ms. Gives `{0, remaining ms}` or `{1, fence, version, body, claims that were
 /// never released, this one included}`. Claiming twice with one owner is one claim.
@@ -22,7 +22,7 @@ local stored = redis.call('HMGET', KEYS[1], 'version', 'body', 'unreleased')
 return {1, tonumber(fence), tonumber(stored[1] or 0), stored[2] or '', tonumber(stored[3] or 1)}
 ";
 
-/// `ARGV`: owner, time to live in ms, fence, expected version, body. Gives the new version, or 0
+/// `ARGV`: owner, time to live in ms, fence, expected version, body, summary. Gives the new version, or 0
 /// when the lease or the version is another's. Saving the same twice is one save, so that a save
 /// whose answer was lost can be sent again.
 pub(super) const SAVE: &str = r"
@@ -32,7 +32,8 @@ if tonumber(stored[1] or 0) ~= tonumber(ARGV[3]) then return 0 end
 local version = tonumber(stored[2] or 0)
 local expected = tonumber(ARGV[4])
 if version == expected then
-  redis.call('HSET', KEYS[1], 'version', expected + 1, 'body', ARGV[5])
+  local sum = string.format('%.0f ', expected + 1) .. ARGV[6]
+  redis.call('HSET', KEYS[1], 'version', expected + 1, 'body', ARGV[5], 'sum', sum)
 elseif version ~= expected + 1 or redis.call('HGET', KEYS[1], 'body') ~= ARGV[5] then
   return 0
 end

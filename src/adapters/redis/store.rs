@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 use super::error::RedisCheckpointsError;
 use super::link::{Link, Topology, masked};
 use super::scripts;
+use crate::batch::Summary;
 use crate::failure::Failure;
 use crate::guards::Brake;
 use crate::job::UserId;
@@ -78,6 +79,14 @@ impl RedisCheckpoints {
         self.in_time(Question::Command(command)).await
     }
 
+    /// Sends commands that may be sent twice, in one round trip for each server.
+    pub(super) async fn ask_all<T: FromRedisValue>(
+        &self,
+        commands: &[redis::Cmd],
+    ) -> Result<Vec<T>, Failure> {
+        self.in_time(Question::Commands(commands)).await
+    }
+
     async fn in_time<T: FromRedisValue>(&self, question: Question<'_>) -> Result<T, Failure> {
         tokio::time::timeout(ANSWER_WITHIN, self.patiently(question)).await.unwrap_or_else(|_elapsed| {
             let why = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
@@ -93,6 +102,7 @@ impl RedisCheckpoints {
                 Ok(mut link) => match question {
                     Question::Script(script) => link.run(script).await,
                     Question::Command(command) => link.query(command).await,
+                    Question::Commands(commands) => link.query_all(commands).await,
                 },
                 Err(error) => Err(error),
             };
@@ -115,6 +125,7 @@ impl RedisCheckpoints {
 enum Question<'a> {
     Script(&'a ScriptInvocation<'a>),
     Command(&'a redis::Cmd),
+    Commands(&'a [redis::Cmd]),
 }
 
 /// A connection that timed out may still deliver the old answer to a new question; one to a server
@@ -127,7 +138,7 @@ fn connection_is_bad(error: &RedisError) -> bool {
         || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
-fn checkpoint_key(user_id: UserId) -> String {
+pub(super) fn checkpoint_key(user_id: UserId) -> String {
     format!("offboarder:{{{user_id}}}:checkpoint")
 }
 
@@ -222,14 +233,29 @@ impl Checkpoints for RedisCheckpoints {
     }
 
     async fn save(&self, lease: &Lease, expected: u64, checkpoint: &Checkpoint) -> Result<Saved, Failure> {
-        let body = serde_json::to_vec(checkpoint).map_err(|error| {
+        let unwritable = |error: serde_json::Error| {
             let (class, code) = (crate::failure::Class::Defect, crate::failure::Code::CheckpointUnreadable);
             Failure::new(class, code, error.to_string())
-        })?;
+        };
+        let body = serde_json::to_vec(checkpoint).map_err(unwritable)?;
+        let summary = serde_json::to_vec(&Summary::from(checkpoint)).map_err(unwritable)?;
         let mut script = self.save.prepare_invoke();
         script.key(checkpoint_key(lease.user_id)).key(lease_key(lease.user_id));
-        script.arg(&lease.owner).arg(self.ttl_ms()).arg(lease.fence).arg(expected).arg(body);
-        match effect("the save", self.run::<u64>(&script)).await? {
+        script.arg(&lease.owner).arg(self.ttl_ms()).arg(lease.fence).arg(expected).arg(body).arg(summary);
+        let saving = effect("the save", self.run::<u64>(&script));
+        let version = match &checkpoint.request.batch_id {
+            // Who was not sent by `submit` gets into its batch by its first save, of the first off-boarding or
+            // a later one. Sent before the save and with it, so that no user is saved and not in its batch.
+            Some(batch) if expected == 0 || checkpoint.revision > 1 => {
+                let users = [lease.user_id];
+                let adding = self.add_to_batch(batch, &users, checkpoint.updated_at);
+                let (added, saved) = futures_util::join!(adding, saving);
+                added?;
+                saved?
+            }
+            Some(_) | None => saving.await?,
+        };
+        match version {
             0 => Ok(Saved::Refused),
             version => Ok(Saved::Version(version)),
         }

@@ -1,0 +1,167 @@
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Summary;
+use crate::failure::{Code, Reason};
+use crate::job::UserId;
+use crate::machine::{Archive, Checkpoint, DeletionOutcome, ManifestRef, Recording, State, StateName};
+
+/// What became of one user: a row of the report. Empty where nothing is known, or nothing happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reported {
+    /// Who.
+    pub user_id: UserId,
+    /// Where it stands.
+    pub result: Standing,
+    /// The last completed step.
+    pub state: Option<StateName>,
+    /// How the deletion ended: held, refused and not offered ones too.
+    pub deletion: Option<DeletionOutcome>,
+    /// What the API answered to the deletion.
+    pub deletion_status: Option<u16>,
+    /// Who asked.
+    pub requested_by: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// When.
+    pub requested_at: Option<Timestamp>,
+    /// When a read confirmed that the access was gone.
+    pub access_removed_at: Option<Timestamp>,
+    /// When nothing was left to do.
+    pub finished_at: Option<Timestamp>,
+    /// What it waits for: the code of a failure, or the word of a pause.
+    pub waits_for: Option<String>,
+    /// Until when.
+    pub waits_until: Option<Timestamp>,
+    /// Why it was given up.
+    pub dead_letter: Option<Reason>,
+    /// The code of the last failure, while it stands.
+    pub error_code: Option<Code>,
+    /// The last failure, for people.
+    pub error: Option<String>,
+    /// How many conversations are archived.
+    pub conversations: Option<u64>,
+    /// The archive's whole key.
+    pub archive: Option<String>,
+    /// Of the archive.
+    pub archive_sha256: Option<String>,
+    /// The manifest's whole key.
+    pub manifest: Option<String>,
+    /// Of the manifest.
+    pub manifest_sha256: Option<String>,
+}
+
+/// Where a user stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Terminal, and the manifest is stored.
+    Finished,
+    /// Given up.
+    DeadLetter,
+    /// It waits.
+    Waiting,
+    /// In a worker's hands, or on its way there.
+    UnderWay,
+    /// No worker has taken it yet, or Redis forgot.
+    NotBegun,
+    /// The checkpoint is a later release's.
+    Unreadable,
+}
+
+impl Reported {
+    /// Of a user without a readable checkpoint.
+    pub const fn unknown(user_id: UserId, result: Standing) -> Self {
+        Self {
+            user_id,
+            result,
+            state: None,
+            deletion: None,
+            deletion_status: None,
+            requested_by: None,
+            reason: None,
+            requested_at: None,
+            access_removed_at: None,
+            finished_at: None,
+            waits_for: None,
+            waits_until: None,
+            dead_letter: None,
+            error_code: None,
+            error: None,
+            conversations: None,
+            archive: None,
+            archive_sha256: None,
+            manifest: None,
+            manifest_sha256: None,
+        }
+    }
+
+    /// As a checkpoint tells it at `now`.
+    pub fn of(checkpoint: &Checkpoint, now: Timestamp) -> Self {
+        let summary = Summary::from(checkpoint);
+        let result = summary.standing(now);
+        let wait = summary.wait.filter(|_| result == Standing::Waiting);
+        let (archive, manifest) = (archive_of(&checkpoint.state), manifest_of(&checkpoint.state));
+        Self {
+            state: Some(summary.state),
+            deletion: summary.deletion,
+            deletion_status: match &checkpoint.state {
+                State::Deleted { deletion, .. } | State::DeactivatedOnly { deletion, .. } => deletion.status,
+                State::Received
+                | State::QueuesCleared { .. }
+                | State::Deactivated { .. }
+                | State::Archived { .. } => None,
+            },
+            requested_by: checkpoint.request.requested_by.clone(),
+            reason: checkpoint.request.reason.clone(),
+            requested_at: summary.requested_at,
+            access_removed_at: summary.access_removed_at,
+            finished_at: summary.finished_at,
+            waits_until: wait.as_ref().map(|wait| wait.until),
+            waits_for: wait.map(|wait| wait.why),
+            dead_letter: summary.dead_letter,
+            error_code: checkpoint.last_failure.as_ref().map(|failure| failure.code),
+            error: checkpoint.last_failure.as_ref().map(|failure| failure.text.clone()),
+            conversations: archive.map(|archive| archive.conversations),
+            archive: archive.map(|archive| format!("{}{}", archive.location, archive.key)),
+            archive_sha256: archive.map(|archive| archive.sha256.clone()),
+            manifest: manifest.map(|manifest| manifest.key.clone()),
+            manifest_sha256: manifest.map(|manifest| manifest.sha256.clone()),
+            ..Self::unknown(checkpoint.user_id, result)
+        }
+    }
+
+    /// The same with texts of strangers that no spreadsheet takes for a formula.
+    #[must_use]
+    pub fn for_spreadsheets(mut self) -> Self {
+        for text in [&mut self.requested_by, &mut self.reason, &mut self.error].into_iter().flatten() {
+            if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+                text.insert(0, '\'');
+            }
+        }
+        self
+    }
+}
+
+const fn archive_of(state: &State) -> Option<&Archive> {
+    match state {
+        State::Received | State::QueuesCleared { .. } | State::Deactivated { .. } => None,
+        State::Archived { archive, .. }
+        | State::Deleted { archive, .. }
+        | State::DeactivatedOnly { archive, .. } => Some(archive),
+    }
+}
+
+const fn manifest_of(state: &State) -> Option<&ManifestRef> {
+    match state {
+        State::Deleted { recording: Recording::Recorded { manifest }, .. }
+        | State::DeactivatedOnly { recording: Recording::Recorded { manifest }, .. } => Some(manifest),
+        State::Received
+        | State::QueuesCleared { .. }
+        | State::Deactivated { .. }
+        | State::Archived { .. }
+        | State::Deleted { .. }
+        | State::DeactivatedOnly { .. } => None,
+    }
+}

@@ -1,0 +1,89 @@
+use std::io::{self, BufWriter, ErrorKind, Stdout, Write as _};
+
+use clap::ValueEnum;
+use jiff::Timestamp;
+
+use super::unknown;
+use crate::adapters::redis::RedisCheckpoints;
+use crate::batch::{Reported, report};
+use crate::cli::exit::{CliError, Exit};
+use crate::job::BatchId;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Its name
+    #[arg(value_name = "B")]
+    batch: BatchId,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t, value_name = "FORM")]
+    output: Form,
+}
+
+/// A report is a file more often than not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Form {
+    /// With a header.
+    #[default]
+    Csv,
+    /// One document.
+    Json,
+}
+
+pub(super) async fn run(args: &Args, redis: &RedisCheckpoints) -> Result<Exit, CliError> {
+    let now = Timestamp::now();
+    let mut rows = report(redis, &args.batch, 0, now).await?;
+    if rows.is_empty() {
+        return Err(unknown(&args.batch));
+    }
+    let mut printer = Printer::new(args.output);
+    let mut from = 0;
+    while !rows.is_empty() {
+        from += rows.len();
+        match printer.print(rows) {
+            // A reader that went away (`| head`) is no fault.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Exit::Ok),
+            result => result.map_err(CliError::bad)?,
+        }
+        rows = report(redis, &args.batch, from, now).await?;
+    }
+    match printer.end() {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::bad(error)),
+        Ok(()) | Err(_) => Ok(Exit::Ok),
+    }
+}
+
+/// Prints rows as they come, so that memory stays flat.
+enum Printer {
+    Csv(Box<csv::Writer<Stdout>>),
+    Json(BufWriter<Stdout>, u64),
+}
+
+impl Printer {
+    fn new(form: Form) -> Self {
+        match form {
+            Form::Csv => Self::Csv(Box::new(csv::Writer::from_writer(std::io::stdout()))),
+            Form::Json => Self::Json(BufWriter::new(std::io::stdout()), 0),
+        }
+    }
+
+    fn print(&mut self, rows: Vec<Reported>) -> io::Result<()> {
+        for row in rows {
+            match self {
+                Self::Csv(out) => out.serialize(row.for_spreadsheets()).map_err(io::Error::from)?,
+                Self::Json(out, printed) => {
+                    out.write_all(if *printed == 0 { b"{\"users\":[\n" } else { b",\n" })?;
+                    *printed += 1;
+                    serde_json::to_writer(&mut *out, &row)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn end(self) -> io::Result<()> {
+        match self {
+            Self::Csv(mut out) => out.flush(),
+            Self::Json(mut out, _) => out.write_all(b"\n]}\n").and_then(|()| out.flush()),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::unknown;
+use crate::adapters::redis::RedisCheckpoints;
+use crate::batch::{Overview, overview};
+use crate::cli::exit::{CliError, Exit};
+use crate::cli::output::{Output, OutputArgs, json as print_json, say, table};
+use crate::job::BatchId;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Its name
+    #[arg(value_name = "B")]
+    batch: BatchId,
+    /// Look again every two seconds until nothing is left to do
+    #[arg(long)]
+    watch: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+const PAUSE: Duration = Duration::from_secs(2);
+
+pub(super) async fn run(args: &Args, redis: &RedisCheckpoints) -> Result<Exit, CliError> {
+    let mut drawn = 0;
+    let mut before: Option<Overview> = None;
+    loop {
+        let found = overview(redis, &args.batch, Timestamp::now()).await?;
+        let Some(overview) = found else { return Err(unknown(&args.batch)) };
+        let done = !args.watch || overview.left() == 0;
+        match args.output.output {
+            // One document: the last one.
+            Output::Json if done => print_json(&overview)?,
+            Output::Table if std::io::stdout().is_terminal() => drawn = redraw(&text(&overview), drawn),
+            // In a file a look is worth reading if it tells something new.
+            Output::Table if before.as_ref().is_none_or(|before| differs(before, &overview)) => {
+                say(text(&overview));
+            }
+            Output::Json | Output::Table => {}
+        }
+        if done {
+            return Ok(Exit::Ok);
+        }
+        before = Some(overview);
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Whether more than the time went on.
+fn differs(before: &Overview, now: &Overview) -> bool {
+    let still = |overview: &Overview| Overview {
+        as_of: Timestamp::UNIX_EPOCH,
+        finished_per_minute: None,
+        time_left_seconds: None,
+        ..overview.clone()
+    };
+    still(before) != still(now)
+}
+
+/// Writes over what was drawn before, so many lines; gives how many these are.
+fn redraw(text: &str, drawn: usize) -> usize {
+    let mut out = std::io::stdout().lock();
+    let up = if drawn > 0 { format!("\x1b[{drawn}F\x1b[J") } else { String::new() };
+    let written = writeln!(out, "{up}{text}").and_then(|()| out.flush());
+    // A terminal that went away ends the process by a signal.
+    written.ok();
+    text.lines().count()
+}
+
+/// For people.
+fn text(overview: &Overview) -> String {
+    let mut text = format!("{}  {} users", overview.batch_id, overview.users);
+    if let Some(begun_at) = overview.begun_at {
+        write_to(&mut text, format_args!(", the first of them since {begun_at:.0}"));
+    }
+    let mut rows = vec![
+        ["finished".to_owned(), share(overview.finished, overview.users), outcomes(overview)],
+        ["dead letters".to_owned(), share(overview.dead(), overview.users), reasons(overview)],
+        ["waiting".to_owned(), share(waiting(overview), overview.users), waits(overview)],
+        ["under way".to_owned(), share(overview.under_way, overview.users), String::new()],
+        ["not begun".to_owned(), share(overview.not_begun, overview.users), String::new()],
+    ];
+    if overview.unreadable > 0 {
+        let what = "checkpoints of a later release: upgrade this one".to_owned();
+        rows.push(["unreadable".to_owned(), share(overview.unreadable, overview.users), what]);
+    }
+    text += "\n\n";
+    text += &table(["users", "so many", "of which"], rows);
+    let states = overview.states.iter().map(|(state, users)| [state.to_string(), users.to_string()]);
+    text += "\n\n";
+    text += &table(["last completed step", "users"], states);
+    text += "\n";
+    if let Some(access) = &overview.access_removed {
+        write_to(
+            &mut text,
+            format_args!(
+                "\naccess gone    {} users: half within {}, 95 % within {}, all within {}; the last at {:.0}",
+                access.users,
+                span(access.p50_seconds),
+                span(access.p95_seconds),
+                span(access.longest_seconds),
+                access.last_at,
+            ),
+        );
+    }
+    if let Some(rate) = overview.finished_per_minute {
+        write_to(&mut text, format_args!("\nrate           {rate:.1} users a minute of late"));
+    }
+    let left = match overview.time_left_seconds {
+        Some(0) => "none: nothing is left to do".to_owned(),
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        Some(seconds) => format!("about {}", span(seconds as f64)),
+        None => "unknown: nobody was finished of late".to_owned(),
+    };
+    write_to(&mut text, format_args!("\ntime left      {left}"));
+    text
+}
+
+/// Writing to a string cannot fail.
+fn write_to(text: &mut String, what: std::fmt::Arguments<'_>) {
+    text.write_fmt(what).ok();
+}
+
+fn waiting(overview: &Overview) -> u64 {
+    overview.waiting.iter().map(|waiting| waiting.users).sum()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share in percent")]
+fn share(users: u64, of: u64) -> String {
+    let percent = if of == 0 { 0.0 } else { users as f64 * 100.0 / of as f64 };
+    format!("{users} ({percent:.1} %)")
+}
+
+fn outcomes(overview: &Overview) -> String {
+    let word = |outcome| serde_json::to_value(outcome).unwrap_or_default();
+    let told = overview
+        .deletions
+        .iter()
+        .map(|(outcome, users)| format!("{users} {}", word(outcome).as_str().unwrap_or_default()));
+    told.collect::<Vec<_>>().join(", ")
+}
+
+fn reasons(overview: &Overview) -> String {
+    let told = overview.dead_letters.iter().map(|letters| format!("{} {}", letters.users, letters.reason));
+    told.collect::<Vec<_>>().join(", ")
+}
+
+fn waits(overview: &Overview) -> String {
+    let told = overview
+        .waiting
+        .iter()
+        .map(|waiting| format!("{} {}, from {:.0} on", waiting.users, waiting.why, waiting.first_until));
+    told.collect::<Vec<_>>().join("\n")
+}
+
+/// Seconds, in two units at most.
+fn span(seconds: f64) -> String {
+    if seconds < 10.0 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = Duration::from_secs_f64(seconds.round()).as_secs();
+    let (days, hours, minutes) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{whole} s"),
+        (0, 0, _) => format!("{minutes} min {} s", whole % 60),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        (_, _, _) => format!("{days} d {hours} h"),
+    }
+}
