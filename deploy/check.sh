@@ -104,6 +104,7 @@ cannot "admission by an API server, and KEDA's reading of the triggers" "needs a
 policy() { parliament <"deploy/s3/$1"; }
 with parliament "worker-policy.json (parliament)" policy worker-policy.json
 with parliament "bucket-policy.json (parliament)" policy bucket-policy.json
+with parliament "actions and conditions of both, by AWS' list (parliament)" "${facts[@]}" policies
 cannot "the condition on If-None-Match in force" "SeaweedFS does not know s3:if-none-match; it needs AWS"
 
 # --- what has to agree, and real servers -----------------------------------------------------

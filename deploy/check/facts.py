@@ -2,6 +2,7 @@
 
 facts.py expressions   prints the dashboard's queries as a rules file, for promtool
 facts.py kubernetes RENDERED...   the rendered objects: KEDA's against KEDA's own schemas, and what refers to what
+facts.py policies      the policies of S3: needs parliament
 facts.py agree         everything else
 """
 
@@ -121,7 +122,7 @@ def redis():
     hold(local == acl, "compose/users.acl differs from redis/users.acl in more than the password")
 
 
-def s3():
+def policies():
     """Condition keys, against the list of AWS' own documentation that comes with parliament: it looks at those of
     an Allow only."""
     import parliament
@@ -138,6 +139,9 @@ def s3():
             given = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
             for action in given:
                 hold(action == "s3:*" or action[3:] in actions, f"{name}, {statement['Sid']}: AWS knows no action {action}")
+
+
+def rights():
     rights = {
         action
         for statement in json.loads(text("deploy/s3/worker-policy.json"))["Statement"]
@@ -225,8 +229,10 @@ def main(command, *arguments):
         return expressions()
     if command == "kubernetes":
         kubernetes(arguments)
+    elif command == "policies":
+        policies()
     else:
-        for check in (metrics, alerts, grace, redis, s3, rust):
+        for check in (metrics, alerts, grace, redis, rights, rust):
             check()
     for fault in faults:
         print(f"  {fault}")

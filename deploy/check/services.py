@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -118,22 +119,41 @@ class Broker:
 
 
 def rabbitmq(url):
-    definitions = DEPLOY / "rabbitmq" / "definitions.json"
-    ctl("import_definitions", str(definitions))
-    ctl("import_definitions", str(definitions))
-    users = [user["name"] for user in json.loads(definitions.read_text())["users"]]
+    ctl("import_definitions", str(DEPLOY / "rabbitmq" / "definitions.json"))
+    users = [user["name"] for user in json.loads((DEPLOY / "rabbitmq" / "definitions.json").read_text())["users"]]
     broker = Broker(url)
     for user in users:
         wrong = pika.URLParameters(f"amqp://{user}:@127.0.0.1:{broker.port}/offboarder")
         try:
             pika.BlockingConnection(wrong)
-            sys.exit(f"  {user} gets in without a password")
+            sys.exit(f"  NOT SO: {user} is not let in without a password")
         except pika.exceptions.AMQPConnectionError:
             pass
-    said(f"definitions.json is imported twice; {', '.join(users)} have no password yet and are not let in")
-    change = "rabbit_auth_backend_internal:change_password"
-    ctl("eval", ", ".join(f'{change}(<<"{user}">>, <<"{PASSWORD}">>, <<"check">>)' for user in users) + ".")
+    said(f"definitions.json is imported; {', '.join(users)} have no password yet and are not let in")
+    # As compose does it: a directory with the definitions, and with passwords after them.
+    both = WORK / "definitions.d"
+    both.mkdir()
+    shutil.copy(DEPLOY / "rabbitmq" / "definitions.json", both / "10-definitions.json")
+    local = (DEPLOY / "compose" / "rabbitmq-passwords.json").read_text()
+    (both / "20-passwords.json").write_text(local.replace('"local"', f'"{PASSWORD}"'))
+    ctl("eval", f'application:set_env(rabbit, load_definitions, "{both}"), ok = rabbit_definitions:maybe_load_definitions().')
+    said("they are loaded once more as compose does it, and change nothing but the passwords")
     return broker
+
+
+def settings_of_rabbitmq():
+    """The files are read by RabbitMQ's own schema. It wants files that it names to be there."""
+    for conf in ["rabbitmq/rabbitmq.conf", "compose/rabbitmq.conf"]:
+        there = WORK / conf.replace("/", "-")
+        there.write_text(re.sub(r"= /etc/rabbitmq/\S+", f"= {DEPLOY / conf}", (DEPLOY / conf).read_text()))
+        read = ctl(
+            "eval",
+            'Schemas = filelib:wildcard(filename:join(code:priv_dir(rabbit), "schema/*.schema")), '
+            f'cuttlefish_generator:map(cuttlefish_schema:files(Schemas), cuttlefish_conf:file("{there}")).',
+        )
+        if read.startswith("{error,"):
+            sys.exit(f"  NOT SO: RabbitMQ reads {conf}: {read}")
+        said(f"RabbitMQ reads {conf}")
 
 
 def rights_of_rabbitmq(broker, settings):
@@ -270,10 +290,12 @@ def off_board(settings, broker, owner):
     }
     with urllib.request.urlopen(f"{base_uri}/_simulator/users", timeout=5) as answer:
         users = json.load(answer)
-    begin("worker", BINARY, "worker", env=settings | broker.settings("worker"))
+    worker = begin("worker", BINARY, "worker", env=settings | broker.settings("worker"))
     run(BINARY, "submit", *users, env=settings | broker.settings("publisher"))
 
     def ended():
+        if worker.poll() is not None:
+            sys.exit(f"  NOT SO: the worker lives; it ended with status {worker.returncode}")
         done = subprocess.run(
             [BINARY, "status", "--output", "json", *users], env=settings, capture_output=True, text=True
         )
@@ -299,6 +321,7 @@ def main():
         settings["NOBODY_ACCESS_KEY_ID"] = f"{settings['AWS_ACCESS_KEY_ID']}-of-nobody"
         settings |= {"PATH": "/usr/bin:/bin", "OFFBOARDER_CHECKPOINTS_URL": redis_url}
         broker = rabbitmq(settings["OFFBOARDER_QUEUE_URL"])
+        settings_of_rabbitmq()
         rights_of_rabbitmq(broker, settings)
         owner = s3(settings)
         as_worker = settings | {"AWS_ACCESS_KEY_ID": settings["NOBODY_ACCESS_KEY_ID"]}
