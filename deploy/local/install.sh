@@ -3,7 +3,7 @@
 # A second run finds everything in place and changes nothing.
 #
 #   install.sh compiler   a C compiler and linker, for the crates that bring C code
-#   install.sh servers    RabbitMQ, Redis and openssl from Debian; SeaweedFS and Python packages in .venv
+#   install.sh servers    RabbitMQ, Redis, openssl and libfaketime from Debian; SeaweedFS and Python packages in .venv
 #   install.sh examples   Python packages and Node.js in .venv; what docs/examples/package-lock.json names
 #   install.sh            all these
 #   install.sh deploy     all these, and what deploy/check.sh checks with: shellcheck and systemd-analyze from Debian,
@@ -134,7 +134,7 @@ compiler() {
 }
 
 servers() {
-    apt_install rabbitmq-server redis-server python3-venv openssl
+    apt_install rabbitmq-server redis-server python3-venv openssl libfaketime
     python_packages
 }
 

@@ -7,7 +7,7 @@ use super::exit::{CliError, Exit};
 use super::output::{confirm, say, who};
 use crate::acts::{self, Act};
 use crate::config::Settings;
-use crate::guards::{PAUSE_PREFIX, Pause, latest_pause, pause_key};
+use crate::guards::{PAUSE_PREFIX, PauseAct, latest_pause, pause_key};
 use crate::ports::PutOnce;
 
 /// Stops all workers from taking users; those in progress stop at their next checkpoint
@@ -53,7 +53,7 @@ async fn set(args: &ActArgs, settings: &Settings, paused: bool) -> Result<Exit, 
         return Err(CliError::bad("nothing was changed"));
     }
     acts::record(&*store, &Act::new(who(), what, args.why.clone(), 1, Value::Null)).await?;
-    let pause = Pause { paused, who: who(), why: args.why.clone(), at: Timestamp::now() };
+    let pause = PauseAct { paused, who: who(), why: args.why.clone(), at: Timestamp::now() };
     let body = Bytes::from(serde_json::to_vec(&pause).map_err(CliError::bad)?);
     loop {
         let number = latest_pause(&store.keys(PAUSE_PREFIX).await?).saturating_add(1);

@@ -13,7 +13,7 @@ use crate::job::Request;
 use crate::machine::Pause;
 
 pub use hold::{Hold, HoldKey, hold_prefix, latest_hold};
-pub use pause::{PAUSE_PREFIX, Pause, latest_pause, pause_key};
+pub use pause::{PAUSE_PREFIX, PauseAct, latest_pause, pause_key};
 pub use protected::{ProtectedList, ProtectedSource};
 
 /// What the guards say of a deletion.
@@ -63,10 +63,15 @@ impl Guards {
         if hold.is_some_and(|hold| hold.held) {
             return Verdict::Held;
         }
-        let grace = SignedDuration::try_from(self.delete_grace).unwrap_or(SignedDuration::MAX);
-        let after_grace = deactivated_at.checked_add(grace).unwrap_or(Timestamp::MAX);
-        let due = request.delete_after.map_or(after_grace, |wished| wished.max(after_grace));
-        if now < due { Verdict::Postpone { until: due, why: Pause::NotDue } } else { Verdict::Proceed }
+        // Without a grace nothing is waited for, whatever the clock of the worker that deactivated said.
+        let after_grace = (!self.delete_grace.is_zero()).then(|| {
+            let grace = SignedDuration::try_from(self.delete_grace).unwrap_or(SignedDuration::MAX);
+            deactivated_at.checked_add(grace).unwrap_or(Timestamp::MAX)
+        });
+        match after_grace.max(request.delete_after) {
+            Some(until) if now < until => Verdict::Postpone { until, why: Pause::NotDue },
+            Some(_) | None => Verdict::Proceed,
+        }
     }
 }
 
@@ -90,6 +95,13 @@ mod tests {
         assert_eq!(look(&request, 1999), postponed(2000));
         request.delete_after = Some(at(1050));
         assert_eq!(look(&request, 1060), postponed(1100));
+    }
+
+    #[test]
+    fn without_a_grace_a_clock_that_is_behind_waits_for_nothing() {
+        let guards = Guards { delete_grace: Duration::ZERO, brake: None };
+        let verdict = guards.on_deletion(&Request::default(), at(9000), None, at(1000));
+        assert_eq!(verdict, Verdict::Proceed);
     }
 
     #[test]

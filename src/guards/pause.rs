@@ -8,7 +8,7 @@ use crate::ports::ObjectKey;
 
 /// One act: a pause that began or ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pause {
+pub struct PauseAct {
     /// Whether no users are taken from then on.
     pub paused: bool,
     /// Who did it.

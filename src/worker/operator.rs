@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::failure::Failure;
-use crate::guards::{PAUSE_PREFIX, Pause, latest_pause, pause_key};
+use crate::guards::{PAUSE_PREFIX, PauseAct, latest_pause, pause_key};
 use crate::ports::ArchiveStore;
 use crate::telemetry::metrics;
 
@@ -62,12 +62,12 @@ impl Operator {
             return Ok(());
         }
         let read = store.read(&pause_key(latest), MAX_BYTES).await?;
-        let pause = read.and_then(|bytes| serde_json::from_slice::<Pause>(&bytes).ok());
+        let pause = read.and_then(|bytes| serde_json::from_slice::<PauseAct>(&bytes).ok());
         *self.number.lock().unwrap_or_else(PoisonError::into_inner) = latest;
         // One that cannot be read pauses: it was written for a reason.
         let cause = match pause {
-            Some(Pause { paused: false, .. }) => None,
-            Some(Pause { who, why, at, .. }) => {
+            Some(PauseAct { paused: false, .. }) => None,
+            Some(PauseAct { who, why, at, .. }) => {
                 let why = why.map(|why| format!(": {why}")).unwrap_or_default();
                 Some(format!("paused by {who} at {at}{why}; `offboarder resume` lifts it"))
             }

@@ -6,7 +6,7 @@ use super::results::{self, Announcement};
 use super::{Ended, Outcome};
 use crate::adapters::amqp::{
     DEAD_EXCHANGE, DEATHS_HEADER, Delivery, EVENTS_EXCHANGE, EXCHANGE, Headers, Publisher, QueueError,
-    REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER, acknowledge, as_long, clean_headers,
+    REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER, WAIT_LEFT_HEADER, acknowledge, as_long, clean_headers,
     event_properties, long, text, wait_exchange, wait_for,
 };
 use crate::failure::{Code, Failure, Reason};
@@ -144,11 +144,10 @@ pub(super) async fn publish_successor(
             publish(EXCHANGE.to_owned(), source.routing_key(), headers).await?;
         }
         Disposition::Park { until, survived } => {
-            let remaining = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
-            let exchange = wait_exchange(wait_for(remaining));
+            let (pause, waiting) = wait(*until, Timestamp::now());
             let mut headers = if *survived { Vec::new() } else { deaths_so_far(delivery) };
-            headers.push((WAIT_HEADER, long(until.as_millisecond())));
-            publish(exchange, source.routing_key(), headers).await?;
+            headers.extend(waiting);
+            publish(wait_exchange(pause), source.routing_key(), headers).await?;
         }
         Disposition::DeadLetter(letter) => {
             let state = letter.state.map_or("", StateName::as_str);
@@ -190,13 +189,27 @@ pub(super) async fn stand_in(
     publisher: &Publisher,
 ) -> Result<(), QueueError> {
     let now = Timestamp::now();
-    let until = now + STAND_IN;
-    let headers =
-        vec![(WAIT_HEADER, long(until.as_millisecond())), (STAND_IN_HEADER, long(now.as_millisecond()))];
+    let (pause, mut headers) = wait(now + STAND_IN, now);
+    headers.push((STAND_IN_HEADER, long(now.as_millisecond())));
     let properties = clean_headers(&delivery.properties, headers);
-    let exchange = wait_exchange(wait_for(Duration::try_from(STAND_IN).unwrap_or_default()));
-    publisher.publish(&exchange, source.routing_key(), &delivery.data, properties).await?;
+    publisher.publish(&wait_exchange(pause), source.routing_key(), &delivery.data, properties).await?;
     acknowledge(delivery).await
+}
+
+/// The pause of the queue that a job waits in, and what is to be known of the wait when it comes back.
+fn wait(until: Timestamp, now: Timestamp) -> (Duration, Headers) {
+    let remaining = Duration::try_from(until.duration_since(now)).unwrap_or_default();
+    let pause = wait_for(remaining);
+    let left = i64::try_from(remaining.saturating_sub(pause).as_millis()).unwrap_or(i64::MAX);
+    (pause, vec![(WAIT_HEADER, long(until.as_millisecond())), (WAIT_LEFT_HEADER, long(left))])
+}
+
+/// Until when a job that was parked waits: as it was asked for, but no longer than was left of the pause when
+/// it came back. The clocks of two workers, or of one at two times, may be apart by more than the pause.
+pub(super) fn parked_until(delivery: &Delivery, now: Timestamp) -> Option<Timestamp> {
+    let until = time_in(delivery, WAIT_HEADER)?;
+    let left = number_in(delivery, WAIT_LEFT_HEADER).map(SignedDuration::from_millis);
+    Some(left.and_then(|left| now.checked_add(left).ok()).map_or(until, |latest| until.min(latest)))
 }
 
 /// How often a worker or its connection died with this message in hand: as a quorum queue counts it, and

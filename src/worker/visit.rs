@@ -12,7 +12,7 @@ use super::drain::Shutdown;
 use super::settle::{self, Disposition, Letter, settle};
 use super::waiting::{Held, InProgress, Unsettled};
 use super::{Outcome, drive};
-use crate::adapters::amqp::{Delivery, Publisher, REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER};
+use crate::adapters::amqp::{Delivery, Publisher, REVISION_HEADER, STAND_IN_HEADER, Source};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Job, parse_message};
 use crate::steps::{Interrupt, Limits, Services};
@@ -102,7 +102,7 @@ impl Hand {
     /// What becomes of a delivery, after a visit if there is to be one.
     async fn dispose(&self, source: Source, delivery: &Delivery, limits: &Limits) -> Disposition {
         let now = Timestamp::now();
-        let parked_until = settle::time_in(delivery, WAIT_HEADER);
+        let parked_until = settle::parked_until(delivery, now);
         if let Some(until) = parked_until.filter(|until| now < *until) {
             return Disposition::Park { until, survived: false };
         }

@@ -27,6 +27,7 @@ mod leases;
 mod long_archives;
 mod off_boarding;
 mod outages;
+mod resources;
 mod revisions;
 mod secrets;
 mod settings;
@@ -56,6 +57,7 @@ fn main() {
         brokers::TESTS,
         broker_faults::TESTS,
         stores::TESTS,
+        resources::TESTS,
         outages::TESTS,
         leases::TESTS,
         guards::TESTS,

@@ -58,10 +58,14 @@ fn slow_down(place: usize) {
 }
 
 fn denied_and_missing(place: usize) {
-    let (world, proxy) = world(place, 24, 1);
+    let (world, proxy) = world(place, 36, 1);
     let worker = world.start(&["worker"]);
     let messages: Vec<_> = world.users.iter().map(|user| json!({ "body": user.id })).collect();
-    let faults = [(403, "AccessDenied", "does not let us"), (404, "NoSuchBucket", "no such bucket")];
+    let faults = [
+        (403, "AccessDenied", "does not let us"),
+        (404, "NoSuchBucket", "no such bucket"),
+        (403, "RequestTimeTooSkewed", "the clock of this machine is off"),
+    ];
     for (batch, (status, code, cause)) in messages.chunks(12).zip(faults) {
         let before = ledger::count(&world.simulator, "put_scim_user");
         world.publish(batch);

@@ -15,6 +15,7 @@ pub fn clean_headers(properties: &BasicProperties, added: Headers) -> BasicPrope
             || name.starts_with("x-last-")
             || name == "x-delivery-count"
             || name == super::WAIT_HEADER
+            || name == super::WAIT_LEFT_HEADER
             || name == super::DEATHS_HEADER
     };
     if let Some(old) = properties.headers() {

@@ -16,5 +16,5 @@ pub use lapin::message::Delivery;
 pub use publisher::Publisher;
 pub use topology::{
     DEAD_EXCHANGE, DEAD_QUEUE, DEATHS_HEADER, EVENTS_EXCHANGE, EXCHANGE, REVISION_HEADER, STAND_IN_HEADER,
-    Source, WAIT_HEADER, WAITS, declare, wait_exchange, wait_for,
+    Source, WAIT_HEADER, WAIT_LEFT_HEADER, WAITS, declare, wait_exchange, wait_for,
 };

@@ -17,6 +17,9 @@ pub const DEAD_QUEUE: &str = "offboarding.dead";
 pub const EVENTS_EXCHANGE: &str = "offboarding.events";
 /// Not before: milliseconds since 1970, in the header of a parked job.
 pub const WAIT_HEADER: &str = "x-offboarder-not-before";
+/// Milliseconds that a parked job still has to wait when it comes back: what its queue could not do of the
+/// pause. By no clock, since that of the worker which parked it may be an hour ahead.
+pub const WAIT_LEFT_HEADER: &str = "x-offboarder-wait-left";
 
 /// Which off-boarding of a user who came back a job stands for.
 pub const REVISION_HEADER: &str = "x-offboarder-revision";

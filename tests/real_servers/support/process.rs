@@ -103,6 +103,17 @@ impl Process {
         assert!(sent.expect("kill runs").success(), "the process is there to take SIG{name}");
     }
 
+    /// Sets a limit, such as `--nofile=20:` for the soft one alone.
+    pub(crate) fn limit(&self, limit: &str) {
+        let set = Command::new("prlimit").args(["--pid", &self.child.id().to_string(), limit]).status();
+        assert!(set.expect("prlimit runs").success(), "{limit} is set");
+    }
+
+    /// How many files and connections it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("a process").count()
+    }
+
     /// How it ended, if it did.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child")

@@ -131,9 +131,11 @@ impl World {
         &found.expect("a known setting").1
     }
 
-    fn offboarder(&self, arguments: &[&str]) -> Command {
-        let mut command = command(Path::new(env!("CARGO_BIN_EXE_offboarder")));
-        command.args(arguments).current_dir(self.directory.path());
+    /// The binary, or a wrapper that becomes it.
+    fn offboarder(&self, wrapper: &[&str], arguments: &[&str]) -> Command {
+        let line = [wrapper, &[env!("CARGO_BIN_EXE_offboarder")], arguments].concat();
+        let mut command = command(Path::new(line[0]));
+        command.args(&line[1..]).current_dir(self.directory.path());
         command.env_clear().envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -145,14 +147,24 @@ impl World {
 
     /// Starts the binary with settings that only this process gets.
     pub(crate) fn start_with(&self, arguments: &[&str], settings: &[(String, String)]) -> Process {
-        let mut command = self.offboarder(arguments);
+        let mut command = self.offboarder(&[], arguments);
         command.envs(settings.iter().map(|(name, value)| (name, value)));
         Process::start(command, self.directory.path(), arguments[0])
     }
 
+    /// Starts the binary under a command that becomes it, such as `prlimit --nofile=20`.
+    pub(crate) fn start_under(&self, wrapper: &[&str], arguments: &[&str]) -> Process {
+        Process::start(self.offboarder(wrapper, arguments), self.directory.path(), arguments[0])
+    }
+
     /// Runs the binary to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
-        let mut process = self.start(arguments);
+        self.run_under(&[], arguments)
+    }
+
+    /// The same under a command that becomes it.
+    pub(crate) fn run_under(&self, wrapper: &[&str], arguments: &[&str]) -> Ended {
+        let mut process = self.start_under(wrapper, arguments);
         let status = process.end(PATIENCE);
         Ended { code: status.code(), output: process.output(), errors: process.errors() }
     }
