@@ -15,6 +15,7 @@
 //! | [`ports`] | what is needed of the stores |
 //! | [`steps`] | one file per step |
 //! | [`worker`] | the driver, and consuming from the broker |
+//! | [`dead_letters`] | looking at them, judging, replaying, discarding |
 //! | [`adapters`] | RabbitMQ, Redis, the embedded store, CXone, S3, directories |
 //! | [`config`] | settings: flags, environment, files |
 //! | [`cli`] | one file per command |
@@ -26,6 +27,7 @@ pub mod adapters;
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod dead_letters;
 pub mod failure;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -106,8 +106,20 @@ async fn protected<C, Q>(settings: &Settings<C, Q>) -> ProtectedSource {
 
 /// Everything that steps need, and proof that the stores take writes before the first user is touched.
 pub(super) async fn services<Q>(settings: &Settings<Cxone, Q>, worker: &str) -> Result<Services, CliError> {
+    let services = unproven_services(settings, worker).await?;
+    services.checkpoints.probe().await?;
+    services.archive_store.probe().await?;
+    services.protected.load().await?;
+    Ok(services)
+}
+
+/// The same without a look at whether any of it answers.
+pub(super) async fn unproven_services<Q>(
+    settings: &Settings<Cxone, Q>,
+    worker: &str,
+) -> Result<Services, CliError> {
     let (checkpoints, quotas) = shared(&settings.checkpoints, settings.worker.lease)?;
-    let services = Services {
+    Ok(Services {
         cxone: client(&settings.cxone, quotas)?,
         archive_store: archive_store(&settings.archive).await?,
         checkpoints,
@@ -125,9 +137,5 @@ pub(super) async fn services<Q>(settings: &Settings<Cxone, Q>, worker: &str) -> 
         history: settings.cxone.history,
         window_days: settings.cxone.window_days,
         actor: Actor::new(worker),
-    };
-    services.checkpoints.probe().await?;
-    services.archive_store.probe().await?;
-    services.protected.load().await?;
-    Ok(services)
+    })
 }

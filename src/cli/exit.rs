@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// A service could not be reached, or refused us.
     Unreachable = 3,
+    /// A safety rule refused.
+    Refused = 4,
 }
 
 impl From<Exit> for ExitCode {

@@ -2,6 +2,7 @@
 
 mod acts;
 mod compose;
+mod dead_letters;
 mod demo;
 mod doctor;
 mod exit;
@@ -35,7 +36,8 @@ use exit::{CliError, Exit};
     propagate_version = true,
     after_help = "\
 Settings come from flags, OFFBOARDER_* variables or a TOML file: `--help` lists them all.
-Exit status: 0 well; 1 the answer is bad; 2 usage or settings; 3 a service is out of reach."
+Exit status: 0 well; 1 the answer is bad; 2 usage or settings; 3 a service is out of reach; 4 a safety
+rule refused."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -48,6 +50,8 @@ enum Command {
     Run(run::Args),
     Submit(submit::Args),
     Status(status::Args),
+    #[command(alias = "dlq")]
+    DeadLetters(dead_letters::Args),
     Hold(hold::Args),
     Acts(acts::Args),
     Topology(topology::Args),
@@ -103,6 +107,7 @@ async fn dispatch(command: &Command, matches: &ArgMatches) -> Result<Exit, CliEr
             submit::run(args, || compose::broker(&Settings::for_broker(&sources())?.queue)).await
         }
         Command::Status(args) => status::run(args, &Settings::for_stores(&sources())?).await,
+        Command::DeadLetters(args) => Box::pin(dead_letters::run(args, &sources())).await,
         Command::Hold(args) => hold::run(args, &Settings::for_stores(&sources())?).await,
         Command::Acts(args) => acts::run(args, &Settings::for_stores(&sources())?).await,
         Command::Topology(args) => {

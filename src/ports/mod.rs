@@ -7,5 +7,5 @@ mod quotas;
 pub use archive_store::{
     ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId, part_size_bytes,
 };
-pub use checkpoints::{Checkpoints, Claim, Lease, Saved};
+pub use checkpoints::{Checkpoints, Claim, Lease, ReplayNote, Saved};
 pub use quotas::{QuotaClass, Quotas, Reservation};

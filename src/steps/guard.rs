@@ -10,20 +10,27 @@ use crate::ports::ArchiveStore;
 /// What a wait for the brake is called.
 const BRAKED: &str = "the brake on deletions is engaged (OFFBOARDER_GUARD_MAX_DELETIONS)";
 
+impl Services {
+    /// What protects this user, if anything does.
+    pub async fn protection(&self, user_id: UserId) -> Result<Option<String>, Failure> {
+        let list = self.protected.load().await?;
+        let name = if list.has_patterns() {
+            match self.cxone.scim_user(user_id).await?.value {
+                Some(user) => user.user_name(),
+                // Nobody is there to be touched.
+                None => return Ok(None),
+            }
+        } else {
+            None
+        };
+        Ok(list.protects(user_id, name.as_deref()))
+    }
+}
+
 /// `Err` when the protected list covers the user, or cannot be read. Asked before the first write to a user,
 /// and with every deletion.
 pub(super) async fn may_touch(services: &Services, user_id: UserId) -> Result<(), Stopped> {
-    let list = services.protected.load().await?;
-    let name = if list.has_patterns() {
-        match services.cxone.scim_user(user_id).await?.value {
-            Some(user) => user.user_name(),
-            // Nobody is there to be touched.
-            None => return Ok(()),
-        }
-    } else {
-        None
-    };
-    match list.protects(user_id, name.as_deref()) {
+    match services.protection(user_id).await? {
         None => Ok(()),
         Some(why) => {
             let class = Class::Permanent(Reason::ProtectedUser);

@@ -5,10 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::Outcome;
 use crate::adapters::amqp::{
     DEAD_EXCHANGE, DEATHS_HEADER, Delivery, EXCHANGE, Headers, Publisher, QueueError, REVISION_HEADER,
-    STAND_IN_HEADER, Source, WAIT_HEADER, acknowledge, as_long, clean_headers, long, text, wait_exchange,
-    wait_for,
+    STAND_IN_HEADER, Source, WAIT_HEADER, acknowledge, as_long, clean_headers, letter, long, text,
+    wait_exchange, wait_for,
 };
-use crate::failure::{Failure, Reason};
+use crate::failure::{Code, Failure, Reason};
 use crate::machine::StateName;
 use crate::steps::Interrupt;
 
@@ -44,6 +44,7 @@ pub(super) enum Disposition {
 pub(super) struct Letter {
     pub(super) reason: Reason,
     pub(super) error: String,
+    pub(super) code: Option<Code>,
     pub(super) state: Option<StateName>,
     pub(super) attempts: u32,
 }
@@ -68,6 +69,7 @@ pub(super) fn disposition(visit: Result<Outcome, Interrupt>, source: Source, now
         Ok(Outcome::DeadLetter { reason, failure, state, attempts }) => Disposition::DeadLetter(Letter {
             reason,
             error: failure.to_string(),
+            code: Some(failure.code),
             state: Some(state),
             attempts,
         }),
@@ -80,8 +82,13 @@ pub(super) fn disposition(visit: Result<Outcome, Interrupt>, source: Source, now
 
 /// A step panicked: the job is given up, since it would panic again.
 pub(super) fn panicked(failure: &Failure) -> Disposition {
-    let letter = Letter { reason: Reason::Poison, error: failure.to_string(), state: None, attempts: 1 };
-    Disposition::DeadLetter(letter)
+    Disposition::DeadLetter(Letter {
+        reason: Reason::Poison,
+        error: failure.to_string(),
+        code: Some(failure.code),
+        state: None,
+        attempts: 1,
+    })
 }
 
 /// Settles a delivery exactly once: whatever takes its place is confirmed by the broker before it is
@@ -128,14 +135,16 @@ pub(super) async fn publish_successor(
         }
         Disposition::DeadLetter(letter) => {
             let state = letter.state.map_or("", StateName::as_str);
-            let headers = vec![
-                ("x-offboarder-reason", text(letter.reason.as_str())),
-                ("x-offboarder-error", text(&letter.error)),
-                ("x-offboarder-state", text(state)),
-                ("x-offboarder-attempts", long(i64::from(letter.attempts))),
-                ("x-offboarder-dead-lettered-at", text(&Timestamp::now().to_string())),
-                ("x-offboarder-worker", text(worker)),
+            let mut headers = vec![
+                (letter::REASON, text(letter.reason.as_str())),
+                (letter::ERROR, text(&letter.error)),
+                (letter::STATE, text(state)),
+                (letter::STEP, text(letter.state.map_or("", StateName::next_step))),
+                (letter::ATTEMPTS, long(i64::from(letter.attempts))),
+                (letter::AT, text(&Timestamp::now().to_string())),
+                (letter::WORKER, text(worker)),
             ];
+            headers.extend(letter.code.map(|code| (letter::CODE, text(code.as_str()))));
             publish(DEAD_EXCHANGE.to_owned(), source.routing_key(), headers).await?;
         }
     }
@@ -184,7 +193,7 @@ pub(super) fn number_in(delivery: &Delivery, header: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::{Class, Code};
+    use crate::failure::Class;
 
     #[test]
     fn only_a_finished_user_is_acknowledged_without_a_successor() {

@@ -104,6 +104,7 @@ impl Hand {
                 return Disposition::DeadLetter(Letter {
                     reason: Reason::MalformedMessage,
                     error: malformed.to_string(),
+                    code: None,
                     state: None,
                     attempts: 0,
                 });

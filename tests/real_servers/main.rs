@@ -24,6 +24,7 @@ mod leases;
 mod long_archives;
 mod off_boarding;
 mod outages;
+mod replaying;
 mod revisions;
 mod secrets;
 mod settings;
@@ -43,6 +44,7 @@ fn main() {
         off_boarding::TESTS,
         submitting::TESTS,
         dead_letters::TESTS,
+        replaying::TESTS,
         crashes::TESTS,
         faults::TESTS,
         drains::TESTS,

@@ -7,15 +7,18 @@ use tokio::sync::Mutex;
 use super::error::RedisCheckpointsError;
 use super::link::{Link, Topology, masked};
 use super::scripts;
-use crate::failure::Failure;
+use crate::failure::{Class, Code, Failure};
 use crate::guards::Brake;
 use crate::job::UserId;
 use crate::kill_point::effect;
 use crate::machine::{Checkpoint, SCHEMA};
-use crate::ports::{Checkpoints, Claim, Lease, QuotaClass, Quotas, Reservation, Saved};
+use crate::ports::{Checkpoints, Claim, Lease, QuotaClass, Quotas, ReplayNote, Reservation, Saved};
 
 /// A Redis that is frozen takes connections and never answers.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// 30 days.
+const REPLAY_NOTE_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// Checkpoints in Redis.
 pub struct RedisCheckpoints {
@@ -68,6 +71,21 @@ impl RedisCheckpoints {
         }
     }
 
+    /// Sends a command that may be sent twice, in [`ANSWER_WITHIN`].
+    async fn query<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, Failure> {
+        let asking = async { self.link().await?.query(command).await };
+        let failed = match tokio::time::timeout(ANSWER_WITHIN, asking).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => RedisCheckpointsError::of(&error, &self.at),
+            Err(_elapsed) => {
+                let why = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
+                RedisCheckpointsError::Unreachable { at: self.at.clone(), why }
+            }
+        };
+        *self.link.lock().await = None;
+        Err(failed.into())
+    }
+
     /// Runs a script, in [`ANSWER_WITHIN`], however many wait for a connection.
     async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Failure> {
         tokio::time::timeout(ANSWER_WITHIN, self.run_patiently(script)).await.unwrap_or_else(|_elapsed| {
@@ -110,6 +128,10 @@ fn connection_is_bad(error: &RedisError) -> bool {
 
 fn checkpoint_key(user_id: UserId) -> String {
     format!("offboarder:{{{user_id}}}:checkpoint")
+}
+
+fn replay_key(letter: &str) -> String {
+    format!("offboarder:replay:{letter}")
 }
 
 fn lease_key(user_id: UserId) -> String {
@@ -203,10 +225,8 @@ impl Checkpoints for RedisCheckpoints {
     }
 
     async fn save(&self, lease: &Lease, expected: u64, checkpoint: &Checkpoint) -> Result<Saved, Failure> {
-        let body = serde_json::to_vec(checkpoint).map_err(|error| {
-            let (class, code) = (crate::failure::Class::Defect, crate::failure::Code::CheckpointUnreadable);
-            Failure::new(class, code, error.to_string())
-        })?;
+        let body = serde_json::to_vec(checkpoint)
+            .map_err(|error| Failure::new(Class::Defect, Code::CheckpointUnreadable, error.to_string()))?;
         let mut script = self.save.prepare_invoke();
         script.key(checkpoint_key(lease.user_id)).key(lease_key(lease.user_id));
         script.arg(&lease.owner).arg(self.ttl_ms()).arg(lease.fence).arg(expected).arg(body);
@@ -244,6 +264,21 @@ impl Checkpoints for RedisCheckpoints {
         let mut link = self.link().await.map_err(failed)?;
         let body: Option<Vec<u8>> = link.query(&command).await.map_err(failed)?;
         Ok(parse(user_id, &body.unwrap_or_default())?.map(|checkpoint| *checkpoint))
+    }
+
+    async fn note_replay(&self, letter: &str, note: &ReplayNote) -> Result<(), Failure> {
+        let note = serde_json::to_string(note)
+            .map_err(|error| Failure::new(Class::Defect, Code::CheckpointUnreadable, error.to_string()))?;
+        let mut command = redis::cmd("SET");
+        command.arg(replay_key(letter)).arg(note).arg("EX").arg(REPLAY_NOTE_SECONDS);
+        effect("the note", self.query::<()>(&command)).await
+    }
+
+    async fn replay_note(&self, letter: &str) -> Result<Option<ReplayNote>, Failure> {
+        let mut command = redis::cmd("GET");
+        command.arg(replay_key(letter));
+        let note: Option<Vec<u8>> = self.query(&command).await?;
+        Ok(note.and_then(|note| serde_json::from_slice(&note).ok()))
     }
 
     async fn probe(&self) -> Result<(), Failure> {
