@@ -21,6 +21,7 @@ mod guards;
 mod kills;
 mod lanes;
 mod leases;
+mod letters;
 mod long_archives;
 mod off_boarding;
 mod outages;
@@ -44,6 +45,7 @@ fn main() {
         off_boarding::TESTS,
         submitting::TESTS,
         dead_letters::TESTS,
+        letters::TESTS,
         replaying::TESTS,
         crashes::TESTS,
         faults::TESTS,
