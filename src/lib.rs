@@ -17,6 +17,7 @@
 //! | [`steps`] | one file per step |
 //! | [`batch`] | how far a batch is, told by the records of its users |
 //! | [`worker`] | the driver, and consuming from the broker |
+//! | [`dead_letters`] | looking at them, judging, replaying, discarding |
 //! | [`adapters`] | RabbitMQ, Redis, the embedded store, CXone, S3, directories |
 //! | [`telemetry`] | metrics |
 //! | [`config`] | settings: flags, environment, files |
@@ -30,6 +31,7 @@ pub mod admin;
 pub mod batch;
 pub mod cli;
 pub mod config;
+pub mod dead_letters;
 pub mod failure;
 #[doc(hidden)]
 pub mod fuzzing;

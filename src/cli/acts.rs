@@ -43,7 +43,7 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
     match output.output {
         Output::Json => print_json(&json!({ "acts": acts }))?,
         Output::Table => {
-            say(table(["when", "who", "what", "how many", "why", "details"], acts.iter().map(row)))
+            say(table(["when", "who", "what", "how many", "why", "details"], acts.iter().map(row)));
         }
     }
     Ok(Exit::Ok)

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::compose;
 use super::exit::{CliError, Exit};
-use super::output::{Output, OutputArgs, confirm, json as print_json, say, table, who};
+use super::output::{ActArgs, Output, OutputArgs, json as print_json, say, table, who};
 use crate::acts;
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -52,12 +52,8 @@ struct Change {
     /// User IDs
     #[arg(value_name = "USER_ID", required = true)]
     users: Vec<UserId>,
-    /// Why, for those who look later
-    #[arg(long, value_name = "TEXT")]
-    why: Option<String>,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    act: ActArgs,
 }
 
 const MAX_HOLD_BYTES: usize = 64 * 1024;
@@ -75,14 +71,12 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
 async fn set(store: &dyn ArchiveStore, change: &Change, on: bool) -> Result<Exit, CliError> {
     let done = if on { "put on hold" } else { "taken off hold" };
     let count = change.users.len();
-    if !confirm(&format!("{count} users will be {done}. Go on?"), change.yes)? {
-        return Err(CliError::bad("nothing was changed"));
-    }
+    change.act.agree(&format!("{count} users will be {done}. Go on?"))?;
     let what = if on { "hold add" } else { "hold remove" };
-    let act = acts::Act::new(who(), what, change.why.clone(), count, json!({ "users": change.users }));
+    let act = acts::Act::new(who(), what, change.act.why.clone(), count, json!({ "users": change.users }));
     acts::record(store, &act).await?;
     for user_id in &change.users {
-        let hold = Hold { held: on, who: who(), why: change.why.clone(), at: Timestamp::now() };
+        let hold = Hold { held: on, who: who(), why: change.act.why.clone(), at: Timestamp::now() };
         let body = Bytes::from(serde_json::to_vec(&hold).map_err(CliError::bad)?);
         loop {
             let keys = store.keys(&hold_prefix(Some(*user_id))).await?;

@@ -3,9 +3,11 @@
 mod acts;
 mod batch;
 mod compose;
+mod dead_letters;
 mod demo;
 mod doctor;
 mod exit;
+mod healthcheck;
 mod hold;
 mod input;
 mod logging;
@@ -40,8 +42,8 @@ use exit::{CliError, Exit};
     propagate_version = true,
     after_help = "\
 Settings come from flags, OFFBOARDER_* variables or a TOML file: `--help` lists them all.
-Exit status: 0 well; 1 the answer is bad; 2 usage or settings; 3 a service is out of reach;
-4 a safety rule refused."
+Exit status: 0 well; 1 the answer is bad; 2 usage or settings; 3 a service is out of reach; 4 a safety
+rule refused."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -56,6 +58,8 @@ enum Command {
     Status(status::Args),
     Verify(verify::Args),
     Batch(batch::Args),
+    #[command(alias = "dlq")]
+    DeadLetters(dead_letters::Args),
     Hold(hold::Args),
     Plan(plan::Args),
     Pause(pause::PauseArgs),
@@ -63,6 +67,7 @@ enum Command {
     Acts(acts::Args),
     Topology(topology::Args),
     Doctor(doctor::Args),
+    Healthcheck(healthcheck::Args),
     Simulator(simulator::Args),
     Demo(demo::Args),
     /// Prints the completions of a shell
@@ -114,6 +119,7 @@ async fn dispatch(command: &Command, matches: &ArgMatches) -> Result<Exit, CliEr
         Command::Status(args) => status::run(args, &Settings::for_stores(&sources())?).await,
         Command::Verify(args) => Box::pin(verify::run(args, &sources())).await,
         Command::Batch(args) => batch::run(args, &Settings::for_stores(&sources())?).await,
+        Command::DeadLetters(args) => Box::pin(dead_letters::run(args, &sources())).await,
         Command::Hold(args) => hold::run(args, &Settings::for_stores(&sources())?).await,
         Command::Pause(args) => pause::pause(args, &Settings::for_stores(&sources())?).await,
         Command::Resume(args) => pause::resume(args, &Settings::for_stores(&sources())?).await,
@@ -123,6 +129,7 @@ async fn dispatch(command: &Command, matches: &ArgMatches) -> Result<Exit, CliEr
             topology::run(args, &compose::broker(&Settings::for_broker(&sources())?.queue)?).await
         }
         Command::Doctor(args) => Box::pin(doctor::run(args, &sources())).await,
+        Command::Healthcheck(args) => healthcheck::run(args).await,
         Command::Simulator(args) => simulator::run(args).await,
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Completions { shell } => {

@@ -48,8 +48,25 @@ pub(super) fn table<const N: usize>(
     table.to_string()
 }
 
-/// Asks on a terminal; elsewhere, and with `yes`, it is agreed.
-pub(super) fn confirm(question: &str, yes: bool) -> Result<bool, CliError> {
+/// The flags of every command that changes the world for many.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ActArgs {
+    /// Why, for those who look later
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: Option<String>,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+impl ActArgs {
+    /// `Err` unless it is agreed: on a terminal by an answer, elsewhere, and with `--yes`, without one.
+    pub(super) fn agree(&self, question: &str) -> Result<(), CliError> {
+        if confirm(question, self.yes)? { Ok(()) } else { Err(CliError::bad("nothing was changed")) }
+    }
+}
+
+fn confirm(question: &str, yes: bool) -> Result<bool, CliError> {
     let somebody_is_there =
         std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
     if yes || !somebody_is_there {

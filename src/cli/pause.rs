@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::compose;
 use super::exit::{CliError, Exit};
-use super::output::{confirm, say, who};
+use super::output::{ActArgs, say, who};
 use crate::acts::{self, Act};
 use crate::config::Settings;
 use crate::guards::{PAUSE_PREFIX, PauseAct, latest_pause, pause_key};
@@ -28,16 +28,6 @@ pub(crate) struct ResumeArgs {
     act: ActArgs,
 }
 
-#[derive(Debug, clap::Args)]
-struct ActArgs {
-    /// Why, for those who look later
-    #[arg(long, value_name = "TEXT")]
-    why: Option<String>,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
-}
-
 pub(super) async fn pause(args: &PauseArgs, settings: &Settings) -> Result<Exit, CliError> {
     set(&args.act, settings, true).await
 }
@@ -49,9 +39,7 @@ pub(super) async fn resume(args: &ResumeArgs, settings: &Settings) -> Result<Exi
 async fn set(args: &ActArgs, settings: &Settings, paused: bool) -> Result<Exit, CliError> {
     let (what, done) = if paused { ("pause", "paused") } else { ("resume", "resumed") };
     let store = compose::archive_store(&settings.archive).await?;
-    if !confirm(&format!("all workers will be {done}. Go on?"), args.yes)? {
-        return Err(CliError::bad("nothing was changed"));
-    }
+    args.agree(&format!("all workers will be {done}. Go on?"))?;
     acts::record(&*store, &Act::new(who(), what, args.why.clone(), 1, Value::Null)).await?;
     let pause = PauseAct { paused, who: who(), why: args.why.clone(), at: Timestamp::now() };
     let body = Bytes::from(serde_json::to_vec(&pause).map_err(CliError::bad)?);

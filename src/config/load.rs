@@ -36,6 +36,17 @@ impl Settings<Cxone, Queue> {
     }
 }
 
+impl Settings<Cxone, Queue> {
+    /// For judging and replaying dead letters: what workers use, since it is about their work.
+    pub fn for_replay(sources: &Sources) -> Result<Self, Faults> {
+        let mut draft = Draft::read(sources);
+        draft.demand(Profile::Run);
+        draft.demand(Profile::Broker);
+        draft.refuse_local_stores(true);
+        draft.finish(|cxone| cxone, |queue| queue)
+    }
+}
+
 impl Settings<Cxone> {
     /// For commands that talk to the tenant and need no broker.
     pub fn for_run(sources: &Sources) -> Result<Self, Faults> {

@@ -19,7 +19,8 @@ pub struct Job {
     pub lane: Lane,
     /// Which off-boarding of this user it stands for, once that is settled; from a header of ours.
     pub revision: Option<u32>,
-    /// It was parked in the place of a job whose work was under way at this time.
+    /// It was parked in the place of a job whose work was under way at this time; or it replays a dead letter,
+    /// the latest of this user then.
     pub stands_in_since: Option<jiff::Timestamp>,
     /// It goes on with work that was begun, and asks for nothing new.
     pub continuation: bool,

@@ -116,6 +116,17 @@ impl StateName {
         }
     }
 
+    /// The step that comes after it, as metrics and dead letters name it.
+    pub const fn next_step(self) -> &'static str {
+        match self {
+            Self::Received => "clear_queues",
+            Self::QueuesCleared => "deactivate",
+            Self::Deactivated => "archive",
+            Self::Archived => "delete",
+            Self::Deleted | Self::DeactivatedOnly => "record",
+        }
+    }
+
     /// Whether a user ends here.
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Deleted | Self::DeactivatedOnly)

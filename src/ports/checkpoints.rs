@@ -1,6 +1,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::guards::Brake;
@@ -48,6 +50,15 @@ pub enum Saved {
     Refused,
 }
 
+/// How far the replay of a dead letter got, in case it is killed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayNote {
+    /// The broker has the message; all that is left is to take the letter off.
+    pub published: bool,
+    /// When the user's checkpoint was last saved before the message was published, if there was one.
+    pub saved_before: Option<Timestamp>,
+}
+
 /// Where checkpoints live. Each call is one round trip; every write compares version and fence in
 /// the same atomic step.
 #[async_trait]
@@ -72,6 +83,13 @@ pub trait Checkpoints: Send + Sync {
 
     /// Reads without a claim, for people.
     async fn read(&self, user_id: UserId) -> Result<Option<Checkpoint>, Failure>;
+
+    /// Notes how far the replay of a letter got. A note that is forgotten lets a message be published twice,
+    /// which is harmless; it may be forgotten after 30 days.
+    async fn note_replay(&self, letter: &str, note: &ReplayNote) -> Result<(), Failure>;
+
+    /// The note of a letter.
+    async fn replay_note(&self, letter: &str) -> Result<Option<ReplayNote>, Failure>;
 
     /// A cheap proof that the store answers and takes writes; changes nothing that stays.
     async fn probe(&self) -> Result<(), Failure>;

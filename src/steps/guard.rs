@@ -9,20 +9,27 @@ use crate::machine::Pause;
 use crate::ports::ArchiveStore;
 use crate::telemetry::metrics;
 
+impl Services {
+    /// What protects this user, if anything does.
+    pub async fn protection(&self, user_id: UserId) -> Result<Option<String>, Failure> {
+        let list = self.protected.load().await?;
+        let name = if list.has_patterns() {
+            match self.cxone.scim_user(user_id).await?.value {
+                Some(user) => user.user_name(),
+                // Nobody is there to be touched.
+                None => return Ok(None),
+            }
+        } else {
+            None
+        };
+        Ok(list.protects(user_id, name.as_deref()))
+    }
+}
+
 /// `Err` when the protected list covers the user, or cannot be read. Asked before the first write to a user,
 /// and with every deletion.
 pub(super) async fn may_touch(services: &Services, user_id: UserId) -> Result<(), Stopped> {
-    let list = services.protected.load().await?;
-    let name = if list.has_patterns() {
-        match services.cxone.scim_user(user_id).await?.value {
-            Some(user) => user.user_name(),
-            // Nobody is there to be touched.
-            None => return Ok(()),
-        }
-    } else {
-        None
-    };
-    match list.protects(user_id, name.as_deref()) {
+    match services.protection(user_id).await? {
         None => Ok(()),
         Some(why) => {
             let class = Class::Permanent(Reason::ProtectedUser);
@@ -41,8 +48,8 @@ pub(super) async fn on_deletion(
     may_touch(services, user_id).await?;
     let hold = hold_of(&*services.archive_store, user_id).await?;
     let verdict = services.guards.on_deletion(request, deactivated_at, hold.as_ref(), Timestamp::now());
-    if matches!(verdict, Verdict::Postpone { .. }) {
-        metrics::deletion_postponed("not_due");
+    if let Verdict::Postpone { why, .. } = &verdict {
+        metrics::deletion_postponed(*why);
     }
     Ok(verdict)
 }
@@ -53,7 +60,8 @@ pub(super) async fn brake(services: &Services, user_id: UserId) -> Result<Verdic
     Ok(match services.checkpoints.brake(user_id, brake).await? {
         None => Verdict::Proceed,
         Some(wait) => {
-            metrics::deletion_postponed("brake");
+            metrics::deletion_postponed(Pause::Brake);
+            metrics::braked(user_id, wait);
             let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1));
             Verdict::Postpone { until: Timestamp::now() + wait, why: Pause::Brake }
         }

@@ -184,7 +184,7 @@ async fn judge(
         Ok(Verdict::Postpone { until, why }) => {
             if plan.end == End::Delete {
                 plan.delete_not_before = Some(until);
-                plan.guard = Some(why.to_owned());
+                plan.guard = Some(why.to_string());
             }
         }
         Err(Stopped::Failed(failure)) if failure.code == Code::ProtectedUser => {

@@ -1,8 +1,9 @@
 //! The metrics of `docs/contract/interfaces.md`, one set of OpenTelemetry instruments for the whole
 //! process. Labels are words of ours, never an ID or a text: their number is bounded.
 
-use std::sync::LazyLock;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 use opentelemetry::{KeyValue, global};
@@ -10,7 +11,8 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use crate::failure::{Class, Code, Reason};
-use crate::machine::StateName;
+use crate::job::UserId;
+use crate::machine::{Pause, StateName};
 use crate::ports::QuotaClass;
 
 /// Seconds from the request to the deactivation: from an API's speed to a lost weekend.
@@ -37,6 +39,9 @@ struct Instruments {
     checkpoint_conflicts: Counter<u64>,
     deletions_postponed: Counter<u64>,
     quota: Gauge<f64>,
+    brake_waiting: Gauge<u64>,
+    queue_depth: Gauge<u64>,
+    oldest_job: Gauge<f64>,
 }
 
 static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| Instruments::of(&global::meter("offboarder")));
@@ -82,6 +87,18 @@ impl Instruments {
                 "offboarder_deletions_postponed",
                 "Deletions that a guard made wait, once for each look",
             ),
+            brake_waiting: meter
+                .u64_gauge("offboarder_brake_waiting")
+                .with_description("Users whose deletion this worker saw wait for the brake")
+                .build(),
+            queue_depth: meter
+                .u64_gauge("offboarder_queue_depth")
+                .with_description("Messages that wait in a queue")
+                .build(),
+            oldest_job: meter
+                .f64_gauge("offboarder_oldest_job_seconds")
+                .with_description("How long the oldest job of a queue has waited, as this worker sees it")
+                .build(),
             quota: meter
                 .f64_gauge("offboarder_quota_per_second")
                 .with_description("Calls a second that the tenant allows, as set")
@@ -193,8 +210,34 @@ pub(crate) fn retried(step: &'static str, class: Class) {
 }
 
 /// A guard makes a deletion wait.
-pub(crate) fn deletion_postponed(guard: &'static str) {
-    INSTRUMENTS.deletions_postponed.add(1, &[KeyValue::new("guard", guard)]);
+pub(crate) fn deletion_postponed(guard: Pause) {
+    INSTRUMENTS.deletions_postponed.add(1, &[KeyValue::new("guard", guard.as_str())]);
+}
+
+/// Users whose deletion waits for the brake, until when.
+static BRAKED: Mutex<BTreeMap<UserId, Instant>> = Mutex::new(BTreeMap::new());
+
+/// The deletion of this user waits for the brake.
+pub(crate) fn braked(user_id: UserId, wait: Duration) {
+    BRAKED.lock().unwrap_or_else(PoisonError::into_inner).insert(user_id, Instant::now() + wait);
+}
+
+/// Counts those who still wait for the brake, as far as this worker knows.
+pub(crate) fn tell_braked() {
+    let mut braked = BRAKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    braked.retain(|_user_id, until| *until > now);
+    INSTRUMENTS.brake_waiting.record(braked.len() as u64, &[]);
+}
+
+/// Messages in a queue that are in nobody's hands.
+pub(crate) fn queue_depth(queue: &str, depth: u64) {
+    INSTRUMENTS.queue_depth.record(depth, &[KeyValue::new("queue", queue.to_owned())]);
+}
+
+/// How long the oldest job of a queue has waited.
+pub(crate) fn oldest_job(queue: &'static str, seconds: f64) {
+    INSTRUMENTS.oldest_job.record(seconds, &[KeyValue::new("queue", queue)]);
 }
 
 /// Another worker has the user of a save.

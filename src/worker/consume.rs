@@ -6,13 +6,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::backlog::Backlog;
 use super::breaker::Breaker;
 use super::drain::Shutdown;
 use super::operator::Operator;
 use super::settle;
 use super::visit::Hand;
 use super::waiting::{FreeLanes, Held, InProgress, Quarantine, Unsettled, Waiting};
-use crate::adapters::amqp::{Broker, Intake, Publisher, QueueError};
+use crate::adapters::amqp::{Broker, Delivery, Intake, Publisher, QueueError, Source};
 use crate::job::Lane;
 use crate::steps::Services;
 use crate::telemetry::metrics::InFlight;
@@ -53,6 +54,7 @@ pub struct Worker {
     consuming: AtomicBool,
     in_progress: Arc<InProgress>,
     unsettled: Arc<Unsettled>,
+    backlog: Arc<Backlog>,
     options: Options,
 }
 
@@ -80,6 +82,7 @@ impl Worker {
             consuming: AtomicBool::new(false),
             in_progress: Arc::default(),
             unsettled: Arc::default(),
+            backlog: Arc::default(),
             options,
         }
     }
@@ -103,6 +106,7 @@ impl Worker {
         self.operator.look(&*store).await.ok();
         let _watching = self.operator.watch(store);
         let mut intake = self.open().await?;
+        let _looking = self.backlog.watch(Arc::clone(&self.publisher));
         let _probing = self.breaker.probe(Arc::clone(&self.services));
         loop {
             let since = Instant::now();
@@ -172,7 +176,7 @@ impl Worker {
                 biased;
                 () = shutdown.draining.cancelled() => {
                     let unbegun = waiting.older_than(Duration::ZERO).into_iter().chain(quarantine.next());
-                    for held in unbegun.chain(received(intake).await) {
+                    for held in unbegun.chain(self.received(intake).await) {
                         tasks.spawn(self.hand().give_back(held));
                     }
                     return Ok(());
@@ -193,7 +197,7 @@ impl Worker {
                 }
                 next = intake.next() => {
                     let (source, delivery) = next?;
-                    let held = Held { source, delivery, since: Instant::now() };
+                    let held = self.held(source, delivery);
                     let deaths = settle::deaths(&held.delivery);
                     if deaths < SUSPICIOUS_DEATHS {
                         waiting.push(held);
@@ -224,6 +228,25 @@ impl Worker {
                 _ended = tasks.join_next(), if !tasks.is_empty() => {}
             }
         }
+    }
+
+    fn held(&self, source: Source, delivery: Delivery) -> Held {
+        let in_hand = self.backlog.take_in(source, &delivery);
+        Held { source, delivery, since: Instant::now(), in_hand }
+    }
+
+    /// What was sent to this worker before it could say that it takes no more. These go back in order: what ends
+    /// with a connection counts as a death.
+    async fn received(&self, intake: &mut Intake) -> Vec<Held> {
+        const ON_ITS_WAY: Duration = Duration::from_millis(100);
+        let mut received = Vec::new();
+        if !intake.is_paused() && !matches!(tokio::time::timeout(WITHIN, intake.pause()).await, Ok(Ok(()))) {
+            return received;
+        }
+        while let Ok(Ok((source, delivery))) = tokio::time::timeout(ON_ITS_WAY, intake.next()).await {
+            received.push(self.held(source, delivery));
+        }
+        received
     }
 
     /// Returns when nobody may be taken.
@@ -305,20 +328,6 @@ impl Worker {
         }
         tracing::info!("drained");
     }
-}
-
-/// What was sent to this worker before it could say that it takes no more. These go back in order: what ends
-/// with a connection counts as a death.
-async fn received(intake: &mut Intake) -> Vec<Held> {
-    const ON_ITS_WAY: Duration = Duration::from_millis(100);
-    let mut received = Vec::new();
-    if !intake.is_paused() && !matches!(tokio::time::timeout(WITHIN, intake.pause()).await, Ok(Ok(()))) {
-        return received;
-    }
-    while let Ok(Ok((source, delivery))) = tokio::time::timeout(ON_ITS_WAY, intake.next()).await {
-        received.push(Held { source, delivery, since: Instant::now() });
-    }
-    received
 }
 
 /// What the broker is told at the end is a courtesy: one that does not answer must not hold the process.

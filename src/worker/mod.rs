@@ -1,6 +1,7 @@
 //! Leads users through the machine. [`drive`] takes one as far as it goes now; [`Worker`] does so for
 //! whatever the broker delivers.
 
+mod backlog;
 mod breaker;
 mod consume;
 mod drain;

@@ -142,7 +142,8 @@ pub(super) fn decide(
     acts
 }
 
-/// Whether the work that this job stood in for ended as a dead letter meanwhile.
+/// Whether the work that this job stands for ended as a dead letter meanwhile: work that it stood in for, or
+/// that another copy of it did, where a replay published two.
 fn is_replaced(checkpoint: &Checkpoint, job: &Job) -> bool {
     let letter = checkpoint.dead_letter.as_ref();
     letter.zip(job.stands_in_since).is_some_and(|(letter, since)| letter.at >= since)
@@ -155,7 +156,8 @@ fn without_looking(checkpoint: &Checkpoint, job: &Job) -> Option<Event> {
     }
     // Only a message of its own can ask for somebody who came back: what goes on with earlier work, or
     // was asked for before that work ended, must not off-board a person who has returned since.
-    let stale = job.request.requested_at.zip(checkpoint.ended_at()).is_some_and(|(asked, end)| asked < end);
+    let mut asked = job.request.requested_at.into_iter().chain(job.stands_in_since);
+    let stale = checkpoint.ended_at().is_some_and(|end| asked.any(|asked| asked < end));
     (job.continuation || job.lane == Lane::Archive || stale).then_some(Event::UserStayedAway)
 }
 
@@ -191,4 +193,51 @@ fn give_up(checkpoint: &mut Checkpoint, reason: Reason, failure: Failure, now: T
     let attempts = checkpoint.dead_letter.as_ref().map_or(0, |letter| letter.attempts);
     let state = checkpoint.state.name();
     vec![Act::Save, Act::End(Outcome::DeadLetter { reason, failure, state, attempts })]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Request;
+    use crate::machine::StepRecord;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// A job that replays a letter of this second.
+    fn replay_of(second: i64) -> Job {
+        Job {
+            user_id: "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap(),
+            request: Request::default(),
+            lane: Lane::Access,
+            revision: None,
+            stands_in_since: Some(at(second) + SignedDuration::from_millis(1)),
+            continuation: false,
+        }
+    }
+
+    #[test]
+    fn of_two_copies_of_a_replayed_letter_the_second_is_dropped_once_the_first_is_a_letter() {
+        let job = replay_of(100);
+        let mut checkpoint = Checkpoint::new(job.user_id, Request::default(), at(1));
+        let failure = Failure::new(Class::Transient, Code::CxoneTimeout, "slow");
+        checkpoint.give_up(Reason::RetriesExhausted, failure.clone(), at(100));
+        assert!(!is_replaced(&checkpoint, &job), "this is the letter that it replays");
+        checkpoint.give_up(Reason::RetriesExhausted, failure, at(101));
+        assert!(is_replaced(&checkpoint, &job));
+    }
+
+    #[test]
+    fn a_replay_does_not_off_board_a_person_who_returned_after_the_letter_was_answered() {
+        let ended = |second| {
+            let mut checkpoint = Checkpoint::new(replay_of(0).user_id, Request::default(), at(1));
+            let (state, completed_at) = (StateName::Deleted, at(second));
+            let step = StepRecord { state, started_at: at(1), completed_at, attempts: 1, calls: Vec::new() };
+            checkpoint.steps.push(step);
+            checkpoint
+        };
+        assert_eq!(without_looking(&ended(200), &replay_of(100)), Some(Event::UserStayedAway));
+        assert_eq!(without_looking(&ended(50), &replay_of(100)), None, "it asked for one who had returned");
+    }
 }

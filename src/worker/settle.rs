@@ -6,8 +6,8 @@ use super::results::{self, Announcement};
 use super::{Ended, Outcome};
 use crate::adapters::amqp::{
     DEAD_EXCHANGE, DEATHS_HEADER, Delivery, EVENTS_EXCHANGE, EXCHANGE, Headers, Publisher, QueueError,
-    REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER, WAIT_LEFT_HEADER, acknowledge, as_long, clean_headers,
-    event_properties, long, text, wait_exchange, wait_for,
+    REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER, WAIT_LEFT_HEADER, acknowledge, as_long,
+    clean_headers, event_properties, letter, long, text, wait_exchange, wait_for,
 };
 use crate::failure::{Code, Failure, Reason};
 use crate::job::UserId;
@@ -151,14 +151,16 @@ pub(super) async fn publish_successor(
         }
         Disposition::DeadLetter(letter) => {
             let state = letter.state.map_or("", StateName::as_str);
-            let headers = vec![
-                ("x-offboarder-reason", text(letter.reason.as_str())),
-                ("x-offboarder-error", text(&letter.error)),
-                ("x-offboarder-state", text(state)),
-                ("x-offboarder-attempts", long(i64::from(letter.attempts))),
-                ("x-offboarder-dead-lettered-at", text(&letter.at.to_string())),
-                ("x-offboarder-worker", text(worker)),
+            let mut headers = vec![
+                (letter::REASON, text(letter.reason.as_str())),
+                (letter::ERROR, text(&letter.error)),
+                (letter::STATE, text(state)),
+                (letter::STEP, text(letter.state.map_or("", StateName::next_step))),
+                (letter::ATTEMPTS, long(i64::from(letter.attempts))),
+                (letter::AT, text(&letter.at.to_string())),
+                (letter::WORKER, text(worker)),
             ];
+            headers.extend(letter.code.map(|code| (letter::CODE, text(code.as_str()))));
             publish(DEAD_EXCHANGE.to_owned(), source.routing_key(), headers).await?;
             let event = results::of_letter(&delivery.data, letter, correlation_id(delivery));
             announce(delivery, &event, publisher).await?;

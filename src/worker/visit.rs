@@ -34,7 +34,7 @@ pub(super) struct Hand {
 impl Hand {
     /// One delivery, from its bytes to its settlement. The task owns the slot.
     pub(super) async fn visit(self, held: Held, shutdown: Shutdown, slot: Slot) {
-        let Held { source, delivery, since } = held;
+        let Held { source, delivery, since, in_hand: _in_hand } = held;
         // Steps are asked to stop a little before the delivery has to go.
         let limits = Limits::new(&shutdown.draining, &shutdown.abandon, Some(since + self.slice * 3 / 4))
             .and_until(&self.until_paused);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::backlog::InHand;
 use crate::adapters::amqp::{Delivery, Source};
 use crate::job::{Lane, UserId};
 
@@ -13,6 +14,7 @@ pub(super) struct Held {
     pub(super) source: Source,
     pub(super) delivery: Delivery,
     pub(super) since: Instant,
+    pub(super) in_hand: InHand,
 }
 
 /// For which lanes a slot is free.

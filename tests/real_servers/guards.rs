@@ -188,8 +188,8 @@ fn assert_acts(world: &World) {
     let listed: Value = serde_json::from_str(&listed).expect("JSON");
     let acts: Vec<_> = listed["acts"].as_array().expect("acts").iter().collect();
     let told: Vec<_> = acts.iter().map(|act| [&act["what"], &act["why"], &act["count"]]).collect();
-    let [one, added, lifted] = [json!(1), json!("case 4711"), json!("closed")];
-    assert_eq!(told, [[&json!("hold remove"), &lifted, &one], [&json!("hold add"), &added, &one]]);
+    let [one, case, closed] = [json!(1), json!("case 4711"), json!("closed")];
+    assert_eq!(told, [[&json!("hold remove"), &closed, &one], [&json!("hold add"), &case, &one]]);
     for act in acts {
         assert_eq!(act["details"]["users"], json!([world.users[2].id]));
         assert!(act["who"].as_str().is_some_and(|who| who.contains('@')) && act["at"].is_string(), "{act}");

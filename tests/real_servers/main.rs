@@ -11,8 +11,8 @@
 )]
 
 mod archives;
-mod broker_faults;
 mod batches;
+mod broker_faults;
 mod brokers;
 mod chaos;
 mod crashes;
@@ -24,9 +24,11 @@ mod guards;
 mod kills;
 mod lanes;
 mod leases;
+mod letters;
 mod long_archives;
 mod off_boarding;
 mod outages;
+mod replaying;
 mod resources;
 mod revisions;
 mod secrets;
@@ -50,6 +52,8 @@ fn main() {
         submitting::TESTS,
         batches::TESTS,
         dead_letters::TESTS,
+        letters::TESTS,
+        replaying::TESTS,
         crashes::TESTS,
         faults::TESTS,
         drains::TESTS,

@@ -1,5 +1,40 @@
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
+use serde_json::{Map, Value, json};
+
+/// The headers that make a message a dead letter; the first six are the contract's.
+pub mod letter {
+    /// Why it was given up: a [`crate::failure::Reason`].
+    pub const REASON: &str = "x-offboarder-reason";
+    /// The last failure, for people.
+    pub const ERROR: &str = "x-offboarder-error";
+    /// The last completed state; empty when it is not known.
+    pub const STATE: &str = "x-offboarder-state";
+    /// Attempts that were spent.
+    pub const ATTEMPTS: &str = "x-offboarder-attempts";
+    /// When, RFC 3339.
+    pub const AT: &str = "x-offboarder-dead-lettered-at";
+    /// Who wrote the letter.
+    pub const WORKER: &str = "x-offboarder-worker";
+    /// The [`crate::failure::Code`] of the last failure, if it has one.
+    pub const CODE: &str = "x-offboarder-code";
+    /// The step that failed; empty when it is not known.
+    pub const STEP: &str = "x-offboarder-step";
+    /// How often this job was replayed. It stays on the message, and so on the next letter.
+    pub const REPLAYS: &str = "x-offboarder-replays";
+}
+
+/// What a letter says of its end, which a replay of it no longer says.
+const LETTER_ALONE: [&str; 8] = [
+    letter::REASON,
+    letter::ERROR,
+    letter::STATE,
+    letter::ATTEMPTS,
+    letter::AT,
+    letter::WORKER,
+    letter::CODE,
+    letter::STEP,
+];
 
 /// Headers to add to a message that is published anew.
 pub type Headers = Vec<(&'static str, AMQPValue)>;
@@ -52,6 +87,62 @@ pub fn event_properties(properties: &BasicProperties, id: &str) -> BasicProperti
         event = event.with_correlation_id(correlation_id.clone());
     }
     event
+}
+
+/// The properties of a dead letter as those of the message that it was, `added` on top.
+pub fn without_letter(properties: &BasicProperties, added: Headers) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
+        if !LETTER_ALONE.contains(&name.as_str()) {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    clean_headers(&properties.clone().with_headers(headers), added)
+}
+
+/// Headers and properties as JSON has them.
+pub fn plain_properties(properties: &BasicProperties) -> (Value, Value) {
+    let headers = properties.headers().iter().flat_map(FieldTable::inner);
+    let headers: Map<String, Value> = headers.map(|(name, value)| (name.to_string(), plain(value))).collect();
+    let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
+    let others = json!({
+        "contentType": text(properties.content_type()),
+        "contentEncoding": text(properties.content_encoding()),
+        "correlationId": text(properties.correlation_id()),
+        "replyTo": text(properties.reply_to()),
+        "messageId": text(properties.message_id()),
+        "timestamp": properties.timestamp(),
+        "type": text(properties.kind()),
+        "userId": text(properties.user_id()),
+        "appId": text(properties.app_id()),
+    });
+    (Value::Object(headers), others)
+}
+
+/// A header as JSON has it. Bytes that are no text are told as far as they are.
+pub fn plain(value: &AMQPValue) -> Value {
+    match value {
+        AMQPValue::Boolean(value) => Value::from(*value),
+        AMQPValue::ShortShortInt(value) => Value::from(*value),
+        AMQPValue::ShortShortUInt(value) => Value::from(*value),
+        AMQPValue::ShortInt(value) => Value::from(*value),
+        AMQPValue::ShortUInt(value) => Value::from(*value),
+        AMQPValue::LongInt(value) => Value::from(*value),
+        AMQPValue::LongUInt(value) => Value::from(*value),
+        AMQPValue::LongLongInt(value) => Value::from(*value),
+        AMQPValue::Float(value) => Value::from(*value),
+        AMQPValue::Double(value) => Value::from(*value),
+        AMQPValue::DecimalValue(value) => Value::from(format!("{}e-{}", value.value, value.scale)),
+        AMQPValue::ShortString(value) => Value::from(value.as_str()),
+        AMQPValue::LongString(value) => Value::from(String::from_utf8_lossy(value.as_bytes())),
+        AMQPValue::FieldArray(values) => values.as_slice().iter().map(plain).collect(),
+        AMQPValue::Timestamp(seconds) => Value::from(*seconds),
+        AMQPValue::FieldTable(table) => {
+            table.inner().iter().map(|(name, value)| (name.to_string(), plain(value))).collect()
+        }
+        AMQPValue::ByteArray(bytes) => Value::from(String::from_utf8_lossy(bytes.as_slice())),
+        AMQPValue::Void => Value::Null,
+    }
 }
 
 /// A header value.

@@ -2,6 +2,7 @@
 
 mod connection;
 mod consumer;
+mod dead_queue;
 mod error;
 mod headers;
 mod publisher;
@@ -9,8 +10,12 @@ mod topology;
 
 pub use connection::Broker;
 pub use consumer::{Intake, acknowledge};
+pub use dead_queue::DeadQueue;
 pub use error::QueueError;
-pub use headers::{Headers, as_long, clean_headers, event_properties, long, text};
+pub use headers::{
+    Headers, as_long, clean_headers, event_properties, letter, long, plain, plain_properties, text,
+    without_letter,
+};
 pub use lapin::BasicProperties;
 pub use lapin::message::Delivery;
 pub use publisher::Publisher;

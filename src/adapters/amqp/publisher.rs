@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use futures_util::StreamExt as _;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -143,6 +145,26 @@ impl Publisher {
             Some(slot) => Some(slot),
             None => Some(in_turn().next()?.lock().await),
         }
+    }
+
+    /// Messages in each queue that are in nobody's hands. A queue that is not there is left out.
+    pub async fn depths(&self, queues: &[&str]) -> Result<BTreeMap<String, u64>, QueueError> {
+        let mut depths = BTreeMap::new();
+        let mut channel = self.open_channel().await?;
+        for queue in queues {
+            let (options, none) =
+                (QueueDeclareOptions { passive: true, ..Default::default() }, FieldTable::default());
+            match channel.queue_declare((*queue).into(), options, none).await {
+                Ok(found) => {
+                    depths.insert((*queue).to_owned(), u64::from(found.message_count()));
+                }
+                // The broker ends the channel with its answer.
+                Err(_not_there) if !channel.status().connected() => channel = self.open_channel().await?,
+                Err(error) => return Err(QueueError::of(&error, &format!("look at the queue {queue}"))),
+            }
+        }
+        channel.close(200, "done".into()).await.map_err(|error| QueueError::of(&error, "close a channel"))?;
+        Ok(depths)
     }
 
     /// Ends the connection; what was confirmed stays.

@@ -25,7 +25,8 @@ pub const WAIT_LEFT_HEADER: &str = "x-offboarder-wait-left";
 pub const REVISION_HEADER: &str = "x-offboarder-revision";
 /// How often workers died with a message in hand that was given back since.
 pub const DEATHS_HEADER: &str = "x-offboarder-deaths";
-/// Milliseconds since 1970: the work of this job was under way then, and it was parked in its place.
+/// Milliseconds since 1970: the work of this job was under way then, and it was parked in its place; or it
+/// replays a dead letter that was written just before.
 pub const STAND_IN_HEADER: &str = "x-offboarder-stand-in";
 
 /// The pauses that a parked job can have. One queue each, because a message's own time to live

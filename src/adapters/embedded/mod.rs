@@ -13,12 +13,15 @@ use serde::{Deserialize, Serialize};
 use crate::failure::{Class, Classify, Code, Failure};
 use crate::guards::Brake;
 use crate::job::UserId;
+use crate::kill_point::effect;
 use crate::machine::{Checkpoint, SCHEMA};
-use crate::ports::{Checkpoints, Claim, Lease, Saved};
+use crate::ports::{Checkpoints, Claim, Lease, ReplayNote, Saved};
 
 const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("checkpoints");
 /// Who was deleted, and when, in milliseconds since 1970.
 const DELETIONS: TableDefinition<'_, &str, i64> = TableDefinition::new("deletions");
+/// How far replays of dead letters got, by letter.
+const REPLAYS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("replays");
 const FILE_NAME: &str = "checkpoints.redb";
 
 /// What the file can do to us.
@@ -221,6 +224,28 @@ impl Checkpoints for EmbeddedCheckpoints {
         Ok(self.row(user_id).await?.map(|row| row.checkpoint))
     }
 
+    async fn note_replay(&self, letter: &str, note: &ReplayNote) -> Result<(), Failure> {
+        let failed = |why: String| EmbeddedError::Failed { path: self.path.clone(), why };
+        let note = serde_json::to_vec(note).map_err(|error| failed(error.to_string()))?;
+        let letter = letter.to_owned();
+        let noting = self.blocking(move |database| {
+            let writing = database.begin_write()?;
+            writing.open_table(REPLAYS)?.insert(letter.as_str(), note.as_slice())?;
+            Ok(writing.commit()?)
+        });
+        Ok(effect("the note", noting).await?)
+    }
+
+    async fn replay_note(&self, letter: &str) -> Result<Option<ReplayNote>, Failure> {
+        let letter = letter.to_owned();
+        let reading = self.blocking(move |database| match database.begin_read()?.open_table(REPLAYS) {
+            Ok(table) => Ok(table.get(letter.as_str())?.map(|note| note.value().to_vec())),
+            Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        });
+        Ok(reading.await?.and_then(|note| serde_json::from_slice(&note).ok()))
+    }
+
     async fn probe(&self) -> Result<(), Failure> {
         let probe = self.blocking(|database| Ok(database.begin_write()?.abort()?));
         Ok(probe.await?)
@@ -277,6 +302,19 @@ mod tests {
         let short = Brake { count: 2, per: Duration::from_millis(1) };
         tokio::time::sleep(Duration::from_millis(5)).await;
         assert_eq!(store.brake(user(3), short).await.unwrap(), None, "the others no longer count");
+    }
+
+    #[tokio::test]
+    async fn a_note_of_a_replay_is_there_until_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
+        assert_eq!(store.replay_note("a").await.unwrap(), None);
+        for published in [false, true] {
+            let note = ReplayNote { published, saved_before: Some(Timestamp::UNIX_EPOCH) };
+            store.note_replay("a", &note).await.unwrap();
+            assert_eq!(store.replay_note("a").await.unwrap(), Some(note));
+        }
+        assert_eq!(store.replay_note("b").await.unwrap(), None);
     }
 
     #[tokio::test]

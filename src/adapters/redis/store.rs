@@ -8,15 +8,18 @@ use super::error::RedisCheckpointsError;
 use super::link::{Link, Topology, masked};
 use super::scripts;
 use crate::batch::Summary;
-use crate::failure::Failure;
+use crate::failure::{Class, Code, Failure};
 use crate::guards::Brake;
 use crate::job::UserId;
 use crate::kill_point::effect;
 use crate::machine::{Checkpoint, SCHEMA};
-use crate::ports::{Checkpoints, Claim, Lease, QuotaClass, Quotas, Reservation, Saved};
+use crate::ports::{Checkpoints, Claim, Lease, QuotaClass, Quotas, ReplayNote, Reservation, Saved};
 
 /// A Redis that is frozen takes connections and never answers.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// 30 days.
+const REPLAY_NOTE_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// Checkpoints in Redis.
 pub struct RedisCheckpoints {
@@ -142,6 +145,10 @@ pub(super) fn checkpoint_key(user_id: UserId) -> String {
     format!("offboarder:{{{user_id}}}:checkpoint")
 }
 
+fn replay_key(letter: &str) -> String {
+    format!("offboarder:replay:{letter}")
+}
+
 fn lease_key(user_id: UserId) -> String {
     format!("offboarder:{{{user_id}}}:lease")
 }
@@ -234,7 +241,7 @@ impl Checkpoints for RedisCheckpoints {
 
     async fn save(&self, lease: &Lease, expected: u64, checkpoint: &Checkpoint) -> Result<Saved, Failure> {
         let unwritable = |error: serde_json::Error| {
-            let (class, code) = (crate::failure::Class::Defect, crate::failure::Code::CheckpointUnreadable);
+            let (class, code) = (Class::Defect, Code::CheckpointUnreadable);
             Failure::new(class, code, error.to_string())
         };
         let body = serde_json::to_vec(checkpoint).map_err(unwritable)?;
@@ -289,6 +296,21 @@ impl Checkpoints for RedisCheckpoints {
         let mut link = self.link().await.map_err(failed)?;
         let body: Option<Vec<u8>> = link.query(&command).await.map_err(failed)?;
         Ok(parse(user_id, &body.unwrap_or_default())?.map(|checkpoint| *checkpoint))
+    }
+
+    async fn note_replay(&self, letter: &str, note: &ReplayNote) -> Result<(), Failure> {
+        let note = serde_json::to_string(note)
+            .map_err(|error| Failure::new(Class::Defect, Code::CheckpointUnreadable, error.to_string()))?;
+        let mut command = redis::cmd("SET");
+        command.arg(replay_key(letter)).arg(note).arg("EX").arg(REPLAY_NOTE_SECONDS);
+        effect("the note", self.ask::<()>(&command)).await
+    }
+
+    async fn replay_note(&self, letter: &str) -> Result<Option<ReplayNote>, Failure> {
+        let mut command = redis::cmd("GET");
+        command.arg(replay_key(letter));
+        let note: Option<Vec<u8>> = self.ask(&command).await?;
+        Ok(note.and_then(|note| serde_json::from_slice(&note).ok()))
     }
 
     async fn probe(&self) -> Result<(), Failure> {

@@ -1,0 +1,146 @@
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::super::compose;
+use super::super::exit::{CliError, Exit};
+use super::super::output::{Output, json as print_json, say, table};
+use super::{PickArgs, names, nothing_found};
+use crate::config::{CheckpointsUrl, Cxone, Queue, Settings};
+use crate::dead_letters::{Judge, Letter, Pass, groups, is_left_over, look, whole};
+
+/// What is shown at once where no limit is given.
+const LISTED: usize = 1000;
+const SHOWN: usize = 20;
+
+pub(super) async fn list(
+    args: &PickArgs,
+    output: Output,
+    settings: &Settings<Option<Cxone>, Queue>,
+) -> Result<Exit, CliError> {
+    let pick = args.pick(Some(LISTED));
+    let (letters, more) = look(&compose::broker(&settings.queue)?, &pick).await?;
+    let left_over = left_over(&letters, settings).await;
+    let exit = if letters.is_empty() { nothing_found(&pick) } else { Exit::Ok };
+    if output == Output::Json {
+        let letters = letters.iter().zip(left_over).map(|(letter, left_over)| Listed { letter, left_over });
+        print_json(&json!({ "letters": letters.collect::<Vec<_>>(), "more": more }))?;
+        return Ok(exit);
+    }
+    let rows = letters.iter().zip(left_over).map(|(letter, left_over)| {
+        let [id, user, at] = names(letter);
+        let step = if left_over == Some(true) { "replayed" } else { letter.step.as_str() };
+        let tried = format!("{}, replays {}", letter.attempts, letter.replays);
+        [id, at, user, letter.reason.to_string(), step.to_owned(), tried, letter.error.clone()]
+    });
+    say(table(["letter", "given up", "user", "reason", "step", "attempts", "error"], rows));
+    if more > 0 {
+        say(format!("and {more} more; --limit shows them"));
+    }
+    Ok(exit)
+}
+
+/// A letter, and whether a replay that was cut short has published it already.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed<'a> {
+    #[serde(flatten)]
+    letter: &'a Letter,
+    left_over: Option<bool>,
+}
+
+/// Which of them a replay that was cut short has published already; unknown where Redis does not answer, since
+/// letters can be looked at without it.
+async fn left_over<C, Q>(letters: &[Letter], settings: &Settings<C, Q>) -> Vec<Option<bool>> {
+    let mut known = vec![None; letters.len()];
+    let CheckpointsUrl::Redis { .. } = &settings.checkpoints else { return known };
+    let Ok(checkpoints) = compose::checkpoints(&settings.checkpoints, settings.worker.lease) else {
+        return known;
+    };
+    for (known, letter) in known.iter_mut().zip(letters) {
+        match is_left_over(&*checkpoints, letter).await {
+            Ok(left_over) => *known = Some(left_over),
+            Err(failure) => {
+                tracing::warn!(%failure, "whether letters are left over from a replay is not known");
+                break;
+            }
+        }
+    }
+    known
+}
+
+pub(super) async fn show(
+    args: &PickArgs,
+    output: Output,
+    settings: &Settings<Option<Cxone>, Queue>,
+) -> Result<Exit, CliError> {
+    let pick = args.pick(Some(SHOWN));
+    let mut letters = Vec::new();
+    let mut pass = Pass::begin(&compose::broker(&settings.queue)?).await?;
+    while pick.limit.is_none_or(|limit| letters.len() < limit)
+        && let Some((letter, delivery)) = pass.next().await?
+    {
+        if pick.takes(&letter) {
+            letters.push(whole(&letter, &delivery));
+        }
+    }
+    pass.close().await?;
+    let exit = if letters.is_empty() { nothing_found(&pick) } else { Exit::Ok };
+    match output {
+        Output::Json => print_json(&json!({ "letters": letters }))?,
+        Output::Table => letters.iter().for_each(|letter| say(table(["", ""], lines(letter)))),
+    }
+    Ok(exit)
+}
+
+/// What there is to tell of a letter, a line each; the body last.
+fn lines(letter: &Value) -> Vec<[String; 2]> {
+    let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut lines = Vec::new();
+    for part in ["letter", "headers", "properties"] {
+        let members = letter[part].as_object().into_iter().flatten();
+        let told = members.filter(|(_, value)| !value.is_null());
+        lines.extend(told.map(|(name, value)| [format!("{part} {name}"), plain(value)]));
+    }
+    let body = if letter["body"].is_null() { "bodyBase64" } else { "body" };
+    lines.push([body.to_owned(), plain(&letter[body])]);
+    lines
+}
+
+pub(super) async fn show_groups(
+    args: &PickArgs,
+    output: Output,
+    settings: &Settings<Cxone, Queue>,
+) -> Result<Exit, CliError> {
+    let pick = args.pick(None);
+    let judge = Judge::new(Arc::new(compose::unproven_services(settings, "dead-letters").await?));
+    let groups = groups(&compose::broker(&settings.queue)?, &pick, &judge).await?;
+    let exit = if groups.is_empty() { nothing_found(&pick) } else { Exit::Ok };
+    if output == Output::Json {
+        print_json(&json!({ "groups": groups }))?;
+        return Ok(exit);
+    }
+    let rows = groups.into_iter().map(|group| {
+        let seen =
+            [group.first_seen, group.last_seen].map(|at| at.map_or_else(String::new, |at| at.to_string()));
+        let replayed = match group.replayed_before {
+            0 => String::new(),
+            count => format!(", {count} replayed before"),
+        };
+        let safe = if group.safe { "yes" } else { "not yet" };
+        [
+            format!("{}{replayed}", group.letters),
+            group.reason.to_string(),
+            format!("{}\n{}\n{}", group.code, group.step, group.fingerprint),
+            seen.join("\n"),
+            group.error,
+            format!("{safe}: {}", group.judgement.why),
+        ]
+    });
+    say(table(
+        ["letters", "reason", "code, step, fingerprint", "first, last", "such as", "safe to replay"],
+        rows,
+    ));
+    Ok(exit)
+}

@@ -1,0 +1,24 @@
+//! The dead letters: looking at them, judging whether a replay is safe, replaying, discarding. Looking takes
+//! nothing off the queue; what takes a letter off has put it elsewhere first.
+//!
+//! A replay notes, publishes with a confirm, notes again, and only then takes the letter off. Killed in between
+//! it leaves a letter that the next replay knows by its note. Killed between the publish and its note it
+//! publishes twice: both copies carry the moment of the letter, so that a worker which gave the user up after
+//! one of them drops the other (see `worker/order.rs`), and a user who is done stays done.
+
+mod canary;
+mod discard;
+mod fingerprint;
+mod groups;
+mod judge;
+mod letter;
+mod pick;
+mod replay;
+mod sweep;
+
+pub use discard::{Discard, copy_key, whole};
+pub use groups::{Group, groups};
+pub use judge::{Judge, Judgement, Verdict, is_left_over};
+pub use letter::{Letter, LetterId};
+pub use pick::{Pass, Pick, look};
+pub use replay::{Replay, Report, Skipped};
