@@ -133,10 +133,12 @@ impl Intake {
     }
 }
 
+/// The broker names the consumer, each time anew: one that comes back under its old name, with deliveries in
+/// hand, breaks its channel in RabbitMQ 3.10 (`handle_deliver0`, `function_clause`).
 async fn consume(channel: &Channel, source: Source) -> Result<Consumer, QueueError> {
     let queue = source.queue();
     channel
-        .basic_consume(queue.into(), queue.into(), BasicConsumeOptions::default(), FieldTable::default())
+        .basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default())
         .await
         .map_err(|error| QueueError::of(&error, &format!("consume from {queue}")))
 }
