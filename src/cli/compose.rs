@@ -12,7 +12,7 @@ use crate::adapters::redis::{RedisCheckpoints, Topology};
 use crate::adapters::s3::{self, S3Store};
 use crate::config::{
     self, Archive, ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Queue, Rate, RedisKind,
-    RetentionMode, Settings,
+    RetentionMode, SecretUrl, Settings,
 };
 use crate::guards::{Guards, ProtectedSource};
 use crate::machine::{DeletePolicy as MachineDeletePolicy, RetryPolicy};
@@ -54,15 +54,19 @@ fn shared(settings: &CheckpointsUrl, lease: Duration) -> Result<Shared, CliError
             (Arc::new(EmbeddedCheckpoints::open(directory)?), Arc::new(cxone::Alone::default()))
         }
         CheckpointsUrl::Redis { url, kind } => {
-            let topology = match kind {
-                RedisKind::Single | RedisKind::Tls => Topology::Single,
-                RedisKind::Sentinel => Topology::Sentinel,
-                RedisKind::Cluster => Topology::Cluster,
-            };
-            let redis = Arc::new(RedisCheckpoints::new(url.expose(), topology, lease));
+            let redis = Arc::new(redis(url, *kind, lease));
             (Arc::clone(&redis) as Arc<dyn Checkpoints>, redis)
         }
     })
+}
+
+pub(super) fn redis(url: &SecretUrl, kind: RedisKind, lease: Duration) -> RedisCheckpoints {
+    let topology = match kind {
+        RedisKind::Single | RedisKind::Tls => Topology::Single,
+        RedisKind::Sentinel => Topology::Sentinel,
+        RedisKind::Cluster => Topology::Cluster,
+    };
+    RedisCheckpoints::new(url.expose(), topology, lease)
 }
 
 pub(super) async fn archive_store(settings: &Archive) -> Result<Arc<dyn ArchiveStore>, CliError> {
@@ -75,17 +79,19 @@ pub(super) async fn archive_store(settings: &Archive) -> Result<Arc<dyn ArchiveS
             }
             Arc::new(DirectoryStore::open(path)?)
         }
-        ArchiveLocation::S3 { bucket, prefix } => {
-            let retention = settings.retention.map(|retention| s3::Retention {
-                mode: match retention.mode {
-                    RetentionMode::Governance => s3::RetentionMode::Governance,
-                    RetentionMode::Compliance => s3::RetentionMode::Compliance,
-                },
-                period: retention.period,
-            });
-            Arc::new(S3Store::connect(bucket, prefix, settings.force_path_style, retention).await)
-        }
+        ArchiveLocation::S3 { bucket, prefix } => Arc::new(s3_store(settings, bucket, prefix).await),
     })
+}
+
+pub(super) async fn s3_store(settings: &Archive, bucket: &str, prefix: &str) -> S3Store {
+    let retention = settings.retention.map(|retention| s3::Retention {
+        mode: match retention.mode {
+            RetentionMode::Governance => s3::RetentionMode::Governance,
+            RetentionMode::Compliance => s3::RetentionMode::Compliance,
+        },
+        period: retention.period,
+    });
+    S3Store::connect(bucket, prefix, settings.force_path_style, retention).await
 }
 
 pub(super) fn broker(settings: &Queue) -> Result<Broker, CliError> {
@@ -93,7 +99,7 @@ pub(super) fn broker(settings: &Queue) -> Result<Broker, CliError> {
 }
 
 /// The protected list; an object of a bucket is read with the same credentials as the archive.
-async fn protected<C, Q>(settings: &Settings<C, Q>) -> ProtectedSource {
+pub(super) async fn protected<C, Q>(settings: &Settings<C, Q>) -> ProtectedSource {
     match &settings.guard.protected {
         None => ProtectedSource::Nobody,
         Some(config::ProtectedSource::File(path)) => ProtectedSource::File(path.clone()),

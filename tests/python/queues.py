@@ -1,7 +1,8 @@
-"""Looks at queues from outside.
+"""Looks at queues from outside, and makes one.
 
 queues.py AMQP_URL depths QUEUE...   {"queue": messages ready, or null where there is no such queue}
 queues.py AMQP_URL letters QUEUE     a list of all messages in it; they stay in the queue
+queues.py AMQP_URL declare QUEUE     makes a durable classic queue; {}
 """
 
 import datetime
@@ -60,6 +61,9 @@ def main():
     connection = pika.BlockingConnection(pika.URLParameters(url))
     if command == "depths":
         answer = {queue: depth(connection, queue) for queue in queues}
+    elif command == "declare":
+        connection.channel().queue_declare(queues[0], durable=True)
+        answer = {}
     else:
         answer = letters(connection, queues[0])
     connection.close()

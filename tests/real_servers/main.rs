@@ -15,6 +15,7 @@ mod brokers;
 mod chaos;
 mod crashes;
 mod dead_letters;
+mod doctoring;
 mod drains;
 mod faults;
 mod guards;
@@ -60,6 +61,7 @@ fn main() {
         secrets::TESTS,
         settings::TESTS,
         verifying::TESTS,
+        doctoring::TESTS,
     ] {
         for (name, test) in tests {
             let place = trials.len() + 1;

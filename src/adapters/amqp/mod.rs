@@ -3,6 +3,7 @@
 mod connection;
 mod consumer;
 mod error;
+mod examine;
 mod headers;
 mod publisher;
 mod topology;
@@ -10,6 +11,7 @@ mod topology;
 pub use connection::Broker;
 pub use consumer::{Intake, acknowledge};
 pub use error::QueueError;
+pub use examine::{TopologyFault, examine};
 pub use headers::{Headers, as_long, clean_headers, long, text};
 pub use lapin::BasicProperties;
 pub use lapin::message::Delivery;

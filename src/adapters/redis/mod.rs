@@ -1,11 +1,13 @@
 //! Checkpoints in Redis: one script, and so one round trip, per operation.
 
 mod error;
+mod health;
 mod link;
 mod scripts;
 mod store;
 
 pub use error::RedisCheckpointsError;
+pub use health::Health;
 pub use link::Topology;
 pub use store::RedisCheckpoints;
 pub(crate) use store::parse as parse_checkpoint;
