@@ -60,7 +60,7 @@ fn shared(settings: &CheckpointsUrl, lease: Duration) -> Result<Shared, CliError
     })
 }
 
-fn redis(url: &SecretUrl, kind: RedisKind, lease: Duration) -> Arc<RedisCheckpoints> {
+pub(super) fn redis(url: &SecretUrl, kind: RedisKind, lease: Duration) -> Arc<RedisCheckpoints> {
     let topology = match kind {
         RedisKind::Single | RedisKind::Tls => Topology::Single,
         RedisKind::Sentinel => Topology::Sentinel,
@@ -87,17 +87,19 @@ pub(super) async fn archive_store(settings: &Archive) -> Result<Arc<dyn ArchiveS
             }
             Arc::new(DirectoryStore::open(path)?)
         }
-        ArchiveLocation::S3 { bucket, prefix } => {
-            let retention = settings.retention.map(|retention| s3::Retention {
-                mode: match retention.mode {
-                    RetentionMode::Governance => s3::RetentionMode::Governance,
-                    RetentionMode::Compliance => s3::RetentionMode::Compliance,
-                },
-                period: retention.period,
-            });
-            Arc::new(S3Store::connect(bucket, prefix, settings.force_path_style, retention).await)
-        }
+        ArchiveLocation::S3 { bucket, prefix } => Arc::new(s3_store(settings, bucket, prefix).await),
     })
+}
+
+pub(super) async fn s3_store(settings: &Archive, bucket: &str, prefix: &str) -> S3Store {
+    let retention = settings.retention.map(|retention| s3::Retention {
+        mode: match retention.mode {
+            RetentionMode::Governance => s3::RetentionMode::Governance,
+            RetentionMode::Compliance => s3::RetentionMode::Compliance,
+        },
+        period: retention.period,
+    });
+    S3Store::connect(bucket, prefix, settings.force_path_style, retention).await
 }
 
 pub(super) fn broker(settings: &Queue) -> Result<Broker, CliError> {

@@ -75,7 +75,8 @@ impl Reply {
         *response.headers_mut() = self.headers;
         let now = httpdate::fmt_http_date(std::time::SystemTime::now());
         if let Ok(now) = HeaderValue::from_str(&now) {
-            response.headers_mut().insert(header::DATE, now);
+            // A fault may have brought another.
+            response.headers_mut().entry(header::DATE).or_insert(now);
         }
         response
     }

@@ -10,6 +10,7 @@ objects.py s3://bucket/prefix/ flip KEY       a new version with one bit of its 
 objects.py s3://bucket/prefix/ copy FROM KEY  a new version with the bytes of another object; {}
 objects.py s3://bucket/prefix/ destroy KEY    removes every version and delete marker; {}
 objects.py s3://bucket/prefix/ unlock KEY     shortens the retention of the latest version to a minute; {}
+objects.py s3://bucket/prefix/ bucket         makes the bucket, without Object Lock; {}
 objects.py s3://bucket/prefix/ download DIR   the latest version of everything; {"files": count}
 
 Keys are without the prefix.
@@ -44,6 +45,9 @@ def main():
         return {"aborted": len(open_ones)}
     if verb == "parts":
         return {"parts": sum(len(client.list_parts(**one).get("Parts", [])) for one in uploads())}
+    if verb == "bucket":
+        client.create_bucket(Bucket=bucket)
+        return {}
     if verb == "download":
         listed = client.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
         for one in listed:

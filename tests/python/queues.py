@@ -1,8 +1,9 @@
-"""Looks at queues from outside.
+"""Looks at queues from outside, and makes one.
 
 queues.py AMQP_URL depths QUEUE...   {"queue": messages ready, or null where there is no such queue}
 queues.py AMQP_URL letters QUEUE     a list of all messages in it; they stay in the queue
 queues.py AMQP_URL listen QUEUE      declares a quorum queue of its own, bound to all results
+queues.py AMQP_URL declare QUEUE     makes a durable classic queue; {}
 """
 
 import datetime
@@ -69,6 +70,9 @@ def main():
         answer = {queue: depth(connection, queue) for queue in queues}
     elif command == "listen":
         answer = listen(connection, queues[0])
+    elif command == "declare":
+        connection.channel().queue_declare(queues[0], durable=True)
+        answer = {}
     else:
         answer = letters(connection, queues[0])
     connection.close()

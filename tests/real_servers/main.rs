@@ -17,6 +17,7 @@ mod brokers;
 mod chaos;
 mod crashes;
 mod dead_letters;
+mod doctoring;
 mod drains;
 mod events;
 mod faults;
@@ -74,6 +75,7 @@ fn main() {
         secrets::TESTS,
         settings::TESTS,
         verifying::TESTS,
+        doctoring::TESTS,
     ] {
         for (name, test) in tests {
             let place = trials.len() + 1;

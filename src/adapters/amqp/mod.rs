@@ -4,6 +4,7 @@ mod connection;
 mod consumer;
 mod dead_queue;
 mod error;
+mod examine;
 mod headers;
 mod publisher;
 mod topology;
@@ -12,6 +13,7 @@ pub use connection::Broker;
 pub use consumer::{Intake, acknowledge};
 pub use dead_queue::DeadQueue;
 pub use error::QueueError;
+pub use examine::{TopologyFault, examine};
 pub use headers::{
     Headers, as_long, clean_headers, event_properties, letter, long, plain, plain_properties, text,
     without_letter,

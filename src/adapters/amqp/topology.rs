@@ -127,70 +127,88 @@ fn quorum(dead_letter_to: Option<&str>) -> FieldTable {
     arguments
 }
 
-/// Declares every exchange, queue and binding. Doing it again changes nothing; a queue that exists
-/// with other arguments is an error that names it.
-pub async fn declare(channel: &Channel) -> Result<(), QueueError> {
-    let exchange = |name: &str, kind: ExchangeKind| {
-        let name = name.to_owned();
-        async move {
-            let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
-            channel
-                .exchange_declare(name.as_str().into(), kind, options, FieldTable::default())
-                .await
-                .map_err(|error| QueueError::of(&error, &format!("declare the exchange {name}")))
-        }
-    };
-    let queue = |name: &str, arguments: FieldTable| {
-        let name = name.to_owned();
-        async move {
-            let options = QueueDeclareOptions { durable: true, ..Default::default() };
-            channel
-                .queue_declare(name.as_str().into(), options, arguments)
-                .await
-                .map(|_queue| ())
-                .map_err(|error| QueueError::of(&error, &format!("declare the queue {name}")))
-        }
-    };
-    let bind = |queue: &str, exchange: &str, key: &str| {
-        let (queue, exchange, key) = (queue.to_owned(), exchange.to_owned(), key.to_owned());
-        async move {
-            let (options, none) = (QueueBindOptions::default(), FieldTable::default());
-            channel
-                .queue_bind(
-                    queue.as_str().into(),
-                    exchange.as_str().into(),
-                    key.as_str().into(),
-                    options,
-                    none,
-                )
-                .await
-                .map_err(|error| QueueError::of(&error, &format!("bind the queue {queue}")))
-        }
-    };
-    exchange(EXCHANGE, ExchangeKind::Topic).await?;
-    exchange(DEAD_EXCHANGE, ExchangeKind::Fanout).await?;
-    exchange(EVENTS_EXCHANGE, ExchangeKind::Topic).await?;
+/// A queue, and what leads to it.
+pub(super) struct Declared {
+    pub(super) queue: String,
+    pub(super) arguments: FieldTable,
+    exchange: String,
+    key: &'static str,
+}
+
+/// Every exchange.
+pub(super) fn exchanges() -> Vec<(String, ExchangeKind)> {
+    let waits = WAITS.into_iter().map(|wait| (wait_exchange(wait), ExchangeKind::Fanout));
+    let named = [
+        (EXCHANGE, ExchangeKind::Topic),
+        (DEAD_EXCHANGE, ExchangeKind::Fanout),
+        (EVENTS_EXCHANGE, ExchangeKind::Topic),
+    ];
+    named.into_iter().map(|(name, kind)| (name.to_owned(), kind)).chain(waits).collect()
+}
+
+/// Every queue.
+pub(super) fn queues() -> Vec<Declared> {
     // Looking at letters gives them back, which counts as a delivery from RabbitMQ 4.0 on.
-    let mut kept = quorum(None);
-    kept.insert("x-delivery-limit".into(), AMQPValue::LongInt(i32::MAX));
-    queue(DEAD_QUEUE, kept).await?;
-    bind(DEAD_QUEUE, DEAD_EXCHANGE, "").await?;
-    for source in Source::ALL {
+    let mut arguments = quorum(None);
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(i32::MAX));
+    let (queue, exchange) = (DEAD_QUEUE.to_owned(), DEAD_EXCHANGE.to_owned());
+    let mut queues = vec![Declared { queue, arguments, exchange, key: "" }];
+    queues.extend(Source::ALL.into_iter().map(|source| {
         let mut arguments = quorum(Some(DEAD_EXCHANGE));
         arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(20));
-        queue(source.queue(), arguments).await?;
-        bind(source.queue(), EXCHANGE, source.routing_key()).await?;
-    }
-    for wait in WAITS {
-        let name = wait_exchange(wait);
+        let (queue, exchange) = (source.queue().to_owned(), EXCHANGE.to_owned());
+        Declared { queue, arguments, exchange, key: source.routing_key() }
+    }));
+    queues.extend(WAITS.into_iter().map(|wait| {
         let mut arguments = quorum(Some(EXCHANGE));
         let ttl_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
         arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(ttl_ms));
-        exchange(&name, ExchangeKind::Fanout).await?;
-        queue(&name, arguments).await?;
-        bind(&name, &name, "").await?;
+        Declared { queue: wait_exchange(wait), arguments, exchange: wait_exchange(wait), key: "" }
+    }));
+    queues
+}
+
+/// Declares every exchange, queue and binding. Doing it again changes nothing; a queue that exists
+/// with other arguments is an error that names it.
+pub async fn declare(channel: &Channel) -> Result<(), QueueError> {
+    for (name, kind) in exchanges() {
+        declare_exchange(channel, &name, kind, false)
+            .await
+            .map_err(|error| QueueError::of(&error, &format!("declare the exchange {name}")))?;
+    }
+    for Declared { queue, arguments, exchange, key } in queues() {
+        declare_queue(channel, &queue, arguments, false)
+            .await
+            .map_err(|error| QueueError::of(&error, &format!("declare the queue {queue}")))?;
+        let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+        channel
+            .queue_bind(queue.as_str().into(), exchange.as_str().into(), key.into(), options, none)
+            .await
+            .map_err(|error| QueueError::of(&error, &format!("bind the queue {queue}")))?;
     }
     Ok(())
+}
+
+/// A passive declaration makes nothing, and looks only whether the exchange is there.
+pub(super) async fn declare_exchange(
+    channel: &Channel,
+    name: &str,
+    kind: ExchangeKind,
+    passive: bool,
+) -> Result<(), lapin::Error> {
+    let options = ExchangeDeclareOptions { durable: true, passive, ..Default::default() };
+    channel.exchange_declare(name.into(), kind, options, FieldTable::default()).await
+}
+
+/// The same of a queue.
+pub(super) async fn declare_queue(
+    channel: &Channel,
+    name: &str,
+    arguments: FieldTable,
+    passive: bool,
+) -> Result<(), lapin::Error> {
+    let options = QueueDeclareOptions { durable: true, passive, ..Default::default() };
+    channel.queue_declare(name.into(), options, arguments).await.map(|_queue| ())
 }
 
 #[cfg(test)]

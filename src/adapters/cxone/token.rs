@@ -29,6 +29,8 @@ pub(super) struct Tokens {
 
 struct Cached {
     token: Secret,
+    /// What it was issued with, where the answer says so.
+    scopes: Option<String>,
     renew_at: Instant,
 }
 
@@ -36,6 +38,7 @@ struct Cached {
 struct Answer {
     access_token: String,
     expires_in: Seconds,
+    scope: Option<String>,
 }
 
 /// Some tenants send the number as a string.
@@ -57,15 +60,24 @@ impl Tokens {
 
     /// A token that is good for a while.
     pub(super) async fn get(&self) -> Result<Secret, CxoneError> {
+        self.cached(|cached| cached.token.clone()).await
+    }
+
+    /// The scopes of such a token, separated by spaces; `None` where nobody says which they are.
+    pub(super) async fn scopes(&self) -> Result<Option<String>, CxoneError> {
+        self.cached(|cached| cached.scopes.clone()).await
+    }
+
+    async fn cached<T>(&self, look: impl FnOnce(&Cached) -> T) -> Result<T, CxoneError> {
         let mut cached = self.cached.lock().await;
         if let Some(cached) = cached.as_ref().filter(|cached| Instant::now() < cached.renew_at) {
-            return Ok(cached.token.clone());
+            return Ok(look(cached));
         }
-        let (token, life) = self.fetch().await?;
+        let (answer, life) = self.fetch().await?;
         let early = (life / 10).min(RENEW_BEFORE);
-        *cached =
-            Some(Cached { token: token.clone(), renew_at: Instant::now() + life.saturating_sub(early) });
-        Ok(token)
+        let renew_at = Instant::now() + life.saturating_sub(early);
+        let token = Secret::new(&answer.access_token);
+        Ok(look(cached.insert(Cached { token, scopes: answer.scope, renew_at })))
     }
 
     /// Drops this token, and not one that another caller fetched meanwhile.
@@ -76,7 +88,7 @@ impl Tokens {
         }
     }
 
-    async fn fetch(&self) -> Result<(Secret, Duration), CxoneError> {
+    async fn fetch(&self) -> Result<(Answer, Duration), CxoneError> {
         let answer = self
             .http
             .post(self.uri.clone())
@@ -97,14 +109,14 @@ impl Tokens {
                 // The parser's own text may quote the token.
                 let answer: Answer = serde_json::from_slice(&body?)
                     .map_err(|error| unreadable(format!("no token, at column {}", error.column())))?;
-                let seconds = match answer.expires_in {
-                    Seconds::Number(seconds) => seconds,
+                let seconds = match &answer.expires_in {
+                    Seconds::Number(seconds) => *seconds,
                     Seconds::Text(text) => text
                         .trim()
                         .parse()
                         .map_err(|_not_a_number| unreadable("expires_in is no number".to_owned()))?,
                 };
-                Ok((Secret::new(&answer.access_token), Duration::from_secs(seconds)))
+                Ok((answer, Duration::from_secs(seconds)))
             }
             // Everybody needs a token: whatever else is answered is never one user's fault.
             100..=407 | 409..=428 | 430..=499 => {

@@ -2,11 +2,13 @@
 
 mod batches;
 mod error;
+mod health;
 mod link;
 mod scripts;
 mod store;
 
 pub use error::RedisCheckpointsError;
+pub use health::Health;
 pub use link::Topology;
 pub use store::RedisCheckpoints;
 pub(crate) use store::parse as parse_checkpoint;

@@ -5,6 +5,7 @@ use redis::{ErrorKind, FromRedisValue, RedisError, Script, ScriptInvocation, Ser
 use tokio::sync::Mutex;
 
 use super::error::RedisCheckpointsError;
+use super::health::Health;
 use super::link::{Link, Topology, masked};
 use super::scripts;
 use crate::batch::Summary;
@@ -58,6 +59,14 @@ impl RedisCheckpoints {
             cool_down: Script::new(scripts::COOL_DOWN),
             worker: uuid::Uuid::new_v4().to_string(),
         }
+    }
+
+    /// How it keeps what it is given.
+    pub async fn health(&self) -> Result<Health, Failure> {
+        let failed = |error: RedisError| RedisCheckpointsError::of(&error, &self.at);
+        let mut link = self.link().await.map_err(failed)?;
+        let info: Value = link.query(&redis::cmd("INFO")).await.map_err(failed)?;
+        Ok(Health::of(&info))
     }
 
     fn ttl_ms(&self) -> u64 {

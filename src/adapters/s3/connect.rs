@@ -3,7 +3,9 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, retry::RetryConfig};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{RequestChecksumCalculation, StalledStreamProtectionConfig};
+use aws_sdk_s3::config::{
+    RequestChecksumCalculation, SharedCredentialsProvider, StalledStreamProtectionConfig,
+};
 
 /// How strict Object Lock is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub struct Retention {
 }
 
 /// Credentials, region and endpoint come from where they always come from (`AWS_*`, profile, role).
-pub(super) async fn connect(force_path_style: bool) -> Client {
+pub(super) async fn connect(force_path_style: bool) -> (Client, Option<SharedCredentialsProvider>) {
     // The SDK sets none of these by itself but the first. A part of some MiB on a slow link may take
     // minutes; what is stuck is found by the read timeout.
     let timeouts = TimeoutConfig::builder()
@@ -46,5 +48,5 @@ pub(super) async fn connect(force_path_style: bool) -> Client {
         // Each write brings a checksum of ours; some stores refuse those that the SDK adds as trailers.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .build();
-    Client::from_conf(config)
+    (Client::from_conf(config), shared.credentials_provider())
 }

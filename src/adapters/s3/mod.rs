@@ -3,6 +3,7 @@
 
 mod connect;
 mod error;
+mod examine;
 mod store;
 mod versions;
 

@@ -3,6 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::SharedCredentialsProvider;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{
@@ -31,8 +32,9 @@ const RACES: u32 = 5;
 
 /// A bucket and a prefix in it.
 pub struct S3Store {
-    client: Client,
-    bucket: String,
+    pub(super) client: Client,
+    pub(super) credentials: Option<SharedCredentialsProvider>,
+    pub(super) bucket: String,
     prefix: String,
     retention: Option<Retention>,
 }
@@ -51,12 +53,8 @@ impl S3Store {
         force_path_style: bool,
         retention: Option<Retention>,
     ) -> Self {
-        Self {
-            client: connect(force_path_style).await,
-            bucket: bucket.to_owned(),
-            prefix: prefix.to_owned(),
-            retention,
-        }
+        let (client, credentials) = connect(force_path_style).await;
+        Self { client, credentials, bucket: bucket.to_owned(), prefix: prefix.to_owned(), retention }
     }
 
     fn what(&self, act: &str, key: &ObjectKey) -> String {

@@ -20,16 +20,22 @@ pub(crate) struct Trick {
     does: Does,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Does {
     LoseAnswer,
     FlipBit,
+    TakeConditionAsMet,
 }
 
 impl Trick {
     /// The request arrives, and its answer is cut off.
     pub(crate) fn lose_answer(text: &str) -> Self {
         Self { text: text.to_owned(), does: Does::LoseAnswer }
+    }
+
+    /// Of a condition that is not met the answer says that it was.
+    pub(crate) fn take_condition_as_met(text: &str) -> Self {
+        Self { text: text.to_owned(), does: Does::TakeConditionAsMet }
     }
 
     /// A bit of the body arrives flipped.
@@ -149,7 +155,12 @@ impl Network {
                     self.pump(&connection, &connection.client, &connection.server, spoil);
                 });
                 threads.spawn(move || {
-                    let spoil = |_: &mut [u8]| back.takes_trick(Does::LoseAnswer);
+                    let spoil = |bytes: &mut [u8]| {
+                        if back.takes_trick(Does::TakeConditionAsMet) {
+                            pretend(bytes);
+                        }
+                        back.takes_trick(Does::LoseAnswer)
+                    };
                     self.pump(&back, &back.server, &back.client, spoil);
                 });
             }
@@ -198,6 +209,17 @@ impl Network {
     }
 }
 
+/// In its place, so that nothing else moves. The body would tell the truth, and says nothing.
+fn pretend(answer: &mut [u8]) {
+    let (refused, met) = (b"412 Precondition Failed", b"200 OK                 ");
+    if let Some(at) = answer.windows(refused.len()).position(|window| window == refused) {
+        answer[at..at + met.len()].copy_from_slice(met);
+        let body =
+            answer.windows(4).position(|window| window == b"\r\n\r\n").map_or(answer.len(), |at| at + 4);
+        answer[body..].fill(b' ');
+    }
+}
+
 impl Connection {
     fn trick(&self) -> MutexGuard<'_, Option<Does>> {
         self.trick.lock().unwrap_or_else(PoisonError::into_inner)
@@ -206,10 +228,7 @@ impl Connection {
     /// Whether this trick is due now; it is played once.
     fn takes_trick(&self, wanted: Does) -> bool {
         let mut trick = self.trick();
-        let due = matches!(
-            (*trick, wanted),
-            (Some(Does::LoseAnswer), Does::LoseAnswer) | (Some(Does::FlipBit), Does::FlipBit)
-        );
+        let due = *trick == Some(wanted);
         if due {
             *trick = None;
         }

@@ -1,0 +1,33 @@
+use aws_sdk_s3::config::ProvideCredentials as _;
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::types::ObjectLockEnabled;
+
+use super::error::S3Error;
+use super::store::S3Store;
+use crate::failure::Failure;
+
+impl S3Store {
+    /// Which access key the provider chain found; it is no secret. `None` where it found none.
+    pub async fn identity(&self) -> Option<String> {
+        let credentials = self.credentials.as_ref()?.provide_credentials().await.ok()?;
+        Some(credentials.access_key_id().to_owned())
+    }
+
+    /// Whether the bucket keeps locks.
+    pub async fn keeps_locks(&self) -> Result<bool, Failure> {
+        let asked = self.client.get_object_lock_configuration().bucket(&self.bucket).send().await;
+        match asked {
+            Ok(answer) => {
+                let enabled = answer
+                    .object_lock_configuration
+                    .and_then(|configuration| configuration.object_lock_enabled);
+                Ok(enabled == Some(ObjectLockEnabled::Enabled))
+            }
+            Err(error) if error.code() == Some("ObjectLockConfigurationNotFoundError") => Ok(false),
+            Err(error) => {
+                let what = format!("read the Object Lock configuration of s3://{}", self.bucket);
+                Err(S3Error::of(&error, what).into())
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+use super::super::compose;
+use super::finding::Finding;
+use crate::adapters::redis::Health;
+use crate::adapters::s3::S3Store;
+use crate::config::{Archive, ArchiveLocation, CheckpointsUrl, Cxone, Settings};
+use crate::failure::{Code, Failure};
+use crate::guards::ProtectedSource;
+use crate::ports::{ArchiveStore, Checkpoints};
+
+const CHECKPOINTS: &str = "checkpoints";
+const ARCHIVE: &str = "archive store";
+
+/// Whether the checkpoint store takes writes, and keeps them.
+pub(super) async fn checkpoints(settings: &Settings<Cxone>) -> Vec<Finding> {
+    match &settings.checkpoints {
+        CheckpointsUrl::Embedded(_) => {
+            match compose::checkpoints(&settings.checkpoints, settings.worker.lease) {
+                Ok(checkpoints) => vec![takes_writes(checkpoints.probe().await)],
+                Err(error) => {
+                    vec![Finding::bad(CHECKPOINTS, error.to_string(), "mend OFFBOARDER_CHECKPOINTS_URL")]
+                }
+            }
+        }
+        CheckpointsUrl::Redis { url, kind } => {
+            let redis = compose::redis(url, *kind, settings.worker.lease);
+            let writes = takes_writes(redis.probe().await);
+            // What cannot be reached is said once.
+            let health = if writes.unreachable { None } else { Some(redis.health().await) };
+            let kept = match health {
+                Some(Ok(health)) => keeps(&health),
+                Some(Err(failure)) => vec![Finding::failed("checkpoints persistence", failure)],
+                None => Vec::new(),
+            };
+            std::iter::once(writes).chain(kept).collect()
+        }
+    }
+}
+
+fn takes_writes(probed: Result<(), Failure>) -> Finding {
+    match probed {
+        Ok(()) => Finding::well(CHECKPOINTS, "takes writes"),
+        Err(failure) => Finding::failed(CHECKPOINTS, failure),
+    }
+}
+
+fn keeps(health: &Health) -> Vec<Finding> {
+    let eviction = match health.eviction.as_deref() {
+        Some("noeviction") => Finding::well("checkpoints eviction", "maxmemory-policy is noeviction"),
+        Some(policy) => Finding::bad(
+            "checkpoints eviction",
+            format!("maxmemory-policy is {policy}: short of memory, Redis throws checkpoints away"),
+            "CONFIG SET maxmemory-policy noeviction, and in redis.conf",
+        ),
+        None => Finding::well("checkpoints eviction", "INFO does not tell the maxmemory-policy"),
+    };
+    let persistence = match health.append_only {
+        Some(true) => Finding::well("checkpoints persistence", "the append-only file is on"),
+        Some(false) => Finding::bad(
+            "checkpoints persistence",
+            "the append-only file is off: a restart forgets checkpoints, and work is looked up anew",
+            "CONFIG SET appendonly yes, and in redis.conf",
+        ),
+        None => {
+            Finding::well("checkpoints persistence", "INFO does not tell whether the append-only file is on")
+        }
+    };
+    vec![eviction, persistence]
+}
+
+/// Whether the archive store can be written, read and listed, does not overwrite, and locks where it has to.
+pub(super) async fn archive(settings: &Settings<Cxone>) -> Vec<Finding> {
+    let mut findings = match &settings.archive.location {
+        ArchiveLocation::S3 { bucket, prefix } => {
+            let store = compose::s3_store(&settings.archive, bucket, prefix).await;
+            let mut findings = rights(&store, identity(&store).await).await;
+            if findings.iter().all(|finding| !finding.unreachable) {
+                findings.extend(lock(&settings.archive, &store).await);
+            }
+            findings
+        }
+        ArchiveLocation::Directory(_) => match compose::archive_store(&settings.archive).await {
+            Ok(store) => rights(&*store, String::new()).await,
+            Err(error) => vec![Finding::bad(ARCHIVE, error.to_string(), "mend OFFBOARDER_ARCHIVE_URL")],
+        },
+    };
+    findings.extend(protected(&compose::protected(settings).await).await);
+    findings
+}
+
+async fn identity(store: &S3Store) -> String {
+    match store.identity().await {
+        Some(access_key) => format!(", with the access key {access_key}"),
+        None => ", and the provider chain found no credentials".to_owned(),
+    }
+}
+
+async fn rights(store: &dyn ArchiveStore, identity: String) -> Vec<Finding> {
+    let location = store.location();
+    let says = |check, result: Result<(), Failure>, detail: &str| match result {
+        Ok(()) => Finding::well(check, format!("{location} {detail}{identity}")),
+        Err(mut failure) => {
+            failure.text = format!("{}{identity}", failure.text);
+            Finding::failed(check, failure)
+        }
+    };
+    let probed = store.probe().await;
+    let written = says(ARCHIVE, probed, "takes writes, gives them back, and does not overwrite");
+    if written.unreachable {
+        return vec![written];
+    }
+    let listed = store.keys("_offboarder_probe").await.map(|_keys| ());
+    vec![written, says("archive listing", listed, "can be listed")]
+}
+
+async fn lock(archive: &Archive, store: &S3Store) -> Option<Finding> {
+    const CHECK: &str = "archive lock";
+    archive.retention?;
+    Some(match store.keeps_locks().await {
+        Ok(true) => Finding::well(CHECK, format!("{} keeps locks", store.location())),
+        Ok(false) => Finding::bad(
+            CHECK,
+            format!("OFFBOARDER_ARCHIVE_RETENTION is set, and {} has no Object Lock", store.location()),
+            "make a bucket with Object Lock and name it in OFFBOARDER_ARCHIVE_URL, or set the retention to off",
+        ),
+        Err(failure) if failure.code == Code::ArchiveDenied => {
+            Finding::bad(CHECK, failure.text, "grant s3:GetBucketObjectLockConfiguration on the bucket")
+        }
+        Err(failure) => Finding::failed(CHECK, failure),
+    })
+}
+
+async fn protected(source: &ProtectedSource) -> Option<Finding> {
+    const CHECK: &str = "protected list";
+    match source {
+        ProtectedSource::Nobody => None,
+        ProtectedSource::File(_) | ProtectedSource::Object { .. } => Some(match source.load().await {
+            Ok(_list) => Finding::well(CHECK, "can be read"),
+            Err(failure) => Finding::failed(CHECK, failure),
+        }),
+    }
+}
