@@ -5,6 +5,7 @@ mod compose;
 mod demo;
 mod doctor;
 mod exit;
+mod guarded;
 mod hold;
 mod input;
 mod logging;
