@@ -124,7 +124,7 @@ impl Reported {
             error_code: checkpoint.last_failure.as_ref().map(|failure| failure.code),
             error: checkpoint.last_failure.as_ref().map(|failure| failure.text.clone()),
             conversations: archive.map(|archive| archive.conversations),
-            archive: archive.map(|archive| format!("{}{}", archive.location, archive.key)),
+            archive: archive.map(|archive| archive.key.clone()),
             archive_sha256: archive.map(|archive| archive.sha256.clone()),
             manifest: manifest.map(|manifest| manifest.key.clone()),
             manifest_sha256: manifest.map(|manifest| manifest.sha256.clone()),

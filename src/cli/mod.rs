@@ -7,6 +7,7 @@ mod dead_letters;
 mod demo;
 mod doctor;
 mod exit;
+mod guarded;
 mod healthcheck;
 mod hold;
 mod input;

@@ -1,7 +1,7 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use clap::ValueEnum;
-use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{ContentArrangement, LineStyle, Row, Table, TableStyle};
 
 use super::exit::CliError;
 
@@ -37,6 +37,15 @@ pub(super) fn table<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
+    rows_under(header, rows)
+}
+
+/// A table of one row.
+pub(super) fn wide_table(header: Vec<&str>, row: Vec<String>) -> String {
+    rows_under(header, [row])
+}
+
+fn rows_under(header: impl Into<Row>, rows: impl IntoIterator<Item = impl Into<Row>>) -> String {
     let mut table = Table::new();
     table.load_style(STYLE).set_header(header);
     if std::io::stdout().is_terminal() {
@@ -46,6 +55,11 @@ pub(super) fn table<const N: usize>(
         table.add_row(row);
     }
     table.to_string()
+}
+
+/// Columns of the terminal, if standard output is one.
+pub(super) fn terminal_width() -> Option<usize> {
+    Table::new().width().map(usize::from)
 }
 
 /// The flags of every command that changes the world for many.

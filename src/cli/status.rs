@@ -199,8 +199,12 @@ fn timeline(checkpoint: &Checkpoint) {
     say(table(["state", "completed", "took", "attempts", "writes"], rows));
     if let Some(archive) = archive_of(&checkpoint.state) {
         say(format!(
-            "archive   {}{}\n          {} conversations, {} bytes, sha256 {}",
-            archive.location, archive.key, archive.conversations, archive.bytes, archive.sha256
+            "archive   {}/{}\n          {} conversations, {} bytes, sha256 {}",
+            archive.location.trim_end_matches('/'),
+            archive.key,
+            archive.conversations,
+            archive.bytes,
+            archive.sha256
         ));
     }
     if let Some(manifest) = checkpoint.state.manifest() {

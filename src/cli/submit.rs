@@ -1,26 +1,21 @@
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::compose;
 use super::exit::{CliError, Exit};
-use super::hold::{last_acts, standing};
+use super::guarded::Guarded;
 use super::input::{InputArgs, check, unreadable};
 use super::output::{Output, OutputArgs, json as print_json, say};
 use crate::adapters::amqp::{Publisher, Source};
-use crate::adapters::redis::RedisCheckpoints;
-use crate::config::{ArchiveLocation, Settings, Sources};
-use crate::guards::{Hold, HoldKey};
+use crate::config::{Settings, Sources};
+use crate::guards::Hold;
 use crate::job::UserId;
-use crate::ports::ArchiveStore;
-use crate::submit::{CHUNK, Checked, Input, Message, Sending, missing};
+use crate::submit::{CHUNK, Checked, Input, Memory, Message, Sending};
 use crate::worker::shutdown_on_signals;
 
 /// Publishes off-boarding messages with publisher confirms
@@ -46,21 +41,18 @@ pub(crate) struct Args {
     output: OutputArgs,
 }
 
-/// Holds are shown, not needed.
-const HOLDS_WITHIN: Duration = Duration::from_secs(5);
-
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
     let broker =
         if args.dry_run { None } else { Some(compose::broker(&Settings::for_broker(sources)?.queue)?) };
     let settings = Settings::for_stores(sources)?;
     let input = args.input.open()?;
-    let guards = Guards::look(&settings).await?;
+    let guards = Guarded::look(&settings).await?;
     let checked = check(&input, |user_id| guards.forbid(user_id))?;
     let plan = Plan {
         source: if args.urgent { Source::UsersUrgent } else { Source::Users },
         checked,
         held: guards.held().await,
-        batches: compose::batches(&settings),
+        memory: Memory::new(compose::batches(&settings)),
     };
     plan.name_held(args.output.output);
     match broker {
@@ -71,74 +63,12 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     }
 }
 
-/// What the guards say of the input now. Workers look again.
-struct Guards {
-    protected: crate::guards::ProtectedList,
-    store: Option<Arc<dyn ArchiveStore>>,
-    acts: HashMap<UserId, HoldKey>,
-    found: RefCell<Vec<HoldKey>>,
-}
-
-impl Guards {
-    async fn look(settings: &Settings) -> Result<Self, CliError> {
-        let protected = compose::protected(settings).await.load().await?;
-        if protected.has_patterns() {
-            tracing::info!("the protected list has patterns of user names; workers judge those");
-        }
-        let store = match &settings.archive.location {
-            ArchiveLocation::Directory(path) if !path.exists() => None,
-            ArchiveLocation::Directory(_) | ArchiveLocation::S3 { .. } => {
-                Some(compose::archive_store(&settings.archive).await?)
-            }
-        };
-        let acts = match &store {
-            None => Vec::new(),
-            Some(store) => match tokio::time::timeout(HOLDS_WITHIN, last_acts(&**store)).await {
-                Ok(Ok(acts)) => acts,
-                Ok(Err(failure)) => {
-                    tracing::warn!(%failure, "legal holds are not shown; workers look at them all the same");
-                    Vec::new()
-                }
-                Err(_elapsed) => {
-                    tracing::warn!(
-                        "legal holds are not shown: no answer within {} s; workers look at them all the same",
-                        HOLDS_WITHIN.as_secs()
-                    );
-                    Vec::new()
-                }
-            },
-        };
-        let acts = acts.into_iter().map(|act| (act.user_id, act)).collect();
-        Ok(Self { protected, store, acts, found: RefCell::default() })
-    }
-
-    /// Why a user may not be submitted; notes who may be on hold.
-    fn forbid(&self, user_id: UserId) -> Option<String> {
-        if let Some(act) = self.acts.get(&user_id) {
-            self.found.borrow_mut().push(*act);
-        }
-        // Without a name patterns say nothing: those are for the workers to judge.
-        self.protected.names(user_id).then(|| "the protected list names the user".to_owned())
-    }
-
-    async fn held(&self) -> Vec<(UserId, Hold)> {
-        let Some(store) = &self.store else { return Vec::new() };
-        match standing(store, self.found.take()).await {
-            Ok(held) => held,
-            Err(error) => {
-                tracing::warn!(%error, "legal holds are not shown; workers look at them all the same");
-                Vec::new()
-            }
-        }
-    }
-}
-
 /// What is to be sent.
 struct Plan {
     source: Source,
     checked: Checked,
     held: Vec<(UserId, Hold)>,
-    batches: Option<Arc<RedisCheckpoints>>,
+    memory: Memory,
 }
 
 impl Plan {
@@ -157,12 +87,11 @@ impl Plan {
     }
 
     async fn send(self, input: &Input, publisher: Publisher, output: Output) -> Result<Exit, CliError> {
-        let (total, queue) = (self.checked.users, self.source.queue());
+        let (total, queue, held) = (self.checked.users, self.source.queue(), self.held_document());
         let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
         let bar = progress_bar(total);
         let publisher = Arc::new(publisher);
-        let memory = self.batches.clone();
-        let sending = Sending { publisher: Arc::clone(&publisher), source: self.source, memory };
+        let sending = Sending { publisher: Arc::clone(&publisher), source: self.source, memory: self.memory };
         let messages = input.messages().map_err(|error| unreadable(&error))?;
         let sent = sending.run(messages, &shutdown.draining, |_sent| bar.inc(1)).await;
         bar.finish_and_clear();
@@ -172,7 +101,7 @@ impl Plan {
         match output {
             Output::Json => print_json(&json!({
                 "queue": queue, "sent": sent.sent, "alreadySent": sent.before, "total": total,
-                "duplicates": self.checked.duplicates_total, "held": self.held_document(),
+                "duplicates": self.checked.duplicates_total, "held": held,
                 "interrupted": interrupted, "error": sent.failure.as_ref().map(|failure| &failure.text),
             }))?,
             Output::Table => {
@@ -200,9 +129,8 @@ impl Plan {
         let mut out = BufWriter::new(std::io::stdout());
         let mut first = true;
         let messages = input.messages().map_err(|error| unreadable(&error))?;
-        let mut chunks = std::pin::pin!(
-            stream::iter(messages).chunks(CHUNK).then(|chunk| missing(self.batches.clone(), chunk))
-        );
+        let mut chunks =
+            std::pin::pin!(stream::iter(messages).chunks(CHUNK).then(|chunk| self.memory.recall(chunk)));
         let mut before = 0_u64;
         let written = async {
             if output == Output::Json {
@@ -270,9 +198,12 @@ fn closed_is_well(written: std::io::Result<()>) -> Result<(), CliError> {
 /// On a terminal alone.
 fn progress_bar(total: u64) -> ProgressBar {
     let bar = ProgressBar::new(total);
-    let form = "{wide_bar} {human_pos} of {human_len}, {per_sec}, {eta} left";
+    let form = "{wide_bar} {human_pos} of {human_len}, {rate} a second, {eta} left";
+    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        write!(out, "{:.0}", state.per_sec()).ok();
+    };
     if let Ok(style) = ProgressStyle::with_template(form) {
-        bar.set_style(style);
+        bar.set_style(style.with_key("rate", rate));
     }
     bar
 }

@@ -5,13 +5,15 @@
 mod entry;
 mod faults;
 mod input;
+mod memory;
 mod rows;
 mod sending;
 
 pub use entry::{Message, Overlay};
 pub use faults::{Fault, Faults};
 pub use input::{Checked, Input, Messages};
-pub use sending::{CHUNK, Sending, Sent, missing};
+pub use memory::Memory;
+pub use sending::{CHUNK, Sending, Sent};
 
 #[cfg(test)]
 mod tests;

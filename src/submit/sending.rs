@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +6,8 @@ use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::Message;
+use super::{Memory, Message};
 use crate::adapters::amqp::{BasicProperties, EXCHANGE, Publisher, Source};
-use crate::adapters::redis::RedisCheckpoints;
 use crate::failure::{Class, Code, Failure};
 use crate::job::{BatchId, UserId};
 
@@ -27,8 +25,8 @@ pub struct Sending {
     pub publisher: Arc<Publisher>,
     /// Which queue.
     pub source: Source,
-    /// Where the users of batches are kept, if anywhere.
-    pub memory: Option<Arc<RedisCheckpoints>>,
+    /// Who was sent before.
+    pub memory: Memory,
 }
 
 /// What became of the messages.
@@ -55,12 +53,11 @@ impl Sending {
         mut progress: impl FnMut(bool),
     ) -> Sent {
         let mut sent = Sent::default();
-        let mut memory = Memory { redis: self.memory.clone(), pending: HashMap::new(), count: 0 };
+        let mut confirmed: Vec<(BatchId, UserId)> = Vec::new();
         let failed = CancellationToken::new();
-        let asked = self.memory.clone();
         let chunks = stream::iter(messages).chunks(CHUNK).take_until(stop.cancelled());
-        let missing = chunks.take_until(failed.cancelled()).then(|chunk| missing(asked.clone(), chunk));
-        let publishing = missing.flat_map(stream::iter).map(|message| async {
+        let asked = chunks.take_until(failed.cancelled()).then(|chunk| self.memory.recall(chunk));
+        let publishing = asked.flat_map(stream::iter).map(|message| async {
             match message {
                 Err(error) => Err(Some(unreadable(&error))),
                 Ok((message, true)) => Ok((message, true)),
@@ -90,7 +87,10 @@ impl Sending {
                 Ok((message, false)) => {
                     sent.sent += 1;
                     progress(true);
-                    memory.note(message).await;
+                    confirmed.extend(message.request.batch_id.map(|batch| (batch, message.user_id)));
+                    if confirmed.len() >= CHUNK {
+                        self.memory.keep(std::mem::take(&mut confirmed)).await;
+                    }
                 }
                 Err(failure) => {
                     failed.cancel();
@@ -98,7 +98,7 @@ impl Sending {
                 }
             }
         }
-        memory.write().await;
+        self.memory.keep(confirmed).await;
         sent
     }
 
@@ -111,70 +111,6 @@ impl Sending {
             .with_timestamp(u64::try_from(Timestamp::now().as_second()).unwrap_or(0));
         let key = self.source.routing_key();
         self.publisher.publish(EXCHANGE, key, &message.body, properties).await.map_err(Failure::from)
-    }
-}
-
-/// A message, and whether it was sent with the same batch before.
-pub(super) type Asked = io::Result<(Message, bool)>;
-
-/// Who of these was sent with the same batch before.
-pub async fn missing(redis: Option<Arc<RedisCheckpoints>>, chunk: Vec<io::Result<Message>>) -> Vec<Asked> {
-    let mut by_batch: HashMap<&BatchId, Vec<UserId>> = HashMap::new();
-    for message in chunk.iter().flatten() {
-        if let Some(batch) = &message.request.batch_id {
-            by_batch.entry(batch).or_default().push(message.user_id);
-        }
-    }
-    let mut known = std::collections::HashSet::new();
-    if let Some(redis) = redis {
-        for (batch, users) in by_batch {
-            match redis.known_in_batch(batch, &users).await {
-                Ok(found) => known.extend(found),
-                Err(failure) => tracing::warn!(%failure, "who was sent before is not known; all are sent"),
-            }
-        }
-    }
-    chunk
-        .into_iter()
-        .map(|message| {
-            message.map(|message| {
-                let before = known.contains(&message.user_id);
-                (message, before)
-            })
-        })
-        .collect()
-}
-
-/// Notes down in chunks who was confirmed.
-struct Memory {
-    redis: Option<Arc<RedisCheckpoints>>,
-    pending: HashMap<BatchId, Vec<UserId>>,
-    count: usize,
-}
-
-impl Memory {
-    async fn note(&mut self, message: Message) {
-        if self.redis.is_none() {
-            return;
-        }
-        if let Some(batch) = message.request.batch_id {
-            self.pending.entry(batch).or_default().push(message.user_id);
-            self.count += 1;
-        }
-        if self.count >= CHUNK {
-            self.write().await;
-        }
-    }
-
-    async fn write(&mut self) {
-        self.count = 0;
-        for (batch, users) in self.pending.drain() {
-            let Some(redis) = &self.redis else { return };
-            if let Err(failure) = redis.add_to_batch(&batch, &users, Timestamp::now()).await {
-                tracing::warn!(%failure, "who was sent is not remembered; an interrupted batch is sent again");
-                self.redis = None;
-            }
-        }
     }
 }
 

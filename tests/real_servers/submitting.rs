@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -139,6 +140,11 @@ fn what_is_missing(place: usize) {
     let again = answer(&world.run(&arguments).expect(0).output);
     assert_eq!((&again["sent"], &again["alreadySent"]), (&json!(0), &json!(USERS)));
     redis::forget(&url);
+    // Nor does sending depend on it.
+    let deaf = ("OFFBOARDER_CHECKPOINTS_URL".to_owned(), "redis://127.0.0.1:1/0".to_owned());
+    let mut alone = world.start_with(&arguments[..5], &[deaf]);
+    assert_eq!(alone.end(Duration::from_mins(1)).code(), Some(0), "{}", alone.errors());
+    assert_eq!(alone.errors().matches("is not remembered").count(), 1, "{}", alone.errors());
     let forgotten =
         answer(&world.run(&["submit", &ids[0], "--batch-id", "many", "--output", "json"]).expect(0).output);
     assert_eq!(forgotten["sent"], 1, "what Redis forgot is sent again");

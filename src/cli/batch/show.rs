@@ -8,7 +8,7 @@ use super::unknown;
 use crate::adapters::redis::RedisCheckpoints;
 use crate::batch::{Overview, overview};
 use crate::cli::exit::{CliError, Exit};
-use crate::cli::output::{Output, OutputArgs, json as print_json, say, table};
+use crate::cli::output::{Output, OutputArgs, json as print_json, say, table, terminal_width, wide_table};
 use crate::job::BatchId;
 
 #[derive(Debug, clap::Args)]
@@ -61,14 +61,15 @@ fn differs(before: &Overview, now: &Overview) -> bool {
     still(before) != still(now)
 }
 
-/// Writes over what was drawn before, so many lines; gives how many these are.
+/// Writes over what was drawn before, so many rows; gives how many these are.
 fn redraw(text: &str, drawn: usize) -> usize {
     let mut out = std::io::stdout().lock();
     let up = if drawn > 0 { format!("\x1b[{drawn}F\x1b[J") } else { String::new() };
     let written = writeln!(out, "{up}{text}").and_then(|()| out.flush());
     // A terminal that went away ends the process by a signal.
     written.ok();
-    text.lines().count()
+    let width = terminal_width().unwrap_or(usize::MAX);
+    text.lines().map(|line| line.chars().count().div_ceil(width).max(1)).sum()
 }
 
 /// For people.
@@ -90,25 +91,25 @@ fn text(overview: &Overview) -> String {
     }
     text += "\n\n";
     text += &table(["users", "so many", "of which"], rows);
-    let states = overview.states.iter().map(|(state, users)| [state.to_string(), users.to_string()]);
-    text += "\n\n";
-    text += &table(["last completed step", "users"], states);
+    let states = overview.states.iter();
+    let (names, counts): (Vec<&str>, Vec<String>) =
+        states.map(|(state, users)| (state.as_str(), users.to_string())).unzip();
+    text += "\n\nlast completed step\n";
+    text += &wide_table(names, counts);
     text += "\n";
     if let Some(access) = &overview.access_removed {
+        let [half, most, all] = [access.p50_seconds, access.p95_seconds, access.longest_seconds].map(span);
         write_to(
             &mut text,
-            format_args!(
-                "\naccess gone    {} users: half within {}, 95 % within {}, all within {}; the last at {:.0}",
-                access.users,
-                span(access.p50_seconds),
-                span(access.p95_seconds),
-                span(access.longest_seconds),
-                access.last_at,
-            ),
+            format_args!("\naccess gone  {} users, the last at {:.0}", access.users, access.last_at),
+        );
+        write_to(
+            &mut text,
+            format_args!("\n             half within {half}, 95 % within {most}, all within {all}"),
         );
     }
     if let Some(rate) = overview.finished_per_minute {
-        write_to(&mut text, format_args!("\nrate           {rate:.1} users a minute of late"));
+        write_to(&mut text, format_args!("\nrate         {rate:.1} users a minute of late"));
     }
     let left = match overview.time_left_seconds {
         Some(0) => "none: nothing is left to do".to_owned(),
@@ -116,7 +117,7 @@ fn text(overview: &Overview) -> String {
         Some(seconds) => format!("about {}", span(seconds as f64)),
         None => "unknown: nobody was finished of late".to_owned(),
     };
-    write_to(&mut text, format_args!("\ntime left      {left}"));
+    write_to(&mut text, format_args!("\ntime left    {left}"));
     text
 }
 
