@@ -1,9 +1,14 @@
 //! What manifests and seals say of themselves and of each other. Pure.
 
+use jiff::SignedDuration;
+
 use crate::job::UserId;
 use crate::machine::{Archive, DeletionOutcome, StateName};
 use crate::manifest::{Kind, Manifest, SealDocument, Status, parse_key};
 use crate::ports::ObjectKey;
+
+/// A worker that saw access gone completes the step with nothing in between.
+const AT_ONCE: SignedDuration = SignedDuration::from_mins(1);
 
 /// How a user ended, as the manifest says.
 pub(super) const fn state_of(status: Status) -> StateName {
@@ -103,6 +108,10 @@ pub(super) fn faults_of_seal(
     demand(seal.schema_version == 1, format!("its schemaVersion is {}", seal.schema_version));
     let written = serde_json::to_vec_pretty(seal).is_ok_and(|written| written == bytes);
     demand(written, "its bytes are not those that offboarder writes for what it says".to_owned());
+    let deactivated = seal.steps.iter().find(|step| step.state == StateName::Deactivated);
+    let at_once =
+        deactivated.is_some_and(|step| step.completed_at.duration_since(seal.access.at).abs() <= AT_ONCE);
+    demand(at_once, "it says that access was gone at another time than its step Deactivated".to_owned());
     for manifest in manifests {
         if let Some(members) = differences(&seal.archive, &manifest.archive.archive) {
             demand(false, format!("it seals another archive than the manifest names (by {members})"));

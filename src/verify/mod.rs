@@ -2,7 +2,8 @@
 //! manifests, archives against both. What was changed, removed, hidden or exchanged is found and named.
 //!
 //! What nobody else knows cannot be compared: in a store without versions the last manifest of a user
-//! is held by its form, its seal, and the digest in the checkpoint, where that is still known.
+//! is held by its form, its seal, and the digest in the checkpoint, where that is still known; the time of
+//! sealing by nothing.
 
 mod archives;
 mod documents;
