@@ -6,7 +6,7 @@ LOCAL := deploy/local/servers.sh
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check check-deploy format clippy docs chaos fuzz bench-archive bench-lanes bench-outage bench-quota bench-submit up down clean-local
+.PHONY: help build demo test check check-deploy format clippy docs man chaos fuzz bench-archive bench-lanes bench-outage bench-quota bench-submit up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,10 @@ clippy: ## clippy on all targets, warnings are errors
 docs: ## build the API documentation, warnings are errors
 	$(INSTALL) compiler
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+man: ## write the man pages to target/man
+	$(INSTALL) compiler
+	cargo run --quiet --locked -- man target/man
 
 bench-archive: build ## archive 2 GB of one user with a real worker; prints MB/s, peak memory, CPU seconds per GB
 	$(INSTALL) servers

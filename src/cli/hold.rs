@@ -102,6 +102,16 @@ pub(super) async fn last_acts(store: &dyn ArchiveStore) -> Result<Vec<HoldKey>, 
     Ok(acts)
 }
 
+/// The hold that a user is on.
+pub(super) async fn hold_of(
+    store: &Arc<dyn ArchiveStore>,
+    user_id: UserId,
+) -> Result<Option<Hold>, CliError> {
+    let keys = store.keys(&hold_prefix(Some(user_id))).await?;
+    let acts = latest_hold(&keys, user_id).into_iter().collect();
+    Ok(standing(store, acts).await?.pop().map(|(_, hold)| hold))
+}
+
 /// Those of these acts that hold somebody, by user.
 pub(super) async fn standing(
     store: &Arc<dyn ArchiveStore>,

@@ -12,6 +12,7 @@ mod healthcheck;
 mod hold;
 mod input;
 mod logging;
+mod man;
 mod output;
 mod pause;
 mod plan;
@@ -19,6 +20,7 @@ mod run;
 mod simulator;
 mod status;
 mod submit;
+mod timeline;
 mod topology;
 mod verify;
 mod witnesses;
@@ -71,6 +73,7 @@ enum Command {
     Healthcheck(healthcheck::Args),
     Simulator(simulator::Args),
     Demo(demo::Args),
+    Man(man::Args),
     /// Prints the completions of a shell
     #[command(after_help = "Example:\n  offboarder completions bash > /etc/bash_completion.d/offboarder")]
     Completions {
@@ -133,6 +136,7 @@ async fn dispatch(command: &Command, matches: &ArgMatches) -> Result<Exit, CliEr
         Command::Healthcheck(args) => healthcheck::run(args).await,
         Command::Simulator(args) => simulator::run(args).await,
         Command::Demo(args) => Box::pin(demo::run(args)).await,
+        Command::Man(args) => man::run(args, parser()),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut parser(), "offboarder", &mut std::io::stdout());
             Ok(Exit::Ok)

@@ -2,8 +2,11 @@ use serde_json::{Value, json};
 
 use super::compose;
 use super::exit::{CliError, Exit};
+use super::hold::hold_of;
 use super::output::{Output, OutputArgs, json as print_json, say, table};
+use super::timeline::timeline;
 use crate::config::Settings;
+use crate::guards::Hold;
 use crate::job::UserId;
 use crate::machine::{Archive, Checkpoint, Deletion, Sealing, State, StateName};
 use crate::manifest::{Kind, Manifest, Status, audit_key, parse_key};
@@ -36,16 +39,22 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
     let checkpoints = compose::checkpoints(&settings.checkpoints, settings.worker.lease)?;
     let store = compose::archive_store(&settings.archive).await?;
     let mut users = Vec::new();
+    let mut holds = Vec::new();
     for user_id in &args.users {
         users.push((*user_id, look_up(*user_id, &*checkpoints, &*store).await?));
+        holds.push(hold_of(&store, *user_id).await?);
     }
     let unknown = users.iter().any(|(_, known)| matches!(known, Known::Nothing));
     match (args.output.output, users.as_slice()) {
         (Output::Json, _) => {
-            let users: Vec<Value> = users.iter().map(|(user_id, known)| document(*user_id, known)).collect();
+            let users = users.iter().zip(&holds);
+            let users: Vec<Value> =
+                users.map(|((user_id, known), hold)| document(*user_id, known, hold.as_ref())).collect();
             print_json(&json!({ "users": users }))?;
         }
-        (Output::Table, [(_, Known::Checkpoint(checkpoint))]) => timeline(checkpoint),
+        (Output::Table, [(_, Known::Checkpoint(checkpoint))]) => {
+            timeline(checkpoint, holds.first().and_then(Option::as_ref));
+        }
         (Output::Table, _) => {
             let rows = users.iter().map(|(user_id, known)| row(*user_id, known));
             say(table(["user", "state", "attempts", "what now"], rows));
@@ -74,7 +83,7 @@ async fn look_up(
     Ok(manifest.map_or(Known::Nothing, |manifest| Known::Manifest(Box::new(manifest), store.full_key(&key))))
 }
 
-fn archive_of(state: &State) -> Option<&Archive> {
+pub(super) fn archive_of(state: &State) -> Option<&Archive> {
     match state {
         State::Received | State::QueuesCleared { .. } | State::Deactivated { .. } => None,
         State::Archived { archive, .. }
@@ -94,7 +103,7 @@ fn deletion_of(state: &State) -> Option<&Deletion> {
 }
 
 /// What a reader wants to know first.
-fn what_now(checkpoint: &Checkpoint) -> String {
+pub(super) fn what_now(checkpoint: &Checkpoint) -> String {
     if let Some(letter) = &checkpoint.dead_letter {
         let why = checkpoint.last_failure.as_ref().map(ToString::to_string).unwrap_or_default();
         return format!("dead letter {} since {}: {why}", letter.reason, letter.at);
@@ -143,8 +152,8 @@ const fn state_of(manifest: &Manifest) -> StateName {
     }
 }
 
-fn document(user_id: UserId, known: &Known) -> Value {
-    match known {
+fn document(user_id: UserId, known: &Known, hold: Option<&Hold>) -> Value {
+    let mut document = match known {
         Known::Checkpoint(checkpoint) => json!({
             "userId": user_id,
             "state": checkpoint.state.name(),
@@ -155,6 +164,8 @@ fn document(user_id: UserId, known: &Known) -> Value {
             "attempts": checkpoint.attempts,
             "lastError": checkpoint.last_failure,
             "nextAttempt": checkpoint.waiting_until,
+            "waitsFor": checkpoint.pause,
+            "callsInProgress": checkpoint.step.calls,
             "waitsFor": checkpoint.pause,
             "deadLetter": checkpoint.dead_letter,
             "archive": archive_of(&checkpoint.state),
@@ -174,40 +185,9 @@ fn document(user_id: UserId, known: &Known) -> Value {
             "manifest": { "key": key },
         }),
         Known::Nothing => json!({ "userId": user_id, "state": null }),
+    };
+    if let Some(document) = document.as_object_mut() {
+        document.insert("hold".to_owned(), json!(hold));
     }
-}
-
-/// One user, step by step.
-fn timeline(checkpoint: &Checkpoint) {
-    say(format!("{}  {}  {}", checkpoint.user_id, checkpoint.state.name(), what_now(checkpoint)));
-    let rows = checkpoint.steps.iter().map(|step| {
-        let took = step.completed_at.duration_since(step.started_at);
-        let writes: Vec<String> = step
-            .calls
-            .iter()
-            .filter(|call| call.method != "GET")
-            .map(|call| format!("{} {} {}", call.status, call.method, call.path))
-            .collect();
-        [
-            step.state.to_string(),
-            step.completed_at.to_string(),
-            format!("{:.1} s", took.as_secs_f64()),
-            step.attempts.to_string(),
-            writes.join("\n"),
-        ]
-    });
-    say(table(["state", "completed", "took", "attempts", "writes"], rows));
-    if let Some(archive) = archive_of(&checkpoint.state) {
-        say(format!(
-            "archive   {}/{}\n          {} conversations, {} bytes, sha256 {}",
-            archive.location.trim_end_matches('/'),
-            archive.key,
-            archive.conversations,
-            archive.bytes,
-            archive.sha256
-        ));
-    }
-    if let Some(manifest) = checkpoint.state.manifest() {
-        say(format!("manifest  {}\n          sha256 {}", manifest.key, manifest.sha256));
-    }
+    document
 }

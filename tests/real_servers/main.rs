@@ -29,6 +29,7 @@ mod letters;
 mod long_archives;
 mod off_boarding;
 mod outages;
+mod outputs;
 mod replaying;
 mod resources;
 mod revisions;
@@ -64,6 +65,7 @@ fn main() {
         stores::TESTS,
         resources::TESTS,
         outages::TESTS,
+        outputs::TESTS,
         leases::TESTS,
         guards::TESTS,
         lanes::TESTS,

@@ -1,0 +1,75 @@
+use jiff::Timestamp;
+
+use super::output::{say, table};
+use super::status::{archive_of, what_now};
+use crate::guards::Hold;
+use crate::job::Action;
+use crate::machine::{Call, Checkpoint};
+
+/// One user, step by step: what was done when, by which calls, what it waits for, and what came of it.
+pub(super) fn timeline(checkpoint: &Checkpoint, hold: Option<&Hold>) {
+    say(format!("{}  {}  {}", checkpoint.user_id, checkpoint.state.name(), what_now(checkpoint)));
+    say(asked_for(checkpoint));
+    if let Some(Hold { who, why, at, .. }) = hold {
+        let why = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        say(format!("hold      since {at} by {who}{why}; deactivated and archived, not deleted"));
+    }
+    let steps = checkpoint.steps.iter().map(|step| {
+        let took = step.completed_at.duration_since(step.started_at);
+        [
+            step.state.to_string(),
+            step.completed_at.to_string(),
+            format!("{:.1} s", took.as_secs_f64()),
+            step.attempts.to_string(),
+        ]
+    });
+    say(table(["state", "completed", "took", "attempts"], steps));
+    let done =
+        checkpoint.steps.iter().flat_map(|step| step.calls.iter().map(|call| (step.state.as_str(), call)));
+    let under_way = checkpoint.step.calls.iter().map(|call| ("under way", call));
+    let calls: Vec<[String; 5]> = done.chain(under_way).map(|(step, call)| row(step, call)).collect();
+    if !calls.is_empty() {
+        say(table(["step", "at", "status", "call", "correlation id"], calls));
+    }
+    if let Some(archive) = archive_of(&checkpoint.state) {
+        say(format!(
+            "archive   {}/{}\n          {} conversations, {} bytes, sha256 {}",
+            archive.location.trim_end_matches('/'),
+            archive.key,
+            archive.conversations,
+            archive.bytes,
+            archive.sha256
+        ));
+    }
+    if let Some(manifest) = checkpoint.state.manifest() {
+        say(format!("manifest  {}\n          sha256 {}", manifest.key, manifest.sha256));
+    }
+}
+
+fn asked_for(checkpoint: &Checkpoint) -> String {
+    let request = &checkpoint.request;
+    let action = match request.action {
+        Action::Delete => "delete",
+        Action::Deactivate => "deactivate",
+    };
+    let asked = request.requested_at.or(request.received_at);
+    let parts = [
+        Some(format!("revision {}", checkpoint.revision)),
+        asked.map(|at: Timestamp| format!("asked for at {at}")),
+        request.requested_by.as_ref().map(|who| format!("by {who}")),
+        request.batch_id.as_ref().map(|batch| format!("in the batch {batch}")),
+        request.delete_after.map(|at| format!("not deleted before {at}")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    format!("request   {action}, {}", parts.join(", "))
+}
+
+fn row(step: &str, call: &Call) -> [String; 5] {
+    [
+        step.to_owned(),
+        call.at.to_string(),
+        call.status.to_string(),
+        format!("{} {}", call.method, call.path),
+        call.correlation_id.clone().unwrap_or_default(),
+    ]
+}
