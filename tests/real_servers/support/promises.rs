@@ -79,6 +79,9 @@ fn assert_announced(world: &World, _: &Servers) {
     for event in &events {
         let event: Value = serde_json::from_str(event["body"].as_str().expect("a body")).expect("JSON");
         let id = event["id"].as_str().expect("an id");
+        if event["type"] == "offboarding.user.dead-lettered" {
+            continue; // Of letters that were replayed since.
+        }
         let end = event["data"]["status"].to_string();
         told.entry(id.to_owned()).or_default().insert(end);
     }
