@@ -42,7 +42,7 @@ pub enum Profile {
     Worker,
     /// `run`, which off-boards without a broker.
     Run,
-    /// What talks to the broker and not to the tenant: `submit`, `topology`.
+    /// What talks to the broker and not to the tenant: `submit`, `topology`, `dead-letters`.
     Broker,
 }
 
@@ -51,7 +51,7 @@ impl fmt::Display for Profile {
         f.write_str(match self {
             Self::Worker => "worker",
             Self::Run => "run",
-            Self::Broker => "submit, topology",
+            Self::Broker => "submit, topology, dead-letters",
         })
     }
 }

@@ -47,31 +47,23 @@ impl Pick {
 
 /// One pass over the letters that stood in the queue when it began. Whatever it gives stays in the queue
 /// unless it is acknowledged before [`Self::close`].
-pub struct Pass {
-    queue: DeadQueue,
-    left: Option<u32>,
-}
+pub struct Pass(DeadQueue);
 
 impl Pass {
     /// Begins at the head of the queue.
     pub async fn begin(broker: &Broker) -> Result<Self, QueueError> {
-        Ok(Self { queue: DeadQueue::open(broker).await?, left: None })
+        DeadQueue::open(broker).await.map(Self)
     }
 
     /// The next letter.
     pub async fn next(&mut self) -> Result<Option<(Letter, Delivery)>, QueueError> {
-        if self.left == Some(0) {
-            return Ok(None);
-        }
-        let Some((delivery, behind)) = self.queue.next().await? else { return Ok(None) };
-        // What arrives later stands behind what was there.
-        self.left = Some(self.left.map_or(behind, |left| left - 1));
-        Ok(Some((Letter::read(&delivery), delivery)))
+        let delivery = self.0.next().await?;
+        Ok(delivery.map(|delivery| (Letter::read(&delivery), delivery)))
     }
 
     /// Gives all back that was not acknowledged.
     pub async fn close(self) -> Result<(), QueueError> {
-        self.queue.close().await
+        self.0.close().await
     }
 }
 

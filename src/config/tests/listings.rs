@@ -29,7 +29,10 @@ fn the_markdown_table_has_a_row_for_every_setting() {
         table.contains("\n| `OFFBOARDER_CXONE_HISTORY` | `365d` | how far back the archive reaches |\n"),
         "{table}"
     );
-    assert!(table.contains("\n| `OFFBOARDER_QUEUE_URL` | required by worker, submit, topology |"), "{table}");
+    assert!(
+        table.contains("\n| `OFFBOARDER_QUEUE_URL` | required by worker, submit, topology, dead-letters |"),
+        "{table}"
+    );
     assert!(table.contains("\n| `OFFBOARDER_ADMIN_TOKEN` | none |"), "{table}");
 }
 
