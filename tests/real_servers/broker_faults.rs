@@ -41,14 +41,14 @@ fn users(place: usize, count: usize) -> Vec<User> {
 /// connection of their own: archives that wait for nothing but them come to their end.
 fn a_memory_alarm(place: usize) {
     let servers = Arc::new(Servers::start(place..=place));
-    let mut world = World::on(Arc::clone(&servers), place, users(place, 80), &["--latency", "20ms"]);
+    let mut world = World::on(Arc::clone(&servers), place, users(place, 45), &["--latency", "100ms"]);
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "4");
     world.run(&["topology"]).expect(0);
     let worker = world.start(&["worker"]);
     world.publish_all();
     let deactivated = || ledger::count(&world.simulator, "put_scim_user");
-    eventually(PATIENCE, || if deactivated() > 8 { Ok(()) } else { Err(tail(&worker.errors())) });
+    eventually(PATIENCE, || if deactivated() > 2 { Ok(()) } else { Err(tail(&worker.errors())) });
     servers.rabbitmqctl(&["set_vm_memory_high_watermark", "0"]);
     worker.await_not_ready("RabbitMQ takes no messages (low on memory)");
     eventually(PATIENCE, || match world.depth("offboarding.archive") {

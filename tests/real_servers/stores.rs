@@ -62,18 +62,21 @@ fn denied_and_missing(place: usize) {
     let worker = world.start(&["worker"]);
     let messages: Vec<_> = world.users.iter().map(|user| json!({ "body": user.id })).collect();
     let faults = [
-        (403, "AccessDenied", "does not let us"),
-        (404, "NoSuchBucket", "no such bucket"),
-        (403, "RequestTimeTooSkewed", "the clock of this machine is off"),
+        ("*", 403, "AccessDenied", "does not let us"),
+        ("*", 404, "NoSuchBucket", "no such bucket"),
+        // An answer to a HEAD could not say why.
+        ("PUT", 403, "RequestTimeTooSkewed", "the clock of this machine is off"),
     ];
-    for (batch, (status, code, cause)) in messages.chunks(12).zip(faults) {
+    for (batch, (method, status, code, cause)) in messages.chunks(12).zip(faults) {
         let before = ledger::count(&world.simulator, "put_scim_user");
-        world.publish(batch);
+        let (at_work, to_come) = batch.split_at(6);
+        world.publish(at_work);
         eventually(PATIENCE, || match ledger::count(&world.simulator, "put_scim_user") {
             now if now > before => Ok(()),
             _ => Err(tail(&worker.errors())),
         });
-        proxy.refuse("*", "", status, code);
+        proxy.refuse(method, "", status, code);
+        world.publish(to_come);
         worker.await_not_ready(cause);
         proxy.mend();
         worker.await_ready();
@@ -90,7 +93,7 @@ fn denied_and_missing(place: usize) {
 /// an object of a bucket that is gone answers 404, as it does for an object that is gone.
 fn missing_before_the_delete(place: usize) {
     let (world, proxy) = world(place, 1, 1);
-    let throttled = json!({ "kind": "status", "status": 429, "headers": { "Retry-After": "4" } });
+    let throttled = json!({ "kind": "status", "status": 429, "headers": { "Retry-After": "12" } });
     // The first of these calls is the very first of the user, the next comes before the DELETE.
     world.strike(0, "get_user", 1, 1, &throttled);
     let worker = world.start(&["worker"]);

@@ -231,16 +231,13 @@ pub(super) async fn read_capped(
 pub(super) fn sending(error: &reqwest::Error, what: &str, is_write: bool) -> CxoneError {
     let what = what.to_owned();
     let mut why = String::from("no cause given");
-    let mut no_descriptor = false;
     let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
     while let Some(cause) = source {
         why = cause.to_string();
-        let number = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
-        no_descriptor |= number.is_some_and(|number| NO_DESCRIPTOR.contains(&number));
+        if is_no_descriptor(cause) {
+            return CxoneError::NoDescriptor { what, why };
+        }
         source = cause.source();
-    }
-    if no_descriptor {
-        return CxoneError::NoDescriptor { what, why };
     }
     if is_write && !error.is_connect() && !error.is_builder() {
         let why = if error.is_timeout() { "no answer in time".to_owned() } else { why };
@@ -250,6 +247,11 @@ pub(super) fn sending(error: &reqwest::Error, what: &str, is_write: bool) -> Cxo
         return CxoneError::Timeout { what };
     }
     CxoneError::Unreachable { what, why }
+}
+
+fn is_no_descriptor(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let number = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+    number.is_some_and(|number| NO_DESCRIPTOR.contains(&number))
 }
 
 /// The error that a status stands for.
@@ -324,5 +326,13 @@ mod tests {
         for body in ["", "<html>", "{\"code\":", "[]", "null"] {
             assert_eq!(code_of(body.as_bytes()), None, "{body}");
         }
+    }
+
+    #[test]
+    fn only_a_missing_descriptor_is_one() {
+        let is = |number| is_no_descriptor(&std::io::Error::from_raw_os_error(number));
+        assert!(is(23) && is(24), "the machine's, and this process's");
+        assert!(!is(111), "a connection that is refused");
+        assert!(!is_no_descriptor(&std::fmt::Error));
     }
 }
