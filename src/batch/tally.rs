@@ -281,6 +281,9 @@ mod tests {
                 tally.add(user);
             }
             let told = tally.finish();
+            let of_kind = |kind: Known| users.iter().filter(|user| **user == kind).count() as u64;
+            prop_assert_eq!(told.unreadable, of_kind(Known::Unreadable));
+            prop_assert_eq!(told.not_begun, of_kind(Known::Nothing));
             prop_assert_eq!(told.users, users.len() as u64);
             prop_assert_eq!(told.left() + told.finished + told.dead() + told.unreadable, told.users);
             prop_assert_eq!(told.states.values().sum::<u64>() + told.not_begun + told.unreadable, told.users);
