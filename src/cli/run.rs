@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::job::{Job, Lane, UserId};
 use crate::steps::{Interrupt, Limits, Services};
 use crate::submit::Message;
-use crate::worker::{Ended, Outcome, Shutdown, drive, shutdown_on_signals};
+use crate::worker::{Outcome, Shutdown, drive, shutdown_on_signals};
 
 /// Off-boards the named users without a broker
 ///
@@ -124,7 +124,8 @@ async fn lead(services: &Services, message: &Message, shutdown: &Shutdown) -> (R
             return (row("interrupted", None, None, None), None);
         }
         match Box::pin(drive(services, &job, &limits)).await {
-            Ok(Outcome::Finished(Ended { state, .. })) => {
+            Ok(Outcome::Finished(ended)) => {
+                let state = ended.state;
                 return (row("finished", Some(state.to_string()), None, None), None);
             }
             // `Lane::Whole` hands nothing over, begins revisions at once, and has no stand-ins.

@@ -16,7 +16,7 @@ use crate::telemetry::metrics;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Terminal, and the manifest is stored.
-    Finished(Ended),
+    Finished(Box<Ended>),
     /// Access is gone; the archive is another lane's work.
     HandOver,
     /// The user came back after an off-boarding: the job begins again as this revision.
@@ -156,13 +156,13 @@ async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result
                     metrics::step_took(effect.step(), begun.elapsed());
                     next = match performed {
                         Some(Ok(event)) => Some(event),
-                        Some(Err(Stopped::Failed(failure))) => match services.outage(&failure).await {
-                            Some(outage) => return Err(Interrupt::Systemic(outage)),
-                            None => {
-                                failed = Some((effect.step(), failure.class));
-                                Some(Event::StepFailed(failure))
+                        Some(Err(Stopped::Failed(failure))) => {
+                            if let Some(outage) = services.outage(&failure).await {
+                                return Err(Interrupt::Systemic(outage));
                             }
-                        },
+                            failed = Some((effect.step(), failure.class));
+                            Some(Event::StepFailed(failure))
+                        }
                         Some(Err(Stopped::Interrupted(interrupt))) => return Err(interrupt),
                         None => None,
                     };
@@ -176,7 +176,9 @@ async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result
             }
         }
         // Waiting, giving up and finishing end a visit above.
-        let Some(following) = next else { return Ok(Outcome::Finished(Ended::of(journal.checkpoint()))) };
+        let Some(following) = next else {
+            return Ok(Outcome::Finished(Box::new(Ended::of(journal.checkpoint()))));
+        };
         event = following;
     }
 }

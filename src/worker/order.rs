@@ -117,7 +117,7 @@ pub(super) fn decide(
     };
     let mut acts = if saved { vec![Act::Save] } else { Vec::new() };
     match effect {
-        Effect::Finish => acts.push(Act::End(Outcome::Finished(Ended::of(checkpoint)))),
+        Effect::Finish => acts.push(Act::End(Outcome::Finished(Box::new(Ended::of(checkpoint))))),
         Effect::Archive if job.lane == Lane::Access => acts.push(Act::End(Outcome::HandOver)),
         Effect::DeadLetter(reason) => {
             let failure = Failure::new(

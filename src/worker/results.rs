@@ -81,10 +81,10 @@ fn announcement(
         "type": kind,
         "time": time,
         "datacontenttype": "application/json",
-        "data": data,
     });
-    if let (Some(event), Some(subject)) = (event.as_object_mut(), subject) {
-        event.insert("subject".to_owned(), json!(subject));
+    if let Some(event) = event.as_object_mut() {
+        event.extend(subject.map(|subject| ("subject".to_owned(), json!(subject))));
+        event.insert("data".to_owned(), Value::Object(data));
     }
     Announcement { routing_key, id, body: event.to_string().into_bytes() }
 }

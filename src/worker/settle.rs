@@ -68,7 +68,7 @@ pub(super) fn disposition(
     now: Timestamp,
 ) -> Disposition {
     match visit {
-        Ok(Outcome::Finished(ended)) => Disposition::Finish(user_id, Box::new(ended)),
+        Ok(Outcome::Finished(ended)) => Disposition::Finish(user_id, ended),
         Ok(Outcome::Replaced) => Disposition::Acknowledge,
         Ok(Outcome::Reissue { revision }) => Disposition::Reissue { source, revision },
         Ok(Outcome::HandOver) => Disposition::Forward(source.after_access()),
@@ -132,8 +132,12 @@ pub(super) async fn publish_successor(
     match disposition {
         Disposition::Acknowledge => {}
         Disposition::Finish(user_id, ended) => {
-            announce(delivery, &results::of_end(*user_id, ended, correlation_id(delivery)), publisher)
-                .await?;
+            announce(
+                delivery,
+                &results::of_end(*user_id, ended, correlation_id(delivery).as_deref()),
+                publisher,
+            )
+            .await?;
         }
         Disposition::Forward(next) => publish(EXCHANGE.to_owned(), next.routing_key(), Vec::new()).await?,
         Disposition::GiveBack => {
@@ -162,15 +166,15 @@ pub(super) async fn publish_successor(
             ];
             headers.extend(letter.code.map(|code| (letter::CODE, text(code.as_str()))));
             publish(DEAD_EXCHANGE.to_owned(), source.routing_key(), headers).await?;
-            let event = results::of_letter(&delivery.data, letter, correlation_id(delivery));
+            let event = results::of_letter(&delivery.data, letter, correlation_id(delivery).as_deref());
             announce(delivery, &event, publisher).await?;
         }
     }
     Ok(())
 }
 
-fn correlation_id(delivery: &Delivery) -> Option<&str> {
-    delivery.properties.correlation_id().as_ref().map(|id| id.as_str())
+fn correlation_id(delivery: &Delivery) -> Option<String> {
+    delivery.properties.correlation_id().as_ref().map(ToString::to_string)
 }
 
 /// Tells the systems around; where none listens nothing is kept.

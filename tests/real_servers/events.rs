@@ -40,7 +40,7 @@ fn node_example(world: &World, program: &str, arguments: &[&str]) -> Ended {
     example(world, ".venv/bin/node", program, arguments)
 }
 
-/// Holds what is in a queue to the AsyncAPI document; how many there were of each kind of message.
+/// Holds what is in a queue to the `AsyncAPI` document; how many there were of each kind of message.
 fn judged(world: &World, queue: &str) -> Value {
     let mut judge = python("check_asyncapi.py");
     judge.arg(repository(DOCUMENT));

@@ -22,11 +22,15 @@ fn shape(value: &Value, path: &str, paths: &mut BTreeSet<String>) {
         Value::Number(_) => "number",
         Value::String(_) => "string",
         Value::Array(members) => {
-            members.iter().for_each(|member| shape(member, &format!("{path}[]"), paths));
+            for member in members {
+                shape(member, &format!("{path}[]"), paths);
+            }
             "list"
         }
         Value::Object(members) => {
-            members.iter().for_each(|(name, member)| shape(member, &format!("{path}.{name}"), paths));
+            for (name, member) in members {
+                shape(member, &format!("{path}.{name}"), paths);
+            }
             "object"
         }
     };
