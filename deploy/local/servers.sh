@@ -156,7 +156,7 @@ prepare() {
     printf '[].\n' >"$dir/rabbitmq/enabled_plugins"
     printf 'listeners.tcp.1 = 127.0.0.1:%s\nlog.file.level = warning\n' "$amqp_port" >"$dir/rabbitmq/rabbitmq.conf"
 
-    printf '%s\n' "bind 127.0.0.1" "port $redis_port" "dir $dir/redis" "databases 64" \
+    printf '%s\n' "bind 127.0.0.1" "port $redis_port" "dir $dir/redis" "databases 256" \
         "appendonly yes" 'save ""' >"$dir/redis/redis.conf"
 
     # `nobody` may do what a bucket's policy lets it do, and nothing else.

@@ -27,9 +27,8 @@ pub(super) fn timeline(checkpoint: &Checkpoint, hold: Option<&Hold>) {
     let done =
         checkpoint.steps.iter().flat_map(|step| step.calls.iter().map(|call| (step.state.as_str(), call)));
     let under_way = checkpoint.step.calls.iter().map(|call| ("under way", call));
-    let calls: Vec<[String; 5]> = done.chain(under_way).map(|(step, call)| row(step, call)).collect();
-    if !calls.is_empty() {
-        say(table(["step", "at", "status", "call", "correlation id"], calls));
+    for (step, call) in done.chain(under_way) {
+        say(line(step, call));
     }
     if let Some(archive) = archive_of(&checkpoint.state) {
         say(format!(
@@ -64,12 +63,9 @@ fn asked_for(checkpoint: &Checkpoint) -> String {
     format!("request   {action}, {}", parts.join(", "))
 }
 
-fn row(step: &str, call: &Call) -> [String; 5] {
-    [
-        step.to_owned(),
-        call.at.to_string(),
-        call.status.to_string(),
-        format!("{} {}", call.method, call.path),
-        call.correlation_id.clone().unwrap_or_default(),
-    ]
+/// Not a table: paths and IDs are there to be copied, and too long for columns.
+fn line(step: &str, call: &Call) -> String {
+    let id = call.correlation_id.as_deref().unwrap_or("none");
+    let Call { method, path, status, at, .. } = call;
+    format!("{at:.3}  {status}  {method} {path}\n    for {step}, correlation id {id}")
 }

@@ -124,7 +124,7 @@ async fn look(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, St
     };
     // Who came back is off-boarded anew.
     let known = known.filter(|state| !(state.is_finished() && active == Some(true)));
-    if known.is_none() && !exists {
+    if !exists && matches!(known, None | Some(State::Received)) {
         plan.end = End::NotFound;
         return Ok(plan);
     }

@@ -44,7 +44,7 @@ fn a_memory_alarm(place: usize) {
     let mut world = World::on(Arc::clone(&servers), place, users(place, 45), &["--latency", "100ms"]);
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "4");
-    world.run(&["topology"]).expect(0);
+    world.declare();
     let worker = world.start(&["worker"]);
     world.publish_all();
     let deactivated = || ledger::count(&world.simulator, "put_scim_user");
@@ -102,7 +102,7 @@ fn queues_that_take_nothing(place: usize) {
     await_said(&worker, "no queue took the message for offboarding.dead");
     await_said(&worker, "no queue took the message for offboarding.wait.");
     worker.await_not_ready("run `offboarder topology` first");
-    world.run(&["topology"]).expect(0);
+    world.declare();
     letters(1);
     worker.await_ready();
 
@@ -162,7 +162,7 @@ fn not_let_in(place: usize) {
     refused(format!("amqps://guest:guest@localhost:{secure}/{vhost}"), &unknown);
     let ca = directory.path().join("ca.pem");
     world.set("OFFBOARDER_QUEUE_CA_FILE", &ca.display().to_string());
-    world.run(&["topology"]).expect(0);
+    world.declare();
 }
 
 /// Lets the shared RabbitMQ listen with a certificate for `localhost` of a CA that nobody knows.

@@ -49,7 +49,12 @@ fn main() {
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     arguments.test_threads.get_or_insert(cores * 2);
     let mut trials = Vec::new();
+    // Those that take minutes come first, so that none of them is left alone at the end.
     for tests in [
+        kills::TESTS,
+        chaos::TESTS,
+        outages::TESTS,
+        long_archives::TESTS,
         off_boarding::TESTS,
         submitting::TESTS,
         batches::TESTS,
@@ -64,15 +69,11 @@ fn main() {
         broker_faults::TESTS,
         stores::TESTS,
         resources::TESTS,
-        outages::TESTS,
         outputs::TESTS,
         leases::TESTS,
         guards::TESTS,
         lanes::TESTS,
-        kills::TESTS,
-        long_archives::TESTS,
         revisions::TESTS,
-        chaos::TESTS,
         events::TESTS,
         secrets::TESTS,
         settings::TESTS,

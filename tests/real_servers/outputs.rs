@@ -68,7 +68,7 @@ fn the_shapes(place: usize) {
     assert_eq!(letters["letters"].as_array().map(Vec::len), Some(1), "{letters}");
     let commands: [(&[&str], i32); 11] = [
         (&["status", id(0), id(1), id(2), nobody], 0),
-        (&["batch", "show", "b-1"], 1),
+        (&["batch", "show", "b-1"], 0),
         (&["batch", "list"], 0),
         (&["dead-letters", "list"], 0),
         (&["dead-letters", "groups"], 0),

@@ -48,7 +48,7 @@ fn await_said(worker: &Process, text: &str) {
 fn a_worker_without_descriptors(place: usize) {
     let mut world = World::on(servers::shared(), place, users(place, 41), &["--latency", "50ms"]);
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
-    world.run(&["topology"]).expect(0);
+    world.declare();
     let worker = world.start(&["worker"]);
     world.publish(&[json!({ "body": world.users[0].id })]);
     await_said(&worker, "finished");

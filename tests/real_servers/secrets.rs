@@ -5,11 +5,13 @@ use serde_json::json;
 use crate::support::objects::objects;
 use crate::support::population::{Fate, User};
 use crate::support::process::last;
-use crate::support::world::{CLIENT_SECRET, PATIENCE, World};
-use crate::support::{Test, eventually, promises, redis};
+use crate::support::world::{CLIENT_SECRET, PATIENCE, RESULTS, World};
+use crate::support::{Test, eventually, http, promises, redis};
 
-pub(crate) const TESTS: &[Test] =
-    &[("no secret is in a log at trace level, a checkpoint, an object or a dead letter", nowhere)];
+pub(crate) const TESTS: &[Test] = &[(
+    "no secret is in a log at trace level, a checkpoint, an object, a dead letter, an event or a metric",
+    nowhere,
+)];
 
 /// Users who are deleted, refused and given up, over failures of the token's own endpoint.
 fn nowhere(place: usize) {
@@ -33,6 +35,10 @@ fn nowhere(place: usize) {
     });
     promises::await_quiet(&world, PATIENCE);
     let log = worker.errors();
+    let metrics = http::text(&worker.admin(), "/metrics");
+    assert!(metrics.contains("offboarder_jobs_total"), "there are metrics");
+    let events = serde_json::Value::from(world.letters(RESULTS)).to_string();
+    assert!(events.contains("user.dead-lettered"), "there are events");
     World::drain(worker);
     assert!(log.contains("TRACE") && log.contains("CXone call"), "the log is at trace level");
 
@@ -48,6 +54,8 @@ fn nowhere(place: usize) {
         ("a checkpoint", &checkpoints),
         ("an object", &stored),
         ("a dead letter", &letters),
+        ("an event", &events),
+        ("a metric", &metrics),
     ] {
         for secret in
             [CLIENT_SECRET, "local-secret-key", "Authorization: Basic", "authorization: Basic", "Bearer sim-"]

@@ -18,11 +18,16 @@ pub(crate) fn status(origin: &str, path: &str) -> u16 {
     ask("GET", origin, path, None).0
 }
 
+/// What a GET is answered with, which has to be a 200.
+pub(crate) fn text(origin: &str, path: &str) -> String {
+    let (status, text) = ask("GET", origin, path, None);
+    assert_eq!(status, 200, "{path}");
+    String::from_utf8(text).expect("text")
+}
+
 /// One sample of a worker's metrics, such as `name{label="x"}`; nothing when there is none.
 pub(crate) fn sample(origin: &str, series: &str) -> Option<f64> {
-    let (status, text) = ask("GET", origin, "/metrics", None);
-    assert_eq!(status, 200, "/metrics");
-    let text = String::from_utf8(text).expect("text");
+    let text = text(origin, "/metrics");
     let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
     Some(value.parse().expect("a number"))
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::repository;
 
 /// A Redis database that is no place's own.
-pub(crate) const SPARE_DATABASE: usize = 63;
+pub(crate) const SPARE_DATABASE: usize = 255;
 
 static SHARED: OnceLock<Arc<Servers>> = OnceLock::new();
 
