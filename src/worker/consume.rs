@@ -14,9 +14,10 @@ use super::settle;
 use super::visit::Hand;
 use super::waiting::{FreeLanes, Held, InProgress, Quarantine, Unsettled, Waiting};
 use crate::adapters::amqp::{Broker, Delivery, Intake, Publisher, QueueError, Source};
+use crate::failure::Code;
 use crate::job::Lane;
 use crate::steps::Services;
-use crate::telemetry::metrics::InFlight;
+use crate::telemetry::metrics::{self, InFlight};
 
 pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 pub(super) const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
@@ -113,6 +114,7 @@ impl Worker {
             let ended = self.session(&mut intake, &mut tasks, shutdown).await;
             let Err(error) = ended else { break };
             self.consuming.store(false, Ordering::Relaxed);
+            metrics::paused(Code::QueueUnreachable, true);
             tracing::warn!(%error, "the intake broke; opening it anew");
             if since.elapsed() > LONGEST_BACKOFF {
                 backoff = FIRST_BACKOFF;
@@ -143,6 +145,7 @@ impl Worker {
         let intake = Intake::open(&self.broker, prefetch).await?;
         tracing::info!(broker = self.broker.at(), concurrency = self.options.concurrency, "consuming");
         self.consuming.store(true, Ordering::Relaxed);
+        metrics::paused(Code::QueueUnreachable, false);
         Ok(intake)
     }
 

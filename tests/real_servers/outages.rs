@@ -116,20 +116,31 @@ fn servers_that_fail(place: usize) {
         });
         fail(&servers, &url);
         let admin = worker.admin();
-        eventually(Duration::from_secs(30), || match http::status(&admin, "/readyz") {
-            503 => Ok(()),
-            status => Err(format!("/readyz answers {status} though {failing}")),
+        eventually(Duration::from_secs(30), || match (http::status(&admin, "/readyz"), is_paused(&admin)) {
+            (503, true) => Ok(()),
+            (status, told) => {
+                Err(format!("/readyz answers {status} though {failing}; in the metrics: {told}"))
+            }
         });
         mend(&servers, &url);
-        eventually(Duration::from_secs(30), || match http::status(&admin, "/readyz") {
-            200 => Ok(()),
-            status => Err(format!("{status}, and no longer: {failing}; {}", tail(&worker.errors()))),
+        eventually(Duration::from_secs(30), || match (http::status(&admin, "/readyz"), is_paused(&admin)) {
+            (200, false) => Ok(()),
+            (status, told) => {
+                let errors = worker.errors();
+                Err(format!("{status}, and no longer: {failing}; in the metrics: {told}; {}", tail(&errors)))
+            }
         });
     }
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
     promises::assert_kept(&world, &servers);
     servers.stop();
+}
+
+/// Whether the metrics say of any cause that no users are taken.
+fn is_paused(admin: &str) -> bool {
+    let metrics = http::text(admin, "/metrics");
+    metrics.lines().any(|line| line.starts_with("offboarder_paused{") && line.ends_with(" 1"))
 }
 
 /// Every call to CXone fails for half a minute, and the token's too; then the OAuth client loses a scope.
