@@ -151,9 +151,17 @@ mod tests {
         let mut parser = super::parser();
         parser.build();
         parser.clone().debug_assert();
-        for command in parser.get_subcommands().filter(|command| command.get_name() != "help") {
+        let mut commands: Vec<&clap::Command> = parser.get_subcommands().collect();
+        let mut seen = 0;
+        while let Some(command) = commands.pop() {
+            if command.get_name() == "help" {
+                continue;
+            }
+            commands.extend(command.get_subcommands());
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Example"), "{} has no example", command.get_name());
+            seen += 1;
         }
+        assert!(seen > 25, "{seen} commands");
     }
 }
