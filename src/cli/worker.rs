@@ -21,11 +21,15 @@ pub(crate) struct Args {
 
 /// The composition root of the long-running process.
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
+    // First of all: a signal that comes while it starts ends it in order, too.
+    let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
     let settings = Settings::for_worker(sources, args.allow_local_archive)?;
     let metrics = Exposition::install().map_err(CliError::bad)?;
     let name = format!("{}-{}", host_name(), std::process::id());
-    let services = compose::services(&settings, &name).await?;
-    let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
+    let services = tokio::select! {
+        () = shutdown.draining.cancelled() => return Ok(Exit::Ok),
+        services = Box::pin(compose::services(&settings, &name)) => services?,
+    };
     let options = Options {
         concurrency: settings.worker.concurrency,
         slice: settings.worker.slice,

@@ -95,15 +95,21 @@ fn queues_that_take_nothing(place: usize) {
         });
     };
 
+    // One after the other: while one cannot be settled nobody else is taken.
     world.rabbitmqctl("delete_queue", &["offboarding.dead"]);
-    world.rabbitmqctl("delete_queue", &["offboarding.wait.3s"]);
-    world.rabbitmqctl("delete_queue", &["offboarding.wait.1s"]);
-    world.publish(&[json!({ "body": "nobody" }), json!({ "body": world.users[0].id })]);
+    world.publish(&[json!({ "body": "nobody" })]);
     await_said(&worker, "no queue took the message for offboarding.dead");
-    await_said(&worker, "no queue took the message for offboarding.wait.");
     worker.await_not_ready("run `offboarder topology` first");
     world.declare();
     letters(1);
+    worker.await_ready();
+
+    world.rabbitmqctl("delete_queue", &["offboarding.wait.3s"]);
+    world.rabbitmqctl("delete_queue", &["offboarding.wait.1s"]);
+    world.publish(&[json!({ "body": world.users[0].id })]);
+    await_said(&worker, "no queue took the message for offboarding.wait.");
+    worker.await_not_ready("run `offboarder topology` first");
+    world.declare();
     worker.await_ready();
 
     // One letter and one parked job are all that these may hold.
