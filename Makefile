@@ -6,10 +6,10 @@ LOCAL := deploy/local/servers.sh
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check check-deploy format clippy docs man chaos fuzz bench-archive bench-lanes bench-outage bench-quota bench-submit up down clean-local
+.PHONY: help build demo test check check-deploy format clippy docs man chaos fuzz bench-archive bench-lanes bench-outage bench-quota bench-submit bench-telemetry up down clean-local
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## build the release binary, target/release/offboarder
 	$(INSTALL) compiler
@@ -80,6 +80,10 @@ bench-quota: build ## four workers on an analytics quota of 20/s and a routing q
 bench-submit: build ## submit 100,000 users of a CSV file; prints seconds, users a second and peak memory; USERS=n sets how many
 	$(INSTALL) servers
 	.venv/bin/python benches/submit.py target/release/offboarder $(LOCAL) $(USERS)
+
+bench-telemetry: build ## what a telemetry collector costs, that takes all, is dead, silent or refuses; USERS=n ROUNDS=n
+	$(INSTALL) servers
+	.venv/bin/python benches/telemetry.py target/release/offboarder $(LOCAL) tests/python/collector.py '$(USERS)' '$(ROUNDS)'
 
 up: ## start a private RabbitMQ, Redis and S3 on loopback and print the settings for them
 	$(INSTALL) servers

@@ -181,6 +181,11 @@ pub trait Classify: fmt::Display {
     /// The class and the code of this fault.
     fn classify(&self) -> (Class, Code);
 
+    /// The code alone.
+    fn code(&self) -> Code {
+        self.classify().1
+    }
+
     /// What the server asked for, clamped.
     fn retry_after(&self) -> Option<Duration> {
         None

@@ -19,7 +19,7 @@
 //! | [`worker`] | the driver, and consuming from the broker |
 //! | [`dead_letters`] | looking at them, judging, replaying, discarding |
 //! | [`adapters`] | RabbitMQ, Redis, the embedded store, CXone, S3, directories |
-//! | [`telemetry`] | metrics |
+//! | [`telemetry`] | logs, metrics, traces |
 //! | [`config`] | settings: flags, environment, files |
 //! | [`cli`] | one file per command |
 //! | [`simulator`] | the CXone API on loopback, with faults on request |

@@ -11,7 +11,6 @@ mod guarded;
 mod healthcheck;
 mod hold;
 mod input;
-mod logging;
 mod man;
 mod output;
 mod pause;
@@ -30,8 +29,10 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
+use tracing::Instrument as _;
 
 use crate::config::{Settings, Sources, with_flags};
+use crate::telemetry::{Telemetry, span};
 use exit::{CliError, Exit};
 
 /// Durable off-boarding of NICE CXone users
@@ -97,8 +98,25 @@ pub async fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    logging::init(matches!(cli.command, Command::Worker(_)));
-    match Box::pin(dispatch(&cli.command, &matches)).await {
+    let is_worker = matches!(cli.command, Command::Worker(_));
+    let telemetry = match Telemetry::begin(is_worker) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return told(Err(CliError::bad(error))),
+    };
+    // A worker's traces begin with its deliveries.
+    let span = match matches.subcommand_name() {
+        Some(name) if !is_worker => span::command(name),
+        Some(_) | None => tracing::Span::none(),
+    };
+    let ended = Box::pin(dispatch(&cli.command, &matches, &telemetry)).instrument(span).await;
+    let status = told(ended);
+    telemetry.end().await;
+    status
+}
+
+/// The exit status, and what there is to say of it.
+fn told(ended: Result<Exit, CliError>) -> ExitCode {
+    match ended {
         Ok(exit) => exit.into(),
         Err(error) => {
             tracing::debug!(%error, "the command ended early");
@@ -113,11 +131,11 @@ fn complain(error: &CliError) {
     eprintln!("offboarder: {error}");
 }
 
-async fn dispatch(command: &Command, matches: &ArgMatches) -> Result<Exit, CliError> {
+async fn dispatch(command: &Command, matches: &ArgMatches, telemetry: &Telemetry) -> Result<Exit, CliError> {
     // Flags of settings may stand before or after the command's name.
     let sources = || Sources::from_process(matches.subcommand().map_or(matches, |(_, matches)| matches));
     match command {
-        Command::Worker(args) => Box::pin(worker::run(args, &sources())).await,
+        Command::Worker(args) => Box::pin(worker::run(args, &sources(), telemetry)).await,
         Command::Run(args) => Box::pin(run::run(args, &Settings::for_run(&sources())?)).await,
         Command::Submit(args) => Box::pin(submit::run(args, &sources())).await,
         Command::Status(args) => status::run(args, &Settings::for_stores(&sources())?).await,

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::compose;
 use super::exit::{CliError, Exit};
@@ -15,6 +16,7 @@ use crate::failure::Failure;
 use crate::job::{Job, Lane, UserId};
 use crate::steps::{Interrupt, Limits, Services};
 use crate::submit::Message;
+use crate::telemetry::span;
 use crate::worker::{Outcome, Shutdown, drive, shutdown_on_signals};
 
 /// Off-boards the named users without a broker
@@ -55,10 +57,12 @@ pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit,
     let mut tasks = JoinSet::new();
     for (index, message) in messages.into_iter().enumerate() {
         let (services, slots, shutdown) = (Arc::clone(&services), Arc::clone(&slots), shutdown.clone());
-        tasks.spawn(async move {
+        let leading = async move {
             let _slot = slots.acquire_owned().await;
-            (index, lead(&services, &message, &shutdown).await)
-        });
+            let span = span::user(message.user_id);
+            (index, lead(&services, &message, &shutdown).instrument(span).await)
+        };
+        tasks.spawn(leading.in_current_span());
     }
     let mut rows = Vec::new();
     let mut systemic: Option<Failure> = None;
@@ -130,7 +134,7 @@ async fn lead(services: &Services, message: &Message, shutdown: &Shutdown) -> (R
             }
             // `Lane::Whole` hands nothing over, begins revisions at once, and has no stand-ins.
             Ok(Outcome::HandOver | Outcome::Reissue { .. } | Outcome::Replaced) => {}
-            Ok(Outcome::Wait { until, why }) => {
+            Ok(Outcome::Wait { until, why, .. }) => {
                 job.continuation = true;
                 let remaining = until.duration_since(Timestamp::now());
                 if remaining > LONGEST_WAIT {

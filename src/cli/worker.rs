@@ -4,7 +4,7 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use crate::admin;
 use crate::config::{Settings, Sources};
-use crate::telemetry::metrics::Exposition;
+use crate::telemetry::{Telemetry, instance};
 use crate::worker::{Options, Worker, shutdown_on_signals};
 
 /// Consumes off-boarding messages from RabbitMQ until SIGTERM or SIGINT
@@ -20,12 +20,11 @@ pub(crate) struct Args {
 }
 
 /// The composition root of the long-running process.
-pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
+pub(super) async fn run(args: &Args, sources: &Sources, telemetry: &Telemetry) -> Result<Exit, CliError> {
     // First of all: a signal that comes while it starts ends it in order, too.
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
     let settings = Settings::for_worker(sources, args.allow_local_archive)?;
-    let metrics = Exposition::install().map_err(CliError::bad)?;
-    let name = format!("{}-{}", host_name(), std::process::id());
+    let name = instance();
     let services = tokio::select! {
         () = shutdown.draining.cancelled() => return Ok(Exit::Ok),
         services = Box::pin(compose::services(&settings, &name)) => services?,
@@ -45,20 +44,11 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         })
     };
     let listen = settings.admin.listen;
-    admin::serve(listen, causes, metrics).await.map_err(|error| {
+    admin::serve(listen, causes, telemetry.exposition()).await.map_err(|error| {
         CliError::usage(format!(
             "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
         ))
     })?;
     worker.run(&shutdown).await?;
     Ok(Exit::Ok)
-}
-
-/// The machine's name, for manifests and dead letters.
-fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .ok()
-        .map(|name| name.trim().to_owned())
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "worker".to_owned())
 }

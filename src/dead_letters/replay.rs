@@ -9,7 +9,7 @@ use super::sweep::Sweep;
 use super::{Judge, Judgement, Letter, Verdict, is_left_over};
 use crate::adapters::amqp::{
     Broker, Delivery, EXCHANGE, Headers, Publisher, STAND_IN_HEADER, Source, acknowledge, letter, long,
-    without_letter,
+    replayed, without_letter,
 };
 use crate::failure::{Class, Failure};
 use crate::machine::Checkpoint;
@@ -159,7 +159,9 @@ impl Replay<'_> {
         let checkpoint = self.checkpoint(letter).await?;
         let sent = Sent::new(letter, checkpoint.as_ref());
         self.checkpoints.note_replay(letter.id.as_str(), &sent.note(false)).await?;
-        let properties = without_letter(&delivery.properties, headers(letter, checkpoint.as_ref()));
+        let mut added = headers(letter, checkpoint.as_ref());
+        added.extend(replayed(&delivery.properties));
+        let properties = without_letter(&delivery.properties, added);
         publisher.publish(EXCHANGE, key(delivery), &delivery.data, properties).await?;
         self.checkpoints.note_replay(letter.id.as_str(), &sent.note(true)).await?;
         acknowledge(delivery).await?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use super::archive_reader::read_back;
 use super::archive_windows::{Doorkeeper, after_window, end_of};
@@ -88,7 +89,7 @@ async fn stream(
         // One page waits while one is written and one is fetched: flat memory, and no pause in either.
         let (sender, mut pages) = mpsc::channel(1);
         let fetching = fetch(services.cxone.clone(), journal.user_id(), progress.clone(), begin, sender);
-        let fetching = AbortOnDropHandle::new(tokio::spawn(fetching));
+        let fetching = AbortOnDropHandle::new(tokio::spawn(fetching.in_current_span()));
         loop {
             let page = tokio::select! {
                 // Saved as soon as it is confirmed: a crash loses what came after it.

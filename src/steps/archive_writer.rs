@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest, Sha256};
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use crate::failure::{Class, Code, Failure};
 use crate::machine::{Crossing, Cursor, UploadInProgress};
@@ -161,10 +162,11 @@ impl ArchiveWriter {
         let (store, key, id) = (Arc::clone(&self.store), self.key.clone(), upload.confirmed.id.clone());
         let offset_bytes = upload.sent_bytes;
         upload.sent_bytes += body.len() as u64;
-        let sending = tokio::spawn(async move {
+        let sending = async move {
             let part = store.put_part(&key, &id, number, offset_bytes, body.clone()).await?;
             Ok((part, body))
-        });
+        };
+        let sending = tokio::spawn(sending.in_current_span());
         upload.on_its_way = Some((after, AbortOnDropHandle::new(sending)));
         Ok(confirmed)
     }

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tracing::Instrument as _;
 
 use super::{Interrupt, Limits};
 use crate::job::UserId;
 use crate::machine::{ArchiveInProgress, Checkpoint};
 use crate::ports::{Checkpoints, Lease, Saved};
-use crate::telemetry::metrics;
+use crate::telemetry::{metrics, span};
 
 /// The checkpoint in hand, with the right to save it. Whatever is not saved is lost in a crash, and
 /// what is refused was somebody else's to save.
@@ -47,7 +48,9 @@ impl Journal {
 
     /// Stores the checkpoint as it stands: one round trip.
     pub async fn save(&mut self) -> Result<(), Interrupt> {
-        match self.checkpoints.save(&self.lease, self.version, &self.checkpoint).await {
+        let span = span::checkpoint("save", self.user_id());
+        let saving = self.checkpoints.save(&self.lease, self.version, &self.checkpoint);
+        match saving.instrument(span).await {
             Ok(Saved::Version(version)) => {
                 self.version = version;
                 Ok(())

@@ -28,6 +28,7 @@ use crate::job::Job;
 use crate::machine::{Call, DeletePolicy, Deletion, Effect, Event, RetryPolicy};
 use crate::manifest::Actor;
 use crate::ports::{ArchiveStore, Checkpoints};
+use crate::telemetry::span;
 
 pub(crate) use archive_reader::read_back;
 pub use journal::Journal;
@@ -84,6 +85,18 @@ pub(crate) enum Stopped {
     Failed(Failure),
     /// Not the job's own.
     Interrupted(Interrupt),
+}
+
+impl Stopped {
+    /// Into the span of the step: a failure is one, an interrupt only where it comes from a fault.
+    pub(crate) fn tell(&self, span: &tracing::Span) {
+        match self {
+            Self::Failed(failure) | Self::Interrupted(Interrupt::Systemic(failure)) => {
+                span::failed(span, failure.code);
+            }
+            Self::Interrupted(Interrupt::Draining | Interrupt::SliceOver | Interrupt::LeaseLost) => {}
+        }
+    }
 }
 
 impl<E: Into<Failure>> From<E> for Stopped {

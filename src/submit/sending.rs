@@ -5,11 +5,13 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{Memory, Message};
-use crate::adapters::amqp::{BasicProperties, EXCHANGE, Publisher, Source};
+use crate::adapters::amqp::{BasicProperties, EXCHANGE, Publisher, Source, clean_headers, following};
 use crate::failure::{Class, Code, Failure};
 use crate::job::{BatchId, UserId};
+use crate::telemetry::span;
 
 /// One publish is in flight on each.
 const CHANNELS: usize = 64;
@@ -63,7 +65,11 @@ impl Sending {
                 Ok((message, true)) => Ok((message, true)),
                 // What was not begun when something failed is not begun any more.
                 Ok((_, false)) if failed.is_cancelled() || stop.is_cancelled() => Err(None),
-                Ok((message, false)) => self.publish(&message).await.map(|()| (message, false)).map_err(Some),
+                Ok((message, false)) => {
+                    let span = span::message(EXCHANGE, message.user_id);
+                    let published = self.publish(&message).instrument(span).await;
+                    published.map(|()| (message, false)).map_err(Some)
+                }
             }
         });
         let mut results = std::pin::pin!(publishing.buffer_unordered(CHANNELS));
@@ -109,6 +115,8 @@ impl Sending {
             .with_message_id(uuid::Uuid::now_v7().to_string().as_str().into())
             .with_app_id("offboarder".into())
             .with_timestamp(u64::try_from(Timestamp::now().as_second()).unwrap_or(0));
+        // Whoever takes the message goes on in its trace.
+        let properties = clean_headers(&properties, following());
         let key = self.source.routing_key();
         self.publisher.publish(EXCHANGE, key, &message.body, properties).await.map_err(Failure::from)
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 use opentelemetry::{KeyValue, global};
-use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_prometheus::PrometheusExporter;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use crate::failure::{Class, Code, Reason};
@@ -22,7 +22,7 @@ const ACCESS_BOUNDARIES: [f64; 14] =
 const STEP_BOUNDARIES: [f64; 14] =
     [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0, 3600.0, 14_400.0];
 
-/// The instruments. Without [`Exposition::install`] they count into nothing.
+/// The instruments. Before [`super::Telemetry::begin`] they count into nothing.
 struct Instruments {
     jobs: Counter<u64>,
     transitions: Counter<u64>,
@@ -114,18 +114,16 @@ pub struct Exposition {
 }
 
 impl Exposition {
-    /// Makes all metrics of this process appear; to be called once, before anything counts.
-    pub fn install() -> Result<Self, String> {
+    /// With what reads the instruments for it.
+    pub(super) fn new() -> Result<(Self, PrometheusExporter), String> {
         let registry = Registry::new();
-        let exporter = opentelemetry_prometheus::exporter()
+        let reader = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
             .scope_info_enabled(false)
             .without_target_info()
             .build()
             .map_err(|error| error.to_string())?;
-        global::set_meter_provider(SdkMeterProvider::builder().with_reader(exporter).build());
-        begin();
-        Ok(Self { registry })
+        Ok((Self { registry }, reader))
     }
 
     /// In the text format of Prometheus, version 0.0.4.
@@ -137,7 +135,7 @@ impl Exposition {
 }
 
 /// Everything that may never happen is there from the start, so that a rule can see it rise from 0.
-fn begin() {
+pub(super) fn begin() {
     for reason in Reason::ALL {
         INSTRUMENTS.dead_letters.add(0, &[KeyValue::new("reason", reason.as_str())]);
     }

@@ -1,3 +1,13 @@
-//! What is seen of a process from outside: metrics.
+//! What is seen of a process from outside: logs, metrics, traces.
+//!
+//! One set of instruments and one set of spans for the whole process. They go to `/metrics`, and by OTLP to
+//! where the standard `OTEL_…` variables say; see [`Telemetry`].
 
+mod collector;
+mod export;
+mod log_format;
+mod logging;
 pub mod metrics;
+pub(crate) mod span;
+
+pub use export::{Telemetry, instance};

@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use super::order::{Act, Circumstances, decide};
 use crate::failure::{Class, Code, Failure, Reason};
@@ -10,7 +11,7 @@ use crate::job::{Job, Request};
 use crate::machine::{Call, Checkpoint, Event, ManifestRef, State, StateName};
 use crate::ports::{Checkpoints, Claim, Lease};
 use crate::steps::{Interrupt, Journal, Limits, Services, Stopped, perform};
-use crate::telemetry::metrics;
+use crate::telemetry::{metrics, span};
 
 /// How far one visit got. Everything in it is saved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,6 +33,8 @@ pub enum Outcome {
         until: Timestamp,
         /// Why, for people.
         why: String,
+        /// The failure that it waits after, if it does.
+        code: Option<Code>,
     },
     /// Another worker has the user.
     Busy {
@@ -90,12 +93,13 @@ const POISON_DEATHS: u32 = 5;
 pub async fn drive(services: &Services, job: &Job, limits: &Limits) -> Result<Outcome, Interrupt> {
     let user_id = job.user_id;
     crate::kill_point::arm(&user_id.to_string());
-    let (lease, version, checkpoint, deaths) = match services.checkpoints.claim(user_id).await {
-        Ok(Claim::Granted { lease, version, checkpoint, deaths }) => (lease, version, checkpoint, deaths),
-        Ok(Claim::Held { for_at_most }) => return Ok(Outcome::Busy { for_at_most }),
-        Err(failure) if failure.class == Class::Systemic => return Err(Interrupt::Systemic(failure)),
-        Err(failure) => return Ok(unreadable(failure)),
-    };
+    let (lease, version, checkpoint, deaths) =
+        match services.checkpoints.claim(user_id).instrument(span::checkpoint("claim", user_id)).await {
+            Ok(Claim::Granted { lease, version, checkpoint, deaths }) => (lease, version, checkpoint, deaths),
+            Ok(Claim::Held { for_at_most }) => return Ok(Outcome::Busy { for_at_most }),
+            Err(failure) if failure.class == Class::Systemic => return Err(Interrupt::Systemic(failure)),
+            Err(failure) => return Ok(unreadable(failure)),
+        };
     let checkpoint = checkpoint.map_or_else(
         || Checkpoint::new(user_id, job.request.clone(), Timestamp::now()),
         |checkpoint| *checkpoint,
@@ -121,7 +125,8 @@ pub async fn drive(services: &Services, job: &Job, limits: &Limits) -> Result<Ou
     };
     drop(renewing);
     if !matches!(result, Err(Interrupt::LeaseLost))
-        && let Err(failure) = services.checkpoints.release(&lease).await
+        && let Err(failure) =
+            services.checkpoints.release(&lease).instrument(span::checkpoint("release", user_id)).await
     {
         tracing::warn!(%user_id, %failure, "the lease was not released; it runs out by itself");
     }
@@ -151,9 +156,13 @@ async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result
                 }
                 Act::Perform(effect) => {
                     journal.still_wanted()?;
-                    let begun = Instant::now();
-                    let performed = perform(&effect, services, &mut journal, job, &mut calls).await;
+                    let (begun, span) = (Instant::now(), span::step(effect.step(), job.user_id));
+                    let performed = perform(&effect, services, &mut journal, job, &mut calls);
+                    let performed = performed.instrument(span.clone()).await;
                     metrics::step_took(effect.step(), begun.elapsed());
+                    if let Some(Err(stopped)) = &performed {
+                        stopped.tell(&span);
+                    }
                     next = match performed {
                         Some(Ok(event)) => Some(event),
                         Some(Err(Stopped::Failed(failure))) => {

@@ -83,7 +83,7 @@ pub(super) fn decide(
         Event::StepPostponed { until, why } => {
             checkpoint.keep_writes(calls);
             checkpoint.postpone(until, why, now);
-            return vec![Act::Save, Act::End(Outcome::Wait { until, why: why.to_string() })];
+            return vec![Act::Save, Act::End(Outcome::Wait { until, why: why.to_string(), code: None })];
         }
         Event::UserReturned => {
             let revision = checkpoint.revision.saturating_add(1);
@@ -183,9 +183,9 @@ fn after_failure(checkpoint: &mut Checkpoint, effect: &Effect, failure: Failure,
         _ => (Duration::from_secs(1), true),
     };
     let until = now + SignedDuration::try_from(delay).unwrap_or(SignedDuration::from_mins(15));
-    let why = failure.to_string();
+    let (why, code) = (failure.to_string(), Some(failure.code));
     checkpoint.fail(failure, spends_attempt, until, now);
-    vec![Act::Save, Act::End(Outcome::Wait { until, why })]
+    vec![Act::Save, Act::End(Outcome::Wait { until, why, code })]
 }
 
 fn give_up(checkpoint: &mut Checkpoint, reason: Reason, failure: Failure, now: Timestamp) -> Vec<Act> {

@@ -7,7 +7,7 @@ use super::{Ended, Outcome};
 use crate::adapters::amqp::{
     DEAD_EXCHANGE, DEATHS_HEADER, Delivery, EVENTS_EXCHANGE, EXCHANGE, Headers, Publisher, QueueError,
     REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER, WAIT_LEFT_HEADER, acknowledge, as_long,
-    clean_headers, event_properties, letter, long, text, wait_exchange, wait_for,
+    clean_headers, event_properties, letter, long, onward, text, wait_exchange, wait_for,
 };
 use crate::failure::{Code, Failure, Reason};
 use crate::job::UserId;
@@ -38,9 +38,33 @@ pub(super) enum Disposition {
         until: Timestamp,
         /// Whether a visit came to an end of its own: what a worker survived is no poison.
         survived: bool,
+        /// Why, for people.
+        why: String,
+        /// The failure that it waits after, if it does.
+        code: Option<Code>,
     },
     /// It is given up.
     DeadLetter(Letter),
+}
+
+impl Disposition {
+    /// A wait that no visit of its own came to.
+    pub(super) fn park(until: Timestamp, why: &str) -> Self {
+        Self::Park { until, survived: false, why: why.to_owned(), code: None }
+    }
+
+    /// The word in traces.
+    pub(super) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Acknowledge => "acknowledged",
+            Self::Finish(..) => "finished",
+            Self::Forward(_) => "forwarded",
+            Self::GiveBack => "given back",
+            Self::Reissue { .. } => "reissued",
+            Self::Park { .. } => "parked",
+            Self::DeadLetter(_) => "dead-lettered",
+        }
+    }
 }
 
 /// The headers of a dead letter.
@@ -72,10 +96,10 @@ pub(super) fn disposition(
         Ok(Outcome::Replaced) => Disposition::Acknowledge,
         Ok(Outcome::Reissue { revision }) => Disposition::Reissue { source, revision },
         Ok(Outcome::HandOver) => Disposition::Forward(source.after_access()),
-        Ok(Outcome::Wait { until, .. }) => Disposition::Park { until, survived: true },
+        Ok(Outcome::Wait { until, why, code }) => Disposition::Park { until, survived: true, why, code },
         Ok(Outcome::Busy { for_at_most }) => {
             let pause = SignedDuration::try_from(for_at_most).unwrap_or(AFTER_INTERRUPT).min(AFTER_SYSTEMIC);
-            Disposition::Park { until: now + pause, survived: false }
+            Disposition::park(now + pause, "another worker has the user")
         }
         Ok(Outcome::DeadLetter { reason, failure, state, attempts }) => Disposition::DeadLetter(Letter {
             reason,
@@ -87,8 +111,15 @@ pub(super) fn disposition(
         }),
         Err(Interrupt::Draining) => Disposition::GiveBack,
         Err(Interrupt::SliceOver) => Disposition::Forward(source),
-        Err(Interrupt::LeaseLost) => Disposition::Park { until: now + AFTER_INTERRUPT, survived: false },
-        Err(Interrupt::Systemic(_)) => Disposition::Park { until: now + AFTER_SYSTEMIC, survived: false },
+        Err(Interrupt::LeaseLost) => {
+            Disposition::park(now + AFTER_INTERRUPT, "the lease is lost: another worker may have the user")
+        }
+        Err(Interrupt::Systemic(failure)) => Disposition::Park {
+            until: now + AFTER_SYSTEMIC,
+            survived: false,
+            why: failure.to_string(),
+            code: Some(failure.code),
+        },
     }
 }
 
@@ -125,7 +156,8 @@ pub(super) async fn publish_successor(
     publisher: &Publisher,
     worker: &str,
 ) -> Result<(), QueueError> {
-    let publish = |exchange: String, key: &'static str, headers: Headers| {
+    let publish = |exchange: String, key: &'static str, mut headers: Headers| {
+        headers.extend(onward(&delivery.properties));
         let properties = clean_headers(&delivery.properties, headers);
         async move { publisher.publish(&exchange, key, &delivery.data, properties).await }
     };
@@ -147,7 +179,7 @@ pub(super) async fn publish_successor(
             let headers = vec![(REVISION_HEADER, long(i64::from(*revision)))];
             publish(EXCHANGE.to_owned(), source.routing_key(), headers).await?;
         }
-        Disposition::Park { until, survived } => {
+        Disposition::Park { until, survived, .. } => {
             let (pause, waiting) = wait(*until, Timestamp::now());
             let mut headers = if *survived { Vec::new() } else { deaths_so_far(delivery) };
             headers.extend(waiting);
@@ -197,6 +229,7 @@ pub(super) async fn stand_in(
     let now = Timestamp::now();
     let (pause, mut headers) = wait(now + STAND_IN, now);
     headers.push((STAND_IN_HEADER, long(now.as_millisecond())));
+    headers.extend(onward(&delivery.properties));
     let properties = clean_headers(&delivery.properties, headers);
     publisher.publish(&wait_exchange(pause), source.routing_key(), &delivery.data, properties).await?;
     acknowledge(delivery).await
@@ -255,7 +288,7 @@ mod tests {
         let failure = Failure::new(Class::Systemic, Code::CxoneUnauthorized, "401");
         let visits = [
             Ok(Outcome::HandOver),
-            Ok(Outcome::Wait { until: now, why: String::new() }),
+            Ok(Outcome::Wait { until: now, why: String::new(), code: None }),
             Ok(Outcome::Busy { for_at_most: Duration::from_mins(1) }),
             Ok(Outcome::DeadLetter {
                 reason: Reason::ApiRejected,

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument as _, Span};
 
 use super::breaker::Breaker;
 use super::consume::{FIRST_BACKOFF, LONGEST_BACKOFF, Slot};
@@ -12,11 +13,11 @@ use super::drain::Shutdown;
 use super::settle::{self, Disposition, Letter, settle};
 use super::waiting::{Held, InProgress, Unsettled};
 use super::{Outcome, drive};
-use crate::adapters::amqp::{Delivery, Publisher, REVISION_HEADER, STAND_IN_HEADER, Source};
+use crate::adapters::amqp::{Delivery, Publisher, REVISION_HEADER, STAND_IN_HEADER, Source, delivery_span};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Job, parse_message};
 use crate::steps::{Interrupt, Limits, Services};
-use crate::telemetry::metrics;
+use crate::telemetry::{metrics, span};
 
 /// What one delivery is worked on with.
 pub(super) struct Hand {
@@ -34,6 +35,12 @@ pub(super) struct Hand {
 impl Hand {
     /// One delivery, from its bytes to its settlement. The task owns the slot.
     pub(super) async fn visit(self, held: Held, shutdown: Shutdown, slot: Slot) {
+        let span = delivery_span(held.source.queue(), &held.delivery.properties);
+        self.work_on(held, shutdown).instrument(span).await;
+        drop(slot);
+    }
+
+    async fn work_on(&self, held: Held, shutdown: Shutdown) {
         let Held { source, delivery, since, in_hand: _in_hand } = held;
         // Steps are asked to stop a little before the delivery has to go.
         let limits = Limits::new(&shutdown.draining, &shutdown.abandon, Some(since + self.slice * 3 / 4))
@@ -55,12 +62,7 @@ impl Hand {
                 }
             }
         };
-        if let Disposition::DeadLetter(letter) = &disposition {
-            let user_id = parse_message(&delivery.data, Timestamp::now()).map(|(user_id, _)| user_id).ok();
-            metrics::dead_lettered(letter.reason);
-            tracing::error!(user_id = user_id.map(tracing::field::display), reason = %letter.reason,
-                error = letter.error, attempts = letter.attempts, "dead letter");
-        }
+        tell(&delivery, &disposition);
         match (&disposition, limits.is_exchanged()) {
             (_, false) => self.settle_at_last(&delivery, source, &disposition).await,
             // The stand-in goes on with whatever is left, but it cannot become a dead letter.
@@ -74,12 +76,16 @@ impl Hand {
             }
             (_, true) => {}
         }
-        drop(slot);
     }
 
     /// To the end of its queue, untouched, where another worker may have a slot for it.
     pub(super) async fn give_back(self, held: Held) {
-        self.settle_at_last(&held.delivery, held.source, &Disposition::GiveBack).await;
+        let span = delivery_span(held.source.queue(), &held.delivery.properties);
+        let giving = async {
+            tell(&held.delivery, &Disposition::GiveBack);
+            self.settle_at_last(&held.delivery, held.source, &Disposition::GiveBack).await;
+        };
+        giving.instrument(span).await;
     }
 
     /// Settles, however long publishing does not work: a delivery that was dropped here would stay in this
@@ -104,7 +110,7 @@ impl Hand {
         let now = Timestamp::now();
         let parked_until = settle::parked_until(delivery, now);
         if let Some(until) = parked_until.filter(|until| now < *until) {
-            return Disposition::Park { until, survived: false };
+            return Disposition::park(until, "it is not due yet");
         }
         let (user_id, request) = match parse_message(&delivery.data, now) {
             Ok(parsed) => parsed,
@@ -131,7 +137,8 @@ impl Hand {
         // A task of its own, so that a panic is this user's alone.
         let (services, limits) = (Arc::clone(&self.services), limits.clone());
         let entry = self.in_progress.enter(user_id);
-        let driving = tokio::spawn(async move { Box::pin(drive(&services, &job, &limits)).await });
+        let driving = async move { Box::pin(drive(&services, &job, &limits)).await };
+        let driving = tokio::spawn(driving.in_current_span());
         let visit = match AbortOnDropHandle::new(driving).await {
             Ok(visit) => visit,
             Err(died) => {
@@ -145,19 +152,48 @@ impl Hand {
                 self.breaker.passed();
                 tracing::info!(%user_id, state = %ended.state, "finished");
             }
-            Ok(Outcome::HandOver | Outcome::Replaced | Outcome::DeadLetter { .. }) => self.breaker.passed(),
+            Ok(Outcome::HandOver | Outcome::Replaced | Outcome::Wait { .. } | Outcome::DeadLetter { .. }) => {
+                self.breaker.passed()
+            }
             Ok(Outcome::Reissue { revision }) => {
                 tracing::info!(%user_id, revision, "the user came back, and is off-boarded again");
             }
-            Ok(Outcome::Wait { until, why }) => {
-                self.breaker.passed();
-                tracing::info!(%user_id, %until, why, "waits");
-            }
-            Ok(Outcome::Busy { .. }) => tracing::debug!(%user_id, "another worker has this user"),
+            Ok(Outcome::Busy { .. }) => {}
             Err(Interrupt::Systemic(failure)) => self.breaker.trip(failure),
             Err(Interrupt::SliceOver) => tracing::info!(%user_id, "goes on in another slice"),
             Err(Interrupt::Draining | Interrupt::LeaseLost) => {}
         }
         settle::disposition(visit, user_id, source, Timestamp::now())
+    }
+}
+
+/// One line for whatever is not the way to the end, with its reason, and the span of the delivery. A dead letter
+/// is an error, since somebody has to act; a wait after a failure is a warning, since it may pass by itself.
+fn tell(delivery: &Delivery, disposition: &Disposition) {
+    let (user_id, request) = parse_message(&delivery.data, Timestamp::now()).ok().unzip();
+    let user_id = user_id.map(tracing::field::display);
+    let span = Span::current();
+    span.record("offboarder.user_id", &user_id);
+    let batch_id = request.and_then(|request| request.batch_id).map(|batch_id| batch_id.to_string());
+    span.record("offboarder.batch_id", batch_id);
+    span.record("offboarder.disposition", disposition.as_str());
+    match disposition {
+        Disposition::DeadLetter(letter) => {
+            metrics::dead_lettered(letter.reason);
+            span.record("offboarder.reason", letter.reason.as_str());
+            span::failed_with(&span, letter.code.map_or(letter.reason.as_str(), Code::as_str));
+            tracing::error!(user_id, reason = %letter.reason, error = letter.error,
+                attempts = letter.attempts, "dead letter");
+        }
+        Disposition::Park { until, why, code: Some(code), .. } => {
+            span.record("offboarder.reason", code.as_str());
+            tracing::warn!(user_id, %until, why, "parked");
+        }
+        Disposition::Park { until, why, code: None, .. } => tracing::info!(user_id, %until, why, "parked"),
+        Disposition::Acknowledge
+        | Disposition::Finish(..)
+        | Disposition::Forward(_)
+        | Disposition::GiveBack
+        | Disposition::Reissue { .. } => {}
     }
 }

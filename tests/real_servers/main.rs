@@ -38,6 +38,7 @@ mod settings;
 mod stores;
 mod submitting;
 mod support;
+mod telemetry;
 mod verifying;
 
 use libtest_mimic::{Arguments, Trial};
@@ -76,6 +77,7 @@ fn main() {
         revisions::TESTS,
         events::TESTS,
         secrets::TESTS,
+        telemetry::TESTS,
         settings::TESTS,
         verifying::TESTS,
         doctoring::TESTS,

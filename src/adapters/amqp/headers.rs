@@ -71,12 +71,16 @@ pub fn clean_headers(properties: &BasicProperties, added: Headers) -> BasicPrope
     kept
 }
 
-/// The properties of an event about the job of a delivery: the trace goes on, the rest is the event's own.
+/// The properties of an event about the job of a delivery: the trace goes on, below the delivery where that has a
+/// span; the rest is the event's own.
 pub fn event_properties(properties: &BasicProperties, id: &str) -> BasicProperties {
     let mut headers = FieldTable::default();
     let trace = properties.headers().iter().flat_map(FieldTable::inner);
     for (name, value) in trace.filter(|(name, _)| matches!(name.as_str(), "traceparent" | "tracestate")) {
         headers.insert(name.clone(), value.clone());
+    }
+    for (name, value) in super::following() {
+        headers.insert(ShortString::from(name), value);
     }
     let mut event = BasicProperties::default()
         .with_headers(headers)

@@ -8,6 +8,7 @@ mod examine;
 mod headers;
 mod publisher;
 mod topology;
+mod trace;
 
 pub use connection::Broker;
 pub use consumer::{Intake, acknowledge};
@@ -25,3 +26,4 @@ pub use topology::{
     DEAD_EXCHANGE, DEAD_QUEUE, DEATHS_HEADER, EVENTS_EXCHANGE, EXCHANGE, REVISION_HEADER, STAND_IN_HEADER,
     Source, WAIT_HEADER, WAIT_LEFT_HEADER, WAITS, declare, wait_exchange, wait_for,
 };
+pub use trace::{LINK_HEADER, delivery_span, following, onward, replayed};

@@ -7,9 +7,12 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOpti
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
 use tokio::sync::{Mutex, MutexGuard};
+use tracing::Instrument as _;
 
 use super::{Broker, QueueError};
+use crate::failure::Classify as _;
 use crate::kill_point::effect;
+use crate::telemetry::span;
 
 /// Publishes with `mandatory` and waits for the broker's confirm. One publish is in flight on a
 /// channel, since the library credits a returned message to the wrong confirm otherwise; several
@@ -90,10 +93,13 @@ impl Publisher {
         body: &[u8],
         properties: BasicProperties,
     ) -> Result<(), QueueError> {
-        match self.confirmed(exchange, key, body, properties).await? {
-            Stored::InAQueue => Ok(()),
-            Stored::Nowhere => Err(unroutable(exchange, key)),
-        }
+        let publishing = async {
+            match self.confirmed(exchange, key, body, properties).await? {
+                Stored::InAQueue => Ok(()),
+                Stored::Nowhere => Err(unroutable(exchange, key)),
+            }
+        };
+        traced(exchange, key, publishing).await
     }
 
     /// The same for what nobody may be waiting for: it is no error when no queue took it.
@@ -104,7 +110,8 @@ impl Publisher {
         body: &[u8],
         properties: BasicProperties,
     ) -> Result<(), QueueError> {
-        self.confirmed(exchange, key, body, properties).await.map(|_anywhere| ())
+        let announcing = async { self.confirmed(exchange, key, body, properties).await.map(|_anywhere| ()) };
+        traced(exchange, key, announcing).await
     }
 
     async fn confirmed(
@@ -193,6 +200,19 @@ impl Publisher {
         channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(failed)?;
         Ok(channel)
     }
+}
+
+async fn traced(
+    exchange: &str,
+    key: &str,
+    publishing: impl Future<Output = Result<(), QueueError>>,
+) -> Result<(), QueueError> {
+    let span = span::publish(exchange, key);
+    let published = publishing.instrument(span.clone()).await;
+    if let Err(error) = &published {
+        span::failed(&span, error.code());
+    }
+    published
 }
 
 fn unroutable(exchange: &str, key: &str) -> QueueError {

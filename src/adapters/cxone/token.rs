@@ -6,12 +6,15 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
 use super::error::CxoneError;
 use super::transport::{error_code, read_capped};
 use crate::config::Secret;
+use crate::failure::Classify as _;
+use crate::telemetry::span;
 
 /// A token is renewed when a tenth of its life is left, at most five minutes before its end.
 const RENEW_BEFORE: Duration = Duration::from_mins(5);
@@ -73,7 +76,12 @@ impl Tokens {
         if let Some(cached) = cached.as_ref().filter(|cached| Instant::now() < cached.renew_at) {
             return Ok(look(cached));
         }
-        let (answer, life) = self.fetch().await?;
+        let span = span::api_call("POST", &self.uri, None);
+        let fetched = self.fetch().instrument(span.clone()).await;
+        if let Err(error) = &fetched {
+            span::failed(&span, error.code());
+        }
+        let (answer, life) = fetched?;
         let early = (life / 10).min(RENEW_BEFORE);
         let renew_at = Instant::now() + life.saturating_sub(early);
         let token = Secret::new(&answer.access_token);
@@ -101,6 +109,7 @@ impl Tokens {
             .await
             .map_err(|error| super::transport::sending(&error, WHAT, false))?;
         let status = answer.status().as_u16();
+        tracing::Span::current().record("http.response.status_code", status);
         let headers = answer.headers().clone();
         let body = read_capped(answer, MAX_ANSWER_BYTES, WHAT).await;
         match status {

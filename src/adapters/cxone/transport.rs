@@ -8,15 +8,17 @@ use reqwest::header::{
 };
 use reqwest::{Method, Response};
 use serde_json::Value;
+use tracing::{Instrument as _, Span};
 use url::Url;
 
 use super::error::CxoneError;
 use super::quota::Quota;
 use super::retry_after::retry_after;
 use super::token::Tokens;
+use crate::failure::Classify as _;
 use crate::machine::Call;
 use crate::ports::QuotaClass;
-use crate::telemetry::metrics;
+use crate::telemetry::{metrics, span};
 
 const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
 const MAX_ERROR_BYTES: usize = 16 * 1024;
@@ -119,8 +121,13 @@ impl Transport {
         loop {
             let token = self.tokens.get().await?;
             let quota = self.quota(request.class);
+            let asked = std::time::Instant::now();
             quota.wait().await;
-            let reply = self.send_once(&request, token.expose()).await?;
+            let span = span::api_call(request.method.as_str(), &request.url, Some(request.class));
+            span.record("offboarder.quota_wait_ms", millis(asked.elapsed()));
+            let sent = self.send_once(&request, token.expose()).instrument(span.clone()).await;
+            tell(&span, &sent);
+            let reply = sent?;
             match reply.status() {
                 401 if !renewed => {
                     renewed = true;
@@ -132,7 +139,7 @@ impl Transport {
                 }
                 429 => {
                     let error = reply.refusal();
-                    quota.throttled(crate::failure::Classify::retry_after(&error)).await;
+                    quota.throttled(error.retry_after()).await;
                     return Err(error);
                 }
                 300..=399 => {
@@ -197,6 +204,24 @@ impl Transport {
         };
         Ok(Reply { what, call, headers, body, scope: request.scope, correlation_id })
     }
+}
+
+/// What became of a call. A status of 4xx is an answer like any other here: what it means is the step's to say.
+fn tell(span: &Span, sent: &Result<Reply, CxoneError>) {
+    match sent {
+        Ok(reply) => {
+            span.record("http.response.status_code", reply.status());
+            span.record("offboarder.correlation_id", &reply.correlation_id);
+            if reply.status() >= 400 {
+                span::failed_with(span, &reply.status().to_string());
+            }
+        }
+        Err(error) => span::failed(span, error.code()),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Reads a body up to a cap. Encodings are never asked for, so that none can unpack into more.

@@ -7,6 +7,8 @@ use aws_sdk_s3::config::{
     RequestChecksumCalculation, SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
 
+use super::trace::Spans;
+
 /// How strict Object Lock is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetentionMode {
@@ -47,6 +49,7 @@ pub(super) async fn connect(force_path_style: bool) -> (Client, Option<SharedCre
         .force_path_style(force_path_style)
         // Each write brings a checksum of ours; some stores refuse those that the SDK adds as trailers.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .interceptor(Spans)
         .build();
     (Client::from_conf(config), shared.credentials_provider())
 }

@@ -5,6 +5,7 @@ mod connect;
 mod error;
 mod examine;
 mod store;
+mod trace;
 mod versions;
 
 pub use connect::{Retention, RetentionMode};

@@ -1,5 +1,6 @@
 //! What the tests stand on: servers, processes, the simulator, and eyes for what came of it.
 
+pub(crate) mod collector;
 pub(crate) mod http;
 pub(crate) mod ledger;
 pub(crate) mod manifests;

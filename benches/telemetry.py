@@ -1,0 +1,101 @@
+"""What a telemetry collector costs a worker: one that takes all, one that is dead, one that never answers, one that
+refuses, against none at all.
+
+telemetry.py OFFBOARDER SERVERS_SH COLLECTOR [USERS] [ROUNDS]
+
+COLLECTOR is tests/python/collector.py. Each round every kind, in an order that changes, off-boards USERS (300) by a
+worker of its own, started after they are queued. Timed are: from the first user finished to the last; and from
+SIGTERM, with nothing left to do, to the end. There are no quotas, and everything runs on the same cores.
+"""
+
+import json
+import os
+import random
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+from stand import stand
+
+CONVERSATIONS = 20
+KINDS = ["none", "taking", "dead", "silent", "refusing"]
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return one.getsockname()[1]
+
+
+def finished(port):
+    """How many jobs the worker has ended; none before it listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
+            lines = page.read().decode().splitlines()
+    except OSError:
+        return 0
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("offboarder_jobs_total"))
+
+
+def run(binary, environment, ids, endpoint):
+    port = free_port()
+    environment = environment | {"OFFBOARDER_ADMIN_LISTEN": f"127.0.0.1:{port}"}
+    if endpoint:
+        environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_METRIC_EXPORT_INTERVAL": "5000"}
+    subprocess.run([binary, "submit", "--file", "-"], env=environment, input="\n".join(ids), text=True, check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    worker = subprocess.Popen([binary, "worker"], env=environment, stderr=subprocess.DEVNULL)
+    first = count = None
+    while (done := finished(port)) < len(ids):
+        if done and first is None:
+            first, count = time.monotonic(), done
+        time.sleep(0.05)
+    rate = (len(ids) - count) / (time.monotonic() - first)
+    asked = time.monotonic()
+    worker.send_signal(signal.SIGTERM)
+    if worker.wait() != 0:
+        sys.exit(f"the worker ended with {worker.returncode}")
+    return rate, time.monotonic() - asked
+
+
+def main():
+    binary, servers, collector = sys.argv[1:4]
+    users = int(sys.argv[4]) if len(sys.argv) > 4 and sys.argv[4] else 300
+    rounds = int(sys.argv[5]) if len(sys.argv) > 5 and sys.argv[5] else 5
+    flags = ["--users", str(users * len(KINDS) * (rounds + 1)), "--conversations", str(CONVERSATIONS)]
+    settings = {f"OFFBOARDER_CXONE_RATE_{name}": "off" for name in ("ROUTING", "SCIM", "ANALYTICS")}
+    silent = socket.create_server(("127.0.0.1", 0), backlog=512)
+    figures = {kind: [] for kind in KINDS}
+    with stand(binary, servers, flags, settings) as (base, environment, _), tempfile.TemporaryDirectory() as place:
+        taking = subprocess.Popen([sys.executable, collector, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        endpoints = {
+            "none": None, "taking": json.loads(taking.stdout.readline())["http"],
+            "dead": f"http://127.0.0.1:{free_port()}", "silent": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "refusing": base,
+        }
+        with urllib.request.urlopen(f"{base}/_simulator/users") as answer:
+            ids = iter(json.load(answer))
+        for number in range(rounds + 1):
+            for kind in random.Random(number).sample(KINDS, len(KINDS)):
+                figure = run(binary, environment, [next(ids) for _ in range(users)], endpoints[kind])
+                if number > 0:  # the first warms up
+                    figures[kind].append(figure)
+        taking.stdin.close()
+        taking.wait()
+        spans = sum(1 for _ in open(os.path.join(place, "spans.jsonl")))
+    print(f"{rounds} rounds of {users} users of {CONVERSATIONS} conversations for each kind of collector, one worker, "
+          f"on the same {os.cpu_count()} cores as servers, simulator and collector; {spans} spans arrived")
+    print(f"{'collector':10} {'users/s':>8} {'(least–most)':>16} {'against none':>13} {'end, s (most)':>14}")
+    for kind in KINDS:
+        rates = [rate for rate, _ in figures[kind]]
+        ratios = [rate / none for (rate, _), (none, _) in zip(figures[kind], figures["none"])]
+        ends = [end for _, end in figures[kind]]
+        print(f"{kind:10} {statistics.median(rates):8.1f} {f'({min(rates):.1f}–{max(rates):.1f})':>16} "
+              f"{statistics.median(ratios) - 1:+13.1%} {f'{statistics.median(ends):.2f} ({max(ends):.2f})':>14}")
+
+
+main()
