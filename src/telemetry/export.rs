@@ -65,6 +65,15 @@ impl Signal {
             None => Ok(named.contains(&"otlp")),
         }
     }
+
+    /// A protocol that is asked for and not known here: the exporter takes `http/protobuf` instead.
+    fn unknown_protocol(self, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+        let own = format!("OTEL_EXPORTER_OTLP_{}_PROTOCOL", self.word());
+        let set = |name: &str| Some((name.to_owned(), variable(name).filter(|value| !value.is_empty())?));
+        let (name, protocol) = set(&own).or_else(|| set("OTEL_EXPORTER_OTLP_PROTOCOL"))?;
+        let known = matches!(protocol.as_str(), "grpc" | "http/protobuf");
+        (!known).then(|| format!("{name}: {protocol} is not known here; give http/protobuf or grpc"))
+    }
 }
 
 impl Telemetry {
@@ -72,6 +81,7 @@ impl Telemetry {
     pub fn begin(is_worker: bool) -> Result<Self, String> {
         let mut complaints = Vec::new();
         let mut wanted = |signal: Signal| {
+            complaints.extend(signal.unknown_protocol(|name| var(name).ok()));
             let wanted = signal.is_wanted(|name| var(name).ok());
             wanted.unwrap_or_else(|complaint| {
                 complaints.push(complaint);
@@ -194,6 +204,22 @@ mod tests {
         }
         let unknown = wanted(Signal::Traces, &[("OTEL_TRACES_EXPORTER", "zipkin")]).unwrap_err();
         assert!(unknown.contains("OTEL_TRACES_EXPORTER: zipkin"), "{unknown}");
+    }
+
+    #[test]
+    fn a_protocol_that_nobody_speaks_here_is_named() {
+        let unknown = |variables: &'static [(&str, &str)]| {
+            Signal::Metrics.unknown_protocol(|name| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert_eq!(unknown(&[]), None);
+        assert_eq!(unknown(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]), None);
+        let both = unknown(&[
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json"),
+        ]);
+        assert!(both.unwrap().starts_with("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: http/json"));
     }
 
     #[test]

@@ -134,7 +134,7 @@ pub(crate) fn api_call(method: &str, url: &url::Url, class: Option<QuotaClass>) 
         url.path = url.path(),
         url.template = template,
         server.address = url.host_str(),
-        server.port = url.port_or_known_default(),
+        server.port = url.port_or_known_default().map(i64::from),
         offboarder.quota_class = class.map(QuotaClass::as_str),
         offboarder.quota_wait_ms = field::Empty,
         "http.response.status_code" = field::Empty,
@@ -155,6 +155,15 @@ pub(crate) fn s3_call(operation: &str) -> Span {
         "http.response.status_code" = field::Empty,
         aws.request_id = field::Empty,
     )
+}
+
+/// A call was answered with this status. What is not there is an answer too: a look finds it so before the first
+/// archive, and after a deletion.
+pub(crate) fn answered(span: &Span, status: u16) {
+    span.record("http.response.status_code", i64::from(status));
+    if status >= 400 && status != 404 {
+        failed_with(span, &status.to_string());
+    }
 }
 
 /// What the span stands for failed, with this code.
@@ -250,7 +259,12 @@ mod tests {
 
     #[test]
     fn what_is_no_trace_context_is_no_parent_and_no_link() {
-        for wrong in ["", "00-1-2-01", "x", "00-00000000000000000000000000000000-b7ad6b7169203331-01"] {
+        for wrong in [
+            "",
+            "x",
+            "00-0af7651916cd43dd8448eb211c80319c-x-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+        ] {
             assert!(!from_headers(wrong, None).span().span_context().is_valid(), "{wrong}");
             assert_eq!(from_links(wrong), []);
         }

@@ -228,12 +228,11 @@ fn metrics(place: usize) {
         .map(|name| name.strip_suffix("_total").unwrap_or(name))
         .collect();
     assert!(on_page.contains("offboarder_jobs"), "{on_page:?}");
-    let metrics = eventually(Duration::from_secs(30), || match collector.metrics() {
-        metrics if metrics.is_empty() => Err("no metrics".to_owned()),
-        metrics => Ok(metrics),
+    let metrics = eventually(Duration::from_secs(30), || {
+        let metrics = collector.metrics();
+        let arrived: BTreeSet<&str> = metrics.iter().filter_map(|metric| metric["name"].as_str()).collect();
+        if arrived == on_page { Ok(metrics) } else { Err(format!("{arrived:?} instead of {on_page:?}")) }
     });
-    let arrived: BTreeSet<&str> = metrics.iter().filter_map(|metric| metric["name"].as_str()).collect();
-    assert_eq!(arrived, on_page);
     assert_eq!(metrics[0]["resource"]["deployment.environment.name"], "test");
     assert_eq!(collector.spans(), Vec::<Value>::new(), "traces were not asked for");
 }

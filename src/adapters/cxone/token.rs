@@ -109,7 +109,7 @@ impl Tokens {
             .await
             .map_err(|error| super::transport::sending(&error, WHAT, false))?;
         let status = answer.status().as_u16();
-        tracing::Span::current().record("http.response.status_code", status);
+        span::answered(&tracing::Span::current(), status);
         let headers = answer.headers().clone();
         let body = read_capped(answer, MAX_ANSWER_BYTES, WHAT).await;
         match status {

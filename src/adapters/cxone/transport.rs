@@ -124,7 +124,10 @@ impl Transport {
             let asked = std::time::Instant::now();
             quota.wait().await;
             let span = span::api_call(request.method.as_str(), &request.url, Some(request.class));
-            span.record("offboarder.quota_wait_ms", millis(asked.elapsed()));
+            span.record(
+                "offboarder.quota_wait_ms",
+                i64::try_from(asked.elapsed().as_millis()).unwrap_or(i64::MAX),
+            );
             let sent = self.send_once(&request, token.expose()).instrument(span.clone()).await;
             tell(&span, &sent);
             let reply = sent?;
@@ -206,22 +209,15 @@ impl Transport {
     }
 }
 
-/// What became of a call. A status of 4xx is an answer like any other here: what it means is the step's to say.
+/// What became of a call.
 fn tell(span: &Span, sent: &Result<Reply, CxoneError>) {
     match sent {
         Ok(reply) => {
-            span.record("http.response.status_code", reply.status());
+            span::answered(span, reply.status());
             span.record("offboarder.correlation_id", &reply.correlation_id);
-            if reply.status() >= 400 {
-                span::failed_with(span, &reply.status().to_string());
-            }
         }
         Err(error) => span::failed(span, error.code()),
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Reads a body up to a cap. Encodings are never asked for, so that none can unpack into more.

@@ -1,5 +1,6 @@
 use aws_sdk_s3::config::interceptors::{
-    BeforeSerializationInterceptorContextRef, FinalizerInterceptorContextRef,
+    BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+    FinalizerInterceptorContextRef,
 };
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
@@ -27,14 +28,29 @@ impl Intercept for Spans {
         "Spans"
     }
 
-    fn read_before_execution(
+    // Not earlier: only here the configuration says which operation it is.
+    fn read_before_serialization(
         &self,
         _context: &BeforeSerializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let operation = config.load::<Metadata>().map_or("call", Metadata::name);
         let span = span::s3_call(operation);
         config.interceptor_state().store_put(Call(span));
+        Ok(())
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(Call(span)) = config.load::<Call>() {
+            // The object's key; a query is in no span.
+            span.record("url.path", context.request().uri().split(['?', '#']).next().map(path));
+        }
         Ok(())
     }
 
@@ -45,18 +61,11 @@ impl Intercept for Spans {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let Some(Call(span)) = config.load::<Call>() else { return Ok(()) };
-        if let Some(request) = context.request() {
-            // The object's key; a query is in no span.
-            span.record("url.path", request.uri().split(['?', '#']).next().map(path));
-        }
         match context.response() {
             Some(response) => {
                 let status = response.status();
-                span.record("http.response.status_code", status.as_u16());
                 span.record("aws.request_id", response.headers().get("x-amz-request-id"));
-                if status.is_client_error() || status.is_server_error() {
-                    span::failed_with(span, &status.as_u16().to_string());
-                }
+                span::answered(span, status.as_u16());
             }
             None => span::failed_with(span, "no_answer"),
         }
