@@ -186,17 +186,18 @@ mod tests {
 
     #[test]
     fn a_signal_is_exported_where_a_standard_variable_asks_for_it_and_nowhere_else() {
-        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
-        let cases: [(&[(&str, &str)], bool, bool); 9] = [
+        type Variables = &'static [(&'static str, &'static str)];
+        const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+        let cases: [(Variables, bool, bool); 9] = [
             (&[], false, false),
-            (&[endpoint], true, true),
+            (&[ENDPOINT], true, true),
             (&[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")], false, false),
             (&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector:4318/v1/traces")], true, false),
             (&[("OTEL_TRACES_EXPORTER", "otlp")], true, false),
-            (&[endpoint, ("OTEL_TRACES_EXPORTER", "none")], false, true),
-            (&[endpoint, ("OTEL_METRICS_EXPORTER", "prometheus")], true, false),
-            (&[endpoint, ("OTEL_METRICS_EXPORTER", "prometheus, otlp")], true, true),
-            (&[endpoint, ("OTEL_SDK_DISABLED", "TRUE")], false, false),
+            (&[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none")], false, true),
+            (&[ENDPOINT, ("OTEL_METRICS_EXPORTER", "prometheus")], true, false),
+            (&[ENDPOINT, ("OTEL_METRICS_EXPORTER", "prometheus, otlp")], true, true),
+            (&[ENDPOINT, ("OTEL_SDK_DISABLED", "TRUE")], false, false),
         ];
         for (variables, traces, metrics) in cases {
             assert_eq!(wanted(Signal::Traces, variables), Ok(traces), "{variables:?}");

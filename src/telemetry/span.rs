@@ -68,7 +68,9 @@ pub(crate) fn delivery(queue: &'static str, parent: Context, links: Vec<SpanCont
     );
     // Without a layer that makes traces there is nothing to be below of.
     span.set_parent(parent).ok();
-    links.into_iter().for_each(|link| span.add_link(link));
+    for link in links {
+        span.add_link(link);
+    }
     span
 }
 
@@ -90,7 +92,9 @@ pub(crate) fn message(exchange: &str, user_id: UserId) -> Span {
         "messaging.operation.type" = "create",
         offboarder.user_id = %user_id,
     );
-    link.into_iter().for_each(|link| span.add_link(link));
+    if let Some(link) = link {
+        span.add_link(link);
+    }
     span
 }
 

@@ -153,15 +153,14 @@ impl Hand {
                 tracing::info!(%user_id, state = %ended.state, "finished");
             }
             Ok(Outcome::HandOver | Outcome::Replaced | Outcome::Wait { .. } | Outcome::DeadLetter { .. }) => {
-                self.breaker.passed()
+                self.breaker.passed();
             }
             Ok(Outcome::Reissue { revision }) => {
                 tracing::info!(%user_id, revision, "the user came back, and is off-boarded again");
             }
-            Ok(Outcome::Busy { .. }) => {}
             Err(Interrupt::Systemic(failure)) => self.breaker.trip(failure),
             Err(Interrupt::SliceOver) => tracing::info!(%user_id, "goes on in another slice"),
-            Err(Interrupt::Draining | Interrupt::LeaseLost) => {}
+            Ok(Outcome::Busy { .. }) | Err(Interrupt::Draining | Interrupt::LeaseLost) => {}
         }
         settle::disposition(visit, user_id, source, Timestamp::now())
     }

@@ -181,7 +181,18 @@ fn traces(place: usize) {
     assert_eq!(links.len(), 2, "{links:?}");
     assert!(links.contains(&replay["id"].as_str().expect("an id")), "{links:?}");
 
-    // The log of a job names its trace; a background task has none.
+    assert_logged(&world, &log);
+    // What a worker does by itself has no trace.
+    let known: BTreeSet<String> = (0..3).map(trace_of).collect();
+    let roots = spans.iter().filter(|span| !known.contains(span["trace"].as_str().expect("a trace")));
+    let others: BTreeSet<_> =
+        roots.filter(|span| span["parent"] == "").filter_map(|span| span["name"].as_str()).collect();
+    assert_eq!(others, BTreeSet::from(["offboarder dead-letters"]), "traces of nobody's work");
+    assert_private(&world, spans);
+}
+
+/// The log of a job names its trace, and why it waits.
+fn assert_logged(world: &World, log: &str) {
     for line in log.lines().filter(|line| line.contains("\"moved\"")) {
         let line: Value = serde_json::from_str(line).expect("JSON");
         let user = world.users.iter().position(|user| user.id == line["user_id"]).expect("a user");
@@ -192,13 +203,10 @@ fn traces(place: usize) {
         parked.iter().any(|line| line.contains("\"WARN\"") && line.contains("cxone_server_error")),
         "{parked:#?}"
     );
-    let known: BTreeSet<String> = (0..3).map(trace_of).collect();
-    let roots = spans.iter().filter(|span| !known.contains(span["trace"].as_str().expect("a trace")));
-    let others: BTreeSet<_> =
-        roots.filter(|span| span["parent"] == "").filter_map(|span| span["name"].as_str()).collect();
-    assert_eq!(others, BTreeSet::from(["offboarder dead-letters"]), "traces of nobody's work");
+}
 
-    // IDs, and nothing that belongs to a person or lets one in.
+/// IDs, and nothing that belongs to a person or lets one in.
+fn assert_private(world: &World, spans: Vec<Value>) {
     let text = Value::from(spans).to_string();
     let name = world.user_now(&world.users[1].id)["scim"]["userName"].as_str().expect("a name").to_owned();
     for private in [name.as_str(), "participants", CLIENT_SECRET, "local-secret-key", "Bearer", "guest:guest"]

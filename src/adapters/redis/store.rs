@@ -181,7 +181,7 @@ pub(crate) fn parse(user_id: UserId, body: &[u8]) -> Result<Option<Box<Checkpoin
                     Err(RedisCheckpointsError::Newer { user_id: user_id.to_string(), schema })
                 }
                 Some(_) | None => {
-                    tracing::error!(%user_id, "the checkpoint is damaged and counts as absent");
+                    tracing::warn!(%user_id, "the checkpoint is damaged and counts as absent");
                     Ok(None)
                 }
             }
