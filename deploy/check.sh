@@ -115,6 +115,10 @@ binary=${CARGO_TARGET_DIR:-$root/target}/debug/offboarder
 check "the image's build context suffices, and its base has the libraries" the_image_lives
 check "definitions of RabbitMQ, ACL of Redis, policies of S3: a worker lives by those rights, and has no more" \
     "$venv/bin/python" deploy/check/services.py "$binary" deploy/local/servers.sh "$work/services"
+shown=$work/services/metrics.txt
+of_a_worker() { promtool check metrics <"$shown"; }
+with promtool "what that worker shows on /metrics (promtool check metrics)" of_a_worker
+check "every metric is there, and labels are bounded" "${facts[@]}" exported "$shown"
 
 printf '\n%s checks failed, %s could not be done.\n' "${#failed[@]}" "${#undone[@]}"
 [ ${#failed[@]} -eq 0 ]

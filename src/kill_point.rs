@@ -4,11 +4,15 @@
 //! took up that user, `KILL_OFFBOARDER_AT=USER_ID:after the save` at the first of that name, and
 //! `KILL_OFFBOARDER_AT=USER_ID:in its visit` whenever that user, and no other, is worked on. What it died at is the
 //! last line on standard error.
+//!
+//! `HURRY_OFFBOARDER=60` lets a debug build look at its queues sixty times as often, and lose patience with itself as
+//! much sooner.
 
 #[cfg(debug_assertions)]
 mod armed {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::time::Duration;
 
     /// A user, and a number or a name.
     static TARGET: LazyLock<Option<(String, String)>> = LazyLock::new(|| {
@@ -39,6 +43,12 @@ mod armed {
         }
     }
 
+    pub(crate) fn hurried(duration: Duration) -> Duration {
+        static TIMES: LazyLock<Option<u32>> =
+            LazyLock::new(|| std::env::var("HURRY_OFFBOARDER").ok()?.parse().ok());
+        duration / TIMES.unwrap_or(1).max(1)
+    }
+
     fn die(place: &str) {
         use std::io::Write as _;
         // Nobody is left to whom a failed write could be told.
@@ -48,7 +58,13 @@ mod armed {
 }
 
 #[cfg(debug_assertions)]
-pub(crate) use armed::{arm, in_visit, kill_point};
+pub(crate) use armed::{arm, hurried, in_visit, kill_point};
+
+/// As it is, in a release build.
+#[cfg(not(debug_assertions))]
+pub(crate) const fn hurried(duration: std::time::Duration) -> std::time::Duration {
+    duration
+}
 
 /// Does nothing in a release build.
 #[cfg(not(debug_assertions))]

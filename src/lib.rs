@@ -41,6 +41,7 @@ mod kill_point;
 pub mod machine;
 pub mod manifest;
 pub mod ports;
+mod progress;
 pub mod simulator;
 pub mod steps;
 pub mod submit;

@@ -3,6 +3,7 @@
 facts.py expressions   prints the dashboard's queries as a rules file, for promtool
 facts.py kubernetes RENDERED...   the rendered objects: KEDA's against KEDA's own schemas, and what refers to what
 facts.py policies      the policies of S3: needs parliament
+facts.py exported FILE what a worker that did some work shows on /metrics: every metric, and no label without bounds
 facts.py agree         everything else
 """
 
@@ -17,7 +18,17 @@ from jsonschema import Draft202012Validator
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 # Beside those of docs/contract/interfaces.md.
-MORE_METRICS = {"offboarder_queue_depth", "offboarder_brake_waiting", "offboarder_quota_per_second"}
+MORE_METRICS = {
+    "offboarder_queue_depth",
+    "offboarder_lane_depth",
+    "offboarder_lane_held",
+    "offboarder_lane_oldest_job_seconds",
+    "offboarder_brake_waiting",
+    "offboarder_quota_per_second",
+    "offboarder_unhealthy",
+}
+# Words of ours, and statuses of HTTP; `le` is of Prometheus.
+LABELS = {"outcome", "from", "to", "step", "queue", "lane", "class", "status", "kind", "reason", "cause", "guard", "le"}
 faults = []
 
 
@@ -51,9 +62,31 @@ def expressions():
 # --- Prometheus and Grafana ----------------------------------------------------------------
 
 
-def metrics():
+def known_metrics():
     chapter = text("docs/contract/interfaces.md").split("\n## Metrics\n")[1].split("\n## ")[0]
-    known = set(re.findall(r"`(offboarder_\w+)", chapter)) | MORE_METRICS
+    return set(re.findall(r"`(offboarder_\w+)", chapter)) | MORE_METRICS
+
+
+def exported(file):
+    shown = pathlib.Path(file).read_text()
+    families = dict(re.findall(r"^# TYPE (\w+) (\w+)$", shown, re.MULTILINE))
+    for metric in sorted(known_metrics() - set(families)):
+        faults.append(f"a worker that did some work does not show {metric}")
+    values = {}
+    for family, labels in re.findall(r"^(offboarder_\w+)\{(.*)\} ", shown, re.MULTILINE):
+        for label, value in re.findall(r'(\w+)="([^"]*)"', labels):
+            hold(label in LABELS, f"{family}: nobody knows a label {label}")
+            if label not in ("le", "status"):
+                values.setdefault((family, label), set()).add(value)
+    for (family, label), seen in values.items():
+        for value in seen:
+            hold(re.fullmatch(r"[A-Za-z_.-]+(\d+s)?", value), f"{family}: {label} is no word of ours: {value}")
+    for family, kind in families.items():
+        hold(kind != "counter" or family.endswith("_total"), f"{family} is a counter, and does not end in _total")
+
+
+def metrics():
+    known = known_metrics()
     used = [(rule.get("alert", rule.get("record")), rule["expr"]) for rule in rules()] + queries()
     seen = set()
     for name, query in used:
@@ -229,6 +262,8 @@ def main(command, *arguments):
         return expressions()
     if command == "kubernetes":
         kubernetes(arguments)
+    elif command == "exported":
+        exported(*arguments)
     elif command == "policies":
         policies()
     else:

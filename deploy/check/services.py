@@ -1,5 +1,6 @@
 """What deploy/ says of RabbitMQ, Redis and S3, tried on real ones: the definitions, the ACL and the policies are
-loaded, a worker takes users off board with just those rights, and whatever they do not give is refused.
+loaded, a worker takes users off board with just those rights, and whatever they do not give is refused. What it shows on
+/metrics in the end is left in DIRECTORY/metrics.txt.
 
 services.py OFFBOARDER SERVERS_SH DIRECTORY
 """
@@ -290,6 +291,11 @@ def off_board(settings, broker, owner):
     }
     with urllib.request.urlopen(f"{base_uri}/_simulator/users", timeout=5) as answer:
         users = json.load(answer)
+    # One who has to be tried again, so that every metric has something to count.
+    fault = {"operation": "get_user", "user": users[0], "times": 1, "fault": {"kind": "status", "status": 503}}
+    body = json.dumps(fault).encode()
+    striking = urllib.request.Request(f"{base_uri}/_simulator/faults", body, {"Content-Type": "application/json"})
+    urllib.request.urlopen(striking, timeout=5).close()
     worker = begin("worker", BINARY, "worker", env=settings | broker.settings("worker"))
     run(BINARY, "submit", *users, env=settings | broker.settings("publisher"))
 
@@ -308,6 +314,11 @@ def off_board(settings, broker, owner):
     manifests = [one["Key"] for one in listed if one["Key"].endswith("_audit.json")]
     hold(len(manifests) == len(users), f"{len(users)} manifests are stored")
     said(f"{len(users)} users are off board: published, worked on and stored with just those rights")
+    (listen,) = re.findall(r'"admin HTTP".*?"listen":"([^"]+)"', (WORK / "worker.log").read_text())
+    with urllib.request.urlopen(f"http://{listen}/metrics", timeout=5) as answer:
+        (WORK / "metrics.txt").write_bytes(answer.read())
+    with urllib.request.urlopen(f"http://{listen}/healthz", timeout=5) as answer:
+        hold(json.load(answer) == {"status": "ok"}, "the worker is healthy")
 
 
 def main():

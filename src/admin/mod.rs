@@ -13,30 +13,44 @@ use tokio::net::TcpListener;
 
 use crate::telemetry::metrics::Exposition;
 
-/// Why no users are taken now; empty when they are.
+/// Why no users are taken now, or why a restart would help; empty when all is well.
 pub type Causes = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
 #[derive(Clone)]
 struct Seen {
     causes: Causes,
+    ills: Causes,
     metrics: Exposition,
 }
 
 /// Listens, and serves as long as the process lives. The address that was bound is in the log.
-pub async fn serve(listen: SocketAddr, causes: Causes, metrics: Exposition) -> std::io::Result<()> {
+pub async fn serve(
+    listen: SocketAddr,
+    causes: Causes,
+    ills: Causes,
+    metrics: Exposition,
+) -> std::io::Result<()> {
     let listener = TcpListener::bind(listen).await?;
     tracing::info!(listen = %listener.local_addr()?, "admin HTTP");
     let routes = Router::new()
-        .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
+        .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(exposition))
-        .with_state(Seen { causes, metrics });
+        .with_state(Seen { causes, ills, metrics });
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, routes).await {
             tracing::error!(%error, "admin HTTP ended");
         }
     });
     Ok(())
+}
+
+async fn healthz(State(seen): State<Seen>) -> (StatusCode, Json<Value>) {
+    let ills = (seen.ills)();
+    if ills.is_empty() {
+        return (StatusCode::OK, Json(json!({"status": "ok"})));
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "unhealthy", "causes": ills})))
 }
 
 async fn readyz(State(seen): State<Seen>) -> (StatusCode, Json<Value>) {

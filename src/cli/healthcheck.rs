@@ -18,7 +18,12 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     let answer = asking.map_err(CliError::bad)?.get(args.url.clone()).send().await;
     match answer {
         Ok(answer) if answer.status().is_success() => Ok(Exit::Ok),
-        Ok(answer) => Err(CliError::bad(format!("{} answers {}", args.url, answer.status()))),
+        Ok(answer) => {
+            let status = answer.status();
+            // It says why; where it does not, the status has to do.
+            let why = answer.text().await.unwrap_or_default();
+            Err(CliError::bad(format!("{} answers {status}: {why}", args.url)))
+        }
         Err(error) => Err(CliError::bad(format!("{} does not answer: {error}", args.url))),
     }
 }

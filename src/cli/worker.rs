@@ -43,8 +43,13 @@ pub(super) async fn run(args: &Args, sources: &Sources, telemetry: &Telemetry) -
             draining.into_iter().chain(worker.not_ready_because()).collect()
         })
     };
+    let ills = {
+        let (worker, draining) = (Arc::clone(&worker), shutdown.draining.clone());
+        // A drain has an end of its own.
+        Arc::new(move || if draining.is_cancelled() { Vec::new() } else { worker.unhealthy_because() })
+    };
     let listen = settings.admin.listen;
-    admin::serve(listen, causes, telemetry.exposition()).await.map_err(|error| {
+    admin::serve(listen, causes, ills, telemetry.exposition()).await.map_err(|error| {
         CliError::usage(format!(
             "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
         ))

@@ -36,3 +36,14 @@ pub enum Lane {
     /// Both without a hand-over, as `offboarder run` does it.
     Whole,
 }
+
+impl Lane {
+    /// For metrics and people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Archive => "archive",
+            Self::Whole => "whole",
+        }
+    }
+}

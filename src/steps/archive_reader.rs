@@ -3,6 +3,7 @@ use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
 use crate::ports::{ArchiveStore, ObjectKey};
+use crate::progress;
 
 /// What a stored archive turns out to be when it is read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,7 @@ pub(crate) async fn read_back(
     let (mut sha256, mut bytes, mut counter) = (Sha256::new(), 0, Counter::default());
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
+        progress::made();
         sha256.update(&chunk);
         bytes += chunk.len() as u64;
         counter.take(&chunk);

@@ -7,6 +7,7 @@ use super::{Interrupt, Limits};
 use crate::job::UserId;
 use crate::machine::{ArchiveInProgress, Checkpoint};
 use crate::ports::{Checkpoints, Lease, Saved};
+use crate::progress;
 use crate::telemetry::{metrics, span};
 
 /// The checkpoint in hand, with the right to save it. Whatever is not saved is lost in a crash, and
@@ -53,6 +54,7 @@ impl Journal {
         match saving.instrument(span).await {
             Ok(Saved::Version(version)) => {
                 self.version = version;
+                progress::made();
                 Ok(())
             }
             Ok(Saved::Refused) => {

@@ -11,7 +11,7 @@ use opentelemetry_prometheus::PrometheusExporter;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use crate::failure::{Class, Code, Reason};
-use crate::job::UserId;
+use crate::job::{Lane, UserId};
 use crate::machine::{Pause, StateName};
 use crate::ports::QuotaClass;
 
@@ -42,6 +42,10 @@ struct Instruments {
     brake_waiting: Gauge<u64>,
     queue_depth: Gauge<u64>,
     oldest_job: Gauge<f64>,
+    lane_depth: Gauge<u64>,
+    lane_held: Gauge<u64>,
+    lane_oldest_job: Gauge<f64>,
+    unhealthy: Gauge<u64>,
 }
 
 static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| Instruments::of(&global::meter("offboarder")));
@@ -97,7 +101,30 @@ impl Instruments {
                 .build(),
             oldest_job: meter
                 .f64_gauge("offboarder_oldest_job_seconds")
-                .with_description("How long the oldest job of a queue has waited, as this worker sees it")
+                .with_description(
+                    "How long the oldest job of a queue has waited, as this worker sees it: since the request or since \
+                     it was due; in offboarding.wait.* since this worker parked it; in offboarding.dead since the \
+                     letter was written",
+                )
+                .build(),
+            lane_depth: meter
+                .u64_gauge("offboarder_lane_depth")
+                .with_description("Jobs of a lane that wait in its two queues, in no worker's hands")
+                .build(),
+            lane_held: meter
+                .u64_gauge("offboarder_lane_held")
+                .with_description("Jobs of a lane that this worker has in hand, in progress or not, or has parked")
+                .build(),
+            lane_oldest_job: meter
+                .f64_gauge("offboarder_lane_oldest_job_seconds")
+                .with_description(
+                    "How long the oldest job of a lane has waited, in its two queues, in the hands of this worker, or \
+                     parked by it",
+                )
+                .build(),
+            unhealthy: meter
+                .u64_gauge("offboarder_unhealthy")
+                .with_description("1 while this worker does not get on and a restart would help, as /healthz says")
                 .build(),
             quota: meter
                 .f64_gauge("offboarder_quota_per_second")
@@ -146,6 +173,7 @@ pub(super) fn begin() {
         INSTRUMENTS.api_throttled.add(0, &[KeyValue::new("class", class.as_str())]);
     }
     INSTRUMENTS.in_flight.add(0, &[]);
+    unhealthy(false);
     INSTRUMENTS.archive_bytes.add(0, &[]);
     INSTRUMENTS.archive_conversations.add(0, &[]);
     INSTRUMENTS.checkpoint_conflicts.add(0, &[]);
@@ -234,8 +262,26 @@ pub(crate) fn queue_depth(queue: &str, depth: u64) {
 }
 
 /// How long the oldest job of a queue has waited.
-pub(crate) fn oldest_job(queue: &'static str, seconds: f64) {
-    INSTRUMENTS.oldest_job.record(seconds, &[KeyValue::new("queue", queue)]);
+pub(crate) fn oldest_job(queue: &str, seconds: f64) {
+    INSTRUMENTS.oldest_job.record(seconds, &[KeyValue::new("queue", queue.to_owned())]);
+}
+
+/// What there is of a lane.
+pub(crate) struct LaneBacklog {
+    /// In its queues.
+    pub(crate) depth: u64,
+    /// In this worker's hands, or parked by it.
+    pub(crate) held: u64,
+    /// How long the oldest of these has waited.
+    pub(crate) oldest_seconds: f64,
+}
+
+/// How much work of a lane there is, and how old it is.
+pub(crate) fn lane(lane: Lane, backlog: &LaneBacklog) {
+    let labels = [KeyValue::new("lane", lane.as_str())];
+    INSTRUMENTS.lane_depth.record(backlog.depth, &labels);
+    INSTRUMENTS.lane_held.record(backlog.held, &labels);
+    INSTRUMENTS.lane_oldest_job.record(backlog.oldest_seconds, &labels);
 }
 
 /// Another worker has the user of a save.
@@ -251,6 +297,11 @@ pub(crate) fn paused(cause: Code, is_paused: bool) {
 /// No users are taken, because an operator said so; or they are again.
 pub(crate) fn paused_by_operator(is_paused: bool) {
     INSTRUMENTS.paused.record(u64::from(is_paused), &[KeyValue::new("cause", "operator")]);
+}
+
+/// A restart would help this worker; or it gets on.
+pub(crate) fn unhealthy(is_unhealthy: bool) {
+    INSTRUMENTS.unhealthy.record(u64::from(is_unhealthy), &[]);
 }
 
 /// The quota of a class, as set.

@@ -6,9 +6,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::backlog::Backlog;
+use super::backlog::{Backlog, Depths};
 use super::breaker::Breaker;
 use super::drain::Shutdown;
+use super::health::{Health, Look};
 use super::operator::Operator;
 use super::settle;
 use super::visit::Hand;
@@ -16,6 +17,7 @@ use super::waiting::{FreeLanes, Held, InProgress, Quarantine, Unsettled, Waiting
 use crate::adapters::amqp::{Broker, Delivery, Intake, Publisher, QueueError, Source};
 use crate::failure::Code;
 use crate::job::Lane;
+use crate::progress;
 use crate::steps::Services;
 use crate::telemetry::metrics::{self, InFlight};
 
@@ -56,6 +58,7 @@ pub struct Worker {
     in_progress: Arc<InProgress>,
     unsettled: Arc<Unsettled>,
     backlog: Arc<Backlog>,
+    health: Health,
     options: Options,
 }
 
@@ -84,6 +87,7 @@ impl Worker {
             in_progress: Arc::default(),
             unsettled: Arc::default(),
             backlog: Arc::default(),
+            health: Health::default(),
             options,
         }
     }
@@ -97,18 +101,44 @@ impl Worker {
         intake.into_iter().chain(stopped).chain(publishing).collect()
     }
 
+    /// Why a restart would help, if it would; the table in `health.rs` says what counts.
+    pub fn unhealthy_because(&self) -> Vec<String> {
+        self.health.because()
+    }
+
+    /// What a look at the queues says of this worker; there is none while the broker does not answer.
+    fn look(&self, depths: Option<&Depths>) {
+        if let Some(depths) = depths {
+            let free = self.free_lanes();
+            let waits = |source: Source| depths.get(source.queue()).is_some_and(|depth| *depth > 0);
+            let in_progress = self.slots.available_permits() < self.options.concurrency.max(1);
+            self.health.looked(Look {
+                takeable: Source::ALL.map(|source| free.allow(source) && waits(source)),
+                taken: Source::ALL.map(|source| self.backlog.taken(source)),
+                held_up: !self.not_ready_because().is_empty(),
+                at_work: in_progress && !progress::ByQuota::holds_any(),
+                moved: progress::so_far(),
+            });
+        }
+        metrics::unhealthy(!self.health.because().is_empty());
+    }
+
     /// Consumes until `shutdown`; connects again for ever when the broker goes away. The first
     /// connection has to work out, so that wrong settings are an error and not a loop.
-    pub async fn run(&self, shutdown: &Shutdown) -> Result<(), QueueError> {
+    pub async fn run(self: &Arc<Self>, shutdown: &Shutdown) -> Result<(), QueueError> {
         let mut tasks = JoinSet::new();
         let mut backoff = FIRST_BACKOFF;
         let store = Arc::clone(&self.services.archive_store);
         // The store was there a moment ago; should it be gone by now, the watch will tell.
         self.operator.look(&*store).await.ok();
-        let _watching = self.operator.watch(store);
+        let watching = self.operator.watch(store);
         let mut intake = self.open().await?;
-        let _looking = self.backlog.watch(Arc::clone(&self.publisher));
-        let _probing = self.breaker.probe(Arc::clone(&self.services));
+        let (worker, publisher) = (Arc::clone(self), Arc::clone(&self.publisher));
+        let looking = self.backlog.watch(publisher, self.broker.clone(), move |depths| worker.look(depths));
+        let probing = self.breaker.probe(Arc::clone(&self.services));
+        self.health.needs("follows an operator's pause", watching.abort_handle());
+        self.health.needs("looks at the queues", looking.abort_handle());
+        self.health.needs("probes services that are away", probing.abort_handle());
         loop {
             let since = Instant::now();
             let ended = self.session(&mut intake, &mut tasks, shutdown).await;
@@ -142,7 +172,7 @@ impl Worker {
 
     async fn open(&self) -> Result<Intake, QueueError> {
         let prefetch = u16::try_from(self.options.concurrency).unwrap_or(u16::MAX);
-        let intake = Intake::open(&self.broker, prefetch).await?;
+        let intake = in_a_minute("open the intake", Intake::open(&self.broker, prefetch)).await?;
         tracing::info!(broker = self.broker.at(), concurrency = self.options.concurrency, "consuming");
         self.consuming.store(true, Ordering::Relaxed);
         metrics::paused(Code::QueueUnreachable, false);
@@ -151,6 +181,7 @@ impl Worker {
 
     async fn reopen(&self, backoff: &mut Duration) -> Intake {
         loop {
+            self.health.turned(false);
             tokio::time::sleep(backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
             *backoff = (*backoff * 2).min(LONGEST_BACKOFF);
             match self.open().await {
@@ -175,6 +206,7 @@ impl Worker {
         let mut waiting = Waiting::default();
         let mut quarantine = Quarantine::default();
         loop {
+            self.health.turned(!intake.is_paused());
             tokio::select! {
                 biased;
                 () = shutdown.draining.cancelled() => {
@@ -185,11 +217,11 @@ impl Worker {
                     return Ok(());
                 }
                 () = std::future::ready(()), if quarantine.is_wanted() && !intake.is_paused() => {
-                    intake.pause().await?;
+                    in_a_minute("pause the intake", intake.pause()).await?;
                 }
-                () = self.closed(), if !intake.is_paused() => intake.pause().await?,
+                () = self.closed(), if !intake.is_paused() => in_a_minute("pause the intake", intake.pause()).await?,
                 () = self.open_to_users(), if intake.is_paused() && quarantine.is_over(tasks.is_empty()) => {
-                    intake.resume().await?;
+                    in_a_minute("resume the intake", intake.resume()).await?;
                     quarantine.end();
                 }
                 _ = watchdog.tick() => intake.check().await?,
@@ -338,4 +370,14 @@ async fn in_time(until: Instant, telling: impl Future<Output = ()>) {
     if tokio::time::timeout_at(until, telling).await.is_err() {
         tracing::warn!("the broker does not answer; its connections are left to end with the process");
     }
+}
+
+/// The library waits for ever for a broker that keeps the connection and does not answer.
+async fn in_a_minute<T>(
+    what: &str,
+    doing: impl Future<Output = Result<T, QueueError>>,
+) -> Result<T, QueueError> {
+    tokio::time::timeout(Duration::from_mins(1), doing).await.unwrap_or_else(|_elapsed| {
+        Err(QueueError::Broken { what: what.to_owned(), why: "no answer within a minute".to_owned() })
+    })
 }

@@ -10,6 +10,7 @@ use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Job, Request};
 use crate::machine::{Call, Checkpoint, Event, ManifestRef, State, StateName};
 use crate::ports::{Checkpoints, Claim, Lease};
+use crate::progress;
 use crate::steps::{Interrupt, Journal, Limits, Services, Stopped, perform};
 use crate::telemetry::{metrics, span};
 
@@ -160,6 +161,7 @@ async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result
                     let performed = perform(&effect, services, &mut journal, job, &mut calls);
                     let performed = performed.instrument(span.clone()).await;
                     metrics::step_took(effect.step(), begun.elapsed());
+                    progress::made();
                     if let Some(Err(stopped)) = &performed {
                         stopped.tell(&span);
                     }

@@ -6,10 +6,13 @@ mod breaker;
 mod consume;
 mod drain;
 mod driver;
+mod health;
 #[cfg(test)]
 mod model;
+mod oldest_letter;
 mod operator;
 mod order;
+mod parked;
 mod results;
 mod settle;
 mod visit;

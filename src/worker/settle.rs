@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::parked::PARKED;
 use super::results::{self, Announcement};
 use super::{Ended, Outcome};
 use crate::adapters::amqp::{
@@ -184,6 +185,7 @@ pub(super) async fn publish_successor(
             let mut headers = if *survived { Vec::new() } else { deaths_so_far(delivery) };
             headers.extend(waiting);
             publish(wait_exchange(pause), source.routing_key(), headers).await?;
+            PARKED.add(source, pause);
         }
         Disposition::DeadLetter(letter) => {
             let state = letter.state.map_or("", StateName::as_str);
@@ -232,6 +234,7 @@ pub(super) async fn stand_in(
     headers.extend(onward(&delivery.properties));
     let properties = clean_headers(&delivery.properties, headers);
     publisher.publish(&wait_exchange(pause), source.routing_key(), &delivery.data, properties).await?;
+    PARKED.add(source, pause);
     acknowledge(delivery).await
 }
 

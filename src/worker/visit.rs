@@ -16,6 +16,7 @@ use super::{Outcome, drive};
 use crate::adapters::amqp::{Delivery, Publisher, REVISION_HEADER, STAND_IN_HEADER, Source, delivery_span};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Job, parse_message};
+use crate::progress;
 use crate::steps::{Interrupt, Limits, Services};
 use crate::telemetry::{metrics, span};
 
@@ -103,6 +104,7 @@ impl Hand {
             tokio::time::sleep(backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
         }
+        progress::made();
     }
 
     /// What becomes of a delivery, after a visit if there is to be one.

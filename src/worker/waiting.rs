@@ -25,7 +25,7 @@ pub(super) struct FreeLanes {
 }
 
 impl FreeLanes {
-    const fn allow(self, source: Source) -> bool {
+    pub(super) const fn allow(self, source: Source) -> bool {
         match source.lane() {
             Lane::Access | Lane::Whole => self.access,
             Lane::Archive => self.archive,

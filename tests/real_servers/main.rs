@@ -22,6 +22,7 @@ mod drains;
 mod events;
 mod faults;
 mod guards;
+mod health;
 mod kills;
 mod lanes;
 mod leases;
@@ -55,6 +56,7 @@ fn main() {
         kills::TESTS,
         chaos::TESTS,
         outages::TESTS,
+        health::TESTS,
         long_archives::TESTS,
         off_boarding::TESTS,
         submitting::TESTS,

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::failure::Failure;
 use crate::ports::{QuotaClass, Quotas, Reservation};
+use crate::progress::ByQuota;
 
 /// Calls do not arrive as evenly as they are sent: a tenth of a second of slack in four seconds keeps those that
 /// are late from meeting those that are not, and costs little of the quota.
@@ -70,6 +71,7 @@ impl Quota {
 
     /// Returns when a call may be sent. A caller that goes away meanwhile has used up its place.
     pub(super) async fn wait(&self) {
+        let _patiently = ByQuota::wait();
         loop {
             if let Some(interval) = self.interval {
                 let place = self.place(interval).await;

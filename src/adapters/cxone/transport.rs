@@ -18,6 +18,7 @@ use super::token::Tokens;
 use crate::failure::Classify as _;
 use crate::machine::Call;
 use crate::ports::QuotaClass;
+use crate::progress;
 use crate::telemetry::{metrics, span};
 
 const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
@@ -186,6 +187,7 @@ impl Transport {
         })?;
         let status = answer.status();
         metrics::api_answered(request.class, status.as_u16());
+        progress::made();
         let headers = answer.headers().clone();
         let max_bytes = if status.is_success() { request.max_bytes } else { MAX_ERROR_BYTES };
         let body = match read_capped(answer, max_bytes, &what).await {

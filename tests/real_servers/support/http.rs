@@ -18,6 +18,12 @@ pub(crate) fn status(origin: &str, path: &str) -> u16 {
     ask("GET", origin, path, None).0
 }
 
+/// The JSON that a GET is answered with, whatever the status.
+pub(crate) fn answer(origin: &str, path: &str) -> (u16, Value) {
+    let (status, answer) = ask("GET", origin, path, None);
+    (status, serde_json::from_slice(&answer).expect("JSON"))
+}
+
 /// What a GET is answered with, which has to be a 200.
 pub(crate) fn text(origin: &str, path: &str) -> String {
     let (status, text) = ask("GET", origin, path, None);

@@ -1,0 +1,37 @@
+//! Whether anything moves in this process: what `/healthz` goes by. Like the metrics, one for the whole process.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+static MADE: AtomicU64 = AtomicU64::new(0);
+static BY_QUOTA: AtomicUsize = AtomicUsize::new(0);
+
+/// Something was answered, saved, read or settled.
+pub(crate) fn made() {
+    MADE.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How often, since the process began.
+pub(crate) fn so_far() -> u64 {
+    MADE.load(Ordering::Relaxed)
+}
+
+/// A call that waits until the tenant's quota lets it go, as long as this lives: that is no standstill.
+pub(crate) struct ByQuota(());
+
+impl ByQuota {
+    pub(crate) fn wait() -> Self {
+        BY_QUOTA.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+
+    /// Whether any call does.
+    pub(crate) fn holds_any() -> bool {
+        BY_QUOTA.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Drop for ByQuota {
+    fn drop(&mut self) {
+        BY_QUOTA.fetch_sub(1, Ordering::Relaxed);
+    }
+}
