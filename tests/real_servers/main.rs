@@ -17,6 +17,7 @@ mod brokers;
 mod chaos;
 mod crashes;
 mod dead_letters;
+mod disasters;
 mod doctoring;
 mod drains;
 mod events;
@@ -39,6 +40,7 @@ mod stores;
 mod submitting;
 mod support;
 mod telemetry;
+mod upgrades;
 mod verifying;
 
 use libtest_mimic::{Arguments, Trial};
@@ -55,6 +57,8 @@ fn main() {
         kills::TESTS,
         chaos::TESTS,
         outages::TESTS,
+        disasters::TESTS,
+        upgrades::TESTS,
         long_archives::TESTS,
         off_boarding::TESTS,
         submitting::TESTS,
