@@ -91,7 +91,7 @@ bench-telemetry: build ## what a telemetry collector costs, that takes all, is d
 
 bench-workers: build ## calls of a user by class, and two workers on the default quotas against what follows from them
 	$(INSTALL) servers
-	.venv/bin/python benches/workers.py target/release/offboarder $(LOCAL) $(USERS)
+	.venv/bin/python benches/workers.py target/release/offboarder $(LOCAL) $(or $(USERS),300) $(DIVISOR)
 
 upgrade: ## replace workers of FROM=COMMIT one by one by those of this tree, and back, while users are off-boarded
 	$(INSTALL)

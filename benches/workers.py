@@ -1,17 +1,17 @@
 """How many users a quota lets through: counted calls of each class, the bound that follows, and what two workers do.
 
-workers.py OFFBOARDER SERVERS_SH [USERS] [WORKERS]
+workers.py OFFBOARDER SERVERS_SH [USERS] [DIVISOR]
 
-USERS (300) of 40 conversations and three queues are submitted to WORKERS (2) workers with the default quotas
-(routing 20/s, SCIM 20/s, analytics 5/s), which the simulator enforces. Calls are counted by the simulator,
+USERS (300) of 40 conversations and three queues are submitted to two workers with the default quotas (routing 20/s,
+SCIM 20/s, analytics 5/s) by DIVISOR (1; a slow machine needs more), which the simulator enforces. Calls are counted by the simulator,
 access is gone and users are deleted when it says so; memory and CPU time are the kernel's account of each worker.
 """
 
 import collections
 import datetime
 import json
-import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -19,7 +19,9 @@ import urllib.request
 
 from stand import account, stand
 
+WORKERS = 2
 QUOTAS = {"routing": 20, "scim": 20, "analytics": 5}
+USER = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SLACK = 1.03  # Workers space calls by so much more than the quota asks for.
 
 
@@ -36,17 +38,18 @@ def at(entry):
 def main():
     binary, servers = sys.argv[1], sys.argv[2]
     count = int(sys.argv[3]) if len(sys.argv) > 3 else 300
-    crew = int(sys.argv[4]) if len(sys.argv) > 4 else 2
+    divisor = int(sys.argv[4]) if len(sys.argv) > 4 else 1
+    quotas = {name: rate // divisor for name, rate in QUOTAS.items()}
     flags = ["--users", str(count)]
-    flags += [part for name, rate in QUOTAS.items() for part in (f"--quota-{name}", str(rate))]
-    settings = {f"OFFBOARDER_CXONE_RATE_{name.upper()}": f"{rate}/s" for name, rate in QUOTAS.items()}
+    flags += [part for name, rate in quotas.items() for part in (f"--quota-{name}", str(rate))]
+    settings = {f"OFFBOARDER_CXONE_RATE_{name.upper()}": f"{rate}/s" for name, rate in quotas.items()}
     with stand(binary, servers, flags, settings) as (base, environment, start_worker):
         def ask(path):
             with urllib.request.urlopen(f"{base}/_simulator/{path}") as answer:
                 return json.load(answer)
 
         ids = ask("users")
-        workers = [start_worker() for _ in range(crew)]
+        workers = [start_worker() for _ in range(WORKERS)]
         subprocess.run([binary, "submit", "--file", "-"], env=environment, input="\n".join(ids), text=True,
                        check=True, stdout=subprocess.DEVNULL)
         while sum(entry["operation"] == "delete_user" and entry["status"] < 300 for entry in ask("ledger")["entries"]) < count:
@@ -57,33 +60,37 @@ def main():
     refused = sum(entry["status"] == 429 for entry in entries)
     begun = min(at(entry) for entry in entries)
     deactivated = max(at(entry) for entry in entries if entry["operation"] == "put_scim_user")
-    access, all_of = collections.Counter(), collections.Counter()
-    first_archive = {}
-    for entry in entries:
-        name, user = class_of(entry["operation"]), entry["userId"]
-        if name is None or entry["status"] == 429:
-            continue
-        all_of[name] += 1
-        if name == "analytics":
-            first_archive.setdefault(user, entry["seq"])
-    for entry in entries:
-        name = class_of(entry["operation"])
-        if name and entry["status"] != 429 and entry["seq"] < first_archive.get(entry["userId"], math.inf) and entry["userId"]:
-            access[name] += 1
-    print(f"{crew} workers, {count} users of 40 conversations and 3 queues, default quotas, "
-          f"everything on the same {os.cpu_count()} cores")
-    print("calls of a user        " + ", ".join(f"{name} {all_of[name] / count:.2f}" for name in QUOTAS)
-          + "; until access is gone " + ", ".join(f"{name} {access[name] / count:.2f}" for name in QUOTAS if access[name]))
-    bound = {name: SLACK * all_of[name] / rate for name, rate in QUOTAS.items()}
-    slowest = max(bound, key=bound.get)
     took = max(at(entry) for entry in entries) - begun
-    bound_access = max(SLACK * access[name] / QUOTAS[name] for name in QUOTAS)
-    print(f"access of all is gone  after {deactivated - begun:.0f} s; by the quotas alone {bound_access:.0f} s")
-    print(f"all are deleted        after {took:.0f} s, {60 * count / took:.0f} users a minute; by the quotas alone "
-          f"{bound[slowest]:.0f} s, {60 * count / bound[slowest]:.0f} a minute, for {slowest}")
-    print(f"calls answered 429     {refused} of {sum(all_of.values()) + refused}")
+    archived = {}
+    access, in_all = collections.Counter(), collections.Counter()
+    for entry in sorted(entries, key=lambda entry: entry["seq"]):
+        name, user = class_of(entry["operation"]), USER.search(entry["path"])
+        user = entry["userId"] or (user and user[0])
+        if entry["status"] == 429 or not name or not user:
+            continue
+        in_all[name] += 1
+        if name == "analytics":
+            archived[user] = True
+        elif user not in archived:
+            access[name] += 1
+
+    def told(calls):
+        return ", ".join(f"{name} {calls[name] / count:.2f}" for name in quotas)
+
+    def bound(calls):
+        """The class that takes longest, and for how long."""
+        return max((SLACK * calls[name] / rate, name) for name, rate in quotas.items())
+
+    print(f"{WORKERS} workers, {count} users of 40 conversations and 3 queues, quotas "
+          + ", ".join(f"{name} {rate}/s" for name, rate in quotas.items())
+          + f", everything on the same {os.cpu_count()} cores")
+    print(f"calls of a user        {told(in_all)}; until access is gone {told(access)}")
+    print(f"access of all is gone  after {deactivated - begun:.0f} s; by the quota alone {bound(access)[0]:.0f} s, {bound(access)[1]}")
+    print(f"all are deleted        after {took:.0f} s, {60 * count / took:.0f} a minute; by the quota alone {bound(in_all)[0]:.0f} s, "
+          f"{60 * count / bound(in_all)[0]:.0f} a minute, {bound(in_all)[1]}")
+    print(f"calls answered 429     {refused} of {len(entries)}")
     for peak, cpu in accounts:
-        print(f"a worker               {peak / 1024:.0f} MiB resident at most, {1000 * cpu / count * crew:.0f} ms of CPU a user")
+        print(f"a worker               {peak / 1024:.0f} MiB resident at most, {1000 * cpu * WORKERS / count:.0f} ms of CPU a user")
 
 
 main()

@@ -44,7 +44,6 @@ fn rabbitmq_lost_everything(place: usize) {
     servers.make_vhosts(place..=place);
     world.declare();
     worker.await_ready();
-    promises::await_quiet(&world, PATIENCE);
     let told = read(&world, &["batch", "show", "leavers"]);
     assert!(told["finished"].as_u64() < Some(count as u64), "somebody was lost: {told}");
     let again = submit("leavers", &leavers);
