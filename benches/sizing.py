@@ -91,8 +91,8 @@ def each(after, before, name, count):
 
 
 def submit(binary, environment, users, *arguments):
-    subprocess.run([binary, "submit", "--file", "-", "--requested-by", "hr@example.com", "--reason", "left", *arguments],
-                   env=environment, input="\n".join(users), text=True, check=True, stdout=subprocess.DEVNULL)
+    command = [binary, "submit", "--file", "-", "--requested-by", "hr@example.com", "--reason", "left", *arguments]
+    subprocess.run(command, env=environment, input="\n".join(users), text=True, check=True, stdout=subprocess.DEVNULL)
 
 
 def waiting(binary, environment, broker, redis, sizes):
@@ -103,10 +103,10 @@ def waiting(binary, environment, broker, redis, sizes):
         after = broker.look("offboarding.users")
         assert after["messages"] == size, after
         print(f"{size:7} waiting messages   {each(after, before, 'queue', size):6.0f} B of the queue's memory, "
-              f"{each(after, before, 'node', size):6.0f} B of the node's, {each(after, before, 'disk', size):6.0f} B on disk each; "
-              f"node {after['rss'] / 1e6:.0f} MB resident")
+              f"{each(after, before, 'node', size):6.0f} B of the node's, "
+              f"{each(after, before, 'disk', size):6.0f} B on disk each; node {after['rss'] / 1e6:.0f} MB resident")
         print(f"{'':7} users of a batch   {(redis.used() - used) / size:6.0f} B of Redis' memory, "
-              f"{(du(redis.log) - log) / size:6.0f} B of its log each, {redis.size(f'offboarder:batch:of-{size}:users') / size:.0f} B of them the batch's set")
+              f"{(du(redis.log) - log) / size:6.0f} B of its log each")
         broker.ctl("purge_queue", "offboarding.users")
 
 
@@ -195,8 +195,8 @@ def main():
             place = environment["SERVERS"]
             broker, redis = Broker(servers, place), Redis(environment["OFFBOARDER_CHECKPOINTS_URL"], place)
             none = broker.look("offboarding.users")
-            print(f"an idle node with the topology: {none['rss'] / 1e6:.0f} MB resident, {none['disk'] / 1e3:.0f} kB of log; "
-                  f"{len(broker.ctl('list_queues', 'name').split()) - 1} queues")
+            queues = len(broker.ctl("list_queues", "name").split()) - 1
+            print(f"an idle node with {queues} queues: {none['rss'] / 1e6:.0f} MB resident, {none['disk'] / 1e3:.0f} kB of log")
             waiting(binary, environment, broker, redis, [most // 10, most])
             stages(binary, environment, base, start_worker, broker, redis)
 

@@ -28,7 +28,9 @@ SLACK = 1.03  # Workers space calls by so much more than the quota asks for.
 def class_of(operation):
     if "token" in operation:
         return None
-    return next((name for name, part in (("analytics", "conversations"), ("scim", "scim")) if part in operation), "routing")
+    if "conversations" in operation:
+        return "analytics"
+    return "scim" if "scim" in operation else "routing"
 
 
 def at(entry):
@@ -52,10 +54,12 @@ def main():
         workers = [start_worker() for _ in range(WORKERS)]
         subprocess.run([binary, "submit", "--file", "-"], env=environment, input="\n".join(ids), text=True,
                        check=True, stdout=subprocess.DEVNULL)
-        while sum(entry["operation"] == "delete_user" and entry["status"] < 300 for entry in ask("ledger")["entries"]) < count:
+        deleted = 0
+        while deleted < count:
             time.sleep(2)
+            entries = ask("ledger")["entries"]
+            deleted = sum(entry["operation"] == "delete_user" and entry["status"] < 300 for entry in entries)
         accounts = [account(worker.pid) for worker in workers]
-        entries = ask("ledger")["entries"]
 
     refused = sum(entry["status"] == 429 for entry in entries)
     begun = min(at(entry) for entry in entries)
@@ -85,9 +89,10 @@ def main():
           + ", ".join(f"{name} {rate}/s" for name, rate in quotas.items())
           + f", everything on the same {os.cpu_count()} cores")
     print(f"calls of a user        {told(in_all)}; until access is gone {told(access)}")
-    print(f"access of all is gone  after {deactivated - begun:.0f} s; by the quota alone {bound(access)[0]:.0f} s, {bound(access)[1]}")
-    print(f"all are deleted        after {took:.0f} s, {60 * count / took:.0f} a minute; by the quota alone {bound(in_all)[0]:.0f} s, "
-          f"{60 * count / bound(in_all)[0]:.0f} a minute, {bound(in_all)[1]}")
+    for what, seconds, calls in (("access of all is gone", deactivated - begun, access), ("all are deleted", took, in_all)):
+        least, slowest = bound(calls)
+        print(f"{what:22} after {seconds:.0f} s, {60 * count / seconds:.0f} a minute; "
+              f"by the quota alone {least:.0f} s, {60 * count / least:.0f} a minute, {slowest}")
     print(f"calls answered 429     {refused} of {len(entries)}")
     for peak, cpu in accounts:
         print(f"a worker               {peak / 1024:.0f} MiB resident at most, {1000 * cpu * WORKERS / count:.0f} ms of CPU a user")

@@ -21,9 +21,9 @@ fn other_release() -> PathBuf {
 fn forth_and_back(place: usize) {
     let (this, other) = (PathBuf::from(env!("CARGO_BIN_EXE_offboarder")), other_release());
     let mut users = mixed(place, 90);
-    users.extend((90..94).map(|number| {
-        User::new(place, number, Fate::Deleted, 60).with_large_conversations(350_000)
-    }));
+    users.extend(
+        (90..94).map(|number| User::new(place, number, Fate::Deleted, 60).with_large_conversations(350_000)),
+    );
     let mut world = World::on(servers::shared(), place, users, &["--latency", "150ms"]);
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "4");
     world.declare();
