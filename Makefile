@@ -6,7 +6,7 @@ LOCAL := deploy/local/servers.sh
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check check-deploy format clippy docs man chaos fuzz bench-archive bench-lanes bench-outage bench-quota bench-submit bench-telemetry up down clean-local
+.PHONY: help build demo test check check-deploy format clippy docs man chaos fuzz bench-archive bench-lanes bench-outage bench-quota bench-sizing bench-submit bench-telemetry bench-workers upgrade up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -77,6 +77,10 @@ bench-quota: build ## four workers on an analytics quota of 20/s and a routing q
 	$(INSTALL) servers
 	.venv/bin/python benches/quota.py target/release/offboarder $(LOCAL)
 
+bench-sizing: build ## bytes that waiting messages cost RabbitMQ, and users Redis; MESSAGES=n sets how many
+	$(INSTALL) servers
+	.venv/bin/python benches/sizing.py target/release/offboarder $(LOCAL) $(MESSAGES)
+
 bench-submit: build ## submit 100,000 users of a CSV file; prints seconds, users a second and peak memory; USERS=n sets how many
 	$(INSTALL) servers
 	.venv/bin/python benches/submit.py target/release/offboarder $(LOCAL) $(USERS)
@@ -84,6 +88,17 @@ bench-submit: build ## submit 100,000 users of a CSV file; prints seconds, users
 bench-telemetry: build ## what a telemetry collector costs, that takes all, is dead, silent or refuses; USERS=n ROUNDS=n
 	$(INSTALL) servers
 	.venv/bin/python benches/telemetry.py target/release/offboarder $(LOCAL) tests/python/collector.py '$(USERS)' '$(ROUNDS)'
+
+bench-workers: build ## calls of a user by class, and two workers on the default quotas against what follows from them
+	$(INSTALL) servers
+	.venv/bin/python benches/workers.py target/release/offboarder $(LOCAL) $(or $(USERS),300) $(DIVISOR)
+
+upgrade: ## replace workers of FROM=COMMIT one by one by those of this tree, and back, while users are off-boarded
+	$(INSTALL)
+	rm -rf target/upgrade && mkdir -p target/upgrade && git archive $(FROM) | tar x -C target/upgrade
+	cargo build --locked --manifest-path target/upgrade/Cargo.toml
+	OFFBOARDER_OTHER_RELEASE=$(CURDIR)/target/upgrade/target/debug/offboarder \
+		cargo test --locked --test real_servers -- 'workers replaced one by one'
 
 up: ## start a private RabbitMQ, Redis and S3 on loopback and print the settings for them
 	$(INSTALL) servers

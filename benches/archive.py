@@ -9,23 +9,14 @@ manifest tells it; memory and CPU time are the kernel's own account of the worke
 
 import json
 import os
-import pathlib
 import subprocess
 import sys
 import time
 
-from stand import stand
+from stand import account, stand
 
 PAGE_SIZE = 500
 CONVERSATION_BYTES = 4000
-
-
-def account(pid):
-    """Peak resident kilobytes and CPU seconds of a process that still lives."""
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return peak, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def seconds(step):

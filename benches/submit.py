@@ -15,23 +15,10 @@ import sys
 import tempfile
 import time
 
-from stand import stand
+from stand import COPY, stand
 
 COLUMNS = "name,reason,userId,requestedBy"
 MODEL = "00000001-5eed-4000-8000-000000000000"
-
-# Copies the checkpoint of one user (ARGV[1]) under the keys of so many others (ARGV[2]).
-COPY = """
-local fields = redis.call('HGETALL', 'offboarder:{' .. ARGV[1] .. '}:checkpoint')
-for number = 0, tonumber(ARGV[2]) - 1 do
-  local user = string.format('%08x', number) .. string.sub(ARGV[1], 9)
-  local key = 'offboarder:{' .. user .. '}:checkpoint'
-  for field = 1, #fields, 2 do
-    redis.call('HSET', key, fields[field], (string.gsub(fields[field + 1], string.sub(ARGV[1], 1, 8), string.sub(user, 1, 8))))
-  end
-end
-"""
-
 
 def run(arguments, environment, ends_with=(0,)):
     """Seconds, peak MiB, CPU seconds and output of a command that has to end well."""

@@ -9,6 +9,7 @@
 #                                           or a signal comes, then stops all and removes DIR
 #   servers.sh kill-one DIR NAME [SIGNAL]   NAME is rabbitmq, redis or s3; SIGNAL is KILL unless given
 #   servers.sh restart-one DIR NAME         ends it if it still runs, starts it, waits until it answers
+#   servers.sh lose-one DIR NAME            kills it and removes all that it kept
 #   servers.sh vhosts DIR VHOST...          creates RabbitMQ virtual hosts
 #   servers.sh ctl DIR ARGUMENT...          rabbitmqctl of the private node
 set -euo pipefail
@@ -251,6 +252,13 @@ create_vhosts() {
     ctl eval "${code}ok."
 }
 
+lose_one() {
+    local -A kept=([rabbitmq]=mnesia [redis]=appendonlydir [s3]=data)
+    signal_one "$1" KILL
+    rm -rf "${dir:?}/$1/${kept[$1]}"
+    mkdir -p "$dir/$1/${kept[$1]}"
+}
+
 one_of_ours() { case $1 in rabbitmq | redis | s3) ;; *) usage ;; esac; }
 
 [ $# -ge 2 ] || usage
@@ -268,6 +276,7 @@ case $command in
     env) load; print_env ;;
     run) run_all ;;
     kill-one) one_of_ours "${1:-}"; signal_one "$1" "${2:-KILL}" ;;
+    lose-one) one_of_ours "${1:-}"; lose_one "$1" ;;
     restart-one) one_of_ours "${1:-}"; load; signal_one "$1" KILL; "launch_$1"; await_ready "$1" ;;
     vhosts) load; create_vhosts "$@" ;;
     ctl) load; ctl "$@" ;;

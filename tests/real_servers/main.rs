@@ -17,6 +17,7 @@ mod brokers;
 mod chaos;
 mod crashes;
 mod dead_letters;
+mod disasters;
 mod doctoring;
 mod drains;
 mod events;
@@ -40,6 +41,7 @@ mod stores;
 mod submitting;
 mod support;
 mod telemetry;
+mod upgrades;
 mod verifying;
 
 use libtest_mimic::{Arguments, Trial};
@@ -57,6 +59,8 @@ fn main() {
         chaos::TESTS,
         outages::TESTS,
         health::TESTS,
+        disasters::TESTS,
+        upgrades::TESTS,
         long_archives::TESTS,
         off_boarding::TESTS,
         submitting::TESTS,

@@ -72,7 +72,7 @@ impl Servers {
             running: Mutex::new(Some((child, lifeline))),
             _directory: directory,
         };
-        output(script("vhosts").arg(&servers.state).args(places.map(vhost)));
+        servers.make_vhosts(places);
         servers
     }
 
@@ -105,6 +105,16 @@ impl Servers {
     /// Kills `rabbitmq`, `redis` or `s3`, as if its machine had lost power; returns when it is gone.
     pub(crate) fn kill_one(&self, name: &str) {
         output(script("kill-one").arg(&self.state).arg(name));
+    }
+
+    /// Kills one, and removes all that it kept.
+    pub(crate) fn lose_one(&self, name: &str) {
+        output(script("lose-one").arg(&self.state).arg(name));
+    }
+
+    /// Virtual hosts that are not there any more.
+    pub(crate) fn make_vhosts(&self, places: RangeInclusive<usize>) {
+        output(script("vhosts").arg(&self.state).args(places.map(vhost)));
     }
 
     /// Sends `rabbitmq`, `redis` or `s3` a signal, such as `STOP`.

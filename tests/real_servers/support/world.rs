@@ -134,8 +134,12 @@ impl World {
     /// The binary, or a wrapper that becomes it.
     fn offboarder(&self, wrapper: &[&str], arguments: &[&str]) -> Command {
         let line = [wrapper, &[env!("CARGO_BIN_EXE_offboarder")], arguments].concat();
-        let mut command = command(Path::new(line[0]));
-        command.args(&line[1..]).current_dir(self.directory.path());
+        self.program(Path::new(line[0]), &line[1..])
+    }
+
+    fn program(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = command(program);
+        command.args(arguments).current_dir(self.directory.path());
         command.env_clear().envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -155,6 +159,11 @@ impl World {
     /// Starts the binary under a command that becomes it, such as `prlimit --nofile=20`.
     pub(crate) fn start_under(&self, wrapper: &[&str], arguments: &[&str]) -> Process {
         Process::start(self.offboarder(wrapper, arguments), self.directory.path(), arguments[0])
+    }
+
+    /// Starts another release.
+    pub(crate) fn start_release(&self, binary: &Path, arguments: &[&str]) -> Process {
+        Process::start(self.program(binary, arguments), self.directory.path(), arguments[0])
     }
 
     /// Runs the binary to its end.

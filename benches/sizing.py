@@ -1,0 +1,204 @@
+"""What waiting messages cost RabbitMQ, and what users cost Redis: bytes of memory and of disk for each.
+
+sizing.py OFFBOARDER SERVERS_SH [MESSAGES]
+
+Messages: a tenth of MESSAGES (100,000) and all of them are submitted as one batch, with no worker; then a
+thousand users are parked by `--delete-after`. Memory of the node is what RabbitMQ counts for quorum queues
+(processes, ETS tables, binaries), disk is all of its Raft log.
+Users: a thousand are taken off board, some become dead letters, one has an archive of many parts; the
+finished checkpoints are then copied to ten times as many. A key's size is MEMORY USAGE, with all samples.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+from stand import COPY, stand
+
+PARKED = 1000
+LETTERS = 50
+
+
+def du(path):
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+class Broker:
+    """RabbitMQ, looked at from outside."""
+
+    def __init__(self, servers, place):
+        self.servers, self.place = servers, place
+
+    def ctl(self, *arguments):
+        return subprocess.run([self.servers, "ctl", self.place, *arguments], check=True, capture_output=True,
+                              text=True).stdout
+
+    def look(self, queue):
+        """Messages and memory of a queue, memory of the node for quorum queues, bytes on disk."""
+        time.sleep(6)  # It counts every five seconds.
+        queues = json.loads(self.ctl("list_queues", "--formatter", "json", "name", "messages", "memory"))
+        found = next(one for one in queues if one["name"] == queue)
+        memory = json.loads(self.ctl("status", "--formatter", "json"))["memory"]
+        node = sum(memory[part] for part in ("quorum_queue_procs", "quorum_ets", "binary"))
+        log = next(pathlib.Path(self.place, "rabbitmq", "mnesia").glob("*/quorum"))
+        return {"messages": found["messages"], "queue": found["memory"], "node": node, "rss": memory["total"]["rss"],
+                "disk": du(log)}
+
+
+class Redis:
+    """Redis, looked at from outside."""
+
+    def __init__(self, url, place):
+        self.url, self.log = url, pathlib.Path(place, "redis", "appendonlydir")
+
+    def ask(self, *command):
+        return subprocess.run(["redis-cli", "-u", self.url, *command], check=True, capture_output=True,
+                              text=True).stdout.strip()
+
+    def used(self):
+        return int(next(line for line in self.ask("INFO", "memory").splitlines()
+                        if line.startswith("used_memory:")).split(":")[1])
+
+    def rewritten(self):
+        """Bytes of the log, once it is rewritten."""
+        self.ask("BGREWRITEAOF")
+        while "aof_rewrite_in_progress:0" not in self.ask("INFO", "persistence"):
+            time.sleep(0.2)
+        time.sleep(1)
+        return du(self.log)
+
+    def size(self, key):
+        return int(self.ask("MEMORY", "USAGE", key, "SAMPLES", "0") or 0)
+
+    def checkpoint(self, user):
+        return self.size(f"offboarder:{{{user}}}:checkpoint")
+
+    def kept(self):
+        """How many keys there are that never expire, by kind."""
+        script = ("local kinds = {} for _, key in ipairs(redis.call('KEYS', '*')) do "
+                  "if redis.call('PTTL', key) == -1 then local kind = string.gsub(string.gsub(key, '{.*}', '{USER}'), "
+                  "'batch:.*:', 'batch:B:') kinds[kind] = (kinds[kind] or 0) + 1 end end "
+                  "local out = {} for kind, n in pairs(kinds) do out[#out + 1] = kind .. ' ' .. n end return out")
+        return self.ask("EVAL", script, "0").splitlines()
+
+
+def each(after, before, name, count):
+    return (after[name] - before[name]) / count
+
+
+def submit(binary, environment, users, *arguments):
+    command = [binary, "submit", "--file", "-", "--requested-by", "hr@example.com", "--reason", "left", *arguments]
+    subprocess.run(command, env=environment, input="\n".join(users), text=True, check=True, stdout=subprocess.DEVNULL)
+
+
+def waiting(binary, environment, broker, redis, sizes):
+    for size in sizes:
+        users = [f"{number:08x}-5eed-4000-8000-ffffffffffff" for number in range(size)]
+        before, used, log = broker.look("offboarding.users"), redis.used(), du(redis.log)
+        submit(binary, environment, users, "--batch-id", f"of-{size}")
+        after = broker.look("offboarding.users")
+        assert after["messages"] == size, after
+        print(f"{size:7} waiting messages   {each(after, before, 'queue', size):6.0f} B of the queue's memory, "
+              f"{each(after, before, 'node', size):6.0f} B of the node's, "
+              f"{each(after, before, 'disk', size):6.0f} B on disk each; node {after['rss'] / 1e6:.0f} MB resident")
+        print(f"{'':7} users of a batch   {(redis.used() - used) / size:6.0f} B of Redis' memory, "
+              f"{(du(redis.log) - log) / size:6.0f} B of its log each")
+        broker.ctl("purge_queue", "offboarding.users")
+
+
+def until(condition):
+    while not condition():
+        time.sleep(2)
+
+
+def mean(values):
+    values = sorted(values)
+    return f"{sum(values) / len(values):6.0f} B each ({values[0]} to {values[-1]})"
+
+
+def stages(binary, environment, base, start_worker, broker, redis):
+    def ask(path, body=None):
+        request = urllib.request.Request(f"{base}/_simulator/{path}", data=body and json.dumps(body).encode(),
+                                         method="POST" if body else "GET", headers={"content-type": "application/json"})
+        with urllib.request.urlopen(request) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def depth(queue):
+        queues = json.loads(broker.ctl("list_queues", "--formatter", "json", "name", "messages"))
+        return next(one["messages"] for one in queues if one["name"] == queue)
+
+    def deletions():
+        return sum(one["operation"] == "delete_user" for one in ask("ledger")["entries"])
+
+    plain = [user for user in ask("users") if not user.endswith("aaaaaaaaaaaa")]
+    parked, letters, ended = plain[:PARKED], plain[PARKED:PARKED + LETTERS], plain[PARKED + LETTERS:]
+    big = next(user for user in ask("users") if user.endswith("aaaaaaaaaaaa"))
+    before = broker.look("offboarding.wait.7200s")
+    worker = start_worker()
+    submit(binary, environment, parked, "--batch-id", "parked", "--delete-after", "2999-01-01T00:00:00Z")
+    until(lambda: depth("offboarding.wait.7200s") == PARKED)
+    after = broker.look("offboarding.wait.7200s")
+    print(f"{PARKED:7} parked jobs        {each(after, before, 'queue', PARKED):6.0f} B of the queue's memory, "
+          f"{each(after, before, 'disk', PARKED):6.0f} B written to disk for each on its way through three queues")
+    print(f"        archived, waiting  {mean(map(redis.checkpoint, parked[:200]))}")
+
+    for user in letters:
+        ask("faults", {"operation": "put_scim_user", "user": user, "fault": {"kind": "status", "status": 400}})
+    submit(binary, environment, letters)
+    until(lambda: depth("offboarding.dead") == LETTERS)
+    print(f"{LETTERS:7} dead letters       {mean(map(redis.checkpoint, letters))}")
+
+    used, log = redis.used(), du(redis.log)
+    submit(binary, environment, ended)
+    until(lambda: deletions() == len(ended) and depth("offboarding.archive") == 0)
+    time.sleep(5)
+    print(f"{len(ended):7} finished users     {mean(map(redis.checkpoint, ended[:200]))}; "
+          f"used_memory {(redis.used() - used) / len(ended):.0f} B each, log {(du(redis.log) - log) / len(ended):.0f} B each")
+
+    submit(binary, environment, [big])
+    seen = {}
+    while not seen or redis.ask("HGET", f"offboarder:{{{big}}}:checkpoint", "body").find('"Deleted"') < 0:
+        body = redis.ask("HGET", f"offboarder:{{{big}}}:checkpoint", "body")
+        archive = (json.loads(body)["step"].get("archive") or {}) if body else {}
+        parts = len((archive.get("upload") or {}).get("parts", []))
+        seen[parts] = redis.checkpoint(big)
+        time.sleep(0.1)
+    most = max(seen)
+    least = min(parts for parts in seen if parts)
+    print(f"        an archive under way {seen[least]} B with {least} parts, {seen[most]} B with {most}: "
+          f"{(seen[most] - seen[least]) / max(1, most - least):.0f} B a part")
+    worker.terminate()
+    worker.wait()
+
+    before, count = (redis.used(), redis.rewritten()), 10 * len(ended)
+    redis.ask("EVAL", COPY, "0", ended[0], str(count))
+    print(f"{count:7} finished, copied   used_memory {(redis.used() - before[0]) / count:.0f} B each, "
+          f"log once rewritten {(redis.rewritten() - before[1]) / count:.0f} B each")
+    print("keys that never expire:", ", ".join(redis.kept()))
+
+
+def main():
+    binary, servers = sys.argv[1], sys.argv[2]
+    most = int(sys.argv[3]) if len(sys.argv) > 3 else 100_000
+    big = [{"id": "00000001-5eed-4000-8000-aaaaaaaaaaaa", "conversations": 60_000, "conversationBytes": 6000}]
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as population:
+        json.dump(big, population)
+        population.flush()
+        flags = ["--users", str(2 * PARKED + LETTERS), "--population", population.name]
+        settings = {f"OFFBOARDER_CXONE_RATE_{name}": "off" for name in ("ROUTING", "SCIM", "ANALYTICS")}
+        with stand(binary, servers, flags, settings) as (base, environment, start_worker):
+            place = environment["SERVERS"]
+            broker, redis = Broker(servers, place), Redis(environment["OFFBOARDER_CHECKPOINTS_URL"], place)
+            none = broker.look("offboarding.users")
+            queues = len(broker.ctl("list_queues", "name").split()) - 1
+            print(f"an idle node with {queues} queues: {none['rss'] / 1e6:.0f} MB resident, {none['disk'] / 1e3:.0f} kB of log")
+            waiting(binary, environment, broker, redis, [most // 10, most])
+            stages(binary, environment, base, start_worker, broker, redis)
+
+
+main()
