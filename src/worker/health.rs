@@ -205,7 +205,8 @@ mod tests {
         looks(&health, 60, |_| held_up).await;
         assert!(well(&health));
         looks(&health, 5, |_| WAITS).await;
-        looks(&health, 1, |_| Look { at_work: true, ..held_up }).await;
+        let held_up_at_work = Look { at_work: true, ..held_up };
+        looks(&health, 1, |_| held_up_at_work).await;
         looks(&health, 5, |_| WAITS).await;
         assert!(well(&health), "each stretch was short");
         // Paused for one message alone, or being opened.
