@@ -231,7 +231,8 @@ async fn calls_left(services: &Services, known: Option<&State>, plan: &Plan) -> 
     let queues = plan.queues.len() as u64;
     let patterns = u64::from(services.protected.load().await?.has_patterns());
     let clear = Calls {
-        // The user, the profile before and after; each queue, and the profile's write.
+        // The user, the profile before and after; each queue, and the profile's write. A queue whose owner or
+        // supervisor the user is takes two more, which only a read of it would tell.
         routing: 3 + if queues == 0 { 0 } else { queues + 1 },
         scim: patterns,
         analytics: 0,
@@ -239,8 +240,8 @@ async fn calls_left(services: &Services, known: Option<&State>, plan: &Plan) -> 
     let deactivate = Calls { routing: 0, scim: 3, analytics: 0 };
     let archive = Calls { routing: 0, scim: 0, analytics: plan.conversations.pages };
     let delete = match plan.end {
-        // The DELETE and the read that shows it; guards before the seal and before the DELETE.
-        End::Delete => Calls { routing: 2, scim: 2 * patterns, analytics: 0 },
+        // The DELETE, and the reads before and after it; guards before the seal and before the DELETE.
+        End::Delete => Calls { routing: 3, scim: 2 * patterns, analytics: 0 },
         End::DeactivateOnly | End::Held | End::Protected | End::Done | End::NotFound => Calls::default(),
     };
     let steps: &[Calls] = match known.map(State::name) {
