@@ -18,7 +18,7 @@ use crate::telemetry::metrics;
 
 pub(super) const LOOKS: Duration = Duration::from_secs(10);
 /// Of all queues together: a broker that does not answer must not hold the next look up.
-const LOOK_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_WITHIN: Duration = Duration::from_secs(20);
 
 /// Messages in each queue that are in nobody's hands.
 pub(super) type Depths = BTreeMap<String, u64>;

@@ -132,6 +132,7 @@ impl Worker {
         // The store was there a moment ago; should it be gone by now, the watch will tell.
         self.operator.look(&*store).await.ok();
         let watching = self.operator.watch(store);
+        self.health.turned(false);
         let mut intake = self.open().await?;
         let (worker, publisher) = (Arc::clone(self), Arc::clone(&self.publisher));
         let looking = self.backlog.watch(publisher, self.broker.clone(), move |depths| worker.look(depths));

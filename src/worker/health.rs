@@ -52,7 +52,8 @@ pub(super) struct Health {
 }
 
 struct Signs {
-    turned: Instant,
+    /// Nothing before the first turn: a start has timeouts of its own.
+    turned: Option<Instant>,
     /// The intake is open, and takes what comes.
     taking: bool,
     looked: Instant,
@@ -74,7 +75,7 @@ impl Default for Health {
     fn default() -> Self {
         let now = Instant::now();
         let none = [None; Source::ALL.len()];
-        let signs = Signs { turned: now, taking: false, looked: now, before: None, idle: none, stuck: None };
+        let signs = Signs { turned: None, taking: false, looked: now, before: None, idle: none, stuck: None };
         Self { signs: Mutex::new(signs), tasks: Mutex::default() }
     }
 }
@@ -92,7 +93,7 @@ impl Health {
     /// The loop that takes deliveries, or the one that opens the intake anew, came round.
     pub(super) fn turned(&self, taking: bool) {
         let mut signs = self.signs();
-        (signs.turned, signs.taking) = (Instant::now(), taking);
+        (signs.turned, signs.taking) = (Some(Instant::now()), taking);
     }
 
     /// Compares a look with the one before it.
@@ -115,9 +116,10 @@ impl Health {
     /// Why a restart would help, if it would.
     pub(super) fn because(&self) -> Vec<String> {
         let (now, signs) = (Instant::now(), self.signs());
-        let turned = now - signs.turned;
-        let hangs = (turned >= TURNS_WITHIN)
-            .then(|| format!("the loop that takes deliveries has not come round for {} s", turned.as_secs()));
+        let turned = signs.turned.map(|turned| now - turned).filter(|turned| *turned >= TURNS_WITHIN);
+        let hangs = turned.map(|turned| {
+            format!("the loop that takes deliveries has not come round for {} s", turned.as_secs())
+        });
         // What nobody can see any more may be over.
         let seen_until = signs.are_fresh(now).then_some(signs.looked);
         let over = |since: Option<Instant>, within: Duration| {
@@ -147,6 +149,7 @@ mod tests {
     const IDLE: Look = Look { takeable: [false; 4], taken: [0; 4], held_up: false, at_work: false, moved: 0 };
     /// Jobs wait in `offboarding.users`, and could be taken.
     const WAITS: Look = Look { takeable: [false, true, false, false], ..IDLE };
+    const HELD_UP: Look = Look { held_up: true, at_work: true, ..WAITS };
     const AT_WORK: Look = Look { at_work: true, ..IDLE };
 
     /// Looks again and again for so long, with the loop coming round.
@@ -172,6 +175,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_loop_that_does_not_come_round_is_ill_until_it_does() {
         let health = Health::default();
+        tokio::time::advance(Duration::from_hours(1)).await;
+        assert!(well(&health), "it is starting");
+        health.turned(true);
         tokio::time::advance(TURNS_WITHIN - Duration::from_secs(1)).await;
         assert!(well(&health));
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -201,12 +207,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_holds_users_up_begins_the_count_anew() {
         let health = Health::default();
-        let held_up = Look { held_up: true, ..WAITS };
-        looks(&health, 60, |_| held_up).await;
+        looks(&health, 60, |_| HELD_UP).await;
         assert!(well(&health));
         looks(&health, 5, |_| WAITS).await;
-        let held_up_at_work = Look { at_work: true, ..held_up };
-        looks(&health, 1, |_| held_up_at_work).await;
+        looks(&health, 1, |_| HELD_UP).await;
         looks(&health, 5, |_| WAITS).await;
         assert!(well(&health), "each stretch was short");
         // Paused for one message alone, or being opened.
