@@ -101,6 +101,11 @@ impl Worker {
         intake.into_iter().chain(stopped).chain(publishing).collect()
     }
 
+    /// Users in progress.
+    pub fn in_flight(&self) -> usize {
+        self.options.concurrency.max(1).saturating_sub(self.slots.available_permits())
+    }
+
     /// Why a restart would help, if it would; the table in `health.rs` says what counts.
     pub fn unhealthy_because(&self) -> Vec<String> {
         self.health.because()
