@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 /// Connections at once: what clients do must not use up the files that the work needs.
 const CONNECTIONS: usize = 256;
 /// How long a client may take to send a head, and to send none on an open connection.
-pub(super) const HEAD_WITHIN: Duration = Duration::from_secs(15);
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// A client that takes its answers slower than this is left.
 const LONGEST: Duration = Duration::from_mins(30);
 

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 
-/// A thousand user IDs fit in well.
+/// Thousands of IDs fit in well.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 

@@ -13,7 +13,7 @@ use crate::support::population::{Fate, User, user_id};
 use crate::support::process::{Process, command, tail};
 use crate::support::proxy::Proxy;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, promises, repository};
+use crate::support::{Test, eventually, http, repository};
 
 pub(crate) const TESTS: &[Test] = &[
     ("schemathesis finds no answer of the admin API that its document does not describe", schemathesis),
@@ -71,9 +71,17 @@ fn with_letters(place: usize, users: usize, letters: usize) -> (World, Process) 
     let messages = users.map(|user| json!({ "body": json!({ "userId": user.id, "batchId": "b-1" }).to_string() }));
     world.publish(&messages.collect::<Vec<_>>());
     await_letters(&world, letters as u64);
-    promises::await_quiet(&world, PATIENCE);
+    world.users[letters..].iter().for_each(|user| await_end(&world, user));
     mend(&world);
     (world, worker)
+}
+
+/// Waits until a user is off board, and its status says so.
+fn await_end(world: &World, user: &User) {
+    eventually(PATIENCE, || {
+        let status = world.run(&["status", &user.id, "--output", "json"]).output;
+        if status.contains("\"finished\": true") { Ok(()) } else { Err(status) }
+    });
 }
 
 fn ids(letters: &Value) -> Vec<String> {
@@ -118,7 +126,7 @@ fn schemathesis(place: usize) {
     run.args(["run", "--url", &admin, "--header", &format!("Authorization: Bearer {OPERATOR}")]);
     run.args(["--checks", "all", "--phases", "examples,coverage,fuzzing", "--max-examples", "20"]);
     run.args(["--seed", "20261101", "--generation-deterministic", "--continue-on-failure"]);
-    run.args(["--request-timeout", "60", "--generation-database", "none", "--warnings", "off"]).arg(&file);
+    run.args(["--request-timeout", "60", "--warnings", "off"]).arg(&file);
     finish(run);
     // It was reached.
     let acts = get(&admin, "/api/v1/acts?limit=1000");
@@ -174,10 +182,7 @@ fn hanging_up(place: usize) {
         if told == whole.each_ref() { Ok(()) } else { Err(acts.to_string()) }
     };
     eventually(PATIENCE, ended);
-    promises::await_quiet(&world, PATIENCE);
-    for user in &world.users {
-        assert_eq!(world.user_now(&user.id)["exists"], false);
-    }
+    world.users.iter().for_each(|user| await_end(&world, user));
     World::drain(worker);
 }
 
@@ -336,7 +341,7 @@ fn loopback(place: usize) {
     let since = Instant::now();
     of("GET", &[]).expect(200);
     let took = since.elapsed();
-    assert!(took < Duration::from_secs(25), "{took:?}");
+    assert!(took < Duration::from_secs(45), "{took:?}");
     drop(slow);
     World::drain(worker);
 }
@@ -361,7 +366,10 @@ fn the_acts(place: usize) {
     assert_eq!(get(&admin, &format!("/api/v1/users/{user}")), shown["users"][0]);
     same("/api/v1/batches", &["batch", "list"]);
     same("/api/v1/dead-letters", &["dead-letters", "list"]);
-    same("/api/v1/dead-letters/groups?reasons=api_rejected", &["dead-letters", "groups"]);
+    // Such as one of the group had it, whichever comes first.
+    let mut groups = [get(&admin, "/api/v1/dead-letters/groups?reasons=api_rejected"), json_of(&world.run(&["dead-letters", "groups", "--output", "json"]).expect(0))];
+    groups.iter_mut().for_each(|groups| groups["groups"][0]["error"] = Value::Null);
+    assert_eq!(groups[0], groups[1]);
     let mut batch = [get(&admin, "/api/v1/batches/b-1"), json_of(&world.run(&["batch", "show", "b-1", "--output", "json"]).expect(0))];
     for batch in &mut batch {
         for passes in ["asOf", "finishedPerMinute"] {
@@ -411,7 +419,7 @@ fn the_acts(place: usize) {
     let mended = json!({ "reasons": ["api_rejected"], "anyway": true, "who": "ada", "why": "mended" });
     let moved = post(&admin, "/api/v1/dead-letters/replay", &mended);
     assert_eq!(moved["moved"].as_array().map(Vec::len), Some(2), "{moved}");
-    promises::await_quiet(&world, PATIENCE);
+    world.users[..2].iter().for_each(|user| await_end(&world, user));
     assert_eq!(world.depth(DEAD), Some(0));
 
     let acts = acts(&world);

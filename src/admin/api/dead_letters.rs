@@ -238,8 +238,8 @@ async fn replay_alone(api: &Api, role: Role, order: ReplayOrder) -> Result<Json<
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct DiscardOrder {
     /// Letters of these IDs: what goes for good is named.
-    #[serde(deserialize_with = "some::<500, _, _>")]
-    #[schema(min_items = 1, max_items = 500)]
+    #[serde(deserialize_with = "some::<100, _, _>")]
+    #[schema(min_items = 1, max_items = 100)]
     letters: Vec<LetterId>,
     /// Say what would be discarded, and change nothing.
     #[serde(default)]

@@ -21,9 +21,9 @@ pub(super) struct Holds {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
-    /// Whom; at most 1000 at a time.
-    #[serde(deserialize_with = "some::<1000, _, _>")]
-    #[schema(min_items = 1, max_items = 1000)]
+    /// Whom; at most 100 at a time.
+    #[serde(deserialize_with = "some::<100, _, _>")]
+    #[schema(min_items = 1, max_items = 100)]
     users: Vec<UserId>,
     /// Who, as the client says. The log of acts adds which worker was asked, and with which token.
     who: Option<Line>,
