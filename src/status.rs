@@ -44,7 +44,8 @@ impl Known {
         let Some(latest) = revisions.max() else { return Ok(Self::Nothing) };
         let key = audit_key(user_id, latest);
         let Some(bytes) = store.read(&key, MAX_MANIFEST_BYTES).await? else { return Ok(Self::Nothing) };
-        let reference = ManifestRef { key: store.full_key(&key), sha256: hex::encode(Sha256::digest(&bytes)) };
+        let reference =
+            ManifestRef { key: store.full_key(&key), sha256: hex::encode(Sha256::digest(&bytes)) };
         let manifest = serde_json::from_slice(&bytes).ok();
         Ok(manifest.map_or(Self::Nothing, |manifest| Self::Manifest(Box::new(manifest), reference)))
     }

@@ -85,7 +85,9 @@ fn from_here(uri: &Uri, headers: &HeaderMap, writes: bool) -> Result<(), Problem
     let refuse = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, "foreign_host", detail));
     let named = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
     let Some(host) = uri.authority().cloned().or(named).filter(is_loopback) else {
-        return refuse("without a token the API answers to localhost and loopback addresses alone, as the Host");
+        return refuse(
+            "without a token the API answers to localhost and loopback addresses alone, as the Host",
+        );
     };
     match headers.get(ORIGIN) {
         Some(origin) if writes && *origin != format!("http://{host}") => {
@@ -124,7 +126,8 @@ mod tests {
     #[test]
     fn each_token_may_do_its_own_and_no_other_gets_in() {
         let gate_of_both = gate(Some("s3cret"), Some("reads"));
-        let with = |gate: &Gate, method: &Method, token: &str| admit(gate, method, &[("authorization", token)]);
+        let with =
+            |gate: &Gate, method: &Method, token: &str| admit(gate, method, &[("authorization", token)]);
         let both = |method: &Method, token: &str| with(&gate_of_both, method, token);
         assert_eq!(both(&Method::POST, "Bearer s3cret"), Ok(Role::Operator));
         assert_eq!(both(&Method::GET, "bearer reads"), Ok(Role::Reader));
@@ -149,7 +152,9 @@ mod tests {
         for host in ["localhost:9464", "127.0.0.1:9464", "127.8.8.8", "[::1]:9464", "LOCALHOST"] {
             assert_eq!(get(host), Ok(Role::Loopback), "{host}");
         }
-        for host in ["attacker.example", "localhost.attacker.example", "192.0.2.1:9464", "127.0.0.1.nip.io", ""] {
+        for host in
+            ["attacker.example", "localhost.attacker.example", "192.0.2.1:9464", "127.0.0.1.nip.io", ""]
+        {
             assert_eq!(get(host), Err(403), "{host}");
         }
         assert_eq!(admit(&open, &Method::GET, &[]), Err(403));

@@ -66,13 +66,13 @@ const PROBLEMS: &[Told] = &[
 fn problem(description: &str, header: Option<(&str, &str)>) -> Response {
     let schema = Ref::from_schema_name("Problem");
     let content = ContentBuilder::new().schema(Some(schema)).build();
-    let mut response = ResponseBuilder::new()
-        .description(description)
-        .content("application/problem+json", content);
+    let mut response =
+        ResponseBuilder::new().description(description).content("application/problem+json", content);
     if let Some((name, description)) = header {
         let kind = if name == "Retry-After" { Type::Integer } else { Type::String };
         let schema = ObjectBuilder::new().schema_type(kind);
-        response = response.header(name, HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build());
+        response = response
+            .header(name, HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build());
     }
     response.build()
 }

@@ -91,11 +91,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         };
         if !body.is_empty() && !is_json {
             let detail = "the body has to be JSON: `Content-Type: application/json`";
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                detail,
-            ));
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
         let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
         serde_json::from_slice(body).map(Self).map_err(|error| {
@@ -197,7 +193,8 @@ mod tests {
         assert_eq!(asked(""), of(&[], None, None));
         assert_eq!(asked("users=7"), of(&["7"], None, None));
         assert_eq!(asked("users=a%20b&limit=5&users=c&batch=7"), of(&["a b", "c"], Some("7"), Some(5)));
-        for wrong in ["limit=0", "limit=6", "limit=x", "limit=", "batch=a&batch=b", "limit=1&limit=2", "x=1"] {
+        for wrong in ["limit=0", "limit=6", "limit=x", "limit=", "batch=a&batch=b", "limit=1&limit=2", "x=1"]
+        {
             assert_eq!(asked(wrong), None, "{wrong}");
         }
     }

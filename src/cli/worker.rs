@@ -55,11 +55,13 @@ pub(super) async fn run(args: &Args, sources: &Sources, telemetry: &Telemetry) -
     };
     let listen = settings.admin.listen;
     let api = Api::new(&name, &settings.admin, services, Arc::clone(&redis), broker);
-    let bound = admin::serve(listen, Arc::clone(&causes), ills, telemetry.exposition(), &api).await.map_err(|error| {
-        CliError::usage(format!(
-            "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
-        ))
-    })?;
+    let bound = admin::serve(listen, Arc::clone(&causes), ills, telemetry.exposition(), &api).await.map_err(
+        |error| {
+            CliError::usage(format!(
+                "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
+            ))
+        },
+    )?;
     let since = Timestamp::now();
     let announced = {
         let (worker, draining, concurrency) =

@@ -17,7 +17,7 @@ mod pick;
 mod replay;
 mod sweep;
 
-pub use discard::{Discard, Discarded, DiscardTold, Whole, copy_key};
+pub use discard::{Discard, DiscardTold, Discarded, Whole, copy_key};
 pub use groups::{Group, groups};
 pub use judge::{Judge, Judgement, Verdict, is_left_over};
 pub use letter::{Letter, LetterId};

@@ -14,17 +14,14 @@ use crate::failure::{Class, Code, Failure};
 use crate::job::Request;
 use crate::machine::Pause;
 
-pub use hold::{
-    Hold, HoldKey, OnHold, hold_of, hold_prefix, last_acts, latest_hold, set_holds, standing,
-};
+pub use hold::{Hold, HoldKey, OnHold, hold_of, hold_prefix, last_acts, latest_hold, set_holds, standing};
 pub use pause::{PauseAct, pause_number, read_pause, set_pause};
 pub use protected::{ProtectedList, ProtectedSource};
 
 /// An act of an operator as it is stored.
 fn stored(act: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(act).map_err(|error| {
-        Failure::new(Class::Defect, Code::Panicked, format!("an act has no JSON: {error}"))
-    })
+    serde_json::to_vec(act)
+        .map_err(|error| Failure::new(Class::Defect, Code::Panicked, format!("an act has no JSON: {error}")))
 }
 
 /// What the guards say of a deletion.

@@ -116,7 +116,7 @@ impl Worker {
         if let Some(depths) = depths {
             let free = self.free_lanes();
             let waits = |source: Source| depths.get(source.queue()).is_some_and(|depth| *depth > 0);
-            let in_progress = self.slots.available_permits() < self.options.concurrency.max(1);
+            let in_progress = self.in_flight() > 0;
             self.health.looked(Look {
                 takeable: Source::ALL.map(|source| free.allow(source) && waits(source)),
                 taken: Source::ALL.map(|source| self.backlog.taken(source)),

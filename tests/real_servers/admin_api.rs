@@ -17,7 +17,10 @@ use crate::support::{Test, eventually, http, repository};
 
 pub(crate) const TESTS: &[Test] = &[
     ("schemathesis finds no answer of the admin API that its document does not describe", schemathesis),
-    ("a replay over HTTP goes on though its client hangs up, and a second one is refused meanwhile", hanging_up),
+    (
+        "a replay over HTTP goes on though its client hangs up, and a second one is refused meanwhile",
+        hanging_up,
+    ),
     ("a service that is away or frozen is a 503 of the admin API, in time and with its code", services_away),
     ("tokens let in whom they are for, and every refusal is a problem document", tokens),
     ("without a token no page of another host is served, and slow clients hold nothing up", loopback),
@@ -68,7 +71,8 @@ fn with_letters(place: usize, users: usize, letters: usize) -> (World, Process) 
     (0..letters).for_each(|user| spoil(&world, user, "get_routing_profile", &status(400)));
     let worker = world.start(&["worker"]);
     let users = world.users.iter();
-    let messages = users.map(|user| json!({ "body": json!({ "userId": user.id, "batchId": "b-1" }).to_string() }));
+    let messages =
+        users.map(|user| json!({ "body": json!({ "userId": user.id, "batchId": "b-1" }).to_string() }));
     world.publish(&messages.collect::<Vec<_>>());
     await_letters(&world, letters as u64);
     world.users[letters..].iter().for_each(|user| await_end(&world, user));
@@ -131,7 +135,8 @@ fn schemathesis(place: usize) {
     // It was reached.
     let acts = get(&admin, "/api/v1/acts?limit=1000");
     let done = |what: &str| acts["acts"].as_array().expect("acts").iter().any(|act| act["what"] == what);
-    for what in ["hold add", "hold remove", "pause", "resume", "dead-letters replay", "dead-letters discard"] {
+    for what in ["hold add", "hold remove", "pause", "resume", "dead-letters replay", "dead-letters discard"]
+    {
         assert!(done(what), "no {what} in the log of acts");
     }
     let errors = worker.errors();
@@ -206,11 +211,7 @@ fn services_away(place: usize) {
     let worker = world.start(&["worker"]);
     let admin = worker.admin();
     worker.await_ready();
-    let paths = [
-        "/api/v1/batches",
-        "/api/v1/dead-letters",
-        "/api/v1/pause",
-    ];
+    let paths = ["/api/v1/batches", "/api/v1/dead-letters", "/api/v1/pause"];
     for ((proxy, unreachable), path) in proxies.iter().zip(paths) {
         ask(READER, "GET", &admin, path, None).expect(200);
         // Frozen: nothing says that it is away.
@@ -367,10 +368,16 @@ fn the_acts(place: usize) {
     same("/api/v1/batches", &["batch", "list"]);
     same("/api/v1/dead-letters", &["dead-letters", "list"]);
     // Such as one of the group had it, whichever comes first.
-    let mut groups = [get(&admin, "/api/v1/dead-letters/groups?reasons=api_rejected"), json_of(&world.run(&["dead-letters", "groups", "--output", "json"]).expect(0))];
+    let mut groups = [
+        get(&admin, "/api/v1/dead-letters/groups?reasons=api_rejected"),
+        json_of(&world.run(&["dead-letters", "groups", "--output", "json"]).expect(0)),
+    ];
     groups.iter_mut().for_each(|groups| groups["groups"][0]["error"] = Value::Null);
     assert_eq!(groups[0], groups[1]);
-    let mut batch = [get(&admin, "/api/v1/batches/b-1"), json_of(&world.run(&["batch", "show", "b-1", "--output", "json"]).expect(0))];
+    let mut batch = [
+        get(&admin, "/api/v1/batches/b-1"),
+        json_of(&world.run(&["batch", "show", "b-1", "--output", "json"]).expect(0)),
+    ];
     for batch in &mut batch {
         for passes in ["asOf", "finishedPerMinute"] {
             batch[passes] = Value::Null;
@@ -404,7 +411,10 @@ fn the_acts(place: usize) {
 
     // Discard and replay: first as a rehearsal.
     let gone = json!({ "letters": [letters[2]], "dryRun": true });
-    assert_eq!(post(&admin, "/api/v1/dead-letters/discard", &gone)["discarded"][0]["letter"]["id"], letters[2]);
+    assert_eq!(
+        post(&admin, "/api/v1/dead-letters/discard", &gone)["discarded"][0]["letter"]["id"],
+        letters[2]
+    );
     let all = json!({ "batch": "b-1", "anyway": true, "dryRun": true });
     assert_eq!(post(&admin, "/api/v1/dead-letters/replay", &all)["moved"].as_array().map(Vec::len), Some(3));
     assert_eq!(world.depth(DEAD), Some(3));
@@ -414,7 +424,13 @@ fn the_acts(place: usize) {
     let gone = json!({ "letters": [letters[2]], "who": "ada", "why": "a test" });
     let gone = post(&admin, "/api/v1/dead-letters/discard", &gone);
     assert!(gone["discarded"][0]["copy"].as_str().is_some_and(|copy| copy.contains(&letters[2])), "{gone}");
-    let again = ask(OPERATOR, "POST", &admin, "/api/v1/dead-letters/discard", Some(&json!({ "letters": [letters[2]] })));
+    let again = ask(
+        OPERATOR,
+        "POST",
+        &admin,
+        "/api/v1/dead-letters/discard",
+        Some(&json!({ "letters": [letters[2]] })),
+    );
     assert_eq!(code(&again, 404), "no_such_letter");
     let mended = json!({ "reasons": ["api_rejected"], "anyway": true, "who": "ada", "why": "mended" });
     let moved = post(&admin, "/api/v1/dead-letters/replay", &mended);
@@ -461,12 +477,20 @@ fn workers(place: usize) {
         assert_eq!((&worker["draining"], &worker["causes"]), (&json!(false), &json!([])), "{worker}");
         assert_eq!(worker["version"], env!("CARGO_PKG_VERSION"));
     }
-    let listens: Vec<_> = both.iter().map(|worker| format!("http://{}", worker["listen"].as_str().expect("an address"))).collect();
+    let listens: Vec<_> = both
+        .iter()
+        .map(|worker| format!("http://{}", worker["listen"].as_str().expect("an address")))
+        .collect();
     assert!(listens.contains(&admin) && listens.contains(&dying.admin()), "{listens:?}");
     dying.signal("KILL");
     dying.end(PATIENCE);
     eventually(Duration::from_secs(20), || match listed().as_slice() {
-        [one] if one["listen"] != Value::Null && format!("http://{}", one["listen"].as_str().unwrap_or_default()) == admin => Ok(()),
+        [one]
+            if one["listen"] != Value::Null
+                && format!("http://{}", one["listen"].as_str().unwrap_or_default()) == admin =>
+        {
+            Ok(())
+        }
         listed => Err(json!(listed).to_string()),
     });
     World::drain(living);

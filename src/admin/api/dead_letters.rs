@@ -109,10 +109,7 @@ pub(super) async fn groups(
             content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn show(
-    State(Api(api)): State<Api>,
-    At(id): At<LetterId>,
-) -> Result<Json<Whole>, Problem> {
+pub(super) async fn show(State(Api(api)): State<Api>, At(id): At<LetterId>) -> Result<Json<Whole>, Problem> {
     let pick = Pick { ids: [id].into(), limit: Some(1), ..Pick::default() };
     dead_letters::show(&api.broker, &pick).await?.pop().map(Json).ok_or_else(no_such_letter)
 }
@@ -226,7 +223,8 @@ async fn replay_alone(api: &Api, role: Role, order: ReplayOrder) -> Result<Json<
         let result = replay.on_record(store, &by, (&pick, anyway), chosen, &mut report).await;
         result.map_err(|failure| {
             let [moved, cleared] = [report.moved.len(), report.cleared.len()];
-            let told = format!("{moved} letters were replayed and {cleared} cleared before; asking again goes on");
+            let told =
+                format!("{moved} letters were replayed and {cleared} cleared before; asking again goes on");
             Problem::from(failure).and(&told)
         })?;
     }

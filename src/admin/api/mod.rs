@@ -112,7 +112,8 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
 
 /// The routes behind the gate. Whatever goes wrong there is told as a problem.
 pub(super) fn guarded(api: &Api) -> Router {
-    let nowhere = || async { Problem::not_found("not_found", "there is no such path; see /api/v1/openapi.json") };
+    let nowhere =
+        || async { Problem::not_found("not_found", "there is no such path; see /api/v1/openapi.json") };
     let no_method = || async {
         let detail = "the path does not know this method; the header Allow names those that it does";
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)

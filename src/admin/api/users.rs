@@ -26,6 +26,9 @@ pub(super) async fn show(
     let status = UserStatus::look_up(user_id, &*api.redis, &api.services.archive_store).await?;
     match status.progress {
         Some(_) => Ok(Json(status)),
-        None => Err(Problem::not_found("no_such_user", format!("of {user_id} no checkpoint and no manifest is stored"))),
+        None => Err(Problem::not_found(
+            "no_such_user",
+            format!("of {user_id} no checkpoint and no manifest is stored"),
+        )),
     }
 }

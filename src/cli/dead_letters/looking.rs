@@ -25,7 +25,8 @@ pub(super) async fn list(
         }
         CheckpointsUrl::Embedded(_) => None,
     };
-    let listing = dead_letters::list(&compose::broker(&settings.queue)?, checkpoints.as_deref(), &pick).await?;
+    let listing =
+        dead_letters::list(&compose::broker(&settings.queue)?, checkpoints.as_deref(), &pick).await?;
     let exit = if listing.letters.is_empty() { nothing_found(&pick) } else { Exit::Ok };
     if output == Output::Json {
         print_json(&listing)?;
