@@ -11,15 +11,17 @@
 //! | [`machine`] | states, events, effects, the transition; pure |
 //! | [`manifest`] | what manifest and seal say, and the objects' names; pure |
 //! | [`verify`] | what is stored, held against itself |
-//! | [`guards`] | what holds a deletion back; pure |
+//! | [`guards`] | what holds a deletion back: the judgements are pure; holds and the pause |
 //! | [`acts`] | the log of what operators did |
 //! | [`ports`] | what is needed of the stores |
 //! | [`steps`] | one file per step |
 //! | [`batch`] | how far a batch is, told by the records of its users |
+//! | [`status`] | what is known of a user |
 //! | [`worker`] | the driver, and consuming from the broker |
 //! | [`dead_letters`] | looking at them, judging, replaying, discarding |
 //! | [`adapters`] | RabbitMQ, Redis, the embedded store, CXone, S3, directories |
 //! | [`telemetry`] | logs, metrics, traces |
+//! | [`admin`] | health, metrics and the API for operators, over HTTP |
 //! | [`config`] | settings: flags, environment, files |
 //! | [`cli`] | one file per command |
 //! | [`simulator`] | the CXone API on loopback, with faults on request |
@@ -43,6 +45,7 @@ pub mod manifest;
 pub mod ports;
 mod progress;
 pub mod simulator;
+pub mod status;
 pub mod steps;
 pub mod submit;
 pub mod telemetry;

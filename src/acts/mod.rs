@@ -8,17 +8,29 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::failure::{Class, Code, Failure};
 use crate::ports::{ArchiveStore, ObjectKey};
 
+/// Who acts, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// Such as `ada@host`.
+    pub who: String,
+    /// As was said.
+    pub why: Option<String>,
+}
+
 /// One act.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Act {
     /// Unique, and in the order of time (UUID version 7).
+    #[schema(value_type = String, format = "uuid")]
     pub id: Uuid,
     /// When.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// Who, such as `ada@host`.
     pub who: String,
@@ -31,18 +43,19 @@ pub struct Act {
     pub count: u64,
     /// What else tells this act from others of its kind; an object, or nothing.
     #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schema(value_type = Object)]
     pub details: Value,
 }
 
 impl Act {
     /// An act of this moment.
-    pub fn new(who: String, what: &str, why: Option<String>, count: usize, details: Value) -> Self {
+    pub fn new(by: &By, what: &str, count: usize, details: Value) -> Self {
         Self {
             id: Uuid::now_v7(),
             at: Timestamp::now(),
-            who,
+            who: by.who.clone(),
             what: what.to_owned(),
-            why,
+            why: by.why.clone(),
             count: u64::try_from(count).unwrap_or(u64::MAX),
             details,
         }
@@ -118,7 +131,8 @@ mod tests {
     use crate::adapters::directory::DirectoryStore;
 
     fn act(number: usize) -> Act {
-        Act::new("ada@host".to_owned(), "hold add", Some("case".to_owned()), number, json!({ "n": number }))
+        let by = By { who: "ada@host".to_owned(), why: Some("case".to_owned()) };
+        Act::new(&by, "hold add", number, json!({ "n": number }))
     }
 
     #[tokio::test]

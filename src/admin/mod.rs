@@ -1,4 +1,11 @@
-//! The HTTP side of a worker: is it alive, is it ready, and why not; and its metrics.
+//! The HTTP side of a worker: is it alive, is it ready, and why not; its metrics; and the API for operators.
+
+mod api;
+mod connections;
+mod gate;
+mod openapi;
+mod problem;
+mod read;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +20,8 @@ use tokio::net::TcpListener;
 
 use crate::telemetry::metrics::Exposition;
 
+pub use api::Api;
+
 /// Why no users are taken now, or why a restart would help; empty when all is well.
 pub type Causes = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
@@ -23,26 +32,25 @@ struct Seen {
     metrics: Exposition,
 }
 
-/// Listens, and serves as long as the process lives. The address that was bound is in the log.
+/// Listens, and serves as long as the process lives. Gives the address that was bound, which is in the log, too.
 pub async fn serve(
     listen: SocketAddr,
     causes: Causes,
     ills: Causes,
     metrics: Exposition,
-) -> std::io::Result<()> {
+    api: &Api,
+) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(listen).await?;
-    tracing::info!(listen = %listener.local_addr()?, "admin HTTP");
+    let listen = listener.local_addr()?;
+    tracing::info!(%listen, "admin HTTP");
     let routes = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(exposition))
-        .with_state(Seen { causes, ills, metrics });
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, routes).await {
-            tracing::error!(%error, "admin HTTP ended");
-        }
-    });
-    Ok(())
+        .with_state(Seen { causes, ills, metrics })
+        .merge(api::guarded(api));
+    tokio::spawn(connections::serve(listener, routes));
+    Ok(listen)
 }
 
 async fn healthz(State(seen): State<Seen>) -> (StatusCode, Json<Value>) {

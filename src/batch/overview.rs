@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::failure::Reason;
 use crate::job::BatchId;
@@ -9,14 +10,16 @@ use crate::machine::{DeletionOutcome, StateName};
 
 /// How far a batch is. Each user is in one of `notBegun`, `underWay`, `waiting`, `finished`, `deadLetters` and
 /// `unreadable`; of those who are begun, `states` counts the last completed steps.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Overview {
     /// Its name.
     pub batch_id: BatchId,
     /// When this was looked at.
+    #[schema(value_type = String, format = DateTime)]
     pub as_of: Timestamp,
     /// When its first user was sent.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub begun_at: Option<Timestamp>,
     /// How many there are.
     pub users: u64,
@@ -46,7 +49,7 @@ pub struct Overview {
 }
 
 /// Users that wait for the same thing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
     /// A failure code of the runbook, or `not_due`, `brake`, `not_converged`, `deletion_pending`.
@@ -54,13 +57,15 @@ pub struct Waiting {
     /// How many.
     pub users: u64,
     /// When the first of them goes on.
+    #[schema(value_type = String, format = DateTime)]
     pub first_until: Timestamp,
     /// When the last of them goes on.
+    #[schema(value_type = String, format = DateTime)]
     pub last_until: Timestamp,
 }
 
 /// Users that were given up for the same reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetters {
     /// The contract's word.
@@ -70,7 +75,7 @@ pub struct DeadLetters {
 }
 
 /// How long it took until access was gone.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessTimes {
     /// How many lost it.
@@ -82,6 +87,7 @@ pub struct AccessTimes {
     /// All of them within.
     pub longest_seconds: f64,
     /// When the last of them lost it.
+    #[schema(value_type = String, format = DateTime)]
     pub last_at: Timestamp,
 }
 

@@ -1,5 +1,6 @@
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Overview, Reported, Standing, Tally};
 use crate::adapters::redis::RedisCheckpoints;
@@ -13,12 +14,13 @@ const PAGE: usize = 2000;
 const PAGE_WHOLE: usize = 500;
 
 /// A batch, as a list shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Listed {
     /// Its name.
     pub batch_id: BatchId,
     /// When its first user was sent.
+    #[schema(value_type = String, format = DateTime)]
     pub begun_at: Timestamp,
     /// How many there are.
     pub users: u64,

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use super::compose;
 use super::exit::CliError;
-use super::hold::{last_acts, standing};
 use crate::config::{ArchiveLocation, Settings};
-use crate::guards::{Hold, HoldKey, ProtectedList};
+use crate::guards::{Hold, HoldKey, ProtectedList, last_acts, standing};
 use crate::job::UserId;
 use crate::ports::ArchiveStore;
 

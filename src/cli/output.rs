@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use comfy_table::{ContentArrangement, LineStyle, Row, Table, TableStyle};
 
 use super::exit::CliError;
+use crate::acts::By;
 
 /// How a command answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -78,6 +79,11 @@ impl ActArgs {
     pub(super) fn agree(&self, question: &str) -> Result<(), CliError> {
         if confirm(question, self.yes)? { Ok(()) } else { Err(CliError::bad("nothing was changed")) }
     }
+
+    /// Who acts, as this machine knows it, and why.
+    pub(super) fn by(&self) -> By {
+        By { who: who(), why: self.why.clone() }
+    }
 }
 
 fn confirm(question: &str, yes: bool) -> Result<bool, CliError> {
@@ -93,8 +99,7 @@ fn confirm(question: &str, yes: bool) -> Result<bool, CliError> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Who acts, as this machine knows it.
-pub(super) fn who() -> String {
+fn who() -> String {
     let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}@{}", user.as_deref().unwrap_or("unknown"), host.trim())

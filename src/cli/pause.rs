@@ -1,14 +1,8 @@
-use bytes::Bytes;
-use jiff::Timestamp;
-use serde_json::Value;
-
 use super::compose;
 use super::exit::{CliError, Exit};
-use super::output::{ActArgs, say, who};
-use crate::acts::{self, Act};
+use super::output::{ActArgs, say};
 use crate::config::Settings;
-use crate::guards::{PAUSE_PREFIX, PauseAct, latest_pause, pause_key};
-use crate::ports::PutOnce;
+use crate::guards::set_pause;
 
 /// Stops all workers from taking users; those in progress stop at their next checkpoint
 ///
@@ -37,19 +31,10 @@ pub(super) async fn resume(args: &ResumeArgs, settings: &Settings) -> Result<Exi
 }
 
 async fn set(args: &ActArgs, settings: &Settings, paused: bool) -> Result<Exit, CliError> {
-    let (what, done) = if paused { ("pause", "paused") } else { ("resume", "resumed") };
+    let done = if paused { "paused" } else { "resumed" };
     let store = compose::archive_store(&settings.archive).await?;
     args.agree(&format!("all workers will be {done}. Go on?"))?;
-    acts::record(&*store, &Act::new(who(), what, args.why.clone(), 1, Value::Null)).await?;
-    let pause = PauseAct { paused, who: who(), why: args.why.clone(), at: Timestamp::now() };
-    let body = Bytes::from(serde_json::to_vec(&pause).map_err(CliError::bad)?);
-    loop {
-        let number = latest_pause(&store.keys(PAUSE_PREFIX).await?).saturating_add(1);
-        // Somebody else acted meanwhile: ours comes after theirs.
-        if let PutOnce::Stored(_) = store.put_once(&pause_key(number), body.clone(), None).await? {
-            break;
-        }
-    }
+    set_pause(&*store, paused, &args.by()).await?;
     say(format!("{done}; workers follow within seconds"));
     Ok(Exit::Ok)
 }

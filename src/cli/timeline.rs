@@ -1,10 +1,11 @@
 use jiff::Timestamp;
 
 use super::output::{say, table};
-use super::status::{archive_of, what_now};
+use super::status::what_now;
 use crate::guards::Hold;
 use crate::job::Action;
 use crate::machine::{Call, Checkpoint};
+use crate::status::archive_of;
 
 /// One user, step by step: what was done when, by which calls, what it waits for, and what came of it.
 pub(super) fn timeline(checkpoint: &Checkpoint, hold: Option<&Hold>) {

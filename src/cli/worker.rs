@@ -1,11 +1,13 @@
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::compose;
 use super::exit::{CliError, Exit};
-use crate::admin;
+use crate::admin::{self, Api};
 use crate::config::{Settings, Sources};
 use crate::telemetry::{Telemetry, instance};
-use crate::worker::{Options, Worker, shutdown_on_signals};
+use crate::worker::{Announcement, Options, Worker, announce, shutdown_on_signals};
 
 /// Consumes off-boarding messages from RabbitMQ until SIGTERM or SIGINT
 ///
@@ -33,10 +35,13 @@ pub(super) async fn run(args: &Args, sources: &Sources, telemetry: &Telemetry) -
         concurrency: settings.worker.concurrency,
         slice: settings.worker.slice,
         grace: settings.worker.shutdown_grace,
-        name,
+        name: name.clone(),
     };
-    let worker = Arc::new(Worker::new(Arc::new(services), compose::broker(&settings.queue)?, options));
-    let causes = {
+    let (services, broker) = (Arc::new(services), compose::broker(&settings.queue)?);
+    let worker = Arc::new(Worker::new(Arc::clone(&services), broker.clone(), options));
+    let redis = compose::batches(&settings)
+        .ok_or_else(|| CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis"))?;
+    let causes: admin::Causes = {
         let (worker, draining) = (Arc::clone(&worker), shutdown.draining.clone());
         Arc::new(move || {
             let draining = draining.is_cancelled().then(|| "draining".to_owned());
@@ -49,11 +54,34 @@ pub(super) async fn run(args: &Args, sources: &Sources, telemetry: &Telemetry) -
         Arc::new(move || if draining.is_cancelled() { Vec::new() } else { worker.unhealthy_because() })
     };
     let listen = settings.admin.listen;
-    admin::serve(listen, causes, ills, telemetry.exposition()).await.map_err(|error| {
-        CliError::usage(format!(
-            "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
-        ))
-    })?;
+    let api = Api::new(&name, &settings.admin, services, Arc::clone(&redis), broker);
+    let bound = admin::serve(listen, Arc::clone(&causes), ills, telemetry.exposition(), &api).await.map_err(
+        |error| {
+            CliError::usage(format!(
+                "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
+            ))
+        },
+    )?;
+    let since = Timestamp::now();
+    let announced = {
+        let (worker, draining, concurrency) =
+            (Arc::clone(&worker), shutdown.draining.clone(), settings.worker.concurrency);
+        move || {
+            let causes = causes();
+            Announcement {
+                name: name.clone(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                since,
+                listen: bound,
+                concurrency,
+                in_flight: worker.in_flight(),
+                ready: causes.is_empty(),
+                causes,
+                draining: draining.is_cancelled(),
+            }
+        }
+    };
+    let _announcing = announce(redis, announced);
     worker.run(&shutdown).await?;
     Ok(Exit::Ok)
 }

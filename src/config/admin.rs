@@ -8,22 +8,31 @@ use super::secret::Secret;
 pub struct Admin {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// Bearer token.
+    /// The operator's bearer token: it reads and writes.
     pub token: Option<Secret>,
+    /// The one that reads.
+    pub read_token: Option<Secret>,
 }
 
 impl Admin {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let token = reader.get("admin.token", token);
+        let read_token = reader.get("admin.read_token", self::token);
+        if let (Some(token), Some(read_token)) = (&token, &read_token)
+            && token.expose() == read_token.expose()
+        {
+            reader.refuse("admin.read_token", "is the operator's token; give another, which reads alone");
+        }
         let listen = reader.get("admin.listen", listen)?;
-        if reader.is_unset("admin.token") && !listen.ip().is_loopback() {
+        let no_token = reader.is_unset("admin.token") && reader.is_unset("admin.read_token");
+        if no_token && !listen.ip().is_loopback() {
             reader.refuse(
                 "admin.listen",
                 "is open to other hosts, and there is no token; \
                  set OFFBOARDER_ADMIN_TOKEN, or listen on 127.0.0.1",
             );
         }
-        Some(Self { listen, token })
+        Some(Self { listen, token, read_token })
     }
 }
 

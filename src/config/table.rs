@@ -118,6 +118,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting::open("guard.delete", Default("attempt"), "`never`: this tenant deletes nobody, every user ends at DeactivatedOnly"),
     Setting::open("admin.listen", Default("127.0.0.1:9464"), "`/healthz`, `/readyz`, `/metrics`, `/api/v1`, the console"),
     Setting::secret("admin.token", Nothing, "bearer token; without one only loopback may listen"),
+    Setting::secret("admin.read_token", Nothing, "bearer token that reads alone; another than the operator's"),
 ];
 
 #[cfg(test)]
@@ -147,6 +148,6 @@ mod tests {
     fn exactly_the_secrets_have_no_flag() {
         let without: Vec<&str> =
             SETTINGS.iter().filter(|setting| setting.flag().is_none()).map(|setting| setting.key).collect();
-        assert_eq!(without, ["cxone.client_secret", "admin.token"]);
+        assert_eq!(without, ["cxone.client_secret", "admin.token", "admin.read_token"]);
     }
 }

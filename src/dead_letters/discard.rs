@@ -2,10 +2,13 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::sweep::Sweep;
-use super::{Letter, LetterId};
+use super::{Letter, LetterId, Pick};
+use crate::acts::{self, Act, By};
 use crate::adapters::amqp::{Broker, Delivery, acknowledge, plain_properties};
 use crate::failure::{Class, Code, Failure};
 use crate::ports::{ArchiveStore, ObjectKey};
@@ -16,10 +19,39 @@ pub struct Discard<'a> {
     pub broker: &'a Broker,
     /// Where the copies go.
     pub store: &'a dyn ArchiveStore,
-    /// Who does it.
-    pub who: String,
-    /// Why, as was said.
-    pub why: Option<String>,
+    /// Who does it, and why.
+    pub by: By,
+}
+
+/// What a discard did, or would do.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DiscardTold {
+    /// Nothing was changed.
+    pub dry_run: bool,
+    /// Taken off.
+    pub discarded: Vec<Discarded>,
+    /// Those that somebody else took meanwhile.
+    pub gone: Vec<Letter>,
+}
+
+/// A letter that was taken off for good.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Discarded {
+    /// Which.
+    pub letter: Letter,
+    /// Where its copy is kept.
+    pub copy: String,
+}
+
+impl DiscardTold {
+    /// Of these letters, whose copies are in this store.
+    pub fn new(dry_run: bool, store: &dyn ArchiveStore, discarded: Vec<Letter>, gone: Vec<Letter>) -> Self {
+        let copy = |id: &LetterId| store.full_key(&copy_key(id));
+        let discarded = discarded.into_iter();
+        let discarded = discarded.map(|letter| Discarded { copy: copy(&letter.id), letter }).collect();
+        Self { dry_run, discarded, gone }
+    }
 }
 
 /// Where the copy of a letter is kept.
@@ -28,6 +60,19 @@ pub fn copy_key(id: &LetterId) -> ObjectKey {
 }
 
 impl Discard<'_> {
+    /// The same as [`Self::run`], in the log of acts.
+    pub async fn on_record(
+        &self,
+        pick: &Pick,
+        letters: &[Letter],
+        discarded: &mut Vec<Letter>,
+    ) -> Result<Vec<Letter>, Failure> {
+        let details = json!({ "of": pick.told() });
+        let act = Act::new(&self.by, "dead-letters discard", letters.len(), details);
+        acts::record(self.store, &act).await?;
+        self.run(letters, discarded).await
+    }
+
     /// Discards these letters and no others; `discarded` tells how far it got, also on an error. Gives those
     /// that were not in the queue any more.
     pub async fn run(&self, letters: &[Letter], discarded: &mut Vec<Letter>) -> Result<Vec<Letter>, Failure> {
@@ -49,9 +94,9 @@ impl Discard<'_> {
     }
 
     fn copy(&self, letter: &Letter, delivery: &Delivery) -> Value {
-        let mut copy = whole(letter, delivery);
+        let mut copy = json!(Whole::new(letter.clone(), delivery));
         if let Value::Object(copy) = &mut copy {
-            let discarded = json!({ "at": Timestamp::now(), "who": self.who, "why": self.why });
+            let discarded = json!({ "at": Timestamp::now(), "who": self.by.who, "why": self.by.why });
             copy.insert("discarded".to_owned(), discarded);
         }
         copy
@@ -59,15 +104,39 @@ impl Discard<'_> {
 }
 
 /// All of a letter: what it says of itself, headers, properties, body.
-pub fn whole(letter: &Letter, delivery: &Delivery) -> Value {
-    let (headers, properties) = plain_properties(&delivery.properties);
-    json!({
-        "letter": letter,
-        "exchange": delivery.exchange.as_str(),
-        "routingKey": delivery.routing_key.as_str(),
-        "headers": headers,
-        "properties": properties,
-        "body": std::str::from_utf8(&delivery.data).ok(),
-        "bodyBase64": BASE64_STANDARD.encode(&delivery.data),
-    })
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Whole {
+    /// What it says of itself.
+    pub letter: Letter,
+    /// The exchange that it came over.
+    pub exchange: String,
+    /// The key that it came with.
+    pub routing_key: String,
+    /// All its headers.
+    #[schema(value_type = Object)]
+    pub headers: Value,
+    /// The standard properties of AMQP.
+    #[schema(value_type = Object)]
+    pub properties: Value,
+    /// The message, if it is text.
+    pub body: Option<String>,
+    /// The message's bytes.
+    pub body_base64: String,
+}
+
+impl Whole {
+    /// Of a delivery.
+    pub fn new(letter: Letter, delivery: &Delivery) -> Self {
+        let (headers, properties) = plain_properties(&delivery.properties);
+        Self {
+            letter,
+            exchange: delivery.exchange.to_string(),
+            routing_key: delivery.routing_key.to_string(),
+            headers,
+            properties,
+            body: std::str::from_utf8(&delivery.data).ok().map(str::to_owned),
+            body_base64: BASE64_STANDARD.encode(&delivery.data),
+        }
+    }
 }

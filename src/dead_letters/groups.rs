@@ -2,13 +2,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Judge, Judgement, Letter, Pass, Pick, Verdict};
 use crate::adapters::amqp::{Broker, QueueError};
 use crate::failure::Reason;
 
 /// Letters of one fault.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Group {
     /// Why they were given up.
@@ -24,8 +25,10 @@ pub struct Group {
     /// How many there are.
     pub letters: usize,
     /// When the first was given up.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub first_seen: Option<Timestamp>,
     /// When the last was given up.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_seen: Option<Timestamp>,
     /// How many of them came back from a replay.
     pub replayed_before: usize,

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::sync::Mutex;
+use utoipa::ToSchema;
 
 use super::Letter;
 use crate::failure::{Code, Failure, Reason};
@@ -12,7 +13,7 @@ use crate::ports::Checkpoints;
 use crate::steps::Services;
 
 /// Whether a replay is safe now, the best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// A replay that was cut short has published it already: all that is left is to take it off.
@@ -28,7 +29,7 @@ pub enum Verdict {
 }
 
 /// A verdict, and why.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 pub struct Judgement {
     /// What.
     pub verdict: Verdict,

@@ -2,9 +2,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
 
 use super::fingerprint::fingerprint;
 use crate::adapters::amqp::{Delivery, as_long, letter, plain};
@@ -13,8 +14,9 @@ use crate::job::{BatchId, UserId, parse_message};
 use crate::machine::StateName;
 
 /// A letter's name: a hash of what it holds, the same whoever looks, and however often.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[0-9a-f]{16}$", example = "0123456789abcdef")]
 pub struct LetterId(String);
 
 impl LetterId {
@@ -27,6 +29,20 @@ impl LetterId {
 impl fmt::Display for LetterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for LetterId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<LetterId> for String {
+    fn from(id: LetterId) -> Self {
+        id.0
     }
 }
 
@@ -44,7 +60,7 @@ impl FromStr for LetterId {
 }
 
 /// What a dead letter says of itself, without the body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Letter {
     /// Its name.
@@ -68,6 +84,7 @@ pub struct Letter {
     /// Attempts that were spent.
     pub attempts: i64,
     /// When it was given up.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub dead_lettered_at: Option<Timestamp>,
     /// Who gave it up.
     pub worker: String,

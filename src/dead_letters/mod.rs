@@ -12,13 +12,15 @@ mod fingerprint;
 mod groups;
 mod judge;
 mod letter;
+mod listing;
 mod pick;
 mod replay;
 mod sweep;
 
-pub use discard::{Discard, copy_key, whole};
+pub use discard::{Discard, DiscardTold, Discarded, Whole, copy_key};
 pub use groups::{Group, groups};
 pub use judge::{Judge, Judgement, Verdict, is_left_over};
 pub use letter::{Letter, LetterId};
+pub use listing::{Listed, Listing, list, show};
 pub use pick::{Pass, Pick, look};
-pub use replay::{Replay, Report, Skipped};
+pub use replay::{Replay, ReplayTold, Report, Skipped};

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::{Letter, LetterId};
 use crate::adapters::amqp::{Broker, DeadQueue, Delivery, QueueError};
@@ -33,6 +34,17 @@ impl Pick {
     /// Whether nothing is said: all letters are meant.
     pub fn is_all(&self) -> bool {
         !self.names_any() && self.batch.is_none() && self.reasons.is_empty() && self.since.is_none()
+    }
+
+    /// For the log of acts.
+    pub(super) fn told(&self) -> Value {
+        let (mut ids, mut users) = (Vec::from_iter(&self.ids), Vec::from_iter(&self.users));
+        ids.sort_unstable();
+        users.sort_unstable();
+        json!({
+            "letters": ids, "users": users, "batch": self.batch, "reasons": self.reasons,
+            "since": self.since, "limit": self.limit,
+        })
     }
 
     /// Whether this letter is meant, the limit aside.

@@ -2,18 +2,21 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use serde_json::json;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::canary::{CANARY_STAGES, Sent};
 use super::sweep::Sweep;
-use super::{Judge, Judgement, Letter, Verdict, is_left_over};
+use super::{Judge, Judgement, Letter, Pick, Verdict, is_left_over};
+use crate::acts::{self, Act, By};
 use crate::adapters::amqp::{
     Broker, Delivery, EXCHANGE, Headers, Publisher, STAND_IN_HEADER, Source, acknowledge, letter, long,
     replayed, without_letter,
 };
 use crate::failure::{Class, Failure};
 use crate::machine::Checkpoint;
-use crate::ports::Checkpoints;
+use crate::ports::{ArchiveStore, Checkpoints};
 
 /// A replay of letters that were looked at before.
 pub struct Replay<'a> {
@@ -29,7 +32,7 @@ pub struct Replay<'a> {
 }
 
 /// What a replay did. What it does not name stayed as it was.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// Published, and taken off.
@@ -43,12 +46,25 @@ pub struct Report {
 }
 
 /// A letter that was left where it is.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Skipped {
     /// Which.
     pub letter: Letter,
     /// Why.
     pub why: String,
+}
+
+/// What a replay did, or would do, as it is told.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplayTold<'a> {
+    /// Nothing was changed.
+    pub dry_run: bool,
+    /// What became of each letter.
+    #[serde(flatten)]
+    pub report: &'a Report,
+    /// Why it was cut short, if it was.
+    pub error: Option<&'a str>,
 }
 
 /// Tells those that may be replayed from the others, `anyway` all of them.
@@ -79,6 +95,29 @@ impl Replay<'_> {
             }
         }
         chosen
+    }
+
+    /// The same as [`Self::run`], in the log of acts: that it begins, and how it ended.
+    pub async fn on_record(
+        &self,
+        store: &dyn ArchiveStore,
+        by: &By,
+        (pick, anyway): (&Pick, bool),
+        letters: Vec<Letter>,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        let details = json!({ "of": pick.told(), "canary": self.canary.is_some(), "anyway": anyway });
+        let act = Act::new(by, "dead-letters replay", letters.len(), details);
+        acts::record(store, &act).await?;
+        let result = self.run(letters, report).await;
+        let error = result.as_ref().err().map(ToString::to_string);
+        let details = json!({
+            "act": act.id, "cleared": report.cleared.len(), "skipped": report.skipped.len(),
+            "stopped": report.stopped, "error": error,
+        });
+        let ended = Act::new(by, "dead-letters replay ended", report.moved.len(), details);
+        let recorded = acts::record(store, &ended).await;
+        result.and(recorded)
     }
 
     /// Replays these letters and no others. On an error the report tells how far it got; doing it again goes on.

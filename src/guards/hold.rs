@@ -1,14 +1,23 @@
 //! Legal holds. They are objects of the archive store, since a Redis that forgot one would let a user be
 //! deleted; each act is a new object, written once, and the one with the highest number counts.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 
+use super::stored;
+use crate::acts::{self, Act, By};
+use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
-use crate::ports::ObjectKey;
+use crate::ports::{ArchiveStore, ObjectKey, PutOnce};
 
 /// One act: a hold that was set or lifted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Hold {
     /// Whether the user is on hold from then on.
     pub held: bool,
@@ -18,7 +27,30 @@ pub struct Hold {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// When.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
+}
+
+/// A user who is on hold, as it is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OnHold {
+    /// Who.
+    pub user_id: UserId,
+    /// By whom.
+    pub who: String,
+    /// Why, as was said.
+    pub why: Option<String>,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+}
+
+impl OnHold {
+    /// This user, by this act.
+    pub fn new(user_id: UserId, hold: Hold) -> Self {
+        Self { user_id, who: hold.who, why: hold.why, at: hold.at }
+    }
 }
 
 /// Whose act, and the how-manieth.
@@ -31,6 +63,8 @@ pub struct HoldKey {
 }
 
 const PREFIX: &str = "_hold_";
+const MAX_HOLD_BYTES: usize = 64 * 1024;
+const AT_ONCE: usize = 16;
 
 impl HoldKey {
     /// `_hold_{userId}.{number}.json`.
@@ -54,6 +88,76 @@ pub fn hold_prefix(user_id: Option<UserId>) -> String {
 /// The act that counts of those that are stored of one user.
 pub fn latest_hold(keys: &[ObjectKey], user_id: UserId) -> Option<HoldKey> {
     keys.iter().filter_map(HoldKey::parse).filter(|key| key.user_id == user_id).max()
+}
+
+/// Puts users on hold or takes them off, on the record; `done` tells how far it got, also on an error.
+pub async fn set_holds(
+    store: &dyn ArchiveStore,
+    users: &[UserId],
+    held: bool,
+    by: &By,
+    done: &mut Vec<UserId>,
+) -> Result<(), Failure> {
+    let what = if held { "hold add" } else { "hold remove" };
+    acts::record(store, &Act::new(by, what, users.len(), json!({ "users": users }))).await?;
+    for user_id in users {
+        let hold = Hold { held, who: by.who.clone(), why: by.why.clone(), at: Timestamp::now() };
+        let body = Bytes::from(stored(&hold)?);
+        loop {
+            let keys = store.keys(&hold_prefix(Some(*user_id))).await?;
+            let number = latest_hold(&keys, *user_id).map_or(0, |latest| latest.number) + 1;
+            let key = HoldKey { user_id: *user_id, number }.key();
+            // Somebody else may have acted a moment ago; then ours is the next act.
+            if let PutOnce::Stored(_) = store.put_once(&key, body.clone(), None).await? {
+                break;
+            }
+        }
+        done.push(*user_id);
+    }
+    Ok(())
+}
+
+/// The last act of each user; only [`standing`] knows which of them holds.
+pub async fn last_acts(store: &dyn ArchiveStore) -> Result<Vec<HoldKey>, Failure> {
+    let keys = store.keys(&hold_prefix(None)).await?;
+    let mut acts: Vec<HoldKey> = keys.iter().filter_map(HoldKey::parse).collect();
+    acts.sort_unstable();
+    acts.reverse();
+    acts.dedup_by_key(|act| act.user_id);
+    Ok(acts)
+}
+
+/// The hold that a user is on.
+pub async fn hold_of(store: &Arc<dyn ArchiveStore>, user_id: UserId) -> Result<Option<Hold>, Failure> {
+    let keys = store.keys(&hold_prefix(Some(user_id))).await?;
+    let acts = latest_hold(&keys, user_id).into_iter().collect();
+    Ok(standing(store, acts).await?.pop().map(|(_, hold)| hold))
+}
+
+/// Those of these acts that hold somebody, by user.
+pub async fn standing(
+    store: &Arc<dyn ArchiveStore>,
+    acts: Vec<HoldKey>,
+) -> Result<Vec<(UserId, Hold)>, Failure> {
+    let mut holds: Vec<(UserId, Hold)> = stream::iter(acts)
+        .map(|act| {
+            let store = Arc::clone(store);
+            async move {
+                let read = store.read(&act.key(), MAX_HOLD_BYTES).await?;
+                let hold = read.and_then(|bytes| serde_json::from_slice::<Hold>(&bytes).ok());
+                let unreadable = || {
+                    let text = format!("{} cannot be read; it holds", store.full_key(&act.key()));
+                    Failure::new(Class::Defect, Code::ArchiveConflict, text)
+                };
+                Ok::<_, Failure>((act.user_id, hold.ok_or_else(unreadable)?))
+            }
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
+    holds.retain(|(_, hold)| hold.held);
+    holds.sort_by_key(|(user_id, _)| *user_id);
+    Ok(holds)
 }
 
 #[cfg(test)]

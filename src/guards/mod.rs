@@ -1,5 +1,6 @@
 //! Guards: who is never touched, who is not deleted, and who not yet. The judgements are pure; `plan`, the
-//! intake of a user and the last moment before a DELETE ask the same ones (see `steps/guard.rs`).
+//! intake of a user and the last moment before a DELETE ask the same ones (see `steps/guard.rs`). Holds and the
+//! pause are set by the same code, whether a command or the admin API asks.
 
 mod hold;
 mod pause;
@@ -9,12 +10,19 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::failure::{Class, Code, Failure};
 use crate::job::Request;
 use crate::machine::Pause;
 
-pub use hold::{Hold, HoldKey, hold_prefix, latest_hold};
-pub use pause::{PAUSE_PREFIX, PauseAct, latest_pause, pause_key};
+pub use hold::{Hold, HoldKey, OnHold, hold_of, hold_prefix, last_acts, latest_hold, set_holds, standing};
+pub use pause::{PauseAct, pause_number, read_pause, set_pause};
 pub use protected::{ProtectedList, ProtectedSource};
+
+/// An act of an operator as it is stored.
+fn stored(act: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(act)
+        .map_err(|error| Failure::new(Class::Defect, Code::Panicked, format!("an act has no JSON: {error}")))
+}
 
 /// What the guards say of a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]

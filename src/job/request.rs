@@ -3,9 +3,10 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How far the off-boarding is to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// To the end: the account is deleted where the tenant allows it.
@@ -16,8 +17,9 @@ pub enum Action {
 }
 
 /// The name of a batch, after the message schema's pattern.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[A-Za-z0-9._:-]{1,128}$", example = "2026-11")]
 pub struct BatchId(String);
 
 impl FromStr for BatchId {
@@ -54,7 +56,7 @@ impl fmt::Display for BatchId {
 }
 
 /// What was asked for, by whom and when: kept in the checkpoint and told in the manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
     /// How far to go.
@@ -68,6 +70,7 @@ pub struct Request {
     pub batch_id: Option<BatchId>,
     /// The deletion waits until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub delete_after: Option<Timestamp>,
     /// Who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,9 +80,11 @@ pub struct Request {
     pub reason: Option<String>,
     /// When it was asked for, as the requester says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub requested_at: Option<Timestamp>,
     /// When a worker first saw it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub received_at: Option<Timestamp>,
     /// SHA-256 of the message body, lower-case hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]

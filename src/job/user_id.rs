@@ -2,11 +2,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// A user's ID. Only [`str::parse`] makes one, so that nothing else reaches a URL, a key or a path;
 /// always shown in canonical lower-case form.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ToSchema)]
+#[schema(value_type = String, format = "uuid", example = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11")]
 pub struct UserId(Uuid);
 
 /// The text is no UUID of the hyphenated form (RFC 9562 section 4).

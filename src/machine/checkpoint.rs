@@ -1,5 +1,6 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{ArchiveInProgress, Beginning, Call, ManifestRef, Pause, Recording, State, StepRecord, Traces};
 use crate::failure::{Failure, Reason};
@@ -56,7 +57,7 @@ pub struct Checkpoint {
 }
 
 /// That the job was given up, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
     /// The reason in its headers.
@@ -64,6 +65,7 @@ pub struct DeadLetter {
     /// Attempts that were spent.
     pub attempts: u32,
     /// When.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
 }
 

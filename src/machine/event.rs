@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     AccessRemoved, Archive, Beginning, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, Seal, Traces,
@@ -10,7 +11,7 @@ use super::{
 use crate::failure::{Failure, Reason};
 
 /// Why a step goes on later though nothing failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Pause {
     /// The deletion is not due: `deleteAfter`, or the grace.

@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{State, StateName};
 use crate::job::Request;
 
 /// One call that proves a step: a write, or the read that confirms it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
     /// HTTP method.
@@ -17,6 +18,7 @@ pub struct Call {
     /// HTTP status of the answer.
     pub status: u16,
     /// When the answer came.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// What we sent as `X-Correlation-Id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,14 +29,16 @@ pub struct Call {
 }
 
 /// A completed step.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StepRecord {
     /// The state that the step led to.
     pub state: StateName,
     /// When its first attempt began.
+    #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
     /// When it was completed.
+    #[schema(value_type = String, format = DateTime)]
     pub completed_at: Timestamp,
     /// Failed attempts and the one that succeeded.
     pub attempts: u32,
@@ -78,7 +82,7 @@ pub struct AccessRemoved {
 }
 
 /// The stored archive, as read back.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Archive {
     /// Bucket URL or directory.
@@ -96,8 +100,10 @@ pub struct Archive {
     /// Of the whole object, lower-case hex.
     pub sha256: String,
     /// Begin of the history, inclusive.
+    #[schema(value_type = String, format = DateTime)]
     pub date_from: Timestamp,
     /// End of the history, exclusive.
+    #[schema(value_type = String, format = DateTime)]
     pub date_to: Timestamp,
     /// Object Lock retention, when asked for.
     pub retention: Option<RetentionMark>,
@@ -108,12 +114,13 @@ pub struct Archive {
 }
 
 /// Object Lock retention of a stored object.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RetentionMark {
     /// `GOVERNANCE` or `COMPLIANCE`.
     pub mode: String,
     /// Until when.
+    #[schema(value_type = String, format = DateTime)]
     pub retain_until: Timestamp,
 }
 
@@ -128,7 +135,7 @@ pub struct Seal {
 }
 
 /// How the deletion ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeletionOutcome {
     /// We deleted the user.
@@ -146,7 +153,7 @@ pub enum DeletionOutcome {
 }
 
 /// The deletion as observed; a member of the manifest as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Deletion {
     /// How it ended.
@@ -156,8 +163,10 @@ pub struct Deletion {
     /// The error code in the answer.
     pub code: Option<String>,
     /// When the answer came.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub at: Option<Timestamp>,
     /// When a read answered 404 or 410.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub confirmed_at: Option<Timestamp>,
 }
 
@@ -169,7 +178,7 @@ impl Deletion {
 }
 
 /// Where the manifest lies.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestRef {
     /// Its whole key.

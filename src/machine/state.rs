@@ -1,6 +1,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{AccessRemoved, Archive, Deletion, ManifestRef, QueuesCleared, Seal};
 
@@ -87,7 +88,7 @@ pub enum Recording {
 }
 
 /// A state's name alone: the contract's word for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub enum StateName {
     /// See [`State::Received`].
     Received,

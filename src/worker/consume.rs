@@ -101,6 +101,11 @@ impl Worker {
         intake.into_iter().chain(stopped).chain(publishing).collect()
     }
 
+    /// Users in progress.
+    pub fn in_flight(&self) -> usize {
+        self.options.concurrency.max(1).saturating_sub(self.slots.available_permits())
+    }
+
     /// Why a restart would help, if it would; the table in `health.rs` says what counts.
     pub fn unhealthy_because(&self) -> Vec<String> {
         self.health.because()
@@ -111,7 +116,7 @@ impl Worker {
         if let Some(depths) = depths {
             let free = self.free_lanes();
             let waits = |source: Source| depths.get(source.queue()).is_some_and(|depth| *depth > 0);
-            let in_progress = self.slots.available_permits() < self.options.concurrency.max(1);
+            let in_progress = self.in_flight() > 0;
             self.health.looked(Look {
                 takeable: Source::ALL.map(|source| free.allow(source) && waits(source)),
                 taken: Source::ALL.map(|source| self.backlog.taken(source)),

@@ -1,6 +1,7 @@
 //! Leads users through the machine. [`drive`] takes one as far as it goes now; [`Worker`] does so for
 //! whatever the broker delivers.
 
+mod announce;
 mod backlog;
 mod breaker;
 mod consume;
@@ -18,6 +19,8 @@ mod settle;
 mod visit;
 mod waiting;
 
+pub(crate) use announce::SILENT;
+pub use announce::{Announced, Announcement, announce};
 pub use consume::{Options, Worker};
 pub use drain::{Shutdown, shutdown_on_signals};
 pub use driver::{Ended, Outcome, drive};

@@ -6,13 +6,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::failure::Failure;
-use crate::guards::{PAUSE_PREFIX, PauseAct, latest_pause, pause_key};
+use crate::guards::{PauseAct, pause_number, read_pause};
 use crate::ports::ArchiveStore;
 use crate::telemetry::metrics;
 
 /// How soon all workers follow a pause.
 const LOOKS: Duration = Duration::from_secs(2);
-const MAX_BYTES: usize = 64 * 1024;
 
 /// The operator's pause, as this worker last saw it. While the store cannot be read the last word counts.
 pub(super) struct Operator {
@@ -57,12 +56,11 @@ impl Operator {
 
     /// Looks once, before the first user is taken.
     pub(super) async fn look(&self, store: &dyn ArchiveStore) -> Result<(), Failure> {
-        let latest = latest_pause(&store.keys(PAUSE_PREFIX).await?);
+        let latest = pause_number(store).await?;
         if latest == *self.number.lock().unwrap_or_else(PoisonError::into_inner) {
             return Ok(());
         }
-        let read = store.read(&pause_key(latest), MAX_BYTES).await?;
-        let pause = read.and_then(|bytes| serde_json::from_slice::<PauseAct>(&bytes).ok());
+        let pause = read_pause(store, latest).await?;
         *self.number.lock().unwrap_or_else(PoisonError::into_inner) = latest;
         // One that cannot be read pauses: it was written for a reason.
         let cause = match pause {

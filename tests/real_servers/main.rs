@@ -10,6 +10,7 @@
     reason = "the whole crate is a test: what is unexpected ends it, with the place"
 )]
 
+mod admin_api;
 mod archives;
 mod batches;
 mod broker_faults;
@@ -61,6 +62,7 @@ fn main() {
         health::TESTS,
         disasters::TESTS,
         upgrades::TESTS,
+        admin_api::TESTS,
         long_archives::TESTS,
         off_boarding::TESTS,
         submitting::TESTS,

@@ -6,6 +6,7 @@ mod health;
 mod link;
 mod scripts;
 mod store;
+mod workers;
 
 pub use error::RedisCheckpointsError;
 pub use health::Health;

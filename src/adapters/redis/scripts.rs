@@ -86,6 +86,33 @@ redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil((due - no
 return 1
 ";
 
+/// `KEYS[1]` is a sorted set of workers by the ms when they last spoke; `KEYS[2]` what they said. `ARGV`: worker, what
+/// it says, ms of silence after which one is forgotten.
+pub(super) const ANNOUNCE: &str = r"
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local silent = redis.call('ZRANGE', KEYS[1], '-inf', now - tonumber(ARGV[3]), 'BYSCORE')
+for _, worker in ipairs(silent) do redis.call('HDEL', KEYS[2], worker) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[3]))
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+return 1
+";
+
+/// The same keys. `ARGV`: ms of silence. Gives `{ms, what it said}` of each worker that spoke since.
+pub(super) const WORKERS: &str = r"
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local seen = redis.call('ZRANGE', KEYS[1], now - tonumber(ARGV[1]), '+inf', 'BYSCORE', 'WITHSCORES')
+local said = {}
+for at = 1, #seen, 2 do
+  said[#said + 1] = {tonumber(seen[at + 1]), redis.call('HGET', KEYS[2], seen[at])}
+end
+return said
+";
+
 /// `ARGV`: owner.
 pub(super) const RELEASE: &str = r"
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end

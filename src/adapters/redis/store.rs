@@ -82,7 +82,7 @@ impl RedisCheckpoints {
     }
 
     /// Runs a script, in [`ANSWER_WITHIN`], however many wait for a connection.
-    async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Failure> {
+    pub(super) async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Failure> {
         self.in_time(Question::Script(script)).await
     }
 

@@ -1,13 +1,9 @@
-use serde_json::{Value, json};
-
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
-use super::super::output::{Output, json as print_json, say, table, who};
+use super::super::output::{Output, json as print_json, say, table};
 use super::{DiscardArgs, names, nothing_found};
-use crate::acts::{self, Act};
 use crate::config::{Cxone, Queue, Settings};
-use crate::dead_letters::{Discard, Letter, copy_key, look};
-use crate::ports::ArchiveStore;
+use crate::dead_letters::{Discard, DiscardTold, Discarded, look};
 
 pub(super) async fn discard(
     args: &DiscardArgs,
@@ -29,17 +25,14 @@ pub(super) async fn discard(
         discarded = letters;
     } else if count > 0 {
         args.act.agree(&format!("{count} letters will be discarded for good. Go on?"))?;
-        let details = json!({ "of": args.pick.told() });
-        let act = Act::new(who(), "dead-letters discard", args.act.why.clone(), count, details);
-        acts::record(&*store, &act).await?;
-        let discard = Discard { broker: &broker, store: &*store, who: who(), why: args.act.why.clone() };
-        match discard.run(&letters, &mut discarded).await {
+        let discard = Discard { broker: &broker, store: &*store, by: args.act.by() };
+        match discard.on_record(&pick, &letters, &mut discarded).await {
             Ok(missed) => gone = missed,
             Err(failure) => result = Err(failure),
         }
     }
     let rest = gone.len();
-    tell_discarded(args, &*store, discarded, &gone)?;
+    tell_discarded(args, DiscardTold::new(args.dry_run, &*store, discarded, gone))?;
     result?;
     Ok(match (count, rest) {
         (0, _) => nothing_found(&pick),
@@ -48,25 +41,17 @@ pub(super) async fn discard(
     })
 }
 
-fn tell_discarded(
-    args: &DiscardArgs,
-    store: &dyn ArchiveStore,
-    discarded: Vec<Letter>,
-    gone: &[Letter],
-) -> Result<(), CliError> {
-    let copy = |letter: &Letter| store.full_key(&copy_key(&letter.id));
+fn tell_discarded(args: &DiscardArgs, told: DiscardTold) -> Result<(), CliError> {
     if args.output.output == Output::Json {
-        let discarded = discarded.iter().map(|letter| json!({ "letter": letter, "copy": copy(letter) }));
-        let discarded: Vec<Value> = discarded.collect();
-        return print_json(&json!({ "dryRun": args.dry_run, "discarded": discarded, "gone": gone }));
+        return print_json(&told);
     }
     let done = if args.dry_run { "would be discarded" } else { "discarded" };
-    let count = discarded.len();
-    let rows = discarded.into_iter().map(|letter| {
+    let count = told.discarded.len();
+    let rows = told.discarded.into_iter().map(|Discarded { letter, copy }| {
         let [id, user, _] = names(&letter);
-        [id, user, letter.reason.to_string(), copy(&letter)]
+        [id, user, letter.reason.to_string(), copy]
     });
     say(table(["letter", "user", "reason", "copy"], rows));
-    say(format!("{done}: {count}, taken by somebody else: {}", gone.len()));
+    say(format!("{done}: {count}, taken by somebody else: {}", told.gone.len()));
     Ok(())
 }

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::compose;
@@ -8,7 +7,7 @@ use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, json as print_json, say, table};
 use super::{PickArgs, names, nothing_found};
 use crate::config::{CheckpointsUrl, Cxone, Queue, Settings};
-use crate::dead_letters::{Judge, Letter, Pass, groups, is_left_over, look, whole};
+use crate::dead_letters::{self, Judge, Listed, groups};
 
 /// What is shown at once where no limit is given.
 const LISTED: usize = 1000;
@@ -20,54 +19,30 @@ pub(super) async fn list(
     settings: &Settings<Option<Cxone>, Queue>,
 ) -> Result<Exit, CliError> {
     let pick = args.pick(Some(LISTED));
-    let (letters, more) = look(&compose::broker(&settings.queue)?, &pick).await?;
-    let left_over = left_over(&letters, settings).await;
-    let exit = if letters.is_empty() { nothing_found(&pick) } else { Exit::Ok };
+    let checkpoints = match &settings.checkpoints {
+        CheckpointsUrl::Redis { .. } => {
+            compose::checkpoints(&settings.checkpoints, settings.worker.lease).ok()
+        }
+        CheckpointsUrl::Embedded(_) => None,
+    };
+    let listing =
+        dead_letters::list(&compose::broker(&settings.queue)?, checkpoints.as_deref(), &pick).await?;
+    let exit = if listing.letters.is_empty() { nothing_found(&pick) } else { Exit::Ok };
     if output == Output::Json {
-        let letters = letters.iter().zip(left_over).map(|(letter, left_over)| Listed { letter, left_over });
-        print_json(&json!({ "letters": letters.collect::<Vec<_>>(), "more": more }))?;
+        print_json(&listing)?;
         return Ok(exit);
     }
-    let rows = letters.iter().zip(left_over).map(|(letter, left_over)| {
+    let rows = listing.letters.iter().map(|Listed { letter, left_over }| {
         let [id, user, at] = names(letter);
-        let step = if left_over == Some(true) { "replayed" } else { letter.step.as_str() };
+        let step = if *left_over == Some(true) { "replayed" } else { letter.step.as_str() };
         let tried = format!("{}, replays {}", letter.attempts, letter.replays);
         [id, at, user, letter.reason.to_string(), step.to_owned(), tried, letter.error.clone()]
     });
     say(table(["letter", "given up", "user", "reason", "step", "attempts", "error"], rows));
-    if more > 0 {
-        say(format!("and {more} more; --limit shows them"));
+    if listing.more > 0 {
+        say(format!("and {} more; --limit shows them", listing.more));
     }
     Ok(exit)
-}
-
-/// A letter, and whether a replay that was cut short has published it already.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Listed<'a> {
-    #[serde(flatten)]
-    letter: &'a Letter,
-    left_over: Option<bool>,
-}
-
-/// Which of them a replay that was cut short has published already; unknown where Redis does not answer, since
-/// letters can be looked at without it.
-async fn left_over<C, Q>(letters: &[Letter], settings: &Settings<C, Q>) -> Vec<Option<bool>> {
-    let mut known = vec![None; letters.len()];
-    let CheckpointsUrl::Redis { .. } = &settings.checkpoints else { return known };
-    let Ok(checkpoints) = compose::checkpoints(&settings.checkpoints, settings.worker.lease) else {
-        return known;
-    };
-    for (known, letter) in known.iter_mut().zip(letters) {
-        match is_left_over(&*checkpoints, letter).await {
-            Ok(left_over) => *known = Some(left_over),
-            Err(failure) => {
-                tracing::warn!(%failure, "whether letters are left over from a replay is not known");
-                break;
-            }
-        }
-    }
-    known
 }
 
 pub(super) async fn show(
@@ -76,20 +51,11 @@ pub(super) async fn show(
     settings: &Settings<Option<Cxone>, Queue>,
 ) -> Result<Exit, CliError> {
     let pick = args.pick(Some(SHOWN));
-    let mut letters = Vec::new();
-    let mut pass = Pass::begin(&compose::broker(&settings.queue)?).await?;
-    while pick.limit.is_none_or(|limit| letters.len() < limit)
-        && let Some((letter, delivery)) = pass.next().await?
-    {
-        if pick.takes(&letter) {
-            letters.push(whole(&letter, &delivery));
-        }
-    }
-    pass.close().await?;
+    let letters = dead_letters::show(&compose::broker(&settings.queue)?, &pick).await?;
     let exit = if letters.is_empty() { nothing_found(&pick) } else { Exit::Ok };
     match output {
         Output::Json => print_json(&json!({ "letters": letters }))?,
-        Output::Table => letters.iter().for_each(|letter| say(table(["", ""], lines(letter)))),
+        Output::Table => letters.iter().for_each(|letter| say(table(["", ""], lines(&json!(letter))))),
     }
     Ok(exit)
 }

@@ -5,7 +5,6 @@ mod replay;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
 use super::exit::{CliError, Exit};
 use super::input::parse_since;
@@ -138,14 +137,6 @@ impl PickArgs {
             since: self.since,
             limit: self.limit.or(default_limit),
         }
-    }
-
-    /// For the log of acts.
-    fn told(&self) -> Value {
-        json!({
-            "letters": self.ids, "users": self.users, "batch": self.batch, "reasons": self.reasons,
-            "since": self.since, "limit": self.limit,
-        })
     }
 }
 

@@ -1,15 +1,11 @@
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde_json::json;
-
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
-use super::super::output::{Output, json as print_json, say, table, who};
+use super::super::output::{Output, json as print_json, say, table};
 use super::{ReplayArgs, names, nothing_found};
-use crate::acts::{self, Act};
 use crate::config::{Cxone, Queue, Settings};
-use crate::dead_letters::{Judge, Letter, Replay, Report, look};
+use crate::dead_letters::{Judge, Letter, Replay, ReplayTold, Report, look};
 
 pub(super) async fn replay(args: &ReplayArgs, settings: &Settings<Cxone, Queue>) -> Result<Exit, CliError> {
     let pick = args.pick.pick(None);
@@ -36,28 +32,16 @@ pub(super) async fn replay(args: &ReplayArgs, settings: &Settings<Cxone, Queue>)
         let skipped = report.skipped.len();
         let question = format!("{count} letters will be replayed, {skipped} stay where they are. Go on?");
         args.act.agree(&question)?;
-        let details = json!({ "of": args.pick.told(), "canary": args.canary, "anyway": args.anyway });
-        let act = Act::new(who(), "dead-letters replay", args.act.why.clone(), count, details);
-        acts::record(&*services.archive_store, &act).await?;
-        let result = replay.run(chosen, &mut report).await;
-        let error = result.as_ref().err().map(ToString::to_string);
+        let (store, by) = (&*services.archive_store, args.act.by());
+        let result = replay.on_record(store, &by, (&pick, args.anyway), chosen, &mut report).await;
         // What was moved is told first: the log of acts may be what is out of reach.
+        let error = result.as_ref().err().map(ToString::to_string);
         tell(args, &report, error.as_deref())?;
-        acts::record(&*services.archive_store, &ended(&act, &report, error.as_deref())).await?;
         result?;
         return Ok(judged(&report));
     }
     tell(args, &report, None)?;
     Ok(judged(&report))
-}
-
-/// That a replay came to an end, and what it did.
-fn ended(begun: &Act, report: &Report, error: Option<&str>) -> Act {
-    let details = json!({
-        "act": begun.id, "cleared": report.cleared.len(), "skipped": report.skipped.len(),
-        "stopped": report.stopped, "error": error,
-    });
-    Act::new(begun.who.clone(), "dead-letters replay ended", begun.why.clone(), report.moved.len(), details)
 }
 
 fn judged(report: &Report) -> Exit {
@@ -70,18 +54,9 @@ fn judged(report: &Report) -> Exit {
     }
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Told<'a> {
-    dry_run: bool,
-    #[serde(flatten)]
-    report: &'a Report,
-    error: Option<&'a str>,
-}
-
 fn tell(args: &ReplayArgs, report: &Report, error: Option<&str>) -> Result<(), CliError> {
     if args.output.output == Output::Json {
-        return print_json(&Told { dry_run: args.dry_run, report, error });
+        return print_json(&ReplayTold { dry_run: args.dry_run, report, error });
     }
     let row = |what: &str, letter: &Letter, why: String| {
         let [id, user, _] = names(letter);

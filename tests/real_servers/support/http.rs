@@ -44,22 +44,69 @@ pub(crate) fn not_ready_because(admin: &str) -> Option<String> {
     (status != 200).then(|| String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// Version 1.0, so the answer ends with the connection.
 fn ask(method: &str, origin: &str, path: &str, body: Option<&Value>) -> (u16, Vec<u8>) {
-    let host = origin.strip_prefix("http://").expect("plain HTTP");
     let body = body.map(Value::to_string).unwrap_or_default();
+    let answer = exchange(method, origin, path, &[("Content-Type", "application/json")], body.as_bytes());
+    (answer.status, answer.body)
+}
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header, by its name in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        let headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        let found = headers.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.to_owned())
+    }
+
+    /// The body.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// Panics unless it has this status.
+    pub(crate) fn expect_status(&self, status: u16) {
+        assert_eq!(self.status, status, "{}\n{}", self.head, self.text());
+    }
+
+    /// The same; the body, which has to be JSON.
+    pub(crate) fn expect(&self, status: u16) -> Value {
+        self.expect_status(status);
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+}
+
+/// Asks with these headers. Version 1.0, so the answer ends with the connection.
+pub(crate) fn exchange(
+    method: &str,
+    origin: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
+    let host = origin.strip_prefix("http://").expect("plain HTTP");
     let mut stream = TcpStream::connect(host).expect("somebody listens");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
-    let length = body.len();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-    .expect("the request goes out");
+    stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a timeout");
+    let named = headers.iter().any(|(name, _)| *name == "Host");
+    let host = (!named).then_some(("Host", host));
+    let length = body.len().to_string();
+    let headers = headers.iter().copied().chain(host).chain([("Content-Length", length.as_str())]);
+    let headers: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!("{method} {path} HTTP/1.0\r\n{headers}\r\n");
+    stream.write_all(head.as_bytes()).expect("the request goes out");
+    // Whoever refuses a body need not read it.
+    let written = stream.write_all(body);
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("an answer");
-    let split = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a header");
-    let (head, body) = (String::from_utf8_lossy(&answer[..split]), &answer[split + 4..]);
-    let status = head.split(' ').nth(1).unwrap_or_default();
-    (status.parse().expect("a status"), body.to_vec())
+    let read = stream.read_to_end(&mut answer);
+    let split = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    let split = split.unwrap_or_else(|| panic!("no answer: {written:?}, {read:?}"));
+    let head = String::from_utf8_lossy(&answer[..split]).into_owned();
+    let status = head.split(' ').nth(1).unwrap_or_default().parse().expect("a status");
+    Answer { status, head, body: answer[split + 4..].to_vec() }
 }

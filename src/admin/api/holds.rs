@@ -1,0 +1,123 @@
+use axum::extract::State;
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Api, Signed, to_its_end};
+use crate::admin::gate::Role;
+use crate::admin::problem::Problem;
+use crate::admin::read::{At, Body, Line, some};
+use crate::guards::{OnHold, hold_of, last_acts, set_holds, standing};
+use crate::job::UserId;
+
+/// Legal holds.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Holds {
+    /// By user ID.
+    holds: Vec<OnHold>,
+}
+
+/// Users to put on hold or to take off.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    /// Whom; at most 100 at a time.
+    #[serde(deserialize_with = "some::<100, _, _>")]
+    #[schema(min_items = 1, max_items = 100)]
+    users: Vec<UserId>,
+    /// Who, as the client says. The log of acts adds which worker was asked, and with which token.
+    who: Option<Line>,
+    /// Why, for those who look later.
+    why: Option<Line>,
+}
+
+/// What was changed.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Changed {
+    /// Whether they are on hold now.
+    held: bool,
+    /// Who.
+    users: Vec<UserId>,
+}
+
+/// Who is on hold
+#[utoipa::path(
+    get, path = "/api/v1/holds", tag = "holds", operation_id = "listHolds",
+    responses((status = 200, description = "The holds", body = Holds)),
+)]
+pub(super) async fn list(State(Api(api)): State<Api>) -> Result<Json<Holds>, Problem> {
+    let store = &api.services.archive_store;
+    let holds = standing(store, last_acts(&**store).await?).await?.into_iter();
+    Ok(Json(Holds { holds: holds.map(|(user_id, hold)| OnHold::new(user_id, hold)).collect() }))
+}
+
+/// The hold that a user is on
+#[utoipa::path(
+    get, path = "/api/v1/holds/{userId}", tag = "holds", operation_id = "showHold",
+    params(("userId" = UserId, Path, description = "Whose")),
+    responses(
+        (status = 200, description = "The hold", body = OnHold),
+        (status = 404, description = "`not_on_hold`", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn show(
+    State(Api(api)): State<Api>,
+    At(user_id): At<UserId>,
+) -> Result<Json<OnHold>, Problem> {
+    let hold = hold_of(&api.services.archive_store, user_id).await?;
+    let missing = || Problem::not_found("not_on_hold", format!("{user_id} is not on hold"));
+    hold.map(|hold| Json(OnHold::new(user_id, hold))).ok_or_else(missing)
+}
+
+/// Puts users on hold
+///
+/// They are deactivated and archived, and never deleted. Every worker looks at holds as the last thing before a
+/// DELETE.
+#[utoipa::path(
+    post, path = "/api/v1/holds", tag = "holds", operation_id = "addHolds",
+    request_body(content = Change, example = json!({
+        "users": ["3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11"], "who": "ada", "why": "case 4711",
+    })),
+    responses((status = 200, description = "They are on hold", body = Changed)),
+)]
+pub(super) async fn add(
+    State(api): State<Api>,
+    Extension(role): Extension<Role>,
+    Body(change): Body<Change>,
+) -> Result<Json<Changed>, Problem> {
+    set(api, role, change, true).await
+}
+
+/// Lifts holds
+///
+/// A user whose off-boarding ended at a hold is deleted by submitting it again with the action `delete`.
+#[utoipa::path(
+    post, path = "/api/v1/holds/remove", tag = "holds", operation_id = "removeHolds",
+    request_body(content = Change, example = json!({
+        "users": ["3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11"], "who": "ada", "why": "case 4711 is closed",
+    })),
+    responses((status = 200, description = "They are not on hold", body = Changed)),
+)]
+pub(super) async fn remove(
+    State(api): State<Api>,
+    Extension(role): Extension<Role>,
+    Body(change): Body<Change>,
+) -> Result<Json<Changed>, Problem> {
+    set(api, role, change, false).await
+}
+
+async fn set(api: Api, role: Role, change: Change, held: bool) -> Result<Json<Changed>, Problem> {
+    let by = api.by(Signed { who: change.who, why: change.why }, role);
+    to_its_end(async move {
+        let mut users = Vec::new();
+        let store = &*api.0.services.archive_store;
+        match set_holds(store, &change.users, held, &by, &mut users).await {
+            Ok(()) => Ok(Json(Changed { held, users })),
+            Err(failure) => {
+                let told = format!("{} of {} users were done before", users.len(), change.users.len());
+                Err(Problem::from(failure).and(&told))
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,84 @@
+use axum::extract::State;
+use axum::{Extension, Json};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Api, Signed, to_its_end};
+use crate::admin::gate::Role;
+use crate::admin::problem::Problem;
+use crate::admin::read::Body;
+use crate::guards::{PauseAct, pause_number, read_pause, set_pause};
+
+/// Whether workers take users, as far as operators are concerned.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Paused {
+    /// No worker takes users.
+    paused: bool,
+    /// Who acted last; null where nobody ever did, or the act cannot be read.
+    who: Option<String>,
+    /// Why, as was said.
+    why: Option<String>,
+    /// When.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    at: Option<Timestamp>,
+}
+
+impl From<PauseAct> for Paused {
+    fn from(PauseAct { paused, who, why, at }: PauseAct) -> Self {
+        Self { paused, who: Some(who), why, at: Some(at) }
+    }
+}
+
+/// Whether all workers are paused
+#[utoipa::path(
+    get, path = "/api/v1/pause", tag = "pause", operation_id = "showPause",
+    responses((status = 200, description = "The pause", body = Paused)),
+)]
+pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<Paused>, Problem> {
+    let store = &*api.services.archive_store;
+    let number = pause_number(store).await?;
+    let act = read_pause(store, number).await?;
+    // One that cannot be read pauses, as workers take it.
+    let unread = Paused { paused: number > 0, who: None, why: None, at: None };
+    Ok(Json(act.map_or(unread, Paused::from)))
+}
+
+/// Stops all workers from taking users
+///
+/// Those in progress stop at their next checkpoint. It outlives restarts, and reaches every worker within seconds.
+#[utoipa::path(
+    post, path = "/api/v1/pause", tag = "pause", operation_id = "pause",
+    request_body(content = Signed, example = json!({ "who": "ada", "why": "the tenant is being migrated" })),
+    responses((status = 200, description = "The pause", body = Paused)),
+)]
+pub(super) async fn pause(
+    State(api): State<Api>,
+    Extension(role): Extension<Role>,
+    Body(signed): Body<Signed>,
+) -> Result<Json<Paused>, Problem> {
+    set(api, role, signed, true).await
+}
+
+/// Lets all workers take users again
+#[utoipa::path(
+    post, path = "/api/v1/resume", tag = "pause", operation_id = "resume",
+    request_body(content = Signed, example = json!({ "who": "ada", "why": "the migration is done" })),
+    responses((status = 200, description = "The pause", body = Paused)),
+)]
+pub(super) async fn resume(
+    State(api): State<Api>,
+    Extension(role): Extension<Role>,
+    Body(signed): Body<Signed>,
+) -> Result<Json<Paused>, Problem> {
+    set(api, role, signed, false).await
+}
+
+async fn set(api: Api, role: Role, signed: Signed, paused: bool) -> Result<Json<Paused>, Problem> {
+    let by = api.by(signed, role);
+    to_its_end(async move {
+        let act = set_pause(&*api.0.services.archive_store, paused, &by).await?;
+        Ok(Json(act.into()))
+    })
+    .await
+}

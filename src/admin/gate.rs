@@ -1,0 +1,167 @@
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::problem::Problem;
+use crate::config::{Admin, Secret};
+
+/// Who may do what. Of the tokens their digests are kept: they have one length, so that comparing tells none.
+pub(super) struct Gate {
+    operator: Option<[u8; 32]>,
+    reader: Option<[u8; 32]>,
+}
+
+/// Who was let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Reads and writes.
+    Operator,
+    /// Reads.
+    Reader,
+    /// Reads and writes, since nobody but this machine can reach us.
+    Loopback,
+}
+
+impl Role {
+    /// For the log of acts.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator token",
+            Self::Reader => "read token",
+            Self::Loopback => "loopback, no token",
+        }
+    }
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+impl Gate {
+    pub(super) fn new(settings: &Admin) -> Self {
+        let kept = |token: &Option<Secret>| token.as_ref().map(|token| digest(token.expose()));
+        Self { operator: kept(&settings.token), reader: kept(&settings.read_token) }
+    }
+
+    /// Lets a request in, or says why not.
+    pub(super) fn admit(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Role, Problem> {
+        let writes = !matches!(*method, Method::GET | Method::HEAD);
+        if self.operator.is_none() && self.reader.is_none() {
+            return from_here(uri, headers, writes).map(|()| Role::Loopback);
+        }
+        match self.role(headers) {
+            Some(Role::Reader) if writes => {
+                let detail = "this token reads; give the operator's (OFFBOARDER_ADMIN_TOKEN)";
+                Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+            }
+            Some(role) => Ok(role),
+            None => {
+                let detail = "give a token: `Authorization: Bearer …` (OFFBOARDER_ADMIN_TOKEN, OFFBOARDER_ADMIN_READ_TOKEN)";
+                Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail))
+            }
+        }
+    }
+
+    /// Both tokens are compared, whichever it is.
+    fn role(&self, headers: &HeaderMap) -> Option<Role> {
+        let given = headers.get(AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, token) = given.split_once(' ')?;
+        let given = digest(token.trim());
+        let is = |known: &Option<[u8; 32]>| known.is_some_and(|known| known.ct_eq(&given).into());
+        let [operator, reader] = [is(&self.operator), is(&self.reader)];
+        match scheme.eq_ignore_ascii_case("bearer") {
+            true if operator => Some(Role::Operator),
+            true if reader => Some(Role::Reader),
+            true | false => None,
+        }
+    }
+}
+
+/// Without a token anything on this machine may ask. A page in a browser of this machine may not: one that had its
+/// own name turned to this address names it as the host, and one that writes tells where it comes from.
+fn from_here(uri: &Uri, headers: &HeaderMap, writes: bool) -> Result<(), Problem> {
+    let refuse = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, "foreign_host", detail));
+    let named = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let Some(host) = uri.authority().cloned().or(named).filter(is_loopback) else {
+        return refuse(
+            "without a token the API answers to localhost and loopback addresses alone, as the Host",
+        );
+    };
+    match headers.get(ORIGIN) {
+        Some(origin) if writes && *origin != format!("http://{host}") => {
+            refuse("a page of another origin must not write; set OFFBOARDER_ADMIN_TOKEN")
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn is_loopback(host: &Authority) -> bool {
+    let name = host.host().trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = |address: std::net::IpAddr| address.is_loopback();
+    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(is_loopback)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(operator: Option<&str>, reader: Option<&str>) -> Gate {
+        let settings = Admin {
+            listen: ([127, 0, 0, 1], 0).into(),
+            token: operator.map(Secret::new),
+            read_token: reader.map(Secret::new),
+        };
+        Gate::new(&settings)
+    }
+
+    fn admit(gate: &Gate, method: &Method, headers: &[(&'static str, &str)]) -> Result<Role, u16> {
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        let problem = |problem: Problem| serde_json::to_value(problem).unwrap()["status"].as_u64().unwrap();
+        let admitted = gate.admit(method, &Uri::from_static("/pause"), &headers.collect());
+        admitted.map_err(|why| u16::try_from(problem(why)).unwrap())
+    }
+
+    #[test]
+    fn each_token_may_do_its_own_and_no_other_gets_in() {
+        let gate_of_both = gate(Some("s3cret"), Some("reads"));
+        let with =
+            |gate: &Gate, method: &Method, token: &str| admit(gate, method, &[("authorization", token)]);
+        let both = |method: &Method, token: &str| with(&gate_of_both, method, token);
+        assert_eq!(both(&Method::POST, "Bearer s3cret"), Ok(Role::Operator));
+        assert_eq!(both(&Method::GET, "bearer reads"), Ok(Role::Reader));
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+            assert_eq!(both(&method, "Bearer reads"), Err(403), "{method}");
+        }
+        for wrong in ["Bearer s3cre", "Bearer s3crett", "Basic s3cret", "s3cret", "Bearer ", "Bearer", ""] {
+            assert_eq!(both(&Method::GET, wrong), Err(401), "{wrong}");
+        }
+        assert_eq!(admit(&gate_of_both, &Method::GET, &[("host", "localhost")]), Err(401));
+        // With a read token alone nobody writes.
+        let readers = gate(None, Some("reads"));
+        assert_eq!(with(&readers, &Method::GET, "Bearer reads"), Ok(Role::Reader));
+        assert_eq!(with(&readers, &Method::POST, "Bearer reads"), Err(403));
+        assert_eq!(admit(&readers, &Method::POST, &[("host", "localhost")]), Err(401));
+    }
+
+    #[test]
+    fn without_tokens_only_this_machine_is_let_in_and_no_page_of_another_origin_writes() {
+        let open = gate(None, None);
+        let get = |host: &str| admit(&open, &Method::GET, &[("host", host)]);
+        for host in ["localhost:9464", "127.0.0.1:9464", "127.8.8.8", "[::1]:9464", "LOCALHOST"] {
+            assert_eq!(get(host), Ok(Role::Loopback), "{host}");
+        }
+        for host in
+            ["attacker.example", "localhost.attacker.example", "192.0.2.1:9464", "127.0.0.1.nip.io", ""]
+        {
+            assert_eq!(get(host), Err(403), "{host}");
+        }
+        assert_eq!(admit(&open, &Method::GET, &[]), Err(403));
+        let from = |origin| admit(&open, &Method::POST, &[("host", "localhost:9464"), ("origin", origin)]);
+        assert_eq!(from("http://localhost:9464"), Ok(Role::Loopback));
+        for origin in ["http://attacker.example", "http://localhost:3000", "https://localhost:9464", "null"] {
+            assert_eq!(from(origin), Err(403), "{origin}");
+        }
+    }
+}

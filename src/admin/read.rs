@@ -1,0 +1,210 @@
+//! What a request says: path, query and body, and the problem of what it says wrongly.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+use url::form_urlencoded;
+use utoipa::ToSchema;
+
+use super::problem::Problem;
+
+/// Thousands of IDs fit in well.
+const MAX_BODY_BYTES: usize = 256 * 1024;
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// The one parameter of a path.
+pub(super) struct At<T>(pub(super) T);
+
+impl<S: Send + Sync, T: FromStr<Err: Display>> FromRequestParts<S> for At<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+        text.parse().map(Self).map_err(|error| Problem::bad_request(format!("the path: {error}")))
+    }
+}
+
+/// The parameters of a query. What is unknown, and what is given twice and is no list, is refused.
+pub(super) struct Query<T>(pub(super) T);
+
+/// Parameters that may be given again.
+const LISTS: [&str; 3] = ["letters", "users", "reasons"];
+const NUMBER: &str = "limit";
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        from_query(parts.uri.query().unwrap_or_default()).map(Self)
+    }
+}
+
+fn from_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let mut members = Map::new();
+    for (name, text) in form_urlencoded::parse(query.as_bytes()) {
+        let value = match text.parse::<u64>() {
+            Ok(number) if name == NUMBER => Value::from(number),
+            Ok(_) | Err(_) => Value::from(text.into_owned()),
+        };
+        let before = members.remove(&*name);
+        let value = match before {
+            Some(Value::Array(mut values)) => {
+                values.push(value);
+                Value::from(values)
+            }
+            None if LISTS.contains(&&*name) => Value::from(vec![value]),
+            None => value,
+            Some(_) => return Err(Problem::bad_request(format!("the query: {name} is given twice"))),
+        };
+        members.insert(name.into_owned(), value);
+    }
+    serde_json::from_value(Value::Object(members))
+        .map_err(|error| Problem::bad_request(format!("the query: {error}")))
+}
+
+/// A JSON body. None at all says as much as `{}`.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        let is_json = is_json(request.headers());
+        let reading = to_bytes(request.into_body(), MAX_BODY_BYTES);
+        let body = match tokio::time::timeout(BODY_WITHIN, reading).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(error)) => return Err(unread(&error)),
+            Err(_elapsed) => {
+                let detail = format!("the body was not there within {} s", BODY_WITHIN.as_secs());
+                return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail));
+            }
+        };
+        if !body.is_empty() && !is_json {
+            let detail = "the body has to be JSON: `Content-Type: application/json`";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+        }
+        let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
+        serde_json::from_slice(body).map(Self).map_err(|error| {
+            if error.is_data() {
+                let detail = format!("the body: {error}");
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unprocessable", detail)
+            } else {
+                Problem::bad_request(format!("the body is no JSON: {error}"))
+            }
+        })
+    }
+}
+
+fn unread(error: &axum::Error) -> Problem {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<http_body_util::LengthLimitError>() {
+            let detail = format!("the body has more than {MAX_BODY_BYTES} bytes; send fewer at a time");
+            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail);
+        }
+        cause = error.source();
+    }
+    Problem::bad_request("the body broke off")
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// A line for people, who may look at it on a terminal: no control characters.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(value_type = String, min_length = 1, max_length = 1000, pattern = r"^[^\u0000-\u001F\u007F-\u009F]+$")]
+pub(super) struct Line(String);
+
+impl TryFrom<String> for Line {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.chars().any(char::is_control) || !(1..=1000).contains(&text.chars().count()) {
+            return Err("a text is one line of 1 to 1000 characters");
+        }
+        Ok(Self(text))
+    }
+}
+
+impl Line {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A number of this range, if it is given.
+pub(super) fn within<'de, const LEAST: u64, const MOST: u64, D: Deserializer<'de>>(
+    number: D,
+) -> Result<Option<u64>, D::Error> {
+    match Option::<u64>::deserialize(number)? {
+        Some(number) if !(LEAST..=MOST).contains(&number) => {
+            Err(D::Error::custom(format!("{number} is not {LEAST} to {MOST}")))
+        }
+        number => Ok(number),
+    }
+}
+
+/// A list that names something, and not too much.
+pub(super) fn some<'de, const MOST: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
+    list: D,
+) -> Result<Vec<T>, D::Error> {
+    let list = Vec::deserialize(list)?;
+    if (1..=MOST).contains(&list.len()) {
+        return Ok(list);
+    }
+    Err(D::Error::custom(format!("{} are named; name 1 to {MOST}", list.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Asked {
+        #[serde(default)]
+        users: Vec<String>,
+        batch: Option<String>,
+        #[serde(default, deserialize_with = "within::<1, 5, _>")]
+        limit: Option<u64>,
+    }
+
+    #[test]
+    fn a_query_is_read_strictly() {
+        let asked = |query| from_query::<Asked>(query).ok();
+        let of = |users: &[&str], batch: Option<&str>, limit| {
+            let users = users.iter().map(ToString::to_string).collect();
+            Some(Asked { users, batch: batch.map(str::to_owned), limit })
+        };
+        assert_eq!(asked(""), of(&[], None, None));
+        assert_eq!(asked("users=7"), of(&["7"], None, None));
+        assert_eq!(asked("users=a%20b&limit=5&users=c&batch=7"), of(&["a b", "c"], Some("7"), Some(5)));
+        for wrong in ["limit=0", "limit=6", "limit=x", "limit=", "batch=a&batch=b", "limit=1&limit=2", "x=1"]
+        {
+            assert_eq!(asked(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_line_has_an_end_and_no_control_characters() {
+        let line = |text: &str| Line::try_from(text.to_owned()).is_ok();
+        assert!(line("case 4711: „Löschung“") && line(&"ä".repeat(1000)));
+        for wrong in ["", "a\nb", "a\u{1b}[2J", "a\u{9b}2J", "a\u{7f}", &"a".repeat(1001)] {
+            assert!(!line(wrong), "{wrong:?}");
+        }
+    }
+}
