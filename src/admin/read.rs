@@ -94,14 +94,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
         let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
-        serde_json::from_slice(body).map(Self).map_err(|error| {
-            if error.is_data() {
-                let detail = format!("the body: {error}");
-                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unprocessable", detail)
-            } else {
-                Problem::bad_request(format!("the body is no JSON: {error}"))
-            }
-        })
+        let members: Value = serde_json::from_slice(body)
+            .map_err(|error| Problem::bad_request(format!("the body is no JSON: {error}")))?;
+        let unfit = |why: String| {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unprocessable", format!("the body: {why}"))
+        };
+        // A list of its members would do for a struct.
+        if !members.is_object() {
+            return Err(unfit("it has to be a JSON object".to_owned()));
+        }
+        serde_json::from_value(members).map(Self).map_err(|error| unfit(error.to_string()))
     }
 }
 

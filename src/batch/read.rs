@@ -16,6 +16,7 @@ const PAGE_WHOLE: usize = 500;
 /// A batch, as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ListedBatch)]
 pub struct Listed {
     /// Its name.
     pub batch_id: BatchId,

@@ -17,6 +17,7 @@ pub struct Listing {
 /// A letter, and whether a replay that was cut short has published it already.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ListedLetter)]
 pub struct Listed {
     /// The letter.
     #[serde(flatten)]
