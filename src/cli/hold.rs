@@ -65,7 +65,9 @@ async fn set(store: &dyn ArchiveStore, change: &Change, on: bool) -> Result<Exit
     change.act.agree(&format!("{} users will be {word}. Go on?", change.users.len()))?;
     let mut done = Vec::new();
     let result = set_holds(store, &change.users, on, &change.act.by(), &mut done).await;
-    done.iter().for_each(|user_id| say(format!("{user_id} {word}")));
+    for user_id in done {
+        say(format!("{user_id} {word}"));
+    }
     result?;
     Ok(Exit::Ok)
 }

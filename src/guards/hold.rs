@@ -101,8 +101,8 @@ pub async fn set_holds(
     let what = if held { "hold add" } else { "hold remove" };
     acts::record(store, &Act::new(by, what, users.len(), json!({ "users": users }))).await?;
     for user_id in users {
-        let hold = Hold { held, who: by.who.clone(), why: by.why.clone(), at: Timestamp::now() };
-        let body = Bytes::from(stored(&hold)?);
+        let act = Hold { held, who: by.who.clone(), why: by.why.clone(), at: Timestamp::now() };
+        let body = Bytes::from(stored(&act)?);
         loop {
             let keys = store.keys(&hold_prefix(Some(*user_id))).await?;
             let number = latest_hold(&keys, *user_id).map_or(0, |latest| latest.number) + 1;

@@ -172,17 +172,17 @@ fn hanging_up(place: usize) {
     };
     eventually(PATIENCE, began);
     drop(client);
-    let second = ask(OPERATOR, "POST", &admin, "/api/v1/dead-letters/replay", Some(&json!({})));
-    assert_eq!(code(&second, 409), "busy");
-    assert!(second.header("retry-after").is_some());
+    let another = ask(OPERATOR, "POST", &admin, "/api/v1/dead-letters/replay", Some(&json!({})));
+    assert_eq!(code(&another, 409), "busy");
+    assert!(another.header("retry-after").is_some());
     let discard = json!({ "letters": ["0123456789abcdef"] });
     let discard = ask(OPERATOR, "POST", &admin, "/api/v1/dead-letters/discard", Some(&discard));
     assert_eq!(code(&discard, 409), "busy");
     await_letters(&world, 0);
     let ended = || {
         let acts = get(&admin, "/api/v1/acts");
-        let [ended, begun] = [&acts["acts"][0], &acts["acts"][1]];
-        let told = [&ended["what"], &ended["count"], &begun["what"], &begun["count"]];
+        let [last, first] = [&acts["acts"][0], &acts["acts"][1]];
+        let told = [&last["what"], &last["count"], &first["what"], &first["count"]];
         let whole = [json!("dead-letters replay ended"), json!(4), json!("dead-letters replay"), json!(4)];
         if told == whole.each_ref() { Ok(()) } else { Err(acts.to_string()) }
     };
@@ -373,7 +373,9 @@ fn the_acts(place: usize) {
         get(&admin, "/api/v1/dead-letters/groups?reasons=api_rejected"),
         json_of(&world.run(&["dead-letters", "groups", "--output", "json"]).expect(0)),
     ];
-    groups.iter_mut().for_each(|groups| groups["groups"][0]["error"] = Value::Null);
+    for groups in &mut groups {
+        groups["groups"][0]["error"] = Value::Null;
+    }
     assert_eq!(groups[0], groups[1]);
     let mut batch = [
         get(&admin, "/api/v1/batches/b-1"),
@@ -402,8 +404,8 @@ fn the_acts(place: usize) {
     let held = json!({ "users": [world.users[0].id, world.users[1].id], "who": "ada", "why": "case 4711" });
     assert_eq!(post(&admin, "/api/v1/holds", &held)["held"], true);
     same("/api/v1/holds", &["hold", "list"]);
-    let hold = get(&admin, &format!("/api/v1/holds/{}", world.users[1].id));
-    assert_eq!((&hold["userId"], &hold["why"]), (&json!(world.users[1].id), &json!("case 4711")));
+    let told = get(&admin, &format!("/api/v1/holds/{}", world.users[1].id));
+    assert_eq!((&told["userId"], &told["why"]), (&json!(world.users[1].id), &json!("case 4711")));
     let lifted = json!({ "users": [world.users[1].id], "who": "ada", "why": "closed" });
     assert_eq!(post(&admin, "/api/v1/holds/remove", &lifted)["held"], false);
     let path = format!("/api/v1/holds/{}", world.users[1].id);
@@ -453,7 +455,7 @@ fn the_acts(place: usize) {
         ("pause", 1, Some("a migration")),
     ]
     .map(|(what, count, why)| [json!(what), json!(count), json!(why)]);
-    assert_eq!(told, expected.each_ref().map(|act| act.each_ref()));
+    assert_eq!(told, expected.each_ref().map(<[Value; 3]>::each_ref));
     for act in &acts {
         let who = act["who"].as_str().expect("who");
         let by = if act["what"] == "resume" { "unknown, " } else { "ada, " };

@@ -12,7 +12,7 @@ use crate::guards::{PauseAct, pause_number, read_pause, set_pause};
 
 /// Whether workers take users, as far as operators are concerned.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Paused {
+pub(super) struct PauseState {
     /// No worker takes users.
     paused: bool,
     /// Who acted last; null where nobody ever did, or the act cannot be read.
@@ -24,7 +24,7 @@ pub(super) struct Paused {
     at: Option<Timestamp>,
 }
 
-impl From<PauseAct> for Paused {
+impl From<PauseAct> for PauseState {
     fn from(PauseAct { paused, who, why, at }: PauseAct) -> Self {
         Self { paused, who: Some(who), why, at: Some(at) }
     }
@@ -33,15 +33,15 @@ impl From<PauseAct> for Paused {
 /// Whether all workers are paused
 #[utoipa::path(
     get, path = "/api/v1/pause", tag = "pause", operation_id = "showPause",
-    responses((status = 200, description = "The pause", body = Paused)),
+    responses((status = 200, description = "The pause", body = PauseState)),
 )]
-pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<Paused>, Problem> {
+pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<PauseState>, Problem> {
     let store = &*api.services.archive_store;
     let number = pause_number(store).await?;
     let act = read_pause(store, number).await?;
     // One that cannot be read pauses, as workers take it.
-    let unread = Paused { paused: number > 0, who: None, why: None, at: None };
-    Ok(Json(act.map_or(unread, Paused::from)))
+    let unread = PauseState { paused: number > 0, who: None, why: None, at: None };
+    Ok(Json(act.map_or(unread, PauseState::from)))
 }
 
 /// Stops all workers from taking users
@@ -50,13 +50,13 @@ pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<Paused>, Pr
 #[utoipa::path(
     post, path = "/api/v1/pause", tag = "pause", operation_id = "pause",
     request_body(content = Signed, example = json!({ "who": "ada", "why": "the tenant is being migrated" })),
-    responses((status = 200, description = "The pause", body = Paused)),
+    responses((status = 200, description = "The pause", body = PauseState)),
 )]
 pub(super) async fn pause(
     State(api): State<Api>,
     Extension(role): Extension<Role>,
     Body(signed): Body<Signed>,
-) -> Result<Json<Paused>, Problem> {
+) -> Result<Json<PauseState>, Problem> {
     set(api, role, signed, true).await
 }
 
@@ -64,17 +64,17 @@ pub(super) async fn pause(
 #[utoipa::path(
     post, path = "/api/v1/resume", tag = "pause", operation_id = "resume",
     request_body(content = Signed, example = json!({ "who": "ada", "why": "the migration is done" })),
-    responses((status = 200, description = "The pause", body = Paused)),
+    responses((status = 200, description = "The pause", body = PauseState)),
 )]
 pub(super) async fn resume(
     State(api): State<Api>,
     Extension(role): Extension<Role>,
     Body(signed): Body<Signed>,
-) -> Result<Json<Paused>, Problem> {
+) -> Result<Json<PauseState>, Problem> {
     set(api, role, signed, false).await
 }
 
-async fn set(api: Api, role: Role, signed: Signed, paused: bool) -> Result<Json<Paused>, Problem> {
+async fn set(api: Api, role: Role, signed: Signed, paused: bool) -> Result<Json<PauseState>, Problem> {
     let by = api.by(signed, role);
     to_its_end(async move {
         let act = set_pause(&*api.0.services.archive_store, paused, &by).await?;

@@ -97,8 +97,8 @@ pub(crate) fn exchange(
     let host = (!named).then_some(("Host", host));
     let length = body.len().to_string();
     let headers = headers.iter().copied().chain(host).chain([("Content-Length", length.as_str())]);
-    let headers: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let head = format!("{method} {path} HTTP/1.0\r\n{headers}\r\n");
+    let headers: Vec<String> = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!("{method} {path} HTTP/1.0\r\n{}\r\n", headers.concat());
     stream.write_all(head.as_bytes()).expect("the request goes out");
     // Whoever refuses a body need not read it.
     let written = stream.write_all(body);
