@@ -181,8 +181,8 @@ fn hanging_up(place: usize) {
     await_letters(&world, 0);
     let ended = || {
         let acts = get(&admin, "/api/v1/acts");
-        let [ended, opening] = [&acts["acts"][0], &acts["acts"][1]];
-        let told = [&ended["what"], &ended["count"], &opening["what"], &opening["count"]];
+        let [last, first] = [&acts["acts"][0], &acts["acts"][1]];
+        let told = [&last["what"], &last["count"], &first["what"], &first["count"]];
         let whole = [json!("dead-letters replay ended"), json!(4), json!("dead-letters replay"), json!(4)];
         if told == whole.each_ref() { Ok(()) } else { Err(acts.to_string()) }
     };
