@@ -124,7 +124,7 @@ impl Health {
         let seen_until = signs.are_fresh(now).then_some(signs.looked);
         let over = |since: Option<Instant>, within: Duration| {
             let lasted = seen_until? - since?;
-            (lasted >= within).then(|| lasted.as_secs())
+            (lasted >= within).then_some(lasted.as_secs())
         };
         let idle = Source::ALL.iter().zip(signs.idle).filter_map(|(source, since)| {
             let seconds = over(since, hurried(TAKES_WITHIN))?;
@@ -178,7 +178,7 @@ mod tests {
         tokio::time::advance(Duration::from_hours(1)).await;
         assert!(well(&health), "it is starting");
         health.turned(true);
-        tokio::time::advance(TURNS_WITHIN - Duration::from_secs(1)).await;
+        tokio::time::advance(Duration::from_secs(179)).await;
         assert!(well(&health));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(health.because(), ["the loop that takes deliveries has not come round for 180 s"]);

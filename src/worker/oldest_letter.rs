@@ -39,8 +39,8 @@ impl OldestLetter {
 mod tests {
     use super::*;
 
-    fn at(second: i64) -> Option<Timestamp> {
-        Some(Timestamp::from_second(second).unwrap())
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
     }
 
     #[test]
@@ -48,21 +48,21 @@ mod tests {
         let mut oldest = OldestLetter::default();
         assert!(!oldest.saw(0));
         assert!(oldest.saw(3));
-        oldest.found(at(100));
+        oldest.found(Some(at(100)));
         for depth in [3, 4, 900, 900] {
             assert!(!oldest.saw(depth), "more letters change nothing about the oldest");
         }
-        assert_eq!(oldest.since(), at(100));
+        assert_eq!(oldest.since(), Some(at(100)));
         for depth in [700, 400, 5] {
             assert!(!oldest.saw(depth), "they are being taken off");
         }
         assert!(oldest.saw(5));
         oldest.found(None);
         assert!(oldest.saw(6), "somebody had them in hand");
-        assert_eq!(oldest.since(), at(100));
-        oldest.found(at(200));
+        assert_eq!(oldest.since(), Some(at(100)));
+        oldest.found(Some(at(200)));
         assert!(!oldest.saw(6));
-        assert_eq!(oldest.since(), at(200));
+        assert_eq!(oldest.since(), Some(at(200)));
         assert!(!oldest.saw(0));
         assert_eq!(oldest.since(), None);
         assert!(oldest.saw(1));
