@@ -169,6 +169,11 @@ fn an_outage_of_cxone(place: usize) {
         Some(200..) => Ok(()),
         depth => Err(format!("{depth:?} users wait in the queue")),
     });
+    // Those who were in progress when it began have come to their end.
+    eventually(Duration::from_secs(30), || match http::sample(&admin, "offboarder_in_flight") {
+        Some(0.0) => Ok(()),
+        in_flight => Err(format!("{in_flight:?} users in progress")),
+    });
     let before = ledger::calls(&world.simulator).len();
     std::thread::sleep(Duration::from_secs(10));
     let calls = ledger::calls(&world.simulator).len() - before;
