@@ -145,7 +145,7 @@ fn is_paused(admin: &str) -> bool {
 
 /// Every call to CXone fails for half a minute, and the token's too; then the OAuth client loses a scope.
 fn an_outage_of_cxone(place: usize) {
-    let users = (0..300).map(|number| User::new(place, number, Fate::Deleted, 4)).collect();
+    let users = (0..450).map(|number| User::new(place, number, Fate::Deleted, 4)).collect();
     let mut world = World::with_topology(place, users);
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
     let worker = world.start(&["worker"]);
