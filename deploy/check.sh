@@ -117,8 +117,12 @@ check "definitions of RabbitMQ, ACL of Redis, policies of S3: a worker lives by 
     "$venv/bin/python" deploy/check/services.py "$binary" deploy/local/servers.sh "$work/services"
 shown=$work/services/metrics.txt
 of_a_worker() { promtool check metrics <"$shown"; }
-with promtool "what that worker shows on /metrics (promtool check metrics)" of_a_worker
-check "every metric is there, and labels are bounded" "${facts[@]}" exported "$shown"
+if [ -s "$shown" ]; then
+    with promtool "what that worker shows on /metrics (promtool check metrics)" of_a_worker
+    check "every metric is there, and labels are bounded" "${facts[@]}" exported "$shown"
+else
+    cannot "what that worker shows on /metrics" "it did not get that far"
+fi
 
 printf '\n%s checks failed, %s could not be done.\n' "${#failed[@]}" "${#undone[@]}"
 [ ${#failed[@]} -eq 0 ]

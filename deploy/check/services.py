@@ -314,7 +314,8 @@ def off_board(settings, broker, owner):
     manifests = [one["Key"] for one in listed if one["Key"].endswith("_audit.json")]
     hold(len(manifests) == len(users), f"{len(users)} manifests are stored")
     said(f"{len(users)} users are off board: published, worked on and stored with just those rights")
-    (listen,) = re.findall(r'"admin HTTP".*?"listen":"([^"]+)"', (WORK / "worker.log").read_text())
+    lines = map(json.loads, (WORK / "worker.log").read_text().splitlines())
+    (listen,) = [line["listen"] for line in lines if line["message"] == "admin HTTP"]
     with urllib.request.urlopen(f"http://{listen}/metrics", timeout=5) as answer:
         (WORK / "metrics.txt").write_bytes(answer.read())
     with urllib.request.urlopen(f"http://{listen}/healthz", timeout=5) as answer:
