@@ -130,7 +130,13 @@ fn replaying(place: usize) {
     );
     let names: BTreeSet<&str> =
         published["headers"].as_object().expect("headers").keys().map(String::as_str).collect();
-    let kept = ["traceparent", "x-offboarder-replays", "x-offboarder-revision", "x-offboarder-stand-in"];
+    let kept = [
+        "traceparent",
+        "x-offboarder-replays",
+        "x-offboarder-revision",
+        "x-offboarder-stand-in",
+        "x-offboarder-trace-link",
+    ];
     assert_eq!(names.into_iter().filter(|name| *name != "x-delivery-count").collect::<Vec<_>>(), kept);
     let worker = world.start(&["worker"]);
     await_letters(&world, 2);
