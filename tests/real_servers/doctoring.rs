@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::objects::objects;
-use crate::support::process::{Process, answer, command, python};
+use crate::support::process::{Process, command};
 use crate::support::proxy::{Proxy, Trick};
 use crate::support::world::World;
 use crate::support::{Test, eventually, http, ledger, redis};
@@ -146,9 +146,7 @@ fn the_services(place: usize) {
     world.run(&["topology"]).expect(0);
     assert_eq!(ills(&world, 0), Ills::new());
     world.rabbitmqctl("delete_queue", &["offboarding.users"]);
-    let mut declare = python("queues.py");
-    declare.args([world.setting("OFFBOARDER_QUEUE_URL"), "declare", "offboarding.users"]);
-    answer(declare, "");
+    world.ask_queues(&["declare", "offboarding.users"]);
     assert_ill(
         &world,
         1,

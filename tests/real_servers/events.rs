@@ -5,9 +5,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::support::helper::Helper;
 use crate::support::objects::objects;
 use crate::support::population::{Fate, User};
-use crate::support::process::{Process, answer, command, python};
+use crate::support::process::{Process, command};
 use crate::support::world::{Ended, PATIENCE, RESULTS, World};
 use crate::support::{Test, promises, repository};
 
@@ -42,9 +43,8 @@ fn node_example(world: &World, program: &str, arguments: &[&str]) -> Ended {
 
 /// Holds what is in a queue to the `AsyncAPI` document; how many there were of each kind of message.
 fn judged(world: &World, queue: &str) -> Value {
-    let mut judge = python("check_asyncapi.py");
-    judge.arg(repository(DOCUMENT));
-    let verdict = answer(judge, &json!(world.letters(queue)).to_string());
+    let letters = json!(world.letters(queue)).to_string();
+    let verdict = Helper::new("check_asyncapi.py").arg(repository(DOCUMENT)).answer(&letters);
     assert_eq!(verdict["violations"], json!([]), "{queue}");
     assert!(verdict["examples"].as_u64() > Some(3), "the document's own examples: {verdict}");
     verdict["judged"].clone()

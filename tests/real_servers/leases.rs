@@ -71,8 +71,13 @@ fn a_paused_worker(place: usize) {
 /// Each with checkpoints of its own, so that no lease keeps them apart: what is safe is safe without.
 fn strangers(place: usize) {
     // A deletion that takes a while is accepted from both, which is harmless.
-    let users = mixed(place, 40).into_iter().filter(|user| user.fate != Fate::DeletedLater);
-    let world = World::with_topology(place, users.collect());
+    let mut users = mixed(place, 40);
+    users.retain(|user| user.fate != Fate::DeletedLater);
+    // Who stored the seal and finds the user gone cannot know that the other one went on from it.
+    for user in users.iter_mut().filter(|user| user.fate == Fate::Deleted) {
+        user.fate = Fate::DeletedByEither;
+    }
+    let world = World::with_topology(place, users);
     let other =
         world.setting("OFFBOARDER_CHECKPOINTS_URL").rsplit_once('/').expect("a database").0.to_owned();
     let other = ("OFFBOARDER_CHECKPOINTS_URL".to_owned(), format!("{other}/{}", servers::SPARE_DATABASE));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::helper::Helper;
 use super::population::User;
-use super::process::{answer, python};
 use super::repository;
 use super::servers::{Servers, shared};
 
@@ -30,9 +30,10 @@ pub(crate) fn assert_true_on(
         "awaitSeconds": wait.as_secs(),
         "users": expected,
     });
-    let mut check = python("check_manifests.py");
-    check.arg(repository("docs/contract/audit-manifest.schema.json")).envs(servers.aws_settings());
-    let verdict = answer(check, &question.to_string());
+    let verdict = Helper::new("check_manifests.py")
+        .arg(repository("docs/contract/audit-manifest.schema.json"))
+        .envs(servers.aws_settings())
+        .answer(&question.to_string());
     let problems = verdict["problems"].as_array().expect("problems");
     let shown = &problems[..problems.len().min(10)];
     assert!(problems.is_empty(), "{} problems, first: {shown:#?}", problems.len());

@@ -1,6 +1,7 @@
 //! What the tests stand on: servers, processes, the simulator, and eyes for what came of it.
 
 pub(crate) mod collector;
+pub(crate) mod helper;
 pub(crate) mod http;
 pub(crate) mod ledger;
 pub(crate) mod manifests;
@@ -21,16 +22,18 @@ use std::time::{Duration, Instant};
 /// A test: its name, a sentence, and what it does at the place that is its own.
 pub(crate) type Test = (&'static str, fn(usize));
 
-/// Asks again and again until there is an answer; panics with the last complaint at the deadline.
+/// Asks again and again until there is an answer; panics with the last complaint at the deadline. It
+/// rests as long as it looked, so that those who look leave the machine to what they look at.
 pub(crate) fn eventually<T>(deadline: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
     let end = Instant::now() + deadline;
     loop {
+        let begun = Instant::now();
         match look() {
             Ok(answer) => return answer,
             Err(complaint) if Instant::now() >= end => {
                 panic!("not within {deadline:?}: {complaint}")
             }
-            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+            Err(_) => std::thread::sleep(begun.elapsed().max(Duration::from_millis(50))),
         }
     }
 }

@@ -2,12 +2,11 @@
 
 use serde_json::Value;
 
-use super::process::{answer, python};
+use super::helper::Helper;
 use super::world::World;
 
 /// One verb of `objects.py`, at the place's own prefix.
 pub(crate) fn objects(world: &World, arguments: &[&str]) -> Value {
-    let mut command = python("objects.py");
-    command.arg(world.setting("OFFBOARDER_ARCHIVE_URL")).args(arguments).envs(world.aws_settings());
-    answer(command, "")
+    let archive = world.setting("OFFBOARDER_ARCHIVE_URL");
+    Helper::new("objects.py").arg(archive).args(arguments).envs(world.aws_settings()).answer("")
 }

@@ -1,7 +1,6 @@
 //! Child processes that never outlive their test.
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -152,27 +151,16 @@ pub(crate) fn last(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-/// A Python helper out of `tests/python`, in the repository's environment.
-pub(crate) fn python(helper: &str) -> Command {
+/// The Python of the repository's environment.
+pub(crate) fn interpreter() -> PathBuf {
     let interpreter = repository(".venv/bin/python");
     assert!(interpreter.exists(), "no .venv; run deploy/local/install.sh");
-    let mut command = command(&interpreter);
-    command.arg("-W").arg("ignore").arg(repository("tests/python").join(helper));
-    command
+    interpreter
 }
 
-/// Runs a helper to its end with `input`; the JSON that it prints.
-pub(crate) fn answer(mut command: Command, input: &str) -> serde_json::Value {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the helper starts");
-    let written = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
-    let answer = child.wait_with_output().expect("the helper ends");
-    let errors = String::from_utf8_lossy(&answer.stderr);
-    assert!(answer.status.success(), "{command:?} ended with {}: {errors}", answer.status);
-    written.expect("the helper reads its input");
-    serde_json::from_slice(&answer.stdout).expect("the helper prints JSON")
+/// A program out of `tests/python`, to be started.
+pub(crate) fn python(program: &str) -> Command {
+    let mut command = command(&interpreter());
+    command.arg("-W").arg("ignore").arg(repository("tests/python").join(program));
+    command
 }

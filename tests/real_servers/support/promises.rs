@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::eventually;
+use super::helper::Helper;
 use super::ledger::{self, Repetition};
 use super::manifests;
 use super::population::User;
-use super::process::{answer, python};
 use super::servers::Servers;
 use super::world::{RESULTS, World};
 
@@ -115,7 +115,6 @@ fn assert_no_uploads(world: &World, servers: &Servers) {
 }
 
 fn stored(world: &World, servers: &Servers) -> Value {
-    let mut look = python("stored.py");
-    look.arg(world.setting("OFFBOARDER_ARCHIVE_URL")).envs(servers.aws_settings());
-    answer(look, "")
+    let archive = world.setting("OFFBOARDER_ARCHIVE_URL");
+    Helper::new("stored.py").arg(archive).envs(servers.aws_settings()).answer("")
 }

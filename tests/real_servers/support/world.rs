@@ -1,5 +1,6 @@
 //! One test's own corner: a simulator, a virtual host, a Redis database, a prefix, a directory.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -8,9 +9,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::helper::Helper;
 use super::http;
 use super::population::{PAGE_SIZE, User};
-use super::process::{Process, answer, command, last, python, tail};
+use super::process::{Process, command, last, tail};
 use super::servers::{self, Servers};
 
 /// How long the whole of a test's users may take on a slow machine.
@@ -48,6 +50,8 @@ pub(crate) struct World {
     place: usize,
     servers: Arc<Servers>,
     settings: Vec<(String, String)>,
+    /// Those that `topology` declared.
+    queues: RefCell<Vec<String>>,
     _simulator: Process,
 }
 
@@ -96,7 +100,8 @@ impl World {
         .map(|(name, value)| (name.to_owned(), value))
         .into();
         settings.extend(servers.aws_settings());
-        Self { directory, simulator, users, place, servers, settings, _simulator: process }
+        let queues = RefCell::new(Vec::new());
+        Self { directory, simulator, users, place, servers, settings, queues, _simulator: process }
     }
 
     /// The same with the topology declared.
@@ -108,10 +113,11 @@ impl World {
 
     /// Exchanges and queues, and one that collects how jobs ended, as a system around would.
     pub(crate) fn declare(&self) {
-        self.run(&["topology"]).expect(0);
-        let mut listen = python("queues.py");
-        listen.args([&self.queue_url(), "listen", RESULTS]);
-        answer(listen, "");
+        let declared = self.run(&["topology", "--output", "json"]).expect(0).output;
+        let declared: Value = serde_json::from_str(&declared).expect("JSON");
+        let queues = declared["queues"].as_array().expect("a list").iter();
+        *self.queues.borrow_mut() = queues.map(|queue| queue.as_str().expect("a name").to_owned()).collect();
+        self.ask_queues(&["listen", RESULTS]);
     }
 
     /// Changes a setting for what is started from now on.
@@ -187,10 +193,8 @@ impl World {
 
     /// Publishes messages as a foreign system would; all have to be routed.
     pub(crate) fn publish(&self, messages: &[Value]) {
-        let mut publish = python("publish.py");
-        publish.arg(self.queue_url());
         let lines: Vec<String> = messages.iter().map(Value::to_string).collect();
-        let report = answer(publish, &lines.join("\n"));
+        let report = Helper::new("publish.py").arg(self.queue_url()).answer(&lines.join("\n"));
         assert_eq!(report, json!({ "published": messages.len(), "unroutable": [] }));
     }
 
@@ -202,16 +206,17 @@ impl World {
 
     /// Messages ready in a queue; nothing when there is no such queue.
     pub(crate) fn depth(&self, queue: &str) -> Option<u64> {
-        let mut look = python("queues.py");
-        look.args([&self.queue_url(), "depths", queue]);
-        answer(look, "")[queue].as_u64()
+        self.ask_queues(&["depths", queue])[queue].as_u64()
     }
 
     /// The messages in a queue, which stay there.
     pub(crate) fn letters(&self, queue: &str) -> Vec<Value> {
-        let mut look = python("queues.py");
-        look.args([&self.queue_url(), "letters", queue]);
-        answer(look, "").as_array().expect("a list").clone()
+        self.ask_queues(&["letters", queue]).as_array().expect("a list").clone()
+    }
+
+    /// A command of `queues.py`.
+    pub(crate) fn ask_queues(&self, arguments: &[&str]) -> Value {
+        Helper::new("queues.py").arg(self.queue_url()).args(arguments).answer("")
     }
 
     /// `rabbitmqctl COMMAND -p VHOST ARGUMENT...`
@@ -223,13 +228,10 @@ impl World {
     /// All queues that hold a message which is in nobody's hands; once the workers are gone, all
     /// that hold any. The broker's own listing lags by seconds, so each queue is asked.
     pub(crate) fn queues_in_use(&self) -> Vec<String> {
-        let listed = self.rabbitmqctl("list_queues", &["--formatter", "json", "name"]);
-        let queues: Value = serde_json::from_str(&listed).expect("JSON");
-        let queues = queues.as_array().expect("a list").iter();
-        let mut look = python("queues.py");
-        look.args([&self.queue_url(), "depths"])
-            .args(queues.filter_map(|queue| queue["name"].as_str().filter(|name| is_ours(name))));
-        let depths = answer(look, "");
+        let queues = self.queues.borrow();
+        assert!(!queues.is_empty(), "they are known once they are declared");
+        let queues: Vec<&str> = queues.iter().map(String::as_str).collect();
+        let depths = self.ask_queues(&[&["depths"], &queues[..]].concat());
         let depths = depths.as_object().expect("depths").iter();
         depths
             .filter(|(_, depth)| depth.as_u64() != Some(0))
