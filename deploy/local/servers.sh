@@ -11,7 +11,8 @@
 #   servers.sh restart-one DIR NAME         ends it if it still runs, starts it, waits until it answers
 #   servers.sh lose-one DIR NAME            kills it and removes all that it kept
 #   servers.sh vhosts DIR VHOST...          creates RabbitMQ virtual hosts
-#   servers.sh ctl DIR ARGUMENT...          rabbitmqctl of the private node
+#   servers.sh ctl DIR ARGUMENT...          rabbitmqctl of the private node; costs two seconds of Erlang start
+#   servers.sh eval DIR                     runs the Erlang of standard input in the node, at once; it has to give ok
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -242,14 +243,20 @@ run_all() {
 
 ctl() { env "${rabbitmq_env[@]}" "$rabbitmq_bin/rabbitmqctl" --quiet "$@"; }
 
-# One call of rabbitmqctl costs two seconds of Erlang start; this makes one for all.
+evaluate() {
+    local told
+    told=$(env "${rabbitmq_env[@]}" erl_call -h "eval-$$" -sname "offboarder-$amqp_port@localhost" -fetch_stdout -e 2>&1) || fail "$told"
+    [ "${told: -8}" = '{ok, ok}' ] || fail "RabbitMQ answers: $told"
+    printf '%s' "${told%'{ok, ok}'}"
+}
+
 create_vhosts() {
     local vhost code=
     for vhost in "$@"; do
         code+="rabbit_vhost:add(<<\"$vhost\">>, <<\"offboarder\">>), "
         code+="rabbit_auth_backend_internal:set_permissions(<<\"guest\">>, <<\"$vhost\">>, <<\".*\">>, <<\".*\">>, <<\".*\">>, <<\"offboarder\">>), "
     done
-    ctl eval "${code}ok."
+    evaluate <<<"${code}ok."
 }
 
 lose_one() {
@@ -280,5 +287,6 @@ case $command in
     restart-one) one_of_ours "${1:-}"; load; signal_one "$1" KILL; "launch_$1"; await_ready "$1" ;;
     vhosts) load; create_vhosts "$@" ;;
     ctl) load; ctl "$@" ;;
+    eval) load; evaluate ;;
     *) usage ;;
 esac

@@ -179,12 +179,11 @@ fn listen_with_tls(directory: &Path) -> u16 {
         TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
     let file = |name: &str| directory.join(name).display().to_string();
     let (certificate, key) = (file("certificate.pem"), file("key.pem"));
-    servers::shared().rabbitmqctl(&[
-        "eval",
+    servers::shared().eval(
         &format!(
             "ok = rabbit_networking:start_ssl_listener({{\"127.0.0.1\", {port}}}, [{{certfile, \"{certificate}\"}}, {{keyfile, \"{key}\"}}], 2)."
         ),
-    ]);
+    );
     port
 }
 

@@ -143,7 +143,7 @@ fn paused_by_an_operator(place: usize) {
         assert!(worker.errors().contains("the tenant is being migrated"), "{}", tail(&worker.errors()));
     }
     // All that was taken goes back.
-    eventually(Duration::from_mins(1), || match world.messages_listed_in_hands() {
+    eventually(Duration::from_mins(1), || match world.messages_in_hands() {
         0 => Ok(()),
         held => Err(format!("{held} messages are in hands though it is paused")),
     });

@@ -67,14 +67,13 @@ impl Hanging {
     fn begin(place: usize, which: &str, count: usize) -> Self {
         let hanging = Self { servers: servers::shared(), name: format!("offboarder_{place}_{which}") };
         let (name, vhost) = (&hanging.name, vhost(place));
-        let found = hanging.servers.rabbitmqctl(&[
-            "eval",
+        let found = hanging.servers.eval(
             &format!(
                 "Pids = [Pid || Pid <- rabbit_channel:list_local(), [{{vhost, Vhost}}, {{{which}, Which}}] <- \
                  [catch rabbit_channel:info(Pid, [vhost, {which}])], Vhost =:= <<\"{vhost}\">>, Which =/= 0, Which =/= false], \
-                 ok = persistent_term:put({name}, Pids), [ok = sys:suspend(Pid) || Pid <- Pids], length(Pids)."
+                 ok = persistent_term:put({name}, Pids), [ok = sys:suspend(Pid) || Pid <- Pids], io:format(\"~b\", [length(Pids)])."
             ),
-        ]);
+        );
         assert!(found.trim().parse::<usize>().is_ok_and(|found| found >= count), "{found} channels hang");
         hanging
     }
@@ -84,10 +83,9 @@ impl Hanging {
 impl Drop for Hanging {
     fn drop(&mut self) {
         let name = &self.name;
-        self.servers.rabbitmqctl(&[
-            "eval",
-            &format!("[catch sys:resume(Pid) || Pid <- persistent_term:get({name})], persistent_term:erase({name})."),
-        ]);
+        self.servers.eval(&format!(
+            "[catch sys:resume(Pid) || Pid <- persistent_term:get({name})], persistent_term:erase({name}), ok."
+        ));
     }
 }
 

@@ -46,10 +46,9 @@ fn windows_over_a_kill(place: usize) {
 /// The node looks every second for deliveries that were held for five; the archive takes half a minute.
 fn a_slow_archive(place: usize) {
     let servers = Arc::new(Servers::start(place..=place));
-    servers.rabbitmqctl(&[
-        "eval",
+    servers.eval(
         "application:set_env(rabbit, consumer_timeout, 5000), application:set_env(rabbit, channel_tick_interval, 1000).",
-    ]);
+    );
     let users = (0..3).map(|number| User::new(place, number, Fate::Deleted, 150)).collect();
     let mut world = World::on(Arc::clone(&servers), place, users, &["--latency-analytics", "1s"]);
     world.set("OFFBOARDER_WORKER_SLICE", "3s");

@@ -21,7 +21,7 @@ use crate::support::proxy::Proxy;
 use crate::support::random::Random;
 use crate::support::servers::Servers;
 use crate::support::world::World;
-use crate::support::{Test, eventually, promises, redis};
+use crate::support::{Test, promises, redis};
 
 pub(crate) const TESTS: &[Test] = &[
     ("chaos: kills, cuts and duplicates change no outcome", no_outcome_changes),
@@ -193,14 +193,7 @@ impl<'a> Chaos<'a> {
         self.publish();
         self.crew.calm_down(PATIENCE);
         self.say("no more faults");
-        let mut quiet = 0;
-        eventually(PATIENCE, || {
-            self.crew.tend();
-            let busy = promises::busy_queues(self.world);
-            // Twice, since what a worker has in its hands is in no queue, and may go back to one.
-            quiet = if busy.is_empty() { quiet + 1 } else { 0 };
-            if quiet == 2 { Ok(()) } else { Err(format!("work is left: {busy:?}")) }
-        });
+        promises::await_quiet_while(self.world, PATIENCE, || self.crew.tend());
         self.say("no more work");
         self.crew.dismiss();
     }

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 pub(crate) type Test = (&'static str, fn(usize));
 
 /// Asks again and again until there is an answer; panics with the last complaint at the deadline. It
-/// rests as long as it looked, so that those who look leave the machine to what they look at.
+/// rests twice as long as it looked, so that those who look leave the machine to what they look at.
 pub(crate) fn eventually<T>(deadline: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
     let end = Instant::now() + deadline;
     loop {
@@ -33,7 +33,7 @@ pub(crate) fn eventually<T>(deadline: Duration, mut look: impl FnMut() -> Result
             Err(complaint) if Instant::now() >= end => {
                 panic!("not within {deadline:?}: {complaint}")
             }
-            Err(_) => std::thread::sleep(begun.elapsed().max(Duration::from_millis(50))),
+            Err(_) => std::thread::sleep((begun.elapsed() * 2).max(Duration::from_millis(50))),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Sets of a broker, a Redis and an S3, each started by `deploy/local/servers.sh`.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Seek, Write};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -30,7 +30,7 @@ pub(crate) fn shared() -> Arc<Servers> {
 
 fn script(command: &str) -> Command {
     let mut bash = Command::new(repository("deploy/local/servers.sh"));
-    bash.arg(command);
+    bash.arg(command).stdin(Stdio::null());
     bash
 }
 
@@ -102,6 +102,13 @@ impl Servers {
         output(script("ctl").arg(&self.state).args(arguments))
     }
 
+    /// Runs Erlang in the private node, which has to give `ok`; what it printed.
+    pub(crate) fn eval(&self, code: &str) -> String {
+        let mut file = tempfile::tempfile().expect("a temporary file");
+        writeln!(file, "{code}").and_then(|()| file.rewind()).expect("it is written");
+        output(script("eval").arg(&self.state).stdin(file))
+    }
+
     /// Kills `rabbitmq`, `redis` or `s3`, as if its machine had lost power; returns when it is gone.
     pub(crate) fn kill_one(&self, name: &str) {
         output(script("kill-one").arg(&self.state).arg(name));
@@ -140,7 +147,7 @@ pub(crate) fn vhost(place: usize) -> String {
 }
 
 fn output(command: &mut Command) -> String {
-    let answer = command.stdin(Stdio::null()).output().expect("the command runs");
+    let answer = command.output().expect("the command runs");
     let (told, complaint) =
         (String::from_utf8_lossy(&answer.stdout), String::from_utf8_lossy(&answer.stderr));
     assert!(answer.status.success(), "{command:?} ended with {}: {complaint}", answer.status);

@@ -1,6 +1,5 @@
 //! One test's own corner: a simulator, a virtual host, a Redis database, a prefix, a directory.
 
-use std::cell::RefCell;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -50,8 +49,6 @@ pub(crate) struct World {
     place: usize,
     servers: Arc<Servers>,
     settings: Vec<(String, String)>,
-    /// Those that `topology` declared.
-    queues: RefCell<Vec<String>>,
     _simulator: Process,
 }
 
@@ -100,8 +97,7 @@ impl World {
         .map(|(name, value)| (name.to_owned(), value))
         .into();
         settings.extend(servers.aws_settings());
-        let queues = RefCell::new(Vec::new());
-        Self { directory, simulator, users, place, servers, settings, queues, _simulator: process }
+        Self { directory, simulator, users, place, servers, settings, _simulator: process }
     }
 
     /// The same with the topology declared.
@@ -113,10 +109,7 @@ impl World {
 
     /// Exchanges and queues, and one that collects how jobs ended, as a system around would.
     pub(crate) fn declare(&self) {
-        let declared = self.run(&["topology", "--output", "json"]).expect(0).output;
-        let declared: Value = serde_json::from_str(&declared).expect("JSON");
-        let queues = declared["queues"].as_array().expect("a list").iter();
-        *self.queues.borrow_mut() = queues.map(|queue| queue.as_str().expect("a name").to_owned()).collect();
+        self.run(&["topology"]).expect(0);
         self.ask_queues(&["listen", RESULTS]);
     }
 
@@ -225,18 +218,34 @@ impl World {
         self.servers.rabbitmqctl(&[&[command, "-p", &vhost], arguments].concat())
     }
 
-    /// All queues that hold a message which is in nobody's hands; once the workers are gone, all
-    /// that hold any. The broker's own listing lags by seconds, so each queue is asked.
+    /// All queues that hold a message, in hands or not.
     pub(crate) fn queues_in_use(&self) -> Vec<String> {
-        let queues = self.queues.borrow();
-        assert!(!queues.is_empty(), "they are known once they are declared");
-        let queues: Vec<&str> = queues.iter().map(String::as_str).collect();
-        let depths = self.ask_queues(&[&["depths"], &queues[..]].concat());
-        let depths = depths.as_object().expect("depths").iter();
-        depths
-            .filter(|(_, depth)| depth.as_u64() != Some(0))
-            .map(|(queue, depth)| format!("{queue}: {depth}"))
-            .collect()
+        let listed = self.ask_broker("messages", "query_messages_total").into_iter();
+        let in_use = listed.filter(|(queue, count)| queue.starts_with("offboarding.") && *count > 0);
+        in_use.map(|(queue, count)| format!("{queue}: {count}")).collect()
+    }
+
+    /// Messages that some worker has in its hands.
+    pub(crate) fn messages_in_hands(&self) -> u64 {
+        let listed = self.ask_broker("messages_unacknowledged", "query_messages_checked_out").into_iter();
+        listed.map(|(_, count)| count).sum()
+    }
+
+    /// A number of each queue. What the broker lists of quorum queues lags by seconds, so their leaders are asked.
+    fn ask_broker(&self, item: &str, query: &str) -> Vec<(String, u64)> {
+        let vhost = servers::vhost(self.place);
+        let told = self.servers.eval(&format!(
+            "Count = fun(Q) -> case amqqueue:get_type(Q) of \
+               rabbit_quorum_queue -> {{ok, {{_, N}}, _}} = ra:leader_query(amqqueue:get_pid(Q), fun rabbit_fifo:{query}/1), N; \
+               _ -> proplists:get_value({item}, rabbit_amqqueue:info(Q, [{item}])) end end, \
+             [io:format(\"~s ~b~n\", [element(4, amqqueue:get_name(Q)), Count(Q)]) \
+               || Q <- rabbit_amqqueue:list(<<\"{vhost}\">>)], ok."
+        ));
+        let line = |line: &str| {
+            let (queue, count) = line.rsplit_once(' ').expect("a queue and a number");
+            (queue.to_owned(), count.parse().expect("a number"))
+        };
+        told.lines().map(line).collect()
     }
 
     /// The `AWS_…` settings of its S3.
@@ -255,26 +264,6 @@ impl World {
     /// The broker itself, whatever workers are told.
     pub(crate) fn queue_url(&self) -> String {
         queue_url(&self.servers, self.place)
-    }
-
-    /// Messages, in hands or not, that the broker lists outside of one queue; "none" when there are none.
-    pub(crate) fn messages_listed(&self, but_for: &str) -> String {
-        let listed = self.rabbitmqctl("list_queues", &["--formatter", "json", "name", "messages"]);
-        let queues: Value = serde_json::from_str(&listed).expect("JSON");
-        let queues = queues.as_array().expect("a list").iter();
-        let ours = queues.filter(|queue| queue["name"].as_str().is_some_and(is_ours));
-        let busy = ours.filter(|queue| queue["name"] != but_for && queue["messages"] != 0);
-        let busy: Vec<String> =
-            busy.map(|queue| format!("{} {}", queue["name"], queue["messages"])).collect();
-        if busy.is_empty() { "none".to_owned() } else { busy.join(", ") }
-    }
-
-    /// Messages that some worker has in its hands, as the broker lists them, which lags.
-    pub(crate) fn messages_listed_in_hands(&self) -> u64 {
-        let listed = self.rabbitmqctl("list_queues", &["--formatter", "json", "messages_unacknowledged"]);
-        let queues: Value = serde_json::from_str(&listed).expect("JSON");
-        let queues = queues.as_array().expect("a list").iter();
-        queues.filter_map(|queue| queue["messages_unacknowledged"].as_u64()).sum()
     }
 
     /// A user as the simulator has it now.
@@ -301,10 +290,6 @@ impl Drop for World {
             eprintln!("{}:\n{}\n", path.display(), last(&String::from_utf8_lossy(&text), 40));
         }
     }
-}
-
-fn is_ours(queue: &str) -> bool {
-    queue.starts_with("offboarding.")
 }
 
 fn queue_url(servers: &Servers, place: usize) -> String {
