@@ -70,7 +70,7 @@ fn not_seen(died_at: &[String]) -> Vec<String> {
 /// the order in which a worker meets them, which is not always the same: what was missed is tried by name
 /// at the end.
 fn sweep(place: usize, mut after_the_kill: impl FnMut(&World, &str)) -> World {
-    let user = |number| User::new(place, number, Fate::Deleted, 14).with_large_conversations(1_300_000);
+    let user = |number| User::new(place, number, Fate::Deleted, 11).with_large_conversations(1_100_000);
     let mut world = World::with_topology(place, (0..USERS).map(user).collect());
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let mut died_at: Vec<String> = Vec::new();
