@@ -52,7 +52,7 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // They wait more than they work.
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    arguments.test_threads.get_or_insert(cores * 3);
+    arguments.test_threads.get_or_insert(cores * 2);
     let mut trials = Vec::new();
     // Those that take minutes come first, so that none of them is left alone at the end.
     for tests in [
