@@ -66,11 +66,11 @@ fn not_seen(died_at: &[String]) -> Vec<String> {
 }
 
 /// The worker that takes up the user of one place dies there; the next one has to finish this user and dies
-/// at the next place, with the next user. The archives are of three parts each. Places are counted in
+/// at the next place, with the next user. The archives are of two parts each. Places are counted in
 /// the order in which a worker meets them, which is not always the same: what was missed is tried by name
 /// at the end.
 fn sweep(place: usize, mut after_the_kill: impl FnMut(&World, &str)) -> World {
-    let user = |number| User::new(place, number, Fate::Deleted, 11).with_large_conversations(1_100_000);
+    let user = |number| User::new(place, number, Fate::Deleted, 6).with_large_conversations(1_100_000);
     let mut world = World::with_topology(place, (0..USERS).map(user).collect());
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let mut died_at: Vec<String> = Vec::new();
