@@ -243,6 +243,7 @@ run_all() {
 
 ctl() { env "${rabbitmq_env[@]}" "$rabbitmq_bin/rabbitmqctl" --quiet "$@"; }
 
+# The node takes no two callers of one name, which is the same for each unless it is given.
 evaluate() {
     local told
     told=$(env "${rabbitmq_env[@]}" erl_call -h "eval-$$" -sname "offboarder-$amqp_port@localhost" -fetch_stdout -e 2>&1) || fail "$told"
