@@ -7,6 +7,7 @@
 //! | module | what it is for |
 //! | --- | --- |
 //! | [`failure`] | what can go wrong, and what follows; pure |
+//! | [`integrity`] | codes by which our own records are known; pure |
 //! | [`job`] | user IDs, requests, messages; pure |
 //! | [`machine`] | states, events, effects, the transition; pure |
 //! | [`manifest`] | what manifest and seal say, and the objects' names; pure |
@@ -38,6 +39,7 @@ pub mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod guards;
+pub mod integrity;
 pub mod job;
 mod kill_point;
 pub mod machine;

@@ -3,7 +3,8 @@ use super::reader::Reader;
 use super::resolve::{Entry, State, resolve};
 use super::sources::Sources;
 use super::table::{Profile, Unset};
-use super::{Admin, Archive, CheckpointsUrl, Cxone, Guard, Queue, Worker};
+use super::{Admin, Archive, CheckpointsUrl, Cxone, Guard, Queue, Secret, Worker, integrity};
+use crate::integrity::Integrity;
 
 /// The settings of a command. Most groups have defaults and are always there; the two that have
 /// none are there for the commands that cannot work without, and an `Option` for the others.
@@ -21,6 +22,8 @@ pub struct Settings<C = Option<Cxone>, Q = Option<Queue>> {
     pub worker: Worker,
     /// `OFFBOARDER_GUARD_…`.
     pub guard: Guard,
+    /// `OFFBOARDER_INTEGRITY_KEY`.
+    pub integrity: Integrity,
     /// `OFFBOARDER_ADMIN_…`.
     pub admin: Admin,
 }
@@ -84,6 +87,7 @@ struct Draft {
     archive: Option<Archive>,
     worker: Option<Worker>,
     guard: Option<Guard>,
+    integrity: Option<Secret>,
     admin: Option<Admin>,
 }
 
@@ -97,10 +101,23 @@ impl Draft {
         let archive = Archive::read(&mut reader);
         let worker = Worker::read(&mut reader);
         let guard = Guard::read(&mut reader);
+        let integrity = integrity::read(&mut reader);
         let admin = Admin::read(&mut reader);
         let faults = reader.faults;
         let (entries, incomplete) = (resolved.entries, resolved.incomplete);
-        Self { entries, faults, incomplete, cxone, queue, checkpoints, archive, worker, guard, admin }
+        Self {
+            entries,
+            faults,
+            incomplete,
+            cxone,
+            queue,
+            checkpoints,
+            archive,
+            worker,
+            guard,
+            integrity,
+            admin,
+        }
     }
 
     fn demand(&mut self, profile: Profile) {
@@ -159,6 +176,7 @@ impl Draft {
                 archive: self.archive?,
                 worker: self.worker?,
                 guard: self.guard?,
+                integrity: Integrity::new(self.integrity.as_ref()),
                 admin: self.admin?,
             })
         };

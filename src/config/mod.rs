@@ -14,6 +14,7 @@ mod checkpoints;
 mod cxone;
 mod fault;
 mod guard;
+mod integrity;
 mod load;
 mod parse;
 mod queue;

@@ -116,6 +116,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting::open("guard.max_deletions", Default("off"), "brake over all workers, such as `200/1h`; over it deletions wait, nothing fails"),
     Setting::open("guard.delete_grace", Default("0s"), "time between Deactivated and the deletion; a re-run never resets the clock"),
     Setting::open("guard.delete", Default("attempt"), "`never`: this tenant deletes nobody, every user ends at DeactivatedOnly"),
+    Setting::secret("integrity.key", Nothing, "key of at least 32 characters that authenticates checkpoints, seals, holds, pauses and the audit log; the same for all workers and operators of a deployment. A checkpoint without a valid code counts as absent, and a seal or a hold without one stops the deletion. Without a key the account is read again before a deletion instead, and `doctor` warns"),
     Setting::open("admin.listen", Default("127.0.0.1:9464"), "`/healthz`, `/readyz`, `/metrics`, `/api/v1`, the console"),
     Setting::secret("admin.token", Nothing, "bearer token; without one only loopback may listen"),
     Setting::secret("admin.read_token", Nothing, "bearer token that reads alone; another than the operator's"),
@@ -148,6 +149,6 @@ mod tests {
     fn exactly_the_secrets_have_no_flag() {
         let without: Vec<&str> =
             SETTINGS.iter().filter(|setting| setting.flag().is_none()).map(|setting| setting.key).collect();
-        assert_eq!(without, ["cxone.client_secret", "admin.token", "admin.read_token"]);
+        assert_eq!(without, ["cxone.client_secret", "integrity.key", "admin.token", "admin.read_token"]);
     }
 }

@@ -1,0 +1,212 @@
+//! The key that only this deployment's workers and operators have, and what it proves: that a record in Redis or in
+//! the archive store was written by one of them. Write access to a store is not authority. Pure.
+//!
+//! A code is HMAC-SHA256 (RFC 2104, FIPS 198-1) over the purpose, the name and the bytes of a record, so that a
+//! record that is copied under another name, or used for another purpose, has no valid code.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::de::DeserializeOwned;
+use sha2::Sha256;
+
+use crate::config::Secret;
+
+/// The shortest key, in bytes: as long as the output of the hash (RFC 2104, section 3).
+pub(crate) const SHORTEST_KEY: usize = 32;
+
+/// What a document with a code ends with: this, the code in hex, and [`CLOSE`].
+const OPEN: &str = ",\"integrity\":\"hmac-sha256:";
+const CLOSE: &str = "\"}";
+const HEX_BYTES: usize = 64;
+
+/// What a record is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A checkpoint in Redis or in the embedded store.
+    Checkpoint,
+    /// The sealed evidence of a user.
+    Seal,
+    /// An act on a legal hold.
+    Hold,
+    /// A pause or its end.
+    Pause,
+    /// An entry of the log of what operators did.
+    AuditLog,
+}
+
+impl Purpose {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Checkpoint => "checkpoint",
+            Self::Seal => "seal",
+            Self::Hold => "hold",
+            Self::Pause => "pause",
+            Self::AuditLog => "audit-log",
+        }
+    }
+}
+
+/// Why a stored document does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Untrusted {
+    /// It has no code, or one that this key did not make.
+    #[error("it has no valid integrity code")]
+    NoValidCode,
+    /// It is not what it should be.
+    #[error("it cannot be read")]
+    Unreadable,
+}
+
+/// Makes and checks codes; without a key everything counts that can be read.
+#[derive(Clone, Default)]
+pub struct Integrity(Option<Arc<[u8]>>);
+
+impl Integrity {
+    /// With this key; without one nothing is authenticated.
+    pub fn new(key: Option<&Secret>) -> Self {
+        Self(key.map(|key| Arc::from(key.expose().as_bytes())))
+    }
+
+    /// Whether there is a key.
+    pub const fn has_key(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn mac(&self, purpose: Purpose, name: &str, bytes: &[u8]) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_deref()?).ok()?;
+        for part in [purpose.as_str().as_bytes(), name.as_bytes(), bytes] {
+            // The length in front of each part keeps two lists of parts from having the same bytes.
+            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            mac.update(part);
+        }
+        Some(mac)
+    }
+
+    /// The code of a record, in hex; `None` without a key.
+    pub fn code(&self, purpose: Purpose, name: &str, bytes: &[u8]) -> Option<String> {
+        Some(hex::encode(self.mac(purpose, name, bytes)?.finalize().into_bytes()))
+    }
+
+    /// Whether this is the code of the record. Without a key nothing is claimed, and everything passes.
+    pub fn admits(&self, purpose: Purpose, name: &str, bytes: &[u8], code: Option<&str>) -> bool {
+        let Some(mac) = self.mac(purpose, name, bytes) else { return !self.has_key() };
+        let code = code.and_then(|code| hex::decode(code).ok());
+        // Compares in constant time.
+        code.is_some_and(|code| mac.verify_slice(&code).is_ok())
+    }
+
+    /// Adds the code to a JSON object, as its last member `integrity`. Without a key the bytes stay as they are.
+    pub fn sign(&self, purpose: Purpose, name: &str, mut document: Vec<u8>) -> Vec<u8> {
+        let end = document.trim_ascii_end().len();
+        document.truncate(end);
+        let Some(code) = self.code(purpose, name, &document) else { return document };
+        if document.pop() == Some(b'}') {
+            document.extend_from_slice(OPEN.as_bytes());
+            document.extend_from_slice(code.as_bytes());
+            document.extend_from_slice(CLOSE.as_bytes());
+        }
+        document
+    }
+
+    /// Reads a document that [`Self::sign`] wrote. With a key it has to have the code; without one a code is
+    /// passed over.
+    pub fn open<T: DeserializeOwned>(
+        &self,
+        purpose: Purpose,
+        name: &str,
+        stored: &[u8],
+    ) -> Result<T, Untrusted> {
+        if self.has_key() {
+            let (document, code) = split(stored).ok_or(Untrusted::NoValidCode)?;
+            if !self.admits(purpose, name, &document, Some(code)) {
+                return Err(Untrusted::NoValidCode);
+            }
+        }
+        serde_json::from_slice(stored).map_err(|_not_ours| Untrusted::Unreadable)
+    }
+}
+
+/// The document without its code, and the code.
+fn split(stored: &[u8]) -> Option<(Vec<u8>, &str)> {
+    let rest = stored.strip_suffix(CLOSE.as_bytes())?;
+    let (rest, code) = rest.split_at_checked(rest.len().checked_sub(HEX_BYTES)?)?;
+    let mut document = rest.strip_suffix(OPEN.as_bytes())?.to_vec();
+    document.push(b'}');
+    Some((document, std::str::from_utf8(code).ok()?))
+}
+
+impl fmt::Debug for Integrity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.has_key() { "Integrity(***)" } else { "Integrity(no key)" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn with_key(key: &str) -> Integrity {
+        Integrity::new(Some(&Secret::new(key)))
+    }
+
+    fn ours() -> Integrity {
+        with_key("a key of thirty-two characters ..")
+    }
+
+    #[test]
+    fn what_was_signed_opens_under_its_own_name_and_purpose_only() {
+        let body = serde_json::to_vec_pretty(&json!({ "held": true, "who": "ada" })).unwrap();
+        let signed = ours().sign(Purpose::Hold, "_hold_x.1.json", body.clone());
+        let open = |key: &Integrity, purpose, name: &str| key.open::<Value>(purpose, name, &signed);
+        assert_eq!(open(&ours(), Purpose::Hold, "_hold_x.1.json").unwrap()["held"], json!(true));
+        for (key, purpose, name) in [
+            (ours(), Purpose::Hold, "_hold_x.2.json"),
+            (ours(), Purpose::Pause, "_hold_x.1.json"),
+            (with_key("another key of thirty-two letters"), Purpose::Hold, "_hold_x.1.json"),
+        ] {
+            assert_eq!(open(&key, purpose, name), Err(Untrusted::NoValidCode), "{name}");
+        }
+        // A deployment without a key, or an older release, reads the same members.
+        let read = Integrity::default().open::<Value>(Purpose::Hold, "x", &signed).unwrap();
+        assert_eq!(read["who"], json!("ada"));
+    }
+
+    #[test]
+    fn every_changed_byte_is_found() {
+        let signed = ours().sign(Purpose::Seal, "s", br#"{"a":1,"b":"two"}"#.to_vec());
+        assert!(ours().open::<Value>(Purpose::Seal, "s", &signed).is_ok());
+        for at in 0..signed.len() {
+            let mut changed = signed.clone();
+            changed[at] ^= 1;
+            let opened = ours().open::<Value>(Purpose::Seal, "s", &changed);
+            assert!(opened.is_err(), "byte {at} of {}", String::from_utf8_lossy(&changed));
+        }
+        for cut in 0..signed.len() {
+            assert!(ours().open::<Value>(Purpose::Seal, "s", &signed[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn with_a_key_a_document_without_a_code_does_not_count() {
+        let bare = br#"{"held":false}"#;
+        assert_eq!(ours().open::<Value>(Purpose::Hold, "h", bare), Err(Untrusted::NoValidCode));
+        assert!(Integrity::default().open::<Value>(Purpose::Hold, "h", bare).is_ok());
+        assert_eq!(Integrity::default().open::<Value>(Purpose::Hold, "h", b"{"), Err(Untrusted::Unreadable));
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other_and_the_key_is_never_shown() {
+        let key = ours();
+        let code = |name: &str, bytes: &[u8]| key.code(Purpose::Checkpoint, name, bytes).unwrap();
+        assert_ne!(code("ab", b"c"), code("a", b"bc"));
+        assert!(key.admits(Purpose::Checkpoint, "a", b"b", Some(&code("a", b"b"))));
+        for wrong in [None, Some(""), Some("zz"), Some("00")] {
+            assert!(!key.admits(Purpose::Checkpoint, "a", b"b", wrong), "{wrong:?}");
+        }
+        assert_eq!(format!("{key:?} {:?}", Integrity::default()), "Integrity(***) Integrity(no key)");
+    }
+}
