@@ -111,7 +111,7 @@ impl UserStatus {
         store: &Arc<dyn ArchiveStore>,
     ) -> Result<Self, Failure> {
         let known = Known::look_up(user_id, checkpoints, &**store).await?;
-        Ok(Self::of(user_id, &known, hold_of(store, user_id).await?))
+        Ok(Self::of(user_id, &known, hold_of(&**store, user_id).await?))
     }
 
     /// Of what was read.

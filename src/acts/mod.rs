@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::failure::{Class, Code, Failure};
+use crate::integrity::{Purpose, Untrusted};
 use crate::ports::{ArchiveStore, ObjectKey};
 
 /// Who acts, and why.
@@ -76,8 +77,10 @@ pub async fn record(store: &dyn ArchiveStore, act: &Act) -> Result<(), Failure> 
     let body = serde_json::to_vec(act).map_err(|error| {
         Failure::new(Class::Defect, Code::Panicked, format!("an act has no JSON: {error}"))
     })?;
+    let key = Act::key(act.id);
+    let body = store.integrity().sign(Purpose::AuditLog, key.as_str(), body);
     // Should it be there already, then it is ours: the answer to the first try was lost.
-    store.put_once(&Act::key(act.id), Bytes::from(body), None).await.map(|_stored| ())
+    store.put_once(&key, Bytes::from(body), None).await.map(|_stored| ())
 }
 
 /// The newest acts, newest first: at most `limit`, and none before `since`.
@@ -93,15 +96,24 @@ pub async fn list(
     stream::iter(recent.map(|id| read(Arc::clone(store), id))).buffered(AT_ONCE).try_collect().await
 }
 
-/// An act that cannot be read is shown as one, since something was done then.
+/// An act that cannot be read is shown as one, since something was done then; so is one without a valid code, and
+/// what it claims is not shown.
 async fn read(store: Arc<dyn ArchiveStore>, id: Uuid) -> Result<Act, Failure> {
-    let read = store.read(&Act::key(id), MAX_ACT_BYTES).await?;
-    let act = read.and_then(|bytes| serde_json::from_slice::<Act>(&bytes).ok()).filter(|act| act.id == id);
-    let unreadable = || Act {
+    let key = Act::key(id);
+    let read = store.read(&key, MAX_ACT_BYTES).await?;
+    let opened = read.ok_or(Untrusted::Unreadable);
+    let opened =
+        opened.and_then(|bytes| store.integrity().open::<Act>(Purpose::AuditLog, key.as_str(), &bytes));
+    let act = opened.and_then(|act| if act.id == id { Ok(act) } else { Err(Untrusted::Unreadable) });
+    let unreadable = |untrusted| Act {
         id,
         at: at(id),
         who: "unknown".to_owned(),
-        what: "unreadable".to_owned(),
+        what: match untrusted {
+            Untrusted::Unreadable => "unreadable",
+            Untrusted::NoValidCode => "no valid integrity code",
+        }
+        .to_owned(),
         why: None,
         count: 0,
         details: Value::Null,
@@ -129,6 +141,8 @@ mod tests {
 
     use super::*;
     use crate::adapters::directory::DirectoryStore;
+    use crate::config::Secret;
+    use crate::integrity::Integrity;
 
     fn act(number: usize) -> Act {
         let by = By { who: "ada@host".to_owned(), why: Some("case".to_owned()) };
@@ -164,5 +178,19 @@ mod tests {
         assert_eq!(listed.len(), 1);
         assert_eq!((listed[0].id, listed[0].what.as_str()), (id, "unreadable"));
         assert!(Timestamp::now().duration_since(listed[0].at).as_secs() < 60, "{}", listed[0].at);
+    }
+
+    #[tokio::test]
+    async fn a_forged_act_is_shown_as_one_and_its_words_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let integrity = Integrity::new(Some(&Secret::new(&"k".repeat(32))));
+        let strangers = DirectoryStore::open(directory.path()).unwrap();
+        record(&strangers, &act(1)).await.unwrap();
+        let ours = DirectoryStore::open(directory.path()).unwrap().with_integrity(integrity);
+        record(&ours, &act(2)).await.unwrap();
+        let ours: Arc<dyn ArchiveStore> = Arc::new(ours);
+        let listed = list(&ours, None, 100).await.unwrap();
+        let shown: Vec<_> = listed.iter().map(|act| (act.what.as_str(), act.who.as_str())).collect();
+        assert_eq!(shown, [("hold add", "ada@host"), ("no valid integrity code", "unknown")]);
     }
 }

@@ -38,7 +38,7 @@ enum Verb {
 
 pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
     let Verb::List { since, limit, output } = &args.verb;
-    let store = compose::archive_store(&settings.archive).await?;
+    let store = compose::archive_store(settings).await?;
     let acts = acts::list(&store, *since, *limit).await?;
     match output.output {
         Output::Json => print_json(&json!({ "acts": acts }))?,

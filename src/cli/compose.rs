@@ -1,7 +1,6 @@
 //! Settings made into services: where ports get their adapters.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::exit::CliError;
 use crate::adapters::amqp::Broker;
@@ -38,46 +37,53 @@ pub(super) fn client(settings: &Cxone, quotas: Arc<dyn Quotas>) -> Result<Client
     })?)
 }
 
-pub(super) fn checkpoints(
-    settings: &CheckpointsUrl,
-    lease: Duration,
-) -> Result<Arc<dyn Checkpoints>, CliError> {
-    Ok(shared(settings, lease)?.0)
+pub(super) fn checkpoints<C, Q>(settings: &Settings<C, Q>) -> Result<Arc<dyn Checkpoints>, CliError> {
+    Ok(shared(settings)?.0)
 }
 
 type Shared = (Arc<dyn Checkpoints>, Arc<dyn Quotas>);
 
 /// What workers share: checkpoints, and quotas. An embedded store is one process's own.
-fn shared(settings: &CheckpointsUrl, lease: Duration) -> Result<Shared, CliError> {
-    Ok(match settings {
+fn shared<C, Q>(settings: &Settings<C, Q>) -> Result<Shared, CliError> {
+    Ok(match &settings.checkpoints {
         CheckpointsUrl::Embedded(directory) => {
-            (Arc::new(EmbeddedCheckpoints::open(directory)?), Arc::new(cxone::Alone::default()))
+            let embedded = EmbeddedCheckpoints::open(directory)?.with_integrity(settings.integrity.clone());
+            (Arc::new(embedded), Arc::new(cxone::Alone::default()))
         }
         CheckpointsUrl::Redis { url, kind } => {
-            let redis = redis(url, *kind, lease);
+            let redis = redis(url, *kind, settings);
             (Arc::clone(&redis) as Arc<dyn Checkpoints>, redis)
         }
     })
 }
 
-pub(super) fn redis(url: &SecretUrl, kind: RedisKind, lease: Duration) -> Arc<RedisCheckpoints> {
+pub(super) fn redis<C, Q>(
+    url: &SecretUrl,
+    kind: RedisKind,
+    settings: &Settings<C, Q>,
+) -> Arc<RedisCheckpoints> {
     let topology = match kind {
         RedisKind::Single | RedisKind::Tls => Topology::Single,
         RedisKind::Sentinel => Topology::Sentinel,
         RedisKind::Cluster => Topology::Cluster,
     };
-    Arc::new(RedisCheckpoints::new(url.expose(), topology, lease))
+    let redis = RedisCheckpoints::new(url.expose(), topology, settings.worker.lease);
+    Arc::new(redis.with_integrity(settings.integrity.clone()))
 }
 
 /// Where batches are kept; an embedded store keeps none.
 pub(super) fn batches<C, Q>(settings: &Settings<C, Q>) -> Option<Arc<RedisCheckpoints>> {
     match &settings.checkpoints {
         CheckpointsUrl::Embedded(_) => None,
-        CheckpointsUrl::Redis { url, kind } => Some(redis(url, *kind, settings.worker.lease)),
+        CheckpointsUrl::Redis { url, kind } => Some(redis(url, *kind, settings)),
     }
 }
 
-pub(super) async fn archive_store(settings: &Archive) -> Result<Arc<dyn ArchiveStore>, CliError> {
+/// With the key, by which records of ours are known there.
+pub(super) async fn archive_store<C, Q>(
+    settings: &Settings<C, Q>,
+) -> Result<Arc<dyn ArchiveStore>, CliError> {
+    let (settings, integrity) = (&settings.archive, &settings.integrity);
     Ok(match &settings.location {
         ArchiveLocation::Directory(path) => {
             if settings.retention.is_some() {
@@ -85,9 +91,11 @@ pub(super) async fn archive_store(settings: &Archive) -> Result<Arc<dyn ArchiveS
                     "OFFBOARDER_ARCHIVE_RETENTION: a directory keeps no retention; use s3://",
                 ));
             }
-            Arc::new(DirectoryStore::open(path)?)
+            Arc::new(DirectoryStore::open(path)?.with_integrity(integrity.clone()))
         }
-        ArchiveLocation::S3 { bucket, prefix } => Arc::new(s3_store(settings, bucket, prefix).await),
+        ArchiveLocation::S3 { bucket, prefix } => {
+            Arc::new(s3_store(settings, bucket, prefix).await.with_integrity(integrity.clone()))
+        }
     })
 }
 
@@ -132,10 +140,10 @@ pub(super) async fn unproven_services<Q>(
     settings: &Settings<Cxone, Q>,
     worker: &str,
 ) -> Result<Services, CliError> {
-    let (checkpoints, quotas) = shared(&settings.checkpoints, settings.worker.lease)?;
+    let (checkpoints, quotas) = shared(settings)?;
     Ok(Services {
         cxone: client(&settings.cxone, quotas)?,
-        archive_store: archive_store(&settings.archive).await?,
+        archive_store: archive_store(settings).await?,
         checkpoints,
         guards: Guards { delete_grace: settings.guard.delete_grace, brake: settings.guard.max_deletions },
         protected: protected(settings).await,

@@ -1,14 +1,14 @@
 //! What the guards say of users before anything is done with them.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::compose;
 use super::exit::CliError;
 use crate::config::{ArchiveLocation, Settings};
-use crate::guards::{Hold, HoldKey, ProtectedList, last_acts, standing};
+use crate::guards::{Hold, HoldActs, ProtectedList};
 use crate::job::UserId;
 use crate::ports::ArchiveStore;
 
@@ -19,8 +19,8 @@ const HOLDS_WITHIN: Duration = Duration::from_secs(5);
 pub(super) struct Guarded {
     protected: ProtectedList,
     store: Option<Arc<dyn ArchiveStore>>,
-    acts: HashMap<UserId, HoldKey>,
-    found: RefCell<Vec<HoldKey>>,
+    acts: HoldActs,
+    found: RefCell<BTreeSet<UserId>>,
 }
 
 impl Guarded {
@@ -32,34 +32,33 @@ impl Guarded {
         let store = match &settings.archive.location {
             ArchiveLocation::Directory(path) if !path.exists() => None,
             ArchiveLocation::Directory(_) | ArchiveLocation::S3 { .. } => {
-                Some(compose::archive_store(&settings.archive).await?)
+                Some(compose::archive_store(settings).await?)
             }
         };
         let acts = match &store {
-            None => Vec::new(),
-            Some(store) => match tokio::time::timeout(HOLDS_WITHIN, last_acts(&**store)).await {
+            None => HoldActs::default(),
+            Some(store) => match tokio::time::timeout(HOLDS_WITHIN, HoldActs::list(&**store)).await {
                 Ok(Ok(acts)) => acts,
                 Ok(Err(failure)) => {
                     tracing::warn!(%failure, "legal holds are not shown; workers look at them all the same");
-                    Vec::new()
+                    HoldActs::default()
                 }
                 Err(_elapsed) => {
                     tracing::warn!(
                         "legal holds are not shown: no answer within {} s; workers look at them all the same",
                         HOLDS_WITHIN.as_secs()
                     );
-                    Vec::new()
+                    HoldActs::default()
                 }
             },
         };
-        let acts = acts.into_iter().map(|act| (act.user_id, act)).collect();
         Ok(Self { protected, store, acts, found: RefCell::default() })
     }
 
     /// Why a user may not be submitted; notes who may be on hold.
     pub(super) fn forbid(&self, user_id: UserId) -> Option<String> {
-        if let Some(act) = self.acts.get(&user_id) {
-            self.found.borrow_mut().push(*act);
+        if self.acts.names(user_id) {
+            self.found.borrow_mut().insert(user_id);
         }
         // Without a name patterns say nothing: those are for the workers to judge.
         self.protected.names(user_id).then(|| "the protected list names the user".to_owned())
@@ -68,7 +67,9 @@ impl Guarded {
     /// Who is on hold, of those who were asked for.
     pub(super) async fn held(&self) -> Vec<(UserId, Hold)> {
         let Some(store) = &self.store else { return Vec::new() };
-        match standing(store, self.found.take()).await {
+        let mut acts = self.acts.clone();
+        acts.retain(&self.found.take());
+        match acts.holds(store).await {
             Ok(held) => held,
             Err(error) => {
                 tracing::warn!(%error, "legal holds are not shown; workers look at them all the same");

@@ -6,13 +6,14 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{ActArgs, Output, OutputArgs, json as print_json, say, table};
 use crate::config::Settings;
-use crate::guards::{OnHold, last_acts, set_holds, standing};
+use crate::guards::{HoldActs, OnHold, change_holds};
 use crate::job::UserId;
 use crate::ports::ArchiveStore;
 
 /// Legal holds: users who are deactivated and archived, and never deleted
 ///
-/// Every worker looks at holds as the last thing before a DELETE. A user whose off-boarding ended at a
+/// Every worker looks at holds as the last thing before a DELETE. `add` reads the hold back in the same way, waits for a
+/// deletion that was already under way, and ends with 1 when it names one that the hold came too late for. A user whose off-boarding ended at a
 /// hold is deleted by submitting it again with `--action delete` once the hold is lifted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -52,30 +53,40 @@ struct Change {
 }
 
 pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
-    let store = compose::archive_store(&settings.archive).await?;
+    let store = compose::archive_store(settings).await?;
     match &args.verb {
-        Verb::Add(change) => set(&*store, change, true).await,
-        Verb::Remove(change) => set(&*store, change, false).await,
+        Verb::Add(change) => set(settings, &*store, change, true).await,
+        Verb::Remove(change) => set(settings, &*store, change, false).await,
         Verb::List { users, output } => list(store, users, output.output).await,
     }
 }
 
-async fn set(store: &dyn ArchiveStore, change: &Change, on: bool) -> Result<Exit, CliError> {
+async fn set(
+    settings: &Settings,
+    store: &dyn ArchiveStore,
+    change: &Change,
+    on: bool,
+) -> Result<Exit, CliError> {
     let word = if on { "put on hold" } else { "taken off hold" };
     change.act.agree(&format!("{} users will be {word}. Go on?", change.users.len()))?;
+    let checkpoints = compose::checkpoints(settings)?;
     let mut done = Vec::new();
-    let result = set_holds(store, &change.users, on, &change.act.by(), &mut done).await;
-    for user_id in done {
-        say(format!("{user_id} {word}"));
+    let by = change.act.by();
+    let result = change_holds(store, &*checkpoints, &change.users, on, &by, &mut done).await;
+    for changed in &done {
+        let but = changed.but.as_ref().map(|but| format!("; {but}")).unwrap_or_default();
+        say(format!("{} {word}{but}", changed.user_id));
     }
     result?;
-    Ok(Exit::Ok)
+    Ok(if done.iter().any(|changed| changed.but.is_some()) { Exit::Bad } else { Exit::Ok })
 }
 
 async fn list(store: Arc<dyn ArchiveStore>, users: &[UserId], output: Output) -> Result<Exit, CliError> {
-    let mut acts = last_acts(&*store).await?;
-    acts.retain(|act| users.is_empty() || users.contains(&act.user_id));
-    let holds = standing(&store, acts).await?;
+    let mut acts = HoldActs::list(&*store).await?;
+    if !users.is_empty() {
+        acts.retain(&users.iter().copied().collect());
+    }
+    let holds = acts.holds(&store).await?;
     let holds: Vec<OnHold> = holds.into_iter().map(|(user_id, hold)| OnHold::new(user_id, hold)).collect();
     if output == Output::Json {
         print_json(&json!({ "holds": holds }))?;

@@ -32,7 +32,7 @@ pub(super) async fn resume(args: &ResumeArgs, settings: &Settings) -> Result<Exi
 
 async fn set(args: &ActArgs, settings: &Settings, paused: bool) -> Result<Exit, CliError> {
     let done = if paused { "paused" } else { "resumed" };
-    let store = compose::archive_store(&settings.archive).await?;
+    let store = compose::archive_store(settings).await?;
     args.agree(&format!("all workers will be {done}. Go on?"))?;
     set_pause(&*store, paused, &args.by()).await?;
     say(format!("{done}; workers follow within seconds"));

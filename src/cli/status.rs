@@ -24,13 +24,13 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
-    let checkpoints = compose::checkpoints(&settings.checkpoints, settings.worker.lease)?;
-    let store = compose::archive_store(&settings.archive).await?;
+    let checkpoints = compose::checkpoints(settings)?;
+    let store = compose::archive_store(settings).await?;
     let mut users = Vec::new();
     let mut holds = Vec::new();
     for user_id in &args.users {
         users.push((*user_id, Known::look_up(*user_id, &*checkpoints, &*store).await?));
-        holds.push(hold_of(&store, *user_id).await?);
+        holds.push(hold_of(&*store, *user_id).await?);
     }
     let unknown = users.iter().any(|(_, known)| matches!(known, Known::Nothing));
     match (args.output.output, users.as_slice()) {

@@ -97,7 +97,7 @@ struct Place {
 
 impl Place {
     async fn of_settings(settings: &Settings, named: Option<&[UserId]>) -> Result<Self, CliError> {
-        let store = compose::archive_store(&settings.archive).await?;
+        let store = compose::archive_store(settings).await?;
         let witnesses = Witnesses::open(settings, named, &*store).await;
         Ok(Self { verifier: Verifier { store, schema: Schema::new(), downloaded: false }, witnesses })
     }

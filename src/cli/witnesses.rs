@@ -41,7 +41,7 @@ impl Witnesses {
         named: Option<&[UserId]>,
         store: &dyn ArchiveStore,
     ) -> Result<Self, CliError> {
-        let checkpoints = compose::checkpoints(&settings.checkpoints, settings.worker.lease)?;
+        let checkpoints = compose::checkpoints(settings)?;
         if matches!(settings.checkpoints, CheckpointsUrl::Redis { .. }) {
             checkpoints.probe().await?;
             return Ok(Self::Live(checkpoints));

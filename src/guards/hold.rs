@@ -1,20 +1,21 @@
 //! Legal holds. They are objects of the archive store, since a Redis that forgot one would let a user be
-//! deleted; each act is a new object, written once, and the one with the highest number counts.
+//! deleted. A hold that is in doubt holds.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::stored;
+use super::sequence::{Latest, Numbered, Sequence, append};
 use crate::acts::{self, Act, By};
-use crate::failure::{Class, Code, Failure};
+use crate::failure::Failure;
+use crate::integrity::Purpose;
 use crate::job::UserId;
-use crate::ports::{ArchiveStore, ObjectKey, PutOnce};
+use crate::ports::{ArchiveStore, ObjectKey};
 
 /// One act: a hold that was set or lifted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -29,6 +30,29 @@ pub struct Hold {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
+    /// Objects that were no acts of ours, and no longer count as a hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "passesOver")]
+    pub passes_over: Vec<String>,
+}
+
+impl Hold {
+    /// A hold that nobody can be named for.
+    fn doubtful(why: String) -> Self {
+        let passes_over = Vec::new();
+        Self { held: true, who: "unknown".to_owned(), why: Some(why), at: Timestamp::UNIX_EPOCH, passes_over }
+    }
+}
+
+impl Numbered for Hold {
+    const PURPOSE: Purpose = Purpose::Hold;
+
+    fn passes_over(&self) -> &[String] {
+        &self.passes_over
+    }
+
+    fn passing_over(&self, passes_over: Vec<String>) -> Self {
+        Self { passes_over, ..self.clone() }
+    }
 }
 
 /// A user who is on hold, as it is told.
@@ -53,126 +77,226 @@ impl OnHold {
     }
 }
 
-/// Whose act, and the how-manieth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HoldKey {
-    /// Whose.
-    pub user_id: UserId,
-    /// From 1.
-    pub number: u32,
-}
-
 const PREFIX: &str = "_hold_";
-const MAX_HOLD_BYTES: usize = 64 * 1024;
 const AT_ONCE: usize = 16;
 
-impl HoldKey {
-    /// `_hold_{userId}.{number}.json`.
-    pub fn key(&self) -> ObjectKey {
-        ObjectKey(format!("{PREFIX}{}.{}.json", self.user_id, self.number))
-    }
-
-    /// Reads a key back; `None` for what is no hold.
-    pub fn parse(key: &ObjectKey) -> Option<Self> {
-        let (user_id, number) = key.as_str().strip_prefix(PREFIX)?.strip_suffix(".json")?.split_once('.')?;
-        let parsed = Self { user_id: user_id.parse().ok()?, number: number.parse().ok()? };
-        (parsed.key() == *key).then_some(parsed)
-    }
+/// What the names of a user's acts begin with: `_hold_{userId}.{number}.json`.
+fn prefix_of(user_id: UserId) -> String {
+    format!("{PREFIX}{user_id}.")
 }
 
-/// What the keys of a user's holds, or of everybody's, begin with.
-pub fn hold_prefix(user_id: Option<UserId>) -> String {
-    user_id.map_or_else(|| PREFIX.to_owned(), |user_id| format!("{PREFIX}{user_id}."))
+/// Puts one user on hold or takes it off, and reads it back in the way in which the guards look. Returns the number of
+/// the act. The caller keeps the record: see [`super::change_holds`].
+pub(super) async fn set_hold(
+    store: &dyn ArchiveStore,
+    user_id: UserId,
+    held: bool,
+    by: &By,
+) -> Result<u32, Failure> {
+    let (who, why, at) = (by.who.clone(), by.why.clone(), Timestamp::now());
+    let act = Hold { held, who, why, at, passes_over: Vec::new() };
+    append(store, &prefix_of(user_id), &act).await
 }
 
-/// The act that counts of those that are stored of one user.
-pub fn latest_hold(keys: &[ObjectKey], user_id: UserId) -> Option<HoldKey> {
-    keys.iter().filter_map(HoldKey::parse).filter(|key| key.user_id == user_id).max()
-}
-
-/// Puts users on hold or takes them off, on the record; `done` tells how far it got, also on an error.
-pub async fn set_holds(
+/// Puts into the audit log that these users are put on hold or taken off.
+pub(super) async fn record_holds(
     store: &dyn ArchiveStore,
     users: &[UserId],
     held: bool,
     by: &By,
-    done: &mut Vec<UserId>,
 ) -> Result<(), Failure> {
     let what = if held { "hold add" } else { "hold remove" };
-    acts::record(store, &Act::new(by, what, users.len(), json!({ "users": users }))).await?;
-    for user_id in users {
-        let act = Hold { held, who: by.who.clone(), why: by.why.clone(), at: Timestamp::now() };
-        let body = Bytes::from(stored(&act)?);
-        loop {
-            let keys = store.keys(&hold_prefix(Some(*user_id))).await?;
-            let number = latest_hold(&keys, *user_id).map_or(0, |latest| latest.number) + 1;
-            let key = HoldKey { user_id: *user_id, number }.key();
-            // Somebody else may have acted a moment ago; then ours is the next act.
-            if let PutOnce::Stored(_) = store.put_once(&key, body.clone(), None).await? {
-                break;
-            }
-        }
-        done.push(*user_id);
-    }
-    Ok(())
+    acts::record(store, &Act::new(by, what, users.len(), json!({ "users": users }))).await
 }
 
-/// The last act of each user; only [`standing`] knows which of them holds.
-pub async fn last_acts(store: &dyn ArchiveStore) -> Result<Vec<HoldKey>, Failure> {
-    let keys = store.keys(&hold_prefix(None)).await?;
-    let mut acts: Vec<HoldKey> = keys.iter().filter_map(HoldKey::parse).collect();
-    acts.sort_unstable();
-    acts.reverse();
-    acts.dedup_by_key(|act| act.user_id);
-    Ok(acts)
+/// The acts that are stored of each user.
+#[derive(Debug, Clone, Default)]
+pub struct HoldActs(BTreeMap<UserId, Sequence>);
+
+impl HoldActs {
+    /// Those of everybody: two listings, and nothing is read.
+    pub async fn list(store: &dyn ArchiveStore) -> Result<Self, Failure> {
+        let (keys, hidden) = futures_util::try_join!(store.keys(PREFIX), store.hidden(PREFIX))?;
+        let mut by_user: BTreeMap<UserId, [Vec<ObjectKey>; 2]> = BTreeMap::new();
+        for (place, keys) in [keys, hidden].into_iter().enumerate() {
+            for key in keys {
+                if let Some(names) =
+                    user_of(&key).and_then(|user| by_user.entry(user).or_default().get_mut(place))
+                {
+                    names.push(key);
+                }
+            }
+        }
+        let sequences = by_user
+            .into_iter()
+            .map(|(user_id, [keys, hidden])| (user_id, Sequence::of(&prefix_of(user_id), &keys, &hidden)));
+        Ok(Self(sequences.collect()))
+    }
+
+    /// Whether anything is stored of this user.
+    pub fn names(&self, user_id: UserId) -> bool {
+        self.0.contains_key(&user_id)
+    }
+
+    /// Only those of these users.
+    pub fn retain(&mut self, users: &BTreeSet<UserId>) {
+        self.0.retain(|user_id, _| users.contains(user_id));
+    }
+
+    /// Those who are on hold, by user.
+    pub async fn holds(self, store: &Arc<dyn ArchiveStore>) -> Result<Vec<(UserId, Hold)>, Failure> {
+        let mut holds: Vec<(UserId, Hold)> = stream::iter(self.0)
+            .map(|(user_id, sequence)| {
+                let store = Arc::clone(store);
+                async move { Ok::<_, Failure>((user_id, hold(&*store, &sequence).await?)) }
+            })
+            .buffer_unordered(AT_ONCE)
+            .try_filter_map(|(user_id, hold)| async move { Ok(hold.map(|hold| (user_id, hold))) })
+            .try_collect()
+            .await?;
+        holds.sort_by_key(|(user_id, _)| *user_id);
+        Ok(holds)
+    }
 }
 
 /// The hold that a user is on.
-pub async fn hold_of(store: &Arc<dyn ArchiveStore>, user_id: UserId) -> Result<Option<Hold>, Failure> {
-    let keys = store.keys(&hold_prefix(Some(user_id))).await?;
-    let acts = latest_hold(&keys, user_id).into_iter().collect();
-    Ok(standing(store, acts).await?.pop().map(|(_, hold)| hold))
+pub async fn hold_of(store: &dyn ArchiveStore, user_id: UserId) -> Result<Option<Hold>, Failure> {
+    hold(store, &Sequence::list(store, &prefix_of(user_id)).await?).await
 }
 
-/// Those of these acts that hold somebody, by user.
-pub async fn standing(
-    store: &Arc<dyn ArchiveStore>,
-    acts: Vec<HoldKey>,
-) -> Result<Vec<(UserId, Hold)>, Failure> {
-    let mut holds: Vec<(UserId, Hold)> = stream::iter(acts)
-        .map(|act| {
-            let store = Arc::clone(store);
-            async move {
-                let read = store.read(&act.key(), MAX_HOLD_BYTES).await?;
-                let hold = read.and_then(|bytes| serde_json::from_slice::<Hold>(&bytes).ok());
-                let unreadable = || {
-                    let text = format!("{} cannot be read; it holds", store.full_key(&act.key()));
-                    Failure::new(Class::Defect, Code::ArchiveConflict, text)
-                };
-                Ok::<_, Failure>((act.user_id, hold.ok_or_else(unreadable)?))
-            }
-        })
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await?;
-    holds.retain(|(_, hold)| hold.held);
-    holds.sort_by_key(|(user_id, _)| *user_id);
-    Ok(holds)
+/// The same, where at least `noted` acts were noted elsewhere: should fewer be stored, then some vanished.
+pub async fn hold_of_noted(
+    store: &dyn ArchiveStore,
+    user_id: UserId,
+    noted: u32,
+) -> Result<Option<Hold>, Failure> {
+    let sequence = Sequence::list(store, &prefix_of(user_id)).await?;
+    let hold = hold(store, &sequence).await?;
+    let vanished = || {
+        let last = sequence.last();
+        Hold::doubtful(format!("{noted} acts on the hold were stored, and {last} are there"))
+    };
+    Ok(hold.or_else(|| (sequence.last() < noted).then(vanished)))
+}
+
+async fn hold(store: &dyn ArchiveStore, sequence: &Sequence) -> Result<Option<Hold>, Failure> {
+    Ok(match sequence.latest::<Hold>(store).await? {
+        Latest::Nothing => None,
+        Latest::Act(hold) => hold.held.then_some(hold),
+        Latest::Doubtful(why) => Some(Hold::doubtful(why)),
+    })
+}
+
+fn user_of(key: &ObjectKey) -> Option<UserId> {
+    key.as_str().strip_prefix(PREFIX)?.split_once('.')?.0.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::directory::DirectoryStore;
+    use crate::config::Secret;
+    use crate::integrity::Integrity;
 
     const ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
+    const LIFTED: &str = r#"{"held":false,"who":"eve","at":"2026-01-01T00:00:00Z"}"#;
 
-    #[test]
-    fn the_highest_number_counts_and_strangers_do_not() {
-        let user_id: UserId = ID.parse().unwrap();
-        let texts = ["2", "10", "9", "011", "x", "+12"].map(|number| format!("_hold_{ID}.{number}.json"));
-        let mut keys: Vec<ObjectKey> = texts.into_iter().map(ObjectKey).collect();
-        keys.push(ObjectKey("_hold_00000000-9a51-4b4b-8f6c-1f9a4f9b7c11.99.json".to_owned()));
-        assert_eq!(latest_hold(&keys, user_id), Some(HoldKey { user_id, number: 10 }));
-        assert_eq!(latest_hold(&[], user_id), None);
+    fn user() -> UserId {
+        ID.parse().unwrap()
+    }
+
+    fn by() -> By {
+        By { who: "legal".to_owned(), why: Some("case 4711".to_owned()) }
+    }
+
+    fn store(directory: &std::path::Path, key: Option<&str>) -> DirectoryStore {
+        let integrity = Integrity::new(key.map(Secret::new).as_ref());
+        DirectoryStore::open(directory).unwrap().with_integrity(integrity)
+    }
+
+    fn with_key(directory: &std::path::Path) -> DirectoryStore {
+        store(directory, Some("a key of thirty-two characters .."))
+    }
+
+    async fn held_by(store: &DirectoryStore) -> Option<String> {
+        hold_of(store, user()).await.unwrap().map(|hold| hold.who)
+    }
+
+    #[tokio::test]
+    async fn a_hold_holds_until_it_is_lifted_with_a_key_and_without() {
+        for key in [None, Some("a key of thirty-two characters ..")] {
+            let directory = tempfile::tempdir().unwrap();
+            let store = store(directory.path(), key);
+            assert_eq!(held_by(&store).await, None);
+            assert_eq!(set_hold(&store, user(), true, &by()).await.unwrap(), 1);
+            assert_eq!(held_by(&store).await.as_deref(), Some("legal"));
+            assert_eq!(set_hold(&store, user(), false, &by()).await.unwrap(), 2);
+            assert_eq!(held_by(&store).await, None);
+            assert_eq!(set_hold(&store, user(), true, &by()).await.unwrap(), 3);
+            assert_eq!(held_by(&store).await.as_deref(), Some("legal"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_strangers_object_never_lifts_a_hold_and_counts_as_one() {
+        for (name, body) in [
+            ("2.json", LIFTED),
+            ("3.json", LIFTED),
+            ("4294967295.json", LIFTED),
+            ("4294967296.json", LIFTED),
+            ("x.json", LIFTED),
+            ("2.json", "{"),
+        ] {
+            for on_hold in [true, false] {
+                let directory = tempfile::tempdir().unwrap();
+                let store = with_key(directory.path());
+                set_hold(&store, user(), on_hold, &by()).await.unwrap();
+                std::fs::write(directory.path().join(format!("_hold_{ID}.{name}")), body).unwrap();
+                assert_eq!(held_by(&store).await.as_deref(), Some("unknown"), "{name}, {on_hold}");
+                // A person who has the key looks at it and decides; what was odd is passed over from then on.
+                set_hold(&store, user(), true, &by()).await.unwrap();
+                assert_eq!(held_by(&store).await.as_deref(), Some("legal"), "{name}");
+                set_hold(&store, user(), false, &by()).await.unwrap();
+                assert_eq!(held_by(&store).await, None, "{name}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_vanished_hold_holds() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = with_key(directory.path());
+        for held in [true, false, true] {
+            set_hold(&store, user(), held, &by()).await.unwrap();
+        }
+        let vanish = |number: u32| {
+            std::fs::remove_file(directory.path().join(format!("_hold_{ID}.{number}.json"))).unwrap();
+        };
+        vanish(1);
+        assert_eq!(held_by(&store).await.as_deref(), Some("unknown"), "the line has a gap");
+        vanish(3);
+        vanish(2);
+        assert_eq!(held_by(&store).await, None, "the store forgot all of it");
+        let hold = hold_of_noted(&store, user(), 3).await.unwrap();
+        assert!(hold.unwrap().why.unwrap().contains("3 acts"), "the note did not");
+        assert_eq!(hold_of_noted(&store, user(), 0).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn the_listing_of_all_says_the_same_as_the_look_at_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let other: UserId = "00000000-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
+        let lifted: UserId = "11111111-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
+        let store = with_key(directory.path());
+        set_hold(&store, user(), true, &by()).await.unwrap();
+        std::fs::write(directory.path().join(format!("_hold_{other}.7.json")), LIFTED).unwrap();
+        std::fs::write(directory.path().join("_hold_nobody.1.json"), LIFTED).unwrap();
+        for held in [true, false] {
+            set_hold(&store, lifted, held, &by()).await.unwrap();
+        }
+        let store: Arc<dyn ArchiveStore> = Arc::new(store);
+        let holds = HoldActs::list(&*store).await.unwrap().holds(&store).await.unwrap();
+        let who: Vec<_> = holds.iter().map(|(user_id, hold)| (*user_id, hold.who.as_str())).collect();
+        assert_eq!(who, [(other, "unknown"), (user(), "legal")]);
     }
 }

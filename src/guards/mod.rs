@@ -2,27 +2,23 @@
 //! intake of a user and the last moment before a DELETE ask the same ones (see `steps/guard.rs`). Holds and the
 //! pause are set by the same code, whether a command or the admin API asks.
 
+mod change;
 mod hold;
 mod pause;
 mod protected;
+mod sequence;
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::failure::{Class, Code, Failure};
 use crate::job::Request;
 use crate::machine::Pause;
 
-pub use hold::{Hold, HoldKey, OnHold, hold_of, hold_prefix, last_acts, latest_hold, set_holds, standing};
-pub use pause::{PauseAct, pause_number, read_pause, set_pause};
+pub use change::{HoldChanged, change_holds};
+pub use hold::{Hold, HoldActs, OnHold, hold_of, hold_of_noted};
+pub use pause::{PauseAct, PauseState, pause_state, set_pause};
 pub use protected::{ProtectedList, ProtectedSource};
-
-/// An act of an operator as it is stored.
-fn stored(act: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(act)
-        .map_err(|error| Failure::new(Class::Defect, Code::Panicked, format!("an act has no JSON: {error}")))
-}
 
 /// What the guards say of a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +111,7 @@ mod tests {
     #[test]
     fn a_hold_beats_what_is_due_and_a_lifted_one_does_not() {
         let guards = Guards { delete_grace: Duration::ZERO, brake: None };
-        let hold = |held| Hold { held, who: "w".to_owned(), why: None, at: at(0) };
+        let hold = |held| Hold { held, who: "w".to_owned(), why: None, at: at(0), passes_over: Vec::new() };
         let look = |hold: &Hold| guards.on_deletion(&Request::default(), at(0), Some(hold), at(1));
         assert_eq!(look(&hold(true)), Verdict::Held);
         assert_eq!(look(&hold(false)), Verdict::Proceed);

@@ -90,3 +90,57 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_sha256: Option<String>,
 }
+
+impl Request {
+    /// Takes back whatever `message` does not ask for: what is stored of a request must not widen it. Where the
+    /// stored request was made of this very message, the message is what counts.
+    pub fn narrow(&mut self, message: &Self) {
+        if self.message_sha256.is_some() && self.message_sha256 == message.message_sha256 {
+            let first = [self.received_at, message.received_at].into_iter().flatten().min();
+            *self = Self { received_at: first, ..message.clone() };
+        } else {
+            if message.action == Action::Deactivate {
+                self.action = Action::Deactivate;
+            }
+            self.delete_after = self.delete_after.max(message.delete_after);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Option<Timestamp> {
+        Some(Timestamp::from_second(second).unwrap())
+    }
+
+    #[test]
+    fn a_stored_request_never_widens_what_a_message_asks_for() {
+        let message = |action, delete_after: i64, sha256: &str| Request {
+            action,
+            delete_after: at(delete_after),
+            requested_by: Some("hr".to_owned()),
+            received_at: at(100),
+            message_sha256: Some(sha256.to_owned()),
+            ..Request::default()
+        };
+        // Of the same message: it is what counts, whatever is stored of it.
+        let mut stored = Request { requested_by: Some("ceo".to_owned()), ..message(Action::Delete, 0, "a") };
+        stored.received_at = at(50);
+        stored.narrow(&message(Action::Deactivate, 9, "a"));
+        assert_eq!(stored, Request { received_at: at(50), ..message(Action::Deactivate, 9, "a") });
+        // Of another one: the lesser action and the later time.
+        for (one, other, lesser) in [
+            (Action::Delete, Action::Deactivate, Action::Deactivate),
+            (Action::Deactivate, Action::Delete, Action::Deactivate),
+            (Action::Delete, Action::Delete, Action::Delete),
+        ] {
+            for (first, second) in [(5, 9), (9, 5)] {
+                let mut stored = message(one, first, "a");
+                stored.narrow(&message(other, second, "b"));
+                assert_eq!((stored.action, stored.delete_after), (lesser, at(9)));
+            }
+        }
+    }
+}

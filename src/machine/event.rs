@@ -86,6 +86,8 @@ pub enum Event {
     UserReturned,
     /// A user who was off-boarded is as it was left.
     UserStayedAway,
+    /// The user has more access than was recorded: somebody gave it back, or what was recorded is not true.
+    AccessReturned,
     /// A step failed.
     StepFailed(Failure),
 }
@@ -109,6 +111,7 @@ impl Event {
             Self::ManifestStored(_) => "ManifestStored",
             Self::UserReturned => "UserReturned",
             Self::UserStayedAway => "UserStayedAway",
+            Self::AccessReturned => "AccessReturned",
             Self::StepFailed(_) => "StepFailed",
         }
     }

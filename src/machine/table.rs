@@ -115,6 +115,7 @@ fn events() -> Vec<(String, Event)> {
         Event::ManifestStored(manifest),
         Event::UserReturned,
         Event::UserStayedAway,
+        Event::AccessReturned,
     ];
     let beginning = Beginning { revision: 1, previous: None };
     let traces = states().into_iter().filter_map(|(label, state)| {
@@ -333,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_never_left_backwards_but_for_a_new_revision() {
+    fn a_state_is_never_left_backwards_but_for_a_new_revision_or_access_that_returned() {
         use super::super::StateName;
         let retry = RetryPolicy { max_attempts: 8, base: Duration::ZERO, cap: Duration::ZERO };
         let context = Context {
@@ -347,9 +348,14 @@ mod tests {
         let order = |name: StateName| if name.is_terminal() { 4 } else { name as usize };
         for (_, state) in states() {
             for (_, event) in events() {
-                let another_run =
-                    matches!(event, Event::TracesFound(_) | Event::UserReturned | Event::UserStayedAway);
-                if another_run {
+                let begins_again = matches!(
+                    event,
+                    Event::TracesFound(_)
+                        | Event::UserReturned
+                        | Event::UserStayedAway
+                        | Event::AccessReturned
+                );
+                if begins_again {
                     continue;
                 }
                 if let Ok(next) = transition(state.clone(), event, &context) {

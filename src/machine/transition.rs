@@ -101,6 +101,7 @@ fn received(event: Event) -> Step {
         | Event::ManifestStored(_)
         | Event::UserReturned
         | Event::UserStayedAway
+        | Event::AccessReturned
         | Event::StepFailed(_) => Err(event.name()),
     }
 }
@@ -145,6 +146,7 @@ fn queues_cleared(state: State, event: Event) -> Step {
         | Event::ManifestStored(_)
         | Event::UserReturned
         | Event::UserStayedAway
+        | Event::AccessReturned
         | Event::StepFailed(_) => Err(event.name()),
     }
 }
@@ -169,6 +171,7 @@ fn deactivated(access: AccessRemoved, event: Event, context: &Context<'_>) -> St
         | Event::ManifestStored(_)
         | Event::UserReturned
         | Event::UserStayedAway
+        | Event::AccessReturned
         | Event::StepFailed(_) => Err(event.name()),
     }
 }
@@ -217,6 +220,8 @@ fn unsealed(access: AccessRemoved, archive: Archive, event: Event, context: &Con
             later(State::Archived { access, archive, sealing: Sealing::Unsealed }, until, why)
         }
         Event::DeletionWithheld(deletion) => stays(access, archive, deletion),
+        // The whole way again: nobody is deleted who has access.
+        Event::AccessReturned => go(State::Received, Effect::ClearQueues),
         Event::TracesMissed(_)
         | Event::UserMissed
         | Event::QueuesCleared(_)
@@ -247,6 +252,8 @@ fn sealed(access: AccessRemoved, archive: Archive, seal: Seal, event: Event) -> 
         }
         Event::UserDeleted(deletion) => is_gone(access, archive, deletion),
         Event::DeletionWithheld(deletion) => stays(access, archive, deletion),
+        // The whole way again: nobody is deleted who has access.
+        Event::AccessReturned => go(State::Received, Effect::ClearQueues),
         Event::TracesMissed(_)
         | Event::UserMissed
         | Event::QueuesCleared(_)
@@ -279,6 +286,7 @@ fn accepted(access: AccessRemoved, archive: Archive, sealing: Sealing, event: Ev
         | Event::ManifestStored(_)
         | Event::UserReturned
         | Event::UserStayedAway
+        | Event::AccessReturned
         | Event::StepFailed(_) => Err(event.name()),
     }
 }
@@ -321,6 +329,7 @@ fn ended(mut state: State, event: Event, context: &Context<'_>) -> Step {
         | Event::ManifestStored(_)
         | Event::UserReturned
         | Event::UserStayedAway
+        | Event::AccessReturned
         | Event::StepFailed(_) => Err(event.name()),
     }
 }

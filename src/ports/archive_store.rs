@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::integrity::Integrity;
 use crate::machine::RetentionMark;
 
 /// The key of an object below the store's prefix, such as `{userId}_audit.json`. Made of a user ID
@@ -140,6 +141,9 @@ pub fn part_size_bytes(number: u32) -> usize {
 pub trait ArchiveStore: Send + Sync {
     /// Bucket URL or directory, as manifests name it.
     fn location(&self) -> String;
+
+    /// The codes by which records of ours are known among whatever else is stored here.
+    fn integrity(&self) -> &Integrity;
 
     /// The whole key that `key` stands for, prefix included, as manifests name it.
     fn full_key(&self, key: &ObjectKey) -> String;

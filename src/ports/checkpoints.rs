@@ -31,6 +31,8 @@ pub enum Claim {
         version: u64,
         /// How far it got, if it was ever begun.
         checkpoint: Option<Box<Checkpoint>>,
+        /// It has a valid code: nobody but our own workers can have written it.
+        authenticated: bool,
         /// Claims just before this one that were never released: workers died with the user in their hands.
         deaths: u32,
     },
@@ -64,7 +66,7 @@ pub struct ReplayNote {
 #[async_trait]
 pub trait Checkpoints: Send + Sync {
     /// Takes the lease of a user and reads the checkpoint. A checkpoint that cannot be read is
-    /// taken as absent when damaged and refused when newer than this release.
+    /// taken as absent when damaged or without a valid code, and refused when newer than this release.
     async fn claim(&self, user_id: UserId) -> Result<Claim, Failure>;
 
     /// Saves, if `lease` still holds and the stored version is `expected`; renews the lease too.
@@ -80,6 +82,15 @@ pub trait Checkpoints: Send + Sync {
     /// Counts a deletion of this user, if the brake allows one more now; `Some` says when to ask again. A
     /// user who was counted already, and recently enough, is not counted twice.
     async fn brake(&self, user_id: UserId, brake: Brake) -> Result<Option<Duration>, Failure>;
+
+    /// Notes how many acts on a legal hold are stored of a user: should fewer be there later, then some vanished.
+    async fn note_holds(&self, user_id: UserId, acts: u32) -> Result<(), Failure>;
+
+    /// How many acts on a legal hold were noted.
+    async fn noted_holds(&self, user_id: UserId) -> Result<u32, Failure>;
+
+    /// How long the lease of a user lasts, unless renewed; `None` where nobody has it.
+    async fn lease_left(&self, user_id: UserId) -> Result<Option<Duration>, Failure>;
 
     /// Reads without a claim, for people.
     async fn read(&self, user_id: UserId) -> Result<Option<Checkpoint>, Failure>;

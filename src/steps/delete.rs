@@ -2,11 +2,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::archive_reader::read_back;
 use super::converge::Patience;
+use super::read_again::access_is_gone;
 use super::seal::{archived, conflict, held, recorded};
 use super::{Services, Stopped, guard, keep};
 use crate::adapters::cxone::DeleteAnswer;
 use crate::failure::{Class, Code, Failure};
 use crate::guards::Verdict;
+use crate::job::Action;
 use crate::machine::{
     Archive, Call, Checkpoint, DeletePolicy, Deletion, DeletionOutcome, Event, Pause, Sealing, State,
 };
@@ -44,7 +46,16 @@ pub(super) async fn delete(
     if services.delete == DeletePolicy::Never {
         return Ok(Event::DeletionWithheld(Deletion::without_call(DeletionOutcome::NotOffered)));
     }
-    stands_as_sealed(&*services.archive_store, checkpoint, archive).await?;
+    // A seal may be of a request that asked for more than this one.
+    if checkpoint.request.action == Action::Deactivate {
+        return Ok(Event::DeletionWithheld(Deletion::without_call(DeletionOutcome::NotRequested)));
+    }
+    // Where the intent was read and not saved in this visit, account, routing and archive are read again.
+    if maybe_sent && !access_is_gone(services, user_id, access, calls).await? {
+        return Ok(Event::AccessReturned);
+    }
+    stands_as_sealed(&*services.archive_store, checkpoint, archive, maybe_sent).await?;
+    guard::not_paused(services).await?;
     let mut verdict = guard::on_deletion(services, user_id, &checkpoint.request, access.at).await?;
     if verdict == Verdict::Proceed {
         verdict = guard::brake(services, user_id).await?;
@@ -84,11 +95,12 @@ pub(super) async fn delete(
 }
 
 /// The archive that was sealed has to stand when the DELETE is sent, not only when it was stored: the
-/// same bytes, and nothing over them, since Object Lock keeps versions and not names.
+/// same bytes, and nothing over them, since Object Lock keeps versions and not names. `whole`: it is fetched and hashed.
 async fn stands_as_sealed(
     store: &dyn ArchiveStore,
     checkpoint: &Checkpoint,
     archive: &Archive,
+    whole: bool,
 ) -> Result<(), Stopped> {
     let key = archive_key(checkpoint.user_id, checkpoint.set);
     let found = store.find(&key, None).await?;
@@ -99,7 +111,7 @@ async fn stands_as_sealed(
     let found = found.filter(|found| {
         found.bytes == archive.bytes && found.version_id == archive.version_id && found.etag == archive.etag
     });
-    let stands = if found.is_some() && !store.verifies_on_arrival() {
+    let stands = if found.is_some() && (whole || !store.verifies_on_arrival()) {
         read_back(store, &key, None).await?.is_some_and(|contents| contents.sha256 == archive.sha256)
     } else {
         found.is_some()

@@ -1,12 +1,10 @@
 use jiff::{SignedDuration, Timestamp};
 
-use super::seal::MAX_DOCUMENT_BYTES;
-use super::{Services, Stopped};
+use super::{Interrupt, Services, Stopped};
 use crate::failure::{Class, Code, Failure, Reason};
-use crate::guards::{Hold, Verdict, hold_prefix, latest_hold};
+use crate::guards::{Verdict, hold_of_noted, pause_state};
 use crate::job::{Request, UserId};
 use crate::machine::Pause;
-use crate::ports::ArchiveStore;
 use crate::telemetry::metrics;
 
 impl Services {
@@ -38,15 +36,29 @@ pub(super) async fn may_touch(services: &Services, user_id: UserId) -> Result<()
     }
 }
 
-/// Every guard but the brake. Asked before the evidence is sealed, and as the last thing before the DELETE.
+/// `Err` while operators pause the workers: the visit ends as at a drain. Asked with the guards before the DELETE.
+pub(super) async fn not_paused(services: &Services) -> Result<(), Stopped> {
+    match pause_state(&*services.archive_store).await?.cause() {
+        None => Ok(()),
+        Some(cause) => {
+            tracing::info!(cause, "no deletion is sent");
+            Err(Stopped::Interrupted(Interrupt::Draining))
+        }
+    }
+}
+
+/// Every guard but the brake and the pause. Asked before the evidence is sealed, and as the last thing before the DELETE.
 pub(super) async fn on_deletion(
     services: &Services,
     user_id: UserId,
     request: &Request,
     deactivated_at: Timestamp,
 ) -> Result<Verdict, Stopped> {
-    may_touch(services, user_id).await?;
-    let hold = hold_of(&*services.archive_store, user_id).await?;
+    let holds = async {
+        let noted = services.checkpoints.noted_holds(user_id).await?;
+        Ok::<_, Stopped>(hold_of_noted(&*services.archive_store, user_id, noted).await?)
+    };
+    let ((), hold) = futures_util::try_join!(may_touch(services, user_id), holds)?;
     let verdict = services.guards.on_deletion(request, deactivated_at, hold.as_ref(), Timestamp::now());
     if let Verdict::Postpone { why, .. } = &verdict {
         metrics::deletion_postponed(*why);
@@ -66,13 +78,4 @@ pub(super) async fn brake(services: &Services, user_id: UserId) -> Result<Verdic
             Verdict::Postpone { until: Timestamp::now() + wait, why: Pause::Brake }
         }
     })
-}
-
-/// The act of holding that counts. A hold that cannot be read holds.
-async fn hold_of(store: &dyn ArchiveStore, user_id: UserId) -> Result<Option<Hold>, Stopped> {
-    let keys = store.keys(&hold_prefix(Some(user_id))).await?;
-    let Some(latest) = latest_hold(&keys, user_id) else { return Ok(None) };
-    let read = store.read(&latest.key(), MAX_DOCUMENT_BYTES).await?;
-    let unreadable = || Hold { held: true, who: "unknown".to_owned(), why: None, at: Timestamp::UNIX_EPOCH };
-    Ok(Some(read.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_else(unreadable)))
 }

@@ -17,19 +17,21 @@ pub struct Journal {
     lease: Lease,
     version: u64,
     checkpoint: Checkpoint,
+    trusted: bool,
     limits: Limits,
 }
 
 impl Journal {
-    /// Takes over what a claim granted.
+    /// Takes over what a claim granted. `trusted`: the checkpoint was begun in this visit, or has a valid code.
     pub fn new(
         checkpoints: Arc<dyn Checkpoints>,
         lease: Lease,
         version: u64,
         checkpoint: Checkpoint,
+        trusted: bool,
         limits: Limits,
     ) -> Self {
-        Self { checkpoints, lease, version, checkpoint, limits }
+        Self { checkpoints, lease, version, checkpoint, trusted, limits }
     }
 
     /// Whose it is.
@@ -40,6 +42,11 @@ impl Journal {
     /// As it stands.
     pub const fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// Whether nobody but our own workers can have written it.
+    pub(super) const fn is_trusted(&self) -> bool {
+        self.trusted
     }
 
     /// To change before a [`Self::save`].

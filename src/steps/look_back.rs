@@ -2,9 +2,11 @@ use sha2::{Digest, Sha256};
 
 use super::seal::{MAX_DOCUMENT_BYTES, conflict};
 use super::{Services, Stopped};
+use crate::integrity::Purpose;
 use crate::job::{Job, UserId};
 use crate::machine::{
-    AccessRemoved, Beginning, Event, ManifestRef, QueuesCleared, Recording, Sealing, State, StateName, Traces,
+    AccessRemoved, Beginning, Checkpoint, Event, ManifestRef, QueuesCleared, Recording, Sealing, State,
+    StateName, Traces,
 };
 use crate::manifest::{Kind, Manifest, SealDocument, Status, archive_key, audit_key, parse_key, sealed_key};
 use crate::ports::ArchiveStore;
@@ -50,9 +52,13 @@ pub(super) async fn sealed_traces(
 ) -> Result<Traces, Stopped> {
     let key = sealed_key(user_id, set);
     let full_key = store.full_key(&key);
-    let document = store.read(&key, MAX_DOCUMENT_BYTES).await?;
-    let document = document
-        .and_then(|bytes| serde_json::from_slice::<SealDocument>(&bytes).ok())
+    let stored = store.read(&key, MAX_DOCUMENT_BYTES).await?;
+    let stored = stored.ok_or_else(|| conflict(&full_key, "the seal is gone"))?;
+    let document: SealDocument = store
+        .integrity()
+        .open(Purpose::Seal, key.as_str(), &stored)
+        .map_err(|untrusted| conflict(&full_key, &untrusted.to_string()))?;
+    let document = Some(document)
         .filter(|document| document.user_id == user_id && document.revision == set)
         .filter(|document| document.archive.key == store.full_key(&archive_key(user_id, set)))
         .ok_or_else(|| conflict(&full_key, "another seal stands there"))?;
@@ -127,4 +133,16 @@ async fn manifest(
         .filter(|(manifest, _)| manifest.user_id == user_id && manifest.revision == revision)
         .ok_or_else(|| conflict(&full_key, "another manifest stands there"))?;
     Ok((manifest, ManifestRef { key: full_key, sha256 }))
+}
+
+/// Whether the manifest of a finished off-boarding is in the store, with this digest.
+pub(crate) async fn is_recorded(
+    store: &dyn ArchiveStore,
+    checkpoint: &Checkpoint,
+    manifest: &ManifestRef,
+) -> Result<bool, Stopped> {
+    let key = audit_key(checkpoint.user_id, checkpoint.revision);
+    let stored = store.read(&key, MAX_DOCUMENT_BYTES).await?;
+    let sha256 = stored.map(|bytes| hex::encode(Sha256::digest(&bytes)));
+    Ok(manifest.key == store.full_key(&key) && sha256.as_deref() == Some(manifest.sha256.as_str()))
 }

@@ -15,6 +15,7 @@ mod limits;
 mod look_back;
 mod plan;
 mod probe;
+mod read_again;
 mod record;
 mod seal;
 
@@ -33,6 +34,7 @@ use crate::telemetry::span;
 pub(crate) use archive_reader::read_back;
 pub use journal::Journal;
 pub use limits::Limits;
+pub(crate) use look_back::is_recorded;
 pub use plan::{Calls, Conversations, End, Plan, plan};
 pub(crate) use seal::MAX_DOCUMENT_BYTES;
 
@@ -133,7 +135,10 @@ pub(crate) async fn perform(
         Effect::ClearQueues => clear_queues::clear_queues(services, journal.checkpoint_mut(), calls).await,
         Effect::Deactivate => deactivate::deactivate(services, journal.checkpoint_mut(), calls).await,
         Effect::Archive => Box::pin(archive::archive(services, journal)).await,
-        Effect::Seal => seal::seal(services, journal.checkpoint()).await,
+        Effect::Seal => {
+            let trusted = journal.is_trusted();
+            Box::pin(seal::seal(services, journal.checkpoint(), trusted, calls)).await
+        }
         Effect::Delete { maybe_sent } => {
             delete::delete(services, journal.checkpoint(), *maybe_sent, calls).await
         }

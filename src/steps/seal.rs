@@ -3,11 +3,13 @@ use jiff::Timestamp;
 
 use super::guard::on_deletion;
 use super::look_back::{recorded_traces, sealed_traces};
+use super::read_again::access_is_gone;
 use super::{Services, Stopped};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::guards::Verdict;
+use crate::integrity::Purpose;
 use crate::machine::{
-    AccessRemoved, Archive, Checkpoint, Deletion, DeletionOutcome, Event, Seal, Sealing, State,
+    AccessRemoved, Archive, Call, Checkpoint, Deletion, DeletionOutcome, Event, Seal, Sealing, State,
 };
 use crate::manifest::{SealDocument, audit_key, sealed_key};
 use crate::ports::{ArchiveStore, PutOnce};
@@ -15,19 +17,29 @@ use crate::ports::{ArchiveStore, PutOnce};
 /// The largest seal or manifest that is read back.
 pub(crate) const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Stores the evidence so far, before the DELETE. A crash after it leaves a seal that the next run
+/// Stores the evidence so far, before the DELETE. Where the checkpoint may be a stranger's, account and routing have to
+/// show first what it says; so do they where an earlier revision removed the access. A crash after it leaves a seal that the next run
 /// recognises as its own.
 ///
 /// A seal that stands already is this off-boarding's own, of a run that lost its checkpoint or crashed
 /// before saving it: then the DELETE may have been sent, and what the seal says counts. Or it is the
 /// seal of the revision before, whose deletion was refused and is tried again.
-pub(super) async fn seal(services: &Services, checkpoint: &Checkpoint) -> Result<Event, Stopped> {
+pub(super) async fn seal(
+    services: &Services,
+    checkpoint: &Checkpoint,
+    trusted: bool,
+    calls: &mut Vec<Call>,
+) -> Result<Event, Stopped> {
     let (access, archive) = archived(&checkpoint.state)?;
     let now = Timestamp::now();
     match on_deletion(services, checkpoint.user_id, &checkpoint.request, access.at).await? {
         Verdict::Proceed => {}
         Verdict::Postpone { until, why } => return Ok(Event::StepPostponed { until, why }),
         Verdict::Held => return Ok(held()),
+    }
+    let again = !trusted || checkpoint.set < checkpoint.revision;
+    if again && !access_is_gone(services, checkpoint.user_id, access, calls).await? {
+        return Ok(Event::AccessReturned);
     }
     let document = SealDocument {
         schema_version: 1,
@@ -42,6 +54,7 @@ pub(super) async fn seal(services: &Services, checkpoint: &Checkpoint) -> Result
     let key = sealed_key(checkpoint.user_id, checkpoint.set);
     let full_key = services.archive_store.full_key(&key);
     let body = to_bytes(&document)?;
+    let body = Bytes::from(services.archive_store.integrity().sign(Purpose::Seal, key.as_str(), body));
     match services.archive_store.put_once(&key, body, None).await? {
         PutOnce::Stored(_) => Ok(Event::EvidenceSealed(Seal { key: full_key, at: now })),
         PutOnce::AlreadyThere => {
@@ -101,9 +114,8 @@ pub(super) fn archived(state: &State) -> Result<(&AccessRemoved, &Archive), Fail
 }
 
 /// A document of ours, as it is stored.
-pub(super) fn to_bytes(document: &impl serde::Serialize) -> Result<Bytes, Failure> {
+pub(super) fn to_bytes(document: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec_pretty(document)
-        .map(Bytes::from)
         .map_err(|error| Failure::new(Class::Defect, Code::IllegalTransition, error.to_string()))
 }
 

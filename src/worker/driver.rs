@@ -11,7 +11,7 @@ use crate::job::{Job, Request};
 use crate::machine::{Call, Checkpoint, Event, ManifestRef, State, StateName};
 use crate::ports::{Checkpoints, Claim, Lease};
 use crate::progress;
-use crate::steps::{Interrupt, Journal, Limits, Services, Stopped, perform};
+use crate::steps::{Interrupt, Journal, Limits, Services, Stopped, is_recorded, perform};
 use crate::telemetry::{metrics, span};
 
 /// How far one visit got. Everything in it is saved.
@@ -94,13 +94,16 @@ const POISON_DEATHS: u32 = 5;
 pub async fn drive(services: &Services, job: &Job, limits: &Limits) -> Result<Outcome, Interrupt> {
     let user_id = job.user_id;
     crate::kill_point::arm(&user_id.to_string());
-    let (lease, version, checkpoint, deaths) =
+    let (lease, version, checkpoint, authenticated, deaths) =
         match services.checkpoints.claim(user_id).instrument(span::checkpoint("claim", user_id)).await {
-            Ok(Claim::Granted { lease, version, checkpoint, deaths }) => (lease, version, checkpoint, deaths),
+            Ok(Claim::Granted { lease, version, checkpoint, authenticated, deaths }) => {
+                (lease, version, checkpoint, authenticated, deaths)
+            }
             Ok(Claim::Held { for_at_most }) => return Ok(Outcome::Busy { for_at_most }),
             Err(failure) if failure.class == Class::Systemic => return Err(Interrupt::Systemic(failure)),
             Err(failure) => return Ok(unreadable(failure)),
         };
+    let trusted = authenticated || checkpoint.is_none();
     let checkpoint = checkpoint.map_or_else(
         || Checkpoint::new(user_id, job.request.clone(), Timestamp::now()),
         |checkpoint| *checkpoint,
@@ -108,7 +111,7 @@ pub async fn drive(services: &Services, job: &Job, limits: &Limits) -> Result<Ou
     let checkpoints = Arc::clone(&services.checkpoints);
     let lost = limits.lease_lost();
     let renewing = renew(Arc::clone(&checkpoints), lease.clone(), lost);
-    let journal = Journal::new(checkpoints, lease.clone(), version, checkpoint, limits.clone());
+    let journal = Journal::new(checkpoints, lease.clone(), version, checkpoint, trusted, limits.clone());
     let visit = async {
         if deaths < POISON_DEATHS {
             crate::kill_point::in_visit(&user_id.to_string());
@@ -135,7 +138,14 @@ pub async fn drive(services: &Services, job: &Job, limits: &Limits) -> Result<Ou
 }
 
 async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result<Outcome, Interrupt> {
-    let mut event = Event::Resumed;
+    let mut event = match confirm_end(services, &mut journal, job).await {
+        Ok(()) => Event::Resumed,
+        Err(Stopped::Failed(failure)) => match services.outage(&failure).await {
+            Some(outage) => return Err(Interrupt::Systemic(outage)),
+            None => Event::StepFailed(failure),
+        },
+        Err(Stopped::Interrupted(interrupt)) => return Err(interrupt),
+    };
     let mut calls: Vec<Call> = Vec::new();
     let mut failed: Option<(&'static str, Class)> = None;
     loop {
@@ -192,6 +202,20 @@ async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result
         };
         event = following;
     }
+}
+
+/// A checkpoint says "finished", and no event is published of it, only where the manifest is in the store with the
+/// digest that it names; else it counts as absent, and what was done is read back.
+async fn confirm_end(services: &Services, journal: &mut Journal, job: &Job) -> Result<(), Stopped> {
+    let checkpoint = journal.checkpoint();
+    let Some(manifest) = checkpoint.state.manifest() else { return Ok(()) };
+    if is_recorded(&*services.archive_store, checkpoint, manifest).await? {
+        return Ok(());
+    }
+    tracing::warn!(user_id = %job.user_id, manifest = manifest.key,
+        "the checkpoint names a manifest that is not in the store; it counts as absent");
+    *journal.checkpoint_mut() = Checkpoint::new(job.user_id, job.request.clone(), Timestamp::now());
+    Ok(())
 }
 
 /// What a save may have changed.

@@ -30,6 +30,8 @@ struct Budget {
     expiries: u8,
     duplicates: u8,
     lost_replies: u8,
+    /// Somebody writes a checkpoint of an archived user into Redis, where workers have no key.
+    forgeries: u8,
 }
 
 /// A rule of the order, broken on purpose: the model has to find each.
@@ -39,6 +41,7 @@ enum Rule {
     PublishBeforeAcknowledging,
     LookBackFirst,
     SaveComparesTheLease,
+    ReadAgainBeforeTheDeletion,
 }
 
 struct Offboarding {
@@ -65,6 +68,7 @@ struct World {
     workers: [Worker; 2],
     budget: Budget,
     intent_was_saved: bool,
+    forged: bool,
     /// The first promise that was broken.
     wrong: Option<&'static str>,
 }
@@ -103,6 +107,7 @@ enum Action {
     ExpireLease,
     ForgetAll,
     Duplicate,
+    Forge,
 }
 
 /// Who has the lease; those who lost it are all alike, and none ever gets it back.
@@ -190,11 +195,18 @@ impl Offboarding {
                 Event::UserDeactivated(AccessRemoved { queues, scim_active: Some(false), at: NOW })
             }
             Effect::Archive => {
-                world.expect(!world.active, "I3: archived before the access was gone");
+                world.expect(!world.active || world.forged, "I3: archived before the access was gone");
                 world
                     .expect(world.exists || world.archive, "I1: an empty archive, of a user that we deleted");
                 world.archive = true;
                 Event::ArchiveStored(archive())
+            }
+            Effect::Seal | Effect::Delete { maybe_sent: true }
+                if world.exists
+                    && (world.active || world.has_queues)
+                    && self.broken != Some(Rule::ReadAgainBeforeTheDeletion) =>
+            {
+                Event::AccessReturned
             }
             Effect::Seal => match (&world.manifest, &world.seal) {
                 (Some(stored), _) | (None, Some(stored)) => found(stored),
@@ -221,6 +233,7 @@ impl Offboarding {
                     return Event::UserDeleted(Deletion::without_call(outcome));
                 }
                 world.expect(world.archive && world.seal.is_some(), "I1: a DELETE without archive or seal");
+                world.expect(!world.active && !world.has_queues, "I12: a DELETE of a user who has access");
                 world.expect(world.intent_was_saved, "I1: a DELETE before its intent was saved");
                 if self.refused {
                     return Event::DeletionWithheld(Deletion::without_call(DeletionOutcome::Refused));
@@ -482,6 +495,7 @@ impl Model for Offboarding {
             workers: [Worker::Idle, Worker::Idle],
             budget: self.budget.clone(),
             intent_was_saved: false,
+            forged: false,
             wrong: None,
         }]
     }
@@ -521,6 +535,9 @@ impl Model for Offboarding {
         }
         if world.budget.duplicates > 0 {
             actions.push(Action::Duplicate);
+        }
+        if world.budget.forgeries > 0 && world.lease.is_none() && world.archive == world.forged {
+            actions.push(Action::Forge);
         }
     }
 
@@ -570,6 +587,12 @@ impl Model for Offboarding {
                 world.budget.duplicates -= 1;
                 world.queued[0] += 1;
             }
+            Action::Forge => {
+                world.budget.forgeries -= 1;
+                world.forged = true;
+                let version = world.redis.as_ref().map_or(1, |(version, _)| version + 1);
+                world.redis = Some((version, forged()));
+            }
         }
         let quiet = world.jobs() == 0 && world.workers.iter().all(|worker| *worker == Worker::Idle);
         if quiet {
@@ -589,8 +612,22 @@ impl Model for Offboarding {
     }
 }
 
+/// What somebody writes who can write Redis: the access is gone, and only the archive is still to be made.
+fn forged() -> Checkpoint {
+    let queues = QueuesCleared { confirmed: true, residual: Vec::new() };
+    let access = AccessRemoved { queues, scim_active: Some(false), at: NOW };
+    let mut checkpoint = Checkpoint::new(user(), Request::default(), NOW);
+    checkpoint.advance(State::QueuesCleared { queues: access.queues.clone() }, Vec::new(), NOW);
+    checkpoint.advance(State::Deactivated { access }, Vec::new(), NOW);
+    checkpoint
+}
+
 fn everything() -> Budget {
-    Budget { crashes: 2, forgets: 1, expiries: 1, duplicates: 1, lost_replies: 1 }
+    Budget { crashes: 2, forgets: 1, expiries: 1, duplicates: 1, lost_replies: 1, forgeries: 0 }
+}
+
+fn forgery() -> Budget {
+    Budget { crashes: 1, expiries: 0, lost_replies: 0, forgeries: 1, ..everything() }
 }
 
 fn check(budget: Budget, refused: bool) {
@@ -614,13 +651,25 @@ fn every_promise_holds_in_every_history_of_a_user_whose_deletion_is_refused() {
     check(Budget { crashes: 1, ..everything() }, true);
 }
 
+#[test]
+fn no_forged_checkpoint_leads_to_the_deletion_of_a_user_who_has_access() {
+    check(forgery(), false);
+}
+
+#[test]
+fn the_model_finds_a_deletion_that_believes_a_forged_checkpoint() {
+    let wrong = found_within(forgery(), Rule::ReadAgainBeforeTheDeletion);
+    assert!(wrong.starts_with("I12"), "{wrong}");
+}
+
 /// The shortest history that breaks a promise, once a rule is broken.
 fn found(rule: Rule) -> &'static str {
-    let checked = Offboarding { budget: everything(), refused: false, broken: Some(rule) }
-        .checker()
-        .threads(2)
-        .spawn_bfs()
-        .join();
+    found_within(everything(), rule)
+}
+
+fn found_within(budget: Budget, rule: Rule) -> &'static str {
+    let checked =
+        Offboarding { budget, refused: false, broken: Some(rule) }.checker().threads(2).spawn_bfs().join();
     let path = checked
         .discovery("every promise")
         .unwrap_or_else(|| panic!("{rule:?} was broken, and nobody noticed"));

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::failure::Failure;
-use crate::guards::{PauseAct, pause_number, read_pause};
+use crate::guards::{PauseState, pause_state};
 use crate::ports::ArchiveStore;
 use crate::telemetry::metrics;
 
@@ -18,8 +18,8 @@ pub(super) struct Operator {
     paused: watch::Sender<Option<String>>,
     /// Cancelled while it is paused: users in progress stop at their next checkpoint.
     until_paused: Mutex<CancellationToken>,
-    /// The act that was read last.
-    number: Mutex<u32>,
+    /// As it was read last.
+    seen: Mutex<PauseState>,
 }
 
 impl Default for Operator {
@@ -27,7 +27,7 @@ impl Default for Operator {
         Self {
             paused: watch::Sender::new(None),
             until_paused: Mutex::new(CancellationToken::new()),
-            number: Mutex::new(0),
+            seen: Mutex::new(PauseState::Never),
         }
     }
 }
@@ -56,22 +56,12 @@ impl Operator {
 
     /// Looks once, before the first user is taken.
     pub(super) async fn look(&self, store: &dyn ArchiveStore) -> Result<(), Failure> {
-        let latest = pause_number(store).await?;
-        if latest == *self.number.lock().unwrap_or_else(PoisonError::into_inner) {
-            return Ok(());
+        let state = pause_state(store).await?;
+        let cause = state.cause();
+        let before = std::mem::replace(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner), state);
+        if before.cause() != cause {
+            self.turn(cause);
         }
-        let pause = read_pause(store, latest).await?;
-        *self.number.lock().unwrap_or_else(PoisonError::into_inner) = latest;
-        // One that cannot be read pauses: it was written for a reason.
-        let cause = match pause {
-            Some(PauseAct { paused: false, .. }) => None,
-            Some(PauseAct { who, why, at, .. }) => {
-                let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-                Some(format!("paused by {who} at {at}{why}; `offboarder resume` lifts it"))
-            }
-            None => Some("paused by an act that cannot be read; `offboarder resume` lifts it".to_owned()),
-        };
-        self.turn(cause);
         Ok(())
     }
 

@@ -47,6 +47,9 @@ pub(super) fn decide(
     if event == Event::Resumed && is_replaced(checkpoint, job) {
         return vec![Act::End(Outcome::Replaced)];
     }
+    if event == Event::Resumed && !checkpoint.state.is_finished() {
+        checkpoint.request.narrow(&job.request);
+    }
     let resubmitted = asks_once_more(checkpoint, job);
     let context = Context {
         action: if resubmitted { Action::Delete } else { checkpoint.request.action },
@@ -72,6 +75,21 @@ pub(super) fn decide(
         }
         Event::TracesFound(traces) => {
             checkpoint.adopt(&traces);
+            if !state.is_finished() {
+                checkpoint.request.narrow(&job.request);
+            }
+            checkpoint.enter(state, now);
+            true
+        }
+        Event::AccessReturned => {
+            checkpoint.keep_writes(calls);
+            // Else two who want different things would go on for ever.
+            if checkpoint.attempts.saturating_add(1) >= circumstances.retry.max_attempts {
+                let text = "the user's access came back after each time that it was removed";
+                let failure = Failure::new(Class::Transient, Code::CxoneNotConverged, text);
+                return give_up(checkpoint, Reason::RetriesExhausted, failure, now);
+            }
+            checkpoint.attempts = checkpoint.attempts.saturating_add(1);
             checkpoint.enter(state, now);
             true
         }

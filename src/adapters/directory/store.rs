@@ -11,6 +11,7 @@ use tokio_util::io::ReaderStream;
 
 use super::error::DirectoryError;
 use crate::failure::{Class, Code, Failure};
+use crate::integrity::Integrity;
 use crate::ports::{
     ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Version, Versions,
 };
@@ -20,6 +21,7 @@ const PROBE: &str = "_offboarder_probe";
 /// Objects as files of one directory.
 pub struct DirectoryStore {
     root: Arc<Path>,
+    integrity: Integrity,
 }
 
 impl DirectoryStore {
@@ -27,7 +29,14 @@ impl DirectoryStore {
     pub fn open(path: &Path) -> Result<Self, DirectoryError> {
         let failed = |error| DirectoryError::of(&error, path);
         std::fs::create_dir_all(path).map_err(failed)?;
-        Ok(Self { root: path.canonicalize().map_err(failed)?.into() })
+        let root = path.canonicalize().map_err(failed)?.into();
+        Ok(Self { root, integrity: Integrity::default() })
+    }
+
+    /// The same, with the codes of this key.
+    #[must_use]
+    pub fn with_integrity(self, integrity: Integrity) -> Self {
+        Self { integrity, ..self }
     }
 
     fn path(&self, key: &ObjectKey) -> PathBuf {
@@ -150,6 +159,10 @@ fn list(root: &Path, prefix: &str) -> Result<Vec<Listed>, DirectoryError> {
 impl ArchiveStore for DirectoryStore {
     fn location(&self) -> String {
         format!("file:{}", self.root.display())
+    }
+
+    fn integrity(&self) -> &Integrity {
+        &self.integrity
     }
 
     fn full_key(&self, key: &ObjectKey) -> String {

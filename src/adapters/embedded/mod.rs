@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Class, Classify, Code, Failure};
 use crate::guards::Brake;
+use crate::integrity::{Integrity, Purpose};
 use crate::job::UserId;
 use crate::kill_point::effect;
 use crate::machine::{Checkpoint, SCHEMA};
@@ -20,6 +21,8 @@ use crate::ports::{Checkpoints, Claim, Lease, ReplayNote, Saved};
 const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("checkpoints");
 /// Who was deleted, and when, in milliseconds since 1970.
 const DELETIONS: TableDefinition<'_, &str, i64> = TableDefinition::new("deletions");
+/// How many acts on a legal hold are stored, by user.
+const HOLDS: TableDefinition<'_, &str, u32> = TableDefinition::new("holds");
 /// How far replays of dead letters got, by letter.
 const REPLAYS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("replays");
 const FILE_NAME: &str = "checkpoints.redb";
@@ -68,6 +71,15 @@ impl Classify for EmbeddedError {
 struct Row {
     version: u64,
     checkpoint: Checkpoint,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+}
+
+impl Row {
+    fn code(checkpoint: &Checkpoint, integrity: &Integrity) -> serde_json::Result<Option<String>> {
+        let name = checkpoint.user_id.to_string();
+        Ok(integrity.code(Purpose::Checkpoint, &name, &serde_json::to_vec(checkpoint)?))
+    }
 }
 
 /// Checkpoints in one file. Every save is on the disk before it counts.
@@ -75,6 +87,7 @@ pub struct EmbeddedCheckpoints {
     database: Arc<Database>,
     path: PathBuf,
     claimed: Mutex<HashSet<UserId>>,
+    integrity: Integrity,
 }
 
 impl EmbeddedCheckpoints {
@@ -87,7 +100,14 @@ impl EmbeddedCheckpoints {
             redb::DatabaseError::DatabaseAlreadyOpen => EmbeddedError::InUse { path: path.clone() },
             other => EmbeddedError::Failed { path: path.clone(), why: other.to_string() },
         })?;
-        Ok(Self { database: Arc::new(database), path, claimed: Mutex::new(HashSet::new()) })
+        let (database, claimed) = (Arc::new(database), Mutex::new(HashSet::new()));
+        Ok(Self { database, path, claimed, integrity: Integrity::default() })
+    }
+
+    /// The same, with the codes of this key.
+    #[must_use]
+    pub fn with_integrity(self, integrity: Integrity) -> Self {
+        Self { integrity, ..self }
     }
 
     /// Runs `work` where blocking is allowed.
@@ -102,6 +122,17 @@ impl EmbeddedCheckpoints {
             Ok(Err(error)) => Err(failed(error.to_string())),
             Err(error) => Err(failed(error.to_string())),
         }
+    }
+
+    /// Whether nobody but our own processes can have written it, where there is a key.
+    fn counts(&self, row: &Row) -> bool {
+        let code = Row::code(&row.checkpoint, &self.integrity).ok().flatten();
+        let counts = !self.integrity.has_key() || (code.is_some() && code == row.code);
+        if !counts {
+            let user_id = row.checkpoint.user_id;
+            tracing::warn!(%user_id, "the checkpoint has no valid integrity code and counts as absent");
+        }
+        counts
     }
 
     async fn row(&self, user_id: UserId) -> Result<Option<Row>, EmbeddedError> {
@@ -139,9 +170,11 @@ impl Checkpoints for EmbeddedCheckpoints {
         match self.row(user_id).await {
             Ok(row) => {
                 let version = row.as_ref().map_or(0, |row| row.version);
+                let row = row.filter(|row| self.counts(row));
+                let authenticated = self.integrity.has_key();
                 // A process that died took its claims along, and whoever starts the next one knows of it.
                 let checkpoint = row.map(|row| Box::new(row.checkpoint));
-                Ok(Claim::Granted { lease, version, checkpoint, deaths: 0 })
+                Ok(Claim::Granted { lease, version, checkpoint, authenticated, deaths: 0 })
             }
             Err(error) => {
                 self.release(&lease).await?;
@@ -152,12 +185,14 @@ impl Checkpoints for EmbeddedCheckpoints {
 
     async fn save(&self, lease: &Lease, expected: u64, checkpoint: &Checkpoint) -> Result<Saved, Failure> {
         let user_id = lease.user_id;
-        let row = Row { version: expected + 1, checkpoint: checkpoint.clone() };
-        let bytes = serde_json::to_vec(&row).map_err(|error| EmbeddedError::Unreadable {
+        let unreadable = |error: serde_json::Error| EmbeddedError::Unreadable {
             path: self.path.clone(),
             user_id,
             why: error.to_string(),
-        })?;
+        };
+        let code = Row::code(checkpoint, &self.integrity).map_err(unreadable)?;
+        let row = Row { version: expected + 1, checkpoint: checkpoint.clone(), code };
+        let bytes = serde_json::to_vec(&row).map_err(unreadable)?;
         let saved = self
             .blocking(move |database| {
                 let writing = database.begin_write()?;
@@ -220,8 +255,37 @@ impl Checkpoints for EmbeddedCheckpoints {
         Ok((wait_ms > 0).then(|| Duration::from_millis(wait_ms)))
     }
 
+    async fn note_holds(&self, user_id: UserId, acts: u32) -> Result<(), Failure> {
+        let noting = self.blocking(move |database| {
+            let writing = database.begin_write()?;
+            {
+                let mut table = writing.open_table(HOLDS)?;
+                let key = user_id.to_string();
+                let noted = table.get(key.as_str())?.map_or(0, |noted| noted.value());
+                table.insert(key.as_str(), noted.max(acts))?;
+            }
+            Ok(writing.commit()?)
+        });
+        Ok(noting.await?)
+    }
+
+    async fn noted_holds(&self, user_id: UserId) -> Result<u32, Failure> {
+        let reading = self.blocking(move |database| match database.begin_read()?.open_table(HOLDS) {
+            Ok(table) => Ok(table.get(user_id.to_string().as_str())?.map_or(0, |noted| noted.value())),
+            Err(redb::TableError::TableDoesNotExist(_)) => Ok(0),
+            Err(error) => Err(error.into()),
+        });
+        Ok(reading.await?)
+    }
+
+    async fn lease_left(&self, user_id: UserId) -> Result<Option<Duration>, Failure> {
+        let claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner).contains(&user_id);
+        Ok(claimed.then(|| self.lease_ttl()))
+    }
+
     async fn read(&self, user_id: UserId) -> Result<Option<Checkpoint>, Failure> {
-        Ok(self.row(user_id).await?.map(|row| row.checkpoint))
+        let row = self.row(user_id).await?.filter(|row| self.counts(row));
+        Ok(row.map(|row| row.checkpoint))
     }
 
     async fn note_replay(&self, letter: &str, note: &ReplayNote) -> Result<(), Failure> {

@@ -1,10 +1,10 @@
 //! The scripts. Both keys of a user share a hash tag, so that a cluster keeps them in one slot.
 //!
 //! `KEYS[1]` is the checkpoint, a hash of `version`, `fence`, `body`, `sum` (the version, a space, and the user's
-//! summary for batches) and `unreleased`; `KEYS[2]` is the lease, whose value is the owner.
+//! summary for batches), `code` (the fence of the save, a space, and the integrity code) and `unreleased`; `KEYS[2]` is the lease, whose value is the owner.
 
 /// `ARGV`: owner, time to live in ms. Gives `{0, remaining ms}` or `{1, fence, version, body, claims that were
-/// never released, this one included}`. Claiming twice with one owner is one claim.
+/// never released, this one included, code}`. Claiming twice with one owner is one claim.
 pub(super) const CLAIM: &str = r"
 local holder = redis.call('GET', KEYS[2])
 if holder and holder ~= ARGV[1] then
@@ -18,11 +18,11 @@ else
   fence = redis.call('HINCRBY', KEYS[1], 'fence', 1)
   redis.call('HINCRBY', KEYS[1], 'unreleased', 1)
 end
-local stored = redis.call('HMGET', KEYS[1], 'version', 'body', 'unreleased')
-return {1, tonumber(fence), tonumber(stored[1] or 0), stored[2] or '', tonumber(stored[3] or 1)}
+local stored = redis.call('HMGET', KEYS[1], 'version', 'body', 'unreleased', 'code')
+return {1, tonumber(fence), tonumber(stored[1] or 0), stored[2] or '', tonumber(stored[3] or 1), stored[4] or ''}
 ";
 
-/// `ARGV`: owner, time to live in ms, fence, expected version, body, summary. Gives the new version, or 0
+/// `ARGV`: owner, time to live in ms, fence, expected version, body, summary, code. Gives the new version, or 0
 /// when the lease or the version is another's. Saving the same twice is one save, so that a save
 /// whose answer was lost can be sent again.
 pub(super) const SAVE: &str = r"
@@ -33,7 +33,7 @@ local version = tonumber(stored[2] or 0)
 local expected = tonumber(ARGV[4])
 if version == expected then
   local sum = string.format('%.0f ', expected + 1) .. ARGV[6]
-  redis.call('HSET', KEYS[1], 'version', expected + 1, 'body', ARGV[5], 'sum', sum)
+  redis.call('HSET', KEYS[1], 'version', expected + 1, 'body', ARGV[5], 'sum', sum, 'code', ARGV[7])
 elseif version ~= expected + 1 or redis.call('HGET', KEYS[1], 'body') ~= ARGV[5] then
   return 0
 end
@@ -61,6 +61,13 @@ end
 redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 0
+";
+
+/// `KEYS[1]` is how many acts on a user's hold are stored. `ARGV`: the number; it never goes down.
+pub(super) const NOTE_HOLDS: &str = r"
+local noted = tonumber(redis.call('GET', KEYS[1]) or 0) or 0
+if noted < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
+return 1
 ";
 
 /// `KEYS[1]` is when the next place is, in µs since 1970; `KEYS[2]` a sorted set of the workers that reserved

@@ -11,6 +11,7 @@ use super::scripts;
 use crate::batch::Summary;
 use crate::failure::{Class, Code, Failure};
 use crate::guards::Brake;
+use crate::integrity::{Integrity, Purpose};
 use crate::job::UserId;
 use crate::kill_point::effect;
 use crate::machine::{Checkpoint, SCHEMA};
@@ -34,10 +35,12 @@ pub struct RedisCheckpoints {
     renew: Script,
     release: Script,
     brake: Script,
+    note_holds: Script,
     reserve: Script,
     cool_down: Script,
     /// Tells workers apart that share a quota.
     worker: String,
+    integrity: Integrity,
 }
 
 impl RedisCheckpoints {
@@ -55,10 +58,35 @@ impl RedisCheckpoints {
             renew: Script::new(scripts::RENEW),
             release: Script::new(scripts::RELEASE),
             brake: Script::new(scripts::BRAKE),
+            note_holds: Script::new(scripts::NOTE_HOLDS),
             reserve: Script::new(scripts::RESERVE),
             cool_down: Script::new(scripts::COOL_DOWN),
             worker: uuid::Uuid::new_v4().to_string(),
+            integrity: Integrity::default(),
         }
+    }
+
+    /// The same, with the codes of this key.
+    #[must_use]
+    pub fn with_integrity(self, integrity: Integrity) -> Self {
+        Self { integrity, ..self }
+    }
+
+    /// A checkpoint that nobody but our own workers can have written, where there is a key; `None` where there is none,
+    /// or it does not count.
+    fn open(
+        &self,
+        user_id: UserId,
+        body: &[u8],
+        code: &str,
+    ) -> Result<Option<Box<Checkpoint>>, RedisCheckpointsError> {
+        let (fence, code) = code.split_once(' ').unwrap_or_default();
+        let name = checkpoint_name(user_id, fence);
+        if !body.is_empty() && !self.integrity.admits(Purpose::Checkpoint, &name, body, Some(code)) {
+            tracing::warn!(%user_id, "the checkpoint has no valid integrity code and counts as absent");
+            return Ok(None);
+        }
+        parse(user_id, body)
     }
 
     /// How it keeps what it is given.
@@ -150,12 +178,21 @@ fn connection_is_bad(error: &RedisError) -> bool {
         || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
+/// What the code of a checkpoint is made for: whose it is, and by which claim it was saved.
+fn checkpoint_name(user_id: UserId, fence: &str) -> String {
+    format!("{user_id}:{fence}")
+}
+
 pub(super) fn checkpoint_key(user_id: UserId) -> String {
     format!("offboarder:{{{user_id}}}:checkpoint")
 }
 
 fn replay_key(letter: &str) -> String {
     format!("offboarder:replay:{letter}")
+}
+
+fn holds_key(user_id: UserId) -> String {
+    format!("offboarder:{{{user_id}}}:holds")
 }
 
 fn lease_key(user_id: UserId) -> String {
@@ -233,14 +270,18 @@ impl Checkpoints for RedisCheckpoints {
         if number(0) == 0 {
             return Ok(Claim::Held { for_at_most: Duration::from_millis(number(1).max(1)) });
         }
-        let body: &[u8] = match answer.get(3) {
-            Some(Value::BulkString(body)) => body,
+        let bytes = |index: usize| match answer.get(index) {
+            Some(Value::BulkString(bytes)) => bytes.as_slice(),
             _ => &[],
         };
+        let code = std::str::from_utf8(bytes(5)).unwrap_or_default();
         let lease = Lease { user_id, owner, fence: number(1) };
         let deaths = u32::try_from(number(4).saturating_sub(1)).unwrap_or(u32::MAX);
-        match parse(user_id, body) {
-            Ok(checkpoint) => Ok(Claim::Granted { lease, version: number(2), checkpoint, deaths }),
+        match self.open(user_id, bytes(3), code) {
+            Ok(checkpoint) => {
+                let authenticated = self.integrity.has_key();
+                Ok(Claim::Granted { lease, version: number(2), checkpoint, authenticated, deaths })
+            }
             Err(error) => {
                 self.release(&lease).await?;
                 Err(error.into())
@@ -255,9 +296,19 @@ impl Checkpoints for RedisCheckpoints {
         };
         let body = serde_json::to_vec(checkpoint).map_err(unwritable)?;
         let summary = serde_json::to_vec(&Summary::from(checkpoint)).map_err(unwritable)?;
+        let fence = lease.fence.to_string();
+        let code = self.integrity.code(Purpose::Checkpoint, &checkpoint_name(lease.user_id, &fence), &body);
+        let code = code.map(|code| format!("{fence} {code}")).unwrap_or_default();
         let mut script = self.save.prepare_invoke();
         script.key(checkpoint_key(lease.user_id)).key(lease_key(lease.user_id));
-        script.arg(&lease.owner).arg(self.ttl_ms()).arg(lease.fence).arg(expected).arg(body).arg(summary);
+        script
+            .arg(&lease.owner)
+            .arg(self.ttl_ms())
+            .arg(lease.fence)
+            .arg(expected)
+            .arg(body)
+            .arg(summary)
+            .arg(code);
         let saving = effect("the save", self.run::<u64>(&script));
         let version = match &checkpoint.request.batch_id {
             // Who was not sent by `submit` gets into its batch by its first save, of the first off-boarding or
@@ -298,13 +349,35 @@ impl Checkpoints for RedisCheckpoints {
         Ok((wait_ms > 0).then(|| Duration::from_millis(wait_ms)))
     }
 
+    async fn note_holds(&self, user_id: UserId, acts: u32) -> Result<(), Failure> {
+        let mut script = self.note_holds.prepare_invoke();
+        script.key(holds_key(user_id)).arg(acts);
+        self.run::<u64>(&script).await.map(|_noted| ())
+    }
+
+    async fn noted_holds(&self, user_id: UserId) -> Result<u32, Failure> {
+        let mut command = redis::cmd("GET");
+        command.arg(holds_key(user_id));
+        // What is no number was not written by us; one act more than can be stored holds.
+        let noted: Option<String> = self.ask(&command).await?;
+        Ok(noted.map_or(0, |noted| noted.parse().unwrap_or(u32::MAX)))
+    }
+
+    async fn lease_left(&self, user_id: UserId) -> Result<Option<Duration>, Failure> {
+        let mut command = redis::cmd("PTTL");
+        command.arg(lease_key(user_id));
+        // Negative where there is no such key.
+        Ok(u64::try_from(self.ask::<i64>(&command).await?).ok().map(Duration::from_millis))
+    }
+
     async fn read(&self, user_id: UserId) -> Result<Option<Checkpoint>, Failure> {
-        let mut command = redis::cmd("HGET");
-        command.arg(checkpoint_key(user_id)).arg("body");
+        let mut command = redis::cmd("HMGET");
+        command.arg(checkpoint_key(user_id)).arg(&["body", "code"]);
         let failed = |error: RedisError| RedisCheckpointsError::of(&error, &self.at);
         let mut link = self.link().await.map_err(failed)?;
-        let body: Option<Vec<u8>> = link.query(&command).await.map_err(failed)?;
-        Ok(parse(user_id, &body.unwrap_or_default())?.map(|checkpoint| *checkpoint))
+        let (body, code): (Option<Vec<u8>>, Option<Vec<u8>>) = link.query(&command).await.map_err(failed)?;
+        let code = String::from_utf8_lossy(code.as_deref().unwrap_or_default());
+        Ok(self.open(user_id, &body.unwrap_or_default(), &code)?.map(|checkpoint| *checkpoint))
     }
 
     async fn note_replay(&self, letter: &str, note: &ReplayNote) -> Result<(), Failure> {

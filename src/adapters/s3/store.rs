@@ -20,6 +20,7 @@ use super::connect::{Retention, RetentionMode, connect};
 use super::error::{S3Error, is_not_found, is_precondition, is_race};
 use super::versions::VersionListing;
 use crate::failure::Failure;
+use crate::integrity::Integrity;
 use crate::kill_point::effect;
 use crate::machine::RetentionMark;
 use crate::ports::{
@@ -39,6 +40,7 @@ pub struct S3Store {
     pub(super) bucket: String,
     prefix: String,
     retention: Option<Retention>,
+    integrity: Integrity,
 }
 
 /// CRC-32C as S3 writes it: base64 of four bytes, the highest first.
@@ -56,7 +58,14 @@ impl S3Store {
         retention: Option<Retention>,
     ) -> Self {
         let (client, credentials) = connect(force_path_style).await;
-        Self { client, credentials, bucket: bucket.to_owned(), prefix: prefix.to_owned(), retention }
+        let (bucket, prefix, integrity) = (bucket.to_owned(), prefix.to_owned(), Integrity::default());
+        Self { client, credentials, bucket, prefix, retention, integrity }
+    }
+
+    /// The same, with the codes of this key.
+    #[must_use]
+    pub fn with_integrity(self, integrity: Integrity) -> Self {
+        Self { integrity, ..self }
     }
 
     fn version_listing(&self, prefix: &str) -> VersionListing {
@@ -138,6 +147,10 @@ fn span_of(metadata: Option<&HashMap<String, String>>) -> Option<Span> {
 impl ArchiveStore for S3Store {
     fn location(&self) -> String {
         format!("s3://{}", self.bucket)
+    }
+
+    fn integrity(&self) -> &Integrity {
+        &self.integrity
     }
 
     fn full_key(&self, key: &ObjectKey) -> String {

@@ -7,8 +7,9 @@ use super::{Api, Signed, to_its_end};
 use crate::admin::gate::Role;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Body, Line, some};
-use crate::guards::{OnHold, hold_of, last_acts, set_holds, standing};
+use crate::guards::{HoldActs, HoldChanged, OnHold, change_holds, hold_of};
 use crate::job::UserId;
+use crate::steps::Services;
 
 /// Legal holds.
 #[derive(Serialize, ToSchema)]
@@ -38,6 +39,18 @@ pub(super) struct Changed {
     held: bool,
     /// Who.
     users: Vec<UserId>,
+    /// What is to be known of some of them besides: a deletion that the hold came too late for.
+    buts: Vec<But>,
+}
+
+/// What is to be known of a user who was put on hold.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct But {
+    /// Who.
+    user_id: UserId,
+    /// For people.
+    text: String,
 }
 
 /// Who is on hold
@@ -47,7 +60,7 @@ pub(super) struct Changed {
 )]
 pub(super) async fn list(State(Api(api)): State<Api>) -> Result<Json<Holds>, Problem> {
     let store = &api.services.archive_store;
-    let holds = standing(store, last_acts(&**store).await?).await?.into_iter();
+    let holds = HoldActs::list(&**store).await?.holds(store).await?.into_iter();
     Ok(Json(Holds { holds: holds.map(|(user_id, hold)| OnHold::new(user_id, hold)).collect() }))
 }
 
@@ -64,7 +77,7 @@ pub(super) async fn show(
     State(Api(api)): State<Api>,
     At(user_id): At<UserId>,
 ) -> Result<Json<OnHold>, Problem> {
-    let hold = hold_of(&api.services.archive_store, user_id).await?;
+    let hold = hold_of(&*api.services.archive_store, user_id).await?;
     let missing = || Problem::not_found("not_on_hold", format!("{user_id} is not on hold"));
     hold.map(|hold| Json(OnHold::new(user_id, hold))).ok_or_else(missing)
 }
@@ -109,12 +122,17 @@ pub(super) async fn remove(
 async fn set(api: Api, role: Role, change: Change, held: bool) -> Result<Json<Changed>, Problem> {
     let by = api.by(Signed { who: change.who, why: change.why }, role);
     to_its_end(async move {
-        let mut users = Vec::new();
-        let store = &*api.0.services.archive_store;
-        match set_holds(store, &change.users, held, &by, &mut users).await {
-            Ok(()) => Ok(Json(Changed { held, users })),
+        let mut done = Vec::new();
+        let Services { archive_store, checkpoints, .. } = &*api.0.services;
+        match change_holds(&**archive_store, &**checkpoints, &change.users, held, &by, &mut done).await {
+            Ok(()) => {
+                let users = done.iter().map(|changed| changed.user_id).collect();
+                let buts = done.into_iter();
+                let buts = buts.filter_map(|HoldChanged { user_id, but }| Some(But { user_id, text: but? }));
+                Ok(Json(Changed { held, users, buts: buts.collect() }))
+            }
             Err(failure) => {
-                let told = format!("{} of {} users were done before", users.len(), change.users.len());
+                let told = format!("{} of {} users were done before", done.len(), change.users.len());
                 Err(Problem::from(failure).and(&told))
             }
         }

@@ -8,7 +8,7 @@ use super::{Api, Signed, to_its_end};
 use crate::admin::gate::Role;
 use crate::admin::problem::Problem;
 use crate::admin::read::Body;
-use crate::guards::{PauseAct, pause_number, read_pause, set_pause};
+use crate::guards::{self, PauseAct, pause_state, set_pause};
 
 /// Whether workers take users, as far as operators are concerned.
 #[derive(Serialize, ToSchema)]
@@ -25,7 +25,7 @@ pub(super) struct PauseState {
 }
 
 impl From<PauseAct> for PauseState {
-    fn from(PauseAct { paused, who, why, at }: PauseAct) -> Self {
+    fn from(PauseAct { paused, who, why, at, passes_over: _ }: PauseAct) -> Self {
         Self { paused, who: Some(who), why, at: Some(at) }
     }
 }
@@ -36,12 +36,13 @@ impl From<PauseAct> for PauseState {
     responses((status = 200, description = "The pause", body = PauseState)),
 )]
 pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<PauseState>, Problem> {
-    let store = &*api.services.archive_store;
-    let number = pause_number(store).await?;
-    let act = read_pause(store, number).await?;
-    // One that cannot be read pauses, as workers take it.
-    let unread = PauseState { paused: number > 0, who: None, why: None, at: None };
-    Ok(Json(act.map_or(unread, PauseState::from)))
+    let unknown = |paused, why| PauseState { paused, who: None, why, at: None };
+    Ok(Json(match pause_state(&*api.services.archive_store).await? {
+        guards::PauseState::Never => unknown(false, None),
+        guards::PauseState::Act(act) => PauseState::from(act),
+        // What is in doubt pauses, as workers take it.
+        guards::PauseState::Doubtful(why) => unknown(true, Some(why)),
+    }))
 }
 
 /// Stops all workers from taking users

@@ -19,7 +19,7 @@ pub(super) async fn discard(
     let (letters, _more) = look(&broker, &pick).await?;
     let count = letters.len();
     let (mut discarded, mut gone) = (Vec::new(), Vec::new());
-    let store = compose::archive_store(&settings.archive).await?;
+    let store = compose::archive_store(settings).await?;
     let mut result = Ok(());
     if args.dry_run {
         discarded = letters;

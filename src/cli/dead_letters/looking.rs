@@ -20,9 +20,7 @@ pub(super) async fn list(
 ) -> Result<Exit, CliError> {
     let pick = args.pick(Some(LISTED));
     let checkpoints = match &settings.checkpoints {
-        CheckpointsUrl::Redis { .. } => {
-            compose::checkpoints(&settings.checkpoints, settings.worker.lease).ok()
-        }
+        CheckpointsUrl::Redis { .. } => compose::checkpoints(settings).ok(),
         CheckpointsUrl::Embedded(_) => None,
     };
     let listing =

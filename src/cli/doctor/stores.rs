@@ -13,16 +13,14 @@ const ARCHIVE: &str = "archive store";
 /// Whether the checkpoint store takes writes, and keeps them.
 pub(super) async fn checkpoints(settings: &Settings<Cxone>) -> Vec<Finding> {
     match &settings.checkpoints {
-        CheckpointsUrl::Embedded(_) => {
-            match compose::checkpoints(&settings.checkpoints, settings.worker.lease) {
-                Ok(checkpoints) => vec![takes_writes(checkpoints.probe().await)],
-                Err(error) => {
-                    vec![Finding::bad(CHECKPOINTS, error.to_string(), "mend OFFBOARDER_CHECKPOINTS_URL")]
-                }
+        CheckpointsUrl::Embedded(_) => match compose::checkpoints(settings) {
+            Ok(checkpoints) => vec![takes_writes(checkpoints.probe().await)],
+            Err(error) => {
+                vec![Finding::bad(CHECKPOINTS, error.to_string(), "mend OFFBOARDER_CHECKPOINTS_URL")]
             }
-        }
+        },
         CheckpointsUrl::Redis { url, kind } => {
-            let redis = compose::redis(url, *kind, settings.worker.lease);
+            let redis = compose::redis(url, *kind, settings);
             let writes = takes_writes(redis.probe().await);
             // What cannot be reached is said once.
             let health = if writes.unreachable { None } else { Some(redis.health().await) };
@@ -78,7 +76,7 @@ pub(super) async fn archive(settings: &Settings<Cxone>) -> Vec<Finding> {
             }
             findings
         }
-        ArchiveLocation::Directory(_) => match compose::archive_store(&settings.archive).await {
+        ArchiveLocation::Directory(_) => match compose::archive_store(settings).await {
             Ok(store) => rights(&*store, String::new()).await,
             Err(error) => vec![Finding::bad(ARCHIVE, error.to_string(), "mend OFFBOARDER_ARCHIVE_URL")],
         },
