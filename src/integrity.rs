@@ -4,6 +4,7 @@
 //! A code is HMAC-SHA256 (RFC 2104, FIPS 198-1) over the purpose, the name and the bytes of a record, so that a
 //! record that is copied under another name, or used for another purpose, has no valid code.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -128,6 +129,11 @@ impl Integrity {
     }
 }
 
+/// A document as it was before [`Integrity::sign`]; one without a code as it is.
+pub fn without_code(stored: &[u8]) -> Cow<'_, [u8]> {
+    split(stored).map_or(Cow::Borrowed(stored), |(document, _code)| Cow::Owned(document))
+}
+
 /// The document without its code, and the code.
 fn split(stored: &[u8]) -> Option<(Vec<u8>, &str)> {
     let rest = stored.strip_suffix(CLOSE.as_bytes())?;
@@ -170,6 +176,8 @@ mod tests {
         ] {
             assert_eq!(open(&key, purpose, name), Err(Untrusted::NoValidCode), "{name}");
         }
+        assert_eq!(&*without_code(&signed), body.trim_ascii_end());
+        assert_eq!(&*without_code(b"{}"), b"{}");
         // A deployment without a key, or an older release, reads the same members.
         let read = Integrity::default().open::<Value>(Purpose::Hold, "x", &signed).unwrap();
         assert_eq!(read["who"], json!("ada"));

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::hold::{record_holds, set_hold};
 use crate::acts::By;
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::job::UserId;
 use crate::machine::{Checkpoint, Sealing, State};
 use crate::ports::{ArchiveStore, Checkpoints};
@@ -112,13 +112,20 @@ enum OfDeletion {
     LeftUnknown,
 }
 
+/// The API did not take the last call, and said so.
+fn was_throttled(checkpoint: &Checkpoint) -> bool {
+    checkpoint.last_failure.as_ref().is_some_and(|failure| failure.class == Class::Throttled)
+}
+
 fn of_deletion(checkpoint: &Checkpoint, is_claimed: bool) -> OfDeletion {
     match &checkpoint.state {
         State::Deleted { deletion, .. } => OfDeletion::Sent(deletion.at.or(deletion.confirmed_at)),
         State::Archived { sealing: Sealing::Accepted { deletion, .. }, .. } => OfDeletion::Sent(deletion.at),
         State::Archived { sealing: Sealing::Sealed { .. }, .. } if is_claimed => OfDeletion::MayBeOut,
         // It waits for a guard: the DELETE was not sent, and the guards are asked again.
-        State::Archived { sealing: Sealing::Sealed { .. }, .. } if checkpoint.pause.is_some() => {
+        State::Archived { sealing: Sealing::Sealed { .. }, .. }
+            if checkpoint.pause.is_some() || was_throttled(checkpoint) =>
+        {
             OfDeletion::NotSent
         }
         State::Archived { sealing: Sealing::Sealed { .. }, .. } => OfDeletion::LeftUnknown,

@@ -274,6 +274,7 @@ fn accepted(access: AccessRemoved, archive: Archive, sealing: Sealing, event: Ev
             later(State::Archived { access, archive, sealing }, until, why)
         }
         Event::UserDeleted(deletion) => is_gone(access, archive, deletion),
+        Event::AccessReturned => go(State::Received, Effect::ClearQueues),
         Event::TracesMissed(_)
         | Event::TracesFound(_)
         | Event::UserMissed
@@ -286,7 +287,6 @@ fn accepted(access: AccessRemoved, archive: Archive, sealing: Sealing, event: Ev
         | Event::ManifestStored(_)
         | Event::UserReturned
         | Event::UserStayedAway
-        | Event::AccessReturned
         | Event::StepFailed(_) => Err(event.name()),
     }
 }
@@ -314,6 +314,7 @@ fn ended(mut state: State, event: Event, context: &Context<'_>) -> Step {
         }
         // The whole way again, as the next revision.
         Event::UserReturned if state.is_finished() => go(State::Received, Effect::ClearQueues),
+        Event::AccessReturned if !state.is_finished() => go(State::Received, Effect::ClearQueues),
         Event::UserStayedAway if state.is_finished() => stayed_away(state, context),
         Event::TracesMissed(_)
         | Event::TracesFound(_)

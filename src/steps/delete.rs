@@ -2,9 +2,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::archive_reader::read_back;
 use super::converge::Patience;
-use super::read_again::access_is_gone;
+use super::read_again::{Doubt, record_holds};
 use super::seal::{archived, conflict, held, recorded};
-use super::{Services, Stopped, guard, keep};
+use super::{Journal, Services, Stopped, guard, keep};
 use crate::adapters::cxone::DeleteAnswer;
 use crate::failure::{Class, Code, Failure};
 use crate::guards::Verdict;
@@ -26,12 +26,12 @@ const CONFIRM_AT_MOST: SignedDuration = SignedDuration::from_hours(2);
 /// run saved its intent, so that a user who is gone now was deleted by us.
 pub(super) async fn delete(
     services: &Services,
-    checkpoint: &Checkpoint,
+    journal: &mut Journal,
     maybe_sent: bool,
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
+    let checkpoint = journal.checkpoint();
     let user_id = checkpoint.user_id;
-    let (access, archive) = archived(&checkpoint.state)?;
 
     let exists = services.cxone.user_exists(user_id).await?;
     let exists_at = exists.call.at;
@@ -43,6 +43,12 @@ pub(super) async fn delete(
     if maybe_sent && let Some(recorded) = recorded(&*services.archive_store, checkpoint).await? {
         return Ok(recorded);
     }
+    // Where the intent was read and not saved in this visit, account, routing and archive are read again.
+    if maybe_sent && !record_holds(services, journal, Doubt::Intent, calls).await? {
+        return Ok(Event::AccessReturned);
+    }
+    let checkpoint = journal.checkpoint();
+    let (access, archive) = archived(&checkpoint.state)?;
     if services.delete == DeletePolicy::Never {
         return Ok(Event::DeletionWithheld(Deletion::without_call(DeletionOutcome::NotOffered)));
     }
@@ -50,11 +56,7 @@ pub(super) async fn delete(
     if checkpoint.request.action == Action::Deactivate {
         return Ok(Event::DeletionWithheld(Deletion::without_call(DeletionOutcome::NotRequested)));
     }
-    // Where the intent was read and not saved in this visit, account, routing and archive are read again.
-    if maybe_sent && !access_is_gone(services, user_id, access, calls).await? {
-        return Ok(Event::AccessReturned);
-    }
-    stands_as_sealed(&*services.archive_store, checkpoint, archive, maybe_sent).await?;
+    stands_as_sealed(&*services.archive_store, checkpoint, archive, false).await?;
     guard::not_paused(services).await?;
     let mut verdict = guard::on_deletion(services, user_id, &checkpoint.request, access.at).await?;
     if verdict == Verdict::Proceed {
@@ -96,7 +98,7 @@ pub(super) async fn delete(
 
 /// The archive that was sealed has to stand when the DELETE is sent, not only when it was stored: the
 /// same bytes, and nothing over them, since Object Lock keeps versions and not names. `whole`: it is fetched and hashed.
-async fn stands_as_sealed(
+pub(super) async fn stands_as_sealed(
     store: &dyn ArchiveStore,
     checkpoint: &Checkpoint,
     archive: &Archive,
@@ -126,9 +128,10 @@ async fn stands_as_sealed(
 /// Reads until an accepted deletion shows. A timeout is never "gone".
 pub(super) async fn confirm(
     services: &Services,
-    checkpoint: &Checkpoint,
+    journal: &mut Journal,
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
+    let checkpoint = journal.checkpoint();
     let State::Archived { sealing: Sealing::Accepted { deletion, .. }, .. } = &checkpoint.state else {
         let text = format!("no deletion was accepted in the state {}", checkpoint.state.name());
         return Err(Failure::new(Class::Defect, Code::IllegalTransition, text).into());
@@ -144,6 +147,10 @@ pub(super) async fn confirm(
         if !patience.wait().await {
             break;
         }
+    }
+    let deletion = deletion.clone();
+    if !record_holds(services, journal, Doubt::Checkpoint, calls).await? {
+        return Ok(Event::AccessReturned);
     }
     let now = Timestamp::now();
     let accepted_at = deletion.at.unwrap_or(now);

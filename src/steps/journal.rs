@@ -5,7 +5,7 @@ use tracing::Instrument as _;
 
 use super::{Interrupt, Limits};
 use crate::job::UserId;
-use crate::machine::{ArchiveInProgress, Checkpoint};
+use crate::machine::{ArchiveInProgress, Checkpoint, StateName};
 use crate::ports::{Checkpoints, Lease, Saved};
 use crate::progress;
 use crate::telemetry::{metrics, span};
@@ -18,6 +18,10 @@ pub struct Journal {
     version: u64,
     checkpoint: Checkpoint,
     trusted: bool,
+    /// Where it was when it was loaded.
+    loaded: StateName,
+    /// What is recorded was read again in this visit.
+    confirmed: bool,
     limits: Limits,
 }
 
@@ -31,7 +35,8 @@ impl Journal {
         trusted: bool,
         limits: Limits,
     ) -> Self {
-        Self { checkpoints, lease, version, checkpoint, trusted, limits }
+        let loaded = checkpoint.state.name();
+        Self { checkpoints, lease, version, checkpoint, trusted, loaded, confirmed: false, limits }
     }
 
     /// Whose it is.
@@ -47,6 +52,32 @@ impl Journal {
     /// Whether nobody but our own workers can have written it.
     pub(super) const fn is_trusted(&self) -> bool {
         self.trusted
+    }
+
+    /// Whether the archive was made before this visit.
+    pub(super) fn was_loaded_as_archived(&self) -> bool {
+        self.loaded >= StateName::Archived
+    }
+
+    /// Whether the user was recorded as deleted before this visit.
+    pub(super) fn was_loaded_as_deleted(&self) -> bool {
+        self.loaded == StateName::Deleted
+    }
+
+    /// Whether [`Self::confirm`] was called.
+    pub(super) const fn is_confirmed(&self) -> bool {
+        self.confirmed
+    }
+
+    /// What is recorded was read again, and is so.
+    pub(super) const fn confirm(&mut self) {
+        self.confirmed = true;
+    }
+
+    /// Begins again without what was loaded.
+    pub(crate) fn forget(&mut self, checkpoint: Checkpoint) {
+        self.checkpoint = checkpoint;
+        (self.trusted, self.loaded) = (true, StateName::Received);
     }
 
     /// To change before a [`Self::save`].

@@ -135,16 +135,13 @@ pub(crate) async fn perform(
         Effect::ClearQueues => clear_queues::clear_queues(services, journal.checkpoint_mut(), calls).await,
         Effect::Deactivate => deactivate::deactivate(services, journal.checkpoint_mut(), calls).await,
         Effect::Archive => Box::pin(archive::archive(services, journal)).await,
-        Effect::Seal => {
-            let trusted = journal.is_trusted();
-            Box::pin(seal::seal(services, journal.checkpoint(), trusted, calls)).await
-        }
+        Effect::Seal => Box::pin(seal::seal(services, journal, calls)).await,
         Effect::Delete { maybe_sent } => {
-            delete::delete(services, journal.checkpoint(), *maybe_sent, calls).await
+            Box::pin(delete::delete(services, journal, *maybe_sent, calls)).await
         }
-        Effect::ConfirmDeletion => delete::confirm(services, journal.checkpoint(), calls).await,
+        Effect::ConfirmDeletion => delete::confirm(services, journal, calls).await,
         Effect::Withhold(outcome) => Ok(Event::DeletionWithheld(Deletion::without_call(*outcome))),
-        Effect::Record => record::record(services, journal.checkpoint()).await,
+        Effect::Record => record::record(services, journal, calls).await,
         Effect::Wait(_) | Effect::DeadLetter(_) | Effect::Finish => return None,
     })
 }

@@ -1,12 +1,59 @@
 use super::converge::Patience;
-use super::{Services, Stopped};
+use super::delete::stands_as_sealed;
+use super::seal::archive_of;
+use super::{Journal, Services, Stopped};
 use crate::adapters::cxone::RoutingProfile;
 use crate::job::UserId;
-use crate::machine::{AccessRemoved, Call};
+use crate::machine::{AccessRemoved, Call, Sealing, State};
 
-/// Reads account and routing again. `false`: the user has more access than was recorded, and still does after a
-/// moment, since reads may lag. What is written in Redis or in the store deletes nobody by itself.
-pub(super) async fn access_is_gone(
+/// Which records have to be shown by the world itself before anything follows from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// A checkpoint that a stranger may have written.
+    Checkpoint,
+    /// The intent to delete, which was read and not saved in this visit, or a seal that was found without a checkpoint.
+    Intent,
+}
+
+/// Reads again what was recorded: that the access is gone, and that the archive is what the record says. `false`: the
+/// user has more access than was recorded, or is there though recorded as deleted. Once a visit.
+pub(super) async fn record_holds(
+    services: &Services,
+    journal: &mut Journal,
+    doubt: Doubt,
+    calls: &mut Vec<Call>,
+) -> Result<bool, Stopped> {
+    if journal.is_confirmed() || (doubt == Doubt::Checkpoint && journal.is_trusted()) {
+        return Ok(true);
+    }
+    let checkpoint = journal.checkpoint();
+    let user_id = checkpoint.user_id;
+    let holds = match &checkpoint.state {
+        // A deletion of this visit was seen in this visit.
+        State::Deleted { .. } if !journal.was_loaded_as_deleted() => true,
+        State::Deleted { .. } => !services.cxone.user_exists(user_id).await?.value,
+        State::Archived { access, .. } | State::DeactivatedOnly { access, .. } => {
+            access_is_gone(services, user_id, access, calls).await?
+        }
+        State::Received | State::QueuesCleared { .. } | State::Deactivated { .. } => true,
+    };
+    // While an accepted deletion is waited for only the access matters; the archive is looked at before the manifest.
+    let accepted = matches!(&checkpoint.state, State::Archived { sealing: Sealing::Accepted { .. }, .. });
+    if holds
+        && !accepted
+        && let Some(archive) = archive_of(&checkpoint.state)
+    {
+        let whole = doubt == Doubt::Intent || journal.was_loaded_as_archived();
+        stands_as_sealed(&*services.archive_store, checkpoint, archive, whole).await?;
+    }
+    if holds && !accepted {
+        journal.confirm();
+    }
+    Ok(holds)
+}
+
+/// `false` when the user still has more access than was recorded after a moment, since reads may lag.
+async fn access_is_gone(
     services: &Services,
     user_id: UserId,
     access: &AccessRemoved,
@@ -19,10 +66,9 @@ pub(super) async fn access_is_gone(
             services.cxone.routing_profile(user_id)
         )?;
         let active = user.value.is_some_and(|user| user.active());
-        let known = |queue: &str| access.queues.residual.iter().any(|left| left.reference == queue);
-        let queues = profile.value.iter().flat_map(RoutingProfile::queues);
-        let only_known = queues.into_iter().all(|queue| known(&queue.to_string()));
-        if !active && only_known {
+        let recorded = |queue: &str| access.queues.residual.iter().any(|left| left.reference == queue);
+        let mut queues = profile.value.iter().flat_map(RoutingProfile::queues);
+        if !active && queues.all(|queue| recorded(&queue.to_string())) {
             calls.extend([user.call, profile.call]);
             return Ok(true);
         }

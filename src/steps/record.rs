@@ -1,15 +1,26 @@
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::read_again::{Doubt, record_holds};
 use super::seal::{MAX_DOCUMENT_BYTES, conflict};
-use super::{Services, Stopped};
+use super::{Journal, Services, Stopped};
 use crate::failure::{Class, Code, Failure};
-use crate::machine::{Checkpoint, Event, ManifestRef};
+use crate::machine::{Call, Event, ManifestRef};
 use crate::manifest::{Manifest, audit_key, tells_the_same};
 use crate::ports::PutOnce;
 
 /// Stores the manifest, once. A crash after it leaves a manifest that the next run recognises.
-pub(super) async fn record(services: &Services, checkpoint: &Checkpoint) -> Result<Event, Stopped> {
+///
+/// Where the checkpoint may be a stranger's, the world has to show first what it says.
+pub(super) async fn record(
+    services: &Services,
+    journal: &mut Journal,
+    calls: &mut Vec<Call>,
+) -> Result<Event, Stopped> {
+    if !record_holds(services, journal, Doubt::Checkpoint, calls).await? {
+        return Ok(Event::AccessReturned);
+    }
+    let checkpoint = journal.checkpoint();
     let manifest = Manifest::of(checkpoint, &services.actor).ok_or_else(|| {
         let text = format!("a manifest was asked for in the state {}", checkpoint.state.name());
         Failure::new(Class::Defect, Code::IllegalTransition, text)

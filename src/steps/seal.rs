@@ -3,8 +3,8 @@ use jiff::Timestamp;
 
 use super::guard::on_deletion;
 use super::look_back::{recorded_traces, sealed_traces};
-use super::read_again::access_is_gone;
-use super::{Services, Stopped};
+use super::read_again::{Doubt, record_holds};
+use super::{Journal, Services, Stopped};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::guards::Verdict;
 use crate::integrity::Purpose;
@@ -26,21 +26,24 @@ pub(crate) const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 /// seal of the revision before, whose deletion was refused and is tried again.
 pub(super) async fn seal(
     services: &Services,
-    checkpoint: &Checkpoint,
-    trusted: bool,
+    journal: &mut Journal,
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
-    let (access, archive) = archived(&checkpoint.state)?;
+    let checkpoint = journal.checkpoint();
+    let (access, _archive) = archived(&checkpoint.state)?;
     let now = Timestamp::now();
     match on_deletion(services, checkpoint.user_id, &checkpoint.request, access.at).await? {
         Verdict::Proceed => {}
         Verdict::Postpone { until, why } => return Ok(Event::StepPostponed { until, why }),
         Verdict::Held => return Ok(held()),
     }
-    let again = !trusted || checkpoint.set < checkpoint.revision;
-    if again && !access_is_gone(services, checkpoint.user_id, access, calls).await? {
+    // An earlier revision may have removed the access long ago.
+    let doubt = if checkpoint.set < checkpoint.revision { Doubt::Intent } else { Doubt::Checkpoint };
+    if !record_holds(services, journal, doubt, calls).await? {
         return Ok(Event::AccessReturned);
     }
+    let checkpoint = journal.checkpoint();
+    let (access, archive) = archived(&checkpoint.state)?;
     let document = SealDocument {
         schema_version: 1,
         user_id: checkpoint.user_id,
@@ -110,6 +113,16 @@ pub(super) fn archived(state: &State) -> Result<(&AccessRemoved, &Archive), Fail
             Code::IllegalTransition,
             format!("a deletion was asked for in the state {}", state.name()),
         )),
+    }
+}
+
+/// The archive that a state knows of.
+pub(super) const fn archive_of(state: &State) -> Option<&Archive> {
+    match state {
+        State::Archived { archive, .. }
+        | State::Deleted { archive, .. }
+        | State::DeactivatedOnly { archive, .. } => Some(archive),
+        State::Received | State::QueuesCleared { .. } | State::Deactivated { .. } => None,
     }
 }
 

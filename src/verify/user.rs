@@ -10,6 +10,7 @@ use super::finding::{Kind, Verdict};
 use super::holdings::{Holdings, Versions};
 use super::schema::Schema;
 use crate::failure::Failure;
+use crate::integrity::{Purpose, Untrusted};
 use crate::job::UserId;
 use crate::machine::ManifestRef;
 use crate::manifest::{self, Manifest, SealDocument, archive_key, audit_key, sealed_key};
@@ -240,6 +241,10 @@ impl Verifier {
             }
             return Ok(());
         };
+        let authentic = self.store.integrity().open::<SealDocument>(Purpose::Seal, key.as_str(), &bytes);
+        if authentic == Err(Untrusted::NoValidCode) {
+            verdict.find(Kind::SealChanged, &full_key, Untrusted::NoValidCode.to_string());
+        }
         match serde_json::from_slice::<SealDocument>(&bytes) {
             Ok(seal) => {
                 for fault in faults_of_seal(&seal, &bytes, user_id, set, manifests) {

@@ -214,7 +214,7 @@ async fn confirm_end(services: &Services, journal: &mut Journal, job: &Job) -> R
     }
     tracing::warn!(user_id = %job.user_id, manifest = manifest.key,
         "the checkpoint names a manifest that is not in the store; it counts as absent");
-    *journal.checkpoint_mut() = Checkpoint::new(job.user_id, job.request.clone(), Timestamp::now());
+    journal.forget(Checkpoint::new(job.user_id, job.request.clone(), Timestamp::now()));
     Ok(())
 }
 

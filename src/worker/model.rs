@@ -201,9 +201,11 @@ impl Offboarding {
                 world.archive = true;
                 Event::ArchiveStored(archive())
             }
-            Effect::Seal | Effect::Delete { maybe_sent: true }
+            Effect::Seal | Effect::Delete { maybe_sent: true } | Effect::Record
                 if world.exists
-                    && (world.active || world.has_queues)
+                    && (world.active
+                        || world.has_queues
+                        || checkpoint.state.name() == StateName::Deleted)
                     && self.broken != Some(Rule::ReadAgainBeforeTheDeletion) =>
             {
                 Event::AccessReturned
@@ -430,6 +432,7 @@ impl World {
             | State::Deactivated { .. }
             | State::Archived { .. } => return failed(Class::Defect),
         };
+        self.expect(says_deleted || !self.active, "I12: a manifest of a user who has access");
         self.expect(says_deleted != self.exists, "I5: the manifest does not say what is");
         self.expect(
             outcome != DeletionOutcome::AlreadyGone,

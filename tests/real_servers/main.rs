@@ -23,6 +23,7 @@ mod doctoring;
 mod drains;
 mod events;
 mod faults;
+mod forgeries;
 mod guards;
 mod health;
 mod kills;
@@ -81,6 +82,7 @@ fn main() {
         outputs::TESTS,
         leases::TESTS,
         guards::TESTS,
+        forgeries::TESTS,
         lanes::TESTS,
         revisions::TESTS,
         events::TESTS,
