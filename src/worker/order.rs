@@ -66,6 +66,7 @@ pub(super) fn decide(
             return give_up(checkpoint, Reason::Poison, failure, now);
         }
     };
+    let found_in_store = matches!(event, Event::TracesFound(_));
     let saved = match event {
         Event::Resumed => false,
         // Not worth a round trip: a run that begins again looks again.
@@ -102,6 +103,17 @@ pub(super) fn decide(
             checkpoint.keep_writes(calls);
             checkpoint.postpone(until, why, now);
             return vec![Act::Save, Act::End(Outcome::Wait { until, why: why.to_string(), code: None })];
+        }
+        // A manifest alone, without a checkpoint, may be a stranger's; or the user came back since. Nothing is saved, so
+        // that the same is found again.
+        Event::UserReturned if without_looking(checkpoint, job) == Some(Event::UserStayedAway) => {
+            let text = "the user is active, though a manifest says that it left after this was asked for; a person has to \
+                        compare, and to submit the user again if it is to leave";
+            let class = Class::Permanent(Reason::ArchiveConflict);
+            let failure = Failure::new(class, Code::ArchiveConflict, text);
+            let (state, attempts) = (checkpoint.state.name(), checkpoint.attempts);
+            let reason = Reason::ArchiveConflict;
+            return vec![Act::End(Outcome::DeadLetter { reason, failure, state, attempts })];
         }
         Event::UserReturned => {
             let revision = checkpoint.revision.saturating_add(1);
@@ -146,14 +158,14 @@ pub(super) fn decide(
             return give_up(checkpoint, reason, failure, now);
         }
         Effect::LookAgain => match without_looking(checkpoint, job) {
-            Some(event) => {
+            Some(event) if !found_in_store || event == Event::UserReturned => {
                 let following = decide(checkpoint, event, Vec::new(), circumstances);
                 if following.first() == Some(&Act::Save) {
                     return following;
                 }
                 acts.extend(following);
             }
-            None => acts.push(Act::Perform(Effect::LookAgain)),
+            Some(_) | None => acts.push(Act::Perform(Effect::LookAgain)),
         },
         other => acts.push(Act::Perform(other)),
     }
