@@ -5,6 +5,7 @@ use super::Summary;
 use crate::failure::{Code, Reason};
 use crate::job::UserId;
 use crate::machine::{Archive, Checkpoint, DeletionOutcome, ManifestRef, Recording, State, StateName};
+use crate::printable;
 
 /// What became of one user: a row of the report. Empty where nothing is known, or nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -132,10 +133,13 @@ impl Reported {
         }
     }
 
-    /// The same with texts of strangers that no spreadsheet takes for a formula.
+    /// The same with texts of strangers that no spreadsheet takes for a formula, and no terminal for an order.
     #[must_use]
     pub fn for_spreadsheets(mut self) -> Self {
-        for text in [&mut self.requested_by, &mut self.reason, &mut self.error].into_iter().flatten() {
+        let of_strangers =
+            [&mut self.requested_by, &mut self.reason, &mut self.error, &mut self.archive, &mut self.manifest];
+        for text in of_strangers.into_iter().flatten() {
+            *text = printable::line(text).into_owned();
             if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
                 text.insert(0, '\'');
             }
