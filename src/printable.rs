@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 /// Whether a terminal obeys this character, or hides it, or reorders others because of it.
-pub fn is_deceptive(c: char) -> bool {
+pub(crate) fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
@@ -15,22 +15,22 @@ pub fn is_deceptive(c: char) -> bool {
 }
 
 /// What [`is_plain_line`] wants, for those who gave something else.
-pub const NOT_PLAIN: &str = "has to be one line of 1 to 1000 characters, not blank, without control, bidirectional or \
+pub(crate) const NOT_PLAIN: &str = "has to be one line of 1 to 1000 characters, not blank, without control, bidirectional or \
                              invisible characters";
 
 /// Whether this is a line for people, in which nothing deceives and which says something.
-pub fn is_plain_line(text: &str) -> bool {
+pub(crate) fn is_plain_line(text: &str) -> bool {
     let says_something = !text.trim().is_empty() && text.chars().count() <= 1000;
     says_something && !text.chars().any(is_deceptive)
 }
 
 /// One line, in which nothing is hidden: a line break is `\n`, an escape `\u{1b}`.
-pub fn line(text: &str) -> Cow<'_, str> {
+pub(crate) fn line(text: &str) -> Cow<'_, str> {
     escaped(text, is_deceptive, |c, out| out.extend(c.escape_default()))
 }
 
 /// The same JSON, in ASCII where a character would deceive. What is written between the values stays.
-pub fn json(text: &str) -> Cow<'_, str> {
+pub(crate) fn json(text: &str) -> Cow<'_, str> {
     let is_in_a_string = |c: char| is_deceptive(c) && !c.is_ascii_whitespace();
     escaped(text, is_in_a_string, |c, out| {
         for unit in c.encode_utf16(&mut [0; 2]) {

@@ -26,6 +26,7 @@ MORE_METRICS = {
     "offboarder_brake_waiting",
     "offboarder_quota_per_second",
     "offboarder_unhealthy",
+    "offboarder_admin_refused_total",
 }
 # Words of ours, and statuses of HTTP; `le` is of Prometheus.
 LABELS = {"outcome", "from", "to", "step", "queue", "lane", "class", "status", "kind", "reason", "cause", "guard", "le"}

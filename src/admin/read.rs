@@ -15,6 +15,7 @@ use url::form_urlencoded;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
+use crate::printable::{self, NOT_PLAIN};
 
 /// Thousands of IDs fit in well.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -103,8 +104,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         if !members.is_object() {
             return Err(unfit("it has to be a JSON object".to_owned()));
         }
-        serde_json::from_value(members).map(Self).map_err(|error| unfit(error.to_string()))
+        serde_json::from_value(members).map(Self).map_err(|error| unfit(missing(&error.to_string())))
     }
+}
+
+/// Of an act that nobody signed, what to do about it.
+fn missing(error: &str) -> String {
+    if error.ends_with("field `who`") || error.ends_with("field `why`") {
+        return format!("{error}; an act is signed: say `who` acts, and `why`");
+    }
+    error.to_owned()
 }
 
 fn unread(error: &axum::Error) -> Problem {
@@ -125,20 +134,19 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.trim().eq_ignore_ascii_case("application/json")
 }
 
-/// A line for people, who may look at it on a terminal: no control characters.
+/// A line for people, who may look at it on a terminal: no control characters, and none that hide or turn others.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
-#[schema(value_type = String, min_length = 1, max_length = 1000, pattern = r"^[^\u0000-\u001F\u007F-\u009F]+$")]
+// The pattern says what `printable::is_plain_line` does, but for what is beyond 16 bits.
+#[schema(value_type = String, min_length = 1, max_length = 1000, pattern = r"^[^\s\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180E\u200B-\u200F\u2028-\u202E\u2060-\u206F\u3164\uFEFF\uFFA0\uFFF9-\uFFFB]([^\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180E\u200B-\u200F\u2028-\u202E\u2060-\u206F\u3164\uFEFF\uFFA0\uFFF9-\uFFFB])*$")]
 pub(super) struct Line(String);
 
+
 impl TryFrom<String> for Line {
-    type Error = &'static str;
+    type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        if text.chars().any(char::is_control) || !(1..=1000).contains(&text.chars().count()) {
-            return Err("a text is one line of 1 to 1000 characters");
-        }
-        Ok(Self(text))
+        if printable::is_plain_line(&text) { Ok(Self(text)) } else { Err(format!("`who` or `why` {NOT_PLAIN}")) }
     }
 }
 
@@ -201,11 +209,43 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn an_act_that_nobody_signed_is_refused_and_the_answer_says_what_to_do() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Act {
+            who: Line,
+            why: Line,
+        }
+
+        let act = async |body: &'static str| {
+            let request = Request::builder().header("content-type", "application/json");
+            let read = Body::<Act>::from_request(request.body(body.into()).unwrap(), &()).await;
+            read.map(|Body(act)| [act.who, act.why].map(|line| line.0))
+                .map_err(|problem| serde_json::to_value(problem).unwrap())
+        };
+        let signed = act(r#"{"who":"ada","why":"case"}"#).await;
+        assert_eq!(signed, Ok(["ada", "case"].map(str::to_owned)));
+        for (body, what) in [
+            ("", "say `who` acts, and `why`"),
+            (r#"{"who":"ada"}"#, "say `who` acts, and `why`"),
+            (r#"{"why":"case"}"#, "say `who` acts, and `why`"),
+            (r#"{"who":" ","why":"case"}"#, "not blank"),
+            (r#"{"who":null,"why":"case"}"#, "string"),
+            ("{\"who\":\"ada\",\"why\":\"\u{202e}x\"}", "bidirectional"),
+            (r#"{"who":"ada","why":"\u001b[2J"}"#, "control"),
+        ] {
+            let problem = act(body).await.unwrap_err();
+            assert_eq!(problem["status"], 422, "{problem}");
+            assert!(problem["detail"].as_str().unwrap().contains(what), "{problem}");
+        }
+    }
+
     #[test]
     fn a_line_has_an_end_and_no_control_characters() {
         let line = |text: &str| Line::try_from(text.to_owned()).is_ok();
         assert!(line("case 4711: „Löschung“") && line(&"ä".repeat(1000)));
-        for wrong in ["", "a\nb", "a\u{1b}[2J", "a\u{9b}2J", "a\u{7f}", &"a".repeat(1001)] {
+        for wrong in ["", " ", "a\nb", "a\u{7f}", &"a".repeat(1001)].into_iter().chain(printable::ATTACKS) {
             assert!(!line(wrong), "{wrong:?}");
         }
     }
