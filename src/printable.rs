@@ -39,11 +39,7 @@ pub(crate) fn json(text: &str) -> Cow<'_, str> {
     })
 }
 
-fn escaped(
-    text: &str,
-    is_meant: impl Fn(char) -> bool,
-    escape: impl Fn(char, &mut String),
-) -> Cow<'_, str> {
+fn escaped(text: &str, is_meant: impl Fn(char) -> bool, escape: impl Fn(char, &mut String)) -> Cow<'_, str> {
     if !text.chars().any(&is_meant) {
         return Cow::Borrowed(text);
     }

@@ -101,7 +101,11 @@ mod tests {
             guesses.wrong(IpAddr::V4(number.into()), now);
         }
         assert!(guesses.0.lock().unwrap().until.len() <= ADDRESSES + 1);
-        assert_eq!(guesses.wait([203, 0, 113, 1].into(), now), LONGEST, "those that are not remembered share");
+        assert_eq!(
+            guesses.wait([203, 0, 113, 1].into(), now),
+            LONGEST,
+            "those that are not remembered share"
+        );
         guesses.wrong([198, 51, 100, 1].into(), now + FREE + LONGEST + COST);
         assert!(guesses.0.lock().unwrap().until.len() <= 2, "what is paid for is forgotten");
         let address = |text: &str| network(text.parse().unwrap());

@@ -141,12 +141,15 @@ fn is_json(headers: &HeaderMap) -> bool {
 #[schema(value_type = String, min_length = 1, max_length = 1000, pattern = r"^[^\s\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180E\u200B-\u200F\u2028-\u202E\u2060-\u206F\u3164\uFEFF\uFFA0\uFFF9-\uFFFB]([^\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180E\u200B-\u200F\u2028-\u202E\u2060-\u206F\u3164\uFEFF\uFFA0\uFFF9-\uFFFB])*$")]
 pub(super) struct Line(String);
 
-
 impl TryFrom<String> for Line {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        if printable::is_plain_line(&text) { Ok(Self(text)) } else { Err(format!("`who` or `why` {NOT_PLAIN}")) }
+        if printable::is_plain_line(&text) {
+            Ok(Self(text))
+        } else {
+            Err(format!("`who` or `why` {NOT_PLAIN}"))
+        }
     }
 }
 

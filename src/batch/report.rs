@@ -136,8 +136,13 @@ impl Reported {
     /// The same with texts of strangers that no spreadsheet takes for a formula, and no terminal for an order.
     #[must_use]
     pub fn for_spreadsheets(mut self) -> Self {
-        let of_strangers =
-            [&mut self.requested_by, &mut self.reason, &mut self.error, &mut self.archive, &mut self.manifest];
+        let of_strangers = [
+            &mut self.requested_by,
+            &mut self.reason,
+            &mut self.error,
+            &mut self.archive,
+            &mut self.manifest,
+        ];
         for text in of_strangers.into_iter().flatten() {
             *text = printable::line(text).into_owned();
             if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {

@@ -51,9 +51,7 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
 
 fn row(act: &Act) -> [Shown; 6] {
     let details = match &act.details {
-        Value::Object(members) => {
-            members.iter().map(|(name, value)| format!("{name} {value}")).collect()
-        }
+        Value::Object(members) => members.iter().map(|(name, value)| format!("{name} {value}")).collect(),
         Value::Null => Shown::from(""),
         other => other.to_string().into(),
     };

@@ -191,6 +191,8 @@ mod tests {
             assert!(plain_line(attack).is_err(), "{attack:?}");
         }
         assert_eq!(plain_line("case 4711: „Löschung“"), Ok("case 4711: „Löschung“".to_owned()));
-        assert!(plain_line("").is_err() && plain_line(" ").is_err() && plain_line(&"a".repeat(1001)).is_err());
+        assert!(
+            plain_line("").is_err() && plain_line(" ").is_err() && plain_line(&"a".repeat(1001)).is_err()
+        );
     }
 }

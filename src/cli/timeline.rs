@@ -66,9 +66,7 @@ fn asked_for(checkpoint: &Checkpoint) -> String {
 fn line(step: &str, call: &Call) -> Shown {
     let id = call.correlation_id.as_deref().unwrap_or("none");
     let Call { method, path, status, at, .. } = call;
-    let lines = [
-        format!("{at:.3}  {status}  {method} {path}"),
-        format!("    for {step}, correlation id {id}"),
-    ];
+    let lines =
+        [format!("{at:.3}  {status}  {method} {path}"), format!("    for {step}, correlation id {id}")];
     lines.into_iter().collect()
 }

@@ -73,7 +73,8 @@ impl Verdict {
     pub fn unopened(user_id: UserId, names: &[String]) -> Self {
         let mut verdict = Self::of(user_id);
         for name in names {
-            let text = "it is a link, a directory, a pipe, a socket or a device, and not a file: it was not opened";
+            let text =
+                "it is a link, a directory, a pipe, a socket or a device, and not a file: it was not opened";
             verdict.find(Kind::NotAFile, name, text);
         }
         verdict

@@ -75,7 +75,16 @@ impl Api {
     ) -> Self {
         let (worker, gate) = (worker.to_owned(), Gate::new(settings));
         let (guesses, places) = (Guesses::default(), Semaphore::new(AT_ONCE));
-        Self(Arc::new(Inner { worker, gate, guesses, places, services, redis, broker, letters: Arc::default() }))
+        Self(Arc::new(Inner {
+            worker,
+            gate,
+            guesses,
+            places,
+            services,
+            redis,
+            broker,
+            letters: Arc::default(),
+        }))
     }
 
     /// Who acts: the client's word for it, and what we know ourselves.

@@ -36,7 +36,9 @@ pub(super) async fn run(args: &Args, redis: &RedisCheckpoints) -> Result<Exit, C
         match args.output.output {
             // One document: the last one.
             Output::Json if done => print_json(&overview)?,
-            Output::Table if std::io::stdout().is_terminal() => drawn = redraw(text(&overview).as_str(), drawn),
+            Output::Table if std::io::stdout().is_terminal() => {
+                drawn = redraw(text(&overview).as_str(), drawn)
+            }
             // In a file a look is worth reading if it tells something new.
             Output::Table if before.as_ref().is_none_or(|before| differs(before, &overview)) => {
                 say(text(&overview));

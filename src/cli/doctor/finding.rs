@@ -29,7 +29,11 @@ impl Finding {
     }
 
     /// What works, and is less safe than it could be: the exit status does not tell of it.
-    pub(super) fn warning(check: impl Into<String>, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub(super) fn warning(
+        check: impl Into<String>,
+        detail: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
         Self { warning: true, mend: Some(fix.into()), ..Self::well(check, detail) }
     }
 

@@ -30,8 +30,13 @@ async fn evidence(settings: &Settings<Cxone>) -> Vec<Finding> {
     let (bucket, prefix) = match &settings.archive.location {
         ArchiveLocation::S3 { bucket, prefix } => (bucket, prefix),
         ArchiveLocation::Directory(_) => {
-            let detail = "a directory keeps no versions: who may write to it can rewrite manifests and archives";
-            return vec![Finding::warning(VERSIONS, detail, "keep archives in a bucket with versions and Object Lock")];
+            let detail =
+                "a directory keeps no versions: who may write to it can rewrite manifests and archives";
+            return vec![Finding::warning(
+                VERSIONS,
+                detail,
+                "keep archives in a bucket with versions and Object Lock",
+            )];
         }
     };
     let store = compose::s3_store(&settings.archive, bucket, prefix).await;
@@ -54,7 +59,10 @@ async fn evidence(settings: &Settings<Cxone>) -> Vec<Finding> {
             LOCK,
             locks.map(|_keeps| false),
             ("", detail),
-            ("use a bucket with Object Lock, and set OFFBOARDER_ARCHIVE_RETENTION", "s3:GetBucketObjectLockConfiguration"),
+            (
+                "use a bucket with Object Lock, and set OFFBOARDER_ARCHIVE_RETENTION",
+                "s3:GetBucketObjectLockConfiguration",
+            ),
         )
     });
     versions.into_iter().chain(locks).collect()
@@ -104,7 +112,9 @@ fn in_clear(setting: &str, url: &str, better: &str) -> Option<Finding> {
     }
     Some(Finding::warning(
         format!("{setting} in clear"),
-        format!("{scheme}:// goes to another host without TLS: whoever is on the way reads the password, and can change what is said"),
+        format!(
+            "{scheme}:// goes to another host without TLS: whoever is on the way reads the password, and can change what is said"
+        ),
         format!("use {better} where the server offers it, or keep this network to servers and workers"),
     ))
 }
