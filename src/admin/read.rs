@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
@@ -163,12 +163,17 @@ impl Line {
 pub(super) fn within<'de, const LEAST: u64, const MOST: u64, D: Deserializer<'de>>(
     number: D,
 ) -> Result<Option<u64>, D::Error> {
-    match Option::<u64>::deserialize(number)? {
-        Some(number) if !(LEAST..=MOST).contains(&number) => {
-            Err(D::Error::custom(format!("{number} is not {LEAST} to {MOST}")))
-        }
-        number => Ok(number),
-    }
+    let Some(given) = Option::<Number>::deserialize(number)? else { return Ok(None) };
+    let number = given.as_u64().or_else(|| whole(given.as_f64()?));
+    let number = number.filter(|number| (LEAST..=MOST).contains(number));
+    number
+        .map(Some)
+        .ok_or_else(|| D::Error::custom(format!("{given} is not a whole number, {LEAST} to {MOST}")))
+}
+
+/// JSON does not tell 5.0 from 5.
+fn whole(number: f64) -> Option<u64> {
+    if number.fract() == 0.0 { format!("{number:.0}").parse().ok() } else { None }
 }
 
 /// A list that names something, and not too much.
@@ -241,6 +246,15 @@ mod tests {
             let problem = act(body).await.unwrap_err();
             assert_eq!(problem["status"], 422, "{problem}");
             assert!(problem["detail"].as_str().unwrap().contains(what), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_fraction_of_zero() {
+        let limit = |text: &str| serde_json::from_str::<Asked>(&format!("{{\"limit\":{text}}}")).ok()?.limit;
+        assert_eq!((limit("5"), limit("5.0"), limit("0.5e1")), (Some(5), Some(5), Some(5)));
+        for wrong in ["0", "0.0", "4.5", "-1", "-1.0", "6.0", "1e300", "\"5\""] {
+            assert_eq!(limit(wrong), None, "{wrong}");
         }
     }
 
