@@ -3,17 +3,45 @@
 SERVERS := .local/servers
 INSTALL := deploy/local/install.sh
 LOCAL := deploy/local/servers.sh
+# The paths of this machine, and what the program says in their place.
+REMAP := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CURDIR)=/offboarder
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check check-deploy format clippy docs man chaos fuzz bench-archive bench-lanes bench-outage bench-quota bench-sizing bench-submit bench-telemetry bench-workers upgrade up down clean-local
+.PHONY: help build supply-chain sbom notices requirements demo test check check-deploy format clippy docs man chaos fuzz bench-archive bench-lanes bench-outage bench-quota bench-sizing bench-submit bench-telemetry bench-workers upgrade up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-build: ## build the release binary, target/release/offboarder
+build: ## build the release binary, target/release/offboarder; it names no path of this machine
 	$(INSTALL) compiler
-	cargo build --release --locked
+	RUSTFLAGS='$(RUSTFLAGS) $(REMAP:%=--remap-path-prefix=%)' CFLAGS='$(CFLAGS) $(REMAP:%=-ffile-prefix-map=%)' \
+		cargo build --release --locked
+	@printf 'paths of this machine in target/release/offboarder: %s\n' \
+		"$$(grep -aoF $(foreach path,$(REMAP),-e $(firstword $(subst =, ,$(path)))/) target/release/offboarder | wc -l)"
+
+supply-chain: ## check where crates come from, their checksums and licences against deny.toml; advisories, if cargo-audit is here
+	python3 deploy/check/crates.py check
+	@if cargo audit --version >/dev/null 2>&1; then cargo audit --deny warnings; \
+	else echo 'not done   advisories: cargo-audit is not here (cargo install --locked cargo-audit)'; fi
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check bans licenses sources; \
+	else echo 'not done   cargo deny: it is not here (cargo install --locked cargo-deny)'; fi
+
+sbom: ## write the crates of the program to target/offboarder.cdx.json (CycloneDX 1.5)
+	python3 deploy/check/crates.py sbom > target/offboarder.cdx.json
+
+notices: ## write the licences of the crates of the program to target/THIRD-PARTY-NOTICES.txt
+	python3 deploy/check/crates.py notices > target/THIRD-PARTY-NOTICES.txt
+
+requirements: ## make the lists of Python packages with their hashes, out of requirements.in
+	python3 -m venv --clear target/pip-tools && target/pip-tools/bin/python -m pip install --quiet pip-tools==7.6.2
+	for list in tests/python deploy docs/examples; do \
+		echo '# Made by `make requirements` out of requirements.in.' > $$list/requirements.txt.new && \
+		target/pip-tools/bin/pip-compile --quiet --generate-hashes --no-annotate --no-header --strip-extras \
+			--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+			-c tests/python/requirements.in -o - $$list/requirements.in >> $$list/requirements.txt.new && \
+		mv $$list/requirements.txt.new $$list/requirements.txt || exit 1; \
+	done
 
 demo: ## off-board a dozen users at a simulator, with one crash and resume; needs no server
 	$(INSTALL) compiler

@@ -57,6 +57,16 @@ the_image_lives() {
     ! ldd "$binary" | grep -vE 'linux-vdso|ld-linux-|lib(c|m|gcc_s|dl|pthread|rt)\.so'
 }
 cannot "the image itself, and compose as a whole" "needs a Docker daemon and registries"
+cannot "base images by digest" "needs a registry; the tags are all that is known"
+
+# --- what it is made of --------------------------------------------------------------------
+
+check "crates: sources, checksums, licences, bans, by deny.toml" "$venv/bin/python" deploy/check/crates.py check
+if have cargo-audit; then
+    check "crates: advisories (cargo audit)" cargo audit --deny warnings
+else
+    cannot "crates: advisories" "cargo-audit is not here"
+fi
 
 # --- systemd -------------------------------------------------------------------------------
 

@@ -45,6 +45,7 @@ mod kill_point;
 pub mod machine;
 pub mod manifest;
 pub mod ports;
+mod printable;
 mod progress;
 pub mod simulator;
 pub mod status;

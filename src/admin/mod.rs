@@ -3,6 +3,7 @@
 mod api;
 mod connections;
 mod gate;
+mod guesses;
 mod openapi;
 mod problem;
 mod read;
@@ -10,15 +11,17 @@ mod read;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::telemetry::metrics::Exposition;
+use crate::telemetry::metrics::{self, Exposition};
+use problem::Problem;
 
 pub use api::Api;
 
@@ -47,10 +50,29 @@ pub async fn serve(
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(exposition))
-        .with_state(Seen { causes, ills, metrics })
-        .merge(api::guarded(api));
+        .with_state(Seen { causes, ills, metrics });
+    // Beyond loopback a name is what others call us by.
+    let routes = if listen.ip().is_loopback() { routes.layer(from_fn(this_host)) } else { routes };
+    let routes = routes.merge(api::guarded(api)).layer(map_response(for_programs));
     tokio::spawn(connections::serve(listener, routes));
     Ok(listen)
+}
+
+async fn this_host(request: Request, next: Next) -> Response {
+    if gate::is_of_another_host(request.uri(), request.headers()) {
+        metrics::admin_refused("foreign_host");
+        let detail = "this worker listens on loopback; name localhost or an address as the Host";
+        return Problem::new(StatusCode::FORBIDDEN, "foreign_host", detail).into_response();
+    }
+    next.run(request).await
+}
+
+/// No browser is to keep an answer, or to take it for a page.
+async fn for_programs(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 async fn healthz(State(seen): State<Seen>) -> (StatusCode, Json<Value>) {

@@ -60,7 +60,7 @@ const PROBLEMS: &[Told] = &[
     ("415", "UnsupportedMediaType", "`unsupported_media_type`: the body is not `application/json`", None),
     ("422", "Unprocessable", "`unprocessable`: the body is JSON, and not as described", None),
     ("500", "Defect", "A fault of this program; the log of the worker says more", None),
-    ("503", "Unavailable", "A service is out of reach or refuses us; the code is a heading of the runbook, or `timeout`", Some(("Retry-After", "Seconds"))),
+    ("503", "Unavailable", "A service is out of reach or refuses us; the code is a heading of the runbook, or `timeout`; `busy`: too much is asked at once", Some(("Retry-After", "Seconds"))),
 ];
 
 fn problem(description: &str, header: Option<(&str, &str)>) -> Response {
@@ -92,10 +92,9 @@ pub(super) fn complete(document: &mut OpenApi) {
         if let Some(act) = &mut item.post {
             require(act, "operator");
             tell(act, &["400", "401", "403", "408", "413", "415", "422", "500", "503"]);
-            // One that has to name something has a body.
+            // It says at least who acts, and why.
             if let Some(RefOr::T(body)) = &mut act.request_body {
-                let names = path.contains("holds") || path.ends_with("discard");
-                body.required = Some(if names { Required::True } else { Required::False });
+                body.required = Some(Required::True);
             }
         }
     }

@@ -55,6 +55,13 @@ impl Problem {
         Self { retry_after, ..Self::new(StatusCode::CONFLICT, "busy", detail) }
     }
 
+    /// Too much is asked at once.
+    pub(super) fn overloaded() -> Self {
+        let detail = "this worker answers many requests already; ask again, or ask another worker";
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
+        Self { retry_after: Some(RETRY_AFTER), ..problem }
+    }
+
     /// A service took too long, whichever.
     pub(super) fn timeout(within: Duration) -> Self {
         let detail = format!(

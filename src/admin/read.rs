@@ -10,11 +10,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
+use crate::printable::{self, NOT_PLAIN};
 
 /// Thousands of IDs fit in well.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -103,8 +104,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         if !members.is_object() {
             return Err(unfit("it has to be a JSON object".to_owned()));
         }
-        serde_json::from_value(members).map(Self).map_err(|error| unfit(error.to_string()))
+        serde_json::from_value(members).map(Self).map_err(|error| unfit(missing(&error.to_string())))
     }
+}
+
+/// Of an act that nobody signed, what to do about it.
+fn missing(error: &str) -> String {
+    if error.ends_with("field `who`") || error.ends_with("field `why`") {
+        return format!("{error}; an act is signed: say `who` acts, and `why`");
+    }
+    error.to_owned()
 }
 
 fn unread(error: &axum::Error) -> Problem {
@@ -125,20 +134,22 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.trim().eq_ignore_ascii_case("application/json")
 }
 
-/// A line for people, who may look at it on a terminal: no control characters.
+/// A line for people, who may look at it on a terminal: no control characters, and none that hide or turn others.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
-#[schema(value_type = String, min_length = 1, max_length = 1000, pattern = r"^[^\u0000-\u001F\u007F-\u009F]+$")]
+// The pattern says what `printable::is_plain_line` does, but for what is beyond 16 bits.
+#[schema(value_type = String, min_length = 1, max_length = 1000, pattern = r"^[^\s\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180E\u200B-\u200F\u2028-\u202E\u2060-\u206F\u3164\uFEFF\uFFA0\uFFF9-\uFFFB]([^\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180E\u200B-\u200F\u2028-\u202E\u2060-\u206F\u3164\uFEFF\uFFA0\uFFF9-\uFFFB])*$")]
 pub(super) struct Line(String);
 
 impl TryFrom<String> for Line {
-    type Error = &'static str;
+    type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        if text.chars().any(char::is_control) || !(1..=1000).contains(&text.chars().count()) {
-            return Err("a text is one line of 1 to 1000 characters");
+        if printable::is_plain_line(&text) {
+            Ok(Self(text))
+        } else {
+            Err(format!("`who` or `why` {NOT_PLAIN}"))
         }
-        Ok(Self(text))
     }
 }
 
@@ -152,12 +163,17 @@ impl Line {
 pub(super) fn within<'de, const LEAST: u64, const MOST: u64, D: Deserializer<'de>>(
     number: D,
 ) -> Result<Option<u64>, D::Error> {
-    match Option::<u64>::deserialize(number)? {
-        Some(number) if !(LEAST..=MOST).contains(&number) => {
-            Err(D::Error::custom(format!("{number} is not {LEAST} to {MOST}")))
-        }
-        number => Ok(number),
-    }
+    let Some(given) = Option::<Number>::deserialize(number)? else { return Ok(None) };
+    let number = given.as_u64().or_else(|| whole(given.as_f64()?));
+    let number = number.filter(|number| (LEAST..=MOST).contains(number));
+    number
+        .map(Some)
+        .ok_or_else(|| D::Error::custom(format!("{given} is not a whole number, {LEAST} to {MOST}")))
+}
+
+/// JSON does not tell 5.0 from 5.
+fn whole(number: f64) -> Option<u64> {
+    if number.fract() == 0.0 { format!("{number:.0}").parse().ok() } else { None }
 }
 
 /// A list that names something, and not too much.
@@ -201,11 +217,52 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn an_act_that_nobody_signed_is_refused_and_the_answer_says_what_to_do() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Act {
+            who: Line,
+            why: Line,
+        }
+
+        let act = async |body: &'static str| {
+            let request = Request::builder().header("content-type", "application/json");
+            let read = Body::<Act>::from_request(request.body(body.into()).unwrap(), &()).await;
+            read.map(|Body(act)| [act.who, act.why].map(|line| line.0))
+                .map_err(|problem| serde_json::to_value(problem).unwrap())
+        };
+        let signed = act(r#"{"who":"ada","why":"case"}"#).await;
+        assert_eq!(signed, Ok(["ada", "case"].map(str::to_owned)));
+        for (body, what) in [
+            ("", "say `who` acts, and `why`"),
+            (r#"{"who":"ada"}"#, "say `who` acts, and `why`"),
+            (r#"{"why":"case"}"#, "say `who` acts, and `why`"),
+            (r#"{"who":" ","why":"case"}"#, "not blank"),
+            (r#"{"who":null,"why":"case"}"#, "string"),
+            ("{\"who\":\"ada\",\"why\":\"\u{202e}x\"}", "bidirectional"),
+            (r#"{"who":"ada","why":"\u001b[2J"}"#, "control"),
+        ] {
+            let problem = act(body).await.unwrap_err();
+            assert_eq!(problem["status"], 422, "{problem}");
+            assert!(problem["detail"].as_str().unwrap().contains(what), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_fraction_of_zero() {
+        let limit = |text: &str| serde_json::from_str::<Asked>(&format!("{{\"limit\":{text}}}")).ok()?.limit;
+        assert_eq!((limit("5"), limit("5.0"), limit("0.5e1")), (Some(5), Some(5), Some(5)));
+        for wrong in ["0", "0.0", "4.5", "-1", "-1.0", "6.0", "1e300", "\"5\""] {
+            assert_eq!(limit(wrong), None, "{wrong}");
+        }
+    }
+
     #[test]
     fn a_line_has_an_end_and_no_control_characters() {
         let line = |text: &str| Line::try_from(text.to_owned()).is_ok();
         assert!(line("case 4711: „Löschung“") && line(&"ä".repeat(1000)));
-        for wrong in ["", "a\nb", "a\u{1b}[2J", "a\u{9b}2J", "a\u{7f}", &"a".repeat(1001)] {
+        for wrong in ["", " ", "a\nb", "a\u{7f}", &"a".repeat(1001)].into_iter().chain(printable::ATTACKS) {
             assert!(!line(wrong), "{wrong:?}");
         }
     }

@@ -5,6 +5,7 @@ use super::Summary;
 use crate::failure::{Code, Reason};
 use crate::job::UserId;
 use crate::machine::{Archive, Checkpoint, DeletionOutcome, ManifestRef, Recording, State, StateName};
+use crate::printable;
 
 /// What became of one user: a row of the report. Empty where nothing is known, or nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -132,10 +133,18 @@ impl Reported {
         }
     }
 
-    /// The same with texts of strangers that no spreadsheet takes for a formula.
+    /// The same with texts of strangers that no spreadsheet takes for a formula, and no terminal for an order.
     #[must_use]
     pub fn for_spreadsheets(mut self) -> Self {
-        for text in [&mut self.requested_by, &mut self.reason, &mut self.error].into_iter().flatten() {
+        let of_strangers = [
+            &mut self.requested_by,
+            &mut self.reason,
+            &mut self.error,
+            &mut self.archive,
+            &mut self.manifest,
+        ];
+        for text in of_strangers.into_iter().flatten() {
+            *text = printable::line(text).into_owned();
             if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
                 text.insert(0, '\'');
             }
@@ -163,5 +172,30 @@ const fn manifest_of(state: &State) -> Option<&ManifestRef> {
         | State::Archived { .. }
         | State::Deleted { .. }
         | State::DeactivatedOnly { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::printable::{ATTACKS, is_deceptive};
+
+    #[test]
+    fn a_cell_of_strangers_is_no_formula_and_no_order_to_a_terminal() {
+        let user_id = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
+        let of = |text: &str| {
+            let text = Some(text.to_owned());
+            let unknown = Reported::unknown(user_id, Standing::NotBegun);
+            let row = Reported { requested_by: text.clone(), reason: text.clone(), error: text, ..unknown };
+            let row = row.for_spreadsheets();
+            [row.requested_by, row.reason, row.error].map(Option::unwrap_or_default)
+        };
+        for attack in ATTACKS {
+            assert!(of(attack).iter().all(|cell| !cell.chars().any(is_deceptive)), "{attack:?}");
+        }
+        for formula in ["=HYPERLINK(1)", "+1", "-1", "@a"] {
+            assert!(of(formula).iter().all(|cell| *cell == format!("'{formula}")), "{formula}");
+        }
+        assert!(of("\t=1").iter().all(|cell| cell == r"\t=1"));
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::parse_since;
-use super::output::{Output, OutputArgs, json as print_json, say, table};
+use super::output::{Output, OutputArgs, Shown, json as print_json, say, table};
 use crate::acts::{self, Act};
 use crate::config::Settings;
 
@@ -49,14 +49,19 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
     Ok(Exit::Ok)
 }
 
-fn row(act: &Act) -> [String; 6] {
+fn row(act: &Act) -> [Shown; 6] {
     let details = match &act.details {
-        Value::Object(members) => {
-            members.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join("\n")
-        }
-        Value::Null => String::new(),
-        other => other.to_string(),
+        Value::Object(members) => members.iter().map(|(name, value)| format!("{name} {value}")).collect(),
+        Value::Null => Shown::from(""),
+        other => other.to_string().into(),
     };
-    let why = act.why.clone().unwrap_or_default();
-    [act.at.to_string(), act.who.clone(), act.what.clone(), act.count.to_string(), why, details]
+    let why = act.why.as_deref().unwrap_or_default();
+    [
+        act.at.to_string().into(),
+        act.who.as_str().into(),
+        act.what.as_str().into(),
+        act.count.to_string().into(),
+        why.into(),
+        details,
+    ]
 }

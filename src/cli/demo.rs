@@ -70,7 +70,8 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     let answer: Value = serde_json::from_slice(&output.stdout).map_err(|error| {
         CliError::bad(format!("no answer ({error}); see {}", place.join("second.log").display()))
     })?;
-    say(format!("It ended after {:.1} s.\n", begun.elapsed().as_secs_f64()));
+    say(format!("It ended after {:.1} s.", begun.elapsed().as_secs_f64()));
+    say("");
 
     let after = simulator.ledger();
     let rows = users.iter().map(|record| row(record, &answer, &before, &after, &place));

@@ -3,6 +3,7 @@ use std::process::ExitCode;
 
 use crate::config::Faults;
 use crate::failure::{Class, Classify, Code, Failure};
+use crate::printable;
 
 /// The exit statuses of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +72,8 @@ impl From<Failure> for CliError {
             }
             Class::Permanent(_) | Class::Defect => Exit::Bad,
         };
-        Self { exit, text: failure.text }
+        // It may hold an answer of a service: no line of it is to pass for one of ours.
+        Self { exit, text: printable::line(&failure.text).into_owned() }
     }
 }
 

@@ -34,6 +34,7 @@ use tracing::Instrument as _;
 use crate::config::{Settings, Sources, with_flags};
 use crate::telemetry::{Telemetry, span};
 use exit::{CliError, Exit};
+use output::Shown;
 
 /// Durable off-boarding of NICE CXone users
 ///
@@ -128,7 +129,7 @@ fn told(ended: Result<Exit, CliError>) -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "the last word of a command that failed is for its caller")]
 fn complain(error: &CliError) {
-    eprintln!("offboarder: {error}");
+    eprintln!("offboarder: {}", Shown::paragraph(&error.to_string()));
 }
 
 async fn dispatch(command: &Command, matches: &ArgMatches, telemetry: &Telemetry) -> Result<Exit, CliError> {

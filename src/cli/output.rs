@@ -1,3 +1,4 @@
+use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 
 use clap::ValueEnum;
@@ -5,6 +6,7 @@ use comfy_table::{ContentArrangement, LineStyle, Row, Table, TableStyle};
 
 use super::exit::CliError;
 use crate::acts::By;
+use crate::printable;
 
 /// How a command answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -24,38 +26,85 @@ pub(crate) struct OutputArgs {
     pub(crate) output: Output,
 }
 
-/// Writes a line to standard output. A reader that went away (`| head`) is no fault.
-pub(super) fn say(text: impl AsRef<str>) {
+/// What may go to a terminal: made of any text, it is one line, and nothing in it deceives. Nothing else is written,
+/// so that no command can forget it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shown(String);
+
+impl<T: AsRef<str>> From<T> for Shown {
+    fn from(text: T) -> Self {
+        Self(printable::line(text.as_ref()).into_owned())
+    }
+}
+
+/// A line after the other.
+impl<T: Into<Self>> FromIterator<T> for Shown {
+    fn from_iter<I: IntoIterator<Item = T>>(lines: I) -> Self {
+        let lines: Vec<String> = lines.into_iter().map(|line| line.into().0).collect();
+        Self(lines.join("\n"))
+    }
+}
+
+impl Shown {
+    /// A text of several lines that is ours: those after the first are indented, whatever is in them.
+    pub(super) fn paragraph(text: &str) -> Self {
+        let line = |(number, line): (usize, &str)| {
+            let indent = if number == 0 || line.starts_with("  ") { "" } else { "  " };
+            Self(format!("{indent}{}", printable::line(line)))
+        };
+        text.split('\n').enumerate().map(line).collect()
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Writes to standard output. A reader that went away (`| head`) is no fault.
+pub(super) fn say(text: impl Into<Shown>) {
+    write_line(text.into().as_str());
+}
+
+fn write_line(text: &str) {
     let mut out = std::io::stdout().lock();
-    let written = out.write_all(text.as_ref().as_bytes()).and_then(|()| out.write_all(b"\n"));
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n"));
     written.and_then(|()| out.flush()).ok();
 }
 
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// A table that fits the terminal; as wide as it likes where there is none.
-pub(super) fn table<const N: usize>(
+pub(super) fn table<const N: usize, C: Into<Shown>>(
     header: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
-) -> String {
+    rows: impl IntoIterator<Item = [C; N]>,
+) -> Shown {
     rows_under(header, rows)
 }
 
 /// A table of one row.
-pub(super) fn wide_table(header: Vec<&str>, row: Vec<String>) -> String {
+pub(super) fn wide_table(header: Vec<&str>, row: Vec<String>) -> Shown {
     rows_under(header, [row])
 }
 
-fn rows_under(header: impl Into<Row>, rows: impl IntoIterator<Item = impl Into<Row>>) -> String {
+fn rows_under<C: Into<Shown>>(
+    header: impl Into<Row>,
+    rows: impl IntoIterator<Item = impl IntoIterator<Item = C>>,
+) -> Shown {
     let mut table = Table::new();
     table.load_style(STYLE).set_header(header);
     if std::io::stdout().is_terminal() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.into_iter().map(Into::into).collect::<Vec<Shown>>());
     }
-    table.to_string()
+    Shown(table.to_string())
 }
 
 /// Columns of the terminal, if standard output is one.
@@ -67,7 +116,7 @@ pub(super) fn terminal_width() -> Option<usize> {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ActArgs {
     /// Why, for those who look later
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = plain_line)]
     pub(crate) why: Option<String>,
     /// Do not ask
     #[arg(long)]
@@ -93,21 +142,57 @@ fn confirm(question: &str, yes: bool) -> Result<bool, CliError> {
         return Ok(true);
     }
     let mut asked = std::io::stderr().lock();
-    write!(asked, "{question} [y/N] ").and_then(|()| asked.flush()).map_err(CliError::bad)?;
+    write!(asked, "{} [y/N] ", Shown::from(question)).and_then(|()| asked.flush()).map_err(CliError::bad)?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(CliError::bad)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
+/// What goes into the log of acts, and on terminals of others.
+fn plain_line(text: &str) -> Result<String, &'static str> {
+    if printable::is_plain_line(text) { Ok(text.to_owned()) } else { Err(printable::NOT_PLAIN) }
+}
+
 fn who() -> String {
     let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}@{}", user.as_deref().unwrap_or("unknown"), host.trim())
+    let who = format!("{}@{}", user.as_deref().unwrap_or("unknown"), host.trim());
+    printable::line(&who).into_owned()
 }
 
-/// One JSON document on standard output.
+/// One JSON document on standard output: the same data, without characters that deceive.
 pub(super) fn json(document: &impl serde::Serialize) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(document).map_err(CliError::bad)?;
-    say(text);
+    write_line(&printable::json(&text));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::printable::{ATTACKS, is_deceptive};
+
+    #[test]
+    fn whatever_is_shown_has_the_lines_that_we_gave_it_and_none_of_a_stranger() {
+        for attack in ATTACKS {
+            let one = Shown::from(format!("request  delete, by {attack}"));
+            assert!(!one.as_str().chars().any(is_deceptive), "{one:?}");
+            let rows = [["1", attack], [attack, "2"]];
+            for (shown, lines) in [
+                (table(["user", "why"], rows), 4),
+                (wide_table(vec!["user"], vec![attack.to_owned()]), 3),
+                ([attack, "ours"].into_iter().collect(), 2),
+            ] {
+                assert!(!shown.as_str().chars().any(|c| is_deceptive(c) && c != '\n'), "{shown:?}");
+                assert_eq!(shown.as_str().lines().count(), lines, "{shown}");
+            }
+            let told = Shown::paragraph(&format!("2 faults:\n  {attack}"));
+            assert!(told.as_str().lines().skip(1).all(|line| line.starts_with("  ")), "{told}");
+            assert!(plain_line(attack).is_err(), "{attack:?}");
+        }
+        assert_eq!(plain_line("case 4711: „Löschung“"), Ok("case 4711: „Löschung“".to_owned()));
+        assert!(
+            plain_line("").is_err() && plain_line(" ").is_err() && plain_line(&"a".repeat(1001)).is_err()
+        );
+    }
 }

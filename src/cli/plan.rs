@@ -6,7 +6,7 @@ use serde_json::json;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::InputArgs;
-use super::output::{Output, OutputArgs, json as print_json, say, table};
+use super::output::{Output, OutputArgs, Shown, json as print_json, say, table};
 use crate::config::{Cxone, Rate, Settings};
 use crate::guards::Brake;
 use crate::job::{Job, Lane};
@@ -140,7 +140,7 @@ impl Total {
         }
     }
 
-    fn text(&self) -> String {
+    fn text(&self) -> Shown {
         let mut lines = vec![format!(
             "{} users: {} to delete ({} of them later), {} to deactivate only, {} held, {} protected, {} done, \
              {} not found",
@@ -161,7 +161,7 @@ impl Total {
             counted(self.conversations),
             self.hours
         ));
-        lines.join("\n")
+        lines.into_iter().collect()
     }
 }
 

@@ -15,6 +15,7 @@ use crate::adapters::amqp::{Publisher, Source};
 use crate::config::{Settings, Sources};
 use crate::guards::Hold;
 use crate::job::UserId;
+use crate::printable;
 use crate::submit::{CHUNK, Checked, Input, Memory, Message, Sending};
 use crate::worker::shutdown_on_signals;
 
@@ -177,11 +178,11 @@ impl Plan {
 fn show(out: &mut impl Write, message: &Message, output: Output, first: bool) -> std::io::Result<()> {
     match output {
         Output::Table => {
-            out.write_all(&message.body)?;
-            out.write_all(b"\n")
+            writeln!(out, "{}", printable::json(&String::from_utf8_lossy(&message.body)))
         }
         Output::Json => {
             let body: &RawValue = serde_json::from_slice(&message.body)?;
+            let body = printable::json(body.get());
             write!(out, "{}\n    {body}", if first { "" } else { "," })
         }
     }

@@ -1,6 +1,6 @@
 use jiff::Timestamp;
 
-use super::output::{say, table};
+use super::output::{Shown, say, table};
 use super::status::what_now;
 use crate::guards::Hold;
 use crate::job::Action;
@@ -32,17 +32,15 @@ pub(super) fn timeline(checkpoint: &Checkpoint, hold: Option<&Hold>) {
         say(line(step, call));
     }
     if let Some(archive) = archive_of(&checkpoint.state) {
+        say(format!("archive   {}/{}", archive.location.trim_end_matches('/'), archive.key));
         say(format!(
-            "archive   {}/{}\n          {} conversations, {} bytes, sha256 {}",
-            archive.location.trim_end_matches('/'),
-            archive.key,
-            archive.conversations,
-            archive.bytes,
-            archive.sha256
+            "          {} conversations, {} bytes, sha256 {}",
+            archive.conversations, archive.bytes, archive.sha256
         ));
     }
     if let Some(manifest) = checkpoint.state.manifest() {
-        say(format!("manifest  {}\n          sha256 {}", manifest.key, manifest.sha256));
+        say(format!("manifest  {}", manifest.key));
+        say(format!("          sha256 {}", manifest.sha256));
     }
 }
 
@@ -65,8 +63,10 @@ fn asked_for(checkpoint: &Checkpoint) -> String {
 }
 
 /// Not a table: paths and IDs are there to be copied, and too long for columns.
-fn line(step: &str, call: &Call) -> String {
+fn line(step: &str, call: &Call) -> Shown {
     let id = call.correlation_id.as_deref().unwrap_or("none");
     let Call { method, path, status, at, .. } = call;
-    format!("{at:.3}  {status}  {method} {path}\n    for {step}, correlation id {id}")
+    let lines =
+        [format!("{at:.3}  {status}  {method} {path}"), format!("    for {step}, correlation id {id}")];
+    lines.into_iter().collect()
 }

@@ -18,12 +18,13 @@ use crate::adapters::directory::DirectoryStore;
 use crate::config::{Settings, Sources};
 use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
-use crate::verify::{Holdings, Schema, Verdict, Verifier, folders, holdings};
+use crate::verify::{Holdings, Schema, Verdict, Verifier, folders, holdings, no_files};
 
 /// Checks manifests, their chain, seals and archives against what the store holds
 ///
-/// Reads everything and changes nothing. Finds what was changed, removed, hidden by a delete marker, or
-/// exchanged, and names it. Every archive is read whole, so that a terabyte takes its time.
+/// Reads everything and changes nothing. Finds what contradicts the rest: bytes that were changed, objects that
+/// are missing, hidden by a delete marker, written twice, or exchanged; and says what it cannot find. Every archive is
+/// read whole, so that a terabyte takes its time.
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("which").required(true).multiple(true).args(["users", "file", "all", "folder"]),
@@ -93,13 +94,16 @@ impl Args {
 struct Place {
     verifier: Verifier,
     witnesses: Witnesses,
+    /// What must not be opened.
+    no_files: BTreeMap<UserId, Vec<String>>,
 }
 
 impl Place {
     async fn of_settings(settings: &Settings, named: Option<&[UserId]>) -> Result<Self, CliError> {
         let store = compose::archive_store(settings).await?;
         let witnesses = Witnesses::open(settings, named, &*store).await;
-        Ok(Self { verifier: Verifier { store, schema: Schema::new(), downloaded: false }, witnesses })
+        let verifier = Verifier { store, schema: Schema::new(), downloaded: false };
+        Ok(Self { verifier, witnesses, no_files: BTreeMap::new() })
     }
 
     fn of_folder(folder: &Path) -> Result<Self, CliError> {
@@ -115,9 +119,10 @@ impl Place {
                 other.display()
             )));
         }
+        let no_files = no_files(&directory).map_err(unreadable)?;
         let store = Arc::new(DirectoryStore::open(&directory)?);
         let verifier = Verifier { store, schema: Schema::new(), downloaded: true };
-        Ok(Self { verifier, witnesses: Witnesses::None })
+        Ok(Self { verifier, witnesses: Witnesses::None, no_files })
     }
 
     /// Who is looked at, with what is known to be stored of them.
@@ -142,6 +147,9 @@ impl Place {
 
     /// Looks at a user. What is found is looked at again: workers may be at work on this very user.
     async fn check(&self, user_id: UserId, held: Option<Holdings>) -> Result<Verdict, Failure> {
+        if let Some(names) = self.no_files.get(&user_id) {
+            return Ok(Verdict::unopened(user_id, names));
+        }
         let verdict = self.try_check(user_id, held).await?;
         if verdict.ok || self.verifier.downloaded { Ok(verdict) } else { self.try_check(user_id, None).await }
     }
@@ -234,6 +242,7 @@ impl Report {
                 "checkedAt": Timestamp::now(),
                 "totals": { "users": self.verdicts.len(), "bad": bad, "archives": archives, "bytes": bytes },
                 "stoppedBy": self.stopped_by,
+                "cannotFind": cannot_find(place, args),
                 "users": self.verdicts,
             }));
         }
@@ -258,8 +267,31 @@ impl Report {
             "{users} users checked in {location}, {bad} not ok; {archives} archives read ({}){unlike}",
             HumanBytes(bytes)
         ));
+        for what in cannot_find(place, args) {
+            say(format!("not found by this: {what}"));
+        }
         Ok(())
     }
+}
+
+/// What a reader must not take for checked.
+fn cannot_find(place: &Place, args: &Args) -> Vec<&'static str> {
+    let everybody = args.users.is_empty() && args.file.is_none();
+    let whole = "users of whom nothing is left there, or nothing ever was: only those are looked at of whom something is \
+                 stored; name users to have them missed";
+    let together = match (place.verifier.downloaded, &place.witnesses) {
+        (true, _) => "a manifest, its seal and its archive that were rewritten or invented together",
+        (false, Witnesses::None) => {
+            "a manifest, its seal and its archive that were rewritten or invented together, where the bucket keeps no \
+             versions; no checkpoint was compared"
+        }
+        (false, Witnesses::Live(_) | Witnesses::Known(_)) => {
+            "a manifest, its seal and its archive that were rewritten or invented together, of users whom neither a \
+             version in the bucket nor a checkpoint remembers"
+        }
+    };
+    let others = "changes of holds, pauses, acts and copies of dead letters: they are not looked at";
+    everybody.then_some(whole).into_iter().chain([together, others]).collect()
 }
 
 /// A user with whom nothing is wrong.

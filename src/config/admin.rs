@@ -3,6 +3,9 @@ use std::net::SocketAddr;
 use super::reader::Reader;
 use super::secret::Secret;
 
+/// Of a token that other hosts can guess at.
+const SHORTEST: usize = 32;
+
 /// The HTTP side of a worker.
 #[derive(Debug, Clone)]
 pub struct Admin {
@@ -31,6 +34,17 @@ impl Admin {
                 "is open to other hosts, and there is no token; \
                  set OFFBOARDER_ADMIN_TOKEN, or listen on 127.0.0.1",
             );
+        }
+        if !listen.ip().is_loopback() {
+            for (key, token) in [("admin.token", &token), ("admin.read_token", &read_token)] {
+                if token.as_ref().is_some_and(|token| token.expose().len() < SHORTEST) {
+                    reader.refuse(
+                        key,
+                        "has fewer than 32 characters, and OFFBOARDER_ADMIN_LISTEN is open to other hosts; \
+                         make one with `openssl rand -base64 32`",
+                    );
+                }
+            }
         }
         Some(Self { listen, token, read_token })
     }

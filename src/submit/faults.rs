@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::printable;
+
 /// A line that is no message, or one that must not be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -45,8 +47,8 @@ impl fmt::Display for Faults {
         write!(f, "{} fault(s) in the input; nothing was sent", self.total)?;
         for fault in &self.named {
             match fault.line {
-                Some(line) => write!(f, "\n  line {line}: {}", fault.what)?,
-                None => write!(f, "\n  {}", fault.what)?,
+                Some(line) => write!(f, "\n  line {line}: {}", printable::line(&fault.what))?,
+                None => write!(f, "\n  {}", printable::line(&fault.what))?,
             }
         }
         match self.total.saturating_sub(self.named.len() as u64) {

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::io;
 
 use json_subscriber::JsonLayer;
 use opentelemetry::trace::TraceContextExt as _;
@@ -8,6 +9,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::printable;
+
 /// The trace that whatever is logged now belongs to, in the W3C's hexadecimal form.
 fn trace_id() -> Option<String> {
     let context = opentelemetry::Context::current();
@@ -16,12 +19,27 @@ fn trace_id() -> Option<String> {
     span.is_valid().then(|| span.trace_id().to_string())
 }
 
+/// Standard error for whole lines of JSON: a log is looked at on terminals too.
+pub(super) struct JsonLines(io::Stderr);
+
+impl io::Write for JsonLines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        io::Write::write_all(&mut self.0, printable::json(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::Write::flush(&mut self.0)
+    }
+}
+
 /// For programs: one JSON object a line, flat, with the trace's ID where there is one.
-pub(super) fn json<S>() -> JsonLayer<S, fn() -> std::io::Stderr>
+pub(super) fn json<S>() -> JsonLayer<S, fn() -> JsonLines>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let mut layer = JsonLayer::stderr();
+    let to_stderr: fn() -> JsonLines = || JsonLines(io::stderr());
+    let mut layer = JsonLayer::new(to_stderr);
     layer.with_timer("timestamp", SystemTime);
     layer.with_level("level");
     layer.with_target("target");
@@ -56,10 +74,53 @@ where
         write!(writer, "{dim}")?;
         SystemTime.format_time(&mut writer)?;
         write!(writer, "{plain} {coloured}{level:>5}{plain} ")?;
-        context.format_fields(writer.by_ref(), event)?;
+        let mut fields = String::new();
+        context.format_fields(Writer::new(&mut fields), event)?;
+        write!(writer, "{}", printable::line(&fields))?;
         if let Some(trace_id) = trace_id() {
             write!(writer, " {dim}trace_id={trace_id}{plain}")?;
         }
         writeln!(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+    use crate::printable::{ATTACKS, is_deceptive};
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_line_for_people_whatever_is_in_it() {
+        for attack in ATTACKS {
+            let kept = Kept::default();
+            let to = kept.clone();
+            let layer = tracing_subscriber::fmt::layer().event_format(Human).with_ansi(false);
+            let subscriber = tracing_subscriber::registry().with(layer.with_writer(move || to.clone()));
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::warn!(who = attack, told = %attack, shown = ?attack, "{attack}");
+            });
+            let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+            let line = text.strip_suffix('\n').unwrap();
+            assert!(!line.chars().any(is_deceptive), "{line:?}");
+            assert!(line.contains(" WARN "), "{line}");
+        }
     }
 }

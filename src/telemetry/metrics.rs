@@ -46,6 +46,7 @@ struct Instruments {
     lane_held: Gauge<u64>,
     lane_oldest_job: Gauge<f64>,
     unhealthy: Gauge<u64>,
+    admin_refused: Counter<u64>,
 }
 
 static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| Instruments::of(&global::meter("offboarder")));
@@ -126,6 +127,10 @@ impl Instruments {
                 .u64_gauge("offboarder_unhealthy")
                 .with_description("1 while this worker does not get on and a restart would help, as /healthz says")
                 .build(),
+            admin_refused: counter(
+                "offboarder_admin_refused",
+                "Requests that the admin HTTP refused to let in, by reason",
+            ),
             quota: meter
                 .f64_gauge("offboarder_quota_per_second")
                 .with_description("Calls a second that the tenant allows, as set")
@@ -171,6 +176,9 @@ pub(super) fn begin() {
     }
     for class in QuotaClass::ALL {
         INSTRUMENTS.api_throttled.add(0, &[KeyValue::new("class", class.as_str())]);
+    }
+    for reason in ["no_token", "wrong_token", "read_token", "foreign_host"] {
+        INSTRUMENTS.admin_refused.add(0, &[KeyValue::new("reason", reason)]);
     }
     INSTRUMENTS.in_flight.add(0, &[]);
     unhealthy(false);
@@ -302,6 +310,11 @@ pub(crate) fn paused_by_operator(is_paused: bool) {
 /// A restart would help this worker; or it gets on.
 pub(crate) fn unhealthy(is_unhealthy: bool) {
     INSTRUMENTS.unhealthy.record(u64::from(is_unhealthy), &[]);
+}
+
+/// The admin HTTP refused a request: a word of the gate.
+pub(crate) fn admin_refused(reason: &'static str) {
+    INSTRUMENTS.admin_refused.add(1, &[KeyValue::new("reason", reason)]);
 }
 
 /// The quota of a class, as set.

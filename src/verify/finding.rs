@@ -13,6 +13,8 @@ pub enum Kind {
     Deleted,
     /// It was written more than once.
     Overwritten,
+    /// It is no file: a link, a pipe, a device. It was not opened.
+    NotAFile,
     /// A manifest is not there.
     ManifestMissing,
     /// It is no manifest after the schema.
@@ -67,6 +69,17 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Of a user whose objects were not opened.
+    pub fn unopened(user_id: UserId, names: &[String]) -> Self {
+        let mut verdict = Self::of(user_id);
+        for name in names {
+            let text =
+                "it is a link, a directory, a pipe, a socket or a device, and not a file: it was not opened";
+            verdict.find(Kind::NotAFile, name, text);
+        }
+        verdict
+    }
+
     pub(super) const fn of(user_id: UserId) -> Self {
         Self {
             user_id,

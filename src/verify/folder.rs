@@ -1,8 +1,9 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::holdings::owned;
+use crate::job::UserId;
 use crate::ports::ObjectKey;
 
 /// The directories below (and with) `root` that hold objects of users, however the download laid them out.
@@ -24,6 +25,23 @@ pub fn folders(root: &Path) -> io::Result<BTreeSet<PathBuf>> {
     Ok(found)
 }
 
+/// What has the name of a user's object there, and is no file: a link leads elsewhere, and a pipe has no end.
+pub fn no_files(directory: &Path) -> io::Result<BTreeMap<UserId, Vec<String>>> {
+    let mut found = BTreeMap::<UserId, Vec<String>>::new();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        // Of the entry itself: a link is not followed.
+        if !entry.file_type()?.is_file()
+            && let Ok(name) = entry.file_name().into_string()
+            && let Some((user_id, ..)) = owned(&ObjectKey(name.clone()))
+        {
+            found.entry(user_id).or_default().push(name);
+        }
+    }
+    found.values_mut().for_each(|names| names.sort());
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +55,26 @@ mod tests {
         std::fs::write(deep.join("3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11_audit.json"), "{}").unwrap();
         std::fs::write(empty.join("notes.json"), "{}").unwrap();
         assert_eq!(folders(root.path()).unwrap(), BTreeSet::from([deep]));
+    }
+
+    #[test]
+    fn links_pipes_and_directories_of_a_users_name_are_no_files() {
+        let root = tempfile::tempdir().unwrap();
+        let ids = ["3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11", "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c12"];
+        let [one, other] = ids.map(|id| id.parse().unwrap());
+        let at = |name: &str| root.path().join(name);
+        let [file, link, pipe, directory] = [
+            format!("{one}.json"),
+            format!("{one}_audit.json"),
+            format!("{other}_audit.json"),
+            format!("{other}_sealed.json"),
+        ];
+        std::fs::write(at(&file), "[]").unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", at(&link)).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", at("notes")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(at(&pipe)).status().unwrap().success());
+        std::fs::create_dir(at(&directory)).unwrap();
+        let found = no_files(root.path()).unwrap();
+        assert_eq!(found, BTreeMap::from([(one, vec![link]), (other, vec![pipe, directory])]));
     }
 }

@@ -16,7 +16,7 @@ mod tests;
 mod user;
 
 pub use finding::{Finding, Kind, Verdict};
-pub use folder::folders;
+pub use folder::{folders, no_files};
 pub use holdings::{Holdings, holdings};
 pub use schema::Schema;
 pub use user::{Verifier, Witness};

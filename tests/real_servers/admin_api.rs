@@ -28,8 +28,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("every worker is listed while it lives, and one that was killed soon is not", workers),
 ];
 
-const OPERATOR: &str = "operators-token";
-const READER: &str = "readers-token";
+const OPERATOR: &str = "operators-token-0123456789abcdef";
+const READER: &str = "readers-token-0123456789abcdef01";
 
 /// With both tokens.
 fn with_tokens(mut world: World) -> World {
@@ -53,6 +53,13 @@ fn get(admin: &str, path: &str) -> Value {
 
 fn post(admin: &str, path: &str, body: &Value) -> Value {
     ask(OPERATOR, "POST", admin, path, Some(body)).expect(200)
+}
+
+/// An act, and who does it, and why.
+fn signed(mut act: Value) -> Value {
+    act["who"] = json!("ada");
+    act["why"] = json!("mended");
+    act
 }
 
 /// Asserts that an answer is a problem after RFC 9457; gives its code.
@@ -117,7 +124,7 @@ fn schemathesis(place: usize) {
         ("/api/v1/holds", "users", &world.users[4].id),
         ("/api/v1/holds/remove", "users", &world.users[4].id),
     ] {
-        let example = json!({ name: [example], "why": "schemathesis" });
+        let example = json!({ name: [example], "who": "ada", "why": "schemathesis" });
         document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"] = example;
     }
     std::fs::write(&file, document.to_string()).expect("the document is written");
@@ -141,7 +148,7 @@ fn schemathesis(place: usize) {
     }
     let errors = worker.errors();
     assert!(!errors.contains("panicked"), "{}", tail(&errors));
-    post(&admin, "/api/v1/resume", &json!({}));
+    post(&admin, "/api/v1/resume", &signed(json!({})));
     World::drain(worker);
 }
 
@@ -155,7 +162,7 @@ fn finish(mut tool: std::process::Command) {
 fn hanging_up(place: usize) {
     let (world, worker) = with_letters(place, 4, 4);
     let admin = worker.admin();
-    let body = json!({ "rate": 1, "anyway": true, "why": "mended" }).to_string();
+    let body = signed(json!({ "rate": 1, "anyway": true })).to_string();
     let host = admin.strip_prefix("http://").expect("plain HTTP");
     let mut client = TcpStream::connect(host).expect("somebody listens");
     write!(
@@ -172,10 +179,10 @@ fn hanging_up(place: usize) {
     };
     eventually(PATIENCE, began);
     drop(client);
-    let another = ask(OPERATOR, "POST", &admin, "/api/v1/dead-letters/replay", Some(&json!({})));
+    let another = ask(OPERATOR, "POST", &admin, "/api/v1/dead-letters/replay", Some(&signed(json!({}))));
     assert_eq!(code(&another, 409), "busy");
     assert!(another.header("retry-after").is_some());
-    let discard = json!({ "letters": ["0123456789abcdef"] });
+    let discard = signed(json!({ "letters": ["0123456789abcdef"] }));
     let discard = ask(OPERATOR, "POST", &admin, "/api/v1/dead-letters/discard", Some(&discard));
     assert_eq!(code(&discard, 409), "busy");
     await_letters(&world, 0);
@@ -290,7 +297,24 @@ fn tokens(place: usize) {
     assert_eq!(wrong("GET", "acts?sincee=x", json, b"", 400), "bad_request");
     assert_eq!(wrong("POST", "pause", json, b"{", 400), "bad_request");
     assert_eq!(wrong("POST", "pause", "text/plain", b"{}", 415), "unsupported_media_type");
-    assert_eq!(wrong("POST", "pause", json, br#"{"why":7}"#, 422), "unprocessable");
+    assert_eq!(wrong("POST", "pause", json, br#"{"who":"ada","why":7}"#, 422), "unprocessable");
+    for (path, act) in [
+        ("pause", json!({})),
+        ("resume", json!({ "who": "ada" })),
+        ("holds", json!({ "users": [user], "who": "ada", "why": " " })),
+        ("holds/remove", json!({ "users": [user], "why": "closed" })),
+        ("dead-letters/replay", json!({ "who": "\u{202e}ada", "why": "mended" })),
+        ("dead-letters/discard", json!({ "letters": ["0123456789abcdef"], "who": "ada" })),
+    ] {
+        let unsigned = ask(OPERATOR, "POST", &admin, &format!("/api/v1/{path}"), Some(&act));
+        assert_eq!(code(&unsigned, 422), "unprocessable", "{path}");
+        assert!(unsigned.text().contains("`why`"), "{}", unsigned.text());
+    }
+    assert_eq!(get(&admin, "/api/v1/acts")["acts"], json!([]), "nothing was done");
+    let errors = worker.errors();
+    assert!(errors.contains("the admin API was given wrong tokens"), "{}", tail(&errors));
+    assert!(!errors.contains(OPERATOR) && !errors.contains("Bearer"), "{}", tail(&errors));
+    assert_eq!(http::sample(&admin, "offboarder_admin_refused_total{reason=\"wrong_token\"}"), Some(4.0));
     assert_eq!(wrong("POST", "pause", json, br#"{"wy":"x"}"#, 422), "unprocessable");
     assert_eq!(wrong("POST", "pause", json, b"[null,null]", 422), "unprocessable");
     assert_eq!(wrong("POST", "holds", json, b"", 422), "unprocessable");
@@ -328,8 +352,19 @@ fn loopback(place: usize) {
     assert_eq!(code(&of("POST", &[("Host", "attacker.example")]), 403), "foreign_host");
     assert_eq!(code(&of("POST", &[("Origin", "http://attacker.example")]), 403), "foreign_host");
     assert_eq!(of("GET", &[]).expect(200)["paused"], false);
-    // The probes of an orchestrator name what they like.
-    exchange("GET", &admin, "/healthz", &[("Host", "10.0.0.7")], b"").expect_status(200);
+    // Probes name an address. A name is that of a page whose name was turned to this machine.
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        eventually(PATIENCE, || match exchange("GET", &admin, path, &[("Host", "10.0.0.7")], b"") {
+            answer if answer.status == 200 => {
+                assert_eq!(answer.header("x-content-type-options").as_deref(), Some("nosniff"));
+                assert_eq!(answer.header("cache-control").as_deref(), Some("no-store"));
+                Ok(())
+            }
+            answer => Err(answer.text()),
+        });
+        let foreign = exchange("GET", &admin, path, &[("Host", "attacker.example")], b"");
+        assert_eq!(code(&foreign, 403), "foreign_host", "{path}");
+    }
 
     // More clients than there are places, each of which never ends its head: they are left.
     let host = admin.strip_prefix("http://").expect("plain HTTP");
@@ -397,7 +432,7 @@ fn the_acts(place: usize) {
     assert_eq!((&paused["paused"], &paused["why"]), (&json!(true), &json!("a migration")));
     assert_eq!(get(&admin, "/api/v1/pause"), paused);
     worker.await_not_ready("a migration");
-    ask(OPERATOR, "POST", &admin, "/api/v1/resume", None).expect(200);
+    post(&admin, "/api/v1/resume", &json!({ "who": "ada", "why": "done" }));
     worker.await_ready();
 
     // Holds.
@@ -413,16 +448,16 @@ fn the_acts(place: usize) {
     world.run(&["hold", "list", &world.users[1].id]).expect(1);
 
     // Discard and replay: first as a rehearsal.
-    let gone = json!({ "letters": [letters[2]], "dryRun": true });
+    let gone = signed(json!({ "letters": [letters[2]], "dryRun": true }));
     assert_eq!(
         post(&admin, "/api/v1/dead-letters/discard", &gone)["discarded"][0]["letter"]["id"],
         letters[2]
     );
-    let all = json!({ "batch": "b-1", "anyway": true, "dryRun": true });
+    let all = signed(json!({ "batch": "b-1", "anyway": true, "dryRun": true }));
     assert_eq!(post(&admin, "/api/v1/dead-letters/replay", &all)["moved"].as_array().map(Vec::len), Some(3));
     assert_eq!(world.depth(DEAD), Some(3));
     // A refusal is nothing that a probe could show to be mended.
-    let careful = post(&admin, "/api/v1/dead-letters/replay", &json!({ "letters": [letters[0]] }));
+    let careful = post(&admin, "/api/v1/dead-letters/replay", &signed(json!({ "letters": [letters[0]] })));
     assert_eq!((&careful["moved"], &careful["skipped"][0]["letter"]["id"]), (&json!([]), &json!(letters[0])));
     let gone = json!({ "letters": [letters[2]], "who": "ada", "why": "a test" });
     let gone = post(&admin, "/api/v1/dead-letters/discard", &gone);
@@ -432,7 +467,7 @@ fn the_acts(place: usize) {
         "POST",
         &admin,
         "/api/v1/dead-letters/discard",
-        Some(&json!({ "letters": [letters[2]] })),
+        Some(&signed(json!({ "letters": [letters[2]] }))),
     );
     assert_eq!(code(&again, 404), "no_such_letter");
     let mended = json!({ "reasons": ["api_rejected"], "anyway": true, "who": "ada", "why": "mended" });
@@ -451,15 +486,14 @@ fn the_acts(place: usize) {
         ("dead-letters discard", 1, Some("a test")),
         ("hold remove", 1, Some("closed")),
         ("hold add", 2, Some("case 4711")),
-        ("resume", 1, None),
+        ("resume", 1, Some("done")),
         ("pause", 1, Some("a migration")),
     ]
     .map(|(what, count, why)| [json!(what), json!(count), json!(why)]);
     assert_eq!(told, expected.each_ref().map(<[Value; 3]>::each_ref));
     for act in &acts {
         let who = act["who"].as_str().expect("who");
-        let by = if act["what"] == "resume" { "unknown, " } else { "ada, " };
-        assert!(who.starts_with(by) && who.ends_with("(operator token)"), "{who}");
+        assert!(who.starts_with("ada, ") && who.ends_with("(operator token)"), "{who}");
         assert!(who.contains("by the admin API of "), "{who}");
     }
     assert_eq!(get(&admin, "/api/v1/acts")["acts"], json!(acts));

@@ -9,8 +9,10 @@ use crate::support::population::{Fate, User};
 use crate::support::world::{PATIENCE, World};
 use crate::support::{Test, promises, repository};
 
-pub(crate) const TESTS: &[Test] =
-    &[("the JSON of every reading command has the shape that programs rely on", the_shapes)];
+pub(crate) const TESTS: &[Test] = &[
+    ("the JSON of every reading command has the shape that programs rely on", the_shapes),
+    ("what strangers wrote is shown by every command, and no terminal obeys it", the_strangers),
+];
 
 const SHAPES: &str = "tests/real_servers/output_shapes.txt";
 
@@ -105,4 +107,59 @@ fn the_shapes(place: usize) {
         "new": told.difference(&known).collect::<Vec<_>>(),
     });
     assert_eq!(changed, json!({ "missing": [], "new": [] }), "{SHAPES} says otherwise");
+}
+
+/// A window's title, an empty screen, C1, text from right to left, a line that looks like one of ours.
+const ATTACK: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}rh\u{200b}\nNOT OK: all users";
+
+fn the_strangers(place: usize) {
+    let world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 1)]);
+    let id = world.users[0].id.as_str();
+    let nobody = "0b8f9e1c-3d5a-4c57-9a55-5b1d0f6a7e21";
+    let message = |user: &str| {
+        let body = json!({ "userId": user, "batchId": "b-1", "requestedBy": ATTACK, "reason": ATTACK });
+        json!({ "body": body.to_string() })
+    };
+    world.publish(&[message(id), message(nobody), json!({ "body": format!("no JSON {ATTACK}") })]);
+    let worker = world.start(&["worker"]);
+    promises::await_quiet(&world, PATIENCE);
+    World::drain(worker);
+    // From a store that another program writes to.
+    let act = uuid::Uuid::now_v7();
+    let who = |extra: Value| {
+        let mut object = json!({ "who": ATTACK, "why": ATTACK, "at": "2026-11-01T00:00:00Z" });
+        object.as_object_mut().expect("an object").extend(extra.as_object().expect("an object").clone());
+        object.to_string()
+    };
+    let act_object = who(json!({ "id": act, "what": ATTACK, "count": 1, "details": { ATTACK: ATTACK } }));
+    crate::support::objects::objects(&world, &["put", &format!("_act_{act}.json"), &act_object]);
+    let hold = who(json!({ "held": true }));
+    crate::support::objects::objects(&world, &["put", &format!("_hold_{nobody}.1.json"), &hold]);
+
+    world.run(&["pause", "--why", ATTACK]).expect(2);
+    let commands: [(&[&str], i32); 12] = [
+        (&["status", id], 0),
+        (&["status", id, nobody], 0),
+        (&["dead-letters", "list"], 0),
+        (&["dead-letters", "show"], 0),
+        (&["dead-letters", "groups"], 0),
+        (&["batch", "show", "b-1"], 0),
+        (&["batch", "report", "b-1"], 0),
+        (&["hold", "list"], 0),
+        (&["acts", "list"], 0),
+        (&["plan", nobody], 1),
+        (&["verify", "--all"], 0),
+        (&["doctor"], 0),
+    ];
+    for (command, code) in commands {
+        for form in [&[][..], &["--output", "json"]] {
+            let ended = world.run(&[command, form].concat()).expect(code);
+            let text = [ended.output, ended.errors].concat();
+            for wrong in ["\u{1b}", "\u{7}", "\u{9b}", "\u{202e}", "\u{200b}", "\nNOT OK: all users"] {
+                assert!(!text.contains(wrong), "{command:?} {form:?} shows {wrong:?}:\n{text}");
+            }
+        }
+    }
+    let told = world.run(&["status", id]).expect(0).output;
+    assert!(told.contains(r"by \u{1b}]0;owned\u{7}"), "{told}");
 }

@@ -143,6 +143,11 @@ fn a_download(place: usize) {
     std::fs::remove_file(of(&world, 3, "_sealed.json")).expect("a seal");
     std::fs::remove_file(of(&world, 4, ".json")).expect("an archive");
     std::fs::copy(of(&world, 6, ".json"), of(&world, 5, ".json")).expect("an archive");
+    // Neither is opened: the one leads elsewhere, the other has no end.
+    std::fs::remove_file(of(&world, 7, "_audit.json")).expect("a manifest");
+    let pipe = std::process::Command::new("mkfifo").arg(of(&world, 7, "_audit.json")).status();
+    assert!(pipe.expect("mkfifo").success());
+    std::os::unix::fs::symlink("/dev/zero", of(&world, 7, "_audit.r2.json")).expect("a link");
     let (found, _) = findings(&world, &["--folder", &folder], 1);
     let chain = ("chain_broken".to_owned(), format!("{}_audit.json", world.users[0].id));
     assert!(found[&world.users[0].id].contains(&chain), "{found:#?}");
@@ -155,6 +160,7 @@ fn a_download(place: usize) {
             (3, &[("seal_missing", "_sealed.json")]),
             (4, &[("archive_missing", ".json")]),
             (5, &[("archive_changed", ".json")]),
+            (7, &[("not_a_file", "_audit.json"), ("not_a_file", "_audit.r2.json")]),
         ],
     );
     assert_eq!(rest, wanted);

@@ -1,6 +1,6 @@
 use aws_sdk_s3::config::ProvideCredentials as _;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
-use aws_sdk_s3::types::ObjectLockEnabled;
+use aws_sdk_s3::types::{BucketVersioningStatus, ObjectLockEnabled};
 
 use super::error::S3Error;
 use super::store::S3Store;
@@ -11,6 +11,17 @@ impl S3Store {
     pub async fn identity(&self) -> Option<String> {
         let credentials = self.credentials.as_ref()?.provide_credentials().await.ok()?;
         Some(credentials.access_key_id().to_owned())
+    }
+
+    /// Whether the bucket keeps what is overwritten or deleted.
+    pub async fn keeps_versions(&self) -> Result<bool, Failure> {
+        match self.client.get_bucket_versioning().bucket(&self.bucket).send().await {
+            Ok(answer) => Ok(answer.status == Some(BucketVersioningStatus::Enabled)),
+            Err(error) => {
+                let what = format!("read the versioning of s3://{}", self.bucket);
+                Err(S3Error::of(&error, what).into())
+            }
+        }
     }
 
     /// Whether the bucket keeps locks.

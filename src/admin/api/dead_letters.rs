@@ -152,9 +152,9 @@ pub(super) struct ReplayOrder {
     #[serde(default)]
     dry_run: bool,
     /// Who, as the client says. The log of acts adds which worker was asked, and with which token.
-    who: Option<Line>,
+    who: Line,
     /// Why, for those who look later.
-    why: Option<Line>,
+    why: Line,
 }
 
 /// Puts dead letters back to work, with fresh attempts
@@ -243,9 +243,9 @@ pub(super) struct DiscardOrder {
     #[serde(default)]
     dry_run: bool,
     /// Who, as the client says. The log of acts adds which worker was asked, and with which token.
-    who: Option<Line>,
+    who: Line,
     /// Why, for those who look later.
-    why: Option<Line>,
+    why: Line,
 }
 
 /// Takes dead letters off for good, each after a copy is in the archive store

@@ -27,9 +27,9 @@ pub(super) struct Change {
     #[schema(min_items = 1, max_items = 100)]
     users: Vec<UserId>,
     /// Who, as the client says. The log of acts adds which worker was asked, and with which token.
-    who: Option<Line>,
+    who: Line,
     /// Why, for those who look later.
-    why: Option<Line>,
+    why: Line,
 }
 
 /// What was changed.

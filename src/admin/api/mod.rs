@@ -12,20 +12,24 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Router};
 use futures_util::FutureExt as _;
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::connections::Client;
 use super::gate::{Gate, Role};
+use super::guesses::Guesses;
 use super::openapi;
 use super::problem::Problem;
 use super::read::Line;
@@ -34,11 +38,14 @@ use crate::adapters::amqp::Broker;
 use crate::adapters::redis::RedisCheckpoints;
 use crate::config::Admin;
 use crate::steps::Services;
+use crate::telemetry::metrics;
 
 /// No look takes longer, whatever is out of reach.
 const LOOK_WITHIN: Duration = Duration::from_secs(30);
 /// Nor does an act. The slowest replay that can be asked for takes less than nine minutes.
 const ACT_WITHIN: Duration = Duration::from_mins(15);
+/// Requests that are answered at once; fewer than there are connections, so that probes find one.
+const AT_ONCE: usize = 64;
 
 /// What the API works with.
 #[derive(Clone)]
@@ -47,6 +54,8 @@ pub struct Api(Arc<Inner>);
 struct Inner {
     worker: String,
     gate: Gate,
+    guesses: Guesses,
+    places: Semaphore,
     services: Arc<Services>,
     /// A connection of its own, so that what is asked here waits for no work and keeps none waiting.
     redis: Arc<RedisCheckpoints>,
@@ -65,25 +74,34 @@ impl Api {
         broker: Broker,
     ) -> Self {
         let (worker, gate) = (worker.to_owned(), Gate::new(settings));
-        Self(Arc::new(Inner { worker, gate, services, redis, broker, letters: Arc::default() }))
+        let (guesses, places) = (Guesses::default(), Semaphore::new(AT_ONCE));
+        Self(Arc::new(Inner {
+            worker,
+            gate,
+            guesses,
+            places,
+            services,
+            redis,
+            broker,
+            letters: Arc::default(),
+        }))
     }
 
     /// Who acts: the client's word for it, and what we know ourselves.
     fn by(&self, Signed { who, why }: Signed, role: Role) -> By {
-        let who = who.as_ref().map_or("unknown", Line::as_str);
-        let who = format!("{who}, by the admin API of {} ({})", self.0.worker, role.as_str());
-        By { who, why: why.map(|why| why.as_str().to_owned()) }
+        let who = format!("{}, by the admin API of {} ({})", who.as_str(), self.0.worker, role.as_str());
+        By { who, why: Some(why.as_str().to_owned()) }
     }
 }
 
 /// Who acts, and why. Both go into the log of acts.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Signed {
     /// Who, as the client says. The log of acts adds which worker was asked, and with which token.
-    who: Option<Line>,
+    who: Line,
     /// Why, for those who look later.
-    why: Option<Line>,
+    why: Line,
 }
 
 /// The routes, and the document that describes them.
@@ -127,15 +145,22 @@ pub(super) fn guarded(api: &Api) -> Router {
         .with_state(api.clone())
 }
 
-async fn guard(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    let admitted = api.0.gate.admit(request.method(), request.uri(), request.headers());
-    // The document holds nothing of this deployment.
-    let open = request.uri().path() == openapi::PATH;
-    let role = match admitted {
+async fn guard(
+    State(api): State<Api>,
+    Extension(client): Extension<Client>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let gave_a_token = request.headers().contains_key(AUTHORIZATION);
+    if gave_a_token {
+        tokio::time::sleep(api.0.guesses.wait(client.peer, Instant::now())).await;
+    }
+    let role = match admit(&api.0, &client, &request, gave_a_token) {
         Ok(role) => role,
-        Err(problem) if open && problem.asks_for_a_token() => Role::Reader,
         Err(problem) => return problem.into_response(),
     };
+    let Ok(_place) = api.0.places.try_acquire() else { return Problem::overloaded().into_response() };
+    let _serving = client.serving();
     request.extensions_mut().insert(role);
     let looks = matches!(*request.method(), Method::GET | Method::HEAD);
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
@@ -146,6 +171,25 @@ async fn guard(State(api): State<Api>, mut request: Request, next: Next) -> Resp
         Ok(Err(_panic)) => Problem::panicked().into_response(),
         Err(_elapsed) => Problem::timeout(within).into_response(),
     }
+}
+
+/// Asks the gate, and counts whom it refuses.
+fn admit(api: &Inner, client: &Client, request: &Request, gave_a_token: bool) -> Result<Role, Problem> {
+    // The document holds nothing of this deployment.
+    let open = request.uri().path() == openapi::PATH;
+    let problem = match api.gate.admit(request.method(), request.uri(), request.headers()) {
+        Ok(role) => return Ok(role),
+        Err(problem) if open && problem.asks_for_a_token() => return Ok(Role::Reader),
+        Err(problem) => problem,
+    };
+    metrics::admin_refused(problem.refusal(gave_a_token));
+    if problem.asks_for_a_token()
+        && gave_a_token
+        && let Some(tokens) = api.guesses.wrong(client.peer, Instant::now())
+    {
+        tracing::warn!(peer = %client.peer, tokens, "the admin API was given wrong tokens");
+    }
+    Err(problem)
 }
 
 /// Runs an act to its end, though the client may hang up.

@@ -8,6 +8,7 @@ use crate::adapters::redis::RedisCheckpoints;
 use crate::batch::{Reported, report};
 use crate::cli::exit::{CliError, Exit};
 use crate::job::BatchId;
+use crate::printable;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -73,7 +74,7 @@ impl Printer {
                 Self::Json(out, printed) => {
                     out.write_all(if *printed == 0 { b"{\"users\":[\n" } else { b",\n" })?;
                     *printed += 1;
-                    serde_json::to_writer(&mut *out, &row)?;
+                    out.write_all(printable::json(&serde_json::to_string(&row)?).as_bytes())?;
                 }
             }
         }

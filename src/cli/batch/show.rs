@@ -1,4 +1,3 @@
-use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
@@ -8,7 +7,9 @@ use super::unknown;
 use crate::adapters::redis::RedisCheckpoints;
 use crate::batch::{Overview, overview};
 use crate::cli::exit::{CliError, Exit};
-use crate::cli::output::{Output, OutputArgs, json as print_json, say, table, terminal_width, wide_table};
+use crate::cli::output::{
+    Output, OutputArgs, Shown, json as print_json, say, table, terminal_width, wide_table,
+};
 use crate::job::BatchId;
 
 #[derive(Debug, clap::Args)]
@@ -35,7 +36,9 @@ pub(super) async fn run(args: &Args, redis: &RedisCheckpoints) -> Result<Exit, C
         match args.output.output {
             // One document: the last one.
             Output::Json if done => print_json(&overview)?,
-            Output::Table if std::io::stdout().is_terminal() => drawn = redraw(&text(&overview), drawn),
+            Output::Table if std::io::stdout().is_terminal() => {
+                drawn = redraw(text(&overview).as_str(), drawn)
+            }
             // In a file a look is worth reading if it tells something new.
             Output::Table if before.as_ref().is_none_or(|before| differs(before, &overview)) => {
                 say(text(&overview));
@@ -73,43 +76,42 @@ fn redraw(text: &str, drawn: usize) -> usize {
 }
 
 /// For people.
-fn text(overview: &Overview) -> String {
-    let mut text = format!("{}  {} users", overview.batch_id, overview.users);
+fn text(overview: &Overview) -> Shown {
+    let mut head = format!("{}  {} users", overview.batch_id, overview.users);
     if let Some(begun_at) = overview.begun_at {
-        write_to(&mut text, format_args!(", the first of them since {begun_at:.0}"));
+        head += &format!(", the first of them since {begun_at:.0}");
     }
-    let mut rows = vec![
-        ["finished".to_owned(), share(overview.finished, overview.users), outcomes(overview)],
-        ["dead letters".to_owned(), share(overview.dead(), overview.users), reasons(overview)],
-        ["waiting".to_owned(), share(waiting(overview), overview.users), waits(overview)],
-        ["under way".to_owned(), share(overview.under_way, overview.users), String::new()],
-        ["not begun".to_owned(), share(overview.not_begun, overview.users), String::new()],
+    let row = |what: &str, users, more: Shown| [what.into(), share(users, overview.users).into(), more];
+    let mut rows: Vec<[Shown; 3]> = vec![
+        row("finished", overview.finished, outcomes(overview).into()),
+        row("dead letters", overview.dead(), reasons(overview).into()),
+        row("waiting", waiting(overview), waits(overview)),
+        row("under way", overview.under_way, "".into()),
+        row("not begun", overview.not_begun, "".into()),
     ];
     if overview.unreadable > 0 {
-        let what = "checkpoints of a later release: upgrade this one".to_owned();
-        rows.push(["unreadable".to_owned(), share(overview.unreadable, overview.users), what]);
+        let what = "checkpoints of a later release: upgrade this one".into();
+        rows.push(row("unreadable", overview.unreadable, what));
     }
-    text += "\n\n";
-    text += &table(["users", "so many", "of which"], rows);
     let states = overview.states.iter();
     let (names, counts): (Vec<&str>, Vec<String>) =
         states.map(|(state, users)| (state.as_str(), users.to_string())).unzip();
-    text += "\n\nlast completed step\n";
-    text += &wide_table(names, counts);
-    text += "\n";
+    let mut lines: Vec<Shown> = vec![
+        head.into(),
+        "".into(),
+        table(["users", "so many", "of which"], rows),
+        "".into(),
+        "last completed step".into(),
+        wide_table(names, counts),
+        "".into(),
+    ];
     if let Some(access) = &overview.access_removed {
         let [half, most, all] = [access.p50_seconds, access.p95_seconds, access.longest_seconds].map(span);
-        write_to(
-            &mut text,
-            format_args!("\naccess gone  {} users, the last at {:.0}", access.users, access.last_at),
-        );
-        write_to(
-            &mut text,
-            format_args!("\n             half within {half}, 95 % within {most}, all within {all}"),
-        );
+        lines.push(format!("access gone  {} users, the last at {:.0}", access.users, access.last_at).into());
+        lines.push(format!("             half within {half}, 95 % within {most}, all within {all}").into());
     }
     if let Some(rate) = overview.finished_per_minute {
-        write_to(&mut text, format_args!("\nrate         {rate:.1} users a minute of late"));
+        lines.push(format!("rate         {rate:.1} users a minute of late").into());
     }
     let left = match overview.time_left_seconds {
         Some(0) => "none: nothing is left to do".to_owned(),
@@ -117,13 +119,8 @@ fn text(overview: &Overview) -> String {
         Some(seconds) => format!("about {}", span(seconds as f64)),
         None => "unknown: nobody was finished of late".to_owned(),
     };
-    write_to(&mut text, format_args!("\ntime left    {left}"));
-    text
-}
-
-/// Writing to a string cannot fail.
-fn write_to(text: &mut String, what: std::fmt::Arguments<'_>) {
-    text.write_fmt(what).ok();
+    lines.push(format!("time left    {left}").into());
+    lines.into_iter().collect()
 }
 
 fn waiting(overview: &Overview) -> u64 {
@@ -150,12 +147,12 @@ fn reasons(overview: &Overview) -> String {
     told.collect::<Vec<_>>().join(", ")
 }
 
-fn waits(overview: &Overview) -> String {
+fn waits(overview: &Overview) -> Shown {
     let told = overview
         .waiting
         .iter()
         .map(|waiting| format!("{} {}, from {:.0} on", waiting.users, waiting.why, waiting.first_until));
-    told.collect::<Vec<_>>().join("\n")
+    told.collect()
 }
 
 /// Seconds, in two units at most.

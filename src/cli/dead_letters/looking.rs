@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
-use super::super::output::{Output, json as print_json, say, table};
+use super::super::output::{Output, Shown, json as print_json, say, table};
 use super::{PickArgs, names, nothing_found};
 use crate::config::{CheckpointsUrl, Cxone, Queue, Settings};
 use crate::dead_letters::{self, Judge, Listed, groups};
@@ -94,12 +94,14 @@ pub(super) async fn show_groups(
         };
         let safe = if group.safe { "yes" } else { "not yet" };
         [
-            format!("{}{replayed}", group.letters),
-            group.reason.to_string(),
-            format!("{}\n{}\n{}", group.code, group.step, group.fingerprint),
-            seen.join("\n"),
-            group.error,
-            format!("{safe}: {}", group.judgement.why),
+            format!("{}{replayed}", group.letters).into(),
+            group.reason.to_string().into(),
+            [group.code.to_string(), group.step.to_string(), group.fingerprint.to_string()]
+                .into_iter()
+                .collect(),
+            seen.into_iter().collect(),
+            group.error.into(),
+            Shown::from(format!("{safe}: {}", group.judgement.why)),
         ]
     });
     say(table(

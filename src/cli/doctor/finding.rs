@@ -8,6 +8,8 @@ pub(super) struct Finding {
     pub(super) check: String,
     pub(super) ok: bool,
     pub(super) detail: String,
+    /// It works, and is less safe than it could be.
+    pub(super) warning: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) mend: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,11 +21,20 @@ pub(super) struct Finding {
 impl Finding {
     pub(super) fn well(check: impl Into<String>, detail: impl Into<String>) -> Self {
         let (check, detail) = (check.into(), detail.into());
-        Self { check, ok: true, detail, mend: None, code: None, unreachable: false }
+        Self { check, ok: true, detail, warning: false, mend: None, code: None, unreachable: false }
     }
 
     pub(super) fn bad(check: impl Into<String>, detail: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { ok: false, mend: Some(mend.into()), ..Self::well(check, detail) }
+    }
+
+    /// What works, and is less safe than it could be: the exit status does not tell of it.
+    pub(super) fn warning(
+        check: impl Into<String>,
+        detail: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self { warning: true, mend: Some(fix.into()), ..Self::well(check, detail) }
     }
 
     pub(super) fn failed(check: impl Into<String>, failure: impl Into<Failure>) -> Self {

@@ -1,5 +1,6 @@
 mod broker;
 mod finding;
+mod safety;
 mod stores;
 mod tenant;
 
@@ -34,10 +35,14 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     match args.output.output {
         Output::Json => json(&serde_json::json!({ "findings": findings }))?,
         Output::Table => {
-            let mark = |ok: bool| if ok { "ok" } else { "NOT OK" }.to_owned();
+            let mark = |finding: &Finding| match (finding.ok, finding.warning) {
+                (true, false) => "ok".to_owned(),
+                (true, true) => "WARNING".to_owned(),
+                (false, _) => "NOT OK".to_owned(),
+            };
             let rows = findings.iter().map(|finding| {
                 let mend = finding.mend.clone().unwrap_or_default();
-                [finding.check.clone(), mark(finding.ok), finding.detail.clone(), mend]
+                [finding.check.clone(), mark(finding), finding.detail.clone(), mend]
             });
             say(table(["check", "", "finding", "how to mend it"], rows));
         }
@@ -66,12 +71,13 @@ fn show_settings(output: Output, sources: &Sources) -> Result<Exit, CliError> {
 /// All services side by side, so that one that hangs does not hold up the next.
 async fn findings(sources: &Sources) -> Result<Vec<Finding>, CliError> {
     let settings = Settings::for_run(sources)?;
-    let (tenant, checkpoints, archive, broker) = tokio::join!(
+    let (tenant, checkpoints, archive, broker, safety) = tokio::join!(
         Box::pin(tenant::look(&settings)),
         stores::checkpoints(&settings),
         Box::pin(stores::archive(&settings)),
         Box::pin(broker::look(settings.queue.as_ref())),
+        Box::pin(safety::look(&settings)),
     );
     let understood = Finding::well("settings", "understood");
-    Ok([vec![understood], tenant, checkpoints, archive, broker].concat())
+    Ok([vec![understood], tenant, checkpoints, archive, broker, safety].concat())
 }

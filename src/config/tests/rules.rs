@@ -4,10 +4,23 @@ use super::{faults, only_fault, sources};
 fn only_loopback_may_listen_without_a_token() {
     let open = ("OFFBOARDER_ADMIN_LISTEN", "0.0.0.0:9464");
     assert!(only_fault(&sources(&[open])).contains("set OFFBOARDER_ADMIN_TOKEN"));
-    assert!(faults(&sources(&[open, ("OFFBOARDER_ADMIN_TOKEN", "t")])).is_empty());
+    let long = "0123456789abcdef0123456789abcdef";
+    assert!(faults(&sources(&[open, ("OFFBOARDER_ADMIN_TOKEN", long)])).is_empty());
     assert!(faults(&sources(&[("OFFBOARDER_ADMIN_LISTEN", "[::1]:9464")])).is_empty());
     let misspelt = sources(&[open, ("OFFBOARDER_ADMIN_TOKEN", "two words")]);
     assert!(!only_fault(&misspelt).contains("words"));
+}
+
+#[test]
+fn a_token_that_other_hosts_can_guess_at_is_long() {
+    let open = ("OFFBOARDER_ADMIN_LISTEN", "[::]:9464");
+    for setting in ["OFFBOARDER_ADMIN_TOKEN", "OFFBOARDER_ADMIN_READ_TOKEN"] {
+        let short = "0123456789abcdef0123456789abcde";
+        let fault = only_fault(&sources(&[open, (setting, short)]));
+        assert!(fault.starts_with(setting) && fault.contains("32 characters"), "{fault}");
+        assert!(!fault.contains(short), "{fault}");
+        assert!(faults(&sources(&[("OFFBOARDER_ADMIN_LISTEN", "127.0.0.1:1"), (setting, "t")])).is_empty());
+    }
 }
 
 #[test]

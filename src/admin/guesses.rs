@@ -1,0 +1,125 @@
+//! Tokens that are guessed: slowed for those who guess, and logged.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// What a wrong token costs.
+const COST: Duration = Duration::from_secs(1);
+/// So much of it is free: a person mistypes, a program has the old token.
+const FREE: Duration = Duration::from_secs(10);
+/// The longest wait before a token is looked at: whoever shares an address with one who guesses waits too.
+const LONGEST: Duration = Duration::from_secs(10);
+/// Addresses that are remembered. Where there are more, those that come share one memory.
+const ADDRESSES: usize = 1024;
+/// At most one line of the log in this time.
+const LOGGED_EVERY: Duration = Duration::from_secs(10);
+
+/// Who guessed wrong of late.
+#[derive(Default)]
+pub(super) struct Guesses(Mutex<Memory>);
+
+#[derive(Default)]
+struct Memory {
+    /// When all of it is paid for.
+    until: HashMap<IpAddr, Instant>,
+    /// Not in the log yet.
+    unlogged: u64,
+    logged: Option<Instant>,
+}
+
+impl Guesses {
+    /// How long a token of this peer waits before it is looked at. A right one waits as a wrong one does, so that
+    /// who does not wait for the answer learns nothing.
+    pub(super) fn wait(&self, peer: IpAddr, now: Instant) -> Duration {
+        let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = memory.until.get(&network(peer)).or_else(|| memory.until.get(&OTHERS));
+        let owed = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        owed.saturating_sub(FREE).min(LONGEST)
+    }
+
+    /// A token of this peer was wrong. Gives how many there were since the last line of the log, when one is due.
+    pub(super) fn wrong(&self, peer: IpAddr, now: Instant) -> Option<u64> {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut peer = network(peer);
+        if memory.until.len() >= ADDRESSES && !memory.until.contains_key(&peer) {
+            memory.until.retain(|_peer, until| *until > now);
+            if memory.until.len() >= ADDRESSES {
+                peer = OTHERS;
+            }
+        }
+        let until = memory.until.entry(peer).or_insert(now);
+        *until = (*until).max(now).min(now + FREE + LONGEST) + COST;
+        memory.unlogged += 1;
+        if memory.logged.is_some_and(|logged| now.saturating_duration_since(logged) < LOGGED_EVERY) {
+            return None;
+        }
+        memory.logged = Some(now);
+        Some(std::mem::take(&mut memory.unlogged))
+    }
+}
+
+const OTHERS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
+/// Who has an IPv6 address has 2^64 of them.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_guesses_waits_and_nobody_else_does() {
+        let (guesses, now) = (Guesses::default(), Instant::now());
+        let [attacker, other] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(IpAddr::from);
+        for _guess in 0..10 {
+            assert_eq!(guesses.wait(attacker, now), Duration::ZERO);
+            guesses.wrong(attacker, now);
+        }
+        guesses.wrong(attacker, now);
+        assert_eq!(guesses.wait(attacker, now), COST);
+        for _guess in 0..100 {
+            guesses.wrong(attacker, now);
+        }
+        assert_eq!((guesses.wait(attacker, now), guesses.wait(other, now)), (LONGEST, Duration::ZERO));
+        // It is over soon, however many there were.
+        assert_eq!(guesses.wait(attacker, now + FREE + LONGEST), Duration::ZERO);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_a_network_is_one_address() {
+        let (guesses, now) = (Guesses::default(), Instant::now());
+        for number in 0..3 * u32::try_from(ADDRESSES).unwrap() {
+            guesses.wrong(IpAddr::V4(number.into()), now);
+        }
+        assert!(guesses.0.lock().unwrap().until.len() <= ADDRESSES + 1);
+        assert_eq!(
+            guesses.wait([203, 0, 113, 1].into(), now),
+            LONGEST,
+            "those that are not remembered share"
+        );
+        guesses.wrong([198, 51, 100, 1].into(), now + FREE + LONGEST + COST);
+        assert!(guesses.0.lock().unwrap().until.len() <= 2, "what is paid for is forgotten");
+        let address = |text: &str| network(text.parse().unwrap());
+        assert_eq!(address("2001:db8::1"), address("2001:db8::ffff"));
+        assert_ne!(address("2001:db8:1::1"), address("2001:db8::1"));
+        assert_eq!(address("::ffff:192.0.2.1"), IpAddr::from([192, 0, 2, 1]));
+    }
+
+    #[test]
+    fn the_log_has_the_first_and_then_a_count_from_time_to_time() {
+        let (guesses, now) = (Guesses::default(), Instant::now());
+        let peer = IpAddr::from([192, 0, 2, 1]);
+        assert_eq!(guesses.wrong(peer, now), Some(1));
+        assert!((0..1000).all(|_guess| guesses.wrong(peer, now).is_none()));
+        assert_eq!(guesses.wrong(peer, now + LOGGED_EVERY), Some(1001));
+    }
+}

@@ -1,0 +1,193 @@
+//! What works, and leaves more to chance or to others than it has to.
+
+use std::net::IpAddr;
+
+use super::super::compose;
+use super::finding::Finding;
+use crate::config::{ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Guard, Settings};
+use crate::failure::{Code, Failure};
+
+const VERSIONS: &str = "archive versions";
+const LOCK: &str = "archive lock";
+
+pub(super) async fn look(settings: &Settings<Cxone>) -> Vec<Finding> {
+    let mut findings = evidence(settings).await;
+    findings.extend(limits(&settings.guard));
+    if let Some(queue) = &settings.queue {
+        findings.extend(in_clear("OFFBOARDER_QUEUE_URL", queue.url.expose(), "amqps://"));
+    }
+    match &settings.checkpoints {
+        CheckpointsUrl::Embedded(_) => {}
+        CheckpointsUrl::Redis { url, .. } => {
+            findings.extend(in_clear("OFFBOARDER_CHECKPOINTS_URL", url.expose(), "rediss://"));
+        }
+    }
+    findings
+}
+
+/// Whether what is stored can be removed or rewritten without a trace.
+async fn evidence(settings: &Settings<Cxone>) -> Vec<Finding> {
+    let (bucket, prefix) = match &settings.archive.location {
+        ArchiveLocation::S3 { bucket, prefix } => (bucket, prefix),
+        ArchiveLocation::Directory(_) => {
+            let detail =
+                "a directory keeps no versions: who may write to it can rewrite manifests and archives";
+            return vec![Finding::warning(
+                VERSIONS,
+                detail,
+                "keep archives in a bucket with versions and Object Lock",
+            )];
+        }
+    };
+    let store = compose::s3_store(&settings.archive, bucket, prefix).await;
+    let (versions, locks) = tokio::join!(store.keeps_versions(), async {
+        match settings.archive.retention {
+            // Another row tells of it.
+            Some(_) => None,
+            None => Some(store.keeps_locks().await),
+        }
+    });
+    let versions = kept(
+        VERSIONS,
+        versions,
+        ("the bucket keeps versions", "the bucket keeps no versions: what is overwritten or deleted is gone"),
+        ("turn on versioning for the bucket", "s3:GetBucketVersioning"),
+    );
+    let locks = locks.and_then(|locks| {
+        let detail = "OFFBOARDER_ARCHIVE_RETENTION is off: who may delete can remove archives and manifests";
+        kept(
+            LOCK,
+            locks.map(|_keeps| false),
+            ("", detail),
+            (
+                "use a bucket with Object Lock, and set OFFBOARDER_ARCHIVE_RETENTION",
+                "s3:GetBucketObjectLockConfiguration",
+            ),
+        )
+    });
+    versions.into_iter().chain(locks).collect()
+}
+
+/// `None` where the store gives no answer: another row tells of that.
+fn kept(
+    check: &str,
+    keeps: Result<bool, Failure>,
+    (well, ill): (&str, &str),
+    (fix, right): (&str, &str),
+) -> Option<Finding> {
+    match keeps {
+        Ok(true) => Some(Finding::well(check, well)),
+        Ok(false) => Some(Finding::warning(check, ill, fix)),
+        Err(failure) if failure.code == Code::ArchiveDenied => {
+            let detail = format!("it cannot be said whether this is so: {}", failure.text);
+            Some(Finding::warning(check, detail, format!("grant {right} on the bucket")))
+        }
+        Err(_out_of_reach) => None,
+    }
+}
+
+/// Whether anything limits what one wrong list can delete.
+fn limits(guard: &Guard) -> Option<Finding> {
+    let limited = guard.max_deletions.is_some() || !guard.delete_grace.is_zero() || guard.protected.is_some();
+    if limited || guard.delete == DeletePolicy::Never {
+        return None;
+    }
+    Some(Finding::warning(
+        "limits",
+        "neither a brake, nor a grace, nor a protected list is set: one wrong list deletes every user whom it names",
+        "set OFFBOARDER_GUARD_MAX_DELETIONS, OFFBOARDER_GUARD_DELETE_GRACE or OFFBOARDER_GUARD_PROTECTED",
+    ))
+}
+
+/// Whether a password crosses a network as it is. The URL itself is not shown.
+fn in_clear(setting: &str, url: &str, better: &str) -> Option<Finding> {
+    let (scheme, rest) = url.split_once("://")?;
+    if !matches!(scheme, "amqp" | "redis" | "redis+sentinel" | "redis+cluster") {
+        return None;
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let hosts = authority.rsplit_once('@').map_or(authority, |(_credentials, hosts)| hosts);
+    if hosts.split(',').all(is_loopback) {
+        return None;
+    }
+    Some(Finding::warning(
+        format!("{setting} in clear"),
+        format!(
+            "{scheme}:// goes to another host without TLS: whoever is on the way reads the password, and can change what is said"
+        ),
+        format!("use {better} where the server offers it, or keep this network to servers and workers"),
+    ))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(literal) => literal.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.is_empty()
+        || name.eq_ignore_ascii_case("localhost")
+        || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::ProtectedSource;
+    use crate::failure::Class;
+    use crate::guards::Brake;
+
+    #[test]
+    fn plain_connections_to_other_hosts_are_warned_of_and_no_password_is_shown() {
+        for plain in [
+            "amqp://u:hunter2@mq-1:5672/%2f",
+            "amqp://u:hunter2@[2001:db8::5]",
+            "redis://:hunter2@10.0.0.1/0",
+            "redis+sentinel://:hunter2@localhost,redis-2:26379/main",
+        ] {
+            let finding = in_clear("OFFBOARDER_QUEUE_URL", plain, "amqps://").unwrap();
+            assert!(finding.ok && finding.warning, "{plain}");
+            assert!(!format!("{finding:?}").contains("hunter2"), "{finding:?}");
+        }
+        for well in [
+            "amqps://u:p@mq-1",
+            "rediss://:p@redis-1",
+            "amqp://u:p@localhost:5672/%2f",
+            "amqp://u:p@[::1]",
+            "redis+cluster://127.0.0.1:1,[::1]:2",
+        ] {
+            assert!(in_clear("OFFBOARDER_QUEUE_URL", well, "amqps://").is_none(), "{well}");
+        }
+    }
+
+    #[test]
+    fn one_limit_of_any_kind_is_enough_and_none_is_a_warning() {
+        let none = Guard {
+            protected: None,
+            max_deletions: None,
+            delete_grace: Duration::ZERO,
+            delete: DeletePolicy::Attempt,
+        };
+        assert!(limits(&none).is_some_and(|finding| finding.warning));
+        for limited in [
+            Guard { protected: Some(ProtectedSource::File("x".into())), ..none.clone() },
+            Guard { max_deletions: Some(Brake { count: 1, per: Duration::from_hours(1) }), ..none.clone() },
+            Guard { delete_grace: Duration::from_hours(1), ..none.clone() },
+            Guard { delete: DeletePolicy::Never, ..none.clone() },
+        ] {
+            assert!(limits(&limited).is_none(), "{limited:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_store_does_not_tell_is_a_warning_and_an_outage_is_another_rows() {
+        let kept = |keeps| kept(VERSIONS, keeps, ("well", "ill"), ("fix", "s3:GetBucketVersioning"));
+        assert!(kept(Ok(true)).is_some_and(|finding| !finding.warning));
+        assert!(kept(Ok(false)).is_some_and(|finding| finding.warning && finding.ok));
+        let failed = |code| Err(Failure::new(Class::Systemic, code, "no".to_owned()));
+        let denied = kept(failed(Code::ArchiveDenied)).unwrap();
+        assert!(denied.warning && denied.mend.unwrap().contains("s3:GetBucketVersioning"));
+        assert!(kept(failed(Code::ArchiveUnreachable)).is_none());
+    }
+}
