@@ -101,6 +101,9 @@ pub struct Options {
     /// Offer no `ETag`
     #[arg(long)]
     pub no_etags: bool,
+    /// Offer weak `ETag`s, which never match (RFC 9110 section 13.1.1)
+    #[arg(long)]
+    pub weak_etags: bool,
     /// How long a deletion takes that was accepted with 202
     #[arg(long, value_parser = humantime::parse_duration, default_value = "500ms")]
     pub delete_delay: Duration,
@@ -140,6 +143,7 @@ impl Default for Options {
             overlapping: false,
             conversation_length: Duration::from_mins(4),
             no_etags: false,
+            weak_etags: false,
             delete_delay: Duration::from_millis(500),
             population: None,
             faults: None,

@@ -72,6 +72,7 @@ impl World {
                 derived_membership: false,
                 lagging_reads: 0,
                 active_as_string: index % 5 == 4,
+                active_only_while_true: false,
             });
         }
         for record in read_list::<Record>(options.population.as_deref())? {
@@ -135,7 +136,8 @@ impl World {
     }
 
     pub(super) fn etag(&self, version: u64) -> Option<String> {
-        (!self.options.no_etags).then(|| format!("\"v{version}\""))
+        let weak = if self.options.weak_etags { "W/" } else { "" };
+        (!self.options.no_etags).then(|| format!("{weak}\"v{version}\""))
     }
 }
 

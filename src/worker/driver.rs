@@ -168,7 +168,7 @@ async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result
                     next = match performed {
                         Some(Ok(event)) => Some(event),
                         Some(Err(Stopped::Failed(failure))) => {
-                            if let Some(outage) = services.outage(&failure).await {
+                            if let Some(outage) = services.outage(effect.step(), &failure).await {
                                 return Err(Interrupt::Systemic(outage));
                             }
                             failed = Some((effect.step(), failure.class));
