@@ -66,7 +66,8 @@ fn assert_known(fault: &str) {
         .or_else(|| fault.strip_prefix("GET page: the answer cannot be read (")?.strip_suffix(')'))
         .or_else(|| {
             // The origin that is shown is the stranger's.
-            let foreign = fault.starts_with("the next page lies elsewhere (another origin, ") && fault.is_ascii();
+            let foreign =
+                fault.starts_with("the next page lies elsewhere (another origin, ") && fault.is_ascii();
             foreign.then_some("another origin")
         })
         .or_else(|| {

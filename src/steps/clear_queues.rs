@@ -84,11 +84,7 @@ enum Profile {
     Missing,
 }
 
-async fn profile_of(
-    services: &Services,
-    user_id: UserId,
-    calls: &mut Vec<Call>,
-) -> Result<Profile, Stopped> {
+async fn profile_of(services: &Services, user_id: UserId, calls: &mut Vec<Call>) -> Result<Profile, Stopped> {
     if let Some(profile) = keep(calls, services.cxone.routing_profile(user_id).await?) {
         return Ok(Profile::Read(profile));
     }

@@ -47,7 +47,9 @@ pub(super) async fn deactivate(
         let active = account.user.as_ref().map(|user| user.active());
         if active != Some(Some(true)) {
             calls.extend(account.calls);
-            if active == Some(None) && let Some(read) = calls.last_mut() {
+            if active == Some(None)
+                && let Some(read) = calls.last_mut()
+            {
                 read.note = Some(NOT_SHOWN.to_owned());
             }
             return Ok(done(active.flatten()));

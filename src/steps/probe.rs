@@ -73,10 +73,7 @@ impl Services {
         );
         let refusal = matches!(
             code,
-            Code::CxoneForeignAnswer
-                | Code::CxoneContradiction
-                | Code::CxoneRejected
-                | Code::CxoneCursorLost
+            Code::CxoneForeignAnswer | Code::CxoneContradiction | Code::CxoneRejected | Code::CxoneCursorLost
         );
         let fails_too = match (may_pass && service, refusal) {
             (true, _) => self.probe(code).await.is_err(),

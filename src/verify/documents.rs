@@ -85,7 +85,8 @@ fn proves_removal(manifest: &Manifest) -> bool {
     });
     let accepted = calls.iter().position(|call| call.method == "PUT" && (200..300).contains(&call.status));
     let read_since = accepted.and_then(|at| calls.get(at + 1..));
-    gone || read_since.is_some_and(|calls| calls.iter().any(|call| call.method == "GET" && call.status == 200))
+    gone || read_since
+        .is_some_and(|calls| calls.iter().any(|call| call.method == "GET" && call.status == 200))
 }
 
 /// The members in which two descriptions of one archive differ.

@@ -41,8 +41,7 @@ impl Bench {
 
     async fn with(options: Options, quotas: Arc<dyn Quotas>, rate_routing: Option<f64>) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let simulator =
-            simulator::start(&Options { conversations: 3, queues: 2, ..options }).await.unwrap();
+        let simulator = simulator::start(&Options { conversations: 3, queues: 2, ..options }).await.unwrap();
         let base: url::Url = simulator.base_uri().parse().unwrap();
         let cxone = Client::new(CxoneOptions {
             token_uri: base.join("/api/v2/oauth/token").unwrap(),
@@ -63,7 +62,11 @@ impl Bench {
             guards: Guards { delete_grace: Duration::ZERO, brake: None },
             protected: ProtectedSource::Nobody,
             delete: DeletePolicy::Attempt,
-            retry: RetryPolicy { max_attempts: 8, base: Duration::from_millis(1), cap: Duration::from_secs(1) },
+            retry: RetryPolicy {
+                max_attempts: 8,
+                base: Duration::from_millis(1),
+                cap: Duration::from_secs(1),
+            },
             history: Duration::from_hours(24 * 365),
             window_days: None,
             actor: Actor::new("a test"),
@@ -178,7 +181,10 @@ async fn a_firewalls_page_is_everybodys_fault_and_nobodys_dead_letter() {
             assert_eq!(failure.code, Code::CxoneForeignAnswer);
             assert!(failure.text.contains("AkamaiGHost"), "{failure}");
         }
-        assert_eq!(bench.services.probe(Code::CxoneForeignAnswer).await.unwrap_err().code, Code::CxoneForeignAnswer);
+        assert_eq!(
+            bench.services.probe(Code::CxoneForeignAnswer).await.unwrap_err().code,
+            Code::CxoneForeignAnswer
+        );
     }
 }
 
@@ -192,7 +198,10 @@ async fn a_firewalls_page_for_one_user_passes_or_uses_attempts_up_and_is_never_a
     assert_eq!(bench.manifest(0)["deletion"]["outcome"], "deleted");
     bench.strike(Some(1), "delete_user", 0, None, &html(403));
     let (reason, code, state, _) = letter(bench.off_board(1).await);
-    assert_eq!((reason, code, state), (Reason::RetriesExhausted, Code::CxoneForeignAnswer, StateName::Archived));
+    assert_eq!(
+        (reason, code, state),
+        (Reason::RetriesExhausted, Code::CxoneForeignAnswer, StateName::Archived)
+    );
 }
 
 #[tokio::test]
@@ -201,7 +210,10 @@ async fn a_write_that_is_refused_to_one_after_the_other_is_everybodys_and_reads_
     bench.strike(None, "put_scim_user", 0, Some(8), &own(400, "mutability"));
     for number in 0..4 {
         let (reason, code, state, text) = letter(bench.visit(number).await);
-        assert_eq!((reason, code, state), (Reason::ApiRejected, Code::CxoneRejected, StateName::QueuesCleared));
+        assert_eq!(
+            (reason, code, state),
+            (Reason::ApiRejected, Code::CxoneRejected, StateName::QueuesCleared)
+        );
         assert!(text.contains("400 mutability"), "{text}");
     }
     for number in 4..8 {
@@ -215,7 +227,13 @@ async fn a_write_that_is_refused_to_one_after_the_other_is_everybodys_and_reads_
     }
     // A probe shows whether a read is refused to everybody.
     for number in 8..18 {
-        bench.strike(Some(number), "get_routing_profile", 0, None, &json!({ "kind": "status", "status": 400 }));
+        bench.strike(
+            Some(number),
+            "get_routing_profile",
+            0,
+            None,
+            &json!({ "kind": "status", "status": 400 }),
+        );
         assert_eq!(letter(bench.visit(number).await).0, Reason::ApiRejected);
     }
     bench.strike(None, "get_routing_profile", 0, None, &own(403, "forbidden"));
@@ -239,12 +257,24 @@ async fn one_404_is_neither_gone_nor_cleared_nor_not_found() {
         ("put_scim_user", 0),
         ("delete_user", 0),
     ] {
-        bench.strike(Some(0).filter(|_| !operation.contains("queue")), operation, skip, Some(1), &own(404, "not_found"));
+        bench.strike(
+            Some(0).filter(|_| !operation.contains("queue")),
+            operation,
+            skip,
+            Some(1),
+            &own(404, "not_found"),
+        );
     }
     assert_eq!(state(&bench.off_board(0).await), StateName::Deleted);
     let manifest = bench.manifest(0);
-    assert_eq!((&manifest["deletion"]["outcome"], &manifest["deletion"]["status"]), (&json!("deleted"), &json!(204)));
-    assert_eq!((&manifest["queueAssignmentsCleared"], &manifest["scimActive"]), (&json!(true), &json!(false)));
+    assert_eq!(
+        (&manifest["deletion"]["outcome"], &manifest["deletion"]["status"]),
+        (&json!("deleted"), &json!(204))
+    );
+    assert_eq!(
+        (&manifest["queueAssignmentsCleared"], &manifest["scimActive"]),
+        (&json!(true), &json!(false))
+    );
     assert_eq!(bench.count("delete_user"), 2);
     bench.assert_verified(0).await;
 }
@@ -304,7 +334,10 @@ async fn a_user_whose_queues_nobody_can_name_loses_access_and_is_not_deleted() {
     bench.strike(Some(0), "get_routing_profile", 0, None, &own(404, "not_found"));
     assert_eq!(state(&bench.off_board(0).await), StateName::DeactivatedOnly);
     let manifest = bench.manifest(0);
-    assert_eq!((&manifest["queueAssignmentsCleared"], &manifest["scimActive"]), (&json!(false), &json!(false)));
+    assert_eq!(
+        (&manifest["queueAssignmentsCleared"], &manifest["scimActive"]),
+        (&json!(false), &json!(false))
+    );
     assert_eq!(manifest["residual"][0]["kind"], "routing_profile");
     assert_eq!((&manifest["deletion"]["outcome"], bench.count("delete_user")), (&json!("held"), 0));
 }
@@ -331,7 +364,9 @@ async fn weak_etags_and_none_and_an_active_that_is_shown_only_while_true_are_no_
 async fn a_write_that_is_refused_as_changed_though_nothing_did_says_so() {
     let bench = Bench::new(1).await;
     bench.strike(Some(0), "put_scim_user", 0, Some(5), &own(412, "precondition_failed"));
-    let Ok(Outcome::Wait { why, code, .. }) = bench.visit(0).await else { panic!("no failure that may pass") };
+    let Ok(Outcome::Wait { why, code, .. }) = bench.visit(0).await else {
+        panic!("no failure that may pass")
+    };
     assert_eq!(code, Some(Code::CxoneVersionConflict));
     assert!(why.contains("reads the same before and after"), "{why}");
     assert_eq!(state(&bench.off_board(0).await), StateName::Deleted);
@@ -350,7 +385,11 @@ async fn a_next_page_elsewhere_is_everybodys_and_shows_where() {
         assert!(!bench.services.probe(failure.code).await.unwrap(), "a probe has no second page");
     }
     for number in [0, 1] {
-        assert_eq!(state(&bench.off_board(number).await), StateName::Deleted, "nobody's attempt, nobody's end");
+        assert_eq!(
+            state(&bench.off_board(number).await),
+            StateName::Deleted,
+            "nobody's attempt, nobody's end"
+        );
     }
 }
 
@@ -408,4 +447,23 @@ async fn a_hold_that_comes_while_the_delete_waits_for_its_quota_or_for_a_new_tok
         let statuses: Vec<u16> = deletes.map(|entry| entry.status).collect();
         assert_eq!(statuses, if revoked { vec![401] } else { vec![] });
     }
+}
+
+#[tokio::test]
+async fn a_look_at_the_guards_that_takes_longer_than_a_second_is_repeated_and_not_for_ever() {
+    let mut bench = Bench::new(3).await;
+    let list = bench.directory.path().join("protected.txt");
+    std::fs::write(&list, "*@nobody.example\n").unwrap();
+    // Each look reads the user's name, so that the reads count the looks.
+    bench.services.protected = ProtectedSource::File(list);
+    assert_eq!(state(&bench.off_board(0).await), StateName::Deleted);
+    let reads = bench.count("get_scim_user");
+    let (last, slow) = (reads as u64 - 1, json!({ "kind": "latency", "ms": 1_050 }));
+    bench.strike(Some(1), "get_scim_user", last, Some(1), &slow);
+    assert_eq!(state(&bench.off_board(1).await), StateName::Deleted);
+    let once_more = bench.count("get_scim_user") - reads;
+    assert!(once_more > reads, "{once_more} reads, and {reads} with a quick look");
+    bench.strike(Some(2), "get_scim_user", last, None, &slow);
+    assert_eq!(state(&bench.off_board(2).await), StateName::Deleted);
+    assert_eq!(bench.count("get_scim_user") - once_more - reads, reads + 2, "three looks at most");
 }

@@ -38,7 +38,15 @@ mod tests {
     #[test]
     fn loopback_is_known_in_every_spelling() {
         let is = |text: &str| is_loopback(&Url::parse(text).unwrap());
-        for own in ["http://127.0.0.1:8098", "http://127.9.9.9", "http://[::1]:1", "http://LOCALHOST", "http://localhost.", "http://a.localhost", "http://[::ffff:127.0.0.1]"] {
+        for own in [
+            "http://127.0.0.1:8098",
+            "http://127.9.9.9",
+            "http://[::1]:1",
+            "http://LOCALHOST",
+            "http://localhost.",
+            "http://a.localhost",
+            "http://[::ffff:127.0.0.1]",
+        ] {
             assert!(is(own), "{own}");
         }
         for other in ["https://api.example", "http://128.0.0.1", "http://[::2]", "http://localhost.example"] {

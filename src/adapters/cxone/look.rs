@@ -59,7 +59,9 @@ fn is_own(reply: &Reply) -> bool {
     match reply.status() {
         // Nothing is an answer, too: no conversations.
         204 => true,
-        200..=299 => serde_json::from_slice::<serde_json::Value>(&reply.body).is_ok_and(|body| body.is_object()),
+        200..=299 => {
+            serde_json::from_slice::<serde_json::Value>(&reply.body).is_ok_and(|body| body.is_object())
+        }
         _ => is_the_apis(&reply.body),
     }
 }

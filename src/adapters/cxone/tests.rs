@@ -133,6 +133,7 @@ async fn who_is_missing_is_looked_for_twice_and_a_page_to_log_in_at_is_nobody() 
     let account = client.account(user_id).await.unwrap();
     assert!(account.user.is_none() && account.calls.len() == 2, "SCIM and IAM: {account:?}");
 
-    let (client, _) = serve(|path, _| if path == "/token" { (200, TOKEN) } else { (200, "<html>Log in") }).await;
+    let (client, _) =
+        serve(|path, _| if path == "/token" { (200, TOKEN) } else { (200, "<html>Log in") }).await;
     assert_eq!(client.find_user(user_id).await.unwrap_err().code(), Code::CxoneUnreadable);
 }

@@ -72,7 +72,9 @@ impl Answer {
         let token = token.ok_or("access_token is missing, or no token")?;
         let expires_in = members.get("expires_in").filter(|value| !value.is_null());
         let life = expires_in.and_then(life_of);
-        if life.is_none() && let Some(odd) = expires_in {
+        if life.is_none()
+            && let Some(odd) = expires_in
+        {
             tracing::debug!(%odd, "expires_in is no number of seconds; the token is renewed after 5 min");
         }
         Ok(Self {
@@ -157,7 +159,12 @@ impl Tokens {
                 Err(CxoneError::Unauthorized { status, code, .. }) if is_of_the_client(status, &code) => {
                     if form + 1 == forms {
                         let readings = if forms > 1 { BOTH } else { "" };
-                        return Err(CxoneError::Unauthorized { what: WHAT.to_owned(), status, code, readings });
+                        return Err(CxoneError::Unauthorized {
+                            what: WHAT.to_owned(),
+                            status,
+                            code,
+                            readings,
+                        });
                     }
                 }
                 Err(error) => return Err(error),
@@ -187,8 +194,7 @@ impl Tokens {
         let headers = answer.headers().clone();
         let body = read_capped(answer, MAX_ANSWER_BYTES, WHAT).await;
         match status {
-            200 => Answer::parse(&body?)
-                .map_err(|why| CxoneError::Unreadable { what: WHAT.to_owned(), why }),
+            200 => Answer::parse(&body?).map_err(|why| CxoneError::Unreadable { what: WHAT.to_owned(), why }),
             // Everybody needs a token: whatever else is answered is never one user's fault.
             100..=407 | 409..=428 | 430..=499 => {
                 let code = error_code(&body.unwrap_or_default());

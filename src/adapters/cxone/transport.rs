@@ -2,9 +2,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH,
-};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH};
 use reqwest::{Method, Response};
 use tracing::{Instrument as _, Span};
 use url::Url;
@@ -142,10 +140,7 @@ impl Transport {
     pub(super) async fn send_now(&self, request: &Request<'_>, permit: &Permit) -> Result<Reply, CxoneError> {
         let quota = self.quota(request.class);
         let span = span::api_call(request.method.as_str(), &request.url, Some(request.class));
-        span.record(
-            "offboarder.quota_wait_ms",
-            i64::try_from(permit.waited.as_millis()).unwrap_or(i64::MAX),
-        );
+        span.record("offboarder.quota_wait_ms", i64::try_from(permit.waited.as_millis()).unwrap_or(i64::MAX));
         let sent = self.send_once(request, permit.token.expose()).instrument(span.clone()).await;
         tell(&span, &sent);
         let reply = sent?;

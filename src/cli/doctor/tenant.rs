@@ -175,9 +175,11 @@ impl Looks {
             Some(Ok(Seen { status: 200..=299, is_own: false, .. })) => {
                 Finding::bad(SCIM, "something else answers there: no JSON", mend)
             }
-            Some(Err(CxoneError::Foreign { status, shown, .. })) => {
-                Finding::bad(SCIM, format!("it is refused ({status}), and not as CXone answers ({shown})"), mend)
-            }
+            Some(Err(CxoneError::Foreign { status, shown, .. })) => Finding::bad(
+                SCIM,
+                format!("it is refused ({status}), and not as CXone answers ({shown})"),
+                mend,
+            ),
             Some(Err(CxoneError::Rejected { status, code, .. })) => Finding::bad(
                 SCIM,
                 format!("it is refused ({status}{code}), and not for want of a scope"),
