@@ -12,7 +12,7 @@ use super::error::CxoneError;
 use super::http::http;
 use super::page::{NextPage, PATH, Page};
 use super::quota::Quota;
-use super::refusals::{MANY, Refusals, WITHIN};
+use super::refusals::Refusals;
 use super::token::Tokens;
 use super::transport::{Reply, Request, Transport};
 use crate::config::Secret;
@@ -210,11 +210,10 @@ impl Client {
             | CxoneError::ForeignNextPage { .. }
             | CxoneError::CursorLost { .. } => return refusal,
         };
-        let users = self.shared.refusals.met(name, &same, user);
-        if users < MANY {
-            return refusal;
+        match self.shared.refusals.met(name, &same, user) {
+            Some(users) => CxoneError::RefusedToMany { refusal: Box::new(refusal), users },
+            None => refusal,
         }
-        CxoneError::RefusedToMany { refusal: Box::new(refusal), users, within: WITHIN }
     }
 
     fn profile_url(&self, user_id: UserId) -> Result<Url, CxoneError> {

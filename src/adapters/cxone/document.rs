@@ -1,6 +1,7 @@
 use std::fmt;
 
 use indexmap::IndexMap;
+use reqwest::header::HeaderValue;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -241,6 +242,8 @@ impl ScimUser {
             }
         };
         let version = etag.or_else(|| document.get::<Meta>("meta").and_then(|meta| meta.version));
+        // What cannot stand in a header cannot be sent back.
+        let version = version.filter(|version| !version.is_empty() && HeaderValue::from_str(version).is_ok());
         Ok(Self { user_id, document, active, version })
     }
 
@@ -333,6 +336,12 @@ mod tests {
         };
         assert_eq!(version(None).as_deref(), Some("W/\"3\""));
         assert_eq!(version(Some("\"4\"")).as_deref(), Some("\"4\""));
+        assert_eq!(version(Some("bare")).as_deref(), Some("bare"));
+        for odd in [r#""""#, r#""4\nX: 1""#, "null", "7", "[]"] {
+            let body = format!(r#"{{"active":true,"meta":{{"version":{odd}}}}}"#);
+            let user = ScimUser::parse(ID.parse().unwrap(), body.as_bytes(), None).unwrap();
+            assert_eq!(user.version(), None, "{odd}");
+        }
     }
 
     #[test]

@@ -108,14 +108,14 @@ pub enum CxoneError {
         shown: String,
     },
     /// Several users met the same refusal of a write, and nobody got through between.
-    #[error("{refusal}; {users} users met this within {} s and no such call succeeded between, so every user would", .within.as_secs())]
+    #[error(
+        "{refusal}; {users} users met this lately, and no such call succeeded between, so every user would"
+    )]
     RefusedToMany {
         /// The refusal.
         refusal: Box<CxoneError>,
         /// How many met it.
         users: usize,
-        /// In how much time.
-        within: Duration,
     },
     /// One part of the API knows the user, another does not.
     #[error(

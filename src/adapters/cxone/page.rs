@@ -227,6 +227,15 @@ mod tests {
     }
 
     #[test]
+    fn a_conversation_that_is_nested_without_end_is_the_bytes_received() {
+        let nested = |open: &str, close: &str| format!("{}1{}", open.repeat(300_000), close.repeat(300_000));
+        let deep = format!(r#"{{"a":{}}}"#, nested("[", "]"));
+        let body = format!(r#"{{"details":[{deep}],"more":{}}}"#, nested(r#"{"b":"#, "}"));
+        let page = Page::parse(Bytes::from(body), &base(), "x").unwrap();
+        assert_eq!(page.conversations().collect::<Vec<_>>(), [deep.as_bytes()]);
+    }
+
+    #[test]
     fn what_is_no_page_is_an_error_and_never_an_empty_page() {
         for body in [
             "<html></html>",

@@ -72,10 +72,12 @@ impl Answer {
         let token = token.ok_or("access_token is missing, or no token")?;
         let expires_in = members.get("expires_in").filter(|value| !value.is_null());
         let life = expires_in.and_then(life_of);
-        if life.is_none()
-            && let Some(odd) = expires_in
-        {
-            tracing::debug!(%odd, "expires_in is no number of seconds; the token is renewed after 5 min");
+        if life.is_none() && expires_in.is_some() {
+            let minutes = MODEST_LIFE.as_secs() / 60;
+            tracing::warn!(
+                minutes,
+                "expires_in of the token is no number of seconds; it is renewed after as long"
+            );
         }
         Ok(Self {
             token: Secret::new(token),
