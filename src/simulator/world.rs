@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::StartError;
 use super::faults::{Faults, Rule};
 use super::ledger::Ledger;
-use super::options::Options;
+use super::options::{EtagStyle, Options};
 use super::quota::Quota;
 use super::user::{Document, Record, User, document, make};
 
@@ -136,7 +136,10 @@ impl World {
     }
 
     pub(super) fn etag(&self, version: u64) -> Option<String> {
-        let weak = if self.options.weak_etags { "W/" } else { "" };
+        let weak = match self.options.etag_style {
+            EtagStyle::Strong => "",
+            EtagStyle::Weak => "W/",
+        };
         (!self.options.no_etags).then(|| format!("{weak}\"v{version}\""))
     }
 }

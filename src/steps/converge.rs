@@ -23,8 +23,8 @@ const MAX_CONFLICTS: usize = 5;
 #[derive(Default)]
 pub(super) struct Conflicts {
     tries: usize,
-    /// The version that was refused last; `None` for a write without one.
-    refused: Option<Option<String>>,
+    /// The version that was refused last; an empty one where the server has none.
+    refused: Option<String>,
     /// A write was refused though the version was that of the read before.
     unchanged: bool,
 }
@@ -33,14 +33,14 @@ impl Conflicts {
     /// What to send as `If-Match`. A server that refused this very version compares in a way of its own: by RFC 9110
     /// section 13.1.1 a weak one never matches. The write goes without, and the read after it decides.
     pub(super) fn if_match<'a>(&mut self, version: Option<&'a str>) -> Option<&'a str> {
-        let again = self.refused.as_ref().is_some_and(|refused| refused.as_deref() == version);
+        let again = self.refused.as_deref() == Some(version.unwrap_or_default());
         self.unchanged |= again;
         version.filter(|_| !self.unchanged)
     }
 
     /// The write was refused; `Err` when that is enough.
     pub(super) fn met(&mut self, version: Option<&str>, what: &str) -> Result<(), Failure> {
-        self.refused = Some(version.map(str::to_owned));
+        self.refused = Some(version.unwrap_or_default().to_owned());
         self.tries += 1;
         if self.tries < MAX_CONFLICTS {
             return Ok(());

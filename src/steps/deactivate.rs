@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use super::converge::{Conflicts, Patience, later};
 use super::guard::may_touch;
 use super::{Services, Stopped, keep};
-use crate::adapters::cxone::Write;
+use crate::adapters::cxone::{ScimUser, Write};
 use crate::failure::{Class, Code, Failure};
 use crate::machine::{AccessRemoved, Call, Checkpoint, Converging, Event, QueuesCleared, State};
 
@@ -44,7 +44,7 @@ pub(super) async fn deactivate(
     let mut patience = Patience::new();
     loop {
         let account = cxone.account(user_id).await?;
-        let active = account.user.as_ref().map(|user| user.active());
+        let active = account.user.as_ref().map(ScimUser::active);
         if active != Some(Some(true)) {
             calls.extend(account.calls);
             if active == Some(None)

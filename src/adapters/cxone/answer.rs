@@ -69,7 +69,7 @@ pub(super) fn is_scim_error(body: &[u8]) -> bool {
 fn shown(headers: &HeaderMap, body: &[u8]) -> String {
     let header = |name: HeaderName| {
         let text = headers.get(name)?.to_str().ok()?;
-        Some(text.chars().filter(|one| one.is_ascii_graphic()).take(40).collect::<String>())
+        Some(text.chars().filter(char::is_ascii_graphic).take(40).collect::<String>())
     };
     let kind = match header(CONTENT_TYPE) {
         _ if body.is_empty() => "an empty body".to_owned(),

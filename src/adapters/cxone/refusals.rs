@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// So many users who meet the same refusal of the same write, and nobody who gets through between, are everybody.
+/// Five users who meet the same refusal of the same write, with nobody who gets through between, are everybody.
 /// No probe can ask: a probe writes nothing.
 const MANY: usize = 5;
 /// Refusals that are further apart have nothing to do with each other: users whose own data is at fault become dead
 /// letters one by one.
 const WITHIN: Duration = Duration::from_mins(1);
 /// Once the fault is everybody's, the breaker lets one user at a time through, at most each ten seconds. It stays
-/// everybody's while at least two of them are refused within this time; one alone, again and again, is one user's.
+/// everybody's while at least two of them are refused within this time; a single one, again and again, is that user's own.
 const LASTING: Duration = Duration::from_mins(5);
 
 /// The refusals that this process met lately, by call.
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_stays_everybodys_while_one_after_the_other_tries_and_one_alone_is_one_users() {
+    async fn it_stays_everybodys_while_one_after_the_other_tries_and_a_single_one_is_that_users() {
         let refusals = Refusals::default();
         for user in ["a", "b", "c", "d"] {
             assert_eq!(refusals.met(CALL, REFUSAL, user), None);

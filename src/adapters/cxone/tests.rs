@@ -78,7 +78,7 @@ async fn a_server_that_reads_credentials_plain_is_served_and_remembered() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_refused_in_both_forms_are_told_so() {
+async fn credentials_that_are_refused_in_both_forms_say_so() {
     for (status, tries) in [(401, 2), (400, 2), (403, 1)] {
         let (client, seen) = match status {
             401 => serve(|_, _| (401, "")).await,

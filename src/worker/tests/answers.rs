@@ -7,7 +7,7 @@ use crate::adapters::cxone::Alone;
 use crate::failure::{Code, Reason};
 use crate::job::Action;
 use crate::machine::StateName;
-use crate::simulator::{Options, Record};
+use crate::simulator::{EtagStyle, Options, Record};
 use crate::worker::Outcome;
 
 #[tokio::test]
@@ -164,15 +164,18 @@ async fn a_user_whose_queues_nobody_can_name_loses_access_and_is_not_deleted() {
 
 #[tokio::test]
 async fn weak_etags_and_none_and_an_active_that_is_shown_only_while_true_are_no_obstacle() {
-    for (weak_etags, no_etags) in [(true, false), (false, true)] {
-        let options = Options { users: 0, weak_etags, no_etags, ..Options::default() };
+    for (etag_style, no_etags) in [(EtagStyle::Weak, false), (EtagStyle::Strong, true)] {
+        let options = Options { users: 0, etag_style, no_etags, ..Options::default() };
         let mut bench = Bench::with(options, Arc::new(Alone::default()), None).await;
         bench.action = Action::Deactivate;
         let record = json!({ "id": "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11", "activeOnlyWhileTrue": true });
         bench.simulator.put_user(serde_json::from_value::<Record>(record).unwrap());
         assert_eq!(state(&bench.off_board(0).await), StateName::DeactivatedOnly);
         let (manifest, puts) = (bench.manifest(0), bench.count("put_scim_user"));
-        assert_eq!((&manifest["scimActive"], puts), (&Value::Null, if weak_etags { 2 } else { 1 }));
+        assert_eq!(
+            (&manifest["scimActive"], puts),
+            (&Value::Null, if etag_style == EtagStyle::Weak { 2 } else { 1 })
+        );
         bench.assert_verified(0).await;
         // Nor does such a user count as one who came back.
         assert_eq!(state(&bench.off_board(0).await), StateName::DeactivatedOnly);

@@ -103,12 +103,12 @@ async fn a_look_at_the_guards_that_takes_longer_than_a_second_is_repeated_and_no
     bench.services.protected = ProtectedSource::File(list);
     assert_eq!(state(&bench.off_board(0).await), StateName::Deleted);
     let reads = bench.count("get_scim_user");
-    let (last, slow) = (reads as u64 - 1, json!({ "kind": "latency", "ms": 1_050 }));
-    bench.strike(Some(1), "get_scim_user", last, Some(1), &slow);
+    let (quick, slow) = (reads as u64 - 1, json!({ "kind": "latency", "ms": 1_050 }));
+    bench.strike(Some(1), "get_scim_user", quick, Some(1), &slow);
     assert_eq!(state(&bench.off_board(1).await), StateName::Deleted);
     let once_more = bench.count("get_scim_user") - reads;
     assert!(once_more > reads, "{once_more} reads, and {reads} with a quick look");
-    bench.strike(Some(2), "get_scim_user", last, None, &slow);
+    bench.strike(Some(2), "get_scim_user", quick, None, &slow);
     assert_eq!(state(&bench.off_board(2).await), StateName::Deleted);
     assert_eq!(bench.count("get_scim_user") - once_more - reads, reads + 2, "three looks at most");
 }
