@@ -102,6 +102,10 @@ words! {
     CxoneMissingScope => "cxone_missing_scope",
     /// Any other refusal of a call for this user.
     CxoneRejected => "cxone_rejected",
+    /// A 403, 404 or 410 that is not in the API's form: a firewall, a proxy, or another server answers.
+    CxoneForeignAnswer => "cxone_foreign_answer",
+    /// One part of the API knows the user, and another does not.
+    CxoneContradiction => "cxone_contradiction",
     /// A redirect; none is followed.
     CxoneRedirected => "cxone_redirected",
     /// An answer that is not what the API promises.

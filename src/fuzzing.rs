@@ -65,6 +65,12 @@ fn assert_known(fault: &str) {
         .strip_prefix("the message is neither a user ID nor JSON after offboarding-message.schema.json: ")
         .or_else(|| fault.strip_prefix("GET page: the answer cannot be read (")?.strip_suffix(')'))
         .or_else(|| {
+            // The origin that is shown is the stranger's.
+            let foreign =
+                fault.starts_with("the next page lies elsewhere (another origin, ") && fault.is_ascii();
+            foreign.then_some("another origin")
+        })
+        .or_else(|| {
             fault.strip_prefix("the next page lies elsewhere (")?.strip_suffix("); no request was sent there")
         });
     let numbers = |c: char| c.is_ascii_digit();

@@ -1,6 +1,7 @@
 //! Settings made into services: where ports get their adapters.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::exit::CliError;
 use crate::adapters::amqp::Broker;
@@ -19,6 +20,9 @@ use crate::manifest::Actor;
 use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas};
 use crate::steps::Services;
 
+/// Longer than a gateway that restarts one of its processes, or a replica that lags, takes to answer right again.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+
 pub(super) fn client(settings: &Cxone, quotas: Arc<dyn Quotas>) -> Result<Client, CliError> {
     let per_second = |rate| match rate {
         Rate::Off => None,
@@ -34,6 +38,7 @@ pub(super) fn client(settings: &Cxone, quotas: Arc<dyn Quotas>) -> Result<Client
         rate_analytics: per_second(settings.rate_analytics),
         quotas,
         page_size: settings.page_size,
+        second_look: SECOND_LOOK,
     })?)
 }
 

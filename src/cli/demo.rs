@@ -111,6 +111,7 @@ fn population() -> Vec<Record> {
             derived_membership: false,
             lagging_reads: u32::from(number == 7),
             active_as_string: number == 5,
+            active_only_while_true: false,
         })
         .collect()
 }

@@ -38,7 +38,7 @@ use tokio::task::JoinHandle;
 
 pub use faults::{Fault, Rule};
 pub use ledger::Entry;
-pub use options::{CursorStyle, Options, RetryAfterStyle};
+pub use options::{CursorStyle, EtagStyle, Options, RetryAfterStyle};
 pub use user::{DeletionAnswer, Record};
 use world::World;
 

@@ -15,6 +15,15 @@ pub enum CursorStyle {
     Query,
 }
 
+/// What an `ETag` looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EtagStyle {
+    /// One that matches itself.
+    Strong,
+    /// One that never matches (RFC 9110 section 13.1.1).
+    Weak,
+}
+
 /// What a 429 says of when to come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RetryAfterStyle {
@@ -101,6 +110,9 @@ pub struct Options {
     /// Offer no `ETag`
     #[arg(long)]
     pub no_etags: bool,
+    /// What an `ETag` looks like
+    #[arg(long, value_enum, default_value_t = EtagStyle::Strong)]
+    pub etag_style: EtagStyle,
     /// How long a deletion takes that was accepted with 202
     #[arg(long, value_parser = humantime::parse_duration, default_value = "500ms")]
     pub delete_delay: Duration,
@@ -140,6 +152,7 @@ impl Default for Options {
             overlapping: false,
             conversation_length: Duration::from_mins(4),
             no_etags: false,
+            etag_style: EtagStyle::Strong,
             delete_delay: Duration::from_millis(500),
             population: None,
             faults: None,

@@ -70,6 +70,11 @@ pub(super) fn sent(call: &Call) -> Result<Document, Box<Reply>> {
         .ok_or_else(|| Box::new(Reply::error(400, "malformed", "the body is no JSON object")))
 }
 
+/// RFC 9110 section 13.1.1: the strong comparison, by which a weak tag matches nothing.
+pub(super) fn matches(wanted: &str, current: &str) -> bool {
+    wanted == "*" || (wanted == current && !wanted.starts_with("W/"))
+}
+
 /// 412 when the object is another than was read, or a fault says that it changed just now.
 fn stale(world: &World, call: &Call, version: &mut u64) -> Option<Reply> {
     if let Some(Fault::Conflict { status }) = call.fault {
@@ -78,6 +83,6 @@ fn stale(world: &World, call: &Call, version: &mut u64) -> Option<Reply> {
     }
     let wanted = call.header("if-match")?;
     let current = world.etag(*version)?;
-    (wanted != "*" && wanted != current)
+    (!matches(wanted, &current))
         .then(|| Reply::error(412, "precondition_failed", "changed since it was read"))
 }

@@ -1,7 +1,7 @@
 use super::faults::Fault;
 use super::gate::Call;
 use super::reply::{Reply, SCIM};
-use super::routing::sent;
+use super::routing::{matches, sent};
 use super::user::text;
 use super::world::World;
 
@@ -20,7 +20,11 @@ pub(super) fn get(world: &World, call: &Call) -> Reply {
         *left -= 1;
         return Reply::new(200, SCIM, text(document));
     }
-    Reply::new(200, SCIM, text(&user.scim)).with_etag(world.etag(user.scim_version))
+    let mut shown = user.scim.clone();
+    if user.record.active_only_while_true && !user.active() {
+        shown.shift_remove("active");
+    }
+    Reply::new(200, SCIM, text(&shown)).with_etag(world.etag(user.scim_version))
 }
 
 pub(super) fn put(world: &World, call: &Call) -> Reply {
@@ -50,8 +54,7 @@ pub(super) fn put(world: &World, call: &Call) -> Reply {
     }
     let current = world.etag(user.scim_version);
     if let (Some(wanted), Some(current)) = (call.header("if-match"), &current)
-        && wanted != "*"
-        && wanted != current
+        && !matches(wanted, current)
     {
         return Reply::scim_error(412, None, "changed since it was read");
     }

@@ -46,6 +46,9 @@ pub struct Record {
     /// `active` is written as a string.
     #[serde(default)]
     pub active_as_string: bool,
+    /// `active` is shown only while it is true.
+    #[serde(default)]
+    pub active_only_while_true: bool,
 }
 
 /// A document as it stands: members that nobody knows keep their exact text.

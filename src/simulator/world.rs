@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::StartError;
 use super::faults::{Faults, Rule};
 use super::ledger::Ledger;
-use super::options::Options;
+use super::options::{EtagStyle, Options};
 use super::quota::Quota;
 use super::user::{Document, Record, User, document, make};
 
@@ -72,6 +72,7 @@ impl World {
                 derived_membership: false,
                 lagging_reads: 0,
                 active_as_string: index % 5 == 4,
+                active_only_while_true: false,
             });
         }
         for record in read_list::<Record>(options.population.as_deref())? {
@@ -135,7 +136,11 @@ impl World {
     }
 
     pub(super) fn etag(&self, version: u64) -> Option<String> {
-        (!self.options.no_etags).then(|| format!("\"v{version}\""))
+        let weak = match self.options.etag_style {
+            EtagStyle::Strong => "",
+            EtagStyle::Weak => "W/",
+        };
+        (!self.options.no_etags).then(|| format!("{weak}\"v{version}\""))
     }
 }
 

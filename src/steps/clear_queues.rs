@@ -1,12 +1,13 @@
 use jiff::Timestamp;
 
-use super::converge::{MAX_CONFLICTS, Patience, later};
+use super::converge::{Conflicts, Patience, later};
 use super::guard::may_touch;
 use super::{Services, Stopped, keep};
 use crate::adapters::cxone::{QueueId, RoutingProfile, Write};
-use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
 use crate::machine::{Call, Checkpoint, Converging, Event, QueuesCleared, Residual};
+
+const PROFILE: &str = "routing profile of the user";
 
 /// Checks that the user exists, takes it out of owner and supervisors of the queues in its routing
 /// profile, and then empties the profile: in this order, because the profile is the only list of
@@ -18,7 +19,7 @@ pub(super) async fn clear_queues(
 ) -> Result<Event, Stopped> {
     let user_id = checkpoint.user_id;
     let cxone = &services.cxone;
-    if !keep(calls, cxone.user_exists(user_id).await?) {
+    if !keep(calls, cxone.find_user(user_id).await?) {
         return Ok(Event::UserMissed);
     }
     may_touch(services, user_id).await?;
@@ -27,10 +28,12 @@ pub(super) async fn clear_queues(
         return read_back(services, checkpoint, released, converging.since, calls).await;
     }
     let mut released: Vec<QueueId> = Vec::new();
-    let mut tries = 0;
+    let mut conflicts = Conflicts::default();
     loop {
-        let Some(profile) = keep(calls, cxone.routing_profile(user_id).await?) else {
-            return Ok(cleared(Vec::new()));
+        let profile = match profile_of(services, user_id, calls).await? {
+            Profile::Read(profile) => profile,
+            Profile::UserGone => return Ok(cleared(Vec::new())),
+            Profile::Missing => return Ok(cleared(vec![no_profile(user_id)])),
         };
         if profile.queues().is_empty() {
             break;
@@ -40,15 +43,11 @@ pub(super) async fn clear_queues(
                 released.push(queue_id.clone());
             }
         }
-        match keep(calls, cxone.clear_routing_profile(user_id, &profile).await?) {
+        let if_match = conflicts.if_match(profile.version());
+        match keep(calls, cxone.clear_routing_profile(user_id, &profile, if_match).await?) {
             Write::Done => break,
-            Write::Gone => return Ok(cleared(Vec::new())),
-            Write::Conflict => {
-                tries += 1;
-                if tries == MAX_CONFLICTS {
-                    return Err(changing("routing profile of the user").into());
-                }
-            }
+            Write::Gone => conflicts.vanished(PROFILE)?,
+            Write::Conflict => conflicts.met(profile.version(), PROFILE)?,
         }
     }
     read_back(services, checkpoint, released, Timestamp::now(), calls).await
@@ -61,18 +60,36 @@ async fn release(
     queue_id: &QueueId,
     calls: &mut Vec<Call>,
 ) -> Result<bool, Stopped> {
-    for _ in 0..MAX_CONFLICTS {
+    let mut conflicts = Conflicts::default();
+    loop {
         let Some(queue) = keep(calls, services.cxone.queue(queue_id).await?) else { return Ok(false) };
         if !queue.names(user_id) {
             return Ok(false);
         }
-        match keep(calls, services.cxone.release_queue(&queue, user_id).await?) {
+        let if_match = conflicts.if_match(queue.version());
+        match keep(calls, services.cxone.release_queue(&queue, user_id, if_match).await?) {
             Write::Done => return Ok(true),
-            Write::Gone => return Ok(false),
-            Write::Conflict => {}
+            Write::Gone => conflicts.vanished("queue")?,
+            Write::Conflict => conflicts.met(queue.version(), "queue")?,
         }
     }
-    Err(changing("queue").into())
+}
+
+/// What the API says of a user's queues.
+enum Profile {
+    Read(RoutingProfile),
+    /// The user is gone, and the profile with it.
+    UserGone,
+    /// There is none, though the user is there: nobody can say which queues the user is in.
+    Missing,
+}
+
+async fn profile_of(services: &Services, user_id: UserId, calls: &mut Vec<Call>) -> Result<Profile, Stopped> {
+    if let Some(profile) = keep(calls, services.cxone.routing_profile(user_id).await?) {
+        return Ok(Profile::Read(profile));
+    }
+    let exists = keep(calls, services.cxone.find_user(user_id).await?);
+    Ok(if exists { Profile::Missing } else { Profile::UserGone })
 }
 
 /// Reads until nothing names the user any more. What stays past the deadline (it may derive from
@@ -89,9 +106,12 @@ async fn read_back(
     loop {
         let mut proof = Vec::new();
         let mut residual = Vec::new();
-        let profile = keep(&mut proof, services.cxone.routing_profile(user_id).await?);
-        for queue_id in profile.iter().flat_map(RoutingProfile::queues) {
-            residual.push(left_over("queue_member", queue_id));
+        match profile_of(services, user_id, &mut proof).await? {
+            Profile::Read(profile) => {
+                residual.extend(profile.queues().iter().map(|queue_id| left_over("queue_member", queue_id)));
+            }
+            Profile::UserGone => {}
+            Profile::Missing => residual.push(no_profile(user_id)),
         }
         for queue_id in &released {
             let queue = keep(&mut proof, services.cxone.queue(queue_id).await?);
@@ -128,10 +148,11 @@ fn left_over(kind: &str, queue_id: &QueueId) -> Residual {
     }
 }
 
-fn changing(what: &str) -> Failure {
-    Failure::new(
-        Class::Transient,
-        Code::CxoneVersionConflict,
-        format!("the {what} changed under each of {MAX_CONFLICTS} tries to write it"),
-    )
+/// It stops the deletion: access goes first, and a person looks.
+fn no_profile(user_id: UserId) -> Residual {
+    Residual {
+        kind: "routing_profile".to_owned(),
+        reference: user_id.to_string(),
+        note: Some("it answers 404 though the user exists, so that no queue of the user is known".to_owned()),
+    }
 }

@@ -1,14 +1,18 @@
 use jiff::Timestamp;
 
-use super::converge::{MAX_CONFLICTS, Patience, later};
+use super::converge::{Conflicts, Patience, later};
 use super::guard::may_touch;
 use super::{Services, Stopped, keep};
-use crate::adapters::cxone::Write;
+use crate::adapters::cxone::{ScimUser, Write};
 use crate::failure::{Class, Code, Failure};
 use crate::machine::{AccessRemoved, Call, Checkpoint, Converging, Event, QueuesCleared, State};
 
-/// Sets SCIM `active` to false and reads it back. A user that vanished meanwhile has no access
-/// either: `scim_active` is `None` then, and the conversations are archived all the same.
+/// Said of the read after an accepted write in which `active` is missing.
+const NOT_SHOWN: &str = "active is not shown any more";
+
+/// Sets SCIM `active` to false and reads it back. `scim_active` is `None` where that was not shown: the account is gone,
+/// by SCIM and by the IAM API, or the server shows `active` only while it is true. The calls say which. The
+/// conversations are archived all the same.
 pub(super) async fn deactivate(
     services: &Services,
     checkpoint: &mut Checkpoint,
@@ -21,31 +25,34 @@ pub(super) async fn deactivate(
         Event::UserDeactivated(AccessRemoved { queues: queues.clone(), scim_active, at: Timestamp::now() })
     };
     let mut written = checkpoint.step.converging.as_ref().map(|converging| converging.since);
-    let mut tries = 0;
+    let mut conflicts = Conflicts::default();
     while written.is_none() {
-        let Some(user) = keep(calls, cxone.scim_user(user_id).await?) else { return Ok(done(None)) };
-        if !user.active() {
+        let account = cxone.account(user_id).await?;
+        calls.extend(account.calls);
+        let Some(user) = account.user else { return Ok(done(None)) };
+        if user.active() == Some(false) {
             return Ok(done(Some(false)));
         }
-        match keep(calls, cxone.deactivate(&user).await?) {
+        let if_match = conflicts.if_match(user.version());
+        match keep(calls, cxone.deactivate(&user, if_match).await?) {
             Write::Done => written = Some(Timestamp::now()),
-            Write::Gone => return Ok(done(None)),
-            Write::Conflict => {
-                tries += 1;
-                if tries == MAX_CONFLICTS {
-                    return Err(changing().into());
-                }
-            }
+            Write::Gone => conflicts.vanished("SCIM user")?,
+            Write::Conflict => conflicts.met(user.version(), "SCIM user")?,
         }
     }
     let since = written.unwrap_or_else(Timestamp::now);
     let mut patience = Patience::new();
     loop {
-        let answered = cxone.scim_user(user_id).await?;
-        let active = answered.value.map(|user| user.active());
-        if active != Some(true) {
-            calls.push(answered.call);
-            return Ok(done(active));
+        let account = cxone.account(user_id).await?;
+        let active = account.user.as_ref().map(ScimUser::active);
+        if active != Some(Some(true)) {
+            calls.extend(account.calls);
+            if active == Some(None)
+                && let Some(read) = calls.last_mut()
+            {
+                read.note = Some(NOT_SHOWN.to_owned());
+            }
+            return Ok(done(active.flatten()));
         }
         if patience.wait().await {
             continue;
@@ -59,14 +66,6 @@ pub(super) async fn deactivate(
             Err(still_active().into())
         };
     }
-}
-
-fn changing() -> Failure {
-    Failure::new(
-        Class::Transient,
-        Code::CxoneVersionConflict,
-        format!("the SCIM user changed under each of {MAX_CONFLICTS} tries to deactivate it"),
-    )
 }
 
 fn still_active() -> Failure {

@@ -1,11 +1,14 @@
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 use super::archive_reader::read_back;
 use super::converge::Patience;
 use super::read_again::{Doubt, record_holds};
 use super::seal::{archived, conflict, held, recorded};
 use super::{Journal, Services, Stopped, guard, keep};
-use crate::adapters::cxone::DeleteAnswer;
+use crate::adapters::cxone::{Answered, CxoneError, DeleteAnswer};
 use crate::failure::{Class, Code, Failure};
 use crate::guards::Verdict;
 use crate::job::Action;
@@ -22,6 +25,11 @@ const CONFIRM_AGAIN_AFTER: [SignedDuration; 2] =
 /// From then on an accepted deletion that does not show is a failure.
 const CONFIRM_AT_MOST: SignedDuration = SignedDuration::from_hours(2);
 
+/// A look at the guards that began longer ago is repeated before the DELETE is sent.
+const FRESH: Duration = Duration::from_secs(1);
+/// Where each look takes longer, the last one counts all the same: nothing is waited for after it.
+const MOST_LOOKS: u32 = 3;
+
 /// Deletes the user, if the guards and the stored archive still allow it. `maybe_sent`: an earlier
 /// run saved its intent, so that a user who is gone now was deleted by us.
 pub(super) async fn delete(
@@ -33,11 +41,15 @@ pub(super) async fn delete(
     let checkpoint = journal.checkpoint();
     let user_id = checkpoint.user_id;
 
-    let exists = services.cxone.user_exists(user_id).await?;
+    let exists = services.cxone.find_user(user_id).await?;
     let exists_at = exists.call.at;
     if !keep(calls, exists) {
-        let outcome = if maybe_sent { DeletionOutcome::Deleted } else { DeletionOutcome::AlreadyGone };
-        return Ok(gone(Deletion::without_call(outcome), exists_at));
+        if maybe_sent {
+            return Ok(gone(Deletion::without_call(DeletionOutcome::Deleted), exists_at));
+        }
+        // Nothing of ours explains it: SCIM has to say the same.
+        calls.push(services.cxone.missing_in_scim(user_id).await?);
+        return Ok(gone(Deletion::without_call(DeletionOutcome::AlreadyGone), exists_at));
     }
     // A resumed run may be older than the end that it is on the way to, when Redis was rolled back.
     if maybe_sent && let Some(recorded) = recorded(&*services.archive_store, checkpoint).await? {
@@ -57,18 +69,11 @@ pub(super) async fn delete(
         return Ok(Event::DeletionWithheld(Deletion::without_call(DeletionOutcome::NotRequested)));
     }
     stands_as_sealed(&*services.archive_store, checkpoint, archive, false).await?;
-    guard::not_paused(services).await?;
-    let mut verdict = guard::on_deletion(services, user_id, &checkpoint.request, access.at).await?;
-    if verdict == Verdict::Proceed {
-        verdict = guard::brake(services, user_id).await?;
-    }
-    match verdict {
-        Verdict::Proceed => {}
-        Verdict::Postpone { until, why } => return Ok(Event::StepPostponed { until, why }),
-        Verdict::Held => return Ok(held()),
-    }
-
-    let answered = services.cxone.delete_user(user_id).await?;
+    let answered = match send(services, checkpoint, access.at).await? {
+        Sent::Answered(answered) => answered,
+        Sent::Not(Verdict::Postpone { until, why }) => return Ok(Event::StepPostponed { until, why }),
+        Sent::Not(Verdict::Held | Verdict::Proceed) => return Ok(held()),
+    };
     let (status, at) = (answered.call.status, answered.call.at);
     let answer =
         |outcome, code| Deletion { outcome, status: Some(status), code, at: Some(at), confirmed_at: None };
@@ -84,14 +89,66 @@ pub(super) async fn delete(
             Ok(gone(deletion, confirmed_at))
         }
         // It existed a moment ago: either our own DELETE of an earlier run took effect now, or
-        // somebody else was faster.
+        // somebody else was faster, or the answer is wrong.
         DeleteAnswer::Gone => {
+            let exists = services.cxone.find_user(user_id).await?;
+            if exists.value {
+                let text = "the DELETE was answered 404, and the user is still there";
+                return Err(Failure::new(Class::Transient, Code::CxoneContradiction, text).into());
+            }
+            let confirmed_at = exists.call.at;
+            calls.push(exists.call);
             let outcome = if maybe_sent { DeletionOutcome::Deleted } else { DeletionOutcome::AlreadyGone };
-            Ok(gone(answer(outcome, None), at))
+            Ok(gone(answer(outcome, None), confirmed_at))
         }
         DeleteAnswer::Refused { code } => Ok(Event::DeletionWithheld(answer(DeletionOutcome::Refused, code))),
         DeleteAnswer::NotOffered { code } => {
             Ok(Event::DeletionWithheld(answer(DeletionOutcome::NotOffered, code)))
+        }
+    }
+}
+
+/// What became of the DELETE.
+enum Sent {
+    Answered(Answered<DeleteAnswer>),
+    /// A guard is against it.
+    Not(Verdict),
+}
+
+/// Sends the DELETE, and looks at the guards as the last thing before it: whatever has to be waited for, such as the
+/// quota, comes first. Brake and place are taken once, and lost when a guard is against it.
+async fn send(
+    services: &Services,
+    checkpoint: &Checkpoint,
+    deactivated_at: Timestamp,
+) -> Result<Sent, Stopped> {
+    let (user_id, cxone) = (checkpoint.user_id, &services.cxone);
+    let mut permit = cxone.deletion_permit().await?;
+    let braked = guard::brake(services, user_id).await?;
+    if braked != Verdict::Proceed {
+        return Ok(Sent::Not(braked));
+    }
+    let (mut looks, mut renewed) = (0, false);
+    loop {
+        let begun = Instant::now();
+        let ((), verdict) = futures_util::try_join!(
+            guard::not_paused(services),
+            guard::on_deletion(services, user_id, &checkpoint.request, deactivated_at)
+        )?;
+        if verdict != Verdict::Proceed {
+            return Ok(Sent::Not(verdict));
+        }
+        looks += 1;
+        // The process may have been stopped, too.
+        if begun.elapsed() > FRESH && looks < MOST_LOOKS {
+            continue;
+        }
+        match cxone.delete_user(user_id, &permit).await {
+            Err(CxoneError::Unauthorized { .. }) if !renewed => {
+                permit = cxone.deletion_permit().await?;
+                (looks, renewed) = (0, true);
+            }
+            answered => return Ok(Sent::Answered(answered?)),
         }
     }
 }

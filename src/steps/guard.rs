@@ -12,7 +12,7 @@ impl Services {
     pub async fn protection(&self, user_id: UserId) -> Result<Option<String>, Failure> {
         let list = self.protected.load().await?;
         let name = if list.has_patterns() {
-            match self.cxone.scim_user(user_id).await?.value {
+            match self.cxone.account(user_id).await?.user {
                 Some(user) => user.user_name(),
                 // Nobody is there to be touched.
                 None => return Ok(None),

@@ -35,8 +35,9 @@ pub(super) async fn look_back(services: &Services, job: &Job) -> Result<Event, S
 
 /// Reads whether a user who was off-boarded is active again.
 pub(super) async fn look_again(services: &Services, user_id: UserId) -> Result<Event, Stopped> {
-    let user = services.cxone.scim_user(user_id).await?.value;
-    Ok(if user.is_some_and(|user| user.active()) { Event::UserReturned } else { Event::UserStayedAway })
+    let user = services.cxone.account(user_id).await?.user;
+    let is_active = user.is_some_and(|user| user.active() == Some(true));
+    Ok(if is_active { Event::UserReturned } else { Event::UserStayedAway })
 }
 
 fn found(traces: Traces) -> Event {

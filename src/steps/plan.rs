@@ -5,7 +5,7 @@ use super::archive::{begin, page};
 use super::guard::on_deletion;
 use super::look_back::look_back;
 use super::{Interrupt, Services, Stopped};
-use crate::adapters::cxone::{QueueId, RoutingProfile};
+use crate::adapters::cxone::{QueueId, RoutingProfile, ScimUser};
 use crate::failure::{Code, Failure};
 use crate::guards::Verdict;
 use crate::job::{Action, Job, UserId};
@@ -109,8 +109,9 @@ pub async fn plan(services: &Services, job: &Job, max_pages: u64) -> Result<Plan
 async fn look(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, Stopped> {
     let user_id = job.user_id;
     let known = known(services, job).await?;
-    let active = services.cxone.scim_user(user_id).await?.value.map(|user| user.active());
-    let exists = active.is_some() || services.cxone.user_exists(user_id).await?.value;
+    let user = services.cxone.scim_user(user_id).await?.value;
+    let active = user.as_ref().and_then(ScimUser::active);
+    let exists = user.is_some() || services.cxone.user_exists(user_id).await?.value;
     let mut plan = Plan {
         user_id,
         state: known.as_ref().map(State::name),

@@ -31,7 +31,7 @@ pub(super) async fn record_holds(
     let holds = match &checkpoint.state {
         // A deletion of this visit was seen in this visit.
         State::Deleted { .. } if !journal.was_loaded_as_deleted() => true,
-        State::Deleted { .. } => !services.cxone.user_exists(user_id).await?.value,
+        State::Deleted { .. } => !services.cxone.find_user(user_id).await?.value,
         State::Archived { access, .. } | State::DeactivatedOnly { access, .. } => {
             access_is_gone(services, user_id, access, calls).await?
         }
@@ -61,15 +61,17 @@ async fn access_is_gone(
 ) -> Result<bool, Stopped> {
     let mut patience = Patience::new();
     loop {
-        let (user, profile) = futures_util::try_join!(
-            services.cxone.scim_user(user_id),
+        let (account, profile) = futures_util::try_join!(
+            services.cxone.account(user_id),
             services.cxone.routing_profile(user_id)
         )?;
-        let active = user.value.is_some_and(|user| user.active());
+        // Some servers show `active` only while it is true.
+        let active = account.user.is_some_and(|user| user.active() == Some(true));
         let recorded = |queue: &str| access.queues.residual.iter().any(|left| left.reference == queue);
         let mut queues = profile.value.iter().flat_map(RoutingProfile::queues);
         if !active && queues.all(|queue| recorded(&queue.to_string())) {
-            calls.extend([user.call, profile.call]);
+            calls.extend(account.calls);
+            calls.push(profile.call);
             return Ok(true);
         }
         if !patience.wait().await {

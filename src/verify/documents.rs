@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use crate::integrity::without_code;
 use crate::job::UserId;
-use crate::machine::{Archive, DeletionOutcome, StateName};
+use crate::machine::{Archive, Call, DeletionOutcome, StateName};
 use crate::manifest::{Kind, Manifest, SealDocument, Status, parse_key};
 use crate::ports::ObjectKey;
 
@@ -64,11 +64,30 @@ pub(super) fn faults_of_manifest(
     let deleted = manifest.status == Status::Deleted;
     demand(gone == deleted, "its status contradicts the outcome of the deletion".to_owned());
     demand(manifest.error.is_none() == deleted, "its error contradicts its status".to_owned());
+    demand(manifest.scim_active != Some(true), "it says that the account is active".to_owned());
+    demand(
+        deleted || manifest.scim_active.is_some() || proves_removal(manifest),
+        "it says that access is gone, and no call of its step Deactivated shows that".to_owned(),
+    );
     demand(
         manifest.archive.complete && manifest.interactions_archived,
         "it says that the archive is not complete, and only complete ones are recorded".to_owned(),
     );
     faults
+}
+
+/// Whether the calls of a manifest without `scimActive` show that access is gone all the same: the IAM API does not
+/// know the user either, or SCIM accepted the change and shows no `active` since.
+fn proves_removal(manifest: &Manifest) -> bool {
+    let steps = manifest.steps.iter().filter(|step| step.state == StateName::Deactivated);
+    let calls: Vec<&Call> = steps.flat_map(|step| &step.calls).collect();
+    let gone = calls.iter().any(|call| {
+        call.method == "GET" && call.path.contains("/iam/users/") && matches!(call.status, 404 | 410)
+    });
+    let accepted = calls.iter().position(|call| call.method == "PUT" && (200..300).contains(&call.status));
+    let read_since = accepted.and_then(|at| calls.get(at + 1..));
+    gone || read_since
+        .is_some_and(|calls| calls.iter().any(|call| call.method == "GET" && call.status == 200))
 }
 
 /// The members in which two descriptions of one archive differ.

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use super::documents::faults_of_manifest;
 use super::{Holdings, Schema, Verdict, Verifier, Witness, holdings};
 use crate::adapters::directory::DirectoryStore;
 use crate::job::{Request, UserId};
 use crate::machine::{
-    AccessRemoved, Archive, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, StateName, StepRecord,
+    AccessRemoved, Archive, Call, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, StateName,
+    StepRecord,
 };
 use crate::manifest::{
     Actor, ArchiveMember, Manifest, SealDocument, Status, archive_key, audit_key, sealed_key,
@@ -205,4 +207,50 @@ fn what_is_against_the_schema_is_named_by_its_place_and_without_its_value() {
     assert_eq!(violations.len(), 2, "{violations:?}");
     assert!(violations[0].starts_with("/steps/1/attempts: ") && violations[1].starts_with("/userId: "));
     assert!(!violations[1].contains("Jane"), "{violations:?}");
+}
+
+/// Revision 1, which ended at `DEACTIVATED_ONLY`, with another `scimActive` and other calls of its deactivation.
+fn faults_with(scim_active: Option<bool>, calls: &[(&str, &str, u16)]) -> Vec<String> {
+    let stored = Stored::new();
+    let bytes = std::fs::read(stored.path(&audit_key(stored.user_id, 1))).unwrap();
+    let mut manifest: Manifest = serde_json::from_slice(&bytes).unwrap();
+    manifest.scim_active = scim_active;
+    manifest.steps[1].calls = calls
+        .iter()
+        .map(|(method, path, status)| Call {
+            method: (*method).to_owned(),
+            path: format!("{path}/{}", stored.user_id),
+            status: *status,
+            at: Timestamp::UNIX_EPOCH,
+            correlation_id: None,
+            note: None,
+        })
+        .collect();
+    let bytes = manifest.to_bytes().unwrap();
+    faults_of_manifest(&manifest, &bytes, stored.user_id, 1)
+}
+
+#[test]
+fn a_removal_of_access_that_no_call_shows_is_a_finding() {
+    const SCIM: &str = "/api/v2/scim/v2/Users";
+    const IAM: &str = "/api/v2/iam/users";
+    let none = Vec::<String>::new();
+    assert_eq!(faults_with(Some(false), &[]), none);
+    for shown in [
+        vec![("GET", SCIM, 404), ("GET", IAM, 404)],
+        vec![("GET", SCIM, 200), ("PUT", SCIM, 200), ("GET", SCIM, 200)],
+    ] {
+        assert_eq!(faults_with(None, &shown), none, "{shown:?}");
+    }
+    for not_shown in [
+        vec![],
+        vec![("GET", SCIM, 404)],
+        vec![("GET", SCIM, 404), ("GET", IAM, 200)],
+        vec![("GET", SCIM, 200), ("PUT", SCIM, 412), ("GET", SCIM, 200)],
+        vec![("GET", SCIM, 200), ("PUT", SCIM, 200), ("GET", SCIM, 404)],
+    ] {
+        let faults = faults_with(None, &not_shown);
+        assert!(faults.iter().any(|fault| fault.contains("no call")), "{not_shown:?}: {faults:?}");
+    }
+    assert!(faults_with(Some(true), &[]).iter().any(|fault| fault.contains("is active")));
 }

@@ -140,7 +140,7 @@ pub async fn drive(services: &Services, job: &Job, limits: &Limits) -> Result<Ou
 async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result<Outcome, Interrupt> {
     let mut event = match confirm_end(services, &mut journal, job).await {
         Ok(()) => Event::Resumed,
-        Err(Stopped::Failed(failure)) => match services.outage(&failure).await {
+        Err(Stopped::Failed(failure)) => match services.outage("finish", &failure).await {
             Some(outage) => return Err(Interrupt::Systemic(outage)),
             None => Event::StepFailed(failure),
         },
@@ -178,7 +178,7 @@ async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result
                     next = match performed {
                         Some(Ok(event)) => Some(event),
                         Some(Err(Stopped::Failed(failure))) => {
-                            if let Some(outage) = services.outage(&failure).await {
+                            if let Some(outage) = services.outage(effect.step(), &failure).await {
                                 return Err(Interrupt::Systemic(outage));
                             }
                             failed = Some((effect.step(), failure.class));

@@ -16,6 +16,8 @@ mod order;
 mod parked;
 mod results;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod visit;
 mod waiting;
 

@@ -90,16 +90,21 @@ fn the_tenant(place: usize) {
     // Whatever the token says of itself.
     let unscoped = json!({ "kind": "status", "status": 403, "code": "insufficient_scope" });
     let html = json!({ "kind": "status", "status": 404, "body": "<html>", "contentType": "text/html" });
+    // As CXone says that nobody has that ID.
+    let missing =
+        |headers: Value| json!({ "kind": "status", "status": 404, "code": "not_found", "headers": headers });
     let few = json!({ "X-RateLimit-Limit": "300", "X-RateLimit-Remaining": "12" });
     let old = json!({ "Date": "Wed, 21 Oct 2015 07:28:00 GMT" });
     for (operation, fault, check, says) in [
-        ("get_scim_user", html, "SCIM", "enabled"),
+        ("get_scim_user", html.clone(), "SCIM", "enabled"),
+        ("get_scim_user", missing(json!({})), "SCIM", "every user would be missing"),
+        ("get_user", html, "CXone API", "not as CXone answers"),
         ("get_scim_user", status(501, json!({})), "SCIM", "not offered"),
         ("get_scim_user", status(403, json!({})), "SCIM", "refused (403)"),
         ("query_conversations", status(429, json!({})), "quota analytics", "OFFBOARDER_CXONE_RATE_ANALYTICS"),
         ("get_routing_profile", unscoped, "scope routing:read", "lacks the scope routing:read"),
-        ("get_user", status(404, few), "quota routing", "12 calls of 300"),
-        ("get_routing_profile", status(404, old), "clock", "NTP"),
+        ("get_user", missing(few), "quota routing", "12 calls of 300"),
+        ("get_routing_profile", missing(old), "clock", "NTP"),
     ] {
         let rule = json!({ "operation": operation, "fault": fault });
         http::request("POST", &simulator, "/_simulator/faults", Some(&rule));

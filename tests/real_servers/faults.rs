@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a redirect is never followed, and stops the work", a_redirect),
     ("a cursor that leads in a circle is refused, and stops the deletion", a_circle),
     ("an answer that comes in drips is given up in time, and stops no other user", a_drip),
+    ("what is plain on loopback goes through no proxy", no_proxy),
     ("a next page elsewhere is refused, sees no request, and stops the deletion", a_foreign_next_page),
 ];
 
@@ -77,11 +78,32 @@ fn a_foreign_next_page(place: usize) {
     let uri = format!("http://127.0.0.1:{port}/api/v2/conversations/details/query?cursor=x");
     strike(&world, 0, "query_conversations", 1, &json!({ "kind": "next_page", "uri": uri }));
 
-    let answer: Value = serde_json::from_str(&run(&world).expect(1).output).expect("JSON");
-    assert_eq!(answer["users"][0]["reason"], "api_rejected");
+    // Every user with a second page would meet it.
+    let ended = run(&world).expect(3);
+    assert!(
+        ended.errors.contains(&format!("another origin, http://127.0.0.1:{port}, than")),
+        "{}",
+        ended.errors
+    );
     assert!(elsewhere.accept().is_err(), "somebody connected to the foreign origin");
     assert_eq!(ledger::count(&world.simulator, "delete_user"), 0);
     assert_eq!(world.user_now(&world.users[0].id)["active"], false);
+}
+
+/// Secret and tokens would go there in clear.
+fn no_proxy(place: usize) {
+    let mut world = world(place, vec![User::new(place, 0, Fate::Deleted, 4)]);
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    proxy.set_nonblocking(true).expect("a listener that does not block");
+    let uri = format!("http://{}", proxy.local_addr().expect("an address"));
+    for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        world.set(name, &uri);
+    }
+    world.set("no_proxy", "");
+    world.set("NO_PROXY", "");
+    run(&world).expect(0);
+    assert!(proxy.accept().is_err(), "somebody connected to the proxy");
+    assert_eq!(world.user_now(&world.users[0].id)["exists"], false);
 }
 
 fn hostile_answers(place: usize) {

@@ -1,18 +1,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::json;
 use url::Url;
 
+use super::answer::code_of;
 use super::document::{Queue, QueueId, RoutingProfile, ScimUser};
 use super::error::CxoneError;
-use super::look::{Look, Seen};
+use super::http::http;
 use super::page::{NextPage, PATH, Page};
 use super::quota::Quota;
+use super::refusals::Refusals;
 use super::token::Tokens;
-use super::transport::{Reply, Request, Transport, code_of, is_missing_scope};
+use super::transport::{Reply, Request, Transport};
 use crate::config::Secret;
 use crate::job::UserId;
 use crate::kill_point::effect;
@@ -24,7 +26,9 @@ use crate::telemetry::metrics;
 /// stays bounded.
 const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
 const PAGE_TIMEOUT: Duration = Duration::from_mins(5);
-const SCIM: &str = "application/scim+json";
+/// Said of a call whose object was not there.
+pub(super) const TWICE: &str = "not there at a second look after a pause, either";
+pub(super) const SCIM: &str = "application/scim+json";
 
 /// What a client needs to know.
 pub struct Options {
@@ -46,18 +50,22 @@ pub struct Options {
     pub quotas: Arc<dyn Quotas>,
     /// Conversations a page.
     pub page_size: u16,
+    /// Between two looks for what is not there.
+    pub second_look: Duration,
 }
 
 /// The API. Cheap to clone; clones share token, quota and connections.
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     base: Url,
     page_size: u16,
-    transport: Transport,
+    pub(super) second_look: Duration,
+    pub(super) refusals: Refusals,
+    pub(super) transport: Transport,
 }
 
 /// An answer, and the call that proves it.
@@ -80,32 +88,12 @@ pub enum Write {
     Gone,
 }
 
-/// How a DELETE was answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeleteAnswer {
-    /// 204.
-    Deleted,
-    /// 202: gone when a read says 404.
-    Accepted,
-    /// 404 or 410.
-    Gone,
-    /// 403 other than a missing scope, 409, 422, 423: not this user.
-    Refused {
-        /// The error code.
-        code: Option<String>,
-    },
-    /// 405 or 501: not at this tenant.
-    NotOffered {
-        /// The error code.
-        code: Option<String>,
-    },
-}
-
 impl Client {
     /// Sends nothing yet.
     pub fn new(options: Options) -> Result<Self, CxoneError> {
-        let http = Transport::http()?;
-        let tokens = Tokens::new(http.clone(), options.token_uri, &options.client_id, &options.client_secret);
+        let http = http(&options.base_uri)?;
+        let of_tokens = self::http(&options.token_uri)?;
+        let tokens = Tokens::new(of_tokens, options.token_uri, &options.client_id, &options.client_secret);
         let quota = |class, rate: Option<f64>| {
             if let Some(rate) = rate {
                 metrics::quota(class, rate);
@@ -120,7 +108,13 @@ impl Client {
             analytics: quota(QuotaClass::Analytics, options.rate_analytics),
         };
         Ok(Self {
-            shared: Arc::new(Shared { base: options.base_uri, page_size: options.page_size, transport }),
+            shared: Arc::new(Shared {
+                base: options.base_uri,
+                page_size: options.page_size,
+                second_look: options.second_look,
+                refusals: Refusals::default(),
+                transport,
+            }),
         })
     }
 
@@ -129,40 +123,7 @@ impl Client {
         self.shared.transport.tokens.scopes().await
     }
 
-    /// Reads what nobody has: every user's calls of this kind are answered alike, and nothing is changed.
-    pub async fn look(&self, look: Look) -> Result<Seen, CxoneError> {
-        let id = "00000000-0000-4000-8000-000000000000";
-        let get = |segments: &[&str], class, scope| {
-            self.url(segments).map(|url| Request::new(Method::GET, url, class, scope))
-        };
-        let mut request = match look {
-            Look::User => get(&["api", "v2", "iam", "users", id], QuotaClass::Routing, "user:read")?,
-            Look::Routing => get(
-                &["api", "v2", "routing", "users", id, "routingprofile"],
-                QuotaClass::Routing,
-                "routing:read",
-            )?,
-            Look::Scim => Request {
-                media_type: SCIM,
-                ..get(&["api", "v2", "scim", "v2", "Users", id], QuotaClass::Scim, "scim:read")?
-            },
-            Look::Conversations => {
-                let to = Timestamp::now();
-                let from = to.checked_sub(SignedDuration::from_hours(1)).unwrap_or(to);
-                let body = json!({ "dateFrom": from, "dateTo": to, "pageSize": 1, "filter": { "participantId": id } });
-                let url = self.url(&["api", "v2", "conversations", "details", "query"])?;
-                Request { body: Some(body.to_string().into_bytes()), ..page_request(Method::POST, url) }
-            }
-        };
-        request.timeout = Duration::from_secs(8);
-        let reply = self.send(request).await?;
-        match reply.status() {
-            403 | 408 | 500 | 502..=599 => Err(reply.refusal()),
-            _ => Ok(Seen::of(&reply)),
-        }
-    }
-
-    fn url(&self, segments: &[&str]) -> Result<Url, CxoneError> {
+    pub(super) fn url(&self, segments: &[&str]) -> Result<Url, CxoneError> {
         let mut url = self.shared.base.clone();
         url.path_segments_mut()
             .map_err(|()| CxoneError::Setup("the base URI cannot have a path".to_owned()))?
@@ -171,69 +132,88 @@ impl Client {
         Ok(url)
     }
 
-    fn user_url(&self, user_id: UserId) -> Result<Url, CxoneError> {
+    pub(super) fn user_url(&self, user_id: UserId) -> Result<Url, CxoneError> {
         self.url(&["api", "v2", "iam", "users", &user_id.to_string()])
     }
 
-    async fn send(&self, request: Request<'_>) -> Result<Reply, CxoneError> {
+    pub(super) async fn send(&self, request: Request<'_>) -> Result<Reply, CxoneError> {
         self.shared.transport.send(request).await
     }
 
-    /// Whether the API lets us in and answers: reads a user that nobody has.
-    pub async fn probe(&self) -> Result<(), CxoneError> {
-        let nobody = self.url(&["api", "v2", "iam", "users", "00000000-0000-4000-8000-000000000000"])?;
-        let mut request = Request::new(Method::GET, nobody, QuotaClass::Routing, "user:read");
-        request.timeout = Duration::from_secs(8);
-        match self.send(request).await {
-            Ok(reply) if matches!(reply.status(), 200 | 404 | 410) => Ok(()),
-            Ok(reply) => Err(reply.refusal()),
-            // Slow down is an answer.
-            Err(CxoneError::Throttled { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether the user exists.
-    pub async fn user_exists(&self, user_id: UserId) -> Result<Answered<bool>, CxoneError> {
-        let url = self.user_url(user_id)?;
-        let reply = self.send(Request::new(Method::GET, url, QuotaClass::Routing, "user:read")).await?;
-        match reply.status() {
-            200 => Ok(Answered { value: true, call: reply.call }),
-            404 | 410 => Ok(Answered { value: false, call: reply.call }),
-            _ => Err(reply.refusal()),
-        }
-    }
-
-    /// Reads an object; `None` when it is not there.
+    /// Reads an object; `None` when it is not there. One 404 proves nothing, since a gateway that restarts or a
+    /// replica that lags answers so: only a second one after a pause counts.
     async fn read<T>(
         &self,
         request: Request<'_>,
         parse: impl FnOnce(&Reply) -> Result<T, String>,
     ) -> Result<Answered<Option<T>>, CxoneError> {
-        let reply = self.send(request).await?;
+        let mut reply = self.send(request.clone()).await?;
+        let mut note = None;
+        if reply.says_missing() {
+            reply = self.send_again(request).await?;
+            note = Some(TWICE.to_owned());
+        }
         match reply.status() {
             200 => {
                 let value = parse(&reply).map_err(|why| reply.unreadable(why))?;
                 Ok(Answered { value: Some(value), call: reply.call })
             }
-            404 | 410 => Ok(Answered { value: None, call: reply.call }),
+            _ if reply.says_missing() => Ok(Answered { value: None, call: Call { note, ..reply.call } }),
             _ => Err(reply.refusal()),
         }
     }
 
-    /// Writes an object back.
-    async fn write(&self, request: Request<'_>) -> Result<Answered<Write>, CxoneError> {
+    /// The same call after the pause of a second look; nothing is held meanwhile.
+    pub(super) async fn send_again(&self, request: Request<'_>) -> Result<Reply, CxoneError> {
+        tokio::time::sleep(self.shared.second_look).await;
+        self.send(request).await
+    }
+
+    /// Writes an object back. `name` is the call's, whoever the user is.
+    async fn write(&self, name: &'static str, request: Request<'_>) -> Result<Answered<Write>, CxoneError> {
         let is_scim = request.media_type == SCIM;
         let reply = effect("the API write", self.send(request)).await?;
         let value = match reply.status() {
-            200..=299 => Write::Done,
-            404 | 410 => Write::Gone,
+            200..=299 => {
+                self.shared.refusals.passed(name);
+                Write::Done
+            }
+            404 | 410 if reply.says_missing() => Write::Gone,
             412 => Write::Conflict,
             409 if is_scim => Write::Conflict,
             400 if code_of(&reply.body).as_deref() == Some("invalidVers") => Write::Conflict,
-            _ => return Err(reply.refusal()),
+            _ => return Err(self.refused(name, &reply.what, reply.refusal())),
         };
         Ok(Answered { value, call: reply.call })
+    }
+
+    /// The refusal of a call, or everybody's, when too many users met it. `user` is different for each of them.
+    pub(super) fn refused(&self, name: &'static str, user: &str, refusal: CxoneError) -> CxoneError {
+        let same = match &refusal {
+            CxoneError::Rejected { status, code, .. } => format!("{status}{code}"),
+            CxoneError::Foreign { status, .. } => format!("{status}, foreign"),
+            CxoneError::Contradiction { .. } => "contradiction".to_owned(),
+            CxoneError::Setup(_)
+            | CxoneError::Unreachable { .. }
+            | CxoneError::NoDescriptor { .. }
+            | CxoneError::Timeout { .. }
+            | CxoneError::AnswerLost { .. }
+            | CxoneError::Unauthorized { .. }
+            | CxoneError::MissingScope { .. }
+            | CxoneError::Throttled { .. }
+            | CxoneError::Server { .. }
+            | CxoneError::RefusedToMany { .. }
+            | CxoneError::Redirected { .. }
+            | CxoneError::Unreadable { .. }
+            | CxoneError::TooLarge { .. }
+            | CxoneError::BadNextPage { .. }
+            | CxoneError::ForeignNextPage { .. }
+            | CxoneError::CursorLost { .. } => return refusal,
+        };
+        match self.shared.refusals.met(name, &same, user) {
+            Some(users) => CxoneError::RefusedToMany { refusal: Box::new(refusal), users },
+            None => refusal,
+        }
     }
 
     fn profile_url(&self, user_id: UserId) -> Result<Url, CxoneError> {
@@ -255,14 +235,15 @@ impl Client {
         &self,
         user_id: UserId,
         read: &RoutingProfile,
+        if_match: Option<&str>,
     ) -> Result<Answered<Write>, CxoneError> {
         let url = self.profile_url(user_id)?;
         let request = Request {
-            if_match: read.etag.as_deref(),
+            if_match,
             body: Some(read.cleared()),
             ..Request::new(Method::PATCH, url, QuotaClass::Routing, "routing:write")
         };
-        self.write(request).await
+        self.write("patch_routing_profile", request).await
     }
 
     fn queue_url(&self, queue_id: &QueueId) -> Result<Url, CxoneError> {
@@ -277,21 +258,26 @@ impl Client {
     }
 
     /// Writes the queue back without the user as owner or supervisor.
-    pub async fn release_queue(&self, read: &Queue, user_id: UserId) -> Result<Answered<Write>, CxoneError> {
+    pub async fn release_queue(
+        &self,
+        read: &Queue,
+        user_id: UserId,
+        if_match: Option<&str>,
+    ) -> Result<Answered<Write>, CxoneError> {
         let url = self.queue_url(read.id())?;
         let request = Request {
-            if_match: read.etag.as_deref(),
+            if_match,
             body: Some(read.without(user_id)),
             ..Request::new(Method::PATCH, url, QuotaClass::Routing, "routing:write")
         };
-        self.write(request).await
+        self.write("patch_queue", request).await
     }
 
-    fn scim_url(&self, user_id: UserId) -> Result<Url, CxoneError> {
+    pub(super) fn scim_url(&self, user_id: UserId) -> Result<Url, CxoneError> {
         self.url(&["api", "v2", "scim", "v2", "Users", &user_id.to_string()])
     }
 
-    /// The SCIM user.
+    /// The SCIM user; `None` says nothing of the account, see [`Self::account`].
     pub async fn scim_user(&self, user_id: UserId) -> Result<Answered<Option<ScimUser>>, CxoneError> {
         let url = self.scim_url(user_id)?;
         let request =
@@ -300,33 +286,19 @@ impl Client {
     }
 
     /// Writes the whole SCIM user back, inactive.
-    pub async fn deactivate(&self, read: &ScimUser) -> Result<Answered<Write>, CxoneError> {
+    pub async fn deactivate(
+        &self,
+        read: &ScimUser,
+        if_match: Option<&str>,
+    ) -> Result<Answered<Write>, CxoneError> {
         let url = self.scim_url(read.user_id)?;
         let request = Request {
             media_type: SCIM,
-            if_match: read.version.as_deref(),
+            if_match,
             body: Some(read.deactivated()),
             ..Request::new(Method::PUT, url, QuotaClass::Scim, "scim:write")
         };
-        self.write(request).await
-    }
-
-    /// Deletes the user for good.
-    pub async fn delete_user(&self, user_id: UserId) -> Result<Answered<DeleteAnswer>, CxoneError> {
-        let url = self.user_url(user_id)?;
-        let request = Request::new(Method::DELETE, url, QuotaClass::Routing, "iam:write");
-        let reply = effect("the DELETE", self.send(request)).await?;
-        let code = code_of(&reply.body);
-        let value = match reply.status() {
-            200 | 204 => DeleteAnswer::Deleted,
-            202 => DeleteAnswer::Accepted,
-            404 | 410 => DeleteAnswer::Gone,
-            403 if is_missing_scope(&reply.headers, &reply.body) => return Err(reply.refusal()),
-            403 | 409 | 422 | 423 => DeleteAnswer::Refused { code },
-            405 | 501 => DeleteAnswer::NotOffered { code },
-            _ => return Err(reply.refusal()),
-        };
-        Ok(Answered { value, call: reply.call })
+        self.write("put_scim_user", request).await
     }
 
     /// The first page of the user's conversations in `[from, to)`.
@@ -350,7 +322,7 @@ impl Client {
     pub async fn next_page(&self, link: &NextPage) -> Result<Page, CxoneError> {
         let url = link.url(&self.shared.base)?;
         let reply = self.send(page_request(Method::GET, url)).await?;
-        if matches!(reply.status(), 404 | 410) {
+        if reply.says_missing() {
             return Err(CxoneError::CursorLost { what: format!("GET {PATH}"), status: reply.status() });
         }
         self.page(reply)
@@ -364,7 +336,7 @@ impl Client {
     }
 }
 
-fn page_request(method: Method, url: Url) -> Request<'static> {
+pub(super) fn page_request(method: Method, url: Url) -> Request<'static> {
     Request {
         max_bytes: MAX_PAGE_BYTES,
         timeout: PAGE_TIMEOUT,

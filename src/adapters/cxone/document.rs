@@ -1,6 +1,7 @@
 use std::fmt;
 
 use indexmap::IndexMap;
+use reqwest::header::HeaderValue;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -73,7 +74,7 @@ impl fmt::Display for QueueId {
 pub struct RoutingProfile {
     document: Document,
     queues: Vec<QueueId>,
-    pub(super) etag: Option<String>,
+    etag: Option<String>,
 }
 
 #[derive(serde::Deserialize)]
@@ -97,6 +98,11 @@ impl RoutingProfile {
         Ok(Self { document, queues, etag })
     }
 
+    /// The version that was read.
+    pub fn version(&self) -> Option<&str> {
+        self.etag.as_deref()
+    }
+
     /// The queues that the user is in.
     pub fn queues(&self) -> &[QueueId] {
         &self.queues
@@ -115,12 +121,26 @@ impl RoutingProfile {
 pub struct Queue {
     id: QueueId,
     document: Document,
-    pub(super) etag: Option<String>,
+    supervisors: Vec<Box<RawValue>>,
+    etag: Option<String>,
 }
 
 impl Queue {
     pub(super) fn parse(id: &QueueId, body: &[u8], etag: Option<String>) -> Result<Self, String> {
-        Ok(Self { id: id.clone(), document: Document::parse(body)?, etag })
+        let document = Document::parse(body)?;
+        // As above.
+        let supervisors = match document.0.get("supervisorIds") {
+            None => Vec::new(),
+            Some(raw) => serde_json::from_str::<Option<Vec<Box<RawValue>>>>(raw.get())
+                .map_err(|_other_shape| "supervisorIds is no list".to_owned())?
+                .unwrap_or_default(),
+        };
+        Ok(Self { id: id.clone(), document, supervisors, etag })
+    }
+
+    /// The version that was read.
+    pub fn version(&self) -> Option<&str> {
+        self.etag.as_deref()
     }
 
     pub(super) const fn id(&self) -> &QueueId {
@@ -131,13 +151,9 @@ impl Queue {
         self.document.get::<String>("ownerId").is_some_and(|owner| is_same(&owner, user_id))
     }
 
-    fn supervisors(&self) -> Vec<Box<RawValue>> {
-        self.document.get("supervisorIds").unwrap_or_default()
-    }
-
     /// Whether the user owns or supervises it.
     pub fn names(&self, user_id: UserId) -> bool {
-        self.is_owner(user_id) || self.supervisors().iter().any(|raw| is_entry(raw, user_id))
+        self.is_owner(user_id) || self.supervisors.iter().any(|raw| is_entry(raw, user_id))
     }
 
     /// The same queue without the user.
@@ -146,10 +162,9 @@ impl Queue {
         if self.is_owner(user_id) {
             document.set("ownerId", "null".to_owned());
         }
-        let supervisors = self.supervisors();
-        if supervisors.iter().any(|raw| is_entry(raw, user_id)) {
+        if self.supervisors.iter().any(|raw| is_entry(raw, user_id)) {
             let others: Vec<&str> =
-                supervisors.iter().filter(|raw| !is_entry(raw, user_id)).map(|raw| raw.get()).collect();
+                self.supervisors.iter().filter(|raw| !is_entry(raw, user_id)).map(|raw| raw.get()).collect();
             document.set("supervisorIds", format!("[{}]", others.join(",")));
         }
         document.to_bytes()
@@ -164,13 +179,47 @@ fn is_entry(raw: &RawValue, user_id: UserId) -> bool {
     serde_json::from_str::<String>(raw.get()).is_ok_and(|text| is_same(&text, user_id))
 }
 
+/// Whether a document is that user. Anything else, such as a page to log in at, is none.
+pub(super) fn is_user(body: &[u8], user_id: UserId) -> Result<(), String> {
+    let document = Document::parse(body)?;
+    match document.get::<String>("id") {
+        Some(id) if !is_same(&id, user_id) => Err("it has the id of somebody else".to_owned()),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// `active`, in the spellings that servers use: a boolean, `0` or `1`, and each of them as a string in any case.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Active {
+    Flag(bool),
+    Number(u8),
+    Text(String),
+}
+
+impl Active {
+    fn parse(self) -> Option<bool> {
+        match self {
+            Self::Flag(active) => Some(active),
+            Self::Number(1) => Some(true),
+            Self::Number(0) => Some(false),
+            Self::Number(_) => None,
+            Self::Text(text) => match text.trim().to_ascii_lowercase().as_str() {
+                "true" | "1" => Some(true),
+                "false" | "0" => Some(false),
+                _ => None,
+            },
+        }
+    }
+}
+
 /// A SCIM user as it was read (RFC 7643).
 #[derive(Debug, Clone)]
 pub struct ScimUser {
     pub(super) user_id: UserId,
     document: Document,
-    active: bool,
-    pub(super) version: Option<String>,
+    active: Option<bool>,
+    version: Option<String>,
 }
 
 impl ScimUser {
@@ -179,23 +228,33 @@ impl ScimUser {
         struct Meta {
             version: Option<String>,
         }
+        is_user(body, user_id)?;
         let document = Document::parse(body)?;
-        let spelled = document.get::<String>("active").and_then(|text| match text.as_str() {
-            "true" | "True" => Some(true),
-            "false" | "False" => Some(false),
-            _ => None,
-        });
-        let active = document
-            .get::<bool>("active")
-            .or(spelled)
-            .ok_or_else(|| "active is missing, or neither true nor false".to_owned())?;
+        // Some servers show it only while it is true; then the ID has to say that this is a user at all.
+        let active = match document.0.get("active").map(|raw| raw.get()) {
+            None | Some("null") if document.get::<String>("id").is_none() => {
+                return Err("neither id nor active is there".to_owned());
+            }
+            None | Some("null") => None,
+            Some(raw) => {
+                let active = serde_json::from_str(raw).ok().and_then(Active::parse);
+                Some(active.ok_or_else(|| "active is neither true nor false".to_owned())?)
+            }
+        };
         let version = etag.or_else(|| document.get::<Meta>("meta").and_then(|meta| meta.version));
+        // What cannot stand in a header cannot be sent back.
+        let version = version.filter(|version| !version.is_empty() && HeaderValue::from_str(version).is_ok());
         Ok(Self { user_id, document, active, version })
     }
 
-    /// Whether the account is active.
-    pub const fn active(&self) -> bool {
+    /// Whether the account is active; `None` where the server does not show it.
+    pub const fn active(&self) -> Option<bool> {
         self.active
+    }
+
+    /// The version that was read.
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
     }
 
     /// The name that people know the user by (RFC 7643 section 4.1.1 requires one).
@@ -226,12 +285,47 @@ mod tests {
     }
 
     #[test]
-    fn active_may_be_a_string_and_must_not_be_missing() {
+    fn active_is_read_in_every_spelling_that_servers_use() {
+        let parse = |members: &str| {
+            let body = format!(r#"{{"id":"{}"{members}}}"#, ID.to_uppercase());
+            ScimUser::parse(ID.parse().unwrap(), body.as_bytes(), None).map(|user| user.active())
+        };
+        for spelled in ["true", r#""true""#, r#""True""#, r#"" TRUE ""#, "1", r#""1""#] {
+            assert_eq!(parse(&format!(r#","active":{spelled}"#)), Ok(Some(true)), "{spelled}");
+        }
+        for spelled in ["false", r#""false""#, r#""False""#, r#""FALSE""#, "0", r#""0""#] {
+            assert_eq!(parse(&format!(r#","active":{spelled}"#)), Ok(Some(false)), "{spelled}");
+        }
+        for missing in ["", r#","active":null"#] {
+            assert_eq!(parse(missing), Ok(None), "{missing}: it is not shown");
+        }
+        for odd in [r#""""#, r#""yes""#, "2", "-1", "0.0", "[]", "{}", r#""inactive""#] {
+            assert!(parse(&format!(r#","active":{odd}"#)).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_that_user_is_none() {
         let parse = |body: &str| ScimUser::parse(ID.parse().unwrap(), body.as_bytes(), None);
-        assert!(!parse(r#"{"active":"false"}"#).unwrap().active());
-        assert!(parse(r#"{"active":"true"}"#).unwrap().active());
-        assert!(parse("{}").is_err());
-        assert!(parse(r#"{"active":null}"#).is_err());
+        let other = r#"{"id":"4f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c12","active":false}"#;
+        for body in ["{}", r#"{"status":"ok"}"#, r#"{"Resources":[]}"#, "[]", "<html>", "null", other] {
+            assert!(parse(body).is_err(), "{body}");
+        }
+        assert_eq!(parse(r#"{"active":false}"#).unwrap().active(), Some(false));
+    }
+
+    #[test]
+    fn documents_that_are_nested_without_end_are_read_and_written_back() {
+        let deep = |count| [vec![b'['; count], vec![b']'; count]].concat();
+        let body = [format!(r#"{{"id":"{ID}","active":true,"x":"#).as_bytes(), &deep(400_000), b"}"].concat();
+        let user = ScimUser::parse(ID.parse().unwrap(), &body, None).unwrap();
+        assert_eq!(user.deactivated().len(), body.len() + 1);
+        for member in ["active", "id", "meta"] {
+            let body = [format!(r#"{{"{member}":"#).as_bytes(), &deep(400_000), b"}"].concat();
+            assert!(ScimUser::parse(ID.parse().unwrap(), &body, None).is_err(), "{member}");
+        }
+        let profile = [br#"{"queues":"#.as_slice(), &deep(400_000), b"}"].concat();
+        assert!(RoutingProfile::parse(&profile, None).is_err());
     }
 
     #[test]
@@ -242,6 +336,19 @@ mod tests {
         };
         assert_eq!(version(None).as_deref(), Some("W/\"3\""));
         assert_eq!(version(Some("\"4\"")).as_deref(), Some("\"4\""));
+        assert_eq!(version(Some("bare")).as_deref(), Some("bare"));
+        for odd in [r#""""#, r#""4\nX: 1""#, "null", "7", "[]"] {
+            let body = format!(r#"{{"active":true,"meta":{{"version":{odd}}}}}"#);
+            let user = ScimUser::parse(ID.parse().unwrap(), body.as_bytes(), None).unwrap();
+            assert_eq!(user.version(), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn supervisors_that_cannot_be_read_are_not_none() {
+        let parse = |body: &str| Queue::parse(&"q".parse().unwrap(), body.as_bytes(), None);
+        assert!(parse(r#"{"supervisorIds":"all"}"#).is_err());
+        assert!(!parse(r#"{"supervisorIds":null}"#).unwrap().names(ID.parse().unwrap()));
     }
 
     #[test]

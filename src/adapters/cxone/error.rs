@@ -41,7 +41,7 @@ pub enum CxoneError {
     },
     /// The OAuth client was refused.
     #[error(
-        "{what}: the OAuth client was refused ({status}{code}); compare the region of OFFBOARDER_CXONE_BASE_URI, and check OFFBOARDER_CXONE_CLIENT_ID and its secret in the CXone admin console"
+        "{what}: the OAuth client was refused ({status}{code}{readings}); compare the region of OFFBOARDER_CXONE_BASE_URI, and check OFFBOARDER_CXONE_CLIENT_ID and its secret in the CXone admin console"
     )]
     Unauthorized {
         /// The operation.
@@ -50,6 +50,8 @@ pub enum CxoneError {
         status: u16,
         /// The error code, with a space before it.
         code: String,
+        /// In which forms ID and secret were sent, where there is more than one.
+        readings: &'static str,
     },
     /// The OAuth client lacks a scope.
     #[error(
@@ -93,6 +95,40 @@ pub enum CxoneError {
         /// To name to the vendor.
         correlation_id: String,
     },
+    /// A 403, 404 or 410 without the API's JSON error: something between us and CXone answers, or another server.
+    #[error(
+        "{what}: {status}, but not as CXone answers ({shown}): a firewall or a proxy answers in its place, or OFFBOARDER_CXONE_BASE_URI is not the tenant's API"
+    )]
+    Foreign {
+        /// The operation.
+        what: String,
+        /// HTTP status.
+        status: u16,
+        /// What the answer says of itself.
+        shown: String,
+    },
+    /// Several users met the same refusal of a write, and nobody got through between.
+    #[error(
+        "{refusal}; {users} users met this lately, and no such call succeeded between, so every user would"
+    )]
+    RefusedToMany {
+        /// The refusal.
+        refusal: Box<CxoneError>,
+        /// How many met it.
+        users: usize,
+    },
+    /// One part of the API knows the user, another does not.
+    #[error(
+        "{knows} answers {status} for this user and {missing} answers 404, twice: nothing is taken for done; check in the CXone admin console whether the account exists and is active, and that SCIM is enabled for the tenant"
+    )]
+    Contradiction {
+        /// The call that finds the user.
+        knows: String,
+        /// Its status.
+        status: u16,
+        /// The call that does not.
+        missing: String,
+    },
     /// A redirect.
     #[error(
         "{what}: CXone answered {status}, a redirect, which is never followed; check OFFBOARDER_CXONE_BASE_URI"
@@ -127,8 +163,18 @@ pub enum CxoneError {
         /// What is wrong with it.
         why: String,
     },
+    /// The API makes next-page links to another origin than the one it is reached at.
+    #[error(
+        "the next page lies elsewhere (another origin, {link}, than {base}); no request was sent there; set OFFBOARDER_CXONE_BASE_URI to the origin that CXone gives itself, or have the proxy before it pass on scheme and host"
+    )]
+    ForeignNextPage {
+        /// Scheme, host and port of the link.
+        link: String,
+        /// Ours.
+        base: String,
+    },
     /// The cursor is unknown or expired.
-    #[error("{what}: the cursor is gone ({status}); the query begins anew")]
+    #[error("{what}: the cursor is gone ({status}); the query begins again")]
     CursorLost {
         /// The operation.
         what: String,
@@ -151,10 +197,14 @@ impl Classify for CxoneError {
             Self::Throttled { .. } => (Class::Throttled, Code::CxoneThrottled),
             Self::Server { .. } => (Class::Transient, Code::CxoneServerError),
             Self::Rejected { .. } => (rejected, Code::CxoneRejected),
+            Self::Foreign { .. } => (Class::Transient, Code::CxoneForeignAnswer),
+            Self::RefusedToMany { refusal, .. } => (Class::Systemic, refusal.code()),
+            Self::Contradiction { .. } => (rejected, Code::CxoneContradiction),
             Self::Redirected { .. } => (Class::Systemic, Code::CxoneRedirected),
             Self::Unreadable { .. } => (Class::Transient, Code::CxoneUnreadable),
             Self::TooLarge { .. } => (rejected, Code::CxoneTooLarge),
             Self::BadNextPage { .. } => (rejected, Code::CxoneBadNextPage),
+            Self::ForeignNextPage { .. } => (Class::Systemic, Code::CxoneBadNextPage),
             Self::CursorLost { .. } => (Class::Transient, Code::CxoneCursorLost),
         }
     }
@@ -170,10 +220,14 @@ impl Classify for CxoneError {
             | Self::Unauthorized { .. }
             | Self::MissingScope { .. }
             | Self::Rejected { .. }
+            | Self::Foreign { .. }
+            | Self::RefusedToMany { .. }
+            | Self::Contradiction { .. }
             | Self::Redirected { .. }
             | Self::Unreadable { .. }
             | Self::TooLarge { .. }
             | Self::BadNextPage { .. }
+            | Self::ForeignNextPage { .. }
             | Self::CursorLost { .. } => None,
         }
     }

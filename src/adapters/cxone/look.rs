@@ -1,8 +1,18 @@
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use jiff::{SignedDuration, Timestamp};
+use reqwest::Method;
 use reqwest::header::{DATE, HeaderMap};
+use serde_json::json;
 
-use super::transport::Reply;
+use super::answer::{is_scim_error, is_the_apis};
+use super::client::{Client, SCIM, page_request};
+use super::error::CxoneError;
+use super::transport::{Reply, Request};
+use crate::ports::QuotaClass;
+
+/// A user that nobody has.
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
 /// A kind of reading call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +32,10 @@ pub enum Look {
 pub struct Seen {
     /// HTTP status.
     pub status: u16,
-    /// The body is JSON, as every answer of the API is that is no empty one.
-    pub is_json: bool,
+    /// A success with JSON, or an error as the API itself writes them.
+    pub is_own: bool,
+    /// An error as SCIM writes them.
+    pub is_scim_error: bool,
     /// The server's clock.
     pub server_time: Option<SystemTime>,
     /// Calls that the quota still allows, and of how many.
@@ -35,10 +47,78 @@ impl Seen {
         let date = reply.headers.get(DATE).and_then(|date| date.to_str().ok());
         Self {
             status: reply.status(),
-            is_json: serde_json::from_slice::<serde_json::Value>(&reply.body).is_ok(),
+            is_own: is_own(reply),
+            is_scim_error: is_scim_error(&reply.body),
             server_time: date.and_then(|date| httpdate::parse_http_date(date).ok()),
             quota_left: quota_left(&reply.headers),
         }
+    }
+}
+
+fn is_own(reply: &Reply) -> bool {
+    match reply.status() {
+        // Nothing is an answer, too: no conversations.
+        204 => true,
+        200..=299 => {
+            serde_json::from_slice::<serde_json::Value>(&reply.body).is_ok_and(|body| body.is_object())
+        }
+        _ => is_the_apis(&reply.body),
+    }
+}
+
+impl Client {
+    /// Reads what nobody has: every user's calls of this kind are answered alike, and nothing is changed.
+    pub async fn look(&self, look: Look) -> Result<Seen, CxoneError> {
+        let reply = self.read_of_nobody(look).await?;
+        match reply.status() {
+            403 | 408 | 500 | 502..=599 => Err(reply.refusal()),
+            _ => Ok(Seen::of(&reply)),
+        }
+    }
+
+    /// Whether the API lets us in and answers, to the calls of this kind: what nobody has is not found, and it is
+    /// the API that says so.
+    pub async fn probe(&self, look: Look) -> Result<(), CxoneError> {
+        match self.read_of_nobody(look).await {
+            Ok(reply) => match reply.status() {
+                200 | 204 if is_own(&reply) => Ok(()),
+                200 | 204 => Err(reply.unreadable("no JSON object, but something else")),
+                _ if reply.says_missing() => Ok(()),
+                _ => Err(reply.refusal()),
+            },
+            // Slow down is an answer.
+            Err(CxoneError::Throttled { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn read_of_nobody(&self, look: Look) -> Result<Reply, CxoneError> {
+        let get = |segments: &[&str], class, scope| {
+            self.url(segments).map(|url| Request::new(Method::GET, url, class, scope))
+        };
+        let mut request = match look {
+            Look::User => get(&["api", "v2", "iam", "users", NOBODY], QuotaClass::Routing, "user:read")?,
+            Look::Routing => get(
+                &["api", "v2", "routing", "users", NOBODY, "routingprofile"],
+                QuotaClass::Routing,
+                "routing:read",
+            )?,
+            Look::Scim => Request {
+                media_type: SCIM,
+                ..get(&["api", "v2", "scim", "v2", "Users", NOBODY], QuotaClass::Scim, "scim:read")?
+            },
+            Look::Conversations => {
+                let to = Timestamp::now();
+                let from = to.checked_sub(SignedDuration::from_hours(1)).unwrap_or(to);
+                let body = json!({
+                    "dateFrom": from, "dateTo": to, "pageSize": 1, "filter": { "participantId": NOBODY },
+                });
+                let url = self.url(&["api", "v2", "conversations", "details", "query"])?;
+                Request { body: Some(body.to_string().into_bytes()), ..page_request(Method::POST, url) }
+            }
+        };
+        request.timeout = Duration::from_secs(8);
+        self.send(request).await
     }
 }
 

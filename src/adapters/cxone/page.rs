@@ -18,7 +18,7 @@ pub struct NextPage(String);
 
 impl NextPage {
     /// Reads a link: absolute, relative, or a query alone. Whatever leads off the API's own origin is
-    /// refused, since the token would go there too.
+    /// refused, since the token would go there too; every user with a second page meets it.
     fn resolve(link: &str, base: &Url) -> Result<Self, CxoneError> {
         let bad = |why: &str| CxoneError::BadNextPage { why: why.to_owned() };
         let here = base.join(PATH).map_err(|_not_joined| bad("it cannot be resolved"))?;
@@ -27,7 +27,8 @@ impl NextPage {
             && url.host() == base.host()
             && url.port_or_known_default() == base.port_or_known_default();
         if !same {
-            return Err(bad("another origin"));
+            let link = url.origin().ascii_serialization().chars().take(120).collect();
+            return Err(CxoneError::ForeignNextPage { link, base: base.origin().ascii_serialization() });
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(bad("it holds a user"));
@@ -142,6 +143,7 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::{Class, Classify as _, Code, Reason};
 
     fn base() -> Url {
         Url::parse("https://api.example").unwrap()
@@ -191,6 +193,24 @@ mod tests {
     }
 
     #[test]
+    fn a_link_of_another_origin_is_everybodys_and_shows_that_origin_and_no_more() {
+        for (link, shown) in [
+            ("http://api.example/api/v2/conversations/details/query?cursor=secret", "http://api.example,"),
+            ("https://api.example:8443/secret?cursor=a", "https://api.example:8443,"),
+            ("https://secret:word@evil.example/?cursor=a", "https://evil.example,"),
+            ("javascript:alert(secret)", "null,"),
+        ] {
+            let error = NextPage::resolve(link, &base()).unwrap_err();
+            assert_eq!(error.classify(), (Class::Systemic, Code::CxoneBadNextPage), "{link}");
+            let text = error.to_string();
+            assert!(text.contains(shown) && text.contains("than https://api.example)"), "{text}");
+            assert!(!text.contains("secret"), "{text}");
+        }
+        let own = NextPage::resolve("/api/v2/iam/users/x?cursor=a", &base()).unwrap_err();
+        assert_eq!(own.classify().0, Class::Permanent(Reason::ApiRejected), "a page of this user alone");
+    }
+
+    #[test]
     fn a_saved_link_reads_back_and_a_damaged_one_does_not() {
         for cursor in ["?cursor=a%20b", r"?cursor=a\b"] {
             let link = NextPage::resolve(cursor, &base()).unwrap();
@@ -204,6 +224,15 @@ mod tests {
         ] {
             assert!(text.parse::<NextPage>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_conversation_that_is_nested_without_end_is_the_bytes_received() {
+        let nested = |open: &str, close: &str| format!("{}1{}", open.repeat(300_000), close.repeat(300_000));
+        let deep = format!(r#"{{"a":{}}}"#, nested("[", "]"));
+        let body = format!(r#"{{"details":[{deep}],"more":{}}}"#, nested(r#"{"b":"#, "}"));
+        let page = Page::parse(Bytes::from(body), &base(), "x").unwrap();
+        assert_eq!(page.conversations().collect::<Vec<_>>(), [deep.as_bytes()]);
     }
 
     #[test]

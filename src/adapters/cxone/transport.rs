@@ -2,19 +2,16 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, ETAG, HeaderMap, IF_MATCH, RETRY_AFTER,
-    WWW_AUTHENTICATE,
-};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH};
 use reqwest::{Method, Response};
-use serde_json::Value;
 use tracing::{Instrument as _, Span};
 use url::Url;
 
+use super::answer::{is_missing_scope, is_the_apis, refusal};
 use super::error::CxoneError;
 use super::quota::Quota;
-use super::retry_after::retry_after;
 use super::token::Tokens;
+use crate::config::Secret;
 use crate::failure::Classify as _;
 use crate::machine::Call;
 use crate::ports::QuotaClass;
@@ -27,6 +24,7 @@ const MAX_ERROR_BYTES: usize = 16 * 1024;
 const NO_DESCRIPTOR: [i32; 2] = [23, 24];
 
 /// One call, as the client wants it.
+#[derive(Clone)]
 pub(super) struct Request<'a> {
     pub(super) method: Method,
     pub(super) url: Url,
@@ -74,6 +72,11 @@ impl Reply {
         self.headers.get(ETAG)?.to_str().ok().map(str::to_owned)
     }
 
+    /// 404 or 410, as the API itself says it.
+    pub(super) fn says_missing(&self) -> bool {
+        matches!(self.status(), 404 | 410) && is_the_apis(&self.body)
+    }
+
     /// The error that this status stands for where the client expected none.
     pub(super) fn refusal(&self) -> CxoneError {
         refusal(&self.what, self.status(), &self.headers, &self.body, self.scope, &self.correlation_id)
@@ -84,8 +87,15 @@ impl Reply {
     }
 }
 
+/// The right to send one call now.
+pub struct Permit {
+    token: Secret,
+    waited: Duration,
+}
+
 /// Sends calls: token, quota, headers, caps and timeouts are its business.
 pub(super) struct Transport {
+    /// For the API's origin.
     pub(super) http: reqwest::Client,
     pub(super) tokens: Tokens,
     pub(super) routing: Quota,
@@ -94,19 +104,6 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn http() -> Result<reqwest::Client, CxoneError> {
-        reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(Duration::from_secs(5))
-            .read_timeout(Duration::from_secs(30))
-            .timeout(Duration::from_mins(1))
-            .pool_idle_timeout(Duration::from_secs(20))
-            .user_agent(concat!("offboarder/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| CxoneError::Setup(error.to_string()))
-    }
-
     const fn quota(&self, class: QuotaClass) -> &Quota {
         match class {
             QuotaClass::Routing => &self.routing,
@@ -115,49 +112,57 @@ impl Transport {
         }
     }
 
+    /// Waits until a call of this class may be sent: a place in the quota that is due, and a token. What is
+    /// checked after it is checked as the last thing before the call.
+    pub(super) async fn ready(&self, class: QuotaClass) -> Result<Permit, CxoneError> {
+        // Without a token no place is taken.
+        self.tokens.get().await?;
+        let asked = std::time::Instant::now();
+        self.quota(class).wait().await;
+        let waited = asked.elapsed();
+        Ok(Permit { token: self.tokens.get().await?, waited })
+    }
+
     /// Sends a call, with a new token once if the first is refused. Statuses that mean the same for
     /// every call (401, 429, redirects) are errors here; the rest is the client's to judge.
     pub(super) async fn send(&self, request: Request<'_>) -> Result<Reply, CxoneError> {
         let mut renewed = false;
         loop {
-            let token = self.tokens.get().await?;
-            let quota = self.quota(request.class);
-            let asked = std::time::Instant::now();
-            quota.wait().await;
-            let span = span::api_call(request.method.as_str(), &request.url, Some(request.class));
-            span.record(
-                "offboarder.quota_wait_ms",
-                i64::try_from(asked.elapsed().as_millis()).unwrap_or(i64::MAX),
-            );
-            let sent = self.send_once(&request, token.expose()).instrument(span.clone()).await;
-            tell(&span, &sent);
-            let reply = sent?;
-            match reply.status() {
-                401 if !renewed => {
-                    renewed = true;
-                    self.tokens.drop_refused(&token).await;
-                }
-                401 => {
-                    let code = error_code(&reply.body);
-                    return Err(CxoneError::Unauthorized { what: reply.what, status: 401, code });
-                }
-                429 => {
-                    let error = reply.refusal();
-                    quota.throttled(error.retry_after()).await;
-                    return Err(error);
-                }
-                300..=399 => {
-                    return Err(CxoneError::Redirected { what: reply.what.clone(), status: reply.status() });
-                }
-                403 if is_missing_scope(&reply.headers, &reply.body) => {
-                    // A token keeps the scopes that it was issued with; the next one may have more.
-                    self.tokens.drop_refused(&token).await;
-                    return Err(reply.refusal());
-                }
-                _ => {
-                    quota.passed();
-                    return Ok(reply);
-                }
+            let permit = self.ready(request.class).await?;
+            match self.send_now(&request, &permit).await {
+                Err(CxoneError::Unauthorized { .. }) if !renewed => renewed = true,
+                sent => return sent,
+            }
+        }
+    }
+
+    /// Sends a call once, without any wait before it. A token that is refused is dropped.
+    pub(super) async fn send_now(&self, request: &Request<'_>, permit: &Permit) -> Result<Reply, CxoneError> {
+        let quota = self.quota(request.class);
+        let span = span::api_call(request.method.as_str(), &request.url, Some(request.class));
+        span.record("offboarder.quota_wait_ms", i64::try_from(permit.waited.as_millis()).unwrap_or(i64::MAX));
+        let sent = self.send_once(request, permit.token.expose()).instrument(span.clone()).await;
+        tell(&span, &sent);
+        let reply = sent?;
+        match reply.status() {
+            401 => {
+                self.tokens.drop_refused(&permit.token).await;
+                Err(reply.refusal())
+            }
+            429 => {
+                let error = reply.refusal();
+                quota.throttled(error.retry_after()).await;
+                Err(error)
+            }
+            300..=399 => Err(CxoneError::Redirected { what: reply.what.clone(), status: reply.status() }),
+            403 if is_missing_scope(&reply.headers, &reply.body) => {
+                // A token keeps the scopes that it was issued with; the next one may have more.
+                self.tokens.drop_refused(&permit.token).await;
+                Err(reply.refusal())
+            }
+            _ => {
+                quota.passed();
+                Ok(reply)
             }
         }
     }
@@ -277,79 +282,9 @@ fn is_no_descriptor(cause: &(dyn std::error::Error + 'static)) -> bool {
     number.is_some_and(|number| NO_DESCRIPTOR.contains(&number))
 }
 
-/// The error that a status stands for.
-pub(super) fn refusal(
-    what: &str,
-    status: u16,
-    headers: &HeaderMap,
-    body: &[u8],
-    scope: &'static str,
-    correlation_id: &str,
-) -> CxoneError {
-    let what = what.to_owned();
-    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let code = error_code(body);
-    let retry_after = retry_after(header(RETRY_AFTER), header(DATE));
-    match status {
-        403 if is_missing_scope(headers, body) => CxoneError::MissingScope { what, scope },
-        429 => CxoneError::Throttled { what, retry_after },
-        408 | 500..=599 => CxoneError::Server { what, status, code, retry_after },
-        _ => CxoneError::Rejected { what, status, code, correlation_id: correlation_id.to_owned() },
-    }
-}
-
-/// Whether a 403 is about the deployment and not about this user (RFC 6750 section 3.1).
-pub(super) fn is_missing_scope(headers: &HeaderMap, body: &[u8]) -> bool {
-    let challenged = headers
-        .get_all(WWW_AUTHENTICATE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| value.contains("insufficient_scope"));
-    challenged || code_of(body).as_deref() == Some("insufficient_scope")
-}
-
-/// The short code of an error body, whichever of the known shapes it has.
-pub(super) fn code_of(body: &[u8]) -> Option<String> {
-    let value: Value = serde_json::from_slice(body).ok()?;
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let nested = value.get("error").and_then(|error| error.get("code")).and_then(text);
-    let listed = value
-        .get("errors")
-        .and_then(|errors| errors.get(0))
-        .and_then(|error| error.get("code"))
-        .and_then(text);
-    ["code", "errorCode", "error_code", "scimType", "error"]
-        .iter()
-        .find_map(|member| value.get(member).and_then(text))
-        .or(nested)
-        .or(listed)
-        .map(|code| code.chars().filter(char::is_ascii_graphic).take(64).collect())
-}
-
-/// The same with a space before it, or nothing.
-pub(super) fn error_code(body: &[u8]) -> String {
-    code_of(body).map_or_else(String::new, |code| format!(" {code}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_code_is_found_in_every_known_shape_of_error_body() {
-        for body in [
-            r#"{"code":"x","message":"m"}"#,
-            r#"{"error":"x","error_description":"d"}"#,
-            r#"{"error":{"code":"x"}}"#,
-            r#"{"errors":[{"code":"x"}]}"#,
-            r#"{"schemas":[],"scimType":"x","status":"400"}"#,
-        ] {
-            assert_eq!(code_of(body.as_bytes()).as_deref(), Some("x"), "{body}");
-        }
-        for body in ["", "<html>", "{\"code\":", "[]", "null"] {
-            assert_eq!(code_of(body.as_bytes()), None, "{body}");
-        }
-    }
 
     #[test]
     fn only_a_missing_descriptor_is_one() {

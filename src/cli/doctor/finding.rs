@@ -64,8 +64,8 @@ fn mend(code: Code) -> String {
             "compare the region of OFFBOARDER_CXONE_BASE_URI with the tenant's; check \
              OFFBOARDER_CXONE_CLIENT_ID and its secret in the CXone admin console"
         }
-        Code::CxoneRedirected | Code::CxoneUnreadable => {
-            "OFFBOARDER_CXONE_BASE_URI has to be the origin of the tenant's API itself"
+        Code::CxoneRedirected | Code::CxoneUnreadable | Code::CxoneForeignAnswer => {
+            "have firewall and proxy let this host's calls through; OFFBOARDER_CXONE_BASE_URI has to be the origin of the tenant's API itself"
         }
         Code::CxoneMissingScope | Code::CxoneRejected => "grant the OAuth client what it lacks",
         Code::ArchiveUnreachable => "check the network, AWS_ENDPOINT_URL_S3 and AWS_REGION",
@@ -88,6 +88,7 @@ fn mend(code: Code) -> String {
         | Code::CxoneTooLarge
         | Code::CxoneBadNextPage
         | Code::CxoneCursorLost
+        | Code::CxoneContradiction
         | Code::CxoneVersionConflict
         | Code::CxoneNotConverged
         | Code::UserNotFound

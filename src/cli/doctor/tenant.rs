@@ -89,9 +89,20 @@ impl Looks {
                         ),
                     );
                 }
+                // An empty folder of any web server answers 404, too.
+                Ok(Seen { status: status @ (200..=299 | 404 | 410), is_own: false, .. })
+                    if *look != Look::Scim =>
+                {
+                    return Finding::bad(
+                        API,
+                        format!("{} answers {status}, but not as CXone answers (JSON)", cxone.base_uri),
+                        "have firewall and proxy let this host's calls through; OFFBOARDER_CXONE_BASE_URI has to \
+                         be the origin of the tenant's API itself",
+                    );
+                }
                 // Each of these has a row of its own.
                 Ok(_) | Err(CxoneError::MissingScope { .. } | CxoneError::Throttled { .. }) => {}
-                Err(CxoneError::Rejected { .. }) if *look == Look::Scim => {}
+                Err(CxoneError::Rejected { .. } | CxoneError::Foreign { .. }) if *look == Look::Scim => {}
                 Err(error) => return Finding::failed(API, error.clone()),
             }
         }
@@ -153,15 +164,31 @@ impl Looks {
             Some(Ok(Seen { status: status @ (405 | 501), .. })) => {
                 Finding::bad(SCIM, format!("it is not offered to this tenant ({status})"), mend)
             }
-            Some(Ok(Seen { status: 404, is_json: false, .. })) => {
-                Finding::bad(SCIM, "its path leads nowhere (404, and not as SCIM answers)", mend)
+            Some(Ok(Seen { status: status @ (404 | 410), is_scim_error: false, .. })) => Finding::bad(
+                SCIM,
+                format!(
+                    "its path leads nowhere ({status}, and not as SCIM answers, RFC 7644 section 3.12): every user \
+                     would be missing there"
+                ),
+                mend,
+            ),
+            Some(Ok(Seen { status: 200..=299, is_own: false, .. })) => {
+                Finding::bad(SCIM, "something else answers there: no JSON", mend)
             }
+            Some(Err(CxoneError::Foreign { status, shown, .. })) => Finding::bad(
+                SCIM,
+                format!("it is refused ({status}), and not as CXone answers ({shown})"),
+                mend,
+            ),
             Some(Err(CxoneError::Rejected { status, code, .. })) => Finding::bad(
                 SCIM,
                 format!("it is refused ({status}{code}), and not for want of a scope"),
                 mend,
             ),
-            Some(Ok(_)) => Finding::well(SCIM, "answers"),
+            Some(Ok(_)) => Finding::well(
+                SCIM,
+                "it answers for a user whom nobody has; that it knows the others shows with the first of them",
+            ),
             Some(Err(_)) | None => Finding::well(SCIM, "not seen, for the reason in another row"),
         }
     }

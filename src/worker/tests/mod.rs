@@ -1,0 +1,168 @@
+//! What odd answers of the tenant can do to users, from the first call to the manifest: the driver and all steps
+//! against the simulator, with stores in a directory.
+
+mod answers;
+mod deletion;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::{Outcome, drive};
+use crate::adapters::cxone::{Alone, Client, Options as CxoneOptions};
+use crate::adapters::directory::DirectoryStore;
+use crate::adapters::embedded::EmbeddedCheckpoints;
+use crate::config::Secret;
+use crate::failure::{Code, Failure, Reason};
+use crate::guards::{Guards, ProtectedSource};
+use crate::job::{Action, Job, Lane, Request, UserId};
+use crate::machine::{DeletePolicy, RetryPolicy, StateName};
+use crate::manifest::Actor;
+use crate::ports::Quotas;
+use crate::simulator::{self, Options, Rule, Simulator};
+use crate::steps::{Interrupt, Limits, Services};
+
+struct Bench {
+    simulator: Simulator,
+    services: Services,
+    directory: tempfile::TempDir,
+    action: Action,
+}
+
+impl Bench {
+    async fn new(users: usize) -> Self {
+        Self::with(Options { users, ..Options::default() }, Arc::new(Alone::default()), None).await
+    }
+
+    async fn with(options: Options, quotas: Arc<dyn Quotas>, rate_routing: Option<f64>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let simulator = simulator::start(&Options { conversations: 3, queues: 2, ..options }).await.unwrap();
+        let base: url::Url = simulator.base_uri().parse().unwrap();
+        let cxone = Client::new(CxoneOptions {
+            token_uri: base.join("/api/v2/oauth/token").unwrap(),
+            base_uri: base,
+            client_id: "offboarder".to_owned(),
+            client_secret: Secret::new("simulator-secret"),
+            rate_routing,
+            rate_scim: None,
+            rate_analytics: None,
+            quotas,
+            page_size: 2,
+            second_look: Duration::from_millis(1),
+        });
+        let services = Services {
+            cxone: cxone.unwrap(),
+            archive_store: Arc::new(DirectoryStore::open(&directory.path().join("archive")).unwrap()),
+            checkpoints: Arc::new(EmbeddedCheckpoints::open(directory.path()).unwrap()),
+            guards: Guards { delete_grace: Duration::ZERO, brake: None },
+            protected: ProtectedSource::Nobody,
+            delete: DeletePolicy::Attempt,
+            retry: RetryPolicy {
+                max_attempts: 8,
+                base: Duration::from_millis(1),
+                cap: Duration::from_secs(1),
+            },
+            history: Duration::from_hours(24 * 365),
+            window_days: None,
+            actor: Actor::new("a test"),
+        };
+        Self { simulator, services, directory, action: Action::Delete }
+    }
+
+    fn user(&self, number: usize) -> UserId {
+        self.simulator.user_ids()[number].parse().unwrap()
+    }
+
+    /// Makes an operation fail; for one user, or for all.
+    fn strike(&self, user: Option<usize>, operation: &str, skip: u64, times: Option<u64>, fault: &Value) {
+        let user = user.map(|number| self.user(number).to_string());
+        let rule = json!({
+            "operation": operation, "user": user, "skip": skip, "times": times, "fault": fault,
+        });
+        self.simulator.add_fault(serde_json::from_value::<Rule>(rule).unwrap());
+    }
+
+    /// One visit.
+    async fn visit(&self, number: usize) -> Result<Outcome, Interrupt> {
+        let request = Request { action: self.action, ..Request::default() };
+        let job = Job {
+            user_id: self.user(number),
+            request,
+            lane: Lane::Whole,
+            revision: None,
+            stands_in_since: None,
+            continuation: false,
+        };
+        let limits = Limits::new(&CancellationToken::new(), &CancellationToken::new(), None);
+        Box::pin(drive(&self.services, &job, &limits)).await
+    }
+
+    /// Visits until there is nothing to wait for.
+    async fn off_board(&self, number: usize) -> Result<Outcome, Interrupt> {
+        for _ in 0..20 {
+            match self.visit(number).await {
+                Ok(Outcome::Wait { .. }) => {}
+                ended => return ended,
+            }
+        }
+        panic!("it waits for ever");
+    }
+
+    fn count(&self, operation: &str) -> usize {
+        self.simulator.ledger().iter().filter(|entry| entry.operation == operation).count()
+    }
+
+    fn stored(&self, number: usize, end: &str) -> PathBuf {
+        self.directory.path().join("archive").join(format!("{}{end}", self.user(number)))
+    }
+
+    fn manifest(&self, number: usize) -> Value {
+        serde_json::from_slice(&std::fs::read(self.stored(number, "_audit.json")).unwrap()).unwrap()
+    }
+
+    /// Whoever is finished is as the manifest says, and the manifest proves it.
+    async fn assert_verified(&self, number: usize) {
+        use crate::verify::{Schema, Verifier, Witness, holdings};
+        let (store, user_id) = (Arc::clone(&self.services.archive_store), self.user(number));
+        let held = holdings(&*store, Some(user_id)).await.unwrap().remove(&user_id).unwrap();
+        let verifier = Verifier { store, schema: Schema::new(), downloaded: false };
+        let verdict = verifier.check(user_id, &held, &Witness::default()).await.unwrap();
+        assert!(verdict.ok, "{verdict:?}");
+    }
+}
+
+#[track_caller]
+fn state(ended: &Result<Outcome, Interrupt>) -> StateName {
+    match ended {
+        Ok(Outcome::Finished(ended)) => ended.state,
+        other => panic!("not finished: {other:?}"),
+    }
+}
+
+#[track_caller]
+fn letter(ended: Result<Outcome, Interrupt>) -> (Reason, Code, StateName, String) {
+    match ended {
+        Ok(Outcome::DeadLetter { reason, failure, state, .. }) => (reason, failure.code, state, failure.text),
+        other => panic!("no dead letter: {other:?}"),
+    }
+}
+
+#[track_caller]
+fn everybodys(ended: Result<Outcome, Interrupt>) -> Failure {
+    match ended {
+        Err(Interrupt::Systemic(failure)) => failure,
+        other => panic!("not everybody's: {other:?}"),
+    }
+}
+
+fn html(status: u16) -> Value {
+    json!({ "kind": "status", "status": status, "contentType": "text/html", "body": "<HTML>Access Denied</HTML>",
+        "headers": { "Server": "AkamaiGHost" } })
+}
+
+fn own(status: u16, code: &str) -> Value {
+    json!({ "kind": "status", "status": status, "code": code })
+}
