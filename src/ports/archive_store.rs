@@ -98,6 +98,15 @@ impl Span {
     }
 }
 
+/// An object that a listing shows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Listed {
+    /// Whose.
+    pub key: ObjectKey,
+    /// When it was last written, by the store's own clock.
+    pub modified: Timestamp,
+}
+
 /// The bytes of an object, as they come.
 pub type Chunks = BoxStream<'static, Result<Bytes, Failure>>;
 
@@ -110,6 +119,8 @@ pub struct Version {
     pub id: Option<String>,
     /// It is a delete marker, and has no bytes.
     pub deletes: bool,
+    /// It is the newest of its key: what a read without a version finds.
+    pub latest: bool,
 }
 
 /// Versions of objects, as they are listed.
@@ -168,8 +179,18 @@ pub trait ArchiveStore: Send + Sync {
     /// Looks at an object, at one version where `version_id` says so.
     async fn find(&self, key: &ObjectKey, version_id: Option<&str>) -> Result<Option<Found>, Failure>;
 
+    /// The objects whose keys begin with this, in any order.
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Failure>;
+
     /// The keys that begin with this, in any order.
-    async fn keys(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure>;
+    async fn keys(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure> {
+        Ok(self.list(prefix).await?.into_iter().map(|listed| listed.key).collect())
+    }
+
+    /// The keys that begin with this and whose newest version is a delete marker: no listing shows them. Empty
+    /// where the store keeps no versions. A store that answers that it does not know `ListObjectVersions`
+    /// (`NotImplemented`) keeps none; every other refusal is an `Err`, since the keys stay unknown then.
+    async fn hidden(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure>;
 
     /// Every version of the keys that begin with this, those that a delete marker hides too; the newest of
     /// a key comes before its others.

@@ -5,7 +5,7 @@ mod checkpoints;
 mod quotas;
 
 pub use archive_store::{
-    ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Version, Versions,
+    ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Version, Versions,
     part_size_bytes,
 };
 pub use checkpoints::{Checkpoints, Claim, Lease, ReplayNote, Saved};

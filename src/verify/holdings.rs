@@ -68,7 +68,7 @@ pub async fn holdings(
     let prefix = user_id.map_or_else(String::new, |user_id| user_id.to_string());
     let mut all = BTreeMap::<UserId, Holdings>::new();
     let mut listed = store.versions(&prefix);
-    while let Some(Version { key, id, deletes }) = listed.try_next().await? {
+    while let Some(Version { key, id, deletes, latest: _ }) = listed.try_next().await? {
         if let Some((user_id, kind, revision)) = owned(&key) {
             all.entry(user_id).or_default().0.push(Held { kind, revision, id, deletes });
         }

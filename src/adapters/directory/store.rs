@@ -6,12 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
 use tokio_util::io::ReaderStream;
 
 use super::error::DirectoryError;
 use crate::failure::{Class, Code, Failure};
 use crate::ports::{
-    ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Version, Versions,
+    ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Version, Versions,
 };
 
 const PROBE: &str = "_offboarder_probe";
@@ -125,15 +126,24 @@ fn read_span(path: &Path) -> Option<Span> {
     Span::parse(from.as_deref(), to.as_deref())
 }
 
-fn keys(root: &Path, prefix: &str) -> Result<Vec<ObjectKey>, DirectoryError> {
+fn list(root: &Path, prefix: &str) -> Result<Vec<Listed>, DirectoryError> {
     let failed = |error| DirectoryError::of(&error, root);
-    let mut keys = Vec::new();
+    let mut listed = Vec::new();
     for entry in std::fs::read_dir(root).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        let key = name.to_str().filter(|name| name.starts_with(prefix));
-        keys.extend(key.map(|name| ObjectKey(name.to_owned())));
+        let entry = entry.map_err(failed)?;
+        let Some(key) = entry.file_name().to_str().filter(|name| name.starts_with(prefix)).map(str::to_owned)
+        else {
+            continue;
+        };
+        let modified = match entry.metadata().and_then(|metadata| metadata.modified()) {
+            Ok(modified) => Timestamp::try_from(modified).unwrap_or(Timestamp::UNIX_EPOCH),
+            // A temporary file whose upload ended meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(DirectoryError::of(&error, &entry.path())),
+        };
+        listed.push(Listed { key: ObjectKey(key), modified });
     }
-    Ok(keys)
+    Ok(listed)
 }
 
 #[async_trait]
@@ -242,18 +252,23 @@ impl ArchiveStore for DirectoryStore {
         .await
     }
 
-    async fn keys(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure> {
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Failure> {
         let (root, prefix) = (Arc::clone(&self.root), prefix.to_owned());
-        blocking(move || keys(&root, &prefix)).await
+        blocking(move || list(&root, &prefix)).await
+    }
+
+    /// A directory keeps no versions.
+    async fn hidden(&self, _prefix: &str) -> Result<Vec<ObjectKey>, Failure> {
+        Ok(Vec::new())
     }
 
     /// A directory keeps one version of each.
     fn versions(&self, prefix: &str) -> Versions {
         let (root, prefix) = (Arc::clone(&self.root), prefix.to_owned());
         let listed = async move {
-            let keys = blocking(move || keys(&root, &prefix)).await?;
-            let only = |key| Ok(Version { key, id: None, deletes: false });
-            Ok::<_, Failure>(stream::iter(keys.into_iter().map(only)))
+            let listed = blocking(move || list(&root, &prefix)).await?;
+            let only = |one: Listed| Ok(Version { key: one.key, id: None, deletes: false, latest: true });
+            Ok::<_, Failure>(stream::iter(listed.into_iter().map(only)))
         };
         stream::once(listed).try_flatten().boxed()
     }
@@ -311,8 +326,7 @@ impl ArchiveStore for DirectoryStore {
 mod tests {
     use super::*;
 
-    const SPAN: Span =
-        Span { from: jiff::Timestamp::UNIX_EPOCH, to: jiff::Timestamp::constant(1_000, 500_000_000) };
+    const SPAN: Span = Span { from: Timestamp::UNIX_EPOCH, to: Timestamp::constant(1_000, 500_000_000) };
 
     fn key() -> ObjectKey {
         ObjectKey("u.json".to_owned())
@@ -371,6 +385,20 @@ mod tests {
         let error = store.put_part(&key(), &upload, 1, 0, Bytes::from_static(b"x")).await.unwrap_err();
         assert_eq!(error.code, Code::ArchiveUploadLost);
         assert!(files(directory.path()).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_listing_says_when_an_object_was_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = DirectoryStore::open(directory.path()).unwrap();
+        let before = Timestamp::now() - jiff::SignedDuration::from_secs(2);
+        store.put_once(&key(), Bytes::from_static(b"one"), None).await.unwrap();
+        store.put_once(&ObjectKey("v.json".to_owned()), Bytes::from_static(b"two"), None).await.unwrap();
+        let listed = store.list("u").await.unwrap();
+        assert_eq!(listed.iter().map(|one| &one.key).collect::<Vec<_>>(), [&key()]);
+        assert!(listed[0].modified >= before && listed[0].modified <= Timestamp::now(), "{listed:?}");
+        assert_eq!(store.keys("u").await.unwrap(), [key()]);
+        assert_eq!(store.hidden("").await.unwrap(), []);
     }
 
     #[tokio::test]

@@ -68,6 +68,14 @@ pub enum S3Error {
         /// S3's word.
         code: String,
     },
+    /// 501: the store does not offer it, and waiting changes nothing.
+    #[error("S3 does not offer to {what} ({code}); use a store that does")]
+    NotImplemented {
+        /// Operation and object.
+        what: String,
+        /// S3's word.
+        code: String,
+    },
     /// Any other refusal.
     #[error("S3 refused to {what} with {status} ({code}); check bucket, region and OFFBOARDER_ARCHIVE_*")]
     Rejected {
@@ -150,6 +158,7 @@ impl S3Error {
                 _,
             ) => Self::Corrupted { what, code },
             (_, 401 | 403) => Self::Denied { what, code },
+            ("NotImplemented", _) | (_, 501) => Self::NotImplemented { what, code },
             (_, 408 | 500..=599) => Self::Server { what, status, code },
             _ => Self::Rejected { what, status, code },
         }
@@ -175,7 +184,7 @@ impl Classify for S3Error {
             Self::Server { .. } => (Class::Transient, Code::ArchiveUnreachable),
             Self::UploadLost { .. } => (Class::Transient, Code::ArchiveUploadLost),
             Self::Corrupted { .. } => (Class::Transient, Code::ArchiveRejected),
-            Self::Rejected { .. } => (Class::Systemic, Code::ArchiveRejected),
+            Self::NotImplemented { .. } | Self::Rejected { .. } => (Class::Systemic, Code::ArchiveRejected),
             Self::TooLarge { .. } => (Class::Defect, Code::ArchiveRejected),
             Self::Overwrites { .. } => (Class::Systemic, Code::ArchiveOverwrites),
         }

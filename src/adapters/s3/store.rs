@@ -22,7 +22,9 @@ use super::versions::VersionListing;
 use crate::failure::Failure;
 use crate::kill_point::effect;
 use crate::machine::RetentionMark;
-use crate::ports::{ArchiveStore, Chunks, Found, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Versions};
+use crate::ports::{
+    ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Versions,
+};
 
 const PROBE: &str = "_offboarder_probe";
 /// More than any release wrote there.
@@ -55,6 +57,15 @@ impl S3Store {
     ) -> Self {
         let (client, credentials) = connect(force_path_style).await;
         Self { client, credentials, bucket: bucket.to_owned(), prefix: prefix.to_owned(), retention }
+    }
+
+    fn version_listing(&self, prefix: &str) -> VersionListing {
+        VersionListing {
+            client: self.client.clone(),
+            bucket: self.bucket.clone(),
+            root: self.prefix.clone(),
+            prefix: format!("{}{prefix}", self.prefix),
+        }
     }
 
     fn what(&self, act: &str, key: &ObjectKey) -> String {
@@ -302,28 +313,36 @@ impl ArchiveStore for S3Store {
         }
     }
 
-    async fn keys(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure> {
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Failure> {
         let prefix = format!("{}{prefix}", self.prefix);
+        let what = || format!("list s3://{}/{prefix}", self.bucket);
         let mut pages =
             self.client.list_objects_v2().bucket(&self.bucket).prefix(&prefix).into_paginator().send();
-        let mut keys = Vec::new();
+        let mut listed = Vec::new();
         while let Some(page) = pages.next().await {
-            let what = || format!("list s3://{}/{prefix}", self.bucket);
             let page = page.map_err(|error| S3Error::of(&error, what()))?;
-            let full = page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key);
-            keys.extend(full.filter_map(|key| Some(ObjectKey(key.strip_prefix(&self.prefix)?.to_owned()))));
+            for object in page.contents.unwrap_or_default() {
+                let key = object.key.as_deref().and_then(|key| key.strip_prefix(&self.prefix));
+                let Some(key) = key else { continue };
+                let modified = object.last_modified.and_then(|at| Timestamp::from_second(at.secs()).ok());
+                // Without it nobody can count by time; the type of S3's answer lets it be missing.
+                let modified = modified.ok_or_else(|| S3Error::Rejected {
+                    what: what(),
+                    status: 200,
+                    code: "an object without LastModified".to_owned(),
+                })?;
+                listed.push(Listed { key: ObjectKey(key.to_owned()), modified });
+            }
         }
-        Ok(keys)
+        Ok(listed)
+    }
+
+    async fn hidden(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure> {
+        self.version_listing(prefix).hidden().await
     }
 
     fn versions(&self, prefix: &str) -> Versions {
-        VersionListing {
-            client: self.client.clone(),
-            bucket: self.bucket.clone(),
-            root: self.prefix.clone(),
-            prefix: format!("{}{prefix}", self.prefix),
-        }
-        .stream()
+        self.version_listing(prefix).stream()
     }
 
     async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure> {

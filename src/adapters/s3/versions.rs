@@ -29,6 +29,22 @@ impl VersionListing {
         pages.try_flatten().boxed()
     }
 
+    /// The keys whose newest version is a delete marker.
+    pub(super) async fn hidden(self) -> Result<Vec<ObjectKey>, Failure> {
+        let (mut keys, mut from) = (Vec::new(), Marker::default());
+        loop {
+            let (versions, next) = match self.page(from).await {
+                Ok(page) => page,
+                // It keeps no versions, and so has nothing to hide.
+                Err(S3Error::NotImplemented { .. }) => return Ok(keys),
+                Err(error) => return Err(error.into()),
+            };
+            keys.extend(versions.into_iter().filter(|one| one.deletes && one.latest).map(|one| one.key));
+            let Some(next) = next else { return Ok(keys) };
+            from = next;
+        }
+    }
+
     async fn page(&self, (key, version): Marker) -> Result<(Vec<Version>, Option<Marker>), S3Error> {
         let page = self
             .client
@@ -42,14 +58,14 @@ impl VersionListing {
             .map_err(|error| {
                 S3Error::of(&error, format!("list the versions of s3://{}/{}", self.bucket, self.prefix))
             })?;
-        let listed =
-            page.versions.unwrap_or_default().into_iter().map(|one| (one.key, one.version_id, false));
+        let listed = page.versions.unwrap_or_default().into_iter();
+        let listed = listed.map(|one| (one.key, one.version_id, one.is_latest, false));
         let markers = page.delete_markers.unwrap_or_default().into_iter();
-        let markers = markers.map(|one| (one.key, one.version_id, true));
-        let versions = listed.chain(markers).filter_map(|(key, id, deletes)| {
+        let markers = markers.map(|one| (one.key, one.version_id, one.is_latest, true));
+        let versions = listed.chain(markers).filter_map(|(key, id, latest, deletes)| {
             let key = ObjectKey(key?.strip_prefix(&self.root)?.to_owned());
             // What was stored before a bucket kept versions.
-            Some(Version { key, id: id.filter(|id| id != "null"), deletes })
+            Some(Version { key, id: id.filter(|id| id != "null"), deletes, latest: latest != Some(false) })
         });
         let more = page.is_truncated == Some(true);
         Ok((versions.collect(), more.then_some((page.next_key_marker, page.next_version_id_marker))))
