@@ -142,6 +142,8 @@ words! {
     ArchiveConflict => "archive_conflict",
     /// The store ignores `If-None-Match`.
     ArchiveOverwrites => "archive_overwrites",
+    /// The store does not do something else that we rely on.
+    ArchiveUnfit => "archive_unfit",
     /// The checkpoint store cannot be reached.
     CheckpointsUnreachable => "checkpoints_unreachable",
     /// The checkpoint store refused a command.

@@ -19,6 +19,8 @@ use sha2::{Digest, Sha256};
 use toml::de::{DeTable, DeValue};
 use url::{Host, Url};
 
+pub use crate::fuzzing_stored::stored;
+
 use crate::adapters::cxone::{NextPage, Page, retry_after as wish};
 use crate::adapters::redis::parse_checkpoint;
 use crate::config::{
@@ -33,7 +35,7 @@ use crate::machine::{
 use crate::manifest::{Actor, Kind, Manifest, archive_key, parse_key, tells_the_same};
 
 /// Whose checkpoint [`checkpoint`] asks for.
-const USER_ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
+pub(crate) const USER_ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
 
 /// Where a page of conversations comes from.
 const PAGE_PATH: &str = "/api/v2/conversations/details/query";
@@ -374,6 +376,8 @@ fn checked<C: fmt::Debug, Q: fmt::Debug>(
         ArchiveLocation::S3 { bucket, prefix } => {
             assert!(!bucket.is_empty() && !bucket.contains('/'));
             assert!(prefix.is_empty() || prefix.ends_with('/'));
+            let mut segments = prefix.split_terminator('/');
+            assert!(segments.all(|segment| !["", ".", ".."].contains(&segment)), "{prefix:?}");
         }
         ArchiveLocation::Directory(_) => assert!(settings.archive.retention.is_none()),
     }
@@ -556,6 +560,11 @@ mod tests {
     }
 
     #[test]
+    fn what_stores_return() {
+        run("stored", stored);
+    }
+
+    #[test]
     fn the_settings() {
         run("settings", settings);
     }
@@ -570,6 +579,8 @@ mod tests {
             page(&deep("{\"nextPageUri\":", level));
             checkpoint(&deep("{\"state\":{\"name\":\"Received\",\"a\":", level));
             checkpoint(&deep("", level));
+            stored(&deep("{\"details\":", level));
+            stored(&deep("", level));
         }
         for (begin, level) in [("x = ", "["), ("x = ", "{ a = "), ("", "a."), ("[", "a."), ("x = ", "{ a.")] {
             settings(&deep(&format!("---\n{begin}"), level));

@@ -38,6 +38,7 @@ pub mod dead_letters;
 pub mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
+mod fuzzing_stored;
 pub mod guards;
 pub mod integrity;
 pub mod job;

@@ -4,5 +4,6 @@ pub mod amqp;
 pub mod cxone;
 pub mod directory;
 pub mod embedded;
+mod private;
 pub mod redis;
 pub mod s3;

@@ -99,12 +99,12 @@ pub(super) async fn archive_store<C, Q>(
             Arc::new(DirectoryStore::open(path)?.with_integrity(integrity.clone()))
         }
         ArchiveLocation::S3 { bucket, prefix } => {
-            Arc::new(s3_store(settings, bucket, prefix).await.with_integrity(integrity.clone()))
+            Arc::new(s3_store(settings, bucket, prefix).await?.with_integrity(integrity.clone()))
         }
     })
 }
 
-pub(super) async fn s3_store(settings: &Archive, bucket: &str, prefix: &str) -> S3Store {
+pub(super) async fn s3_store(settings: &Archive, bucket: &str, prefix: &str) -> Result<S3Store, CliError> {
     let retention = settings.retention.map(|retention| s3::Retention {
         mode: match retention.mode {
             RetentionMode::Governance => s3::RetentionMode::Governance,
@@ -112,7 +112,7 @@ pub(super) async fn s3_store(settings: &Archive, bucket: &str, prefix: &str) -> 
         },
         period: retention.period,
     });
-    S3Store::connect(bucket, prefix, settings.force_path_style, retention).await
+    Ok(S3Store::connect(bucket, prefix, settings.force_path_style, retention).await?)
 }
 
 pub(super) fn broker(settings: &Queue) -> Result<Broker, CliError> {
@@ -120,15 +120,15 @@ pub(super) fn broker(settings: &Queue) -> Result<Broker, CliError> {
 }
 
 /// The protected list; an object of a bucket is read with the same credentials as the archive.
-pub(super) async fn protected<C, Q>(settings: &Settings<C, Q>) -> ProtectedSource {
-    match &settings.guard.protected {
+pub(super) async fn protected<C, Q>(settings: &Settings<C, Q>) -> Result<ProtectedSource, CliError> {
+    Ok(match &settings.guard.protected {
         None => ProtectedSource::Nobody,
         Some(config::ProtectedSource::File(path)) => ProtectedSource::File(path.clone()),
         Some(config::ProtectedSource::S3 { bucket, key }) => {
-            let store = S3Store::connect(bucket, "", settings.archive.force_path_style, None).await;
+            let store = S3Store::connect(bucket, "", settings.archive.force_path_style, None).await?;
             ProtectedSource::Object { store: Arc::new(store), key: ObjectKey(key.clone()) }
         }
-    }
+    })
 }
 
 /// Everything that steps need, and proof that the stores take writes before the first user is touched.
@@ -151,7 +151,7 @@ pub(super) async fn unproven_services<Q>(
         archive_store: archive_store(settings).await?,
         checkpoints,
         guards: Guards { delete_grace: settings.guard.delete_grace, brake: settings.guard.max_deletions },
-        protected: protected(settings).await,
+        protected: protected(settings).await?,
         delete: match settings.guard.delete {
             DeletePolicy::Attempt => MachineDeletePolicy::Attempt,
             DeletePolicy::Never => MachineDeletePolicy::Never,

@@ -25,7 +25,7 @@ pub(super) struct Guarded {
 
 impl Guarded {
     pub(super) async fn look(settings: &Settings) -> Result<Self, CliError> {
-        let protected = compose::protected(settings).await.load().await?;
+        let protected = compose::protected(settings).await?.load().await?;
         if protected.has_patterns() {
             tracing::info!("the protected list has patterns of user names; workers judge those");
         }

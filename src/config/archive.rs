@@ -74,7 +74,40 @@ fn location(text: &str) -> Result<ArchiveLocation, String> {
     if !prefix.is_empty() && !prefix.ends_with('/') {
         prefix.push('/');
     }
+    check_prefix(&prefix)?;
     Ok(ArchiveLocation::S3 { bucket, prefix })
+}
+
+/// S3 leaves room for a kilobyte, and our own names need some of it.
+const MAX_PREFIX_BYTES: usize = 800;
+
+/// Stores differ in what they make of an empty segment, `.` and `..`: some join slashes when they write and not when
+/// they list, so that a legal hold is written and never found.
+fn check_prefix(prefix: &str) -> Result<(), String> {
+    if prefix.len() > MAX_PREFIX_BYTES {
+        return Err(format!(
+            "has a prefix of {} bytes; give one of at most {MAX_PREFIX_BYTES}",
+            prefix.len()
+        ));
+    }
+    if let Some(odd) = prefix.chars().find(|c| c.is_control() || c.is_whitespace() || *c == '\\') {
+        let odd = odd.escape_debug();
+        return Err(format!(
+            "has the character '{odd}' in its prefix; use letters, digits, '-', '_', '.' and '/'"
+        ));
+    }
+    for segment in prefix.strip_suffix('/').into_iter().flat_map(|prefix| prefix.split('/')) {
+        match segment {
+            "" => return Err("has an empty segment in its prefix; write one slash, not two".to_owned()),
+            "." | ".." => {
+                return Err(format!(
+                    "has the segment '{segment}' in its prefix; write the prefix without it"
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn retention(text: &str) -> Result<Retention, String> {
@@ -109,6 +142,28 @@ mod tests {
         assert_eq!(prefix("s3://b"), "");
         assert_eq!(location("file:./a"), Ok(ArchiveLocation::Directory(PathBuf::from("./a"))));
         assert!(location("./a").is_err());
+    }
+
+    #[test]
+    fn a_prefix_that_stores_read_in_two_ways_is_refused() {
+        for (text, says) in [
+            ("s3://b/audit//hold/", "empty segment"),
+            ("s3://b//", "empty segment"),
+            ("s3://b//hold", "empty segment"),
+            ("s3://b/hold//", "empty segment"),
+            ("s3://b/./", "'.'"),
+            ("s3://b/a/../c", "'..'"),
+            ("s3://b/a\nb/", "'\\n'"),
+            ("s3://b/a b/", "' '"),
+            ("s3://b/a\\b/", "character"),
+            ("s3://b/a/?versions", "query"),
+            ("s3://b/a/#x", "fragment"),
+        ] {
+            let refused = location(text).unwrap_err();
+            assert!(refused.contains(says), "{text}: {refused}");
+        }
+        assert!(location(&format!("s3://b/{}/", "x".repeat(900))).is_err());
+        assert_eq!(prefix("s3://b/a.b/.c/..d/"), "a.b/.c/..d/");
     }
 
     #[test]

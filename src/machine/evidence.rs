@@ -111,6 +111,21 @@ pub struct Archive {
     /// have the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+    /// CRC-32C as the store returns it, base64, of the object or of its parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crc32c: Option<String>,
+    /// An archive of an earlier run ends before access was seen gone; the API knew of no conversation that
+    /// began between its end and this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub quiet_until: Option<Timestamp>,
+}
+
+impl Archive {
+    /// Up to when the archive holds every conversation that the API knew of.
+    pub fn covers_until(&self) -> Timestamp {
+        self.quiet_until.unwrap_or(self.date_to).max(self.date_to)
+    }
 }
 
 /// Object Lock retention of a stored object.

@@ -39,6 +39,8 @@ fn samples_of_evidence() -> (AccessRemoved, Archive, Deletion, Seal) {
         date_to: at,
         retention: None,
         etag: None,
+        crc32c: None,
+        quiet_until: None,
     };
     let deletion = Deletion::without_call(DeletionOutcome::Deleted);
     (access, archive, deletion, Seal { key: String::new(), at })

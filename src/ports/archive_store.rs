@@ -72,6 +72,10 @@ pub struct Found {
     pub retention: Option<RetentionMark>,
     /// What was said of it when it was stored.
     pub span: Option<Span>,
+    /// The SHA-256 that was said of it when it was stored, lower-case hex; an object of parts has none.
+    pub sha256: Option<String>,
+    /// CRC-32C as the store returns it, base64; that of an object of parts may be one of their checksums.
+    pub crc32c: Option<String>,
 }
 
 /// The interval that an archive covers. It is kept beside the object itself, so that a run that lost
@@ -148,8 +152,8 @@ pub trait ArchiveStore: Send + Sync {
     /// The whole key that `key` stands for, prefix included, as manifests name it.
     fn full_key(&self, key: &ObjectKey) -> String;
 
-    /// Stores a small object at once, unless one is there. Verified by checksum on arrival. A crash
-    /// in the middle leaves nothing, or the whole object.
+    /// Stores a small object at once, unless one is there. A document of ours (no `span`) is read back where the
+    /// store does not refuse wrong checksums. A crash in the middle leaves nothing, or the whole object.
     async fn put_once(&self, key: &ObjectKey, body: Bytes, span: Option<&Span>) -> Result<PutOnce, Failure>;
 
     /// Begins an object of many parts. Nothing is visible before [`Self::complete`]. A crash right after
@@ -159,7 +163,7 @@ pub trait ArchiveStore: Send + Sync {
     /// The uploads of this key that were begun and neither completed nor aborted.
     async fn uploads(&self, key: &ObjectKey) -> Result<Vec<UploadId>, Failure>;
 
-    /// Stores one part, verified by checksum on arrival; storing the same number again replaces it.
+    /// Stores one part; storing the same number again replaces it.
     /// `offset_bytes` is where it begins in the whole object, since parts differ in size.
     async fn put_part(
         &self,
@@ -173,9 +177,9 @@ pub trait ArchiveStore: Send + Sync {
     /// Makes the object visible, whole, unless one is there.
     async fn complete(&self, key: &ObjectKey, upload: &UploadId, parts: &[Part]) -> Result<PutOnce, Failure>;
 
-    /// Whether the store itself compares every stored byte with our checksum. Where it does not, an
-    /// archive is read back whole before it counts as stored.
-    fn verifies_on_arrival(&self) -> bool;
+    /// Whether a probe of this process saw the store refuse a wrong checksum, of an object and of a part. Only
+    /// then the checksum that it returns proves what arrived; otherwise what was stored is read back.
+    fn refuses_wrong_checksums(&self) -> bool;
 
     /// Gives an upload up. One that is gone already is no error.
     async fn abort(&self, key: &ObjectKey, upload: &UploadId) -> Result<(), Failure>;
@@ -206,7 +210,8 @@ pub trait ArchiveStore: Send + Sync {
     /// Reads the stored bytes back as a stream.
     async fn stream(&self, key: &ObjectKey, version_id: Option<&str>) -> Result<Option<Chunks>, Failure>;
 
-    /// Proves that the store can be written and does not overwrite. Leaves one small object,
-    /// `_offboarder_probe`, which later probes find.
+    /// Proves that the store can be written, read and listed, and does not overwrite. Until it has passed once
+    /// in this process, it tests everything that we rely on; later ones, which an outage asks for every few
+    /// seconds, are shorter. Leaves a few small objects, `_offboarder_probe*`, which later probes find.
     async fn probe(&self) -> Result<(), Failure>;
 }

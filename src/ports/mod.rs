@@ -2,6 +2,7 @@
 
 mod archive_store;
 mod checkpoints;
+mod checksum;
 mod quotas;
 
 pub use archive_store::{
@@ -9,4 +10,5 @@ pub use archive_store::{
     part_size_bytes,
 };
 pub use checkpoints::{Checkpoints, Claim, Lease, ReplayNote, Saved};
+pub use checksum::{crc32c, crc32c_of_parts};
 pub use quotas::{QuotaClass, Quotas, Reservation};

@@ -1,43 +1,48 @@
-use std::collections::HashSet;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
+use super::archive_interval::{begin_of, interval_is_as_asked, is_before, may_go_on};
+use super::archive_pages::fetch;
+use super::archive_quiet::quiet;
 use super::archive_reader::read_back;
-use super::archive_windows::{Doorkeeper, after_window, end_of};
+use super::archive_windows::Doorkeeper;
 use super::archive_writer::{ArchiveWriter, Written};
 use super::seal::conflict;
 use super::{Journal, Services, Stopped};
-use crate::adapters::cxone::{Client, NextPage, Page};
-use crate::failure::{Class, Code, Failure, Reason};
-use crate::job::UserId;
-use crate::machine::{Archive, ArchiveInProgress, Crossing, Cursor, Event, UploadInProgress};
+use crate::adapters::cxone::Page;
+use crate::failure::{Class, Code, Failure};
+use crate::machine::{
+    Archive, ArchiveInProgress, Checkpoint, Crossing, Cursor, Event, State, UploadInProgress,
+};
 use crate::manifest::archive_key;
 use crate::ports::{Found, ObjectKey, PutOnce, Span, UploadId};
-
-/// More pages than this are no history of one person, but a loop that changes its cursors.
-const MAX_PAGES: usize = 200_000;
 
 /// Streams the user's conversations into one object: a page is fetched while the one before it is
 /// hashed and uploaded. A crash loses what came after the last confirmed part.
 ///
-/// An archive that stands already is taken as it is, whatever the API says by now: it was stored whole
-/// by a run that lost its checkpoint, and the conversations of a user who is gone are gone too.
+/// An archive that is stored already is taken as it is, if its interval is what is asked for and the API knows
+/// of nothing since: a run that lost its checkpoint stored it whole, and the conversations of a user who is
+/// gone are gone too.
 pub(super) async fn archive(services: &Services, journal: &mut Journal) -> Result<Event, Stopped> {
     let key = archive_key(journal.user_id(), journal.checkpoint().set);
-    let mut progress = journal.checkpoint().step.archive.clone().unwrap_or_else(|| begin(services));
+    let access_at = access_at(journal.checkpoint())?;
+    if !believable(services, journal.checkpoint(), access_at).await? {
+        discard(services, journal, &key).await?;
+    }
+    let known = journal.checkpoint().step.archive.clone();
+    let mut progress = known.unwrap_or_else(|| begin(services, access_at));
     if progress.upload.is_none() {
-        // Nothing stands that was asked for in other windows.
+        // Nothing is stored that was asked for in other windows.
         progress.window_days = services.window_days;
     }
     if progress.upload.is_none()
         && let Some(found) = services.archive_store.find(&key, None).await?
     {
-        return adopt(services, &key, found).await;
+        return adopt(services, journal.checkpoint(), &key, found).await;
     }
     // The dates are kept from the first page on, so that every later attempt asks for the same.
     journal.checkpoint_mut().step.archive = Some(progress.clone());
@@ -50,13 +55,61 @@ pub(super) async fn archive(services: &Services, journal: &mut Journal) -> Resul
     result
 }
 
-pub(super) fn begin(services: &Services) -> ArchiveInProgress {
-    // Milliseconds: some APIs read no more digits.
+/// The archive reaches up to now, and to `access_at`, which another worker's clock may put a little later.
+pub(super) fn begin(services: &Services, access_at: Timestamp) -> ArchiveInProgress {
     let now = Timestamp::now();
-    let date_to = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
-    let reach = SignedDuration::try_from(services.history).unwrap_or(SignedDuration::MAX);
-    let date_from = date_to.checked_sub(reach).unwrap_or(Timestamp::UNIX_EPOCH);
+    // Milliseconds: some APIs read no more digits.
+    let gone = if is_before(now, access_at) { now } else { access_at };
+    let milliseconds = gone.as_millisecond().saturating_add(1).max(now.as_millisecond());
+    let date_to = Timestamp::from_millisecond(milliseconds).unwrap_or(now);
+    let date_from = begin_of(date_to, services.history);
     ArchiveInProgress { date_from, date_to, window_days: services.window_days, upload: None }
+}
+
+/// When the user's access was seen gone. The machine asks for this step in `Deactivated` only.
+fn access_at(checkpoint: &Checkpoint) -> Result<Timestamp, Failure> {
+    match &checkpoint.state {
+        State::Deactivated { access } => Ok(access.at),
+        State::Received
+        | State::QueuesCleared { .. }
+        | State::Archived { .. }
+        | State::Deleted { .. }
+        | State::DeactivatedOnly { .. } => {
+            let text = format!("an archive was asked for in the state {}", checkpoint.state.name());
+            Err(Failure::new(Class::Defect, Code::IllegalTransition, text))
+        }
+    }
+}
+
+/// Whether the progress in the checkpoint is of the archive that is asked for now. Redis is a hint: both dates
+/// and the time when access was gone may be forged together, so one that ended a while ago counts only if the API
+/// knows of nothing since.
+async fn believable(
+    services: &Services,
+    checkpoint: &Checkpoint,
+    access_at: Timestamp,
+) -> Result<bool, Stopped> {
+    let Some(progress) = &checkpoint.step.archive else { return Ok(true) };
+    let now = Timestamp::now();
+    if !may_go_on(progress, access_at, services.history, services.window_days, now) {
+        return Ok(false);
+    }
+    let fresh = !is_before(progress.date_to, now);
+    Ok(fresh || quiet(services, checkpoint.user_id, progress.date_to, now).await?)
+}
+
+/// Begins again: the progress in the checkpoint is not that of the archive that is asked for.
+async fn discard(services: &Services, journal: &mut Journal, key: &ObjectKey) -> Result<(), Stopped> {
+    let Some(progress) = journal.checkpoint_mut().step.archive.take() else { return Ok(()) };
+    tracing::warn!(
+        from = %progress.date_from, to = %progress.date_to,
+        "the archive under way in the checkpoint is not what the settings ask for; it begins again"
+    );
+    if progress.upload.is_some() {
+        // The upload's name in the checkpoint may be forged, too.
+        abort_strays(services, key).await?;
+    }
+    Ok(())
 }
 
 /// Gives up an upload that cannot be continued.
@@ -124,7 +177,7 @@ async fn stream(
             }
         }
     }
-    store_whole(services, key, span, writer).await
+    store_whole(services, journal, key, span, writer).await
 }
 
 /// Begins the upload, if none is: saved before its first part is sent, so that a crash leaves none that
@@ -166,6 +219,7 @@ async fn abort_strays(services: &Services, key: &ObjectKey) -> Result<(), Stoppe
 
 async fn store_whole(
     services: &Services,
+    journal: &Journal,
     key: &ObjectKey,
     span: Span,
     writer: ArchiveWriter,
@@ -192,6 +246,8 @@ async fn store_whole(
                 date_to: span.to,
                 retention,
                 etag: found.etag,
+                crc32c: found.crc32c,
+                quiet_until: None,
             }))
         }
         PutOnce::AlreadyThere => {
@@ -200,74 +256,13 @@ async fn store_whole(
             }
             let found = store.find(key, None).await?;
             let found = found.ok_or_else(|| conflict(&store.full_key(key), "it comes and goes"))?;
-            adopt(services, key, found).await
+            adopt(services, journal.checkpoint(), key, found).await
         }
     }
 }
 
-/// What to ask for, and what comes after it.
-type Fetched = Result<(Page, Cursor), Failure>;
-
-/// Fetches page after page into `pages`. Ends at the last page, at a failure (which is the last
-/// thing sent), or when nobody listens any more.
-async fn fetch(
-    cxone: Client,
-    user_id: UserId,
-    progress: ArchiveInProgress,
-    mut cursor: Cursor,
-    pages: mpsc::Sender<Fetched>,
-) {
-    // Digests, so that a long history costs little memory.
-    let (mut seen, hasher) = (HashSet::new(), RandomState::new());
-    loop {
-        let fetched = page(&cxone, user_id, &progress, &cursor).await;
-        let following = fetched.as_ref().ok().map(|(_, following)| following.clone());
-        if pages.send(fetched).await.is_err() {
-            return;
-        }
-        match following {
-            None | Some(Cursor::End) => return,
-            Some(following) => cursor = following,
-        }
-        if seen.len() == MAX_PAGES || !seen.insert(hasher.hash_one(&cursor)) {
-            let _nobody_listens = pages.send(Err(looping(seen.len()))).await;
-            return;
-        }
-    }
-}
-
-pub(super) async fn page(
-    cxone: &Client,
-    user_id: UserId,
-    progress: &ArchiveInProgress,
-    cursor: &Cursor,
-) -> Fetched {
-    let (page, from) = match cursor {
-        Cursor::Window { from } => (cxone.first_page(user_id, *from, end_of(*from, progress)).await?, *from),
-        Cursor::Page { from, link } => (cxone.next_page(&link.parse::<NextPage>()?).await?, *from),
-        Cursor::End => {
-            let text = "a page was asked for after the last one";
-            return Err(Failure::new(Class::Defect, Code::IllegalTransition, text));
-        }
-    };
-    let following = match page.next() {
-        Some(link) => Cursor::Page { from, link: link.to_string() },
-        None => after_window(from, progress),
-    };
-    Ok((page, following))
-}
-
-fn looping(pages: usize) -> Failure {
-    Failure::new(
-        Class::Permanent(Reason::ApiRejected),
-        Code::CxoneBadNextPage,
-        format!(
-            "the conversations do not end: after {pages} pages a cursor came again, or there are too many"
-        ),
-    )
-}
-
-/// Reads back what was stored.
+/// Whether what was stored is what was written. A checksum that the store returns proves it, where a probe saw
+/// that it refuses wrong ones, and where it is that of bytes which this process hashed; else all is read back.
 async fn verify(
     services: &Services,
     key: &ObjectKey,
@@ -283,26 +278,45 @@ async fn verify(
     }
     let found = found.filter(|found| found.bytes == written.bytes);
     let found = found.ok_or_else(otherwise)?;
-    if !store.verifies_on_arrival() {
-        let contents = read_back(&**store, key, version_id).await?;
-        if contents.is_none_or(|contents| contents.sha256 != written.sha256) {
+    let proven = store.refuses_wrong_checksums()
+        && found.crc32c.as_ref().is_some_and(|theirs| written.crc32c.contains(theirs));
+    if !proven {
+        let contents = read_back(&**store, key, version_id).await?.ok_or_else(otherwise)?;
+        let counted = (contents.conversations, contents.pages) == (written.conversations, written.pages);
+        if contents.sha256 != written.sha256 || !contents.whole || !counted {
             return Err(otherwise().into());
         }
     }
     Ok(found)
 }
 
-/// Takes what stands where the archive belongs for the archive: objects appear whole and are never
-/// replaced. It has to be one of ours, which says of itself what it covers.
-async fn adopt(services: &Services, key: &ObjectKey, found: Found) -> Result<Event, Stopped> {
+/// Takes what is stored where the archive belongs for the archive: objects appear whole and are never
+/// replaced. It has to be one of ours, which says of itself what it covers: what is asked for, up to when access
+/// was gone. An earlier run saw that at an earlier time; then the API must know of nothing since.
+async fn adopt(
+    services: &Services,
+    checkpoint: &Checkpoint,
+    key: &ObjectKey,
+    found: Found,
+) -> Result<Event, Stopped> {
     let store = &services.archive_store;
-    let strange = || conflict(&store.full_key(key), "what stands there is no archive of ours");
+    let full_key = store.full_key(key);
+    let strange = || conflict(&full_key, "it is no archive of ours");
     let span = found.span.ok_or_else(strange)?;
     let contents = read_back(&**store, key, found.version_id.as_deref()).await?;
-    let contents = contents.filter(|contents| contents.whole).ok_or_else(strange)?;
+    let said = found.sha256;
+    let unchanged = |sha256: &String| said.as_ref().is_none_or(|said| said == sha256);
+    let contents =
+        contents.filter(|contents| contents.whole && unchanged(&contents.sha256)).ok_or_else(strange)?;
+    let (access_at, now) = (access_at(checkpoint)?, Timestamp::now());
+    let quiet_until = if span.to < access_at {
+        quiet(services, checkpoint.user_id, span.to, access_at).await?.then_some(access_at)
+    } else {
+        None
+    };
     tracing::info!(key = key.as_str(), "an archive that was stored before is read back and kept");
     abort_strays(services, key).await?;
-    Ok(Event::ArchiveStored(Archive {
+    let archive = Archive {
         location: store.location(),
         key: store.full_key(key),
         version_id: found.version_id,
@@ -314,5 +328,10 @@ async fn adopt(services: &Services, key: &ObjectKey, found: Found) -> Result<Eve
         date_to: span.to,
         retention: found.retention,
         etag: found.etag,
-    }))
+        crc32c: found.crc32c,
+        quiet_until,
+    };
+    interval_is_as_asked(&archive, access_at, services.history, now)
+        .map_err(|fault| conflict(&full_key, &fault))?;
+    Ok(Event::ArchiveStored(archive))
 }

@@ -66,6 +66,8 @@ impl Counter {
                 _ if self.escaped => self.escaped = false,
                 b'\\' => self.escaped = true,
                 b'"' => self.in_text = false,
+                // JSON has none there: a store that lost bytes gives zeros.
+                0..=0x1f => self.strange = true,
                 _ => {}
             }
             return;
@@ -77,7 +79,7 @@ impl Counter {
             (1, b' ') => self.pages += 1,
             (1, b']') => self.depth = 0,
             (1, b',' | b'\n') => {}
-            (0 | 1, _) => self.strange = true,
+            (0 | 1, _) | (_, 0..=0x08 | 0x0b | 0x0c | 0x0e..=0x1f | 0x7f..) => self.strange = true,
             (_, b'{' | b'[') => self.depth += 1,
             (_, b'}' | b']') => self.depth -= 1,
             (_, b'"') => self.in_text = true,
@@ -113,7 +115,18 @@ mod tests {
 
     #[test]
     fn what_is_cut_short_or_no_archive_of_ours_is_not_whole() {
-        for text in ["", "[\n{\"a\":1}", "[\n{\"a\":\"", "hello", "{\"a\":1}", "[1,2]", "[]x", "[][]"] {
+        for text in [
+            "",
+            "[\n{\"a\":1}",
+            "[\n{\"a\":\"",
+            "hello",
+            "{\"a\":1}",
+            "[1,2]",
+            "[]x",
+            "[][]",
+            "[\n{\"a\":\"\0\"} \n]\n",
+            "[\n{\"a\":\0} \n]\n",
+        ] {
             assert!(!count(text).2, "{text}");
         }
     }

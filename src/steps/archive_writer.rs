@@ -10,7 +10,9 @@ use tracing::Instrument as _;
 
 use crate::failure::{Class, Code, Failure};
 use crate::machine::{Crossing, Cursor, UploadInProgress};
-use crate::ports::{ArchiveStore, ObjectKey, Part, PutOnce, Span, UploadId, part_size_bytes};
+use crate::ports::{
+    ArchiveStore, ObjectKey, Part, PutOnce, Span, UploadId, crc32c, crc32c_of_parts, part_size_bytes,
+};
 
 /// Below this an object has to be stored with one PUT: S3 takes no smaller part but the last.
 const SMALLEST_UPLOAD_BYTES: usize = 5 * 1024 * 1024;
@@ -31,6 +33,8 @@ pub(super) struct ArchiveWriter {
     conversations: u64,
     pages: u64,
     upload: Option<Upload>,
+    /// Its first parts are another process's, and what it says of them is in the checkpoint.
+    resumed: bool,
 }
 
 /// A part that the store confirmed, and its buffer.
@@ -50,6 +54,9 @@ pub(super) struct Written {
     pub(super) conversations: u64,
     pub(super) pages: u64,
     pub(super) sha256: String,
+    /// The checksums that a store may return for what this process hashed itself; empty for an archive that
+    /// another process began, since the checkpoint proves nothing of its bytes.
+    pub(super) crc32c: Vec<String>,
 }
 
 impl ArchiveWriter {
@@ -70,6 +77,7 @@ impl ArchiveWriter {
             conversations: 0,
             pages: 0,
             upload: None,
+            resumed: false,
         };
         let Some(confirmed) = resumed else { return Ok(fresh) };
         Ok(Self {
@@ -81,6 +89,7 @@ impl ArchiveWriter {
                 confirmed: confirmed.clone(),
                 on_its_way: None,
             }),
+            resumed: !confirmed.parts.is_empty(),
             ..fresh
         })
     }
@@ -205,15 +214,16 @@ impl ArchiveWriter {
 
     /// Makes the closed array visible.
     pub(super) async fn finish(mut self) -> Result<Written, Failure> {
-        let (outcome, bytes) = match &self.upload {
+        let (outcome, bytes, crc32c) = match &self.upload {
             None => {
                 let body = std::mem::take(&mut self.part).freeze();
-                let bytes = body.len() as u64;
-                (self.store.put_once(&self.key, body, Some(&self.span)).await?, bytes)
+                let (bytes, crc32c) = (body.len() as u64, vec![crc32c(&body)]);
+                (self.store.put_once(&self.key, body, Some(&self.span)).await?, bytes, crc32c)
             }
-            Some(upload) => {
-                let confirmed = &upload.confirmed;
-                (self.store.complete(&self.key, &confirmed.id, &confirmed.parts).await?, confirmed.bytes())
+            Some(Upload { confirmed, .. }) => {
+                let outcome = self.store.complete(&self.key, &confirmed.id, &confirmed.parts).await?;
+                let ours = if self.resumed { Vec::new() } else { crc32c_of_parts(&confirmed.parts) };
+                (outcome, confirmed.bytes(), ours)
             }
         };
         Ok(Written {
@@ -222,6 +232,7 @@ impl ArchiveWriter {
             conversations: self.conversations,
             pages: self.pages,
             sha256: hex::encode(self.sha256.finalize()),
+            crc32c,
         })
     }
 
@@ -243,14 +254,38 @@ fn save(sha256: &Sha256) -> String {
     STANDARD.encode(sha256.serialize())
 }
 
+fn parse(midstate: &str) -> Option<Sha256> {
+    let bytes = STANDARD.decode(midstate).ok()?;
+    let state = SerializedState::<Sha256>::try_from(bytes.as_slice()).ok()?;
+    Sha256::deserialize(&state).ok()
+}
+
+/// How many bytes a saved hash state has seen; `None` for what is none. The state is the eight words, then the
+/// number of whole blocks, then the bytes since, whose count is the first of them.
+pub(super) fn hashed_bytes(midstate: &str) -> Option<u64> {
+    let state = parse(midstate)?.serialize();
+    let blocks = state.get(32..40)?.try_into().ok().map(u64::from_le_bytes)?;
+    let pending = state.get(40)?;
+    blocks.checked_mul(64)?.checked_add(u64::from(*pending))
+}
+
 fn restore(midstate: &str) -> Result<Sha256, Failure> {
-    STANDARD
-        .decode(midstate)
-        .ok()
-        .and_then(|bytes| SerializedState::<Sha256>::try_from(bytes.as_slice()).ok())
-        .and_then(|state| Sha256::deserialize(&state).ok())
-        .ok_or_else(|| {
-            let text = "the saved hash state of an archive under way is damaged; the archive begins anew";
-            Failure::new(Class::Transient, Code::ArchiveUploadLost, text)
-        })
+    parse(midstate).ok_or_else(|| {
+        let text = "the saved hash state of an archive under way is damaged; the archive begins anew";
+        Failure::new(Class::Transient, Code::ArchiveUploadLost, text)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_state_says_how_many_bytes_it_has_seen() {
+        for bytes in [0_usize, 1, 63, 64, 65, 6 * 1024 * 1024 + 7] {
+            let hash = Sha256::new().chain_update(vec![b'x'; bytes]);
+            assert_eq!(hashed_bytes(&save(&hash)), Some(bytes as u64), "{bytes}");
+        }
+        assert_eq!(hashed_bytes("bm9uZQ=="), None);
+    }
 }

@@ -16,7 +16,7 @@ use crate::machine::{
     Archive, Call, Checkpoint, DeletePolicy, Deletion, DeletionOutcome, Event, Pause, Sealing, State,
 };
 use crate::manifest::archive_key;
-use crate::ports::ArchiveStore;
+use crate::ports::{ArchiveStore, Found};
 
 /// The pauses between visits that look whether an accepted deletion shows: as long as it has taken so
 /// far, within these bounds. The job waits in the broker meanwhile.
@@ -170,10 +170,15 @@ pub(super) async fn stands_as_sealed(
     let found = found.filter(|found| {
         found.bytes == archive.bytes && found.version_id == archive.version_id && found.etag == archive.etag
     });
-    let stands = if found.is_some() && (whole || !store.verifies_on_arrival()) {
-        read_back(store, &key, None).await?.is_some_and(|contents| contents.sha256 == archive.sha256)
-    } else {
-        found.is_some()
+    let proven = |found: &Found| {
+        store.refuses_wrong_checksums() && found.crc32c.is_some() && found.crc32c == archive.crc32c
+    };
+    let stands = match &found {
+        None => false,
+        Some(found) if !whole && proven(found) => true,
+        Some(_) => {
+            read_back(store, &key, None).await?.is_some_and(|contents| contents.sha256 == archive.sha256)
+        }
     };
     if stands {
         Ok(())

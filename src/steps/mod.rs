@@ -2,6 +2,9 @@
 //! it after a crash is harmless; it reports what happened as an [`Event`] and decides nothing.
 
 mod archive;
+mod archive_interval;
+mod archive_pages;
+mod archive_quiet;
 mod archive_reader;
 mod archive_windows;
 mod archive_writer;
@@ -31,6 +34,7 @@ use crate::manifest::Actor;
 use crate::ports::{ArchiveStore, Checkpoints};
 use crate::telemetry::span;
 
+pub(crate) use archive_interval::{begin_of, interval_is_as_asked, may_go_on};
 pub(crate) use archive_reader::read_back;
 pub use journal::Journal;
 pub use limits::Limits;

@@ -1,7 +1,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::archive::{begin, page};
+use super::archive::begin;
+use super::archive_pages::page;
 use super::guard::on_deletion;
 use super::look_back::look_back;
 use super::{Interrupt, Services, Stopped};
@@ -211,7 +212,7 @@ const fn archive_of(state: &State) -> Option<Conversations> {
 /// Counts what the archive would hold, page after page, and keeps none of it. A conversation that reaches
 /// over the bound of a window may be counted twice.
 async fn count(services: &Services, user_id: UserId, max_pages: u64) -> Result<Conversations, Stopped> {
-    let progress: ArchiveInProgress = begin(services);
+    let progress: ArchiveInProgress = begin(services, Timestamp::now());
     let mut counted = Conversations::default();
     let mut cursor = Cursor::Window { from: progress.date_from };
     while cursor != Cursor::End {

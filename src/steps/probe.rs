@@ -33,7 +33,8 @@ impl Services {
             | Code::ArchiveDenied
             | Code::ArchiveMissing
             | Code::ArchiveThrottled
-            | Code::ArchiveOverwrites => self.archive_store.probe().await.map(|()| true),
+            | Code::ArchiveOverwrites
+            | Code::ArchiveUnfit => self.archive_store.probe().await.map(|()| true),
             // The probe's object is small, and may be there already.
             Code::ArchiveFull | Code::ArchiveRejected => self.archive_store.probe().await.map(|()| false),
             Code::CheckpointsUnreachable | Code::CheckpointsRefused => {

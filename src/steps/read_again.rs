@@ -1,7 +1,9 @@
+use jiff::Timestamp;
+
 use super::converge::Patience;
 use super::delete::stands_as_sealed;
-use super::seal::archive_of;
-use super::{Journal, Services, Stopped};
+use super::seal::{archive_of, conflict};
+use super::{Journal, Services, Stopped, interval_is_as_asked};
 use crate::adapters::cxone::RoutingProfile;
 use crate::job::UserId;
 use crate::machine::{AccessRemoved, Call, Sealing, State};
@@ -45,6 +47,10 @@ pub(super) async fn record_holds(
     {
         let whole = doubt == Doubt::Intent || journal.was_loaded_as_archived();
         stands_as_sealed(&*services.archive_store, checkpoint, archive, whole).await?;
+        if let Some(access_at) = checkpoint.state.deactivated_at().filter(|_| whole) {
+            interval_is_as_asked(archive, access_at, services.history, Timestamp::now())
+                .map_err(|why| conflict(&archive.key, &why))?;
+        }
     }
     if holds && !accepted {
         journal.confirm();

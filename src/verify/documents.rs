@@ -38,7 +38,7 @@ pub(super) fn needs_seal(manifest: &Manifest) -> bool {
 }
 
 /// Where a manifest contradicts itself, its key, or the form in which it was written.
-pub(super) fn faults_of_manifest(
+pub(crate) fn faults_of_manifest(
     manifest: &Manifest,
     bytes: &[u8],
     user_id: UserId,
@@ -68,6 +68,19 @@ pub(super) fn faults_of_manifest(
     demand(
         deleted || manifest.scim_active.is_some() || proves_removal(manifest),
         "it says that access is gone, and no call of its step Deactivated shows that".to_owned(),
+    );
+    let archive = &manifest.archive.archive;
+    let at = |state| manifest.steps.iter().find(|step| step.state == state).map(|step| step.completed_at);
+    let (removed, archived) = (at(StateName::Deactivated), at(StateName::Archived));
+    let covers = archive.covers_until();
+    demand(archive.date_from < archive.date_to, "its archive covers no time".to_owned());
+    demand(
+        removed.is_none_or(|removed| removed.duration_since(covers) <= AT_ONCE),
+        format!("its archive ends at {covers}, and the user had access after that"),
+    );
+    demand(
+        archived.is_none_or(|archived| covers.duration_since(archived) <= AT_ONCE),
+        format!("its archive ends at {covers}, after it was stored"),
     );
     demand(
         manifest.archive.complete && manifest.interactions_archived,
@@ -104,13 +117,15 @@ pub(super) fn differences(one: &Archive, other: &Archive) -> Option<String> {
         ("dateTo", one.date_to == other.date_to),
         ("retention", one.retention == other.retention),
         ("etag", one.etag == other.etag),
+        ("crc32c", one.crc32c == other.crc32c),
+        ("quietUntil", one.quiet_until == other.quiet_until),
     ];
     let differing: Vec<&str> = members.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect();
     (!differing.is_empty()).then(|| differing.join(", "))
 }
 
 /// Where a seal contradicts itself, its key, its form, or the manifests of its set.
-pub(super) fn faults_of_seal(
+pub(crate) fn faults_of_seal(
     seal: &SealDocument,
     bytes: &[u8],
     user_id: UserId,

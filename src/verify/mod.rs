@@ -15,6 +15,7 @@ mod schema;
 mod tests;
 mod user;
 
+pub(crate) use documents::{faults_of_manifest, faults_of_seal};
 pub use finding::{Finding, Kind, Verdict};
 pub use folder::{folders, no_files};
 pub use holdings::{Holdings, holdings};

@@ -49,9 +49,11 @@ impl Stored {
             pages: 1,
             sha256: sha256(ARCHIVE.as_bytes()),
             date_from: Timestamp::UNIX_EPOCH,
-            date_to: Timestamp::constant(1_600_000_000, 0),
+            date_to: Timestamp::constant(1_700_000_000, 0),
             retention: None,
             etag: None,
+            crc32c: None,
+            quiet_until: None,
         };
         std::fs::write(path(&archive_key(user_id, 1)), ARCHIVE).unwrap();
         let way = [StateName::QueuesCleared, StateName::Deactivated, StateName::Archived].map(step);
@@ -253,4 +255,25 @@ fn a_removal_of_access_that_no_call_shows_is_a_finding() {
         assert!(faults.iter().any(|fault| fault.contains("no call")), "{not_shown:?}: {faults:?}");
     }
     assert!(faults_with(Some(true), &[]).iter().any(|fault| fault.contains("is active")));
+}
+
+#[tokio::test]
+async fn an_archive_that_ends_before_access_was_gone_is_found_unless_nothing_came_since() {
+    let at = |seconds| Timestamp::constant(seconds, 0);
+    for (from, to, quiet_until, fault) in [
+        (0, 1_600_000_000, None, Some("had access after that")),
+        (0, 1_600_000_000, Some(at(1_700_000_000)), None),
+        (1_700_000_000, 1_700_000_000, None, Some("covers no time")),
+        (0, 1_800_000_000, None, Some("after it was stored")),
+    ] {
+        let stored = Stored::new();
+        let bytes = std::fs::read(stored.path(&audit_key(stored.user_id, 1))).unwrap();
+        let mut manifest: Manifest = serde_json::from_slice(&bytes).unwrap();
+        let archive = &mut manifest.archive.archive;
+        (archive.date_from, archive.date_to, archive.quiet_until) = (at(from), at(to), quiet_until);
+        let bytes = manifest.to_bytes().unwrap();
+        let faults = super::faults_of_manifest(&manifest, &bytes, stored.user_id, 1);
+        assert_eq!(faults.len(), usize::from(fault.is_some()), "{faults:?}");
+        assert!(fault.is_none_or(|fault| faults[0].contains(fault)), "{faults:?}");
+    }
 }

@@ -145,6 +145,8 @@ fn archive() -> Archive {
         date_to: NOW,
         retention: None,
         etag: None,
+        crc32c: None,
+        quiet_until: None,
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::objects::objects;
 use crate::support::population::{Fate, User};
 use crate::support::process::tail;
-use crate::support::s3_proxy::S3Proxy;
+use crate::support::s3_proxy::{Damage, S3Proxy};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, ledger, promises, servers};
+use crate::support::{Test, eventually, ledger, promises, redis, servers};
 
 pub(crate) const TESTS: &[Test] = &[
     ("an S3 that asks to slow down is obeyed, and spends no attempt", slow_down),
@@ -22,6 +22,14 @@ pub(crate) const TESTS: &[Test] = &[
         missing_before_the_delete,
     ),
     ("objects of one user that cannot be read are that user's alone", unreadable_objects),
+    (
+        "an S3 that ignores checksums and keeps zeros, or other bytes, deletes nobody whose archive is not what was sent",
+        other_bytes,
+    ),
+    (
+        "a checkpoint with an interval of a millisecond deletes nobody before the whole history is archived",
+        forged_interval,
+    ),
 ];
 
 fn users(place: usize, count: usize) -> Vec<User> {
@@ -135,5 +143,76 @@ fn unreadable_objects(place: usize) {
     assert!(error.contains("S3 answered 500") && error.contains(&unreadable.id), "{error}");
     assert_eq!(world.user_now(&unreadable.id)["exists"], true);
     assert_eq!(world.letters("offboarding.dead").len(), 1, "nobody else is given up");
+    promises::assert_manifests(&world, &servers::shared());
+}
+
+/// It takes what it should refuse, so that what it says proves nothing. The object of parts is left right: its user
+/// shows that reading back is no obstacle.
+fn other_bytes(place: usize) {
+    let (mut world, proxy) = world(place, 3, 3);
+    // It is there, because it was taken once.
+    proxy.refuse("PUT", "/_offboarder_probe_checksum", 412, "PreconditionFailed");
+    let damages = [Damage::Zeros, Damage::FlippedBit, Damage::None];
+    for (user, damage) in world.users.iter().zip(damages) {
+        proxy.damage(&format!("/{}.json", user.id), damage);
+    }
+    let worker = world.start(&["worker"]);
+    world.publish_all();
+    let letters = eventually(PATIENCE, || match world.letters("offboarding.dead") {
+        letters if letters.len() == 2 => Ok(letters),
+        _ => Err(tail(&worker.errors())),
+    });
+    promises::await_quiet(&world, PATIENCE);
+    assert!(worker.errors().contains("does not refuse wrong checksums"), "{}", tail(&worker.errors()));
+    World::drain(worker);
+    for letter in &letters {
+        assert_eq!(letter["headers"]["x-offboarder-reason"], "archive_conflict", "{letter:#}");
+    }
+    for (user, exists) in [(0, true), (1, true), (2, false)] {
+        assert_eq!(world.user_now(&world.users[user].id)["exists"], exists, "user {user}");
+    }
+    world.users.drain(..2);
+    promises::assert_manifests(&world, &servers::shared());
+}
+
+/// Both are dead letters in `Deactivated` when somebody writes into Redis: one gets two dates a millisecond apart, the
+/// other a year that was over long ago, with a time for the end of access that fits.
+fn forged_interval(place: usize) {
+    let world = World::with_topology(place, users(place, 2));
+    for user in 0..2 {
+        world.strike(user, "query_conversations", 0, 1, &json!({ "kind": "status", "status": 400 }));
+    }
+    let worker = world.start(&["worker"]);
+    world.publish_all();
+    eventually(PATIENCE, || match world.letters("offboarding.dead").len() {
+        2 => Ok(()),
+        _ => Err(tail(&worker.errors())),
+    });
+    let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
+    let intervals = [
+        ("2026-11-27T00:00:00Z", "2026-11-27T00:00:00.001Z"),
+        ("2019-11-28T00:00:00Z", "2020-11-27T00:00:00Z"),
+    ];
+    for (user, (from, to)) in world.users.iter().zip(intervals) {
+        let body = redis::body(url, &user.id).expect("a checkpoint");
+        let mut forged: Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(forged["state"]["name"], "Deactivated", "{forged:#}");
+        forged["step"]["archive"] = json!({ "dateFrom": from, "dateTo": to });
+        forged["state"]["access"]["at"] = json!(to);
+        redis::set_body(url, &user.id, &forged.to_string());
+    }
+    world.publish_all();
+    eventually(PATIENCE, || match ledger::count(&world.simulator, "delete_user") {
+        2 => Ok(()),
+        _ => Err(tail(&worker.errors())),
+    });
+    promises::await_quiet(&world, PATIENCE);
+    assert!(worker.errors().contains("it begins again"), "{}", tail(&worker.errors()));
+    World::drain(worker);
+    for user in &world.users {
+        let text = objects(&world, &["text", &format!("{}_audit.json", user.id)])["text"].clone();
+        let manifest: Value = serde_json::from_str(text.as_str().expect("a text")).expect("JSON");
+        assert_eq!(manifest["archive"]["conversations"], 4, "{manifest:#}");
+    }
     promises::assert_manifests(&world, &servers::shared());
 }

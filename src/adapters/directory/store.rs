@@ -1,5 +1,5 @@
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Seek as _, SeekFrom, Write as _};
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,9 +7,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use tokio_util::io::ReaderStream;
+use xattr::FileExt as _;
 
 use super::error::DirectoryError;
+use crate::adapters::private;
 use crate::failure::{Class, Code, Failure};
 use crate::integrity::Integrity;
 use crate::ports::{
@@ -28,7 +31,7 @@ impl DirectoryStore {
     /// Opens the directory, making it where it is missing.
     pub fn open(path: &Path) -> Result<Self, DirectoryError> {
         let failed = |error| DirectoryError::of(&error, path);
-        std::fs::create_dir_all(path).map_err(failed)?;
+        private::directory(path).map_err(failed)?;
         let root = path.canonicalize().map_err(failed)?.into();
         Ok(Self { root, integrity: Integrity::default() })
     }
@@ -88,9 +91,10 @@ fn write_whole(
     span: Option<&Span>,
 ) -> Result<PutOnce, DirectoryError> {
     let failed = |error| DirectoryError::of(&error, temporary);
-    let mut file = OpenOptions::new().write(true).create_new(true).open(temporary).map_err(failed)?;
+    let mut file = private::create(temporary).map_err(failed)?;
     if let Some(span) = span {
         write_span(temporary, span);
+        set_attribute(temporary, SHA256, &hex::encode(Sha256::digest(body)));
     }
     let written = file.write_all(body).and_then(|()| file.sync_all()).map_err(failed);
     let outcome = written.and_then(|()| publish(root, temporary, path));
@@ -107,7 +111,7 @@ fn write_part(temporary: &Path, offset_bytes: u64, body: &[u8]) -> Result<(), Di
         ErrorKind::NotFound => DirectoryError::UploadLost { path: temporary.to_owned() },
         _ => DirectoryError::of(&error, temporary),
     };
-    let mut file = OpenOptions::new().write(true).open(temporary).map_err(failed)?;
+    let mut file = private::open_to_write(temporary).map_err(failed)?;
     if file.metadata().map_err(failed)?.len() < offset_bytes {
         return Err(DirectoryError::UploadLost { path: temporary.to_owned() });
     }
@@ -118,21 +122,34 @@ fn write_part(temporary: &Path, offset_bytes: u64, body: &[u8]) -> Result<(), Di
 
 /// The names of a file's extended attributes, in the name space that every user may write.
 const ATTRIBUTES: [&str; 2] = ["user.offboarder-date-from", "user.offboarder-date-to"];
+/// Where the SHA-256 of a file is kept that was written at once.
+const SHA256: &str = "user.offboarder-sha256";
 
 /// Keeps the span with the file, so that it appears with it. A file system without extended
 /// attributes goes without: a run that lost its checkpoint then refuses the archive instead of guessing.
 fn write_span(path: &Path, span: &Span) {
     for (name, value) in ATTRIBUTES.into_iter().zip(span.values()) {
-        if let Err(error) = xattr::set(path, name, value.as_bytes()) {
-            tracing::debug!(path = %path.display(), %error, "no extended attribute was written");
-        }
+        set_attribute(path, name, &value);
     }
 }
 
-fn read_span(path: &Path) -> Option<Span> {
-    let [from, to] = ATTRIBUTES
-        .map(|name| xattr::get(path, name).ok().flatten().and_then(|value| String::from_utf8(value).ok()));
-    Span::parse(from.as_deref(), to.as_deref())
+fn set_attribute(path: &Path, name: &str, value: &str) {
+    if let Err(error) = xattr::set(path, name, value.as_bytes()) {
+        tracing::debug!(path = %path.display(), %error, "no extended attribute was written");
+    }
+}
+
+fn attribute(file: &File, name: &str) -> Option<String> {
+    file.get_xattr(name).ok().flatten().and_then(|value| String::from_utf8(value).ok())
+}
+
+/// What is under a key, if it is a file of ours: no link is followed, and nothing waits for a pipe.
+fn open(path: &Path) -> Result<Option<(File, Metadata)>, DirectoryError> {
+    match private::open(path) {
+        Ok(opened) => Ok(Some(opened)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(DirectoryError::of(&error, path)),
+    }
 }
 
 fn list(root: &Path, prefix: &str) -> Result<Vec<Listed>, DirectoryError> {
@@ -181,7 +198,7 @@ impl ArchiveStore for DirectoryStore {
         let upload = UploadId(uuid::Uuid::new_v4().to_string());
         let temporary = self.temporary(key, &upload);
         blocking(move || {
-            let made = OpenOptions::new().write(true).create_new(true).open(&temporary);
+            let made = private::create(&temporary);
             made.map_err(|error| DirectoryError::of(&error, &temporary))?;
             write_span(&temporary, &span);
             Ok(())
@@ -225,7 +242,7 @@ impl ArchiveStore for DirectoryStore {
         let expected: u64 = parts.iter().map(|part| part.bytes).sum();
         blocking(move || {
             let lost = || DirectoryError::UploadLost { path: temporary.clone() };
-            let file = OpenOptions::new().write(true).open(&temporary).map_err(|_gone| lost())?;
+            let file = private::open_to_write(&temporary).map_err(|_gone| lost())?;
             let failed = |error| DirectoryError::of(&error, &temporary);
             if file.metadata().map_err(failed)?.len() != expected {
                 return Err(lost());
@@ -236,7 +253,8 @@ impl ArchiveStore for DirectoryStore {
         .await
     }
 
-    fn verifies_on_arrival(&self) -> bool {
+    /// A file system computes none.
+    fn refuses_wrong_checksums(&self) -> bool {
         false
     }
 
@@ -251,16 +269,18 @@ impl ArchiveStore for DirectoryStore {
 
     async fn find(&self, key: &ObjectKey, _version_id: Option<&str>) -> Result<Option<Found>, Failure> {
         let path = self.path(key);
-        blocking(move || match std::fs::metadata(&path) {
-            Ok(metadata) => Ok(Some(Found {
+        blocking(move || {
+            let Some((file, metadata)) = open(&path)? else { return Ok(None) };
+            let [from, to] = ATTRIBUTES.map(|name| attribute(&file, name));
+            Ok(Some(Found {
                 bytes: metadata.len(),
                 version_id: None,
                 etag: None,
                 retention: None,
-                span: read_span(&path),
-            })),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(DirectoryError::of(&error, &path)),
+                span: Span::parse(from.as_deref(), to.as_deref()),
+                sha256: attribute(&file, SHA256),
+                crc32c: None,
+            }))
         })
         .await
     }
@@ -289,36 +309,25 @@ impl ArchiveStore for DirectoryStore {
     async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure> {
         let path = self.path(key);
         blocking(move || {
-            let failed = |error| DirectoryError::of(&error, &path);
-            let bytes = match std::fs::metadata(&path) {
-                Ok(metadata) => metadata.len(),
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(failed(error)),
-            };
+            let Some((mut file, metadata)) = open(&path)? else { return Ok(None) };
+            let bytes = metadata.len();
             if bytes > max_bytes as u64 {
                 return Err(DirectoryError::TooLarge { path: path.clone(), bytes, max_bytes });
             }
-            std::fs::read(&path).map(|bytes| Some(Bytes::from(bytes))).map_err(failed)
+            let mut body = Vec::new();
+            file.read_to_end(&mut body).map_err(|error| DirectoryError::of(&error, &path))?;
+            Ok(Some(Bytes::from(body)))
         })
         .await
     }
 
     async fn stream(&self, key: &ObjectKey, _version_id: Option<&str>) -> Result<Option<Chunks>, Failure> {
         let path = self.path(key);
-        match tokio::fs::File::open(&path).await {
-            Ok(file) => {
-                let chunks = ReaderStream::with_capacity(file, 256 * 1024);
-                Ok(Some(
-                    chunks
-                        .map(move |chunk| {
-                            chunk.map_err(|error| Failure::from(DirectoryError::of(&error, &path)))
-                        })
-                        .boxed(),
-                ))
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(DirectoryError::of(&error, &path).into()),
-        }
+        let opening = path.clone();
+        let Some((file, _metadata)) = blocking(move || open(&opening)).await? else { return Ok(None) };
+        let chunks = ReaderStream::with_capacity(tokio::fs::File::from_std(file), 256 * 1024);
+        let failed = move |error| Failure::from(DirectoryError::of(&error, &path));
+        Ok(Some(chunks.map_err(failed).boxed()))
     }
 
     async fn probe(&self) -> Result<(), Failure> {
@@ -326,7 +335,11 @@ impl ArchiveStore for DirectoryStore {
         let body = Bytes::from_static(b"offboarder looks whether it may write here\n");
         self.put_once(&key, body.clone(), None).await?;
         match self.put_once(&key, body, None).await? {
-            PutOnce::AlreadyThere => Ok(()),
+            PutOnce::AlreadyThere if self.keys(PROBE).await?.contains(&key) => Ok(()),
+            PutOnce::AlreadyThere => {
+                let text = format!("{} does not list what was just written", self.location());
+                Err(Failure::new(Class::Systemic, Code::ArchiveUnfit, text))
+            }
             PutOnce::Stored(_) => {
                 let text = format!("{} lets objects be overwritten", self.location());
                 Err(Failure::new(Class::Systemic, Code::ArchiveOverwrites, text))
@@ -337,6 +350,8 @@ impl ArchiveStore for DirectoryStore {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     const SPAN: Span = Span { from: Timestamp::UNIX_EPOCH, to: Timestamp::constant(1_000, 500_000_000) };
@@ -412,6 +427,48 @@ mod tests {
         assert!(listed[0].modified >= before && listed[0].modified <= Timestamp::now(), "{listed:?}");
         assert_eq!(store.keys("u").await.unwrap(), [key()]);
         assert_eq!(store.hidden("").await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn what_is_stored_is_for_its_owner_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("a/b");
+        let store = DirectoryStore::open(&root).unwrap();
+        let upload = store.begin(&ObjectKey("v.json".to_owned()), &SPAN).await.unwrap();
+        store.put_once(&key(), Bytes::from_static(b"one"), Some(&SPAN)).await.unwrap();
+        store.probe().await.unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&root), mode(&directory.path().join("a"))), (0o700, 0o700));
+        let files = files(&root);
+        assert_eq!(files.len(), 3, "{files:?} {upload:?}");
+        for file in files {
+            assert_eq!(mode(&root.join(&file)), 0o600, "{file}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_in_the_place_of_an_object_is_not_followed_and_a_pipe_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let secret = directory.path().join("secret");
+        std::fs::write(&secret, "secret").unwrap();
+        let store = DirectoryStore::open(&directory.path().join("store")).unwrap();
+        let place = directory.path().join("store/u.json");
+        std::os::unix::fs::symlink(&secret, &place).unwrap();
+        let pipe = std::process::Command::new("mkfifo").arg(directory.path().join("store/v.json")).status();
+        assert!(pipe.unwrap().success());
+        for name in ["u.json", "v.json"] {
+            let key = ObjectKey(name.to_owned());
+            for failure in [
+                store.find(&key, None).await.unwrap_err(),
+                store.read(&key, 10).await.unwrap_err(),
+                store.stream(&key, None).await.map(drop).unwrap_err(),
+            ] {
+                assert!(failure.text.contains(name) && failure.text.contains("no regular file"), "{failure}");
+            }
+        }
+        let put = store.put_once(&key(), Bytes::from_static(b"one"), None).await.unwrap();
+        assert_eq!(put, PutOnce::AlreadyThere);
+        assert_eq!(std::fs::read(&secret).unwrap(), b"secret");
     }
 
     #[tokio::test]

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, ReadableTable as _, ReadableTableMetadata as _, TableDefinition};
 use serde::{Deserialize, Serialize};
 
+use crate::adapters::private;
 use crate::failure::{Class, Classify, Code, Failure};
 use crate::guards::Brake;
 use crate::integrity::{Integrity, Purpose};
@@ -94,9 +96,12 @@ impl EmbeddedCheckpoints {
     /// Opens `directory/checkpoints.redb`, making both where they are missing.
     pub fn open(directory: &Path) -> Result<Self, EmbeddedError> {
         let path = directory.join(FILE_NAME);
-        std::fs::create_dir_all(directory)
-            .map_err(|error| EmbeddedError::Failed { path: path.clone(), why: error.to_string() })?;
-        let database = Database::create(&path).map_err(|error| match error {
+        let failed =
+            |error: std::io::Error| EmbeddedError::Failed { path: path.clone(), why: error.to_string() };
+        private::directory(directory).map_err(failed)?;
+        let file = private::create_or_open(&path).map_err(failed)?;
+        let opened = FileBackend::new(file).and_then(|file| Database::builder().create_with_backend(file));
+        let database = opened.map_err(|error| match error {
             redb::DatabaseError::DatabaseAlreadyOpen => EmbeddedError::InUse { path: path.clone() },
             other => EmbeddedError::Failed { path: path.clone(), why: other.to_string() },
         })?;
@@ -322,6 +327,8 @@ impl Checkpoints for EmbeddedCheckpoints {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::job::Request;
 
@@ -379,6 +386,25 @@ mod tests {
             assert_eq!(store.replay_note("a").await.unwrap(), Some(note));
         }
         assert_eq!(store.replay_note("b").await.unwrap(), None);
+    }
+
+    #[test]
+    fn the_file_is_for_its_owner_only_and_one_of_an_older_release_becomes_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("offboarder-data");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let file = place.join(FILE_NAME);
+        for wide in [0o600, 0o644] {
+            drop(EmbeddedCheckpoints::open(&place).unwrap());
+            assert_eq!((mode(&place), mode(&file)), (0o700, 0o600), "{wide:o}");
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(wide)).unwrap();
+        }
+        drop(EmbeddedCheckpoints::open(&place).unwrap());
+        assert_eq!(mode(&file), 0o600);
+        let other = directory.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        std::os::unix::fs::symlink(&file, other.join(FILE_NAME)).unwrap();
+        assert!(matches!(EmbeddedCheckpoints::open(&other), Err(EmbeddedError::Failed { .. })));
     }
 
     #[tokio::test]

@@ -4,9 +4,13 @@
 mod connect;
 mod error;
 mod examine;
+mod probe;
 mod store;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod versions;
+mod writing;
 
 pub use connect::{Retention, RetentionMode};
 pub use error::S3Error;

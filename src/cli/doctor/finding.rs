@@ -75,6 +75,7 @@ fn mend(code: Code) -> String {
         }
         Code::ArchiveMissing => "make the bucket or directory, or set OFFBOARDER_ARCHIVE_URL to another",
         Code::ArchiveOverwrites => "use a store that honours If-None-Match",
+        Code::ArchiveUnfit => "use a store that does what the finding names",
         Code::ArchiveFull => "free space",
         Code::CheckpointsUnreachable => "check that it runs, and OFFBOARDER_CHECKPOINTS_URL",
         Code::CheckpointsRefused => "check user and password in OFFBOARDER_CHECKPOINTS_URL, and memory",

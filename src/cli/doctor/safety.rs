@@ -39,7 +39,8 @@ async fn evidence(settings: &Settings<Cxone>) -> Vec<Finding> {
             )];
         }
     };
-    let store = compose::s3_store(&settings.archive, bucket, prefix).await;
+    // Another row says why there is none.
+    let Ok(store) = compose::s3_store(&settings.archive, bucket, prefix).await else { return Vec::new() };
     let (versions, locks) = tokio::join!(store.keeps_versions(), async {
         match settings.archive.retention {
             // Another row tells of it.

@@ -1,4 +1,5 @@
 use super::super::compose;
+use super::super::exit::CliError;
 use super::finding::Finding;
 use crate::adapters::redis::Health;
 use crate::adapters::s3::S3Store;
@@ -69,20 +70,35 @@ fn keeps(health: &Health) -> Vec<Finding> {
 pub(super) async fn archive(settings: &Settings<Cxone>) -> Vec<Finding> {
     let mut findings = match &settings.archive.location {
         ArchiveLocation::S3 { bucket, prefix } => {
-            let store = compose::s3_store(&settings.archive, bucket, prefix).await;
-            let mut findings = rights(&store, identity(&store).await).await;
-            if findings.iter().all(|finding| !finding.unreachable) {
-                findings.extend(lock(&settings.archive, &store).await);
-            }
-            findings
+            s3(&settings.archive, bucket, prefix).await.unwrap_or_else(|error| {
+                vec![Finding::bad(ARCHIVE, error.to_string(), "fix the file or AWS_CA_BUNDLE")]
+            })
         }
         ArchiveLocation::Directory(_) => match compose::archive_store(settings).await {
             Ok(store) => rights(&*store, String::new()).await,
             Err(error) => vec![Finding::bad(ARCHIVE, error.to_string(), "mend OFFBOARDER_ARCHIVE_URL")],
         },
     };
-    findings.extend(protected(&compose::protected(settings).await).await);
+    match compose::protected(settings).await {
+        Ok(source) => findings.extend(protected(&source).await),
+        Err(error) => findings.push(Finding::bad("protected list", error.to_string(), "fix the setting")),
+    }
     findings
+}
+
+async fn s3(archive: &Archive, bucket: &str, prefix: &str) -> Result<Vec<Finding>, CliError> {
+    let mut store = compose::s3_store(archive, bucket, prefix).await?;
+    // What cannot be reached is said once, by the probe.
+    let lock = lock(archive, &store).await.filter(|finding| !finding.unreachable);
+    if lock.as_ref().is_some_and(|finding| !finding.ok) {
+        // And what cannot be locked: the probe writes with a lock.
+        store = compose::s3_store(&Archive { retention: None, ..archive.clone() }, bucket, prefix).await?;
+    }
+    let mut findings = rights(&store, identity(&store).await).await;
+    if findings.iter().all(|finding| !finding.unreachable) {
+        findings.extend(lock);
+    }
+    Ok(findings)
 }
 
 async fn identity(store: &S3Store) -> String {
@@ -102,7 +118,13 @@ async fn rights(store: &dyn ArchiveStore, identity: String) -> Vec<Finding> {
         }
     };
     let probed = store.probe().await;
-    let written = says(ARCHIVE, probed, "takes writes, gives them back, and does not overwrite");
+    let checksums = if store.refuses_wrong_checksums() {
+        "and refuses wrong checksums"
+    } else {
+        "and proves no checksum, so that every archive is read back whole"
+    };
+    let does = format!("takes writes, lists and gives them back, does not overwrite, {checksums}");
+    let written = says(ARCHIVE, probed, &does);
     if written.unreachable {
         return vec![written];
     }

@@ -23,9 +23,22 @@ struct Rule {
     times: Option<usize>,
 }
 
+/// What an object reads as that was stored right.
+#[derive(Clone, Copy)]
+pub(crate) enum Damage {
+    /// Zeros only.
+    Zeros,
+    /// One bit of its middle byte is another.
+    FlippedBit,
+    /// None; as with the others, no checksum is given back.
+    None,
+}
+
 #[derive(Default)]
 struct State {
     rules: Vec<Rule>,
+    /// By what the path of the object holds.
+    damages: Vec<(String, Damage)>,
     refused: usize,
     ended: bool,
 }
@@ -73,6 +86,11 @@ impl S3Proxy {
 
     fn add(&self, rule: Rule) {
         lock(&self.state).rules.push(rule);
+    }
+
+    /// From now on an object of this path is given back with this damage, and without a checksum.
+    pub(crate) fn damage(&self, text: &str, damage: Damage) {
+        lock(&self.state).damages.push((text.to_owned(), damage));
     }
 
     /// Nothing is refused any more.
@@ -152,7 +170,10 @@ fn serve(mut client: &TcpStream, upstream: SocketAddr, state: &Mutex<State>) -> 
         let (mut from, mut to) = (client, &server);
         // It ends when the client has nothing more to say, or when all is over below.
         threads.spawn(move || io::copy(&mut from, &mut to).ok());
-        let answered = io::copy(&mut &server, &mut client).map(drop);
+        let answered = match damage(&head, state) {
+            None => io::copy(&mut &server, &mut client).map(drop),
+            Some(damage) => give_back_damaged(&server, client, damage),
+        };
         client.shutdown(Shutdown::Both).and(answered)
     })
 }
@@ -171,6 +192,35 @@ fn read_head(mut client: &TcpStream) -> io::Result<Option<(String, Vec<u8>)>> {
             return Ok(Some((String::from_utf8_lossy(&bytes).into_owned(), rest)));
         }
     }
+}
+
+/// What is done to the answer of a read.
+fn damage(head: &str, state: &Mutex<State>) -> Option<Damage> {
+    let (method, path) = head.split_once(' ')?;
+    let path = path.split([' ', '?']).next()?;
+    let state = lock(state);
+    let meant = |(text, _): &&(String, Damage)| path.contains(text.as_str());
+    state.damages.iter().find(meant).filter(|_| ["GET", "HEAD"].contains(&method)).map(|(_, damage)| *damage)
+}
+
+fn give_back_damaged(mut server: &TcpStream, mut client: &TcpStream, damage: Damage) -> io::Result<()> {
+    let mut answer = Vec::new();
+    server.read_to_end(&mut answer)?;
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").map_or(answer.len(), |at| at + 4);
+    let mut body = answer.split_off(end);
+    let middle = body.len() / 2;
+    match damage {
+        Damage::Zeros => body.fill(0),
+        Damage::FlippedBit => body.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1),
+        Damage::None => {}
+    }
+    let head = String::from_utf8_lossy(&answer).into_owned();
+    for line in head.split_inclusive("\r\n") {
+        if !line.to_ascii_lowercase().starts_with("x-amz-checksum-") {
+            client.write_all(line.as_bytes())?;
+        }
+    }
+    client.write_all(&body)
 }
 
 /// What the first rule that is meant says.

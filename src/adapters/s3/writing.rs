@@ -1,0 +1,205 @@
+//! Every write. Each brings a checksum of ours, and none overwrites.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, ObjectLockMode};
+use bytes::Bytes;
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::connect::RetentionMode;
+use super::error::{S3Error, is_precondition, is_race};
+use super::store::S3Store;
+use crate::failure::Failure;
+use crate::kill_point::effect;
+use crate::machine::RetentionMark;
+use crate::ports::{ArchiveStore as _, ObjectKey, Part, Span, UploadId, crc32c};
+
+/// How often a conditional write that met another is sent again at once.
+const RACES: u32 = 5;
+/// Under which name the SHA-256 of a whole object is kept beside it.
+pub(super) const SHA256_NAME: &str = "offboarder-sha256";
+
+/// Object Lock of what is written.
+#[derive(Debug, Clone)]
+pub(super) struct Lock {
+    pub(super) mode: ObjectLockMode,
+    pub(super) until: DateTime,
+}
+
+impl S3Store {
+    /// Until when what is written now is locked.
+    pub(super) fn mark(&self) -> Option<(RetentionMark, Lock)> {
+        self.mark_for(self.retention?.period)
+    }
+
+    /// The same, in the mode that is set, for another time.
+    pub(super) fn mark_for(&self, period: Duration) -> Option<(RetentionMark, Lock)> {
+        let until = SystemTime::now().checked_add(period)?;
+        let (word, mode) = match self.retention?.mode {
+            RetentionMode::Governance => ("GOVERNANCE", ObjectLockMode::Governance),
+            RetentionMode::Compliance => ("COMPLIANCE", ObjectLockMode::Compliance),
+        };
+        // S3 keeps whole seconds.
+        let until = DateTime::from_secs(DateTime::from(until).secs());
+        let retain_until = Timestamp::from_second(until.secs()).ok()?;
+        Some((RetentionMark { mode: word.to_owned(), retain_until }, Lock { mode, until }))
+    }
+
+    /// A conditional PUT, without a checksum.
+    pub(super) fn put(&self, key: &ObjectKey, body: Bytes) -> PutObjectFluentBuilder {
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(self.full_key(key))
+            .if_none_match("*")
+            .content_type("application/json")
+            .body(ByteStream::from(body))
+    }
+
+    /// A conditional PUT; one that met another is sent again. The version's ID, where the store keeps versions;
+    /// `None` when something is there.
+    pub(super) async fn put_conditionally(
+        &self,
+        key: &ObjectKey,
+        body: &Bytes,
+        lock: Option<&Lock>,
+        span: Option<&Span>,
+    ) -> Result<Option<Option<String>>, S3Error> {
+        let metadata = span.map(|span| {
+            let sha256 = (SHA256_NAME.to_owned(), hex::encode(Sha256::digest(body)));
+            metadata(span).into_iter().chain([sha256]).collect()
+        });
+        let mut races = 0;
+        loop {
+            let mut put = self.put(key, body.clone()).checksum_crc32_c(crc32c(body));
+            put = put.set_metadata(metadata.clone());
+            if let Some(Lock { mode, until }) = lock {
+                put = put.object_lock_mode(mode.clone()).object_lock_retain_until_date(*until);
+            }
+            match effect("the S3 put", Box::pin(put.send())).await {
+                Ok(stored) => return Ok(Some(stored.version_id)),
+                Err(error) if is_precondition(&error) => return Ok(None),
+                Err(error) if is_race(&error) && races < RACES => {
+                    races += 1;
+                    let pause = Duration::from_millis(50).mul_f64(f64::from(races) * rand::random::<f64>());
+                    tokio::time::sleep(pause).await;
+                }
+                Err(error) => return Err(S3Error::of(&error, self.what("store", key))),
+            }
+        }
+    }
+
+    /// A document that the store did not prove is compared with what it gives back.
+    pub(super) async fn reads_back(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<&str>,
+        body: &Bytes,
+    ) -> Result<(), Failure> {
+        let kept = self.read_version(key, version_id, body.len()).await?;
+        if kept.as_ref() == Some(body) {
+            return Ok(());
+        }
+        let said = "it reads back otherwise than it was written".to_owned();
+        Err(S3Error::Corrupted { what: self.what("store", key), said }.into())
+    }
+
+    pub(super) async fn create_upload(
+        &self,
+        key: &ObjectKey,
+        lock: Option<Lock>,
+        span: Option<&Span>,
+    ) -> Result<UploadId, S3Error> {
+        let what = || self.what("begin to upload", key);
+        let mut create = self
+            .client
+            .create_multipart_upload()
+            .bucket(&self.bucket)
+            .key(self.full_key(key))
+            .content_type("application/json")
+            .set_metadata(span.map(metadata))
+            .checksum_algorithm(ChecksumAlgorithm::Crc32C);
+        if let Some(Lock { mode, until }) = lock {
+            create = create.object_lock_mode(mode).object_lock_retain_until_date(until);
+        }
+        let created =
+            effect("the S3 create", create.send()).await.map_err(|error| S3Error::of(&error, what()))?;
+        let id = created.upload_id.ok_or_else(|| S3Error::Rejected {
+            what: what(),
+            status: 200,
+            said: "no upload ID".to_owned(),
+        })?;
+        Ok(UploadId(id))
+    }
+
+    /// `crc32c` is what the store is to compare the part with.
+    pub(super) async fn upload_part(
+        &self,
+        key: &ObjectKey,
+        upload: &UploadId,
+        number: u32,
+        body: Bytes,
+        crc32c: String,
+    ) -> Result<Part, S3Error> {
+        let bytes = body.len() as u64;
+        let upload_part = self
+            .client
+            .upload_part()
+            .bucket(&self.bucket)
+            .key(self.full_key(key))
+            .upload_id(&upload.0)
+            .part_number(i32::try_from(number).unwrap_or(i32::MAX))
+            .checksum_crc32_c(&crc32c)
+            .body(ByteStream::from(body));
+        let uploaded = effect("the S3 part", upload_part.send())
+            .await
+            .map_err(|error| S3Error::of(&error, self.what(&format!("upload part {number} of"), key)))?;
+        Ok(Part { number, bytes, etag: uploaded.e_tag.unwrap_or_default(), crc32c })
+    }
+
+    /// The version's ID, where the store keeps versions; `None` when something is there. `UploadLost` where it met
+    /// another write, too: the upload has to begin again.
+    pub(super) async fn complete_upload(
+        &self,
+        key: &ObjectKey,
+        upload: &UploadId,
+        parts: &[Part],
+    ) -> Result<Option<Option<String>>, S3Error> {
+        let completed = parts.iter().map(|part| {
+            CompletedPart::builder()
+                .part_number(i32::try_from(part.number).unwrap_or(i32::MAX))
+                .e_tag(&part.etag)
+                .checksum_crc32_c(&part.crc32c)
+                .build()
+        });
+        let list = CompletedMultipartUpload::builder().set_parts(Some(completed.collect())).build();
+        let completing = self
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.bucket)
+            .key(self.full_key(key))
+            .upload_id(&upload.0)
+            .if_none_match("*")
+            .multipart_upload(list);
+        let what = || self.what("complete", key);
+        match effect("the S3 complete", completing.send()).await {
+            Ok(done) => Ok(Some(done.version_id)),
+            Err(error) if is_precondition(&error) => Ok(None),
+            Err(error) => Err(match S3Error::of(&error, what()) {
+                gone @ S3Error::UploadLost { .. } => gone,
+                _ if is_race(&error) => {
+                    S3Error::UploadLost { what: what(), said: "ConditionalRequestConflict".to_owned() }
+                }
+                other => other,
+            }),
+        }
+    }
+}
+
+fn metadata(span: &Span) -> HashMap<String, String> {
+    Span::NAMES.into_iter().map(str::to_owned).zip(span.values()).collect()
+}
