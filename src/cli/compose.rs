@@ -42,31 +42,39 @@ pub(super) fn checkpoints(
     settings: &CheckpointsUrl,
     lease: Duration,
 ) -> Result<Arc<dyn Checkpoints>, CliError> {
-    Ok(shared(settings, lease)?.0)
+    Ok(shared(settings, lease, None)?.0)
 }
 
 type Shared = (Arc<dyn Checkpoints>, Arc<dyn Quotas>);
 
 /// What workers share: checkpoints, and quotas. An embedded store is one process's own.
-fn shared(settings: &CheckpointsUrl, lease: Duration) -> Result<Shared, CliError> {
+fn shared(
+    settings: &CheckpointsUrl,
+    lease: Duration,
+    retention: Option<Duration>,
+) -> Result<Shared, CliError> {
     Ok(match settings {
         CheckpointsUrl::Embedded(directory) => {
             (Arc::new(EmbeddedCheckpoints::open(directory)?), Arc::new(cxone::Alone::default()))
         }
         CheckpointsUrl::Redis { url, kind } => {
-            let redis = redis(url, *kind, lease);
+            let redis = Arc::new(connected_to(url, *kind, lease).keeping(retention));
             (Arc::clone(&redis) as Arc<dyn Checkpoints>, redis)
         }
     })
 }
 
 pub(super) fn redis(url: &SecretUrl, kind: RedisKind, lease: Duration) -> Arc<RedisCheckpoints> {
+    Arc::new(connected_to(url, kind, lease))
+}
+
+fn connected_to(url: &SecretUrl, kind: RedisKind, lease: Duration) -> RedisCheckpoints {
     let topology = match kind {
         RedisKind::Single | RedisKind::Tls => Topology::Single,
         RedisKind::Sentinel => Topology::Sentinel,
         RedisKind::Cluster => Topology::Cluster,
     };
-    Arc::new(RedisCheckpoints::new(url.expose(), topology, lease))
+    RedisCheckpoints::new(url.expose(), topology, lease)
 }
 
 /// Where batches are kept; an embedded store keeps none.
@@ -124,6 +132,7 @@ pub(super) async fn services<Q>(settings: &Settings<Cxone, Q>, worker: &str) -> 
     services.checkpoints.probe().await?;
     services.archive_store.probe().await?;
     services.protected.load().await?;
+    services.count_deletions().await?;
     Ok(services)
 }
 
@@ -132,7 +141,7 @@ pub(super) async fn unproven_services<Q>(
     settings: &Settings<Cxone, Q>,
     worker: &str,
 ) -> Result<Services, CliError> {
-    let (checkpoints, quotas) = shared(&settings.checkpoints, settings.worker.lease)?;
+    let (checkpoints, quotas) = shared(&settings.checkpoints, settings.worker.lease, settings.retention)?;
     Ok(Services {
         cxone: client(&settings.cxone, quotas)?,
         archive_store: archive_store(&settings.archive).await?,

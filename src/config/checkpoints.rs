@@ -1,6 +1,7 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::parse::file_url;
+use super::parse::{between, file_url, unless_off};
 use super::reader::Reader;
 use super::secret::SecretUrl;
 
@@ -35,6 +36,12 @@ impl CheckpointsUrl {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         reader.get("checkpoints.url", url)
     }
+}
+
+/// How long a finished user's checkpoint is kept.
+pub(super) fn retention(reader: &mut Reader<'_>) -> Option<Option<Duration>> {
+    const HUNDRED_YEARS: Duration = Duration::from_hours(100 * 365 * 24);
+    reader.get("checkpoints.retention", unless_off(between(Duration::from_hours(1), HUNDRED_YEARS)))
 }
 
 fn url(text: &str) -> Result<CheckpointsUrl, String> {

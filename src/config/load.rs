@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use super::checkpoints::retention;
 use super::fault::{Fault, Faults};
 use super::reader::Reader;
 use super::resolve::{Entry, State, resolve};
@@ -15,6 +18,8 @@ pub struct Settings<C = Option<Cxone>, Q = Option<Queue>> {
     pub queue: Q,
     /// `OFFBOARDER_CHECKPOINTS_…`.
     pub checkpoints: CheckpointsUrl,
+    /// `OFFBOARDER_CHECKPOINTS_RETENTION`.
+    pub retention: Option<Duration>,
     /// `OFFBOARDER_ARCHIVE_…`.
     pub archive: Archive,
     /// `OFFBOARDER_WORKER_…`.
@@ -81,6 +86,7 @@ struct Draft {
     cxone: Option<Cxone>,
     queue: Option<Queue>,
     checkpoints: Option<CheckpointsUrl>,
+    retention: Option<Option<Duration>>,
     archive: Option<Archive>,
     worker: Option<Worker>,
     guard: Option<Guard>,
@@ -94,13 +100,26 @@ impl Draft {
         let cxone = Cxone::read(&mut reader);
         let queue = Queue::read(&mut reader);
         let checkpoints = CheckpointsUrl::read(&mut reader);
+        let retention = retention(&mut reader);
         let archive = Archive::read(&mut reader);
         let worker = Worker::read(&mut reader);
         let guard = Guard::read(&mut reader);
         let admin = Admin::read(&mut reader);
         let faults = reader.faults;
         let (entries, incomplete) = (resolved.entries, resolved.incomplete);
-        Self { entries, faults, incomplete, cxone, queue, checkpoints, archive, worker, guard, admin }
+        Self {
+            entries,
+            faults,
+            incomplete,
+            cxone,
+            queue,
+            checkpoints,
+            retention,
+            archive,
+            worker,
+            guard,
+            admin,
+        }
     }
 
     fn demand(&mut self, profile: Profile) {
@@ -156,6 +175,7 @@ impl Draft {
                 cxone: cxone(self.cxone)?,
                 queue: queue(self.queue)?,
                 checkpoints: self.checkpoints?,
+                retention: self.retention?,
                 archive: self.archive?,
                 worker: self.worker?,
                 guard: self.guard?,

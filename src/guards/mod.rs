@@ -2,6 +2,7 @@
 //! intake of a user and the last moment before a DELETE ask the same ones (see `steps/guard.rs`). Holds and the
 //! pause are set by the same code, whether a command or the admin API asks.
 
+mod brake;
 mod hold;
 mod pause;
 mod protected;
@@ -14,6 +15,7 @@ use crate::failure::{Class, Code, Failure};
 use crate::job::Request;
 use crate::machine::Pause;
 
+pub use brake::{Brake, deletions_seen};
 pub use hold::{Hold, HoldKey, OnHold, hold_of, hold_prefix, last_acts, latest_hold, set_holds, standing};
 pub use pause::{PauseAct, pause_number, read_pause, set_pause};
 pub use protected::{ProtectedList, ProtectedSource};
@@ -38,15 +40,6 @@ pub enum Verdict {
     },
     /// A legal hold: this user is not deleted.
     Held,
-}
-
-/// At most so many deletions in so much time, over all workers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Brake {
-    /// Deletions.
-    pub count: u32,
-    /// In this time.
-    pub per: Duration,
 }
 
 /// The settings that hold deletions back.

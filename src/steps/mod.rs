@@ -16,6 +16,7 @@ mod look_back;
 mod plan;
 mod probe;
 mod record;
+mod recount;
 mod seal;
 
 use std::sync::Arc;

@@ -182,6 +182,7 @@ async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result
                     if let (Outcome::Wait { .. }, Some((step, class))) = (&outcome, failed) {
                         metrics::retried(step, class);
                     }
+                    end_in_batch(services, job, journal.checkpoint()).await?;
                     return Ok(outcome);
                 }
             }
@@ -192,6 +193,15 @@ async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result
         };
         event = following;
     }
+}
+
+/// A user who ended with another batch is one of this batch too, and stays it when the checkpoint expires.
+async fn end_in_batch(services: &Services, job: &Job, checkpoint: &Checkpoint) -> Result<(), Interrupt> {
+    let batch = job.request.batch_id.as_ref();
+    let Some(batch) = batch.filter(|batch| checkpoint.request.batch_id.as_ref() != Some(batch)) else {
+        return Ok(());
+    };
+    services.checkpoints.end_in_batch(batch, checkpoint).await.map_err(Interrupt::Systemic)
 }
 
 /// What a save may have changed.

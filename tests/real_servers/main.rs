@@ -23,6 +23,7 @@ mod doctoring;
 mod drains;
 mod events;
 mod faults;
+mod forgetting;
 mod guards;
 mod health;
 mod kills;
@@ -38,6 +39,7 @@ mod resources;
 mod revisions;
 mod secrets;
 mod settings;
+mod startup;
 mod stores;
 mod submitting;
 mod support;
@@ -62,6 +64,8 @@ fn main() {
         health::TESTS,
         disasters::TESTS,
         upgrades::TESTS,
+        startup::TESTS,
+        forgetting::TESTS,
         admin_api::TESTS,
         long_archives::TESTS,
         off_boarding::TESTS,

@@ -1,6 +1,7 @@
 //! Checkpoints in Redis: one script, and so one round trip, per operation.
 
 mod batches;
+mod brake;
 mod error;
 mod health;
 mod link;
@@ -8,6 +9,7 @@ mod scripts;
 mod store;
 mod workers;
 
+pub(crate) use batches::Members;
 pub use error::RedisCheckpointsError;
 pub use health::Health;
 pub use link::Topology;
