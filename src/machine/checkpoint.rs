@@ -228,13 +228,16 @@ impl Checkpoint {
     /// these.
     pub fn is_of_nobody(&self) -> bool {
         let unknown = self.dead_letter.as_ref().is_some_and(|letter| letter.reason == Reason::UserNotFound);
-        unknown && self.state == State::Received && self.previous.is_none() && self.step.calls.is_empty()
+        let nothing_done = self.step.calls.iter().all(|call| call.method == "GET");
+        unknown && self.state == State::Received && self.previous.is_none() && nothing_done
     }
 
     /// What is stored of it. The calls of a user who was deleted are in the manifest, and no later one repeats them; a
-    /// later manifest of a user who stayed does.
+    /// later manifest of a user who stayed does. The reads of a user whom CXone does not know prove nothing, and each
+    /// further message would add some.
     pub fn stored(&self) -> Cow<'_, Self> {
-        if self.state.name() != StateName::Deleted || !self.state.is_finished() {
+        let deleted = self.state.name() == StateName::Deleted && self.state.is_finished();
+        if !deleted && !self.is_of_nobody() {
             return Cow::Borrowed(self);
         }
         let mut short = self.clone();
@@ -294,7 +297,8 @@ mod tests {
             let mut without_calls = checkpoint.clone();
             without_calls.steps.iter_mut().for_each(|step| step.calls.clear());
             without_calls.step.calls.clear();
-            if checkpoint.state.name() == StateName::Deleted && checkpoint.state.is_finished() {
+            let deleted = checkpoint.state.name() == StateName::Deleted && checkpoint.state.is_finished();
+            if deleted || checkpoint.is_of_nobody() {
                 assert_eq!(stored, without_calls);
                 short += usize::from(stored != checkpoint);
             } else {
@@ -329,7 +333,12 @@ mod tests {
             correlation_id: None,
             note: None,
         };
-        let step = StepInProgress { calls: vec![call], ..StepInProgress::new(now) };
-        assert!(!Checkpoint { step, ..nobody }.is_of_nobody(), "something was done");
+        let with = |method: &str| {
+            let calls = vec![Call { method: method.to_owned(), ..call.clone() }];
+            Checkpoint { step: StepInProgress { calls, ..StepInProgress::new(now) }, ..nobody.clone() }
+        };
+        assert!(!with("PATCH").is_of_nobody(), "something was done");
+        assert!(with("GET").is_of_nobody());
+        assert_eq!(*with("GET").stored(), nobody, "a further message adds nothing to it");
     }
 }

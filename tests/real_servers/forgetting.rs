@@ -52,6 +52,8 @@ fn what_expires(place: usize) {
     let mut world = World::with_topology(place, users);
     let url = world.setting("OFFBOARDER_CHECKPOINTS_URL").to_owned();
     world.set("OFFBOARDER_GUARD_MAX_DELETIONS", "100/1h");
+    // So long a lease is waited for that nobody gives back.
+    world.set("OFFBOARDER_WORKER_LEASE", "2s");
     let id = |number: usize| user_id(place, number);
     let nobody = id(99);
 
@@ -87,6 +89,8 @@ fn what_expires(place: usize) {
         !body.contains("correlationId") && body.contains("Recorded"),
         "its calls are in the manifest: {body}"
     );
+    let letter = redis::body(&url, &nobody).expect("a checkpoint");
+    assert!(!letter.contains("GET"), "a second message added nothing: {letter}");
     let sizes = members.each_ref().map(|user| redis::memory_usage(&url, &checkpoint(user)));
     eprintln!("bytes of a deleted, a deactivated and an unknown user: {sizes:?}");
     assert!(redis::expires_in_ms(&url, "offboarder:batch:leavers:users") > 80 * DAY, "all of them ended");
@@ -115,7 +119,6 @@ fn what_expires(place: usize) {
     promises::await_quiet(&world, PATIENCE);
     assert_eq!([id(0), id(1)].map(|user| writes(&user)), written, "nothing is done to them again");
 
-    // One whom a person lets in again begins a revision, and its checkpoint stays until the end.
     assert!(worker.ended().is_none());
     assert_eq!(world.depth("offboarding.dead"), Some(2), "{}", tail(&worker.errors()));
     World::drain(worker);

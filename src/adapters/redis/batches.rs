@@ -26,7 +26,7 @@ fn users_key(batch: &BatchId) -> String {
 
 /// The tag is the whole key of the users, so that a cluster keeps both in one slot.
 fn ended_key(batch: &BatchId) -> String {
-    format!("{{{}}}:ended", users_key(batch))
+    format!("offboarder:ended:{{{}}}", users_key(batch))
 }
 
 /// Some members of a batch.
