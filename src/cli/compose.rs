@@ -141,7 +141,7 @@ pub(super) async fn unproven_services<Q>(
     settings: &Settings<Cxone, Q>,
     worker: &str,
 ) -> Result<Services, CliError> {
-    let (checkpoints, quotas) = shared(&settings.checkpoints, settings.worker.lease, settings.retention)?;
+    let (checkpoints, quotas) = shared(&settings.checkpoints, settings.worker.lease, settings.retention.0)?;
     Ok(Services {
         cxone: client(&settings.cxone, quotas)?,
         archive_store: archive_store(&settings.archive).await?,

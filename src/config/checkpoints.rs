@@ -38,10 +38,16 @@ impl CheckpointsUrl {
     }
 }
 
-/// How long a finished user's checkpoint is kept.
-pub(super) fn retention(reader: &mut Reader<'_>) -> Option<Option<Duration>> {
-    const HUNDRED_YEARS: Duration = Duration::from_hours(100 * 365 * 24);
-    reader.get("checkpoints.retention", unless_off(between(Duration::from_hours(1), HUNDRED_YEARS)))
+/// How long a finished user's checkpoint is kept; `None` for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckpointsRetention(pub Option<Duration>);
+
+impl CheckpointsRetention {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        const HUNDRED_YEARS: Duration = Duration::from_hours(100 * 365 * 24);
+        let kept = unless_off(between(Duration::from_hours(1), HUNDRED_YEARS));
+        reader.get("checkpoints.retention", kept).map(Self)
+    }
 }
 
 fn url(text: &str) -> Result<CheckpointsUrl, String> {

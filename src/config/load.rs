@@ -1,12 +1,9 @@
-use std::time::Duration;
-
-use super::checkpoints::retention;
 use super::fault::{Fault, Faults};
 use super::reader::Reader;
 use super::resolve::{Entry, State, resolve};
 use super::sources::Sources;
 use super::table::{Profile, Unset};
-use super::{Admin, Archive, CheckpointsUrl, Cxone, Guard, Queue, Worker};
+use super::{Admin, Archive, CheckpointsRetention, CheckpointsUrl, Cxone, Guard, Queue, Worker};
 
 /// The settings of a command. Most groups have defaults and are always there; the two that have
 /// none are there for the commands that cannot work without, and an `Option` for the others.
@@ -19,7 +16,7 @@ pub struct Settings<C = Option<Cxone>, Q = Option<Queue>> {
     /// `OFFBOARDER_CHECKPOINTS_…`.
     pub checkpoints: CheckpointsUrl,
     /// `OFFBOARDER_CHECKPOINTS_RETENTION`.
-    pub retention: Option<Duration>,
+    pub retention: CheckpointsRetention,
     /// `OFFBOARDER_ARCHIVE_…`.
     pub archive: Archive,
     /// `OFFBOARDER_WORKER_…`.
@@ -86,7 +83,7 @@ struct Draft {
     cxone: Option<Cxone>,
     queue: Option<Queue>,
     checkpoints: Option<CheckpointsUrl>,
-    retention: Option<Option<Duration>>,
+    retention: Option<CheckpointsRetention>,
     archive: Option<Archive>,
     worker: Option<Worker>,
     guard: Option<Guard>,
@@ -100,7 +97,7 @@ impl Draft {
         let cxone = Cxone::read(&mut reader);
         let queue = Queue::read(&mut reader);
         let checkpoints = CheckpointsUrl::read(&mut reader);
-        let retention = retention(&mut reader);
+        let retention = CheckpointsRetention::read(&mut reader);
         let archive = Archive::read(&mut reader);
         let worker = Worker::read(&mut reader);
         let guard = Guard::read(&mut reader);

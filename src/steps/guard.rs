@@ -70,7 +70,7 @@ pub(super) async fn brake(services: &Services, user_id: UserId) -> Result<Verdic
             Ok(true) => answer = services.checkpoints.brake(user_id, brake).await?,
             Ok(false) => {}
             Err(failure) => {
-                tracing::warn!(%user_id, %failure, "the brake has no count yet: the deletion waits")
+                tracing::warn!(%user_id, %failure, "the brake has no count yet: the deletion waits");
             }
         }
     }

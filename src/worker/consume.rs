@@ -1,5 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,11 +11,10 @@ use super::drain::Shutdown;
 use super::health::{Health, Look};
 use super::operator::Operator;
 use super::settle;
-use super::startup::Startup;
+use super::startup::{Consuming, Startup};
 use super::visit::Hand;
 use super::waiting::{FreeLanes, Held, InProgress, Quarantine, Unsettled, Waiting};
 use crate::adapters::amqp::{Broker, Delivery, Intake, Publisher, QueueError, Source};
-use crate::failure::Code;
 use crate::job::Lane;
 use crate::progress;
 use crate::steps::Services;
@@ -56,9 +54,7 @@ pub struct Worker {
     slots: Arc<Semaphore>,
     lane_slots: [Arc<Semaphore>; 2],
     startup: Startup,
-    consuming: AtomicBool,
-    /// Why not, as far as the last try showed.
-    not_consuming: Mutex<Option<String>>,
+    consuming: Consuming,
     in_progress: Arc<InProgress>,
     unsettled: Arc<Unsettled>,
     backlog: Arc<Backlog>,
@@ -88,8 +84,7 @@ impl Worker {
             // for a quota that archives do not need.
             lane_slots: [(); 2].map(|()| Arc::new(Semaphore::new((concurrency * 3 / 4).max(1)))),
             startup: Startup::default(),
-            consuming: AtomicBool::new(false),
-            not_consuming: Mutex::default(),
+            consuming: Consuming::default(),
             in_progress: Arc::default(),
             unsettled: Arc::default(),
             backlog: Arc::default(),
@@ -100,14 +95,10 @@ impl Worker {
 
     /// What keeps it from taking users, if anything does.
     pub fn not_ready_because(&self) -> Vec<String> {
-        let intake = (!self.consuming.load(Ordering::Relaxed)).then(|| {
-            let why = self.not_consuming.lock().unwrap_or_else(PoisonError::into_inner);
-            let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-            format!("not consuming from RabbitMQ{why}")
-        });
         let publishing = self.publisher.blocked_because().or_else(|| self.unsettled.cause());
+        let intake = self.consuming.cause().into_iter().chain(self.startup.causes());
         let stopped = self.operator.cause().into_iter().chain(self.breaker.cause());
-        intake.into_iter().chain(self.startup.causes()).chain(stopped).chain(publishing).collect()
+        intake.chain(stopped).chain(publishing).collect()
     }
 
     /// Users in progress.
@@ -160,9 +151,7 @@ impl Worker {
             let since = Instant::now();
             let ended = self.session(&mut intake, &mut tasks, shutdown).await;
             let Err(error) = ended else { break };
-            self.consuming.store(false, Ordering::Relaxed);
-            metrics::paused(Code::QueueUnreachable, true);
-            *self.not_consuming.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            self.consuming.ended(&error);
             tracing::warn!(%error, "the intake broke; opening it again");
             if since.elapsed() > LONGEST_BACKOFF {
                 backoff = FIRST_BACKOFF;
@@ -191,8 +180,7 @@ impl Worker {
         let prefetch = u16::try_from(self.options.concurrency).unwrap_or(u16::MAX);
         let intake = in_a_minute("open the intake", Intake::open(&self.broker, prefetch)).await?;
         tracing::info!(broker = self.broker.at(), concurrency = self.options.concurrency, "consuming");
-        self.consuming.store(true, Ordering::Relaxed);
-        metrics::paused(Code::QueueUnreachable, false);
+        self.consuming.began();
         Ok(intake)
     }
 
@@ -210,8 +198,7 @@ impl Worker {
                 Ok(intake) => return intake,
                 Err(error) => {
                     tracing::warn!(%error, "no intake yet");
-                    *self.not_consuming.lock().unwrap_or_else(PoisonError::into_inner) =
-                        Some(error.to_string());
+                    self.consuming.ended(&error);
                 }
             }
             tokio::time::sleep(backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;

@@ -95,6 +95,34 @@ impl Startup {
     }
 }
 
+/// Whether messages come from RabbitMQ, and why not.
+pub(super) struct Consuming {
+    not_because: Mutex<Option<String>>,
+}
+
+impl Default for Consuming {
+    fn default() -> Self {
+        Self { not_because: Mutex::new(Some("not consuming from RabbitMQ".to_owned())) }
+    }
+}
+
+impl Consuming {
+    pub(super) fn began(&self) {
+        metrics::paused(Code::QueueUnreachable, false);
+        *self.not_because.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub(super) fn ended(&self, error: &QueueError) {
+        metrics::paused(Code::QueueUnreachable, true);
+        let cause = format!("not consuming from RabbitMQ: {error}");
+        *self.not_because.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
+    }
+
+    pub(super) fn cause(&self) -> Option<String> {
+        self.not_because.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 async fn lets_us_in(broker: &Broker) -> Result<(), QueueError> {
     let connection = broker.connect("start").await?;
     // Whether it closes in order says nothing of whether it opened.

@@ -4,6 +4,7 @@ mod batches;
 mod brake;
 mod error;
 mod health;
+mod keeping;
 mod link;
 mod scripts;
 mod store;

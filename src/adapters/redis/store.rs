@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 
 use super::error::RedisCheckpointsError;
 use super::health::Health;
+use super::keeping::NOBODY_KEPT;
 use super::link::{Link, Topology, masked};
 use super::scripts;
 use crate::batch::Summary;
@@ -23,10 +24,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// 30 days.
 const REPLAY_NOTE_SECONDS: u64 = 30 * 24 * 60 * 60;
 
-/// What is kept of a user whom CXone does not know, and of one whom nobody began with: as long as somebody may still
-/// look for the dead letter.
-pub(super) const NOBODY_KEPT: Duration = Duration::from_hours(24);
-
 /// Checkpoints in Redis.
 pub struct RedisCheckpoints {
     url: String,
@@ -34,7 +31,7 @@ pub struct RedisCheckpoints {
     topology: Topology,
     lease_ttl: Duration,
     /// How long a finished user's checkpoint is kept; `None` for ever.
-    retention: Option<Duration>,
+    pub(super) retention: Option<Duration>,
     link: Mutex<Option<Link>>,
     claim: Script,
     save: Script,
@@ -67,30 +64,6 @@ impl RedisCheckpoints {
             cool_down: Script::new(scripts::COOL_DOWN),
             worker: uuid::Uuid::new_v4().to_string(),
         }
-    }
-
-    /// The same, which forgets finished users so long after their end.
-    #[must_use]
-    pub fn keeping(self, retention: Option<Duration>) -> Self {
-        Self { retention, ..self }
-    }
-
-    /// How long this checkpoint is kept; `None` for ever.
-    fn kept_for(&self, checkpoint: &Checkpoint) -> Option<Duration> {
-        if checkpoint.is_of_nobody() {
-            Some(NOBODY_KEPT)
-        } else if checkpoint.state.is_finished() && checkpoint.dead_letter.is_none() {
-            self.retention
-        } else {
-            None
-        }
-    }
-
-    /// Notes in the batch what it needs to know once the checkpoint has expired. A batch is kept as long as a finished
-    /// user, from when its last user ended.
-    async fn note_end(&self, batch: &BatchId, checkpoint: &Checkpoint, sum: &[u8]) -> Result<(), Failure> {
-        let kept = self.retention.unwrap_or(NOBODY_KEPT * 7);
-        self.end_user_in_batch(batch, checkpoint.user_id, checkpoint.updated_at, sum, kept).await
     }
 
     /// How it keeps what it is given.
@@ -221,12 +194,12 @@ pub(crate) fn parse(user_id: UserId, body: &[u8]) -> Result<Option<Box<Checkpoin
     }
 }
 
-fn unwritable(error: serde_json::Error) -> Failure {
+fn unwritable(error: &serde_json::Error) -> Failure {
     Failure::new(Class::Defect, Code::CheckpointUnreadable, error.to_string())
 }
 
 fn summary_of(checkpoint: &Checkpoint) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(&Summary::from(checkpoint)).map_err(unwritable)
+    serde_json::to_vec(&Summary::from(checkpoint)).map_err(|error| unwritable(&error))
 }
 
 fn quota_key(class: QuotaClass) -> String {
@@ -295,7 +268,7 @@ impl Checkpoints for RedisCheckpoints {
 
     async fn save(&self, lease: &Lease, expected: u64, checkpoint: &Checkpoint) -> Result<Saved, Failure> {
         let kept = self.kept_for(checkpoint);
-        let body = serde_json::to_vec(&checkpoint.stored()).map_err(unwritable)?;
+        let body = serde_json::to_vec(&checkpoint.stored()).map_err(|error| unwritable(&error))?;
         let summary = summary_of(checkpoint)?;
         let mut script = self.save.prepare_invoke();
         script.key(checkpoint_key(lease.user_id)).key(lease_key(lease.user_id));
