@@ -57,7 +57,9 @@ fn every_service_away(place: usize) {
     assert_eq!(worker.end(Duration::from_secs(10)).code(), Some(0), "{}", tail(&worker.errors()));
 
     let mut worker = world.start(&["worker"]);
-    causes.iter().for_each(|cause| worker.await_not_ready(cause));
+    for cause in causes {
+        worker.await_not_ready(cause);
+    }
     let admin = worker.admin();
     assert_eq!(http::status(&admin, "/healthz"), 200, "a restart would not help");
     // One after the other comes back.
