@@ -3,9 +3,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Overview, Reported, Standing, Tally};
-use crate::adapters::redis::RedisCheckpoints;
+use crate::adapters::redis::{Members, RedisCheckpoints};
 use crate::failure::Failure;
-use crate::job::BatchId;
+use crate::job::{BatchId, UserId};
 
 /// So many users are asked for in one round trip.
 const PAGE: usize = 2000;
@@ -42,31 +42,35 @@ pub async fn overview(
     let mut tally = Tally::new(batch.clone(), Some(begun_at), now);
     let mut from = 0;
     loop {
-        let users = redis.batch_users(batch, from, PAGE).await?;
-        if users.is_empty() {
-            return Ok(Some(tally.finish()));
-        }
-        from += users.len();
-        for known in redis.summaries(&users).await? {
+        let members = redis.batch_users(batch, from, PAGE).await?;
+        for known in redis.summaries(batch, &members.users).await? {
             tally.add(&known);
+        }
+        match members.next {
+            Some(next) => from = next,
+            None => return Ok(Some(tally.finish())),
         }
     }
 }
 
-/// Some of the users of a batch, from the `from`th on, each with all that is told of it. Empty behind the
-/// last one.
+/// Some of the users of a batch, from the `from`th on, each with all that is known of it, and where the next ones are.
+/// Of a checkpoint that has expired the batch kept the summary.
 pub async fn report(
     redis: &RedisCheckpoints,
     batch: &BatchId,
     from: usize,
     now: Timestamp,
-) -> Result<Vec<Reported>, Failure> {
-    let users = redis.batch_users(batch, from, PAGE_WHOLE).await?;
+) -> Result<(Vec<Reported>, Option<usize>), Failure> {
+    let Members { users, next } = redis.batch_users(batch, from, PAGE_WHOLE).await?;
     let checkpoints = redis.checkpoints(&users).await?;
-    let rows = users.into_iter().zip(checkpoints).map(|(user_id, read)| match read {
-        Ok(Some(checkpoint)) => Reported::of(&checkpoint, now),
-        Ok(None) => Reported::unknown(user_id, Standing::NotBegun),
-        Err(_newer) => Reported::unknown(user_id, Standing::Unreadable),
+    let missing = users.iter().zip(&checkpoints).filter(|(_, read)| matches!(read, Ok(None)));
+    let missing: Vec<UserId> = missing.map(|(user_id, _)| *user_id).collect();
+    let ended = redis.ended(batch, &missing).await?;
+    let rows = users.into_iter().zip(checkpoints).map(|(user_id, read)| match (read, ended.get(&user_id)) {
+        (Ok(Some(checkpoint)), _) => Reported::of(&checkpoint, now),
+        (Ok(None), Some(summary)) => Reported::of_summary(user_id, summary.clone(), now),
+        (Ok(None), None) => Reported::unknown(user_id, Standing::NotBegun),
+        (Err(_newer), _) => Reported::unknown(user_id, Standing::Unreadable),
     });
-    Ok(rows.collect())
+    Ok((rows.collect(), next))
 }

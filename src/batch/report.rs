@@ -100,13 +100,8 @@ impl Reported {
 
     /// As a checkpoint tells it at `now`.
     pub fn of(checkpoint: &Checkpoint, now: Timestamp) -> Self {
-        let summary = Summary::from(checkpoint);
-        let result = summary.standing(now);
-        let wait = summary.wait.filter(|_| result == Standing::Waiting);
         let (archive, manifest) = (archive_of(&checkpoint.state), manifest_of(&checkpoint.state));
         Self {
-            state: Some(summary.state),
-            deletion: summary.deletion,
             deletion_status: match &checkpoint.state {
                 State::Deleted { deletion, .. } | State::DeactivatedOnly { deletion, .. } => deletion.status,
                 State::Received
@@ -116,12 +111,6 @@ impl Reported {
             },
             requested_by: checkpoint.request.requested_by.clone(),
             reason: checkpoint.request.reason.clone(),
-            requested_at: summary.requested_at,
-            access_removed_at: summary.access_removed_at,
-            finished_at: summary.finished_at,
-            waits_until: wait.as_ref().map(|wait| wait.until),
-            waits_for: wait.map(|wait| wait.why),
-            dead_letter: summary.dead_letter,
             error_code: checkpoint.last_failure.as_ref().map(|failure| failure.code),
             error: checkpoint.last_failure.as_ref().map(|failure| failure.text.clone()),
             conversations: archive.map(|archive| archive.conversations),
@@ -129,7 +118,24 @@ impl Reported {
             archive_sha256: archive.map(|archive| archive.sha256.clone()),
             manifest: manifest.map(|manifest| manifest.key.clone()),
             manifest_sha256: manifest.map(|manifest| manifest.sha256.clone()),
-            ..Self::unknown(checkpoint.user_id, result)
+            ..Self::of_summary(checkpoint.user_id, Summary::from(checkpoint), now)
+        }
+    }
+
+    /// As the summary says it at `now`.
+    pub fn of_summary(user_id: UserId, summary: Summary, now: Timestamp) -> Self {
+        let result = summary.standing(now);
+        let wait = summary.wait.filter(|_| result == Standing::Waiting);
+        Self {
+            state: Some(summary.state),
+            deletion: summary.deletion,
+            requested_at: summary.requested_at,
+            access_removed_at: summary.access_removed_at,
+            finished_at: summary.finished_at,
+            waits_until: wait.as_ref().map(|wait| wait.until),
+            waits_for: wait.map(|wait| wait.why),
+            dead_letter: summary.dead_letter,
+            ..Self::unknown(user_id, result)
         }
     }
 

@@ -73,7 +73,7 @@ pub(super) fn redis<C, Q>(
         RedisKind::Cluster => Topology::Cluster,
     };
     let redis = RedisCheckpoints::new(url.expose(), topology, settings.worker.lease);
-    Arc::new(redis.with_integrity(settings.integrity.clone()))
+    Arc::new(redis.with_integrity(settings.integrity.clone()).keeping(settings.retention.0))
 }
 
 /// Where batches are kept; an embedded store keeps none.
@@ -137,6 +137,7 @@ pub(super) async fn services<Q>(settings: &Settings<Cxone, Q>, worker: &str) -> 
     services.checkpoints.probe().await?;
     services.archive_store.probe().await?;
     services.protected.load().await?;
+    services.count_deletions().await?;
     Ok(services)
 }
 

@@ -29,7 +29,8 @@ pub(super) async fn run(args: &Args, sources: &Sources, telemetry: &Telemetry) -
     let name = instance();
     let services = tokio::select! {
         () = shutdown.draining.cancelled() => return Ok(Exit::Ok),
-        services = Box::pin(compose::services(&settings, &name)) => services?,
+        // Nothing is asked yet, so what fails here is what the settings name.
+        services = Box::pin(compose::unproven_services(&settings, &name)) => services.map_err(CliError::usage)?,
     };
     let options = Options {
         concurrency: settings.worker.concurrency,
@@ -37,7 +38,8 @@ pub(super) async fn run(args: &Args, sources: &Sources, telemetry: &Telemetry) -
         grace: settings.worker.shutdown_grace,
         name: name.clone(),
     };
-    let (services, broker) = (Arc::new(services), compose::broker(&settings.queue)?);
+    let services = Arc::new(services);
+    let broker = compose::broker(&settings.queue).map_err(CliError::usage)?;
     let worker = Arc::new(Worker::new(Arc::clone(&services), broker.clone(), options));
     let redis = compose::batches(&settings)
         .ok_or_else(|| CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis"))?;
@@ -82,6 +84,6 @@ pub(super) async fn run(args: &Args, sources: &Sources, telemetry: &Telemetry) -
         }
     };
     let _announcing = announce(redis, announced);
-    worker.run(&shutdown).await?;
+    worker.run(&shutdown).await;
     Ok(Exit::Ok)
 }

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::parse::file_url;
+use super::parse::{between, file_url, unless_off};
 use super::reader::Reader;
 use super::secret::SecretUrl;
 
@@ -34,6 +35,18 @@ pub enum RedisKind {
 impl CheckpointsUrl {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         reader.get("checkpoints.url", url)
+    }
+}
+
+/// How long a finished user's checkpoint is kept; `None` for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckpointsRetention(pub Option<Duration>);
+
+impl CheckpointsRetention {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        const HUNDRED_YEARS: Duration = Duration::from_hours(100 * 365 * 24);
+        let kept = unless_off(between(Duration::from_hours(1), HUNDRED_YEARS));
+        reader.get("checkpoints.retention", kept).map(Self)
     }
 }
 

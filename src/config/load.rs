@@ -3,7 +3,9 @@ use super::reader::Reader;
 use super::resolve::{Entry, State, resolve};
 use super::sources::Sources;
 use super::table::{Profile, Unset};
-use super::{Admin, Archive, CheckpointsUrl, Cxone, Guard, Queue, Secret, Worker, integrity};
+use super::{
+    Admin, Archive, CheckpointsRetention, CheckpointsUrl, Cxone, Guard, Queue, Secret, Worker, integrity,
+};
 use crate::integrity::Integrity;
 
 /// The settings of a command. Most groups have defaults and are always there; the two that have
@@ -16,6 +18,8 @@ pub struct Settings<C = Option<Cxone>, Q = Option<Queue>> {
     pub queue: Q,
     /// `OFFBOARDER_CHECKPOINTS_…`.
     pub checkpoints: CheckpointsUrl,
+    /// `OFFBOARDER_CHECKPOINTS_RETENTION`.
+    pub retention: CheckpointsRetention,
     /// `OFFBOARDER_ARCHIVE_…`.
     pub archive: Archive,
     /// `OFFBOARDER_WORKER_…`.
@@ -84,6 +88,7 @@ struct Draft {
     cxone: Option<Cxone>,
     queue: Option<Queue>,
     checkpoints: Option<CheckpointsUrl>,
+    retention: Option<CheckpointsRetention>,
     archive: Option<Archive>,
     worker: Option<Worker>,
     guard: Option<Guard>,
@@ -98,6 +103,7 @@ impl Draft {
         let cxone = Cxone::read(&mut reader);
         let queue = Queue::read(&mut reader);
         let checkpoints = CheckpointsUrl::read(&mut reader);
+        let retention = CheckpointsRetention::read(&mut reader);
         let archive = Archive::read(&mut reader);
         let worker = Worker::read(&mut reader);
         let guard = Guard::read(&mut reader);
@@ -112,6 +118,7 @@ impl Draft {
             cxone,
             queue,
             checkpoints,
+            retention,
             archive,
             worker,
             guard,
@@ -173,6 +180,7 @@ impl Draft {
                 cxone: cxone(self.cxone)?,
                 queue: queue(self.queue)?,
                 checkpoints: self.checkpoints?,
+                retention: self.retention?,
                 archive: self.archive?,
                 worker: self.worker?,
                 guard: self.guard?,

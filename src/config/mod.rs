@@ -32,7 +32,7 @@ mod worker;
 
 pub use admin::Admin;
 pub use archive::{Archive, ArchiveLocation, Retention, RetentionMode};
-pub use checkpoints::{CheckpointsUrl, RedisKind};
+pub use checkpoints::{CheckpointsRetention, CheckpointsUrl, RedisKind};
 pub use cxone::{Cxone, Rate};
 pub use fault::{Fault, Faults};
 pub use guard::{DeletePolicy, Guard, ProtectedSource};

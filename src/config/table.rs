@@ -102,6 +102,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting::open("queue.url", RequiredBy(&[Worker, Broker]), "`amqp://` or `amqps://`"),
     Setting::open("queue.ca_file", Nothing, "PEM file of a private CA that `amqps://` also trusts"),
     Setting::open("checkpoints.url", Default("file:./offboarder-data"), "`redis://`, `rediss://`, `redis+sentinel://`, `redis+cluster://`; `file:` is embedded, for one process. `worker` refuses `file:`"),
+    Setting::open("checkpoints.retention", Default("90d"), "how long Redis keeps the checkpoint of a finished user, and a batch after its last one, from `1h` on; `off` keeps them for ever. The manifest stays in the archive store, and a later message finds it there"),
     Setting::open("archive.url", Default("file:./offboarder-data/archive"), "`s3://bucket/prefix/` or `file:`; `worker` refuses `file:` unless `--allow-local-archive`"),
     Setting::open("archive.retention", Default("off"), "Object Lock retention of manifest and archive, such as `compliance:7y`"),
     Setting::open("archive.force_path_style", Default("false"), "for S3-compatible stores"),

@@ -2,6 +2,7 @@
 //! intake of a user and the last moment before a DELETE ask the same ones (see `steps/guard.rs`). Holds and the
 //! pause are set by the same code, whether a command or the admin API asks.
 
+mod brake;
 mod change;
 mod hold;
 mod pause;
@@ -15,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::job::Request;
 use crate::machine::Pause;
 
+pub use brake::{Brake, deletions_seen};
 pub use change::{HoldChanged, change_holds};
 pub use hold::{Hold, HoldActs, OnHold, hold_of, hold_of_noted};
 pub use pause::{PauseAct, PauseState, pause_state, set_pause};
@@ -34,15 +36,6 @@ pub enum Verdict {
     },
     /// A legal hold: this user is not deleted.
     Held,
-}
-
-/// At most so many deletions in so much time, over all workers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Brake {
-    /// Deletions.
-    pub count: u32,
-    /// In this time.
-    pub per: Duration,
 }
 
 /// The settings that hold deletions back.

@@ -1,8 +1,12 @@
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ArchiveInProgress, Beginning, Call, ManifestRef, Pause, Recording, State, StepRecord, Traces};
+use super::{
+    ArchiveInProgress, Beginning, Call, ManifestRef, Pause, Recording, State, StateName, StepRecord, Traces,
+};
 use crate::failure::{Failure, Reason};
 use crate::job::{Request, UserId};
 
@@ -220,6 +224,32 @@ impl Checkpoint {
         self.updated_at = now;
     }
 
+    /// Whether CXone does not know the user and nothing was done: whoever can send a message can make any number of
+    /// these.
+    pub fn is_of_nobody(&self) -> bool {
+        let unknown = self.dead_letter.as_ref().is_some_and(|letter| letter.reason == Reason::UserNotFound);
+        let nothing_done = self.step.calls.iter().all(|call| call.method == "GET");
+        unknown && self.state == State::Received && self.previous.is_none() && nothing_done
+    }
+
+    /// What is stored of it. The calls of a user who was deleted are in the manifest, and no later one repeats them; a
+    /// later manifest of a user who stayed does. Of the reads of a user whom CXone does not know the last ones are
+    /// enough: each further message adds some.
+    pub fn stored(&self) -> Cow<'_, Self> {
+        const READS: usize = 2;
+        let deleted = self.state.name() == StateName::Deleted && self.state.is_finished();
+        if !deleted && !self.is_of_nobody() {
+            return Cow::Borrowed(self);
+        }
+        let mut short = self.clone();
+        if deleted {
+            short.steps.iter_mut().for_each(|step| step.calls.clear());
+        }
+        let surplus = short.step.calls.len().saturating_sub(READS);
+        short.step.calls.drain(..surplus);
+        Cow::Owned(short)
+    }
+
     /// When the user's access was gone and everything else done: the end of a finished off-boarding.
     pub fn ended_at(&self) -> Option<Timestamp> {
         let end = self.steps.iter().rfind(|step| step.state.is_terminal());
@@ -248,5 +278,69 @@ impl Checkpoint {
         self.pause = None;
         self.dead_letter = Some(DeadLetter { reason, attempts, at: now });
         self.updated_at = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::{Class, Code};
+
+    fn corpus() -> Vec<Checkpoint> {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/checkpoint");
+        let entries = std::fs::read_dir(corpus).unwrap();
+        let read = entries.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        read.filter_map(|bytes| serde_json::from_slice(&bytes).ok()).collect()
+    }
+
+    #[test]
+    fn only_a_deleted_user_is_stored_without_calls_and_all_else_stays() {
+        let mut short = 0;
+        for checkpoint in corpus() {
+            let stored = checkpoint.stored().into_owned();
+            let mut without_calls = checkpoint.clone();
+            without_calls.steps.iter_mut().for_each(|step| step.calls.clear());
+            if checkpoint.state.name() == StateName::Deleted && checkpoint.state.is_finished() {
+                assert_eq!(stored, without_calls);
+                short += usize::from(stored != checkpoint);
+            } else {
+                assert_eq!(stored, checkpoint);
+            }
+        }
+        assert!(short > 0, "the corpus has a user who was deleted");
+    }
+
+    #[test]
+    fn of_nobody_is_a_user_whom_cxone_does_not_know_and_to_whom_nothing_was_done() {
+        let user_id = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let fresh = Checkpoint::new(user_id, Request::default(), now);
+        assert!(!fresh.is_of_nobody(), "it is under way");
+        let given_up = |reason| {
+            let mut checkpoint = fresh.clone();
+            let failure = Failure::new(Class::Permanent(reason), Code::UserNotFound, "x");
+            checkpoint.give_up(reason, failure, now);
+            checkpoint
+        };
+        assert!(!given_up(Reason::ProtectedUser).is_of_nobody());
+        let nobody = given_up(Reason::UserNotFound);
+        assert!(nobody.is_of_nobody());
+        let manifest = ManifestRef { key: String::new(), sha256: String::new() };
+        assert!(!Checkpoint { previous: Some(manifest), ..nobody.clone() }.is_of_nobody());
+        let call = Call {
+            method: "PATCH".to_owned(),
+            path: "/".to_owned(),
+            status: 204,
+            at: now,
+            correlation_id: None,
+            note: None,
+        };
+        let with = |method: &str| {
+            let calls = vec![Call { method: method.to_owned(), ..call.clone() }; 5];
+            Checkpoint { step: StepInProgress { calls, ..StepInProgress::new(now) }, ..nobody.clone() }
+        };
+        assert!(!with("PATCH").is_of_nobody(), "something was done");
+        assert!(with("GET").is_of_nobody());
+        assert_eq!(with("GET").stored().step.calls.len(), 2, "a further message adds nothing to it");
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::guards::Brake;
-use crate::job::UserId;
+use crate::job::{BatchId, UserId};
 use crate::machine::Checkpoint;
 
 /// The right to act on one user, until it is released or runs out.
@@ -52,6 +52,17 @@ pub enum Saved {
     Refused,
 }
 
+/// The answer of the brake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Braking {
+    /// The deletion is counted, and may be sent.
+    Counted,
+    /// As many as are allowed were counted: ask again after this.
+    Wait(Duration),
+    /// The count is lost, or was never begun: see [`Checkpoints::restore_brake`].
+    Unknown,
+}
+
 /// How far the replay of a dead letter got, in case it is killed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplayNote {
@@ -70,7 +81,7 @@ pub trait Checkpoints: Send + Sync {
     async fn claim(&self, user_id: UserId) -> Result<Claim, Failure>;
 
     /// Saves, if `lease` still holds and the stored version is `expected`; renews the lease too.
-    /// A crash in the middle leaves the old checkpoint or the new one.
+    /// A crash in the middle leaves the old checkpoint or the new one. One that nobody needs any more may expire.
     async fn save(&self, lease: &Lease, expected: u64, checkpoint: &Checkpoint) -> Result<Saved, Failure>;
 
     /// Prolongs the lease; `false` when it is lost.
@@ -79,9 +90,20 @@ pub trait Checkpoints: Send + Sync {
     /// Gives the lease back. One that is lost already is no error.
     async fn release(&self, lease: &Lease) -> Result<(), Failure>;
 
-    /// Counts a deletion of this user, if the brake allows one more now; `Some` says when to ask again. A
-    /// user who was counted already, and recently enough, is not counted twice.
-    async fn brake(&self, user_id: UserId, brake: Brake) -> Result<Option<Duration>, Failure>;
+    /// Counts a deletion of this user, if the brake allows one more now. A user who was counted already, and
+    /// recently enough, is not counted twice.
+    async fn brake(&self, user_id: UserId, brake: Brake) -> Result<Braking, Failure>;
+
+    /// Whether [`Self::brake`] has the count of this window.
+    async fn brake_reaches(&self, window: Duration) -> Result<bool, Failure>;
+
+    /// Begins the count again with the deletions of this window that left their traces in the archive store. They
+    /// count beside those that are known, until the user asks for a deletion: then it was none.
+    async fn restore_brake(&self, window: Duration, deletions: &[(UserId, Timestamp)])
+    -> Result<(), Failure>;
+
+    /// Notes in a batch how a user ended that was off-boarded with another one, where the checkpoint expires.
+    async fn end_in_batch(&self, batch: &BatchId, checkpoint: &Checkpoint) -> Result<(), Failure>;
 
     /// Notes how many acts on a legal hold are stored of a user: should fewer be there later, then some vanished.
     async fn note_holds(&self, user_id: UserId, acts: u32) -> Result<(), Failure>;

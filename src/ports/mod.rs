@@ -9,6 +9,6 @@ pub use archive_store::{
     ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Version, Versions,
     part_size_bytes,
 };
-pub use checkpoints::{Checkpoints, Claim, Lease, ReplayNote, Saved};
+pub use checkpoints::{Braking, Checkpoints, Claim, Lease, ReplayNote, Saved};
 pub use checksum::{crc32c, crc32c_of_parts};
 pub use quotas::{QuotaClass, Quotas, Reservation};

@@ -1,11 +1,18 @@
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
+use super::recount::recount;
 use super::{Interrupt, Services, Stopped};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::guards::{Verdict, hold_of_noted, pause_state};
 use crate::job::{Request, UserId};
 use crate::machine::Pause;
+use crate::ports::Braking;
 use crate::telemetry::metrics;
+
+/// When a deletion asks again whose brake has no count.
+const UNTIL_COUNTED: Duration = Duration::from_secs(20);
 
 impl Services {
     /// What protects this user, if anything does.
@@ -66,16 +73,30 @@ pub(super) async fn on_deletion(
     Ok(verdict)
 }
 
-/// The brake: takes one of the deletions that are allowed now, or says when to ask again.
+/// The brake: takes one of the deletions that are allowed now, or says when to ask again. While its count is unknown
+/// nobody is deleted.
 pub(super) async fn brake(services: &Services, user_id: UserId) -> Result<Verdict, Stopped> {
     let Some(brake) = services.guards.brake else { return Ok(Verdict::Proceed) };
-    Ok(match services.checkpoints.brake(user_id, brake).await? {
-        None => Verdict::Proceed,
-        Some(wait) => {
-            metrics::deletion_postponed(Pause::Brake);
-            metrics::braked(user_id, wait);
-            let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1));
-            Verdict::Postpone { until: Timestamp::now() + wait, why: Pause::Brake }
+    let mut answer = services.checkpoints.brake(user_id, brake).await?;
+    if answer == Braking::Unknown {
+        match recount(services, brake).await {
+            Ok(true) => answer = services.checkpoints.brake(user_id, brake).await?,
+            Ok(false) => {}
+            Err(failure) => {
+                tracing::warn!(%user_id, %failure, "the brake has no count yet: the deletion waits");
+            }
         }
+    }
+    Ok(match answer {
+        Braking::Counted => Verdict::Proceed,
+        Braking::Wait(wait) => braked(user_id, wait),
+        Braking::Unknown => braked(user_id, UNTIL_COUNTED),
     })
+}
+
+fn braked(user_id: UserId, wait: Duration) -> Verdict {
+    metrics::deletion_postponed(Pause::Brake);
+    metrics::braked(user_id, wait);
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1));
+    Verdict::Postpone { until: Timestamp::now() + wait, why: Pause::Brake }
 }

@@ -20,6 +20,7 @@ mod plan;
 mod probe;
 mod read_again;
 mod record;
+mod recount;
 mod seal;
 
 use std::sync::Arc;

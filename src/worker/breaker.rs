@@ -8,8 +8,8 @@ use crate::failure::{Code, Failure};
 use crate::steps::Services;
 use crate::telemetry::metrics;
 
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Stops the intake of users after a fault that every user would meet. The service at fault is probed, by
 /// itself, with pauses that double; once the probe passes one user is let through, and with that user's

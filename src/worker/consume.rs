@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,10 +11,10 @@ use super::drain::Shutdown;
 use super::health::{Health, Look};
 use super::operator::Operator;
 use super::settle;
+use super::startup::{Consuming, Startup};
 use super::visit::Hand;
 use super::waiting::{FreeLanes, Held, InProgress, Quarantine, Unsettled, Waiting};
 use crate::adapters::amqp::{Broker, Delivery, Intake, Publisher, QueueError, Source};
-use crate::failure::Code;
 use crate::job::Lane;
 use crate::progress;
 use crate::steps::Services;
@@ -54,7 +53,8 @@ pub struct Worker {
     operator: Arc<Operator>,
     slots: Arc<Semaphore>,
     lane_slots: [Arc<Semaphore>; 2],
-    consuming: AtomicBool,
+    startup: Startup,
+    consuming: Consuming,
     in_progress: Arc<InProgress>,
     unsettled: Arc<Unsettled>,
     backlog: Arc<Backlog>,
@@ -83,7 +83,8 @@ impl Worker {
             // Archives take hours: some slots are left to those who still have access. And those may wait
             // for a quota that archives do not need.
             lane_slots: [(); 2].map(|()| Arc::new(Semaphore::new((concurrency * 3 / 4).max(1)))),
-            consuming: AtomicBool::new(false),
+            startup: Startup::default(),
+            consuming: Consuming::default(),
             in_progress: Arc::default(),
             unsettled: Arc::default(),
             backlog: Arc::default(),
@@ -94,11 +95,10 @@ impl Worker {
 
     /// What keeps it from taking users, if anything does.
     pub fn not_ready_because(&self) -> Vec<String> {
-        let intake =
-            (!self.consuming.load(Ordering::Relaxed)).then(|| "not consuming from RabbitMQ".to_owned());
         let publishing = self.publisher.blocked_because().or_else(|| self.unsettled.cause());
+        let intake = self.consuming.cause().into_iter().chain(self.startup.causes());
         let stopped = self.operator.cause().into_iter().chain(self.breaker.cause());
-        intake.into_iter().chain(stopped).chain(publishing).collect()
+        intake.chain(stopped).chain(publishing).collect()
     }
 
     /// Users in progress.
@@ -128,17 +128,19 @@ impl Worker {
         metrics::unhealthy(!self.health.because().is_empty());
     }
 
-    /// Consumes until `shutdown`; connects again for ever when the broker goes away. The first
-    /// connection has to work out, so that wrong settings are an error and not a loop.
-    pub async fn run(self: &Arc<Self>, shutdown: &Shutdown) -> Result<(), QueueError> {
+    /// Waits for every service, then consumes until `shutdown`; connects again for ever when the broker goes away.
+    pub async fn run(self: &Arc<Self>, shutdown: &Shutdown) {
         let mut tasks = JoinSet::new();
         let mut backoff = FIRST_BACKOFF;
-        let store = Arc::clone(&self.services.archive_store);
-        // The store was there a moment ago; should it be gone by now, the watch will tell.
-        self.operator.look(&*store).await.ok();
-        let watching = self.operator.watch(store);
-        self.health.turned(false);
-        let mut intake = self.open().await?;
+        let begun = async {
+            Box::pin(self.startup.prove(&self.services, &self.broker, &self.operator)).await;
+            let watching = self.operator.watch(Arc::clone(&self.services.archive_store));
+            (watching, self.open_at_last(&mut backoff).await)
+        };
+        let (watching, mut intake) = tokio::select! {
+            () = shutdown.draining.cancelled() => return,
+            begun = begun => begun,
+        };
         let (worker, publisher) = (Arc::clone(self), Arc::clone(&self.publisher));
         let looking = self.backlog.watch(publisher, self.broker.clone(), move |depths| worker.look(depths));
         let probing = self.breaker.probe(Arc::clone(&self.services));
@@ -149,9 +151,8 @@ impl Worker {
             let since = Instant::now();
             let ended = self.session(&mut intake, &mut tasks, shutdown).await;
             let Err(error) = ended else { break };
-            self.consuming.store(false, Ordering::Relaxed);
-            metrics::paused(Code::QueueUnreachable, true);
-            tracing::warn!(%error, "the intake broke; opening it anew");
+            self.consuming.ended(&error);
+            tracing::warn!(%error, "the intake broke; opening it again");
             if since.elapsed() > LONGEST_BACKOFF {
                 backoff = FIRST_BACKOFF;
             }
@@ -173,27 +174,35 @@ impl Worker {
             intake.close().await;
         })
         .await;
-        Ok(())
     }
 
     async fn open(&self) -> Result<Intake, QueueError> {
         let prefetch = u16::try_from(self.options.concurrency).unwrap_or(u16::MAX);
         let intake = in_a_minute("open the intake", Intake::open(&self.broker, prefetch)).await?;
         tracing::info!(broker = self.broker.at(), concurrency = self.options.concurrency, "consuming");
-        self.consuming.store(true, Ordering::Relaxed);
-        metrics::paused(Code::QueueUnreachable, false);
+        self.consuming.began();
         Ok(intake)
     }
 
     async fn reopen(&self, backoff: &mut Duration) -> Intake {
+        self.health.turned(false);
+        tokio::time::sleep(backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+        *backoff = (*backoff * 2).min(LONGEST_BACKOFF);
+        self.open_at_last(backoff).await
+    }
+
+    async fn open_at_last(&self, backoff: &mut Duration) -> Intake {
         loop {
             self.health.turned(false);
-            tokio::time::sleep(backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
-            *backoff = (*backoff * 2).min(LONGEST_BACKOFF);
             match self.open().await {
                 Ok(intake) => return intake,
-                Err(error) => tracing::warn!(%error, "no intake yet"),
+                Err(error) => {
+                    tracing::warn!(%error, "no intake yet");
+                    self.consuming.ended(&error);
+                }
             }
+            tokio::time::sleep(backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+            *backoff = (*backoff * 2).min(LONGEST_BACKOFF);
         }
     }
 

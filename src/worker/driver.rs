@@ -192,6 +192,7 @@ async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result
                     if let (Outcome::Wait { .. }, Some((step, class))) = (&outcome, failed) {
                         metrics::retried(step, class);
                     }
+                    end_in_batch(services, job, journal.checkpoint()).await?;
                     return Ok(outcome);
                 }
             }
@@ -216,6 +217,15 @@ async fn confirm_end(services: &Services, journal: &mut Journal, job: &Job) -> R
         "the checkpoint names a manifest that is not in the store; it counts as absent");
     journal.forget(Checkpoint::new(job.user_id, job.request.clone(), Timestamp::now()));
     Ok(())
+}
+
+/// A user who ended with another batch is one of this batch too, and stays it when the checkpoint expires.
+async fn end_in_batch(services: &Services, job: &Job, checkpoint: &Checkpoint) -> Result<(), Interrupt> {
+    let batch = job.request.batch_id.as_ref();
+    let Some(batch) = batch.filter(|batch| checkpoint.request.batch_id.as_ref() != Some(batch)) else {
+        return Ok(());
+    };
+    services.checkpoints.end_in_batch(batch, checkpoint).await.map_err(Interrupt::Systemic)
 }
 
 /// What a save may have changed.

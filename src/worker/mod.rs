@@ -16,6 +16,7 @@ mod order;
 mod parked;
 mod results;
 mod settle;
+mod startup;
 #[cfg(test)]
 mod tests;
 mod visit;

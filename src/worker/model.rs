@@ -413,7 +413,7 @@ impl World {
         if let State::Archived { sealing: Sealing::Sealed { .. }, .. } = &checkpoint.state {
             self.intent_was_saved = true;
         }
-        self.redis = Some((stored + 1, checkpoint.clone()));
+        self.redis = Some((stored + 1, checkpoint.stored().into_owned()));
         Some(stored + 1)
     }
 

@@ -12,7 +12,7 @@ use crate::support::population::{Fate, User};
 use crate::support::process::{Process, tail};
 use crate::support::servers::{Servers, vhost};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, ledger, promises, servers};
+use crate::support::{Test, eventually, http, ledger, promises, servers};
 
 pub(crate) const TESTS: &[Test] = &[
     (
@@ -24,7 +24,7 @@ pub(crate) const TESTS: &[Test] = &[
         queues_that_take_nothing,
     ),
     (
-        "wrong credentials, virtual host or certificate of the broker end a start with status 3, and say what to do",
+        "wrong credentials, virtual host or certificate of the broker keep a worker waiting, end other commands with status 3, and say what to do",
         not_let_in,
     ),
     (
@@ -127,13 +127,17 @@ fn not_let_in(place: usize) {
     let (address, vhost) = (broker_address(&world), vhost(place));
     let mut refused = |url: String, says: &[&str]| {
         world.set("OFFBOARDER_QUEUE_URL", &url);
-        for command in ["worker", "topology"] {
-            let ended = world.run(&[command]).expect(3);
-            for text in says {
-                assert!(ended.errors.contains(text), "no {text:?} in: {}", ended.errors);
-            }
-            assert!(!ended.errors.contains("hunter2"), "a secret is shown: {}", ended.errors);
+        let ended = world.run(&["topology"]).expect(3);
+        let worker = world.start(&["worker"]);
+        for text in says {
+            assert!(ended.errors.contains(text), "no {text:?} in: {}", ended.errors);
+            worker.await_not_ready(text);
         }
+        let told = http::not_ready_because(&worker.admin()).expect("causes");
+        for shown in [&ended.errors, &worker.errors(), &told] {
+            assert!(!shown.contains("hunter2"), "a secret is shown: {shown}");
+        }
+        World::drain(worker);
     };
     refused(
         format!("amqp://guest:hunter2@{address}/{vhost}"),

@@ -10,7 +10,7 @@ use crate::support::objects::objects;
 use crate::support::population::{Fate, User};
 use crate::support::process::{Process, tail};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, promises};
+use crate::support::{Test, eventually, http, promises, redis};
 
 pub(crate) const TESTS: &[Test] = &[
     (
@@ -213,6 +213,18 @@ fn the_brake(place: usize) {
         assert_eq!(world.user_now(&user.id)["active"], false, "access is gone all the same");
     }
     assert_eq!(ledger::count(&world.simulator, "delete_user"), 5);
+
+    // A Redis that lost everything, and then the count alone, lets nobody through.
+    let url = world.setting("OFFBOARDER_CHECKPOINTS_URL").to_owned();
+    for (loss, waited) in [(&["FLUSHDB"][..], 14), (&["DEL", "offboarder:deletions"][..], 21)] {
+        redis::ask(&url, loss);
+        world.publish_all();
+        eventually(PATIENCE, || match workers.iter().map(braked).sum::<usize>() {
+            now if now >= waited => Ok(()),
+            now => Err(format!("{now} of {waited} waits for the brake; {}", tail(&workers[0].errors()))),
+        });
+        assert_eq!(ledger::count(&world.simulator, "delete_user"), 5, "after {loss:?}");
+    }
     workers.into_iter().for_each(World::drain);
     assert_eq!(world.depth(DEAD), Some(0), "nothing fails");
 }

@@ -24,6 +24,7 @@ mod drains;
 mod events;
 mod faults;
 mod forgeries;
+mod forgetting;
 mod guards;
 mod health;
 mod kills;
@@ -39,6 +40,7 @@ mod resources;
 mod revisions;
 mod secrets;
 mod settings;
+mod startup;
 mod stores;
 mod submitting;
 mod support;
@@ -63,6 +65,8 @@ fn main() {
         health::TESTS,
         disasters::TESTS,
         upgrades::TESTS,
+        startup::TESTS,
+        forgetting::TESTS,
         admin_api::TESTS,
         long_archives::TESTS,
         off_boarding::TESTS,

@@ -1,5 +1,7 @@
 //! Checkpoints in a file, for one process: an embedded database with ACID transactions.
 
+mod brake;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,21 +10,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, ReadableTable as _, ReadableTableMetadata as _, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable as _, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use crate::adapters::private;
 use crate::failure::{Class, Classify, Code, Failure};
 use crate::guards::Brake;
 use crate::integrity::{Integrity, Purpose};
-use crate::job::UserId;
+use crate::job::{BatchId, UserId};
 use crate::kill_point::effect;
 use crate::machine::{Checkpoint, SCHEMA};
-use crate::ports::{Checkpoints, Claim, Lease, ReplayNote, Saved};
+use crate::ports::{Braking, Checkpoints, Claim, Lease, ReplayNote, Saved};
 
 const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("checkpoints");
-/// Who was deleted, and when, in milliseconds since 1970.
-const DELETIONS: TableDefinition<'_, &str, i64> = TableDefinition::new("deletions");
 /// How many acts on a legal hold are stored, by user.
 const HOLDS: TableDefinition<'_, &str, u32> = TableDefinition::new("holds");
 /// How far replays of dead letters got, by letter.
@@ -229,35 +229,27 @@ impl Checkpoints for EmbeddedCheckpoints {
         Ok(())
     }
 
-    async fn brake(&self, user_id: UserId, brake: Brake) -> Result<Option<Duration>, Failure> {
-        let now = Timestamp::now().as_millisecond();
-        let per_ms = i64::try_from(brake.per.as_millis()).unwrap_or(i64::MAX);
-        let wait_ms = self
-            .blocking(move |database| {
-                let writing = database.begin_write()?;
-                let wait_ms = {
-                    let mut table = writing.open_table(DELETIONS)?;
-                    table.retain(|_, at| at > now.saturating_sub(per_ms))?;
-                    let key = user_id.to_string();
-                    let known = table.get(key.as_str())?.is_some();
-                    let counted = table.len()? >= u64::from(brake.count);
-                    if known {
-                        0
-                    } else if counted {
-                        let times = table.iter()?.map(|row| Ok(row?.1.value()));
-                        let times = times.collect::<Result<Vec<i64>, redb::StorageError>>()?;
-                        let oldest = times.into_iter().min().unwrap_or(now);
-                        oldest.saturating_add(per_ms).saturating_sub(now).max(1)
-                    } else {
-                        table.insert(key.as_str(), now)?;
-                        0
-                    }
-                };
-                writing.commit()?;
-                Ok(u64::try_from(wait_ms).unwrap_or(0))
-            })
-            .await?;
-        Ok((wait_ms > 0).then(|| Duration::from_millis(wait_ms)))
+    async fn brake(&self, user_id: UserId, brake: Brake) -> Result<Braking, Failure> {
+        let now = Timestamp::now();
+        Ok(self.blocking(move |database| brake::count(database, user_id, brake, now)).await?)
+    }
+
+    async fn brake_reaches(&self, window: Duration) -> Result<bool, Failure> {
+        Ok(self.blocking(move |database| brake::reaches(database, window)).await?)
+    }
+
+    async fn restore_brake(
+        &self,
+        window: Duration,
+        deletions: &[(UserId, Timestamp)],
+    ) -> Result<(), Failure> {
+        let deletions = deletions.to_vec();
+        Ok(self.blocking(move |database| brake::restore(database, window, &deletions)).await?)
+    }
+
+    async fn end_in_batch(&self, _batch: &BatchId, _checkpoint: &Checkpoint) -> Result<(), Failure> {
+        // It keeps no batches, and its checkpoints do not expire.
+        Ok(())
     }
 
     async fn note_holds(&self, user_id: UserId, acts: u32) -> Result<(), Failure> {
@@ -356,23 +348,6 @@ mod tests {
             panic!("the checkpoint is there")
         };
         assert_eq!(*read, checkpoint);
-    }
-
-    #[tokio::test]
-    async fn the_brake_counts_users_once_and_says_when_to_ask_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
-        let user =
-            |number: u32| format!("{number:08x}-9a51-4b4b-8f6c-1f9a4f9b7c11").parse::<UserId>().unwrap();
-        let brake = Brake { count: 2, per: Duration::from_hours(1) };
-        for number in [1, 2, 1, 2] {
-            assert_eq!(store.brake(user(number), brake).await.unwrap(), None, "{number}");
-        }
-        let wait = store.brake(user(3), brake).await.unwrap().expect("it is engaged");
-        assert!(wait > Duration::from_mins(59) && wait <= Duration::from_hours(1), "{wait:?}");
-        let short = Brake { count: 2, per: Duration::from_millis(1) };
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        assert_eq!(store.brake(user(3), short).await.unwrap(), None, "the others no longer count");
     }
 
     #[tokio::test]

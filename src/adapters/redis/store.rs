@@ -1,21 +1,23 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use redis::{ErrorKind, FromRedisValue, RedisError, Script, ScriptInvocation, ServerErrorKind, Value};
 use tokio::sync::Mutex;
 
 use super::error::RedisCheckpointsError;
 use super::health::Health;
+use super::keeping::NOBODY_KEPT;
 use super::link::{Link, Topology, masked};
 use super::scripts;
 use crate::batch::Summary;
 use crate::failure::{Class, Code, Failure};
 use crate::guards::Brake;
 use crate::integrity::{Integrity, Purpose};
-use crate::job::UserId;
+use crate::job::{BatchId, UserId};
 use crate::kill_point::effect;
 use crate::machine::{Checkpoint, SCHEMA};
-use crate::ports::{Checkpoints, Claim, Lease, QuotaClass, Quotas, ReplayNote, Reservation, Saved};
+use crate::ports::{Braking, Checkpoints, Claim, Lease, QuotaClass, Quotas, ReplayNote, Reservation, Saved};
 
 /// A Redis that is frozen takes connections and never answers.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -29,12 +31,14 @@ pub struct RedisCheckpoints {
     at: String,
     topology: Topology,
     lease_ttl: Duration,
+    /// How long a finished user's checkpoint is kept; `None` for ever.
+    pub(super) retention: Option<Duration>,
     link: Mutex<Option<Link>>,
     claim: Script,
     save: Script,
     renew: Script,
     release: Script,
-    brake: Script,
+    pub(super) brake: Script,
     note_holds: Script,
     reserve: Script,
     cool_down: Script,
@@ -52,6 +56,7 @@ impl RedisCheckpoints {
             at: masked(url),
             topology,
             lease_ttl,
+            retention: None,
             link: Mutex::new(None),
             claim: Script::new(scripts::CLAIM),
             save: Script::new(scripts::SAVE),
@@ -98,7 +103,7 @@ impl RedisCheckpoints {
     }
 
     fn ttl_ms(&self) -> u64 {
-        u64::try_from(self.lease_ttl.as_millis()).unwrap_or(u64::MAX)
+        millis(self.lease_ttl)
     }
 
     async fn link(&self) -> Result<Link, RedisError> {
@@ -226,8 +231,20 @@ pub(crate) fn parse(user_id: UserId, body: &[u8]) -> Result<Option<Box<Checkpoin
     }
 }
 
+fn unwritable(error: &serde_json::Error) -> Failure {
+    Failure::new(Class::Defect, Code::CheckpointUnreadable, error.to_string())
+}
+
+fn summary_of(checkpoint: &Checkpoint) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(&Summary::from(checkpoint)).map_err(|error| unwritable(&error))
+}
+
 fn quota_key(class: QuotaClass) -> String {
     format!("offboarder:{{quota}}:{}", class.as_str())
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn micros(duration: Duration) -> u64 {
@@ -262,6 +279,7 @@ impl Checkpoints for RedisCheckpoints {
         let owner = uuid::Uuid::new_v4().to_string();
         let mut script = self.claim.prepare_invoke();
         script.key(checkpoint_key(user_id)).key(lease_key(user_id)).arg(&owner).arg(self.ttl_ms());
+        script.arg(millis(NOBODY_KEPT));
         let answer: Vec<Value> = effect("the claim", self.run(&script)).await?;
         let number = |index: usize| match answer.get(index) {
             Some(Value::Int(number)) => u64::try_from(*number).unwrap_or(0),
@@ -290,27 +308,23 @@ impl Checkpoints for RedisCheckpoints {
     }
 
     async fn save(&self, lease: &Lease, expected: u64, checkpoint: &Checkpoint) -> Result<Saved, Failure> {
-        let unwritable = |error: serde_json::Error| {
-            let (class, code) = (Class::Defect, Code::CheckpointUnreadable);
-            Failure::new(class, code, error.to_string())
-        };
-        let body = serde_json::to_vec(checkpoint).map_err(unwritable)?;
-        let summary = serde_json::to_vec(&Summary::from(checkpoint)).map_err(unwritable)?;
+        let kept = self.kept_for(checkpoint);
+        let body = serde_json::to_vec(&checkpoint.stored()).map_err(|error| unwritable(&error))?;
+        let summary = summary_of(checkpoint)?;
         let fence = lease.fence.to_string();
         let code = self.integrity.code(Purpose::Checkpoint, &checkpoint_name(lease.user_id, &fence), &body);
         let code = code.map(|code| format!("{fence} {code}")).unwrap_or_default();
         let mut script = self.save.prepare_invoke();
         script.key(checkpoint_key(lease.user_id)).key(lease_key(lease.user_id));
-        script
-            .arg(&lease.owner)
-            .arg(self.ttl_ms())
-            .arg(lease.fence)
-            .arg(expected)
-            .arg(body)
-            .arg(summary)
-            .arg(code);
+        script.arg(&lease.owner).arg(self.ttl_ms()).arg(lease.fence).arg(expected).arg(body).arg(&summary);
+        script.arg(kept.map_or(0, millis)).arg(code);
         let saving = effect("the save", self.run::<u64>(&script));
         let version = match &checkpoint.request.batch_id {
+            // Before the save, so that no checkpoint expires of which the batch knows nothing.
+            Some(batch) if kept.is_some() => {
+                self.note_end(batch, checkpoint, &summary).await?;
+                saving.await?
+            }
             // Who was not sent by `submit` gets into its batch by its first save, of the first off-boarding or
             // a later one. Sent before the save and with it, so that no user is saved and not in its batch.
             Some(batch) if expected == 0 || checkpoint.revision > 1 => {
@@ -341,12 +355,27 @@ impl Checkpoints for RedisCheckpoints {
         self.run::<u64>(&script).await.map(|_was_ours| ())
     }
 
-    async fn brake(&self, user_id: UserId, brake: Brake) -> Result<Option<Duration>, Failure> {
-        let per_ms = u64::try_from(brake.per.as_millis()).unwrap_or(u64::MAX);
-        let mut script = self.brake.prepare_invoke();
-        script.key("offboarder:deletions").arg(user_id.to_string()).arg(brake.count).arg(per_ms);
-        let wait_ms = self.run::<u64>(&script).await?;
-        Ok((wait_ms > 0).then(|| Duration::from_millis(wait_ms)))
+    async fn brake(&self, user_id: UserId, brake: Brake) -> Result<Braking, Failure> {
+        self.count_deletion(user_id, brake).await
+    }
+
+    async fn brake_reaches(&self, window: Duration) -> Result<bool, Failure> {
+        self.deletions_reach(window).await
+    }
+
+    async fn restore_brake(
+        &self,
+        window: Duration,
+        deletions: &[(UserId, Timestamp)],
+    ) -> Result<(), Failure> {
+        self.restore_deletions(window, deletions).await
+    }
+
+    async fn end_in_batch(&self, batch: &BatchId, checkpoint: &Checkpoint) -> Result<(), Failure> {
+        match self.kept_for(checkpoint) {
+            Some(_) => self.note_end(batch, checkpoint, &summary_of(checkpoint)?).await,
+            None => Ok(()),
+        }
     }
 
     async fn note_holds(&self, user_id: UserId, acts: u32) -> Result<(), Failure> {

@@ -31,11 +31,11 @@ impl RedisCheckpoints {
         let script = Script::new(scripts::WORKERS);
         let mut script = script.prepare_invoke();
         script.key(SEEN).key(SAID).arg(silent_ms());
-        let said: Vec<(i64, Option<String>)> = self.run(&script).await?;
+        let said: Vec<(i64, Option<Vec<u8>>)> = self.run(&script).await?;
         let mut workers: Vec<Announced> = said
             .into_iter()
             .filter_map(|(seen_at, body)| {
-                let worker = serde_json::from_str(&body?).ok()?;
+                let worker = serde_json::from_slice(&body?).ok()?;
                 Some(Announced { worker, seen_at: Timestamp::from_millisecond(seen_at).ok()? })
             })
             .collect();

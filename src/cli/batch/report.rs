@@ -32,20 +32,19 @@ enum Form {
 
 pub(super) async fn run(args: &Args, redis: &RedisCheckpoints) -> Result<Exit, CliError> {
     let now = Timestamp::now();
-    let mut rows = report(redis, &args.batch, 0, now).await?;
-    if rows.is_empty() {
+    let (mut rows, mut next) = report(redis, &args.batch, 0, now).await?;
+    if rows.is_empty() && next.is_none() {
         return Err(unknown(&args.batch));
     }
     let mut printer = Printer::new(args.output);
-    let mut from = 0;
-    while !rows.is_empty() {
-        from += rows.len();
+    loop {
         match printer.print(rows) {
             // A reader that went away (`| head`) is no fault.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Exit::Ok),
             result => result.map_err(CliError::bad)?,
         }
-        rows = report(redis, &args.batch, from, now).await?;
+        let Some(from) = next else { break };
+        (rows, next) = report(redis, &args.batch, from, now).await?;
     }
     match printer.end() {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::bad(error)),
@@ -84,7 +83,10 @@ impl Printer {
     fn end(self) -> io::Result<()> {
         match self {
             Self::Csv(mut out) => out.flush(),
-            Self::Json(mut out, _) => out.write_all(b"\n]}\n").and_then(|()| out.flush()),
+            Self::Json(mut out, printed) => {
+                let head: &[u8] = if printed == 0 { b"{\"users\":[" } else { b"" };
+                out.write_all(head).and_then(|()| out.write_all(b"\n]}\n")).and_then(|()| out.flush())
+            }
         }
     }
 }

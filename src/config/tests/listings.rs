@@ -47,6 +47,7 @@ fn the_defaults_are_the_contracts() {
         ("cxone.history", "365d"),
         ("cxone.window", "off"),
         ("checkpoints.url", "file:./offboarder-data"),
+        ("checkpoints.retention", "90d"),
         ("archive.url", "file:./offboarder-data/archive"),
         ("archive.retention", "off"),
         ("archive.force_path_style", "false"),

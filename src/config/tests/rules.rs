@@ -33,6 +33,17 @@ fn values_that_contradict_each_other_are_refused() {
 }
 
 #[test]
+fn checkpoints_of_finished_users_are_kept_for_an_hour_or_more_or_for_ever() {
+    let with = |value| sources(&[("OFFBOARDER_CHECKPOINTS_RETENTION", value)]);
+    for good in ["1h", "90d", "off"] {
+        assert!(faults(&with(good)).is_empty(), "{good}");
+    }
+    for bad in ["59m", "0s", "never", "101y", "-1d"] {
+        assert!(only_fault(&with(bad)).starts_with("OFFBOARDER_CHECKPOINTS_RETENTION"), "{bad}");
+    }
+}
+
+#[test]
 fn the_readme_shows_the_table_of_settings() {
     let readme = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
     let table = crate::config::markdown_table();

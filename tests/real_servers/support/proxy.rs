@@ -53,6 +53,7 @@ struct Network {
 #[derive(Default)]
 struct State {
     stalled: bool,
+    away: bool,
     ended: bool,
     /// How often all was cut; a connection belongs to the time it was made in.
     cuts: u64,
@@ -89,6 +90,12 @@ impl Proxy {
             connection.close();
         }
         self.network.changed.notify_all();
+    }
+
+    /// Closes all its connections and takes no others, as if nobody listened; or takes them again.
+    pub(crate) fn be_away(&self, away: bool) {
+        self.network.state().away = away;
+        self.cut();
     }
 
     /// Plays a trick on the next request that it is meant for.
@@ -142,6 +149,9 @@ impl Network {
                     let mut state = self.state();
                     if state.ended {
                         return;
+                    }
+                    if state.away {
+                        continue;
                     }
                     let connection =
                         Arc::new(Connection { client, server, cuts: state.cuts, trick: Mutex::default() });

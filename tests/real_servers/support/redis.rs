@@ -56,6 +56,17 @@ pub(crate) fn members(url: &str, key: &str) -> usize {
     connect(url).zcard(key).expect("they are counted")
 }
 
+/// When a key expires; -1 when it never does.
+pub(crate) fn expires_in_ms(url: &str, key: &str) -> i64 {
+    connect(url).pttl(key).expect("it is told")
+}
+
+/// Bytes that a key takes.
+pub(crate) fn memory_usage(url: &str, key: &str) -> u64 {
+    let mut command = redis::cmd("MEMORY");
+    command.arg("USAGE").arg(key).arg("SAMPLES").arg(0).query(&mut connect(url)).expect("it is measured")
+}
+
 fn checkpoint_key(user_id: &str) -> String {
     format!("offboarder:{{{user_id}}}:checkpoint")
 }
