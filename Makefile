@@ -13,7 +13,7 @@ FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-build: ## build the release binary, target/release/offboarder; it names no path of this machine
+build: ## build the release binary, target/release/offboarder, without paths of this machine, and count what is left of them
 	$(INSTALL) compiler
 	RUSTFLAGS='$(RUSTFLAGS) $(REMAP:%=--remap-path-prefix=%)' CFLAGS='$(CFLAGS) $(REMAP:%=-ffile-prefix-map=%)' \
 		cargo build --release --locked

@@ -4,6 +4,7 @@
 //! bidirectional and invisible characters as other text than it is. Such characters are shown by their code.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// Whether a terminal obeys this character, or hides it, or reorders others because of it.
 pub(crate) fn is_deceptive(c: char) -> bool {
@@ -34,7 +35,8 @@ pub(crate) fn json(text: &str) -> Cow<'_, str> {
     let is_in_a_string = |c: char| is_deceptive(c) && !c.is_ascii_whitespace();
     escaped(text, is_in_a_string, |c, out| {
         for unit in c.encode_utf16(&mut [0; 2]) {
-            out.push_str(&format!("\\u{unit:04x}"));
+            // Writing to a string cannot fail.
+            write!(out, "\\u{unit:04x}").ok();
         }
     })
 }

@@ -18,7 +18,7 @@ const ADDRESSES: usize = 1024;
 /// At most one line of the log in this time.
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
 
-/// Who guessed wrong of late.
+/// Who guessed wrong lately.
 #[derive(Default)]
 pub(super) struct Guesses(Mutex<Memory>);
 

@@ -38,7 +38,9 @@ pub fn no_files(directory: &Path) -> io::Result<BTreeMap<UserId, Vec<String>>> {
             found.entry(user_id).or_default().push(name);
         }
     }
-    found.values_mut().for_each(|names| names.sort());
+    for names in found.values_mut() {
+        names.sort();
+    }
     Ok(found)
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn run(args: &Args, redis: &RedisCheckpoints) -> Result<Exit, C
             // One document: the last one.
             Output::Json if done => print_json(&overview)?,
             Output::Table if std::io::stdout().is_terminal() => {
-                drawn = redraw(text(&overview).as_str(), drawn)
+                drawn = redraw(text(&overview).as_str(), drawn);
             }
             // In a file a look is worth reading if it tells something new.
             Output::Table if before.as_ref().is_none_or(|before| differs(before, &overview)) => {
@@ -77,10 +77,8 @@ fn redraw(text: &str, drawn: usize) -> usize {
 
 /// For people.
 fn text(overview: &Overview) -> Shown {
-    let mut head = format!("{}  {} users", overview.batch_id, overview.users);
-    if let Some(begun_at) = overview.begun_at {
-        head += &format!(", the first of them since {begun_at:.0}");
-    }
+    let begun = overview.begun_at.map(|at| format!(", the first of them since {at:.0}")).unwrap_or_default();
+    let head = format!("{}  {} users{begun}", overview.batch_id, overview.users);
     let row = |what: &str, users, more: Shown| [what.into(), share(users, overview.users).into(), more];
     let mut rows: Vec<[Shown; 3]> = vec![
         row("finished", overview.finished, outcomes(overview).into()),

@@ -96,9 +96,7 @@ pub(super) async fn show_groups(
         [
             format!("{}{replayed}", group.letters).into(),
             group.reason.to_string().into(),
-            [group.code.to_string(), group.step.to_string(), group.fingerprint.to_string()]
-                .into_iter()
-                .collect(),
+            [group.code.to_string(), group.step, group.fingerprint].into_iter().collect(),
             seen.into_iter().collect(),
             group.error.into(),
             Shown::from(format!("{safe}: {}", group.judgement.why)),
