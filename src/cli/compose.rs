@@ -8,11 +8,11 @@ use crate::adapters::amqp::Broker;
 use crate::adapters::cxone::{self, Client};
 use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
-use crate::adapters::redis::{RedisCheckpoints, Topology};
+use crate::adapters::redis::RedisCheckpoints;
 use crate::adapters::s3::{self, S3Store};
 use crate::config::{
-    self, Archive, ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Queue, Rate, RedisKind,
-    RetentionMode, SecretUrl, Settings,
+    self, Archive, ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Queue, Rate, RedisUrl,
+    RetentionMode, Settings,
 };
 use crate::guards::{Guards, ProtectedSource};
 use crate::machine::{DeletePolicy as MachineDeletePolicy, RetryPolicy};
@@ -53,27 +53,22 @@ fn shared(settings: &CheckpointsUrl, lease: Duration) -> Result<Shared, CliError
         CheckpointsUrl::Embedded(directory) => {
             (Arc::new(EmbeddedCheckpoints::open(directory)?), Arc::new(cxone::Alone::default()))
         }
-        CheckpointsUrl::Redis { url, kind } => {
-            let redis = redis(url, *kind, lease);
+        CheckpointsUrl::Redis(url) => {
+            let redis = redis(url, lease);
             (Arc::clone(&redis) as Arc<dyn Checkpoints>, redis)
         }
     })
 }
 
-pub(super) fn redis(url: &SecretUrl, kind: RedisKind, lease: Duration) -> Arc<RedisCheckpoints> {
-    let topology = match kind {
-        RedisKind::Single | RedisKind::Tls => Topology::Single,
-        RedisKind::Sentinel => Topology::Sentinel,
-        RedisKind::Cluster => Topology::Cluster,
-    };
-    Arc::new(RedisCheckpoints::new(url.expose(), topology, lease))
+pub(super) fn redis(url: &RedisUrl, lease: Duration) -> Arc<RedisCheckpoints> {
+    Arc::new(RedisCheckpoints::new(url, lease))
 }
 
 /// Where batches are kept; an embedded store keeps none.
 pub(super) fn batches<C, Q>(settings: &Settings<C, Q>) -> Option<Arc<RedisCheckpoints>> {
     match &settings.checkpoints {
         CheckpointsUrl::Embedded(_) => None,
-        CheckpointsUrl::Redis { url, kind } => Some(redis(url, *kind, settings.worker.lease)),
+        CheckpointsUrl::Redis(url) => Some(redis(url, settings.worker.lease)),
     }
 }
 
@@ -103,17 +98,17 @@ pub(super) async fn s3_store(settings: &Archive, bucket: &str, prefix: &str) -> 
 }
 
 pub(super) fn broker(settings: &Queue) -> Result<Broker, CliError> {
-    Ok(Broker::new(settings.url.expose(), settings.ca_file.as_deref())?)
+    Ok(Broker::new(&settings.url, settings.ca_file.as_deref())?)
 }
 
 /// The protected list; an object of a bucket is read with the same credentials as the archive.
 pub(super) async fn protected<C, Q>(settings: &Settings<C, Q>) -> ProtectedSource {
     match &settings.guard.protected {
-        None => ProtectedSource::Nobody,
-        Some(config::ProtectedSource::File(path)) => ProtectedSource::File(path.clone()),
+        None => ProtectedSource::nobody(),
+        Some(config::ProtectedSource::File(path)) => ProtectedSource::file(path.clone()),
         Some(config::ProtectedSource::S3 { bucket, key }) => {
             let store = S3Store::connect(bucket, "", settings.archive.force_path_style, None).await;
-            ProtectedSource::Object { store: Arc::new(store), key: ObjectKey(key.clone()) }
+            ProtectedSource::object(Arc::new(store), ObjectKey(key.clone()))
         }
     }
 }

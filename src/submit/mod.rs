@@ -4,6 +4,7 @@
 
 mod entry;
 mod faults;
+mod ignored;
 mod input;
 mod memory;
 mod rows;

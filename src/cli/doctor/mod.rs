@@ -1,5 +1,6 @@
 mod broker;
 mod finding;
+mod protected;
 mod stores;
 mod tenant;
 
@@ -66,12 +67,13 @@ fn show_settings(output: Output, sources: &Sources) -> Result<Exit, CliError> {
 /// All services side by side, so that one that hangs does not hold up the next.
 async fn findings(sources: &Sources) -> Result<Vec<Finding>, CliError> {
     let settings = Settings::for_run(sources)?;
-    let (tenant, checkpoints, archive, broker) = tokio::join!(
+    let (tenant, checkpoints, archive, protected, broker) = tokio::join!(
         Box::pin(tenant::look(&settings)),
         stores::checkpoints(&settings),
         Box::pin(stores::archive(&settings)),
+        Box::pin(protected::look(&settings)),
         Box::pin(broker::look(settings.queue.as_ref())),
     );
     let understood = Finding::well("settings", "understood");
-    Ok([vec![understood], tenant, checkpoints, archive, broker].concat())
+    Ok([vec![understood], tenant, checkpoints, archive, protected, broker].concat())
 }

@@ -4,7 +4,6 @@ use crate::adapters::redis::Health;
 use crate::adapters::s3::S3Store;
 use crate::config::{Archive, ArchiveLocation, CheckpointsUrl, Cxone, Settings};
 use crate::failure::{Code, Failure};
-use crate::guards::ProtectedSource;
 use crate::ports::{ArchiveStore, Checkpoints};
 
 const CHECKPOINTS: &str = "checkpoints";
@@ -21,8 +20,8 @@ pub(super) async fn checkpoints(settings: &Settings<Cxone>) -> Vec<Finding> {
                 }
             }
         }
-        CheckpointsUrl::Redis { url, kind } => {
-            let redis = compose::redis(url, *kind, settings.worker.lease);
+        CheckpointsUrl::Redis(url) => {
+            let redis = compose::redis(url, settings.worker.lease);
             let writes = takes_writes(redis.probe().await);
             // What cannot be reached is said once.
             let health = if writes.unreachable { None } else { Some(redis.health().await) };
@@ -69,7 +68,7 @@ fn keeps(health: &Health) -> Vec<Finding> {
 
 /// Whether the archive store can be written, read and listed, does not overwrite, and locks where it has to.
 pub(super) async fn archive(settings: &Settings<Cxone>) -> Vec<Finding> {
-    let mut findings = match &settings.archive.location {
+    match &settings.archive.location {
         ArchiveLocation::S3 { bucket, prefix } => {
             let store = compose::s3_store(&settings.archive, bucket, prefix).await;
             let mut findings = rights(&store, identity(&store).await).await;
@@ -82,9 +81,7 @@ pub(super) async fn archive(settings: &Settings<Cxone>) -> Vec<Finding> {
             Ok(store) => rights(&*store, String::new()).await,
             Err(error) => vec![Finding::bad(ARCHIVE, error.to_string(), "mend OFFBOARDER_ARCHIVE_URL")],
         },
-    };
-    findings.extend(protected(&compose::protected(settings).await).await);
-    findings
+    }
 }
 
 async fn identity(store: &S3Store) -> String {
@@ -127,15 +124,4 @@ async fn lock(archive: &Archive, store: &S3Store) -> Option<Finding> {
         }
         Err(failure) => Finding::failed(CHECK, failure),
     })
-}
-
-async fn protected(source: &ProtectedSource) -> Option<Finding> {
-    const CHECK: &str = "protected list";
-    match source {
-        ProtectedSource::Nobody => None,
-        ProtectedSource::File(_) | ProtectedSource::Object { .. } => Some(match source.load().await {
-            Ok(_list) => Finding::well(CHECK, "can be read"),
-            Err(failure) => Finding::failed(CHECK, failure),
-        }),
-    }
 }
