@@ -168,7 +168,8 @@ impl Plan {
                 } else {
                     String::new()
                 };
-                let ignored = ignored(&self.checked).map_or_else(String::new, |ignored| format!("\n{ignored}"));
+                let ignored =
+                    ignored(&self.checked).map_or_else(String::new, |ignored| format!("\n{ignored}"));
                 writeln!(
                     out,
                     "{} messages would go to {queue}{known}; nothing was sent{ignored}",

@@ -84,7 +84,9 @@ impl RedisUrl {
             Some(login) => match &login.password {
                 // The client library would pass the user over in silence.
                 None => {
-                    return Err(format!("has no password for its user, or no : before a password; {example}"));
+                    return Err(format!(
+                        "has no password for its user, or no : before a password; {example}"
+                    ));
                 }
                 Some(password) if password.expose().is_empty() => {
                     return Err(format!("has an empty password; {example}"));

@@ -391,6 +391,7 @@ mod tests {
         let failure = ProtectedSource::file(directory.path().to_owned()).load().await.unwrap_err();
         assert!(failure.text.contains("not a regular file"), "{}", failure.text);
         let path = directory.path().join("large");
+        assert!(ProtectedSource::file(path.clone()).load().await.is_err(), "there is none");
         std::fs::File::create(&path).unwrap().set_len(MAX_LIST_BYTES as u64 + 1).unwrap();
         let failure = ProtectedSource::file(path).load().await.unwrap_err();
         assert!(failure.text.contains("more than"), "{}", failure.text);

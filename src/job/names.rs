@@ -1,7 +1,7 @@
 //! Names of columns and members, as people and other programs spell them.
 
 /// The members of a message, after `offboarding-message.schema.json`.
-pub const MEMBERS: [&str; 7] =
+const MEMBERS: [&str; 7] =
     ["userId", "batchId", "action", "deleteAfter", "requestedBy", "reason", "requestedAt"];
 
 /// A name without case, blanks, `_`, `-` and other marks: `Delete After` and `delete_after` are one.
