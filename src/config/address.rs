@@ -111,9 +111,7 @@ impl Parts {
         let path = self.path.as_ref().map_or_else(String::new, |path| format!("/{path}"));
         let query = match raw_query {
             None => String::new(),
-            Some(query) if self.query.iter().all(|(name, _)| HARMLESS.contains(&name.as_str())) => {
-                format!("?{query}")
-            }
+            Some(query) if self.query.iter().all(is_harmless) => format!("?{query}"),
             Some(_) => "?***".to_owned(),
         };
         format!("{}://{login}{}{path}{query}", self.scheme, servers.join(","))
@@ -141,6 +139,10 @@ impl Parts {
         }
         Ok(())
     }
+}
+
+fn is_harmless((name, value): &(String, String)) -> bool {
+    HARMLESS.contains(&name.as_str()) && value.chars().all(char::is_alphanumeric)
 }
 
 /// A name that is surely one; a password with a `?` or `&` in it is none.
@@ -203,6 +205,9 @@ fn server(text: &str) -> Result<Server, String> {
 }
 
 fn query(text: &str) -> Result<Vec<(String, String)>, String> {
+    if text.contains('?') {
+        return Err("has more than one ?; percent-encode those of a password as %3F".to_owned());
+    }
     let mut members: Vec<(String, String)> = Vec::new();
     for member in text.split('&').filter(|member| !member.is_empty()) {
         let (name, value) = member.split_once('=').unwrap_or((member, ""));
@@ -291,6 +296,7 @@ mod tests {
             "amqp://u:hunter2@2130706433/",
             "amqp://u:hunter2@127.1/",
             "amqp://u:hunter2@h?a=1&a=2",
+            "amqp://h?protocol=x?password=hunter2",
         ] {
             let Err(why) = Parts::parse(text) else { panic!("{text} is taken") };
             assert!(!why.contains("hunter2") && !why.contains("ter2"), "{text}: {why}");
@@ -301,6 +307,7 @@ mod tests {
     fn a_query_is_shown_only_if_every_member_is_harmless() {
         assert_eq!(parts("redis://h?protocol=resp3").shown, "redis://h?protocol=resp3");
         assert_eq!(parts("redis://h?protocol=resp3&x=hunter2").shown, "redis://h?***");
+        assert_eq!(parts("redis://h?protocol=x:hunter2").shown, "redis://h?***");
         let unknown = |text| parts(text).members("nothing", |_, _| None).unwrap_err();
         assert_eq!(unknown("redis://h?ssl=1"), "has the unknown member ssl in its query; known is nothing");
         for secret in

@@ -120,6 +120,10 @@ pub(super) fn file_url(text: &str) -> Option<Result<PathBuf, String>> {
     if path.is_empty() {
         return Some(Err("names no path; give one such as file:./offboarder-data".to_owned()));
     }
+    if path.contains("://") {
+        // It would be a directory of that name, and its password is shown.
+        return Some(Err("holds another URL; remove file: before it".to_owned()));
+    }
     Some(Ok(PathBuf::from(path)))
 }
 
@@ -214,6 +218,7 @@ mod tests {
         assert_eq!(file_url("file:/a"), Some(Ok(PathBuf::from("/a"))));
         assert!(file_url("file://a/b").unwrap().is_err());
         assert!(file_url("file:").unwrap().is_err());
+        assert!(file_url("file:rediss://:p@h").unwrap().is_err());
         assert_eq!(file_url("./a"), None);
     }
 

@@ -6,7 +6,7 @@ mod request;
 mod user_id;
 
 pub use message::{Malformed, parse_message};
-pub use names::{near_miss, normalised};
+pub use names::normalised;
 pub use request::{Action, BatchId, Request};
 pub use user_id::{InvalidUserId, UserId};
 

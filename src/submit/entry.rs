@@ -2,7 +2,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::ignored::Ignored;
-use crate::job::{Action, BatchId, Request, UserId, near_miss, parse_message};
+use super::near_miss::near_miss;
+use crate::job::{Action, BatchId, Request, UserId, parse_message};
 
 /// The members of a message besides the user, after the message schema, and what each has to be.
 pub(super) const MEMBERS: [(&str, &str); 6] = [

@@ -7,6 +7,7 @@ mod faults;
 mod ignored;
 mod input;
 mod memory;
+mod near_miss;
 mod rows;
 mod sending;
 

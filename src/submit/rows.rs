@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use super::entry::{MEMBERS, Message, nearly, of_json, of_members};
 use super::ignored::Ignored;
-use crate::job::{UserId, near_miss};
+use super::near_miss::near_miss;
+use crate::job::UserId;
 
 /// The longest line, or row of several lines; a message may be as long.
 const MAX_ROW_BYTES: usize = 256 * 1024;

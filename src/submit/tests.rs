@@ -197,7 +197,7 @@ fn a_file_without_rows_is_a_fault_beside_arguments_too() {
 }
 
 #[test]
-fn lines_that_end_in_cr_alone_are_read_and_a_mixture_is_refused() {
+fn lines_that_end_in_cr_only_are_read_and_a_mixture_is_refused() {
     let csv = format!("userId,reason\r{A},\"left\r, now\"\r{B},\r");
     let read = messages(&csv);
     assert_eq!(ids(&read), [A, B]);
