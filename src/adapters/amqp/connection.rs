@@ -120,9 +120,14 @@ mod tests {
 
     #[tokio::test]
     async fn an_ipv6_address_is_connected_to_and_localhost_is_left_alone() {
-        let there = TcpListener::bind("[::1]:0").await.unwrap();
-        let port = there.local_addr().unwrap().port();
-        let localhost = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        // The same port on both, which somebody else may have on one of them.
+        let (there, localhost, port) = loop {
+            let there = TcpListener::bind("[::1]:0").await.unwrap();
+            let port = there.local_addr().unwrap().port();
+            if let Ok(localhost) = TcpListener::bind(("127.0.0.1", port)).await {
+                break (there, localhost, port);
+            }
+        };
         let connecting = tokio::spawn(async move {
             broker(&format!("amqp://guest:guest@[::1]:{port}/%2f")).connect("test").await.err()
         });
