@@ -8,11 +8,11 @@ use crate::adapters::amqp::Broker;
 use crate::adapters::cxone::{self, Client};
 use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
-use crate::adapters::redis::{RedisCheckpoints, Topology};
+use crate::adapters::redis::RedisCheckpoints;
 use crate::adapters::s3::{self, S3Store};
 use crate::config::{
-    self, Archive, ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Queue, Rate, RedisKind,
-    RetentionMode, SecretUrl, Settings,
+    self, Archive, ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Queue, Rate, RedisUrl,
+    RetentionMode, Settings,
 };
 use crate::guards::{Guards, ProtectedSource};
 use crate::machine::{DeletePolicy as MachineDeletePolicy, RetryPolicy};
@@ -55,24 +55,15 @@ fn shared<C, Q>(settings: &Settings<C, Q>) -> Result<Shared, CliError> {
             let embedded = EmbeddedCheckpoints::open(directory)?.with_integrity(settings.integrity.clone());
             (Arc::new(embedded), Arc::new(cxone::Alone::default()))
         }
-        CheckpointsUrl::Redis { url, kind } => {
-            let redis = redis(url, *kind, settings);
+        CheckpointsUrl::Redis(url) => {
+            let redis = redis(url, settings);
             (Arc::clone(&redis) as Arc<dyn Checkpoints>, redis)
         }
     })
 }
 
-pub(super) fn redis<C, Q>(
-    url: &SecretUrl,
-    kind: RedisKind,
-    settings: &Settings<C, Q>,
-) -> Arc<RedisCheckpoints> {
-    let topology = match kind {
-        RedisKind::Single | RedisKind::Tls => Topology::Single,
-        RedisKind::Sentinel => Topology::Sentinel,
-        RedisKind::Cluster => Topology::Cluster,
-    };
-    let redis = RedisCheckpoints::new(url.expose(), topology, settings.worker.lease);
+pub(super) fn redis<C, Q>(url: &RedisUrl, settings: &Settings<C, Q>) -> Arc<RedisCheckpoints> {
+    let redis = RedisCheckpoints::new(url, settings.worker.lease);
     Arc::new(redis.with_integrity(settings.integrity.clone()).keeping(settings.retention.0))
 }
 
@@ -80,7 +71,7 @@ pub(super) fn redis<C, Q>(
 pub(super) fn batches<C, Q>(settings: &Settings<C, Q>) -> Option<Arc<RedisCheckpoints>> {
     match &settings.checkpoints {
         CheckpointsUrl::Embedded(_) => None,
-        CheckpointsUrl::Redis { url, kind } => Some(redis(url, *kind, settings)),
+        CheckpointsUrl::Redis(url) => Some(redis(url, settings)),
     }
 }
 
@@ -116,17 +107,17 @@ pub(super) async fn s3_store(settings: &Archive, bucket: &str, prefix: &str) -> 
 }
 
 pub(super) fn broker(settings: &Queue) -> Result<Broker, CliError> {
-    Ok(Broker::new(settings.url.expose(), settings.ca_file.as_deref())?)
+    Ok(Broker::new(&settings.url, settings.ca_file.as_deref())?)
 }
 
 /// The protected list; an object of a bucket is read with the same credentials as the archive.
 pub(super) async fn protected<C, Q>(settings: &Settings<C, Q>) -> Result<ProtectedSource, CliError> {
     Ok(match &settings.guard.protected {
-        None => ProtectedSource::Nobody,
-        Some(config::ProtectedSource::File(path)) => ProtectedSource::File(path.clone()),
+        None => ProtectedSource::nobody(),
+        Some(config::ProtectedSource::File(path)) => ProtectedSource::file(path.clone()),
         Some(config::ProtectedSource::S3 { bucket, key }) => {
             let store = S3Store::connect(bucket, "", settings.archive.force_path_style, None).await?;
-            ProtectedSource::Object { store: Arc::new(store), key: ObjectKey(key.clone()) }
+            ProtectedSource::object(Arc::new(store), ObjectKey(key.clone()))
         }
     })
 }

@@ -17,7 +17,7 @@ const HOLDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the guards say of the input now. Workers look again.
 pub(super) struct Guarded {
-    protected: ProtectedList,
+    protected: Arc<ProtectedList>,
     store: Option<Arc<dyn ArchiveStore>>,
     acts: HoldActs,
     found: RefCell<BTreeSet<UserId>>,

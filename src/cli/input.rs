@@ -94,7 +94,10 @@ fn copy(named: &[String], file: Option<&Path>, overlay: &Overlay) -> Result<Inpu
 }
 
 fn checked(input: &Input) -> Result<Vec<Message>, CliError> {
-    check(input, |_user_id| None)?;
+    let ignored = check(input, |_user_id| None)?.ignored;
+    if !ignored.is_empty() {
+        tracing::warn!("columns or members that are not read: {}", ignored.join(", "));
+    }
     input.messages().and_then(Iterator::collect).map_err(|error| unreadable(&error))
 }
 

@@ -103,7 +103,7 @@ impl Plan {
             Output::Json => print_json(&json!({
                 "queue": queue, "sent": sent.sent, "alreadySent": sent.before, "total": total,
                 "duplicates": self.checked.duplicates_total, "held": held,
-                "interrupted": interrupted, "error": sent.failure.as_ref().map(|failure| &failure.text),
+                "ignored": self.checked.ignored, "interrupted": interrupted, "error": sent.failure.as_ref().map(|failure| &failure.text),
             }))?,
             Output::Table => {
                 say(format!("{} of {total} messages are in {queue}", sent.sent));
@@ -113,6 +113,7 @@ impl Plan {
                         sent.before
                     ));
                 }
+                ignored(&self.checked).into_iter().for_each(say);
             }
         }
         let again = format!(
@@ -156,6 +157,7 @@ impl Plan {
                 let rest = json!({
                     "queue": queue, "total": total, "alreadySent": before, "sent": 0,
                     "duplicates": self.checked.duplicates_total, "held": self.held_document(),
+                    "ignored": self.checked.ignored,
                 });
                 // The members of one document, after the list.
                 let rest = rest.to_string();
@@ -167,12 +169,23 @@ impl Plan {
                 } else {
                     String::new()
                 };
-                writeln!(out, "{} messages would go to {queue}{known}; nothing was sent", total - before)
+                let ignored =
+                    ignored(&self.checked).map_or_else(String::new, |ignored| format!("\n{ignored}"));
+                writeln!(
+                    out,
+                    "{} messages would go to {queue}{known}; nothing was sent{ignored}",
+                    total - before
+                )
             }
         };
         closed_is_well(written.and_then(|()| out.flush()))?;
         Ok(Exit::Ok)
     }
+}
+
+/// What nobody reads, though somebody wrote it.
+fn ignored(checked: &Checked) -> Option<String> {
+    (!checked.ignored.is_empty()).then(|| format!("not read: {}", checked.ignored.join(", ")))
 }
 
 fn show(out: &mut impl Write, message: &Message, output: Output, first: bool) -> std::io::Result<()> {

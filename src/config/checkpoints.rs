@@ -1,9 +1,11 @@
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::address::{Parts, decoded};
 use super::parse::{between, file_url, unless_off};
 use super::reader::Reader;
-use super::secret::SecretUrl;
+use super::secret::Secret;
 
 /// Where checkpoints are.
 #[derive(Debug, Clone)]
@@ -11,23 +13,51 @@ pub enum CheckpointsUrl {
     /// In a directory, for one process.
     Embedded(PathBuf),
     /// In Redis, for any number of workers.
-    Redis {
-        /// As it was given.
-        url: SecretUrl,
-        /// How the servers are arranged.
-        kind: RedisKind,
-    },
+    Redis(RedisUrl),
+}
+
+/// Where Redis is, and how to get in. `Display` and `Debug` print the URL without its password.
+#[derive(Clone)]
+pub struct RedisUrl {
+    /// How the servers are arranged.
+    pub kind: RedisKind,
+    /// Names, or addresses without brackets, with their ports; at least one.
+    pub servers: Vec<(String, u16)>,
+    /// Of an ACL.
+    pub user: Option<String>,
+    /// Of that user, or of the default one.
+    pub password: Option<Secret>,
+    /// 0 by default.
+    pub database: u16,
+    /// The third version of the protocol.
+    pub resp3: bool,
+    shown: String,
+}
+
+impl fmt::Display for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
 }
 
 /// How the Redis servers are arranged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RedisKind {
     /// One server, `redis://`.
     Single,
     /// One server over TLS, `rediss://`.
     Tls,
     /// `redis+sentinel://host:port,…/master-name[/db]`.
-    Sentinel,
+    Sentinel {
+        /// The name of the master, as the sentinels know it.
+        master: String,
+    },
     /// `redis+cluster://host:port,…`.
     Cluster,
 }
@@ -51,72 +81,83 @@ impl CheckpointsRetention {
 }
 
 fn url(text: &str) -> Result<CheckpointsUrl, String> {
-    if let Some(path) = file_url(text) {
-        return path.map(CheckpointsUrl::Embedded);
+    match file_url(text) {
+        Some(path) => path.map(CheckpointsUrl::Embedded),
+        None => RedisUrl::parse(text).map(CheckpointsUrl::Redis),
     }
-    let wrong = || {
-        "is not a redis://, rediss://, redis+sentinel://, redis+cluster:// or file: URL; \
-         give one such as rediss://:password@host:6379/0"
-            .to_owned()
-    };
-    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
-    let kind = match scheme {
+}
+
+impl RedisUrl {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let example = "give one such as rediss://:password@host:6379/0";
+        let parts = Parts::parse(text).map_err(|why| format!("{why}; {example}"))?;
+        let (kind, database) = arrangement(&parts)?;
+        let (user, password) = match &parts.login {
+            None => (None, None),
+            Some(login) => match &login.password {
+                // The client library would pass the user over in silence.
+                None => {
+                    return Err(format!(
+                        "has no password for its user, or no : before a password; {example}"
+                    ));
+                }
+                Some(password) if password.expose().is_empty() => {
+                    return Err(format!("has an empty password; {example}"));
+                }
+                Some(password) => {
+                    (Some(login.user.clone()).filter(|user| !user.is_empty()), Some(password.clone()))
+                }
+            },
+        };
+        let mut resp3 = false;
+        parts.members("protocol", |name, value| {
+            (name == "protocol").then(|| match value {
+                "resp2" | "2" => Ok(()),
+                "resp3" | "3" => {
+                    resp3 = true;
+                    Ok(())
+                }
+                _ => Err("has a protocol that is neither resp2 nor resp3; give one of them".to_owned()),
+            })
+        })?;
+        let default_port = if let RedisKind::Sentinel { .. } = kind { 26_379 } else { 6379 };
+        let servers = parts.servers.iter();
+        let servers = servers.map(|server| (server.name(), server.port.unwrap_or(default_port))).collect();
+        Ok(Self { kind, servers, user, password, database, resp3, shown: parts.shown })
+    }
+}
+
+/// How the servers are arranged, and the number of the database.
+fn arrangement(parts: &Parts) -> Result<(RedisKind, u16), String> {
+    let path = parts.path.as_deref().unwrap_or_default();
+    let database = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<u16>().ok() };
+    let kind = match parts.scheme.as_str() {
         "redis" => RedisKind::Single,
         "rediss" => RedisKind::Tls,
-        "redis+sentinel" => RedisKind::Sentinel,
-        "redis+cluster" => RedisKind::Cluster,
-        _ => return Err(wrong()),
+        "redis+sentinel" => {
+            let (master, number) = path.split_once('/').unwrap_or((path, ""));
+            let master = decoded(master)?;
+            return match database(number) {
+                Some(number) if !master.is_empty() => Ok((RedisKind::Sentinel { master }, number)),
+                Some(_) | None => Err("names no master, or a database that is no number; give one such as \
+                                       redis+sentinel://host:26379/master-name or …/master-name/0"
+                    .to_owned()),
+            };
+        }
+        "redis+cluster" if matches!(path, "" | "0") => return Ok((RedisKind::Cluster, 0)),
+        "redis+cluster" => return Err("names a database, and a cluster has none; remove the path".to_owned()),
+        _ => {
+            return Err("is not a redis://, rediss://, redis+sentinel://, redis+cluster:// or file: URL; \
+                        give one such as rediss://:password@host:6379/0"
+                .to_owned());
+        }
     };
-    // By hand, since URL parsers refuse several hosts.
-    let (place, _query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, path) = place.split_once('/').unwrap_or((place, ""));
-    let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
-    check_hosts(hosts, kind)?;
-    check_path(path, kind)?;
-    Ok(CheckpointsUrl::Redis { url: SecretUrl::new(text), kind })
-}
-
-fn check_hosts(hosts: &str, kind: RedisKind) -> Result<(), String> {
-    let single = matches!(kind, RedisKind::Single | RedisKind::Tls);
-    if single && hosts.contains(',') {
+    if parts.single().is_err() {
         return Err("names several hosts; that is for redis+sentinel:// and redis+cluster://".to_owned());
     }
-    if hosts.split(',').all(is_host) {
-        return Ok(());
-    }
-    Err("has no proper host:port; \
-         percent-encode what is special in a password, and put a comma between hosts"
-        .to_owned())
-}
-
-fn is_host(host: &str) -> bool {
-    let (address, port) = match host.rsplit_once(':') {
-        Some((address, port)) if !host.ends_with(']') => (address, Some(port)),
-        _ => (host, None),
-    };
-    let bracketed = address.starts_with('[') && address.ends_with(']');
-    let proper = !address.is_empty() && (bracketed || !address.contains([':', '[', ']', '@', ' ']));
-    proper && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port != 0))
-}
-
-fn check_path(path: &str, kind: RedisKind) -> Result<(), String> {
-    let is_database = |text: &str| text.is_empty() || text.parse::<u16>().is_ok();
-    match kind {
-        RedisKind::Single | RedisKind::Tls if !is_database(path) => {
-            Err("has a path that is no database number; give one such as /0, or none".to_owned())
-        }
-        RedisKind::Cluster if !matches!(path, "" | "0") => {
-            Err("names a database, and a cluster has none; remove the path".to_owned())
-        }
-        RedisKind::Sentinel => {
-            let (master, database) = path.split_once('/').unwrap_or((path, ""));
-            if master.is_empty() || !is_database(database) {
-                let example = "redis+sentinel://host:26379/master-name or …/master-name/0";
-                return Err(format!("names no master; give one such as {example}"));
-            }
-            Ok(())
-        }
-        RedisKind::Single | RedisKind::Tls | RedisKind::Cluster => Ok(()),
+    match database(path) {
+        Some(number) => Ok((kind, number)),
+        None => Err("has a path that is no database number; give one such as /0, or none".to_owned()),
     }
 }
 
@@ -124,23 +165,31 @@ fn check_path(path: &str, kind: RedisKind) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn kind(text: &str) -> Option<RedisKind> {
-        match url(text) {
-            Ok(CheckpointsUrl::Redis { kind, .. }) => Some(kind),
-            Ok(CheckpointsUrl::Embedded(_)) | Err(_) => None,
-        }
+    fn redis(text: &str) -> RedisUrl {
+        RedisUrl::parse(text).unwrap_or_else(|why| panic!("{text}: {why}"))
     }
 
     #[test]
     fn the_scheme_says_how_the_servers_are_arranged() {
-        assert_eq!(kind("redis://127.0.0.1:6379/0"), Some(RedisKind::Single));
-        assert_eq!(kind("rediss://u:p@h/?protocol=resp3"), Some(RedisKind::Tls));
-        assert_eq!(kind("redis+sentinel://:pw@a:1,b:2/main/3"), Some(RedisKind::Sentinel));
-        assert_eq!(kind("redis+cluster://:p@ss@a:1,[::1]:2"), Some(RedisKind::Cluster));
+        let single = redis("redis://127.0.0.1/5");
+        assert_eq!((single.kind, single.database), (RedisKind::Single, 5));
+        assert_eq!(single.servers, [("127.0.0.1".to_owned(), 6379)]);
+        let tls = redis("rediss://u:p%23%2F%3F%40%25@[2001:db8::5]:7/?protocol=resp3");
+        assert_eq!((&tls.kind, tls.user.as_deref(), tls.resp3), (&RedisKind::Tls, Some("u"), true));
+        assert_eq!(tls.password.as_ref().unwrap().expose(), "p#/?@%");
+        assert_eq!(tls.servers, [("2001:db8::5".to_owned(), 7)]);
+        assert_eq!(tls.to_string(), "rediss://u:***@[2001:db8::5]:7/?protocol=resp3");
+        let sentinel = redis("redis+sentinel://:pw@a:1,[::1]/main/3?protocol=3");
+        assert_eq!(sentinel.kind, RedisKind::Sentinel { master: "main".to_owned() });
+        assert_eq!((sentinel.database, sentinel.user, sentinel.resp3), (3, None, true));
+        assert_eq!(sentinel.servers, [("a".to_owned(), 1), ("::1".to_owned(), 26_379)]);
+        let cluster = redis("redis+cluster://:p%40ss@a:1,[::1]:2");
+        assert_eq!((&cluster.kind, cluster.servers.len()), (&RedisKind::Cluster, 2));
+        assert_eq!(format!("{cluster:?}"), "redis+cluster://:***@a:1,[::1]:2");
     }
 
     #[test]
-    fn what_the_client_would_trip_over_is_refused() {
+    fn what_is_half_understood_is_refused() {
         for bad in [
             "redis://",
             "redis://:pw@",
@@ -149,10 +198,18 @@ mod tests {
             "redis://a,b",
             "redis://h/x",
             "redis://u:pa/ss@h",
+            "redis://u:pa@ss@h",
+            "redis://pw@h",
+            "redis://u:@h",
+            "redis://h?protocol=4",
+            "redis://h?timeout=1",
+            "rediss://h#insecure",
             "redis+sentinel://a:1",
             "redis+sentinel://a:1/m/x",
+            "redis+sentinel://a:1/m?db=3",
             "redis+cluster://a,,b",
             "redis+cluster://a/1",
+            "redis+unix:///socket",
             "valkey://h",
             "h:6379",
             "file://h/x",

@@ -1,7 +1,6 @@
 use std::fmt;
 
 use super::Origin;
-use super::secret::masked;
 use super::table::Setting;
 
 /// One thing wrong with the settings, and what to do about it. Never holds a secret.
@@ -26,7 +25,8 @@ impl Fault {
 
     /// `problem` goes on where the quoted value ends: `is not a number; …`.
     pub(super) fn of_value(setting: &Setting, origin: &Origin, value: &str, problem: &str) -> Self {
-        let quoted = if setting.secret { "the value".to_owned() } else { format!("{:?}", masked(value)) };
+        let quoted =
+            if setting.secret { "the value".to_owned() } else { format!("{:?}", setting.shown(value)) };
         Self::of(setting, origin, format!("{quoted} {problem}"))
     }
 }

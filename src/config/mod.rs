@@ -8,6 +8,7 @@
 //! A flag beats the environment, which beats a file named by `OFFBOARDER_…_FILE`, which beats the
 //! TOML file, which beats the default. Only the value in force is judged.
 
+mod address;
 mod admin;
 mod archive;
 mod checkpoints;
@@ -32,14 +33,14 @@ mod worker;
 
 pub use admin::Admin;
 pub use archive::{Archive, ArchiveLocation, Retention, RetentionMode};
-pub use checkpoints::{CheckpointsRetention, CheckpointsUrl, RedisKind};
+pub use checkpoints::{CheckpointsRetention, CheckpointsUrl, RedisKind, RedisUrl};
 pub use cxone::{Cxone, Rate};
 pub use fault::{Fault, Faults};
 pub use guard::{DeletePolicy, Guard, ProtectedSource};
 pub use load::Settings;
-pub use queue::Queue;
+pub use queue::{BrokerUrl, Queue};
 pub use resolve::Origin;
-pub use secret::{Secret, SecretUrl};
+pub use secret::Secret;
 pub use show::{Shown, markdown_table, show};
 pub use sources::{Sources, with_flags};
 pub use table::{Profile, SETTINGS, Setting, Unset};

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
+use super::address::Parts;
+
 /// Nobody means more, and arithmetic on points in time cannot overflow below it.
 const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
 
@@ -71,6 +73,7 @@ pub(super) fn unless_off<T>(
 /// `https`, or `http` where nobody can listen in; credentials in it would end up in logs.
 pub(super) fn web_url(text: &str) -> Result<Url, String> {
     let example = "give one such as https://api-na1.niceincontact.com";
+    let parts = Parts::parse(text).map_err(|why| format!("{why}; {example}"))?;
     let url = Url::parse(text).map_err(|why| format!("is not a URL ({why}); {example}"))?;
     match (url.scheme(), is_loopback(&url)) {
         ("https", _) | ("http", true) => {}
@@ -79,13 +82,18 @@ pub(super) fn web_url(text: &str) -> Result<Url, String> {
         }
         _ => return Err(format!("is not an https URL; {example}")),
     }
-    if !url.username().is_empty() || url.password().is_some() {
+    if parts.login.is_some() {
         return Err("holds credentials; remove them, they belong in OFFBOARDER_CXONE_CLIENT_ID and \
                     OFFBOARDER_CXONE_CLIENT_SECRET"
             .to_owned());
     }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("has a query or a fragment; remove it".to_owned());
+    if text.contains('?') {
+        return Err("has a query; remove it".to_owned());
+    }
+    // What is shown and what is asked are the same host.
+    let server = parts.single()?;
+    if url.host().map(|host| host.to_owned()).as_ref() != Some(&server.host) {
+        return Err(format!("has a host that can be read in two ways; {example}"));
     }
     Ok(url)
 }
@@ -111,6 +119,10 @@ pub(super) fn file_url(text: &str) -> Option<Result<PathBuf, String>> {
     };
     if path.is_empty() {
         return Some(Err("names no path; give one such as file:./offboarder-data".to_owned()));
+    }
+    if path.contains("://") {
+        // It would be a directory of that name, and its password is shown.
+        return Some(Err("holds another URL; remove file: before it".to_owned()));
     }
     Some(Ok(PathBuf::from(path)))
 }
@@ -161,16 +173,40 @@ mod tests {
         for good in ["https://h", "http://localhost:1", "http://127.9.9.9", "http://[::1]:8080/a/b"] {
             assert!(web_url(good).is_ok(), "{good}");
         }
-        for bad in
-            ["http://h", "http://128.0.0.1", "http://localhost.evil.com", "http://[::2]", "ftp://h", "h", ""]
-        {
+        for bad in [
+            "http://h",
+            "http://128.0.0.1",
+            "http://localhost.evil.com",
+            "http://[::2]",
+            "http://[::]",
+            "ftp://h",
+            "h",
+            "",
+        ] {
             assert!(web_url(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn credentials_queries_and_fragments_have_no_place_in_a_web_url() {
-        for bad in ["https://u@h", "https://:p@h", "https://h?a", "https://h#a"] {
+        for bad in [
+            "https://u@h",
+            "https://:p@h",
+            "https://@h",
+            "https://h?a",
+            "https://h?",
+            "https://h#a",
+            "https://h#",
+            "https://h/@",
+            "https:h",
+            "https:///h",
+            "https:\\\\h",
+            " https://h",
+            "https://h,i",
+            "https://h:0",
+            "https://[::1",
+            "https://127.1",
+        ] {
             assert!(web_url(bad).is_err(), "{bad}");
         }
     }
@@ -182,6 +218,7 @@ mod tests {
         assert_eq!(file_url("file:/a"), Some(Ok(PathBuf::from("/a"))));
         assert!(file_url("file://a/b").unwrap().is_err());
         assert!(file_url("file:").unwrap().is_err());
+        assert!(file_url("file:rediss://:p@h").unwrap().is_err());
         assert_eq!(file_url("./a"), None);
     }
 

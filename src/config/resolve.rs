@@ -1,6 +1,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::address::Parts;
 use super::fault::Fault;
 use super::secret::masked;
 use super::sources::Sources;
@@ -117,7 +118,7 @@ fn in_force(setting: &Setting, sources: &Sources, toml: &TomlFile) -> Result<Sta
     }
     let (text, origin) = if let Some(text) = sources.flags.get(setting.key) {
         let origin = Origin::Flag(setting.flag().unwrap_or_default());
-        if masked(text) != *text {
+        if may_hold_a_password(text) {
             let text = format!(
                 "arguments are seen by everybody on the host, so a flag must not hold a password; \
                  set {variable} or {file_variable}"
@@ -149,13 +150,21 @@ fn in_force(setting: &Setting, sources: &Sources, toml: &TomlFile) -> Result<Sta
     Ok(State::Set { text, origin })
 }
 
+/// A URL with a login or with members that may be one. What is no URL is refused later, unless an `@` is in it.
+fn may_hold_a_password(text: &str) -> bool {
+    match Parts::parse(text) {
+        Ok(parts) => parts.login.is_some() || parts.shown.ends_with("?***"),
+        Err(_no_url) => masked(text) != *text && text.contains(['@', '?']),
+    }
+}
+
 /// Editors and `echo` end a file with a line break; it is no part of the value.
 fn from_file(setting: &Setting, path: &str, named_by: String) -> Result<(String, Origin), Fault> {
     let origin = Origin::File { path: Path::new(path).to_owned(), named_by };
     match std::fs::read_to_string(path) {
         Ok(text) => Ok((text.trim_end_matches(['\r', '\n']).to_owned(), origin)),
         Err(why) => {
-            let text = format!("the file cannot be read: {why}; mount it, or mend its permissions");
+            let text = format!("the file cannot be read: {why}; mount it, or correct its permissions");
             Err(Fault::of(setting, &origin, text))
         }
     }

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use super::address::Parts;
+
 /// Text that no log, listing or error may hold. There is no `Serialize` on purpose.
 #[derive(Clone)]
 pub struct Secret(String);
@@ -28,84 +30,33 @@ impl fmt::Display for Secret {
     }
 }
 
-/// A URL that may carry a password. `Display` and `Debug` print it without.
-#[derive(Clone)]
-pub struct SecretUrl {
-    whole: Secret,
-    masked: String,
-}
-
-impl SecretUrl {
-    pub(super) fn new(text: &str) -> Self {
-        Self { whole: Secret::new(text), masked: masked(text) }
-    }
-
-    /// The URL with its password, for the client that connects.
-    pub fn expose(&self) -> &str {
-        self.whole.expose()
-    }
-
-    /// The URL for people.
-    pub fn display_masked(&self) -> &str {
-        &self.masked
-    }
-}
-
-impl fmt::Debug for SecretUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.masked)
-    }
-}
-
-impl fmt::Display for SecretUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.masked)
-    }
-}
-
-/// The value with whatever may be a password in it replaced by `***`. It has to hold for text that
-/// is not a URL yet, since faults quote it: an unescaped `/` or `@` in a password must not undo it,
-/// so the last `@` counts and doubt masks. Text without a password comes back as it is.
+/// The value as people may see it. A URL is shown from the parts that a connection is made of; what cannot be
+/// taken apart may hold a password anywhere, and only its scheme is shown.
 pub(super) fn masked(text: &str) -> String {
-    let (scheme, rest) = match text.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None if text.rsplit_once('@').is_some_and(|(head, _)| head.contains(':')) => (String::new(), text),
-        None => return without_secret_query(text),
-    };
-    let (user, hosts) = match rest.rsplit_once('@') {
-        // Nobody can tell whether that `@` ends a password with a `?`, or stands in a query's.
-        Some((before, _)) if before.contains('?') && without_secret_query(rest) != rest => {
-            return format!("{scheme}***");
+    if is_plain_location(text) {
+        return text.to_owned();
+    }
+    if let Ok(parts) = Parts::parse(text) {
+        return parts.shown;
+    }
+    match text.split_once("://") {
+        Some((scheme, _))
+            if scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')) =>
+        {
+            format!("{scheme}://***")
         }
-        None if !looks_like_hosts(rest) => return format!("{scheme}***"),
-        None => (String::new(), rest),
-        Some((userinfo, hosts)) => match userinfo.split_once(':') {
-            Some((user, _)) => (format!("{user}:***@"), hosts),
-            None => ("***@".to_owned(), hosts),
-        },
-    };
-    format!("{scheme}{user}{}", without_secret_query(hosts))
-}
-
-fn without_secret_query(text: &str) -> String {
-    let is_secret = |query: &str| {
-        let query = query.to_ascii_lowercase();
-        ["pass", "secret", "token", "key"].iter().any(|word| query.contains(word))
-    };
-    match text.split_once('?') {
-        Some((before, query)) if is_secret(query) => format!("{before}?***"),
-        Some(_) | None => text.to_owned(),
+        Some(_) => "***".to_owned(),
+        // Without a scheme it is a number, a path, a name; or a URL that lost its beginning.
+        None if text.contains('@') && text.contains(':') || text.contains('?') => "***".to_owned(),
+        None => text.to_owned(),
     }
 }
 
-/// `host`, `host:port` or several with commas; `user:password` without its host is none.
-fn looks_like_hosts(rest: &str) -> bool {
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    authority.split(',').all(|host| {
-        let address = host.strip_prefix('[').and_then(|host| host.split_once(']'));
-        let after_address = address.map_or(host, |(_, after)| after);
-        after_address.split_once(':').is_none_or(|(_, port)| port.chars().all(|c| c.is_ascii_digit()))
-    })
+/// A path or a bucket with a key, in which nothing can be a password, however oddly it is spelt.
+fn is_plain_location(text: &str) -> bool {
+    let in_bucket = |rest: &str| !rest.split('/').next().unwrap_or_default().contains(':');
+    let is_location = text.starts_with("file:///") || text.strip_prefix("s3://").is_some_and(in_bucket);
+    is_location && !text.contains(['@', '?', '#'])
 }
 
 #[cfg(test)]
@@ -117,9 +68,6 @@ mod tests {
         let secret = Secret::new("hunter2");
         assert_eq!(format!("{secret} {secret:?}"), "*** ***");
         assert_eq!(secret.expose(), "hunter2");
-        let url = SecretUrl::new("amqp://u:hunter2@h/%2f");
-        assert_eq!(format!("{url} {url:?}"), "amqp://u:***@h/%2f amqp://u:***@h/%2f");
-        assert_eq!(url.expose(), "amqp://u:hunter2@h/%2f");
     }
 
     #[test]
@@ -140,6 +88,12 @@ mod tests {
             "amqp://u:hunter2",
             "u:hunter2@h",
             "https://hunter2@h/path",
+            "amqp://u:2024#hunter2@h:5671/%2f",
+            "amqp://u:2024/hunter2@h:5671/%2f",
+            "amqp://u:2024?hunter2@h:5671/%2f",
+            "amqp:u:hunter2@h",
+            "s3://key:hunter2@b/p",
+            "file://u:hunter2@h/p",
         ] {
             let masked = masked(text);
             assert!(!masked.contains("hunter2"), "{text} became {masked}");
@@ -158,6 +112,8 @@ mod tests {
             "me@example.com",
             "redis+sentinel://a:1,b/m",
             "http://[::1]:80/",
+            "s3://b/a prefix/",
+            "file:///var/a path",
         ] {
             assert_eq!(masked(text), text);
         }

@@ -1,9 +1,7 @@
 use serde::Serialize;
-use url::Url;
 
-use super::cxone::token_uri_of;
+use super::cxone::{origin, token_uri_of};
 use super::resolve::{Entry, Origin, State, resolve};
-use super::secret::masked;
 use super::sources::Sources;
 use super::table::{SETTINGS, Unset};
 
@@ -27,8 +25,7 @@ pub fn show(sources: &Sources) -> Vec<Shown> {
 
 fn shown(entry: &Entry, entries: &[Entry]) -> Shown {
     let (value, source) = match &entry.state {
-        State::Set { origin, .. } if entry.setting.secret => ("***".to_owned(), origin.to_string()),
-        State::Set { text, origin } => (masked(text), origin.to_string()),
+        State::Set { text, origin } => (entry.setting.shown(text), origin.to_string()),
         State::Unset => match derived(entry.setting.key, entries) {
             Some(value) => (value, Origin::Default.to_string()),
             None => (String::new(), "not set".to_owned()),
@@ -46,8 +43,7 @@ fn derived(key: &str, entries: &[Entry]) -> Option<String> {
     let State::Set { text, .. } = &base.state else {
         return None;
     };
-    let base = Url::parse(text).ok().filter(|base| !base.cannot_be_a_base())?;
-    Some(masked(token_uri_of(&base).as_str()))
+    Some(token_uri_of(&origin(text).ok()?).to_string())
 }
 
 /// The table of the README.

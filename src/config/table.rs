@@ -2,6 +2,7 @@ use std::fmt;
 
 use super::Profile::{Broker, Run, Worker};
 use super::Unset::{Default, Derived, Nothing, RequiredBy};
+use super::secret::masked;
 
 /// What every variable begins with.
 pub(super) const PREFIX: &str = "OFFBOARDER_";
@@ -78,6 +79,14 @@ impl Setting {
     /// The TOML key that names a file holding the value.
     pub fn file_key(&self) -> String {
         format!("{}_file", self.key)
+    }
+
+    /// A value as people may see it.
+    pub(super) fn shown(&self, text: &str) -> String {
+        // These two have a password as a rule, and what is none of their URLs may be nothing but one.
+        let is_address = matches!(self.key, "queue.url" | "checkpoints.url");
+        let is_odd = is_address && !text.starts_with("file:") && !text.contains("://");
+        if self.secret || is_odd { "***".to_owned() } else { masked(text) }
     }
 
     /// The flag without its dashes, `cxone-base-uri`; secrets have none.

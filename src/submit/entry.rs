@@ -1,6 +1,8 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::ignored::Ignored;
+use super::near_miss::near_miss;
 use crate::job::{Action, BatchId, Request, UserId, parse_message};
 
 /// The members of a message besides the user, after the message schema, and what each has to be.
@@ -74,9 +76,21 @@ pub(super) fn of_members(
 
 /// A message of one JSON object. What stands there stays as it is written, digits of numbers too; what
 /// `overlay` adds goes before it.
-pub(super) fn of_json(text: &str, overlay: &Map<String, Value>) -> Result<Message, String> {
+pub(super) fn of_json(
+    text: &str,
+    overlay: &Map<String, Value>,
+    ignored: &mut Ignored,
+) -> Result<Message, String> {
     let mut members = serde_json::from_str::<Map<String, Value>>(text)
         .map_err(|error| format!("no JSON object (column {})", error.column()))?;
+    for name in
+        members.keys().filter(|name| *name != "userId" && MEMBERS.iter().all(|(known, _)| known != name))
+    {
+        if let Some(meant) = near_miss(name) {
+            return Err(nearly("member", name, meant));
+        }
+        ignored.note(name);
+    }
     let mut body = String::from("{");
     for (member, value) in overlay {
         if !members.contains_key(member) {
@@ -88,6 +102,12 @@ pub(super) fn of_json(text: &str, overlay: &Map<String, Value>) -> Result<Messag
     // An object without members would be left with a comma too many; it has no user either.
     body += text.trim().strip_prefix('{').unwrap_or(text);
     message(&members, body.into_bytes())
+}
+
+/// A name that is none, but nearly; passed over, it would change what is done.
+pub(super) fn nearly(what: &str, name: &str, meant: &str) -> String {
+    let name: String = name.chars().take(60).collect();
+    format!("the {what} \"{}\" is not read; rename it to {meant}, or remove it", name.escape_debug())
 }
 
 fn message(members: &Map<String, Value>, body: Vec<u8>) -> Result<Message, String> {

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
+use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom, Write as _};
 
 use serde_json::{Map, Value};
 
@@ -13,8 +13,15 @@ use crate::job::UserId;
 /// a temporary file, so that what is sent is what was checked, wherever it came from.
 pub struct Input {
     arguments: Vec<String>,
-    spool: Option<File>,
+    spool: Option<Spool>,
     overlay: Map<String, Value>,
+}
+
+/// The copy of a file.
+struct Spool {
+    file: File,
+    /// `\r` in a file that has no `\n`.
+    line_end: u8,
 }
 
 /// The whole input, checked.
@@ -26,6 +33,8 @@ pub struct Checked {
     pub duplicates: Vec<(UserId, Option<u64>)>,
     /// How often a user was named again.
     pub duplicates_total: u64,
+    /// Columns and members that are not read; the first hundred.
+    pub ignored: Vec<String>,
 }
 
 impl Input {
@@ -33,11 +42,7 @@ impl Input {
     pub fn new(arguments: &[String], file: Option<&mut dyn Read>, overlay: &Overlay) -> io::Result<Self> {
         let spool = match file {
             None => None,
-            Some(file) => {
-                let mut spool = tempfile::tempfile()?;
-                io::copy(file, &mut spool)?;
-                Some(spool)
-            }
+            Some(file) => Some(copy(file)?),
         };
         Ok(Self { arguments: arguments.to_vec(), spool, overlay: overlay.members() })
     }
@@ -46,7 +51,9 @@ impl Input {
     pub fn check(&self, forbidden: impl Fn(UserId) -> Option<String>) -> io::Result<Result<Checked, Faults>> {
         let (mut checked, mut faults, mut seen) = (Checked::default(), Faults::default(), HashSet::new());
         let mut entries = self.entries()?;
+        let mut in_file = 0_u64;
         while let Some((line, row)) = entries.next_entry()? {
+            in_file += u64::from(line.is_some());
             match row {
                 Err(what) => faults.push(Fault { line, what, forbidden: false }),
                 Ok(message) if !seen.insert(message.user_id) => {
@@ -64,6 +71,14 @@ impl Input {
                 },
             }
         }
+        if let Some(rows) = entries.rows {
+            // Whoever names a file means somebody in it, beside arguments, too.
+            if in_file == 0 {
+                let what = format!("the file holds no users: {}", rows.why_nobody());
+                faults.push(Fault { line: None, what, forbidden: false });
+            }
+            checked.ignored = rows.ignored();
+        }
         Ok(if faults.total == 0 { Ok(checked) } else { Err(faults) })
     }
 
@@ -77,13 +92,32 @@ impl Input {
         let rows = match &self.spool {
             None => None,
             Some(spool) => {
-                let mut file = spool.try_clone()?;
+                let mut file = spool.file.try_clone()?;
                 file.seek(SeekFrom::Start(0))?;
-                Some(Rows::new(BufReader::new(file), self.overlay.clone()))
+                Some(Rows::new(BufReader::new(file), self.overlay.clone(), spool.line_end))
             }
         };
         Ok(Entries { input: self, argument: 0, rows })
     }
+}
+
+fn copy(from: &mut dyn Read) -> io::Result<Spool> {
+    let mut file = tempfile::tempfile()?;
+    let (mut has_lf, mut has_cr) = (false, false);
+    let mut from = BufReader::new(from);
+    loop {
+        let chunk = from.fill_buf()?;
+        if chunk.is_empty() {
+            break;
+        }
+        has_lf |= chunk.contains(&b'\n');
+        has_cr |= chunk.contains(&b'\r');
+        file.write_all(chunk)?;
+        let read = chunk.len();
+        from.consume(read);
+    }
+    let line_end = if has_cr && !has_lf { b'\r' } else { b'\n' };
+    Ok(Spool { file, line_end })
 }
 
 /// A message or a fault, and the line that it came from.

@@ -4,8 +4,10 @@
 
 mod entry;
 mod faults;
+mod ignored;
 mod input;
 mod memory;
+mod near_miss;
 mod rows;
 mod sending;
 

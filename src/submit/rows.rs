@@ -4,11 +4,16 @@ use std::io::{self, BufRead, Read as _};
 
 use serde_json::{Map, Value};
 
-use super::entry::{MEMBERS, Message, of_json, of_members};
+use super::entry::{MEMBERS, Message, nearly, of_json, of_members};
+use super::ignored::Ignored;
+use super::near_miss::near_miss;
 use crate::job::UserId;
 
 /// The longest line, or row of several lines; a message may be as long.
 const MAX_ROW_BYTES: usize = 256 * 1024;
+
+const NOT_UTF_8: &str = "not UTF-8, probably Windows-1252; save it as UTF-8 (in Excel \"CSV UTF-8\"), or convert it: \
+                         iconv -f WINDOWS-1252 -t UTF-8";
 
 const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
 
@@ -33,14 +38,31 @@ pub(super) struct Rows<R> {
     overlay: Map<String, Value>,
     form: Form,
     line: u64,
+    line_end: u8,
+    ignored: Ignored,
 }
 
 /// A line, as text or as what is wrong with it.
 type Line = Result<String, String>;
 
 impl<R: BufRead> Rows<R> {
-    pub(super) const fn new(input: R, overlay: Map<String, Value>) -> Self {
-        Self { input, overlay, form: Form::Unknown, line: 0 }
+    /// Lines end in `line_end`, and a `\r` before a `\n` belongs to it.
+    pub(super) fn new(input: R, overlay: Map<String, Value>, line_end: u8) -> Self {
+        Self { input, overlay, form: Form::Unknown, line: 0, line_end, ignored: Ignored::default() }
+    }
+
+    /// Columns and members that were not read so far.
+    pub(super) fn ignored(self) -> Vec<String> {
+        self.ignored.0
+    }
+
+    /// What was read, if it holds no rows.
+    pub(super) const fn why_nobody(&self) -> &'static str {
+        match self.form {
+            _ if self.line == 0 => "it is empty",
+            Form::Csv { .. } => "a header, and no row under it",
+            Form::Unknown | Form::List | Form::JsonLines => "blank lines and comments only",
+        }
     }
 
     /// The next row with the line that it begins on.
@@ -51,12 +73,26 @@ impl<R: BufRead> Rows<R> {
                 Ok(text) => text,
                 Err(what) => return Ok(Some((number, Err(what)))),
             };
-            let row = if let Form::Unknown = self.form { self.find_form(&text) } else { self.row(text)? };
+            let row = if self.hides_a_line(&text) {
+                let what =
+                    "a CR in the middle: lines end in more than one way; save the file with one line end";
+                Some(Err(what.to_owned()))
+            } else if let Form::Unknown = self.form {
+                self.find_form(&text)
+            } else {
+                self.row(text)?
+            };
             if let Some(row) = row {
                 return Ok(Some((number, row)));
             }
         }
         Ok(None)
+    }
+
+    /// A CR that ends no line here may have ended one for whoever wrote the file; a quoted cell may hold it.
+    fn hides_a_line(&self, text: &str) -> bool {
+        let may_be_quoted = matches!(self.form, Form::Csv { .. }) && text.contains('"');
+        text.trim_end_matches(['\n', '\r']).contains('\r') && !may_be_quoted
     }
 
     /// Takes the first line that says anything; the header of CSV is no row.
@@ -67,19 +103,15 @@ impl<R: BufRead> Rows<R> {
         }
         if first.starts_with('{') {
             self.form = Form::JsonLines;
-            return Some(of_json(first, &self.overlay));
+            return Some(of_json(first, &self.overlay, &mut self.ignored));
         }
         for delimiter in DELIMITERS {
             let cells = split(first, delimiter).unwrap_or_default();
             let columns: Vec<_> = cells.iter().map(|cell| known(cell)).collect();
             if columns.contains(&Some("userId")) {
-                let twice = columns
-                    .iter()
-                    .flatten()
-                    .find(|name| columns.iter().flatten().filter(|other| other == name).count() > 1);
-                let fault = twice.map(|name| Err(format!("the header has two columns {name}")));
+                let faults = self.header_faults(&cells, &columns);
                 self.form = Form::Csv { delimiter, columns };
-                return fault;
+                return (!faults.is_empty()).then(|| Err(faults.join("; ")));
             }
         }
         self.form = Form::List;
@@ -87,8 +119,28 @@ impl<R: BufRead> Rows<R> {
             return Some(Err("a JSON list; give JSON Lines, one object a line".to_owned()));
         }
         let row = self.id(first);
+        let mut cells = first.split(DELIMITERS).map(|cell| cell.trim().trim_matches('"'));
+        if let Some(cell) = cells.find(|cell| near_miss(cell) == Some("userId")) {
+            return Some(Err(nearly("column", cell, "userId")));
+        }
         let cells = first.contains(DELIMITERS);
         Some(row.map_err(|what| if cells { format!("{what}; CSV needs a header with userId") } else { what }))
+    }
+
+    /// Two columns of one name, and columns that are nearly one; the others are noted as ignored.
+    fn header_faults(&mut self, cells: &[String], columns: &[Option<&'static str>]) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (index, (cell, column)) in cells.iter().zip(columns).enumerate() {
+            match (column, near_miss(cell)) {
+                (Some(name), _) if columns.iter().take(index).flatten().any(|other| other == name) => {
+                    faults.push(format!("the header has two columns {name}"));
+                }
+                (Some(_), _) => {}
+                (None, Some(meant)) => faults.push(nearly("column", cell, meant)),
+                (None, None) => self.ignored.note(cell),
+            }
+        }
+        faults
     }
 
     fn row(&mut self, text: String) -> io::Result<Option<Row>> {
@@ -98,7 +150,7 @@ impl<R: BufRead> Rows<R> {
                 let line = text.trim();
                 let row = match self.form {
                     _ if is_silent(line) => None,
-                    Form::JsonLines => Some(of_json(line, &self.overlay)),
+                    Form::JsonLines => Some(of_json(line, &self.overlay, &mut self.ignored)),
                     Form::Unknown | Form::List | Form::Csv { .. } => Some(self.id(line)),
                 };
                 return Ok(row);
@@ -146,15 +198,15 @@ impl<R: BufRead> Rows<R> {
     /// The next line with its end. One that is too long is passed over.
     fn next_line(&mut self) -> io::Result<Option<Line>> {
         let mut bytes = Vec::new();
-        let read = (&mut self.input).take(MAX_ROW_BYTES as u64 + 1).read_until(b'\n', &mut bytes)?;
+        let read = (&mut self.input).take(MAX_ROW_BYTES as u64 + 1).read_until(self.line_end, &mut bytes)?;
         if read == 0 {
             return Ok(None);
         }
         self.line += 1;
         if bytes.len() > MAX_ROW_BYTES {
-            while bytes.last() != Some(&b'\n') {
+            while bytes.last() != Some(&self.line_end) {
                 bytes.clear();
-                if (&mut self.input).take(MAX_ROW_BYTES as u64).read_until(b'\n', &mut bytes)? == 0 {
+                if (&mut self.input).take(MAX_ROW_BYTES as u64).read_until(self.line_end, &mut bytes)? == 0 {
                     break;
                 }
             }
@@ -163,7 +215,7 @@ impl<R: BufRead> Rows<R> {
         if self.line == 1 && (bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff])) {
             return Ok(Some(Err("UTF-16; save it as UTF-8".to_owned())));
         }
-        let text = String::from_utf8(bytes).map_err(|_not_utf_8| "not UTF-8".to_owned());
+        let text = String::from_utf8(bytes).map_err(|_not_utf_8| NOT_UTF_8.to_owned());
         let text = text.map(|text| match text.strip_prefix('\u{feff}') {
             Some(rest) if self.line == 1 => rest.to_owned(),
             _ => text,
@@ -212,5 +264,5 @@ fn split(record: &str, delimiter: char) -> Result<Vec<String>, String> {
 /// Whether a missing quotation mark made rows into a cell.
 fn swallows_a_row(cell: &str) -> bool {
     let words = || cell.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
-    cell.contains('\n') && words().any(|word| word.parse::<UserId>().is_ok())
+    cell.contains(['\n', '\r']) && words().any(|word| word.parse::<UserId>().is_ok())
 }

@@ -136,10 +136,85 @@ fn what_is_no_text_is_a_fault_of_its_line() {
     bytes.extend(std::iter::repeat_n(b'x', 1_000_000));
     bytes.extend_from_slice(format!("\n{B}\nx\n").as_bytes());
     let faults = faults(bytes);
-    let expected = [(2, "not UTF-8"), (3, "over 262144 bytes"), (5, "\"x\" is no user ID (a UUID)")];
-    assert_eq!(faults, expected.map(|(line, what)| (line, what.to_owned())));
+    assert_eq!(faults.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3, 5]);
+    assert!(faults[0].1.starts_with("not UTF-8, probably Windows-1252; save it as UTF-8"), "{faults:?}");
+    assert_eq!((&*faults[1].1, &*faults[2].1), ("over 262144 bytes", "\"x\" is no user ID (a UUID)"));
     let wide: Vec<u8> = std::iter::once(0xfeff).chain(A.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     assert!(check(wide).unwrap_err().to_string().contains("save it as UTF-8"));
+}
+
+#[test]
+fn a_name_that_is_nearly_a_members_is_a_fault_and_the_others_are_listed() {
+    let fault = |text: String| faults(text).remove(0);
+    for (header, column, meant) in [
+        ("userId,Delete After", "Delete After", "deleteAfter"),
+        ("userId;delete_after;requested by", "delete_after", "deleteAfter"),
+        ("userId\t\"DELETE-AFTER\"", "DELETE-AFTER", "deleteAfter"),
+        ("User ID,userId", "User ID", "userId"),
+        ("User ID,name", "User ID", "userId"),
+        ("user_id", "user_id", "userId"),
+    ] {
+        let (line, what) = fault(format!("{header}\n{A}\n"));
+        let says = format!("the column \"{column}\" is not read; rename it to {meant}, or remove it");
+        assert!(line == 1 && what.contains(&says), "{header}: {what}");
+    }
+    let (_, both) = fault(format!("userId;delete_after;requested by\n{A};;\n"));
+    assert!(both.contains("rename it to deleteAfter") && both.contains("rename it to requestedBy"), "{both}");
+    for member in ["delete_after", "DeleteAfter", "deleteafter", "requested by", "UserId", "Action"] {
+        let (line, what) =
+            fault(format!("{{\"userId\":\"{A}\"}}\n{{\"userId\":\"{B}\",\"{member}\":\"x\"}}"));
+        assert!(line == 2 && what.contains(&format!("the member \"{member}\" is not read")), "{what}");
+    }
+
+    let ignored = |text: String| check(text).unwrap().ignored;
+    assert_eq!(ignored(format!("name,userId,,room\u{202e},name\nJo,{A},,1,\n")), ["name", "room\\u{202e}"]);
+    let lines =
+        format!("{{\"userId\":\"{A}\",\"x\":1}}\n{{\"userId\":\"{B}\",\"x\":1,\"y\":{{\"action\":1}}}}\n");
+    assert_eq!(ignored(lines), ["x", "y"]);
+    assert!(ignored(format!("{A}\n")).is_empty());
+}
+
+#[test]
+fn a_file_without_rows_is_a_fault_beside_arguments_too() {
+    for (text, why) in [
+        ("", "it is empty"),
+        ("\u{feff}", "blank lines and comments only"),
+        ("\r\r", "blank lines and comments only"),
+        ("# leavers\n\n", "blank lines and comments only"),
+        ("sep=;\nuserId;room\n;\n", "a header, and no row under it"),
+    ] {
+        for arguments in [vec![], vec![A.to_owned()]] {
+            let input = Input::new(&arguments, Some(&mut text.as_bytes()), &Overlay::default()).unwrap();
+            let faults = input.check(|_| None).unwrap().unwrap_err();
+            assert!(
+                faults.to_string().contains(&format!("the file holds no users: {why}")),
+                "{text:?}: {faults}"
+            );
+        }
+    }
+    let nothing = Input::new(&[], None, &Overlay::default()).unwrap();
+    assert_eq!(nothing.check(|_| None).unwrap().unwrap().users, 0);
+}
+
+#[test]
+fn lines_that_end_in_cr_only_are_read_and_a_mixture_is_refused() {
+    let csv = format!("userId,reason\r{A},\"left\r, now\"\r{B},\r");
+    let read = messages(&csv);
+    assert_eq!(ids(&read), [A, B]);
+    assert_eq!(read[0].request.reason.as_deref(), Some("left\r, now"));
+    assert_eq!(ids(&messages(format!("# list\r{A}\r{B}"))), [A, B]);
+    assert_eq!(faults(format!("{A}\rx\r"))[0].0, 2);
+    for mixed in [
+        format!("# list\r{A}\n{B}\n"),
+        format!("userId\r{A}\n{B}\n"),
+        format!("userId,room\n{A},1\r{B},2\n{C},3\n"),
+        format!("{A}\n{B}\r{C}\n"),
+    ] {
+        let named = faults(&mixed);
+        assert!(named.iter().any(|(_, what)| what.contains("a CR in the middle")), "{mixed:?}: {named:?}");
+    }
+    let (_, what) = faults(format!("userId,room\n{A},\"1\r{B},2\"\n")).remove(0);
+    assert!(what.contains("a quotation mark is missing"), "{what}");
 }
 
 #[test]

@@ -1,14 +1,27 @@
 //! What an operator sees: status, and the answer to wrong settings.
 
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
+
 use serde_json::Value;
 
-use crate::support::Test;
 use crate::support::population::{Fate, User, user_id};
+use crate::support::process::{Process, command};
 use crate::support::world::World;
+use crate::support::{Test, eventually};
 
 pub(crate) const TESTS: &[Test] = &[
     ("status shows the terminal state of each user as JSON", status_shows_the_terminal_state),
     ("wrong settings end with status 2, name every fault and show no secret", wrong_settings_are_all_named),
+    (
+        "a URL that can be read in two ways is refused, and no output has its password",
+        no_url_is_half_understood,
+    ),
+    (
+        "a sentinel that asks for a password gets that of its Redis, and is named when it refuses it",
+        sentinels,
+    ),
 ];
 
 /// The object that tells this user's state.
@@ -65,5 +78,82 @@ fn wrong_settings_are_all_named(place: usize) {
     for secret in secrets {
         let shown = ended.errors.contains(secret) || ended.output.contains(secret);
         assert!(!shown, "a secret is shown: {}", ended.errors);
+    }
+}
+
+fn no_url_is_half_understood(place: usize) {
+    let mut world = World::new(place, Vec::new());
+    let good = world.setting("OFFBOARDER_CHECKPOINTS_URL").to_owned();
+    for (queue, checkpoints) in [
+        (
+            "amqp://offboarder:2024#Winter@mq-1.invalid:5671/%2f",
+            "redis://:2024#Winter@redis-1.invalid:6379/0",
+        ),
+        ("amqp://offboarder:20@Winter@mq-1.invalid:5671/%2f", "redis://:20@Winter@redis-1.invalid:6379/0"),
+        ("amqps://offboarder:Winter@mq-1:5671,mq-2:5671/prod", "redis://:Winter@redis-1,redis-2/0"),
+        ("amqp://offboarder:Winter@[2001:db8::5:5672/%2f", "redis://:Winter@2001:db8::5:6379/0"),
+        ("amqp://offboarder:Winter@mq-1:5672/%2f?verify=no", "redis://:Winter@redis-1:6379/0?timeout=1"),
+        ("amqp:offboarder:Winter@mq-1", "Winter"),
+    ] {
+        world.set("OFFBOARDER_QUEUE_URL", queue);
+        world.set("OFFBOARDER_CHECKPOINTS_URL", checkpoints);
+        for (arguments, status) in [
+            (&["worker"][..], 2),
+            (&["topology"], 2),
+            (&["doctor"], 2),
+            (&["status", "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11"], 2),
+            (&["doctor", "--show-settings"], 0),
+        ] {
+            let ended = world.run(arguments).expect(status);
+            let shown = ended.errors.contains("Winter") || ended.output.contains("Winter");
+            assert!(!shown, "the password is shown: {}{}", ended.output, ended.errors);
+            let named = ended.errors.contains("_QUEUE_URL") && ended.errors.contains("_CHECKPOINTS_URL");
+            assert!(status == 0 || named, "{}", ended.errors);
+        }
+    }
+    world.set("OFFBOARDER_CHECKPOINTS_URL", &good);
+}
+
+/// A Redis, or a sentinel, on a free port.
+fn redis_server(directory: &Path, name: &str, more: &[&str], settings: &str) -> (Process, u16) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    drop(listener);
+    let file = directory.join(format!("{name}.conf"));
+    let common = format!("port {port}\nbind 127.0.0.1\nrequirepass s3cr3t\ndir {}\n", directory.display());
+    std::fs::write(&file, common + settings).expect("settings of Redis");
+    let mut server = command(Path::new("redis-server"));
+    server.arg(&file).args(more).current_dir(directory);
+    let mut process = Process::start(server, directory, name);
+    eventually(Duration::from_mins(1), || match process.output() {
+        output if output.contains("Ready to accept connections") || output.contains("+monitor") => Ok(()),
+        output => Err(format!("{:?}: {output}", process.ended())),
+    });
+    (process, port)
+}
+
+fn sentinels(place: usize) {
+    let mut world = World::new(place, Vec::new());
+    let directory = world.directory.path().to_owned();
+    let (_redis, master) = redis_server(&directory, "master", &[], "save \"\"\n");
+    let monitor = format!("sentinel monitor main 127.0.0.1 {master} 1\nsentinel auth-pass main s3cr3t\n");
+    let (_asks, asks) = redis_server(&directory, "asks", &["--sentinel"], &monitor);
+    let open = format!("{monitor}requirepass \"\"\n");
+    let (_open, open) = redis_server(&directory, "open", &["--sentinel"], &open);
+    let mut look = |login: &str, sentinels: &str, status: i32| {
+        world.set("OFFBOARDER_CHECKPOINTS_URL", &format!("redis+sentinel://{login}{sentinels}/main/0"));
+        world.run(&["status", &user_id(place, 999)]).expect(status).errors
+    };
+    // A user whom nobody knows: Redis was asked.
+    look(":s3cr3t@", &format!("127.0.0.1:{asks}"), 1);
+    look(":s3cr3t@", &format!("127.0.0.1:{open}"), 1);
+    let asks = format!("127.0.0.1:{asks}");
+    for login in [":another@", ""] {
+        let errors = look(login, &asks, 3);
+        assert!(
+            errors.contains(&format!("sentinels {asks}")) && errors.contains("sentinel, or the master"),
+            "{errors}"
+        );
+        assert!(!errors.contains("another"), "{errors}");
     }
 }

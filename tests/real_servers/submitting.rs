@@ -67,6 +67,26 @@ fn faults_send_nothing(place: usize) {
             assert!(ended.errors.contains(named), "{named} in {}", ended.errors);
         }
     }
+    for (name, text, says) in [
+        ("header.csv", "userId,room\n", "the file holds no users: a header, and no row under it"),
+        ("empty.csv", "", "the file holds no users: it is empty"),
+        (
+            "10-spaces.csv",
+            &format!("userId,Delete After\n{good},2026-12-31T00:00:00Z\n"),
+            "rename it to deleteAfter",
+        ),
+    ] {
+        let file = write(&world, name, text);
+        let ended = world.run(&["submit", &good, "--file", &file]).expect(2);
+        assert!(ended.errors.contains(says), "{says} in {}", ended.errors);
+    }
+    // What is no fault and not read either is listed; lines may end in CR, as Excel for Mac writes them.
+    let file = write(&world, "23-cr.csv", &format!("userId,room\r{good},12\r"));
+    let ended = world.run(&["submit", "--file", &file, "--dry-run"]).expect(0);
+    assert!(ended.output.contains("not read: room"), "{}", ended.output);
+    let ended = world.run(&["submit", "--file", &file, "--dry-run", "--output", "json"]).expect(0);
+    let answer: Value = serde_json::from_str(&ended.output).expect("one JSON document");
+    assert_eq!((&answer["ignored"], &answer["total"]), (&json!(["room"]), &json!(1)));
     assert_eq!(world.queues_in_use(), Vec::<String>::new());
 }
 

@@ -2,10 +2,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lapin::tcp::OwnedTLSConfig;
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{Connection, ConnectionProperties};
 
 use super::QueueError;
+use crate::config::BrokerUrl;
 
 /// The handshake itself can hang for ever.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -21,17 +22,10 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Takes the URL apart and reads the CA file.
-    pub fn new(url: &str, ca_file: Option<&Path>) -> Result<Self, QueueError> {
-        let at = masked(url);
-        let mut uri: AMQPUri = url.parse().map_err(|why: String| QueueError::Unreachable {
-            at: at.clone(),
-            why,
-            mend: "OFFBOARDER_QUEUE_URL has to be an amqp:// or amqps:// URL",
-        })?;
-        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+    /// Connects to what the settings took apart, and reads the CA file.
+    pub fn new(url: &BrokerUrl, ca_file: Option<&Path>) -> Result<Self, QueueError> {
         let ca = ca_file.map(read_ca).transpose()?;
-        Ok(Self { uri, at, ca })
+        Ok(Self { uri: uri(url), at: url.to_string(), ca })
     }
 
     /// The URL, password masked.
@@ -69,17 +63,81 @@ fn read_ca(path: &Path) -> Result<String, QueueError> {
         .map_err(|error| QueueError::CaFile { path: path.display().to_string(), why: error.to_string() })
 }
 
-/// The URL without user and password, for people.
-fn masked(url: &str) -> String {
-    url::Url::parse(url).map_or_else(
-        |_not_a_url| "an unreadable URL".to_owned(),
-        |mut url| {
-            if url.password().is_some() {
-                // Refused for URLs without a host alone, which have no password either.
-                url.set_password(Some("***")).ok();
-            }
-            url.set_query(None);
-            url.to_string()
+/// Part by part: the library's own parser of URLs takes an IPv6 address for `localhost`, passes over what it does
+/// not know, and makes up a password.
+fn uri(url: &BrokerUrl) -> AMQPUri {
+    AMQPUri {
+        scheme: if url.tls { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
+        authority: AMQPAuthority {
+            userinfo: AMQPUserInfo { username: url.user.clone(), password: url.password.expose().to_owned() },
+            host: url.host.clone(),
+            port: url.port,
         },
-    )
+        vhost: url.vhost.clone(),
+        query: AMQPQueryString {
+            frame_max: url.frame_max,
+            channel_max: url.channel_max,
+            heartbeat: Some(url.heartbeat.unwrap_or(HEARTBEAT_SECONDS)),
+            ..AMQPQueryString::default()
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn broker(url: &str) -> Broker {
+        Broker::new(&BrokerUrl::parse(url).unwrap(), None).unwrap()
+    }
+
+    #[test]
+    fn every_part_reaches_the_client_library() {
+        let broker = broker(
+            "amqps://o%40b:a%23b@[2001:db8::5]:7/prod%2Fhr?heartbeat=5&channel_max=200&frame_max=65536",
+        );
+        let expected = AMQPUri {
+            scheme: AMQPScheme::AMQPS,
+            authority: AMQPAuthority {
+                userinfo: AMQPUserInfo { username: "o@b".to_owned(), password: "a#b".to_owned() },
+                host: "2001:db8::5".to_owned(),
+                port: 7,
+            },
+            vhost: "prod/hr".to_owned(),
+            query: AMQPQueryString {
+                heartbeat: Some(5),
+                channel_max: Some(200),
+                frame_max: Some(65_536),
+                ..AMQPQueryString::default()
+            },
+        };
+        assert_eq!(broker.uri, expected);
+        assert!(broker.at().starts_with("amqps://o%40b:***@[2001:db8::5]:7/"), "{}", broker.at());
+    }
+
+    #[tokio::test]
+    async fn an_ipv6_address_is_connected_to_and_localhost_is_left_alone() {
+        // The same port on both, which somebody else may have on one of them.
+        let (there, localhost, port) = loop {
+            let there = TcpListener::bind("[::1]:0").await.unwrap();
+            let port = there.local_addr().unwrap().port();
+            if let Ok(localhost) = TcpListener::bind(("127.0.0.1", port)).await {
+                break (there, localhost, port);
+            }
+        };
+        let connecting = tokio::spawn(async move {
+            broker(&format!("amqp://guest:guest@[::1]:{port}/%2f")).connect("test").await.err()
+        });
+        let mut greeting = [0; 4];
+        tokio::select! {
+            accepted = there.accept() => accepted.unwrap().0.read_exact(&mut greeting).await.unwrap(),
+            _ = localhost.accept() => panic!("localhost got the login of [::1]"),
+        };
+        assert_eq!(&greeting, b"AMQP");
+        // The other end is gone by now.
+        assert!(connecting.await.unwrap().is_some());
+    }
 }

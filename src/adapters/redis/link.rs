@@ -5,24 +5,17 @@ use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
-use redis::{AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, RedisError, ScriptInvocation, Value};
-use url::Url;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
+    ProtocolVersion, RedisConnectionInfo, RedisError, RedisResult, ScriptInvocation, Value,
+};
+
+use crate::config::{RedisKind, RedisUrl};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Questions to a cluster at once.
 const AT_ONCE: usize = 256;
-
-/// How the Redis servers are arranged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Topology {
-    /// One server, `redis://` or `rediss://`.
-    Single,
-    /// `redis+sentinel://[:password@]host:port[,host:port]/master-name[/db]`.
-    Sentinel,
-    /// `redis+cluster://[:password@]host:port[,host:port]`.
-    Cluster,
-}
 
 /// A connection. The library's own reconnecting one gives up after a timeout, so the store drops
 /// this on any doubt and asks for a new one.
@@ -33,36 +26,18 @@ pub(super) enum Link {
 }
 
 impl Link {
-    pub(super) async fn connect(url: &str, topology: Topology) -> Result<Self, RedisError> {
-        match topology {
-            Topology::Single => {
-                let config = AsyncConnectionConfig::new()
-                    .set_connection_timeout(Some(CONNECT_TIMEOUT))
-                    .set_response_timeout(Some(RESPONSE_TIMEOUT));
-                let client = Client::open(url)?;
+    pub(super) async fn connect(url: &RedisUrl) -> Result<Self, RedisError> {
+        match &url.kind {
+            RedisKind::Single | RedisKind::Tls => {
+                let none = || RedisError::from((ErrorKind::InvalidClientConfig, "no host in the URL"));
+                let client = Client::open(nodes(url, &login(url))?.into_iter().next().ok_or_else(none)?)?;
+                let config = connection_config();
                 Ok(Self::Single(client.get_multiplexed_async_connection_with_config(&config).await?))
             }
-            Topology::Sentinel => {
-                let parts = Parts::of(url)?;
-                let mut segments = parts.path.split('/');
-                let master = segments.next().unwrap_or_default().to_owned();
-                let database = segments.next().unwrap_or("0");
-                let node = parts.node_url("redis", &parts.first_host(), database).into_connection_info()?;
-                let node = SentinelNodeConnectionInfo::default()
-                    .set_redis_connection_info(node.redis_settings().clone());
-                let sentinels = parts.hosts.iter().map(|host| format!("redis://{host}")).collect();
-                let mut client =
-                    SentinelClient::build(sentinels, master, Some(node), SentinelServerType::Master)?;
-                let config = AsyncConnectionConfig::new()
-                    .set_connection_timeout(Some(CONNECT_TIMEOUT))
-                    .set_response_timeout(Some(RESPONSE_TIMEOUT));
-                Ok(Self::Single(client.get_async_connection_with_config(&config).await?))
-            }
-            Topology::Cluster => {
-                let parts = Parts::of(url)?;
-                let nodes: Vec<String> =
-                    parts.hosts.iter().map(|host| parts.node_url("redis", host, "0")).collect();
-                let client = ClusterClientBuilder::new(nodes)
+            RedisKind::Sentinel { master } => by_sentinels(url, master).await.map(Self::Single),
+            RedisKind::Cluster => {
+                let client = ClusterClientBuilder::new(nodes(url, &login(url))?)
+                    .use_protocol(protocol(url))
                     .connection_timeout(CONNECT_TIMEOUT)
                     .response_timeout(RESPONSE_TIMEOUT)
                     .build()?;
@@ -119,66 +94,119 @@ async fn of_cluster(connection: &ClusterConnection, commands: &[Cmd]) -> Result<
     Ok(Value::Array(stream::iter(asking).buffered(AT_ONCE).try_collect().await?))
 }
 
-/// The parts of a URL that names several hosts, which URL parsers refuse.
-struct Parts {
-    userinfo: String,
-    hosts: Vec<String>,
-    path: String,
+fn connection_config() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
 }
 
-impl Parts {
-    fn of(url: &str) -> Result<Self, RedisError> {
-        let bad = || RedisError::from((redis::ErrorKind::InvalidClientConfig, "no hosts in the URL"));
-        let (_, rest) = url.split_once("://").ok_or_else(bad)?;
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (userinfo, hosts) = match authority.rsplit_once('@') {
-            Some((userinfo, hosts)) => (format!("{userinfo}@"), hosts),
-            None => (String::new(), authority),
-        };
-        let hosts: Vec<String> =
-            hosts.split(',').filter(|host| !host.is_empty()).map(str::to_owned).collect();
-        if hosts.is_empty() {
-            return Err(bad());
+/// The master that the sentinels name. They have a password of their own, or none: the URL's is sent to one that
+/// asks for a password, and to no other, since one without a password refuses any.
+async fn by_sentinels(url: &RedisUrl, master: &str) -> Result<MultiplexedConnection, RedisError> {
+    let anonymous = RedisConnectionInfo::default();
+    match of_master(url, master, &anonymous).await {
+        Err(error) if asks_for_a_password(&error) => {
+            if url.password.is_none() {
+                return Err(at_sentinels(url, "a sentinel, or the master, asks for a password", &error));
+            }
+            let same = login(url).set_db(0);
+            of_master(url, master, &same).await.map_err(|error| match error.kind() {
+                ErrorKind::AuthenticationFailed | ErrorKind::Server(_) | ErrorKind::Extension => {
+                    at_sentinels(
+                        url,
+                        "a sentinel, or the master, refuses the URL's user and password",
+                        &error,
+                    )
+                }
+                _ => error,
+            })
         }
-        Ok(Self { userinfo, hosts, path: path.to_owned() })
-    }
-
-    fn first_host(&self) -> String {
-        self.hosts.first().cloned().unwrap_or_default()
-    }
-
-    fn node_url(&self, scheme: &str, host: &str, database: &str) -> String {
-        format!("{scheme}://{}{host}/{database}", self.userinfo)
+        connected => connected,
     }
 }
 
-/// The URL without its password, for people.
-pub(super) fn masked(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return "***".to_owned() };
-    let authority = rest.split('/').next().unwrap_or_default();
-    match authority.rsplit_once('@') {
-        Some((_, hosts)) => format!("{scheme}://***@{hosts}{}", rest.get(authority.len()..).unwrap_or("")),
-        None => Url::parse(url).map_or_else(|_| url.to_owned(), |url| url.to_string()),
+async fn of_master(
+    url: &RedisUrl,
+    master: &str,
+    at_sentinel: &RedisConnectionInfo,
+) -> Result<MultiplexedConnection, RedisError> {
+    let sentinels = nodes(url, at_sentinel)?;
+    let master_login = SentinelNodeConnectionInfo::default().set_redis_connection_info(login(url));
+    let mut client =
+        SentinelClient::build(sentinels, master, Some(master_login), SentinelServerType::Master)?;
+    client.get_async_connection_with_config(&connection_config()).await
+}
+
+fn asks_for_a_password(error: &RedisError) -> bool {
+    error.code() == Some("NOAUTH") || error.to_string().contains("NOAUTH")
+}
+
+/// The library's error does not say that a sentinel gave it.
+fn at_sentinels(url: &RedisUrl, what: &'static str, error: &RedisError) -> RedisError {
+    let sentinels: Vec<String> = url.servers.iter().map(|(host, port)| format!("{host}:{port}")).collect();
+    let detail = format!("sentinels {}: {error}", sentinels.join(", "));
+    RedisError::from((ErrorKind::AuthenticationFailed, what, detail))
+}
+
+fn protocol(url: &RedisUrl) -> ProtocolVersion {
+    if url.resp3 { ProtocolVersion::RESP3 } else { ProtocolVersion::RESP2 }
+}
+
+fn login(url: &RedisUrl) -> RedisConnectionInfo {
+    let mut login =
+        RedisConnectionInfo::default().set_db(i64::from(url.database)).set_protocol(protocol(url));
+    if let Some(user) = &url.user {
+        login = login.set_username(user);
     }
+    if let Some(password) = &url.password {
+        login = login.set_password(password.expose());
+    }
+    login
+}
+
+/// Part by part, as the settings took them from the URL: nothing takes it apart a second time.
+fn nodes(url: &RedisUrl, login: &RedisConnectionInfo) -> RedisResult<Vec<ConnectionInfo>> {
+    let node = |(host, port): &(String, u16)| {
+        let (host, port) = (host.clone(), *port);
+        let address = match url.kind {
+            RedisKind::Tls => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
+            RedisKind::Single | RedisKind::Sentinel { .. } | RedisKind::Cluster => {
+                ConnectionAddr::Tcp(host, port)
+            }
+        };
+        Ok(address.into_connection_info()?.set_redis_settings(login.clone()))
+    };
+    url.servers.iter().map(node).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_password_is_never_shown() {
-        assert_eq!(masked("redis://:s3cret@h:1/2"), "redis://***@h:1/2");
-        assert_eq!(masked("redis+cluster://u:s3@ret@h:1,i:2"), "redis+cluster://***@h:1,i:2");
-        assert_eq!(masked("redis://h:1/2"), "redis://h:1/2");
+    fn of(text: &str) -> Vec<ConnectionInfo> {
+        let url = RedisUrl::parse(text).unwrap();
+        nodes(&url, &login(&url)).unwrap()
     }
 
     #[test]
-    fn a_url_of_several_hosts_is_taken_apart() {
-        let parts = Parts::of("redis+sentinel://:pw@a:1,b:2/main/3").unwrap();
-        assert_eq!(parts.hosts, ["a:1", "b:2"]);
-        assert_eq!(parts.path, "main/3");
-        assert_eq!(parts.node_url("redis", "a:1", "3"), "redis://:pw@a:1/3");
-        assert!(Parts::of("redis+cluster://").is_err());
+    fn every_part_reaches_the_client_library() {
+        let tls = of("rediss://u:p%23%40@[2001:db8::5]:7/3?protocol=resp3").remove(0);
+        assert_eq!(
+            *tls.addr(),
+            ConnectionAddr::TcpTls {
+                host: "2001:db8::5".to_owned(),
+                port: 7,
+                insecure: false,
+                tls_params: None
+            }
+        );
+        let settings = tls.redis_settings();
+        assert_eq!((settings.username(), settings.password(), settings.db()), (Some("u"), Some("p#@"), 3));
+        assert_eq!(settings.protocol(), ProtocolVersion::RESP3);
+        let cluster = of("redis+cluster://:pw@a:1,[::1]:2");
+        let addresses: Vec<_> = cluster.iter().map(|node| node.addr().clone()).collect();
+        let expected = [ConnectionAddr::Tcp("a".to_owned(), 1), ConnectionAddr::Tcp("::1".to_owned(), 2)];
+        assert_eq!(addresses, expected);
+        assert!(cluster.iter().all(|node| node.redis_settings().password() == Some("pw")));
     }
 }

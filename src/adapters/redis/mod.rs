@@ -13,6 +13,5 @@ mod workers;
 pub(crate) use batches::Members;
 pub use error::RedisCheckpointsError;
 pub use health::Health;
-pub use link::Topology;
 pub use store::RedisCheckpoints;
 pub(crate) use store::parse as parse_checkpoint;

@@ -8,9 +8,10 @@ use tokio::sync::Mutex;
 use super::error::RedisCheckpointsError;
 use super::health::Health;
 use super::keeping::NOBODY_KEPT;
-use super::link::{Link, Topology, masked};
+use super::link::Link;
 use super::scripts;
 use crate::batch::Summary;
+use crate::config::RedisUrl;
 use crate::failure::{Class, Code, Failure};
 use crate::guards::Brake;
 use crate::integrity::{Integrity, Purpose};
@@ -27,9 +28,8 @@ const REPLAY_NOTE_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// Checkpoints in Redis.
 pub struct RedisCheckpoints {
-    url: String,
+    url: RedisUrl,
     at: String,
-    topology: Topology,
     lease_ttl: Duration,
     /// How long a finished user's checkpoint is kept; `None` for ever.
     pub(super) retention: Option<Duration>,
@@ -50,11 +50,10 @@ pub struct RedisCheckpoints {
 impl RedisCheckpoints {
     /// For the servers at `url`. Connects at the first use, and again whenever a connection fails.
     /// `lease_ttl` is how long a user stays claimed by a worker that died.
-    pub fn new(url: &str, topology: Topology, lease_ttl: Duration) -> Self {
+    pub fn new(url: &RedisUrl, lease_ttl: Duration) -> Self {
         Self {
-            url: url.to_owned(),
-            at: masked(url),
-            topology,
+            url: url.clone(),
+            at: url.to_string(),
             lease_ttl,
             retention: None,
             link: Mutex::new(None),
@@ -110,7 +109,7 @@ impl RedisCheckpoints {
         let mut link = self.link.lock().await;
         match &*link {
             Some(link) => Ok(link.clone()),
-            None => Ok(link.insert(Link::connect(&self.url, self.topology).await?).clone()),
+            None => Ok(link.insert(Link::connect(&self.url).await?).clone()),
         }
     }
 

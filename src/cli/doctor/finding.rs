@@ -84,7 +84,7 @@ fn mend(code: Code) -> String {
             "check user, password and virtual host in OFFBOARDER_QUEUE_URL, and the user's permissions"
         }
         Code::QueueUnroutable => "run `offboarder topology`",
-        Code::SettingsUnreadable => "mend the file or the setting",
+        Code::SettingsUnreadable => "correct the file or the setting",
         Code::CxoneThrottled
         | Code::CxoneTooLarge
         | Code::CxoneBadNextPage

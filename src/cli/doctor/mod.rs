@@ -1,5 +1,6 @@
 mod broker;
 mod finding;
+mod protected;
 mod safety;
 mod stores;
 mod tenant;
@@ -71,13 +72,14 @@ fn show_settings(output: Output, sources: &Sources) -> Result<Exit, CliError> {
 /// All services side by side, so that one that hangs does not hold up the next.
 async fn findings(sources: &Sources) -> Result<Vec<Finding>, CliError> {
     let settings = Settings::for_run(sources)?;
-    let (tenant, checkpoints, archive, broker, safety) = tokio::join!(
+    let (tenant, checkpoints, archive, protected, broker, safety) = tokio::join!(
         Box::pin(tenant::look(&settings)),
         stores::checkpoints(&settings),
         Box::pin(stores::archive(&settings)),
+        Box::pin(protected::look(&settings)),
         Box::pin(broker::look(settings.queue.as_ref())),
         Box::pin(safety::look(&settings)),
     );
     let understood = Finding::well("settings", "understood");
-    Ok([vec![understood], tenant, checkpoints, archive, broker, safety].concat())
+    Ok([vec![understood], tenant, checkpoints, archive, protected, broker, safety].concat())
 }

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use super::super::compose;
 use super::finding::Finding;
-use crate::config::{ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Guard, Settings};
+use crate::config::{ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Guard, RedisKind, Settings};
 use crate::failure::{Code, Failure};
+use crate::integrity::Integrity;
 
 const VERSIONS: &str = "archive versions";
 const LOCK: &str = "archive lock";
@@ -13,13 +14,17 @@ const LOCK: &str = "archive lock";
 pub(super) async fn look(settings: &Settings<Cxone>) -> Vec<Finding> {
     let mut findings = evidence(settings).await;
     findings.extend(limits(&settings.guard));
+    findings.extend(integrity(&settings.integrity));
     if let Some(queue) = &settings.queue {
-        findings.extend(in_clear("OFFBOARDER_QUEUE_URL", queue.url.expose(), "amqps://"));
+        let hosts = (!queue.url.tls).then_some([queue.url.host.as_str()]);
+        findings.extend(hosts.and_then(|hosts| in_clear("OFFBOARDER_QUEUE_URL", &hosts, "amqps://")));
     }
     match &settings.checkpoints {
         CheckpointsUrl::Embedded(_) => {}
-        CheckpointsUrl::Redis { url, .. } => {
-            findings.extend(in_clear("OFFBOARDER_CHECKPOINTS_URL", url.expose(), "rediss://"));
+        CheckpointsUrl::Redis(url) if url.kind == RedisKind::Tls => {}
+        CheckpointsUrl::Redis(url) => {
+            let hosts: Vec<&str> = url.servers.iter().map(|(host, _port)| host.as_str()).collect();
+            findings.extend(in_clear("OFFBOARDER_CHECKPOINTS_URL", &hosts, "rediss://"));
         }
     }
     findings
@@ -101,33 +106,30 @@ fn limits(guard: &Guard) -> Option<Finding> {
 }
 
 /// Whether a password crosses a network as it is. The URL itself is not shown.
-fn in_clear(setting: &str, url: &str, better: &str) -> Option<Finding> {
-    let (scheme, rest) = url.split_once("://")?;
-    if !matches!(scheme, "amqp" | "redis" | "redis+sentinel" | "redis+cluster") {
-        return None;
-    }
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let hosts = authority.rsplit_once('@').map_or(authority, |(_credentials, hosts)| hosts);
-    if hosts.split(',').all(is_loopback) {
+fn in_clear(setting: &str, hosts: &[&str], better: &str) -> Option<Finding> {
+    if hosts.iter().all(|host| is_loopback(host)) {
         return None;
     }
     Some(Finding::warning(
         format!("{setting} in clear"),
-        format!(
-            "{scheme}:// goes to another host without TLS: whoever is on the way reads the password, and can change what is said"
-        ),
+        "it goes to another host without TLS: whoever is on the way reads the password, and can change what is said",
         format!("use {better} where the server offers it, or keep this network to servers and workers"),
     ))
 }
 
 fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(literal) => literal.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    name.is_empty()
-        || name.eq_ignore_ascii_case("localhost")
-        || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// Whether records of ours are told from those of others.
+fn integrity(integrity: &Integrity) -> Option<Finding> {
+    (!integrity.has_key()).then(|| {
+        Finding::warning(
+            "integrity key",
+            "there is none: whoever may write to Redis or to the bucket can lift holds and pauses, and say who asked",
+            "make one with `openssl rand -hex 32`, and set OFFBOARDER_INTEGRITY_KEY_FILE for every worker and operator",
+        )
+    })
 }
 
 #[cfg(test)]
@@ -135,31 +137,26 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::ProtectedSource;
+    use crate::config::{ProtectedSource, Secret};
     use crate::failure::Class;
     use crate::guards::Brake;
 
     #[test]
-    fn plain_connections_to_other_hosts_are_warned_of_and_no_password_is_shown() {
-        for plain in [
-            "amqp://u:hunter2@mq-1:5672/%2f",
-            "amqp://u:hunter2@[2001:db8::5]",
-            "redis://:hunter2@10.0.0.1/0",
-            "redis+sentinel://:hunter2@localhost,redis-2:26379/main",
-        ] {
+    fn plain_connections_to_other_hosts_are_warned_of() {
+        for plain in [&["mq-1"][..], &["2001:db8::5"], &["10.0.0.1"], &["localhost", "redis-2"]] {
             let finding = in_clear("OFFBOARDER_QUEUE_URL", plain, "amqps://").unwrap();
-            assert!(finding.ok && finding.warning, "{plain}");
-            assert!(!format!("{finding:?}").contains("hunter2"), "{finding:?}");
+            assert!(finding.ok && finding.warning, "{plain:?}");
         }
-        for well in [
-            "amqps://u:p@mq-1",
-            "rediss://:p@redis-1",
-            "amqp://u:p@localhost:5672/%2f",
-            "amqp://u:p@[::1]",
-            "redis+cluster://127.0.0.1:1,[::1]:2",
-        ] {
-            assert!(in_clear("OFFBOARDER_QUEUE_URL", well, "amqps://").is_none(), "{well}");
+        for well in [&["localhost"][..], &["::1"], &["127.0.0.1", "::1"], &[]] {
+            assert!(in_clear("OFFBOARDER_QUEUE_URL", well, "amqps://").is_none(), "{well:?}");
         }
+    }
+
+    #[test]
+    fn a_deployment_without_a_key_is_warned() {
+        assert!(integrity(&Integrity::default()).is_some_and(|finding| finding.warning));
+        let key = Secret::new(&"k".repeat(32));
+        assert!(integrity(&Integrity::new(Some(&key))).is_none());
     }
 
     #[test]

@@ -5,7 +5,6 @@ use crate::adapters::redis::Health;
 use crate::adapters::s3::S3Store;
 use crate::config::{Archive, ArchiveLocation, CheckpointsUrl, Cxone, Settings};
 use crate::failure::{Code, Failure};
-use crate::guards::ProtectedSource;
 use crate::ports::{ArchiveStore, Checkpoints};
 
 const CHECKPOINTS: &str = "checkpoints";
@@ -20,8 +19,8 @@ pub(super) async fn checkpoints(settings: &Settings<Cxone>) -> Vec<Finding> {
                 vec![Finding::bad(CHECKPOINTS, error.to_string(), "mend OFFBOARDER_CHECKPOINTS_URL")]
             }
         },
-        CheckpointsUrl::Redis { url, kind } => {
-            let redis = compose::redis(url, *kind, settings);
+        CheckpointsUrl::Redis(url) => {
+            let redis = compose::redis(url, settings);
             let writes = takes_writes(redis.probe().await);
             // What cannot be reached is said once.
             let health = if writes.unreachable { None } else { Some(redis.health().await) };
@@ -68,7 +67,7 @@ fn keeps(health: &Health) -> Vec<Finding> {
 
 /// Whether the archive store can be written, read and listed, does not overwrite, and locks where it has to.
 pub(super) async fn archive(settings: &Settings<Cxone>) -> Vec<Finding> {
-    let mut findings = match &settings.archive.location {
+    match &settings.archive.location {
         ArchiveLocation::S3 { bucket, prefix } => {
             s3(&settings.archive, bucket, prefix).await.unwrap_or_else(|error| {
                 vec![Finding::bad(ARCHIVE, error.to_string(), "fix the file or AWS_CA_BUNDLE")]
@@ -78,12 +77,7 @@ pub(super) async fn archive(settings: &Settings<Cxone>) -> Vec<Finding> {
             Ok(store) => rights(&*store, String::new()).await,
             Err(error) => vec![Finding::bad(ARCHIVE, error.to_string(), "mend OFFBOARDER_ARCHIVE_URL")],
         },
-    };
-    match compose::protected(settings).await {
-        Ok(source) => findings.extend(protected(&source).await),
-        Err(error) => findings.push(Finding::bad("protected list", error.to_string(), "fix the setting")),
     }
-    findings
 }
 
 async fn s3(archive: &Archive, bucket: &str, prefix: &str) -> Result<Vec<Finding>, CliError> {
@@ -147,15 +141,4 @@ async fn lock(archive: &Archive, store: &S3Store) -> Option<Finding> {
         }
         Err(failure) => Finding::failed(CHECK, failure),
     })
-}
-
-async fn protected(source: &ProtectedSource) -> Option<Finding> {
-    const CHECK: &str = "protected list";
-    match source {
-        ProtectedSource::Nobody => None,
-        ProtectedSource::File(_) | ProtectedSource::Object { .. } => Some(match source.load().await {
-            Ok(_list) => Finding::well(CHECK, "can be read"),
-            Err(failure) => Finding::failed(CHECK, failure),
-        }),
-    }
 }

@@ -100,7 +100,7 @@ async fn a_look_at_the_guards_that_takes_longer_than_a_second_is_repeated_and_no
     let list = bench.directory.path().join("protected.txt");
     std::fs::write(&list, "*@nobody.example\n").unwrap();
     // Each look reads the user's name, so that the reads count the looks.
-    bench.services.protected = ProtectedSource::File(list);
+    bench.services.protected = ProtectedSource::file(list);
     assert_eq!(state(&bench.off_board(0).await), StateName::Deleted);
     let reads = bench.count("get_scim_user");
     let (quick, slow) = (reads as u64 - 1, json!({ "kind": "latency", "ms": 1_050 }));

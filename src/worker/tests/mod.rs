@@ -58,7 +58,7 @@ impl Bench {
             archive_store: Arc::new(DirectoryStore::open(&directory.path().join("archive")).unwrap()),
             checkpoints: Arc::new(EmbeddedCheckpoints::open(directory.path()).unwrap()),
             guards: Guards { delete_grace: Duration::ZERO, brake: None },
-            protected: ProtectedSource::Nobody,
+            protected: ProtectedSource::nobody(),
             delete: DeletePolicy::Attempt,
             retry: RetryPolicy {
                 max_attempts: 8,
