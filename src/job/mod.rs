@@ -1,10 +1,12 @@
 //! The job: who is to be off-boarded, on whose request. Pure.
 
 mod message;
+mod names;
 mod request;
 mod user_id;
 
-pub use message::{Malformed, parse_message};
+pub use message::{MAX_BODY_BYTES, Malformed, parse_message};
+pub use names::normalised;
 pub use request::{Action, BatchId, Request};
 pub use user_id::{InvalidUserId, UserId};
 

@@ -1,0 +1,457 @@
+//! What a message brings along, as far as it is believed. RabbitMQ checks the property `user_id`: it is the login of
+//! whoever published. Headers of ours count only where it is our own login.
+
+use std::borrow::Cow;
+
+use lapin::BasicProperties;
+use lapin::message::Delivery;
+use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
+
+use super::headers::{Headers, text};
+use super::topology::{DEATHS_HEADER, PUBLISHED_BY_HEADER, REFUSED_HEADER, WAIT_HEADER, WAIT_LEFT_HEADER};
+use crate::job::MAX_BODY_BYTES;
+
+/// All headers of a publisher together.
+const MAX_HEADER_BYTES: usize = 8 * 1024;
+/// Arrays and tables within each other.
+const MAX_DEPTH: usize = 16;
+/// The W3C's limit of `tracestate`.
+const MAX_TRACE_CHARS: usize = 512;
+/// What is shown of the headers of a dead letter.
+const MAX_SHOWN_BYTES: usize = 32 * 1024;
+/// As deep as the broker's own `x-death`: an array of tables that hold an array.
+const SHOWN_DEPTH: usize = 3;
+
+const OURS: &str = "x-offboarder-";
+pub(super) const DELIVERY_COUNT: &str = "x-delivery-count";
+
+/// Takes a message of a queue of work in: what is not on the list is dropped, and a body over the limit is cut. What
+/// is too large or too deep gets a header that says so: see [`REFUSED_HEADER`].
+pub(super) fn admit(delivery: &mut Delivery, login: Option<&str>) {
+    let foreign = std::mem::take(&mut delivery.properties);
+    let publisher = foreign.user_id().as_ref().map(ShortString::as_str);
+    let ours = publisher.is_some() && publisher == login;
+    let table = foreign.headers().iter().flat_map(FieldTable::inner);
+    let fault = if ours { None } else { foreign.headers().as_ref().and_then(too_much) };
+
+    let mut headers = FieldTable::default();
+    for (name, value) in table.filter(|_| fault.is_none()) {
+        let believed = match name.as_str() {
+            // A quorum queue writes it at a redelivery; before that it is the publisher's.
+            DELIVERY_COUNT => delivery.redelivered,
+            name if name.starts_with(OURS) => ours,
+            _ => true,
+        };
+        if believed && let Some(value) = goes_on(name.as_str(), value) {
+            headers.insert(name.clone(), value.into_owned());
+        }
+    }
+    if !ours && let Some(publisher) = publisher {
+        headers.insert(PUBLISHED_BY_HEADER.into(), text(publisher));
+    }
+    let faults: Vec<String> = fault.into_iter().chain(cut(&mut delivery.data)).collect();
+    if !faults.is_empty() {
+        headers.insert(REFUSED_HEADER.into(), text(&faults.join("; ")));
+    }
+    delivery.properties = listed(&foreign).with_headers(headers);
+}
+
+/// Takes a dead letter in, to be looked at: nothing of it is large or deep. Headers of ours on what RabbitMQ moved
+/// here by itself (`x-death` says so) are a publisher's, unless `user_id` says otherwise.
+pub(super) fn exhibit(delivery: &mut Delivery, login: Option<&str>) {
+    let mut whole = std::mem::take(&mut delivery.properties);
+    let publisher = whole.user_id().as_ref().map(ShortString::as_str);
+    let table = whole.headers().iter().flat_map(FieldTable::inner);
+    let moved = table.clone().any(|(name, _)| name.as_str() == "x-death");
+    let ours = !moved || (publisher.is_some() && publisher == login);
+
+    let (mut headers, mut left) = (FieldTable::default(), MAX_SHOWN_BYTES);
+    let known = |name: &ShortString| name.as_str().starts_with(OURS) || name.as_str() == "x-death";
+    let (first, then): (Vec<_>, Vec<_>) = table.partition(|(name, _)| known(name));
+    for (name, value) in first.into_iter().chain(then) {
+        if (ours || !name.as_str().starts_with(OURS)) && spend(&mut left, name.as_str().len()) {
+            headers.insert(name.clone(), shown(value, SHOWN_DEPTH, &mut left));
+        }
+    }
+    if let Some(fault) = cut(&mut delivery.data) {
+        headers.insert(REFUSED_HEADER.into(), text(&fault));
+    }
+    whole = whole.with_headers(headers);
+    delivery.properties = whole;
+}
+
+/// The properties of a message that takes the place of another one: what is on the list, but for what an earlier
+/// wait said; `added` on top.
+pub fn clean_headers(properties: &BasicProperties, added: Headers) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
+        let past = [WAIT_HEADER, WAIT_LEFT_HEADER, DEATHS_HEADER, DELIVERY_COUNT].contains(&name.as_str());
+        if !past && let Some(value) = goes_on(name.as_str(), value) {
+            headers.insert(name.clone(), value.into_owned());
+        }
+    }
+    for (name, value) in added {
+        headers.insert(ShortString::from(name), value);
+    }
+    listed(properties).with_headers(headers)
+}
+
+/// The same without anything of the publisher's: for a message that the broker would not take with it.
+pub fn bare(properties: &BasicProperties) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
+        if name.as_str().starts_with(OURS) {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    BasicProperties::default().with_delivery_mode(2).with_headers(headers)
+}
+
+/// The properties that go on, without headers. Not among them: `expiration` would drop the job behind our back, the
+/// broker refuses a `user_id` that is not our own, and looks up `reply_to`.
+fn listed(properties: &BasicProperties) -> BasicProperties {
+    let mut kept = BasicProperties::default().with_delivery_mode(2);
+    macro_rules! carry {
+        ($($get:ident => $with:ident),*) => {
+            $(if let Some(value) = properties.$get().clone() { kept = kept.$with(value); })*
+        };
+    }
+    carry!(content_type => with_content_type, correlation_id => with_correlation_id,
+        message_id => with_message_id, timestamp => with_timestamp);
+    kept
+}
+
+/// A header that goes on with its message, as it goes on.
+fn goes_on<'a>(name: &str, value: &'a AMQPValue) -> Option<Cow<'a, AMQPValue>> {
+    let lower = name.to_ascii_lowercase();
+    match lower.as_str() {
+        // The broker routes to every key in these.
+        "cc" | "bcc" => return None,
+        "traceparent" | "tracestate" => return trace_text(value).map(|short| Cow::Owned(text(short))),
+        _ => {}
+    }
+    let brokers_own =
+        ["x-death", "x-first-death-", "x-last-death-", "x-opt-", "x-received-from", "x-shovelled"];
+    let is_scalar = !matches!(value, AMQPValue::FieldArray(_) | AMQPValue::FieldTable(_));
+    let stays = is_scalar && !brokers_own.iter().any(|prefix| lower.starts_with(prefix));
+    stays.then_some(Cow::Borrowed(value))
+}
+
+/// Part of a trace: short, and in the characters that the W3C has for it.
+fn trace_text(value: &AMQPValue) -> Option<&str> {
+    let text = match value {
+        AMQPValue::LongString(value) => std::str::from_utf8(value.as_bytes()).ok()?,
+        AMQPValue::ShortString(value) => value.as_str(),
+        _ => return None,
+    };
+    let printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    (printable && text.len() <= MAX_TRACE_CHARS).then_some(text)
+}
+
+/// Why headers of a publisher are too much, if they are.
+fn too_much(headers: &FieldTable) -> Option<String> {
+    let Some(bytes) = weight_of(headers, MAX_DEPTH) else {
+        return Some(format!("its headers are nested over {MAX_DEPTH} deep"));
+    };
+    (bytes > MAX_HEADER_BYTES).then(|| format!("its headers have {bytes} bytes, over {MAX_HEADER_BYTES}"))
+}
+
+/// Bytes of a table, nearly as they are sent; `None` for one that is too deep.
+fn weight_of(table: &FieldTable, depth: usize) -> Option<usize> {
+    let mut bytes = 4;
+    for (name, value) in table.inner() {
+        bytes += 1 + name.as_str().len() + weight(value, depth)?;
+    }
+    Some(bytes)
+}
+
+fn weight(value: &AMQPValue, depth: usize) -> Option<usize> {
+    match value {
+        AMQPValue::FieldArray(_) | AMQPValue::FieldTable(_) if depth == 0 => None,
+        AMQPValue::FieldArray(values) => {
+            values.as_slice().iter().try_fold(5, |bytes, value| Some(bytes + weight(value, depth - 1)?))
+        }
+        AMQPValue::FieldTable(table) => weight_of(table, depth - 1).map(|bytes| bytes + 1),
+        AMQPValue::LongString(value) => Some(5 + value.len()),
+        AMQPValue::ByteArray(value) => Some(5 + value.len()),
+        AMQPValue::ShortString(value) => Some(2 + value.as_str().len()),
+        _ => Some(9),
+    }
+}
+
+/// Takes so many bytes of a budget, if they are there.
+const fn spend(left: &mut usize, bytes: usize) -> bool {
+    match left.checked_sub(bytes + 8) {
+        Some(rest) => {
+            *left = rest;
+            true
+        }
+        None => false,
+    }
+}
+
+/// A copy as far as the budget goes; the rest is nothing.
+fn shown(value: &AMQPValue, depth: usize, left: &mut usize) -> AMQPValue {
+    let fits = match value {
+        AMQPValue::LongString(text) => spend(left, text.len()),
+        AMQPValue::ByteArray(bytes) => spend(left, bytes.len()),
+        AMQPValue::ShortString(text) => spend(left, text.as_str().len()),
+        AMQPValue::FieldArray(_) | AMQPValue::FieldTable(_) => depth > 0 && spend(left, 0),
+        _ => spend(left, 0),
+    };
+    match value {
+        _ if !fits => AMQPValue::Void,
+        AMQPValue::FieldArray(values) => {
+            let mut copy = FieldArray::default();
+            for value in values.as_slice() {
+                copy.push(shown(value, depth - 1, left));
+            }
+            AMQPValue::FieldArray(copy)
+        }
+        AMQPValue::FieldTable(table) => {
+            let mut copy = FieldTable::default();
+            for (name, value) in table.inner() {
+                copy.insert(name.clone(), shown(value, depth - 1, left));
+            }
+            AMQPValue::FieldTable(copy)
+        }
+        scalar => scalar.clone(),
+    }
+}
+
+/// Cuts a body to the limit, and says so.
+fn cut(body: &mut Vec<u8>) -> Option<String> {
+    let bytes = body.len();
+    if bytes <= MAX_BODY_BYTES {
+        return None;
+    }
+    body.truncate(MAX_BODY_BYTES);
+    body.shrink_to_fit();
+    Some(format!("its body has {bytes} bytes, over {MAX_BODY_BYTES}, and is cut to that"))
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::protocol::basic::parse_properties;
+
+    use super::super::headers::{letter, plain};
+    use super::*;
+
+    const WORKER: &str = "offboarder-worker";
+
+    fn message(properties: BasicProperties, body: &[u8]) -> Delivery {
+        let mut delivery = Delivery::mock(1, "offboarding".into(), "users".into(), false, body.to_vec());
+        delivery.properties = properties;
+        delivery
+    }
+
+    fn table(headers: Vec<(&str, AMQPValue)>) -> FieldTable {
+        let mut table = FieldTable::default();
+        for (name, value) in headers {
+            table.insert(name.into(), value);
+        }
+        table
+    }
+
+    fn of(headers: Vec<(&str, AMQPValue)>) -> BasicProperties {
+        BasicProperties::default().with_headers(table(headers))
+    }
+
+    fn headers(properties: &BasicProperties) -> Vec<(String, String)> {
+        let table = properties.headers().iter().flat_map(FieldTable::inner);
+        table.map(|(name, value)| (name.to_string(), plain(value).to_string())).collect()
+    }
+
+    fn names(properties: &BasicProperties) -> Vec<String> {
+        headers(properties).into_iter().map(|(name, _)| name).collect()
+    }
+
+    fn admitted(properties: BasicProperties) -> BasicProperties {
+        let mut delivery = message(properties, b"x");
+        admit(&mut delivery, Some(WORKER));
+        delivery.properties
+    }
+
+    /// The bytes of a header that is arrays in arrays.
+    fn nested(levels: u32) -> Vec<u8> {
+        let mut entry = b"\x01n".to_vec();
+        for level in 0..levels {
+            entry.push(b'A');
+            entry.extend((5 * (levels - level - 1)).to_be_bytes());
+        }
+        entry
+    }
+
+    /// Properties as a publisher of any kind sends them: headers and a correlation ID.
+    fn sent(entries: &[u8], correlation_id: &[u8]) -> BasicProperties {
+        let mut bytes = vec![0x24, 0];
+        bytes.extend(u32::try_from(entries.len()).unwrap().to_be_bytes());
+        bytes.extend(entries);
+        bytes.push(u8::try_from(correlation_id.len()).unwrap());
+        bytes.extend(correlation_id);
+        let (rest, properties) = parse_properties(bytes.as_slice()).unwrap();
+        assert!(rest.is_empty());
+        properties
+    }
+
+    #[test]
+    fn only_what_is_on_the_list_goes_on() {
+        let keys = || AMQPValue::FieldArray(vec![text("archive")].into());
+        let properties = of(vec![
+            ("CC", keys()),
+            ("BCC", keys()),
+            ("x-death", keys()),
+            ("x-first-death-queue", text("users")),
+            ("x-last-death-reason", text("expired")),
+            ("x-delivery-count", AMQPValue::LongInt(19)),
+            ("x-offboarder-revision", AMQPValue::LongInt(2)),
+            ("x-offboarder-not-before", AMQPValue::LongLongInt(i64::MAX)),
+            ("x-offboarder-anything", text("x")),
+            ("table", AMQPValue::FieldTable(table(vec![("a", text("b"))]))),
+            ("array", keys()),
+            ("tenant", text("emea")),
+            ("number", AMQPValue::LongInt(7)),
+            ("traceparent", text("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")),
+            ("tracestate", keys()),
+        ]);
+        let properties = properties
+            .with_content_type("application/json".into())
+            .with_content_encoding("gzip".into())
+            .with_correlation_id("c-1".into())
+            .with_message_id("m-1".into())
+            .with_timestamp(7)
+            .with_expiration("1000".into())
+            .with_priority(9)
+            .with_reply_to("amq.rabbitmq.reply-to".into())
+            .with_cluster_id("c".into())
+            .with_app_id("a".into())
+            .with_type("t".into())
+            .with_user_id("hr".into());
+        let admitted = admitted(properties);
+        assert_eq!(names(&admitted), ["number", "tenant", "traceparent", PUBLISHED_BY_HEADER]);
+        assert!(headers(&admitted).contains(&(PUBLISHED_BY_HEADER.to_owned(), "\"hr\"".to_owned())));
+        let successor = clean_headers(&admitted, vec![("x-offboarder-reason", text("poison"))]);
+        assert_eq!(names(&successor).len(), 5);
+        let list = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_correlation_id("c-1".into())
+            .with_message_id("m-1".into())
+            .with_timestamp(7)
+            .with_delivery_mode(2);
+        assert_eq!(successor.with_headers(FieldTable::default()), list.with_headers(FieldTable::default()));
+    }
+
+    #[test]
+    fn headers_of_ours_are_believed_under_our_own_login_only() {
+        let wait = || of(vec![(WAIT_HEADER, AMQPValue::LongLongInt(1)), (PUBLISHED_BY_HEADER, text("hr"))]);
+        let ours = admitted(wait().with_user_id(WORKER.into()));
+        assert_eq!(
+            headers(&ours),
+            [(WAIT_HEADER.to_owned(), "1".to_owned()), (PUBLISHED_BY_HEADER.to_owned(), "\"hr\"".to_owned())]
+        );
+        assert_eq!(names(&admitted(wait())), [""; 0]);
+        let hr = admitted(wait().with_user_id("ceo".into()));
+        assert_eq!(headers(&hr), [(PUBLISHED_BY_HEADER.to_owned(), "\"ceo\"".to_owned())]);
+        for publisher in [None, Some(WORKER)] {
+            let properties = publisher.map_or_else(wait, |name| wait().with_user_id(name.into()));
+            let mut delivery = message(properties, b"x");
+            admit(&mut delivery, None);
+            assert!(!names(&delivery.properties).contains(&WAIT_HEADER.to_owned()), "nobody's login is ours");
+        }
+    }
+
+    #[test]
+    fn a_delivery_count_is_the_brokers_at_a_redelivery_only() {
+        for redelivered in [false, true] {
+            let mut delivery = message(of(vec![(DELIVERY_COUNT, AMQPValue::LongInt(19))]), b"x");
+            delivery.redelivered = redelivered;
+            admit(&mut delivery, Some(WORKER));
+            assert_eq!(names(&delivery.properties).contains(&DELIVERY_COUNT.to_owned()), redelivered);
+            assert!(names(&clean_headers(&delivery.properties, Vec::new())).is_empty());
+        }
+    }
+
+    #[test]
+    fn headers_as_deep_as_a_frame_allows_are_refused_on_a_small_stack() {
+        let attack = || {
+            let mut delivery = message(sent(&nested(26_000), b"c-1"), b"x");
+            exhibit(&mut delivery, Some(WORKER));
+            assert_eq!(headers(&delivery.properties), [("n".to_owned(), "[[[null]]]".to_owned())]);
+            headers(&admitted(sent(&nested(26_000), b"c-1")))
+        };
+        let thread = std::thread::Builder::new().stack_size(1024 * 1024).spawn(attack).unwrap();
+        let why = "\"its headers are nested over 16 deep\"".to_owned();
+        assert_eq!(thread.join().unwrap(), [(REFUSED_HEADER.to_owned(), why)]);
+        assert!(names(&admitted(sent(&nested(16), b"c-1"))).is_empty(), "deep as others make them");
+    }
+
+    #[test]
+    fn text_that_is_not_utf_8_ends_no_connection() {
+        let properties = sent(b"\x02\xff\xfeS\x00\x00\x00\x01\xff", b"\xc3\x28\xff");
+        assert_eq!(properties.correlation_id().as_ref().unwrap().as_str(), "?(?");
+        assert_eq!(names(&admitted(properties)), ["??"]);
+        let longest = sent(b"", &[0xff; 255]);
+        assert_eq!(longest.correlation_id().as_ref().unwrap().as_str().len(), 255);
+    }
+
+    #[test]
+    fn many_or_long_headers_are_refused_and_leave_room_in_a_frame() {
+        let long = of(vec![("h", text(&"x".repeat(130_900)))]);
+        let refused = headers(&admitted(long));
+        let why = "\"its headers have 130911 bytes, over 8192\"".to_owned();
+        assert_eq!(refused, [(REFUSED_HEADER.to_owned(), why)]);
+        let fits: Vec<(String, AMQPValue)> =
+            (0..70).map(|n| (format!("h{n}"), text(&"x".repeat(100)))).collect();
+        let fits = fits.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        let fits = admitted(of(fits));
+        assert_eq!(names(&fits).len(), 70);
+        let letter = clean_headers(&fits, vec![(letter::ERROR, text(&"x".repeat(4096)))]);
+        let bytes = weight_of(letter.headers().as_ref().unwrap(), 1).unwrap();
+        assert!(bytes < 16 * 1024, "{bytes}");
+    }
+
+    #[test]
+    fn a_body_over_the_limit_is_cut_and_says_how_large_it_was() {
+        let mut delivery = message(BasicProperties::default(), &vec![b' '; MAX_BODY_BYTES + 1]);
+        admit(&mut delivery, Some(WORKER));
+        assert_eq!(delivery.data.len(), MAX_BODY_BYTES);
+        assert_eq!(
+            headers(&delivery.properties),
+            [(
+                REFUSED_HEADER.to_owned(),
+                "\"its body has 262145 bytes, over 262144, and is cut to that\"".to_owned()
+            )]
+        );
+    }
+
+    #[test]
+    fn a_letter_that_the_broker_moved_does_not_say_what_its_publisher_wrote() {
+        let death = || {
+            AMQPValue::FieldArray(vec![AMQPValue::FieldTable(table(vec![("count", 1_i64.into())]))].into())
+        };
+        let forged =
+            || of(vec![(letter::REASON, text("protected_user")), ("x-death", death()), ("a", text("b"))]);
+        let seen = |properties: BasicProperties| {
+            let mut delivery = message(properties, b"x");
+            exhibit(&mut delivery, Some(WORKER));
+            names(&delivery.properties)
+        };
+        assert_eq!(seen(forged()), ["a", "x-death"]);
+        assert_eq!(seen(forged().with_user_id("hr".into())), ["a", "x-death"]);
+        assert_eq!(seen(forged().with_user_id(WORKER.into())), ["a", "x-death", letter::REASON]);
+        assert_eq!(
+            seen(of(vec![(letter::REASON, text("poison"))])),
+            [letter::REASON],
+            "of an earlier release"
+        );
+    }
+
+    #[test]
+    fn parts_of_a_trace_are_short_and_plain() {
+        let state = |value| names(&admitted(of(vec![("tracestate", value)]))).len();
+        assert_eq!(state(text(&"x".repeat(512))), 1);
+        for value in [text(&"x".repeat(513)), text("a=b\u{1b}[2J"), text("ü"), AMQPValue::LongInt(1)] {
+            assert_eq!(state(value.clone()), 0, "{value:?}");
+        }
+    }
+}
