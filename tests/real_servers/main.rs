@@ -25,6 +25,7 @@ mod events;
 mod faults;
 mod guards;
 mod health;
+mod hostile_messages;
 mod kills;
 mod lanes;
 mod leases;
@@ -69,6 +70,7 @@ fn main() {
         batches::TESTS,
         dead_letters::TESTS,
         letters::TESTS,
+        hostile_messages::TESTS,
         replaying::TESTS,
         crashes::TESTS,
         faults::TESTS,

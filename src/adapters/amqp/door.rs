@@ -230,6 +230,47 @@ fn cut(body: &mut Vec<u8>) -> Option<String> {
     Some(format!("its body has {bytes} bytes, over {MAX_BODY_BYTES}, and is cut to that"))
 }
 
+/// What the fuzz target checks of properties as they are sent; whether they could be read.
+#[expect(clippy::expect_used, reason = "a panic is what a fuzz target reports")]
+pub(crate) fn admits(bytes: &[u8], ours: bool, redelivered: bool) -> bool {
+    const LOGIN: &str = "offboarder-worker";
+    let Ok((_rest, mut foreign)) = lapin::protocol::basic::parse_properties(bytes) else { return false };
+    if ours {
+        foreign = foreign.with_user_id(LOGIN.into());
+    }
+    let deliver = |properties: &BasicProperties| {
+        let mut delivery = Delivery::mock(1, "offboarding".into(), "users".into(), redelivered, Vec::new());
+        delivery.properties = properties.clone();
+        delivery
+    };
+    let mut delivery = deliver(&foreign);
+    admit(&mut delivery, Some(LOGIN));
+    let admitted = delivery.properties.clone();
+    assert_eq!(admitted, listed(&foreign).with_headers(admitted.headers().clone().unwrap_or_default()));
+    let table = admitted.headers().as_ref().expect("there is a table");
+    let weight = weight_of(table, 0).expect("nothing is nested");
+    assert!(ours || weight <= MAX_HEADER_BYTES + 600, "{weight} bytes");
+    for (name, _) in table.inner() {
+        let name = name.as_str().to_ascii_lowercase();
+        assert!(!["cc", "bcc", "x-death"].contains(&name.as_str()), "{name}");
+        let own = name == PUBLISHED_BY_HEADER || name == REFUSED_HEADER;
+        assert!(ours || own || !name.starts_with(OURS) || !table.contains_key(&name), "{name}");
+    }
+    // As it comes back, published by ourselves.
+    let successor = clean_headers(&admitted, Vec::new());
+    let mut again = deliver(&successor.clone().with_user_id(LOGIN.into()));
+    admit(&mut again, Some(LOGIN));
+    assert_eq!(clean_headers(&again.properties, Vec::new()), successor);
+
+    let mut letter = deliver(&foreign);
+    exhibit(&mut letter, Some(LOGIN));
+    let shown = letter.properties.headers().as_ref().expect("there is a table");
+    let weight = weight_of(shown, SHOWN_DEPTH + 1).expect("nothing is deep");
+    assert!(weight <= MAX_SHOWN_BYTES * 2, "{weight} bytes are shown");
+    super::plain_properties(&letter.properties);
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use lapin::protocol::basic::parse_properties;

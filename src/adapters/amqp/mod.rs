@@ -14,6 +14,7 @@ mod trace;
 pub use connection::Broker;
 pub use consumer::{Intake, acknowledge};
 pub use dead_queue::DeadQueue;
+pub(crate) use door::admits;
 pub use door::{bare, clean_headers};
 pub use error::QueueError;
 pub use examine::{TopologyFault, examine};
