@@ -119,6 +119,14 @@ fn generic(fault: &str) -> String {
     fault.to_owned()
 }
 
+/// Whom and what a body names.
+#[derive(serde::Deserialize)]
+struct Named {
+    #[serde(rename = "userId")]
+    user_id: String,
+    action: Option<Action>,
+}
+
 /// A message body: who is meant stands in it and is safe wherever an ID goes, what is kept of it is within
 /// the schema, and a fault does not repeat it.
 pub fn message(body: &[u8]) -> bool {
@@ -132,16 +140,17 @@ pub fn message(body: &[u8]) -> bool {
     assert_safe(user_id);
     let text = std::str::from_utf8(body).expect("it is UTF-8");
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let members = serde_json::from_str::<Value>(text).ok().filter(Value::is_object);
-    let named = match &members {
-        Some(members) => members.get("userId").and_then(Value::as_str).expect("a member userId"),
-        None => text.trim_ascii().trim_matches('"'),
-    };
-    assert_eq!(named.to_ascii_lowercase().replace('-', ""), user_id.to_string().replace('-', ""));
-    let action =
-        members.as_ref().and_then(|members| members.get("action")).filter(|action| !action.is_null());
-    assert_eq!(action.is_some(), request.action_named);
-    assert_eq!(action.is_some_and(|action| action == "deactivate"), request.action == Action::Deactivate);
+    let named = text.trim_ascii().trim_matches('"');
+    let named: Named = serde_json::from_str(text)
+        .ok()
+        .filter(|_| named.starts_with('{'))
+        .unwrap_or_else(|| Named { user_id: named.to_owned(), action: None });
+    let plain = |id: &str| id.to_ascii_lowercase().replace('-', "");
+    assert_eq!(plain(&named.user_id), plain(&user_id.to_string()));
+    assert_eq!(
+        (named.action.is_some(), named.action.unwrap_or_default()),
+        (request.action_named, request.action)
+    );
 
     let characters = |text: &Option<String>| text.as_ref().map_or(0, |text| text.chars().count());
     assert!(characters(&request.requested_by) <= 256 && characters(&request.reason) <= 1024);

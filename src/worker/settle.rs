@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -83,6 +84,10 @@ pub(super) struct Letter {
 /// How long a job waits after something that was not its own fault.
 const AFTER_INTERRUPT: SignedDuration = SignedDuration::from_secs(3);
 const AFTER_SYSTEMIC: SignedDuration = SignedDuration::from_secs(10);
+/// What is left of the body of a dead letter that RabbitMQ does not take whole.
+const CUT_BYTES: usize = 1024;
+/// Of an error in a header: all headers have to fit into one frame.
+const MAX_ERROR_CHARS: usize = 2048;
 /// How long a job waits before a worker looks at it again, whatever its headers say.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(24);
 /// How long a stand-in waits before it looks how far the work is.
@@ -159,8 +164,8 @@ pub(super) async fn settle(
     acknowledge(delivery).await
 }
 
-/// Publishes what takes the place of a delivery, and returns when the broker has it. A message that RabbitMQ does not
-/// take goes on without what its publisher added; when that is refused, too, it becomes a dead letter, cut at last.
+/// Publishes what takes the place of a delivery, and returns when the broker has it. What RabbitMQ does not take in one
+/// form is tried in the next.
 pub(super) async fn replace(
     delivery: &Delivery,
     source: Source,
@@ -168,36 +173,59 @@ pub(super) async fn replace(
     publisher: &Publisher,
     worker: &str,
 ) -> Result<(), QueueError> {
-    let whole = Content { properties: &delivery.properties, body: &delivery.data };
-    let refused = publish_successor(whole, source, disposition, publisher, worker).await;
-    let Err(QueueError::MessageRefused { why, .. }) = refused else { return refused };
-    tracing::warn!(why, "RabbitMQ does not take this message: it goes on without its publisher's headers");
-    let properties = bare(&delivery.properties);
-    let without = Content { properties: &properties, ..whole };
-    let refused = publish_successor(without, source, disposition, publisher, worker).await;
-    let Err(QueueError::MessageRefused { why, .. }) = refused else { return refused };
-    let given_up = match disposition {
-        Disposition::DeadLetter(_) => disposition.clone(),
-        Disposition::Acknowledge
-        | Disposition::Finish(..)
-        | Disposition::Forward(_)
-        | Disposition::GiveBack
-        | Disposition::Reissue { .. }
-        | Disposition::Park { .. } => refused_by_broker(&why, Timestamp::now()),
-    };
-    let refused = publish_successor(without, source, &given_up, publisher, worker).await;
-    let Err(QueueError::MessageRefused { .. }) = refused else { return refused };
-    let cut = Content { body: delivery.data.get(..CUT_BYTES).unwrap_or(&delivery.data), ..without };
-    publish_successor(cut, source, &given_up, publisher, worker).await
+    let without = bare(&delivery.properties);
+    let mut refused = Ok(());
+    for form in Form::ALL {
+        let why = match &refused {
+            Err(QueueError::MessageRefused { why, .. }) => why.as_str(),
+            Ok(()) | Err(_) => "",
+        };
+        let disposition = form.disposition(disposition, why, Timestamp::now());
+        let content = form.content(delivery, &without);
+        refused = publish_successor(content, source, &disposition, publisher, worker).await;
+        let Err(QueueError::MessageRefused { why, .. }) = &refused else { return refused };
+        tracing::warn!(why, ?form, "RabbitMQ does not take this message; it is tried in another form");
+    }
+    refused
 }
 
-/// What is left of the body of a dead letter that RabbitMQ does not take whole.
-const CUT_BYTES: usize = 1024;
-/// Of the text of an error in a header: all headers have to fit into one frame.
-const MAX_ERROR_CHARS: usize = 2048;
+/// In which form a message is published. A refusal that is this message's ends with one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Whole,
+    /// Without anything that its publisher added to the body.
+    Bare,
+    /// As a dead letter.
+    GivenUp,
+    /// As a dead letter with the begin of its body.
+    Cut,
+}
 
-fn refused_by_broker(why: &str, now: Timestamp) -> Disposition {
-    malformed(format!("RabbitMQ does not take the message on: {why}"), now)
+impl Form {
+    const ALL: [Self; 4] = [Self::Whole, Self::Bare, Self::GivenUp, Self::Cut];
+
+    fn content<'a>(self, delivery: &'a Delivery, bare: &'a BasicProperties) -> Content<'a> {
+        let body = delivery.data.as_slice();
+        match self {
+            Self::Whole => Content { properties: &delivery.properties, body },
+            Self::Bare | Self::GivenUp => Content { properties: bare, body },
+            Self::Cut => Content { properties: bare, body: body.get(..CUT_BYTES).unwrap_or(body) },
+        }
+    }
+
+    fn disposition<'a>(
+        self,
+        disposition: &'a Disposition,
+        why: &str,
+        now: Timestamp,
+    ) -> Cow<'a, Disposition> {
+        match (self, disposition) {
+            (Self::Whole | Self::Bare, _) | (_, Disposition::DeadLetter(_)) => Cow::Borrowed(disposition),
+            (Self::GivenUp | Self::Cut, _) => {
+                Cow::Owned(malformed(format!("RabbitMQ does not take the message on: {why}"), now))
+            }
+        }
+    }
 }
 
 /// It is no message that can be worked on.
@@ -368,89 +396,5 @@ pub(super) fn refused(delivery: &Delivery) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::failure::Class;
-
-    fn somebody() -> UserId {
-        "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap()
-    }
-
-    #[test]
-    fn only_a_finished_user_is_acknowledged_without_a_successor() {
-        let now = Timestamp::UNIX_EPOCH;
-        let failure = Failure::new(Class::Systemic, Code::CxoneUnauthorized, "401");
-        let visits = [
-            Ok(Outcome::HandOver),
-            Ok(Outcome::Wait { until: now, why: String::new(), code: None }),
-            Ok(Outcome::Busy { for_at_most: Duration::from_mins(1) }),
-            Ok(Outcome::DeadLetter {
-                reason: Reason::ApiRejected,
-                failure: failure.clone(),
-                state: StateName::Received,
-                attempts: 1,
-            }),
-            Err(Interrupt::Draining),
-            Err(Interrupt::LeaseLost),
-            Err(Interrupt::Systemic(failure)),
-        ];
-        for visit in visits {
-            let text = format!("{visit:?}");
-            let done = disposition(visit, somebody(), Source::Users, now);
-            assert!(!matches!(done, Disposition::Acknowledge | Disposition::Finish(..)), "{text}");
-        }
-        let replaced = disposition(Ok(Outcome::Replaced), somebody(), Source::Users, now);
-        assert_eq!(replaced, Disposition::Acknowledge);
-    }
-
-    fn parked(until: Timestamp, left: SignedDuration) -> Delivery {
-        let mut delivery = Delivery::mock(1, EXCHANGE.into(), "users".into(), false, Vec::new());
-        let left = i64::try_from(left.as_millis()).unwrap();
-        let headers = vec![(WAIT_HEADER, long(until.as_millisecond())), (WAIT_LEFT_HEADER, long(left))];
-        let mut table = lapin::types::FieldTable::default();
-        for (name, value) in headers {
-            table.insert(name.into(), value);
-        }
-        delivery.properties = BasicProperties::default().with_headers(table);
-        delivery
-    }
-
-    #[test]
-    fn a_wait_of_900_years_is_looked_at_after_a_day() {
-        let now = Timestamp::UNIX_EPOCH;
-        let far = now + SignedDuration::from_hours(900 * 365 * 24);
-        assert_eq!(
-            parked_until(&parked(far, SignedDuration::from_hours(1_000_000)), now),
-            Some(now + LONGEST_WAIT)
-        );
-        let (pause, headers) = wait(far, now);
-        assert_eq!(pause, Duration::from_hours(2));
-        let told = headers.iter().map(|(_, value)| as_long(value).unwrap()).collect::<Vec<_>>();
-        assert_eq!(told, [24 * 3_600_000, 22 * 3_600_000]);
-    }
-
-    #[test]
-    fn a_copy_by_cc_is_told_from_the_message_and_from_what_others_route() {
-        let routed = |exchange: &str, key: &str, source| {
-            is_copy(&Delivery::mock(1, exchange.into(), key.into(), false, Vec::new()), source)
-        };
-        assert!(routed(EXCHANGE, "users", Source::Archive) && routed(EXCHANGE, "users", Source::UsersUrgent));
-        assert!(!routed(EXCHANGE, "users", Source::Users), "the message itself");
-        assert!(!routed(EXCHANGE, "hr.leavers", Source::Users), "a binding of an operator");
-        assert!(!routed("", "offboarding.users", Source::Users), "a shovel");
-        assert!(!routed("other", "users", Source::Archive));
-    }
-
-    #[test]
-    fn a_drained_job_goes_back_where_it_came_from_and_a_handed_over_one_goes_on() {
-        let now = Timestamp::UNIX_EPOCH;
-        assert_eq!(
-            disposition(Err(Interrupt::Draining), somebody(), Source::UsersUrgent, now),
-            Disposition::GiveBack
-        );
-        assert_eq!(
-            disposition(Ok(Outcome::HandOver), somebody(), Source::UsersUrgent, now),
-            Disposition::Forward(Source::ArchiveUrgent)
-        );
-    }
-}
+#[path = "settle_tests.rs"]
+mod tests;

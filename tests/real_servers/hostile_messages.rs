@@ -52,6 +52,7 @@ fn hostile(place: usize) {
         place,
         (0..6).map(|number| User::new(place, number, Fate::Deleted, 2)).collect(),
     );
+    world.set("HURRY_OFFBOARDER", "10");
     let waits = world.users.pop().expect("a user").id;
     let worker = world.start(&["worker"]);
     worker.await_ready();

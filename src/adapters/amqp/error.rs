@@ -138,13 +138,12 @@ impl Classify for QueueError {
     fn classify(&self) -> (Class, Code) {
         match self {
             Self::Unreachable { .. } | Self::Broken { .. } => (Class::Systemic, Code::QueueUnreachable),
-            Self::Refused { .. } => (Class::Systemic, Code::QueueRefused),
+            // The second, where it is not dealt with: the broker takes no message at all.
+            Self::Refused { .. } | Self::MessageRefused { .. } => (Class::Systemic, Code::QueueRefused),
             Self::CaFile { .. } => (Class::Systemic, Code::SettingsUnreadable),
             Self::Unroutable { .. } | Self::NotStored { .. } | Self::Unconfirmed { .. } => {
                 (Class::Systemic, Code::QueueUnroutable)
             }
-            // Where this is not dealt with, the broker takes no message at all.
-            Self::MessageRefused { .. } => (Class::Systemic, Code::QueueRefused),
         }
     }
 }

@@ -329,7 +329,7 @@ mod tests {
         );
         tokio::time::sleep(Duration::from_secs(10)).await;
         blocked.set(Some("low on memory".to_owned()));
-        tokio::time::sleep(Duration::from_secs(3600)).await;
+        tokio::time::sleep(Duration::from_hours(1)).await;
         assert!(!waiting.is_finished(), "an alarm is no lost confirm");
         blocked.set(None);
         let over = Instant::now();
