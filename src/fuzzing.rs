@@ -21,6 +21,7 @@ use url::{Host, Url};
 
 pub use crate::fuzzing_stored::stored;
 
+use crate::adapters::amqp;
 use crate::adapters::cxone::{NextPage, Page, retry_after as wish};
 use crate::adapters::redis::parse_checkpoint;
 use crate::config::{
@@ -40,13 +41,32 @@ pub(crate) const USER_ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
 /// Where a page of conversations comes from.
 const PAGE_PATH: &str = "/api/v2/conversations/details/query";
 
+/// The members of a message.
+const MEMBERS: [&str; 7] =
+    ["userId", "batchId", "action", "deleteAfter", "requestedBy", "reason", "requestedAt"];
+
 /// What faults in messages and pages may say, numbers aside.
-const FAULTS: [&str; 17] = [
+const FAULTS: [&str; 32] = [
     "# bytes, over #",
     "no JSON object",
     "no JSON, at line # column #",
     "cut short, at line # column #",
-    "a member is missing or has a wrong value, at line # column #",
+    "no UTF-#, at byte #",
+    "a member is no text",
+    "a member is nearly one",
+    "userId is missing",
+    "userId is no UUID",
+    "action is neither delete nor deactivate",
+    "batchId is not # to # letters, digits, '.', '_', ':' or '-'",
+    "deleteAfter is no time with an offset, such as #-#-#T#:#:#Z",
+    "requestedAt is no time with an offset, such as #-#-#T#:#:#Z",
+    "userId is there twice",
+    "batchId is there twice",
+    "action is there twice",
+    "deleteAfter is there twice",
+    "requestedBy is there twice",
+    "reason is there twice",
+    "requestedAt is there twice",
     "requestedBy has # characters, over #",
     "reason has # characters, over #",
     "no page of conversations, but something else",
@@ -75,6 +95,8 @@ fn assert_known(fault: &str) {
         .or_else(|| {
             fault.strip_prefix("the next page lies elsewhere (")?.strip_suffix("); no request was sent there")
         });
+    let why = why.map(generic);
+    let why = why.as_deref();
     let numbers = |c: char| c.is_ascii_digit();
     let mut plain = String::new();
     for piece in why.unwrap_or(fault).split_inclusive(numbers) {
@@ -84,6 +106,33 @@ fn assert_known(fault: &str) {
         }
     }
     assert!(why.is_some() && FAULTS.contains(&plain.as_str()), "may this be said? {fault}");
+}
+
+/// Without what a fault says of a member's kind and name: those are of a few words, and the name is a member's own.
+fn generic(fault: &str) -> String {
+    const KINDS: [&str; 5] = ["true or false", "a number", "a list", "an object", "text"];
+    if let Some((name, kind)) = fault.strip_suffix(" and has to be text").and_then(|of| of.split_once(" is "))
+        && MEMBERS.contains(&name)
+        && KINDS.contains(&kind)
+    {
+        return "a member is no text".to_owned();
+    }
+    let near = fault.strip_prefix("a member is called ").and_then(|of| of.strip_suffix(" or leave it out"));
+    if let Some((shown, meant)) = near.and_then(|of| of.rsplit_once(": write "))
+        && MEMBERS.contains(&meant)
+        && shown.chars().count() < 500
+    {
+        return "a member is nearly one".to_owned();
+    }
+    fault.to_owned()
+}
+
+/// Whom and what a body names.
+#[derive(serde::Deserialize)]
+struct Named {
+    #[serde(rename = "userId")]
+    user_id: String,
+    action: Option<Action>,
 }
 
 /// A message body: who is meant stands in it and is safe wherever an ID goes, what is kept of it is within
@@ -97,16 +146,19 @@ pub fn message(body: &[u8]) -> bool {
         }
     };
     assert_safe(user_id);
-    if let Ok(members) = serde_json::from_slice::<Value>(body) {
-        let named = members.get("userId").and_then(Value::as_str).expect("a member userId");
-        assert!(named.eq_ignore_ascii_case(&user_id.to_string()), "{named} became {user_id}");
-        assert_eq!(members.get("action").is_some(), request.action_named);
-    } else if let Ok(text) = std::str::from_utf8(body).map(str::trim)
-        && !text.starts_with('{')
-    {
-        assert!(text.eq_ignore_ascii_case(&user_id.to_string()), "{text} became {user_id}");
-        assert_eq!(request.action, Action::Delete);
-    }
+    let text = std::str::from_utf8(body).expect("it is UTF-8");
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let named = text.trim_ascii().trim_matches('"');
+    let named: Named = serde_json::from_str(text)
+        .ok()
+        .filter(|_| named.starts_with('{'))
+        .unwrap_or_else(|| Named { user_id: named.to_owned(), action: None });
+    let plain = |id: &str| id.to_ascii_lowercase().replace('-', "");
+    assert_eq!(plain(&named.user_id), plain(&user_id.to_string()));
+    assert_eq!(
+        (named.action.is_some(), named.action.unwrap_or_default()),
+        (request.action_named, request.action)
+    );
 
     let characters = |text: &Option<String>| text.as_ref().map_or(0, |text| text.chars().count());
     assert!(characters(&request.requested_by) <= 256 && characters(&request.reason) <= 1024);
@@ -132,6 +184,14 @@ fn assert_safe(user_id: UserId) {
     let url = base_uris().first().and_then(|base| base.join(&format!("/users/{text}/x")).ok());
     assert_eq!(url.expect("it fits into a URL").path(), format!("/users/{text}/x"));
     assert_eq!(parse_key(user_id, &archive_key(user_id, 2)), Some((Kind::Archive, 2)));
+}
+
+/// The properties of a message, as they are sent: what is admitted is on the list and small, believed where the login
+/// is ours alone, and admitting it again changes nothing; what is shown of a dead letter is small. The first byte says
+/// under which login, and whether it was delivered before.
+pub fn headers(input: &[u8]) -> bool {
+    let Some((how, bytes)) = input.split_first() else { return false };
+    amqp::admits(bytes, how % 2 == 0, how % 3 == 0)
 }
 
 /// A page: its conversations are objects, byte for byte and in order what stands between the commas, all
@@ -537,6 +597,11 @@ mod tests {
     #[test]
     fn a_message() {
         run("message", message);
+    }
+
+    #[test]
+    fn the_headers() {
+        run("headers", headers);
     }
 
     #[test]

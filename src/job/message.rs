@@ -1,74 +1,253 @@
+use std::fmt;
+
 use jiff::Timestamp;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
-use super::{Action, BatchId, Request, UserId};
+use super::{Action, BatchId, Request, UserId, normalised};
 
 /// The largest body that is read as a message; the schema's members fit many times over.
-const MAX_BODY_BYTES: usize = 256 * 1024;
+pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// The body is no off-boarding message. The text says why without repeating the body, which may
+/// The body is no off-boarding message. The text names member and rule without repeating the value, which may
 /// hold anything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the message is neither a user ID nor JSON after offboarding-message.schema.json: {0}")]
 pub struct Malformed(String);
 
-/// `docs/contract/offboarding-message.schema.json`; unknown members are ignored.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire {
-    user_id: UserId,
-    #[serde(default, deserialize_with = "present")]
-    batch_id: Option<BatchId>,
-    #[serde(default, deserialize_with = "present")]
-    action: Option<Action>,
-    #[serde(default, deserialize_with = "present")]
-    delete_after: Option<Timestamp>,
-    #[serde(default, deserialize_with = "present")]
-    requested_by: Option<String>,
-    #[serde(default, deserialize_with = "present")]
-    reason: Option<String>,
-    #[serde(default, deserialize_with = "present")]
-    requested_at: Option<Timestamp>,
+/// A member of `docs/contract/offboarding-message.schema.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Member {
+    UserId,
+    BatchId,
+    Action,
+    DeleteAfter,
+    RequestedBy,
+    Reason,
+    RequestedAt,
 }
 
-/// A member may be missing but not `null`: the schema's types do not allow it.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(d).map(Some)
+impl Member {
+    const ALL: [Self; 7] = [
+        Self::UserId,
+        Self::BatchId,
+        Self::Action,
+        Self::DeleteAfter,
+        Self::RequestedBy,
+        Self::Reason,
+        Self::RequestedAt,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::UserId => "userId",
+            Self::BatchId => "batchId",
+            Self::Action => "action",
+            Self::DeleteAfter => "deleteAfter",
+            Self::RequestedBy => "requestedBy",
+            Self::Reason => "reason",
+            Self::RequestedAt => "requestedAt",
+        }
+    }
+
+    /// Whether what is done depends on it, so that a near miss of its name must not be passed over.
+    const fn decides(self) -> bool {
+        match self {
+            Self::UserId | Self::BatchId | Self::Action | Self::DeleteAfter | Self::RequestedAt => true,
+            Self::RequestedBy | Self::Reason => false,
+        }
+    }
 }
 
-/// Reads a message body: JSON after the schema, or a bare UUID as text. `received_at` is the
+/// The members of a message that have a text. `null` is a member that is missing; unknown ones are ignored.
+#[derive(Default)]
+struct Members {
+    texts: [Option<String>; Member::ALL.len()],
+}
+
+/// The first fault of the members, in our words. `serde_json` adds place and text of its own, so it is kept apart.
+struct Reading<'a> {
+    fault: &'a mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Reading<'_> {
+    type Value = Members;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Members, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reading<'_> {
+    type Value = Members;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+        let mut members = Members::default();
+        let mut seen = [false; Member::ALL.len()];
+        while let Some(name) = map.next_key::<String>()? {
+            let known = Member::ALL.into_iter().zip(members.texts.iter_mut().zip(&mut seen));
+            let Some((member, (text, seen))) = known.into_iter().find(|(member, _)| member.name() == name)
+            else {
+                if let Some(meant) = near_miss(&name) {
+                    let shown: String = name.chars().take(40).collect();
+                    self.fault.get_or_insert(format!(
+                        "a member is called {shown:?}: write {} or leave it out",
+                        meant.name()
+                    ));
+                }
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if std::mem::replace(seen, true) {
+                self.fault.get_or_insert(format!("{} is there twice", member.name()));
+            }
+            match map.next_value::<Text>()? {
+                Text::Missing => {}
+                Text::Is(value) => *text = Some(value),
+                Text::Other(kind) => {
+                    self.fault.get_or_insert(format!("{} is {kind} and has to be text", member.name()));
+                }
+            }
+        }
+        Ok(members)
+    }
+}
+
+/// The member that a name nearly is, where that changes what is done.
+fn near_miss(name: &str) -> Option<Member> {
+    let spelled = normalised(name);
+    Member::ALL.into_iter().find(|member| member.decides() && normalised(member.name()) == spelled)
+}
+
+/// A value as far as a message can use it.
+enum Text {
+    Missing,
+    Is(String),
+    Other(&'static str),
+}
+
+struct TextVisitor;
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Text, E> {
+        Ok(Text::Missing)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+        Ok(Text::Is(text.to_owned()))
+    }
+
+    fn visit_bool<E>(self, _value: bool) -> Result<Text, E> {
+        Ok(Text::Other("true or false"))
+    }
+
+    fn visit_u64<E>(self, _value: u64) -> Result<Text, E> {
+        Ok(Text::Other("a number"))
+    }
+
+    fn visit_i64<E>(self, _value: i64) -> Result<Text, E> {
+        Ok(Text::Other("a number"))
+    }
+
+    fn visit_f64<E>(self, _value: f64) -> Result<Text, E> {
+        Ok(Text::Other("a number"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Text, A::Error> {
+        while values.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Text::Other("a list"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Text, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Text::Other("an object"))
+    }
+}
+
+/// Reads a message body: JSON after the schema, or a UUID as text, quoted or bare. `received_at` is the
 /// reader's clock.
 pub fn parse_message(body: &[u8], received_at: Timestamp) -> Result<(UserId, Request), Malformed> {
     let digest = hex::encode(Sha256::digest(body));
     if body.len() > MAX_BODY_BYTES {
         return Err(Malformed(format!("{} bytes, over {MAX_BODY_BYTES}", body.len())));
     }
-    let bare = std::str::from_utf8(body).ok().and_then(|text| text.trim_ascii().parse::<UserId>().ok());
+    let text = std::str::from_utf8(body)
+        .map_err(|error| Malformed(format!("no UTF-8, at byte {}", error.valid_up_to() + 1)))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii();
+    let received =
+        Request { received_at: Some(received_at), message_sha256: Some(digest), ..Request::default() };
+    let bare = match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(quoted) => UserId::in_message(quoted),
+        None => UserId::in_message(text),
+    };
     if let Some(user_id) = bare {
-        let request =
-            Request { received_at: Some(received_at), message_sha256: Some(digest), ..Request::default() };
-        return Ok((user_id, request));
+        return Ok((user_id, received));
     }
-    // A derived reader takes a list for an object whose members are in order.
-    if body.trim_ascii_start().first() != Some(&b'{') {
+    if !text.starts_with('{') {
         return Err(Malformed("no JSON object".to_owned()));
     }
-    let wire: Wire = serde_json::from_slice(body).map_err(|error| Malformed(place(&error)))?;
-    within(wire.requested_by.as_deref(), "requestedBy", 256)?;
-    within(wire.reason.as_deref(), "reason", 1024)?;
+    let members = read(text)?;
+    let [user_id, batch_id, action, delete_after, requested_by, reason, requested_at] = members.texts;
+    let user_id = user_id.ok_or_else(|| Malformed("userId is missing".to_owned()))?;
+    let user_id = UserId::in_message(&user_id).ok_or_else(|| Malformed("userId is no UUID".to_owned()))?;
+    let action = action.map(|action| match action.as_str() {
+        "delete" => Ok(Action::Delete),
+        "deactivate" => Ok(Action::Deactivate),
+        _ => Err(Malformed("action is neither delete nor deactivate".to_owned())),
+    });
+    let action = action.transpose()?;
+    let batch_id = batch_id.map(|batch| {
+        let rule = "is not 1 to 128 letters, digits, '.', '_', ':' or '-'";
+        batch.parse::<BatchId>().map_err(|_not_repeated| Malformed(format!("batchId {rule}")))
+    });
+    within(requested_by.as_deref(), "requestedBy", 256)?;
+    within(reason.as_deref(), "reason", 1024)?;
     let request = Request {
-        action: wire.action.unwrap_or_default(),
-        action_named: wire.action.is_some(),
-        batch_id: wire.batch_id,
-        delete_after: wire.delete_after,
-        requested_by: wire.requested_by,
-        reason: wire.reason,
-        requested_at: wire.requested_at,
-        received_at: Some(received_at),
-        message_sha256: Some(digest),
+        action: action.unwrap_or_default(),
+        action_named: action.is_some(),
+        batch_id: batch_id.transpose()?,
+        delete_after: time(delete_after, "deleteAfter")?,
+        requested_by,
+        reason,
+        requested_at: time(requested_at, "requestedAt")?,
+        ..received
     };
-    Ok((wire.user_id, request))
+    Ok((user_id, request))
+}
+
+fn read(text: &str) -> Result<Members, Malformed> {
+    let mut fault = None;
+    let mut json = serde_json::Deserializer::from_str(text);
+    let members = Reading { fault: &mut fault }.deserialize(&mut json);
+    let members = members.and_then(|members| json.end().map(|()| members));
+    match (members, fault) {
+        (Ok(members), None) => Ok(members),
+        (Ok(_), Some(fault)) => Err(Malformed(fault)),
+        (Err(error), _) => Err(Malformed(place(&error))),
+    }
+}
+
+fn time(text: Option<String>, member: &str) -> Result<Option<Timestamp>, Malformed> {
+    let rule = "is no time with an offset, such as 2026-01-31T08:00:00Z";
+    let read = |text: String| text.parse().map_err(|_not_repeated| Malformed(format!("{member} {rule}")));
+    text.map(read).transpose()
 }
 
 fn within(text: Option<&str>, member: &str, max_chars: usize) -> Result<(), Malformed> {
@@ -83,74 +262,13 @@ fn within(text: Option<&str>, member: &str, max_chars: usize) -> Result<(), Malf
 /// Kind and place of a JSON fault. `serde_json`'s own text may quote the value.
 fn place(error: &serde_json::Error) -> String {
     let kind = match error.classify() {
-        serde_json::error::Category::Syntax => "no JSON",
+        serde_json::error::Category::Syntax | serde_json::error::Category::Data => "no JSON",
         serde_json::error::Category::Eof => "cut short",
-        serde_json::error::Category::Data => "a member is missing or has a wrong value",
         serde_json::error::Category::Io => "not readable",
     };
     format!("{kind}, at line {} column {}", error.line(), error.column())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
-
-    fn parse(body: &str) -> Result<(UserId, Request), Malformed> {
-        parse_message(body.as_bytes(), Timestamp::UNIX_EPOCH)
-    }
-
-    #[test]
-    fn a_bare_uuid_asks_for_deletion() {
-        let (id, request) = parse(&format!("{}\n", ID.to_uppercase())).unwrap();
-        assert_eq!(id.to_string(), ID);
-        assert_eq!(request.action, Action::Delete);
-        assert_eq!(request.message_sha256.unwrap().len(), 64);
-    }
-
-    #[test]
-    fn every_member_of_the_schema_is_read_and_unknown_ones_are_ignored() {
-        let body = format!(
-            r#"{{"userId":"{ID}","batchId":"b-1","action":"deactivate","deleteAfter":"2026-01-02T03:04:05+01:00",
-                "requestedBy":"hr","reason":"left","requestedAt":"2026-01-01T00:00:00Z","x":{{"y":[1]}}}}"#
-        );
-        let (_, request) = parse(&body).unwrap();
-        assert_eq!(request.action, Action::Deactivate);
-        assert_eq!(request.batch_id.unwrap().to_string(), "b-1");
-        assert_eq!(request.delete_after.unwrap().to_string(), "2026-01-02T02:04:05Z");
-        assert_eq!(request.requested_by.as_deref(), Some("hr"));
-        assert_eq!(request.reason.as_deref(), Some("left"));
-        assert_eq!(request.requested_at.unwrap().to_string(), "2026-01-01T00:00:00Z");
-    }
-
-    #[test]
-    fn what_the_schema_forbids_is_malformed() {
-        for body in [
-            String::new(),
-            "hello".to_owned(),
-            "{}".to_owned(),
-            "[]".to_owned(),
-            format!(r#"["{ID}"]"#),
-            r#"{"userId":"../../x"}"#.to_owned(),
-            format!(r#""{ID}""#),
-            format!(r#"{{"userId":"{ID}","batchId":"a b"}}"#),
-            format!(r#"{{"userId":"{ID}","batchId":null}}"#),
-            format!(r#"{{"userId":"{ID}","action":"destroy"}}"#),
-            format!(r#"{{"userId":"{ID}","deleteAfter":"tomorrow"}}"#),
-            format!(r#"{{"userId":"{ID}","userId":"{ID}"}}"#),
-            format!(r#"{{"userId":"{ID}","requestedBy":"{}"}}"#, "x".repeat(257)),
-            format!(r#"{{"userId":"{ID}","reason":"{}"}}"#, "x".repeat(1025)),
-            format!(r#"{{"userId":"{ID}","x":"{}"}}"#, "x".repeat(MAX_BODY_BYTES)),
-            format!(r#"{{"userId":"{ID}""#),
-        ] {
-            assert!(parse(&body).is_err(), "{}", &body[..body.len().min(80)]);
-        }
-    }
-
-    #[test]
-    fn the_fault_never_repeats_the_body() {
-        let error = parse(r#"{"userId":"s3cret-value","action":"s3cret"}"#).unwrap_err();
-        assert!(!error.to_string().contains("s3cret"), "{error}");
-    }
-}
+#[path = "message_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@ mod names;
 mod request;
 mod user_id;
 
-pub use message::{Malformed, parse_message};
+pub use message::{MAX_BODY_BYTES, Malformed, parse_message};
 pub use names::normalised;
 pub use request::{Action, BatchId, Request};
 pub use user_id::{InvalidUserId, UserId};

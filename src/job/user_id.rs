@@ -28,6 +28,13 @@ impl FromStr for UserId {
     }
 }
 
+impl UserId {
+    /// As messages may spell it: without hyphens, too.
+    pub(super) fn in_message(text: &str) -> Option<Self> {
+        matches!(text.len(), 32 | 36).then(|| Uuid::try_parse(text).ok().map(Self))?
+    }
+}
+
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.as_hyphenated().fmt(f)

@@ -68,7 +68,10 @@ pub(super) fn of_members(
     overlay: &Map<String, Value>,
 ) -> Result<Message, String> {
     for (member, value) in overlay {
-        members.entry(member).or_insert_with(|| value.clone());
+        // `null` is a member that is missing.
+        if members.get(member).is_none_or(Value::is_null) {
+            members.insert(member.clone(), value.clone());
+        }
     }
     let body = serde_json::to_vec(&members).map_err(|error| error.to_string())?;
     message(&members, body)
@@ -93,7 +96,11 @@ pub(super) fn of_json(
     }
     let mut body = String::from("{");
     for (member, value) in overlay {
-        if !members.contains_key(member) {
+        let said = members.get(member);
+        if said.is_some_and(Value::is_null) {
+            return Err(format!("{member} is null, and an option says it: leave the member out"));
+        }
+        if said.is_none() {
             // A member's name needs no escapes.
             body.extend(["\"", member, "\":", &value.to_string(), ","]);
             members.insert(member.clone(), value.clone());

@@ -1,7 +1,8 @@
 use std::io::IsTerminal as _;
 
 use opentelemetry_sdk::trace::SdkTracer;
-use tracing_subscriber::filter::FilterFn;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt as _, FilterFn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
@@ -11,10 +12,10 @@ use super::{log_format, span};
 /// Logs go to standard error: for people on a terminal, JSON otherwise. `RUST_LOG` decides what is logged, and
 /// nothing of traces; a worker says more than a command by default. Spans of ours, and no others, go to `tracer`.
 pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
-    // The telemetry's own news is told by `collector`, once; and lapin's warnings hold whole messages.
-    let default =
-        if is_worker { "info,opentelemetry=off,lapin=error" } else { "warn,opentelemetry=off,lapin=error" };
+    // The telemetry's own news is told by `collector`, once.
+    let default = if is_worker { "info,opentelemetry=off" } else { "warn,opentelemetry=off" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_not_set| EnvFilter::new(default));
+    let filter = filter.and(FilterFn::new(may_be_logged));
     let spans = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
             .with_tracer(tracer)
@@ -32,5 +33,56 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
         registry.with(human.with_filter(filter)).try_init().ok();
     } else {
         registry.with(log_format::json().with_filter(filter)).try_init().ok();
+    }
+}
+
+/// The client of RabbitMQ logs whole frames, with passwords and bodies in them, from warnings down. It says no more than
+/// its errors, whatever `RUST_LOG` says.
+fn may_be_logged(metadata: &Metadata<'_>) -> bool {
+    let library = metadata.target().split("::").next().unwrap_or_default();
+    let of_queue =
+        ["lapin", "amq_protocol", "amq_protocol_tcp", "amq_protocol_types", "amq_protocol_uri", "async_rs"];
+    !of_queue.contains(&library) || *metadata.level() == Level::ERROR
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_client_of_rabbitmq_logs_errors_only_whatever_rust_log_says() {
+        for said in ["trace", "lapin=trace", "info,lapin::io_loop=trace,amq_protocol=trace"] {
+            let written = Written::default();
+            let writer = written.clone();
+            let filter = EnvFilter::new(said).and(FilterFn::new(may_be_logged));
+            let layer = fmt::layer().with_writer(move || writer.clone()).with_filter(filter);
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+                tracing::trace!(target: "lapin::io_loop", response = ?b"\0user\0secret", "StartOk");
+                tracing::warn!(target: "lapin::returned_messages", "secret body");
+                tracing::debug!(target: "amq_protocol::frame", "secret frame");
+                tracing::error!(target: "lapin::io_loop", "gone");
+                let _span = tracing::info_span!(target: "lapin::io_loop", "secret span").entered();
+            });
+            let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            assert!(!log.contains("secret") && !log.contains("115, 101"), "{said}: {log}");
+            assert!(log.contains("gone"), "{said}: {log}");
+        }
     }
 }

@@ -10,11 +10,11 @@ use tracing::{Instrument as _, Span};
 use super::breaker::Breaker;
 use super::consume::{FIRST_BACKOFF, LONGEST_BACKOFF, Slot};
 use super::drain::Shutdown;
-use super::settle::{self, Disposition, Letter, settle};
+use super::settle::{self, Disposition, settle};
 use super::waiting::{Held, InProgress, Unsettled};
 use super::{Outcome, drive};
 use crate::adapters::amqp::{Delivery, Publisher, REVISION_HEADER, STAND_IN_HEADER, Source, delivery_span};
-use crate::failure::{Class, Code, Failure, Reason};
+use crate::failure::{Class, Code, Failure};
 use crate::job::{Job, parse_message};
 use crate::progress;
 use crate::steps::{Interrupt, Limits, Services};
@@ -69,7 +69,7 @@ impl Hand {
             // The stand-in goes on with whatever is left, but it cannot become a dead letter.
             (Disposition::DeadLetter(_), true) => {
                 let (publisher, name) = (&self.publisher, &self.name);
-                let sent = settle::publish_successor(&delivery, source, &disposition, publisher, name).await;
+                let sent = settle::replace(&delivery, source, &disposition, publisher, name).await;
                 if let Err(error) = sent {
                     tracing::warn!(%error, "no dead letter yet: its stand-in will try again");
                     self.breaker.trip(&Failure::from(error));
@@ -83,8 +83,10 @@ impl Hand {
     pub(super) async fn give_back(self, held: Held) {
         let span = delivery_span(held.source.queue(), &held.delivery.properties);
         let giving = async {
-            tell(&held.delivery, &Disposition::GiveBack);
-            self.settle_at_last(&held.delivery, held.source, &Disposition::GiveBack).await;
+            let copy = settle::is_copy(&held.delivery, held.source);
+            let disposition = if copy { Disposition::Acknowledge } else { Disposition::GiveBack };
+            tell(&held.delivery, &disposition);
+            self.settle_at_last(&held.delivery, held.source, &disposition).await;
         };
         giving.instrument(span).await;
     }
@@ -110,22 +112,20 @@ impl Hand {
     /// What becomes of a delivery, after a visit if there is to be one.
     async fn dispose(&self, source: Source, delivery: &Delivery, limits: &Limits) -> Disposition {
         let now = Timestamp::now();
+        if settle::is_copy(delivery, source) {
+            tracing::warn!("a copy by CC or BCC is dropped; the message itself has another queue");
+            return Disposition::Acknowledge;
+        }
+        if let Some(why) = settle::refused(delivery) {
+            return settle::malformed(format!("the message is too large or too deep: {why}"), now);
+        }
         let parked_until = settle::parked_until(delivery, now);
         if let Some(until) = parked_until.filter(|until| now < *until) {
             return Disposition::park(until, "it is not due yet");
         }
         let (user_id, request) = match parse_message(&delivery.data, now) {
             Ok(parsed) => parsed,
-            Err(malformed) => {
-                return Disposition::DeadLetter(Letter {
-                    reason: Reason::MalformedMessage,
-                    error: malformed.to_string(),
-                    code: None,
-                    state: None,
-                    attempts: 0,
-                    at: now,
-                });
-            }
+            Err(malformed) => return settle::malformed(malformed.to_string(), now),
         };
         let job = Job {
             user_id,

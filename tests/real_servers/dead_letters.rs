@@ -80,8 +80,6 @@ fn an_unknown_user_becomes_a_dead_letter(place: usize) {
         "content_type": "application/json",
         "correlation_id": "correlation-7",
         "message_id": "message-7",
-        "app_id": "hr",
-        "type": "leaver",
     });
     let worker = world.start(&["worker"]);
     world.publish(&[

@@ -27,6 +27,7 @@ mod forgeries;
 mod forgetting;
 mod guards;
 mod health;
+mod hostile_messages;
 mod kills;
 mod lanes;
 mod leases;
@@ -74,6 +75,7 @@ fn main() {
         batches::TESTS,
         dead_letters::TESTS,
         letters::TESTS,
+        hostile_messages::TESTS,
         replaying::TESTS,
         crashes::TESTS,
         faults::TESTS,

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lapin::tcp::OwnedTLSConfig;
-use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism};
 use lapin::{Connection, ConnectionProperties};
 
 use super::QueueError;
@@ -31,6 +31,13 @@ impl Broker {
     /// The URL, password masked.
     pub fn at(&self) -> &str {
         &self.at
+    }
+
+    /// The name under which we publish, which RabbitMQ checks in `user_id`; `None` where a certificate says who we are.
+    pub fn login(&self) -> Option<&str> {
+        let external = self.uri.query.auth_mechanism == Some(SASLMechanism::External);
+        let name = self.uri.authority.userinfo.username.as_str();
+        (!external && !name.is_empty()).then_some(name)
     }
 
     /// A new connection; `purpose` shows in the broker's list. Recovery is ours: the library's own

@@ -9,6 +9,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 
+use super::door::admit;
 use super::topology::Source;
 use super::{Broker, QueueError, declare};
 use crate::kill_point::effect;
@@ -16,6 +17,7 @@ use crate::kill_point::effect;
 /// One connection that consumes from every source, each over a channel of its own.
 pub struct Intake {
     connection: Connection,
+    login: Option<String>,
     watch: Channel,
     consumers: HashMap<Source, (Channel, Consumer)>,
     paused: bool,
@@ -37,7 +39,8 @@ impl Intake {
             let consumer = consume(&channel, source).await?;
             consumers.insert(source, (channel, consumer));
         }
-        Ok(Self { connection, watch, consumers, paused: false })
+        let login = broker.login().map(str::to_owned);
+        Ok(Self { connection, login, watch, consumers, paused: false })
     }
 
     /// Takes no more deliveries for now; the connection stays, for those in hand. Some may still come.
@@ -65,7 +68,7 @@ impl Intake {
         self.paused
     }
 
-    /// The next delivery, of the most preferred source that has one. An error means that the whole intake
+    /// The next delivery, of the most preferred source that has one, as far as it is believed. An error means that the whole intake
     /// has to be opened anew. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<(Source, Delivery), QueueError> {
         let ended = |source: Source, why: String| QueueError::Broken {
@@ -77,7 +80,8 @@ impl Intake {
             for source in Source::ALL {
                 let Some((_, consumer)) = self.consumers.get_mut(&source) else { continue };
                 match consumer.poll_next_unpin(context) {
-                    std::task::Poll::Ready(Some(Ok(delivery))) => {
+                    std::task::Poll::Ready(Some(Ok(mut delivery))) => {
+                        admit(&mut delivery, self.login.as_deref());
                         return std::task::Poll::Ready(Ok((source, delivery)));
                     }
                     std::task::Poll::Ready(Some(Err(error))) => {

@@ -6,12 +6,14 @@ use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, B
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 
+use super::door::exhibit;
 use super::{Broker, DEAD_QUEUE, QueueError};
 
 /// The dead letters that stood in the queue when this was opened. What is fetched stays there unless it is
 /// acknowledged: the rest goes back when this is closed, dropped or killed, in any order.
 pub struct DeadQueue {
     connection: Connection,
+    login: Option<String>,
     /// Where letters are asked for one by one: slow, but the broker says when there is none.
     asking: Channel,
     page: Option<Page>,
@@ -28,8 +30,8 @@ struct Page {
     left: u16,
 }
 
-/// Letters in memory, and on their way to it.
-const PAGE: u16 = 1000;
+/// Letters in memory, and on their way to it. RabbitMQ counts them and not their bytes, and each may have 1 MiB.
+const PAGE: u16 = 200;
 /// After so long without a letter the broker is asked whether there is any.
 const SILENCE: Duration = Duration::from_millis(500);
 
@@ -42,11 +44,20 @@ impl DeadQueue {
     pub async fn open(broker: &Broker) -> Result<Self, QueueError> {
         let connection = broker.connect("dead letters").await?;
         let asking = connection.create_channel().await.map_err(|error| failed(&error))?;
-        Ok(Self { connection, asking, page: None, turned: Vec::new(), left: None })
+        let login = broker.login().map(str::to_owned);
+        Ok(Self { connection, login, asking, page: None, turned: Vec::new(), left: None })
     }
 
-    /// The next letter; `None` when none is left that is in nobody's hands.
+    /// The next letter, as far as it may be shown; `None` when none is left that is in nobody's hands.
     pub async fn next(&mut self) -> Result<Option<Delivery>, QueueError> {
+        let mut next = self.whole().await?;
+        if let Some(delivery) = &mut next {
+            exhibit(delivery, self.login.as_deref());
+        }
+        Ok(next)
+    }
+
+    async fn whole(&mut self) -> Result<Option<Delivery>, QueueError> {
         let Some(left) = self.left else { return self.ask().await };
         if left == 0 {
             return Ok(None);

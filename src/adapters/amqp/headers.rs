@@ -2,6 +2,9 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use serde_json::{Map, Value, json};
 
+use super::clean_headers;
+use super::topology::REFUSED_HEADER;
+
 /// The headers that make a message a dead letter; the first six are the contract's.
 pub mod letter {
     /// Why it was given up: a [`crate::failure::Reason`].
@@ -24,8 +27,8 @@ pub mod letter {
     pub const REPLAYS: &str = "x-offboarder-replays";
 }
 
-/// What a letter says of its end, which a replay of it no longer says.
-const LETTER_ALONE: [&str; 8] = [
+/// What a dead letter says of its end, which a replay of it no longer says.
+const LETTER_ALONE: [&str; 9] = [
     letter::REASON,
     letter::ERROR,
     letter::STATE,
@@ -34,48 +37,18 @@ const LETTER_ALONE: [&str; 8] = [
     letter::WORKER,
     letter::CODE,
     letter::STEP,
+    REFUSED_HEADER,
 ];
 
 /// Headers to add to a message that is published anew.
 pub type Headers = Vec<(&'static str, AMQPValue)>;
 
-/// The properties of a delivery, for publishing it anew: everything kept but the broker's own trace
-/// of dead-lettering (republished, it sets off the broker's detection of cycles) and the headers of
-/// an earlier wait; `added` on top.
-pub fn clean_headers(properties: &BasicProperties, added: Headers) -> BasicProperties {
-    let mut headers = FieldTable::default();
-    let broker_own = |name: &str| {
-        name.starts_with("x-death")
-            || name.starts_with("x-first-")
-            || name.starts_with("x-last-")
-            || name == "x-delivery-count"
-            || name == super::WAIT_HEADER
-            || name == super::WAIT_LEFT_HEADER
-            || name == super::DEATHS_HEADER
-    };
-    if let Some(old) = properties.headers() {
-        for (name, value) in old.inner() {
-            if !broker_own(name.as_str()) {
-                headers.insert(name.clone(), value.clone());
-            }
-        }
-    }
-    for (name, value) in added {
-        headers.insert(ShortString::from(name), value);
-    }
-    // An expiry of the publisher's would drop the job behind our back.
-    let mut kept = properties.clone().with_headers(headers).with_delivery_mode(2);
-    if kept.expiration().is_some() {
-        kept = without_expiration(&kept);
-    }
-    kept
-}
-
 /// The properties of an event about the job of a delivery: the trace goes on, below the delivery where that has a
 /// span; the rest is the event's own.
 pub fn event_properties(properties: &BasicProperties, id: &str) -> BasicProperties {
+    let allowed = clean_headers(properties, Vec::new());
     let mut headers = FieldTable::default();
-    let trace = properties.headers().iter().flat_map(FieldTable::inner);
+    let trace = allowed.headers().iter().flat_map(FieldTable::inner);
     for (name, value) in trace.filter(|(name, _)| matches!(name.as_str(), "traceparent" | "tracestate")) {
         headers.insert(name.clone(), value.clone());
     }
@@ -173,42 +146,31 @@ pub fn as_long(value: &AMQPValue) -> Option<i64> {
     }
 }
 
-fn without_expiration(properties: &BasicProperties) -> BasicProperties {
-    let mut copy = BasicProperties::default().with_delivery_mode(2);
-    macro_rules! carry {
-        ($($get:ident => $with:ident),*) => {
-            $(if let Some(value) = properties.$get().clone() { copy = copy.$with(value); })*
-        };
-    }
-    carry!(content_type => with_content_type, content_encoding => with_content_encoding,
-        headers => with_headers, priority => with_priority, correlation_id => with_correlation_id,
-        reply_to => with_reply_to, message_id => with_message_id, timestamp => with_timestamp,
-        kind => with_type, app_id => with_app_id);
-    copy
-}
-
 #[cfg(test)]
 mod tests {
+    use lapin::types::FieldArray;
+
     use super::*;
 
     #[test]
-    fn the_publishers_headers_stay_and_the_brokers_go() {
+    fn an_event_has_the_trace_of_its_job_and_nothing_else_of_the_publisher() {
         let mut headers = FieldTable::default();
-        for name in
-            ["x-death", "x-first-death-queue", "x-last-death-reason", "x-delivery-count", "traceparent"]
-        {
-            headers.insert(name.into(), AMQPValue::Boolean(true));
+        for (name, value) in [
+            ("traceparent", text("00-1-2-01")),
+            ("tracestate", AMQPValue::FieldArray(FieldArray::default())),
+            ("tenant", text("emea")),
+        ] {
+            headers.insert(name.into(), value);
         }
         let properties = BasicProperties::default()
             .with_headers(headers)
-            .with_message_id("m-1".into())
-            .with_expiration("1000".into());
-        let cleaned = clean_headers(&properties, vec![("x-offboarder-reason", AMQPValue::Boolean(true))]);
+            .with_reply_to("somewhere".into())
+            .with_correlation_id("c-1".into());
+        let event = event_properties(&properties, "e-1");
         let names: Vec<_> =
-            cleaned.headers().as_ref().unwrap().inner().keys().map(ToString::to_string).collect();
-        assert_eq!(names, ["traceparent", "x-offboarder-reason"]);
-        assert_eq!(cleaned.message_id().as_ref().unwrap().as_str(), "m-1");
-        assert_eq!(cleaned.expiration(), &None);
-        assert_eq!(cleaned.delivery_mode(), &Some(2));
+            event.headers().as_ref().unwrap().inner().keys().map(ToString::to_string).collect();
+        assert_eq!(names, ["traceparent"]);
+        assert_eq!(event.correlation_id().as_ref().unwrap().as_str(), "c-1");
+        assert_eq!(event.reply_to(), &None);
     }
 }

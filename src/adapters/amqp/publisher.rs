@@ -1,18 +1,25 @@
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::{Broker, QueueError};
 use crate::failure::Classify as _;
-use crate::kill_point::effect;
+use crate::kill_point::{effect, hurried};
 use crate::telemetry::span;
+
+/// How long a confirm may take while no alarm blocks us. A queue that lost its majority never confirms.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
+/// The same of a channel.
+const OPEN_WITHIN: Duration = Duration::from_secs(15);
 
 /// Publishes with `mandatory` and waits for the broker's confirm. One publish is in flight on a
 /// channel, since the library credits a returned message to the wrong confirm otherwise; several
@@ -24,15 +31,50 @@ pub struct Publisher {
     channels: Vec<Mutex<Option<Channel>>>,
     turn: AtomicUsize,
     alarm: Alarm,
+    confirm_within: Duration,
+    /// The broker knows us under another name than the one in the URL, and refuses that as `user_id`.
+    nameless: AtomicBool,
 }
 
 /// Why the broker takes nothing from publishers, as long as it does not: `low on memory`, `low on disk`.
 #[derive(Clone, Default)]
-struct Alarm(Arc<std::sync::Mutex<Option<String>>>);
+struct Alarm(Arc<std::sync::Mutex<Blocked>>);
+
+#[derive(Default)]
+struct Blocked {
+    because: Option<String>,
+    /// When an alarm was last over.
+    until: Option<Instant>,
+}
 
 impl Alarm {
     fn set(&self, reason: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        let mut blocked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if blocked.because.is_some() && reason.is_none() {
+            blocked.until = Some(Instant::now());
+        }
+        blocked.because = reason;
+    }
+
+    fn reason(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).because.clone()
+    }
+
+    /// Returns once what began at `since` had so long without an alarm.
+    async fn patience(&self, since: Instant, within: Duration) {
+        let mut until = since + within;
+        loop {
+            tokio::time::sleep_until(until).await;
+            let now = Instant::now();
+            let over = {
+                let blocked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                if blocked.because.is_some() { Some(now) } else { blocked.until }
+            };
+            until = over.map_or(until, |over| over.max(since) + within);
+            if until <= now {
+                return;
+            }
+        }
     }
 
     /// Listens as long as the connection lives.
@@ -75,17 +117,19 @@ impl Publisher {
             channels: (0..channels.max(1)).map(|_| Mutex::new(None)).collect(),
             turn: AtomicUsize::new(0),
             alarm: Alarm::default(),
+            confirm_within: hurried(CONFIRM_WITHIN).max(Duration::from_secs(2)),
+            nameless: AtomicBool::new(false),
         }
     }
 
     /// Why nothing can be published now, if the broker says so.
     pub fn blocked_because(&self) -> Option<String> {
-        let reason = self.alarm.0.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let reason = self.alarm.reason()?;
         Some(format!("RabbitMQ takes no messages ({reason}); free memory or disk space on its node"))
     }
 
     /// Returns once the broker has the message in a queue. An error means that it may or may not
-    /// have it: publishing again is the caller's to decide.
+    /// have it: publishing again is the caller's to decide. The broker checks the login that it is under.
     pub async fn publish(
         &self,
         exchange: &str,
@@ -94,7 +138,23 @@ impl Publisher {
         properties: BasicProperties,
     ) -> Result<(), QueueError> {
         let publishing = async {
-            match self.confirmed(exchange, key, body, properties).await? {
+            let named = match self.broker.login() {
+                Some(login) if !self.nameless.load(Ordering::Relaxed) => {
+                    properties.clone().with_user_id(login.into())
+                }
+                Some(_) | None => properties.clone(),
+            };
+            let stored = match self.confirmed(exchange, key, body, named).await {
+                Err(error) if error.minds_login() => {
+                    if !self.nameless.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(%error, "RabbitMQ knows this login under another name: headers of ours are \
+                            not believed when they come back; use a user of RabbitMQ's own in OFFBOARDER_QUEUE_URL");
+                    }
+                    self.confirmed(exchange, key, body, properties).await?
+                }
+                stored => stored?,
+            };
+            match stored {
                 Stored::InAQueue => Ok(()),
                 Stored::Nowhere => Err(unroutable(exchange, key)),
             }
@@ -127,11 +187,20 @@ impl Publisher {
             Some(_) | None => self.open_channel().await?,
         };
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-        let failed = |error| QueueError::of(&error, "publish");
         let publishing = async {
             channel.basic_publish(exchange.into(), key.into(), options, body, properties).await?.await
         };
-        let confirmation = effect("the publish", publishing).await.map_err(failed)?;
+        let publishing = effect("the publish", publishing);
+        let confirmation = tokio::select! {
+            confirmation = publishing => {
+                confirmation.map_err(|error| QueueError::publishing(&error, exchange, key))?
+            }
+            () = self.alarm.patience(Instant::now(), self.confirm_within) => {
+                give_up(channel);
+                let seconds = self.confirm_within.as_secs();
+                return Err(QueueError::Unconfirmed { exchange: exchange.to_owned(), key: key.to_owned(), seconds });
+            }
+        };
         // Only a channel that answered is used again.
         *slot = Some(channel);
         match confirmation {
@@ -194,12 +263,30 @@ impl Publisher {
                 made
             }
         };
-        let open = connection.insert(open);
-        let failed = |error| QueueError::of(&error, "open a channel");
-        let channel = open.create_channel().await.map_err(failed)?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(failed)?;
+        let opening = async {
+            let channel = open.create_channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            Ok(channel)
+        };
+        // After a failure the next try has a connection of its own.
+        let channel = tokio::select! {
+            opened = opening => opened.map_err(|error| QueueError::of(&error, "open a channel"))?,
+            () = self.alarm.patience(Instant::now(), OPEN_WITHIN) => {
+                let why = format!("no answer within {} s", OPEN_WITHIN.as_secs());
+                return Err(QueueError::Broken { what: "open a channel".to_owned(), why });
+            }
+        };
+        *connection = Some(open);
         Ok(channel)
     }
+}
+
+/// Leaves a channel that does not answer. The broker may never hear that it is to be closed.
+fn give_up(channel: Channel) {
+    tokio::spawn(async move {
+        let closing = channel.close(200, "no confirm".into());
+        tokio::time::timeout(OPEN_WITHIN, closing).await.ok();
+    });
 }
 
 async fn traced(
@@ -217,4 +304,36 @@ async fn traced(
 
 fn unroutable(exchange: &str, key: &str) -> QueueError {
     QueueError::Unroutable { exchange: exchange.to_owned(), key: key.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WITHIN: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_confirm_has_its_time_without_the_time_of_an_alarm() {
+        let alarm = Alarm::default();
+        let begun = Instant::now();
+        alarm.patience(begun, WITHIN).await;
+        assert_eq!(begun.elapsed().as_secs(), 30);
+
+        let begun = Instant::now();
+        let (blocked, waiting) = (
+            alarm.clone(),
+            tokio::spawn({
+                let alarm = alarm.clone();
+                async move { alarm.patience(begun, WITHIN).await }
+            }),
+        );
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        blocked.set(Some("low on memory".to_owned()));
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        assert!(!waiting.is_finished(), "an alarm is no lost confirm");
+        blocked.set(None);
+        let over = Instant::now();
+        waiting.await.unwrap();
+        assert_eq!(over.elapsed().as_secs(), 30);
+    }
 }

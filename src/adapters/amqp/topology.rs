@@ -20,6 +20,10 @@ pub const WAIT_HEADER: &str = "x-offboarder-not-before";
 /// Milliseconds that a parked job still has to wait when it comes back: what its queue could not do of the
 /// pause. By no clock, since that of the worker which parked it may be an hour ahead.
 pub const WAIT_LEFT_HEADER: &str = "x-offboarder-wait-left";
+/// The login under which somebody else published the message, as RabbitMQ checked it (property `user_id`).
+pub const PUBLISHED_BY_HEADER: &str = "x-offboarder-published-by";
+/// Why a message is too large or too deep to be worked on, for people.
+pub const REFUSED_HEADER: &str = "x-offboarder-refused";
 
 /// Which off-boarding of a user who came back a job stands for.
 pub const REVISION_HEADER: &str = "x-offboarder-revision";
