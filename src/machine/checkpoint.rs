@@ -296,7 +296,14 @@ mod tests {
     #[test]
     fn only_a_deleted_user_is_stored_without_calls_and_all_else_stays() {
         let mut short = 0;
-        for checkpoint in corpus() {
+        for mut checkpoint in corpus() {
+            // The end is the same for both but for its name.
+            if let State::DeactivatedOnly { access, archive, deletion, recording } = checkpoint.state.clone()
+            {
+                let kept = checkpoint.stored().into_owned();
+                assert_eq!(kept, checkpoint, "a later manifest repeats its calls");
+                checkpoint.state = State::Deleted { access, archive, deletion, recording };
+            }
             let stored = checkpoint.stored().into_owned();
             let mut without_calls = checkpoint.clone();
             without_calls.steps.iter_mut().for_each(|step| step.calls.clear());
