@@ -207,7 +207,7 @@ mod tests {
             assert!(!text.contains("secret"), "{text}");
         }
         let own = NextPage::resolve("/api/v2/iam/users/x?cursor=a", &base()).unwrap_err();
-        assert_eq!(own.classify().0, Class::Permanent(Reason::ApiRejected), "a page of this user alone");
+        assert_eq!(own.classify().0, Class::Permanent(Reason::ApiRejected), "a page of this user only");
     }
 
     #[test]

@@ -82,11 +82,11 @@ mod tests {
             assert!(refusals.met(CALL, REFUSAL, user).is_some(), "turn {turn}");
             tokio::time::advance(Duration::from_secs(20)).await;
         }
-        let mut alone = Vec::new();
+        let mut single = Vec::new();
         for _ in 0..40 {
-            alone.push(refusals.met(CALL, REFUSAL, "e").is_some());
+            single.push(refusals.met(CALL, REFUSAL, "e").is_some());
             tokio::time::advance(Duration::from_secs(20)).await;
         }
-        assert_eq!((alone.first(), alone.last()), (Some(&true), Some(&false)));
+        assert_eq!((single.first(), single.last()), (Some(&true), Some(&false)));
     }
 }
