@@ -131,10 +131,8 @@ async fn send(
     let (mut looks, mut renewed) = (0, false);
     loop {
         let begun = Instant::now();
-        let ((), verdict) = futures_util::try_join!(
-            guard::not_paused(services),
-            guard::on_deletion(services, user_id, &checkpoint.request, deactivated_at)
-        )?;
+        let verdict = guard::on_deletion(services, user_id, &checkpoint.request, deactivated_at).await?;
+        guard::not_paused(services).await?;
         if verdict != Verdict::Proceed {
             return Ok(Sent::Not(verdict));
         }

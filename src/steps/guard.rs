@@ -61,11 +61,10 @@ pub(super) async fn on_deletion(
     request: &Request,
     deactivated_at: Timestamp,
 ) -> Result<Verdict, Stopped> {
-    let holds = async {
-        let noted = services.checkpoints.noted_holds(user_id).await?;
-        Ok::<_, Stopped>(hold_of_noted(&*services.archive_store, user_id, noted).await?)
-    };
-    let ((), hold) = futures_util::try_join!(may_touch(services, user_id), holds)?;
+    // It may wait for the quota of SCIM, so that the holds come after it.
+    may_touch(services, user_id).await?;
+    let noted = services.checkpoints.noted_holds(user_id).await?;
+    let hold = hold_of_noted(&*services.archive_store, user_id, noted).await?;
     let verdict = services.guards.on_deletion(request, deactivated_at, hold.as_ref(), Timestamp::now());
     if let Verdict::Postpone { why, .. } = &verdict {
         metrics::deletion_postponed(*why);

@@ -84,8 +84,8 @@ async fn a_hold_that_comes_while_the_delete_waits_for_its_quota_or_for_a_new_tok
             bench.strike(Some(0), "delete_user", 0, Some(1), &json!({ "kind": "revoke_token" }));
         }
         let hold = bench.directory.path().join("archive").join(format!("_hold_{}.1.json", bench.user(0)));
-        // The read of the user, the place of the DELETE, and that of the second try.
-        quotas.arm(if revoked { 3 } else { 2 }, hold);
+        // The routing that is read again, the read of the user, the place of the DELETE, and that of the second try.
+        quotas.arm(if revoked { 4 } else { 3 }, hold);
         assert_eq!(state(&bench.off_board(0).await), StateName::DeactivatedOnly);
         assert_eq!(bench.manifest(0)["deletion"]["outcome"], "held");
         let deletes = bench.simulator.ledger().into_iter().filter(|entry| entry.operation == "delete_user");
