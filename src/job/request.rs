@@ -111,25 +111,25 @@ impl Request {
 mod tests {
     use super::*;
 
-    fn at(second: i64) -> Option<Timestamp> {
-        Some(Timestamp::from_second(second).unwrap())
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
     }
 
     #[test]
     fn a_stored_request_never_widens_what_a_message_asks_for() {
         let message = |action, delete_after: i64, sha256: &str| Request {
             action,
-            delete_after: at(delete_after),
+            delete_after: Some(at(delete_after)),
             requested_by: Some("hr".to_owned()),
-            received_at: at(100),
+            received_at: Some(at(100)),
             message_sha256: Some(sha256.to_owned()),
             ..Request::default()
         };
         // Of the same message: it is what counts, whatever is stored of it.
         let mut stored = Request { requested_by: Some("ceo".to_owned()), ..message(Action::Delete, 0, "a") };
-        stored.received_at = at(50);
+        stored.received_at = Some(at(50));
         stored.narrow(&message(Action::Deactivate, 9, "a"));
-        assert_eq!(stored, Request { received_at: at(50), ..message(Action::Deactivate, 9, "a") });
+        assert_eq!(stored, Request { received_at: Some(at(50)), ..message(Action::Deactivate, 9, "a") });
         // Of another one: the lesser action and the later time.
         for (one, other, lesser) in [
             (Action::Delete, Action::Deactivate, Action::Deactivate),
@@ -139,7 +139,7 @@ mod tests {
             for (first, second) in [(5, 9), (9, 5)] {
                 let mut stored = message(one, first, "a");
                 stored.narrow(&message(other, second, "b"));
-                assert_eq!((stored.action, stored.delete_after), (lesser, at(9)));
+                assert_eq!((stored.action, stored.delete_after), (lesser, Some(at(9))));
             }
         }
     }

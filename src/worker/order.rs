@@ -82,14 +82,16 @@ pub(super) fn decide(
             checkpoint.enter(state, now);
             true
         }
+        // Else two who want different things would go on for ever.
+        Event::AccessReturned
+            if checkpoint.attempts.saturating_add(1) >= circumstances.retry.max_attempts =>
+        {
+            let text = "the user's access came back after each time that it was removed";
+            let failure = Failure::new(Class::Transient, Code::CxoneNotConverged, text);
+            return give_up(checkpoint, Reason::RetriesExhausted, failure, now);
+        }
         Event::AccessReturned => {
             checkpoint.keep_writes(calls);
-            // Else two who want different things would go on for ever.
-            if checkpoint.attempts.saturating_add(1) >= circumstances.retry.max_attempts {
-                let text = "the user's access came back after each time that it was removed";
-                let failure = Failure::new(Class::Transient, Code::CxoneNotConverged, text);
-                return give_up(checkpoint, Reason::RetriesExhausted, failure, now);
-            }
             checkpoint.attempts = checkpoint.attempts.saturating_add(1);
             checkpoint.enter(state, now);
             true
@@ -104,16 +106,8 @@ pub(super) fn decide(
             checkpoint.postpone(until, why, now);
             return vec![Act::Save, Act::End(Outcome::Wait { until, why: why.to_string(), code: None })];
         }
-        // A manifest alone, without a checkpoint, may be a stranger's; or the user came back since. Nothing is saved, so
-        // that the same is found again.
         Event::UserReturned if without_looking(checkpoint, job) == Some(Event::UserStayedAway) => {
-            let text = "the user is active, though a manifest says that it left after this was asked for; a person has to \
-                        compare, and to submit the user again if it is to leave";
-            let class = Class::Permanent(Reason::ArchiveConflict);
-            let failure = Failure::new(class, Code::ArchiveConflict, text);
-            let (state, attempts) = (checkpoint.state.name(), checkpoint.attempts);
-            let reason = Reason::ArchiveConflict;
-            return vec![Act::End(Outcome::DeadLetter { reason, failure, state, attempts })];
+            return vec![Act::End(contradicted(checkpoint))];
         }
         Event::UserReturned => {
             let revision = checkpoint.revision.saturating_add(1);
@@ -145,7 +139,19 @@ pub(super) fn decide(
             true
         }
     };
-    let mut acts = if saved { vec![Act::Save] } else { Vec::new() };
+    let acts = if saved { vec![Act::Save] } else { Vec::new() };
+    follow(checkpoint, effect, acts, found_in_store, circumstances)
+}
+
+/// What follows once an event is taken in. `found_in_store`: the end was found there, and no checkpoint says so.
+fn follow(
+    checkpoint: &mut Checkpoint,
+    effect: Effect,
+    mut acts: Vec<Act>,
+    found_in_store: bool,
+    circumstances: &Circumstances<'_>,
+) -> Vec<Act> {
+    let (job, now) = (circumstances.job, circumstances.now);
     match effect {
         Effect::Finish => acts.push(Act::End(Outcome::Finished(Box::new(Ended::of(checkpoint))))),
         Effect::Archive if job.lane == Lane::Access => acts.push(Act::End(Outcome::HandOver)),
@@ -177,6 +183,17 @@ pub(super) fn decide(
 fn is_replaced(checkpoint: &Checkpoint, job: &Job) -> bool {
     let letter = checkpoint.dead_letter.as_ref();
     letter.zip(job.stands_in_since).is_some_and(|(letter, since)| letter.at >= since)
+}
+
+/// A manifest alone, without a checkpoint, may be a stranger's; or the user came back since. Nothing is saved, so that the
+/// same is found again.
+fn contradicted(checkpoint: &Checkpoint) -> Outcome {
+    let text = "the user is active, though a manifest says that it left after this was asked for; a person has to \
+                compare, and to submit the user again if it is to leave";
+    let class = Class::Permanent(Reason::ArchiveConflict);
+    let failure = Failure::new(class, Code::ArchiveConflict, text);
+    let (state, attempts) = (checkpoint.state.name(), checkpoint.attempts);
+    Outcome::DeadLetter { reason: Reason::ArchiveConflict, failure, state, attempts }
 }
 
 /// Whether a user who was off-boarded is back, where the job itself says so.

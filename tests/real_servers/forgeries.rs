@@ -93,8 +93,8 @@ fn checkpoints(place: usize, with_key: bool) {
         serde_json::from_str(&text).expect("JSON")
     };
     let letters = world.letters(DEAD).len();
-    for user in 0..5 {
-        let now = world.user_now(&ids[user]);
+    for (user, id) in ids.iter().enumerate() {
+        let now = world.user_now(id);
         assert_ne!(
             (&now["exists"], &now["active"]),
             (&json!(true), &json!(true)),
@@ -143,19 +143,18 @@ fn objects_of_strangers(place: usize) {
     let worker = world.start(&["worker"]);
     world.publish_all();
     promises::await_quiet(&world, PATIENCE);
-    eventually(PATIENCE, || match world.letters(DEAD) {
-        letters if letters.len() == 1 => {
-            Ok(assert_eq!(letters[0]["headers"]["x-offboarder-reason"], "archive_conflict"))
-        }
+    let letters = eventually(PATIENCE, || match world.letters(DEAD) {
+        letters if letters.len() == 1 => Ok(letters),
         letters => Err(format!("{} dead letters; {}", letters.len(), tail(&worker.errors()))),
     });
+    assert_eq!(letters[0]["headers"]["x-offboarder-reason"], "archive_conflict");
     World::drain(worker);
-    for user in 0..5 {
-        assert_eq!(world.user_now(&ids[user])["exists"], true, "user {user}");
+    for id in &ids[..5] {
+        assert_eq!(world.user_now(id)["exists"], true, "{id}");
     }
-    for user in 1..5 {
-        let status = world.run(&["status", &ids[user], "--output", "json"]).expect(0).output;
-        assert!(status.contains("DeactivatedOnly") && status.contains("\"held\""), "user {user}: {status}");
+    for id in &ids[1..5] {
+        let status = world.run(&["status", id, "--output", "json"]).expect(0).output;
+        assert!(status.contains("DeactivatedOnly") && status.contains("\"held\""), "{status}");
     }
     assert_eq!(world.user_now(&ids[5])["exists"], false, "nobody holds this one");
     assert_eq!(ledger::count(&world.simulator, "delete_user"), 1);
