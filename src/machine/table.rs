@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn the_tests_that_the_documents_name_exist() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-        let documents = ["state-machine.md", "docs/faults.md"];
+        let documents = ["state-machine.md", "docs/faults.md", "docs/threat-model.md"];
         let document = documents.map(|path| std::fs::read_to_string(root.join(path)).unwrap()).concat();
         let sources = sources(&root.join("src")) + &sources(&root.join("tests"));
         let quoted: Vec<String> = document

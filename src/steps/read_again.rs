@@ -67,10 +67,9 @@ async fn access_is_gone(
 ) -> Result<bool, Stopped> {
     let mut patience = Patience::new();
     loop {
-        let (account, profile) = futures_util::try_join!(
-            services.cxone.account(user_id),
-            services.cxone.routing_profile(user_id)
-        )?;
+        // One after the other: calls of one user never overlap.
+        let account = services.cxone.account(user_id).await?;
+        let profile = services.cxone.routing_profile(user_id).await?;
         // Some servers show `active` only while it is true.
         let active = account.user.is_some_and(|user| user.active() == Some(true));
         let recorded = |queue: &str| access.queues.residual.iter().any(|left| left.reference == queue);

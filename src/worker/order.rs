@@ -246,7 +246,10 @@ fn give_up(checkpoint: &mut Checkpoint, reason: Reason, failure: Failure, now: T
 mod tests {
     use super::*;
     use crate::job::Request;
-    use crate::machine::StepRecord;
+    use crate::machine::{
+        AccessRemoved, Archive, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, Recording, State,
+        StepRecord, Traces,
+    };
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -286,5 +289,70 @@ mod tests {
         };
         assert_eq!(without_looking(&ended(200), &replay_of(100)), Some(Event::UserStayedAway));
         assert_eq!(without_looking(&ended(50), &replay_of(100)), None, "it asked for one who had returned");
+    }
+
+    #[test]
+    fn an_active_user_whom_a_manifest_alone_calls_gone_is_nobodys_finished_job() {
+        let job = replay_of(100);
+        let retry = RetryPolicy { max_attempts: 8, base: Duration::ZERO, cap: Duration::ZERO };
+        let circumstances = Circumstances {
+            job: &job,
+            delete: DeletePolicy::Attempt,
+            retry: &retry,
+            jitter: 0.0,
+            now: at(300),
+        };
+        let step = StepRecord {
+            state: StateName::Deleted,
+            started_at: at(1),
+            completed_at: at(200),
+            attempts: 1,
+            calls: Vec::new(),
+        };
+        let found = Traces {
+            revision: 1,
+            set: 1,
+            previous: None,
+            request: Request::default(),
+            steps: vec![step],
+            state: finished(at(200)),
+        };
+        let mut checkpoint = Checkpoint::new(job.user_id, Request::default(), at(1));
+        let acts = decide(&mut checkpoint, Event::TracesFound(Box::new(found)), Vec::new(), &circumstances);
+        assert_eq!(
+            acts.last(),
+            Some(&Act::Perform(Effect::LookAgain)),
+            "the times are not believed: {acts:?}"
+        );
+        let acts = decide(&mut checkpoint, Event::UserReturned, Vec::new(), &circumstances);
+        let [Act::End(Outcome::DeadLetter { reason, .. })] = acts.as_slice() else { panic!("{acts:?}") };
+        assert_eq!(*reason, Reason::ArchiveConflict);
+    }
+
+    /// A user who was deleted, as a manifest says.
+    fn finished(at: Timestamp) -> State {
+        let queues = QueuesCleared { confirmed: true, residual: Vec::new() };
+        State::Deleted {
+            access: AccessRemoved { queues, scim_active: Some(false), at },
+            archive: Archive {
+                location: String::new(),
+                key: String::new(),
+                version_id: None,
+                bytes: 1,
+                conversations: 1,
+                pages: 1,
+                sha256: String::new(),
+                date_from: at,
+                date_to: at,
+                retention: None,
+                etag: None,
+                crc32c: None,
+                quiet_until: None,
+            },
+            deletion: Deletion::without_call(DeletionOutcome::Deleted),
+            recording: Recording::Recorded {
+                manifest: ManifestRef { key: String::new(), sha256: String::new() },
+            },
+        }
     }
 }
