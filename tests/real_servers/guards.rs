@@ -93,7 +93,7 @@ fn changed_in_between(place: usize) {
     let users = (0..4).map(|number| User::new(place, number, Fate::Deleted, 4)).collect();
     let mut world = World::with_topology(place, users);
     let list = list(&world);
-    std::fs::write(&list, "").expect("the list is written");
+    std::fs::write(&list, "# nobody\n").expect("the list is written");
     world.set("OFFBOARDER_GUARD_PROTECTED", &list.display().to_string());
     let throttled = json!({ "kind": "status", "status": 429, "headers": { "Retry-After": "10" } });
     for user in 0..4 {

@@ -322,7 +322,8 @@ impl Client {
     pub async fn next_page(&self, link: &NextPage) -> Result<Page, CxoneError> {
         let url = link.url(&self.shared.base)?;
         let reply = self.send(page_request(Method::GET, url)).await?;
-        if reply.says_missing() {
+        // In any form: beginning again takes nothing away, and an old cursor may be all that is wrong.
+        if matches!(reply.status(), 404 | 410) {
             return Err(CxoneError::CursorLost { what: format!("GET {PATH}"), status: reply.status() });
         }
         self.page(reply)
