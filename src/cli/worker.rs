@@ -26,6 +26,11 @@ pub(super) async fn run(args: &Args, sources: &Sources, telemetry: &Telemetry) -
     // First of all: a signal that comes while it starts ends it in order, too.
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
     let settings = Settings::for_worker(sources, args.allow_local_archive)?;
+    if !settings.integrity.has_key() {
+        tracing::warn!(
+            "no integrity key: whoever may write to Redis or to the bucket can lift holds; set OFFBOARDER_INTEGRITY_KEY_FILE"
+        );
+    }
     let name = instance();
     let services = tokio::select! {
         () = shutdown.draining.cancelled() => return Ok(Exit::Ok),
