@@ -6,6 +6,7 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{ActArgs, Output, OutputArgs, json as print_json, say, table};
 use crate::config::Settings;
+use crate::failure::{Class, Code, Failure};
 use crate::guards::{HoldActs, OnHold, change_holds};
 use crate::job::UserId;
 use crate::ports::ArchiveStore;
@@ -69,10 +70,13 @@ async fn set(
 ) -> Result<Exit, CliError> {
     let word = if on { "put on hold" } else { "taken off hold" };
     change.act.agree(&format!("{} users will be {word}. Go on?", change.users.len()))?;
-    let checkpoints = compose::checkpoints(settings)?;
+    // Another process may have them open.
+    let checkpoints = compose::checkpoints(settings).map_err(|error| {
+        Failure::new(Class::Systemic, Code::CheckpointsUnreachable, error.to_string())
+    });
     let mut done = Vec::new();
     let by = change.act.by();
-    let result = change_holds(store, &*checkpoints, &change.users, on, &by, &mut done).await;
+    let result = change_holds(store, checkpoints.as_deref(), &change.users, on, &by, &mut done).await;
     for changed in &done {
         let but = changed.but.as_ref().map(|but| format!("; {but}")).unwrap_or_default();
         say(format!("{} {word}{but}", changed.user_id));

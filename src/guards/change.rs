@@ -27,10 +27,11 @@ pub struct HoldChanged {
 }
 
 /// Changes the holds of these users, on the record; `done` says how far it got, also on an error. A hold is read back in
-/// the way in which workers look at it; then a deletion that was out already is waited for, and named.
+/// the way in which workers look at it; then a deletion that was out already is waited for, and named. A hold is set
+/// whether the checkpoints can be opened or not.
 pub async fn change_holds(
     store: &dyn ArchiveStore,
-    checkpoints: &dyn Checkpoints,
+    checkpoints: Result<&dyn Checkpoints, &Failure>,
     users: &[UserId],
     held: bool,
     by: &By,
@@ -39,10 +40,13 @@ pub async fn change_holds(
     record_holds(store, users, held, by).await?;
     for user_id in users {
         let number = set_hold(store, *user_id, held, by).await?;
-        let noted = checkpoints.note_holds(*user_id, number).await;
+        let noted = match checkpoints {
+            Ok(checkpoints) => checkpoints.note_holds(*user_id, number).await.map(|()| checkpoints),
+            Err(failure) => Err(failure.clone()),
+        };
         let but = match noted {
-            Ok(()) if held => deletion_under_way(checkpoints, *user_id).await,
-            Ok(()) => None,
+            Ok(checkpoints) if held => deletion_under_way(checkpoints, *user_id).await,
+            Ok(_) => None,
             Err(failure) if held => Some(cannot_see(&failure)),
             // The note only ever restricts; the hold itself is lifted.
             Err(failure) => {

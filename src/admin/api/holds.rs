@@ -124,7 +124,7 @@ async fn set(api: Api, role: Role, change: Change, held: bool) -> Result<Json<Ch
     to_its_end(async move {
         let mut done = Vec::new();
         let Services { archive_store, checkpoints, .. } = &*api.0.services;
-        match change_holds(&**archive_store, &**checkpoints, &change.users, held, &by, &mut done).await {
+        match change_holds(&**archive_store, Ok(&**checkpoints), &change.users, held, &by, &mut done).await {
             Ok(()) => {
                 let users = done.iter().map(|changed| changed.user_id).collect();
                 let buts = done.into_iter();
