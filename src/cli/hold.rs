@@ -71,9 +71,8 @@ async fn set(
     let word = if on { "put on hold" } else { "taken off hold" };
     change.act.agree(&format!("{} users will be {word}. Go on?", change.users.len()))?;
     // Another process may have them open.
-    let checkpoints = compose::checkpoints(settings).map_err(|error| {
-        Failure::new(Class::Systemic, Code::CheckpointsUnreachable, error.to_string())
-    });
+    let checkpoints = compose::checkpoints(settings)
+        .map_err(|error| Failure::new(Class::Systemic, Code::CheckpointsUnreachable, error.to_string()));
     let mut done = Vec::new();
     let by = change.act.by();
     let result = change_holds(store, checkpoints.as_deref(), &change.users, on, &by, &mut done).await;

@@ -72,15 +72,17 @@ async fn deletion_under_way(checkpoints: &dyn Checkpoints, user_id: UserId) -> O
     let until = Instant::now() + DELETION_ENDS_WITHIN;
     loop {
         let seen = async {
-            let checkpoint = checkpoints.read(user_id).await?;
-            Ok::<_, Failure>((checkpoint, checkpoints.lease_left(user_id).await?))
+            // In this order: who gives the lease back in between has saved before.
+            let lease_left = checkpoints.lease_left(user_id).await?;
+            Ok::<_, Failure>((checkpoints.read(user_id).await?, lease_left))
         };
-        let (checkpoint, lease_left) = match seen.await {
-            Ok((Some(checkpoint), lease_left)) => (checkpoint, lease_left),
-            Ok((None, _)) => return None,
+        let of_deletion = match seen.await {
+            Ok((Some(checkpoint), lease_left)) => of_deletion(&checkpoint, lease_left.is_some()),
+            Ok((None, Some(_worked_on))) => OfDeletion::MayBeOut,
+            Ok((None, None)) => OfDeletion::NotSent,
             Err(failure) => return Some(cannot_see(&failure)),
         };
-        match of_deletion(&checkpoint, lease_left.is_some()) {
+        match of_deletion {
             OfDeletion::NotSent => return None,
             OfDeletion::Sent(at) => {
                 let at = at.map(|at| format!(" at {at}")).unwrap_or_default();

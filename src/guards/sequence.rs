@@ -92,8 +92,12 @@ impl Sequence {
         } else {
             let key = key(&self.prefix, self.last);
             let doubtful = |why: &str| Ok(Latest::Doubtful(format!("{}: {why}", store.full_key(&key))));
-            let Some(stored) = store.read(&key, MAX_ACT_BYTES).await? else {
-                return doubtful("it was there a moment ago, and is gone");
+            let stored = match store.read(&key, MAX_ACT_BYTES).await {
+                Ok(Some(stored)) => stored,
+                Ok(None) => return doubtful("it was there a moment ago, and is gone"),
+                // None of ours is so large, and one object stops nobody else.
+                Err(failure) if failure.class == Class::Defect => return doubtful("it is too large"),
+                Err(failure) => return Err(failure),
             };
             match store.integrity().open(T::PURPOSE, key.as_str(), &stored) {
                 Ok(act) => Some(act),
@@ -183,6 +187,18 @@ fn number_of(prefix: &str, listed: &ObjectKey) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_act_that_is_too_large_is_in_doubt_and_fails_nobody() {
+        use crate::adapters::directory::DirectoryStore;
+        use crate::guards::PauseAct;
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("_pause.1.json"), " ".repeat(MAX_ACT_BYTES + 1)).unwrap();
+        let store = DirectoryStore::open(directory.path()).unwrap();
+        let latest =
+            Sequence::list(&store, "_pause.").await.unwrap().latest::<PauseAct>(&store).await.unwrap();
+        assert!(matches!(&latest, Latest::Doubtful(why) if why.contains("too large")), "{latest:?}");
+    }
 
     fn keys(names: &[&str]) -> Vec<ObjectKey> {
         names.iter().map(|name| ObjectKey(format!("_pause.{name}"))).collect()

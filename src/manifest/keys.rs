@@ -36,11 +36,20 @@ pub enum Kind {
     Audit,
 }
 
+/// No user is off-boarded so often; a higher number is a stranger's.
+const LAST_REVISION: u32 = 9_999;
+
 /// Reads a key back: what it is, and of which revision. `None` for what is no object of ours.
 pub fn parse_key(user_id: UserId, key: &ObjectKey) -> Option<(Kind, u32)> {
     let rest = key.as_str().strip_prefix(&user_id.to_string())?.strip_suffix(".json")?;
     let (kind, revision) = rest.split_once(".r").map_or((rest, Some(1)), |(kind, number)| {
-        (kind, number.parse().ok().filter(|revision| *revision > 1 && !number.starts_with(['0', '+'])))
+        (
+            kind,
+            number
+                .parse()
+                .ok()
+                .filter(|revision| (2..=LAST_REVISION).contains(revision) && !number.starts_with(['0', '+'])),
+        )
     });
     let kind = match kind {
         "" => Kind::Archive,
@@ -75,7 +84,16 @@ mod tests {
             assert_eq!(parse_key(id, &sealed_key(id, revision)), Some((Kind::Sealed, revision)));
             assert_eq!(parse_key(id, &audit_key(id, revision)), Some((Kind::Audit, revision)));
         }
-        for text in ["x.json", "_audit.r1.json", "_audit.r02.json", "_audit.rx.json", "_audit.txt", ".bak"] {
+        for text in [
+            "x.json",
+            "_audit.r1.json",
+            "_audit.r02.json",
+            "_audit.rx.json",
+            "_audit.txt",
+            ".bak",
+            "_audit.r10000.json",
+            "_audit.r4294967295.json",
+        ] {
             assert_eq!(parse_key(id, &ObjectKey(format!("{id}{text}"))), None, "{text}");
         }
     }

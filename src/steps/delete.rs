@@ -45,6 +45,11 @@ pub(super) async fn delete(
     let exists_at = exists.call.at;
     if !keep(calls, exists) {
         if maybe_sent {
+            // The archive that the manifest will name is looked at where the intent is not surely ours.
+            if !journal.has_our_intent() {
+                let (_, archive) = archived(&checkpoint.state)?;
+                stands_as_sealed(&*services.archive_store, checkpoint, archive, true).await?;
+            }
             return Ok(gone(Deletion::without_call(DeletionOutcome::Deleted), exists_at));
         }
         // Nothing of ours explains it: SCIM has to say the same.
@@ -55,9 +60,16 @@ pub(super) async fn delete(
     if maybe_sent && let Some(recorded) = recorded(&*services.archive_store, checkpoint).await? {
         return Ok(recorded);
     }
-    // Where the intent was read and not saved in this visit, account, routing and archive are read again.
-    if maybe_sent && !record_holds(services, journal, Doubt::Intent, calls).await? {
-        return Ok(Event::AccessReturned);
+    // Where the intent was read, and not from a checkpoint with a valid code, account, routing and archive are read again;
+    // the brake is asked first, since it may want the user to wait, time and again.
+    if maybe_sent && !journal.has_our_intent() {
+        let deletes = services.delete != DeletePolicy::Never && checkpoint.request.action == Action::Delete;
+        if deletes && let Verdict::Postpone { until, why } = guard::brake(services, user_id).await? {
+            return Ok(Event::StepPostponed { until, why });
+        }
+        if !record_holds(services, journal, Doubt::Intent, calls).await? {
+            return Ok(Event::AccessReturned);
+        }
     }
     let checkpoint = journal.checkpoint();
     let (access, archive) = archived(&checkpoint.state)?;
@@ -131,8 +143,10 @@ async fn send(
     let (mut looks, mut renewed) = (0, false);
     loop {
         let begun = Instant::now();
-        let verdict = guard::on_deletion(services, user_id, &checkpoint.request, deactivated_at).await?;
-        guard::not_paused(services).await?;
+        let ((), verdict) = futures_util::try_join!(
+            guard::not_paused(services),
+            guard::on_deletion(services, user_id, &checkpoint.request, deactivated_at)
+        )?;
         if verdict != Verdict::Proceed {
             return Ok(Sent::Not(verdict));
         }

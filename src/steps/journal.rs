@@ -59,6 +59,11 @@ impl Journal {
         self.loaded >= StateName::Archived
     }
 
+    /// Whether the intent to delete was saved by one of our own workers: loaded with a valid code.
+    pub(super) fn has_our_intent(&self) -> bool {
+        self.trusted && self.was_loaded_as_archived()
+    }
+
     /// Whether the user was recorded as deleted before this visit.
     pub(super) fn was_loaded_as_deleted(&self) -> bool {
         self.loaded == StateName::Deleted

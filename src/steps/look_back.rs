@@ -33,11 +33,16 @@ pub(super) async fn look_back(services: &Services, job: &Job) -> Result<Event, S
     Ok(Event::TracesMissed(Beginning { revision: recorded + 1, previous }))
 }
 
-/// Reads whether a user who was off-boarded is active again.
-pub(super) async fn look_again(services: &Services, user_id: UserId) -> Result<Event, Stopped> {
-    let user = services.cxone.account(user_id).await?.user;
-    let is_active = user.is_some_and(|user| user.active() == Some(true));
-    Ok(if is_active { Event::UserReturned } else { Event::UserStayedAway })
+/// Reads whether a user who was off-boarded is back: one who was deleted exists, one who stayed is active.
+pub(super) async fn look_again(services: &Services, checkpoint: &Checkpoint) -> Result<Event, Stopped> {
+    let user_id = checkpoint.user_id;
+    let is_back = if checkpoint.state.name() == StateName::Deleted {
+        services.cxone.find_user(user_id).await?.value
+    } else {
+        let user = services.cxone.account(user_id).await?.user;
+        user.is_some_and(|user| user.active() == Some(true))
+    };
+    Ok(if is_back { Event::UserReturned } else { Event::UserStayedAway })
 }
 
 fn found(traces: Traces) -> Event {
@@ -136,14 +141,22 @@ async fn manifest(
     Ok((manifest, ManifestRef { key: full_key, sha256 }))
 }
 
-/// Whether the manifest of a finished off-boarding is in the store, with this digest.
+/// Whether the manifest of a finished off-boarding is in the store, with this digest, and says the same end.
 pub(crate) async fn is_recorded(
     store: &dyn ArchiveStore,
     checkpoint: &Checkpoint,
     manifest: &ManifestRef,
 ) -> Result<bool, Stopped> {
     let key = audit_key(checkpoint.user_id, checkpoint.revision);
-    let stored = store.read(&key, MAX_DOCUMENT_BYTES).await?;
-    let sha256 = stored.map(|bytes| hex::encode(Sha256::digest(&bytes)));
-    Ok(manifest.key == store.full_key(&key) && sha256.as_deref() == Some(manifest.sha256.as_str()))
+    let Some(stored) = store.read(&key, MAX_DOCUMENT_BYTES).await? else { return Ok(false) };
+    let Ok(read) = serde_json::from_slice::<Manifest>(&stored) else { return Ok(false) };
+    let end = match read.status {
+        Status::Deleted => StateName::Deleted,
+        Status::DeactivatedOnly => StateName::DeactivatedOnly,
+    };
+    Ok(manifest.key == store.full_key(&key)
+        && hex::encode(Sha256::digest(&stored)) == manifest.sha256
+        && read.user_id == checkpoint.user_id
+        && end == checkpoint.state.name()
+        && checkpoint.ended_at() == Some(read.timestamp))
 }

@@ -136,7 +136,7 @@ pub(crate) async fn perform(
 ) -> Option<Result<Event, Stopped>> {
     Some(match effect {
         Effect::LookBack => look_back::look_back(services, job).await,
-        Effect::LookAgain => look_back::look_again(services, job.user_id).await,
+        Effect::LookAgain => look_back::look_again(services, journal.checkpoint()).await,
         Effect::ClearQueues => clear_queues::clear_queues(services, journal.checkpoint_mut(), calls).await,
         Effect::Deactivate => deactivate::deactivate(services, journal.checkpoint_mut(), calls).await,
         Effect::Archive => Box::pin(archive::archive(services, journal)).await,

@@ -72,7 +72,10 @@ async fn access_is_gone(
         let profile = services.cxone.routing_profile(user_id).await?;
         // Some servers show `active` only while it is true.
         let active = account.user.is_some_and(|user| user.active() == Some(true));
-        let recorded = |queue: &str| access.queues.residual.iter().any(|left| left.reference == queue);
+        // Who is said to be in no queue has none left over.
+        let recorded = |queue: &str| {
+            !access.queues.confirmed && access.queues.residual.iter().any(|left| left.reference == queue)
+        };
         let mut queues = profile.value.iter().flat_map(RoutingProfile::queues);
         if !active && queues.all(|queue| recorded(&queue.to_string())) {
             calls.extend(account.calls);

@@ -258,8 +258,7 @@ impl Checkpoints for EmbeddedCheckpoints {
             {
                 let mut table = writing.open_table(HOLDS)?;
                 let key = user_id.to_string();
-                let noted = table.get(key.as_str())?.map_or(0, |noted| noted.value());
-                table.insert(key.as_str(), noted.max(acts))?;
+                table.insert(key.as_str(), acts)?;
             }
             Ok(writing.commit()?)
         });

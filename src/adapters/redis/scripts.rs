@@ -138,11 +138,12 @@ redis.call('PERSIST', KEYS[1])
 return 1
 ";
 
-/// `KEYS[1]` is how many acts on a user's hold are stored. `ARGV`: the number; it never goes down.
-pub(super) const NOTE_HOLDS: &str = r"
-local noted = tonumber(redis.call('GET', KEYS[1]) or 0) or 0
-if noted < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
-return 1
+/// `KEYS[1]` is how many acts on a user's hold are stored. What is no text was not written by us: one more than can be.
+pub(super) const NOTED_HOLDS: &str = r"
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'none' then return '0' end
+if kind ~= 'string' then return 'unknown' end
+return redis.call('GET', KEYS[1])
 ";
 
 /// `KEYS[1]` is a sorted set of a batch's users by the time when they came; `KEYS[2]` a hash of the last summary of those
@@ -184,11 +185,13 @@ return 1
 ";
 
 /// `KEYS[1]` is when the next place is, in µs since 1970; `KEYS[2]` a sorted set of the workers that reserved
-/// lately. `ARGV`: interval in µs, count, worker. Gives the µs until the first place, and how many workers.
+/// lately. `ARGV`: interval in µs, count, worker. Gives the µs until the first place, and how many workers. A place that
+/// is more than an hour away was not reserved by us.
 pub(super) const RESERVE: &str = r"
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local due = math.max(tonumber(redis.call('GET', KEYS[1]) or 0) or 0, now)
+if due > now + 3600000000 then due = now end
 local after = due + tonumber(ARGV[1]) * tonumber(ARGV[2])
 redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000) + 1000)
 redis.call('ZADD', KEYS[2], string.format('%.0f', now), ARGV[3])
@@ -202,6 +205,7 @@ pub(super) const COOL_DOWN: &str = r"
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local due = math.max(tonumber(redis.call('GET', KEYS[1]) or 0) or 0, now + tonumber(ARGV[1]))
+if due > now + 3600000000 then due = now + tonumber(ARGV[1]) end
 redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil((due - now) / 1000) + 1000)
 return 1
 ";

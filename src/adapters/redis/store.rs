@@ -39,7 +39,7 @@ pub struct RedisCheckpoints {
     renew: Script,
     release: Script,
     pub(super) brake: Script,
-    note_holds: Script,
+    noted_holds: Script,
     reserve: Script,
     cool_down: Script,
     /// Tells workers apart that share a quota.
@@ -62,7 +62,7 @@ impl RedisCheckpoints {
             renew: Script::new(scripts::RENEW),
             release: Script::new(scripts::RELEASE),
             brake: Script::new(scripts::BRAKE),
-            note_holds: Script::new(scripts::NOTE_HOLDS),
+            noted_holds: Script::new(scripts::NOTED_HOLDS),
             reserve: Script::new(scripts::RESERVE),
             cool_down: Script::new(scripts::COOL_DOWN),
             worker: uuid::Uuid::new_v4().to_string(),
@@ -378,17 +378,17 @@ impl Checkpoints for RedisCheckpoints {
     }
 
     async fn note_holds(&self, user_id: UserId, acts: u32) -> Result<(), Failure> {
-        let mut script = self.note_holds.prepare_invoke();
-        script.key(holds_key(user_id)).arg(acts);
-        self.run::<u64>(&script).await.map(|_noted| ())
+        let mut command = redis::cmd("SET");
+        command.arg(holds_key(user_id)).arg(acts);
+        self.ask::<()>(&command).await
     }
 
     async fn noted_holds(&self, user_id: UserId) -> Result<u32, Failure> {
-        let mut command = redis::cmd("GET");
-        command.arg(holds_key(user_id));
+        let mut script = self.noted_holds.prepare_invoke();
+        script.key(holds_key(user_id));
         // What is no number was not written by us; one act more than can be stored holds.
-        let noted: Option<String> = self.ask(&command).await?;
-        Ok(noted.map_or(0, |noted| noted.parse().unwrap_or(u32::MAX)))
+        let noted: Vec<u8> = self.run(&script).await?;
+        Ok(std::str::from_utf8(&noted).ok().and_then(|noted| noted.parse().ok()).unwrap_or(u32::MAX))
     }
 
     async fn lease_left(&self, user_id: UserId) -> Result<Option<Duration>, Failure> {

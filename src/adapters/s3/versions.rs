@@ -51,8 +51,8 @@ impl VersionListing {
             .list_object_versions()
             .bucket(&self.bucket)
             .prefix(&self.prefix)
-            .set_key_marker(key)
-            .set_version_id_marker(version)
+            .set_key_marker(key.clone())
+            .set_version_id_marker(version.clone())
             .send()
             .await
             .map_err(|error| {
@@ -67,7 +67,14 @@ impl VersionListing {
             // What was stored before a bucket kept versions.
             Some(Version { key, id: id.filter(|id| id != "null"), deletes, latest: latest != Some(false) })
         });
+        let next = (page.next_key_marker, page.next_version_id_marker);
         let more = page.is_truncated == Some(true);
-        Ok((versions.collect(), more.then_some((page.next_key_marker, page.next_version_id_marker))))
+        // It would begin again, and never end.
+        if more && (next.0.is_none() || next == (key, version)) {
+            let what = format!("list the versions of s3://{}/{}", self.bucket, self.prefix);
+            let said = "there is more, and the answer does not say where it begins".to_owned();
+            return Err(S3Error::Rejected { what, status: 200, said });
+        }
+        Ok((versions.collect(), more.then_some(next)))
     }
 }
