@@ -1,6 +1,7 @@
 """What the program is made of, by Cargo.lock and `cargo metadata`, which needs no network once the crates are here.
 
-crates.py check    every crate comes from crates.io, with a checksum, under a licence of deny.toml, and none is banned
+crates.py check    every crate comes from crates.io, with a checksum, or from vendor/, where PATCH.md says what was changed;
+                   under a licence of deny.toml, and none is banned
 crates.py sbom     CycloneDX 1.5 of the crates that the program is built of
 crates.py notices  their licences
 """
@@ -13,6 +14,7 @@ import sys
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+VENDOR = ROOT / "vendor"
 TARGET = "x86_64-unknown-linux-gnu"
 rules = tomllib.loads((ROOT / "deny.toml").read_text())
 locked = tomllib.loads((ROOT / "Cargo.lock").read_text())["package"]
@@ -73,17 +75,18 @@ def of_the_program():
             seen.add(crate)
             used = [dep for dep in nodes[crate]["deps"] if any(kind["kind"] != "dev" for kind in dep["dep_kinds"])]
             left += [dep["pkg"] for dep in used]
-    crates = [one for one in told["packages"] if one["id"] in seen and one["source"]]
+    crates = [one for one in told["packages"] if one["id"] in seen and one["name"] != "offboarder"]
     return sorted(crates, key=lambda one: (one["name"], one["version"]))
 
 
 def check():
     faults = []
+    vendored = {folder.name for folder in VENDOR.iterdir()}
     registries = [f"registry+{registry}" for registry in rules["sources"]["allow-registry"]]
     banned = {one["name"] for one in rules["bans"]["deny"]}
     for one in locked:
         name = f"{one['name']} {one['version']}"
-        if one["name"] == "offboarder":
+        if one["name"] == "offboarder" or (one["name"] in vendored and "source" not in one):
             continue
         if one.get("source") not in registries:
             faults.append(f"{name} comes from {one.get('source', 'a folder')}")
@@ -91,12 +94,19 @@ def check():
             faults.append(f"{name} has no checksum in Cargo.lock")
         if one["name"] in banned:
             faults.append(f"{name} is banned by deny.toml")
-    crates = [one for one in metadata("--filter-platform", TARGET)["packages"] if one["source"]]
+    for name in vendored:
+        if not (VENDOR / name / "PATCH.md").is_file():
+            faults.append(f"vendor/{name} has no PATCH.md that says what was changed, and why")
+    crates = [one for one in metadata("--filter-platform", TARGET)["packages"] if one["name"] != "offboarder"]
     for one in crates:
         if not is_allowed(one["license"] or "none"):
             faults.append(f"{one['name']} {one['version']} has the licence {one['license']}; deny.toml allows others")
-    print("\n".join(faults) or f"{len(crates)} crates: from crates.io, with checksums, under licences of deny.toml")
+    print("\n".join(faults) or f"{len(crates)} crates: from crates.io, with checksums, or from vendor/; under licences of deny.toml")
     return 1 if faults else 0
+
+
+def hashes(checksum):
+    return {"hashes": [{"alg": "SHA-256", "content": checksum}]} if checksum else {"modified": True}
 
 
 def sbom():
@@ -110,7 +120,7 @@ def sbom():
             "version": one["version"],
             "purl": f"pkg:cargo/{one['name']}@{one['version']}",
             "licenses": [{"expression": one["license"].replace("/", " OR ")}],
-            "hashes": [{"alg": "SHA-256", "content": sums[one["name"], one["version"]]}],
+            **hashes(sums[one["name"], one["version"]]),
         }
         for one in of_the_program()
     ]
