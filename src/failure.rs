@@ -182,7 +182,12 @@ pub struct Failure {
 impl Failure {
     /// A failure without a server's wish for when to come back.
     pub fn new(class: Class, code: Code, text: impl Into<String>) -> Self {
-        Self { class, code, text: text.into(), retry_after: None }
+        Self {
+            class,
+            code,
+            text: text.into(),
+            retry_after: None,
+        }
     }
 }
 
@@ -213,7 +218,12 @@ pub trait Classify: fmt::Display {
 impl<E: Classify> From<E> for Failure {
     fn from(error: E) -> Self {
         let (class, code) = error.classify();
-        Self { class, code, text: error.to_string(), retry_after: error.retry_after() }
+        Self {
+            class,
+            code,
+            text: error.to_string(),
+            retry_after: error.retry_after(),
+        }
     }
 }
 
@@ -234,10 +244,17 @@ mod tests {
         let mut sections = Vec::new();
         for chapter in runbook.split("\n## ").skip(1) {
             let mut pieces = chapter.split("\n### ");
-            let chapter = pieces.next().and_then(|head| head.lines().next()).unwrap_or_default();
+            let chapter = pieces
+                .next()
+                .and_then(|head| head.lines().next())
+                .unwrap_or_default();
             sections.extend(pieces.map(|piece| {
                 let (heading, text) = piece.split_once('\n').unwrap_or((piece, ""));
-                Section { chapter, heading, text }
+                Section {
+                    chapter,
+                    heading,
+                    text,
+                }
             }));
         }
         sections
@@ -246,22 +263,54 @@ mod tests {
     /// What is wrong with a runbook.
     fn faults(runbook: &str) -> Vec<String> {
         let chapters = [
-            ("Codes", Code::ALL.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>()),
-            ("Dead letters by reason", Reason::ALL.iter().map(|reason| format!("`{reason}`")).collect()),
+            (
+                "Codes",
+                Code::ALL
+                    .iter()
+                    .map(|code| format!("`{code}`"))
+                    .collect::<Vec<_>>(),
+            ),
+            (
+                "Dead letters by reason",
+                Reason::ALL
+                    .iter()
+                    .map(|reason| format!("`{reason}`"))
+                    .collect(),
+            ),
         ];
         let sections = sections(runbook);
         let mut faults = Vec::new();
         for (chapter, words) in &chapters {
-            let of_chapter = sections.iter().filter(|section| section.chapter == *chapter);
+            let of_chapter = sections
+                .iter()
+                .filter(|section| section.chapter == *chapter);
             let headings: Vec<&str> = of_chapter.map(|section| section.heading).collect();
-            let missing: Vec<_> = words.iter().filter(|word| !headings.contains(&word.as_str())).collect();
-            faults.extend(missing.iter().map(|word| format!("{word} has no section in {chapter}")));
+            let missing: Vec<_> = words
+                .iter()
+                .filter(|word| !headings.contains(&word.as_str()))
+                .collect();
+            faults.extend(
+                missing
+                    .iter()
+                    .map(|word| format!("{word} has no section in {chapter}")),
+            );
             if missing.is_empty() && headings.len() == words.len() && headings != *words {
                 faults.push(format!("{chapter} is not in the order of the code"));
             }
         }
-        for (index, Section { chapter, heading, text }) in sections.iter().enumerate() {
-            let words = chapters.iter().find(|(name, _)| name == chapter).map(|(_, words)| words);
+        for (
+            index,
+            Section {
+                chapter,
+                heading,
+                text,
+            },
+        ) in sections.iter().enumerate()
+        {
+            let words = chapters
+                .iter()
+                .find(|(name, _)| name == chapter)
+                .map(|(_, words)| words);
             if !words.is_some_and(|words| words.iter().any(|word| word == heading)) {
                 faults.push(format!("{heading} in {chapter} stands for nothing"));
             }
@@ -269,7 +318,9 @@ mod tests {
             if before.any(|other| other.chapter == *chapter && other.heading == *heading) {
                 faults.push(format!("{heading} in {chapter} stands there twice"));
             }
-            let lacking = PARTS.iter().filter(|part| !text.lines().any(|line| line.starts_with(**part)));
+            let lacking = PARTS
+                .iter()
+                .filter(|part| !text.lines().any(|line| line.starts_with(**part)));
             faults.extend(lacking.map(|part| format!("{heading} in {chapter} lacks {part}")));
         }
         faults
@@ -282,23 +333,58 @@ mod tests {
     #[test]
     fn the_runbook_has_a_whole_section_for_every_code_and_reason_and_no_other() {
         let faults = faults(&runbook());
-        assert!(faults.is_empty(), "deploy/RUNBOOK.md:\n  {}", faults.join("\n  "));
+        assert!(
+            faults.is_empty(),
+            "deploy/RUNBOOK.md:\n  {}",
+            faults.join("\n  ")
+        );
     }
 
     #[test]
     fn a_fault_of_the_runbook_is_named() {
         let runbook = runbook();
         for (from, to, fault) in [
-            ("### `panicked`", "#### `panicked`", "`panicked` has no section in Codes"),
-            ("### `poison`", "#### `poison`", "`poison` has no section in Dead letters by reason"),
-            ("### `panicked`", "### `panicky`", "`panicky` in Codes stands for nothing"),
-            ("### `panicked`", "### `archive_full`", "`archive_full` in Codes stands there twice"),
-            ("## Replay\n", "## Replay\n\n### `x`\n", "`x` in Replay stands for nothing"),
-            ("**Means**", "Means", "`cxone_unreachable` in Codes lacks **Means**"),
-            ("**You do**", "You do", "`cxone_unreachable` in Codes lacks **You do**"),
+            (
+                "### `panicked`",
+                "#### `panicked`",
+                "`panicked` has no section in Codes",
+            ),
+            (
+                "### `poison`",
+                "#### `poison`",
+                "`poison` has no section in Dead letters by reason",
+            ),
+            (
+                "### `panicked`",
+                "### `panicky`",
+                "`panicky` in Codes stands for nothing",
+            ),
+            (
+                "### `panicked`",
+                "### `archive_full`",
+                "`archive_full` in Codes stands there twice",
+            ),
+            (
+                "## Replay\n",
+                "## Replay\n\n### `x`\n",
+                "`x` in Replay stands for nothing",
+            ),
+            (
+                "**Means**",
+                "Means",
+                "`cxone_unreachable` in Codes lacks **Means**",
+            ),
+            (
+                "**You do**",
+                "You do",
+                "`cxone_unreachable` in Codes lacks **You do**",
+            ),
         ] {
             let faults = faults(&runbook.replacen(from, to, 1));
-            assert!(faults.iter().any(|named| named == fault), "{fault}: {faults:?}");
+            assert!(
+                faults.iter().any(|named| named == fault),
+                "{fault}: {faults:?}"
+            );
         }
     }
 }

@@ -1,7 +1,11 @@
 //! What stores return, for the fuzz target `stored`: objects of the bucket and values of Redis that anybody who can
 //! write there may have made.
 
-#![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a panic is what a fuzz target reports")]
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a panic is what a fuzz target reports"
+)]
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -16,7 +20,9 @@ use crate::fuzzing::USER_ID;
 use crate::guards::{Hold, PauseAct};
 use crate::job::UserId;
 use crate::machine::{Archive, ArchiveInProgress};
-use crate::manifest::{Kind, Manifest, SealDocument, archive_key, audit_key, parse_key, sealed_key};
+use crate::manifest::{
+    Kind, Manifest, SealDocument, archive_key, audit_key, parse_key, sealed_key,
+};
 use crate::ports::{ObjectKey, Part, ReplayNote, Span, crc32c_of_parts};
 use crate::steps::{begin_of, interval_is_as_asked, may_go_on};
 use crate::verify::{faults_of_manifest, faults_of_seal};
@@ -30,13 +36,19 @@ pub fn stored(body: &[u8]) -> bool {
     let seal = read::<SealDocument>(body);
     if let Some(seal) = &seal {
         let faults = faults_of_seal(seal, body, user_id, 1, &[]);
-        assert!(seal.user_id == user_id || !faults.is_empty(), "the seal of another user");
+        assert!(
+            seal.user_id == user_id || !faults.is_empty(),
+            "the seal of another user"
+        );
         assert_judged(&seal.archive, seal.access.at);
     }
     let manifest = read::<Manifest>(body);
     if let Some(manifest) = &manifest {
         let faults = faults_of_manifest(manifest, body, user_id, 1);
-        assert!(manifest.user_id == user_id || !faults.is_empty(), "the manifest of another user");
+        assert!(
+            manifest.user_id == user_id || !faults.is_empty(),
+            "the manifest of another user"
+        );
         assert_judged(&manifest.archive.archive, manifest.timestamp);
     }
     let progress = read::<ArchiveInProgress>(body);
@@ -89,7 +101,9 @@ fn assert_goes_on(progress: &ArchiveInProgress, access_at: Timestamp, now: Times
 /// Two lines of metadata.
 fn span(text: &str) -> bool {
     let mut lines = text.lines();
-    let Some(span) = Span::parse(lines.next(), lines.next()) else { return false };
+    let Some(span) = Span::parse(lines.next(), lines.next()) else {
+        return false;
+    };
     let [from, to] = span.values();
     assert_eq!(Span::parse(Some(&from), Some(&to)), Some(span));
     true

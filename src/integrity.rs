@@ -87,12 +87,16 @@ impl Integrity {
 
     /// The code of a record, in hex; `None` without a key.
     pub fn code(&self, purpose: Purpose, name: &str, bytes: &[u8]) -> Option<String> {
-        Some(hex::encode(self.mac(purpose, name, bytes)?.finalize().into_bytes()))
+        Some(hex::encode(
+            self.mac(purpose, name, bytes)?.finalize().into_bytes(),
+        ))
     }
 
     /// Whether this is the code of the record. Without a key nothing is claimed, and everything passes.
     pub fn admits(&self, purpose: Purpose, name: &str, bytes: &[u8], code: Option<&str>) -> bool {
-        let Some(mac) = self.mac(purpose, name, bytes) else { return !self.has_key() };
+        let Some(mac) = self.mac(purpose, name, bytes) else {
+            return !self.has_key();
+        };
         let code = code.and_then(|code| hex::decode(code).ok());
         // Compares in constant time.
         code.is_some_and(|code| mac.verify_slice(&code).is_ok())
@@ -102,7 +106,9 @@ impl Integrity {
     pub fn sign(&self, purpose: Purpose, name: &str, mut document: Vec<u8>) -> Vec<u8> {
         let end = document.trim_ascii_end().len();
         document.truncate(end);
-        let Some(code) = self.code(purpose, name, &document) else { return document };
+        let Some(code) = self.code(purpose, name, &document) else {
+            return document;
+        };
         if document.pop() == Some(b'}') {
             document.extend_from_slice(OPEN.as_bytes());
             document.extend_from_slice(code.as_bytes());
@@ -131,7 +137,9 @@ impl Integrity {
 
 /// A document as it was before [`Integrity::sign`]; one without a code as it is.
 pub fn without_code(stored: &[u8]) -> Cow<'_, [u8]> {
-    split(stored).map_or(Cow::Borrowed(stored), |(document, _code)| Cow::Owned(document))
+    split(stored).map_or(Cow::Borrowed(stored), |(document, _code)| {
+        Cow::Owned(document)
+    })
 }
 
 /// The document without its code, and the code.
@@ -145,7 +153,11 @@ fn split(stored: &[u8]) -> Option<(Vec<u8>, &str)> {
 
 impl fmt::Debug for Integrity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.has_key() { "Integrity(***)" } else { "Integrity(no key)" })
+        f.write_str(if self.has_key() {
+            "Integrity(***)"
+        } else {
+            "Integrity(no key)"
+        })
     }
 }
 
@@ -168,18 +180,31 @@ mod tests {
         let body = serde_json::to_vec_pretty(&json!({ "held": true, "who": "ada" })).unwrap();
         let signed = ours().sign(Purpose::Hold, "_hold_x.1.json", body.clone());
         let open = |key: &Integrity, purpose, name: &str| key.open::<Value>(purpose, name, &signed);
-        assert_eq!(open(&ours(), Purpose::Hold, "_hold_x.1.json").unwrap()["held"], json!(true));
+        assert_eq!(
+            open(&ours(), Purpose::Hold, "_hold_x.1.json").unwrap()["held"],
+            json!(true)
+        );
         for (key, purpose, name) in [
             (ours(), Purpose::Hold, "_hold_x.2.json"),
             (ours(), Purpose::Pause, "_hold_x.1.json"),
-            (with_key("another key of thirty-two letters"), Purpose::Hold, "_hold_x.1.json"),
+            (
+                with_key("another key of thirty-two letters"),
+                Purpose::Hold,
+                "_hold_x.1.json",
+            ),
         ] {
-            assert_eq!(open(&key, purpose, name), Err(Untrusted::NoValidCode), "{name}");
+            assert_eq!(
+                open(&key, purpose, name),
+                Err(Untrusted::NoValidCode),
+                "{name}"
+            );
         }
         assert_eq!(&*without_code(&signed), body.trim_ascii_end());
         assert_eq!(&*without_code(b"{}"), b"{}");
         // A deployment without a key, or an older release, reads the same members.
-        let read = Integrity::default().open::<Value>(Purpose::Hold, "x", &signed).unwrap();
+        let read = Integrity::default()
+            .open::<Value>(Purpose::Hold, "x", &signed)
+            .unwrap();
         assert_eq!(read["who"], json!("ada"));
     }
 
@@ -191,19 +216,38 @@ mod tests {
             let mut changed = signed.clone();
             changed[at] ^= 1;
             let opened = ours().open::<Value>(Purpose::Seal, "s", &changed);
-            assert!(opened.is_err(), "byte {at} of {}", String::from_utf8_lossy(&changed));
+            assert!(
+                opened.is_err(),
+                "byte {at} of {}",
+                String::from_utf8_lossy(&changed)
+            );
         }
         for cut in 0..signed.len() {
-            assert!(ours().open::<Value>(Purpose::Seal, "s", &signed[..cut]).is_err(), "cut at {cut}");
+            assert!(
+                ours()
+                    .open::<Value>(Purpose::Seal, "s", &signed[..cut])
+                    .is_err(),
+                "cut at {cut}"
+            );
         }
     }
 
     #[test]
     fn with_a_key_a_document_without_a_code_does_not_count() {
         let bare = br#"{"held":false}"#;
-        assert_eq!(ours().open::<Value>(Purpose::Hold, "h", bare), Err(Untrusted::NoValidCode));
-        assert!(Integrity::default().open::<Value>(Purpose::Hold, "h", bare).is_ok());
-        assert_eq!(Integrity::default().open::<Value>(Purpose::Hold, "h", b"{"), Err(Untrusted::Unreadable));
+        assert_eq!(
+            ours().open::<Value>(Purpose::Hold, "h", bare),
+            Err(Untrusted::NoValidCode)
+        );
+        assert!(
+            Integrity::default()
+                .open::<Value>(Purpose::Hold, "h", bare)
+                .is_ok()
+        );
+        assert_eq!(
+            Integrity::default().open::<Value>(Purpose::Hold, "h", b"{"),
+            Err(Untrusted::Unreadable)
+        );
     }
 
     #[test]
@@ -213,8 +257,14 @@ mod tests {
         assert_ne!(code("ab", b"c"), code("a", b"bc"));
         assert!(key.admits(Purpose::Checkpoint, "a", b"b", Some(&code("a", b"b"))));
         for wrong in [None, Some(""), Some("zz"), Some("00")] {
-            assert!(!key.admits(Purpose::Checkpoint, "a", b"b", wrong), "{wrong:?}");
+            assert!(
+                !key.admits(Purpose::Checkpoint, "a", b"b", wrong),
+                "{wrong:?}"
+            );
         }
-        assert_eq!(format!("{key:?} {:?}", Integrity::default()), "Integrity(***) Integrity(no key)");
+        assert_eq!(
+            format!("{key:?} {:?}", Integrity::default()),
+            "Integrity(***) Integrity(no key)"
+        );
     }
 }

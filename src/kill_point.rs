@@ -30,7 +30,9 @@ mod armed {
     }
 
     pub(crate) fn kill_point(place: &str) {
-        let Some((_, at)) = TARGET.as_ref().filter(|_| ARMED.load(Ordering::SeqCst)) else { return };
+        let Some((_, at)) = TARGET.as_ref().filter(|_| ARMED.load(Ordering::SeqCst)) else {
+            return;
+        };
         let number = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
         if at == place || at.parse() == Ok(number) {
             die(place);
@@ -38,7 +40,10 @@ mod armed {
     }
 
     pub(crate) fn in_visit(user_id: &str) {
-        if TARGET.as_ref().is_some_and(|(wanted, at)| wanted == user_id && at == "in its visit") {
+        if TARGET
+            .as_ref()
+            .is_some_and(|(wanted, at)| wanted == user_id && at == "in its visit")
+        {
             die("in its visit");
         }
     }

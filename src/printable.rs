@@ -41,13 +41,21 @@ pub(crate) fn json(text: &str) -> Cow<'_, str> {
     })
 }
 
-fn escaped(text: &str, is_meant: impl Fn(char) -> bool, escape: impl Fn(char, &mut String)) -> Cow<'_, str> {
+fn escaped(
+    text: &str,
+    is_meant: impl Fn(char) -> bool,
+    escape: impl Fn(char, &mut String),
+) -> Cow<'_, str> {
     if !text.chars().any(&is_meant) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if is_meant(c) { escape(c, &mut out) } else { out.push(c) }
+        if is_meant(c) {
+            escape(c, &mut out)
+        } else {
+            out.push(c)
+        }
     }
     Cow::Owned(out)
 }
@@ -78,7 +86,10 @@ mod tests {
         }
         assert_eq!(line("a\u{1b}[2J\nb\u{202e}"), r"a\u{1b}[2J\nb\u{202e}");
         for well in ["Ada Lovelace", "„Löschung“: 離職", r"C:\new", ""] {
-            assert!(matches!(line(well), Cow::Borrowed(same) if same == well), "{well}");
+            assert!(
+                matches!(line(well), Cow::Borrowed(same) if same == well),
+                "{well}"
+            );
         }
     }
 
@@ -88,9 +99,18 @@ mod tests {
             let document = serde_json::json!({ attack: [attack] });
             let pretty = serde_json::to_string_pretty(&document).unwrap();
             let shown = json(&pretty);
-            assert!(!shown.chars().any(|c| is_deceptive(c) && c != '\n'), "{shown:?}");
-            assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), document);
+            assert!(
+                !shown.chars().any(|c| is_deceptive(c) && c != '\n'),
+                "{shown:?}"
+            );
+            assert_eq!(
+                serde_json::from_str::<serde_json::Value>(&shown).unwrap(),
+                document
+            );
         }
-        assert_eq!(json("{\r\n\t\"a\": \"é\u{9b}\"}"), "{\r\n\t\"a\": \"é\\u009b\"}");
+        assert_eq!(
+            json("{\r\n\t\"a\": \"é\u{9b}\"}"),
+            "{\r\n\t\"a\": \"é\\u009b\"}"
+        );
     }
 }

@@ -11,7 +11,8 @@ use crate::failure::Failure;
 use crate::guards::{Hold, hold_of};
 use crate::job::{Request, UserId};
 use crate::machine::{
-    Archive, Call, Checkpoint, DeadLetter, Deletion, ManifestRef, Pause, State, StateName, StepRecord,
+    Archive, Call, Checkpoint, DeadLetter, Deletion, ManifestRef, Pause, State, StateName,
+    StepRecord,
 };
 use crate::manifest::{Kind, Manifest, Status, audit_key, parse_key};
 use crate::ports::{ArchiveStore, Checkpoints};
@@ -40,14 +41,24 @@ impl Known {
         }
         let keys = store.keys(&user_id.to_string()).await?;
         let stored = keys.iter().filter_map(|key| parse_key(user_id, key));
-        let revisions = stored.filter(|(kind, _)| *kind == Kind::Audit).map(|(_, revision)| revision);
-        let Some(latest) = revisions.max() else { return Ok(Self::Nothing) };
+        let revisions = stored
+            .filter(|(kind, _)| *kind == Kind::Audit)
+            .map(|(_, revision)| revision);
+        let Some(latest) = revisions.max() else {
+            return Ok(Self::Nothing);
+        };
         let key = audit_key(user_id, latest);
-        let Some(bytes) = store.read(&key, MAX_MANIFEST_BYTES).await? else { return Ok(Self::Nothing) };
-        let reference =
-            ManifestRef { key: store.full_key(&key), sha256: hex::encode(Sha256::digest(&bytes)) };
+        let Some(bytes) = store.read(&key, MAX_MANIFEST_BYTES).await? else {
+            return Ok(Self::Nothing);
+        };
+        let reference = ManifestRef {
+            key: store.full_key(&key),
+            sha256: hex::encode(Sha256::digest(&bytes)),
+        };
         let manifest = serde_json::from_slice(&bytes).ok();
-        Ok(manifest.map_or(Self::Nothing, |manifest| Self::Manifest(Box::new(manifest), reference)))
+        Ok(manifest.map_or(Self::Nothing, |manifest| {
+            Self::Manifest(Box::new(manifest), reference)
+        }))
     }
 }
 
@@ -117,15 +128,22 @@ impl UserStatus {
     /// Of what was read.
     pub fn of(user_id: UserId, known: &Known, hold: Option<Hold>) -> Self {
         let (state, progress) = match known {
-            Known::Checkpoint(checkpoint) => {
-                (Some(checkpoint.state.name()), Some(Progress::of_checkpoint(checkpoint)))
-            }
-            Known::Manifest(manifest, reference) => {
-                (Some(state_of(manifest)), Some(Progress::of_manifest(manifest, reference)))
-            }
+            Known::Checkpoint(checkpoint) => (
+                Some(checkpoint.state.name()),
+                Some(Progress::of_checkpoint(checkpoint)),
+            ),
+            Known::Manifest(manifest, reference) => (
+                Some(state_of(manifest)),
+                Some(Progress::of_manifest(manifest, reference)),
+            ),
             Known::Nothing => (None, None),
         };
-        Self { user_id, state, progress, hold }
+        Self {
+            user_id,
+            state,
+            progress,
+            hold,
+        }
     }
 }
 

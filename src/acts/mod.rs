@@ -75,12 +75,21 @@ const AT_ONCE: usize = 16;
 /// missing from it.
 pub async fn record(store: &dyn ArchiveStore, act: &Act) -> Result<(), Failure> {
     let body = serde_json::to_vec(act).map_err(|error| {
-        Failure::new(Class::Defect, Code::Panicked, format!("an act has no JSON: {error}"))
+        Failure::new(
+            Class::Defect,
+            Code::Panicked,
+            format!("an act has no JSON: {error}"),
+        )
     })?;
     let key = Act::key(act.id);
-    let body = store.integrity().sign(Purpose::AuditLog, key.as_str(), body);
+    let body = store
+        .integrity()
+        .sign(Purpose::AuditLog, key.as_str(), body);
     // Should it be there already, then it is ours: the answer to the first try was lost.
-    store.put_once(&key, Bytes::from(body), None).await.map(|_stored| ())
+    store
+        .put_once(&key, Bytes::from(body), None)
+        .await
+        .map(|_stored| ())
 }
 
 /// The newest acts, newest first: at most `limit`, and none before `since`.
@@ -92,8 +101,14 @@ pub async fn list(
     let keys = store.keys(PREFIX).await?;
     let mut ids: Vec<Uuid> = keys.iter().filter_map(parse).collect();
     ids.sort_unstable_by(|one, other| other.cmp(one));
-    let recent = ids.into_iter().take_while(|id| since.is_none_or(|since| at(*id) >= since)).take(limit);
-    stream::iter(recent.map(|id| read(Arc::clone(store), id))).buffered(AT_ONCE).try_collect().await
+    let recent = ids
+        .into_iter()
+        .take_while(|id| since.is_none_or(|since| at(*id) >= since))
+        .take(limit);
+    stream::iter(recent.map(|id| read(Arc::clone(store), id)))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await
 }
 
 /// An act that cannot be read is shown as one, since something was done then; so is one without a valid code, and
@@ -102,9 +117,18 @@ async fn read(store: Arc<dyn ArchiveStore>, id: Uuid) -> Result<Act, Failure> {
     let key = Act::key(id);
     let read = store.read(&key, MAX_ACT_BYTES).await?;
     let opened = read.ok_or(Untrusted::Unreadable);
-    let opened =
-        opened.and_then(|bytes| store.integrity().open::<Act>(Purpose::AuditLog, key.as_str(), &bytes));
-    let act = opened.and_then(|act| if act.id == id { Ok(act) } else { Err(Untrusted::Unreadable) });
+    let opened = opened.and_then(|bytes| {
+        store
+            .integrity()
+            .open::<Act>(Purpose::AuditLog, key.as_str(), &bytes)
+    });
+    let act = opened.and_then(|act| {
+        if act.id == id {
+            Ok(act)
+        } else {
+            Err(Untrusted::Unreadable)
+        }
+    });
     let unreadable = |untrusted| Act {
         id,
         at: at(id),
@@ -130,7 +154,9 @@ fn parse(key: &ObjectKey) -> Option<Uuid> {
 fn at(id: Uuid) -> Timestamp {
     let (seconds, nanoseconds) = id.get_timestamp().map_or((0, 0), |made| made.to_unix());
     let (seconds, nanoseconds) = (i64::try_from(seconds).ok(), i32::try_from(nanoseconds).ok());
-    let made = seconds.zip(nanoseconds).and_then(|(seconds, nanos)| Timestamp::new(seconds, nanos).ok());
+    let made = seconds
+        .zip(nanoseconds)
+        .and_then(|(seconds, nanos)| Timestamp::new(seconds, nanos).ok());
     made.unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
@@ -145,14 +171,18 @@ mod tests {
     use crate::integrity::Integrity;
 
     fn act(number: usize) -> Act {
-        let by = By { who: "ada@host".to_owned(), why: Some("case".to_owned()) };
+        let by = By {
+            who: "ada@host".to_owned(),
+            why: Some("case".to_owned()),
+        };
         Act::new(&by, "hold add", number, json!({ "n": number }))
     }
 
     #[tokio::test]
     async fn acts_come_back_newest_first_within_the_limit_and_the_time() {
         let directory = tempfile::tempdir().unwrap();
-        let store: Arc<dyn ArchiveStore> = Arc::new(DirectoryStore::open(directory.path()).unwrap());
+        let store: Arc<dyn ArchiveStore> =
+            Arc::new(DirectoryStore::open(directory.path()).unwrap());
         let acts: Vec<Act> = (0..20).map(act).collect();
         for act in &acts {
             record(&*store, act).await.unwrap();
@@ -164,20 +194,31 @@ mod tests {
         assert_eq!(list(&store, None, 3).await.unwrap(), newest_first[..3]);
         let future = Timestamp::now() + 1.hour();
         assert_eq!(list(&store, Some(future), 100).await.unwrap(), []);
-        assert_eq!(list(&store, Some(acts[0].at - 1.second()), 100).await.unwrap().len(), 20);
+        assert_eq!(
+            list(&store, Some(acts[0].at - 1.second()), 100)
+                .await
+                .unwrap()
+                .len(),
+            20
+        );
     }
 
     #[tokio::test]
     async fn strangers_are_no_acts_and_an_unreadable_act_is_shown() {
         let directory = tempfile::tempdir().unwrap();
-        let store: Arc<dyn ArchiveStore> = Arc::new(DirectoryStore::open(directory.path()).unwrap());
+        let store: Arc<dyn ArchiveStore> =
+            Arc::new(DirectoryStore::open(directory.path()).unwrap());
         let id = Uuid::now_v7();
         std::fs::write(directory.path().join(format!("_act_{id}.json")), "{").unwrap();
         std::fs::write(directory.path().join("_act_x.json"), "{}").unwrap();
         let listed = list(&store, None, 100).await.unwrap();
         assert_eq!(listed.len(), 1);
         assert_eq!((listed[0].id, listed[0].what.as_str()), (id, "unreadable"));
-        assert!(Timestamp::now().duration_since(listed[0].at).as_secs() < 60, "{}", listed[0].at);
+        assert!(
+            Timestamp::now().duration_since(listed[0].at).as_secs() < 60,
+            "{}",
+            listed[0].at
+        );
     }
 
     #[tokio::test]
@@ -186,11 +227,22 @@ mod tests {
         let integrity = Integrity::new(Some(&Secret::new(&"k".repeat(32))));
         let strangers = DirectoryStore::open(directory.path()).unwrap();
         record(&strangers, &act(1)).await.unwrap();
-        let ours = DirectoryStore::open(directory.path()).unwrap().with_integrity(integrity);
+        let ours = DirectoryStore::open(directory.path())
+            .unwrap()
+            .with_integrity(integrity);
         record(&ours, &act(2)).await.unwrap();
         let ours: Arc<dyn ArchiveStore> = Arc::new(ours);
         let listed = list(&ours, None, 100).await.unwrap();
-        let shown: Vec<_> = listed.iter().map(|act| (act.what.as_str(), act.who.as_str())).collect();
-        assert_eq!(shown, [("hold add", "ada@host"), ("no valid integrity code", "unknown")]);
+        let shown: Vec<_> = listed
+            .iter()
+            .map(|act| (act.what.as_str(), act.who.as_str()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("hold add", "ada@host"),
+                ("no valid integrity code", "unknown")
+            ]
+        );
     }
 }

@@ -25,7 +25,12 @@ pub(super) fn directory(path: &Path) -> Result<()> {
 
 /// A new file.
 pub(super) fn create(path: &Path) -> Result<File> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(FLAGS).open(path)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(FLAGS)
+        .open(path)?;
     narrow(&file)?;
     Ok(file)
 }
@@ -33,14 +38,26 @@ pub(super) fn create(path: &Path) -> Result<File> {
 /// A file that may be there already.
 pub(super) fn create_or_open(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(FLAGS);
+    options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(FLAGS);
     let file = regular(options.open(path))?.0;
     narrow(&file)?;
     Ok(file)
 }
 
 pub(super) fn open_to_write(path: &Path) -> Result<File> {
-    Ok(regular(OpenOptions::new().write(true).custom_flags(FLAGS).open(path))?.0)
+    Ok(regular(
+        OpenOptions::new()
+            .write(true)
+            .custom_flags(FLAGS)
+            .open(path),
+    )?
+    .0)
 }
 
 pub(super) fn open(path: &Path) -> Result<(File, Metadata)> {
@@ -53,13 +70,21 @@ fn narrow(file: &File) -> Result<()> {
 }
 
 fn regular(opened: Result<File>) -> Result<(File, Metadata)> {
-    let irregular =
-        || Error::new(ErrorKind::InvalidInput, "it is no regular file; nothing is read over links");
+    let irregular = || {
+        Error::new(
+            ErrorKind::InvalidInput,
+            "it is no regular file; nothing is read over links",
+        )
+    };
     let file = opened.map_err(|error| match error.raw_os_error() {
         // A link; a pipe that nobody reads.
         Some(libc::ELOOP | libc::ENXIO) => irregular(),
         Some(_) | None => error,
     })?;
     let metadata = file.metadata()?;
-    if metadata.is_file() { Ok((file, metadata)) } else { Err(irregular()) }
+    if metadata.is_file() {
+        Ok((file, metadata))
+    } else {
+        Err(irregular())
+    }
 }

@@ -34,7 +34,10 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(peer: IpAddr) -> Self {
-        Self { peer, is_served: Arc::default() }
+        Self {
+            peer,
+            is_served: Arc::default(),
+        }
     }
 
     /// Keeps the connection from being cut for the sake of others, as long as the answer lives.
@@ -61,8 +64,13 @@ impl Places {
     fn take(&self, number: u64, client: Client) -> CancellationToken {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while open.len() >= CONNECTIONS {
-            let idle = open.iter().find(|(_, (client, _))| !client.is_served.load(Ordering::Relaxed));
-            let Some(number) = idle.map(|(number, _)| *number).or_else(|| open.keys().next().copied()) else {
+            let idle = open
+                .iter()
+                .find(|(_, (client, _))| !client.is_served.load(Ordering::Relaxed));
+            let Some(number) = idle
+                .map(|(number, _)| *number)
+                .or_else(|| open.keys().next().copied())
+            else {
                 break;
             };
             if let Some((client, cut)) = open.remove(&number) {
@@ -76,7 +84,10 @@ impl Places {
     }
 
     fn leave(&self, number: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&number);
     }
 }
 
@@ -101,7 +112,8 @@ pub(super) async fn serve(mut listener: TcpListener, routes: Router) {
 
 async fn connection(stream: TcpStream, routes: Router, taken_within: Duration) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(taken_within));
     let stream = TokioIo::new(Box::pin(stream));
@@ -109,7 +121,9 @@ async fn connection(stream: TcpStream, routes: Router, taken_within: Duration) {
     match tokio::time::timeout(LONGEST, serving).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "a client of the admin HTTP"),
-        Err(_elapsed) => tracing::debug!("a client of the admin HTTP is cut: its connection is too old"),
+        Err(_elapsed) => {
+            tracing::debug!("a client of the admin HTTP is cut: its connection is too old")
+        }
     }
 }
 
@@ -128,13 +142,18 @@ mod tests {
 
     fn routes() -> Router {
         let large = || async { "x".repeat(LARGE) };
-        Router::new().route("/healthz", get(|| async { "ok" })).route("/metrics", get(large))
+        Router::new()
+            .route("/healthz", get(|| async { "ok" }))
+            .route("/metrics", get(large))
     }
 
     async fn asks(at: SocketAddr, path: &str) -> TcpStream {
         let mut client = TcpStream::connect(at).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
-        client.write_all(request.repeat(2).as_bytes()).await.unwrap();
+        client
+            .write_all(request.repeat(2).as_bytes())
+            .await
+            .unwrap();
         client
     }
 
@@ -152,7 +171,10 @@ mod tests {
         for _probe in 0..8 {
             let mut probe = asks(at, "/healthz").await;
             let mut answer = [0; 15];
-            tokio::time::timeout(PATIENCE, probe.read_exact(&mut answer)).await.unwrap().unwrap();
+            tokio::time::timeout(PATIENCE, probe.read_exact(&mut answer))
+                .await
+                .unwrap()
+                .unwrap();
             assert_eq!(&answer, b"HTTP/1.1 200 OK");
             deaf.push(probe);
         }
@@ -166,14 +188,19 @@ mod tests {
         let deaf = asks(at, "/metrics").await;
         let (stream, _peer) = listener.accept().await.unwrap();
         let ended = connection(stream, routes(), Duration::from_millis(100));
-        tokio::time::timeout(PATIENCE, ended).await.expect("it is cut");
+        tokio::time::timeout(PATIENCE, ended)
+            .await
+            .expect("it is cut");
         drop(deaf);
 
         let mut reader = asks(at, "/metrics").await;
         let (stream, _peer) = listener.accept().await.unwrap();
         let serving = tokio::spawn(connection(stream, routes(), PATIENCE));
         let mut taken = vec![0; LARGE];
-        tokio::time::timeout(PATIENCE, reader.read_exact(&mut taken)).await.unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, reader.read_exact(&mut taken))
+            .await
+            .unwrap()
+            .unwrap();
         serving.abort();
     }
 

@@ -42,11 +42,19 @@ fn digest(token: &str) -> [u8; 32] {
 impl Gate {
     pub(super) fn new(settings: &Admin) -> Self {
         let kept = |token: &Option<Secret>| token.as_ref().map(|token| digest(token.expose()));
-        Self { operator: kept(&settings.token), reader: kept(&settings.read_token) }
+        Self {
+            operator: kept(&settings.token),
+            reader: kept(&settings.read_token),
+        }
     }
 
     /// Lets a request in, or says why not.
-    pub(super) fn admit(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Role, Problem> {
+    pub(super) fn admit(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Role, Problem> {
         let writes = !matches!(*method, Method::GET | Method::HEAD);
         if self.operator.is_none() && self.reader.is_none() {
             return from_here(uri, headers, writes).map(|()| Role::Loopback);
@@ -59,7 +67,11 @@ impl Gate {
             Some(role) => Ok(role),
             None => {
                 let detail = "give a token: `Authorization: Bearer …` (OFFBOARDER_ADMIN_TOKEN, OFFBOARDER_ADMIN_READ_TOKEN)";
-                Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail))
+                Err(Problem::new(
+                    StatusCode::UNAUTHORIZED,
+                    "unauthorized",
+                    detail,
+                ))
             }
         }
     }
@@ -109,7 +121,9 @@ fn from_here(uri: &Uri, headers: &HeaderMap, writes: bool) -> Result<(), Problem
 }
 
 fn host(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
-    let named = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse().ok());
+    let named = headers
+        .get(HOST)
+        .and_then(|host| host.to_str().ok()?.parse().ok());
     uri.authority().cloned().or(named)
 }
 
@@ -147,8 +161,14 @@ mod tests {
     }
 
     fn admit(gate: &Gate, method: &Method, headers: &[(&'static str, &str)]) -> Result<Role, u16> {
-        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-        let problem = |problem: Problem| serde_json::to_value(problem).unwrap()["status"].as_u64().unwrap();
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        let problem = |problem: Problem| {
+            serde_json::to_value(problem).unwrap()["status"]
+                .as_u64()
+                .unwrap()
+        };
         let admitted = gate.admit(method, &Uri::from_static("/pause"), &headers.collect());
         admitted.map_err(|why| u16::try_from(problem(why)).unwrap())
     }
@@ -156,23 +176,41 @@ mod tests {
     #[test]
     fn each_token_may_do_its_own_and_no_other_gets_in() {
         let gate_of_both = gate(Some("s3cret"), Some("reads"));
-        let with =
-            |gate: &Gate, method: &Method, token: &str| admit(gate, method, &[("authorization", token)]);
+        let with = |gate: &Gate, method: &Method, token: &str| {
+            admit(gate, method, &[("authorization", token)])
+        };
         let both = |method: &Method, token: &str| with(&gate_of_both, method, token);
         assert_eq!(both(&Method::POST, "Bearer s3cret"), Ok(Role::Operator));
         assert_eq!(both(&Method::GET, "bearer reads"), Ok(Role::Reader));
         for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
             assert_eq!(both(&method, "Bearer reads"), Err(403), "{method}");
         }
-        for wrong in ["Bearer s3cre", "Bearer s3crett", "Basic s3cret", "s3cret", "Bearer ", "Bearer", ""] {
+        for wrong in [
+            "Bearer s3cre",
+            "Bearer s3crett",
+            "Basic s3cret",
+            "s3cret",
+            "Bearer ",
+            "Bearer",
+            "",
+        ] {
             assert_eq!(both(&Method::GET, wrong), Err(401), "{wrong}");
         }
-        assert_eq!(admit(&gate_of_both, &Method::GET, &[("host", "localhost")]), Err(401));
+        assert_eq!(
+            admit(&gate_of_both, &Method::GET, &[("host", "localhost")]),
+            Err(401)
+        );
         // With a read token alone nobody writes.
         let readers = gate(None, Some("reads"));
-        assert_eq!(with(&readers, &Method::GET, "Bearer reads"), Ok(Role::Reader));
+        assert_eq!(
+            with(&readers, &Method::GET, "Bearer reads"),
+            Ok(Role::Reader)
+        );
         assert_eq!(with(&readers, &Method::POST, "Bearer reads"), Err(403));
-        assert_eq!(admit(&readers, &Method::POST, &[("host", "localhost")]), Err(401));
+        assert_eq!(
+            admit(&readers, &Method::POST, &[("host", "localhost")]),
+            Err(401)
+        );
     }
 
     #[test]
@@ -181,31 +219,66 @@ mod tests {
             let headers = HeaderMap::from_iter([(HOST, host.parse().unwrap())]);
             is_of_another_host(&Uri::from_static("/metrics"), &headers)
         };
-        for host in ["localhost:9464", "LOCALHOST", "127.0.0.1:9464", "[::1]:9464", "10.0.0.7:9464"] {
+        for host in [
+            "localhost:9464",
+            "LOCALHOST",
+            "127.0.0.1:9464",
+            "[::1]:9464",
+            "10.0.0.7:9464",
+        ] {
             assert!(!of(host), "{host}");
         }
-        for host in ["attacker.example:9464", "127.0.0.1.nip.io", "localhost.attacker.example", "a b"] {
+        for host in [
+            "attacker.example:9464",
+            "127.0.0.1.nip.io",
+            "localhost.attacker.example",
+            "a b",
+        ] {
             assert!(of(host), "{host}");
         }
-        assert!(!is_of_another_host(&Uri::from_static("/metrics"), &HeaderMap::new()));
+        assert!(!is_of_another_host(
+            &Uri::from_static("/metrics"),
+            &HeaderMap::new()
+        ));
     }
 
     #[test]
     fn without_tokens_only_this_machine_is_let_in_and_no_page_of_another_origin_writes() {
         let open = gate(None, None);
         let get = |host: &str| admit(&open, &Method::GET, &[("host", host)]);
-        for host in ["localhost:9464", "127.0.0.1:9464", "127.8.8.8", "[::1]:9464", "LOCALHOST"] {
+        for host in [
+            "localhost:9464",
+            "127.0.0.1:9464",
+            "127.8.8.8",
+            "[::1]:9464",
+            "LOCALHOST",
+        ] {
             assert_eq!(get(host), Ok(Role::Loopback), "{host}");
         }
-        for host in
-            ["attacker.example", "localhost.attacker.example", "192.0.2.1:9464", "127.0.0.1.nip.io", ""]
-        {
+        for host in [
+            "attacker.example",
+            "localhost.attacker.example",
+            "192.0.2.1:9464",
+            "127.0.0.1.nip.io",
+            "",
+        ] {
             assert_eq!(get(host), Err(403), "{host}");
         }
         assert_eq!(admit(&open, &Method::GET, &[]), Err(403));
-        let from = |origin| admit(&open, &Method::POST, &[("host", "localhost:9464"), ("origin", origin)]);
+        let from = |origin| {
+            admit(
+                &open,
+                &Method::POST,
+                &[("host", "localhost:9464"), ("origin", origin)],
+            )
+        };
         assert_eq!(from("http://localhost:9464"), Ok(Role::Loopback));
-        for origin in ["http://attacker.example", "http://localhost:3000", "https://localhost:9464", "null"] {
+        for origin in [
+            "http://attacker.example",
+            "http://localhost:3000",
+            "https://localhost:9464",
+            "null",
+        ] {
             assert_eq!(from(origin), Err(403), "{origin}");
         }
     }

@@ -36,7 +36,10 @@ impl Guesses {
     /// who does not wait for the answer learns nothing.
     pub(super) fn wait(&self, peer: IpAddr, now: Instant) -> Duration {
         let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = memory.until.get(&network(peer)).or_else(|| memory.until.get(&OTHERS));
+        let until = memory
+            .until
+            .get(&network(peer))
+            .or_else(|| memory.until.get(&OTHERS));
         let owed = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         owed.saturating_sub(FREE).min(LONGEST)
     }
@@ -54,7 +57,10 @@ impl Guesses {
         let until = memory.until.entry(peer).or_insert(now);
         *until = (*until).max(now).min(now + FREE + LONGEST) + COST;
         memory.unlogged += 1;
-        if memory.logged.is_some_and(|logged| now.saturating_duration_since(logged) < LOGGED_EVERY) {
+        if memory
+            .logged
+            .is_some_and(|logged| now.saturating_duration_since(logged) < LOGGED_EVERY)
+        {
             return None;
         }
         memory.logged = Some(now);
@@ -89,7 +95,10 @@ mod tests {
         for _guess in 0..100 {
             guesses.wrong(attacker, now);
         }
-        assert_eq!((guesses.wait(attacker, now), guesses.wait(other, now)), (LONGEST, Duration::ZERO));
+        assert_eq!(
+            (guesses.wait(attacker, now), guesses.wait(other, now)),
+            (LONGEST, Duration::ZERO)
+        );
         // It is over soon, however many there were.
         assert_eq!(guesses.wait(attacker, now + FREE + LONGEST), Duration::ZERO);
     }
@@ -107,7 +116,10 @@ mod tests {
             "those that are not remembered share"
         );
         guesses.wrong([198, 51, 100, 1].into(), now + FREE + LONGEST + COST);
-        assert!(guesses.0.lock().unwrap().until.len() <= 2, "what is paid for is forgotten");
+        assert!(
+            guesses.0.lock().unwrap().until.len() <= 2,
+            "what is paid for is forgotten"
+        );
         let address = |text: &str| network(text.parse().unwrap());
         assert_eq!(address("2001:db8::1"), address("2001:db8::ffff"));
         assert_ne!(address("2001:db8:1::1"), address("2001:db8::1"));

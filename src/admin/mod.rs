@@ -50,10 +50,20 @@ pub async fn serve(
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(exposition))
-        .with_state(Seen { causes, ills, metrics });
+        .with_state(Seen {
+            causes,
+            ills,
+            metrics,
+        });
     // Beyond loopback a name is what others call us by.
-    let routes = if listen.ip().is_loopback() { routes.layer(from_fn(this_host)) } else { routes };
-    let routes = routes.merge(api::guarded(api)).layer(map_response(for_programs));
+    let routes = if listen.ip().is_loopback() {
+        routes.layer(from_fn(this_host))
+    } else {
+        routes
+    };
+    let routes = routes
+        .merge(api::guarded(api))
+        .layer(map_response(for_programs));
     tokio::spawn(connections::serve(listener, routes));
     Ok(listen)
 }
@@ -70,7 +80,10 @@ async fn this_host(request: Request, next: Next) -> Response {
 /// No browser is to keep an answer, or to take it for a page.
 async fn for_programs(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -80,13 +93,23 @@ async fn healthz(State(seen): State<Seen>) -> (StatusCode, Json<Value>) {
     if ills.is_empty() {
         return (StatusCode::OK, Json(json!({"status": "ok"})));
     }
-    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "unhealthy", "causes": ills})))
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        Json(json!({"status": "unhealthy", "causes": ills})),
+    )
 }
 
 async fn readyz(State(seen): State<Seen>) -> (StatusCode, Json<Value>) {
     let causes = (seen.causes)();
-    let status = if causes.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({"ready": causes.is_empty(), "causes": causes})))
+    let status = if causes.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (
+        status,
+        Json(json!({"ready": causes.is_empty(), "causes": causes})),
+    )
 }
 
 async fn exposition(State(seen): State<Seen>) -> Response {

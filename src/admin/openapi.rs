@@ -39,16 +39,34 @@ pub(super) fn head() -> OpenApi {
     let mut info = Info::new("offboarder: the admin API", "1");
     info.description = Some(DESCRIPTION.to_owned());
     let mut components = Schemas::openapi().components.unwrap_or_default();
-    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(SCHEME)).build();
-    components.security_schemes.insert(TOKEN.to_owned(), SecurityScheme::Http(scheme).into());
-    for (name, description, header) in PROBLEMS.iter().map(|(_, name, told, header)| (name, told, header)) {
-        components.responses.insert((*name).to_owned(), problem(description, *header).into());
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(SCHEME))
+        .build();
+    components
+        .security_schemes
+        .insert(TOKEN.to_owned(), SecurityScheme::Http(scheme).into());
+    for (name, description, header) in PROBLEMS
+        .iter()
+        .map(|(_, name, told, header)| (name, told, header))
+    {
+        components
+            .responses
+            .insert((*name).to_owned(), problem(description, *header).into());
     }
-    OpenApiBuilder::new().info(info).components(Some(components)).build()
+    OpenApiBuilder::new()
+        .info(info)
+        .components(Some(components))
+        .build()
 }
 
 /// Status, name of the component, description, and the header that tells more.
-type Told = (&'static str, &'static str, &'static str, Option<(&'static str, &'static str)>);
+type Told = (
+    &'static str,
+    &'static str,
+    &'static str,
+    Option<(&'static str, &'static str)>,
+);
 
 #[rustfmt::skip] // a row a status
 const PROBLEMS: &[Told] = &[
@@ -66,13 +84,23 @@ const PROBLEMS: &[Told] = &[
 fn problem(description: &str, header: Option<(&str, &str)>) -> Response {
     let schema = Ref::from_schema_name("Problem");
     let content = ContentBuilder::new().schema(Some(schema)).build();
-    let mut response =
-        ResponseBuilder::new().description(description).content("application/problem+json", content);
+    let mut response = ResponseBuilder::new()
+        .description(description)
+        .content("application/problem+json", content);
     if let Some((name, description)) = header {
-        let kind = if name == "Retry-After" { Type::Integer } else { Type::String };
+        let kind = if name == "Retry-After" {
+            Type::Integer
+        } else {
+            Type::String
+        };
         let schema = ObjectBuilder::new().schema_type(kind);
-        response = response
-            .header(name, HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build());
+        response = response.header(
+            name,
+            HeaderBuilder::new()
+                .schema(Some(schema))
+                .description(Some(description))
+                .build(),
+        );
     }
     response.build()
 }
@@ -91,7 +119,12 @@ pub(super) fn complete(document: &mut OpenApi) {
         }
         if let Some(act) = &mut item.post {
             require(act, "operator");
-            tell(act, &["400", "401", "403", "408", "413", "415", "422", "500", "503"]);
+            tell(
+                act,
+                &[
+                    "400", "401", "403", "408", "413", "415", "422", "500", "503",
+                ],
+            );
             // It says at least who acts, and why.
             if let Some(RefOr::T(body)) = &mut act.request_body {
                 body.required = Some(Required::True);
@@ -105,9 +138,16 @@ fn require(operation: &mut Operation, role: &str) {
 }
 
 fn tell(operation: &mut Operation, statuses: &[&str]) {
-    for (status, name, ..) in PROBLEMS.iter().filter(|(status, ..)| statuses.contains(status)) {
+    for (status, name, ..) in PROBLEMS
+        .iter()
+        .filter(|(status, ..)| statuses.contains(status))
+    {
         let response = RefOr::Ref(Ref::from_response_name(*name));
-        operation.responses.responses.entry((*status).to_owned()).or_insert(response);
+        operation
+            .responses
+            .responses
+            .entry((*status).to_owned())
+            .or_insert(response);
     }
 }
 
@@ -147,6 +187,9 @@ mod tests {
             std::fs::write(file, &served).unwrap();
         }
         let kept = std::fs::read_to_string(file).unwrap();
-        assert!(kept == served, "docs/openapi.json is not what the code says; accept it by UPDATE_OPENAPI=1");
+        assert!(
+            kept == served,
+            "docs/openapi.json is not what the code says; accept it by UPDATE_OPENAPI=1"
+        );
     }
 }

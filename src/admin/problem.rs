@@ -38,7 +38,14 @@ impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Problem");
         let (status, detail) = (status.as_u16(), detail.into());
-        Self { kind: "about:blank", title, status, detail, code: code.into(), retry_after: None }
+        Self {
+            kind: "about:blank",
+            title,
+            status,
+            detail,
+            code: code.into(),
+            retry_after: None,
+        }
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
@@ -52,14 +59,20 @@ impl Problem {
     /// Something else is under way.
     pub(super) fn busy(detail: impl Into<String>) -> Self {
         let retry_after = Some(RETRY_AFTER);
-        Self { retry_after, ..Self::new(StatusCode::CONFLICT, "busy", detail) }
+        Self {
+            retry_after,
+            ..Self::new(StatusCode::CONFLICT, "busy", detail)
+        }
     }
 
     /// Too much is asked at once.
     pub(super) fn overloaded() -> Self {
         let detail = "this worker answers many requests already; ask again, or ask another worker";
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
-        Self { retry_after: Some(RETRY_AFTER), ..problem }
+        Self {
+            retry_after: Some(RETRY_AFTER),
+            ..problem
+        }
     }
 
     /// A service took too long, whichever.
@@ -69,7 +82,10 @@ impl Problem {
             within.as_secs()
         );
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail);
-        Self { retry_after: Some(RETRY_AFTER), ..problem }
+        Self {
+            retry_after: Some(RETRY_AFTER),
+            ..problem
+        }
     }
 
     /// A fault of ours.
@@ -100,7 +116,10 @@ impl From<Failure> for Problem {
         };
         let retry = status == StatusCode::SERVICE_UNAVAILABLE;
         let retry_after = retry.then(|| failure.retry_after.unwrap_or(RETRY_AFTER));
-        Self { retry_after, ..Self::new(status, failure.code.as_str(), failure.text) }
+        Self {
+            retry_after,
+            ..Self::new(status, failure.code.as_str(), failure.text)
+        }
     }
 }
 
@@ -119,13 +138,19 @@ impl IntoResponse for Problem {
         let retry_after = self.retry_after;
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer realm=\"offboarder\"");
             headers.insert(header::WWW_AUTHENTICATE, scheme);
         }
         if let Some(retry_after) = retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(retry_after.as_secs().max(1)),
+            );
         }
         response
     }

@@ -31,7 +31,9 @@ impl<S: Send + Sync, T: FromStr<Err: Display>> FromRequestParts<S> for At<T> {
         let Path(text) = Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-        text.parse().map(Self).map_err(|error| Problem::bad_request(format!("the path: {error}")))
+        text.parse()
+            .map(Self)
+            .map_err(|error| Problem::bad_request(format!("the path: {error}")))
     }
 }
 
@@ -65,7 +67,11 @@ fn from_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
             }
             None if LISTS.contains(&&*name) => Value::from(vec![value]),
             None => value,
-            Some(_) => return Err(Problem::bad_request(format!("the query: {name} is given twice"))),
+            Some(_) => {
+                return Err(Problem::bad_request(format!(
+                    "the query: {name} is given twice"
+                )));
+            }
         };
         members.insert(name.into_owned(), value);
     }
@@ -87,24 +93,38 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             Ok(Err(error)) => return Err(unread(&error)),
             Err(_elapsed) => {
                 let detail = format!("the body was not there within {} s", BODY_WITHIN.as_secs());
-                return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail));
+                return Err(Problem::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "request_timeout",
+                    detail,
+                ));
             }
         };
         if !body.is_empty() && !is_json {
             let detail = "the body has to be JSON: `Content-Type: application/json`";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                detail,
+            ));
         }
         let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
         let members: Value = serde_json::from_slice(body)
             .map_err(|error| Problem::bad_request(format!("the body is no JSON: {error}")))?;
         let unfit = |why: String| {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unprocessable", format!("the body: {why}"))
+            Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "unprocessable",
+                format!("the body: {why}"),
+            )
         };
         // A list of its members would do for a struct.
         if !members.is_object() {
             return Err(unfit("it has to be a JSON object".to_owned()));
         }
-        serde_json::from_value(members).map(Self).map_err(|error| unfit(missing(&error.to_string())))
+        serde_json::from_value(members)
+            .map(Self)
+            .map_err(|error| unfit(missing(&error.to_string())))
     }
 }
 
@@ -120,7 +140,8 @@ fn unread(error: &axum::Error) -> Problem {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
         if error.is::<http_body_util::LengthLimitError>() {
-            let detail = format!("the body has more than {MAX_BODY_BYTES} bytes; send fewer at a time");
+            let detail =
+                format!("the body has more than {MAX_BODY_BYTES} bytes; send fewer at a time");
             return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail);
         }
         cause = error.source();
@@ -129,8 +150,12 @@ fn unread(error: &axum::Error) -> Problem {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let essence = kind
+        .and_then(|kind| kind.split(';').next())
+        .unwrap_or_default();
     essence.trim().eq_ignore_ascii_case("application/json")
 }
 
@@ -163,17 +188,23 @@ impl Line {
 pub(super) fn within<'de, const LEAST: u64, const MOST: u64, D: Deserializer<'de>>(
     number: D,
 ) -> Result<Option<u64>, D::Error> {
-    let Some(given) = Option::<Number>::deserialize(number)? else { return Ok(None) };
+    let Some(given) = Option::<Number>::deserialize(number)? else {
+        return Ok(None);
+    };
     let number = given.as_u64().or_else(|| whole(given.as_f64()?));
     let number = number.filter(|number| (LEAST..=MOST).contains(number));
-    number
-        .map(Some)
-        .ok_or_else(|| D::Error::custom(format!("{given} is not a whole number, {LEAST} to {MOST}")))
+    number.map(Some).ok_or_else(|| {
+        D::Error::custom(format!("{given} is not a whole number, {LEAST} to {MOST}"))
+    })
 }
 
 /// JSON does not tell 5.0 from 5.
 fn whole(number: f64) -> Option<u64> {
-    if number.fract() == 0.0 { format!("{number:.0}").parse().ok() } else { None }
+    if number.fract() == 0.0 {
+        format!("{number:.0}").parse().ok()
+    } else {
+        None
+    }
 }
 
 /// A list that names something, and not too much.
@@ -184,7 +215,10 @@ pub(super) fn some<'de, const MOST: usize, T: Deserialize<'de>, D: Deserializer<
     if (1..=MOST).contains(&list.len()) {
         return Ok(list);
     }
-    Err(D::Error::custom(format!("{} are named; name 1 to {MOST}", list.len())))
+    Err(D::Error::custom(format!(
+        "{} are named; name 1 to {MOST}",
+        list.len()
+    )))
 }
 
 #[cfg(test)]
@@ -206,13 +240,27 @@ mod tests {
         let asked = |query| from_query::<Asked>(query).ok();
         let of = |users: &[&str], batch: Option<&str>, limit| {
             let users = users.iter().map(ToString::to_string).collect();
-            Some(Asked { users, batch: batch.map(str::to_owned), limit })
+            Some(Asked {
+                users,
+                batch: batch.map(str::to_owned),
+                limit,
+            })
         };
         assert_eq!(asked(""), of(&[], None, None));
         assert_eq!(asked("users=7"), of(&["7"], None, None));
-        assert_eq!(asked("users=a%20b&limit=5&users=c&batch=7"), of(&["a b", "c"], Some("7"), Some(5)));
-        for wrong in ["limit=0", "limit=6", "limit=x", "limit=", "batch=a&batch=b", "limit=1&limit=2", "x=1"]
-        {
+        assert_eq!(
+            asked("users=a%20b&limit=5&users=c&batch=7"),
+            of(&["a b", "c"], Some("7"), Some(5))
+        );
+        for wrong in [
+            "limit=0",
+            "limit=6",
+            "limit=x",
+            "limit=",
+            "batch=a&batch=b",
+            "limit=1&limit=2",
+            "x=1",
+        ] {
             assert_eq!(asked(wrong), None, "{wrong}");
         }
     }
@@ -245,14 +293,24 @@ mod tests {
         ] {
             let problem = act(body).await.unwrap_err();
             assert_eq!(problem["status"], 422, "{problem}");
-            assert!(problem["detail"].as_str().unwrap().contains(what), "{problem}");
+            assert!(
+                problem["detail"].as_str().unwrap().contains(what),
+                "{problem}"
+            );
         }
     }
 
     #[test]
     fn a_whole_number_may_be_written_with_a_fraction_of_zero() {
-        let limit = |text: &str| serde_json::from_str::<Asked>(&format!("{{\"limit\":{text}}}")).ok()?.limit;
-        assert_eq!((limit("5"), limit("5.0"), limit("0.5e1")), (Some(5), Some(5), Some(5)));
+        let limit = |text: &str| {
+            serde_json::from_str::<Asked>(&format!("{{\"limit\":{text}}}"))
+                .ok()?
+                .limit
+        };
+        assert_eq!(
+            (limit("5"), limit("5.0"), limit("0.5e1")),
+            (Some(5), Some(5), Some(5))
+        );
         for wrong in ["0", "0.0", "4.5", "-1", "-1.0", "6.0", "1e300", "\"5\""] {
             assert_eq!(limit(wrong), None, "{wrong}");
         }
@@ -262,7 +320,10 @@ mod tests {
     fn a_line_has_an_end_and_no_control_characters() {
         let line = |text: &str| Line::try_from(text.to_owned()).is_ok();
         assert!(line("case 4711: „Löschung“") && line(&"ä".repeat(1000)));
-        for wrong in ["", " ", "a\nb", "a\u{7f}", &"a".repeat(1001)].into_iter().chain(printable::ATTACKS) {
+        for wrong in ["", " ", "a\nb", "a\u{7f}", &"a".repeat(1001)]
+            .into_iter()
+            .chain(printable::ATTACKS)
+        {
             assert!(!line(wrong), "{wrong:?}");
         }
     }

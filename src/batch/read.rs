@@ -38,7 +38,9 @@ pub async fn overview(
     batch: &BatchId,
     now: Timestamp,
 ) -> Result<Option<Overview>, Failure> {
-    let Some(begun_at) = redis.batch_begun_at(batch).await? else { return Ok(None) };
+    let Some(begun_at) = redis.batch_begun_at(batch).await? else {
+        return Ok(None);
+    };
     let mut tally = Tally::new(batch.clone(), Some(begun_at), now);
     let mut from = 0;
     loop {
@@ -63,14 +65,19 @@ pub async fn report(
 ) -> Result<(Vec<Reported>, Option<usize>), Failure> {
     let Members { users, next } = redis.batch_users(batch, from, PAGE_WHOLE).await?;
     let checkpoints = redis.checkpoints(&users).await?;
-    let missing = users.iter().zip(&checkpoints).filter(|(_, read)| matches!(read, Ok(None)));
+    let missing = users
+        .iter()
+        .zip(&checkpoints)
+        .filter(|(_, read)| matches!(read, Ok(None)));
     let missing: Vec<UserId> = missing.map(|(user_id, _)| *user_id).collect();
     let ended = redis.ended(batch, &missing).await?;
-    let rows = users.into_iter().zip(checkpoints).map(|(user_id, read)| match (read, ended.get(&user_id)) {
-        (Ok(Some(checkpoint)), _) => Reported::of(&checkpoint, now),
-        (Ok(None), Some(summary)) => Reported::of_summary(user_id, summary.clone(), now),
-        (Ok(None), None) => Reported::unknown(user_id, Standing::NotBegun),
-        (Err(_newer), _) => Reported::unknown(user_id, Standing::Unreadable),
+    let rows = users.into_iter().zip(checkpoints).map(|(user_id, read)| {
+        match (read, ended.get(&user_id)) {
+            (Ok(Some(checkpoint)), _) => Reported::of(&checkpoint, now),
+            (Ok(None), Some(summary)) => Reported::of_summary(user_id, summary.clone(), now),
+            (Ok(None), None) => Reported::unknown(user_id, Standing::NotBegun),
+            (Err(_newer), _) => Reported::unknown(user_id, Standing::Unreadable),
+        }
     });
     Ok((rows.collect(), next))
 }

@@ -4,7 +4,9 @@ use serde::Serialize;
 use super::Summary;
 use crate::failure::{Code, Reason};
 use crate::job::UserId;
-use crate::machine::{Archive, Checkpoint, DeletionOutcome, ManifestRef, Recording, State, StateName};
+use crate::machine::{
+    Archive, Checkpoint, DeletionOutcome, ManifestRef, Recording, State, StateName,
+};
 use crate::printable;
 
 /// What became of one user: a row of the report. Empty where nothing is known, or nothing happened.
@@ -100,10 +102,15 @@ impl Reported {
 
     /// As a checkpoint tells it at `now`.
     pub fn of(checkpoint: &Checkpoint, now: Timestamp) -> Self {
-        let (archive, manifest) = (archive_of(&checkpoint.state), manifest_of(&checkpoint.state));
+        let (archive, manifest) = (
+            archive_of(&checkpoint.state),
+            manifest_of(&checkpoint.state),
+        );
         Self {
             deletion_status: match &checkpoint.state {
-                State::Deleted { deletion, .. } | State::DeactivatedOnly { deletion, .. } => deletion.status,
+                State::Deleted { deletion, .. } | State::DeactivatedOnly { deletion, .. } => {
+                    deletion.status
+                }
                 State::Received
                 | State::QueuesCleared { .. }
                 | State::Deactivated { .. }
@@ -112,7 +119,10 @@ impl Reported {
             requested_by: checkpoint.request.requested_by.clone(),
             reason: checkpoint.request.reason.clone(),
             error_code: checkpoint.last_failure.as_ref().map(|failure| failure.code),
-            error: checkpoint.last_failure.as_ref().map(|failure| failure.text.clone()),
+            error: checkpoint
+                .last_failure
+                .as_ref()
+                .map(|failure| failure.text.clone()),
             conversations: archive.map(|archive| archive.conversations),
             archive: archive.map(|archive| archive.key.clone()),
             archive_sha256: archive.map(|archive| archive.sha256.clone()),
@@ -170,8 +180,14 @@ const fn archive_of(state: &State) -> Option<&Archive> {
 
 const fn manifest_of(state: &State) -> Option<&ManifestRef> {
     match state {
-        State::Deleted { recording: Recording::Recorded { manifest }, .. }
-        | State::DeactivatedOnly { recording: Recording::Recorded { manifest }, .. } => Some(manifest),
+        State::Deleted {
+            recording: Recording::Recorded { manifest },
+            ..
+        }
+        | State::DeactivatedOnly {
+            recording: Recording::Recorded { manifest },
+            ..
+        } => Some(manifest),
         State::Received
         | State::QueuesCleared { .. }
         | State::Deactivated { .. }
@@ -192,15 +208,30 @@ mod tests {
         let of = |text: &str| {
             let text = Some(text.to_owned());
             let unknown = Reported::unknown(user_id, Standing::NotBegun);
-            let row = Reported { requested_by: text.clone(), reason: text.clone(), error: text, ..unknown };
+            let row = Reported {
+                requested_by: text.clone(),
+                reason: text.clone(),
+                error: text,
+                ..unknown
+            };
             let row = row.for_spreadsheets();
             [row.requested_by, row.reason, row.error].map(Option::unwrap_or_default)
         };
         for attack in ATTACKS {
-            assert!(of(attack).iter().all(|cell| !cell.chars().any(is_deceptive)), "{attack:?}");
+            assert!(
+                of(attack)
+                    .iter()
+                    .all(|cell| !cell.chars().any(is_deceptive)),
+                "{attack:?}"
+            );
         }
         for formula in ["=HYPERLINK(1)", "+1", "-1", "@a"] {
-            assert!(of(formula).iter().all(|cell| *cell == format!("'{formula}")), "{formula}");
+            assert!(
+                of(formula)
+                    .iter()
+                    .all(|cell| *cell == format!("'{formula}")),
+                "{formula}"
+            );
         }
         assert!(of("\t=1").iter().all(|cell| cell == r"\t=1"));
     }

@@ -18,13 +18,28 @@ pub struct Summary {
     #[serde(rename = "s")]
     pub state: StateName,
     /// When it was asked for, or first seen.
-    #[serde(default, rename = "r", with = "millisecond::optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "r",
+        with = "millisecond::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub requested_at: Option<Timestamp>,
     /// When the access was gone.
-    #[serde(default, rename = "a", with = "millisecond::optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "a",
+        with = "millisecond::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub access_removed_at: Option<Timestamp>,
     /// When there was nothing left to do.
-    #[serde(default, rename = "f", with = "millisecond::optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "f",
+        with = "millisecond::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub finished_at: Option<Timestamp>,
     /// What it waits for.
     #[serde(default, rename = "w", skip_serializing_if = "Option::is_none")]
@@ -66,15 +81,24 @@ impl From<&Checkpoint> for Summary {
     fn from(checkpoint: &Checkpoint) -> Self {
         let failure = checkpoint.last_failure.as_ref();
         let why = checkpoint.pause.map(Pause::as_str);
-        let why = why.or_else(|| Some(failure?.code.as_str())).unwrap_or("unknown");
+        let why = why
+            .or_else(|| Some(failure?.code.as_str()))
+            .unwrap_or("unknown");
         let ended_at = || checkpoint.ended_at().unwrap_or(checkpoint.updated_at);
         Self {
             batch_id: checkpoint.request.batch_id.clone(),
             state: checkpoint.state.name(),
-            requested_at: checkpoint.request.requested_at.or(checkpoint.request.received_at).map(stored),
+            requested_at: checkpoint
+                .request
+                .requested_at
+                .or(checkpoint.request.received_at)
+                .map(stored),
             access_removed_at: access_of(&checkpoint.state).map(|access| stored(access.at)),
             finished_at: checkpoint.state.is_finished().then(ended_at).map(stored),
-            wait: checkpoint.waiting_until.map(|until| Wait { until: stored(until), why: why.to_owned() }),
+            wait: checkpoint.waiting_until.map(|until| Wait {
+                until: stored(until),
+                why: why.to_owned(),
+            }),
             dead_letter: checkpoint.dead_letter.as_ref().map(|letter| letter.reason),
             deletion: match &checkpoint.state {
                 State::Deleted { deletion, .. } | State::DeactivatedOnly { deletion, .. } => {
@@ -93,7 +117,9 @@ impl From<&Checkpoint> for Summary {
 /// As it is read back. The last second of time has no milliseconds.
 fn stored(at: Timestamp) -> Timestamp {
     let whole = |_out_of_range| Timestamp::from_second(at.as_second());
-    Timestamp::from_millisecond(at.as_millisecond()).or_else(whole).unwrap_or(at)
+    Timestamp::from_millisecond(at.as_millisecond())
+        .or_else(whole)
+        .unwrap_or(at)
 }
 
 impl Summary {
@@ -131,7 +157,11 @@ mod tests {
         let user_id = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
         let batch_id = Some("2026-11".parse().unwrap());
         let received_at = Some(Timestamp::from_second(7).unwrap());
-        let request = Request { batch_id, received_at, ..Request::default() };
+        let request = Request {
+            batch_id,
+            received_at,
+            ..Request::default()
+        };
         Checkpoint::new(user_id, request, Timestamp::from_second(8).unwrap())
     }
 
@@ -146,11 +176,17 @@ mod tests {
 
     #[test]
     fn a_wait_says_why_and_what_came_after_it_takes_its_place() {
-        let (now, until) = (Timestamp::from_second(9).unwrap(), Timestamp::from_second(99).unwrap());
+        let (now, until) = (
+            Timestamp::from_second(9).unwrap(),
+            Timestamp::from_second(99).unwrap(),
+        );
         let failure = Failure::new(Class::Transient, Code::CxoneTimeout, "x");
         let mut checkpoint = checkpoint();
         assert_eq!(told(&checkpoint).standing(now), Standing::UnderWay);
-        assert_eq!(told(&checkpoint).requested_at, checkpoint.request.received_at);
+        assert_eq!(
+            told(&checkpoint).requested_at,
+            checkpoint.request.received_at
+        );
         let why = |checkpoint: &Checkpoint| told(checkpoint).wait.map(|wait| wait.why);
         checkpoint.postpone(until, Pause::Brake, now);
         assert_eq!(why(&checkpoint).as_deref(), Some("brake"));
@@ -159,9 +195,16 @@ mod tests {
         checkpoint.postpone(until, Pause::NotDue, now);
         assert_eq!(why(&checkpoint).as_deref(), Some("not_due"));
         assert_eq!(told(&checkpoint).standing(now), Standing::Waiting);
-        assert_eq!(told(&checkpoint).standing(until), Standing::UnderWay, "the wait is over");
+        assert_eq!(
+            told(&checkpoint).standing(until),
+            Standing::UnderWay,
+            "the wait is over"
+        );
         checkpoint.give_up(Reason::RetriesExhausted, failure, now);
-        assert_eq!((why(&checkpoint), told(&checkpoint).standing(now)), (None, Standing::DeadLetter));
+        assert_eq!(
+            (why(&checkpoint), told(&checkpoint).standing(now)),
+            (None, Standing::DeadLetter)
+        );
     }
 
     #[test]
@@ -172,7 +215,10 @@ mod tests {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
             if let Ok(checkpoint) = serde_json::from_slice::<Checkpoint>(&bytes) {
                 let summary = told(&checkpoint);
-                assert_eq!(summary.finished_at.is_some(), checkpoint.state.is_finished());
+                assert_eq!(
+                    summary.finished_at.is_some(),
+                    checkpoint.state.is_finished()
+                );
                 finished += u32::from(summary.finished_at.is_some());
             }
         }

@@ -77,7 +77,11 @@ impl Tally {
         if let Some(outcome) = summary.deletion {
             *self.overview.deletions.entry(outcome).or_default() += 1;
         }
-        match (summary.standing(self.overview.as_of), summary.dead_letter, &summary.wait) {
+        match (
+            summary.standing(self.overview.as_of),
+            summary.dead_letter,
+            &summary.wait,
+        ) {
             (Standing::DeadLetter, Some(reason), _) => self.add_dead(reason),
             (Standing::Waiting, _, Some(wait)) => self.add_waiting(&wait.why, wait.until),
             (Standing::Finished, _, _) => self.overview.finished += 1,
@@ -87,23 +91,34 @@ impl Tally {
         if summary.batch_id.as_ref() != Some(&self.overview.batch_id) {
             return;
         }
-        self.finished_ms.extend(summary.finished_at.map(Timestamp::as_millisecond));
+        self.finished_ms
+            .extend(summary.finished_at.map(Timestamp::as_millisecond));
         if let Some(gone) = summary.access_removed_at {
             self.access_last = self.access_last.max(Some(gone));
-            let asked = summary.requested_at.map(|asked| gone.as_millisecond() - asked.as_millisecond());
+            let asked = summary
+                .requested_at
+                .map(|asked| gone.as_millisecond() - asked.as_millisecond());
             self.access_ms.extend(asked.map(|took| took.max(0)));
         }
     }
 
     fn add_dead(&mut self, reason: Reason) {
-        self.dead.entry(reason.as_str()).or_insert(DeadLetters { reason, users: 0 }).users += 1;
+        self.dead
+            .entry(reason.as_str())
+            .or_insert(DeadLetters { reason, users: 0 })
+            .users += 1;
     }
 
     fn add_waiting(&mut self, why: &str, until: Timestamp) {
         match self.waiting.entry(why.to_owned()) {
             Entry::Vacant(entry) => {
                 let why = why.to_owned();
-                entry.insert(Waiting { why, users: 1, first_until: until, last_until: until });
+                entry.insert(Waiting {
+                    why,
+                    users: 1,
+                    first_until: until,
+                    last_until: until,
+                });
             }
             Entry::Occupied(mut entry) => {
                 let waiting = entry.get_mut();
@@ -118,9 +133,13 @@ impl Tally {
     pub fn finish(mut self) -> Overview {
         let mut overview = self.overview;
         overview.waiting = self.waiting.into_values().collect();
-        overview.waiting.sort_by_key(|waiting| std::cmp::Reverse(waiting.users));
+        overview
+            .waiting
+            .sort_by_key(|waiting| std::cmp::Reverse(waiting.users));
         overview.dead_letters = self.dead.into_values().collect();
-        overview.dead_letters.sort_by_key(|letters| std::cmp::Reverse(letters.users));
+        overview
+            .dead_letters
+            .sort_by_key(|letters| std::cmp::Reverse(letters.users));
         self.access_ms.sort_unstable();
         overview.access_removed = self.access_last.and_then(|last_at| {
             Some(AccessTimes {
@@ -143,18 +162,27 @@ fn percentile(sorted: &[i64], of_hundred: usize) -> Option<i64> {
     sorted.get(rank - 1).copied()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "milliseconds of 285,000 years are exact")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds of 285,000 years are exact"
+)]
 fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
 }
 
 /// Users that were finished in a minute, of late.
-#[expect(clippy::cast_precision_loss, reason = "counts and milliseconds far under 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts and milliseconds far under 2^53"
+)]
 fn per_minute(finished_ms: &[i64], now: Timestamp) -> Option<f64> {
     let now_ms = now.as_millisecond();
     let first = *finished_ms.iter().min()?;
     let since = first.max(now_ms - OF_LATE_MS);
-    let count = finished_ms.iter().filter(|at| (since..=now_ms).contains(*at)).count();
+    let count = finished_ms
+        .iter()
+        .filter(|at| (since..=now_ms).contains(*at))
+        .count();
     let minutes = (now_ms - since).max(AT_LEAST_MS) as f64 / 60_000.0;
     (count > 0).then(|| count as f64 / minutes)
 }
@@ -171,7 +199,11 @@ fn time_left(overview: &Overview) -> Option<u64> {
         return Some(0);
     }
     let at_rate = left as f64 / overview.finished_per_minute? * 60.0;
-    let waits = overview.waiting.iter().map(|waiting| waiting.last_until).max();
+    let waits = overview
+        .waiting
+        .iter()
+        .map(|waiting| waiting.last_until)
+        .max();
     let waits = waits.map_or(0, |until| until.duration_since(overview.as_of).as_secs());
     Some((at_rate.ceil() as u64).max(u64::try_from(waits).unwrap_or(0)))
 }
@@ -208,37 +240,80 @@ mod tests {
 
     fn tally(users: impl IntoIterator<Item = Summary>) -> Overview {
         let mut tally = Tally::new(batch(), None, at(NOW));
-        users.into_iter().for_each(|user| tally.add(&Known::Summary(user)));
+        users
+            .into_iter()
+            .for_each(|user| tally.add(&Known::Summary(user)));
         tally.finish()
     }
 
     #[test]
     fn a_wait_that_is_over_is_none_and_a_dead_letter_waits_for_nothing() {
         let waiting = |until: i64, why: &str| Summary {
-            wait: Some(Wait { until: at(NOW + until), why: why.to_owned() }),
+            wait: Some(Wait {
+                until: at(NOW + until),
+                why: why.to_owned(),
+            }),
             ..summary(StateName::Archived)
         };
-        let dead = Summary { dead_letter: Some(Reason::ApiRejected), ..waiting(9, "x") };
-        let told =
-            tally([waiting(0, "brake"), waiting(5, "brake"), waiting(9, "brake"), waiting(1, "y"), dead]);
+        let dead = Summary {
+            dead_letter: Some(Reason::ApiRejected),
+            ..waiting(9, "x")
+        };
+        let told = tally([
+            waiting(0, "brake"),
+            waiting(5, "brake"),
+            waiting(9, "brake"),
+            waiting(1, "y"),
+            dead,
+        ]);
         let (first_until, last_until) = (at(NOW + 5), at(NOW + 9));
-        assert_eq!(told.waiting[0], Waiting { why: "brake".to_owned(), users: 2, first_until, last_until });
+        assert_eq!(
+            told.waiting[0],
+            Waiting {
+                why: "brake".to_owned(),
+                users: 2,
+                first_until,
+                last_until
+            }
+        );
         assert_eq!((told.waiting.len(), told.under_way, told.dead()), (2, 1, 1));
-        assert_eq!(told.dead_letters, [DeadLetters { reason: Reason::ApiRejected, users: 1 }]);
+        assert_eq!(
+            told.dead_letters,
+            [DeadLetters {
+                reason: Reason::ApiRejected,
+                users: 1
+            }]
+        );
     }
 
     #[test]
     fn the_rate_is_that_of_late_and_the_time_left_is_never_shorter_than_a_wait() {
-        let finished = |ago: i64| Summary { finished_at: Some(at(NOW - ago)), ..summary(StateName::Deleted) };
+        let finished = |ago: i64| Summary {
+            finished_at: Some(at(NOW - ago)),
+            ..summary(StateName::Deleted)
+        };
         let told = tally([5000, 600, 300, 60].map(finished));
         assert_eq!(told.finished_per_minute, Some(3.0 / 15.0));
         assert_eq!(told.time_left_seconds, Some(0));
         let rest = || vec![finished(120), finished(60), summary(StateName::Received)];
-        assert_eq!(tally(rest()).time_left_seconds, Some(60), "two in two minutes, and one is left");
-        let wait = Some(Wait { until: at(NOW + 7200), why: "not_due".to_owned() });
-        let told = tally(rest().into_iter().chain([Summary { wait, ..summary(StateName::Archived) }]));
+        assert_eq!(
+            tally(rest()).time_left_seconds,
+            Some(60),
+            "two in two minutes, and one is left"
+        );
+        let wait = Some(Wait {
+            until: at(NOW + 7200),
+            why: "not_due".to_owned(),
+        });
+        let told = tally(rest().into_iter().chain([Summary {
+            wait,
+            ..summary(StateName::Archived)
+        }]));
         assert_eq!(told.time_left_seconds, Some(7200));
-        assert_eq!(tally([summary(StateName::Received)]).time_left_seconds, None);
+        assert_eq!(
+            tally([summary(StateName::Received)]).time_left_seconds,
+            None
+        );
     }
 
     #[test]
@@ -251,25 +326,40 @@ mod tests {
             ..summary(StateName::Deleted)
         };
         let told = tally([earlier]);
-        assert_eq!((told.finished, told.finished_per_minute, told.access_removed), (1, None, None));
+        assert_eq!(
+            (told.finished, told.finished_per_minute, told.access_removed),
+            (1, None, None)
+        );
     }
 
     fn any_known() -> impl Strategy<Value = Known> {
         let dead = prop::option::weighted(0.2, prop::sample::select(Reason::ALL.to_vec()));
         let wait = prop::option::of((-50..50_i64, prop::sample::select(vec!["brake", "x"])));
-        let parts = (prop::sample::select(STATES.to_vec()), dead, wait, any::<bool>(), 0..5000_i64, 0..3_u8);
-        parts.prop_map(|(state, dead_letter, wait, finished, took, kind)| match kind {
-            0 if took % 7 == 0 => Known::Unreadable,
-            0 => Known::Nothing,
-            _ => Known::Summary(Summary {
-                dead_letter,
-                wait: wait.map(|(until, why)| Wait { until: at(NOW + until), why: why.to_owned() }),
-                finished_at: (finished && state.is_terminal()).then(|| at(NOW - took)),
-                requested_at: Some(at(1000)),
-                access_removed_at: (state >= StateName::Deactivated).then(|| at(1000 + took)),
-                ..summary(state)
-            }),
-        })
+        let parts = (
+            prop::sample::select(STATES.to_vec()),
+            dead,
+            wait,
+            any::<bool>(),
+            0..5000_i64,
+            0..3_u8,
+        );
+        parts.prop_map(
+            |(state, dead_letter, wait, finished, took, kind)| match kind {
+                0 if took % 7 == 0 => Known::Unreadable,
+                0 => Known::Nothing,
+                _ => Known::Summary(Summary {
+                    dead_letter,
+                    wait: wait.map(|(until, why)| Wait {
+                        until: at(NOW + until),
+                        why: why.to_owned(),
+                    }),
+                    finished_at: (finished && state.is_terminal()).then(|| at(NOW - took)),
+                    requested_at: Some(at(1000)),
+                    access_removed_at: (state >= StateName::Deactivated).then(|| at(1000 + took)),
+                    ..summary(state)
+                }),
+            },
+        )
     }
 
     proptest! {

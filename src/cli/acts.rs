@@ -23,7 +23,10 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     /// Shows acts, newest first
-    #[command(alias = "ls", after_help = "Example:\n  offboarder acts list --since 2026-11-01T00:00:00Z")]
+    #[command(
+        alias = "ls",
+        after_help = "Example:\n  offboarder acts list --since 2026-11-01T00:00:00Z"
+    )]
     List {
         /// None before: a time, or how long ago, such as 7d
         #[arg(long, value_name = "WHEN", value_parser = parse_since)]
@@ -37,13 +40,20 @@ enum Verb {
 }
 
 pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
-    let Verb::List { since, limit, output } = &args.verb;
+    let Verb::List {
+        since,
+        limit,
+        output,
+    } = &args.verb;
     let store = compose::archive_store(settings).await?;
     let acts = acts::list(&store, *since, *limit).await?;
     match output.output {
         Output::Json => print_json(&json!({ "acts": acts }))?,
         Output::Table => {
-            say(table(["when", "who", "what", "how many", "why", "details"], acts.iter().map(row)));
+            say(table(
+                ["when", "who", "what", "how many", "why", "details"],
+                acts.iter().map(row),
+            ));
         }
     }
     Ok(Exit::Ok)
@@ -51,7 +61,10 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
 
 fn row(act: &Act) -> [Shown; 6] {
     let details = match &act.details {
-        Value::Object(members) => members.iter().map(|(name, value)| format!("{name} {value}")).collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect(),
         Value::Null => Shown::from(""),
         other => other.to_string().into(),
     };

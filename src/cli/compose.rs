@@ -42,7 +42,9 @@ pub(super) fn client(settings: &Cxone, quotas: Arc<dyn Quotas>) -> Result<Client
     })?)
 }
 
-pub(super) fn checkpoints<C, Q>(settings: &Settings<C, Q>) -> Result<Arc<dyn Checkpoints>, CliError> {
+pub(super) fn checkpoints<C, Q>(
+    settings: &Settings<C, Q>,
+) -> Result<Arc<dyn Checkpoints>, CliError> {
     Ok(shared(settings)?.0)
 }
 
@@ -52,7 +54,8 @@ type Shared = (Arc<dyn Checkpoints>, Arc<dyn Quotas>);
 fn shared<C, Q>(settings: &Settings<C, Q>) -> Result<Shared, CliError> {
     Ok(match &settings.checkpoints {
         CheckpointsUrl::Embedded(directory) => {
-            let embedded = EmbeddedCheckpoints::open(directory)?.with_integrity(settings.integrity.clone());
+            let embedded =
+                EmbeddedCheckpoints::open(directory)?.with_integrity(settings.integrity.clone());
             (Arc::new(embedded), Arc::new(cxone::Alone::default()))
         }
         CheckpointsUrl::Redis(url) => {
@@ -64,7 +67,11 @@ fn shared<C, Q>(settings: &Settings<C, Q>) -> Result<Shared, CliError> {
 
 pub(super) fn redis<C, Q>(url: &RedisUrl, settings: &Settings<C, Q>) -> Arc<RedisCheckpoints> {
     let redis = RedisCheckpoints::new(url, settings.worker.lease);
-    Arc::new(redis.with_integrity(settings.integrity.clone()).keeping(settings.retention.0))
+    Arc::new(
+        redis
+            .with_integrity(settings.integrity.clone())
+            .keeping(settings.retention.0),
+    )
 }
 
 /// Where batches are kept; an embedded store keeps none.
@@ -89,13 +96,19 @@ pub(super) async fn archive_store<C, Q>(
             }
             Arc::new(DirectoryStore::open(path)?.with_integrity(integrity.clone()))
         }
-        ArchiveLocation::S3 { bucket, prefix } => {
-            Arc::new(s3_store(settings, bucket, prefix).await?.with_integrity(integrity.clone()))
-        }
+        ArchiveLocation::S3 { bucket, prefix } => Arc::new(
+            s3_store(settings, bucket, prefix)
+                .await?
+                .with_integrity(integrity.clone()),
+        ),
     })
 }
 
-pub(super) async fn s3_store(settings: &Archive, bucket: &str, prefix: &str) -> Result<S3Store, CliError> {
+pub(super) async fn s3_store(
+    settings: &Archive,
+    bucket: &str,
+    prefix: &str,
+) -> Result<S3Store, CliError> {
     let retention = settings.retention.map(|retention| s3::Retention {
         mode: match retention.mode {
             RetentionMode::Governance => s3::RetentionMode::Governance,
@@ -111,19 +124,25 @@ pub(super) fn broker(settings: &Queue) -> Result<Broker, CliError> {
 }
 
 /// The protected list; an object of a bucket is read with the same credentials as the archive.
-pub(super) async fn protected<C, Q>(settings: &Settings<C, Q>) -> Result<ProtectedSource, CliError> {
+pub(super) async fn protected<C, Q>(
+    settings: &Settings<C, Q>,
+) -> Result<ProtectedSource, CliError> {
     Ok(match &settings.guard.protected {
         None => ProtectedSource::nobody(),
         Some(config::ProtectedSource::File(path)) => ProtectedSource::file(path.clone()),
         Some(config::ProtectedSource::S3 { bucket, key }) => {
-            let store = S3Store::connect(bucket, "", settings.archive.force_path_style, None).await?;
+            let store =
+                S3Store::connect(bucket, "", settings.archive.force_path_style, None).await?;
             ProtectedSource::object(Arc::new(store), ObjectKey(key.clone()))
         }
     })
 }
 
 /// Everything that steps need, and proof that the stores take writes before the first user is touched.
-pub(super) async fn services<Q>(settings: &Settings<Cxone, Q>, worker: &str) -> Result<Services, CliError> {
+pub(super) async fn services<Q>(
+    settings: &Settings<Cxone, Q>,
+    worker: &str,
+) -> Result<Services, CliError> {
     let services = unproven_services(settings, worker).await?;
     services.checkpoints.probe().await?;
     services.archive_store.probe().await?;
@@ -142,7 +161,10 @@ pub(super) async fn unproven_services<Q>(
         cxone: client(&settings.cxone, quotas)?,
         archive_store: archive_store(settings).await?,
         checkpoints,
-        guards: Guards { delete_grace: settings.guard.delete_grace, brake: settings.guard.max_deletions },
+        guards: Guards {
+            delete_grace: settings.guard.delete_grace,
+            brake: settings.guard.max_deletions,
+        },
         protected: protected(settings).await?,
         delete: match settings.guard.delete {
             DeletePolicy::Attempt => MachineDeletePolicy::Attempt,

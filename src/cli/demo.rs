@@ -45,7 +45,11 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     for record in &users {
         simulator.put_user(record.clone());
     }
-    let list = users.iter().map(|record| record.id.as_str()).collect::<Vec<_>>().join("\n");
+    let list = users
+        .iter()
+        .map(|record| record.id.as_str())
+        .collect::<Vec<_>>()
+        .join("\n");
     std::fs::write(place.join("leavers.txt"), list).map_err(CliError::bad)?;
 
     say(format!(
@@ -55,7 +59,9 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     ));
     let first = offboard(&place, &simulator, "first.log")?;
     let pid = first.id().unwrap_or_default();
-    say(format!("Process {pid} (`offboarder run --file leavers.txt`) takes them off board …"));
+    say(format!(
+        "Process {pid} (`offboarder run --file leavers.txt`) takes them off board …"
+    ));
     kill_in_the_middle(first, &simulator).await?;
     let before = simulator.ledger();
     say(format!(
@@ -65,33 +71,73 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
 
     let begun = Instant::now();
     let second = offboard(&place, &simulator, "second.log")?;
-    say(format!("Process {} is the same command again, and resumes …", second.id().unwrap_or_default()));
+    say(format!(
+        "Process {} is the same command again, and resumes …",
+        second.id().unwrap_or_default()
+    ));
     let output = second.wait_with_output().await.map_err(CliError::bad)?;
     let answer: Value = serde_json::from_slice(&output.stdout).map_err(|error| {
-        CliError::bad(format!("no answer ({error}); see {}", place.join("second.log").display()))
+        CliError::bad(format!(
+            "no answer ({error}); see {}",
+            place.join("second.log").display()
+        ))
     })?;
-    say(format!("It ended after {:.1} s.", begun.elapsed().as_secs_f64()));
+    say(format!(
+        "It ended after {:.1} s.",
+        begun.elapsed().as_secs_f64()
+    ));
     say("");
 
     let after = simulator.ledger();
-    let rows = users.iter().map(|record| row(record, &answer, &before, &after, &place));
-    say(table(["user", "at the kill", "in the end", "deletion", "archived", "calls before + after"], rows));
+    let rows = users
+        .iter()
+        .map(|record| row(record, &answer, &before, &after, &place));
+    say(table(
+        [
+            "user",
+            "at the kill",
+            "in the end",
+            "deletion",
+            "archived",
+            "calls before + after",
+        ],
+        rows,
+    ));
     let repeated = repeated_writes(&after);
     say(format!("Writes that were done twice: {repeated}."));
-    say(format!("Archives and manifests: {}", place.join("archive").display()));
+    say(format!(
+        "Archives and manifests: {}",
+        place.join("archive").display()
+    ));
     say(format!(
         "  one manifest:         {}",
-        place.join("archive").join(format!("{LONG}_audit.json")).display()
+        place
+            .join("archive")
+            .join(format!("{LONG}_audit.json"))
+            .display()
     ));
-    say(format!("Checkpoints:            {}", place.join("checkpoints.redb").display()));
-    let ended =
-        users.iter().all(|record| result_of(record, &answer).is_some_and(|(result, _)| result == "finished"));
-    Ok(if ended && repeated == 0 { Exit::Ok } else { Exit::Bad })
+    say(format!(
+        "Checkpoints:            {}",
+        place.join("checkpoints.redb").display()
+    ));
+    let ended = users
+        .iter()
+        .all(|record| result_of(record, &answer).is_some_and(|(result, _)| result == "finished"));
+    Ok(if ended && repeated == 0 {
+        Exit::Ok
+    } else {
+        Exit::Bad
+    })
 }
 
 /// A dozen people, with the ends that a real tenant has too.
 fn population() -> Vec<Record> {
-    let refusal = |status: u16, code: &str| Some(DeletionAnswer { status, code: Some(code.to_owned()) });
+    let refusal = |status: u16, code: &str| {
+        Some(DeletionAnswer {
+            status,
+            code: Some(code.to_owned()),
+        })
+    };
     (1..=12_u64)
         .map(|number| Record {
             id: format!("00000001-de30-4000-8000-{number:012x}"),
@@ -125,7 +171,15 @@ fn offboard(place: &Path, simulator: &Simulator, log: &str) -> Result<Child, Cli
         command.env_remove(name);
     }
     command
-        .args(["run", "--file", "leavers.txt", "--requested-by", "demo", "--output", "json"])
+        .args([
+            "run",
+            "--file",
+            "leavers.txt",
+            "--requested-by",
+            "demo",
+            "--output",
+            "json",
+        ])
         .current_dir(place)
         .env("OFFBOARDER_CXONE_BASE_URI", simulator.base_uri())
         .env("OFFBOARDER_CXONE_CLIENT_ID", "offboarder")
@@ -168,13 +222,18 @@ async fn kill_in_the_middle(mut process: Child, simulator: &Simulator) -> Result
 }
 
 fn of<'a>(record: &Record, entries: &'a [Entry]) -> Vec<&'a Entry> {
-    entries.iter().filter(|entry| entry.user_id.as_deref() == Some(record.id.as_str())).collect()
+    entries
+        .iter()
+        .filter(|entry| entry.user_id.as_deref() == Some(record.id.as_str()))
+        .collect()
 }
 
 /// How far the API's side of a user was.
 fn reached(record: &Record, entries: &[Entry]) -> &'static str {
     let did = |operation: &str| {
-        of(record, entries).iter().any(|entry| entry.operation == operation && entry.status != 0)
+        of(record, entries)
+            .iter()
+            .any(|entry| entry.operation == operation && entry.status != 0)
     };
     match () {
         () if did("delete_user") => "deletion asked for",
@@ -187,20 +246,37 @@ fn reached(record: &Record, entries: &[Entry]) -> &'static str {
 
 fn result_of(record: &Record, answer: &Value) -> Option<(String, String)> {
     let rows = answer.get("users")?.as_array()?;
-    let row =
-        rows.iter().find(|row| row.get("userId").and_then(Value::as_str) == Some(record.id.as_str()))?;
-    let text = |member: &str| row.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let row = rows
+        .iter()
+        .find(|row| row.get("userId").and_then(Value::as_str) == Some(record.id.as_str()))?;
+    let text = |member: &str| {
+        row.get(member)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     Some((text("result"), text("state")))
 }
 
-fn row(record: &Record, answer: &Value, before: &[Entry], after: &[Entry], place: &Path) -> [String; 6] {
-    let manifest: Value = std::fs::read(place.join("archive").join(format!("{}_audit.json", record.id)))
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or_default();
+fn row(
+    record: &Record,
+    answer: &Value,
+    before: &[Entry],
+    after: &[Entry],
+    place: &Path,
+) -> [String; 6] {
+    let manifest: Value = std::fs::read(
+        place
+            .join("archive")
+            .join(format!("{}_audit.json", record.id)),
+    )
+    .ok()
+    .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+    .unwrap_or_default();
     let member = |pointer: &str| manifest.pointer(pointer).cloned().unwrap_or_default();
-    let status =
-        member("/deletion/status").as_u64().map_or_else(String::new, |status| format!(" ({status})"));
+    let status = member("/deletion/status")
+        .as_u64()
+        .map_or_else(String::new, |status| format!(" ({status})"));
     let (_, state) = result_of(record, answer).unwrap_or_default();
     let calls_before = of(record, before).len();
     let calls_after = of(record, after).len() - calls_before;
@@ -208,7 +284,10 @@ fn row(record: &Record, answer: &Value, before: &[Entry], after: &[Entry], place
         record.id.clone(),
         reached(record, before).to_owned(),
         state,
-        format!("{}{status}", member("/deletion/outcome").as_str().unwrap_or("-")),
+        format!(
+            "{}{status}",
+            member("/deletion/outcome").as_str().unwrap_or("-")
+        ),
         format!("{} conversations", member("/archive/conversations")),
         format!("{calls_before} + {calls_after}"),
     ]

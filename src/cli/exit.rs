@@ -35,19 +35,31 @@ pub(crate) struct CliError {
 
 impl CliError {
     pub(super) fn usage(text: impl fmt::Display) -> Self {
-        Self { exit: Exit::Usage, text: text.to_string() }
+        Self {
+            exit: Exit::Usage,
+            text: text.to_string(),
+        }
     }
 
     pub(super) fn bad(text: impl fmt::Display) -> Self {
-        Self { exit: Exit::Bad, text: text.to_string() }
+        Self {
+            exit: Exit::Bad,
+            text: text.to_string(),
+        }
     }
 
     pub(super) fn refused(text: impl fmt::Display) -> Self {
-        Self { exit: Exit::Refused, text: text.to_string() }
+        Self {
+            exit: Exit::Refused,
+            text: text.to_string(),
+        }
     }
 
     pub(super) fn unreachable(text: impl fmt::Display) -> Self {
-        Self { exit: Exit::Unreachable, text: text.to_string() }
+        Self {
+            exit: Exit::Unreachable,
+            text: text.to_string(),
+        }
     }
 }
 
@@ -73,7 +85,10 @@ impl From<Failure> for CliError {
             Class::Permanent(_) | Class::Defect => Exit::Bad,
         };
         // It may hold an answer of a service: no line of it is to pass for one of ours.
-        Self { exit, text: printable::line(&failure.text).into_owned() }
+        Self {
+            exit,
+            text: printable::line(&failure.text).into_owned(),
+        }
     }
 }
 

@@ -37,7 +37,8 @@ impl Guarded {
         };
         let acts = match &store {
             None => HoldActs::default(),
-            Some(store) => match tokio::time::timeout(HOLDS_WITHIN, HoldActs::list(&**store)).await {
+            Some(store) => match tokio::time::timeout(HOLDS_WITHIN, HoldActs::list(&**store)).await
+            {
                 Ok(Ok(acts)) => acts,
                 Ok(Err(failure)) => {
                     tracing::warn!(%failure, "legal holds are not shown; workers look at them all the same");
@@ -52,7 +53,12 @@ impl Guarded {
                 }
             },
         };
-        Ok(Self { protected, store, acts, found: RefCell::default() })
+        Ok(Self {
+            protected,
+            store,
+            acts,
+            found: RefCell::default(),
+        })
     }
 
     /// Why a user may not be submitted; notes who may be on hold.
@@ -61,12 +67,16 @@ impl Guarded {
             self.found.borrow_mut().insert(user_id);
         }
         // Without a name patterns say nothing: those are for the workers to judge.
-        self.protected.names(user_id).then(|| "the protected list names the user".to_owned())
+        self.protected
+            .names(user_id)
+            .then(|| "the protected list names the user".to_owned())
     }
 
     /// Who is on hold, of those who were asked for.
     pub(super) async fn held(&self) -> Vec<(UserId, Hold)> {
-        let Some(store) = &self.store else { return Vec::new() };
+        let Some(store) = &self.store else {
+            return Vec::new();
+        };
         let mut acts = self.acts.clone();
         acts.retain(&self.found.take());
         match acts.holds(store).await {

@@ -14,16 +14,29 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
-    let asking = reqwest::Client::builder().timeout(Duration::from_secs(5)).no_proxy().build();
-    let answer = asking.map_err(CliError::bad)?.get(args.url.clone()).send().await;
+    let asking = reqwest::Client::builder()
+        .timeout(Duration::from_secs(5))
+        .no_proxy()
+        .build();
+    let answer = asking
+        .map_err(CliError::bad)?
+        .get(args.url.clone())
+        .send()
+        .await;
     match answer {
         Ok(answer) if answer.status().is_success() => Ok(Exit::Ok),
         Ok(answer) => {
             let status = answer.status();
             // It says why; where it does not, the status has to do.
             let why = answer.text().await.unwrap_or_default();
-            Err(CliError::bad(format!("{} answers {status}: {why}", args.url)))
+            Err(CliError::bad(format!(
+                "{} answers {status}: {why}",
+                args.url
+            )))
         }
-        Err(error) => Err(CliError::bad(format!("{} does not answer: {error}", args.url))),
+        Err(error) => Err(CliError::bad(format!(
+            "{} does not answer: {error}",
+            args.url
+        ))),
     }
 }

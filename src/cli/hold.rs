@@ -31,10 +31,15 @@ enum Verb {
     #[command(after_help = "Example:\n  offboarder hold add USER_ID --why 'case 4711'")]
     Add(Change),
     /// Lifts holds
-    #[command(after_help = "Example:\n  offboarder hold remove USER_ID --why 'case 4711 is closed'")]
+    #[command(
+        after_help = "Example:\n  offboarder hold remove USER_ID --why 'case 4711 is closed'"
+    )]
     Remove(Change),
     /// Shows who is on hold; with IDs, those alone
-    #[command(alias = "ls", after_help = "Example:\n  offboarder hold list --output json")]
+    #[command(
+        alias = "ls",
+        after_help = "Example:\n  offboarder hold list --output json"
+    )]
     List {
         /// User IDs
         #[arg(value_name = "USER_ID")]
@@ -69,37 +74,75 @@ async fn set(
     on: bool,
 ) -> Result<Exit, CliError> {
     let word = if on { "put on hold" } else { "taken off hold" };
-    change.act.agree(&format!("{} users will be {word}. Go on?", change.users.len()))?;
+    change.act.agree(&format!(
+        "{} users will be {word}. Go on?",
+        change.users.len()
+    ))?;
     // Another process may have them open.
-    let checkpoints = compose::checkpoints(settings)
-        .map_err(|error| Failure::new(Class::Systemic, Code::CheckpointsUnreachable, error.to_string()));
+    let checkpoints = compose::checkpoints(settings).map_err(|error| {
+        Failure::new(
+            Class::Systemic,
+            Code::CheckpointsUnreachable,
+            error.to_string(),
+        )
+    });
     let mut done = Vec::new();
     let by = change.act.by();
-    let result = change_holds(store, checkpoints.as_deref(), &change.users, on, &by, &mut done).await;
+    let result = change_holds(
+        store,
+        checkpoints.as_deref(),
+        &change.users,
+        on,
+        &by,
+        &mut done,
+    )
+    .await;
     for changed in &done {
-        let but = changed.but.as_ref().map(|but| format!("; {but}")).unwrap_or_default();
+        let but = changed
+            .but
+            .as_ref()
+            .map(|but| format!("; {but}"))
+            .unwrap_or_default();
         say(format!("{} {word}{but}", changed.user_id));
     }
     result?;
-    Ok(if done.iter().any(|changed| changed.but.is_some()) { Exit::Bad } else { Exit::Ok })
+    Ok(if done.iter().any(|changed| changed.but.is_some()) {
+        Exit::Bad
+    } else {
+        Exit::Ok
+    })
 }
 
-async fn list(store: Arc<dyn ArchiveStore>, users: &[UserId], output: Output) -> Result<Exit, CliError> {
+async fn list(
+    store: Arc<dyn ArchiveStore>,
+    users: &[UserId],
+    output: Output,
+) -> Result<Exit, CliError> {
     let mut acts = HoldActs::list(&*store).await?;
     if !users.is_empty() {
         acts.retain(&users.iter().copied().collect());
     }
     let holds = acts.holds(&store).await?;
-    let holds: Vec<OnHold> = holds.into_iter().map(|(user_id, hold)| OnHold::new(user_id, hold)).collect();
+    let holds: Vec<OnHold> = holds
+        .into_iter()
+        .map(|(user_id, hold)| OnHold::new(user_id, hold))
+        .collect();
     if output == Output::Json {
         print_json(&json!({ "holds": holds }))?;
     } else {
         let rows = holds.iter().map(|hold| {
             let why = hold.why.clone().unwrap_or_default();
-            [hold.user_id.to_string(), hold.at.to_string(), hold.who.clone(), why]
+            [
+                hold.user_id.to_string(),
+                hold.at.to_string(),
+                hold.who.clone(),
+                why,
+            ]
         });
         say(table(["user", "since", "by", "why"], rows));
     }
-    let missing = users.iter().any(|user_id| !holds.iter().any(|hold| hold.user_id == *user_id));
+    let missing = users
+        .iter()
+        .any(|user_id| !holds.iter().any(|hold| hold.user_id == *user_id));
     Ok(if missing { Exit::Bad } else { Exit::Ok })
 }

@@ -35,12 +35,16 @@ pub(crate) struct InputArgs {
 
 /// A time (RFC 3339), or how long ago, such as `7d`.
 pub(super) fn parse_since(text: &str) -> Result<Timestamp, &'static str> {
-    const NEITHER: &str = "neither a time, such as 2026-11-01T00:00:00Z, nor how long ago, such as 7d";
+    const NEITHER: &str =
+        "neither a time, such as 2026-11-01T00:00:00Z, nor how long ago, such as 7d";
     if let Ok(at) = text.parse() {
         return Ok(at);
     }
-    let ago = humantime::parse_duration(text).ok().and_then(|ago| SignedDuration::try_from(ago).ok());
-    ago.and_then(|ago| Timestamp::now().checked_sub(ago).ok()).ok_or(NEITHER)
+    let ago = humantime::parse_duration(text)
+        .ok()
+        .and_then(|ago| SignedDuration::try_from(ago).ok());
+    ago.and_then(|ago| Timestamp::now().checked_sub(ago).ok())
+        .ok_or(NEITHER)
 }
 
 fn parse_action(text: &str) -> Result<Action, &'static str> {
@@ -74,14 +78,20 @@ impl InputArgs {
 /// The users alone, named or in a file.
 pub(super) fn users(named: &[String], file: Option<&Path>) -> Result<Vec<UserId>, CliError> {
     let messages = checked(&copy(named, file, &Overlay::default())?)?;
-    Ok(messages.into_iter().map(|message| message.user_id).collect())
+    Ok(messages
+        .into_iter()
+        .map(|message| message.user_id)
+        .collect())
 }
 
 fn copy(named: &[String], file: Option<&Path>, overlay: &Overlay) -> Result<Input, CliError> {
-    let failed =
-        |place: &str, error: &std::io::Error| CliError::usage(format!("cannot read {place}: {error}"));
+    let failed = |place: &str, error: &std::io::Error| {
+        CliError::usage(format!("cannot read {place}: {error}"))
+    };
     let copied = match file {
-        None => Input::new(named, None, overlay).map_err(|error| ("the arguments".to_owned(), error)),
+        None => {
+            Input::new(named, None, overlay).map_err(|error| ("the arguments".to_owned(), error))
+        }
         Some(path) if path.as_os_str() == "-" => {
             Input::new(named, Some(&mut std::io::stdin().lock()), overlay)
                 .map_err(|error| ("standard input".to_owned(), error))
@@ -96,9 +106,15 @@ fn copy(named: &[String], file: Option<&Path>, overlay: &Overlay) -> Result<Inpu
 fn checked(input: &Input) -> Result<Vec<Message>, CliError> {
     let ignored = check(input, |_user_id| None)?.ignored;
     if !ignored.is_empty() {
-        tracing::warn!("columns or members that are not read: {}", ignored.join(", "));
+        tracing::warn!(
+            "columns or members that are not read: {}",
+            ignored.join(", ")
+        );
     }
-    input.messages().and_then(Iterator::collect).map_err(|error| unreadable(&error))
+    input
+        .messages()
+        .and_then(Iterator::collect)
+        .map_err(|error| unreadable(&error))
 }
 
 /// Checks everything, and names who is in it more than once.
@@ -112,13 +128,18 @@ pub(super) fn check(
         Err(faults) => return Err(CliError::usage(faults)),
     };
     if checked.users == 0 {
-        return Err(CliError::usage("no users: name some, or a file that holds some"));
+        return Err(CliError::usage(
+            "no users: name some, or a file that holds some",
+        ));
     }
     for (user_id, line) in &checked.duplicates {
         let place = line.map_or_else(String::new, |line| format!(" (line {line})"));
         tracing::warn!("{user_id} is named again{place}; it is taken once");
     }
-    match checked.duplicates_total.saturating_sub(checked.duplicates.len() as u64) {
+    match checked
+        .duplicates_total
+        .saturating_sub(checked.duplicates.len() as u64)
+    {
         0 => {}
         more => tracing::warn!("{more} more are named again; each is taken once"),
     }

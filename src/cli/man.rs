@@ -13,11 +13,14 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args, parser: clap::Command) -> Result<Exit, CliError> {
     let place = args.directory.display();
-    let failed =
-        |error: std::io::Error| CliError::usage(format!("cannot write man pages to {place}: {error}"));
+    let failed = |error: std::io::Error| {
+        CliError::usage(format!("cannot write man pages to {place}: {error}"))
+    };
     std::fs::create_dir_all(&args.directory).map_err(failed)?;
     clap_mangen::generate_to(parser, &args.directory).map_err(failed)?;
     let written = std::fs::read_dir(&args.directory).map_err(failed)?.count();
-    say(format!("{written} files in {place}; look: man -l {place}/offboarder.1"));
+    say(format!(
+        "{written} files in {place}; look: man -l {place}/offboarder.1"
+    ));
     Ok(Exit::Ok)
 }

@@ -77,7 +77,9 @@ enum Command {
     Demo(demo::Args),
     Man(man::Args),
     /// Prints the completions of a shell
-    #[command(after_help = "Example:\n  offboarder completions bash > /etc/bash_completion.d/offboarder")]
+    #[command(
+        after_help = "Example:\n  offboarder completions bash > /etc/bash_completion.d/offboarder"
+    )]
     Completions {
         /// Which shell
         shell: Shell,
@@ -109,7 +111,9 @@ pub async fn main() -> ExitCode {
         Some(name) if !is_worker => span::command(name),
         Some(_) | None => tracing::Span::none(),
     };
-    let ended = Box::pin(dispatch(&cli.command, &matches, &telemetry)).instrument(span).await;
+    let ended = Box::pin(dispatch(&cli.command, &matches, &telemetry))
+        .instrument(span)
+        .await;
     let status = told(ended);
     telemetry.end().await;
     status
@@ -127,14 +131,22 @@ fn told(ended: Result<Exit, CliError>) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the last word of a command that failed is for its caller")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the last word of a command that failed is for its caller"
+)]
 fn complain(error: &CliError) {
     eprintln!("offboarder: {}", Shown::paragraph(&error.to_string()));
 }
 
-async fn dispatch(command: &Command, matches: &ArgMatches, telemetry: &Telemetry) -> Result<Exit, CliError> {
+async fn dispatch(
+    command: &Command,
+    matches: &ArgMatches,
+    telemetry: &Telemetry,
+) -> Result<Exit, CliError> {
     // Flags of settings may stand before or after the command's name.
-    let sources = || Sources::from_process(matches.subcommand().map_or(matches, |(_, matches)| matches));
+    let sources =
+        || Sources::from_process(matches.subcommand().map_or(matches, |(_, matches)| matches));
     match command {
         Command::Worker(args) => Box::pin(worker::run(args, &sources(), telemetry)).await,
         Command::Run(args) => Box::pin(run::run(args, &Settings::for_run(&sources())?)).await,
@@ -149,7 +161,11 @@ async fn dispatch(command: &Command, matches: &ArgMatches, telemetry: &Telemetry
         Command::Plan(args) => Box::pin(plan::run(args, &Settings::for_run(&sources())?)).await,
         Command::Acts(args) => acts::run(args, &Settings::for_stores(&sources())?).await,
         Command::Topology(args) => {
-            topology::run(args, &compose::broker(&Settings::for_broker(&sources())?.queue)?).await
+            topology::run(
+                args,
+                &compose::broker(&Settings::for_broker(&sources())?.queue)?,
+            )
+            .await
         }
         Command::Doctor(args) => Box::pin(doctor::run(args, &sources())).await,
         Command::Healthcheck(args) => healthcheck::run(args).await,
@@ -177,8 +193,15 @@ mod tests {
                 continue;
             }
             commands.extend(command.get_subcommands());
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains("Example"), "{} has no example", command.get_name());
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                help.contains("Example"),
+                "{} has no example",
+                command.get_name()
+            );
             seen += 1;
         }
         assert!(seen > 25, "{seen} commands");

@@ -49,7 +49,11 @@ impl Shown {
     /// A text of several lines that is ours: those after the first are indented, whatever is in them.
     pub(super) fn paragraph(text: &str) -> Self {
         let line = |(number, line): (usize, &str)| {
-            let indent = if number == 0 || line.starts_with("  ") { "" } else { "  " };
+            let indent = if number == 0 || line.starts_with("  ") {
+                ""
+            } else {
+                "  "
+            };
             Self(format!("{indent}{}", printable::line(line)))
         };
         text.split('\n').enumerate().map(line).collect()
@@ -73,11 +77,14 @@ pub(super) fn say(text: impl Into<Shown>) {
 
 fn write_line(text: &str) {
     let mut out = std::io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n"));
+    let written = out
+        .write_all(text.as_bytes())
+        .and_then(|()| out.write_all(b"\n"));
     written.and_then(|()| out.flush()).ok();
 }
 
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// A table that fits the terminal; as wide as it likes where there is none.
 pub(super) fn table<const N: usize, C: Into<Shown>>(
@@ -126,35 +133,53 @@ pub(crate) struct ActArgs {
 impl ActArgs {
     /// `Err` unless it is agreed: on a terminal by an answer, elsewhere, and with `--yes`, without one.
     pub(super) fn agree(&self, question: &str) -> Result<(), CliError> {
-        if confirm(question, self.yes)? { Ok(()) } else { Err(CliError::bad("nothing was changed")) }
+        if confirm(question, self.yes)? {
+            Ok(())
+        } else {
+            Err(CliError::bad("nothing was changed"))
+        }
     }
 
     /// Who acts, as this machine knows it, and why.
     pub(super) fn by(&self) -> By {
-        By { who: who(), why: self.why.clone() }
+        By {
+            who: who(),
+            why: self.why.clone(),
+        }
     }
 }
 
 fn confirm(question: &str, yes: bool) -> Result<bool, CliError> {
-    let somebody_is_there =
-        std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    let somebody_is_there = std::io::stdin().is_terminal()
+        && std::io::stdout().is_terminal()
+        && std::io::stderr().is_terminal();
     if yes || !somebody_is_there {
         return Ok(true);
     }
     let mut asked = std::io::stderr().lock();
-    write!(asked, "{} [y/N] ", Shown::from(question)).and_then(|()| asked.flush()).map_err(CliError::bad)?;
+    write!(asked, "{} [y/N] ", Shown::from(question))
+        .and_then(|()| asked.flush())
+        .map_err(CliError::bad)?;
     let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(CliError::bad)?;
+    std::io::stdin()
+        .read_line(&mut answer)
+        .map_err(CliError::bad)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// What goes into the log of acts, and on terminals of others.
 fn plain_line(text: &str) -> Result<String, &'static str> {
-    if printable::is_plain_line(text) { Ok(text.to_owned()) } else { Err(printable::NOT_PLAIN) }
+    if printable::is_plain_line(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(printable::NOT_PLAIN)
+    }
 }
 
 fn who() -> String {
-    let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let user = ["SUDO_USER", "USER", "LOGNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let who = format!("{}@{}", user.as_deref().unwrap_or("unknown"), host.trim());
     printable::line(&who).into_owned()
@@ -183,16 +208,30 @@ mod tests {
                 (wide_table(vec!["user"], vec![attack.to_owned()]), 3),
                 ([attack, "ours"].into_iter().collect(), 2),
             ] {
-                assert!(!shown.as_str().chars().any(|c| is_deceptive(c) && c != '\n'), "{shown:?}");
+                assert!(
+                    !shown.as_str().chars().any(|c| is_deceptive(c) && c != '\n'),
+                    "{shown:?}"
+                );
                 assert_eq!(shown.as_str().lines().count(), lines, "{shown}");
             }
             let told = Shown::paragraph(&format!("2 faults:\n  {attack}"));
-            assert!(told.as_str().lines().skip(1).all(|line| line.starts_with("  ")), "{told}");
+            assert!(
+                told.as_str()
+                    .lines()
+                    .skip(1)
+                    .all(|line| line.starts_with("  ")),
+                "{told}"
+            );
             assert!(plain_line(attack).is_err(), "{attack:?}");
         }
-        assert_eq!(plain_line("case 4711: „Löschung“"), Ok("case 4711: „Löschung“".to_owned()));
+        assert_eq!(
+            plain_line("case 4711: „Löschung“"),
+            Ok("case 4711: „Löschung“".to_owned())
+        );
         assert!(
-            plain_line("").is_err() && plain_line(" ").is_err() && plain_line(&"a".repeat(1001)).is_err()
+            plain_line("").is_err()
+                && plain_line(" ").is_err()
+                && plain_line(&"a".repeat(1001)).is_err()
         );
     }
 }

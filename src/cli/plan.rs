@@ -69,8 +69,14 @@ fn row(plan: &Plan) -> [String; 6] {
         Some(false) => "inactive",
         None => "unknown to the API",
     };
-    let now = plan.state.map_or_else(|| active.to_owned(), |state| format!("{active}, {state}"));
-    let guard = plan.guard.iter().cloned().chain(plan.delete_not_before.map(|at| format!("until {at}")));
+    let now = plan
+        .state
+        .map_or_else(|| active.to_owned(), |state| format!("{active}, {state}"));
+    let guard = plan
+        .guard
+        .iter()
+        .cloned()
+        .chain(plan.delete_not_before.map(|at| format!("until {at}")));
     [
         plan.user_id.to_string(),
         now,
@@ -82,7 +88,11 @@ fn row(plan: &Plan) -> [String; 6] {
 }
 
 fn counted(conversations: Conversations) -> String {
-    let least = if conversations.at_least { "at least " } else { "" };
+    let least = if conversations.at_least {
+        "at least "
+    } else {
+        ""
+    };
     format!("{least}{}", conversations.count)
 }
 
@@ -133,7 +143,10 @@ impl Total {
             protected: ends(End::Protected),
             done: ends(End::Done),
             not_found: ends(End::NotFound),
-            delete_later: plans.iter().filter(|plan| plan.delete_not_before.is_some()).count(),
+            delete_later: plans
+                .iter()
+                .filter(|plan| plan.delete_not_before.is_some())
+                .count(),
             conversations,
             calls,
             hours: (seconds / 36.0).round() / 100.0,
@@ -153,8 +166,16 @@ impl Total {
             self.done,
             self.not_found
         )];
-        let Calls { routing, scim, analytics } = self.calls;
-        let least = if self.conversations.at_least { "at least " } else { "" };
+        let Calls {
+            routing,
+            scim,
+            analytics,
+        } = self.calls;
+        let least = if self.conversations.at_least {
+            "at least "
+        } else {
+            ""
+        };
         lines.push(format!(
             "{} conversations; about {least}{routing} routing, {scim} SCIM and {analytics} analytics calls; \
              {least}{} h under the quota",
@@ -190,9 +211,15 @@ mod tests {
     fn the_slowest_of_quotas_and_brake_decides() {
         assert!((at_rate(100, Rate::PerSecond(20.0)) - 5.0).abs() < 1e-9);
         assert!(at_rate(100, Rate::Off).abs() < 1e-9);
-        let brake = Brake { count: 200, per: Duration::from_hours(1) };
+        let brake = Brake {
+            count: 200,
+            per: Duration::from_hours(1),
+        };
         for (deletions, hours) in [(0, 0.0), (200, 0.0), (201, 1.0), (401, 2.0)] {
-            assert!((braked(deletions, brake) - hours * 3600.0).abs() < 1e-9, "{deletions}");
+            assert!(
+                (braked(deletions, brake) - hours * 3600.0).abs() < 1e-9,
+                "{deletions}"
+            );
         }
     }
 }

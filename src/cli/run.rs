@@ -56,18 +56,23 @@ pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit,
     let slots = Arc::new(Semaphore::new(settings.worker.concurrency));
     let mut tasks = JoinSet::new();
     for (index, message) in messages.into_iter().enumerate() {
-        let (services, slots, shutdown) = (Arc::clone(&services), Arc::clone(&slots), shutdown.clone());
+        let (services, slots, shutdown) =
+            (Arc::clone(&services), Arc::clone(&slots), shutdown.clone());
         let leading = async move {
             let _slot = slots.acquire_owned().await;
             let span = span::user(message.user_id);
-            (index, lead(&services, &message, &shutdown).instrument(span).await)
+            (
+                index,
+                lead(&services, &message, &shutdown).instrument(span).await,
+            )
         };
         tasks.spawn(leading.in_current_span());
     }
     let mut rows = Vec::new();
     let mut systemic: Option<Failure> = None;
     while let Some(joined) = tasks.join_next().await {
-        let (index, (row, fault)) = joined.map_err(|died| CliError::bad(format!("a step died: {died}")))?;
+        let (index, (row, fault)) =
+            joined.map_err(|died| CliError::bad(format!("a step died: {died}")))?;
         systemic = systemic.or(fault);
         rows.push((index, row));
     }
@@ -77,7 +82,9 @@ pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit,
     if let Some(failure) = systemic {
         return Err(failure.into());
     }
-    let well = rows.iter().all(|row| matches!(row.result, "finished" | "waiting"));
+    let well = rows
+        .iter()
+        .all(|row| matches!(row.result, "finished" | "waiting"));
     Ok(if well { Exit::Ok } else { Exit::Bad })
 }
 
@@ -86,7 +93,10 @@ fn answer(output: Output, rows: &[Row]) -> Result<(), CliError> {
         return json(&serde_json::json!({ "users": rows }));
     }
     let cells = rows.iter().map(|row| {
-        let why = [row.reason.as_deref(), row.detail.as_deref()].into_iter().flatten().collect::<Vec<_>>();
+        let why = [row.reason.as_deref(), row.detail.as_deref()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>();
         [
             row.user_id.to_string(),
             row.result.to_owned(),
@@ -102,7 +112,11 @@ fn answer(output: Output, rows: &[Row]) -> Result<(), CliError> {
 
 /// Leads one user to its end, waiting in between. A systemic fault comes back beside the row, and
 /// stops the others at their next checkpoint.
-async fn lead(services: &Services, message: &Message, shutdown: &Shutdown) -> (Row, Option<Failure>) {
+async fn lead(
+    services: &Services,
+    message: &Message,
+    shutdown: &Shutdown,
+) -> (Row, Option<Failure>) {
     let user_id = message.user_id;
     let row = |result, state: Option<String>, reason: Option<String>, detail: Option<String>| Row {
         user_id,
@@ -150,9 +164,17 @@ async fn lead(services: &Services, message: &Message, shutdown: &Shutdown) -> (R
                 let pause = for_at_most.min(Duration::from_secs(2));
                 tokio::select! { () = draining.cancelled() => {} () = tokio::time::sleep(pause) => {} }
             }
-            Ok(Outcome::DeadLetter { reason, failure, state, .. }) => {
+            Ok(Outcome::DeadLetter {
+                reason,
+                failure,
+                state,
+                ..
+            }) => {
                 let (state, reason) = (Some(state.to_string()), Some(reason.to_string()));
-                return (row("failed", state, reason, Some(failure.to_string())), None);
+                return (
+                    row("failed", state, reason, Some(failure.to_string())),
+                    None,
+                );
             }
             Err(Interrupt::Draining | Interrupt::SliceOver) => {
                 return (row("interrupted", None, None, None), None);
@@ -163,7 +185,10 @@ async fn lead(services: &Services, message: &Message, shutdown: &Shutdown) -> (R
             }
             Err(Interrupt::Systemic(failure)) => {
                 draining.cancel();
-                return (row("interrupted", None, None, Some(failure.to_string())), Some(failure));
+                return (
+                    row("interrupted", None, None, Some(failure.to_string())),
+                    Some(failure),
+                );
             }
         }
     }

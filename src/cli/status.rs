@@ -29,15 +29,21 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
     let mut users = Vec::new();
     let mut holds = Vec::new();
     for user_id in &args.users {
-        users.push((*user_id, Known::look_up(*user_id, &*checkpoints, &*store).await?));
+        users.push((
+            *user_id,
+            Known::look_up(*user_id, &*checkpoints, &*store).await?,
+        ));
         holds.push(hold_of(&*store, *user_id).await?);
     }
-    let unknown = users.iter().any(|(_, known)| matches!(known, Known::Nothing));
+    let unknown = users
+        .iter()
+        .any(|(_, known)| matches!(known, Known::Nothing));
     match (args.output.output, users.as_slice()) {
         (Output::Json, _) => {
             let users = users.iter().zip(holds);
-            let users: Vec<UserStatus> =
-                users.map(|((user_id, known), hold)| UserStatus::of(*user_id, known, hold)).collect();
+            let users: Vec<UserStatus> = users
+                .map(|((user_id, known), hold)| UserStatus::of(*user_id, known, hold))
+                .collect();
             print_json(&json!({ "users": users }))?;
         }
         (Output::Table, [(_, Known::Checkpoint(checkpoint))]) => {
@@ -54,24 +60,34 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
 /// What a reader wants to know first.
 pub(super) fn what_now(checkpoint: &Checkpoint) -> String {
     if let Some(letter) = &checkpoint.dead_letter {
-        let why = checkpoint.last_failure.as_ref().map(ToString::to_string).unwrap_or_default();
+        let why = checkpoint
+            .last_failure
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         return format!("dead letter {} since {}: {why}", letter.reason, letter.at);
     }
     if let Some(until) = checkpoint.waiting_until {
         let failure = checkpoint.last_failure.as_ref().map(ToString::to_string);
-        let why =
-            failure.or_else(|| Some(checkpoint.pause?.to_string())).unwrap_or_else(|| "a guard".to_owned());
+        let why = failure
+            .or_else(|| Some(checkpoint.pause?.to_string()))
+            .unwrap_or_else(|| "a guard".to_owned());
         return format!("waits until {until}: {why}");
     }
     match &checkpoint.state {
         State::Deleted { deletion, .. } | State::DeactivatedOnly { deletion, .. } => {
             let word = serde_json::to_value(deletion.outcome).unwrap_or_default();
-            let recorded = if checkpoint.state.is_finished() { "" } else { ", manifest still to be stored" };
+            let recorded = if checkpoint.state.is_finished() {
+                ""
+            } else {
+                ", manifest still to be stored"
+            };
             format!("done: {}{recorded}", word.as_str().unwrap_or_default())
         }
-        State::Archived { sealing: Sealing::Accepted { .. }, .. } => {
-            "the deletion is accepted, not yet done".to_owned()
-        }
+        State::Archived {
+            sealing: Sealing::Accepted { .. },
+            ..
+        } => "the deletion is accepted, not yet done".to_owned(),
         State::Received
         | State::QueuesCleared { .. }
         | State::Deactivated { .. }
@@ -82,15 +98,21 @@ pub(super) fn what_now(checkpoint: &Checkpoint) -> String {
 fn row(user_id: UserId, known: &Known) -> [String; 4] {
     let id = user_id.to_string();
     match known {
-        Known::Checkpoint(checkpoint) => {
-            [id, checkpoint.state.name().to_string(), checkpoint.attempts.to_string(), what_now(checkpoint)]
-        }
+        Known::Checkpoint(checkpoint) => [
+            id,
+            checkpoint.state.name().to_string(),
+            checkpoint.attempts.to_string(),
+            what_now(checkpoint),
+        ],
         Known::Manifest(manifest, reference) => {
             let told = format!("done, says the manifest {}", reference.key);
             [id, state_of(manifest).to_string(), String::new(), told]
         }
-        Known::Nothing => {
-            [id, String::new(), String::new(), "unknown: no checkpoint, no manifest".to_owned()]
-        }
+        Known::Nothing => [
+            id,
+            String::new(),
+            String::new(),
+            "unknown: no checkpoint, no manifest".to_owned(),
+        ],
     }
 }

@@ -43,14 +43,21 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
-    let broker =
-        if args.dry_run { None } else { Some(compose::broker(&Settings::for_broker(sources)?.queue)?) };
+    let broker = if args.dry_run {
+        None
+    } else {
+        Some(compose::broker(&Settings::for_broker(sources)?.queue)?)
+    };
     let settings = Settings::for_stores(sources)?;
     let input = args.input.open()?;
     let guards = Guarded::look(&settings).await?;
     let checked = check(&input, |user_id| guards.forbid(user_id))?;
     let plan = Plan {
-        source: if args.urgent { Source::UsersUrgent } else { Source::Users },
+        source: if args.urgent {
+            Source::UsersUrgent
+        } else {
+            Source::Users
+        },
         checked,
         held: guards.held().await,
         memory: Memory::new(compose::batches(&settings)),
@@ -59,7 +66,12 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     match broker {
         None => plan.dry_run(&input, args.output.output).await,
         Some(broker) => {
-            Box::pin(plan.send(&input, Publisher::new(broker, Sending::CHANNELS), args.output.output)).await
+            Box::pin(plan.send(
+                &input,
+                Publisher::new(broker, Sending::CHANNELS),
+                args.output.output,
+            ))
+            .await
         }
     }
 }
@@ -76,8 +88,14 @@ impl Plan {
     fn name_held(&self, output: Output) {
         if output == Output::Table {
             for (user_id, hold) in &self.held {
-                let why = hold.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-                say(format!("{user_id} is on legal hold since {}{why}; it will not be deleted", hold.at));
+                let why = hold
+                    .why
+                    .as_ref()
+                    .map_or_else(String::new, |why| format!(": {why}"));
+                say(format!(
+                    "{user_id} is on legal hold since {}{why}; it will not be deleted",
+                    hold.at
+                ));
             }
         }
     }
@@ -87,14 +105,29 @@ impl Plan {
         self.held.iter().map(one).collect()
     }
 
-    async fn send(self, input: &Input, publisher: Publisher, output: Output) -> Result<Exit, CliError> {
-        let (total, queue, held) = (self.checked.users, self.source.queue(), self.held_document());
+    async fn send(
+        self,
+        input: &Input,
+        publisher: Publisher,
+        output: Output,
+    ) -> Result<Exit, CliError> {
+        let (total, queue, held) = (
+            self.checked.users,
+            self.source.queue(),
+            self.held_document(),
+        );
         let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
         let bar = progress_bar(total);
         let publisher = Arc::new(publisher);
-        let sending = Sending { publisher: Arc::clone(&publisher), source: self.source, memory: self.memory };
+        let sending = Sending {
+            publisher: Arc::clone(&publisher),
+            source: self.source,
+            memory: self.memory,
+        };
         let messages = input.messages().map_err(|error| unreadable(&error))?;
-        let sent = sending.run(messages, &shutdown.draining, |_sent| bar.inc(1)).await;
+        let sent = sending
+            .run(messages, &shutdown.draining, |_sent| bar.inc(1))
+            .await;
         bar.finish_and_clear();
         publisher.close().await;
         let left = total.saturating_sub(sent.sent + sent.before);
@@ -131,8 +164,11 @@ impl Plan {
         let mut out = BufWriter::new(std::io::stdout());
         let mut first = true;
         let messages = input.messages().map_err(|error| unreadable(&error))?;
-        let mut chunks =
-            std::pin::pin!(stream::iter(messages).chunks(CHUNK).then(|chunk| self.memory.recall(chunk)));
+        let mut chunks = std::pin::pin!(
+            stream::iter(messages)
+                .chunks(CHUNK)
+                .then(|chunk| self.memory.recall(chunk))
+        );
         let mut before = 0_u64;
         let written = async {
             if output == Output::Json {
@@ -169,8 +205,8 @@ impl Plan {
                 } else {
                     String::new()
                 };
-                let ignored =
-                    ignored(&self.checked).map_or_else(String::new, |ignored| format!("\n{ignored}"));
+                let ignored = ignored(&self.checked)
+                    .map_or_else(String::new, |ignored| format!("\n{ignored}"));
                 writeln!(
                     out,
                     "{} messages would go to {queue}{known}; nothing was sent{ignored}",
@@ -188,10 +224,19 @@ fn ignored(checked: &Checked) -> Option<String> {
     (!checked.ignored.is_empty()).then(|| format!("not read: {}", checked.ignored.join(", ")))
 }
 
-fn show(out: &mut impl Write, message: &Message, output: Output, first: bool) -> std::io::Result<()> {
+fn show(
+    out: &mut impl Write,
+    message: &Message,
+    output: Output,
+    first: bool,
+) -> std::io::Result<()> {
     match output {
         Output::Table => {
-            writeln!(out, "{}", printable::json(&String::from_utf8_lossy(&message.body)))
+            writeln!(
+                out,
+                "{}",
+                printable::json(&String::from_utf8_lossy(&message.body))
+            )
         }
         Output::Json => {
             let body: &RawValue = serde_json::from_slice(&message.body)?;

@@ -9,11 +9,20 @@ use crate::status::archive_of;
 
 /// One user, step by step: what was done when, by which calls, what it waits for, and what came of it.
 pub(super) fn timeline(checkpoint: &Checkpoint, hold: Option<&Hold>) {
-    say(format!("{}  {}  {}", checkpoint.user_id, checkpoint.state.name(), what_now(checkpoint)));
+    say(format!(
+        "{}  {}  {}",
+        checkpoint.user_id,
+        checkpoint.state.name(),
+        what_now(checkpoint)
+    ));
     say(asked_for(checkpoint));
     if let Some(Hold { who, why, at, .. }) = hold {
-        let why = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-        say(format!("hold      since {at} by {who}{why}; deactivated and archived, not deleted"));
+        let why = why
+            .as_ref()
+            .map_or_else(String::new, |why| format!(": {why}"));
+        say(format!(
+            "hold      since {at} by {who}{why}; deactivated and archived, not deleted"
+        ));
     }
     let steps = checkpoint.steps.iter().map(|step| {
         let took = step.completed_at.duration_since(step.started_at);
@@ -25,14 +34,20 @@ pub(super) fn timeline(checkpoint: &Checkpoint, hold: Option<&Hold>) {
         ]
     });
     say(table(["state", "completed", "took", "attempts"], steps));
-    let done =
-        checkpoint.steps.iter().flat_map(|step| step.calls.iter().map(|call| (step.state.as_str(), call)));
+    let done = checkpoint
+        .steps
+        .iter()
+        .flat_map(|step| step.calls.iter().map(|call| (step.state.as_str(), call)));
     let under_way = checkpoint.step.calls.iter().map(|call| ("under way", call));
     for (step, call) in done.chain(under_way) {
         say(line(step, call));
     }
     if let Some(archive) = archive_of(&checkpoint.state) {
-        say(format!("archive   {}/{}", archive.location.trim_end_matches('/'), archive.key));
+        say(format!(
+            "archive   {}/{}",
+            archive.location.trim_end_matches('/'),
+            archive.key
+        ));
         say(format!(
             "          {} conversations, {} bytes, sha256 {}",
             archive.conversations, archive.bytes, archive.sha256
@@ -55,8 +70,13 @@ fn asked_for(checkpoint: &Checkpoint) -> String {
         Some(format!("revision {}", checkpoint.revision)),
         asked.map(|at: Timestamp| format!("asked for at {at}")),
         request.requested_by.as_ref().map(|who| format!("by {who}")),
-        request.batch_id.as_ref().map(|batch| format!("in the batch {batch}")),
-        request.delete_after.map(|at| format!("not deleted before {at}")),
+        request
+            .batch_id
+            .as_ref()
+            .map(|batch| format!("in the batch {batch}")),
+        request
+            .delete_after
+            .map(|at| format!("not deleted before {at}")),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     format!("request   {action}, {}", parts.join(", "))
@@ -65,8 +85,16 @@ fn asked_for(checkpoint: &Checkpoint) -> String {
 /// Not a table: paths and IDs are there to be copied, and too long for columns.
 fn line(step: &str, call: &Call) -> Shown {
     let id = call.correlation_id.as_deref().unwrap_or("none");
-    let Call { method, path, status, at, .. } = call;
-    let lines =
-        [format!("{at:.3}  {status}  {method} {path}"), format!("    for {step}, correlation id {id}")];
+    let Call {
+        method,
+        path,
+        status,
+        at,
+        ..
+    } = call;
+    let lines = [
+        format!("{at:.3}  {status}  {method} {path}"),
+        format!("    for {step}, correlation id {id}"),
+    ];
     lines.into_iter().collect()
 }

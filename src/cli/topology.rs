@@ -12,10 +12,15 @@ pub(crate) struct Args {
 
 pub(super) async fn run(args: &Args, broker: &Broker) -> Result<Exit, CliError> {
     let connection = broker.connect("topology").await?;
-    let channel =
-        connection.create_channel().await.map_err(|error| QueueError::of(&error, "open a channel"))?;
+    let channel = connection
+        .create_channel()
+        .await
+        .map_err(|error| QueueError::of(&error, "open a channel"))?;
     declare(&channel).await?;
-    connection.close(200, "done".into()).await.map_err(|error| QueueError::of(&error, "close"))?;
+    connection
+        .close(200, "done".into())
+        .await
+        .map_err(|error| QueueError::of(&error, "close"))?;
     let queues: Vec<String> = Source::ALL
         .iter()
         .map(|source| source.queue().to_owned())

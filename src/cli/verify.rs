@@ -67,7 +67,10 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     });
     let wanted = place.wanted(named).await?;
     if wanted.is_empty() {
-        let text = format!("{}: nothing of any user is stored there", place.verifier.store.location());
+        let text = format!(
+            "{}: nothing of any user is stored there",
+            place.verifier.store.location()
+        );
         return Err(CliError::bad(text));
     }
     let report = look(&place, wanted).await;
@@ -102,15 +105,26 @@ impl Place {
     async fn of_settings(settings: &Settings, named: Option<&[UserId]>) -> Result<Self, CliError> {
         let store = compose::archive_store(settings).await?;
         let witnesses = Witnesses::open(settings, named, &*store).await;
-        let verifier = Verifier { store, schema: Schema::new(), downloaded: false };
-        Ok(Self { verifier, witnesses, no_files: BTreeMap::new() })
+        let verifier = Verifier {
+            store,
+            schema: Schema::new(),
+            downloaded: false,
+        };
+        Ok(Self {
+            verifier,
+            witnesses,
+            no_files: BTreeMap::new(),
+        })
     }
 
     fn of_folder(folder: &Path) -> Result<Self, CliError> {
         let unreadable = |error| CliError::usage(format!("--folder {}: {error}", folder.display()));
         let mut found = folders(folder).map_err(unreadable)?;
         let Some(directory) = found.pop_first() else {
-            return Err(CliError::bad(format!("no object of any user is below {}", folder.display())));
+            return Err(CliError::bad(format!(
+                "no object of any user is below {}",
+                folder.display()
+            )));
         };
         if let Some(other) = found.first() {
             return Err(CliError::usage(format!(
@@ -121,8 +135,16 @@ impl Place {
         }
         let no_files = no_files(&directory).map_err(unreadable)?;
         let store = Arc::new(DirectoryStore::open(&directory)?);
-        let verifier = Verifier { store, schema: Schema::new(), downloaded: true };
-        Ok(Self { verifier, witnesses: Witnesses::None, no_files })
+        let verifier = Verifier {
+            store,
+            schema: Schema::new(),
+            downloaded: true,
+        };
+        Ok(Self {
+            verifier,
+            witnesses: Witnesses::None,
+            no_files,
+        })
     }
 
     /// Who is looked at, with what is known to be stored of them.
@@ -133,7 +155,10 @@ impl Place {
         let store = &*self.verifier.store;
         let Some(named) = named else {
             let all = holdings(store, None).await?;
-            return Ok(all.into_iter().map(|(user_id, held)| (user_id, Some(held))).collect());
+            return Ok(all
+                .into_iter()
+                .map(|(user_id, held)| (user_id, Some(held)))
+                .collect());
         };
         if named.len() < MANY {
             return Ok(named.into_iter().map(|user_id| (user_id, None)).collect());
@@ -151,10 +176,18 @@ impl Place {
             return Ok(Verdict::unopened(user_id, names));
         }
         let verdict = self.try_check(user_id, held).await?;
-        if verdict.ok || self.verifier.downloaded { Ok(verdict) } else { self.try_check(user_id, None).await }
+        if verdict.ok || self.verifier.downloaded {
+            Ok(verdict)
+        } else {
+            self.try_check(user_id, None).await
+        }
     }
 
-    async fn try_check(&self, user_id: UserId, mut held: Option<Holdings>) -> Result<Verdict, Failure> {
+    async fn try_check(
+        &self,
+        user_id: UserId,
+        mut held: Option<Holdings>,
+    ) -> Result<Verdict, Failure> {
         let mut tries = 1;
         loop {
             match self.check_once(user_id, held.take()).await {
@@ -168,13 +201,18 @@ impl Place {
         }
     }
 
-    async fn check_once(&self, user_id: UserId, held: Option<Holdings>) -> Result<Verdict, Failure> {
+    async fn check_once(
+        &self,
+        user_id: UserId,
+        held: Option<Holdings>,
+    ) -> Result<Verdict, Failure> {
         let witness = self.witnesses.of(user_id).await;
         let held = match held {
             Some(held) => held,
-            None => {
-                holdings(&*self.verifier.store, Some(user_id)).await?.remove(&user_id).unwrap_or_default()
-            }
+            None => holdings(&*self.verifier.store, Some(user_id))
+                .await?
+                .remove(&user_id)
+                .unwrap_or_default(),
         };
         self.verifier.check(user_id, &held, &witness).await
     }
@@ -192,14 +230,20 @@ async fn look(place: &Arc<Place>, wanted: BTreeMap<UserId, Option<Holdings>>) ->
     let mut checks = stream::iter(wanted)
         .map(|(user_id, held)| {
             let place = Arc::clone(place);
-            AbortOnDropHandle::new(tokio::spawn(async move { place.check(user_id, held).await }))
+            AbortOnDropHandle::new(tokio::spawn(
+                async move { place.check(user_id, held).await },
+            ))
         })
         .buffer_unordered(AT_ONCE);
     let (mut verdicts, mut stopped_by, mut bytes, mut bad) = (Vec::new(), None, 0, 0);
     while let Some(checked) = checks.next().await {
-        match checked
-            .unwrap_or_else(|error| Err(Failure::new(Class::Defect, Code::Panicked, error.to_string())))
-        {
+        match checked.unwrap_or_else(|error| {
+            Err(Failure::new(
+                Class::Defect,
+                Code::Panicked,
+                error.to_string(),
+            ))
+        }) {
             Ok(verdict) => {
                 bytes += verdict.bytes;
                 bad += usize::from(!verdict.ok);
@@ -215,13 +259,17 @@ async fn look(place: &Arc<Place>, wanted: BTreeMap<UserId, Option<Holdings>>) ->
     }
     bar.finish_and_clear();
     verdicts.sort_by_key(|verdict| verdict.user_id);
-    Report { verdicts, stopped_by }
+    Report {
+        verdicts,
+        stopped_by,
+    }
 }
 
 /// Shown on a terminal alone.
 fn bar(users: usize) -> ProgressBar {
     let bar = ProgressBar::new(users as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} users, {msg}, {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} users, {msg}, {eta} left")
+    {
         bar.set_style(style);
     }
     bar
@@ -233,7 +281,9 @@ impl Report {
         let (archives, bytes) = self
             .verdicts
             .iter()
-            .fold((0, 0), |(archives, bytes), verdict| (archives + verdict.archives, bytes + verdict.bytes));
+            .fold((0, 0), |(archives, bytes), verdict| {
+                (archives + verdict.archives, bytes + verdict.bytes)
+            });
         let location = place.verifier.store.location();
         if args.output.output == Output::Json {
             return print_json(&json!({
@@ -246,7 +296,10 @@ impl Report {
                 "users": self.verdicts,
             }));
         }
-        let all_well = self.verdicts.iter().filter(|verdict| verdict.ok && self.verdicts.len() <= FEW);
+        let all_well = self
+            .verdicts
+            .iter()
+            .filter(|verdict| verdict.ok && self.verdicts.len() <= FEW);
         let findings = self.verdicts.iter().flat_map(|verdict| {
             verdict.findings.iter().map(|finding| {
                 [
@@ -261,8 +314,11 @@ impl Report {
             say(table(["user", "", "finding"], rows));
         }
         let users = self.verdicts.len();
-        let unlike =
-            if place.verifier.downloaded { "; versions and locks do not come with a download" } else { "" };
+        let unlike = if place.verifier.downloaded {
+            "; versions and locks do not come with a download"
+        } else {
+            ""
+        };
         say(format!(
             "{users} users checked in {location}, {bad} not ok; {archives} archives read ({}){unlike}",
             HumanBytes(bytes)
@@ -280,7 +336,9 @@ fn cannot_find(place: &Place, args: &Args) -> Vec<&'static str> {
     let whole = "users of whom nothing is left there, or nothing ever was: only those are looked at of whom something is \
                  stored; name users to have them missed";
     let together = match (place.verifier.downloaded, &place.witnesses) {
-        (true, _) => "a manifest, its seal and its archive that were rewritten or invented together",
+        (true, _) => {
+            "a manifest, its seal and its archive that were rewritten or invented together"
+        }
         (false, Witnesses::None) => {
             "a manifest, its seal and its archive that were rewritten or invented together, where the bucket keeps no \
              versions; no checkpoint was compared"
@@ -290,18 +348,29 @@ fn cannot_find(place: &Place, args: &Args) -> Vec<&'static str> {
              version in the bucket nor a checkpoint remembers"
         }
     };
-    let others = "changes of holds, pauses, acts and copies of dead letters: they are not looked at";
-    everybody.then_some(whole).into_iter().chain([together, others]).collect()
+    let others =
+        "changes of holds, pauses, acts and copies of dead letters: they are not looked at";
+    everybody
+        .then_some(whole)
+        .into_iter()
+        .chain([together, others])
+        .collect()
 }
 
 /// A user with whom nothing is wrong.
 fn row(verdict: &Verdict) -> [String; 3] {
-    let state = verdict.state.map_or_else(String::new, |state| format!("{state}, "));
+    let state = verdict
+        .state
+        .map_or_else(String::new, |state| format!("{state}, "));
     let manifests = match verdict.manifests {
         1 => "1 manifest".to_owned(),
         more => format!("{more} manifests"),
     };
-    let under_way = if verdict.under_way { "; an off-boarding is under way" } else { "" };
+    let under_way = if verdict.under_way {
+        "; an off-boarding is under way"
+    } else {
+        ""
+    };
     let read = HumanBytes(verdict.bytes);
     [
         verdict.user_id.to_string(),

@@ -30,10 +30,12 @@ impl Witnesses {
         {
             return Self::None;
         }
-        Self::try_open(settings, named, store).await.unwrap_or_else(|error| {
-            tracing::warn!("the digests in the checkpoints are not compared: {error}");
-            Self::None
-        })
+        Self::try_open(settings, named, store)
+            .await
+            .unwrap_or_else(|error| {
+                tracing::warn!("the digests in the checkpoints are not compared: {error}");
+                Self::None
+            })
     }
 
     async fn try_open(
@@ -67,7 +69,9 @@ impl Witnesses {
             Self::Live(checkpoints) => match checkpoints.read(user_id).await {
                 Ok(checkpoint) => checkpoint.as_ref().map(witness).unwrap_or_default(),
                 Err(failure) => {
-                    tracing::warn!("{user_id}: the digest in the checkpoint is not compared: {failure}");
+                    tracing::warn!(
+                        "{user_id}: the digest in the checkpoint is not compared: {failure}"
+                    );
                     Witness::default()
                 }
             },
@@ -78,5 +82,13 @@ impl Witnesses {
 fn witness(checkpoint: &Checkpoint) -> Witness {
     let recorded = checkpoint.state.manifest().cloned();
     let under_way = recorded.is_none();
-    Witness { manifests: checkpoint.previous.iter().cloned().chain(recorded).collect(), under_way }
+    Witness {
+        manifests: checkpoint
+            .previous
+            .iter()
+            .cloned()
+            .chain(recorded)
+            .collect(),
+        under_way,
+    }
 }

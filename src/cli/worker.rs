@@ -22,7 +22,11 @@ pub(crate) struct Args {
 }
 
 /// The composition root of the long-running process.
-pub(super) async fn run(args: &Args, sources: &Sources, telemetry: &Telemetry) -> Result<Exit, CliError> {
+pub(super) async fn run(
+    args: &Args,
+    sources: &Sources,
+    telemetry: &Telemetry,
+) -> Result<Exit, CliError> {
     // First of all: a signal that comes while it starts ends it in order, too.
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
     let settings = Settings::for_worker(sources, args.allow_local_archive)?;
@@ -52,27 +56,45 @@ pub(super) async fn run(args: &Args, sources: &Sources, telemetry: &Telemetry) -
         let (worker, draining) = (Arc::clone(&worker), shutdown.draining.clone());
         Arc::new(move || {
             let draining = draining.is_cancelled().then(|| "draining".to_owned());
-            draining.into_iter().chain(worker.not_ready_because()).collect()
+            draining
+                .into_iter()
+                .chain(worker.not_ready_because())
+                .collect()
         })
     };
     let ills = {
         let (worker, draining) = (Arc::clone(&worker), shutdown.draining.clone());
         // A drain has an end of its own.
-        Arc::new(move || if draining.is_cancelled() { Vec::new() } else { worker.unhealthy_because() })
+        Arc::new(move || {
+            if draining.is_cancelled() {
+                Vec::new()
+            } else {
+                worker.unhealthy_because()
+            }
+        })
     };
     let listen = settings.admin.listen;
     let api = Api::new(&name, &settings.admin, services, Arc::clone(&redis), broker);
-    let bound = admin::serve(listen, Arc::clone(&causes), ills, telemetry.exposition(), &api).await.map_err(
-        |error| {
-            CliError::usage(format!(
-                "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
-            ))
-        },
-    )?;
+    let bound = admin::serve(
+        listen,
+        Arc::clone(&causes),
+        ills,
+        telemetry.exposition(),
+        &api,
+    )
+    .await
+    .map_err(|error| {
+        CliError::usage(format!(
+            "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
+        ))
+    })?;
     let since = Timestamp::now();
     let announced = {
-        let (worker, draining, concurrency) =
-            (Arc::clone(&worker), shutdown.draining.clone(), settings.worker.concurrency);
+        let (worker, draining, concurrency) = (
+            Arc::clone(&worker),
+            shutdown.draining.clone(),
+            settings.worker.concurrency,
+        );
         move || {
             let causes = causes();
             Announcement {

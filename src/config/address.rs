@@ -7,8 +7,14 @@ use url::Host;
 use super::secret::Secret;
 
 /// Members of a query that hold no secret; the others are not printed.
-const HARMLESS: [&str; 6] =
-    ["auth_mechanism", "channel_max", "connection_timeout", "frame_max", "heartbeat", "protocol"];
+const HARMLESS: [&str; 6] = [
+    "auth_mechanism",
+    "channel_max",
+    "connection_timeout",
+    "frame_max",
+    "heartbeat",
+    "protocol",
+];
 
 /// `scheme://user:password@host:port,host:port/path?name=value`.
 pub(super) struct Parts {
@@ -46,22 +52,34 @@ impl Server {
     }
 
     fn shown(&self) -> String {
-        self.port.map_or_else(|| self.host.to_string(), |port| format!("{}:{port}", self.host))
+        self.port.map_or_else(
+            || self.host.to_string(),
+            |port| format!("{}:{port}", self.host),
+        )
     }
 }
 
 impl Parts {
     /// An error repeats nothing of the text, which may be a password.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        if !text.chars().all(|c| c.is_alphanumeric() || c.is_ascii_punctuation()) || text.contains('\\') {
-            return Err("has a blank, a backslash or an invisible character; percent-encode it".to_owned());
+        if !text
+            .chars()
+            .all(|c| c.is_alphanumeric() || c.is_ascii_punctuation())
+            || text.contains('\\')
+        {
+            return Err(
+                "has a blank, a backslash or an invisible character; percent-encode it".to_owned(),
+            );
         }
         let (scheme, rest) = text
             .split_once("://")
             .filter(|(scheme, _)| is_scheme(scheme))
             .ok_or("is not a URL; begin with the scheme and ://")?;
         if rest.contains('#') {
-            return Err("has a #; percent-encode it as %23 in a password, or remove the fragment".to_owned());
+            return Err(
+                "has a #; percent-encode it as %23 in a password, or remove the fragment"
+                    .to_owned(),
+            );
         }
         let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         if tail.contains('@') {
@@ -73,7 +91,9 @@ impl Parts {
         }
         let (userinfo, hosts) = match authority.split_once('@') {
             Some((_, hosts)) if hosts.contains('@') => {
-                return Err("has more than one @; percent-encode those of a password as %40".to_owned());
+                return Err(
+                    "has more than one @; percent-encode those of a password as %40".to_owned(),
+                );
             }
             Some((userinfo, hosts)) => (Some(userinfo), hosts),
             None => (None, authority),
@@ -108,13 +128,20 @@ impl Parts {
             None => String::new(),
         };
         let servers: Vec<String> = self.servers.iter().map(Server::shown).collect();
-        let path = self.path.as_ref().map_or_else(String::new, |path| format!("/{path}"));
+        let path = self
+            .path
+            .as_ref()
+            .map_or_else(String::new, |path| format!("/{path}"));
         let query = match raw_query {
             None => String::new(),
             Some(query) if self.query.iter().all(is_harmless) => format!("?{query}"),
             Some(_) => "?***".to_owned(),
         };
-        format!("{}://{login}{}{path}{query}", self.scheme, servers.join(","))
+        format!(
+            "{}://{login}{}{path}{query}",
+            self.scheme,
+            servers.join(",")
+        )
     }
 
     /// The only server, where several make no sense.
@@ -134,7 +161,12 @@ impl Parts {
         for (name, value) in &self.query {
             match take(name, value) {
                 Some(read) => read?,
-                None => return Err(format!("has {} in its query; known is {known}", printable(name, value))),
+                None => {
+                    return Err(format!(
+                        "has {} in its query; known is {known}",
+                        printable(name, value)
+                    ));
+                }
             }
         }
         Ok(())
@@ -157,15 +189,21 @@ fn printable(name: &str, value: &str) -> String {
 
 fn is_scheme(scheme: &str) -> bool {
     scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+        && scheme
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
 fn login(userinfo: &str) -> Result<Login, String> {
     Ok(match userinfo.split_once(':') {
-        Some((user, password)) => {
-            Login { user: decoded(user)?, password: Some(Secret::new(&decoded(password)?)) }
-        }
-        None => Login { user: decoded(userinfo)?, password: None },
+        Some((user, password)) => Login {
+            user: decoded(user)?,
+            password: Some(Secret::new(&decoded(password)?)),
+        },
+        None => Login {
+            user: decoded(userinfo)?,
+            password: None,
+        },
     })
 }
 
@@ -184,9 +222,12 @@ fn server(text: &str) -> Result<Server, String> {
     }
     let port = match port {
         None => None,
-        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(port.parse().ok().filter(|port| *port != 0).ok_or("has a port that is not 1 to 65535")?)
-        }
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(
+            port.parse()
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or("has a port that is not 1 to 65535")?,
+        ),
         Some(_) => return Err(wrong.to_owned()),
     };
     let parsed = Host::parse(host).map_err(|_no_host| wrong)?;
@@ -197,9 +238,11 @@ fn server(text: &str) -> Result<Server, String> {
         Host::Domain(_) => false,
     };
     if odd {
-        return Err("has an address that nobody can connect to, or that is written in an unusual way; \
+        return Err(
+            "has an address that nobody can connect to, or that is written in an unusual way; \
                     give one such as 192.0.2.1"
-            .to_owned());
+                .to_owned(),
+        );
     }
     Ok(Server { host: parsed, port })
 }
@@ -223,12 +266,14 @@ fn query(text: &str) -> Result<Vec<(String, String)>, String> {
 /// Without percent-escapes. What is broken or hides a control character is refused.
 pub(super) fn decoded(text: &str) -> Result<String, String> {
     let mut escapes = text.split('%').skip(1);
-    if !escapes.all(|escape| escape.len() >= 2 && escape.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()))
-    {
+    if !escapes.all(|escape| {
+        escape.len() >= 2 && escape.bytes().take(2).all(|byte| byte.is_ascii_hexdigit())
+    }) {
         return Err("has a % that begins no escape; percent-encode it as %25".to_owned());
     }
     let decoded = percent_decode_str(text).decode_utf8();
-    let decoded = decoded.map_err(|_not_utf_8| "has escapes that are not UTF-8; encode them again")?;
+    let decoded =
+        decoded.map_err(|_not_utf_8| "has escapes that are not UTF-8; encode them again")?;
     if decoded.contains(char::is_control) {
         return Err("has an escaped control character; remove it".to_owned());
     }
@@ -245,14 +290,35 @@ mod tests {
 
     #[test]
     fn every_part_is_read_and_shown_from_the_same_reading() {
-        let url = parts("AMQPS://o%40b:a%23b:c@mq_1:5671,[2001:DB8::0:5]:2,192.0.2.1/%2f?heartbeat=5");
+        let url =
+            parts("AMQPS://o%40b:a%23b:c@mq_1:5671,[2001:DB8::0:5]:2,192.0.2.1/%2f?heartbeat=5");
         let login = url.login.as_ref().unwrap();
-        assert_eq!((login.user.as_str(), login.password.as_ref().unwrap().expose()), ("o@b", "a#b:c"));
-        let servers: Vec<_> = url.servers.iter().map(|server| (server.name(), server.port)).collect();
-        let expected = [("mq_1", Some(5671)), ("2001:db8::5", Some(2)), ("192.0.2.1", None)];
-        assert_eq!(servers, expected.map(|(host, port)| (host.to_owned(), port)));
+        assert_eq!(
+            (
+                login.user.as_str(),
+                login.password.as_ref().unwrap().expose()
+            ),
+            ("o@b", "a#b:c")
+        );
+        let servers: Vec<_> = url
+            .servers
+            .iter()
+            .map(|server| (server.name(), server.port))
+            .collect();
+        let expected = [
+            ("mq_1", Some(5671)),
+            ("2001:db8::5", Some(2)),
+            ("192.0.2.1", None),
+        ];
+        assert_eq!(
+            servers,
+            expected.map(|(host, port)| (host.to_owned(), port))
+        );
         assert_eq!((url.path.as_deref(), url.query.len()), (Some("%2f"), 1));
-        assert_eq!(url.shown, "amqps://o%40b:***@mq_1:5671,[2001:db8::5]:2,192.0.2.1/%2f?heartbeat=5");
+        assert_eq!(
+            url.shown,
+            "amqps://o%40b:***@mq_1:5671,[2001:db8::5]:2,192.0.2.1/%2f?heartbeat=5"
+        );
         assert_eq!(parts("http://[::1]").path, None);
         assert_eq!(parts("http://[::1]/").path.as_deref(), Some(""));
     }
@@ -298,22 +364,42 @@ mod tests {
             "amqp://u:hunter2@h?a=1&a=2",
             "amqp://h?protocol=x?password=hunter2",
         ] {
-            let Err(why) = Parts::parse(text) else { panic!("{text} is taken") };
-            assert!(!why.contains("hunter2") && !why.contains("ter2"), "{text}: {why}");
+            let Err(why) = Parts::parse(text) else {
+                panic!("{text} is taken")
+            };
+            assert!(
+                !why.contains("hunter2") && !why.contains("ter2"),
+                "{text}: {why}"
+            );
         }
     }
 
     #[test]
     fn a_query_is_shown_only_if_every_member_is_harmless() {
-        assert_eq!(parts("redis://h?protocol=resp3").shown, "redis://h?protocol=resp3");
-        assert_eq!(parts("redis://h?protocol=resp3&x=hunter2").shown, "redis://h?***");
+        assert_eq!(
+            parts("redis://h?protocol=resp3").shown,
+            "redis://h?protocol=resp3"
+        );
+        assert_eq!(
+            parts("redis://h?protocol=resp3&x=hunter2").shown,
+            "redis://h?***"
+        );
         assert_eq!(parts("redis://h?protocol=x:hunter2").shown, "redis://h?***");
         let unknown = |text| parts(text).members("nothing", |_, _| None).unwrap_err();
-        assert_eq!(unknown("redis://h?ssl=1"), "has the unknown member ssl in its query; known is nothing");
-        for secret in
-            ["redis://h?hunter2", "redis://h?hunter2=", "redis://h?Hunter2=1", "redis://h?x1=hunter2"]
-        {
-            assert!(!unknown(secret).to_lowercase().contains("hunter2"), "{secret}");
+        assert_eq!(
+            unknown("redis://h?ssl=1"),
+            "has the unknown member ssl in its query; known is nothing"
+        );
+        for secret in [
+            "redis://h?hunter2",
+            "redis://h?hunter2=",
+            "redis://h?Hunter2=1",
+            "redis://h?x1=hunter2",
+        ] {
+            assert!(
+                !unknown(secret).to_lowercase().contains("hunter2"),
+                "{secret}"
+            );
         }
     }
 }

@@ -24,7 +24,10 @@ impl Admin {
         if let (Some(token), Some(read_token)) = (&token, &read_token)
             && token.expose() == read_token.expose()
         {
-            reader.refuse("admin.read_token", "is the operator's token; give another, which reads alone");
+            reader.refuse(
+                "admin.read_token",
+                "is the operator's token; give another, which reads alone",
+            );
         }
         let listen = reader.get("admin.listen", listen)?;
         let no_token = reader.is_unset("admin.token") && reader.is_unset("admin.read_token");
@@ -37,7 +40,10 @@ impl Admin {
         }
         if !listen.ip().is_loopback() {
             for (key, token) in [("admin.token", &token), ("admin.read_token", &read_token)] {
-                if token.as_ref().is_some_and(|token| token.expose().len() < SHORTEST) {
+                if token
+                    .as_ref()
+                    .is_some_and(|token| token.expose().len() < SHORTEST)
+                {
                     reader.refuse(
                         key,
                         "has fewer than 32 characters, and OFFBOARDER_ADMIN_LISTEN is open to other hosts; \
@@ -46,7 +52,11 @@ impl Admin {
                 }
             }
         }
-        Some(Self { listen, token, read_token })
+        Some(Self {
+            listen,
+            token,
+            read_token,
+        })
     }
 }
 
@@ -60,7 +70,10 @@ fn token(text: &str) -> Result<Secret, String> {
     if text.chars().all(|c| c.is_ascii_graphic()) {
         return Ok(Secret::new(text));
     }
-    Err("holds a space or a character beyond ASCII, which no header can carry; give another".to_owned())
+    Err(
+        "holds a space or a character beyond ASCII, which no header can carry; give another"
+            .to_owned(),
+    )
 }
 
 #[cfg(test)]
@@ -70,7 +83,13 @@ mod tests {
     #[test]
     fn listening_takes_an_address_and_a_port() {
         assert!(listen("127.0.0.1:0").is_ok() && listen("[::]:9464").is_ok());
-        for bad in ["9464", ":9464", "localhost:9464", "127.0.0.1", "127.0.0.1:99999"] {
+        for bad in [
+            "9464",
+            ":9464",
+            "localhost:9464",
+            "127.0.0.1",
+            "127.0.0.1:99999",
+        ] {
             assert!(listen(bad).is_err(), "{bad}");
         }
     }

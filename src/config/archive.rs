@@ -60,7 +60,11 @@ impl Archive {
                  make OFFBOARDER_ARCHIVE_URL an s3:// URL, or set this to off",
             );
         }
-        Some(Self { location, retention, force_path_style: force_path_style? })
+        Some(Self {
+            location,
+            retention,
+            force_path_style: force_path_style?,
+        })
     }
 }
 
@@ -90,15 +94,26 @@ fn check_prefix(prefix: &str) -> Result<(), String> {
             prefix.len()
         ));
     }
-    if let Some(odd) = prefix.chars().find(|c| c.is_control() || c.is_whitespace() || *c == '\\') {
+    if let Some(odd) = prefix
+        .chars()
+        .find(|c| c.is_control() || c.is_whitespace() || *c == '\\')
+    {
         let odd = odd.escape_debug();
         return Err(format!(
             "has the character '{odd}' in its prefix; use letters, digits, '-', '_', '.' and '/'"
         ));
     }
-    for segment in prefix.strip_suffix('/').into_iter().flat_map(|prefix| prefix.split('/')) {
+    for segment in prefix
+        .strip_suffix('/')
+        .into_iter()
+        .flat_map(|prefix| prefix.split('/'))
+    {
         match segment {
-            "" => return Err("has an empty segment in its prefix; write one slash, not two".to_owned()),
+            "" => {
+                return Err(
+                    "has an empty segment in its prefix; write one slash, not two".to_owned(),
+                );
+            }
             "." | ".." => {
                 return Err(format!(
                     "has the segment '{segment}' in its prefix; write the prefix without it"
@@ -120,7 +135,10 @@ fn retention(text: &str) -> Result<Retention, String> {
                 .to_owned());
         }
     };
-    Ok(Retention { mode, period: positive_duration(period)? })
+    Ok(Retention {
+        mode,
+        period: positive_duration(period)?,
+    })
 }
 
 #[cfg(test)]
@@ -140,7 +158,10 @@ mod tests {
         assert_eq!(prefix("s3://b/deprovisioning"), "deprovisioning/");
         assert_eq!(prefix("s3://b/"), "");
         assert_eq!(prefix("s3://b"), "");
-        assert_eq!(location("file:./a"), Ok(ArchiveLocation::Directory(PathBuf::from("./a"))));
+        assert_eq!(
+            location("file:./a"),
+            Ok(ArchiveLocation::Directory(PathBuf::from("./a")))
+        );
         assert!(location("./a").is_err());
     }
 
@@ -171,13 +192,26 @@ mod tests {
         let day = Duration::from_hours(24);
         assert_eq!(
             retention("governance:1d"),
-            Ok(Retention { mode: RetentionMode::Governance, period: day })
+            Ok(Retention {
+                mode: RetentionMode::Governance,
+                period: day
+            })
         );
         assert_eq!(
             retention("compliance:1d"),
-            Ok(Retention { mode: RetentionMode::Compliance, period: day })
+            Ok(Retention {
+                mode: RetentionMode::Compliance,
+                period: day
+            })
         );
-        for bad in ["compliance", "compliance:", "compliance:0s", "legal:1d", "1d", "on"] {
+        for bad in [
+            "compliance",
+            "compliance:",
+            "compliance:0s",
+            "legal:1d",
+            "1d",
+            "on",
+        ] {
             assert!(retention(bad).is_err(), "{bad}");
         }
     }

@@ -104,9 +104,10 @@ impl RedisUrl {
                 Some(password) if password.expose().is_empty() => {
                     return Err(format!("has an empty password; {example}"));
                 }
-                Some(password) => {
-                    (Some(login.user.clone()).filter(|user| !user.is_empty()), Some(password.clone()))
-                }
+                Some(password) => (
+                    Some(login.user.clone()).filter(|user| !user.is_empty()),
+                    Some(password.clone()),
+                ),
             },
         };
         let mut resp3 = false;
@@ -117,20 +118,42 @@ impl RedisUrl {
                     resp3 = true;
                     Ok(())
                 }
-                _ => Err("has a protocol that is neither resp2 nor resp3; give one of them".to_owned()),
+                _ => Err(
+                    "has a protocol that is neither resp2 nor resp3; give one of them".to_owned(),
+                ),
             })
         })?;
-        let default_port = if let RedisKind::Sentinel { .. } = kind { 26_379 } else { 6379 };
+        let default_port = if let RedisKind::Sentinel { .. } = kind {
+            26_379
+        } else {
+            6379
+        };
         let servers = parts.servers.iter();
-        let servers = servers.map(|server| (server.name(), server.port.unwrap_or(default_port))).collect();
-        Ok(Self { kind, servers, user, password, database, resp3, shown: parts.shown })
+        let servers = servers
+            .map(|server| (server.name(), server.port.unwrap_or(default_port)))
+            .collect();
+        Ok(Self {
+            kind,
+            servers,
+            user,
+            password,
+            database,
+            resp3,
+            shown: parts.shown,
+        })
     }
 }
 
 /// How the servers are arranged, and the number of the database.
 fn arrangement(parts: &Parts) -> Result<(RedisKind, u16), String> {
     let path = parts.path.as_deref().unwrap_or_default();
-    let database = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<u16>().ok() };
+    let database = |text: &str| {
+        if text.is_empty() {
+            Some(0)
+        } else {
+            text.parse::<u16>().ok()
+        }
+    };
     let kind = match parts.scheme.as_str() {
         "redis" => RedisKind::Single,
         "rediss" => RedisKind::Tls,
@@ -139,25 +162,35 @@ fn arrangement(parts: &Parts) -> Result<(RedisKind, u16), String> {
             let master = decoded(master)?;
             return match database(number) {
                 Some(number) if !master.is_empty() => Ok((RedisKind::Sentinel { master }, number)),
-                Some(_) | None => Err("names no master, or a database that is no number; give one such as \
+                Some(_) | None => Err(
+                    "names no master, or a database that is no number; give one such as \
                                        redis+sentinel://host:26379/master-name or …/master-name/0"
-                    .to_owned()),
+                        .to_owned(),
+                ),
             };
         }
         "redis+cluster" if matches!(path, "" | "0") => return Ok((RedisKind::Cluster, 0)),
-        "redis+cluster" => return Err("names a database, and a cluster has none; remove the path".to_owned()),
+        "redis+cluster" => {
+            return Err("names a database, and a cluster has none; remove the path".to_owned());
+        }
         _ => {
-            return Err("is not a redis://, rediss://, redis+sentinel://, redis+cluster:// or file: URL; \
+            return Err(
+                "is not a redis://, rediss://, redis+sentinel://, redis+cluster:// or file: URL; \
                         give one such as rediss://:password@host:6379/0"
-                .to_owned());
+                    .to_owned(),
+            );
         }
     };
     if parts.single().is_err() {
-        return Err("names several hosts; that is for redis+sentinel:// and redis+cluster://".to_owned());
+        return Err(
+            "names several hosts; that is for redis+sentinel:// and redis+cluster://".to_owned(),
+        );
     }
     match database(path) {
         Some(number) => Ok((kind, number)),
-        None => Err("has a path that is no database number; give one such as /0, or none".to_owned()),
+        None => {
+            Err("has a path that is no database number; give one such as /0, or none".to_owned())
+        }
     }
 }
 
@@ -175,16 +208,36 @@ mod tests {
         assert_eq!((single.kind, single.database), (RedisKind::Single, 5));
         assert_eq!(single.servers, [("127.0.0.1".to_owned(), 6379)]);
         let tls = redis("rediss://u:p%23%2F%3F%40%25@[2001:db8::5]:7/?protocol=resp3");
-        assert_eq!((&tls.kind, tls.user.as_deref(), tls.resp3), (&RedisKind::Tls, Some("u"), true));
+        assert_eq!(
+            (&tls.kind, tls.user.as_deref(), tls.resp3),
+            (&RedisKind::Tls, Some("u"), true)
+        );
         assert_eq!(tls.password.as_ref().unwrap().expose(), "p#/?@%");
         assert_eq!(tls.servers, [("2001:db8::5".to_owned(), 7)]);
-        assert_eq!(tls.to_string(), "rediss://u:***@[2001:db8::5]:7/?protocol=resp3");
+        assert_eq!(
+            tls.to_string(),
+            "rediss://u:***@[2001:db8::5]:7/?protocol=resp3"
+        );
         let sentinel = redis("redis+sentinel://:pw@a:1,[::1]/main/3?protocol=3");
-        assert_eq!(sentinel.kind, RedisKind::Sentinel { master: "main".to_owned() });
-        assert_eq!((sentinel.database, sentinel.user, sentinel.resp3), (3, None, true));
-        assert_eq!(sentinel.servers, [("a".to_owned(), 1), ("::1".to_owned(), 26_379)]);
+        assert_eq!(
+            sentinel.kind,
+            RedisKind::Sentinel {
+                master: "main".to_owned()
+            }
+        );
+        assert_eq!(
+            (sentinel.database, sentinel.user, sentinel.resp3),
+            (3, None, true)
+        );
+        assert_eq!(
+            sentinel.servers,
+            [("a".to_owned(), 1), ("::1".to_owned(), 26_379)]
+        );
         let cluster = redis("redis+cluster://:p%40ss@a:1,[::1]:2");
-        assert_eq!((&cluster.kind, cluster.servers.len()), (&RedisKind::Cluster, 2));
+        assert_eq!(
+            (&cluster.kind, cluster.servers.len()),
+            (&RedisKind::Cluster, 2)
+        );
         assert_eq!(format!("{cluster:?}"), "redis+cluster://:***@a:1,[::1]:2");
     }
 

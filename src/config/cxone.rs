@@ -77,7 +77,11 @@ pub(super) fn token_uri_of(base_uri: &Url) -> Url {
 
 pub(super) fn origin(text: &str) -> Result<Url, String> {
     let url = web_url(text)?;
-    if url.path() == "/" { Ok(url) } else { Err("has a path; give scheme and host alone".to_owned()) }
+    if url.path() == "/" {
+        Ok(url)
+    } else {
+        Err("has a path; give scheme and host alone".to_owned())
+    }
 }
 
 /// Windows begin and end at midnight, so that no part of a day is an interval.
@@ -94,7 +98,8 @@ fn rate(text: &str) -> Result<Rate, String> {
     if text == "off" {
         return Ok(Rate::Off);
     }
-    let wrong = || "is not a rate; give one such as 20/s, 600/m or 1000/h, or off to lift it".to_owned();
+    let wrong =
+        || "is not a rate; give one such as 20/s, 600/m or 1000/h, or off to lift it".to_owned();
     let (number, unit) = text.split_once('/').ok_or_else(wrong)?;
     let seconds = match unit {
         "s" => 1.0,
@@ -131,8 +136,19 @@ mod tests {
 
     #[test]
     fn what_is_no_rate_is_refused() {
-        for bad in ["20", "/s", "20/d", "-1/s", "inf/s", "1e3/s", "0/s", "0.5/h", "1000001/s", "1.2.3/s", ""]
-        {
+        for bad in [
+            "20",
+            "/s",
+            "20/d",
+            "-1/s",
+            "inf/s",
+            "1e3/s",
+            "0/s",
+            "0.5/h",
+            "1000001/s",
+            "1.2.3/s",
+            "",
+        ] {
             assert!(rate(bad).is_err(), "{bad}");
         }
     }
@@ -148,13 +164,23 @@ mod tests {
 
     #[test]
     fn a_base_uri_is_an_origin() {
-        assert_eq!(origin("https://h:8443").unwrap().as_str(), "https://h:8443/");
-        assert!(origin("https://h/api").unwrap_err().starts_with("has a path"));
+        assert_eq!(
+            origin("https://h:8443").unwrap().as_str(),
+            "https://h:8443/"
+        );
+        assert!(
+            origin("https://h/api")
+                .unwrap_err()
+                .starts_with("has a path")
+        );
     }
 
     #[test]
     fn the_token_uri_follows_from_the_base_uri() {
         let base = origin("http://127.0.0.1:8080").unwrap();
-        assert_eq!(token_uri_of(&base).as_str(), "http://127.0.0.1:8080/api/v2/oauth/token");
+        assert_eq!(
+            token_uri_of(&base).as_str(),
+            "http://127.0.0.1:8080/api/v2/oauth/token"
+        );
     }
 }

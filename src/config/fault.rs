@@ -15,18 +15,27 @@ impl Fault {
     /// that it tells.
     pub(super) fn about(what: impl Into<String>, text: impl Into<String>) -> Self {
         let line = |text: String| text.replace(char::is_control, "\u{fffd}");
-        Self { about: line(what.into()), text: line(text.into()) }
+        Self {
+            about: line(what.into()),
+            text: line(text.into()),
+        }
     }
 
     /// A fault in where a setting's value is to come from, or in a value not worth quoting.
     pub(super) fn of(setting: &Setting, origin: &Origin, text: impl Into<String>) -> Self {
-        Self::about(format!("{} ({})", setting.variable(), origin.phrase()), text)
+        Self::about(
+            format!("{} ({})", setting.variable(), origin.phrase()),
+            text,
+        )
     }
 
     /// `problem` goes on where the quoted value ends: `is not a number; …`.
     pub(super) fn of_value(setting: &Setting, origin: &Origin, value: &str, problem: &str) -> Self {
-        let quoted =
-            if setting.secret { "the value".to_owned() } else { format!("{:?}", setting.shown(value)) };
+        let quoted = if setting.secret {
+            "the value".to_owned()
+        } else {
+            format!("{:?}", setting.shown(value))
+        };
         Self::of(setting, origin, format!("{quoted} {problem}"))
     }
 }
@@ -75,21 +84,43 @@ mod tests {
 
     #[test]
     fn a_count_comes_first_and_then_a_line_each() {
-        let one =
-            Fault::of_value(setting("cxone.base_uri"), &Origin::Environment, "ftp://x", "is wrong; mend it");
+        let one = Fault::of_value(
+            setting("cxone.base_uri"),
+            &Origin::Environment,
+            "ftp://x",
+            "is wrong; mend it",
+        );
         let line = "OFFBOARDER_CXONE_BASE_URI (from environment): \"ftp://x\" is wrong; mend it";
         assert_eq!(one.to_string(), line);
         let two = Faults::new(vec![one.clone(), one.clone()]);
-        assert_eq!(two.to_string(), format!("2 faults in the settings:\n  {line}\n  {line}"));
-        assert_eq!(Faults::new(vec![one]).to_string(), format!("1 fault in the settings:\n  {line}"));
+        assert_eq!(
+            two.to_string(),
+            format!("2 faults in the settings:\n  {line}\n  {line}")
+        );
+        assert_eq!(
+            Faults::new(vec![one]).to_string(),
+            format!("1 fault in the settings:\n  {line}")
+        );
     }
 
     #[test]
     fn a_secret_is_never_echoed() {
-        let fault = Fault::of_value(setting("admin.token"), &Origin::Environment, "hunter2", "holds a space");
+        let fault = Fault::of_value(
+            setting("admin.token"),
+            &Origin::Environment,
+            "hunter2",
+            "holds a space",
+        );
         assert!(!fault.to_string().contains("hunter2"));
-        let fault =
-            Fault::of_value(setting("queue.url"), &Origin::Environment, "http://u:hunter2@h", "is wrong");
-        assert!(fault.to_string().contains("\"http://u:***@h\" is wrong"), "{fault}");
+        let fault = Fault::of_value(
+            setting("queue.url"),
+            &Origin::Environment,
+            "http://u:hunter2@h",
+            "is wrong",
+        );
+        assert!(
+            fault.to_string().contains("\"http://u:***@h\" is wrong"),
+            "{fault}"
+        );
     }
 }

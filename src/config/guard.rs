@@ -47,7 +47,12 @@ impl Guard {
         let max_deletions = reader.get("guard.max_deletions", unless_off(brake));
         let delete_grace = reader.get("guard.delete_grace", duration);
         let delete = reader.get("guard.delete", delete);
-        Some(Self { protected, max_deletions: max_deletions?, delete_grace: delete_grace?, delete: delete? })
+        Some(Self {
+            protected,
+            max_deletions: max_deletions?,
+            delete_grace: delete_grace?,
+            delete: delete?,
+        })
     }
 }
 
@@ -70,9 +75,14 @@ fn protected(text: &str) -> Result<ProtectedSource, String> {
 
 fn brake(text: &str) -> Result<Brake, String> {
     let example = "give a count and a time such as 200/1h, or off";
-    let (count, per) = text.split_once('/').ok_or_else(|| format!("is no brake; {example}"))?;
+    let (count, per) = text
+        .split_once('/')
+        .ok_or_else(|| format!("is no brake; {example}"))?;
     match count.parse() {
-        Ok(count @ 1..) => Ok(Brake { count, per: positive_duration(per)? }),
+        Ok(count @ 1..) => Ok(Brake {
+            count,
+            per: positive_duration(per)?,
+        }),
         Ok(0) | Err(_) => Err(format!("has no count above 0; {example}")),
     }
 }
@@ -91,9 +101,18 @@ mod tests {
 
     #[test]
     fn the_protected_list_is_a_file_or_an_object() {
-        assert_eq!(protected("a/b.txt"), Ok(ProtectedSource::File(PathBuf::from("a/b.txt"))));
-        assert_eq!(protected("file:./b"), Ok(ProtectedSource::File(PathBuf::from("./b"))));
-        let object = ProtectedSource::S3 { bucket: "b".to_owned(), key: "k/l".to_owned() };
+        assert_eq!(
+            protected("a/b.txt"),
+            Ok(ProtectedSource::File(PathBuf::from("a/b.txt")))
+        );
+        assert_eq!(
+            protected("file:./b"),
+            Ok(ProtectedSource::File(PathBuf::from("./b")))
+        );
+        let object = ProtectedSource::S3 {
+            bucket: "b".to_owned(),
+            key: "k/l".to_owned(),
+        };
         assert_eq!(protected("s3://b/k/l"), Ok(object));
         for bad in ["s3://b", "s3://b/k/", "https://h/list"] {
             assert!(protected(bad).is_err(), "{bad}");
@@ -102,7 +121,13 @@ mod tests {
 
     #[test]
     fn a_brake_is_a_count_in_a_time() {
-        assert_eq!(brake("200/1h"), Ok(Brake { count: 200, per: Duration::from_hours(1) }));
+        assert_eq!(
+            brake("200/1h"),
+            Ok(Brake {
+                count: 200,
+                per: Duration::from_hours(1)
+            })
+        );
         for bad in ["200", "0/1h", "200/0s", "x/1h", "200/h"] {
             assert!(brake(bad).is_err(), "{bad}");
         }

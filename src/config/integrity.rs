@@ -24,7 +24,10 @@ mod tests {
     #[test]
     fn a_short_key_is_refused_and_not_repeated() {
         let refused = key("hunter2").unwrap_err();
-        assert!(refused.contains("32") && !refused.contains("hunter2"), "{refused}");
+        assert!(
+            refused.contains("32") && !refused.contains("hunter2"),
+            "{refused}"
+        );
         assert!(key(&"k".repeat(SHORTEST_KEY)).is_ok());
     }
 }

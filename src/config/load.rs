@@ -4,7 +4,8 @@ use super::resolve::{Entry, State, resolve};
 use super::sources::Sources;
 use super::table::{Profile, Unset};
 use super::{
-    Admin, Archive, CheckpointsRetention, CheckpointsUrl, Cxone, Guard, Queue, Secret, Worker, integrity,
+    Admin, Archive, CheckpointsRetention, CheckpointsUrl, Cxone, Guard, Queue, Secret, Worker,
+    integrity,
 };
 use crate::integrity::Integrity;
 
@@ -137,8 +138,9 @@ impl Draft {
             };
             if profiles.contains(&profile) && matches!(state, State::Unset) {
                 let variable = setting.variable();
-                let text =
-                    format!("is not set, and {profile} cannot work without; set it, or {variable}_FILE");
+                let text = format!(
+                    "is not set, and {profile} cannot work without; set it, or {variable}_FILE"
+                );
                 self.faults.push(Fault::about(variable, text));
             }
         }

@@ -34,7 +34,9 @@ where
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = humantime::parse_duration(text).map_err(|why| {
-        format!("is not a duration ({why}); give a number and a unit, such as 30s, 15m, 2h, 365d or 7y")
+        format!(
+            "is not a duration ({why}); give a number and a unit, such as 30s, 15m, 2h, 365d or 7y"
+        )
     })?;
     if parsed > LONGEST {
         return Err("is more than 100 years; give less".to_owned());
@@ -50,14 +52,19 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-pub(super) fn between(least: Duration, most: Duration) -> impl FnOnce(&str) -> Result<Duration, String> {
+pub(super) fn between(
+    least: Duration,
+    most: Duration,
+) -> impl FnOnce(&str) -> Result<Duration, String> {
     move |text| {
         let duration = duration(text)?;
         if (least..=most).contains(&duration) {
             Ok(duration)
         } else {
             let (least, most) = (least.as_secs(), most.as_secs());
-            Err(format!("is not between {least}s and {most}s; give a duration within"))
+            Err(format!(
+                "is not between {least}s and {most}s; give a duration within"
+            ))
         }
     }
 }
@@ -66,7 +73,11 @@ pub(super) fn unless_off<T>(
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> impl FnOnce(&str) -> Result<Option<T>, String> {
     |text| {
-        if text == "off" { Ok(None) } else { parse(text).map(Some) }
+        if text == "off" {
+            Ok(None)
+        } else {
+            parse(text).map(Some)
+        }
     }
 }
 
@@ -78,14 +89,18 @@ pub(super) fn web_url(text: &str) -> Result<Url, String> {
     match (url.scheme(), is_loopback(&url)) {
         ("https", _) | ("http", true) => {}
         ("http", false) => {
-            return Err(format!("is not an https URL, and http is for loopback only; {example}"));
+            return Err(format!(
+                "is not an https URL, and http is for loopback only; {example}"
+            ));
         }
         _ => return Err(format!("is not an https URL; {example}")),
     }
     if parts.login.is_some() {
-        return Err("holds credentials; remove them, they belong in OFFBOARDER_CXONE_CLIENT_ID and \
+        return Err(
+            "holds credentials; remove them, they belong in OFFBOARDER_CXONE_CLIENT_ID and \
                     OFFBOARDER_CXONE_CLIENT_SECRET"
-            .to_owned());
+                .to_owned(),
+        );
     }
     if text.contains('?') {
         return Err("has a query; remove it".to_owned());
@@ -93,7 +108,9 @@ pub(super) fn web_url(text: &str) -> Result<Url, String> {
     // What is shown and what is asked are the same host.
     let server = parts.single()?;
     if url.host().map(|host| host.to_owned()).as_ref() != Some(&server.host) {
-        return Err(format!("has a host that can be read in two ways; {example}"));
+        return Err(format!(
+            "has a host that can be read in two ways; {example}"
+        ));
     }
     Ok(url)
 }
@@ -113,12 +130,16 @@ pub(super) fn file_url(text: &str) -> Option<Result<PathBuf, String>> {
     let path = match rest.strip_prefix("//") {
         Some(path) if path.starts_with('/') => path,
         Some(_) => {
-            return Some(Err("names a host; give file:./relative or file:///absolute".to_owned()));
+            return Some(Err(
+                "names a host; give file:./relative or file:///absolute".to_owned(),
+            ));
         }
         None => rest,
     };
     if path.is_empty() {
-        return Some(Err("names no path; give one such as file:./offboarder-data".to_owned()));
+        return Some(Err(
+            "names no path; give one such as file:./offboarder-data".to_owned(),
+        ));
     }
     if path.contains("://") {
         // It would be a directory of that name, and its password is shown.
@@ -134,7 +155,8 @@ pub(super) fn s3_url(text: &str) -> Option<Result<(String, String), String>> {
     let proper = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if bucket.is_empty() || !bucket.chars().all(proper) {
         return Some(Err(
-            "names no bucket; give s3://bucket/…, with letters, digits, '.' and '-' in it".to_owned()
+            "names no bucket; give s3://bucket/…, with letters, digits, '.' and '-' in it"
+                .to_owned(),
         ));
     }
     if key.contains(['?', '#']) {
@@ -170,7 +192,12 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_loopback_alone() {
-        for good in ["https://h", "http://localhost:1", "http://127.9.9.9", "http://[::1]:8080/a/b"] {
+        for good in [
+            "https://h",
+            "http://localhost:1",
+            "http://127.9.9.9",
+            "http://[::1]:8080/a/b",
+        ] {
             assert!(web_url(good).is_ok(), "{good}");
         }
         for bad in [
@@ -224,7 +251,10 @@ mod tests {
 
     #[test]
     fn an_s3_url_has_a_bucket() {
-        assert_eq!(s3_url("s3://b/p/q"), Some(Ok(("b".to_owned(), "p/q".to_owned()))));
+        assert_eq!(
+            s3_url("s3://b/p/q"),
+            Some(Ok(("b".to_owned(), "p/q".to_owned())))
+        );
         assert_eq!(s3_url("s3://b"), Some(Ok(("b".to_owned(), String::new()))));
         for bad in ["s3://", "s3:///p", "s3://key:secret@b/p", "s3://b/p?x"] {
             assert!(s3_url(bad).unwrap().is_err(), "{bad}");

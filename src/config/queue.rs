@@ -80,7 +80,9 @@ impl BrokerUrl {
         let server = parts.single()?;
         let (user, password) = match &parts.login {
             None => ("guest".to_owned(), Secret::new("guest")),
-            Some(login) if login.user.is_empty() => return Err(format!("names no user; {example}")),
+            Some(login) if login.user.is_empty() => {
+                return Err(format!("names no user; {example}"));
+            }
             Some(login) => match &login.password {
                 // The client library would send `guest`.
                 None => return Err(format!("has no password for its user; {example}")),
@@ -102,19 +104,28 @@ impl BrokerUrl {
         };
         let (mut heartbeat, mut channel_max, mut frame_max) = (None, None, None);
         parts.members("heartbeat, channel_max, frame_max", |name, value| {
-            let named =
-                |read: Result<(), String>| Some(read.map_err(|why| format!("has a {name} that {why}")));
+            let named = |read: Result<(), String>| {
+                Some(read.map_err(|why| format!("has a {name} that {why}")))
+            };
             match name {
-                "heartbeat" => named(whole(1..=300)(value).map(|seconds| heartbeat = Some(seconds))),
-                // The publisher of `submit` opens 64.
-                "channel_max" => named(whole(128..=65_535)(value).map(|count| channel_max = Some(count))),
-                // RabbitMQ's own limit is 131,072; the least is what a header of ours fits into.
-                "frame_max" => named(whole(32_768..=1_048_576)(value).map(|bytes| frame_max = Some(bytes))),
-                "auth_mechanism" if value.eq_ignore_ascii_case("plain") => Some(Ok(())),
-                "auth_mechanism" => Some(Err("has an auth_mechanism other than plain; remove it".to_owned())),
-                "connection_timeout" => {
-                    Some(Err("has a connection_timeout, which is 15 s and no setting; remove it".to_owned()))
+                "heartbeat" => {
+                    named(whole(1..=300)(value).map(|seconds| heartbeat = Some(seconds)))
                 }
+                // The publisher of `submit` opens 64.
+                "channel_max" => {
+                    named(whole(128..=65_535)(value).map(|count| channel_max = Some(count)))
+                }
+                // RabbitMQ's own limit is 131,072; the least is what a header of ours fits into.
+                "frame_max" => {
+                    named(whole(32_768..=1_048_576)(value).map(|bytes| frame_max = Some(bytes)))
+                }
+                "auth_mechanism" if value.eq_ignore_ascii_case("plain") => Some(Ok(())),
+                "auth_mechanism" => Some(Err(
+                    "has an auth_mechanism other than plain; remove it".to_owned()
+                )),
+                "connection_timeout" => Some(Err(
+                    "has a connection_timeout, which is 15 s and no setting; remove it".to_owned(),
+                )),
                 _ => None,
             }
         })?;
@@ -145,17 +156,35 @@ mod tests {
     fn a_url_connects_to_what_it_says_and_to_nothing_else() {
         let plain = url("amqp://h");
         assert_eq!(
-            (plain.tls, plain.host.as_str(), plain.port, plain.vhost.as_str()),
+            (
+                plain.tls,
+                plain.host.as_str(),
+                plain.port,
+                plain.vhost.as_str()
+            ),
             (false, "h", 5672, "/")
         );
-        assert_eq!((plain.user.as_str(), plain.password.expose()), ("guest", "guest"));
+        assert_eq!(
+            (plain.user.as_str(), plain.password.expose()),
+            ("guest", "guest")
+        );
         let address = url("amqp://guest:guest@[2001:db8::5]:7/%2f");
-        assert_eq!((address.host.as_str(), address.port, address.vhost.as_str()), ("2001:db8::5", 7, "/"));
+        assert_eq!(
+            (address.host.as_str(), address.port, address.vhost.as_str()),
+            ("2001:db8::5", 7, "/")
+        );
         assert_eq!(address.to_string(), "amqp://guest:***@[2001:db8::5]:7/%2f");
-        let tuned = url("amqps://u:a%23b@h/prod%2Fhr%20eu?heartbeat=5&channel_max=200&frame_max=65536");
-        assert_eq!((tuned.tls, tuned.port, tuned.password.expose()), (true, 5671, "a#b"));
+        let tuned =
+            url("amqps://u:a%23b@h/prod%2Fhr%20eu?heartbeat=5&channel_max=200&frame_max=65536");
+        assert_eq!(
+            (tuned.tls, tuned.port, tuned.password.expose()),
+            (true, 5671, "a#b")
+        );
         assert_eq!(tuned.vhost, "prod/hr eu");
-        assert_eq!((tuned.heartbeat, tuned.channel_max, tuned.frame_max), (Some(5), Some(200), Some(65_536)));
+        assert_eq!(
+            (tuned.heartbeat, tuned.channel_max, tuned.frame_max),
+            (Some(5), Some(200), Some(65_536))
+        );
         assert!(!format!("{tuned} {tuned:?}").contains("a%23b"));
     }
 
@@ -172,8 +201,14 @@ mod tests {
             ("amqp://u:@h", "empty password"),
             ("amqp://h/", "empty virtual host"),
             ("amqps://u:p@mq-1:5671,mq-2:5671/v", "several hosts"),
-            ("amqp://h?heartbeat=0", "heartbeat that is not a whole number"),
-            ("amqp://h?heartbeat=x", "heartbeat that is not a whole number"),
+            (
+                "amqp://h?heartbeat=0",
+                "heartbeat that is not a whole number",
+            ),
+            (
+                "amqp://h?heartbeat=x",
+                "heartbeat that is not a whole number",
+            ),
             ("amqp://h?channel_max=1", "channel_max that is not"),
             ("amqp://h?frame_max=1", "frame_max that is not"),
             ("amqp://h?auth_mechanism=external", "auth_mechanism"),

@@ -37,7 +37,11 @@ pub enum Origin {
 impl Origin {
     /// As it stands behind a variable's name.
     pub(super) fn phrase(&self) -> String {
-        if *self == Self::Default { "by default".to_owned() } else { format!("from {self}") }
+        if *self == Self::Default {
+            "by default".to_owned()
+        } else {
+            format!("from {self}")
+        }
     }
 }
 
@@ -81,7 +85,11 @@ pub(super) struct Resolved {
 }
 
 pub(super) fn resolve(sources: &Sources) -> Resolved {
-    let toml = sources.toml.as_ref().map(|(path, text)| TomlFile::parse(path, text)).unwrap_or_default();
+    let toml = sources
+        .toml
+        .as_ref()
+        .map(|(path, text)| TomlFile::parse(path, text))
+        .unwrap_or_default();
     let mut faults = sources.faults.clone();
     let incomplete = toml.broken || !faults.is_empty();
     faults.extend(unknown_variables(sources));
@@ -97,7 +105,11 @@ pub(super) fn resolve(sources: &Sources) -> Resolved {
             Entry { setting, state }
         })
         .collect();
-    Resolved { entries, faults, incomplete }
+    Resolved {
+        entries,
+        faults,
+        incomplete,
+    }
 }
 
 fn in_force(setting: &Setting, sources: &Sources, toml: &TomlFile) -> Result<State, Fault> {
@@ -111,7 +123,10 @@ fn in_force(setting: &Setting, sources: &Sources, toml: &TomlFile) -> Result<Sta
     let file_key = setting.file_key();
     let in_toml = toml.values.get(setting.key);
     let file_in_toml = toml.values.get(&file_key);
-    let at_line = |line: usize| Origin::Toml { path: toml.path.clone(), line };
+    let at_line = |line: usize| Origin::Toml {
+        path: toml.path.clone(),
+        line,
+    };
     if let (Some((_, line)), Some(_)) = (in_toml, file_in_toml) {
         let text = format!("{file_key} is set too; remove one of them");
         return Err(Fault::of(setting, &at_line(*line), text));
@@ -141,10 +156,15 @@ fn in_force(setting: &Setting, sources: &Sources, toml: &TomlFile) -> Result<Sta
     };
     if text.is_empty() {
         // A template that expanded to nothing must not switch a guard off.
-        return Err(Fault::of(setting, &origin, "the value is empty; give one, or remove the setting"));
+        return Err(Fault::of(
+            setting,
+            &origin,
+            "the value is empty; give one, or remove the setting",
+        ));
     }
     if text.chars().any(char::is_control) {
-        let text = "the value holds a line break or another control character; give one line of text";
+        let text =
+            "the value holds a line break or another control character; give one line of text";
         return Err(Fault::of(setting, &origin, text));
     }
     Ok(State::Set { text, origin })
@@ -160,11 +180,15 @@ fn may_hold_a_password(text: &str) -> bool {
 
 /// Editors and `echo` end a file with a line break; it is no part of the value.
 fn from_file(setting: &Setting, path: &str, named_by: String) -> Result<(String, Origin), Fault> {
-    let origin = Origin::File { path: Path::new(path).to_owned(), named_by };
+    let origin = Origin::File {
+        path: Path::new(path).to_owned(),
+        named_by,
+    };
     match std::fs::read_to_string(path) {
         Ok(text) => Ok((text.trim_end_matches(['\r', '\n']).to_owned(), origin)),
         Err(why) => {
-            let text = format!("the file cannot be read: {why}; mount it, or correct its permissions");
+            let text =
+                format!("the file cannot be read: {why}; mount it, or correct its permissions");
             Err(Fault::of(setting, &origin, text))
         }
     }

@@ -41,7 +41,9 @@ pub(super) fn masked(text: &str) -> String {
     }
     match text.split_once("://") {
         Some((scheme, _))
-            if scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')) =>
+            if scheme
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')) =>
         {
             format!("{scheme}://***")
         }
@@ -55,7 +57,8 @@ pub(super) fn masked(text: &str) -> String {
 /// A path or a bucket with a key, in which nothing can be a password, however oddly it is spelt.
 fn is_plain_location(text: &str) -> bool {
     let in_bucket = |rest: &str| !rest.split('/').next().unwrap_or_default().contains(':');
-    let is_location = text.starts_with("file:///") || text.strip_prefix("s3://").is_some_and(in_bucket);
+    let is_location =
+        text.starts_with("file:///") || text.strip_prefix("s3://").is_some_and(in_bucket);
     is_location && !text.contains(['@', '?', '#'])
 }
 

@@ -32,14 +32,20 @@ fn shown(entry: &Entry, entries: &[Entry]) -> Shown {
         },
         State::Faulty => (String::new(), "faulty".to_owned()),
     };
-    Shown { variable: entry.setting.variable(), value, source }
+    Shown {
+        variable: entry.setting.variable(),
+        value,
+        source,
+    }
 }
 
 fn derived(key: &str, entries: &[Entry]) -> Option<String> {
     if key != "cxone.token_uri" {
         return None;
     }
-    let base = entries.iter().find(|entry| entry.setting.key == "cxone.base_uri")?;
+    let base = entries
+        .iter()
+        .find(|entry| entry.setting.key == "cxone.base_uri")?;
     let State::Set { text, .. } = &base.state else {
         return None;
     };
@@ -59,8 +65,11 @@ pub fn markdown_table() -> String {
             }
             Unset::Nothing => "none".to_owned(),
         };
-        let row =
-            format!("| `{}` | {default} | {} |\n", setting.variable(), setting.meaning.replace('|', "\\|"));
+        let row = format!(
+            "| `{}` | {default} | {} |\n",
+            setting.variable(),
+            setting.meaning.replace('|', "\\|")
+        );
         table.push_str(&row);
     }
     table

@@ -33,7 +33,12 @@ impl Sources {
             }
         }
         let named = flag(CONFIG_ID).map(|path| ("--config", path));
-        let named = named.or_else(|| Some((CONFIG_VARIABLE, sources.variable(CONFIG_VARIABLE)?.to_owned())));
+        let named = named.or_else(|| {
+            Some((
+                CONFIG_VARIABLE,
+                sources.variable(CONFIG_VARIABLE)?.to_owned(),
+            ))
+        });
         if let Some((by, path)) = named {
             sources.read_toml(by, path);
         }
@@ -48,7 +53,9 @@ impl Sources {
             };
             match value.into_string() {
                 Ok(value) => sources.env.push((name.to_owned(), value)),
-                Err(_) => sources.faults.push(Fault::about(name, "the value is not UTF-8; set it anew")),
+                Err(_) => sources
+                    .faults
+                    .push(Fault::about(name, "the value is not UTF-8; set it anew")),
             }
         }
         sources
@@ -65,7 +72,10 @@ impl Sources {
     }
 
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
-        self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.env
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -78,7 +88,9 @@ pub fn with_flags(command: Command) -> Command {
         .global(true)
         .help_heading("Settings")
         .help(format!("TOML file of settings [env: {CONFIG_VARIABLE}]"));
-    let flags = SETTINGS.iter().filter_map(|setting| Some(argument(setting, setting.flag()?)));
+    let flags = SETTINGS
+        .iter()
+        .filter_map(|setting| Some(argument(setting, setting.flag()?)));
     command.arg(config).args(flags)
 }
 
@@ -117,22 +129,36 @@ mod tests {
             ["offboarder", "worker", "--cxone-page-size", "7"],
         ] {
             let flags = gathered(&arguments).flags;
-            assert_eq!(flags, BTreeMap::from([("cxone.page_size".to_owned(), "7".to_owned())]));
+            assert_eq!(
+                flags,
+                BTreeMap::from([("cxone.page_size".to_owned(), "7".to_owned())])
+            );
         }
     }
 
     #[test]
     fn short_help_leaves_the_settings_out_and_long_help_has_them() {
         let short = command().render_help().to_string();
-        assert!(short.contains("--config") && !short.contains("--cxone-base-uri"), "{short}");
+        assert!(
+            short.contains("--config") && !short.contains("--cxone-base-uri"),
+            "{short}"
+        );
         let long = command().render_long_help().to_string();
-        assert!(long.contains("--cxone-base-uri") && long.contains("OFFBOARDER_CXONE_BASE_URI"), "{long}");
+        assert!(
+            long.contains("--cxone-base-uri") && long.contains("OFFBOARDER_CXONE_BASE_URI"),
+            "{long}"
+        );
     }
 
     #[test]
     fn a_secret_has_no_flag() {
         for flag in ["--cxone-client-secret", "--admin-token"] {
-            assert!(command().try_get_matches_from(["offboarder", flag, "x"]).is_err(), "{flag}");
+            assert!(
+                command()
+                    .try_get_matches_from(["offboarder", flag, "x"])
+                    .is_err(),
+                "{flag}"
+            );
         }
     }
 
@@ -146,7 +172,10 @@ mod tests {
         assert!(sources.faults.is_empty());
         let sources = gathered(&["offboarder", "--config", "/nowhere/o.toml"]);
         let fault = sources.faults.first().unwrap().to_string();
-        assert!(fault.starts_with("--config: \"/nowhere/o.toml\" cannot be read: No such file"), "{fault}");
+        assert!(
+            fault.starts_with("--config: \"/nowhere/o.toml\" cannot be read: No such file"),
+            "{fault}"
+        );
     }
 
     #[test]

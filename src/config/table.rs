@@ -59,16 +59,29 @@ impl fmt::Display for Profile {
 
 impl Setting {
     const fn open(key: &'static str, unset: Unset, meaning: &'static str) -> Self {
-        Self { key, unset, secret: false, meaning }
+        Self {
+            key,
+            unset,
+            secret: false,
+            meaning,
+        }
     }
 
     const fn secret(key: &'static str, unset: Unset, meaning: &'static str) -> Self {
-        Self { key, unset, secret: true, meaning }
+        Self {
+            key,
+            unset,
+            secret: true,
+            meaning,
+        }
     }
 
     /// The environment variable: `OFFBOARDER_CXONE_BASE_URI`.
     pub fn variable(&self) -> String {
-        format!("{PREFIX}{}", self.key.replace('.', "_").to_ascii_uppercase())
+        format!(
+            "{PREFIX}{}",
+            self.key.replace('.', "_").to_ascii_uppercase()
+        )
     }
 
     /// The variable that names a file holding the value.
@@ -86,7 +99,11 @@ impl Setting {
         // These two have a password as a rule, and what is none of their URLs may be nothing but one.
         let is_address = matches!(self.key, "queue.url" | "checkpoints.url");
         let is_odd = is_address && !text.starts_with("file:") && !text.contains("://");
-        if self.secret || is_odd { "***".to_owned() } else { masked(text) }
+        if self.secret || is_odd {
+            "***".to_owned()
+        } else {
+            masked(text)
+        }
     }
 
     /// The flag without its dashes, `cxone-base-uri`; secrets have none.
@@ -149,16 +166,29 @@ mod tests {
 
     #[test]
     fn no_two_names_are_the_same_not_even_a_file_form() {
-        let names: Vec<String> =
-            SETTINGS.iter().flat_map(|setting| [setting.variable(), setting.file_variable()]).collect();
+        let names: Vec<String> = SETTINGS
+            .iter()
+            .flat_map(|setting| [setting.variable(), setting.file_variable()])
+            .collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
         assert!(!names.contains(&CONFIG_VARIABLE.to_owned()));
     }
 
     #[test]
     fn exactly_the_secrets_have_no_flag() {
-        let without: Vec<&str> =
-            SETTINGS.iter().filter(|setting| setting.flag().is_none()).map(|setting| setting.key).collect();
-        assert_eq!(without, ["cxone.client_secret", "integrity.key", "admin.token", "admin.read_token"]);
+        let without: Vec<&str> = SETTINGS
+            .iter()
+            .filter(|setting| setting.flag().is_none())
+            .map(|setting| setting.key)
+            .collect();
+        assert_eq!(
+            without,
+            [
+                "cxone.client_secret",
+                "integrity.key",
+                "admin.token",
+                "admin.read_token"
+            ]
+        );
     }
 }

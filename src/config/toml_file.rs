@@ -19,14 +19,20 @@ pub(super) struct TomlFile {
 
 impl TomlFile {
     pub(super) fn parse(path: &Path, text: &str) -> Self {
-        let mut file = Self { path: path.to_owned(), ..Self::default() };
+        let mut file = Self {
+            path: path.to_owned(),
+            ..Self::default()
+        };
         match DeTable::parse(text) {
             Ok(table) => file.flatten(text, "", table.get_ref()),
             Err(error) => {
                 // Its `Display` quotes the line, which may hold a secret.
                 let line = error.span().map_or(1, |span| line_at(text, span.start));
                 let text = format!("{}; mend the syntax", error.message());
-                file.faults.push(Fault::about(format!("{}, line {line}", path.display()), text));
+                file.faults.push(Fault::about(
+                    format!("{}, line {line}", path.display()),
+                    text,
+                ));
                 file.broken = true;
             }
         }
@@ -39,7 +45,11 @@ impl TomlFile {
             let line = line_at(text, name.span().start);
             if let (DeValue::Table(inner), true) = (value.get_ref(), prefix.is_empty()) {
                 let inside = format!("{key}.");
-                if inner.is_empty() && !SETTINGS.iter().any(|setting| setting.key.starts_with(&inside)) {
+                if inner.is_empty()
+                    && !SETTINGS
+                        .iter()
+                        .any(|setting| setting.key.starts_with(&inside))
+                {
                     self.values.insert(key, (String::new(), line));
                 }
                 self.flatten(text, &inside, inner);
@@ -48,8 +58,9 @@ impl TomlFile {
             } else {
                 let kind = value.get_ref().type_str();
                 let about = format!("{key} ({}, line {line})", self.path.display());
-                let text =
-                    format!("the value is of type {kind}; give a string, a whole number, true or false");
+                let text = format!(
+                    "the value is of type {kind}; give a string, a whole number, true or false"
+                );
                 self.faults.push(Fault::about(about, text));
             }
         }
@@ -59,16 +70,20 @@ impl TomlFile {
 fn scalar(value: &Spanned<DeValue<'_>>) -> Option<String> {
     match value.get_ref() {
         DeValue::String(text) => Some(text.clone().into_owned()),
-        DeValue::Integer(number) => {
-            i64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number.to_string())
-        }
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .map(|number| number.to_string()),
         DeValue::Boolean(yes) => Some(yes.to_string()),
         DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
     }
 }
 
 fn line_at(text: &str, offset: usize) -> usize {
-    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+    1 + text
+        .bytes()
+        .take(offset)
+        .filter(|byte| *byte == b'\n')
+        .count()
 }
 
 #[cfg(test)]
@@ -95,20 +110,29 @@ mod tests {
             ("cxone.base_uri", "https://x", 3),
             ("cxone.page_size", "100", 2),
         ];
-        let values: Vec<_> =
-            file.values.iter().map(|(key, (text, line))| (key.as_str(), text.as_str(), *line)).collect();
+        let values: Vec<_> = file
+            .values
+            .iter()
+            .map(|(key, (text, line))| (key.as_str(), text.as_str(), *line))
+            .collect();
         assert_eq!(values, expected);
         assert!(file.faults.is_empty() && !file.broken);
     }
 
     #[test]
     fn a_number_may_have_another_base() {
-        assert_eq!(parse("[cxone]\npage_size = 0x1f").values["cxone.page_size"], ("31".to_owned(), 2));
+        assert_eq!(
+            parse("[cxone]\npage_size = 0x1f").values["cxone.page_size"],
+            ("31".to_owned(), 2)
+        );
     }
 
     #[test]
     fn a_dotted_key_is_the_same_as_a_table() {
-        assert_eq!(parse("cxone.page_size = 3").values["cxone.page_size"], ("3".to_owned(), 1));
+        assert_eq!(
+            parse("cxone.page_size = 3").values["cxone.page_size"],
+            ("3".to_owned(), 1)
+        );
     }
 
     #[test]
@@ -128,12 +152,17 @@ mod tests {
 
     #[test]
     fn other_types_are_refused() {
-        for (value, kind) in
-            [("1.5", "float"), ("[1]", "array"), ("{ a = 1 }", "table"), ("1979-05-27", "datetime")]
-        {
+        for (value, kind) in [
+            ("1.5", "float"),
+            ("[1]", "array"),
+            ("{ a = 1 }", "table"),
+            ("1979-05-27", "datetime"),
+        ] {
             let fault = only_fault(&format!("[cxone]\nhistory = {value}"));
             assert!(
-                fault.starts_with(&format!("cxone.history (o.toml, line 2): the value is of type {kind}")),
+                fault.starts_with(&format!(
+                    "cxone.history (o.toml, line 2): the value is of type {kind}"
+                )),
                 "{fault}"
             );
         }

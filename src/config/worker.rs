@@ -28,8 +28,14 @@ impl Worker {
         let max_attempts = reader.get("worker.max_attempts", whole(1..=1000));
         let retry_base = reader.get("worker.retry_base", positive_duration);
         let retry_cap = reader.get("worker.retry_cap", positive_duration);
-        let slice = reader.get("worker.slice", between(Duration::from_secs(1), Duration::from_mins(10)));
-        let lease = reader.get("worker.lease", between(Duration::from_secs(1), Duration::from_mins(10)));
+        let slice = reader.get(
+            "worker.slice",
+            between(Duration::from_secs(1), Duration::from_mins(10)),
+        );
+        let lease = reader.get(
+            "worker.lease",
+            between(Duration::from_secs(1), Duration::from_mins(10)),
+        );
         let shutdown_grace = reader.get("worker.shutdown_grace", duration);
         let (retry_base, retry_cap) = (retry_base?, retry_cap?);
         if retry_cap < retry_base {

@@ -44,11 +44,16 @@ impl Sent {
     }
 
     pub(super) const fn note(&self, published: bool) -> ReplayNote {
-        ReplayNote { published, saved_before: self.saved_before }
+        ReplayNote {
+            published,
+            saved_before: self.saved_before,
+        }
     }
 
     fn fate(&self, checkpoint: Option<&Checkpoint>, faults: &HashSet<&str>) -> Fate {
-        let Some(checkpoint) = checkpoint else { return Fate::Open };
+        let Some(checkpoint) = checkpoint else {
+            return Fate::Open;
+        };
         if self.letter.user_id.is_none() || checkpoint.state.is_finished() {
             return Fate::Past;
         }
@@ -59,8 +64,9 @@ impl Sent {
             return Fate::Open;
         }
         let failure = checkpoint.last_failure.as_ref();
-        let back = failure
-            .filter(|failure| faults.contains(fingerprint_of(failure, checkpoint.state.name()).as_str()));
+        let back = failure.filter(|failure| {
+            faults.contains(fingerprint_of(failure, checkpoint.state.name()).as_str())
+        });
         match (back, failure) {
             (Some(failure), _) => Fate::Back(failure.to_string()),
             (None, Some(_)) if given_up.is_none() => Fate::Open,
@@ -78,7 +84,10 @@ impl Replay<'_> {
         all: &[Letter],
         patience: Duration,
     ) -> Result<Result<(), String>, Failure> {
-        let faults: HashSet<&str> = all.iter().map(|letter| letter.fingerprint.as_str()).collect();
+        let faults: HashSet<&str> = all
+            .iter()
+            .map(|letter| letter.fingerprint.as_str())
+            .collect();
         let until = Instant::now() + patience;
         loop {
             let mut open = Vec::new();
@@ -87,7 +96,11 @@ impl Replay<'_> {
                     Fate::Open => open.push(one),
                     Fate::Past => {}
                     Fate::Back(error) => {
-                        let whose = one.letter.user_id.map(|user| user.to_string()).unwrap_or_default();
+                        let whose = one
+                            .letter
+                            .user_id
+                            .map(|user| user.to_string())
+                            .unwrap_or_default();
                         return Ok(Err(format!("the fault came back for {whose}: {error}")));
                     }
                 }
@@ -97,7 +110,9 @@ impl Replay<'_> {
             }
             if Instant::now() >= until {
                 let (count, seconds) = (open.len(), patience.as_secs());
-                return Ok(Err(format!("{count} did not get on within {seconds} s: is a worker running?")));
+                return Ok(Err(format!(
+                    "{count} did not get on within {seconds} s: is a worker running?"
+                )));
             }
             sent = open;
             tokio::time::sleep(LOOK_EVERY).await;
@@ -125,18 +140,28 @@ mod tests {
         let failure = |text: &str| Failure::new(Class::Transient, Code::CxoneTimeout, text);
         let mut checkpoint = Checkpoint::new(ID.parse().unwrap(), Request::default(), at(1));
         checkpoint.give_up(Reason::RetriesExhausted, failure("slow for 7 s"), at(2));
-        let headers =
-            vec![(letter::ERROR, text("slow for 9 s [cxone_timeout]")), (letter::STATE, text("Received"))];
+        let headers = vec![
+            (letter::ERROR, text("slow for 9 s [cxone_timeout]")),
+            (letter::STATE, text("Received")),
+        ];
         let letter = Letter::read(&delivery(ID, headers));
         let sent = Sent::new(&letter, Some(&checkpoint));
-        let fate =
-            |checkpoint: &Checkpoint| sent.fate(Some(checkpoint), &[letter.fingerprint.as_str()].into());
+        let fate = |checkpoint: &Checkpoint| {
+            sent.fate(Some(checkpoint), &[letter.fingerprint.as_str()].into())
+        };
         assert_eq!(sent.fate(None, &HashSet::new()), Fate::Open);
         assert_eq!(fate(&checkpoint), Fate::Open, "nobody took it up");
         checkpoint.updated_at = at(3);
-        assert_eq!(fate(&checkpoint), Fate::Open, "a part of an archive was saved");
+        assert_eq!(
+            fate(&checkpoint),
+            Fate::Open,
+            "a part of an archive was saved"
+        );
         checkpoint.fail(failure("slow for 8 s"), true, at(9), at(4));
-        assert!(matches!(fate(&checkpoint), Fate::Back(_)), "at the first attempt");
+        assert!(
+            matches!(fate(&checkpoint), Fate::Back(_)),
+            "at the first attempt"
+        );
         checkpoint.fail(failure("another"), true, at(9), at(4));
         assert_eq!(fate(&checkpoint), Fate::Open);
         checkpoint.give_up(Reason::RetriesExhausted, failure("another"), at(5));

@@ -46,11 +46,25 @@ pub struct Discarded {
 
 impl DiscardTold {
     /// Of these letters, whose copies are in this store.
-    pub fn new(dry_run: bool, store: &dyn ArchiveStore, discarded: Vec<Letter>, gone: Vec<Letter>) -> Self {
+    pub fn new(
+        dry_run: bool,
+        store: &dyn ArchiveStore,
+        discarded: Vec<Letter>,
+        gone: Vec<Letter>,
+    ) -> Self {
         let copy = |id: &LetterId| store.full_key(&copy_key(id));
         let discarded = discarded.into_iter();
-        let discarded = discarded.map(|letter| Discarded { copy: copy(&letter.id), letter }).collect();
-        Self { dry_run, discarded, gone }
+        let discarded = discarded
+            .map(|letter| Discarded {
+                copy: copy(&letter.id),
+                letter,
+            })
+            .collect();
+        Self {
+            dry_run,
+            discarded,
+            gone,
+        }
     }
 }
 
@@ -75,28 +89,43 @@ impl Discard<'_> {
 
     /// Discards these letters and no others; `discarded` tells how far it got, also on an error. Gives those
     /// that were not in the queue any more.
-    pub async fn run(&self, letters: &[Letter], discarded: &mut Vec<Letter>) -> Result<Vec<Letter>, Failure> {
+    pub async fn run(
+        &self,
+        letters: &[Letter],
+        discarded: &mut Vec<Letter>,
+    ) -> Result<Vec<Letter>, Failure> {
         let mut sweep = Sweep::new(self.broker, letters);
         while let Some((letter, delivery)) = sweep.next().await? {
             if let Some(user_id) = letter.user_id {
                 crate::kill_point::arm(&user_id.to_string());
             }
             let copy = serde_json::to_vec(&self.copy(&letter, &delivery)).map_err(|error| {
-                Failure::new(Class::Defect, Code::Panicked, format!("a letter has no JSON: {error}"))
+                Failure::new(
+                    Class::Defect,
+                    Code::Panicked,
+                    format!("a letter has no JSON: {error}"),
+                )
             })?;
             // One that is there already is of a discard that was cut short: a letter's name tells its content.
-            self.store.put_once(&copy_key(&letter.id), Bytes::from(copy), None).await?;
+            self.store
+                .put_once(&copy_key(&letter.id), Bytes::from(copy), None)
+                .await?;
             acknowledge(&delivery).await?;
             discarded.push(letter);
         }
         let missed = sweep.close().await?;
-        Ok(letters.iter().filter(|letter| missed.contains(&letter.id)).cloned().collect())
+        Ok(letters
+            .iter()
+            .filter(|letter| missed.contains(&letter.id))
+            .cloned()
+            .collect())
     }
 
     fn copy(&self, letter: &Letter, delivery: &Delivery) -> Value {
         let mut copy = json!(Whole::new(letter.clone(), delivery));
         if let Value::Object(copy) = &mut copy {
-            let discarded = json!({ "at": Timestamp::now(), "who": self.by.who, "why": self.by.why });
+            let discarded =
+                json!({ "at": Timestamp::now(), "who": self.by.who, "why": self.by.why });
             copy.insert("discarded".to_owned(), discarded);
         }
         copy

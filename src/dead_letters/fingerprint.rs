@@ -15,12 +15,21 @@ fn normalised(error: &str) -> String {
     let mut text = String::with_capacity(error.len());
     let mut rest = error;
     while let Some(first) = rest.chars().next() {
-        let id = rest.get(..UUID_CHARS).filter(|id| Uuid::try_parse(id).is_ok());
-        let word = rest.find(|one: char| !one.is_alphanumeric()).unwrap_or(rest.len());
+        let id = rest
+            .get(..UUID_CHARS)
+            .filter(|id| Uuid::try_parse(id).is_ok());
+        let word = rest
+            .find(|one: char| !one.is_alphanumeric())
+            .unwrap_or(rest.len());
         let (piece, length) = match (id, rest.get(..word).unwrap_or_default()) {
             (Some(_), _) => ("#", UUID_CHARS),
-            (None, "") => (rest.get(..first.len_utf8()).unwrap_or_default(), first.len_utf8()),
-            (None, plain) if is_status(plain) || !plain.contains(|one: char| one.is_ascii_digit()) => {
+            (None, "") => (
+                rest.get(..first.len_utf8()).unwrap_or_default(),
+                first.len_utf8(),
+            ),
+            (None, plain)
+                if is_status(plain) || !plain.contains(|one: char| one.is_ascii_digit()) =>
+            {
                 (plain, word)
             }
             (None, _) => ("#", word),
@@ -32,7 +41,10 @@ fn normalised(error: &str) -> String {
 }
 
 fn is_status(word: &str) -> bool {
-    word.len() == 3 && word.parse().is_ok_and(|number: u16| (400..600).contains(&number))
+    word.len() == 3
+        && word
+            .parse()
+            .is_ok_and(|number: u16| (400..600).contains(&number))
 }
 
 #[cfg(test)]
@@ -47,9 +59,18 @@ mod tests {
             )
         };
         let one = normalised(&error("3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11", 503, 7));
-        assert_eq!(one, "PATCH /users/#: CXone answered 503 (correlation ID #-#) after # s");
-        assert_eq!(one, normalised(&error("aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee", 503, 12)));
-        assert_ne!(one, normalised(&error("3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11", 500, 7)));
+        assert_eq!(
+            one,
+            "PATCH /users/#: CXone answered 503 (correlation ID #-#) after # s"
+        );
+        assert_eq!(
+            one,
+            normalised(&error("aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee", 503, 12))
+        );
+        assert_ne!(
+            one,
+            normalised(&error("3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11", 500, 7))
+        );
         assert_eq!(normalised("Größe: 12 – zu groß"), "Größe: # – zu groß");
         assert_eq!(normalised(""), "");
     }

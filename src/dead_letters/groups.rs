@@ -54,7 +54,10 @@ pub async fn groups(broker: &Broker, pick: &Pick, judge: &Judge) -> Result<Vec<G
             continue;
         }
         let key = (letter.reason, letter.fingerprint.clone());
-        groups.entry(key).or_insert_with(|| Group::of(&letter)).add(letter);
+        groups
+            .entry(key)
+            .or_insert_with(|| Group::of(&letter))
+            .add(letter);
         taken += 1;
         if pick.limit.is_some_and(|limit| taken >= limit) {
             break;
@@ -84,7 +87,10 @@ impl Group {
             last_seen: None,
             replayed_before: 0,
             safe: true,
-            judgement: Judgement { verdict: Verdict::LeftOver, why: String::new() },
+            judgement: Judgement {
+                verdict: Verdict::LeftOver,
+                why: String::new(),
+            },
             judged: 0,
             sample: Vec::new(),
         }
@@ -128,11 +134,17 @@ mod tests {
         let seen = [group.first_seen, group.last_seen].map(|at| at.unwrap().to_string());
         assert_eq!(seen, ["2026-11-01T00:00:00Z", "2026-11-03T00:00:00Z"]);
         assert_eq!((group.letters, group.replayed_before), (3, 1));
-        let judgement = |verdict| Judgement { verdict, why: format!("{verdict:?}") };
+        let judgement = |verdict| Judgement {
+            verdict,
+            why: format!("{verdict:?}"),
+        };
         group.take_in(judgement(Verdict::Safe));
         assert!(group.safe);
         group.take_in(judgement(Verdict::NotYet));
         group.take_in(judgement(Verdict::Safe));
-        assert_eq!((group.safe, group.judgement.why.as_str(), group.judged), (false, "NotYet", 3));
+        assert_eq!(
+            (group.safe, group.judgement.why.as_str(), group.judged),
+            (false, "NotYet", 3)
+        );
     }
 }

@@ -38,7 +38,10 @@ pub struct Judgement {
 }
 
 fn judged(verdict: Verdict, why: impl Into<String>) -> Judgement {
-    Judgement { verdict, why: why.into() }
+    Judgement {
+        verdict,
+        why: why.into(),
+    }
 }
 
 /// Judges letters by the checkpoints, by reading, and by one probe for each service that was at fault.
@@ -50,17 +53,25 @@ pub struct Judge {
 impl Judge {
     /// Asks these services.
     pub fn new(services: Arc<Services>) -> Self {
-        Self { services, probes: Mutex::default() }
+        Self {
+            services,
+            probes: Mutex::default(),
+        }
     }
 
     /// Changes nothing. What cannot be asked is a `NotYet` that says so.
     pub async fn judge(&self, letter: &Letter) -> Judgement {
-        self.try_judge(letter).await.unwrap_or_else(|failure| judged(Verdict::NotYet, failure.to_string()))
+        self.try_judge(letter)
+            .await
+            .unwrap_or_else(|failure| judged(Verdict::NotYet, failure.to_string()))
     }
 
     async fn try_judge(&self, letter: &Letter) -> Result<Judgement, Failure> {
         if is_left_over(&*self.services.checkpoints, letter).await? {
-            return Ok(judged(Verdict::LeftOver, "a replay that was cut short has published it already"));
+            return Ok(judged(
+                Verdict::LeftOver,
+                "a replay that was cut short has published it already",
+            ));
         }
         let Some(user_id) = letter.user_id else {
             let why = "the body is no message, and stays none: submit the user anew, then discard the letter";
@@ -83,8 +94,14 @@ impl Judge {
 
     async fn protected(&self, user_id: UserId) -> Result<Judgement, Failure> {
         match self.services.protection(user_id).await? {
-            Some(why) => Ok(judged(Verdict::NotYet, format!("{why} (OFFBOARDER_GUARD_PROTECTED)"))),
-            None => Ok(judged(Verdict::Safe, "the protected list does not cover the user any more")),
+            Some(why) => Ok(judged(
+                Verdict::NotYet,
+                format!("{why} (OFFBOARDER_GUARD_PROTECTED)"),
+            )),
+            None => Ok(judged(
+                Verdict::Safe,
+                "the protected list does not cover the user any more",
+            )),
         }
     }
 
@@ -92,13 +109,17 @@ impl Judge {
         if self.services.cxone.user_exists(user_id).await?.value {
             return Ok(judged(Verdict::Safe, "CXone knows the user now"));
         }
-        let why = "CXone still does not know the user: compare ID and tenant (OFFBOARDER_CXONE_BASE_URI)";
+        let why =
+            "CXone still does not know the user: compare ID and tenant (OFFBOARDER_CXONE_BASE_URI)";
         Ok(judged(Verdict::NotYet, why))
     }
 
     async fn probe(&self, code: Option<Code>) -> Judgement {
         let Some(code) = code else {
-            return judged(Verdict::Unproven, "workers died on it: find out why, then replay with a canary");
+            return judged(
+                Verdict::Unproven,
+                "workers died on it: find out why, then replay with a canary",
+            );
         };
         let asked = whom_to_ask(code);
         let mut probes = self.probes.lock().await;
@@ -108,7 +129,9 @@ impl Judge {
         let judgement = match self.services.probe(asked).await {
             Ok(true) => judged(Verdict::Safe, "what was at fault answers a probe"),
             Ok(false) => {
-                let why = format!("no probe shows that {code} is mended: mend it, then replay with a canary");
+                let why = format!(
+                    "no probe shows that {code} is mended: mend it, then replay with a canary"
+                );
                 judged(Verdict::Unproven, why)
             }
             Err(failure) => judged(Verdict::NotYet, failure.to_string()),
@@ -121,7 +144,9 @@ impl Judge {
 /// Faults that pass by themselves are over when the service answers.
 const fn whom_to_ask(code: Code) -> Code {
     match code {
-        Code::CxoneCursorLost | Code::CxoneVersionConflict | Code::CxoneNotConverged => Code::CxoneTimeout,
+        Code::CxoneCursorLost | Code::CxoneVersionConflict | Code::CxoneNotConverged => {
+            Code::CxoneTimeout
+        }
         Code::ArchiveUploadLost => Code::ArchiveUnreachable,
         other => other,
     }
@@ -131,9 +156,10 @@ const fn whom_to_ask(code: Code) -> Code {
 fn answered(letter: &Letter, checkpoint: &Checkpoint) -> Option<String> {
     let at = letter.dead_lettered_at?;
     match &checkpoint.dead_letter {
-        Some(newer) if newer.at > at => {
-            Some(format!("a newer dead letter stands for this user, of {}", newer.at))
-        }
+        Some(newer) if newer.at > at => Some(format!(
+            "a newer dead letter stands for this user, of {}",
+            newer.at
+        )),
         None if checkpoint.updated_at > at => Some(format!(
             "the user went on since, by another message ({}, {}): discard the letter",
             checkpoint.state.name(),
@@ -146,12 +172,19 @@ fn answered(letter: &Letter, checkpoint: &Checkpoint) -> Option<String> {
 /// Whether a replay of this letter was killed after its message was published for certain: it says so itself,
 /// or the user moved on since it was about to.
 pub async fn is_left_over(checkpoints: &dyn Checkpoints, letter: &Letter) -> Result<bool, Failure> {
-    let Some(note) = checkpoints.replay_note(letter.id.as_str()).await? else { return Ok(false) };
+    let Some(note) = checkpoints.replay_note(letter.id.as_str()).await? else {
+        return Ok(false);
+    };
     if note.published {
         return Ok(true);
     }
-    let Some(user_id) = letter.user_id else { return Ok(false) };
-    let saved = checkpoints.read(user_id).await?.map(|checkpoint| checkpoint.updated_at);
+    let Some(user_id) = letter.user_id else {
+        return Ok(false);
+    };
+    let saved = checkpoints
+        .read(user_id)
+        .await?
+        .map(|checkpoint| checkpoint.updated_at);
     Ok(saved.is_some() && saved != note.saved_before)
 }
 
@@ -173,16 +206,31 @@ mod tests {
     #[test]
     fn a_user_who_went_on_or_has_a_newer_letter_answers_an_old_one() {
         let id = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
-        let letter = Letter::read(&delivery(id, vec![(letter::AT, text(&at(100).to_string()))]));
+        let letter = Letter::read(&delivery(
+            id,
+            vec![(letter::AT, text(&at(100).to_string()))],
+        ));
         let failure = Failure::new(Class::Transient, Code::CxoneTimeout, "slow");
         let mut checkpoint = Checkpoint::new(id.parse().unwrap(), Request::default(), at(50));
         assert_eq!(answered(&letter, &checkpoint), None);
         checkpoint.give_up(Reason::RetriesExhausted, failure.clone(), at(99));
         checkpoint.updated_at = at(200);
-        assert_eq!(answered(&letter, &checkpoint), None, "an archive under way saves, and proves nothing");
+        assert_eq!(
+            answered(&letter, &checkpoint),
+            None,
+            "an archive under way saves, and proves nothing"
+        );
         checkpoint.give_up(Reason::RetriesExhausted, failure, at(101));
-        assert!(answered(&letter, &checkpoint).unwrap().contains("newer dead letter"));
+        assert!(
+            answered(&letter, &checkpoint)
+                .unwrap()
+                .contains("newer dead letter")
+        );
         checkpoint.postpone(at(300), Pause::Brake, at(102));
-        assert!(answered(&letter, &checkpoint).unwrap().contains("went on since"));
+        assert!(
+            answered(&letter, &checkpoint)
+                .unwrap()
+                .contains("went on since")
+        );
     }
 }

@@ -98,15 +98,23 @@ const MOVED: &str = "RabbitMQ delivered it again and again without an answer, an
 impl Letter {
     /// Reads a letter off the queue.
     pub fn read(delivery: &Delivery) -> Self {
-        let header =
-            |name: &str| delivery.properties.headers().as_ref().and_then(|all| all.inner().get(name));
+        let header = |name: &str| {
+            delivery
+                .properties
+                .headers()
+                .as_ref()
+                .and_then(|all| all.inner().get(name))
+        };
         let text = |name: &str| match header(name).map(plain) {
             Some(Value::String(text)) => text,
             Some(_) | None => String::new(),
         };
         let number = |name: &str| header(name).and_then(as_long).unwrap_or(0);
         let reason = text(letter::REASON);
-        let reason = Reason::ALL.iter().find(|known| known.as_str() == reason).copied();
+        let reason = Reason::ALL
+            .iter()
+            .find(|known| known.as_str() == reason)
+            .copied();
         let death = header("x-death").map(plain).unwrap_or_default();
         let moved_at = death.pointer("/0/time").and_then(Value::as_i64);
         let at = text(letter::AT);
@@ -115,8 +123,15 @@ impl Letter {
             MOVED.clone_into(&mut error);
         }
         let reason = reason.unwrap_or(Reason::Poison);
-        let code = Some(text(letter::CODE)).filter(|code| !code.is_empty()).or_else(|| bracketed(&error));
-        let code = code.and_then(|code| Code::ALL.iter().find(|known| known.as_str() == code).copied());
+        let code = Some(text(letter::CODE))
+            .filter(|code| !code.is_empty())
+            .or_else(|| bracketed(&error));
+        let code = code.and_then(|code| {
+            Code::ALL
+                .iter()
+                .find(|known| known.as_str() == code)
+                .copied()
+        });
         let state = text(letter::STATE);
         let step = Some(text(letter::STEP)).filter(|step| !step.is_empty());
         let step = step.or_else(|| step_after(&state)).unwrap_or_default();
@@ -135,7 +150,10 @@ impl Letter {
             state,
             error,
             attempts: number(letter::ATTEMPTS),
-            dead_lettered_at: at.parse().ok().or_else(|| Timestamp::from_second(moved_at?).ok()),
+            dead_lettered_at: at
+                .parse()
+                .ok()
+                .or_else(|| Timestamp::from_second(moved_at?).ok()),
             worker: text(letter::WORKER),
             replays: number(letter::REPLAYS),
         }
@@ -149,7 +167,11 @@ impl Letter {
 
 /// The fingerprint that a letter of this failure would have.
 pub(super) fn fingerprint_of(failure: &Failure, state: StateName) -> String {
-    fingerprint(failure.code.as_str(), state.next_step(), &failure.to_string())
+    fingerprint(
+        failure.code.as_str(),
+        state.next_step(),
+        &failure.to_string(),
+    )
 }
 
 const fn word(code: Option<Code>, reason: Reason) -> &'static str {
@@ -171,10 +193,22 @@ fn step_after(state: &str) -> Option<String> {
 
 /// Everything that a look does not change, each with its length, so that nothing runs into the next.
 fn identify(delivery: &Delivery, at: &str, worker: &str, death: &Value) -> LetterId {
-    let message_id = delivery.properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default();
+    let message_id = delivery
+        .properties
+        .message_id()
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let death = death.to_string();
     let mut hash = Sha256::new();
-    let pieces = [at, worker, &death, &message_id, delivery.routing_key.as_str()].map(str::as_bytes);
+    let pieces = [
+        at,
+        worker,
+        &death,
+        &message_id,
+        delivery.routing_key.as_str(),
+    ]
+    .map(str::as_bytes);
     for piece in pieces.into_iter().chain([delivery.data.as_slice()]) {
         hash.update(piece.len().to_be_bytes());
         hash.update(piece);
@@ -212,10 +246,19 @@ pub(super) mod tests {
     fn a_letter_of_a_worker_is_read_with_or_without_the_headers_of_this_release() {
         let old = Letter::read(&delivery(ID, of_a_worker("2026-11-01T00:00:00Z")));
         let mut headers = of_a_worker("2026-11-01T00:00:00Z");
-        headers.extend([(letter::CODE, text("cxone_timeout")), (letter::STEP, text("archive"))]);
+        headers.extend([
+            (letter::CODE, text("cxone_timeout")),
+            (letter::STEP, text("archive")),
+        ]);
         assert_eq!(old, Letter::read(&delivery(ID, headers)));
-        assert_eq!((old.reason, old.code), (Reason::RetriesExhausted, Some(Code::CxoneTimeout)));
-        assert_eq!((old.step.as_str(), old.attempts, old.replays), ("archive", 8, 2));
+        assert_eq!(
+            (old.reason, old.code),
+            (Reason::RetriesExhausted, Some(Code::CxoneTimeout))
+        );
+        assert_eq!(
+            (old.step.as_str(), old.attempts, old.replays),
+            ("archive", 8, 2)
+        );
         assert_eq!(old.dead_lettered_at, "2026-11-01T00:00:00Z".parse().ok());
         assert_eq!(old.user_id, ID.parse().ok());
     }
@@ -231,16 +274,25 @@ pub(super) mod tests {
             headers
         });
         assert_eq!(Letter::read(&looked_at).id, id);
-        assert_ne!(Letter::read(&delivery(ID, of_a_worker("2026-11-01T00:00:01Z"))).id, id);
+        assert_ne!(
+            Letter::read(&delivery(ID, of_a_worker("2026-11-01T00:00:01Z"))).id,
+            id
+        );
         let upper = ID.to_uppercase();
-        assert_ne!(Letter::read(&delivery(&upper, of_a_worker("2026-11-01T00:00:00Z"))).id, id);
+        assert_ne!(
+            Letter::read(&delivery(&upper, of_a_worker("2026-11-01T00:00:00Z"))).id,
+            id
+        );
         assert_eq!(id.as_str().parse(), Ok(id));
     }
 
     #[test]
     fn what_rabbitmq_moved_is_poison_and_a_body_that_is_no_message_has_no_user() {
         let moved = Letter::read(&delivery("no message", Vec::new()));
-        assert_eq!((moved.reason, moved.code, moved.user_id), (Reason::Poison, None, None));
+        assert_eq!(
+            (moved.reason, moved.code, moved.user_id),
+            (Reason::Poison, None, None)
+        );
         assert_eq!((moved.word(), moved.error.as_str()), ("poison", MOVED));
     }
 }

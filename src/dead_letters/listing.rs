@@ -47,7 +47,12 @@ pub async fn list(
         }
     }
     let letters = letters.into_iter().zip(known);
-    Ok(Listing { letters: letters.map(|(letter, left_over)| Listed { letter, left_over }).collect(), more })
+    Ok(Listing {
+        letters: letters
+            .map(|(letter, left_over)| Listed { letter, left_over })
+            .collect(),
+        more,
+    })
 }
 
 /// The letters that are meant, with all that they hold, as they come.

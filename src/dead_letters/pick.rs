@@ -50,10 +50,15 @@ impl Pick {
     /// Whether this letter is meant, the limit aside.
     pub fn takes(&self, letter: &Letter) -> bool {
         (self.ids.is_empty() || self.ids.contains(&letter.id))
-            && (self.users.is_empty() || letter.user_id.is_some_and(|user| self.users.contains(&user)))
+            && (self.users.is_empty()
+                || letter
+                    .user_id
+                    .is_some_and(|user| self.users.contains(&user)))
             && (self.batch.is_none() || self.batch == letter.batch_id)
             && (self.reasons.is_empty() || self.reasons.contains(&letter.reason))
-            && self.since.is_none_or(|since| letter.dead_lettered_at.is_some_and(|at| at >= since))
+            && self
+                .since
+                .is_none_or(|since| letter.dead_lettered_at.is_some_and(|at| at >= since))
     }
 }
 
@@ -109,8 +114,12 @@ mod tests {
     fn all_that_is_said_has_to_hold() {
         let user = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
         let body = format!(r#"{{"userId":"{user}","batchId":"b-1"}}"#);
-        let headers =
-            || vec![(letter::REASON, text("api_rejected")), (letter::AT, text("2026-11-02T00:00:00Z"))];
+        let headers = || {
+            vec![
+                (letter::REASON, text("api_rejected")),
+                (letter::AT, text("2026-11-02T00:00:00Z")),
+            ]
+        };
         let letter = Letter::read(&delivery(&body, headers()));
         let all = Pick::default();
         assert!(all.is_all() && all.takes(&letter));
@@ -124,11 +133,26 @@ mod tests {
         };
         assert!(meant.takes(&letter) && meant.names_any() && !meant.is_all());
         let others = [
-            Pick { ids: ["0123456789abcdef".parse().unwrap()].into(), ..meant.clone() },
-            Pick { users: ["00000000-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap()].into(), ..meant.clone() },
-            Pick { batch: "b-2".parse().ok(), ..meant.clone() },
-            Pick { reasons: vec![Reason::Poison], ..meant.clone() },
-            Pick { since: "2026-11-02T00:00:01Z".parse().ok(), ..meant },
+            Pick {
+                ids: ["0123456789abcdef".parse().unwrap()].into(),
+                ..meant.clone()
+            },
+            Pick {
+                users: ["00000000-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap()].into(),
+                ..meant.clone()
+            },
+            Pick {
+                batch: "b-2".parse().ok(),
+                ..meant.clone()
+            },
+            Pick {
+                reasons: vec![Reason::Poison],
+                ..meant.clone()
+            },
+            Pick {
+                since: "2026-11-02T00:00:01Z".parse().ok(),
+                ..meant
+            },
         ];
         assert!(others.iter().all(|other| !other.takes(&letter)));
         let malformed = Letter::read(&delivery("x", headers()));

@@ -11,8 +11,8 @@ use super::sweep::Sweep;
 use super::{Judge, Judgement, Letter, Pick, Verdict, is_left_over};
 use crate::acts::{self, Act, By};
 use crate::adapters::amqp::{
-    Broker, Delivery, EXCHANGE, Headers, Publisher, STAND_IN_HEADER, Source, acknowledge, letter, long,
-    replayed, without_letter,
+    Broker, Delivery, EXCHANGE, Headers, Publisher, STAND_IN_HEADER, Source, acknowledge, letter,
+    long, replayed, without_letter,
 };
 use crate::failure::{Class, Failure};
 use crate::machine::Checkpoint;
@@ -91,7 +91,10 @@ impl Replay<'_> {
             if may_go(&judgement, self.canary.is_some(), anyway) {
                 chosen.push(letter);
             } else {
-                report.skipped.push(Skipped { letter, why: judgement.why });
+                report.skipped.push(Skipped {
+                    letter,
+                    why: judgement.why,
+                });
             }
         }
         chosen
@@ -106,7 +109,8 @@ impl Replay<'_> {
         letters: Vec<Letter>,
         report: &mut Report,
     ) -> Result<(), Failure> {
-        let details = json!({ "of": pick.told(), "canary": self.canary.is_some(), "anyway": anyway });
+        let details =
+            json!({ "of": pick.told(), "canary": self.canary.is_some(), "anyway": anyway });
         let act = Act::new(by, "dead-letters replay", letters.len(), details);
         acts::record(store, &act).await?;
         let result = self.run(letters, report).await;
@@ -135,7 +139,10 @@ impl Replay<'_> {
         report: &mut Report,
     ) -> Result<(), Failure> {
         let Some(patience) = self.canary else {
-            return self.stage(publisher, &letters, report).await.map(|_sent| ());
+            return self
+                .stage(publisher, &letters, report)
+                .await
+                .map(|_sent| ());
         };
         let mut rest = letters.as_slice();
         for size in CANARY_STAGES {
@@ -146,7 +153,10 @@ impl Replay<'_> {
                 break;
             }
             if let Err(why) = self.watch(sent, &letters, patience).await? {
-                let skipped = |letter: &Letter| Skipped { letter: letter.clone(), why: why.clone() };
+                let skipped = |letter: &Letter| Skipped {
+                    letter: letter.clone(),
+                    why: why.clone(),
+                };
                 report.skipped.extend(rest.iter().map(skipped));
                 report.stopped = Some(why);
                 break;
@@ -175,9 +185,15 @@ impl Replay<'_> {
             }
         }
         let missed = sweep.close().await?;
-        let gone = letters.iter().filter(|letter| missed.contains(&letter.id)).cloned();
+        let gone = letters
+            .iter()
+            .filter(|letter| missed.contains(&letter.id))
+            .cloned();
         let why = "it is not in the queue any more: somebody else took it";
-        report.skipped.extend(gone.map(|letter| Skipped { letter, why: why.to_owned() }));
+        report.skipped.extend(gone.map(|letter| Skipped {
+            letter,
+            why: why.to_owned(),
+        }));
         Ok(sent)
     }
 
@@ -197,19 +213,27 @@ impl Replay<'_> {
         }
         let checkpoint = self.checkpoint(letter).await?;
         let sent = Sent::new(letter, checkpoint.as_ref());
-        self.checkpoints.note_replay(letter.id.as_str(), &sent.note(false)).await?;
+        self.checkpoints
+            .note_replay(letter.id.as_str(), &sent.note(false))
+            .await?;
         let mut added = headers(letter, checkpoint.as_ref());
         added.extend(replayed(&delivery.properties));
         let properties = without_letter(&delivery.properties, added);
-        publisher.publish(EXCHANGE, key(delivery), &delivery.data, properties).await?;
-        self.checkpoints.note_replay(letter.id.as_str(), &sent.note(true)).await?;
+        publisher
+            .publish(EXCHANGE, key(delivery), &delivery.data, properties)
+            .await?;
+        self.checkpoints
+            .note_replay(letter.id.as_str(), &sent.note(true))
+            .await?;
         acknowledge(delivery).await?;
         Ok(Some(sent))
     }
 
     /// The user's checkpoint. One that cannot be understood is the worker's to judge.
     pub(super) async fn checkpoint(&self, letter: &Letter) -> Result<Option<Checkpoint>, Failure> {
-        let Some(user_id) = letter.user_id else { return Ok(None) };
+        let Some(user_id) = letter.user_id else {
+            return Ok(None);
+        };
         match self.checkpoints.read(user_id).await {
             Ok(checkpoint) => Ok(checkpoint),
             Err(failure) if failure.class == Class::Systemic => Err(failure),
@@ -220,19 +244,26 @@ impl Replay<'_> {
 
 /// Where the message goes: to the queue that it was in.
 fn key(delivery: &Delivery) -> &'static str {
-    let known = Source::ALL.into_iter().find(|source| source.routing_key() == delivery.routing_key.as_str());
+    let known = Source::ALL
+        .into_iter()
+        .find(|source| source.routing_key() == delivery.routing_key.as_str());
     known.unwrap_or(Source::Users).routing_key()
 }
 
 /// How often it was replayed, and that only letters up to now are answered by it: a worker that gives the user
 /// up after one copy drops a second.
 fn headers(letter: &Letter, checkpoint: Option<&Checkpoint>) -> Headers {
-    let latest = checkpoint.and_then(|checkpoint| checkpoint.dead_letter.as_ref()).map(|dead| dead.at);
+    let latest = checkpoint
+        .and_then(|checkpoint| checkpoint.dead_letter.as_ref())
+        .map(|dead| dead.at);
     let at: Option<Timestamp> = letter.dead_lettered_at.max(latest);
     // A header tells milliseconds; the letter lies before the next one.
     let since = at.and_then(|at| at.checked_add(SignedDuration::from_millis(1)).ok());
     let since = since.map(|since| (STAND_IN_HEADER, long(since.as_millisecond())));
-    since.into_iter().chain([(letter::REPLAYS, long(letter.replays.saturating_add(1)))]).collect()
+    since
+        .into_iter()
+        .chain([(letter::REPLAYS, long(letter.replays.saturating_add(1)))])
+        .collect()
 }
 
 #[cfg(test)]
@@ -265,8 +296,10 @@ mod tests {
         let letter = Letter::read(&delivery);
         let properties = without_letter(&delivery.properties, headers(&letter, None));
         let headers = properties.headers().as_ref().unwrap().inner();
-        let told: Vec<_> =
-            headers.iter().map(|(name, value)| (name.as_str(), plain(value).to_string())).collect();
+        let told: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), plain(value).to_string()))
+            .collect();
         let since = "1793491200002".to_owned();
         assert_eq!(
             told,
@@ -283,8 +316,16 @@ mod tests {
 
     #[test]
     fn a_canary_may_try_what_no_probe_can_show_and_nothing_else() {
-        let may =
-            |verdict, canary, anyway| may_go(&Judgement { verdict, why: String::new() }, canary, anyway);
+        let may = |verdict, canary, anyway| {
+            may_go(
+                &Judgement {
+                    verdict,
+                    why: String::new(),
+                },
+                canary,
+                anyway,
+            )
+        };
         for verdict in [Verdict::LeftOver, Verdict::Safe] {
             assert!(may(verdict, false, false));
         }

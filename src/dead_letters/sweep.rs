@@ -22,7 +22,13 @@ pub(super) struct Sweep<'a> {
 impl<'a> Sweep<'a> {
     pub(super) fn new(broker: &'a Broker, letters: &[Letter]) -> Self {
         let wanted = letters.iter().map(|letter| letter.id.clone()).collect();
-        Self { broker, wanted, pass: None, found: false, until: Instant::now() }
+        Self {
+            broker,
+            wanted,
+            pass: None,
+            found: false,
+            until: Instant::now(),
+        }
     }
 
     /// The next of them; it goes back to the queue unless it is acknowledged. `None` when all were given, or

@@ -41,7 +41,10 @@ pub async fn change_holds(
     for user_id in users {
         let number = set_hold(store, *user_id, held, by).await?;
         let noted = match checkpoints {
-            Ok(checkpoints) => checkpoints.note_holds(*user_id, number).await.map(|()| checkpoints),
+            Ok(checkpoints) => checkpoints
+                .note_holds(*user_id, number)
+                .await
+                .map(|()| checkpoints),
             Err(failure) => Err(failure.clone()),
         };
         let but = match noted {
@@ -54,7 +57,10 @@ pub async fn change_holds(
                 None
             }
         };
-        done.push(HoldChanged { user_id: *user_id, but });
+        done.push(HoldChanged {
+            user_id: *user_id,
+            but,
+        });
     }
     Ok(())
 }
@@ -86,7 +92,9 @@ async fn deletion_under_way(checkpoints: &dyn Checkpoints, user_id: UserId) -> O
             OfDeletion::NotSent => return None,
             OfDeletion::Sent(at) => {
                 let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
-                return Some(format!("too late: the user was deleted{at}, before the hold"));
+                return Some(format!(
+                    "too late: the user was deleted{at}, before the hold"
+                ));
             }
             OfDeletion::LeftUnknown => {
                 return Some(
@@ -120,25 +128,39 @@ enum OfDeletion {
 
 /// The API did not take the last call, and said so.
 fn was_throttled(checkpoint: &Checkpoint) -> bool {
-    checkpoint.last_failure.as_ref().is_some_and(|failure| failure.class == Class::Throttled)
+    checkpoint
+        .last_failure
+        .as_ref()
+        .is_some_and(|failure| failure.class == Class::Throttled)
 }
 
 fn of_deletion(checkpoint: &Checkpoint, is_claimed: bool) -> OfDeletion {
     match &checkpoint.state {
         State::Deleted { deletion, .. } => OfDeletion::Sent(deletion.at.or(deletion.confirmed_at)),
-        State::Archived { sealing: Sealing::Accepted { deletion, .. }, .. } => OfDeletion::Sent(deletion.at),
-        State::Archived { sealing: Sealing::Sealed { .. }, .. } if is_claimed => OfDeletion::MayBeOut,
+        State::Archived {
+            sealing: Sealing::Accepted { deletion, .. },
+            ..
+        } => OfDeletion::Sent(deletion.at),
+        State::Archived {
+            sealing: Sealing::Sealed { .. },
+            ..
+        } if is_claimed => OfDeletion::MayBeOut,
         // It waits for a guard: the DELETE was not sent, and the guards are asked again.
-        State::Archived { sealing: Sealing::Sealed { .. }, .. }
-            if checkpoint.pause.is_some() || was_throttled(checkpoint) =>
-        {
-            OfDeletion::NotSent
-        }
-        State::Archived { sealing: Sealing::Sealed { .. }, .. } => OfDeletion::LeftUnknown,
+        State::Archived {
+            sealing: Sealing::Sealed { .. },
+            ..
+        } if checkpoint.pause.is_some() || was_throttled(checkpoint) => OfDeletion::NotSent,
+        State::Archived {
+            sealing: Sealing::Sealed { .. },
+            ..
+        } => OfDeletion::LeftUnknown,
         State::Received
         | State::QueuesCleared { .. }
         | State::Deactivated { .. }
-        | State::Archived { sealing: Sealing::Unsealed, .. }
+        | State::Archived {
+            sealing: Sealing::Unsealed,
+            ..
+        }
         | State::DeactivatedOnly { .. } => OfDeletion::NotSent,
     }
 }

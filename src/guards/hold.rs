@@ -39,7 +39,13 @@ impl Hold {
     /// A hold that nobody can be named for.
     fn doubtful(why: String) -> Self {
         let passes_over = Vec::new();
-        Self { held: true, who: "unknown".to_owned(), why: Some(why), at: Timestamp::UNIX_EPOCH, passes_over }
+        Self {
+            held: true,
+            who: "unknown".to_owned(),
+            why: Some(why),
+            at: Timestamp::UNIX_EPOCH,
+            passes_over,
+        }
     }
 }
 
@@ -51,7 +57,10 @@ impl Numbered for Hold {
     }
 
     fn passing_over(&self, passes_over: Vec<String>) -> Self {
-        Self { passes_over, ..self.clone() }
+        Self {
+            passes_over,
+            ..self.clone()
+        }
     }
 }
 
@@ -73,7 +82,12 @@ pub struct OnHold {
 impl OnHold {
     /// This user, by this act.
     pub fn new(user_id: UserId, hold: Hold) -> Self {
-        Self { user_id, who: hold.who, why: hold.why, at: hold.at }
+        Self {
+            user_id,
+            who: hold.who,
+            why: hold.why,
+            at: hold.at,
+        }
     }
 }
 
@@ -94,7 +108,13 @@ pub(super) async fn set_hold(
     by: &By,
 ) -> Result<u32, Failure> {
     let (who, why, at) = (by.who.clone(), by.why.clone(), Timestamp::now());
-    let act = Hold { held, who, why, at, passes_over: Vec::new() };
+    let act = Hold {
+        held,
+        who,
+        why,
+        at,
+        passes_over: Vec::new(),
+    };
     append(store, &prefix_of(user_id), &act).await
 }
 
@@ -106,7 +126,11 @@ pub(super) async fn record_holds(
     by: &By,
 ) -> Result<(), Failure> {
     let what = if held { "hold add" } else { "hold remove" };
-    acts::record(store, &Act::new(by, what, users.len(), json!({ "users": users }))).await
+    acts::record(
+        store,
+        &Act::new(by, what, users.len(), json!({ "users": users })),
+    )
+    .await
 }
 
 /// The acts that are stored of each user.
@@ -127,9 +151,9 @@ impl HoldActs {
                 }
             }
         }
-        let sequences = by_user
-            .into_iter()
-            .map(|(user_id, [keys, hidden])| (user_id, Sequence::of(&prefix_of(user_id), &keys, &hidden)));
+        let sequences = by_user.into_iter().map(|(user_id, [keys, hidden])| {
+            (user_id, Sequence::of(&prefix_of(user_id), &keys, &hidden))
+        });
         Ok(Self(sequences.collect()))
     }
 
@@ -144,7 +168,10 @@ impl HoldActs {
     }
 
     /// Those who are on hold, by user.
-    pub async fn holds(self, store: &Arc<dyn ArchiveStore>) -> Result<Vec<(UserId, Hold)>, Failure> {
+    pub async fn holds(
+        self,
+        store: &Arc<dyn ArchiveStore>,
+    ) -> Result<Vec<(UserId, Hold)>, Failure> {
         let mut holds: Vec<(UserId, Hold)> = stream::iter(self.0)
             .map(|(user_id, sequence)| {
                 let store = Arc::clone(store);
@@ -174,7 +201,9 @@ pub async fn hold_of_noted(
     let hold = hold(store, &sequence).await?;
     let vanished = || {
         let last = sequence.last();
-        Hold::doubtful(format!("{noted} acts on the hold were stored, and {last} are there"))
+        Hold::doubtful(format!(
+            "{noted} acts on the hold were stored, and {last} are there"
+        ))
     };
     Ok(hold.or_else(|| (sequence.last() < noted).then(vanished)))
 }
@@ -188,7 +217,12 @@ async fn hold(store: &dyn ArchiveStore, sequence: &Sequence) -> Result<Option<Ho
 }
 
 fn user_of(key: &ObjectKey) -> Option<UserId> {
-    key.as_str().strip_prefix(PREFIX)?.split_once('.')?.0.parse().ok()
+    key.as_str()
+        .strip_prefix(PREFIX)?
+        .split_once('.')?
+        .0
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -206,12 +240,17 @@ mod tests {
     }
 
     fn by() -> By {
-        By { who: "legal".to_owned(), why: Some("case 4711".to_owned()) }
+        By {
+            who: "legal".to_owned(),
+            why: Some("case 4711".to_owned()),
+        }
     }
 
     fn store(directory: &std::path::Path, key: Option<&str>) -> DirectoryStore {
         let integrity = Integrity::new(key.map(Secret::new).as_ref());
-        DirectoryStore::open(directory).unwrap().with_integrity(integrity)
+        DirectoryStore::open(directory)
+            .unwrap()
+            .with_integrity(integrity)
     }
 
     fn with_key(directory: &std::path::Path) -> DirectoryStore {
@@ -252,7 +291,11 @@ mod tests {
                 let store = with_key(directory.path());
                 set_hold(&store, user(), on_hold, &by()).await.unwrap();
                 std::fs::write(directory.path().join(format!("_hold_{ID}.{name}")), body).unwrap();
-                assert_eq!(held_by(&store).await.as_deref(), Some("unknown"), "{name}, {on_hold}");
+                assert_eq!(
+                    held_by(&store).await.as_deref(),
+                    Some("unknown"),
+                    "{name}, {on_hold}"
+                );
                 // A person who has the key looks at it and decides; what was odd is passed over from then on.
                 set_hold(&store, user(), true, &by()).await.unwrap();
                 assert_eq!(held_by(&store).await.as_deref(), Some("legal"), "{name}");
@@ -270,15 +313,23 @@ mod tests {
             set_hold(&store, user(), held, &by()).await.unwrap();
         }
         let vanish = |number: u32| {
-            std::fs::remove_file(directory.path().join(format!("_hold_{ID}.{number}.json"))).unwrap();
+            std::fs::remove_file(directory.path().join(format!("_hold_{ID}.{number}.json")))
+                .unwrap();
         };
         vanish(1);
-        assert_eq!(held_by(&store).await.as_deref(), Some("unknown"), "the line has a gap");
+        assert_eq!(
+            held_by(&store).await.as_deref(),
+            Some("unknown"),
+            "the line has a gap"
+        );
         vanish(3);
         vanish(2);
         assert_eq!(held_by(&store).await, None, "the store forgot all of it");
         let hold = hold_of_noted(&store, user(), 3).await.unwrap();
-        assert!(hold.unwrap().why.unwrap().contains("3 acts"), "the note did not");
+        assert!(
+            hold.unwrap().why.unwrap().contains("3 acts"),
+            "the note did not"
+        );
         assert_eq!(hold_of_noted(&store, user(), 0).await.unwrap(), None);
     }
 
@@ -289,14 +340,26 @@ mod tests {
         let lifted: UserId = "11111111-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
         let store = with_key(directory.path());
         set_hold(&store, user(), true, &by()).await.unwrap();
-        std::fs::write(directory.path().join(format!("_hold_{other}.7.json")), LIFTED).unwrap();
+        std::fs::write(
+            directory.path().join(format!("_hold_{other}.7.json")),
+            LIFTED,
+        )
+        .unwrap();
         std::fs::write(directory.path().join("_hold_nobody.1.json"), LIFTED).unwrap();
         for held in [true, false] {
             set_hold(&store, lifted, held, &by()).await.unwrap();
         }
         let store: Arc<dyn ArchiveStore> = Arc::new(store);
-        let holds = HoldActs::list(&*store).await.unwrap().holds(&store).await.unwrap();
-        let who: Vec<_> = holds.iter().map(|(user_id, hold)| (*user_id, hold.who.as_str())).collect();
+        let holds = HoldActs::list(&*store)
+            .await
+            .unwrap()
+            .holds(&store)
+            .await
+            .unwrap();
+        let who: Vec<_> = holds
+            .iter()
+            .map(|(user_id, hold)| (*user_id, hold.who.as_str()))
+            .collect();
         assert_eq!(who, [(other, "unknown"), (user(), "legal")]);
     }
 }

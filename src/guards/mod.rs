@@ -66,7 +66,10 @@ impl Guards {
             deactivated_at.checked_add(grace).unwrap_or(Timestamp::MAX)
         });
         match after_grace.max(request.delete_after) {
-            Some(until) if now < until => Verdict::Postpone { until, why: Pause::NotDue },
+            Some(until) if now < until => Verdict::Postpone {
+                until,
+                why: Pause::NotDue,
+            },
             Some(_) | None => Verdict::Proceed,
         }
     }
@@ -82,10 +85,16 @@ mod tests {
 
     #[test]
     fn the_later_of_grace_and_wish_decides() {
-        let guards = Guards { delete_grace: Duration::from_secs(100), brake: None };
+        let guards = Guards {
+            delete_grace: Duration::from_secs(100),
+            brake: None,
+        };
         let mut request = Request::default();
         let look = |request: &Request, now| guards.on_deletion(request, at(1000), None, at(now));
-        let postponed = |until| Verdict::Postpone { until: at(until), why: Pause::NotDue };
+        let postponed = |until| Verdict::Postpone {
+            until: at(until),
+            why: Pause::NotDue,
+        };
         assert_eq!(look(&request, 1099), postponed(1100));
         assert_eq!(look(&request, 1100), Verdict::Proceed);
         request.delete_after = Some(at(2000));
@@ -96,15 +105,27 @@ mod tests {
 
     #[test]
     fn without_a_grace_a_clock_that_is_behind_waits_for_nothing() {
-        let guards = Guards { delete_grace: Duration::ZERO, brake: None };
+        let guards = Guards {
+            delete_grace: Duration::ZERO,
+            brake: None,
+        };
         let verdict = guards.on_deletion(&Request::default(), at(9000), None, at(1000));
         assert_eq!(verdict, Verdict::Proceed);
     }
 
     #[test]
     fn a_hold_beats_what_is_due_and_a_lifted_one_does_not() {
-        let guards = Guards { delete_grace: Duration::ZERO, brake: None };
-        let hold = |held| Hold { held, who: "w".to_owned(), why: None, at: at(0), passes_over: Vec::new() };
+        let guards = Guards {
+            delete_grace: Duration::ZERO,
+            brake: None,
+        };
+        let hold = |held| Hold {
+            held,
+            who: "w".to_owned(),
+            why: None,
+            at: at(0),
+            passes_over: Vec::new(),
+        };
         let look = |hold: &Hold| guards.on_deletion(&Request::default(), at(0), Some(hold), at(1));
         assert_eq!(look(&hold(true)), Verdict::Held);
         assert_eq!(look(&hold(false)), Verdict::Proceed);

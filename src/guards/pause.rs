@@ -38,7 +38,10 @@ impl Numbered for PauseAct {
     }
 
     fn passing_over(&self, passes_over: Vec<String>) -> Self {
-        Self { passes_over, ..self.clone() }
+        Self {
+            passes_over,
+            ..self.clone()
+        }
     }
 }
 
@@ -59,12 +62,17 @@ impl PauseState {
         match self {
             Self::Never | Self::Act(PauseAct { paused: false, .. }) => None,
             Self::Act(PauseAct { who, why, at, .. }) => {
-                let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-                Some(format!("paused by {who} at {at}{why}; `offboarder resume` lifts it"))
+                let why = why
+                    .as_ref()
+                    .map(|why| format!(": {why}"))
+                    .unwrap_or_default();
+                Some(format!(
+                    "paused by {who} at {at}{why}; `offboarder resume` lifts it"
+                ))
             }
-            Self::Doubtful(why) => {
-                Some(format!("paused, since an act cannot be believed ({why}); `offboarder resume` lifts it"))
-            }
+            Self::Doubtful(why) => Some(format!(
+                "paused, since an act cannot be believed ({why}); `offboarder resume` lifts it"
+            )),
         }
     }
 }
@@ -74,19 +82,31 @@ const PREFIX: &str = "_pause.";
 
 /// Reads whether operators paused the workers.
 pub async fn pause_state(store: &dyn ArchiveStore) -> Result<PauseState, Failure> {
-    Ok(match Sequence::list(store, PREFIX).await?.latest(store).await? {
-        Latest::Nothing => PauseState::Never,
-        Latest::Act(act) => PauseState::Act(act),
-        Latest::Doubtful(why) => PauseState::Doubtful(why),
-    })
+    Ok(
+        match Sequence::list(store, PREFIX).await?.latest(store).await? {
+            Latest::Nothing => PauseState::Never,
+            Latest::Act(act) => PauseState::Act(act),
+            Latest::Doubtful(why) => PauseState::Doubtful(why),
+        },
+    )
 }
 
 /// Pauses all workers or lets them go on, on the record, and reads it back.
-pub async fn set_pause(store: &dyn ArchiveStore, paused: bool, by: &By) -> Result<PauseAct, Failure> {
+pub async fn set_pause(
+    store: &dyn ArchiveStore,
+    paused: bool,
+    by: &By,
+) -> Result<PauseAct, Failure> {
     let what = if paused { "pause" } else { "resume" };
     acts::record(store, &Act::new(by, what, 1, Value::Null)).await?;
     let (who, why, at) = (by.who.clone(), by.why.clone(), Timestamp::now());
-    let pause = PauseAct { paused, who, why, at, passes_over: Vec::new() };
+    let pause = PauseAct {
+        paused,
+        who,
+        why,
+        at,
+        passes_over: Vec::new(),
+    };
     append(store, PREFIX, &pause).await?;
     Ok(pause)
 }
@@ -99,7 +119,10 @@ mod tests {
     use crate::integrity::Integrity;
 
     fn by() -> By {
-        By { who: "ada".to_owned(), why: None }
+        By {
+            who: "ada".to_owned(),
+            why: None,
+        }
     }
 
     fn stores(directory: &std::path::Path) -> (DirectoryStore, DirectoryStore) {
@@ -114,7 +137,14 @@ mod tests {
         let (store, _) = stores(directory.path());
         assert_eq!(pause_state(&store).await.unwrap(), PauseState::Never);
         set_pause(&store, true, &by()).await.unwrap();
-        assert!(pause_state(&store).await.unwrap().cause().unwrap().contains("ada"));
+        assert!(
+            pause_state(&store)
+                .await
+                .unwrap()
+                .cause()
+                .unwrap()
+                .contains("ada")
+        );
         set_pause(&store, false, &by()).await.unwrap();
         assert_eq!(pause_state(&store).await.unwrap().cause(), None);
     }
@@ -124,13 +154,30 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (ours, strangers) = stores(directory.path());
         let forged = directory.path().join("_pause.4294967295.json");
-        std::fs::write(&forged, r#"{"paused":false,"who":"eve","at":"2026-01-01T00:00:00Z"}"#).unwrap();
-        assert!(matches!(pause_state(&ours).await.unwrap(), PauseState::Doubtful(_)));
+        std::fs::write(
+            &forged,
+            r#"{"paused":false,"who":"eve","at":"2026-01-01T00:00:00Z"}"#,
+        )
+        .unwrap();
+        assert!(matches!(
+            pause_state(&ours).await.unwrap(),
+            PauseState::Doubtful(_)
+        ));
         set_pause(&ours, true, &by()).await.unwrap();
-        assert!(pause_state(&ours).await.unwrap().cause().unwrap().contains("paused by ada"));
+        assert!(
+            pause_state(&ours)
+                .await
+                .unwrap()
+                .cause()
+                .unwrap()
+                .contains("paused by ada")
+        );
         // Without the key nobody resumes; with it the forged object is passed over.
         set_pause(&strangers, false, &by()).await.unwrap();
-        assert!(matches!(pause_state(&ours).await.unwrap(), PauseState::Doubtful(_)));
+        assert!(matches!(
+            pause_state(&ours).await.unwrap(),
+            PauseState::Doubtful(_)
+        ));
         set_pause(&ours, false, &by()).await.unwrap();
         assert_eq!(pause_state(&ours).await.unwrap().cause(), None);
     }

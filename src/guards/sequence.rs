@@ -69,15 +69,24 @@ impl Sequence {
         }
         numbers.sort_unstable();
         numbers.dedup();
-        let in_line = (1_u32..).zip(&numbers).take_while(|(expected, number)| expected == *number).count();
+        let in_line = (1_u32..)
+            .zip(&numbers)
+            .take_while(|(expected, number)| expected == *number)
+            .count();
         let (line, beyond) = numbers.split_at(in_line);
         odd.extend(beyond.iter().map(|number| key(prefix, *number).0));
         // Only what a delete marker hides for good; a name that is written again is listed.
-        let hidden = hidden.iter().filter(|hidden| hidden.as_str().starts_with(prefix));
+        let hidden = hidden
+            .iter()
+            .filter(|hidden| hidden.as_str().starts_with(prefix));
         odd.extend(hidden.map(|hidden| hidden.as_str().to_owned()));
         odd.sort_unstable();
         odd.dedup();
-        Self { prefix: prefix.to_owned(), last: line.last().copied().unwrap_or(0), odd }
+        Self {
+            prefix: prefix.to_owned(),
+            last: line.last().copied().unwrap_or(0),
+            odd,
+        }
     }
 
     /// The number of the last act; 0 where there is none.
@@ -86,17 +95,23 @@ impl Sequence {
     }
 
     /// What the sequence says. One object is read at most.
-    pub(super) async fn latest<T: Numbered>(&self, store: &dyn ArchiveStore) -> Result<Latest<T>, Failure> {
+    pub(super) async fn latest<T: Numbered>(
+        &self,
+        store: &dyn ArchiveStore,
+    ) -> Result<Latest<T>, Failure> {
         let act: Option<T> = if self.last == 0 {
             None
         } else {
             let key = key(&self.prefix, self.last);
-            let doubtful = |why: &str| Ok(Latest::Doubtful(format!("{}: {why}", store.full_key(&key))));
+            let doubtful =
+                |why: &str| Ok(Latest::Doubtful(format!("{}: {why}", store.full_key(&key))));
             let stored = match store.read(&key, MAX_ACT_BYTES).await {
                 Ok(Some(stored)) => stored,
                 Ok(None) => return doubtful("it was there a moment ago, and is gone"),
                 // None of ours is so large, and one object stops nobody else.
-                Err(failure) if failure.class == Class::Defect => return doubtful("it is too large"),
+                Err(failure) if failure.class == Class::Defect => {
+                    return doubtful("it is too large");
+                }
                 Err(failure) => return Err(failure),
             };
             match store.integrity().open(T::PURPOSE, key.as_str(), &stored) {
@@ -132,10 +147,16 @@ pub(super) async fn append<T: Numbered + PartialEq>(
             );
             return Err(Failure::new(Class::Defect, Code::ArchiveConflict, text));
         }
-        let Some(number) = sequence.last.checked_add(1) else { break };
+        let Some(number) = sequence.last.checked_add(1) else {
+            break;
+        };
         let act = act.passing_over(sequence.odd);
         let body = serde_json::to_vec(&act).map_err(|error| {
-            Failure::new(Class::Defect, Code::Panicked, format!("an act has no JSON: {error}"))
+            Failure::new(
+                Class::Defect,
+                Code::Panicked,
+                format!("an act has no JSON: {error}"),
+            )
         })?;
         let key = key(prefix, number);
         let body = store.integrity().sign(T::PURPOSE, key.as_str(), body);
@@ -180,7 +201,12 @@ fn key(prefix: &str, number: u32) -> ObjectKey {
 }
 
 fn number_of(prefix: &str, listed: &ObjectKey) -> Option<u32> {
-    let number = listed.as_str().strip_prefix(prefix)?.strip_suffix(".json")?.parse().ok()?;
+    let number = listed
+        .as_str()
+        .strip_prefix(prefix)?
+        .strip_suffix(".json")?
+        .parse()
+        .ok()?;
     (number > 0 && key(prefix, number) == *listed).then_some(number)
 }
 
@@ -193,20 +219,38 @@ mod tests {
         use crate::adapters::directory::DirectoryStore;
         use crate::guards::PauseAct;
         let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("_pause.1.json"), " ".repeat(MAX_ACT_BYTES + 1)).unwrap();
+        std::fs::write(
+            directory.path().join("_pause.1.json"),
+            " ".repeat(MAX_ACT_BYTES + 1),
+        )
+        .unwrap();
         let store = DirectoryStore::open(directory.path()).unwrap();
-        let latest =
-            Sequence::list(&store, "_pause.").await.unwrap().latest::<PauseAct>(&store).await.unwrap();
-        assert!(matches!(&latest, Latest::Doubtful(why) if why.contains("too large")), "{latest:?}");
+        let latest = Sequence::list(&store, "_pause.")
+            .await
+            .unwrap()
+            .latest::<PauseAct>(&store)
+            .await
+            .unwrap();
+        assert!(
+            matches!(&latest, Latest::Doubtful(why) if why.contains("too large")),
+            "{latest:?}"
+        );
     }
 
     fn keys(names: &[&str]) -> Vec<ObjectKey> {
-        names.iter().map(|name| ObjectKey(format!("_pause.{name}"))).collect()
+        names
+            .iter()
+            .map(|name| ObjectKey(format!("_pause.{name}")))
+            .collect()
     }
 
     fn sequence(names: &[&str], hidden: &[&str]) -> (u32, Vec<String>) {
         let sequence = Sequence::of("_pause.", &keys(names), &keys(hidden));
-        let odd = sequence.odd.iter().map(|odd| odd.trim_start_matches("_pause.").to_owned()).collect();
+        let odd = sequence
+            .odd
+            .iter()
+            .map(|odd| odd.trim_start_matches("_pause.").to_owned())
+            .collect();
         (sequence.last, odd)
     }
 
@@ -221,11 +265,34 @@ mod tests {
 
     #[test]
     fn whatever_we_would_not_have_written_is_odd() {
-        assert_eq!(sequence(&["1.json", "4294967295.json"], &[]), (1, vec!["4294967295.json".to_owned()]));
-        assert_eq!(sequence(&["1.json", "3.json"], &[]), (1, vec!["3.json".to_owned()]), "2 vanished");
-        assert_eq!(sequence(&["2.json"], &[]), (0, vec!["2.json".to_owned()]), "1 vanished");
-        assert_eq!(sequence(&[], &["1.json"]), (0, vec!["1.json".to_owned()]), "1 is hidden");
-        for odd in ["011.json", "0.json", "x.json", "+1.json", "4294967296.json", "1.txt", "1.json.bak"] {
+        assert_eq!(
+            sequence(&["1.json", "4294967295.json"], &[]),
+            (1, vec!["4294967295.json".to_owned()])
+        );
+        assert_eq!(
+            sequence(&["1.json", "3.json"], &[]),
+            (1, vec!["3.json".to_owned()]),
+            "2 vanished"
+        );
+        assert_eq!(
+            sequence(&["2.json"], &[]),
+            (0, vec!["2.json".to_owned()]),
+            "1 vanished"
+        );
+        assert_eq!(
+            sequence(&[], &["1.json"]),
+            (0, vec!["1.json".to_owned()]),
+            "1 is hidden"
+        );
+        for odd in [
+            "011.json",
+            "0.json",
+            "x.json",
+            "+1.json",
+            "4294967296.json",
+            "1.txt",
+            "1.json.bak",
+        ] {
             assert_eq!(sequence(&[odd], &[]), (0, vec![odd.to_owned()]), "{odd}");
         }
     }

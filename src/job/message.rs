@@ -54,7 +54,9 @@ impl Member {
     /// Whether what is done depends on it, so that a near miss of its name must not be passed over.
     const fn decides(self) -> bool {
         match self {
-            Self::UserId | Self::BatchId | Self::Action | Self::DeleteAfter | Self::RequestedAt => true,
+            Self::UserId | Self::BatchId | Self::Action | Self::DeleteAfter | Self::RequestedAt => {
+                true
+            }
             Self::RequestedBy | Self::Reason => false,
         }
     }
@@ -90,8 +92,11 @@ impl<'de> Visitor<'de> for Reading<'_> {
         let mut members = Members::default();
         let mut seen = [false; Member::ALL.len()];
         while let Some(name) = map.next_key::<String>()? {
-            let known = Member::ALL.into_iter().zip(members.texts.iter_mut().zip(&mut seen));
-            let Some((member, (text, seen))) = known.into_iter().find(|(member, _)| member.name() == name)
+            let known = Member::ALL
+                .into_iter()
+                .zip(members.texts.iter_mut().zip(&mut seen));
+            let Some((member, (text, seen))) =
+                known.into_iter().find(|(member, _)| member.name() == name)
             else {
                 if let Some(meant) = near_miss(&name) {
                     let shown: String = name.chars().take(40).collect();
@@ -104,13 +109,15 @@ impl<'de> Visitor<'de> for Reading<'_> {
                 continue;
             };
             if std::mem::replace(seen, true) {
-                self.fault.get_or_insert(format!("{} is there twice", member.name()));
+                self.fault
+                    .get_or_insert(format!("{} is there twice", member.name()));
             }
             match map.next_value::<Text>()? {
                 Text::Missing => {}
                 Text::Is(value) => *text = Some(value),
                 Text::Other(kind) => {
-                    self.fault.get_or_insert(format!("{} is {kind} and has to be text", member.name()));
+                    self.fault
+                        .get_or_insert(format!("{} is {kind} and has to be text", member.name()));
                 }
             }
         }
@@ -121,7 +128,9 @@ impl<'de> Visitor<'de> for Reading<'_> {
 /// The member that a name nearly is, where that changes what is done.
 fn near_miss(name: &str) -> Option<Member> {
     let spelled = normalised(name);
-    Member::ALL.into_iter().find(|member| member.decides() && normalised(member.name()) == spelled)
+    Member::ALL
+        .into_iter()
+        .find(|member| member.decides() && normalised(member.name()) == spelled)
 }
 
 /// A value as far as a message can use it.
@@ -186,14 +195,23 @@ impl<'de> Visitor<'de> for TextVisitor {
 pub fn parse_message(body: &[u8], received_at: Timestamp) -> Result<(UserId, Request), Malformed> {
     let digest = hex::encode(Sha256::digest(body));
     if body.len() > MAX_BODY_BYTES {
-        return Err(Malformed(format!("{} bytes, over {MAX_BODY_BYTES}", body.len())));
+        return Err(Malformed(format!(
+            "{} bytes, over {MAX_BODY_BYTES}",
+            body.len()
+        )));
     }
     let text = std::str::from_utf8(body)
         .map_err(|error| Malformed(format!("no UTF-8, at byte {}", error.valid_up_to() + 1)))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii();
-    let received =
-        Request { received_at: Some(received_at), message_sha256: Some(digest), ..Request::default() };
-    let bare = match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+    let received = Request {
+        received_at: Some(received_at),
+        message_sha256: Some(digest),
+        ..Request::default()
+    };
+    let bare = match text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    {
         Some(quoted) => UserId::in_message(quoted),
         None => UserId::in_message(text),
     };
@@ -204,18 +222,31 @@ pub fn parse_message(body: &[u8], received_at: Timestamp) -> Result<(UserId, Req
         return Err(Malformed("no JSON object".to_owned()));
     }
     let members = read(text)?;
-    let [user_id, batch_id, action, delete_after, requested_by, reason, requested_at] = members.texts;
+    let [
+        user_id,
+        batch_id,
+        action,
+        delete_after,
+        requested_by,
+        reason,
+        requested_at,
+    ] = members.texts;
     let user_id = user_id.ok_or_else(|| Malformed("userId is missing".to_owned()))?;
-    let user_id = UserId::in_message(&user_id).ok_or_else(|| Malformed("userId is no UUID".to_owned()))?;
+    let user_id =
+        UserId::in_message(&user_id).ok_or_else(|| Malformed("userId is no UUID".to_owned()))?;
     let action = action.map(|action| match action.as_str() {
         "delete" => Ok(Action::Delete),
         "deactivate" => Ok(Action::Deactivate),
-        _ => Err(Malformed("action is neither delete nor deactivate".to_owned())),
+        _ => Err(Malformed(
+            "action is neither delete nor deactivate".to_owned(),
+        )),
     });
     let action = action.transpose()?;
     let batch_id = batch_id.map(|batch| {
         let rule = "is not 1 to 128 letters, digits, '.', '_', ':' or '-'";
-        batch.parse::<BatchId>().map_err(|_not_repeated| Malformed(format!("batchId {rule}")))
+        batch
+            .parse::<BatchId>()
+            .map_err(|_not_repeated| Malformed(format!("batchId {rule}")))
     });
     within(requested_by.as_deref(), "requestedBy", 256)?;
     within(reason.as_deref(), "reason", 1024)?;
@@ -246,15 +277,18 @@ fn read(text: &str) -> Result<Members, Malformed> {
 
 fn time(text: Option<String>, member: &str) -> Result<Option<Timestamp>, Malformed> {
     let rule = "is no time with an offset, such as 2026-01-31T08:00:00Z";
-    let read = |text: String| text.parse().map_err(|_not_repeated| Malformed(format!("{member} {rule}")));
+    let read = |text: String| {
+        text.parse()
+            .map_err(|_not_repeated| Malformed(format!("{member} {rule}")))
+    };
     text.map(read).transpose()
 }
 
 fn within(text: Option<&str>, member: &str, max_chars: usize) -> Result<(), Malformed> {
     match text.map(|text| text.chars().count()) {
-        Some(chars) if chars > max_chars => {
-            Err(Malformed(format!("{member} has {chars} characters, over {max_chars}")))
-        }
+        Some(chars) if chars > max_chars => Err(Malformed(format!(
+            "{member} has {chars} characters, over {max_chars}"
+        ))),
         Some(_) | None => Ok(()),
     }
 }

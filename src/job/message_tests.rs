@@ -23,10 +23,16 @@ fn every_member_of_the_schema_is_read_and_unknown_ones_are_ignored() {
     let (_, request) = parse(&body).unwrap();
     assert_eq!(request.action, Action::Deactivate);
     assert_eq!(request.batch_id.unwrap().to_string(), "b-1");
-    assert_eq!(request.delete_after.unwrap().to_string(), "2026-01-02T02:04:05Z");
+    assert_eq!(
+        request.delete_after.unwrap().to_string(),
+        "2026-01-02T02:04:05Z"
+    );
     assert_eq!(request.requested_by.as_deref(), Some("hr"));
     assert_eq!(request.reason.as_deref(), Some("left"));
-    assert_eq!(request.requested_at.unwrap().to_string(), "2026-01-01T00:00:00Z");
+    assert_eq!(
+        request.requested_at.unwrap().to_string(),
+        "2026-01-01T00:00:00Z"
+    );
 }
 
 #[test]
@@ -48,7 +54,10 @@ fn what_the_schema_forbids_is_malformed() {
         format!(r#"{{"userId":"{ID}","userId":"{ID}"}}"#),
         format!(r#"{{"userId":"{ID}","requestedBy":"{}"}}"#, "x".repeat(257)),
         format!(r#"{{"userId":"{ID}","reason":"{}"}}"#, "x".repeat(1025)),
-        format!(r#"{{"userId":"{ID}","x":"{}"}}"#, "x".repeat(MAX_BODY_BYTES)),
+        format!(
+            r#"{{"userId":"{ID}","x":"{}"}}"#,
+            "x".repeat(MAX_BODY_BYTES)
+        ),
         format!(r#"{{"userId":"{ID}""#),
     ] {
         assert!(parse(&body).is_err(), "{}", &body[..body.len().min(80)]);
@@ -72,52 +81,107 @@ fn what_others_write_differently_means_the_same() {
         hex.to_uppercase(),
         format!(r#""{hex}""#),
         format!(r#"{{"userId":"{hex}"}}"#),
-        format!(r#"{{"userId":"{ID}","batchId":null,"action":null,"deleteAfter":null,"reason":null}}"#),
+        format!(
+            r#"{{"userId":"{ID}","batchId":null,"action":null,"deleteAfter":null,"reason":null}}"#
+        ),
     ] {
         let (user_id, request) = parse(&body).unwrap();
-        assert_eq!((user_id, request.action, request.action_named), (plain, Action::Delete, false), "{body}");
+        assert_eq!(
+            (user_id, request.action, request.action_named),
+            (plain, Action::Delete, false),
+            "{body}"
+        );
         assert_eq!((request.batch_id, request.delete_after), (None, None));
     }
 }
 
 #[test]
 fn a_fault_names_member_and_rule() {
-    let with = |member: &str| parse(&format!(r#"{{"userId":"{ID}",{member}}}"#)).unwrap_err().to_string();
+    let with = |member: &str| {
+        parse(&format!(r#"{{"userId":"{ID}",{member}}}"#))
+            .unwrap_err()
+            .to_string()
+    };
     let time = "is no time with an offset, such as 2026-01-31T08:00:00Z";
     for (member, says) in [
         (r#""deleteAfter":"""#, format!("deleteAfter {time}")),
-        (r#""requestedAt":"2026-11-28T10:00:00""#, format!("requestedAt {time}")),
-        (r#""deleteAfter":1767225600000"#, "deleteAfter is a number and has to be text".to_owned()),
-        (r#""action":"""#, "action is neither delete nor deactivate".to_owned()),
-        (r#""action":["delete"]"#, "action is a list and has to be text".to_owned()),
-        (r#""reason":{"a":1}"#, "reason is an object and has to be text".to_owned()),
-        (r#""batchId":"""#, "batchId is not 1 to 128 letters".to_owned()),
+        (
+            r#""requestedAt":"2026-11-28T10:00:00""#,
+            format!("requestedAt {time}"),
+        ),
+        (
+            r#""deleteAfter":1767225600000"#,
+            "deleteAfter is a number and has to be text".to_owned(),
+        ),
+        (
+            r#""action":"""#,
+            "action is neither delete nor deactivate".to_owned(),
+        ),
+        (
+            r#""action":["delete"]"#,
+            "action is a list and has to be text".to_owned(),
+        ),
+        (
+            r#""reason":{"a":1}"#,
+            "reason is an object and has to be text".to_owned(),
+        ),
+        (
+            r#""batchId":"""#,
+            "batchId is not 1 to 128 letters".to_owned(),
+        ),
         (r#""userId":"x""#, "userId is there twice".to_owned()),
     ] {
         let fault = with(member);
         assert!(fault.contains(&says), "{member}: {fault}");
     }
-    assert!(parse("{}").unwrap_err().to_string().contains("userId is missing"));
-    assert!(parse(r#"{"userId":null}"#).unwrap_err().to_string().contains("userId is missing"));
-    assert!(parse(r#"{"userId":"4711"}"#).unwrap_err().to_string().contains("userId is no UUID"));
+    assert!(
+        parse("{}")
+            .unwrap_err()
+            .to_string()
+            .contains("userId is missing")
+    );
+    assert!(
+        parse(r#"{"userId":null}"#)
+            .unwrap_err()
+            .to_string()
+            .contains("userId is missing")
+    );
+    assert!(
+        parse(r#"{"userId":"4711"}"#)
+            .unwrap_err()
+            .to_string()
+            .contains("userId is no UUID")
+    );
 }
 
 #[test]
 fn a_near_miss_of_a_name_that_decides_is_a_fault_and_others_are_ignored() {
-    for name in
-        ["delete_after", "Delete After", "DeleteAfter", "ACTION", "user-id", "requested_at", "batch_id"]
-    {
+    for name in [
+        "delete_after",
+        "Delete After",
+        "DeleteAfter",
+        "ACTION",
+        "user-id",
+        "requested_at",
+        "batch_id",
+    ] {
         for value in ["null", r#""2027-01-01T00:00:00Z""#] {
-            let body =
-                format!(r#"{{"userId":"{ID}","deleteAfter":"2027-01-01T00:00:00Z","{name}":{value}}}"#);
+            let body = format!(
+                r#"{{"userId":"{ID}","deleteAfter":"2027-01-01T00:00:00Z","{name}":{value}}}"#
+            );
             let fault = parse(&body).unwrap_err().to_string();
             assert!(fault.contains(&format!("{name:?}")), "{fault}");
         }
     }
-    let pascal = parse(&format!(r#"{{"UserId":"{ID}"}}"#)).unwrap_err().to_string();
+    let pascal = parse(&format!(r#"{{"UserId":"{ID}"}}"#))
+        .unwrap_err()
+        .to_string();
     assert!(pascal.contains("write userId"), "{pascal}");
     assert!(
-        parse(&format!(r#"{{"userId":"{ID}","deleteAfterAll":1,"requested_by":"x","Reason":7}}"#)).is_ok()
+        parse(&format!(
+            r#"{{"userId":"{ID}","deleteAfterAll":1,"requested_by":"x","Reason":7}}"#
+        ))
+        .is_ok()
     );
 }
 
@@ -128,7 +192,9 @@ fn bytes_that_are_no_utf_8_are_malformed_wherever_they_are() {
         [b"{\"\xff\":1,\"userId\":\"", ID.as_bytes(), b"\"}"].concat(),
         [ID.as_bytes(), b"\xff"].concat(),
     ] {
-        let fault = parse_message(&body, Timestamp::UNIX_EPOCH).unwrap_err().to_string();
+        let fault = parse_message(&body, Timestamp::UNIX_EPOCH)
+            .unwrap_err()
+            .to_string();
         assert!(fault.contains("no UTF-8, at byte"), "{fault}");
     }
 }

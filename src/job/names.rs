@@ -1,7 +1,11 @@
 /// A name of a member or column without what people write differently: case, spaces, `_` and `-`.
 pub fn normalised(name: &str) -> String {
     let spelled = |letter: &char| !letter.is_whitespace() && !matches!(letter, '_' | '-');
-    name.trim_start_matches('\u{feff}').chars().filter(spelled).flat_map(char::to_lowercase).collect()
+    name.trim_start_matches('\u{feff}')
+        .chars()
+        .filter(spelled)
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 #[cfg(test)]

@@ -96,8 +96,14 @@ impl Request {
     /// stored request was made of this very message, the message is what counts.
     pub fn narrow(&mut self, message: &Self) {
         if self.message_sha256.is_some() && self.message_sha256 == message.message_sha256 {
-            let first = [self.received_at, message.received_at].into_iter().flatten().min();
-            *self = Self { received_at: first, ..message.clone() };
+            let first = [self.received_at, message.received_at]
+                .into_iter()
+                .flatten()
+                .min();
+            *self = Self {
+                received_at: first,
+                ..message.clone()
+            };
         } else {
             if message.action == Action::Deactivate {
                 self.action = Action::Deactivate;
@@ -126,10 +132,19 @@ mod tests {
             ..Request::default()
         };
         // Of the same message: it is what counts, whatever is stored of it.
-        let mut stored = Request { requested_by: Some("ceo".to_owned()), ..message(Action::Delete, 0, "a") };
+        let mut stored = Request {
+            requested_by: Some("ceo".to_owned()),
+            ..message(Action::Delete, 0, "a")
+        };
         stored.received_at = Some(at(50));
         stored.narrow(&message(Action::Deactivate, 9, "a"));
-        assert_eq!(stored, Request { received_at: Some(at(50)), ..message(Action::Deactivate, 9, "a") });
+        assert_eq!(
+            stored,
+            Request {
+                received_at: Some(at(50)),
+                ..message(Action::Deactivate, 9, "a")
+            }
+        );
         // Of another one: the lesser action and the later time.
         for (one, other, lesser) in [
             (Action::Delete, Action::Deactivate, Action::Deactivate),

@@ -24,7 +24,9 @@ impl FromStr for UserId {
         if text.len() != 36 {
             return Err(InvalidUserId);
         }
-        Uuid::try_parse(text).map(Self).map_err(|_not_a_uuid| InvalidUserId)
+        Uuid::try_parse(text)
+            .map(Self)
+            .map_err(|_not_a_uuid| InvalidUserId)
     }
 }
 

@@ -43,7 +43,9 @@ pub struct UploadInProgress {
 impl UploadInProgress {
     /// Size of the confirmed parts.
     pub fn bytes(&self) -> u64 {
-        self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.bytes))
+        self.parts
+            .iter()
+            .fold(0, |sum, part| sum.saturating_add(part.bytes))
     }
 }
 

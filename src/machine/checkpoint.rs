@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    ArchiveInProgress, Beginning, Call, ManifestRef, Pause, Recording, State, StateName, StepRecord, Traces,
+    ArchiveInProgress, Beginning, Call, ManifestRef, Pause, Recording, State, StateName,
+    StepRecord, Traces,
 };
 use crate::failure::{Failure, Reason};
 use crate::job::{Request, UserId};
@@ -110,7 +111,13 @@ const fn first() -> u32 {
 impl StepInProgress {
     /// A step that begins now.
     pub const fn new(now: Timestamp) -> Self {
-        Self { started_at: now, failed: 0, calls: Vec::new(), archive: None, converging: None }
+        Self {
+            started_at: now,
+            failed: 0,
+            calls: Vec::new(),
+            archive: None,
+            converging: None,
+        }
     }
 }
 
@@ -163,7 +170,10 @@ impl Checkpoint {
 
     /// A state that no step of this run led to.
     pub fn enter(&mut self, state: State, now: Timestamp) {
-        if !matches!(state, State::Archived { .. } | State::Deleted { .. } | State::DeactivatedOnly { .. }) {
+        if !matches!(
+            state,
+            State::Archived { .. } | State::Deleted { .. } | State::DeactivatedOnly { .. }
+        ) {
             self.steps.clear();
         }
         self.state = state;
@@ -177,7 +187,9 @@ impl Checkpoint {
 
     /// Keeps what already changed something, of a step that goes on later.
     pub fn keep_writes(&mut self, calls: Vec<Call>) {
-        self.step.calls.extend(calls.into_iter().filter(|call| call.method != "GET"));
+        self.step
+            .calls
+            .extend(calls.into_iter().filter(|call| call.method != "GET"));
     }
 
     /// Notes what it waits for, though nothing failed.
@@ -208,8 +220,14 @@ impl Checkpoint {
     /// Turns a finished off-boarding into the next revision of it, for `request`. A `whole` one gets
     /// objects of its own; otherwise archive and seal stay, and the steps that led to them.
     pub fn revise(&mut self, whole: bool, request: Request, now: Timestamp) {
-        if let State::Deleted { recording: Recording::Recorded { manifest }, .. }
-        | State::DeactivatedOnly { recording: Recording::Recorded { manifest }, .. } = &self.state
+        if let State::Deleted {
+            recording: Recording::Recorded { manifest },
+            ..
+        }
+        | State::DeactivatedOnly {
+            recording: Recording::Recorded { manifest },
+            ..
+        } = &self.state
         {
             self.previous = Some(manifest.clone());
         }
@@ -227,7 +245,10 @@ impl Checkpoint {
     /// Whether CXone does not know the user and nothing was done: whoever can send a message can make any number of
     /// these.
     pub fn is_of_nobody(&self) -> bool {
-        let unknown = self.dead_letter.as_ref().is_some_and(|letter| letter.reason == Reason::UserNotFound);
+        let unknown = self
+            .dead_letter
+            .as_ref()
+            .is_some_and(|letter| letter.reason == Reason::UserNotFound);
         let nothing_done = self.step.calls.iter().all(|call| call.method == "GET");
         unknown && self.state == State::Received && self.previous.is_none() && nothing_done
     }
@@ -257,7 +278,13 @@ impl Checkpoint {
     }
 
     /// Notes a failed attempt and what it waits for.
-    pub fn fail(&mut self, failure: Failure, spends_attempt: bool, until: Timestamp, now: Timestamp) {
+    pub fn fail(
+        &mut self,
+        failure: Failure,
+        spends_attempt: bool,
+        until: Timestamp,
+        now: Timestamp,
+    ) {
         if spends_attempt {
             self.attempts = self.attempts.saturating_add(1);
             self.step.failed = self.step.failed.saturating_add(1);
@@ -276,7 +303,11 @@ impl Checkpoint {
         self.last_failure = Some(failure);
         self.waiting_until = None;
         self.pause = None;
-        self.dead_letter = Some(DeadLetter { reason, attempts, at: now });
+        self.dead_letter = Some(DeadLetter {
+            reason,
+            attempts,
+            at: now,
+        });
         self.updated_at = now;
     }
 }
@@ -290,7 +321,8 @@ mod tests {
         let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/checkpoint");
         let entries = std::fs::read_dir(corpus).unwrap();
         let read = entries.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
-        read.filter_map(|bytes| serde_json::from_slice(&bytes).ok()).collect()
+        read.filter_map(|bytes| serde_json::from_slice(&bytes).ok())
+            .collect()
     }
 
     #[test]
@@ -298,15 +330,28 @@ mod tests {
         let mut short = 0;
         for mut checkpoint in corpus() {
             // The end is the same for both but for its name.
-            if let State::DeactivatedOnly { access, archive, deletion, recording } = checkpoint.state.clone()
+            if let State::DeactivatedOnly {
+                access,
+                archive,
+                deletion,
+                recording,
+            } = checkpoint.state.clone()
             {
                 let kept = checkpoint.stored().into_owned();
                 assert_eq!(kept, checkpoint, "a later manifest repeats its calls");
-                checkpoint.state = State::Deleted { access, archive, deletion, recording };
+                checkpoint.state = State::Deleted {
+                    access,
+                    archive,
+                    deletion,
+                    recording,
+                };
             }
             let stored = checkpoint.stored().into_owned();
             let mut without_calls = checkpoint.clone();
-            without_calls.steps.iter_mut().for_each(|step| step.calls.clear());
+            without_calls
+                .steps
+                .iter_mut()
+                .for_each(|step| step.calls.clear());
             if checkpoint.state.name() == StateName::Deleted && checkpoint.state.is_finished() {
                 assert_eq!(stored, without_calls);
                 short += usize::from(stored != checkpoint);
@@ -332,8 +377,17 @@ mod tests {
         assert!(!given_up(Reason::ProtectedUser).is_of_nobody());
         let nobody = given_up(Reason::UserNotFound);
         assert!(nobody.is_of_nobody());
-        let manifest = ManifestRef { key: String::new(), sha256: String::new() };
-        assert!(!Checkpoint { previous: Some(manifest), ..nobody.clone() }.is_of_nobody());
+        let manifest = ManifestRef {
+            key: String::new(),
+            sha256: String::new(),
+        };
+        assert!(
+            !Checkpoint {
+                previous: Some(manifest),
+                ..nobody.clone()
+            }
+            .is_of_nobody()
+        );
         let call = Call {
             method: "PATCH".to_owned(),
             path: "/".to_owned(),
@@ -343,11 +397,27 @@ mod tests {
             note: None,
         };
         let with = |method: &str| {
-            let calls = vec![Call { method: method.to_owned(), ..call.clone() }; 5];
-            Checkpoint { step: StepInProgress { calls, ..StepInProgress::new(now) }, ..nobody.clone() }
+            let calls = vec![
+                Call {
+                    method: method.to_owned(),
+                    ..call.clone()
+                };
+                5
+            ];
+            Checkpoint {
+                step: StepInProgress {
+                    calls,
+                    ..StepInProgress::new(now)
+                },
+                ..nobody.clone()
+            }
         };
         assert!(!with("PATCH").is_of_nobody(), "something was done");
         assert!(with("GET").is_of_nobody());
-        assert_eq!(with("GET").stored().step.calls.len(), 2, "a further message adds nothing to it");
+        assert_eq!(
+            with("GET").stored().step.calls.len(),
+            2,
+            "a further message adds nothing to it"
+        );
     }
 }

@@ -6,12 +6,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    AccessRemoved, Archive, Beginning, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, Seal, Traces,
+    AccessRemoved, Archive, Beginning, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, Seal,
+    Traces,
 };
 use crate::failure::{Failure, Reason};
 
 /// Why a step goes on later though nothing failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Pause {
     /// The deletion is not due: `deleteAfter`, or the grace.
@@ -39,7 +42,9 @@ impl Pause {
 impl fmt::Display for Pause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotDue => "the deletion is not due yet (deleteAfter, or OFFBOARDER_GUARD_DELETE_GRACE)",
+            Self::NotDue => {
+                "the deletion is not due yet (deleteAfter, or OFFBOARDER_GUARD_DELETE_GRACE)"
+            }
             Self::Brake => "the brake on deletions is engaged (OFFBOARDER_GUARD_MAX_DELETIONS)",
             Self::NotConverged => "reads do not show the change yet",
             Self::DeletionPending => "the deletion is accepted, not yet done",

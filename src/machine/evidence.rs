@@ -150,7 +150,9 @@ pub struct Seal {
 }
 
 /// How the deletion ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum DeletionOutcome {
     /// We deleted the user.
@@ -188,7 +190,13 @@ pub struct Deletion {
 impl Deletion {
     /// A deletion that was never sent.
     pub const fn without_call(outcome: DeletionOutcome) -> Self {
-        Self { outcome, status: None, code: None, at: None, confirmed_at: None }
+        Self {
+            outcome,
+            status: None,
+            code: None,
+            at: None,
+            confirmed_at: None,
+        }
     }
 }
 

@@ -16,8 +16,8 @@ pub use archive_progress::{ArchiveInProgress, Crossing, Cursor, UploadInProgress
 pub use checkpoint::{Checkpoint, Converging, DeadLetter, SCHEMA, StepInProgress};
 pub use event::{Effect, Event, Pause, Wait};
 pub use evidence::{
-    AccessRemoved, Archive, Beginning, Call, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, Residual,
-    RetentionMark, Seal, StepRecord, Traces,
+    AccessRemoved, Archive, Beginning, Call, Deletion, DeletionOutcome, ManifestRef, QueuesCleared,
+    Residual, RetentionMark, Seal, StepRecord, Traces,
 };
 pub use retry::{RetryPolicy, after_failure};
 pub use state::{Recording, Sealing, State, StateName};

@@ -88,7 +88,9 @@ pub enum Recording {
 }
 
 /// A state's name alone: the contract's word for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 pub enum StateName {
     /// See [`State::Received`].
     Received,
@@ -167,8 +169,14 @@ impl State {
     /// The manifest, once it is stored.
     pub const fn manifest(&self) -> Option<&ManifestRef> {
         match self {
-            Self::Deleted { recording: Recording::Recorded { manifest }, .. }
-            | Self::DeactivatedOnly { recording: Recording::Recorded { manifest }, .. } => Some(manifest),
+            Self::Deleted {
+                recording: Recording::Recorded { manifest },
+                ..
+            }
+            | Self::DeactivatedOnly {
+                recording: Recording::Recorded { manifest },
+                ..
+            } => Some(manifest),
             Self::Received
             | Self::QueuesCleared { .. }
             | Self::Deactivated { .. }

@@ -2,7 +2,9 @@ use jiff::Timestamp;
 
 use super::event::{Effect, Event, Pause, Wait};
 use super::retry::{RetryPolicy, after_failure};
-use super::{AccessRemoved, Archive, Deletion, DeletionOutcome, Recording, Seal, Sealing, State, StateName};
+use super::{
+    AccessRemoved, Archive, Deletion, DeletionOutcome, Recording, Seal, Sealing, State, StateName,
+};
 use crate::failure::Reason;
 use crate::job::Action;
 
@@ -68,9 +70,11 @@ pub fn transition(
             queues_cleared(State::QueuesCleared { queues }, event).or_else(illegal)
         }
         State::Deactivated { access } => deactivated(access, event, context).or_else(illegal),
-        State::Archived { access, archive, sealing } => {
-            archived(access, archive, sealing, event, context).or_else(illegal)
-        }
+        State::Archived {
+            access,
+            archive,
+            sealing,
+        } => archived(access, archive, sealing, event, context).or_else(illegal),
         State::Deleted { .. } | State::DeactivatedOnly { .. } => {
             ended(state, event, context).or_else(illegal)
         }
@@ -79,7 +83,10 @@ pub fn transition(
 
 type Step = Result<Transition, &'static str>;
 
-#[expect(clippy::unnecessary_wraps, reason = "the functions of the states read as a table of results")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the functions of the states read as a table of results"
+)]
 fn go(state: State, effect: Effect) -> Step {
     Ok(Transition { state, effect })
 }
@@ -114,9 +121,10 @@ fn later(state: State, until: Timestamp, why: Pause) -> Step {
 /// What an earlier run left takes the place of the checkpoint, from the seal on.
 fn found(state: State) -> Step {
     match &state {
-        State::Archived { sealing: Sealing::Sealed { .. }, .. } => {
-            go(state, Effect::Delete { maybe_sent: true })
-        }
+        State::Archived {
+            sealing: Sealing::Sealed { .. },
+            ..
+        } => go(state, Effect::Delete { maybe_sent: true }),
         State::Deleted { .. } | State::DeactivatedOnly { .. } if state.is_finished() => {
             go(state, Effect::LookAgain)
         }
@@ -156,7 +164,14 @@ fn deactivated(access: AccessRemoved, event: Event, context: &Context<'_>) -> St
         Event::Resumed => go(State::Deactivated { access }, Effect::Archive),
         Event::ArchiveStored(archive) => {
             let effect = before_deletion(&access, context);
-            go(State::Archived { access, archive, sealing: Sealing::Unsealed }, effect)
+            go(
+                State::Archived {
+                    access,
+                    archive,
+                    sealing: Sealing::Unsealed,
+                },
+                effect,
+            )
         }
         Event::TracesMissed(_)
         | Event::TracesFound(_)
@@ -210,15 +225,32 @@ fn archived(
 fn unsealed(access: AccessRemoved, archive: Archive, event: Event, context: &Context<'_>) -> Step {
     let effect = before_deletion(&access, context);
     match event {
-        Event::Resumed => go(State::Archived { access, archive, sealing: Sealing::Unsealed }, effect),
+        Event::Resumed => go(
+            State::Archived {
+                access,
+                archive,
+                sealing: Sealing::Unsealed,
+            },
+            effect,
+        ),
         Event::EvidenceSealed(seal) => go(
-            State::Archived { access, archive, sealing: Sealing::Sealed { seal } },
+            State::Archived {
+                access,
+                archive,
+                sealing: Sealing::Sealed { seal },
+            },
             Effect::Delete { maybe_sent: false },
         ),
         Event::TracesFound(traces) => found(traces.state),
-        Event::StepPostponed { until, why } => {
-            later(State::Archived { access, archive, sealing: Sealing::Unsealed }, until, why)
-        }
+        Event::StepPostponed { until, why } => later(
+            State::Archived {
+                access,
+                archive,
+                sealing: Sealing::Unsealed,
+            },
+            until,
+            why,
+        ),
         Event::DeletionWithheld(deletion) => stays(access, archive, deletion),
         // The whole way again: nobody is deleted who has access.
         Event::AccessReturned => go(State::Received, Effect::ClearQueues),
@@ -239,17 +271,31 @@ fn unsealed(access: AccessRemoved, archive: Archive, event: Event, context: &Con
 fn sealed(access: AccessRemoved, archive: Archive, seal: Seal, event: Event) -> Step {
     match event {
         Event::Resumed => go(
-            State::Archived { access, archive, sealing: Sealing::Sealed { seal } },
+            State::Archived {
+                access,
+                archive,
+                sealing: Sealing::Sealed { seal },
+            },
             Effect::Delete { maybe_sent: true },
         ),
         Event::DeletionAccepted(deletion) => go(
-            State::Archived { access, archive, sealing: Sealing::Accepted { seal, deletion } },
+            State::Archived {
+                access,
+                archive,
+                sealing: Sealing::Accepted { seal, deletion },
+            },
             Effect::ConfirmDeletion,
         ),
         Event::TracesFound(traces) => found(traces.state),
-        Event::StepPostponed { until, why } => {
-            later(State::Archived { access, archive, sealing: Sealing::Sealed { seal } }, until, why)
-        }
+        Event::StepPostponed { until, why } => later(
+            State::Archived {
+                access,
+                archive,
+                sealing: Sealing::Sealed { seal },
+            },
+            until,
+            why,
+        ),
         Event::UserDeleted(deletion) => is_gone(access, archive, deletion),
         Event::DeletionWithheld(deletion) => stays(access, archive, deletion),
         // The whole way again: nobody is deleted who has access.
@@ -269,10 +315,23 @@ fn sealed(access: AccessRemoved, archive: Archive, seal: Seal, event: Event) -> 
 
 fn accepted(access: AccessRemoved, archive: Archive, sealing: Sealing, event: Event) -> Step {
     match event {
-        Event::Resumed => go(State::Archived { access, archive, sealing }, Effect::ConfirmDeletion),
-        Event::StepPostponed { until, why } => {
-            later(State::Archived { access, archive, sealing }, until, why)
-        }
+        Event::Resumed => go(
+            State::Archived {
+                access,
+                archive,
+                sealing,
+            },
+            Effect::ConfirmDeletion,
+        ),
+        Event::StepPostponed { until, why } => later(
+            State::Archived {
+                access,
+                archive,
+                sealing,
+            },
+            until,
+            why,
+        ),
         Event::UserDeleted(deletion) => is_gone(access, archive, deletion),
         Event::AccessReturned => go(State::Received, Effect::ClearQueues),
         Event::TracesMissed(_)
@@ -293,12 +352,28 @@ fn accepted(access: AccessRemoved, archive: Archive, sealing: Sealing, event: Ev
 
 fn is_gone(access: AccessRemoved, archive: Archive, deletion: Deletion) -> Step {
     let recording = Recording::Unrecorded;
-    go(State::Deleted { access, archive, deletion, recording }, Effect::Record)
+    go(
+        State::Deleted {
+            access,
+            archive,
+            deletion,
+            recording,
+        },
+        Effect::Record,
+    )
 }
 
 fn stays(access: AccessRemoved, archive: Archive, deletion: Deletion) -> Step {
     let recording = Recording::Unrecorded;
-    go(State::DeactivatedOnly { access, archive, deletion, recording }, Effect::Record)
+    go(
+        State::DeactivatedOnly {
+            access,
+            archive,
+            deletion,
+            recording,
+        },
+        Effect::Record,
+    )
 }
 
 /// `Deleted` and `DeactivatedOnly` alike: the manifest, and then nothing.
@@ -307,7 +382,9 @@ fn ended(mut state: State, event: Event, context: &Context<'_>) -> Step {
         Event::Resumed if state.is_finished() => go(state, Effect::LookAgain),
         Event::Resumed => go(state, Effect::Record),
         Event::ManifestStored(manifest) if !state.is_finished() => {
-            if let State::Deleted { recording, .. } | State::DeactivatedOnly { recording, .. } = &mut state {
+            if let State::Deleted { recording, .. } | State::DeactivatedOnly { recording, .. } =
+                &mut state
+            {
                 *recording = Recording::Recorded { manifest };
             }
             go(state, Effect::Finish)
@@ -340,12 +417,21 @@ fn ended(mut state: State, event: Event, context: &Context<'_>) -> Step {
 /// at them by now, and they are read again first.
 fn stayed_away(state: State, context: &Context<'_>) -> Step {
     match state {
-        State::DeactivatedOnly { access, archive, .. } if context.resubmitted => {
+        State::DeactivatedOnly {
+            access, archive, ..
+        } if context.resubmitted => {
             if !access.queues.confirmed {
                 return go(State::Received, Effect::ClearQueues);
             }
             let effect = before_deletion(&access, context);
-            go(State::Archived { access, archive, sealing: Sealing::Unsealed }, effect)
+            go(
+                State::Archived {
+                    access,
+                    archive,
+                    sealing: Sealing::Unsealed,
+                },
+                effect,
+            )
         }
         State::Received
         | State::QueuesCleared { .. }

@@ -3,7 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::{Request, UserId};
 use crate::machine::{
-    AccessRemoved, Archive, Checkpoint, Deletion, DeletionOutcome, ManifestRef, Residual, State, StepRecord,
+    AccessRemoved, Archive, Checkpoint, Deletion, DeletionOutcome, ManifestRef, Residual, State,
+    StepRecord,
 };
 
 /// How a user ended, in the manifest's words.
@@ -91,12 +92,32 @@ impl Manifest {
     /// The manifest of a user in a terminal state; `None` in any other.
     pub fn of(checkpoint: &Checkpoint, actor: &Actor) -> Option<Self> {
         match &checkpoint.state {
-            State::Deleted { access, archive, deletion, .. } => {
-                Some(Self::assemble(checkpoint, actor, Status::Deleted, access, archive, deletion))
-            }
-            State::DeactivatedOnly { access, archive, deletion, .. } => {
-                Some(Self::assemble(checkpoint, actor, Status::DeactivatedOnly, access, archive, deletion))
-            }
+            State::Deleted {
+                access,
+                archive,
+                deletion,
+                ..
+            } => Some(Self::assemble(
+                checkpoint,
+                actor,
+                Status::Deleted,
+                access,
+                archive,
+                deletion,
+            )),
+            State::DeactivatedOnly {
+                access,
+                archive,
+                deletion,
+                ..
+            } => Some(Self::assemble(
+                checkpoint,
+                actor,
+                Status::DeactivatedOnly,
+                access,
+                archive,
+                deletion,
+            )),
             State::Received
             | State::QueuesCleared { .. }
             | State::Deactivated { .. }
@@ -114,7 +135,10 @@ impl Manifest {
     ) -> Self {
         Self {
             user_id: checkpoint.user_id,
-            timestamp: checkpoint.steps.last().map_or(checkpoint.updated_at, |step| step.completed_at),
+            timestamp: checkpoint
+                .steps
+                .last()
+                .map_or(checkpoint.updated_at, |step| step.completed_at),
             status,
             error: why_not_deleted(deletion, access.queues.confirmed),
             scim_active: access.scim_active,
@@ -125,7 +149,10 @@ impl Manifest {
             previous: checkpoint.previous.clone(),
             request: checkpoint.request.clone(),
             steps: checkpoint.steps.clone(),
-            archive: ArchiveMember { complete: true, archive: archive.clone() },
+            archive: ArchiveMember {
+                complete: true,
+                archive: archive.clone(),
+            },
             deletion: deletion.clone(),
             residual: access.queues.residual.clone(),
             actor: actor.clone(),
@@ -142,16 +169,25 @@ impl Manifest {
 
 fn why_not_deleted(deletion: &Deletion, queues_cleared: bool) -> Option<String> {
     let answer = || {
-        let status = deletion.status.map_or_else(String::new, |status| format!(" with {status}"));
-        let code = deletion.code.as_deref().map_or_else(String::new, |code| format!(" ({code})"));
+        let status = deletion
+            .status
+            .map_or_else(String::new, |status| format!(" with {status}"));
+        let code = deletion
+            .code
+            .as_deref()
+            .map_or_else(String::new, |code| format!(" ({code})"));
         format!("{status}{code}")
     };
     match deletion.outcome {
         DeletionOutcome::Deleted | DeletionOutcome::AlreadyGone => None,
-        DeletionOutcome::Refused => Some(format!("the API refused the deletion of this user{}", answer())),
-        DeletionOutcome::NotOffered if deletion.status.is_some() => {
-            Some(format!("the tenant offers no deletion: the API answered{}", answer()))
-        }
+        DeletionOutcome::Refused => Some(format!(
+            "the API refused the deletion of this user{}",
+            answer()
+        )),
+        DeletionOutcome::NotOffered if deletion.status.is_some() => Some(format!(
+            "the tenant offers no deletion: the API answered{}",
+            answer()
+        )),
         DeletionOutcome::NotOffered => {
             Some("this deployment deletes nobody (OFFBOARDER_GUARD_DELETE=never)".to_owned())
         }
@@ -159,7 +195,9 @@ fn why_not_deleted(deletion: &Deletion, queues_cleared: bool) -> Option<String> 
         DeletionOutcome::Held if !queues_cleared => {
             Some("queue assignments are left over; see residual".to_owned())
         }
-        DeletionOutcome::Held => Some("a legal hold: `offboarder hold list` says whose and why".to_owned()),
+        DeletionOutcome::Held => {
+            Some("a legal hold: `offboarder hold list` says whose and why".to_owned())
+        }
     }
 }
 

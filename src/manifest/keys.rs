@@ -41,16 +41,20 @@ const LAST_REVISION: u32 = 9_999;
 
 /// Reads a key back: what it is, and of which revision. `None` for what is no object of ours.
 pub fn parse_key(user_id: UserId, key: &ObjectKey) -> Option<(Kind, u32)> {
-    let rest = key.as_str().strip_prefix(&user_id.to_string())?.strip_suffix(".json")?;
-    let (kind, revision) = rest.split_once(".r").map_or((rest, Some(1)), |(kind, number)| {
-        (
-            kind,
-            number
-                .parse()
-                .ok()
-                .filter(|revision| (2..=LAST_REVISION).contains(revision) && !number.starts_with(['0', '+'])),
-        )
-    });
+    let rest = key
+        .as_str()
+        .strip_prefix(&user_id.to_string())?
+        .strip_suffix(".json")?;
+    let (kind, revision) = rest
+        .split_once(".r")
+        .map_or((rest, Some(1)), |(kind, number)| {
+            (
+                kind,
+                number.parse().ok().filter(|revision| {
+                    (2..=LAST_REVISION).contains(revision) && !number.starts_with(['0', '+'])
+                }),
+            )
+        });
     let kind = match kind {
         "" => Kind::Archive,
         "_sealed" => Kind::Sealed,
@@ -80,9 +84,18 @@ mod tests {
     fn a_key_reads_back_and_a_strangers_does_not() {
         let id: UserId = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
         for revision in [1, 2, 17] {
-            assert_eq!(parse_key(id, &archive_key(id, revision)), Some((Kind::Archive, revision)));
-            assert_eq!(parse_key(id, &sealed_key(id, revision)), Some((Kind::Sealed, revision)));
-            assert_eq!(parse_key(id, &audit_key(id, revision)), Some((Kind::Audit, revision)));
+            assert_eq!(
+                parse_key(id, &archive_key(id, revision)),
+                Some((Kind::Archive, revision))
+            );
+            assert_eq!(
+                parse_key(id, &sealed_key(id, revision)),
+                Some((Kind::Sealed, revision))
+            );
+            assert_eq!(
+                parse_key(id, &audit_key(id, revision)),
+                Some((Kind::Audit, revision))
+            );
         }
         for text in [
             "x.json",
@@ -94,7 +107,11 @@ mod tests {
             "_audit.r10000.json",
             "_audit.r4294967295.json",
         ] {
-            assert_eq!(parse_key(id, &ObjectKey(format!("{id}{text}"))), None, "{text}");
+            assert_eq!(
+                parse_key(id, &ObjectKey(format!("{id}{text}"))),
+                None,
+                "{text}"
+            );
         }
     }
 }

@@ -99,7 +99,10 @@ impl Span {
 
     /// Reads the values back; `None` unless both are there and are times.
     pub fn parse(from: Option<&str>, to: Option<&str>) -> Option<Self> {
-        Some(Self { from: from?.parse().ok()?, to: to?.parse().ok()? })
+        Some(Self {
+            from: from?.parse().ok()?,
+            to: to?.parse().ok()?,
+        })
     }
 }
 
@@ -154,7 +157,12 @@ pub trait ArchiveStore: Send + Sync {
 
     /// Stores a small object at once, unless one is there. A document of ours (no `span`) is read back where the
     /// store does not refuse wrong checksums. A crash in the middle leaves nothing, or the whole object.
-    async fn put_once(&self, key: &ObjectKey, body: Bytes, span: Option<&Span>) -> Result<PutOnce, Failure>;
+    async fn put_once(
+        &self,
+        key: &ObjectKey,
+        body: Bytes,
+        span: Option<&Span>,
+    ) -> Result<PutOnce, Failure>;
 
     /// Begins an object of many parts. Nothing is visible before [`Self::complete`]. A crash right after
     /// it leaves an upload that nobody knows of: see [`Self::uploads`].
@@ -175,7 +183,12 @@ pub trait ArchiveStore: Send + Sync {
     ) -> Result<Part, Failure>;
 
     /// Makes the object visible, whole, unless one is there.
-    async fn complete(&self, key: &ObjectKey, upload: &UploadId, parts: &[Part]) -> Result<PutOnce, Failure>;
+    async fn complete(
+        &self,
+        key: &ObjectKey,
+        upload: &UploadId,
+        parts: &[Part],
+    ) -> Result<PutOnce, Failure>;
 
     /// Whether a probe of this process saw the store refuse a wrong checksum, of an object and of a part. Only
     /// then the checksum that it returns proves what arrived; otherwise what was stored is read back.
@@ -185,14 +198,23 @@ pub trait ArchiveStore: Send + Sync {
     async fn abort(&self, key: &ObjectKey, upload: &UploadId) -> Result<(), Failure>;
 
     /// Looks at an object, at one version where `version_id` says so.
-    async fn find(&self, key: &ObjectKey, version_id: Option<&str>) -> Result<Option<Found>, Failure>;
+    async fn find(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<&str>,
+    ) -> Result<Option<Found>, Failure>;
 
     /// The objects whose keys begin with this, in any order.
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Failure>;
 
     /// The keys that begin with this, in any order.
     async fn keys(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure> {
-        Ok(self.list(prefix).await?.into_iter().map(|listed| listed.key).collect())
+        Ok(self
+            .list(prefix)
+            .await?
+            .into_iter()
+            .map(|listed| listed.key)
+            .collect())
     }
 
     /// The keys that begin with this and whose newest version is a delete marker: no listing shows them. Empty
@@ -208,7 +230,11 @@ pub trait ArchiveStore: Send + Sync {
     async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure>;
 
     /// Reads the stored bytes back as a stream.
-    async fn stream(&self, key: &ObjectKey, version_id: Option<&str>) -> Result<Option<Chunks>, Failure>;
+    async fn stream(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<&str>,
+    ) -> Result<Option<Chunks>, Failure>;
 
     /// Proves that the store can be written, read and listed, and does not overwrite. Until it has passed once
     /// in this process, it tests everything that we rely on; later ones, which an outage asks for every few

@@ -82,7 +82,12 @@ pub trait Checkpoints: Send + Sync {
 
     /// Saves, if `lease` still holds and the stored version is `expected`; renews the lease too.
     /// A crash in the middle leaves the old checkpoint or the new one. One that nobody needs any more may expire.
-    async fn save(&self, lease: &Lease, expected: u64, checkpoint: &Checkpoint) -> Result<Saved, Failure>;
+    async fn save(
+        &self,
+        lease: &Lease,
+        expected: u64,
+        checkpoint: &Checkpoint,
+    ) -> Result<Saved, Failure>;
 
     /// Prolongs the lease; `false` when it is lost.
     async fn renew(&self, lease: &Lease) -> Result<bool, Failure>;
@@ -99,8 +104,11 @@ pub trait Checkpoints: Send + Sync {
 
     /// Begins the count again with the deletions of this window that left their traces in the archive store. They
     /// count beside those that are known, until the user asks for a deletion: then it was none.
-    async fn restore_brake(&self, window: Duration, deletions: &[(UserId, Timestamp)])
-    -> Result<(), Failure>;
+    async fn restore_brake(
+        &self,
+        window: Duration,
+        deletions: &[(UserId, Timestamp)],
+    ) -> Result<(), Failure>;
 
     /// Notes in a batch how a user ended that was off-boarded with another one, where the checkpoint expires.
     async fn end_in_batch(&self, batch: &BatchId, checkpoint: &Checkpoint) -> Result<(), Failure>;

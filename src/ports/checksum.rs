@@ -19,12 +19,21 @@ pub fn crc32c(body: &[u8]) -> String {
 /// object and composite checksum types for multipart uploads", in the S3 user guide. Empty where a part has no
 /// checksum.
 pub fn crc32c_of_parts(parts: &[Part]) -> Vec<String> {
-    let decoded: Option<Vec<[u8; 4]>> =
-        parts.iter().map(|part| STANDARD.decode(&part.crc32c).ok()?.try_into().ok()).collect();
-    let Some(decoded) = decoded else { return Vec::new() };
+    let decoded: Option<Vec<[u8; 4]>> = parts
+        .iter()
+        .map(|part| STANDARD.decode(&part.crc32c).ok()?.try_into().ok())
+        .collect();
+    let Some(decoded) = decoded else {
+        return Vec::new();
+    };
     let composite = format!("{}-{}", crc32c(&decoded.concat()), parts.len());
     let whole = parts.iter().zip(&decoded).fold(0, |before, (part, crc)| {
-        checksum_combine(ALGORITHM, before, u64::from(u32::from_be_bytes(*crc)), part.bytes)
+        checksum_combine(
+            ALGORITHM,
+            before,
+            u64::from(u32::from_be_bytes(*crc)),
+            part.bytes,
+        )
     });
     vec![composite, encode(whole)]
 }
@@ -40,7 +49,10 @@ mod tests {
     #[test]
     fn a_checksum_is_written_as_s3_writes_it() {
         // The check value of CRC-32C (Castagnoli) for "123456789" is e3069283.
-        assert_eq!(crc32c(b"123456789"), STANDARD.encode([0xe3, 0x06, 0x92, 0x83]));
+        assert_eq!(
+            crc32c(b"123456789"),
+            STANDARD.encode([0xe3, 0x06, 0x92, 0x83])
+        );
     }
 
     #[test]
@@ -52,10 +64,19 @@ mod tests {
             crc32c: crc32c(body),
         };
         let parts = [part(1, b"1234"), part(2, b"56789")];
-        let both = [STANDARD.decode(crc32c(b"1234")).unwrap(), STANDARD.decode(crc32c(b"56789")).unwrap()];
+        let both = [
+            STANDARD.decode(crc32c(b"1234")).unwrap(),
+            STANDARD.decode(crc32c(b"56789")).unwrap(),
+        ];
         let composite = format!("{}-2", crc32c(&both.concat()));
         assert_eq!(crc32c_of_parts(&parts), [composite, crc32c(b"123456789")]);
-        let unknown = Part { crc32c: String::new(), ..part(2, b"56789") };
-        assert!(crc32c_of_parts(&[part(1, b"1234"), unknown]).is_empty(), "a directory computes none");
+        let unknown = Part {
+            crc32c: String::new(),
+            ..part(2, b"56789")
+        };
+        assert!(
+            crc32c_of_parts(&[part(1, b"1234"), unknown]).is_empty(),
+            "a directory computes none"
+        );
     }
 }

@@ -6,8 +6,8 @@ mod checksum;
 mod quotas;
 
 pub use archive_store::{
-    ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Version, Versions,
-    part_size_bytes,
+    ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Version,
+    Versions, part_size_bytes,
 };
 pub use checkpoints::{Braking, Checkpoints, Claim, Lease, ReplayNote, Saved};
 pub use checksum::{crc32c, crc32c_of_parts};

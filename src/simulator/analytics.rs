@@ -63,14 +63,32 @@ pub(super) fn query(world: &World, call: &Call) -> Reply {
         return Reply::error(400, "malformed", "pageSize or the dates are out of range");
     }
     let interval = query.date_to.duration_since(query.date_from).unsigned_abs();
-    if world.options.max_interval.is_some_and(|most| interval > most) {
+    if world
+        .options
+        .max_interval
+        .is_some_and(|most| interval > most)
+    {
         return Reply::error(400, "interval_too_long", "ask for a shorter interval");
     }
     let user = query.filter.participant_id.to_string();
-    let length = if world.options.overlapping { world.options.conversation_length } else { Duration::ZERO };
-    let from = query.date_from.checked_sub(length).unwrap_or(query.date_from);
-    let numbers = with_conversations(world, &user, |all| all.within(from, query.date_to)).unwrap_or(0..0);
-    let cursor = Cursor { user, next: numbers.start, end: numbers.end, size: query.page_size, issued_ms: 0 };
+    let length = if world.options.overlapping {
+        world.options.conversation_length
+    } else {
+        Duration::ZERO
+    };
+    let from = query
+        .date_from
+        .checked_sub(length)
+        .unwrap_or(query.date_from);
+    let numbers =
+        with_conversations(world, &user, |all| all.within(from, query.date_to)).unwrap_or(0..0);
+    let cursor = Cursor {
+        user,
+        next: numbers.start,
+        end: numbers.end,
+        size: query.page_size,
+        issued_ms: 0,
+    };
     page(world, call, cursor)
 }
 
@@ -79,7 +97,10 @@ pub(super) fn next(world: &World, call: &Call) -> Reply {
         return Reply::error(404, "unknown_cursor", "begin the query again");
     };
     let age_ms = Timestamp::now().as_millisecond() - cursor.issued_ms;
-    let lifetime = world.options.cursor_lifetime.map(|lifetime| lifetime.as_millis());
+    let lifetime = world
+        .options
+        .cursor_lifetime
+        .map(|lifetime| lifetime.as_millis());
     if lifetime.is_some_and(|lifetime| u128::try_from(age_ms).unwrap_or(0) > lifetime) {
         return Reply::error(410, "expired_cursor", "begin the query again");
     }
@@ -109,9 +130,15 @@ fn with_conversations<T>(
 fn page(world: &World, call: &Call, cursor: Cursor) -> Reply {
     let empty = call.fault == Some(Fault::EmptyPage);
     let begin = cursor.next;
-    let end = if empty { begin } else { (begin + cursor.size).min(cursor.end) };
+    let end = if empty {
+        begin
+    } else {
+        (begin + cursor.size).min(cursor.end)
+    };
     let mut body = br#"{"details":"#.to_vec();
-    let written = with_conversations(world, &cursor.user, |all| all.write_array(begin..end, &mut body));
+    let written = with_conversations(world, &cursor.user, |all| {
+        all.write_array(begin..end, &mut body)
+    });
     if written.is_none() {
         body.extend_from_slice(b"null");
     }
@@ -121,7 +148,15 @@ fn page(world: &World, call: &Call, cursor: Cursor) -> Reply {
     let link = match &call.fault {
         Some(Fault::NextPage { uri }) => Some(uri.clone()),
         Some(Fault::SamePage) => Some(link(world, call, &cursor)),
-        _ if more || empty => Some(link(world, call, &Cursor { next: end, issued_ms, ..cursor })),
+        _ if more || empty => Some(link(
+            world,
+            call,
+            &Cursor {
+                next: end,
+                issued_ms,
+                ..cursor
+            },
+        )),
         _ => None,
     };
     match link {
@@ -141,7 +176,10 @@ fn link(world: &World, call: &Call, cursor: &Cursor) -> String {
     let token = URL_SAFE_NO_PAD.encode(serde_json::to_vec(cursor).unwrap_or_default());
     match world.options.cursor_style {
         CursorStyle::Absolute => {
-            format!("http://{}{PATH}?cursor={token}", call.header("host").unwrap_or("127.0.0.1"))
+            format!(
+                "http://{}{PATH}?cursor={token}",
+                call.header("host").unwrap_or("127.0.0.1")
+            )
         }
         CursorStyle::Relative => format!("{PATH}?cursor={token}"),
         CursorStyle::Query => format!("?cursor={token}"),
@@ -149,7 +187,12 @@ fn link(world: &World, call: &Call, cursor: &Cursor) -> String {
 }
 
 /// The whole array, for whoever compares.
-pub(super) fn exactly(world: &World, user_id: &str, from: Timestamp, to: Timestamp) -> Option<Vec<u8>> {
+pub(super) fn exactly(
+    world: &World,
+    user_id: &str,
+    from: Timestamp,
+    to: Timestamp,
+) -> Option<Vec<u8>> {
     let (count, bytes) = {
         let people = world.people();
         let user = people.users.get(user_id)?;

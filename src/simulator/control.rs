@@ -56,7 +56,12 @@ fn named_in(people: &People, user: &User, member: &str) -> Vec<String> {
     people
         .queues
         .iter()
-        .filter(|(_, queue)| queue.document.get(member).is_some_and(|raw| raw.get().contains(&quoted)))
+        .filter(|(_, queue)| {
+            queue
+                .document
+                .get(member)
+                .is_some_and(|raw| raw.get().contains(&quoted))
+        })
         .map(|(id, _)| id.clone())
         .collect()
 }
@@ -76,7 +81,11 @@ async fn user(State(world): Shared, Path(id): Path<String>) -> Response {
     .into_response()
 }
 
-async fn put_user(State(world): Shared, Path(id): Path<String>, Json(record): Json<Record>) -> StatusCode {
+async fn put_user(
+    State(world): Shared,
+    Path(id): Path<String>,
+    Json(record): Json<Record>,
+) -> StatusCode {
     world.put_user(Record { id, ..record });
     StatusCode::NO_CONTENT
 }

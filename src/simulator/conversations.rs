@@ -22,7 +22,9 @@ const FILLER: &str = r#"{"text":"caf\u00e9 \"quoted\" \/ Zürich 你好","score"
 impl Conversations<'_> {
     fn start_of(&self, index: u64) -> Timestamp {
         let step = YEAR_SECONDS / i64::try_from(self.count + 1).unwrap_or(i64::MAX).max(1);
-        let before = i64::try_from(self.count - index).unwrap_or(0).saturating_mul(step.max(1));
+        let before = i64::try_from(self.count - index)
+            .unwrap_or(0)
+            .saturating_mul(step.max(1));
         let whole = Timestamp::from_second(self.epoch.as_second()).unwrap_or(self.epoch);
         whole - SignedDuration::from_secs(before)
     }
@@ -33,7 +35,11 @@ impl Conversations<'_> {
             let (mut low, mut high) = (0, self.count);
             while low < high {
                 let middle = low + (high - low) / 2;
-                if self.start_of(middle) < limit { low = middle + 1 } else { high = middle }
+                if self.start_of(middle) < limit {
+                    low = middle + 1
+                } else {
+                    high = middle
+                }
             }
             low
         };
@@ -77,14 +83,22 @@ mod tests {
     #[test]
     fn they_are_in_order_of_the_asked_size_and_found_by_time() {
         let epoch: Timestamp = "2026-11-24T00:00:00Z".parse().unwrap();
-        let all =
-            Conversations { user_id: "u", count: 1000, bytes: 900, epoch, length: Duration::from_mins(4) };
+        let all = Conversations {
+            user_id: "u",
+            count: 1000,
+            bytes: 900,
+            epoch,
+            length: Duration::from_mins(4),
+        };
         let mut out = Vec::new();
         all.write_array(0..3, &mut out);
         let parsed: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(parsed.as_array().unwrap().len(), 3);
         assert!((2000..3000).contains(&out.len()), "{}", out.len());
-        assert_eq!(all.within(epoch - SignedDuration::from_hours(24 * 365), epoch), 0..1000);
+        assert_eq!(
+            all.within(epoch - SignedDuration::from_hours(24 * 365), epoch),
+            0..1000
+        );
         assert_eq!(all.within(all.start_of(10), all.start_of(20)), 10..20);
         assert_eq!(all.within(epoch, epoch), 1000..1000);
     }

@@ -5,7 +5,11 @@ use serde::{Deserialize, Serialize};
 
 /// What goes wrong with a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "kind",
+    rename_all = "snake_case",
+    rename_all_fields = "camelCase"
+)]
 pub enum Fault {
     /// The answer takes longer.
     Latency {
@@ -115,15 +119,24 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) fn add(&self, rule: Rule) {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner).push(rule);
+        self.rules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(rule);
     }
 
     pub(super) fn clear(&self) {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.rules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     pub(super) fn rules(&self) -> Vec<Rule> {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.rules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The fault for this call, counted as used.
@@ -131,7 +144,10 @@ impl Faults {
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         for rule in rules.iter_mut() {
             let meant = (rule.operation == "*" || rule.operation == operation)
-                && rule.user.as_deref().is_none_or(|user| Some(user) == user_id)
+                && rule
+                    .user
+                    .as_deref()
+                    .is_none_or(|user| Some(user) == user_id)
                 && rule.times != Some(0);
             if !meant {
                 continue;
@@ -156,13 +172,15 @@ mod tests {
     #[test]
     fn a_rule_skips_strikes_and_is_used_up() {
         let faults = Faults::default();
-        let rule =
-            r#"{"operation":"delete_user","user":"u","skip":1,"times":1,"fault":{"kind":"lost_reply"}}"#;
+        let rule = r#"{"operation":"delete_user","user":"u","skip":1,"times":1,"fault":{"kind":"lost_reply"}}"#;
         faults.add(serde_json::from_str(rule).unwrap());
         assert_eq!(faults.strike("delete_user", Some("other")), None);
         assert_eq!(faults.strike("get_user", Some("u")), None);
         assert_eq!(faults.strike("delete_user", Some("u")), None);
-        assert_eq!(faults.strike("delete_user", Some("u")), Some(Fault::LostReply));
+        assert_eq!(
+            faults.strike("delete_user", Some("u")),
+            Some(Fault::LostReply)
+        );
         assert_eq!(faults.strike("delete_user", Some("u")), None);
     }
 }

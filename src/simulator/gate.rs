@@ -68,8 +68,12 @@ fn operation(method: &Method, path: &str) -> (&'static str, String) {
         ("POST", ["api", "v2", "oauth", "token"]) => ("token", ""),
         ("GET", ["api", "v2", "iam", "users", id]) => ("get_user", *id),
         ("DELETE", ["api", "v2", "iam", "users", id]) => ("delete_user", *id),
-        ("GET", ["api", "v2", "routing", "users", id, "routingprofile"]) => ("get_routing_profile", *id),
-        ("PATCH", ["api", "v2", "routing", "users", id, "routingprofile"]) => ("patch_routing_profile", *id),
+        ("GET", ["api", "v2", "routing", "users", id, "routingprofile"]) => {
+            ("get_routing_profile", *id)
+        }
+        ("PATCH", ["api", "v2", "routing", "users", id, "routingprofile"]) => {
+            ("patch_routing_profile", *id)
+        }
         ("GET", ["api", "v2", "routing", "queues", id]) => ("get_queue", *id),
         ("PATCH", ["api", "v2", "routing", "queues", id]) => ("patch_queue", *id),
         ("GET", ["api", "v2", "scim", "v2", "Users", id]) => ("get_scim_user", *id),
@@ -86,7 +90,9 @@ pub(super) async fn answer(State(world): State<Arc<World>>, request: Request) ->
     let started_at = Timestamp::now();
     let (parts, body) = request.into_parts();
     let (operation, id) = operation(&parts.method, parts.uri.path());
-    let body = axum::body::to_bytes(body, MAX_BODY_BYTES).await.unwrap_or_default();
+    let body = axum::body::to_bytes(body, MAX_BODY_BYTES)
+        .await
+        .unwrap_or_default();
     let mut call = Call {
         operation,
         id,
@@ -138,9 +144,10 @@ fn cut() -> ! {
 
 fn latency(world: &World, call: &Call) -> Duration {
     let usual = match call.operation {
-        "query_conversations" | "next_conversations" => {
-            world.options.latency_analytics.unwrap_or(world.options.latency)
-        }
+        "query_conversations" | "next_conversations" => world
+            .options
+            .latency_analytics
+            .unwrap_or(world.options.latency),
         _ => world.options.latency,
     };
     match call.fault {
@@ -159,13 +166,19 @@ fn dispatch(world: &World, call: &Call) -> Reply {
     let Some((quota, scopes)) = call.needs(world) else {
         return Reply::error(404, "not_found", "no such operation");
     };
-    let token =
-        call.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    let token = call
+        .header("authorization")
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .unwrap_or_default();
     if call.fault == Some(Fault::RevokeToken) {
         world.revoke(token);
     }
     let Some(granted) = world.scopes_of(token) else {
-        let mut reply = Reply::error(401, "unauthorized", "the token is missing, expired or revoked");
+        let mut reply = Reply::error(
+            401,
+            "unauthorized",
+            "the token is missing, expired or revoked",
+        );
         reply.header("www-authenticate", "Bearer error=\"invalid_token\"");
         return reply;
     };
@@ -211,7 +224,13 @@ fn over_quota(world: &World) -> Reply {
 /// The answer of a fault that keeps the call from being dealt with.
 fn instead(call: &Call) -> Option<Reply> {
     match call.fault.as_ref()? {
-        Fault::Status { status, code, headers, body, content_type } => {
+        Fault::Status {
+            status,
+            code,
+            headers,
+            body,
+            content_type,
+        } => {
             let mut reply = match (body, code) {
                 (Some(body), _) => Reply::new(
                     *status,
@@ -231,7 +250,11 @@ fn instead(call: &Call) -> Option<Reply> {
             reply.header("location", location);
             Some(reply)
         }
-        Fault::Html => Some(Reply::new(200, "text/html", "<html><body>Sorry!</body></html>")),
+        Fault::Html => Some(Reply::new(
+            200,
+            "text/html",
+            "<html><body>Sorry!</body></html>",
+        )),
         Fault::Latency { .. }
         | Fault::LostReply
         | Fault::LostRequest
@@ -273,7 +296,9 @@ fn endless_body(reply: &Reply, call: &Call) -> Option<Body> {
         }
         Some(Fault::Endless) => {
             let chunk = Bytes::from(vec![b' '; 64 * 1024]);
-            Some(Body::from_stream(stream::repeat_with(move || Ok::<_, std::io::Error>(chunk.clone()))))
+            Some(Body::from_stream(stream::repeat_with(move || {
+                Ok::<_, std::io::Error>(chunk.clone())
+            })))
         }
         _ => None,
     }

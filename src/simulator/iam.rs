@@ -10,7 +10,11 @@ pub(super) fn unknown_user() -> Reply {
 
 pub(super) fn get(world: &World, call: &Call) -> Reply {
     let people = world.people();
-    match people.users.get(&call.id.to_lowercase()).filter(|user| user.exists()) {
+    match people
+        .users
+        .get(&call.id.to_lowercase())
+        .filter(|user| user.exists())
+    {
         Some(user) => Reply::json(200, user.iam.as_bytes()),
         None => unknown_user(),
     }
@@ -18,7 +22,11 @@ pub(super) fn get(world: &World, call: &Call) -> Reply {
 
 pub(super) fn delete(world: &World, call: &Call) -> Reply {
     let mut people = world.people();
-    let Some(user) = people.users.get_mut(&call.id.to_lowercase()).filter(|user| user.exists()) else {
+    let Some(user) = people
+        .users
+        .get_mut(&call.id.to_lowercase())
+        .filter(|user| user.exists())
+    else {
         return unknown_user();
     };
     let (status, code) = match &user.record.deletion {
@@ -32,7 +40,8 @@ pub(super) fn delete(world: &World, call: &Call) -> Reply {
         }
         202 => {
             let first = user.gone_at.is_none();
-            user.gone_at.get_or_insert(Instant::now() + world.options.delete_delay);
+            user.gone_at
+                .get_or_insert(Instant::now() + world.options.delete_delay);
             let reply = Reply::empty(202);
             if first { reply.applied() } else { reply }
         }

@@ -67,7 +67,11 @@ impl Ledger {
     pub(super) fn counters(&self) -> BTreeMap<&'static str, BTreeMap<u16, u64>> {
         let mut counters: BTreeMap<&'static str, BTreeMap<u16, u64>> = BTreeMap::new();
         for entry in self.lock().iter() {
-            *counters.entry(entry.operation).or_default().entry(entry.status).or_default() += 1;
+            *counters
+                .entry(entry.operation)
+                .or_default()
+                .entry(entry.status)
+                .or_default() += 1;
         }
         counters
     }

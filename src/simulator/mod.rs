@@ -81,7 +81,11 @@ pub async fn start(options: &Options) -> Result<Simulator, StartError> {
             tracing::error!(%error, "the simulator ended");
         }
     });
-    Ok(Simulator { address, world, serving })
+    Ok(Simulator {
+        address,
+        world,
+        serving,
+    })
 }
 
 impl Simulator {

@@ -9,7 +9,10 @@ pub(super) struct Quota {
 
 impl Quota {
     pub(super) fn new(per_second: u32) -> Self {
-        Self { per_second, recent: Mutex::default() }
+        Self {
+            per_second,
+            recent: Mutex::default(),
+        }
     }
 
     /// Counts a call; `false` when it is one too many.
@@ -19,7 +22,10 @@ impl Quota {
         }
         let now = Instant::now();
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        while recent.front().is_some_and(|at| now.duration_since(*at) >= Duration::from_secs(1)) {
+        while recent
+            .front()
+            .is_some_and(|at| now.duration_since(*at) >= Duration::from_secs(1))
+        {
             recent.pop_front();
         }
         if recent.len() >= self.per_second as usize {

@@ -17,7 +17,12 @@ pub(super) const SCIM: &str = "application/scim+json";
 
 impl Reply {
     pub(super) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        let mut reply = Self { status, headers: HeaderMap::new(), body: body.into(), applied: false };
+        let mut reply = Self {
+            status,
+            headers: HeaderMap::new(),
+            body: body.into(),
+            applied: false,
+        };
         if !reply.body.is_empty() {
             reply.header("content-type", content_type);
         }
@@ -33,7 +38,10 @@ impl Reply {
     }
 
     pub(super) fn error(status: u16, code: &str, message: &str) -> Self {
-        Self::json(status, json!({"code": code, "message": message}).to_string())
+        Self::json(
+            status,
+            json!({"code": code, "message": message}).to_string(),
+        )
     }
 
     /// RFC 7644 section 3.12.

@@ -7,15 +7,25 @@ use super::world::World;
 
 pub(super) fn get_profile(world: &World, call: &Call) -> Reply {
     let people = world.people();
-    match people.users.get(&call.id.to_lowercase()).filter(|user| user.exists()) {
-        Some(user) => Reply::json(200, text(&user.profile)).with_etag(world.etag(user.profile_version)),
+    match people
+        .users
+        .get(&call.id.to_lowercase())
+        .filter(|user| user.exists())
+    {
+        Some(user) => {
+            Reply::json(200, text(&user.profile)).with_etag(world.etag(user.profile_version))
+        }
         None => unknown_user(),
     }
 }
 
 pub(super) fn patch_profile(world: &World, call: &Call) -> Reply {
     let mut people = world.people();
-    let Some(user) = people.users.get_mut(&call.id.to_lowercase()).filter(|user| user.exists()) else {
+    let Some(user) = people
+        .users
+        .get_mut(&call.id.to_lowercase())
+        .filter(|user| user.exists())
+    else {
         return unknown_user();
     };
     let sent = match sent(call) {
@@ -25,13 +35,19 @@ pub(super) fn patch_profile(world: &World, call: &Call) -> Reply {
     if let Some(reply) = stale(world, call, &mut user.profile_version) {
         return reply;
     }
-    let derived = user.record.derived_membership.then(|| user.profile.get("queues").cloned()).flatten();
+    let derived = user
+        .record
+        .derived_membership
+        .then(|| user.profile.get("queues").cloned())
+        .flatten();
     user.profile = sent;
     if let Some(queues) = derived {
         user.profile.insert("queues".to_owned(), queues);
     }
     user.profile_version += 1;
-    Reply::json(200, text(&user.profile)).with_etag(world.etag(user.profile_version)).applied()
+    Reply::json(200, text(&user.profile))
+        .with_etag(world.etag(user.profile_version))
+        .applied()
 }
 
 pub(super) fn get_queue(world: &World, call: &Call) -> Reply {
@@ -59,7 +75,9 @@ pub(super) fn patch_queue(world: &World, call: &Call) -> Reply {
     }
     queue.document = sent;
     queue.version += 1;
-    Reply::json(200, text(&queue.document)).with_etag(world.etag(queue.version)).applied()
+    Reply::json(200, text(&queue.document))
+        .with_etag(world.etag(queue.version))
+        .applied()
 }
 
 /// The document that was sent.
@@ -79,7 +97,11 @@ pub(super) fn matches(wanted: &str, current: &str) -> bool {
 fn stale(world: &World, call: &Call, version: &mut u64) -> Option<Reply> {
     if let Some(Fault::Conflict { status }) = call.fault {
         *version += 1;
-        return Some(Reply::error(status.unwrap_or(412), "conflict", "changed since it was read"));
+        return Some(Reply::error(
+            status.unwrap_or(412),
+            "conflict",
+            "changed since it was read",
+        ));
     }
     let wanted = call.header("if-match")?;
     let current = world.etag(*version)?;

@@ -11,7 +11,11 @@ fn unknown_user() -> Reply {
 
 pub(super) fn get(world: &World, call: &Call) -> Reply {
     let mut people = world.people();
-    let Some(user) = people.users.get_mut(&call.id.to_lowercase()).filter(|user| user.exists()) else {
+    let Some(user) = people
+        .users
+        .get_mut(&call.id.to_lowercase())
+        .filter(|user| user.exists())
+    else {
         return unknown_user();
     };
     if let Some((document, left)) = &mut user.lagging
@@ -29,21 +33,32 @@ pub(super) fn get(world: &World, call: &Call) -> Reply {
 
 pub(super) fn put(world: &World, call: &Call) -> Reply {
     let mut people = world.people();
-    let Some(user) = people.users.get_mut(&call.id.to_lowercase()).filter(|user| user.exists()) else {
+    let Some(user) = people
+        .users
+        .get_mut(&call.id.to_lowercase())
+        .filter(|user| user.exists())
+    else {
         return unknown_user();
     };
-    if !call.header("content-type").is_some_and(|kind| kind.starts_with(SCIM)) {
+    if !call
+        .header("content-type")
+        .is_some_and(|kind| kind.starts_with(SCIM))
+    {
         return Reply::scim_error(415, None, "not application/scim+json");
     }
     let Ok(sent) = sent(call) else {
         return Reply::scim_error(400, Some("invalidSyntax"), "the body is no JSON object");
     };
-    if let Some(missing) =
-        ["schemas", "id", "userName", "active"].iter().find(|member| !sent.contains_key(**member))
+    if let Some(missing) = ["schemas", "id", "userName", "active"]
+        .iter()
+        .find(|member| !sent.contains_key(**member))
     {
         return Reply::scim_error(400, Some("invalidValue"), &format!("{missing} is missing"));
     }
-    if !sent.get("active").is_some_and(|raw| matches!(raw.get(), "true" | "false")) {
+    if !sent
+        .get("active")
+        .is_some_and(|raw| matches!(raw.get(), "true" | "false"))
+    {
         return Reply::scim_error(400, Some("invalidValue"), "active is no boolean");
     }
     if let Some(Fault::Conflict { status }) = call.fault {
@@ -63,5 +78,7 @@ pub(super) fn put(world: &World, call: &Call) -> Reply {
     }
     user.scim = sent;
     user.scim_version += 1;
-    Reply::new(200, SCIM, text(&user.scim)).with_etag(world.etag(user.scim_version)).applied()
+    Reply::new(200, SCIM, text(&user.scim))
+        .with_etag(world.etag(user.scim_version))
+        .applied()
 }

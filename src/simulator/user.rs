@@ -81,13 +81,21 @@ impl User {
         struct Reference {
             id: String,
         }
-        let references: Option<Vec<Reference>> =
-            self.profile.get("queues").and_then(|raw| serde_json::from_str(raw.get()).ok());
-        references.unwrap_or_default().into_iter().map(|reference| reference.id).collect()
+        let references: Option<Vec<Reference>> = self
+            .profile
+            .get("queues")
+            .and_then(|raw| serde_json::from_str(raw.get()).ok());
+        references
+            .unwrap_or_default()
+            .into_iter()
+            .map(|reference| reference.id)
+            .collect()
     }
 
     pub(super) fn active(&self) -> bool {
-        self.scim.get("active").is_some_and(|raw| matches!(raw.get(), "true" | "\"true\""))
+        self.scim
+            .get("active")
+            .is_some_and(|raw| matches!(raw.get(), "true" | "\"true\""))
     }
 }
 
@@ -109,18 +117,27 @@ pub(super) fn make(
     conversation_bytes: usize,
 ) -> User {
     let id = record.id.to_lowercase();
-    let name =
-        format!("agent-{}-{}", id.get(..8).unwrap_or_default(), id.rsplit('-').next().unwrap_or_default());
+    let name = format!(
+        "agent-{}-{}",
+        id.get(..8).unwrap_or_default(),
+        id.rsplit('-').next().unwrap_or_default()
+    );
     let iam = format!(
         r#"{{"id":"{id}","userName":"{name}@sim.example","email":"{name}@sim.example","roles":["agent"],"costCentre":1.10}}"#
     );
-    let queues: Vec<String> =
-        queue_ids.iter().map(|queue| format!(r#"{{"id":"{queue}","name":"Queue {queue}"}}"#)).collect();
+    let queues: Vec<String> = queue_ids
+        .iter()
+        .map(|queue| format!(r#"{{"id":"{queue}","name":"Queue {queue}"}}"#))
+        .collect();
     let profile = format!(
         r#"{{"queues":[{}],"maxConcurrent":1.10,"skillSeed":9007199254740993,"weights":[1E5,0.30]}}"#,
         queues.join(",")
     );
-    let active = if record.active_as_string { r#""true""# } else { "true" };
+    let active = if record.active_as_string {
+        r#""true""#
+    } else {
+        "true"
+    };
     let scim = format!(
         r#"{{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User","urn:sim:Ext"],"id":"{id}","userName":"{name}@sim.example","active":{active},"urn:sim:Ext":{{"quota":1.50,"serial":9007199254740993}},"meta":{{"resourceType":"User"}}}}"#
     );
@@ -134,7 +151,10 @@ pub(super) fn make(
         conversations: record.conversations.unwrap_or(conversations),
         conversation_bytes: record.conversation_bytes.unwrap_or(conversation_bytes),
         gone_at: None,
-        record: Record { id: id.clone(), ..record },
+        record: Record {
+            id: id.clone(),
+            ..record
+        },
         id,
     }
 }

@@ -57,7 +57,13 @@ impl World {
             analytics: Quota::new(options.quota_analytics),
             people: Mutex::default(),
             tokens: Mutex::default(),
-            scopes: Mutex::new(options.scopes.split_whitespace().map(str::to_owned).collect()),
+            scopes: Mutex::new(
+                options
+                    .scopes
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect(),
+            ),
             options: options.clone(),
         };
         for index in 0..options.users {
@@ -99,36 +105,70 @@ impl World {
         let queue_ids: Vec<String> = (0..count).map(|index| format!("q-{id}-{index}")).collect();
         let mut people = self.people();
         for (index, queue_id) in queue_ids.iter().enumerate() {
-            let owner = if index == 0 { format!("\"{id}\"") } else { "\"somebody-else\"".to_owned() };
-            let supervisors =
-                if index == 1 { format!(r#"["sup-1","{id}"]"#) } else { r#"["sup-1"]"#.to_owned() };
+            let owner = if index == 0 {
+                format!("\"{id}\"")
+            } else {
+                "\"somebody-else\"".to_owned()
+            };
+            let supervisors = if index == 1 {
+                format!(r#"["sup-1","{id}"]"#)
+            } else {
+                r#"["sup-1"]"#.to_owned()
+            };
             let text = format!(
                 r#"{{"id":"{queue_id}","name":"Queue {index}","ownerId":{owner},"supervisorIds":{supervisors},"serviceLevel":0.80,"serial":9007199254740993}}"#
             );
             let document = document(&text).unwrap_or_default();
-            people.queues.insert(queue_id.clone(), Queue { document, version: 1 });
+            people.queues.insert(
+                queue_id.clone(),
+                Queue {
+                    document,
+                    version: 1,
+                },
+            );
         }
-        let user = make(record, &queue_ids, self.options.conversations, self.options.conversation_bytes);
+        let user = make(
+            record,
+            &queue_ids,
+            self.options.conversations,
+            self.options.conversation_bytes,
+        );
         people.users.insert(id, user);
     }
 
     pub(super) fn issue_token(&self) -> (String, BTreeSet<String>) {
         let token = format!("sim-{}", uuid::Uuid::new_v4());
-        let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let scopes = self
+            .scopes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let expires = Instant::now() + self.options.token_lifetime;
-        let issued = Token { expires, scopes: scopes.clone() };
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(token.clone(), issued);
+        let issued = Token {
+            expires,
+            scopes: scopes.clone(),
+        };
+        self.tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(token.clone(), issued);
         (token, scopes)
     }
 
     /// The scopes of a token that is good.
     pub(super) fn scopes_of(&self, token: &str) -> Option<BTreeSet<String>> {
         let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.get(token).filter(|token| Instant::now() < token.expires).map(|token| token.scopes.clone())
+        tokens
+            .get(token)
+            .filter(|token| Instant::now() < token.expires)
+            .map(|token| token.scopes.clone())
     }
 
     pub(super) fn revoke(&self, token: &str) {
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).remove(token);
+        self.tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(token);
     }
 
     pub(super) fn set_scopes(&self, scopes: Vec<String>) {
@@ -145,7 +185,9 @@ impl World {
 }
 
 fn read_list<T: DeserializeOwned>(path: Option<&Path>) -> Result<Vec<T>, StartError> {
-    let Some(path) = path else { return Ok(Vec::new()) };
+    let Some(path) = path else {
+        return Ok(Vec::new());
+    };
     let failed = |why: String| StartError::File(path.display().to_string(), why);
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
     serde_json::from_str(&text).map_err(|error| failed(error.to_string()))

@@ -48,7 +48,10 @@ pub(super) async fn archive(services: &Services, journal: &mut Journal) -> Resul
     journal.checkpoint_mut().step.archive = Some(progress.clone());
     let result = Box::pin(stream(services, journal, &key, &progress)).await;
     if let Err(Stopped::Failed(failure)) = &result
-        && matches!(failure.code, Code::CxoneCursorLost | Code::ArchiveUploadLost)
+        && matches!(
+            failure.code,
+            Code::CxoneCursorLost | Code::ArchiveUploadLost
+        )
     {
         begin_anew(services, journal, &key).await?;
     }
@@ -59,11 +62,23 @@ pub(super) async fn archive(services: &Services, journal: &mut Journal) -> Resul
 pub(super) fn begin(services: &Services, access_at: Timestamp) -> ArchiveInProgress {
     let now = Timestamp::now();
     // Milliseconds: some APIs read no more digits.
-    let gone = if is_before(now, access_at) { now } else { access_at };
-    let milliseconds = gone.as_millisecond().saturating_add(1).max(now.as_millisecond());
+    let gone = if is_before(now, access_at) {
+        now
+    } else {
+        access_at
+    };
+    let milliseconds = gone
+        .as_millisecond()
+        .saturating_add(1)
+        .max(now.as_millisecond());
     let date_to = Timestamp::from_millisecond(milliseconds).unwrap_or(now);
     let date_from = begin_of(date_to, services.history);
-    ArchiveInProgress { date_from, date_to, window_days: services.window_days, upload: None }
+    ArchiveInProgress {
+        date_from,
+        date_to,
+        window_days: services.window_days,
+        upload: None,
+    }
 }
 
 /// When the user's access was seen gone. The machine asks for this step in `Deactivated` only.
@@ -75,7 +90,10 @@ fn access_at(checkpoint: &Checkpoint) -> Result<Timestamp, Failure> {
         | State::Archived { .. }
         | State::Deleted { .. }
         | State::DeactivatedOnly { .. } => {
-            let text = format!("an archive was asked for in the state {}", checkpoint.state.name());
+            let text = format!(
+                "an archive was asked for in the state {}",
+                checkpoint.state.name()
+            );
             Err(Failure::new(Class::Defect, Code::IllegalTransition, text))
         }
     }
@@ -89,9 +107,17 @@ async fn believable(
     checkpoint: &Checkpoint,
     access_at: Timestamp,
 ) -> Result<bool, Stopped> {
-    let Some(progress) = &checkpoint.step.archive else { return Ok(true) };
+    let Some(progress) = &checkpoint.step.archive else {
+        return Ok(true);
+    };
     let now = Timestamp::now();
-    if !may_go_on(progress, access_at, services.history, services.window_days, now) {
+    if !may_go_on(
+        progress,
+        access_at,
+        services.history,
+        services.window_days,
+        now,
+    ) {
         return Ok(false);
     }
     let fresh = !is_before(progress.date_to, now);
@@ -99,8 +125,14 @@ async fn believable(
 }
 
 /// Begins again: the progress in the checkpoint is not that of the archive that is asked for.
-async fn discard(services: &Services, journal: &mut Journal, key: &ObjectKey) -> Result<(), Stopped> {
-    let Some(progress) = journal.checkpoint_mut().step.archive.take() else { return Ok(()) };
+async fn discard(
+    services: &Services,
+    journal: &mut Journal,
+    key: &ObjectKey,
+) -> Result<(), Stopped> {
+    let Some(progress) = journal.checkpoint_mut().step.archive.take() else {
+        return Ok(());
+    };
     tracing::warn!(
         from = %progress.date_from, to = %progress.date_to,
         "the archive under way in the checkpoint is not what the settings ask for; it begins again"
@@ -113,11 +145,20 @@ async fn discard(services: &Services, journal: &mut Journal, key: &ObjectKey) ->
 }
 
 /// Gives up an upload that cannot be continued.
-async fn begin_anew(services: &Services, journal: &mut Journal, key: &ObjectKey) -> Result<(), Stopped> {
-    let Some(mut progress) = journal.checkpoint().step.archive.clone() else { return Ok(()) };
+async fn begin_anew(
+    services: &Services,
+    journal: &mut Journal,
+    key: &ObjectKey,
+) -> Result<(), Stopped> {
+    let Some(mut progress) = journal.checkpoint().step.archive.clone() else {
+        return Ok(());
+    };
     if let Some(upload) = progress.upload.take() {
         services.archive_store.abort(key, &upload.id).await?;
-        journal.save_archive(progress).await.map_err(Stopped::Interrupted)?;
+        journal
+            .save_archive(progress)
+            .await
+            .map_err(Stopped::Interrupted)?;
     }
     Ok(())
 }
@@ -129,19 +170,41 @@ async fn stream(
     progress: &ArchiveInProgress,
 ) -> Result<Event, Stopped> {
     let store = &services.archive_store;
-    let span = Span { from: progress.date_from, to: progress.date_to };
-    let mut writer = ArchiveWriter::new(Arc::clone(store), key.clone(), span, progress.upload.as_ref())?;
+    let span = Span {
+        from: progress.date_from,
+        to: progress.date_to,
+    };
+    let mut writer = ArchiveWriter::new(
+        Arc::clone(store),
+        key.clone(),
+        span,
+        progress.upload.as_ref(),
+    )?;
     let (begin, crossing) = match &progress.upload {
         Some(upload) => (upload.cursor.clone(), upload.crossing.clone()),
-        None => (Cursor::Window { from: progress.date_from }, Crossing::default()),
+        None => (
+            Cursor::Window {
+                from: progress.date_from,
+            },
+            Crossing::default(),
+        ),
     };
     let mut door = Doorkeeper::new(&crossing, &begin);
-    let save = |upload: UploadInProgress| ArchiveInProgress { upload: Some(upload), ..progress.clone() };
+    let save = |upload: UploadInProgress| ArchiveInProgress {
+        upload: Some(upload),
+        ..progress.clone()
+    };
 
     if begin != Cursor::End {
         // One page waits while one is written and one is fetched: flat memory, and no pause in either.
         let (sender, mut pages) = mpsc::channel(1);
-        let fetching = fetch(services.cxone.clone(), journal.user_id(), progress.clone(), begin, sender);
+        let fetching = fetch(
+            services.cxone.clone(),
+            journal.user_id(),
+            progress.clone(),
+            begin,
+            sender,
+        );
         let fetching = AbortOnDropHandle::new(tokio::spawn(fetching.in_current_span()));
         loop {
             let page = tokio::select! {
@@ -157,23 +220,34 @@ async fn stream(
             };
             let Some(page) = page else { break };
             let (page, following): (Page, Cursor) = page?;
-            writer.append(page.conversations().filter(|one| door.admits(one, progress)));
+            writer.append(
+                page.conversations()
+                    .filter(|one| door.admits(one, progress)),
+            );
             door.follow(&following);
             if writer.part_is_full() && following != Cursor::End {
                 begin_upload(services, journal, key, &mut writer, save).await?;
                 if let Some(confirmed) = writer.send_part(following, door.crossing()).await? {
-                    journal.save_archive(save(confirmed)).await.map_err(Stopped::Interrupted)?;
+                    journal
+                        .save_archive(save(confirmed))
+                        .await
+                        .map_err(Stopped::Interrupted)?;
                     journal.still_wanted().map_err(Stopped::Interrupted)?;
                 }
             }
         }
         // The channel closes at the last page and when the fetching dies; only the first is an end.
-        fetching.await.map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))?;
+        fetching
+            .await
+            .map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))?;
         if writer.close() {
             begin_upload(services, journal, key, &mut writer, save).await?;
             let before = writer.send_part(Cursor::End, door.crossing()).await?;
             for confirmed in [before, writer.settle().await?].into_iter().flatten() {
-                journal.save_archive(save(confirmed)).await.map_err(Stopped::Interrupted)?;
+                journal
+                    .save_archive(save(confirmed))
+                    .await
+                    .map_err(Stopped::Interrupted)?;
             }
         }
     }
@@ -194,7 +268,10 @@ async fn begin_upload(
     }
     abort_strays(services, key).await?;
     if let Some(begun) = writer.begin().await? {
-        journal.save_archive(save(begun)).await.map_err(Stopped::Interrupted)?;
+        journal
+            .save_archive(save(begun))
+            .await
+            .map_err(Stopped::Interrupted)?;
     }
     Ok(())
 }
@@ -204,7 +281,10 @@ async fn abort_strays(services: &Services, key: &ObjectKey) -> Result<(), Stoppe
     match services.archive_store.uploads(key).await {
         Ok(strays) => {
             for stray in strays {
-                tracing::warn!(key = key.as_str(), "an upload that a crash or a lost answer left is aborted");
+                tracing::warn!(
+                    key = key.as_str(),
+                    "an upload that a crash or a lost answer left is aborted"
+                );
                 services.archive_store.abort(key, &stray).await?;
             }
             Ok(())
@@ -270,7 +350,12 @@ async fn verify(
     version_id: Option<&str>,
 ) -> Result<Found, Stopped> {
     let store = &services.archive_store;
-    let otherwise = || conflict(&store.full_key(key), "the archive reads back otherwise than it was written");
+    let otherwise = || {
+        conflict(
+            &store.full_key(key),
+            "the archive reads back otherwise than it was written",
+        )
+    };
     let found = store.find(key, version_id).await?;
     if found.is_none() {
         // Where the whole store is gone, so is the archive, and no single user is at fault.
@@ -279,10 +364,16 @@ async fn verify(
     let found = found.filter(|found| found.bytes == written.bytes);
     let found = found.ok_or_else(otherwise)?;
     let proven = store.refuses_wrong_checksums()
-        && found.crc32c.as_ref().is_some_and(|theirs| written.crc32c.contains(theirs));
+        && found
+            .crc32c
+            .as_ref()
+            .is_some_and(|theirs| written.crc32c.contains(theirs));
     if !proven {
-        let contents = read_back(&**store, key, version_id).await?.ok_or_else(otherwise)?;
-        let counted = (contents.conversations, contents.pages) == (written.conversations, written.pages);
+        let contents = read_back(&**store, key, version_id)
+            .await?
+            .ok_or_else(otherwise)?;
+        let counted =
+            (contents.conversations, contents.pages) == (written.conversations, written.pages);
         if contents.sha256 != written.sha256 || !contents.whole || !counted {
             return Err(otherwise().into());
         }
@@ -306,15 +397,21 @@ async fn adopt(
     let contents = read_back(&**store, key, found.version_id.as_deref()).await?;
     let said = found.sha256;
     let unchanged = |sha256: &String| said.as_ref().is_none_or(|said| said == sha256);
-    let contents =
-        contents.filter(|contents| contents.whole && unchanged(&contents.sha256)).ok_or_else(strange)?;
+    let contents = contents
+        .filter(|contents| contents.whole && unchanged(&contents.sha256))
+        .ok_or_else(strange)?;
     let (access_at, now) = (access_at(checkpoint)?, Timestamp::now());
     let quiet_until = if span.to < access_at {
-        quiet(services, checkpoint.user_id, span.to, access_at).await?.then_some(access_at)
+        quiet(services, checkpoint.user_id, span.to, access_at)
+            .await?
+            .then_some(access_at)
     } else {
         None
     };
-    tracing::info!(key = key.as_str(), "an archive that was stored before is read back and kept");
+    tracing::info!(
+        key = key.as_str(),
+        "an archive that was stored before is read back and kept"
+    );
     abort_strays(services, key).await?;
     let archive = Archive {
         location: store.location(),

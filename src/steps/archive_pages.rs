@@ -28,7 +28,10 @@ pub(super) async fn fetch(
     let (mut seen, hasher) = (HashSet::new(), RandomState::new());
     loop {
         let fetched = page(&cxone, user_id, &progress, &cursor).await;
-        let following = fetched.as_ref().ok().map(|(_, following)| following.clone());
+        let following = fetched
+            .as_ref()
+            .ok()
+            .map(|(_, following)| following.clone());
         if pages.send(fetched).await.is_err() {
             return;
         }
@@ -50,7 +53,12 @@ pub(super) async fn page(
     cursor: &Cursor,
 ) -> Fetched {
     let (page, from) = match cursor {
-        Cursor::Window { from } => (cxone.first_page(user_id, *from, end_of(*from, progress)).await?, *from),
+        Cursor::Window { from } => (
+            cxone
+                .first_page(user_id, *from, end_of(*from, progress))
+                .await?,
+            *from,
+        ),
         Cursor::Page { from, link } => (cxone.next_page(&link.parse::<NextPage>()?).await?, *from),
         Cursor::End => {
             let text = "a page was asked for after the last one";
@@ -58,7 +66,10 @@ pub(super) async fn page(
         }
     };
     let following = match page.next() {
-        Some(link) => Cursor::Page { from, link: link.to_string() },
+        Some(link) => Cursor::Page {
+            from,
+            link: link.to_string(),
+        },
         None => after_window(from, progress),
     };
     Ok((page, following))

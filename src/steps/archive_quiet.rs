@@ -31,8 +31,12 @@ pub(super) async fn quiet(
     if to <= from {
         return Ok(true);
     }
-    let asked =
-        ArchiveInProgress { date_from: from, date_to: to, window_days: services.window_days, upload: None };
+    let asked = ArchiveInProgress {
+        date_from: from,
+        date_to: to,
+        window_days: services.window_days,
+        upload: None,
+    };
     let mut cursor = Cursor::Window { from };
     for _ in 0..MAX_PAGES {
         let (page, following) = page(&services.cxone, user_id, &asked, &cursor).await?;

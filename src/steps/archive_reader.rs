@@ -22,7 +22,9 @@ pub(crate) async fn read_back(
     key: &ObjectKey,
     version_id: Option<&str>,
 ) -> Result<Option<Contents>, Failure> {
-    let Some(mut chunks) = store.stream(key, version_id).await? else { return Ok(None) };
+    let Some(mut chunks) = store.stream(key, version_id).await? else {
+        return Ok(None);
+    };
     let (mut sha256, mut bytes, mut counter) = (Sha256::new(), 0, Counter::default());
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
@@ -42,7 +44,10 @@ pub(crate) async fn read_back(
 
 /// Counts the members of an array, and the spaces between them: one stands for each page.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "the state of a scanner that looks at single bytes")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the state of a scanner that looks at single bytes"
+)]
 struct Counter {
     depth: u32,
     in_text: bool,

@@ -12,7 +12,9 @@ const DAY_SECONDS: i64 = 86_400;
 /// Where the window that begins at `from` ends, exclusive: at midnight UTC, `window_days` after the day it
 /// begins on, so that no window is longer than that; or at the end of the history.
 pub(super) fn end_of(from: Timestamp, progress: &ArchiveInProgress) -> Timestamp {
-    let Some(days) = progress.window_days else { return progress.date_to };
+    let Some(days) = progress.window_days else {
+        return progress.date_to;
+    };
     let midnight = from.as_second() - from.as_second().rem_euclid(DAY_SECONDS);
     let end = Timestamp::from_second(midnight.saturating_add(i64::from(days) * DAY_SECONDS));
     end.unwrap_or(progress.date_to).min(progress.date_to)
@@ -21,7 +23,11 @@ pub(super) fn end_of(from: Timestamp, progress: &ArchiveInProgress) -> Timestamp
 /// What follows the last page of the window that begins at `from`.
 pub(super) fn after_window(from: Timestamp, progress: &ArchiveInProgress) -> Cursor {
     let end = end_of(from, progress);
-    if end < progress.date_to { Cursor::Window { from: end } } else { Cursor::End }
+    if end < progress.date_to {
+        Cursor::Window { from: end }
+    } else {
+        Cursor::End
+    }
 }
 
 /// The window that a cursor stands in.
@@ -63,12 +69,18 @@ impl Doorkeeper {
 
     /// Whether the conversation is new.
     pub(super) fn admits(&mut self, conversation: &[u8], progress: &ArchiveInProgress) -> bool {
-        let Some(from) = self.window.filter(|_| progress.window_days.is_some()) else { return true };
+        let Some(from) = self.window.filter(|_| progress.window_days.is_some()) else {
+            return true;
+        };
         let wire = serde_json::from_slice::<Wire<'_>>(conversation).ok();
-        let id = wire.as_ref().and_then(|wire| wire.conversation_id.as_deref());
+        let id = wire
+            .as_ref()
+            .and_then(|wire| wire.conversation_id.as_deref());
         let mut digest = hex::encode(Sha256::digest(id.map_or(conversation, str::as_bytes)));
         digest.truncate(24);
-        let end = wire.as_ref().and_then(|wire| wire.conversation_end.as_deref()?.parse::<Timestamp>().ok());
+        let end = wire
+            .as_ref()
+            .and_then(|wire| wire.conversation_end.as_deref()?.parse::<Timestamp>().ok());
         let new = !self.before.contains(&digest);
         if end.is_none_or(|end| end >= end_of(from, progress)) {
             self.after.push(digest);
@@ -88,7 +100,10 @@ impl Doorkeeper {
     pub(super) fn crossing(&self) -> Crossing {
         let mut before: Vec<String> = self.before.iter().cloned().collect();
         before.sort_unstable();
-        Crossing { before, after: self.after.clone() }
+        Crossing {
+            before,
+            after: self.after.clone(),
+        }
     }
 }
 
@@ -138,7 +153,9 @@ mod tests {
     #[test]
     fn a_conversation_that_two_or_three_windows_give_is_let_through_once() {
         let progress = progress(0, 10 * DAY_SECONDS, 1);
-        let begin = Cursor::Window { from: progress.date_from };
+        let begin = Cursor::Window {
+            from: progress.date_from,
+        };
         let mut door = Doorkeeper::new(&Crossing::default(), &begin);
         let long = br#"{"conversationId":"long","conversationEnd":"1970-01-03T12:00:00Z"}"#;
         let short = br#"{"conversationId":"short","conversationEnd":"1970-01-01T12:00:00Z"}"#;
@@ -161,8 +178,13 @@ mod tests {
 
     #[test]
     fn without_windows_nothing_is_looked_at() {
-        let progress = ArchiveInProgress { window_days: None, ..progress(0, 100, 1) };
-        let begin = Cursor::Window { from: progress.date_from };
+        let progress = ArchiveInProgress {
+            window_days: None,
+            ..progress(0, 100, 1)
+        };
+        let begin = Cursor::Window {
+            from: progress.date_from,
+        };
         let mut door = Doorkeeper::new(&Crossing::default(), &begin);
         assert!(door.admits(b"{}", &progress) && door.admits(b"{}", &progress));
         assert_eq!(after_window(progress.date_from, &progress), Cursor::End);

@@ -11,7 +11,8 @@ use tracing::Instrument as _;
 use crate::failure::{Class, Code, Failure};
 use crate::machine::{Crossing, Cursor, UploadInProgress};
 use crate::ports::{
-    ArchiveStore, ObjectKey, Part, PutOnce, Span, UploadId, crc32c, crc32c_of_parts, part_size_bytes,
+    ArchiveStore, ObjectKey, Part, PutOnce, Span, UploadId, crc32c, crc32c_of_parts,
+    part_size_bytes,
 };
 
 /// Below this an object has to be stored with one PUT: S3 takes no smaller part but the last.
@@ -79,7 +80,9 @@ impl ArchiveWriter {
             upload: None,
             resumed: false,
         };
-        let Some(confirmed) = resumed else { return Ok(fresh) };
+        let Some(confirmed) = resumed else {
+            return Ok(fresh);
+        };
         Ok(Self {
             sha256: restore(&confirmed.sha256_midstate)?,
             conversations: confirmed.conversations,
@@ -103,13 +106,18 @@ impl ArchiveWriter {
         }
         for conversation in conversations {
             self.make_room(conversation.len() + 3);
-            self.part.extend_from_slice(if self.conversations == 0 { b"\n" } else { b",\n" });
+            self.part.extend_from_slice(if self.conversations == 0 {
+                b"\n"
+            } else {
+                b",\n"
+            });
             self.part.extend_from_slice(conversation);
             self.conversations += 1;
         }
         self.part.extend_from_slice(b" ");
         self.pages += 1;
-        self.sha256.update(self.part.get(before..).unwrap_or_default());
+        self.sha256
+            .update(self.part.get(before..).unwrap_or_default());
     }
 
     /// Grows the buffer by doubling up to the size of a part, and by an eighth beyond it, where only the
@@ -118,7 +126,11 @@ impl ArchiveWriter {
         let (have, need) = (self.part.capacity(), self.part.len() + more);
         if need > have {
             let part = part_size_bytes(self.next_number());
-            let grown = if have < part { (have * 2).clamp(64 * 1024, part) } else { have + have / 8 };
+            let grown = if have < part {
+                (have * 2).clamp(64 * 1024, part)
+            } else {
+                have + have / 8
+            };
             let mut larger = BytesMut::with_capacity(grown.max(need));
             larger.extend_from_slice(&self.part);
             self.part = larger;
@@ -139,13 +151,19 @@ impl ArchiveWriter {
         let confirmed = UploadInProgress {
             id,
             parts: Vec::new(),
-            cursor: Cursor::Window { from: self.span.from },
+            cursor: Cursor::Window {
+                from: self.span.from,
+            },
             crossing: Crossing::default(),
             conversations: 0,
             pages: 0,
             sha256_midstate: save(&Sha256::new()),
         };
-        self.upload = Some(Upload { confirmed: confirmed.clone(), sent_bytes: 0, on_its_way: None });
+        self.upload = Some(Upload {
+            confirmed: confirmed.clone(),
+            sent_bytes: 0,
+            on_its_way: None,
+        });
         Ok(Some(confirmed))
     }
 
@@ -158,7 +176,9 @@ impl ArchiveWriter {
     ) -> Result<Option<UploadInProgress>, Failure> {
         let confirmed = self.settle().await?;
         let number = self.next_number();
-        let Some(upload) = &mut self.upload else { return Ok(confirmed) };
+        let Some(upload) = &mut self.upload else {
+            return Ok(confirmed);
+        };
         let body = std::mem::replace(&mut self.part, std::mem::take(&mut self.spare)).freeze();
         let after = UploadInProgress {
             cursor,
@@ -168,11 +188,17 @@ impl ArchiveWriter {
             sha256_midstate: save(&self.sha256),
             ..upload.confirmed.clone()
         };
-        let (store, key, id) = (Arc::clone(&self.store), self.key.clone(), upload.confirmed.id.clone());
+        let (store, key, id) = (
+            Arc::clone(&self.store),
+            self.key.clone(),
+            upload.confirmed.id.clone(),
+        );
         let offset_bytes = upload.sent_bytes;
         upload.sent_bytes += body.len() as u64;
         let sending = async move {
-            let part = store.put_part(&key, &id, number, offset_bytes, body.clone()).await?;
+            let part = store
+                .put_part(&key, &id, number, offset_bytes, body.clone())
+                .await?;
             Ok((part, body))
         };
         let sending = tokio::spawn(sending.in_current_span());
@@ -182,16 +208,24 @@ impl ArchiveWriter {
 
     /// Whether a part is on its way.
     pub(super) fn is_sending(&self) -> bool {
-        self.upload.as_ref().is_some_and(|upload| upload.on_its_way.is_some())
+        self.upload
+            .as_ref()
+            .is_some_and(|upload| upload.on_its_way.is_some())
     }
 
     /// Waits for the part on its way; gives what is confirmed then, if that is news. Dropping the future
     /// loses nothing.
     pub(super) async fn settle(&mut self) -> Result<Option<UploadInProgress>, Failure> {
-        let Some(upload) = &mut self.upload else { return Ok(None) };
-        let Some((_, sending)) = &mut upload.on_its_way else { return Ok(None) };
+        let Some(upload) = &mut self.upload else {
+            return Ok(None);
+        };
+        let Some((_, sending)) = &mut upload.on_its_way else {
+            return Ok(None);
+        };
         let sent = sending.await;
-        let Some((mut after, _ended)) = upload.on_its_way.take() else { return Ok(None) };
+        let Some((mut after, _ended)) = upload.on_its_way.take() else {
+            return Ok(None);
+        };
         let (part, body) =
             sent.map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))??;
         if let Ok(mut buffer) = body.try_into_mut() {
@@ -206,7 +240,11 @@ impl ArchiveWriter {
     /// Closes the array; `true` when what has gathered has to be sent as a last part, since it is not
     /// small enough for one PUT.
     pub(super) fn close(&mut self) -> bool {
-        let end: &[u8] = if self.conversations == 0 { b"]\n" } else { b"\n]\n" };
+        let end: &[u8] = if self.conversations == 0 {
+            b"]\n"
+        } else {
+            b"\n]\n"
+        };
         self.part.extend_from_slice(end);
         self.sha256.update(end);
         self.upload.is_some() || self.part.len() >= SMALLEST_UPLOAD_BYTES
@@ -218,11 +256,24 @@ impl ArchiveWriter {
             None => {
                 let body = std::mem::take(&mut self.part).freeze();
                 let (bytes, crc32c) = (body.len() as u64, vec![crc32c(&body)]);
-                (self.store.put_once(&self.key, body, Some(&self.span)).await?, bytes, crc32c)
+                (
+                    self.store
+                        .put_once(&self.key, body, Some(&self.span))
+                        .await?,
+                    bytes,
+                    crc32c,
+                )
             }
             Some(Upload { confirmed, .. }) => {
-                let outcome = self.store.complete(&self.key, &confirmed.id, &confirmed.parts).await?;
-                let ours = if self.resumed { Vec::new() } else { crc32c_of_parts(&confirmed.parts) };
+                let outcome = self
+                    .store
+                    .complete(&self.key, &confirmed.id, &confirmed.parts)
+                    .await?;
+                let ours = if self.resumed {
+                    Vec::new()
+                } else {
+                    crc32c_of_parts(&confirmed.parts)
+                };
                 (outcome, confirmed.bytes(), ours)
             }
         };
@@ -242,10 +293,9 @@ impl ArchiveWriter {
     }
 
     fn next_number(&self) -> u32 {
-        let parts = self
-            .upload
-            .as_ref()
-            .map_or(0, |upload| upload.confirmed.parts.len() + usize::from(upload.on_its_way.is_some()));
+        let parts = self.upload.as_ref().map_or(0, |upload| {
+            upload.confirmed.parts.len() + usize::from(upload.on_its_way.is_some())
+        });
         u32::try_from(parts).unwrap_or(u32::MAX).saturating_add(1)
     }
 }
@@ -271,7 +321,8 @@ pub(super) fn hashed_bytes(midstate: &str) -> Option<u64> {
 
 fn restore(midstate: &str) -> Result<Sha256, Failure> {
     parse(midstate).ok_or_else(|| {
-        let text = "the saved hash state of an archive under way is damaged; the archive begins anew";
+        let text =
+            "the saved hash state of an archive under way is damaged; the archive begins anew";
         Failure::new(Class::Transient, Code::ArchiveUploadLost, text)
     })
 }

@@ -24,7 +24,11 @@ pub(super) async fn clear_queues(
     }
     may_touch(services, user_id).await?;
     if let Some(converging) = checkpoint.step.converging.clone() {
-        let released = converging.queues.into_iter().filter_map(|queue| queue.parse().ok()).collect();
+        let released = converging
+            .queues
+            .into_iter()
+            .filter_map(|queue| queue.parse().ok())
+            .collect();
         return read_back(services, checkpoint, released, converging.since, calls).await;
     }
     let mut released: Vec<QueueId> = Vec::new();
@@ -44,7 +48,12 @@ pub(super) async fn clear_queues(
             }
         }
         let if_match = conflicts.if_match(profile.version());
-        match keep(calls, cxone.clear_routing_profile(user_id, &profile, if_match).await?) {
+        match keep(
+            calls,
+            cxone
+                .clear_routing_profile(user_id, &profile, if_match)
+                .await?,
+        ) {
             Write::Done => break,
             Write::Gone => conflicts.vanished(PROFILE)?,
             Write::Conflict => conflicts.met(profile.version(), PROFILE)?,
@@ -62,12 +71,20 @@ async fn release(
 ) -> Result<bool, Stopped> {
     let mut conflicts = Conflicts::default();
     loop {
-        let Some(queue) = keep(calls, services.cxone.queue(queue_id).await?) else { return Ok(false) };
+        let Some(queue) = keep(calls, services.cxone.queue(queue_id).await?) else {
+            return Ok(false);
+        };
         if !queue.names(user_id) {
             return Ok(false);
         }
         let if_match = conflicts.if_match(queue.version());
-        match keep(calls, services.cxone.release_queue(&queue, user_id, if_match).await?) {
+        match keep(
+            calls,
+            services
+                .cxone
+                .release_queue(&queue, user_id, if_match)
+                .await?,
+        ) {
             Write::Done => return Ok(true),
             Write::Gone => conflicts.vanished("queue")?,
             Write::Conflict => conflicts.met(queue.version(), "queue")?,
@@ -84,12 +101,20 @@ enum Profile {
     Missing,
 }
 
-async fn profile_of(services: &Services, user_id: UserId, calls: &mut Vec<Call>) -> Result<Profile, Stopped> {
+async fn profile_of(
+    services: &Services,
+    user_id: UserId,
+    calls: &mut Vec<Call>,
+) -> Result<Profile, Stopped> {
     if let Some(profile) = keep(calls, services.cxone.routing_profile(user_id).await?) {
         return Ok(Profile::Read(profile));
     }
     let exists = keep(calls, services.cxone.find_user(user_id).await?);
-    Ok(if exists { Profile::Missing } else { Profile::UserGone })
+    Ok(if exists {
+        Profile::Missing
+    } else {
+        Profile::UserGone
+    })
 }
 
 /// Reads until nothing names the user any more. What stays past the deadline (it may derive from
@@ -108,7 +133,12 @@ async fn read_back(
         let mut residual = Vec::new();
         match profile_of(services, user_id, &mut proof).await? {
             Profile::Read(profile) => {
-                residual.extend(profile.queues().iter().map(|queue_id| left_over("queue_member", queue_id)));
+                residual.extend(
+                    profile
+                        .queues()
+                        .iter()
+                        .map(|queue_id| left_over("queue_member", queue_id)),
+                );
             }
             Profile::UserGone => {}
             Profile::Missing => residual.push(no_profile(user_id)),
@@ -137,7 +167,10 @@ async fn read_back(
 }
 
 fn cleared(residual: Vec<Residual>) -> Event {
-    Event::QueuesCleared(QueuesCleared { confirmed: residual.is_empty(), residual })
+    Event::QueuesCleared(QueuesCleared {
+        confirmed: residual.is_empty(),
+        residual,
+    })
 }
 
 fn left_over(kind: &str, queue_id: &QueueId) -> Residual {
@@ -153,6 +186,9 @@ fn no_profile(user_id: UserId) -> Residual {
     Residual {
         kind: "routing_profile".to_owned(),
         reference: user_id.to_string(),
-        note: Some("it answers 404 though the user exists, so that no queue of the user is known".to_owned()),
+        note: Some(
+            "it answers 404 though the user exists, so that no queue of the user is known"
+                .to_owned(),
+        ),
     }
 }

@@ -53,7 +53,11 @@ impl Conflicts {
         } else {
             format!("the {what} changed under each of {MAX_CONFLICTS} tries to write it")
         };
-        Err(Failure::new(Class::Transient, Code::CxoneVersionConflict, text))
+        Err(Failure::new(
+            Class::Transient,
+            Code::CxoneVersionConflict,
+            text,
+        ))
     }
 
     /// The object was missing for the write: the next read decides.
@@ -63,7 +67,11 @@ impl Conflicts {
             return Ok(());
         }
         let text = format!("CXone answers 404 to each write of the {what}, and reads find it");
-        Err(Failure::new(Class::Transient, Code::CxoneContradiction, text))
+        Err(Failure::new(
+            Class::Transient,
+            Code::CxoneContradiction,
+            text,
+        ))
     }
 }
 
@@ -75,7 +83,10 @@ pub(super) struct Patience {
 
 impl Patience {
     pub(super) fn new() -> Self {
-        Self { until: Instant::now() + AT_ONCE, pause: Duration::from_millis(100) }
+        Self {
+            until: Instant::now() + AT_ONCE,
+            pause: Duration::from_millis(100),
+        }
     }
 
     /// Waits a little; `false` when the visit has to end.
@@ -92,8 +103,10 @@ impl Patience {
 /// The visit ends and the next one reads again, until the deadline after the last write is over.
 pub(super) fn later(since: Timestamp) -> Option<Event> {
     let now = Timestamp::now();
-    (now.duration_since(since) < DEADLINE)
-        .then(|| Event::StepPostponed { until: now + AGAIN_AFTER, why: Pause::NotConverged })
+    (now.duration_since(since) < DEADLINE).then(|| Event::StepPostponed {
+        until: now + AGAIN_AFTER,
+        why: Pause::NotConverged,
+    })
 }
 
 #[cfg(test)]
@@ -135,6 +148,12 @@ mod tests {
             conflicts.met(None, "x").unwrap();
         }
         assert_eq!(conflicts.if_match(None), None);
-        assert!(conflicts.met(None, "x").unwrap_err().text.contains("with If-Match and without"));
+        assert!(
+            conflicts
+                .met(None, "x")
+                .unwrap_err()
+                .text
+                .contains("with If-Match and without")
+        );
     }
 }

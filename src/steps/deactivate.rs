@@ -22,14 +22,24 @@ pub(super) async fn deactivate(
     may_touch(services, user_id).await?;
     let queues = queues_of(&checkpoint.state);
     let done = |scim_active| {
-        Event::UserDeactivated(AccessRemoved { queues: queues.clone(), scim_active, at: Timestamp::now() })
+        Event::UserDeactivated(AccessRemoved {
+            queues: queues.clone(),
+            scim_active,
+            at: Timestamp::now(),
+        })
     };
-    let mut written = checkpoint.step.converging.as_ref().map(|converging| converging.since);
+    let mut written = checkpoint
+        .step
+        .converging
+        .as_ref()
+        .map(|converging| converging.since);
     let mut conflicts = Conflicts::default();
     while written.is_none() {
         let account = cxone.account(user_id).await?;
         calls.extend(account.calls);
-        let Some(user) = account.user else { return Ok(done(None)) };
+        let Some(user) = account.user else {
+            return Ok(done(None));
+        };
         if user.active() == Some(false) {
             return Ok(done(Some(false)));
         }
@@ -58,7 +68,10 @@ pub(super) async fn deactivate(
             continue;
         }
         return if let Some(later) = later(since) {
-            checkpoint.step.converging = Some(Converging { since, queues: Vec::new() });
+            checkpoint.step.converging = Some(Converging {
+                since,
+                queues: Vec::new(),
+            });
             Ok(later)
         } else {
             // The next attempt writes again.
@@ -84,6 +97,9 @@ fn queues_of(state: &State) -> QueuesCleared {
         | State::Deactivated { .. }
         | State::Archived { .. }
         | State::Deleted { .. }
-        | State::DeactivatedOnly { .. } => QueuesCleared { confirmed: false, residual: Vec::new() },
+        | State::DeactivatedOnly { .. } => QueuesCleared {
+            confirmed: false,
+            residual: Vec::new(),
+        },
     }
 }

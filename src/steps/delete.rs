@@ -13,7 +13,8 @@ use crate::failure::{Class, Code, Failure};
 use crate::guards::Verdict;
 use crate::job::Action;
 use crate::machine::{
-    Archive, Call, Checkpoint, DeletePolicy, Deletion, DeletionOutcome, Event, Pause, Sealing, State,
+    Archive, Call, Checkpoint, DeletePolicy, Deletion, DeletionOutcome, Event, Pause, Sealing,
+    State,
 };
 use crate::manifest::archive_key;
 use crate::ports::{ArchiveStore, Found};
@@ -50,11 +51,17 @@ pub(super) async fn delete(
                 let (_, archive) = archived(&checkpoint.state)?;
                 stands_as_sealed(&*services.archive_store, checkpoint, archive, true).await?;
             }
-            return Ok(gone(Deletion::without_call(DeletionOutcome::Deleted), exists_at));
+            return Ok(gone(
+                Deletion::without_call(DeletionOutcome::Deleted),
+                exists_at,
+            ));
         }
         // Nothing of ours explains it: SCIM has to say the same.
         calls.push(services.cxone.missing_in_scim(user_id).await?);
-        return Ok(gone(Deletion::without_call(DeletionOutcome::AlreadyGone), exists_at));
+        return Ok(gone(
+            Deletion::without_call(DeletionOutcome::AlreadyGone),
+            exists_at,
+        ));
     }
     // A resumed run may be older than the end that it is on the way to, when Redis was rolled back.
     if maybe_sent && let Some(recorded) = recorded(&*services.archive_store, checkpoint).await? {
@@ -63,8 +70,10 @@ pub(super) async fn delete(
     // Where the intent was read, and not from a checkpoint with a valid code, account, routing and archive are read again;
     // the brake is asked first, since it may want the user to wait, time and again.
     if maybe_sent && !journal.has_our_intent() {
-        let deletes = services.delete != DeletePolicy::Never && checkpoint.request.action == Action::Delete;
-        if deletes && let Verdict::Postpone { until, why } = guard::brake(services, user_id).await? {
+        let deletes =
+            services.delete != DeletePolicy::Never && checkpoint.request.action == Action::Delete;
+        if deletes && let Verdict::Postpone { until, why } = guard::brake(services, user_id).await?
+        {
             return Ok(Event::StepPostponed { until, why });
         }
         if !record_holds(services, journal, Doubt::Intent, calls).await? {
@@ -74,21 +83,32 @@ pub(super) async fn delete(
     let checkpoint = journal.checkpoint();
     let (access, archive) = archived(&checkpoint.state)?;
     if services.delete == DeletePolicy::Never {
-        return Ok(Event::DeletionWithheld(Deletion::without_call(DeletionOutcome::NotOffered)));
+        return Ok(Event::DeletionWithheld(Deletion::without_call(
+            DeletionOutcome::NotOffered,
+        )));
     }
     // A seal may be of a request that asked for more than this one.
     if checkpoint.request.action == Action::Deactivate {
-        return Ok(Event::DeletionWithheld(Deletion::without_call(DeletionOutcome::NotRequested)));
+        return Ok(Event::DeletionWithheld(Deletion::without_call(
+            DeletionOutcome::NotRequested,
+        )));
     }
     stands_as_sealed(&*services.archive_store, checkpoint, archive, false).await?;
     let answered = match send(services, checkpoint, access.at).await? {
         Sent::Answered(answered) => answered,
-        Sent::Not(Verdict::Postpone { until, why }) => return Ok(Event::StepPostponed { until, why }),
+        Sent::Not(Verdict::Postpone { until, why }) => {
+            return Ok(Event::StepPostponed { until, why });
+        }
         Sent::Not(Verdict::Held | Verdict::Proceed) => return Ok(held()),
     };
     let (status, at) = (answered.call.status, answered.call.at);
-    let answer =
-        |outcome, code| Deletion { outcome, status: Some(status), code, at: Some(at), confirmed_at: None };
+    let answer = |outcome, code| Deletion {
+        outcome,
+        status: Some(status),
+        code,
+        at: Some(at),
+        confirmed_at: None,
+    };
     match keep(calls, answered) {
         DeleteAnswer::Deleted | DeleteAnswer::Accepted => {
             let deletion = answer(DeletionOutcome::Deleted, None);
@@ -110,13 +130,21 @@ pub(super) async fn delete(
             }
             let confirmed_at = exists.call.at;
             calls.push(exists.call);
-            let outcome = if maybe_sent { DeletionOutcome::Deleted } else { DeletionOutcome::AlreadyGone };
+            let outcome = if maybe_sent {
+                DeletionOutcome::Deleted
+            } else {
+                DeletionOutcome::AlreadyGone
+            };
             Ok(gone(answer(outcome, None), confirmed_at))
         }
-        DeleteAnswer::Refused { code } => Ok(Event::DeletionWithheld(answer(DeletionOutcome::Refused, code))),
-        DeleteAnswer::NotOffered { code } => {
-            Ok(Event::DeletionWithheld(answer(DeletionOutcome::NotOffered, code)))
-        }
+        DeleteAnswer::Refused { code } => Ok(Event::DeletionWithheld(answer(
+            DeletionOutcome::Refused,
+            code,
+        ))),
+        DeleteAnswer::NotOffered { code } => Ok(Event::DeletionWithheld(answer(
+            DeletionOutcome::NotOffered,
+            code,
+        ))),
     }
 }
 
@@ -180,7 +208,9 @@ pub(super) async fn stands_as_sealed(
         store.probe().await?;
     }
     let found = found.filter(|found| {
-        found.bytes == archive.bytes && found.version_id == archive.version_id && found.etag == archive.etag
+        found.bytes == archive.bytes
+            && found.version_id == archive.version_id
+            && found.etag == archive.etag
     });
     let proven = |found: &Found| {
         store.refuses_wrong_checksums() && found.crc32c.is_some() && found.crc32c == archive.crc32c
@@ -188,14 +218,18 @@ pub(super) async fn stands_as_sealed(
     let stands = match &found {
         None => false,
         Some(found) if !whole && proven(found) => true,
-        Some(_) => {
-            read_back(store, &key, None).await?.is_some_and(|contents| contents.sha256 == archive.sha256)
-        }
+        Some(_) => read_back(store, &key, None)
+            .await?
+            .is_some_and(|contents| contents.sha256 == archive.sha256),
     };
     if stands {
         Ok(())
     } else {
-        Err(conflict(&archive.key, "the archive is gone or changed since it was sealed").into())
+        Err(conflict(
+            &archive.key,
+            "the archive is gone or changed since it was sealed",
+        )
+        .into())
     }
 }
 
@@ -206,8 +240,15 @@ pub(super) async fn confirm(
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
     let checkpoint = journal.checkpoint();
-    let State::Archived { sealing: Sealing::Accepted { deletion, .. }, .. } = &checkpoint.state else {
-        let text = format!("no deletion was accepted in the state {}", checkpoint.state.name());
+    let State::Archived {
+        sealing: Sealing::Accepted { deletion, .. },
+        ..
+    } = &checkpoint.state
+    else {
+        let text = format!(
+            "no deletion was accepted in the state {}",
+            checkpoint.state.name()
+        );
         return Err(Failure::new(Class::Defect, Code::IllegalTransition, text).into());
     };
     let mut patience = Patience::new();
@@ -234,9 +275,15 @@ pub(super) async fn confirm(
     }
     let [shortest, longest] = CONFIRM_AGAIN_AFTER;
     let pause = now.duration_since(accepted_at).clamp(shortest, longest);
-    Ok(Event::StepPostponed { until: now + pause, why: Pause::DeletionPending })
+    Ok(Event::StepPostponed {
+        until: now + pause,
+        why: Pause::DeletionPending,
+    })
 }
 
 fn gone(deletion: Deletion, confirmed_at: Timestamp) -> Event {
-    Event::UserDeleted(Deletion { confirmed_at: Some(confirmed_at), ..deletion })
+    Event::UserDeleted(Deletion {
+        confirmed_at: Some(confirmed_at),
+        ..deletion
+    })
 }

@@ -65,7 +65,10 @@ pub(super) async fn on_deletion(
     may_touch(services, user_id).await?;
     let noted = services.checkpoints.noted_holds(user_id).await?;
     let hold = hold_of_noted(&*services.archive_store, user_id, noted).await?;
-    let verdict = services.guards.on_deletion(request, deactivated_at, hold.as_ref(), Timestamp::now());
+    let verdict =
+        services
+            .guards
+            .on_deletion(request, deactivated_at, hold.as_ref(), Timestamp::now());
     if let Verdict::Postpone { why, .. } = &verdict {
         metrics::deletion_postponed(*why);
     }
@@ -75,7 +78,9 @@ pub(super) async fn on_deletion(
 /// The brake: takes one of the deletions that are allowed now, or says when to ask again. While its count is unknown
 /// nobody is deleted.
 pub(super) async fn brake(services: &Services, user_id: UserId) -> Result<Verdict, Stopped> {
-    let Some(brake) = services.guards.brake else { return Ok(Verdict::Proceed) };
+    let Some(brake) = services.guards.brake else {
+        return Ok(Verdict::Proceed);
+    };
     let mut answer = services.checkpoints.brake(user_id, brake).await?;
     if answer == Braking::Unknown {
         match recount(services, brake).await {
@@ -97,5 +102,8 @@ fn braked(user_id: UserId, wait: Duration) -> Verdict {
     metrics::deletion_postponed(Pause::Brake);
     metrics::braked(user_id, wait);
     let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1));
-    Verdict::Postpone { until: Timestamp::now() + wait, why: Pause::Brake }
+    Verdict::Postpone {
+        until: Timestamp::now() + wait,
+        why: Pause::Brake,
+    }
 }

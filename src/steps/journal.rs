@@ -36,7 +36,16 @@ impl Journal {
         limits: Limits,
     ) -> Self {
         let loaded = checkpoint.state.name();
-        Self { checkpoints, lease, version, checkpoint, trusted, loaded, confirmed: false, limits }
+        Self {
+            checkpoints,
+            lease,
+            version,
+            checkpoint,
+            trusted,
+            loaded,
+            confirmed: false,
+            limits,
+        }
     }
 
     /// Whose it is.
@@ -93,7 +102,9 @@ impl Journal {
     /// Stores the checkpoint as it stands: one round trip.
     pub async fn save(&mut self) -> Result<(), Interrupt> {
         let span = span::checkpoint("save", self.user_id());
-        let saving = self.checkpoints.save(&self.lease, self.version, &self.checkpoint);
+        let saving = self
+            .checkpoints
+            .save(&self.lease, self.version, &self.checkpoint);
         match saving.instrument(span).await {
             Ok(Saved::Version(version)) => {
                 self.version = version;
@@ -109,7 +120,10 @@ impl Journal {
     }
 
     /// Stores how far the archive got.
-    pub(super) async fn save_archive(&mut self, progress: ArchiveInProgress) -> Result<(), Interrupt> {
+    pub(super) async fn save_archive(
+        &mut self,
+        progress: ArchiveInProgress,
+    ) -> Result<(), Interrupt> {
         self.checkpoint.step.archive = Some(progress);
         self.checkpoint.updated_at = Timestamp::now();
         self.save().await

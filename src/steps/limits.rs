@@ -21,7 +21,11 @@ pub struct Limits {
 
 impl Limits {
     /// Until the process drains, or `until`; `abandon` ends a step between its checkpoints too.
-    pub fn new(draining: &CancellationToken, abandon: &CancellationToken, until: Option<Instant>) -> Self {
+    pub fn new(
+        draining: &CancellationToken,
+        abandon: &CancellationToken,
+        until: Option<Instant>,
+    ) -> Self {
         Self {
             draining: draining.clone(),
             paused: CancellationToken::new(),
@@ -35,7 +39,10 @@ impl Limits {
     /// And no longer than this: the work goes back as at a drain.
     #[must_use]
     pub fn and_until(self, paused: &CancellationToken) -> Self {
-        Self { paused: paused.clone(), ..self }
+        Self {
+            paused: paused.clone(),
+            ..self
+        }
     }
 
     /// `Err` says why the visit has to end here.

@@ -5,10 +5,12 @@ use super::{Services, Stopped};
 use crate::integrity::Purpose;
 use crate::job::{Job, UserId};
 use crate::machine::{
-    AccessRemoved, Beginning, Checkpoint, Event, ManifestRef, QueuesCleared, Recording, Sealing, State,
-    StateName, Traces,
+    AccessRemoved, Beginning, Checkpoint, Event, ManifestRef, QueuesCleared, Recording, Sealing,
+    State, StateName, Traces,
 };
-use crate::manifest::{Kind, Manifest, SealDocument, Status, archive_key, audit_key, parse_key, sealed_key};
+use crate::manifest::{
+    Kind, Manifest, SealDocument, Status, archive_key, audit_key, parse_key, sealed_key,
+};
 use crate::ports::ArchiveStore;
 
 /// Looks in the store for what an earlier run left, when Redis knows of nothing: a manifest or a seal is
@@ -18,23 +20,43 @@ pub(super) async fn look_back(services: &Services, job: &Job) -> Result<Event, S
     let keys = store.keys(&job.user_id.to_string()).await?;
     let latest = |wanted: Kind| {
         let parsed = keys.iter().filter_map(|key| parse_key(job.user_id, key));
-        parsed.filter(|(kind, _)| *kind == wanted).map(|(_, revision)| revision).max().unwrap_or(0)
+        parsed
+            .filter(|(kind, _)| *kind == wanted)
+            .map(|(_, revision)| revision)
+            .max()
+            .unwrap_or(0)
     };
-    let (archived, sealed, recorded) = (latest(Kind::Archive), latest(Kind::Sealed), latest(Kind::Audit));
+    let (archived, sealed, recorded) = (
+        latest(Kind::Archive),
+        latest(Kind::Sealed),
+        latest(Kind::Audit),
+    );
     if sealed > recorded {
-        return Ok(found(sealed_traces(store, job.user_id, sealed, recorded).await?));
+        return Ok(found(
+            sealed_traces(store, job.user_id, sealed, recorded).await?,
+        ));
     }
     // A job says itself when it stands for a user who came back after the last manifest.
-    let begun = archived.max(job.revision.filter(|named| *named == recorded + 1).unwrap_or(0));
+    let begun = archived.max(
+        job.revision
+            .filter(|named| *named == recorded + 1)
+            .unwrap_or(0),
+    );
     if recorded > 0 && begun <= recorded {
         return Ok(found(recorded_traces(store, job.user_id, recorded).await?));
     }
     let previous = previous(store, job.user_id, recorded).await?;
-    Ok(Event::TracesMissed(Beginning { revision: recorded + 1, previous }))
+    Ok(Event::TracesMissed(Beginning {
+        revision: recorded + 1,
+        previous,
+    }))
 }
 
 /// Reads whether a user who was off-boarded is back: one who was deleted exists, one who stayed is active.
-pub(super) async fn look_again(services: &Services, checkpoint: &Checkpoint) -> Result<Event, Stopped> {
+pub(super) async fn look_again(
+    services: &Services,
+    checkpoint: &Checkpoint,
+) -> Result<Event, Stopped> {
     let user_id = checkpoint.user_id;
     let is_back = if checkpoint.state.name() == StateName::Deleted {
         services.cxone.find_user(user_id).await?.value
@@ -42,7 +64,11 @@ pub(super) async fn look_again(services: &Services, checkpoint: &Checkpoint) -> 
         let user = services.cxone.account(user_id).await?.user;
         user.is_some_and(|user| user.active() == Some(true))
     };
-    Ok(if is_back { Event::UserReturned } else { Event::UserStayedAway })
+    Ok(if is_back {
+        Event::UserReturned
+    } else {
+        Event::UserStayedAway
+    })
 }
 
 fn found(traces: Traces) -> Event {
@@ -68,7 +94,10 @@ pub(super) async fn sealed_traces(
         .filter(|document| document.user_id == user_id && document.revision == set)
         .filter(|document| document.archive.key == store.full_key(&archive_key(user_id, set)))
         .ok_or_else(|| conflict(&full_key, "another seal stands there"))?;
-    let seal = crate::machine::Seal { key: full_key, at: document.sealed_at };
+    let seal = crate::machine::Seal {
+        key: full_key,
+        at: document.sealed_at,
+    };
     Ok(Traces {
         revision: set,
         set,
@@ -90,15 +119,28 @@ pub(super) async fn recorded_traces(
     revision: u32,
 ) -> Result<Traces, Stopped> {
     let (manifest, reference) = manifest(store, user_id, revision).await?;
-    let deactivated = manifest.steps.iter().find(|step| step.state == StateName::Deactivated);
+    let deactivated = manifest
+        .steps
+        .iter()
+        .find(|step| step.state == StateName::Deactivated);
     let access = AccessRemoved {
-        queues: QueuesCleared { confirmed: manifest.queue_assignments_cleared, residual: manifest.residual },
+        queues: QueuesCleared {
+            confirmed: manifest.queue_assignments_cleared,
+            residual: manifest.residual,
+        },
         scim_active: manifest.scim_active,
         at: deactivated.map_or(manifest.timestamp, |step| step.completed_at),
     };
     let archive = manifest.archive.archive;
-    let (deletion, recording) = (manifest.deletion, Recording::Recorded { manifest: reference });
-    let set = (1..=revision).rev().find(|set| store.full_key(&archive_key(user_id, *set)) == archive.key);
+    let (deletion, recording) = (
+        manifest.deletion,
+        Recording::Recorded {
+            manifest: reference,
+        },
+    );
+    let set = (1..=revision)
+        .rev()
+        .find(|set| store.full_key(&archive_key(user_id, *set)) == archive.key);
     Ok(Traces {
         revision,
         set: set.unwrap_or(revision),
@@ -106,8 +148,18 @@ pub(super) async fn recorded_traces(
         request: manifest.request,
         steps: manifest.steps,
         state: match manifest.status {
-            Status::Deleted => State::Deleted { access, archive, deletion, recording },
-            Status::DeactivatedOnly => State::DeactivatedOnly { access, archive, deletion, recording },
+            Status::Deleted => State::Deleted {
+                access,
+                archive,
+                deletion,
+                recording,
+            },
+            Status::DeactivatedOnly => State::DeactivatedOnly {
+                access,
+                archive,
+                deletion,
+                recording,
+            },
         },
     })
 }
@@ -138,7 +190,13 @@ async fn manifest(
     let (manifest, sha256) = read
         .filter(|(manifest, _)| manifest.user_id == user_id && manifest.revision == revision)
         .ok_or_else(|| conflict(&full_key, "another manifest stands there"))?;
-    Ok((manifest, ManifestRef { key: full_key, sha256 }))
+    Ok((
+        manifest,
+        ManifestRef {
+            key: full_key,
+            sha256,
+        },
+    ))
 }
 
 /// Whether the manifest of a finished off-boarding is in the store, with this digest, and says the same end.
@@ -148,8 +206,12 @@ pub(crate) async fn is_recorded(
     manifest: &ManifestRef,
 ) -> Result<bool, Stopped> {
     let key = audit_key(checkpoint.user_id, checkpoint.revision);
-    let Some(stored) = store.read(&key, MAX_DOCUMENT_BYTES).await? else { return Ok(false) };
-    let Ok(read) = serde_json::from_slice::<Manifest>(&stored) else { return Ok(false) };
+    let Some(stored) = store.read(&key, MAX_DOCUMENT_BYTES).await? else {
+        return Ok(false);
+    };
+    let Ok(read) = serde_json::from_slice::<Manifest>(&stored) else {
+        return Ok(false);
+    };
     let end = match read.status {
         Status::Deleted => StateName::Deleted,
         Status::DeactivatedOnly => StateName::DeactivatedOnly,

@@ -101,7 +101,9 @@ impl Stopped {
             Self::Failed(failure) | Self::Interrupted(Interrupt::Systemic(failure)) => {
                 span::failed(span, failure.code);
             }
-            Self::Interrupted(Interrupt::Draining | Interrupt::SliceOver | Interrupt::LeaseLost) => {}
+            Self::Interrupted(
+                Interrupt::Draining | Interrupt::SliceOver | Interrupt::LeaseLost,
+            ) => {}
         }
     }
 }
@@ -137,8 +139,12 @@ pub(crate) async fn perform(
     Some(match effect {
         Effect::LookBack => look_back::look_back(services, job).await,
         Effect::LookAgain => look_back::look_again(services, journal.checkpoint()).await,
-        Effect::ClearQueues => clear_queues::clear_queues(services, journal.checkpoint_mut(), calls).await,
-        Effect::Deactivate => deactivate::deactivate(services, journal.checkpoint_mut(), calls).await,
+        Effect::ClearQueues => {
+            clear_queues::clear_queues(services, journal.checkpoint_mut(), calls).await
+        }
+        Effect::Deactivate => {
+            deactivate::deactivate(services, journal.checkpoint_mut(), calls).await
+        }
         Effect::Archive => Box::pin(archive::archive(services, journal)).await,
         Effect::Seal => Box::pin(seal::seal(services, journal, calls)).await,
         Effect::Delete { maybe_sent } => {

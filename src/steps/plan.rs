@@ -97,14 +97,18 @@ pub struct Calls {
 /// Looks what a worker would do for `job`: the same reads and guards, and no write anywhere. At most
 /// `max_pages` pages of conversations are counted.
 pub async fn plan(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, Failure> {
-    Box::pin(look(services, job, max_pages)).await.map_err(|stopped| match stopped {
-        Stopped::Failed(failure) | Stopped::Interrupted(Interrupt::Systemic(failure)) => failure,
-        // Nothing here is asked to end, or holds a lease.
-        Stopped::Interrupted(interrupt) => {
-            let text = format!("a plan was interrupted: {interrupt}");
-            Failure::new(crate::failure::Class::Defect, Code::IllegalTransition, text)
-        }
-    })
+    Box::pin(look(services, job, max_pages))
+        .await
+        .map_err(|stopped| match stopped {
+            Stopped::Failed(failure) | Stopped::Interrupted(Interrupt::Systemic(failure)) => {
+                failure
+            }
+            // Nothing here is asked to end, or holds a lease.
+            Stopped::Interrupted(interrupt) => {
+                let text = format!("a plan was interrupted: {interrupt}");
+                Failure::new(crate::failure::Class::Defect, Code::IllegalTransition, text)
+            }
+        })
 }
 
 async fn look(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, Stopped> {
@@ -171,8 +175,11 @@ async fn judge(
     known: Option<&State>,
     plan: &mut Plan,
 ) -> Result<(), Stopped> {
-    let since = known.and_then(State::deactivated_at).unwrap_or_else(Timestamp::now);
-    plan.end = if services.delete == DeletePolicy::Never || job.request.action == Action::Deactivate {
+    let since = known
+        .and_then(State::deactivated_at)
+        .unwrap_or_else(Timestamp::now);
+    plan.end = if services.delete == DeletePolicy::Never || job.request.action == Action::Deactivate
+    {
         End::DeactivateOnly
     } else {
         End::Delete
@@ -203,18 +210,26 @@ const fn archive_of(state: &State) -> Option<Conversations> {
         State::Received | State::QueuesCleared { .. } | State::Deactivated { .. } => None,
         State::Archived { archive, .. }
         | State::Deleted { archive, .. }
-        | State::DeactivatedOnly { archive, .. } => {
-            Some(Conversations { count: archive.conversations, pages: 0, at_least: false })
-        }
+        | State::DeactivatedOnly { archive, .. } => Some(Conversations {
+            count: archive.conversations,
+            pages: 0,
+            at_least: false,
+        }),
     }
 }
 
 /// Counts what the archive would hold, page after page, and keeps none of it. A conversation that reaches
 /// over the bound of a window may be counted twice.
-async fn count(services: &Services, user_id: UserId, max_pages: u64) -> Result<Conversations, Stopped> {
+async fn count(
+    services: &Services,
+    user_id: UserId,
+    max_pages: u64,
+) -> Result<Conversations, Stopped> {
     let progress: ArchiveInProgress = begin(services, Timestamp::now());
     let mut counted = Conversations::default();
-    let mut cursor = Cursor::Window { from: progress.date_from };
+    let mut cursor = Cursor::Window {
+        from: progress.date_from,
+    };
     while cursor != Cursor::End {
         if counted.pages == max_pages {
             counted.at_least = true;
@@ -229,7 +244,11 @@ async fn count(services: &Services, user_id: UserId, max_pages: u64) -> Result<C
 }
 
 /// About what is left, without conflicts and retries: the steps in `steps/`, call by call.
-async fn calls_left(services: &Services, known: Option<&State>, plan: &Plan) -> Result<Calls, Stopped> {
+async fn calls_left(
+    services: &Services,
+    known: Option<&State>,
+    plan: &Plan,
+) -> Result<Calls, Stopped> {
     let queues = plan.queues.len() as u64;
     let patterns = u64::from(services.protected.load().await?.has_patterns());
     let clear = Calls {
@@ -239,12 +258,26 @@ async fn calls_left(services: &Services, known: Option<&State>, plan: &Plan) -> 
         scim: patterns,
         analytics: 0,
     };
-    let deactivate = Calls { routing: 0, scim: 3, analytics: 0 };
-    let archive = Calls { routing: 0, scim: 0, analytics: plan.conversations.pages };
+    let deactivate = Calls {
+        routing: 0,
+        scim: 3,
+        analytics: 0,
+    };
+    let archive = Calls {
+        routing: 0,
+        scim: 0,
+        analytics: plan.conversations.pages,
+    };
     let delete = match plan.end {
         // The DELETE, and the reads before and after it; guards before the seal and before the DELETE.
-        End::Delete => Calls { routing: 3, scim: 2 * patterns, analytics: 0 },
-        End::DeactivateOnly | End::Held | End::Protected | End::Done | End::NotFound => Calls::default(),
+        End::Delete => Calls {
+            routing: 3,
+            scim: 2 * patterns,
+            analytics: 0,
+        },
+        End::DeactivateOnly | End::Held | End::Protected | End::Done | End::NotFound => {
+            Calls::default()
+        }
     };
     let steps: &[Calls] = match known.map(State::name) {
         None | Some(StateName::Received) => &[clear, deactivate, archive, delete],

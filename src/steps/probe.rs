@@ -11,7 +11,9 @@ impl Services {
     /// answers, but no probe can show that this very fault is gone.
     pub async fn probe(&self, code: Code) -> Result<bool, Failure> {
         let probing = tokio::time::timeout(PROBE_WITHIN, self.probe_patiently(code));
-        probing.await.unwrap_or_else(|_elapsed| Err(no_answer(code)))
+        probing
+            .await
+            .unwrap_or_else(|_elapsed| Err(no_answer(code)))
     }
 
     async fn probe_patiently(&self, code: Code) -> Result<bool, Failure> {
@@ -36,7 +38,9 @@ impl Services {
             | Code::ArchiveOverwrites
             | Code::ArchiveUnfit => self.archive_store.probe().await.map(|()| true),
             // The probe's object is small, and may be there already.
-            Code::ArchiveFull | Code::ArchiveRejected => self.archive_store.probe().await.map(|()| false),
+            Code::ArchiveFull | Code::ArchiveRejected => {
+                self.archive_store.probe().await.map(|()| false)
+            }
             Code::CheckpointsUnreachable | Code::CheckpointsRefused => {
                 self.checkpoints.probe().await.map(|()| true)
             }
@@ -74,14 +78,20 @@ impl Services {
         );
         let refusal = matches!(
             code,
-            Code::CxoneForeignAnswer | Code::CxoneContradiction | Code::CxoneRejected | Code::CxoneCursorLost
+            Code::CxoneForeignAnswer
+                | Code::CxoneContradiction
+                | Code::CxoneRejected
+                | Code::CxoneCursorLost
         );
         let fails_too = match (may_pass && service, refusal) {
             (true, _) => self.probe(code).await.is_err(),
             (false, true) => self.probe_alike(step, code).await.is_err(),
             (false, false) => false,
         };
-        fails_too.then(|| Failure { class: Class::Systemic, ..failure.clone() })
+        fails_too.then(|| Failure {
+            class: Class::Systemic,
+            ..failure.clone()
+        })
     }
 
     /// Makes the reading calls of a step for a user that nobody has.

@@ -40,7 +40,13 @@ pub(super) async fn record_holds(
         State::Received | State::QueuesCleared { .. } | State::Deactivated { .. } => true,
     };
     // While an accepted deletion is waited for only the access matters; the archive is looked at before the manifest.
-    let accepted = matches!(&checkpoint.state, State::Archived { sealing: Sealing::Accepted { .. }, .. });
+    let accepted = matches!(
+        &checkpoint.state,
+        State::Archived {
+            sealing: Sealing::Accepted { .. },
+            ..
+        }
+    );
     if holds
         && !accepted
         && let Some(archive) = archive_of(&checkpoint.state)
@@ -74,7 +80,12 @@ async fn access_is_gone(
         let active = account.user.is_some_and(|user| user.active() == Some(true));
         // Who is said to be in no queue has none left over.
         let recorded = |queue: &str| {
-            !access.queues.confirmed && access.queues.residual.iter().any(|left| left.reference == queue)
+            !access.queues.confirmed
+                && access
+                    .queues
+                    .residual
+                    .iter()
+                    .any(|left| left.reference == queue)
         };
         let mut queues = profile.value.iter().flat_map(RoutingProfile::queues);
         if !active && queues.all(|queue| recorded(&queue.to_string())) {

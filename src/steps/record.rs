@@ -22,7 +22,10 @@ pub(super) async fn record(
     }
     let checkpoint = journal.checkpoint();
     let manifest = Manifest::of(checkpoint, &services.actor).ok_or_else(|| {
-        let text = format!("a manifest was asked for in the state {}", checkpoint.state.name());
+        let text = format!(
+            "a manifest was asked for in the state {}",
+            checkpoint.state.name()
+        );
         Failure::new(Class::Defect, Code::IllegalTransition, text)
     })?;
     let bytes = manifest
@@ -31,7 +34,11 @@ pub(super) async fn record(
         .map_err(|error| Failure::new(Class::Defect, Code::IllegalTransition, error.to_string()))?;
     let key = audit_key(checkpoint.user_id, checkpoint.revision);
     let full_key = services.archive_store.full_key(&key);
-    let stored = match services.archive_store.put_once(&key, bytes.clone(), None).await? {
+    let stored = match services
+        .archive_store
+        .put_once(&key, bytes.clone(), None)
+        .await?
+    {
         PutOnce::Stored(_) => bytes,
         PutOnce::AlreadyThere => services
             .archive_store
@@ -44,5 +51,8 @@ pub(super) async fn record(
             .ok_or_else(|| conflict(&full_key, "another manifest stands there"))?,
     };
     let sha256 = hex::encode(Sha256::digest(&stored));
-    Ok(Event::ManifestStored(ManifestRef { key: full_key, sha256 }))
+    Ok(Event::ManifestStored(ManifestRef {
+        key: full_key,
+        sha256,
+    }))
 }

@@ -11,8 +11,9 @@ use crate::ports::ArchiveStore;
 use crate::progress;
 
 /// User IDs begin with one of these. The store is listed in as many parts, so that memory holds a few of them.
-const FIRST_DIGITS: [&str; 16] =
-    ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b", "c", "d", "e", "f"];
+const FIRST_DIGITS: [&str; 16] = [
+    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b", "c", "d", "e", "f",
+];
 const AT_ONCE: usize = 4;
 
 /// One at a time in each process: of a large bucket it takes minutes.
@@ -21,7 +22,9 @@ static RECOUNTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 /// Gives the brake a count again that was lost: of the deletions that the archive store shows. `false` when that is
 /// already under way.
 pub(super) async fn recount(services: &Services, brake: Brake) -> Result<bool, Failure> {
-    let Ok(_only) = RECOUNTING.try_lock() else { return Ok(false) };
+    let Ok(_only) = RECOUNTING.try_lock() else {
+        return Ok(false);
+    };
     let now = Timestamp::now();
     let store = &*services.archive_store;
     let seen = seen(store, brake, now).await?;
@@ -38,7 +41,9 @@ impl Services {
     /// Sees to it that the brake has a count before the first user is taken: from then on seals that wait for their
     /// deletion count too.
     pub async fn count_deletions(&self) -> Result<(), Failure> {
-        let Some(brake) = self.guards.brake else { return Ok(()) };
+        let Some(brake) = self.guards.brake else {
+            return Ok(());
+        };
         if !self.checkpoints.brake_reaches(brake.per).await? {
             recount(self, brake).await?;
         }

@@ -9,7 +9,8 @@ use crate::failure::{Class, Code, Failure, Reason};
 use crate::guards::Verdict;
 use crate::integrity::Purpose;
 use crate::machine::{
-    AccessRemoved, Archive, Call, Checkpoint, Deletion, DeletionOutcome, Event, Seal, Sealing, State,
+    AccessRemoved, Archive, Call, Checkpoint, Deletion, DeletionOutcome, Event, Seal, Sealing,
+    State,
 };
 use crate::manifest::{SealDocument, audit_key, sealed_key};
 use crate::ports::{ArchiveStore, PutOnce};
@@ -38,7 +39,11 @@ pub(super) async fn seal(
         Verdict::Held => return Ok(held()),
     }
     // An earlier revision may have removed the access long ago.
-    let doubt = if checkpoint.set < checkpoint.revision { Doubt::Intent } else { Doubt::Checkpoint };
+    let doubt = if checkpoint.set < checkpoint.revision {
+        Doubt::Intent
+    } else {
+        Doubt::Checkpoint
+    };
     if !record_holds(services, journal, doubt, calls).await? {
         return Ok(Event::AccessReturned);
     }
@@ -57,9 +62,16 @@ pub(super) async fn seal(
     let key = sealed_key(checkpoint.user_id, checkpoint.set);
     let full_key = services.archive_store.full_key(&key);
     let body = to_bytes(&document)?;
-    let body = Bytes::from(services.archive_store.integrity().sign(Purpose::Seal, key.as_str(), body));
+    let body = Bytes::from(services.archive_store.integrity().sign(
+        Purpose::Seal,
+        key.as_str(),
+        body,
+    ));
     match services.archive_store.put_once(&key, body, None).await? {
-        PutOnce::Stored(_) => Ok(Event::EvidenceSealed(Seal { key: full_key, at: now })),
+        PutOnce::Stored(_) => Ok(Event::EvidenceSealed(Seal {
+            key: full_key,
+            at: now,
+        })),
         PutOnce::AlreadyThere => {
             let (store, user_id) = (&*services.archive_store, checkpoint.user_id);
             if let Some(recorded) = recorded(store, checkpoint).await? {
@@ -67,7 +79,11 @@ pub(super) async fn seal(
             }
             let recorded = checkpoint.revision.saturating_sub(1);
             let traces = sealed_traces(store, user_id, checkpoint.set, recorded).await?;
-            let State::Archived { archive: sealed, sealing: Sealing::Sealed { seal }, .. } = &traces.state
+            let State::Archived {
+                archive: sealed,
+                sealing: Sealing::Sealed { seal },
+                ..
+            } = &traces.state
             else {
                 return Err(conflict(&full_key, "another seal stands there").into());
             };
@@ -94,16 +110,24 @@ pub(super) async fn recorded(
     checkpoint: &Checkpoint,
 ) -> Result<Option<Event>, Stopped> {
     let (user_id, revision) = (checkpoint.user_id, checkpoint.revision);
-    if store.find(&audit_key(user_id, revision), None).await?.is_none() {
+    if store
+        .find(&audit_key(user_id, revision), None)
+        .await?
+        .is_none()
+    {
         return Ok(None);
     }
-    Ok(Some(Event::TracesFound(Box::new(recorded_traces(store, user_id, revision).await?))))
+    Ok(Some(Event::TracesFound(Box::new(
+        recorded_traces(store, user_id, revision).await?,
+    ))))
 }
 
 /// The evidence of an archived user.
 pub(super) fn archived(state: &State) -> Result<(&AccessRemoved, &Archive), Failure> {
     match state {
-        State::Archived { access, archive, .. } => Ok((access, archive)),
+        State::Archived {
+            access, archive, ..
+        } => Ok((access, archive)),
         State::Received
         | State::QueuesCleared { .. }
         | State::Deactivated { .. }

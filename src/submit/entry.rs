@@ -47,7 +47,9 @@ impl Overlay {
             ("reason", self.reason.clone()),
             ("requestedAt", self.requested_at.map(|at| at.to_string())),
         ];
-        said.into_iter().filter_map(|(member, value)| Some((member.to_owned(), value?.into()))).collect()
+        said.into_iter()
+            .filter_map(|(member, value)| Some((member.to_owned(), value?.into())))
+            .collect()
     }
 }
 
@@ -86,8 +88,9 @@ pub(super) fn of_json(
 ) -> Result<Message, String> {
     let mut members = serde_json::from_str::<Map<String, Value>>(text)
         .map_err(|error| format!("no JSON object (column {})", error.column()))?;
-    for name in
-        members.keys().filter(|name| *name != "userId" && MEMBERS.iter().all(|(known, _)| known != name))
+    for name in members
+        .keys()
+        .filter(|name| *name != "userId" && MEMBERS.iter().all(|(known, _)| known != name))
     {
         if let Some(meant) = near_miss(name) {
             return Err(nearly("member", name, meant));
@@ -98,7 +101,9 @@ pub(super) fn of_json(
     for (member, value) in overlay {
         let said = members.get(member);
         if said.is_some_and(Value::is_null) {
-            return Err(format!("{member} is null, and an option says it: leave the member out"));
+            return Err(format!(
+                "{member} is null, and an option says it: leave the member out"
+            ));
         }
         if said.is_none() {
             // A member's name needs no escapes.
@@ -114,7 +119,10 @@ pub(super) fn of_json(
 /// A name that is none, but nearly; passed over, it would change what is done.
 pub(super) fn nearly(what: &str, name: &str, meant: &str) -> String {
     let name: String = name.chars().take(60).collect();
-    format!("the {what} \"{}\" is not read; rename it to {meant}, or remove it", name.escape_debug())
+    format!(
+        "the {what} \"{}\" is not read; rename it to {meant}, or remove it",
+        name.escape_debug()
+    )
 }
 
 fn message(members: &Map<String, Value>, body: Vec<u8>) -> Result<Message, String> {
@@ -128,7 +136,11 @@ fn message(members: &Map<String, Value>, body: Vec<u8>) -> Result<Message, Strin
         Some(_) => return Err("its userId is no text".to_owned()),
     }
     match parse_message(&body, Timestamp::UNIX_EPOCH) {
-        Ok((user_id, request)) => Ok(Message { user_id, request, body }),
+        Ok((user_id, request)) => Ok(Message {
+            user_id,
+            request,
+            body,
+        }),
         Err(error) => Err(blame(members).unwrap_or_else(|| error.to_string())),
     }
 }
@@ -137,10 +149,14 @@ fn message(members: &Map<String, Value>, body: Vec<u8>) -> Result<Message, Strin
 fn blame(members: &Map<String, Value>) -> Option<String> {
     let user_id = members.get("userId")?;
     let wrong = MEMBERS.iter().filter(|(member, _)| {
-        let Some(value) = members.get(*member) else { return false };
+        let Some(value) = members.get(*member) else {
+            return false;
+        };
         let alone = serde_json::json!({ "userId": user_id, *member: value });
         parse_message(alone.to_string().as_bytes(), Timestamp::UNIX_EPOCH).is_err()
     });
-    let wrong: Vec<String> = wrong.map(|(member, due)| format!("{member} has to be {due}")).collect();
+    let wrong: Vec<String> = wrong
+        .map(|(member, due)| format!("{member} has to be {due}"))
+        .collect();
     (!wrong.is_empty()).then(|| wrong.join("; "))
 }

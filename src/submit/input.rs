@@ -39,23 +39,39 @@ pub struct Checked {
 
 impl Input {
     /// Copies `file` to its end.
-    pub fn new(arguments: &[String], file: Option<&mut dyn Read>, overlay: &Overlay) -> io::Result<Self> {
+    pub fn new(
+        arguments: &[String],
+        file: Option<&mut dyn Read>,
+        overlay: &Overlay,
+    ) -> io::Result<Self> {
         let spool = match file {
             None => None,
             Some(file) => Some(copy(file)?),
         };
-        Ok(Self { arguments: arguments.to_vec(), spool, overlay: overlay.members() })
+        Ok(Self {
+            arguments: arguments.to_vec(),
+            spool,
+            overlay: overlay.members(),
+        })
     }
 
     /// Looks at everything. `forbidden` says what stands against a user who is well named.
-    pub fn check(&self, forbidden: impl Fn(UserId) -> Option<String>) -> io::Result<Result<Checked, Faults>> {
-        let (mut checked, mut faults, mut seen) = (Checked::default(), Faults::default(), HashSet::new());
+    pub fn check(
+        &self,
+        forbidden: impl Fn(UserId) -> Option<String>,
+    ) -> io::Result<Result<Checked, Faults>> {
+        let (mut checked, mut faults, mut seen) =
+            (Checked::default(), Faults::default(), HashSet::new());
         let mut entries = self.entries()?;
         let mut in_file = 0_u64;
         while let Some((line, row)) = entries.next_entry()? {
             in_file += u64::from(line.is_some());
             match row {
-                Err(what) => faults.push(Fault { line, what, forbidden: false }),
+                Err(what) => faults.push(Fault {
+                    line,
+                    what,
+                    forbidden: false,
+                }),
                 Ok(message) if !seen.insert(message.user_id) => {
                     checked.duplicates_total += 1;
                     if checked.duplicates.len() < NAMED {
@@ -66,7 +82,11 @@ impl Input {
                     None => checked.users += 1,
                     Some(why) => {
                         let what = format!("{} is not off-boarded: {why}", message.user_id);
-                        faults.push(Fault { line, what, forbidden: true });
+                        faults.push(Fault {
+                            line,
+                            what,
+                            forbidden: true,
+                        });
                     }
                 },
             }
@@ -75,17 +95,28 @@ impl Input {
             // Whoever names a file means somebody in it, beside arguments, too.
             if in_file == 0 {
                 let what = format!("the file holds no users: {}", rows.why_nobody());
-                faults.push(Fault { line: None, what, forbidden: false });
+                faults.push(Fault {
+                    line: None,
+                    what,
+                    forbidden: false,
+                });
             }
             checked.ignored = rows.ignored();
         }
-        Ok(if faults.total == 0 { Ok(checked) } else { Err(faults) })
+        Ok(if faults.total == 0 {
+            Ok(checked)
+        } else {
+            Err(faults)
+        })
     }
 
     /// The messages, one for each user, in the order of the input. What has a fault is left out: ask
     /// [`Self::check`] first.
     pub fn messages(&self) -> io::Result<Messages<'_>> {
-        Ok(Messages { entries: self.entries()?, seen: HashSet::new() })
+        Ok(Messages {
+            entries: self.entries()?,
+            seen: HashSet::new(),
+        })
     }
 
     fn entries(&self) -> io::Result<Entries<'_>> {
@@ -94,10 +125,18 @@ impl Input {
             Some(spool) => {
                 let mut file = spool.file.try_clone()?;
                 file.seek(SeekFrom::Start(0))?;
-                Some(Rows::new(BufReader::new(file), self.overlay.clone(), spool.line_end))
+                Some(Rows::new(
+                    BufReader::new(file),
+                    self.overlay.clone(),
+                    spool.line_end,
+                ))
             }
         };
-        Ok(Entries { input: self, argument: 0, rows })
+        Ok(Entries {
+            input: self,
+            argument: 0,
+            rows,
+        })
     }
 }
 
@@ -134,7 +173,9 @@ impl Entries<'_> {
             let members = Map::from_iter([("userId".to_owned(), Value::from(argument.trim()))]);
             return Ok(Some((None, of_members(members, &self.input.overlay))));
         }
-        let Some(rows) = &mut self.rows else { return Ok(None) };
+        let Some(rows) = &mut self.rows else {
+            return Ok(None);
+        };
         Ok(rows.next_row()?.map(|(line, row)| (Some(line), row)))
     }
 }
@@ -153,7 +194,9 @@ impl Iterator for Messages<'_> {
             match self.entries.next_entry() {
                 Err(error) => return Some(Err(error)),
                 Ok(None) => return None,
-                Ok(Some((_, Ok(message)))) if self.seen.insert(message.user_id) => return Some(Ok(message)),
+                Ok(Some((_, Ok(message)))) if self.seen.insert(message.user_id) => {
+                    return Some(Ok(message));
+                }
                 Ok(Some(_)) => {}
             }
         }

@@ -19,11 +19,16 @@ pub struct Memory {
 impl Memory {
     /// Kept there, if anywhere.
     pub const fn new(redis: Option<Arc<RedisCheckpoints>>) -> Self {
-        Self { redis, lost: AtomicBool::new(false) }
+        Self {
+            redis,
+            lost: AtomicBool::new(false),
+        }
     }
 
     fn redis(&self) -> Option<&RedisCheckpoints> {
-        self.redis.as_deref().filter(|_| !self.lost.load(Ordering::Relaxed))
+        self.redis
+            .as_deref()
+            .filter(|_| !self.lost.load(Ordering::Relaxed))
     }
 
     fn lose(&self, failure: &Failure) {
@@ -35,7 +40,10 @@ impl Memory {
     }
 
     /// Each of these, and whether it was sent with the same batch before.
-    pub async fn recall<E>(&self, chunk: Vec<Result<Message, E>>) -> Vec<Result<(Message, bool), E>> {
+    pub async fn recall<E>(
+        &self,
+        chunk: Vec<Result<Message, E>>,
+    ) -> Vec<Result<(Message, bool), E>> {
         let mut by_batch: HashMap<&BatchId, Vec<UserId>> = HashMap::new();
         for message in chunk.iter().flatten() {
             if let Some(batch) = &message.request.batch_id {

@@ -7,7 +7,10 @@ pub(super) fn near_miss(name: &str) -> Option<&'static str> {
     if names().any(|member| member == name) {
         return None;
     }
-    let plain: String = normalised(name).chars().filter(|c| c.is_alphanumeric()).collect();
+    let plain: String = normalised(name)
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .collect();
     let meant = names().find(|member| member.eq_ignore_ascii_case(&plain));
     // These two say what is done, so a slip of the pen counts, too.
     meant.or_else(|| {
@@ -47,10 +50,26 @@ mod tests {
         ] {
             assert_eq!(near_miss(name), Some(member), "{name}");
         }
-        for name in ["", "userId", "deleteAfter", "requestedAt", "name", "section", "regions", "deleted"] {
+        for name in [
+            "",
+            "userId",
+            "deleteAfter",
+            "requestedAt",
+            "name",
+            "section",
+            "regions",
+            "deleted",
+        ] {
             assert_eq!(near_miss(name), None, "{name}");
         }
-        for name in ["department", "id", "user", "created after", "accessRemovedAt", "finishedAt"] {
+        for name in [
+            "department",
+            "id",
+            "user",
+            "created after",
+            "accessRemovedAt",
+            "finishedAt",
+        ] {
             assert_eq!(near_miss(name), None, "{name}");
         }
     }

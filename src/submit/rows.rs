@@ -26,7 +26,10 @@ enum Form {
     /// One object a line.
     JsonLines,
     /// Cells, under a header.
-    Csv { delimiter: char, columns: Vec<Option<&'static str>> },
+    Csv {
+        delimiter: char,
+        columns: Vec<Option<&'static str>>,
+    },
 }
 
 /// A row, or what is wrong with it.
@@ -48,7 +51,14 @@ type Line = Result<String, String>;
 impl<R: BufRead> Rows<R> {
     /// Lines end in `line_end`, and a `\r` before a `\n` belongs to it.
     pub(super) fn new(input: R, overlay: Map<String, Value>, line_end: u8) -> Self {
-        Self { input, overlay, form: Form::Unknown, line: 0, line_end, ignored: Ignored::default() }
+        Self {
+            input,
+            overlay,
+            form: Form::Unknown,
+            line: 0,
+            line_end,
+            ignored: Ignored::default(),
+        }
     }
 
     /// Columns and members that were not read so far.
@@ -74,8 +84,7 @@ impl<R: BufRead> Rows<R> {
                 Err(what) => return Ok(Some((number, Err(what)))),
             };
             let row = if self.hides_a_line(&text) {
-                let what =
-                    "a CR in the middle: lines end in more than one way; save the file with one line end";
+                let what = "a CR in the middle: lines end in more than one way; save the file with one line end";
                 Some(Err(what.to_owned()))
             } else if let Form::Unknown = self.form {
                 self.find_form(&text)
@@ -116,15 +125,25 @@ impl<R: BufRead> Rows<R> {
         }
         self.form = Form::List;
         if first.starts_with('[') {
-            return Some(Err("a JSON list; give JSON Lines, one object a line".to_owned()));
+            return Some(Err(
+                "a JSON list; give JSON Lines, one object a line".to_owned()
+            ));
         }
         let row = self.id(first);
-        let mut cells = first.split(DELIMITERS).map(|cell| cell.trim().trim_matches('"'));
+        let mut cells = first
+            .split(DELIMITERS)
+            .map(|cell| cell.trim().trim_matches('"'));
         if let Some(cell) = cells.find(|cell| near_miss(cell) == Some("userId")) {
             return Some(Err(nearly("column", cell, "userId")));
         }
         let cells = first.contains(DELIMITERS);
-        Some(row.map_err(|what| if cells { format!("{what}; CSV needs a header with userId") } else { what }))
+        Some(row.map_err(|what| {
+            if cells {
+                format!("{what}; CSV needs a header with userId")
+            } else {
+                what
+            }
+        }))
     }
 
     /// Two columns of one name, and columns that are nearly one; the others are noted as ignored.
@@ -132,7 +151,13 @@ impl<R: BufRead> Rows<R> {
         let mut faults = Vec::new();
         for (index, (cell, column)) in cells.iter().zip(columns).enumerate() {
             match (column, near_miss(cell)) {
-                (Some(name), _) if columns.iter().take(index).flatten().any(|other| other == name) => {
+                (Some(name), _)
+                    if columns
+                        .iter()
+                        .take(index)
+                        .flatten()
+                        .any(|other| other == name) =>
+                {
                     faults.push(format!("the header has two columns {name}"));
                 }
                 (Some(_), _) => {}
@@ -156,7 +181,10 @@ impl<R: BufRead> Rows<R> {
                 return Ok(row);
             }
         };
-        let cells = match self.whole_record(text)?.and_then(|record| split(&record, delimiter)) {
+        let cells = match self
+            .whole_record(text)?
+            .and_then(|record| split(&record, delimiter))
+        {
             Ok(cells) => cells,
             Err(what) => return Ok(Some(Err(what))),
         };
@@ -164,7 +192,11 @@ impl<R: BufRead> Rows<R> {
             return Ok(None);
         }
         if cells.len() != columns.len() {
-            let what = format!("{} cells, where the header has {}", cells.len(), columns.len());
+            let what = format!(
+                "{} cells, where the header has {}",
+                cells.len(),
+                columns.len()
+            );
             return Ok(Some(Err(what)));
         }
         if cells.iter().any(|cell| swallows_a_row(cell)) {
@@ -179,7 +211,10 @@ impl<R: BufRead> Rows<R> {
     }
 
     fn id(&self, text: &str) -> Row {
-        of_members(Map::from_iter([("userId".to_owned(), Value::from(text))]), &self.overlay)
+        of_members(
+            Map::from_iter([("userId".to_owned(), Value::from(text))]),
+            &self.overlay,
+        )
     }
 
     /// A quoted cell may go on in the next lines.
@@ -189,7 +224,9 @@ impl<R: BufRead> Rows<R> {
             match self.next_line()? {
                 Some(Ok(line)) if record.len() + line.len() <= MAX_ROW_BYTES => record += &line,
                 Some(Err(what)) => return Ok(Err(what)),
-                Some(Ok(_)) | None => return Ok(Err("a quotation mark that is never closed".to_owned())),
+                Some(Ok(_)) | None => {
+                    return Ok(Err("a quotation mark that is never closed".to_owned()));
+                }
             }
         }
         Ok(Ok(record))
@@ -198,7 +235,9 @@ impl<R: BufRead> Rows<R> {
     /// The next line with its end. One that is too long is passed over.
     fn next_line(&mut self) -> io::Result<Option<Line>> {
         let mut bytes = Vec::new();
-        let read = (&mut self.input).take(MAX_ROW_BYTES as u64 + 1).read_until(self.line_end, &mut bytes)?;
+        let read = (&mut self.input)
+            .take(MAX_ROW_BYTES as u64 + 1)
+            .read_until(self.line_end, &mut bytes)?;
         if read == 0 {
             return Ok(None);
         }
@@ -206,13 +245,18 @@ impl<R: BufRead> Rows<R> {
         if bytes.len() > MAX_ROW_BYTES {
             while bytes.last() != Some(&self.line_end) {
                 bytes.clear();
-                if (&mut self.input).take(MAX_ROW_BYTES as u64).read_until(self.line_end, &mut bytes)? == 0 {
+                if (&mut self.input)
+                    .take(MAX_ROW_BYTES as u64)
+                    .read_until(self.line_end, &mut bytes)?
+                    == 0
+                {
                     break;
                 }
             }
             return Ok(Some(Err(format!("over {MAX_ROW_BYTES} bytes"))));
         }
-        if self.line == 1 && (bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff])) {
+        if self.line == 1 && (bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]))
+        {
             return Ok(Some(Err("UTF-16; save it as UTF-8".to_owned())));
         }
         let text = String::from_utf8(bytes).map_err(|_not_utf_8| NOT_UTF_8.to_owned());
@@ -231,20 +275,26 @@ fn is_silent(line: &str) -> bool {
 
 /// `sep=;`, which spreadsheets write before the header.
 fn is_separator_hint(line: &str) -> bool {
-    line.strip_prefix("sep=").is_some_and(|rest| rest.chars().count() == 1)
+    line.strip_prefix("sep=")
+        .is_some_and(|rest| rest.chars().count() == 1)
 }
 
 /// The member that a column holds, if the schema knows it; letters compare without case.
 fn known(column: &str) -> Option<&'static str> {
     let names = std::iter::once("userId").chain(MEMBERS.iter().map(|(name, _)| *name));
-    names.into_iter().find(|name| name.eq_ignore_ascii_case(column))
+    names
+        .into_iter()
+        .find(|name| name.eq_ignore_ascii_case(column))
 }
 
 /// The cells of one record, trimmed.
 fn split(record: &str, delimiter: char) -> Result<Vec<String>, String> {
     let record = record.trim_end_matches(['\n', '\r']);
     if !record.contains('"') {
-        return Ok(record.split(delimiter).map(|cell| cell.trim().to_owned()).collect());
+        return Ok(record
+            .split(delimiter)
+            .map(|cell| cell.trim().to_owned())
+            .collect());
     }
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
@@ -254,7 +304,10 @@ fn split(record: &str, delimiter: char) -> Result<Vec<String>, String> {
         .from_reader(record.as_bytes());
     let stray = || "a stray quotation mark".to_owned();
     let mut records = reader.records();
-    let cells = records.next().ok_or_else(stray)?.map_err(|error| error.to_string())?;
+    let cells = records
+        .next()
+        .ok_or_else(stray)?
+        .map_err(|error| error.to_string())?;
     if records.next().is_some() {
         return Err(stray());
     }

@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{Memory, Message};
-use crate::adapters::amqp::{BasicProperties, EXCHANGE, Publisher, Source, clean_headers, following};
+use crate::adapters::amqp::{
+    BasicProperties, EXCHANGE, Publisher, Source, clean_headers, following,
+};
 use crate::failure::{Class, Code, Failure};
 use crate::job::{BatchId, UserId};
 use crate::telemetry::span;
@@ -57,8 +59,12 @@ impl Sending {
         let mut sent = Sent::default();
         let mut confirmed: Vec<(BatchId, UserId)> = Vec::new();
         let failed = CancellationToken::new();
-        let chunks = stream::iter(messages).chunks(CHUNK).take_until(stop.cancelled());
-        let asked = chunks.take_until(failed.cancelled()).then(|chunk| self.memory.recall(chunk));
+        let chunks = stream::iter(messages)
+            .chunks(CHUNK)
+            .take_until(stop.cancelled());
+        let asked = chunks
+            .take_until(failed.cancelled())
+            .then(|chunk| self.memory.recall(chunk));
         let publishing = asked.flat_map(stream::iter).map(|message| async {
             match message {
                 Err(error) => Err(Some(unreadable(&error))),
@@ -93,7 +99,12 @@ impl Sending {
                 Ok((message, false)) => {
                     sent.sent += 1;
                     progress(true);
-                    confirmed.extend(message.request.batch_id.map(|batch| (batch, message.user_id)));
+                    confirmed.extend(
+                        message
+                            .request
+                            .batch_id
+                            .map(|batch| (batch, message.user_id)),
+                    );
                     if confirmed.len() >= CHUNK {
                         self.memory.keep(std::mem::take(&mut confirmed)).await;
                     }
@@ -118,7 +129,10 @@ impl Sending {
         // Whoever takes the message goes on in its trace.
         let properties = clean_headers(&properties, following());
         let key = self.source.routing_key();
-        self.publisher.publish(EXCHANGE, key, &message.body, properties).await.map_err(Failure::from)
+        self.publisher
+            .publish(EXCHANGE, key, &message.body, properties)
+            .await
+            .map_err(Failure::from)
     }
 }
 

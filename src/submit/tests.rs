@@ -22,12 +22,20 @@ fn messages(text: impl AsRef<[u8]>) -> Vec<Message> {
 }
 
 fn ids(messages: &[Message]) -> Vec<String> {
-    messages.iter().map(|message| message.user_id.to_string()).collect()
+    messages
+        .iter()
+        .map(|message| message.user_id.to_string())
+        .collect()
 }
 
 /// Lines and texts of the faults.
 fn faults(text: impl AsRef<[u8]>) -> Vec<(u64, String)> {
-    check(text).unwrap_err().named.into_iter().map(|fault| (fault.line.unwrap(), fault.what)).collect()
+    check(text)
+        .unwrap_err()
+        .named
+        .into_iter()
+        .map(|fault| (fault.line.unwrap(), fault.what))
+        .collect()
 }
 
 #[test]
@@ -52,43 +60,68 @@ fn csv_columns_that_the_schema_knows_are_kept_and_no_others() {
 
 #[test]
 fn a_header_is_found_after_blank_lines_comments_and_a_hint_and_whatever_its_case() {
-    let text = format!("\u{feff}\n# of November\n   \nsep=;\nReason;\"USERID\"\nleft;{A}\n\n;\nleft;{B}\n");
+    let text = format!(
+        "\u{feff}\n# of November\n   \nsep=;\nReason;\"USERID\"\nleft;{A}\n\n;\nleft;{B}\n"
+    );
     let messages = messages(&text);
     assert_eq!(ids(&messages), [A, B]);
     assert_eq!(messages[1].request.reason.as_deref(), Some("left"));
-    assert_eq!(faults(text + ";x\n"), [(10, "\"x\" is no user ID (a UUID)".to_owned())]);
+    assert_eq!(
+        faults(text + ";x\n"),
+        [(10, "\"x\" is no user ID (a UUID)".to_owned())]
+    );
 }
 
 #[test]
 fn a_quoted_cell_may_hold_line_breaks_and_lines_are_counted_all_the_same() {
     let text = format!("userId,reason\r\n{A},\"left\r\n, \"\"now\"\"\"\r\n\r\nx,\r\n{B},\r\n");
-    assert_eq!(faults(&text), [(5, "\"x\" is no user ID (a UUID)".to_owned())]);
+    assert_eq!(
+        faults(&text),
+        [(5, "\"x\" is no user ID (a UUID)".to_owned())]
+    );
     let messages = messages(text.replace("x,\r\n", ""));
-    assert_eq!(messages[0].request.reason.as_deref(), Some("left\r\n, \"now\""));
+    assert_eq!(
+        messages[0].request.reason.as_deref(),
+        Some("left\r\n, \"now\"")
+    );
     assert_eq!(ids(&messages), [A, B]);
 }
 
 #[test]
 fn a_missing_quotation_mark_never_hides_a_user() {
     let fault = |text: String| faults(text).remove(0);
-    assert_eq!(fault(format!("name,userId\n\"Jo,{A}\n")).1, "a quotation mark that is never closed");
+    assert_eq!(
+        fault(format!("name,userId\n\"Jo,{A}\n")).1,
+        "a quotation mark that is never closed"
+    );
     assert_eq!(
         fault(format!("userId,name\n{A},5\" x\n{B},6\" x\n")),
         (2, "a stray quotation mark".to_owned())
     );
     let (line, what) = fault(format!("userId,name\n{A},\"Jo\n{B},Mo\"\n"));
-    assert_eq!((line, what.contains("a quotation mark is missing")), (2, true), "{what}");
+    assert_eq!(
+        (line, what.contains("a quotation mark is missing")),
+        (2, true),
+        "{what}"
+    );
 }
 
 #[test]
 fn json_lines_stay_as_they_are_written() {
     let line = format!(r#"{{"ticket": 7.10, "userId":"{A}", "big":123456789012345678901}}"#);
     assert_eq!(messages(&line)[0].body, line.as_bytes());
-    let overlay = Overlay { reason: Some("a \"b\"".to_owned()), ..Overlay::default() };
+    let overlay = Overlay {
+        reason: Some("a \"b\"".to_owned()),
+        ..Overlay::default()
+    };
     let input = open(&line, &overlay);
     let message = input.messages().unwrap().next().unwrap().unwrap();
     assert_eq!(message.request.reason.as_deref(), Some("a \"b\""));
-    assert!(message.body.ends_with(line.trim_start_matches('{').as_bytes()));
+    assert!(
+        message
+            .body
+            .ends_with(line.trim_start_matches('{').as_bytes())
+    );
 }
 
 #[test]
@@ -99,10 +132,21 @@ fn the_command_line_fills_in_what_a_row_does_not_say() {
         reason: Some("all".to_owned()),
         ..Overlay::default()
     };
-    let messages: Vec<_> = open(text, &overlay).messages().unwrap().map(Result::unwrap).collect();
-    let reasons: Vec<_> = messages.iter().map(|m| m.request.reason.clone().unwrap()).collect();
+    let messages: Vec<_> = open(text, &overlay)
+        .messages()
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let reasons: Vec<_> = messages
+        .iter()
+        .map(|m| m.request.reason.clone().unwrap())
+        .collect();
     assert_eq!(reasons, ["own", "all"]);
-    assert!(messages.iter().all(|m| m.request.batch_id.as_ref().unwrap().to_string() == "b-1"));
+    assert!(
+        messages
+            .iter()
+            .all(|m| m.request.batch_id.as_ref().unwrap().to_string() == "b-1")
+    );
 }
 
 #[test]
@@ -111,19 +155,37 @@ fn every_fault_is_named_with_its_line_and_its_column() {
         "userId,action,deleteAfter\n{A},delete,\nnonsense,delete,\n{B},destroy,tomorrow\n{B}\n\n,delete,\n"
     );
     let faults = faults(text);
-    assert_eq!(faults.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5, 7]);
-    assert!(faults[0].1.starts_with("\"nonsense\" is no user ID"), "{faults:?}");
+    assert_eq!(
+        faults.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
+        [3, 4, 5, 7]
+    );
     assert!(
-        faults[1].1.contains("action has to be delete or deactivate; deleteAfter has to be"),
+        faults[0].1.starts_with("\"nonsense\" is no user ID"),
         "{faults:?}"
     );
-    assert!(faults[2].1.contains("1 cells, where the header has 3"), "{faults:?}");
+    assert!(
+        faults[1]
+            .1
+            .contains("action has to be delete or deactivate; deleteAfter has to be"),
+        "{faults:?}"
+    );
+    assert!(
+        faults[2].1.contains("1 cells, where the header has 3"),
+        "{faults:?}"
+    );
     let fault = |text: String| check(text).unwrap_err().to_string();
-    assert!(fault(format!("{{\"userId\":\"{A}\",\"batchId\":7}}\n")).contains("line 1: batchId has to be"));
-    assert!(fault(format!("{{\"userId\":\"{A}\"}}\n{{\"user\":1}}")).contains("line 2: it has no userId"));
+    assert!(
+        fault(format!("{{\"userId\":\"{A}\",\"batchId\":7}}\n"))
+            .contains("line 1: batchId has to be")
+    );
+    assert!(
+        fault(format!("{{\"userId\":\"{A}\"}}\n{{\"user\":1}}"))
+            .contains("line 2: it has no userId")
+    );
     assert!(fault(format!("id,name\n{A},Jo\n")).contains("CSV needs a header with userId"));
     assert!(
-        fault(format!("userId,reason,Reason\n{A},,\n")).contains("line 1: the header has two columns reason")
+        fault(format!("userId,reason,Reason\n{A},,\n"))
+            .contains("line 1: the header has two columns reason")
     );
     assert!(fault(format!("[{{\"userId\":\"{A}\"}}]")).contains("JSON Lines"));
     assert!(fault(format!("{{\"userId\":\"{A}\",\"userId\":\"{B}\"}}\n")).contains("line 1"));
@@ -136,11 +198,30 @@ fn what_is_no_text_is_a_fault_of_its_line() {
     bytes.extend(std::iter::repeat_n(b'x', 1_000_000));
     bytes.extend_from_slice(format!("\n{B}\nx\n").as_bytes());
     let faults = faults(bytes);
-    assert_eq!(faults.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3, 5]);
-    assert!(faults[0].1.starts_with("not UTF-8, probably Windows-1252; save it as UTF-8"), "{faults:?}");
-    assert_eq!((&*faults[1].1, &*faults[2].1), ("over 262144 bytes", "\"x\" is no user ID (a UUID)"));
-    let wide: Vec<u8> = std::iter::once(0xfeff).chain(A.encode_utf16()).flat_map(u16::to_le_bytes).collect();
-    assert!(check(wide).unwrap_err().to_string().contains("save it as UTF-8"));
+    assert_eq!(
+        faults.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
+        [2, 3, 5]
+    );
+    assert!(
+        faults[0]
+            .1
+            .starts_with("not UTF-8, probably Windows-1252; save it as UTF-8"),
+        "{faults:?}"
+    );
+    assert_eq!(
+        (&*faults[1].1, &*faults[2].1),
+        ("over 262144 bytes", "\"x\" is no user ID (a UUID)")
+    );
+    let wide: Vec<u8> = std::iter::once(0xfeff)
+        .chain(A.encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    assert!(
+        check(wide)
+            .unwrap_err()
+            .to_string()
+            .contains("save it as UTF-8")
+    );
 }
 
 #[test]
@@ -148,28 +229,51 @@ fn a_name_that_is_nearly_a_members_is_a_fault_and_the_others_are_listed() {
     let fault = |text: String| faults(text).remove(0);
     for (header, column, meant) in [
         ("userId,Delete After", "Delete After", "deleteAfter"),
-        ("userId;delete_after;requested by", "delete_after", "deleteAfter"),
+        (
+            "userId;delete_after;requested by",
+            "delete_after",
+            "deleteAfter",
+        ),
         ("userId\t\"DELETE-AFTER\"", "DELETE-AFTER", "deleteAfter"),
         ("User ID,userId", "User ID", "userId"),
         ("User ID,name", "User ID", "userId"),
         ("user_id", "user_id", "userId"),
     ] {
         let (line, what) = fault(format!("{header}\n{A}\n"));
-        let says = format!("the column \"{column}\" is not read; rename it to {meant}, or remove it");
+        let says =
+            format!("the column \"{column}\" is not read; rename it to {meant}, or remove it");
         assert!(line == 1 && what.contains(&says), "{header}: {what}");
     }
     let (_, both) = fault(format!("userId;delete_after;requested by\n{A};;\n"));
-    assert!(both.contains("rename it to deleteAfter") && both.contains("rename it to requestedBy"), "{both}");
-    for member in ["delete_after", "DeleteAfter", "deleteafter", "requested by", "UserId", "Action"] {
-        let (line, what) =
-            fault(format!("{{\"userId\":\"{A}\"}}\n{{\"userId\":\"{B}\",\"{member}\":\"x\"}}"));
-        assert!(line == 2 && what.contains(&format!("the member \"{member}\" is not read")), "{what}");
+    assert!(
+        both.contains("rename it to deleteAfter") && both.contains("rename it to requestedBy"),
+        "{both}"
+    );
+    for member in [
+        "delete_after",
+        "DeleteAfter",
+        "deleteafter",
+        "requested by",
+        "UserId",
+        "Action",
+    ] {
+        let (line, what) = fault(format!(
+            "{{\"userId\":\"{A}\"}}\n{{\"userId\":\"{B}\",\"{member}\":\"x\"}}"
+        ));
+        assert!(
+            line == 2 && what.contains(&format!("the member \"{member}\" is not read")),
+            "{what}"
+        );
     }
 
     let ignored = |text: String| check(text).unwrap().ignored;
-    assert_eq!(ignored(format!("name,userId,,room\u{202e},name\nJo,{A},,1,\n")), ["name", "room\\u{202e}"]);
-    let lines =
-        format!("{{\"userId\":\"{A}\",\"x\":1}}\n{{\"userId\":\"{B}\",\"x\":1,\"y\":{{\"action\":1}}}}\n");
+    assert_eq!(
+        ignored(format!("name,userId,,room\u{202e},name\nJo,{A},,1,\n")),
+        ["name", "room\\u{202e}"]
+    );
+    let lines = format!(
+        "{{\"userId\":\"{A}\",\"x\":1}}\n{{\"userId\":\"{B}\",\"x\":1,\"y\":{{\"action\":1}}}}\n"
+    );
     assert_eq!(ignored(lines), ["x", "y"]);
     assert!(ignored(format!("{A}\n")).is_empty());
 }
@@ -184,10 +288,13 @@ fn a_file_without_rows_is_a_fault_beside_arguments_too() {
         ("sep=;\nuserId;room\n;\n", "a header, and no row under it"),
     ] {
         for arguments in [vec![], vec![A.to_owned()]] {
-            let input = Input::new(&arguments, Some(&mut text.as_bytes()), &Overlay::default()).unwrap();
+            let input =
+                Input::new(&arguments, Some(&mut text.as_bytes()), &Overlay::default()).unwrap();
             let faults = input.check(|_| None).unwrap().unwrap_err();
             assert!(
-                faults.to_string().contains(&format!("the file holds no users: {why}")),
+                faults
+                    .to_string()
+                    .contains(&format!("the file holds no users: {why}")),
                 "{text:?}: {faults}"
             );
         }
@@ -211,7 +318,12 @@ fn lines_that_end_in_cr_only_are_read_and_a_mixture_is_refused() {
         format!("{A}\n{B}\r{C}\n"),
     ] {
         let named = faults(&mixed);
-        assert!(named.iter().any(|(_, what)| what.contains("a CR in the middle")), "{mixed:?}: {named:?}");
+        assert!(
+            named
+                .iter()
+                .any(|(_, what)| what.contains("a CR in the middle")),
+            "{mixed:?}: {named:?}"
+        );
     }
     let (_, what) = faults(format!("userId,room\n{A},\"1\r{B},2\"\n")).remove(0);
     assert!(what.contains("a quotation mark is missing"), "{what}");
@@ -222,11 +334,17 @@ fn a_protected_user_is_a_fault_with_its_line_and_keeps_everybody_from_being_sent
     let protected: UserId = B.parse().unwrap();
     let look = |text: String| {
         let input = open(text, &Overlay::default());
-        input.check(|user_id| (user_id == protected).then(|| "it is the board".to_owned())).unwrap()
+        input
+            .check(|user_id| (user_id == protected).then(|| "it is the board".to_owned()))
+            .unwrap()
     };
     let faults = look(format!("{A}\n{B}\n{B}\n{C}\n")).unwrap_err();
     assert_eq!((faults.total, faults.only_forbidden()), (1, true));
-    assert!(faults.to_string().contains(&format!("line 2: {B} is not off-boarded: it is the board")));
+    assert!(
+        faults
+            .to_string()
+            .contains(&format!("line 2: {B} is not off-boarded: it is the board"))
+    );
     assert!(!look(format!("{B}\nx\n")).unwrap_err().only_forbidden());
     assert_eq!(look(format!("{A}\n{C}\n")).unwrap().users, 2);
 }

@@ -19,7 +19,11 @@ pub(super) struct Told<E> {
 
 impl<E> Told<E> {
     pub(super) const fn new(exporter: E, what: &'static str) -> Self {
-        Self { exporter, what, failing: AtomicBool::new(false) }
+        Self {
+            exporter,
+            what,
+            failing: AtomicBool::new(false),
+        }
     }
 
     fn tell(&self, result: OTelSdkResult) -> OTelSdkResult {
@@ -28,7 +32,9 @@ impl<E> Told<E> {
         match &result {
             Err(error) if changed => tracing::warn!(%error, what = self.what,
                 "the collector does not take these: they are dropped until it does; look at OTEL_EXPORTER_OTLP_ENDPOINT"),
-            Ok(()) if changed => tracing::info!(what = self.what, "the collector takes these again"),
+            Ok(()) if changed => {
+                tracing::info!(what = self.what, "the collector takes these again")
+            }
             Ok(()) | Err(_) => {}
         }
         result

@@ -55,13 +55,22 @@ impl Signal {
             return Ok(false);
         }
         let own = format!("OTEL_EXPORTER_OTLP_{word}_ENDPOINT");
-        let somewhere = set("OTEL_EXPORTER_OTLP_ENDPOINT").or_else(|| set(&own)).is_some();
+        let somewhere = set("OTEL_EXPORTER_OTLP_ENDPOINT")
+            .or_else(|| set(&own))
+            .is_some();
         let exporter = format!("OTEL_{word}_EXPORTER");
-        let Some(named) = set(&exporter) else { return Ok(somewhere) };
+        let Some(named) = set(&exporter) else {
+            return Ok(somewhere);
+        };
         let named: Vec<&str> = named.split(',').map(str::trim).collect();
         // `prometheus` is on /metrics whatever is said here.
-        match named.iter().find(|name| !matches!(**name, "otlp" | "none" | "prometheus")) {
-            Some(unknown) => Err(format!("{exporter}: {unknown} is not known here; give otlp or none")),
+        match named
+            .iter()
+            .find(|name| !matches!(**name, "otlp" | "none" | "prometheus"))
+        {
+            Some(unknown) => Err(format!(
+                "{exporter}: {unknown} is not known here; give otlp or none"
+            )),
             None => Ok(named.contains(&"otlp")),
         }
     }
@@ -69,10 +78,16 @@ impl Signal {
     /// A protocol that is asked for and not known here: the exporter takes `http/protobuf` instead.
     fn unknown_protocol(self, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
         let own = format!("OTEL_EXPORTER_OTLP_{}_PROTOCOL", self.word());
-        let set = |name: &str| Some((name.to_owned(), variable(name).filter(|value| !value.is_empty())?));
+        let set = |name: &str| {
+            Some((
+                name.to_owned(),
+                variable(name).filter(|value| !value.is_empty())?,
+            ))
+        };
         let (name, protocol) = set(&own).or_else(|| set("OTEL_EXPORTER_OTLP_PROTOCOL"))?;
         let known = matches!(protocol.as_str(), "grpc" | "http/protobuf");
-        (!known).then(|| format!("{name}: {protocol} is not known here; give http/protobuf or grpc"))
+        (!known)
+            .then(|| format!("{name}: {protocol} is not known here; give http/protobuf or grpc"))
     }
 }
 
@@ -100,12 +115,15 @@ impl Telemetry {
         let traces = traces.build();
 
         let (exposition, reader) = Exposition::new()?;
-        let mut meters = SdkMeterProvider::builder().with_resource(resource()).with_reader(reader);
+        let mut meters = SdkMeterProvider::builder()
+            .with_resource(resource())
+            .with_reader(reader);
         if export_metrics {
             match MetricExporter::builder().build() {
                 Ok(exporter) => {
-                    meters =
-                        meters.with_reader(PeriodicReader::builder(Told::new(exporter, "metrics")).build());
+                    meters = meters.with_reader(
+                        PeriodicReader::builder(Told::new(exporter, "metrics")).build(),
+                    );
                 }
                 Err(error) => complaints.push(format!("metrics are not exported: {error}")),
             }
@@ -114,12 +132,17 @@ impl Telemetry {
         global::set_meter_provider(meters.clone());
         metrics::begin();
 
-        let disabled = var("OTEL_SDK_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true"));
+        let disabled =
+            var("OTEL_SDK_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true"));
         logging::init(is_worker, (!disabled).then(|| traces.tracer("offboarder")));
         for complaint in complaints {
             tracing::warn!("{complaint}");
         }
-        Ok(Self { traces, meters, exposition })
+        Ok(Self {
+            traces,
+            meters,
+            exposition,
+        })
     }
 
     /// What `/metrics` shows.
@@ -135,18 +158,22 @@ impl Telemetry {
         let traces = on_a_thread(move || traces.shutdown_with_timeout(END_WITHIN));
         let meters = on_a_thread(move || meters.shutdown_with_timeout(END_WITHIN));
         // A collector that takes nothing has been told of.
-        tokio::time::timeout(END_WITHIN, futures_util::future::join(traces, meters)).await.ok();
+        tokio::time::timeout(END_WITHIN, futures_util::future::join(traces, meters))
+            .await
+            .ok();
     }
 }
 
 /// Done when the thread is, or cannot be.
 async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) {
     let (done, ended) = tokio::sync::oneshot::channel();
-    let begun = std::thread::Builder::new().name("telemetry ends".to_owned()).spawn(move || {
-        work();
-        // Nobody may be waiting any more.
-        done.send(()).ok();
-    });
+    let begun = std::thread::Builder::new()
+        .name("telemetry ends".to_owned())
+        .spawn(move || {
+            work();
+            // Nobody may be waiting any more.
+            done.send(()).ok();
+        });
     if begun.is_ok() {
         ended.await.ok();
     }
@@ -159,9 +186,13 @@ fn resource() -> Resource {
         KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
         KeyValue::new("service.instance.id", instance()),
     ];
-    let mut resource =
-        Resource::builder().with_attributes(ours).with_detector(Box::new(EnvResourceDetector::new()));
-    if let Some(name) = var("OTEL_SERVICE_NAME").ok().filter(|name| !name.is_empty()) {
+    let mut resource = Resource::builder()
+        .with_attributes(ours)
+        .with_detector(Box::new(EnvResourceDetector::new()));
+    if let Some(name) = var("OTEL_SERVICE_NAME")
+        .ok()
+        .filter(|name| !name.is_empty())
+    {
         resource = resource.with_service_name(name);
     }
     resource.build()
@@ -170,8 +201,14 @@ fn resource() -> Resource {
 /// The name of this process: in manifests, dead letters and traces.
 pub fn instance() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let host = host.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-    format!("{}-{}", host.as_deref().unwrap_or("worker"), std::process::id())
+    let host = host
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty());
+    format!(
+        "{}-{}",
+        host.as_deref().unwrap_or("worker"),
+        std::process::id()
+    )
 }
 
 #[cfg(test)]
@@ -180,7 +217,10 @@ mod tests {
 
     fn wanted(signal: Signal, variables: &[(&str, &str)]) -> Result<bool, String> {
         signal.is_wanted(|name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
         })
     }
 
@@ -192,26 +232,55 @@ mod tests {
             (&[], false, false),
             (&[ENDPOINT], true, true),
             (&[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")], false, false),
-            (&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector:4318/v1/traces")], true, false),
+            (
+                &[(
+                    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+                    "http://collector:4318/v1/traces",
+                )],
+                true,
+                false,
+            ),
             (&[("OTEL_TRACES_EXPORTER", "otlp")], true, false),
             (&[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none")], false, true),
-            (&[ENDPOINT, ("OTEL_METRICS_EXPORTER", "prometheus")], true, false),
-            (&[ENDPOINT, ("OTEL_METRICS_EXPORTER", "prometheus, otlp")], true, true),
+            (
+                &[ENDPOINT, ("OTEL_METRICS_EXPORTER", "prometheus")],
+                true,
+                false,
+            ),
+            (
+                &[ENDPOINT, ("OTEL_METRICS_EXPORTER", "prometheus, otlp")],
+                true,
+                true,
+            ),
             (&[ENDPOINT, ("OTEL_SDK_DISABLED", "TRUE")], false, false),
         ];
         for (variables, traces, metrics) in cases {
-            assert_eq!(wanted(Signal::Traces, variables), Ok(traces), "{variables:?}");
-            assert_eq!(wanted(Signal::Metrics, variables), Ok(metrics), "{variables:?}");
+            assert_eq!(
+                wanted(Signal::Traces, variables),
+                Ok(traces),
+                "{variables:?}"
+            );
+            assert_eq!(
+                wanted(Signal::Metrics, variables),
+                Ok(metrics),
+                "{variables:?}"
+            );
         }
         let unknown = wanted(Signal::Traces, &[("OTEL_TRACES_EXPORTER", "zipkin")]).unwrap_err();
-        assert!(unknown.contains("OTEL_TRACES_EXPORTER: zipkin"), "{unknown}");
+        assert!(
+            unknown.contains("OTEL_TRACES_EXPORTER: zipkin"),
+            "{unknown}"
+        );
     }
 
     #[test]
     fn a_protocol_that_nobody_speaks_here_is_named() {
         let unknown = |variables: &'static [(&str, &str)]| {
             Signal::Metrics.unknown_protocol(|name| {
-                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+                variables
+                    .iter()
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, value)| (*value).to_owned())
             })
         };
         assert_eq!(unknown(&[]), None);
@@ -220,7 +289,10 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
             ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json"),
         ]);
-        assert!(both.unwrap().starts_with("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: http/json"));
+        assert!(
+            both.unwrap()
+                .starts_with("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: http/json")
+        );
     }
 
     #[test]
@@ -228,6 +300,10 @@ mod tests {
         let resource = resource();
         let of = |name: &'static str| resource.get(&name.into()).map(|value| value.to_string());
         assert_eq!(of("service.name").as_deref(), Some("offboarder"));
-        assert!(of("service.instance.id").unwrap().ends_with(&std::process::id().to_string()));
+        assert!(
+            of("service.instance.id")
+                .unwrap()
+                .ends_with(&std::process::id().to_string())
+        );
     }
 }

@@ -24,7 +24,10 @@ pub(super) struct JsonLines(io::Stderr);
 
 impl io::Write for JsonLines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        io::Write::write_all(&mut self.0, printable::json(&String::from_utf8_lossy(line)).as_bytes())?;
+        io::Write::write_all(
+            &mut self.0,
+            printable::json(&String::from_utf8_lossy(line)).as_bytes(),
+        )?;
         Ok(line.len())
     }
 
@@ -69,8 +72,11 @@ where
             tracing::Level::DEBUG | tracing::Level::TRACE => 34,
         };
         let ansi = writer.has_ansi_escapes();
-        let (dim, coloured, plain) =
-            if ansi { ("\x1b[2m", format!("\x1b[{colour}m"), "\x1b[0m") } else { ("", String::new(), "") };
+        let (dim, coloured, plain) = if ansi {
+            ("\x1b[2m", format!("\x1b[{colour}m"), "\x1b[0m")
+        } else {
+            ("", String::new(), "")
+        };
         write!(writer, "{dim}")?;
         SystemTime.format_time(&mut writer)?;
         write!(writer, "{plain} {coloured}{level:>5}{plain} ")?;
@@ -112,8 +118,11 @@ mod tests {
         for attack in ATTACKS {
             let kept = Kept::default();
             let to = kept.clone();
-            let layer = tracing_subscriber::fmt::layer().event_format(Human).with_ansi(false);
-            let subscriber = tracing_subscriber::registry().with(layer.with_writer(move || to.clone()));
+            let layer = tracing_subscriber::fmt::layer()
+                .event_format(Human)
+                .with_ansi(false);
+            let subscriber =
+                tracing_subscriber::registry().with(layer.with_writer(move || to.clone()));
             tracing::subscriber::with_default(subscriber, || {
                 tracing::warn!(who = attack, told = %attack, shown = ?attack, "{attack}");
             });

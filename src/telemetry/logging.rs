@@ -13,8 +13,13 @@ use super::{log_format, span};
 /// nothing of traces; a worker says more than a command by default. Spans of ours, and no others, go to `tracer`.
 pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
     // The telemetry's own news is told by `collector`, once.
-    let default = if is_worker { "info,opentelemetry=off" } else { "warn,opentelemetry=off" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_not_set| EnvFilter::new(default));
+    let default = if is_worker {
+        "info,opentelemetry=off"
+    } else {
+        "warn,opentelemetry=off"
+    };
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_not_set| EnvFilter::new(default));
     let filter = filter.and(FilterFn::new(may_be_logged));
     let spans = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
@@ -24,15 +29,22 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
             .with_level(false)
             .with_target(false)
             .with_tracked_inactivity(false)
-            .with_filter(FilterFn::new(|metadata| metadata.is_span() && metadata.target() == span::TARGET))
+            .with_filter(FilterFn::new(|metadata| {
+                metadata.is_span() && metadata.target() == span::TARGET
+            }))
     });
     let registry = tracing_subscriber::registry().with(spans);
     // A second subscriber cannot come: this runs once, first of all.
     if std::io::stderr().is_terminal() {
-        let human = fmt::layer().event_format(log_format::Human).with_writer(std::io::stderr);
+        let human = fmt::layer()
+            .event_format(log_format::Human)
+            .with_writer(std::io::stderr);
         registry.with(human.with_filter(filter)).try_init().ok();
     } else {
-        registry.with(log_format::json().with_filter(filter)).try_init().ok();
+        registry
+            .with(log_format::json().with_filter(filter))
+            .try_init()
+            .ok();
     }
 }
 
@@ -40,8 +52,14 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
 /// its errors, whatever `RUST_LOG` says.
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     let library = metadata.target().split("::").next().unwrap_or_default();
-    let of_queue =
-        ["lapin", "amq_protocol", "amq_protocol_tcp", "amq_protocol_types", "amq_protocol_uri", "async_rs"];
+    let of_queue = [
+        "lapin",
+        "amq_protocol",
+        "amq_protocol_tcp",
+        "amq_protocol_types",
+        "amq_protocol_uri",
+        "async_rs",
+    ];
     !of_queue.contains(&library) || *metadata.level() == Level::ERROR
 }
 
@@ -68,11 +86,17 @@ mod tests {
 
     #[test]
     fn the_client_of_rabbitmq_logs_errors_only_whatever_rust_log_says() {
-        for said in ["trace", "lapin=trace", "info,lapin::io_loop=trace,amq_protocol=trace"] {
+        for said in [
+            "trace",
+            "lapin=trace",
+            "info,lapin::io_loop=trace,amq_protocol=trace",
+        ] {
             let written = Written::default();
             let writer = written.clone();
             let filter = EnvFilter::new(said).and(FilterFn::new(may_be_logged));
-            let layer = fmt::layer().with_writer(move || writer.clone()).with_filter(filter);
+            let layer = fmt::layer()
+                .with_writer(move || writer.clone())
+                .with_filter(filter);
             tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
                 tracing::trace!(target: "lapin::io_loop", response = ?b"\0user\0secret", "StartOk");
                 tracing::warn!(target: "lapin::returned_messages", "secret body");
@@ -81,7 +105,10 @@ mod tests {
                 let _span = tracing::info_span!(target: "lapin::io_loop", "secret span").entered();
             });
             let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-            assert!(!log.contains("secret") && !log.contains("115, 101"), "{said}: {log}");
+            assert!(
+                !log.contains("secret") && !log.contains("115, 101"),
+                "{said}: {log}"
+            );
             assert!(log.contains("gone"), "{said}: {log}");
         }
     }

@@ -16,11 +16,14 @@ use crate::machine::{Pause, StateName};
 use crate::ports::QuotaClass;
 
 /// Seconds from the request to the deactivation: from an API's speed to a lost weekend.
-const ACCESS_BOUNDARIES: [f64; 14] =
-    [0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0, 259_200.0];
+const ACCESS_BOUNDARIES: [f64; 14] = [
+    0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0,
+    259_200.0,
+];
 /// Seconds of a step: most are calls, an archive may take hours.
-const STEP_BOUNDARIES: [f64; 14] =
-    [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0, 3600.0, 14_400.0];
+const STEP_BOUNDARIES: [f64; 14] = [
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0, 3600.0, 14_400.0,
+];
 
 /// The instruments. Before [`super::Telemetry::begin`] they count into nothing.
 struct Instruments {
@@ -49,7 +52,8 @@ struct Instruments {
     admin_refused: Counter<u64>,
 }
 
-static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| Instruments::of(&global::meter("offboarder")));
+static INSTRUMENTS: LazyLock<Instruments> =
+    LazyLock::new(|| Instruments::of(&global::meter("offboarder")));
 
 impl Instruments {
     fn of(meter: &Meter) -> Self {
@@ -161,7 +165,9 @@ impl Exposition {
     /// In the text format of Prometheus, version 0.0.4.
     pub fn text(&self) -> Result<Vec<u8>, String> {
         let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text).map_err(|error| error.to_string())?;
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut text)
+            .map_err(|error| error.to_string())?;
         Ok(text)
     }
 }
@@ -169,16 +175,24 @@ impl Exposition {
 /// Everything that may never happen is there from the start, so that a rule can see it rise from 0.
 pub(super) fn begin() {
     for reason in Reason::ALL {
-        INSTRUMENTS.dead_letters.add(0, &[KeyValue::new("reason", reason.as_str())]);
+        INSTRUMENTS
+            .dead_letters
+            .add(0, &[KeyValue::new("reason", reason.as_str())]);
     }
     for outcome in ["deleted", "deactivated-only", "dead-lettered"] {
-        INSTRUMENTS.jobs.add(0, &[KeyValue::new("outcome", outcome)]);
+        INSTRUMENTS
+            .jobs
+            .add(0, &[KeyValue::new("outcome", outcome)]);
     }
     for class in QuotaClass::ALL {
-        INSTRUMENTS.api_throttled.add(0, &[KeyValue::new("class", class.as_str())]);
+        INSTRUMENTS
+            .api_throttled
+            .add(0, &[KeyValue::new("class", class.as_str())]);
     }
     for reason in ["no_token", "wrong_token", "read_token", "foreign_host"] {
-        INSTRUMENTS.admin_refused.add(0, &[KeyValue::new("reason", reason)]);
+        INSTRUMENTS
+            .admin_refused
+            .add(0, &[KeyValue::new("reason", reason)]);
     }
     INSTRUMENTS.in_flight.add(0, &[]);
     unhealthy(false);
@@ -189,25 +203,40 @@ pub(super) fn begin() {
 
 /// A user's off-boarding ended, and its manifest is stored.
 pub(crate) fn finished(state: StateName) {
-    let outcome = if state == StateName::Deleted { "deleted" } else { "deactivated-only" };
-    INSTRUMENTS.jobs.add(1, &[KeyValue::new("outcome", outcome)]);
+    let outcome = if state == StateName::Deleted {
+        "deleted"
+    } else {
+        "deactivated-only"
+    };
+    INSTRUMENTS
+        .jobs
+        .add(1, &[KeyValue::new("outcome", outcome)]);
 }
 
 /// A job was given up.
 pub(crate) fn dead_lettered(reason: Reason) {
-    INSTRUMENTS.jobs.add(1, &[KeyValue::new("outcome", "dead-lettered")]);
-    INSTRUMENTS.dead_letters.add(1, &[KeyValue::new("reason", reason.as_str())]);
+    INSTRUMENTS
+        .jobs
+        .add(1, &[KeyValue::new("outcome", "dead-lettered")]);
+    INSTRUMENTS
+        .dead_letters
+        .add(1, &[KeyValue::new("reason", reason.as_str())]);
 }
 
 /// A step was completed and its checkpoint saved.
 pub(crate) fn moved(from: StateName, to: StateName) {
-    let labels = [KeyValue::new("from", from.as_str()), KeyValue::new("to", to.as_str())];
+    let labels = [
+        KeyValue::new("from", from.as_str()),
+        KeyValue::new("to", to.as_str()),
+    ];
     INSTRUMENTS.transitions.add(1, &labels);
 }
 
 /// A step ended, well or not.
 pub(crate) fn step_took(step: &'static str, took: Duration) {
-    INSTRUMENTS.step_duration.record(took.as_secs_f64(), &[KeyValue::new("step", step)]);
+    INSTRUMENTS
+        .step_duration
+        .record(took.as_secs_f64(), &[KeyValue::new("step", step)]);
 }
 
 /// The account was seen deactivated so long after it was asked for.
@@ -223,10 +252,15 @@ pub(crate) fn archived(bytes: u64, conversations: u64) {
 
 /// CXone answered a call, or did not: status 0.
 pub(crate) fn api_answered(class: QuotaClass, status: u16) {
-    let labels = [KeyValue::new("class", class.as_str()), KeyValue::new("status", i64::from(status))];
+    let labels = [
+        KeyValue::new("class", class.as_str()),
+        KeyValue::new("status", i64::from(status)),
+    ];
     INSTRUMENTS.api_requests.add(1, &labels);
     if status == 429 {
-        INSTRUMENTS.api_throttled.add(1, &[KeyValue::new("class", class.as_str())]);
+        INSTRUMENTS
+            .api_throttled
+            .add(1, &[KeyValue::new("class", class.as_str())]);
     }
 }
 
@@ -240,12 +274,17 @@ pub(crate) fn retried(step: &'static str, class: Class) {
         Class::Systemic => "systemic",
         Class::Defect => "defect",
     };
-    INSTRUMENTS.retries.add(1, &[KeyValue::new("step", step), KeyValue::new("kind", kind)]);
+    INSTRUMENTS.retries.add(
+        1,
+        &[KeyValue::new("step", step), KeyValue::new("kind", kind)],
+    );
 }
 
 /// A guard makes a deletion wait.
 pub(crate) fn deletion_postponed(guard: Pause) {
-    INSTRUMENTS.deletions_postponed.add(1, &[KeyValue::new("guard", guard.as_str())]);
+    INSTRUMENTS
+        .deletions_postponed
+        .add(1, &[KeyValue::new("guard", guard.as_str())]);
 }
 
 /// Users whose deletion waits for the brake, until when.
@@ -253,7 +292,10 @@ static BRAKED: Mutex<BTreeMap<UserId, Instant>> = Mutex::new(BTreeMap::new());
 
 /// The deletion of this user waits for the brake.
 pub(crate) fn braked(user_id: UserId, wait: Duration) {
-    BRAKED.lock().unwrap_or_else(PoisonError::into_inner).insert(user_id, Instant::now() + wait);
+    BRAKED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(user_id, Instant::now() + wait);
 }
 
 /// Counts those who still wait for the brake, as far as this worker knows.
@@ -266,12 +308,16 @@ pub(crate) fn tell_braked() {
 
 /// Messages in a queue that are in nobody's hands.
 pub(crate) fn queue_depth(queue: &str, depth: u64) {
-    INSTRUMENTS.queue_depth.record(depth, &[KeyValue::new("queue", queue.to_owned())]);
+    INSTRUMENTS
+        .queue_depth
+        .record(depth, &[KeyValue::new("queue", queue.to_owned())]);
 }
 
 /// How long the oldest job of a queue has waited.
 pub(crate) fn oldest_job(queue: &str, seconds: f64) {
-    INSTRUMENTS.oldest_job.record(seconds, &[KeyValue::new("queue", queue.to_owned())]);
+    INSTRUMENTS
+        .oldest_job
+        .record(seconds, &[KeyValue::new("queue", queue.to_owned())]);
 }
 
 /// What there is of a lane.
@@ -289,7 +335,9 @@ pub(crate) fn lane(lane: Lane, backlog: &LaneBacklog) {
     let labels = [KeyValue::new("lane", lane.as_str())];
     INSTRUMENTS.lane_depth.record(backlog.depth, &labels);
     INSTRUMENTS.lane_held.record(backlog.held, &labels);
-    INSTRUMENTS.lane_oldest_job.record(backlog.oldest_seconds, &labels);
+    INSTRUMENTS
+        .lane_oldest_job
+        .record(backlog.oldest_seconds, &labels);
 }
 
 /// Another worker has the user of a save.
@@ -299,12 +347,17 @@ pub(crate) fn checkpoint_conflict() {
 
 /// No users are taken, because of this; or they are again.
 pub(crate) fn paused(cause: Code, is_paused: bool) {
-    INSTRUMENTS.paused.record(u64::from(is_paused), &[KeyValue::new("cause", cause.as_str())]);
+    INSTRUMENTS.paused.record(
+        u64::from(is_paused),
+        &[KeyValue::new("cause", cause.as_str())],
+    );
 }
 
 /// No users are taken, because an operator said so; or they are again.
 pub(crate) fn paused_by_operator(is_paused: bool) {
-    INSTRUMENTS.paused.record(u64::from(is_paused), &[KeyValue::new("cause", "operator")]);
+    INSTRUMENTS
+        .paused
+        .record(u64::from(is_paused), &[KeyValue::new("cause", "operator")]);
 }
 
 /// A restart would help this worker; or it gets on.
@@ -314,12 +367,16 @@ pub(crate) fn unhealthy(is_unhealthy: bool) {
 
 /// The admin HTTP refused a request: a word of the gate.
 pub(crate) fn admin_refused(reason: &'static str) {
-    INSTRUMENTS.admin_refused.add(1, &[KeyValue::new("reason", reason)]);
+    INSTRUMENTS
+        .admin_refused
+        .add(1, &[KeyValue::new("reason", reason)]);
 }
 
 /// The quota of a class, as set.
 pub(crate) fn quota(class: QuotaClass, per_second: f64) {
-    INSTRUMENTS.quota.record(per_second, &[KeyValue::new("class", class.as_str())]);
+    INSTRUMENTS
+        .quota
+        .record(per_second, &[KeyValue::new("class", class.as_str())]);
 }
 
 /// A user in progress, as long as it lives.

@@ -222,13 +222,17 @@ pub(crate) fn from_headers(traceparent: &str, tracestate: Option<&str>) -> Conte
 
 /// Links to other spans, as one text, and back. What cannot be read is left out.
 pub(crate) fn to_links(links: &[SpanContext]) -> String {
-    let texts = links.iter().filter_map(|link| to_headers(link).remove(TRACEPARENT));
+    let texts = links
+        .iter()
+        .filter_map(|link| to_headers(link).remove(TRACEPARENT));
     texts.collect::<Vec<_>>().join(",")
 }
 
 /// The other way round.
 pub(crate) fn from_links(text: &str) -> Vec<SpanContext> {
-    let contexts = text.split(',').map(|one| from_headers(one.trim(), None).span().span_context().clone());
+    let contexts = text
+        .split(',')
+        .map(|one| from_headers(one.trim(), None).span().span_context().clone());
     contexts.filter(SpanContext::is_valid).collect()
 }
 
@@ -241,11 +245,23 @@ mod tests {
     #[test]
     fn a_path_is_told_without_whose_it_is() {
         for (path, told) in [
-            ("/api/v2/iam/users/3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11", "/api/v2/iam/users/{userId}"),
-            ("/api/v2/routing/users/x/routingprofile", "/api/v2/routing/users/{userId}/routingprofile"),
-            ("/api/v2/routing/queues/q-1", "/api/v2/routing/queues/{queueId}"),
+            (
+                "/api/v2/iam/users/3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11",
+                "/api/v2/iam/users/{userId}",
+            ),
+            (
+                "/api/v2/routing/users/x/routingprofile",
+                "/api/v2/routing/users/{userId}/routingprofile",
+            ),
+            (
+                "/api/v2/routing/queues/q-1",
+                "/api/v2/routing/queues/{queueId}",
+            ),
             ("/api/v2/scim/v2/Users/x", "/api/v2/scim/v2/Users/{userId}"),
-            ("/api/v2/conversations/details/query", "/api/v2/conversations/details/query"),
+            (
+                "/api/v2/conversations/details/query",
+                "/api/v2/conversations/details/query",
+            ),
         ] {
             assert_eq!(template(path), told);
         }
@@ -257,8 +273,14 @@ mod tests {
         let span = context.span().span_context().clone();
         assert!(span.is_valid() && span.is_sampled() && span.is_remote());
         let headers = to_headers(&span);
-        assert_eq!((headers[TRACEPARENT].as_str(), headers[TRACESTATE].as_str()), (PARENT, "vendor=1"));
-        assert_eq!(to_links(&from_links(&format!("{PARENT}, {PARENT}"))), format!("{PARENT},{PARENT}"));
+        assert_eq!(
+            (headers[TRACEPARENT].as_str(), headers[TRACESTATE].as_str()),
+            (PARENT, "vendor=1")
+        );
+        assert_eq!(
+            to_links(&from_links(&format!("{PARENT}, {PARENT}"))),
+            format!("{PARENT},{PARENT}")
+        );
     }
 
     #[test]
@@ -269,14 +291,23 @@ mod tests {
             "00-0af7651916cd43dd8448eb211c80319c-x-01",
             "00-00000000000000000000000000000000-b7ad6b7169203331-01",
         ] {
-            assert!(!from_headers(wrong, None).span().span_context().is_valid(), "{wrong}");
+            assert!(
+                !from_headers(wrong, None).span().span_context().is_valid(),
+                "{wrong}"
+            );
             assert_eq!(from_links(wrong), []);
         }
     }
 
     #[test]
     fn nothing_is_below_nothing() {
-        assert!(step("archive", "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap()).is_none());
+        assert!(
+            step(
+                "archive",
+                "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap()
+            )
+            .is_none()
+        );
         assert_eq!(context_of(&Span::none()), None);
     }
 }

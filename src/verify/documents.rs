@@ -50,30 +50,74 @@ pub(crate) fn faults_of_manifest(
             faults.push(text);
         }
     };
-    demand(manifest.user_id == user_id, format!("it is the manifest of {}", manifest.user_id));
-    demand(manifest.revision == revision, format!("it says that it is revision {}", manifest.revision));
+    demand(
+        manifest.user_id == user_id,
+        format!("it is the manifest of {}", manifest.user_id),
+    );
+    demand(
+        manifest.revision == revision,
+        format!("it says that it is revision {}", manifest.revision),
+    );
     let written = manifest.to_bytes().is_ok_and(|written| written == bytes);
-    demand(written, "its bytes are not those that offboarder writes for what it says".to_owned());
+    demand(
+        written,
+        "its bytes are not those that offboarder writes for what it says".to_owned(),
+    );
     let end = state_of(manifest.status);
     let states: Vec<StateName> = manifest.steps.iter().map(|step| step.state).collect();
-    let wanted = [StateName::QueuesCleared, StateName::Deactivated, StateName::Archived, end];
-    demand(states == wanted, format!("its steps are not those that lead to {end}"));
-    let ended = manifest.steps.last().is_none_or(|step| step.completed_at == manifest.timestamp);
-    demand(ended, "its timestamp is not that of its last step".to_owned());
-    let gone = matches!(manifest.deletion.outcome, DeletionOutcome::Deleted | DeletionOutcome::AlreadyGone);
+    let wanted = [
+        StateName::QueuesCleared,
+        StateName::Deactivated,
+        StateName::Archived,
+        end,
+    ];
+    demand(
+        states == wanted,
+        format!("its steps are not those that lead to {end}"),
+    );
+    let ended = manifest
+        .steps
+        .last()
+        .is_none_or(|step| step.completed_at == manifest.timestamp);
+    demand(
+        ended,
+        "its timestamp is not that of its last step".to_owned(),
+    );
+    let gone = matches!(
+        manifest.deletion.outcome,
+        DeletionOutcome::Deleted | DeletionOutcome::AlreadyGone
+    );
     let deleted = manifest.status == Status::Deleted;
-    demand(gone == deleted, "its status contradicts the outcome of the deletion".to_owned());
-    demand(manifest.error.is_none() == deleted, "its error contradicts its status".to_owned());
-    demand(manifest.scim_active != Some(true), "it says that the account is active".to_owned());
+    demand(
+        gone == deleted,
+        "its status contradicts the outcome of the deletion".to_owned(),
+    );
+    demand(
+        manifest.error.is_none() == deleted,
+        "its error contradicts its status".to_owned(),
+    );
+    demand(
+        manifest.scim_active != Some(true),
+        "it says that the account is active".to_owned(),
+    );
     demand(
         deleted || manifest.scim_active.is_some() || proves_removal(manifest),
         "it says that access is gone, and no call of its step Deactivated shows that".to_owned(),
     );
     let archive = &manifest.archive.archive;
-    let at = |state| manifest.steps.iter().find(|step| step.state == state).map(|step| step.completed_at);
+    let at = |state| {
+        manifest
+            .steps
+            .iter()
+            .find(|step| step.state == state)
+            .map(|step| step.completed_at)
+    };
     let (removed, archived) = (at(StateName::Deactivated), at(StateName::Archived));
     let covers = archive.covers_until();
-    demand(archive.date_from < archive.date_to, "its archive covers no time".to_owned());
+    demand(
+        archive.date_from < archive.date_to,
+        "its archive covers no time".to_owned(),
+    );
     demand(
         removed.is_none_or(|removed| removed.duration_since(covers) <= AT_ONCE),
         format!("its archive ends at {covers}, and the user had access after that"),
@@ -92,15 +136,25 @@ pub(crate) fn faults_of_manifest(
 /// Whether the calls of a manifest without `scimActive` show that access is gone all the same: the IAM API does not
 /// know the user either, or SCIM accepted the change and shows no `active` since.
 fn proves_removal(manifest: &Manifest) -> bool {
-    let steps = manifest.steps.iter().filter(|step| step.state == StateName::Deactivated);
+    let steps = manifest
+        .steps
+        .iter()
+        .filter(|step| step.state == StateName::Deactivated);
     let calls: Vec<&Call> = steps.flat_map(|step| &step.calls).collect();
     let gone = calls.iter().any(|call| {
-        call.method == "GET" && call.path.contains("/iam/users/") && matches!(call.status, 404 | 410)
+        call.method == "GET"
+            && call.path.contains("/iam/users/")
+            && matches!(call.status, 404 | 410)
     });
-    let accepted = calls.iter().position(|call| call.method == "PUT" && (200..300).contains(&call.status));
+    let accepted = calls
+        .iter()
+        .position(|call| call.method == "PUT" && (200..300).contains(&call.status));
     let read_since = accepted.and_then(|at| calls.get(at + 1..));
-    gone || read_since
-        .is_some_and(|calls| calls.iter().any(|call| call.method == "GET" && call.status == 200))
+    gone || read_since.is_some_and(|calls| {
+        calls
+            .iter()
+            .any(|call| call.method == "GET" && call.status == 200)
+    })
 }
 
 /// The members in which two descriptions of one archive differ.
@@ -120,7 +174,11 @@ pub(super) fn differences(one: &Archive, other: &Archive) -> Option<String> {
         ("crc32c", one.crc32c == other.crc32c),
         ("quietUntil", one.quiet_until == other.quiet_until),
     ];
-    let differing: Vec<&str> = members.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect();
+    let differing: Vec<&str> = members
+        .into_iter()
+        .filter(|(_, same)| !same)
+        .map(|(name, _)| name)
+        .collect();
     (!differing.is_empty()).then(|| differing.join(", "))
 }
 
@@ -138,28 +196,61 @@ pub(crate) fn faults_of_seal(
             faults.push(text);
         }
     };
-    demand(seal.user_id == user_id, format!("it is the seal of {}", seal.user_id));
-    demand(seal.revision == set, format!("it says that it is revision {}", seal.revision));
-    demand(seal.schema_version == 1, format!("its schemaVersion is {}", seal.schema_version));
-    let written = serde_json::to_vec_pretty(seal).is_ok_and(|written| written == *without_code(bytes));
-    demand(written, "its bytes are not those that offboarder writes for what it says".to_owned());
-    let deactivated = seal.steps.iter().find(|step| step.state == StateName::Deactivated);
-    let at_once =
-        deactivated.is_some_and(|step| step.completed_at.duration_since(seal.access.at).abs() <= AT_ONCE);
-    demand(at_once, "it says that access was gone at another time than its step Deactivated".to_owned());
+    demand(
+        seal.user_id == user_id,
+        format!("it is the seal of {}", seal.user_id),
+    );
+    demand(
+        seal.revision == set,
+        format!("it says that it is revision {}", seal.revision),
+    );
+    demand(
+        seal.schema_version == 1,
+        format!("its schemaVersion is {}", seal.schema_version),
+    );
+    let written =
+        serde_json::to_vec_pretty(seal).is_ok_and(|written| written == *without_code(bytes));
+    demand(
+        written,
+        "its bytes are not those that offboarder writes for what it says".to_owned(),
+    );
+    let deactivated = seal
+        .steps
+        .iter()
+        .find(|step| step.state == StateName::Deactivated);
+    let at_once = deactivated
+        .is_some_and(|step| step.completed_at.duration_since(seal.access.at).abs() <= AT_ONCE);
+    demand(
+        at_once,
+        "it says that access was gone at another time than its step Deactivated".to_owned(),
+    );
     for manifest in manifests {
         if let Some(members) = differences(&seal.archive, &manifest.archive.archive) {
-            demand(false, format!("it seals another archive than the manifest names (by {members})"));
+            demand(
+                false,
+                format!("it seals another archive than the manifest names (by {members})"),
+            );
         }
         let access = seal.access.scim_active == manifest.scim_active
             && seal.access.queues.confirmed == manifest.queue_assignments_cleared
             && seal.access.queues.residual == manifest.residual;
-        demand(access, "it tells otherwise than the manifest how the account stood".to_owned());
-        demand(manifest.steps.starts_with(&seal.steps), "its steps are not those of the manifest".to_owned());
+        demand(
+            access,
+            "it tells otherwise than the manifest how the account stood".to_owned(),
+        );
+        demand(
+            manifest.steps.starts_with(&seal.steps),
+            "its steps are not those of the manifest".to_owned(),
+        );
     }
     // It is sealed once, for whichever revision tried the deletion first.
     let tried = manifests.iter().any(|manifest| needs_seal(manifest));
-    let asked = manifests.iter().any(|manifest| manifest.request == seal.request);
-    demand(asked || !tried, "its request is not that of a manifest".to_owned());
+    let asked = manifests
+        .iter()
+        .any(|manifest| manifest.request == seal.request);
+    demand(
+        asked || !tried,
+        "its request is not that of a manifest".to_owned(),
+    );
     faults
 }

@@ -73,8 +73,7 @@ impl Verdict {
     pub fn unopened(user_id: UserId, names: &[String]) -> Self {
         let mut verdict = Self::of(user_id);
         for name in names {
-            let text =
-                "it is a link, a directory, a pipe, a socket or a device, and not a file: it was not opened";
+            let text = "it is a link, a directory, a pipe, a socket or a device, and not a file: it was not opened";
             verdict.find(Kind::NotAFile, name, text);
         }
         verdict
@@ -95,6 +94,10 @@ impl Verdict {
 
     pub(super) fn find(&mut self, kind: Kind, object: impl Into<String>, text: impl Into<String>) {
         self.ok = false;
-        self.findings.push(Finding { kind, object: object.into(), text: text.into() });
+        self.findings.push(Finding {
+            kind,
+            object: object.into(),
+            text: text.into(),
+        });
     }
 }

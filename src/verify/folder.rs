@@ -51,10 +51,17 @@ mod tests {
     #[test]
     fn objects_are_found_at_any_depth_and_strangers_are_not() {
         let root = tempfile::tempdir().unwrap();
-        let (deep, empty) = (root.path().join("bucket/deprovisioning"), root.path().join("other"));
+        let (deep, empty) = (
+            root.path().join("bucket/deprovisioning"),
+            root.path().join("other"),
+        );
         std::fs::create_dir_all(&deep).unwrap();
         std::fs::create_dir_all(&empty).unwrap();
-        std::fs::write(deep.join("3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11_audit.json"), "{}").unwrap();
+        std::fs::write(
+            deep.join("3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11_audit.json"),
+            "{}",
+        )
+        .unwrap();
         std::fs::write(empty.join("notes.json"), "{}").unwrap();
         assert_eq!(folders(root.path()).unwrap(), BTreeSet::from([deep]));
     }
@@ -62,7 +69,10 @@ mod tests {
     #[test]
     fn links_pipes_and_directories_of_a_users_name_are_no_files() {
         let root = tempfile::tempdir().unwrap();
-        let ids = ["3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11", "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c12"];
+        let ids = [
+            "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11",
+            "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c12",
+        ];
         let [one, other] = ids.map(|id| id.parse().unwrap());
         let at = |name: &str| root.path().join(name);
         let [file, link, pipe, directory] = [
@@ -74,9 +84,18 @@ mod tests {
         std::fs::write(at(&file), "[]").unwrap();
         std::os::unix::fs::symlink("/etc/hostname", at(&link)).unwrap();
         std::os::unix::fs::symlink("/dev/zero", at("notes")).unwrap();
-        assert!(std::process::Command::new("mkfifo").arg(at(&pipe)).status().unwrap().success());
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(at(&pipe))
+                .status()
+                .unwrap()
+                .success()
+        );
         std::fs::create_dir(at(&directory)).unwrap();
         let found = no_files(root.path()).unwrap();
-        assert_eq!(found, BTreeMap::from([(one, vec![link]), (other, vec![pipe, directory])]));
+        assert_eq!(
+            found,
+            BTreeMap::from([(one, vec![link]), (other, vec![pipe, directory])])
+        );
     }
 }

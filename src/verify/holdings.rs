@@ -37,7 +37,11 @@ impl Holdings {
 
     pub(super) fn versions(&self, kind: Kind, revision: u32) -> Versions {
         let mut versions = Versions::default();
-        for held in self.0.iter().filter(|held| held.kind == kind && held.revision == revision) {
+        for held in self
+            .0
+            .iter()
+            .filter(|held| held.kind == kind && held.revision == revision)
+        {
             if held.deletes {
                 versions.markers += 1;
             } else {
@@ -49,7 +53,11 @@ impl Holdings {
 
     /// The revisions of this kind, in order; those that are hidden or deleted too.
     pub(super) fn revisions(&self, kind: Kind) -> BTreeSet<u32> {
-        self.0.iter().filter(|held| held.kind == kind).map(|held| held.revision).collect()
+        self.0
+            .iter()
+            .filter(|held| held.kind == kind)
+            .map(|held| held.revision)
+            .collect()
     }
 }
 
@@ -68,9 +76,20 @@ pub async fn holdings(
     let prefix = user_id.map_or_else(String::new, |user_id| user_id.to_string());
     let mut all = BTreeMap::<UserId, Holdings>::new();
     let mut listed = store.versions(&prefix);
-    while let Some(Version { key, id, deletes, latest: _ }) = listed.try_next().await? {
+    while let Some(Version {
+        key,
+        id,
+        deletes,
+        latest: _,
+    }) = listed.try_next().await?
+    {
         if let Some((user_id, kind, revision)) = owned(&key) {
-            all.entry(user_id).or_default().0.push(Held { kind, revision, id, deletes });
+            all.entry(user_id).or_default().0.push(Held {
+                kind,
+                revision,
+                id,
+                deletes,
+            });
         }
     }
     Ok(all)
@@ -84,8 +103,15 @@ mod tests {
     fn only_the_objects_of_users_are_owned() {
         let id = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
         let key = |text: String| ObjectKey(text);
-        assert_eq!(owned(&key(format!("{id}_audit.r2.json"))), Some((id.parse().unwrap(), Kind::Audit, 2)));
-        for other in [format!("_hold_{id}.1.json"), "_offboarder_probe".to_owned(), format!("{id}.bak")] {
+        assert_eq!(
+            owned(&key(format!("{id}_audit.r2.json"))),
+            Some((id.parse().unwrap(), Kind::Audit, 2))
+        );
+        for other in [
+            format!("_hold_{id}.1.json"),
+            "_offboarder_probe".to_owned(),
+            format!("{id}.bak"),
+        ] {
             assert_eq!(owned(&key(other.clone())), None, "{other}");
         }
         // It would be another object than the one that its key stands for.

@@ -14,17 +14,24 @@ impl Schema {
     ///
     /// # Panics
     /// Never: a test compiles the same text.
-    #[expect(clippy::expect_used, reason = "the text is part of the program, and tested")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the text is part of the program, and tested"
+    )]
     pub fn new() -> Self {
         let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
-        let options = jsonschema::draft202012::options().should_validate_formats(true).offline();
+        let options = jsonschema::draft202012::options()
+            .should_validate_formats(true)
+            .offline();
         Self(options.build(&schema).expect("the schema is a schema"))
     }
 
     /// What in a document is against the schema, by its place; without the values, which may be anybody's.
     pub(super) fn violations(&self, document: &Value) -> Vec<String> {
         let errors = self.0.iter_errors(document).take(AT_MOST);
-        errors.map(|error| format!("{}: {}", error.instance_path(), error.masked())).collect()
+        errors
+            .map(|error| format!("{}: {}", error.instance_path(), error.masked()))
+            .collect()
     }
 }
 

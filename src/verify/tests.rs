@@ -25,7 +25,13 @@ fn sha256(bytes: &[u8]) -> String {
 
 fn step(state: StateName) -> StepRecord {
     let at = Timestamp::constant(1_700_000_000, 0);
-    StepRecord { state, started_at: at, completed_at: at, attempts: 1, calls: Vec::new() }
+    StepRecord {
+        state,
+        started_at: at,
+        completed_at: at,
+        attempts: 1,
+        calls: Vec::new(),
+    }
 }
 
 /// A user who was deactivated, and deleted later: two manifests, one archive, one seal.
@@ -56,51 +62,92 @@ impl Stored {
             quiet_until: None,
         };
         std::fs::write(path(&archive_key(user_id, 1)), ARCHIVE).unwrap();
-        let way = [StateName::QueuesCleared, StateName::Deactivated, StateName::Archived].map(step);
+        let way = [
+            StateName::QueuesCleared,
+            StateName::Deactivated,
+            StateName::Archived,
+        ]
+        .map(step);
         let manifest = |status, revision, outcome, end, previous| Manifest {
             user_id,
             timestamp: step(end).completed_at,
             status,
-            error: (status == Status::DeactivatedOnly).then(|| "the request was to deactivate".to_owned()),
+            error: (status == Status::DeactivatedOnly)
+                .then(|| "the request was to deactivate".to_owned()),
             scim_active: Some(false),
             queue_assignments_cleared: true,
             interactions_archived: true,
             schema_version: 1,
             revision,
             previous,
-            request: Request { requested_by: Some("hr".to_owned()), ..Request::default() },
+            request: Request {
+                requested_by: Some("hr".to_owned()),
+                ..Request::default()
+            },
             steps: way.iter().cloned().chain([step(end)]).collect(),
-            archive: ArchiveMember { complete: true, archive: archive.clone() },
+            archive: ArchiveMember {
+                complete: true,
+                archive: archive.clone(),
+            },
             deletion: Deletion::without_call(outcome),
             residual: Vec::new(),
             actor: Actor::new("a test"),
         };
         let mut previous = None;
         for (revision, status, outcome, end) in [
-            (1, Status::DeactivatedOnly, DeletionOutcome::NotRequested, StateName::DeactivatedOnly),
-            (2, Status::Deleted, DeletionOutcome::Deleted, StateName::Deleted),
+            (
+                1,
+                Status::DeactivatedOnly,
+                DeletionOutcome::NotRequested,
+                StateName::DeactivatedOnly,
+            ),
+            (
+                2,
+                Status::Deleted,
+                DeletionOutcome::Deleted,
+                StateName::Deleted,
+            ),
         ] {
             let key = audit_key(user_id, revision);
-            let bytes = manifest(status, revision, outcome, end, previous.take()).to_bytes().unwrap();
+            let bytes = manifest(status, revision, outcome, end, previous.take())
+                .to_bytes()
+                .unwrap();
             std::fs::write(path(&key), &bytes).unwrap();
-            previous = Some(ManifestRef { key: key.as_str().to_owned(), sha256: sha256(&bytes) });
+            previous = Some(ManifestRef {
+                key: key.as_str().to_owned(),
+                sha256: sha256(&bytes),
+            });
         }
         let seal = SealDocument {
             schema_version: 1,
             user_id,
             revision: 1,
             sealed_at: Timestamp::constant(1_700_000_000, 0),
-            request: Request { requested_by: Some("hr".to_owned()), ..Request::default() },
+            request: Request {
+                requested_by: Some("hr".to_owned()),
+                ..Request::default()
+            },
             steps: way.to_vec(),
             access: AccessRemoved {
-                queues: QueuesCleared { confirmed: true, residual: Vec::new() },
+                queues: QueuesCleared {
+                    confirmed: true,
+                    residual: Vec::new(),
+                },
                 scim_active: Some(false),
                 at: Timestamp::constant(1_700_000_000, 0),
             },
             archive,
         };
-        std::fs::write(path(&sealed_key(user_id, 1)), serde_json::to_vec_pretty(&seal).unwrap()).unwrap();
-        Self { user_id, last: previous.unwrap(), directory }
+        std::fs::write(
+            path(&sealed_key(user_id, 1)),
+            serde_json::to_vec_pretty(&seal).unwrap(),
+        )
+        .unwrap();
+        Self {
+            user_id,
+            last: previous.unwrap(),
+            directory,
+        }
     }
 
     fn path(&self, key: &ObjectKey) -> PathBuf {
@@ -109,14 +156,30 @@ impl Stored {
 
     fn verifier(&self) -> Verifier {
         let store = Arc::new(DirectoryStore::open(self.directory.path()).unwrap());
-        Verifier { store, schema: Schema::new(), downloaded: false }
+        Verifier {
+            store,
+            schema: Schema::new(),
+            downloaded: false,
+        }
     }
 
     async fn verdict(&self, verifier: &Verifier, known: &[&ManifestRef]) -> Verdict {
-        let mut all = holdings(&*verifier.store, Some(self.user_id)).await.unwrap();
+        let mut all = holdings(&*verifier.store, Some(self.user_id))
+            .await
+            .unwrap();
         let held = all.remove(&self.user_id).unwrap_or_else(Holdings::default);
         let manifests = known.iter().map(|known| (*known).clone()).collect();
-        verifier.check(self.user_id, &held, &Witness { manifests, under_way: false }).await.unwrap()
+        verifier
+            .check(
+                self.user_id,
+                &held,
+                &Witness {
+                    manifests,
+                    under_way: false,
+                },
+            )
+            .await
+            .unwrap()
     }
 }
 
@@ -130,7 +193,11 @@ async fn unnoticed(stored: &Stored, path: &Path, known: &[&ManifestRef]) -> Vec<
         std::fs::write(path, bytes).unwrap();
         let verdict = stored.verdict(&verifier, known).await;
         let name = path.file_name().unwrap().to_str().unwrap();
-        if !verdict.findings.iter().any(|finding| finding.object == name || finding.text.contains(name)) {
+        if !verdict
+            .findings
+            .iter()
+            .any(|finding| finding.object == name || finding.text.contains(name))
+        {
             unnoticed.push(place);
         }
     }
@@ -142,24 +209,41 @@ async fn unnoticed(stored: &Stored, path: &Path, known: &[&ManifestRef]) -> Vec<
 async fn a_changed_byte_of_any_object_is_noticed_and_the_object_is_named() {
     let stored = Stored::new();
     let verdict = stored.verdict(&stored.verifier(), &[&stored.last]).await;
-    assert_eq!((verdict.findings.as_slice(), verdict.manifests, verdict.archives), (&[][..], 2, 1));
+    assert_eq!(
+        (
+            verdict.findings.as_slice(),
+            verdict.manifests,
+            verdict.archives
+        ),
+        (&[][..], 2, 1)
+    );
     for (key, known) in [
         (archive_key(stored.user_id, 1), vec![]),
         (audit_key(stored.user_id, 1), vec![]),
         // Nothing comes after the last manifest, so that the checkpoint has to know it.
         (audit_key(stored.user_id, 2), vec![&stored.last]),
     ] {
-        assert_eq!(unnoticed(&stored, &stored.path(&key), &known).await, Vec::<usize>::new(), "{key:?}");
+        assert_eq!(
+            unnoticed(&stored, &stored.path(&key), &known).await,
+            Vec::<usize>::new(),
+            "{key:?}"
+        );
     }
     // When it was sealed, and when access was found removed, is told by the seal alone.
     let path = stored.path(&sealed_key(stored.user_id, 1));
     let text = std::fs::read_to_string(&path).unwrap();
     for place in unnoticed(&stored, &path, &[]).await {
         let line = text[..place].lines().last().unwrap_or_default();
-        assert!(line.contains("\"sealedAt\": \"") || line.contains("\"at\": \""), "byte {place}: {line}");
+        assert!(
+            line.contains("\"sealedAt\": \"") || line.contains("\"at\": \""),
+            "byte {place}: {line}"
+        );
         // What comes after "2023-11-14T22:1" changes a time by a minute at most.
         let before = line.rsplit('"').next().unwrap_or_default();
-        assert!(line.contains("sealedAt") || before.len() >= 15, "byte {place}: {line}");
+        assert!(
+            line.contains("sealedAt") || before.len() >= 15,
+            "byte {place}: {line}"
+        );
     }
 }
 
@@ -175,8 +259,11 @@ async fn a_removed_object_is_missed_whichever_it_is() {
         let name = format!("{}{end}", stored.user_id);
         std::fs::remove_file(stored.directory.path().join(&name)).unwrap();
         let verdict = stored.verdict(&stored.verifier(), &[&stored.last]).await;
-        let found: Vec<String> =
-            verdict.findings.iter().map(|one| format!("{:?} {}", one.kind, one.object)).collect();
+        let found: Vec<String> = verdict
+            .findings
+            .iter()
+            .map(|one| format!("{:?} {}", one.kind, one.object))
+            .collect();
         assert_eq!(found, [format!("{kind} {name}")]);
     }
 }
@@ -189,9 +276,19 @@ async fn an_archive_without_a_manifest_is_under_way_if_the_checkpoint_says_so() 
     let verifier = stored.verifier();
     let verdict = stored.verdict(&verifier, &[]).await;
     assert!(!verdict.ok && !verdict.under_way, "{verdict:?}");
-    let held = holdings(&*verifier.store, None).await.unwrap().remove(&stored.user_id).unwrap();
-    let witness = Witness { manifests: Vec::new(), under_way: true };
-    let verdict = verifier.check(stored.user_id, &held, &witness).await.unwrap();
+    let held = holdings(&*verifier.store, None)
+        .await
+        .unwrap()
+        .remove(&stored.user_id)
+        .unwrap();
+    let witness = Witness {
+        manifests: Vec::new(),
+        under_way: true,
+    };
+    let verdict = verifier
+        .check(stored.user_id, &held, &witness)
+        .await
+        .unwrap();
     assert!(verdict.ok && verdict.under_way, "{verdict:?}");
 }
 
@@ -207,7 +304,9 @@ fn what_is_against_the_schema_is_named_by_its_place_and_without_its_value() {
     let mut violations = schema.violations(&document);
     violations.sort();
     assert_eq!(violations.len(), 2, "{violations:?}");
-    assert!(violations[0].starts_with("/steps/1/attempts: ") && violations[1].starts_with("/userId: "));
+    assert!(
+        violations[0].starts_with("/steps/1/attempts: ") && violations[1].starts_with("/userId: ")
+    );
     assert!(!violations[1].contains("Jane"), "{violations:?}");
 }
 
@@ -252,9 +351,16 @@ fn a_removal_of_access_that_no_call_shows_is_a_finding() {
         vec![("GET", SCIM, 200), ("PUT", SCIM, 200), ("GET", SCIM, 404)],
     ] {
         let faults = faults_with(None, &not_shown);
-        assert!(faults.iter().any(|fault| fault.contains("no call")), "{not_shown:?}: {faults:?}");
+        assert!(
+            faults.iter().any(|fault| fault.contains("no call")),
+            "{not_shown:?}: {faults:?}"
+        );
     }
-    assert!(faults_with(Some(true), &[]).iter().any(|fault| fault.contains("is active")));
+    assert!(
+        faults_with(Some(true), &[])
+            .iter()
+            .any(|fault| fault.contains("is active"))
+    );
 }
 
 #[tokio::test]
@@ -274,6 +380,9 @@ async fn an_archive_that_ends_before_access_was_gone_is_found_unless_nothing_cam
         let bytes = manifest.to_bytes().unwrap();
         let faults = super::faults_of_manifest(&manifest, &bytes, stored.user_id, 1);
         assert_eq!(faults.len(), usize::from(fault.is_some()), "{faults:?}");
-        assert!(fault.is_none_or(|fault| faults[0].contains(fault)), "{faults:?}");
+        assert!(
+            fault.is_none_or(|fault| faults[0].contains(fault)),
+            "{faults:?}"
+        );
     }
 }

@@ -52,9 +52,13 @@ impl Verifier {
             return Ok(verdict);
         }
         self.look_for_changes(user_id, holdings, &mut verdict);
-        let manifests = self.manifests(user_id, holdings, witness, &mut verdict).await?;
+        let manifests = self
+            .manifests(user_id, holdings, witness, &mut verdict)
+            .await?;
         verdict.manifests = manifests.len();
-        verdict.state = manifests.last_key_value().map(|(_, manifest)| state_of(manifest.status));
+        verdict.state = manifests
+            .last_key_value()
+            .map(|(_, manifest)| state_of(manifest.status));
 
         let mut sets = BTreeMap::<u32, Vec<&Manifest>>::new();
         for (revision, manifest) in &manifests {
@@ -65,14 +69,19 @@ impl Verifier {
                 }
                 Some(_) | None => {
                     let key = self.store.full_key(&audit_key(user_id, *revision));
-                    let text = format!("the archive that it names, {}, is not the user's own", archive.key);
+                    let text = format!(
+                        "the archive that it names, {}, is not the user's own",
+                        archive.key
+                    );
                     verdict.find(Kind::ManifestChanged, key, text);
                 }
             }
         }
         for (set, manifests) in &sets {
-            self.archive(user_id, *set, manifests, holdings, &mut verdict).await?;
-            self.seal(user_id, *set, manifests, holdings, &mut verdict).await?;
+            self.archive(user_id, *set, manifests, holdings, &mut verdict)
+                .await?;
+            self.seal(user_id, *set, manifests, holdings, &mut verdict)
+                .await?;
         }
         let stored = holdings.revisions(manifest::Kind::Archive).into_iter();
         for set in stored.chain(holdings.revisions(manifest::Kind::Sealed)) {
@@ -98,12 +107,22 @@ impl Verifier {
                 let key = self.store.full_key(&name(user_id, revision));
                 let Versions { live, markers } = holdings.versions(kind, revision);
                 if markers > 0 {
-                    let left =
-                        if live.is_empty() { "nothing is left of it" } else { "its bytes are still there" };
-                    verdict.find(Kind::Deleted, &key, format!("it was deleted (a delete marker); {left}"));
+                    let left = if live.is_empty() {
+                        "nothing is left of it"
+                    } else {
+                        "its bytes are still there"
+                    };
+                    verdict.find(
+                        Kind::Deleted,
+                        &key,
+                        format!("it was deleted (a delete marker); {left}"),
+                    );
                 }
                 if live.len() > 1 {
-                    let text = format!("it was written {} times; nothing is ever written twice", live.len());
+                    let text = format!(
+                        "it was written {} times; nothing is ever written twice",
+                        live.len()
+                    );
                     verdict.find(Kind::Overwritten, key, text);
                 }
             }
@@ -124,18 +143,38 @@ impl Verifier {
             let key = audit_key(user_id, revision);
             let full_key = self.store.full_key(&key);
             let versions = holdings.versions(manifest::Kind::Audit, revision);
-            let Some(bytes) = self.document(&key, &versions).await? else { continue };
+            let Some(bytes) = self.document(&key, &versions).await? else {
+                continue;
+            };
             let sha256 = hex::encode(Sha256::digest(&bytes));
-            digests.insert(revision, ManifestRef { key: full_key.clone(), sha256: sha256.clone() });
-            if witness.manifests.iter().any(|known| known.key == full_key && known.sha256 != sha256) {
+            digests.insert(
+                revision,
+                ManifestRef {
+                    key: full_key.clone(),
+                    sha256: sha256.clone(),
+                },
+            );
+            if witness
+                .manifests
+                .iter()
+                .any(|known| known.key == full_key && known.sha256 != sha256)
+            {
                 let text = format!("its SHA-256 is {sha256}, and the checkpoint knows another");
                 verdict.find(Kind::ManifestChanged, &full_key, text);
             }
-            let Some(manifest) = self.parse(&bytes, &full_key, verdict) else { continue };
+            let Some(manifest) = self.parse(&bytes, &full_key, verdict) else {
+                continue;
+            };
             for fault in faults_of_manifest(&manifest, &bytes, user_id, revision) {
                 verdict.find(Kind::ManifestChanged, &full_key, fault);
             }
-            self.chain(revision, &manifest, digests.get(&(revision - 1)), &full_key, verdict);
+            self.chain(
+                revision,
+                &manifest,
+                digests.get(&(revision - 1)),
+                &full_key,
+                verdict,
+            );
             manifests.insert(revision, manifest);
         }
         self.gaps(user_id, &digests, witness, verdict);
@@ -151,13 +190,26 @@ impl Verifier {
             }
             Err(error) => {
                 let place = format!("line {}, column {}", error.line(), error.column());
-                verdict.find(Kind::ManifestInvalid, full_key, format!("it is no JSON document ({place})"));
+                verdict.find(
+                    Kind::ManifestInvalid,
+                    full_key,
+                    format!("it is no JSON document ({place})"),
+                );
                 return None;
             }
         }
         let parsed = serde_json::from_slice(bytes);
-        if parsed.is_err() && verdict.findings.iter().all(|finding| finding.object != full_key) {
-            verdict.find(Kind::ManifestInvalid, full_key, "it is no manifest that this release can read");
+        if parsed.is_err()
+            && verdict
+                .findings
+                .iter()
+                .all(|finding| finding.object != full_key)
+        {
+            verdict.find(
+                Kind::ManifestInvalid,
+                full_key,
+                "it is no manifest that this release can read",
+            );
         }
         parsed.ok()
     }
@@ -174,7 +226,11 @@ impl Verifier {
         let key = audit_key(manifest.user_id, revision - 1);
         match (&manifest.previous, before) {
             (None, _) if revision == 1 => {}
-            (None, _) => verdict.find(Kind::ChainBroken, full_key, "it names no manifest before it"),
+            (None, _) => verdict.find(
+                Kind::ChainBroken,
+                full_key,
+                "it names no manifest before it",
+            ),
             (Some(named), _) if revision == 1 || !self.names(&named.key, &key) => {
                 let text = format!("it names {} as the manifest before it", named.key);
                 verdict.find(Kind::ChainBroken, full_key, text);
@@ -214,7 +270,10 @@ impl Verifier {
         }
         for known in &witness.manifests {
             let told = |key: &str| {
-                verdict.findings.iter().any(|one| one.kind == Kind::ManifestMissing && one.object == key)
+                verdict
+                    .findings
+                    .iter()
+                    .any(|one| one.kind == Kind::ManifestMissing && one.object == key)
             };
             if digests.values().all(|stored| stored.key != known.key) && !told(&known.key) {
                 let text = "it is missing, and the checkpoint says that it was stored";
@@ -241,9 +300,16 @@ impl Verifier {
             }
             return Ok(());
         };
-        let authentic = self.store.integrity().open::<SealDocument>(Purpose::Seal, key.as_str(), &bytes);
+        let authentic =
+            self.store
+                .integrity()
+                .open::<SealDocument>(Purpose::Seal, key.as_str(), &bytes);
         if authentic == Err(Untrusted::NoValidCode) {
-            verdict.find(Kind::SealChanged, &full_key, Untrusted::NoValidCode.to_string());
+            verdict.find(
+                Kind::SealChanged,
+                &full_key,
+                Untrusted::NoValidCode.to_string(),
+            );
         }
         match serde_json::from_slice::<SealDocument>(&bytes) {
             Ok(seal) => {
@@ -277,16 +343,26 @@ impl Verifier {
     /// Whether a key in a document is this one of ours.
     fn names(&self, named: &str, key: &ObjectKey) -> bool {
         if self.downloaded {
-            named.strip_suffix(key.as_str()).is_some_and(|prefix| prefix.is_empty() || prefix.ends_with('/'))
+            named
+                .strip_suffix(key.as_str())
+                .is_some_and(|prefix| prefix.is_empty() || prefix.ends_with('/'))
         } else {
             named == self.store.full_key(key)
         }
     }
 
     /// What was written first under a key; `None` when nothing is left of it.
-    async fn document(&self, key: &ObjectKey, versions: &Versions) -> Result<Option<Bytes>, Failure> {
-        let Some(version_id) = versions.live.last() else { return Ok(None) };
-        let Some(mut chunks) = self.store.stream(key, version_id.as_deref()).await? else { return Ok(None) };
+    async fn document(
+        &self,
+        key: &ObjectKey,
+        versions: &Versions,
+    ) -> Result<Option<Bytes>, Failure> {
+        let Some(version_id) = versions.live.last() else {
+            return Ok(None);
+        };
+        let Some(mut chunks) = self.store.stream(key, version_id.as_deref()).await? else {
+            return Ok(None);
+        };
         let mut bytes = BytesMut::new();
         while let Some(chunk) = chunks.try_next().await? {
             // What is larger is no document of ours; the beginning shows it.

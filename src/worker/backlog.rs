@@ -9,7 +9,8 @@ use super::oldest_letter::OldestLetter;
 use super::parked::PARKED;
 use super::settle;
 use crate::adapters::amqp::{
-    Broker, DEAD_QUEUE, DeadQueue, Delivery, Publisher, QueueError, Source, WAIT_HEADER, WAITS, wait_exchange,
+    Broker, DEAD_QUEUE, DeadQueue, Delivery, Publisher, QueueError, Source, WAIT_HEADER, WAITS,
+    wait_exchange,
 };
 use crate::dead_letters::Letter;
 use crate::job::{Lane, parse_message};
@@ -66,15 +67,28 @@ impl Backlog {
         let number = ages.next;
         ages.next += 1;
         *ages.taken.entry(source).or_default() += 1;
-        ages.in_hand.insert(number, (source, waits_since(delivery, now)));
-        InHand { number, backlog: Arc::clone(self) }
+        ages.in_hand
+            .insert(number, (source, waits_since(delivery, now)));
+        InHand {
+            number,
+            backlog: Arc::clone(self),
+        }
     }
 
     /// Since when the oldest job of a queue has waited, of which `depth` are in nobody's hands.
     fn oldest(&self, source: Source, depth: u64, now: Timestamp) -> Option<Timestamp> {
         let mut ages = self.ages();
-        let in_hand = ages.in_hand.values().filter(|(of, _)| *of == source).map(|(_, since)| *since).min();
-        let known = ages.oldest.get(source.queue()).copied().filter(|_| depth > 0);
+        let in_hand = ages
+            .in_hand
+            .values()
+            .filter(|(of, _)| *of == source)
+            .map(|(_, since)| *since)
+            .min();
+        let known = ages
+            .oldest
+            .get(source.queue())
+            .copied()
+            .filter(|_| depth > 0);
         let oldest = in_hand.or(known).or((depth > 0).then_some(now));
         match oldest {
             Some(since) => ages.oldest.insert(source.queue(), since),
@@ -90,7 +104,11 @@ impl Backlog {
 
     /// How many of a lane this worker has in hand, in progress or not.
     fn in_hand(&self, lane: Lane) -> u64 {
-        self.ages().in_hand.values().filter(|(source, _)| source.lane() == lane).count() as u64
+        self.ages()
+            .in_hand
+            .values()
+            .filter(|(source, _)| source.lane() == lane)
+            .count() as u64
     }
 
     /// Looks again and again, as long as the handle lives, and shows `seen` each look.
@@ -103,7 +121,10 @@ impl Backlog {
         let backlog = Arc::clone(self);
         AbortOnDropHandle::new(tokio::spawn(async move {
             let waits = WAITS.map(wait_exchange);
-            let queues = Source::ALL.map(Source::queue).into_iter().chain([DEAD_QUEUE]);
+            let queues = Source::ALL
+                .map(Source::queue)
+                .into_iter()
+                .chain([DEAD_QUEUE]);
             let queues: Vec<&str> = queues.chain(waits.iter().map(String::as_str)).collect();
             let mut letters = OldestLetter::default();
             let mut looks = tokio::time::interval(hurried(LOOKS));
@@ -135,7 +156,9 @@ impl Backlog {
     fn tell(&self, depths: &Depths, letters: &OldestLetter) {
         let now = Timestamp::now();
         let depth = |queue: &str| depths.get(queue).copied().unwrap_or(0);
-        let age = |since: Option<Timestamp>| since.map_or(0.0, |since| seconds(now.duration_since(since)));
+        let age = |since: Option<Timestamp>| {
+            since.map_or(0.0, |since| seconds(now.duration_since(since)))
+        };
         for (queue, depth) in depths {
             metrics::queue_depth(queue, *depth);
         }
@@ -152,7 +175,10 @@ impl Backlog {
                 held: self.in_hand(lane) + parked,
                 oldest_seconds: oldest_parked.unwrap_or_default().as_secs_f64(),
             };
-            for source in Source::ALL.into_iter().filter(|source| source.lane() == lane) {
+            for source in Source::ALL
+                .into_iter()
+                .filter(|source| source.lane() == lane)
+            {
                 let depth = depth(source.queue());
                 let oldest = age(self.oldest(source, depth, now));
                 metrics::oldest_job(source.queue(), oldest);

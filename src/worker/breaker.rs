@@ -47,7 +47,10 @@ impl Phase {
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { phase: watch::Sender::new(Phase::Closed), pause: Mutex::new(FIRST_PAUSE) }
+        Self {
+            phase: watch::Sender::new(Phase::Closed),
+            pause: Mutex::new(FIRST_PAUSE),
+        }
     }
 }
 
@@ -56,7 +59,10 @@ impl Breaker {
     pub(super) fn trip(&self, failure: &Failure) {
         let opened = self.turn(|phase| {
             let opens = !matches!(phase, Phase::Open { .. });
-            opens.then(|| Phase::Open { code: failure.code, cause: failure.to_string() })
+            opens.then(|| Phase::Open {
+                code: failure.code,
+                cause: failure.to_string(),
+            })
         });
         if opened {
             tracing::error!(%failure, code = %failure.code,
@@ -66,7 +72,8 @@ impl Breaker {
 
     /// A user got through.
     pub(super) fn passed(&self) {
-        let closed = self.turn(|phase| matches!(phase, Phase::HalfOpen { .. }).then_some(Phase::Closed));
+        let closed =
+            self.turn(|phase| matches!(phase, Phase::HalfOpen { .. }).then_some(Phase::Closed));
         if closed {
             *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = FIRST_PAUSE;
             tracing::info!("the fault is over: users are taken again");
@@ -76,7 +83,9 @@ impl Breaker {
     /// Into the phase that follows from the one there is, if any; the metric follows.
     fn turn(&self, following: impl FnOnce(&Phase) -> Option<Phase>) -> bool {
         self.phase.send_if_modified(|phase| {
-            let Some(following) = following(phase) else { return false };
+            let Some(following) = following(phase) else {
+                return false;
+            };
             if let Some((code, _)) = phase.fault() {
                 metrics::paused(code, false);
             }
@@ -91,12 +100,20 @@ impl Breaker {
     /// Returns when nobody may be taken.
     pub(super) async fn opened(&self) {
         // The sender is our own, so this cannot fail.
-        self.phase.subscribe().wait_for(|phase| matches!(phase, Phase::Open { .. })).await.ok();
+        self.phase
+            .subscribe()
+            .wait_for(|phase| matches!(phase, Phase::Open { .. }))
+            .await
+            .ok();
     }
 
     /// Returns when users may be taken, if only one.
     pub(super) async fn not_open(&self) {
-        self.phase.subscribe().wait_for(|phase| !matches!(phase, Phase::Open { .. })).await.ok();
+        self.phase
+            .subscribe()
+            .wait_for(|phase| !matches!(phase, Phase::Open { .. }))
+            .await
+            .ok();
     }
 
     /// Whether one user at a time is taken.
@@ -106,7 +123,10 @@ impl Breaker {
 
     /// What stops the intake, if anything does.
     pub(super) fn cause(&self) -> Option<String> {
-        self.phase.borrow().fault().map(|(_, cause)| cause.to_owned())
+        self.phase
+            .borrow()
+            .fault()
+            .map(|(_, cause)| cause.to_owned())
     }
 
     /// Probes whatever is at fault, as long as the handle lives.
@@ -130,11 +150,17 @@ impl Breaker {
     }
 
     async fn probe_once(&self, services: &Services) {
-        let Phase::Open { code, cause } = self.phase.borrow().clone() else { return };
+        let Phase::Open { code, cause } = self.phase.borrow().clone() else {
+            return;
+        };
         match services.probe(code).await {
             Ok(proven) => {
                 tracing::info!(%code, "the probe passes: one user is let through");
-                self.turn(|_open| Some(Phase::HalfOpen { cause: (!proven).then_some((code, cause)) }));
+                self.turn(|_open| {
+                    Some(Phase::HalfOpen {
+                        cause: (!proven).then_some((code, cause)),
+                    })
+                });
             }
             Err(failure) => tracing::debug!(%failure, "the probe fails"),
         }

@@ -95,15 +95,29 @@ impl Worker {
 
     /// What keeps it from taking users, if anything does.
     pub fn not_ready_because(&self) -> Vec<String> {
-        let publishing = self.publisher.blocked_because().or_else(|| self.unsettled.cause());
-        let intake = self.consuming.cause().into_iter().chain(self.startup.causes());
-        let stopped = self.operator.cause().into_iter().chain(self.breaker.cause());
+        let publishing = self
+            .publisher
+            .blocked_because()
+            .or_else(|| self.unsettled.cause());
+        let intake = self
+            .consuming
+            .cause()
+            .into_iter()
+            .chain(self.startup.causes());
+        let stopped = self
+            .operator
+            .cause()
+            .into_iter()
+            .chain(self.breaker.cause());
         intake.chain(stopped).chain(publishing).collect()
     }
 
     /// Users in progress.
     pub fn in_flight(&self) -> usize {
-        self.options.concurrency.max(1).saturating_sub(self.slots.available_permits())
+        self.options
+            .concurrency
+            .max(1)
+            .saturating_sub(self.slots.available_permits())
     }
 
     /// Why a restart would help, if it would; the table in `health.rs` says what counts.
@@ -133,8 +147,14 @@ impl Worker {
         let mut tasks = JoinSet::new();
         let mut backoff = FIRST_BACKOFF;
         let begun = async {
-            Box::pin(self.startup.prove(&self.services, &self.broker, &self.operator)).await;
-            let watching = self.operator.watch(Arc::clone(&self.services.archive_store));
+            Box::pin(
+                self.startup
+                    .prove(&self.services, &self.broker, &self.operator),
+            )
+            .await;
+            let watching = self
+                .operator
+                .watch(Arc::clone(&self.services.archive_store));
             (watching, self.open_at_last(&mut backoff).await)
         };
         let (watching, mut intake) = tokio::select! {
@@ -142,11 +162,18 @@ impl Worker {
             begun = begun => begun,
         };
         let (worker, publisher) = (Arc::clone(self), Arc::clone(&self.publisher));
-        let looking = self.backlog.watch(publisher, self.broker.clone(), move |depths| worker.look(depths));
+        let looking = self
+            .backlog
+            .watch(publisher, self.broker.clone(), move |depths| {
+                worker.look(depths)
+            });
         let probing = self.breaker.probe(Arc::clone(&self.services));
-        self.health.needs("follows an operator's pause", watching.abort_handle());
-        self.health.needs("looks at the queues", looking.abort_handle());
-        self.health.needs("probes services that are away", probing.abort_handle());
+        self.health
+            .needs("follows an operator's pause", watching.abort_handle());
+        self.health
+            .needs("looks at the queues", looking.abort_handle());
+        self.health
+            .needs("probes services that are away", probing.abort_handle());
         loop {
             let since = Instant::now();
             let ended = self.session(&mut intake, &mut tasks, shutdown).await;
@@ -179,7 +206,11 @@ impl Worker {
     async fn open(&self) -> Result<Intake, QueueError> {
         let prefetch = u16::try_from(self.options.concurrency).unwrap_or(u16::MAX);
         let intake = in_a_minute("open the intake", Intake::open(&self.broker, prefetch)).await?;
-        tracing::info!(broker = self.broker.at(), concurrency = self.options.concurrency, "consuming");
+        tracing::info!(
+            broker = self.broker.at(),
+            concurrency = self.options.concurrency,
+            "consuming"
+        );
         self.consuming.began();
         Ok(intake)
     }
@@ -282,7 +313,12 @@ impl Worker {
 
     fn held(&self, source: Source, delivery: Delivery) -> Held {
         let in_hand = self.backlog.take_in(source, &delivery);
-        Held { source, delivery, since: Instant::now(), in_hand }
+        Held {
+            source,
+            delivery,
+            since: Instant::now(),
+            in_hand,
+        }
     }
 
     /// What was sent to this worker before it could say that it takes no more. These go back in order: what ends
@@ -290,10 +326,16 @@ impl Worker {
     async fn received(&self, intake: &mut Intake) -> Vec<Held> {
         const ON_ITS_WAY: Duration = Duration::from_millis(100);
         let mut received = Vec::new();
-        if !intake.is_paused() && !matches!(tokio::time::timeout(WITHIN, intake.pause()).await, Ok(Ok(()))) {
+        if !intake.is_paused()
+            && !matches!(
+                tokio::time::timeout(WITHIN, intake.pause()).await,
+                Ok(Ok(()))
+            )
+        {
             return received;
         }
-        while let Ok(Ok((source, delivery))) = tokio::time::timeout(ON_ITS_WAY, intake.next()).await {
+        while let Ok(Ok((source, delivery))) = tokio::time::timeout(ON_ITS_WAY, intake.next()).await
+        {
             received.push(self.held(source, delivery));
         }
         received
@@ -333,10 +375,16 @@ impl Worker {
     fn free_lanes(&self) -> FreeLanes {
         let free = self.slots.available_permits();
         // One user is the probe.
-        let any =
-            if self.breaker.is_half_open() { free == self.options.concurrency.max(1) } else { free > 0 };
+        let any = if self.breaker.is_half_open() {
+            free == self.options.concurrency.max(1)
+        } else {
+            free > 0
+        };
         let lane = |lane| any && self.lane_slots(lane).available_permits() > 0;
-        FreeLanes { access: lane(Lane::Access), archive: lane(Lane::Archive) }
+        FreeLanes {
+            access: lane(Lane::Access),
+            archive: lane(Lane::Archive),
+        }
     }
 
     const fn lane_slots(&self, lane: Lane) -> &Arc<Semaphore> {
@@ -350,7 +398,11 @@ impl Worker {
     fn slot(&self, lane: Lane) -> Option<Slot> {
         let any = Arc::clone(&self.slots).try_acquire_owned().ok()?;
         let lane = Arc::clone(self.lane_slots(lane)).try_acquire_owned().ok()?;
-        Some(Slot { _any: any, _lane: lane, _counted: InFlight::begin() })
+        Some(Slot {
+            _any: any,
+            _lane: lane,
+            _counted: InFlight::begin(),
+        })
     }
 
     /// Waits for the users in progress, and says every few seconds who is left.
@@ -383,7 +435,9 @@ impl Worker {
 /// What the broker is told at the end is a courtesy: one that does not answer must not hold the process.
 async fn in_time(until: Instant, telling: impl Future<Output = ()>) {
     if tokio::time::timeout_at(until, telling).await.is_err() {
-        tracing::warn!("the broker does not answer; its connections are left to end with the process");
+        tracing::warn!(
+            "the broker does not answer; its connections are left to end with the process"
+        );
     }
 }
 
@@ -392,7 +446,12 @@ async fn in_a_minute<T>(
     what: &str,
     doing: impl Future<Output = Result<T, QueueError>>,
 ) -> Result<T, QueueError> {
-    tokio::time::timeout(Duration::from_mins(1), doing).await.unwrap_or_else(|_elapsed| {
-        Err(QueueError::Broken { what: what.to_owned(), why: "no answer within a minute".to_owned() })
-    })
+    tokio::time::timeout(Duration::from_mins(1), doing)
+        .await
+        .unwrap_or_else(|_elapsed| {
+            Err(QueueError::Broken {
+                what: what.to_owned(),
+                why: "no answer within a minute".to_owned(),
+            })
+        })
 }

@@ -94,15 +94,25 @@ const POISON_DEATHS: u32 = 5;
 pub async fn drive(services: &Services, job: &Job, limits: &Limits) -> Result<Outcome, Interrupt> {
     let user_id = job.user_id;
     crate::kill_point::arm(&user_id.to_string());
-    let (lease, version, checkpoint, authenticated, deaths) =
-        match services.checkpoints.claim(user_id).instrument(span::checkpoint("claim", user_id)).await {
-            Ok(Claim::Granted { lease, version, checkpoint, authenticated, deaths }) => {
-                (lease, version, checkpoint, authenticated, deaths)
-            }
-            Ok(Claim::Held { for_at_most }) => return Ok(Outcome::Busy { for_at_most }),
-            Err(failure) if failure.class == Class::Systemic => return Err(Interrupt::Systemic(failure)),
-            Err(failure) => return Ok(unreadable(failure)),
-        };
+    let (lease, version, checkpoint, authenticated, deaths) = match services
+        .checkpoints
+        .claim(user_id)
+        .instrument(span::checkpoint("claim", user_id))
+        .await
+    {
+        Ok(Claim::Granted {
+            lease,
+            version,
+            checkpoint,
+            authenticated,
+            deaths,
+        }) => (lease, version, checkpoint, authenticated, deaths),
+        Ok(Claim::Held { for_at_most }) => return Ok(Outcome::Busy { for_at_most }),
+        Err(failure) if failure.class == Class::Systemic => {
+            return Err(Interrupt::Systemic(failure));
+        }
+        Err(failure) => return Ok(unreadable(failure)),
+    };
     let trusted = authenticated || checkpoint.is_none();
     let checkpoint = checkpoint.map_or_else(
         || Checkpoint::new(user_id, job.request.clone(), Timestamp::now()),
@@ -111,7 +121,14 @@ pub async fn drive(services: &Services, job: &Job, limits: &Limits) -> Result<Ou
     let checkpoints = Arc::clone(&services.checkpoints);
     let lost = limits.lease_lost();
     let renewing = renew(Arc::clone(&checkpoints), lease.clone(), lost);
-    let journal = Journal::new(checkpoints, lease.clone(), version, checkpoint, trusted, limits.clone());
+    let journal = Journal::new(
+        checkpoints,
+        lease.clone(),
+        version,
+        checkpoint,
+        trusted,
+        limits.clone(),
+    );
     let visit = async {
         if deaths < POISON_DEATHS {
             crate::kill_point::in_visit(&user_id.to_string());
@@ -129,15 +146,22 @@ pub async fn drive(services: &Services, job: &Job, limits: &Limits) -> Result<Ou
     };
     drop(renewing);
     if !matches!(result, Err(Interrupt::LeaseLost))
-        && let Err(failure) =
-            services.checkpoints.release(&lease).instrument(span::checkpoint("release", user_id)).await
+        && let Err(failure) = services
+            .checkpoints
+            .release(&lease)
+            .instrument(span::checkpoint("release", user_id))
+            .await
     {
         tracing::warn!(%user_id, %failure, "the lease was not released; it runs out by itself");
     }
     result
 }
 
-async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result<Outcome, Interrupt> {
+async fn advance(
+    services: &Services,
+    mut journal: Journal,
+    job: &Job,
+) -> Result<Outcome, Interrupt> {
     let mut event = match confirm_end(services, &mut journal, job).await {
         Ok(()) => Event::Resumed,
         Err(Stopped::Failed(failure)) => match services.outage("finish", &failure).await {
@@ -157,7 +181,12 @@ async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result
             now: Timestamp::now(),
         };
         let before = Before::of(journal.checkpoint());
-        let acts = decide(journal.checkpoint_mut(), event, std::mem::take(&mut calls), &circumstances);
+        let acts = decide(
+            journal.checkpoint_mut(),
+            event,
+            std::mem::take(&mut calls),
+            &circumstances,
+        );
         let mut next = None;
         for act in acts {
             match act {
@@ -209,23 +238,38 @@ async fn advance(services: &Services, mut journal: Journal, job: &Job) -> Result
 /// digest that it names; else it counts as absent, and what was done is read back.
 async fn confirm_end(services: &Services, journal: &mut Journal, job: &Job) -> Result<(), Stopped> {
     let checkpoint = journal.checkpoint();
-    let Some(manifest) = checkpoint.state.manifest() else { return Ok(()) };
+    let Some(manifest) = checkpoint.state.manifest() else {
+        return Ok(());
+    };
     if is_recorded(&*services.archive_store, checkpoint, manifest).await? {
         return Ok(());
     }
     tracing::warn!(user_id = %job.user_id, manifest = manifest.key,
         "the checkpoint names a manifest that is not in the store; it counts as absent");
-    journal.forget(Checkpoint::new(job.user_id, job.request.clone(), Timestamp::now()));
+    journal.forget(Checkpoint::new(
+        job.user_id,
+        job.request.clone(),
+        Timestamp::now(),
+    ));
     Ok(())
 }
 
 /// A user who ended with another batch is one of this batch too, and stays it when the checkpoint expires.
-async fn end_in_batch(services: &Services, job: &Job, checkpoint: &Checkpoint) -> Result<(), Interrupt> {
+async fn end_in_batch(
+    services: &Services,
+    job: &Job,
+    checkpoint: &Checkpoint,
+) -> Result<(), Interrupt> {
     let batch = job.request.batch_id.as_ref();
-    let Some(batch) = batch.filter(|batch| checkpoint.request.batch_id.as_ref() != Some(batch)) else {
+    let Some(batch) = batch.filter(|batch| checkpoint.request.batch_id.as_ref() != Some(batch))
+    else {
         return Ok(());
     };
-    services.checkpoints.end_in_batch(batch, checkpoint).await.map_err(Interrupt::Systemic)
+    services
+        .checkpoints
+        .end_in_batch(batch, checkpoint)
+        .await
+        .map_err(Interrupt::Systemic)
 }
 
 /// What a save may have changed.
@@ -236,7 +280,10 @@ struct Before {
 
 impl Before {
     const fn of(checkpoint: &Checkpoint) -> Self {
-        Self { state: checkpoint.state.name(), is_finished: checkpoint.state.is_finished() }
+        Self {
+            state: checkpoint.state.name(),
+            is_finished: checkpoint.state.is_finished(),
+        }
     }
 }
 
@@ -253,10 +300,17 @@ fn tell(before: &Before, checkpoint: &Checkpoint) {
     metrics::moved(from, to);
     match &checkpoint.state {
         State::Deactivated { access, .. } => {
-            let asked = checkpoint.request.requested_at.or(checkpoint.request.received_at);
+            let asked = checkpoint
+                .request
+                .requested_at
+                .or(checkpoint.request.received_at);
             let after = asked.map(|asked| access.at.duration_since(asked));
             // A requester's clock may be ahead.
-            metrics::access_removed(after.and_then(|after| after.try_into().ok()).unwrap_or_default());
+            metrics::access_removed(
+                after
+                    .and_then(|after| after.try_into().ok())
+                    .unwrap_or_default(),
+            );
         }
         State::Archived { archive, .. } if from == StateName::Deactivated => {
             metrics::archived(archive.bytes, archive.conversations);
@@ -277,12 +331,22 @@ async fn give_up(mut journal: Journal, deaths: u32) -> Result<Outcome, Interrupt
     checkpoint.give_up(Reason::Poison, failure.clone(), Timestamp::now());
     let (state, attempts) = (checkpoint.state.name(), checkpoint.attempts);
     journal.save().await?;
-    Ok(Outcome::DeadLetter { reason: Reason::Poison, failure, state, attempts })
+    Ok(Outcome::DeadLetter {
+        reason: Reason::Poison,
+        failure,
+        state,
+        attempts,
+    })
 }
 
 /// A checkpoint that this release must not touch: nothing is saved over it.
 const fn unreadable(failure: Failure) -> Outcome {
-    Outcome::DeadLetter { reason: Reason::Poison, failure, state: StateName::Received, attempts: 0 }
+    Outcome::DeadLetter {
+        reason: Reason::Poison,
+        failure,
+        state: StateName::Received,
+        attempts: 0,
+    }
 }
 
 /// Keeps the lease while a long step runs; says so when it is lost.

@@ -75,8 +75,18 @@ impl Default for Health {
     fn default() -> Self {
         let now = Instant::now();
         let none = [None; Source::ALL.len()];
-        let signs = Signs { turned: None, taking: false, looked: now, before: None, idle: none, stuck: None };
-        Self { signs: Mutex::new(signs), tasks: Mutex::default() }
+        let signs = Signs {
+            turned: None,
+            taking: false,
+            looked: now,
+            before: None,
+            idle: none,
+            stuck: None,
+        };
+        Self {
+            signs: Mutex::new(signs),
+            tasks: Mutex::default(),
+        }
     }
 }
 
@@ -87,7 +97,10 @@ impl Health {
 
     /// A task without which the worker is of no use, as long as it runs.
     pub(super) fn needs(&self, name: &'static str, task: AbortHandle) {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push((name, task));
+        self.tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((name, task));
     }
 
     /// The loop that takes deliveries, or the one that opens the intake anew, came round.
@@ -101,10 +114,12 @@ impl Health {
         let (now, mut signs) = (Instant::now(), self.signs());
         let before = signs.before.replace(look);
         let before = before.filter(|_| signs.are_fresh(now) && !look.held_up);
-        let since = |still: bool, since: Option<Instant>| if still { since.or(Some(now)) } else { None };
+        let since =
+            |still: bool, since: Option<Instant>| if still { since.or(Some(now)) } else { None };
         let taking = signs.taking;
         for (place, idle) in signs.idle.iter_mut().enumerate() {
-            let none_came = before.is_some_and(|before| before.taken.get(place) == look.taken.get(place));
+            let none_came =
+                before.is_some_and(|before| before.taken.get(place) == look.taken.get(place));
             let takeable = look.takeable.get(place).is_some_and(|takeable| *takeable);
             *idle = since(taking && takeable && none_came, *idle);
         }
@@ -116,9 +131,15 @@ impl Health {
     /// Why a restart would help, if it would.
     pub(super) fn because(&self) -> Vec<String> {
         let (now, signs) = (Instant::now(), self.signs());
-        let turned = signs.turned.map(|turned| now - turned).filter(|turned| *turned >= TURNS_WITHIN);
+        let turned = signs
+            .turned
+            .map(|turned| now - turned)
+            .filter(|turned| *turned >= TURNS_WITHIN);
         let hangs = turned.map(|turned| {
-            format!("the loop that takes deliveries has not come round for {} s", turned.as_secs())
+            format!(
+                "the loop that takes deliveries has not come round for {} s",
+                turned.as_secs()
+            )
         });
         // What nobody can see any more may be over.
         let seen_until = signs.are_fresh(now).then_some(signs.looked);
@@ -126,18 +147,30 @@ impl Health {
             let lasted = seen_until? - since?;
             (lasted >= within).then_some(lasted.as_secs())
         };
-        let idle = Source::ALL.iter().zip(signs.idle).filter_map(|(source, since)| {
-            let seconds = over(since, hurried(TAKES_WITHIN))?;
-            let queue = source.queue();
-            Some(format!("jobs wait in {queue}, slots are free, and none has come for {seconds} s"))
-        });
+        let idle = Source::ALL
+            .iter()
+            .zip(signs.idle)
+            .filter_map(|(source, since)| {
+                let seconds = over(since, hurried(TAKES_WITHIN))?;
+                let queue = source.queue();
+                Some(format!(
+                    "jobs wait in {queue}, slots are free, and none has come for {seconds} s"
+                ))
+            });
         let stuck = over(signs.stuck, hurried(MOVES_WITHIN)).map(|seconds| {
-            format!("users are in progress, and nothing was answered, saved or settled for {seconds} s")
+            format!(
+                "users are in progress, and nothing was answered, saved or settled for {seconds} s"
+            )
         });
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let dead = tasks.iter().filter(|(_, task)| task.is_finished());
         let dead = dead.map(|(name, _)| format!("the task that {name} is dead"));
-        hangs.into_iter().chain(idle).chain(stuck).chain(dead).collect()
+        hangs
+            .into_iter()
+            .chain(idle)
+            .chain(stuck)
+            .chain(dead)
+            .collect()
     }
 }
 
@@ -146,11 +179,27 @@ mod tests {
     use super::*;
     use crate::worker::backlog::LOOKS;
 
-    const IDLE: Look = Look { takeable: [false; 4], taken: [0; 4], held_up: false, at_work: false, moved: 0 };
+    const IDLE: Look = Look {
+        takeable: [false; 4],
+        taken: [0; 4],
+        held_up: false,
+        at_work: false,
+        moved: 0,
+    };
     /// Jobs wait in `offboarding.users`, and could be taken.
-    const WAITS: Look = Look { takeable: [false, true, false, false], ..IDLE };
-    const HELD_UP: Look = Look { held_up: true, at_work: true, ..WAITS };
-    const AT_WORK: Look = Look { at_work: true, ..IDLE };
+    const WAITS: Look = Look {
+        takeable: [false, true, false, false],
+        ..IDLE
+    };
+    const HELD_UP: Look = Look {
+        held_up: true,
+        at_work: true,
+        ..WAITS
+    };
+    const AT_WORK: Look = Look {
+        at_work: true,
+        ..IDLE
+    };
 
     /// Looks again and again for so long, with the loop coming round.
     async fn looks(health: &Health, minutes: u64, mut look: impl FnMut(u64) -> Look) {
@@ -181,7 +230,10 @@ mod tests {
         tokio::time::advance(Duration::from_secs(179)).await;
         assert!(well(&health));
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(health.because(), ["the loop that takes deliveries has not come round for 180 s"]);
+        assert_eq!(
+            health.because(),
+            ["the loop that takes deliveries has not come round for 180 s"]
+        );
         // While it opens the intake anew it takes nothing, and comes round.
         health.turned(false);
         assert!(well(&health));
@@ -194,13 +246,21 @@ mod tests {
         assert!(well(&health));
         looks(&health, 1, |_| WAITS).await;
         let because = health.because();
-        assert!(
-            because[0].starts_with("jobs wait in offboarding.users, slots are free, and none has come for 3")
-        );
+        assert!(because[0].starts_with(
+            "jobs wait in offboarding.users, slots are free, and none has come for 3"
+        ));
         // Another lane's deliveries are no help to these.
-        looks(&health, 1, |number| Look { taken: [0, 0, number, number], ..WAITS }).await;
+        looks(&health, 1, |number| Look {
+            taken: [0, 0, number, number],
+            ..WAITS
+        })
+        .await;
         assert!(!well(&health));
-        looks(&health, 1, |number| Look { taken: [0, number, 0, 0], ..WAITS }).await;
+        looks(&health, 1, |number| Look {
+            taken: [0, number, 0, 0],
+            ..WAITS
+        })
+        .await;
         assert!(well(&health));
     }
 
@@ -229,28 +289,55 @@ mod tests {
         assert!(well(&health));
         looks(&health, 1, |_| AT_WORK).await;
         let because = health.because();
-        assert!(
-            because[0]
-                .starts_with("users are in progress, and nothing was answered, saved or settled for 12")
-        );
+        assert!(because[0].starts_with(
+            "users are in progress, and nothing was answered, saved or settled for 12"
+        ));
         // One call an hour would do, and so does a wait for a quota.
-        looks(&health, 19, |_| Look { moved: 1, ..AT_WORK }).await;
+        looks(&health, 19, |_| Look {
+            moved: 1,
+            ..AT_WORK
+        })
+        .await;
         assert!(well(&health));
-        looks(&health, 19, |_| Look { moved: 2, ..AT_WORK }).await;
+        looks(&health, 19, |_| Look {
+            moved: 2,
+            ..AT_WORK
+        })
+        .await;
         assert!(well(&health));
-        looks(&health, 1, |_| Look { moved: 2, at_work: false, ..AT_WORK }).await;
-        looks(&health, 19, |_| Look { moved: 2, ..AT_WORK }).await;
+        looks(&health, 1, |_| Look {
+            moved: 2,
+            at_work: false,
+            ..AT_WORK
+        })
+        .await;
+        looks(&health, 19, |_| Look {
+            moved: 2,
+            ..AT_WORK
+        })
+        .await;
         assert!(well(&health));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_process_that_was_stopped_counts_anew_and_so_does_one_that_cannot_look() {
         let health = Health::default();
-        looks(&health, 4, |_| Look { at_work: true, ..WAITS }).await;
+        looks(&health, 4, |_| Look {
+            at_work: true,
+            ..WAITS
+        })
+        .await;
         tokio::time::advance(Duration::from_hours(1)).await;
         health.turned(true);
-        health.looked(Look { at_work: true, ..WAITS });
-        looks(&health, 4, |_| Look { at_work: true, ..WAITS }).await;
+        health.looked(Look {
+            at_work: true,
+            ..WAITS
+        });
+        looks(&health, 4, |_| Look {
+            at_work: true,
+            ..WAITS
+        })
+        .await;
         assert!(well(&health));
     }
 

@@ -15,8 +15,9 @@ use crate::adapters::amqp::Source;
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Job, Request, UserId};
 use crate::machine::{
-    AccessRemoved, Archive, Beginning, Checkpoint, DeletePolicy, Deletion, DeletionOutcome, Effect, Event,
-    ManifestRef, QueuesCleared, Recording, RetryPolicy, Seal, Sealing, State, StateName, Traces,
+    AccessRemoved, Archive, Beginning, Checkpoint, DeletePolicy, Deletion, DeletionOutcome, Effect,
+    Event, ManifestRef, QueuesCleared, Recording, RetryPolicy, Seal, Sealing, State, StateName,
+    Traces,
 };
 use crate::steps::Interrupt;
 
@@ -51,7 +52,10 @@ struct Offboarding {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[expect(clippy::struct_excessive_bools, reason = "what is and what is not: independent facts")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what is and what is not: independent facts"
+)]
 struct World {
     has_queues: bool,
     active: bool,
@@ -152,13 +156,30 @@ fn archive() -> Archive {
 
 impl Offboarding {
     fn circumstances<'a>(job: &'a Job, retry: &'a RetryPolicy) -> Circumstances<'a> {
-        Circumstances { job, delete: DeletePolicy::Attempt, retry, jitter: 0.0, now: NOW }
+        Circumstances {
+            job,
+            delete: DeletePolicy::Attempt,
+            retry,
+            jitter: 0.0,
+            now: NOW,
+        }
     }
 
     fn decide(&self, checkpoint: &mut Checkpoint, event: Event, source: usize) -> VecDeque<Act> {
-        let (job, retry) =
-            (job(source), RetryPolicy { max_attempts: 99, base: Duration::ZERO, cap: Duration::ZERO });
-        let mut acts = decide(checkpoint, event, Vec::new(), &Self::circumstances(&job, &retry));
+        let (job, retry) = (
+            job(source),
+            RetryPolicy {
+                max_attempts: 99,
+                base: Duration::ZERO,
+                cap: Duration::ZERO,
+            },
+        );
+        let mut acts = decide(
+            checkpoint,
+            event,
+            Vec::new(),
+            &Self::circumstances(&job, &retry),
+        );
         if self.broken == Some(Rule::SaveBeforeWhatFollows) {
             acts.reverse();
         }
@@ -176,16 +197,26 @@ impl Offboarding {
             state,
         };
         let found = |traces: &Traces| Event::TracesFound(Box::new(traces.clone()));
-        let missed = Event::TracesMissed(Beginning { revision: 1, previous: None });
+        let missed = Event::TracesMissed(Beginning {
+            revision: 1,
+            previous: None,
+        });
         match effect {
             Effect::LookBack if self.broken == Some(Rule::LookBackFirst) => missed,
-            Effect::LookBack => world.manifest.as_ref().or(world.seal.as_ref()).map_or(missed, found),
+            Effect::LookBack => world
+                .manifest
+                .as_ref()
+                .or(world.seal.as_ref())
+                .map_or(missed, found),
             Effect::LookAgain if world.exists && world.active => Event::UserReturned,
             Effect::LookAgain => Event::UserStayedAway,
             Effect::ClearQueues if !world.exists => Event::UserMissed,
             Effect::ClearQueues => {
                 world.has_queues = false;
-                Event::QueuesCleared(QueuesCleared { confirmed: true, residual: Vec::new() })
+                Event::QueuesCleared(QueuesCleared {
+                    confirmed: true,
+                    residual: Vec::new(),
+                })
             }
             Effect::Deactivate => {
                 world.expect(
@@ -193,13 +224,25 @@ impl Offboarding {
                     "I3: deactivated before its queues were cleared",
                 );
                 world.active = false;
-                let queues = QueuesCleared { confirmed: true, residual: Vec::new() };
-                Event::UserDeactivated(AccessRemoved { queues, scim_active: Some(false), at: NOW })
+                let queues = QueuesCleared {
+                    confirmed: true,
+                    residual: Vec::new(),
+                };
+                Event::UserDeactivated(AccessRemoved {
+                    queues,
+                    scim_active: Some(false),
+                    at: NOW,
+                })
             }
             Effect::Archive => {
-                world.expect(!world.active || world.forged, "I3: archived before the access was gone");
-                world
-                    .expect(world.exists || world.archive, "I1: an empty archive, of a user that we deleted");
+                world.expect(
+                    !world.active || world.forged,
+                    "I3: archived before the access was gone",
+                );
+                world.expect(
+                    world.exists || world.archive,
+                    "I1: an empty archive, of a user that we deleted",
+                );
                 world.archive = true;
                 Event::ArchiveStored(archive())
             }
@@ -215,10 +258,16 @@ impl Offboarding {
             Effect::Seal => match (&world.manifest, &world.seal) {
                 (Some(stored), _) | (None, Some(stored)) => found(stored),
                 (None, None) => {
-                    let State::Archived { access, archive, .. } = &checkpoint.state else {
+                    let State::Archived {
+                        access, archive, ..
+                    } = &checkpoint.state
+                    else {
                         return failed(Class::Defect);
                     };
-                    let seal = Seal { key: String::new(), at: NOW };
+                    let seal = Seal {
+                        key: String::new(),
+                        at: NOW,
+                    };
                     world.seal = Some(traces(State::Archived {
                         access: access.clone(),
                         archive: archive.clone(),
@@ -231,16 +280,30 @@ impl Offboarding {
                 if *maybe_sent && let Some(manifest) = &world.manifest {
                     return found(manifest);
                 }
-                let outcome =
-                    if *maybe_sent { DeletionOutcome::Deleted } else { DeletionOutcome::AlreadyGone };
+                let outcome = if *maybe_sent {
+                    DeletionOutcome::Deleted
+                } else {
+                    DeletionOutcome::AlreadyGone
+                };
                 if !world.exists {
                     return Event::UserDeleted(Deletion::without_call(outcome));
                 }
-                world.expect(world.archive && world.seal.is_some(), "I1: a DELETE without archive or seal");
-                world.expect(!world.active && !world.has_queues, "I12: a DELETE of a user who has access");
-                world.expect(world.intent_was_saved, "I1: a DELETE before its intent was saved");
+                world.expect(
+                    world.archive && world.seal.is_some(),
+                    "I1: a DELETE without archive or seal",
+                );
+                world.expect(
+                    !world.active && !world.has_queues,
+                    "I12: a DELETE of a user who has access",
+                );
+                world.expect(
+                    world.intent_was_saved,
+                    "I1: a DELETE before its intent was saved",
+                );
                 if self.refused {
-                    return Event::DeletionWithheld(Deletion::without_call(DeletionOutcome::Refused));
+                    return Event::DeletionWithheld(Deletion::without_call(
+                        DeletionOutcome::Refused,
+                    ));
                 }
                 world.exists = false;
                 world.deletions += 1;
@@ -281,13 +344,23 @@ impl Offboarding {
                 }
                 None => return,
             },
-            Worker::Visiting { source, owner, version, checkpoint, acts, read } => match acts.pop_front() {
+            Worker::Visiting {
+                source,
+                owner,
+                version,
+                checkpoint,
+                acts,
+                read,
+            } => match acts.pop_front() {
                 Some(Act::Save) => {
                     if let Some(saved) = world.save(*owner, *version, checkpoint, self.broken) {
                         *version = saved;
                     } else {
                         let acts = self.settlement(Err(Interrupt::LeaseLost), *source, None);
-                        worker = Worker::Settling { source: *source, acts };
+                        worker = Worker::Settling {
+                            source: *source,
+                            acts,
+                        };
                     }
                 }
                 // What was read may be old news when the DELETE goes out.
@@ -298,9 +371,16 @@ impl Offboarding {
                 Some(Act::Perform(effect)) => {
                     *read = false;
                     let event = self.perform(world, checkpoint, &effect);
-                    let event = if reply_is_lost { failed(Class::UnknownOutcome) } else { event };
+                    let event = if reply_is_lost {
+                        failed(Class::UnknownOutcome)
+                    } else {
+                        event
+                    };
                     let rest = std::mem::take(acts);
-                    *acts = rest.into_iter().chain(self.decide(checkpoint, event, *source)).collect();
+                    *acts = rest
+                        .into_iter()
+                        .chain(self.decide(checkpoint, event, *source))
+                        .collect();
                 }
                 Some(Act::End(outcome)) => {
                     if world.lease == Some(*owner) {
@@ -326,7 +406,12 @@ impl Offboarding {
         source: usize,
         late: Option<Settle>,
     ) -> VecDeque<Settle> {
-        let place = |wanted: Source| SOURCES.iter().position(|source| *source == wanted).unwrap_or(0);
+        let place = |wanted: Source| {
+            SOURCES
+                .iter()
+                .position(|source| *source == wanted)
+                .unwrap_or(0)
+        };
         let mut acts = VecDeque::new();
         match disposition(visit, user(), SOURCES[source], NOW) {
             Disposition::Acknowledge | Disposition::Finish(..) => {}
@@ -400,17 +485,33 @@ impl World {
     }
 
     fn others_hold(&self, index: usize) -> bool {
-        self.workers.iter().enumerate().any(|(other, worker)| other != index && worker.holds())
+        self.workers
+            .iter()
+            .enumerate()
+            .any(|(other, worker)| other != index && worker.holds())
     }
 
-    fn save(&mut self, owner: u8, expected: u8, checkpoint: &Checkpoint, broken: Option<Rule>) -> Option<u8> {
+    fn save(
+        &mut self,
+        owner: u8,
+        expected: u8,
+        checkpoint: &Checkpoint,
+        broken: Option<Rule>,
+    ) -> Option<u8> {
         let stored = self.redis.as_ref().map_or(0, |(version, _)| *version);
         let blind = broken == Some(Rule::SaveComparesTheLease);
         if !blind && (self.lease != Some(owner) || stored != expected) {
             return None;
         }
-        self.expect(self.lease == Some(owner), "I6: a worker without the lease saved");
-        if let State::Archived { sealing: Sealing::Sealed { .. }, .. } = &checkpoint.state {
+        self.expect(
+            self.lease == Some(owner),
+            "I6: a worker without the lease saved",
+        );
+        if let State::Archived {
+            sealing: Sealing::Sealed { .. },
+            ..
+        } = &checkpoint.state
+        {
             self.intent_was_saved = true;
         }
         self.redis = Some((stored + 1, checkpoint.stored().into_owned()));
@@ -418,15 +519,30 @@ impl World {
     }
 
     fn record(&mut self, checkpoint: &Checkpoint, traces: impl Fn(State) -> Traces) -> Event {
-        let manifest = ManifestRef { key: String::new(), sha256: String::new() };
+        let manifest = ManifestRef {
+            key: String::new(),
+            sha256: String::new(),
+        };
         let mut state = checkpoint.state.clone();
         let (says_deleted, outcome) = match &mut state {
-            State::Deleted { recording, deletion, .. } => {
-                *recording = Recording::Recorded { manifest: manifest.clone() };
+            State::Deleted {
+                recording,
+                deletion,
+                ..
+            } => {
+                *recording = Recording::Recorded {
+                    manifest: manifest.clone(),
+                };
                 (true, deletion.outcome)
             }
-            State::DeactivatedOnly { recording, deletion, .. } => {
-                *recording = Recording::Recorded { manifest: manifest.clone() };
+            State::DeactivatedOnly {
+                recording,
+                deletion,
+                ..
+            } => {
+                *recording = Recording::Recorded {
+                    manifest: manifest.clone(),
+                };
                 (false, deletion.outcome)
             }
             State::Received
@@ -434,15 +550,29 @@ impl World {
             | State::Deactivated { .. }
             | State::Archived { .. } => return failed(Class::Defect),
         };
-        self.expect(says_deleted || !self.active, "I12: a manifest of a user who has access");
-        self.expect(says_deleted != self.exists, "I5: the manifest does not say what is");
+        self.expect(
+            says_deleted || !self.active,
+            "I12: a manifest of a user who has access",
+        );
+        self.expect(
+            says_deleted != self.exists,
+            "I5: the manifest does not say what is",
+        );
         self.expect(
             outcome != DeletionOutcome::AlreadyGone,
             "I5: our own deletion is called somebody else's",
         );
         let states: Vec<StateName> = checkpoint.steps.iter().map(|step| step.state).collect();
-        let way = [StateName::QueuesCleared, StateName::Deactivated, StateName::Archived, state.name()];
-        self.expect(states == way, "I5: the manifest does not tell every step, in order");
+        let way = [
+            StateName::QueuesCleared,
+            StateName::Deactivated,
+            StateName::Archived,
+            state.name(),
+        ];
+        self.expect(
+            states == way,
+            "I5: the manifest does not tell every step, in order",
+        );
         match &self.manifest {
             Some(stored) if stored.state.name() != state.name() => {
                 self.expect(false, "I5: two manifests that contradict each other");
@@ -519,7 +649,10 @@ impl Model for Offboarding {
                     let writes = matches!(
                         acts.front(),
                         Some(Act::Perform(
-                            Effect::ClearQueues | Effect::Deactivate | Effect::Delete { .. } | Effect::Record
+                            Effect::ClearQueues
+                                | Effect::Deactivate
+                                | Effect::Delete { .. }
+                                | Effect::Record
                         ))
                     );
                     if writes && world.budget.lost_replies > 0 {
@@ -559,8 +692,14 @@ impl Model for Offboarding {
                 };
                 let acts = self.decide(&mut checkpoint, Event::Resumed, source);
                 let checkpoint = Box::new(checkpoint);
-                world.workers[index] =
-                    Worker::Visiting { source, owner, version, checkpoint, acts, read: false };
+                world.workers[index] = Worker::Visiting {
+                    source,
+                    owner,
+                    version,
+                    checkpoint,
+                    acts,
+                    read: false,
+                };
             }
             Action::Go(index) => self.go(&mut world, index, false),
             Action::LoseReply(index) => {
@@ -601,8 +740,14 @@ impl Model for Offboarding {
         }
         let quiet = world.jobs() == 0 && world.workers.iter().all(|worker| *worker == Worker::Idle);
         if quiet {
-            world.expect(world.manifest.is_some(), "I4: nothing is left to do, and there is no manifest");
-            world.expect(world.dead == 0, "I4: a user who can be off-boarded became a dead letter");
+            world.expect(
+                world.manifest.is_some(),
+                "I4: nothing is left to do, and there is no manifest",
+            );
+            world.expect(
+                world.dead == 0,
+                "I4: a user who can be off-boarded became a dead letter",
+            );
         }
         world.expect(world.deletions <= 1, "I3: deleted twice");
         world.simplify();
@@ -612,33 +757,73 @@ impl Model for Offboarding {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always("every promise", |_, world: &World| world.wrong.is_none()),
-            Property::sometimes("an end", |_, world: &World| world.manifest.is_some() && world.jobs() == 0),
+            Property::sometimes("an end", |_, world: &World| {
+                world.manifest.is_some() && world.jobs() == 0
+            }),
         ]
     }
 }
 
 /// What somebody writes who can write Redis: the access is gone, and only the archive is still to be made.
 fn forged() -> Checkpoint {
-    let queues = QueuesCleared { confirmed: true, residual: Vec::new() };
-    let access = AccessRemoved { queues, scim_active: Some(false), at: NOW };
+    let queues = QueuesCleared {
+        confirmed: true,
+        residual: Vec::new(),
+    };
+    let access = AccessRemoved {
+        queues,
+        scim_active: Some(false),
+        at: NOW,
+    };
     let mut checkpoint = Checkpoint::new(user(), Request::default(), NOW);
-    checkpoint.advance(State::QueuesCleared { queues: access.queues.clone() }, Vec::new(), NOW);
+    checkpoint.advance(
+        State::QueuesCleared {
+            queues: access.queues.clone(),
+        },
+        Vec::new(),
+        NOW,
+    );
     checkpoint.advance(State::Deactivated { access }, Vec::new(), NOW);
     checkpoint
 }
 
 fn everything() -> Budget {
-    Budget { crashes: 2, forgets: 1, expiries: 1, duplicates: 1, lost_replies: 1, forgeries: 0 }
+    Budget {
+        crashes: 2,
+        forgets: 1,
+        expiries: 1,
+        duplicates: 1,
+        lost_replies: 1,
+        forgeries: 0,
+    }
 }
 
 fn forgery() -> Budget {
-    Budget { crashes: 1, expiries: 0, lost_replies: 0, forgeries: 1, ..everything() }
+    Budget {
+        crashes: 1,
+        expiries: 0,
+        lost_replies: 0,
+        forgeries: 1,
+        ..everything()
+    }
 }
 
 fn check(budget: Budget, refused: bool) {
     let begun = std::time::Instant::now();
-    let checked = Offboarding { budget, refused, broken: None }.checker().threads(2).spawn_bfs().join();
-    eprintln!("{} states in {:?}", checked.unique_state_count(), begun.elapsed());
+    let checked = Offboarding {
+        budget,
+        refused,
+        broken: None,
+    }
+    .checker()
+    .threads(2)
+    .spawn_bfs()
+    .join();
+    eprintln!(
+        "{} states in {:?}",
+        checked.unique_state_count(),
+        begun.elapsed()
+    );
     if let Some(path) = checked.discovery("every promise") {
         let wrong = path.last_state().wrong;
         panic!("{wrong:?} after {:?}", path.into_actions());
@@ -653,7 +838,13 @@ fn every_promise_holds_in_every_history_of_a_user_who_is_deleted() {
 
 #[test]
 fn every_promise_holds_in_every_history_of_a_user_whose_deletion_is_refused() {
-    check(Budget { crashes: 1, ..everything() }, true);
+    check(
+        Budget {
+            crashes: 1,
+            ..everything()
+        },
+        true,
+    );
 }
 
 #[test]
@@ -673,8 +864,15 @@ fn found(rule: Rule) -> &'static str {
 }
 
 fn found_within(budget: Budget, rule: Rule) -> &'static str {
-    let checked =
-        Offboarding { budget, refused: false, broken: Some(rule) }.checker().threads(2).spawn_bfs().join();
+    let checked = Offboarding {
+        budget,
+        refused: false,
+        broken: Some(rule),
+    }
+    .checker()
+    .threads(2)
+    .spawn_bfs()
+    .join();
     let path = checked
         .discovery("every promise")
         .unwrap_or_else(|| panic!("{rule:?} was broken, and nobody noticed"));
@@ -698,7 +896,10 @@ fn the_model_finds_an_acknowledgement_that_comes_before_its_successor() {
 #[test]
 fn the_model_finds_a_run_that_does_not_look_back() {
     let wrong = found(Rule::LookBackFirst);
-    assert!(wrong.starts_with("I4") || wrong.starts_with("I1") || wrong.starts_with("I5"), "{wrong}");
+    assert!(
+        wrong.starts_with("I4") || wrong.starts_with("I1") || wrong.starts_with("I5"),
+        "{wrong}"
+    );
 }
 
 #[test]

@@ -50,7 +50,10 @@ mod tests {
         assert!(oldest.saw(3));
         oldest.found(Some(at(100)));
         for depth in [3, 4, 900, 900] {
-            assert!(!oldest.saw(depth), "more letters change nothing about the oldest");
+            assert!(
+                !oldest.saw(depth),
+                "more letters change nothing about the oldest"
+            );
         }
         assert_eq!(oldest.since(), Some(at(100)));
         for depth in [700, 400, 5] {

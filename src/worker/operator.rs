@@ -51,14 +51,20 @@ impl Operator {
 
     /// What a visit that begins now has to stop for.
     pub(super) fn until_paused(&self) -> CancellationToken {
-        self.until_paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.until_paused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Looks once, before the first user is taken.
     pub(super) async fn look(&self, store: &dyn ArchiveStore) -> Result<(), Failure> {
         let state = pause_state(store).await?;
         let cause = state.cause();
-        let before = std::mem::replace(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner), state);
+        let before = std::mem::replace(
+            &mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner),
+            state,
+        );
         if before.cause() != cause {
             self.turn(cause);
         }
@@ -81,7 +87,10 @@ impl Operator {
     }
 
     fn turn(&self, cause: Option<String>) {
-        let mut until_paused = self.until_paused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut until_paused = self
+            .until_paused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match &cause {
             Some(cause) => {
                 until_paused.cancel();

@@ -9,8 +9,8 @@ use super::{Ended, Outcome};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Action, Job, Lane};
 use crate::machine::{
-    Call, Checkpoint, Context, DeletePolicy, Effect, Event, RetryPolicy, StateName, Transition, Wait,
-    transition,
+    Call, Checkpoint, Context, DeletePolicy, Effect, Event, RetryPolicy, StateName, Transition,
+    Wait, transition,
 };
 
 /// What the driver does, in the order in which [`decide`] lists it.
@@ -52,20 +52,26 @@ pub(super) fn decide(
     }
     let resubmitted = asks_once_more(checkpoint, job);
     let context = Context {
-        action: if resubmitted { Action::Delete } else { checkpoint.request.action },
+        action: if resubmitted {
+            Action::Delete
+        } else {
+            checkpoint.request.action
+        },
         delete: circumstances.delete,
         retry: circumstances.retry,
         resubmitted,
         attempts: checkpoint.attempts,
         jitter: circumstances.jitter,
     };
-    let Transition { state, effect } = match transition(checkpoint.state.clone(), event.clone(), &context) {
-        Ok(transition) => transition,
-        Err(illegal) => {
-            let failure = Failure::new(Class::Defect, Code::IllegalTransition, illegal.to_string());
-            return give_up(checkpoint, Reason::Poison, failure, now);
-        }
-    };
+    let Transition { state, effect } =
+        match transition(checkpoint.state.clone(), event.clone(), &context) {
+            Ok(transition) => transition,
+            Err(illegal) => {
+                let failure =
+                    Failure::new(Class::Defect, Code::IllegalTransition, illegal.to_string());
+                return give_up(checkpoint, Reason::Poison, failure, now);
+            }
+        };
     let found_in_store = matches!(event, Event::TracesFound(_));
     let saved = match event {
         Event::Resumed => false,
@@ -104,7 +110,14 @@ pub(super) fn decide(
         Event::StepPostponed { until, why } => {
             checkpoint.keep_writes(calls);
             checkpoint.postpone(until, why, now);
-            return vec![Act::Save, Act::End(Outcome::Wait { until, why: why.to_string(), code: None })];
+            return vec![
+                Act::Save,
+                Act::End(Outcome::Wait {
+                    until,
+                    why: why.to_string(),
+                    code: None,
+                }),
+            ];
         }
         Event::UserReturned if without_looking(checkpoint, job) == Some(Event::UserStayedAway) => {
             return vec![Act::End(contradicted(checkpoint))];
@@ -182,7 +195,9 @@ fn follow(
 /// that another copy of it did, where a replay published two.
 fn is_replaced(checkpoint: &Checkpoint, job: &Job) -> bool {
     let letter = checkpoint.dead_letter.as_ref();
-    letter.zip(job.stands_in_since).is_some_and(|(letter, since)| letter.at >= since)
+    letter
+        .zip(job.stands_in_since)
+        .is_some_and(|(letter, since)| letter.at >= since)
 }
 
 /// A manifest alone, without a checkpoint, may be a stranger's; or the user came back since. Nothing is saved, so that the
@@ -193,7 +208,12 @@ fn contradicted(checkpoint: &Checkpoint) -> Outcome {
     let class = Class::Permanent(Reason::ArchiveConflict);
     let failure = Failure::new(class, Code::ArchiveConflict, text);
     let (state, attempts) = (checkpoint.state.name(), checkpoint.attempts);
-    Outcome::DeadLetter { reason: Reason::ArchiveConflict, failure, state, attempts }
+    Outcome::DeadLetter {
+        reason: Reason::ArchiveConflict,
+        failure,
+        state,
+        attempts,
+    }
 }
 
 /// Whether a user who was off-boarded is back, where the job itself says so.
@@ -203,8 +223,14 @@ fn without_looking(checkpoint: &Checkpoint, job: &Job) -> Option<Event> {
     }
     // Only a message of its own can ask for somebody who came back: what goes on with earlier work, or
     // was asked for before that work ended, must not off-board a person who has returned since.
-    let mut asked = job.request.requested_at.into_iter().chain(job.stands_in_since);
-    let stale = checkpoint.ended_at().is_some_and(|end| asked.any(|asked| asked < end));
+    let mut asked = job
+        .request
+        .requested_at
+        .into_iter()
+        .chain(job.stands_in_since);
+    let stale = checkpoint
+        .ended_at()
+        .is_some_and(|end| asked.any(|asked| asked < end));
     (job.continuation || job.lane == Lane::Archive || stale).then_some(Event::UserStayedAway)
 }
 
@@ -212,20 +238,34 @@ fn without_looking(checkpoint: &Checkpoint, job: &Job) -> Option<Event> {
 /// says so itself, and is none of the messages that were answered already.
 fn asks_once_more(checkpoint: &Checkpoint, job: &Job) -> bool {
     let (asked, answered) = (&job.request, &checkpoint.request);
-    let newer = asked.requested_at.zip(answered.requested_at).is_none_or(|(asked, before)| asked > before);
+    let newer = asked
+        .requested_at
+        .zip(answered.requested_at)
+        .is_none_or(|(asked, before)| asked > before);
     checkpoint.state.name() == StateName::DeactivatedOnly
         && checkpoint.state.is_finished()
         && asked.action_named
         && asked.action == Action::Delete
         && asked.message_sha256 != answered.message_sha256
-        && asked.message_sha256.as_ref().is_none_or(|sha256| !checkpoint.answered.contains(sha256))
+        && asked
+            .message_sha256
+            .as_ref()
+            .is_none_or(|sha256| !checkpoint.answered.contains(sha256))
         && newer
 }
 
 /// A step failed: what the machine says of it is saved before anything is settled.
-fn after_failure(checkpoint: &mut Checkpoint, effect: &Effect, failure: Failure, now: Timestamp) -> Vec<Act> {
+fn after_failure(
+    checkpoint: &mut Checkpoint,
+    effect: &Effect,
+    failure: Failure,
+    now: Timestamp,
+) -> Vec<Act> {
     let (delay, spends_attempt) = match effect {
-        Effect::Wait(Wait::Retry { delay, spends_attempt }) => (*delay, *spends_attempt),
+        Effect::Wait(Wait::Retry {
+            delay,
+            spends_attempt,
+        }) => (*delay, *spends_attempt),
         Effect::DeadLetter(reason) => return give_up(checkpoint, *reason, failure, now),
         _ => (Duration::from_secs(1), true),
     };
@@ -235,11 +275,27 @@ fn after_failure(checkpoint: &mut Checkpoint, effect: &Effect, failure: Failure,
     vec![Act::Save, Act::End(Outcome::Wait { until, why, code })]
 }
 
-fn give_up(checkpoint: &mut Checkpoint, reason: Reason, failure: Failure, now: Timestamp) -> Vec<Act> {
+fn give_up(
+    checkpoint: &mut Checkpoint,
+    reason: Reason,
+    failure: Failure,
+    now: Timestamp,
+) -> Vec<Act> {
     checkpoint.give_up(reason, failure.clone(), now);
-    let attempts = checkpoint.dead_letter.as_ref().map_or(0, |letter| letter.attempts);
+    let attempts = checkpoint
+        .dead_letter
+        .as_ref()
+        .map_or(0, |letter| letter.attempts);
     let state = checkpoint.state.name();
-    vec![Act::Save, Act::End(Outcome::DeadLetter { reason, failure, state, attempts })]
+    vec![
+        Act::Save,
+        Act::End(Outcome::DeadLetter {
+            reason,
+            failure,
+            state,
+            attempts,
+        }),
+    ]
 }
 
 #[cfg(test)]
@@ -247,8 +303,8 @@ mod tests {
     use super::*;
     use crate::job::Request;
     use crate::machine::{
-        AccessRemoved, Archive, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, Recording, State,
-        StepRecord, Traces,
+        AccessRemoved, Archive, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, Recording,
+        State, StepRecord, Traces,
     };
 
     fn at(second: i64) -> Timestamp {
@@ -273,7 +329,10 @@ mod tests {
         let mut checkpoint = Checkpoint::new(job.user_id, Request::default(), at(1));
         let failure = Failure::new(Class::Transient, Code::CxoneTimeout, "slow");
         checkpoint.give_up(Reason::RetriesExhausted, failure.clone(), at(100));
-        assert!(!is_replaced(&checkpoint, &job), "this is the letter that it replays");
+        assert!(
+            !is_replaced(&checkpoint, &job),
+            "this is the letter that it replays"
+        );
         checkpoint.give_up(Reason::RetriesExhausted, failure, at(101));
         assert!(is_replaced(&checkpoint, &job));
     }
@@ -283,18 +342,35 @@ mod tests {
         let ended = |second| {
             let mut checkpoint = Checkpoint::new(replay_of(0).user_id, Request::default(), at(1));
             let (state, completed_at) = (StateName::Deleted, at(second));
-            let step = StepRecord { state, started_at: at(1), completed_at, attempts: 1, calls: Vec::new() };
+            let step = StepRecord {
+                state,
+                started_at: at(1),
+                completed_at,
+                attempts: 1,
+                calls: Vec::new(),
+            };
             checkpoint.steps.push(step);
             checkpoint
         };
-        assert_eq!(without_looking(&ended(200), &replay_of(100)), Some(Event::UserStayedAway));
-        assert_eq!(without_looking(&ended(50), &replay_of(100)), None, "it asked for one who had returned");
+        assert_eq!(
+            without_looking(&ended(200), &replay_of(100)),
+            Some(Event::UserStayedAway)
+        );
+        assert_eq!(
+            without_looking(&ended(50), &replay_of(100)),
+            None,
+            "it asked for one who had returned"
+        );
     }
 
     #[test]
     fn an_active_user_whom_a_manifest_alone_calls_gone_is_nobodys_finished_job() {
         let job = replay_of(100);
-        let retry = RetryPolicy { max_attempts: 8, base: Duration::ZERO, cap: Duration::ZERO };
+        let retry = RetryPolicy {
+            max_attempts: 8,
+            base: Duration::ZERO,
+            cap: Duration::ZERO,
+        };
         let circumstances = Circumstances {
             job: &job,
             delete: DeletePolicy::Attempt,
@@ -318,22 +394,41 @@ mod tests {
             state: finished(at(200)),
         };
         let mut checkpoint = Checkpoint::new(job.user_id, Request::default(), at(1));
-        let acts = decide(&mut checkpoint, Event::TracesFound(Box::new(found)), Vec::new(), &circumstances);
+        let acts = decide(
+            &mut checkpoint,
+            Event::TracesFound(Box::new(found)),
+            Vec::new(),
+            &circumstances,
+        );
         assert_eq!(
             acts.last(),
             Some(&Act::Perform(Effect::LookAgain)),
             "the times are not believed: {acts:?}"
         );
-        let acts = decide(&mut checkpoint, Event::UserReturned, Vec::new(), &circumstances);
-        let [Act::End(Outcome::DeadLetter { reason, .. })] = acts.as_slice() else { panic!("{acts:?}") };
+        let acts = decide(
+            &mut checkpoint,
+            Event::UserReturned,
+            Vec::new(),
+            &circumstances,
+        );
+        let [Act::End(Outcome::DeadLetter { reason, .. })] = acts.as_slice() else {
+            panic!("{acts:?}")
+        };
         assert_eq!(*reason, Reason::ArchiveConflict);
     }
 
     /// A user who was deleted, as a manifest says.
     fn finished(at: Timestamp) -> State {
-        let queues = QueuesCleared { confirmed: true, residual: Vec::new() };
+        let queues = QueuesCleared {
+            confirmed: true,
+            residual: Vec::new(),
+        };
         State::Deleted {
-            access: AccessRemoved { queues, scim_active: Some(false), at },
+            access: AccessRemoved {
+                queues,
+                scim_active: Some(false),
+                at,
+            },
             archive: Archive {
                 location: String::new(),
                 key: String::new(),
@@ -351,7 +446,10 @@ mod tests {
             },
             deletion: Deletion::without_call(DeletionOutcome::Deleted),
             recording: Recording::Recorded {
-                manifest: ManifestRef { key: String::new(), sha256: String::new() },
+                manifest: ManifestRef {
+                    key: String::new(),
+                    sha256: String::new(),
+                },
             },
         }
     }

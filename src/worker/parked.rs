@@ -26,7 +26,9 @@ struct Second {
 
 impl Parked {
     const fn new() -> Self {
-        Self { queues: Mutex::new([const { VecDeque::new() }; WAITS.len()]) }
+        Self {
+            queues: Mutex::new([const { VecDeque::new() }; WAITS.len()]),
+        }
     }
 
     /// Each pause, and what waits in its queue.
@@ -37,12 +39,23 @@ impl Parked {
     /// A job of this source was parked.
     pub(super) fn add(&self, source: Source, pause: Duration) {
         let (now, mut queues) = (Instant::now(), self.queues());
-        let Some((_, seconds)) = WAITS.iter().zip(queues.iter_mut()).find(|(wait, _)| **wait == pause) else {
+        let Some((_, seconds)) = WAITS
+            .iter()
+            .zip(queues.iter_mut())
+            .find(|(wait, _)| **wait == pause)
+        else {
             return;
         };
         drop_due(seconds, pause, now);
-        if seconds.back().is_none_or(|last| now - last.since >= Duration::from_secs(1)) {
-            seconds.push_back(Second { since: now, access: 0, archive: 0 });
+        if seconds
+            .back()
+            .is_none_or(|last| now - last.since >= Duration::from_secs(1))
+        {
+            seconds.push_back(Second {
+                since: now,
+                access: 0,
+                archive: 0,
+            });
         }
         if let Some(last) = seconds.back_mut() {
             match source.lane() {
@@ -55,7 +68,10 @@ impl Parked {
     /// How long the oldest in the queue of this pause has been there, which holds `depth` jobs of all workers.
     pub(super) fn oldest(&self, pause: Duration, depth: u64) -> Option<Duration> {
         let (now, mut queues) = (Instant::now(), self.queues());
-        let (_, seconds) = WAITS.iter().zip(queues.iter_mut()).find(|(wait, _)| **wait == pause)?;
+        let (_, seconds) = WAITS
+            .iter()
+            .zip(queues.iter_mut())
+            .find(|(wait, _)| **wait == pause)?;
         if depth == 0 {
             // But for those that came after the depth was asked for.
             seconds.retain(|second| now - second.since < JUST_NOW);
@@ -71,7 +87,11 @@ impl Parked {
         for (pause, seconds) in WAITS.iter().zip(queues.iter_mut()) {
             drop_due(seconds, *pause, now);
             for second in seconds.iter() {
-                let jobs = if lane == Lane::Archive { second.archive } else { second.access };
+                let jobs = if lane == Lane::Archive {
+                    second.archive
+                } else {
+                    second.access
+                };
                 if jobs > 0 {
                     count += jobs;
                     oldest = oldest.max(Some(now - second.since));
@@ -84,7 +104,10 @@ impl Parked {
 
 /// What was parked longer ago than the pause is in a queue of work again.
 fn drop_due(seconds: &mut VecDeque<Second>, pause: Duration, now: Instant) {
-    while seconds.front().is_some_and(|first| now - first.since >= pause) {
+    while seconds
+        .front()
+        .is_some_and(|first| now - first.since >= pause)
+    {
         seconds.pop_front();
     }
 }
@@ -108,12 +131,25 @@ mod tests {
         parked.add(Source::Archive, TEN_MINUTES);
         parked.add(Source::Archive, Duration::from_secs(30));
         pass(10).await;
-        assert_eq!(parked.oldest(TEN_MINUTES, 7), Some(Duration::from_secs(100)));
-        assert_eq!(parked.oldest(Duration::from_secs(30), 1), Some(Duration::from_secs(10)));
+        assert_eq!(
+            parked.oldest(TEN_MINUTES, 7),
+            Some(Duration::from_secs(100))
+        );
+        assert_eq!(
+            parked.oldest(Duration::from_secs(30), 1),
+            Some(Duration::from_secs(10))
+        );
         pass(499).await;
-        assert_eq!(parked.oldest(TEN_MINUTES, 7), Some(Duration::from_secs(599)));
+        assert_eq!(
+            parked.oldest(TEN_MINUTES, 7),
+            Some(Duration::from_secs(599))
+        );
         pass(1).await;
-        assert_eq!(parked.oldest(TEN_MINUTES, 7), Some(Duration::from_secs(510)), "the first is due");
+        assert_eq!(
+            parked.oldest(TEN_MINUTES, 7),
+            Some(Duration::from_secs(510)),
+            "the first is due"
+        );
         assert_eq!(parked.oldest(Duration::from_secs(30), 1), None);
     }
 

@@ -26,7 +26,9 @@ pub(super) fn of_end(user_id: UserId, ended: &Ended, correlation_id: Option<&str
         | StateName::QueuesCleared
         | StateName::Deactivated
         | StateName::Archived
-        | StateName::DeactivatedOnly => ("offboarding.user.deactivated-only", "user.deactivated-only"),
+        | StateName::DeactivatedOnly => {
+            ("offboarding.user.deactivated-only", "user.deactivated-only")
+        }
     };
     let mut data = asked_for(&ended.request, correlation_id);
     data.insert("userId".to_owned(), json!(user_id));
@@ -38,20 +40,39 @@ pub(super) fn of_end(user_id: UserId, ended: &Ended, correlation_id: Option<&str
 }
 
 /// The broker has the dead letter.
-pub(super) fn of_letter(message: &[u8], letter: &Letter, correlation_id: Option<&str>) -> Announcement {
+pub(super) fn of_letter(
+    message: &[u8],
+    letter: &Letter,
+    correlation_id: Option<&str>,
+) -> Announcement {
     let parsed = parse_message(message, letter.at).ok();
     let user_id = parsed.as_ref().map(|(user_id, _)| *user_id);
-    let mut data = parsed.map(|(_, request)| asked_for(&request, correlation_id)).unwrap_or_default();
+    let mut data = parsed
+        .map(|(_, request)| asked_for(&request, correlation_id))
+        .unwrap_or_default();
     if let Some(user_id) = user_id {
         data.insert("userId".to_owned(), json!(user_id));
     }
     data.insert("reason".to_owned(), json!(letter.reason));
-    data.insert("code".to_owned(), json!(letter.code.map_or(letter.reason.as_str(), |code| code.as_str())));
+    data.insert(
+        "code".to_owned(),
+        json!(
+            letter
+                .code
+                .map_or(letter.reason.as_str(), |code| code.as_str())
+        ),
+    );
     data.insert("error".to_owned(), json!(letter.error));
-    data.insert("state".to_owned(), json!(letter.state.map_or("", StateName::as_str)));
+    data.insert(
+        "state".to_owned(),
+        json!(letter.state.map_or("", StateName::as_str)),
+    );
     data.insert("attempts".to_owned(), json!(letter.attempts));
     // What is no message of ours has no user; its bytes stand for it.
-    let whose = user_id.map_or_else(|| hex::encode(Sha256::digest(message)), |user_id| user_id.to_string());
+    let whose = user_id.map_or_else(
+        || hex::encode(Sha256::digest(message)),
+        |user_id| user_id.to_string(),
+    );
     let id = format!("{whose}/dead-lettered/{}", letter.at);
     let kind = "offboarding.user.dead-lettered";
     announcement(kind, "user.dead-lettered", id, user_id, letter.at, data)
@@ -59,11 +80,17 @@ pub(super) fn of_letter(message: &[u8], letter: &Letter, correlation_id: Option<
 
 fn asked_for(request: &Request, correlation_id: Option<&str>) -> Map<String, Value> {
     let members = [
-        ("batchId", request.batch_id.as_ref().map(ToString::to_string)),
+        (
+            "batchId",
+            request.batch_id.as_ref().map(ToString::to_string),
+        ),
         ("requestedBy", request.requested_by.clone()),
         ("correlationId", correlation_id.map(str::to_owned)),
     ];
-    members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))).collect()
+    members
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), json!(value?))))
+        .collect()
 }
 
 fn announcement(
@@ -86,7 +113,11 @@ fn announcement(
         event.extend(subject.map(|subject| ("subject".to_owned(), json!(subject))));
         event.insert("data".to_owned(), Value::Object(data));
     }
-    Announcement { routing_key, id, body: event.to_string().into_bytes() }
+    Announcement {
+        routing_key,
+        id,
+        body: event.to_string().into_bytes(),
+    }
 }
 
 #[cfg(test)]
@@ -108,8 +139,14 @@ mod tests {
             state: StateName::DeactivatedOnly,
             revision: 2,
             at: Timestamp::UNIX_EPOCH,
-            request: Request { batch_id: Some("b-1".parse().unwrap()), ..Request::default() },
-            manifest: Some(ManifestRef { key: "p/k.json".to_owned(), sha256: "ab".to_owned() }),
+            request: Request {
+                batch_id: Some("b-1".parse().unwrap()),
+                ..Request::default()
+            },
+            manifest: Some(ManifestRef {
+                key: "p/k.json".to_owned(),
+                sha256: "ab".to_owned(),
+            }),
         };
         let event = of_end(user_id, &ended, None);
         assert_eq!(event, of_end(user_id, &ended, None));
@@ -119,7 +156,10 @@ mod tests {
         assert_eq!(event["subject"], "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11");
         assert_eq!(event["data"]["status"], "DeactivatedOnly");
         assert_eq!(event["data"]["manifest"]["key"], "p/k.json");
-        assert_eq!((&event["data"]["batchId"], event["data"].get("requestedBy")), (&json!("b-1"), None));
+        assert_eq!(
+            (&event["data"]["batchId"], event["data"].get("requestedBy")),
+            (&json!("b-1"), None)
+        );
     }
 
     #[test]

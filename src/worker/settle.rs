@@ -7,10 +7,10 @@ use super::parked::PARKED;
 use super::results::{self, Announcement};
 use super::{Ended, Outcome};
 use crate::adapters::amqp::{
-    BasicProperties, DEAD_EXCHANGE, DEATHS_HEADER, Delivery, EVENTS_EXCHANGE, EXCHANGE, Headers, Publisher,
-    QueueError, REFUSED_HEADER, REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER, WAIT_LEFT_HEADER,
-    acknowledge, as_long, bare, clean_headers, event_properties, letter, long, onward, plain, text,
-    wait_exchange, wait_for,
+    BasicProperties, DEAD_EXCHANGE, DEATHS_HEADER, Delivery, EVENTS_EXCHANGE, EXCHANGE, Headers,
+    Publisher, QueueError, REFUSED_HEADER, REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER,
+    WAIT_LEFT_HEADER, acknowledge, as_long, bare, clean_headers, event_properties, letter, long,
+    onward, plain, text, wait_exchange, wait_for,
 };
 use crate::failure::{Code, Failure, Reason};
 use crate::job::UserId;
@@ -53,7 +53,12 @@ pub(super) enum Disposition {
 impl Disposition {
     /// A wait that no visit of its own came to.
     pub(super) fn park(until: Timestamp, why: &str) -> Self {
-        Self::Park { until, survived: false, why: why.to_owned(), code: None }
+        Self::Park {
+            until,
+            survived: false,
+            why: why.to_owned(),
+            code: None,
+        }
     }
 
     /// The word in traces.
@@ -105,12 +110,24 @@ pub(super) fn disposition(
         Ok(Outcome::Replaced) => Disposition::Acknowledge,
         Ok(Outcome::Reissue { revision }) => Disposition::Reissue { source, revision },
         Ok(Outcome::HandOver) => Disposition::Forward(source.after_access()),
-        Ok(Outcome::Wait { until, why, code }) => Disposition::Park { until, survived: true, why, code },
+        Ok(Outcome::Wait { until, why, code }) => Disposition::Park {
+            until,
+            survived: true,
+            why,
+            code,
+        },
         Ok(Outcome::Busy { for_at_most }) => {
-            let pause = SignedDuration::try_from(for_at_most).unwrap_or(AFTER_INTERRUPT).min(AFTER_SYSTEMIC);
+            let pause = SignedDuration::try_from(for_at_most)
+                .unwrap_or(AFTER_INTERRUPT)
+                .min(AFTER_SYSTEMIC);
             Disposition::park(now + pause, "another worker has the user")
         }
-        Ok(Outcome::DeadLetter { reason, failure, state, attempts }) => Disposition::DeadLetter(Letter {
+        Ok(Outcome::DeadLetter {
+            reason,
+            failure,
+            state,
+            attempts,
+        }) => Disposition::DeadLetter(Letter {
             reason,
             error: failure.to_string(),
             code: Some(failure.code),
@@ -120,9 +137,10 @@ pub(super) fn disposition(
         }),
         Err(Interrupt::Draining) => Disposition::GiveBack,
         Err(Interrupt::SliceOver) => Disposition::Forward(source),
-        Err(Interrupt::LeaseLost) => {
-            Disposition::park(now + AFTER_INTERRUPT, "the lease is lost: another worker may have the user")
-        }
+        Err(Interrupt::LeaseLost) => Disposition::park(
+            now + AFTER_INTERRUPT,
+            "the lease is lost: another worker may have the user",
+        ),
         Err(Interrupt::Systemic(failure)) => Disposition::Park {
             until: now + AFTER_SYSTEMIC,
             survived: false,
@@ -183,8 +201,14 @@ pub(super) async fn replace(
         let disposition = form.disposition(disposition, why, Timestamp::now());
         let content = form.content(delivery, &without);
         refused = publish_successor(content, source, &disposition, publisher, worker).await;
-        let Err(QueueError::MessageRefused { why, .. }) = &refused else { return refused };
-        tracing::warn!(why, ?form, "RabbitMQ does not take this message; it is tried in another form");
+        let Err(QueueError::MessageRefused { why, .. }) = &refused else {
+            return refused;
+        };
+        tracing::warn!(
+            why,
+            ?form,
+            "RabbitMQ does not take this message; it is tried in another form"
+        );
     }
     refused
 }
@@ -207,9 +231,18 @@ impl Form {
     fn content<'a>(self, delivery: &'a Delivery, bare: &'a BasicProperties) -> Content<'a> {
         let body = delivery.data.as_slice();
         match self {
-            Self::Whole => Content { properties: &delivery.properties, body },
-            Self::Bare | Self::GivenUp => Content { properties: bare, body },
-            Self::Cut => Content { properties: bare, body: body.get(..CUT_BYTES).unwrap_or(body) },
+            Self::Whole => Content {
+                properties: &delivery.properties,
+                body,
+            },
+            Self::Bare | Self::GivenUp => Content {
+                properties: bare,
+                body,
+            },
+            Self::Cut => Content {
+                properties: bare,
+                body: body.get(..CUT_BYTES).unwrap_or(body),
+            },
         }
     }
 
@@ -220,10 +253,13 @@ impl Form {
         now: Timestamp,
     ) -> Cow<'a, Disposition> {
         match (self, disposition) {
-            (Self::Whole | Self::Bare, _) | (_, Disposition::DeadLetter(_)) => Cow::Borrowed(disposition),
-            (Self::GivenUp | Self::Cut, _) => {
-                Cow::Owned(malformed(format!("RabbitMQ does not take the message on: {why}"), now))
+            (Self::Whole | Self::Bare, _) | (_, Disposition::DeadLetter(_)) => {
+                Cow::Borrowed(disposition)
             }
+            (Self::GivenUp | Self::Cut, _) => Cow::Owned(malformed(
+                format!("RabbitMQ does not take the message on: {why}"),
+                now,
+            )),
         }
     }
 }
@@ -231,7 +267,14 @@ impl Form {
 /// It is no message that can be worked on.
 pub(super) fn malformed(error: String, now: Timestamp) -> Disposition {
     let reason = Reason::MalformedMessage;
-    Disposition::DeadLetter(Letter { reason, error, code: None, state: None, attempts: 0, at: now })
+    Disposition::DeadLetter(Letter {
+        reason,
+        error,
+        code: None,
+        state: None,
+        attempts: 0,
+        at: now,
+    })
 }
 
 /// Whether RabbitMQ routed a publisher's message here besides, by a key in `CC` or `BCC`: the queue of the key that
@@ -252,7 +295,11 @@ async fn publish_successor(
     let publish = |exchange: String, key: &'static str, mut headers: Headers| {
         headers.extend(onward(content.properties));
         let properties = clean_headers(content.properties, headers);
-        async move { publisher.publish(&exchange, key, content.body, properties).await }
+        async move {
+            publisher
+                .publish(&exchange, key, content.body, properties)
+                .await
+        }
     };
     match disposition {
         Disposition::Acknowledge => {}
@@ -260,17 +307,30 @@ async fn publish_successor(
             let event = results::of_end(*user_id, ended, correlation_id(content).as_deref());
             announce(content, &event, publisher).await?;
         }
-        Disposition::Forward(next) => publish(EXCHANGE.to_owned(), next.routing_key(), Vec::new()).await?,
+        Disposition::Forward(next) => {
+            publish(EXCHANGE.to_owned(), next.routing_key(), Vec::new()).await?
+        }
         Disposition::GiveBack => {
-            publish(EXCHANGE.to_owned(), source.routing_key(), deaths_so_far(content.properties)).await?;
+            publish(
+                EXCHANGE.to_owned(),
+                source.routing_key(),
+                deaths_so_far(content.properties),
+            )
+            .await?;
         }
         Disposition::Reissue { source, revision } => {
             let headers = vec![(REVISION_HEADER, long(i64::from(*revision)))];
             publish(EXCHANGE.to_owned(), source.routing_key(), headers).await?;
         }
-        Disposition::Park { until, survived, .. } => {
+        Disposition::Park {
+            until, survived, ..
+        } => {
             let (pause, waiting) = wait(*until, Timestamp::now());
-            let mut headers = if *survived { Vec::new() } else { deaths_so_far(content.properties) };
+            let mut headers = if *survived {
+                Vec::new()
+            } else {
+                deaths_so_far(content.properties)
+            };
             headers.extend(waiting);
             publish(wait_exchange(pause), source.routing_key(), headers).await?;
             PARKED.add(source, pause);
@@ -281,14 +341,18 @@ async fn publish_successor(
                 (letter::REASON, text(letter.reason.as_str())),
                 (letter::ERROR, text(&short(&letter.error))),
                 (letter::STATE, text(state)),
-                (letter::STEP, text(letter.state.map_or("", StateName::next_step))),
+                (
+                    letter::STEP,
+                    text(letter.state.map_or("", StateName::next_step)),
+                ),
                 (letter::ATTEMPTS, long(i64::from(letter.attempts))),
                 (letter::AT, text(&letter.at.to_string())),
                 (letter::WORKER, text(worker)),
             ];
             headers.extend(letter.code.map(|code| (letter::CODE, text(code.as_str()))));
             publish(DEAD_EXCHANGE.to_owned(), source.routing_key(), headers).await?;
-            let event = results::of_letter(content.body, letter, correlation_id(content).as_deref());
+            let event =
+                results::of_letter(content.body, letter, correlation_id(content).as_deref());
             announce(content, &event, publisher).await?;
         }
     }
@@ -296,7 +360,11 @@ async fn publish_successor(
 }
 
 fn correlation_id(content: Content<'_>) -> Option<String> {
-    content.properties.correlation_id().as_ref().map(ToString::to_string)
+    content
+        .properties
+        .correlation_id()
+        .as_ref()
+        .map(ToString::to_string)
 }
 
 fn short(error: &str) -> String {
@@ -313,7 +381,10 @@ async fn announce(
     publisher: &Publisher,
 ) -> Result<(), QueueError> {
     let properties = event_properties(content.properties, &event.id);
-    match publisher.announce(EVENTS_EXCHANGE, event.routing_key, &event.body, properties).await {
+    match publisher
+        .announce(EVENTS_EXCHANGE, event.routing_key, &event.body, properties)
+        .await
+    {
         Err(error @ QueueError::MessageRefused { .. }) => {
             tracing::error!(%error, "an event is not published");
             Ok(())
@@ -334,7 +405,14 @@ pub(super) async fn stand_in(
     headers.push((STAND_IN_HEADER, long(now.as_millisecond())));
     headers.extend(onward(&delivery.properties));
     let properties = clean_headers(&delivery.properties, headers);
-    publisher.publish(&wait_exchange(pause), source.routing_key(), &delivery.data, properties).await?;
+    publisher
+        .publish(
+            &wait_exchange(pause),
+            source.routing_key(),
+            &delivery.data,
+            properties,
+        )
+        .await?;
     PARKED.add(source, pause);
     acknowledge(delivery).await
 }
@@ -345,16 +423,25 @@ fn wait(until: Timestamp, now: Timestamp) -> (Duration, Headers) {
     let remaining = Duration::try_from(until.duration_since(now)).unwrap_or_default();
     let pause = wait_for(remaining);
     let left = i64::try_from(remaining.saturating_sub(pause).as_millis()).unwrap_or(i64::MAX);
-    (pause, vec![(WAIT_HEADER, long(until.as_millisecond())), (WAIT_LEFT_HEADER, long(left))])
+    (
+        pause,
+        vec![
+            (WAIT_HEADER, long(until.as_millisecond())),
+            (WAIT_LEFT_HEADER, long(left)),
+        ],
+    )
 }
 
 /// Until when a job that was parked waits: as it was asked for, but no longer than was left of the pause when
 /// it came back. The clocks of two workers, or of one at two times, may be apart by more than the pause.
 pub(super) fn parked_until(delivery: &Delivery, now: Timestamp) -> Option<Timestamp> {
     let until = time_in(delivery, WAIT_HEADER)?.min(now + LONGEST_WAIT);
-    let left =
-        number_in(delivery, WAIT_LEFT_HEADER).map(|left| SignedDuration::from_millis(left).min(LONGEST_WAIT));
-    Some(left.and_then(|left| now.checked_add(left).ok()).map_or(until, |latest| until.min(latest)))
+    let left = number_in(delivery, WAIT_LEFT_HEADER)
+        .map(|left| SignedDuration::from_millis(left).min(LONGEST_WAIT));
+    Some(
+        left.and_then(|left| now.checked_add(left).ok())
+            .map_or(until, |latest| until.min(latest)),
+    )
 }
 
 /// How often a worker or its connection died with this message in hand: as a quorum queue counts it, and
@@ -370,7 +457,11 @@ fn deaths_in(properties: &BasicProperties) -> i64 {
 
 fn deaths_so_far(properties: &BasicProperties) -> Headers {
     let deaths = deaths_in(properties);
-    if deaths > 0 { vec![(DEATHS_HEADER, long(deaths))] } else { Vec::new() }
+    if deaths > 0 {
+        vec![(DEATHS_HEADER, long(deaths))]
+    } else {
+        Vec::new()
+    }
 }
 
 /// A time in a header of ours.
@@ -389,7 +480,14 @@ fn number_among(properties: &BasicProperties, header: &str) -> Option<i64> {
 
 /// Why the message is too large or too deep to be worked on, if it is.
 pub(super) fn refused(delivery: &Delivery) -> Option<String> {
-    match plain(delivery.properties.headers().as_ref()?.inner().get(REFUSED_HEADER)?) {
+    match plain(
+        delivery
+            .properties
+            .headers()
+            .as_ref()?
+            .inner()
+            .get(REFUSED_HEADER)?,
+    ) {
         serde_json::Value::String(why) => Some(why),
         _ => None,
     }

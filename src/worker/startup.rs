@@ -28,7 +28,10 @@ pub(super) struct Startup {
 impl Startup {
     /// What keeps the worker from taking its first user.
     pub(super) fn causes(&self) -> Vec<String> {
-        let waits_for = self.waits_for.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits_for = self
+            .waits_for
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut causes: Vec<String> = waits_for.values().map(Failure::to_string).collect();
         causes.dedup();
         causes
@@ -37,22 +40,41 @@ impl Startup {
     /// Returns when everything answered. Each service is asked by itself, so that all that are away are named.
     pub(super) async fn prove(&self, services: &Services, broker: &Broker, operator: &Operator) {
         let store = &*services.archive_store;
-        let (redis, s3, list) =
-            (Code::CheckpointsUnreachable, Code::ArchiveUnreachable, Code::SettingsUnreadable);
+        let (redis, s3, list) = (
+            Code::CheckpointsUnreachable,
+            Code::ArchiveUnreachable,
+            Code::SettingsUnreadable,
+        );
         tokio::join!(
-            self.until("checkpoints", redis, ANSWERS_WITHIN, async || services.checkpoints.probe().await),
+            self.until("checkpoints", redis, ANSWERS_WITHIN, async || services
+                .checkpoints
+                .probe()
+                .await),
             self.until("archive", s3, ANSWERS_WITHIN, async || store.probe().await),
-            self.until("protected", list, ANSWERS_WITHIN, async || services.protected.load().await.map(drop)),
+            self.until("protected", list, ANSWERS_WITHIN, async || services
+                .protected
+                .load()
+                .await
+                .map(drop)),
             self.until("cxone", Code::CxoneTimeout, AT_LAST, async || Ok(services
                 .cxone
                 .probe(Look::User)
                 .await?)),
-            self.until("queue", Code::QueueUnreachable, ANSWERS_WITHIN, async || Ok(
-                lets_us_in(broker).await?
-            )),
+            self.until(
+                "queue",
+                Code::QueueUnreachable,
+                ANSWERS_WITHIN,
+                async || Ok(lets_us_in(broker).await?)
+            ),
         );
-        self.until("brake", s3, AT_LAST, async || services.count_deletions().await).await;
-        self.until("pause", s3, ANSWERS_WITHIN, async || operator.look(store).await).await;
+        self.until("brake", s3, AT_LAST, async || {
+            services.count_deletions().await
+        })
+        .await;
+        self.until("pause", s3, ANSWERS_WITHIN, async || {
+            operator.look(store).await
+        })
+        .await;
     }
 
     async fn until(
@@ -64,10 +86,12 @@ impl Startup {
     ) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let answer = tokio::time::timeout(within, ask()).await.unwrap_or_else(|_elapsed| {
-                let text = format!("{what}: no answer within {} s", within.as_secs());
-                Err(Failure::new(Class::Systemic, code, text))
-            });
+            let answer = tokio::time::timeout(within, ask())
+                .await
+                .unwrap_or_else(|_elapsed| {
+                    let text = format!("{what}: no answer within {} s", within.as_secs());
+                    Err(Failure::new(Class::Systemic, code, text))
+                });
             let answers = answer.is_ok();
             self.heard(what, answer.err());
             if answers {
@@ -80,7 +104,10 @@ impl Startup {
 
     /// Into log, metrics and [`Self::causes`].
     fn heard(&self, what: &'static str, failure: Option<Failure>) {
-        let mut waits_for = self.waits_for.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waits_for = self
+            .waits_for
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let before = waits_for.remove(what);
         if let Some(failure) = failure {
             if before.as_ref() != Some(&failure) {
@@ -106,24 +133,35 @@ pub(super) struct Consuming {
 
 impl Default for Consuming {
     fn default() -> Self {
-        Self { not_because: Mutex::new(Some("not consuming from RabbitMQ".to_owned())) }
+        Self {
+            not_because: Mutex::new(Some("not consuming from RabbitMQ".to_owned())),
+        }
     }
 }
 
 impl Consuming {
     pub(super) fn began(&self) {
         metrics::paused(Code::QueueUnreachable, false);
-        *self.not_because.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self
+            .not_because
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(super) fn ended(&self, error: &QueueError) {
         metrics::paused(Code::QueueUnreachable, true);
         let cause = format!("not consuming from RabbitMQ: {error}");
-        *self.not_because.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
+        *self
+            .not_because
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(cause);
     }
 
     pub(super) fn cause(&self) -> Option<String> {
-        self.not_because.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.not_because
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -148,12 +186,15 @@ mod tests {
     async fn it_waits_for_whatever_is_away_names_all_of_it_and_goes_on_by_itself() {
         let (startup, asked) = (Startup::default(), AtomicU32::new(0));
         // So often that it is still away when the other one, which hangs at first, is given up.
-        let one = startup.until("a", Code::CheckpointsRefused, ANSWERS_WITHIN, async || {
-            match asked.fetch_add(1, Ordering::Relaxed) {
+        let one = startup.until(
+            "a",
+            Code::CheckpointsRefused,
+            ANSWERS_WITHIN,
+            async || match asked.fetch_add(1, Ordering::Relaxed) {
                 0..30 => Err(away(Code::CheckpointsRefused)),
                 _ => Ok(()),
-            }
-        });
+            },
+        );
         let hung = AtomicU32::new(0);
         let other = startup.until("b", Code::ArchiveUnreachable, ANSWERS_WITHIN, async || {
             if hung.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -166,7 +207,13 @@ mod tests {
             startup.causes()
         };
         let ((), (), seen) = tokio::join!(one, other, looks);
-        assert_eq!(seen, ["away [checkpoints_refused]", "b: no answer within 30 s [archive_unreachable]"]);
+        assert_eq!(
+            seen,
+            [
+                "away [checkpoints_refused]",
+                "b: no answer within 30 s [archive_unreachable]"
+            ]
+        );
         assert_eq!((asked.into_inner(), hung.into_inner()), (31, 2));
         assert_eq!(startup.causes(), [""; 0]);
     }

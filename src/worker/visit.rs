@@ -13,7 +13,9 @@ use super::drain::Shutdown;
 use super::settle::{self, Disposition, settle};
 use super::waiting::{Held, InProgress, Unsettled};
 use super::{Outcome, drive};
-use crate::adapters::amqp::{Delivery, Publisher, REVISION_HEADER, STAND_IN_HEADER, Source, delivery_span};
+use crate::adapters::amqp::{
+    Delivery, Publisher, REVISION_HEADER, STAND_IN_HEADER, Source, delivery_span,
+};
 use crate::failure::{Class, Code, Failure};
 use crate::job::{Job, parse_message};
 use crate::progress;
@@ -42,10 +44,19 @@ impl Hand {
     }
 
     async fn work_on(&self, held: Held, shutdown: Shutdown) {
-        let Held { source, delivery, since, in_hand: _in_hand } = held;
+        let Held {
+            source,
+            delivery,
+            since,
+            in_hand: _in_hand,
+        } = held;
         // Steps are asked to stop a little before the delivery has to go.
-        let limits = Limits::new(&shutdown.draining, &shutdown.abandon, Some(since + self.slice * 3 / 4))
-            .and_until(&self.until_paused);
+        let limits = Limits::new(
+            &shutdown.draining,
+            &shutdown.abandon,
+            Some(since + self.slice * 3 / 4),
+        )
+        .and_until(&self.until_paused);
         let working = self.dispose(source, &delivery, &limits);
         tokio::pin!(working);
         let mut hand_on = since + self.slice;
@@ -84,9 +95,14 @@ impl Hand {
         let span = delivery_span(held.source.queue(), &held.delivery.properties);
         let giving = async {
             let copy = settle::is_copy(&held.delivery, held.source);
-            let disposition = if copy { Disposition::Acknowledge } else { Disposition::GiveBack };
+            let disposition = if copy {
+                Disposition::Acknowledge
+            } else {
+                Disposition::GiveBack
+            };
             tell(&held.delivery, &disposition);
-            self.settle_at_last(&held.delivery, held.source, &disposition).await;
+            self.settle_at_last(&held.delivery, held.source, &disposition)
+                .await;
         };
         giving.instrument(span).await;
     }
@@ -95,7 +111,9 @@ impl Hand {
     /// worker's hand as long as its connection lives. Once that is gone the broker delivers again by itself.
     async fn settle_at_last(&self, delivery: &Delivery, source: Source, disposition: &Disposition) {
         let (mut backoff, settling) = (FIRST_BACKOFF, self.unsettled.begin());
-        while let Err(error) = settle(delivery, source, disposition, &self.publisher, &self.name).await {
+        while let Err(error) =
+            settle(delivery, source, disposition, &self.publisher, &self.name).await
+        {
             let again = delivery.acker.usable();
             tracing::warn!(%error, again, "not settled; where we do not try again, the broker delivers it again");
             settling.failed(error.to_string());
@@ -144,7 +162,11 @@ impl Hand {
         let visit = match AbortOnDropHandle::new(driving).await {
             Ok(visit) => visit,
             Err(died) => {
-                let failure = Failure::new(Class::Defect, Code::Panicked, format!("a step died: {died}"));
+                let failure = Failure::new(
+                    Class::Defect,
+                    Code::Panicked,
+                    format!("a step died: {died}"),
+                );
                 return settle::panicked(&failure, Timestamp::now());
             }
         };
@@ -154,7 +176,12 @@ impl Hand {
                 self.breaker.passed();
                 tracing::info!(%user_id, state = %ended.state, "finished");
             }
-            Ok(Outcome::HandOver | Outcome::Replaced | Outcome::Wait { .. } | Outcome::DeadLetter { .. }) => {
+            Ok(
+                Outcome::HandOver
+                | Outcome::Replaced
+                | Outcome::Wait { .. }
+                | Outcome::DeadLetter { .. },
+            ) => {
                 self.breaker.passed();
             }
             Ok(Outcome::Reissue { revision }) => {
@@ -175,22 +202,37 @@ fn tell(delivery: &Delivery, disposition: &Disposition) {
     let user_id = user_id.map(tracing::field::display);
     let span = Span::current();
     span.record("offboarder.user_id", &user_id);
-    let batch_id = request.and_then(|request| request.batch_id).map(|batch_id| batch_id.to_string());
+    let batch_id = request
+        .and_then(|request| request.batch_id)
+        .map(|batch_id| batch_id.to_string());
     span.record("offboarder.batch_id", batch_id);
     span.record("offboarder.disposition", disposition.as_str());
     match disposition {
         Disposition::DeadLetter(letter) => {
             metrics::dead_lettered(letter.reason);
             span.record("offboarder.reason", letter.reason.as_str());
-            span::failed_with(&span, letter.code.map_or(letter.reason.as_str(), Code::as_str));
+            span::failed_with(
+                &span,
+                letter.code.map_or(letter.reason.as_str(), Code::as_str),
+            );
             tracing::error!(user_id, reason = %letter.reason, error = letter.error,
                 attempts = letter.attempts, "dead letter");
         }
-        Disposition::Park { until, why, code: Some(code), .. } => {
+        Disposition::Park {
+            until,
+            why,
+            code: Some(code),
+            ..
+        } => {
             span.record("offboarder.reason", code.as_str());
             tracing::warn!(user_id, %until, why, "parked");
         }
-        Disposition::Park { until, why, code: None, .. } => tracing::info!(user_id, %until, why, "parked"),
+        Disposition::Park {
+            until,
+            why,
+            code: None,
+            ..
+        } => tracing::info!(user_id, %until, why, "parked"),
         Disposition::Acknowledge
         | Disposition::Finish(..)
         | Disposition::Forward(_)

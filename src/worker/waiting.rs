@@ -61,14 +61,23 @@ impl Waiting {
     /// The first of the most preferred source that has a slot.
     pub(super) fn pop_for(&mut self, free: FreeLanes) -> Option<Held> {
         let mut sources = Source::ALL.iter().zip(&mut self.by_source);
-        sources.find_map(|(source, queue)| if free.allow(*source) { queue.pop_front() } else { None })
+        sources.find_map(|(source, queue)| {
+            if free.allow(*source) {
+                queue.pop_front()
+            } else {
+                None
+            }
+        })
     }
 
     /// Those that have waited so long.
     pub(super) fn older_than(&mut self, age: Duration) -> Vec<Held> {
         let mut old = Vec::new();
         for queue in &mut self.by_source {
-            while queue.front().is_some_and(|held| held.since.elapsed() >= age) {
+            while queue
+                .front()
+                .is_some_and(|held| held.since.elapsed() >= age)
+            {
                 old.extend(queue.pop_front());
             }
         }
@@ -131,26 +140,40 @@ pub(super) struct Settling<'a> {
 
 impl Unsettled {
     pub(super) fn begin(&self) -> Settling<'_> {
-        Settling { list: self, number: self.next.fetch_add(1, Ordering::Relaxed) }
+        Settling {
+            list: self,
+            number: self.next.fetch_add(1, Ordering::Relaxed),
+        }
     }
 
     /// What keeps them, if there are any.
     pub(super) fn cause(&self) -> Option<String> {
         let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
         let first = why.values().next()?;
-        Some(format!("{} deliveries are in hand that cannot be settled: {first}", why.len()))
+        Some(format!(
+            "{} deliveries are in hand that cannot be settled: {first}",
+            why.len()
+        ))
     }
 }
 
 impl Settling<'_> {
     pub(super) fn failed(&self, why: String) {
-        self.list.why.lock().unwrap_or_else(PoisonError::into_inner).insert(self.number, why);
+        self.list
+            .why
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(self.number, why);
     }
 }
 
 impl Drop for Settling<'_> {
     fn drop(&mut self) {
-        self.list.why.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+        self.list
+            .why
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.number);
     }
 }
 
@@ -168,8 +191,16 @@ pub(super) struct Entry<'a> {
 
 impl InProgress {
     pub(super) fn enter(&self, user_id: UserId) -> Entry<'_> {
-        *self.users.lock().unwrap_or_else(PoisonError::into_inner).entry(user_id).or_default() += 1;
-        Entry { list: self, user_id }
+        *self
+            .users
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(user_id)
+            .or_default() += 1;
+        Entry {
+            list: self,
+            user_id,
+        }
     }
 
     /// The first few, by ID.
@@ -177,14 +208,27 @@ impl InProgress {
         const SHOWN: usize = 5;
         let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         let more = users.len().saturating_sub(SHOWN);
-        let shown = users.keys().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        if more == 0 { shown } else { format!("{shown} and {more} more") }
+        let shown = users
+            .keys()
+            .take(SHOWN)
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
+        if more == 0 {
+            shown
+        } else {
+            format!("{shown} and {more} more")
+        }
     }
 }
 
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
-        let mut users = self.list.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut users = self
+            .list
+            .users
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = users.get_mut(&self.user_id) {
             *count -= 1;
             if *count == 0 {

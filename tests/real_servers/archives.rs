@@ -21,8 +21,14 @@ pub(crate) const TESTS: &[Test] = &[
         "an upload aborted behind our back, and a cursor that expired, begin anew and leave no upload",
         begun_anew,
     ),
-    ("an archive changed or deleted between seal and DELETE stops the DELETE", changed_after_the_seal),
-    ("a foreign object in the archive's place is left alone, and nobody is deleted", a_foreign_object),
+    (
+        "an archive changed or deleted between seal and DELETE stops the DELETE",
+        changed_after_the_seal,
+    ),
+    (
+        "a foreign object in the archive's place is left alone, and nobody is deleted",
+        a_foreign_object,
+    ),
     (
         "S3 answers that are lost and parts that arrive damaged leave one archive, and the right one",
         a_bad_network,
@@ -35,9 +41,11 @@ fn large(place: usize, number: usize) -> User {
 }
 
 fn await_parts(world: &World, worker: &Process, parts: u64) {
-    eventually(PATIENCE, || match objects(world, &["parts"])["parts"].as_u64() {
-        Some(there) if there >= parts => Ok(()),
-        there => Err(format!("{there:?} parts; {}", tail(&worker.errors()))),
+    eventually(PATIENCE, || {
+        match objects(world, &["parts"])["parts"].as_u64() {
+            Some(there) if there >= parts => Ok(()),
+            there => Err(format!("{there:?} parts; {}", tail(&worker.errors()))),
+        }
     });
 }
 
@@ -60,9 +68,18 @@ fn resumed_byte_for_byte(place: usize) {
     let id = world.users[0].id.clone();
 
     let bucket = world.setting("OFFBOARDER_ARCHIVE_URL").to_owned();
-    world.set("OFFBOARDER_ARCHIVE_URL", &bucket.replace("/place-", "/in-peace-"));
-    let in_peace = world.run(&["run", &id, "--action", "deactivate", "--output", "json"]).expect(0);
-    assert!(in_peace.output.contains("DeactivatedOnly"), "{}", in_peace.output);
+    world.set(
+        "OFFBOARDER_ARCHIVE_URL",
+        &bucket.replace("/place-", "/in-peace-"),
+    );
+    let in_peace = world
+        .run(&["run", &id, "--action", "deactivate", "--output", "json"])
+        .expect(0);
+    assert!(
+        in_peace.output.contains("DeactivatedOnly"),
+        "{}",
+        in_peace.output
+    );
     let undisturbed = objects(&world, &["sha256", &format!("{id}.json")])["sha256"].clone();
     assert!(undisturbed.is_string());
     world.set("OFFBOARDER_ARCHIVE_URL", &bucket);
@@ -79,26 +96,51 @@ fn resumed_byte_for_byte(place: usize) {
     world.publish_all();
     await_parts(&world, &worker, 6);
     kill(worker);
-    assert_eq!(ledger::count(&world.simulator, "delete_user"), 0, "it was killed in the midst");
+    assert_eq!(
+        ledger::count(&world.simulator, "delete_user"),
+        0,
+        "it was killed in the midst"
+    );
     finish(&world);
-    assert_eq!(objects(&world, &["sha256", &format!("{id}.json")])["sha256"], undisturbed);
+    assert_eq!(
+        objects(&world, &["sha256", &format!("{id}.json")])["sha256"],
+        undisturbed
+    );
     let fetched = ledger::count(&world.simulator, "query_conversations")
         + ledger::count(&world.simulator, "next_conversations");
     let pages = 60 / PAGE_SIZE;
     // Before a slow store: a part that is on its way and one that is gathered, a page that waits for it
     // and one that is being fetched. Begun anew it would be six at least.
-    assert!((pages..=pages + 4).contains(&fetched), "{fetched} pages fetched of {pages}");
-    assert_eq!(ledger::count(&world.simulator, "query_conversations"), 1, "it was resumed, not begun anew");
+    assert!(
+        (pages..=pages + 4).contains(&fetched),
+        "{fetched} pages fetched of {pages}"
+    );
+    assert_eq!(
+        ledger::count(&world.simulator, "query_conversations"),
+        1,
+        "it was resumed, not begun anew"
+    );
     promises::assert_kept(&world, &servers::shared());
 }
 
 fn begun_anew(place: usize) {
     let users = vec![large(place, 0), large(place, 1)];
-    let mut world = World::on(servers::shared(), place, users, &["--latency-analytics", "200ms"]);
+    let mut world = World::on(
+        servers::shared(),
+        place,
+        users,
+        &["--latency-analytics", "200ms"],
+    );
     world.declare();
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     // The second user's cursor expires when parts of it are stored.
-    world.strike(1, "next_conversations", 6, 1, &json!({ "kind": "status", "status": 410 }));
+    world.strike(
+        1,
+        "next_conversations",
+        6,
+        1,
+        &json!({ "kind": "status", "status": 410 }),
+    );
     let worker = world.start(&["worker"]);
     world.publish(&[json!({ "body": world.users[0].id })]);
     await_parts(&world, &worker, 2);
@@ -107,14 +149,20 @@ fn begun_anew(place: usize) {
     world.publish(&[json!({ "body": world.users[1].id })]);
     finish(&world);
     for user in &world.users {
-        assert_eq!(ledger::queries_of(&world.simulator, &user.id), 2, "begun anew, once");
+        assert_eq!(
+            ledger::queries_of(&world.simulator, &user.id),
+            2,
+            "begun anew, once"
+        );
     }
     promises::assert_kept(&world, &servers::shared());
 }
 
 /// Waits until the seals stand. The calls before the DELETEs are throttled for some seconds meanwhile.
 fn changed_after_the_seal(place: usize) {
-    let users = (0..3).map(|number| User::new(place, number, Fate::Deleted, 12)).collect();
+    let users = (0..3)
+        .map(|number| User::new(place, number, Fate::Deleted, 12))
+        .collect();
     let mut world = World::with_topology(place, users);
     let throttled = json!({ "kind": "status", "status": 429, "headers": { "Retry-After": "8" } });
     for user in 0..3 {
@@ -129,7 +177,11 @@ fn changed_after_the_seal(place: usize) {
             let key = format!("{}_sealed.json", world.users[user].id);
             objects(&world, &["sha256", &key])["sha256"].is_string()
         };
-        if (0..3).all(stands) { Ok(()) } else { Err(tail(&worker.errors())) }
+        if (0..3).all(stands) {
+            Ok(())
+        } else {
+            Err(tail(&worker.errors()))
+        }
     });
     objects(&world, &["put", &archive(0), "[]"]);
     objects(&world, &["delete", &archive(1)]);
@@ -137,17 +189,34 @@ fn changed_after_the_seal(place: usize) {
     assert_eq!(deletions(), 0, "all was changed in time");
     let letters = eventually(PATIENCE, || match world.letters("offboarding.dead") {
         letters if letters.len() == 2 => Ok(letters),
-        letters => Err(format!("{} dead letters; {}", letters.len(), tail(&worker.errors()))),
+        letters => Err(format!(
+            "{} dead letters; {}",
+            letters.len(),
+            tail(&worker.errors())
+        )),
     });
     for letter in letters {
-        assert_eq!(letter["headers"]["x-offboarder-reason"], "archive_conflict", "{letter:#}");
+        assert_eq!(
+            letter["headers"]["x-offboarder-reason"], "archive_conflict",
+            "{letter:#}"
+        );
         assert_eq!(letter["headers"]["x-offboarder-state"], "Archived");
     }
-    eventually(PATIENCE, || if deletions() == 1 { Ok(()) } else { Err(tail(&worker.errors())) });
+    eventually(PATIENCE, || {
+        if deletions() == 1 {
+            Ok(())
+        } else {
+            Err(tail(&worker.errors()))
+        }
+    });
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
     for (user, exists) in [(0, true), (1, true), (2, false)] {
-        assert_eq!(world.user_now(&world.users[user].id)["exists"], exists, "user {user}");
+        assert_eq!(
+            world.user_now(&world.users[user].id)["exists"],
+            exists,
+            "user {user}"
+        );
     }
     world.users.drain(..2);
     promises::assert_manifests(&world, &servers::shared());
@@ -165,31 +234,72 @@ fn a_foreign_object(place: usize) {
         letters => Ok(letters),
     });
     World::drain(worker);
-    assert_eq!(letters[0]["headers"]["x-offboarder-reason"], "archive_conflict");
-    let error = letters[0]["headers"]["x-offboarder-error"].as_str().expect("a text");
-    assert!(error.contains(&key) && error.contains("no archive of ours"), "{error}");
-    assert_eq!(objects(&world, &["sha256", &key]), foreign, "it is as it was");
+    assert_eq!(
+        letters[0]["headers"]["x-offboarder-reason"],
+        "archive_conflict"
+    );
+    let error = letters[0]["headers"]["x-offboarder-error"]
+        .as_str()
+        .expect("a text");
+    assert!(
+        error.contains(&key) && error.contains("no archive of ours"),
+        "{error}"
+    );
+    assert_eq!(
+        objects(&world, &["sha256", &key]),
+        foreign,
+        "it is as it was"
+    );
     let user = world.user_now(&world.users[0].id);
-    assert_eq!((&user["exists"], &user["active"]), (&Value::Bool(true), &Value::Bool(false)));
+    assert_eq!(
+        (&user["exists"], &user["active"]),
+        (&Value::Bool(true), &Value::Bool(false))
+    );
 }
 
 /// Every kind of write is applied once without an answer, and one part arrives with a bit flipped.
 fn a_bad_network(place: usize) {
-    let users =
-        (0..4).map(|number| large(place, number)).chain([User::new(place, 4, Fate::Deleted, 4)]).collect();
+    let users = (0..4)
+        .map(|number| large(place, number))
+        .chain([User::new(place, 4, Fate::Deleted, 4)])
+        .collect();
     let world = World::with_topology(place, users);
-    let (_, port) = world.setting("AWS_ENDPOINT_URL_S3").rsplit_once(':').expect("a port");
+    let (_, port) = world
+        .setting("AWS_ENDPOINT_URL_S3")
+        .rsplit_once(':')
+        .expect("a port");
     let port: u16 = port.trim_end_matches('/').parse().expect("a port");
     let proxy = Proxy::start((std::net::Ipv4Addr::LOCALHOST, port).into());
-    let behind = ("AWS_ENDPOINT_URL_S3".to_owned(), format!("http://127.0.0.1:{}", proxy.port));
+    let behind = (
+        "AWS_ENDPOINT_URL_S3".to_owned(),
+        format!("http://127.0.0.1:{}", proxy.port),
+    );
     let id = |user: usize| world.users[user].id.clone();
     let tricks = [
-        Trick::lose_answer(&format!("PUT /cxone-audit-archives/place-{place}/{}_sealed.json", id(0))),
-        Trick::lose_answer(&format!("PUT /cxone-audit-archives/place-{place}/{}_audit.json", id(1))),
-        Trick::lose_answer(&format!("POST /cxone-audit-archives/place-{place}/{}.json?uploadId=", id(2))),
-        Trick::lose_answer(&format!("POST /cxone-audit-archives/place-{place}/{}.json?uploads", id(1))),
-        Trick::flip_bit(&format!("PUT /cxone-audit-archives/place-{place}/{}.json?", id(3))),
-        Trick::lose_answer(&format!("PUT /cxone-audit-archives/place-{place}/{}.json", id(4))),
+        Trick::lose_answer(&format!(
+            "PUT /cxone-audit-archives/place-{place}/{}_sealed.json",
+            id(0)
+        )),
+        Trick::lose_answer(&format!(
+            "PUT /cxone-audit-archives/place-{place}/{}_audit.json",
+            id(1)
+        )),
+        Trick::lose_answer(&format!(
+            "POST /cxone-audit-archives/place-{place}/{}.json?uploadId=",
+            id(2)
+        )),
+        Trick::lose_answer(&format!(
+            "POST /cxone-audit-archives/place-{place}/{}.json?uploads",
+            id(1)
+        )),
+        Trick::flip_bit(&format!(
+            "PUT /cxone-audit-archives/place-{place}/{}.json?",
+            id(3)
+        )),
+        Trick::lose_answer(&format!(
+            "PUT /cxone-audit-archives/place-{place}/{}.json",
+            id(4)
+        )),
     ];
     for trick in &tricks {
         proxy.play(trick);
@@ -198,6 +308,10 @@ fn a_bad_network(place: usize) {
     world.publish_all();
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
-    assert_eq!(proxy.unplayed(), Vec::<String>::new(), "every trick was played");
+    assert_eq!(
+        proxy.unplayed(),
+        Vec::<String>::new(),
+        "every trick was played"
+    );
     promises::assert_kept(&world, &servers::shared());
 }

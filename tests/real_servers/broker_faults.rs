@@ -34,30 +34,50 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn users(place: usize, count: usize) -> Vec<User> {
-    (0..count).map(|number| User::new(place, number, Fate::Deleted, 4)).collect()
+    (0..count)
+        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .collect()
 }
 
 /// With the alarm on, those in hand go as far as they can without a message being published, and wait there.
 fn a_memory_alarm(place: usize) {
     let servers = Arc::new(Servers::start(place..=place));
-    let mut world = World::on(Arc::clone(&servers), place, users(place, 45), &["--latency", "100ms"]);
+    let mut world = World::on(
+        Arc::clone(&servers),
+        place,
+        users(place, 45),
+        &["--latency", "100ms"],
+    );
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "4");
     world.declare();
     let worker = world.start(&["worker"]);
     world.publish_all();
     let deactivated = || ledger::count(&world.simulator, "put_scim_user");
-    eventually(PATIENCE, || if deactivated() > 2 { Ok(()) } else { Err(tail(&worker.errors())) });
+    eventually(PATIENCE, || {
+        if deactivated() > 2 {
+            Ok(())
+        } else {
+            Err(tail(&worker.errors()))
+        }
+    });
     servers.rabbitmqctl(&["set_vm_memory_high_watermark", "0"]);
     worker.await_not_ready("RabbitMQ takes no messages (low on memory)");
     let mut seen = 0;
     eventually(PATIENCE, || {
         let before = std::mem::replace(&mut seen, ledger::calls(&world.simulator).len());
         std::thread::sleep(Duration::from_secs(1));
-        if seen == before { Ok(()) } else { Err(format!("{before} calls, and then {seen}")) }
+        if seen == before {
+            Ok(())
+        } else {
+            Err(format!("{before} calls, and then {seen}"))
+        }
     });
     let waiting = world.depth("offboarding.users");
-    assert!(waiting.is_some_and(|waiting| waiting > 0), "{waiting:?} users wait in the queue");
+    assert!(
+        waiting.is_some_and(|waiting| waiting > 0),
+        "{waiting:?} users wait in the queue"
+    );
     servers.rabbitmqctl(&["set_vm_memory_high_watermark", "0.8"]);
     worker.await_ready();
     promises::await_quiet(&world, PATIENCE);
@@ -78,7 +98,8 @@ fn queues_that_take_nothing(place: usize) {
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
     for user in 0..14 {
         // They are parked for three seconds at their first call.
-        let throttled = json!({ "kind": "status", "status": 429, "headers": { "Retry-After": "3" } });
+        let throttled =
+            json!({ "kind": "status", "status": 429, "headers": { "Retry-After": "3" } });
         world.strike(user, "get_user", 0, 1, &throttled);
     }
     let worker = world.start(&["worker"]);
@@ -107,7 +128,10 @@ fn queues_that_take_nothing(place: usize) {
     world.declare();
     worker.await_ready();
 
-    let messages: Vec<_> = world.users[1..].iter().map(|user| json!({ "body": user.id })).collect();
+    let messages: Vec<_> = world.users[1..]
+        .iter()
+        .map(|user| json!({ "body": user.id }))
+        .collect();
     world.publish(&messages);
     promises::await_quiet(&world, PATIENCE);
     worker.await_ready();
@@ -130,7 +154,11 @@ fn not_let_in(place: usize) {
         let ended = world.run(&["topology"]).expect(3);
         let worker = world.start(&["worker"]);
         for text in says {
-            assert!(ended.errors.contains(text), "no {text:?} in: {}", ended.errors);
+            assert!(
+                ended.errors.contains(text),
+                "no {text:?} in: {}",
+                ended.errors
+            );
             worker.await_not_ready(text);
         }
         let told = http::not_ready_because(&worker.admin()).expect("causes");
@@ -150,12 +178,20 @@ fn not_let_in(place: usize) {
     );
     refused(
         format!("amqp://guest:guest@{address}/elsewhere"),
-        &["refused to let us in", "elsewhere", "check user, password, virtual host", "OFFBOARDER_QUEUE_URL"],
+        &[
+            "refused to let us in",
+            "elsewhere",
+            "check user, password, virtual host",
+            "OFFBOARDER_QUEUE_URL",
+        ],
     );
     let directory = tempfile::tempdir().expect("a temporary directory");
     let secure = listen_with_tls(directory.path());
     let unknown = ["unknown issuer", "OFFBOARDER_QUEUE_CA_FILE"];
-    refused(format!("amqps://guest:guest@localhost:{secure}/{vhost}"), &unknown);
+    refused(
+        format!("amqps://guest:guest@localhost:{secure}/{vhost}"),
+        &unknown,
+    );
     let ca = directory.path().join("ca.pem");
     world.set("OFFBOARDER_QUEUE_CA_FILE", &ca.display().to_string());
     world.declare();
@@ -165,17 +201,32 @@ fn not_let_in(place: usize) {
 fn listen_with_tls(directory: &Path) -> u16 {
     let openssl = |arguments: &str| {
         let mut command = Command::new("openssl");
-        let answer = command.args(arguments.split(' ')).current_dir(directory).output();
+        let answer = command
+            .args(arguments.split(' '))
+            .current_dir(directory)
+            .output();
         let answer = answer.expect("openssl runs; deploy/local/install.sh brings it");
-        assert!(answer.status.success(), "{arguments}: {}", String::from_utf8_lossy(&answer.stderr));
+        assert!(
+            answer.status.success(),
+            "{arguments}: {}",
+            String::from_utf8_lossy(&answer.stderr)
+        );
     };
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=nobody-knows -days 2"));
-    openssl(&format!("req {key} -keyout key.pem -out request.pem -subj /CN=localhost"));
+    openssl(&format!(
+        "req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=nobody-knows -days 2"
+    ));
+    openssl(&format!(
+        "req {key} -keyout key.pem -out request.pem -subj /CN=localhost"
+    ));
     std::fs::write(directory.join("names"), "subjectAltName=DNS:localhost\n").expect("a file");
-    openssl("x509 -req -in request.pem -CA ca.pem -CAkey ca.key -days 2 -extfile names -out certificate.pem");
-    let port =
-        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    openssl(
+        "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -days 2 -extfile names -out certificate.pem",
+    );
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port();
     let file = |name: &str| directory.join(name).display().to_string();
     let (certificate, key) = (file("certificate.pem"), file("key.pem"));
     servers::shared().eval(
@@ -202,11 +253,17 @@ fn a_password_changed(place: usize) {
     ]);
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
     world.set("OFFBOARDER_WORKER_LEASE", "2s");
-    world.set("OFFBOARDER_QUEUE_URL", &format!("amqp://{name}:first@{}/{vhost}", broker_address(&world)));
+    world.set(
+        "OFFBOARDER_QUEUE_URL",
+        &format!("amqp://{name}:first@{}/{vhost}", broker_address(&world)),
+    );
     let worker = world.start(&["worker"]);
     worker.await_ready();
     let publish = |users: &[User]| {
-        let messages: Vec<_> = users.iter().map(|user| json!({ "body": user.id })).collect();
+        let messages: Vec<_> = users
+            .iter()
+            .map(|user| json!({ "body": user.id }))
+            .collect();
         world.publish(&messages);
     };
     publish(&world.users[..3]);
@@ -214,7 +271,11 @@ fn a_password_changed(place: usize) {
     // Closing applies to those that the node lists, which it does a moment after they are made.
     eventually(PATIENCE, || {
         world.rabbitmqctl("close_all_connections", &["the password was changed"]);
-        if worker.errors().contains("no intake yet") { Ok(()) } else { Err(tail(&worker.errors())) }
+        if worker.errors().contains("no intake yet") {
+            Ok(())
+        } else {
+            Err(tail(&worker.errors()))
+        }
     });
     worker.await_not_ready("not consuming from RabbitMQ");
     await_said(&worker, "ACCESS_REFUSED");

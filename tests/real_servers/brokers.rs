@@ -14,14 +14,21 @@ pub(crate) const TESTS: &[Test] = &[
         "a worker whose connections are closed and whose queue is deleted goes on by itself, and says why",
         rebuilt,
     ),
-    ("a full archive slot does not put the intake to sleep", archives_one_after_the_other),
+    (
+        "a full archive slot does not put the intake to sleep",
+        archives_one_after_the_other,
+    ),
 ];
 
 fn off_board(world: &World, user: usize, worker: &Process) {
     let id = &world.users[user].id;
     world.publish(&[json!({ "body": id })]);
     eventually(Duration::from_mins(1), || {
-        if world.user_now(id)["exists"] == false { Ok(()) } else { Err(tail(&worker.errors())) }
+        if world.user_now(id)["exists"] == false {
+            Ok(())
+        } else {
+            Err(tail(&worker.errors()))
+        }
     });
 }
 
@@ -32,21 +39,29 @@ fn await_recovery(worker: &Process, complaint: &str) {
         errors => Err(tail(&errors)),
     });
     let admin = worker.admin();
-    eventually(Duration::from_secs(30), || match http::status(&admin, "/readyz") {
-        200 => Ok(()),
-        _ => Err(tail(&worker.errors())),
+    eventually(Duration::from_secs(30), || {
+        match http::status(&admin, "/readyz") {
+            200 => Ok(()),
+            _ => Err(tail(&worker.errors())),
+        }
     });
 }
 
 fn rebuilt(place: usize) {
-    let users = (0..4).map(|number| User::new(place, number, Fate::Deleted, 4)).collect();
+    let users = (0..4)
+        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .collect();
     let world = World::with_topology(place, users);
     let worker = world.start(&["worker"]);
     off_board(&world, 0, &worker);
     // Closing applies to those that the node lists, which it does a moment after they are made.
     eventually(PATIENCE, || {
         world.rabbitmqctl("close_all_connections", &["the operator says so"]);
-        if worker.errors().contains("the intake broke") { Ok(()) } else { Err(tail(&worker.errors())) }
+        if worker.errors().contains("the intake broke") {
+            Ok(())
+        } else {
+            Err(tail(&worker.errors()))
+        }
     });
     await_recovery(&worker, "the intake broke");
     off_board(&world, 1, &worker);
@@ -62,7 +77,9 @@ fn rebuilt(place: usize) {
 
 /// One slot: while an archive has it, the next waits, and has to be woken when it is free.
 fn archives_one_after_the_other(place: usize) {
-    let users = (0..8).map(|number| User::new(place, number, Fate::Deleted, 4)).collect();
+    let users = (0..8)
+        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .collect();
     let mut world = World::with_topology(place, users);
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "1");
     let worker = world.start(&["worker"]);

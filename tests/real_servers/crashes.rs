@@ -13,23 +13,31 @@ pub(crate) const TESTS: &[Test] = &[
         "a worker killed in the midst and started again ends every user right, once",
         a_killed_worker_is_resumed,
     ),
-    ("SIGTERM drains a worker within its grace, and the next one goes on", sigterm_drains),
+    (
+        "SIGTERM drains a worker within its grace, and the next one goes on",
+        sigterm_drains,
+    ),
 ];
 
 /// A worker that has begun to deactivate and is not done.
 fn worker_in_the_midst(world: &World) -> Process {
     let worker = world.start(&["worker"]);
     world.publish_all();
-    eventually(Duration::from_mins(1), || match ledger::count(&world.simulator, "put_scim_user") {
-        0..5 => Err(format!("no user was deactivated; {}", worker.errors())),
-        _ => Ok(()),
+    eventually(Duration::from_mins(1), || {
+        match ledger::count(&world.simulator, "put_scim_user") {
+            0..5 => Err(format!("no user was deactivated; {}", worker.errors())),
+            _ => Ok(()),
+        }
     });
     worker
 }
 
 fn assert_unfinished(world: &World) {
     let deletions = ledger::count(&world.simulator, "delete_user");
-    assert!(deletions < world.users.len(), "all {deletions} users were done before the worker ended");
+    assert!(
+        deletions < world.users.len(),
+        "all {deletions} users were done before the worker ended"
+    );
 }
 
 fn a_killed_worker_is_resumed(place: usize) {
@@ -41,7 +49,12 @@ fn a_killed_worker_is_resumed(place: usize) {
     assert_unfinished(&world);
 
     let next = world.start(&["worker"]);
-    manifests::assert_true(&world.simulator, world.setting("OFFBOARDER_ARCHIVE_URL"), &world.users, PATIENCE);
+    manifests::assert_true(
+        &world.simulator,
+        world.setting("OFFBOARDER_ARCHIVE_URL"),
+        &world.users,
+        PATIENCE,
+    );
     World::drain(next);
     ledger::assert_histories(&world.simulator, &world.users, Repetition::AfterCrash);
     assert_eq!(world.queues_in_use(), Vec::<String>::new());
@@ -55,7 +68,12 @@ fn sigterm_drains(place: usize) {
     assert_unfinished(&world);
 
     let next = world.start(&["worker"]);
-    manifests::assert_true(&world.simulator, world.setting("OFFBOARDER_ARCHIVE_URL"), &world.users, PATIENCE);
+    manifests::assert_true(
+        &world.simulator,
+        world.setting("OFFBOARDER_ARCHIVE_URL"),
+        &world.users,
+        PATIENCE,
+    );
     World::drain(next);
     ledger::assert_histories(&world.simulator, &world.users, Repetition::None);
     assert_eq!(world.queues_in_use(), Vec::<String>::new());

@@ -17,19 +17,27 @@ pub(crate) const TESTS: &[Test] = &[
         "malformed messages become dead letters and leave their neighbours alone",
         malformed_messages_become_dead_letters,
     ),
-    ("a user on whom workers die becomes a dead letter, and takes no neighbour along", a_poisonous_user),
+    (
+        "a user on whom workers die becomes a dead letter, and takes no neighbour along",
+        a_poisonous_user,
+    ),
 ];
 
 const DEAD: &str = "offboarding.dead";
 
 /// Whoever takes the user up dies, and is started again, as a supervisor would.
 fn a_poisonous_user(place: usize) {
-    let users = (0..30).map(|number| User::new(place, number, Fate::Deleted, 4)).collect();
+    let users = (0..30)
+        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .collect();
     let mut world = World::on(servers::shared(), place, users, &["--latency", "20ms"]);
     world.declare();
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let poison = world.users[7].id.clone();
-    let kill = [("KILL_OFFBOARDER_AT".to_owned(), format!("{poison}:in its visit"))];
+    let kill = [(
+        "KILL_OFFBOARDER_AT".to_owned(),
+        format!("{poison}:in its visit"),
+    )];
     world.publish_all();
     let (mut worker, mut deaths) = (world.start_with(&["worker"], &kill), 0);
     eventually(PATIENCE, || {
@@ -39,7 +47,10 @@ fn a_poisonous_user(place: usize) {
         }
         match world.depth(DEAD) {
             Some(1) => Ok(()),
-            depth => Err(format!("{depth:?} dead letters after {deaths} deaths; {}", worker.errors())),
+            depth => Err(format!(
+                "{depth:?} dead letters after {deaths} deaths; {}",
+                worker.errors()
+            )),
         }
     });
     let letters = world.letters(DEAD);
@@ -68,8 +79,13 @@ fn assert_headers(letter: &Value, reason: &str) {
         let name = format!("x-offboarder-{name}");
         assert!(!headers[&name].is_null(), "{name} is missing: {letter:#}");
     }
-    let at = headers["x-offboarder-dead-lettered-at"].as_str().expect("a time");
-    assert!(at.len() >= 20 && at.ends_with('Z') && at.as_bytes()[10] == b'T', "RFC 3339 in UTC: {at}");
+    let at = headers["x-offboarder-dead-lettered-at"]
+        .as_str()
+        .expect("a time");
+    assert!(
+        at.len() >= 20 && at.ends_with('Z') && at.as_bytes()[10] == b'T',
+        "RFC 3339 in UTC: {at}"
+    );
 }
 
 fn an_unknown_user_becomes_a_dead_letter(place: usize) {
@@ -100,7 +116,10 @@ fn an_unknown_user_becomes_a_dead_letter(place: usize) {
 fn malformed_messages_become_dead_letters(place: usize) {
     let world = World::with_topology(
         place,
-        vec![User::new(place, 0, Fate::Deleted, 4), User::new(place, 1, Fate::Refused(409), 0)],
+        vec![
+            User::new(place, 0, Fate::Deleted, 4),
+            User::new(place, 1, Fate::Refused(409), 0),
+        ],
     );
     let bodies = [
         "no JSON",
@@ -118,16 +137,27 @@ fn malformed_messages_become_dead_letters(place: usize) {
     let worker = world.start(&["worker"]);
     world.publish(&messages);
 
-    manifests::assert_true(&world.simulator, world.setting("OFFBOARDER_ARCHIVE_URL"), &world.users, PATIENCE);
+    manifests::assert_true(
+        &world.simulator,
+        world.setting("OFFBOARDER_ARCHIVE_URL"),
+        &world.users,
+        PATIENCE,
+    );
     let letters = await_letters(&world, bodies.len());
     for letter in &letters {
         assert_headers(letter, "malformed_message");
     }
-    let mut kept: Vec<&str> = letters.iter().filter_map(|letter| letter["body"].as_str()).collect();
+    let mut kept: Vec<&str> = letters
+        .iter()
+        .filter_map(|letter| letter["body"].as_str())
+        .collect();
     let mut sent = bodies.to_vec();
     kept.sort_unstable();
     sent.sort_unstable();
     assert_eq!(kept, sent);
-    assert!(!worker.errors().contains("../../x"), "a malformed body is not logged");
+    assert!(
+        !worker.errors().contains("../../x"),
+        "a malformed body is not logged"
+    );
     World::drain(worker);
 }

@@ -28,18 +28,29 @@ pub(crate) const TESTS: &[Test] = &[
 
 /// A worker whose only user hangs in the call that takes the access away.
 fn worker_in_a_long_call(world: &World) -> Process {
-    world.strike(0, "put_scim_user", 0, 1, &json!({ "kind": "latency", "ms": 25_000 }));
+    world.strike(
+        0,
+        "put_scim_user",
+        0,
+        1,
+        &json!({ "kind": "latency", "ms": 25_000 }),
+    );
     let worker = world.start(&["worker"]);
     world.publish_all();
-    eventually(PATIENCE, || match ledger::count(&world.simulator, "get_scim_user") {
-        0 => Err(tail(&worker.errors())),
-        _ => Ok(()),
+    eventually(PATIENCE, || {
+        match ledger::count(&world.simulator, "get_scim_user") {
+            0 => Err(tail(&worker.errors())),
+            _ => Ok(()),
+        }
     });
     worker
 }
 
 fn attempts(world: &World, user: usize) -> Value {
-    let body = redis::body(world.setting("OFFBOARDER_CHECKPOINTS_URL"), &world.users[user].id);
+    let body = redis::body(
+        world.setting("OFFBOARDER_CHECKPOINTS_URL"),
+        &world.users[user].id,
+    );
     let checkpoint: Value = serde_json::from_str(&body.expect("a checkpoint")).expect("JSON");
     checkpoint["attempts"].clone()
 }
@@ -53,18 +64,30 @@ fn a_call_that_hangs(place: usize) {
     assert_eq!(http::status(&admin, "/readyz"), 200);
     let begun = Instant::now();
     worker.signal("TERM");
-    eventually(Duration::from_secs(3), || match http::status(&admin, "/readyz") {
-        503 => Ok(()),
-        status => Err(format!("/readyz: {status}")),
+    eventually(Duration::from_secs(3), || {
+        match http::status(&admin, "/readyz") {
+            503 => Ok(()),
+            status => Err(format!("/readyz: {status}")),
+        }
     });
     let status = worker.end(Duration::from_secs(20));
     let took = begun.elapsed();
     assert_eq!(status.code(), Some(0), "{}", tail(&worker.errors()));
-    assert!(took <= Duration::from_secs(12), "it took {took:?}, longer than its grace");
+    assert!(
+        took <= Duration::from_secs(12),
+        "it took {took:?}, longer than its grace"
+    );
     let errors = worker.errors();
     let named = |line: &&str| line.contains("\"draining\"") && line.contains(&world.users[0].id);
-    assert!(errors.lines().filter(named).count() >= 2, "every few seconds it says who is left: {errors}");
-    assert_eq!(world.depth("offboarding.users"), Some(1), "the message is back");
+    assert!(
+        errors.lines().filter(named).count() >= 2,
+        "every few seconds it says who is left: {errors}"
+    );
+    assert_eq!(
+        world.depth("offboarding.users"),
+        Some(1),
+        "the message is back"
+    );
     assert_eq!(attempts(&world, 0), 0);
 
     // A lease of five minutes was given back, or the next worker would wait that long.
@@ -96,7 +119,12 @@ fn a_second_signal(place: usize) {
 
 /// Each round ends after some more calls, wherever its users are then.
 fn again_and_again(place: usize) {
-    let mut world = World::on(servers::shared(), place, mixed(place, 16), &["--latency", "120ms"]);
+    let mut world = World::on(
+        servers::shared(),
+        place,
+        mixed(place, 16),
+        &["--latency", "120ms"],
+    );
     world.declare();
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "2");
     world.publish_all();
@@ -105,9 +133,11 @@ fn again_and_again(place: usize) {
     while !gone(&world) {
         let worker = world.start(&["worker"]);
         let before = ledger::calls(&world.simulator).len();
-        eventually(PATIENCE, || match ledger::calls(&world.simulator).len() - before {
-            calls if calls >= 5 + rounds % 7 || gone(&world) => Ok(()),
-            calls => Err(format!("{calls} calls; {}", tail(&worker.errors()))),
+        eventually(PATIENCE, || {
+            match ledger::calls(&world.simulator).len() - before {
+                calls if calls >= 5 + rounds % 7 || gone(&world) => Ok(()),
+                calls => Err(format!("{calls} calls; {}", tail(&worker.errors()))),
+            }
         });
         World::drain(worker);
         rounds += 1;
@@ -121,26 +151,43 @@ fn again_and_again(place: usize) {
 }
 
 fn paused_by_an_operator(place: usize) {
-    let users = (0..60).map(|number| User::new(place, number, Fate::Deleted, 8)).collect();
+    let users = (0..60)
+        .map(|number| User::new(place, number, Fate::Deleted, 8))
+        .collect();
     let mut world = World::on(servers::shared(), place, users, &["--latency", "50ms"]);
     world.declare();
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
     let mut workers = vec![world.start(&["worker"]), world.start(&["worker"])];
     world.publish_all();
     let deactivated = || ledger::count(&world.simulator, "put_scim_user");
-    eventually(PATIENCE, || if deactivated() > 5 { Ok(()) } else { Err(tail(&workers[0].errors())) });
-    world.run(&["pause", "--why", "the tenant is being migrated"]).expect(0);
+    eventually(PATIENCE, || {
+        if deactivated() > 5 {
+            Ok(())
+        } else {
+            Err(tail(&workers[0].errors()))
+        }
+    });
+    world
+        .run(&["pause", "--why", "the tenant is being migrated"])
+        .expect(0);
     for worker in &workers {
         let admin = worker.admin();
-        eventually(Duration::from_secs(30), || match http::status(&admin, "/readyz") {
-            503 => Ok(()),
-            status => {
-                Err(format!("/readyz answers {status} though it is paused; {}", tail(&worker.errors())))
+        eventually(Duration::from_secs(30), || {
+            match http::status(&admin, "/readyz") {
+                503 => Ok(()),
+                status => Err(format!(
+                    "/readyz answers {status} though it is paused; {}",
+                    tail(&worker.errors())
+                )),
             }
         });
         let sample = http::sample(&admin, "offboarder_paused{cause=\"operator\"}");
         assert_eq!(sample, Some(1.0));
-        assert!(worker.errors().contains("the tenant is being migrated"), "{}", tail(&worker.errors()));
+        assert!(
+            worker.errors().contains("the tenant is being migrated"),
+            "{}",
+            tail(&worker.errors())
+        );
     }
     // All that was taken goes back.
     eventually(Duration::from_mins(1), || match world.messages_in_hands() {
@@ -152,18 +199,31 @@ fn paused_by_an_operator(place: usize) {
     World::drain(ended);
     workers.push(world.start(&["worker"]));
     let admin = workers[1].admin();
-    eventually(Duration::from_secs(30), || match http::status(&admin, "/readyz") {
-        503 => Ok(()),
-        status => Err(format!("a worker that starts during a pause answers {status}")),
+    eventually(Duration::from_secs(30), || {
+        match http::status(&admin, "/readyz") {
+            503 => Ok(()),
+            status => Err(format!(
+                "a worker that starts during a pause answers {status}"
+            )),
+        }
     });
     let since: Vec<_> = ledger::calls(&world.simulator).split_off(calls);
-    assert!(since.iter().all(|call| !call.is_write()), "writes during a pause");
+    assert!(
+        since.iter().all(|call| !call.is_write()),
+        "writes during a pause"
+    );
     assert!(deactivated() < 60, "the pause came when all were done");
 
     world.run(&["resume", "--why", "migrated"]).expect(0);
     promises::await_quiet(&world, PATIENCE);
     workers.into_iter().for_each(World::drain);
     promises::assert_kept(&world, &servers::shared());
-    let acts = world.run(&["acts", "list", "--output", "json"]).expect(0).output;
-    assert!(acts.contains("\"pause\"") && acts.contains("\"resume\"") && acts.contains("migrated"), "{acts}");
+    let acts = world
+        .run(&["acts", "list", "--output", "json"])
+        .expect(0)
+        .output;
+    assert!(
+        acts.contains("\"pause\"") && acts.contains("\"resume\"") && acts.contains("migrated"),
+        "{acts}"
+    );
 }

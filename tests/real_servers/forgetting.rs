@@ -18,15 +18,27 @@ const BATCH: &str = "leavers";
 const LATER: &str = "later";
 
 fn show(world: &World, batch: &str) -> Value {
-    let answer = world.run(&["batch", "show", batch, "--output", "json"]).expect(0).output;
+    let answer = world
+        .run(&["batch", "show", batch, "--output", "json"])
+        .expect(0)
+        .output;
     serde_json::from_str(&answer).expect("JSON")
 }
 
 fn results(world: &World, batch: &str) -> BTreeMap<String, Value> {
-    let answer = world.run(&["batch", "report", batch, "--output", "json"]).expect(0).output;
+    let answer = world
+        .run(&["batch", "report", batch, "--output", "json"])
+        .expect(0)
+        .output;
     let report: Value = serde_json::from_str(&answer).expect("JSON");
     let rows = report["users"].as_array().expect("rows").iter();
-    rows.map(|row| (row["userId"].as_str().expect("an ID").to_owned(), row["result"].clone())).collect()
+    rows.map(|row| {
+        (
+            row["userId"].as_str().expect("an ID").to_owned(),
+            row["result"].clone(),
+        )
+    })
+    .collect()
 }
 
 fn checkpoint(user: &str) -> String {
@@ -35,8 +47,15 @@ fn checkpoint(user: &str) -> String {
 
 fn await_done(world: &World, batch: &str, users: u64) {
     eventually(PATIENCE, || {
-        let known = world.run(&["batch", "list", "--output", "json"]).output.contains(batch);
-        if known { Ok(()) } else { Err(format!("no batch {batch}")) }
+        let known = world
+            .run(&["batch", "list", "--output", "json"])
+            .output
+            .contains(batch);
+        if known {
+            Ok(())
+        } else {
+            Err(format!("no batch {batch}"))
+        }
     });
     eventually(PATIENCE, || match show(world, batch) {
         told if told["users"] == users && told["notBegun"] == 0 && told["underWay"] == 0 => Ok(()),
@@ -46,9 +65,17 @@ fn await_done(world: &World, batch: &str, users: u64) {
 
 fn what_expires(place: usize) {
     const DAY: i64 = 24 * 60 * 60 * 1000;
-    let fates = [Fate::Deleted, Fate::Refused(409), Fate::Deleted, Fate::Deleted];
-    let users =
-        fates.into_iter().enumerate().map(|(number, fate)| User::new(place, number, fate, 4)).collect();
+    let fates = [
+        Fate::Deleted,
+        Fate::Refused(409),
+        Fate::Deleted,
+        Fate::Deleted,
+    ];
+    let users = fates
+        .into_iter()
+        .enumerate()
+        .map(|(number, fate)| User::new(place, number, fate, 4))
+        .collect();
     let mut world = World::with_topology(place, users);
     let url = world.setting("OFFBOARDER_CHECKPOINTS_URL").to_owned();
     world.set("OFFBOARDER_GUARD_MAX_DELETIONS", "100/1h");
@@ -61,16 +88,36 @@ fn what_expires(place: usize) {
     redis::ask(&url, &["SET", &checkpoint(&id(0)), "x"]);
     redis::ask(
         &url,
-        &["HSET", &checkpoint(&id(1)), "version", "many", "fence", "9e99", "unreleased", "-", "body", "x"],
+        &[
+            "HSET",
+            &checkpoint(&id(1)),
+            "version",
+            "many",
+            "fence",
+            "9e99",
+            "unreleased",
+            "-",
+            "body",
+            "x",
+        ],
     );
-    redis::ask(&url, &["RPUSH", &format!("offboarder:{{{}}}:lease", id(0)), "x"]);
-    redis::ask(&url, &["SET", &format!("offboarder:{{{}}}:lease", id(1)), "somebody"]);
+    redis::ask(
+        &url,
+        &["RPUSH", &format!("offboarder:{{{}}}:lease", id(0)), "x"],
+    );
+    redis::ask(
+        &url,
+        &[
+            "SET",
+            &format!("offboarder:{{{}}}:lease", id(1)),
+            "somebody",
+        ],
+    );
     redis::ask(&url, &["SET", "offboarder:deletions", "x"]);
     redis::ask(&url, &["SET", "offboarder:batches", "x"]);
     redis::ask(&url, &["SET", "offboarder:batch:later:users", "x"]);
 
-    let message =
-        |user: &str, batch: &str| json!({ "body": json!({ "userId": user, "batchId": batch }).to_string() });
+    let message = |user: &str, batch: &str| json!({ "body": json!({ "userId": user, "batchId": batch }).to_string() });
     let mut worker = world.start(&["worker"]);
     let members = [id(0), id(1), nobody.clone()];
     world.publish(&members.each_ref().map(|user| message(user, BATCH)));
@@ -80,9 +127,17 @@ fn what_expires(place: usize) {
     await_done(&world, LATER, 2);
     promises::await_quiet(&world, PATIENCE);
     let kept = |user: &str| redis::expires_in_ms(&url, &checkpoint(user));
-    assert!((DAY - 600_000..=DAY).contains(&kept(&nobody)), "{} ms", kept(&nobody));
+    assert!(
+        (DAY - 600_000..=DAY).contains(&kept(&nobody)),
+        "{} ms",
+        kept(&nobody)
+    );
     for user in [id(0), id(1)] {
-        assert!((90 * DAY - 600_000..=90 * DAY).contains(&kept(&user)), "{} ms", kept(&user));
+        assert!(
+            (90 * DAY - 600_000..=90 * DAY).contains(&kept(&user)),
+            "{} ms",
+            kept(&user)
+        );
     }
     let body = redis::body(&url, &id(0)).expect("a checkpoint");
     assert!(
@@ -90,39 +145,86 @@ fn what_expires(place: usize) {
         "its calls are in the manifest: {body}"
     );
     let letter = redis::body(&url, &nobody).expect("a checkpoint");
-    assert!(letter.matches("GET").count() <= 2, "a second message added nothing: {letter}");
-    let sizes = members.each_ref().map(|user| redis::memory_usage(&url, &checkpoint(user)));
+    assert!(
+        letter.matches("GET").count() <= 2,
+        "a second message added nothing: {letter}"
+    );
+    let sizes = members
+        .each_ref()
+        .map(|user| redis::memory_usage(&url, &checkpoint(user)));
     eprintln!("bytes of a deleted, a deactivated and an unknown user: {sizes:?}");
     assert!(sizes[0] * 2 < sizes[1] && sizes[2] < 2500, "{sizes:?}");
-    assert!(redis::expires_in_ms(&url, "offboarder:batch:leavers:users") > 80 * DAY, "all of them ended");
+    assert!(
+        redis::expires_in_ms(&url, "offboarder:batch:leavers:users") > 80 * DAY,
+        "all of them ended"
+    );
 
     // They expire, and the batches still say what became of them. What is no user is passed over.
     let before = [BATCH, LATER].map(|batch| results(&world, batch));
     for user in &members {
         redis::ask(&url, &["DEL", &checkpoint(user)]);
     }
-    redis::ask(&url, &["ZADD", "offboarder:batch:leavers:users", "inf", "no user", "-inf", "\u{fffd}"]);
-    redis::ask(&url, &["ZADD", "offboarder:batches", "inf", "no batch\u{1b}"]);
+    redis::ask(
+        &url,
+        &[
+            "ZADD",
+            "offboarder:batch:leavers:users",
+            "inf",
+            "no user",
+            "-inf",
+            "\u{fffd}",
+        ],
+    );
+    redis::ask(
+        &url,
+        &["ZADD", "offboarder:batches", "inf", "no batch\u{1b}"],
+    );
     assert_eq!([BATCH, LATER].map(|batch| results(&world, batch)), before);
-    assert_eq!((&before[0][&id(0)], &before[0][&nobody]), (&json!("finished"), &json!("dead_letter")));
+    assert_eq!(
+        (&before[0][&id(0)], &before[0][&nobody]),
+        (&json!("finished"), &json!("dead_letter"))
+    );
     let told = show(&world, BATCH);
     assert_eq!(
-        (&told["finished"], &told["notBegun"], &told["deadLetters"][0]["users"]),
+        (
+            &told["finished"],
+            &told["notBegun"],
+            &told["deadLetters"][0]["users"]
+        ),
         (&json!(2), &json!(0), &json!(1))
     );
     world.run(&["batch", "list"]).expect(0);
-    let status = world.run(&["status", &id(0), &id(1), "--output", "json"]).expect(0).output;
-    assert!(status.contains("DeactivatedOnly") && status.contains("Deleted"), "{status}");
+    let status = world
+        .run(&["status", &id(0), &id(1), "--output", "json"])
+        .expect(0)
+        .output;
+    assert!(
+        status.contains("DeactivatedOnly") && status.contains("Deleted"),
+        "{status}"
+    );
 
     // A further message finds the manifests.
     let writes = |user: &str| ledger::writes_of(&world.simulator, user);
     let written = [id(0), id(1)].map(|user| writes(&user));
-    world.publish(&[message(&id(0), "again"), message(&id(1), "again"), message(&id(2), "again")]);
+    world.publish(&[
+        message(&id(0), "again"),
+        message(&id(1), "again"),
+        message(&id(2), "again"),
+    ]);
     await_done(&world, "again", 3);
     promises::await_quiet(&world, PATIENCE);
-    assert_eq!([id(0), id(1)].map(|user| writes(&user)), written, "nothing is done to them again");
+    assert_eq!(
+        [id(0), id(1)].map(|user| writes(&user)),
+        written,
+        "nothing is done to them again"
+    );
 
     assert!(worker.ended().is_none());
-    assert_eq!(world.depth("offboarding.dead"), Some(2), "{}", tail(&worker.errors()));
+    assert_eq!(
+        world.depth("offboarding.dead"),
+        Some(2),
+        "{}",
+        tail(&worker.errors())
+    );
     World::drain(worker);
 }

@@ -21,18 +21,26 @@ pub(crate) const TESTS: &[Test] = &[
         "a worker that waits for an operator, a quota, CXone or a broker that is away or frozen stays healthy",
         ones_that_have_to_wait,
     ),
-    ("depth and oldest age of queues of work, of parked jobs and of dead letters are told", depths_and_ages),
+    (
+        "depth and oldest age of queues of work, of parked jobs and of dead letters are told",
+        depths_and_ages,
+    ),
 ];
 
 /// A worker loses patience with itself after 2.5 s without a delivery, and 10 s without progress.
 const HURRY: (&str, &str) = ("HURRY_OFFBOARDER", "120");
 
 fn users(place: usize, count: usize) -> Vec<User> {
-    (0..count).map(|number| User::new(place, number, Fate::Deleted, 4)).collect()
+    (0..count)
+        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .collect()
 }
 
 fn publish(world: &World, users: &[User]) {
-    let messages: Vec<_> = users.iter().map(|user| json!({ "body": user.id })).collect();
+    let messages: Vec<_> = users
+        .iter()
+        .map(|user| json!({ "body": user.id }))
+        .collect();
     world.publish(&messages);
 }
 
@@ -41,12 +49,23 @@ fn await_unhealthy(worker: &Process, because: &str) {
     let unhealthy = || http::sample(&admin, "offboarder_unhealthy");
     eventually(PATIENCE, || match http::answer(&admin, "/healthz") {
         (503, told) if told["causes"].to_string().contains(because) => Ok(()),
-        (status, told) => Err(format!("no {because:?} in {status} {told}; {}", tail(&worker.errors()))),
+        (status, told) => Err(format!(
+            "no {because:?} in {status} {told}; {}",
+            tail(&worker.errors())
+        )),
     });
     eventually(PATIENCE, || {
-        if unhealthy() == Some(1.0) { Ok(()) } else { Err("not in the metrics".to_owned()) }
+        if unhealthy() == Some(1.0) {
+            Ok(())
+        } else {
+            Err("not in the metrics".to_owned())
+        }
     });
-    assert_eq!(http::not_ready_because(&admin), None, "nothing else is known to hold users up");
+    assert_eq!(
+        http::not_ready_because(&admin),
+        None,
+        "nothing else is known to hold users up"
+    );
 }
 
 fn await_healthy(worker: &Process) {
@@ -65,7 +84,10 @@ struct Hanging {
 
 impl Hanging {
     fn begin(place: usize, which: &str, count: usize) -> Self {
-        let hanging = Self { servers: servers::shared(), name: format!("offboarder_{place}_{which}") };
+        let hanging = Self {
+            servers: servers::shared(),
+            name: format!("offboarder_{place}_{which}"),
+        };
         let (name, vhost) = (&hanging.name, vhost(place));
         let found = hanging.servers.eval(
             &format!(
@@ -74,7 +96,13 @@ impl Hanging {
                  ok = persistent_term:put({name}, Pids), [ok = sys:suspend(Pid) || Pid <- Pids], io:format(\"~b\", [length(Pids)])."
             ),
         );
-        assert!(found.trim().parse::<usize>().is_ok_and(|found| found >= count), "{found} channels hang");
+        assert!(
+            found
+                .trim()
+                .parse::<usize>()
+                .is_ok_and(|found| found >= count),
+            "{found} channels hang"
+        );
         hanging
     }
 }
@@ -100,12 +128,29 @@ fn one_that_does_not_get_on(place: usize) {
     // What it may have in hand is on its way for ever; the rest waits in the queue.
     let hanging = Hanging::begin(place, "consumer_count", 4);
     publish(&world, &world.users[..8]);
-    await_unhealthy(&worker, "jobs wait in offboarding.users, slots are free, and none has come for");
+    await_unhealthy(
+        &worker,
+        "jobs wait in offboarding.users, slots are free, and none has come for",
+    );
     // The worker's own probe at the start asks for a user whom nobody has.
-    let of_users = |call: &ledger::Call| world.users.iter().any(|user| call.user() == Some(&user.id));
-    assert!(!ledger::calls(&world.simulator).iter().any(of_users), "nobody is worked on");
-    let asked = world.run(&["healthcheck", "--url", &format!("{}/healthz", worker.admin())]).expect(1);
-    assert!(asked.errors.contains("jobs wait in offboarding.users"), "{}", asked.errors);
+    let of_users =
+        |call: &ledger::Call| world.users.iter().any(|user| call.user() == Some(&user.id));
+    assert!(
+        !ledger::calls(&world.simulator).iter().any(of_users),
+        "nobody is worked on"
+    );
+    let asked = world
+        .run(&[
+            "healthcheck",
+            "--url",
+            &format!("{}/healthz", worker.admin()),
+        ])
+        .expect(1);
+    assert!(
+        asked.errors.contains("jobs wait in offboarding.users"),
+        "{}",
+        asked.errors
+    );
     drop(hanging);
     await_healthy(&worker);
     promises::await_quiet(&world, PATIENCE);
@@ -136,7 +181,13 @@ fn ones_that_have_to_wait(place: usize) {
         let (admin, begun) = (worker.admin(), Instant::now());
         while begun.elapsed() < LONG {
             let (status, told) = http::answer(&admin, "/healthz");
-            assert_eq!(status, 200, "{while_so}, {:?}: {told}; {}", begun.elapsed(), tail(&worker.errors()));
+            assert_eq!(
+                status,
+                200,
+                "{while_so}, {:?}: {told}; {}",
+                begun.elapsed(),
+                tail(&worker.errors())
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     };
@@ -175,7 +226,13 @@ fn ones_that_have_to_wait(place: usize) {
     let worker = world.start(&["worker"]);
     publish(&world, &world.users[8..]);
     let routing = || http::sample(&worker.admin(), "offboarder_in_flight").unwrap_or_default();
-    eventually(PATIENCE, || if routing() > 2.0 { Ok(()) } else { Err(tail(&worker.errors())) });
+    eventually(PATIENCE, || {
+        if routing() > 2.0 {
+            Ok(())
+        } else {
+            Err(tail(&worker.errors()))
+        }
+    });
     stays_healthy(&worker, "all wait for a quota");
     World::drain(worker);
     world.set("OFFBOARDER_CXONE_RATE_ROUTING", "off");
@@ -187,14 +244,22 @@ fn ones_that_have_to_wait(place: usize) {
 }
 
 fn depths_and_ages(place: usize) {
-    let mut world = World::on(servers::shared(), place, users(place, 6), &["--latency", "2s"]);
+    let mut world = World::on(
+        servers::shared(),
+        place,
+        users(place, 6),
+        &["--latency", "2s"],
+    );
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "1");
     world.set(HURRY.0, HURRY.1);
     world.declare();
     let worker = world.start(&["worker"]);
     world.publish(&[json!({ "body": "nobody" })]);
     let letter = eventually(PATIENCE, || {
-        world.letters("offboarding.dead").pop().ok_or_else(|| tail(&worker.errors()))
+        world
+            .letters("offboarding.dead")
+            .pop()
+            .ok_or_else(|| tail(&worker.errors()))
     });
     World::drain(worker);
 
@@ -202,8 +267,7 @@ fn depths_and_ages(place: usize) {
     let throttled = json!({ "kind": "status", "status": 429, "headers": { "Retry-After": "29" } });
     world.strike(0, "get_user", 0, 1, &throttled);
     let hour_ago = (Timestamp::now() - SignedDuration::from_hours(1)).to_string();
-    let message =
-        |user: &User| json!({ "body": json!({ "userId": user.id, "requestedAt": hour_ago }).to_string() });
+    let message = |user: &User| json!({ "body": json!({ "userId": user.id, "requestedAt": hour_ago }).to_string() });
     world.publish(&[json!({ "body": world.users[0].id })]);
     let worker = world.start(&["worker"]);
     let admin = worker.admin();
@@ -224,7 +288,9 @@ fn depths_and_ages(place: usize) {
 
     let rest: Vec<_> = world.users[1..].iter().map(message).collect();
     world.publish(&rest);
-    await_sample(&of("queue_depth", "offboarding.users"), &|depth| depth > 1.5);
+    await_sample(&of("queue_depth", "offboarding.users"), &|depth| {
+        depth > 1.5
+    });
     for series in [
         of("oldest_job_seconds", "offboarding.users"),
         "offboarder_lane_oldest_job_seconds{lane=\"access\"}".to_owned(),
@@ -232,21 +298,37 @@ fn depths_and_ages(place: usize) {
         let waited = await_sample(&series, &|age| age > 3599.0);
         assert!(waited < 3900.0, "{series} is {waited}");
     }
-    await_sample("offboarder_lane_depth{lane=\"access\"}", &|depth| depth > 1.5);
+    await_sample("offboarder_lane_depth{lane=\"access\"}", &|depth| {
+        depth > 1.5
+    });
 
     let written: Timestamp = letter["headers"]["x-offboarder-dead-lettered-at"]
         .as_str()
         .and_then(|at| at.parse().ok())
         .expect("a time");
-    await_sample(&of("queue_depth", "offboarding.dead"), &|depth| (depth - 1.0).abs() < 0.5);
+    await_sample(&of("queue_depth", "offboarding.dead"), &|depth| {
+        (depth - 1.0).abs() < 0.5
+    });
     let before = Timestamp::now().duration_since(written).as_secs_f64();
-    let stood = await_sample(&of("oldest_job_seconds", "offboarding.dead"), &|age| age > 1.0);
+    let stood = await_sample(&of("oldest_job_seconds", "offboarding.dead"), &|age| {
+        age > 1.0
+    });
     let after = Timestamp::now().duration_since(written).as_secs_f64();
     assert!(
         (before - 3.0..=after + 1.0).contains(&stood),
         "the letter stands for {stood} s, not {before} to {after}"
     );
-    world.run(&["dead-letters", "discard", "--reason", "malformed_message", "--yes"]).expect(0);
-    await_sample(&of("oldest_job_seconds", "offboarding.dead"), &|age| age < 0.1);
+    world
+        .run(&[
+            "dead-letters",
+            "discard",
+            "--reason",
+            "malformed_message",
+            "--yes",
+        ])
+        .expect(0);
+    await_sample(&of("oldest_job_seconds", "offboarding.dead"), &|age| {
+        age < 0.1
+    });
     World::drain(worker);
 }

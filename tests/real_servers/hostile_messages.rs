@@ -23,7 +23,10 @@ const DEEP: u32 = 5_000;
 fn await_queues(world: &World, worker: &Process, wanted: &[&str]) {
     eventually(PATIENCE, || match world.queues_in_use() {
         queues if queues == wanted => Ok(()),
-        queues => Err(format!("{queues:?} instead of {wanted:?}; {}", tail(&worker.errors()))),
+        queues => Err(format!(
+            "{queues:?} instead of {wanted:?}; {}",
+            tail(&worker.errors())
+        )),
     });
 }
 
@@ -31,7 +34,15 @@ fn await_queues(world: &World, worker: &Process, wanted: &[&str]) {
 fn publish_as_hr(world: &World, place: usize, messages: &[Value]) {
     let (name, servers) = (format!("hr-{place}"), servers::shared());
     servers.rabbitmqctl(&["add_user", &name, "secret"]);
-    servers.rabbitmqctl(&["set_permissions", "-p", &vhost(place), &name, "^$", "^offboarding$", "^$"]);
+    servers.rabbitmqctl(&[
+        "set_permissions",
+        "-p",
+        &vhost(place),
+        &name,
+        "^$",
+        "^offboarding$",
+        "^$",
+    ]);
     let url = world.queue_url();
     let (_, address) = url.split_once('@').expect("a user in the URL");
     let signed = |message: &Value| {
@@ -40,20 +51,27 @@ fn publish_as_hr(world: &World, place: usize, messages: &[Value]) {
         message.to_string()
     };
     let lines: Vec<String> = messages.iter().map(signed).collect();
-    let report =
-        Helper::new("publish.py").arg(format!("amqp://{name}:secret@{address}")).answer(&lines.join("\n"));
+    let report = Helper::new("publish.py")
+        .arg(format!("amqp://{name}:secret@{address}"))
+        .answer(&lines.join("\n"));
     assert_eq!(report["published"], messages.len());
 }
 
 fn letter<'a>(letters: &'a [Value], user: &str) -> &'a Value {
-    let found = letters.iter().find(|letter| letter["body"].as_str().is_some_and(|body| body.trim() == user));
+    let found = letters.iter().find(|letter| {
+        letter["body"]
+            .as_str()
+            .is_some_and(|body| body.trim() == user)
+    });
     found.unwrap_or_else(|| panic!("no dead letter of {user}: {letters:?}"))
 }
 
 fn hostile(place: usize) {
     let mut world = World::with_topology(
         place,
-        (0..6).map(|number| User::new(place, number, Fate::Deleted, 2)).collect(),
+        (0..6)
+            .map(|number| User::new(place, number, Fate::Deleted, 2))
+            .collect(),
     );
     world.set("HURRY_OFFBOARDER", "10");
     let waits = world.users.pop().expect("a user").id;
@@ -78,24 +96,54 @@ fn hostile(place: usize) {
         json!({ "body": id(2), "headers": forged }),
         json!({ "body": id(3), "properties": odd }),
     ]);
-    publish_as_hr(&world, place, &[json!({ "body": id(4) }), json!({ "body": "no message" })]);
+    publish_as_hr(
+        &world,
+        place,
+        &[json!({ "body": id(4) }), json!({ "body": "no message" })],
+    );
 
-    manifests::assert_true(&world.simulator, world.setting("OFFBOARDER_ARCHIVE_URL"), &world.users, PATIENCE);
-    await_queues(&world, &worker, &["offboarding.dead: 4", "offboarding.wait.7200s: 1"]);
+    manifests::assert_true(
+        &world.simulator,
+        world.setting("OFFBOARDER_ARCHIVE_URL"),
+        &world.users,
+        PATIENCE,
+    );
+    await_queues(
+        &world,
+        &worker,
+        &["offboarding.dead: 4", "offboarding.wait.7200s: 1"],
+    );
     let letters = world.letters(DEAD);
     for (user, why) in [
         (nobody(1), "its headers are nested over 16 deep"),
         (nobody(2), "its headers have 130911 bytes, over 8192"),
-        (nobody(3), "its body has 1000000 bytes, over 262144, and is cut to that"),
+        (
+            nobody(3),
+            "its body has 1000000 bytes, over 262144, and is cut to that",
+        ),
     ] {
         let headers = &letter(&letters, &user)["headers"];
         assert_eq!(headers["x-offboarder-reason"], "malformed_message");
-        assert!(headers["x-offboarder-error"].as_str().is_some_and(|error| error.contains(why)), "{headers}");
-        assert!(headers.get("n").or_else(|| headers.get("h")).is_none(), "{headers}");
+        assert!(
+            headers["x-offboarder-error"]
+                .as_str()
+                .is_some_and(|error| error.contains(why)),
+            "{headers}"
+        );
+        assert!(
+            headers.get("n").or_else(|| headers.get("h")).is_none(),
+            "{headers}"
+        );
     }
-    assert_eq!(letter(&letters, &nobody(3))["body"].as_str().map(str::len), Some(262_144));
+    assert_eq!(
+        letter(&letters, &nobody(3))["body"].as_str().map(str::len),
+        Some(262_144)
+    );
     let signed = letter(&letters, "no message");
-    assert_eq!(signed["headers"]["x-offboarder-published-by"], format!("hr-{place}"));
+    assert_eq!(
+        signed["headers"]["x-offboarder-published-by"],
+        format!("hr-{place}")
+    );
 
     // As if RabbitMQ had moved it, with all that it holds.
     world.publish(&[
@@ -109,7 +157,9 @@ fn hostile(place: usize) {
         &["replay", "--anyway", "--dry-run"],
         &["discard", "--all", "--dry-run"],
     ] {
-        world.run(&[&["dead-letters"], arguments].concat()).expect(0);
+        world
+            .run(&[&["dead-letters"], arguments].concat())
+            .expect(0);
     }
     let admin = worker.admin();
     eventually(PATIENCE, || {
@@ -118,7 +168,11 @@ fn hostile(place: usize) {
             depth => Err(format!("{depth:?} dead letters in the metrics")),
         }
     });
-    await_queues(&world, &worker, &["offboarding.dead: 6", "offboarding.wait.7200s: 1"]);
+    await_queues(
+        &world,
+        &worker,
+        &["offboarding.dead: 6", "offboarding.wait.7200s: 1"],
+    );
     worker.await_ready();
     World::drain(worker);
 }

@@ -15,7 +15,10 @@ pub(crate) const TESTS: &[Test] = &[
         "killed before and after every effect, then Redis set back to each, a user ends right, and nothing is left over",
         with_redis_kept,
     ),
-    ("the same with a Redis that forgot everything at each of the kills", with_redis_flushed),
+    (
+        "the same with a Redis that forgot everything at each of the kills",
+        with_redis_flushed,
+    ),
 ];
 
 /// More than there are places.
@@ -26,9 +29,15 @@ const PATIENCE: Duration = Duration::from_mins(1);
 fn with_redis_kept(place: usize) {
     let mut snapshots = Vec::new();
     let world = sweep(place, |world, user_id| {
-        snapshots.push(redis::snapshot(world.setting("OFFBOARDER_CHECKPOINTS_URL"), user_id));
+        snapshots.push(redis::snapshot(
+            world.setting("OFFBOARDER_CHECKPOINTS_URL"),
+            user_id,
+        ));
     });
-    assert!(snapshots.iter().any(|snapshot| !snapshot.is_empty()), "Redis held checkpoints");
+    assert!(
+        snapshots.iter().any(|snapshot| !snapshot.is_empty()),
+        "Redis held checkpoints"
+    );
     redis::forget(world.setting("OFFBOARDER_CHECKPOINTS_URL"));
     for snapshot in &snapshots {
         redis::restore(world.setting("OFFBOARDER_CHECKPOINTS_URL"), snapshot);
@@ -39,11 +48,17 @@ fn with_redis_kept(place: usize) {
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
     promises::assert_kept(&world, &servers::shared());
-    assert_eq!(ledger::count(&world.simulator, "delete_user"), deletions, "nobody is deleted again");
+    assert_eq!(
+        ledger::count(&world.simulator, "delete_user"),
+        deletions,
+        "nobody is deleted again"
+    );
 }
 
 fn with_redis_flushed(place: usize) {
-    sweep(place, |world, _| redis::forget(world.setting("OFFBOARDER_CHECKPOINTS_URL")));
+    sweep(place, |world, _| {
+        redis::forget(world.setting("OFFBOARDER_CHECKPOINTS_URL"))
+    });
 }
 
 /// The effects that every off-boarding has.
@@ -61,7 +76,9 @@ const EFFECTS: [&str; 10] = [
 ];
 
 fn not_seen(died_at: &[String]) -> Vec<String> {
-    let places = EFFECTS.iter().flat_map(|effect| ["before", "after"].map(|side| format!("{side} {effect}")));
+    let places = EFFECTS
+        .iter()
+        .flat_map(|effect| ["before", "after"].map(|side| format!("{side} {effect}")));
     places.filter(|place| !died_at.contains(place)).collect()
 }
 
@@ -70,13 +87,18 @@ fn not_seen(died_at: &[String]) -> Vec<String> {
 /// the order in which a worker meets them, which is not always the same: what was missed is tried by name
 /// at the end.
 fn sweep(place: usize, mut after_the_kill: impl FnMut(&World, &str)) -> World {
-    let user = |number| User::new(place, number, Fate::Deleted, 6).with_large_conversations(1_100_000);
+    let user =
+        |number| User::new(place, number, Fate::Deleted, 6).with_large_conversations(1_100_000);
     let mut world = World::with_topology(place, (0..USERS).map(user).collect());
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let mut died_at: Vec<String> = Vec::new();
     let (mut number, mut count, mut by_name) = (0, 1, None);
     loop {
-        assert!(number < USERS, "no worker died {:?}: {died_at:#?}", not_seen(&died_at));
+        assert!(
+            number < USERS,
+            "no worker died {:?}: {died_at:#?}",
+            not_seen(&died_at)
+        );
         let id = world.users[number].id.clone();
         let at = by_name.take().unwrap_or_else(|| count.to_string());
         let kill = ("KILL_OFFBOARDER_AT".to_owned(), format!("{id}:{at}"));
@@ -89,18 +111,29 @@ fn sweep(place: usize, mut after_the_kill: impl FnMut(&World, &str)) -> World {
         let mut quiet = 0;
         let ended = eventually(PATIENCE, || {
             // The last effects come after the user is gone and the queues are empty.
-            let gone = world.user_now(&id)["exists"] == false && promises::busy_queues(&world).is_empty();
+            let gone =
+                world.user_now(&id)["exists"] == false && promises::busy_queues(&world).is_empty();
             quiet = if gone { quiet + 1 } else { 0 };
             match worker.ended() {
                 Some(_) => Ok(true),
                 None if quiet == 10 => Ok(false),
-                None => Err(format!("neither killed at place {at} nor done: {}", worker.errors())),
+                None => Err(format!(
+                    "neither killed at place {at} nor done: {}",
+                    worker.errors()
+                )),
             }
         });
         if ended {
             let errors = worker.errors();
-            let place = errors.lines().rev().find_map(|line| line.strip_prefix("KILLED AT "));
-            died_at.push(place.unwrap_or_else(|| panic!("it ended by itself: {errors}")).to_owned());
+            let place = errors
+                .lines()
+                .rev()
+                .find_map(|line| line.strip_prefix("KILLED AT "));
+            died_at.push(
+                place
+                    .unwrap_or_else(|| panic!("it ended by itself: {errors}"))
+                    .to_owned(),
+            );
             after_the_kill(&world, &id);
             count += 1;
             continue;

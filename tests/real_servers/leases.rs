@@ -11,9 +11,18 @@ use crate::support::world::{PATIENCE, World};
 use crate::support::{Test, eventually, promises, redis, servers};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("a hundred duplicates over three workers are one off-boarding", a_hundred_duplicates),
-    ("a worker that was paused until its lease ran out writes nothing more", a_paused_worker),
-    ("workers that know nothing of each other end every user well, in one manifest each", strangers),
+    (
+        "a hundred duplicates over three workers are one off-boarding",
+        a_hundred_duplicates,
+    ),
+    (
+        "a worker that was paused until its lease ran out writes nothing more",
+        a_paused_worker,
+    ),
+    (
+        "workers that know nothing of each other end every user well, in one manifest each",
+        strangers,
+    ),
 ];
 
 fn a_hundred_duplicates(place: usize) {
@@ -30,24 +39,34 @@ fn a_hundred_duplicates(place: usize) {
 /// Paused in its archive, while the next worker takes the user over and ends it.
 fn a_paused_worker(place: usize) {
     let users = vec![User::new(place, 0, Fate::Deleted, 60).with_large_conversations(1_300_000)];
-    let mut world = World::on(servers::shared(), place, users, &["--latency-analytics", "300ms"]);
+    let mut world = World::on(
+        servers::shared(),
+        place,
+        users,
+        &["--latency-analytics", "300ms"],
+    );
     world.declare();
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let paused = world.start(&["worker"]);
     let message = json!({ "body": world.users[0].id });
     world.publish(std::slice::from_ref(&message));
-    eventually(PATIENCE, || match ledger::count(&world.simulator, "next_conversations") {
-        0..4 => Err(tail(&paused.errors())),
-        _ => Ok(()),
+    eventually(PATIENCE, || {
+        match ledger::count(&world.simulator, "next_conversations") {
+            0..4 => Err(tail(&paused.errors())),
+            _ => Ok(()),
+        }
     });
     paused.signal("STOP");
     let next = world.start(&["worker"]);
     // The first is still in a hand that does not move.
     world.publish(&[message]);
-    eventually(PATIENCE, || match &world.user_now(&world.users[0].id)["exists"] {
-        exists if exists == false => Ok(()),
-        _ => Err(tail(&next.errors())),
-    });
+    eventually(
+        PATIENCE,
+        || match &world.user_now(&world.users[0].id)["exists"] {
+            exists if exists == false => Ok(()),
+            _ => Err(tail(&next.errors())),
+        },
+    );
     let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
     let finished = eventually(PATIENCE, || match redis::body(url, &world.users[0].id) {
         Some(body) if body.contains("_audit.json") => Ok(body),
@@ -63,7 +82,11 @@ fn a_paused_worker(place: usize) {
     for worker in [paused, next] {
         World::drain(worker);
     }
-    assert_eq!(redis::body(url, &world.users[0].id), Some(finished), "the late worker changed nothing");
+    assert_eq!(
+        redis::body(url, &world.users[0].id),
+        Some(finished),
+        "the late worker changed nothing"
+    );
     assert_eq!(ledger::count(&world.simulator, "delete_user"), deletions);
     promises::assert_kept(&world, &servers::shared());
 }
@@ -78,9 +101,16 @@ fn strangers(place: usize) {
         user.fate = Fate::DeletedByEither;
     }
     let world = World::with_topology(place, users);
-    let other =
-        world.setting("OFFBOARDER_CHECKPOINTS_URL").rsplit_once('/').expect("a database").0.to_owned();
-    let other = ("OFFBOARDER_CHECKPOINTS_URL".to_owned(), format!("{other}/{}", servers::SPARE_DATABASE));
+    let other = world
+        .setting("OFFBOARDER_CHECKPOINTS_URL")
+        .rsplit_once('/')
+        .expect("a database")
+        .0
+        .to_owned();
+    let other = (
+        "OFFBOARDER_CHECKPOINTS_URL".to_owned(),
+        format!("{other}/{}", servers::SPARE_DATABASE),
+    );
     let one = world.start(&["worker"]);
     let another = world.start_with(&["worker"], &[other]);
     world.publish_all();

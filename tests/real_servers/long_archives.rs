@@ -13,33 +13,59 @@ use crate::support::world::{PATIENCE, World};
 use crate::support::{Test, eventually, manifests, promises, servers};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("windows cover the history, each conversation once, also over a kill within one", windows_over_a_kill),
-    ("a slow archive outlives the consumer timeout of the broker", a_slow_archive),
+    (
+        "windows cover the history, each conversation once, also over a kill within one",
+        windows_over_a_kill,
+    ),
+    (
+        "a slow archive outlives the consumer timeout of the broker",
+        a_slow_archive,
+    ),
 ];
 
 fn windows_over_a_kill(place: usize) {
     // Each lasts half a day, and is given in every window that it reaches into.
     let users = vec![User::new(place, 0, Fate::Deleted, 900).with_large_conversations(60_000)];
-    let flags = ["--max-interval", "31d", "--overlapping", "--conversation-length", "12h"];
+    let flags = [
+        "--max-interval",
+        "31d",
+        "--overlapping",
+        "--conversation-length",
+        "12h",
+    ];
     let mut world = World::on(servers::shared(), place, users, &flags);
     world.declare();
     world.set("OFFBOARDER_CXONE_WINDOW", "31d");
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let mut worker = world.start(&["worker"]);
     world.publish_all();
-    eventually(PATIENCE, || match ledger::count(&world.simulator, "query_conversations") {
-        0..6 => Err(tail(&worker.errors())),
-        _ => Ok(()),
+    eventually(PATIENCE, || {
+        match ledger::count(&world.simulator, "query_conversations") {
+            0..6 => Err(tail(&worker.errors())),
+            _ => Ok(()),
+        }
     });
     worker.signal("KILL");
     worker.end(Duration::from_secs(10));
-    assert_eq!(ledger::count(&world.simulator, "delete_user"), 0, "it was killed in the midst");
+    assert_eq!(
+        ledger::count(&world.simulator, "delete_user"),
+        0,
+        "it was killed in the midst"
+    );
 
     let next = world.start(&["worker"]);
-    manifests::assert_true(&world.simulator, world.setting("OFFBOARDER_ARCHIVE_URL"), &world.users, PATIENCE);
+    manifests::assert_true(
+        &world.simulator,
+        world.setting("OFFBOARDER_ARCHIVE_URL"),
+        &world.users,
+        PATIENCE,
+    );
     World::drain(next);
     let windows = ledger::count(&world.simulator, "query_conversations");
-    assert!((12..=15).contains(&windows), "{windows} windows were begun; a year has twelve or thirteen");
+    assert!(
+        (12..=15).contains(&windows),
+        "{windows} windows were begun; a year has twelve or thirteen"
+    );
     promises::assert_kept(&world, &servers::shared());
 }
 
@@ -49,8 +75,15 @@ fn a_slow_archive(place: usize) {
     servers.eval(
         "application:set_env(rabbit, consumer_timeout, 5000), application:set_env(rabbit, channel_tick_interval, 1000).",
     );
-    let users = (0..3).map(|number| User::new(place, number, Fate::Deleted, 150)).collect();
-    let mut world = World::on(Arc::clone(&servers), place, users, &["--latency-analytics", "1s"]);
+    let users = (0..3)
+        .map(|number| User::new(place, number, Fate::Deleted, 150))
+        .collect();
+    let mut world = World::on(
+        Arc::clone(&servers),
+        place,
+        users,
+        &["--latency-analytics", "1s"],
+    );
     world.set("OFFBOARDER_WORKER_SLICE", "3s");
     world.set("OFFBOARDER_WORKER_LEASE", "2s");
     // Two of the three wait for the only archive slot.
@@ -58,18 +91,31 @@ fn a_slow_archive(place: usize) {
     world.set("OFFBOARDER_CXONE_PAGE_SIZE", "15");
     world.declare();
     let worker = world.start(&["worker"]);
-    world.publish(&[json!({ "body": world.users[0].id }), json!({ "body": world.users[1].id })]);
+    world.publish(&[
+        json!({ "body": world.users[0].id }),
+        json!({ "body": world.users[1].id }),
+    ]);
     world.publish(&[json!({ "body": world.users[2].id })]);
     let archive = world.setting("OFFBOARDER_ARCHIVE_URL");
     manifests::assert_true_on(&servers, &world.simulator, archive, &world.users, PATIENCE);
-    eventually(PATIENCE, || match promises::busy_queues(&world).as_slice() {
-        [] => Ok(()),
-        busy => Err(format!("{busy:?}")),
+    eventually(PATIENCE, || {
+        match promises::busy_queues(&world).as_slice() {
+            [] => Ok(()),
+            busy => Err(format!("{busy:?}")),
+        }
     });
-    assert!(!worker.errors().contains("the intake broke"), "{}", tail(&worker.errors()));
+    assert!(
+        !worker.errors().contains("the intake broke"),
+        "{}",
+        tail(&worker.errors())
+    );
     World::drain(worker);
     for user in &world.users {
-        assert_eq!(ledger::queries_of(&world.simulator, &user.id), 1, "archived in one go");
+        assert_eq!(
+            ledger::queries_of(&world.simulator, &user.id),
+            1,
+            "archived in one go"
+        );
     }
     servers.stop();
 }

@@ -15,26 +15,54 @@ pub(crate) const TESTS: &[Test] = &[
         "two workers off-board two hundred users in order, once, and truthfully",
         two_workers_off_board_two_hundred_users,
     ),
-    ("every request and every answer keeps to the contract of the API", every_exchange_keeps_to_the_contract),
-    ("run with Redis and S3 off-boards, and a second run changes nothing", run_with_redis_and_s3),
-    ("run with file stores off-boards, and a second run changes nothing", run_with_file_stores),
+    (
+        "every request and every answer keeps to the contract of the API",
+        every_exchange_keeps_to_the_contract,
+    ),
+    (
+        "run with Redis and S3 off-boards, and a second run changes nothing",
+        run_with_redis_and_s3,
+    ),
+    (
+        "run with file stores off-boards, and a second run changes nothing",
+        run_with_file_stores,
+    ),
 ];
 
 fn two_workers_off_board_two_hundred_users(place: usize) {
     let world = World::with_topology(place, mixed(place, 200));
     let workers = [world.start(&["worker"]), world.start(&["worker"])];
-    let messages: Vec<Value> =
-        world.users.iter().enumerate().map(|(number, user)| message(number, &user.id)).collect();
+    let messages: Vec<Value> = world
+        .users
+        .iter()
+        .enumerate()
+        .map(|(number, user)| message(number, &user.id))
+        .collect();
     world.publish(&messages);
 
-    manifests::assert_true(&world.simulator, world.setting("OFFBOARDER_ARCHIVE_URL"), &world.users, PATIENCE);
+    manifests::assert_true(
+        &world.simulator,
+        world.setting("OFFBOARDER_ARCHIVE_URL"),
+        &world.users,
+        PATIENCE,
+    );
     workers.into_iter().for_each(World::drain);
     ledger::assert_histories(&world.simulator, &world.users, Repetition::None);
     for user in &world.users {
         let now = world.user_now(&user.id);
-        assert_eq!(now["exists"], !user.fate.is_deleted(), "{} with fate {:?}", user.id, user.fate);
+        assert_eq!(
+            now["exists"],
+            !user.fate.is_deleted(),
+            "{} with fate {:?}",
+            user.id,
+            user.fate
+        );
     }
-    assert_eq!(world.queues_in_use(), Vec::<String>::new(), "queues that are not empty at the end");
+    assert_eq!(
+        world.queues_in_use(),
+        Vec::<String>::new(),
+        "queues that are not empty at the end"
+    );
 }
 
 /// JSON, bare and urgent messages, mixed.
@@ -62,7 +90,11 @@ fn every_exchange_keeps_to_the_contract(place: usize) {
     let report = world.directory.path().join("report.json");
     let mut command = python("openapi_proxy.py");
     command.args(["--upstream", &world.simulator]);
-    command.arg("--spec").arg(repository("docs/contract/cxone-openapi.yaml")).arg("--report").arg(&report);
+    command
+        .arg("--spec")
+        .arg(repository("docs/contract/cxone-openapi.yaml"))
+        .arg("--report")
+        .arg(&report);
     let mut proxy = Process::start(command, world.directory.path(), "proxy");
     let origin = proxy.url();
     // The token goes through the proxy as well: its URI is the base's.
@@ -109,8 +141,14 @@ fn run_with_redis_and_s3(place: usize) {
 fn run_with_file_stores(place: usize) {
     let mut world = World::new(place, mixed(place, 20));
     let stores = world.directory.path().join("stores");
-    world.set("OFFBOARDER_CHECKPOINTS_URL", &format!("file:{}", stores.display()));
-    world.set("OFFBOARDER_ARCHIVE_URL", &format!("file:{}/archive", stores.display()));
+    world.set(
+        "OFFBOARDER_CHECKPOINTS_URL",
+        &format!("file:{}", stores.display()),
+    );
+    world.set(
+        "OFFBOARDER_ARCHIVE_URL",
+        &format!("file:{}/archive", stores.display()),
+    );
     world.unset("OFFBOARDER_QUEUE_URL");
     runs_twice(&world);
 }
@@ -127,11 +165,16 @@ fn runs_twice(world: &World) {
     run_all(world).expect(0);
     judge();
     ledger::assert_histories(&world.simulator, &world.users, Repetition::None);
-    let seen = ledger::calls(&world.simulator).last().map_or(0, |call| call.seq);
+    let seen = ledger::calls(&world.simulator)
+        .last()
+        .map_or(0, |call| call.seq);
 
     run_all(world).expect(0);
     judge();
     let later = ledger::calls(&world.simulator);
-    let writes: Vec<_> = later.iter().filter(|call| call.seq > seen && call.is_write()).collect();
+    let writes: Vec<_> = later
+        .iter()
+        .filter(|call| call.seq > seen && call.is_write())
+        .collect();
     assert!(writes.is_empty(), "the second run wrote: {writes:#?}");
 }

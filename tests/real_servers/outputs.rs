@@ -10,8 +10,14 @@ use crate::support::world::{PATIENCE, World};
 use crate::support::{Test, promises, repository};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("the JSON of every reading command has the shape that programs rely on", the_shapes),
-    ("what strangers wrote is shown by every command, and no terminal obeys it", the_strangers),
+    (
+        "the JSON of every reading command has the shape that programs rely on",
+        the_shapes,
+    ),
+    (
+        "what strangers wrote is shown by every command, and no terminal obeys it",
+        the_strangers,
+    ),
 ];
 
 const SHAPES: &str = "tests/real_servers/output_shapes.txt";
@@ -41,12 +47,22 @@ fn shape(value: &Value, path: &str, paths: &mut BTreeSet<String>) {
 
 /// Users who end in each way, so that every member is there. To accept a change: `UPDATE_SHAPES=1`.
 fn the_shapes(place: usize) {
-    let fate = |number| if number == 1 { Fate::Refused(409) } else { Fate::Deleted };
-    let users = (0..3).map(|number| User::new(place, number, fate(number), 4)).collect();
+    let fate = |number| {
+        if number == 1 {
+            Fate::Refused(409)
+        } else {
+            Fate::Deleted
+        }
+    };
+    let users = (0..3)
+        .map(|number| User::new(place, number, fate(number), 4))
+        .collect();
     let world = World::with_topology(place, users);
     let id = |user: usize| world.users[user].id.as_str();
     let nobody = "0b8f9e1c-3d5a-4c57-9a55-5b1d0f6a7e21";
-    world.run(&["hold", "add", id(2), "--why", "case 4711"]).expect(0);
+    world
+        .run(&["hold", "add", id(2), "--why", "case 4711"])
+        .expect(0);
     let submit = [
         "submit",
         id(0),
@@ -65,9 +81,16 @@ fn the_shapes(place: usize) {
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
 
-    let letters = world.run(&["dead-letters", "list", "--output", "json"]).expect(0).output;
+    let letters = world
+        .run(&["dead-letters", "list", "--output", "json"])
+        .expect(0)
+        .output;
     let letters: Value = serde_json::from_str(&letters).expect("JSON");
-    assert_eq!(letters["letters"].as_array().map(Vec::len), Some(1), "{letters}");
+    assert_eq!(
+        letters["letters"].as_array().map(Vec::len),
+        Some(1),
+        "{letters}"
+    );
     let commands: [(&[&str], i32); 11] = [
         (&["status", id(0), id(1), id(2), nobody], 0),
         (&["batch", "show", "b-1"], 0),
@@ -84,13 +107,26 @@ fn the_shapes(place: usize) {
     let mut told = String::new();
     for (command, code) in commands {
         let ended = world.run(&[command, &["--output", "json"]].concat());
-        assert_eq!(ended.code, Some(code), "{command:?}: {}\n{}", ended.output, ended.errors);
-        let answer: Value = serde_json::from_str(&ended.output)
-            .unwrap_or_else(|error| panic!("{command:?} prints no JSON document: {error}\n{}", ended.output));
+        assert_eq!(
+            ended.code,
+            Some(code),
+            "{command:?}: {}\n{}",
+            ended.output,
+            ended.errors
+        );
+        let answer: Value = serde_json::from_str(&ended.output).unwrap_or_else(|error| {
+            panic!(
+                "{command:?} prints no JSON document: {error}\n{}",
+                ended.output
+            )
+        });
         let mut paths = BTreeSet::new();
         shape(&answer, "", &mut paths);
-        let words: Vec<&str> =
-            command.iter().copied().filter(|word| !word.contains("-4") && *word != nobody).collect();
+        let words: Vec<&str> = command
+            .iter()
+            .copied()
+            .filter(|word| !word.contains("-4") && *word != nobody)
+            .collect();
         writeln!(told, "{}", words.join(" ")).expect("a line");
         for path in paths {
             writeln!(told, "  {path}").expect("a line");
@@ -101,12 +137,17 @@ fn the_shapes(place: usize) {
         std::fs::write(&file, &told).expect("the shapes are written");
     }
     let known = std::fs::read_to_string(&file).expect("the shapes");
-    let (known, told): (BTreeSet<&str>, BTreeSet<&str>) = (known.lines().collect(), told.lines().collect());
+    let (known, told): (BTreeSet<&str>, BTreeSet<&str>) =
+        (known.lines().collect(), told.lines().collect());
     let changed = json!({
         "missing": known.difference(&told).collect::<Vec<_>>(),
         "new": told.difference(&known).collect::<Vec<_>>(),
     });
-    assert_eq!(changed, json!({ "missing": [], "new": [] }), "{SHAPES} says otherwise");
+    assert_eq!(
+        changed,
+        json!({ "missing": [], "new": [] }),
+        "{SHAPES} says otherwise"
+    );
 }
 
 /// A window's title, an empty screen, C1, text from right to left, a line that looks like one of ours.
@@ -117,10 +158,15 @@ fn the_strangers(place: usize) {
     let id = world.users[0].id.as_str();
     let nobody = "0b8f9e1c-3d5a-4c57-9a55-5b1d0f6a7e21";
     let message = |user: &str| {
-        let body = json!({ "userId": user, "batchId": "b-1", "requestedBy": ATTACK, "reason": ATTACK });
+        let body =
+            json!({ "userId": user, "batchId": "b-1", "requestedBy": ATTACK, "reason": ATTACK });
         json!({ "body": body.to_string() })
     };
-    world.publish(&[message(id), message(nobody), json!({ "body": format!("no JSON {ATTACK}") })]);
+    world.publish(&[
+        message(id),
+        message(nobody),
+        json!({ "body": format!("no JSON {ATTACK}") }),
+    ]);
     let worker = world.start(&["worker"]);
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
@@ -128,10 +174,14 @@ fn the_strangers(place: usize) {
     let act = uuid::Uuid::now_v7();
     let who = |extra: Value| {
         let mut object = json!({ "who": ATTACK, "why": ATTACK, "at": "2026-11-01T00:00:00Z" });
-        object.as_object_mut().expect("an object").extend(extra.as_object().expect("an object").clone());
+        object
+            .as_object_mut()
+            .expect("an object")
+            .extend(extra.as_object().expect("an object").clone());
         object.to_string()
     };
-    let act_object = who(json!({ "id": act, "what": ATTACK, "count": 1, "details": { ATTACK: ATTACK } }));
+    let act_object =
+        who(json!({ "id": act, "what": ATTACK, "count": 1, "details": { ATTACK: ATTACK } }));
     crate::support::objects::objects(&world, &["put", &format!("_act_{act}.json"), &act_object]);
     let hold = who(json!({ "held": true }));
     crate::support::objects::objects(&world, &["put", &format!("_hold_{nobody}.1.json"), &hold]);
@@ -155,8 +205,18 @@ fn the_strangers(place: usize) {
         for form in [&[][..], &["--output", "json"]] {
             let ended = world.run(&[command, form].concat()).expect(code);
             let text = [ended.output, ended.errors].concat();
-            for wrong in ["\u{1b}", "\u{7}", "\u{9b}", "\u{202e}", "\u{200b}", "\nNOT OK: all users"] {
-                assert!(!text.contains(wrong), "{command:?} {form:?} shows {wrong:?}:\n{text}");
+            for wrong in [
+                "\u{1b}",
+                "\u{7}",
+                "\u{9b}",
+                "\u{202e}",
+                "\u{200b}",
+                "\nNOT OK: all users",
+            ] {
+                assert!(
+                    !text.contains(wrong),
+                    "{command:?} {form:?} shows {wrong:?}:\n{text}"
+                );
             }
         }
     }

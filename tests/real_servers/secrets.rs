@@ -22,11 +22,22 @@ fn nowhere(place: usize) {
     ];
     let mut world = World::with_topology(place, users);
     world.set("RUST_LOG", "trace");
-    let refused =
-        json!({ "kind": "status", "status": 400, "body": "{\"code\":\"no\",\"token\":\"sim-00000000-x\"}" });
+    let refused = json!({ "kind": "status", "status": 400, "body": "{\"code\":\"no\",\"token\":\"sim-00000000-x\"}" });
     world.strike(2, "get_scim_user", 0, 1, &refused);
-    world.strike(0, "get_routing_profile", 0, 1, &json!({ "kind": "revoke_token" }));
-    world.strike(1, "get_scim_user", 0, 1, &json!({ "kind": "status", "status": 503 }));
+    world.strike(
+        0,
+        "get_routing_profile",
+        0,
+        1,
+        &json!({ "kind": "revoke_token" }),
+    );
+    world.strike(
+        1,
+        "get_scim_user",
+        0,
+        1,
+        &json!({ "kind": "status", "status": 503 }),
+    );
     let worker = world.start(&["worker"]);
     world.publish_all();
     let letters = eventually(PATIENCE, || match world.letters("offboarding.dead") {
@@ -36,22 +47,37 @@ fn nowhere(place: usize) {
     promises::await_quiet(&world, PATIENCE);
     let log = worker.errors();
     let metrics = http::text(&worker.admin(), "/metrics");
-    assert!(metrics.contains("offboarder_jobs_total"), "there are metrics");
+    assert!(
+        metrics.contains("offboarder_jobs_total"),
+        "there are metrics"
+    );
     let events = serde_json::Value::from(world.letters(RESULTS)).to_string();
     assert!(events.contains("user.dead-lettered"), "there are events");
     World::drain(worker);
-    assert!(log.contains("TRACE") && log.contains("CXone call"), "the log is at trace level");
+    assert!(
+        log.contains("TRACE") && log.contains("CXone call"),
+        "the log is at trace level"
+    );
     // The broker's password as lapin shows it, and whatever else it would say.
     for lapin in ["103, 117, 101, 115, 116", "lapin::"] {
         assert!(!log.contains(lapin), "lapin logs at trace level: {lapin}");
     }
 
     let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
-    let checkpoints = world.users.iter().filter_map(|user| redis::body(url, &user.id)).collect::<String>();
+    let checkpoints = world
+        .users
+        .iter()
+        .filter_map(|user| redis::body(url, &user.id))
+        .collect::<String>();
     assert!(checkpoints.len() > 1000, "there are checkpoints");
     let keys = ["_sealed.json", "_audit.json"].map(|end| format!("{}{end}", world.users[0].id));
-    let stored = keys.map(|key| objects(&world, &["text", &key])["text"].to_string()).concat();
-    assert!(stored.contains("deletion") || stored.contains("archive"), "there are objects");
+    let stored = keys
+        .map(|key| objects(&world, &["text", &key])["text"].to_string())
+        .concat();
+    assert!(
+        stored.contains("deletion") || stored.contains("archive"),
+        "there are objects"
+    );
     let letters = serde_json::Value::from(letters).to_string();
     for (place, text) in [
         ("the log", &log),
@@ -61,18 +87,27 @@ fn nowhere(place: usize) {
         ("an event", &events),
         ("a metric", &metrics),
     ] {
-        for secret in
-            [CLIENT_SECRET, "local-secret-key", "Authorization: Basic", "authorization: Basic", "Bearer sim-"]
-        {
+        for secret in [
+            CLIENT_SECRET,
+            "local-secret-key",
+            "Authorization: Basic",
+            "authorization: Basic",
+            "Bearer sim-",
+        ] {
             let found = text.lines().find(|line| line.contains(secret));
-            assert!(found.is_none(), "{place} holds {secret:?}: {}", last(found.unwrap_or_default(), 1));
+            assert!(
+                found.is_none(),
+                "{place} holds {secret:?}: {}",
+                last(found.unwrap_or_default(), 1)
+            );
         }
         // Tokens of the simulator.
         let token = text.match_indices("sim-").find(|(at, _)| {
             let rest = text.get(at + 4..at + 12).unwrap_or_default();
             rest.len() == 8 && rest.bytes().all(|byte| byte.is_ascii_hexdigit())
         });
-        let around = token.map(|(at, _)| text.get(at.saturating_sub(200)..at + 8).unwrap_or_default());
+        let around =
+            token.map(|(at, _)| text.get(at.saturating_sub(200)..at + 8).unwrap_or_default());
         assert_eq!(around, None, "{place} holds a token");
     }
 }

@@ -12,8 +12,14 @@ use crate::support::world::World;
 use crate::support::{Test, eventually};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("status shows the terminal state of each user as JSON", status_shows_the_terminal_state),
-    ("wrong settings end with status 2, name every fault and show no secret", wrong_settings_are_all_named),
+    (
+        "status shows the terminal state of each user as JSON",
+        status_shows_the_terminal_state,
+    ),
+    (
+        "wrong settings end with status 2, name every fault and show no secret",
+        wrong_settings_are_all_named,
+    ),
     (
         "a URL that can be read in two ways is refused, and no output has its password",
         no_url_is_half_understood,
@@ -30,7 +36,11 @@ fn about<'a>(value: &'a Value, id: &str) -> Option<&'a Value> {
         Value::Array(items) => items.iter().find_map(|item| about(item, id)),
         Value::Object(members) => {
             let own = members.contains_key("state") && members.values().any(|member| member == id);
-            if own { Some(value) } else { members.values().find_map(|member| about(member, id)) }
+            if own {
+                Some(value)
+            } else {
+                members.values().find_map(|member| about(member, id))
+            }
         }
         _ => None,
     }
@@ -39,12 +49,18 @@ fn about<'a>(value: &'a Value, id: &str) -> Option<&'a Value> {
 fn status_shows_the_terminal_state(place: usize) {
     let world = World::new(
         place,
-        vec![User::new(place, 0, Fate::Deleted, 6), User::new(place, 1, Fate::Refused(409), 0)],
+        vec![
+            User::new(place, 0, Fate::Deleted, 6),
+            User::new(place, 1, Fate::Refused(409), 0),
+        ],
     );
     let [gone, kept] = [world.users[0].id.as_str(), world.users[1].id.as_str()];
     world.run(&["run", gone, kept]).expect(0);
-    let ended = world.run(&["status", gone, kept, "--output", "json"]).expect(0);
-    let status: Value = serde_json::from_str(&ended.output).expect("one JSON document on standard output");
+    let ended = world
+        .run(&["status", gone, kept, "--output", "json"])
+        .expect(0);
+    let status: Value =
+        serde_json::from_str(&ended.output).expect("one JSON document on standard output");
     for (id, state) in [(gone, "Deleted"), (kept, "DeactivatedOnly")] {
         let shown = about(&status, id).unwrap_or_else(|| panic!("{id} in {status:#}"));
         assert_eq!(shown["state"], state, "{shown:#}");
@@ -54,10 +70,20 @@ fn status_shows_the_terminal_state(place: usize) {
 
 fn wrong_settings_are_all_named(place: usize) {
     let mut world = World::new(place, Vec::new());
-    let secrets = ["hunter2-of-the-client", "hunter2-of-the-broker", "hunter2-of-the-store"];
+    let secrets = [
+        "hunter2-of-the-client",
+        "hunter2-of-the-broker",
+        "hunter2-of-the-store",
+    ];
     world.set("OFFBOARDER_CXONE_CLIENT_SECRET", secrets[0]);
-    world.set("OFFBOARDER_QUEUE_URL", &format!("http://guest:{}@127.0.0.1/", secrets[1]));
-    world.set("OFFBOARDER_CHECKPOINTS_URL", &format!("gopher://:{}@127.0.0.1/", secrets[2]));
+    world.set(
+        "OFFBOARDER_QUEUE_URL",
+        &format!("http://guest:{}@127.0.0.1/", secrets[1]),
+    );
+    world.set(
+        "OFFBOARDER_CHECKPOINTS_URL",
+        &format!("gopher://:{}@127.0.0.1/", secrets[2]),
+    );
     world.set("OFFBOARDER_CXONE_BASE_URI", "http://api.tenant.example");
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "many");
     world.set("OFFBOARDER_WORKER_RETRY_CAP", "soon");
@@ -73,7 +99,11 @@ fn wrong_settings_are_all_named(place: usize) {
         "WORKER_RETRY_CAP",
         "CXONE_RATE_SCIM",
     ] {
-        assert!(ended.errors.contains(name), "{name} is named in: {}", ended.errors);
+        assert!(
+            ended.errors.contains(name),
+            "{name} is named in: {}",
+            ended.errors
+        );
     }
     for secret in secrets {
         let shown = ended.errors.contains(secret) || ended.output.contains(secret);
@@ -89,10 +119,22 @@ fn no_url_is_half_understood(place: usize) {
             "amqp://offboarder:2024#Winter@mq-1.invalid:5671/%2f",
             "redis://:2024#Winter@redis-1.invalid:6379/0",
         ),
-        ("amqp://offboarder:20@Winter@mq-1.invalid:5671/%2f", "redis://:20@Winter@redis-1.invalid:6379/0"),
-        ("amqps://offboarder:Winter@mq-1:5671,mq-2:5671/prod", "redis://:Winter@redis-1,redis-2/0"),
-        ("amqp://offboarder:Winter@[2001:db8::5:5672/%2f", "redis://:Winter@2001:db8::5:6379/0"),
-        ("amqp://offboarder:Winter@mq-1:5672/%2f?verify=no", "redis://:Winter@redis-1:6379/0?timeout=1"),
+        (
+            "amqp://offboarder:20@Winter@mq-1.invalid:5671/%2f",
+            "redis://:20@Winter@redis-1.invalid:6379/0",
+        ),
+        (
+            "amqps://offboarder:Winter@mq-1:5671,mq-2:5671/prod",
+            "redis://:Winter@redis-1,redis-2/0",
+        ),
+        (
+            "amqp://offboarder:Winter@[2001:db8::5:5672/%2f",
+            "redis://:Winter@2001:db8::5:6379/0",
+        ),
+        (
+            "amqp://offboarder:Winter@mq-1:5672/%2f?verify=no",
+            "redis://:Winter@redis-1:6379/0?timeout=1",
+        ),
         ("amqp:offboarder:Winter@mq-1", "Winter"),
     ] {
         world.set("OFFBOARDER_QUEUE_URL", queue);
@@ -106,8 +148,13 @@ fn no_url_is_half_understood(place: usize) {
         ] {
             let ended = world.run(arguments).expect(status);
             let shown = ended.errors.contains("Winter") || ended.output.contains("Winter");
-            assert!(!shown, "the password is shown: {}{}", ended.output, ended.errors);
-            let named = ended.errors.contains("_QUEUE_URL") && ended.errors.contains("_CHECKPOINTS_URL");
+            assert!(
+                !shown,
+                "the password is shown: {}{}",
+                ended.output, ended.errors
+            );
+            let named =
+                ended.errors.contains("_QUEUE_URL") && ended.errors.contains("_CHECKPOINTS_URL");
             assert!(status == 0 || named, "{}", ended.errors);
         }
     }
@@ -120,13 +167,18 @@ fn redis_server(directory: &Path, name: &str, more: &[&str], settings: &str) -> 
     let port = listener.local_addr().expect("an address").port();
     drop(listener);
     let file = directory.join(format!("{name}.conf"));
-    let common = format!("port {port}\nbind 127.0.0.1\nrequirepass s3cr3t\ndir {}\n", directory.display());
+    let common = format!(
+        "port {port}\nbind 127.0.0.1\nrequirepass s3cr3t\ndir {}\n",
+        directory.display()
+    );
     std::fs::write(&file, common + settings).expect("settings of Redis");
     let mut server = command(Path::new("redis-server"));
     server.arg(&file).args(more).current_dir(directory);
     let mut process = Process::start(server, directory, name);
     eventually(Duration::from_mins(1), || match process.output() {
-        output if output.contains("Ready to accept connections") || output.contains("+monitor") => Ok(()),
+        output if output.contains("Ready to accept connections") || output.contains("+monitor") => {
+            Ok(())
+        }
         output => Err(format!("{:?}: {output}", process.ended())),
     });
     (process, port)
@@ -136,13 +188,20 @@ fn sentinels(place: usize) {
     let mut world = World::new(place, Vec::new());
     let directory = world.directory.path().to_owned();
     let (_redis, master) = redis_server(&directory, "master", &[], "save \"\"\n");
-    let monitor = format!("sentinel monitor main 127.0.0.1 {master} 1\nsentinel auth-pass main s3cr3t\n");
+    let monitor =
+        format!("sentinel monitor main 127.0.0.1 {master} 1\nsentinel auth-pass main s3cr3t\n");
     let (_asks, asks) = redis_server(&directory, "asks", &["--sentinel"], &monitor);
     let open = format!("{monitor}requirepass \"\"\n");
     let (_open, open) = redis_server(&directory, "open", &["--sentinel"], &open);
     let mut look = |login: &str, sentinels: &str, status: i32| {
-        world.set("OFFBOARDER_CHECKPOINTS_URL", &format!("redis+sentinel://{login}{sentinels}/main/0"));
-        world.run(&["status", &user_id(place, 999)]).expect(status).errors
+        world.set(
+            "OFFBOARDER_CHECKPOINTS_URL",
+            &format!("redis+sentinel://{login}{sentinels}/main/0"),
+        );
+        world
+            .run(&["status", &user_id(place, 999)])
+            .expect(status)
+            .errors
     };
     // A user whom nobody knows: Redis was asked.
     look(":s3cr3t@", &format!("127.0.0.1:{asks}"), 1);
@@ -151,7 +210,8 @@ fn sentinels(place: usize) {
     for login in [":another@", ""] {
         let errors = look(login, &asks, 3);
         assert!(
-            errors.contains(&format!("sentinels {asks}")) && errors.contains("sentinel, or the master"),
+            errors.contains(&format!("sentinels {asks}"))
+                && errors.contains("sentinel, or the master"),
             "{errors}"
         );
         assert!(!errors.contains("another"), "{errors}");

@@ -54,21 +54,33 @@ fn every_service_away(place: usize) {
     let mut worker = world.start(&["worker"]);
     worker.await_not_ready(causes[1]);
     worker.signal("TERM");
-    assert_eq!(worker.end(Duration::from_secs(10)).code(), Some(0), "{}", tail(&worker.errors()));
+    assert_eq!(
+        worker.end(Duration::from_secs(10)).code(),
+        Some(0),
+        "{}",
+        tail(&worker.errors())
+    );
 
     let mut worker = world.start(&["worker"]);
     for cause in causes {
         worker.await_not_ready(cause);
     }
     let admin = worker.admin();
-    assert_eq!(http::status(&admin, "/healthz"), 200, "a restart would not help");
+    assert_eq!(
+        http::status(&admin, "/healthz"),
+        200,
+        "a restart would not help"
+    );
     // One after the other comes back.
     for (back, proxy) in proxies.iter().enumerate() {
         proxy.be_away(false);
         let gone = causes[back];
         eventually(PATIENCE, || match http::not_ready_because(&admin) {
             Some(told) if !told.contains(gone) => {
-                assert!(causes[back + 1..].iter().all(|cause| told.contains(cause)), "{told}");
+                assert!(
+                    causes[back + 1..].iter().all(|cause| told.contains(cause)),
+                    "{told}"
+                );
                 Ok(())
             }
             told => Err(format!("{gone} in {told:?}; {}", tail(&worker.errors()))),
@@ -77,7 +89,11 @@ fn every_service_away(place: usize) {
     let told = http::not_ready_because(&admin).expect("the list is missing");
     assert!(told.contains("check OFFBOARDER_GUARD_PROTECTED"), "{told}");
     assert!(worker.ended().is_none());
-    assert_eq!(ledger::writes_of(&world.simulator, &world.users[0].id), 0, "nobody is taken before");
+    assert_eq!(
+        ledger::writes_of(&world.simulator, &world.users[0].id),
+        0,
+        "nobody is taken before"
+    );
     std::fs::write(&list, "# nobody\n").expect("the list is written");
     worker.await_ready();
     for (name, value) in SERVICES.iter().zip(&before) {

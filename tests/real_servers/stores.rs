@@ -12,7 +12,10 @@ use crate::support::world::{PATIENCE, World};
 use crate::support::{Test, eventually, ledger, promises, redis, servers};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("an S3 that asks to slow down is obeyed, and spends no attempt", slow_down),
+    (
+        "an S3 that asks to slow down is obeyed, and spends no attempt",
+        slow_down,
+    ),
     (
         "a bucket that is denied or missing stops the work, spends no attempt, and the work goes on by itself",
         denied_and_missing,
@@ -21,7 +24,10 @@ pub(crate) const TESTS: &[Test] = &[
         "a bucket that is gone between seal and DELETE contradicts nobody's archive, and the work goes on by itself",
         missing_before_the_delete,
     ),
-    ("objects of one user that cannot be read are that user's alone", unreadable_objects),
+    (
+        "objects of one user that cannot be read are that user's alone",
+        unreadable_objects,
+    ),
     (
         "an S3 that ignores checksums and keeps zeros, or other bytes, deletes nobody whose archive is not what was sent",
         other_bytes,
@@ -33,7 +39,9 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn users(place: usize, count: usize) -> Vec<User> {
-    (0..count).map(|number| User::new(place, number, Fate::Deleted, 4)).collect()
+    (0..count)
+        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .collect()
 }
 
 /// One failure that spends an attempt would be a dead letter.
@@ -61,27 +69,42 @@ fn slow_down(place: usize) {
     world.publish_all();
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
-    assert_eq!(proxy.unspent(), Vec::<String>::new(), "every kind of request was refused");
+    assert_eq!(
+        proxy.unspent(),
+        Vec::<String>::new(),
+        "every kind of request was refused"
+    );
     promises::assert_kept(&world, &servers::shared());
 }
 
 fn denied_and_missing(place: usize) {
     let (world, proxy) = world(place, 36, 1);
     let worker = world.start(&["worker"]);
-    let messages: Vec<_> = world.users.iter().map(|user| json!({ "body": user.id })).collect();
+    let messages: Vec<_> = world
+        .users
+        .iter()
+        .map(|user| json!({ "body": user.id }))
+        .collect();
     let faults = [
         ("*", 403, "AccessDenied", "does not let us"),
         ("*", 404, "NoSuchBucket", "no such bucket"),
         // An answer to a HEAD could not say why.
-        ("PUT", 403, "RequestTimeTooSkewed", "the clock of this machine is off"),
+        (
+            "PUT",
+            403,
+            "RequestTimeTooSkewed",
+            "the clock of this machine is off",
+        ),
     ];
     for (batch, (method, status, code, cause)) in messages.chunks(12).zip(faults) {
         let before = ledger::count(&world.simulator, "put_scim_user");
         let (at_work, to_come) = batch.split_at(6);
         world.publish(at_work);
-        eventually(PATIENCE, || match ledger::count(&world.simulator, "put_scim_user") {
-            now if now > before => Ok(()),
-            _ => Err(tail(&worker.errors())),
+        eventually(PATIENCE, || {
+            match ledger::count(&world.simulator, "put_scim_user") {
+                now if now > before => Ok(()),
+                _ => Err(tail(&worker.errors())),
+            }
         });
         proxy.refuse(method, "", status, code);
         world.publish(to_come);
@@ -91,9 +114,16 @@ fn denied_and_missing(place: usize) {
     }
     promises::await_quiet(&world, PATIENCE);
     // Deliveries were in hand while the intake was paused and resumed.
-    assert!(!worker.errors().contains("the intake broke"), "the broker was not the one at fault");
+    assert!(
+        !worker.errors().contains("the intake broke"),
+        "the broker was not the one at fault"
+    );
     World::drain(worker);
-    assert!(proxy.refused() > 1, "{} requests were refused", proxy.refused());
+    assert!(
+        proxy.refused() > 1,
+        "{} requests were refused",
+        proxy.refused()
+    );
     promises::assert_kept(&world, &servers::shared());
 }
 
@@ -109,11 +139,19 @@ fn missing_before_the_delete(place: usize) {
     let sealed = format!("{}_sealed.json", world.users[0].id);
     eventually(PATIENCE, || {
         let stands = objects(&world, &["sha256", &sealed])["sha256"].is_string();
-        if stands { Ok(()) } else { Err(tail(&worker.errors())) }
+        if stands {
+            Ok(())
+        } else {
+            Err(tail(&worker.errors()))
+        }
     });
     proxy.refuse("*", "", 404, "NoSuchBucket");
     worker.await_not_ready("no such bucket");
-    assert_eq!(ledger::count(&world.simulator, "delete_user"), 0, "it was gone in time");
+    assert_eq!(
+        ledger::count(&world.simulator, "delete_user"),
+        0,
+        "it was gone in time"
+    );
     proxy.mend();
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
@@ -128,9 +166,11 @@ fn unreadable_objects(place: usize) {
     proxy.refuse("HEAD", &archive(1), 500, "InternalError");
     let worker = world.start(&["worker"]);
     world.publish_all();
-    let letters = eventually(Duration::from_mins(2), || match world.letters("offboarding.dead") {
-        letters if letters.is_empty() => Err(tail(&worker.errors())),
-        letters => Ok(letters),
+    let letters = eventually(Duration::from_mins(2), || {
+        match world.letters("offboarding.dead") {
+            letters if letters.is_empty() => Err(tail(&worker.errors())),
+            letters => Ok(letters),
+        }
     });
     promises::await_quiet(&world, PATIENCE);
     worker.await_ready();
@@ -138,11 +178,23 @@ fn unreadable_objects(place: usize) {
     assert_eq!(proxy.unspent(), Vec::<String>::new());
     let unreadable = world.users.remove(1);
     assert_eq!(letters[0]["body"], unreadable.id, "{letters:#?}");
-    assert_eq!(letters[0]["headers"]["x-offboarder-reason"], "retries_exhausted");
-    let error = letters[0]["headers"]["x-offboarder-error"].as_str().expect("a text");
-    assert!(error.contains("S3 answered 500") && error.contains(&unreadable.id), "{error}");
+    assert_eq!(
+        letters[0]["headers"]["x-offboarder-reason"],
+        "retries_exhausted"
+    );
+    let error = letters[0]["headers"]["x-offboarder-error"]
+        .as_str()
+        .expect("a text");
+    assert!(
+        error.contains("S3 answered 500") && error.contains(&unreadable.id),
+        "{error}"
+    );
     assert_eq!(world.user_now(&unreadable.id)["exists"], true);
-    assert_eq!(world.letters("offboarding.dead").len(), 1, "nobody else is given up");
+    assert_eq!(
+        world.letters("offboarding.dead").len(),
+        1,
+        "nobody else is given up"
+    );
     promises::assert_manifests(&world, &servers::shared());
 }
 
@@ -151,7 +203,12 @@ fn unreadable_objects(place: usize) {
 fn other_bytes(place: usize) {
     let (mut world, proxy) = world(place, 3, 3);
     // It is there, because it was taken once.
-    proxy.refuse("PUT", "/_offboarder_probe_checksum", 412, "PreconditionFailed");
+    proxy.refuse(
+        "PUT",
+        "/_offboarder_probe_checksum",
+        412,
+        "PreconditionFailed",
+    );
     let damages = [Damage::Zeros, Damage::FlippedBit, Damage::None];
     for (user, damage) in world.users.iter().zip(damages) {
         proxy.damage(&format!("/{}.json", user.id), damage);
@@ -163,13 +220,24 @@ fn other_bytes(place: usize) {
         _ => Err(tail(&worker.errors())),
     });
     promises::await_quiet(&world, PATIENCE);
-    assert!(worker.errors().contains("does not refuse wrong checksums"), "{}", tail(&worker.errors()));
+    assert!(
+        worker.errors().contains("does not refuse wrong checksums"),
+        "{}",
+        tail(&worker.errors())
+    );
     World::drain(worker);
     for letter in &letters {
-        assert_eq!(letter["headers"]["x-offboarder-reason"], "archive_conflict", "{letter:#}");
+        assert_eq!(
+            letter["headers"]["x-offboarder-reason"], "archive_conflict",
+            "{letter:#}"
+        );
     }
     for (user, exists) in [(0, true), (1, true), (2, false)] {
-        assert_eq!(world.user_now(&world.users[user].id)["exists"], exists, "user {user}");
+        assert_eq!(
+            world.user_now(&world.users[user].id)["exists"],
+            exists,
+            "user {user}"
+        );
     }
     world.users.drain(..2);
     promises::assert_manifests(&world, &servers::shared());
@@ -180,7 +248,13 @@ fn other_bytes(place: usize) {
 fn forged_interval(place: usize) {
     let world = World::with_topology(place, users(place, 2));
     for user in 0..2 {
-        world.strike(user, "query_conversations", 0, 1, &json!({ "kind": "status", "status": 400 }));
+        world.strike(
+            user,
+            "query_conversations",
+            0,
+            1,
+            &json!({ "kind": "status", "status": 400 }),
+        );
     }
     let worker = world.start(&["worker"]);
     world.publish_all();
@@ -202,12 +276,18 @@ fn forged_interval(place: usize) {
         redis::set_body(url, &user.id, &forged.to_string());
     }
     world.publish_all();
-    eventually(PATIENCE, || match ledger::count(&world.simulator, "delete_user") {
-        2 => Ok(()),
-        _ => Err(tail(&worker.errors())),
+    eventually(PATIENCE, || {
+        match ledger::count(&world.simulator, "delete_user") {
+            2 => Ok(()),
+            _ => Err(tail(&worker.errors())),
+        }
     });
     promises::await_quiet(&world, PATIENCE);
-    assert!(worker.errors().contains("it begins again"), "{}", tail(&worker.errors()));
+    assert!(
+        worker.errors().contains("it begins again"),
+        "{}",
+        tail(&worker.errors())
+    );
     World::drain(worker);
     for user in &world.users {
         let text = objects(&world, &["text", &format!("{}_audit.json", user.id)])["text"].clone();

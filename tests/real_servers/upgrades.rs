@@ -8,8 +8,10 @@ use crate::support::process::{Process, tail};
 use crate::support::world::{PATIENCE, World};
 use crate::support::{Test, eventually, promises, servers};
 
-pub(crate) const TESTS: &[Test] =
-    &[("workers replaced one by one by another release, and back, change no outcome", forth_and_back)];
+pub(crate) const TESTS: &[Test] = &[(
+    "workers replaced one by one by another release, and back, change no outcome",
+    forth_and_back,
+)];
 
 /// `make upgrade FROM=COMMIT` names another; else it is this one, which has to get along with itself.
 fn other_release() -> PathBuf {
@@ -19,11 +21,14 @@ fn other_release() -> PathBuf {
 
 /// Two workers of the other release begin, both are replaced by this one, and both again by the other.
 fn forth_and_back(place: usize) {
-    let (this, other) = (PathBuf::from(env!("CARGO_BIN_EXE_offboarder")), other_release());
-    let mut users = mixed(place, 90);
-    users.extend(
-        (90..94).map(|number| User::new(place, number, Fate::Deleted, 60).with_large_conversations(350_000)),
+    let (this, other) = (
+        PathBuf::from(env!("CARGO_BIN_EXE_offboarder")),
+        other_release(),
     );
+    let mut users = mixed(place, 90);
+    users.extend((90..94).map(|number| {
+        User::new(place, number, Fate::Deleted, 60).with_large_conversations(350_000)
+    }));
     let mut world = World::on(servers::shared(), place, users, &["--latency", "150ms"]);
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "4");
     world.declare();
@@ -46,7 +51,10 @@ fn forth_and_back(place: usize) {
             now => Err(format!("{now} deletions at turn {turn}")),
         });
         World::drain(fleet.remove(0));
-        assert!(done() < world.users.len(), "nothing is left for turn {turn}");
+        assert!(
+            done() < world.users.len(),
+            "nothing is left for turn {turn}"
+        );
         fleet.push(start(release));
     }
     promises::await_quiet(&world, PATIENCE);

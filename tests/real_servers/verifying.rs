@@ -11,8 +11,14 @@ use crate::support::population::{Fate, User, user_id};
 use crate::support::world::World;
 
 pub(crate) const TESTS: &[Test] = &[
-    ("verify finds and names whatever was done to the objects of a bucket", a_bucket),
-    ("verify finds without network what was done to a download, and to a directory", a_download),
+    (
+        "verify finds and names whatever was done to the objects of a bucket",
+        a_bucket,
+    ),
+    (
+        "verify finds without network what was done to a download, and to a directory",
+        a_download,
+    ),
 ];
 
 /// The findings of each user who has any: kind, and the object's name without the prefix.
@@ -30,7 +36,10 @@ fn findings(world: &World, arguments: &[&str], code: i32) -> (Findings, Value) {
             let name = object.rsplit('/').next().unwrap_or(object);
             let kind = finding["kind"].as_str().expect("a kind");
             let id = user["userId"].as_str().expect("an ID").to_owned();
-            findings.entry(id).or_default().insert((kind.to_owned(), name.to_owned()));
+            findings
+                .entry(id)
+                .or_default()
+                .insert((kind.to_owned(), name.to_owned()));
         }
     }
     assert_eq!(ended.code, Some(code), "exit status; {findings:#?}");
@@ -41,7 +50,13 @@ fn findings(world: &World, arguments: &[&str], code: i32) -> (Findings, Value) {
 fn expected(world: &World, cases: &[(usize, &[(&str, &str)])]) -> Findings {
     let of = |user: usize, found: &[(&str, &str)]| {
         let id = &world.users[user].id;
-        (id.clone(), found.iter().map(|(kind, end)| ((*kind).to_owned(), format!("{id}{end}"))).collect())
+        (
+            id.clone(),
+            found
+                .iter()
+                .map(|(kind, end)| ((*kind).to_owned(), format!("{id}{end}")))
+                .collect(),
+        )
     };
     cases.iter().map(|(user, found)| of(*user, found)).collect()
 }
@@ -49,13 +64,19 @@ fn expected(world: &World, cases: &[(usize, &[(&str, &str)])]) -> Findings {
 /// Users who are off board; the first of them in two revisions.
 fn off_board(place: usize, count: usize) -> World {
     // Archives of different sizes, so that one cannot stand for another unseen.
-    let users = (0..count).map(|number| User::new(place, number, Fate::Deleted, number % 4 * 3)).collect();
+    let users = (0..count)
+        .map(|number| User::new(place, number, Fate::Deleted, number % 4 * 3))
+        .collect();
     let mut world = World::new(place, users);
     world.set("OFFBOARDER_ARCHIVE_RETENTION", "governance:1d");
     let ids: Vec<String> = world.users.iter().map(|user| user.id.clone()).collect();
-    world.run(&["run", &ids[0], "--action", "deactivate"]).expect(0);
-    let all: Vec<&str> =
-        ["run", "--action", "delete"].into_iter().chain(ids.iter().map(String::as_str)).collect();
+    world
+        .run(&["run", &ids[0], "--action", "deactivate"])
+        .expect(0);
+    let all: Vec<&str> = ["run", "--action", "delete"]
+        .into_iter()
+        .chain(ids.iter().map(String::as_str))
+        .collect();
     world.run(&all).expect(0);
     world
 }
@@ -98,17 +119,33 @@ fn a_bucket(place: usize) {
     );
     assert_eq!(findings(&world, &["--all"], 1).0, wanted);
     // What is named is looked at, and nothing else.
-    assert_eq!(findings(&world, &[&world.users[9].id], 0).0, Findings::new());
+    assert_eq!(
+        findings(&world, &[&world.users[9].id], 0).0,
+        Findings::new()
+    );
     let stranger = user_id(place, 99);
     let one = findings(&world, &[&world.users[4].id, &stranger], 1).0;
     assert_eq!(one.len(), 2);
     assert_eq!(one[&world.users[4].id], wanted[&world.users[4].id]);
-    assert!(one[&stranger].iter().any(|(kind, _)| kind == "nothing_stored"), "{one:#?}");
-    let told = world.run(&["verify", &world.users[8].id, &world.users[9].id]).expect(1).output;
-    assert!(told.contains("GOVERNANCE") && told.contains("2 users checked"), "{told}");
+    assert!(
+        one[&stranger]
+            .iter()
+            .any(|(kind, _)| kind == "nothing_stored"),
+        "{one:#?}"
+    );
+    let told = world
+        .run(&["verify", &world.users[8].id, &world.users[9].id])
+        .expect(1)
+        .output;
+    assert!(
+        told.contains("GOVERNANCE") && told.contains("2 users checked"),
+        "{told}"
+    );
 
     world.run(&["verify"]).expect(2);
-    world.run(&["verify", "--all", &world.users[9].id]).expect(2);
+    world
+        .run(&["verify", "--all", &world.users[9].id])
+        .expect(2);
     world.run(&["verify", "no-id"]).expect(2);
     world.set("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9");
     world.run(&["verify", "--all"]).expect(3);
@@ -135,7 +172,10 @@ fn a_download(place: usize) {
     world.set("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9");
     let folder = download.display().to_string();
     let (good, report) = findings(&world, &["--folder", &folder], 0);
-    assert_eq!((good, &report["totals"]["archives"]), (Findings::new(), &Value::from(8)));
+    assert_eq!(
+        (good, &report["totals"]["archives"]),
+        (Findings::new(), &Value::from(8))
+    );
 
     flip(&of(&world, 0, "_audit.json"));
     flip(&of(&world, 1, ".json"));
@@ -145,13 +185,21 @@ fn a_download(place: usize) {
     std::fs::copy(of(&world, 6, ".json"), of(&world, 5, ".json")).expect("an archive");
     // Neither is opened: the one leads elsewhere, the other has no end.
     std::fs::remove_file(of(&world, 7, "_audit.json")).expect("a manifest");
-    let pipe = std::process::Command::new("mkfifo").arg(of(&world, 7, "_audit.json")).status();
+    let pipe = std::process::Command::new("mkfifo")
+        .arg(of(&world, 7, "_audit.json"))
+        .status();
     assert!(pipe.expect("mkfifo").success());
     std::os::unix::fs::symlink("/dev/zero", of(&world, 7, "_audit.r2.json")).expect("a link");
     let (found, _) = findings(&world, &["--folder", &folder], 1);
-    let chain = ("chain_broken".to_owned(), format!("{}_audit.json", world.users[0].id));
+    let chain = (
+        "chain_broken".to_owned(),
+        format!("{}_audit.json", world.users[0].id),
+    );
     assert!(found[&world.users[0].id].contains(&chain), "{found:#?}");
-    let rest: Findings = found.into_iter().filter(|(id, _)| *id != world.users[0].id).collect();
+    let rest: Findings = found
+        .into_iter()
+        .filter(|(id, _)| *id != world.users[0].id)
+        .collect();
     let wanted = expected(
         &world,
         &[
@@ -160,11 +208,19 @@ fn a_download(place: usize) {
             (3, &[("seal_missing", "_sealed.json")]),
             (4, &[("archive_missing", ".json")]),
             (5, &[("archive_changed", ".json")]),
-            (7, &[("not_a_file", "_audit.json"), ("not_a_file", "_audit.r2.json")]),
+            (
+                7,
+                &[
+                    ("not_a_file", "_audit.json"),
+                    ("not_a_file", "_audit.r2.json"),
+                ],
+            ),
         ],
     );
     assert_eq!(rest, wanted);
-    world.run(&["verify", "--folder", &format!("{folder}/none")]).expect(2);
+    world
+        .run(&["verify", "--folder", &format!("{folder}/none")])
+        .expect(2);
 
     // The last manifest of a directory: its digest is in the checkpoint.
     world.unset("OFFBOARDER_ARCHIVE_RETENTION");
@@ -179,11 +235,15 @@ fn a_download(place: usize) {
     );
     world.run(&["run", &id]).expect(0);
     assert_eq!(findings(&world, &[&id], 0).0, Findings::new());
-    let manifest = world.directory.path().join(format!("archive/{id}_audit.json"));
+    let manifest = world
+        .directory
+        .path()
+        .join(format!("archive/{id}_audit.json"));
     let text = std::fs::read_to_string(&manifest).expect("a manifest");
     let service = text.rfind("\"worker\": \"").expect("who wrote it") + 11;
     let (before, after) = text.split_at(service);
-    std::fs::write(&manifest, format!("{before}x{}", &after[1..])).expect("the manifest is written");
+    std::fs::write(&manifest, format!("{before}x{}", &after[1..]))
+        .expect("the manifest is written");
     let wanted = expected(&world, &[(6, &[("manifest_changed", "_audit.json")])]);
     assert_eq!(findings(&world, &[&id], 1).0, wanted);
 }

@@ -2,7 +2,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lapin::tcp::OwnedTLSConfig;
-use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism};
+use lapin::uri::{
+    AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism,
+};
 use lapin::{Connection, ConnectionProperties};
 
 use super::QueueError;
@@ -25,7 +27,11 @@ impl Broker {
     /// Connects to what the settings took apart, and reads the CA file.
     pub fn new(url: &BrokerUrl, ca_file: Option<&Path>) -> Result<Self, QueueError> {
         let ca = ca_file.map(read_ca).transpose()?;
-        Ok(Self { uri: uri(url), at: url.to_string(), ca })
+        Ok(Self {
+            uri: uri(url),
+            at: url.to_string(),
+            ca,
+        })
     }
 
     /// The URL, password masked.
@@ -45,13 +51,18 @@ impl Broker {
     pub async fn connect(&self, purpose: &str) -> Result<Connection, QueueError> {
         let name = format!("offboarder {} {purpose}", env!("CARGO_PKG_VERSION"));
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let tls = OwnedTLSConfig { identity: None, cert_chain: self.ca.clone() };
-        let runtime = lapin::runtime::default_runtime().map_err(|error| QueueError::Unreachable {
-            at: self.at.clone(),
-            why: error.to_string(),
-            mend: "this is a defect: no runtime",
-        })?;
-        let connecting = Connection::connect_uri_with_config(self.uri.clone(), properties, tls, runtime);
+        let tls = OwnedTLSConfig {
+            identity: None,
+            cert_chain: self.ca.clone(),
+        };
+        let runtime =
+            lapin::runtime::default_runtime().map_err(|error| QueueError::Unreachable {
+                at: self.at.clone(),
+                why: error.to_string(),
+                mend: "this is a defect: no runtime",
+            })?;
+        let connecting =
+            Connection::connect_uri_with_config(self.uri.clone(), properties, tls, runtime);
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(QueueError::connecting(&error, &self.at)),
@@ -66,17 +77,26 @@ impl Broker {
 
 fn read_ca(path: &Path) -> Result<String, QueueError> {
     let path: PathBuf = path.to_owned();
-    std::fs::read_to_string(&path)
-        .map_err(|error| QueueError::CaFile { path: path.display().to_string(), why: error.to_string() })
+    std::fs::read_to_string(&path).map_err(|error| QueueError::CaFile {
+        path: path.display().to_string(),
+        why: error.to_string(),
+    })
 }
 
 /// Part by part: the library's own parser of URLs takes an IPv6 address for `localhost`, passes over what it does
 /// not know, and makes up a password.
 fn uri(url: &BrokerUrl) -> AMQPUri {
     AMQPUri {
-        scheme: if url.tls { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
+        scheme: if url.tls {
+            AMQPScheme::AMQPS
+        } else {
+            AMQPScheme::AMQP
+        },
         authority: AMQPAuthority {
-            userinfo: AMQPUserInfo { username: url.user.clone(), password: url.password.expose().to_owned() },
+            userinfo: AMQPUserInfo {
+                username: url.user.clone(),
+                password: url.password.expose().to_owned(),
+            },
             host: url.host.clone(),
             port: url.port,
         },
@@ -109,7 +129,10 @@ mod tests {
         let expected = AMQPUri {
             scheme: AMQPScheme::AMQPS,
             authority: AMQPAuthority {
-                userinfo: AMQPUserInfo { username: "o@b".to_owned(), password: "a#b".to_owned() },
+                userinfo: AMQPUserInfo {
+                    username: "o@b".to_owned(),
+                    password: "a#b".to_owned(),
+                },
                 host: "2001:db8::5".to_owned(),
                 port: 7,
             },
@@ -122,7 +145,13 @@ mod tests {
             },
         };
         assert_eq!(broker.uri, expected);
-        assert!(broker.at().starts_with("amqps://o%40b:***@[2001:db8::5]:7/"), "{}", broker.at());
+        assert!(
+            broker
+                .at()
+                .starts_with("amqps://o%40b:***@[2001:db8::5]:7/"),
+            "{}",
+            broker.at()
+        );
     }
 
     #[tokio::test]
@@ -136,7 +165,10 @@ mod tests {
             }
         };
         let connecting = tokio::spawn(async move {
-            broker(&format!("amqp://guest:guest@[::1]:{port}/%2f")).connect("test").await.err()
+            broker(&format!("amqp://guest:guest@[::1]:{port}/%2f"))
+                .connect("test")
+                .await
+                .err()
         });
         let mut greeting = [0; 4];
         tokio::select! {

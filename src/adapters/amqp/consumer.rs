@@ -35,12 +35,21 @@ impl Intake {
             let queue = source.queue();
             let failed = |error| QueueError::of(&error, &format!("consume from {queue}"));
             let channel = connection.create_channel().await.map_err(failed)?;
-            channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(failed)?;
+            channel
+                .basic_qos(prefetch, BasicQosOptions::default())
+                .await
+                .map_err(failed)?;
             let consumer = consume(&channel, source).await?;
             consumers.insert(source, (channel, consumer));
         }
         let login = broker.login().map(str::to_owned);
-        Ok(Self { connection, login, watch, consumers, paused: false })
+        Ok(Self {
+            connection,
+            login,
+            watch,
+            consumers,
+            paused: false,
+        })
     }
 
     /// Takes no more deliveries for now; the connection stays, for those in hand. Some may still come.
@@ -78,7 +87,9 @@ impl Intake {
         let paused = self.paused;
         std::future::poll_fn(|context| {
             for source in Source::ALL {
-                let Some((_, consumer)) = self.consumers.get_mut(&source) else { continue };
+                let Some((_, consumer)) = self.consumers.get_mut(&source) else {
+                    continue;
+                };
                 match consumer.poll_next_unpin(context) {
                     std::task::Poll::Ready(Some(Ok(mut delivery))) => {
                         admit(&mut delivery, self.login.as_deref());
@@ -104,10 +115,18 @@ impl Intake {
     /// notice by itself that it no longer consumes.
     pub async fn check(&self) -> Result<(), QueueError> {
         for source in Source::ALL {
-            let passive = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
-            let asking = self.watch.queue_declare(source.queue().into(), passive, FieldTable::default());
-            let broken =
-                |why: String| QueueError::Broken { what: format!("look at {}", source.queue()), why };
+            let passive = QueueDeclareOptions {
+                passive: true,
+                durable: true,
+                ..Default::default()
+            };
+            let asking =
+                self.watch
+                    .queue_declare(source.queue().into(), passive, FieldTable::default());
+            let broken = |why: String| QueueError::Broken {
+                what: format!("look at {}", source.queue()),
+                why,
+            };
             let queue = tokio::time::timeout(Duration::from_secs(15), asking)
                 .await
                 .map_err(|_elapsed| broken("no answer within 15 s".to_owned()))?
@@ -123,7 +142,10 @@ impl Intake {
     pub async fn cancel(&self) {
         for (source, (channel, consumer)) in &self.consumers {
             let tag = consumer.tag();
-            if let Err(error) = channel.basic_cancel(tag, BasicCancelOptions::default()).await {
+            if let Err(error) = channel
+                .basic_cancel(tag, BasicCancelOptions::default())
+                .await
+            {
                 tracing::debug!(queue = source.queue(), %error, "the consumer was not cancelled");
             }
         }
@@ -142,14 +164,24 @@ impl Intake {
 async fn consume(channel: &Channel, source: Source) -> Result<Consumer, QueueError> {
     let queue = source.queue();
     channel
-        .basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default())
+        .basic_consume(
+            queue.into(),
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        )
         .await
         .map_err(|error| QueueError::of(&error, &format!("consume from {queue}")))
 }
 
 /// Acknowledges a delivery that has been dealt with.
 pub async fn acknowledge(delivery: &Delivery) -> Result<(), QueueError> {
-    match effect("the acknowledgement", delivery.acker.ack(BasicAckOptions::default())).await {
+    match effect(
+        "the acknowledgement",
+        delivery.acker.ack(BasicAckOptions::default()),
+    )
+    .await
+    {
         Ok(true) => Ok(()),
         Ok(false) => {
             tracing::warn!(

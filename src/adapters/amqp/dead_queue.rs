@@ -43,9 +43,19 @@ impl DeadQueue {
     /// Connects.
     pub async fn open(broker: &Broker) -> Result<Self, QueueError> {
         let connection = broker.connect("dead letters").await?;
-        let asking = connection.create_channel().await.map_err(|error| failed(&error))?;
+        let asking = connection
+            .create_channel()
+            .await
+            .map_err(|error| failed(&error))?;
         let login = broker.login().map(str::to_owned);
-        Ok(Self { connection, login, asking, page: None, turned: Vec::new(), left: None })
+        Ok(Self {
+            connection,
+            login,
+            asking,
+            page: None,
+            turned: Vec::new(),
+            left: None,
+        })
     }
 
     /// The next letter, as far as it may be shown; `None` when none is left that is in nobody's hands.
@@ -58,7 +68,9 @@ impl DeadQueue {
     }
 
     async fn whole(&mut self) -> Result<Option<Delivery>, QueueError> {
-        let Some(left) = self.left else { return self.ask().await };
+        let Some(left) = self.left else {
+            return self.ask().await;
+        };
         if left == 0 {
             return Ok(None);
         }
@@ -68,7 +80,8 @@ impl DeadQueue {
                 if let Some(full) = full {
                     self.turn(full).await?;
                 }
-                self.fetch(u16::try_from(left).unwrap_or(PAGE).min(PAGE)).await?
+                self.fetch(u16::try_from(left).unwrap_or(PAGE).min(PAGE))
+                    .await?
             }
         };
         match tokio::time::timeout(SILENCE, page.consumer.next()).await {
@@ -93,10 +106,16 @@ impl DeadQueue {
 
     /// The next letter, by asking; what stands behind it is all that is left.
     async fn ask(&mut self) -> Result<Option<Delivery>, QueueError> {
-        let got = self.asking.basic_get(DEAD_QUEUE.into(), BasicGetOptions::default()).await;
+        let got = self
+            .asking
+            .basic_get(DEAD_QUEUE.into(), BasicGetOptions::default())
+            .await;
         let got = got.map_err(|error| failed(&error))?;
         let behind = got.as_ref().map_or(0, |got| got.message_count);
-        self.left = Some(self.left.map_or(behind, |left| left.saturating_sub(1).min(behind)));
+        self.left = Some(
+            self.left
+                .map_or(behind, |left| left.saturating_sub(1).min(behind)),
+        );
         Ok(got.map(|got| got.delivery))
     }
 
@@ -105,15 +124,23 @@ impl DeadQueue {
             let channel = self.connection.create_channel().await?;
             channel.basic_qos(count, BasicQosOptions::default()).await?;
             let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
-            let consumer = channel.basic_consume(DEAD_QUEUE.into(), "".into(), options, none).await?;
-            Ok(Page { channel, consumer, left: count })
+            let consumer = channel
+                .basic_consume(DEAD_QUEUE.into(), "".into(), options, none)
+                .await?;
+            Ok(Page {
+                channel,
+                consumer,
+                left: count,
+            })
         };
         opening.await.map_err(|error| failed(&error))
     }
 
     /// Takes no more over it.
     async fn turn(&mut self, page: Page) -> Result<(), QueueError> {
-        let cancelling = page.channel.basic_cancel(page.consumer.tag(), BasicCancelOptions::default());
+        let cancelling = page
+            .channel
+            .basic_cancel(page.consumer.tag(), BasicCancelOptions::default());
         cancelling.await.map_err(|error| failed(&error))?;
         self.turned.push(page);
         Ok(())
@@ -122,7 +149,11 @@ impl DeadQueue {
     /// Gives back all that was not acknowledged.
     pub async fn close(self) -> Result<(), QueueError> {
         let closed = self.connection.close(200, "done".into()).await;
-        closed
-            .map_err(|error| QueueError::of(&error, &format!("give back what was fetched from {DEAD_QUEUE}")))
+        closed.map_err(|error| {
+            QueueError::of(
+                &error,
+                &format!("give back what was fetched from {DEAD_QUEUE}"),
+            )
+        })
     }
 }

@@ -8,7 +8,9 @@ use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
 
 use super::headers::{Headers, text};
-use super::topology::{DEATHS_HEADER, PUBLISHED_BY_HEADER, REFUSED_HEADER, WAIT_HEADER, WAIT_LEFT_HEADER};
+use super::topology::{
+    DEATHS_HEADER, PUBLISHED_BY_HEADER, REFUSED_HEADER, WAIT_HEADER, WAIT_LEFT_HEADER,
+};
 use crate::job::MAX_BODY_BYTES;
 
 /// All headers of a publisher together.
@@ -32,7 +34,11 @@ pub(super) fn admit(delivery: &mut Delivery, login: Option<&str>) {
     let publisher = foreign.user_id().as_ref().map(ShortString::as_str);
     let ours = publisher.is_some() && publisher == login;
     let table = foreign.headers().iter().flat_map(FieldTable::inner);
-    let fault = if ours { None } else { foreign.headers().as_ref().and_then(too_much) };
+    let fault = if ours {
+        None
+    } else {
+        foreign.headers().as_ref().and_then(too_much)
+    };
 
     let mut headers = FieldTable::default();
     for (name, value) in table.filter(|_| fault.is_none()) {
@@ -91,7 +97,8 @@ pub(super) fn exhibit(delivery: &mut Delivery, login: Option<&str>) {
 pub fn clean_headers(properties: &BasicProperties, added: Headers) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
-        let past = [WAIT_HEADER, WAIT_LEFT_HEADER, DEATHS_HEADER, DELIVERY_COUNT].contains(&name.as_str());
+        let past =
+            [WAIT_HEADER, WAIT_LEFT_HEADER, DEATHS_HEADER, DELIVERY_COUNT].contains(&name.as_str());
         if !past && let Some(value) = goes_on(name.as_str(), value) {
             headers.insert(name.clone(), value.into_owned());
         }
@@ -110,7 +117,9 @@ pub fn bare(properties: &BasicProperties) -> BasicProperties {
             headers.insert(name.clone(), value.clone());
         }
     }
-    BasicProperties::default().with_delivery_mode(2).with_headers(headers)
+    BasicProperties::default()
+        .with_delivery_mode(2)
+        .with_headers(headers)
 }
 
 /// The properties that go on, without headers. Not among them: `expiration` would drop the job behind our back, the
@@ -133,11 +142,19 @@ fn goes_on<'a>(name: &str, value: &'a AMQPValue) -> Option<Cow<'a, AMQPValue>> {
     match lower.as_str() {
         // The broker routes to every key in these.
         "cc" | "bcc" => return None,
-        "traceparent" | "tracestate" => return trace_text(value).map(|short| Cow::Owned(text(short))),
+        "traceparent" | "tracestate" => {
+            return trace_text(value).map(|short| Cow::Owned(text(short)));
+        }
         _ => {}
     }
-    let brokers_own =
-        ["x-death", "x-first-death-", "x-last-death-", "x-opt-", "x-received-from", "x-shovelled"];
+    let brokers_own = [
+        "x-death",
+        "x-first-death-",
+        "x-last-death-",
+        "x-opt-",
+        "x-received-from",
+        "x-shovelled",
+    ];
     let is_scalar = !matches!(value, AMQPValue::FieldArray(_) | AMQPValue::FieldTable(_));
     let stays = is_scalar && !brokers_own.iter().any(|prefix| lower.starts_with(prefix));
     stays.then_some(Cow::Borrowed(value))
@@ -159,7 +176,8 @@ fn too_much(headers: &FieldTable) -> Option<String> {
     let Some(bytes) = weight_of(headers, MAX_DEPTH) else {
         return Some(format!("its headers are nested over {MAX_DEPTH} deep"));
     };
-    (bytes > MAX_HEADER_BYTES).then(|| format!("its headers have {bytes} bytes, over {MAX_HEADER_BYTES}"))
+    (bytes > MAX_HEADER_BYTES)
+        .then(|| format!("its headers have {bytes} bytes, over {MAX_HEADER_BYTES}"))
 }
 
 /// Bytes of a table, nearly as they are sent; `None` for one that is too deep.
@@ -174,9 +192,10 @@ fn weight_of(table: &FieldTable, depth: usize) -> Option<usize> {
 fn weight(value: &AMQPValue, depth: usize) -> Option<usize> {
     match value {
         AMQPValue::FieldArray(_) | AMQPValue::FieldTable(_) if depth == 0 => None,
-        AMQPValue::FieldArray(values) => {
-            values.as_slice().iter().try_fold(5, |bytes, value| Some(bytes + weight(value, depth - 1)?))
-        }
+        AMQPValue::FieldArray(values) => values
+            .as_slice()
+            .iter()
+            .try_fold(5, |bytes, value| Some(bytes + weight(value, depth - 1)?)),
         AMQPValue::FieldTable(table) => weight_of(table, depth - 1).map(|bytes| bytes + 1),
         AMQPValue::LongString(value) => Some(5 + value.len()),
         AMQPValue::ByteArray(value) => Some(5 + value.len()),
@@ -233,26 +252,37 @@ fn cut(body: &mut Vec<u8>) -> Option<String> {
     }
     body.truncate(MAX_BODY_BYTES);
     body.shrink_to_fit();
-    Some(format!("its body has {bytes} bytes, over {MAX_BODY_BYTES}, and is cut to that"))
+    Some(format!(
+        "its body has {bytes} bytes, over {MAX_BODY_BYTES}, and is cut to that"
+    ))
 }
 
 /// What the fuzz target checks of properties as they are sent; whether they could be read.
 #[expect(clippy::expect_used, reason = "a panic is what a fuzz target reports")]
 pub(crate) fn admits(bytes: &[u8], ours: bool, redelivered: bool) -> bool {
     const LOGIN: &str = "offboarder-worker";
-    let Ok((_rest, mut foreign)) = lapin::protocol::basic::parse_properties(bytes) else { return false };
+    let Ok((_rest, mut foreign)) = lapin::protocol::basic::parse_properties(bytes) else {
+        return false;
+    };
     if ours {
         foreign = foreign.with_user_id(LOGIN.into());
     }
     let deliver = |properties: &BasicProperties| {
-        let mut delivery = Delivery::mock(1, "offboarding".into(), "users".into(), redelivered, Vec::new());
+        let mut delivery = Delivery::mock(
+            1,
+            "offboarding".into(),
+            "users".into(),
+            redelivered,
+            Vec::new(),
+        );
         delivery.properties = properties.clone();
         delivery
     };
     let mut delivery = deliver(&foreign);
     admit(&mut delivery, Some(LOGIN));
     let admitted = delivery.properties.clone();
-    let bare = |properties: &BasicProperties| properties.clone().with_headers(FieldTable::default());
+    let bare =
+        |properties: &BasicProperties| properties.clone().with_headers(FieldTable::default());
     assert_eq!(bare(&admitted), bare(&listed(&foreign)));
     let table = admitted.headers().as_ref().expect("there is a table");
     let weight = weight_of(table, 0).expect("nothing is nested");
@@ -261,7 +291,10 @@ pub(crate) fn admits(bytes: &[u8], ours: bool, redelivered: bool) -> bool {
         let name = name.as_str().to_ascii_lowercase();
         assert!(!["cc", "bcc", "x-death"].contains(&name.as_str()), "{name}");
         let own = name == PUBLISHED_BY_HEADER || name == REFUSED_HEADER;
-        assert!(ours || own || !name.starts_with(OURS) || !table.contains_key(&name), "{name}");
+        assert!(
+            ours || own || !name.starts_with(OURS) || !table.contains_key(&name),
+            "{name}"
+        );
     }
     // As it comes back, published by ourselves.
     let successor = clean_headers(&admitted, Vec::new());
@@ -269,11 +302,18 @@ pub(crate) fn admits(bytes: &[u8], ours: bool, redelivered: bool) -> bool {
     admit(&mut again, Some(LOGIN));
     // What is no number is not equal to itself.
     let text = |properties: &BasicProperties| format!("{properties:?}");
-    assert_eq!(text(&clean_headers(&again.properties, Vec::new())), text(&successor));
+    assert_eq!(
+        text(&clean_headers(&again.properties, Vec::new())),
+        text(&successor)
+    );
 
     let mut letter = deliver(&foreign);
     exhibit(&mut letter, Some(LOGIN));
-    let shown = letter.properties.headers().as_ref().expect("there is a table");
+    let shown = letter
+        .properties
+        .headers()
+        .as_ref()
+        .expect("there is a table");
     let weight = weight_of(shown, SHOWN_DEPTH + 1).expect("nothing is deep");
     assert!(weight <= MAX_SHOWN_BYTES * 2, "{weight} bytes are shown");
     super::plain_properties(&letter.properties);

@@ -6,7 +6,13 @@ use super::*;
 const WORKER: &str = "offboarder-worker";
 
 fn message(properties: BasicProperties, body: &[u8]) -> Delivery {
-    let mut delivery = Delivery::mock(1, "offboarding".into(), "users".into(), false, body.to_vec());
+    let mut delivery = Delivery::mock(
+        1,
+        "offboarding".into(),
+        "users".into(),
+        false,
+        body.to_vec(),
+    );
     delivery.properties = properties;
     delivery
 }
@@ -25,11 +31,16 @@ fn of(headers: Vec<(&str, AMQPValue)>) -> BasicProperties {
 
 fn headers(properties: &BasicProperties) -> Vec<(String, String)> {
     let table = properties.headers().iter().flat_map(FieldTable::inner);
-    table.map(|(name, value)| (name.to_string(), plain(value).to_string())).collect()
+    table
+        .map(|(name, value)| (name.to_string(), plain(value).to_string()))
+        .collect()
 }
 
 fn names(properties: &BasicProperties) -> Vec<String> {
-    headers(properties).into_iter().map(|(name, _)| name).collect()
+    headers(properties)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect()
 }
 
 fn admitted(properties: BasicProperties) -> BasicProperties {
@@ -73,11 +84,17 @@ fn only_what_is_on_the_list_goes_on() {
         ("x-offboarder-revision", AMQPValue::LongInt(2)),
         ("x-offboarder-not-before", AMQPValue::LongLongInt(i64::MAX)),
         ("x-offboarder-anything", text("x")),
-        ("table", AMQPValue::FieldTable(table(vec![("a", text("b"))]))),
+        (
+            "table",
+            AMQPValue::FieldTable(table(vec![("a", text("b"))])),
+        ),
         ("array", keys()),
         ("tenant", text("emea")),
         ("number", AMQPValue::LongInt(7)),
-        ("traceparent", text("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")),
+        (
+            "traceparent",
+            text("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ),
         ("tracestate", keys()),
     ]);
     let properties = properties
@@ -94,7 +111,10 @@ fn only_what_is_on_the_list_goes_on() {
         .with_type("t".into())
         .with_user_id("hr".into());
     let admitted = admitted(properties);
-    assert_eq!(names(&admitted), ["number", "tenant", "traceparent", PUBLISHED_BY_HEADER]);
+    assert_eq!(
+        names(&admitted),
+        ["number", "tenant", "traceparent", PUBLISHED_BY_HEADER]
+    );
     assert!(headers(&admitted).contains(&(PUBLISHED_BY_HEADER.to_owned(), "\"hr\"".to_owned())));
     let successor = clean_headers(&admitted, vec![("x-offboarder-reason", text("poison"))]);
     assert_eq!(names(&successor).len(), 5);
@@ -104,25 +124,42 @@ fn only_what_is_on_the_list_goes_on() {
         .with_message_id("m-1".into())
         .with_timestamp(7)
         .with_delivery_mode(2);
-    assert_eq!(successor.with_headers(FieldTable::default()), list.with_headers(FieldTable::default()));
+    assert_eq!(
+        successor.with_headers(FieldTable::default()),
+        list.with_headers(FieldTable::default())
+    );
 }
 
 #[test]
 fn headers_of_ours_are_believed_under_our_own_login_only() {
-    let wait = || of(vec![(WAIT_HEADER, AMQPValue::LongLongInt(1)), (PUBLISHED_BY_HEADER, text("hr"))]);
+    let wait = || {
+        of(vec![
+            (WAIT_HEADER, AMQPValue::LongLongInt(1)),
+            (PUBLISHED_BY_HEADER, text("hr")),
+        ])
+    };
     let ours = admitted(wait().with_user_id(WORKER.into()));
     assert_eq!(
         headers(&ours),
-        [(WAIT_HEADER.to_owned(), "1".to_owned()), (PUBLISHED_BY_HEADER.to_owned(), "\"hr\"".to_owned())]
+        [
+            (WAIT_HEADER.to_owned(), "1".to_owned()),
+            (PUBLISHED_BY_HEADER.to_owned(), "\"hr\"".to_owned())
+        ]
     );
     assert_eq!(names(&admitted(wait())), [""; 0]);
     let hr = admitted(wait().with_user_id("ceo".into()));
-    assert_eq!(headers(&hr), [(PUBLISHED_BY_HEADER.to_owned(), "\"ceo\"".to_owned())]);
+    assert_eq!(
+        headers(&hr),
+        [(PUBLISHED_BY_HEADER.to_owned(), "\"ceo\"".to_owned())]
+    );
     for publisher in [None, Some(WORKER)] {
         let properties = publisher.map_or_else(wait, |name| wait().with_user_id(name.into()));
         let mut delivery = message(properties, b"x");
         admit(&mut delivery, None);
-        assert!(!names(&delivery.properties).contains(&WAIT_HEADER.to_owned()), "nobody's login is ours");
+        assert!(
+            !names(&delivery.properties).contains(&WAIT_HEADER.to_owned()),
+            "nobody's login is ours"
+        );
     }
 }
 
@@ -132,7 +169,10 @@ fn a_delivery_count_is_the_brokers_at_a_redelivery_only() {
         let mut delivery = message(of(vec![(DELIVERY_COUNT, AMQPValue::LongInt(19))]), b"x");
         delivery.redelivered = redelivered;
         admit(&mut delivery, Some(WORKER));
-        assert_eq!(names(&delivery.properties).contains(&DELIVERY_COUNT.to_owned()), redelivered);
+        assert_eq!(
+            names(&delivery.properties).contains(&DELIVERY_COUNT.to_owned()),
+            redelivered
+        );
         assert!(names(&clean_headers(&delivery.properties, Vec::new())).is_empty());
     }
 }
@@ -142,22 +182,37 @@ fn headers_as_deep_as_a_frame_allows_are_refused_on_a_small_stack() {
     let attack = || {
         let mut delivery = message(sent(&nested(26_000), b"c-1"), b"x");
         exhibit(&mut delivery, Some(WORKER));
-        assert_eq!(headers(&delivery.properties), [("n".to_owned(), "[[[null]]]".to_owned())]);
+        assert_eq!(
+            headers(&delivery.properties),
+            [("n".to_owned(), "[[[null]]]".to_owned())]
+        );
         headers(&admitted(sent(&nested(26_000), b"c-1")))
     };
-    let thread = std::thread::Builder::new().stack_size(1024 * 1024).spawn(attack).unwrap();
+    let thread = std::thread::Builder::new()
+        .stack_size(1024 * 1024)
+        .spawn(attack)
+        .unwrap();
     let why = "\"its headers are nested over 16 deep\"".to_owned();
     assert_eq!(thread.join().unwrap(), [(REFUSED_HEADER.to_owned(), why)]);
-    assert!(names(&admitted(sent(&nested(16), b"c-1"))).is_empty(), "deep as others make them");
+    assert!(
+        names(&admitted(sent(&nested(16), b"c-1"))).is_empty(),
+        "deep as others make them"
+    );
 }
 
 #[test]
 fn text_that_is_not_utf_8_ends_no_connection() {
     let properties = sent(b"\x02\xff\xfeS\x00\x00\x00\x01\xff", b"\xc3\x28\xff");
-    assert_eq!(properties.correlation_id().as_ref().unwrap().as_str(), "?(?");
+    assert_eq!(
+        properties.correlation_id().as_ref().unwrap().as_str(),
+        "?(?"
+    );
     assert_eq!(names(&admitted(properties)), ["??"]);
     let longest = sent(b"", &[0xff; 255]);
-    assert_eq!(longest.correlation_id().as_ref().unwrap().as_str().len(), 255);
+    assert_eq!(
+        longest.correlation_id().as_ref().unwrap().as_str().len(),
+        255
+    );
 }
 
 #[test]
@@ -166,8 +221,13 @@ fn many_or_long_headers_are_refused_and_leave_room_in_a_frame() {
     let refused = headers(&admitted(long));
     let why = "\"its headers have 130911 bytes, over 8192\"".to_owned();
     assert_eq!(refused, [(REFUSED_HEADER.to_owned(), why)]);
-    let fits: Vec<(String, AMQPValue)> = (0..70).map(|n| (format!("h{n}"), text(&"x".repeat(100)))).collect();
-    let fits = fits.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+    let fits: Vec<(String, AMQPValue)> = (0..70)
+        .map(|n| (format!("h{n}"), text(&"x".repeat(100))))
+        .collect();
+    let fits = fits
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.clone()))
+        .collect();
     let fits = admitted(of(fits));
     assert_eq!(names(&fits).len(), 70);
     let letter = clean_headers(&fits, vec![(letter::ERROR, text(&"x".repeat(4096)))]);
@@ -191,26 +251,49 @@ fn a_body_over_the_limit_is_cut_and_says_how_large_it_was() {
 
 #[test]
 fn a_letter_that_the_broker_moved_does_not_say_what_its_publisher_wrote() {
-    let death =
-        || AMQPValue::FieldArray(vec![AMQPValue::FieldTable(table(vec![("count", 1_i64.into())]))].into());
-    let forged =
-        || of(vec![(letter::REASON, text("protected_user")), ("x-death", death()), ("a", text("b"))]);
+    let death = || {
+        AMQPValue::FieldArray(
+            vec![AMQPValue::FieldTable(table(vec![("count", 1_i64.into())]))].into(),
+        )
+    };
+    let forged = || {
+        of(vec![
+            (letter::REASON, text("protected_user")),
+            ("x-death", death()),
+            ("a", text("b")),
+        ])
+    };
     let seen = |properties: BasicProperties| {
         let mut delivery = message(properties, b"x");
         exhibit(&mut delivery, Some(WORKER));
         names(&delivery.properties)
     };
     assert_eq!(seen(forged()), ["a", "x-death"]);
-    assert_eq!(seen(forged().with_user_id("hr".into())), ["a", "x-death", PUBLISHED_BY_HEADER]);
-    assert_eq!(seen(forged().with_user_id(WORKER.into())), ["a", "x-death", letter::REASON]);
-    assert_eq!(seen(of(vec![(letter::REASON, text("poison"))])), [letter::REASON], "of an earlier release");
+    assert_eq!(
+        seen(forged().with_user_id("hr".into())),
+        ["a", "x-death", PUBLISHED_BY_HEADER]
+    );
+    assert_eq!(
+        seen(forged().with_user_id(WORKER.into())),
+        ["a", "x-death", letter::REASON]
+    );
+    assert_eq!(
+        seen(of(vec![(letter::REASON, text("poison"))])),
+        [letter::REASON],
+        "of an earlier release"
+    );
 }
 
 #[test]
 fn parts_of_a_trace_are_short_and_plain() {
     let state = |value| names(&admitted(of(vec![("tracestate", value)]))).len();
     assert_eq!(state(text(&"x".repeat(512))), 1);
-    for value in [text(&"x".repeat(513)), text("a=b\u{1b}[2J"), text("ü"), AMQPValue::LongInt(1)] {
+    for value in [
+        text(&"x".repeat(513)),
+        text("a=b\u{1b}[2J"),
+        text("ü"),
+        AMQPValue::LongInt(1),
+    ] {
         assert_eq!(state(value.clone()), 0, "{value:?}");
     }
 }

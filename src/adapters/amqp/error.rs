@@ -48,7 +48,9 @@ pub enum QueueError {
         why: String,
     },
     /// No queue took the message.
-    #[error("no queue took the message for {exchange} with key {key}: run `offboarder topology` first")]
+    #[error(
+        "no queue took the message for {exchange} with key {key}: run `offboarder topology` first"
+    )]
     Unroutable {
         /// Where it was published.
         exchange: String,
@@ -105,9 +107,11 @@ impl QueueError {
         match error.kind() {
             ErrorKind::ProtocolError(answer) => match answer.get_id() {
                 NO_EXCHANGE => Self::Unroutable { exchange, key },
-                CONTENT_TOO_LARGE | PRECONDITION_FAILED | FRAME_ERROR => {
-                    Self::MessageRefused { exchange, key, why: answer.get_message().to_string() }
-                }
+                CONTENT_TOO_LARGE | PRECONDITION_FAILED | FRAME_ERROR => Self::MessageRefused {
+                    exchange,
+                    key,
+                    why: answer.get_message().to_string(),
+                },
                 _ => Self::of(error, "publish"),
             },
             _ => Self::of(error, "publish"),
@@ -123,23 +127,38 @@ impl QueueError {
     pub(super) fn connecting(error: &lapin::Error, at: &str) -> Self {
         let why = error.to_string();
         if let ErrorKind::ProtocolError(_) = error.kind() {
-            return Self::Refused { what: format!("let us in at {at}"), why };
+            return Self::Refused {
+                what: format!("let us in at {at}"),
+                why,
+            };
         }
         let lower = why.to_lowercase();
         if lower.contains("unknownissuer") || lower.contains("unknown issuer") {
             let why = "TLS: unknown issuer".to_owned();
-            return Self::Unreachable { at: at.to_owned(), why, mend: "set OFFBOARDER_QUEUE_CA_FILE" };
+            return Self::Unreachable {
+                at: at.to_owned(),
+                why,
+                mend: "set OFFBOARDER_QUEUE_CA_FILE",
+            };
         }
-        Self::Unreachable { at: at.to_owned(), why, mend: "check that it runs, and OFFBOARDER_QUEUE_URL" }
+        Self::Unreachable {
+            at: at.to_owned(),
+            why,
+            mend: "check that it runs, and OFFBOARDER_QUEUE_URL",
+        }
     }
 }
 
 impl Classify for QueueError {
     fn classify(&self) -> (Class, Code) {
         match self {
-            Self::Unreachable { .. } | Self::Broken { .. } => (Class::Systemic, Code::QueueUnreachable),
+            Self::Unreachable { .. } | Self::Broken { .. } => {
+                (Class::Systemic, Code::QueueUnreachable)
+            }
             // The second, where it is not dealt with: the broker takes no message at all.
-            Self::Refused { .. } | Self::MessageRefused { .. } => (Class::Systemic, Code::QueueRefused),
+            Self::Refused { .. } | Self::MessageRefused { .. } => {
+                (Class::Systemic, Code::QueueRefused)
+            }
             Self::CaFile { .. } => (Class::Systemic, Code::SettingsUnreadable),
             Self::Unroutable { .. } | Self::NotStored { .. } | Self::Unconfirmed { .. } => {
                 (Class::Systemic, Code::QueueUnroutable)
@@ -157,7 +176,8 @@ mod tests {
     #[test]
     fn a_refusal_of_one_message_is_told_from_those_that_every_message_meets() {
         let refused = |kind: AMQPErrorKind| {
-            let error = lapin::Error::from(ErrorKind::ProtocolError(AMQPError::new(kind, "why".into())));
+            let error =
+                lapin::Error::from(ErrorKind::ProtocolError(AMQPError::new(kind, "why".into())));
             QueueError::publishing(&error, "e", "k")
         };
         let of_one: [AMQPErrorKind; 3] = [
@@ -168,7 +188,13 @@ mod tests {
         for kind in of_one {
             assert!(matches!(refused(kind), QueueError::MessageRefused { .. }));
         }
-        assert!(matches!(refused(AMQPSoftError::NOTFOUND.into()), QueueError::Unroutable { .. }));
-        assert!(matches!(refused(AMQPSoftError::ACCESSREFUSED.into()), QueueError::Refused { .. }));
+        assert!(matches!(
+            refused(AMQPSoftError::NOTFOUND.into()),
+            QueueError::Unroutable { .. }
+        ));
+        assert!(matches!(
+            refused(AMQPSoftError::ACCESSREFUSED.into()),
+            QueueError::Refused { .. }
+        ));
     }
 }

@@ -36,7 +36,10 @@ pub async fn examine(connection: &Connection) -> Result<Vec<TopologyFault>, Queu
         faults.extend(judge(what, found, compared).await?);
         close(looking, comparing).await;
     }
-    for Declared { queue, arguments, .. } in queues() {
+    for Declared {
+        queue, arguments, ..
+    } in queues()
+    {
         let what = format!("the queue {queue}");
         let (looking, comparing) = (channel(connection).await?, channel(connection).await?);
         let found = declare_queue(&looking, &queue, arguments.clone(), true).await;
@@ -48,7 +51,10 @@ pub async fn examine(connection: &Connection) -> Result<Vec<TopologyFault>, Queu
 }
 
 async fn channel(connection: &Connection) -> Result<Channel, QueueError> {
-    connection.create_channel().await.map_err(|error| QueueError::of(&error, "open a channel"))
+    connection
+        .create_channel()
+        .await
+        .map_err(|error| QueueError::of(&error, "open a channel"))
 }
 
 /// One that was refused is closed already.
@@ -74,7 +80,9 @@ async fn judge(
             Some(_) | None => Err(QueueError::of(&error, &format!("look at {what}"))),
         };
     }
-    let Err(error) = compared.await else { return Ok(None) };
+    let Err(error) = compared.await else {
+        return Ok(None);
+    };
     match refused(&error) {
         Some((PRECONDITION_FAILED, why)) => Ok(Some(TopologyFault::Otherwise { what, why })),
         Some(_) | None => Err(QueueError::of(&error, &format!("compare {what}"))),

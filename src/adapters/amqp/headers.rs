@@ -49,7 +49,9 @@ pub fn event_properties(properties: &BasicProperties, id: &str) -> BasicProperti
     let allowed = clean_headers(properties, Vec::new());
     let mut headers = FieldTable::default();
     let trace = allowed.headers().iter().flat_map(FieldTable::inner);
-    for (name, value) in trace.filter(|(name, _)| matches!(name.as_str(), "traceparent" | "tracestate")) {
+    for (name, value) in
+        trace.filter(|(name, _)| matches!(name.as_str(), "traceparent" | "tracestate"))
+    {
         headers.insert(name.clone(), value.clone());
     }
     for (name, value) in super::following() {
@@ -80,7 +82,9 @@ pub fn without_letter(properties: &BasicProperties, added: Headers) -> BasicProp
 /// Headers and properties as JSON has them.
 pub fn plain_properties(properties: &BasicProperties) -> (Value, Value) {
     let headers = properties.headers().iter().flat_map(FieldTable::inner);
-    let headers: Map<String, Value> = headers.map(|(name, value)| (name.to_string(), plain(value))).collect();
+    let headers: Map<String, Value> = headers
+        .map(|(name, value)| (name.to_string(), plain(value)))
+        .collect();
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
     let others = json!({
         "contentType": text(properties.content_type()),
@@ -114,9 +118,11 @@ pub fn plain(value: &AMQPValue) -> Value {
         AMQPValue::LongString(value) => Value::from(String::from_utf8_lossy(value.as_bytes())),
         AMQPValue::FieldArray(values) => values.as_slice().iter().map(plain).collect(),
         AMQPValue::Timestamp(seconds) => Value::from(*seconds),
-        AMQPValue::FieldTable(table) => {
-            table.inner().iter().map(|(name, value)| (name.to_string(), plain(value))).collect()
-        }
+        AMQPValue::FieldTable(table) => table
+            .inner()
+            .iter()
+            .map(|(name, value)| (name.to_string(), plain(value)))
+            .collect(),
         AMQPValue::ByteArray(bytes) => Value::from(String::from_utf8_lossy(bytes.as_slice())),
         AMQPValue::Void => Value::Null,
     }
@@ -167,8 +173,14 @@ mod tests {
             .with_reply_to("somewhere".into())
             .with_correlation_id("c-1".into());
         let event = event_properties(&properties, "e-1");
-        let names: Vec<_> =
-            event.headers().as_ref().unwrap().inner().keys().map(ToString::to_string).collect();
+        let names: Vec<_> = event
+            .headers()
+            .as_ref()
+            .unwrap()
+            .inner()
+            .keys()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(names, ["traceparent"]);
         assert_eq!(event.correlation_id().as_ref().unwrap().as_str(), "c-1");
         assert_eq!(event.reply_to(), &None);

@@ -25,8 +25,8 @@ pub use lapin::BasicProperties;
 pub use lapin::message::Delivery;
 pub use publisher::Publisher;
 pub use topology::{
-    DEAD_EXCHANGE, DEAD_QUEUE, DEATHS_HEADER, EVENTS_EXCHANGE, EXCHANGE, PUBLISHED_BY_HEADER, REFUSED_HEADER,
-    REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER, WAIT_LEFT_HEADER, WAITS, declare, wait_exchange,
-    wait_for,
+    DEAD_EXCHANGE, DEAD_QUEUE, DEATHS_HEADER, EVENTS_EXCHANGE, EXCHANGE, PUBLISHED_BY_HEADER,
+    REFUSED_HEADER, REVISION_HEADER, STAND_IN_HEADER, Source, WAIT_HEADER, WAIT_LEFT_HEADER, WAITS,
+    declare, wait_exchange, wait_for,
 };
 pub use trace::{LINK_HEADER, delivery_span, following, onward, replayed};

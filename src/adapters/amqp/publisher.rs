@@ -57,7 +57,11 @@ impl Alarm {
     }
 
     fn reason(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).because.clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .because
+            .clone()
     }
 
     /// Returns once what began at `since` had so long without an alarm.
@@ -68,7 +72,11 @@ impl Alarm {
             let now = Instant::now();
             let over = {
                 let blocked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                if blocked.because.is_some() { Some(now) } else { blocked.until }
+                if blocked.because.is_some() {
+                    Some(now)
+                } else {
+                    blocked.until
+                }
             };
             until = over.map_or(until, |over| over.max(since) + within);
             if until <= now {
@@ -125,7 +133,9 @@ impl Publisher {
     /// Why nothing can be published now, if the broker says so.
     pub fn blocked_because(&self) -> Option<String> {
         let reason = self.alarm.reason()?;
-        Some(format!("RabbitMQ takes no messages ({reason}); free memory or disk space on its node"))
+        Some(format!(
+            "RabbitMQ takes no messages ({reason}); free memory or disk space on its node"
+        ))
     }
 
     /// Returns once the broker has the message in a queue. An error means that it may or may not
@@ -170,7 +180,11 @@ impl Publisher {
         body: &[u8],
         properties: BasicProperties,
     ) -> Result<(), QueueError> {
-        let announcing = async { self.confirmed(exchange, key, body, properties).await.map(|_anywhere| ()) };
+        let announcing = async {
+            self.confirmed(exchange, key, body, properties)
+                .await
+                .map(|_anywhere| ())
+        };
         traced(exchange, key, announcing).await
     }
 
@@ -181,14 +195,22 @@ impl Publisher {
         body: &[u8],
         properties: BasicProperties,
     ) -> Result<Stored, QueueError> {
-        let Some(mut slot) = self.free_slot().await else { return Err(unroutable(exchange, key)) };
+        let Some(mut slot) = self.free_slot().await else {
+            return Err(unroutable(exchange, key));
+        };
         let channel = match slot.take() {
             Some(channel) if channel.status().connected() => channel,
             Some(_) | None => self.open_channel().await?,
         };
-        let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+        let options = BasicPublishOptions {
+            mandatory: true,
+            ..Default::default()
+        };
         let publishing = async {
-            channel.basic_publish(exchange.into(), key.into(), options, body, properties).await?.await
+            channel
+                .basic_publish(exchange.into(), key.into(), options, body, properties)
+                .await?
+                .await
         };
         let publishing = effect("the publish", publishing);
         let confirmation = tokio::select! {
@@ -206,9 +228,10 @@ impl Publisher {
         match confirmation {
             Confirmation::Ack(None) => Ok(Stored::InAQueue),
             Confirmation::Ack(Some(_returned)) => Ok(Stored::Nowhere),
-            Confirmation::Nack(_) | Confirmation::NotRequested => {
-                Err(QueueError::NotStored { exchange: exchange.to_owned(), key: key.to_owned() })
-            }
+            Confirmation::Nack(_) | Confirmation::NotRequested => Err(QueueError::NotStored {
+                exchange: exchange.to_owned(),
+                key: key.to_owned(),
+            }),
         }
     }
 
@@ -228,18 +251,33 @@ impl Publisher {
         let mut depths = BTreeMap::new();
         let mut channel = self.open_channel().await?;
         for queue in queues {
-            let (options, none) =
-                (QueueDeclareOptions { passive: true, ..Default::default() }, FieldTable::default());
+            let (options, none) = (
+                QueueDeclareOptions {
+                    passive: true,
+                    ..Default::default()
+                },
+                FieldTable::default(),
+            );
             match channel.queue_declare((*queue).into(), options, none).await {
                 Ok(found) => {
                     depths.insert((*queue).to_owned(), u64::from(found.message_count()));
                 }
                 // The broker ends the channel with its answer.
-                Err(_not_there) if !channel.status().connected() => channel = self.open_channel().await?,
-                Err(error) => return Err(QueueError::of(&error, &format!("look at the queue {queue}"))),
+                Err(_not_there) if !channel.status().connected() => {
+                    channel = self.open_channel().await?
+                }
+                Err(error) => {
+                    return Err(QueueError::of(
+                        &error,
+                        &format!("look at the queue {queue}"),
+                    ));
+                }
             }
         }
-        channel.close(200, "done".into()).await.map_err(|error| QueueError::of(&error, "close a channel"))?;
+        channel
+            .close(200, "done".into())
+            .await
+            .map_err(|error| QueueError::of(&error, "close a channel"))?;
         Ok(depths)
     }
 
@@ -265,7 +303,9 @@ impl Publisher {
         };
         let opening = async {
             let channel = open.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            channel
+                .confirm_select(ConfirmSelectOptions::default())
+                .await?;
             Ok(channel)
         };
         // After a failure the next try has a connection of its own.
@@ -303,7 +343,10 @@ async fn traced(
 }
 
 fn unroutable(exchange: &str, key: &str) -> QueueError {
-    QueueError::Unroutable { exchange: exchange.to_owned(), key: key.to_owned() }
+    QueueError::Unroutable {
+        exchange: exchange.to_owned(),
+        key: key.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -61,7 +61,12 @@ pub enum Source {
 
 impl Source {
     /// Preferred first.
-    pub const ALL: [Self; 4] = [Self::UsersUrgent, Self::Users, Self::ArchiveUrgent, Self::Archive];
+    pub const ALL: [Self; 4] = [
+        Self::UsersUrgent,
+        Self::Users,
+        Self::ArchiveUrgent,
+        Self::Archive,
+    ];
 
     /// The queue's name.
     pub const fn queue(self) -> &'static str {
@@ -105,7 +110,10 @@ impl Source {
 /// comes back is parked again.
 pub fn wait_for(remaining: Duration) -> Duration {
     let [shortest, ..] = WAITS;
-    WAITS.into_iter().rfind(|wait| *wait <= remaining).unwrap_or(shortest)
+    WAITS
+        .into_iter()
+        .rfind(|wait| *wait <= remaining)
+        .unwrap_or(shortest)
 }
 
 /// The exchange of a pause. A message keeps its routing key there, and so finds its way back.
@@ -141,13 +149,19 @@ pub(super) struct Declared {
 
 /// Every exchange.
 pub(super) fn exchanges() -> Vec<(String, ExchangeKind)> {
-    let waits = WAITS.into_iter().map(|wait| (wait_exchange(wait), ExchangeKind::Fanout));
+    let waits = WAITS
+        .into_iter()
+        .map(|wait| (wait_exchange(wait), ExchangeKind::Fanout));
     let named = [
         (EXCHANGE, ExchangeKind::Topic),
         (DEAD_EXCHANGE, ExchangeKind::Fanout),
         (EVENTS_EXCHANGE, ExchangeKind::Topic),
     ];
-    named.into_iter().map(|(name, kind)| (name.to_owned(), kind)).chain(waits).collect()
+    named
+        .into_iter()
+        .map(|(name, kind)| (name.to_owned(), kind))
+        .chain(waits)
+        .collect()
 }
 
 /// Every queue.
@@ -156,18 +170,33 @@ pub(super) fn queues() -> Vec<Declared> {
     let mut arguments = quorum(None);
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(i32::MAX));
     let (queue, exchange) = (DEAD_QUEUE.to_owned(), DEAD_EXCHANGE.to_owned());
-    let mut queues = vec![Declared { queue, arguments, exchange, key: "" }];
+    let mut queues = vec![Declared {
+        queue,
+        arguments,
+        exchange,
+        key: "",
+    }];
     queues.extend(Source::ALL.into_iter().map(|source| {
         let mut arguments = quorum(Some(DEAD_EXCHANGE));
         arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(20));
         let (queue, exchange) = (source.queue().to_owned(), EXCHANGE.to_owned());
-        Declared { queue, arguments, exchange, key: source.routing_key() }
+        Declared {
+            queue,
+            arguments,
+            exchange,
+            key: source.routing_key(),
+        }
     }));
     queues.extend(WAITS.into_iter().map(|wait| {
         let mut arguments = quorum(Some(EXCHANGE));
         let ttl_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
         arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(ttl_ms));
-        Declared { queue: wait_exchange(wait), arguments, exchange: wait_exchange(wait), key: "" }
+        Declared {
+            queue: wait_exchange(wait),
+            arguments,
+            exchange: wait_exchange(wait),
+            key: "",
+        }
     }));
     queues
 }
@@ -180,13 +209,25 @@ pub async fn declare(channel: &Channel) -> Result<(), QueueError> {
             .await
             .map_err(|error| QueueError::of(&error, &format!("declare the exchange {name}")))?;
     }
-    for Declared { queue, arguments, exchange, key } in queues() {
+    for Declared {
+        queue,
+        arguments,
+        exchange,
+        key,
+    } in queues()
+    {
         declare_queue(channel, &queue, arguments, false)
             .await
             .map_err(|error| QueueError::of(&error, &format!("declare the queue {queue}")))?;
         let (options, none) = (QueueBindOptions::default(), FieldTable::default());
         channel
-            .queue_bind(queue.as_str().into(), exchange.as_str().into(), key.into(), options, none)
+            .queue_bind(
+                queue.as_str().into(),
+                exchange.as_str().into(),
+                key.into(),
+                options,
+                none,
+            )
             .await
             .map_err(|error| QueueError::of(&error, &format!("bind the queue {queue}")))?;
     }
@@ -200,8 +241,14 @@ pub(super) async fn declare_exchange(
     kind: ExchangeKind,
     passive: bool,
 ) -> Result<(), lapin::Error> {
-    let options = ExchangeDeclareOptions { durable: true, passive, ..Default::default() };
-    channel.exchange_declare(name.into(), kind, options, FieldTable::default()).await
+    let options = ExchangeDeclareOptions {
+        durable: true,
+        passive,
+        ..Default::default()
+    };
+    channel
+        .exchange_declare(name.into(), kind, options, FieldTable::default())
+        .await
 }
 
 /// The same of a queue.
@@ -211,8 +258,15 @@ pub(super) async fn declare_queue(
     arguments: FieldTable,
     passive: bool,
 ) -> Result<(), lapin::Error> {
-    let options = QueueDeclareOptions { durable: true, passive, ..Default::default() };
-    channel.queue_declare(name.into(), options, arguments).await.map(|_queue| ())
+    let options = QueueDeclareOptions {
+        durable: true,
+        passive,
+        ..Default::default()
+    };
+    channel
+        .queue_declare(name.into(), options, arguments)
+        .await
+        .map(|_queue| ())
 }
 
 #[cfg(test)]
@@ -222,9 +276,15 @@ mod tests {
     #[test]
     fn a_pause_never_overshoots_but_for_the_shortest() {
         assert_eq!(wait_for(Duration::ZERO), Duration::from_secs(1));
-        assert_eq!(wait_for(Duration::from_millis(2999)), Duration::from_secs(1));
+        assert_eq!(
+            wait_for(Duration::from_millis(2999)),
+            Duration::from_secs(1)
+        );
         assert_eq!(wait_for(Duration::from_secs(3)), Duration::from_secs(3));
         assert_eq!(wait_for(Duration::from_secs(599)), Duration::from_mins(2));
-        assert_eq!(wait_for(Duration::from_secs(1_000_000)), Duration::from_hours(2));
+        assert_eq!(
+            wait_for(Duration::from_secs(1_000_000)),
+            Duration::from_hours(2)
+        );
     }
 }

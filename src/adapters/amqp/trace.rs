@@ -26,9 +26,14 @@ pub fn delivery_span(queue: &'static str, properties: &BasicProperties) -> Span 
 /// For a message that takes the place of another one: it stays in the publisher's trace, or else in that of its
 /// first delivery, and is linked to the span that is current now.
 pub fn onward(properties: &BasicProperties) -> Headers {
-    let Some(here) = span::context_of(&Span::current()) else { return Vec::new() };
-    let mut headers =
-        if parent(properties).span().span_context().is_valid() { Vec::new() } else { below(&here) };
+    let Some(here) = span::context_of(&Span::current()) else {
+        return Vec::new();
+    };
+    let mut headers = if parent(properties).span().span_context().is_valid() {
+        Vec::new()
+    } else {
+        below(&here)
+    };
     headers.push((LINK_HEADER, text(&span::to_links(&[here]))));
     headers
 }
@@ -36,35 +41,55 @@ pub fn onward(properties: &BasicProperties) -> Headers {
 /// For a letter that is put back to work: linked to the delivery that gave it up, and to the replay.
 pub fn replayed(properties: &BasicProperties) -> Headers {
     let gave_up = links(properties).into_iter().next();
-    let links: Vec<_> = gave_up.into_iter().chain(span::context_of(&Span::current())).collect();
-    if links.is_empty() { Vec::new() } else { vec![(LINK_HEADER, text(&span::to_links(&links)))] }
+    let links: Vec<_> = gave_up
+        .into_iter()
+        .chain(span::context_of(&Span::current()))
+        .collect();
+    if links.is_empty() {
+        Vec::new()
+    } else {
+        vec![(LINK_HEADER, text(&span::to_links(&links)))]
+    }
 }
 
 /// For a message that follows from the current span: whoever takes it is below that.
 pub fn following() -> Headers {
-    span::context_of(&Span::current()).map(|here| below(&here)).unwrap_or_default()
+    span::context_of(&Span::current())
+        .map(|here| below(&here))
+        .unwrap_or_default()
 }
 
 fn below(span: &SpanContext) -> Headers {
     let mut headers = span::to_headers(span);
     let known = [TRACEPARENT, TRACESTATE].into_iter();
-    known.filter_map(|name| Some((name, text(&headers.remove(name)?)))).collect()
+    known
+        .filter_map(|name| Some((name, text(&headers.remove(name)?))))
+        .collect()
 }
 
 fn parent(properties: &BasicProperties) -> Context {
     let header = |name| header(properties, name);
-    header(TRACEPARENT)
-        .map_or_else(Context::new, |parent| span::from_headers(&parent, header(TRACESTATE).as_deref()))
+    header(TRACEPARENT).map_or_else(Context::new, |parent| {
+        span::from_headers(&parent, header(TRACESTATE).as_deref())
+    })
 }
 
 fn links(properties: &BasicProperties) -> Vec<SpanContext> {
-    header(properties, LINK_HEADER).map(|links| span::from_links(&links)).unwrap_or_default()
+    header(properties, LINK_HEADER)
+        .map(|links| span::from_links(&links))
+        .unwrap_or_default()
 }
 
 /// A header that is text, whichever of AMQP's two kinds.
 fn header(properties: &BasicProperties, name: &str) -> Option<String> {
-    match properties.headers().iter().find_map(|headers: &FieldTable| headers.inner().get(name))? {
-        AMQPValue::LongString(value) => std::str::from_utf8(value.as_bytes()).ok().map(str::to_owned),
+    match properties
+        .headers()
+        .iter()
+        .find_map(|headers: &FieldTable| headers.inner().get(name))?
+    {
+        AMQPValue::LongString(value) => std::str::from_utf8(value.as_bytes())
+            .ok()
+            .map(str::to_owned),
         AMQPValue::ShortString(value) => Some(value.to_string()),
         _ => None,
     }
@@ -88,10 +113,21 @@ mod tests {
     fn the_publisher_is_found_in_either_kind_of_text() {
         for value in [text(PARENT), AMQPValue::ShortString(PARENT.into())] {
             let parent = parent(&properties(&[(TRACEPARENT, value)]));
-            assert_eq!(parent.span().span_context().span_id().to_string(), "b7ad6b7169203331");
+            assert_eq!(
+                parent.span().span_context().span_id().to_string(),
+                "b7ad6b7169203331"
+            );
         }
-        for value in [AMQPValue::LongInt(1), AMQPValue::LongString([0xff].as_slice().into())] {
-            assert!(!parent(&properties(&[(TRACEPARENT, value)])).span().span_context().is_valid());
+        for value in [
+            AMQPValue::LongInt(1),
+            AMQPValue::LongString([0xff].as_slice().into()),
+        ] {
+            assert!(
+                !parent(&properties(&[(TRACEPARENT, value)]))
+                    .span()
+                    .span_context()
+                    .is_valid()
+            );
         }
     }
 
@@ -100,6 +136,10 @@ mod tests {
         assert!(onward(&properties(&[])).is_empty() && following().is_empty());
         assert!(replayed(&properties(&[])).is_empty());
         let letter = properties(&[(LINK_HEADER, text(PARENT))]);
-        assert_eq!(replayed(&letter), [(LINK_HEADER, text(PARENT))], "the link to what gave it up stays");
+        assert_eq!(
+            replayed(&letter),
+            [(LINK_HEADER, text(PARENT))],
+            "the link to what gave it up stays"
+        );
     }
 }

@@ -35,28 +35,52 @@ impl Client {
         }
         let Answered { value, call } = existence(self.send_again(request).await?, user_id)?;
         let note = (!value).then(|| TWICE.to_owned());
-        Ok(Answered { value, call: Call { note, ..call } })
+        Ok(Answered {
+            value,
+            call: Call { note, ..call },
+        })
     }
 
     fn user_request(&self, user_id: UserId) -> Result<Request<'static>, CxoneError> {
-        Ok(Request::new(Method::GET, self.user_url(user_id)?, QuotaClass::Routing, "user:read"))
+        Ok(Request::new(
+            Method::GET,
+            self.user_url(user_id)?,
+            QuotaClass::Routing,
+            "user:read",
+        ))
     }
 
     /// The account. Where SCIM has none and the IAM API knows the user, SCIM's 404 says nothing of the access.
     pub async fn account(&self, user_id: UserId) -> Result<Account, CxoneError> {
         const CALL: &str = "get_scim_user";
         let mut seen = self.scim_user(user_id).await;
-        if matches!(seen, Err(CxoneError::Foreign { status: 404 | 410, .. })) {
+        if matches!(
+            seen,
+            Err(CxoneError::Foreign {
+                status: 404 | 410,
+                ..
+            })
+        ) {
             tokio::time::sleep(self.shared.second_look).await;
             seen = self.scim_user(user_id).await;
         }
         let missing = match seen {
-            Ok(Answered { value: Some(user), call }) => {
+            Ok(Answered {
+                value: Some(user),
+                call,
+            }) => {
                 self.shared.refusals.passed(CALL);
-                return Ok(Account { user: Some(user), calls: vec![call] });
+                return Ok(Account {
+                    user: Some(user),
+                    calls: vec![call],
+                });
             }
             Ok(Answered { value: None, call }) => Ok(call),
-            Err(foreign @ CxoneError::Foreign { status: 404 | 410, .. }) => Err(foreign),
+            Err(
+                foreign @ CxoneError::Foreign {
+                    status: 404 | 410, ..
+                },
+            ) => Err(foreign),
             Err(error) => return Err(error),
         };
         let known = self.find_user(user_id).await?;
@@ -64,7 +88,10 @@ impl Client {
             let refusal = contradiction(&known.call, self.scim_url(user_id)?.path());
             return Err(self.refused(CALL, &user_id.to_string(), refusal));
         }
-        Ok(Account { user: None, calls: vec![missing?, known.call] })
+        Ok(Account {
+            user: None,
+            calls: vec![missing?, known.call],
+        })
     }
 
     /// Asks SCIM for a user whom the IAM API does not know: `Err` where it does.
@@ -88,9 +115,14 @@ fn contradiction(knows: &Call, missing: &str) -> CxoneError {
 fn existence(reply: Reply, user_id: UserId) -> Result<Answered<bool>, CxoneError> {
     let value = match reply.status() {
         // A page to log in at is no user.
-        200 => is_user(&reply.body, user_id).map(|()| true).map_err(|why| reply.unreadable(why))?,
+        200 => is_user(&reply.body, user_id)
+            .map(|()| true)
+            .map_err(|why| reply.unreadable(why))?,
         _ if reply.says_missing() => false,
         _ => return Err(reply.refusal()),
     };
-    Ok(Answered { value, call: reply.call })
+    Ok(Answered {
+        value,
+        call: reply.call,
+    })
 }

@@ -1,6 +1,8 @@
 //! What an error answer says: its code, whether it is the API's own at all, and what follows from its status.
 
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER, SERVER, WWW_AUTHENTICATE};
+use reqwest::header::{
+    CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER, SERVER, WWW_AUTHENTICATE,
+};
 use serde_json::Value;
 
 use super::error::CxoneError;
@@ -22,14 +24,31 @@ pub(super) fn refusal(
     let code = error_code(body);
     let retry_after = retry_after(header(RETRY_AFTER), header(DATE));
     match status {
-        401 => CxoneError::Unauthorized { what, status, code, readings: "" },
+        401 => CxoneError::Unauthorized {
+            what,
+            status,
+            code,
+            readings: "",
+        },
         403 if is_missing_scope(headers, body) => CxoneError::MissingScope { what, scope },
-        403 | 404 | 410 if !is_the_apis(body) => {
-            CxoneError::Foreign { what, status, shown: shown(headers, body) }
-        }
+        403 | 404 | 410 if !is_the_apis(body) => CxoneError::Foreign {
+            what,
+            status,
+            shown: shown(headers, body),
+        },
         429 => CxoneError::Throttled { what, retry_after },
-        408 | 500..=599 => CxoneError::Server { what, status, code, retry_after },
-        _ => CxoneError::Rejected { what, status, code, correlation_id: correlation_id.to_owned() },
+        408 | 500..=599 => CxoneError::Server {
+            what,
+            status,
+            code,
+            retry_after,
+        },
+        _ => CxoneError::Rejected {
+            what,
+            status,
+            code,
+            correlation_id: correlation_id.to_owned(),
+        },
     }
 }
 
@@ -46,7 +65,9 @@ pub(super) fn is_missing_scope(headers: &HeaderMap, body: &[u8]) -> bool {
 /// Whether an error body is the API's own: a JSON object with a member that names the error, or an error of SCIM.
 /// A firewall sends HTML, a router of paths a `message` and no more, and some send nothing.
 pub(super) fn is_the_apis(body: &[u8]) -> bool {
-    let Ok(Value::Object(members)) = serde_json::from_slice(body) else { return false };
+    let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
+        return false;
+    };
     let names_it = |member: &str| match members.get(member) {
         Some(Value::String(text)) => !text.is_empty(),
         Some(Value::Number(_)) => true,
@@ -55,35 +76,62 @@ pub(super) fn is_the_apis(body: &[u8]) -> bool {
         Some(Value::Null | Value::Bool(_)) | None => false,
     };
     is_scim_error(body)
-        || ["code", "errorCode", "error_code", "scimType", "error", "errors"].into_iter().any(names_it)
+        || [
+            "code",
+            "errorCode",
+            "error_code",
+            "scimType",
+            "error",
+            "errors",
+        ]
+        .into_iter()
+        .any(names_it)
 }
 
 /// RFC 7644 section 3.12.
 pub(super) fn is_scim_error(body: &[u8]) -> bool {
     let value: Option<Value> = serde_json::from_slice(body).ok();
-    let schemas = value.as_ref().and_then(|value| value.get("schemas")).and_then(Value::as_array);
-    schemas.is_some_and(|schemas| schemas.iter().any(|schema| schema.as_str() == Some(SCIM_ERROR)))
+    let schemas = value
+        .as_ref()
+        .and_then(|value| value.get("schemas"))
+        .and_then(Value::as_array);
+    schemas.is_some_and(|schemas| {
+        schemas
+            .iter()
+            .any(|schema| schema.as_str() == Some(SCIM_ERROR))
+    })
 }
 
 /// What a strange answer says of itself: its type and its server, and nothing of its body.
 fn shown(headers: &HeaderMap, body: &[u8]) -> String {
     let header = |name: HeaderName| {
         let text = headers.get(name)?.to_str().ok()?;
-        Some(text.chars().filter(char::is_ascii_graphic).take(40).collect::<String>())
+        Some(
+            text.chars()
+                .filter(char::is_ascii_graphic)
+                .take(40)
+                .collect::<String>(),
+        )
     };
     let kind = match header(CONTENT_TYPE) {
         _ if body.is_empty() => "an empty body".to_owned(),
         Some(kind) => kind,
         None => "no Content-Type".to_owned(),
     };
-    header(SERVER).map_or_else(|| kind.clone(), |server| format!("{kind}, Server: {server}"))
+    header(SERVER).map_or_else(
+        || kind.clone(),
+        |server| format!("{kind}, Server: {server}"),
+    )
 }
 
 /// The short code of an error body, whichever of the known shapes it has.
 pub(super) fn code_of(body: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(body).ok()?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    let nested = value.get("error").and_then(|error| error.get("code")).and_then(text);
+    let nested = value
+        .get("error")
+        .and_then(|error| error.get("code"))
+        .and_then(text);
     let listed = value
         .get("errors")
         .and_then(|errors| errors.get(0))
@@ -94,7 +142,12 @@ pub(super) fn code_of(body: &[u8]) -> Option<String> {
         .find_map(|member| value.get(member).and_then(text))
         .or(nested)
         .or(listed)
-        .map(|code| code.chars().filter(char::is_ascii_graphic).take(64).collect())
+        .map(|code| {
+            code.chars()
+                .filter(char::is_ascii_graphic)
+                .take(64)
+                .collect()
+        })
 }
 
 /// The same with a space before it, or nothing.
@@ -157,14 +210,24 @@ mod tests {
         let html = b"<HTML><HEAD><TITLE>Access Denied</TITLE>";
         for status in [403, 404, 410] {
             let error = refusal("GET /x", status, &headers, html, "", "");
-            assert_eq!(error.classify(), (Class::Transient, Code::CxoneForeignAnswer), "{error}");
-            assert!(error.to_string().contains("text/html, Server: AkamaiGHost"), "{error}");
+            assert_eq!(
+                error.classify(),
+                (Class::Transient, Code::CxoneForeignAnswer),
+                "{error}"
+            );
+            assert!(
+                error.to_string().contains("text/html, Server: AkamaiGHost"),
+                "{error}"
+            );
             let own = refusal("GET /x", status, &headers, br#"{"code":"no"}"#, "", "");
             assert_eq!(own.code(), Code::CxoneRejected, "{own}");
         }
         let empty = refusal("GET /x", 404, &HeaderMap::new(), b"", "", "").to_string();
         assert!(empty.contains("an empty body"), "{empty}");
-        assert_eq!(refusal("GET /x", 400, &headers, html, "", "").code(), Code::CxoneRejected);
+        assert_eq!(
+            refusal("GET /x", 400, &headers, html, "", "").code(),
+            Code::CxoneRejected
+        );
     }
 
     #[test]

@@ -93,7 +93,12 @@ impl Client {
     pub fn new(options: Options) -> Result<Self, CxoneError> {
         let http = http(&options.base_uri)?;
         let of_tokens = self::http(&options.token_uri)?;
-        let tokens = Tokens::new(of_tokens, options.token_uri, &options.client_id, &options.client_secret);
+        let tokens = Tokens::new(
+            of_tokens,
+            options.token_uri,
+            &options.client_id,
+            &options.client_secret,
+        );
         let quota = |class, rate: Option<f64>| {
             if let Some(rate) = rate {
                 metrics::quota(class, rate);
@@ -156,9 +161,15 @@ impl Client {
         match reply.status() {
             200 => {
                 let value = parse(&reply).map_err(|why| reply.unreadable(why))?;
-                Ok(Answered { value: Some(value), call: reply.call })
+                Ok(Answered {
+                    value: Some(value),
+                    call: reply.call,
+                })
             }
-            _ if reply.says_missing() => Ok(Answered { value: None, call: Call { note, ..reply.call } }),
+            _ if reply.says_missing() => Ok(Answered {
+                value: None,
+                call: Call { note, ..reply.call },
+            }),
             _ => Err(reply.refusal()),
         }
     }
@@ -170,7 +181,11 @@ impl Client {
     }
 
     /// Writes an object back. `name` is the call's, whoever the user is.
-    async fn write(&self, name: &'static str, request: Request<'_>) -> Result<Answered<Write>, CxoneError> {
+    async fn write(
+        &self,
+        name: &'static str,
+        request: Request<'_>,
+    ) -> Result<Answered<Write>, CxoneError> {
         let is_scim = request.media_type == SCIM;
         let reply = effect("the API write", self.send(request)).await?;
         let value = match reply.status() {
@@ -184,11 +199,19 @@ impl Client {
             400 if code_of(&reply.body).as_deref() == Some("invalidVers") => Write::Conflict,
             _ => return Err(self.refused(name, &reply.what, reply.refusal())),
         };
-        Ok(Answered { value, call: reply.call })
+        Ok(Answered {
+            value,
+            call: reply.call,
+        })
     }
 
     /// The refusal of a call, or everybody's, when too many users met it. `user` is different for each of them.
-    pub(super) fn refused(&self, name: &'static str, user: &str, refusal: CxoneError) -> CxoneError {
+    pub(super) fn refused(
+        &self,
+        name: &'static str,
+        user: &str,
+        refusal: CxoneError,
+    ) -> CxoneError {
         let same = match &refusal {
             CxoneError::Rejected { status, code, .. } => format!("{status}{code}"),
             CxoneError::Foreign { status, .. } => format!("{status}, foreign"),
@@ -211,13 +234,23 @@ impl Client {
             | CxoneError::CursorLost { .. } => return refusal,
         };
         match self.shared.refusals.met(name, &same, user) {
-            Some(users) => CxoneError::RefusedToMany { refusal: Box::new(refusal), users },
+            Some(users) => CxoneError::RefusedToMany {
+                refusal: Box::new(refusal),
+                users,
+            },
             None => refusal,
         }
     }
 
     fn profile_url(&self, user_id: UserId) -> Result<Url, CxoneError> {
-        self.url(&["api", "v2", "routing", "users", &user_id.to_string(), "routingprofile"])
+        self.url(&[
+            "api",
+            "v2",
+            "routing",
+            "users",
+            &user_id.to_string(),
+            "routingprofile",
+        ])
     }
 
     /// The user's routing profile.
@@ -225,9 +258,16 @@ impl Client {
         &self,
         user_id: UserId,
     ) -> Result<Answered<Option<RoutingProfile>>, CxoneError> {
-        let request =
-            Request::new(Method::GET, self.profile_url(user_id)?, QuotaClass::Routing, "routing:read");
-        self.read(request, |reply| RoutingProfile::parse(&reply.body, reply.etag())).await
+        let request = Request::new(
+            Method::GET,
+            self.profile_url(user_id)?,
+            QuotaClass::Routing,
+            "routing:read",
+        );
+        self.read(request, |reply| {
+            RoutingProfile::parse(&reply.body, reply.etag())
+        })
+        .await
     }
 
     /// Writes the profile back without queues.
@@ -252,9 +292,16 @@ impl Client {
 
     /// A queue.
     pub async fn queue(&self, queue_id: &QueueId) -> Result<Answered<Option<Queue>>, CxoneError> {
-        let request =
-            Request::new(Method::GET, self.queue_url(queue_id)?, QuotaClass::Routing, "routing:read");
-        self.read(request, |reply| Queue::parse(queue_id, &reply.body, reply.etag())).await
+        let request = Request::new(
+            Method::GET,
+            self.queue_url(queue_id)?,
+            QuotaClass::Routing,
+            "routing:read",
+        );
+        self.read(request, |reply| {
+            Queue::parse(queue_id, &reply.body, reply.etag())
+        })
+        .await
     }
 
     /// Writes the queue back without the user as owner or supervisor.
@@ -278,11 +325,19 @@ impl Client {
     }
 
     /// The SCIM user; `None` says nothing of the account, see [`Self::account`].
-    pub async fn scim_user(&self, user_id: UserId) -> Result<Answered<Option<ScimUser>>, CxoneError> {
+    pub async fn scim_user(
+        &self,
+        user_id: UserId,
+    ) -> Result<Answered<Option<ScimUser>>, CxoneError> {
         let url = self.scim_url(user_id)?;
-        let request =
-            Request { media_type: SCIM, ..Request::new(Method::GET, url, QuotaClass::Scim, "scim:read") };
-        self.read(request, |reply| ScimUser::parse(user_id, &reply.body, reply.etag())).await
+        let request = Request {
+            media_type: SCIM,
+            ..Request::new(Method::GET, url, QuotaClass::Scim, "scim:read")
+        };
+        self.read(request, |reply| {
+            ScimUser::parse(user_id, &reply.body, reply.etag())
+        })
+        .await
     }
 
     /// Writes the whole SCIM user back, inactive.
@@ -313,8 +368,10 @@ impl Client {
             "filter": { "participantId": user_id },
         });
         let url = self.url(&["api", "v2", "conversations", "details", "query"])?;
-        let request =
-            Request { body: Some(body.to_string().into_bytes()), ..page_request(Method::POST, url) };
+        let request = Request {
+            body: Some(body.to_string().into_bytes()),
+            ..page_request(Method::POST, url)
+        };
         self.page(self.send(request).await?)
     }
 
@@ -324,7 +381,10 @@ impl Client {
         let reply = self.send(page_request(Method::GET, url)).await?;
         // In any form: beginning again takes nothing away, and an old cursor may be all that is wrong.
         if matches!(reply.status(), 404 | 410) {
-            return Err(CxoneError::CursorLost { what: format!("GET {PATH}"), status: reply.status() });
+            return Err(CxoneError::CursorLost {
+                what: format!("GET {PATH}"),
+                status: reply.status(),
+            });
         }
         self.page(reply)
     }
@@ -341,6 +401,11 @@ pub(super) fn page_request(method: Method, url: Url) -> Request<'static> {
     Request {
         max_bytes: MAX_PAGE_BYTES,
         timeout: PAGE_TIMEOUT,
-        ..Request::new(method, url, QuotaClass::Analytics, "analytics:read and conversations:read")
+        ..Request::new(
+            method,
+            url,
+            QuotaClass::Analytics,
+            "analytics:read and conversations:read",
+        )
     }
 }

@@ -45,7 +45,11 @@ impl Client {
         const CALL: &str = "delete_user";
         let url = self.user_url(user_id)?;
         let request = Request::new(Method::DELETE, url, QuotaClass::Routing, "iam:write");
-        let reply = effect("the DELETE", self.shared.transport.send_now(&request, permit)).await?;
+        let reply = effect(
+            "the DELETE",
+            self.shared.transport.send_now(&request, permit),
+        )
+        .await?;
         let code = code_of(&reply.body);
         let is_own = is_the_apis(&reply.body);
         let value = match reply.status() {
@@ -58,6 +62,9 @@ impl Client {
             _ => return Err(self.refused(CALL, &reply.what, reply.refusal())),
         };
         self.shared.refusals.passed(CALL);
-        Ok(Answered { value, call: reply.call })
+        Ok(Answered {
+            value,
+            call: reply.call,
+        })
     }
 }

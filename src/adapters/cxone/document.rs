@@ -21,7 +21,9 @@ impl Document {
 
     /// A member, if it is there, not null, and of that shape.
     fn get<T: DeserializeOwned>(&self, member: &str) -> Option<T> {
-        self.0.get(member).and_then(|raw| serde_json::from_str::<Option<T>>(raw.get()).ok().flatten())
+        self.0
+            .get(member)
+            .and_then(|raw| serde_json::from_str::<Option<T>>(raw.get()).ok().flatten())
     }
 
     fn set(&mut self, member: &str, json: String) {
@@ -92,10 +94,16 @@ impl RoutingProfile {
                 .map_err(|_other_shape| "queues is no list of objects with an id".to_owned())?
                 .unwrap_or_default(),
         };
-        let queues: Option<Vec<QueueId>> =
-            references.into_iter().map(|queue| QueueId::parse(queue.id)).collect();
+        let queues: Option<Vec<QueueId>> = references
+            .into_iter()
+            .map(|queue| QueueId::parse(queue.id))
+            .collect();
         let queues = queues.ok_or_else(|| "a queue's id cannot be used in a URL".to_owned())?;
-        Ok(Self { document, queues, etag })
+        Ok(Self {
+            document,
+            queues,
+            etag,
+        })
     }
 
     /// The version that was read.
@@ -135,7 +143,12 @@ impl Queue {
                 .map_err(|_other_shape| "supervisorIds is no list".to_owned())?
                 .unwrap_or_default(),
         };
-        Ok(Self { id: id.clone(), document, supervisors, etag })
+        Ok(Self {
+            id: id.clone(),
+            document,
+            supervisors,
+            etag,
+        })
     }
 
     /// The version that was read.
@@ -148,7 +161,9 @@ impl Queue {
     }
 
     fn is_owner(&self, user_id: UserId) -> bool {
-        self.document.get::<String>("ownerId").is_some_and(|owner| is_same(&owner, user_id))
+        self.document
+            .get::<String>("ownerId")
+            .is_some_and(|owner| is_same(&owner, user_id))
     }
 
     /// Whether the user owns or supervises it.
@@ -163,8 +178,12 @@ impl Queue {
             document.set("ownerId", "null".to_owned());
         }
         if self.supervisors.iter().any(|raw| is_entry(raw, user_id)) {
-            let others: Vec<&str> =
-                self.supervisors.iter().filter(|raw| !is_entry(raw, user_id)).map(|raw| raw.get()).collect();
+            let others: Vec<&str> = self
+                .supervisors
+                .iter()
+                .filter(|raw| !is_entry(raw, user_id))
+                .map(|raw| raw.get())
+                .collect();
             document.set("supervisorIds", format!("[{}]", others.join(",")));
         }
         document.to_bytes()
@@ -223,7 +242,11 @@ pub struct ScimUser {
 }
 
 impl ScimUser {
-    pub(super) fn parse(user_id: UserId, body: &[u8], etag: Option<String>) -> Result<Self, String> {
+    pub(super) fn parse(
+        user_id: UserId,
+        body: &[u8],
+        etag: Option<String>,
+    ) -> Result<Self, String> {
         #[derive(serde::Deserialize)]
         struct Meta {
             version: Option<String>,
@@ -243,8 +266,14 @@ impl ScimUser {
         };
         let version = etag.or_else(|| document.get::<Meta>("meta").and_then(|meta| meta.version));
         // What cannot stand in a header cannot be sent back.
-        let version = version.filter(|version| !version.is_empty() && HeaderValue::from_str(version).is_ok());
-        Ok(Self { user_id, document, active, version })
+        let version =
+            version.filter(|version| !version.is_empty() && HeaderValue::from_str(version).is_ok());
+        Ok(Self {
+            user_id,
+            document,
+            active,
+            version,
+        })
     }
 
     /// Whether the account is active; `None` where the server does not show it.
@@ -259,7 +288,9 @@ impl ScimUser {
 
     /// The name that people know the user by (RFC 7643 section 4.1.1 requires one).
     pub fn user_name(&self) -> Option<String> {
-        self.document.get::<String>("userName").filter(|name| !name.trim().is_empty())
+        self.document
+            .get::<String>("userName")
+            .filter(|name| !name.trim().is_empty())
     }
 
     /// The same user, inactive.
@@ -290,16 +321,47 @@ mod tests {
             let body = format!(r#"{{"id":"{}"{members}}}"#, ID.to_uppercase());
             ScimUser::parse(ID.parse().unwrap(), body.as_bytes(), None).map(|user| user.active())
         };
-        for spelled in ["true", r#""true""#, r#""True""#, r#"" TRUE ""#, "1", r#""1""#] {
-            assert_eq!(parse(&format!(r#","active":{spelled}"#)), Ok(Some(true)), "{spelled}");
+        for spelled in [
+            "true",
+            r#""true""#,
+            r#""True""#,
+            r#"" TRUE ""#,
+            "1",
+            r#""1""#,
+        ] {
+            assert_eq!(
+                parse(&format!(r#","active":{spelled}"#)),
+                Ok(Some(true)),
+                "{spelled}"
+            );
         }
-        for spelled in ["false", r#""false""#, r#""False""#, r#""FALSE""#, "0", r#""0""#] {
-            assert_eq!(parse(&format!(r#","active":{spelled}"#)), Ok(Some(false)), "{spelled}");
+        for spelled in [
+            "false",
+            r#""false""#,
+            r#""False""#,
+            r#""FALSE""#,
+            "0",
+            r#""0""#,
+        ] {
+            assert_eq!(
+                parse(&format!(r#","active":{spelled}"#)),
+                Ok(Some(false)),
+                "{spelled}"
+            );
         }
         for missing in ["", r#","active":null"#] {
             assert_eq!(parse(missing), Ok(None), "{missing}: it is not shown");
         }
-        for odd in [r#""""#, r#""yes""#, "2", "-1", "0.0", "[]", "{}", r#""inactive""#] {
+        for odd in [
+            r#""""#,
+            r#""yes""#,
+            "2",
+            "-1",
+            "0.0",
+            "[]",
+            "{}",
+            r#""inactive""#,
+        ] {
             assert!(parse(&format!(r#","active":{odd}"#)).is_err(), "{odd}");
         }
     }
@@ -308,7 +370,15 @@ mod tests {
     fn what_is_not_that_user_is_none() {
         let parse = |body: &str| ScimUser::parse(ID.parse().unwrap(), body.as_bytes(), None);
         let other = r#"{"id":"4f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c12","active":false}"#;
-        for body in ["{}", r#"{"status":"ok"}"#, r#"{"Resources":[]}"#, "[]", "<html>", "null", other] {
+        for body in [
+            "{}",
+            r#"{"status":"ok"}"#,
+            r#"{"Resources":[]}"#,
+            "[]",
+            "<html>",
+            "null",
+            other,
+        ] {
             assert!(parse(body).is_err(), "{body}");
         }
         assert_eq!(parse(r#"{"active":false}"#).unwrap().active(), Some(false));
@@ -317,12 +387,20 @@ mod tests {
     #[test]
     fn documents_that_are_nested_without_end_are_read_and_written_back() {
         let deep = |count| [vec![b'['; count], vec![b']'; count]].concat();
-        let body = [format!(r#"{{"id":"{ID}","active":true,"x":"#).as_bytes(), &deep(400_000), b"}"].concat();
+        let body = [
+            format!(r#"{{"id":"{ID}","active":true,"x":"#).as_bytes(),
+            &deep(400_000),
+            b"}",
+        ]
+        .concat();
         let user = ScimUser::parse(ID.parse().unwrap(), &body, None).unwrap();
         assert_eq!(user.deactivated().len(), body.len() + 1);
         for member in ["active", "id", "meta"] {
             let body = [format!(r#"{{"{member}":"#).as_bytes(), &deep(400_000), b"}"].concat();
-            assert!(ScimUser::parse(ID.parse().unwrap(), &body, None).is_err(), "{member}");
+            assert!(
+                ScimUser::parse(ID.parse().unwrap(), &body, None).is_err(),
+                "{member}"
+            );
         }
         let profile = [br#"{"queues":"#.as_slice(), &deep(400_000), b"}"].concat();
         assert!(RoutingProfile::parse(&profile, None).is_err());
@@ -332,7 +410,9 @@ mod tests {
     fn the_version_is_the_etag_or_the_meta_version() {
         let body = br#"{"active":true,"meta":{"version":"W/\"3\""}}"#;
         let version = |etag: Option<&str>| {
-            ScimUser::parse(ID.parse().unwrap(), body, etag.map(str::to_owned)).unwrap().version
+            ScimUser::parse(ID.parse().unwrap(), body, etag.map(str::to_owned))
+                .unwrap()
+                .version
         };
         assert_eq!(version(None).as_deref(), Some("W/\"3\""));
         assert_eq!(version(Some("\"4\"")).as_deref(), Some("\"4\""));
@@ -348,7 +428,11 @@ mod tests {
     fn supervisors_that_cannot_be_read_are_not_none() {
         let parse = |body: &str| Queue::parse(&"q".parse().unwrap(), body.as_bytes(), None);
         assert!(parse(r#"{"supervisorIds":"all"}"#).is_err());
-        assert!(!parse(r#"{"supervisorIds":null}"#).unwrap().names(ID.parse().unwrap()));
+        assert!(
+            !parse(r#"{"supervisorIds":null}"#)
+                .unwrap()
+                .names(ID.parse().unwrap())
+        );
     }
 
     #[test]
@@ -363,17 +447,32 @@ mod tests {
         let queue = Queue::parse(&id, body.as_bytes(), None).unwrap();
         assert!(queue.names(user_id));
         assert!(queue.names(other.parse().unwrap()));
-        let expected = format!(r#"{{"id":"q","ownerId":null,"weight":1.50,"supervisorIds":["{other}"]}}"#);
+        let expected =
+            format!(r#"{{"id":"q","ownerId":null,"weight":1.50,"supervisorIds":["{other}"]}}"#);
         assert_eq!(String::from_utf8(queue.without(user_id)).unwrap(), expected);
     }
 
     #[test]
     fn a_profile_may_have_no_queues_but_not_some_that_we_cannot_read() {
         for body in ["{}", r#"{"queues":null}"#, r#"{"queues":[]}"#] {
-            assert!(RoutingProfile::parse(body.as_bytes(), None).unwrap().queues().is_empty(), "{body}");
+            assert!(
+                RoutingProfile::parse(body.as_bytes(), None)
+                    .unwrap()
+                    .queues()
+                    .is_empty(),
+                "{body}"
+            );
         }
-        for body in [r#"{"queues":"all"}"#, r#"{"queues":[{}]}"#, r#"{"queues":[{"id":".."}]}"#, "[]"] {
-            assert!(RoutingProfile::parse(body.as_bytes(), None).is_err(), "{body}");
+        for body in [
+            r#"{"queues":"all"}"#,
+            r#"{"queues":[{}]}"#,
+            r#"{"queues":[{"id":".."}]}"#,
+            "[]",
+        ] {
+            assert!(
+                RoutingProfile::parse(body.as_bytes(), None).is_err(),
+                "{body}"
+            );
         }
     }
 }

@@ -18,7 +18,9 @@ pub enum CxoneError {
         why: String,
     },
     /// This process may open no more files or connections, whoever the user is.
-    #[error("{what}: {why}: no file descriptor is left to this process; raise its limit (`ulimit -n`)")]
+    #[error(
+        "{what}: {why}: no file descriptor is left to this process; raise its limit (`ulimit -n`)"
+    )]
     NoDescriptor {
         /// The operation.
         what: String,

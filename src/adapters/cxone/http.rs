@@ -15,8 +15,14 @@ pub(super) fn http(origin: &Url) -> Result<reqwest::Client, CxoneError> {
         .pool_idle_timeout(Duration::from_secs(20))
         .user_agent(concat!("offboarder/", env!("CARGO_PKG_VERSION")));
     // What is plain on loopback would be plain on the way to a proxy, too: secret and tokens.
-    let builder = if is_loopback(origin) { builder.no_proxy() } else { builder };
-    builder.build().map_err(|error| CxoneError::Setup(error.to_string()))
+    let builder = if is_loopback(origin) {
+        builder.no_proxy()
+    } else {
+        builder
+    };
+    builder
+        .build()
+        .map_err(|error| CxoneError::Setup(error.to_string()))
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -49,7 +55,12 @@ mod tests {
         ] {
             assert!(is(own), "{own}");
         }
-        for other in ["https://api.example", "http://128.0.0.1", "http://[::2]", "http://localhost.example"] {
+        for other in [
+            "https://api.example",
+            "http://128.0.0.1",
+            "http://[::2]",
+            "http://localhost.example",
+        ] {
             assert!(!is(other), "{other}");
         }
     }

@@ -59,9 +59,8 @@ fn is_own(reply: &Reply) -> bool {
     match reply.status() {
         // Nothing is an answer, too: no conversations.
         204 => true,
-        200..=299 => {
-            serde_json::from_slice::<serde_json::Value>(&reply.body).is_ok_and(|body| body.is_object())
-        }
+        200..=299 => serde_json::from_slice::<serde_json::Value>(&reply.body)
+            .is_ok_and(|body| body.is_object()),
         _ => is_the_apis(&reply.body),
     }
 }
@@ -94,10 +93,15 @@ impl Client {
 
     async fn read_of_nobody(&self, look: Look) -> Result<Reply, CxoneError> {
         let get = |segments: &[&str], class, scope| {
-            self.url(segments).map(|url| Request::new(Method::GET, url, class, scope))
+            self.url(segments)
+                .map(|url| Request::new(Method::GET, url, class, scope))
         };
         let mut request = match look {
-            Look::User => get(&["api", "v2", "iam", "users", NOBODY], QuotaClass::Routing, "user:read")?,
+            Look::User => get(
+                &["api", "v2", "iam", "users", NOBODY],
+                QuotaClass::Routing,
+                "user:read",
+            )?,
             Look::Routing => get(
                 &["api", "v2", "routing", "users", NOBODY, "routingprofile"],
                 QuotaClass::Routing,
@@ -105,7 +109,11 @@ impl Client {
             )?,
             Look::Scim => Request {
                 media_type: SCIM,
-                ..get(&["api", "v2", "scim", "v2", "Users", NOBODY], QuotaClass::Scim, "scim:read")?
+                ..get(
+                    &["api", "v2", "scim", "v2", "Users", NOBODY],
+                    QuotaClass::Scim,
+                    "scim:read",
+                )?
             },
             Look::Conversations => {
                 let to = Timestamp::now();
@@ -114,7 +122,10 @@ impl Client {
                     "dateFrom": from, "dateTo": to, "pageSize": 1, "filter": { "participantId": NOBODY },
                 });
                 let url = self.url(&["api", "v2", "conversations", "details", "query"])?;
-                Request { body: Some(body.to_string().into_bytes()), ..page_request(Method::POST, url) }
+                Request {
+                    body: Some(body.to_string().into_bytes()),
+                    ..page_request(Method::POST, url)
+                }
             }
         };
         request.timeout = Duration::from_secs(8);
@@ -127,11 +138,19 @@ fn quota_left(headers: &HeaderMap) -> Option<(u64, u64)> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
     let left = ["ratelimit", "x-ratelimit", "x-rate-limit"]
         .iter()
-        .find_map(|name| Some((number(&format!("{name}-remaining"))?, number(&format!("{name}-limit"))?)));
+        .find_map(|name| {
+            Some((
+                number(&format!("{name}-remaining"))?,
+                number(&format!("{name}-limit"))?,
+            ))
+        });
     // Genesys Cloud counts what is used.
     left.or_else(|| {
         let allowed = number("inin-ratelimit-allowed")?;
-        Some((allowed.saturating_sub(number("inin-ratelimit-count")?), allowed))
+        Some((
+            allowed.saturating_sub(number("inin-ratelimit-count")?),
+            allowed,
+        ))
     })
 }
 
@@ -145,9 +164,24 @@ mod tests {
             let pairs = pairs.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
             quota_left(&HeaderMap::from_iter(pairs))
         };
-        assert_eq!(of([("X-RateLimit-Remaining", "3"), ("X-RateLimit-Limit", "100")]), Some((3, 100)));
-        assert_eq!(of([("RateLimit-Remaining", "0"), ("RateLimit-Limit", "5")]), Some((0, 5)));
-        assert_eq!(of([("inin-ratelimit-count", "290"), ("inin-ratelimit-allowed", "300")]), Some((10, 300)));
-        assert_eq!(of([("RateLimit-Remaining", "3"), ("X-RateLimit-Limit", "100")]), None);
+        assert_eq!(
+            of([("X-RateLimit-Remaining", "3"), ("X-RateLimit-Limit", "100")]),
+            Some((3, 100))
+        );
+        assert_eq!(
+            of([("RateLimit-Remaining", "0"), ("RateLimit-Limit", "5")]),
+            Some((0, 5))
+        );
+        assert_eq!(
+            of([
+                ("inin-ratelimit-count", "290"),
+                ("inin-ratelimit-allowed", "300")
+            ]),
+            Some((10, 300))
+        );
+        assert_eq!(
+            of([("RateLimit-Remaining", "3"), ("X-RateLimit-Limit", "100")]),
+            None
+        );
     }
 }

@@ -20,15 +20,27 @@ impl NextPage {
     /// Reads a link: absolute, relative, or a query alone. Whatever leads off the API's own origin is
     /// refused, since the token would go there too; every user with a second page meets it.
     fn resolve(link: &str, base: &Url) -> Result<Self, CxoneError> {
-        let bad = |why: &str| CxoneError::BadNextPage { why: why.to_owned() };
-        let here = base.join(PATH).map_err(|_not_joined| bad("it cannot be resolved"))?;
+        let bad = |why: &str| CxoneError::BadNextPage {
+            why: why.to_owned(),
+        };
+        let here = base
+            .join(PATH)
+            .map_err(|_not_joined| bad("it cannot be resolved"))?;
         let url = here.join(link).map_err(|_not_joined| bad("it is no URL"))?;
         let same = url.scheme() == base.scheme()
             && url.host() == base.host()
             && url.port_or_known_default() == base.port_or_known_default();
         if !same {
-            let link = url.origin().ascii_serialization().chars().take(120).collect();
-            return Err(CxoneError::ForeignNextPage { link, base: base.origin().ascii_serialization() });
+            let link = url
+                .origin()
+                .ascii_serialization()
+                .chars()
+                .take(120)
+                .collect();
+            return Err(CxoneError::ForeignNextPage {
+                link,
+                base: base.origin().ascii_serialization(),
+            });
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(bad("it holds a user"));
@@ -44,7 +56,9 @@ impl NextPage {
     }
 
     pub(crate) fn url(&self, base: &Url) -> Result<Url, CxoneError> {
-        base.join(&self.0).map_err(|error| CxoneError::BadNextPage { why: error.to_string() })
+        base.join(&self.0).map_err(|error| CxoneError::BadNextPage {
+            why: error.to_string(),
+        })
     }
 }
 
@@ -65,11 +79,15 @@ impl FromStr for NextPage {
     type Err = CxoneError;
 
     fn from_str(text: &str) -> Result<Self, CxoneError> {
-        let query = text.strip_prefix(PATH).and_then(|rest| rest.strip_prefix('?'));
+        let query = text
+            .strip_prefix(PATH)
+            .and_then(|rest| rest.strip_prefix('?'));
         match query {
             // A backslash is a path's separator, and in a query nothing but a character.
             Some(query) if !query.contains('#') => Ok(Self(text.to_owned())),
-            Some(_) | None => Err(CxoneError::BadNextPage { why: "the saved link is damaged".to_owned() }),
+            Some(_) | None => Err(CxoneError::BadNextPage {
+                why: "the saved link is damaged".to_owned(),
+            }),
         }
     }
 }
@@ -94,12 +112,21 @@ impl Page {
     /// An empty body (204) is an empty last page.
     pub(crate) fn parse(body: Bytes, base: &Url, what: &str) -> Result<Self, CxoneError> {
         if body.is_empty() {
-            return Ok(Self { body, conversations: Vec::new(), next: None });
+            return Ok(Self {
+                body,
+                conversations: Vec::new(),
+                next: None,
+            });
         }
-        let unreadable = |why: String| CxoneError::Unreadable { what: what.to_owned(), why };
+        let unreadable = |why: String| CxoneError::Unreadable {
+            what: what.to_owned(),
+            why,
+        };
         // A derived reader takes a list for an object whose members are in order.
         if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-            return Err(unreadable("no page of conversations, but something else".to_owned()));
+            return Err(unreadable(
+                "no page of conversations, but something else".to_owned(),
+            ));
         }
         let wire: Wire<'_> = serde_json::from_slice(&body).map_err(|error| {
             unreadable(format!(
@@ -126,12 +153,18 @@ impl Page {
             None | Some("") => None,
             Some(link) => Some(NextPage::resolve(link, base)?),
         };
-        Ok(Self { body, conversations, next })
+        Ok(Self {
+            body,
+            conversations,
+            next,
+        })
     }
 
     /// The conversations, byte for byte and in order.
     pub fn conversations(&self) -> impl Iterator<Item = &[u8]> {
-        self.conversations.iter().filter_map(|range| self.body.get(range.clone()))
+        self.conversations
+            .iter()
+            .filter_map(|range| self.body.get(range.clone()))
     }
 
     /// The link to the page after this one.
@@ -153,8 +186,17 @@ mod tests {
     fn conversations_are_the_bytes_received() {
         let body = "{\"details\" : [ {\"a\": 1.10 ,\"b\":\"\\u00e9\"},\n{\"c\":9007199254740993}], \"nextPageUri\":null}";
         let page = Page::parse(Bytes::from_static(body.as_bytes()), &base(), "x").unwrap();
-        let rows: Vec<&str> = page.conversations().map(|row| std::str::from_utf8(row).unwrap()).collect();
-        assert_eq!(rows, ["{\"a\": 1.10 ,\"b\":\"\\u00e9\"}", "{\"c\":9007199254740993}"]);
+        let rows: Vec<&str> = page
+            .conversations()
+            .map(|row| std::str::from_utf8(row).unwrap())
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                "{\"a\": 1.10 ,\"b\":\"\\u00e9\"}",
+                "{\"c\":9007199254740993}"
+            ]
+        );
         assert!(page.next().is_none());
     }
 
@@ -168,9 +210,18 @@ mod tests {
         ] {
             let page = Page::parse(Bytes::from_static(body.as_bytes()), &base(), "x").unwrap();
             assert_eq!(page.conversations().count(), 0);
-            assert_eq!(page.next().unwrap().to_string(), format!("{PATH}?cursor=a"), "{body}");
+            assert_eq!(
+                page.next().unwrap().to_string(),
+                format!("{PATH}?cursor=a"),
+                "{body}"
+            );
         }
-        assert!(Page::parse(Bytes::new(), &base(), "x").unwrap().next().is_none());
+        assert!(
+            Page::parse(Bytes::new(), &base(), "x")
+                .unwrap()
+                .next()
+                .is_none()
+        );
     }
 
     #[test]
@@ -195,19 +246,39 @@ mod tests {
     #[test]
     fn a_link_of_another_origin_is_everybodys_and_shows_that_origin_and_no_more() {
         for (link, shown) in [
-            ("http://api.example/api/v2/conversations/details/query?cursor=secret", "http://api.example,"),
-            ("https://api.example:8443/secret?cursor=a", "https://api.example:8443,"),
-            ("https://secret:word@evil.example/?cursor=a", "https://evil.example,"),
+            (
+                "http://api.example/api/v2/conversations/details/query?cursor=secret",
+                "http://api.example,",
+            ),
+            (
+                "https://api.example:8443/secret?cursor=a",
+                "https://api.example:8443,",
+            ),
+            (
+                "https://secret:word@evil.example/?cursor=a",
+                "https://evil.example,",
+            ),
             ("javascript:alert(secret)", "null,"),
         ] {
             let error = NextPage::resolve(link, &base()).unwrap_err();
-            assert_eq!(error.classify(), (Class::Systemic, Code::CxoneBadNextPage), "{link}");
+            assert_eq!(
+                error.classify(),
+                (Class::Systemic, Code::CxoneBadNextPage),
+                "{link}"
+            );
             let text = error.to_string();
-            assert!(text.contains(shown) && text.contains("than https://api.example)"), "{text}");
+            assert!(
+                text.contains(shown) && text.contains("than https://api.example)"),
+                "{text}"
+            );
             assert!(!text.contains("secret"), "{text}");
         }
         let own = NextPage::resolve("/api/v2/iam/users/x?cursor=a", &base()).unwrap_err();
-        assert_eq!(own.classify().0, Class::Permanent(Reason::ApiRejected), "a page of this user only");
+        assert_eq!(
+            own.classify().0,
+            Class::Permanent(Reason::ApiRejected),
+            "a page of this user only"
+        );
     }
 
     #[test]
@@ -228,9 +299,13 @@ mod tests {
 
     #[test]
     fn a_conversation_that_is_nested_without_end_is_the_bytes_received() {
-        let nested = |open: &str, close: &str| format!("{}1{}", open.repeat(300_000), close.repeat(300_000));
+        let nested =
+            |open: &str, close: &str| format!("{}1{}", open.repeat(300_000), close.repeat(300_000));
         let deep = format!(r#"{{"a":{}}}"#, nested("[", "]"));
-        let body = format!(r#"{{"details":[{deep}],"more":{}}}"#, nested(r#"{"b":"#, "}"));
+        let body = format!(
+            r#"{{"details":[{deep}],"more":{}}}"#,
+            nested(r#"{"b":"#, "}")
+        );
         let page = Page::parse(Bytes::from(body), &base(), "x").unwrap();
         assert_eq!(page.conversations().collect::<Vec<_>>(), [deep.as_bytes()]);
     }
@@ -245,7 +320,10 @@ mod tests {
             "null",
             "{\"details\":[{},null]}",
         ] {
-            assert!(Page::parse(Bytes::from_static(body.as_bytes()), &base(), "x").is_err(), "{body}");
+            assert!(
+                Page::parse(Bytes::from_static(body.as_bytes()), &base(), "x").is_err(),
+                "{body}"
+            );
         }
     }
 }

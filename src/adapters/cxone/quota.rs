@@ -65,7 +65,10 @@ impl Quota {
                 workers: 1,
                 alone_until: None,
             }),
-            cool: Mutex::new(Cool { until: now, pause: Duration::ZERO }),
+            cool: Mutex::new(Cool {
+                until: now,
+                pause: Duration::ZERO,
+            }),
         }
     }
 
@@ -101,15 +104,22 @@ impl Quota {
     }
 
     async fn take(&self, taken: &mut Taken, interval: Duration) {
-        let most = (AHEAD.as_secs_f64() / interval.as_secs_f64()).ceil().clamp(1.0, 1000.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 1000")]
+        let most = (AHEAD.as_secs_f64() / interval.as_secs_f64())
+            .ceil()
+            .clamp(1.0, 1000.0);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 1 to 1000"
+        )]
         let count = self.waiting.load(Ordering::Relaxed).clamp(1, most as u32);
         let now = Instant::now();
         if taken.alone_until.is_none_or(|until| until <= now) {
             let reserving = self.shared.reserve(self.class, interval, count);
             if let Ok(Ok(reserved)) = tokio::time::timeout(SHARE_WITHIN, reserving).await {
                 taken.next = now + reserved.starts_in;
-                (taken.left, taken.interval, taken.workers) = (count, interval, reserved.workers.max(1));
+                (taken.left, taken.interval, taken.workers) =
+                    (count, interval, reserved.workers.max(1));
                 taken.alone_until = None;
                 return;
             }
@@ -148,8 +158,14 @@ impl Quota {
         };
         if self.interval.is_some() {
             let telling = self.shared.cool_down(self.class, pause);
-            if !matches!(tokio::time::timeout(SHARE_WITHIN, telling).await, Ok(Ok(()))) {
-                tracing::debug!(class = self.class.as_str(), "the cool-down stays this worker's own");
+            if !matches!(
+                tokio::time::timeout(SHARE_WITHIN, telling).await,
+                Ok(Ok(()))
+            ) {
+                tracing::debug!(
+                    class = self.class.as_str(),
+                    "the cool-down stays this worker's own"
+                );
             }
         }
     }
@@ -204,7 +220,10 @@ impl Quotas for Alone {
         interval: Duration,
         count: u32,
     ) -> Result<Reservation, Failure> {
-        Ok(Reservation { starts_in: self.take(class, interval, count), workers: 1 })
+        Ok(Reservation {
+            starts_in: self.take(class, interval, count),
+            workers: 1,
+        })
     }
 
     async fn cool_down(&self, class: QuotaClass, pause: Duration) -> Result<(), Failure> {
@@ -228,13 +247,22 @@ mod tests {
     /// The most calls in any second.
     fn densest(sent: &[Instant]) -> usize {
         let within = |from: Instant| move |at: &&Instant| **at - from < Duration::from_secs(1);
-        (0..sent.len()).map(|at| sent[at..].iter().take_while(within(sent[at])).count()).max().unwrap_or(0)
+        (0..sent.len())
+            .map(|at| sent[at..].iter().take_while(within(sent[at])).count())
+            .max()
+            .unwrap_or(0)
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_second_ever_sees_more_calls_than_the_rate_and_nearly_all_of_it_is_used() {
         let shared: Arc<dyn Quotas> = Arc::new(Alone::default());
-        let workers = [0; 4].map(|_| Arc::new(Quota::new(QuotaClass::Scim, Some(20.0), Arc::clone(&shared))));
+        let workers = [0; 4].map(|_| {
+            Arc::new(Quota::new(
+                QuotaClass::Scim,
+                Some(20.0),
+                Arc::clone(&shared),
+            ))
+        });
         let begun = Instant::now();
         let mut tasks = tokio::task::JoinSet::new();
         for caller in 0..32 {
@@ -260,7 +288,11 @@ mod tests {
         let begun = Instant::now();
         quota.throttled(None).await;
         quota.wait().await;
-        assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() >= Duration::from_millis(900),
+            "{:?}",
+            begun.elapsed()
+        );
         quota.throttled(Some(Duration::from_secs(7))).await;
         let begun = Instant::now();
         quota.wait().await;
@@ -287,9 +319,16 @@ mod tests {
             count: u32,
         ) -> Result<Reservation, Failure> {
             if self.broken.load(Ordering::Relaxed) {
-                return Err(Failure::new(Class::Systemic, Code::CheckpointsUnreachable, "gone"));
+                return Err(Failure::new(
+                    Class::Systemic,
+                    Code::CheckpointsUnreachable,
+                    "gone",
+                ));
             }
-            Ok(Reservation { workers: 4, ..self.alone.reserve(class, interval, count).await? })
+            Ok(Reservation {
+                workers: 4,
+                ..self.alone.reserve(class, interval, count).await?
+            })
         }
 
         async fn cool_down(&self, class: QuotaClass, pause: Duration) -> Result<(), Failure> {
@@ -300,7 +339,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_redis_each_worker_keeps_to_its_part() {
         let shared = Arc::new(Breaking::default());
-        let quota = Quota::new(QuotaClass::Scim, Some(20.0), Arc::clone(&shared) as Arc<dyn Quotas>);
+        let quota = Quota::new(
+            QuotaClass::Scim,
+            Some(20.0),
+            Arc::clone(&shared) as Arc<dyn Quotas>,
+        );
         quota.wait().await;
         shared.broken.store(true, Ordering::Relaxed);
         let mut sent = Vec::new();
@@ -308,6 +351,10 @@ mod tests {
             quota.wait().await;
             sent.push(Instant::now());
         }
-        assert!(densest(&sent) <= 5, "{} calls a second, of 20 for four workers", densest(&sent));
+        assert!(
+            densest(&sent) <= 5,
+            "{} calls a second, of 20 for four workers",
+            densest(&sent)
+        );
     }
 }

@@ -29,14 +29,24 @@ impl Refusals {
     /// A user was refused; `Some` says to how many it happened, when that makes it everybody's fault.
     pub(super) fn met(&self, call: &'static str, refusal: &str, user: &str) -> Option<usize> {
         let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Streak { refusal: refusal.to_owned(), users: HashMap::new(), is_everybodys: false };
+        let fresh = || Streak {
+            refusal: refusal.to_owned(),
+            users: HashMap::new(),
+            is_everybodys: false,
+        };
         let streak = calls.entry(call).or_insert_with(fresh);
         if streak.refusal != refusal {
             *streak = fresh();
         }
-        let (lately, enough) = if streak.is_everybodys { (LASTING, 2) } else { (WITHIN, MANY) };
+        let (lately, enough) = if streak.is_everybodys {
+            (LASTING, 2)
+        } else {
+            (WITHIN, MANY)
+        };
         let now = Instant::now();
-        streak.users.retain(|_, at| now.duration_since(*at) < lately);
+        streak
+            .users
+            .retain(|_, at| now.duration_since(*at) < lately);
         streak.users.insert(user.to_owned(), now);
         let count = streak.users.len();
         streak.is_everybodys = count >= enough;
@@ -45,7 +55,10 @@ impl Refusals {
 
     /// Such a call got through.
     pub(super) fn passed(&self, call: &'static str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(call);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(call);
     }
 }
 
@@ -63,9 +76,17 @@ mod tests {
         assert_eq!(["a", "a", "b", "c", "d", "a"].map(met), [None; 6]);
         assert_eq!(refusals.met("patch", REFUSAL, "e"), None, "another call");
         assert_eq!(refusals.met(CALL, "409", "e"), None, "another refusal");
-        assert_eq!(["a", "b", "c", "d"].map(met), [None; 4], "and the row before it is over");
+        assert_eq!(
+            ["a", "b", "c", "d"].map(met),
+            [None; 4],
+            "and the row before it is over"
+        );
         refusals.passed(CALL);
-        assert_eq!(["a", "b", "c", "d"].map(met), [None; 4], "somebody got through");
+        assert_eq!(
+            ["a", "b", "c", "d"].map(met),
+            [None; 4],
+            "somebody got through"
+        );
         tokio::time::advance(WITHIN).await;
         assert_eq!(met("e"), None, "the others are long ago");
         assert_eq!(["f", "g", "h", "i"].map(met), [None, None, None, Some(5)]);

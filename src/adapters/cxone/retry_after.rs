@@ -12,7 +12,9 @@ pub(crate) fn retry_after(value: Option<&str>, date: Option<&str>) -> Option<Dur
         Duration::from_secs(seconds)
     } else {
         let due = httpdate::parse_http_date(value).ok()?;
-        let now = date.and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or_else(SystemTime::now);
+        let now = date
+            .and_then(|date| httpdate::parse_http_date(date).ok())
+            .unwrap_or_else(SystemTime::now);
         due.duration_since(now).ok()?
     };
     (!wish.is_zero()).then(|| wish.min(LONGEST))
@@ -28,7 +30,10 @@ mod tests {
         let wish = |value| retry_after(Some(value), date);
         assert_eq!(wish("7"), Some(Duration::from_secs(7)));
         assert_eq!(wish(" 7 "), Some(Duration::from_secs(7)));
-        assert_eq!(wish("Tue, 24 Nov 2026 10:00:30 GMT"), Some(Duration::from_secs(30)));
+        assert_eq!(
+            wish("Tue, 24 Nov 2026 10:00:30 GMT"),
+            Some(Duration::from_secs(30))
+        );
         assert_eq!(wish("Tue, 24 Nov 2026 09:00:00 GMT"), None);
         assert_eq!(wish("86400"), Some(LONGEST));
         for garbage in ["", "soon", "-5", "1.5", "0", "99999999999999999999999"] {

@@ -25,16 +25,23 @@ async fn serve(answer: Answer) -> (Client, Arc<Mutex<Vec<String>>>) {
     let requests = Arc::clone(&seen);
     let app = Router::new().fallback(move |request: Request| {
         let path = request.uri().path().to_owned();
-        let sent = request.headers().get("authorization").map(|value| value.to_str().unwrap().to_owned());
+        let sent = request
+            .headers()
+            .get("authorization")
+            .map(|value| value.to_str().unwrap().to_owned());
         let sent = sent.unwrap_or_default();
-        let basic = sent.strip_prefix("Basic ").map(|basic| STANDARD.decode(basic).unwrap());
+        let basic = sent
+            .strip_prefix("Basic ")
+            .map(|basic| STANDARD.decode(basic).unwrap());
         let sent = basic.map_or(sent.clone(), |pair| String::from_utf8(pair).unwrap());
         requests.lock().unwrap().push(format!("{path} {sent}"));
         let (status, body) = answer(&path, &sent);
         async move { (StatusCode::from_u16(status).unwrap(), body) }
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base: url::Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let base: url::Url = format!("http://{}", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
     let client = Client::new(Options {
         token_uri: base.join("/token").unwrap(),
@@ -52,7 +59,11 @@ async fn serve(answer: Answer) -> (Client, Arc<Mutex<Vec<String>>>) {
 }
 
 fn count(seen: &Mutex<Vec<String>>, path: &str) -> usize {
-    seen.lock().unwrap().iter().filter(|request| request.starts_with(path)).count()
+    seen.lock()
+        .unwrap()
+        .iter()
+        .filter(|request| request.starts_with(path))
+        .count()
 }
 
 const TOKEN: &str = r#"{"access_token":"t1","token_type":"Bearer","expires_in":3600}"#;
@@ -73,7 +84,11 @@ async fn a_server_that_reads_credentials_plain_is_served_and_remembered() {
     })
     .await;
     client.probe(Look::User).await.unwrap();
-    assert_eq!(count(&seen, "/token K2Q4%3D"), 1, "the form of the standard first, and once: {seen:?}");
+    assert_eq!(
+        count(&seen, "/token K2Q4%3D"),
+        1,
+        "the form of the standard first, and once: {seen:?}"
+    );
     assert_eq!(count(&seen, "/token K2Q4===="), 2, "{seen:?}");
 }
 
@@ -88,7 +103,11 @@ async fn credentials_that_are_refused_in_both_forms_say_so() {
         let error = client.scopes().await.unwrap_err();
         assert_eq!(error.classify(), (Class::Systemic, Code::CxoneUnauthorized));
         let both = error.to_string().contains("form-encoded and plain");
-        assert_eq!((both, count(&seen, "/token")), (tries == 2, tries), "{error}");
+        assert_eq!(
+            (both, count(&seen, "/token")),
+            (tries == 2, tries),
+            "{error}"
+        );
     }
 }
 
@@ -108,14 +127,58 @@ async fn a_token_without_a_life_is_kept_for_more_than_one_call() {
 #[tokio::test]
 async fn the_probe_is_well_only_with_an_answer_of_the_api() {
     let probe = |answer: Answer| async move { serve(answer).await.0.probe(Look::User).await };
-    probe(|path, _| if path == "/token" { (200, TOKEN) } else { MISSING }).await.unwrap();
+    probe(|path, _| {
+        if path == "/token" {
+            (200, TOKEN)
+        } else {
+            MISSING
+        }
+    })
+    .await
+    .unwrap();
     for answer in [
-        (|path, _| if path == "/token" { (200, TOKEN) } else { (404, "<html>nginx") }) as Answer,
-        |path, _| if path == "/token" { (200, TOKEN) } else { (404, "") },
-        |path, _| if path == "/token" { (200, TOKEN) } else { (200, "<html>Please log in") },
-        |path, _| if path == "/token" { (200, TOKEN) } else { (403, "<html>Access Denied") },
-        |path, _| if path == "/token" { (200, TOKEN) } else { (403, r#"{"code":"ip_not_allowed"}"#) },
-        |path, _| if path == "/token" { (200, TOKEN) } else { (404, r#"{"message":"no Route matched"}"#) },
+        (|path, _| {
+            if path == "/token" {
+                (200, TOKEN)
+            } else {
+                (404, "<html>nginx")
+            }
+        }) as Answer,
+        |path, _| {
+            if path == "/token" {
+                (200, TOKEN)
+            } else {
+                (404, "")
+            }
+        },
+        |path, _| {
+            if path == "/token" {
+                (200, TOKEN)
+            } else {
+                (200, "<html>Please log in")
+            }
+        },
+        |path, _| {
+            if path == "/token" {
+                (200, TOKEN)
+            } else {
+                (403, "<html>Access Denied")
+            }
+        },
+        |path, _| {
+            if path == "/token" {
+                (200, TOKEN)
+            } else {
+                (403, r#"{"code":"ip_not_allowed"}"#)
+            }
+        },
+        |path, _| {
+            if path == "/token" {
+                (200, TOKEN)
+            } else {
+                (404, r#"{"message":"no Route matched"}"#)
+            }
+        },
     ] {
         probe(answer).await.unwrap_err();
     }
@@ -124,16 +187,39 @@ async fn the_probe_is_well_only_with_an_answer_of_the_api() {
 #[tokio::test]
 async fn who_is_missing_is_looked_for_twice_and_a_page_to_log_in_at_is_nobody() {
     let user_id = ID.parse().unwrap();
-    let (client, seen) = serve(|path, _| if path == "/token" { (200, TOKEN) } else { MISSING }).await;
+    let (client, seen) = serve(|path, _| {
+        if path == "/token" {
+            (200, TOKEN)
+        } else {
+            MISSING
+        }
+    })
+    .await;
     let missing = client.find_user(user_id).await.unwrap();
     assert!(!missing.value && missing.call.note.is_some(), "{missing:?}");
     assert_eq!(count(&seen, "/api"), 2);
     assert!(!client.user_exists(user_id).await.unwrap().value);
-    assert_eq!(count(&seen, "/api"), 3, "one look is enough to confirm a deletion of ours");
+    assert_eq!(
+        count(&seen, "/api"),
+        3,
+        "one look is enough to confirm a deletion of ours"
+    );
     let account = client.account(user_id).await.unwrap();
-    assert!(account.user.is_none() && account.calls.len() == 2, "SCIM and IAM: {account:?}");
+    assert!(
+        account.user.is_none() && account.calls.len() == 2,
+        "SCIM and IAM: {account:?}"
+    );
 
-    let (client, _) =
-        serve(|path, _| if path == "/token" { (200, TOKEN) } else { (200, "<html>Log in") }).await;
-    assert_eq!(client.find_user(user_id).await.unwrap_err().code(), Code::CxoneUnreadable);
+    let (client, _) = serve(|path, _| {
+        if path == "/token" {
+            (200, TOKEN)
+        } else {
+            (200, "<html>Log in")
+        }
+    })
+    .await;
+    assert_eq!(
+        client.find_user(user_id).await.unwrap_err().code(),
+        Code::CxoneUnreadable
+    );
 }

@@ -113,9 +113,21 @@ fn authorizations(client_id: &str, client_secret: &Secret) -> Vec<Secret> {
 }
 
 impl Tokens {
-    pub(super) fn new(http: reqwest::Client, uri: Url, client_id: &str, client_secret: &Secret) -> Self {
-        let known = Known { authorizations: authorizations(client_id, client_secret), cached: None };
-        Self { http, uri, known: Mutex::new(known) }
+    pub(super) fn new(
+        http: reqwest::Client,
+        uri: Url,
+        client_id: &str,
+        client_secret: &Secret,
+    ) -> Self {
+        let known = Known {
+            authorizations: authorizations(client_id, client_secret),
+            cached: None,
+        };
+        Self {
+            http,
+            uri,
+            known: Mutex::new(known),
+        }
     }
 
     /// A token that is good for a while.
@@ -130,19 +142,35 @@ impl Tokens {
 
     async fn cached<T>(&self, look: impl FnOnce(&Cached) -> T) -> Result<T, CxoneError> {
         let mut known = self.known.lock().await;
-        if let Some(cached) = known.cached.as_ref().filter(|cached| Instant::now() < cached.renew_at) {
+        if let Some(cached) = known
+            .cached
+            .as_ref()
+            .filter(|cached| Instant::now() < cached.renew_at)
+        {
             return Ok(look(cached));
         }
-        let Answer { token, scopes, life } = self.fetch(&mut known.authorizations).await?;
+        let Answer {
+            token,
+            scopes,
+            life,
+        } = self.fetch(&mut known.authorizations).await?;
         let early = (life / 10).min(RENEW_BEFORE);
         let renew_at = Instant::now() + life.saturating_sub(early);
-        Ok(look(known.cached.insert(Cached { token, scopes, renew_at })))
+        Ok(look(known.cached.insert(Cached {
+            token,
+            scopes,
+            renew_at,
+        })))
     }
 
     /// Drops this token, and not one that another caller fetched meanwhile.
     pub(super) async fn drop_refused(&self, refused: &Secret) {
         let mut known = self.known.lock().await;
-        if known.cached.as_ref().is_some_and(|cached| cached.token.expose() == refused.expose()) {
+        if known
+            .cached
+            .as_ref()
+            .is_some_and(|cached| cached.token.expose() == refused.expose())
+        {
             known.cached = None;
         }
     }
@@ -151,14 +179,21 @@ impl Tokens {
     async fn fetch(&self, authorizations: &mut [Secret]) -> Result<Answer, CxoneError> {
         let forms = authorizations.len();
         for form in 0..forms {
-            let Some(authorization) = authorizations.get(form) else { break };
+            let Some(authorization) = authorizations.get(form) else {
+                break;
+            };
             let span = span::api_call("POST", &self.uri, None);
-            let fetched = self.fetch_with(authorization).instrument(span.clone()).await;
+            let fetched = self
+                .fetch_with(authorization)
+                .instrument(span.clone())
+                .await;
             if let Err(error) = &fetched {
                 span::failed(&span, error.code());
             }
             match fetched {
-                Err(CxoneError::Unauthorized { status, code, .. }) if is_of_the_client(status, &code) => {
+                Err(CxoneError::Unauthorized { status, code, .. })
+                    if is_of_the_client(status, &code) =>
+                {
                     if form + 1 == forms {
                         let readings = if forms > 1 { BOTH } else { "" };
                         return Err(CxoneError::Unauthorized {
@@ -176,7 +211,9 @@ impl Tokens {
                 }
             }
         }
-        Err(CxoneError::Setup("there are no OAuth credentials".to_owned()))
+        Err(CxoneError::Setup(
+            "there are no OAuth credentials".to_owned(),
+        ))
     }
 
     async fn fetch_with(&self, authorization: &Secret) -> Result<Answer, CxoneError> {
@@ -196,13 +233,28 @@ impl Tokens {
         let headers = answer.headers().clone();
         let body = read_capped(answer, MAX_ANSWER_BYTES, WHAT).await;
         match status {
-            200 => Answer::parse(&body?).map_err(|why| CxoneError::Unreadable { what: WHAT.to_owned(), why }),
+            200 => Answer::parse(&body?).map_err(|why| CxoneError::Unreadable {
+                what: WHAT.to_owned(),
+                why,
+            }),
             // Everybody needs a token: whatever else is answered is never one user's fault.
             100..=407 | 409..=428 | 430..=499 => {
                 let code = error_code(&body.unwrap_or_default());
-                Err(CxoneError::Unauthorized { what: WHAT.to_owned(), status, code, readings: "" })
+                Err(CxoneError::Unauthorized {
+                    what: WHAT.to_owned(),
+                    status,
+                    code,
+                    readings: "",
+                })
             }
-            _ => Err(refusal(WHAT, status, &headers, &body.unwrap_or_default(), "", "")),
+            _ => Err(refusal(
+                WHAT,
+                status,
+                &headers,
+                &body.unwrap_or_default(),
+                "",
+                "",
+            )),
         }
     }
 }
@@ -234,10 +286,29 @@ mod tests {
             ("18446744073709551615", 86_400.0),
         ] {
             let expected = Duration::from_secs_f64(seconds);
-            assert_eq!(life(&format!(r#","expires_in":{said}"#)), expected, "{said}");
+            assert_eq!(
+                life(&format!(r#","expires_in":{said}"#)),
+                expected,
+                "{said}"
+            );
         }
-        for said in ["null", "-1", "0", "-0.0", r#""NaN""#, r#""inf""#, r#""soon""#, "[]", "{}", "true"] {
-            assert_eq!(life(&format!(r#","expires_in":{said}"#)), MODEST_LIFE, "{said}");
+        for said in [
+            "null",
+            "-1",
+            "0",
+            "-0.0",
+            r#""NaN""#,
+            r#""inf""#,
+            r#""soon""#,
+            "[]",
+            "{}",
+            "true",
+        ] {
+            assert_eq!(
+                life(&format!(r#","expires_in":{said}"#)),
+                MODEST_LIFE,
+                "{said}"
+            );
         }
         assert_eq!(life(""), MODEST_LIFE, "it is only recommended");
     }
@@ -262,10 +333,16 @@ mod tests {
     #[test]
     fn credentials_are_sent_in_both_readings_where_they_differ() {
         let sent = |id: &str, secret: &str| {
-            let sent = authorizations(id, &Secret::new(secret)).into_iter().map(|authorization| {
-                let basic = authorization.expose().strip_prefix("Basic ").unwrap().to_owned();
-                String::from_utf8(STANDARD.decode(basic).unwrap()).unwrap()
-            });
+            let sent = authorizations(id, &Secret::new(secret))
+                .into_iter()
+                .map(|authorization| {
+                    let basic = authorization
+                        .expose()
+                        .strip_prefix("Basic ")
+                        .unwrap()
+                        .to_owned();
+                    String::from_utf8(STANDARD.decode(basic).unwrap()).unwrap()
+                });
             sent.collect::<Vec<_>>()
         };
         assert_eq!(sent("id", "plain-secret"), ["id:plain-secret"]);

@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH,
+};
 use reqwest::{Method, Response};
 use tracing::{Instrument as _, Span};
 use url::Url;
@@ -79,11 +81,21 @@ impl Reply {
 
     /// The error that this status stands for where the client expected none.
     pub(super) fn refusal(&self) -> CxoneError {
-        refusal(&self.what, self.status(), &self.headers, &self.body, self.scope, &self.correlation_id)
+        refusal(
+            &self.what,
+            self.status(),
+            &self.headers,
+            &self.body,
+            self.scope,
+            &self.correlation_id,
+        )
     }
 
     pub(super) fn unreadable(&self, why: impl Into<String>) -> CxoneError {
-        CxoneError::Unreadable { what: self.what.clone(), why: why.into() }
+        CxoneError::Unreadable {
+            what: self.what.clone(),
+            why: why.into(),
+        }
     }
 }
 
@@ -120,7 +132,10 @@ impl Transport {
         let asked = std::time::Instant::now();
         self.quota(class).wait().await;
         let waited = asked.elapsed();
-        Ok(Permit { token: self.tokens.get().await?, waited })
+        Ok(Permit {
+            token: self.tokens.get().await?,
+            waited,
+        })
     }
 
     /// Sends a call, with a new token once if the first is refused. Statuses that mean the same for
@@ -137,11 +152,21 @@ impl Transport {
     }
 
     /// Sends a call once, without any wait before it. A token that is refused is dropped.
-    pub(super) async fn send_now(&self, request: &Request<'_>, permit: &Permit) -> Result<Reply, CxoneError> {
+    pub(super) async fn send_now(
+        &self,
+        request: &Request<'_>,
+        permit: &Permit,
+    ) -> Result<Reply, CxoneError> {
         let quota = self.quota(request.class);
         let span = span::api_call(request.method.as_str(), &request.url, Some(request.class));
-        span.record("offboarder.quota_wait_ms", i64::try_from(permit.waited.as_millis()).unwrap_or(i64::MAX));
-        let sent = self.send_once(request, permit.token.expose()).instrument(span.clone()).await;
+        span.record(
+            "offboarder.quota_wait_ms",
+            i64::try_from(permit.waited.as_millis()).unwrap_or(i64::MAX),
+        );
+        let sent = self
+            .send_once(request, permit.token.expose())
+            .instrument(span.clone())
+            .await;
         tell(&span, &sent);
         let reply = sent?;
         match reply.status() {
@@ -154,7 +179,10 @@ impl Transport {
                 quota.throttled(error.retry_after()).await;
                 Err(error)
             }
-            300..=399 => Err(CxoneError::Redirected { what: reply.what.clone(), status: reply.status() }),
+            300..=399 => Err(CxoneError::Redirected {
+                what: reply.what.clone(),
+                status: reply.status(),
+            }),
             403 if is_missing_scope(&reply.headers, &reply.body) => {
                 // A token keeps the scopes that it was issued with; the next one may have more.
                 self.tokens.drop_refused(&permit.token).await;
@@ -182,7 +210,9 @@ impl Transport {
             sending = sending.header(IF_MATCH, etag);
         }
         if let Some(body) = &request.body {
-            sending = sending.header(CONTENT_TYPE, request.media_type).body(body.clone());
+            sending = sending
+                .header(CONTENT_TYPE, request.media_type)
+                .body(body.clone());
         }
         let is_write = request.method != Method::GET && request.method != Method::POST;
         let begun = std::time::Instant::now();
@@ -194,7 +224,11 @@ impl Transport {
         metrics::api_answered(request.class, status.as_u16());
         progress::made();
         let headers = answer.headers().clone();
-        let max_bytes = if status.is_success() { request.max_bytes } else { MAX_ERROR_BYTES };
+        let max_bytes = if status.is_success() {
+            request.max_bytes
+        } else {
+            MAX_ERROR_BYTES
+        };
         let body = match read_capped(answer, max_bytes, &what).await {
             Ok(body) => body,
             // Status first: what an error says matters less than that it is one, and a write that
@@ -212,7 +246,14 @@ impl Transport {
             correlation_id: Some(correlation_id.clone()),
             note: None,
         };
-        Ok(Reply { what, call, headers, body, scope: request.scope, correlation_id })
+        Ok(Reply {
+            what,
+            call,
+            headers,
+            body,
+            scope: request.scope,
+            correlation_id,
+        })
     }
 }
 
@@ -233,12 +274,23 @@ pub(super) async fn read_capped(
     max_bytes: usize,
     what: &str,
 ) -> Result<Bytes, CxoneError> {
-    let unreadable = |why: String| CxoneError::Unreadable { what: what.to_owned(), why };
-    let encoded = answer.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
+    let unreadable = |why: String| CxoneError::Unreadable {
+        what: what.to_owned(),
+        why,
+    };
+    let encoded = answer
+        .headers()
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity");
     if encoded {
-        return Err(unreadable("it is compressed, which was not asked for".to_owned()));
+        return Err(unreadable(
+            "it is compressed, which was not asked for".to_owned(),
+        ));
     }
-    let too_large = || CxoneError::TooLarge { what: what.to_owned(), max_bytes };
+    let too_large = || CxoneError::TooLarge {
+        what: what.to_owned(),
+        max_bytes,
+    };
     let announced = answer.content_length().unwrap_or(0);
     if announced > max_bytes as u64 {
         return Err(too_large());
@@ -249,7 +301,11 @@ pub(super) async fn read_capped(
             Ok(Some(chunk)) if body.len() + chunk.len() > max_bytes => return Err(too_large()),
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body.freeze()),
-            Err(error) if error.is_timeout() => return Err(CxoneError::Timeout { what: what.to_owned() }),
+            Err(error) if error.is_timeout() => {
+                return Err(CxoneError::Timeout {
+                    what: what.to_owned(),
+                });
+            }
             Err(_broken) => return Err(unreadable("it broke off".to_owned())),
         }
     }
@@ -268,7 +324,11 @@ pub(super) fn sending(error: &reqwest::Error, what: &str, is_write: bool) -> Cxo
         source = cause.source();
     }
     if is_write && !error.is_connect() && !error.is_builder() {
-        let why = if error.is_timeout() { "no answer in time".to_owned() } else { why };
+        let why = if error.is_timeout() {
+            "no answer in time".to_owned()
+        } else {
+            why
+        };
         return CxoneError::AnswerLost { what, why };
     }
     if error.is_timeout() {
@@ -278,7 +338,9 @@ pub(super) fn sending(error: &reqwest::Error, what: &str, is_write: bool) -> Cxo
 }
 
 fn is_no_descriptor(cause: &(dyn std::error::Error + 'static)) -> bool {
-    let number = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+    let number = cause
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::raw_os_error);
     number.is_some_and(|number| NO_DESCRIPTOR.contains(&number))
 }
 

@@ -59,7 +59,10 @@ impl DirectoryError {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
                 Self::Full { path }
             }
-            _ => Self::Failed { path, why: error.to_string() },
+            _ => Self::Failed {
+                path,
+                why: error.to_string(),
+            },
         }
     }
 }

@@ -16,7 +16,8 @@ use crate::adapters::private;
 use crate::failure::{Class, Code, Failure};
 use crate::integrity::Integrity;
 use crate::ports::{
-    ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Version, Versions,
+    ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Version,
+    Versions,
 };
 
 const PROBE: &str = "_offboarder_probe";
@@ -33,7 +34,10 @@ impl DirectoryStore {
         let failed = |error| DirectoryError::of(&error, path);
         private::directory(path).map_err(failed)?;
         let root = path.canonicalize().map_err(failed)?.into();
-        Ok(Self { root, integrity: Integrity::default() })
+        Ok(Self {
+            root,
+            integrity: Integrity::default(),
+        })
     }
 
     /// The same, with the codes of this key.
@@ -47,7 +51,8 @@ impl DirectoryStore {
     }
 
     fn temporary(&self, key: &ObjectKey, upload: &UploadId) -> PathBuf {
-        self.root.join(format!(".{}.{}.part", key.as_str(), upload.0))
+        self.root
+            .join(format!(".{}.{}.part", key.as_str(), upload.0))
     }
 }
 
@@ -57,7 +62,11 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Failure> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result.map_err(Failure::from),
-        Err(died) => Err(Failure::new(Class::Defect, Code::Panicked, died.to_string())),
+        Err(died) => Err(Failure::new(
+            Class::Defect,
+            Code::Panicked,
+            died.to_string(),
+        )),
     }
 }
 
@@ -72,7 +81,10 @@ fn sync_directory(root: &Path) -> Result<(), DirectoryError> {
 /// `rename(2)` would not.
 fn publish(root: &Path, temporary: &Path, path: &Path) -> Result<PutOnce, DirectoryError> {
     let outcome = match std::fs::hard_link(temporary, path) {
-        Ok(()) => PutOnce::Stored(Stored { version_id: None, retention: None }),
+        Ok(()) => PutOnce::Stored(Stored {
+            version_id: None,
+            retention: None,
+        }),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => PutOnce::AlreadyThere,
         Err(error) => return Err(DirectoryError::of(&error, path)),
     };
@@ -96,7 +108,10 @@ fn write_whole(
         write_span(temporary, span);
         set_attribute(temporary, SHA256, &hex::encode(Sha256::digest(body)));
     }
-    let written = file.write_all(body).and_then(|()| file.sync_all()).map_err(failed);
+    let written = file
+        .write_all(body)
+        .and_then(|()| file.sync_all())
+        .map_err(failed);
     let outcome = written.and_then(|()| publish(root, temporary, path));
     if !matches!(outcome, Ok(PutOnce::Stored(_))) {
         // Nothing half-written stays; what stopped us is told already.
@@ -108,16 +123,22 @@ fn write_whole(
 /// Writes a part at its place and cuts off what an earlier try left behind it.
 fn write_part(temporary: &Path, offset_bytes: u64, body: &[u8]) -> Result<(), DirectoryError> {
     let failed = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => DirectoryError::UploadLost { path: temporary.to_owned() },
+        ErrorKind::NotFound => DirectoryError::UploadLost {
+            path: temporary.to_owned(),
+        },
         _ => DirectoryError::of(&error, temporary),
     };
     let mut file = private::open_to_write(temporary).map_err(failed)?;
     if file.metadata().map_err(failed)?.len() < offset_bytes {
-        return Err(DirectoryError::UploadLost { path: temporary.to_owned() });
+        return Err(DirectoryError::UploadLost {
+            path: temporary.to_owned(),
+        });
     }
     file.set_len(offset_bytes).map_err(failed)?;
     file.seek(SeekFrom::Start(offset_bytes)).map_err(failed)?;
-    file.write_all(body).and_then(|()| file.sync_data()).map_err(failed)
+    file.write_all(body)
+        .and_then(|()| file.sync_data())
+        .map_err(failed)
 }
 
 /// The names of a file's extended attributes, in the name space that every user may write.
@@ -140,7 +161,10 @@ fn set_attribute(path: &Path, name: &str, value: &str) {
 }
 
 fn attribute(file: &File, name: &str) -> Option<String> {
-    file.get_xattr(name).ok().flatten().and_then(|value| String::from_utf8(value).ok())
+    file.get_xattr(name)
+        .ok()
+        .flatten()
+        .and_then(|value| String::from_utf8(value).ok())
 }
 
 /// What is under a key, if it is a file of ours: no link is followed, and nothing waits for a pipe.
@@ -157,7 +181,11 @@ fn list(root: &Path, prefix: &str) -> Result<Vec<Listed>, DirectoryError> {
     let mut listed = Vec::new();
     for entry in std::fs::read_dir(root).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let Some(key) = entry.file_name().to_str().filter(|name| name.starts_with(prefix)).map(str::to_owned)
+        let Some(key) = entry
+            .file_name()
+            .to_str()
+            .filter(|name| name.starts_with(prefix))
+            .map(str::to_owned)
         else {
             continue;
         };
@@ -167,7 +195,10 @@ fn list(root: &Path, prefix: &str) -> Result<Vec<Listed>, DirectoryError> {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => return Err(DirectoryError::of(&error, &entry.path())),
         };
-        listed.push(Listed { key: ObjectKey(key), modified });
+        listed.push(Listed {
+            key: ObjectKey(key),
+            modified,
+        });
     }
     Ok(listed)
 }
@@ -186,10 +217,19 @@ impl ArchiveStore for DirectoryStore {
         key.as_str().to_owned()
     }
 
-    async fn put_once(&self, key: &ObjectKey, body: Bytes, span: Option<&Span>) -> Result<PutOnce, Failure> {
+    async fn put_once(
+        &self,
+        key: &ObjectKey,
+        body: Bytes,
+        span: Option<&Span>,
+    ) -> Result<PutOnce, Failure> {
         let span = span.copied();
         let upload = UploadId(uuid::Uuid::new_v4().to_string());
-        let (root, path, temporary) = (Arc::clone(&self.root), self.path(key), self.temporary(key, &upload));
+        let (root, path, temporary) = (
+            Arc::clone(&self.root),
+            self.path(key),
+            self.temporary(key, &upload),
+        );
         blocking(move || write_whole(&root, &temporary, &path, &body, span.as_ref())).await
     }
 
@@ -214,7 +254,9 @@ impl ArchiveStore for DirectoryStore {
             let mut uploads = Vec::new();
             for entry in std::fs::read_dir(&root).map_err(failed)? {
                 let name = entry.map_err(failed)?.file_name();
-                let id = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(".part"));
+                let id = name
+                    .to_str()
+                    .and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(".part"));
                 uploads.extend(id.map(|id| UploadId(id.to_owned())));
             }
             Ok(uploads)
@@ -234,14 +276,30 @@ impl ArchiveStore for DirectoryStore {
         let bytes = body.len() as u64;
         blocking(move || write_part(&temporary, offset_bytes, &body)).await?;
         // Nobody compares checksums here; the whole file is read back instead.
-        Ok(Part { number, bytes, etag: String::new(), crc32c: String::new() })
+        Ok(Part {
+            number,
+            bytes,
+            etag: String::new(),
+            crc32c: String::new(),
+        })
     }
 
-    async fn complete(&self, key: &ObjectKey, upload: &UploadId, parts: &[Part]) -> Result<PutOnce, Failure> {
-        let (root, path, temporary) = (Arc::clone(&self.root), self.path(key), self.temporary(key, upload));
+    async fn complete(
+        &self,
+        key: &ObjectKey,
+        upload: &UploadId,
+        parts: &[Part],
+    ) -> Result<PutOnce, Failure> {
+        let (root, path, temporary) = (
+            Arc::clone(&self.root),
+            self.path(key),
+            self.temporary(key, upload),
+        );
         let expected: u64 = parts.iter().map(|part| part.bytes).sum();
         blocking(move || {
-            let lost = || DirectoryError::UploadLost { path: temporary.clone() };
+            let lost = || DirectoryError::UploadLost {
+                path: temporary.clone(),
+            };
             let file = private::open_to_write(&temporary).map_err(|_gone| lost())?;
             let failed = |error| DirectoryError::of(&error, &temporary);
             if file.metadata().map_err(failed)?.len() != expected {
@@ -261,16 +319,24 @@ impl ArchiveStore for DirectoryStore {
     async fn abort(&self, key: &ObjectKey, upload: &UploadId) -> Result<(), Failure> {
         let temporary = self.temporary(key, upload);
         blocking(move || match std::fs::remove_file(&temporary) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(DirectoryError::of(&error, &temporary)),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(DirectoryError::of(&error, &temporary))
+            }
             Ok(()) | Err(_) => Ok(()),
         })
         .await
     }
 
-    async fn find(&self, key: &ObjectKey, _version_id: Option<&str>) -> Result<Option<Found>, Failure> {
+    async fn find(
+        &self,
+        key: &ObjectKey,
+        _version_id: Option<&str>,
+    ) -> Result<Option<Found>, Failure> {
         let path = self.path(key);
         blocking(move || {
-            let Some((file, metadata)) = open(&path)? else { return Ok(None) };
+            let Some((file, metadata)) = open(&path)? else {
+                return Ok(None);
+            };
             let [from, to] = ATTRIBUTES.map(|name| attribute(&file, name));
             Ok(Some(Found {
                 bytes: metadata.len(),
@@ -300,7 +366,14 @@ impl ArchiveStore for DirectoryStore {
         let (root, prefix) = (Arc::clone(&self.root), prefix.to_owned());
         let listed = async move {
             let listed = blocking(move || list(&root, &prefix)).await?;
-            let only = |one: Listed| Ok(Version { key: one.key, id: None, deletes: false, latest: true });
+            let only = |one: Listed| {
+                Ok(Version {
+                    key: one.key,
+                    id: None,
+                    deletes: false,
+                    latest: true,
+                })
+            };
             Ok::<_, Failure>(stream::iter(listed.into_iter().map(only)))
         };
         stream::once(listed).try_flatten().boxed()
@@ -309,22 +382,35 @@ impl ArchiveStore for DirectoryStore {
     async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure> {
         let path = self.path(key);
         blocking(move || {
-            let Some((mut file, metadata)) = open(&path)? else { return Ok(None) };
+            let Some((mut file, metadata)) = open(&path)? else {
+                return Ok(None);
+            };
             let bytes = metadata.len();
             if bytes > max_bytes as u64 {
-                return Err(DirectoryError::TooLarge { path: path.clone(), bytes, max_bytes });
+                return Err(DirectoryError::TooLarge {
+                    path: path.clone(),
+                    bytes,
+                    max_bytes,
+                });
             }
             let mut body = Vec::new();
-            file.read_to_end(&mut body).map_err(|error| DirectoryError::of(&error, &path))?;
+            file.read_to_end(&mut body)
+                .map_err(|error| DirectoryError::of(&error, &path))?;
             Ok(Some(Bytes::from(body)))
         })
         .await
     }
 
-    async fn stream(&self, key: &ObjectKey, _version_id: Option<&str>) -> Result<Option<Chunks>, Failure> {
+    async fn stream(
+        &self,
+        key: &ObjectKey,
+        _version_id: Option<&str>,
+    ) -> Result<Option<Chunks>, Failure> {
         let path = self.path(key);
         let opening = path.clone();
-        let Some((file, _metadata)) = blocking(move || open(&opening)).await? else { return Ok(None) };
+        let Some((file, _metadata)) = blocking(move || open(&opening)).await? else {
+            return Ok(None);
+        };
         let chunks = ReaderStream::with_capacity(tokio::fs::File::from_std(file), 256 * 1024);
         let failed = move |error| Failure::from(DirectoryError::of(&error, &path));
         Ok(Some(chunks.map_err(failed).boxed()))
@@ -354,7 +440,10 @@ mod tests {
 
     use super::*;
 
-    const SPAN: Span = Span { from: Timestamp::UNIX_EPOCH, to: Timestamp::constant(1_000, 500_000_000) };
+    const SPAN: Span = Span {
+        from: Timestamp::UNIX_EPOCH,
+        to: Timestamp::constant(1_000, 500_000_000),
+    };
 
     fn key() -> ObjectKey {
         ObjectKey("u.json".to_owned())
@@ -374,11 +463,17 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = DirectoryStore::open(directory.path()).unwrap();
         assert!(matches!(
-            store.put_once(&key(), Bytes::from_static(b"one"), None).await.unwrap(),
+            store
+                .put_once(&key(), Bytes::from_static(b"one"), None)
+                .await
+                .unwrap(),
             PutOnce::Stored(_)
         ));
         assert_eq!(
-            store.put_once(&key(), Bytes::from_static(b"two"), None).await.unwrap(),
+            store
+                .put_once(&key(), Bytes::from_static(b"two"), None)
+                .await
+                .unwrap(),
             PutOnce::AlreadyThere
         );
         assert_eq!(store.read(&key(), 10).await.unwrap().unwrap(), "one");
@@ -390,14 +485,32 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = DirectoryStore::open(directory.path()).unwrap();
         let upload = store.begin(&key(), &SPAN).await.unwrap();
-        let one = store.put_part(&key(), &upload, 1, 0, Bytes::from_static(b"one,")).await.unwrap();
-        store.put_part(&key(), &upload, 2, 4, Bytes::from_static(b"half-written part")).await.unwrap();
-        let two = store.put_part(&key(), &upload, 2, 4, Bytes::from_static(b"two")).await.unwrap();
+        let one = store
+            .put_part(&key(), &upload, 1, 0, Bytes::from_static(b"one,"))
+            .await
+            .unwrap();
+        store
+            .put_part(
+                &key(),
+                &upload,
+                2,
+                4,
+                Bytes::from_static(b"half-written part"),
+            )
+            .await
+            .unwrap();
+        let two = store
+            .put_part(&key(), &upload, 2, 4, Bytes::from_static(b"two"))
+            .await
+            .unwrap();
         assert_eq!(store.find(&key(), None).await.unwrap(), None);
         let done = store.complete(&key(), &upload, &[one, two]).await.unwrap();
         assert!(matches!(done, PutOnce::Stored(_)));
         assert_eq!(store.read(&key(), 10).await.unwrap().unwrap(), "one,two");
-        assert_eq!(store.find(&key(), None).await.unwrap().unwrap().span, Some(SPAN));
+        assert_eq!(
+            store.find(&key(), None).await.unwrap().unwrap().span,
+            Some(SPAN)
+        );
         assert_eq!(files(directory.path()), ["u.json"]);
     }
 
@@ -406,11 +519,17 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = DirectoryStore::open(directory.path()).unwrap();
         let upload = store.begin(&key(), &SPAN).await.unwrap();
-        assert_eq!(store.uploads(&key()).await.unwrap(), std::slice::from_ref(&upload));
+        assert_eq!(
+            store.uploads(&key()).await.unwrap(),
+            std::slice::from_ref(&upload)
+        );
         store.abort(&key(), &upload).await.unwrap();
         store.abort(&key(), &upload).await.unwrap();
         assert_eq!(store.uploads(&key()).await.unwrap(), []);
-        let error = store.put_part(&key(), &upload, 1, 0, Bytes::from_static(b"x")).await.unwrap_err();
+        let error = store
+            .put_part(&key(), &upload, 1, 0, Bytes::from_static(b"x"))
+            .await
+            .unwrap_err();
         assert_eq!(error.code, Code::ArchiveUploadLost);
         assert!(files(directory.path()).is_empty());
     }
@@ -420,11 +539,27 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = DirectoryStore::open(directory.path()).unwrap();
         let before = Timestamp::now() - jiff::SignedDuration::from_secs(2);
-        store.put_once(&key(), Bytes::from_static(b"one"), None).await.unwrap();
-        store.put_once(&ObjectKey("v.json".to_owned()), Bytes::from_static(b"two"), None).await.unwrap();
+        store
+            .put_once(&key(), Bytes::from_static(b"one"), None)
+            .await
+            .unwrap();
+        store
+            .put_once(
+                &ObjectKey("v.json".to_owned()),
+                Bytes::from_static(b"two"),
+                None,
+            )
+            .await
+            .unwrap();
         let listed = store.list("u").await.unwrap();
-        assert_eq!(listed.iter().map(|one| &one.key).collect::<Vec<_>>(), [&key()]);
-        assert!(listed[0].modified >= before && listed[0].modified <= Timestamp::now(), "{listed:?}");
+        assert_eq!(
+            listed.iter().map(|one| &one.key).collect::<Vec<_>>(),
+            [&key()]
+        );
+        assert!(
+            listed[0].modified >= before && listed[0].modified <= Timestamp::now(),
+            "{listed:?}"
+        );
         assert_eq!(store.keys("u").await.unwrap(), [key()]);
         assert_eq!(store.hidden("").await.unwrap(), []);
     }
@@ -434,11 +569,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("a/b");
         let store = DirectoryStore::open(&root).unwrap();
-        let upload = store.begin(&ObjectKey("v.json".to_owned()), &SPAN).await.unwrap();
-        store.put_once(&key(), Bytes::from_static(b"one"), Some(&SPAN)).await.unwrap();
+        let upload = store
+            .begin(&ObjectKey("v.json".to_owned()), &SPAN)
+            .await
+            .unwrap();
+        store
+            .put_once(&key(), Bytes::from_static(b"one"), Some(&SPAN))
+            .await
+            .unwrap();
         store.probe().await.unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&root), mode(&directory.path().join("a"))), (0o700, 0o700));
+        assert_eq!(
+            (mode(&root), mode(&directory.path().join("a"))),
+            (0o700, 0o700)
+        );
         let files = files(&root);
         assert_eq!(files.len(), 3, "{files:?} {upload:?}");
         for file in files {
@@ -454,7 +598,9 @@ mod tests {
         let store = DirectoryStore::open(&directory.path().join("store")).unwrap();
         let place = directory.path().join("store/u.json");
         std::os::unix::fs::symlink(&secret, &place).unwrap();
-        let pipe = std::process::Command::new("mkfifo").arg(directory.path().join("store/v.json")).status();
+        let pipe = std::process::Command::new("mkfifo")
+            .arg(directory.path().join("store/v.json"))
+            .status();
         assert!(pipe.unwrap().success());
         for name in ["u.json", "v.json"] {
             let key = ObjectKey(name.to_owned());
@@ -463,10 +609,16 @@ mod tests {
                 store.read(&key, 10).await.unwrap_err(),
                 store.stream(&key, None).await.map(drop).unwrap_err(),
             ] {
-                assert!(failure.text.contains(name) && failure.text.contains("no regular file"), "{failure}");
+                assert!(
+                    failure.text.contains(name) && failure.text.contains("no regular file"),
+                    "{failure}"
+                );
             }
         }
-        let put = store.put_once(&key(), Bytes::from_static(b"one"), None).await.unwrap();
+        let put = store
+            .put_once(&key(), Bytes::from_static(b"one"), None)
+            .await
+            .unwrap();
         assert_eq!(put, PutOnce::AlreadyThere);
         assert_eq!(std::fs::read(&secret).unwrap(), b"secret");
     }

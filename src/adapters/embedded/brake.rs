@@ -20,7 +20,10 @@ fn millis(duration: Duration) -> i64 {
 }
 
 fn window(writing: &WriteTransaction) -> Result<i64, redb::Error> {
-    Ok(writing.open_table(REACH)?.get(WINDOW)?.map_or(0, |window| window.value()))
+    Ok(writing
+        .open_table(REACH)?
+        .get(WINDOW)?
+        .map_or(0, |window| window.value()))
 }
 
 pub(super) fn reaches(database: &Database, reach: Duration) -> Result<bool, redb::Error> {
@@ -47,12 +50,17 @@ pub(super) fn count(
         let since = now.saturating_sub(per);
         // Whoever asks was not deleted yet.
         table.remove(seen(user_id).as_str())?;
-        let own = table.get(key.as_str())?.map(|at| at.value()).filter(|at| *at > since);
+        let own = table
+            .get(key.as_str())?
+            .map(|at| at.value())
+            .filter(|at| *at > since);
         let times = table.iter()?.map(|row| Ok(row?.1.value()));
         let mut times = times.collect::<Result<Vec<i64>, redb::StorageError>>()?;
         times.retain(|at| *at > since);
         times.sort_unstable();
-        let over = times.len().checked_sub(usize::try_from(brake.count).unwrap_or(usize::MAX));
+        let over = times
+            .len()
+            .checked_sub(usize::try_from(brake.count).unwrap_or(usize::MAX));
         match over.and_then(|over| times.get(over)) {
             _ if own.is_some() => Braking::Counted,
             Some(next) => {
@@ -104,39 +112,72 @@ mod tests {
     const HOUR: Duration = Duration::from_hours(1);
 
     fn user(number: u32) -> UserId {
-        format!("{number:08x}-9a51-4b4b-8f6c-1f9a4f9b7c11").parse().unwrap()
+        format!("{number:08x}-9a51-4b4b-8f6c-1f9a4f9b7c11")
+            .parse()
+            .unwrap()
     }
 
     #[tokio::test]
     async fn the_brake_counts_users_once_says_when_to_ask_again_and_outlives_the_process() {
         let directory = tempfile::tempdir().unwrap();
-        let brake = Brake { count: 2, per: HOUR };
+        let brake = Brake {
+            count: 2,
+            per: HOUR,
+        };
         {
             let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
             assert_eq!(store.brake(user(1), brake).await.unwrap(), Braking::Unknown);
             store.restore_brake(HOUR, &[]).await.unwrap();
             for number in [1, 2, 1, 2] {
-                assert_eq!(store.brake(user(number), brake).await.unwrap(), Braking::Counted, "{number}");
+                assert_eq!(
+                    store.brake(user(number), brake).await.unwrap(),
+                    Braking::Counted,
+                    "{number}"
+                );
             }
         }
         let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
-        let Braking::Wait(wait) = store.brake(user(3), brake).await.unwrap() else { panic!("two of two") };
+        let Braking::Wait(wait) = store.brake(user(3), brake).await.unwrap() else {
+            panic!("two of two")
+        };
         assert!(wait > Duration::from_mins(59) && wait <= HOUR, "{wait:?}");
-        let longer = Brake { count: 2, per: HOUR * 2 };
-        assert_eq!(store.brake(user(3), longer).await.unwrap(), Braking::Unknown, "it does not reach so far");
+        let longer = Brake {
+            count: 2,
+            per: HOUR * 2,
+        };
+        assert_eq!(
+            store.brake(user(3), longer).await.unwrap(),
+            Braking::Unknown,
+            "it does not reach so far"
+        );
     }
 
     #[test]
     fn users_seen_in_the_store_count_until_they_ask_themselves() {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::create(directory.path().join("x")).unwrap();
-        let (now, brake) = (Timestamp::from_second(1_000_000).unwrap(), Brake { count: 2, per: HOUR });
-        restore(&database, HOUR, &[(user(1), now), (user(2), now), (user(9), now)]).unwrap();
+        let (now, brake) = (
+            Timestamp::from_second(1_000_000).unwrap(),
+            Brake {
+                count: 2,
+                per: HOUR,
+            },
+        );
+        restore(
+            &database,
+            HOUR,
+            &[(user(1), now), (user(2), now), (user(9), now)],
+        )
+        .unwrap();
         let count = |number, seconds: i64| {
             let at = Timestamp::from_second(1_000_000 + seconds).unwrap();
             super::count(&database, user(number), brake, at).unwrap()
         };
-        assert_eq!(count(1, 0), Braking::Wait(HOUR), "two others count, and its own trace is no leave");
+        assert_eq!(
+            count(1, 0),
+            Braking::Wait(HOUR),
+            "two others count, and its own trace is no leave"
+        );
         assert_eq!(count(2, 600), Braking::Counted, "one other counts");
         assert_eq!(count(2, 700), Braking::Counted, "it was counted");
         assert_eq!(

@@ -63,7 +63,9 @@ pub enum EmbeddedError {
 impl Classify for EmbeddedError {
     fn classify(&self) -> (Class, Code) {
         match self {
-            Self::InUse { .. } | Self::Failed { .. } => (Class::Systemic, Code::CheckpointsUnreachable),
+            Self::InUse { .. } | Self::Failed { .. } => {
+                (Class::Systemic, Code::CheckpointsUnreachable)
+            }
             Self::Unreadable { .. } => (Class::Defect, Code::CheckpointUnreadable),
         }
     }
@@ -96,17 +98,28 @@ impl EmbeddedCheckpoints {
     /// Opens `directory/checkpoints.redb`, making both where they are missing.
     pub fn open(directory: &Path) -> Result<Self, EmbeddedError> {
         let path = directory.join(FILE_NAME);
-        let failed =
-            |error: std::io::Error| EmbeddedError::Failed { path: path.clone(), why: error.to_string() };
+        let failed = |error: std::io::Error| EmbeddedError::Failed {
+            path: path.clone(),
+            why: error.to_string(),
+        };
         private::directory(directory).map_err(failed)?;
         let file = private::create_or_open(&path).map_err(failed)?;
-        let opened = FileBackend::new(file).and_then(|file| Database::builder().create_with_backend(file));
+        let opened =
+            FileBackend::new(file).and_then(|file| Database::builder().create_with_backend(file));
         let database = opened.map_err(|error| match error {
             redb::DatabaseError::DatabaseAlreadyOpen => EmbeddedError::InUse { path: path.clone() },
-            other => EmbeddedError::Failed { path: path.clone(), why: other.to_string() },
+            other => EmbeddedError::Failed {
+                path: path.clone(),
+                why: other.to_string(),
+            },
         })?;
         let (database, claimed) = (Arc::new(database), Mutex::new(HashSet::new()));
-        Ok(Self { database, path, claimed, integrity: Integrity::default() })
+        Ok(Self {
+            database,
+            path,
+            claimed,
+            integrity: Integrity::default(),
+        })
     }
 
     /// The same, with the codes of this key.
@@ -121,7 +134,10 @@ impl EmbeddedCheckpoints {
         work: impl FnOnce(&Database) -> Result<T, redb::Error> + Send + 'static,
     ) -> Result<T, EmbeddedError> {
         let database = Arc::clone(&self.database);
-        let failed = |why: String| EmbeddedError::Failed { path: self.path.clone(), why };
+        let failed = |why: String| EmbeddedError::Failed {
+            path: self.path.clone(),
+            why,
+        };
         match tokio::task::spawn_blocking(move || work(&database)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(failed(error.to_string())),
@@ -141,12 +157,22 @@ impl EmbeddedCheckpoints {
     }
 
     async fn row(&self, user_id: UserId) -> Result<Option<Row>, EmbeddedError> {
-        let bytes = self.blocking(move |database| stored(database, user_id)).await?;
-        let unreadable = |why: String| EmbeddedError::Unreadable { path: self.path.clone(), user_id, why };
+        let bytes = self
+            .blocking(move |database| stored(database, user_id))
+            .await?;
+        let unreadable = |why: String| EmbeddedError::Unreadable {
+            path: self.path.clone(),
+            user_id,
+            why,
+        };
         let Some(bytes) = bytes else { return Ok(None) };
-        let row: Row = serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
+        let row: Row =
+            serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
         if row.checkpoint.schema != SCHEMA {
-            Err(unreadable(format!("its schema is {}", row.checkpoint.schema)))
+            Err(unreadable(format!(
+                "its schema is {}",
+                row.checkpoint.schema
+            )))
         } else if row.checkpoint.user_id != user_id {
             Err(unreadable(format!("it is of {}", row.checkpoint.user_id)))
         } else {
@@ -158,7 +184,9 @@ impl EmbeddedCheckpoints {
 fn stored(database: &Database, user_id: UserId) -> Result<Option<Vec<u8>>, redb::Error> {
     let reading = database.begin_read()?;
     match reading.open_table(TABLE) {
-        Ok(table) => Ok(table.get(user_id.to_string().as_str())?.map(|bytes| bytes.value().to_vec())),
+        Ok(table) => Ok(table
+            .get(user_id.to_string().as_str())?
+            .map(|bytes| bytes.value().to_vec())),
         Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -168,10 +196,21 @@ fn stored(database: &Database, user_id: UserId) -> Result<Option<Vec<u8>>, redb:
 impl Checkpoints for EmbeddedCheckpoints {
     async fn claim(&self, user_id: UserId) -> Result<Claim, Failure> {
         // The file belongs to this process alone, so a lease has to outlive nothing but it.
-        if !self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(user_id) {
-            return Ok(Claim::Held { for_at_most: self.lease_ttl() });
+        if !self
+            .claimed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(user_id)
+        {
+            return Ok(Claim::Held {
+                for_at_most: self.lease_ttl(),
+            });
         }
-        let lease = Lease { user_id, owner: String::new(), fence: 0 };
+        let lease = Lease {
+            user_id,
+            owner: String::new(),
+            fence: 0,
+        };
         match self.row(user_id).await {
             Ok(row) => {
                 let version = row.as_ref().map_or(0, |row| row.version);
@@ -179,7 +218,13 @@ impl Checkpoints for EmbeddedCheckpoints {
                 let authenticated = self.integrity.has_key();
                 // A process that died took its claims along, and whoever starts the next one knows of it.
                 let checkpoint = row.map(|row| Box::new(row.checkpoint));
-                Ok(Claim::Granted { lease, version, checkpoint, authenticated, deaths: 0 })
+                Ok(Claim::Granted {
+                    lease,
+                    version,
+                    checkpoint,
+                    authenticated,
+                    deaths: 0,
+                })
             }
             Err(error) => {
                 self.release(&lease).await?;
@@ -188,7 +233,12 @@ impl Checkpoints for EmbeddedCheckpoints {
         }
     }
 
-    async fn save(&self, lease: &Lease, expected: u64, checkpoint: &Checkpoint) -> Result<Saved, Failure> {
+    async fn save(
+        &self,
+        lease: &Lease,
+        expected: u64,
+        checkpoint: &Checkpoint,
+    ) -> Result<Saved, Failure> {
         let user_id = lease.user_id;
         let unreadable = |error: serde_json::Error| EmbeddedError::Unreadable {
             path: self.path.clone(),
@@ -196,7 +246,11 @@ impl Checkpoints for EmbeddedCheckpoints {
             why: error.to_string(),
         };
         let code = Row::code(checkpoint, &self.integrity).map_err(unreadable)?;
-        let row = Row { version: expected + 1, checkpoint: checkpoint.clone(), code };
+        let row = Row {
+            version: expected + 1,
+            checkpoint: checkpoint.clone(),
+            code,
+        };
         let bytes = serde_json::to_vec(&row).map_err(unreadable)?;
         let saved = self
             .blocking(move |database| {
@@ -225,17 +279,24 @@ impl Checkpoints for EmbeddedCheckpoints {
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), Failure> {
-        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).remove(&lease.user_id);
+        self.claimed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&lease.user_id);
         Ok(())
     }
 
     async fn brake(&self, user_id: UserId, brake: Brake) -> Result<Braking, Failure> {
         let now = Timestamp::now();
-        Ok(self.blocking(move |database| brake::count(database, user_id, brake, now)).await?)
+        Ok(self
+            .blocking(move |database| brake::count(database, user_id, brake, now))
+            .await?)
     }
 
     async fn brake_reaches(&self, window: Duration) -> Result<bool, Failure> {
-        Ok(self.blocking(move |database| brake::reaches(database, window)).await?)
+        Ok(self
+            .blocking(move |database| brake::reaches(database, window))
+            .await?)
     }
 
     async fn restore_brake(
@@ -244,10 +305,16 @@ impl Checkpoints for EmbeddedCheckpoints {
         deletions: &[(UserId, Timestamp)],
     ) -> Result<(), Failure> {
         let deletions = deletions.to_vec();
-        Ok(self.blocking(move |database| brake::restore(database, window, &deletions)).await?)
+        Ok(self
+            .blocking(move |database| brake::restore(database, window, &deletions))
+            .await?)
     }
 
-    async fn end_in_batch(&self, _batch: &BatchId, _checkpoint: &Checkpoint) -> Result<(), Failure> {
+    async fn end_in_batch(
+        &self,
+        _batch: &BatchId,
+        _checkpoint: &Checkpoint,
+    ) -> Result<(), Failure> {
         // It keeps no batches, and its checkpoints do not expire.
         Ok(())
     }
@@ -266,16 +333,25 @@ impl Checkpoints for EmbeddedCheckpoints {
     }
 
     async fn noted_holds(&self, user_id: UserId) -> Result<u32, Failure> {
-        let reading = self.blocking(move |database| match database.begin_read()?.open_table(HOLDS) {
-            Ok(table) => Ok(table.get(user_id.to_string().as_str())?.map_or(0, |noted| noted.value())),
-            Err(redb::TableError::TableDoesNotExist(_)) => Ok(0),
-            Err(error) => Err(error.into()),
-        });
+        let reading =
+            self.blocking(
+                move |database| match database.begin_read()?.open_table(HOLDS) {
+                    Ok(table) => Ok(table
+                        .get(user_id.to_string().as_str())?
+                        .map_or(0, |noted| noted.value())),
+                    Err(redb::TableError::TableDoesNotExist(_)) => Ok(0),
+                    Err(error) => Err(error.into()),
+                },
+            );
         Ok(reading.await?)
     }
 
     async fn lease_left(&self, user_id: UserId) -> Result<Option<Duration>, Failure> {
-        let claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner).contains(&user_id);
+        let claimed = self
+            .claimed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&user_id);
         Ok(claimed.then(|| self.lease_ttl()))
     }
 
@@ -285,12 +361,17 @@ impl Checkpoints for EmbeddedCheckpoints {
     }
 
     async fn note_replay(&self, letter: &str, note: &ReplayNote) -> Result<(), Failure> {
-        let failed = |why: String| EmbeddedError::Failed { path: self.path.clone(), why };
+        let failed = |why: String| EmbeddedError::Failed {
+            path: self.path.clone(),
+            why,
+        };
         let note = serde_json::to_vec(note).map_err(|error| failed(error.to_string()))?;
         let letter = letter.to_owned();
         let noting = self.blocking(move |database| {
             let writing = database.begin_write()?;
-            writing.open_table(REPLAYS)?.insert(letter.as_str(), note.as_slice())?;
+            writing
+                .open_table(REPLAYS)?
+                .insert(letter.as_str(), note.as_slice())?;
             Ok(writing.commit()?)
         });
         Ok(effect("the note", noting).await?)
@@ -298,12 +379,19 @@ impl Checkpoints for EmbeddedCheckpoints {
 
     async fn replay_note(&self, letter: &str) -> Result<Option<ReplayNote>, Failure> {
         let letter = letter.to_owned();
-        let reading = self.blocking(move |database| match database.begin_read()?.open_table(REPLAYS) {
-            Ok(table) => Ok(table.get(letter.as_str())?.map(|note| note.value().to_vec())),
-            Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        });
-        Ok(reading.await?.and_then(|note| serde_json::from_slice(&note).ok()))
+        let reading =
+            self.blocking(
+                move |database| match database.begin_read()?.open_table(REPLAYS) {
+                    Ok(table) => Ok(table
+                        .get(letter.as_str())?
+                        .map(|note| note.value().to_vec())),
+                    Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+                    Err(error) => Err(error.into()),
+                },
+            );
+        Ok(reading
+            .await?
+            .and_then(|note| serde_json::from_slice(&note).ok()))
     }
 
     async fn probe(&self) -> Result<(), Failure> {
@@ -332,17 +420,34 @@ mod tests {
         let checkpoint = Checkpoint::new(user_id, Request::default(), Timestamp::UNIX_EPOCH);
         {
             let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
-            let Claim::Granted { lease, version: 0, checkpoint: None, .. } =
-                store.claim(user_id).await.unwrap()
+            let Claim::Granted {
+                lease,
+                version: 0,
+                checkpoint: None,
+                ..
+            } = store.claim(user_id).await.unwrap()
             else {
                 panic!("a new user is granted")
             };
-            assert!(matches!(store.claim(user_id).await.unwrap(), Claim::Held { .. }));
-            assert_eq!(store.save(&lease, 0, &checkpoint).await.unwrap(), Saved::Version(1));
-            assert_eq!(store.save(&lease, 0, &checkpoint).await.unwrap(), Saved::Refused);
+            assert!(matches!(
+                store.claim(user_id).await.unwrap(),
+                Claim::Held { .. }
+            ));
+            assert_eq!(
+                store.save(&lease, 0, &checkpoint).await.unwrap(),
+                Saved::Version(1)
+            );
+            assert_eq!(
+                store.save(&lease, 0, &checkpoint).await.unwrap(),
+                Saved::Refused
+            );
         }
         let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
-        let Claim::Granted { version: 1, checkpoint: Some(read), .. } = store.claim(user_id).await.unwrap()
+        let Claim::Granted {
+            version: 1,
+            checkpoint: Some(read),
+            ..
+        } = store.claim(user_id).await.unwrap()
         else {
             panic!("the checkpoint is there")
         };
@@ -355,7 +460,10 @@ mod tests {
         let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
         assert_eq!(store.replay_note("a").await.unwrap(), None);
         for published in [false, true] {
-            let note = ReplayNote { published, saved_before: Some(Timestamp::UNIX_EPOCH) };
+            let note = ReplayNote {
+                published,
+                saved_before: Some(Timestamp::UNIX_EPOCH),
+            };
             store.note_replay("a", &note).await.unwrap();
             assert_eq!(store.replay_note("a").await.unwrap(), Some(note));
         }
@@ -378,13 +486,19 @@ mod tests {
         let other = directory.path().join("other");
         std::fs::create_dir(&other).unwrap();
         std::os::unix::fs::symlink(&file, other.join(FILE_NAME)).unwrap();
-        assert!(matches!(EmbeddedCheckpoints::open(&other), Err(EmbeddedError::Failed { .. })));
+        assert!(matches!(
+            EmbeddedCheckpoints::open(&other),
+            Err(EmbeddedError::Failed { .. })
+        ));
     }
 
     #[tokio::test]
     async fn a_second_process_is_told_who_has_the_file() {
         let directory = tempfile::tempdir().unwrap();
         let _first = EmbeddedCheckpoints::open(directory.path()).unwrap();
-        assert!(matches!(EmbeddedCheckpoints::open(directory.path()), Err(EmbeddedError::InUse { .. })));
+        assert!(matches!(
+            EmbeddedCheckpoints::open(directory.path()),
+            Err(EmbeddedError::InUse { .. })
+        ));
     }
 }

@@ -47,11 +47,14 @@ impl RedisCheckpoints {
     ) -> Result<(), Failure> {
         let add = Script::new(scripts::ADD_TO_BATCH);
         let mut add = add.prepare_invoke();
-        add.key(users_key(batch)).key(ended_key(batch)).arg(at.as_millisecond());
+        add.key(users_key(batch))
+            .key(ended_key(batch))
+            .arg(at.as_millisecond());
         for user_id in users {
             add.arg(user_id.to_string());
         }
-        let (added, listed) = futures_util::join!(self.run::<u64>(&add), self.list_batch(batch, at));
+        let (added, listed) =
+            futures_util::join!(self.run::<u64>(&add), self.list_batch(batch, at));
         added.and(listed).map(|_done| ())
     }
 
@@ -67,15 +70,22 @@ impl RedisCheckpoints {
         let end = Script::new(scripts::END_IN_BATCH);
         let mut end = end.prepare_invoke();
         end.key(users_key(batch)).key(ended_key(batch));
-        end.arg(at.as_millisecond()).arg(user_id.to_string()).arg(sum).arg(millis(kept));
-        let (ended, listed) = futures_util::join!(self.run::<u64>(&end), self.list_batch(batch, at));
+        end.arg(at.as_millisecond())
+            .arg(user_id.to_string())
+            .arg(sum)
+            .arg(millis(kept));
+        let (ended, listed) =
+            futures_util::join!(self.run::<u64>(&end), self.list_batch(batch, at));
         ended.and(listed).map(|_done| ())
     }
 
     async fn list_batch(&self, batch: &BatchId, at: Timestamp) -> Result<u64, Failure> {
         let list = Script::new(scripts::LIST_BATCH);
         let mut list = list.prepare_invoke();
-        list.key(BATCHES).arg(at.as_millisecond()).arg(batch.to_string()).arg(LISTED);
+        list.key(BATCHES)
+            .arg(at.as_millisecond())
+            .arg(batch.to_string())
+            .arg(LISTED);
         self.run(&list).await
     }
 
@@ -89,29 +99,48 @@ impl RedisCheckpoints {
             return Ok(HashMap::new());
         }
         let mut get = redis::cmd("HMGET");
-        get.arg(ended_key(batch)).arg(users.iter().map(ToString::to_string).collect::<Vec<_>>());
+        get.arg(ended_key(batch))
+            .arg(users.iter().map(ToString::to_string).collect::<Vec<_>>());
         let ended: Vec<Option<Vec<u8>>> = self.ask(&get).await?;
         let ended = users.iter().zip(ended);
-        Ok(ended.filter_map(|(user_id, sum)| Some((*user_id, serde_json::from_slice(&sum?).ok()?))).collect())
+        Ok(ended
+            .filter_map(|(user_id, sum)| Some((*user_id, serde_json::from_slice(&sum?).ok()?)))
+            .collect())
     }
 
     /// Those of `users` who are in the batch.
-    pub async fn known_in_batch(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<UserId>, Failure> {
+    pub async fn known_in_batch(
+        &self,
+        batch: &BatchId,
+        users: &[UserId],
+    ) -> Result<Vec<UserId>, Failure> {
         let mut scores = redis::cmd("ZMSCORE");
-        scores.arg(users_key(batch)).arg(users.iter().map(ToString::to_string).collect::<Vec<_>>());
+        scores
+            .arg(users_key(batch))
+            .arg(users.iter().map(ToString::to_string).collect::<Vec<_>>());
         let scores: Vec<Option<f64>> = self.ask(&scores).await?;
-        let known = users.iter().zip(scores).filter(|(_, score)| score.is_some());
+        let known = users
+            .iter()
+            .zip(scores)
+            .filter(|(_, score)| score.is_some());
         Ok(known.map(|(user_id, _)| *user_id).collect())
     }
 
     /// The latest batches, the last one first.
     pub(crate) async fn batches(&self, limit: usize) -> Result<Vec<Listed>, Failure> {
         let mut latest = redis::cmd("ZRANGE");
-        latest.arg(BATCHES).arg(0).arg(limit.saturating_sub(1)).arg("REV").arg("WITHSCORES");
+        latest
+            .arg(BATCHES)
+            .arg(0)
+            .arg(limit.saturating_sub(1))
+            .arg("REV")
+            .arg("WITHSCORES");
         let latest: Vec<(Vec<u8>, f64)> = self.ask(&latest).await?;
         let name = |name: &[u8]| std::str::from_utf8(name).ok()?.parse().ok();
-        let latest: Vec<(BatchId, Timestamp)> =
-            latest.into_iter().filter_map(|(batch, at)| Some((name(&batch)?, time(at)))).collect();
+        let latest: Vec<(BatchId, Timestamp)> = latest
+            .into_iter()
+            .filter_map(|(batch, at)| Some((name(&batch)?, time(at))))
+            .collect();
         let counts: Vec<redis::Cmd> = latest
             .iter()
             .map(|(batch, _)| {
@@ -122,13 +151,20 @@ impl RedisCheckpoints {
             .collect();
         let counts: Vec<u64> = self.ask_all(&counts).await?;
         let listed = latest.into_iter().zip(counts);
-        let listed = listed.map(|((batch_id, begun_at), users)| Listed { batch_id, begun_at, users });
+        let listed = listed.map(|((batch_id, begun_at), users)| Listed {
+            batch_id,
+            begun_at,
+            users,
+        });
         // One without users has expired.
         Ok(listed.filter(|batch| batch.users > 0).collect())
     }
 
     /// When the first user of a batch was seen; `None` when there is no such batch.
-    pub(crate) async fn batch_begun_at(&self, batch: &BatchId) -> Result<Option<Timestamp>, Failure> {
+    pub(crate) async fn batch_begun_at(
+        &self,
+        batch: &BatchId,
+    ) -> Result<Option<Timestamp>, Failure> {
         let mut first = redis::cmd("ZRANGE");
         first.arg(users_key(batch)).arg(0).arg(0).arg("WITHSCORES");
         let first: Vec<(Vec<u8>, f64)> = self.ask(&first).await?;
@@ -147,18 +183,27 @@ impl RedisCheckpoints {
         let members: Vec<Vec<u8>> = self.ask(&page).await?;
         let user = |member: &Vec<u8>| std::str::from_utf8(member).ok()?.parse().ok();
         let next = (members.len() == count).then_some(from + count);
-        Ok(Members { users: members.iter().filter_map(user).collect(), next })
+        Ok(Members {
+            users: members.iter().filter_map(user).collect(),
+            next,
+        })
     }
 
     /// What is stored of each of `users`. A checkpoint that was saved without a summary, or changed since by a
     /// release that writes none, is read as a whole.
-    pub(crate) async fn summaries(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<Known>, Failure> {
+    pub(crate) async fn summaries(
+        &self,
+        batch: &BatchId,
+        users: &[UserId],
+    ) -> Result<Vec<Known>, Failure> {
         let asking = |user_id: &UserId| {
             let mut get = redis::cmd("HMGET");
             get.arg(checkpoint_key(*user_id)).arg("version").arg("sum");
             get
         };
-        let stored: Vec<Stored> = self.ask_all(&users.iter().map(asking).collect::<Vec<_>>()).await?;
+        let stored: Vec<Stored> = self
+            .ask_all(&users.iter().map(asking).collect::<Vec<_>>())
+            .await?;
         let mut known: Vec<Option<Known>> = stored.iter().map(summary).collect();
         let whole: Vec<UserId> = users
             .iter()
@@ -174,7 +219,9 @@ impl RedisCheckpoints {
                 Err(_newer) => Known::Unreadable,
             });
         }
-        let known = known.into_iter().map(|known| known.unwrap_or(Known::Nothing));
+        let known = known
+            .into_iter()
+            .map(|known| known.unwrap_or(Known::Nothing));
         let known: Vec<(&UserId, Known)> = users.iter().zip(known).collect();
         let missing = known.iter().filter(|(_, known)| *known == Known::Nothing);
         let missing: Vec<UserId> = missing.map(|(user_id, _)| **user_id).collect();
@@ -193,10 +240,13 @@ impl RedisCheckpoints {
             get.arg(checkpoint_key(*user_id)).arg("body");
             get
         };
-        let bodies: Vec<Option<Vec<u8>>> =
-            self.ask_all(&users.iter().map(asking).collect::<Vec<_>>()).await?;
+        let bodies: Vec<Option<Vec<u8>>> = self
+            .ask_all(&users.iter().map(asking).collect::<Vec<_>>())
+            .await?;
         let read = users.iter().zip(bodies);
-        Ok(read.map(|(user_id, body)| parse(*user_id, &body.unwrap_or_default())).collect())
+        Ok(read
+            .map(|(user_id, body)| parse(*user_id, &body.unwrap_or_default()))
+            .collect())
     }
 }
 
@@ -208,12 +258,20 @@ type Stored = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// `None`: the checkpoint itself has to be asked.
 fn summary((version, sum): &Stored) -> Option<Known> {
-    let Some(version) = version else { return Some(Known::Nothing) };
-    let text = sum.as_ref()?.strip_prefix(version.as_slice())?.strip_prefix(b" ")?;
+    let Some(version) = version else {
+        return Some(Known::Nothing);
+    };
+    let text = sum
+        .as_ref()?
+        .strip_prefix(version.as_slice())?
+        .strip_prefix(b" ")?;
     serde_json::from_slice(text).ok().map(Known::Summary)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "what we wrote are whole milliseconds, far under 2^53")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "what we wrote are whole milliseconds, far under 2^53"
+)]
 fn time(score: f64) -> Timestamp {
     Timestamp::from_millisecond(score as i64).unwrap_or(Timestamp::UNIX_EPOCH)
 }
@@ -226,7 +284,10 @@ mod tests {
     fn a_summary_that_is_damaged_or_of_another_save_is_none() {
         let bytes = |text: &str| Some(text.as_bytes().to_vec());
         let good = r#"{"s":"Received","u":0}"#;
-        assert!(matches!(summary(&(bytes("7"), bytes(&format!("7 {good}")))), Some(Known::Summary(_))));
+        assert!(matches!(
+            summary(&(bytes("7"), bytes(&format!("7 {good}")))),
+            Some(Known::Summary(_))
+        ));
         assert_eq!(summary(&(None, bytes("7 {}"))), Some(Known::Nothing));
         for sum in [
             "",
@@ -241,7 +302,10 @@ mod tests {
         ] {
             assert_eq!(summary(&(bytes("7"), bytes(sum))), None, "{sum}");
         }
-        assert_eq!(summary(&(bytes("7"), Some(vec![b'7', b' ', 0xff, 0]))), None);
+        assert_eq!(
+            summary(&(bytes("7"), Some(vec![b'7', b' ', 0xff, 0]))),
+            None
+        );
         assert_eq!(summary(&(bytes("\u{0}"), bytes(good))), None);
     }
 

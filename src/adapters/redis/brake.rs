@@ -19,9 +19,17 @@ const DELETIONS: &str = "offboarder:deletions";
 const PAGE: usize = 1000;
 
 impl RedisCheckpoints {
-    pub(super) async fn count_deletion(&self, user_id: UserId, brake: Brake) -> Result<Braking, Failure> {
+    pub(super) async fn count_deletion(
+        &self,
+        user_id: UserId,
+        brake: Brake,
+    ) -> Result<Braking, Failure> {
         let mut script = self.brake.prepare_invoke();
-        script.key(DELETIONS).arg(user_id.to_string()).arg(brake.count).arg(millis(brake.per));
+        script
+            .key(DELETIONS)
+            .arg(user_id.to_string())
+            .arg(brake.count)
+            .arg(millis(brake.per));
         Ok(match u64::try_from(self.run::<i64>(&script).await?) {
             Ok(0) => Braking::Counted,
             Ok(wait_ms) => Braking::Wait(Duration::from_millis(wait_ms)),

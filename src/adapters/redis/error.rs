@@ -14,7 +14,9 @@ pub enum RedisCheckpointsError {
         why: String,
     },
     /// No connection, or none in time.
-    #[error("cannot reach Redis at {at} ({why}); check that it runs and OFFBOARDER_CHECKPOINTS_URL")]
+    #[error(
+        "cannot reach Redis at {at} ({why}); check that it runs and OFFBOARDER_CHECKPOINTS_URL"
+    )]
     Unreachable {
         /// The URL, password masked.
         at: String,
@@ -49,7 +51,9 @@ impl RedisCheckpointsError {
             ErrorKind::AuthenticationFailed | ErrorKind::Server(_) | ErrorKind::Extension => {
                 Self::Refused { at, why }
             }
-            ErrorKind::InvalidClientConfig | ErrorKind::EmptySentinelList => Self::BadUrl { at, why },
+            ErrorKind::InvalidClientConfig | ErrorKind::EmptySentinelList => {
+                Self::BadUrl { at, why }
+            }
             // The enum is open; what is not a refusal is a connection that did not work out.
             _ => Self::Unreachable { at, why },
         }
@@ -59,7 +63,9 @@ impl RedisCheckpointsError {
 impl Classify for RedisCheckpointsError {
     fn classify(&self) -> (Class, Code) {
         match self {
-            Self::BadUrl { .. } | Self::Refused { .. } => (Class::Systemic, Code::CheckpointsRefused),
+            Self::BadUrl { .. } | Self::Refused { .. } => {
+                (Class::Systemic, Code::CheckpointsRefused)
+            }
             Self::Unreachable { .. } => (Class::Systemic, Code::CheckpointsUnreachable),
             Self::Newer { .. } => (Class::Defect, Code::CheckpointUnreadable),
         }

@@ -22,10 +22,16 @@ impl Health {
                 .collect()
         };
         let evictions = values("maxmemory_policy");
-        let worst = evictions.iter().find(|policy| *policy != "noeviction").or(evictions.first());
+        let worst = evictions
+            .iter()
+            .find(|policy| *policy != "noeviction")
+            .or(evictions.first());
         let logs = values("aof_enabled");
         let append_only = (!logs.is_empty()).then(|| logs.iter().all(|enabled| enabled == "1"));
-        Self { eviction: worst.cloned(), append_only }
+        Self {
+            eviction: worst.cloned(),
+            append_only,
+        }
     }
 }
 
@@ -51,12 +57,26 @@ mod tests {
     #[test]
     fn of_several_nodes_the_worst_counts() {
         let good = "# Memory\r\nmaxmemory_policy:noeviction\r\n# Persistence\r\naof_enabled:1\r\n";
-        let bad = good.replace("noeviction", "allkeys-lru").replace("enabled:1", "enabled:0");
-        let well = Health { eviction: Some("noeviction".to_owned()), append_only: Some(true) };
+        let bad = good
+            .replace("noeviction", "allkeys-lru")
+            .replace("enabled:1", "enabled:0");
+        let well = Health {
+            eviction: Some("noeviction".to_owned()),
+            append_only: Some(true),
+        };
         assert_eq!(Health::of(&info(good)), well);
         let nodes = Value::Map(vec![(info("a"), info(good)), (info("b"), info(&bad))]);
-        let ill = Health { eviction: Some("allkeys-lru".to_owned()), append_only: Some(false) };
+        let ill = Health {
+            eviction: Some("allkeys-lru".to_owned()),
+            append_only: Some(false),
+        };
         assert_eq!(Health::of(&nodes), ill);
-        assert_eq!(Health::of(&Value::Nil), Health { eviction: None, append_only: None });
+        assert_eq!(
+            Health::of(&Value::Nil),
+            Health {
+                eviction: None,
+                append_only: None
+            }
+        );
     }
 }

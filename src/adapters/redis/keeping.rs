@@ -39,6 +39,7 @@ impl RedisCheckpoints {
         sum: &[u8],
     ) -> Result<(), Failure> {
         let kept = self.retention.unwrap_or(NOBODY_KEPT * 7);
-        self.end_user_in_batch(batch, checkpoint.user_id, checkpoint.updated_at, sum, kept).await
+        self.end_user_in_batch(batch, checkpoint.user_id, checkpoint.updated_at, sum, kept)
+            .await
     }
 }

@@ -6,8 +6,9 @@ use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
-    ProtocolVersion, RedisConnectionInfo, RedisError, RedisResult, ScriptInvocation, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind,
+    IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisError, RedisResult,
+    ScriptInvocation, Value,
 };
 
 use crate::config::{RedisKind, RedisUrl};
@@ -29,10 +30,20 @@ impl Link {
     pub(super) async fn connect(url: &RedisUrl) -> Result<Self, RedisError> {
         match &url.kind {
             RedisKind::Single | RedisKind::Tls => {
-                let none = || RedisError::from((ErrorKind::InvalidClientConfig, "no host in the URL"));
-                let client = Client::open(nodes(url, &login(url))?.into_iter().next().ok_or_else(none)?)?;
+                let none =
+                    || RedisError::from((ErrorKind::InvalidClientConfig, "no host in the URL"));
+                let client = Client::open(
+                    nodes(url, &login(url))?
+                        .into_iter()
+                        .next()
+                        .ok_or_else(none)?,
+                )?;
                 let config = connection_config();
-                Ok(Self::Single(client.get_multiplexed_async_connection_with_config(&config).await?))
+                Ok(Self::Single(
+                    client
+                        .get_multiplexed_async_connection_with_config(&config)
+                        .await?,
+                ))
             }
             RedisKind::Sentinel { master } => by_sentinels(url, master).await.map(Self::Single),
             RedisKind::Cluster => {
@@ -56,7 +67,10 @@ impl Link {
         }
     }
 
-    pub(super) async fn query<T: redis::FromRedisValue>(&mut self, command: &Cmd) -> Result<T, RedisError> {
+    pub(super) async fn query<T: redis::FromRedisValue>(
+        &mut self,
+        command: &Cmd,
+    ) -> Result<T, RedisError> {
         match self {
             Self::Single(connection) => command.query_async(connection).await,
             Self::Cluster(connection) => command.query_async(connection).await,
@@ -91,7 +105,9 @@ async fn of_cluster(connection: &ClusterConnection, commands: &[Cmd]) -> Result<
         async move { command.query_async::<Value>(&mut connection).await }
     };
     let asking: Vec<_> = commands.iter().cloned().map(ask).collect();
-    Ok(Value::Array(stream::iter(asking).buffered(AT_ONCE).try_collect().await?))
+    Ok(Value::Array(
+        stream::iter(asking).buffered(AT_ONCE).try_collect().await?,
+    ))
 }
 
 fn connection_config() -> AsyncConnectionConfig {
@@ -107,19 +123,25 @@ async fn by_sentinels(url: &RedisUrl, master: &str) -> Result<MultiplexedConnect
     match of_master(url, master, &anonymous).await {
         Err(error) if asks_for_a_password(&error) => {
             if url.password.is_none() {
-                return Err(at_sentinels(url, "a sentinel, or the master, asks for a password", &error));
+                return Err(at_sentinels(
+                    url,
+                    "a sentinel, or the master, asks for a password",
+                    &error,
+                ));
             }
             let same = login(url).set_db(0);
-            of_master(url, master, &same).await.map_err(|error| match error.kind() {
-                ErrorKind::AuthenticationFailed | ErrorKind::Server(_) | ErrorKind::Extension => {
-                    at_sentinels(
+            of_master(url, master, &same)
+                .await
+                .map_err(|error| match error.kind() {
+                    ErrorKind::AuthenticationFailed
+                    | ErrorKind::Server(_)
+                    | ErrorKind::Extension => at_sentinels(
                         url,
                         "a sentinel, or the master, refuses the URL's user and password",
                         &error,
-                    )
-                }
-                _ => error,
-            })
+                    ),
+                    _ => error,
+                })
         }
         connected => connected,
     }
@@ -132,9 +154,15 @@ async fn of_master(
 ) -> Result<MultiplexedConnection, RedisError> {
     let sentinels = nodes(url, at_sentinel)?;
     let master_login = SentinelNodeConnectionInfo::default().set_redis_connection_info(login(url));
-    let mut client =
-        SentinelClient::build(sentinels, master, Some(master_login), SentinelServerType::Master)?;
-    client.get_async_connection_with_config(&connection_config()).await
+    let mut client = SentinelClient::build(
+        sentinels,
+        master,
+        Some(master_login),
+        SentinelServerType::Master,
+    )?;
+    client
+        .get_async_connection_with_config(&connection_config())
+        .await
 }
 
 fn asks_for_a_password(error: &RedisError) -> bool {
@@ -143,18 +171,27 @@ fn asks_for_a_password(error: &RedisError) -> bool {
 
 /// The library's error does not say that a sentinel gave it.
 fn at_sentinels(url: &RedisUrl, what: &'static str, error: &RedisError) -> RedisError {
-    let sentinels: Vec<String> = url.servers.iter().map(|(host, port)| format!("{host}:{port}")).collect();
+    let sentinels: Vec<String> = url
+        .servers
+        .iter()
+        .map(|(host, port)| format!("{host}:{port}"))
+        .collect();
     let detail = format!("sentinels {}: {error}", sentinels.join(", "));
     RedisError::from((ErrorKind::AuthenticationFailed, what, detail))
 }
 
 fn protocol(url: &RedisUrl) -> ProtocolVersion {
-    if url.resp3 { ProtocolVersion::RESP3 } else { ProtocolVersion::RESP2 }
+    if url.resp3 {
+        ProtocolVersion::RESP3
+    } else {
+        ProtocolVersion::RESP2
+    }
 }
 
 fn login(url: &RedisUrl) -> RedisConnectionInfo {
-    let mut login =
-        RedisConnectionInfo::default().set_db(i64::from(url.database)).set_protocol(protocol(url));
+    let mut login = RedisConnectionInfo::default()
+        .set_db(i64::from(url.database))
+        .set_protocol(protocol(url));
     if let Some(user) = &url.user {
         login = login.set_username(user);
     }
@@ -169,12 +206,19 @@ fn nodes(url: &RedisUrl, login: &RedisConnectionInfo) -> RedisResult<Vec<Connect
     let node = |(host, port): &(String, u16)| {
         let (host, port) = (host.clone(), *port);
         let address = match url.kind {
-            RedisKind::Tls => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
+            RedisKind::Tls => ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: false,
+                tls_params: None,
+            },
             RedisKind::Single | RedisKind::Sentinel { .. } | RedisKind::Cluster => {
                 ConnectionAddr::Tcp(host, port)
             }
         };
-        Ok(address.into_connection_info()?.set_redis_settings(login.clone()))
+        Ok(address
+            .into_connection_info()?
+            .set_redis_settings(login.clone()))
     };
     url.servers.iter().map(node).collect()
 }
@@ -201,12 +245,22 @@ mod tests {
             }
         );
         let settings = tls.redis_settings();
-        assert_eq!((settings.username(), settings.password(), settings.db()), (Some("u"), Some("p#@"), 3));
+        assert_eq!(
+            (settings.username(), settings.password(), settings.db()),
+            (Some("u"), Some("p#@"), 3)
+        );
         assert_eq!(settings.protocol(), ProtocolVersion::RESP3);
         let cluster = of("redis+cluster://:pw@a:1,[::1]:2");
         let addresses: Vec<_> = cluster.iter().map(|node| node.addr().clone()).collect();
-        let expected = [ConnectionAddr::Tcp("a".to_owned(), 1), ConnectionAddr::Tcp("::1".to_owned(), 2)];
+        let expected = [
+            ConnectionAddr::Tcp("a".to_owned(), 1),
+            ConnectionAddr::Tcp("::1".to_owned(), 2),
+        ];
         assert_eq!(addresses, expected);
-        assert!(cluster.iter().all(|node| node.redis_settings().password() == Some("pw")));
+        assert!(
+            cluster
+                .iter()
+                .all(|node| node.redis_settings().password() == Some("pw"))
+        );
     }
 }

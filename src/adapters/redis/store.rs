@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use redis::{ErrorKind, FromRedisValue, RedisError, Script, ScriptInvocation, ServerErrorKind, Value};
+use redis::{
+    ErrorKind, FromRedisValue, RedisError, Script, ScriptInvocation, ServerErrorKind, Value,
+};
 use tokio::sync::Mutex;
 
 use super::error::RedisCheckpointsError;
@@ -18,7 +20,9 @@ use crate::integrity::{Integrity, Purpose};
 use crate::job::{BatchId, UserId};
 use crate::kill_point::effect;
 use crate::machine::{Checkpoint, SCHEMA};
-use crate::ports::{Braking, Checkpoints, Claim, Lease, QuotaClass, Quotas, ReplayNote, Reservation, Saved};
+use crate::ports::{
+    Braking, Checkpoints, Claim, Lease, QuotaClass, Quotas, ReplayNote, Reservation, Saved,
+};
 
 /// A Redis that is frozen takes connections and never answers.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -86,7 +90,11 @@ impl RedisCheckpoints {
     ) -> Result<Option<Box<Checkpoint>>, RedisCheckpointsError> {
         let (fence, code) = code.split_once(' ').unwrap_or_default();
         let name = checkpoint_name(user_id, fence);
-        if !body.is_empty() && !self.integrity.admits(Purpose::Checkpoint, &name, body, Some(code)) {
+        if !body.is_empty()
+            && !self
+                .integrity
+                .admits(Purpose::Checkpoint, &name, body, Some(code))
+        {
             tracing::warn!(%user_id, "the checkpoint has no valid integrity code and counts as absent");
             return Ok(None);
         }
@@ -114,7 +122,10 @@ impl RedisCheckpoints {
     }
 
     /// Runs a script, in [`ANSWER_WITHIN`], however many wait for a connection.
-    pub(super) async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Failure> {
+    pub(super) async fn run<T: FromRedisValue>(
+        &self,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, Failure> {
         self.in_time(Question::Script(script)).await
     }
 
@@ -132,10 +143,16 @@ impl RedisCheckpoints {
     }
 
     async fn in_time<T: FromRedisValue>(&self, question: Question<'_>) -> Result<T, Failure> {
-        tokio::time::timeout(ANSWER_WITHIN, self.patiently(question)).await.unwrap_or_else(|_elapsed| {
-            let why = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
-            Err(RedisCheckpointsError::Unreachable { at: self.at.clone(), why }.into())
-        })
+        tokio::time::timeout(ANSWER_WITHIN, self.patiently(question))
+            .await
+            .unwrap_or_else(|_elapsed| {
+                let why = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
+                Err(RedisCheckpointsError::Unreachable {
+                    at: self.at.clone(),
+                    why,
+                }
+                .into())
+            })
     }
 
     /// All of them may be sent twice, so a lost answer is asked for again, once, over a new connection.
@@ -205,7 +222,10 @@ fn lease_key(user_id: UserId) -> String {
 
 /// A damaged checkpoint, or one of another user, counts as absent: what was done is read back from CXone
 /// and the store. A newer one is refused, since it may mean what we cannot know.
-pub(crate) fn parse(user_id: UserId, body: &[u8]) -> Result<Option<Box<Checkpoint>>, RedisCheckpointsError> {
+pub(crate) fn parse(
+    user_id: UserId,
+    body: &[u8],
+) -> Result<Option<Box<Checkpoint>>, RedisCheckpointsError> {
     if body.is_empty() {
         return Ok(None);
     }
@@ -218,9 +238,10 @@ pub(crate) fn parse(user_id: UserId, body: &[u8]) -> Result<Option<Box<Checkpoin
                 .ok()
                 .and_then(|value| value.get("schema").and_then(serde_json::Value::as_u64));
             match schema {
-                Some(schema) if schema > u64::from(SCHEMA) => {
-                    Err(RedisCheckpointsError::Newer { user_id: user_id.to_string(), schema })
-                }
+                Some(schema) if schema > u64::from(SCHEMA) => Err(RedisCheckpointsError::Newer {
+                    user_id: user_id.to_string(),
+                    schema,
+                }),
                 Some(_) | None => {
                     tracing::warn!(%user_id, "the checkpoint is damaged and counts as absent");
                     Ok(None)
@@ -259,10 +280,15 @@ impl Quotas for RedisCheckpoints {
         count: u32,
     ) -> Result<Reservation, Failure> {
         let mut script = self.reserve.prepare_invoke();
-        script.key(quota_key(class)).key("offboarder:{quota}:workers");
+        script
+            .key(quota_key(class))
+            .key("offboarder:{quota}:workers");
         script.arg(micros(interval)).arg(count).arg(&self.worker);
         let (starts_in, workers) = self.run::<(u64, u32)>(&script).await?;
-        Ok(Reservation { starts_in: Duration::from_micros(starts_in), workers })
+        Ok(Reservation {
+            starts_in: Duration::from_micros(starts_in),
+            workers,
+        })
     }
 
     async fn cool_down(&self, class: QuotaClass, pause: Duration) -> Result<(), Failure> {
@@ -277,7 +303,11 @@ impl Checkpoints for RedisCheckpoints {
     async fn claim(&self, user_id: UserId) -> Result<Claim, Failure> {
         let owner = uuid::Uuid::new_v4().to_string();
         let mut script = self.claim.prepare_invoke();
-        script.key(checkpoint_key(user_id)).key(lease_key(user_id)).arg(&owner).arg(self.ttl_ms());
+        script
+            .key(checkpoint_key(user_id))
+            .key(lease_key(user_id))
+            .arg(&owner)
+            .arg(self.ttl_ms());
         script.arg(millis(NOBODY_KEPT));
         let answer: Vec<Value> = effect("the claim", self.run(&script)).await?;
         let number = |index: usize| match answer.get(index) {
@@ -285,19 +315,31 @@ impl Checkpoints for RedisCheckpoints {
             _ => 0,
         };
         if number(0) == 0 {
-            return Ok(Claim::Held { for_at_most: Duration::from_millis(number(1).max(1)) });
+            return Ok(Claim::Held {
+                for_at_most: Duration::from_millis(number(1).max(1)),
+            });
         }
         let bytes = |index: usize| match answer.get(index) {
             Some(Value::BulkString(bytes)) => bytes.as_slice(),
             _ => &[],
         };
         let code = std::str::from_utf8(bytes(5)).unwrap_or_default();
-        let lease = Lease { user_id, owner, fence: number(1) };
+        let lease = Lease {
+            user_id,
+            owner,
+            fence: number(1),
+        };
         let deaths = u32::try_from(number(4).saturating_sub(1)).unwrap_or(u32::MAX);
         match self.open(user_id, bytes(3), code) {
             Ok(checkpoint) => {
                 let authenticated = self.integrity.has_key();
-                Ok(Claim::Granted { lease, version: number(2), checkpoint, authenticated, deaths })
+                Ok(Claim::Granted {
+                    lease,
+                    version: number(2),
+                    checkpoint,
+                    authenticated,
+                    deaths,
+                })
             }
             Err(error) => {
                 self.release(&lease).await?;
@@ -306,16 +348,35 @@ impl Checkpoints for RedisCheckpoints {
         }
     }
 
-    async fn save(&self, lease: &Lease, expected: u64, checkpoint: &Checkpoint) -> Result<Saved, Failure> {
+    async fn save(
+        &self,
+        lease: &Lease,
+        expected: u64,
+        checkpoint: &Checkpoint,
+    ) -> Result<Saved, Failure> {
         let kept = self.kept_for(checkpoint);
         let body = serde_json::to_vec(&checkpoint.stored()).map_err(|error| unwritable(&error))?;
         let summary = summary_of(checkpoint)?;
         let fence = lease.fence.to_string();
-        let code = self.integrity.code(Purpose::Checkpoint, &checkpoint_name(lease.user_id, &fence), &body);
-        let code = code.map(|code| format!("{fence} {code}")).unwrap_or_default();
+        let code = self.integrity.code(
+            Purpose::Checkpoint,
+            &checkpoint_name(lease.user_id, &fence),
+            &body,
+        );
+        let code = code
+            .map(|code| format!("{fence} {code}"))
+            .unwrap_or_default();
         let mut script = self.save.prepare_invoke();
-        script.key(checkpoint_key(lease.user_id)).key(lease_key(lease.user_id));
-        script.arg(&lease.owner).arg(self.ttl_ms()).arg(lease.fence).arg(expected).arg(body).arg(&summary);
+        script
+            .key(checkpoint_key(lease.user_id))
+            .key(lease_key(lease.user_id));
+        script
+            .arg(&lease.owner)
+            .arg(self.ttl_ms())
+            .arg(lease.fence)
+            .arg(expected)
+            .arg(body)
+            .arg(&summary);
         script.arg(kept.map_or(0, millis)).arg(code);
         let saving = effect("the save", self.run::<u64>(&script));
         let version = match &checkpoint.request.batch_id {
@@ -343,14 +404,19 @@ impl Checkpoints for RedisCheckpoints {
 
     async fn renew(&self, lease: &Lease) -> Result<bool, Failure> {
         let mut script = self.renew.prepare_invoke();
-        script.key(checkpoint_key(lease.user_id)).key(lease_key(lease.user_id));
+        script
+            .key(checkpoint_key(lease.user_id))
+            .key(lease_key(lease.user_id));
         script.arg(&lease.owner).arg(self.ttl_ms());
         Ok(self.run::<u64>(&script).await? == 1)
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), Failure> {
         let mut script = self.release.prepare_invoke();
-        script.key(checkpoint_key(lease.user_id)).key(lease_key(lease.user_id)).arg(&lease.owner);
+        script
+            .key(checkpoint_key(lease.user_id))
+            .key(lease_key(lease.user_id))
+            .arg(&lease.owner);
         self.run::<u64>(&script).await.map(|_was_ours| ())
     }
 
@@ -372,7 +438,10 @@ impl Checkpoints for RedisCheckpoints {
 
     async fn end_in_batch(&self, batch: &BatchId, checkpoint: &Checkpoint) -> Result<(), Failure> {
         match self.kept_for(checkpoint) {
-            Some(_) => self.note_end(batch, checkpoint, &summary_of(checkpoint)?).await,
+            Some(_) => {
+                self.note_end(batch, checkpoint, &summary_of(checkpoint)?)
+                    .await
+            }
             None => Ok(()),
         }
     }
@@ -388,14 +457,19 @@ impl Checkpoints for RedisCheckpoints {
         script.key(holds_key(user_id));
         // What is no number was not written by us; one act more than can be stored holds.
         let noted: Vec<u8> = self.run(&script).await?;
-        Ok(std::str::from_utf8(&noted).ok().and_then(|noted| noted.parse().ok()).unwrap_or(u32::MAX))
+        Ok(std::str::from_utf8(&noted)
+            .ok()
+            .and_then(|noted| noted.parse().ok())
+            .unwrap_or(u32::MAX))
     }
 
     async fn lease_left(&self, user_id: UserId) -> Result<Option<Duration>, Failure> {
         let mut command = redis::cmd("PTTL");
         command.arg(lease_key(user_id));
         // Negative where there is no such key.
-        Ok(u64::try_from(self.ask::<i64>(&command).await?).ok().map(Duration::from_millis))
+        Ok(u64::try_from(self.ask::<i64>(&command).await?)
+            .ok()
+            .map(Duration::from_millis))
     }
 
     async fn read(&self, user_id: UserId) -> Result<Option<Checkpoint>, Failure> {
@@ -403,16 +477,24 @@ impl Checkpoints for RedisCheckpoints {
         command.arg(checkpoint_key(user_id)).arg(&["body", "code"]);
         let failed = |error: RedisError| RedisCheckpointsError::of(&error, &self.at);
         let mut link = self.link().await.map_err(failed)?;
-        let (body, code): (Option<Vec<u8>>, Option<Vec<u8>>) = link.query(&command).await.map_err(failed)?;
+        let (body, code): (Option<Vec<u8>>, Option<Vec<u8>>) =
+            link.query(&command).await.map_err(failed)?;
         let code = String::from_utf8_lossy(code.as_deref().unwrap_or_default());
-        Ok(self.open(user_id, &body.unwrap_or_default(), &code)?.map(|checkpoint| *checkpoint))
+        Ok(self
+            .open(user_id, &body.unwrap_or_default(), &code)?
+            .map(|checkpoint| *checkpoint))
     }
 
     async fn note_replay(&self, letter: &str, note: &ReplayNote) -> Result<(), Failure> {
-        let note = serde_json::to_string(note)
-            .map_err(|error| Failure::new(Class::Defect, Code::CheckpointUnreadable, error.to_string()))?;
+        let note = serde_json::to_string(note).map_err(|error| {
+            Failure::new(Class::Defect, Code::CheckpointUnreadable, error.to_string())
+        })?;
         let mut command = redis::cmd("SET");
-        command.arg(replay_key(letter)).arg(note).arg("EX").arg(REPLAY_NOTE_SECONDS);
+        command
+            .arg(replay_key(letter))
+            .arg(note)
+            .arg("EX")
+            .arg(REPLAY_NOTE_SECONDS);
         effect("the note", self.ask::<()>(&command)).await
     }
 

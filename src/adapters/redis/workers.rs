@@ -22,7 +22,12 @@ impl RedisCheckpoints {
             .map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))?;
         let script = Script::new(scripts::ANNOUNCE);
         let mut script = script.prepare_invoke();
-        script.key(SEEN).key(SAID).arg(&worker.name).arg(body).arg(silent_ms());
+        script
+            .key(SEEN)
+            .key(SAID)
+            .arg(&worker.name)
+            .arg(body)
+            .arg(silent_ms());
         self.run::<u64>(&script).await.map(|_done| ())
     }
 
@@ -36,7 +41,10 @@ impl RedisCheckpoints {
             .into_iter()
             .filter_map(|(seen_at, body)| {
                 let worker = serde_json::from_slice(&body?).ok()?;
-                Some(Announced { worker, seen_at: Timestamp::from_millisecond(seen_at).ok()? })
+                Some(Announced {
+                    worker,
+                    seen_at: Timestamp::from_millisecond(seen_at).ok()?,
+                })
             })
             .collect();
         workers.sort_by(|one, other| one.worker.name.cmp(&other.worker.name));

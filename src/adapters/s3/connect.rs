@@ -75,13 +75,18 @@ pub(super) async fn connect(
 
 /// The client that the SDK would make, with these CAs in the place of the system's.
 fn https(bundle: &Path) -> Result<SharedHttpClient, S3Error> {
-    let refused = |why: String| S3Error::CaBundle { path: bundle.display().to_string(), why };
+    let refused = |why: String| S3Error::CaBundle {
+        path: bundle.display().to_string(),
+        why,
+    };
     let pem = std::fs::read(bundle).map_err(|error| refused(error.to_string()))?;
     // The SDK takes the file at its word, and panics at the first connection.
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| refused(error.to_string()))?;
-        roots.add(certificate).map_err(|error| refused(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| refused(error.to_string()))?;
     }
     if roots.is_empty() {
         return Err(refused("it holds no certificate".to_owned()));
@@ -90,7 +95,10 @@ fn https(bundle: &Path) -> Result<SharedHttpClient, S3Error> {
     let context = TlsContext::builder().with_trust_store(trusted).build();
     let context = context.map_err(|error| refused(error.to_string()))?;
     let provider = Provider::rustls(CryptoMode::AwsLc);
-    Ok(Builder::new().tls_provider(provider).tls_context(context).build_https())
+    Ok(Builder::new()
+        .tls_provider(provider)
+        .tls_context(context)
+        .build_https())
 }
 
 #[cfg(test)]
@@ -109,7 +117,10 @@ mod tests {
             }
             let error = https(&path).unwrap_err();
             assert_eq!(error.code(), Code::SettingsUnreadable);
-            assert!(error.to_string().starts_with("AWS_CA_BUNDLE: ") && error.to_string().contains("ca.pem"));
+            assert!(
+                error.to_string().starts_with("AWS_CA_BUNDLE: ")
+                    && error.to_string().contains("ca.pem")
+            );
         }
     }
 }

@@ -8,7 +8,9 @@ use crate::failure::{Class, Classify, Code};
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum S3Error {
     /// No answer.
-    #[error("cannot reach S3 to {what} ({why}); check the network, AWS_ENDPOINT_URL_S3 and AWS_REGION")]
+    #[error(
+        "cannot reach S3 to {what} ({why}); check the network, AWS_ENDPOINT_URL_S3 and AWS_REGION"
+    )]
     Unreachable {
         /// Operation and object.
         what: String,
@@ -54,7 +56,9 @@ pub enum S3Error {
         said: String,
     },
     /// What we sign is valid for some minutes around the store's own time.
-    #[error("S3 does not let us {what} (RequestTimeTooSkewed): the clock of this machine is off; set it")]
+    #[error(
+        "S3 does not let us {what} (RequestTimeTooSkewed): the clock of this machine is off; set it"
+    )]
     ClockOff {
         /// Operation and object.
         what: String,
@@ -106,7 +110,9 @@ pub enum S3Error {
         said: String,
     },
     /// Any other refusal.
-    #[error("S3 refused to {what} with {status} ({said}); check bucket, region and OFFBOARDER_ARCHIVE_*")]
+    #[error(
+        "S3 refused to {what} with {status} ({said}); check bucket, region and OFFBOARDER_ARCHIVE_*"
+    )]
     Rejected {
         /// Operation and object.
         what: String,
@@ -175,7 +181,9 @@ pub(super) fn is_not_found<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResp
 }
 
 fn status_of<E>(error: &SdkError<E, HttpResponse>) -> u16 {
-    error.raw_response().map_or(0, |response| response.status().as_u16())
+    error
+        .raw_response()
+        .map_or(0, |response| response.status().as_u16())
 }
 
 /// The store's word and sentence. They come from outside: cut to a line's length, without control characters.
@@ -185,7 +193,10 @@ fn said<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> String {
         other => other.escape_debug().to_string(),
     };
     let cut = |text: &str, chars| text.chars().take(chars).map(escaped).collect::<String>();
-    let code = error.code().map_or_else(|| format!("status {}", status_of(error)), |code| cut(code, 64));
+    let code = error.code().map_or_else(
+        || format!("status {}", status_of(error)),
+        |code| cut(code, 64),
+    );
     match error.message().map(|message| cut(message.trim(), 300)) {
         Some(message) if !message.is_empty() => format!("{code}: {message}"),
         Some(_) | None => code,
@@ -200,20 +211,26 @@ impl S3Error {
     {
         let status = status_of(error);
         if status == 0 {
-            return Self::unanswered(&DisplayErrorContext(error).to_string(), innermost(error), what);
+            return Self::unanswered(
+                &DisplayErrorContext(error).to_string(),
+                innermost(error),
+                what,
+            );
         }
         let said = said(error);
         match (error.code().unwrap_or_default(), status) {
             ("NoSuchBucket", _) => Self::NoBucket { what },
             ("RequestTimeTooSkewed", _) => Self::ClockOff { what },
             ("NoSuchUpload", _) => Self::UploadLost { what, said },
-            ("SlowDown" | "SlowDownRead" | "SlowDownWrite" | "ThrottlingException", _) | (_, 429) => {
-                Self::Throttled { what }
-            }
+            ("SlowDown" | "SlowDownRead" | "SlowDownWrite" | "ThrottlingException", _)
+            | (_, 429) => Self::Throttled { what },
             // The answer to a HEAD has no body to say `SlowDown` in.
             ("", 503) => Self::Throttled { what },
             (
-                "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch",
+                "BadDigest"
+                | "InvalidDigest"
+                | "XAmzContentSHA256Mismatch"
+                | "XAmzContentChecksumMismatch",
                 _,
             ) => Self::Corrupted { what, said },
             (_, 401 | 403) => Self::Denied { what, said },
@@ -226,7 +243,10 @@ impl S3Error {
     /// Without an answer, the texts of the SDK are all there is to sort by.
     fn unanswered(chain: &str, why: String, what: String) -> Self {
         if chain.contains("CredentialsNotLoaded") || chain.contains("no providers in chain") {
-            Self::Denied { what, said: "no credentials found".to_owned() }
+            Self::Denied {
+                what,
+                said: "no credentials found".to_owned(),
+            }
         } else if chain.contains("cargo feature") {
             Self::Profile { what }
         } else if chain.contains("UnknownIssuer") {
@@ -250,9 +270,12 @@ impl S3Error {
     /// The same, where it is known which header the store does not take.
     pub(super) fn blame(self, header: &'static str) -> Self {
         match self {
-            Self::NotImplemented { what, said } | Self::Rejected { what, status: 400, said } => {
-                Self::Header { what, header, said }
-            }
+            Self::NotImplemented { what, said }
+            | Self::Rejected {
+                what,
+                status: 400,
+                said,
+            } => Self::Header { what, header, said },
             other => other,
         }
     }
@@ -270,7 +293,9 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 impl Classify for S3Error {
     fn classify(&self) -> (Class, Code) {
         match self {
-            Self::Unreachable { .. } | Self::Untrusted { .. } => (Class::Systemic, Code::ArchiveUnreachable),
+            Self::Unreachable { .. } | Self::Untrusted { .. } => {
+                (Class::Systemic, Code::ArchiveUnreachable)
+            }
             Self::CaBundle { .. } => (Class::Systemic, Code::SettingsUnreadable),
             Self::Denied { .. } | Self::ClockOff { .. } | Self::Profile { .. } => {
                 (Class::Systemic, Code::ArchiveDenied)
@@ -307,28 +332,58 @@ mod tests {
 
     #[test]
     fn the_stores_own_sentence_is_passed_on_cut_and_escaped() {
-        let sentence = "A header you provided implies functionality that is not implemented: If-None-Match";
+        let sentence =
+            "A header you provided implies functionality that is not implemented: If-None-Match";
         let refused = answered(501, "NotImplemented", sentence);
         assert!(refused.to_string().contains(sentence), "{refused}");
         let hostile = format!("\u{1b}[2J\n\u{202e}{}", "x".repeat(5_000));
         let text = answered(400, "Invalid\u{7}", &hostile).to_string();
-        assert!(text.len() < 1_000 && !text.chars().any(|c| c.is_control() || c == '\u{202e}'), "{text:?}");
+        assert!(
+            text.len() < 1_000 && !text.chars().any(|c| c.is_control() || c == '\u{202e}'),
+            "{text:?}"
+        );
     }
 
     #[test]
     fn what_a_store_does_not_offer_is_no_outage() {
         for (status, code, class, word) in [
-            (501, "NotImplemented", Class::Systemic, Code::ArchiveRejected),
+            (
+                501,
+                "NotImplemented",
+                Class::Systemic,
+                Code::ArchiveRejected,
+            ),
             (501, "", Class::Systemic, Code::ArchiveRejected),
-            (400, "InvalidArgument", Class::Systemic, Code::ArchiveRejected),
-            (500, "InternalError", Class::Transient, Code::ArchiveUnreachable),
+            (
+                400,
+                "InvalidArgument",
+                Class::Systemic,
+                Code::ArchiveRejected,
+            ),
+            (
+                500,
+                "InternalError",
+                Class::Transient,
+                Code::ArchiveUnreachable,
+            ),
             (400, "BadDigest", Class::Transient, Code::ArchiveRejected),
         ] {
-            assert_eq!(answered(status, code, "").classify(), (class, word), "{status} {code}");
+            assert_eq!(
+                answered(status, code, "").classify(),
+                (class, word),
+                "{status} {code}"
+            );
         }
         let blamed = answered(501, "NotImplemented", "no").blame("If-None-Match");
-        assert!(blamed.to_string().contains("because of the header If-None-Match (NotImplemented: no)"));
-        assert!(matches!(answered(500, "InternalError", "").blame("x"), S3Error::Server { .. }));
+        assert!(
+            blamed
+                .to_string()
+                .contains("because of the header If-None-Match (NotImplemented: no)")
+        );
+        assert!(matches!(
+            answered(500, "InternalError", "").blame("x"),
+            S3Error::Server { .. }
+        ));
     }
 
     #[test]
@@ -336,11 +391,18 @@ mod tests {
         for (chain, names) in [
             ("invalid peer certificate: UnknownIssuer", "AWS_CA_BUNDLE"),
             ("invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
-            ("This behavior requires following cargo feature(s) enabled: sso. ", "credential_process"),
-            ("no providers in chain provided credentials", "no credentials found"),
+            (
+                "This behavior requires following cargo feature(s) enabled: sso. ",
+                "credential_process",
+            ),
+            (
+                "no providers in chain provided credentials",
+                "no credentials found",
+            ),
             ("connection refused", "AWS_ENDPOINT_URL_S3"),
         ] {
-            let text = S3Error::unanswered(chain, chain.to_owned(), "store x".to_owned()).to_string();
+            let text =
+                S3Error::unanswered(chain, chain.to_owned(), "store x".to_owned()).to_string();
             assert!(text.contains(names), "{text}");
         }
     }

@@ -9,13 +9,24 @@ use crate::failure::Failure;
 impl S3Store {
     /// Which access key the provider chain found; it is no secret. `None` where it found none.
     pub async fn identity(&self) -> Option<String> {
-        let credentials = self.credentials.as_ref()?.provide_credentials().await.ok()?;
+        let credentials = self
+            .credentials
+            .as_ref()?
+            .provide_credentials()
+            .await
+            .ok()?;
         Some(credentials.access_key_id().to_owned())
     }
 
     /// Whether the bucket keeps what is overwritten or deleted.
     pub async fn keeps_versions(&self) -> Result<bool, Failure> {
-        match self.client.get_bucket_versioning().bucket(&self.bucket).send().await {
+        match self
+            .client
+            .get_bucket_versioning()
+            .bucket(&self.bucket)
+            .send()
+            .await
+        {
             Ok(answer) => Ok(answer.status == Some(BucketVersioningStatus::Enabled)),
             Err(error) => {
                 let what = format!("read the versioning of s3://{}", self.bucket);
@@ -26,7 +37,12 @@ impl S3Store {
 
     /// Whether the bucket keeps locks.
     pub async fn keeps_locks(&self) -> Result<bool, Failure> {
-        let asked = self.client.get_object_lock_configuration().bucket(&self.bucket).send().await;
+        let asked = self
+            .client
+            .get_object_lock_configuration()
+            .bucket(&self.bucket)
+            .send()
+            .await;
         match asked {
             Ok(answer) => {
                 let enabled = answer

@@ -71,11 +71,17 @@ impl S3Store {
     }
 
     fn unfit(&self, fault: &str) -> S3Error {
-        S3Error::Unfit { location: self.place(), fault: fault.to_owned() }
+        S3Error::Unfit {
+            location: self.place(),
+            fault: fault.to_owned(),
+        }
     }
 
     fn overwrites(&self, when: &'static str) -> S3Error {
-        S3Error::Overwrites { location: self.place(), when }
+        S3Error::Overwrites {
+            location: self.place(),
+            when,
+        }
     }
 
     async fn writes_once(&self) -> Result<(), Failure> {
@@ -84,7 +90,11 @@ impl S3Store {
         if let Err(error) = self.put_conditionally(&key, &body(), None, None).await {
             return Err(self.blamed(&key, error).await.into());
         }
-        if self.put_conditionally(&key, &body(), None, None).await?.is_some() {
+        if self
+            .put_conditionally(&key, &body(), None, None)
+            .await?
+            .is_some()
+        {
             return Err(self.overwrites("with a PUT").into());
         }
         // A store may take what it cannot give back: what it kept elsewhere is not there yet.
@@ -95,14 +105,18 @@ impl S3Store {
     /// Which header of a refused PUT is at fault, if one is: the same PUT without the checksum shows it. It is still
     /// conditional, and overwrites nothing.
     async fn blamed(&self, key: &ObjectKey, error: S3Error) -> S3Error {
-        let of_a_header =
-            matches!(error, S3Error::NotImplemented { .. } | S3Error::Rejected { status: 400, .. });
+        let of_a_header = matches!(
+            error,
+            S3Error::NotImplemented { .. } | S3Error::Rejected { status: 400, .. }
+        );
         // A store that refuses everything alike has no fault with a header.
         if !of_a_header || self.read(key, MAX_BYTES).await.is_err() {
             return error;
         }
         let without = self.put(key, body()).send().await;
-        let taken = without.as_ref().map_or_else(is_precondition, |_stored| true);
+        let taken = without
+            .as_ref()
+            .map_or_else(is_precondition, |_stored| true);
         error.blame(if taken { CHECKSUM } else { CONDITION })
     }
 
@@ -121,11 +135,15 @@ impl S3Store {
 
     async fn refuses_wrong_object(&self) -> Result<bool, S3Error> {
         let key = key(WRONG);
-        let put = self.put(&key, body()).checksum_crc32_c(crc32c(b"something else"));
+        let put = self
+            .put(&key, body())
+            .checksum_crc32_c(crc32c(b"something else"));
         match put.send().await {
             // It can only be there because the store took it once.
             Err(error) if is_precondition(&error) => Ok(false),
-            answered => refused(answered.map_err(|error| S3Error::of(&error, self.what("store", &key)))),
+            answered => {
+                refused(answered.map_err(|error| S3Error::of(&error, self.what("store", &key))))
+            }
         }
     }
 
@@ -162,9 +180,13 @@ impl S3Store {
         key: &ObjectKey,
         upload: &UploadId,
     ) -> Result<(bool, Option<Option<String>>), S3Error> {
-        let wrong = self.upload_part(key, upload, 1, body(), crc32c(b"something else")).await;
+        let wrong = self
+            .upload_part(key, upload, 1, body(), crc32c(b"something else"))
+            .await;
         let refuses = refused(wrong).map_err(|error| error.blame(CHECKSUM))?;
-        let part = self.upload_part(key, upload, 1, body(), crc32c(&body())).await;
+        let part = self
+            .upload_part(key, upload, 1, body(), crc32c(&body()))
+            .await;
         let part = part.map_err(|error| error.blame(CHECKSUM))?;
         let completed = self.complete_upload(key, upload, &[part]).await;
         Ok((refuses, completed.map_err(|error| error.blame(CONDITION))?))
@@ -174,7 +196,10 @@ impl S3Store {
     async fn lists_versions(&self) -> Result<(), Failure> {
         let key = key(NAME);
         let found = self.find(&key, None).await?;
-        let Some(id) = found.and_then(|found| found.version_id).filter(|id| id != "null") else {
+        let Some(id) = found
+            .and_then(|found| found.version_id)
+            .filter(|id| id != "null")
+        else {
             return Ok(());
         };
         let mut versions = self.versions(NAME);
@@ -183,16 +208,25 @@ impl S3Store {
                 return Ok(());
             }
         }
-        Err(self.unfit("keeps versions and does not list them (ListObjectVersions)").into())
+        Err(self
+            .unfit("keeps versions and does not list them (ListObjectVersions)")
+            .into())
     }
 
     /// With a retention set, a write with a lock has to work, and to lock. In the mode that is set, so that the
     /// same rights are asked for, and for a day.
     async fn locks(&self) -> Result<(), Failure> {
-        let Some((_, lock)) = self.mark_for(LOCKED_FOR) else { return Ok(()) };
+        let Some((_, lock)) = self.mark_for(LOCKED_FOR) else {
+            return Ok(());
+        };
         let key = key(LOCKED);
-        self.put_conditionally(&key, &body(), Some(&lock), None).await?;
-        if self.find(&key, None).await?.is_some_and(|found| found.retention.is_some()) {
+        self.put_conditionally(&key, &body(), Some(&lock), None)
+            .await?;
+        if self
+            .find(&key, None)
+            .await?
+            .is_some_and(|found| found.retention.is_some())
+        {
             return Ok(());
         }
         Err(self

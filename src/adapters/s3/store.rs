@@ -17,7 +17,8 @@ use crate::failure::Failure;
 use crate::integrity::Integrity;
 use crate::machine::RetentionMark;
 use crate::ports::{
-    ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Versions, crc32c,
+    ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Span, Stored, UploadId,
+    Versions, crc32c,
 };
 
 /// A bucket and a prefix in it.
@@ -95,7 +96,10 @@ impl S3Store {
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|error| S3Error::of_body(&error, what()))?;
             if bytes.len() + chunk.len() > max_bytes {
-                return Err(S3Error::TooLarge { what: what(), max_bytes });
+                return Err(S3Error::TooLarge {
+                    what: what(),
+                    max_bytes,
+                });
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -126,15 +130,25 @@ impl ArchiveStore for S3Store {
         format!("{}{}", self.prefix, key.as_str())
     }
 
-    async fn put_once(&self, key: &ObjectKey, body: Bytes, span: Option<&Span>) -> Result<PutOnce, Failure> {
+    async fn put_once(
+        &self,
+        key: &ObjectKey,
+        body: Bytes,
+        span: Option<&Span>,
+    ) -> Result<PutOnce, Failure> {
         let mark = self.mark();
         let lock = mark.as_ref().map(|(_, lock)| lock);
         let stored = self.put_conditionally(key, &body, lock, span).await?;
-        let Some(version_id) = stored else { return Ok(PutOnce::AlreadyThere) };
+        let Some(version_id) = stored else {
+            return Ok(PutOnce::AlreadyThere);
+        };
         if span.is_none() && !self.refuses_wrong_checksums() {
             self.reads_back(key, version_id.as_deref(), &body).await?;
         }
-        Ok(PutOnce::Stored(Stored { version_id, retention: mark.map(|(mark, _)| mark) }))
+        Ok(PutOnce::Stored(Stored {
+            version_id,
+            retention: mark.map(|(mark, _)| mark),
+        }))
     }
 
     async fn begin(&self, key: &ObjectKey, span: &Span) -> Result<UploadId, Failure> {
@@ -155,7 +169,10 @@ impl ArchiveStore for S3Store {
         // One page holds a thousand, and one key has a handful.
         let ours = listed.uploads.unwrap_or_default().into_iter();
         let ours = ours.filter(|upload| upload.key.as_deref() == Some(&full_key));
-        Ok(ours.filter_map(|upload| upload.upload_id).map(UploadId).collect())
+        Ok(ours
+            .filter_map(|upload| upload.upload_id)
+            .map(UploadId)
+            .collect())
     }
 
     async fn put_part(
@@ -170,15 +187,26 @@ impl ArchiveStore for S3Store {
         Ok(self.upload_part(key, upload, number, body, crc32c).await?)
     }
 
-    async fn complete(&self, key: &ObjectKey, upload: &UploadId, parts: &[Part]) -> Result<PutOnce, Failure> {
+    async fn complete(
+        &self,
+        key: &ObjectKey,
+        upload: &UploadId,
+        parts: &[Part],
+    ) -> Result<PutOnce, Failure> {
         match self.complete_upload(key, upload, parts).await {
             Ok(Some(version_id)) => {
                 // S3 does not repeat the retention that the upload was begun with.
                 let retention = match self.retention {
                     None => None,
-                    Some(_) => self.find(key, version_id.as_deref()).await?.and_then(|found| found.retention),
+                    Some(_) => self
+                        .find(key, version_id.as_deref())
+                        .await?
+                        .and_then(|found| found.retention),
                 };
-                Ok(PutOnce::Stored(Stored { version_id, retention }))
+                Ok(PutOnce::Stored(Stored {
+                    version_id,
+                    retention,
+                }))
             }
             Ok(None) => Ok(PutOnce::AlreadyThere),
             // A retried completion whose first answer was lost finds its upload gone: what is there is
@@ -209,7 +237,11 @@ impl ArchiveStore for S3Store {
         }
     }
 
-    async fn find(&self, key: &ObjectKey, version_id: Option<&str>) -> Result<Option<Found>, Failure> {
+    async fn find(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<&str>,
+    ) -> Result<Option<Found>, Failure> {
         let head = self
             .client
             .head_object()
@@ -223,9 +255,12 @@ impl ArchiveStore for S3Store {
             .await;
         match head {
             Ok(head) => {
-                let until =
-                    head.object_lock_retain_until_date.and_then(|at| Timestamp::from_second(at.secs()).ok());
-                let mode = head.object_lock_mode.map(|mode| ObjectLockRetentionMode::from(mode.as_str()));
+                let until = head
+                    .object_lock_retain_until_date
+                    .and_then(|at| Timestamp::from_second(at.secs()).ok());
+                let mode = head
+                    .object_lock_mode
+                    .map(|mode| ObjectLockRetentionMode::from(mode.as_str()));
                 let retention = mode.zip(until).map(|(mode, retain_until)| RetentionMark {
                     mode: mode.as_str().to_owned(),
                     retain_until,
@@ -239,7 +274,9 @@ impl ArchiveStore for S3Store {
                     etag: head.e_tag,
                     retention,
                     span: span_of(head.metadata.as_ref()),
-                    sha256: head.metadata.and_then(|mut metadata| metadata.remove(SHA256_NAME)),
+                    sha256: head
+                        .metadata
+                        .and_then(|mut metadata| metadata.remove(SHA256_NAME)),
                     crc32c: head.checksum_crc32_c,
                 }))
             }
@@ -251,22 +288,35 @@ impl ArchiveStore for S3Store {
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Failure> {
         let prefix = format!("{}{prefix}", self.prefix);
         let what = || format!("list s3://{}/{prefix}", self.bucket);
-        let mut pages =
-            self.client.list_objects_v2().bucket(&self.bucket).prefix(&prefix).into_paginator().send();
+        let mut pages = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .prefix(&prefix)
+            .into_paginator()
+            .send();
         let mut listed = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| S3Error::of(&error, what()))?;
             for object in page.contents.unwrap_or_default() {
-                let key = object.key.as_deref().and_then(|key| key.strip_prefix(&self.prefix));
+                let key = object
+                    .key
+                    .as_deref()
+                    .and_then(|key| key.strip_prefix(&self.prefix));
                 let Some(key) = key else { continue };
-                let modified = object.last_modified.and_then(|at| Timestamp::from_second(at.secs()).ok());
+                let modified = object
+                    .last_modified
+                    .and_then(|at| Timestamp::from_second(at.secs()).ok());
                 // Without it nobody can count by time; the type of S3's answer lets it be missing.
                 let modified = modified.ok_or_else(|| S3Error::Rejected {
                     what: what(),
                     status: 200,
                     said: "an object without LastModified".to_owned(),
                 })?;
-                listed.push(Listed { key: ObjectKey(key.to_owned()), modified });
+                listed.push(Listed {
+                    key: ObjectKey(key.to_owned()),
+                    modified,
+                });
             }
         }
         Ok(listed)
@@ -284,7 +334,11 @@ impl ArchiveStore for S3Store {
         Ok(self.read_version(key, None, max_bytes).await?)
     }
 
-    async fn stream(&self, key: &ObjectKey, version_id: Option<&str>) -> Result<Option<Chunks>, Failure> {
+    async fn stream(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<&str>,
+    ) -> Result<Option<Chunks>, Failure> {
         let what = self.what("read back", key);
         let got = self
             .client
@@ -301,7 +355,8 @@ impl ArchiveStore for S3Store {
         };
         let chunks = futures_util::stream::unfold((body, what), |(mut body, what)| async move {
             let chunk = body.next().await?;
-            let chunk = chunk.map_err(|error| Failure::from(S3Error::of_body(&error, what.clone())));
+            let chunk =
+                chunk.map_err(|error| Failure::from(S3Error::of_body(&error, what.clone())));
             Some((chunk, (body, what)))
         });
         Ok(Some(chunks.boxed()))

@@ -69,7 +69,11 @@ fn refuse(status: u16, code: &str, message: &str) -> Response {
 }
 
 fn not_implemented(status: u16) -> Response {
-    refuse(status, "NotImplemented", "A header you provided implies functionality that is not implemented")
+    refuse(
+        status,
+        "NotImplemented",
+        "A header you provided implies functionality that is not implemented",
+    )
 }
 
 async fn answer(State(fake): State<Shared>, request: Request) -> Response {
@@ -80,7 +84,11 @@ async fn answer(State(fake): State<Shared>, request: Request) -> Response {
     let mut fake = fake.lock();
     fake.requests += 1;
     if let Flaw::RefusesAll(status) = fake.flaw {
-        return refuse(status, "AuthorizationHeaderMalformed", "the region is wrong");
+        return refuse(
+            status,
+            "AuthorizationHeaderMalformed",
+            "the region is wrong",
+        );
     }
     match head.method {
         Method::GET if query.contains("list-type=2") => fake.list(&query),
@@ -97,20 +105,30 @@ async fn answer(State(fake): State<Shared>, request: Request) -> Response {
 }
 
 fn upload_of(query: &str) -> String {
-    let id = query.split('&').find_map(|pair| pair.strip_prefix("uploadId="));
+    let id = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("uploadId="));
     id.unwrap_or_default().to_owned()
 }
 
 /// Whether the checksum is that of the body.
 fn is_right(headers: &HeaderMap, body: &[u8]) -> bool {
-    headers.get("x-amz-checksum-crc32c").is_none_or(|sent| sent.as_bytes() == crc32c(body).as_bytes())
+    headers
+        .get("x-amz-checksum-crc32c")
+        .is_none_or(|sent| sent.as_bytes() == crc32c(body).as_bytes())
 }
 
 impl Fake {
     fn list(&self, query: &str) -> Response {
-        let prefix = query.split('&').find_map(|pair| pair.strip_prefix("prefix=")).unwrap_or_default();
+        let prefix = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("prefix="))
+            .unwrap_or_default();
         let prefix = prefix.replace("%2F", "/");
-        let shown = self.objects.keys().filter(|_| self.flaw != Flaw::ListsNothing);
+        let shown = self
+            .objects
+            .keys()
+            .filter(|_| self.flaw != Flaw::ListsNothing);
         let mut listed = String::new();
         for key in shown.filter(|key| key.starts_with(&prefix)) {
             let modified = "<LastModified>2026-11-28T00:00:00Z</LastModified>";
@@ -142,7 +160,8 @@ impl Fake {
         if let Flaw::RefusesConditionAtCompletion(status) = self.flaw {
             return not_implemented(status);
         }
-        let conditional = headers.contains_key("if-none-match") && self.flaw != Flaw::OverwritesAtCompletion;
+        let conditional =
+            headers.contains_key("if-none-match") && self.flaw != Flaw::OverwritesAtCompletion;
         if conditional && self.objects.contains_key(key) {
             return refuse(412, "PreconditionFailed", "it is there");
         }
@@ -154,8 +173,12 @@ impl Fake {
     fn put(&mut self, key: String, headers: &HeaderMap, body: &Bytes) -> Response {
         let sent = |name: &str| headers.contains_key(name);
         match self.flaw {
-            Flaw::RefusesCondition(status) if sent("if-none-match") => return not_implemented(status),
-            Flaw::RefusesChecksum(status) if sent("x-amz-checksum-crc32c") => return not_implemented(status),
+            Flaw::RefusesCondition(status) if sent("if-none-match") => {
+                return not_implemented(status);
+            }
+            Flaw::RefusesChecksum(status) if sent("x-amz-checksum-crc32c") => {
+                return not_implemented(status);
+            }
             _ => {}
         }
         if self.objects.contains_key(&key) && self.flaw != Flaw::OverwritesWithPut {
@@ -166,7 +189,11 @@ impl Fake {
         }
         let locked = sent("x-amz-object-lock-mode") && self.flaw != Flaw::KeepsNoLock;
         let zeros = || Bytes::from(vec![0; body.len()]);
-        let kept = if self.flaw == Flaw::KeepsZeros { zeros() } else { body.clone() };
+        let kept = if self.flaw == Flaw::KeepsZeros {
+            zeros()
+        } else {
+            body.clone()
+        };
         self.objects.insert(key, (kept, locked));
         StatusCode::OK.into_response()
     }
@@ -177,21 +204,38 @@ impl Fake {
         };
         let mut headers = HeaderMap::new();
         if *locked {
-            headers.insert(HeaderName::from_static("x-amz-object-lock-mode"), "GOVERNANCE".parse().unwrap());
+            headers.insert(
+                HeaderName::from_static("x-amz-object-lock-mode"),
+                "GOVERNANCE".parse().unwrap(),
+            );
             let until = "2033-01-01T00:00:00Z".parse().unwrap();
-            headers.insert(HeaderName::from_static("x-amz-object-lock-retain-until-date"), until);
+            headers.insert(
+                HeaderName::from_static("x-amz-object-lock-retain-until-date"),
+                until,
+            );
         }
         (headers, body.clone()).into_response()
     }
 }
 
 /// A store at such an S3, with what it kept.
-async fn store(flaw: Flaw, retention: Option<Retention>) -> (S3Store, Shared, AbortOnDropHandle<()>) {
-    let fake = Fake { flaw, objects: BTreeMap::new(), uploads: BTreeMap::new(), begun: 0, requests: 0 };
+async fn store(
+    flaw: Flaw,
+    retention: Option<Retention>,
+) -> (S3Store, Shared, AbortOnDropHandle<()>) {
+    let fake = Fake {
+        flaw,
+        objects: BTreeMap::new(),
+        uploads: BTreeMap::new(),
+        begun: 0,
+        requests: 0,
+    };
     let fake = Arc::new(Mutex::new(fake));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&fake));
+    let router = axum::Router::new()
+        .fallback(answer)
+        .with_state(Arc::clone(&fake));
     let serving = tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
@@ -213,26 +257,41 @@ async fn store(flaw: Flaw, retention: Option<Retention>) -> (S3Store, Shared, Ab
     (store, fake, AbortOnDropHandle::new(serving))
 }
 
-const DAY: Retention =
-    Retention { mode: RetentionMode::Governance, period: std::time::Duration::from_hours(24) };
+const DAY: Retention = Retention {
+    mode: RetentionMode::Governance,
+    period: std::time::Duration::from_hours(24),
+};
 
 #[tokio::test]
 async fn a_store_that_does_everything_right_is_tested_whole_once_and_keeps_four_names_at_most() {
     let (store, fake, _serving) = store(Flaw::None, Some(DAY)).await;
-    assert!(!store.refuses_wrong_checksums(), "nothing is known before a probe");
+    assert!(
+        !store.refuses_wrong_checksums(),
+        "nothing is known before a probe"
+    );
     store.probe().await.unwrap();
     assert!(store.refuses_wrong_checksums());
     let kept = |fake: &Shared| fake.lock().objects.keys().cloned().collect::<Vec<_>>();
-    let names = ["p/_offboarder_probe", "p/_offboarder_probe_locked", "p/_offboarder_probe_parts"];
+    let names = [
+        "p/_offboarder_probe",
+        "p/_offboarder_probe_locked",
+        "p/_offboarder_probe_parts",
+    ];
     assert_eq!(kept(&fake), names);
-    assert!(!fake.lock().objects["p/_offboarder_probe"].1, "only the one that shows that locks are kept");
+    assert!(
+        !fake.lock().objects["p/_offboarder_probe"].1,
+        "only the one that shows that locks are kept"
+    );
     assert!(fake.lock().uploads.is_empty(), "no upload is left");
     let whole = fake.lock().requests;
     store.probe().await.unwrap();
     let cheap = fake.lock().requests - whole;
     assert_eq!(cheap, 4, "PUT, PUT, GET, list; the first took {whole}");
     // What another process finds there is no obstacle.
-    let other = S3Store { refuses_wrong_checksums: OnceLock::new(), ..store };
+    let other = S3Store {
+        refuses_wrong_checksums: OnceLock::new(),
+        ..store
+    };
     other.probe().await.unwrap();
     assert!(other.refuses_wrong_checksums());
     assert_eq!(kept(&fake), names);
@@ -244,38 +303,86 @@ async fn a_store_that_ignores_checksums_proves_nothing_now_and_later() {
         let (store, _fake, _serving) = store(flaw, None).await;
         store.probe().await.unwrap();
         assert!(!store.refuses_wrong_checksums(), "{flaw:?}");
-        let other = S3Store { refuses_wrong_checksums: OnceLock::new(), ..store };
+        let other = S3Store {
+            refuses_wrong_checksums: OnceLock::new(),
+            ..store
+        };
         other.probe().await.unwrap();
-        assert!(!other.refuses_wrong_checksums(), "{flaw:?}, though the object is there by now");
+        assert!(
+            !other.refuses_wrong_checksums(),
+            "{flaw:?}, though the object is there by now"
+        );
     }
 }
 
 #[tokio::test]
 async fn what_a_store_does_wrong_is_named() {
     for (flaw, retention, code, names) in [
-        (Flaw::OverwritesWithPut, None, Code::ArchiveOverwrites, "ignores If-None-Match with a PUT"),
-        (Flaw::OverwritesAtCompletion, None, Code::ArchiveOverwrites, "Ceph's RGW"),
-        (Flaw::ListsNothing, None, Code::ArchiveUnfit, "does not list"),
-        (Flaw::KeepsNoLock, Some(DAY), Code::ArchiveUnfit, "shows no lock"),
+        (
+            Flaw::OverwritesWithPut,
+            None,
+            Code::ArchiveOverwrites,
+            "ignores If-None-Match with a PUT",
+        ),
+        (
+            Flaw::OverwritesAtCompletion,
+            None,
+            Code::ArchiveOverwrites,
+            "Ceph's RGW",
+        ),
+        (
+            Flaw::ListsNothing,
+            None,
+            Code::ArchiveUnfit,
+            "does not list",
+        ),
+        (
+            Flaw::KeepsNoLock,
+            Some(DAY),
+            Code::ArchiveUnfit,
+            "shows no lock",
+        ),
         (
             Flaw::RefusesCondition(501),
             None,
             Code::ArchiveRejected,
             "the header If-None-Match (NotImplemented: A header",
         ),
-        (Flaw::RefusesCondition(400), None, Code::ArchiveRejected, "the header If-None-Match"),
-        (Flaw::RefusesChecksum(501), None, Code::ArchiveRejected, "the header x-amz-checksum-crc32c"),
-        (Flaw::RefusesChecksum(400), None, Code::ArchiveRejected, "the header x-amz-checksum-crc32c"),
+        (
+            Flaw::RefusesCondition(400),
+            None,
+            Code::ArchiveRejected,
+            "the header If-None-Match",
+        ),
+        (
+            Flaw::RefusesChecksum(501),
+            None,
+            Code::ArchiveRejected,
+            "the header x-amz-checksum-crc32c",
+        ),
+        (
+            Flaw::RefusesChecksum(400),
+            None,
+            Code::ArchiveRejected,
+            "the header x-amz-checksum-crc32c",
+        ),
         (
             Flaw::RefusesConditionAtCompletion(501),
             None,
             Code::ArchiveRejected,
             "to complete s3://b/p/_offboarder_probe_parts",
         ),
-        (Flaw::RefusesAll(400), None, Code::ArchiveRejected, "the region is wrong"),
+        (
+            Flaw::RefusesAll(400),
+            None,
+            Code::ArchiveRejected,
+            "the region is wrong",
+        ),
     ] {
         let (store, _fake, _serving) = store(flaw, retention).await;
-        let Failure { code: found, text, .. } = store.probe().await.unwrap_err();
+        let Failure {
+            code: found, text, ..
+        } = store.probe().await.unwrap_err();
         assert_eq!(found, code, "{flaw:?}: {text}");
         assert!(text.contains(names), "{flaw:?}: {text}");
         assert_eq!(
@@ -289,10 +396,19 @@ async fn what_a_store_does_wrong_is_named() {
 async fn a_document_that_is_kept_otherwise_is_found_when_it_is_stored() {
     let key = ObjectKey("seal.json".to_owned());
     let (store, fake, _serving) = store(Flaw::KeepsZeros, None).await;
-    let failure = store.put_once(&key, Bytes::from_static(b"{}"), None).await.unwrap_err();
+    let failure = store
+        .put_once(&key, Bytes::from_static(b"{}"), None)
+        .await
+        .unwrap_err();
     assert!(failure.text.contains("reads back otherwise"), "{failure}");
     fake.lock().flaw = Flaw::None;
-    let stored =
-        store.put_once(&ObjectKey("b.json".to_owned()), Bytes::from_static(b"{}"), None).await.unwrap();
+    let stored = store
+        .put_once(
+            &ObjectKey("b.json".to_owned()),
+            Bytes::from_static(b"{}"),
+            None,
+        )
+        .await
+        .unwrap();
     assert!(matches!(stored, PutOnce::Stored(_)));
 }

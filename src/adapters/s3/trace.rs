@@ -49,7 +49,10 @@ impl Intercept for Spans {
     ) -> Result<(), BoxError> {
         if let Some(Call(span)) = config.load::<Call>() {
             // The object's key; a query is in no span.
-            span.record("url.path", context.request().uri().split(['?', '#']).next().map(path));
+            span.record(
+                "url.path",
+                context.request().uri().split(['?', '#']).next().map(path),
+            );
         }
         Ok(())
     }
@@ -60,7 +63,9 @@ impl Intercept for Spans {
         _components: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(Call(span)) = config.load::<Call>() else { return Ok(()) };
+        let Some(Call(span)) = config.load::<Call>() else {
+            return Ok(());
+        };
         match context.response() {
             Some(response) => {
                 let status = response.status();
@@ -76,8 +81,11 @@ impl Intercept for Spans {
 
 /// A URI without its origin.
 fn path(uri: &str) -> &str {
-    let Some((_scheme, rest)) = uri.split_once("://") else { return uri };
-    rest.find('/').map_or("/", |at| rest.get(at..).unwrap_or("/"))
+    let Some((_scheme, rest)) = uri.split_once("://") else {
+        return uri;
+    };
+    rest.find('/')
+        .map_or("/", |at| rest.get(at..).unwrap_or("/"))
 }
 
 #[cfg(test)]
@@ -86,7 +94,10 @@ mod tests {
 
     #[test]
     fn the_path_of_a_uri_has_no_origin() {
-        assert_eq!(path("http://127.0.0.1:8333/bucket/a/b.json"), "/bucket/a/b.json");
+        assert_eq!(
+            path("http://127.0.0.1:8333/bucket/a/b.json"),
+            "/bucket/a/b.json"
+        );
         assert_eq!(path("/bucket/a"), "/bucket/a");
         assert_eq!(path("https://bucket.s3.example"), "/");
     }

@@ -21,11 +21,17 @@ type Marker = (Option<String>, Option<String>);
 impl VersionListing {
     /// Page after page, each when the one before is used up.
     pub(super) fn stream(self) -> Versions {
-        let pages = stream::try_unfold((self, Some(Marker::default())), |(listing, from)| async move {
-            let Some(from) = from else { return Ok(None) };
-            let (versions, next) = listing.page(from).await?;
-            Ok::<_, Failure>(Some((stream::iter(versions.into_iter().map(Ok)), (listing, next))))
-        });
+        let pages = stream::try_unfold(
+            (self, Some(Marker::default())),
+            |(listing, from)| async move {
+                let Some(from) = from else { return Ok(None) };
+                let (versions, next) = listing.page(from).await?;
+                Ok::<_, Failure>(Some((
+                    stream::iter(versions.into_iter().map(Ok)),
+                    (listing, next),
+                )))
+            },
+        );
         pages.try_flatten().boxed()
     }
 
@@ -39,13 +45,21 @@ impl VersionListing {
                 Err(S3Error::NotImplemented { .. }) => return Ok(keys),
                 Err(error) => return Err(error.into()),
             };
-            keys.extend(versions.into_iter().filter(|one| one.deletes && one.latest).map(|one| one.key));
+            keys.extend(
+                versions
+                    .into_iter()
+                    .filter(|one| one.deletes && one.latest)
+                    .map(|one| one.key),
+            );
             let Some(next) = next else { return Ok(keys) };
             from = next;
         }
     }
 
-    async fn page(&self, (key, version): Marker) -> Result<(Vec<Version>, Option<Marker>), S3Error> {
+    async fn page(
+        &self,
+        (key, version): Marker,
+    ) -> Result<(Vec<Version>, Option<Marker>), S3Error> {
         let page = self
             .client
             .list_object_versions()
@@ -56,24 +70,38 @@ impl VersionListing {
             .send()
             .await
             .map_err(|error| {
-                S3Error::of(&error, format!("list the versions of s3://{}/{}", self.bucket, self.prefix))
+                S3Error::of(
+                    &error,
+                    format!("list the versions of s3://{}/{}", self.bucket, self.prefix),
+                )
             })?;
         let listed = page.versions.unwrap_or_default().into_iter();
         let listed = listed.map(|one| (one.key, one.version_id, one.is_latest, false));
         let markers = page.delete_markers.unwrap_or_default().into_iter();
         let markers = markers.map(|one| (one.key, one.version_id, one.is_latest, true));
-        let versions = listed.chain(markers).filter_map(|(key, id, latest, deletes)| {
-            let key = ObjectKey(key?.strip_prefix(&self.root)?.to_owned());
-            // What was stored before a bucket kept versions.
-            Some(Version { key, id: id.filter(|id| id != "null"), deletes, latest: latest != Some(false) })
-        });
+        let versions = listed
+            .chain(markers)
+            .filter_map(|(key, id, latest, deletes)| {
+                let key = ObjectKey(key?.strip_prefix(&self.root)?.to_owned());
+                // What was stored before a bucket kept versions.
+                Some(Version {
+                    key,
+                    id: id.filter(|id| id != "null"),
+                    deletes,
+                    latest: latest != Some(false),
+                })
+            });
         let next = (page.next_key_marker, page.next_version_id_marker);
         let more = page.is_truncated == Some(true);
         // It would begin again, and never end.
         if more && (next.0.is_none() || next == (key, version)) {
             let what = format!("list the versions of s3://{}/{}", self.bucket, self.prefix);
             let said = "there is more, and the answer does not say where it begins".to_owned();
-            return Err(S3Error::Rejected { what, status: 200, said });
+            return Err(S3Error::Rejected {
+                what,
+                status: 200,
+                said,
+            });
         }
         Ok((versions.collect(), more.then_some(next)))
     }

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, ObjectLockMode};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, ObjectLockMode,
+};
 use bytes::Bytes;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -46,7 +48,13 @@ impl S3Store {
         // S3 keeps whole seconds.
         let until = DateTime::from_secs(DateTime::from(until).secs());
         let retain_until = Timestamp::from_second(until.secs()).ok()?;
-        Some((RetentionMark { mode: word.to_owned(), retain_until }, Lock { mode, until }))
+        Some((
+            RetentionMark {
+                mode: word.to_owned(),
+                retain_until,
+            },
+            Lock { mode, until },
+        ))
     }
 
     /// A conditional PUT, without a checksum.
@@ -78,14 +86,17 @@ impl S3Store {
             let mut put = self.put(key, body.clone()).checksum_crc32_c(crc32c(body));
             put = put.set_metadata(metadata.clone());
             if let Some(Lock { mode, until }) = lock {
-                put = put.object_lock_mode(mode.clone()).object_lock_retain_until_date(*until);
+                put = put
+                    .object_lock_mode(mode.clone())
+                    .object_lock_retain_until_date(*until);
             }
             match effect("the S3 put", Box::pin(put.send())).await {
                 Ok(stored) => return Ok(Some(stored.version_id)),
                 Err(error) if is_precondition(&error) => return Ok(None),
                 Err(error) if is_race(&error) && races < RACES => {
                     races += 1;
-                    let pause = Duration::from_millis(50).mul_f64(f64::from(races) * rand::random::<f64>());
+                    let pause =
+                        Duration::from_millis(50).mul_f64(f64::from(races) * rand::random::<f64>());
                     tokio::time::sleep(pause).await;
                 }
                 Err(error) => return Err(S3Error::of(&error, self.what("store", key))),
@@ -105,7 +116,11 @@ impl S3Store {
             return Ok(());
         }
         let said = "it reads back otherwise than it was written".to_owned();
-        Err(S3Error::Corrupted { what: self.what("store", key), said }.into())
+        Err(S3Error::Corrupted {
+            what: self.what("store", key),
+            said,
+        }
+        .into())
     }
 
     pub(super) async fn create_upload(
@@ -124,10 +139,13 @@ impl S3Store {
             .set_metadata(span.map(metadata))
             .checksum_algorithm(ChecksumAlgorithm::Crc32C);
         if let Some(Lock { mode, until }) = lock {
-            create = create.object_lock_mode(mode).object_lock_retain_until_date(until);
+            create = create
+                .object_lock_mode(mode)
+                .object_lock_retain_until_date(until);
         }
-        let created =
-            effect("the S3 create", create.send()).await.map_err(|error| S3Error::of(&error, what()))?;
+        let created = effect("the S3 create", create.send())
+            .await
+            .map_err(|error| S3Error::of(&error, what()))?;
         let id = created.upload_id.ok_or_else(|| S3Error::Rejected {
             what: what(),
             status: 200,
@@ -157,8 +175,15 @@ impl S3Store {
             .body(ByteStream::from(body));
         let uploaded = effect("the S3 part", upload_part.send())
             .await
-            .map_err(|error| S3Error::of(&error, self.what(&format!("upload part {number} of"), key)))?;
-        Ok(Part { number, bytes, etag: uploaded.e_tag.unwrap_or_default(), crc32c })
+            .map_err(|error| {
+                S3Error::of(&error, self.what(&format!("upload part {number} of"), key))
+            })?;
+        Ok(Part {
+            number,
+            bytes,
+            etag: uploaded.e_tag.unwrap_or_default(),
+            crc32c,
+        })
     }
 
     /// The version's ID, where the store keeps versions; `None` when something is there. `UploadLost` where it met
@@ -176,7 +201,9 @@ impl S3Store {
                 .checksum_crc32_c(&part.crc32c)
                 .build()
         });
-        let list = CompletedMultipartUpload::builder().set_parts(Some(completed.collect())).build();
+        let list = CompletedMultipartUpload::builder()
+            .set_parts(Some(completed.collect()))
+            .build();
         let completing = self
             .client
             .complete_multipart_upload()
@@ -191,9 +218,10 @@ impl S3Store {
             Err(error) if is_precondition(&error) => Ok(None),
             Err(error) => Err(match S3Error::of(&error, what()) {
                 gone @ S3Error::UploadLost { .. } => gone,
-                _ if is_race(&error) => {
-                    S3Error::UploadLost { what: what(), said: "ConditionalRequestConflict".to_owned() }
-                }
+                _ if is_race(&error) => S3Error::UploadLost {
+                    what: what(),
+                    said: "ConditionalRequestConflict".to_owned(),
+                },
                 other => other,
             }),
         }
@@ -201,5 +229,9 @@ impl S3Store {
 }
 
 fn metadata(span: &Span) -> HashMap<String, String> {
-    Span::NAMES.into_iter().map(str::to_owned).zip(span.values()).collect()
+    Span::NAMES
+        .into_iter()
+        .map(str::to_owned)
+        .zip(span.values())
+        .collect()
 }

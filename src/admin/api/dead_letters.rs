@@ -14,8 +14,8 @@ use crate::admin::gate::Role;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Body, Line, Query, some, within};
 use crate::dead_letters::{
-    self, Discard, DiscardTold, Group, Judge, Letter, LetterId, Listing, Pick, Replay, ReplayTold, Report,
-    Whole, look,
+    self, Discard, DiscardTold, Group, Judge, Letter, LetterId, Listing, Pick, Replay, ReplayTold,
+    Report, Whole, look,
 };
 use crate::failure::Reason;
 use crate::job::{BatchId, UserId};
@@ -56,7 +56,10 @@ impl Wanted {
             batch: self.batch,
             reasons: self.reasons,
             since: self.since,
-            limit: self.limit.map(|limit| super::limit(Some(limit), 0)).or(default_limit),
+            limit: self
+                .limit
+                .map(|limit| super::limit(Some(limit), 0))
+                .or(default_limit),
         }
     }
 }
@@ -75,7 +78,9 @@ pub(super) async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Listing>, Problem> {
     let pick = wanted.pick(Some(LISTED));
-    Ok(Json(dead_letters::list(&api.broker, Some(&*api.redis), &pick).await?))
+    Ok(Json(
+        dead_letters::list(&api.broker, Some(&*api.redis), &pick).await?,
+    ))
 }
 
 /// Groups of dead letters.
@@ -96,7 +101,9 @@ pub(super) async fn groups(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Groups>, Problem> {
     let judge = Judge::new(Arc::clone(&api.services));
-    Ok(Json(Groups { groups: dead_letters::groups(&api.broker, &wanted.pick(None), &judge).await? }))
+    Ok(Json(Groups {
+        groups: dead_letters::groups(&api.broker, &wanted.pick(None), &judge).await?,
+    }))
 }
 
 /// All of a letter: headers, properties, body
@@ -109,9 +116,20 @@ pub(super) async fn groups(
             content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn show(State(Api(api)): State<Api>, At(id): At<LetterId>) -> Result<Json<Whole>, Problem> {
-    let pick = Pick { ids: [id].into(), limit: Some(1), ..Pick::default() };
-    dead_letters::show(&api.broker, &pick).await?.pop().map(Json).ok_or_else(no_such_letter)
+pub(super) async fn show(
+    State(Api(api)): State<Api>,
+    At(id): At<LetterId>,
+) -> Result<Json<Whole>, Problem> {
+    let pick = Pick {
+        ids: [id].into(),
+        limit: Some(1),
+        ..Pick::default()
+    };
+    dead_letters::show(&api.broker, &pick)
+        .await?
+        .pop()
+        .map(Json)
+        .ok_or_else(no_such_letter)
 }
 
 fn no_such_letter() -> Problem {
@@ -190,13 +208,21 @@ pub(super) async fn replay(
 }
 
 fn alone(api: &Inner) -> Result<OwnedMutexGuard<()>, Problem> {
-    let busy = |_locked| Problem::busy("this worker replays or discards already; look again when it is done");
+    let busy = |_locked| {
+        Problem::busy("this worker replays or discards already; look again when it is done")
+    };
     Arc::clone(&api.letters).try_lock_owned().map_err(busy)
 }
 
 async fn replay_alone(api: &Api, role: Role, order: ReplayOrder) -> Result<Json<Value>, Problem> {
     let (anyway, dry_run) = (order.anyway, order.dry_run);
-    let by = api.by(Signed { who: order.who, why: order.why }, role);
+    let by = api.by(
+        Signed {
+            who: order.who,
+            why: order.why,
+        },
+        role,
+    );
     let wanted = Wanted {
         letters: order.letters,
         users: order.users,
@@ -206,9 +232,16 @@ async fn replay_alone(api: &Api, role: Role, order: ReplayOrder) -> Result<Json<
         limit: order.limit,
     };
     let pick = wanted.pick(Some(LISTED));
-    let pace = order.rate.map(|rate| Duration::from_micros(1_000_000 / rate.max(1)));
+    let pace = order
+        .rate
+        .map(|rate| Duration::from_micros(1_000_000 / rate.max(1)));
     let services = &api.0.services;
-    let replay = Replay { broker: &api.0.broker, checkpoints: &*api.0.redis, pace, canary: None };
+    let replay = Replay {
+        broker: &api.0.broker,
+        checkpoints: &*api.0.redis,
+        pace,
+        canary: None,
+    };
     let (letters, _more) = look(&api.0.broker, &pick).await?;
     if letters.is_empty() && pick.names_any() {
         return Err(no_such_letter());
@@ -220,15 +253,22 @@ async fn replay_alone(api: &Api, role: Role, order: ReplayOrder) -> Result<Json<
         report.moved = chosen;
     } else if !chosen.is_empty() {
         let store = &*services.archive_store;
-        let result = replay.on_record(store, &by, (&pick, anyway), chosen, &mut report).await;
+        let result = replay
+            .on_record(store, &by, (&pick, anyway), chosen, &mut report)
+            .await;
         result.map_err(|failure| {
             let [moved, cleared] = [report.moved.len(), report.cleared.len()];
-            let told =
-                format!("{moved} letters were replayed and {cleared} cleared before; asking again goes on");
+            let told = format!(
+                "{moved} letters were replayed and {cleared} cleared before; asking again goes on"
+            );
             Problem::from(failure).and(&told)
         })?;
     }
-    Ok(Json(json!(ReplayTold { dry_run, report: &report, error: None })))
+    Ok(Json(json!(ReplayTold {
+        dry_run,
+        report: &report,
+        error: None
+    })))
 }
 
 /// What to discard.
@@ -278,9 +318,16 @@ pub(super) async fn discard(
     .await
 }
 
-async fn discard_alone(api: &Api, role: Role, order: DiscardOrder) -> Result<Json<DiscardTold>, Problem> {
+async fn discard_alone(
+    api: &Api,
+    role: Role,
+    order: DiscardOrder,
+) -> Result<Json<DiscardTold>, Problem> {
     let store = &*api.0.services.archive_store;
-    let pick = Pick { ids: order.letters.into_iter().collect(), ..Pick::default() };
+    let pick = Pick {
+        ids: order.letters.into_iter().collect(),
+        ..Pick::default()
+    };
     let (letters, _more) = look(&api.0.broker, &pick).await?;
     if letters.is_empty() {
         return Err(no_such_letter());
@@ -288,13 +335,26 @@ async fn discard_alone(api: &Api, role: Role, order: DiscardOrder) -> Result<Jso
     if order.dry_run {
         return Ok(Json(DiscardTold::new(true, store, letters, Vec::new())));
     }
-    let by = api.by(Signed { who: order.who, why: order.why }, role);
-    let discard = Discard { broker: &api.0.broker, store, by };
+    let by = api.by(
+        Signed {
+            who: order.who,
+            why: order.why,
+        },
+        role,
+    );
+    let discard = Discard {
+        broker: &api.0.broker,
+        store,
+        by,
+    };
     let mut discarded: Vec<Letter> = Vec::new();
     match discard.on_record(&pick, &letters, &mut discarded).await {
         Ok(gone) => Ok(Json(DiscardTold::new(false, store, discarded, gone))),
         Err(failure) => {
-            let told = format!("{} letters were discarded before; asking again goes on", discarded.len());
+            let told = format!(
+                "{} letters were discarded before; asking again goes on",
+                discarded.len()
+            );
             Err(Problem::from(failure).and(&told))
         }
     }

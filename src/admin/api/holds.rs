@@ -60,8 +60,16 @@ pub(super) struct But {
 )]
 pub(super) async fn list(State(Api(api)): State<Api>) -> Result<Json<Holds>, Problem> {
     let store = &api.services.archive_store;
-    let holds = HoldActs::list(&**store).await?.holds(store).await?.into_iter();
-    Ok(Json(Holds { holds: holds.map(|(user_id, hold)| OnHold::new(user_id, hold)).collect() }))
+    let holds = HoldActs::list(&**store)
+        .await?
+        .holds(store)
+        .await?
+        .into_iter();
+    Ok(Json(Holds {
+        holds: holds
+            .map(|(user_id, hold)| OnHold::new(user_id, hold))
+            .collect(),
+    }))
 }
 
 /// The hold that a user is on
@@ -79,7 +87,8 @@ pub(super) async fn show(
 ) -> Result<Json<OnHold>, Problem> {
     let hold = hold_of(&*api.services.archive_store, user_id).await?;
     let missing = || Problem::not_found("not_on_hold", format!("{user_id} is not on hold"));
-    hold.map(|hold| Json(OnHold::new(user_id, hold))).ok_or_else(missing)
+    hold.map(|hold| Json(OnHold::new(user_id, hold)))
+        .ok_or_else(missing)
 }
 
 /// Puts users on hold
@@ -120,19 +129,51 @@ pub(super) async fn remove(
 }
 
 async fn set(api: Api, role: Role, change: Change, held: bool) -> Result<Json<Changed>, Problem> {
-    let by = api.by(Signed { who: change.who, why: change.why }, role);
+    let by = api.by(
+        Signed {
+            who: change.who,
+            why: change.why,
+        },
+        role,
+    );
     to_its_end(async move {
         let mut done = Vec::new();
-        let Services { archive_store, checkpoints, .. } = &*api.0.services;
-        match change_holds(&**archive_store, Ok(&**checkpoints), &change.users, held, &by, &mut done).await {
+        let Services {
+            archive_store,
+            checkpoints,
+            ..
+        } = &*api.0.services;
+        match change_holds(
+            &**archive_store,
+            Ok(&**checkpoints),
+            &change.users,
+            held,
+            &by,
+            &mut done,
+        )
+        .await
+        {
             Ok(()) => {
                 let users = done.iter().map(|changed| changed.user_id).collect();
                 let buts = done.into_iter();
-                let buts = buts.filter_map(|HoldChanged { user_id, but }| Some(But { user_id, text: but? }));
-                Ok(Json(Changed { held, users, buts: buts.collect() }))
+                let buts = buts.filter_map(|HoldChanged { user_id, but }| {
+                    Some(But {
+                        user_id,
+                        text: but?,
+                    })
+                });
+                Ok(Json(Changed {
+                    held,
+                    users,
+                    buts: buts.collect(),
+                }))
             }
             Err(failure) => {
-                let told = format!("{} of {} users were done before", done.len(), change.users.len());
+                let told = format!(
+                    "{} of {} users were done before",
+                    done.len(),
+                    change.users.len()
+                );
                 Err(Problem::from(failure).and(&told))
             }
         }

@@ -89,8 +89,16 @@ impl Api {
 
     /// Who acts: the client's word for it, and what we know ourselves.
     fn by(&self, Signed { who, why }: Signed, role: Role) -> By {
-        let who = format!("{}, by the admin API of {} ({})", who.as_str(), self.0.worker, role.as_str());
-        By { who, why: Some(why.as_str().to_owned()) }
+        let who = format!(
+            "{}, by the admin API of {} ({})",
+            who.as_str(),
+            self.0.worker,
+            role.as_str()
+        );
+        By {
+            who,
+            why: Some(why.as_str().to_owned()),
+        }
     }
 }
 
@@ -130,10 +138,15 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
 
 /// The routes behind the gate. Whatever goes wrong there is told as a problem.
 pub(super) fn guarded(api: &Api) -> Router {
-    let nowhere =
-        || async { Problem::not_found("not_found", "there is no such path; see /api/v1/openapi.json") };
+    let nowhere = || async {
+        Problem::not_found(
+            "not_found",
+            "there is no such path; see /api/v1/openapi.json",
+        )
+    };
     let no_method = || async {
-        let detail = "the path does not know this method; the header Allow names those that it does";
+        let detail =
+            "the path does not know this method; the header Allow names those that it does";
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
     };
     let (routes, _document) = routes();
@@ -159,7 +172,9 @@ async fn guard(
         Ok(role) => role,
         Err(problem) => return problem.into_response(),
     };
-    let Ok(_place) = api.0.places.try_acquire() else { return Problem::overloaded().into_response() };
+    let Ok(_place) = api.0.places.try_acquire() else {
+        return Problem::overloaded().into_response();
+    };
     let _serving = client.serving();
     request.extensions_mut().insert(role);
     let looks = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -174,10 +189,18 @@ async fn guard(
 }
 
 /// Asks the gate, and counts whom it refuses.
-fn admit(api: &Inner, client: &Client, request: &Request, gave_a_token: bool) -> Result<Role, Problem> {
+fn admit(
+    api: &Inner,
+    client: &Client,
+    request: &Request,
+    gave_a_token: bool,
+) -> Result<Role, Problem> {
     // The document holds nothing of this deployment.
     let open = request.uri().path() == openapi::PATH;
-    let problem = match api.gate.admit(request.method(), request.uri(), request.headers()) {
+    let problem = match api
+        .gate
+        .admit(request.method(), request.uri(), request.headers())
+    {
         Ok(role) => return Ok(role),
         Err(problem) if open && problem.asks_for_a_token() => return Ok(Role::Reader),
         Err(problem) => problem,
@@ -204,5 +227,7 @@ async fn to_its_end<T: Send + 'static>(
 }
 
 fn limit(given: Option<u64>, default: usize) -> usize {
-    given.map_or(default, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+    given.map_or(default, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    })
 }

@@ -25,8 +25,21 @@ pub(super) struct PauseState {
 }
 
 impl From<PauseAct> for PauseState {
-    fn from(PauseAct { paused, who, why, at, passes_over: _ }: PauseAct) -> Self {
-        Self { paused, who: Some(who), why, at: Some(at) }
+    fn from(
+        PauseAct {
+            paused,
+            who,
+            why,
+            at,
+            passes_over: _,
+        }: PauseAct,
+    ) -> Self {
+        Self {
+            paused,
+            who: Some(who),
+            why,
+            at: Some(at),
+        }
     }
 }
 
@@ -36,13 +49,20 @@ impl From<PauseAct> for PauseState {
     responses((status = 200, description = "The pause", body = PauseState)),
 )]
 pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<PauseState>, Problem> {
-    let unknown = |paused, why| PauseState { paused, who: None, why, at: None };
-    Ok(Json(match pause_state(&*api.services.archive_store).await? {
-        guards::PauseState::Never => unknown(false, None),
-        guards::PauseState::Act(act) => PauseState::from(act),
-        // What is in doubt pauses, as workers take it.
-        guards::PauseState::Doubtful(why) => unknown(true, Some(why)),
-    }))
+    let unknown = |paused, why| PauseState {
+        paused,
+        who: None,
+        why,
+        at: None,
+    };
+    Ok(Json(
+        match pause_state(&*api.services.archive_store).await? {
+            guards::PauseState::Never => unknown(false, None),
+            guards::PauseState::Act(act) => PauseState::from(act),
+            // What is in doubt pauses, as workers take it.
+            guards::PauseState::Doubtful(why) => unknown(true, Some(why)),
+        },
+    ))
 }
 
 /// Stops all workers from taking users
@@ -75,7 +95,12 @@ pub(super) async fn resume(
     set(api, role, signed, false).await
 }
 
-async fn set(api: Api, role: Role, signed: Signed, paused: bool) -> Result<Json<PauseState>, Problem> {
+async fn set(
+    api: Api,
+    role: Role,
+    signed: Signed,
+    paused: bool,
+) -> Result<Json<PauseState>, Problem> {
     let by = api.by(signed, role);
     to_its_end(async move {
         let act = set_pause(&*api.0.services.archive_store, paused, &by).await?;

@@ -22,5 +22,7 @@ pub(super) struct Workers {
     responses((status = 200, description = "The workers", body = Workers)),
 )]
 pub(super) async fn list(State(Api(api)): State<Api>) -> Result<Json<Workers>, Problem> {
-    Ok(Json(Workers { workers: api.redis.workers().await? }))
+    Ok(Json(Workers {
+        workers: api.redis.workers().await?,
+    }))
 }

@@ -30,7 +30,10 @@ enum Act {
     #[command(after_help = "Example:\n  offboarder batch show 2026-11 --watch")]
     Show(show::Args),
     /// Lists batches, the latest first
-    #[command(alias = "ls", after_help = "Example:\n  offboarder batch list --limit 5 --output json")]
+    #[command(
+        alias = "ls",
+        after_help = "Example:\n  offboarder batch list --limit 5 --output json"
+    )]
     List {
         /// So many at most
         #[arg(long, value_name = "N", default_value_t = 100)]
@@ -57,16 +60,26 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
 }
 
 fn unknown(batch: &BatchId) -> CliError {
-    CliError::bad(format!("there is no batch {batch}; `offboarder batch list` shows those there are"))
+    CliError::bad(format!(
+        "there is no batch {batch}; `offboarder batch list` shows those there are"
+    ))
 }
 
-async fn list(redis: &Arc<RedisCheckpoints>, limit: usize, output: Output) -> Result<Exit, CliError> {
+async fn list(
+    redis: &Arc<RedisCheckpoints>,
+    limit: usize,
+    output: Output,
+) -> Result<Exit, CliError> {
     let batches = batch::list(redis, limit.max(1)).await?;
     match output {
         Output::Json => print_json(&serde_json::json!({ "batches": batches }))?,
         Output::Table => {
             let rows = batches.iter().map(|batch| {
-                [batch.batch_id.to_string(), batch.users.to_string(), batch.begun_at.to_string()]
+                [
+                    batch.batch_id.to_string(),
+                    batch.users.to_string(),
+                    batch.begun_at.to_string(),
+                ]
             });
             say(table(["batch", "users", "begun"], rows));
         }

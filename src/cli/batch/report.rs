@@ -69,9 +69,15 @@ impl Printer {
     fn print(&mut self, rows: Vec<Reported>) -> io::Result<()> {
         for row in rows {
             match self {
-                Self::Csv(out) => out.serialize(row.for_spreadsheets()).map_err(io::Error::from)?,
+                Self::Csv(out) => out
+                    .serialize(row.for_spreadsheets())
+                    .map_err(io::Error::from)?,
                 Self::Json(out, printed) => {
-                    out.write_all(if *printed == 0 { b"{\"users\":[\n" } else { b",\n" })?;
+                    out.write_all(if *printed == 0 {
+                        b"{\"users\":[\n"
+                    } else {
+                        b",\n"
+                    })?;
                     *printed += 1;
                     out.write_all(printable::json(&serde_json::to_string(&row)?).as_bytes())?;
                 }
@@ -85,7 +91,9 @@ impl Printer {
             Self::Csv(mut out) => out.flush(),
             Self::Json(mut out, printed) => {
                 let head: &[u8] = if printed == 0 { b"{\"users\":[" } else { b"" };
-                out.write_all(head).and_then(|()| out.write_all(b"\n]}\n")).and_then(|()| out.flush())
+                out.write_all(head)
+                    .and_then(|()| out.write_all(b"\n]}\n"))
+                    .and_then(|()| out.flush())
             }
         }
     }

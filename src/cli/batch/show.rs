@@ -31,7 +31,9 @@ pub(super) async fn run(args: &Args, redis: &RedisCheckpoints) -> Result<Exit, C
     let mut before: Option<Overview> = None;
     loop {
         let found = overview(redis, &args.batch, Timestamp::now()).await?;
-        let Some(overview) = found else { return Err(unknown(&args.batch)) };
+        let Some(overview) = found else {
+            return Err(unknown(&args.batch));
+        };
         let done = !args.watch || overview.left() == 0;
         match args.output.output {
             // One document: the last one.
@@ -40,7 +42,11 @@ pub(super) async fn run(args: &Args, redis: &RedisCheckpoints) -> Result<Exit, C
                 drawn = redraw(text(&overview).as_str(), drawn);
             }
             // In a file a look is worth reading if it tells something new.
-            Output::Table if before.as_ref().is_none_or(|before| differs(before, &overview)) => {
+            Output::Table
+                if before
+                    .as_ref()
+                    .is_none_or(|before| differs(before, &overview)) =>
+            {
                 say(text(&overview));
             }
             Output::Json | Output::Table => {}
@@ -67,19 +73,29 @@ fn differs(before: &Overview, now: &Overview) -> bool {
 /// Writes over what was drawn before, so many rows; gives how many these are.
 fn redraw(text: &str, drawn: usize) -> usize {
     let mut out = std::io::stdout().lock();
-    let up = if drawn > 0 { format!("\x1b[{drawn}F\x1b[J") } else { String::new() };
+    let up = if drawn > 0 {
+        format!("\x1b[{drawn}F\x1b[J")
+    } else {
+        String::new()
+    };
     let written = writeln!(out, "{up}{text}").and_then(|()| out.flush());
     // A terminal that went away ends the process by a signal.
     written.ok();
     let width = terminal_width().unwrap_or(usize::MAX);
-    text.lines().map(|line| line.chars().count().div_ceil(width).max(1)).sum()
+    text.lines()
+        .map(|line| line.chars().count().div_ceil(width).max(1))
+        .sum()
 }
 
 /// For people.
 fn text(overview: &Overview) -> Shown {
-    let begun = overview.begun_at.map(|at| format!(", the first of them since {at:.0}")).unwrap_or_default();
+    let begun = overview
+        .begun_at
+        .map(|at| format!(", the first of them since {at:.0}"))
+        .unwrap_or_default();
     let head = format!("{}  {} users{begun}", overview.batch_id, overview.users);
-    let row = |what: &str, users, more: Shown| [what.into(), share(users, overview.users).into(), more];
+    let row =
+        |what: &str, users, more: Shown| [what.into(), share(users, overview.users).into(), more];
     let mut rows: Vec<[Shown; 3]> = vec![
         row("finished", overview.finished, outcomes(overview).into()),
         row("dead letters", overview.dead(), reasons(overview).into()),
@@ -92,8 +108,9 @@ fn text(overview: &Overview) -> Shown {
         rows.push(row("unreadable", overview.unreadable, what));
     }
     let states = overview.states.iter();
-    let (names, counts): (Vec<&str>, Vec<String>) =
-        states.map(|(state, users)| (state.as_str(), users.to_string())).unzip();
+    let (names, counts): (Vec<&str>, Vec<String>) = states
+        .map(|(state, users)| (state.as_str(), users.to_string()))
+        .unzip();
     let mut lines: Vec<Shown> = vec![
         head.into(),
         "".into(),
@@ -104,9 +121,22 @@ fn text(overview: &Overview) -> Shown {
         "".into(),
     ];
     if let Some(access) = &overview.access_removed {
-        let [half, most, all] = [access.p50_seconds, access.p95_seconds, access.longest_seconds].map(span);
-        lines.push(format!("access gone  {} users, the last at {:.0}", access.users, access.last_at).into());
-        lines.push(format!("             half within {half}, 95 % within {most}, all within {all}").into());
+        let [half, most, all] = [
+            access.p50_seconds,
+            access.p95_seconds,
+            access.longest_seconds,
+        ]
+        .map(span);
+        lines.push(
+            format!(
+                "access gone  {} users, the last at {:.0}",
+                access.users, access.last_at
+            )
+            .into(),
+        );
+        lines.push(
+            format!("             half within {half}, 95 % within {most}, all within {all}").into(),
+        );
     }
     if let Some(rate) = overview.finished_per_minute {
         lines.push(format!("rate         {rate:.1} users a minute of late").into());
@@ -127,7 +157,11 @@ fn waiting(overview: &Overview) -> u64 {
 
 #[expect(clippy::cast_precision_loss, reason = "a share in percent")]
 fn share(users: u64, of: u64) -> String {
-    let percent = if of == 0 { 0.0 } else { users as f64 * 100.0 / of as f64 };
+    let percent = if of == 0 {
+        0.0
+    } else {
+        users as f64 * 100.0 / of as f64
+    };
     format!("{users} ({percent:.1} %)")
 }
 
@@ -141,15 +175,20 @@ fn outcomes(overview: &Overview) -> String {
 }
 
 fn reasons(overview: &Overview) -> String {
-    let told = overview.dead_letters.iter().map(|letters| format!("{} {}", letters.users, letters.reason));
+    let told = overview
+        .dead_letters
+        .iter()
+        .map(|letters| format!("{} {}", letters.users, letters.reason));
     told.collect::<Vec<_>>().join(", ")
 }
 
 fn waits(overview: &Overview) -> Shown {
-    let told = overview
-        .waiting
-        .iter()
-        .map(|waiting| format!("{} {}, from {:.0} on", waiting.users, waiting.why, waiting.first_until));
+    let told = overview.waiting.iter().map(|waiting| {
+        format!(
+            "{} {}, from {:.0} on",
+            waiting.users, waiting.why, waiting.first_until
+        )
+    });
     told.collect()
 }
 

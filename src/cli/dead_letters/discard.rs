@@ -24,15 +24,24 @@ pub(super) async fn discard(
     if args.dry_run {
         discarded = letters;
     } else if count > 0 {
-        args.act.agree(&format!("{count} letters will be discarded for good. Go on?"))?;
-        let discard = Discard { broker: &broker, store: &*store, by: args.act.by() };
+        args.act.agree(&format!(
+            "{count} letters will be discarded for good. Go on?"
+        ))?;
+        let discard = Discard {
+            broker: &broker,
+            store: &*store,
+            by: args.act.by(),
+        };
         match discard.on_record(&pick, &letters, &mut discarded).await {
             Ok(missed) => gone = missed,
             Err(failure) => result = Err(failure),
         }
     }
     let rest = gone.len();
-    tell_discarded(args, DiscardTold::new(args.dry_run, &*store, discarded, gone))?;
+    tell_discarded(
+        args,
+        DiscardTold::new(args.dry_run, &*store, discarded, gone),
+    )?;
     result?;
     Ok(match (count, rest) {
         (0, _) => nothing_found(&pick),
@@ -45,13 +54,23 @@ fn tell_discarded(args: &DiscardArgs, told: DiscardTold) -> Result<(), CliError>
     if args.output.output == Output::Json {
         return print_json(&told);
     }
-    let done = if args.dry_run { "would be discarded" } else { "discarded" };
+    let done = if args.dry_run {
+        "would be discarded"
+    } else {
+        "discarded"
+    };
     let count = told.discarded.len();
-    let rows = told.discarded.into_iter().map(|Discarded { letter, copy }| {
-        let [id, user, _] = names(&letter);
-        [id, user, letter.reason.to_string(), copy]
-    });
+    let rows = told
+        .discarded
+        .into_iter()
+        .map(|Discarded { letter, copy }| {
+            let [id, user, _] = names(&letter);
+            [id, user, letter.reason.to_string(), copy]
+        });
     say(table(["letter", "user", "reason", "copy"], rows));
-    say(format!("{done}: {count}, taken by somebody else: {}", told.gone.len()));
+    say(format!(
+        "{done}: {count}, taken by somebody else: {}",
+        told.gone.len()
+    ));
     Ok(())
 }

@@ -32,7 +32,10 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     /// Shows letters, the oldest first
-    #[command(alias = "ls", after_help = "Example:\n  offboarder dead-letters list --batch 2026-11")]
+    #[command(
+        alias = "ls",
+        after_help = "Example:\n  offboarder dead-letters list --batch 2026-11"
+    )]
     List {
         #[command(flatten)]
         pick: PickArgs,
@@ -56,10 +59,14 @@ enum Verb {
         output: OutputArgs,
     },
     /// Puts letters back to work, with fresh attempts
-    #[command(after_help = "Example:\n  offboarder dead-letters replay --canary --rate 5/s --why 'mended'")]
+    #[command(
+        after_help = "Example:\n  offboarder dead-letters replay --canary --rate 5/s --why 'mended'"
+    )]
     Replay(ReplayArgs),
     /// Takes letters off for good, each after a copy is in the archive store
-    #[command(after_help = "Example:\n  offboarder dead-letters discard LETTER_ID --why 'a test of HR'")]
+    #[command(
+        after_help = "Example:\n  offboarder dead-letters discard LETTER_ID --why 'a test of HR'"
+    )]
     Discard(DiscardArgs),
 }
 
@@ -141,8 +148,17 @@ impl PickArgs {
 }
 
 fn parse_reason(text: &str) -> Result<Reason, String> {
-    let known = Reason::ALL.iter().find(|reason| reason.as_str() == text).copied();
-    let words = || Reason::ALL.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let known = Reason::ALL
+        .iter()
+        .find(|reason| reason.as_str() == text)
+        .copied();
+    let words = || {
+        Reason::ALL
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     known.ok_or_else(|| format!("one of {}", words()))
 }
 
@@ -157,7 +173,11 @@ fn parse_rate(text: &str) -> Result<Duration, &'static str> {
     };
     let number: f64 = number.parse().map_err(|_no_number| NONE)?;
     let between = Duration::try_from_secs_f64(seconds / number).map_err(|_infinite| NONE)?;
-    if between > Duration::from_mins(1) { Err(NONE) } else { Ok(between) }
+    if between > Duration::from_mins(1) {
+        Err(NONE)
+    } else {
+        Ok(between)
+    }
 }
 
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
@@ -169,7 +189,12 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
             looking::show(pick, output.output, &Settings::for_broker(sources)?).await
         }
         Verb::Groups { pick, output } => {
-            Box::pin(looking::show_groups(pick, output.output, &Settings::for_replay(sources)?)).await
+            Box::pin(looking::show_groups(
+                pick,
+                output.output,
+                &Settings::for_replay(sources)?,
+            ))
+            .await
         }
         Verb::Replay(args) => Box::pin(replay::replay(args, &Settings::for_replay(sources)?)).await,
         Verb::Discard(args) => discard::discard(args, &Settings::for_broker(sources)?).await,
@@ -178,12 +203,20 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
 
 /// Nothing was found: bad where something was named.
 fn nothing_found(pick: &Pick) -> Exit {
-    if pick.names_any() { Exit::Bad } else { Exit::Ok }
+    if pick.names_any() {
+        Exit::Bad
+    } else {
+        Exit::Ok
+    }
 }
 
 fn names(letter: &Letter) -> [String; 3] {
-    let user = letter.user_id.map_or_else(|| "none".to_owned(), |user| user.to_string());
-    let at = letter.dead_lettered_at.map_or_else(|| "unknown".to_owned(), |at| at.to_string());
+    let user = letter
+        .user_id
+        .map_or_else(|| "none".to_owned(), |user| user.to_string());
+    let at = letter
+        .dead_lettered_at
+        .map_or_else(|| "unknown".to_owned(), |at| at.to_string());
     [letter.id.to_string(), user, at]
 }
 

@@ -7,7 +7,10 @@ use super::{ReplayArgs, names, nothing_found};
 use crate::config::{Cxone, Queue, Settings};
 use crate::dead_letters::{Judge, Letter, Replay, ReplayTold, Report, look};
 
-pub(super) async fn replay(args: &ReplayArgs, settings: &Settings<Cxone, Queue>) -> Result<Exit, CliError> {
+pub(super) async fn replay(
+    args: &ReplayArgs,
+    settings: &Settings<Cxone, Queue>,
+) -> Result<Exit, CliError> {
     let pick = args.pick.pick(None);
     let broker = compose::broker(&settings.queue)?;
     let services = Arc::new(compose::unproven_services(settings, "dead-letters").await?);
@@ -24,16 +27,21 @@ pub(super) async fn replay(args: &ReplayArgs, settings: &Settings<Cxone, Queue>)
         return Ok(nothing_found(&pick));
     }
     let judge = Judge::new(Arc::clone(&services));
-    let chosen = replay.choose(&judge, letters, args.anyway, &mut report).await;
+    let chosen = replay
+        .choose(&judge, letters, args.anyway, &mut report)
+        .await;
     let count = chosen.len();
     if args.dry_run {
         report.moved = chosen;
     } else if count > 0 {
         let skipped = report.skipped.len();
-        let question = format!("{count} letters will be replayed, {skipped} stay where they are. Go on?");
+        let question =
+            format!("{count} letters will be replayed, {skipped} stay where they are. Go on?");
         args.act.agree(&question)?;
         let (store, by) = (&*services.archive_store, args.act.by());
-        let result = replay.on_record(store, &by, (&pick, args.anyway), chosen, &mut report).await;
+        let result = replay
+            .on_record(store, &by, (&pick, args.anyway), chosen, &mut report)
+            .await;
         // What was moved is told first: the log of acts may be what is out of reach.
         let error = result.as_ref().err().map(ToString::to_string);
         tell(args, &report, error.as_deref())?;
@@ -56,7 +64,11 @@ fn judged(report: &Report) -> Exit {
 
 fn tell(args: &ReplayArgs, report: &Report, error: Option<&str>) -> Result<(), CliError> {
     if args.output.output == Output::Json {
-        return print_json(&ReplayTold { dry_run: args.dry_run, report, error });
+        return print_json(&ReplayTold {
+            dry_run: args.dry_run,
+            report,
+            error,
+        });
     }
     let row = |what: &str, letter: &Letter, why: String| {
         let [id, user, _] = names(letter);
@@ -64,13 +76,32 @@ fn tell(args: &ReplayArgs, report: &Report, error: Option<&str>) -> Result<(), C
     };
     let moved = if args.dry_run { "would go" } else { "moved" };
     let cleared = "an earlier replay, cut short, had published it";
-    let rows = (report.moved.iter().map(|letter| row(moved, letter, String::new())))
-        .chain(report.cleared.iter().map(|letter| row("cleared", letter, cleared.to_owned())))
-        .chain(report.skipped.iter().map(|skipped| row("skipped", &skipped.letter, skipped.why.clone())));
+    let rows = (report
+        .moved
+        .iter()
+        .map(|letter| row(moved, letter, String::new())))
+    .chain(
+        report
+            .cleared
+            .iter()
+            .map(|letter| row("cleared", letter, cleared.to_owned())),
+    )
+    .chain(
+        report
+            .skipped
+            .iter()
+            .map(|skipped| row("skipped", &skipped.letter, skipped.why.clone())),
+    );
     say(table(["", "letter", "user", "reason", "why"], rows));
-    let counts = [report.moved.len(), report.cleared.len(), report.skipped.len()];
+    let counts = [
+        report.moved.len(),
+        report.cleared.len(),
+        report.skipped.len(),
+    ];
     let [count, cleared, skipped] = counts;
-    say(format!("{moved}: {count}, cleared: {cleared}, skipped: {skipped}"));
+    say(format!(
+        "{moved}: {count}, cleared: {cleared}, skipped: {skipped}"
+    ));
     if let Some(why) = &report.stopped {
         say(format!("stopped: {why}"));
     }

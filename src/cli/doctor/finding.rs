@@ -21,11 +21,27 @@ pub(super) struct Finding {
 impl Finding {
     pub(super) fn well(check: impl Into<String>, detail: impl Into<String>) -> Self {
         let (check, detail) = (check.into(), detail.into());
-        Self { check, ok: true, detail, warning: false, mend: None, code: None, unreachable: false }
+        Self {
+            check,
+            ok: true,
+            detail,
+            warning: false,
+            mend: None,
+            code: None,
+            unreachable: false,
+        }
     }
 
-    pub(super) fn bad(check: impl Into<String>, detail: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { ok: false, mend: Some(mend.into()), ..Self::well(check, detail) }
+    pub(super) fn bad(
+        check: impl Into<String>,
+        detail: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self {
+            ok: false,
+            mend: Some(mend.into()),
+            ..Self::well(check, detail)
+        }
     }
 
     /// What works, and is less safe than it could be: the exit status does not tell of it.
@@ -34,7 +50,11 @@ impl Finding {
         detail: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self { warning: true, mend: Some(fix.into()), ..Self::well(check, detail) }
+        Self {
+            warning: true,
+            mend: Some(fix.into()),
+            ..Self::well(check, detail)
+        }
     }
 
     pub(super) fn failed(check: impl Into<String>, failure: impl Into<Failure>) -> Self {
@@ -49,7 +69,11 @@ impl Finding {
                 | Code::QueueUnreachable
         );
         let mend = mend(failure.code);
-        Self { code: Some(failure.code), unreachable, ..Self::bad(check, failure.text, mend) }
+        Self {
+            code: Some(failure.code),
+            unreachable,
+            ..Self::bad(check, failure.text, mend)
+        }
     }
 }
 
@@ -73,12 +97,16 @@ fn mend(code: Code) -> String {
             "grant s3:PutObject, s3:GetObject, s3:ListBucket and s3:AbortMultipartUpload on bucket and \
              prefix, or give this process other credentials"
         }
-        Code::ArchiveMissing => "make the bucket or directory, or set OFFBOARDER_ARCHIVE_URL to another",
+        Code::ArchiveMissing => {
+            "make the bucket or directory, or set OFFBOARDER_ARCHIVE_URL to another"
+        }
         Code::ArchiveOverwrites => "use a store that honours If-None-Match",
         Code::ArchiveUnfit => "use a store that does what the finding names",
         Code::ArchiveFull => "free space",
         Code::CheckpointsUnreachable => "check that it runs, and OFFBOARDER_CHECKPOINTS_URL",
-        Code::CheckpointsRefused => "check user and password in OFFBOARDER_CHECKPOINTS_URL, and memory",
+        Code::CheckpointsRefused => {
+            "check user and password in OFFBOARDER_CHECKPOINTS_URL, and memory"
+        }
         Code::QueueUnreachable => "check that it runs, and OFFBOARDER_QUEUE_URL",
         Code::QueueRefused => {
             "check user, password and virtual host in OFFBOARDER_QUEUE_URL, and the user's permissions"
@@ -103,5 +131,9 @@ fn mend(code: Code) -> String {
         | Code::Panicked => "",
     };
     let more = format!("deploy/RUNBOOK.md, `{code}`");
-    if short.is_empty() { more } else { format!("{short}; {more}") }
+    if short.is_empty() {
+        more
+    } else {
+        format!("{short}; {more}")
+    }
 }

@@ -43,7 +43,12 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
             };
             let rows = findings.iter().map(|finding| {
                 let mend = finding.mend.clone().unwrap_or_default();
-                [finding.check.clone(), mark(finding), finding.detail.clone(), mend]
+                [
+                    finding.check.clone(),
+                    mark(finding),
+                    finding.detail.clone(),
+                    mend,
+                ]
             });
             say(table(["check", "", "finding", "how to mend it"], rows));
         }
@@ -63,7 +68,8 @@ fn show_settings(output: Output, sources: &Sources) -> Result<Exit, CliError> {
         Output::Json => json(&serde_json::json!({ "settings": rows }))?,
         Output::Table => say(table(
             ["variable", "value", "from"],
-            rows.into_iter().map(|row| [row.variable, row.value, row.source]),
+            rows.into_iter()
+                .map(|row| [row.variable, row.value, row.source]),
         )),
     }
     Ok(Exit::Ok)
@@ -81,5 +87,14 @@ async fn findings(sources: &Sources) -> Result<Vec<Finding>, CliError> {
         Box::pin(safety::look(&settings)),
     );
     let understood = Finding::well("settings", "understood");
-    Ok([vec![understood], tenant, checkpoints, archive, protected, broker, safety].concat())
+    Ok([
+        vec![understood],
+        tenant,
+        checkpoints,
+        archive,
+        protected,
+        broker,
+        safety,
+    ]
+    .concat())
 }

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use super::super::compose;
 use super::finding::Finding;
-use crate::config::{ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Guard, RedisKind, Settings};
+use crate::config::{
+    ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Guard, RedisKind, Settings,
+};
 use crate::failure::{Code, Failure};
 use crate::integrity::Integrity;
 
@@ -17,13 +19,18 @@ pub(super) async fn look(settings: &Settings<Cxone>) -> Vec<Finding> {
     findings.extend(integrity(&settings.integrity));
     if let Some(queue) = &settings.queue {
         let hosts = (!queue.url.tls).then_some([queue.url.host.as_str()]);
-        findings.extend(hosts.and_then(|hosts| in_clear("OFFBOARDER_QUEUE_URL", &hosts, "amqps://")));
+        findings
+            .extend(hosts.and_then(|hosts| in_clear("OFFBOARDER_QUEUE_URL", &hosts, "amqps://")));
     }
     match &settings.checkpoints {
         CheckpointsUrl::Embedded(_) => {}
         CheckpointsUrl::Redis(url) if url.kind == RedisKind::Tls => {}
         CheckpointsUrl::Redis(url) => {
-            let hosts: Vec<&str> = url.servers.iter().map(|(host, _port)| host.as_str()).collect();
+            let hosts: Vec<&str> = url
+                .servers
+                .iter()
+                .map(|(host, _port)| host.as_str())
+                .collect();
             findings.extend(in_clear("OFFBOARDER_CHECKPOINTS_URL", &hosts, "rediss://"));
         }
     }
@@ -35,8 +42,7 @@ async fn evidence(settings: &Settings<Cxone>) -> Vec<Finding> {
     let (bucket, prefix) = match &settings.archive.location {
         ArchiveLocation::S3 { bucket, prefix } => (bucket, prefix),
         ArchiveLocation::Directory(_) => {
-            let detail =
-                "a directory keeps no versions: who may write to it can rewrite manifests and archives";
+            let detail = "a directory keeps no versions: who may write to it can rewrite manifests and archives";
             return vec![Finding::warning(
                 VERSIONS,
                 detail,
@@ -45,7 +51,9 @@ async fn evidence(settings: &Settings<Cxone>) -> Vec<Finding> {
         }
     };
     // Another row says why there is none.
-    let Ok(store) = compose::s3_store(&settings.archive, bucket, prefix).await else { return Vec::new() };
+    let Ok(store) = compose::s3_store(&settings.archive, bucket, prefix).await else {
+        return Vec::new();
+    };
     let (versions, locks) = tokio::join!(store.keeps_versions(), async {
         match settings.archive.retention {
             // Another row tells of it.
@@ -56,11 +64,18 @@ async fn evidence(settings: &Settings<Cxone>) -> Vec<Finding> {
     let versions = kept(
         VERSIONS,
         versions,
-        ("the bucket keeps versions", "the bucket keeps no versions: what is overwritten or deleted is gone"),
-        ("turn on versioning for the bucket", "s3:GetBucketVersioning"),
+        (
+            "the bucket keeps versions",
+            "the bucket keeps no versions: what is overwritten or deleted is gone",
+        ),
+        (
+            "turn on versioning for the bucket",
+            "s3:GetBucketVersioning",
+        ),
     );
     let locks = locks.and_then(|locks| {
-        let detail = "OFFBOARDER_ARCHIVE_RETENTION is off: who may delete can remove archives and manifests";
+        let detail =
+            "OFFBOARDER_ARCHIVE_RETENTION is off: who may delete can remove archives and manifests";
         kept(
             LOCK,
             locks.map(|_keeps| false),
@@ -86,7 +101,11 @@ fn kept(
         Ok(false) => Some(Finding::warning(check, ill, fix)),
         Err(failure) if failure.code == Code::ArchiveDenied => {
             let detail = format!("it cannot be said whether this is so: {}", failure.text);
-            Some(Finding::warning(check, detail, format!("grant {right} on the bucket")))
+            Some(Finding::warning(
+                check,
+                detail,
+                format!("grant {right} on the bucket"),
+            ))
         }
         Err(_out_of_reach) => None,
     }
@@ -94,7 +113,8 @@ fn kept(
 
 /// Whether anything limits what one wrong list can delete.
 fn limits(guard: &Guard) -> Option<Finding> {
-    let limited = guard.max_deletions.is_some() || !guard.delete_grace.is_zero() || guard.protected.is_some();
+    let limited =
+        guard.max_deletions.is_some() || !guard.delete_grace.is_zero() || guard.protected.is_some();
     if limited || guard.delete == DeletePolicy::Never {
         return None;
     }
@@ -113,12 +133,17 @@ fn in_clear(setting: &str, hosts: &[&str], better: &str) -> Option<Finding> {
     Some(Finding::warning(
         format!("{setting} in clear"),
         "it goes to another host without TLS: whoever is on the way reads the password, and can change what is said",
-        format!("use {better} where the server offers it, or keep this network to servers and workers"),
+        format!(
+            "use {better} where the server offers it, or keep this network to servers and workers"
+        ),
     ))
 }
 
 fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// Whether records of ours are told from those of others.
@@ -143,12 +168,20 @@ mod tests {
 
     #[test]
     fn plain_connections_to_other_hosts_are_warned_of() {
-        for plain in [&["mq-1"][..], &["2001:db8::5"], &["10.0.0.1"], &["localhost", "redis-2"]] {
+        for plain in [
+            &["mq-1"][..],
+            &["2001:db8::5"],
+            &["10.0.0.1"],
+            &["localhost", "redis-2"],
+        ] {
             let finding = in_clear("OFFBOARDER_QUEUE_URL", plain, "amqps://").unwrap();
             assert!(finding.ok && finding.warning, "{plain:?}");
         }
         for well in [&["localhost"][..], &["::1"], &["127.0.0.1", "::1"], &[]] {
-            assert!(in_clear("OFFBOARDER_QUEUE_URL", well, "amqps://").is_none(), "{well:?}");
+            assert!(
+                in_clear("OFFBOARDER_QUEUE_URL", well, "amqps://").is_none(),
+                "{well:?}"
+            );
         }
     }
 
@@ -169,10 +202,25 @@ mod tests {
         };
         assert!(limits(&none).is_some_and(|finding| finding.warning));
         for limited in [
-            Guard { protected: Some(ProtectedSource::File("x".into())), ..none.clone() },
-            Guard { max_deletions: Some(Brake { count: 1, per: Duration::from_hours(1) }), ..none.clone() },
-            Guard { delete_grace: Duration::from_hours(1), ..none.clone() },
-            Guard { delete: DeletePolicy::Never, ..none.clone() },
+            Guard {
+                protected: Some(ProtectedSource::File("x".into())),
+                ..none.clone()
+            },
+            Guard {
+                max_deletions: Some(Brake {
+                    count: 1,
+                    per: Duration::from_hours(1),
+                }),
+                ..none.clone()
+            },
+            Guard {
+                delete_grace: Duration::from_hours(1),
+                ..none.clone()
+            },
+            Guard {
+                delete: DeletePolicy::Never,
+                ..none.clone()
+            },
         ] {
             assert!(limits(&limited).is_none(), "{limited:?}");
         }
@@ -180,7 +228,14 @@ mod tests {
 
     #[test]
     fn what_the_store_does_not_tell_is_a_warning_and_an_outage_is_another_rows() {
-        let kept = |keeps| kept(VERSIONS, keeps, ("well", "ill"), ("fix", "s3:GetBucketVersioning"));
+        let kept = |keeps| {
+            kept(
+                VERSIONS,
+                keeps,
+                ("well", "ill"),
+                ("fix", "s3:GetBucketVersioning"),
+            )
+        };
         assert!(kept(Ok(true)).is_some_and(|finding| !finding.warning));
         assert!(kept(Ok(false)).is_some_and(|finding| finding.warning && finding.ok));
         let failed = |code| Err(Failure::new(Class::Systemic, code, "no".to_owned()));

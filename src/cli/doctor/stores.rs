@@ -16,14 +16,22 @@ pub(super) async fn checkpoints(settings: &Settings<Cxone>) -> Vec<Finding> {
         CheckpointsUrl::Embedded(_) => match compose::checkpoints(settings) {
             Ok(checkpoints) => vec![takes_writes(checkpoints.probe().await)],
             Err(error) => {
-                vec![Finding::bad(CHECKPOINTS, error.to_string(), "mend OFFBOARDER_CHECKPOINTS_URL")]
+                vec![Finding::bad(
+                    CHECKPOINTS,
+                    error.to_string(),
+                    "mend OFFBOARDER_CHECKPOINTS_URL",
+                )]
             }
         },
         CheckpointsUrl::Redis(url) => {
             let redis = compose::redis(url, settings);
             let writes = takes_writes(redis.probe().await);
             // What cannot be reached is said once.
-            let health = if writes.unreachable { None } else { Some(redis.health().await) };
+            let health = if writes.unreachable {
+                None
+            } else {
+                Some(redis.health().await)
+            };
             let kept = match health {
                 Some(Ok(health)) => keeps(&health),
                 Some(Err(failure)) => vec![Finding::failed("checkpoints persistence", failure)],
@@ -43,13 +51,18 @@ fn takes_writes(probed: Result<(), Failure>) -> Finding {
 
 fn keeps(health: &Health) -> Vec<Finding> {
     let eviction = match health.eviction.as_deref() {
-        Some("noeviction") => Finding::well("checkpoints eviction", "maxmemory-policy is noeviction"),
+        Some("noeviction") => {
+            Finding::well("checkpoints eviction", "maxmemory-policy is noeviction")
+        }
         Some(policy) => Finding::bad(
             "checkpoints eviction",
             format!("maxmemory-policy is {policy}: short of memory, Redis throws checkpoints away"),
             "CONFIG SET maxmemory-policy noeviction, and in redis.conf",
         ),
-        None => Finding::well("checkpoints eviction", "INFO does not tell the maxmemory-policy"),
+        None => Finding::well(
+            "checkpoints eviction",
+            "INFO does not tell the maxmemory-policy",
+        ),
     };
     let persistence = match health.append_only {
         Some(true) => Finding::well("checkpoints persistence", "the append-only file is on"),
@@ -58,9 +71,10 @@ fn keeps(health: &Health) -> Vec<Finding> {
             "the append-only file is off: a restart forgets checkpoints, and work is looked up anew",
             "CONFIG SET appendonly yes, and in redis.conf",
         ),
-        None => {
-            Finding::well("checkpoints persistence", "INFO does not tell whether the append-only file is on")
-        }
+        None => Finding::well(
+            "checkpoints persistence",
+            "INFO does not tell whether the append-only file is on",
+        ),
     };
     vec![eviction, persistence]
 }
@@ -68,14 +82,22 @@ fn keeps(health: &Health) -> Vec<Finding> {
 /// Whether the archive store can be written, read and listed, does not overwrite, and locks where it has to.
 pub(super) async fn archive(settings: &Settings<Cxone>) -> Vec<Finding> {
     match &settings.archive.location {
-        ArchiveLocation::S3 { bucket, prefix } => {
-            s3(&settings.archive, bucket, prefix).await.unwrap_or_else(|error| {
-                vec![Finding::bad(ARCHIVE, error.to_string(), "fix the file or AWS_CA_BUNDLE")]
-            })
-        }
+        ArchiveLocation::S3 { bucket, prefix } => s3(&settings.archive, bucket, prefix)
+            .await
+            .unwrap_or_else(|error| {
+                vec![Finding::bad(
+                    ARCHIVE,
+                    error.to_string(),
+                    "fix the file or AWS_CA_BUNDLE",
+                )]
+            }),
         ArchiveLocation::Directory(_) => match compose::archive_store(settings).await {
             Ok(store) => rights(&*store, String::new()).await,
-            Err(error) => vec![Finding::bad(ARCHIVE, error.to_string(), "mend OFFBOARDER_ARCHIVE_URL")],
+            Err(error) => vec![Finding::bad(
+                ARCHIVE,
+                error.to_string(),
+                "mend OFFBOARDER_ARCHIVE_URL",
+            )],
         },
     }
 }
@@ -83,10 +105,20 @@ pub(super) async fn archive(settings: &Settings<Cxone>) -> Vec<Finding> {
 async fn s3(archive: &Archive, bucket: &str, prefix: &str) -> Result<Vec<Finding>, CliError> {
     let mut store = compose::s3_store(archive, bucket, prefix).await?;
     // What cannot be reached is said once, by the probe.
-    let lock = lock(archive, &store).await.filter(|finding| !finding.unreachable);
+    let lock = lock(archive, &store)
+        .await
+        .filter(|finding| !finding.unreachable);
     if lock.as_ref().is_some_and(|finding| !finding.ok) {
         // And what cannot be locked: the probe writes with a lock.
-        store = compose::s3_store(&Archive { retention: None, ..archive.clone() }, bucket, prefix).await?;
+        store = compose::s3_store(
+            &Archive {
+                retention: None,
+                ..archive.clone()
+            },
+            bucket,
+            prefix,
+        )
+        .await?;
     }
     let mut findings = rights(&store, identity(&store).await).await;
     if findings.iter().all(|finding| !finding.unreachable) {
@@ -133,12 +165,17 @@ async fn lock(archive: &Archive, store: &S3Store) -> Option<Finding> {
         Ok(true) => Finding::well(CHECK, format!("{} keeps locks", store.location())),
         Ok(false) => Finding::bad(
             CHECK,
-            format!("OFFBOARDER_ARCHIVE_RETENTION is set, and {} has no Object Lock", store.location()),
+            format!(
+                "OFFBOARDER_ARCHIVE_RETENTION is set, and {} has no Object Lock",
+                store.location()
+            ),
             "make a bucket with Object Lock and name it in OFFBOARDER_ARCHIVE_URL, or set the retention to off",
         ),
-        Err(failure) if failure.code == Code::ArchiveDenied => {
-            Finding::bad(CHECK, failure.text, "grant s3:GetBucketObjectLockConfiguration on the bucket")
-        }
+        Err(failure) if failure.code == Code::ArchiveDenied => Finding::bad(
+            CHECK,
+            failure.text,
+            "grant s3:GetBucketObjectLockConfiguration on the bucket",
+        ),
         Err(failure) => Finding::failed(CHECK, failure),
     })
 }

@@ -29,14 +29,23 @@ type Looked = Result<Seen, CxoneError>;
 pub(super) async fn look(settings: &Settings<Cxone>) -> Vec<Finding> {
     let client = match compose::client(&settings.cxone, Arc::new(Alone::default())) {
         Ok(client) => client,
-        Err(error) => return vec![Finding::bad(API, error.to_string(), "mend OFFBOARDER_CXONE_…")],
+        Err(error) => {
+            return vec![Finding::bad(
+                API,
+                error.to_string(),
+                "mend OFFBOARDER_CXONE_…",
+            )];
+        }
     };
     let granted = match client.scopes().await {
         Ok(granted) => granted,
         Err(error) => return vec![Finding::failed(CREDENTIALS, error)],
     };
     let cxone = &settings.cxone;
-    let mut findings = vec![Finding::well(CREDENTIALS, format!("a token was issued by {}", cxone.token_uri))];
+    let mut findings = vec![Finding::well(
+        CREDENTIALS,
+        format!("a token was issued by {}", cxone.token_uri),
+    )];
     let looks = Looks::at(&client).await;
     let api = looks.api(cxone);
     let is_let_in = api.ok;
@@ -46,8 +55,11 @@ pub(super) async fn look(settings: &Settings<Cxone>) -> Vec<Finding> {
     }
     findings.extend(looks.clock());
     let deletes = settings.guard.delete == DeletePolicy::Attempt;
-    findings
-        .extend(SCOPES.iter().map(|(scope, look)| looks.scope(scope, *look, granted.as_deref(), deletes)));
+    findings.extend(
+        SCOPES
+            .iter()
+            .map(|(scope, look)| looks.scope(scope, *look, granted.as_deref(), deletes)),
+    );
     findings.push(looks.scim());
     for (class, of_class) in [
         ("routing", vec![Look::User, Look::Routing]),
@@ -65,13 +77,20 @@ struct Looks(Vec<(Look, Looked, SystemTime)>);
 impl Looks {
     async fn at(client: &Client) -> Self {
         let one = |look| async move { (look, client.look(look).await, SystemTime::now()) };
-        let (user, routing, scim, conversations) =
-            tokio::join!(one(Look::User), one(Look::Routing), one(Look::Scim), one(Look::Conversations));
+        let (user, routing, scim, conversations) = tokio::join!(
+            one(Look::User),
+            one(Look::Routing),
+            one(Look::Scim),
+            one(Look::Conversations)
+        );
         Self(vec![user, routing, scim, conversations])
     }
 
     fn of(&self, wanted: Look) -> Option<&Looked> {
-        self.0.iter().find(|(look, _, _)| *look == wanted).map(|(_, looked, _)| looked)
+        self.0
+            .iter()
+            .find(|(look, _, _)| *look == wanted)
+            .map(|(_, looked, _)| looked)
     }
 
     /// Whether the API answers at all, and takes the token.
@@ -81,7 +100,10 @@ impl Looks {
                 Err(CxoneError::Unauthorized { status, .. }) => {
                     return Finding::bad(
                         API,
-                        format!("{} refuses a token that was just issued ({status})", cxone.base_uri),
+                        format!(
+                            "{} refuses a token that was just issued ({status})",
+                            cxone.base_uri
+                        ),
                         format!(
                             "OFFBOARDER_CXONE_BASE_URI is another region's or environment's than {}: name the \
                              tenant's own",
@@ -90,29 +112,41 @@ impl Looks {
                     );
                 }
                 // An empty folder of any web server answers 404, too.
-                Ok(Seen { status: status @ (200..=299 | 404 | 410), is_own: false, .. })
-                    if *look != Look::Scim =>
-                {
+                Ok(Seen {
+                    status: status @ (200..=299 | 404 | 410),
+                    is_own: false,
+                    ..
+                }) if *look != Look::Scim => {
                     return Finding::bad(
                         API,
-                        format!("{} answers {status}, but not as CXone answers (JSON)", cxone.base_uri),
+                        format!(
+                            "{} answers {status}, but not as CXone answers (JSON)",
+                            cxone.base_uri
+                        ),
                         "have firewall and proxy let this host's calls through; OFFBOARDER_CXONE_BASE_URI has to \
                          be the origin of the tenant's API itself",
                     );
                 }
                 // Each of these has a row of its own.
                 Ok(_) | Err(CxoneError::MissingScope { .. } | CxoneError::Throttled { .. }) => {}
-                Err(CxoneError::Rejected { .. } | CxoneError::Foreign { .. }) if *look == Look::Scim => {}
+                Err(CxoneError::Rejected { .. } | CxoneError::Foreign { .. })
+                    if *look == Look::Scim => {}
                 Err(error) => return Finding::failed(API, error.clone()),
             }
         }
-        Finding::well(API, format!("{} answers, and takes the token", cxone.base_uri))
+        Finding::well(
+            API,
+            format!("{} answers, and takes the token", cxone.base_uri),
+        )
     }
 
     fn clock(&self) -> Option<Finding> {
         let skews = self.0.iter().filter_map(|(_, looked, at)| {
             let server = looked.as_ref().ok()?.server_time?;
-            Some(at.duration_since(server).unwrap_or_else(|ahead| ahead.duration()))
+            Some(
+                at.duration_since(server)
+                    .unwrap_or_else(|ahead| ahead.duration()),
+            )
         });
         let skew = skews.max()?;
         let seconds = skew.as_secs();
@@ -127,13 +161,22 @@ impl Looks {
         })
     }
 
-    fn scope(&self, scope: &str, look: Option<Look>, granted: Option<&str>, deletes: bool) -> Finding {
+    fn scope(
+        &self,
+        scope: &str,
+        look: Option<Look>,
+        granted: Option<&str>,
+        deletes: bool,
+    ) -> Finding {
         let check = format!("scope {scope}");
-        let told =
-            |scope: &str| granted.map(|granted| granted.split_ascii_whitespace().any(|one| one == scope));
+        let told = |scope: &str| {
+            granted.map(|granted| granted.split_ascii_whitespace().any(|one| one == scope))
+        };
         // A call that needs two scopes does not say which it lacks.
         let lacks_the_other = || {
-            let mut others = SCOPES.iter().filter(|(other, of)| *other != scope && *of == look);
+            let mut others = SCOPES
+                .iter()
+                .filter(|(other, of)| *other != scope && *of == look);
             others.any(|(other, _)| told(other) == Some(false))
         };
         match (look.and_then(|look| self.of(look)), told(scope)) {
@@ -153,18 +196,29 @@ impl Looks {
                  it was issued with",
             ),
             (_, Some(true)) => Finding::well(check, "granted, as the token says"),
-            (_, None) => Finding::well(check, "not told with the token; a write alone would show it"),
+            (_, None) => Finding::well(
+                check,
+                "not told with the token; a write alone would show it",
+            ),
         }
     }
 
     fn scim(&self) -> Finding {
-        let mend =
-            "have SCIM enabled for the tenant (the vendor's support does so), and identities managed by it";
+        let mend = "have SCIM enabled for the tenant (the vendor's support does so), and identities managed by it";
         match self.of(Look::Scim) {
-            Some(Ok(Seen { status: status @ (405 | 501), .. })) => {
-                Finding::bad(SCIM, format!("it is not offered to this tenant ({status})"), mend)
-            }
-            Some(Ok(Seen { status: status @ (404 | 410), is_scim_error: false, .. })) => Finding::bad(
+            Some(Ok(Seen {
+                status: status @ (405 | 501),
+                ..
+            })) => Finding::bad(
+                SCIM,
+                format!("it is not offered to this tenant ({status})"),
+                mend,
+            ),
+            Some(Ok(Seen {
+                status: status @ (404 | 410),
+                is_scim_error: false,
+                ..
+            })) => Finding::bad(
                 SCIM,
                 format!(
                     "its path leads nowhere ({status}, and not as SCIM answers, RFC 7644 section 3.12): every user \
@@ -172,9 +226,11 @@ impl Looks {
                 ),
                 mend,
             ),
-            Some(Ok(Seen { status: 200..=299, is_own: false, .. })) => {
-                Finding::bad(SCIM, "something else answers there: no JSON", mend)
-            }
+            Some(Ok(Seen {
+                status: 200..=299,
+                is_own: false,
+                ..
+            })) => Finding::bad(SCIM, "something else answers there: no JSON", mend),
             Some(Err(CxoneError::Foreign { status, shown, .. })) => Finding::bad(
                 SCIM,
                 format!("it is refused ({status}), and not as CXone answers ({shown})"),
@@ -197,7 +253,11 @@ impl Looks {
         let (check, variable) = (format!("quota {class}"), class.to_uppercase());
         let mend = format!(
             "lower OFFBOARDER_CXONE_RATE_{variable}, or find out who else uses this tenant's quota{}",
-            if class == "analytics" { "; a smaller OFFBOARDER_CXONE_PAGE_SIZE (200) may help" } else { "" }
+            if class == "analytics" {
+                "; a smaller OFFBOARDER_CXONE_PAGE_SIZE (200) may help"
+            } else {
+                ""
+            }
         );
         let mut least: Option<(u64, u64)> = None;
         for look in of_class {
@@ -205,18 +265,28 @@ impl Looks {
                 Some(Err(CxoneError::Throttled { .. })) => {
                     return Finding::bad(check, "it is spent: CXone answers 429", mend);
                 }
-                Some(Ok(Seen { quota_left: Some(left), .. })) if least.is_none_or(|least| *left < least) => {
+                Some(Ok(Seen {
+                    quota_left: Some(left),
+                    ..
+                })) if least.is_none_or(|least| *left < least) => {
                     least = Some(*left);
                 }
                 Some(Ok(_) | Err(_)) | None => {}
             }
         }
         match least {
-            Some((left, limit)) if left.saturating_mul(10) <= limit => {
-                Finding::bad(check, format!("nearly spent: {left} calls of {limit} are left"), mend)
+            Some((left, limit)) if left.saturating_mul(10) <= limit => Finding::bad(
+                check,
+                format!("nearly spent: {left} calls of {limit} are left"),
+                mend,
+            ),
+            Some((left, limit)) => {
+                Finding::well(check, format!("{left} calls of {limit} are left"))
             }
-            Some((left, limit)) => Finding::well(check, format!("{left} calls of {limit} are left")),
-            None => Finding::well(check, "a call was let through, or failed for another reason"),
+            None => Finding::well(
+                check,
+                "a call was let through, or failed for another reason",
+            ),
         }
     }
 }

@@ -1,7 +1,9 @@
 use std::path::PathBuf;
 
 use super::{WORKER, only_fault, sources, with_toml, worker_and};
-use crate::config::{ArchiveLocation, CheckpointsUrl, DeletePolicy, Faults, Rate, Settings, Sources};
+use crate::config::{
+    ArchiveLocation, CheckpointsUrl, DeletePolicy, Faults, Rate, Settings, Sources,
+};
 
 #[test]
 fn nothing_set_is_enough_for_commands_that_need_nothing() {
@@ -23,7 +25,10 @@ fn nothing_set_is_enough_for_commands_that_need_nothing() {
 #[test]
 fn a_worker_gets_every_group_without_asking() {
     let settings = Settings::for_worker(&worker_and(&[]), false).unwrap();
-    assert_eq!(settings.cxone.token_uri.as_str(), "https://api-na1.niceincontact.com/api/v2/oauth/token");
+    assert_eq!(
+        settings.cxone.token_uri.as_str(),
+        "https://api-na1.niceincontact.com/api/v2/oauth/token"
+    );
     assert_eq!(settings.cxone.client_secret.expose(), "hunter2");
     assert_eq!(settings.cxone.rate_analytics, Rate::PerSecond(5.0));
     assert_eq!(settings.queue.url.password.expose(), "hunter2");
@@ -35,12 +40,29 @@ fn every_command_names_all_that_it_misses_and_nothing_else() {
     let missing = |faults: Faults| {
         faults
             .iter()
-            .map(|fault| fault.to_string().split(": is not set").next().unwrap().to_owned())
+            .map(|fault| {
+                fault
+                    .to_string()
+                    .split(": is not set")
+                    .next()
+                    .unwrap()
+                    .to_owned()
+            })
             .collect::<Vec<_>>()
     };
-    let cxone = ["OFFBOARDER_CXONE_BASE_URI", "OFFBOARDER_CXONE_CLIENT_ID", "OFFBOARDER_CXONE_CLIENT_SECRET"];
-    assert_eq!(missing(Settings::for_run(&Sources::default()).unwrap_err()), cxone);
-    assert_eq!(missing(Settings::for_broker(&Sources::default()).unwrap_err()), ["OFFBOARDER_QUEUE_URL"]);
+    let cxone = [
+        "OFFBOARDER_CXONE_BASE_URI",
+        "OFFBOARDER_CXONE_CLIENT_ID",
+        "OFFBOARDER_CXONE_CLIENT_SECRET",
+    ];
+    assert_eq!(
+        missing(Settings::for_run(&Sources::default()).unwrap_err()),
+        cxone
+    );
+    assert_eq!(
+        missing(Settings::for_broker(&Sources::default()).unwrap_err()),
+        ["OFFBOARDER_QUEUE_URL"]
+    );
     let stores = sources(&WORKER[4..]);
     let worker = missing(Settings::for_worker(&stores, false).unwrap_err());
     assert_eq!(worker, [&cxone[..], &["OFFBOARDER_QUEUE_URL"]].concat());
@@ -48,14 +70,21 @@ fn every_command_names_all_that_it_misses_and_nothing_else() {
 
 #[test]
 fn half_a_group_is_no_fault_for_who_does_not_need_it() {
-    assert!(Settings::for_stores(&sources(&WORKER[..1])).unwrap().cxone.is_none());
+    assert!(
+        Settings::for_stores(&sources(&WORKER[..1]))
+            .unwrap()
+            .cxone
+            .is_none()
+    );
 }
 
 #[test]
 fn a_fault_in_a_group_that_is_not_needed_is_still_one() {
     let fault = only_fault(&sources(&[("OFFBOARDER_QUEUE_URL", "http://u:hunter2@h")]));
     assert!(
-        fault.starts_with("OFFBOARDER_QUEUE_URL (from environment): \"http://u:***@h\" is not an amqp"),
+        fault.starts_with(
+            "OFFBOARDER_QUEUE_URL (from environment): \"http://u:***@h\" is not an amqp"
+        ),
         "{fault}"
     );
 }
@@ -77,23 +106,34 @@ fn all_faults_come_at_once() {
     assert!(text.starts_with("13 faults in the settings:\n"), "{text}");
     assert_eq!(text.lines().count(), 14);
     assert!(
-        text.contains("\n  OFFBOARDER_CXONE_BASE_URI (from environment): \"ftp://x\" is not an https URL; "),
+        text.contains(
+            "\n  OFFBOARDER_CXONE_BASE_URI (from environment): \"ftp://x\" is not an https URL; "
+        ),
         "{text}"
     );
     assert!(
-        text.contains("\n  OFFBOARDER_ARCHIVE_RETENTION (from o.toml, line 2): \"forever\" is not "),
+        text.contains(
+            "\n  OFFBOARDER_ARCHIVE_RETENTION (from o.toml, line 2): \"forever\" is not "
+        ),
         "{text}"
     );
 }
 
 #[test]
 fn a_worker_refuses_stores_of_this_host() {
-    let local =
-        worker_and(&[("OFFBOARDER_ARCHIVE_URL", "file:./a"), ("OFFBOARDER_CHECKPOINTS_URL", "file:./c")]);
+    let local = worker_and(&[
+        ("OFFBOARDER_ARCHIVE_URL", "file:./a"),
+        ("OFFBOARDER_CHECKPOINTS_URL", "file:./c"),
+    ]);
     let both = Settings::for_worker(&local, false).unwrap_err().to_string();
-    assert!(both.contains("OFFBOARDER_CHECKPOINTS_URL") && both.contains("--allow-local-archive"), "{both}");
+    assert!(
+        both.contains("OFFBOARDER_CHECKPOINTS_URL") && both.contains("--allow-local-archive"),
+        "{both}"
+    );
     let allowed = Settings::for_worker(&local, true).unwrap_err();
     assert_eq!(allowed.iter().count(), 1);
     assert!(Settings::for_run(&local).is_ok());
-    assert!(Settings::for_worker(&worker_and(&[("OFFBOARDER_ARCHIVE_URL", "file:./a")]), true).is_ok());
+    assert!(
+        Settings::for_worker(&worker_and(&[("OFFBOARDER_ARCHIVE_URL", "file:./a")]), true).is_ok()
+    );
 }

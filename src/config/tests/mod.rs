@@ -11,7 +11,10 @@ use super::{Settings, Sources};
 
 /// What a worker cannot do without.
 const WORKER: &[(&str, &str)] = &[
-    ("OFFBOARDER_CXONE_BASE_URI", "https://api-na1.niceincontact.com"),
+    (
+        "OFFBOARDER_CXONE_BASE_URI",
+        "https://api-na1.niceincontact.com",
+    ),
     ("OFFBOARDER_CXONE_CLIENT_ID", "client"),
     ("OFFBOARDER_CXONE_CLIENT_SECRET", "hunter2"),
     ("OFFBOARDER_QUEUE_URL", "amqp://u:hunter2@h"),
@@ -20,8 +23,14 @@ const WORKER: &[(&str, &str)] = &[
 ];
 
 fn sources(env: &[(&str, &str)]) -> Sources {
-    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Sources { env, ..Sources::default() }
+    let env = env
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    Sources {
+        env,
+        ..Sources::default()
+    }
 }
 
 /// A worker's environment, with more in it.

@@ -17,19 +17,37 @@ fn a_token_that_other_hosts_can_guess_at_is_long() {
     for setting in ["OFFBOARDER_ADMIN_TOKEN", "OFFBOARDER_ADMIN_READ_TOKEN"] {
         let short = "0123456789abcdef0123456789abcde";
         let fault = only_fault(&sources(&[open, (setting, short)]));
-        assert!(fault.starts_with(setting) && fault.contains("32 characters"), "{fault}");
+        assert!(
+            fault.starts_with(setting) && fault.contains("32 characters"),
+            "{fault}"
+        );
         assert!(!fault.contains(short), "{fault}");
-        assert!(faults(&sources(&[("OFFBOARDER_ADMIN_LISTEN", "127.0.0.1:1"), (setting, "t")])).is_empty());
+        assert!(
+            faults(&sources(&[
+                ("OFFBOARDER_ADMIN_LISTEN", "127.0.0.1:1"),
+                (setting, "t")
+            ]))
+            .is_empty()
+        );
     }
 }
 
 #[test]
 fn values_that_contradict_each_other_are_refused() {
     let cap = only_fault(&sources(&[("OFFBOARDER_WORKER_RETRY_BASE", "16m")]));
-    assert!(cap.starts_with("OFFBOARDER_WORKER_RETRY_CAP (by default): \"15m\" is less than"), "{cap}");
+    assert!(
+        cap.starts_with("OFFBOARDER_WORKER_RETRY_CAP (by default): \"15m\" is less than"),
+        "{cap}"
+    );
     let retention = ("OFFBOARDER_ARCHIVE_RETENTION", "compliance:7y");
     assert!(only_fault(&sources(&[retention])).contains("cannot be kept by a directory"));
-    assert!(faults(&sources(&[retention, ("OFFBOARDER_ARCHIVE_URL", "s3://b/")])).is_empty());
+    assert!(
+        faults(&sources(&[
+            retention,
+            ("OFFBOARDER_ARCHIVE_URL", "s3://b/")
+        ]))
+        .is_empty()
+    );
 }
 
 #[test]
@@ -39,7 +57,10 @@ fn checkpoints_of_finished_users_are_kept_for_an_hour_or_more_or_for_ever() {
         assert!(faults(&with(good)).is_empty(), "{good}");
     }
     for bad in ["59m", "0s", "never", "101y", "-1d"] {
-        assert!(only_fault(&with(bad)).starts_with("OFFBOARDER_CHECKPOINTS_RETENTION"), "{bad}");
+        assert!(
+            only_fault(&with(bad)).starts_with("OFFBOARDER_CHECKPOINTS_RETENTION"),
+            "{bad}"
+        );
     }
 }
 

@@ -14,7 +14,12 @@ use crate::worker::Outcome;
 async fn a_firewalls_page_is_everybodys_fault_and_nobodys_dead_letter() {
     for status in [403, 404] {
         let bench = Bench::new(25).await;
-        for operation in ["get_user", "get_routing_profile", "get_scim_user", "put_scim_user"] {
+        for operation in [
+            "get_user",
+            "get_routing_profile",
+            "get_scim_user",
+            "put_scim_user",
+        ] {
             bench.strike(None, operation, 0, Some(200), &html(status));
         }
         for number in 0..25 {
@@ -23,7 +28,12 @@ async fn a_firewalls_page_is_everybodys_fault_and_nobodys_dead_letter() {
             assert!(failure.text.contains("AkamaiGHost"), "{failure}");
         }
         assert_eq!(
-            bench.services.probe(Code::CxoneForeignAnswer).await.unwrap_err().code,
+            bench
+                .services
+                .probe(Code::CxoneForeignAnswer)
+                .await
+                .unwrap_err()
+                .code,
             Code::CxoneForeignAnswer
         );
     }
@@ -32,7 +42,13 @@ async fn a_firewalls_page_is_everybodys_fault_and_nobodys_dead_letter() {
 #[tokio::test]
 async fn a_firewalls_page_for_one_user_passes_or_uses_attempts_up_and_is_never_a_refusal() {
     let bench = Bench::new(2).await;
-    for operation in ["get_user", "get_routing_profile", "get_scim_user", "put_scim_user", "delete_user"] {
+    for operation in [
+        "get_user",
+        "get_routing_profile",
+        "get_scim_user",
+        "put_scim_user",
+        "delete_user",
+    ] {
         bench.strike(Some(0), operation, 0, Some(1), &html(403));
     }
     assert_eq!(state(&bench.off_board(0).await), StateName::Deleted);
@@ -41,7 +57,11 @@ async fn a_firewalls_page_for_one_user_passes_or_uses_attempts_up_and_is_never_a
     let (reason, code, state, _) = letter(bench.off_board(1).await);
     assert_eq!(
         (reason, code, state),
-        (Reason::RetriesExhausted, Code::CxoneForeignAnswer, StateName::Archived)
+        (
+            Reason::RetriesExhausted,
+            Code::CxoneForeignAnswer,
+            StateName::Archived
+        )
     );
 }
 
@@ -53,15 +73,25 @@ async fn a_write_that_is_refused_to_one_after_the_other_is_everybodys_and_reads_
         let (reason, code, state, text) = letter(bench.visit(number).await);
         assert_eq!(
             (reason, code, state),
-            (Reason::ApiRejected, Code::CxoneRejected, StateName::QueuesCleared)
+            (
+                Reason::ApiRejected,
+                Code::CxoneRejected,
+                StateName::QueuesCleared
+            )
         );
         assert!(text.contains("400 mutability"), "{text}");
     }
     for number in 4..8 {
         let failure = everybodys(bench.visit(number).await);
         assert_eq!(failure.code, Code::CxoneRejected);
-        assert!(failure.text.contains("5 users met this") || number > 4, "{failure}");
-        assert!(!bench.services.probe(failure.code).await.unwrap(), "no probe shows that it is over");
+        assert!(
+            failure.text.contains("5 users met this") || number > 4,
+            "{failure}"
+        );
+        assert!(
+            !bench.services.probe(failure.code).await.unwrap(),
+            "no probe shows that it is over"
+        );
     }
     for number in 4..8 {
         assert_eq!(state(&bench.off_board(number).await), StateName::Deleted);
@@ -79,7 +109,10 @@ async fn a_write_that_is_refused_to_one_after_the_other_is_everybodys_and_reads_
     }
     bench.strike(None, "get_routing_profile", 0, None, &own(403, "forbidden"));
     for number in 18..20 {
-        assert_eq!(everybodys(bench.visit(number).await).code, Code::CxoneRejected);
+        assert_eq!(
+            everybodys(bench.visit(number).await).code,
+            Code::CxoneRejected
+        );
     }
 }
 
@@ -109,11 +142,17 @@ async fn one_404_is_neither_gone_nor_cleared_nor_not_found() {
     assert_eq!(state(&bench.off_board(0).await), StateName::Deleted);
     let manifest = bench.manifest(0);
     assert_eq!(
-        (&manifest["deletion"]["outcome"], &manifest["deletion"]["status"]),
+        (
+            &manifest["deletion"]["outcome"],
+            &manifest["deletion"]["status"]
+        ),
         (&json!("deleted"), &json!(204))
     );
     assert_eq!(
-        (&manifest["queueAssignmentsCleared"], &manifest["scimActive"]),
+        (
+            &manifest["queueAssignmentsCleared"],
+            &manifest["scimActive"]
+        ),
         (&json!(true), &json!(false))
     );
     assert_eq!(bench.count("delete_user"), 2);
@@ -122,12 +161,20 @@ async fn one_404_is_neither_gone_nor_cleared_nor_not_found() {
 
 #[tokio::test]
 async fn scim_that_misses_a_user_whom_the_iam_api_knows_is_a_dead_letter_and_no_removal() {
-    for fault in [own(404, "not_found"), json!({ "kind": "status", "status": 404 }), html(404)] {
+    for fault in [
+        own(404, "not_found"),
+        json!({ "kind": "status", "status": 404 }),
+        html(404),
+    ] {
         let mut bench = Bench::new(1).await;
         bench.action = Action::Deactivate;
         bench.strike(Some(0), "get_scim_user", 0, None, &fault);
         let (reason, code, state, text) = letter(bench.off_board(0).await);
-        let expected = (Reason::ApiRejected, Code::CxoneContradiction, StateName::QueuesCleared);
+        let expected = (
+            Reason::ApiRejected,
+            Code::CxoneContradiction,
+            StateName::QueuesCleared,
+        );
         assert_eq!((reason, code, state), expected, "{fault}");
         assert!(text.contains("SCIM is enabled"), "{text}");
         assert!(!bench.stored(0, "_audit.json").exists());
@@ -136,7 +183,10 @@ async fn scim_that_misses_a_user_whom_the_iam_api_knows_is_a_dead_letter_and_no_
     let bench = Bench::new(10).await;
     bench.strike(None, "get_scim_user", 0, Some(40), &html(404));
     for number in 0..10 {
-        assert_eq!(everybodys(bench.visit(number).await).code, Code::CxoneContradiction);
+        assert_eq!(
+            everybodys(bench.visit(number).await).code,
+            Code::CxoneContradiction
+        );
     }
     let bench = Bench::new(8).await;
     bench.strike(None, "get_scim_user", 0, None, &own(404, "not_found"));
@@ -144,37 +194,63 @@ async fn scim_that_misses_a_user_whom_the_iam_api_knows_is_a_dead_letter_and_no_
         assert_eq!(letter(bench.visit(number).await).0, Reason::ApiRejected);
     }
     for number in 4..8 {
-        assert_eq!(everybodys(bench.visit(number).await).code, Code::CxoneContradiction);
+        assert_eq!(
+            everybodys(bench.visit(number).await).code,
+            Code::CxoneContradiction
+        );
     }
 }
 
 #[tokio::test]
 async fn a_user_whose_queues_nobody_can_name_loses_access_and_is_not_deleted() {
     let bench = Bench::new(1).await;
-    bench.strike(Some(0), "get_routing_profile", 0, None, &own(404, "not_found"));
+    bench.strike(
+        Some(0),
+        "get_routing_profile",
+        0,
+        None,
+        &own(404, "not_found"),
+    );
     assert_eq!(state(&bench.off_board(0).await), StateName::DeactivatedOnly);
     let manifest = bench.manifest(0);
     assert_eq!(
-        (&manifest["queueAssignmentsCleared"], &manifest["scimActive"]),
+        (
+            &manifest["queueAssignmentsCleared"],
+            &manifest["scimActive"]
+        ),
         (&json!(false), &json!(false))
     );
     assert_eq!(manifest["residual"][0]["kind"], "routing_profile");
-    assert_eq!((&manifest["deletion"]["outcome"], bench.count("delete_user")), (&json!("held"), 0));
+    assert_eq!(
+        (&manifest["deletion"]["outcome"], bench.count("delete_user")),
+        (&json!("held"), 0)
+    );
 }
 
 #[tokio::test]
 async fn weak_etags_and_none_and_an_active_that_is_shown_only_while_true_are_no_obstacle() {
     for (etag_style, no_etags) in [(EtagStyle::Weak, false), (EtagStyle::Strong, true)] {
-        let options = Options { users: 0, etag_style, no_etags, ..Options::default() };
+        let options = Options {
+            users: 0,
+            etag_style,
+            no_etags,
+            ..Options::default()
+        };
         let mut bench = Bench::with(options, Arc::new(Alone::default()), None).await;
         bench.action = Action::Deactivate;
-        let record = json!({ "id": "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11", "activeOnlyWhileTrue": true });
-        bench.simulator.put_user(serde_json::from_value::<Record>(record).unwrap());
+        let record =
+            json!({ "id": "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11", "activeOnlyWhileTrue": true });
+        bench
+            .simulator
+            .put_user(serde_json::from_value::<Record>(record).unwrap());
         assert_eq!(state(&bench.off_board(0).await), StateName::DeactivatedOnly);
         let (manifest, puts) = (bench.manifest(0), bench.count("put_scim_user"));
         assert_eq!(
             (&manifest["scimActive"], puts),
-            (&Value::Null, if etag_style == EtagStyle::Weak { 2 } else { 1 })
+            (
+                &Value::Null,
+                if etag_style == EtagStyle::Weak { 2 } else { 1 }
+            )
         );
         bench.assert_verified(0).await;
         // Nor does such a user count as one who came back.
@@ -186,7 +262,13 @@ async fn weak_etags_and_none_and_an_active_that_is_shown_only_while_true_are_no_
 #[tokio::test]
 async fn a_write_that_is_refused_as_changed_though_nothing_did_says_so() {
     let bench = Bench::new(1).await;
-    bench.strike(Some(0), "put_scim_user", 0, Some(5), &own(412, "precondition_failed"));
+    bench.strike(
+        Some(0),
+        "put_scim_user",
+        0,
+        Some(5),
+        &own(412, "precondition_failed"),
+    );
     let Ok(Outcome::Wait { why, code, .. }) = bench.visit(0).await else {
         panic!("no failure that may pass")
     };
@@ -198,14 +280,32 @@ async fn a_write_that_is_refused_as_changed_though_nothing_did_says_so() {
 #[tokio::test]
 async fn a_next_page_elsewhere_is_everybodys_and_shows_where() {
     let bench = Bench::new(2).await;
-    let port = bench.simulator.base_uri().rsplit(':').next().unwrap().to_owned();
+    let port = bench
+        .simulator
+        .base_uri()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .to_owned();
     let uri = format!("https://127.0.0.1:{port}/api/v2/conversations/details/query?cursor=secret");
-    bench.strike(None, "query_conversations", 0, Some(2), &json!({ "kind": "next_page", "uri": uri }));
+    bench.strike(
+        None,
+        "query_conversations",
+        0,
+        Some(2),
+        &json!({ "kind": "next_page", "uri": uri }),
+    );
     for number in [0, 1] {
         let failure = everybodys(bench.visit(number).await);
-        assert!(failure.text.contains(&format!("https://127.0.0.1:{port},")), "{failure}");
+        assert!(
+            failure.text.contains(&format!("https://127.0.0.1:{port},")),
+            "{failure}"
+        );
         assert!(!failure.text.contains("secret"), "{failure}");
-        assert!(!bench.services.probe(failure.code).await.unwrap(), "a probe has no second page");
+        assert!(
+            !bench.services.probe(failure.code).await.unwrap(),
+            "a probe has no second page"
+        );
     }
     for number in [0, 1] {
         assert_eq!(

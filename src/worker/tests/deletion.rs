@@ -22,19 +22,37 @@ async fn an_account_is_already_gone_when_both_apis_say_so_and_not_by_one() {
     let mut bench = Bench::new(2).await;
     bench.services.guards.delete_grace = AN_HOUR;
     for number in [0, 1] {
-        assert!(matches!(bench.visit(number).await, Ok(Outcome::Wait { .. })));
+        assert!(matches!(
+            bench.visit(number).await,
+            Ok(Outcome::Wait { .. })
+        ));
     }
     let permit = bench.services.cxone.deletion_permit().await.unwrap();
-    bench.services.cxone.delete_user(bench.user(0), &permit).await.unwrap();
+    bench
+        .services
+        .cxone
+        .delete_user(bench.user(0), &permit)
+        .await
+        .unwrap();
     bench.strike(Some(1), "get_user", 0, None, &own(404, "not_found"));
     bench.services.guards.delete_grace = Duration::ZERO;
     assert_eq!(state(&bench.off_board(0).await), StateName::Deleted);
     let deletion = bench.manifest(0)["deletion"].clone();
-    assert_eq!((&deletion["outcome"], &deletion["status"]), (&json!("already_gone"), &Value::Null));
+    assert_eq!(
+        (&deletion["outcome"], &deletion["status"]),
+        (&json!("already_gone"), &Value::Null)
+    );
     bench.assert_verified(0).await;
 
     let (reason, code, state, _) = letter(bench.off_board(1).await);
-    assert_eq!((reason, code, state), (Reason::ApiRejected, Code::CxoneContradiction, StateName::Archived));
+    assert_eq!(
+        (reason, code, state),
+        (
+            Reason::ApiRejected,
+            Code::CxoneContradiction,
+            StateName::Archived
+        )
+    );
     assert_eq!(bench.count("delete_user"), 1);
 }
 
@@ -62,7 +80,10 @@ impl Quotas for Meddling {
             let act = json!({ "held": true, "who": "legal", "at": "2026-11-28T00:00:00Z" });
             std::fs::write(path, act.to_string()).unwrap();
         }
-        Ok(Reservation { starts_in: Duration::from_millis(5), workers: 1 })
+        Ok(Reservation {
+            starts_in: Duration::from_millis(5),
+            workers: 1,
+        })
     }
 
     async fn cool_down(&self, _: QuotaClass, _: Duration) -> Result<(), Failure> {
@@ -74,21 +95,38 @@ impl Quotas for Meddling {
 async fn a_hold_that_comes_while_the_delete_waits_for_its_quota_or_for_a_new_token_holds() {
     for revoked in [false, true] {
         let quotas = Arc::new(Meddling::default());
-        let options = Options { users: 1, ..Options::default() };
+        let options = Options {
+            users: 1,
+            ..Options::default()
+        };
         let shared = Arc::clone(&quotas) as Arc<dyn Quotas>;
         let mut bench = Bench::with(options, shared, Some(1000.0)).await;
         bench.services.guards.delete_grace = AN_HOUR;
         assert!(matches!(bench.visit(0).await, Ok(Outcome::Wait { .. })));
         bench.services.guards.delete_grace = Duration::ZERO;
         if revoked {
-            bench.strike(Some(0), "delete_user", 0, Some(1), &json!({ "kind": "revoke_token" }));
+            bench.strike(
+                Some(0),
+                "delete_user",
+                0,
+                Some(1),
+                &json!({ "kind": "revoke_token" }),
+            );
         }
-        let hold = bench.directory.path().join("archive").join(format!("_hold_{}.1.json", bench.user(0)));
+        let hold = bench
+            .directory
+            .path()
+            .join("archive")
+            .join(format!("_hold_{}.1.json", bench.user(0)));
         // The routing that is read again, the read of the user, the place of the DELETE, and that of the second try.
         quotas.arm(if revoked { 4 } else { 3 }, hold);
         assert_eq!(state(&bench.off_board(0).await), StateName::DeactivatedOnly);
         assert_eq!(bench.manifest(0)["deletion"]["outcome"], "held");
-        let deletes = bench.simulator.ledger().into_iter().filter(|entry| entry.operation == "delete_user");
+        let deletes = bench
+            .simulator
+            .ledger()
+            .into_iter()
+            .filter(|entry| entry.operation == "delete_user");
         let statuses: Vec<u16> = deletes.map(|entry| entry.status).collect();
         assert_eq!(statuses, if revoked { vec![401] } else { vec![] });
     }
@@ -107,8 +145,15 @@ async fn a_look_at_the_guards_that_takes_longer_than_a_second_is_repeated_and_no
     bench.strike(Some(1), "get_scim_user", quick, Some(1), &slow);
     assert_eq!(state(&bench.off_board(1).await), StateName::Deleted);
     let once_more = bench.count("get_scim_user") - reads;
-    assert!(once_more > reads, "{once_more} reads, and {reads} with a quick look");
+    assert!(
+        once_more > reads,
+        "{once_more} reads, and {reads} with a quick look"
+    );
     bench.strike(Some(2), "get_scim_user", quick, None, &slow);
     assert_eq!(state(&bench.off_board(2).await), StateName::Deleted);
-    assert_eq!(bench.count("get_scim_user") - once_more - reads, reads + 2, "three looks at most");
+    assert_eq!(
+        bench.count("get_scim_user") - once_more - reads,
+        reads + 2,
+        "three looks at most"
+    );
 }

@@ -34,12 +34,26 @@ struct Bench {
 
 impl Bench {
     async fn new(users: usize) -> Self {
-        Self::with(Options { users, ..Options::default() }, Arc::new(Alone::default()), None).await
+        Self::with(
+            Options {
+                users,
+                ..Options::default()
+            },
+            Arc::new(Alone::default()),
+            None,
+        )
+        .await
     }
 
     async fn with(options: Options, quotas: Arc<dyn Quotas>, rate_routing: Option<f64>) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let simulator = simulator::start(&Options { conversations: 3, queues: 2, ..options }).await.unwrap();
+        let simulator = simulator::start(&Options {
+            conversations: 3,
+            queues: 2,
+            ..options
+        })
+        .await
+        .unwrap();
         let base: url::Url = simulator.base_uri().parse().unwrap();
         let cxone = Client::new(CxoneOptions {
             token_uri: base.join("/api/v2/oauth/token").unwrap(),
@@ -55,9 +69,14 @@ impl Bench {
         });
         let services = Services {
             cxone: cxone.unwrap(),
-            archive_store: Arc::new(DirectoryStore::open(&directory.path().join("archive")).unwrap()),
+            archive_store: Arc::new(
+                DirectoryStore::open(&directory.path().join("archive")).unwrap(),
+            ),
             checkpoints: Arc::new(EmbeddedCheckpoints::open(directory.path()).unwrap()),
-            guards: Guards { delete_grace: Duration::ZERO, brake: None },
+            guards: Guards {
+                delete_grace: Duration::ZERO,
+                brake: None,
+            },
             protected: ProtectedSource::nobody(),
             delete: DeletePolicy::Attempt,
             retry: RetryPolicy {
@@ -69,7 +88,12 @@ impl Bench {
             window_days: None,
             actor: Actor::new("a test"),
         };
-        Self { simulator, services, directory, action: Action::Delete }
+        Self {
+            simulator,
+            services,
+            directory,
+            action: Action::Delete,
+        }
     }
 
     fn user(&self, number: usize) -> UserId {
@@ -77,17 +101,28 @@ impl Bench {
     }
 
     /// Makes an operation fail; for one user, or for all.
-    fn strike(&self, user: Option<usize>, operation: &str, skip: u64, times: Option<u64>, fault: &Value) {
+    fn strike(
+        &self,
+        user: Option<usize>,
+        operation: &str,
+        skip: u64,
+        times: Option<u64>,
+        fault: &Value,
+    ) {
         let user = user.map(|number| self.user(number).to_string());
         let rule = json!({
             "operation": operation, "user": user, "skip": skip, "times": times, "fault": fault,
         });
-        self.simulator.add_fault(serde_json::from_value::<Rule>(rule).unwrap());
+        self.simulator
+            .add_fault(serde_json::from_value::<Rule>(rule).unwrap());
     }
 
     /// One visit.
     async fn visit(&self, number: usize) -> Result<Outcome, Interrupt> {
-        let request = Request { action: self.action, ..Request::default() };
+        let request = Request {
+            action: self.action,
+            ..Request::default()
+        };
         let job = Job {
             user_id: self.user(number),
             request,
@@ -112,11 +147,18 @@ impl Bench {
     }
 
     fn count(&self, operation: &str) -> usize {
-        self.simulator.ledger().iter().filter(|entry| entry.operation == operation).count()
+        self.simulator
+            .ledger()
+            .iter()
+            .filter(|entry| entry.operation == operation)
+            .count()
     }
 
     fn stored(&self, number: usize, end: &str) -> PathBuf {
-        self.directory.path().join("archive").join(format!("{}{end}", self.user(number)))
+        self.directory
+            .path()
+            .join("archive")
+            .join(format!("{}{end}", self.user(number)))
     }
 
     fn manifest(&self, number: usize) -> Value {
@@ -127,9 +169,20 @@ impl Bench {
     async fn assert_verified(&self, number: usize) {
         use crate::verify::{Schema, Verifier, Witness, holdings};
         let (store, user_id) = (Arc::clone(&self.services.archive_store), self.user(number));
-        let held = holdings(&*store, Some(user_id)).await.unwrap().remove(&user_id).unwrap();
-        let verifier = Verifier { store, schema: Schema::new(), downloaded: false };
-        let verdict = verifier.check(user_id, &held, &Witness::default()).await.unwrap();
+        let held = holdings(&*store, Some(user_id))
+            .await
+            .unwrap()
+            .remove(&user_id)
+            .unwrap();
+        let verifier = Verifier {
+            store,
+            schema: Schema::new(),
+            downloaded: false,
+        };
+        let verdict = verifier
+            .check(user_id, &held, &Witness::default())
+            .await
+            .unwrap();
         assert!(verdict.ok, "{verdict:?}");
     }
 }
@@ -145,7 +198,12 @@ fn state(ended: &Result<Outcome, Interrupt>) -> StateName {
 #[track_caller]
 fn letter(ended: Result<Outcome, Interrupt>) -> (Reason, Code, StateName, String) {
     match ended {
-        Ok(Outcome::DeadLetter { reason, failure, state, .. }) => (reason, failure.code, state, failure.text),
+        Ok(Outcome::DeadLetter {
+            reason,
+            failure,
+            state,
+            ..
+        }) => (reason, failure.code, state, failure.text),
         other => panic!("no dead letter: {other:?}"),
     }
 }

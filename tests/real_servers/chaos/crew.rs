@@ -33,14 +33,20 @@ pub(super) struct Crew<'a> {
 
 impl<'a> Crew<'a> {
     pub(super) fn start(world: &'a World, size: usize) -> Self {
-        Self { world, members: (0..size).map(|_| Member::start(world)).collect(), leaving: Vec::new() }
+        Self {
+            world,
+            members: (0..size).map(|_| Member::start(world)).collect(),
+            leaving: Vec::new(),
+        }
     }
 
     /// What time brings: stalls end, and workers that gave up start again, as under any supervisor.
     pub(super) fn tend(&mut self) {
         for (number, member) in self.members.iter_mut().enumerate() {
             member.end_stalls(|until| until <= Instant::now());
-            let Some(status) = member.process.ended() else { continue };
+            let Some(status) = member.process.ended() else {
+                continue;
+            };
             let errors = member.process.errors();
             assert_eq!(
                 status.code(),
@@ -48,11 +54,16 @@ impl<'a> Crew<'a> {
                 "worker {number} ended by itself: {}",
                 tail(&errors)
             );
-            eprintln!("chaos:          worker {number} gave up at its start: {}", tail(&errors).trim_end());
+            eprintln!(
+                "chaos:          worker {number} gave up at its start: {}",
+                tail(&errors).trim_end()
+            );
             member.restart(self.world);
         }
         self.leaving.retain_mut(|process| {
-            let Some(status) = process.ended() else { return true };
+            let Some(status) = process.ended() else {
+                return true;
+            };
             assert_drained(process, status.code());
             false
         });
@@ -92,7 +103,10 @@ impl<'a> Crew<'a> {
             let idle = |member: &&Member| !member.process.errors().contains("consuming");
             let idle = self.members.iter().find(idle);
             idle.map_or(Ok(()), |member| {
-                Err(format!("a worker is not consuming: {}", tail(&member.process.errors())))
+                Err(format!(
+                    "a worker is not consuming: {}",
+                    tail(&member.process.errors())
+                ))
             })
         });
     }
@@ -114,7 +128,12 @@ impl<'a> Crew<'a> {
 fn assert_drained(process: &Process, code: Option<i32>) {
     let errors = process.errors();
     if errors.contains("consuming") {
-        assert_eq!(code, Some(0), "a worker ends well by SIGTERM: {}", tail(&errors));
+        assert_eq!(
+            code,
+            Some(0),
+            "a worker ends well by SIGTERM: {}",
+            tail(&errors)
+        );
     }
 }
 
@@ -139,7 +158,12 @@ impl Member {
         .map(|(name, value)| (name.to_owned(), value.clone()))
         .into();
         let process = world.start_with(&["worker"], &settings);
-        Self { proxies: vec![rabbitmq, redis, s3], settings, process, stalled: Vec::new() }
+        Self {
+            proxies: vec![rabbitmq, redis, s3],
+            settings,
+            process,
+            stalled: Vec::new(),
+        }
     }
 
     fn proxy(&self, service: Service) -> &Proxy {
@@ -149,7 +173,10 @@ impl Member {
 
     /// Starts a new process on the same networks; gives the old one.
     fn restart(&mut self, world: &World) -> Process {
-        std::mem::replace(&mut self.process, world.start_with(&["worker"], &self.settings))
+        std::mem::replace(
+            &mut self.process,
+            world.start_with(&["worker"], &self.settings),
+        )
     }
 
     fn end_stalls(&mut self, due: impl Fn(Instant) -> bool) {

@@ -24,8 +24,14 @@ use crate::support::world::World;
 use crate::support::{Test, promises, redis};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("chaos: kills, cuts and duplicates change no outcome", no_outcome_changes),
-    ("the network that chaos breaks passes, holds back and cuts, and passes again", the_proxy_does_as_told),
+    (
+        "chaos: kills, cuts and duplicates change no outcome",
+        no_outcome_changes,
+    ),
+    (
+        "the network that chaos breaks passes, holds back and cuts, and passes again",
+        the_proxy_does_as_told,
+    ),
 ];
 
 const WORKERS: usize = 3;
@@ -37,13 +43,20 @@ fn setting(name: &str) -> Option<String> {
 }
 
 fn number(name: &str) -> Option<u64> {
-    setting(name).map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")))
+    setting(name).map(|value| {
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is no number: {value}"))
+    })
 }
 
 fn no_outcome_changes(place: usize) {
-    let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970");
+    let clock = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .expect("a time after 1970");
     let seed = number("OFFBOARDER_CHAOS_SEED").unwrap_or_else(|| u64::from(clock.subsec_nanos()));
-    let size = number("OFFBOARDER_CHAOS_USERS").map_or(60, |users| usize::try_from(users).expect("few"));
+    let size =
+        number("OFFBOARDER_CHAOS_USERS").map_or(60, |users| usize::try_from(users).expect("few"));
     let again = format!("repeat with: make chaos SEED={seed} USERS={size}");
     eprintln!("chaos: {again}");
 
@@ -58,7 +71,10 @@ fn no_outcome_changes(place: usize) {
     };
     if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
         let logs = keep_logs(&world, seed);
-        eprintln!("chaos: failed; {again}; what the workers said is in {}", logs.display());
+        eprintln!(
+            "chaos: failed; {again}; what the workers said is in {}",
+            logs.display()
+        );
         resume_unwind(panic);
     }
 }
@@ -66,8 +82,9 @@ fn no_outcome_changes(place: usize) {
 /// Mixed fates, and some users that a fault finds in the midst of an upload of several parts.
 fn population(random: &mut Random, place: usize, size: usize) -> Vec<User> {
     let mut users = mixed(place, size);
-    let large = (size..size + 2 + size / 100)
-        .map(|number| User::new(place, number, Fate::Deleted, 40).with_large_conversations(350_000));
+    let large = (size..size + 2 + size / 100).map(|number| {
+        User::new(place, number, Fate::Deleted, 40).with_large_conversations(350_000)
+    });
     users.extend(large);
     random.shuffle(&mut users);
     users
@@ -77,7 +94,12 @@ fn world(servers: &Arc<Servers>, place: usize, users: Vec<User>) -> World {
     // Slow enough that faults find users at work.
     let mut world = World::on(Arc::clone(servers), place, users, &["--latency", "150ms"]);
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "4");
-    if world.run(&["worker", "--help"]).expect(0).output.contains("--worker-lease") {
+    if world
+        .run(&["worker", "--help"])
+        .expect(0)
+        .output
+        .contains("--worker-lease")
+    {
         world.set("OFFBOARDER_WORKER_LEASE", "5s");
     }
     world.declare();
@@ -115,7 +137,16 @@ impl<'a> Chaos<'a> {
     fn start(world: &'a World, servers: &'a Arc<Servers>, random: Random) -> Self {
         let (start, crew) = (Instant::now(), Crew::start(world, WORKERS));
         let (unpublished, published) = (Vec::new(), Vec::new());
-        Self { world, servers, crew, random, start, returning: None, unpublished, published }
+        Self {
+            world,
+            servers,
+            crew,
+            random,
+            start,
+            returning: None,
+            unpublished,
+            published,
+        }
     }
 
     fn say(&self, what: &str) {
@@ -127,7 +158,12 @@ impl<'a> Chaos<'a> {
         let scenes = schedule::plan(&mut self.random, &self.world.users, &kinds, acts, WORKERS);
         // The crew has begun to work before the first act.
         self.crew.calm_down(PATIENCE);
-        for Scene { pause, messages, act } in scenes {
+        for Scene {
+            pause,
+            messages,
+            act,
+        } in scenes
+        {
             self.unpublished.extend(messages);
             self.publish();
             let end = Instant::now() + pause;
@@ -146,7 +182,11 @@ impl<'a> Chaos<'a> {
             Act::Kill { worker } => self.crew.kill(worker),
             Act::Term { worker } => self.crew.term(worker),
             Act::Cut { worker, service } => self.crew.cut(worker, service),
-            Act::Stall { worker, service, lasts } => self.crew.stall(worker, service, lasts),
+            Act::Stall {
+                worker,
+                service,
+                lasts,
+            } => self.crew.stall(worker, service, lasts),
             Act::Crash { service, away } => {
                 self.all_are_back();
                 self.servers.kill_one(service.name());
@@ -203,9 +243,11 @@ fn the_proxy_does_as_told(_place: usize) {
     let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let proxy = Proxy::start(server.local_addr().expect("an address"));
     let connect = || {
-        let client = TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.port)).expect("the proxy listens");
+        let client =
+            TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.port)).expect("the proxy listens");
         let (peer, _) = server.accept().expect("the proxy connects");
-        peer.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+        peer.set_read_timeout(Some(Duration::from_millis(300)))
+            .expect("a timeout");
         (client, peer)
     };
     let mut buffer = [0; 4];
@@ -217,15 +259,24 @@ fn the_proxy_does_as_told(_place: usize) {
 
     proxy.stall(true);
     client.write_all(b"held").expect("the bytes go out");
-    assert!(peer.read_exact(&mut buffer).is_err(), "no byte passes a stalled network");
+    assert!(
+        peer.read_exact(&mut buffer).is_err(),
+        "no byte passes a stalled network"
+    );
     proxy.stall(false);
     peer.read_exact(&mut buffer).expect("the bytes arrive late");
     assert_eq!(&buffer, b"held");
 
     proxy.stall(true);
     proxy.cut();
-    assert!(matches!(client.read(&mut buffer), Ok(0) | Err(_)), "a cut connection has ended");
-    assert!(matches!(peer.read(&mut buffer), Ok(0)), "on both sides, though it was stalled");
+    assert!(
+        matches!(client.read(&mut buffer), Ok(0) | Err(_)),
+        "a cut connection has ended"
+    );
+    assert!(
+        matches!(peer.read(&mut buffer), Ok(0)),
+        "on both sides, though it was stalled"
+    );
     proxy.stall(false);
     let (mut client, mut peer) = connect();
     peer.write_all(b"pong").expect("the bytes go out");

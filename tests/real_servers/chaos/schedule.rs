@@ -38,7 +38,11 @@ pub(super) enum Act {
     /// The connections of one worker to one server end.
     Cut { worker: usize, service: Service },
     /// No byte passes between one worker and one server for so long.
-    Stall { worker: usize, service: Service, lasts: Duration },
+    Stall {
+        worker: usize,
+        service: Service,
+        lasts: Duration,
+    },
     /// SIGKILL for a server, which stays away for so long and then starts with what it kept.
     Crash { service: Service, away: Duration },
     /// Redis forgets everything.
@@ -76,9 +80,14 @@ pub(super) fn wanted(list: Option<&str>) -> Vec<&'static str> {
     let Some(list) = list else { return DECK.into() };
     let names: Vec<&str> = list.split(',').map(str::trim).collect();
     for name in &names {
-        assert!(DECK.contains(name), "OFFBOARDER_CHAOS_ACTS: {name} is none of {DECK:?}");
+        assert!(
+            DECK.contains(name),
+            "OFFBOARDER_CHAOS_ACTS: {name} is none of {DECK:?}"
+        );
     }
-    DECK.into_iter().filter(|name| names.contains(name)).collect()
+    DECK.into_iter()
+        .filter(|name| names.contains(name))
+        .collect()
 }
 
 /// Every kind comes before one comes again, in any order. The users come over the first two thirds,
@@ -98,7 +107,11 @@ pub(super) fn plan(
                 random.shuffle(&mut deck);
             }
             let act = act(random, deck.pop().expect("a kind of act"), workers);
-            Scene { pause: random.millis(300, 2000), messages: Vec::new(), act }
+            Scene {
+                pause: random.millis(300, 2000),
+                messages: Vec::new(),
+                act,
+            }
         })
         .collect();
     let early = (acts * 2 / 3).max(1);
@@ -118,7 +131,11 @@ fn act(random: &mut Random, kind: &str, workers: usize) -> Act {
         "kill" => Act::Kill { worker },
         "term" => Act::Term { worker },
         "cut" => Act::Cut { worker, service },
-        "stall" => Act::Stall { worker, service, lasts: random.millis(1000, 3000) },
+        "stall" => Act::Stall {
+            worker,
+            service,
+            lasts: random.millis(1000, 3000),
+        },
         "rabbitmq" => crash(Service::RabbitMq, random.millis(0, 1500)),
         "redis" => crash(Service::Redis, random.millis(0, 1500)),
         "s3" => crash(Service::S3, random.millis(0, 1500)),

@@ -23,7 +23,10 @@ impl Collector {
         let mut collector = python("collector.py");
         // A pipe that is never written to: it holds until its owner is gone.
         collector.arg(&directory).stdin(Stdio::piped());
-        Self { process: Process::start(collector, &directory, "collector"), directory }
+        Self {
+            process: Process::start(collector, &directory, "collector"),
+            directory,
+        }
     }
 
     /// Where it takes OTLP: `http` or `grpc`.
@@ -49,6 +52,9 @@ impl Collector {
         let text = std::fs::read_to_string(self.directory.join(file)).unwrap_or_default();
         // The last line may be on its way.
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        whole.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        whole
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
     }
 }

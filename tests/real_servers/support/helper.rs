@@ -33,8 +33,15 @@ impl Forks {
             let mut line = String::new();
             let output = process.stdout.take().expect("a pipe");
             BufReader::new(output).read_line(&mut line).expect("a line");
-            assert_eq!(line.trim(), "READY", "forks.py did not start; what it lacks stands above");
-            Self { _process: process, directory }
+            assert_eq!(
+                line.trim(),
+                "READY",
+                "forks.py did not start; what it lacks stands above"
+            );
+            Self {
+                _process: process,
+                directory,
+            }
         })
     }
 }
@@ -48,7 +55,11 @@ pub(crate) struct Helper {
 
 impl Helper {
     pub(crate) fn new(script: &'static str) -> Self {
-        Self { script, arguments: Vec::new(), environment: BTreeMap::new() }
+        Self {
+            script,
+            arguments: Vec::new(),
+            environment: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn arg(self, argument: impl AsRef<OsStr>) -> Self {
@@ -57,7 +68,11 @@ impl Helper {
 
     pub(crate) fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         let text = |argument: &OsStr| argument.to_str().expect("UTF-8").to_owned();
-        self.arguments.extend(arguments.into_iter().map(|argument| text(argument.as_ref())));
+        self.arguments.extend(
+            arguments
+                .into_iter()
+                .map(|argument| text(argument.as_ref())),
+        );
         self
     }
 
@@ -68,18 +83,31 @@ impl Helper {
 
     /// Runs it to its end with `input`; the JSON that it prints.
     pub(crate) fn answer(self, input: &str) -> Value {
-        let Self { script, arguments, environment } = self;
+        let Self {
+            script,
+            arguments,
+            environment,
+        } = self;
         let request = json!({
             "script": script, "arguments": arguments, "environment": environment, "input": input,
         });
-        let mut stream =
-            UnixStream::connect(Forks::shared().directory.path().join("socket")).expect("forks.py listens");
-        stream.write_all(format!("{request}\n").as_bytes()).expect("forks.py reads");
+        let mut stream = UnixStream::connect(Forks::shared().directory.path().join("socket"))
+            .expect("forks.py listens");
+        stream
+            .write_all(format!("{request}\n").as_bytes())
+            .expect("forks.py reads");
         let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line).expect("an answer");
+        BufReader::new(stream)
+            .read_line(&mut line)
+            .expect("an answer");
         let answer: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{script} died"));
         let text = |member: &str| answer[member].as_str().expect("a text").to_owned();
-        assert_eq!(answer["status"], 0, "{script} {arguments:?} failed: {}", text("errors"));
+        assert_eq!(
+            answer["status"],
+            0,
+            "{script} {arguments:?} failed: {}",
+            text("errors")
+        );
         serde_json::from_str(&text("output")).expect("the helper prints JSON")
     }
 }

@@ -9,8 +9,16 @@ use serde_json::Value;
 /// Asks an origin such as `http://127.0.0.1:8080`; anything but a 2xx is a failure.
 pub(crate) fn request(method: &str, origin: &str, path: &str, body: Option<&Value>) -> Value {
     let (status, answer) = ask(method, origin, path, body);
-    assert!((200..300).contains(&status), "{method} {path}: {status}\n{}", String::from_utf8_lossy(&answer));
-    if answer.is_empty() { Value::Null } else { serde_json::from_slice(&answer).expect("JSON") }
+    assert!(
+        (200..300).contains(&status),
+        "{method} {path}: {status}\n{}",
+        String::from_utf8_lossy(&answer)
+    );
+    if answer.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(&answer).expect("JSON")
+    }
 }
 
 /// The status that a GET is answered with.
@@ -34,7 +42,9 @@ pub(crate) fn text(origin: &str, path: &str) -> String {
 /// One sample of a worker's metrics, such as `name{label="x"}`; nothing when there is none.
 pub(crate) fn sample(origin: &str, series: &str) -> Option<f64> {
     let text = text(origin, "/metrics");
-    let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
     Some(value.parse().expect("a number"))
 }
 
@@ -46,7 +56,13 @@ pub(crate) fn not_ready_because(admin: &str) -> Option<String> {
 
 fn ask(method: &str, origin: &str, path: &str, body: Option<&Value>) -> (u16, Vec<u8>) {
     let body = body.map(Value::to_string).unwrap_or_default();
-    let answer = exchange(method, origin, path, &[("Content-Type", "application/json")], body.as_bytes());
+    let answer = exchange(
+        method,
+        origin,
+        path,
+        &[("Content-Type", "application/json")],
+        body.as_bytes(),
+    );
     (answer.status, answer.body)
 }
 
@@ -61,7 +77,9 @@ impl Answer {
     /// A header, by its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let headers = self.head.lines().filter_map(|line| line.split_once(": "));
-        let found = headers.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = headers
+            .into_iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.to_owned())
     }
 
@@ -78,7 +96,8 @@ impl Answer {
     /// The same; the body, which has to be JSON.
     pub(crate) fn expect(&self, status: u16) -> Value {
         self.expect_status(status);
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 }
 
@@ -92,14 +111,24 @@ pub(crate) fn exchange(
 ) -> Answer {
     let host = origin.strip_prefix("http://").expect("plain HTTP");
     let mut stream = TcpStream::connect(host).expect("somebody listens");
-    stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a timeout");
+    stream
+        .set_read_timeout(Some(Duration::from_mins(1)))
+        .expect("a timeout");
     let named = headers.iter().any(|(name, _)| *name == "Host");
     let host = (!named).then_some(("Host", host));
     let length = body.len().to_string();
-    let headers = headers.iter().copied().chain(host).chain([("Content-Length", length.as_str())]);
-    let headers: Vec<String> = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers = headers
+        .iter()
+        .copied()
+        .chain(host)
+        .chain([("Content-Length", length.as_str())]);
+    let headers: Vec<String> = headers
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
     let head = format!("{method} {path} HTTP/1.0\r\n{}\r\n", headers.concat());
-    stream.write_all(head.as_bytes()).expect("the request goes out");
+    stream
+        .write_all(head.as_bytes())
+        .expect("the request goes out");
     // Whoever refuses a body need not read it.
     let written = stream.write_all(body);
     let mut answer = Vec::new();
@@ -107,6 +136,15 @@ pub(crate) fn exchange(
     let split = answer.windows(4).position(|four| four == b"\r\n\r\n");
     let split = split.unwrap_or_else(|| panic!("no answer: {written:?}, {read:?}"));
     let head = String::from_utf8_lossy(&answer[..split]).into_owned();
-    let status = head.split(' ').nth(1).unwrap_or_default().parse().expect("a status");
-    Answer { status, head, body: answer[split + 4..].to_vec() }
+    let status = head
+        .split(' ')
+        .nth(1)
+        .unwrap_or_default()
+        .parse()
+        .expect("a status");
+    Answer {
+        status,
+        head,
+        body: answer[split + 4..].to_vec(),
+    }
 }

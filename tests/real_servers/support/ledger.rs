@@ -44,7 +44,9 @@ impl Call {
 
     /// Whether it changed something.
     pub(crate) fn is_write(&self) -> bool {
-        ["patch_", "put_", "delete_"].iter().any(|start| self.operation.starts_with(start))
+        ["patch_", "put_", "delete_"]
+            .iter()
+            .any(|start| self.operation.starts_with(start))
     }
 
     fn was_accepted(&self) -> bool {
@@ -66,26 +68,40 @@ fn comparable(time: &Value) -> String {
 pub(crate) fn calls(simulator: &str) -> Vec<Call> {
     let answer = http::request("GET", simulator, "/_simulator/ledger", None);
     let entries = answer.get("entries").unwrap_or(&answer);
-    let mut calls: Vec<Call> = entries.as_array().expect("entries").iter().map(Call::from_entry).collect();
+    let mut calls: Vec<Call> = entries
+        .as_array()
+        .expect("entries")
+        .iter()
+        .map(Call::from_entry)
+        .collect();
     calls.sort_by_key(|call| call.seq);
     calls
 }
 
 /// How many calls of an operation there were.
 pub(crate) fn count(simulator: &str, operation: &str) -> usize {
-    calls(simulator).iter().filter(|call| call.is(operation)).count()
+    calls(simulator)
+        .iter()
+        .filter(|call| call.is(operation))
+        .count()
 }
 
 /// How often the archive of a user was begun.
 pub(crate) fn queries_of(simulator: &str, user: &str) -> usize {
     let calls = calls(simulator);
-    calls.iter().filter(|call| call.is("query_conversations") && call.user.as_deref() == Some(user)).count()
+    calls
+        .iter()
+        .filter(|call| call.is("query_conversations") && call.user.as_deref() == Some(user))
+        .count()
 }
 
 /// How many calls tried to change a user.
 pub(crate) fn writes_of(simulator: &str, user: &str) -> usize {
     let calls = calls(simulator);
-    calls.iter().filter(|call| call.is_write() && call.user.as_deref() == Some(user)).count()
+    calls
+        .iter()
+        .filter(|call| call.is_write() && call.user.as_deref() == Some(user))
+        .count()
 }
 
 /// How much may be done twice.
@@ -116,7 +132,11 @@ pub(crate) fn assert_histories(simulator: &str, users: &[User], repetition: Repe
             Repetition::Chaos => order_in_chaos(history, user),
         };
         broken.extend(order.into_iter().map(|rule| format!("{}: {rule}", user.id)));
-        broken.extend(once(history, repetition).into_iter().map(|rule| format!("{}: {rule}", user.id)));
+        broken.extend(
+            once(history, repetition)
+                .into_iter()
+                .map(|rule| format!("{}: {rule}", user.id)),
+        );
     }
     assert!(
         broken.is_empty(),
@@ -127,11 +147,18 @@ pub(crate) fn assert_histories(simulator: &str, users: &[User], repetition: Repe
 }
 
 fn first(history: &[Call], operation: &str) -> Option<u64> {
-    history.iter().find(|call| call.is(operation)).map(|call| call.seq)
+    history
+        .iter()
+        .find(|call| call.is(operation))
+        .map(|call| call.seq)
 }
 
 fn last(history: &[Call], operation: &str) -> Option<u64> {
-    history.iter().rev().find(|call| call.is(operation)).map(|call| call.seq)
+    history
+        .iter()
+        .rev()
+        .find(|call| call.is(operation))
+        .map(|call| call.seq)
 }
 
 /// Existence, queues, access, archive, deletion: each begins after the one before it was done.
@@ -166,15 +193,30 @@ fn order(history: &[Call]) -> Vec<String> {
             last(history, "patch_routing_profile"),
             first(history, "put_scim_user"),
         ),
-        ("patch_queue", "put_scim_user", last(history, "patch_queue"), first(history, "put_scim_user")),
-        ("get_scim_user", "put_scim_user", first(history, "get_scim_user"), first(history, "put_scim_user")),
+        (
+            "patch_queue",
+            "put_scim_user",
+            last(history, "patch_queue"),
+            first(history, "put_scim_user"),
+        ),
+        (
+            "get_scim_user",
+            "put_scim_user",
+            first(history, "get_scim_user"),
+            first(history, "put_scim_user"),
+        ),
         (
             "put_scim_user",
             "query_conversations",
             last(history, "put_scim_user"),
             first(history, "query_conversations"),
         ),
-        ("the last conversations page", "delete_user", archived, first(history, "delete_user")),
+        (
+            "the last conversations page",
+            "delete_user",
+            archived,
+            first(history, "delete_user"),
+        ),
     ];
     for (before, after, earlier, later) in steps {
         if let (Some(earlier), Some(later)) = (earlier, later)
@@ -184,12 +226,17 @@ fn order(history: &[Call]) -> Vec<String> {
         }
     }
     // A history that overlaps with itself is that of two workers, or of two steps at once.
-    let mut by_start: Vec<&Call> =
-        history.iter().filter(|call| !call.path.contains("/routing/queues/")).collect();
+    let mut by_start: Vec<&Call> = history
+        .iter()
+        .filter(|call| !call.path.contains("/routing/queues/"))
+        .collect();
     by_start.sort_by(|one, other| one.started_at.cmp(&other.started_at));
     for pair in by_start.windows(2) {
         if pair[1].started_at < pair[0].ended_at {
-            broken.push(format!("{} began while {} was under way", pair[1].operation, pair[0].operation));
+            broken.push(format!(
+                "{} began while {} was under way",
+                pair[1].operation, pair[0].operation
+            ));
         }
     }
     broken
@@ -199,7 +246,9 @@ fn order(history: &[Call]) -> Vec<String> {
 /// away, and nobody is deleted before the last page was there.
 fn order_in_chaos(history: &[Call], user: &User) -> Vec<String> {
     let accepted = |operations: &'static [&str]| {
-        history.iter().filter(|call| call.was_accepted() && operations.iter().any(|one| call.is(one)))
+        history
+            .iter()
+            .filter(|call| call.was_accepted() && operations.iter().any(|one| call.is(one)))
     };
     let mut broken = Vec::new();
     if !history.first().is_some_and(|call| call.is("get_user")) {
@@ -223,8 +272,18 @@ fn order_in_chaos(history: &[Call], user: &User) -> Vec<String> {
 /// When each user's first DELETE came.
 pub(crate) fn first_deletions(simulator: &str) -> BTreeMap<String, String> {
     let mut first = BTreeMap::new();
-    for call in calls(simulator).into_iter().filter(|call| call.is("delete_user")) {
-        let Call { user: Some(user), started_at, .. } = call else { continue };
+    for call in calls(simulator)
+        .into_iter()
+        .filter(|call| call.is("delete_user"))
+    {
+        let Call {
+            user: Some(user),
+            started_at,
+            ..
+        } = call
+        else {
+            continue;
+        };
         let known = first.entry(user).or_insert_with(|| started_at.clone());
         if started_at < *known {
             *known = started_at;
@@ -240,7 +299,9 @@ fn once(history: &[Call], repetition: Repetition) -> Vec<String> {
     for call in history.iter().filter(|call| call.is_write()) {
         let counts = match repetition {
             Repetition::None => true,
-            Repetition::AfterCrash | Repetition::Chaos => call.is("delete_user") && call.was_accepted(),
+            Repetition::AfterCrash | Repetition::Chaos => {
+                call.is("delete_user") && call.was_accepted()
+            }
         };
         if counts && !seen.insert((&call.operation, &call.path)) {
             broken.push(format!("{} {} was sent twice", call.operation, call.path));

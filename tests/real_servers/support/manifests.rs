@@ -22,8 +22,10 @@ pub(crate) fn assert_true_on(
     users: &[User],
     wait: Duration,
 ) {
-    let expected: Map<String, Value> =
-        users.iter().map(|user| (user.id.clone(), user.fate.expectation())).collect();
+    let expected: Map<String, Value> = users
+        .iter()
+        .map(|user| (user.id.clone(), user.fate.expectation()))
+        .collect();
     let question = json!({
         "simulator": simulator,
         "archive": archive,
@@ -36,6 +38,10 @@ pub(crate) fn assert_true_on(
         .answer(&question.to_string());
     let problems = verdict["problems"].as_array().expect("problems");
     let shown = &problems[..problems.len().min(10)];
-    assert!(problems.is_empty(), "{} problems, first: {shown:#?}", problems.len());
+    assert!(
+        problems.is_empty(),
+        "{} problems, first: {shown:#?}",
+        problems.len()
+    );
     assert_eq!(verdict["checked"], users.len(), "manifests checked");
 }

@@ -8,5 +8,9 @@ use super::world::World;
 /// One verb of `objects.py`, at the place's own prefix.
 pub(crate) fn objects(world: &World, arguments: &[&str]) -> Value {
     let archive = world.setting("OFFBOARDER_ARCHIVE_URL");
-    Helper::new("objects.py").arg(archive).args(arguments).envs(world.aws_settings()).answer("")
+    Helper::new("objects.py")
+        .arg(archive)
+        .args(arguments)
+        .envs(world.aws_settings())
+        .answer("")
 }

@@ -32,7 +32,10 @@ impl Fate {
 
     /// Whether the user is gone in the end.
     pub(crate) fn is_deleted(self) -> bool {
-        matches!(self, Self::Deleted | Self::DeletedByEither | Self::DeletedLater)
+        matches!(
+            self,
+            Self::Deleted | Self::DeletedByEither | Self::DeletedLater
+        )
     }
 
     /// What the manifest has to say, in the words of `check_manifests.py`: of several outcomes, one.
@@ -67,12 +70,20 @@ pub(crate) struct User {
 impl User {
     /// The `number`th user of the place.
     pub(crate) fn new(place: usize, number: usize, fate: Fate, conversations: usize) -> Self {
-        Self { id: user_id(place, number), fate, conversations, conversation_bytes: None }
+        Self {
+            id: user_id(place, number),
+            fate,
+            conversations,
+            conversation_bytes: None,
+        }
     }
 
     /// The same with conversations of about so many bytes.
     pub(crate) fn with_large_conversations(self, bytes: usize) -> Self {
-        Self { conversation_bytes: Some(bytes), ..self }
+        Self {
+            conversation_bytes: Some(bytes),
+            ..self
+        }
     }
 
     /// Answers that it takes to tell all conversations.
@@ -105,5 +116,7 @@ pub(crate) fn mixed(place: usize, count: usize) -> Vec<User> {
         17 => Fate::DeletedLater,
         _ => Fate::Deleted,
     };
-    (0..count).map(|number| User::new(place, number, fate(number), number % 4 * 4)).collect()
+    (0..count)
+        .map(|number| User::new(place, number, fate(number), number % 4 * 4))
+        .collect()
 }

@@ -36,7 +36,11 @@ impl Process {
             .stderr(File::create(&errors).expect("a file"))
             .spawn()
             .expect("the program starts");
-        Self { child, output, errors }
+        Self {
+            child,
+            output,
+            errors,
+        }
     }
 
     /// Standard output so far.
@@ -57,7 +61,9 @@ impl Process {
                 assert!(self.ended().is_none(), "it ended: {}", self.errors());
                 return Err(format!("no line yet; {}", self.errors()));
             };
-            let start = line.find("http://").unwrap_or_else(|| panic!("no URL in {line:?}"));
+            let start = line
+                .find("http://")
+                .unwrap_or_else(|| panic!("no URL in {line:?}"));
             let rest = &line[start..];
             let end = rest
                 .char_indices()
@@ -74,43 +80,63 @@ impl Process {
             let errors = self.errors();
             let line = errors.lines().find(|line| line.contains("\"admin HTTP\""));
             let listen = line.and_then(|line| line.split_once("\"listen\":\"")?.1.split_once('"'));
-            listen.map(|(listen, _)| format!("http://{listen}")).ok_or_else(|| tail(&errors))
+            listen
+                .map(|(listen, _)| format!("http://{listen}"))
+                .ok_or_else(|| tail(&errors))
         })
     }
 
     /// Waits until a worker takes no users and names this cause.
     pub(crate) fn await_not_ready(&self, cause: &str) {
         let admin = self.admin();
-        eventually(Duration::from_mins(1), || match super::http::not_ready_because(&admin) {
-            Some(causes) if causes.contains(cause) => Ok(()),
-            causes => Err(format!("no {cause:?} in {causes:?}; {}", tail(&self.errors()))),
-        });
+        eventually(
+            Duration::from_mins(1),
+            || match super::http::not_ready_because(&admin) {
+                Some(causes) if causes.contains(cause) => Ok(()),
+                causes => Err(format!(
+                    "no {cause:?} in {causes:?}; {}",
+                    tail(&self.errors())
+                )),
+            },
+        );
     }
 
     /// Waits until a worker takes users.
     pub(crate) fn await_ready(&self) {
         let admin = self.admin();
-        eventually(Duration::from_secs(45), || match super::http::not_ready_because(&admin) {
-            None => Ok(()),
-            Some(causes) => Err(format!("{causes}; {}", tail(&self.errors()))),
-        });
+        eventually(
+            Duration::from_secs(45),
+            || match super::http::not_ready_because(&admin) {
+                None => Ok(()),
+                Some(causes) => Err(format!("{causes}; {}", tail(&self.errors()))),
+            },
+        );
     }
 
     /// Sends a signal, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("/bin/kill").args(["-s", name, &self.child.id().to_string()]).status();
-        assert!(sent.expect("kill runs").success(), "the process is there to take SIG{name}");
+        let sent = Command::new("/bin/kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status();
+        assert!(
+            sent.expect("kill runs").success(),
+            "the process is there to take SIG{name}"
+        );
     }
 
     /// Sets a limit, such as `--nofile=20:` for the soft one alone.
     pub(crate) fn limit(&self, limit: &str) {
-        let set = Command::new("prlimit").args(["--pid", &self.child.id().to_string(), limit]).status();
+        let set = Command::new("prlimit")
+            .args(["--pid", &self.child.id().to_string(), limit])
+            .status();
         assert!(set.expect("prlimit runs").success(), "{limit} is set");
     }
 
     /// How many files and connections it has open.
     pub(crate) fn descriptors(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("a process").count()
+        fs::read_dir(format!("/proc/{}/fd", self.child.id()))
+            .expect("a process")
+            .count()
     }
 
     /// How it ended, if it did.
@@ -121,7 +147,8 @@ impl Process {
     /// Waits for its end.
     pub(crate) fn end(&mut self, deadline: Duration) -> ExitStatus {
         eventually(deadline, || {
-            self.ended().ok_or_else(|| format!("it still runs: {}", tail(&self.errors())))
+            self.ended()
+                .ok_or_else(|| format!("it still runs: {}", tail(&self.errors())))
         })
     }
 }
@@ -154,13 +181,19 @@ pub(crate) fn last(text: &str, count: usize) -> String {
 /// The Python of the repository's environment.
 pub(crate) fn interpreter() -> PathBuf {
     let interpreter = repository(".venv/bin/python");
-    assert!(interpreter.exists(), "no .venv; run deploy/local/install.sh");
+    assert!(
+        interpreter.exists(),
+        "no .venv; run deploy/local/install.sh"
+    );
     interpreter
 }
 
 /// A program out of `tests/python`, to be started.
 pub(crate) fn python(program: &str) -> Command {
     let mut command = command(&interpreter());
-    command.arg("-W").arg("ignore").arg(repository("tests/python").join(program));
+    command
+        .arg("-W")
+        .arg("ignore")
+        .arg(repository("tests/python").join(program));
     command
 }

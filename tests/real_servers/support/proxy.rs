@@ -30,17 +30,26 @@ enum Does {
 impl Trick {
     /// The request arrives, and its answer is cut off.
     pub(crate) fn lose_answer(text: &str) -> Self {
-        Self { text: text.to_owned(), does: Does::LoseAnswer }
+        Self {
+            text: text.to_owned(),
+            does: Does::LoseAnswer,
+        }
     }
 
     /// Of a condition that is not met the answer says that it was.
     pub(crate) fn take_condition_as_met(text: &str) -> Self {
-        Self { text: text.to_owned(), does: Does::TakeConditionAsMet }
+        Self {
+            text: text.to_owned(),
+            does: Does::TakeConditionAsMet,
+        }
     }
 
     /// A bit of the body arrives flipped.
     pub(crate) fn flip_bit(text: &str) -> Self {
-        Self { text: text.to_owned(), does: Does::FlipBit }
+        Self {
+            text: text.to_owned(),
+            does: Does::FlipBit,
+        }
     }
 }
 
@@ -74,19 +83,31 @@ impl Proxy {
     pub(crate) fn start(upstream: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let network = Arc::new(Network { upstream, state: Mutex::default(), changed: Condvar::new() });
+        let network = Arc::new(Network {
+            upstream,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
         let accepting = {
             let network = Arc::clone(&network);
             thread::spawn(move || network.accept(&listener))
         };
-        Self { port, network, accepting: Some(accepting) }
+        Self {
+            port,
+            network,
+            accepting: Some(accepting),
+        }
     }
 
     /// Closes all its connections at once, wherever they are. New ones work.
     pub(crate) fn cut(&self) {
         let mut state = self.network.state();
         state.cuts += 1;
-        for connection in state.connections.drain(..).filter_map(|connection| connection.upgrade()) {
+        for connection in state
+            .connections
+            .drain(..)
+            .filter_map(|connection| connection.upgrade())
+        {
             connection.close();
         }
         self.network.changed.notify_all();
@@ -105,7 +126,12 @@ impl Proxy {
 
     /// What the requests would have held that never came.
     pub(crate) fn unplayed(&self) -> Vec<String> {
-        self.network.state().tricks.iter().map(|trick| trick.text.clone()).collect()
+        self.network
+            .state()
+            .tricks
+            .iter()
+            .map(|trick| trick.text.clone())
+            .collect()
     }
 
     /// Holds all bytes back, of new connections too, or lets them go again.
@@ -142,7 +168,8 @@ impl Network {
                 }
                 // No server, no connection: the client's is closed at once.
                 let Ok(client) = client else { continue };
-                let Ok(server) = TcpStream::connect_timeout(&self.upstream, Duration::from_secs(1)) else {
+                let Ok(server) = TcpStream::connect_timeout(&self.upstream, Duration::from_secs(1))
+                else {
                     continue;
                 };
                 let connection = {
@@ -153,8 +180,12 @@ impl Network {
                     if state.away {
                         continue;
                     }
-                    let connection =
-                        Arc::new(Connection { client, server, cuts: state.cuts, trick: Mutex::default() });
+                    let connection = Arc::new(Connection {
+                        client,
+                        server,
+                        cuts: state.cuts,
+                        trick: Mutex::default(),
+                    });
                     state.connections.retain(|known| known.strong_count() > 0);
                     state.connections.push(Arc::downgrade(&connection));
                     connection
@@ -179,10 +210,14 @@ impl Network {
 
     /// Bytes of a client: a head may wake a trick, a body may suffer one. Nothing is cut off here.
     fn spoil_request(&self, connection: &Connection, bytes: &mut [u8]) -> bool {
-        let head =
-            String::from_utf8_lossy(bytes.get(..bytes.len().min(2048)).unwrap_or_default()).into_owned();
+        let head = String::from_utf8_lossy(bytes.get(..bytes.len().min(2048)).unwrap_or_default())
+            .into_owned();
         let mut state = self.state();
-        if let Some(place) = state.tricks.iter().position(|trick| head.contains(&trick.text)) {
+        if let Some(place) = state
+            .tricks
+            .iter()
+            .position(|trick| head.contains(&trick.text))
+        {
             *connection.trick() = Some(state.tricks.remove(place).does);
         } else if connection.takes_trick(Does::FlipBit)
             && let Some(middle) = bytes.get_mut(bytes.len() / 2)
@@ -214,7 +249,10 @@ impl Network {
     fn wait_while_stalled(&self, connection: &Connection) -> bool {
         let cut = |state: &State| state.ended || state.cuts != connection.cuts;
         let waits = |state: &mut State| state.stalled && !cut(state);
-        let state = self.changed.wait_while(self.state(), waits).unwrap_or_else(PoisonError::into_inner);
+        let state = self
+            .changed
+            .wait_while(self.state(), waits)
+            .unwrap_or_else(PoisonError::into_inner);
         cut(&state)
     }
 }
@@ -222,10 +260,15 @@ impl Network {
 /// In its place, so that nothing else moves. The body would tell the truth, and says nothing.
 fn pretend(answer: &mut [u8]) {
     let (refused, met) = (b"412 Precondition Failed", b"200 OK                 ");
-    if let Some(at) = answer.windows(refused.len()).position(|window| window == refused) {
+    if let Some(at) = answer
+        .windows(refused.len())
+        .position(|window| window == refused)
+    {
         answer[at..at + met.len()].copy_from_slice(met);
-        let body =
-            answer.windows(4).position(|window| window == b"\r\n\r\n").map_or(answer.len(), |at| at + 4);
+        let body = answer
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .map_or(answer.len(), |at| at + 4);
         answer[body..].fill(b' ');
     }
 }

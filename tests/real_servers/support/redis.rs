@@ -7,13 +7,18 @@ pub(crate) type Snapshot = Vec<(String, Vec<u8>)>;
 
 /// A connection to the database of a URL such as `redis://127.0.0.1:6379/3`.
 pub(crate) fn connect(url: &str) -> Connection {
-    redis::Client::open(url).and_then(|client| client.get_connection()).expect("Redis answers")
+    redis::Client::open(url)
+        .and_then(|client| client.get_connection())
+        .expect("Redis answers")
 }
 
 /// Sends a command; its answer is looked at for errors alone.
 pub(crate) fn ask(url: &str, command: &[&str]) {
     let (name, arguments) = command.split_first().expect("a command");
-    let _: redis::Value = redis::cmd(name).arg(arguments).query(&mut connect(url)).expect("Redis obeys");
+    let _: redis::Value = redis::cmd(name)
+        .arg(arguments)
+        .query(&mut connect(url))
+        .expect("Redis obeys");
 }
 
 /// Empties the database; the other databases stay.
@@ -24,7 +29,10 @@ pub(crate) fn forget(url: &str) {
 /// The checkpoint of a user as it is now, if there is one. Leases are left out: they run out.
 pub(crate) fn snapshot(url: &str, user_id: &str) -> Snapshot {
     let key = checkpoint_key(user_id);
-    let dumped: Option<Vec<u8>> = redis::cmd("DUMP").arg(&key).query(&mut connect(url)).expect("a dump");
+    let dumped: Option<Vec<u8>> = redis::cmd("DUMP")
+        .arg(&key)
+        .query(&mut connect(url))
+        .expect("a dump");
     dumped.map(|dumped| (key, dumped)).into_iter().collect()
 }
 
@@ -33,7 +41,11 @@ pub(crate) fn restore(url: &str, snapshot: &Snapshot) {
     let mut redis = connect(url);
     for (key, dumped) in snapshot {
         let mut command = redis::cmd("RESTORE");
-        command.arg(key).arg(0).arg(dumped.as_slice()).arg("REPLACE");
+        command
+            .arg(key)
+            .arg(0)
+            .arg(dumped.as_slice())
+            .arg("REPLACE");
         let _: () = command.query(&mut redis).expect("it is restored");
     }
 }
@@ -42,13 +54,16 @@ pub(crate) fn restore(url: &str, snapshot: &Snapshot) {
 pub(crate) fn set_body(url: &str, user_id: &str, body: &str) {
     let mut redis = connect(url);
     let key = checkpoint_key(user_id);
-    let _: () =
-        redis.hset_multiple(&key, &[("version", "7"), ("fence", "7"), ("body", body)]).expect("it is set");
+    let _: () = redis
+        .hset_multiple(&key, &[("version", "7"), ("fence", "7"), ("body", body)])
+        .expect("it is set");
 }
 
 /// The body of a checkpoint, if there is one.
 pub(crate) fn body(url: &str, user_id: &str) -> Option<String> {
-    connect(url).hget(checkpoint_key(user_id), "body").expect("it is read")
+    connect(url)
+        .hget(checkpoint_key(user_id), "body")
+        .expect("it is read")
 }
 
 /// How many are in a sorted set.
@@ -64,7 +79,13 @@ pub(crate) fn expires_in_ms(url: &str, key: &str) -> i64 {
 /// Bytes that a key takes.
 pub(crate) fn memory_usage(url: &str, key: &str) -> u64 {
     let mut command = redis::cmd("MEMORY");
-    command.arg("USAGE").arg(key).arg("SAMPLES").arg(0).query(&mut connect(url)).expect("it is measured")
+    command
+        .arg("USAGE")
+        .arg(key)
+        .arg("SAMPLES")
+        .arg(0)
+        .query(&mut connect(url))
+        .expect("it is measured")
 }
 
 fn checkpoint_key(user_id: &str) -> String {

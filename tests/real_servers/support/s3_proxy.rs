@@ -54,7 +54,10 @@ impl S3Proxy {
     /// In front of the S3 of a world. Whatever the world starts from now on goes through it.
     pub(crate) fn before(world: &mut World) -> Self {
         const ENDPOINT: &str = "AWS_ENDPOINT_URL_S3";
-        let upstream = world.setting(ENDPOINT).trim_start_matches("http://").trim_end_matches('/');
+        let upstream = world
+            .setting(ENDPOINT)
+            .trim_start_matches("http://")
+            .trim_end_matches('/');
         let upstream: SocketAddr = upstream.parse().expect("an address");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("an address").port();
@@ -64,12 +67,22 @@ impl S3Proxy {
             thread::spawn(move || accept(&listener, upstream, &state))
         };
         world.set(ENDPOINT, &format!("http://127.0.0.1:{port}"));
-        Self { port, state, accepting: Some(accepting) }
+        Self {
+            port,
+            state,
+            accepting: Some(accepting),
+        }
     }
 
     /// From now on.
     pub(crate) fn refuse(&self, method: &'static str, text: &str, status: u16, code: &'static str) {
-        self.add(Rule { method, text: text.to_owned(), status, code, times: None });
+        self.add(Rule {
+            method,
+            text: text.to_owned(),
+            status,
+            code,
+            times: None,
+        });
     }
 
     /// So many times.
@@ -81,7 +94,13 @@ impl S3Proxy {
         status: u16,
         code: &'static str,
     ) {
-        self.add(Rule { method, text: text.to_owned(), status, code, times: Some(times) });
+        self.add(Rule {
+            method,
+            text: text.to_owned(),
+            status,
+            code,
+            times: Some(times),
+        });
     }
 
     fn add(&self, rule: Rule) {
@@ -106,8 +125,13 @@ impl S3Proxy {
     /// What would have been refused a number of times, and never came so often.
     pub(crate) fn unspent(&self) -> Vec<String> {
         let state = lock(&self.state);
-        let unspent = state.rules.iter().filter(|rule| rule.times.is_some_and(|times| times > 0));
-        unspent.map(|rule| format!("{} {} {:?}", rule.method, rule.text, rule.times)).collect()
+        let unspent = state
+            .rules
+            .iter()
+            .filter(|rule| rule.times.is_some_and(|times| times > 0));
+        unspent
+            .map(|rule| format!("{} {} {:?}", rule.method, rule.text, rule.times))
+            .collect()
     }
 }
 
@@ -144,7 +168,9 @@ fn accept(listener: &TcpListener, upstream: SocketAddr, state: &Mutex<State>) {
 fn serve(mut client: &TcpStream, upstream: SocketAddr, state: &Mutex<State>) -> io::Result<()> {
     client.set_read_timeout(Some(PATIENCE))?;
     client.set_nodelay(true)?;
-    let Some((head, rest)) = read_head(client)? else { return Ok(()) };
+    let Some((head, rest)) = read_head(client)? else {
+        return Ok(());
+    };
     if let Some((status, code)) = refusal(&head, state) {
         discard_body(client, &head, rest.len());
         let is_head = head.starts_with("HEAD ");
@@ -164,7 +190,10 @@ fn serve(mut client: &TcpStream, upstream: SocketAddr, state: &Mutex<State>) -> 
     server.set_read_timeout(Some(PATIENCE))?;
     server.set_nodelay(true)?;
     // The one header that is for us, and not signed.
-    server.write_all(head.replacen("\r\n", "\r\nConnection: close\r\n", 1).as_bytes())?;
+    server.write_all(
+        head.replacen("\r\n", "\r\nConnection: close\r\n", 1)
+            .as_bytes(),
+    )?;
     server.write_all(&rest)?;
     thread::scope(|threads| {
         let (mut from, mut to) = (client, &server);
@@ -200,18 +229,34 @@ fn damage(head: &str, state: &Mutex<State>) -> Option<Damage> {
     let path = path.split([' ', '?']).next()?;
     let state = lock(state);
     let meant = |(text, _): &&(String, Damage)| path.contains(text.as_str());
-    state.damages.iter().find(meant).filter(|_| ["GET", "HEAD"].contains(&method)).map(|(_, damage)| *damage)
+    state
+        .damages
+        .iter()
+        .find(meant)
+        .filter(|_| ["GET", "HEAD"].contains(&method))
+        .map(|(_, damage)| *damage)
 }
 
-fn give_back_damaged(mut server: &TcpStream, mut client: &TcpStream, damage: Damage) -> io::Result<()> {
+fn give_back_damaged(
+    mut server: &TcpStream,
+    mut client: &TcpStream,
+    damage: Damage,
+) -> io::Result<()> {
     let mut answer = Vec::new();
     server.read_to_end(&mut answer)?;
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").map_or(answer.len(), |at| at + 4);
+    let end = answer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .map_or(answer.len(), |at| at + 4);
     let mut body = answer.split_off(end);
     let middle = body.len() / 2;
     match damage {
         Damage::Zeros => body.fill(0),
-        Damage::FlippedBit => body.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1),
+        Damage::FlippedBit => body
+            .iter_mut()
+            .skip(middle)
+            .take(1)
+            .for_each(|byte| *byte ^= 1),
         Damage::None => {}
     }
     let head = String::from_utf8_lossy(&answer).into_owned();
@@ -229,7 +274,9 @@ fn refusal(head: &str, state: &Mutex<State>) -> Option<(u16, &'static str)> {
     let (method, path) = (words.next()?, words.next()?);
     let mut state = lock(state);
     let meant = |rule: &&mut Rule| {
-        (rule.method == "*" || rule.method == method) && path.contains(&rule.text) && rule.times != Some(0)
+        (rule.method == "*" || rule.method == method)
+            && path.contains(&rule.text)
+            && rule.times != Some(0)
     };
     let rule = state.rules.iter_mut().find(meant)?;
     rule.times = rule.times.map(|times| times - 1);
@@ -245,5 +292,8 @@ fn discard_body(mut client: &TcpStream, head: &str, read: usize) {
         .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .find_map(|(_, value)| value.trim().parse::<usize>().ok());
     let left = length.unwrap_or(0).saturating_sub(read) as u64;
-    drop(io::copy(&mut Read::by_ref(&mut client).take(left), &mut io::sink()));
+    drop(io::copy(
+        &mut Read::by_ref(&mut client).take(left),
+        &mut io::sink(),
+    ));
 }

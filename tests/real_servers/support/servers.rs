@@ -37,7 +37,10 @@ fn script(command: &str) -> Command {
 impl Servers {
     /// Starts the shared set, with a virtual host for each of the places `1..=places`.
     pub(crate) fn share(places: usize) -> Arc<Self> {
-        assert!(SHARED.set(Arc::new(Self::start(1..=places))).is_ok(), "the shared servers start once");
+        assert!(
+            SHARED.set(Arc::new(Self::start(1..=places))).is_ok(),
+            "the shared servers start once"
+        );
         shared()
     }
 
@@ -78,8 +81,14 @@ impl Servers {
 
     /// Stops them and waits until they are gone.
     pub(crate) fn stop(&self) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some((mut script, lifeline)) = running else { return };
+        let running = self
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some((mut script, lifeline)) = running else {
+            return;
+        };
         drop(lifeline);
         if let Err(error) = script.wait() {
             eprintln!("servers.sh did not end: {error}");
@@ -88,13 +97,20 @@ impl Servers {
 
     /// A setting that reaches the servers, such as `AWS_REGION`.
     pub(crate) fn setting(&self, name: &str) -> String {
-        self.settings.get(name).unwrap_or_else(|| panic!("servers.sh env prints {name}")).clone()
+        self.settings
+            .get(name)
+            .unwrap_or_else(|| panic!("servers.sh env prints {name}"))
+            .clone()
     }
 
     /// The `AWS_…` settings.
     pub(crate) fn aws_settings(&self) -> Vec<(String, String)> {
-        let aws = self.settings.iter().filter(|(name, _)| name.starts_with("AWS_"));
-        aws.map(|(name, value)| (name.clone(), value.clone())).collect()
+        let aws = self
+            .settings
+            .iter()
+            .filter(|(name, _)| name.starts_with("AWS_"));
+        aws.map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 
     /// `rabbitmqctl` of the private node; its standard output.
@@ -105,7 +121,9 @@ impl Servers {
     /// Runs Erlang in the private node, which has to give `ok`; what it printed.
     pub(crate) fn eval(&self, code: &str) -> String {
         let mut file = tempfile::tempfile().expect("a temporary file");
-        writeln!(file, "{code}").and_then(|()| file.rewind()).expect("it is written");
+        writeln!(file, "{code}")
+            .and_then(|()| file.rewind())
+            .expect("it is written");
         output(script("eval").arg(&self.state).stdin(file))
     }
 
@@ -148,8 +166,14 @@ pub(crate) fn vhost(place: usize) -> String {
 
 fn output(command: &mut Command) -> String {
     let answer = command.output().expect("the command runs");
-    let (told, complaint) =
-        (String::from_utf8_lossy(&answer.stdout), String::from_utf8_lossy(&answer.stderr));
-    assert!(answer.status.success(), "{command:?} ended with {}: {complaint}", answer.status);
+    let (told, complaint) = (
+        String::from_utf8_lossy(&answer.stdout),
+        String::from_utf8_lossy(&answer.stderr),
+    );
+    assert!(
+        answer.status.success(),
+        "{command:?} ended with {}: {complaint}",
+        answer.status
+    );
     told.into_owned()
 }

@@ -59,13 +59,27 @@ impl World {
     }
 
     /// The same on other servers than those that all share, and with further flags of the simulator.
-    pub(crate) fn on(servers: Arc<Servers>, place: usize, users: Vec<User>, flags: &[&str]) -> Self {
+    pub(crate) fn on(
+        servers: Arc<Servers>,
+        place: usize,
+        users: Vec<User>,
+        flags: &[&str],
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let population = directory.path().join("population.json");
         let records: Vec<Value> = users.iter().map(User::record).collect();
-        std::fs::write(&population, Value::from(records).to_string()).expect("the population is written");
+        std::fs::write(&population, Value::from(records).to_string())
+            .expect("the population is written");
         let mut serve = command(Path::new(env!("CARGO_BIN_EXE_offboarder")));
-        serve.env_clear().args(["simulator", "--listen", "127.0.0.1:0", "--users", "0", "--seed", "1"]);
+        serve.env_clear().args([
+            "simulator",
+            "--listen",
+            "127.0.0.1:0",
+            "--users",
+            "0",
+            "--seed",
+            "1",
+        ]);
         serve.args(["--client-id", CLIENT_ID, "--client-secret", CLIENT_SECRET]);
         serve.arg("--population").arg(&population).args(flags);
         let mut process = Process::start(serve, directory.path(), "simulator");
@@ -74,7 +88,12 @@ impl World {
         let redis = servers.setting("OFFBOARDER_CHECKPOINTS_URL");
         let redis = redis.rsplit_once('/').expect("a database in the URL").0;
         let bucket = servers.setting("OFFBOARDER_ARCHIVE_URL");
-        let bucket = bucket.trim_start_matches("s3://").split('/').next().expect("a bucket").to_owned();
+        let bucket = bucket
+            .trim_start_matches("s3://")
+            .split('/')
+            .next()
+            .expect("a bucket")
+            .to_owned();
         let mut settings: Vec<(String, String)> = [
             ("OFFBOARDER_CXONE_BASE_URI", simulator.clone()),
             ("OFFBOARDER_CXONE_CLIENT_ID", CLIENT_ID.to_owned()),
@@ -85,7 +104,10 @@ impl World {
             ("OFFBOARDER_CXONE_PAGE_SIZE", PAGE_SIZE.to_string()),
             ("OFFBOARDER_QUEUE_URL", queue_url(&servers, place)),
             ("OFFBOARDER_CHECKPOINTS_URL", format!("{redis}/{place}")),
-            ("OFFBOARDER_ARCHIVE_URL", format!("s3://{bucket}/place-{place}/")),
+            (
+                "OFFBOARDER_ARCHIVE_URL",
+                format!("s3://{bucket}/place-{place}/"),
+            ),
             ("OFFBOARDER_ARCHIVE_FORCE_PATH_STYLE", "true".to_owned()),
             ("OFFBOARDER_WORKER_RETRY_BASE", "100ms".to_owned()),
             ("OFFBOARDER_WORKER_RETRY_CAP", "1s".to_owned()),
@@ -97,7 +119,15 @@ impl World {
         .map(|(name, value)| (name.to_owned(), value))
         .into();
         settings.extend(servers.aws_settings());
-        Self { directory, simulator, users, place, servers, settings, _simulator: process }
+        Self {
+            directory,
+            simulator,
+            users,
+            place,
+            servers,
+            settings,
+            _simulator: process,
+        }
     }
 
     /// The same with the topology declared.
@@ -139,7 +169,9 @@ impl World {
     fn program(&self, program: &Path, arguments: &[&str]) -> Command {
         let mut command = command(program);
         command.args(arguments).current_dir(self.directory.path());
-        command.env_clear().envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command
+            .env_clear()
+            .envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -157,12 +189,20 @@ impl World {
 
     /// Starts the binary under a command that becomes it, such as `prlimit --nofile=20`.
     pub(crate) fn start_under(&self, wrapper: &[&str], arguments: &[&str]) -> Process {
-        Process::start(self.offboarder(wrapper, arguments), self.directory.path(), arguments[0])
+        Process::start(
+            self.offboarder(wrapper, arguments),
+            self.directory.path(),
+            arguments[0],
+        )
     }
 
     /// Starts another release.
     pub(crate) fn start_release(&self, binary: &Path, arguments: &[&str]) -> Process {
-        Process::start(self.program(binary, arguments), self.directory.path(), arguments[0])
+        Process::start(
+            self.program(binary, arguments),
+            self.directory.path(),
+            arguments[0],
+        )
     }
 
     /// Runs the binary to its end.
@@ -174,26 +214,44 @@ impl World {
     pub(crate) fn run_under(&self, wrapper: &[&str], arguments: &[&str]) -> Ended {
         let mut process = self.start_under(wrapper, arguments);
         let status = process.end(PATIENCE);
-        Ended { code: status.code(), output: process.output(), errors: process.errors() }
+        Ended {
+            code: status.code(),
+            output: process.output(),
+            errors: process.errors(),
+        }
     }
 
     /// Ends a worker by SIGTERM; it has to go in peace.
     pub(crate) fn drain(mut worker: Process) {
         worker.signal("TERM");
         let status = worker.end(Duration::from_secs(35));
-        assert_eq!(status.code(), Some(0), "a drained worker ends well: {}", tail(&worker.errors()));
+        assert_eq!(
+            status.code(),
+            Some(0),
+            "a drained worker ends well: {}",
+            tail(&worker.errors())
+        );
     }
 
     /// Publishes messages as a foreign system would; all have to be routed.
     pub(crate) fn publish(&self, messages: &[Value]) {
         let lines: Vec<String> = messages.iter().map(Value::to_string).collect();
-        let report = Helper::new("publish.py").arg(self.queue_url()).answer(&lines.join("\n"));
-        assert_eq!(report, json!({ "published": messages.len(), "unroutable": [] }));
+        let report = Helper::new("publish.py")
+            .arg(self.queue_url())
+            .answer(&lines.join("\n"));
+        assert_eq!(
+            report,
+            json!({ "published": messages.len(), "unroutable": [] })
+        );
     }
 
     /// Publishes one plain message for each user.
     pub(crate) fn publish_all(&self) {
-        let messages: Vec<Value> = self.users.iter().map(|user| json!({ "body": user.id })).collect();
+        let messages: Vec<Value> = self
+            .users
+            .iter()
+            .map(|user| json!({ "body": user.id }))
+            .collect();
         self.publish(&messages);
     }
 
@@ -204,30 +262,44 @@ impl World {
 
     /// The messages in a queue, which stay there.
     pub(crate) fn letters(&self, queue: &str) -> Vec<Value> {
-        self.ask_queues(&["letters", queue]).as_array().expect("a list").clone()
+        self.ask_queues(&["letters", queue])
+            .as_array()
+            .expect("a list")
+            .clone()
     }
 
     /// A command of `queues.py`.
     pub(crate) fn ask_queues(&self, arguments: &[&str]) -> Value {
-        Helper::new("queues.py").arg(self.queue_url()).args(arguments).answer("")
+        Helper::new("queues.py")
+            .arg(self.queue_url())
+            .args(arguments)
+            .answer("")
     }
 
     /// `rabbitmqctl COMMAND -p VHOST ARGUMENT...`
     pub(crate) fn rabbitmqctl(&self, command: &str, arguments: &[&str]) -> String {
         let vhost = servers::vhost(self.place);
-        self.servers.rabbitmqctl(&[&[command, "-p", &vhost], arguments].concat())
+        self.servers
+            .rabbitmqctl(&[&[command, "-p", &vhost], arguments].concat())
     }
 
     /// All queues that hold a message, in hands or not.
     pub(crate) fn queues_in_use(&self) -> Vec<String> {
-        let listed = self.ask_broker("messages", "query_messages_total").into_iter();
-        let in_use = listed.filter(|(queue, count)| queue.starts_with("offboarding.") && *count > 0);
-        in_use.map(|(queue, count)| format!("{queue}: {count}")).collect()
+        let listed = self
+            .ask_broker("messages", "query_messages_total")
+            .into_iter();
+        let in_use =
+            listed.filter(|(queue, count)| queue.starts_with("offboarding.") && *count > 0);
+        in_use
+            .map(|(queue, count)| format!("{queue}: {count}"))
+            .collect()
     }
 
     /// Messages that some worker has in its hands.
     pub(crate) fn messages_in_hands(&self) -> u64 {
-        let listed = self.ask_broker("messages_unacknowledged", "query_messages_checked_out").into_iter();
+        let listed = self
+            .ask_broker("messages_unacknowledged", "query_messages_checked_out")
+            .into_iter();
         listed.map(|(_, count)| count).sum()
     }
 
@@ -254,7 +326,14 @@ impl World {
     }
 
     /// Asks the simulator to do something wrong with calls about a user.
-    pub(crate) fn strike(&self, user: usize, operation: &str, skip: u32, times: u32, fault: &Value) {
+    pub(crate) fn strike(
+        &self,
+        user: usize,
+        operation: &str,
+        skip: u32,
+        times: u32,
+        fault: &Value,
+    ) {
         let rule = json!({
             "operation": operation, "user": self.users[user].id, "skip": skip, "times": times, "fault": fault,
         });
@@ -268,14 +347,21 @@ impl World {
 
     /// A user as the simulator has it now.
     pub(crate) fn user_now(&self, id: &str) -> Value {
-        http::request("GET", &self.simulator, &format!("/_simulator/users/{id}"), None)
+        http::request(
+            "GET",
+            &self.simulator,
+            &format!("/_simulator/users/{id}"),
+            None,
+        )
     }
 }
 
 /// What its latest processes said last, when the test fails: the directory goes with it.
 impl Drop for World {
     fn drop(&mut self) {
-        let Ok(entries) = std::fs::read_dir(self.directory.path()) else { return };
+        let Ok(entries) = std::fs::read_dir(self.directory.path()) else {
+            return;
+        };
         if !std::thread::panicking() {
             return;
         }
@@ -287,7 +373,11 @@ impl Drop for World {
         told.sort();
         for (_, path) in told.iter().rev().take(3) {
             let text = std::fs::read(path).unwrap_or_default();
-            eprintln!("{}:\n{}\n", path.display(), last(&String::from_utf8_lossy(&text), 40));
+            eprintln!(
+                "{}:\n{}\n",
+                path.display(),
+                last(&String::from_utf8_lossy(&text), 40)
+            );
         }
     }
 }
