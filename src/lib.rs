@@ -10,6 +10,7 @@ pub mod cli;
 pub mod fuzzing;
 
 mod adapters;
+mod address;
 mod admin;
 mod archive;
 mod clock;
@@ -23,6 +24,7 @@ mod limits;
 mod machine;
 mod manifest;
 mod operations;
+mod parse;
 mod ports;
 mod printable;
 mod progress;

@@ -1,3 +1,5 @@
+//! Gathers what flags, environment and TOML file say.
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -5,42 +7,40 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, Command};
 
 use super::fault::Fault;
-use super::table::{CONFIG_VARIABLE, PREFIX, SETTINGS, Setting, Unset};
+use super::setting::{CONFIG_VARIABLE, PREFIX, Setting, Unset};
+use super::table::SETTINGS;
 
 const CONFIG_ID: &str = "config";
 
-/// Where values may come from, gathered once. Plain data, so that tests need no process.
+/// The sources of values, read once. They are plain data, so that tests need no process.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sources {
     /// Values of flags, by the key of the setting.
     pub flags: BTreeMap<String, String>,
-    /// Variables, of which those that begin with `OFFBOARDER_` count.
+    /// Variables that begin with `OFFBOARDER_`.
     pub env: Vec<(String, String)>,
     /// Path and text of the TOML file.
     pub toml: Option<(PathBuf, String)>,
-    /// What went wrong in gathering; it is reported with the rest.
+    /// Faults of reading the sources; they are reported together with the others.
     pub faults: Vec<Fault>,
 }
 
 impl Sources {
-    /// From the arguments, the environment, and the file that one of them names.
+    /// Reads the arguments, the environment, and the file that one of them names.
     pub(crate) fn from_process(matches: &ArgMatches) -> Self {
         let flag = |id: &str| matches.try_get_one::<String>(id).ok().flatten().cloned();
         let mut sources = Self::from_environment(std::env::vars_os());
+
         for setting in SETTINGS {
             if let Some(value) = flag(setting.key) {
                 sources.flags.insert(setting.key.to_owned(), value);
             }
         }
-        let named = flag(CONFIG_ID).map(|path| ("--config", path));
-        let named = named.or_else(|| {
-            Some((
-                CONFIG_VARIABLE,
-                sources.variable(CONFIG_VARIABLE)?.to_owned(),
-            ))
-        });
-        if let Some((by, path)) = named {
-            sources.read_toml(by, path);
+
+        if let Some(path) = flag(CONFIG_ID) {
+            sources.read_toml("--config", path);
+        } else if let Some(path) = sources.variable(CONFIG_VARIABLE).map(str::to_owned) {
+            sources.read_toml(CONFIG_VARIABLE, path);
         }
         sources
     }
@@ -55,7 +55,7 @@ impl Sources {
                 Ok(value) => sources.env.push((name.to_owned(), value)),
                 Err(_) => sources
                     .faults
-                    .push(Fault::about(name, "the value is not UTF-8; set it anew")),
+                    .push(Fault::about(name, "the value is not UTF-8; set it again")),
             }
         }
         sources
@@ -79,8 +79,8 @@ impl Sources {
     }
 }
 
-/// Adds `--config` and a global flag for every setting that is no secret. They are many, so `-h`
-/// leaves them to `--help`.
+/// Adds `--config` and a global flag for every setting that is no secret. There are many, so only `--help` shows them
+/// and `-h` does not.
 pub(crate) fn with_flags(command: Command) -> Command {
     let config = Arg::new(CONFIG_ID)
         .long("config")
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_others_are_left_alone_and_bytes_that_are_no_text_reported() {
+    fn variables_of_others_are_ignored_and_bytes_that_are_not_text_are_reported() {
         use std::os::unix::ffi::OsStringExt as _;
         let garbage = OsString::from_vec(vec![0xff]);
         let variables = [

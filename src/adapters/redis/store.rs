@@ -12,7 +12,7 @@ use super::health::Health;
 use super::keeping::NOBODY_KEPT;
 use super::link::Link;
 use super::scripts;
-use crate::config::RedisUrl;
+use crate::address::RedisUrl;
 use crate::failpoint::effect;
 use crate::failure::{Class, Code, Failure};
 use crate::integrity::{Integrity, Purpose};
