@@ -99,8 +99,7 @@ pub(crate) async fn plan(services: &Services, job: &Job, max_pages: u64) -> Resu
             }
             // Nothing here is asked to end, or holds a lease.
             Stopped::Interrupted(interrupt) => {
-                let text = format!("a plan was interrupted: {interrupt}");
-                Failure::new(crate::failure::Class::Defect, Code::IllegalTransition, text)
+                Failure::internal("a plan was interrupted", interrupt)
             }
         })
 }

@@ -19,7 +19,7 @@ impl RedisCheckpoints {
     /// Says that a worker lives.
     pub(crate) async fn announce(&self, worker: &Announcement) -> Result<(), Failure> {
         let body = serde_json::to_string(worker)
-            .map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))?;
+            .map_err(|error| Failure::internal("cannot write the entry of a worker", error))?;
         let script = Script::new(scripts::ANNOUNCE);
         let mut script = script.prepare_invoke();
         script
