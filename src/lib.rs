@@ -24,7 +24,6 @@ mod limits;
 mod machine;
 mod manifest;
 mod operations;
-mod parse;
 mod ports;
 mod printable;
 mod progress;

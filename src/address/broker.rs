@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::parts::{Parts, decoded};
-use crate::parse::whole;
+use crate::limits::parse::whole;
 use crate::secret::Secret;
 
 /// Where the broker is, and how to log in. `Display` and `Debug` print the URL without its password.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::reader::Reader;
 use super::table;
 use crate::address::{file_url, s3_url};
+use crate::limits::parse::{boolean, positive_duration, unless_off};
 use crate::limits::{Retention, RetentionMode};
-use crate::parse::{boolean, positive_duration, unless_off};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Archive {

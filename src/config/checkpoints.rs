@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::reader::Reader;
 use super::table;
 use crate::address::{RedisUrl, file_url};
-use crate::parse::{between, unless_off};
+use crate::limits::parse::{between, unless_off};
 
 #[derive(Debug, Clone)]
 pub(crate) enum CheckpointsUrl {

@@ -8,7 +8,7 @@ use super::reader::Reader;
 use super::table;
 use crate::address::web_url;
 use crate::limits::Rate;
-use crate::parse::{positive_duration, unless_off, whole};
+use crate::limits::parse::{positive_duration, unless_off, whole};
 use crate::secret::Secret;
 
 #[derive(Debug, Clone)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::reader::Reader;
 use super::table;
 use crate::address::ProtectedLocation;
+use crate::limits::parse::{duration, unless_off};
 use crate::limits::{DeletePolicy, DeletionRateLimit};
-use crate::parse::{duration, unless_off};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Guard {

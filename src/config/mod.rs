@@ -38,10 +38,10 @@ pub(crate) use guard::Guard;
 pub(crate) use load::Settings;
 pub(crate) use queue::Queue;
 pub(crate) use resolve::Origin;
+pub(crate) use setting::{CONFIG_VARIABLE, Setting, Unset};
 #[cfg(test)]
 pub(crate) use show::markdown_table;
 pub(crate) use show::show;
-pub(crate) use sources::{Sources, with_flags};
-#[cfg(any(test, fuzzing))]
+pub(crate) use sources::Sources;
 pub(crate) use table::SETTINGS;
 pub(crate) use worker::Worker;

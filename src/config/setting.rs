@@ -8,7 +8,7 @@ use crate::address::masked;
 pub(super) const PREFIX: &str = "OFFBOARDER_";
 
 /// The variable that names the TOML file; the flag is `--config`.
-pub(super) const CONFIG_VARIABLE: &str = "OFFBOARDER_CONFIG";
+pub(crate) const CONFIG_VARIABLE: &str = "OFFBOARDER_CONFIG";
 
 /// One setting, as every source and every listing knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,13 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Command};
-
 use super::fault::Fault;
-use super::setting::{CONFIG_VARIABLE, PREFIX, Setting, Unset};
-use super::table::SETTINGS;
-
-const CONFIG_ID: &str = "config";
+use super::setting::{CONFIG_VARIABLE, PREFIX};
 
 /// The sources of values, read once. They are plain data, so that tests need no process.
 #[derive(Debug, Clone, Default)]
@@ -26,18 +21,13 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Reads the arguments, the environment, and the file that one of them names.
-    pub(crate) fn from_process(matches: &ArgMatches) -> Self {
-        let flag = |id: &str| matches.try_get_one::<String>(id).ok().flatten().cloned();
+    /// Reads the environment, and the TOML file that `config_flag` or else the environment names. `flags` are the values
+    /// of flags, by the key of the setting.
+    pub(crate) fn read(flags: BTreeMap<String, String>, config_flag: Option<String>) -> Self {
         let mut sources = Self::from_environment(std::env::vars_os());
+        sources.flags = flags;
 
-        for setting in SETTINGS {
-            if let Some(value) = flag(setting.key) {
-                sources.flags.insert(setting.key.to_owned(), value);
-            }
-        }
-
-        if let Some(path) = flag(CONFIG_ID) {
+        if let Some(path) = config_flag {
             sources.read_toml("--config", path);
         } else if let Some(path) = sources.variable(CONFIG_VARIABLE).map(str::to_owned) {
             sources.read_toml(CONFIG_VARIABLE, path);
@@ -79,98 +69,22 @@ impl Sources {
     }
 }
 
-/// Adds `--config` and a global flag for every setting that is no secret. There are many, so only `--help` shows them
-/// and `-h` does not.
-pub(crate) fn with_flags(command: Command) -> Command {
-    let config = Arg::new(CONFIG_ID)
-        .long("config")
-        .value_name("FILE")
-        .global(true)
-        .help_heading("Settings")
-        .help(format!("TOML file of settings [env: {CONFIG_VARIABLE}]"));
-    let flags = SETTINGS
-        .iter()
-        .filter_map(|setting| Some(argument(setting, setting.flag()?)));
-    command.arg(config).args(flags)
-}
-
-fn argument(setting: &'static Setting, flag: String) -> Arg {
-    let default = match setting.unset {
-        Unset::Default(value) | Unset::Derived(value) => format!(" [default: {value}]"),
-        Unset::RequiredBy(_) | Unset::Nothing => String::new(),
-    };
-    let help = format!("{}{default} [env: {}]", setting.meaning, setting.variable());
-    Arg::new(setting.key)
-        .long(flag)
-        .value_name("VALUE")
-        .global(true)
-        .hide_short_help(true)
-        .help_heading("Settings")
-        .help(help.replace('`', ""))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn command() -> Command {
-        with_flags(Command::new("offboarder").subcommand(Command::new("worker")))
-    }
-
-    fn gathered(arguments: &[&str]) -> Sources {
-        Sources::from_process(&command().get_matches_from(arguments))
-    }
-
-    #[test]
-    fn a_flag_is_taken_before_and_after_the_command() {
-        command().debug_assert();
-        for arguments in [
-            ["offboarder", "--cxone-page-size", "7", "worker"],
-            ["offboarder", "worker", "--cxone-page-size", "7"],
-        ] {
-            let flags = gathered(&arguments).flags;
-            assert_eq!(
-                flags,
-                BTreeMap::from([("cxone.page_size".to_owned(), "7".to_owned())])
-            );
-        }
-    }
-
-    #[test]
-    fn short_help_leaves_the_settings_out_and_long_help_has_them() {
-        let short = command().render_help().to_string();
-        assert!(
-            short.contains("--config") && !short.contains("--cxone-base-uri"),
-            "{short}"
-        );
-        let long = command().render_long_help().to_string();
-        assert!(
-            long.contains("--cxone-base-uri") && long.contains("OFFBOARDER_CXONE_BASE_URI"),
-            "{long}"
-        );
-    }
-
-    #[test]
-    fn a_secret_has_no_flag() {
-        for flag in ["--cxone-client-secret", "--admin-token"] {
-            assert!(
-                command()
-                    .try_get_matches_from(["offboarder", flag, "x"])
-                    .is_err(),
-                "{flag}"
-            );
-        }
-    }
 
     #[test]
     fn the_named_file_is_read_or_its_absence_reported() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("o.toml");
         std::fs::write(&path, "[cxone]\n").unwrap();
-        let sources = gathered(&["offboarder", "--config", path.to_str().unwrap()]);
+        let named = |path: &str| Sources::read(BTreeMap::new(), Some(path.to_owned()));
+
+        let sources = named(path.to_str().unwrap());
         assert_eq!(sources.toml.unwrap(), (path, "[cxone]\n".to_owned()));
         assert!(sources.faults.is_empty());
-        let sources = gathered(&["offboarder", "--config", "/nowhere/o.toml"]);
+
+        let sources = named("/nowhere/o.toml");
         let fault = sources.faults.first().unwrap().to_string();
         assert!(
             fault.starts_with("--config: \"/nowhere/o.toml\" cannot be read: No such file"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use super::table;
-use crate::parse::{between, duration, positive_duration, whole};
+use crate::limits::parse::{between, duration, positive_duration, whole};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Worker {

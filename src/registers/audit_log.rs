@@ -11,7 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::failure::{Class, Code, Failure};
+use crate::failure::Failure;
 use crate::integrity::{Purpose, Untrusted};
 use crate::ports::{ArchiveStore, ObjectKey};
 

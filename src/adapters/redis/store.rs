@@ -14,7 +14,7 @@ use super::link::Link;
 use super::scripts;
 use crate::address::RedisUrl;
 use crate::failpoint::effect;
-use crate::failure::{Class, Code, Failure};
+use crate::failure::Failure;
 use crate::integrity::{Integrity, Purpose};
 use crate::job::{BatchId, UserId};
 use crate::limits::DeletionRateLimit;

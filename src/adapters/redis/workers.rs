@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use redis::Script;
 
 use super::{RedisCheckpoints, scripts};
-use crate::failure::{Class, Code, Failure};
+use crate::failure::Failure;
 use crate::ports::{Announced, Announcement, SILENT};
 
 const SEEN: &str = "offboarder:{workers}:seen";

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::sweep::Sweep;
 use super::{Letter, LetterId, Pick};
 use crate::adapters::amqp::{Broker, Delivery, acknowledge, plain_properties};
-use crate::failure::{Class, Code, Failure};
+use crate::failure::Failure;
 use crate::ports::{ArchiveStore, ObjectKey};
 use crate::registers::audit_log::{self, Act, By};
 

@@ -1,8 +1,10 @@
 //! Limits and policies that settings give and that more than one room obeys.
 
+pub(crate) mod parse;
+
 use std::time::Duration;
 
-use crate::parse::positive_duration;
+use parse::positive_duration;
 
 /// At most `count` deletions within `per`, counted over all workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +94,27 @@ impl Rate {
     /// The time between two events at this rate.
     pub(crate) fn interval(self) -> Duration {
         Duration::from_secs_f64(1.0 / self.0)
+    }
+}
+
+/// The three classes of calls that the tenant counts separately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum QuotaClass {
+    Routing,
+    Scim,
+    Analytics,
+}
+
+impl QuotaClass {
+    pub(crate) const ALL: [Self; 3] = [Self::Routing, Self::Scim, Self::Analytics];
+
+    /// The word in keys and metrics.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Routing => "routing",
+            Self::Scim => "scim",
+            Self::Analytics => "analytics",
+        }
     }
 }
 
