@@ -9,6 +9,7 @@ use crate::config::{ArchiveLocation, CheckpointsUrl, Cxone, Guard, Settings};
 use crate::failure::{Code, Failure};
 use crate::integrity::Integrity;
 use crate::limits::DeletePolicy;
+use crate::ports::BucketHealth as _;
 
 const VERSIONS: &str = "archive versions";
 const LOCK: &str = "archive lock";
