@@ -16,14 +16,14 @@ macro_rules! words {
     ($(#[$meta:meta])* pub enum $name:ident; $($(#[$doc:meta])* $variant:ident => $word:literal,)*) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant,)* }
+        pub(crate) enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant,)* }
 
         impl $name {
             /// Every one, in the order of the runbook.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant,)*];
 
             /// The word itself, in headers, metrics, commands and the runbook.
-            pub const fn as_str(self) -> &'static str {
+            pub(crate) const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)* }
             }
         }
@@ -68,7 +68,7 @@ words! {
 /// What kind of fault it is, and so what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Class {
+pub(crate) enum Class {
     /// May pass by itself: wait with backoff; an attempt is spent.
     Transient,
     /// The server asked us to slow down: wait for what it says; no attempt is spent.
@@ -167,7 +167,7 @@ words! {
 /// A fault, as everything above the adapters sees it. The text names what failed and what to do,
 /// and holds no secret and no response body.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// What follows.
     pub class: Class,
     /// The stable word.
@@ -181,7 +181,7 @@ pub struct Failure {
 
 impl Failure {
     /// A failure without a server's wish for when to come back.
-    pub fn new(class: Class, code: Code, text: impl Into<String>) -> Self {
+    pub(crate) fn new(class: Class, code: Code, text: impl Into<String>) -> Self {
         Self {
             class,
             code,
@@ -200,7 +200,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// One line per variant of an adapter's error enum, and no catch-all.
-pub trait Classify: fmt::Display {
+pub(crate) trait Classify: fmt::Display {
     /// The class and the code of this fault.
     fn classify(&self) -> (Class, Code);
 

@@ -1,10 +1,11 @@
 //! Connections to the admin HTTP. Every one is accepted, since the next may be a probe; where there are too many, the
 //! oldest in whose name nothing is done is cut.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::serve::Listener;
@@ -62,7 +63,7 @@ struct Places(Mutex<BTreeMap<u64, (Client, CancellationToken)>>);
 impl Places {
     /// Gives a place, and takes it from another where there are too many.
     fn take(&self, number: u64, client: Client) -> CancellationToken {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.0.lock();
         while open.len() >= CONNECTIONS {
             let idle = open
                 .iter()
@@ -84,10 +85,7 @@ impl Places {
     }
 
     fn leave(&self, number: u64) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&number);
+        self.0.lock().remove(&number);
     }
 }
 

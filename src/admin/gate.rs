@@ -5,7 +5,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::problem::Problem;
-use crate::config::{Admin, Secret};
+use crate::config::Admin;
+use crate::secret::Secret;
 
 /// Who may do what. Of the tokens their digests are kept: they have one length, so that comparing tells none.
 pub(super) struct Gate {
@@ -13,12 +14,9 @@ pub(super) struct Gate {
     reader: Option<[u8; 32]>,
 }
 
-/// Who was let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Reads and writes.
     Operator,
-    /// Reads.
     Reader,
     /// Reads and writes, since nobody but this machine can reach us.
     Loopback,

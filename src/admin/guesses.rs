@@ -1,8 +1,8 @@
 //! Tokens that are guessed: slowed for those who guess, and logged.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -18,7 +18,6 @@ const ADDRESSES: usize = 1024;
 /// At most one line of the log in this time.
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
 
-/// Who guessed wrong lately.
 #[derive(Default)]
 pub(super) struct Guesses(Mutex<Memory>);
 
@@ -35,7 +34,7 @@ impl Guesses {
     /// How long a token of this peer waits before it is looked at. A right one waits as a wrong one does, so that
     /// who does not wait for the answer learns nothing.
     pub(super) fn wait(&self, peer: IpAddr, now: Instant) -> Duration {
-        let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = self.0.lock();
         let until = memory
             .until
             .get(&network(peer))
@@ -46,7 +45,7 @@ impl Guesses {
 
     /// A token of this peer was wrong. Gives how many there were since the last line of the log, when one is due.
     pub(super) fn wrong(&self, peer: IpAddr, now: Instant) -> Option<u64> {
-        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.0.lock();
         let mut peer = network(peer);
         if memory.until.len() >= ADDRESSES && !memory.until.contains_key(&peer) {
             memory.until.retain(|_peer, until| *until > now);
@@ -109,7 +108,7 @@ mod tests {
         for number in 0..3 * u32::try_from(ADDRESSES).unwrap() {
             guesses.wrong(IpAddr::V4(number.into()), now);
         }
-        assert!(guesses.0.lock().unwrap().until.len() <= ADDRESSES + 1);
+        assert!(guesses.0.lock().until.len() <= ADDRESSES + 1);
         assert_eq!(
             guesses.wait([203, 0, 113, 1].into(), now),
             LONGEST,
@@ -117,7 +116,7 @@ mod tests {
         );
         guesses.wrong([198, 51, 100, 1].into(), now + FREE + LONGEST + COST);
         assert!(
-            guesses.0.lock().unwrap().until.len() <= 2,
+            guesses.0.lock().until.len() <= 2,
             "what is paid for is forgotten"
         );
         let address = |text: &str| network(text.parse().unwrap());

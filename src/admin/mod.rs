@@ -23,10 +23,10 @@ use tokio::net::TcpListener;
 use crate::telemetry::metrics::{self, Exposition};
 use problem::Problem;
 
-pub use api::Api;
+pub(crate) use api::Api;
 
 /// Why no users are taken now, or why a restart would help; empty when all is well.
-pub type Causes = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+pub(crate) type Causes = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
 #[derive(Clone)]
 struct Seen {
@@ -36,7 +36,7 @@ struct Seen {
 }
 
 /// Listens, and serves as long as the process lives. Gives the address that was bound, which is in the log, too.
-pub async fn serve(
+pub(crate) async fn serve(
     listen: SocketAddr,
     causes: Causes,
     ills: Causes,

@@ -15,7 +15,6 @@ use utoipa::openapi::{
 
 use super::api;
 
-/// Where it is served.
 pub(super) const PATH: &str = "/api/v1/openapi.json";
 const TOKEN: &str = "token";
 

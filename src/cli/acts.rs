@@ -5,8 +5,8 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::parse_since;
 use super::output::{Output, OutputArgs, Shown, json as print_json, say, table};
-use crate::acts::{self, Act};
 use crate::config::Settings;
+use crate::registers::audit_log::{self, Act};
 
 /// The log of operators' acts: who did what, when, why, and to how many
 ///
@@ -46,7 +46,7 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
         output,
     } = &args.verb;
     let store = compose::archive_store(settings).await?;
-    let acts = acts::list(&store, *since, *limit).await?;
+    let acts = audit_log::list(&store, *since, *limit).await?;
     match output.output {
         Output::Json => print_json(&json!({ "acts": acts }))?,
         Output::Table => {

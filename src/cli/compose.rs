@@ -14,10 +14,11 @@ use crate::config::{
     self, Archive, ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Queue, Rate, RedisUrl,
     RetentionMode, Settings,
 };
-use crate::guards::{Guards, ProtectedSource};
+use crate::guards::Guards;
 use crate::machine::{DeletePolicy as MachineDeletePolicy, RetryPolicy};
 use crate::manifest::Actor;
 use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas};
+use crate::registers::ProtectedSource;
 use crate::steps::Services;
 
 /// Longer than a gateway that restarts one of its processes, or a replica that lags, takes to answer right again.
@@ -158,6 +159,7 @@ pub(super) async fn unproven_services<Q>(
 ) -> Result<Services, CliError> {
     let (checkpoints, quotas) = shared(settings)?;
     Ok(Services {
+        clock: crate::clock::Clock::system(),
         cxone: client(&settings.cxone, quotas)?,
         archive_store: archive_store(settings).await?,
         checkpoints,

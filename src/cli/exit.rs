@@ -8,15 +8,12 @@ use crate::printable;
 /// The exit statuses of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// All is well.
     Ok = 0,
     /// The command worked, and the answer is bad.
     Bad = 1,
-    /// Wrong usage or settings.
     Usage = 2,
     /// A service could not be reached, or refused us.
     Unreachable = 3,
-    /// A safety rule refused.
     Refused = 4,
 }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 use super::compose;
 use super::exit::CliError;
 use crate::config::{ArchiveLocation, Settings};
-use crate::guards::{Hold, HoldActs, ProtectedList};
+use crate::guards::Hold;
 use crate::job::UserId;
 use crate::ports::ArchiveStore;
+use crate::registers::{HoldActs, ProtectedList};
 
 /// Holds are shown, not needed.
 const HOLDS_WITHIN: Duration = Duration::from_secs(5);

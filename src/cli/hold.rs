@@ -7,9 +7,10 @@ use super::exit::{CliError, Exit};
 use super::output::{ActArgs, Output, OutputArgs, json as print_json, say, table};
 use crate::config::Settings;
 use crate::failure::{Class, Code, Failure};
-use crate::guards::{HoldActs, OnHold, change_holds};
 use crate::job::UserId;
+use crate::operations::holds::change_holds;
 use crate::ports::ArchiveStore;
+use crate::registers::{HoldActs, OnHold};
 
 /// Legal holds: users who are deactivated and archived, and never deleted
 ///

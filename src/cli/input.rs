@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::exit::CliError;
 use crate::job::{Action, BatchId, UserId};
-use crate::submit::{Checked, Input, Message, Overlay};
+use crate::operations::submit::{Checked, Input, Message, Overlay};
 
 /// Users, and what is said of all of them.
 #[derive(Debug, Clone, clap::Args)]

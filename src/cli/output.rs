@@ -5,8 +5,8 @@ use clap::ValueEnum;
 use comfy_table::{ContentArrangement, LineStyle, Row, Table, TableStyle};
 
 use super::exit::CliError;
-use crate::acts::By;
 use crate::printable;
+use crate::registers::audit_log::By;
 
 /// How a command answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -2,7 +2,7 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{ActArgs, say};
 use crate::config::Settings;
-use crate::guards::set_pause;
+use crate::registers::set_pause;
 
 /// Stops all workers from taking users; those in progress stop at their next checkpoint
 ///

@@ -8,9 +8,9 @@ use super::exit::{CliError, Exit};
 use super::input::InputArgs;
 use super::output::{Output, OutputArgs, Shown, json as print_json, say, table};
 use crate::config::{Cxone, Rate, Settings};
-use crate::guards::Brake;
 use crate::job::{Job, Lane};
-use crate::steps::{Calls, Conversations, End, Plan, plan};
+use crate::limits::DeletionRateLimit;
+use crate::operations::plan::{Calls, Conversations, End, Plan, plan};
 
 /// Shows what would be done to users, and does nothing
 ///
@@ -115,7 +115,7 @@ struct Total {
 }
 
 impl Total {
-    fn of(plans: &[Plan], cxone: &Cxone, brake: Option<Brake>) -> Self {
+    fn of(plans: &[Plan], cxone: &Cxone, brake: Option<DeletionRateLimit>) -> Self {
         let ends = |end| plans.iter().filter(|plan| plan.end == end).count();
         let mut conversations = Conversations::default();
         let mut calls = Calls::default();
@@ -196,7 +196,7 @@ fn at_rate(calls: u64, rate: Rate) -> f64 {
 
 /// The first ones go at once.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn braked(deletions: usize, brake: Brake) -> f64 {
+fn braked(deletions: usize, brake: DeletionRateLimit) -> f64 {
     let periods = deletions.saturating_sub(1) / (brake.count as usize).max(1);
     periods as f64 * brake.per.as_secs_f64()
 }
@@ -211,7 +211,7 @@ mod tests {
     fn the_slowest_of_quotas_and_brake_decides() {
         assert!((at_rate(100, Rate::PerSecond(20.0)) - 5.0).abs() < 1e-9);
         assert!(at_rate(100, Rate::Off).abs() < 1e-9);
-        let brake = Brake {
+        let brake = DeletionRateLimit {
             count: 200,
             per: Duration::from_hours(1),
         };

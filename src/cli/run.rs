@@ -14,8 +14,8 @@ use super::output::{Output, OutputArgs, json, say, table};
 use crate::config::{Cxone, Settings};
 use crate::failure::Failure;
 use crate::job::{Job, Lane, UserId};
-use crate::steps::{Interrupt, Limits, Services};
-use crate::submit::Message;
+use crate::operations::submit::Message;
+use crate::steps::{Cancellation, Interrupt, Services};
 use crate::telemetry::span;
 use crate::worker::{Outcome, Shutdown, drive, shutdown_on_signals};
 
@@ -137,7 +137,7 @@ async fn lead(
         continuation: false,
     };
     loop {
-        let limits = Limits::new(draining, &shutdown.abandon, None);
+        let limits = Cancellation::new(draining, &shutdown.abandon, None);
         if draining.is_cancelled() {
             return (row("interrupted", None, None, None), None);
         }

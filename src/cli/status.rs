@@ -5,10 +5,10 @@ use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table};
 use super::timeline::timeline;
 use crate::config::Settings;
-use crate::guards::hold_of;
 use crate::job::UserId;
 use crate::machine::{Checkpoint, Sealing, State};
-use crate::status::{Known, UserStatus, state_of};
+use crate::operations::status::{Known, UserStatus, state_of};
+use crate::registers::hold_of;
 
 /// Shows how far users are: state, history, archive, last error, next attempt
 #[derive(Debug, clap::Args)]

@@ -11,12 +11,13 @@ use super::exit::{CliError, Exit};
 use super::guarded::Guarded;
 use super::input::{InputArgs, check, unreadable};
 use super::output::{Output, OutputArgs, json as print_json, say};
-use crate::adapters::amqp::{Publisher, Source};
+use crate::adapters::amqp::Publisher;
 use crate::config::{Settings, Sources};
 use crate::guards::Hold;
+use crate::job::Source;
 use crate::job::UserId;
+use crate::operations::submit::{CHUNK, Checked, Input, Memory, Message, Sending};
 use crate::printable;
-use crate::submit::{CHUNK, Checked, Input, Memory, Message, Sending};
 use crate::worker::shutdown_on_signals;
 
 /// Publishes off-boarding messages with publisher confirms

@@ -5,7 +5,7 @@ use super::status::what_now;
 use crate::guards::Hold;
 use crate::job::Action;
 use crate::machine::{Call, Checkpoint};
-use crate::status::archive_of;
+use crate::operations::status::archive_of;
 
 /// One user, step by step: what was done when, by which calls, what it waits for, and what came of it.
 pub(super) fn timeline(checkpoint: &Checkpoint, hold: Option<&Hold>) {

@@ -1,6 +1,7 @@
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json, say};
-use crate::adapters::amqp::{Broker, QueueError, Source, WAITS, declare, wait_exchange};
+use crate::adapters::amqp::{Broker, QueueError, WAITS, declare, wait_exchange};
+use crate::job::Source;
 
 /// Declares the exchanges and queues; a second run changes nothing
 #[derive(Debug, clap::Args)]

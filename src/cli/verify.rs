@@ -13,12 +13,12 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::input;
 use super::output::{Output, OutputArgs, json as print_json, say, table};
-use super::witnesses::Witnesses;
+use super::witnesses::KnownManifests;
 use crate::adapters::directory::DirectoryStore;
 use crate::config::{Settings, Sources};
 use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
-use crate::verify::{Holdings, Schema, Verdict, Verifier, folders, holdings, no_files};
+use crate::operations::verify::{Holdings, Schema, Verdict, Verifier, folders, holdings, no_files};
 
 /// Checks manifests, their chain, seals and archives against what the store holds
 ///
@@ -96,7 +96,7 @@ impl Args {
 /// What is checked, and with whose help.
 struct Place {
     verifier: Verifier,
-    witnesses: Witnesses,
+    witnesses: KnownManifests,
     /// What must not be opened.
     no_files: BTreeMap<UserId, Vec<String>>,
 }
@@ -104,7 +104,7 @@ struct Place {
 impl Place {
     async fn of_settings(settings: &Settings, named: Option<&[UserId]>) -> Result<Self, CliError> {
         let store = compose::archive_store(settings).await?;
-        let witnesses = Witnesses::open(settings, named, &*store).await;
+        let witnesses = KnownManifests::open(settings, named, &*store).await;
         let verifier = Verifier {
             store,
             schema: Schema::new(),
@@ -142,7 +142,7 @@ impl Place {
         };
         Ok(Self {
             verifier,
-            witnesses: Witnesses::None,
+            witnesses: KnownManifests::None,
             no_files,
         })
     }
@@ -339,11 +339,11 @@ fn cannot_find(place: &Place, args: &Args) -> Vec<&'static str> {
         (true, _) => {
             "a manifest, its seal and its archive that were rewritten or invented together"
         }
-        (false, Witnesses::None) => {
+        (false, KnownManifests::None) => {
             "a manifest, its seal and its archive that were rewritten or invented together, where the bucket keeps no \
              versions; no checkpoint was compared"
         }
-        (false, Witnesses::Live(_) | Witnesses::Known(_)) => {
+        (false, KnownManifests::Live(_) | KnownManifests::Known(_)) => {
             "a manifest, its seal and its archive that were rewritten or invented together, of users whom neither a \
              version in the bucket nor a checkpoint remembers"
         }

@@ -6,19 +6,19 @@ use super::exit::CliError;
 use crate::config::{CheckpointsUrl, Settings};
 use crate::job::UserId;
 use crate::machine::Checkpoint;
+use crate::operations::verify::{CheckpointEvidence, holdings};
 use crate::ports::{ArchiveStore, Checkpoints};
-use crate::verify::{Witness, holdings};
 
 /// Where the digests of manifests are that the store itself does not hold. Checkpoints are a help here and
 /// no more: without them everything else is still checked.
-pub(super) enum Witnesses {
+pub(super) enum KnownManifests {
     None,
     Live(Arc<dyn Checkpoints>),
     /// Read at the beginning: an embedded store is not kept from others for as long as archives are read.
-    Known(HashMap<UserId, Witness>),
+    Known(HashMap<UserId, CheckpointEvidence>),
 }
 
-impl Witnesses {
+impl KnownManifests {
     /// Tries to; what keeps it from that is said, and is no fault of what is stored.
     pub(super) async fn open(
         settings: &Settings,
@@ -62,9 +62,9 @@ impl Witnesses {
     }
 
     /// What is known of a user.
-    pub(super) async fn of(&self, user_id: UserId) -> Witness {
+    pub(super) async fn of(&self, user_id: UserId) -> CheckpointEvidence {
         match self {
-            Self::None => Witness::default(),
+            Self::None => CheckpointEvidence::default(),
             Self::Known(known) => known.get(&user_id).cloned().unwrap_or_default(),
             Self::Live(checkpoints) => match checkpoints.read(user_id).await {
                 Ok(checkpoint) => checkpoint.as_ref().map(witness).unwrap_or_default(),
@@ -72,17 +72,17 @@ impl Witnesses {
                     tracing::warn!(
                         "{user_id}: the digest in the checkpoint is not compared: {failure}"
                     );
-                    Witness::default()
+                    CheckpointEvidence::default()
                 }
             },
         }
     }
 }
 
-fn witness(checkpoint: &Checkpoint) -> Witness {
+fn witness(checkpoint: &Checkpoint) -> CheckpointEvidence {
     let recorded = checkpoint.state.manifest().cloned();
     let under_way = recorded.is_none();
-    Witness {
+    CheckpointEvidence {
         manifests: checkpoint
             .previous
             .iter()

@@ -6,8 +6,9 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use crate::admin::{self, Api};
 use crate::config::{Settings, Sources};
+use crate::ports::Announcement;
 use crate::telemetry::{Telemetry, instance};
-use crate::worker::{Announcement, Options, Worker, announce, shutdown_on_signals};
+use crate::worker::{Options, Worker, announce, shutdown_on_signals};
 
 /// Consumes off-boarding messages from RabbitMQ until SIGTERM or SIGINT
 ///

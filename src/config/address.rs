@@ -4,7 +4,7 @@
 use percent_encoding::percent_decode_str;
 use url::Host;
 
-use super::secret::Secret;
+use crate::secret::Secret;
 
 /// Members of a query that hold no secret; the others are not printed.
 const HARMLESS: [&str; 6] = [
@@ -18,7 +18,6 @@ const HARMLESS: [&str; 6] = [
 
 /// `scheme://user:password@host:port,host:port/path?name=value`.
 pub(super) struct Parts {
-    /// In lower case.
     pub(super) scheme: String,
     pub(super) login: Option<Login>,
     /// At least one, except behind `file://`.

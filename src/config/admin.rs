@@ -1,19 +1,17 @@
 use std::net::SocketAddr;
 
 use super::reader::Reader;
-use super::secret::Secret;
+use crate::secret::Secret;
 
 /// Of a token that other hosts can guess at.
 const SHORTEST: usize = 32;
 
 /// The HTTP side of a worker.
 #[derive(Debug, Clone)]
-pub struct Admin {
-    /// Where it listens.
+pub(crate) struct Admin {
     pub listen: SocketAddr,
     /// The operator's bearer token: it reads and writes.
     pub token: Option<Secret>,
-    /// The one that reads.
     pub read_token: Option<Secret>,
 }
 

@@ -6,21 +6,15 @@ use super::reader::Reader;
 
 /// Where archives and manifests are kept, and for how long nobody may delete them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Archive {
-    /// The store.
+pub(crate) struct Archive {
     pub location: ArchiveLocation,
-    /// Object Lock retention.
     pub retention: Option<Retention>,
-    /// For S3-compatible stores.
     pub force_path_style: bool,
 }
 
-/// A store of archives.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ArchiveLocation {
-    /// S3 or its like.
+pub(crate) enum ArchiveLocation {
     S3 {
-        /// The bucket.
         bucket: String,
         /// Empty, or ends in `/`.
         prefix: String,
@@ -29,10 +23,8 @@ pub enum ArchiveLocation {
     Directory(PathBuf),
 }
 
-/// Object Lock retention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
-    /// Who may lift it.
+pub(crate) struct Retention {
     pub mode: RetentionMode,
     /// From the moment of storing.
     pub period: Duration,
@@ -40,10 +32,9 @@ pub struct Retention {
 
 /// Who may lift a retention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetentionMode {
+pub(crate) enum RetentionMode {
     /// Whoever has the right to bypass it.
     Governance,
-    /// Nobody.
     Compliance,
 }
 

@@ -5,11 +5,10 @@ use std::time::Duration;
 use super::address::{Parts, decoded};
 use super::parse::{between, file_url, unless_off};
 use super::reader::Reader;
-use super::secret::Secret;
+use crate::secret::Secret;
 
-/// Where checkpoints are.
 #[derive(Debug, Clone)]
-pub enum CheckpointsUrl {
+pub(crate) enum CheckpointsUrl {
     /// In a directory, for one process.
     Embedded(PathBuf),
     /// In Redis, for any number of workers.
@@ -18,16 +17,14 @@ pub enum CheckpointsUrl {
 
 /// Where Redis is, and how to get in. `Display` and `Debug` print the URL without its password.
 #[derive(Clone)]
-pub struct RedisUrl {
+pub(crate) struct RedisUrl {
     /// How the servers are arranged.
     pub kind: RedisKind,
     /// Names, or addresses without brackets, with their ports; at least one.
     pub servers: Vec<(String, u16)>,
-    /// Of an ACL.
     pub user: Option<String>,
     /// Of that user, or of the default one.
     pub password: Option<Secret>,
-    /// 0 by default.
     pub database: u16,
     /// The third version of the protocol.
     pub resp3: bool,
@@ -48,7 +45,7 @@ impl fmt::Debug for RedisUrl {
 
 /// How the Redis servers are arranged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RedisKind {
+pub(crate) enum RedisKind {
     /// One server, `redis://`.
     Single,
     /// One server over TLS, `rediss://`.
@@ -70,7 +67,7 @@ impl CheckpointsUrl {
 
 /// How long a finished user's checkpoint is kept; `None` for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CheckpointsRetention(pub Option<Duration>);
+pub(crate) struct CheckpointsRetention(pub Option<Duration>);
 
 impl CheckpointsRetention {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {

@@ -4,24 +4,19 @@ use url::Url;
 
 use super::parse::{positive_duration, unless_off, web_url, whole};
 use super::reader::Reader;
-use super::secret::Secret;
+use crate::secret::Secret;
 
 /// How to reach the tenant, and how hard.
 #[derive(Debug, Clone)]
-pub struct Cxone {
+pub(crate) struct Cxone {
     /// Origin of the API; nothing but `/` for a path.
     pub base_uri: Url,
-    /// Where tokens are issued.
     pub token_uri: Url,
-    /// OAuth client.
     pub client_id: String,
-    /// Its secret.
     pub client_secret: Secret,
-    /// Quota for routing calls.
     pub rate_routing: Rate,
     /// Quota for SCIM and user calls.
     pub rate_scim: Rate,
-    /// Quota for conversation queries.
     pub rate_analytics: Rate,
     /// Conversations a page, 1 to 500.
     pub page_size: u16,
@@ -31,10 +26,8 @@ pub struct Cxone {
     pub window_days: Option<u32>,
 }
 
-/// A quota.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Rate {
-    /// None.
+pub(crate) enum Rate {
     Off,
     /// Calls a second, from one an hour to a million a second.
     PerSecond(f64),

@@ -5,7 +5,7 @@ use super::table::Setting;
 
 /// One thing wrong with the settings, and what to do about it. Never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub(crate) struct Fault {
     about: String,
     text: String,
 }
@@ -48,7 +48,7 @@ impl fmt::Display for Fault {
 
 /// Everything that is wrong with the settings, at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Faults(Vec<Fault>);
+pub(crate) struct Faults(Vec<Fault>);
 
 impl Faults {
     pub(super) const fn new(faults: Vec<Fault>) -> Self {
@@ -56,7 +56,7 @@ impl Faults {
     }
 
     /// Each of them, in the order in which they were found.
-    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Fault> {
         self.0.iter()
     }
 }

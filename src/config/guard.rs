@@ -3,15 +3,13 @@ use std::time::Duration;
 
 use super::parse::{duration, file_url, positive_duration, s3_url, unless_off};
 use super::reader::Reader;
-use crate::guards::Brake;
+use crate::limits::DeletionRateLimit;
 
 /// What holds a deletion back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Guard {
-    /// Who is never touched.
+pub(crate) struct Guard {
     pub protected: Option<ProtectedSource>,
-    /// Brake over all workers.
-    pub max_deletions: Option<Brake>,
+    pub max_deletions: Option<DeletionRateLimit>,
     /// Time between Deactivated and the deletion.
     pub delete_grace: Duration,
     /// Whether this tenant deletes at all.
@@ -20,21 +18,14 @@ pub struct Guard {
 
 /// Where the list of protected users is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProtectedSource {
-    /// In a file.
+pub(crate) enum ProtectedSource {
     File(PathBuf),
-    /// In an object.
-    S3 {
-        /// The bucket.
-        bucket: String,
-        /// The object.
-        key: String,
-    },
+    S3 { bucket: String, key: String },
 }
 
 /// Whether this tenant deletes at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeletePolicy {
+pub(crate) enum DeletePolicy {
     /// Every user who may be deleted is.
     Attempt,
     /// Every user ends at `DeactivatedOnly`.
@@ -73,13 +64,13 @@ fn protected(text: &str) -> Result<ProtectedSource, String> {
     }
 }
 
-fn brake(text: &str) -> Result<Brake, String> {
+fn brake(text: &str) -> Result<DeletionRateLimit, String> {
     let example = "give a count and a time such as 200/1h, or off";
     let (count, per) = text
         .split_once('/')
         .ok_or_else(|| format!("is no brake; {example}"))?;
     match count.parse() {
-        Ok(count @ 1..) => Ok(Brake {
+        Ok(count @ 1..) => Ok(DeletionRateLimit {
             count,
             per: positive_duration(per)?,
         }),
@@ -123,7 +114,7 @@ mod tests {
     fn a_brake_is_a_count_in_a_time() {
         assert_eq!(
             brake("200/1h"),
-            Ok(Brake {
+            Ok(DeletionRateLimit {
                 count: 200,
                 per: Duration::from_hours(1)
             })

@@ -1,6 +1,6 @@
 use super::reader::Reader;
-use super::secret::Secret;
 use crate::integrity::SHORTEST_KEY;
+use crate::secret::Secret;
 
 /// `OFFBOARDER_INTEGRITY_KEY`, if there is one.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Secret> {

@@ -4,15 +4,15 @@ use super::resolve::{Entry, State, resolve};
 use super::sources::Sources;
 use super::table::{Profile, Unset};
 use super::{
-    Admin, Archive, CheckpointsRetention, CheckpointsUrl, Cxone, Guard, Queue, Secret, Worker,
-    integrity,
+    Admin, Archive, CheckpointsRetention, CheckpointsUrl, Cxone, Guard, Queue, Worker, integrity,
 };
 use crate::integrity::Integrity;
+use crate::secret::Secret;
 
 /// The settings of a command. Most groups have defaults and are always there; the two that have
 /// none are there for the commands that cannot work without, and an `Option` for the others.
 #[derive(Debug, Clone)]
-pub struct Settings<C = Option<Cxone>, Q = Option<Queue>> {
+pub(crate) struct Settings<C = Option<Cxone>, Q = Option<Queue>> {
     /// `OFFBOARDER_CXONE_…`.
     pub cxone: C,
     /// `OFFBOARDER_QUEUE_…`.
@@ -36,7 +36,7 @@ pub struct Settings<C = Option<Cxone>, Q = Option<Queue>> {
 impl Settings<Cxone, Queue> {
     /// For `worker`, which shares its work with others: stores on this host alone are refused, the
     /// archive's unless the operator allows it.
-    pub fn for_worker(sources: &Sources, allow_local_archive: bool) -> Result<Self, Faults> {
+    pub(crate) fn for_worker(sources: &Sources, allow_local_archive: bool) -> Result<Self, Faults> {
         let mut draft = Draft::read(sources);
         draft.demand(Profile::Worker);
         draft.refuse_local_stores(allow_local_archive);
@@ -46,7 +46,7 @@ impl Settings<Cxone, Queue> {
 
 impl Settings<Cxone, Queue> {
     /// For judging and replaying dead letters: what workers use, since it is about their work.
-    pub fn for_replay(sources: &Sources) -> Result<Self, Faults> {
+    pub(crate) fn for_replay(sources: &Sources) -> Result<Self, Faults> {
         let mut draft = Draft::read(sources);
         draft.demand(Profile::Run);
         draft.demand(Profile::Broker);
@@ -57,7 +57,7 @@ impl Settings<Cxone, Queue> {
 
 impl Settings<Cxone> {
     /// For commands that talk to the tenant and need no broker.
-    pub fn for_run(sources: &Sources) -> Result<Self, Faults> {
+    pub(crate) fn for_run(sources: &Sources) -> Result<Self, Faults> {
         let mut draft = Draft::read(sources);
         draft.demand(Profile::Run);
         draft.finish(|cxone| cxone, Some)
@@ -66,7 +66,7 @@ impl Settings<Cxone> {
 
 impl Settings<Option<Cxone>, Queue> {
     /// For commands that talk to the broker and not to the tenant.
-    pub fn for_broker(sources: &Sources) -> Result<Self, Faults> {
+    pub(crate) fn for_broker(sources: &Sources) -> Result<Self, Faults> {
         let mut draft = Draft::read(sources);
         draft.demand(Profile::Broker);
         draft.finish(Some, |queue| queue)
@@ -76,7 +76,7 @@ impl Settings<Option<Cxone>, Queue> {
 impl Settings {
     /// For commands that read the stores, or need no service at all. What is set has to be right
     /// even so: the same environment will meet a worker next.
-    pub fn for_stores(sources: &Sources) -> Result<Self, Faults> {
+    pub(crate) fn for_stores(sources: &Sources) -> Result<Self, Faults> {
         Draft::read(sources).finish(Some, Some)
     }
 }

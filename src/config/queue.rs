@@ -4,11 +4,10 @@ use std::path::PathBuf;
 use super::address::{Parts, decoded};
 use super::parse::whole;
 use super::reader::Reader;
-use super::secret::Secret;
+use crate::secret::Secret;
 
-/// The broker.
 #[derive(Debug, Clone)]
-pub struct Queue {
+pub(crate) struct Queue {
     /// `amqp://` or `amqps://`.
     pub url: BrokerUrl,
     /// PEM file of a private CA.
@@ -17,7 +16,7 @@ pub struct Queue {
 
 /// Where the broker is, and how to get in. `Display` and `Debug` print the URL without its password.
 #[derive(Clone)]
-pub struct BrokerUrl {
+pub(crate) struct BrokerUrl {
     /// `amqps://`.
     pub tls: bool,
     /// A name, or an address without brackets.
@@ -26,15 +25,11 @@ pub struct BrokerUrl {
     pub port: u16,
     /// `guest` without a login.
     pub user: String,
-    /// Of that user.
     pub password: Secret,
     /// `/` by default.
     pub vhost: String,
-    /// Seconds; ours by default.
     pub heartbeat: Option<u16>,
-    /// The broker's by default.
     pub channel_max: Option<u16>,
-    /// The broker's by default.
     pub frame_max: Option<u32>,
     shown: String,
 }

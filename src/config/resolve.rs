@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use super::address::Parts;
 use super::fault::Fault;
-use super::secret::masked;
+use super::masked::masked;
 use super::sources::Sources;
 use super::table::{SETTINGS, Setting, Unset};
 use super::toml_file::TomlFile;
@@ -11,26 +11,19 @@ use super::unknown::{unknown_keys, unknown_variables};
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// This flag.
+pub(crate) enum Origin {
     Flag(String),
     /// The variable of the setting.
     Environment,
     /// A file, and the variable or TOML key that names it.
     File {
-        /// The file.
         path: PathBuf,
-        /// What names it.
         named_by: String,
     },
-    /// The TOML file.
     Toml {
-        /// The file.
         path: PathBuf,
-        /// The line, from 1.
         line: usize,
     },
-    /// Nobody set it.
     Default,
 }
 

@@ -3,22 +3,21 @@ use serde::Serialize;
 use super::cxone::{origin, token_uri_of};
 use super::resolve::{Entry, Origin, State, resolve};
 use super::sources::Sources;
+#[cfg(test)]
 use super::table::{SETTINGS, Unset};
 
 /// A row of `--show-settings`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Shown {
-    /// The environment variable.
+pub(crate) struct Shown {
     pub variable: String,
     /// What is in force, secrets masked; empty if there is nothing.
     pub value: String,
-    /// Where it came from.
     pub source: String,
 }
 
 /// What is in force for every setting, and where it came from. Works in spite of faults, since that
 /// is when it is needed.
-pub fn show(sources: &Sources) -> Vec<Shown> {
+pub(crate) fn show(sources: &Sources) -> Vec<Shown> {
     let entries = resolve(sources).entries;
     entries.iter().map(|entry| shown(entry, &entries)).collect()
 }
@@ -53,7 +52,8 @@ fn derived(key: &str, entries: &[Entry]) -> Option<String> {
 }
 
 /// The table of the README.
-pub fn markdown_table() -> String {
+#[cfg(test)]
+pub(crate) fn markdown_table() -> String {
     let mut table = "| variable | default | meaning |\n| --- | --- | --- |\n".to_owned();
     for setting in SETTINGS {
         let default = match setting.unset {

@@ -11,7 +11,7 @@ const CONFIG_ID: &str = "config";
 
 /// Where values may come from, gathered once. Plain data, so that tests need no process.
 #[derive(Debug, Clone, Default)]
-pub struct Sources {
+pub(crate) struct Sources {
     /// Values of flags, by the key of the setting.
     pub flags: BTreeMap<String, String>,
     /// Variables, of which those that begin with `OFFBOARDER_` count.
@@ -24,7 +24,7 @@ pub struct Sources {
 
 impl Sources {
     /// From the arguments, the environment, and the file that one of them names.
-    pub fn from_process(matches: &ArgMatches) -> Self {
+    pub(crate) fn from_process(matches: &ArgMatches) -> Self {
         let flag = |id: &str| matches.try_get_one::<String>(id).ok().flatten().cloned();
         let mut sources = Self::from_environment(std::env::vars_os());
         for setting in SETTINGS {
@@ -81,7 +81,7 @@ impl Sources {
 
 /// Adds `--config` and a global flag for every setting that is no secret. They are many, so `-h`
 /// leaves them to `--help`.
-pub fn with_flags(command: Command) -> Command {
+pub(crate) fn with_flags(command: Command) -> Command {
     let config = Arg::new(CONFIG_ID)
         .long("config")
         .value_name("FILE")

@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::Profile::{Broker, Run, Worker};
 use super::Unset::{Default, Derived, Nothing, RequiredBy};
-use super::secret::masked;
+use super::masked::masked;
 
 /// What every variable begins with.
 pub(super) const PREFIX: &str = "OFFBOARDER_";
@@ -12,33 +12,30 @@ pub(super) const CONFIG_VARIABLE: &str = "OFFBOARDER_CONFIG";
 
 /// One setting, as every source and every listing knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// The TOML key, `table.name`; the names of variable and flag follow from it.
     pub key: &'static str,
     /// What holds when nobody sets it.
     pub unset: Unset,
     /// Never printed, and never a flag: arguments are seen by `ps`.
     pub secret: bool,
-    /// For people; Markdown.
     pub meaning: &'static str,
 }
 
 /// What holds when nobody sets a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unset {
-    /// This value.
+pub(crate) enum Unset {
     Default(&'static str),
     /// A value made from other settings, in words.
     Derived(&'static str),
     /// These cannot work; the others can.
     RequiredBy(&'static [Profile]),
-    /// It is off.
     Nothing,
 }
 
 /// Commands that need the same settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
+pub(crate) enum Profile {
     /// `worker`.
     Worker,
     /// `run`, which off-boards without a broker.
@@ -77,7 +74,7 @@ impl Setting {
     }
 
     /// The environment variable: `OFFBOARDER_CXONE_BASE_URI`.
-    pub fn variable(&self) -> String {
+    pub(crate) fn variable(&self) -> String {
         format!(
             "{PREFIX}{}",
             self.key.replace('.', "_").to_ascii_uppercase()
@@ -85,12 +82,12 @@ impl Setting {
     }
 
     /// The variable that names a file holding the value.
-    pub fn file_variable(&self) -> String {
+    pub(crate) fn file_variable(&self) -> String {
         format!("{}_FILE", self.variable())
     }
 
     /// The TOML key that names a file holding the value.
-    pub fn file_key(&self) -> String {
+    pub(crate) fn file_key(&self) -> String {
         format!("{}_file", self.key)
     }
 
@@ -107,14 +104,13 @@ impl Setting {
     }
 
     /// The flag without its dashes, `cxone-base-uri`; secrets have none.
-    pub fn flag(&self) -> Option<String> {
+    pub(crate) fn flag(&self) -> Option<String> {
         (!self.secret).then(|| self.key.replace(['.', '_'], "-"))
     }
 }
 
-/// Every setting there is.
 #[rustfmt::skip] // a row a setting
-pub const SETTINGS: &[Setting] = &[
+pub(crate) const SETTINGS: &[Setting] = &[
     Setting::open("cxone.base_uri", RequiredBy(&[Worker, Run]), "API origin of the tenant's region; `https`, or `http` on loopback only"),
     Setting::open("cxone.token_uri", Derived("base + `/api/v2/oauth/token`"), "where tokens are issued; `https`, or `http` on loopback only"),
     Setting::open("cxone.client_id", RequiredBy(&[Worker, Run]), "OAuth client"),

@@ -5,12 +5,11 @@ use super::reader::Reader;
 
 /// How the work is paced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Worker {
+pub(crate) struct Worker {
     /// Users in progress at once, and the AMQP prefetch; 1 to 1000.
     pub concurrency: usize,
     /// Deliveries that may fail before the dead letter; at least 1.
     pub max_attempts: u32,
-    /// Where the backoff begins.
     pub retry_base: Duration,
     /// Where it ends; not below `retry_base`.
     pub retry_cap: Duration,

@@ -2,36 +2,24 @@
 //! intake of a user and the last moment before a DELETE ask the same ones (see `steps/guard.rs`). Holds and the
 //! pause are set by the same code, whether a command or the admin API asks.
 
-mod brake;
-mod change;
 mod hold;
-mod pause;
-mod protected;
-mod sequence;
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::job::Request;
+use crate::limits::DeletionRateLimit;
 use crate::machine::Pause;
 
-pub use brake::{Brake, deletions_seen};
-pub use change::{HoldChanged, change_holds};
-pub use hold::{Hold, HoldActs, OnHold, hold_of, hold_of_noted};
-pub use pause::{PauseAct, PauseState, pause_state, set_pause};
-pub use protected::{ProtectedList, ProtectedSource};
+pub(crate) use hold::Hold;
 
 /// What the guards say of a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing stands against it.
+pub(crate) enum Verdict {
     Proceed,
-    /// Not before then.
     Postpone {
-        /// When to look again.
         until: Timestamp,
-        /// Why.
         why: Pause,
     },
     /// A legal hold: this user is not deleted.
@@ -40,17 +28,17 @@ pub enum Verdict {
 
 /// The settings that hold deletions back.
 #[derive(Debug, Clone)]
-pub struct Guards {
+pub(crate) struct Guards {
     /// Time between Deactivated and the deletion.
     pub delete_grace: Duration,
     /// The brake, if there is one.
-    pub brake: Option<Brake>,
+    pub brake: Option<DeletionRateLimit>,
 }
 
 impl Guards {
     /// A hold beats everything but the protected list; then the later of the request's `deleteAfter` and the
     /// grace decides, whose clock starts when the read confirmed the deactivation and is never set back.
-    pub fn on_deletion(
+    pub(crate) fn on_deletion(
         &self,
         request: &Request,
         deactivated_at: Timestamp,

@@ -5,16 +5,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::guards::Brake;
 use crate::job::{BatchId, UserId};
+use crate::limits::DeletionRateLimit;
 use crate::machine::Checkpoint;
 
 /// The right to act on one user, until it is released or runs out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// Whose user.
+pub(crate) struct Lease {
     pub user_id: UserId,
-    /// Unique for every claim.
     pub owner: String,
     /// Grows with every claim of this user; a save with an older one is refused.
     pub fence: u64,
@@ -22,10 +20,8 @@ pub struct Lease {
 
 /// The answer to a claim.
 #[derive(Debug, Clone)]
-pub enum Claim {
-    /// The user is ours.
+pub(crate) enum Claim {
     Granted {
-        /// To save with.
         lease: Lease,
         /// The version to compare with at the first save; 0 when there is none.
         version: u64,
@@ -36,7 +32,6 @@ pub enum Claim {
         /// Claims just before this one that were never released: workers died with the user in their hands.
         deaths: u32,
     },
-    /// Another worker has it.
     Held {
         /// When its lease runs out, at the latest, unless renewed.
         for_at_most: Duration,
@@ -45,8 +40,7 @@ pub enum Claim {
 
 /// The answer to a save.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Saved {
-    /// Stored, under this version.
+pub(crate) enum Saved {
     Version(u64),
     /// Nothing was stored: the lease is lost, or somebody else saved meanwhile.
     Refused,
@@ -54,7 +48,7 @@ pub enum Saved {
 
 /// The answer of the brake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Braking {
+pub(crate) enum DeletionAdmission {
     /// The deletion is counted, and may be sent.
     Counted,
     /// As many as are allowed were counted: ask again after this.
@@ -65,7 +59,7 @@ pub enum Braking {
 
 /// How far the replay of a dead letter got, in case it is killed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReplayNote {
+pub(crate) struct ReplayNote {
     /// The broker has the message; all that is left is to take the letter off.
     pub published: bool,
     /// When the user's checkpoint was last saved before the message was published, if there was one.
@@ -75,7 +69,7 @@ pub struct ReplayNote {
 /// Where checkpoints live. Each call is one round trip; every write compares version and fence in
 /// the same atomic step.
 #[async_trait]
-pub trait Checkpoints: Send + Sync {
+pub(crate) trait Checkpoints: Send + Sync {
     /// Takes the lease of a user and reads the checkpoint. A checkpoint that cannot be read is
     /// taken as absent when damaged or without a valid code, and refused when newer than this release.
     async fn claim(&self, user_id: UserId) -> Result<Claim, Failure>;
@@ -97,7 +91,11 @@ pub trait Checkpoints: Send + Sync {
 
     /// Counts a deletion of this user, if the brake allows one more now. A user who was counted already, and
     /// recently enough, is not counted twice.
-    async fn brake(&self, user_id: UserId, brake: Brake) -> Result<Braking, Failure>;
+    async fn brake(
+        &self,
+        user_id: UserId,
+        brake: DeletionRateLimit,
+    ) -> Result<DeletionAdmission, Failure>;
 
     /// Whether [`Self::brake`] has the count of this window.
     async fn brake_reaches(&self, window: Duration) -> Result<bool, Failure>;

@@ -3,7 +3,7 @@ use sha2::{Digest, Sha256};
 
 use super::read_again::{Doubt, record_holds};
 use super::seal::{MAX_DOCUMENT_BYTES, conflict};
-use super::{Journal, Services, Stopped};
+use super::{CheckpointSession, Services, Stopped};
 use crate::failure::{Class, Code, Failure};
 use crate::machine::{Call, Event, ManifestRef};
 use crate::manifest::{Manifest, audit_key, tells_the_same};
@@ -14,7 +14,7 @@ use crate::ports::PutOnce;
 /// Where the checkpoint may be a stranger's, the world has to show first what it says.
 pub(super) async fn record(
     services: &Services,
-    journal: &mut Journal,
+    journal: &mut CheckpointSession,
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
     if !record_holds(services, journal, Doubt::Checkpoint, calls).await? {

@@ -26,7 +26,7 @@ const END_WITHIN: Duration = Duration::from_secs(3);
 /// (<https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>).
 ///
 /// Threads of their own send, from queues that are bounded and drop what does not fit.
-pub struct Telemetry {
+pub(crate) struct Telemetry {
     traces: SdkTracerProvider,
     meters: SdkMeterProvider,
     exposition: Exposition,
@@ -35,14 +35,14 @@ pub struct Telemetry {
 /// What may be exported, as the variables call it.
 #[derive(Debug, Clone, Copy)]
 enum Signal {
-    Traces,
+    PriorEvidence,
     Metrics,
 }
 
 impl Signal {
     const fn word(self) -> &'static str {
         match self {
-            Self::Traces => "TRACES",
+            Self::PriorEvidence => "TRACES",
             Self::Metrics => "METRICS",
         }
     }
@@ -93,7 +93,7 @@ impl Signal {
 
 impl Telemetry {
     /// Begins to log, to count and to trace; to be called once, before anything else. Needs the runtime.
-    pub fn begin(is_worker: bool) -> Result<Self, String> {
+    pub(crate) fn begin(is_worker: bool) -> Result<Self, String> {
         let mut complaints = Vec::new();
         let mut wanted = |signal: Signal| {
             complaints.extend(signal.unknown_protocol(|name| var(name).ok()));
@@ -103,7 +103,8 @@ impl Telemetry {
                 false
             })
         };
-        let (export_traces, export_metrics) = (wanted(Signal::Traces), wanted(Signal::Metrics));
+        let (export_traces, export_metrics) =
+            (wanted(Signal::PriorEvidence), wanted(Signal::Metrics));
 
         let mut traces = SdkTracerProvider::builder().with_resource(resource());
         if export_traces {
@@ -146,12 +147,12 @@ impl Telemetry {
     }
 
     /// What `/metrics` shows.
-    pub fn exposition(&self) -> Exposition {
+    pub(crate) fn exposition(&self) -> Exposition {
         self.exposition.clone()
     }
 
     /// Sends what is left, within three seconds, whatever the collector does.
-    pub async fn end(self) {
+    pub(crate) async fn end(self) {
         let (traces, meters) = (self.traces, self.meters);
         // Threads of their own, which the end of the runtime does not wait for: neither of the two keeps to a
         // time that it is given while it is sending.
@@ -199,7 +200,7 @@ fn resource() -> Resource {
 }
 
 /// The name of this process: in manifests, dead letters and traces.
-pub fn instance() -> String {
+pub(crate) fn instance() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let host = host
         .map(|name| name.trim().to_owned())
@@ -256,7 +257,7 @@ mod tests {
         ];
         for (variables, traces, metrics) in cases {
             assert_eq!(
-                wanted(Signal::Traces, variables),
+                wanted(Signal::PriorEvidence, variables),
                 Ok(traces),
                 "{variables:?}"
             );
@@ -266,7 +267,8 @@ mod tests {
                 "{variables:?}"
             );
         }
-        let unknown = wanted(Signal::Traces, &[("OTEL_TRACES_EXPORTER", "zipkin")]).unwrap_err();
+        let unknown =
+            wanted(Signal::PriorEvidence, &[("OTEL_TRACES_EXPORTER", "zipkin")]).unwrap_err();
         assert!(
             unknown.contains("OTEL_TRACES_EXPORTER: zipkin"),
             "{unknown}"

@@ -228,7 +228,6 @@ pub(crate) fn to_links(links: &[SpanContext]) -> String {
     texts.collect::<Vec<_>>().join(",")
 }
 
-/// The other way round.
 pub(crate) fn from_links(text: &str) -> Vec<SpanContext> {
     let contexts = text
         .split(',')

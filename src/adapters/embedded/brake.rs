@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use redb::{Database, ReadableTable as _, TableDefinition, WriteTransaction};
 
-use crate::guards::Brake;
 use crate::job::UserId;
-use crate::ports::Braking;
+use crate::limits::DeletionRateLimit;
+use crate::ports::DeletionAdmission;
 
 /// Who was deleted, and when, in milliseconds since 1970. `seen:USER` was concluded from the archive store.
 const DELETIONS: TableDefinition<'_, &str, i64> = TableDefinition::new("deletions");
@@ -33,15 +33,15 @@ pub(super) fn reaches(database: &Database, reach: Duration) -> Result<bool, redb
 pub(super) fn count(
     database: &Database,
     user_id: UserId,
-    brake: Brake,
+    brake: DeletionRateLimit,
     now: Timestamp,
-) -> Result<Braking, redb::Error> {
+) -> Result<DeletionAdmission, redb::Error> {
     let (now, per) = (now.as_millisecond(), millis(brake.per));
     let writing = database.begin_write()?;
     let window = window(&writing)?;
     if window < per {
         writing.abort()?;
-        return Ok(Braking::Unknown);
+        return Ok(DeletionAdmission::Unknown);
     }
     let braking = {
         let mut table = writing.open_table(DELETIONS)?;
@@ -62,14 +62,14 @@ pub(super) fn count(
             .len()
             .checked_sub(usize::try_from(brake.count).unwrap_or(usize::MAX));
         match over.and_then(|over| times.get(over)) {
-            _ if own.is_some() => Braking::Counted,
+            _ if own.is_some() => DeletionAdmission::Counted,
             Some(next) => {
                 let wait_ms = next.saturating_add(per).saturating_sub(now).clamp(1, per);
-                Braking::Wait(Duration::from_millis(wait_ms.unsigned_abs()))
+                DeletionAdmission::Wait(Duration::from_millis(wait_ms.unsigned_abs()))
             }
             None => {
                 table.insert(key.as_str(), now)?;
-                Braking::Counted
+                DeletionAdmission::Counted
             }
         }
     };
@@ -120,34 +120,37 @@ mod tests {
     #[tokio::test]
     async fn the_brake_counts_users_once_says_when_to_ask_again_and_outlives_the_process() {
         let directory = tempfile::tempdir().unwrap();
-        let brake = Brake {
+        let brake = DeletionRateLimit {
             count: 2,
             per: HOUR,
         };
         {
             let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
-            assert_eq!(store.brake(user(1), brake).await.unwrap(), Braking::Unknown);
+            assert_eq!(
+                store.brake(user(1), brake).await.unwrap(),
+                DeletionAdmission::Unknown
+            );
             store.restore_brake(HOUR, &[]).await.unwrap();
             for number in [1, 2, 1, 2] {
                 assert_eq!(
                     store.brake(user(number), brake).await.unwrap(),
-                    Braking::Counted,
+                    DeletionAdmission::Counted,
                     "{number}"
                 );
             }
         }
         let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
-        let Braking::Wait(wait) = store.brake(user(3), brake).await.unwrap() else {
+        let DeletionAdmission::Wait(wait) = store.brake(user(3), brake).await.unwrap() else {
             panic!("two of two")
         };
         assert!(wait > Duration::from_mins(59) && wait <= HOUR, "{wait:?}");
-        let longer = Brake {
+        let longer = DeletionRateLimit {
             count: 2,
             per: HOUR * 2,
         };
         assert_eq!(
             store.brake(user(3), longer).await.unwrap(),
-            Braking::Unknown,
+            DeletionAdmission::Unknown,
             "it does not reach so far"
         );
     }
@@ -158,7 +161,7 @@ mod tests {
         let database = Database::create(directory.path().join("x")).unwrap();
         let (now, brake) = (
             Timestamp::from_second(1_000_000).unwrap(),
-            Brake {
+            DeletionRateLimit {
                 count: 2,
                 per: HOUR,
             },
@@ -175,17 +178,24 @@ mod tests {
         };
         assert_eq!(
             count(1, 0),
-            Braking::Wait(HOUR),
+            DeletionAdmission::Wait(HOUR),
             "two others count, and its own trace is no leave"
         );
-        assert_eq!(count(2, 600), Braking::Counted, "one other counts");
-        assert_eq!(count(2, 700), Braking::Counted, "it was counted");
+        assert_eq!(
+            count(2, 600),
+            DeletionAdmission::Counted,
+            "one other counts"
+        );
+        assert_eq!(count(2, 700), DeletionAdmission::Counted, "it was counted");
         assert_eq!(
             count(1, 3599),
-            Braking::Wait(Duration::from_secs(1)),
+            DeletionAdmission::Wait(Duration::from_secs(1)),
             "until the trace of the ninth is old"
         );
-        assert_eq!(count(1, 3600), Braking::Counted);
-        assert_eq!(count(3, 3600), Braking::Wait(Duration::from_mins(10)));
+        assert_eq!(count(1, 3600), DeletionAdmission::Counted);
+        assert_eq!(
+            count(3, 3600),
+            DeletionAdmission::Wait(Duration::from_mins(10))
+        );
     }
 }

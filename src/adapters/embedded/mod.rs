@@ -2,9 +2,10 @@
 
 mod brake;
 
+use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,13 +15,13 @@ use redb::{Database, ReadableDatabase, ReadableTable as _, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use crate::adapters::private;
+use crate::failpoint::effect;
 use crate::failure::{Class, Classify, Code, Failure};
-use crate::guards::Brake;
 use crate::integrity::{Integrity, Purpose};
 use crate::job::{BatchId, UserId};
-use crate::kill_point::effect;
+use crate::limits::DeletionRateLimit;
 use crate::machine::{Checkpoint, SCHEMA};
-use crate::ports::{Braking, Checkpoints, Claim, Lease, ReplayNote, Saved};
+use crate::ports::{Checkpoints, Claim, DeletionAdmission, Lease, ReplayNote, Saved};
 
 const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("checkpoints");
 /// How many acts on a legal hold are stored, by user.
@@ -31,31 +32,20 @@ const FILE_NAME: &str = "checkpoints.redb";
 
 /// What the file can do to us.
 #[derive(Debug, thiserror::Error)]
-pub enum EmbeddedError {
+pub(crate) enum EmbeddedError {
     /// Another process has it open.
     #[error(
         "{path} is in use by another offboarder; wait for it to end, or name another OFFBOARDER_CHECKPOINTS_URL"
     )]
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
+    InUse { path: PathBuf },
     /// The file system or the database refused.
     #[error("{path}: {why}; check that the directory can be written and has space")]
-    Failed {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        why: String,
-    },
+    Failed { path: PathBuf, why: String },
     /// Damaged, or written by a later release.
     #[error("{path}: the checkpoint of {user_id} cannot be read by this release ({why})")]
     Unreadable {
-        /// The file.
         path: PathBuf,
-        /// Whose.
         user_id: UserId,
-        /// The cause.
         why: String,
     },
 }
@@ -87,7 +77,7 @@ impl Row {
 }
 
 /// Checkpoints in one file. Every save is on the disk before it counts.
-pub struct EmbeddedCheckpoints {
+pub(crate) struct EmbeddedCheckpoints {
     database: Arc<Database>,
     path: PathBuf,
     claimed: Mutex<HashSet<UserId>>,
@@ -96,7 +86,7 @@ pub struct EmbeddedCheckpoints {
 
 impl EmbeddedCheckpoints {
     /// Opens `directory/checkpoints.redb`, making both where they are missing.
-    pub fn open(directory: &Path) -> Result<Self, EmbeddedError> {
+    pub(crate) fn open(directory: &Path) -> Result<Self, EmbeddedError> {
         let path = directory.join(FILE_NAME);
         let failed = |error: std::io::Error| EmbeddedError::Failed {
             path: path.clone(),
@@ -124,7 +114,7 @@ impl EmbeddedCheckpoints {
 
     /// The same, with the codes of this key.
     #[must_use]
-    pub fn with_integrity(self, integrity: Integrity) -> Self {
+    pub(crate) fn with_integrity(self, integrity: Integrity) -> Self {
         Self { integrity, ..self }
     }
 
@@ -196,12 +186,7 @@ fn stored(database: &Database, user_id: UserId) -> Result<Option<Vec<u8>>, redb:
 impl Checkpoints for EmbeddedCheckpoints {
     async fn claim(&self, user_id: UserId) -> Result<Claim, Failure> {
         // The file belongs to this process alone, so a lease has to outlive nothing but it.
-        if !self
-            .claimed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(user_id)
-        {
+        if !self.claimed.lock().insert(user_id) {
             return Ok(Claim::Held {
                 for_at_most: self.lease_ttl(),
             });
@@ -279,14 +264,15 @@ impl Checkpoints for EmbeddedCheckpoints {
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), Failure> {
-        self.claimed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&lease.user_id);
+        self.claimed.lock().remove(&lease.user_id);
         Ok(())
     }
 
-    async fn brake(&self, user_id: UserId, brake: Brake) -> Result<Braking, Failure> {
+    async fn brake(
+        &self,
+        user_id: UserId,
+        brake: DeletionRateLimit,
+    ) -> Result<DeletionAdmission, Failure> {
         let now = Timestamp::now();
         Ok(self
             .blocking(move |database| brake::count(database, user_id, brake, now))
@@ -347,11 +333,7 @@ impl Checkpoints for EmbeddedCheckpoints {
     }
 
     async fn lease_left(&self, user_id: UserId) -> Result<Option<Duration>, Failure> {
-        let claimed = self
-            .claimed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(&user_id);
+        let claimed = self.claimed.lock().contains(&user_id);
         Ok(claimed.then(|| self.lease_ttl()))
     }
 

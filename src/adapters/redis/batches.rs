@@ -10,10 +10,10 @@ use redis::Script;
 
 use super::store::{checkpoint_key, millis, parse};
 use super::{RedisCheckpoints, RedisCheckpointsError, scripts};
-use crate::batch::{Known, Listed, Summary};
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
 use crate::machine::Checkpoint;
+use crate::operations::batches::{Known, Listed, Summary};
 
 /// All batches, by the time when they were first seen.
 const BATCHES: &str = "offboarder:batches";
@@ -39,7 +39,7 @@ pub(crate) struct Members {
 
 impl RedisCheckpoints {
     /// Puts users into a batch. Those who are in it stay as they are.
-    pub async fn add_to_batch(
+    pub(crate) async fn add_to_batch(
         &self,
         batch: &BatchId,
         users: &[UserId],
@@ -109,7 +109,7 @@ impl RedisCheckpoints {
     }
 
     /// Those of `users` who are in the batch.
-    pub async fn known_in_batch(
+    pub(crate) async fn known_in_batch(
         &self,
         batch: &BatchId,
         users: &[UserId],

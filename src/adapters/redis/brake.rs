@@ -9,9 +9,9 @@ use redis::Script;
 use super::store::millis;
 use super::{RedisCheckpoints, scripts};
 use crate::failure::Failure;
-use crate::guards::Brake;
 use crate::job::UserId;
-use crate::ports::Braking;
+use crate::limits::DeletionRateLimit;
+use crate::ports::DeletionAdmission;
 
 const DELETIONS: &str = "offboarder:deletions";
 
@@ -22,8 +22,8 @@ impl RedisCheckpoints {
     pub(super) async fn count_deletion(
         &self,
         user_id: UserId,
-        brake: Brake,
-    ) -> Result<Braking, Failure> {
+        brake: DeletionRateLimit,
+    ) -> Result<DeletionAdmission, Failure> {
         let mut script = self.brake.prepare_invoke();
         script
             .key(DELETIONS)
@@ -31,9 +31,9 @@ impl RedisCheckpoints {
             .arg(brake.count)
             .arg(millis(brake.per));
         Ok(match u64::try_from(self.run::<i64>(&script).await?) {
-            Ok(0) => Braking::Counted,
-            Ok(wait_ms) => Braking::Wait(Duration::from_millis(wait_ms)),
-            Err(_negative) => Braking::Unknown,
+            Ok(0) => DeletionAdmission::Counted,
+            Ok(wait_ms) => DeletionAdmission::Wait(Duration::from_millis(wait_ms)),
+            Err(_negative) => DeletionAdmission::Unknown,
         })
     }
 

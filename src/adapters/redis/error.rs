@@ -4,11 +4,10 @@ use crate::failure::{Class, Classify, Code};
 
 /// What Redis can do to us. Everything but a newer checkpoint concerns every user alike.
 #[derive(Debug, thiserror::Error)]
-pub enum RedisCheckpointsError {
+pub(crate) enum RedisCheckpointsError {
     /// The URL cannot be used.
     #[error("OFFBOARDER_CHECKPOINTS_URL: {at} is no Redis URL: {why}")]
     BadUrl {
-        /// The URL, password masked.
         at: String,
         /// What is wrong with it.
         why: String,
@@ -17,30 +16,15 @@ pub enum RedisCheckpointsError {
     #[error(
         "cannot reach Redis at {at} ({why}); check that it runs and OFFBOARDER_CHECKPOINTS_URL"
     )]
-    Unreachable {
-        /// The URL, password masked.
-        at: String,
-        /// The cause.
-        why: String,
-    },
+    Unreachable { at: String, why: String },
     /// A command or the login was refused.
     #[error("Redis at {at} refused a command ({why}); check user, password and memory settings")]
-    Refused {
-        /// The URL, password masked.
-        at: String,
-        /// The cause.
-        why: String,
-    },
+    Refused { at: String, why: String },
     /// Written by a later release.
     #[error(
         "the checkpoint of {user_id} has schema {schema}, newer than this release reads; upgrade this worker"
     )]
-    Newer {
-        /// Whose.
-        user_id: String,
-        /// The stored version.
-        schema: u64,
-    },
+    Newer { user_id: String, schema: u64 },
 }
 
 impl RedisCheckpointsError {

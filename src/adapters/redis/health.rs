@@ -2,7 +2,7 @@ use redis::Value;
 
 /// What a Redis says of how it keeps what it is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
+pub(crate) struct Health {
     /// `maxmemory_policy`; `noeviction` is the one that forgets nothing.
     pub eviction: Option<String>,
     /// `aof_enabled`: whether every write reaches the disk.

@@ -14,7 +14,7 @@ pub(super) const NOBODY_KEPT: Duration = Duration::from_hours(24);
 impl RedisCheckpoints {
     /// The same, which forgets finished users so long after their end.
     #[must_use]
-    pub fn keeping(mut self, retention: Option<Duration>) -> Self {
+    pub(crate) fn keeping(mut self, retention: Option<Duration>) -> Self {
         self.retention = retention;
         self
     }

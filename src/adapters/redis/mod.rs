@@ -11,7 +11,8 @@ mod store;
 mod workers;
 
 pub(crate) use batches::Members;
-pub use error::RedisCheckpointsError;
-pub use health::Health;
-pub use store::RedisCheckpoints;
+pub(crate) use error::RedisCheckpointsError;
+pub(crate) use health::Health;
+pub(crate) use store::RedisCheckpoints;
+#[cfg(any(test, fuzzing))]
 pub(crate) use store::parse as parse_checkpoint;

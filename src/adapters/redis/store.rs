@@ -12,26 +12,25 @@ use super::health::Health;
 use super::keeping::NOBODY_KEPT;
 use super::link::Link;
 use super::scripts;
-use crate::batch::Summary;
 use crate::config::RedisUrl;
+use crate::failpoint::effect;
 use crate::failure::{Class, Code, Failure};
-use crate::guards::Brake;
 use crate::integrity::{Integrity, Purpose};
 use crate::job::{BatchId, UserId};
-use crate::kill_point::effect;
+use crate::limits::DeletionRateLimit;
 use crate::machine::{Checkpoint, SCHEMA};
+use crate::operations::batches::Summary;
 use crate::ports::{
-    Braking, Checkpoints, Claim, Lease, QuotaClass, Quotas, ReplayNote, Reservation, Saved,
+    Checkpoints, Claim, DeletionAdmission, Lease, QuotaClass, Quotas, ReplayNote, Reservation,
+    Saved,
 };
 
 /// A Redis that is frozen takes connections and never answers.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// 30 days.
 const REPLAY_NOTE_SECONDS: u64 = 30 * 24 * 60 * 60;
 
-/// Checkpoints in Redis.
-pub struct RedisCheckpoints {
+pub(crate) struct RedisCheckpoints {
     url: RedisUrl,
     at: String,
     lease_ttl: Duration,
@@ -54,7 +53,7 @@ pub struct RedisCheckpoints {
 impl RedisCheckpoints {
     /// For the servers at `url`. Connects at the first use, and again whenever a connection fails.
     /// `lease_ttl` is how long a user stays claimed by a worker that died.
-    pub fn new(url: &RedisUrl, lease_ttl: Duration) -> Self {
+    pub(crate) fn new(url: &RedisUrl, lease_ttl: Duration) -> Self {
         Self {
             url: url.clone(),
             at: url.to_string(),
@@ -76,7 +75,7 @@ impl RedisCheckpoints {
 
     /// The same, with the codes of this key.
     #[must_use]
-    pub fn with_integrity(self, integrity: Integrity) -> Self {
+    pub(crate) fn with_integrity(self, integrity: Integrity) -> Self {
         Self { integrity, ..self }
     }
 
@@ -102,7 +101,7 @@ impl RedisCheckpoints {
     }
 
     /// How it keeps what it is given.
-    pub async fn health(&self) -> Result<Health, Failure> {
+    pub(crate) async fn health(&self) -> Result<Health, Failure> {
         let failed = |error: RedisError| RedisCheckpointsError::of(&error, &self.at);
         let mut link = self.link().await.map_err(failed)?;
         let info: Value = link.query(&redis::cmd("INFO")).await.map_err(failed)?;
@@ -420,7 +419,11 @@ impl Checkpoints for RedisCheckpoints {
         self.run::<u64>(&script).await.map(|_was_ours| ())
     }
 
-    async fn brake(&self, user_id: UserId, brake: Brake) -> Result<Braking, Failure> {
+    async fn brake(
+        &self,
+        user_id: UserId,
+        brake: DeletionRateLimit,
+    ) -> Result<DeletionAdmission, Failure> {
         self.count_deletion(user_id, brake).await
     }
 

@@ -6,7 +6,7 @@ use redis::Script;
 
 use super::{RedisCheckpoints, scripts};
 use crate::failure::{Class, Code, Failure};
-use crate::worker::{Announced, Announcement, SILENT};
+use crate::ports::{Announced, Announcement, SILENT};
 
 const SEEN: &str = "offboarder:{workers}:seen";
 const SAID: &str = "offboarder:{workers}:said";

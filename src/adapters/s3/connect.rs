@@ -21,7 +21,7 @@ use super::trace::Spans;
 
 /// How strict Object Lock is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetentionMode {
+pub(crate) enum RetentionMode {
     /// May be lifted with a special right.
     Governance,
     /// May be lifted by nobody.
@@ -30,8 +30,7 @@ pub enum RetentionMode {
 
 /// Object Lock retention for everything that is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
-    /// How strict.
+pub(crate) struct Retention {
     pub mode: RetentionMode,
     /// From the moment of writing.
     pub period: Duration,

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 
 impl S3Store {
     /// Which access key the provider chain found; it is no secret. `None` where it found none.
-    pub async fn identity(&self) -> Option<String> {
+    pub(crate) async fn identity(&self) -> Option<String> {
         let credentials = self
             .credentials
             .as_ref()?
@@ -19,7 +19,7 @@ impl S3Store {
     }
 
     /// Whether the bucket keeps what is overwritten or deleted.
-    pub async fn keeps_versions(&self) -> Result<bool, Failure> {
+    pub(crate) async fn keeps_versions(&self) -> Result<bool, Failure> {
         match self
             .client
             .get_bucket_versioning()
@@ -36,7 +36,7 @@ impl S3Store {
     }
 
     /// Whether the bucket keeps locks.
-    pub async fn keeps_locks(&self) -> Result<bool, Failure> {
+    pub(crate) async fn keeps_locks(&self) -> Result<bool, Failure> {
         let asked = self
             .client
             .get_object_lock_configuration()

@@ -12,6 +12,5 @@ mod trace;
 mod versions;
 mod writing;
 
-pub use connect::{Retention, RetentionMode};
-pub use error::S3Error;
-pub use store::S3Store;
+pub(crate) use connect::{Retention, RetentionMode};
+pub(crate) use store::S3Store;

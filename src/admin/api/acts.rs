@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
-use crate::acts::{self, Act};
 use crate::admin::problem::Problem;
 use crate::admin::read::{Query, within};
+use crate::registers::audit_log::{self, Act};
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -41,6 +41,6 @@ pub(super) async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Acts>, Problem> {
     let limit = super::limit(wanted.limit, 100);
-    let acts = acts::list(&api.services.archive_store, wanted.since, limit).await?;
+    let acts = audit_log::list(&api.services.archive_store, wanted.since, limit).await?;
     Ok(Json(Acts { acts }))
 }

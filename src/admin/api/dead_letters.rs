@@ -13,12 +13,12 @@ use super::{Api, Inner, Signed, to_its_end};
 use crate::admin::gate::Role;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Body, Line, Query, some, within};
-use crate::dead_letters::{
+use crate::failure::Reason;
+use crate::job::{BatchId, UserId};
+use crate::operations::dead_letters::{
     self, Discard, DiscardTold, Group, Judge, Letter, LetterId, Listing, Pick, Replay, ReplayTold,
     Report, Whole, look,
 };
-use crate::failure::Reason;
-use crate::job::{BatchId, UserId};
 
 /// Which letters are meant; all that is said has to hold.
 #[derive(Deserialize, IntoParams)]

@@ -7,8 +7,9 @@ use super::{Api, Signed, to_its_end};
 use crate::admin::gate::Role;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Body, Line, some};
-use crate::guards::{HoldActs, HoldChanged, OnHold, change_holds, hold_of};
 use crate::job::UserId;
+use crate::operations::holds::{HoldChanged, change_holds};
+use crate::registers::{HoldActs, OnHold, hold_of};
 use crate::steps::Services;
 
 /// Legal holds.

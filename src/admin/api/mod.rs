@@ -33,10 +33,10 @@ use super::guesses::Guesses;
 use super::openapi;
 use super::problem::Problem;
 use super::read::Line;
-use crate::acts::By;
 use crate::adapters::amqp::Broker;
 use crate::adapters::redis::RedisCheckpoints;
 use crate::config::Admin;
+use crate::registers::audit_log::By;
 use crate::steps::Services;
 use crate::telemetry::metrics;
 
@@ -49,7 +49,7 @@ const AT_ONCE: usize = 64;
 
 /// What the API works with.
 #[derive(Clone)]
-pub struct Api(Arc<Inner>);
+pub(crate) struct Api(Arc<Inner>);
 
 struct Inner {
     worker: String,
@@ -66,7 +66,7 @@ struct Inner {
 
 impl Api {
     /// As the worker of this name.
-    pub fn new(
+    pub(crate) fn new(
         worker: &str,
         settings: &Admin,
         services: Arc<Services>,

@@ -8,7 +8,8 @@ use super::{Api, Signed, to_its_end};
 use crate::admin::gate::Role;
 use crate::admin::problem::Problem;
 use crate::admin::read::Body;
-use crate::guards::{self, PauseAct, pause_state, set_pause};
+use crate::registers;
+use crate::registers::{PauseAct, pause_state, set_pause};
 
 /// Whether workers take users, as far as operators are concerned.
 #[derive(Serialize, ToSchema)]
@@ -57,10 +58,10 @@ pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<PauseState>
     };
     Ok(Json(
         match pause_state(&*api.services.archive_store).await? {
-            guards::PauseState::Never => unknown(false, None),
-            guards::PauseState::Act(act) => PauseState::from(act),
+            registers::PauseState::Never => unknown(false, None),
+            registers::PauseState::Act(act) => PauseState::from(act),
             // What is in doubt pauses, as workers take it.
-            guards::PauseState::Doubtful(why) => unknown(true, Some(why)),
+            registers::PauseState::Doubtful(why) => unknown(true, Some(why)),
         },
     ))
 }

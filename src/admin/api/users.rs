@@ -5,7 +5,7 @@ use super::Api;
 use crate::admin::problem::Problem;
 use crate::admin::read::At;
 use crate::job::UserId;
-use crate::status::UserStatus;
+use crate::operations::status::UserStatus;
 
 /// How far a user is
 ///

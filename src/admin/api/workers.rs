@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use crate::admin::problem::Problem;
-use crate::worker::Announced;
+use crate::ports::Announced;
 
 /// Workers.
 #[derive(Serialize, ToSchema)]

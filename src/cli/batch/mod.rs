@@ -7,9 +7,9 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table};
 use crate::adapters::redis::RedisCheckpoints;
-use crate::batch;
 use crate::config::Settings;
 use crate::job::BatchId;
+use crate::operations::batches;
 
 /// How far batches are: users that were submitted, or published, with the same batch ID
 ///
@@ -70,7 +70,7 @@ async fn list(
     limit: usize,
     output: Output,
 ) -> Result<Exit, CliError> {
-    let batches = batch::list(redis, limit.max(1)).await?;
+    let batches = batches::list(redis, limit.max(1)).await?;
     match output {
         Output::Json => print_json(&serde_json::json!({ "batches": batches }))?,
         Output::Table => {

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 
 use super::unknown;
 use crate::adapters::redis::RedisCheckpoints;
-use crate::batch::{Reported, report};
 use crate::cli::exit::{CliError, Exit};
 use crate::job::BatchId;
+use crate::operations::batches::{Reported, report};
 use crate::printable;
 
 #[derive(Debug, clap::Args)]

@@ -5,12 +5,12 @@ use jiff::Timestamp;
 
 use super::unknown;
 use crate::adapters::redis::RedisCheckpoints;
-use crate::batch::{Overview, overview};
 use crate::cli::exit::{CliError, Exit};
 use crate::cli::output::{
     Output, OutputArgs, Shown, json as print_json, say, table, terminal_width, wide_table,
 };
 use crate::job::BatchId;
+use crate::operations::batches::{Overview, overview};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

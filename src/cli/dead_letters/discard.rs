@@ -3,7 +3,7 @@ use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, json as print_json, say, table};
 use super::{DiscardArgs, names, nothing_found};
 use crate::config::{Cxone, Queue, Settings};
-use crate::dead_letters::{Discard, DiscardTold, Discarded, look};
+use crate::operations::dead_letters::{Discard, DiscardTold, Discarded, look};
 
 pub(super) async fn discard(
     args: &DiscardArgs,

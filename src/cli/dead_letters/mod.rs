@@ -10,9 +10,9 @@ use super::exit::{CliError, Exit};
 use super::input::parse_since;
 use super::output::{ActArgs, OutputArgs};
 use crate::config::{Settings, Sources};
-use crate::dead_letters::{Letter, LetterId, Pick};
 use crate::failure::Reason;
 use crate::job::{BatchId, UserId};
+use crate::operations::dead_letters::{Letter, LetterId, Pick};
 
 /// Dead letters: looks at them, replays them, discards them
 ///

@@ -5,7 +5,7 @@ use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, json as print_json, say, table};
 use super::{ReplayArgs, names, nothing_found};
 use crate::config::{Cxone, Queue, Settings};
-use crate::dead_letters::{Judge, Letter, Replay, ReplayTold, Report, look};
+use crate::operations::dead_letters::{Judge, Letter, Replay, ReplayTold, Report, look};
 
 pub(super) async fn replay(
     args: &ReplayArgs,

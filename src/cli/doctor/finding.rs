@@ -2,7 +2,6 @@ use serde::Serialize;
 
 use crate::failure::{Code, Failure};
 
-/// What a check found.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Finding {
     pub(super) check: String,

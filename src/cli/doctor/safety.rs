@@ -162,9 +162,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{ProtectedSource, Secret};
+    use crate::config::ProtectedSource;
     use crate::failure::Class;
-    use crate::guards::Brake;
+    use crate::limits::DeletionRateLimit;
+    use crate::secret::Secret;
 
     #[test]
     fn plain_connections_to_other_hosts_are_warned_of() {
@@ -207,7 +208,7 @@ mod tests {
                 ..none.clone()
             },
             Guard {
-                max_deletions: Some(Brake {
+                max_deletions: Some(DeletionRateLimit {
                     count: 1,
                     per: Duration::from_hours(1),
                 }),

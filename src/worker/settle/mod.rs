@@ -1,0 +1,5 @@
+//! What becomes of a delivery after its run.
+
+pub(super) mod delayed;
+pub(super) mod results;
+pub(super) mod settlement;
