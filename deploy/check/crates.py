@@ -8,6 +8,7 @@ crates.py notices  prints their licences
 
 import json
 import pathlib
+import platform
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 VENDOR = ROOT / "vendor"
-TARGET = "x86_64-unknown-linux-gnu"
+TARGET = f"{platform.machine()}-unknown-linux-gnu"
 rules = tomllib.loads((ROOT / "deny.toml").read_text())
 locked = tomllib.loads((ROOT / "Cargo.lock").read_text())["package"]
 
