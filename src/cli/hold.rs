@@ -5,10 +5,11 @@ use serde_json::json;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{ActArgs, Output, OutputArgs, json as print_json, say, table};
+use crate::clock::Clock;
 use crate::config::Settings;
 use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
-use crate::operations::holds::change_holds;
+use crate::operations::holds::{HoldChanged, Holds};
 use crate::ports::ArchiveStore;
 use crate::registers::{HoldActs, OnHold};
 
@@ -62,15 +63,15 @@ struct Change {
 pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
     let store = compose::archive_store(settings).await?;
     match &args.verb {
-        Verb::Add(change) => set(settings, &*store, change, true).await,
-        Verb::Remove(change) => set(settings, &*store, change, false).await,
+        Verb::Add(change) => set(settings, &store, change, true).await,
+        Verb::Remove(change) => set(settings, &store, change, false).await,
         Verb::List { users, output } => list(store, users, output.output).await,
     }
 }
 
 async fn set(
     settings: &Settings,
-    store: &dyn ArchiveStore,
+    store: &Arc<dyn ArchiveStore>,
     change: &Change,
     on: bool,
 ) -> Result<Exit, CliError> {
@@ -87,31 +88,27 @@ async fn set(
             error.to_string(),
         )
     });
-    let mut done = Vec::new();
-    let by = change.act.by();
-    let result = change_holds(
+    let holds = Holds {
         store,
-        checkpoints.as_deref(),
-        &change.users,
-        on,
-        &by,
-        &mut done,
-    )
-    .await;
-    for changed in &done {
-        let but = changed
-            .but
+        checkpoints: checkpoints.as_deref(),
+        clock: &Clock::system(),
+    };
+    let changed = holds
+        .change(&change.users, on, &change.act.operator())
+        .await;
+
+    for HoldChanged { user_id, warning } in &changed.done {
+        let warning = warning
             .as_ref()
-            .map(|but| format!("; {but}"))
+            .map(|warning| format!("; {warning}"))
             .unwrap_or_default();
-        say(format!("{} {word}{but}", changed.user_id));
+        say(format!("{user_id} {word}{warning}"));
     }
-    result?;
-    Ok(if done.iter().any(|changed| changed.but.is_some()) {
-        Exit::Bad
-    } else {
-        Exit::Ok
-    })
+    if let Some(failure) = changed.failure {
+        return Err(failure.into());
+    }
+    let is_warned = changed.done.iter().any(|changed| changed.warning.is_some());
+    Ok(if is_warned { Exit::Bad } else { Exit::Ok })
 }
 
 async fn list(

@@ -1,6 +1,6 @@
 //! The commands: arguments in, an answer on standard output, logs on standard error, an exit status.
 
-mod acts;
+mod audit_log;
 mod batch;
 mod compose;
 mod dead_letters;
@@ -69,7 +69,7 @@ enum Command {
     Plan(plan::Args),
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
-    Acts(acts::Args),
+    AuditLog(audit_log::Args),
     Topology(topology::Args),
     Doctor(doctor::Args),
     Healthcheck(healthcheck::Args),
@@ -159,7 +159,7 @@ async fn dispatch(
         Command::Pause(args) => pause::pause(args, &Settings::for_stores(&sources())?).await,
         Command::Resume(args) => pause::resume(args, &Settings::for_stores(&sources())?).await,
         Command::Plan(args) => Box::pin(plan::run(args, &Settings::for_run(&sources())?)).await,
-        Command::Acts(args) => acts::run(args, &Settings::for_stores(&sources())?).await,
+        Command::AuditLog(args) => audit_log::run(args, &Settings::for_stores(&sources())?).await,
         Command::Topology(args) => {
             topology::run(
                 args,

@@ -6,7 +6,7 @@ use comfy_table::{ContentArrangement, LineStyle, Row, Table, TableStyle};
 
 use super::exit::CliError;
 use crate::printable;
-use crate::registers::audit_log::By;
+use crate::registers::audit_log::Operator;
 
 /// How a command answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -140,9 +140,9 @@ impl ActArgs {
         }
     }
 
-    /// Who acts, as this machine knows it, and why.
-    pub(super) fn by(&self) -> By {
-        By {
+    /// The user of this machine, and the reason given.
+    pub(super) fn operator(&self) -> Operator {
+        Operator {
             who: who(),
             why: self.why.clone(),
         }

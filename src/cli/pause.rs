@@ -1,8 +1,9 @@
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{ActArgs, say};
+use crate::clock::Clock;
 use crate::config::Settings;
-use crate::registers::set_pause;
+use crate::operations::pause::change_pause;
 
 /// Stops all workers from taking users; those in progress stop at their next checkpoint
 ///
@@ -34,7 +35,7 @@ async fn set(args: &ActArgs, settings: &Settings, paused: bool) -> Result<Exit, 
     let done = if paused { "paused" } else { "resumed" };
     let store = compose::archive_store(settings).await?;
     args.agree(&format!("all workers will be {done}. Go on?"))?;
-    set_pause(&*store, paused, &args.by()).await?;
+    change_pause(&store, &Clock::system(), paused, &args.operator()).await?;
     say(format!("{done}; workers follow within seconds"));
     Ok(Exit::Ok)
 }

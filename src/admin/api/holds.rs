@@ -8,9 +8,8 @@ use crate::admin::gate::Role;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Body, Line, some};
 use crate::job::UserId;
-use crate::operations::holds::{HoldChanged, change_holds};
+use crate::operations::holds::{HoldChanged, Holds as ChangeHolds};
 use crate::registers::{HoldActs, OnHold, hold_of};
-use crate::steps::Services;
 
 /// Legal holds.
 #[derive(Serialize, ToSchema)]
@@ -33,22 +32,21 @@ pub(super) struct Change {
     why: Line,
 }
 
-/// What was changed.
+/// The holds that were changed
 #[derive(Serialize, ToSchema)]
 pub(super) struct Changed {
-    /// Whether they are on hold now.
+    /// Whether the users are on hold now.
     held: bool,
-    /// Who.
     users: Vec<UserId>,
-    /// What is to be known of some of them besides: a deletion that the hold came too late for.
-    buts: Vec<But>,
+    /// Users for whom the hold may have come too late.
+    #[serde(rename = "buts")]
+    warnings: Vec<HoldWarning>,
 }
 
-/// What is to be known of a user who was put on hold.
+/// Why a hold may have come too late for a user
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct But {
-    /// Who.
+pub(super) struct HoldWarning {
     user_id: UserId,
     /// For people.
     text: String,
@@ -130,54 +128,41 @@ pub(super) async fn remove(
 }
 
 async fn set(api: Api, role: Role, change: Change, held: bool) -> Result<Json<Changed>, Problem> {
-    let by = api.by(
-        Signed {
-            who: change.who,
-            why: change.why,
-        },
-        role,
-    );
+    let signed = Signed {
+        who: change.who,
+        why: change.why,
+    };
+    let operator = api.operator(signed, role);
     to_its_end(async move {
-        let mut done = Vec::new();
-        let Services {
-            archive_store,
-            checkpoints,
-            ..
-        } = &*api.0.services;
-        match change_holds(
-            &**archive_store,
-            Ok(&**checkpoints),
-            &change.users,
-            held,
-            &by,
-            &mut done,
-        )
-        .await
-        {
-            Ok(()) => {
-                let users = done.iter().map(|changed| changed.user_id).collect();
-                let buts = done.into_iter();
-                let buts = buts.filter_map(|HoldChanged { user_id, but }| {
-                    Some(But {
-                        user_id,
-                        text: but?,
-                    })
-                });
-                Ok(Json(Changed {
-                    held,
-                    users,
-                    buts: buts.collect(),
-                }))
-            }
-            Err(failure) => {
-                let told = format!(
-                    "{} of {} users were done before",
-                    done.len(),
-                    change.users.len()
-                );
-                Err(Problem::from(failure).and(&told))
-            }
+        let services = &api.0.services;
+        let holds = ChangeHolds {
+            store: &services.archive_store,
+            checkpoints: Ok(&*services.checkpoints),
+            clock: &services.clock,
+        };
+        let changed = holds.change(&change.users, held, &operator).await;
+        if let Some(failure) = changed.failure {
+            let progress = format!(
+                "{} of {} users were changed before that",
+                changed.done.len(),
+                change.users.len()
+            );
+            return Err(Problem::from(failure).and(&progress));
         }
+
+        let users = changed.done.iter().map(|changed| changed.user_id).collect();
+        let warnings = changed.done.into_iter();
+        let warnings = warnings.filter_map(|HoldChanged { user_id, warning }| {
+            Some(HoldWarning {
+                user_id,
+                text: warning?,
+            })
+        });
+        Ok(Json(Changed {
+            held,
+            users,
+            warnings: warnings.collect(),
+        }))
     })
     .await
 }

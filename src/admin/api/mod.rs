@@ -1,6 +1,6 @@
 //! `/api/v1`: what the commands do, over HTTP, by the same code and in the same words.
 
-mod acts;
+mod audit_log;
 mod batches;
 mod dead_letters;
 mod holds;
@@ -36,7 +36,7 @@ use super::read::Line;
 use crate::adapters::amqp::Broker;
 use crate::adapters::redis::RedisCheckpoints;
 use crate::config::Admin;
-use crate::registers::audit_log::By;
+use crate::registers::audit_log::Operator;
 use crate::steps::Services;
 use crate::telemetry::metrics;
 
@@ -87,15 +87,15 @@ impl Api {
         }))
     }
 
-    /// Who acts: the client's word for it, and what we know ourselves.
-    fn by(&self, Signed { who, why }: Signed, role: Role) -> By {
+    /// The operator for the audit log: the name that the client gives, the worker that was asked, and the kind of token.
+    fn operator(&self, Signed { who, why }: Signed, role: Role) -> Operator {
         let who = format!(
             "{}, by the admin API of {} ({})",
             who.as_str(),
             self.0.worker,
             role.as_str()
         );
-        By {
+        Operator {
             who,
             why: Some(why.as_str().to_owned()),
         }
@@ -129,7 +129,7 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(holds::list, holds::add))
         .routes(routes!(holds::show))
         .routes(routes!(holds::remove))
-        .routes(routes!(acts::list))
+        .routes(routes!(audit_log::list))
         .routes(routes!(openapi::show))
         .split_for_parts();
     openapi::complete(&mut document);

@@ -8,8 +8,9 @@ use super::{Api, Signed, to_its_end};
 use crate::admin::gate::Role;
 use crate::admin::problem::Problem;
 use crate::admin::read::Body;
+use crate::operations::pause::change_pause;
 use crate::registers;
-use crate::registers::{PauseAct, pause_state, set_pause};
+use crate::registers::{PauseAct, pause_state};
 
 /// Whether workers take users, as far as operators are concerned.
 #[derive(Serialize, ToSchema)]
@@ -102,10 +103,12 @@ async fn set(
     signed: Signed,
     paused: bool,
 ) -> Result<Json<PauseState>, Problem> {
-    let by = api.by(signed, role);
+    let operator = api.operator(signed, role);
     to_its_end(async move {
-        let act = set_pause(&*api.0.services.archive_store, paused, &by).await?;
-        Ok(Json(act.into()))
+        let services = &api.0.services;
+        let pause =
+            change_pause(&services.archive_store, &services.clock, paused, &operator).await?;
+        Ok(Json(pause.into()))
     })
     .await
 }
