@@ -53,7 +53,7 @@ pub(super) async fn run(
     let worker = Arc::new(Worker::new(Arc::clone(&services), broker.clone(), options));
     let redis = compose::batches(&settings)
         .ok_or_else(|| CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis"))?;
-    let causes: admin::Causes = {
+    let causes: admin::Reasons = {
         let (worker, draining) = (Arc::clone(&worker), shutdown.draining.clone());
         Arc::new(move || {
             let draining = draining.is_cancelled().then(|| "draining".to_owned());
