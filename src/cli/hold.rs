@@ -13,11 +13,11 @@ use crate::operations::holds::{HoldChanged, Holds};
 use crate::ports::ArchiveStore;
 use crate::registers::{HoldActs, OnHold};
 
-/// Legal holds: users who are deactivated and archived, and never deleted
+/// Manages legal holds: users on hold are deactivated and archived, but never deleted
 ///
-/// Every worker looks at holds as the last thing before a DELETE. `add` reads the hold back in the same way, waits for a
-/// deletion that was already under way, and ends with 1 when it names one that the hold came too late for. A user whose off-boarding ended at a
-/// hold is deleted by submitting it again with `--action delete` once the hold is lifted.
+/// A worker reads the holds right before each DELETE. `add` reads the hold back in the same way, waits for a deletion that
+/// was already under way, and ends with 1 if the hold came too late for a user. To delete a user whose off-boarding ended
+/// at a hold, lift the hold and submit the user again with `--action delete`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   offboarder hold add 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11 --why 'case 4711'
@@ -37,7 +37,7 @@ enum Verb {
         after_help = "Example:\n  offboarder hold remove USER_ID --why 'case 4711 is closed'"
     )]
     Remove(Change),
-    /// Shows who is on hold; with IDs, those alone
+    /// Lists users who are on hold; with IDs, only those users
     #[command(
         alias = "ls",
         after_help = "Example:\n  offboarder hold list --output json"
@@ -77,10 +77,10 @@ async fn set(
 ) -> Result<Exit, CliError> {
     let word = if on { "put on hold" } else { "taken off hold" };
     change.act.agree(&format!(
-        "{} users will be {word}. Go on?",
+        "{} users will be {word}. Continue?",
         change.users.len()
     ))?;
-    // Another process may have them open.
+    // Another process may have the embedded checkpoints open.
     let checkpoints = compose::checkpoints(settings).map_err(|error| {
         Failure::new(
             Class::Systemic,
