@@ -138,13 +138,14 @@ fn text(overview: &Overview) -> Shown {
         );
     }
     if let Some(rate) = overview.finished_per_minute {
-        lines.push(format!("rate         {rate:.1} users per minute in the last 5 minutes").into());
+        lines
+            .push(format!("rate         {rate:.1} users per minute in the last 15 minutes").into());
     }
     let left = match overview.time_left_seconds {
         Some(0) => "none: all users are done".to_owned(),
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         Some(seconds) => format!("about {}", span(seconds as f64)),
-        None => "unknown: no user was finished in the last 5 minutes".to_owned(),
+        None => "unknown: no user was finished in the last 15 minutes".to_owned(),
     };
     lines.push(format!("time left    {left}").into());
     lines.into_iter().collect()
