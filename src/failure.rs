@@ -335,7 +335,11 @@ mod tests {
     }
 
     fn runbook() -> String {
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations/runbook.md")).unwrap()
+        std::fs::read_to_string(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/docs/operations/runbook.md"
+        ))
+        .unwrap()
     }
 
     #[test]
