@@ -11,7 +11,7 @@ use super::intake::AmqpIntake;
 use super::publisher::AmqpPublisher;
 use super::scan::DeadLetterScan;
 use super::topology::declare;
-use crate::config::BrokerUrl;
+use crate::address::BrokerUrl;
 use crate::ports::queue::{Broker, Intake, Publisher, QueueScan, TopologyFault};
 use crate::queue::QueueError;
 

@@ -10,7 +10,7 @@ use lapin::uri::{
 use lapin::{Connection, ConnectionProperties};
 
 use super::error::connecting_error;
-use crate::config::BrokerUrl;
+use crate::address::BrokerUrl;
 use crate::queue::QueueError;
 
 /// The handshake has no timeout of its own.

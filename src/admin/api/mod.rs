@@ -33,8 +33,8 @@ use super::guesses::Guesses;
 use super::openapi;
 use super::problem::Problem;
 use super::read::Line;
-use crate::adapters::redis::RedisCheckpoints;
 use crate::config::Admin;
+use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
 use crate::registers::audit_log::By;
 use crate::steps::Services;
@@ -58,7 +58,7 @@ struct Inner {
     places: Semaphore,
     services: Arc<Services>,
     /// A connection of its own, so that what is asked here waits for no work and keeps none waiting.
-    redis: Arc<RedisCheckpoints>,
+    stores: SharedStores,
     broker: Arc<dyn Broker>,
     /// One replay or discard at a time.
     letters: Arc<Mutex<()>>,
@@ -70,7 +70,7 @@ impl Api {
         worker: &str,
         settings: &Admin,
         services: Arc<Services>,
-        redis: Arc<RedisCheckpoints>,
+        stores: SharedStores,
         broker: Arc<dyn Broker>,
     ) -> Self {
         let (worker, gate) = (worker.to_owned(), Gate::new(settings));
@@ -81,7 +81,7 @@ impl Api {
             guesses,
             places,
             services,
-            redis,
+            stores,
             broker,
             letters: Arc::default(),
         }))

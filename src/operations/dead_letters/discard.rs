@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::sweep::Sweep;
 use super::{Letter, LetterId, Pick};
-use crate::failure::{Class, Code, Failure};
+use crate::failure::Failure;
 use crate::ports::queue::Broker;
 use crate::ports::{ArchiveStore, ObjectKey};
 use crate::queue::Envelope;
@@ -102,11 +102,7 @@ impl Discard<'_> {
             }
             let copy =
                 serde_json::to_vec(&self.copy(&letter, &delivery.envelope)).map_err(|error| {
-                    Failure::new(
-                        Class::Defect,
-                        Code::Panicked,
-                        format!("a letter has no JSON: {error}"),
-                    )
+                    Failure::internal("cannot write the copy of a dead letter", error)
                 })?;
             // One that is there already is of a discard that was cut short: a letter's name tells its content.
             self.store
