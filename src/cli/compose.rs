@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use super::exit::CliError;
 use crate::adapters::amqp::Broker;
-use crate::adapters::cxone::{self, Client};
 use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
+use crate::adapters::http::LocalQuotas;
 use crate::adapters::redis::RedisCheckpoints;
 use crate::adapters::s3::{self, S3Store};
+use crate::adapters::tutorial::{self, Client};
+use crate::clock::Clock;
 use crate::config::{
     self, Archive, ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Queue, Rate, RedisUrl,
     RetentionMode, Settings,
@@ -17,19 +19,22 @@ use crate::config::{
 use crate::guards::Guards;
 use crate::machine::{DeletePolicy as MachineDeletePolicy, RetryPolicy};
 use crate::manifest::Actor;
-use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas};
+use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas, Tenant};
 use crate::registers::ProtectedSource;
 use crate::steps::Services;
 
-/// Longer than a gateway that restarts one of its processes, or a replica that lags, takes to answer right again.
-const SECOND_LOOK: Duration = Duration::from_secs(1);
+/// Longer than a gateway that restarts one of its processes, or a replica that lags, takes to answer correctly again.
+const SECOND_READ_AFTER: Duration = Duration::from_secs(1);
 
-pub(super) fn client(settings: &Cxone, quotas: Arc<dyn Quotas>) -> Result<Client, CliError> {
+pub(super) fn tenant(
+    settings: &Cxone,
+    quotas: Arc<dyn Quotas>,
+) -> Result<Arc<dyn Tenant>, CliError> {
     let per_second = |rate| match rate {
         Rate::Off => None,
         Rate::PerSecond(rate) => Some(rate),
     };
-    Ok(Client::new(cxone::Options {
+    let client = Client::new(tutorial::Options {
         base_uri: settings.base_uri.clone(),
         token_uri: settings.token_uri.clone(),
         client_id: settings.client_id.clone(),
@@ -39,8 +44,15 @@ pub(super) fn client(settings: &Cxone, quotas: Arc<dyn Quotas>) -> Result<Client
         rate_analytics: per_second(settings.rate_analytics),
         quotas,
         page_size: settings.page_size,
-        second_look: SECOND_LOOK,
-    })?)
+        second_read_after: SECOND_READ_AFTER,
+        clock: Clock::system(),
+    })?;
+    Ok(Arc::new(client))
+}
+
+/// The quotas of a process that shares them with no other.
+pub(super) fn local_quotas() -> Arc<dyn Quotas> {
+    Arc::new(LocalQuotas::default())
 }
 
 pub(super) fn checkpoints<C, Q>(
@@ -57,7 +69,7 @@ fn shared<C, Q>(settings: &Settings<C, Q>) -> Result<Shared, CliError> {
         CheckpointsUrl::Embedded(directory) => {
             let embedded =
                 EmbeddedCheckpoints::open(directory)?.with_integrity(settings.integrity.clone());
-            (Arc::new(embedded), Arc::new(cxone::Alone::default()))
+            (Arc::new(embedded), local_quotas())
         }
         CheckpointsUrl::Redis(url) => {
             let redis = redis(url, settings);
@@ -159,8 +171,8 @@ pub(super) async fn unproven_services<Q>(
 ) -> Result<Services, CliError> {
     let (checkpoints, quotas) = shared(settings)?;
     Ok(Services {
-        clock: crate::clock::Clock::system(),
-        cxone: client(&settings.cxone, quotas)?,
+        clock: Clock::system(),
+        tenant: tenant(&settings.cxone, quotas)?,
         archive_store: archive_store(settings).await?,
         checkpoints,
         guards: Guards {

@@ -5,6 +5,7 @@ pub(crate) mod batches;
 mod checkpoints;
 mod checksum;
 mod quotas;
+mod tenant;
 mod worker_registry;
 
 pub(crate) use crate::machine::{Part, UploadId};
@@ -16,4 +17,8 @@ pub(crate) use archive_store::{
 pub(crate) use checkpoints::{Checkpoints, Claim, DeletionAdmission, Lease, ReplayNote, Saved};
 pub(crate) use checksum::{crc32c, crc32c_of_parts};
 pub(crate) use quotas::{QuotaClass, Quotas, Reservation};
+pub(crate) use tenant::{
+    Account, AccountRead, Answered, DeleteAnswer, Page, PageRequest, Queue, QueueId, ReadFacts,
+    ReadyDeletion, RefusalCause, RefusedRead, RoutingProfile, Tenant, TenantRead, Write,
+};
 pub(crate) use worker_registry::{Announced, Announcement, SILENT};

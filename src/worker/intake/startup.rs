@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::adapters::amqp::{Broker, QueueError};
-use crate::adapters::cxone::Look;
 use crate::failure::{Class, Code, Failure};
+use crate::ports::TenantRead;
 use crate::steps::Services;
 use crate::telemetry::metrics;
 use crate::worker::intake::circuit_breaker::{FIRST_PAUSE, LONGEST_PAUSE};
@@ -53,10 +53,10 @@ impl Startup {
                 .load()
                 .await
                 .map(drop)),
-            self.until("cxone", Code::CxoneTimeout, AT_LAST, async || Ok(services
-                .cxone
-                .probe(Look::User)
-                .await?)),
+            self.until("cxone", Code::CxoneTimeout, AT_LAST, async || services
+                .tenant
+                .probe(TenantRead::User)
+                .await),
             self.until(
                 "queue",
                 Code::QueueUnreachable,
