@@ -7,6 +7,7 @@ mod checksum;
 mod quotas;
 mod worker_registry;
 
+pub(crate) use crate::limits::QuotaClass;
 pub(crate) use crate::machine::{Part, UploadId};
 pub(crate) use crate::manifest::ObjectKey;
 pub(crate) use archive_store::{
@@ -15,5 +16,5 @@ pub(crate) use archive_store::{
 };
 pub(crate) use checkpoints::{Checkpoints, Claim, DeletionAdmission, Lease, ReplayNote, Saved};
 pub(crate) use checksum::{crc32c, crc32c_of_parts};
-pub(crate) use quotas::{QuotaClass, Quotas, Reservation};
+pub(crate) use quotas::{Quotas, Reservation};
 pub(crate) use worker_registry::{Announced, Announcement, SILENT};

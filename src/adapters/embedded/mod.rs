@@ -225,18 +225,15 @@ impl Checkpoints for EmbeddedCheckpoints {
         checkpoint: &Checkpoint,
     ) -> Result<Saved, Failure> {
         let user_id = lease.user_id;
-        let unreadable = |error: serde_json::Error| EmbeddedError::Unreadable {
-            path: self.path.clone(),
-            user_id,
-            why: error.to_string(),
-        };
-        let code = Row::code(checkpoint, &self.integrity).map_err(unreadable)?;
+        let unwritable =
+            |error: serde_json::Error| Failure::internal("cannot write a checkpoint", error);
+        let code = Row::code(checkpoint, &self.integrity).map_err(unwritable)?;
         let row = Row {
             version: expected + 1,
             checkpoint: checkpoint.clone(),
             code,
         };
-        let bytes = serde_json::to_vec(&row).map_err(unreadable)?;
+        let bytes = serde_json::to_vec(&row).map_err(unwritable)?;
         let saved = self
             .blocking(move |database| {
                 let writing = database.begin_write()?;
@@ -343,11 +340,8 @@ impl Checkpoints for EmbeddedCheckpoints {
     }
 
     async fn note_replay(&self, letter: &str, note: &ReplayNote) -> Result<(), Failure> {
-        let failed = |why: String| EmbeddedError::Failed {
-            path: self.path.clone(),
-            why,
-        };
-        let note = serde_json::to_vec(note).map_err(|error| failed(error.to_string()))?;
+        let note = serde_json::to_vec(note)
+            .map_err(|error| Failure::internal("cannot write the note of a replay", error))?;
         let letter = letter.to_owned();
         let noting = self.blocking(move |database| {
             let writing = database.begin_write()?;

@@ -12,9 +12,9 @@ use super::health::Health;
 use super::keeping::NOBODY_KEPT;
 use super::link::Link;
 use super::scripts;
-use crate::config::RedisUrl;
+use crate::address::RedisUrl;
 use crate::failpoint::effect;
-use crate::failure::{Class, Code, Failure};
+use crate::failure::Failure;
 use crate::integrity::{Integrity, Purpose};
 use crate::job::{BatchId, UserId};
 use crate::limits::DeletionRateLimit;
@@ -251,7 +251,7 @@ pub(crate) fn parse(
 }
 
 fn unwritable(error: &serde_json::Error) -> Failure {
-    Failure::new(Class::Defect, Code::CheckpointUnreadable, error.to_string())
+    Failure::internal("cannot write a checkpoint", error)
 }
 
 fn summary_of(checkpoint: &Checkpoint) -> Result<Vec<u8>, Failure> {
@@ -489,9 +489,8 @@ impl Checkpoints for RedisCheckpoints {
     }
 
     async fn note_replay(&self, letter: &str, note: &ReplayNote) -> Result<(), Failure> {
-        let note = serde_json::to_string(note).map_err(|error| {
-            Failure::new(Class::Defect, Code::CheckpointUnreadable, error.to_string())
-        })?;
+        let note = serde_json::to_string(note)
+            .map_err(|error| Failure::internal("cannot write the note of a replay", error))?;
         let mut command = redis::cmd("SET");
         command
             .arg(replay_key(letter))

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use redis::Script;
 
 use super::{RedisCheckpoints, scripts};
-use crate::failure::{Class, Code, Failure};
+use crate::failure::Failure;
 use crate::ports::{Announced, Announcement, SILENT};
 
 const SEEN: &str = "offboarder:{workers}:seen";
@@ -19,7 +19,7 @@ impl RedisCheckpoints {
     /// Says that a worker lives.
     pub(crate) async fn announce(&self, worker: &Announcement) -> Result<(), Failure> {
         let body = serde_json::to_string(worker)
-            .map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))?;
+            .map_err(|error| Failure::internal("cannot write the entry of a worker", error))?;
         let script = Script::new(scripts::ANNOUNCE);
         let mut script = script.prepare_invoke();
         script

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::sweep::Sweep;
 use super::{Letter, LetterId, Pick};
 use crate::adapters::amqp::{Broker, Delivery, acknowledge, plain_properties};
-use crate::failure::{Class, Code, Failure};
+use crate::failure::Failure;
 use crate::ports::{ArchiveStore, ObjectKey};
 use crate::registers::audit_log::{self, Act, By};
 
@@ -100,11 +100,7 @@ impl Discard<'_> {
                 crate::failpoint::arm(&user_id.to_string());
             }
             let copy = serde_json::to_vec(&self.copy(&letter, &delivery)).map_err(|error| {
-                Failure::new(
-                    Class::Defect,
-                    Code::Panicked,
-                    format!("a letter has no JSON: {error}"),
-                )
+                Failure::internal("cannot write the copy of a dead letter", error)
             })?;
             // One that is there already is of a discard that was cut short: a letter's name tells its content.
             self.store
