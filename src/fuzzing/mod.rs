@@ -25,7 +25,7 @@ pub use stored::stored;
 
 use crate::adapters::amqp;
 use crate::adapters::cxone::{NextPage, Page, retry_after as wish};
-use crate::adapters::redis::parse_checkpoint;
+use crate::adapters::stored_checkpoint::parse as parse_checkpoint;
 use crate::config::{
     ArchiveLocation, CheckpointsUrl, Cxone, Faults, SETTINGS, Settings, Sources, show,
 };
