@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Origin;
+use super::origin::Origin;
 use super::setting::Setting;
 
 /// One thing wrong with the settings, and what to do about it. Never holds a secret.

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::cxone::{origin, token_uri_of};
-use super::resolve::{Entry, Origin, State, resolve};
+use super::origin::Origin;
+use super::resolve::{Entry, State, resolve};
 use super::setting::Setting;
 use super::sources::Sources;
 use super::table::{CXONE_BASE_URI, CXONE_TOKEN_URI};

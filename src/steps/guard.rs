@@ -101,7 +101,7 @@ pub(super) async fn brake(services: &Services, user_id: UserId) -> Result<Verdic
 
 fn braked(user_id: UserId, wait: Duration) -> Verdict {
     metrics::deletion_postponed(Pause::DeletionRateLimit);
-    metrics::braked(user_id, wait);
+    metrics::deletion_rate_limited(user_id, wait);
     let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1));
     Verdict::Postpone {
         until: Timestamp::now() + wait,

@@ -187,7 +187,7 @@ impl Backlog {
             }
             metrics::lane(lane, &told);
         }
-        metrics::tell_braked();
+        metrics::record_rate_limited();
     }
 }
 
