@@ -8,7 +8,9 @@ use crate::adapters::amqp::Broker;
 use crate::adapters::cxone::{self, Client};
 use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
-use crate::adapters::redis::RedisCheckpoints;
+use crate::adapters::redis::{
+    RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisQuotas, RedisWorkers,
+};
 use crate::adapters::s3::S3Store;
 use crate::address::{ProtectedLocation, RedisUrl};
 use crate::config::{Archive, ArchiveLocation, CheckpointsUrl, Cxone, Queue, Settings};
@@ -16,7 +18,7 @@ use crate::guards::Guards;
 use crate::limits::Rate;
 use crate::machine::RetryPolicy;
 use crate::manifest::Actor;
-use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas};
+use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas, SharedStores};
 use crate::registers::ProtectedSource;
 use crate::steps::Services;
 
@@ -56,22 +58,32 @@ fn shared<C, Q>(settings: &Settings<C, Q>) -> Result<Shared, CliError> {
         }
         CheckpointsUrl::Redis(url) => {
             let redis = redis(url, settings);
-            (Arc::clone(&redis) as Arc<dyn Checkpoints>, redis)
+            (redis.checkpoints, redis.quotas)
         }
     })
 }
 
-pub(super) fn redis<C, Q>(url: &RedisUrl, settings: &Settings<C, Q>) -> Arc<RedisCheckpoints> {
-    let redis = RedisCheckpoints::new(url, settings.worker.lease);
-    Arc::new(
-        redis
-            .with_integrity(settings.integrity.clone())
-            .keeping(settings.retention.0),
-    )
+/// Everything that one Redis keeps, over one connection of its own.
+pub(super) fn redis<C, Q>(url: &RedisUrl, settings: &Settings<C, Q>) -> SharedStores {
+    let connection = Arc::new(RedisConnection::new(url));
+    let checkpoints = RedisCheckpoints::new(
+        Arc::clone(&connection),
+        settings.worker.lease,
+        settings.retention.0,
+        settings.integrity.clone(),
+    );
+
+    SharedStores {
+        checkpoints: Arc::new(checkpoints),
+        quotas: Arc::new(RedisQuotas::new(Arc::clone(&connection))),
+        batches: Arc::new(RedisBatches::new(Arc::clone(&connection))),
+        workers: Arc::new(RedisWorkers::new(Arc::clone(&connection))),
+        health: Arc::new(RedisHealth::new(connection)),
+    }
 }
 
-/// Where batches are kept; an embedded store keeps none.
-pub(super) fn batches<C, Q>(settings: &Settings<C, Q>) -> Option<Arc<RedisCheckpoints>> {
+/// What all processes of the deployment share; `None` with an embedded store, which belongs to one.
+pub(super) fn shared_stores<C, Q>(settings: &Settings<C, Q>) -> Option<SharedStores> {
     match &settings.checkpoints {
         CheckpointsUrl::Embedded(_) => None,
         CheckpointsUrl::Redis(url) => Some(redis(url, settings)),
@@ -154,7 +166,7 @@ pub(super) async fn unproven_services<Q>(
         checkpoints,
         guards: Guards {
             delete_grace: settings.guard.delete_grace,
-            brake: settings.guard.max_deletions,
+            deletion_rate_limit: settings.guard.max_deletions,
         },
         protected: protected(settings).await?,
         delete: settings.guard.delete,

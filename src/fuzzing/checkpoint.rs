@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::USER_ID;
 use super::page::{assert_on_origin, base_uri};
 use crate::adapters::cxone::NextPage;
-use crate::adapters::redis::parse_checkpoint;
+use crate::adapters::stored_checkpoint::parse as parse_checkpoint;
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Action, Request, UserId};
 use crate::limits::DeletePolicy;

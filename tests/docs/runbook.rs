@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::read;
 
-const RUNBOOK: &str = "deploy/RUNBOOK.md";
+const RUNBOOK: &str = "docs/operations/runbook.md";
 const PARTS: [&str; 3] = ["**Means**", "**By itself**", "**You do**"];
 
 struct Section<'a> {

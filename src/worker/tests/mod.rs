@@ -78,7 +78,7 @@ impl Bench {
             checkpoints: Arc::new(EmbeddedCheckpoints::open(directory.path()).unwrap()),
             guards: Guards {
                 delete_grace: Duration::ZERO,
-                brake: None,
+                deletion_rate_limit: None,
             },
             protected: ProtectedSource::nobody(),
             delete: DeletePolicy::Attempt,
