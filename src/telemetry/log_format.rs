@@ -96,8 +96,9 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
+    use parking_lot::Mutex;
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
@@ -108,7 +109,7 @@ mod tests {
 
     impl io::Write for Kept {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
+            self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -130,7 +131,7 @@ mod tests {
             tracing::subscriber::with_default(subscriber, || {
                 tracing::warn!(who = attack, text = %attack, shown = ?attack, "{attack}");
             });
-            let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+            let text = String::from_utf8(kept.0.lock().clone()).unwrap();
             let line = text.strip_suffix('\n').unwrap();
             assert!(!line.chars().any(is_deceptive), "{line:?}");
             assert!(line.contains(" WARN "), "{line}");

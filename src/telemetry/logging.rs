@@ -70,7 +70,9 @@ fn may_be_logged(metadata: &Metadata<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
 
     use super::*;
 
@@ -79,7 +81,7 @@ mod tests {
 
     impl Write for Written {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend(bytes);
+            self.0.lock().extend(bytes);
             Ok(bytes.len())
         }
 
@@ -108,7 +110,7 @@ mod tests {
                 tracing::error!(target: "lapin::io_loop", "gone");
                 let _span = tracing::info_span!(target: "lapin::io_loop", "secret span").entered();
             });
-            let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            let log = String::from_utf8(written.0.lock().clone()).unwrap();
             assert!(
                 !log.contains("secret") && !log.contains("115, 101"),
                 "{said}: {log}"

@@ -1,7 +1,7 @@
 //! The client against small servers that read a standard in a way of their own.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -9,6 +9,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
 
 use super::{Alone, Client, Look, Options};
 use crate::failure::{Class, Classify as _, Code};
@@ -34,7 +35,7 @@ async fn serve(answer: Answer) -> (Client, Arc<Mutex<Vec<String>>>) {
             .strip_prefix("Basic ")
             .map(|basic| STANDARD.decode(basic).unwrap());
         let sent = basic.map_or(sent.clone(), |pair| String::from_utf8(pair).unwrap());
-        requests.lock().unwrap().push(format!("{path} {sent}"));
+        requests.lock().push(format!("{path} {sent}"));
         let (status, body) = answer(&path, &sent);
         async move { (StatusCode::from_u16(status).unwrap(), body) }
     });
@@ -60,7 +61,6 @@ async fn serve(answer: Answer) -> (Client, Arc<Mutex<Vec<String>>>) {
 
 fn count(seen: &Mutex<Vec<String>>, path: &str) -> usize {
     seen.lock()
-        .unwrap()
         .iter()
         .filter(|request| request.starts_with(path))
         .count()
