@@ -1,15 +1,17 @@
-//! Places where a test can kill the process: before and after every effect. Release builds have none.
+//! Places where a test can kill the process: before and after every effect. Release builds have
+//! none.
 //!
-//! `KILL_OFFBOARDER_AT=USER_ID:N` aborts a debug build at the Nth effect boundary, counted from 1, after it first
-//! worked on that user; `KILL_OFFBOARDER_AT=USER_ID:after the save` at the first boundary of that name; and
-//! `KILL_OFFBOARDER_AT=USER_ID:in its visit` each time it works on that user and on no other. The last line on
-//! standard error names the boundary.
+//! `KILL_OFFBOARDER_AT=USER_ID:N` aborts a debug build at the Nth effect boundary, counted from 1,
+//! after it first worked on that user; `KILL_OFFBOARDER_AT=USER_ID:after the save` at the first
+//! boundary of that name; and `KILL_OFFBOARDER_AT=USER_ID:in its visit` each time it works on that
+//! user and on no other. The last line on standard error names the boundary.
 //!
-//! `HURRY_OFFBOARDER=60` is a time scale: a debug build reads its queues sixty times as often, and its watchdog waits a
-//! sixtieth of the time.
+//! `HURRY_OFFBOARDER=60` is a time scale: a debug build reads its queues sixty times as often, and
+//! its watchdog waits a sixtieth of the time.
 //!
-//! The crate `fail` is not used: its failpoints are hit by any task of the process, and these count the boundaries of one
-//! user only, which is what makes "kill at every boundary" a loop over numbers.
+//! The crate `fail` is not used: its failpoints are hit by any task of the process, and these count
+//! the boundaries of one user only, which is what makes "kill at every boundary" a loop over
+//! numbers.
 
 #[cfg(debug_assertions)]
 mod armed {

@@ -85,7 +85,8 @@ pub(crate) enum Class {
 }
 
 words! {
-    /// A short word that names a failure: in metrics, headers, texts and as a heading of the runbook.
+    /// A short word that names a failure: in metrics, headers, texts and as a heading of the
+    /// runbook.
     pub enum Code;
 
     /// No connection, or it broke.
@@ -102,7 +103,8 @@ words! {
     CxoneMissingScope => "cxone_missing_scope",
     /// Any other refusal of a call for this user.
     CxoneRejected => "cxone_rejected",
-    /// A 403, 404 or 410 that is not in the form of the API: a firewall, a proxy or another server answered.
+    /// A 403, 404 or 410 that is not in the form of the API: a firewall, a proxy or another server
+    /// answered.
     CxoneForeignAnswer => "cxone_foreign_answer",
     /// One part of the API knows the user, and another does not.
     CxoneContradiction => "cxone_contradiction",
@@ -162,7 +164,8 @@ words! {
     IllegalTransition => "illegal_transition",
     /// A step panicked.
     Panicked => "panicked",
-    /// offboarder could not do something that should never fail, e.g. write one of its records as JSON.
+    /// offboarder could not do something that should never fail, e.g. write one of its records as
+    /// JSON.
     Internal => "internal",
 }
 
@@ -245,7 +248,8 @@ mod tests {
         );
         assert_eq!(
             failure.to_string(),
-            "cannot write a manifest: key must be a string; this is a defect of offboarder, report it [internal]"
+            "cannot write a manifest: key must be a string; this is a defect of offboarder, \
+             report it [internal]"
         );
     }
 

@@ -1,7 +1,8 @@
-//! Makes text from outside safe for terminals and logs: names, reasons, answers of services, names of files.
+//! Makes text from outside safe for terminals and logs: names, reasons, answers of services, names
+//! of files.
 //!
-//! A terminal obeys control characters (C0, DEL and C1), and bidirectional and invisible characters make it show a
-//! different text. Such characters are shown by their code.
+//! A terminal obeys control characters (C0, DEL and C1), and bidirectional and invisible characters
+//! make it show a different text. Such characters are shown by their code.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -16,8 +17,8 @@ pub(crate) fn is_deceptive(c: char) -> bool {
 }
 
 /// Says what [`is_plain_line`] accepts.
-pub(crate) const NOT_PLAIN: &str = "has to be one line of 1 to 1000 characters, not blank, without control, bidirectional or \
-                             invisible characters";
+pub(crate) const NOT_PLAIN: &str = "has to be one line of 1 to 1000 characters, not blank, \
+     without control, bidirectional or invisible characters";
 
 /// Whether this is one line of text, not blank, without deceptive characters.
 pub(crate) fn is_plain_line(text: &str) -> bool {
@@ -25,7 +26,8 @@ pub(crate) fn is_plain_line(text: &str) -> bool {
     says_something && !text.chars().any(is_deceptive)
 }
 
-/// The text on one line, with deceptive characters escaped: a line break is `\n`, an escape `\u{1b}`.
+/// The text on one line, with deceptive characters escaped: a line break is `\n`, an escape
+/// `\u{1b}`.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
     escaped(text, is_deceptive, |c, out| out.extend(c.escape_default()))
 }
@@ -60,7 +62,8 @@ fn escaped(
     Cow::Owned(out)
 }
 
-/// What strangers try: a window's title, an empty screen, a line of ours, text from right to left, C1, nothing to see.
+/// What strangers try: a window's title, an empty screen, a line of ours, text from right to left,
+/// C1, nothing to see.
 #[cfg(test)]
 pub(crate) const ATTACKS: [&str; 8] = [
     "\u{1b}]0;title\u{7}",

@@ -1,4 +1,5 @@
-//! Whether this process makes progress, which `/healthz` reports. Like the metrics, it is one for the whole process.
+//! Whether this process makes progress, which `/healthz` reports. Like the metrics, it is one for
+//! the whole process.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 

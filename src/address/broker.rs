@@ -6,7 +6,8 @@ use super::parts::{Login, Parts, decoded};
 use crate::limits::parse::whole;
 use crate::secret::Secret;
 
-/// Where the broker is, and how to log in. `Display` and `Debug` print the URL without its password.
+/// Where the broker is, and how to log in. `Display` and `Debug` print the URL without its
+/// password.
 #[derive(Clone)]
 pub(crate) struct BrokerUrl {
     /// `amqps://`.

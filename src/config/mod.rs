@@ -1,9 +1,9 @@
 //! Settings: parsed once, and every fault is reported together.
 //!
 //! [`SETTINGS`] is the one table that flags, environment variables, TOML keys, the README's table
-//! and `--show-settings` are made from. A value goes
-//! sources → the one in force (`Origin`) → its type. Every stage notes its faults and continues, so that an
-//! operator can fix a deployment in one round. `docs/contract/interfaces.md` defines what the settings mean.
+//! and `--show-settings` are made from. A value goes sources → the one in force (`Origin`) → its
+//! type. Every stage notes its faults and continues, so that an operator can fix a deployment in
+//! one round. `docs/contract/interfaces.md` defines what the settings mean.
 //!
 //! A flag beats the environment, which beats a file named by `OFFBOARDER_…_FILE`, which beats the
 //! TOML file, which beats the default. Only the value in force is checked.

@@ -86,7 +86,8 @@ fn in_force(setting: &Setting, sources: &Sources, toml: &TomlFile) -> Result<Sta
     Ok(State::Set { text, origin })
 }
 
-/// The text of the source that has priority: flag, variable, file of a variable, TOML, file of a TOML key, default.
+/// The text of the source that has priority: flag, variable, file of a variable, TOML, file of a
+/// TOML key, default.
 fn source_of(
     setting: &Setting,
     sources: &Sources,
@@ -139,7 +140,8 @@ fn from_flag(setting: &Setting, text: &str) -> Result<(String, Origin), Fault> {
     let origin = Origin::Flag(setting.flag().unwrap_or_default());
     if may_hold_a_password(text) {
         let text = format!(
-            "every user of the host can see arguments, so a flag must not hold a password; set {} or {}",
+            "every user of the host can see arguments, so a flag must not hold a password; set {} \
+             or {}",
             setting.variable(),
             setting.file_variable()
         );

@@ -20,8 +20,8 @@ pub(crate) struct Shown {
     pub source: String,
 }
 
-/// The value in force for every setting, and its source. It works even if settings have faults: that is when an
-/// operator needs it.
+/// The value in force for every setting, and its source. It works even if settings have faults:
+/// that is when an operator needs it.
 pub(crate) fn show(sources: &Sources) -> Vec<Shown> {
     let entries = resolve(sources).entries;
     entries.iter().map(|entry| shown(entry, &entries)).collect()

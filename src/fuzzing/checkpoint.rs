@@ -19,8 +19,8 @@ use crate::machine::{
 };
 use crate::manifest::{Actor, Manifest, tells_the_same};
 
-/// A checkpoint as Redis holds it. If it is accepted, it belongs to the user who was asked for and has our schema, it
-/// can be stored and read back unchanged, and every event that may follow works.
+/// A checkpoint as Redis holds it. If it is accepted, it belongs to the user who was asked for and
+/// has our schema, it can be stored and read back unchanged, and every event that may follow works.
 pub fn checkpoint(body: &[u8]) -> bool {
     let user_id: UserId = USER_ID.parse().expect("a user ID");
     let Ok(Some(checkpoint)) = parse_checkpoint(user_id, body) else {

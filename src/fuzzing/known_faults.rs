@@ -1,5 +1,5 @@
-//! The fault texts of the parsers of messages and pages. A text that is one of these repeats nothing of what was read,
-//! which may be a secret.
+//! The fault texts of the parsers of messages and pages. A text that is one of these repeats
+//! nothing of what was read, which may be a secret.
 
 /// The members of a message.
 const MEMBERS: [&str; 7] = [

@@ -19,8 +19,8 @@ struct Named {
     action: Option<Action>,
 }
 
-/// A message body. The user ID of the job is the one in the body and is safe wherever an ID is used; what is kept of
-/// the body is within the schema; and a fault does not repeat it.
+/// A message body. The user ID of the job is the one in the body and is safe wherever an ID is
+/// used; what is kept of the body is within the schema; and a fault does not repeat it.
 pub fn message(body: &[u8]) -> bool {
     let (user_id, request) = match parse_message(body, Timestamp::UNIX_EPOCH) {
         Ok(read) => read,
@@ -102,9 +102,10 @@ fn assert_safe(user_id: UserId) {
     );
 }
 
-/// The properties of a message, as they are sent. Only small properties on the list are admitted; our own headers are
-/// believed only from our own login; to admit them again changes nothing; and what is shown of a dead letter is small.
-/// The first byte chooses the login, and whether the message was delivered before.
+/// The properties of a message, as they are sent. Only small properties on the list are admitted;
+/// our own headers are believed only from our own login; to admit them again changes nothing; and
+/// what is shown of a dead letter is small. The first byte chooses the login, and whether the
+/// message was delivered before.
 pub fn headers(input: &[u8]) -> bool {
     let Some((how, bytes)) = input.split_first() else {
         return false;

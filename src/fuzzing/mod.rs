@@ -1,9 +1,9 @@
-//! What the fuzz targets in `fuzz/` call: one function for each parser of input from outside. Each takes any bytes,
-//! returns whether the parser accepted them, and panics when a promise is broken.
+//! What the fuzz targets in `fuzz/` call: one function for each parser of input from outside. Each
+//! takes any bytes, returns whether the parser accepted them, and panics when a promise is broken.
 //!
-//! The module is public under `--cfg fuzzing`, since a fuzz target is a crate of its own and the parsers are private to
-//! this one. A release is built without it. The tests run the same functions on a stable toolchain, over `fuzz/corpus` and
-//! mutations of it.
+//! The module is public under `--cfg fuzzing`, since a fuzz target is a crate of its own and the
+//! parsers are private to this one. A release is built without it. The tests run the same functions
+//! on a stable toolchain, over `fuzz/corpus` and mutations of it.
 
 mod checkpoint;
 mod known_faults;

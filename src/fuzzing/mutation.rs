@@ -1,4 +1,5 @@
-//! Mutations of a corpus, as a strategy of `proptest`: it shrinks a failing input to few and small edits.
+//! Mutations of a corpus, as a strategy of `proptest`: it shrinks a failing input to few and small
+//! edits.
 
 use std::fmt;
 
@@ -53,7 +54,8 @@ enum Edit {
     Number(Index, &'static str),
 }
 
-/// Inputs of the corpus, changed once to four times: usually once, since parsers accept little after more.
+/// Inputs of the corpus, changed once to four times: usually once, since parsers accept little
+/// after more.
 pub(super) fn mutations(corpus: Vec<Vec<u8>>) -> impl Strategy<Value = Input> {
     let edits = prop_oneof![
         3 => vec(edit(corpus.clone()), 1),

@@ -15,10 +15,11 @@ use crate::adapters::cxone::{NextPage, Page, retry_after as wish};
 /// Where a page of conversations comes from.
 const PAGE_PATH: &str = "/api/v2/conversations/details/query";
 
-/// A page of conversations. Its conversations are all of the objects between the commas, byte for byte and in order;
-/// its link is safe to follow; and a fault does not repeat it.
+/// A page of conversations. Its conversations are all of the objects between the commas, byte for
+/// byte and in order; its link is safe to follow; and a fault does not repeat it.
 pub fn page(body: &[u8]) -> bool {
-    let (base, whole) = (base_uri(0), Bytes::copy_from_slice(body));
+    let base = base_uri(0);
+    let whole = Bytes::copy_from_slice(body);
     let page = match Page::parse(whole.clone(), &base, "GET page") {
         Ok(page) => page,
         Err(fault) => {
@@ -86,8 +87,8 @@ pub fn page(body: &[u8]) -> bool {
     true
 }
 
-/// `Retry-After`, and after a line break the `Date` of the answer. A pause is never zero and never longer than an hour,
-/// and a number of seconds is taken as it is.
+/// `Retry-After`, and after a line break the `Date` of the answer. A pause is never zero and never
+/// longer than an hour, and a number of seconds is taken as it is.
 pub fn retry_after(header: &[u8]) -> bool {
     const HOUR: Duration = Duration::from_hours(1);
     let text = String::from_utf8_lossy(header);
@@ -118,8 +119,8 @@ pub fn retry_after(header: &[u8]) -> bool {
     answer.is_some()
 }
 
-/// The link to the next page. A link that is accepted leads to the API's own origin and path, and is the same after a
-/// crash, when it is read from the checkpoint.
+/// The link to the next page. A link that is accepted leads to the API's own origin and path, and
+/// is the same after a crash, when it is read from the checkpoint.
 pub fn next_link(link: &[u8]) -> bool {
     let link = String::from_utf8_lossy(link);
     let mut accepted = false;

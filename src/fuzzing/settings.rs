@@ -11,9 +11,9 @@ use super::spiked::{CANARY, spiked_sources};
 use crate::config::{ArchiveLocation, CheckpointsUrl, Cxone, Faults, Settings, show};
 use crate::limits::Rate;
 
-/// Settings: lines `NAME=value` are the environment and `--key=value` flags; after a line `---` comes the TOML file.
-/// A known text is put into every secret. It must not appear in faults and listings, and settings that are accepted are
-/// within the bounds that the types promise.
+/// Settings: lines `NAME=value` are the environment and `--key=value` flags; after a line `---`
+/// comes the TOML file. A known text is put into every secret. It must not appear in faults and
+/// listings, and settings that are accepted are within the bounds that the types promise.
 pub fn settings(sources: &[u8]) -> bool {
     let Some(sources) = std::str::from_utf8(sources).ok().and_then(spiked_sources) else {
         return false;

@@ -9,7 +9,8 @@ use crate::config::{SETTINGS, Sources};
 /// The text that is put into every secret.
 pub(super) const CANARY: &str = "hunter2";
 
-/// The sources with the canary in every secret; `None` if they would read files of this host, or hold the canary already.
+/// The sources with the canary in every secret; `None` if they would read files of this host, or
+/// hold the canary already.
 pub(super) fn spiked_sources(text: &str) -> Option<Sources> {
     if text.contains(CANARY) {
         return None;
@@ -19,7 +20,8 @@ pub(super) fn spiked_sources(text: &str) -> Option<Sources> {
         .map_or((text, None), |(lines, toml)| (lines, Some(toml)));
     let mut sources = Sources::default();
 
-    // To find the nearest known name of a long one takes long, and nothing else depends on its length.
+    // To find the nearest known name of a long one takes long, and nothing else depends on its
+    // length.
     let lines = lines
         .lines()
         .filter_map(|line| line.split_once('='))
@@ -115,8 +117,9 @@ fn spiked(secret: &str) -> String {
     }
 }
 
-/// Puts the canary into the password of a URL, or of a text that was meant as one. In a setting whose URL may hold a
-/// password, an `@` at any position ends it; in others it may be part of a path.
+/// Puts the canary into the password of a URL, or of a text that was meant as one. In a setting
+/// whose URL may hold a password, an `@` at any position ends it; in others it may be part of a
+/// path.
 fn spiked_url(key: &str, text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return text.to_owned();
@@ -142,7 +145,8 @@ fn spiked_url(key: &str, text: &str) -> String {
     format!("{scheme}://{spiked}")
 }
 
-/// Puts the canary behind every name of a secret and an equals sign, even if the file cannot be parsed.
+/// Puts the canary behind every name of a secret and an equals sign, even if the file cannot be
+/// parsed.
 fn spiked_toml(text: &str) -> String {
     let mut pieces: Vec<String> = text.split('=').map(str::to_owned).collect();
     for index in 1..pieces.len() {

@@ -1,4 +1,5 @@
-//! What stores return: objects of the bucket and values of Redis, which anyone with write access may have forged.
+//! What stores return: objects of the bucket and values of Redis, which anyone with write access
+//! may have forged.
 
 #![expect(
     clippy::expect_used,
@@ -30,9 +31,9 @@ use crate::registers::audit_log::AuditEntry;
 
 const HISTORY: Duration = Duration::from_hours(24 * 365);
 
-/// A seal, a manifest, a hold, a pause, an entry of the audit log, the progress of an archive, a summary or the note of a
-/// replay; otherwise the metadata or the key of an object. What can be read can be written and read again unchanged, and
-/// the checks of it do not panic.
+/// A seal, a manifest, a hold, a pause, an entry of the audit log, the progress of an archive, a
+/// summary or the note of a replay; otherwise the metadata or the key of an object. What can be
+/// read can be written and read again unchanged, and the checks of it do not panic.
 pub fn stored(body: &[u8]) -> bool {
     let user_id: UserId = USER_ID.parse().expect("a user ID");
     let seal = read::<SealDocument>(body);

@@ -10,7 +10,8 @@ use super::*;
 
 /// Mutations for each target; `PROPTEST_CASES` sets another number.
 const CASES: u32 = 3000;
-/// The same mutations every time, so that a failure can be repeated; `PROPTEST_RNG_SEED` sets another seed.
+/// The same mutations every time, so that a failure can be repeated; `PROPTEST_RNG_SEED` sets
+/// another seed.
 const SEED: u64 = 20_261_124;
 
 #[test]

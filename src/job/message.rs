@@ -12,8 +12,8 @@ use super::{Action, BatchId, Request, UserId, normalised};
 /// The largest body that is read as a message. A message of the schema is far smaller.
 pub(crate) const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// The body is no off-boarding message. The text names member and rule but does not repeat the value, which may be a
-/// secret.
+/// The body is no off-boarding message. The text names member and rule but does not repeat the
+/// value, which may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the message is neither a user ID nor JSON after offboarding-message.schema.json: {0}")]
 pub(crate) struct Malformed(String);
@@ -64,7 +64,8 @@ impl Member {
     }
 }
 
-/// The members of a message that have a text. `null` means that the member is missing; unknown members are ignored.
+/// The members of a message that have a text. `null` means that the member is missing; unknown
+/// members are ignored.
 #[derive(Default)]
 struct Members {
     texts: [Option<String>; Member::ALL.len()],
@@ -192,7 +193,8 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
-/// Reads a message body: JSON of the schema, or a UUID as text, quoted or bare. `received_at` is the reader's clock.
+/// Reads a message body: JSON of the schema, or a UUID as text, quoted or bare. `received_at` is
+/// the reader's clock.
 pub(crate) fn parse_message(
     body: &[u8],
     received_at: Timestamp,

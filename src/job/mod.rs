@@ -20,8 +20,8 @@ pub(crate) struct Job {
     pub lane: Lane,
     /// Which off-boarding of this user it belongs to, once that is decided; from a header of ours.
     pub revision: Option<u32>,
-    /// The job is a placeholder: it was published for a job that was still in progress at this time, or it replays
-    /// the dead letter that was the user's latest at this time.
+    /// The job is a placeholder: it was published for a job that was still in progress at this
+    /// time, or it replays the dead letter that was the user's latest at this time.
     pub stands_in_since: Option<jiff::Timestamp>,
     /// It continues work that another delivery began, and asks for nothing new.
     pub continuation: bool,

@@ -64,7 +64,8 @@ pub(crate) struct Request {
     /// How far the off-boarding goes.
     #[serde(default)]
     pub action: Action,
-    /// Whether the message names the action. Only such a message repeats a deletion that was refused before.
+    /// Whether the message names the action. Only such a message repeats a deletion that was
+    /// refused before.
     #[serde(skip)]
     pub action_named: bool,
     /// Batch of the request.
@@ -94,8 +95,8 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Removes what `message` does not ask for, since a stored request must not widen it. If this request was made from
-    /// the same message, the message replaces it.
+    /// Removes what `message` does not ask for, since a stored request must not widen it. If this
+    /// request was made from the same message, the message replaces it.
     pub(crate) fn narrow(&mut self, message: &Self) {
         if self.message_sha256.is_some() && self.message_sha256 == message.message_sha256 {
             let first = [self.received_at, message.received_at]

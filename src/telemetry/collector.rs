@@ -10,8 +10,8 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
-/// An exporter that logs each change between success and failure. Telemetry that the collector does not accept is
-/// dropped: it must never delay the work.
+/// An exporter that logs each change between success and failure. Telemetry that the collector does
+/// not accept is dropped: it must never delay the work.
 #[derive(Debug)]
 pub(super) struct Reporting<E> {
     exporter: E,
@@ -33,7 +33,8 @@ impl<E> Reporting<E> {
         let changed = self.failing.swap(failed, Ordering::Relaxed) != failed;
         match &result {
             Err(error) if changed => tracing::warn!(%error, what = self.what,
-                "the collector does not accept these; they are dropped until it does; check OTEL_EXPORTER_OTLP_ENDPOINT"),
+                "the collector does not accept these; they are dropped until it does; check \
+                 OTEL_EXPORTER_OTLP_ENDPOINT"),
             Ok(()) if changed => {
                 tracing::info!(what = self.what, "the collector accepts these again")
             }

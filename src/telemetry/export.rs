@@ -20,11 +20,12 @@ const END_WITHIN: Duration = Duration::from_secs(3);
 
 /// Logs, metrics and traces of this process.
 ///
-/// Metrics are always counted, for `/metrics`, and every span has its IDs, for the logs. They leave the process by OTLP
-/// only if a standard variable asks for it: `OTEL_EXPORTER_OTLP_ENDPOINT`, the same for one signal
-/// (`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT`), or `OTEL_TRACES_EXPORTER=otlp` (`OTEL_METRICS_…`).
-/// Without these nothing is sent, although the specification would send to this host.
-/// The other variables set protocol, headers, timeouts, batches, sampling and resource
+/// Metrics are always counted, for `/metrics`, and every span has its IDs, for the logs. They leave
+/// the process by OTLP only if a standard variable asks for it: `OTEL_EXPORTER_OTLP_ENDPOINT`, the
+/// same for one signal (`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT`), or
+/// `OTEL_TRACES_EXPORTER=otlp` (`OTEL_METRICS_…`). Without these nothing is sent, although the
+/// specification would send to this host. The other variables set protocol, headers, timeouts,
+/// batches, sampling and resource
 /// (<https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>).
 ///
 /// Separate threads send, from bounded queues that drop what does not fit.
@@ -81,7 +82,8 @@ impl Signal {
         }
     }
 
-    /// A protocol in the variables that this program does not know. The exporter uses `http/protobuf` instead.
+    /// A protocol in the variables that this program does not know. The exporter uses
+    /// `http/protobuf` instead.
     fn unknown_protocol(self, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
         let own = format!("OTEL_EXPORTER_OTLP_{}_PROTOCOL", self.word());
         let set = |name: &str| {
@@ -163,8 +165,8 @@ impl Telemetry {
     pub(crate) async fn end(self) {
         let Self { traces, meters, .. } = self;
 
-        // Both ignore their timeout while they send. So they run on threads that the end of the runtime does not
-        // wait for.
+        // Both ignore their timeout while they send. So they run on threads that the end of the
+        // runtime does not wait for.
         let traces = on_a_thread(move || traces.shutdown_with_timeout(END_WITHIN));
         let meters = on_a_thread(move || meters.shutdown_with_timeout(END_WITHIN));
         let both = futures_util::future::join(traces, meters);

@@ -21,7 +21,8 @@ fn trace_id() -> Option<String> {
     span.is_valid().then(|| span.trace_id().to_string())
 }
 
-/// Standard error for whole lines of JSON. People read logs on terminals, so deceptive characters are escaped.
+/// Standard error for whole lines of JSON. People read logs on terminals, so deceptive characters
+/// are escaped.
 pub(super) struct JsonLines(io::Stderr);
 
 impl io::Write for JsonLines {

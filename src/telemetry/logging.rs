@@ -11,8 +11,9 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use super::{log_format, span};
 
-/// Logs go to standard error: as text on a terminal, as JSON otherwise. `RUST_LOG` decides what is logged, but not
-/// what is traced; by default a worker logs more than a command. Only our own spans go to `tracer`.
+/// Logs go to standard error: as text on a terminal, as JSON otherwise. `RUST_LOG` decides what is
+/// logged, but not what is traced; by default a worker logs more than a command. Only our own spans
+/// go to `tracer`.
 pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
     // `collector` reports failures of OpenTelemetry, once each.
     let default = if is_worker {
@@ -52,8 +53,8 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
     }
 }
 
-/// The client library of RabbitMQ logs whole frames, with passwords and bodies, at all levels below error. So only its
-/// errors are logged, whatever `RUST_LOG` says.
+/// The client library of RabbitMQ logs whole frames, with passwords and bodies, at all levels below
+/// error. So only its errors are logged, whatever `RUST_LOG` says.
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     let library = metadata.target().split("::").next().unwrap_or_default();
     let of_queue = [

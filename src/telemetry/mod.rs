@@ -1,7 +1,7 @@
 //! Logs, metrics and traces of this process.
 //!
-//! The process has one set of instruments and one set of spans. `/metrics` shows the instruments, and both leave by
-//! OTLP if the standard `OTEL_…` variables say so; see [`Telemetry`].
+//! The process has one set of instruments and one set of spans. `/metrics` shows the instruments,
+//! and both leave by OTLP if the standard `OTEL_…` variables say so; see [`Telemetry`].
 
 mod collector;
 mod export;

@@ -1,9 +1,10 @@
-//! The spans of a process. Each kind has one function, so that names and attributes are the same everywhere.
-//! Attributes follow the semantic conventions (<https://opentelemetry.io/docs/specs/semconv/>) if there is one, and
-//! are `offboarder.…` otherwise. They hold IDs and words of ours, never a body, a name or a text from outside.
+//! The spans of a process. Each kind has one function, so that names and attributes are the same
+//! everywhere. Attributes follow the semantic conventions
+//! (<https://opentelemetry.io/docs/specs/semconv/>) if there is one, and are `offboarder.…`
+//! otherwise. They hold IDs and words of ours, never a body, a name or a text from outside.
 //!
-//! Most spans exist only below another one: what a process does by itself, e.g. check whether it is paused, belongs to
-//! no trace.
+//! Most spans exist only below another one: what a process does by itself, e.g. check whether it is
+//! paused, belongs to no trace.
 
 use std::collections::HashMap;
 
@@ -50,7 +51,8 @@ pub(crate) fn command(name: &str) -> Span {
     span!(parent: None, "command", otel.name = format!("offboarder {name}"))
 }
 
-/// A delivery from a queue, from its arrival to its settlement, below `parent` and linked to `links`.
+/// A delivery from a queue, from its arrival to its settlement, below `parent` and linked to
+/// `links`.
 pub(crate) fn delivery(queue: &'static str, parent: Context, links: Vec<SpanContext>) -> Span {
     let span = span!(
         parent: None,
@@ -113,7 +115,12 @@ pub(crate) fn publish(exchange: &str, key: &str) -> Span {
 
 /// A step of the state machine.
 pub(crate) fn step(step: &'static str, user_id: UserId) -> Span {
-    child!("step", otel.name = format!("step {step}"), offboarder.step = step, offboarder.user_id = %user_id)
+    child!(
+        "step",
+        otel.name = format!("step {step}"),
+        offboarder.step = step,
+        offboarder.user_id = %user_id,
+    )
 }
 
 /// An operation on a checkpoint.
@@ -161,8 +168,8 @@ pub(crate) fn s3_call(operation: &str) -> Span {
     )
 }
 
-/// A call was answered with this status. 404 is no failure: a read gets it before the first archive, and after a
-/// deletion.
+/// A call was answered with this status. 404 is no failure: a read gets it before the first
+/// archive, and after a deletion.
 pub(crate) fn answered(span: &Span, status: u16) {
     span.record("http.response.status_code", i64::from(status));
     if status >= 400 && status != 404 {
@@ -195,7 +202,7 @@ fn template(path: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-// --- trace context in headers, after the W3C's standard (<https://www.w3.org/TR/trace-context/>) -----------------
+// Trace context in headers follows the W3C's standard (<https://www.w3.org/TR/trace-context/>).
 
 /// The context of a span, if it is part of a trace.
 pub(crate) fn context_of(span: &Span) -> Option<SpanContext> {
@@ -220,7 +227,8 @@ pub(crate) fn from_headers(traceparent: &str, tracestate: Option<&str>) -> Conte
     TraceContextPropagator::new().extract_with_context(&Context::new(), &headers)
 }
 
-/// Writes links to other spans as one text. [`from_links`] reads it and leaves out what it cannot read.
+/// Writes links to other spans as one text. [`from_links`] reads it and leaves out what it cannot
+/// read.
 pub(crate) fn to_links(links: &[SpanContext]) -> String {
     let texts = links
         .iter()

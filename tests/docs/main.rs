@@ -1,6 +1,6 @@
-//! What the documents promise: every failure code has its section in the runbook, and every test that a document names
-//! exists. These checks read files only; README's table of settings is compared in `src/config/tests`, since the texts
-//! of the settings are private to the library.
+//! What the documents promise: every failure code has its section in the runbook, and every test
+//! that a document names exists. These checks read files only; README's table of settings is
+//! compared in `src/config/tests`, since the texts of the settings are private to the library.
 #![expect(
     clippy::expect_used,
     clippy::panic,

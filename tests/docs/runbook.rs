@@ -1,4 +1,5 @@
-//! The runbook has one whole section for each failure code and each reason of dead letters, and no other.
+//! The runbook has one whole section for each failure code and each reason of dead letters, and no
+//! other.
 //!
 //! The words come from `docs/openapi.json`, which a test of the library compares with the code.
 

@@ -19,9 +19,9 @@ const STEP_BOUNDARIES: [f64; 14] = [
 
 /// The instruments of this process.
 ///
-/// They are global, as the meter provider of OpenTelemetry is: a process has one `/metrics`, and every adapter and step
-/// counts. To pass them to each of these as a parameter would change all signatures and no test. Before
-/// [`super::begin`] they count into nothing.
+/// They are global, as the meter provider of OpenTelemetry is: a process has one `/metrics`, and
+/// every adapter and step counts. To pass them to each of these as a parameter would change all
+/// signatures and no test. Before [`super::begin`] they count into nothing.
 pub(super) static INSTRUMENTS: LazyLock<Instruments> =
     LazyLock::new(|| Instruments::new(&global::meter("offboarder")));
 
@@ -163,9 +163,9 @@ impl Backlog {
             oldest_job: gauge_f64(
                 meter,
                 "offboarder_oldest_job_seconds",
-                "How long the oldest job of a queue has waited, as this worker knows: since the request or since it was \
-                 due; in offboarding.wait.* since this worker delayed it; in offboarding.dead since it became a dead \
-                 letter",
+                "How long the oldest job of a queue has waited, as this worker knows: since the \
+                 request or since it was due; in offboarding.wait.* since this worker delayed it; \
+                 in offboarding.dead since it became a dead letter",
             ),
             lane_depth: gauge(
                 meter,
@@ -180,7 +180,8 @@ impl Backlog {
             lane_oldest_job: gauge_f64(
                 meter,
                 "offboarder_lane_oldest_job_seconds",
-                "How long the oldest job of a lane has waited, in its two queues, in this worker, or delayed by it",
+                "How long the oldest job of a lane has waited, in its two queues, in this worker, \
+                 or delayed by it",
             ),
         }
     }

@@ -1,5 +1,5 @@
-//! The metrics of `docs/contract/interfaces.md`. Labels are words of ours, never an ID or a text, so their number is
-//! bounded.
+//! The metrics of `docs/contract/interfaces.md`. Labels are words of ours, never an ID or a text,
+//! so their number is bounded.
 
 mod exposition;
 mod instruments;

@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 
 use crate::job::UserId;
 
-/// Users whose deletion waits for the rate limit, and until when. A user whose time is over is not counted any more,
-/// even if another worker took the job.
+/// Users whose deletion waits for the rate limit, and until when. A user whose time is over is not
+/// counted any more, even if another worker took the job.
 #[derive(Default)]
 pub(super) struct RateLimited(Mutex<BTreeMap<UserId, Instant>>);
 
