@@ -9,42 +9,11 @@ use serde_json::{Value, json};
 
 use crate::replaying::{DEAD, await_letters, json_of, mend, spoil, status};
 use crate::support::http::{Answer, exchange};
-use crate::support::population::{Fate, User, user_id};
+use crate::support::population::{Outcome, User, user_id};
 use crate::support::process::{Process, command, tail};
 use crate::support::proxy::Proxy;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, repository};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "schemathesis finds no answer of the admin API that its document does not describe",
-        schemathesis,
-    ),
-    (
-        "a replay over HTTP goes on though its client hangs up, and a second one is refused meanwhile",
-        hanging_up,
-    ),
-    (
-        "a service that is away or frozen is a 503 of the admin API, in time and with its code",
-        services_away,
-    ),
-    (
-        "tokens let in whom they are for, and every refusal is a problem document",
-        tokens,
-    ),
-    (
-        "without a token no page of another host is served, and slow clients hold nothing up",
-        loopback,
-    ),
-    (
-        "what is done over HTTP is what the commands do, and is in the log of acts",
-        the_acts,
-    ),
-    (
-        "every worker is listed while it lives, and one that was killed soon is not",
-        workers,
-    ),
-];
+use crate::support::{eventually, http, repository, trial};
 
 const OPERATOR: &str = "operators-token-0123456789abcdef";
 const READER: &str = "readers-token-0123456789abcdef01";
@@ -103,7 +72,7 @@ fn code(answer: &Answer, status: u16) -> String {
 /// Users of whom the first ones are dead letters, refused at their first step; the worker runs.
 fn with_letters(place: usize, users: usize, letters: usize) -> (World, Process) {
     let users: Vec<User> = (0..users)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect();
     let world = with_tokens(World::with_topology(place, users));
     (0..letters).for_each(|user| spoil(&world, user, "get_routing_profile", &status(400)));
@@ -138,6 +107,8 @@ fn ids(letters: &Value) -> Vec<String> {
         .map(|letter| letter["id"].as_str().expect("an ID").to_owned())
         .collect()
 }
+
+trial!("schemathesis finds no answer of the admin API that its document does not describe", schemathesis);
 
 /// A run of it is the same each time: one seed, and no time as a bound.
 fn schemathesis(place: usize) {
@@ -254,6 +225,8 @@ fn finish(mut tool: std::process::Command) {
     );
 }
 
+trial!("a replay over HTTP goes on though its client hangs up, and a second one is refused meanwhile", hanging_up);
+
 fn hanging_up(place: usize) {
     let (world, worker) = with_letters(place, 4, 4);
     let admin = worker.admin();
@@ -336,6 +309,8 @@ fn behind(world: &mut World, setting: &str) -> Proxy {
     proxy
 }
 
+trial!("a service that is away or frozen is a 503 of the admin API, in time and with its code", services_away);
+
 fn services_away(place: usize) {
     let mut world = with_tokens(World::with_topology(place, Vec::new()));
     let proxies = [
@@ -385,6 +360,8 @@ fn services_away(place: usize) {
     }
     World::drain(worker);
 }
+
+trial!("tokens let in whom they are for, and every refusal is a problem document", tokens);
 
 fn tokens(place: usize) {
     let mut world = with_tokens(World::with_topology(place, Vec::new()));
@@ -579,6 +556,8 @@ fn tokens(place: usize) {
     World::drain(worker);
 }
 
+trial!("without a token no page of another host is served, and slow clients hold nothing up", loopback);
+
 fn loopback(place: usize) {
     let world = World::with_topology(place, Vec::new());
     let worker = world.start(&["worker"]);
@@ -644,6 +623,8 @@ fn acts(world: &World) -> Vec<Value> {
     let acts = json_of(&world.run(&["acts", "list", "--output", "json"]).expect(0));
     acts["acts"].as_array().expect("acts").clone()
 }
+
+trial!("what is done over HTTP is what the commands do, and is in the log of acts", the_acts);
 
 fn the_acts(place: usize) {
     let (world, worker) = with_letters(place, 5, 3);
@@ -821,6 +802,8 @@ fn the_acts(place: usize) {
     assert_eq!(get(&admin, "/api/v1/acts")["acts"], json!(acts));
     World::drain(worker);
 }
+
+trial!("every worker is listed while it lives, and one that was killed soon is not", workers);
 
 fn workers(place: usize) {
     let world = with_tokens(World::with_topology(place, Vec::new()));

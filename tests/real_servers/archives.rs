@@ -5,46 +5,22 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::ledger;
-use crate::support::objects::objects;
-use crate::support::population::{Fate, PAGE_SIZE, User};
+use crate::support::population::{Outcome, PAGE_SIZE, User};
 use crate::support::process::{Process, tail};
 use crate::support::proxy::{Proxy, Trick};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, promises, servers};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "an archive resumed after a kill is byte for byte that of a run in peace, and fetches no page twice but a part's",
-        resumed_byte_for_byte,
-    ),
-    (
-        "an upload aborted behind our back, and a cursor that expired, begin anew and leave no upload",
-        begun_anew,
-    ),
-    (
-        "an archive changed or deleted between seal and DELETE stops the DELETE",
-        changed_after_the_seal,
-    ),
-    (
-        "a foreign object in the archive's place is left alone, and nobody is deleted",
-        a_foreign_object,
-    ),
-    (
-        "S3 answers that are lost and parts that arrive damaged leave one archive, and the right one",
-        a_bad_network,
-    ),
-];
+use crate::support::{eventually, http, promises, servers, trial};
 
 /// A page is larger than the smallest part, so each is a part.
 fn large(place: usize, number: usize) -> User {
-    User::new(place, number, Fate::Deleted, 60).with_large_conversations(1_300_000)
+    User::new(place, number, Outcome::Deleted, 60).with_large_conversations(1_300_000)
 }
 
-fn await_parts(world: &World, worker: &Process, parts: u64) {
+fn await_parts(world: &World, worker: &Process, parts: usize) {
     eventually(PATIENCE, || {
-        match objects(world, &["parts"])["parts"].as_u64() {
-            Some(there) if there >= parts => Ok(()),
-            there => Err(format!("{there:?} parts; {}", tail(&worker.errors()))),
+        match world.objects().parts() {
+            there if there >= parts => Ok(()),
+            there => Err(format!("{there} parts; {}", tail(&worker.errors()))),
         }
     });
 }
@@ -59,6 +35,8 @@ fn finish(world: &World) {
     promises::await_quiet(world, PATIENCE);
     World::drain(worker);
 }
+
+trial!("an archive resumed after a kill is byte for byte that of a run in peace, and fetches no page twice but a part's", resumed_byte_for_byte);
 
 fn resumed_byte_for_byte(place: usize) {
     let flags = ["--latency-analytics", "300ms"];
@@ -80,8 +58,8 @@ fn resumed_byte_for_byte(place: usize) {
         "{}",
         in_peace.output
     );
-    let undisturbed = objects(&world, &["sha256", &format!("{id}.json")])["sha256"].clone();
-    assert!(undisturbed.is_string());
+    let undisturbed = world.objects().sha256(&format!("{id}.json"));
+    assert!(undisturbed.is_some());
     world.set("OFFBOARDER_ARCHIVE_URL", &bucket);
     crate::support::redis::forget(world.setting("OFFBOARDER_CHECKPOINTS_URL"));
     http::request(
@@ -103,7 +81,7 @@ fn resumed_byte_for_byte(place: usize) {
     );
     finish(&world);
     assert_eq!(
-        objects(&world, &["sha256", &format!("{id}.json")])["sha256"],
+        world.objects().sha256(&format!("{id}.json")),
         undisturbed
     );
     let fetched = ledger::count(&world.simulator, "query_conversations")
@@ -122,6 +100,8 @@ fn resumed_byte_for_byte(place: usize) {
     );
     promises::assert_kept(&world, &servers::shared());
 }
+
+trial!("an upload aborted behind our back, and a cursor that expired, begin anew and leave no upload", begun_anew);
 
 fn begun_anew(place: usize) {
     let users = vec![large(place, 0), large(place, 1)];
@@ -145,7 +125,7 @@ fn begun_anew(place: usize) {
     world.publish(&[json!({ "body": world.users[0].id })]);
     await_parts(&world, &worker, 2);
     kill(worker);
-    assert_eq!(objects(&world, &["abort"])["aborted"], 1);
+    assert_eq!(world.objects().abort_uploads(), 1);
     world.publish(&[json!({ "body": world.users[1].id })]);
     finish(&world);
     for user in &world.users {
@@ -158,10 +138,12 @@ fn begun_anew(place: usize) {
     promises::assert_kept(&world, &servers::shared());
 }
 
+trial!("an archive changed or deleted between seal and DELETE stops the DELETE", changed_after_the_seal);
+
 /// Waits until the seals stand. The calls before the DELETEs are throttled for some seconds meanwhile.
 fn changed_after_the_seal(place: usize) {
     let users = (0..3)
-        .map(|number| User::new(place, number, Fate::Deleted, 12))
+        .map(|number| User::new(place, number, Outcome::Deleted, 12))
         .collect();
     let mut world = World::with_topology(place, users);
     let throttled = json!({ "kind": "status", "status": 429, "headers": { "Retry-After": "8" } });
@@ -175,7 +157,7 @@ fn changed_after_the_seal(place: usize) {
     eventually(PATIENCE, || {
         let stands = |user: usize| {
             let key = format!("{}_sealed.json", world.users[user].id);
-            objects(&world, &["sha256", &key])["sha256"].is_string()
+            world.objects().exists(&key)
         };
         if (0..3).all(stands) {
             Ok(())
@@ -183,11 +165,11 @@ fn changed_after_the_seal(place: usize) {
             Err(tail(&worker.errors()))
         }
     });
-    objects(&world, &["put", &archive(0), "[]"]);
-    objects(&world, &["delete", &archive(1)]);
+    world.objects().put(&archive(0), "[]");
+    world.objects().delete(&archive(1));
     let deletions = || ledger::count(&world.simulator, "delete_user");
     assert_eq!(deletions(), 0, "all was changed in time");
-    let letters = eventually(PATIENCE, || match world.letters("offboarding.dead") {
+    let letters = eventually(PATIENCE, || match world.dead_letters() {
         letters if letters.len() == 2 => Ok(letters),
         letters => Err(format!(
             "{} dead letters; {}",
@@ -222,14 +204,16 @@ fn changed_after_the_seal(place: usize) {
     promises::assert_manifests(&world, &servers::shared());
 }
 
+trial!("a foreign object in the archive's place is left alone, and nobody is deleted", a_foreign_object);
+
 fn a_foreign_object(place: usize) {
-    let world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 12)]);
+    let world = World::with_topology(place, vec![User::new(place, 0, Outcome::Deleted, 12)]);
     let key = format!("{}.json", world.users[0].id);
-    objects(&world, &["put", &key, "[\n]\n"]);
-    let foreign = objects(&world, &["sha256", &key]);
+    world.objects().put(&key, "[\n]\n");
+    let foreign = world.objects().sha256(&key);
     let worker = world.start(&["worker"]);
     world.publish_all();
-    let letters = eventually(PATIENCE, || match world.letters("offboarding.dead") {
+    let letters = eventually(PATIENCE, || match world.dead_letters() {
         letters if letters.is_empty() => Err(tail(&worker.errors())),
         letters => Ok(letters),
     });
@@ -246,7 +230,7 @@ fn a_foreign_object(place: usize) {
         "{error}"
     );
     assert_eq!(
-        objects(&world, &["sha256", &key]),
+        world.objects().sha256(&key),
         foreign,
         "it is as it was"
     );
@@ -257,11 +241,13 @@ fn a_foreign_object(place: usize) {
     );
 }
 
+trial!("S3 answers that are lost and parts that arrive damaged leave one archive, and the right one", a_bad_network);
+
 /// Every kind of write is applied once without an answer, and one part arrives with a bit flipped.
 fn a_bad_network(place: usize) {
     let users = (0..4)
         .map(|number| large(place, number))
-        .chain([User::new(place, 4, Fate::Deleted, 4)])
+        .chain([User::new(place, 4, Outcome::Deleted, 4)])
         .collect();
     let world = World::with_topology(place, users);
     let (_, port) = world

@@ -5,21 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::population::{Fate, User, user_id};
+use crate::support::population::{Outcome, User, user_id};
 use crate::support::process::tail;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, redis};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a batch is told by its users: finished, held, refused, given up, waiting, not begun",
-        told_by_its_users,
-    ),
-    (
-        "batch show --watch ends when nothing is left to do",
-        watched,
-    ),
-];
+use crate::support::{eventually, redis, trial};
 
 fn show(world: &World, batch: &str) -> Value {
     let answer = world
@@ -43,12 +32,14 @@ fn write(world: &World, name: &str, lines: &[String]) -> String {
     path.display().to_string()
 }
 
+trial!("a batch is told by its users: finished, held, refused, given up, waiting, not begun", told_by_its_users);
+
 fn told_by_its_users(place: usize) {
     const BATCH: &str = "2026-11.all:kinds";
-    let fates = [Fate::Deleted, Fate::Refused(409), Fate::NotOffered];
-    let fate = |number| fates.get(number).copied().unwrap_or(Fate::Deleted);
+    let fates = [Outcome::Deleted, Outcome::Refused(409), Outcome::NotOffered];
+    let outcome = |number| fates.get(number).copied().unwrap_or(Outcome::Deleted);
     let users = (0..7)
-        .map(|number| User::new(place, number, fate(number), 4))
+        .map(|number| User::new(place, number, outcome(number), 4))
         .collect();
     let mut world = World::with_topology(place, users);
     let id = |number: usize| user_id(place, number);
@@ -240,9 +231,11 @@ fn assert_report(world: &World, batch: &str, missing: &str, late: &str) {
     assert!(csv.contains(",'=1+1,"), "no formula for a spreadsheet");
 }
 
+trial!("batch show --watch ends when nothing is left to do", watched);
+
 fn watched(place: usize) {
     let users = (0..3)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect();
     let world = World::with_topology(place, users);
     let ids: Vec<&str> = world.users.iter().map(|user| user.id.as_str()).collect();

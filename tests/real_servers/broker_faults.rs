@@ -8,36 +8,19 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::process::{Process, tail};
 use crate::support::servers::{Servers, vhost};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, ledger, promises, servers};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a memory alarm of the broker makes publishing wait and nothing else, and work goes on by itself after it",
-        a_memory_alarm,
-    ),
-    (
-        "a missing queue for parked or dead messages keeps the delivery in hand until it is there",
-        queues_that_take_nothing,
-    ),
-    (
-        "wrong credentials, virtual host or certificate of the broker keep a worker waiting, end other commands with status 3, and say what to do",
-        not_let_in,
-    ),
-    (
-        "a password changed under a worker stops it, and it goes on by itself once it is let in again",
-        a_password_changed,
-    ),
-];
+use crate::support::{erlang, eventually, http, ledger, promises, servers, trial};
 
 fn users(place: usize, count: usize) -> Vec<User> {
     (0..count)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect()
 }
+
+trial!("a memory alarm of the broker makes publishing wait and nothing else, and work goes on by itself after it", a_memory_alarm);
 
 /// With the alarm on, those in hand go as far as they can without a message being published, and wait there.
 fn a_memory_alarm(place: usize) {
@@ -93,6 +76,8 @@ fn await_said(worker: &Process, text: &str) {
     });
 }
 
+trial!("a missing queue for parked or dead messages keeps the delivery in hand until it is there", queues_that_take_nothing);
+
 fn queues_that_take_nothing(place: usize) {
     let mut world = World::with_topology(place, users(place, 14));
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
@@ -105,14 +90,14 @@ fn queues_that_take_nothing(place: usize) {
     let worker = world.start(&["worker"]);
     worker.await_ready();
     let letters = |count: usize| {
-        eventually(PATIENCE, || match world.letters("offboarding.dead").len() {
+        eventually(PATIENCE, || match world.dead_letters().len() {
             found if found == count => Ok(()),
             found => Err(format!("{found} dead letters; {}", tail(&worker.errors()))),
         });
     };
 
     // One after the other: while one cannot be settled nobody else is taken.
-    world.rabbitmqctl("delete_queue", &["offboarding.dead"]);
+    world.delete_queue("offboarding.dead");
     world.publish(&[json!({ "body": "nobody" })]);
     await_said(&worker, "no queue took the message for offboarding.dead");
     worker.await_not_ready("run `offboarder topology` first");
@@ -120,8 +105,8 @@ fn queues_that_take_nothing(place: usize) {
     letters(1);
     worker.await_ready();
 
-    world.rabbitmqctl("delete_queue", &["offboarding.wait.3s"]);
-    world.rabbitmqctl("delete_queue", &["offboarding.wait.1s"]);
+    world.delete_queue("offboarding.wait.3s");
+    world.delete_queue("offboarding.wait.1s");
     world.publish(&[json!({ "body": world.users[0].id })]);
     await_said(&worker, "no queue took the message for offboarding.wait.");
     worker.await_not_ready("run `offboarder topology` first");
@@ -145,6 +130,8 @@ fn broker_address(world: &World) -> String {
     let (_, rest) = url.split_once('@').expect("a user");
     rest.split_once('/').expect("a virtual host").0.to_owned()
 }
+
+trial!("wrong credentials, virtual host or certificate of the broker keep a worker waiting, end other commands with status 3, and say what to do", not_let_in);
 
 fn not_let_in(place: usize) {
     let mut world = World::new(place, Vec::new());
@@ -228,14 +215,12 @@ fn listen_with_tls(directory: &Path) -> u16 {
         .expect("a port")
         .port();
     let file = |name: &str| directory.join(name).display().to_string();
-    let (certificate, key) = (file("certificate.pem"), file("key.pem"));
-    servers::shared().eval(
-        &format!(
-            "ok = rabbit_networking:start_ssl_listener({{\"127.0.0.1\", {port}}}, [{{certfile, \"{certificate}\"}}, {{keyfile, \"{key}\"}}], 2)."
-        ),
-    );
+    let certificate = file("certificate.pem");
+    erlang::listen_with_tls(&servers::shared(), port, &certificate, &file("key.pem"));
     port
 }
+
+trial!("a password changed under a worker stops it, and it goes on by itself once it is let in again", a_password_changed);
 
 fn a_password_changed(place: usize) {
     let mut world = World::with_topology(place, users(place, 6));

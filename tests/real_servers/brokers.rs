@@ -4,21 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::process::{Process, tail};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, promises, servers};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a worker whose connections are closed and whose queue is deleted goes on by itself, and says why",
-        rebuilt,
-    ),
-    (
-        "a full archive slot does not put the intake to sleep",
-        archives_one_after_the_other,
-    ),
-];
+use crate::support::{eventually, http, promises, servers, trial};
 
 fn off_board(world: &World, user: usize, worker: &Process) {
     let id = &world.users[user].id;
@@ -47,9 +36,11 @@ fn await_recovery(worker: &Process, complaint: &str) {
     });
 }
 
+trial!("a worker whose connections are closed and whose queue is deleted goes on by itself, and says why", rebuilt);
+
 fn rebuilt(place: usize) {
     let users = (0..4)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect();
     let world = World::with_topology(place, users);
     let worker = world.start(&["worker"]);
@@ -65,20 +56,22 @@ fn rebuilt(place: usize) {
     });
     await_recovery(&worker, "the intake broke");
     off_board(&world, 1, &worker);
-    world.rabbitmqctl("delete_queue", &["offboarding.users"]);
+    world.delete_queue("offboarding.users");
     await_recovery(&worker, "the queue may be gone");
     off_board(&world, 2, &worker);
-    world.rabbitmqctl("delete_queue", &["offboarding.archive"]);
+    world.delete_queue("offboarding.archive");
     off_board(&world, 3, &worker);
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
     promises::assert_kept(&world, &servers::shared());
 }
 
+trial!("a full archive slot does not put the intake to sleep", archives_one_after_the_other);
+
 /// One slot: while an archive has it, the next waits, and has to be woken when it is free.
 fn archives_one_after_the_other(place: usize) {
     let users = (0..8)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect();
     let mut world = World::with_topology(place, users);
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "1");

@@ -6,18 +6,7 @@ use crate::support::ledger::{self, Repetition};
 use crate::support::population::mixed;
 use crate::support::process::Process;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, manifests};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a worker killed in the midst and started again ends every user right, once",
-        a_killed_worker_is_resumed,
-    ),
-    (
-        "SIGTERM drains a worker within its grace, and the next one goes on",
-        sigterm_drains,
-    ),
-];
+use crate::support::{eventually, manifests, trial};
 
 /// A worker that has begun to deactivate and is not done.
 fn worker_in_the_midst(world: &World) -> Process {
@@ -40,6 +29,8 @@ fn assert_unfinished(world: &World) {
     );
 }
 
+trial!("a worker killed in the midst and started again ends every user right, once", a_killed_worker_is_resumed);
+
 fn a_killed_worker_is_resumed(place: usize) {
     let mut world = World::with_topology(place, mixed(place, 60));
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "4");
@@ -59,6 +50,8 @@ fn a_killed_worker_is_resumed(place: usize) {
     ledger::assert_histories(&world.simulator, &world.users, Repetition::AfterCrash);
     assert_eq!(world.queues_in_use(), Vec::<String>::new());
 }
+
+trial!("SIGTERM drains a worker within its grace, and the next one goes on", sigterm_drains);
 
 fn sigterm_drains(place: usize) {
     let mut world = World::with_topology(place, mixed(place, 60));

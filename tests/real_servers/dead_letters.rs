@@ -4,31 +4,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::population::{Fate, User, user_id};
+use crate::support::population::{Outcome, User, user_id};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, manifests, promises, servers};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "an unknown user becomes a dead letter that keeps body and properties and says why",
-        an_unknown_user_becomes_a_dead_letter,
-    ),
-    (
-        "malformed messages become dead letters and leave their neighbours alone",
-        malformed_messages_become_dead_letters,
-    ),
-    (
-        "a user on whom workers die becomes a dead letter, and takes no neighbour along",
-        a_poisonous_user,
-    ),
-];
+use crate::support::{eventually, manifests, promises, servers, trial};
 
 const DEAD: &str = "offboarding.dead";
+
+trial!("a user on whom workers die becomes a dead letter, and takes no neighbour along", a_poisonous_user);
 
 /// Whoever takes the user up dies, and is started again, as a supervisor would.
 fn a_poisonous_user(place: usize) {
     let users = (0..30)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect();
     let mut world = World::on(servers::shared(), place, users, &["--latency", "20ms"]);
     world.declare();
@@ -53,7 +40,7 @@ fn a_poisonous_user(place: usize) {
             )),
         }
     });
-    let letters = world.letters(DEAD);
+    let letters = world.dead_letters();
     assert_eq!(letters[0]["body"], poison);
     assert_headers(&letters[0], "poison");
     assert_eq!(deaths, 5, "workers that died on one user");
@@ -69,7 +56,7 @@ fn await_letters(world: &World, count: usize) -> Vec<Value> {
         Some(depth) if depth == count as u64 => Ok(()),
         depth => Err(format!("{depth:?} dead letters instead of {count}")),
     });
-    world.letters(DEAD)
+    world.dead_letters()
 }
 
 fn assert_headers(letter: &Value, reason: &str) {
@@ -88,8 +75,10 @@ fn assert_headers(letter: &Value, reason: &str) {
     );
 }
 
+trial!("an unknown user becomes a dead letter that keeps body and properties and says why", an_unknown_user_becomes_a_dead_letter);
+
 fn an_unknown_user_becomes_a_dead_letter(place: usize) {
-    let world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 1)]);
+    let world = World::with_topology(place, vec![User::new(place, 0, Outcome::Deleted, 1)]);
     let body = json!({ "userId": user_id(place, 999), "batchId": "b1", "reason": "left", "unknown": [1, 2] })
         .to_string();
     let properties = json!({
@@ -113,12 +102,14 @@ fn an_unknown_user_becomes_a_dead_letter(place: usize) {
     assert_eq!(world.depth(DEAD), Some(1), "looking takes nothing away");
 }
 
+trial!("malformed messages become dead letters and leave their neighbours alone", malformed_messages_become_dead_letters);
+
 fn malformed_messages_become_dead_letters(place: usize) {
     let world = World::with_topology(
         place,
         vec![
-            User::new(place, 0, Fate::Deleted, 4),
-            User::new(place, 1, Fate::Refused(409), 0),
+            User::new(place, 0, Outcome::Deleted, 4),
+            User::new(place, 1, Outcome::Refused(409), 0),
         ],
     );
     let bodies = [

@@ -9,12 +9,7 @@ use crate::support::population::mixed;
 use crate::support::process::tail;
 use crate::support::servers::Servers;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, promises};
-
-pub(crate) const TESTS: &[Test] = &[(
-    "of a RabbitMQ that lost everything the batch says who is left, and sent again they end right",
-    rabbitmq_lost_everything,
-)];
+use crate::support::{eventually, promises, trial};
 
 fn read(world: &World, arguments: &[&str]) -> Value {
     let answer = world
@@ -23,6 +18,8 @@ fn read(world: &World, arguments: &[&str]) -> Value {
         .output;
     serde_json::from_str(&answer).expect("JSON")
 }
+
+trial!("of a RabbitMQ that lost everything the batch says who is left, and sent again they end right", rabbitmq_lost_everything);
 
 fn rabbitmq_lost_everything(place: usize) {
     let servers = Arc::new(Servers::start(place..=place));

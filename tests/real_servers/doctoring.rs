@@ -7,22 +7,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::objects::objects;
 use crate::support::process::{Process, command};
 use crate::support::proxy::{Proxy, Trick};
 use crate::support::world::World;
-use crate::support::{Test, eventually, http, ledger, redis};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "doctor names what is wrong with the tenant, each by itself, and changes nothing there",
-        the_tenant,
-    ),
-    (
-        "doctor names what is wrong with the stores and the broker, each by itself",
-        the_services,
-    ),
-];
+use crate::support::{broker, eventually, http, ledger, redis, trial};
 
 /// A port where nobody listens.
 const NOBODY: &str = "127.0.0.1:9";
@@ -57,6 +45,8 @@ fn assert_ill(world: &World, code: i32, check: &str, says: &[&str]) {
         assert!(ills[check].contains(text), "{text} in {ills:#?}");
     }
 }
+
+trial!("doctor names what is wrong with the tenant, each by itself, and changes nothing there", the_tenant);
 
 fn the_tenant(place: usize) {
     let mut world = World::with_topology(place, Vec::new());
@@ -230,6 +220,8 @@ fn careless_redis(directory: &Path) -> (Process, String) {
     (process, format!("redis://127.0.0.1:{port}/0"))
 }
 
+trial!("doctor names what is wrong with the stores and the broker, each by itself", the_services);
+
 fn the_services(place: usize) {
     let mut world = World::new(place, Vec::new());
     let missing = ills(&world, 1);
@@ -255,8 +247,8 @@ fn the_services(place: usize) {
     );
     world.run(&["topology"]).expect(0);
     assert_eq!(ills(&world, 0), Ills::new());
-    world.rabbitmqctl("delete_queue", &["offboarding.users"]);
-    world.ask_queues(&["declare", "offboarding.users"]);
+    world.delete_queue("offboarding.users");
+    broker::declare_classic_queue(&world.queue_url(), "offboarding.users");
     assert_ill(
         &world,
         1,
@@ -266,7 +258,7 @@ fn the_services(place: usize) {
             "delete it",
         ],
     );
-    world.rabbitmqctl("delete_queue", &["offboarding.users"]);
+    world.delete_queue("offboarding.users");
     world.run(&["topology"]).expect(0);
 
     let (server, careless) = careless_redis(world.directory.path());
@@ -291,7 +283,7 @@ fn the_services(place: usize) {
     world.set("OFFBOARDER_ARCHIVE_RETENTION", "governance:1d");
     assert_eq!(ills(&world, 0), Ills::new(), "the bucket keeps locks");
     world.set("OFFBOARDER_ARCHIVE_URL", &format!("s3://no-locks-{place}/"));
-    objects(&world, &["bucket"]);
+    world.objects().make_bucket();
     assert_ill(&world, 1, "archive lock", &["Object Lock"]);
     world.set("OFFBOARDER_ARCHIVE_RETENTION", "off");
     assert_eq!(

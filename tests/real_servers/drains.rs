@@ -5,26 +5,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::ledger::{self, Repetition};
-use crate::support::population::{Fate, User, mixed};
+use crate::support::population::{Outcome, User, mixed};
 use crate::support::process::{Process, tail};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, promises, redis, servers};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a pause stops all workers at their next checkpoint, outlives their restart, and spends no attempt",
-        paused_by_an_operator,
-    ),
-    (
-        "a drain names who is left, gives back in time what hangs in a call, and spends no attempt",
-        a_call_that_hangs,
-    ),
-    ("a second signal ends a worker at once", a_second_signal),
-    (
-        "a worker drained again and again ends every user right, repeats nothing and spends no attempt",
-        again_and_again,
-    ),
-];
+use crate::support::{eventually, http, promises, redis, servers, trial};
 
 /// A worker whose only user hangs in the call that takes the access away.
 fn worker_in_a_long_call(world: &World) -> Process {
@@ -55,8 +39,10 @@ fn attempts(world: &World, user: usize) -> Value {
     checkpoint["attempts"].clone()
 }
 
+trial!("a drain names who is left, gives back in time what hangs in a call, and spends no attempt", a_call_that_hangs);
+
 fn a_call_that_hangs(place: usize) {
-    let mut world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 4)]);
+    let mut world = World::with_topology(place, vec![User::new(place, 0, Outcome::Deleted, 4)]);
     world.set("OFFBOARDER_WORKER_SHUTDOWN_GRACE", "12s");
     world.set("OFFBOARDER_WORKER_LEASE", "5m");
     let mut worker = worker_in_a_long_call(&world);
@@ -97,8 +83,10 @@ fn a_call_that_hangs(place: usize) {
     promises::assert_kept(&world, &servers::shared());
 }
 
+trial!("a second signal ends a worker at once", a_second_signal);
+
 fn a_second_signal(place: usize) {
-    let mut world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 4)]);
+    let mut world = World::with_topology(place, vec![User::new(place, 0, Outcome::Deleted, 4)]);
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let mut worker = worker_in_a_long_call(&world);
     worker.signal("TERM");
@@ -116,6 +104,8 @@ fn a_second_signal(place: usize) {
     World::drain(next);
     promises::assert_kept(&world, &servers::shared());
 }
+
+trial!("a worker drained again and again ends every user right, repeats nothing and spends no attempt", again_and_again);
 
 /// Each round ends after some more calls, wherever its users are then.
 fn again_and_again(place: usize) {
@@ -150,9 +140,11 @@ fn again_and_again(place: usize) {
     }
 }
 
+trial!("a pause stops all workers at their next checkpoint, outlives their restart, and spends no attempt", paused_by_an_operator);
+
 fn paused_by_an_operator(place: usize) {
     let users = (0..60)
-        .map(|number| User::new(place, number, Fate::Deleted, 8))
+        .map(|number| User::new(place, number, Outcome::Deleted, 8))
         .collect();
     let mut world = World::on(servers::shared(), place, users, &["--latency", "50ms"]);
     world.declare();
@@ -190,7 +182,7 @@ fn paused_by_an_operator(place: usize) {
         );
     }
     // All that was taken goes back.
-    eventually(Duration::from_mins(1), || match world.messages_in_hands() {
+    eventually(Duration::from_mins(1), || match world.messages_in_flight() {
         0 => Ok(()),
         held => Err(format!("{held} messages are in hands though it is paused")),
     });

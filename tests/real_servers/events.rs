@@ -1,21 +1,15 @@
 //! Systems around: what they publish, and what they hear.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::helper::Helper;
-use crate::support::objects::objects;
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::process::{Process, command};
 use crate::support::world::{Ended, PATIENCE, RESULTS, World};
-use crate::support::{Test, promises, repository};
-
-pub(crate) const TESTS: &[Test] = &[(
-    "what the examples of the documentation publish is off-boarded, and what they hear of it is true",
-    the_examples,
-)];
+use crate::support::{promises, python, repository, trial};
 
 const DOCUMENT: &str = "docs/asyncapi.yaml";
 
@@ -48,28 +42,33 @@ fn node_example(world: &World, program: &str, arguments: &[&str]) -> Ended {
 
 /// Holds what is in a queue to the `AsyncAPI` document; how many there were of each kind of message.
 fn judged(world: &World, queue: &str) -> Value {
-    let letters = json!(world.letters(queue)).to_string();
-    let verdict = Helper::new("check_asyncapi.py")
-        .arg(repository(DOCUMENT))
-        .answer(&letters);
-    assert_eq!(verdict["violations"], json!([]), "{queue}");
-    assert!(
-        verdict["examples"].as_u64() > Some(3),
-        "the document's own examples: {verdict}"
+    let messages = json!(world.messages(queue)).to_string();
+    let report = python::answer(
+        "check_asyncapi.py",
+        &[repository(DOCUMENT)],
+        &BTreeMap::new(),
+        &messages,
     );
-    verdict["judged"].clone()
+    assert_eq!(report["violations"], json!([]), "{queue}");
+    assert!(
+        report["examples"].as_u64() > Some(3),
+        "the document's own examples: {report}"
+    );
+    report["judged"].clone()
 }
 
+trial!("what the examples of the documentation publish is off-boarded, and what they hear of it is true", the_examples);
+
 fn the_examples(place: usize) {
-    let fate = |number| {
+    let outcome = |number| {
         if number == 3 {
-            Fate::Refused(409)
+            Outcome::Refused(409)
         } else {
-            Fate::Deleted
+            Outcome::Deleted
         }
     };
     let users = (0..5)
-        .map(|number| User::new(place, number, fate(number), 4))
+        .map(|number| User::new(place, number, outcome(number), 4))
         .collect();
     let world = World::new(place, users);
     let id = |user: usize| world.users[user].id.as_str();
@@ -157,8 +156,8 @@ fn the_examples(place: usize) {
         let key = data["manifest"]["key"].as_str().expect("a key");
         let key = key.rsplit_once('/').expect("a prefix").1;
         assert_eq!(
-            objects(&world, &["sha256", key])["sha256"],
-            data["manifest"]["sha256"],
+            world.objects().sha256(key).as_deref(),
+            data["manifest"]["sha256"].as_str(),
             "user {user}"
         );
     }

@@ -3,37 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::support::ledger::{self, Repetition};
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::world::World;
-use crate::support::{Test, manifests};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "faults of the API that pass leave every user right, once",
-        passing_faults,
-    ),
-    (
-        "answers that are HTML, a compressed bomb or endless are bounded, and stop no other user",
-        hostile_answers,
-    ),
-    (
-        "a redirect is never followed, and stops the work",
-        a_redirect,
-    ),
-    (
-        "a cursor that leads in a circle is refused, and stops the deletion",
-        a_circle,
-    ),
-    (
-        "an answer that comes in drips is given up in time, and stops no other user",
-        a_drip,
-    ),
-    ("what is plain on loopback goes through no proxy", no_proxy),
-    (
-        "a next page elsewhere is refused, sees no request, and stops the deletion",
-        a_foreign_next_page,
-    ),
-];
+use crate::support::{manifests, trial};
 
 fn world(place: usize, users: Vec<User>) -> World {
     let mut world = World::new(place, users);
@@ -59,21 +31,23 @@ fn run(world: &World) -> crate::support::world::Ended {
     world.run(&[&["run", "--output", "json"], ids.as_slice()].concat())
 }
 
+trial!("faults of the API that pass leave every user right, once", passing_faults);
+
 fn passing_faults(place: usize) {
     let fates = [
-        Fate::Refused(403),
-        Fate::Refused(422),
-        Fate::Deleted,
-        Fate::Deleted,
-        Fate::Deleted,
-        Fate::Deleted,
-        Fate::Deleted,
-        Fate::Deleted,
+        Outcome::Refused(403),
+        Outcome::Refused(422),
+        Outcome::Deleted,
+        Outcome::Deleted,
+        Outcome::Deleted,
+        Outcome::Deleted,
+        Outcome::Deleted,
+        Outcome::Deleted,
     ];
     let users = fates
         .into_iter()
         .enumerate()
-        .map(|(number, fate)| User::new(place, number, fate, 12));
+        .map(|(number, outcome)| User::new(place, number, outcome, 12));
     let world = world(place, users.collect());
     let lost = json!({ "kind": "lost_reply" });
     for write in ["patch_routing_profile", "put_scim_user", "delete_user"] {
@@ -135,8 +109,10 @@ fn passing_faults(place: usize) {
     ledger::assert_histories(&world.simulator, &world.users, Repetition::AfterCrash);
 }
 
+trial!("a next page elsewhere is refused, sees no request, and stops the deletion", a_foreign_next_page);
+
 fn a_foreign_next_page(place: usize) {
-    let world = world(place, vec![User::new(place, 0, Fate::Deleted, 12)]);
+    let world = world(place, vec![User::new(place, 0, Outcome::Deleted, 12)]);
     let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     elsewhere
         .set_nonblocking(true)
@@ -168,9 +144,11 @@ fn a_foreign_next_page(place: usize) {
     assert_eq!(world.user_now(&world.users[0].id)["active"], false);
 }
 
+trial!("what is plain on loopback goes through no proxy", no_proxy);
+
 /// Secret and tokens would go there in clear.
 fn no_proxy(place: usize) {
-    let mut world = world(place, vec![User::new(place, 0, Fate::Deleted, 4)]);
+    let mut world = world(place, vec![User::new(place, 0, Outcome::Deleted, 4)]);
     let proxy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     proxy
         .set_nonblocking(true)
@@ -193,11 +171,13 @@ fn no_proxy(place: usize) {
     assert_eq!(world.user_now(&world.users[0].id)["exists"], false);
 }
 
+trial!("answers that are HTML, a compressed bomb or endless are bounded, and stop no other user", hostile_answers);
+
 fn hostile_answers(place: usize) {
     let world = world(
         place,
         (0..5)
-            .map(|number| User::new(place, number, Fate::Deleted, 12))
+            .map(|number| User::new(place, number, Outcome::Deleted, 12))
             .collect(),
     );
     for (user, operation, kind) in [
@@ -226,8 +206,10 @@ fn hostile_answers(place: usize) {
     assert_eq!(world.user_now(&world.users[4].id)["exists"], true);
 }
 
+trial!("a redirect is never followed, and stops the work", a_redirect);
+
 fn a_redirect(place: usize) {
-    let world = world(place, vec![User::new(place, 0, Fate::Deleted, 12)]);
+    let world = world(place, vec![User::new(place, 0, Outcome::Deleted, 12)]);
     let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     elsewhere
         .set_nonblocking(true)
@@ -255,12 +237,14 @@ fn a_redirect(place: usize) {
     );
 }
 
+trial!("a cursor that leads in a circle is refused, and stops the deletion", a_circle);
+
 /// The second page leads to itself.
 fn a_circle(place: usize) {
     let world = world(
         place,
         (0..2)
-            .map(|number| User::new(place, number, Fate::Deleted, 12))
+            .map(|number| User::new(place, number, Outcome::Deleted, 12))
             .collect(),
     );
     strike(
@@ -297,12 +281,14 @@ fn archive_file(world: &World, user: usize) -> String {
     format!("{directory}/{}.json", world.users[user].id)
 }
 
+trial!("an answer that comes in drips is given up in time, and stops no other user", a_drip);
+
 /// A byte a second never lets a connection fall silent: the time that the whole call may take ends it.
 fn a_drip(place: usize) {
     let world = world(
         place,
         (0..4)
-            .map(|number| User::new(place, number, Fate::Deleted, 12))
+            .map(|number| User::new(place, number, Outcome::Deleted, 12))
             .collect(),
     );
     strike(

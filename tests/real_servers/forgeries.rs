@@ -2,30 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::objects::objects;
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::process::tail;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, ledger, promises, redis};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "forged checkpoints delete nobody who was not archived, and announce nothing, with the key",
-        |place| {
-            checkpoints(place, true);
-        },
-    ),
-    (
-        "forged checkpoints delete nobody who was not archived, and announce nothing, without a key",
-        |place| {
-            checkpoints(place, false);
-        },
-    ),
-    (
-        "forged seals delete nobody, and no forged, hidden or vanished object lifts a hold",
-        objects_of_strangers,
-    ),
-];
+use crate::support::{eventually, ledger, promises, redis, trial};
 
 const DEAD: &str = "offboarding.dead";
 const KEY: &str = "the integrity key of these trials";
@@ -51,9 +31,18 @@ fn forged(world: &World, user: &str, state: &Value, archive: &Value) -> String {
     .to_string()
 }
 
+trial!(
+    "forged checkpoints delete nobody who was not archived, and publish nothing, with the key",
+    |place| checkpoints(place, true)
+);
+trial!(
+    "forged checkpoints delete nobody who was not archived, and publish nothing, without a key",
+    |place| checkpoints(place, false)
+);
+
 fn checkpoints(place: usize, with_key: bool) {
     let users = (0..5)
-        .map(|number| User::new(place, number, Fate::Deleted, 7))
+        .map(|number| User::new(place, number, Outcome::Deleted, 7))
         .collect();
     let mut world = World::with_topology(place, users);
     if with_key {
@@ -110,13 +99,10 @@ fn checkpoints(place: usize, with_key: bool) {
 
     let manifest = |user: usize| -> Value {
         let key = format!("{}_audit.json", ids[user]);
-        let text = objects(&world, &["text", &key])["text"]
-            .as_str()
-            .expect("a manifest")
-            .to_owned();
+        let text = world.objects().text(&key);
         serde_json::from_str(&text).expect("JSON")
     };
-    let letters = world.letters(DEAD).len();
+    let letters = world.dead_letters().len();
     for (user, id) in ids.iter().enumerate() {
         let now = world.user_now(id);
         assert_ne!(
@@ -158,14 +144,16 @@ fn checkpoints(place: usize, with_key: bool) {
     world.run(&["verify", "--all"]).expect(0);
 }
 
+trial!("forged seals delete nobody, and no forged, hidden or vanished object lifts a hold", objects_of_strangers);
+
 fn objects_of_strangers(place: usize) {
     let users = (0..6)
-        .map(|number| User::new(place, number, Fate::Deleted, 3))
+        .map(|number| User::new(place, number, Outcome::Deleted, 3))
         .collect();
     let mut world = World::with_topology(place, users);
     world.set("OFFBOARDER_INTEGRITY_KEY", KEY);
     let ids: Vec<String> = world.users.iter().map(|user| user.id.clone()).collect();
-    let put = |key: &str, text: &str| objects(&world, &["put", key, text]);
+    let put = |key: &str, text: &str| world.objects().put(key, text);
     let lifted = json!({ "held": false, "who": "eve", "at": PAST }).to_string();
     // An archive and a seal, made up of an active user.
     put(&format!("{}.json", ids[0]), "[ ]\n");
@@ -180,8 +168,8 @@ fn objects_of_strangers(place: usize) {
     }
     put(&format!("_hold_{}.2.json", ids[1]), &lifted);
     put(&format!("_hold_{}.4294967295.json", ids[2]), &lifted);
-    objects(&world, &["delete", &format!("_hold_{}.1.json", ids[3])]);
-    objects(&world, &["destroy", &format!("_hold_{}.1.json", ids[4])]);
+    world.objects().delete(&format!("_hold_{}.1.json", ids[3]));
+    world.objects().destroy(&format!("_hold_{}.1.json", ids[4]));
     // A pause never fails, and its end comes, whatever is put beside it.
     put(
         "_pause.4294967295.json",
@@ -193,7 +181,7 @@ fn objects_of_strangers(place: usize) {
     let worker = world.start(&["worker"]);
     world.publish_all();
     promises::await_quiet(&world, PATIENCE);
-    let letters = eventually(PATIENCE, || match world.letters(DEAD) {
+    let letters = eventually(PATIENCE, || match world.dead_letters() {
         letters if letters.len() == 1 => Ok(letters),
         letters => Err(format!(
             "{} dead letters; {}",

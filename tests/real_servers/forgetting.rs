@@ -4,15 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::support::population::{Fate, User, user_id};
+use crate::support::population::{Outcome, User, user_id};
 use crate::support::process::tail;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, ledger, promises, redis};
-
-pub(crate) const TESTS: &[Test] = &[(
-    "checkpoints of unknown and of finished users expire, batches still say how they ended, and garbage in Redis stops nobody",
-    what_expires,
-)];
+use crate::support::{eventually, ledger, promises, redis, trial};
 
 const BATCH: &str = "leavers";
 const LATER: &str = "later";
@@ -63,18 +58,20 @@ fn await_done(world: &World, batch: &str, users: u64) {
     });
 }
 
+trial!("checkpoints of unknown and of finished users expire, batches still say how they ended, and garbage in Redis stops nobody", what_expires);
+
 fn what_expires(place: usize) {
     const DAY: i64 = 24 * 60 * 60 * 1000;
     let fates = [
-        Fate::Deleted,
-        Fate::Refused(409),
-        Fate::Deleted,
-        Fate::Deleted,
+        Outcome::Deleted,
+        Outcome::Refused(409),
+        Outcome::Deleted,
+        Outcome::Deleted,
     ];
     let users = fates
         .into_iter()
         .enumerate()
-        .map(|(number, fate)| User::new(place, number, fate, 4))
+        .map(|(number, outcome)| User::new(place, number, outcome, 4))
         .collect();
     let mut world = World::with_topology(place, users);
     let url = world.setting("OFFBOARDER_CHECKPOINTS_URL").to_owned();

@@ -6,30 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::ledger;
-use crate::support::objects::objects;
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::process::{Process, tail};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, promises, redis};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a protected user is never touched, and an unreadable list stops the work until it can be read",
-        protected,
-    ),
-    (
-        "no guard can be passed by what changes between archive and deletion",
-        changed_in_between,
-    ),
-    (
-        "a plan says what a worker would do and which guard stops it, and writes nothing",
-        the_plan,
-    ),
-    (
-        "the brake on deletions counts over all workers, and deactivations go on",
-        the_brake,
-    ),
-];
+use crate::support::{eventually, http, promises, redis, trial};
 
 const DEAD: &str = "offboarding.dead";
 
@@ -38,7 +18,7 @@ fn list(world: &World) -> PathBuf {
 }
 
 fn await_letters(world: &World, count: usize, worker: &Process) -> Vec<Value> {
-    eventually(PATIENCE, || match world.letters(DEAD) {
+    eventually(PATIENCE, || match world.dead_letters() {
         letters if letters.len() == count => Ok(letters),
         letters => Err(format!(
             "{} dead letters, not {count}; {}",
@@ -55,9 +35,11 @@ fn user_name(world: &World, user: usize) -> String {
         .to_owned()
 }
 
+trial!("a protected user is never touched, and an unreadable list stops the work until it can be read", protected);
+
 fn protected(place: usize) {
     let users = (0..5)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect();
     let mut world = World::with_topology(place, users);
     let list = list(&world);
@@ -133,10 +115,12 @@ fn protected(place: usize) {
     }
 }
 
+trial!("no guard can be passed by what changes between archive and deletion", changed_in_between);
+
 /// The call before each DELETE is held back for some seconds; all guards change meanwhile.
 fn changed_in_between(place: usize) {
     let users = (0..4)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect();
     let mut world = World::with_topology(place, users);
     let list = list(&world);
@@ -150,7 +134,7 @@ fn changed_in_between(place: usize) {
     world.publish_all();
     eventually(PATIENCE, || {
         let stands = |user: &User| {
-            objects(&world, &["sha256", &format!("{}_sealed.json", user.id)])["sha256"].is_string()
+            world.objects().exists(&format!("{}_sealed.json", user.id))
         };
         if world.users.iter().all(stands) {
             Ok(())
@@ -219,10 +203,12 @@ fn changed_in_between(place: usize) {
     World::drain(worker);
 }
 
+trial!("a plan says what a worker would do and which guard stops it, and writes nothing", the_plan);
+
 /// One user for each end that there is; the first one is done before.
 fn the_plan(place: usize) {
     let users = (0..7)
-        .map(|number| User::new(place, number, Fate::Deleted, 25))
+        .map(|number| User::new(place, number, Outcome::Deleted, 25))
         .collect();
     let mut world = World::with_topology(place, users);
     let list = list(&world);
@@ -349,9 +335,11 @@ fn assert_acts(world: &World) {
     );
 }
 
+trial!("the brake on deletions counts over all workers, and deactivations go on", the_brake);
+
 fn the_brake(place: usize) {
     let users = (0..12)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect();
     let mut world = World::with_topology(place, users);
     world.set("OFFBOARDER_GUARD_MAX_DELETIONS", "5/1h");

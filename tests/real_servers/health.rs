@@ -6,33 +6,19 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::support::population::{Fate, User};
+use crate::support::erlang::HangingChannels;
+use crate::support::population::{Outcome, User};
 use crate::support::process::{Process, tail};
-use crate::support::servers::{Servers, vhost};
+use crate::support::servers::Servers;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, ledger, promises, servers};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a worker to which nothing comes though work waits is unhealthy until it gets on; a confirm that never comes is not waited for",
-        one_that_does_not_get_on,
-    ),
-    (
-        "a worker that waits for an operator, a quota, CXone or a broker that is away or frozen stays healthy",
-        ones_that_have_to_wait,
-    ),
-    (
-        "depth and oldest age of queues of work, of parked jobs and of dead letters are told",
-        depths_and_ages,
-    ),
-];
+use crate::support::{eventually, http, ledger, promises, servers, trial};
 
 /// A worker loses patience with itself after 2.5 s without a delivery, and 10 s without progress.
 const HURRY: (&str, &str) = ("HURRY_OFFBOARDER", "120");
 
 fn users(place: usize, count: usize) -> Vec<User> {
     (0..count)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect()
 }
 
@@ -76,46 +62,7 @@ fn await_healthy(worker: &Process) {
     });
 }
 
-/// The broker's end of some channels of a virtual host hangs; their connections live, and heartbeats come and go.
-struct Hanging {
-    servers: Arc<Servers>,
-    name: String,
-}
-
-impl Hanging {
-    fn begin(place: usize, which: &str, count: usize) -> Self {
-        let hanging = Self {
-            servers: servers::shared(),
-            name: format!("offboarder_{place}_{which}"),
-        };
-        let (name, vhost) = (&hanging.name, vhost(place));
-        let found = hanging.servers.eval(
-            &format!(
-                "Pids = [Pid || Pid <- rabbit_channel:list_local(), [{{vhost, Vhost}}, {{{which}, Which}}] <- \
-                 [catch rabbit_channel:info(Pid, [vhost, {which}])], Vhost =:= <<\"{vhost}\">>, Which =/= 0, Which =/= false], \
-                 ok = persistent_term:put({name}, Pids), [ok = sys:suspend(Pid) || Pid <- Pids], io:format(\"~b\", [length(Pids)])."
-            ),
-        );
-        assert!(
-            found
-                .trim()
-                .parse::<usize>()
-                .is_ok_and(|found| found >= count),
-            "{found} channels hang"
-        );
-        hanging
-    }
-}
-
-/// They go on; one that was closed meanwhile is gone.
-impl Drop for Hanging {
-    fn drop(&mut self) {
-        let name = &self.name;
-        self.servers.eval(&format!(
-            "[catch sys:resume(Pid) || Pid <- persistent_term:get({name})], persistent_term:erase({name}), ok."
-        ));
-    }
-}
+trial!("a worker to which nothing comes though work waits is unhealthy until it gets on; a confirm that never comes is not waited for", one_that_does_not_get_on);
 
 fn one_that_does_not_get_on(place: usize) {
     let mut world = World::with_topology(place, users(place, 12));
@@ -126,7 +73,7 @@ fn one_that_does_not_get_on(place: usize) {
     await_healthy(&worker);
 
     // What it may have in hand is on its way for ever; the rest waits in the queue.
-    let hanging = Hanging::begin(place, "consumer_count", 4);
+    let hanging = HangingChannels::suspend(servers::shared(), place, "consumer_count", 4);
     publish(&world, &world.users[..8]);
     await_unhealthy(
         &worker,
@@ -156,7 +103,7 @@ fn one_that_does_not_get_on(place: usize) {
     promises::await_quiet(&world, PATIENCE);
 
     // All its channels for publishing are open after that; no confirm comes on any of them.
-    let hanging = Hanging::begin(place, "confirm", 4);
+    let hanging = HangingChannels::suspend(servers::shared(), place, "confirm", 4);
     publish(&world, &world.users[8..]);
     worker.await_not_ready("RabbitMQ did not confirm the message");
     promises::await_quiet(&world, PATIENCE);
@@ -168,6 +115,8 @@ fn one_that_does_not_get_on(place: usize) {
     World::drain(worker);
     promises::assert_kept(&world, &servers::shared());
 }
+
+trial!("a worker that waits for an operator, a quota, CXone or a broker that is away or frozen stays healthy", ones_that_have_to_wait);
 
 /// Each wait is longer than its patience, and users wait in the queue.
 fn ones_that_have_to_wait(place: usize) {
@@ -243,6 +192,8 @@ fn ones_that_have_to_wait(place: usize) {
     servers.stop();
 }
 
+trial!("depth and oldest age of queues of work, of parked jobs and of dead letters are told", depths_and_ages);
+
 fn depths_and_ages(place: usize) {
     let mut world = World::on(
         servers::shared(),
@@ -257,7 +208,7 @@ fn depths_and_ages(place: usize) {
     world.publish(&[json!({ "body": "nobody" })]);
     let letter = eventually(PATIENCE, || {
         world
-            .letters("offboarding.dead")
+            .dead_letters()
             .pop()
             .ok_or_else(|| tail(&worker.errors()))
     });

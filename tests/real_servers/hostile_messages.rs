@@ -2,17 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::helper::Helper;
-use crate::support::population::{Fate, User, user_id};
+use crate::support::population::{Outcome, User, user_id};
 use crate::support::process::{Process, tail};
 use crate::support::servers::{self, vhost};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, manifests};
-
-pub(crate) const TESTS: &[Test] = &[(
-    "messages that are too deep, too large, forged, copied or signed by their publisher stop nobody, and are dead letters or plain jobs",
-    hostile,
-)];
+use crate::support::{eventually, http, manifests, trial};
 
 const DEAD: &str = "offboarding.dead";
 /// As deep as a frame allows.
@@ -48,13 +42,12 @@ fn publish_as_hr(world: &World, place: usize, messages: &[Value]) {
     let signed = |message: &Value| {
         let mut message = message.clone();
         message["properties"] = json!({ "user_id": name });
-        message.to_string()
+        message
     };
-    let lines: Vec<String> = messages.iter().map(signed).collect();
-    let report = Helper::new("publish.py")
-        .arg(format!("amqp://{name}:secret@{address}"))
-        .answer(&lines.join("\n"));
-    assert_eq!(report["published"], messages.len());
+    world.publish_as(
+        &format!("amqp://{name}:secret@{address}"),
+        &messages.iter().map(signed).collect::<Vec<_>>(),
+    );
 }
 
 fn letter<'a>(letters: &'a [Value], user: &str) -> &'a Value {
@@ -66,11 +59,13 @@ fn letter<'a>(letters: &'a [Value], user: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no dead letter of {user}: {letters:?}"))
 }
 
+trial!("messages that are too deep, too large, forged, copied or signed by their publisher stop nobody, and are dead letters or plain jobs", hostile);
+
 fn hostile(place: usize) {
     let mut world = World::with_topology(
         place,
         (0..6)
-            .map(|number| User::new(place, number, Fate::Deleted, 2))
+            .map(|number| User::new(place, number, Outcome::Deleted, 2))
             .collect(),
     );
     world.set("HURRY_OFFBOARDER", "10");
@@ -113,7 +108,7 @@ fn hostile(place: usize) {
         &worker,
         &["offboarding.dead: 4", "offboarding.wait.7200s: 1"],
     );
-    let letters = world.letters(DEAD);
+    let letters = world.dead_letters();
     for (user, why) in [
         (nobody(1), "its headers are nested over 16 deep"),
         (nobody(2), "its headers have 130911 bytes, over 8192"),

@@ -4,26 +4,16 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::objects::objects;
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::process::Process;
 use crate::support::world::World;
-use crate::support::{Test, eventually, ledger, promises, redis, servers};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "killed before and after every effect, then Redis set back to each, a user ends right, and nothing is left over",
-        with_redis_kept,
-    ),
-    (
-        "the same with a Redis that forgot everything at each of the kills",
-        with_redis_flushed,
-    ),
-];
+use crate::support::{eventually, ledger, promises, redis, servers, trial};
 
 /// More than there are places.
 const USERS: usize = 120;
 const PATIENCE: Duration = Duration::from_mins(1);
+
+trial!("killed before and after every effect, then Redis set back to each, a user ends right, and nothing is left over", with_redis_kept);
 
 /// Once all are done, Redis gets back what it held at each of the kills, and every message comes again.
 fn with_redis_kept(place: usize) {
@@ -54,6 +44,8 @@ fn with_redis_kept(place: usize) {
         "nobody is deleted again"
     );
 }
+
+trial!("the same with a Redis that forgot everything at each of the kills", with_redis_flushed);
 
 fn with_redis_flushed(place: usize) {
     sweep(place, |world, _| {
@@ -88,7 +80,7 @@ fn not_seen(died_at: &[String]) -> Vec<String> {
 /// at the end.
 fn sweep(place: usize, mut after_the_kill: impl FnMut(&World, &str)) -> World {
     let user =
-        |number| User::new(place, number, Fate::Deleted, 6).with_large_conversations(1_100_000);
+        |number| User::new(place, number, Outcome::Deleted, 6).with_large_conversations(1_100_000);
     let mut world = World::with_topology(place, (0..USERS).map(user).collect());
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let mut died_at: Vec<String> = Vec::new();
@@ -155,7 +147,7 @@ fn await_end(world: &World, id: &str, worker: &Process) {
     let key = format!("{id}_audit.json");
     eventually(PATIENCE, || {
         let gone = world.user_now(id)["exists"] == false;
-        let ended = gone && objects(world, &["sha256", &key])["sha256"].is_string();
+        let ended = gone && world.objects().exists(&key);
         if ended { Ok(()) } else { Err(worker.errors()) }
     });
 }

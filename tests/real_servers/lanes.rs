@@ -5,22 +5,19 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::ledger;
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::process::tail;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, promises, servers};
-
-pub(crate) const TESTS: &[Test] = &[(
-    "an urgent user overtakes hundreds, and all lose their access long before most are archived",
-    access_first,
-)];
+use crate::support::{eventually, http, promises, servers, trial};
 
 const USERS: usize = 300;
+
+trial!("an urgent user overtakes hundreds, and all lose their access long before most are archived", access_first);
 
 /// The last user is the urgent one, who comes when the others wait.
 fn access_first(place: usize) {
     let users = (0..=USERS)
-        .map(|number| User::new(place, number, Fate::Deleted, 12))
+        .map(|number| User::new(place, number, Outcome::Deleted, 12))
         .collect();
     let flags = ["--latency", "10ms", "--latency-analytics", "300ms"];
     let world = World::on(servers::shared(), place, users, &flags);

@@ -5,28 +5,15 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::ledger::{self, Repetition};
-use crate::support::population::{Fate, User, mixed};
+use crate::support::population::{Outcome, User, mixed};
 use crate::support::process::tail;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, promises, redis, servers};
+use crate::support::{eventually, promises, redis, servers, trial};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a hundred duplicates over three workers are one off-boarding",
-        a_hundred_duplicates,
-    ),
-    (
-        "a worker that was paused until its lease ran out writes nothing more",
-        a_paused_worker,
-    ),
-    (
-        "workers that know nothing of each other end every user well, in one manifest each",
-        strangers,
-    ),
-];
+trial!("a hundred duplicates over three workers are one off-boarding", a_hundred_duplicates);
 
 fn a_hundred_duplicates(place: usize) {
-    let world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 12)]);
+    let world = World::with_topology(place, vec![User::new(place, 0, Outcome::Deleted, 12)]);
     let workers: Vec<_> = (0..3).map(|_| world.start(&["worker"])).collect();
     let duplicate = json!({ "body": world.users[0].id });
     world.publish(&vec![duplicate; 100]);
@@ -36,9 +23,11 @@ fn a_hundred_duplicates(place: usize) {
     ledger::assert_histories(&world.simulator, &world.users, Repetition::None);
 }
 
+trial!("a worker that was paused until its lease ran out writes nothing more", a_paused_worker);
+
 /// Paused in its archive, while the next worker takes the user over and ends it.
 fn a_paused_worker(place: usize) {
-    let users = vec![User::new(place, 0, Fate::Deleted, 60).with_large_conversations(1_300_000)];
+    let users = vec![User::new(place, 0, Outcome::Deleted, 60).with_large_conversations(1_300_000)];
     let mut world = World::on(
         servers::shared(),
         place,
@@ -91,14 +80,16 @@ fn a_paused_worker(place: usize) {
     promises::assert_kept(&world, &servers::shared());
 }
 
+trial!("workers that know nothing of each other end every user well, in one manifest each", strangers);
+
 /// Each with checkpoints of its own, so that no lease keeps them apart: what is safe is safe without.
 fn strangers(place: usize) {
     // A deletion that takes a while is accepted from both, which is harmless.
     let mut users = mixed(place, 40);
-    users.retain(|user| user.fate != Fate::DeletedLater);
+    users.retain(|user| user.outcome != Outcome::DeletedLater);
     // Who stored the seal and finds the user gone cannot know that the other one went on from it.
-    for user in users.iter_mut().filter(|user| user.fate == Fate::Deleted) {
-        user.fate = Fate::DeletedByEither;
+    for user in users.iter_mut().filter(|user| user.outcome == Outcome::Deleted) {
+        user.outcome = Outcome::DeletedByEither;
     }
     let world = World::with_topology(place, users);
     let other = world

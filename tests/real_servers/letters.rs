@@ -6,30 +6,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::replaying::{DEAD, ask, await_letters, json_of, mend, spoil, status};
-use crate::support::objects::objects;
-use crate::support::population::{Fate, User, user_id};
+use crate::support::population::{Outcome, User, user_id};
 use crate::support::process::tail;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, promises};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "looking at dead letters leaves all of them, with body and headers",
-        looking,
-    ),
-    (
-        "dead letters are counted by fault, and a replay is called safe when it is",
-        grouping,
-    ),
-    (
-        "what is discarded is kept in the archive store, also when killed in between",
-        discarding,
-    ),
-];
+use crate::support::{eventually, promises, trial};
 
 /// The letters as they are, but for the broker's count of looks, in any order.
 fn letters(world: &World) -> BTreeSet<String> {
-    let letters = world.letters(DEAD).into_iter().map(|mut letter| {
+    let letters = world.dead_letters().into_iter().map(|mut letter| {
         letter["headers"]
             .as_object_mut()
             .expect("headers")
@@ -38,6 +22,8 @@ fn letters(world: &World) -> BTreeSet<String> {
     });
     letters.collect()
 }
+
+trial!("looking at dead letters leaves all of them, with body and headers", looking);
 
 fn looking(place: usize) {
     let world = World::with_topology(place, Vec::new());
@@ -133,9 +119,11 @@ fn looking(place: usize) {
     assert_eq!(letters(&world), before);
 }
 
+trial!("dead letters are counted by fault, and a replay is called safe when it is", grouping);
+
 fn grouping(place: usize) {
     let users: Vec<User> = (0..8)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect();
     let mut world = World::with_topology(place, users);
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "2");
@@ -250,6 +238,8 @@ fn grouping(place: usize) {
     assert_eq!(world.depth(DEAD), Some(6));
 }
 
+trial!("what is discarded is kept in the archive store, also when killed in between", discarding);
+
 fn discarding(place: usize) {
     let world = World::with_topology(place, Vec::new());
     let worker = world.start(&["worker"]);
@@ -288,10 +278,7 @@ fn discarding(place: usize) {
             .is_some_and(|copy| copy.ends_with(&key)),
         "{gone:#}"
     );
-    let copy = objects(&world, &["text", &key])["text"]
-        .as_str()
-        .expect("a copy")
-        .to_owned();
+    let copy = world.objects().text(&key);
     let copy: Value = serde_json::from_str(&copy).expect("JSON");
     assert_eq!(copy["body"], "no \u{1F600} message");
     assert_eq!(
@@ -328,11 +315,11 @@ fn discarding(place: usize) {
             listed["letters"][0]["id"].as_str().expect("an ID")
         );
         assert_eq!(
-            objects(&world, &["sha256", &key])["sha256"].is_string(),
+            world.objects().exists(&key),
             at != "before the S3 put"
         );
         ask(&world, &["discard", "--user", id], 0);
-        assert!(objects(&world, &["sha256", &key])["sha256"].is_string());
+        assert!(world.objects().exists(&key));
     }
     assert_eq!(world.depth(DEAD), Some(1));
     let listed = ask(&world, &["list"], 0);

@@ -6,26 +6,17 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::ledger;
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::process::tail;
 use crate::support::servers::Servers;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, manifests, promises, servers};
+use crate::support::{erlang, eventually, manifests, promises, servers, trial};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "windows cover the history, each conversation once, also over a kill within one",
-        windows_over_a_kill,
-    ),
-    (
-        "a slow archive outlives the consumer timeout of the broker",
-        a_slow_archive,
-    ),
-];
+trial!("windows cover the history, each conversation once, also over a kill within one", windows_over_a_kill);
 
 fn windows_over_a_kill(place: usize) {
     // Each lasts half a day, and is given in every window that it reaches into.
-    let users = vec![User::new(place, 0, Fate::Deleted, 900).with_large_conversations(60_000)];
+    let users = vec![User::new(place, 0, Outcome::Deleted, 900).with_large_conversations(60_000)];
     let flags = [
         "--max-interval",
         "31d",
@@ -69,14 +60,14 @@ fn windows_over_a_kill(place: usize) {
     promises::assert_kept(&world, &servers::shared());
 }
 
+trial!("a slow archive outlives the consumer timeout of the broker", a_slow_archive);
+
 /// The node looks every second for deliveries that were held for five; the archive takes half a minute.
 fn a_slow_archive(place: usize) {
     let servers = Arc::new(Servers::start(place..=place));
-    servers.eval(
-        "application:set_env(rabbit, consumer_timeout, 5000), application:set_env(rabbit, channel_tick_interval, 1000).",
-    );
+    erlang::shorten_consumer_timeout(&servers);
     let users = (0..3)
-        .map(|number| User::new(place, number, Fate::Deleted, 150))
+        .map(|number| User::new(place, number, Outcome::Deleted, 150))
         .collect();
     let mut world = World::on(
         Arc::clone(&servers),

@@ -6,31 +6,18 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::ledger;
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::process::tail;
 use crate::support::redis::{self, ask};
 use crate::support::servers::Servers;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, promises, servers};
+use crate::support::{eventually, http, promises, servers, trial};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a damaged checkpoint counts as absent, and one of a later release is left alone",
-        damaged_and_newer_checkpoints,
-    ),
-    (
-        "servers that are read-only, full, frozen and killed make work wait, which goes on by itself, and spend no attempt",
-        servers_that_fail,
-    ),
-    (
-        "an outage of CXone and a scope that is lost stop the work, spend no attempt, and end by themselves",
-        an_outage_of_cxone,
-    ),
-];
+trial!("a damaged checkpoint counts as absent, and one of a later release is left alone", damaged_and_newer_checkpoints);
 
 fn damaged_and_newer_checkpoints(place: usize) {
     let users = (0..4)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect();
     let mut world = World::with_topology(place, users);
     let url = world.setting("OFFBOARDER_CHECKPOINTS_URL").to_owned();
@@ -39,7 +26,7 @@ fn damaged_and_newer_checkpoints(place: usize) {
     redis::set_body(&url, &world.users[2].id, "{\"schema\":999,\"news\":true}");
     let worker = world.start(&["worker"]);
     world.publish_all();
-    let letters = eventually(PATIENCE, || match world.letters("offboarding.dead") {
+    let letters = eventually(PATIENCE, || match world.dead_letters() {
         letters if letters.len() == 1 => Ok(letters),
         letters => Err(format!(
             "{} dead letters; {}",
@@ -125,11 +112,13 @@ const FAILINGS: [Failing; 7] = [
 /// Two of which the worker notices that a broker is frozen.
 const HEARTBEAT: &str = "heartbeat=2";
 
+trial!("servers that are read-only, full, frozen and killed make work wait, which goes on by itself, and spend no attempt", servers_that_fail);
+
 /// Each time the worker is in the midst of users, and not ready until all is mended.
 fn servers_that_fail(place: usize) {
     let servers = Arc::new(Servers::start(place..=place));
     let users = (0..105)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect();
     let mut world = World::on(Arc::clone(&servers), place, users, &["--latency", "20ms"]);
     world.set("OFFBOARDER_WORKER_LEASE", "2s");
@@ -195,10 +184,12 @@ fn is_paused(admin: &str) -> bool {
         .any(|line| line.starts_with("offboarder_paused{") && line.ends_with(" 1"))
 }
 
+trial!("an outage of CXone and a scope that is lost stop the work, spend no attempt, and end by themselves", an_outage_of_cxone);
+
 /// Every call to CXone fails for half a minute, and the token's too; then the OAuth client loses a scope.
 fn an_outage_of_cxone(place: usize) {
     let users = (0..160)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect();
     // So many that some are left for what comes last, at a pace that no machine is faster than.
     let mut world = World::on(servers::shared(), place, users, &["--latency", "100ms"]);

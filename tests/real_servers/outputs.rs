@@ -5,20 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, promises, repository};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "the JSON of every reading command has the shape that programs rely on",
-        the_shapes,
-    ),
-    (
-        "what strangers wrote is shown by every command, and no terminal obeys it",
-        the_strangers,
-    ),
-];
+use crate::support::{promises, repository, trial};
 
 const SHAPES: &str = "tests/real_servers/output_shapes.txt";
 
@@ -45,17 +34,19 @@ fn shape(value: &Value, path: &str, paths: &mut BTreeSet<String>) {
     paths.insert(format!("{path}: {kind}"));
 }
 
+trial!("the JSON of every reading command has the shape that programs rely on", the_shapes);
+
 /// Users who end in each way, so that every member is there. To accept a change: `UPDATE_SHAPES=1`.
 fn the_shapes(place: usize) {
-    let fate = |number| {
+    let outcome = |number| {
         if number == 1 {
-            Fate::Refused(409)
+            Outcome::Refused(409)
         } else {
-            Fate::Deleted
+            Outcome::Deleted
         }
     };
     let users = (0..3)
-        .map(|number| User::new(place, number, fate(number), 4))
+        .map(|number| User::new(place, number, outcome(number), 4))
         .collect();
     let world = World::with_topology(place, users);
     let id = |user: usize| world.users[user].id.as_str();
@@ -153,8 +144,10 @@ fn the_shapes(place: usize) {
 /// A window's title, an empty screen, C1, text from right to left, a line that looks like one of ours.
 const ATTACK: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}rh\u{200b}\nNOT OK: all users";
 
+trial!("what strangers wrote is shown by every command, and no terminal obeys it", the_strangers);
+
 fn the_strangers(place: usize) {
-    let world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 1)]);
+    let world = World::with_topology(place, vec![User::new(place, 0, Outcome::Deleted, 1)]);
     let id = world.users[0].id.as_str();
     let nobody = "0b8f9e1c-3d5a-4c57-9a55-5b1d0f6a7e21";
     let message = |user: &str| {
@@ -182,9 +175,9 @@ fn the_strangers(place: usize) {
     };
     let act_object =
         who(json!({ "id": act, "what": ATTACK, "count": 1, "details": { ATTACK: ATTACK } }));
-    crate::support::objects::objects(&world, &["put", &format!("_act_{act}.json"), &act_object]);
+    world.objects().put(&format!("_act_{act}.json"), &act_object);
     let hold = who(json!({ "held": true }));
-    crate::support::objects::objects(&world, &["put", &format!("_hold_{nobody}.1.json"), &hold]);
+    world.objects().put(&format!("_hold_{nobody}.1.json"), &hold);
 
     world.run(&["pause", "--why", ATTACK]).expect(2);
     let commands: [(&[&str], i32); 12] = [

@@ -6,24 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::ledger::{self, Repetition};
-use crate::support::population::{Fate, User, user_id};
+use crate::support::population::{Outcome, User, user_id};
 use crate::support::world::{Ended, PATIENCE, World};
-use crate::support::{Test, eventually, http, promises, servers};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a replay ends users at the step that failed, and takes nothing that arrives meanwhile",
-        replaying,
-    ),
-    (
-        "a replay killed before and after every effect loses and doubles no letter",
-        killed,
-    ),
-    (
-        "a canary stops at the fault that comes back, and goes on to the rest when it is mended",
-        canary,
-    ),
-];
+use crate::support::{eventually, http, promises, servers, trial};
 
 pub(crate) const DEAD: &str = "offboarding.dead";
 const USERS: &str = "offboarding.users";
@@ -51,7 +36,7 @@ pub(crate) fn await_letters(world: &World, count: u64) {
 /// Users who are all dead letters, refused at their first step; no worker runs.
 fn refused(place: usize, count: usize) -> World {
     let users: Vec<User> = (0..count)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect();
     let world = World::with_topology(place, users);
     (0..count).for_each(|user| spoil(&world, user, "get_routing_profile", &status(400)));
@@ -74,9 +59,11 @@ pub(crate) fn ask(world: &World, arguments: &[&str], code: i32) -> Value {
     )
 }
 
+trial!("a replay ends users at the step that failed, and takes nothing that arrives meanwhile", replaying);
+
 fn replaying(place: usize) {
     let users: Vec<User> = (0..4)
-        .map(|number| User::new(place, number, Fate::Deleted, 9))
+        .map(|number| User::new(place, number, Outcome::Deleted, 9))
         .collect();
     let mut world = World::with_topology(place, users);
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "2");
@@ -174,7 +161,7 @@ fn replaying(place: usize) {
         0,
     );
     let [published] = world
-        .letters("offboarding.users.urgent")
+        .messages("offboarding.users.urgent")
         .try_into()
         .expect("one message");
     assert_eq!(published["body"], body);
@@ -227,6 +214,8 @@ fn writes_of_one(world: &World) -> usize {
 
 /// Around which effects a replay has to be killed.
 const EFFECTS: [&str; 3] = ["the note", "the publish", "the acknowledgement"];
+
+trial!("a replay killed before and after every effect loses and doubles no letter", killed);
 
 fn killed(place: usize) {
     let world = refused(place, 16);
@@ -334,6 +323,8 @@ fn replay_killed(world: &World, id: &str, at: &str) -> Option<String> {
     assert!(place.is_some() || ended.code() == Some(0), "{errors}");
     place.map(str::to_owned)
 }
+
+trial!("a canary stops at the fault that comes back, and goes on to the rest when it is mended", canary);
 
 fn canary(place: usize) {
     let world = refused(place, 15);

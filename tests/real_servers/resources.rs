@@ -5,29 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::process::{Process, tail};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, manifests, promises, servers};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a worker without file descriptors takes nobody, spends no attempt, and goes on by itself once it has some",
-        a_worker_without_descriptors,
-    ),
-    (
-        "a run that is short of file descriptors or disk ends with status 3, and a second one ends all users right",
-        short_runs,
-    ),
-    (
-        "a worker whose disk is full takes nobody, leaves nothing half-written, and goes on by itself once there is space",
-        a_full_disk,
-    ),
-    (
-        "workers whose clocks are hours apart let nobody wait for hours",
-        clocks_apart,
-    ),
-];
+use crate::support::{eventually, manifests, promises, servers, trial};
 
 /// Makes a program see another time of day. What counts time on its own is not touched.
 fn clock(off_by: &str) -> Vec<(String, String)> {
@@ -44,7 +25,7 @@ fn clock(off_by: &str) -> Vec<(String, String)> {
 
 fn users(place: usize, count: usize) -> Vec<User> {
     (0..count)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect()
 }
 
@@ -54,6 +35,8 @@ fn await_said(worker: &Process, text: &str) {
         errors => Err(format!("nobody says {text:?}: {}", tail(&errors))),
     });
 }
+
+trial!("a worker without file descriptors takes nobody, spends no attempt, and goes on by itself once it has some", a_worker_without_descriptors);
 
 /// As many as it has open, and no more.
 fn a_worker_without_descriptors(place: usize) {
@@ -107,6 +90,8 @@ fn local(place: usize, users: Vec<User>, flags: &[&str]) -> World {
 /// A write over the limit for files fails as one on a full disk does, instead of ending the process.
 const HEEDLESS_OF_XFSZ: [&str; 4] = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"];
 
+trial!("a run that is short of file descriptors or disk ends with status 3, and a second one ends all users right", short_runs);
+
 fn short_runs(place: usize) {
     let world = local(place, users(place, 30), &["--latency", "100ms"]);
     let ids: Vec<&str> = world.users.iter().map(|user| user.id.as_str()).collect();
@@ -143,10 +128,12 @@ fn files(directory: &Path) -> Vec<String> {
         .collect()
 }
 
+trial!("a worker whose disk is full takes nobody, leaves nothing half-written, and goes on by itself once there is space", a_full_disk);
+
 /// Some users' archives fit and others do not.
 fn a_full_disk(place: usize) {
     let large =
-        |number| User::new(place, number, Fate::Deleted, 3).with_large_conversations(1_000_000);
+        |number| User::new(place, number, Outcome::Deleted, 3).with_large_conversations(1_000_000);
     let all = users(place, 3)
         .into_iter()
         .chain([large(3), large(4)])
@@ -180,10 +167,12 @@ fn a_full_disk(place: usize) {
     );
     promises::assert_manifests(&world, &servers::shared());
     assert_eq!(
-        world.letters("offboarding.dead"),
+        world.dead_letters(),
         Vec::<serde_json::Value>::new()
     );
 }
+
+trial!("workers whose clocks are hours apart let nobody wait for hours", clocks_apart);
 
 /// Every user is parked for some seconds at the first calls, by one worker or the other.
 fn clocks_apart(place: usize) {

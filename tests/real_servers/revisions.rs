@@ -5,24 +5,13 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::support::ledger;
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, promises, redis};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a deactivated user who is submitted with --action delete is deleted alone, in a chained revision",
-        the_deletion_alone,
-    ),
-    (
-        "a user who is active again gets a whole new set of objects",
-        a_user_who_came_back,
-    ),
-];
+use crate::support::{eventually, http, promises, redis, trial};
 
 /// A worker on Redis whose archive is a directory, so that the test can read it.
 fn world(place: usize) -> (World, PathBuf) {
-    let mut world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 12)]);
+    let mut world = World::with_topology(place, vec![User::new(place, 0, Outcome::Deleted, 12)]);
     let archive = world.directory.path().join("archive");
     world.set(
         "OFFBOARDER_ARCHIVE_URL",
@@ -66,6 +55,8 @@ fn names(archive: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+trial!("a deactivated user who is submitted with --action delete is deleted alone, in a chained revision", the_deletion_alone);
 
 fn the_deletion_alone(place: usize) {
     let (world, archive) = world(place);
@@ -134,8 +125,10 @@ fn the_deletion_alone(place: usize) {
 }
 
 fn answer_of(world: &World) -> String {
-    Value::from(world.letters("offboarding.dead")).to_string()
+    Value::from(world.dead_letters()).to_string()
 }
+
+trial!("a user who is active again gets a whole new set of objects", a_user_who_came_back);
 
 fn a_user_who_came_back(place: usize) {
     let (world, archive) = world(place);

@@ -2,23 +2,19 @@
 
 use serde_json::json;
 
-use crate::support::objects::objects;
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::process::last;
 use crate::support::world::{CLIENT_SECRET, PATIENCE, RESULTS, World};
-use crate::support::{Test, eventually, http, promises, redis};
+use crate::support::{eventually, http, promises, redis, trial};
 
-pub(crate) const TESTS: &[Test] = &[(
-    "no secret is in a log at trace level, a checkpoint, an object, a dead letter, an event or a metric",
-    nowhere,
-)];
+trial!("no secret is in a log at trace level, a checkpoint, an object, a dead letter, an event or a metric", nowhere);
 
 /// Users who are deleted, refused and given up, over failures of the token's own endpoint.
 fn nowhere(place: usize) {
     let users = vec![
-        User::new(place, 0, Fate::Deleted, 4),
-        User::new(place, 1, Fate::Refused(403), 4),
-        User::new(place, 2, Fate::Deleted, 4),
+        User::new(place, 0, Outcome::Deleted, 4),
+        User::new(place, 1, Outcome::Refused(403), 4),
+        User::new(place, 2, Outcome::Deleted, 4),
     ];
     let mut world = World::with_topology(place, users);
     world.set("RUST_LOG", "trace");
@@ -40,7 +36,7 @@ fn nowhere(place: usize) {
     );
     let worker = world.start(&["worker"]);
     world.publish_all();
-    let letters = eventually(PATIENCE, || match world.letters("offboarding.dead") {
+    let letters = eventually(PATIENCE, || match world.dead_letters() {
         letters if letters.len() == 1 => Ok(letters),
         letters => Err(format!("{} dead letters", letters.len())),
     });
@@ -51,7 +47,7 @@ fn nowhere(place: usize) {
         metrics.contains("offboarder_jobs_total"),
         "there are metrics"
     );
-    let events = serde_json::Value::from(world.letters(RESULTS)).to_string();
+    let events = serde_json::Value::from(world.messages(RESULTS)).to_string();
     assert!(events.contains("user.dead-lettered"), "there are events");
     World::drain(worker);
     assert!(
@@ -72,7 +68,7 @@ fn nowhere(place: usize) {
     assert!(checkpoints.len() > 1000, "there are checkpoints");
     let keys = ["_sealed.json", "_audit.json"].map(|end| format!("{}{end}", world.users[0].id));
     let stored = keys
-        .map(|key| objects(&world, &["text", &key])["text"].to_string())
+        .map(|key| world.objects().text(&key).to_string())
         .concat();
     assert!(
         stored.contains("deletion") || stored.contains("archive"),

@@ -6,29 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::population::{Fate, User, user_id};
+use crate::support::population::{Outcome, User, user_id};
 use crate::support::process::{Process, command};
 use crate::support::world::World;
-use crate::support::{Test, eventually};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "status shows the terminal state of each user as JSON",
-        status_shows_the_terminal_state,
-    ),
-    (
-        "wrong settings end with status 2, name every fault and show no secret",
-        wrong_settings_are_all_named,
-    ),
-    (
-        "a URL that can be read in two ways is refused, and no output has its password",
-        no_url_is_half_understood,
-    ),
-    (
-        "a sentinel that asks for a password gets that of its Redis, and is named when it refuses it",
-        sentinels,
-    ),
-];
+use crate::support::{eventually, trial};
 
 /// The object that tells this user's state.
 fn about<'a>(value: &'a Value, id: &str) -> Option<&'a Value> {
@@ -46,12 +27,14 @@ fn about<'a>(value: &'a Value, id: &str) -> Option<&'a Value> {
     }
 }
 
+trial!("status shows the terminal state of each user as JSON", status_shows_the_terminal_state);
+
 fn status_shows_the_terminal_state(place: usize) {
     let world = World::new(
         place,
         vec![
-            User::new(place, 0, Fate::Deleted, 6),
-            User::new(place, 1, Fate::Refused(409), 0),
+            User::new(place, 0, Outcome::Deleted, 6),
+            User::new(place, 1, Outcome::Refused(409), 0),
         ],
     );
     let [gone, kept] = [world.users[0].id.as_str(), world.users[1].id.as_str()];
@@ -67,6 +50,8 @@ fn status_shows_the_terminal_state(place: usize) {
     }
     world.run(&["status", &user_id(place, 999)]).expect(1);
 }
+
+trial!("wrong settings end with status 2, name every fault and show no secret", wrong_settings_are_all_named);
 
 fn wrong_settings_are_all_named(place: usize) {
     let mut world = World::new(place, Vec::new());
@@ -110,6 +95,8 @@ fn wrong_settings_are_all_named(place: usize) {
         assert!(!shown, "a secret is shown: {}", ended.errors);
     }
 }
+
+trial!("a URL that can be read in two ways is refused, and no output has its password", no_url_is_half_understood);
 
 fn no_url_is_half_understood(place: usize) {
     let mut world = World::new(place, Vec::new());
@@ -183,6 +170,8 @@ fn redis_server(directory: &Path, name: &str, more: &[&str], settings: &str) -> 
     });
     (process, port)
 }
+
+trial!("a sentinel that asks for a password gets that of its Redis, and is named when it refuses it", sentinels);
 
 fn sentinels(place: usize) {
     let mut world = World::new(place, Vec::new());

@@ -5,16 +5,11 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::process::tail;
 use crate::support::proxy::Proxy;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, ledger, promises, servers};
-
-pub(crate) const TESTS: &[Test] = &[(
-    "a worker that starts while every service is away waits, names each, takes nobody, and goes on by itself",
-    every_service_away,
-)];
+use crate::support::{eventually, http, ledger, promises, servers, trial};
 
 const SERVICES: [&str; 4] = [
     "OFFBOARDER_QUEUE_URL",
@@ -34,8 +29,10 @@ fn away(world: &mut World, name: &str) -> Proxy {
     proxy
 }
 
+trial!("a worker that starts while every service is away waits, names each, takes nobody, and goes on by itself", every_service_away);
+
 fn every_service_away(place: usize) {
-    let users = vec![User::new(place, 0, Fate::Deleted, 4)];
+    let users = vec![User::new(place, 0, Outcome::Deleted, 4)];
     let mut world = World::with_topology(place, users);
     world.publish_all();
     let list = world.directory.path().join("protected.txt");

@@ -4,43 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::objects::objects;
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::process::tail;
 use crate::support::s3_proxy::{Damage, S3Proxy};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, ledger, promises, redis, servers};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "an S3 that asks to slow down is obeyed, and spends no attempt",
-        slow_down,
-    ),
-    (
-        "a bucket that is denied or missing stops the work, spends no attempt, and the work goes on by itself",
-        denied_and_missing,
-    ),
-    (
-        "a bucket that is gone between seal and DELETE contradicts nobody's archive, and the work goes on by itself",
-        missing_before_the_delete,
-    ),
-    (
-        "objects of one user that cannot be read are that user's alone",
-        unreadable_objects,
-    ),
-    (
-        "an S3 that ignores checksums and keeps zeros, or other bytes, deletes nobody whose archive is not what was sent",
-        other_bytes,
-    ),
-    (
-        "a checkpoint with an interval of a millisecond deletes nobody before the whole history is archived",
-        forged_interval,
-    ),
-];
+use crate::support::{eventually, ledger, promises, redis, servers, trial};
 
 fn users(place: usize, count: usize) -> Vec<User> {
     (0..count)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect()
 }
 
@@ -51,6 +23,8 @@ fn world(place: usize, count: usize, attempts: u32) -> (World, S3Proxy) {
     let proxy = S3Proxy::before(&mut world);
     (world, proxy)
 }
+
+trial!("an S3 that asks to slow down is obeyed, and spends no attempt", slow_down);
 
 /// More than the client library tries by itself, at each kind of request. A HEAD has no body to say it in.
 fn slow_down(place: usize) {
@@ -76,6 +50,8 @@ fn slow_down(place: usize) {
     );
     promises::assert_kept(&world, &servers::shared());
 }
+
+trial!("a bucket that is denied or missing stops the work, spends no attempt, and the work goes on by itself", denied_and_missing);
 
 fn denied_and_missing(place: usize) {
     let (world, proxy) = world(place, 36, 1);
@@ -127,6 +103,8 @@ fn denied_and_missing(place: usize) {
     promises::assert_kept(&world, &servers::shared());
 }
 
+trial!("a bucket that is gone between seal and DELETE contradicts nobody's archive, and the work goes on by itself", missing_before_the_delete);
+
 /// The seal stands, and the calls before the DELETE are throttled for some seconds. What is asked about
 /// an object of a bucket that is gone answers 404, as it does for an object that is gone.
 fn missing_before_the_delete(place: usize) {
@@ -138,7 +116,7 @@ fn missing_before_the_delete(place: usize) {
     world.publish_all();
     let sealed = format!("{}_sealed.json", world.users[0].id);
     eventually(PATIENCE, || {
-        let stands = objects(&world, &["sha256", &sealed])["sha256"].is_string();
+        let stands = world.objects().exists(&sealed);
         if stands {
             Ok(())
         } else {
@@ -158,6 +136,8 @@ fn missing_before_the_delete(place: usize) {
     promises::assert_kept(&world, &servers::shared());
 }
 
+trial!("objects of one user that cannot be read are that user's alone", unreadable_objects);
+
 /// For a while, and for good.
 fn unreadable_objects(place: usize) {
     let (mut world, proxy) = world(place, 4, 2);
@@ -167,7 +147,7 @@ fn unreadable_objects(place: usize) {
     let worker = world.start(&["worker"]);
     world.publish_all();
     let letters = eventually(Duration::from_mins(2), || {
-        match world.letters("offboarding.dead") {
+        match world.dead_letters() {
             letters if letters.is_empty() => Err(tail(&worker.errors())),
             letters => Ok(letters),
         }
@@ -191,12 +171,14 @@ fn unreadable_objects(place: usize) {
     );
     assert_eq!(world.user_now(&unreadable.id)["exists"], true);
     assert_eq!(
-        world.letters("offboarding.dead").len(),
+        world.dead_letters().len(),
         1,
         "nobody else is given up"
     );
     promises::assert_manifests(&world, &servers::shared());
 }
+
+trial!("an S3 that ignores checksums and keeps zeros, or other bytes, deletes nobody whose archive is not what was sent", other_bytes);
 
 /// It takes what it should refuse, so that what it says proves nothing. The object of parts is left right: its user
 /// shows that reading back is no obstacle.
@@ -215,7 +197,7 @@ fn other_bytes(place: usize) {
     }
     let worker = world.start(&["worker"]);
     world.publish_all();
-    let letters = eventually(PATIENCE, || match world.letters("offboarding.dead") {
+    let letters = eventually(PATIENCE, || match world.dead_letters() {
         letters if letters.len() == 2 => Ok(letters),
         _ => Err(tail(&worker.errors())),
     });
@@ -243,6 +225,8 @@ fn other_bytes(place: usize) {
     promises::assert_manifests(&world, &servers::shared());
 }
 
+trial!("a checkpoint with an interval of a millisecond deletes nobody before the whole history is archived", forged_interval);
+
 /// Both are dead letters in `Deactivated` when somebody writes into Redis: one gets two dates a millisecond apart, the
 /// other a year that was over long ago, with a time for the end of access that fits.
 fn forged_interval(place: usize) {
@@ -258,7 +242,7 @@ fn forged_interval(place: usize) {
     }
     let worker = world.start(&["worker"]);
     world.publish_all();
-    eventually(PATIENCE, || match world.letters("offboarding.dead").len() {
+    eventually(PATIENCE, || match world.dead_letters().len() {
         2 => Ok(()),
         _ => Err(tail(&worker.errors())),
     });
@@ -290,8 +274,8 @@ fn forged_interval(place: usize) {
     );
     World::drain(worker);
     for user in &world.users {
-        let text = objects(&world, &["text", &format!("{}_audit.json", user.id)])["text"].clone();
-        let manifest: Value = serde_json::from_str(text.as_str().expect("a text")).expect("JSON");
+        let text = world.objects().text(&format!("{}_audit.json", user.id)).clone();
+        let manifest: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(manifest["archive"]["conversations"], 4, "{manifest:#}");
     }
     promises::assert_manifests(&world, &servers::shared());

@@ -7,38 +7,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::ledger::{self, Repetition};
-use crate::support::population::{Fate, User, mixed, user_id};
+use crate::support::population::{Outcome, User, mixed, user_id};
 use crate::support::process::tail;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, manifests, redis};
+use crate::support::{eventually, manifests, redis, trial};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "submit takes IDs, a list, CSV and JSON Lines, and a worker finishes them",
-        submit_takes_every_form,
-    ),
-    ("submit --dry-run sends nothing", dry_run_sends_nothing),
-    (
-        "submit sends nothing of a file with a fault, and names each with its line",
-        faults_send_nothing,
-    ),
-    (
-        "submit refuses a protected user with the whole file, and shows who is on hold",
-        guards_are_shown,
-    ),
-    (
-        "submit with a batch ID sends only what is missing, interrupted or killed",
-        what_is_missing,
-    ),
-    (
-        "submit reports messages that no queue takes",
-        unroutable_messages_are_reported,
-    ),
-    (
-        "topology a second time changes nothing",
-        topology_twice_changes_nothing,
-    ),
-];
+trial!("submit takes IDs, a list, CSV and JSON Lines, and a worker finishes them", submit_takes_every_form);
 
 fn submit_takes_every_form(place: usize) {
     let world = World::with_topology(place, mixed(place, 12));
@@ -97,8 +71,10 @@ fn submit_takes_every_form(place: usize) {
     assert_eq!(world.queues_in_use(), Vec::<String>::new());
 }
 
+trial!("submit --dry-run sends nothing", dry_run_sends_nothing);
+
 fn dry_run_sends_nothing(place: usize) {
-    let world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 1)]);
+    let world = World::with_topology(place, vec![User::new(place, 0, Outcome::Deleted, 1)]);
     world
         .run(&["submit", &world.users[0].id, "--dry-run"])
         .expect(0);
@@ -107,6 +83,8 @@ fn dry_run_sends_nothing(place: usize) {
         .expect(0);
     assert_eq!(world.queues_in_use(), Vec::<String>::new());
 }
+
+trial!("submit sends nothing of a file with a fault, and names each with its line", faults_send_nothing);
 
 fn faults_send_nothing(place: usize) {
     let world = World::with_topology(place, Vec::new());
@@ -159,6 +137,8 @@ fn faults_send_nothing(place: usize) {
     assert_eq!(world.queues_in_use(), Vec::<String>::new());
 }
 
+trial!("submit refuses a protected user with the whole file, and shows who is on hold", guards_are_shown);
+
 fn guards_are_shown(place: usize) {
     let mut world = World::with_topology(place, Vec::new());
     let ids: Vec<String> = (0..3).map(|number| user_id(place, number)).collect();
@@ -193,6 +173,8 @@ fn guards_are_shown(place: usize) {
     }
     assert_eq!(world.depth("offboarding.users"), Some(2));
 }
+
+trial!("submit with a batch ID sends only what is missing, interrupted or killed", what_is_missing);
 
 fn what_is_missing(place: usize) {
     const USERS: usize = 5000;
@@ -260,7 +242,7 @@ fn what_is_missing(place: usize) {
         (&last["alreadySent"], &last["sent"]),
         (&json!(so_far), &json!(USERS - so_far))
     );
-    let letters = world.letters("offboarding.users");
+    let letters = world.messages("offboarding.users");
     let bodies: Vec<Value> = letters
         .iter()
         .map(|letter| answer(letter["body"].as_str().expect("text")))
@@ -315,8 +297,10 @@ fn write(world: &World, name: &str, text: &str) -> String {
     path.display().to_string()
 }
 
+trial!("submit reports messages that no queue takes", unroutable_messages_are_reported);
+
 fn unroutable_messages_are_reported(place: usize) {
-    let world = World::new(place, vec![User::new(place, 0, Fate::Deleted, 1)]);
+    let world = World::new(place, vec![User::new(place, 0, Outcome::Deleted, 1)]);
     let assert_reported = |when: &str| {
         let ended = world.run(&["submit", &world.users[0].id]);
         assert!(
@@ -329,9 +313,11 @@ fn unroutable_messages_are_reported(place: usize) {
     };
     assert_reported("without a topology");
     world.run(&["topology"]).expect(0);
-    world.rabbitmqctl("delete_queue", &["offboarding.users"]);
+    world.delete_queue("offboarding.users");
     assert_reported("with an exchange that leads nowhere");
 }
+
+trial!("topology a second time changes nothing", topology_twice_changes_nothing);
 
 fn topology_twice_changes_nothing(place: usize) {
     let world = World::with_topology(place, Vec::new());

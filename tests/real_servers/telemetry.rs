@@ -8,25 +8,10 @@ use serde_json::{Value, json};
 
 use crate::replaying::{await_letters, mend, spoil, status};
 use crate::support::collector::Collector;
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::process::tail;
 use crate::support::world::{CLIENT_SECRET, PATIENCE, World};
-use crate::support::{Test, eventually, http, promises};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a job is one trace from its publisher to its end, over lanes, parks and a replay",
-        traces,
-    ),
-    (
-        "the metrics that a collector gets are those of the worker's own page",
-        metrics,
-    ),
-    (
-        "a collector that is dead, silent or refuses holds up neither work nor end, and is told of once",
-        no_collector,
-    ),
-];
+use crate::support::{eventually, http, promises, trial};
 
 const KIND_CONSUMER: u64 = 5;
 const STATUS_ERROR: u64 = 2;
@@ -114,11 +99,13 @@ fn dispositions(spans: &[&Value]) -> Vec<String> {
     named(spans, "process ").iter().map(told).collect()
 }
 
+trial!("a job is one trace from its publisher to its end, over lanes, parks and a replay", traces);
+
 fn traces(place: usize) {
     let users = vec![
-        User::new(place, 0, Fate::Deleted, 4).with_large_conversations(3_000_000),
-        User::new(place, 1, Fate::Refused(409), 9),
-        User::new(place, 2, Fate::Deleted, 4),
+        User::new(place, 0, Outcome::Deleted, 4).with_large_conversations(3_000_000),
+        User::new(place, 1, Outcome::Refused(409), 9),
+        User::new(place, 2, Outcome::Deleted, 4),
     ];
     let mut world = World::with_topology(place, users);
     let collector = Collector::start(world.directory.path());
@@ -330,8 +317,10 @@ fn names(spans: &[&Value]) -> BTreeSet<String> {
         .collect()
 }
 
+trial!("the metrics that a collector gets are those of the worker's own page", metrics);
+
 fn metrics(place: usize) {
-    let mut world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 4)]);
+    let mut world = World::with_topology(place, vec![User::new(place, 0, Outcome::Deleted, 4)]);
     let collector = Collector::start(world.directory.path());
     world.set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint("http"));
     world.set("OTEL_TRACES_EXPORTER", "none");
@@ -373,10 +362,12 @@ fn metrics(place: usize) {
     );
 }
 
+trial!("a collector that is dead, silent or refuses holds up neither work nor end, and is told of once", no_collector);
+
 fn no_collector(place: usize) {
     // Three of them, each of which is met by a worker of its own.
     let users: Vec<User> = (0..9)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
+        .map(|number| User::new(place, number, Outcome::Deleted, 4))
         .collect();
     let mut world = World::with_topology(place, users);
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");

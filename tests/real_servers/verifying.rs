@@ -5,21 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::Test;
-use crate::support::objects::objects;
-use crate::support::population::{Fate, User, user_id};
+use crate::support::trial;
+use crate::support::population::{Outcome, User, user_id};
 use crate::support::world::World;
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "verify finds and names whatever was done to the objects of a bucket",
-        a_bucket,
-    ),
-    (
-        "verify finds without network what was done to a download, and to a directory",
-        a_download,
-    ),
-];
 
 /// The findings of each user who has any: kind, and the object's name without the prefix.
 type Findings = BTreeMap<String, BTreeSet<(String, String)>>;
@@ -65,7 +53,7 @@ fn expected(world: &World, cases: &[(usize, &[(&str, &str)])]) -> Findings {
 fn off_board(place: usize, count: usize) -> World {
     // Archives of different sizes, so that one cannot stand for another unseen.
     let users = (0..count)
-        .map(|number| User::new(place, number, Fate::Deleted, number % 4 * 3))
+        .map(|number| User::new(place, number, Outcome::Deleted, number % 4 * 3))
         .collect();
     let mut world = World::new(place, users);
     world.set("OFFBOARDER_ARCHIVE_RETENTION", "governance:1d");
@@ -81,6 +69,8 @@ fn off_board(place: usize, count: usize) -> World {
     world
 }
 
+trial!("verify finds and names whatever was done to the objects of a bucket", a_bucket);
+
 fn a_bucket(place: usize) {
     let mut world = off_board(place, 10);
     let (good, report) = findings(&world, &["--all"], 0);
@@ -91,17 +81,17 @@ fn a_bucket(place: usize) {
     assert_eq!(report["users"][0]["state"], "Deleted");
 
     let key = |user: usize, end: &str| format!("{}{end}", world.users[user].id);
-    objects(&world, &["destroy", &key(0, "_audit.json")]);
-    objects(&world, &["flip", &key(1, "_audit.json")]);
-    objects(&world, &["flip", &key(2, ".json")]);
-    objects(&world, &["flip", &key(3, "_sealed.json")]);
-    objects(&world, &["delete", &key(4, "_audit.json")]);
-    objects(&world, &["delete", &key(5, ".json")]);
+    world.objects().destroy(&key(0, "_audit.json"));
+    world.objects().flip_bit(&key(1, "_audit.json"));
+    world.objects().flip_bit(&key(2, ".json"));
+    world.objects().flip_bit(&key(3, "_sealed.json"));
+    world.objects().delete(&key(4, "_audit.json"));
+    world.objects().delete(&key(5, ".json"));
     // Another user's archive, over the one that was there, and in its place.
-    objects(&world, &["copy", &key(7, ".json"), &key(6, ".json")]);
-    objects(&world, &["destroy", &key(7, ".json")]);
-    objects(&world, &["copy", &key(2, ".json"), &key(7, ".json")]);
-    objects(&world, &["unlock", &key(8, ".json")]);
+    world.objects().copy(&key(7, ".json"), &key(6, ".json"));
+    world.objects().destroy(&key(7, ".json"));
+    world.objects().copy(&key(2, ".json"), &key(7, ".json"));
+    world.objects().unlock(&key(8, ".json"));
 
     let wanted = expected(
         &world,
@@ -158,11 +148,13 @@ fn flip(path: &Path) {
     std::fs::write(path, bytes).expect("the file is written");
 }
 
+trial!("verify finds without network what was done to a download, and to a directory", a_download);
+
 fn a_download(place: usize) {
     let mut world = off_board(place, 8);
     let download = world.directory.path().join("download");
-    let told = objects(&world, &["download", &download.display().to_string()]);
-    assert!(told["files"].as_u64() >= Some(8 * 3 + 1), "{told}");
+    let count = world.objects().download(&download);
+    assert!(count > 8 * 3, "{count} files");
     let below = download.join(format!("place-{place}"));
     let of = |world: &World, user: usize, end: &str| -> PathBuf {
         below.join(format!("{}{end}", world.users[user].id))

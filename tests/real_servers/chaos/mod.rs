@@ -16,23 +16,12 @@ use serde_json::Value;
 
 use self::crew::Crew;
 use self::schedule::{Act, Scene, Service};
-use crate::support::population::{Fate, User, mixed};
+use crate::support::population::{Outcome, User, mixed};
 use crate::support::proxy::Proxy;
 use crate::support::random::Random;
 use crate::support::servers::Servers;
 use crate::support::world::World;
-use crate::support::{Test, promises, redis};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "chaos: kills, cuts and duplicates change no outcome",
-        no_outcome_changes,
-    ),
-    (
-        "the network that chaos breaks passes, holds back and cuts, and passes again",
-        the_proxy_does_as_told,
-    ),
-];
+use crate::support::{promises, redis, trial};
 
 const WORKERS: usize = 3;
 /// A killed worker's leases have to run out, and what waits in queues for them to be noticed.
@@ -49,6 +38,8 @@ fn number(name: &str) -> Option<u64> {
             .unwrap_or_else(|_| panic!("{name} is no number: {value}"))
     })
 }
+
+trial!("chaos: kills, cuts and duplicates change no outcome", no_outcome_changes);
 
 fn no_outcome_changes(place: usize) {
     let clock = SystemTime::now()
@@ -83,7 +74,7 @@ fn no_outcome_changes(place: usize) {
 fn population(random: &mut Random, place: usize, size: usize) -> Vec<User> {
     let mut users = mixed(place, size);
     let large = (size..size + 2 + size / 100).map(|number| {
-        User::new(place, number, Fate::Deleted, 40).with_large_conversations(350_000)
+        User::new(place, number, Outcome::Deleted, 40).with_large_conversations(350_000)
     });
     users.extend(large);
     random.shuffle(&mut users);
@@ -238,6 +229,8 @@ impl<'a> Chaos<'a> {
         self.crew.dismiss();
     }
 }
+
+trial!("the network that chaos breaks passes, holds back and cuts, and passes again", the_proxy_does_as_told);
 
 fn the_proxy_does_as_told(_place: usize) {
     let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");

@@ -7,7 +7,7 @@ pub(crate) const PAGE_SIZE: usize = 5;
 
 /// How a user's deletion ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Fate {
+pub(crate) enum Outcome {
     /// 204
     Deleted,
     /// 204, to one of two workers that know nothing of each other; the other one finds the user gone.
@@ -20,7 +20,7 @@ pub(crate) enum Fate {
     NotOffered,
 }
 
-impl Fate {
+impl Outcome {
     fn status(self) -> u16 {
         match self {
             Self::Deleted | Self::DeletedByEither => 204,
@@ -62,17 +62,17 @@ impl Fate {
 #[derive(Clone, Debug)]
 pub(crate) struct User {
     pub(crate) id: String,
-    pub(crate) fate: Fate,
+    pub(crate) outcome: Outcome,
     conversations: usize,
     conversation_bytes: Option<usize>,
 }
 
 impl User {
     /// The `number`th user of the place.
-    pub(crate) fn new(place: usize, number: usize, fate: Fate, conversations: usize) -> Self {
+    pub(crate) fn new(place: usize, number: usize, outcome: Outcome, conversations: usize) -> Self {
         Self {
             id: user_id(place, number),
-            fate,
+            outcome,
             conversations,
             conversation_bytes: None,
         }
@@ -97,7 +97,7 @@ impl User {
             "id": self.id,
             "conversations": self.conversations,
             "conversationBytes": self.conversation_bytes,
-            "deletion": { "status": self.fate.status() },
+            "deletion": { "status": self.outcome.status() },
         })
     }
 }
@@ -109,14 +109,14 @@ pub(crate) fn user_id(place: usize, number: usize) -> String {
 
 /// Mostly deletable users, among them refused ones, and archives of none, one and several pages.
 pub(crate) fn mixed(place: usize, count: usize) -> Vec<User> {
-    let fate = |number| match number % 20 {
-        3 => Fate::Refused(409),
-        8 => Fate::NotOffered,
-        13 => Fate::Refused(423),
-        17 => Fate::DeletedLater,
-        _ => Fate::Deleted,
+    let outcome = |number| match number % 20 {
+        3 => Outcome::Refused(409),
+        8 => Outcome::NotOffered,
+        13 => Outcome::Refused(423),
+        17 => Outcome::DeletedLater,
+        _ => Outcome::Deleted,
     };
     (0..count)
-        .map(|number| User::new(place, number, fate(number), number % 4 * 4))
+        .map(|number| User::new(place, number, outcome(number), number % 4 * 4))
         .collect()
 }

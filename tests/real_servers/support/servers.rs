@@ -104,13 +104,10 @@ impl Servers {
     }
 
     /// The `AWS_…` settings.
-    pub(crate) fn aws_settings(&self) -> Vec<(String, String)> {
-        let aws = self
-            .settings
-            .iter()
-            .filter(|(name, _)| name.starts_with("AWS_"));
-        aws.map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+    pub(crate) fn aws_settings(&self) -> BTreeMap<String, String> {
+        let mut settings = self.settings.clone();
+        settings.retain(|name, _| name.starts_with("AWS_"));
+        settings
     }
 
     /// `rabbitmqctl` of the private node; its standard output.

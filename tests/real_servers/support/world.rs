@@ -1,4 +1,4 @@
-//! One test's own corner: a simulator, a virtual host, a Redis database, a prefix, a directory.
+//! What one trial has to itself: a simulator, a virtual host, a Redis database, a prefix, a directory.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,18 +8,20 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::helper::Helper;
-use super::http;
+use super::erlang::{self, Count};
+use super::objects::Objects;
 use super::population::{PAGE_SIZE, User};
 use super::process::{Process, command, last, tail};
 use super::servers::{self, Servers};
+use super::{broker, http, python};
 
-/// How long the whole of a test's users may take on a slow machine.
+/// How long all users of a trial may take on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
-/// Where a system around collects what it hears.
+/// The queue in which an upstream system collects result events.
 pub(crate) const RESULTS: &str = "upstream.results";
-const CLIENT_ID: &str = "tests";
+pub(crate) const DEAD: &str = "offboarding.dead";
 pub(crate) const CLIENT_SECRET: &str = "secret-of-the-tests";
+const CLIENT_ID: &str = "tests";
 
 /// What a command left behind when it ended.
 pub(crate) struct Ended {
@@ -53,7 +55,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A corner with these users at the simulator, and no topology declared yet.
+    /// A world with these users at the simulator, and no topology declared yet.
     pub(crate) fn new(place: usize, users: Vec<User>) -> Self {
         Self::on(servers::shared(), place, users, &[])
     }
@@ -66,58 +68,11 @@ impl World {
         flags: &[&str],
     ) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let population = directory.path().join("population.json");
-        let records: Vec<Value> = users.iter().map(User::record).collect();
-        std::fs::write(&population, Value::from(records).to_string())
-            .expect("the population is written");
-        let mut serve = command(Path::new(env!("CARGO_BIN_EXE_offboarder")));
-        serve.env_clear().args([
-            "simulator",
-            "--listen",
-            "127.0.0.1:0",
-            "--users",
-            "0",
-            "--seed",
-            "1",
-        ]);
-        serve.args(["--client-id", CLIENT_ID, "--client-secret", CLIENT_SECRET]);
-        serve.arg("--population").arg(&population).args(flags);
-        let mut process = Process::start(serve, directory.path(), "simulator");
+        let mut process = start_simulator(directory.path(), &users, flags);
         let simulator = process.url();
 
-        let redis = servers.setting("OFFBOARDER_CHECKPOINTS_URL");
-        let redis = redis.rsplit_once('/').expect("a database in the URL").0;
-        let bucket = servers.setting("OFFBOARDER_ARCHIVE_URL");
-        let bucket = bucket
-            .trim_start_matches("s3://")
-            .split('/')
-            .next()
-            .expect("a bucket")
-            .to_owned();
-        let mut settings: Vec<(String, String)> = [
-            ("OFFBOARDER_CXONE_BASE_URI", simulator.clone()),
-            ("OFFBOARDER_CXONE_CLIENT_ID", CLIENT_ID.to_owned()),
-            ("OFFBOARDER_CXONE_CLIENT_SECRET", CLIENT_SECRET.to_owned()),
-            ("OFFBOARDER_CXONE_RATE_ROUTING", "off".to_owned()),
-            ("OFFBOARDER_CXONE_RATE_SCIM", "off".to_owned()),
-            ("OFFBOARDER_CXONE_RATE_ANALYTICS", "off".to_owned()),
-            ("OFFBOARDER_CXONE_PAGE_SIZE", PAGE_SIZE.to_string()),
-            ("OFFBOARDER_QUEUE_URL", queue_url(&servers, place)),
-            ("OFFBOARDER_CHECKPOINTS_URL", format!("{redis}/{place}")),
-            (
-                "OFFBOARDER_ARCHIVE_URL",
-                format!("s3://{bucket}/place-{place}/"),
-            ),
-            ("OFFBOARDER_ARCHIVE_FORCE_PATH_STYLE", "true".to_owned()),
-            ("OFFBOARDER_WORKER_RETRY_BASE", "100ms".to_owned()),
-            ("OFFBOARDER_WORKER_RETRY_CAP", "1s".to_owned()),
-            ("OFFBOARDER_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
-            ("RUST_LOG", "info".to_owned()),
-            ("PATH", std::env::var("PATH").expect("a PATH")),
-            ("HOME", directory.path().display().to_string()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into();
+        let mut settings = settings_of_services(&servers, place, &simulator);
+        settings.push(("HOME".to_owned(), directory.path().display().to_string()));
         settings.extend(servers.aws_settings());
         Self {
             directory,
@@ -137,10 +92,10 @@ impl World {
         world
     }
 
-    /// Exchanges and queues, and one that collects how jobs ended, as a system around would.
+    /// Declares exchanges and queues, and the queue in which an upstream system collects results.
     pub(crate) fn declare(&self) {
         self.run(&["topology"]).expect(0);
-        self.ask_queues(&["listen", RESULTS]);
+        broker::declare_results_queue(&self.queue_url(), RESULTS);
     }
 
     /// Changes a setting for what is started from now on.
@@ -187,7 +142,7 @@ impl World {
         Process::start(command, self.directory.path(), arguments[0])
     }
 
-    /// Starts the binary under a command that becomes it, such as `prlimit --nofile=20`.
+    /// Starts the binary under a command that becomes it, e.g. `prlimit --nofile=20`.
     pub(crate) fn start_under(&self, wrapper: &[&str], arguments: &[&str]) -> Process {
         Process::start(
             self.offboarder(wrapper, arguments),
@@ -221,59 +176,58 @@ impl World {
         }
     }
 
-    /// Ends a worker by SIGTERM; it has to go in peace.
+    /// Ends a worker by SIGTERM; it has to drain without an error.
     pub(crate) fn drain(mut worker: Process) {
         worker.signal("TERM");
         let status = worker.end(Duration::from_secs(35));
         assert_eq!(
             status.code(),
             Some(0),
-            "a drained worker ends well: {}",
+            "a drained worker ends with 0: {}",
             tail(&worker.errors())
         );
     }
 
     /// Publishes messages as a foreign system would; all have to be routed.
     pub(crate) fn publish(&self, messages: &[Value]) {
+        self.publish_as(&self.queue_url(), messages);
+    }
+
+    /// The same through another URL of the broker.
+    pub(crate) fn publish_as(&self, url: &str, messages: &[Value]) {
         let lines: Vec<String> = messages.iter().map(Value::to_string).collect();
-        let report = Helper::new("publish.py")
-            .arg(self.queue_url())
-            .answer(&lines.join("\n"));
+        let environment = std::collections::BTreeMap::new();
+        let report = python::answer("publish.py", &[url], &environment, &lines.join("\n"));
         assert_eq!(
             report,
             json!({ "published": messages.len(), "unroutable": [] })
         );
     }
 
-    /// Publishes one plain message for each user.
+    /// Publishes one plain message for each user of the world.
     pub(crate) fn publish_all(&self) {
-        let messages: Vec<Value> = self
-            .users
-            .iter()
-            .map(|user| json!({ "body": user.id }))
-            .collect();
-        self.publish(&messages);
+        self.publish_users(&self.users);
+    }
+
+    /// Publishes one plain message for each of these users.
+    pub(crate) fn publish_users(&self, users: &[User]) {
+        let message = |user: &User| json!({ "body": user.id });
+        self.publish(&users.iter().map(message).collect::<Vec<_>>());
     }
 
     /// Messages ready in a queue; nothing when there is no such queue.
     pub(crate) fn depth(&self, queue: &str) -> Option<u64> {
-        self.ask_queues(&["depths", queue])[queue].as_u64()
+        broker::depth(&self.queue_url(), queue)
     }
 
     /// The messages in a queue, which stay there.
-    pub(crate) fn letters(&self, queue: &str) -> Vec<Value> {
-        self.ask_queues(&["letters", queue])
-            .as_array()
-            .expect("a list")
-            .clone()
+    pub(crate) fn messages(&self, queue: &str) -> Vec<Value> {
+        broker::messages(&self.queue_url(), queue)
     }
 
-    /// A command of `queues.py`.
-    pub(crate) fn ask_queues(&self, arguments: &[&str]) -> Value {
-        Helper::new("queues.py")
-            .arg(self.queue_url())
-            .args(arguments)
-            .answer("")
+    /// The dead letters, which stay where they are.
+    pub(crate) fn dead_letters(&self) -> Vec<Value> {
+        self.messages(DEAD)
     }
 
     /// `rabbitmqctl COMMAND -p VHOST ARGUMENT...`
@@ -283,46 +237,30 @@ impl World {
             .rabbitmqctl(&[&[command, "-p", &vhost], arguments].concat())
     }
 
-    /// All queues that hold a message, in hands or not.
+    /// Deletes a queue with all messages in it.
+    pub(crate) fn delete_queue(&self, queue: &str) {
+        broker::delete_queue(&self.queue_url(), queue);
+    }
+
+    /// All queues of ours that hold a message, also one that is in flight.
     pub(crate) fn queues_in_use(&self) -> Vec<String> {
-        let listed = self
-            .ask_broker("messages", "query_messages_total")
-            .into_iter();
+        let counts = erlang::count(&self.servers, self.place, Count::Messages).into_iter();
         let in_use =
-            listed.filter(|(queue, count)| queue.starts_with("offboarding.") && *count > 0);
+            counts.filter(|(queue, count)| queue.starts_with("offboarding.") && *count > 0);
         in_use
             .map(|(queue, count)| format!("{queue}: {count}"))
             .collect()
     }
 
-    /// Messages that some worker has in its hands.
-    pub(crate) fn messages_in_hands(&self) -> u64 {
-        let listed = self
-            .ask_broker("messages_unacknowledged", "query_messages_checked_out")
-            .into_iter();
-        listed.map(|(_, count)| count).sum()
+    /// How many messages workers have and have not acknowledged.
+    pub(crate) fn messages_in_flight(&self) -> u64 {
+        let counts = erlang::count(&self.servers, self.place, Count::InFlight).into_iter();
+        counts.map(|(_, count)| count).sum()
     }
 
-    /// A number of each queue. What the broker lists of quorum queues lags by seconds, so their leaders are asked.
-    fn ask_broker(&self, item: &str, query: &str) -> Vec<(String, u64)> {
-        let vhost = servers::vhost(self.place);
-        let told = self.servers.eval(&format!(
-            "Count = fun(Q) -> case amqqueue:get_type(Q) of \
-               rabbit_quorum_queue -> {{ok, {{_, N}}, _}} = ra:leader_query(amqqueue:get_pid(Q), fun rabbit_fifo:{query}/1), N; \
-               _ -> proplists:get_value({item}, rabbit_amqqueue:info(Q, [{item}])) end end, \
-             [io:format(\"~s ~b~n\", [element(4, amqqueue:get_name(Q)), Count(Q)]) \
-               || Q <- rabbit_amqqueue:list(<<\"{vhost}\">>)], ok."
-        ));
-        let line = |line: &str| {
-            let (queue, count) = line.rsplit_once(' ').expect("a queue and a number");
-            (queue.to_owned(), count.parse().expect("a number"))
-        };
-        told.lines().map(line).collect()
-    }
-
-    /// The `AWS_…` settings of its S3.
-    pub(crate) fn aws_settings(&self) -> Vec<(String, String)> {
-        self.servers.aws_settings()
+    /// The objects below the prefix of this world.
+    pub(crate) fn objects(&self) -> Objects {
+        Objects::at(self.setting("OFFBOARDER_ARCHIVE_URL"), &self.servers)
     }
 
     /// Asks the simulator to do something wrong with calls about a user.
@@ -340,7 +278,7 @@ impl World {
         http::request("POST", &self.simulator, "/_simulator/faults", Some(&rule));
     }
 
-    /// The broker itself, whatever workers are told.
+    /// The broker itself, whatever URL workers have.
     pub(crate) fn queue_url(&self) -> String {
         queue_url(&self.servers, self.place)
     }
@@ -356,7 +294,65 @@ impl World {
     }
 }
 
-/// What its latest processes said last, when the test fails: the directory goes with it.
+fn start_simulator(directory: &Path, users: &[User], flags: &[&str]) -> Process {
+    let population = directory.join("population.json");
+    let records: Vec<Value> = users.iter().map(User::record).collect();
+    std::fs::write(&population, Value::from(records).to_string())
+        .expect("the population is written");
+
+    let mut serve = command(Path::new(env!("CARGO_BIN_EXE_offboarder")));
+    serve
+        .env_clear()
+        .args(["simulator", "--listen", "127.0.0.1:0"])
+        .args(["--users", "0", "--seed", "1"])
+        .args(["--client-id", CLIENT_ID, "--client-secret", CLIENT_SECRET])
+        .arg("--population")
+        .arg(&population)
+        .args(flags);
+    Process::start(serve, directory, "simulator")
+}
+
+/// The settings with which the program finds what belongs to a place.
+fn settings_of_services(
+    servers: &Servers,
+    place: usize,
+    simulator: &str,
+) -> Vec<(String, String)> {
+    let redis = servers.setting("OFFBOARDER_CHECKPOINTS_URL");
+    let redis = redis.rsplit_once('/').expect("a database in the URL").0;
+    let archive = servers.setting("OFFBOARDER_ARCHIVE_URL");
+    let bucket = archive
+        .trim_start_matches("s3://")
+        .split('/')
+        .next()
+        .expect("a bucket");
+
+    [
+        ("OFFBOARDER_CXONE_BASE_URI", simulator.to_owned()),
+        ("OFFBOARDER_CXONE_CLIENT_ID", CLIENT_ID.to_owned()),
+        ("OFFBOARDER_CXONE_CLIENT_SECRET", CLIENT_SECRET.to_owned()),
+        ("OFFBOARDER_CXONE_RATE_ROUTING", "off".to_owned()),
+        ("OFFBOARDER_CXONE_RATE_SCIM", "off".to_owned()),
+        ("OFFBOARDER_CXONE_RATE_ANALYTICS", "off".to_owned()),
+        ("OFFBOARDER_CXONE_PAGE_SIZE", PAGE_SIZE.to_string()),
+        ("OFFBOARDER_QUEUE_URL", queue_url(servers, place)),
+        ("OFFBOARDER_CHECKPOINTS_URL", format!("{redis}/{place}")),
+        (
+            "OFFBOARDER_ARCHIVE_URL",
+            format!("s3://{bucket}/place-{place}/"),
+        ),
+        ("OFFBOARDER_ARCHIVE_FORCE_PATH_STYLE", "true".to_owned()),
+        ("OFFBOARDER_WORKER_RETRY_BASE", "100ms".to_owned()),
+        ("OFFBOARDER_WORKER_RETRY_CAP", "1s".to_owned()),
+        ("OFFBOARDER_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
+        ("RUST_LOG", "info".to_owned()),
+        ("PATH", std::env::var("PATH").expect("a PATH")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// Shows what its latest processes wrote last when the trial fails: the directory is removed with it.
 impl Drop for World {
     fn drop(&mut self) {
         let Ok(entries) = std::fs::read_dir(self.directory.path()) else {
@@ -366,12 +362,12 @@ impl Drop for World {
             return;
         }
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        let mut told: Vec<_> = paths
+        let mut logs: Vec<_> = paths
             .filter(|path| path.extension().is_some_and(|end| end == "err"))
             .filter_map(|path| Some((std::fs::metadata(&path).ok()?.modified().ok()?, path)))
             .collect();
-        told.sort();
-        for (_, path) in told.iter().rev().take(3) {
+        logs.sort();
+        for (_, path) in logs.iter().rev().take(3) {
             let text = std::fs::read(path).unwrap_or_default();
             eprintln!(
                 "{}:\n{}\n",
