@@ -6,13 +6,16 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::ledger;
-use crate::support::population::{Outcome, User};
+use crate::support::population::{Outcome, User, deletable};
 use crate::support::process::tail;
 use crate::support::servers::Servers;
 use crate::support::world::{PATIENCE, World};
 use crate::support::{erlang, eventually, manifests, promises, servers, trial};
 
-trial!("windows cover the history, each conversation once, also over a kill within one", windows_over_a_kill);
+trial!(
+    "windows cover the history, each conversation once, also over a kill within one",
+    windows_over_a_kill
+);
 
 fn windows_over_a_kill(place: usize) {
     // Each lasts half a day, and is given in every window that it reaches into.
@@ -30,19 +33,10 @@ fn windows_over_a_kill(place: usize) {
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let mut worker = world.start(&["worker"]);
     world.publish_all();
-    eventually(PATIENCE, || {
-        match ledger::count(&world.simulator, "query_conversations") {
-            0..6 => Err(tail(&worker.errors())),
-            _ => Ok(()),
-        }
-    });
+    world.await_calls("query_conversations", 6);
     worker.signal("KILL");
     worker.end(Duration::from_secs(10));
-    assert_eq!(
-        ledger::count(&world.simulator, "delete_user"),
-        0,
-        "it was killed in the midst"
-    );
+    assert_eq!(world.deletions(), 0, "it was killed in the middle");
 
     let next = world.start(&["worker"]);
     manifests::assert_true(
@@ -60,15 +54,16 @@ fn windows_over_a_kill(place: usize) {
     promises::assert_kept(&world, &servers::shared());
 }
 
-trial!("a slow archive outlives the consumer timeout of the broker", a_slow_archive);
+trial!(
+    "a slow archive outlives the consumer timeout of the broker",
+    a_slow_archive
+);
 
-/// The node looks every second for deliveries that were held for five; the archive takes half a minute.
+/// The node closes channels that hold a delivery for five seconds; the archive takes half a minute.
 fn a_slow_archive(place: usize) {
     let servers = Arc::new(Servers::start(place..=place));
     erlang::shorten_consumer_timeout(&servers);
-    let users = (0..3)
-        .map(|number| User::new(place, number, Outcome::Deleted, 150))
-        .collect();
+    let users = deletable(place, 3, 150);
     let mut world = World::on(
         Arc::clone(&servers),
         place,
@@ -105,7 +100,7 @@ fn a_slow_archive(place: usize) {
         assert_eq!(
             ledger::queries_of(&world.simulator, &user.id),
             1,
-            "archived in one go"
+            "archived without a break"
         );
     }
     servers.stop();

@@ -1,4 +1,4 @@
-//! Users from the message to the manifest, looked at from every side.
+//! Users from the message to the manifest, checked from every side.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,10 @@ use crate::support::process::{Process, tail};
 use crate::support::world::{PATIENCE, World};
 use crate::support::{manifests, python, repository, trial};
 
-trial!("two workers off-board two hundred users in order, once, and truthfully", two_workers_off_board_two_hundred_users);
+trial!(
+    "two workers off-board two hundred users in order, once, and truthfully",
+    two_workers_off_board_two_hundred_users
+);
 
 fn two_workers_off_board_two_hundred_users(place: usize) {
     let world = World::with_topology(place, mixed(place, 200));
@@ -61,7 +64,10 @@ fn message(number: usize, id: &str) -> Value {
     }
 }
 
-trial!("every request and every answer keeps to the contract of the API", every_exchange_keeps_to_the_contract);
+trial!(
+    "every request and every answer keeps to the contract of the API",
+    every_exchange_keeps_to_the_contract
+);
 
 fn every_exchange_keeps_to_the_contract(place: usize) {
     let users = vec![
@@ -104,7 +110,7 @@ fn every_exchange_keeps_to_the_contract(place: usize) {
         "POST /api/v2/conversations/details/query",
         "GET /api/v2/conversations/details/query",
     ]);
-    assert_eq!(seen, all, "operations that were judged");
+    assert_eq!(seen, all, "operations that were checked");
     manifests::assert_true(
         &world.simulator,
         world.setting("OFFBOARDER_ARCHIVE_URL"),
@@ -119,13 +125,19 @@ fn run_all(world: &World) -> crate::support::world::Ended {
     world.run(&arguments)
 }
 
-trial!("run with Redis and S3 off-boards, and a second run changes nothing", run_with_redis_and_s3);
+trial!(
+    "run with Redis and S3 off-boards, and a second run changes nothing",
+    run_with_redis_and_s3
+);
 
 fn run_with_redis_and_s3(place: usize) {
     runs_twice(&World::new(place, mixed(place, 20)));
 }
 
-trial!("run with file stores off-boards, and a second run changes nothing", run_with_file_stores);
+trial!(
+    "run with file stores off-boards, and a second run changes nothing",
+    run_with_file_stores
+);
 
 fn run_with_file_stores(place: usize) {
     let mut world = World::new(place, mixed(place, 20));
@@ -143,7 +155,7 @@ fn run_with_file_stores(place: usize) {
 }
 
 fn runs_twice(world: &World) {
-    let judge = || {
+    let assert_true = || {
         manifests::assert_true(
             &world.simulator,
             world.setting("OFFBOARDER_ARCHIVE_URL"),
@@ -152,14 +164,14 @@ fn runs_twice(world: &World) {
         );
     };
     run_all(world).expect(0);
-    judge();
+    assert_true();
     ledger::assert_histories(&world.simulator, &world.users, Repetition::None);
     let seen = ledger::calls(&world.simulator)
         .last()
         .map_or(0, |call| call.seq);
 
     run_all(world).expect(0);
-    judge();
+    assert_true();
     let later = ledger::calls(&world.simulator);
     let writes: Vec<_> = later
         .iter()

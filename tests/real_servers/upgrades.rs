@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::support::ledger;
 use crate::support::population::{Outcome, User, mixed};
 use crate::support::process::{Process, tail};
 use crate::support::world::{PATIENCE, World};
@@ -14,7 +13,10 @@ fn other_release() -> PathBuf {
     named.map_or_else(|| env!("CARGO_BIN_EXE_offboarder").into(), PathBuf::from)
 }
 
-trial!("workers replaced one by one by another release, and back, change no outcome", forth_and_back);
+trial!(
+    "workers replaced one by one by another release, and back, change no outcome",
+    forth_and_back
+);
 
 /// Two workers of the other release begin, both are replaced by this one, and both again by the other.
 fn forth_and_back(place: usize) {
@@ -37,7 +39,7 @@ fn forth_and_back(place: usize) {
         });
         worker
     };
-    let done = || ledger::count(&world.simulator, "delete_user");
+    let done = || world.deletions();
     let mut fleet = vec![start(&other), start(&other)];
     world.publish_all();
     for (turn, release) in [&this, &this, &other, &other].into_iter().enumerate() {

@@ -39,7 +39,10 @@ fn number(name: &str) -> Option<u64> {
     })
 }
 
-trial!("chaos: kills, cuts and duplicates change no outcome", no_outcome_changes);
+trial!(
+    "chaos: kills, cuts and duplicates change no outcome",
+    no_outcome_changes
+);
 
 fn no_outcome_changes(place: usize) {
     let clock = SystemTime::now()
@@ -230,7 +233,10 @@ impl<'a> Chaos<'a> {
     }
 }
 
-trial!("the network that chaos breaks passes, holds back and cuts, and passes again", the_proxy_does_as_told);
+trial!(
+    "the network that chaos breaks passes, holds back and cuts, and passes again",
+    the_proxy_does_as_told
+);
 
 fn the_proxy_does_as_told(_place: usize) {
     let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");

@@ -171,7 +171,10 @@ async fn take_traces(State(arrived): State<Arrived>, headers: HeaderMap, body: B
 async fn take_metrics(State(arrived): State<Arrived>, headers: HeaderMap, body: Bytes) {
     let request: ExportMetricsServiceRequest = decode(&headers, &body);
     let metrics = request.resource_metrics.iter().flat_map(|of_resource| {
-        let metrics = of_resource.scope_metrics.iter().flat_map(|one| &one.metrics);
+        let metrics = of_resource
+            .scope_metrics
+            .iter()
+            .flat_map(|one| &one.metrics);
         metrics.map(|metric| metric_as_json(metric, of_resource.resource.as_ref()))
     });
     arrived.lock().metrics.extend(metrics);
@@ -193,7 +196,8 @@ fn decode<M: Message + Default>(headers: &HeaderMap, body: &Bytes) -> M {
 }
 
 fn span_as_json(span: &Span, resource: Option<&Resource>) -> Value {
-    let link = |trace: &[u8], id: &[u8]| json!({ "trace": hex::encode(trace), "id": hex::encode(id) });
+    let link =
+        |trace: &[u8], id: &[u8]| json!({ "trace": hex::encode(trace), "id": hex::encode(id) });
     json!({
         "name": span.name,
         "trace": hex::encode(&span.trace_id),
@@ -212,14 +216,20 @@ fn span_as_json(span: &Span, resource: Option<&Resource>) -> Value {
 
 fn metric_as_json(metric: &Metric, resource: Option<&Resource>) -> Value {
     let numbers = |points: &[opentelemetry_proto::tonic::metrics::v1::NumberDataPoint]| {
-        points.iter().map(|point| attributes(&point.attributes)).collect::<Value>()
+        points
+            .iter()
+            .map(|point| attributes(&point.attributes))
+            .collect::<Value>()
     };
     let (kind, points) = match metric.data.as_ref().expect("data") {
         metric::Data::Gauge(gauge) => ("gauge", numbers(&gauge.data_points)),
         metric::Data::Sum(sum) => ("sum", numbers(&sum.data_points)),
         metric::Data::Histogram(histogram) => {
             let points = histogram.data_points.iter();
-            ("histogram", points.map(|point| attributes(&point.attributes)).collect())
+            (
+                "histogram",
+                points.map(|point| attributes(&point.attributes)).collect(),
+            )
         }
         other => panic!("no metric of ours: {other:?}"),
     };

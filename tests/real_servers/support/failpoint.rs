@@ -3,6 +3,9 @@
 /// Divides the times after which a worker calls itself stuck.
 pub(crate) const TIME_SCALE: &str = "HURRY_OFFBOARDER";
 
+/// Right after a worker has taken up a job.
+pub(crate) const IN_ITS_RUN: &str = "in its visit";
+
 const DIE_AT: &str = "KILL_OFFBOARDER_AT";
 const DIED_AT: &str = "KILLED AT ";
 

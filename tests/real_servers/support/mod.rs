@@ -24,6 +24,8 @@ pub(crate) mod world;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 pub(crate) use registry::trial;
 
 /// Asks until there is an answer; panics with the last complaint at the deadline. Between two
@@ -42,13 +44,23 @@ pub(crate) fn eventually<T>(deadline: Duration, mut ask: impl FnMut() -> Result<
     }
 }
 
-/// Waits until a condition holds; `complaint` says what is the matter if it does not in time.
-pub(crate) fn await_that(
-    deadline: Duration,
-    mut holds: impl FnMut() -> bool,
-    complaint: impl Fn() -> String,
-) {
-    eventually(deadline, || if holds() { Ok(()) } else { Err(complaint()) });
+/// A fault of the simulator: this status.
+pub(crate) fn status(status: u16) -> Value {
+    json!({ "kind": "status", "status": status })
+}
+
+/// A fault of the simulator: 429, to be tried again after these seconds.
+pub(crate) fn throttle(seconds: u32) -> Value {
+    let headers = json!({ "Retry-After": seconds.to_string() });
+    json!({ "kind": "status", "status": 429, "headers": headers })
+}
+
+/// The members of a JSON list.
+#[track_caller]
+pub(crate) fn list(value: &Value) -> &Vec<Value> {
+    value
+        .as_array()
+        .unwrap_or_else(|| panic!("no list: {value:#}"))
 }
 
 /// A path inside the repository.

@@ -104,15 +104,14 @@ impl Objects {
 
     /// The text of the latest version.
     pub(crate) fn text(&self, key: &str) -> String {
-        let bytes = self
-            .get(key)
-            .unwrap_or_else(|| panic!("there is no {key}"));
+        let bytes = self.get(key).unwrap_or_else(|| panic!("there is no {key}"));
         String::from_utf8(bytes).expect("text")
     }
 
     /// The digest of the latest version, if there is one.
     pub(crate) fn sha256(&self, key: &str) -> Option<String> {
-        self.get(key).map(|bytes| hex::encode(Sha256::digest(bytes)))
+        self.get(key)
+            .map(|bytes| hex::encode(Sha256::digest(bytes)))
     }
 
     /// Whether there is a latest version.

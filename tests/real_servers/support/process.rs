@@ -86,6 +86,25 @@ impl Process {
         })
     }
 
+    /// Waits until the log, or whatever else is on standard error, holds this text.
+    pub(crate) fn await_log(&self, text: &str) {
+        eventually(Duration::from_mins(4), || match self.errors() {
+            errors if errors.contains(text) => Ok(()),
+            errors => Err(format!("no {text:?} in: {}", tail(&errors))),
+        });
+    }
+
+    /// Waits until `/readyz` of a worker has this status.
+    pub(crate) fn await_readyz(&self, wanted: u16) {
+        let admin = self.admin();
+        eventually(Duration::from_secs(30), || {
+            match super::http::status(&admin, "/readyz") {
+                status if status == wanted => Ok(()),
+                status => Err(format!("/readyz: {status}; {}", tail(&self.errors()))),
+            }
+        });
+    }
+
     /// Waits until a worker takes no users and names this cause.
     pub(crate) fn await_not_ready(&self, cause: &str) {
         let admin = self.admin();

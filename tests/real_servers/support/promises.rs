@@ -54,8 +54,14 @@ pub(crate) fn assert_kept(world: &World, servers: &Servers) {
         ("there is no dead letter", |world, _| {
             assert_no_dead_letters(world)
         }),
-        ("each user has one manifest, and it is true", assert_manifests),
-        ("each end has its event, and nothing else has", assert_events),
+        (
+            "each user has one manifest, and it is true",
+            assert_manifests,
+        ),
+        (
+            "each end has its event, and nothing else has",
+            assert_events,
+        ),
         (
             "nothing is deleted twice, or before its archive",
             assert_histories,
@@ -141,7 +147,10 @@ fn assert_events(world: &World, _: &Servers) {
         events.len()
     );
 
-    let others: Vec<_> = ends.keys().filter(|id| !expected.contains_key(*id)).collect();
+    let others: Vec<_> = ends
+        .keys()
+        .filter(|id| !expected.contains_key(*id))
+        .collect();
     assert!(others.is_empty(), "events of unknown users: {others:?}");
 }
 

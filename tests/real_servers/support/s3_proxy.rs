@@ -113,7 +113,7 @@ impl S3Proxy {
     }
 
     /// Nothing is refused any more.
-    pub(crate) fn mend(&self) {
+    pub(crate) fn stop_refusing(&self) {
         lock(&self.state).rules.clear();
     }
 

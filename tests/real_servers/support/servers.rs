@@ -163,7 +163,7 @@ pub(crate) fn vhost(place: usize) -> String {
 
 fn output(command: &mut Command) -> String {
     let answer = command.output().expect("the command runs");
-    let (told, complaint) = (
+    let (shown, complaint) = (
         String::from_utf8_lossy(&answer.stdout),
         String::from_utf8_lossy(&answer.stderr),
     );
@@ -172,5 +172,5 @@ fn output(command: &mut Command) -> String {
         "{command:?} ended with {}: {complaint}",
         answer.status
     );
-    told.into_owned()
+    shown.into_owned()
 }

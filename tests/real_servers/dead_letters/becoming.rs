@@ -1,36 +1,33 @@
-//! Messages that cannot be worked on.
-
-use std::time::Duration;
+//! Messages that cannot be worked on become dead letters.
 
 use serde_json::{Value, json};
 
-use crate::support::population::{Outcome, User, user_id};
-use crate::support::world::{PATIENCE, World};
+use crate::support::failpoint::{IN_ITS_RUN, die_at};
+use crate::support::population::{Outcome, User, deletable, user_id};
+use crate::support::world::{DEAD, PATIENCE, World};
 use crate::support::{eventually, manifests, promises, servers, trial};
 
-const DEAD: &str = "offboarding.dead";
+trial!(
+    "a user on whom workers die becomes a dead letter, and takes no neighbour along",
+    a_poisonous_user
+);
 
-trial!("a user on whom workers die becomes a dead letter, and takes no neighbour along", a_poisonous_user);
-
-/// Whoever takes the user up dies, and is started again, as a supervisor would.
+/// The worker that takes up the user dies, and is started again, as a supervisor would.
 fn a_poisonous_user(place: usize) {
-    let users = (0..30)
-        .map(|number| User::new(place, number, Outcome::Deleted, 4))
-        .collect();
+    let users = deletable(place, 30, 4);
     let mut world = World::on(servers::shared(), place, users, &["--latency", "20ms"]);
     world.declare();
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let poison = world.users[7].id.clone();
-    let kill = [(
-        "KILL_OFFBOARDER_AT".to_owned(),
-        format!("{poison}:in its visit"),
-    )];
+    let die = die_at(&poison, IN_ITS_RUN);
     world.publish_all();
-    let (mut worker, mut deaths) = (world.start_with(&["worker"], &kill), 0);
+
+    let mut worker = world.start_with(&["worker"], &die);
+    let mut deaths = 0;
     eventually(PATIENCE, || {
         if worker.ended().is_some() {
             deaths += 1;
-            worker = world.start_with(&["worker"], &kill);
+            worker = world.start_with(&["worker"], &die);
         }
         match world.depth(DEAD) {
             Some(1) => Ok(()),
@@ -40,10 +37,12 @@ fn a_poisonous_user(place: usize) {
             )),
         }
     });
-    let letters = world.dead_letters();
-    assert_eq!(letters[0]["body"], poison);
-    assert_headers(&letters[0], "poison");
+
+    let dead_letters = world.dead_letters();
+    assert_eq!(dead_letters[0]["body"], poison);
+    assert_headers(&dead_letters[0], "poison");
     assert_eq!(deaths, 5, "workers that died on one user");
+
     world.users.remove(7);
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
@@ -51,21 +50,17 @@ fn a_poisonous_user(place: usize) {
     promises::assert_manifests(&world, &servers::shared());
 }
 
-fn await_letters(world: &World, count: usize) -> Vec<Value> {
-    eventually(Duration::from_mins(1), || match world.depth(DEAD) {
-        Some(depth) if depth == count as u64 => Ok(()),
-        depth => Err(format!("{depth:?} dead letters instead of {count}")),
-    });
-    world.dead_letters()
-}
-
-fn assert_headers(letter: &Value, reason: &str) {
-    let headers = &letter["headers"];
-    assert_eq!(headers["x-offboarder-reason"], reason, "{letter:#}");
+fn assert_headers(dead_letter: &Value, reason: &str) {
+    let headers = &dead_letter["headers"];
+    assert_eq!(headers["x-offboarder-reason"], reason, "{dead_letter:#}");
     for name in ["error", "state", "attempts", "dead-lettered-at", "worker"] {
         let name = format!("x-offboarder-{name}");
-        assert!(!headers[&name].is_null(), "{name} is missing: {letter:#}");
+        assert!(
+            !headers[&name].is_null(),
+            "{name} is missing: {dead_letter:#}"
+        );
     }
+
     let at = headers["x-offboarder-dead-lettered-at"]
         .as_str()
         .expect("a time");
@@ -75,9 +70,12 @@ fn assert_headers(letter: &Value, reason: &str) {
     );
 }
 
-trial!("an unknown user becomes a dead letter that keeps body and properties and says why", an_unknown_user_becomes_a_dead_letter);
+trial!(
+    "an unknown user becomes a dead letter that keeps body and properties and says why",
+    an_unknown_user
+);
 
-fn an_unknown_user_becomes_a_dead_letter(place: usize) {
+fn an_unknown_user(place: usize) {
     let world = World::with_topology(place, vec![User::new(place, 0, Outcome::Deleted, 1)]);
     let body = json!({ "userId": user_id(place, 999), "batchId": "b1", "reason": "left", "unknown": [1, 2] })
         .to_string();
@@ -90,28 +88,32 @@ fn an_unknown_user_becomes_a_dead_letter(place: usize) {
     world.publish(&[
         json!({ "body": body, "headers": { "x-source": "hr", "n": 7 }, "properties": properties }),
     ]);
-    let letters = await_letters(&world, 1);
-    assert_headers(&letters[0], "user_not_found");
-    assert_eq!(letters[0]["body"], body, "the body, to the byte");
-    assert_eq!(letters[0]["headers"]["x-source"], "hr");
-    assert_eq!(letters[0]["headers"]["n"], 7);
+
+    let dead_letters = world.await_dead_letters(1);
+    assert_headers(&dead_letters[0], "user_not_found");
+    assert_eq!(dead_letters[0]["body"], body, "the body, to the byte");
+    assert_eq!(dead_letters[0]["headers"]["x-source"], "hr");
+    assert_eq!(dead_letters[0]["headers"]["n"], 7);
     for (name, value) in properties.as_object().expect("properties") {
-        assert_eq!(&letters[0]["properties"][name], value, "property {name}");
+        let kept = &dead_letters[0]["properties"][name];
+        assert_eq!(kept, value, "property {name}");
     }
+
     World::drain(worker);
-    assert_eq!(world.depth(DEAD), Some(1), "looking takes nothing away");
+    assert_eq!(world.depth(DEAD), Some(1), "reading takes nothing away");
 }
 
-trial!("malformed messages become dead letters and leave their neighbours alone", malformed_messages_become_dead_letters);
+trial!(
+    "malformed messages become dead letters and do not touch their neighbours",
+    malformed_messages
+);
 
-fn malformed_messages_become_dead_letters(place: usize) {
-    let world = World::with_topology(
-        place,
-        vec![
-            User::new(place, 0, Outcome::Deleted, 4),
-            User::new(place, 1, Outcome::Refused(409), 0),
-        ],
-    );
+fn malformed_messages(place: usize) {
+    let users = vec![
+        User::new(place, 0, Outcome::Deleted, 4),
+        User::new(place, 1, Outcome::Refused(409), 0),
+    ];
+    let world = World::with_topology(place, users);
     let bodies = [
         "no JSON",
         "",
@@ -134,16 +136,17 @@ fn malformed_messages_become_dead_letters(place: usize) {
         &world.users,
         PATIENCE,
     );
-    let letters = await_letters(&world, bodies.len());
-    for letter in &letters {
-        assert_headers(letter, "malformed_message");
+    let dead_letters = world.await_dead_letters(bodies.len());
+    for dead_letter in &dead_letters {
+        assert_headers(dead_letter, "malformed_message");
     }
-    let mut kept: Vec<&str> = letters
+
+    let mut kept: Vec<&str> = dead_letters
         .iter()
-        .filter_map(|letter| letter["body"].as_str())
+        .filter_map(|dead_letter| dead_letter["body"].as_str())
         .collect();
-    let mut sent = bodies.to_vec();
     kept.sort_unstable();
+    let mut sent = bodies.to_vec();
     sent.sort_unstable();
     assert_eq!(kept, sent);
     assert!(

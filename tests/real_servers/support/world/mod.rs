@@ -1,19 +1,21 @@
 //! What one trial has to itself: a simulator, a virtual host, a Redis database, a prefix, a directory.
 
+mod queues;
+mod tenant;
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
-use super::erlang::{self, Count};
 use super::objects::Objects;
 use super::population::{PAGE_SIZE, User};
 use super::process::{Process, command, last, tail};
 use super::servers::{self, Servers};
-use super::{broker, http, python};
+use super::{broker, list};
 
 /// How long all users of a trial may take on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
@@ -21,6 +23,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
 pub(crate) const RESULTS: &str = "upstream.results";
 pub(crate) const DEAD: &str = "offboarding.dead";
 pub(crate) const CLIENT_SECRET: &str = "secret-of-the-tests";
+/// The command of the audit log, and the member of its answer that lists the entries.
+pub(crate) const AUDIT_LOG: [&str; 1] = ["acts"];
+pub(crate) const AUDIT_LOG_ENTRIES: &str = "acts";
 const CLIENT_ID: &str = "tests";
 
 /// What a command left behind when it ended.
@@ -31,7 +36,14 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
+    /// The JSON document on standard output.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.output)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.output))
+    }
+
     /// Panics unless it ended with this status.
+    #[track_caller]
     pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(
             self.code,
@@ -44,6 +56,7 @@ impl Ended {
     }
 }
 
+/// What a trial has to itself.
 pub(crate) struct World {
     pub(crate) directory: TempDir,
     pub(crate) simulator: String,
@@ -102,6 +115,13 @@ impl World {
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.unset(name);
         self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Keeps checkpoints and archive in directories of this world.
+    pub(crate) fn use_file_stores(&mut self) {
+        let stores = self.directory.path().join("stores").display().to_string();
+        self.set("OFFBOARDER_CHECKPOINTS_URL", &format!("file:{stores}"));
+        self.set("OFFBOARDER_ARCHIVE_URL", &format!("file:{stores}/archive"));
     }
 
     /// Takes a setting away.
@@ -176,6 +196,19 @@ impl World {
         }
     }
 
+    /// Runs the binary with `--output json` to its end, with this status; the document that it prints.
+    #[track_caller]
+    pub(crate) fn json(&self, arguments: &[&str], code: i32) -> Value {
+        let arguments = [arguments, &["--output", "json"]].concat();
+        self.run(&arguments).expect(code).json()
+    }
+
+    /// The entries of the audit log, the newest first, and the whole answer of the command.
+    pub(crate) fn audit_log(&self, arguments: &[&str]) -> Vec<Value> {
+        let log = self.json(&[&AUDIT_LOG[..], &["list"], arguments].concat(), 0);
+        list(&log[AUDIT_LOG_ENTRIES]).clone()
+    }
+
     /// Ends a worker by SIGTERM; it has to drain without an error.
     pub(crate) fn drain(mut worker: Process) {
         worker.signal("TERM");
@@ -188,109 +221,16 @@ impl World {
         );
     }
 
-    /// Publishes messages as a foreign system would; all have to be routed.
-    pub(crate) fn publish(&self, messages: &[Value]) {
-        self.publish_as(&self.queue_url(), messages);
-    }
-
-    /// The same through another URL of the broker.
-    pub(crate) fn publish_as(&self, url: &str, messages: &[Value]) {
-        let lines: Vec<String> = messages.iter().map(Value::to_string).collect();
-        let environment = std::collections::BTreeMap::new();
-        let report = python::answer("publish.py", &[url], &environment, &lines.join("\n"));
-        assert_eq!(
-            report,
-            json!({ "published": messages.len(), "unroutable": [] })
-        );
-    }
-
-    /// Publishes one plain message for each user of the world.
-    pub(crate) fn publish_all(&self) {
-        self.publish_users(&self.users);
-    }
-
-    /// Publishes one plain message for each of these users.
-    pub(crate) fn publish_users(&self, users: &[User]) {
-        let message = |user: &User| json!({ "body": user.id });
-        self.publish(&users.iter().map(message).collect::<Vec<_>>());
-    }
-
-    /// Messages ready in a queue; nothing when there is no such queue.
-    pub(crate) fn depth(&self, queue: &str) -> Option<u64> {
-        broker::depth(&self.queue_url(), queue)
-    }
-
-    /// The messages in a queue, which stay there.
-    pub(crate) fn messages(&self, queue: &str) -> Vec<Value> {
-        broker::messages(&self.queue_url(), queue)
-    }
-
-    /// The dead letters, which stay where they are.
-    pub(crate) fn dead_letters(&self) -> Vec<Value> {
-        self.messages(DEAD)
-    }
-
-    /// `rabbitmqctl COMMAND -p VHOST ARGUMENT...`
-    pub(crate) fn rabbitmqctl(&self, command: &str, arguments: &[&str]) -> String {
-        let vhost = servers::vhost(self.place);
-        self.servers
-            .rabbitmqctl(&[&[command, "-p", &vhost], arguments].concat())
-    }
-
-    /// Deletes a queue with all messages in it.
-    pub(crate) fn delete_queue(&self, queue: &str) {
-        broker::delete_queue(&self.queue_url(), queue);
-    }
-
-    /// All queues of ours that hold a message, also one that is in flight.
-    pub(crate) fn queues_in_use(&self) -> Vec<String> {
-        let counts = erlang::count(&self.servers, self.place, Count::Messages).into_iter();
-        let in_use =
-            counts.filter(|(queue, count)| queue.starts_with("offboarding.") && *count > 0);
-        in_use
-            .map(|(queue, count)| format!("{queue}: {count}"))
-            .collect()
-    }
-
-    /// How many messages workers have and have not acknowledged.
-    pub(crate) fn messages_in_flight(&self) -> u64 {
-        let counts = erlang::count(&self.servers, self.place, Count::InFlight).into_iter();
-        counts.map(|(_, count)| count).sum()
+    /// Writes a file into the directory of the world; its path.
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, text).expect("the file is written");
+        path.display().to_string()
     }
 
     /// The objects below the prefix of this world.
     pub(crate) fn objects(&self) -> Objects {
         Objects::at(self.setting("OFFBOARDER_ARCHIVE_URL"), &self.servers)
-    }
-
-    /// Asks the simulator to do something wrong with calls about a user.
-    pub(crate) fn strike(
-        &self,
-        user: usize,
-        operation: &str,
-        skip: u32,
-        times: u32,
-        fault: &Value,
-    ) {
-        let rule = json!({
-            "operation": operation, "user": self.users[user].id, "skip": skip, "times": times, "fault": fault,
-        });
-        http::request("POST", &self.simulator, "/_simulator/faults", Some(&rule));
-    }
-
-    /// The broker itself, whatever URL workers have.
-    pub(crate) fn queue_url(&self) -> String {
-        queue_url(&self.servers, self.place)
-    }
-
-    /// A user as the simulator has it now.
-    pub(crate) fn user_now(&self, id: &str) -> Value {
-        http::request(
-            "GET",
-            &self.simulator,
-            &format!("/_simulator/users/{id}"),
-            None,
-        )
     }
 }
 
@@ -313,11 +253,7 @@ fn start_simulator(directory: &Path, users: &[User], flags: &[&str]) -> Process 
 }
 
 /// The settings with which the program finds what belongs to a place.
-fn settings_of_services(
-    servers: &Servers,
-    place: usize,
-    simulator: &str,
-) -> Vec<(String, String)> {
+fn settings_of_services(servers: &Servers, place: usize, simulator: &str) -> Vec<(String, String)> {
     let redis = servers.setting("OFFBOARDER_CHECKPOINTS_URL");
     let redis = redis.rsplit_once('/').expect("a database in the URL").0;
     let archive = servers.setting("OFFBOARDER_ARCHIVE_URL");
