@@ -115,7 +115,7 @@ bench-submit: build ## submit 100,000 users of a CSV file; prints seconds, users
 
 bench-telemetry: build ## what a telemetry collector costs, that takes all, is dead, silent or refuses; USERS=n ROUNDS=n
 	$(INSTALL) servers
-	.venv/bin/python benches/telemetry.py target/release/offboarder $(LOCAL) tests/python/collector.py '$(USERS)' '$(ROUNDS)'
+	.venv/bin/python benches/telemetry.py target/release/offboarder $(LOCAL) '$(USERS)' '$(ROUNDS)'
 
 bench-workers: build ## calls of a user by class, and two workers on the default quotas against what follows from them
 	$(INSTALL) servers

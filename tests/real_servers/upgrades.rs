@@ -7,7 +7,7 @@ use crate::support::process::{Process, tail};
 use crate::support::world::{PATIENCE, World};
 use crate::support::{eventually, promises, servers, trial};
 
-/// `make upgrade FROM=COMMIT` names another; else it is this one, which has to get along with itself.
+/// `make upgrade FROM=COMMIT` names another; else it is this one, which has to work with itself.
 fn other_release() -> PathBuf {
     let named = std::env::var_os("OFFBOARDER_OTHER_RELEASE").filter(|path| !path.is_empty());
     named.map_or_else(|| env!("CARGO_BIN_EXE_offboarder").into(), PathBuf::from)
@@ -15,15 +15,14 @@ fn other_release() -> PathBuf {
 
 trial!(
     "workers replaced one by one by another release, and back, change no outcome",
-    forth_and_back
+    forth_and_back,
+    seconds = 70
 );
 
 /// Two workers of the other release begin, both are replaced by this one, and both again by the other.
 fn forth_and_back(place: usize) {
-    let (this, other) = (
-        PathBuf::from(env!("CARGO_BIN_EXE_offboarder")),
-        other_release(),
-    );
+    let this = PathBuf::from(env!("CARGO_BIN_EXE_offboarder"));
+    let other = other_release();
     let mut users = mixed(place, 90);
     users.extend((90..94).map(|number| {
         User::new(place, number, Outcome::Deleted, 60).with_large_conversations(350_000)

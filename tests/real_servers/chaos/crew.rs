@@ -19,7 +19,7 @@ struct Member {
     proxies: Vec<(Service, Proxy)>,
     settings: Vec<(String, String)>,
     process: Process,
-    /// When its stalled networks go on.
+    /// When its stalled networks move bytes again.
     stalled: Vec<(Service, Instant)>,
 }
 
@@ -40,7 +40,7 @@ impl<'a> Crew<'a> {
         }
     }
 
-    /// What time brings: stalls end, and workers that gave up start again, as under any supervisor.
+    /// What is due: stalls end, and workers that gave up start again, as under any supervisor.
     pub(super) fn tend(&mut self) {
         for (number, member) in self.members.iter_mut().enumerate() {
             member.end_stalls(|until| until <= Instant::now());
@@ -93,7 +93,7 @@ impl<'a> Crew<'a> {
         member.stalled.push((service, Instant::now() + lasts));
     }
 
-    /// No more faults, and everybody at work.
+    /// Ends all faults, and waits until all workers consume.
     pub(super) fn calm_down(&mut self, patience: Duration) {
         for member in &mut self.members {
             member.end_stalls(|_| true);
@@ -111,7 +111,7 @@ impl<'a> Crew<'a> {
         });
     }
 
-    /// Ends all by SIGTERM; each has to go in peace.
+    /// Ends all by SIGTERM; each has to drain without an error.
     pub(super) fn dismiss(&mut self) {
         for member in self.members.drain(..) {
             member.process.signal("TERM");
@@ -124,14 +124,14 @@ impl<'a> Crew<'a> {
     }
 }
 
-/// SIGTERM found a worker at work, or still at its start, where it has nothing to end in peace.
+/// SIGTERM found a worker at work, or still at its start, where it has nothing to drain.
 fn assert_drained(process: &Process, code: Option<i32>) {
     let errors = process.errors();
     if errors.contains("consuming") {
         assert_eq!(
             code,
             Some(0),
-            "a worker ends well by SIGTERM: {}",
+            "a worker ends with 0 by SIGTERM: {}",
             tail(&errors)
         );
     }

@@ -228,8 +228,8 @@ fn overlaps(history: &[Call]) -> Vec<String> {
     by_start.windows(2).filter_map(overlap).collect()
 }
 
-/// What holds though steps may come again: nobody is asked for an archive whose access was not taken
-/// away, and nobody is deleted before the last page was there.
+/// What holds though steps may come again: no archive is asked for before access was removed, and no
+/// user is deleted before the last page was there.
 fn order_in_chaos(history: &[Call], user: &User) -> Vec<String> {
     let accepted = |operations: &'static [&str]| {
         history

@@ -11,7 +11,7 @@ use crate::support::world::{PATIENCE, World};
 use crate::support::{eventually, http, promises, servers, trial};
 
 /// What a log says, once for traces and once for metrics.
-const COMPLAINT: &str = "the collector does not take these";
+const COMPLAINT: &str = "the collector does not";
 
 trial!(
     "the metrics that a collector gets are those of the worker's own page",
