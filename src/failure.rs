@@ -16,14 +16,14 @@ macro_rules! words {
     ($(#[$meta:meta])* pub enum $name:ident; $($(#[$doc:meta])* $variant:ident => $word:literal,)*) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant,)* }
+        pub(crate) enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant,)* }
 
         impl $name {
             /// Every one, in the order of the runbook.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant,)*];
 
             /// The word itself, in headers, metrics, commands and the runbook.
-            pub const fn as_str(self) -> &'static str {
+            pub(crate) const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)* }
             }
         }
@@ -68,7 +68,7 @@ words! {
 /// What kind of fault it is, and so what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Class {
+pub(crate) enum Class {
     /// May pass by itself: wait with backoff; an attempt is spent.
     Transient,
     /// The server asked us to slow down: wait for what it says; no attempt is spent.
@@ -162,12 +162,14 @@ words! {
     IllegalTransition => "illegal_transition",
     /// A step panicked.
     Panicked => "panicked",
+    /// We could not do something that never fails, e.g. write one of our own records as JSON.
+    Internal => "internal",
 }
 
 /// A fault, as everything above the adapters sees it. The text names what failed and what to do,
 /// and holds no secret and no response body.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// What follows.
     pub class: Class,
     /// The stable word.
@@ -181,13 +183,19 @@ pub struct Failure {
 
 impl Failure {
     /// A failure without a server's wish for when to come back.
-    pub fn new(class: Class, code: Code, text: impl Into<String>) -> Self {
+    pub(crate) fn new(class: Class, code: Code, text: impl Into<String>) -> Self {
         Self {
             class,
             code,
             text: text.into(),
             retry_after: None,
         }
+    }
+
+    /// A fault of ours that should not be possible.
+    pub(crate) fn internal(what: &str, why: impl fmt::Display) -> Self {
+        let text = format!("{what}: {why}; this is a defect of offboarder, report it");
+        Self::new(Class::Defect, Code::Internal, text)
     }
 }
 
@@ -200,7 +208,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// One line per variant of an adapter's error enum, and no catch-all.
-pub trait Classify: fmt::Display {
+pub(crate) trait Classify: fmt::Display {
     /// The class and the code of this fault.
     fn classify(&self) -> (Class, Code);
 
@@ -327,7 +335,11 @@ mod tests {
     }
 
     fn runbook() -> String {
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/RUNBOOK.md")).unwrap()
+        std::fs::read_to_string(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/docs/operations/runbook.md"
+        ))
+        .unwrap()
     }
 
     #[test]
@@ -335,7 +347,7 @@ mod tests {
         let faults = faults(&runbook());
         assert!(
             faults.is_empty(),
-            "deploy/RUNBOOK.md:\n  {}",
+            "docs/operations/runbook.md:\n  {}",
             faults.join("\n  ")
         );
     }

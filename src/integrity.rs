@@ -12,7 +12,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::de::DeserializeOwned;
 use sha2::Sha256;
 
-use crate::config::Secret;
+use crate::secret::Secret;
 
 /// The shortest key, in bytes: as long as the output of the hash (RFC 2104, section 3).
 pub(crate) const SHORTEST_KEY: usize = 32;
@@ -24,7 +24,7 @@ const HEX_BYTES: usize = 64;
 
 /// What a record is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// A checkpoint in Redis or in the embedded store.
     Checkpoint,
     /// The sealed evidence of a user.
@@ -51,7 +51,7 @@ impl Purpose {
 
 /// Why a stored document does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Untrusted {
+pub(crate) enum Untrusted {
     /// It has no code, or one that this key did not make.
     #[error("it has no valid integrity code")]
     NoValidCode,
@@ -62,16 +62,16 @@ pub enum Untrusted {
 
 /// Makes and checks codes; without a key everything counts that can be read.
 #[derive(Clone, Default)]
-pub struct Integrity(Option<Arc<[u8]>>);
+pub(crate) struct Integrity(Option<Arc<[u8]>>);
 
 impl Integrity {
     /// With this key; without one nothing is authenticated.
-    pub fn new(key: Option<&Secret>) -> Self {
+    pub(crate) fn new(key: Option<&Secret>) -> Self {
         Self(key.map(|key| Arc::from(key.expose().as_bytes())))
     }
 
     /// Whether there is a key.
-    pub const fn has_key(&self) -> bool {
+    pub(crate) const fn has_key(&self) -> bool {
         self.0.is_some()
     }
 
@@ -86,14 +86,20 @@ impl Integrity {
     }
 
     /// The code of a record, in hex; `None` without a key.
-    pub fn code(&self, purpose: Purpose, name: &str, bytes: &[u8]) -> Option<String> {
+    pub(crate) fn code(&self, purpose: Purpose, name: &str, bytes: &[u8]) -> Option<String> {
         Some(hex::encode(
             self.mac(purpose, name, bytes)?.finalize().into_bytes(),
         ))
     }
 
     /// Whether this is the code of the record. Without a key nothing is claimed, and everything passes.
-    pub fn admits(&self, purpose: Purpose, name: &str, bytes: &[u8], code: Option<&str>) -> bool {
+    pub(crate) fn admits(
+        &self,
+        purpose: Purpose,
+        name: &str,
+        bytes: &[u8],
+        code: Option<&str>,
+    ) -> bool {
         let Some(mac) = self.mac(purpose, name, bytes) else {
             return !self.has_key();
         };
@@ -103,7 +109,7 @@ impl Integrity {
     }
 
     /// Adds the code to a JSON object, as its last member `integrity`. Without a key the bytes stay as they are.
-    pub fn sign(&self, purpose: Purpose, name: &str, mut document: Vec<u8>) -> Vec<u8> {
+    pub(crate) fn sign(&self, purpose: Purpose, name: &str, mut document: Vec<u8>) -> Vec<u8> {
         let end = document.trim_ascii_end().len();
         document.truncate(end);
         let Some(code) = self.code(purpose, name, &document) else {
@@ -119,7 +125,7 @@ impl Integrity {
 
     /// Reads a document that [`Self::sign`] wrote. With a key it has to have the code; without one a code is
     /// passed over.
-    pub fn open<T: DeserializeOwned>(
+    pub(crate) fn open<T: DeserializeOwned>(
         &self,
         purpose: Purpose,
         name: &str,
@@ -136,7 +142,7 @@ impl Integrity {
 }
 
 /// A document as it was before [`Integrity::sign`]; one without a code as it is.
-pub fn without_code(stored: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn without_code(stored: &[u8]) -> Cow<'_, [u8]> {
     split(stored).map_or(Cow::Borrowed(stored), |(document, _code)| {
         Cow::Owned(document)
     })

@@ -24,7 +24,6 @@ impl ByQuota {
         Self(())
     }
 
-    /// Whether any call does.
     pub(crate) fn holds_any() -> bool {
         BY_QUOTA.load(Ordering::Relaxed) > 0
     }

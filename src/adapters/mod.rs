@@ -1,9 +1,10 @@
-//! The outside, made to fit the ports. Each folder is the only place that names its vendor crate.
+//! The outside world behind the ports. Each folder is the only place that names its vendor crate.
 
-pub mod amqp;
-pub mod cxone;
-pub mod directory;
-pub mod embedded;
+pub(crate) mod amqp;
+pub(crate) mod cxone;
+pub(crate) mod directory;
+pub(crate) mod embedded;
 mod private;
-pub mod redis;
-pub mod s3;
+pub(crate) mod redis;
+pub(crate) mod s3;
+pub(crate) mod stored_checkpoint;

@@ -23,7 +23,6 @@ pub(super) fn directory(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A new file.
 pub(super) fn create(path: &Path) -> Result<File> {
     let file = OpenOptions::new()
         .write(true)

@@ -1,18 +1,21 @@
+//! Puts the settings of a command together, or says everything that is wrong with them.
+
 use super::fault::{Fault, Faults};
 use super::reader::Reader;
 use super::resolve::{Entry, State, resolve};
+use super::setting::{Profile, Unset};
 use super::sources::Sources;
-use super::table::{Profile, Unset};
 use super::{
-    Admin, Archive, CheckpointsRetention, CheckpointsUrl, Cxone, Guard, Queue, Secret, Worker,
-    integrity,
+    Admin, Archive, CheckpointsRetention, CheckpointsUrl, Cxone, Guard, Queue, Worker, integrity,
+    table,
 };
 use crate::integrity::Integrity;
+use crate::secret::Secret;
 
 /// The settings of a command. Most groups have defaults and are always there; the two that have
 /// none are there for the commands that cannot work without, and an `Option` for the others.
 #[derive(Debug, Clone)]
-pub struct Settings<C = Option<Cxone>, Q = Option<Queue>> {
+pub(crate) struct Settings<C = Option<Cxone>, Q = Option<Queue>> {
     /// `OFFBOARDER_CXONE_…`.
     pub cxone: C,
     /// `OFFBOARDER_QUEUE_…`.
@@ -36,7 +39,7 @@ pub struct Settings<C = Option<Cxone>, Q = Option<Queue>> {
 impl Settings<Cxone, Queue> {
     /// For `worker`, which shares its work with others: stores on this host alone are refused, the
     /// archive's unless the operator allows it.
-    pub fn for_worker(sources: &Sources, allow_local_archive: bool) -> Result<Self, Faults> {
+    pub(crate) fn for_worker(sources: &Sources, allow_local_archive: bool) -> Result<Self, Faults> {
         let mut draft = Draft::read(sources);
         draft.demand(Profile::Worker);
         draft.refuse_local_stores(allow_local_archive);
@@ -46,7 +49,7 @@ impl Settings<Cxone, Queue> {
 
 impl Settings<Cxone, Queue> {
     /// For judging and replaying dead letters: what workers use, since it is about their work.
-    pub fn for_replay(sources: &Sources) -> Result<Self, Faults> {
+    pub(crate) fn for_replay(sources: &Sources) -> Result<Self, Faults> {
         let mut draft = Draft::read(sources);
         draft.demand(Profile::Run);
         draft.demand(Profile::Broker);
@@ -57,7 +60,7 @@ impl Settings<Cxone, Queue> {
 
 impl Settings<Cxone> {
     /// For commands that talk to the tenant and need no broker.
-    pub fn for_run(sources: &Sources) -> Result<Self, Faults> {
+    pub(crate) fn for_run(sources: &Sources) -> Result<Self, Faults> {
         let mut draft = Draft::read(sources);
         draft.demand(Profile::Run);
         draft.finish(|cxone| cxone, Some)
@@ -66,7 +69,7 @@ impl Settings<Cxone> {
 
 impl Settings<Option<Cxone>, Queue> {
     /// For commands that talk to the broker and not to the tenant.
-    pub fn for_broker(sources: &Sources) -> Result<Self, Faults> {
+    pub(crate) fn for_broker(sources: &Sources) -> Result<Self, Faults> {
         let mut draft = Draft::read(sources);
         draft.demand(Profile::Broker);
         draft.finish(Some, |queue| queue)
@@ -76,7 +79,7 @@ impl Settings<Option<Cxone>, Queue> {
 impl Settings {
     /// For commands that read the stores, or need no service at all. What is set has to be right
     /// even so: the same environment will meet a worker next.
-    pub fn for_stores(sources: &Sources) -> Result<Self, Faults> {
+    pub(crate) fn for_stores(sources: &Sources) -> Result<Self, Faults> {
         Draft::read(sources).finish(Some, Some)
     }
 }
@@ -111,11 +114,11 @@ impl Draft {
         let integrity = integrity::read(&mut reader);
         let admin = Admin::read(&mut reader);
         let faults = reader.faults;
-        let (entries, incomplete) = (resolved.entries, resolved.incomplete);
+
         Self {
-            entries,
+            entries: resolved.entries,
             faults,
-            incomplete,
+            incomplete: resolved.incomplete,
             cxone,
             queue,
             checkpoints,
@@ -152,15 +155,15 @@ impl Draft {
         }
         let mut reader = Reader::new(&self.entries, std::mem::take(&mut self.faults));
         // By their texts, since a group is not there if any of its settings has a fault.
-        if reader.begins("checkpoints.url", "file:") {
+        if reader.begins(&table::CHECKPOINTS_URL, "file:") {
             reader.refuse(
-                "checkpoints.url",
-                "is for one process alone, and worker shares its work; give a redis:// URL",
+                &table::CHECKPOINTS_URL,
+                "is for one process only, and worker shares its work; give a redis:// URL",
             );
         }
-        if !allow_local_archive && reader.begins("archive.url", "file:") {
+        if !allow_local_archive && reader.begins(&table::ARCHIVE_URL, "file:") {
             reader.refuse(
-                "archive.url",
+                &table::ARCHIVE_URL,
                 "is a directory of this host, and worker keeps archives where they survive it; \
                  give an s3:// URL, or pass --allow-local-archive",
             );
@@ -173,10 +176,10 @@ impl Draft {
         cxone: impl FnOnce(Option<Cxone>) -> Option<C>,
         queue: impl FnOnce(Option<Queue>) -> Option<Q>,
     ) -> Result<Settings<C, Q>, Faults> {
-        let faults = Faults::new(self.faults);
-        if faults.iter().next().is_some() {
+        if let Some(faults) = Faults::all(self.faults) {
             return Err(faults);
         }
+
         let whole = || {
             Some(Settings {
                 cxone: cxone(self.cxone)?,
@@ -190,6 +193,10 @@ impl Draft {
                 admin: self.admin?,
             })
         };
-        whole().ok_or(faults)
+        whole().ok_or_else(|| {
+            let text =
+                "a group of settings is missing and no fault says why; this is a defect, report it";
+            Faults::one(Fault::about("settings", text))
+        })
     }
 }

@@ -2,36 +2,24 @@
 //! intake of a user and the last moment before a DELETE ask the same ones (see `steps/guard.rs`). Holds and the
 //! pause are set by the same code, whether a command or the admin API asks.
 
-mod brake;
-mod change;
 mod hold;
-mod pause;
-mod protected;
-mod sequence;
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::job::Request;
+use crate::limits::DeletionRateLimit;
 use crate::machine::Pause;
 
-pub use brake::{Brake, deletions_seen};
-pub use change::{HoldChanged, change_holds};
-pub use hold::{Hold, HoldActs, OnHold, hold_of, hold_of_noted};
-pub use pause::{PauseAct, PauseState, pause_state, set_pause};
-pub use protected::{ProtectedList, ProtectedSource};
+pub(crate) use hold::Hold;
 
 /// What the guards say of a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing stands against it.
+pub(crate) enum Verdict {
     Proceed,
-    /// Not before then.
     Postpone {
-        /// When to look again.
         until: Timestamp,
-        /// Why.
         why: Pause,
     },
     /// A legal hold: this user is not deleted.
@@ -40,17 +28,17 @@ pub enum Verdict {
 
 /// The settings that hold deletions back.
 #[derive(Debug, Clone)]
-pub struct Guards {
+pub(crate) struct Guards {
     /// Time between Deactivated and the deletion.
     pub delete_grace: Duration,
-    /// The brake, if there is one.
-    pub brake: Option<Brake>,
+    /// At most this many deletions within a period, over all workers.
+    pub deletion_rate_limit: Option<DeletionRateLimit>,
 }
 
 impl Guards {
     /// A hold beats everything but the protected list; then the later of the request's `deleteAfter` and the
     /// grace decides, whose clock starts when the read confirmed the deactivation and is never set back.
-    pub fn on_deletion(
+    pub(crate) fn on_deletion(
         &self,
         request: &Request,
         deactivated_at: Timestamp,
@@ -87,7 +75,7 @@ mod tests {
     fn the_later_of_grace_and_wish_decides() {
         let guards = Guards {
             delete_grace: Duration::from_secs(100),
-            brake: None,
+            deletion_rate_limit: None,
         };
         let mut request = Request::default();
         let look = |request: &Request, now| guards.on_deletion(request, at(1000), None, at(now));
@@ -107,7 +95,7 @@ mod tests {
     fn without_a_grace_a_clock_that_is_behind_waits_for_nothing() {
         let guards = Guards {
             delete_grace: Duration::ZERO,
-            brake: None,
+            deletion_rate_limit: None,
         };
         let verdict = guards.on_deletion(&Request::default(), at(9000), None, at(1000));
         assert_eq!(verdict, Verdict::Proceed);
@@ -117,7 +105,7 @@ mod tests {
     fn a_hold_beats_what_is_due_and_a_lifted_one_does_not() {
         let guards = Guards {
             delete_grace: Duration::ZERO,
-            brake: None,
+            deletion_rate_limit: None,
         };
         let hold = |held| Hold {
             held,

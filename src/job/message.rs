@@ -8,13 +8,13 @@ use sha2::{Digest, Sha256};
 use super::{Action, BatchId, Request, UserId, normalised};
 
 /// The largest body that is read as a message; the schema's members fit many times over.
-pub const MAX_BODY_BYTES: usize = 256 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// The body is no off-boarding message. The text names member and rule without repeating the value, which may
 /// hold anything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the message is neither a user ID nor JSON after offboarding-message.schema.json: {0}")]
-pub struct Malformed(String);
+pub(crate) struct Malformed(String);
 
 /// A member of `docs/contract/offboarding-message.schema.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,7 +192,10 @@ impl<'de> Visitor<'de> for TextVisitor {
 
 /// Reads a message body: JSON after the schema, or a UUID as text, quoted or bare. `received_at` is the
 /// reader's clock.
-pub fn parse_message(body: &[u8], received_at: Timestamp) -> Result<(UserId, Request), Malformed> {
+pub(crate) fn parse_message(
+    body: &[u8],
+    received_at: Timestamp,
+) -> Result<(UserId, Request), Malformed> {
     let digest = hex::encode(Sha256::digest(body));
     if body.len() > MAX_BODY_BYTES {
         return Err(Malformed(format!(

@@ -3,17 +3,18 @@
 mod message;
 mod names;
 mod request;
+mod source;
 mod user_id;
 
-pub use message::{MAX_BODY_BYTES, Malformed, parse_message};
-pub use names::normalised;
-pub use request::{Action, BatchId, Request};
-pub use user_id::{InvalidUserId, UserId};
+pub(crate) use message::{MAX_BODY_BYTES, parse_message};
+pub(crate) use names::normalised;
+pub(crate) use request::{Action, BatchId, Request};
+pub(crate) use source::Source;
+pub(crate) use user_id::UserId;
 
 /// One visit's worth of work: what a delivery, or a line of `run`, asks for.
 #[derive(Debug, Clone)]
-pub struct Job {
-    /// Who.
+pub(crate) struct Job {
     pub user_id: UserId,
     /// What was asked for, in this message.
     pub request: Request,
@@ -30,18 +31,16 @@ pub struct Job {
 
 /// Which part of the work a delivery stands for. Access goes first for everybody; archives after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lane {
+pub(crate) enum Lane {
     /// Clear the queues and deactivate.
     Access,
-    /// Archive, delete, record.
     Archive,
     /// Both without a hand-over, as `offboarder run` does it.
     Whole,
 }
 
 impl Lane {
-    /// For metrics and people.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Access => "access",
             Self::Archive => "archive",

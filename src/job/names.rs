@@ -1,5 +1,5 @@
 /// A name of a member or column without what people write differently: case, spaces, `_` and `-`.
-pub fn normalised(name: &str) -> String {
+pub(crate) fn normalised(name: &str) -> String {
     let spelled = |letter: &char| !letter.is_whitespace() && !matches!(letter, '_' | '-');
     name.trim_start_matches('\u{feff}')
         .chars()

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 /// How far the off-boarding is to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Action {
+pub(crate) enum Action {
     /// To the end: the account is deleted where the tenant allows it.
     #[default]
     Delete,
@@ -58,7 +58,7 @@ impl fmt::Display for BatchId {
 /// What was asked for, by whom and when: kept in the checkpoint and told in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Request {
+pub(crate) struct Request {
     /// How far to go.
     #[serde(default)]
     pub action: Action,
@@ -94,7 +94,7 @@ pub struct Request {
 impl Request {
     /// Takes back whatever `message` does not ask for: what is stored of a request must not widen it. Where the
     /// stored request was made of this very message, the message is what counts.
-    pub fn narrow(&mut self, message: &Self) {
+    pub(crate) fn narrow(&mut self, message: &Self) {
         if self.message_sha256.is_some() && self.message_sha256 == message.message_sha256 {
             let first = [self.received_at, message.received_at]
                 .into_iter()

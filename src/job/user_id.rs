@@ -9,12 +9,12 @@ use uuid::Uuid;
 /// always shown in canonical lower-case form.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ToSchema)]
 #[schema(value_type = String, format = "uuid", example = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11")]
-pub struct UserId(Uuid);
+pub(crate) struct UserId(Uuid);
 
 /// The text is no UUID of the hyphenated form (RFC 9562 section 4).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a UUID such as 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11")]
-pub struct InvalidUserId;
+pub(crate) struct InvalidUserId;
 
 impl FromStr for UserId {
     type Err = InvalidUserId;

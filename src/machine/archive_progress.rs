@@ -6,7 +6,7 @@ use crate::ports::{Part, UploadId};
 /// How far an archive got: enough to go on after its last confirmed part.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ArchiveInProgress {
+pub(crate) struct ArchiveInProgress {
     /// Begin of the history, inclusive; chosen once.
     pub date_from: Timestamp,
     /// End of the history, exclusive; chosen once, so that every attempt asks for the same.
@@ -22,7 +22,7 @@ pub struct ArchiveInProgress {
 /// An upload whose first parts are confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct UploadInProgress {
+pub(crate) struct UploadInProgress {
     /// The store's name for it.
     pub id: UploadId,
     /// What it has confirmed, in order. Kept here because not every store tells checksums again.
@@ -42,7 +42,7 @@ pub struct UploadInProgress {
 
 impl UploadInProgress {
     /// Size of the confirmed parts.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.parts
             .iter()
             .fold(0, |sum, part| sum.saturating_add(part.bytes))
@@ -52,25 +52,20 @@ impl UploadInProgress {
 /// Conversations that reach over the bounds of a window, by a digest of their IDs: the API may give them
 /// in both windows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Crossing {
+pub(crate) struct Crossing {
     /// Over its beginning: they are archived already.
     pub before: Vec<String>,
-    /// Over its end.
     pub after: Vec<String>,
 }
 
 /// What to ask for next.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "at", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Cursor {
+pub(crate) enum Cursor {
     /// The first page of a window.
-    Window {
-        /// Where the window begins.
-        from: Timestamp,
-    },
+    Window { from: Timestamp },
     /// A further page of a window.
     Page {
-        /// Where the window begins.
         from: Timestamp,
         /// The link to the page, as path and query.
         link: String,

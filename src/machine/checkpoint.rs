@@ -5,20 +5,20 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    ArchiveInProgress, Beginning, Call, ManifestRef, Pause, Recording, State, StateName,
-    StepRecord, Traces,
+    ArchiveInProgress, Beginning, Call, ManifestRef, Pause, PriorEvidence, Recording, State,
+    StateName, StepRecord,
 };
 use crate::failure::{Failure, Reason};
 use crate::job::{Request, UserId};
 
 /// The version of the stored form. A newer one is refused, never guessed at.
-pub const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// Everything that is known of a user's off-boarding: what a worker needs to go on where another
 /// stopped, and what `status` shows. It holds no secret, no name, no conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Checkpoint {
+pub(crate) struct Checkpoint {
     /// [`SCHEMA`] when it was written.
     pub schema: u32,
     /// Whose it is.
@@ -64,7 +64,7 @@ pub struct Checkpoint {
 /// That the job was given up, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct DeadLetter {
+pub(crate) struct DeadLetter {
     /// The reason in its headers.
     pub reason: Reason,
     /// Attempts that were spent.
@@ -77,7 +77,7 @@ pub struct DeadLetter {
 /// The step that follows the state, as far as it got.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct StepInProgress {
+pub(crate) struct StepInProgress {
     /// When its first attempt began.
     pub started_at: Timestamp,
     /// Attempts that failed.
@@ -96,7 +96,7 @@ pub struct StepInProgress {
 /// What a step waits for that has written everything: the writes are not sent again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Converging {
+pub(crate) struct Converging {
     /// When the last write was accepted.
     pub since: Timestamp,
     /// Queues that the user was owner or supervisor of.
@@ -110,7 +110,7 @@ const fn first() -> u32 {
 
 impl StepInProgress {
     /// A step that begins now.
-    pub const fn new(now: Timestamp) -> Self {
+    pub(crate) const fn new(now: Timestamp) -> Self {
         Self {
             started_at: now,
             failed: 0,
@@ -123,7 +123,7 @@ impl StepInProgress {
 
 impl Checkpoint {
     /// The checkpoint of a user never seen before.
-    pub fn new(user_id: UserId, request: Request, now: Timestamp) -> Self {
+    pub(crate) fn new(user_id: UserId, request: Request, now: Timestamp) -> Self {
         Self {
             schema: SCHEMA,
             user_id,
@@ -145,7 +145,7 @@ impl Checkpoint {
     }
 
     /// Takes over what a transition says: a new state completes the step under way.
-    pub fn advance(&mut self, state: State, calls: Vec<Call>, now: Timestamp) {
+    pub(crate) fn advance(&mut self, state: State, calls: Vec<Call>, now: Timestamp) {
         if state.name() == self.state.name() {
             self.step.calls.extend(calls);
         } else {
@@ -169,7 +169,7 @@ impl Checkpoint {
     }
 
     /// A state that no step of this run led to.
-    pub fn enter(&mut self, state: State, now: Timestamp) {
+    pub(crate) fn enter(&mut self, state: State, now: Timestamp) {
         if !matches!(
             state,
             State::Archived { .. } | State::Deleted { .. } | State::DeactivatedOnly { .. }
@@ -186,14 +186,14 @@ impl Checkpoint {
     }
 
     /// Keeps what already changed something, of a step that goes on later.
-    pub fn keep_writes(&mut self, calls: Vec<Call>) {
+    pub(crate) fn keep_writes(&mut self, calls: Vec<Call>) {
         self.step
             .calls
             .extend(calls.into_iter().filter(|call| call.method != "GET"));
     }
 
     /// Notes what it waits for, though nothing failed.
-    pub fn postpone(&mut self, until: Timestamp, why: Pause, now: Timestamp) {
+    pub(crate) fn postpone(&mut self, until: Timestamp, why: Pause, now: Timestamp) {
         self.last_failure = None;
         self.waiting_until = Some(until);
         self.pause = Some(why);
@@ -202,7 +202,7 @@ impl Checkpoint {
     }
 
     /// Takes what the store holds for the checkpoint that was lost.
-    pub fn adopt(&mut self, traces: &Traces) {
+    pub(crate) fn adopt(&mut self, traces: &PriorEvidence) {
         self.revision = traces.revision;
         self.set = traces.set;
         self.previous.clone_from(&traces.previous);
@@ -211,7 +211,7 @@ impl Checkpoint {
     }
 
     /// Takes over which revision begins.
-    pub fn begin(&mut self, beginning: Beginning) {
+    pub(crate) fn begin(&mut self, beginning: Beginning) {
         self.set = beginning.revision;
         self.revision = beginning.revision;
         self.previous = beginning.previous;
@@ -219,7 +219,7 @@ impl Checkpoint {
 
     /// Turns a finished off-boarding into the next revision of it, for `request`. A `whole` one gets
     /// objects of its own; otherwise archive and seal stay, and the steps that led to them.
-    pub fn revise(&mut self, whole: bool, request: Request, now: Timestamp) {
+    pub(crate) fn revise(&mut self, whole: bool, request: Request, now: Timestamp) {
         if let State::Deleted {
             recording: Recording::Recorded { manifest },
             ..
@@ -244,7 +244,7 @@ impl Checkpoint {
 
     /// Whether CXone does not know the user and nothing was done: whoever can send a message can make any number of
     /// these.
-    pub fn is_of_nobody(&self) -> bool {
+    pub(crate) fn is_of_nobody(&self) -> bool {
         let unknown = self
             .dead_letter
             .as_ref()
@@ -256,7 +256,7 @@ impl Checkpoint {
     /// What is stored of it. The calls of a user who was deleted are in the manifest, and no later one repeats them; a
     /// later manifest of a user who stayed does. Of the reads of a user whom CXone does not know the last ones are
     /// enough: each further message adds some.
-    pub fn stored(&self) -> Cow<'_, Self> {
+    pub(crate) fn stored(&self) -> Cow<'_, Self> {
         const READS: usize = 2;
         let deleted = self.state.name() == StateName::Deleted && self.state.is_finished();
         if !deleted && !self.is_of_nobody() {
@@ -272,13 +272,13 @@ impl Checkpoint {
     }
 
     /// When the user's access was gone and everything else done: the end of a finished off-boarding.
-    pub fn ended_at(&self) -> Option<Timestamp> {
+    pub(crate) fn ended_at(&self) -> Option<Timestamp> {
         let end = self.steps.iter().rfind(|step| step.state.is_terminal());
         end.map(|step| step.completed_at)
     }
 
     /// Notes a failed attempt and what it waits for.
-    pub fn fail(
+    pub(crate) fn fail(
         &mut self,
         failure: Failure,
         spends_attempt: bool,
@@ -297,7 +297,7 @@ impl Checkpoint {
     }
 
     /// Notes that the job is given up. A later delivery of it begins with fresh attempts.
-    pub fn give_up(&mut self, reason: Reason, failure: Failure, now: Timestamp) {
+    pub(crate) fn give_up(&mut self, reason: Reason, failure: Failure, now: Timestamp) {
         let attempts = self.attempts.saturating_add(1);
         self.attempts = 0;
         self.last_failure = Some(failure);

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    AccessRemoved, Archive, Beginning, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, Seal,
-    Traces,
+    AccessRemoved, Archive, Beginning, Deletion, DeletionOutcome, ManifestRef, PriorEvidence,
+    QueuesCleared, Seal,
 };
 use crate::failure::{Failure, Reason};
 
@@ -16,11 +16,11 @@ use crate::failure::{Failure, Reason};
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum Pause {
+pub(crate) enum Pause {
     /// The deletion is not due: `deleteAfter`, or the grace.
     NotDue,
     /// The brake on deletions.
-    Brake,
+    DeletionRateLimit,
     /// Everything is written, and reads do not show it.
     NotConverged,
     /// The API accepted the deletion, and reads still show the user.
@@ -29,10 +29,10 @@ pub enum Pause {
 
 impl Pause {
     /// The stable word.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::NotDue => "not_due",
-            Self::Brake => "brake",
+            Self::DeletionRateLimit => "brake",
             Self::NotConverged => "not_converged",
             Self::DeletionPending => "deletion_pending",
         }
@@ -45,7 +45,9 @@ impl fmt::Display for Pause {
             Self::NotDue => {
                 "the deletion is not due yet (deleteAfter, or OFFBOARDER_GUARD_DELETE_GRACE)"
             }
-            Self::Brake => "the brake on deletions is engaged (OFFBOARDER_GUARD_MAX_DELETIONS)",
+            Self::DeletionRateLimit => {
+                "the brake on deletions is engaged (OFFBOARDER_GUARD_MAX_DELETIONS)"
+            }
             Self::NotConverged => "reads do not show the change yet",
             Self::DeletionPending => "the deletion is accepted, not yet done",
         })
@@ -54,16 +56,16 @@ impl fmt::Display for Pause {
 
 /// What happened to the job. What the worker suffered is an interrupt, which never comes here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Event {
+pub(crate) enum Event {
     /// A worker took the job, for the first time or again.
     Resumed,
     /// The store holds neither seal nor manifest of this off-boarding.
-    TracesMissed(Beginning),
+    NoPriorEvidence(Beginning),
     /// The store holds a seal or a manifest that this run did not know of: its checkpoint was lost, or
     /// is older.
-    TracesFound(Box<Traces>),
+    PriorEvidenceFound(Box<PriorEvidence>),
     /// The API does not know the user.
-    UserMissed,
+    UserNotFound,
     /// The queues were cleared and read back.
     QueuesCleared(QueuesCleared),
     /// The account was deactivated and read back.
@@ -99,12 +101,12 @@ pub enum Event {
 
 impl Event {
     /// The word for it, in the table and in messages.
-    pub const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Resumed => "Resumed",
-            Self::TracesMissed(_) => "TracesMissed",
-            Self::TracesFound(_) => "TracesFound",
-            Self::UserMissed => "UserMissed",
+            Self::NoPriorEvidence(_) => "NoPriorEvidence",
+            Self::PriorEvidenceFound(_) => "PriorEvidenceFound",
+            Self::UserNotFound => "UserNotFound",
             Self::QueuesCleared(_) => "QueuesCleared",
             Self::UserDeactivated(_) => "UserDeactivated",
             Self::ArchiveStored(_) => "ArchiveStored",
@@ -124,7 +126,7 @@ impl Event {
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// Look in the store for what an earlier run left.
     LookBack,
     /// Check that the user exists, and take it out of its queues.
@@ -158,7 +160,7 @@ pub enum Effect {
 
 impl Effect {
     /// The word for the step in metrics and traces.
-    pub const fn step(&self) -> &'static str {
+    pub(crate) const fn step(&self) -> &'static str {
         match self {
             Self::LookBack => "look_back",
             Self::ClearQueues => "clear_queues",
@@ -179,7 +181,7 @@ impl Effect {
 
 /// How long, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Wait {
+pub(crate) enum Wait {
     /// An attempt failed.
     Retry {
         /// From now.

@@ -10,7 +10,7 @@ use crate::job::Request;
 /// One call that proves a step: a write, or the read that confirms it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Call {
+pub(crate) struct Call {
     /// HTTP method.
     pub method: String,
     /// Path on the API's origin, without a query.
@@ -31,7 +31,7 @@ pub struct Call {
 /// A completed step.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct StepRecord {
+pub(crate) struct StepRecord {
     /// The state that the step led to.
     pub state: StateName,
     /// When its first attempt began.
@@ -48,7 +48,7 @@ pub struct StepRecord {
 
 /// Something that a person still has to look at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Residual {
+pub(crate) struct Residual {
     /// What kind of thing, such as `queue_member`.
     pub kind: String,
     /// Its ID.
@@ -62,7 +62,7 @@ pub struct Residual {
 /// How the queues stood when they were read back.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct QueuesCleared {
+pub(crate) struct QueuesCleared {
     /// No queue had the user any more.
     pub confirmed: bool,
     /// What came back or would not go.
@@ -72,7 +72,7 @@ pub struct QueuesCleared {
 /// How the account stood when it was read back.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct AccessRemoved {
+pub(crate) struct AccessRemoved {
     /// The step before.
     pub queues: QueuesCleared,
     /// SCIM `active` as read back; `None` when the user was no longer readable.
@@ -84,7 +84,7 @@ pub struct AccessRemoved {
 /// The stored archive, as read back.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Archive {
+pub(crate) struct Archive {
     /// Bucket URL or directory.
     pub location: String,
     /// The object's whole key.
@@ -123,7 +123,7 @@ pub struct Archive {
 
 impl Archive {
     /// Up to when the archive holds every conversation that the API knew of.
-    pub fn covers_until(&self) -> Timestamp {
+    pub(crate) fn covers_until(&self) -> Timestamp {
         self.quiet_until.unwrap_or(self.date_to).max(self.date_to)
     }
 }
@@ -131,7 +131,7 @@ impl Archive {
 /// Object Lock retention of a stored object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct RetentionMark {
+pub(crate) struct RetentionMark {
     /// `GOVERNANCE` or `COMPLIANCE`.
     pub mode: String,
     /// Until when.
@@ -142,7 +142,7 @@ pub struct RetentionMark {
 /// The sealed evidence: from here on the DELETE may have been sent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Seal {
+pub(crate) struct Seal {
     /// Key of the sealed object.
     pub key: String,
     /// When it was stored.
@@ -154,7 +154,7 @@ pub struct Seal {
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum DeletionOutcome {
+pub(crate) enum DeletionOutcome {
     /// We deleted the user.
     Deleted,
     /// Somebody else had.
@@ -172,7 +172,7 @@ pub enum DeletionOutcome {
 /// The deletion as observed; a member of the manifest as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Deletion {
+pub(crate) struct Deletion {
     /// How it ended.
     pub outcome: DeletionOutcome,
     /// The status that the DELETE was answered with.
@@ -189,7 +189,7 @@ pub struct Deletion {
 
 impl Deletion {
     /// A deletion that was never sent.
-    pub const fn without_call(outcome: DeletionOutcome) -> Self {
+    pub(crate) const fn without_call(outcome: DeletionOutcome) -> Self {
         Self {
             outcome,
             status: None,
@@ -203,7 +203,7 @@ impl Deletion {
 /// Where the manifest lies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ManifestRef {
+pub(crate) struct ManifestRef {
     /// Its whole key.
     pub key: String,
     /// Of its bytes, lower-case hex.
@@ -212,7 +212,7 @@ pub struct ManifestRef {
 
 /// Where an off-boarding begins that left nothing in the store yet.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Beginning {
+pub(crate) struct Beginning {
     /// Of the manifest to come.
     pub revision: u32,
     /// The manifest before, where there is one.
@@ -221,7 +221,7 @@ pub struct Beginning {
 
 /// What an earlier run left in the store: as good as its checkpoint, from the seal on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Traces {
+pub(crate) struct PriorEvidence {
     /// Of the manifest, stored or to come.
     pub revision: u32,
     /// The revision whose archive and seal these are.

@@ -9,17 +9,19 @@ mod event;
 mod evidence;
 mod retry;
 mod state;
+#[cfg(test)]
 mod table;
 mod transition;
+mod upload;
 
-pub use archive_progress::{ArchiveInProgress, Crossing, Cursor, UploadInProgress};
-pub use checkpoint::{Checkpoint, Converging, DeadLetter, SCHEMA, StepInProgress};
-pub use event::{Effect, Event, Pause, Wait};
-pub use evidence::{
-    AccessRemoved, Archive, Beginning, Call, Deletion, DeletionOutcome, ManifestRef, QueuesCleared,
-    Residual, RetentionMark, Seal, StepRecord, Traces,
+pub(crate) use archive_progress::{ArchiveInProgress, Crossing, Cursor, UploadInProgress};
+pub(crate) use checkpoint::{Checkpoint, Converging, DeadLetter, SCHEMA};
+pub(crate) use event::{Effect, Event, Pause, Wait};
+pub(crate) use evidence::{
+    AccessRemoved, Archive, Beginning, Call, Deletion, DeletionOutcome, ManifestRef, PriorEvidence,
+    QueuesCleared, Residual, RetentionMark, Seal, StepRecord,
 };
-pub use retry::{RetryPolicy, after_failure};
-pub use state::{Recording, Sealing, State, StateName};
-pub use table::{diagram, document_section, table};
-pub use transition::{Context, DeletePolicy, IllegalTransition, Transition, transition};
+pub(crate) use retry::RetryPolicy;
+pub(crate) use state::{Recording, Sealing, State, StateName};
+pub(crate) use transition::{Context, Transition, transition};
+pub(crate) use upload::{Part, UploadId};

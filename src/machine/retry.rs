@@ -5,12 +5,11 @@ use crate::failure::{Class, Failure, Reason};
 
 /// How often, and with what pauses, a user's own failures are tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RetryPolicy {
+pub(crate) struct RetryPolicy {
     /// Attempts that may fail before the dead letter.
     pub max_attempts: u32,
     /// The first pause's upper bound.
     pub base: Duration,
-    /// No pause is longer.
     pub cap: Duration,
 }
 
@@ -18,7 +17,7 @@ pub struct RetryPolicy {
 /// `[0, 1)` and comes from the caller, since this is pure.
 ///
 /// Full jitter, after "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
-pub fn after_failure(
+pub(crate) fn after_failure(
     failure: &Failure,
     attempts: u32,
     policy: &RetryPolicy,

@@ -8,7 +8,7 @@ use super::{AccessRemoved, Archive, Deletion, ManifestRef, QueuesCleared, Seal};
 /// The last completed step, with what is known from then on. Data lives where it is valid.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "name")]
-pub enum State {
+pub(crate) enum State {
     /// The job was taken; nothing has been done.
     Received,
     /// The user is out of every queue that was found.
@@ -57,7 +57,7 @@ pub enum State {
 /// Where an archived user stands before the deletion.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "phase")]
-pub enum Sealing {
+pub(crate) enum Sealing {
     /// No DELETE was ever sent.
     Unsealed,
     /// The evidence is sealed and the intent is saved: a DELETE may have been sent.
@@ -77,7 +77,7 @@ pub enum Sealing {
 /// Where a finished user stands with its manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "phase")]
-pub enum Recording {
+pub(crate) enum Recording {
     /// The manifest is still to be stored.
     Unrecorded,
     /// The manifest is stored.
@@ -91,7 +91,7 @@ pub enum Recording {
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
 )]
-pub enum StateName {
+pub(crate) enum StateName {
     /// See [`State::Received`].
     Received,
     /// See [`State::QueuesCleared`].
@@ -108,7 +108,7 @@ pub enum StateName {
 
 impl StateName {
     /// The word that the outside sees.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Received => "Received",
             Self::QueuesCleared => "QueuesCleared",
@@ -120,7 +120,7 @@ impl StateName {
     }
 
     /// The step that comes after it, as metrics and dead letters name it.
-    pub const fn next_step(self) -> &'static str {
+    pub(crate) const fn next_step(self) -> &'static str {
         match self {
             Self::Received => "clear_queues",
             Self::QueuesCleared => "deactivate",
@@ -131,7 +131,7 @@ impl StateName {
     }
 
     /// Whether a user ends here.
-    pub const fn is_terminal(self) -> bool {
+    pub(crate) const fn is_terminal(self) -> bool {
         matches!(self, Self::Deleted | Self::DeactivatedOnly)
     }
 }
@@ -144,7 +144,7 @@ impl fmt::Display for StateName {
 
 impl State {
     /// The name alone.
-    pub const fn name(&self) -> StateName {
+    pub(crate) const fn name(&self) -> StateName {
         match self {
             Self::Received => StateName::Received,
             Self::QueuesCleared { .. } => StateName::QueuesCleared,
@@ -156,7 +156,7 @@ impl State {
     }
 
     /// When a read showed that the access was gone.
-    pub const fn deactivated_at(&self) -> Option<jiff::Timestamp> {
+    pub(crate) const fn deactivated_at(&self) -> Option<jiff::Timestamp> {
         match self {
             Self::Received | Self::QueuesCleared { .. } => None,
             Self::Deactivated { access }
@@ -167,7 +167,7 @@ impl State {
     }
 
     /// The manifest, once it is stored.
-    pub const fn manifest(&self) -> Option<&ManifestRef> {
+    pub(crate) const fn manifest(&self) -> Option<&ManifestRef> {
         match self {
             Self::Deleted {
                 recording: Recording::Recorded { manifest },
@@ -187,7 +187,7 @@ impl State {
     }
 
     /// Whether there is nothing left to do: terminal, and the manifest is stored.
-    pub const fn is_finished(&self) -> bool {
+    pub(crate) const fn is_finished(&self) -> bool {
         self.manifest().is_some()
     }
 }

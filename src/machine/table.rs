@@ -7,12 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    AccessRemoved, Archive, Beginning, Context, DeletePolicy, Deletion, DeletionOutcome, Effect,
-    Event, ManifestRef, Pause, QueuesCleared, Recording, RetryPolicy, Seal, Sealing, State, Traces,
+    AccessRemoved, Archive, Beginning, Context, Deletion, DeletionOutcome, Effect, Event,
+    ManifestRef, Pause, PriorEvidence, QueuesCleared, Recording, RetryPolicy, Seal, Sealing, State,
     Wait, transition,
 };
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Action, Request};
+use crate::limits::DeletePolicy;
 
 /// A row: in this state, on this event, under this condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,7 +162,7 @@ fn events() -> Vec<(String, Event)> {
     };
     let plain = [
         Event::Resumed,
-        Event::UserMissed,
+        Event::UserNotFound,
         Event::QueuesCleared(access.queues.clone()),
         Event::UserDeactivated(access),
         Event::ArchiveStored(archive),
@@ -184,7 +185,7 @@ fn events() -> Vec<(String, Event)> {
     };
     let traces = states().into_iter().filter_map(|(label, state)| {
         let is_traced = label == "Archived (sealed)" || state.is_finished();
-        let traces = Traces {
+        let traces = PriorEvidence {
             revision: 1,
             set: 1,
             previous: None,
@@ -194,12 +195,15 @@ fn events() -> Vec<(String, Event)> {
         };
         is_traced.then(|| {
             (
-                format!("TracesFound: {label}"),
-                Event::TracesFound(Box::new(traces)),
+                format!("PriorEvidenceFound: {label}"),
+                Event::PriorEvidenceFound(Box::new(traces)),
             )
         })
     });
-    let missed = ("TracesMissed".to_owned(), Event::TracesMissed(beginning));
+    let missed = (
+        "NoPriorEvidence".to_owned(),
+        Event::NoPriorEvidence(beginning),
+    );
     let looked_back = std::iter::once(missed).chain(traces).collect::<Vec<_>>();
     let plain = plain
         .into_iter()
@@ -353,7 +357,7 @@ fn rows() -> Vec<Row> {
 }
 
 /// The transition table, as Markdown.
-pub fn table() -> String {
+pub(super) fn table() -> String {
     let mut text =
         String::from("| state | event | next state | then |\n| --- | --- | --- | --- |\n");
     for row in rows() {
@@ -369,7 +373,7 @@ pub fn table() -> String {
 }
 
 /// The diagram, as Mermaid: every change of state that some event makes.
-pub fn diagram() -> String {
+pub(super) fn diagram() -> String {
     let mut text = String::from("stateDiagram-v2\n    [*] --> Received\n");
     let base = |label: &str| label.split(' ').next().unwrap_or_default().to_owned();
     let mut seen = Vec::new();
@@ -388,7 +392,7 @@ pub fn diagram() -> String {
 }
 
 /// What stands between the markers of `state-machine.md`.
-pub fn document_section() -> String {
+pub(super) fn document_section() -> String {
     format!("```mermaid\n{}```\n\n{}", diagram(), table())
 }
 
@@ -467,7 +471,7 @@ mod tests {
         // What an earlier run left was led there by the same rules.
         for row in rows()
             .into_iter()
-            .filter(|row| !row.event.starts_with("TracesFound"))
+            .filter(|row| !row.event.starts_with("PriorEvidenceFound"))
         {
             if row.to.starts_with("Deleted") && !row.from.starts_with("Deleted") {
                 assert!(
@@ -503,7 +507,7 @@ mod tests {
             for (_, event) in events() {
                 let begins_again = matches!(
                     event,
-                    Event::TracesFound(_)
+                    Event::PriorEvidenceFound(_)
                         | Event::UserReturned
                         | Event::UserStayedAway
                         | Event::AccessReturned

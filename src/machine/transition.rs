@@ -7,22 +7,13 @@ use super::{
 };
 use crate::failure::Reason;
 use crate::job::Action;
-
-/// Whether this tenant deletes at all (`OFFBOARDER_GUARD_DELETE`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeletePolicy {
-    /// Try it.
-    Attempt,
-    /// Every user ends at `DeactivatedOnly`.
-    Never,
-}
+use crate::limits::DeletePolicy;
 
 /// What a decision depends on besides state and event.
 #[derive(Debug, Clone)]
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// How far the request goes.
     pub action: Action,
-    /// Whether the tenant deletes.
     pub delete: DeletePolicy,
     /// How failures are tried again.
     pub retry: &'a RetryPolicy,
@@ -36,7 +27,7 @@ pub struct Context<'a> {
 
 /// What follows from an event: the state to save, and what to do then.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transition {
+pub(crate) struct Transition {
     /// The state after the event.
     pub state: State,
     /// What to do once it is saved.
@@ -46,13 +37,13 @@ pub struct Transition {
 /// An event that a state does not know. Always a defect of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the event {event} cannot happen in the state {state}")]
-pub struct IllegalTransition {
+pub(crate) struct IllegalTransition {
     state: StateName,
     event: &'static str,
 }
 
 /// The whole machine. Each state has one function; each names every event.
-pub fn transition(
+pub(crate) fn transition(
     state: State,
     event: Event,
     context: &Context<'_>,
@@ -94,10 +85,10 @@ fn go(state: State, effect: Effect) -> Step {
 fn received(event: Event) -> Step {
     match event {
         Event::Resumed => go(State::Received, Effect::LookBack),
-        Event::TracesMissed(_) => go(State::Received, Effect::ClearQueues),
-        Event::TracesFound(traces) => found(traces.state),
+        Event::NoPriorEvidence(_) => go(State::Received, Effect::ClearQueues),
+        Event::PriorEvidenceFound(traces) => found(traces.state),
         Event::StepPostponed { until, why } => later(State::Received, until, why),
-        Event::UserMissed => go(State::Received, Effect::DeadLetter(Reason::UserNotFound)),
+        Event::UserNotFound => go(State::Received, Effect::DeadLetter(Reason::UserNotFound)),
         Event::QueuesCleared(queues) => go(State::QueuesCleared { queues }, Effect::Deactivate),
         Event::UserDeactivated(_)
         | Event::ArchiveStored(_)
@@ -133,7 +124,7 @@ fn found(state: State) -> Step {
         | State::Deactivated { .. }
         | State::Archived { .. }
         | State::Deleted { .. }
-        | State::DeactivatedOnly { .. } => Err("TracesFound"),
+        | State::DeactivatedOnly { .. } => Err("PriorEvidenceFound"),
     }
 }
 
@@ -142,9 +133,9 @@ fn queues_cleared(state: State, event: Event) -> Step {
         Event::Resumed => go(state, Effect::Deactivate),
         Event::StepPostponed { until, why } => later(state, until, why),
         Event::UserDeactivated(access) => go(State::Deactivated { access }, Effect::Archive),
-        Event::TracesMissed(_)
-        | Event::TracesFound(_)
-        | Event::UserMissed
+        Event::NoPriorEvidence(_)
+        | Event::PriorEvidenceFound(_)
+        | Event::UserNotFound
         | Event::QueuesCleared(_)
         | Event::ArchiveStored(_)
         | Event::EvidenceSealed(_)
@@ -173,9 +164,9 @@ fn deactivated(access: AccessRemoved, event: Event, context: &Context<'_>) -> St
                 effect,
             )
         }
-        Event::TracesMissed(_)
-        | Event::TracesFound(_)
-        | Event::UserMissed
+        Event::NoPriorEvidence(_)
+        | Event::PriorEvidenceFound(_)
+        | Event::UserNotFound
         | Event::QueuesCleared(_)
         | Event::UserDeactivated(_)
         | Event::EvidenceSealed(_)
@@ -241,7 +232,7 @@ fn unsealed(access: AccessRemoved, archive: Archive, event: Event, context: &Con
             },
             Effect::Delete { maybe_sent: false },
         ),
-        Event::TracesFound(traces) => found(traces.state),
+        Event::PriorEvidenceFound(traces) => found(traces.state),
         Event::StepPostponed { until, why } => later(
             State::Archived {
                 access,
@@ -254,8 +245,8 @@ fn unsealed(access: AccessRemoved, archive: Archive, event: Event, context: &Con
         Event::DeletionWithheld(deletion) => stays(access, archive, deletion),
         // The whole way again: nobody is deleted who has access.
         Event::AccessReturned => go(State::Received, Effect::ClearQueues),
-        Event::TracesMissed(_)
-        | Event::UserMissed
+        Event::NoPriorEvidence(_)
+        | Event::UserNotFound
         | Event::QueuesCleared(_)
         | Event::UserDeactivated(_)
         | Event::ArchiveStored(_)
@@ -286,7 +277,7 @@ fn sealed(access: AccessRemoved, archive: Archive, seal: Seal, event: Event) -> 
             },
             Effect::ConfirmDeletion,
         ),
-        Event::TracesFound(traces) => found(traces.state),
+        Event::PriorEvidenceFound(traces) => found(traces.state),
         Event::StepPostponed { until, why } => later(
             State::Archived {
                 access,
@@ -300,8 +291,8 @@ fn sealed(access: AccessRemoved, archive: Archive, seal: Seal, event: Event) -> 
         Event::DeletionWithheld(deletion) => stays(access, archive, deletion),
         // The whole way again: nobody is deleted who has access.
         Event::AccessReturned => go(State::Received, Effect::ClearQueues),
-        Event::TracesMissed(_)
-        | Event::UserMissed
+        Event::NoPriorEvidence(_)
+        | Event::UserNotFound
         | Event::QueuesCleared(_)
         | Event::UserDeactivated(_)
         | Event::ArchiveStored(_)
@@ -334,9 +325,9 @@ fn accepted(access: AccessRemoved, archive: Archive, sealing: Sealing, event: Ev
         ),
         Event::UserDeleted(deletion) => is_gone(access, archive, deletion),
         Event::AccessReturned => go(State::Received, Effect::ClearQueues),
-        Event::TracesMissed(_)
-        | Event::TracesFound(_)
-        | Event::UserMissed
+        Event::NoPriorEvidence(_)
+        | Event::PriorEvidenceFound(_)
+        | Event::UserNotFound
         | Event::QueuesCleared(_)
         | Event::UserDeactivated(_)
         | Event::ArchiveStored(_)
@@ -393,9 +384,9 @@ fn ended(mut state: State, event: Event, context: &Context<'_>) -> Step {
         Event::UserReturned if state.is_finished() => go(State::Received, Effect::ClearQueues),
         Event::AccessReturned if !state.is_finished() => go(State::Received, Effect::ClearQueues),
         Event::UserStayedAway if state.is_finished() => stayed_away(state, context),
-        Event::TracesMissed(_)
-        | Event::TracesFound(_)
-        | Event::UserMissed
+        Event::NoPriorEvidence(_)
+        | Event::PriorEvidenceFound(_)
+        | Event::UserNotFound
         | Event::QueuesCleared(_)
         | Event::UserDeactivated(_)
         | Event::ArchiveStored(_)

@@ -10,28 +10,23 @@ use crate::machine::{
 /// How a user ended, in the manifest's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Status {
-    /// The user is gone.
+pub(crate) enum Status {
     Deleted,
-    /// The user stays, deactivated.
     DeactivatedOnly,
 }
 
-/// Who wrote the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Actor {
+pub(crate) struct Actor {
     /// Always `offboarder`.
     pub service: String,
-    /// This release.
     pub version: String,
-    /// Which process.
     pub worker: String,
 }
 
 impl Actor {
     /// This release, as the process named `worker`.
-    pub fn new(worker: impl Into<String>) -> Self {
+    pub(crate) fn new(worker: impl Into<String>) -> Self {
         Self {
             service: "offboarder".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -42,10 +37,9 @@ impl Actor {
 
 /// The archive member: the evidence, and whether it is all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArchiveMember {
+pub(crate) struct ArchiveMember {
     /// An archive is only ever stored whole.
     pub complete: bool,
-    /// As read back.
     #[serde(flatten)]
     pub archive: Archive,
 }
@@ -53,44 +47,33 @@ pub struct ArchiveMember {
 /// The audit manifest, after `audit-manifest.schema.json`. Everything in it was observed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Manifest {
-    /// Who was off-boarded.
+pub(crate) struct Manifest {
     pub user_id: UserId,
     /// When the final state was reached.
     pub timestamp: Timestamp,
-    /// How it ended.
     pub status: Status,
     /// Why the user was not deleted.
     pub error: Option<String>,
-    /// As read back.
     pub scim_active: Option<bool>,
-    /// As read back.
     pub queue_assignments_cleared: bool,
     /// `archive.complete`.
     pub interactions_archived: bool,
-    /// Always 1.
     pub schema_version: u32,
-    /// From 1.
     pub revision: u32,
-    /// The revision before.
     pub previous: Option<ManifestRef>,
-    /// What was asked for.
     pub request: Request,
     /// One for each completed state, in order.
     pub steps: Vec<StepRecord>,
-    /// What was stored.
     pub archive: ArchiveMember,
-    /// How the deletion ended.
     pub deletion: Deletion,
     /// What a person still has to look at.
     pub residual: Vec<Residual>,
-    /// Who wrote this.
     pub actor: Actor,
 }
 
 impl Manifest {
     /// The manifest of a user in a terminal state; `None` in any other.
-    pub fn of(checkpoint: &Checkpoint, actor: &Actor) -> Option<Self> {
+    pub(crate) fn of(checkpoint: &Checkpoint, actor: &Actor) -> Option<Self> {
         match &checkpoint.state {
             State::Deleted {
                 access,
@@ -160,7 +143,7 @@ impl Manifest {
     }
 
     /// The bytes that are stored: the same manifest always gives the same bytes.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
         Ok(bytes)
@@ -204,7 +187,7 @@ fn why_not_deleted(deletion: &Deletion, queues_cleared: bool) -> Option<String> 
 /// Whether a stored manifest is the one that we meant to store: a run that crashed after storing
 /// meets its own manifest again, written by another process a moment earlier. The evidence has to
 /// be equal; writer and times may differ, and so may who of two workers saw the user gone first.
-pub fn tells_the_same(stored: &Manifest, ours: &Manifest) -> bool {
+pub(crate) fn tells_the_same(stored: &Manifest, ours: &Manifest) -> bool {
     stored.user_id == ours.user_id
         && stored.status == ours.status
         && stored.revision == ours.revision

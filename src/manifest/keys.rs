@@ -11,23 +11,22 @@ fn key(user_id: UserId, kind: &str, revision: u32) -> ObjectKey {
 }
 
 /// The archive: `{userId}.json`, later `{userId}.r2.json`.
-pub fn archive_key(user_id: UserId, revision: u32) -> ObjectKey {
+pub(crate) fn archive_key(user_id: UserId, revision: u32) -> ObjectKey {
     key(user_id, "", revision)
 }
 
 /// The sealed evidence: `{userId}_sealed.json`, later `{userId}_sealed.r2.json`.
-pub fn sealed_key(user_id: UserId, revision: u32) -> ObjectKey {
+pub(crate) fn sealed_key(user_id: UserId, revision: u32) -> ObjectKey {
     key(user_id, "_sealed", revision)
 }
 
 /// The manifest: `{userId}_audit.json`, later `{userId}_audit.r2.json`.
-pub fn audit_key(user_id: UserId, revision: u32) -> ObjectKey {
+pub(crate) fn audit_key(user_id: UserId, revision: u32) -> ObjectKey {
     key(user_id, "_audit", revision)
 }
 
-/// What an object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// See [`archive_key`].
     Archive,
     /// See [`sealed_key`].
@@ -40,7 +39,7 @@ pub enum Kind {
 const LAST_REVISION: u32 = 9_999;
 
 /// Reads a key back: what it is, and of which revision. `None` for what is no object of ours.
-pub fn parse_key(user_id: UserId, key: &ObjectKey) -> Option<(Kind, u32)> {
+pub(crate) fn parse_key(user_id: UserId, key: &ObjectKey) -> Option<(Kind, u32)> {
     let rest = key
         .as_str()
         .strip_prefix(&user_id.to_string())?

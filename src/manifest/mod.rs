@@ -2,8 +2,12 @@
 
 mod document;
 mod keys;
+mod object_key;
 mod seal;
 
-pub use document::{Actor, ArchiveMember, Manifest, Status, tells_the_same};
-pub use keys::{Kind, archive_key, audit_key, parse_key, sealed_key};
-pub use seal::SealDocument;
+#[cfg(test)]
+pub(crate) use document::ArchiveMember;
+pub(crate) use document::{Actor, Manifest, Status, tells_the_same};
+pub(crate) use keys::{Kind, archive_key, audit_key, parse_key, sealed_key};
+pub(crate) use object_key::ObjectKey;
+pub(crate) use seal::SealDocument;

@@ -2,48 +2,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::integrity::Integrity;
-use crate::machine::RetentionMark;
-
-/// The key of an object below the store's prefix, such as `{userId}_audit.json`. Made of a user ID
-/// and fixed words alone (see [`crate::manifest::archive_key`]), so it can never leave the prefix; or of the
-/// settings.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ObjectKey(pub(crate) String);
-
-impl ObjectKey {
-    /// The key without the prefix.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// An upload under way, as the store names it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct UploadId(pub String);
-
-/// A part that the store has confirmed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Part {
-    /// From 1.
-    pub number: u32,
-    /// Its size.
-    pub bytes: u64,
-    /// The store's tag for it, as it has to be repeated at completion.
-    pub etag: String,
-    /// CRC-32C of its bytes, base64, as S3 writes it.
-    pub crc32c: String,
-}
+use crate::machine::{Part, RetentionMark, UploadId};
+use crate::manifest::ObjectKey;
 
 /// An object that we stored.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Stored {
+pub(crate) struct Stored {
     /// The version, where the store keeps versions.
     pub version_id: Option<String>,
     /// Object Lock retention that was set.
@@ -52,7 +19,7 @@ pub struct Stored {
 
 /// The outcome of a write that never overwrites.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum PutOnce {
+pub(crate) enum PutOnce {
     /// It was not there, and is now.
     Stored(Stored),
     /// Something is there already; nothing was changed. It may be our own earlier write.
@@ -61,17 +28,15 @@ pub enum PutOnce {
 
 /// What the store says of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Found {
-    /// Its size.
+pub(crate) struct Found {
     pub bytes: u64,
     /// The version, where the store keeps versions.
     pub version_id: Option<String>,
     /// The store's tag for these bytes, where it has one.
     pub etag: Option<String>,
-    /// Object Lock retention.
     pub retention: Option<RetentionMark>,
     /// What was said of it when it was stored.
-    pub span: Option<Span>,
+    pub span: Option<DateRange>,
     /// The SHA-256 that was said of it when it was stored, lower-case hex; an object of parts has none.
     pub sha256: Option<String>,
     /// CRC-32C as the store returns it, base64; that of an object of parts may be one of their checksums.
@@ -81,24 +46,22 @@ pub struct Found {
 /// The interval that an archive covers. It is kept beside the object itself, so that a run that lost
 /// its checkpoint knows what the archive is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Span {
-    /// Inclusive.
+pub(crate) struct DateRange {
     pub from: Timestamp,
-    /// Exclusive.
     pub to: Timestamp,
 }
 
-impl Span {
+impl DateRange {
     /// Under which names the store keeps the two.
-    pub const NAMES: [&'static str; 2] = ["offboarder-date-from", "offboarder-date-to"];
+    pub(crate) const NAMES: [&'static str; 2] = ["offboarder-date-from", "offboarder-date-to"];
 
     /// The values under those names.
-    pub fn values(&self) -> [String; 2] {
+    pub(crate) fn values(&self) -> [String; 2] {
         [self.from.to_string(), self.to.to_string()]
     }
 
     /// Reads the values back; `None` unless both are there and are times.
-    pub fn parse(from: Option<&str>, to: Option<&str>) -> Option<Self> {
+    pub(crate) fn parse(from: Option<&str>, to: Option<&str>) -> Option<Self> {
         Some(Self {
             from: from?.parse().ok()?,
             to: to?.parse().ok()?,
@@ -108,20 +71,18 @@ impl Span {
 
 /// An object that a listing shows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Listed {
-    /// Whose.
+pub(crate) struct Listed {
     pub key: ObjectKey,
     /// When it was last written, by the store's own clock.
     pub modified: Timestamp,
 }
 
 /// The bytes of an object, as they come.
-pub type Chunks = BoxStream<'static, Result<Bytes, Failure>>;
+pub(crate) type Chunks = BoxStream<'static, Result<Bytes, Failure>>;
 
 /// One version of an object, or a delete marker: what hides the versions before it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Version {
-    /// Whose.
+pub(crate) struct Version {
     pub key: ObjectKey,
     /// Its ID, where the store keeps versions.
     pub id: Option<String>,
@@ -132,12 +93,12 @@ pub struct Version {
 }
 
 /// Versions of objects, as they are listed.
-pub type Versions = BoxStream<'static, Result<Version, Failure>>;
+pub(crate) type Versions = BoxStream<'static, Result<Version, Failure>>;
 
 /// The size that part `number` (from 1) has at least, unless it is the last: 6 MiB at first, doubling every 1,000 parts, so that 10,000
 /// parts (the most that S3 takes) hold more than its largest object, and the first 6 GB cost
 /// little memory. See "Amazon S3 multipart upload limits" in the S3 user guide.
-pub fn part_size_bytes(number: u32) -> usize {
+pub(crate) fn part_size_bytes(number: u32) -> usize {
     const FIRST: usize = 6 * 1024 * 1024;
     let doublings = number.saturating_sub(1) / 1_000;
     FIRST.saturating_mul(1_usize.checked_shl(doublings).unwrap_or(usize::MAX))
@@ -145,7 +106,7 @@ pub fn part_size_bytes(number: u32) -> usize {
 
 /// Where archives, seals and manifests live. Objects are written once and never changed.
 #[async_trait]
-pub trait ArchiveStore: Send + Sync {
+pub(crate) trait ArchiveStore: Send + Sync {
     /// Bucket URL or directory, as manifests name it.
     fn location(&self) -> String;
 
@@ -161,12 +122,12 @@ pub trait ArchiveStore: Send + Sync {
         &self,
         key: &ObjectKey,
         body: Bytes,
-        span: Option<&Span>,
+        span: Option<&DateRange>,
     ) -> Result<PutOnce, Failure>;
 
     /// Begins an object of many parts. Nothing is visible before [`Self::complete`]. A crash right after
     /// it leaves an upload that nobody knows of: see [`Self::uploads`].
-    async fn begin(&self, key: &ObjectKey, span: &Span) -> Result<UploadId, Failure>;
+    async fn begin(&self, key: &ObjectKey, span: &DateRange) -> Result<UploadId, Failure>;
 
     /// The uploads of this key that were begun and neither completed nor aborted.
     async fn uploads(&self, key: &ObjectKey) -> Result<Vec<UploadId>, Failure>;

@@ -8,8 +8,7 @@ use super::Part;
 
 const ALGORITHM: CrcAlgorithm = CrcAlgorithm::Crc32Iscsi;
 
-/// Of these bytes.
-pub fn crc32c(body: &[u8]) -> String {
+pub(crate) fn crc32c(body: &[u8]) -> String {
     encode(checksum(ALGORITHM, body))
 }
 
@@ -18,7 +17,7 @@ pub fn crc32c(body: &[u8]) -> String {
 /// fix every byte, since the parts' checksums do. See "Checking object integrity in Amazon S3", section "Full
 /// object and composite checksum types for multipart uploads", in the S3 user guide. Empty where a part has no
 /// checksum.
-pub fn crc32c_of_parts(parts: &[Part]) -> Vec<String> {
+pub(crate) fn crc32c_of_parts(parts: &[Part]) -> Vec<String> {
     let decoded: Option<Vec<[u8; 4]>> = parts
         .iter()
         .map(|part| STANDARD.decode(&part.crc32c).ok()?.try_into().ok())

@@ -1,14 +1,24 @@
-//! What the steps and the worker need of a store, whoever provides it.
+//! What the steps, the worker and the operations need of the outside. Adapters implement it.
 
 mod archive_store;
+pub(crate) mod batches;
 mod checkpoints;
 mod checksum;
 mod quotas;
+mod shared;
+mod store_health;
+mod worker_registry;
 
-pub use archive_store::{
-    ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Version,
-    Versions, part_size_bytes,
+pub(crate) use crate::limits::QuotaClass;
+pub(crate) use crate::machine::{Part, UploadId};
+pub(crate) use crate::manifest::ObjectKey;
+pub(crate) use archive_store::{
+    ArchiveStore, Chunks, DateRange, Found, Listed, PutOnce, Stored, Version, Versions,
+    part_size_bytes,
 };
-pub use checkpoints::{Braking, Checkpoints, Claim, Lease, ReplayNote, Saved};
-pub use checksum::{crc32c, crc32c_of_parts};
-pub use quotas::{QuotaClass, Quotas, Reservation};
+pub(crate) use checkpoints::{Checkpoints, Claim, DeletionAdmission, Lease, ReplayNote, Saved};
+pub(crate) use checksum::{crc32c, crc32c_of_parts};
+pub(crate) use quotas::{Quotas, Reservation};
+pub(crate) use shared::SharedStores;
+pub(crate) use store_health::{BucketHealth, CheckpointHealth, Persistence};
+pub(crate) use worker_registry::{Heartbeat, LiveWorker, SILENT, WorkerRegistry};

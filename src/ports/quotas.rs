@@ -3,35 +3,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::failure::Failure;
-
-/// The three classes that the tenant's quotas are counted in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum QuotaClass {
-    /// Routing and user calls.
-    Routing,
-    /// SCIM calls.
-    Scim,
-    /// Conversation queries.
-    Analytics,
-}
-
-impl QuotaClass {
-    /// All three.
-    pub const ALL: [Self; 3] = [Self::Routing, Self::Scim, Self::Analytics];
-
-    /// The word in keys and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Routing => "routing",
-            Self::Scim => "scim",
-            Self::Analytics => "analytics",
-        }
-    }
-}
+use crate::limits::QuotaClass;
 
 /// Places in a row, one interval apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reservation {
+pub(crate) struct Reservation {
     /// When the first of them is.
     pub starts_in: Duration,
     /// How many workers reserved lately, this one included.
@@ -41,7 +17,7 @@ pub struct Reservation {
 /// What all workers of a tenant share of its quotas: the generic cell rate algorithm (ITU-T I.371) without
 /// a burst.
 #[async_trait]
-pub trait Quotas: Send + Sync {
+pub(crate) trait Quotas: Send + Sync {
     /// Takes the next `count` places, which lie `interval` apart. Places that are not used are lost.
     async fn reserve(
         &self,

@@ -10,7 +10,6 @@ pub(super) struct Conversations<'a> {
     pub(super) bytes: usize,
     /// They lie in the year before this, evenly, oldest first.
     pub(super) epoch: Timestamp,
-    /// How long each lasts.
     pub(super) length: Duration,
 }
 
@@ -47,7 +46,6 @@ impl Conversations<'_> {
         begin..first_from(to).max(begin)
     }
 
-    /// Writes one.
     pub(super) fn write(&self, index: u64, out: &mut Vec<u8>) {
         let begin = out.len();
         let start = self.start_of(index);

@@ -1,5 +1,5 @@
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,15 +10,11 @@ use serde::{Deserialize, Serialize};
     rename_all = "snake_case",
     rename_all_fields = "camelCase"
 )]
-pub enum Fault {
-    /// The answer takes longer.
+pub(crate) enum Fault {
     Latency {
-        /// By so much.
         ms: u64,
     },
-    /// Another status, nothing applied.
     Status {
-        /// The status.
         status: u16,
         /// `code` of the body.
         code: Option<String>,
@@ -27,7 +23,6 @@ pub enum Fault {
         headers: BTreeMap<String, String>,
         /// The whole body, instead of one with a code.
         body: Option<String>,
-        /// Its type.
         content_type: Option<String>,
     },
     /// Applied, and the connection cut without an answer.
@@ -39,14 +34,11 @@ pub enum Fault {
         /// Such as 409, or 400 with `scimType` `invalidVers`.
         status: Option<u16>,
     },
-    /// A redirect.
     Redirect {
-        /// To where.
         location: String,
     },
     /// The link to the next page is this one.
     NextPage {
-        /// As it is.
         uri: String,
     },
     /// The link to the next page leads to this page again.
@@ -55,14 +47,11 @@ pub enum Fault {
     EmptyPage,
     /// The body ends in the middle.
     Truncate,
-    /// HTML instead of JSON.
     Html,
     /// The body comes in drips.
     Drip {
-        /// So fast.
         bytes_per_second: u64,
     },
-    /// The body never ends.
     Endless,
     /// A small compressed body that unpacks into a large one.
     GzipBomb,
@@ -96,10 +85,9 @@ impl Fault {
 /// When a fault strikes. Rules are tried in the order in which they were added.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Rule {
+pub(crate) struct Rule {
     /// Such as `delete_user`, or `*`.
     pub operation: String,
-    /// This user alone.
     #[serde(default)]
     pub user: Option<String>,
     /// Lets so many calls through first.
@@ -108,7 +96,6 @@ pub struct Rule {
     /// Strikes so often; without it, for ever.
     #[serde(default)]
     pub times: Option<u64>,
-    /// What happens.
     pub fault: Fault,
 }
 
@@ -119,29 +106,20 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) fn add(&self, rule: Rule) {
-        self.rules
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(rule);
+        self.rules.lock().push(rule);
     }
 
     pub(super) fn clear(&self) {
-        self.rules
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.rules.lock().clear();
     }
 
     pub(super) fn rules(&self) -> Vec<Rule> {
-        self.rules
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.rules.lock().clone()
     }
 
     /// The fault for this call, counted as used.
     pub(super) fn strike(&self, operation: &str, user_id: Option<&str>) -> Option<Fault> {
-        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = self.rules.lock();
         for rule in rules.iter_mut() {
             let meant = (rule.operation == "*" || rule.operation == operation)
                 && rule

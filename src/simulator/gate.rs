@@ -18,7 +18,6 @@ use super::{analytics, iam, oauth, routing, scim};
 
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
-/// A call, taken apart.
 pub(super) struct Call {
     pub(super) operation: &'static str,
     /// The user's or the queue's ID in the path.

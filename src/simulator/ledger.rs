@@ -1,5 +1,5 @@
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -7,24 +7,20 @@ use serde::Serialize;
 /// One call, as it was really dealt with.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Entry {
+pub(crate) struct Entry {
     /// From 1, in the order in which calls were dealt with.
     pub seq: u64,
-    /// When it came.
     pub started_at: Timestamp,
     /// When it was answered or cut off.
     pub ended_at: Timestamp,
     /// Such as `delete_user`; `unknown` for what the document does not have.
     pub operation: &'static str,
-    /// HTTP method.
     pub method: String,
-    /// Path, without the query.
     pub path: String,
     /// The user that the call is about; of a queue's calls there is none.
     pub user_id: Option<String>,
     /// What was answered; 0 when the connection was cut.
     pub status: u16,
-    /// Whether it changed anything.
     pub applied: bool,
     /// `X-Correlation-Id`, if it was sent.
     pub correlation_id: Option<String>,
@@ -36,7 +32,6 @@ pub struct Entry {
     pub fault: Option<&'static str>,
 }
 
-/// All calls, in order.
 #[derive(Default)]
 pub(super) struct Ledger {
     entries: Mutex<Vec<Entry>>,
@@ -44,7 +39,7 @@ pub(super) struct Ledger {
 
 impl Ledger {
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock()
     }
 
     pub(super) fn add(&self, mut entry: Entry) {

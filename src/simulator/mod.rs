@@ -36,15 +36,18 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use faults::{Fault, Rule};
-pub use ledger::Entry;
-pub use options::{CursorStyle, EtagStyle, Options, RetryAfterStyle};
-pub use user::{DeletionAnswer, Record};
+#[cfg(test)]
+pub(crate) use faults::Rule;
+pub(crate) use ledger::Entry;
+#[cfg(test)]
+pub(crate) use options::EtagStyle;
+pub(crate) use options::Options;
+pub(crate) use user::{DeletionAnswer, Record};
 use world::World;
 
 /// Why the simulator did not start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub(crate) enum StartError {
     /// It hands out made-up people without asking who wants them.
     #[error("the simulator listens on loopback alone, not on {0}")]
     NotLoopback(SocketAddr),
@@ -57,14 +60,13 @@ pub enum StartError {
 }
 
 /// A running simulator; it ends when this is dropped.
-pub struct Simulator {
+pub(crate) struct Simulator {
     address: SocketAddr,
     world: Arc<World>,
     serving: JoinHandle<()>,
 }
 
-/// Listens and serves.
-pub async fn start(options: &Options) -> Result<Simulator, StartError> {
+pub(crate) async fn start(options: &Options) -> Result<Simulator, StartError> {
     if !options.listen.ip().is_loopback() {
         return Err(StartError::NotLoopback(options.listen));
     }
@@ -89,33 +91,32 @@ pub async fn start(options: &Options) -> Result<Simulator, StartError> {
 }
 
 impl Simulator {
-    /// Where it listens.
-    pub fn base_uri(&self) -> String {
+    pub(crate) fn base_uri(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Everybody it knows, in order.
-    pub fn user_ids(&self) -> Vec<String> {
+    pub(crate) fn user_ids(&self) -> Vec<String> {
         self.world.user_ids()
     }
 
     /// What was really done, in order.
-    pub fn ledger(&self) -> Vec<Entry> {
+    pub(crate) fn ledger(&self) -> Vec<Entry> {
         self.world.ledger.entries(None)
     }
 
     /// Adds or replaces a user.
-    pub fn put_user(&self, record: Record) {
+    pub(crate) fn put_user(&self, record: Record) {
         self.world.put_user(record);
     }
 
-    /// Adds a rule of what goes wrong.
-    pub fn add_fault(&self, rule: Rule) {
+    #[cfg(test)]
+    pub(crate) fn add_fault(&self, rule: Rule) {
         self.world.faults.add(rule);
     }
 
     /// Serves until its process ends.
-    pub async fn wait(&mut self) {
+    pub(crate) async fn wait(&mut self) {
         if let Err(error) = (&mut self.serving).await {
             tracing::error!(%error, "the simulator ended");
         }

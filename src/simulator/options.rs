@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 /// How links to further pages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum CursorStyle {
+pub(crate) enum CursorStyle {
     /// Scheme, host and all; the host is the one that the request named.
     Absolute,
     /// A path with a query.
@@ -17,7 +17,7 @@ pub enum CursorStyle {
 
 /// What an `ETag` looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum EtagStyle {
+pub(crate) enum EtagStyle {
     /// One that matches itself.
     Strong,
     /// One that never matches (RFC 9110 section 13.1.1).
@@ -26,7 +26,7 @@ pub enum EtagStyle {
 
 /// What a 429 says of when to come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RetryAfterStyle {
+pub(crate) enum RetryAfterStyle {
     /// Seconds.
     Seconds,
     /// An HTTP date.
@@ -37,7 +37,7 @@ pub enum RetryAfterStyle {
 
 /// What the simulator is to be like.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Address, on loopback; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8098")]
     pub listen: SocketAddr,

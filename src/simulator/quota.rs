@@ -1,4 +1,4 @@
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 use std::time::{Duration, Instant};
 
 /// Calls a second over all connections: a window that slides by whole calls.
@@ -21,7 +21,7 @@ impl Quota {
             return true;
         }
         let now = Instant::now();
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.recent.lock();
         while recent
             .front()
             .is_some_and(|at| now.duration_since(*at) >= Duration::from_secs(1))

@@ -44,7 +44,6 @@ impl Reply {
         )
     }
 
-    /// RFC 7644 section 3.12.
     pub(super) fn scim_error(status: u16, scim_type: Option<&str>, detail: &str) -> Self {
         let mut body = json!({
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],

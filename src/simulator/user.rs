@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 /// How a DELETE of this user is answered.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct DeletionAnswer {
+pub(crate) struct DeletionAnswer {
     /// 204, 202, or a refusal.
     #[serde(default = "no_content")]
     pub status: u16,
@@ -22,8 +22,7 @@ const fn no_content() -> u16 {
 /// A user to make up.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Record {
-    /// A UUID.
+pub(crate) struct Record {
     pub id: String,
     /// Conversations; without it, as the flag says.
     #[serde(default)]
@@ -67,7 +66,6 @@ pub(super) struct User {
     pub(super) lagging: Option<(Document, u32)>,
     pub(super) conversations: u64,
     pub(super) conversation_bytes: usize,
-    /// Gone from then on.
     pub(super) gone_at: Option<Instant>,
 }
 

@@ -1,6 +1,6 @@
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use indexmap::IndexMap;
@@ -17,7 +17,6 @@ use super::user::{Document, Record, User, document, make};
 /// Everything that the simulator knows.
 pub(super) struct World {
     pub(super) options: Options,
-    /// Conversations lie before this.
     pub(super) epoch: Timestamp,
     pub(super) ledger: Ledger,
     pub(super) faults: Faults,
@@ -91,7 +90,7 @@ impl World {
     }
 
     pub(super) fn people(&self) -> MutexGuard<'_, People> {
-        self.people.lock().unwrap_or_else(PoisonError::into_inner)
+        self.people.lock()
     }
 
     pub(super) fn user_ids(&self) -> Vec<String> {
@@ -138,26 +137,19 @@ impl World {
 
     pub(super) fn issue_token(&self) -> (String, BTreeSet<String>) {
         let token = format!("sim-{}", uuid::Uuid::new_v4());
-        let scopes = self
-            .scopes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let scopes = self.scopes.lock().clone();
         let expires = Instant::now() + self.options.token_lifetime;
         let issued = Token {
             expires,
             scopes: scopes.clone(),
         };
-        self.tokens
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(token.clone(), issued);
+        self.tokens.lock().insert(token.clone(), issued);
         (token, scopes)
     }
 
     /// The scopes of a token that is good.
     pub(super) fn scopes_of(&self, token: &str) -> Option<BTreeSet<String>> {
-        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let tokens = self.tokens.lock();
         tokens
             .get(token)
             .filter(|token| Instant::now() < token.expires)
@@ -165,14 +157,11 @@ impl World {
     }
 
     pub(super) fn revoke(&self, token: &str) {
-        self.tokens
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(token);
+        self.tokens.lock().remove(token);
     }
 
     pub(super) fn set_scopes(&self, scopes: Vec<String>) {
-        *self.scopes.lock().unwrap_or_else(PoisonError::into_inner) = scopes.into_iter().collect();
+        *self.scopes.lock() = scopes.into_iter().collect();
     }
 
     pub(super) fn etag(&self, version: u64) -> Option<String> {

@@ -5,21 +5,22 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
-use super::archive_interval::{begin_of, interval_is_as_asked, is_before, may_go_on};
 use super::archive_pages::fetch;
 use super::archive_quiet::quiet;
-use super::archive_reader::read_back;
-use super::archive_windows::Doorkeeper;
-use super::archive_writer::{ArchiveWriter, Written};
 use super::seal::conflict;
-use super::{Journal, Services, Stopped};
+use super::{CheckpointSession, Services, Stopped};
 use crate::adapters::cxone::Page;
+use crate::archive::WindowDeduplicator;
+use crate::archive::read_back;
+use crate::archive::{ArchiveWriter, Written};
+use crate::archive::{begin_of, interval_is_as_asked, is_before, may_go_on};
 use crate::failure::{Class, Code, Failure};
 use crate::machine::{
     Archive, ArchiveInProgress, Checkpoint, Crossing, Cursor, Event, State, UploadInProgress,
 };
 use crate::manifest::archive_key;
-use crate::ports::{Found, ObjectKey, PutOnce, Span, UploadId};
+use crate::ports::DateRange;
+use crate::ports::{Found, ObjectKey, PutOnce, UploadId};
 
 /// Streams the user's conversations into one object: a page is fetched while the one before it is
 /// hashed and uploaded. A crash loses what came after the last confirmed part.
@@ -27,7 +28,10 @@ use crate::ports::{Found, ObjectKey, PutOnce, Span, UploadId};
 /// An archive that is stored already is taken as it is, if its interval is what is asked for and the API knows
 /// of nothing since: a run that lost its checkpoint stored it whole, and the conversations of a user who is
 /// gone are gone too.
-pub(super) async fn archive(services: &Services, journal: &mut Journal) -> Result<Event, Stopped> {
+pub(super) async fn archive(
+    services: &Services,
+    journal: &mut CheckpointSession,
+) -> Result<Event, Stopped> {
     let key = archive_key(journal.user_id(), journal.checkpoint().set);
     let access_at = access_at(journal.checkpoint())?;
     if !believable(services, journal.checkpoint(), access_at).await? {
@@ -59,7 +63,7 @@ pub(super) async fn archive(services: &Services, journal: &mut Journal) -> Resul
 }
 
 /// The archive reaches up to now, and to `access_at`, which another worker's clock may put a little later.
-pub(super) fn begin(services: &Services, access_at: Timestamp) -> ArchiveInProgress {
+pub(crate) fn begin(services: &Services, access_at: Timestamp) -> ArchiveInProgress {
     let now = Timestamp::now();
     // Milliseconds: some APIs read no more digits.
     let gone = if is_before(now, access_at) {
@@ -127,7 +131,7 @@ async fn believable(
 /// Begins again: the progress in the checkpoint is not that of the archive that is asked for.
 async fn discard(
     services: &Services,
-    journal: &mut Journal,
+    journal: &mut CheckpointSession,
     key: &ObjectKey,
 ) -> Result<(), Stopped> {
     let Some(progress) = journal.checkpoint_mut().step.archive.take() else {
@@ -147,7 +151,7 @@ async fn discard(
 /// Gives up an upload that cannot be continued.
 async fn begin_anew(
     services: &Services,
-    journal: &mut Journal,
+    journal: &mut CheckpointSession,
     key: &ObjectKey,
 ) -> Result<(), Stopped> {
     let Some(mut progress) = journal.checkpoint().step.archive.clone() else {
@@ -165,12 +169,12 @@ async fn begin_anew(
 
 async fn stream(
     services: &Services,
-    journal: &mut Journal,
+    journal: &mut CheckpointSession,
     key: &ObjectKey,
     progress: &ArchiveInProgress,
 ) -> Result<Event, Stopped> {
     let store = &services.archive_store;
-    let span = Span {
+    let span = DateRange {
         from: progress.date_from,
         to: progress.date_to,
     };
@@ -189,7 +193,7 @@ async fn stream(
             Crossing::default(),
         ),
     };
-    let mut door = Doorkeeper::new(&crossing, &begin);
+    let mut door = WindowDeduplicator::new(&crossing, &begin);
     let save = |upload: UploadInProgress| ArchiveInProgress {
         upload: Some(upload),
         ..progress.clone()
@@ -258,7 +262,7 @@ async fn stream(
 /// nobody knows of. What a crash between the two left is aborted here.
 async fn begin_upload(
     services: &Services,
-    journal: &mut Journal,
+    journal: &mut CheckpointSession,
     key: &ObjectKey,
     writer: &mut ArchiveWriter,
     save: impl Fn(UploadInProgress) -> ArchiveInProgress,
@@ -299,9 +303,9 @@ async fn abort_strays(services: &Services, key: &ObjectKey) -> Result<(), Stoppe
 
 async fn store_whole(
     services: &Services,
-    journal: &Journal,
+    journal: &CheckpointSession,
     key: &ObjectKey,
-    span: Span,
+    span: DateRange,
     writer: ArchiveWriter,
 ) -> Result<Event, Stopped> {
     let store = &services.archive_store;

@@ -3,8 +3,8 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use tokio::sync::mpsc;
 
-use super::archive_windows::{after_window, end_of};
 use crate::adapters::cxone::{Client, NextPage, Page};
+use crate::archive::{after_window, end_of};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::UserId;
 use crate::machine::{ArchiveInProgress, Cursor};
@@ -46,7 +46,7 @@ pub(super) async fn fetch(
     }
 }
 
-pub(super) async fn page(
+pub(crate) async fn page(
     cxone: &Client,
     user_id: UserId,
     progress: &ArchiveInProgress,

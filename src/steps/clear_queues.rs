@@ -1,6 +1,6 @@
 use jiff::Timestamp;
 
-use super::converge::{Conflicts, Patience, later};
+use super::converge::{Conflicts, ConvergencePoll, later};
 use super::guard::may_touch;
 use super::{Services, Stopped, keep};
 use crate::adapters::cxone::{QueueId, RoutingProfile, Write};
@@ -20,7 +20,7 @@ pub(super) async fn clear_queues(
     let user_id = checkpoint.user_id;
     let cxone = &services.cxone;
     if !keep(calls, cxone.find_user(user_id).await?) {
-        return Ok(Event::UserMissed);
+        return Ok(Event::UserNotFound);
     }
     may_touch(services, user_id).await?;
     if let Some(converging) = checkpoint.step.converging.clone() {
@@ -127,7 +127,7 @@ async fn read_back(
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
     let user_id = checkpoint.user_id;
-    let mut patience = Patience::new();
+    let mut patience = ConvergencePoll::new();
     loop {
         let mut proof = Vec::new();
         let mut residual = Vec::new();

@@ -13,7 +13,6 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 /// So long after the last write a read that does not show it is not yet taken for an answer.
 const DEADLINE: SignedDuration = SignedDuration::from_secs(30);
 
-/// The pause between visits.
 const AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(3);
 
 /// How often a document that changed under us is read and written again within one attempt.
@@ -76,12 +75,12 @@ impl Conflicts {
 }
 
 /// The pauses between reads of one visit.
-pub(super) struct Patience {
+pub(super) struct ConvergencePoll {
     until: Instant,
     pause: Duration,
 }
 
-impl Patience {
+impl ConvergencePoll {
     pub(super) fn new() -> Self {
         Self {
             until: Instant::now() + AT_ONCE,

@@ -1,6 +1,6 @@
 use jiff::Timestamp;
 
-use super::converge::{Conflicts, Patience, later};
+use super::converge::{Conflicts, ConvergencePoll, later};
 use super::guard::may_touch;
 use super::{Services, Stopped, keep};
 use crate::adapters::cxone::{ScimUser, Write};
@@ -51,7 +51,7 @@ pub(super) async fn deactivate(
         }
     }
     let since = written.unwrap_or_else(Timestamp::now);
-    let mut patience = Patience::new();
+    let mut patience = ConvergencePoll::new();
     loop {
         let account = cxone.account(user_id).await?;
         let active = account.user.as_ref().map(ScimUser::active);

@@ -3,18 +3,18 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::archive_reader::read_back;
-use super::converge::Patience;
+use super::converge::ConvergencePoll;
 use super::read_again::{Doubt, record_holds};
 use super::seal::{archived, conflict, held, recorded};
-use super::{Journal, Services, Stopped, guard, keep};
+use super::{CheckpointSession, Services, Stopped, guard, keep};
 use crate::adapters::cxone::{Answered, CxoneError, DeleteAnswer};
+use crate::archive::read_back;
 use crate::failure::{Class, Code, Failure};
 use crate::guards::Verdict;
 use crate::job::Action;
+use crate::limits::DeletePolicy;
 use crate::machine::{
-    Archive, Call, Checkpoint, DeletePolicy, Deletion, DeletionOutcome, Event, Pause, Sealing,
-    State,
+    Archive, Call, Checkpoint, Deletion, DeletionOutcome, Event, Pause, Sealing, State,
 };
 use crate::manifest::archive_key;
 use crate::ports::{ArchiveStore, Found};
@@ -35,7 +35,7 @@ const MOST_LOOKS: u32 = 3;
 /// run saved its intent, so that a user who is gone now was deleted by us.
 pub(super) async fn delete(
     services: &Services,
-    journal: &mut Journal,
+    journal: &mut CheckpointSession,
     maybe_sent: bool,
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
@@ -156,7 +156,7 @@ enum Sent {
 }
 
 /// Sends the DELETE, and looks at the guards as the last thing before it: whatever has to be waited for, such as the
-/// quota, comes first. Brake and place are taken once, and lost when a guard is against it.
+/// quota, comes first. DeletionRateLimit and place are taken once, and lost when a guard is against it.
 async fn send(
     services: &Services,
     checkpoint: &Checkpoint,
@@ -236,7 +236,7 @@ pub(super) async fn stands_as_sealed(
 /// Reads until an accepted deletion shows. A timeout is never "gone".
 pub(super) async fn confirm(
     services: &Services,
-    journal: &mut Journal,
+    journal: &mut CheckpointSession,
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
     let checkpoint = journal.checkpoint();
@@ -251,7 +251,7 @@ pub(super) async fn confirm(
         );
         return Err(Failure::new(Class::Defect, Code::IllegalTransition, text).into());
     };
-    let mut patience = Patience::new();
+    let mut patience = ConvergencePoll::new();
     loop {
         let exists = services.cxone.user_exists(checkpoint.user_id).await?;
         if !exists.value {

@@ -5,10 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::recount::recount;
 use super::{Interrupt, Services, Stopped};
 use crate::failure::{Class, Code, Failure, Reason};
-use crate::guards::{Verdict, hold_of_noted, pause_state};
+use crate::guards::Verdict;
 use crate::job::{Request, UserId};
 use crate::machine::Pause;
-use crate::ports::Braking;
+use crate::ports::DeletionAdmission;
+use crate::registers::{hold_of_noted, pause_state};
 use crate::telemetry::metrics;
 
 /// When a deletion asks again whose brake has no count.
@@ -16,7 +17,7 @@ const UNTIL_COUNTED: Duration = Duration::from_secs(20);
 
 impl Services {
     /// What protects this user, if anything does.
-    pub async fn protection(&self, user_id: UserId) -> Result<Option<String>, Failure> {
+    pub(crate) async fn protection(&self, user_id: UserId) -> Result<Option<String>, Failure> {
         let list = self.protected.load().await?;
         let name = if list.has_patterns() {
             match self.cxone.account(user_id).await?.user {
@@ -55,7 +56,7 @@ pub(super) async fn not_paused(services: &Services) -> Result<(), Stopped> {
 }
 
 /// Every guard but the brake and the pause. Asked before the evidence is sealed, and as the last thing before the DELETE.
-pub(super) async fn on_deletion(
+pub(crate) async fn on_deletion(
     services: &Services,
     user_id: UserId,
     request: &Request,
@@ -78,13 +79,13 @@ pub(super) async fn on_deletion(
 /// The brake: takes one of the deletions that are allowed now, or says when to ask again. While its count is unknown
 /// nobody is deleted.
 pub(super) async fn brake(services: &Services, user_id: UserId) -> Result<Verdict, Stopped> {
-    let Some(brake) = services.guards.brake else {
+    let Some(brake) = services.guards.deletion_rate_limit else {
         return Ok(Verdict::Proceed);
     };
-    let mut answer = services.checkpoints.brake(user_id, brake).await?;
-    if answer == Braking::Unknown {
+    let mut answer = services.checkpoints.admit_deletion(user_id, brake).await?;
+    if answer == DeletionAdmission::Unknown {
         match recount(services, brake).await {
-            Ok(true) => answer = services.checkpoints.brake(user_id, brake).await?,
+            Ok(true) => answer = services.checkpoints.admit_deletion(user_id, brake).await?,
             Ok(false) => {}
             Err(failure) => {
                 tracing::warn!(%user_id, %failure, "the brake has no count yet: the deletion waits");
@@ -92,18 +93,18 @@ pub(super) async fn brake(services: &Services, user_id: UserId) -> Result<Verdic
         }
     }
     Ok(match answer {
-        Braking::Counted => Verdict::Proceed,
-        Braking::Wait(wait) => braked(user_id, wait),
-        Braking::Unknown => braked(user_id, UNTIL_COUNTED),
+        DeletionAdmission::Counted => Verdict::Proceed,
+        DeletionAdmission::Wait(wait) => braked(user_id, wait),
+        DeletionAdmission::Unknown => braked(user_id, UNTIL_COUNTED),
     })
 }
 
 fn braked(user_id: UserId, wait: Duration) -> Verdict {
-    metrics::deletion_postponed(Pause::Brake);
+    metrics::deletion_postponed(Pause::DeletionRateLimit);
     metrics::braked(user_id, wait);
     let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1));
     Verdict::Postpone {
         until: Timestamp::now() + wait,
-        why: Pause::Brake,
+        why: Pause::DeletionRateLimit,
     }
 }

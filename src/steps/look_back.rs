@@ -5,8 +5,8 @@ use super::{Services, Stopped};
 use crate::integrity::Purpose;
 use crate::job::{Job, UserId};
 use crate::machine::{
-    AccessRemoved, Beginning, Checkpoint, Event, ManifestRef, QueuesCleared, Recording, Sealing,
-    State, StateName, Traces,
+    AccessRemoved, Beginning, Checkpoint, Event, ManifestRef, PriorEvidence, QueuesCleared,
+    Recording, Sealing, State, StateName,
 };
 use crate::manifest::{
     Kind, Manifest, SealDocument, Status, archive_key, audit_key, parse_key, sealed_key,
@@ -15,7 +15,7 @@ use crate::ports::ArchiveStore;
 
 /// Looks in the store for what an earlier run left, when Redis knows of nothing: a manifest or a seal is
 /// as good as the checkpoint that was lost. One listing; a user who is new costs no more.
-pub(super) async fn look_back(services: &Services, job: &Job) -> Result<Event, Stopped> {
+pub(crate) async fn look_back(services: &Services, job: &Job) -> Result<Event, Stopped> {
     let store = &*services.archive_store;
     let keys = store.keys(&job.user_id.to_string()).await?;
     let latest = |wanted: Kind| {
@@ -46,7 +46,7 @@ pub(super) async fn look_back(services: &Services, job: &Job) -> Result<Event, S
         return Ok(found(recorded_traces(store, job.user_id, recorded).await?));
     }
     let previous = previous(store, job.user_id, recorded).await?;
-    Ok(Event::TracesMissed(Beginning {
+    Ok(Event::NoPriorEvidence(Beginning {
         revision: recorded + 1,
         previous,
     }))
@@ -71,8 +71,8 @@ pub(super) async fn look_again(
     })
 }
 
-fn found(traces: Traces) -> Event {
-    Event::TracesFound(Box::new(traces))
+fn found(traces: PriorEvidence) -> Event {
+    Event::PriorEvidenceFound(Box::new(traces))
 }
 
 /// The seal of this set, whose manifest is not stored.
@@ -81,7 +81,7 @@ pub(super) async fn sealed_traces(
     user_id: UserId,
     set: u32,
     recorded: u32,
-) -> Result<Traces, Stopped> {
+) -> Result<PriorEvidence, Stopped> {
     let key = sealed_key(user_id, set);
     let full_key = store.full_key(&key);
     let stored = store.read(&key, MAX_DOCUMENT_BYTES).await?;
@@ -98,7 +98,7 @@ pub(super) async fn sealed_traces(
         key: full_key,
         at: document.sealed_at,
     };
-    Ok(Traces {
+    Ok(PriorEvidence {
         revision: set,
         set,
         previous: previous(store, user_id, recorded).await?,
@@ -117,7 +117,7 @@ pub(super) async fn recorded_traces(
     store: &dyn ArchiveStore,
     user_id: UserId,
     revision: u32,
-) -> Result<Traces, Stopped> {
+) -> Result<PriorEvidence, Stopped> {
     let (manifest, reference) = manifest(store, user_id, revision).await?;
     let deactivated = manifest
         .steps
@@ -141,7 +141,7 @@ pub(super) async fn recorded_traces(
     let set = (1..=revision)
         .rev()
         .find(|set| store.full_key(&archive_key(user_id, *set)) == archive.key);
-    Ok(Traces {
+    Ok(PriorEvidence {
         revision,
         set: set.unwrap_or(revision),
         previous: manifest.previous,

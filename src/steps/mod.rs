@@ -2,21 +2,17 @@
 //! it after a crash is harmless; it reports what happened as an [`Event`] and decides nothing.
 
 mod archive;
-mod archive_interval;
 mod archive_pages;
 mod archive_quiet;
-mod archive_reader;
-mod archive_windows;
-mod archive_writer;
+mod cancellation;
+mod checkpoint_session;
 mod clear_queues;
 mod converge;
 mod deactivate;
 mod delete;
+mod deletions_seen;
 mod guard;
-mod journal;
-mod limits;
 mod look_back;
-mod plan;
 mod probe;
 mod read_again;
 mod record;
@@ -27,35 +23,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::adapters::cxone::{Answered, Client};
+use crate::clock::Clock;
 use crate::failure::{Class, Failure};
-use crate::guards::{Guards, ProtectedSource};
+use crate::guards::Guards;
 use crate::job::Job;
-use crate::machine::{Call, DeletePolicy, Deletion, Effect, Event, RetryPolicy};
+use crate::limits::DeletePolicy;
+use crate::machine::{Call, Deletion, Effect, Event, RetryPolicy};
 use crate::manifest::Actor;
 use crate::ports::{ArchiveStore, Checkpoints};
+use crate::registers::ProtectedSource;
 use crate::telemetry::span;
 
-pub(crate) use archive_interval::{begin_of, interval_is_as_asked, may_go_on};
-pub(crate) use archive_reader::read_back;
-pub use journal::Journal;
-pub use limits::Limits;
-pub(crate) use look_back::is_recorded;
-pub use plan::{Calls, Conversations, End, Plan, plan};
+pub(crate) use archive::begin as begin_archive;
+pub(crate) use archive_pages::page;
+pub(crate) use cancellation::Cancellation;
+pub(crate) use checkpoint_session::CheckpointSession;
+pub(crate) use guard::on_deletion;
+pub(crate) use look_back::{is_recorded, look_back};
 pub(crate) use seal::MAX_DOCUMENT_BYTES;
 
 /// What every step works with. Made once a process.
-pub struct Services {
-    /// The CXone API.
+pub(crate) struct Services {
+    pub(crate) clock: Clock,
     pub cxone: Client,
     /// Where archives, seals and manifests go.
     pub archive_store: Arc<dyn ArchiveStore>,
-    /// Where checkpoints go.
     pub checkpoints: Arc<dyn Checkpoints>,
-    /// What holds deletions back.
     pub guards: Guards,
-    /// Who is never touched.
     pub protected: ProtectedSource,
-    /// Whether this tenant deletes.
     pub delete: DeletePolicy,
     /// How a user's own failures are tried again.
     pub retry: RetryPolicy,
@@ -70,7 +65,7 @@ pub struct Services {
 /// Why the work on a job stopped for a reason that is not the job's own. It costs no attempt, and
 /// the machine never sees it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Interrupt {
+pub(crate) enum Interrupt {
     /// The process was asked to end.
     #[error("draining")]
     Draining,
@@ -88,9 +83,7 @@ pub enum Interrupt {
 /// Why a step did not end.
 #[derive(Debug)]
 pub(crate) enum Stopped {
-    /// The job's own failure.
     Failed(Failure),
-    /// Not the job's own.
     Interrupted(Interrupt),
 }
 
@@ -132,12 +125,12 @@ fn keep<T>(calls: &mut Vec<Call>, answered: Answered<T>) -> T {
 pub(crate) async fn perform(
     effect: &Effect,
     services: &Services,
-    journal: &mut Journal,
+    journal: &mut CheckpointSession,
     job: &Job,
     calls: &mut Vec<Call>,
 ) -> Option<Result<Event, Stopped>> {
     Some(match effect {
-        Effect::LookBack => look_back::look_back(services, job).await,
+        Effect::LookBack => look_back(services, job).await,
         Effect::LookAgain => look_back::look_again(services, journal.checkpoint()).await,
         Effect::ClearQueues => {
             clear_queues::clear_queues(services, journal.checkpoint_mut(), calls).await

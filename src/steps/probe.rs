@@ -9,7 +9,7 @@ const PROBE_WITHIN: Duration = Duration::from_secs(10);
 impl Services {
     /// Asks the service that a fault came from whether it is over, and changes nothing. `Ok(false)`: it
     /// answers, but no probe can show that this very fault is gone.
-    pub async fn probe(&self, code: Code) -> Result<bool, Failure> {
+    pub(crate) async fn probe(&self, code: Code) -> Result<bool, Failure> {
         let probing = tokio::time::timeout(PROBE_WITHIN, self.probe_patiently(code));
         probing
             .await
@@ -58,7 +58,8 @@ impl Services {
             | Code::ArchiveConflict
             | Code::CheckpointUnreadable
             | Code::IllegalTransition
-            | Code::Panicked => Ok(false),
+            | Code::Panicked
+            | Code::Internal => Ok(false),
         }
     }
 

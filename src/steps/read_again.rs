@@ -1,10 +1,11 @@
 use jiff::Timestamp;
 
-use super::converge::Patience;
+use super::converge::ConvergencePoll;
 use super::delete::stands_as_sealed;
 use super::seal::{archive_of, conflict};
-use super::{Journal, Services, Stopped, interval_is_as_asked};
+use super::{CheckpointSession, Services, Stopped};
 use crate::adapters::cxone::RoutingProfile;
+use crate::archive::interval_is_as_asked;
 use crate::job::UserId;
 use crate::machine::{AccessRemoved, Call, Sealing, State};
 
@@ -21,7 +22,7 @@ pub(super) enum Doubt {
 /// user has more access than was recorded, or is there though recorded as deleted. Once a visit.
 pub(super) async fn record_holds(
     services: &Services,
-    journal: &mut Journal,
+    journal: &mut CheckpointSession,
     doubt: Doubt,
     calls: &mut Vec<Call>,
 ) -> Result<bool, Stopped> {
@@ -71,7 +72,7 @@ async fn access_is_gone(
     access: &AccessRemoved,
     calls: &mut Vec<Call>,
 ) -> Result<bool, Stopped> {
-    let mut patience = Patience::new();
+    let mut patience = ConvergencePoll::new();
     loop {
         // One after the other: calls of one user never overlap.
         let account = services.cxone.account(user_id).await?;

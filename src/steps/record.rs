@@ -3,7 +3,7 @@ use sha2::{Digest, Sha256};
 
 use super::read_again::{Doubt, record_holds};
 use super::seal::{MAX_DOCUMENT_BYTES, conflict};
-use super::{Journal, Services, Stopped};
+use super::{CheckpointSession, Services, Stopped};
 use crate::failure::{Class, Code, Failure};
 use crate::machine::{Call, Event, ManifestRef};
 use crate::manifest::{Manifest, audit_key, tells_the_same};
@@ -14,7 +14,7 @@ use crate::ports::PutOnce;
 /// Where the checkpoint may be a stranger's, the world has to show first what it says.
 pub(super) async fn record(
     services: &Services,
-    journal: &mut Journal,
+    journal: &mut CheckpointSession,
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
     if !record_holds(services, journal, Doubt::Checkpoint, calls).await? {
@@ -31,7 +31,7 @@ pub(super) async fn record(
     let bytes = manifest
         .to_bytes()
         .map(Bytes::from)
-        .map_err(|error| Failure::new(Class::Defect, Code::IllegalTransition, error.to_string()))?;
+        .map_err(|error| Failure::internal("cannot write a manifest", error))?;
     let key = audit_key(checkpoint.user_id, checkpoint.revision);
     let full_key = services.archive_store.full_key(&key);
     let stored = match services

@@ -4,9 +4,10 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use super::Services;
+use super::deletions_seen::deletions_seen;
 use crate::failure::Failure;
-use crate::guards::{Brake, deletions_seen};
 use crate::job::UserId;
+use crate::limits::DeletionRateLimit;
 use crate::ports::ArchiveStore;
 use crate::progress;
 
@@ -21,7 +22,10 @@ static RECOUNTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Gives the brake a count again that was lost: of the deletions that the archive store shows. `false` when that is
 /// already under way.
-pub(super) async fn recount(services: &Services, brake: Brake) -> Result<bool, Failure> {
+pub(super) async fn recount(
+    services: &Services,
+    brake: DeletionRateLimit,
+) -> Result<bool, Failure> {
     let Ok(_only) = RECOUNTING.try_lock() else {
         return Ok(false);
     };
@@ -33,18 +37,21 @@ pub(super) async fn recount(services: &Services, brake: Brake) -> Result<bool, F
         "the count of the brake on deletions is lost or new: it begins with what the archive store shows"
     );
     let seen: Vec<(UserId, Timestamp)> = seen.into_iter().collect();
-    services.checkpoints.restore_brake(brake.per, &seen).await?;
+    services
+        .checkpoints
+        .restore_deletions(brake.per, &seen)
+        .await?;
     Ok(true)
 }
 
 impl Services {
     /// Sees to it that the brake has a count before the first user is taken: from then on seals that wait for their
     /// deletion count too.
-    pub async fn count_deletions(&self) -> Result<(), Failure> {
-        let Some(brake) = self.guards.brake else {
+    pub(crate) async fn count_deletions(&self) -> Result<(), Failure> {
+        let Some(brake) = self.guards.deletion_rate_limit else {
             return Ok(());
         };
-        if !self.checkpoints.brake_reaches(brake.per).await? {
+        if !self.checkpoints.deletions_reach(brake.per).await? {
             recount(self, brake).await?;
         }
         Ok(())
@@ -53,7 +60,7 @@ impl Services {
 
 async fn seen(
     store: &dyn ArchiveStore,
-    brake: Brake,
+    brake: DeletionRateLimit,
     now: Timestamp,
 ) -> Result<HashMap<UserId, Timestamp>, Failure> {
     let parts = FIRST_DIGITS.map(|digit| async move {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use super::guard::on_deletion;
 use super::look_back::{recorded_traces, sealed_traces};
 use super::read_again::{Doubt, record_holds};
-use super::{Journal, Services, Stopped};
+use super::{CheckpointSession, Services, Stopped};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::guards::Verdict;
 use crate::integrity::Purpose;
@@ -27,7 +27,7 @@ pub(crate) const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 /// seal of the revision before, whose deletion was refused and is tried again.
 pub(super) async fn seal(
     services: &Services,
-    journal: &mut Journal,
+    journal: &mut CheckpointSession,
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
     let checkpoint = journal.checkpoint();
@@ -93,7 +93,7 @@ pub(super) async fn seal(
             Ok(if checkpoint.set < checkpoint.revision {
                 Event::EvidenceSealed(seal.clone())
             } else {
-                Event::TracesFound(Box::new(traces))
+                Event::PriorEvidenceFound(Box::new(traces))
             })
         }
     }
@@ -117,7 +117,7 @@ pub(super) async fn recorded(
     {
         return Ok(None);
     }
-    Ok(Some(Event::TracesFound(Box::new(
+    Ok(Some(Event::PriorEvidenceFound(Box::new(
         recorded_traces(store, user_id, revision).await?,
     ))))
 }
@@ -153,7 +153,7 @@ pub(super) const fn archive_of(state: &State) -> Option<&Archive> {
 /// A document of ours, as it is stored.
 pub(super) fn to_bytes(document: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec_pretty(document)
-        .map_err(|error| Failure::new(Class::Defect, Code::IllegalTransition, error.to_string()))
+        .map_err(|error| Failure::internal("cannot write a document", error))
 }
 
 /// What is stored contradicts this run.

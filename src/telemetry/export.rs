@@ -26,7 +26,7 @@ const END_WITHIN: Duration = Duration::from_secs(3);
 /// (<https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>).
 ///
 /// Threads of their own send, from queues that are bounded and drop what does not fit.
-pub struct Telemetry {
+pub(crate) struct Telemetry {
     traces: SdkTracerProvider,
     meters: SdkMeterProvider,
     exposition: Exposition,
@@ -93,7 +93,7 @@ impl Signal {
 
 impl Telemetry {
     /// Begins to log, to count and to trace; to be called once, before anything else. Needs the runtime.
-    pub fn begin(is_worker: bool) -> Result<Self, String> {
+    pub(crate) fn begin(is_worker: bool) -> Result<Self, String> {
         let mut complaints = Vec::new();
         let mut wanted = |signal: Signal| {
             complaints.extend(signal.unknown_protocol(|name| var(name).ok()));
@@ -146,12 +146,12 @@ impl Telemetry {
     }
 
     /// What `/metrics` shows.
-    pub fn exposition(&self) -> Exposition {
+    pub(crate) fn exposition(&self) -> Exposition {
         self.exposition.clone()
     }
 
     /// Sends what is left, within three seconds, whatever the collector does.
-    pub async fn end(self) {
+    pub(crate) async fn end(self) {
         let (traces, meters) = (self.traces, self.meters);
         // Threads of their own, which the end of the runtime does not wait for: neither of the two keeps to a
         // time that it is given while it is sending.
@@ -199,7 +199,7 @@ fn resource() -> Resource {
 }
 
 /// The name of this process: in manifests, dead letters and traces.
-pub fn instance() -> String {
+pub(crate) fn instance() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let host = host
         .map(|name| name.trim().to_owned())

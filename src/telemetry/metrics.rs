@@ -1,8 +1,9 @@
 //! The metrics of `docs/contract/interfaces.md`, one set of OpenTelemetry instruments for the whole
 //! process. Labels are words of ours, never an ID or a text: their number is bounded.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
@@ -12,8 +13,8 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use crate::failure::{Class, Code, Reason};
 use crate::job::{Lane, UserId};
+use crate::limits::QuotaClass;
 use crate::machine::{Pause, StateName};
-use crate::ports::QuotaClass;
 
 /// Seconds from the request to the deactivation: from an API's speed to a lost weekend.
 const ACCESS_BOUNDARIES: [f64; 14] = [
@@ -145,7 +146,7 @@ impl Instruments {
 
 /// What `/metrics` shows.
 #[derive(Clone)]
-pub struct Exposition {
+pub(crate) struct Exposition {
     registry: Registry,
 }
 
@@ -163,7 +164,7 @@ impl Exposition {
     }
 
     /// In the text format of Prometheus, version 0.0.4.
-    pub fn text(&self) -> Result<Vec<u8>, String> {
+    pub(crate) fn text(&self) -> Result<Vec<u8>, String> {
         let mut text = Vec::new();
         TextEncoder::new()
             .encode(&self.registry.gather(), &mut text)
@@ -244,7 +245,6 @@ pub(crate) fn access_removed(after: Duration) {
     INSTRUMENTS.access_removed.record(after.as_secs_f64(), &[]);
 }
 
-/// An archive was stored.
 pub(crate) fn archived(bytes: u64, conversations: u64) {
     INSTRUMENTS.archive_bytes.add(bytes, &[]);
     INSTRUMENTS.archive_conversations.add(conversations, &[]);
@@ -292,15 +292,12 @@ static BRAKED: Mutex<BTreeMap<UserId, Instant>> = Mutex::new(BTreeMap::new());
 
 /// The deletion of this user waits for the brake.
 pub(crate) fn braked(user_id: UserId, wait: Duration) {
-    BRAKED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(user_id, Instant::now() + wait);
+    BRAKED.lock().insert(user_id, Instant::now() + wait);
 }
 
 /// Counts those who still wait for the brake, as far as this worker knows.
 pub(crate) fn tell_braked() {
-    let mut braked = BRAKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut braked = BRAKED.lock();
     let now = Instant::now();
     braked.retain(|_user_id, until| *until > now);
     INSTRUMENTS.brake_waiting.record(braked.len() as u64, &[]);
@@ -322,7 +319,6 @@ pub(crate) fn oldest_job(queue: &str, seconds: f64) {
 
 /// What there is of a lane.
 pub(crate) struct LaneBacklog {
-    /// In its queues.
     pub(crate) depth: u64,
     /// In this worker's hands, or parked by it.
     pub(crate) held: u64,
@@ -383,7 +379,6 @@ pub(crate) fn quota(class: QuotaClass, per_second: f64) {
 pub(crate) struct InFlight(());
 
 impl InFlight {
-    /// Counts one more.
     pub(crate) fn begin() -> Self {
         INSTRUMENTS.in_flight.add(1, &[]);
         Self(())

@@ -7,7 +7,7 @@ mod collector;
 mod export;
 mod log_format;
 mod logging;
-pub mod metrics;
+pub(crate) mod metrics;
 pub(crate) mod span;
 
-pub use export::{Telemetry, instance};
+pub(crate) use export::{Telemetry, instance};

@@ -16,7 +16,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::failure::Code;
 use crate::job::UserId;
-use crate::ports::QuotaClass;
+use crate::limits::QuotaClass;
 
 /// What tells our spans from those of libraries.
 pub(super) const TARGET: &str = "offboarder::span";
@@ -228,7 +228,6 @@ pub(crate) fn to_links(links: &[SpanContext]) -> String {
     texts.collect::<Vec<_>>().join(",")
 }
 
-/// The other way round.
 pub(crate) fn from_links(text: &str) -> Vec<SpanContext> {
     let contexts = text
         .split(',')

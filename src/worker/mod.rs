@@ -1,29 +1,15 @@
-//! Leads users through the machine. [`drive`] takes one as far as it goes now; [`Worker`] does so for
-//! whatever the broker delivers.
+//! Leads users through the machine. [`drive`] takes one as far as it gets now; [`Worker`] does so for what the
+//! broker delivers.
 
-mod announce;
-mod backlog;
-mod breaker;
-mod consume;
-mod drain;
-mod driver;
 mod health;
+mod intake;
 #[cfg(test)]
 mod model;
-mod oldest_letter;
-mod operator;
-mod order;
-mod parked;
-mod results;
+mod run;
 mod settle;
-mod startup;
 #[cfg(test)]
 mod tests;
-mod visit;
-mod waiting;
 
-pub(crate) use announce::SILENT;
-pub use announce::{Announced, Announcement, announce};
-pub use consume::{Options, Worker};
-pub use drain::{Shutdown, shutdown_on_signals};
-pub use driver::{Ended, Outcome, drive};
+pub(crate) use health::announce;
+pub(crate) use intake::{Options, Shutdown, Worker, shutdown_on_signals};
+pub(crate) use run::{Outcome, drive};

@@ -8,7 +8,7 @@ use lapin::uri::{
 use lapin::{Connection, ConnectionProperties};
 
 use super::QueueError;
-use crate::config::BrokerUrl;
+use crate::address::BrokerUrl;
 
 /// The handshake itself can hang for ever.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -17,7 +17,7 @@ const HEARTBEAT_SECONDS: u16 = 10;
 
 /// Where the broker is, and how to get in.
 #[derive(Clone)]
-pub struct Broker {
+pub(crate) struct Broker {
     uri: AMQPUri,
     at: String,
     ca: Option<String>,
@@ -25,7 +25,7 @@ pub struct Broker {
 
 impl Broker {
     /// Connects to what the settings took apart, and reads the CA file.
-    pub fn new(url: &BrokerUrl, ca_file: Option<&Path>) -> Result<Self, QueueError> {
+    pub(crate) fn new(url: &BrokerUrl, ca_file: Option<&Path>) -> Result<Self, QueueError> {
         let ca = ca_file.map(read_ca).transpose()?;
         Ok(Self {
             uri: uri(url),
@@ -34,13 +34,12 @@ impl Broker {
         })
     }
 
-    /// The URL, password masked.
-    pub fn at(&self) -> &str {
+    pub(crate) fn at(&self) -> &str {
         &self.at
     }
 
     /// The name under which we publish, which RabbitMQ checks in `user_id`; `None` where a certificate says who we are.
-    pub fn login(&self) -> Option<&str> {
+    pub(crate) fn login(&self) -> Option<&str> {
         let external = self.uri.query.auth_mechanism == Some(SASLMechanism::External);
         let name = self.uri.authority.userinfo.username.as_str();
         (!external && !name.is_empty()).then_some(name)
@@ -48,7 +47,7 @@ impl Broker {
 
     /// A new connection; `purpose` shows in the broker's list. Recovery is ours: the library's own
     /// leaves consumers hanging without an error.
-    pub async fn connect(&self, purpose: &str) -> Result<Connection, QueueError> {
+    pub(crate) async fn connect(&self, purpose: &str) -> Result<Connection, QueueError> {
         let name = format!("offboarder {} {purpose}", env!("CARGO_PKG_VERSION"));
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let tls = OwnedTLSConfig {

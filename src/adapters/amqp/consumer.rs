@@ -10,12 +10,12 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 
 use super::door::admit;
-use super::topology::Source;
 use super::{Broker, QueueError, declare};
-use crate::kill_point::effect;
+use crate::failpoint::effect;
+use crate::job::Source;
 
 /// One connection that consumes from every source, each over a channel of its own.
-pub struct Intake {
+pub(crate) struct Intake {
     connection: Connection,
     login: Option<String>,
     watch: Channel,
@@ -25,7 +25,7 @@ pub struct Intake {
 
 impl Intake {
     /// Connects, declares what is missing, and begins to consume with this prefetch per source.
-    pub async fn open(broker: &Broker, prefetch: u16) -> Result<Self, QueueError> {
+    pub(crate) async fn open(broker: &Broker, prefetch: u16) -> Result<Self, QueueError> {
         let connection = broker.connect("consume").await?;
         let failed = |error| QueueError::of(&error, "open a channel");
         let watch = connection.create_channel().await.map_err(failed)?;
@@ -53,7 +53,7 @@ impl Intake {
     }
 
     /// Takes no more deliveries for now; the connection stays, for those in hand. Some may still come.
-    pub async fn pause(&mut self) -> Result<(), QueueError> {
+    pub(crate) async fn pause(&mut self) -> Result<(), QueueError> {
         self.paused = true;
         for (source, (channel, consumer)) in &self.consumers {
             let cancelling = channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
@@ -63,8 +63,7 @@ impl Intake {
         Ok(())
     }
 
-    /// Takes deliveries again.
-    pub async fn resume(&mut self) -> Result<(), QueueError> {
+    pub(crate) async fn resume(&mut self) -> Result<(), QueueError> {
         for (source, (channel, consumer)) in &mut self.consumers {
             *consumer = consume(channel, *source).await?;
         }
@@ -73,13 +72,13 @@ impl Intake {
     }
 
     /// Whether [`Self::pause`] was the last word.
-    pub const fn is_paused(&self) -> bool {
+    pub(crate) const fn is_paused(&self) -> bool {
         self.paused
     }
 
     /// The next delivery, of the most preferred source that has one, as far as it is believed. An error means that the whole intake
     /// has to be opened anew. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Result<(Source, Delivery), QueueError> {
+    pub(crate) async fn next(&mut self) -> Result<(Source, Delivery), QueueError> {
         let ended = |source: Source, why: String| QueueError::Broken {
             what: format!("consume from {}", source.queue()),
             why,
@@ -113,7 +112,7 @@ impl Intake {
 
     /// Asks the broker whether each queue is still there with a consumer. The library does not always
     /// notice by itself that it no longer consumes.
-    pub async fn check(&self) -> Result<(), QueueError> {
+    pub(crate) async fn check(&self) -> Result<(), QueueError> {
         for source in Source::ALL {
             let passive = QueueDeclareOptions {
                 passive: true,
@@ -139,7 +138,7 @@ impl Intake {
     }
 
     /// Takes no more deliveries; those in hand can still be acknowledged.
-    pub async fn cancel(&self) {
+    pub(crate) async fn cancel(&self) {
         for (source, (channel, consumer)) in &self.consumers {
             let tag = consumer.tag();
             if let Err(error) = channel
@@ -152,7 +151,7 @@ impl Intake {
     }
 
     /// Ends the connection; what is not acknowledged goes back to its queue.
-    pub async fn close(self) {
+    pub(crate) async fn close(self) {
         if let Err(error) = self.connection.close(200, "done".into()).await {
             tracing::debug!(%error, "the consuming connection did not close in order");
         }
@@ -175,7 +174,7 @@ async fn consume(channel: &Channel, source: Source) -> Result<Consumer, QueueErr
 }
 
 /// Acknowledges a delivery that has been dealt with.
-pub async fn acknowledge(delivery: &Delivery) -> Result<(), QueueError> {
+pub(crate) async fn acknowledge(delivery: &Delivery) -> Result<(), QueueError> {
     match effect(
         "the acknowledgement",
         delivery.acker.ack(BasicAckOptions::default()),

@@ -11,7 +11,7 @@ use super::{Broker, DEAD_QUEUE, QueueError};
 
 /// The dead letters that stood in the queue when this was opened. What is fetched stays there unless it is
 /// acknowledged: the rest goes back when this is closed, dropped or killed, in any order.
-pub struct DeadQueue {
+pub(crate) struct DeadQueue {
     connection: Connection,
     login: Option<String>,
     /// Where letters are asked for one by one: slow, but the broker says when there is none.
@@ -40,8 +40,7 @@ fn failed(error: &lapin::Error) -> QueueError {
 }
 
 impl DeadQueue {
-    /// Connects.
-    pub async fn open(broker: &Broker) -> Result<Self, QueueError> {
+    pub(crate) async fn open(broker: &Broker) -> Result<Self, QueueError> {
         let connection = broker.connect("dead letters").await?;
         let asking = connection
             .create_channel()
@@ -59,7 +58,7 @@ impl DeadQueue {
     }
 
     /// The next letter, as far as it may be shown; `None` when none is left that is in nobody's hands.
-    pub async fn next(&mut self) -> Result<Option<Delivery>, QueueError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Delivery>, QueueError> {
         let mut next = self.whole().await?;
         if let Some(delivery) = &mut next {
             exhibit(delivery, self.login.as_deref());
@@ -147,7 +146,7 @@ impl DeadQueue {
     }
 
     /// Gives back all that was not acknowledged.
-    pub async fn close(self) -> Result<(), QueueError> {
+    pub(crate) async fn close(self) -> Result<(), QueueError> {
         let closed = self.connection.close(200, "done".into()).await;
         closed.map_err(|error| {
             QueueError::of(

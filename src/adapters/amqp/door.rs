@@ -94,7 +94,7 @@ pub(super) fn exhibit(delivery: &mut Delivery, login: Option<&str>) {
 
 /// The properties of a message that takes the place of another one: what is on the list, but for what an earlier
 /// wait said; `added` on top.
-pub fn clean_headers(properties: &BasicProperties, added: Headers) -> BasicProperties {
+pub(crate) fn clean_headers(properties: &BasicProperties, added: Headers) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
         let past =
@@ -110,7 +110,7 @@ pub fn clean_headers(properties: &BasicProperties, added: Headers) -> BasicPrope
 }
 
 /// The same without anything of the publisher's: for a message that the broker would not take with it.
-pub fn bare(properties: &BasicProperties) -> BasicProperties {
+pub(crate) fn bare(properties: &BasicProperties) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
         if name.as_str().starts_with(OURS) {
@@ -259,6 +259,7 @@ fn cut(body: &mut Vec<u8>) -> Option<String> {
 
 /// What the fuzz target checks of properties as they are sent; whether they could be read.
 #[expect(clippy::expect_used, reason = "a panic is what a fuzz target reports")]
+#[cfg(any(test, fuzzing))]
 pub(crate) fn admits(bytes: &[u8], ours: bool, redelivered: bool) -> bool {
     const LOGIN: &str = "offboarder-worker";
     let Ok((_rest, mut foreign)) = lapin::protocol::basic::parse_properties(bytes) else {

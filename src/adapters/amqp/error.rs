@@ -10,85 +10,50 @@ const FRAME_ERROR: u16 = 501;
 
 /// What the broker can do to us. Every user would meet each of these but [`Self::MessageRefused`].
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum QueueError {
+pub(crate) enum QueueError {
     /// No connection, or none in time.
     #[error("cannot reach RabbitMQ at {at} ({why}); {mend}")]
     Unreachable {
-        /// The URL, password masked.
         at: String,
-        /// The cause.
         why: String,
-        /// What to do.
         mend: &'static str,
     },
-    /// The broker said no.
     #[error(
         "RabbitMQ refused to {what}: {why}; check user, password, virtual host, permissions (OFFBOARDER_QUEUE_URL) and the queue's arguments"
     )]
-    Refused {
-        /// What was tried.
-        what: String,
-        /// Its answer.
-        why: String,
-    },
+    Refused { what: String, why: String },
     /// The connection broke in the middle.
     #[error("the connection to RabbitMQ broke while trying to {what} ({why})")]
-    Broken {
-        /// What was tried.
-        what: String,
-        /// The cause.
-        why: String,
-    },
+    Broken { what: String, why: String },
     /// The CA file of the settings.
     #[error("OFFBOARDER_QUEUE_CA_FILE: cannot read {path} ({why})")]
-    CaFile {
-        /// The file.
-        path: String,
-        /// The cause.
-        why: String,
-    },
+    CaFile { path: String, why: String },
     /// No queue took the message.
     #[error(
         "no queue took the message for {exchange} with key {key}: run `offboarder topology` first"
     )]
-    Unroutable {
-        /// Where it was published.
-        exchange: String,
-        /// With which key.
-        key: String,
-    },
+    Unroutable { exchange: String, key: String },
     /// The broker does not say whether it has the message.
     #[error(
         "RabbitMQ did not confirm the message for {exchange} with key {key} within {seconds} s, and no alarm blocks it: look for queues without a majority (`rabbitmq-queues check_if_node_is_quorum_critical`); it is published again"
     )]
     Unconfirmed {
-        /// Where it was published.
         exchange: String,
-        /// With which key.
         key: String,
-        /// How long was waited.
         seconds: u64,
     },
     /// The broker does not take this message; it would take another one.
     #[error("RabbitMQ refused the message for {exchange} with key {key}: {why}")]
     MessageRefused {
-        /// Where it was published.
         exchange: String,
-        /// With which key.
         key: String,
-        /// Its answer.
         why: String,
     },
     /// The queue would not store it.
     #[error(
         "RabbitMQ would not store the message for {exchange} with key {key}: a queue is full or without a majority"
     )]
-    NotStored {
-        /// Where it was published.
-        exchange: String,
-        /// With which key.
-        key: String,
-    },
+    NotStored { exchange: String, key: String },
 }
 
 impl QueueError {

@@ -5,8 +5,7 @@ use super::topology::{Declared, declare_exchange, declare_queue, exchanges, queu
 
 /// What of the topology is not as `offboarder topology` makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TopologyFault {
-    /// It is not there.
+pub(crate) enum TopologyFault {
     Missing {
         /// Such as `the queue offboarding.users`.
         what: String,
@@ -15,7 +14,6 @@ pub enum TopologyFault {
     Otherwise {
         /// Such as `the queue offboarding.users`.
         what: String,
-        /// The broker's words.
         why: String,
     },
 }
@@ -25,7 +23,7 @@ const PRECONDITION_FAILED: u16 = 406;
 
 /// Compares what stands at the broker with what is declared, and declares nothing that is not there.
 /// Bindings cannot be looked at this way.
-pub async fn examine(connection: &Connection) -> Result<Vec<TopologyFault>, QueueError> {
+pub(crate) async fn examine(connection: &Connection) -> Result<Vec<TopologyFault>, QueueError> {
     let mut faults = Vec::new();
     for (name, kind) in exchanges() {
         let what = format!("the exchange {name}");

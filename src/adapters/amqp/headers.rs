@@ -6,25 +6,22 @@ use super::clean_headers;
 use super::topology::REFUSED_HEADER;
 
 /// The headers that make a message a dead letter; the first six are the contract's.
-pub mod letter {
+pub(crate) mod letter {
     /// Why it was given up: a [`crate::failure::Reason`].
-    pub const REASON: &str = "x-offboarder-reason";
+    pub(crate) const REASON: &str = "x-offboarder-reason";
     /// The last failure, for people.
-    pub const ERROR: &str = "x-offboarder-error";
+    pub(crate) const ERROR: &str = "x-offboarder-error";
     /// The last completed state; empty when it is not known.
-    pub const STATE: &str = "x-offboarder-state";
-    /// Attempts that were spent.
-    pub const ATTEMPTS: &str = "x-offboarder-attempts";
-    /// When, RFC 3339.
-    pub const AT: &str = "x-offboarder-dead-lettered-at";
-    /// Who wrote the letter.
-    pub const WORKER: &str = "x-offboarder-worker";
+    pub(crate) const STATE: &str = "x-offboarder-state";
+    pub(crate) const ATTEMPTS: &str = "x-offboarder-attempts";
+    pub(crate) const AT: &str = "x-offboarder-dead-lettered-at";
+    pub(crate) const WORKER: &str = "x-offboarder-worker";
     /// The [`crate::failure::Code`] of the last failure, if it has one.
-    pub const CODE: &str = "x-offboarder-code";
+    pub(crate) const CODE: &str = "x-offboarder-code";
     /// The step that failed; empty when it is not known.
-    pub const STEP: &str = "x-offboarder-step";
+    pub(crate) const STEP: &str = "x-offboarder-step";
     /// How often this job was replayed. It stays on the message, and so on the next letter.
-    pub const REPLAYS: &str = "x-offboarder-replays";
+    pub(crate) const REPLAYS: &str = "x-offboarder-replays";
 }
 
 /// What a dead letter says of its end, which a replay of it no longer says.
@@ -41,11 +38,11 @@ const LETTER_ALONE: [&str; 9] = [
 ];
 
 /// Headers to add to a message that is published anew.
-pub type Headers = Vec<(&'static str, AMQPValue)>;
+pub(crate) type Headers = Vec<(&'static str, AMQPValue)>;
 
 /// The properties of an event about the job of a delivery: the trace goes on, below the delivery where that has a
 /// span; the rest is the event's own.
-pub fn event_properties(properties: &BasicProperties, id: &str) -> BasicProperties {
+pub(crate) fn event_properties(properties: &BasicProperties, id: &str) -> BasicProperties {
     let allowed = clean_headers(properties, Vec::new());
     let mut headers = FieldTable::default();
     let trace = allowed.headers().iter().flat_map(FieldTable::inner);
@@ -69,7 +66,7 @@ pub fn event_properties(properties: &BasicProperties, id: &str) -> BasicProperti
 }
 
 /// The properties of a dead letter as those of the message that it was, `added` on top.
-pub fn without_letter(properties: &BasicProperties, added: Headers) -> BasicProperties {
+pub(crate) fn without_letter(properties: &BasicProperties, added: Headers) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
         if !LETTER_ALONE.contains(&name.as_str()) {
@@ -80,7 +77,7 @@ pub fn without_letter(properties: &BasicProperties, added: Headers) -> BasicProp
 }
 
 /// Headers and properties as JSON has them.
-pub fn plain_properties(properties: &BasicProperties) -> (Value, Value) {
+pub(crate) fn plain_properties(properties: &BasicProperties) -> (Value, Value) {
     let headers = properties.headers().iter().flat_map(FieldTable::inner);
     let headers: Map<String, Value> = headers
         .map(|(name, value)| (name.to_string(), plain(value)))
@@ -101,7 +98,7 @@ pub fn plain_properties(properties: &BasicProperties) -> (Value, Value) {
 }
 
 /// A header as JSON has it. Bytes that are no text are told as far as they are.
-pub fn plain(value: &AMQPValue) -> Value {
+pub(crate) fn plain(value: &AMQPValue) -> Value {
     match value {
         AMQPValue::Boolean(value) => Value::from(*value),
         AMQPValue::ShortShortInt(value) => Value::from(*value),
@@ -128,18 +125,16 @@ pub fn plain(value: &AMQPValue) -> Value {
     }
 }
 
-/// A header value.
-pub fn text(value: &str) -> AMQPValue {
+pub(crate) fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
 }
 
-/// A header value.
-pub const fn long(value: i64) -> AMQPValue {
+pub(crate) const fn long(value: i64) -> AMQPValue {
     AMQPValue::LongLongInt(value)
 }
 
 /// A header value that is a whole number, however wide the publisher made it.
-pub fn as_long(value: &AMQPValue) -> Option<i64> {
+pub(crate) fn as_long(value: &AMQPValue) -> Option<i64> {
     match value {
         AMQPValue::LongLongInt(value) => Some(*value),
         AMQPValue::LongInt(value) => Some(i64::from(*value)),

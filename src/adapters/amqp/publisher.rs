@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::{Broker, QueueError};
+use crate::failpoint::{effect, time_scaled};
 use crate::failure::Classify as _;
-use crate::kill_point::{effect, hurried};
 use crate::telemetry::span;
 
 /// How long a confirm may take while no alarm blocks us. A queue that lost its majority never confirms.
@@ -25,7 +25,7 @@ const OPEN_WITHIN: Duration = Duration::from_secs(15);
 /// channel, since the library credits a returned message to the wrong confirm otherwise; several
 /// channels make up for the speed. Its connection is its own: a broker short of memory blocks
 /// publishing connections, and acknowledgements must not wait with them.
-pub struct Publisher {
+pub(crate) struct Publisher {
     broker: Broker,
     connection: Mutex<Option<Connection>>,
     channels: Vec<Mutex<Option<Channel>>>,
@@ -38,7 +38,7 @@ pub struct Publisher {
 
 /// Why the broker takes nothing from publishers, as long as it does not: `low on memory`, `low on disk`.
 #[derive(Clone, Default)]
-struct Alarm(Arc<std::sync::Mutex<Blocked>>);
+struct Alarm(Arc<parking_lot::Mutex<Blocked>>);
 
 #[derive(Default)]
 struct Blocked {
@@ -49,7 +49,7 @@ struct Blocked {
 
 impl Alarm {
     fn set(&self, reason: Option<String>) {
-        let mut blocked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut blocked = self.0.lock();
         if blocked.because.is_some() && reason.is_none() {
             blocked.until = Some(Instant::now());
         }
@@ -57,11 +57,7 @@ impl Alarm {
     }
 
     fn reason(&self) -> Option<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .because
-            .clone()
+        self.0.lock().because.clone()
     }
 
     /// Returns once what began at `since` had so long without an alarm.
@@ -71,7 +67,7 @@ impl Alarm {
             tokio::time::sleep_until(until).await;
             let now = Instant::now();
             let over = {
-                let blocked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let blocked = self.0.lock();
                 if blocked.because.is_some() {
                     Some(now)
                 } else {
@@ -118,20 +114,20 @@ enum Stored {
 
 impl Publisher {
     /// Connects at the first publish.
-    pub fn new(broker: Broker, channels: usize) -> Self {
+    pub(crate) fn new(broker: Broker, channels: usize) -> Self {
         Self {
             broker,
             connection: Mutex::new(None),
             channels: (0..channels.max(1)).map(|_| Mutex::new(None)).collect(),
             turn: AtomicUsize::new(0),
             alarm: Alarm::default(),
-            confirm_within: hurried(CONFIRM_WITHIN).max(Duration::from_secs(2)),
+            confirm_within: time_scaled(CONFIRM_WITHIN).max(Duration::from_secs(2)),
             nameless: AtomicBool::new(false),
         }
     }
 
     /// Why nothing can be published now, if the broker says so.
-    pub fn blocked_because(&self) -> Option<String> {
+    pub(crate) fn blocked_because(&self) -> Option<String> {
         let reason = self.alarm.reason()?;
         Some(format!(
             "RabbitMQ takes no messages ({reason}); free memory or disk space on its node"
@@ -140,7 +136,7 @@ impl Publisher {
 
     /// Returns once the broker has the message in a queue. An error means that it may or may not
     /// have it: publishing again is the caller's to decide. The broker checks the login that it is under.
-    pub async fn publish(
+    pub(crate) async fn publish(
         &self,
         exchange: &str,
         key: &str,
@@ -173,7 +169,7 @@ impl Publisher {
     }
 
     /// The same for what nobody may be waiting for: it is no error when no queue took it.
-    pub async fn announce(
+    pub(crate) async fn announce(
         &self,
         exchange: &str,
         key: &str,
@@ -247,7 +243,10 @@ impl Publisher {
     }
 
     /// Messages in each queue that are in nobody's hands. A queue that is not there is left out.
-    pub async fn depths(&self, queues: &[&str]) -> Result<BTreeMap<String, u64>, QueueError> {
+    pub(crate) async fn depths(
+        &self,
+        queues: &[&str],
+    ) -> Result<BTreeMap<String, u64>, QueueError> {
         let mut depths = BTreeMap::new();
         let mut channel = self.open_channel().await?;
         for queue in queues {
@@ -282,7 +281,7 @@ impl Publisher {
     }
 
     /// Ends the connection; what was confirmed stays.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         if let Some(connection) = self.connection.lock().await.take()
             && let Err(error) = connection.close(200, "done".into()).await
         {

@@ -5,37 +5,34 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
 
 use super::QueueError;
-use crate::job::Lane;
+use crate::job::Source;
 
-/// Where upstream systems publish.
-pub const EXCHANGE: &str = "offboarding";
-/// Where dead letters go.
-pub const DEAD_EXCHANGE: &str = "offboarding.dead";
+pub(crate) const EXCHANGE: &str = "offboarding";
+pub(crate) const DEAD_EXCHANGE: &str = "offboarding.dead";
 /// Where dead letters wait for a person.
-pub const DEAD_QUEUE: &str = "offboarding.dead";
-/// Where results go.
-pub const EVENTS_EXCHANGE: &str = "offboarding.events";
+pub(crate) const DEAD_QUEUE: &str = "offboarding.dead";
+pub(crate) const EVENTS_EXCHANGE: &str = "offboarding.events";
 /// Not before: milliseconds since 1970, in the header of a parked job.
-pub const WAIT_HEADER: &str = "x-offboarder-not-before";
+pub(crate) const WAIT_HEADER: &str = "x-offboarder-not-before";
 /// Milliseconds that a parked job still has to wait when it comes back: what its queue could not do of the
 /// pause. By no clock, since that of the worker which parked it may be an hour ahead.
-pub const WAIT_LEFT_HEADER: &str = "x-offboarder-wait-left";
+pub(crate) const WAIT_LEFT_HEADER: &str = "x-offboarder-wait-left";
 /// The login under which somebody else published the message, as RabbitMQ checked it (property `user_id`).
-pub const PUBLISHED_BY_HEADER: &str = "x-offboarder-published-by";
+pub(crate) const PUBLISHED_BY_HEADER: &str = "x-offboarder-published-by";
 /// Why a message is too large or too deep to be worked on, for people.
-pub const REFUSED_HEADER: &str = "x-offboarder-refused";
+pub(crate) const REFUSED_HEADER: &str = "x-offboarder-refused";
 
 /// Which off-boarding of a user who came back a job stands for.
-pub const REVISION_HEADER: &str = "x-offboarder-revision";
+pub(crate) const REVISION_HEADER: &str = "x-offboarder-revision";
 /// How often workers died with a message in hand that was given back since.
-pub const DEATHS_HEADER: &str = "x-offboarder-deaths";
+pub(crate) const DEATHS_HEADER: &str = "x-offboarder-deaths";
 /// Milliseconds since 1970: the work of this job was under way then, and it was parked in its place; or it
 /// replays a dead letter that was written just before.
-pub const STAND_IN_HEADER: &str = "x-offboarder-stand-in";
+pub(crate) const STAND_IN_HEADER: &str = "x-offboarder-stand-in";
 
 /// The pauses that a parked job can have. One queue each, because a message's own time to live
 /// blocks behind a longer one at the head of its queue.
-pub const WAITS: [Duration; 8] = [
+pub(crate) const WAITS: [Duration; 8] = [
     Duration::from_secs(1),
     Duration::from_secs(3),
     Duration::from_secs(10),
@@ -46,69 +43,9 @@ pub const WAITS: [Duration; 8] = [
     Duration::from_hours(2),
 ];
 
-/// A queue that workers take jobs from, in the order in which they are preferred.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Source {
-    /// `offboarding.users.urgent`.
-    UsersUrgent,
-    /// `offboarding.users`.
-    Users,
-    /// `offboarding.archive.urgent`.
-    ArchiveUrgent,
-    /// `offboarding.archive`.
-    Archive,
-}
-
-impl Source {
-    /// Preferred first.
-    pub const ALL: [Self; 4] = [
-        Self::UsersUrgent,
-        Self::Users,
-        Self::ArchiveUrgent,
-        Self::Archive,
-    ];
-
-    /// The queue's name.
-    pub const fn queue(self) -> &'static str {
-        match self {
-            Self::UsersUrgent => "offboarding.users.urgent",
-            Self::Users => "offboarding.users",
-            Self::ArchiveUrgent => "offboarding.archive.urgent",
-            Self::Archive => "offboarding.archive",
-        }
-    }
-
-    /// The routing key that leads to it.
-    pub const fn routing_key(self) -> &'static str {
-        match self {
-            Self::UsersUrgent => "users.urgent",
-            Self::Users => "users",
-            Self::ArchiveUrgent => "archive.urgent",
-            Self::Archive => "archive",
-        }
-    }
-
-    /// Which part of the work its deliveries stand for.
-    pub const fn lane(self) -> Lane {
-        match self {
-            Self::UsersUrgent | Self::Users => Lane::Access,
-            Self::ArchiveUrgent | Self::Archive => Lane::Archive,
-        }
-    }
-
-    /// Where a job goes once its access is gone.
-    #[must_use]
-    pub const fn after_access(self) -> Self {
-        match self {
-            Self::UsersUrgent | Self::ArchiveUrgent => Self::ArchiveUrgent,
-            Self::Users | Self::Archive => Self::Archive,
-        }
-    }
-}
-
 /// The longest pause that is not over `remaining`, or the shortest there is. What is not due when it
 /// comes back is parked again.
-pub fn wait_for(remaining: Duration) -> Duration {
+pub(crate) fn wait_for(remaining: Duration) -> Duration {
     let [shortest, ..] = WAITS;
     WAITS
         .into_iter()
@@ -117,7 +54,7 @@ pub fn wait_for(remaining: Duration) -> Duration {
 }
 
 /// The exchange of a pause. A message keeps its routing key there, and so finds its way back.
-pub fn wait_exchange(wait: Duration) -> String {
+pub(crate) fn wait_exchange(wait: Duration) -> String {
     format!("offboarding.wait.{}s", wait.as_secs())
 }
 
@@ -147,7 +84,6 @@ pub(super) struct Declared {
     key: &'static str,
 }
 
-/// Every exchange.
 pub(super) fn exchanges() -> Vec<(String, ExchangeKind)> {
     let waits = WAITS
         .into_iter()
@@ -164,7 +100,6 @@ pub(super) fn exchanges() -> Vec<(String, ExchangeKind)> {
         .collect()
 }
 
-/// Every queue.
 pub(super) fn queues() -> Vec<Declared> {
     // Looking at letters gives them back, which counts as a delivery from RabbitMQ 4.0 on.
     let mut arguments = quorum(None);
@@ -203,7 +138,7 @@ pub(super) fn queues() -> Vec<Declared> {
 
 /// Declares every exchange, queue and binding. Doing it again changes nothing; a queue that exists
 /// with other arguments is an error that names it.
-pub async fn declare(channel: &Channel) -> Result<(), QueueError> {
+pub(crate) async fn declare(channel: &Channel) -> Result<(), QueueError> {
     for (name, kind) in exchanges() {
         declare_exchange(channel, &name, kind, false)
             .await

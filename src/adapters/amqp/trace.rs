@@ -9,13 +9,13 @@ use crate::telemetry::span;
 
 /// The delivery, or the replay, that a message took the place of: one or two spans, as `traceparent` would have
 /// them, with a comma between. They are linked, since a job that waits has one trace and many deliveries.
-pub const LINK_HEADER: &str = "x-offboarder-trace-link";
+pub(crate) const LINK_HEADER: &str = "x-offboarder-trace-link";
 
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 
 /// The span of a delivery: below its publisher's, linked to what the message took the place of.
-pub fn delivery_span(queue: &'static str, properties: &BasicProperties) -> Span {
+pub(crate) fn delivery_span(queue: &'static str, properties: &BasicProperties) -> Span {
     let span = span::delivery(queue, parent(properties), links(properties));
     if let Some(id) = properties.message_id() {
         span.record("messaging.message.id", id.as_str());
@@ -25,7 +25,7 @@ pub fn delivery_span(queue: &'static str, properties: &BasicProperties) -> Span 
 
 /// For a message that takes the place of another one: it stays in the publisher's trace, or else in that of its
 /// first delivery, and is linked to the span that is current now.
-pub fn onward(properties: &BasicProperties) -> Headers {
+pub(crate) fn onward(properties: &BasicProperties) -> Headers {
     let Some(here) = span::context_of(&Span::current()) else {
         return Vec::new();
     };
@@ -39,7 +39,7 @@ pub fn onward(properties: &BasicProperties) -> Headers {
 }
 
 /// For a letter that is put back to work: linked to the delivery that gave it up, and to the replay.
-pub fn replayed(properties: &BasicProperties) -> Headers {
+pub(crate) fn replayed(properties: &BasicProperties) -> Headers {
     let gave_up = links(properties).into_iter().next();
     let links: Vec<_> = gave_up
         .into_iter()
@@ -53,7 +53,7 @@ pub fn replayed(properties: &BasicProperties) -> Headers {
 }
 
 /// For a message that follows from the current span: whoever takes it is below that.
-pub fn following() -> Headers {
+pub(crate) fn following() -> Headers {
     span::context_of(&Span::current())
         .map(|here| below(&here))
         .unwrap_or_default()

@@ -12,22 +12,21 @@ use crate::ports::QuotaClass;
 
 /// An account, as SCIM shows it.
 #[derive(Debug)]
-pub struct Account {
+pub(crate) struct Account {
     /// `None` only where the IAM API does not know the user either.
     pub user: Option<ScimUser>,
-    /// Evidence.
     pub calls: Vec<Call>,
 }
 
 impl Client {
     /// Whether the user exists. One look: `false` is enough to confirm our own accepted deletion, and no more.
-    pub async fn user_exists(&self, user_id: UserId) -> Result<Answered<bool>, CxoneError> {
+    pub(crate) async fn user_exists(&self, user_id: UserId) -> Result<Answered<bool>, CxoneError> {
         let reply = self.send(self.user_request(user_id)?).await?;
         existence(reply, user_id)
     }
 
     /// Whether the user exists; who is missing is looked for a second time after a pause.
-    pub async fn find_user(&self, user_id: UserId) -> Result<Answered<bool>, CxoneError> {
+    pub(crate) async fn find_user(&self, user_id: UserId) -> Result<Answered<bool>, CxoneError> {
         let request = self.user_request(user_id)?;
         let first = existence(self.send(request.clone()).await?, user_id)?;
         if first.value {
@@ -51,7 +50,7 @@ impl Client {
     }
 
     /// The account. Where SCIM has none and the IAM API knows the user, SCIM's 404 says nothing of the access.
-    pub async fn account(&self, user_id: UserId) -> Result<Account, CxoneError> {
+    pub(crate) async fn account(&self, user_id: UserId) -> Result<Account, CxoneError> {
         const CALL: &str = "get_scim_user";
         let mut seen = self.scim_user(user_id).await;
         if matches!(
@@ -95,7 +94,7 @@ impl Client {
     }
 
     /// Asks SCIM for a user whom the IAM API does not know: `Err` where it does.
-    pub async fn missing_in_scim(&self, user_id: UserId) -> Result<Call, CxoneError> {
+    pub(crate) async fn missing_in_scim(&self, user_id: UserId) -> Result<Call, CxoneError> {
         let Answered { value, call } = self.scim_user(user_id).await?;
         match value {
             None => Ok(call),

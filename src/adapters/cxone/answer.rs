@@ -88,7 +88,6 @@ pub(super) fn is_the_apis(body: &[u8]) -> bool {
         .any(names_it)
 }
 
-/// RFC 7644 section 3.12.
 pub(super) fn is_scim_error(body: &[u8]) -> bool {
     let value: Option<Value> = serde_json::from_slice(body).ok();
     let schemas = value

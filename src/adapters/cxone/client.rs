@@ -15,11 +15,11 @@ use super::quota::Quota;
 use super::refusals::Refusals;
 use super::token::Tokens;
 use super::transport::{Reply, Request, Transport};
-use crate::config::Secret;
+use crate::failpoint::effect;
 use crate::job::UserId;
-use crate::kill_point::effect;
 use crate::machine::Call;
 use crate::ports::{QuotaClass, Quotas};
+use crate::secret::Secret;
 use crate::telemetry::metrics;
 
 /// A page may hold 500 long conversations; one that is larger still is refused, so that memory
@@ -31,24 +31,17 @@ pub(super) const TWICE: &str = "not there at a second look after a pause, either
 pub(super) const SCIM: &str = "application/scim+json";
 
 /// What a client needs to know.
-pub struct Options {
-    /// API origin.
+pub(crate) struct Options {
     pub base_uri: Url,
-    /// Where tokens come from.
     pub token_uri: Url,
-    /// OAuth client.
     pub client_id: String,
-    /// Its secret.
     pub client_secret: Secret,
     /// Calls a second, routing and IAM; `None` for no limit.
     pub rate_routing: Option<f64>,
-    /// Calls a second, SCIM.
     pub rate_scim: Option<f64>,
-    /// Calls a second, conversations.
     pub rate_analytics: Option<f64>,
     /// With whom the quotas are shared.
     pub quotas: Arc<dyn Quotas>,
-    /// Conversations a page.
     pub page_size: u16,
     /// Between two looks for what is not there.
     pub second_look: Duration,
@@ -56,7 +49,7 @@ pub struct Options {
 
 /// The API. Cheap to clone; clones share token, quota and connections.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     pub(super) shared: Arc<Shared>,
 }
 
@@ -70,16 +63,13 @@ pub(super) struct Shared {
 
 /// An answer, and the call that proves it.
 #[derive(Debug)]
-pub struct Answered<T> {
-    /// What was answered.
+pub(crate) struct Answered<T> {
     pub value: T,
-    /// Evidence.
     pub call: Call,
 }
 
-/// How a write ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Write {
+pub(crate) enum Write {
     /// Accepted; done when a read says so.
     Done,
     /// The object changed since it was read: read again.
@@ -89,8 +79,7 @@ pub enum Write {
 }
 
 impl Client {
-    /// Sends nothing yet.
-    pub fn new(options: Options) -> Result<Self, CxoneError> {
+    pub(crate) fn new(options: Options) -> Result<Self, CxoneError> {
         let http = http(&options.base_uri)?;
         let of_tokens = self::http(&options.token_uri)?;
         let tokens = Tokens::new(
@@ -124,7 +113,7 @@ impl Client {
     }
 
     /// Gets a token, and tells its scopes, where the answer that it came with does.
-    pub async fn scopes(&self) -> Result<Option<String>, CxoneError> {
+    pub(crate) async fn scopes(&self) -> Result<Option<String>, CxoneError> {
         self.shared.transport.tokens.scopes().await
     }
 
@@ -253,8 +242,7 @@ impl Client {
         ])
     }
 
-    /// The user's routing profile.
-    pub async fn routing_profile(
+    pub(crate) async fn routing_profile(
         &self,
         user_id: UserId,
     ) -> Result<Answered<Option<RoutingProfile>>, CxoneError> {
@@ -271,7 +259,7 @@ impl Client {
     }
 
     /// Writes the profile back without queues.
-    pub async fn clear_routing_profile(
+    pub(crate) async fn clear_routing_profile(
         &self,
         user_id: UserId,
         read: &RoutingProfile,
@@ -290,8 +278,10 @@ impl Client {
         self.url(&["api", "v2", "routing", "queues", queue_id.as_str()])
     }
 
-    /// A queue.
-    pub async fn queue(&self, queue_id: &QueueId) -> Result<Answered<Option<Queue>>, CxoneError> {
+    pub(crate) async fn queue(
+        &self,
+        queue_id: &QueueId,
+    ) -> Result<Answered<Option<Queue>>, CxoneError> {
         let request = Request::new(
             Method::GET,
             self.queue_url(queue_id)?,
@@ -305,7 +295,7 @@ impl Client {
     }
 
     /// Writes the queue back without the user as owner or supervisor.
-    pub async fn release_queue(
+    pub(crate) async fn release_queue(
         &self,
         read: &Queue,
         user_id: UserId,
@@ -325,7 +315,7 @@ impl Client {
     }
 
     /// The SCIM user; `None` says nothing of the account, see [`Self::account`].
-    pub async fn scim_user(
+    pub(crate) async fn scim_user(
         &self,
         user_id: UserId,
     ) -> Result<Answered<Option<ScimUser>>, CxoneError> {
@@ -341,7 +331,7 @@ impl Client {
     }
 
     /// Writes the whole SCIM user back, inactive.
-    pub async fn deactivate(
+    pub(crate) async fn deactivate(
         &self,
         read: &ScimUser,
         if_match: Option<&str>,
@@ -357,7 +347,7 @@ impl Client {
     }
 
     /// The first page of the user's conversations in `[from, to)`.
-    pub async fn first_page(
+    pub(crate) async fn first_page(
         &self,
         user_id: UserId,
         from: Timestamp,
@@ -375,8 +365,7 @@ impl Client {
         self.page(self.send(request).await?)
     }
 
-    /// A further page.
-    pub async fn next_page(&self, link: &NextPage) -> Result<Page, CxoneError> {
+    pub(crate) async fn next_page(&self, link: &NextPage) -> Result<Page, CxoneError> {
         let url = link.url(&self.shared.base)?;
         let reply = self.send(page_request(Method::GET, url)).await?;
         // In any form: beginning again takes nothing away, and an old cursor may be all that is wrong.

@@ -4,40 +4,36 @@ use super::answer::{code_of, is_the_apis};
 use super::client::{Answered, Client};
 use super::error::CxoneError;
 use super::transport::{Permit, Request};
+use crate::failpoint::effect;
 use crate::job::UserId;
-use crate::kill_point::effect;
 use crate::ports::QuotaClass;
 
 /// How a DELETE was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeleteAnswer {
-    /// 204.
+pub(crate) enum DeleteAnswer {
     Deleted,
     /// 202: gone when a read says 404.
     Accepted,
-    /// 404 or 410.
     Gone,
     /// 403 other than a missing scope, 409, 422, 423: not this user.
     Refused {
-        /// The error code.
         code: Option<String>,
     },
     /// 405 or 501: not at this tenant.
     NotOffered {
-        /// The error code.
         code: Option<String>,
     },
 }
 
 impl Client {
     /// Waits until a DELETE may be sent: whoever has the permit looks at the guards, and sends.
-    pub async fn deletion_permit(&self) -> Result<Permit, CxoneError> {
+    pub(crate) async fn deletion_permit(&self) -> Result<Permit, CxoneError> {
         self.shared.transport.ready(QuotaClass::Routing).await
     }
 
     /// Deletes the user for good: one call, sent now. A token that is refused, or a quota that is spent, is an
     /// error: what waits has to look at the guards again.
-    pub async fn delete_user(
+    pub(crate) async fn delete_user(
         &self,
         user_id: UserId,
         permit: &Permit,

@@ -40,7 +40,7 @@ impl Document {
 
 /// The ID of a queue; put into a URL as one percent-encoded segment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct QueueId(String);
+pub(crate) struct QueueId(String);
 
 impl QueueId {
     fn parse(text: String) -> Option<Self> {
@@ -73,7 +73,7 @@ impl fmt::Display for QueueId {
 
 /// A routing profile as it was read.
 #[derive(Debug, Clone)]
-pub struct RoutingProfile {
+pub(crate) struct RoutingProfile {
     document: Document,
     queues: Vec<QueueId>,
     etag: Option<String>,
@@ -107,12 +107,12 @@ impl RoutingProfile {
     }
 
     /// The version that was read.
-    pub fn version(&self) -> Option<&str> {
+    pub(crate) fn version(&self) -> Option<&str> {
         self.etag.as_deref()
     }
 
     /// The queues that the user is in.
-    pub fn queues(&self) -> &[QueueId] {
+    pub(crate) fn queues(&self) -> &[QueueId] {
         &self.queues
     }
 
@@ -126,7 +126,7 @@ impl RoutingProfile {
 
 /// A queue as it was read.
 #[derive(Debug, Clone)]
-pub struct Queue {
+pub(crate) struct Queue {
     id: QueueId,
     document: Document,
     supervisors: Vec<Box<RawValue>>,
@@ -152,7 +152,7 @@ impl Queue {
     }
 
     /// The version that was read.
-    pub fn version(&self) -> Option<&str> {
+    pub(crate) fn version(&self) -> Option<&str> {
         self.etag.as_deref()
     }
 
@@ -167,7 +167,7 @@ impl Queue {
     }
 
     /// Whether the user owns or supervises it.
-    pub fn names(&self, user_id: UserId) -> bool {
+    pub(crate) fn names(&self, user_id: UserId) -> bool {
         self.is_owner(user_id) || self.supervisors.iter().any(|raw| is_entry(raw, user_id))
     }
 
@@ -234,7 +234,7 @@ impl Active {
 
 /// A SCIM user as it was read (RFC 7643).
 #[derive(Debug, Clone)]
-pub struct ScimUser {
+pub(crate) struct ScimUser {
     pub(super) user_id: UserId,
     document: Document,
     active: Option<bool>,
@@ -277,23 +277,22 @@ impl ScimUser {
     }
 
     /// Whether the account is active; `None` where the server does not show it.
-    pub const fn active(&self) -> Option<bool> {
+    pub(crate) const fn active(&self) -> Option<bool> {
         self.active
     }
 
     /// The version that was read.
-    pub fn version(&self) -> Option<&str> {
+    pub(crate) fn version(&self) -> Option<&str> {
         self.version.as_deref()
     }
 
     /// The name that people know the user by (RFC 7643 section 4.1.1 requires one).
-    pub fn user_name(&self) -> Option<String> {
+    pub(crate) fn user_name(&self) -> Option<String> {
         self.document
             .get::<String>("userName")
             .filter(|name| !name.trim().is_empty())
     }
 
-    /// The same user, inactive.
     pub(super) fn deactivated(&self) -> Vec<u8> {
         let mut document = self.document.clone();
         document.set("active", "false".to_owned());

@@ -5,50 +5,29 @@ use crate::failure::{Class, Classify, Code, Reason};
 /// What the API can do to us. `what` is the operation with its path; no token, secret or body is in
 /// any of them.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum CxoneError {
+pub(crate) enum CxoneError {
     /// The settings cannot be used.
     #[error("cannot set up the CXone client: {0}")]
     Setup(String),
     /// No connection, or it broke before the request was sent.
     #[error("{what}: cannot reach CXone ({why}); check OFFBOARDER_CXONE_BASE_URI and the network")]
-    Unreachable {
-        /// The operation.
-        what: String,
-        /// The cause.
-        why: String,
-    },
+    Unreachable { what: String, why: String },
     /// This process may open no more files or connections, whoever the user is.
     #[error(
         "{what}: {why}: no file descriptor is left to this process; raise its limit (`ulimit -n`)"
     )]
-    NoDescriptor {
-        /// The operation.
-        what: String,
-        /// The cause.
-        why: String,
-    },
-    /// No answer in time.
+    NoDescriptor { what: String, why: String },
     #[error("{what}: no answer from CXone in time")]
-    Timeout {
-        /// The operation.
-        what: String,
-    },
+    Timeout { what: String },
     /// A write was sent, and its answer was lost.
     #[error("{what}: the answer was lost ({why}); the next attempt begins by reading")]
-    AnswerLost {
-        /// The operation.
-        what: String,
-        /// The cause.
-        why: String,
-    },
+    AnswerLost { what: String, why: String },
     /// The OAuth client was refused.
     #[error(
         "{what}: the OAuth client was refused ({status}{code}{readings}); compare the region of OFFBOARDER_CXONE_BASE_URI, and check OFFBOARDER_CXONE_CLIENT_ID and its secret in the CXone admin console"
     )]
     Unauthorized {
-        /// The operation.
         what: String,
-        /// HTTP status.
         status: u16,
         /// The error code, with a space before it.
         code: String,
@@ -59,38 +38,23 @@ pub enum CxoneError {
     #[error(
         "{what}: the OAuth client lacks the scope {scope}; grant it; the next token will have it, since a token keeps the scopes that it was issued with"
     )]
-    MissingScope {
-        /// The operation.
-        what: String,
-        /// What the operation needs.
-        scope: &'static str,
-    },
-    /// 429.
+    MissingScope { what: String, scope: &'static str },
     #[error("{what}: over the tenant's quota (429)")]
     Throttled {
-        /// The operation.
         what: String,
-        /// As asked for, clamped.
         retry_after: Option<Duration>,
     },
-    /// 408 or 5xx.
     #[error("{what}: CXone answered {status}{code}")]
     Server {
-        /// The operation.
         what: String,
-        /// HTTP status.
         status: u16,
         /// The error code, with a space before it.
         code: String,
-        /// As asked for, clamped.
         retry_after: Option<Duration>,
     },
-    /// Any other refusal.
     #[error("{what}: CXone refused with {status}{code} (correlation ID {correlation_id})")]
     Rejected {
-        /// The operation.
         what: String,
-        /// HTTP status.
         status: u16,
         /// The error code, with a space before it.
         code: String,
@@ -102,9 +66,7 @@ pub enum CxoneError {
         "{what}: {status}, but not as CXone answers ({shown}): a firewall or a proxy answers in its place, or OFFBOARDER_CXONE_BASE_URI is not the tenant's API"
     )]
     Foreign {
-        /// The operation.
         what: String,
-        /// HTTP status.
         status: u16,
         /// What the answer says of itself.
         shown: String,
@@ -114,9 +76,7 @@ pub enum CxoneError {
         "{refusal}; {users} users met this lately, and no such call succeeded between, so every user would"
     )]
     RefusedToMany {
-        /// The refusal.
         refusal: Box<CxoneError>,
-        /// How many met it.
         users: usize,
     },
     /// One part of the API knows the user, another does not.
@@ -126,39 +86,22 @@ pub enum CxoneError {
     Contradiction {
         /// The call that finds the user.
         knows: String,
-        /// Its status.
         status: u16,
         /// The call that does not.
         missing: String,
     },
-    /// A redirect.
     #[error(
         "{what}: CXone answered {status}, a redirect, which is never followed; check OFFBOARDER_CXONE_BASE_URI"
     )]
-    Redirected {
-        /// The operation.
-        what: String,
-        /// HTTP status.
-        status: u16,
-    },
+    Redirected { what: String, status: u16 },
     /// Not what the API promises.
     #[error("{what}: the answer cannot be read ({why})")]
-    Unreadable {
-        /// The operation.
-        what: String,
-        /// What is wrong.
-        why: String,
-    },
+    Unreadable { what: String, why: String },
     /// Over the size that we accept.
     #[error(
         "{what}: the answer is over {max_bytes} bytes; lower OFFBOARDER_CXONE_PAGE_SIZE if these are conversations"
     )]
-    TooLarge {
-        /// The operation.
-        what: String,
-        /// The cap.
-        max_bytes: usize,
-    },
+    TooLarge { what: String, max_bytes: usize },
     /// A next-page link that must not be followed.
     #[error("the next page lies elsewhere ({why}); no request was sent there")]
     BadNextPage {
@@ -172,17 +115,11 @@ pub enum CxoneError {
     ForeignNextPage {
         /// Scheme, host and port of the link.
         link: String,
-        /// Ours.
         base: String,
     },
     /// The cursor is unknown or expired.
     #[error("{what}: the cursor is gone ({status}); the query begins again")]
-    CursorLost {
-        /// The operation.
-        what: String,
-        /// HTTP status.
-        status: u16,
-    },
+    CursorLost { what: String, status: u16 },
 }
 
 impl Classify for CxoneError {

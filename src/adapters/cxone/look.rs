@@ -16,27 +16,21 @@ const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
 /// A kind of reading call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
-    /// Whether a user exists.
+pub(crate) enum Look {
     User,
-    /// A routing profile.
     Routing,
-    /// A SCIM user.
     Scim,
-    /// A query for conversations.
     Conversations,
 }
 
 /// What an answer tells beside its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
-    /// HTTP status.
+pub(crate) struct Seen {
     pub status: u16,
     /// A success with JSON, or an error as the API itself writes them.
     pub is_own: bool,
     /// An error as SCIM writes them.
     pub is_scim_error: bool,
-    /// The server's clock.
     pub server_time: Option<SystemTime>,
     /// Calls that the quota still allows, and of how many.
     pub quota_left: Option<(u64, u64)>,
@@ -67,7 +61,7 @@ fn is_own(reply: &Reply) -> bool {
 
 impl Client {
     /// Reads what nobody has: every user's calls of this kind are answered alike, and nothing is changed.
-    pub async fn look(&self, look: Look) -> Result<Seen, CxoneError> {
+    pub(crate) async fn look(&self, look: Look) -> Result<Seen, CxoneError> {
         let reply = self.read_of_nobody(look).await?;
         match reply.status() {
             403 | 408 | 500 | 502..=599 => Err(reply.refusal()),
@@ -77,7 +71,7 @@ impl Client {
 
     /// Whether the API lets us in and answers, to the calls of this kind: what nobody has is not found, and it is
     /// the API that says so.
-    pub async fn probe(&self, look: Look) -> Result<(), CxoneError> {
+    pub(crate) async fn probe(&self, look: Look) -> Result<(), CxoneError> {
         match self.read_of_nobody(look).await {
             Ok(reply) => match reply.status() {
                 200 | 204 if is_own(&reply) => Ok(()),

@@ -17,13 +17,12 @@ mod tests;
 mod token;
 mod transport;
 
-pub use account::Account;
-pub use client::{Answered, Client, Options, Write};
-pub use deletion::DeleteAnswer;
-pub use document::{Queue, QueueId, RoutingProfile, ScimUser};
-pub use error::CxoneError;
-pub use look::{Look, Seen};
-pub use page::{NextPage, Page};
-pub use quota::Alone;
+pub(crate) use client::{Answered, Client, Options, Write};
+pub(crate) use deletion::DeleteAnswer;
+pub(crate) use document::{QueueId, RoutingProfile, ScimUser};
+pub(crate) use error::CxoneError;
+pub(crate) use look::{Look, Seen};
+pub(crate) use page::{NextPage, Page};
+pub(crate) use quota::Alone;
+#[cfg(any(test, fuzzing))]
 pub(crate) use retry_after::retry_after;
-pub use transport::Permit;

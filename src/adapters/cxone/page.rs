@@ -14,7 +14,7 @@ pub(super) const PATH: &str = "/api/v2/conversations/details/query";
 
 /// The link to a further page: path and query on the API's own origin.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct NextPage(String);
+pub(crate) struct NextPage(String);
 
 impl NextPage {
     /// Reads a link: absolute, relative, or a query alone. Whatever leads off the API's own origin is
@@ -93,7 +93,7 @@ impl FromStr for NextPage {
 }
 
 /// A page as it was received: the body, and where in it the conversations lie.
-pub struct Page {
+pub(crate) struct Page {
     body: Bytes,
     conversations: Vec<Range<usize>>,
     next: Option<NextPage>,
@@ -161,14 +161,14 @@ impl Page {
     }
 
     /// The conversations, byte for byte and in order.
-    pub fn conversations(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn conversations(&self) -> impl Iterator<Item = &[u8]> {
         self.conversations
             .iter()
             .filter_map(|range| self.body.get(range.clone()))
     }
 
     /// The link to the page after this one.
-    pub const fn next(&self) -> Option<&NextPage> {
+    pub(crate) const fn next(&self) -> Option<&NextPage> {
         self.next.as_ref()
     }
 }

@@ -1,6 +1,7 @@
+use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -138,8 +139,8 @@ impl Quota {
         (taken.left, taken.interval) = (1, share);
     }
 
-    fn cool(&self) -> std::sync::MutexGuard<'_, Cool> {
-        self.cool.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cool(&self) -> parking_lot::MutexGuard<'_, Cool> {
+        self.cool.lock()
     }
 
     /// The server said 429: everybody waits as long as it wishes, or ever longer while it goes on.
@@ -170,7 +171,6 @@ impl Quota {
         }
     }
 
-    /// A call got through.
     pub(super) fn passed(&self) {
         let mut cool = self.cool();
         if cool.until <= Instant::now() {
@@ -197,14 +197,14 @@ impl Drop for Waits<'_> {
 
 /// The quotas of a process that shares them with nobody.
 #[derive(Default)]
-pub struct Alone {
+pub(crate) struct Alone {
     due: Mutex<HashMap<QuotaClass, Instant>>,
 }
 
 impl Alone {
     fn take(&self, class: QuotaClass, interval: Duration, count: u32) -> Duration {
         let now = Instant::now();
-        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut due = self.due.lock();
         let next = due.entry(class).or_insert(now);
         let first = (*next).max(now);
         *next = first + interval * count;
@@ -228,7 +228,7 @@ impl Quotas for Alone {
 
     async fn cool_down(&self, class: QuotaClass, pause: Duration) -> Result<(), Failure> {
         let until = Instant::now() + pause;
-        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut due = self.due.lock();
         let next = due.entry(class).or_insert(until);
         *next = (*next).max(until);
         Ok(())

@@ -1,5 +1,5 @@
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -28,7 +28,7 @@ struct Streak {
 impl Refusals {
     /// A user was refused; `Some` says to how many it happened, when that makes it everybody's fault.
     pub(super) fn met(&self, call: &'static str, refusal: &str, user: &str) -> Option<usize> {
-        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut calls = self.0.lock();
         let fresh = || Streak {
             refusal: refusal.to_owned(),
             users: HashMap::new(),
@@ -55,10 +55,7 @@ impl Refusals {
 
     /// Such a call got through.
     pub(super) fn passed(&self, call: &'static str) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(call);
+        self.0.lock().remove(call);
     }
 }
 

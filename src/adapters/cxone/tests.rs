@@ -11,8 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Alone, Client, Look, Options};
-use crate::config::Secret;
 use crate::failure::{Class, Classify as _, Code};
+use crate::secret::Secret;
 
 const ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
 

@@ -13,8 +13,8 @@ use url::form_urlencoded::byte_serialize;
 use super::answer::{error_code, refusal};
 use super::error::CxoneError;
 use super::transport::read_capped;
-use crate::config::Secret;
 use crate::failure::Classify as _;
+use crate::secret::Secret;
 use crate::telemetry::span;
 
 /// A token is renewed when a tenth of its life is left, at most five minutes before its end.
@@ -52,7 +52,6 @@ struct Cached {
     renew_at: Instant,
 }
 
-/// A token answer.
 struct Answer {
     token: Secret,
     scopes: Option<String>,

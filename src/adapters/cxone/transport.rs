@@ -13,11 +13,11 @@ use super::answer::{is_missing_scope, is_the_apis, refusal};
 use super::error::CxoneError;
 use super::quota::Quota;
 use super::token::Tokens;
-use crate::config::Secret;
 use crate::failure::Classify as _;
 use crate::machine::Call;
 use crate::ports::QuotaClass;
 use crate::progress;
+use crate::secret::Secret;
 use crate::telemetry::{metrics, span};
 
 const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
@@ -100,14 +100,13 @@ impl Reply {
 }
 
 /// The right to send one call now.
-pub struct Permit {
+pub(crate) struct Permit {
     token: Secret,
     waited: Duration,
 }
 
 /// Sends calls: token, quota, headers, caps and timeouts are its business.
 pub(super) struct Transport {
-    /// For the API's origin.
     pub(super) http: reqwest::Client,
     pub(super) tokens: Tokens,
     pub(super) routing: Quota,

@@ -5,49 +5,26 @@ use crate::failure::{Class, Classify, Code};
 
 /// What a file system can do to us; every user would meet it.
 #[derive(Debug, thiserror::Error)]
-pub enum DirectoryError {
-    /// The directory is gone.
+pub(crate) enum DirectoryError {
     #[error("{path} is not there; make it, or set OFFBOARDER_ARCHIVE_URL to another")]
-    Missing {
-        /// File or directory.
-        path: PathBuf,
-    },
-    /// Permissions.
+    Missing { path: PathBuf },
     #[error("{path}: permission denied; give this user the right to write there")]
-    Denied {
-        /// File or directory.
-        path: PathBuf,
-    },
+    Denied { path: PathBuf },
     /// No space, or a quota.
     #[error("{path}: no space is left; free some, the work goes on by itself")]
-    Full {
-        /// File or directory.
-        path: PathBuf,
-    },
-    /// Anything else.
+    Full { path: PathBuf },
     #[error("{path}: {why}")]
-    Failed {
-        /// File or directory.
-        path: PathBuf,
-        /// The cause.
-        why: String,
-    },
+    Failed { path: PathBuf, why: String },
     /// An object that should be small.
     #[error("{path} has {bytes} bytes, over {max_bytes}")]
     TooLarge {
-        /// The file.
         path: PathBuf,
-        /// Its size.
         bytes: u64,
-        /// The cap.
         max_bytes: usize,
     },
     /// The temporary file of an upload is gone or shorter than it was.
     #[error("{path}: the upload under way is gone or cut short; the archive begins anew")]
-    UploadLost {
-        /// The temporary file.
-        path: PathBuf,
-    },
+    UploadLost { path: PathBuf },
 }
 
 impl DirectoryError {

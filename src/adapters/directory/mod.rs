@@ -4,5 +4,4 @@
 mod error;
 mod store;
 
-pub use error::DirectoryError;
-pub use store::DirectoryStore;
+pub(crate) use store::DirectoryStore;

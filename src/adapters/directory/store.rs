@@ -15,22 +15,23 @@ use super::error::DirectoryError;
 use crate::adapters::private;
 use crate::failure::{Class, Code, Failure};
 use crate::integrity::Integrity;
+use crate::ports::DateRange;
 use crate::ports::{
-    ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Span, Stored, UploadId, Version,
+    ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Stored, UploadId, Version,
     Versions,
 };
 
 const PROBE: &str = "_offboarder_probe";
 
 /// Objects as files of one directory.
-pub struct DirectoryStore {
+pub(crate) struct DirectoryStore {
     root: Arc<Path>,
     integrity: Integrity,
 }
 
 impl DirectoryStore {
     /// Opens the directory, making it where it is missing.
-    pub fn open(path: &Path) -> Result<Self, DirectoryError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, DirectoryError> {
         let failed = |error| DirectoryError::of(&error, path);
         private::directory(path).map_err(failed)?;
         let root = path.canonicalize().map_err(failed)?.into();
@@ -42,7 +43,7 @@ impl DirectoryStore {
 
     /// The same, with the codes of this key.
     #[must_use]
-    pub fn with_integrity(self, integrity: Integrity) -> Self {
+    pub(crate) fn with_integrity(self, integrity: Integrity) -> Self {
         Self { integrity, ..self }
     }
 
@@ -100,7 +101,7 @@ fn write_whole(
     temporary: &Path,
     path: &Path,
     body: &[u8],
-    span: Option<&Span>,
+    span: Option<&DateRange>,
 ) -> Result<PutOnce, DirectoryError> {
     let failed = |error| DirectoryError::of(&error, temporary);
     let mut file = private::create(temporary).map_err(failed)?;
@@ -148,7 +149,7 @@ const SHA256: &str = "user.offboarder-sha256";
 
 /// Keeps the span with the file, so that it appears with it. A file system without extended
 /// attributes goes without: a run that lost its checkpoint then refuses the archive instead of guessing.
-fn write_span(path: &Path, span: &Span) {
+fn write_span(path: &Path, span: &DateRange) {
     for (name, value) in ATTRIBUTES.into_iter().zip(span.values()) {
         set_attribute(path, name, &value);
     }
@@ -221,7 +222,7 @@ impl ArchiveStore for DirectoryStore {
         &self,
         key: &ObjectKey,
         body: Bytes,
-        span: Option<&Span>,
+        span: Option<&DateRange>,
     ) -> Result<PutOnce, Failure> {
         let span = span.copied();
         let upload = UploadId(uuid::Uuid::new_v4().to_string());
@@ -233,7 +234,7 @@ impl ArchiveStore for DirectoryStore {
         blocking(move || write_whole(&root, &temporary, &path, &body, span.as_ref())).await
     }
 
-    async fn begin(&self, key: &ObjectKey, span: &Span) -> Result<UploadId, Failure> {
+    async fn begin(&self, key: &ObjectKey, span: &DateRange) -> Result<UploadId, Failure> {
         let span = *span;
         let upload = UploadId(uuid::Uuid::new_v4().to_string());
         let temporary = self.temporary(key, &upload);
@@ -343,7 +344,7 @@ impl ArchiveStore for DirectoryStore {
                 version_id: None,
                 etag: None,
                 retention: None,
-                span: Span::parse(from.as_deref(), to.as_deref()),
+                span: DateRange::parse(from.as_deref(), to.as_deref()),
                 sha256: attribute(&file, SHA256),
                 crc32c: None,
             }))
@@ -440,7 +441,7 @@ mod tests {
 
     use super::*;
 
-    const SPAN: Span = Span {
+    const SPAN: DateRange = DateRange {
         from: Timestamp::UNIX_EPOCH,
         to: Timestamp::constant(1_000, 500_000_000),
     };

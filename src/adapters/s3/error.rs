@@ -6,119 +6,63 @@ use crate::failure::{Class, Classify, Code};
 /// What the store can do to us. `what` names the operation and the object; `said` is the store's own word and
 /// sentence, cut and escaped.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum S3Error {
-    /// No answer.
+pub(crate) enum S3Error {
     #[error(
         "cannot reach S3 to {what} ({why}); check the network, AWS_ENDPOINT_URL_S3 and AWS_REGION"
     )]
-    Unreachable {
-        /// Operation and object.
-        what: String,
-        /// The cause.
-        why: String,
-    },
+    Unreachable { what: String, why: String },
     /// A certificate of a CA that we do not know.
     #[error(
         "cannot reach S3 to {what} ({why}): no known CA signed its certificate; name the file of its CA in \
          AWS_CA_BUNDLE (for S3 only) or SSL_CERT_FILE (for every service)"
     )]
-    Untrusted {
-        /// Operation and object.
-        what: String,
-        /// The cause.
-        why: String,
-    },
+    Untrusted { what: String, why: String },
     /// The file of CAs that `AWS_CA_BUNDLE` names.
     #[error("AWS_CA_BUNDLE: {path}: {why}; name a PEM file of CA certificates, or unset it")]
-    CaBundle {
-        /// The file.
-        path: String,
-        /// The cause.
-        why: String,
-    },
+    CaBundle { path: String, why: String },
     /// The profile gets its credentials in a way that this program does not know.
     #[error(
         "cannot {what}: the AWS profile in force signs in with SSO or `aws login`, which offboarder does not do; give \
          it a profile with `credential_process = aws configure export-credentials --profile NAME --format process`"
     )]
-    Profile {
-        /// Operation and object.
-        what: String,
-    },
+    Profile { what: String },
     /// No credentials, wrong ones, or a right is missing.
     #[error(
         "S3 does not let us {what} ({said}); check the AWS credentials in force, and the rights in deploy/"
     )]
-    Denied {
-        /// Operation and object.
-        what: String,
-        /// S3's word.
-        said: String,
-    },
+    Denied { what: String, said: String },
     /// What we sign is valid for some minutes around the store's own time.
     #[error(
         "S3 does not let us {what} (RequestTimeTooSkewed): the clock of this machine is off; set it"
     )]
-    ClockOff {
-        /// Operation and object.
-        what: String,
-    },
+    ClockOff { what: String },
     /// The bucket is not there.
     #[error("cannot {what}: no such bucket; make it, or set OFFBOARDER_ARCHIVE_URL to another")]
-    NoBucket {
-        /// Operation and object.
-        what: String,
-    },
+    NoBucket { what: String },
     /// 503 `SlowDown` or 429.
     #[error("S3 asks us to slow down ({what})")]
-    Throttled {
-        /// Operation and object.
-        what: String,
-    },
-    /// 5xx.
+    Throttled { what: String },
     #[error("S3 answered {status} to {what} ({said})")]
     Server {
-        /// Operation and object.
         what: String,
-        /// HTTP status.
         status: u16,
-        /// S3's word.
         said: String,
     },
     /// The upload is gone, or has to begin again.
     #[error("the upload is gone ({what}, {said}); the archive begins again")]
-    UploadLost {
-        /// Operation and object.
-        what: String,
-        /// S3's word.
-        said: String,
-    },
+    UploadLost { what: String, said: String },
     /// What arrived is not what was sent.
     #[error("S3 got or gave other bytes than were sent ({what}, {said})")]
-    Corrupted {
-        /// Operation and object.
-        what: String,
-        /// S3's word.
-        said: String,
-    },
+    Corrupted { what: String, said: String },
     /// 501: the store does not offer it, and waiting changes nothing.
     #[error("S3 does not offer to {what} ({said}); use a store that does")]
-    NotImplemented {
-        /// Operation and object.
-        what: String,
-        /// S3's word.
-        said: String,
-    },
-    /// Any other refusal.
+    NotImplemented { what: String, said: String },
     #[error(
         "S3 refused to {what} with {status} ({said}); check bucket, region and OFFBOARDER_ARCHIVE_*"
     )]
     Rejected {
-        /// Operation and object.
         what: String,
-        /// HTTP status.
         status: u16,
-        /// S3's word.
         said: String,
     },
     /// A probe found the header that the store refuses.
@@ -127,39 +71,24 @@ pub enum S3Error {
          honours {header}, or look for a proxy that does not know it"
     )]
     Header {
-        /// Operation and object.
         what: String,
-        /// Its name.
         header: &'static str,
-        /// S3's word.
         said: String,
     },
     /// A document that should be small.
     #[error("cannot {what}: it is over {max_bytes} bytes")]
-    TooLarge {
-        /// Operation and object.
-        what: String,
-        /// The cap.
-        max_bytes: usize,
-    },
+    TooLarge { what: String, max_bytes: usize },
     /// Conditional writes are not honoured.
     #[error(
         "{location} ignores If-None-Match {when}, so that objects could be overwritten; use a store that honours it"
     )]
     Overwrites {
-        /// The bucket.
         location: String,
-        /// With which request.
         when: &'static str,
     },
     /// Something else that offboarder relies on.
     #[error("{location} {fault}; use a store that does this right")]
-    Unfit {
-        /// The bucket.
-        location: String,
-        /// What it does wrong.
-        fault: String,
-    },
+    Unfit { location: String, fault: String },
 }
 
 /// Whether the store says that something is there already.

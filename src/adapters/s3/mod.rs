@@ -12,6 +12,4 @@ mod trace;
 mod versions;
 mod writing;
 
-pub use connect::{Retention, RetentionMode};
-pub use error::S3Error;
-pub use store::S3Store;
+pub(crate) use store::S3Store;

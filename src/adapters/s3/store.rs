@@ -9,20 +9,22 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 
-use super::connect::{Retention, connect};
+use super::connect::connect;
 use super::error::{S3Error, is_not_found};
 use super::versions::VersionListing;
 use super::writing::SHA256_NAME;
 use crate::failure::Failure;
 use crate::integrity::Integrity;
+use crate::limits::Retention;
 use crate::machine::RetentionMark;
+use crate::ports::DateRange;
 use crate::ports::{
-    ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Span, Stored, UploadId,
-    Versions, crc32c,
+    ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Stored, UploadId, Versions,
+    crc32c,
 };
 
 /// A bucket and a prefix in it.
-pub struct S3Store {
+pub(crate) struct S3Store {
     pub(super) client: Client,
     pub(super) credentials: Option<SharedCredentialsProvider>,
     pub(super) bucket: String,
@@ -39,7 +41,7 @@ impl S3Store {
     /// # Errors
     ///
     /// `AWS_CA_BUNDLE` names what is no file of certificates.
-    pub async fn connect(
+    pub(crate) async fn connect(
         bucket: &str,
         prefix: &str,
         force_path_style: bool,
@@ -59,7 +61,7 @@ impl S3Store {
 
     /// The same, with the codes of this key.
     #[must_use]
-    pub fn with_integrity(self, integrity: Integrity) -> Self {
+    pub(crate) fn with_integrity(self, integrity: Integrity) -> Self {
         Self { integrity, ..self }
     }
 
@@ -111,9 +113,9 @@ impl S3Store {
     }
 }
 
-fn span_of(metadata: Option<&HashMap<String, String>>) -> Option<Span> {
-    let [from, to] = Span::NAMES.map(|name| metadata?.get(name).map(String::as_str));
-    Span::parse(from, to)
+fn span_of(metadata: Option<&HashMap<String, String>>) -> Option<DateRange> {
+    let [from, to] = DateRange::NAMES.map(|name| metadata?.get(name).map(String::as_str));
+    DateRange::parse(from, to)
 }
 
 #[async_trait]
@@ -134,7 +136,7 @@ impl ArchiveStore for S3Store {
         &self,
         key: &ObjectKey,
         body: Bytes,
-        span: Option<&Span>,
+        span: Option<&DateRange>,
     ) -> Result<PutOnce, Failure> {
         let mark = self.mark();
         let lock = mark.as_ref().map(|(_, lock)| lock);
@@ -151,7 +153,7 @@ impl ArchiveStore for S3Store {
         }))
     }
 
-    async fn begin(&self, key: &ObjectKey, span: &Span) -> Result<UploadId, Failure> {
+    async fn begin(&self, key: &ObjectKey, span: &DateRange) -> Result<UploadId, Failure> {
         let lock = self.mark().map(|(_, lock)| lock);
         Ok(self.create_upload(key, lock, Some(span)).await?)
     }

@@ -10,30 +10,15 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use parking::Mutex;
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::connect::{Retention, RetentionMode};
 use super::store::S3Store;
 use crate::failure::{Code, Failure};
 use crate::integrity::Integrity;
+use crate::limits::{Retention, RetentionMode};
 use crate::ports::{ArchiveStore as _, ObjectKey, PutOnce, crc32c};
-
-/// A mutex whose poison does not matter in a test.
-mod parking {
-    pub(super) struct Mutex<T>(std::sync::Mutex<T>);
-
-    impl<T> Mutex<T> {
-        pub(super) fn new(value: T) -> Self {
-            Self(std::sync::Mutex::new(value))
-        }
-
-        pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, T> {
-            self.0.lock().unwrap()
-        }
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Flaw {
@@ -45,7 +30,6 @@ enum Flaw {
     ListsNothing,
     KeepsNoLock,
     KeepsZeros,
-    /// With this status.
     RefusesCondition(u16),
     RefusesChecksum(u16),
     RefusesConditionAtCompletion(u16),

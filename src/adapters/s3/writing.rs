@@ -12,13 +12,14 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::connect::RetentionMode;
 use super::error::{S3Error, is_precondition, is_race};
 use super::store::S3Store;
+use crate::failpoint::effect;
 use crate::failure::Failure;
-use crate::kill_point::effect;
+use crate::limits::RetentionMode;
 use crate::machine::RetentionMark;
-use crate::ports::{ArchiveStore as _, ObjectKey, Part, Span, UploadId, crc32c};
+use crate::ports::DateRange;
+use crate::ports::{ArchiveStore as _, ObjectKey, Part, UploadId, crc32c};
 
 /// How often a conditional write that met another is sent again at once.
 const RACES: u32 = 5;
@@ -75,7 +76,7 @@ impl S3Store {
         key: &ObjectKey,
         body: &Bytes,
         lock: Option<&Lock>,
-        span: Option<&Span>,
+        span: Option<&DateRange>,
     ) -> Result<Option<Option<String>>, S3Error> {
         let metadata = span.map(|span| {
             let sha256 = (SHA256_NAME.to_owned(), hex::encode(Sha256::digest(body)));
@@ -127,7 +128,7 @@ impl S3Store {
         &self,
         key: &ObjectKey,
         lock: Option<Lock>,
-        span: Option<&Span>,
+        span: Option<&DateRange>,
     ) -> Result<UploadId, S3Error> {
         let what = || self.what("begin to upload", key);
         let mut create = self
@@ -228,8 +229,8 @@ impl S3Store {
     }
 }
 
-fn metadata(span: &Span) -> HashMap<String, String> {
-    Span::NAMES
+fn metadata(span: &DateRange) -> HashMap<String, String> {
+    DateRange::NAMES
         .into_iter()
         .map(str::to_owned)
         .zip(span.values())

@@ -3,7 +3,7 @@ use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, json as print_json, say, table};
 use super::{DiscardArgs, names, nothing_found};
 use crate::config::{Cxone, Queue, Settings};
-use crate::dead_letters::{Discard, DiscardTold, Discarded, look};
+use crate::operations::dead_letters::{Discard, DiscardTold, Discarded, look};
 
 pub(super) async fn discard(
     args: &DiscardArgs,
@@ -29,8 +29,9 @@ pub(super) async fn discard(
         ))?;
         let discard = Discard {
             broker: &broker,
-            store: &*store,
-            by: args.act.by(),
+            store: &store,
+            clock: &crate::clock::Clock::system(),
+            by: args.act.operator(),
         };
         match discard.on_record(&pick, &letters, &mut discarded).await {
             Ok(missed) => gone = missed,

@@ -7,7 +7,7 @@ use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, Shown, json as print_json, say, table};
 use super::{PickArgs, names, nothing_found};
 use crate::config::{CheckpointsUrl, Cxone, Queue, Settings};
-use crate::dead_letters::{self, Judge, Listed, groups};
+use crate::operations::dead_letters::{self, Judge, Listed, groups};
 
 /// What is shown at once where no limit is given.
 const LISTED: usize = 1000;

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::{Bench, letter, own, state};
 use crate::failure::{Code, Failure, Reason};
-use crate::guards::ProtectedSource;
 use crate::machine::StateName;
 use crate::ports::{QuotaClass, Quotas, Reservation};
+use crate::registers::ProtectedSource;
 use crate::simulator::Options;
 use crate::worker::Outcome;
 

@@ -15,15 +15,17 @@ use super::{Outcome, drive};
 use crate::adapters::cxone::{Alone, Client, Options as CxoneOptions};
 use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
-use crate::config::Secret;
 use crate::failure::{Code, Failure, Reason};
-use crate::guards::{Guards, ProtectedSource};
+use crate::guards::Guards;
 use crate::job::{Action, Job, Lane, Request, UserId};
-use crate::machine::{DeletePolicy, RetryPolicy, StateName};
+use crate::limits::DeletePolicy;
+use crate::machine::{RetryPolicy, StateName};
 use crate::manifest::Actor;
 use crate::ports::Quotas;
+use crate::registers::ProtectedSource;
+use crate::secret::Secret;
 use crate::simulator::{self, Options, Rule, Simulator};
-use crate::steps::{Interrupt, Limits, Services};
+use crate::steps::{Cancellation, Interrupt, Services};
 
 struct Bench {
     simulator: Simulator,
@@ -68,6 +70,7 @@ impl Bench {
             second_look: Duration::from_millis(1),
         });
         let services = Services {
+            clock: crate::clock::Clock::system(),
             cxone: cxone.unwrap(),
             archive_store: Arc::new(
                 DirectoryStore::open(&directory.path().join("archive")).unwrap(),
@@ -75,7 +78,7 @@ impl Bench {
             checkpoints: Arc::new(EmbeddedCheckpoints::open(directory.path()).unwrap()),
             guards: Guards {
                 delete_grace: Duration::ZERO,
-                brake: None,
+                deletion_rate_limit: None,
             },
             protected: ProtectedSource::nobody(),
             delete: DeletePolicy::Attempt,
@@ -117,7 +120,6 @@ impl Bench {
             .add_fault(serde_json::from_value::<Rule>(rule).unwrap());
     }
 
-    /// One visit.
     async fn visit(&self, number: usize) -> Result<Outcome, Interrupt> {
         let request = Request {
             action: self.action,
@@ -131,7 +133,7 @@ impl Bench {
             stands_in_since: None,
             continuation: false,
         };
-        let limits = Limits::new(&CancellationToken::new(), &CancellationToken::new(), None);
+        let limits = Cancellation::new(&CancellationToken::new(), &CancellationToken::new(), None);
         Box::pin(drive(&self.services, &job, &limits)).await
     }
 
@@ -167,7 +169,7 @@ impl Bench {
 
     /// Whoever is finished is as the manifest says, and the manifest proves it.
     async fn assert_verified(&self, number: usize) {
-        use crate::verify::{Schema, Verifier, Witness, holdings};
+        use crate::operations::verify::{CheckpointEvidence, Schema, Verifier, holdings};
         let (store, user_id) = (Arc::clone(&self.services.archive_store), self.user(number));
         let held = holdings(&*store, Some(user_id))
             .await
@@ -180,7 +182,7 @@ impl Bench {
             downloaded: false,
         };
         let verdict = verifier
-            .check(user_id, &held, &Witness::default())
+            .check(user_id, &held, &CheckpointEvidence::default())
             .await
             .unwrap();
         assert!(verdict.ok, "{verdict:?}");

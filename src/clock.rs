@@ -1,0 +1,50 @@
+//! The wall clock, passed in so that tests can say what time it is.
+
+use jiff::Timestamp;
+
+/// Tells the time. A test's clock follows tokio's, which a test can pause and advance.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Clock {
+    #[cfg(test)]
+    paused: Option<(Timestamp, tokio::time::Instant)>,
+}
+
+impl Clock {
+    /// The clock of this machine.
+    pub(crate) fn system() -> Self {
+        Self::default()
+    }
+
+    /// A clock that shows `start` now and advances with tokio's time.
+    #[cfg(test)]
+    pub(crate) fn starting_at(start: Timestamp) -> Self {
+        Self {
+            paused: Some((start, tokio::time::Instant::now())),
+        }
+    }
+
+    /// The current time.
+    pub(crate) fn now(&self) -> Timestamp {
+        #[cfg(test)]
+        if let Some((start, since)) = self.paused {
+            let elapsed = jiff::SignedDuration::try_from(since.elapsed()).unwrap_or_default();
+            return start.checked_add(elapsed).unwrap_or(Timestamp::MAX);
+        }
+        Timestamp::now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_of_a_test_advances_with_tokios_time() {
+        let start = Timestamp::from_second(1_000).unwrap();
+        let clock = Clock::starting_at(start);
+        assert_eq!(clock.now(), start);
+
+        tokio::time::advance(std::time::Duration::from_secs(90)).await;
+        assert_eq!(clock.now(), Timestamp::from_second(1_090).unwrap());
+    }
+}

@@ -1,0 +1,92 @@
+//! Places where a test kills the process: before and after every effect. Release builds have none.
+//!
+//! `KILL_OFFBOARDER_AT=USER_ID:N` aborts a debug build at the Nth effect boundary (from 1) after it first
+//! took up that user, `KILL_OFFBOARDER_AT=USER_ID:after the save` at the first of that name, and
+//! `KILL_OFFBOARDER_AT=USER_ID:in its visit` whenever that user, and no other, is worked on. What it died at is the
+//! last line on standard error.
+//!
+//! `HURRY_OFFBOARDER=60` lets a debug build look at its queues sixty times as often, and lose patience with itself as
+//! much sooner.
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::time::Duration;
+
+    /// A user, and a number or a name.
+    static TARGET: LazyLock<Option<(String, String)>> = LazyLock::new(|| {
+        let value = std::env::var("KILL_OFFBOARDER_AT").ok()?;
+        let (user_id, at) = value.split_once(':')?;
+        Some((user_id.to_owned(), at.to_owned()))
+    });
+    static ARMED: AtomicBool = AtomicBool::new(false);
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+
+    pub(crate) fn arm(user_id: &str) {
+        if TARGET.as_ref().is_some_and(|(wanted, _)| wanted == user_id) {
+            ARMED.store(true, Ordering::SeqCst);
+        }
+    }
+
+    pub(crate) fn failpoint(place: &str) {
+        let Some((_, at)) = TARGET.as_ref().filter(|_| ARMED.load(Ordering::SeqCst)) else {
+            return;
+        };
+        let number = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
+        if at == place || at.parse() == Ok(number) {
+            die(place);
+        }
+    }
+
+    pub(crate) fn in_visit(user_id: &str) {
+        if TARGET
+            .as_ref()
+            .is_some_and(|(wanted, at)| wanted == user_id && at == "in its visit")
+        {
+            die("in its visit");
+        }
+    }
+
+    pub(crate) fn time_scaled(duration: Duration) -> Duration {
+        static TIMES: LazyLock<Option<u32>> =
+            LazyLock::new(|| std::env::var("HURRY_OFFBOARDER").ok()?.parse().ok());
+        duration / TIMES.unwrap_or(1).max(1)
+    }
+
+    fn die(place: &str) {
+        use std::io::Write as _;
+        // Nobody is left to whom a failed write could be told.
+        writeln!(std::io::stderr(), "KILLED AT {place}").ok();
+        std::process::abort();
+    }
+}
+
+#[cfg(debug_assertions)]
+pub(crate) use armed::{arm, failpoint, in_visit, time_scaled};
+
+/// As it is, in a release build.
+#[cfg(not(debug_assertions))]
+pub(crate) const fn time_scaled(duration: std::time::Duration) -> std::time::Duration {
+    duration
+}
+
+/// Does nothing in a release build.
+#[cfg(not(debug_assertions))]
+pub(crate) const fn arm(_user_id: &str) {}
+
+/// Does nothing in a release build.
+#[cfg(not(debug_assertions))]
+pub(crate) const fn in_visit(_user_id: &str) {}
+
+/// Does nothing in a release build.
+#[cfg(not(debug_assertions))]
+pub(crate) const fn failpoint(_place: &str) {}
+
+/// Runs an effect between its two kill points.
+pub(crate) async fn effect<T>(name: &str, doing: impl Future<Output = T>) -> T {
+    failpoint(&format!("before {name}"));
+    let result = doing.await;
+    failpoint(&format!("after {name}"));
+    result
+}

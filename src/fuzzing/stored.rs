@@ -1,0 +1,126 @@
+//! What stores return, for the fuzz target `stored`: objects of the bucket and values of Redis that anybody who can
+//! write there may have made.
+
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a panic is what a fuzz target reports"
+)]
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::archive::{begin_of, interval_is_as_asked, may_go_on};
+use crate::fuzzing::USER_ID;
+use crate::guards::Hold;
+use crate::job::UserId;
+use crate::machine::{Archive, ArchiveInProgress};
+use crate::manifest::{
+    Kind, Manifest, SealDocument, archive_key, audit_key, parse_key, sealed_key,
+};
+use crate::operations::batches::Summary;
+use crate::operations::verify::{faults_of_manifest, faults_of_seal};
+use crate::ports::DateRange;
+use crate::ports::{ObjectKey, Part, ReplayNote, crc32c_of_parts};
+use crate::registers::PauseAct;
+use crate::registers::audit_log::AuditEntry;
+
+const HISTORY: Duration = Duration::from_hours(24 * 365);
+
+/// A seal, manifest, hold, pause, act, progress of an archive, summary or note of a replay; else the metadata or the key
+/// of an object. What is read is written and read again as it was, and judged without a panic.
+pub fn stored(body: &[u8]) -> bool {
+    let user_id: UserId = USER_ID.parse().expect("a user ID");
+    let seal = read::<SealDocument>(body);
+    if let Some(seal) = &seal {
+        let faults = faults_of_seal(seal, body, user_id, 1, &[]);
+        assert!(
+            seal.user_id == user_id || !faults.is_empty(),
+            "the seal of another user"
+        );
+        assert_judged(&seal.archive, seal.access.at);
+    }
+    let manifest = read::<Manifest>(body);
+    if let Some(manifest) = &manifest {
+        let faults = faults_of_manifest(manifest, body, user_id, 1);
+        assert!(
+            manifest.user_id == user_id || !faults.is_empty(),
+            "the manifest of another user"
+        );
+        assert_judged(&manifest.archive.archive, manifest.timestamp);
+    }
+    let progress = read::<ArchiveInProgress>(body);
+    if let Some(progress) = &progress {
+        for now in [Timestamp::UNIX_EPOCH, progress.date_to, Timestamp::MAX] {
+            assert_goes_on(progress, progress.date_to, now);
+            assert_goes_on(progress, now, now);
+        }
+        let parts: &[Part] = progress.upload.as_ref().map_or(&[], |upload| &upload.parts);
+        assert!(crc32c_of_parts(parts).len() <= 2);
+    }
+    let small = [
+        read::<Hold>(body).is_some(),
+        read::<PauseAct>(body).is_some(),
+        read::<AuditEntry>(body).is_some(),
+        read::<Summary>(body).is_some(),
+        read::<ReplayNote>(body).is_some(),
+    ];
+    let text = String::from_utf8_lossy(body);
+    let named = span(&text) | key(user_id, &text);
+    seal.is_some() || manifest.is_some() || progress.is_some() || small.contains(&true) || named
+}
+
+fn read<T: Serialize + DeserializeOwned + PartialEq + Debug>(body: &[u8]) -> Option<T> {
+    let read: T = serde_json::from_slice(body).ok()?;
+    let written = serde_json::to_vec(&read).expect("what was read can be stored");
+    let again: T = serde_json::from_slice(&written).expect("and is read again");
+    assert_eq!(again, read);
+    Some(read)
+}
+
+/// An interval that counts as what was asked for reaches from the begin of the history to the end of access.
+fn assert_judged(archive: &Archive, access_at: Timestamp) {
+    for now in [Timestamp::MIN, access_at, Timestamp::MAX] {
+        if interval_is_as_asked(archive, access_at, HISTORY, now).is_ok() {
+            assert!(access_at.duration_since(archive.covers_until()).as_secs() <= 60);
+            assert!(archive.covers_until().duration_since(now).as_secs() <= 60);
+        }
+    }
+}
+
+/// What may go on is of the history, and reaches up to the end of access.
+fn assert_goes_on(progress: &ArchiveInProgress, access_at: Timestamp, now: Timestamp) {
+    if may_go_on(progress, access_at, HISTORY, progress.window_days, now) {
+        assert_eq!(progress.date_from, begin_of(progress.date_to, HISTORY));
+        assert!(access_at.duration_since(progress.date_to).as_secs() <= 60);
+    }
+}
+
+fn span(text: &str) -> bool {
+    let mut lines = text.lines();
+    let Some(span) = DateRange::parse(lines.next(), lines.next()) else {
+        return false;
+    };
+    let [from, to] = span.values();
+    assert_eq!(DateRange::parse(Some(&from), Some(&to)), Some(span));
+    true
+}
+
+/// A key that is ours is written in one way only.
+fn key(user_id: UserId, text: &str) -> bool {
+    let key = ObjectKey(text.trim_end_matches('\n').to_owned());
+    if let Some((kind, revision)) = parse_key(user_id, &key) {
+        let name = match kind {
+            Kind::Archive => archive_key,
+            Kind::Sealed => sealed_key,
+            Kind::Audit => audit_key,
+        };
+        assert_eq!(name(user_id, revision), key);
+        return true;
+    }
+    false
+}

@@ -1,0 +1,13 @@
+//! The progress of batches. It is computed from one short record per user, which is saved in the same atomic step as the
+//! checkpoint of the user, so that both always agree. [`Tally`] is pure; [`overview()`] reads.
+
+mod overview;
+mod read;
+mod report;
+mod tally;
+
+pub(crate) use crate::ports::batches::{Known, Listed, Standing, Summary};
+pub(crate) use overview::{AccessTimes, DeadLetters, Overview, Waiting};
+pub(crate) use read::{list, overview, report};
+pub(crate) use report::Reported;
+pub(crate) use tally::Tally;

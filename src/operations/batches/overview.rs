@@ -1,0 +1,109 @@
+//! The progress of a batch, as it is shown.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::failure::Reason;
+use crate::job::BatchId;
+use crate::machine::{DeletionOutcome, StateName};
+
+/// The progress of a batch
+///
+/// Each user counts as one of `notBegun`, `underWay`, `waiting`, `finished`, `deadLetters` and `unreadable`. `states` counts
+/// the last completed steps of the users who have begun.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Overview {
+    /// The name of the batch.
+    pub batch_id: BatchId,
+    /// The time of these numbers.
+    #[schema(value_type = String, format = DateTime)]
+    pub as_of: Timestamp,
+    /// When the first user was submitted.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub begun_at: Option<Timestamp>,
+    /// The number of users.
+    pub users: u64,
+    /// Users that no worker has started.
+    pub not_begun: u64,
+    /// Users that a worker works on, or that are in a queue.
+    pub under_way: u64,
+    /// Users with a terminal state and a stored manifest.
+    pub finished: u64,
+    /// Users with a checkpoint that this release cannot read.
+    pub unreadable: u64,
+    /// The number of users by last completed step, including those with a dead letter.
+    pub states: BTreeMap<StateName, u64>,
+    /// The number of deletions by outcome.
+    pub deletions: BTreeMap<DeletionOutcome, u64>,
+    /// The users who wait, by cause; largest number first.
+    pub waiting: Vec<Waiting>,
+    /// The users with a dead letter, by reason; largest number first.
+    pub dead_letters: Vec<DeadLetters>,
+    /// The time from the request to the deactivation, of the users whose access is removed.
+    pub access_removed: Option<AccessTimes>,
+    /// Users finished per minute, in the last 15 minutes.
+    pub finished_per_minute: Option<f64>,
+    /// The estimated time until all users are finished, at that rate, and not before the last wait is over. Null if no user
+    /// was finished in the last 15 minutes; zero if all users are done.
+    pub time_left_seconds: Option<u64>,
+}
+
+/// Users that wait for the same cause
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Waiting {
+    /// A failure code of the runbook, or `not_due`, `brake` (the deletion rate limit), `not_converged`, `deletion_pending`.
+    pub why: String,
+    /// The number of users.
+    pub users: u64,
+    /// When the first of these users continues.
+    #[schema(value_type = String, format = DateTime)]
+    pub first_until: Timestamp,
+    /// When the last of these users continues.
+    #[schema(value_type = String, format = DateTime)]
+    pub last_until: Timestamp,
+}
+
+/// Users with dead letters of the same reason
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DeadLetters {
+    /// The reason of the dead letters.
+    pub reason: Reason,
+    /// The number of users.
+    pub users: u64,
+}
+
+/// How long it took to remove access
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AccessTimes {
+    /// The number of users whose access is removed.
+    pub users: u64,
+    /// The median, in seconds.
+    pub p50_seconds: f64,
+    /// The 95th percentile, in seconds.
+    pub p95_seconds: f64,
+    /// The maximum, in seconds.
+    pub longest_seconds: f64,
+    /// When the access of the last user was removed.
+    #[schema(value_type = String, format = DateTime)]
+    pub last_at: Timestamp,
+}
+
+impl Overview {
+    /// The number of users with a dead letter.
+    pub(crate) fn dead(&self) -> u64 {
+        self.dead_letters.iter().map(|group| group.users).sum()
+    }
+
+    /// The number of users on whom workers still have to work.
+    pub(crate) fn left(&self) -> u64 {
+        let waiting: u64 = self.waiting.iter().map(|waiting| waiting.users).sum();
+        self.not_begun + self.under_way + waiting
+    }
+}

@@ -1,0 +1,61 @@
+use jiff::Timestamp;
+
+use super::{Listed, Overview, Reported, Standing, Tally};
+use crate::failure::Failure;
+use crate::job::BatchId;
+use crate::ports::batches::{Batches, Record};
+
+/// The number of users whose summaries are read in one round trip.
+const PAGE: usize = 2000;
+
+/// The number of whole checkpoints that are read in one round trip.
+const PAGE_WHOLE: usize = 500;
+
+/// The `limit` newest batches, newest first.
+pub(crate) async fn list(batches: &dyn Batches, limit: usize) -> Result<Vec<Listed>, Failure> {
+    batches.latest(limit).await
+}
+
+/// Reads all users of a batch. `None` if the batch does not exist.
+pub(crate) async fn overview(
+    batches: &dyn Batches,
+    batch: &BatchId,
+    now: Timestamp,
+) -> Result<Option<Overview>, Failure> {
+    let Some(begun_at) = batches.begun_at(batch).await? else {
+        return Ok(None);
+    };
+    let mut tally = Tally::new(batch.clone(), Some(begun_at), now);
+    let mut from = 0;
+    loop {
+        let members = batches.page(batch, from, PAGE).await?;
+        for known in batches.summaries(batch, &members.users).await? {
+            tally.add(&known);
+        }
+        match members.next {
+            Some(next) => from = next,
+            None => return Ok(Some(tally.finish())),
+        }
+    }
+}
+
+/// A page of the report of a batch: the rows from position `from` on, and the position of the next page. The batch keeps
+/// the summary of a checkpoint that has expired.
+pub(crate) async fn report(
+    batches: &dyn Batches,
+    batch: &BatchId,
+    from: usize,
+    now: Timestamp,
+) -> Result<(Vec<Reported>, Option<usize>), Failure> {
+    let page = batches.page(batch, from, PAGE_WHOLE).await?;
+    let records = batches.records(batch, &page.users).await?;
+
+    let rows = page.users.into_iter().zip(records);
+    let rows = rows.map(|(user_id, record)| match record {
+        Record::Checkpoint(checkpoint) => Reported::of(&checkpoint, now),
+        Record::Summary(summary) => Reported::of_summary(user_id, summary, now),
+        Record::Nothing => Reported::unknown(user_id, Standing::NotBegun),
+        Record::Unreadable => Reported::unknown(user_id, Standing::Unreadable),
+    });
+    Ok((rows.collect(), page.next))
+}

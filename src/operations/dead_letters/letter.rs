@@ -1,0 +1,298 @@
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
+
+use super::fingerprint::fingerprint;
+use crate::adapters::amqp::{Delivery, as_long, letter, plain};
+use crate::failure::{Code, Failure, Reason};
+use crate::job::{BatchId, UserId, parse_message};
+use crate::machine::StateName;
+
+/// A letter's name: a hash of what it holds, the same whoever looks, and however often.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[0-9a-f]{16}$", example = "0123456789abcdef")]
+pub struct LetterId(String);
+
+impl LetterId {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LetterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for LetterId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<LetterId> for String {
+    fn from(id: LetterId) -> Self {
+        id.0
+    }
+}
+
+impl FromStr for LetterId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_hex = |one: u8| one.is_ascii_digit() || (b'a'..=b'f').contains(&one);
+        if text.len() == 16 && text.bytes().all(is_hex) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("a letter's ID is 16 hex digits, as `dead-letters list` shows it")
+        }
+    }
+}
+
+/// What a dead letter says of itself, without the body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Letter {
+    /// Its name.
+    pub id: LetterId,
+    /// Whom it is about, if the body says so.
+    pub user_id: Option<UserId>,
+    /// The batch that the user came with.
+    pub batch_id: Option<BatchId>,
+    /// Why it was given up. One that RabbitMQ itself moved here is `poison`.
+    pub reason: Reason,
+    /// The code of the last failure, if it has one that this release knows.
+    pub code: Option<Code>,
+    /// The step that failed; empty when it is not known.
+    pub step: String,
+    /// The last completed state; empty when it is not known.
+    pub state: String,
+    /// The last failure, for people.
+    pub error: String,
+    /// The same for letters of one fault.
+    pub fingerprint: String,
+    /// Attempts that were spent.
+    pub attempts: i64,
+    /// When it was given up.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub dead_lettered_at: Option<Timestamp>,
+    /// Who gave it up.
+    pub worker: String,
+    /// How often it was replayed before.
+    pub replays: i64,
+}
+
+/// What stands for the error where RabbitMQ moved the message.
+const MOVED: &str = "RabbitMQ delivered it again and again without an answer, and moved it here";
+
+impl Letter {
+    /// Reads a letter off the queue.
+    pub(crate) fn read(delivery: &Delivery) -> Self {
+        let header = |name: &str| {
+            delivery
+                .properties
+                .headers()
+                .as_ref()
+                .and_then(|all| all.inner().get(name))
+        };
+        let text = |name: &str| match header(name).map(plain) {
+            Some(Value::String(text)) => text,
+            Some(_) | None => String::new(),
+        };
+        let number = |name: &str| header(name).and_then(as_long).unwrap_or(0);
+        let reason = text(letter::REASON);
+        let reason = Reason::ALL
+            .iter()
+            .find(|known| known.as_str() == reason)
+            .copied();
+        let death = header("x-death").map(plain).unwrap_or_default();
+        let moved_at = death.pointer("/0/time").and_then(Value::as_i64);
+        let at = text(letter::AT);
+        let mut error = text(letter::ERROR);
+        if reason.is_none() && error.is_empty() {
+            MOVED.clone_into(&mut error);
+        }
+        let reason = reason.unwrap_or(Reason::Poison);
+        let code = Some(text(letter::CODE))
+            .filter(|code| !code.is_empty())
+            .or_else(|| bracketed(&error));
+        let code = code.and_then(|code| {
+            Code::ALL
+                .iter()
+                .find(|known| known.as_str() == code)
+                .copied()
+        });
+        let state = text(letter::STATE);
+        let step = Some(text(letter::STEP)).filter(|step| !step.is_empty());
+        let step = step.or_else(|| step_after(&state)).unwrap_or_default();
+        let (user_id, batch_id) = match parse_message(&delivery.data, Timestamp::UNIX_EPOCH) {
+            Ok((user_id, request)) => (Some(user_id), request.batch_id),
+            Err(_malformed) => (None, None),
+        };
+        Self {
+            id: identify(delivery, &at, &text(letter::WORKER), &death),
+            user_id,
+            batch_id,
+            fingerprint: fingerprint(word(code, reason), &step, &error),
+            reason,
+            code,
+            step,
+            state,
+            error,
+            attempts: number(letter::ATTEMPTS),
+            dead_lettered_at: at
+                .parse()
+                .ok()
+                .or_else(|| Timestamp::from_second(moved_at?).ok()),
+            worker: text(letter::WORKER),
+            replays: number(letter::REPLAYS),
+        }
+    }
+
+    /// The word that its fault is known by: the code, or the reason of what has none.
+    pub(crate) const fn word(&self) -> &'static str {
+        word(self.code, self.reason)
+    }
+}
+
+/// The fingerprint that a letter of this failure would have.
+pub(super) fn fingerprint_of(failure: &Failure, state: StateName) -> String {
+    fingerprint(
+        failure.code.as_str(),
+        state.next_step(),
+        &failure.to_string(),
+    )
+}
+
+const fn word(code: Option<Code>, reason: Reason) -> &'static str {
+    match code {
+        Some(code) => code.as_str(),
+        None => reason.as_str(),
+    }
+}
+
+/// The code at the end of an error's text; letters of an earlier release have no header for it.
+fn bracketed(error: &str) -> Option<String> {
+    Some(error.strip_suffix(']')?.rsplit_once('[')?.1.to_owned())
+}
+
+fn step_after(state: &str) -> Option<String> {
+    let state: StateName = serde_json::from_value(Value::from(state)).ok()?;
+    Some(state.next_step().to_owned())
+}
+
+/// Everything that a look does not change, each with its length, so that nothing runs into the next.
+fn identify(delivery: &Delivery, at: &str, worker: &str, death: &Value) -> LetterId {
+    let message_id = delivery
+        .properties
+        .message_id()
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let death = death.to_string();
+    let mut hash = Sha256::new();
+    let pieces = [
+        at,
+        worker,
+        &death,
+        &message_id,
+        delivery.routing_key.as_str(),
+    ]
+    .map(str::as_bytes);
+    for piece in pieces.into_iter().chain([delivery.data.as_slice()]) {
+        hash.update(piece.len().to_be_bytes());
+        hash.update(piece);
+    }
+    LetterId(hex::encode(hash.finalize().get(..8).unwrap_or_default()))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::adapters::amqp::{BasicProperties, Headers, clean_headers, long, text};
+
+    const ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
+
+    pub(in crate::operations::dead_letters) fn delivery(body: &str, headers: Headers) -> Delivery {
+        let (exchange, key) = ("offboarding.dead".into(), "users".into());
+        let mut delivery = Delivery::mock(1, exchange, key, false, body.as_bytes().to_vec());
+        delivery.properties = clean_headers(&BasicProperties::default(), headers);
+        delivery
+    }
+
+    fn of_a_worker(at: &str) -> Headers {
+        vec![
+            (letter::REASON, text("retries_exhausted")),
+            (letter::ERROR, text("slow [cxone_timeout]")),
+            (letter::STATE, text("Deactivated")),
+            (letter::ATTEMPTS, long(8)),
+            (letter::AT, text(at)),
+            (letter::WORKER, text("w-1")),
+            (letter::REPLAYS, long(2)),
+        ]
+    }
+
+    #[test]
+    fn a_letter_of_a_worker_is_read_with_or_without_the_headers_of_this_release() {
+        let old = Letter::read(&delivery(ID, of_a_worker("2026-11-01T00:00:00Z")));
+        let mut headers = of_a_worker("2026-11-01T00:00:00Z");
+        headers.extend([
+            (letter::CODE, text("cxone_timeout")),
+            (letter::STEP, text("archive")),
+        ]);
+        assert_eq!(old, Letter::read(&delivery(ID, headers)));
+        assert_eq!(
+            (old.reason, old.code),
+            (Reason::RetriesExhausted, Some(Code::CxoneTimeout))
+        );
+        assert_eq!(
+            (old.step.as_str(), old.attempts, old.replays),
+            ("archive", 8, 2)
+        );
+        assert_eq!(old.dead_lettered_at, "2026-11-01T00:00:00Z".parse().ok());
+        assert_eq!(old.user_id, ID.parse().ok());
+    }
+
+    #[test]
+    fn letters_that_differ_in_time_or_body_have_other_ids_and_a_look_does_not_change_them() {
+        let one = || delivery(ID, of_a_worker("2026-11-01T00:00:00Z"));
+        let id = Letter::read(&one()).id;
+        let mut looked_at = one();
+        looked_at.properties = clean_headers(&BasicProperties::default(), {
+            let mut headers = of_a_worker("2026-11-01T00:00:00Z");
+            headers.push(("x-seen", long(1)));
+            headers
+        });
+        assert_eq!(Letter::read(&looked_at).id, id);
+        assert_ne!(
+            Letter::read(&delivery(ID, of_a_worker("2026-11-01T00:00:01Z"))).id,
+            id
+        );
+        let upper = ID.to_uppercase();
+        assert_ne!(
+            Letter::read(&delivery(&upper, of_a_worker("2026-11-01T00:00:00Z"))).id,
+            id
+        );
+        assert_eq!(id.as_str().parse(), Ok(id));
+    }
+
+    #[test]
+    fn what_rabbitmq_moved_is_poison_and_a_body_that_is_no_message_has_no_user() {
+        let moved = Letter::read(&delivery("no message", Vec::new()));
+        assert_eq!(
+            (moved.reason, moved.code, moved.user_id),
+            (Reason::Poison, None, None)
+        );
+        assert_eq!((moved.word(), moved.error.as_str()), ("poison", MOVED));
+    }
+}

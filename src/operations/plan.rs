@@ -1,0 +1,287 @@
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::adapters::cxone::{QueueId, RoutingProfile, ScimUser};
+use crate::failure::{Code, Failure};
+use crate::guards::Verdict;
+use crate::job::{Action, Job, UserId};
+use crate::limits::DeletePolicy;
+use crate::machine::{ArchiveInProgress, Cursor, Event, State, StateName};
+use crate::steps::begin_archive;
+use crate::steps::look_back;
+use crate::steps::on_deletion;
+use crate::steps::page;
+use crate::steps::{Interrupt, Services, Stopped};
+
+/// What would be done to one user, found out by reads alone.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Plan {
+    pub user_id: UserId,
+    /// How far an off-boarding got, by checkpoint or store; nothing when there is none.
+    pub state: Option<StateName>,
+    /// SCIM `active`; nothing when the API does not know the user.
+    pub active: Option<bool>,
+    /// Queues in the routing profile.
+    pub queues: Vec<String>,
+    /// What would come of it.
+    pub end: End,
+    /// What a guard says, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<String>,
+    /// The deletion waits until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delete_not_before: Option<Timestamp>,
+    /// What there is to archive.
+    pub conversations: Conversations,
+    /// About how many calls are left.
+    pub calls: Calls,
+}
+
+/// How the off-boarding would end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum End {
+    /// The deletion would be tried.
+    Delete,
+    /// It was asked for, or set, that nobody is deleted.
+    DeactivateOnly,
+    /// A legal hold: deactivated and archived, not deleted.
+    Held,
+    /// A guard forbids to touch the user: a dead letter.
+    Protected,
+    /// Nothing is left to do.
+    Done,
+    /// Nobody knows the user: a dead letter.
+    NotFound,
+}
+
+impl End {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::DeactivateOnly => "deactivate only",
+            Self::Held => "held: deactivate only",
+            Self::Protected => "refused: protected",
+            Self::Done => "nothing: done",
+            Self::NotFound => "refused: not found",
+        }
+    }
+}
+
+/// How much an archive would hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Conversations {
+    pub count: u64,
+    pub pages: u64,
+    /// There are more than were counted.
+    pub at_least: bool,
+}
+
+/// Calls by the class of their quota.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Calls {
+    pub routing: u64,
+    pub scim: u64,
+    pub analytics: u64,
+}
+
+/// Looks what a worker would do for `job`: the same reads and guards, and no write anywhere. At most
+/// `max_pages` pages of conversations are counted.
+pub(crate) async fn plan(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, Failure> {
+    Box::pin(look(services, job, max_pages))
+        .await
+        .map_err(|stopped| match stopped {
+            Stopped::Failed(failure) | Stopped::Interrupted(Interrupt::Systemic(failure)) => {
+                failure
+            }
+            // Nothing here is asked to end, or holds a lease.
+            Stopped::Interrupted(interrupt) => {
+                Failure::internal("a plan was interrupted", interrupt)
+            }
+        })
+}
+
+async fn look(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, Stopped> {
+    let user_id = job.user_id;
+    let known = known(services, job).await?;
+    let user = services.cxone.scim_user(user_id).await?.value;
+    let active = user.as_ref().and_then(ScimUser::active);
+    let exists = user.is_some() || services.cxone.user_exists(user_id).await?.value;
+    let mut plan = Plan {
+        user_id,
+        state: known.as_ref().map(State::name),
+        active,
+        queues: Vec::new(),
+        end: End::Done,
+        guard: None,
+        delete_not_before: None,
+        conversations: Conversations::default(),
+        calls: Calls::default(),
+    };
+    // Who came back is off-boarded anew.
+    let known = known.filter(|state| !(state.is_finished() && active == Some(true)));
+    if !exists && matches!(known, None | Some(State::Received)) {
+        plan.end = End::NotFound;
+        return Ok(plan);
+    }
+    let deletes_alone = matches!(known, Some(State::DeactivatedOnly { .. }))
+        && job.request.action_named
+        && job.request.action == Action::Delete;
+    if known.as_ref().is_some_and(State::is_finished) && !deletes_alone {
+        return Ok(plan);
+    }
+    judge(services, job, known.as_ref(), &mut plan).await?;
+    if plan.end == End::Protected {
+        return Ok(plan);
+    }
+    if exists {
+        let profile = services.cxone.routing_profile(user_id).await?.value;
+        let queues = profile.iter().flat_map(RoutingProfile::queues);
+        plan.queues = queues.map(QueueId::to_string).collect();
+    }
+    plan.conversations = match known.as_ref().and_then(archive_of) {
+        Some(conversations) => conversations,
+        None => count(services, user_id, max_pages).await?,
+    };
+    plan.calls = calls_left(services, known.as_ref(), &plan).await?;
+    Ok(plan)
+}
+
+/// How far it got: by the checkpoint, or by what stands in the store.
+async fn known(services: &Services, job: &Job) -> Result<Option<State>, Stopped> {
+    if let Some(checkpoint) = services.checkpoints.read(job.user_id).await? {
+        return Ok(Some(checkpoint.state));
+    }
+    Ok(match look_back(services, job).await? {
+        Event::PriorEvidenceFound(traces) => Some(traces.state),
+        _ => None,
+    })
+}
+
+/// The guards, by the code that a worker asks before the first write and before the DELETE.
+async fn judge(
+    services: &Services,
+    job: &Job,
+    known: Option<&State>,
+    plan: &mut Plan,
+) -> Result<(), Stopped> {
+    let since = known
+        .and_then(State::deactivated_at)
+        .unwrap_or_else(Timestamp::now);
+    plan.end = if services.delete == DeletePolicy::Never || job.request.action == Action::Deactivate
+    {
+        End::DeactivateOnly
+    } else {
+        End::Delete
+    };
+    match on_deletion(services, job.user_id, &job.request, since).await {
+        Ok(Verdict::Proceed) => {}
+        Ok(Verdict::Held) => {
+            plan.end = End::Held;
+            plan.guard = Some("on legal hold (offboarder hold list)".to_owned());
+        }
+        Ok(Verdict::Postpone { until, why }) => {
+            if plan.end == End::Delete {
+                plan.delete_not_before = Some(until);
+                plan.guard = Some(why.to_string());
+            }
+        }
+        Err(Stopped::Failed(failure)) if failure.code == Code::ProtectedUser => {
+            plan.end = End::Protected;
+            plan.guard = Some(failure.text);
+        }
+        Err(stopped) => return Err(stopped),
+    }
+    Ok(())
+}
+
+const fn archive_of(state: &State) -> Option<Conversations> {
+    match state {
+        State::Received | State::QueuesCleared { .. } | State::Deactivated { .. } => None,
+        State::Archived { archive, .. }
+        | State::Deleted { archive, .. }
+        | State::DeactivatedOnly { archive, .. } => Some(Conversations {
+            count: archive.conversations,
+            pages: 0,
+            at_least: false,
+        }),
+    }
+}
+
+/// Counts what the archive would hold, page after page, and keeps none of it. A conversation that reaches
+/// over the bound of a window may be counted twice.
+async fn count(
+    services: &Services,
+    user_id: UserId,
+    max_pages: u64,
+) -> Result<Conversations, Stopped> {
+    let progress: ArchiveInProgress = begin_archive(services, Timestamp::now());
+    let mut counted = Conversations::default();
+    let mut cursor = Cursor::Window {
+        from: progress.date_from,
+    };
+    while cursor != Cursor::End {
+        if counted.pages == max_pages {
+            counted.at_least = true;
+            break;
+        }
+        let (page, following) = page(&services.cxone, user_id, &progress, &cursor).await?;
+        counted.count += page.conversations().count() as u64;
+        counted.pages += 1;
+        cursor = following;
+    }
+    Ok(counted)
+}
+
+/// About what is left, without conflicts and retries: the steps in `steps/`, call by call.
+async fn calls_left(
+    services: &Services,
+    known: Option<&State>,
+    plan: &Plan,
+) -> Result<Calls, Stopped> {
+    let queues = plan.queues.len() as u64;
+    let patterns = u64::from(services.protected.load().await?.has_patterns());
+    let clear = Calls {
+        // The user, the profile before and after; each queue, and the profile's write. A queue whose owner or
+        // supervisor the user is takes two more, which only a read of it would tell.
+        routing: 3 + if queues == 0 { 0 } else { queues + 1 },
+        scim: patterns,
+        analytics: 0,
+    };
+    let deactivate = Calls {
+        routing: 0,
+        scim: 3,
+        analytics: 0,
+    };
+    let archive = Calls {
+        routing: 0,
+        scim: 0,
+        analytics: plan.conversations.pages,
+    };
+    let delete = match plan.end {
+        // The DELETE, and the reads before and after it; guards before the seal and before the DELETE.
+        End::Delete => Calls {
+            routing: 3,
+            scim: 2 * patterns,
+            analytics: 0,
+        },
+        End::DeactivateOnly | End::Held | End::Protected | End::Done | End::NotFound => {
+            Calls::default()
+        }
+    };
+    let steps: &[Calls] = match known.map(State::name) {
+        None | Some(StateName::Received) => &[clear, deactivate, archive, delete],
+        Some(StateName::QueuesCleared) => &[deactivate, archive, delete],
+        Some(StateName::Deactivated) => &[archive, delete],
+        Some(StateName::Archived | StateName::Deleted | StateName::DeactivatedOnly) => &[delete],
+    };
+    let add = |sum: Calls, one: &Calls| Calls {
+        routing: sum.routing + one.routing,
+        scim: sum.scim + one.scim,
+        analytics: sum.analytics + one.analytics,
+    };
+    Ok(steps.iter().fold(Calls::default(), add))
+}

@@ -1,0 +1,86 @@
+//! Remembers in Redis which users were sent with which batch.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::Timestamp;
+
+use super::Message;
+use crate::failure::Failure;
+use crate::job::{BatchId, UserId};
+use crate::ports::batches::Batches;
+
+/// The users that were sent with each batch. Sending does not depend on Redis: once it fails, no user is known and nothing
+/// is remembered. A user may then be sent again, which is harmless.
+pub(crate) struct Memory {
+    batches: Option<Arc<dyn Batches>>,
+    lost: AtomicBool,
+}
+
+impl Memory {
+    pub(crate) const fn new(batches: Option<Arc<dyn Batches>>) -> Self {
+        Self {
+            batches,
+            lost: AtomicBool::new(false),
+        }
+    }
+
+    fn batches(&self) -> Option<&dyn Batches> {
+        self.batches
+            .as_deref()
+            .filter(|_| !self.lost.load(Ordering::Relaxed))
+    }
+
+    fn lose(&self, failure: &Failure) {
+        if !self.lost.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %failure, "the users that are sent from now on are not remembered; the same command would send the whole batch again"
+            );
+        }
+    }
+
+    /// Each message, and whether its user was already sent with the same batch.
+    pub(crate) async fn recall<E>(
+        &self,
+        chunk: Vec<Result<Message, E>>,
+    ) -> Vec<Result<(Message, bool), E>> {
+        let mut by_batch: HashMap<&BatchId, Vec<UserId>> = HashMap::new();
+        for message in chunk.iter().flatten() {
+            if let Some(batch) = &message.request.batch_id {
+                by_batch.entry(batch).or_default().push(message.user_id);
+            }
+        }
+        let mut known = HashSet::new();
+        for (batch, users) in by_batch {
+            let Some(batches) = self.batches() else { break };
+            match batches.users_in(batch, &users).await {
+                Ok(found) => known.extend(found),
+                Err(failure) => self.lose(&failure),
+            }
+        }
+        let recalled = chunk.into_iter().map(|message| {
+            message.map(|message| {
+                let before = known.contains(&message.user_id);
+                (message, before)
+            })
+        });
+        recalled.collect()
+    }
+
+    /// Remembers users whose message the broker confirmed.
+    pub(super) async fn keep(&self, sent: Vec<(BatchId, UserId)>) {
+        let mut by_batch: HashMap<BatchId, Vec<UserId>> = HashMap::new();
+        for (batch, user_id) in sent {
+            by_batch.entry(batch).or_default().push(user_id);
+        }
+        for (batch, users) in by_batch {
+            let Some(batches) = self.batches() else {
+                return;
+            };
+            if let Err(failure) = batches.add_users(&batch, &users, Timestamp::now()).await {
+                self.lose(&failure);
+            }
+        }
+    }
+}

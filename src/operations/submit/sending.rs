@@ -1,0 +1,140 @@
+//! Publishes messages with publisher confirms.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::{Memory, Message};
+use crate::adapters::amqp::{BasicProperties, EXCHANGE, Publisher, clean_headers, following};
+use crate::failure::{Class, Code, Failure};
+use crate::job::Source;
+use crate::job::{BatchId, UserId};
+use crate::telemetry::span;
+
+/// The number of channels; each has at most one unconfirmed publish.
+const CHANNELS: usize = 64;
+/// The number of users that are looked up or remembered in one call. After a crash, at most these and the unconfirmed ones
+/// are sent a second time, which is harmless.
+pub(crate) const CHUNK: usize = 200;
+/// After this time without a confirm, the log says why that may be.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Publishes messages with confirms, and remembers which users were sent with which batch.
+pub(crate) struct Sending {
+    pub publisher: Arc<Publisher>,
+    pub source: Source,
+    pub memory: Memory,
+}
+
+/// What was sent.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    pub sent: u64,
+    /// Skipped, because they were already sent with the same batch.
+    pub before: u64,
+    /// The first failure; no message was started after it.
+    pub failure: Option<Failure>,
+}
+
+impl Sending {
+    /// The number of channels that the publisher needs.
+    pub(crate) const CHANNELS: usize = CHANNELS;
+
+    /// Sends until the end, the first failure, or `stop`, and waits for the messages in flight. Calls `progress` for each
+    /// user that was sent (`true`) or skipped (`false`).
+    pub(crate) async fn run(
+        &self,
+        messages: impl Iterator<Item = io::Result<Message>>,
+        stop: &CancellationToken,
+        mut progress: impl FnMut(bool),
+    ) -> Sent {
+        let mut sent = Sent::default();
+        let mut confirmed: Vec<(BatchId, UserId)> = Vec::new();
+        let failed = CancellationToken::new();
+        let chunks = stream::iter(messages)
+            .chunks(CHUNK)
+            .take_until(stop.cancelled());
+        let asked = chunks
+            .take_until(failed.cancelled())
+            .then(|chunk| self.memory.recall(chunk));
+        let publishing = asked.flat_map(stream::iter).map(|message| async {
+            match message {
+                Err(error) => Err(Some(unreadable(&error))),
+                Ok((message, true)) => Ok((message, true)),
+                // After a failure or a stop, no further message is started.
+                Ok((_, false)) if failed.is_cancelled() || stop.is_cancelled() => Err(None),
+                Ok((message, false)) => {
+                    let span = span::message(EXCHANGE, message.user_id);
+                    let published = self.publish(&message).instrument(span).await;
+                    published.map(|()| (message, false)).map_err(Some)
+                }
+            }
+        });
+        let mut results = std::pin::pin!(publishing.buffer_unordered(CHANNELS));
+        loop {
+            let result = match tokio::time::timeout(SILENCE, results.next()).await {
+                Ok(Some(result)) => result,
+                Ok(None) => break,
+                Err(_elapsed) => {
+                    tracing::warn!(
+                        "RabbitMQ confirmed nothing for {} s; an alarm (memory, disk) blocks publishers",
+                        SILENCE.as_secs()
+                    );
+                    continue;
+                }
+            };
+            match result {
+                Ok((_, true)) => {
+                    sent.before += 1;
+                    progress(false);
+                }
+                Ok((message, false)) => {
+                    sent.sent += 1;
+                    progress(true);
+                    confirmed.extend(
+                        message
+                            .request
+                            .batch_id
+                            .map(|batch| (batch, message.user_id)),
+                    );
+                    if confirmed.len() >= CHUNK {
+                        self.memory.keep(std::mem::take(&mut confirmed)).await;
+                    }
+                }
+                Err(failure) => {
+                    failed.cancel();
+                    sent.failure = sent.failure.or(failure);
+                }
+            }
+        }
+        self.memory.keep(confirmed).await;
+        sent
+    }
+
+    async fn publish(&self, message: &Message) -> Result<(), Failure> {
+        let properties = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_delivery_mode(2)
+            .with_message_id(uuid::Uuid::now_v7().to_string().as_str().into())
+            .with_app_id("offboarder".into())
+            .with_timestamp(u64::try_from(Timestamp::now().as_second()).unwrap_or(0));
+        // The consumer of the message continues its trace.
+        let properties = clean_headers(&properties, following());
+        let key = self.source.routing_key();
+        self.publisher
+            .publish(EXCHANGE, key, &message.body, properties)
+            .await
+            .map_err(Failure::from)
+    }
+}
+
+fn unreadable(error: &io::Error) -> Failure {
+    let text =
+        format!("the copy of the input cannot be read ({error}); no further message was sent");
+    Failure::new(Class::Systemic, Code::SettingsUnreadable, text)
+}

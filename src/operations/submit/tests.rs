@@ -1,0 +1,406 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::job::{Action, UserId};
+
+const A: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
+const B: &str = "4f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c12";
+const C: &str = "5f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c13";
+
+fn open(text: impl AsRef<[u8]>, overlay: &Overlay) -> Input {
+    Input::new(&[], Some(&mut text.as_ref()), overlay).unwrap()
+}
+
+use super::faults::Faults;
+
+fn check(text: impl AsRef<[u8]>) -> Result<Checked, Faults> {
+    open(text, &Overlay::default()).check(|_| None).unwrap()
+}
+
+fn messages(text: impl AsRef<[u8]>) -> Vec<Message> {
+    let input = open(text, &Overlay::default());
+    input.check(|_| None).unwrap().unwrap();
+    input.messages().unwrap().map(Result::unwrap).collect()
+}
+
+fn ids(messages: &[Message]) -> Vec<String> {
+    messages
+        .iter()
+        .map(|message| message.user_id.to_string())
+        .collect()
+}
+
+/// Lines and texts of the faults.
+fn faults(text: impl AsRef<[u8]>) -> Vec<(u64, String)> {
+    check(text)
+        .unwrap_err()
+        .named
+        .into_iter()
+        .map(|fault| (fault.line.unwrap(), fault.what))
+        .collect()
+}
+
+#[test]
+fn a_list_has_one_id_a_line_with_comments_and_blank_lines() {
+    let text = format!("\u{feff}# leavers\n\n{A}\n  {B}\r\n{}\n", A.to_uppercase());
+    assert_eq!(ids(&messages(&text)), [A, B]);
+    let checked = check(&text).unwrap();
+    assert_eq!((checked.users, checked.duplicates_total), (2, 1));
+    assert_eq!(checked.duplicates, [(A.parse().unwrap(), Some(5))]);
+}
+
+#[test]
+fn csv_columns_that_the_schema_knows_are_kept_and_no_others() {
+    let text = format!("name;userId;reason;action\nJo;{A};left;deactivate\nMo;{B};;\n");
+    let messages = messages(text);
+    assert_eq!(ids(&messages), [A, B]);
+    assert_eq!(messages[0].request.reason.as_deref(), Some("left"));
+    assert_eq!(messages[0].request.action, Action::Deactivate);
+    assert_eq!(messages[1].request.action, Action::Delete);
+    assert!(!String::from_utf8_lossy(&messages[0].body).contains("Jo"));
+}
+
+#[test]
+fn a_header_is_found_after_blank_lines_comments_and_a_hint_and_whatever_its_case() {
+    let text = format!(
+        "\u{feff}\n# of November\n   \nsep=;\nReason;\"USERID\"\nleft;{A}\n\n;\nleft;{B}\n"
+    );
+    let messages = messages(&text);
+    assert_eq!(ids(&messages), [A, B]);
+    assert_eq!(messages[1].request.reason.as_deref(), Some("left"));
+    assert_eq!(
+        faults(text + ";x\n"),
+        [(10, "\"x\" is no user ID (a UUID)".to_owned())]
+    );
+}
+
+#[test]
+fn a_quoted_cell_may_hold_line_breaks_and_lines_are_counted_all_the_same() {
+    let text = format!("userId,reason\r\n{A},\"left\r\n, \"\"now\"\"\"\r\n\r\nx,\r\n{B},\r\n");
+    assert_eq!(
+        faults(&text),
+        [(5, "\"x\" is no user ID (a UUID)".to_owned())]
+    );
+    let messages = messages(text.replace("x,\r\n", ""));
+    assert_eq!(
+        messages[0].request.reason.as_deref(),
+        Some("left\r\n, \"now\"")
+    );
+    assert_eq!(ids(&messages), [A, B]);
+}
+
+#[test]
+fn a_missing_quotation_mark_never_hides_a_user() {
+    let fault = |text: String| faults(text).remove(0);
+    assert_eq!(
+        fault(format!("name,userId\n\"Jo,{A}\n")).1,
+        "a quotation mark that is never closed"
+    );
+    assert_eq!(
+        fault(format!("userId,name\n{A},5\" x\n{B},6\" x\n")),
+        (2, "a stray quotation mark".to_owned())
+    );
+    let (line, what) = fault(format!("userId,name\n{A},\"Jo\n{B},Mo\"\n"));
+    assert_eq!(
+        (line, what.contains("a quotation mark is missing")),
+        (2, true),
+        "{what}"
+    );
+}
+
+#[test]
+fn json_lines_stay_as_they_are_written() {
+    let line = format!(r#"{{"ticket": 7.10, "userId":"{A}", "big":123456789012345678901}}"#);
+    assert_eq!(messages(&line)[0].body, line.as_bytes());
+    let overlay = Overlay {
+        reason: Some("a \"b\"".to_owned()),
+        ..Overlay::default()
+    };
+    let input = open(&line, &overlay);
+    let message = input.messages().unwrap().next().unwrap().unwrap();
+    assert_eq!(message.request.reason.as_deref(), Some("a \"b\""));
+    assert!(
+        message
+            .body
+            .ends_with(line.trim_start_matches('{').as_bytes())
+    );
+}
+
+#[test]
+fn the_command_line_fills_in_what_a_row_does_not_say() {
+    let text = format!("userId,reason\n{A},own\n{B},\n");
+    let overlay = Overlay {
+        batch_id: Some("b-1".parse().unwrap()),
+        reason: Some("all".to_owned()),
+        ..Overlay::default()
+    };
+    let messages: Vec<_> = open(text, &overlay)
+        .messages()
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let reasons: Vec<_> = messages
+        .iter()
+        .map(|m| m.request.reason.clone().unwrap())
+        .collect();
+    assert_eq!(reasons, ["own", "all"]);
+    assert!(
+        messages
+            .iter()
+            .all(|m| m.request.batch_id.as_ref().unwrap().to_string() == "b-1")
+    );
+}
+
+#[test]
+fn every_fault_is_named_with_its_line_and_its_column() {
+    let text = format!(
+        "userId,action,deleteAfter\n{A},delete,\nnonsense,delete,\n{B},destroy,tomorrow\n{B}\n\n,delete,\n"
+    );
+    let faults = faults(text);
+    assert_eq!(
+        faults.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
+        [3, 4, 5, 7]
+    );
+    assert!(
+        faults[0].1.starts_with("\"nonsense\" is no user ID"),
+        "{faults:?}"
+    );
+    assert!(
+        faults[1]
+            .1
+            .contains("action has to be delete or deactivate; deleteAfter has to be"),
+        "{faults:?}"
+    );
+    assert!(
+        faults[2].1.contains("1 cells, where the header has 3"),
+        "{faults:?}"
+    );
+    let fault = |text: String| check(text).unwrap_err().to_string();
+    assert!(
+        fault(format!("{{\"userId\":\"{A}\",\"batchId\":7}}\n"))
+            .contains("line 1: batchId has to be")
+    );
+    assert!(
+        fault(format!("{{\"userId\":\"{A}\"}}\n{{\"user\":1}}"))
+            .contains("line 2: it has no userId")
+    );
+    assert!(fault(format!("id,name\n{A},Jo\n")).contains("CSV needs a header with userId"));
+    assert!(
+        fault(format!("userId,reason,Reason\n{A},,\n"))
+            .contains("line 1: the header has two columns reason")
+    );
+    assert!(fault(format!("[{{\"userId\":\"{A}\"}}]")).contains("JSON Lines"));
+    assert!(fault(format!("{{\"userId\":\"{A}\",\"userId\":\"{B}\"}}\n")).contains("line 1"));
+}
+
+#[test]
+fn what_is_no_text_is_a_fault_of_its_line() {
+    let mut bytes = format!("{A}\n").into_bytes();
+    bytes.extend_from_slice(b"\xff\xe9\n");
+    bytes.extend(std::iter::repeat_n(b'x', 1_000_000));
+    bytes.extend_from_slice(format!("\n{B}\nx\n").as_bytes());
+    let faults = faults(bytes);
+    assert_eq!(
+        faults.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
+        [2, 3, 5]
+    );
+    assert!(
+        faults[0]
+            .1
+            .starts_with("not UTF-8, probably Windows-1252; save it as UTF-8"),
+        "{faults:?}"
+    );
+    assert_eq!(
+        (&*faults[1].1, &*faults[2].1),
+        ("over 262144 bytes", "\"x\" is no user ID (a UUID)")
+    );
+    let wide: Vec<u8> = std::iter::once(0xfeff)
+        .chain(A.encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    assert!(
+        check(wide)
+            .unwrap_err()
+            .to_string()
+            .contains("save it as UTF-8")
+    );
+}
+
+#[test]
+fn a_name_that_is_nearly_a_members_is_a_fault_and_the_others_are_listed() {
+    let fault = |text: String| faults(text).remove(0);
+    for (header, column, meant) in [
+        ("userId,Delete After", "Delete After", "deleteAfter"),
+        (
+            "userId;delete_after;requested by",
+            "delete_after",
+            "deleteAfter",
+        ),
+        ("userId\t\"DELETE-AFTER\"", "DELETE-AFTER", "deleteAfter"),
+        ("User ID,userId", "User ID", "userId"),
+        ("User ID,name", "User ID", "userId"),
+        ("user_id", "user_id", "userId"),
+    ] {
+        let (line, what) = fault(format!("{header}\n{A}\n"));
+        let says =
+            format!("the column \"{column}\" is not read; rename it to {meant}, or remove it");
+        assert!(line == 1 && what.contains(&says), "{header}: {what}");
+    }
+    let (_, both) = fault(format!("userId;delete_after;requested by\n{A};;\n"));
+    assert!(
+        both.contains("rename it to deleteAfter") && both.contains("rename it to requestedBy"),
+        "{both}"
+    );
+    for member in [
+        "delete_after",
+        "DeleteAfter",
+        "deleteafter",
+        "requested by",
+        "UserId",
+        "Action",
+    ] {
+        let (line, what) = fault(format!(
+            "{{\"userId\":\"{A}\"}}\n{{\"userId\":\"{B}\",\"{member}\":\"x\"}}"
+        ));
+        assert!(
+            line == 2 && what.contains(&format!("the member \"{member}\" is not read")),
+            "{what}"
+        );
+    }
+
+    let ignored = |text: String| check(text).unwrap().ignored;
+    assert_eq!(
+        ignored(format!("name,userId,,room\u{202e},name\nJo,{A},,1,\n")),
+        ["name", "room\\u{202e}"]
+    );
+    let lines = format!(
+        "{{\"userId\":\"{A}\",\"x\":1}}\n{{\"userId\":\"{B}\",\"x\":1,\"y\":{{\"action\":1}}}}\n"
+    );
+    assert_eq!(ignored(lines), ["x", "y"]);
+    assert!(ignored(format!("{A}\n")).is_empty());
+}
+
+#[test]
+fn a_file_without_rows_is_a_fault_beside_arguments_too() {
+    for (text, why) in [
+        ("", "it is empty"),
+        ("\u{feff}", "blank lines and comments only"),
+        ("\r\r", "blank lines and comments only"),
+        ("# leavers\n\n", "blank lines and comments only"),
+        ("sep=;\nuserId;room\n;\n", "a header, and no row under it"),
+    ] {
+        for arguments in [vec![], vec![A.to_owned()]] {
+            let input =
+                Input::new(&arguments, Some(&mut text.as_bytes()), &Overlay::default()).unwrap();
+            let faults = input.check(|_| None).unwrap().unwrap_err();
+            assert!(
+                faults
+                    .to_string()
+                    .contains(&format!("the file holds no users: {why}")),
+                "{text:?}: {faults}"
+            );
+        }
+    }
+    let nothing = Input::new(&[], None, &Overlay::default()).unwrap();
+    assert_eq!(nothing.check(|_| None).unwrap().unwrap().users, 0);
+}
+
+#[test]
+fn lines_that_end_in_cr_only_are_read_and_a_mixture_is_refused() {
+    let csv = format!("userId,reason\r{A},\"left\r, now\"\r{B},\r");
+    let read = messages(&csv);
+    assert_eq!(ids(&read), [A, B]);
+    assert_eq!(read[0].request.reason.as_deref(), Some("left\r, now"));
+    assert_eq!(ids(&messages(format!("# list\r{A}\r{B}"))), [A, B]);
+    assert_eq!(faults(format!("{A}\rx\r"))[0].0, 2);
+    for mixed in [
+        format!("# list\r{A}\n{B}\n"),
+        format!("userId\r{A}\n{B}\n"),
+        format!("userId,room\n{A},1\r{B},2\n{C},3\n"),
+        format!("{A}\n{B}\r{C}\n"),
+    ] {
+        let named = faults(&mixed);
+        assert!(
+            named
+                .iter()
+                .any(|(_, what)| what.contains("a CR in the middle")),
+            "{mixed:?}: {named:?}"
+        );
+    }
+    let (_, what) = faults(format!("userId,room\n{A},\"1\r{B},2\"\n")).remove(0);
+    assert!(what.contains("a quotation mark is missing"), "{what}");
+}
+
+#[test]
+fn a_protected_user_is_a_fault_with_its_line_and_keeps_everybody_from_being_sent() {
+    let protected: UserId = B.parse().unwrap();
+    let look = |text: String| {
+        let input = open(text, &Overlay::default());
+        input
+            .check(|user_id| (user_id == protected).then(|| "it is the board".to_owned()))
+            .unwrap()
+    };
+    let faults = look(format!("{A}\n{B}\n{B}\n{C}\n")).unwrap_err();
+    assert_eq!((faults.total, faults.only_forbidden()), (1, true));
+    assert!(
+        faults
+            .to_string()
+            .contains(&format!("line 2: {B} is not off-boarded: it is the board"))
+    );
+    assert!(!look(format!("{B}\nx\n")).unwrap_err().only_forbidden());
+    assert_eq!(look(format!("{A}\n{C}\n")).unwrap().users, 2);
+}
+
+#[test]
+fn so_many_faults_are_counted_and_the_first_thousand_are_named() {
+    let faults = check("x\n".repeat(5000)).unwrap_err();
+    assert_eq!((faults.total, faults.named.len()), (5000, 1000));
+    assert!(faults.to_string().ends_with("and 4000 more"));
+}
+
+proptest! {
+    /// Whatever the columns, the quoting and the line ends: every user of a CSV file is sent once, in
+    /// order, with what stands in its row.
+    #[test]
+    fn csv_tells_each_user_once(
+        rows in prop::collection::vec((any::<u8>(), "[ -~éß\n]{0,12}", "[ -~]{0,8}"), 1..20),
+        delimiter in prop::sample::select(vec![b',', b';', b'\t']),
+        crlf in any::<bool>(),
+        place in 0..3_usize,
+    ) {
+        let id = |number: u8| format!("{number:08x}-9a51-4b4b-8f6c-1f9a4f9b7c11");
+        let mut writer = csv::WriterBuilder::new().delimiter(delimiter)
+            .terminator(if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') })
+            .from_writer(Vec::new());
+        let in_order = |user: String, reason: String, other: String| {
+            let mut cells = vec![reason, other];
+            cells.insert(place, user);
+            cells
+        };
+        writer.write_record(in_order("userId".to_owned(), "reason".to_owned(), "name".to_owned())).unwrap();
+        let mut expected: Vec<(String, Option<String>)> = Vec::new();
+        for (number, reason, other) in &rows {
+            writer.write_record(in_order(id(*number), reason.clone(), other.clone())).unwrap();
+            let reason = reason.trim();
+            if !expected.iter().any(|(known, _)| *known == id(*number)) {
+                expected.push((id(*number), (!reason.is_empty()).then(|| reason.to_owned())));
+            }
+        }
+        let messages = messages(writer.into_inner().unwrap());
+        let told: Vec<_> =
+            messages.into_iter().map(|message| (message.user_id.to_string(), message.request.reason)).collect();
+        prop_assert_eq!(told, expected);
+    }
+
+    /// No bytes bring the reader down, and what is taken is a message for the worker's parser.
+    #[test]
+    fn no_input_brings_the_reader_down(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let input = open(&bytes, &Overlay::default());
+        if input.check(|_| None).unwrap().is_ok() {
+            for message in input.messages().unwrap() {
+                let message = message.unwrap();
+                crate::job::parse_message(&message.body, jiff::Timestamp::UNIX_EPOCH).unwrap();
+            }
+        }
+    }
+}

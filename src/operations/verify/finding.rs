@@ -1,0 +1,96 @@
+use serde::Serialize;
+
+use crate::job::UserId;
+use crate::machine::StateName;
+
+/// The kind of a finding, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// The store has no object of this user.
+    NothingStored,
+    /// A delete marker hides the object.
+    Deleted,
+    /// The object was written more than once.
+    Overwritten,
+    /// It is no regular file (but e.g. a link or a pipe), and was not opened.
+    NotAFile,
+    /// A manifest is missing.
+    ManifestMissing,
+    /// A manifest violates the schema.
+    ManifestInvalid,
+    /// A manifest is not what was written, or contradicts itself.
+    ManifestChanged,
+    /// A manifest names another predecessor than the one that is stored.
+    ChainBroken,
+    /// The seal of a deletion that was tried is missing.
+    SealMissing,
+    /// A seal is not what was written, or contradicts the manifest.
+    SealChanged,
+    /// The archive, or the version that the manifest names, is missing.
+    ArchiveMissing,
+    /// The archive is not what the manifest says.
+    ArchiveChanged,
+    /// The archive is not locked as the manifest says.
+    ArchiveUnlocked,
+}
+
+/// One contradiction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Finding {
+    pub kind: Kind,
+    /// The full key of the object.
+    pub object: String,
+    pub text: String,
+}
+
+/// The result for one user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Verdict {
+    pub user_id: UserId,
+    pub ok: bool,
+    /// The terminal state according to the last manifest.
+    pub state: Option<StateName>,
+    /// An off-boarding is in progress, so its manifest is not stored yet.
+    pub under_way: bool,
+    pub manifests: usize,
+    /// The number of archives that were read whole.
+    pub archives: usize,
+    pub bytes: u64,
+    pub findings: Vec<Finding>,
+}
+
+impl Verdict {
+    /// The verdict on a user whose objects were not opened.
+    pub(crate) fn unopened(user_id: UserId, names: &[String]) -> Self {
+        let mut verdict = Self::of(user_id);
+        for name in names {
+            let text = "it is a link, a directory, a pipe, a socket or a device, not a regular file: it was not opened";
+            verdict.find(Kind::NotAFile, name, text);
+        }
+        verdict
+    }
+
+    pub(super) const fn of(user_id: UserId) -> Self {
+        Self {
+            user_id,
+            ok: true,
+            state: None,
+            under_way: false,
+            manifests: 0,
+            archives: 0,
+            bytes: 0,
+            findings: Vec::new(),
+        }
+    }
+
+    pub(super) fn find(&mut self, kind: Kind, object: impl Into<String>, text: impl Into<String>) {
+        self.ok = false;
+        self.findings.push(Finding {
+            kind,
+            object: object.into(),
+            text: text.into(),
+        });
+    }
+}

@@ -1,0 +1,250 @@
+//! Which users belong to which batch, and what is stored of each of them.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::millisecond;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::failure::{Failure, Reason};
+use crate::job::{BatchId, UserId};
+use crate::machine::{AccessRemoved, Checkpoint, DeletionOutcome, Pause, State, StateName};
+
+/// Batches, kept beside the checkpoints. Only a store that several processes share keeps them.
+#[async_trait]
+pub(crate) trait Batches: Send + Sync {
+    /// Adds users to a batch. Those who are in it stay as they are.
+    async fn add_users(
+        &self,
+        batch: &BatchId,
+        users: &[UserId],
+        at: Timestamp,
+    ) -> Result<(), Failure>;
+
+    /// Those of `users` who are in the batch.
+    async fn users_in(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<UserId>, Failure>;
+
+    /// The latest batches, the last one first.
+    async fn latest(&self, limit: usize) -> Result<Vec<Listed>, Failure>;
+
+    /// When the first user of a batch was seen; `None` when there is no such batch.
+    async fn begun_at(&self, batch: &BatchId) -> Result<Option<Timestamp>, Failure>;
+
+    /// A page of at most `count` users, in the order in which they were added, from the `from`th on.
+    async fn page(&self, batch: &BatchId, from: usize, count: usize) -> Result<Members, Failure>;
+
+    /// The summary of each of `users`, in their order. The batch keeps the last summary of users
+    /// whose checkpoints have expired.
+    async fn summaries(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<Known>, Failure>;
+
+    /// All that is stored of each of `users`, in their order.
+    async fn records(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<Record>, Failure>;
+}
+
+/// A page of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Members {
+    /// The members that are user IDs; another program may have written others.
+    pub users: Vec<UserId>,
+    /// Where the next page begins; `None` after the last one.
+    pub next: Option<usize>,
+}
+
+/// All that is stored of a user of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// No worker took the job yet, or Redis lost its data.
+    Nothing,
+    Checkpoint(Box<Checkpoint>),
+    /// The checkpoint has expired; the batch kept its last summary.
+    Summary(Summary),
+    /// A later release wrote the checkpoint.
+    Unreadable,
+}
+
+/// What a batch needs to know of one user. It is stored beside the checkpoint, for every user, so its form is
+/// short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Summary {
+    /// The batch that the request came with.
+    #[serde(default, rename = "b", skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<BatchId>,
+    /// The last completed step.
+    #[serde(rename = "s")]
+    pub state: StateName,
+    /// When it was asked for, or first seen.
+    #[serde(
+        default,
+        rename = "r",
+        with = "millisecond::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub requested_at: Option<Timestamp>,
+    /// When the access was gone.
+    #[serde(
+        default,
+        rename = "a",
+        with = "millisecond::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub access_removed_at: Option<Timestamp>,
+    /// When there was nothing left to do.
+    #[serde(
+        default,
+        rename = "f",
+        with = "millisecond::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub finished_at: Option<Timestamp>,
+    /// What it waits for.
+    #[serde(default, rename = "w", skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
+    /// Why it is a dead letter.
+    #[serde(default, rename = "l", skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<Reason>,
+    /// How the deletion ended.
+    #[serde(default, rename = "d", skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<DeletionOutcome>,
+    /// When it was saved.
+    #[serde(rename = "u", with = "millisecond::required")]
+    pub updated_at: Timestamp,
+}
+
+/// A pause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Wait {
+    /// Until when.
+    #[serde(rename = "u", with = "millisecond::required")]
+    pub until: Timestamp,
+    /// The code of the last failure, or the word of the pause.
+    #[serde(rename = "y")]
+    pub why: String,
+}
+
+/// What is stored of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// There is no checkpoint: no worker took the job yet, or Redis forgot.
+    Nothing,
+    /// There is one.
+    Summary(Summary),
+    /// There is one that this release cannot read.
+    Unreadable,
+}
+
+impl From<Record> for Known {
+    fn from(record: Record) -> Self {
+        match record {
+            Record::Nothing => Self::Nothing,
+            Record::Checkpoint(checkpoint) => Self::Summary(Summary::from(&*checkpoint)),
+            Record::Summary(summary) => Self::Summary(summary),
+            Record::Unreadable => Self::Unreadable,
+        }
+    }
+}
+
+impl From<&Checkpoint> for Summary {
+    fn from(checkpoint: &Checkpoint) -> Self {
+        let failure = checkpoint.last_failure.as_ref();
+        let why = checkpoint.pause.map(Pause::as_str);
+        let why = why
+            .or_else(|| Some(failure?.code.as_str()))
+            .unwrap_or("unknown");
+        let ended_at = || checkpoint.ended_at().unwrap_or(checkpoint.updated_at);
+        Self {
+            batch_id: checkpoint.request.batch_id.clone(),
+            state: checkpoint.state.name(),
+            requested_at: checkpoint
+                .request
+                .requested_at
+                .or(checkpoint.request.received_at)
+                .map(stored),
+            access_removed_at: access_of(&checkpoint.state).map(|access| stored(access.at)),
+            finished_at: checkpoint.state.is_finished().then(ended_at).map(stored),
+            wait: checkpoint.waiting_until.map(|until| Wait {
+                until: stored(until),
+                why: why.to_owned(),
+            }),
+            dead_letter: checkpoint.dead_letter.as_ref().map(|letter| letter.reason),
+            deletion: match &checkpoint.state {
+                State::Deleted { deletion, .. } | State::DeactivatedOnly { deletion, .. } => {
+                    Some(deletion.outcome)
+                }
+                State::Received
+                | State::QueuesCleared { .. }
+                | State::Deactivated { .. }
+                | State::Archived { .. } => None,
+            },
+            updated_at: stored(checkpoint.updated_at),
+        }
+    }
+}
+
+/// As it is read back. The last second of time has no milliseconds.
+fn stored(at: Timestamp) -> Timestamp {
+    let whole = |_out_of_range| Timestamp::from_second(at.as_second());
+    Timestamp::from_millisecond(at.as_millisecond())
+        .or_else(whole)
+        .unwrap_or(at)
+}
+
+impl Summary {
+    /// Where the user stands at `now`. A wait that is over is none.
+    pub(crate) fn standing(&self, now: Timestamp) -> Standing {
+        if self.dead_letter.is_some() {
+            Standing::DeadLetter
+        } else if self.finished_at.is_some() {
+            Standing::Finished
+        } else if self.wait.as_ref().is_some_and(|wait| wait.until > now) {
+            Standing::Waiting
+        } else {
+            Standing::UnderWay
+        }
+    }
+}
+
+/// Where a user stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Standing {
+    /// Terminal, and the manifest is stored.
+    Finished,
+    /// Given up.
+    DeadLetter,
+    /// It waits.
+    Waiting,
+    /// In a worker's hands, or on its way there.
+    UnderWay,
+    /// No worker has taken it yet, or Redis forgot.
+    NotBegun,
+    /// The checkpoint is a later release's.
+    Unreadable,
+}
+
+/// A batch, as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ListedBatch)]
+pub(crate) struct Listed {
+    /// Its name.
+    pub batch_id: BatchId,
+    /// When its first user was sent.
+    #[schema(value_type = String, format = DateTime)]
+    pub begun_at: Timestamp,
+    /// How many there are.
+    pub users: u64,
+}
+
+const fn access_of(state: &State) -> Option<&AccessRemoved> {
+    match state {
+        State::Received | State::QueuesCleared { .. } => None,
+        State::Deactivated { access }
+        | State::Archived { access, .. }
+        | State::Deleted { access, .. }
+        | State::DeactivatedOnly { access, .. } => Some(access),
+    }
+}
+
+#[cfg(test)]
+#[path = "batches_tests.rs"]
+mod tests;

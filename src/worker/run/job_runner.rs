@@ -1,0 +1,250 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument as _, Span};
+
+use super::{Outcome, drive};
+use crate::adapters::amqp::{Delivery, Publisher, REVISION_HEADER, STAND_IN_HEADER, delivery_span};
+use crate::failure::{Class, Code, Failure};
+use crate::job::Source;
+use crate::job::{Job, parse_message};
+use crate::progress;
+use crate::steps::{Cancellation, Interrupt, Services};
+use crate::telemetry::{metrics, span};
+use crate::worker::intake::circuit_breaker::Breaker;
+use crate::worker::intake::ready_queue::{Held, InProgress, Unsettled};
+use crate::worker::intake::session::{FIRST_BACKOFF, LONGEST_BACKOFF, Slot};
+use crate::worker::intake::shutdown::Shutdown;
+use crate::worker::settle::settlement::{self, Disposition, settle};
+
+/// What one delivery is worked on with.
+pub(crate) struct Hand {
+    pub(crate) services: Arc<Services>,
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) breaker: Arc<Breaker>,
+    pub(crate) in_progress: Arc<InProgress>,
+    /// A pause that begins meanwhile ends the visit at its next checkpoint.
+    pub(crate) until_paused: CancellationToken,
+    pub(crate) unsettled: Arc<Unsettled>,
+    pub(crate) slice: Duration,
+    pub(crate) name: String,
+}
+
+impl Hand {
+    /// One delivery, from its bytes to its settlement. The task owns the slot.
+    pub(crate) async fn visit(self, held: Held, shutdown: Shutdown, slot: Slot) {
+        let span = delivery_span(held.source.queue(), &held.delivery.properties);
+        self.work_on(held, shutdown).instrument(span).await;
+        drop(slot);
+    }
+
+    async fn work_on(&self, held: Held, shutdown: Shutdown) {
+        let Held {
+            source,
+            delivery,
+            since,
+            in_hand: _in_hand,
+        } = held;
+        // Steps are asked to stop a little before the delivery has to go.
+        let limits = Cancellation::new(
+            &shutdown.draining,
+            &shutdown.abandon,
+            Some(since + self.slice * 3 / 4),
+        )
+        .and_until(&self.until_paused);
+        let working = self.dispose(source, &delivery, &limits);
+        tokio::pin!(working);
+        let mut hand_on = since + self.slice;
+        let disposition = loop {
+            tokio::select! {
+                disposition = &mut working => break disposition,
+                () = tokio::time::sleep_until(hand_on), if !limits.is_exchanged() => {
+                    match settlement::stand_in(&delivery, source, &self.publisher).await {
+                        Ok(()) => limits.exchange(),
+                        Err(error) => {
+                            tracing::warn!(%error, "no stand-in for a long job yet");
+                            hand_on = Instant::now() + FIRST_BACKOFF * 10;
+                        }
+                    }
+                }
+            }
+        };
+        tell(&delivery, &disposition);
+        match (&disposition, limits.is_exchanged()) {
+            (_, false) => self.settle_at_last(&delivery, source, &disposition).await,
+            // The stand-in goes on with whatever is left, but it cannot become a dead letter.
+            (Disposition::DeadLetter(_), true) => {
+                let (publisher, name) = (&self.publisher, &self.name);
+                let sent =
+                    settlement::replace(&delivery, source, &disposition, publisher, name).await;
+                if let Err(error) = sent {
+                    tracing::warn!(%error, "no dead letter yet: its stand-in will try again");
+                    self.breaker.trip(&Failure::from(error));
+                }
+            }
+            (_, true) => {}
+        }
+    }
+
+    /// To the end of its queue, untouched, where another worker may have a slot for it.
+    pub(crate) async fn give_back(self, held: Held) {
+        let span = delivery_span(held.source.queue(), &held.delivery.properties);
+        let giving = async {
+            let copy = settlement::is_copy(&held.delivery, held.source);
+            let disposition = if copy {
+                Disposition::Acknowledge
+            } else {
+                Disposition::GiveBack
+            };
+            tell(&held.delivery, &disposition);
+            self.settle_at_last(&held.delivery, held.source, &disposition)
+                .await;
+        };
+        giving.instrument(span).await;
+    }
+
+    /// Settles, however long publishing does not work: a delivery that was dropped here would stay in this
+    /// worker's hand as long as its connection lives. Once that is gone the broker delivers again by itself.
+    async fn settle_at_last(&self, delivery: &Delivery, source: Source, disposition: &Disposition) {
+        let (mut backoff, settling) = (FIRST_BACKOFF, self.unsettled.begin());
+        while let Err(error) =
+            settle(delivery, source, disposition, &self.publisher, &self.name).await
+        {
+            let again = delivery.acker.usable();
+            tracing::warn!(%error, again, "not settled; where we do not try again, the broker delivers it again");
+            settling.failed(error.to_string());
+            self.breaker.trip(&Failure::from(error));
+            if !again {
+                break;
+            }
+            tokio::time::sleep(backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+            backoff = (backoff * 2).min(LONGEST_BACKOFF);
+        }
+        progress::made();
+    }
+
+    /// What becomes of a delivery, after a visit if there is to be one.
+    async fn dispose(
+        &self,
+        source: Source,
+        delivery: &Delivery,
+        limits: &Cancellation,
+    ) -> Disposition {
+        let now = Timestamp::now();
+        if settlement::is_copy(delivery, source) {
+            tracing::warn!("a copy by CC or BCC is dropped; the message itself has another queue");
+            return Disposition::Acknowledge;
+        }
+        if let Some(why) = settlement::refused(delivery) {
+            return settlement::malformed(
+                format!("the message is too large or too deep: {why}"),
+                now,
+            );
+        }
+        let parked_until = settlement::parked_until(delivery, now);
+        if let Some(until) = parked_until.filter(|until| now < *until) {
+            return Disposition::park(until, "it is not due yet");
+        }
+        let (user_id, request) = match parse_message(&delivery.data, now) {
+            Ok(parsed) => parsed,
+            Err(malformed) => return settlement::malformed(malformed.to_string(), now),
+        };
+        let job = Job {
+            user_id,
+            request,
+            lane: source.lane(),
+            revision: settlement::number_in(delivery, REVISION_HEADER)
+                .and_then(|number| u32::try_from(number).ok()),
+            stands_in_since: settlement::time_in(delivery, STAND_IN_HEADER),
+            continuation: parked_until.is_some(),
+        };
+        // A task of its own, so that a panic is this user's alone.
+        let (services, limits) = (Arc::clone(&self.services), limits.clone());
+        let entry = self.in_progress.enter(user_id);
+        let driving = async move { Box::pin(drive(&services, &job, &limits)).await };
+        let driving = tokio::spawn(driving.in_current_span());
+        let visit = match AbortOnDropHandle::new(driving).await {
+            Ok(visit) => visit,
+            Err(died) => {
+                let failure = Failure::new(
+                    Class::Defect,
+                    Code::Panicked,
+                    format!("a step died: {died}"),
+                );
+                return settlement::panicked(&failure, Timestamp::now());
+            }
+        };
+        drop(entry);
+        match &visit {
+            Ok(Outcome::Finished(ended)) => {
+                self.breaker.passed();
+                tracing::info!(%user_id, state = %ended.state, "finished");
+            }
+            Ok(
+                Outcome::HandOver
+                | Outcome::Replaced
+                | Outcome::Wait { .. }
+                | Outcome::DeadLetter { .. },
+            ) => {
+                self.breaker.passed();
+            }
+            Ok(Outcome::Reissue { revision }) => {
+                tracing::info!(%user_id, revision, "the user came back, and is off-boarded again");
+            }
+            Err(Interrupt::Systemic(failure)) => self.breaker.trip(failure),
+            Err(Interrupt::SliceOver) => tracing::info!(%user_id, "goes on in another slice"),
+            Ok(Outcome::Busy { .. }) | Err(Interrupt::Draining | Interrupt::LeaseLost) => {}
+        }
+        settlement::disposition(visit, user_id, source, Timestamp::now())
+    }
+}
+
+/// One line for whatever is not the way to the end, with its reason, and the span of the delivery. A dead letter
+/// is an error, since somebody has to act; a wait after a failure is a warning, since it may pass by itself.
+fn tell(delivery: &Delivery, disposition: &Disposition) {
+    let (user_id, request) = parse_message(&delivery.data, Timestamp::now()).ok().unzip();
+    let user_id = user_id.map(tracing::field::display);
+    let span = Span::current();
+    span.record("offboarder.user_id", &user_id);
+    let batch_id = request
+        .and_then(|request| request.batch_id)
+        .map(|batch_id| batch_id.to_string());
+    span.record("offboarder.batch_id", batch_id);
+    span.record("offboarder.disposition", disposition.as_str());
+    match disposition {
+        Disposition::DeadLetter(letter) => {
+            metrics::dead_lettered(letter.reason);
+            span.record("offboarder.reason", letter.reason.as_str());
+            span::failed_with(
+                &span,
+                letter.code.map_or(letter.reason.as_str(), Code::as_str),
+            );
+            tracing::error!(user_id, reason = %letter.reason, error = letter.error,
+                attempts = letter.attempts, "dead letter");
+        }
+        Disposition::Park {
+            until,
+            why,
+            code: Some(code),
+            ..
+        } => {
+            span.record("offboarder.reason", code.as_str());
+            tracing::warn!(user_id, %until, why, "parked");
+        }
+        Disposition::Park {
+            until,
+            why,
+            code: None,
+            ..
+        } => tracing::info!(user_id, %until, why, "parked"),
+        Disposition::Acknowledge
+        | Disposition::Finish(..)
+        | Disposition::Forward(_)
+        | Disposition::GiveBack
+        | Disposition::Reissue { .. } => {}
+    }
+}

@@ -1,0 +1,187 @@
+use parking_lot::{Mutex, MutexGuard};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::adapters::amqp::WAITS;
+
+use crate::job::Lane;
+use crate::job::Source;
+
+/// What this worker parked and has not come back yet. A queue of one pause gives back in order, each after that
+/// pause: a count for each second is enough to know the oldest, and there are never more seconds than the pause has.
+pub(crate) static PARKED: Parked = Parked::new();
+
+const JUST_NOW: Duration = Duration::from_secs(5);
+
+pub(crate) struct Parked {
+    queues: Mutex<[VecDeque<Second>; WAITS.len()]>,
+}
+
+/// What was parked within a second.
+struct Second {
+    since: Instant,
+    access: u64,
+    archive: u64,
+}
+
+impl Parked {
+    const fn new() -> Self {
+        Self {
+            queues: Mutex::new([const { VecDeque::new() }; WAITS.len()]),
+        }
+    }
+
+    /// Each pause, and what waits in its queue.
+    fn queues(&self) -> MutexGuard<'_, [VecDeque<Second>; WAITS.len()]> {
+        self.queues.lock()
+    }
+
+    /// A job of this source was parked.
+    pub(crate) fn add(&self, source: Source, pause: Duration) {
+        let (now, mut queues) = (Instant::now(), self.queues());
+        let Some((_, seconds)) = WAITS
+            .iter()
+            .zip(queues.iter_mut())
+            .find(|(wait, _)| **wait == pause)
+        else {
+            return;
+        };
+        drop_due(seconds, pause, now);
+        if seconds
+            .back()
+            .is_none_or(|last| now - last.since >= Duration::from_secs(1))
+        {
+            seconds.push_back(Second {
+                since: now,
+                access: 0,
+                archive: 0,
+            });
+        }
+        if let Some(last) = seconds.back_mut() {
+            match source.lane() {
+                Lane::Access | Lane::Whole => last.access += 1,
+                Lane::Archive => last.archive += 1,
+            }
+        }
+    }
+
+    /// How long the oldest in the queue of this pause has been there, which holds `depth` jobs of all workers.
+    pub(crate) fn oldest(&self, pause: Duration, depth: u64) -> Option<Duration> {
+        let (now, mut queues) = (Instant::now(), self.queues());
+        let (_, seconds) = WAITS
+            .iter()
+            .zip(queues.iter_mut())
+            .find(|(wait, _)| **wait == pause)?;
+        if depth == 0 {
+            // But for those that came after the depth was asked for.
+            seconds.retain(|second| now - second.since < JUST_NOW);
+        }
+        drop_due(seconds, pause, now);
+        Some(now - seconds.front()?.since)
+    }
+
+    /// How many of a lane, and how long the oldest of them has been there.
+    pub(crate) fn of(&self, lane: Lane) -> (u64, Option<Duration>) {
+        let (now, mut queues) = (Instant::now(), self.queues());
+        let (mut count, mut oldest) = (0, None);
+        for (pause, seconds) in WAITS.iter().zip(queues.iter_mut()) {
+            drop_due(seconds, *pause, now);
+            for second in seconds.iter() {
+                let jobs = if lane == Lane::Archive {
+                    second.archive
+                } else {
+                    second.access
+                };
+                if jobs > 0 {
+                    count += jobs;
+                    oldest = oldest.max(Some(now - second.since));
+                }
+            }
+        }
+        (count, oldest)
+    }
+}
+
+/// What was parked longer ago than the pause is in a queue of work again.
+fn drop_due(seconds: &mut VecDeque<Second>, pause: Duration, now: Instant) {
+    while seconds
+        .front()
+        .is_some_and(|first| now - first.since >= pause)
+    {
+        seconds.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEN_MINUTES: Duration = Duration::from_mins(10);
+
+    async fn pass(seconds: u64) {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_of_a_queue_is_the_first_that_was_parked_until_it_is_due() {
+        let parked = Parked::new();
+        assert_eq!(parked.oldest(TEN_MINUTES, 5), None, "others parked these");
+        parked.add(Source::Users, TEN_MINUTES);
+        pass(90).await;
+        parked.add(Source::Archive, TEN_MINUTES);
+        parked.add(Source::Archive, Duration::from_secs(30));
+        pass(10).await;
+        assert_eq!(
+            parked.oldest(TEN_MINUTES, 7),
+            Some(Duration::from_secs(100))
+        );
+        assert_eq!(
+            parked.oldest(Duration::from_secs(30), 1),
+            Some(Duration::from_secs(10))
+        );
+        pass(499).await;
+        assert_eq!(
+            parked.oldest(TEN_MINUTES, 7),
+            Some(Duration::from_secs(599))
+        );
+        pass(1).await;
+        assert_eq!(
+            parked.oldest(TEN_MINUTES, 7),
+            Some(Duration::from_secs(510)),
+            "the first is due"
+        );
+        assert_eq!(parked.oldest(Duration::from_secs(30), 1), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lane_has_what_is_parked_of_it_in_all_queues() {
+        let parked = Parked::new();
+        for _ in 0..3 {
+            parked.add(Source::UsersUrgent, TEN_MINUTES);
+        }
+        pass(20).await;
+        parked.add(Source::Users, Duration::from_mins(2));
+        parked.add(Source::ArchiveUrgent, Duration::from_mins(2));
+        pass(1).await;
+        assert_eq!(parked.of(Lane::Access), (4, Some(Duration::from_secs(21))));
+        assert_eq!(parked.of(Lane::Archive), (1, Some(Duration::from_secs(1))));
+        pass(120).await;
+        assert_eq!(parked.of(Lane::Archive), (0, None));
+        // Somebody emptied the queue.
+        assert_eq!(parked.oldest(TEN_MINUTES, 0), None);
+        assert_eq!(parked.of(Lane::Access), (0, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn however_many_are_parked_there_is_one_count_for_a_second() {
+        let parked = Parked::new();
+        for _ in 0..20_000 {
+            parked.add(Source::Users, Duration::from_mins(2));
+            tokio::time::advance(Duration::from_millis(10)).await;
+        }
+        let held = parked.queues().iter().map(VecDeque::len).sum::<usize>();
+        assert!((119..=121).contains(&held), "{held} counts");
+    }
+}
