@@ -9,7 +9,7 @@ use crate::support::{eventually, http, ledger, list, promises, redis, throttle, 
 
 const LIST: &str = "protected.txt";
 /// What a worker logs when the deletion rate limit delays a job.
-const LIMITED: &str = "the brake on deletions is engaged";
+const LIMITED: &str = "(OFFBOARDER_GUARD_MAX_DELETIONS)";
 
 /// Sets the protected list.
 fn protect(world: &mut World, text: &str) {

@@ -16,7 +16,7 @@ use crate::support::{eventually, list, status};
 
 const OPERATOR: &str = "operators-token-0123456789abcdef";
 const READER: &str = "readers-token-0123456789abcdef01";
-const AUDIT_LOG: &str = "/api/v1/acts";
+const AUDIT_LOG: &str = "/api/v1/audit-log";
 const REPLAY: &str = "/api/v1/dead-letters/replay";
 const DISCARD: &str = "/api/v1/dead-letters/discard";
 /// An ID that no dead letter has.

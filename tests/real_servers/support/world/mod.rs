@@ -24,7 +24,7 @@ pub(crate) const RESULTS: &str = "upstream.results";
 pub(crate) const DEAD: &str = "offboarding.dead";
 pub(crate) const CLIENT_SECRET: &str = "secret-of-the-tests";
 /// The command of the audit log, and the member of its answer that lists the entries.
-pub(crate) const AUDIT_LOG: [&str; 1] = ["acts"];
+pub(crate) const AUDIT_LOG: [&str; 1] = ["audit-log"];
 pub(crate) const AUDIT_LOG_ENTRIES: &str = "acts";
 const CLIENT_ID: &str = "tests";
 
