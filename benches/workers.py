@@ -22,7 +22,7 @@ from rig import account, rig
 WORKERS = 2
 QUOTAS = {"routing": 20, "scim": 20, "analytics": 5}
 USER = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-SLACK = 1.03  # Workers space calls by so much more than the quota asks for.
+SLACK = 1.03  # Workers space calls by that much more than the quota asks for.
 
 
 def class_of(operation):
