@@ -103,6 +103,7 @@ fn begun_again(place: usize) {
     let mut world = World::on(servers::shared(), place, users, &flags);
     world.declare();
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
+
     // The second user's cursor expires when parts of it are stored.
     world.strike(1, "next_conversations", 6, 1, &status(410));
     let worker = world.start(&["worker"]);
@@ -110,6 +111,7 @@ fn begun_again(place: usize) {
     await_parts(&world, &worker, 2);
     kill(worker);
     assert_eq!(world.objects().abort_uploads(), 1);
+
     world.publish(&[json!({ "body": world.users[1].id })]);
     finish(&world);
     for user in &world.users {

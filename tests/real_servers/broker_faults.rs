@@ -138,6 +138,7 @@ fn not_let_in(place: usize) {
         }
         World::drain(worker);
     };
+
     refused(
         format!("amqp://guest:hunter2@{address}/{vhost}"),
         &[
@@ -183,6 +184,7 @@ fn listen_with_tls(directory: &Path) -> u16 {
             String::from_utf8_lossy(&answer.stderr)
         );
     };
+
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
     openssl(&format!(
         "req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=nobody-knows -days 2"

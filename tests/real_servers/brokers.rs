@@ -31,6 +31,7 @@ fn rebuilt(place: usize) {
     let world = World::with_topology(place, users);
     let worker = world.start(&["worker"]);
     off_board(&world, 0);
+
     // Closing applies to those that the node lists, which it does a moment after they are made.
     eventually(PATIENCE, || {
         world.rabbitmqctl("close_all_connections", &["the operator says so"]);
@@ -40,6 +41,7 @@ fn rebuilt(place: usize) {
             Err(tail(&worker.errors()))
         }
     });
+
     await_recovery(&worker, "the intake broke");
     off_board(&world, 1);
     world.delete_queue("offboarding.users");

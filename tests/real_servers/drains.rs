@@ -127,6 +127,7 @@ fn again_and_again(place: usize) {
     assert!(rounds > 6, "{rounds} rounds are no test");
     promises::assert_kept(&world, &servers::shared());
     ledger::assert_histories(&world.simulator, &world.users, Repetition::None);
+
     for user in 0..world.users.len() {
         assert_eq!(attempts(&world, user), 0);
     }

@@ -85,6 +85,7 @@ fn await_done(world: &World, batch: &str, users: u64) {
             Err(format!("no batch {batch}"))
         }
     });
+
     eventually(PATIENCE, || {
         let shown = show(world, batch);
         if shown["users"] == users && shown["notBegun"] == 0 && shown["underWay"] == 0 {

@@ -73,6 +73,7 @@ fn await_unhealthy(worker: &Process, because: &str) {
             tail(&worker.errors())
         )),
     });
+
     eventually(PATIENCE, || {
         match http::sample(&admin, "offboarder_unhealthy") {
             Some(1.0) => Ok(()),

@@ -75,6 +75,7 @@ fn hostile_messages(world: &World, waits: &User, unknown: impl Fn(usize) -> Stri
         "x-offboarder-revision": 2, "x-offboarder-deaths": 7, "x-delivery-count": 9,
         "tables": { "a": [1] },
     });
+
     let odd = json!({ "expiration": "86400000", "reply_to": "nowhere", "priority": 9 });
     [
         json!({ "body": later.to_string(), "headers": copies }),

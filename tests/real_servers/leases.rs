@@ -42,6 +42,7 @@ fn a_paused_worker(place: usize) {
     world.await_calls("next_conversations", 4);
     paused.signal("STOP");
     let next = world.start(&["worker"]);
+
     // The first message is still in flight to a worker that does not move.
     world.publish(&[message]);
     world.await_deleted(&world.users[0].id);
@@ -76,6 +77,7 @@ fn strangers(place: usize) {
     // A deletion that takes a while is accepted from both, which is harmless.
     let mut users = mixed(place, 40);
     users.retain(|user| user.outcome != Outcome::DeletedLater);
+
     // A worker that stored the seal and finds the user gone cannot know that the other continued from
     // it.
     for user in users
@@ -84,6 +86,7 @@ fn strangers(place: usize) {
     {
         user.outcome = Outcome::DeletedByEither;
     }
+
     let world = World::with_topology(place, users);
     let other = world
         .setting("OFFBOARDER_CHECKPOINTS_URL")

@@ -72,6 +72,7 @@ fn a_slow_archive(place: usize) {
     );
     world.set("OFFBOARDER_WORKER_SLICE", "3s");
     world.set("OFFBOARDER_WORKER_LEASE", "2s");
+
     // Two of the three wait for the only archive slot.
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "1");
     world.set("OFFBOARDER_CXONE_PAGE_SIZE", "15");
@@ -84,6 +85,7 @@ fn a_slow_archive(place: usize) {
     world.publish(&[json!({ "body": world.users[2].id })]);
     let archive = world.setting("OFFBOARDER_ARCHIVE_URL");
     manifests::assert_true_on(&servers, &world.simulator, archive, &world.users, PATIENCE);
+
     eventually(PATIENCE, || {
         match promises::busy_queues(&world).as_slice() {
             [] => Ok(()),
@@ -95,6 +97,7 @@ fn a_slow_archive(place: usize) {
         "{}",
         tail(&worker.errors())
     );
+
     World::drain(worker);
     for user in &world.users {
         assert_eq!(
@@ -103,5 +106,6 @@ fn a_slow_archive(place: usize) {
             "archived without a break"
         );
     }
+
     servers.stop();
 }

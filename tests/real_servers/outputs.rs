@@ -93,6 +93,7 @@ fn shape(value: &Value, path: &str, paths: &mut BTreeSet<String>) {
             "object"
         }
     };
+
     paths.insert(format!("{path}: {kind}"));
 }
 

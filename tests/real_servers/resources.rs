@@ -47,11 +47,13 @@ fn a_worker_without_descriptors(place: usize) {
     worker.limit("--nofile=1024:");
     promises::await_quiet(&world, PATIENCE);
     worker.await_ready();
+
     // Deliveries were in flight while the intake was paused and resumed.
     assert!(
         !worker.errors().contains("the intake broke"),
         "the broker was not the one at fault"
     );
+
     World::drain(worker);
     promises::assert_kept(&world, &servers::shared());
 }
@@ -86,6 +88,7 @@ fn short_runs(place: usize) {
             );
         }
     };
+
     let small_files = [&HEEDLESS_OF_XFSZ[..], &["prlimit", "--fsize=100000"]].concat();
     refused(&small_files, &["checkpoints.redb", "has space"]);
     refused(&["prlimit", "--nofile=16"], &["Too many open files"]);
@@ -137,6 +140,7 @@ fn a_full_disk(place: usize) {
         !large.iter().any(|name| found.contains(name)),
         "half-written: {found:?}"
     );
+
     worker.limit("--fsize=unlimited:");
     promises::await_quiet(&world, PATIENCE);
     worker.await_ready();

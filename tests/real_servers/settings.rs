@@ -51,6 +51,7 @@ fn status_shows_the_terminal_state(place: usize) {
         let shown = about(&status, id).unwrap_or_else(|| panic!("{id} in {status:#}"));
         assert_eq!(shown["state"], state, "{shown:#}");
     }
+
     world.run(&["status", &user_id(place, 999)]).expect(1);
 }
 
@@ -96,6 +97,7 @@ fn wrong_settings_are_all_named(place: usize) {
             ended.errors
         );
     }
+
     for secret in secrets {
         let shown = ended.errors.contains(secret) || ended.output.contains(secret);
         assert!(!shown, "a secret is shown: {}", ended.errors);
@@ -154,6 +156,7 @@ fn no_url_is_half_understood(place: usize) {
             assert!(status == 0 || named, "{}", ended.errors);
         }
     }
+
     world.set("OFFBOARDER_CHECKPOINTS_URL", &good);
 }
 
@@ -177,6 +180,7 @@ fn redis_server(directory: &Path, name: &str, more: &[&str], settings: &str) -> 
         }
         output => Err(format!("{:?}: {output}", process.ended())),
     });
+
     (process, port)
 }
 
@@ -204,6 +208,7 @@ fn sentinels(place: usize) {
             .expect(code)
             .errors
     };
+
     // Status 1, since no such user is known: Redis was asked.
     status(":s3cr3t@", &format!("127.0.0.1:{asks}"), 1);
     status(":s3cr3t@", &format!("127.0.0.1:{open}"), 1);

@@ -35,6 +35,7 @@ fn slow_down(place: usize) {
     ] {
         proxy.refuse_times(4, method, &text, 503, "SlowDown");
     }
+
     let worker = world.start(&["worker"]);
     world.publish_all();
     promises::await_quiet(&world, PATIENCE);
@@ -77,12 +78,14 @@ fn denied_and_missing(place: usize) {
         proxy.stop_refusing();
         worker.await_ready();
     }
+
     promises::await_quiet(&world, PATIENCE);
     // Deliveries were in flight while the intake was paused and resumed.
     assert!(
         !worker.errors().contains("the intake broke"),
         "the broker was not the one at fault"
     );
+
     World::drain(worker);
     assert!(
         proxy.refused() > 1,
@@ -133,10 +136,12 @@ fn unreadable_objects(place: usize) {
     worker.await_ready();
     World::drain(worker);
     assert_eq!(proxy.unspent(), Vec::<String>::new());
+
     let unreadable = world.users.remove(1);
     assert_eq!(dead_letters[0]["body"], unreadable.id, "{dead_letters:#?}");
     let headers = &dead_letters[0]["headers"];
     assert_eq!(headers["x-offboarder-reason"], "retries_exhausted");
+
     let error = headers["x-offboarder-error"].as_str().expect("a text");
     assert!(
         error.contains("S3 answered 500") && error.contains(&unreadable.id),
@@ -176,6 +181,7 @@ fn other_bytes(place: usize) {
         "{}",
         tail(&worker.errors())
     );
+
     World::drain(worker);
     for dead_letter in &dead_letters {
         assert_eq!(
@@ -184,6 +190,7 @@ fn other_bytes(place: usize) {
         );
     }
     world.assert_exist(&[(0, true), (1, true), (2, false)]);
+
     world.users.drain(..2);
     promises::assert_manifests(&world, &servers::shared());
 }
@@ -217,6 +224,7 @@ fn forged_interval(place: usize) {
         forged["state"]["access"]["at"] = json!(to);
         redis::set_body(url, &user.id, &forged.to_string());
     }
+
     world.publish_all();
     world.await_calls("delete_user", 2);
     promises::await_quiet(&world, PATIENCE);
@@ -225,6 +233,7 @@ fn forged_interval(place: usize) {
         "{}",
         tail(&worker.errors())
     );
+
     World::drain(worker);
     for user in &world.users {
         let text = world.objects().text(&format!("{}_audit.json", user.id));

@@ -38,6 +38,7 @@ fn forth_and_back(place: usize) {
         });
         worker
     };
+
     let done = || world.deletions();
     let mut fleet = vec![start(&other), start(&other)];
     world.publish_all();
@@ -55,6 +56,7 @@ fn forth_and_back(place: usize) {
         );
         fleet.push(start(release));
     }
+
     promises::await_quiet(&world, PATIENCE);
     for worker in fleet {
         World::drain(worker);

@@ -32,6 +32,7 @@ fn findings(world: &World, arguments: &[&str], code: i32) -> (Findings, Value) {
         }
     }
     assert_eq!(ended.code, Some(code), "exit status; {findings:#?}");
+
     (findings, report)
 }
 

@@ -112,6 +112,7 @@ fn assert_wrong_reads(admin: &str, user: &str) {
         let refused = ask(OPERATOR, "GET", admin, &path, None);
         assert_eq!(code(&refused, status), expected, "{path}");
     }
+
     let unknown = format!("{AUDIT_LOG}?sincee=x");
     let refused = ask(OPERATOR, "GET", admin, &unknown, None);
     assert_eq!(code(&refused, 400), "bad_request");

@@ -60,6 +60,7 @@ impl<'a> Crew<'a> {
             );
             member.restart(self.world);
         }
+
         self.leaving.retain_mut(|process| {
             let Some(status) = process.ended() else {
                 return true;
@@ -146,6 +147,7 @@ impl Member {
             url.set_port(Some(proxy.port)).expect("a URL with a port");
             ((service, proxy), url.to_string())
         };
+
         let (rabbitmq, queue) = proxied(Service::RabbitMq, "OFFBOARDER_QUEUE_URL");
         let (redis, checkpoints) = proxied(Service::Redis, "OFFBOARDER_CHECKPOINTS_URL");
         let (s3, archive) = proxied(Service::S3, "AWS_ENDPOINT_URL_S3");

@@ -121,6 +121,7 @@ pub(super) fn plan(
             scenes[random.below(early)].messages.push(message);
         }
     }
+
     scenes
 }
 

@@ -110,7 +110,7 @@ fn assert_bucket(world: &mut World, place: usize) {
     world.set("OFFBOARDER_ARCHIVE_URL", "s3://no-such-bucket/");
     let found = failures(world, 1);
     let says = &found["archive store"];
-    assert!(says.contains("make the bucket"), "{found:#?}");
+    assert!(says.contains("no such bucket"), "{found:#?}");
     world.set("OFFBOARDER_ARCHIVE_URL", &bucket);
 }
 

@@ -221,6 +221,7 @@ fn metric_as_json(metric: &Metric, resource: Option<&Resource>) -> Value {
             .map(|point| attributes(&point.attributes))
             .collect::<Value>()
     };
+
     let (kind, points) = match metric.data.as_ref().expect("data") {
         metric::Data::Gauge(gauge) => ("gauge", numbers(&gauge.data_points)),
         metric::Data::Sum(sum) => ("sum", numbers(&sum.data_points)),
@@ -233,6 +234,7 @@ fn metric_as_json(metric: &Metric, resource: Option<&Resource>) -> Value {
         }
         other => panic!("no metric of ours: {other:?}"),
     };
+
     json!({
         "name": metric.name, "kind": kind, "points": points, "resource": of_resource(resource),
     })

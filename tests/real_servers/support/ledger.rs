@@ -252,6 +252,7 @@ fn order_in_chaos(history: &[Call], user: &User) -> Vec<String> {
             }
         }
     }
+
     broken
 }
 
@@ -275,6 +276,7 @@ pub(crate) fn first_deletions(simulator: &str) -> BTreeMap<String, String> {
             *known = started_at;
         }
     }
+
     first
 }
 

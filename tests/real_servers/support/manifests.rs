@@ -32,6 +32,7 @@ pub(crate) fn assert_true_on(
         "awaitSeconds": wait.as_secs(),
         "users": expected,
     });
+
     let report = python::answer(
         "check_manifests.py",
         &[repository("docs/contract/audit-manifest.schema.json")],

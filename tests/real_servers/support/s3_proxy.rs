@@ -186,9 +186,11 @@ fn serve(mut client: &TcpStream, upstream: SocketAddr, state: &Mutex<State>) -> 
         )?;
         return client.shutdown(Shutdown::Both);
     }
+
     let mut server = TcpStream::connect_timeout(&upstream, PATIENCE)?;
     server.set_read_timeout(Some(PATIENCE))?;
     server.set_nodelay(true)?;
+
     // The one header that is for us, and not signed.
     server.write_all(
         head.replacen("\r\n", "\r\nConnection: close\r\n", 1)
@@ -261,6 +263,7 @@ fn return_damaged(
             .for_each(|byte| *byte ^= 1),
         Damage::None => {}
     }
+
     let head = String::from_utf8_lossy(&answer).into_owned();
     for line in head.split_inclusive("\r\n") {
         if !line.to_ascii_lowercase().starts_with("x-amz-checksum-") {

@@ -75,6 +75,7 @@ impl Servers {
             running: Mutex::new(Some((child, lifeline))),
             _directory: directory,
         };
+
         servers.make_vhosts(places);
         servers
     }
