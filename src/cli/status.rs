@@ -6,8 +6,8 @@ use super::output::{Output, OutputArgs, json as print_json, say, table};
 use super::timeline::timeline;
 use crate::config::Settings;
 use crate::job::UserId;
-use crate::machine::{Checkpoint, Sealing, State};
-use crate::operations::status::{Known, UserStatus, state_of};
+use crate::machine::{Checkpoint, Sealing, State, StateName};
+use crate::operations::status::{Known, UserStatus};
 use crate::registers::hold_of;
 
 /// Shows how far users are: state, history, archive, last error, next attempt
@@ -106,7 +106,12 @@ fn row(user_id: UserId, known: &Known) -> [String; 4] {
         ],
         Known::Manifest(manifest, reference) => {
             let told = format!("done, says the manifest {}", reference.key);
-            [id, state_of(manifest).to_string(), String::new(), told]
+            [
+                id,
+                StateName::from(manifest.status).to_string(),
+                String::new(),
+                told,
+            ]
         }
         Known::Nothing => [
             id,

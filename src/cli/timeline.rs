@@ -5,7 +5,6 @@ use super::status::what_now;
 use crate::guards::Hold;
 use crate::job::Action;
 use crate::machine::{Call, Checkpoint};
-use crate::operations::status::archive_of;
 
 /// One user, step by step: what was done when, by which calls, what it waits for, and what came of it.
 pub(super) fn timeline(checkpoint: &Checkpoint, hold: Option<&Hold>) {
@@ -42,7 +41,7 @@ pub(super) fn timeline(checkpoint: &Checkpoint, hold: Option<&Hold>) {
     for (step, call) in done.chain(under_way) {
         say(line(step, call));
     }
-    if let Some(archive) = archive_of(&checkpoint.state) {
+    if let Some(archive) = checkpoint.state.archive() {
         say(format!(
             "archive   {}/{}",
             archive.location.trim_end_matches('/'),

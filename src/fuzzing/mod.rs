@@ -33,7 +33,7 @@ use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Action, Request, UserId, parse_message};
 use crate::machine::{
     Checkpoint, Context, Cursor, DeletePolicy, Effect, Event, Pause, RetryPolicy, SCHEMA, Sealing,
-    State, transition,
+    State, Step, transition,
 };
 use crate::manifest::{Actor, Kind, Manifest, archive_key, parse_key, tells_the_same};
 
@@ -504,7 +504,7 @@ fn assert_resumes(checkpoint: &Checkpoint) {
         let sealed = matches!(checkpoint.state, State::Archived { ref sealing, .. } if *sealing != Sealing::Unsealed);
         let deletes = matches!(
             resumed.effect,
-            Effect::Delete { .. } | Effect::ConfirmDeletion
+            Effect::Step(Step::Delete { .. } | Step::ConfirmDeletion)
         );
         assert_eq!(
             deletes,

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::failure::Reason;
 use crate::job::BatchId;
-use crate::machine::{AccessRemoved, Checkpoint, DeletionOutcome, Pause, State, StateName};
+use crate::machine::{Checkpoint, DeletionOutcome, Pause, State, StateName};
 
 /// What a batch needs to know of one user. It is stored beside the checkpoint, for every user, so its form is
 /// short.
@@ -95,7 +95,7 @@ impl From<&Checkpoint> for Summary {
                 .requested_at
                 .or(checkpoint.request.received_at)
                 .map(stored),
-            access_removed_at: access_of(&checkpoint.state).map(|access| stored(access.at)),
+            access_removed_at: checkpoint.state.access().map(|access| stored(access.at)),
             finished_at: checkpoint.state.is_finished().then(ended_at).map(stored),
             wait: checkpoint.waiting_until.map(|until| Wait {
                 until: stored(until),
@@ -169,16 +169,6 @@ pub(crate) struct Listed {
     pub begun_at: Timestamp,
     /// How many there are.
     pub users: u64,
-}
-
-const fn access_of(state: &State) -> Option<&AccessRemoved> {
-    match state {
-        State::Received | State::QueuesCleared { .. } => None,
-        State::Deactivated { access }
-        | State::Archived { access, .. }
-        | State::Deleted { access, .. }
-        | State::DeactivatedOnly { access, .. } => Some(access),
-    }
 }
 
 #[cfg(test)]

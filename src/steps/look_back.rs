@@ -212,10 +212,7 @@ pub(crate) async fn is_recorded(
     let Ok(read) = serde_json::from_slice::<Manifest>(&stored) else {
         return Ok(false);
     };
-    let end = match read.status {
-        Status::Deleted => StateName::Deleted,
-        Status::DeactivatedOnly => StateName::DeactivatedOnly,
-    };
+    let end = StateName::from(read.status);
     Ok(manifest.key == store.full_key(&key)
         && hex::encode(Sha256::digest(&stored)) == manifest.sha256
         && read.user_id == checkpoint.user_id

@@ -2,7 +2,7 @@ use jiff::Timestamp;
 
 use super::converge::ConvergencePoll;
 use super::delete::stands_as_sealed;
-use super::seal::{archive_of, conflict};
+use super::seal::conflict;
 use super::{CheckpointSession, Services, Stopped};
 use crate::adapters::cxone::RoutingProfile;
 use crate::archive::interval_is_as_asked;
@@ -50,7 +50,7 @@ pub(super) async fn record_holds(
     );
     if holds
         && !accepted
-        && let Some(archive) = archive_of(&checkpoint.state)
+        && let Some(archive) = checkpoint.state.archive()
     {
         let whole = doubt == Doubt::Intent || journal.was_loaded_as_archived();
         stands_as_sealed(&*services.archive_store, checkpoint, archive, whole).await?;

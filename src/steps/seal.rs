@@ -140,16 +140,6 @@ pub(super) fn archived(state: &State) -> Result<(&AccessRemoved, &Archive), Fail
     }
 }
 
-/// The archive that a state knows of.
-pub(super) const fn archive_of(state: &State) -> Option<&Archive> {
-    match state {
-        State::Archived { archive, .. }
-        | State::Deleted { archive, .. }
-        | State::DeactivatedOnly { archive, .. } => Some(archive),
-        State::Received | State::QueuesCleared { .. } | State::Deactivated { .. } => None,
-    }
-}
-
 /// A document of ours, as it is stored.
 pub(super) fn to_bytes(document: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec_pretty(document)

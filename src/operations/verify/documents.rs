@@ -11,14 +11,6 @@ use crate::ports::ObjectKey;
 /// A worker that saw access gone completes the step with nothing in between.
 const AT_ONCE: SignedDuration = SignedDuration::from_mins(1);
 
-/// How a user ended, as the manifest says.
-pub(super) const fn state_of(status: Status) -> StateName {
-    match status {
-        Status::Deleted => StateName::Deleted,
-        Status::DeactivatedOnly => StateName::DeactivatedOnly,
-    }
-}
-
 /// The revision whose archive and seal belong to a manifest, by the archive's key.
 pub(super) fn set_of(user_id: UserId, full_key: &str) -> Option<u32> {
     let name = full_key.rsplit('/').next().unwrap_or(full_key);
@@ -63,7 +55,7 @@ pub(crate) fn faults_of_manifest(
         written,
         "its bytes are not those that offboarder writes for what it says".to_owned(),
     );
-    let end = state_of(manifest.status);
+    let end = StateName::from(manifest.status);
     let states: Vec<StateName> = manifest.steps.iter().map(|step| step.state).collect();
     let wanted = [
         StateName::QueuesCleared,

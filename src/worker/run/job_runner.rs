@@ -185,9 +185,9 @@ impl Hand {
                 tracing::info!(%user_id, state = %ended.state, "finished");
             }
             Ok(
-                Outcome::HandOver
-                | Outcome::Replaced
-                | Outcome::Wait { .. }
+                Outcome::MoveToArchiveLane
+                | Outcome::Obsolete
+                | Outcome::Delay { .. }
                 | Outcome::DeadLetter { .. },
             ) => {
                 self.breaker.passed();
