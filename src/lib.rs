@@ -10,6 +10,7 @@ pub mod cli;
 pub mod fuzzing;
 
 mod adapters;
+mod address;
 mod admin;
 mod archive;
 mod clock;
@@ -26,6 +27,7 @@ mod operations;
 mod ports;
 mod printable;
 mod progress;
+mod queue;
 mod registers;
 mod secret;
 mod simulator;

@@ -7,6 +7,7 @@ mod dead_letters;
 mod demo;
 mod doctor;
 mod exit;
+mod flags;
 mod guarded;
 mod healthcheck;
 mod hold;
@@ -31,7 +32,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 use clap_complete::Shell;
 use tracing::Instrument as _;
 
-use crate::config::{Settings, Sources, with_flags};
+use crate::config::Settings;
 use crate::telemetry::{Telemetry, span};
 use exit::{CliError, Exit};
 use output::Shown;
@@ -87,7 +88,7 @@ enum Command {
 }
 
 fn parser() -> clap::Command {
-    with_flags(Cli::command())
+    flags::with_flags(Cli::command())
 }
 
 /// Runs the command that this process was asked for.
@@ -145,8 +146,7 @@ async fn dispatch(
     telemetry: &Telemetry,
 ) -> Result<Exit, CliError> {
     // Flags of settings may stand before or after the command's name.
-    let sources =
-        || Sources::from_process(matches.subcommand().map_or(matches, |(_, matches)| matches));
+    let sources = || flags::sources(matches.subcommand().map_or(matches, |(_, matches)| matches));
     match command {
         Command::Worker(args) => Box::pin(worker::run(args, &sources(), telemetry)).await,
         Command::Run(args) => Box::pin(run::run(args, &Settings::for_run(&sources())?)).await,
@@ -163,7 +163,7 @@ async fn dispatch(
         Command::Topology(args) => {
             topology::run(
                 args,
-                &compose::broker(&Settings::for_broker(&sources())?.queue)?,
+                &*compose::broker(&Settings::for_broker(&sources())?.queue)?,
             )
             .await
         }

@@ -11,12 +11,11 @@ use super::exit::{CliError, Exit};
 use super::guarded::Guarded;
 use super::input::{InputArgs, check, unreadable};
 use super::output::{Output, OutputArgs, json as print_json, say};
-use crate::adapters::amqp::Publisher;
 use crate::config::{Settings, Sources};
 use crate::guards::Hold;
-use crate::job::Source;
-use crate::job::UserId;
+use crate::job::{Source, UserId};
 use crate::operations::submit::{CHUNK, Checked, Input, Memory, Message, Sending};
+use crate::ports::queue::Publisher;
 use crate::printable;
 use crate::worker::shutdown_on_signals;
 
@@ -61,7 +60,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         },
         checked,
         held: guards.held().await,
-        memory: Memory::new(compose::batches(&settings)),
+        memory: Memory::new(compose::shared_stores(&settings).map(|stores| stores.batches)),
     };
     plan.name_held(args.output.output);
     match broker {
@@ -69,7 +68,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         Some(broker) => {
             Box::pin(plan.send(
                 &input,
-                Publisher::new(broker, Sending::CHANNELS),
+                broker.publisher(Sending::CHANNELS),
                 args.output.output,
             ))
             .await
@@ -109,7 +108,7 @@ impl Plan {
     async fn send(
         self,
         input: &Input,
-        publisher: Publisher,
+        publisher: Arc<dyn Publisher>,
         output: Output,
     ) -> Result<Exit, CliError> {
         let (total, queue, held) = (
@@ -119,7 +118,7 @@ impl Plan {
         );
         let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
         let bar = progress_bar(total);
-        let publisher = Arc::new(publisher);
+        let publisher = publisher;
         let sending = Sending {
             publisher: Arc::clone(&publisher),
             source: self.source,

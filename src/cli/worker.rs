@@ -6,7 +6,7 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use crate::admin::{self, Api};
 use crate::config::{Settings, Sources};
-use crate::ports::Announcement;
+use crate::ports::Heartbeat;
 use crate::telemetry::{Telemetry, instance};
 use crate::worker::{Options, Worker, announce, shutdown_on_signals};
 
@@ -50,8 +50,12 @@ pub(super) async fn run(
     };
     let services = Arc::new(services);
     let broker = compose::broker(&settings.queue).map_err(CliError::usage)?;
-    let worker = Arc::new(Worker::new(Arc::clone(&services), broker.clone(), options));
-    let redis = compose::batches(&settings)
+    let worker = Arc::new(Worker::new(
+        Arc::clone(&services),
+        Arc::clone(&broker),
+        options,
+    ));
+    let redis = compose::shared_stores(&settings)
         .ok_or_else(|| CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis"))?;
     let causes: admin::Causes = {
         let (worker, draining) = (Arc::clone(&worker), shutdown.draining.clone());
@@ -75,7 +79,7 @@ pub(super) async fn run(
         })
     };
     let listen = settings.admin.listen;
-    let api = Api::new(&name, &settings.admin, services, Arc::clone(&redis), broker);
+    let api = Api::new(&name, &settings.admin, services, redis.clone(), broker);
     let bound = admin::serve(
         listen,
         Arc::clone(&causes),
@@ -98,7 +102,7 @@ pub(super) async fn run(
         );
         move || {
             let causes = causes();
-            Announcement {
+            Heartbeat {
                 name: name.clone(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 since,
@@ -111,7 +115,7 @@ pub(super) async fn run(
             }
         }
     };
-    let _announcing = announce(redis, announced);
+    let _announcing = announce(redis.workers, announced);
     worker.run(&shutdown).await;
     Ok(Exit::Ok)
 }

@@ -2,14 +2,7 @@
 
 use super::RetryPolicy;
 use crate::job::Action;
-
-/// Whether this tenant deletes at all (`OFFBOARDER_GUARD_DELETE`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DeletePolicy {
-    Attempt,
-    /// Every user ends at `DeactivatedOnly`.
-    Never,
-}
+use crate::limits::DeletePolicy;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Context<'a> {

@@ -20,7 +20,7 @@ mod upload;
 
 pub(crate) use archive_progress::{ArchiveInProgress, Crossing, Cursor, UploadInProgress};
 pub(crate) use checkpoint::{Checkpoint, Converging, DeadLetter, SCHEMA};
-pub(crate) use context::{Context, DeletePolicy};
+pub(crate) use context::Context;
 pub(crate) use effect::{Delay, Effect, Step, Verdict};
 pub(crate) use event::{Event, Pause};
 pub(crate) use evidence::{

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 
 use super::retry::after_failure;
 use super::{
-    AccessRemoved, Archive, Context, Delay, DeletePolicy, Deletion, DeletionOutcome, Effect, Event,
+    AccessRemoved, Archive, Context, Delay, Deletion, DeletionOutcome, Effect, Event,
     Pause, Recording, Seal, Sealing, State, StateName, Step, Verdict,
 };
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::Action;
+use crate::limits::DeletePolicy;
 
 /// What follows from an event: the state to save, and what to do then.
 #[derive(Debug, Clone, PartialEq, Eq)]

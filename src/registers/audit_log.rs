@@ -11,7 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::failure::{Class, Code, Failure};
+use crate::failure::Failure;
 use crate::integrity::{Purpose, Untrusted};
 use crate::ports::{ArchiveStore, ObjectKey};
 
@@ -74,13 +74,8 @@ const AT_ONCE: usize = 16;
 /// Puts an act into the log. Called before the act itself: one that was cut short is in the log, and none is
 /// missing from it.
 pub(crate) async fn record(store: &dyn ArchiveStore, act: &Act) -> Result<(), Failure> {
-    let body = serde_json::to_vec(act).map_err(|error| {
-        Failure::new(
-            Class::Defect,
-            Code::Panicked,
-            format!("an act has no JSON: {error}"),
-        )
-    })?;
+    let body = serde_json::to_vec(act)
+        .map_err(|error| Failure::internal("cannot write an entry of the audit log", error))?;
     let key = Act::key(act.id);
     let body = store
         .integrity()

@@ -33,9 +33,9 @@ use super::guesses::Guesses;
 use super::openapi;
 use super::problem::Problem;
 use super::read::Line;
-use crate::adapters::amqp::Broker;
-use crate::adapters::redis::RedisCheckpoints;
 use crate::config::Admin;
+use crate::ports::SharedStores;
+use crate::ports::queue::Broker;
 use crate::registers::audit_log::By;
 use crate::steps::Services;
 use crate::telemetry::metrics;
@@ -58,8 +58,8 @@ struct Inner {
     places: Semaphore,
     services: Arc<Services>,
     /// A connection of its own, so that what is asked here waits for no work and keeps none waiting.
-    redis: Arc<RedisCheckpoints>,
-    broker: Broker,
+    stores: SharedStores,
+    broker: Arc<dyn Broker>,
     /// One replay or discard at a time.
     letters: Arc<Mutex<()>>,
 }
@@ -70,8 +70,8 @@ impl Api {
         worker: &str,
         settings: &Admin,
         services: Arc<Services>,
-        redis: Arc<RedisCheckpoints>,
-        broker: Broker,
+        stores: SharedStores,
+        broker: Arc<dyn Broker>,
     ) -> Self {
         let (worker, gate) = (worker.to_owned(), Gate::new(settings));
         let (guesses, places) = (Guesses::default(), Semaphore::new(AT_ONCE));
@@ -81,7 +81,7 @@ impl Api {
             guesses,
             places,
             services,
-            redis,
+            stores,
             broker,
             letters: Arc::default(),
         }))

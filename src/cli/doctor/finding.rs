@@ -127,9 +127,10 @@ fn mend(code: Code) -> String {
         | Code::ArchiveConflict
         | Code::CheckpointUnreadable
         | Code::IllegalTransition
-        | Code::Panicked => "",
+        | Code::Panicked
+        | Code::Internal => "",
     };
-    let more = format!("deploy/RUNBOOK.md, `{code}`");
+    let more = format!("docs/operations/runbook.md, `{code}`");
     if short.is_empty() {
         more
     } else {

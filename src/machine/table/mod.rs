@@ -9,11 +9,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{
-    Context, Delay, DeletePolicy, DeletionOutcome, Effect, Event, RetryPolicy, State, Step,
+    Context, Delay, DeletionOutcome, Effect, Event, RetryPolicy, State, Step,
     Verdict, transition,
 };
 use crate::failure::Reason;
 use crate::job::Action;
+use crate::limits::DeletePolicy;
 use inputs::{events, failures, label, states};
 
 /// In this state, on this event, under this condition.

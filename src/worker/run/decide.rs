@@ -8,8 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Ended, Outcome};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Action, Job, Lane};
+use crate::limits::DeletePolicy;
 use crate::machine::{
-    Call, Checkpoint, Context, Delay, DeletePolicy, Deletion, Effect, Event, RetryPolicy, State,
+    Call, Checkpoint, Context, Delay, Deletion, Effect, Event, RetryPolicy, State,
     StateName, Step, Transition, Verdict, transition,
 };
 
