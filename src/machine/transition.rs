@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::retry::after_failure;
 use super::{
-    AccessRemoved, Archive, Context, Delay, Deletion, DeletionOutcome, Effect, Event,
-    Pause, Recording, Seal, Sealing, State, StateName, Step, Verdict,
+    AccessRemoved, Archive, Context, Delay, Deletion, DeletionOutcome, Effect, Event, Pause,
+    Recording, Seal, Sealing, State, StateName, Step, Verdict,
 };
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::Action;

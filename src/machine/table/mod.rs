@@ -9,8 +9,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{
-    Context, Delay, DeletionOutcome, Effect, Event, RetryPolicy, State, Step,
-    Verdict, transition,
+    Context, Delay, DeletionOutcome, Effect, Event, RetryPolicy, State, Step, Verdict, transition,
 };
 use crate::failure::Reason;
 use crate::job::Action;

@@ -10,8 +10,8 @@ use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Action, Job, Lane};
 use crate::limits::DeletePolicy;
 use crate::machine::{
-    Call, Checkpoint, Context, Delay, Deletion, Effect, Event, RetryPolicy, State,
-    StateName, Step, Transition, Verdict, transition,
+    Call, Checkpoint, Context, Delay, Deletion, Effect, Event, RetryPolicy, State, StateName, Step,
+    Transition, Verdict, transition,
 };
 
 /// The longest delay after a failure that a timestamp can hold, where the policy asks for more.
