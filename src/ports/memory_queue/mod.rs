@@ -249,3 +249,6 @@ pub(crate) fn broken(what: &str) -> QueueError {
         why: "the connection ended".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;
