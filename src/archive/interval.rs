@@ -131,6 +131,7 @@ fn begins_a_window(from: Timestamp, days: u32, progress: &ArchiveInProgress) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::samples::empty_archive;
     use crate::ports::{Part, UploadId};
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
@@ -147,19 +148,9 @@ mod tests {
 
     fn archive(from: i64, to: i64, quiet_until: Option<i64>) -> Archive {
         Archive {
-            location: String::new(),
-            key: String::new(),
-            version_id: None,
-            bytes: 0,
-            conversations: 0,
-            pages: 0,
-            sha256: String::new(),
-            date_from: at(from),
             date_to: at(to),
-            retention: None,
-            etag: None,
-            crc32c: None,
             quiet_until: quiet_until.map(at),
+            ..empty_archive(at(from))
         }
     }
 

@@ -14,7 +14,7 @@ use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Action, Request, UserId};
 use crate::limits::DeletePolicy;
 use crate::machine::{
-    Checkpoint, Context, Cursor, Effect, Event, Pause, RetryPolicy, SCHEMA, Sealing, State,
+    Checkpoint, Context, Cursor, Effect, Event, Pause, RetryPolicy, SCHEMA, Sealing, State, Step,
     transition,
 };
 use crate::manifest::{Actor, Manifest, tells_the_same};
@@ -105,7 +105,7 @@ fn assert_resumes(checkpoint: &Checkpoint) {
         let sealed = matches!(checkpoint.state, State::Archived { ref sealing, .. } if *sealing != Sealing::Unsealed);
         let deletes = matches!(
             resumed.effect,
-            Effect::Delete { .. } | Effect::ConfirmDeletion
+            Effect::Step(Step::Delete { .. } | Step::ConfirmDeletion)
         );
         assert_eq!(
             deletes,

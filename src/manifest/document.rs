@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::job::{Request, UserId};
 use crate::machine::{
     AccessRemoved, Archive, Checkpoint, Deletion, DeletionOutcome, ManifestRef, Residual, State,
-    StepRecord,
+    StateName, StepRecord,
 };
 
 /// How a user ended, in the manifest's words.
@@ -13,6 +13,15 @@ use crate::machine::{
 pub(crate) enum Status {
     Deleted,
     DeactivatedOnly,
+}
+
+impl From<Status> for StateName {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Deleted => Self::Deleted,
+            Status::DeactivatedOnly => Self::DeactivatedOnly,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -140,8 +140,12 @@ async fn make(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, St
     if exists && let Some(profile) = services.tenant.routing_profile(user_id).await?.value {
         plan.queues = profile.queues.iter().map(ToString::to_string).collect();
     }
-    plan.conversations = match known.as_ref().and_then(archive_of) {
-        Some(conversations) => conversations,
+    plan.conversations = match known.as_ref().and_then(State::archive) {
+        Some(archive) => Conversations {
+            count: archive.conversations,
+            pages: 0,
+            at_least: false,
+        },
         None => count(services, user_id, max_pages).await?,
     };
     plan.calls = calls_left(services, known.as_ref(), &plan).await?;
@@ -196,19 +200,6 @@ async fn ask_guards(
         Err(stopped) => return Err(stopped),
     }
     Ok(())
-}
-
-const fn archive_of(state: &State) -> Option<Conversations> {
-    match state {
-        State::Received | State::QueuesCleared { .. } | State::Deactivated { .. } => None,
-        State::Archived { archive, .. }
-        | State::Deleted { archive, .. }
-        | State::DeactivatedOnly { archive, .. } => Some(Conversations {
-            count: archive.conversations,
-            pages: 0,
-            at_least: false,
-        }),
-    }
 }
 
 /// Counts what the archive would hold, page after page, and keeps none of it. A conversation that crosses the bound of a

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::failure::{Failure, Reason};
 use crate::job::{BatchId, UserId};
-use crate::machine::{AccessRemoved, Checkpoint, DeletionOutcome, Pause, State, StateName};
+use crate::machine::{Checkpoint, DeletionOutcome, Pause, State, StateName};
 
 /// Batches, kept beside the checkpoints. Only a store that several processes share keeps them.
 #[async_trait]
@@ -159,7 +159,7 @@ impl From<&Checkpoint> for Summary {
                 .requested_at
                 .or(checkpoint.request.received_at)
                 .map(stored),
-            access_removed_at: access_of(&checkpoint.state).map(|access| stored(access.at)),
+            access_removed_at: checkpoint.state.access().map(|access| stored(access.at)),
             finished_at: checkpoint.state.is_finished().then(ended_at).map(stored),
             wait: checkpoint.waiting_until.map(|until| Wait {
                 until: stored(until),
@@ -233,16 +233,6 @@ pub(crate) struct Listed {
     pub begun_at: Timestamp,
     /// How many there are.
     pub users: u64,
-}
-
-const fn access_of(state: &State) -> Option<&AccessRemoved> {
-    match state {
-        State::Received | State::QueuesCleared { .. } => None,
-        State::Deactivated { access }
-        | State::Archived { access, .. }
-        | State::Deleted { access, .. }
-        | State::DeactivatedOnly { access, .. } => Some(access),
-    }
 }
 
 #[cfg(test)]

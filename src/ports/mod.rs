@@ -4,6 +4,8 @@ mod archive_store;
 pub(crate) mod batches;
 mod checkpoints;
 mod checksum;
+#[cfg(test)]
+pub(crate) mod memory_queue;
 pub(crate) mod queue;
 mod quotas;
 mod shared;

@@ -20,12 +20,3 @@ pub(super) fn archived(state: &State) -> Result<(&AccessRemoved, &Archive), Fail
         )),
     }
 }
-
-pub(super) const fn archive_of(state: &State) -> Option<&Archive> {
-    match state {
-        State::Archived { archive, .. }
-        | State::Deleted { archive, .. }
-        | State::DeactivatedOnly { archive, .. } => Some(archive),
-        State::Received | State::QueuesCleared { .. } | State::Deactivated { .. } => None,
-    }
-}

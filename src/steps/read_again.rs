@@ -1,7 +1,6 @@
 //! Reads again what a record says, before anything final follows from it. Redis is a hint: whoever can write to it can
 //! forge a checkpoint.
 
-use super::archived::archive_of;
 use super::converge::ConvergencePoll;
 use super::documents::conflict;
 use super::sealed_archive::check_sealed_archive;
@@ -53,7 +52,7 @@ pub(super) async fn confirm_record(
     );
     if holds
         && !accepted
-        && let Some(archive) = archive_of(&checkpoint.state)
+        && let Some(archive) = checkpoint.state.archive()
     {
         let is_whole = doubt == Doubt::Intent || journal.was_loaded_as_archived();
         check_sealed_archive(&*services.archive_store, checkpoint, archive, is_whole).await?;

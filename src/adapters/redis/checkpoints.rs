@@ -68,7 +68,7 @@ impl RedisCheckpoints {
 
     /// How long this checkpoint is kept; `None` for ever.
     fn kept_for(&self, checkpoint: &Checkpoint) -> Option<Duration> {
-        if checkpoint.is_of_nobody() {
+        if checkpoint.is_unknown_user() {
             Some(UNKNOWN_USER_KEPT)
         } else if checkpoint.state.is_finished() && checkpoint.dead_letter.is_none() {
             self.retention

@@ -10,11 +10,11 @@ use crate::queue::names::DELAYS;
 
 /// What this worker parked and has not come back yet. A queue of one pause gives back in order, each after that
 /// pause: a count for each second is enough to know the oldest, and there are never more seconds than the pause has.
-pub(crate) static PARKED: Parked = Parked::new();
+pub(crate) static DELAYED: Delayed = Delayed::new();
 
 const JUST_NOW: Duration = Duration::from_secs(5);
 
-pub(crate) struct Parked {
+pub(crate) struct Delayed {
     queues: Mutex<[VecDeque<Second>; DELAYS.len()]>,
 }
 
@@ -25,7 +25,7 @@ struct Second {
     archive: u64,
 }
 
-impl Parked {
+impl Delayed {
     const fn new() -> Self {
         Self {
             queues: Mutex::new([const { VecDeque::new() }; DELAYS.len()]),
@@ -125,7 +125,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_oldest_of_a_queue_is_the_first_that_was_parked_until_it_is_due() {
-        let parked = Parked::new();
+        let parked = Delayed::new();
         assert_eq!(parked.oldest(TEN_MINUTES, 5), None, "others parked these");
         parked.add(Source::Users, TEN_MINUTES);
         pass(90).await;
@@ -156,7 +156,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lane_has_what_is_parked_of_it_in_all_queues() {
-        let parked = Parked::new();
+        let parked = Delayed::new();
         for _ in 0..3 {
             parked.add(Source::UsersUrgent, TEN_MINUTES);
         }
@@ -175,7 +175,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn however_many_are_parked_there_is_one_count_for_a_second() {
-        let parked = Parked::new();
+        let parked = Delayed::new();
         for _ in 0..20_000 {
             parked.add(Source::Users, Duration::from_mins(2));
             tokio::time::advance(Duration::from_millis(10)).await;

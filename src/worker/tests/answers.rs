@@ -269,7 +269,7 @@ async fn a_write_that_is_refused_as_changed_though_nothing_did_says_so() {
         Some(5),
         &own(412, "precondition_failed"),
     );
-    let Ok(Outcome::Wait { why, code, .. }) = bench.visit(0).await else {
+    let Ok(Outcome::Delay { why, code, .. }) = bench.visit(0).await else {
         panic!("no failure that may pass")
     };
     assert_eq!(code, Some(Code::CxoneVersionConflict));

@@ -24,7 +24,7 @@ async fn an_account_is_already_gone_when_both_apis_say_so_and_not_by_one() {
     for number in [0, 1] {
         assert!(matches!(
             bench.visit(number).await,
-            Ok(Outcome::Wait { .. })
+            Ok(Outcome::Delay { .. })
         ));
     }
     let tenant = &bench.services.tenant;
@@ -98,7 +98,7 @@ async fn a_hold_that_comes_while_the_delete_waits_for_its_quota_or_for_a_new_tok
         let shared = Arc::clone(&quotas) as Arc<dyn Quotas>;
         let mut bench = Bench::with(options, shared, Some(1000.0)).await;
         bench.services.guards.delete_grace = AN_HOUR;
-        assert!(matches!(bench.visit(0).await, Ok(Outcome::Wait { .. })));
+        assert!(matches!(bench.visit(0).await, Ok(Outcome::Delay { .. })));
         bench.services.guards.delete_grace = Duration::ZERO;
         if revoked {
             bench.strike(

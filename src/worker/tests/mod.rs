@@ -144,7 +144,7 @@ impl Bench {
     async fn off_board(&self, number: usize) -> Result<Outcome, Interrupt> {
         for _ in 0..20 {
             match self.visit(number).await {
-                Ok(Outcome::Wait { .. }) => {}
+                Ok(Outcome::Delay { .. }) => {}
                 ended => return ended,
             }
         }
