@@ -5,6 +5,7 @@ mod connect;
 mod error;
 mod examine;
 mod probe;
+mod reading;
 mod store;
 #[cfg(test)]
 mod tests;

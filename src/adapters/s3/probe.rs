@@ -32,7 +32,7 @@ fn key(name: &str) -> ObjectKey {
 }
 
 fn body() -> Bytes {
-    Bytes::from_static(b"offboarder looks whether it may write here\n")
+    Bytes::from_static(b"offboarder checks that it may write here\n")
 }
 
 /// Whether a write with a wrong checksum was refused. A 400 of another word than S3's is a refusal, too: the same
@@ -216,7 +216,7 @@ impl S3Store {
     /// With a retention set, a write with a lock has to work, and to lock. In the mode that is set, so that the
     /// same rights are asked for, and for a day.
     async fn locks(&self) -> Result<(), Failure> {
-        let Some((_, lock)) = self.mark_for(LOCKED_FOR) else {
+        let Some(lock) = self.lock_for(LOCKED_FOR) else {
             return Ok(());
         };
         let key = key(LOCKED);

@@ -17,7 +17,6 @@ use tokio_util::task::AbortOnDropHandle;
 use super::connect::{Retention, RetentionMode};
 use super::store::S3Store;
 use crate::failure::{Code, Failure};
-use crate::integrity::Integrity;
 use crate::ports::{ArchiveStore as _, ObjectKey, PutOnce, crc32c};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -229,15 +228,7 @@ async fn store(
         .force_path_style(true)
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .build();
-    let store = S3Store {
-        client: Client::from_conf(config),
-        credentials: None,
-        bucket: "b".to_owned(),
-        prefix: "p/".to_owned(),
-        retention,
-        refuses_wrong_checksums: OnceLock::new(),
-        integrity: Integrity::default(),
-    };
+    let store = S3Store::new(Client::from_conf(config), None, "b", "p/", retention);
     (store, fake, AbortOnDropHandle::new(serving))
 }
 
@@ -384,7 +375,7 @@ async fn a_document_that_is_kept_otherwise_is_found_when_it_is_stored() {
         .put_once(&key, Bytes::from_static(b"{}"), None)
         .await
         .unwrap_err();
-    assert!(failure.text.contains("reads back otherwise"), "{failure}");
+    assert!(failure.text.contains("reads back differently"), "{failure}");
     fake.lock().flaw = Flaw::None;
     let stored = store
         .put_once(
