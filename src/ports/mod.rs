@@ -9,6 +9,7 @@ mod shared;
 mod store_health;
 mod worker_registry;
 
+pub(crate) use crate::limits::QuotaClass;
 pub(crate) use crate::machine::{Part, UploadId};
 pub(crate) use crate::manifest::ObjectKey;
 pub(crate) use archive_store::{
@@ -17,7 +18,7 @@ pub(crate) use archive_store::{
 };
 pub(crate) use checkpoints::{Checkpoints, Claim, DeletionAdmission, Lease, ReplayNote, Saved};
 pub(crate) use checksum::{crc32c, crc32c_of_parts};
-pub(crate) use quotas::{QuotaClass, Quotas, Reservation};
+pub(crate) use quotas::{Quotas, Reservation};
 pub(crate) use shared::SharedStores;
 pub(crate) use store_health::{BucketHealth, CheckpointHealth, Persistence};
 pub(crate) use worker_registry::{Heartbeat, LiveWorker, SILENT, WorkerRegistry};

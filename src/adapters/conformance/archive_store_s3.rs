@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::archive_store::key;
 use super::servers;
 use super::setup::{s3_client, s3_store};
-use crate::adapters::s3::{Retention, RetentionMode, S3Store};
+use crate::adapters::s3::S3Store;
 use crate::failure::Code;
+use crate::limits::{Retention, RetentionMode};
 use crate::ports::{ArchiveStore as _, BucketHealth as _, ObjectKey, PutOnce, crc32c};
 
 async fn put(store: &S3Store, key: &ObjectKey, body: &'static str) -> Option<String> {

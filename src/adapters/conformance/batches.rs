@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::servers;
 use super::setup::{LEASE, checkpoint_key, raw_redis, user};
 use crate::adapters::redis::{RedisBatches, RedisCheckpoints, RedisConnection};
-use crate::config::RedisUrl;
+use crate::address::RedisUrl;
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::integrity::Integrity;
 use crate::job::{BatchId, Request, UserId};

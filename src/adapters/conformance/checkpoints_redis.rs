@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::servers;
 use super::setup::{LEASE, checkpoint, checkpoint_key, raw_redis, redis_checkpoints, user};
 use crate::adapters::redis::RedisCheckpoints;
-use crate::config::RedisUrl;
+use crate::address::RedisUrl;
 use crate::failure::{Class, Code};
 use crate::integrity::Integrity;
 use crate::job::UserId;

@@ -6,7 +6,7 @@ use super::proxy::Proxy;
 use super::servers;
 use super::setup::{LEASE, checkpoint, user};
 use crate::adapters::redis::{RedisCheckpoints, RedisConnection, RedisHealth};
-use crate::config::RedisUrl;
+use crate::address::RedisUrl;
 use crate::failure::Code;
 use crate::integrity::Integrity;
 use crate::job::UserId;

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::config::RedisUrl;
+use crate::address::RedisUrl;
 
 static REDIS: LazyLock<Server> = LazyLock::new(|| Server::start("redis"));
 static S3: LazyLock<Server> = LazyLock::new(|| Server::start("s3"));

@@ -11,7 +11,7 @@ use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::adapters::redis::{RedisCheckpoints, RedisConnection};
 use crate::adapters::s3::S3Store;
-use crate::config::RedisUrl;
+use crate::address::RedisUrl;
 use crate::integrity::Integrity;
 use crate::job::{Request, UserId};
 use crate::machine::Checkpoint;

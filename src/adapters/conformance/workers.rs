@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::servers;
 use super::setup::raw_redis;
 use crate::adapters::redis::{RedisConnection, RedisWorkers};
-use crate::config::RedisUrl;
+use crate::address::RedisUrl;
 use crate::ports::{Heartbeat, SILENT, WorkerRegistry};
 
 fn registry(url: &RedisUrl) -> Arc<dyn WorkerRegistry> {

@@ -13,7 +13,7 @@ use super::deletions::DeletionCount;
 use super::{keys, scripts};
 use crate::adapters::stored_checkpoint;
 use crate::failpoint::effect;
-use crate::failure::{Class, Code, Failure};
+use crate::failure::Failure;
 use crate::integrity::{Integrity, Purpose};
 use crate::job::{BatchId, UserId};
 use crate::limits::DeletionRateLimit;
@@ -372,7 +372,7 @@ fn name_for_code(user_id: UserId, fence: &str) -> String {
 }
 
 fn not_serializable(error: serde_json::Error) -> Failure {
-    Failure::new(Class::Defect, Code::CheckpointUnreadable, error.to_string())
+    Failure::internal("cannot write a checkpoint", error)
 }
 
 fn summary_of(checkpoint: &Checkpoint) -> Result<Vec<u8>, Failure> {

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 use super::error::RedisStoreError;
 use super::link::Link;
-use crate::config::RedisUrl;
+use crate::address::RedisUrl;
 use crate::failure::Failure;
 
 /// The time limit for one command with its second try, since a frozen Redis accepts connections and

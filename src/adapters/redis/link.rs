@@ -13,7 +13,7 @@ use redis::{
     ScriptInvocation, Value,
 };
 
-use crate::config::{RedisKind, RedisUrl};
+use crate::address::{RedisKind, RedisUrl};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);

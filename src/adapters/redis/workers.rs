@@ -9,7 +9,7 @@ use redis::Script;
 
 use super::connection::{RedisConnection, millis};
 use super::{keys, scripts};
-use crate::failure::{Class, Code, Failure};
+use crate::failure::Failure;
 use crate::ports::{Heartbeat, LiveWorker, SILENT, WorkerRegistry};
 
 pub(crate) struct RedisWorkers {
@@ -32,7 +32,7 @@ impl RedisWorkers {
 impl WorkerRegistry for RedisWorkers {
     async fn announce(&self, heartbeat: &Heartbeat) -> Result<(), Failure> {
         let body = serde_json::to_string(heartbeat)
-            .map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))?;
+            .map_err(|error| Failure::internal("cannot write a heartbeat", error))?;
 
         let mut script = self.announce.prepare_invoke();
         script.key(keys::WORKERS_SEEN).key(keys::WORKERS_SAID);

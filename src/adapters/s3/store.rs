@@ -7,10 +7,11 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::SharedCredentialsProvider;
 use bytes::Bytes;
 
-use super::connect::{Retention, connect};
+use super::connect::connect;
 use super::error::S3Error;
 use crate::failure::Failure;
 use crate::integrity::Integrity;
+use crate::limits::Retention;
 use crate::machine::RetentionMark;
 use crate::ports::{
     ArchiveStore, Chunks, DateRange, Found, Listed, ObjectKey, Part, PutOnce, Stored, UploadId,

@@ -7,16 +7,16 @@ use super::Api;
 use crate::admin::problem::Problem;
 use crate::ports::LiveWorker;
 
-/// Workers.
+/// The running workers
 #[derive(Serialize, ToSchema)]
 pub(super) struct Workers {
-    /// By name.
+    /// Sorted by name.
     workers: Vec<LiveWorker>,
 }
 
-/// All workers of the deployment
+/// Lists all workers of the deployment
 ///
-/// Each announces itself every five seconds; one that died is out of the list within 15.
+/// Each worker sends a heartbeat every five seconds; a worker that died leaves the list within 15 seconds.
 #[utoipa::path(
     get, path = "/api/v1/workers", tag = "workers", operation_id = "listWorkers",
     responses((status = 200, description = "The workers", body = Workers)),

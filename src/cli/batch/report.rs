@@ -12,21 +12,20 @@ use crate::printable;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Its name
+    /// Name of the batch
     #[arg(value_name = "B")]
     batch: BatchId,
-    /// How to answer
+    /// Form of the report
     #[arg(long, value_enum, default_value_t, value_name = "FORM")]
     output: Form,
 }
 
-/// A report is a file more often than not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum Form {
-    /// With a header.
+    /// CSV with a header
     #[default]
     Csv,
-    /// One document.
+    /// One JSON document
     Json,
 }
 
@@ -39,7 +38,7 @@ pub(super) async fn run(args: &Args, batches: &dyn Batches) -> Result<Exit, CliE
     let mut printer = Printer::new(args.output);
     loop {
         match printer.print(rows) {
-            // A reader that went away (`| head`) is no fault.
+            // A closed pipe (`| head`) is not an error.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Exit::Ok),
             result => result.map_err(CliError::bad)?,
         }
@@ -52,7 +51,7 @@ pub(super) async fn run(args: &Args, batches: &dyn Batches) -> Result<Exit, CliE
     }
 }
 
-/// Prints rows as they come, so that memory stays flat.
+/// Prints rows as they arrive, so that memory use does not grow with the batch.
 enum Printer {
     Csv(Box<csv::Writer<Stdout>>),
     Json(BufWriter<Stdout>, u64),

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 use super::super::compose;
 use super::finding::Finding;
 use crate::adapters::cxone::{Alone, Client, CxoneError, Look, Seen};
-use crate::config::{Cxone, DeletePolicy, Settings};
+use crate::config::{Cxone, Settings};
+use crate::limits::DeletePolicy;
 
 /// What the token must be good for, and the reading call that shows it without a change.
 const SCOPES: [(&str, Option<Look>); 8] = [
@@ -26,7 +27,7 @@ const SCIM: &str = "SCIM";
 type Looked = Result<Seen, CxoneError>;
 
 /// What the tenant's API shows to calls that change nothing.
-pub(super) async fn look(settings: &Settings<Cxone>) -> Vec<Finding> {
+pub(super) async fn check(settings: &Settings<Cxone>) -> Vec<Finding> {
     let client = match compose::client(&settings.cxone, Arc::new(Alone::default())) {
         Ok(client) => client,
         Err(error) => {
@@ -42,7 +43,7 @@ pub(super) async fn look(settings: &Settings<Cxone>) -> Vec<Finding> {
         Err(error) => return vec![Finding::failed(CREDENTIALS, error)],
     };
     let cxone = &settings.cxone;
-    let mut findings = vec![Finding::well(
+    let mut findings = vec![Finding::good(
         CREDENTIALS,
         format!("a token was issued by {}", cxone.token_uri),
     )];
@@ -134,7 +135,7 @@ impl Looks {
                 Err(error) => return Finding::failed(API, error.clone()),
             }
         }
-        Finding::well(
+        Finding::good(
             API,
             format!("{} answers, and takes the token", cxone.base_uri),
         )
@@ -157,7 +158,7 @@ impl Looks {
                 "synchronise this host's clock (NTP): signatures of S3, tokens and dates depend on it",
             )
         } else {
-            Finding::well("clock", format!("{seconds} s from that of CXone"))
+            Finding::good("clock", format!("{seconds} s from that of CXone"))
         })
     }
 
@@ -182,12 +183,12 @@ impl Looks {
         match (look.and_then(|look| self.of(look)), told(scope)) {
             (_, Some(false)) if scope == "iam:write" && !deletes => {
                 let text = "not granted, and not needed, since OFFBOARDER_GUARD_DELETE is never";
-                Finding::well(check, text)
+                Finding::good(check, text)
             }
             // At some tenants a scope comes with another one.
-            (Some(Ok(_)), _) => Finding::well(check, "a call that needs it was let through"),
+            (Some(Ok(_)), _) => Finding::good(check, "a call that needs it was let through"),
             (Some(Err(CxoneError::MissingScope { .. })), Some(true)) if lacks_the_other() => {
-                Finding::well(check, "granted, as the token says")
+                Finding::good(check, "granted, as the token says")
             }
             (Some(Err(CxoneError::MissingScope { .. })), _) | (_, Some(false)) => Finding::bad(
                 check,
@@ -195,8 +196,8 @@ impl Looks {
                 "grant it in the CXone admin console; the next token has it, since a token keeps the scopes that \
                  it was issued with",
             ),
-            (_, Some(true)) => Finding::well(check, "granted, as the token says"),
-            (_, None) => Finding::well(
+            (_, Some(true)) => Finding::good(check, "granted, as the token says"),
+            (_, None) => Finding::good(
                 check,
                 "not told with the token; a write alone would show it",
             ),
@@ -241,11 +242,11 @@ impl Looks {
                 format!("it is refused ({status}{code}), and not for want of a scope"),
                 mend,
             ),
-            Some(Ok(_)) => Finding::well(
+            Some(Ok(_)) => Finding::good(
                 SCIM,
                 "it answers for a user whom nobody has; that it knows the others shows with the first of them",
             ),
-            Some(Err(_)) | None => Finding::well(SCIM, "not seen, for the reason in another row"),
+            Some(Err(_)) | None => Finding::good(SCIM, "not seen, for the reason in another row"),
         }
     }
 
@@ -281,9 +282,9 @@ impl Looks {
                 mend,
             ),
             Some((left, limit)) => {
-                Finding::well(check, format!("{left} calls of {limit} are left"))
+                Finding::good(check, format!("{left} calls of {limit} are left"))
             }
-            None => Finding::well(
+            None => Finding::good(
                 check,
                 "a call was let through, or failed for another reason",
             ),

@@ -5,18 +5,18 @@ use crate::failure::Failure;
 use crate::job::BatchId;
 use crate::ports::batches::{Batches, Record};
 
-/// So many users are asked for in one round trip.
+/// The number of users whose summaries are read in one round trip.
 const PAGE: usize = 2000;
 
-/// So many whole checkpoints are.
+/// The number of whole checkpoints that are read in one round trip.
 const PAGE_WHOLE: usize = 500;
 
-/// The `limit` latest batches, the last one first.
+/// The `limit` newest batches, newest first.
 pub(crate) async fn list(batches: &dyn Batches, limit: usize) -> Result<Vec<Listed>, Failure> {
     batches.latest(limit).await
 }
 
-/// Looks at every user of a batch. `None` when there is no such batch.
+/// Reads all users of a batch. `None` if the batch does not exist.
 pub(crate) async fn overview(
     batches: &dyn Batches,
     batch: &BatchId,
@@ -39,8 +39,8 @@ pub(crate) async fn overview(
     }
 }
 
-/// Some of the users of a batch, from the `from`th on, each with all that is known of it, and where the next ones are.
-/// Of a checkpoint that has expired the batch kept the summary.
+/// A page of the report of a batch: the rows from position `from` on, and the position of the next page. The batch keeps
+/// the summary of a checkpoint that has expired.
 pub(crate) async fn report(
     batches: &dyn Batches,
     batch: &BatchId,

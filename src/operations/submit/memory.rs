@@ -1,3 +1,5 @@
+//! Remembers in Redis which users were sent with which batch.
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +11,8 @@ use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
 use crate::ports::batches::Batches;
 
-/// Who was sent with which batch, as Redis knows it. Sending does not depend on it: once Redis fails, nobody
-/// is known and nothing is remembered, and what is sent again for that is harmless.
+/// The users that were sent with each batch. Sending does not depend on Redis: once it fails, no user is known and nothing
+/// is remembered. A user may then be sent again, which is harmless.
 pub(crate) struct Memory {
     batches: Option<Arc<dyn Batches>>,
     lost: AtomicBool,
@@ -33,12 +35,12 @@ impl Memory {
     fn lose(&self, failure: &Failure) {
         if !self.lost.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                %failure, "who is sent with this batch is not remembered from here on; sent again, it is sent whole"
+                %failure, "the users that are sent from now on are not remembered; the same command would send the whole batch again"
             );
         }
     }
 
-    /// Each of these, and whether it was sent with the same batch before.
+    /// Each message, and whether its user was already sent with the same batch.
     pub(crate) async fn recall<E>(
         &self,
         chunk: Vec<Result<Message, E>>,
@@ -57,16 +59,16 @@ impl Memory {
                 Err(failure) => self.lose(&failure),
             }
         }
-        let asked = chunk.into_iter().map(|message| {
+        let recalled = chunk.into_iter().map(|message| {
             message.map(|message| {
                 let before = known.contains(&message.user_id);
                 (message, before)
             })
         });
-        asked.collect()
+        recalled.collect()
     }
 
-    /// Notes down users whom the broker confirmed.
+    /// Remembers users whose message the broker confirmed.
     pub(super) async fn keep(&self, sent: Vec<(BatchId, UserId)>) {
         let mut by_batch: HashMap<BatchId, Vec<UserId>> = HashMap::new();
         for (batch, user_id) in sent {

@@ -1,3 +1,5 @@
+//! The digests of manifests that the checkpoints know, as evidence for `verify`.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -9,17 +11,16 @@ use crate::machine::Checkpoint;
 use crate::operations::verify::{CheckpointEvidence, holdings};
 use crate::ports::{ArchiveStore, Checkpoints};
 
-/// Where the digests of manifests are that the store itself does not hold. Checkpoints are a help here and
-/// no more: without them everything else is still checked.
+/// The digests of manifests from outside the archive store. Without them everything else is still checked.
 pub(super) enum KnownManifests {
     None,
     Live(Arc<dyn Checkpoints>),
-    /// Read at the beginning: an embedded store is not kept from others for as long as archives are read.
+    /// Read at the beginning, so that an embedded store is not locked while the archives are read.
     Known(HashMap<UserId, CheckpointEvidence>),
 }
 
 impl KnownManifests {
-    /// Tries to; what keeps it from that is said, and is no fault of what is stored.
+    /// Opens the checkpoints. A failure is logged, and says nothing against what the store holds.
     pub(super) async fn open(
         settings: &Settings,
         named: Option<&[UserId]>,
@@ -55,19 +56,19 @@ impl KnownManifests {
         let mut known = HashMap::new();
         for user_id in users {
             if let Some(checkpoint) = checkpoints.read(user_id).await? {
-                known.insert(user_id, witness(&checkpoint));
+                known.insert(user_id, evidence(&checkpoint));
             }
         }
         Ok(Self::Known(known))
     }
 
-    /// What is known of a user.
+    /// What the checkpoint of a user says.
     pub(super) async fn of(&self, user_id: UserId) -> CheckpointEvidence {
         match self {
             Self::None => CheckpointEvidence::default(),
             Self::Known(known) => known.get(&user_id).cloned().unwrap_or_default(),
             Self::Live(checkpoints) => match checkpoints.read(user_id).await {
-                Ok(checkpoint) => checkpoint.as_ref().map(witness).unwrap_or_default(),
+                Ok(checkpoint) => checkpoint.as_ref().map(evidence).unwrap_or_default(),
                 Err(failure) => {
                     tracing::warn!(
                         "{user_id}: the digest in the checkpoint is not compared: {failure}"
@@ -79,7 +80,7 @@ impl KnownManifests {
     }
 }
 
-fn witness(checkpoint: &Checkpoint) -> CheckpointEvidence {
+fn evidence(checkpoint: &Checkpoint) -> CheckpointEvidence {
     let recorded = checkpoint.state.manifest().cloned();
     let under_way = recorded.is_none();
     CheckpointEvidence {

@@ -5,16 +5,18 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::parse_since;
 use super::output::{Output, OutputArgs, Shown, json as print_json, say, table};
+use crate::clock::Clock;
 use crate::config::Settings;
-use crate::registers::audit_log::{self, Act};
+use crate::registers::audit_log::{AuditEntry, AuditLog};
 
-/// The log of operators' acts: who did what, when, why, and to how many
+/// Shows the audit log: which operator changed what, when, why, and for how many
 ///
-/// It is kept in the archive store, beside what it is about.
+/// The log is in the archive store, next to the archives. An entry is written before each replay, discard, hold,
+/// pause and resume, whether a command or the HTTP API asked for it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  offboarder acts list --since 7d
-  offboarder acts list --limit 1000 --output json")]
+  offboarder audit-log list --since 7d
+  offboarder audit-log list --limit 1000 --output json")]
 pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -22,16 +24,16 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Shows acts, newest first
+    /// Lists entries, newest first
     #[command(
         alias = "ls",
-        after_help = "Example:\n  offboarder acts list --since 2026-11-01T00:00:00Z"
+        after_help = "Example:\n  offboarder audit-log list --since 2026-11-01T00:00:00Z"
     )]
     List {
-        /// None before: a time, or how long ago, such as 7d
+        /// Only entries since a time (2026-11-01T00:00:00Z), or of the last period (7d)
         #[arg(long, value_name = "WHEN", value_parser = parse_since)]
         since: Option<Timestamp>,
-        /// At most so many
+        /// Maximum number of entries
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
         #[command(flatten)]
@@ -45,22 +47,23 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
         limit,
         output,
     } = &args.verb;
-    let store = compose::archive_store(settings).await?;
-    let acts = audit_log::list(&store, *since, *limit).await?;
+    let log = AuditLog::new(compose::archive_store(settings).await?, Clock::system());
+    let entries = log.list(*since, *limit).await?;
+
     match output.output {
-        Output::Json => print_json(&json!({ "acts": acts }))?,
+        Output::Json => print_json(&json!({ "acts": entries }))?,
         Output::Table => {
             say(table(
                 ["when", "who", "what", "how many", "why", "details"],
-                acts.iter().map(row),
+                entries.iter().map(row),
             ));
         }
     }
     Ok(Exit::Ok)
 }
 
-fn row(act: &Act) -> [Shown; 6] {
-    let details = match &act.details {
+fn row(entry: &AuditEntry) -> [Shown; 6] {
+    let details = match &entry.details {
         Value::Object(members) => members
             .iter()
             .map(|(name, value)| format!("{name} {value}"))
@@ -68,12 +71,13 @@ fn row(act: &Act) -> [Shown; 6] {
         Value::Null => Shown::from(""),
         other => other.to_string().into(),
     };
-    let why = act.why.as_deref().unwrap_or_default();
+    let why = entry.why.as_deref().unwrap_or_default();
+
     [
-        act.at.to_string().into(),
-        act.who.as_str().into(),
-        act.what.as_str().into(),
-        act.count.to_string().into(),
+        entry.at.to_string().into(),
+        entry.who.as_str().into(),
+        entry.what.as_str().into(),
+        entry.count.to_string().into(),
         why.into(),
         details,
     ]
