@@ -36,7 +36,7 @@ use crate::machine::{
     Checkpoint, Context, Cursor, Effect, Event, Pause, RetryPolicy, SCHEMA, Sealing, State,
     transition,
 };
-use crate::manifest::{Actor, Kind, Manifest, archive_key, parse_key, tells_the_same};
+use crate::manifest::{Actor, Kind, Manifest, archive_key, has_same_evidence, parse_key};
 
 /// Whose checkpoint [`checkpoint`] asks for.
 pub(crate) const USER_ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
@@ -458,7 +458,7 @@ pub fn checkpoint(body: &[u8]) -> bool {
     if let Some(manifest) = Manifest::of(&checkpoint, &Actor::new("fuzz")) {
         let bytes = manifest.to_bytes().expect("a manifest can be stored");
         let stored: Manifest = serde_json::from_slice(&bytes).expect("it reads back");
-        assert!(stored == manifest && tells_the_same(&stored, &manifest));
+        assert!(stored == manifest && has_same_evidence(&stored, &manifest));
     }
     true
 }

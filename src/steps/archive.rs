@@ -397,7 +397,7 @@ async fn adopt(
     let store = &services.archive_store;
     let full_key = store.full_key(key);
     let strange = || conflict(&full_key, "it is no archive of ours");
-    let span = found.span.ok_or_else(strange)?;
+    let span = found.dates.ok_or_else(strange)?;
     let contents = read_back(&**store, key, found.version_id.as_deref()).await?;
     let said = found.sha256;
     let unchanged = |sha256: &String| said.as_ref().is_none_or(|said| said == sha256);

@@ -6,7 +6,7 @@ use super::seal::{MAX_DOCUMENT_BYTES, conflict};
 use super::{CheckpointSession, Services, Stopped};
 use crate::failure::{Class, Code, Failure};
 use crate::machine::{Call, Event, ManifestRef};
-use crate::manifest::{Manifest, audit_key, tells_the_same};
+use crate::manifest::{Manifest, audit_key, has_same_evidence};
 use crate::ports::PutOnce;
 
 /// Stores the manifest, once. A crash after it leaves a manifest that the next run recognises.
@@ -46,7 +46,7 @@ pub(super) async fn record(
             .await?
             .filter(|stored| {
                 serde_json::from_slice::<Manifest>(stored)
-                    .is_ok_and(|stored| tells_the_same(&stored, &manifest))
+                    .is_ok_and(|stored| has_same_evidence(&stored, &manifest))
             })
             .ok_or_else(|| conflict(&full_key, "another manifest stands there"))?,
     };

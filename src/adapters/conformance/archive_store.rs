@@ -97,14 +97,14 @@ async fn an_object_of_an_archive_keeps_its_dates_and_its_digest(archives: Archiv
     let version = stored.version_id.as_deref();
     let found = store.find(&key("u.json"), version).await.unwrap().unwrap();
     assert_eq!(found.bytes, 3);
-    assert_eq!(found.span, Some(DATES));
+    assert_eq!(found.dates, Some(DATES));
     assert_eq!(found.sha256, Some(hex::encode(Sha256::digest("one"))));
     assert_eq!(found.version_id, stored.version_id);
     assert_eq!(found.retention, None);
 
     is_stored(store, "document.json", text("{}")).await;
     let found = store.find(&key("document.json"), None).await.unwrap();
-    assert_eq!(found.unwrap().span, None);
+    assert_eq!(found.unwrap().dates, None);
 }
 
 async fn what_is_not_there_is_reported_as_absent(archives: Archives) {
@@ -142,7 +142,7 @@ async fn an_object_of_parts_is_invisible_until_it_is_complete(archives: Archives
     assert!(matches!(completed, PutOnce::Stored(_)));
     let found = store.find(&key, None).await.unwrap().unwrap();
     assert_eq!(found.bytes, begun.2.len() as u64);
-    assert_eq!(found.span, Some(DATES));
+    assert_eq!(found.dates, Some(DATES));
     let read = store.read(&key, begun.2.len()).await.unwrap().unwrap();
     assert!(read == begun.2, "the bytes are those of the parts");
     assert_eq!(store.uploads(&key).await.unwrap(), []);

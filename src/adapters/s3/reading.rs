@@ -168,7 +168,7 @@ fn found(head: HeadObjectOutput) -> Found {
         version_id: head.version_id,
         etag: head.e_tag,
         retention,
-        span: dates_of(&metadata),
+        dates: dates_of(&metadata),
         sha256: metadata.get(SHA256_NAME).cloned(),
         crc32c: head.checksum_crc32_c,
     }

@@ -117,16 +117,16 @@ impl ArchiveStore for S3Store {
         &self,
         key: &ObjectKey,
         body: Bytes,
-        span: Option<&DateRange>,
+        dates: Option<&DateRange>,
     ) -> Result<PutOnce, Failure> {
         let lock = self.lock();
         let stored = self
-            .put_conditionally(key, &body, lock.as_ref(), span)
+            .put_conditionally(key, &body, lock.as_ref(), dates)
             .await?;
         let Some(version_id) = stored else {
             return Ok(PutOnce::AlreadyThere);
         };
-        if span.is_none() && !self.refuses_wrong_checksums() {
+        if dates.is_none() && !self.refuses_wrong_checksums() {
             self.reads_back(key, version_id.as_deref(), &body).await?;
         }
         Ok(PutOnce::Stored(Stored {
@@ -135,9 +135,9 @@ impl ArchiveStore for S3Store {
         }))
     }
 
-    async fn begin(&self, key: &ObjectKey, span: &DateRange) -> Result<UploadId, Failure> {
+    async fn begin(&self, key: &ObjectKey, dates: &DateRange) -> Result<UploadId, Failure> {
         let lock = self.lock();
-        Ok(self.create_upload(key, lock.as_ref(), Some(span)).await?)
+        Ok(self.create_upload(key, lock.as_ref(), Some(dates)).await?)
     }
 
     async fn uploads(&self, key: &ObjectKey) -> Result<Vec<UploadId>, Failure> {

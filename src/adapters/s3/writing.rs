@@ -1,4 +1,4 @@
-//! Every write. Each brings a checksum of ours, and none overwrites.
+//! Every write. Each sends a checksum of ours, and none overwrites.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -77,11 +77,11 @@ impl S3Store {
         key: &ObjectKey,
         body: &Bytes,
         lock: Option<&Lock>,
-        span: Option<&DateRange>,
+        dates: Option<&DateRange>,
     ) -> Result<Option<Option<String>>, S3Error> {
-        let metadata = span.map(|span| {
+        let metadata = dates.map(|dates| {
             let sha256 = (SHA256_NAME.to_owned(), hex::encode(Sha256::digest(body)));
-            metadata(span).into_iter().chain([sha256]).collect()
+            metadata(dates).into_iter().chain([sha256]).collect()
         });
         let mut races = 0;
         loop {
@@ -128,7 +128,7 @@ impl S3Store {
         &self,
         key: &ObjectKey,
         lock: Option<&Lock>,
-        span: Option<&DateRange>,
+        dates: Option<&DateRange>,
     ) -> Result<UploadId, S3Error> {
         let what = || self.what("begin to upload", key);
         let mut create = self
@@ -137,7 +137,7 @@ impl S3Store {
             .bucket(&self.bucket)
             .key(self.full_key(key))
             .content_type("application/json")
-            .set_metadata(span.map(metadata))
+            .set_metadata(dates.map(metadata))
             .checksum_algorithm(ChecksumAlgorithm::Crc32C);
         if let Some(lock) = lock {
             create = create
@@ -229,10 +229,10 @@ impl S3Store {
     }
 }
 
-fn metadata(span: &DateRange) -> HashMap<String, String> {
+fn metadata(dates: &DateRange) -> HashMap<String, String> {
     DateRange::NAMES
         .into_iter()
         .map(str::to_owned)
-        .zip(span.values())
+        .zip(dates.values())
         .collect()
 }
