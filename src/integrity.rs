@@ -1,8 +1,10 @@
-//! The integrity key, which only the workers and operators of this deployment have. It proves that one
-//! of them wrote a record in Redis or in the archive store: write access to a store is not enough.
+//! The integrity key, which only the workers and operators of this deployment have. It proves that
+//! one of them wrote a record in Redis or in the archive store: write access to a store is not
+//! enough.
 //!
-//! A code is HMAC-SHA256 (RFC 2104, FIPS 198-1) over the purpose, the name and the bytes of a record,
-//! so that a record that is copied to another name, or used for another purpose, has no valid code.
+//! A code is HMAC-SHA256 (RFC 2104, FIPS 198-1) over the purpose, the name and the bytes of a
+//! record, so that a record that is copied to another name, or used for another purpose, has no
+//! valid code.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -108,8 +110,8 @@ impl Integrity {
         code.is_some_and(|code| mac.verify_slice(&code).is_ok())
     }
 
-    /// Adds the code to a JSON object, as its last member `integrity`. Without a key the bytes stay as
-    /// they are.
+    /// Adds the code to a JSON object, as its last member `integrity`. Without a key the bytes stay
+    /// as they are.
     pub(crate) fn sign(&self, purpose: Purpose, name: &str, mut document: Vec<u8>) -> Vec<u8> {
         let end = document.trim_ascii_end().len();
         document.truncate(end);

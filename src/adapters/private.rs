@@ -9,7 +9,8 @@ use std::path::Path;
 const FLAGS: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 
 /// Creates the directory where it is missing, and those above it. A directory that other users may
-/// read stays as it is: it may be shared on purpose, and the files created in it are private anyway.
+/// read stays as it is: it may be shared on purpose, and the files created in it are private
+/// anyway.
 pub(super) fn directory(path: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     let mode = std::fs::metadata(path)?.permissions().mode();

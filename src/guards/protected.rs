@@ -16,9 +16,9 @@ pub(crate) struct ProtectedList {
 }
 
 impl ProtectedList {
-    /// One entry a line: a user ID, or a pattern with `@` or `*`. Empty lines do not count, nor does
-    /// the text after a `#` at the start of a line or after a blank. Anything else is an error, since
-    /// it may be meant for a person.
+    /// One entry a line: a user ID, or a pattern with `@` or `*`. Empty lines do not count, nor
+    /// does the text after a `#` at the start of a line or after a blank. Anything else is an
+    /// error, since it may be meant for a person.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = text
             .strip_prefix('\u{feff}')
@@ -94,8 +94,8 @@ impl ProtectedList {
         self.ids.contains(&user_id)
     }
 
-    /// What protects this user, if anything does. A user without a name is protected where there are
-    /// patterns.
+    /// What protects this user, if anything does. A user without a name is protected where there
+    /// are patterns.
     pub(crate) fn protects(&self, user_id: UserId, user_name: Option<&str>) -> Option<String> {
         if self.names(user_id) {
             return Some("the protected list names the user".to_owned());
@@ -129,9 +129,9 @@ fn without_comment(line: &str) -> &str {
     comment.and_then(|at| line.get(..at)).unwrap_or(line)
 }
 
-/// A pattern in lower case, or why the entry is not a pattern. Characters that user names hardly have
-/// (quotation marks, column separators, blanks, invisible ones) are refused: such a pattern would
-/// match no user.
+/// A pattern in lower case, or why the entry is not a pattern. Characters that user names hardly
+/// have (quotation marks, column separators, blanks, invisible ones) are refused: such a pattern
+/// would match no user.
 fn pattern(entry: &str) -> Result<String, String> {
     let is_odd = |c: char| {
         !c.is_alphanumeric() && !c.is_ascii_punctuation()
@@ -177,8 +177,8 @@ fn pattern(entry: &str) -> Result<String, String> {
     Ok(entry.to_lowercase())
 }
 
-/// `*` matches any text; nothing else is special. Each `*` takes as little as it can, so that the time
-/// is linear in the length of the name for each piece.
+/// `*` matches any text; nothing else is special. Each `*` takes as little as it can, so that the
+/// time is linear in the length of the name for each piece.
 fn matches(pattern: &str, name: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else {
         return pattern == name;

@@ -186,9 +186,9 @@ fn why_not_deleted(deletion: &Deletion, queues_cleared: bool) -> Option<String> 
     }
 }
 
-/// Whether a stored manifest is the one that we meant to store: a run that crashed after it stored the
-/// manifest finds it again, and so does a second worker. The evidence has to be equal. The writer and
-/// the times may differ, and so may which of two workers found the user deleted already.
+/// Whether a stored manifest is the one that we meant to store: a run that crashed after it stored
+/// the manifest finds it again, and so does a second worker. The evidence has to be equal. The
+/// writer and the times may differ, and so may which of two workers found the user deleted already.
 pub(crate) fn has_same_evidence(stored: &Manifest, ours: &Manifest) -> bool {
     stored.user_id == ours.user_id
         && stored.status == ours.status

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::job::{Request, UserId};
 use crate::machine::{AccessRemoved, Archive, StepRecord};
 
-/// The evidence that a run needs that lost its checkpoint, so that its manifest is still true. It is
-/// stored once, before the DELETE.
+/// The evidence that a run needs that lost its checkpoint, so that its manifest is still true. It
+/// is stored once, before the DELETE.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SealDocument {

@@ -41,8 +41,8 @@ pub(crate) struct Found {
     pub dates: Option<DateRange>,
     /// The SHA-256 that was given when the object was stored, in hex; an object of parts has none.
     pub sha256: Option<String>,
-    /// The CRC-32C that the store returns, in base64. For an object of parts it may be the checksum of
-    /// their checksums.
+    /// The CRC-32C that the store returns, in base64. For an object of parts it may be the checksum
+    /// of their checksums.
     pub crc32c: Option<String>,
 }
 
@@ -98,9 +98,10 @@ pub(crate) struct Version {
 /// Versions of objects, in the order of the listing.
 pub(crate) type Versions = BoxStream<'static, Result<Version, Failure>>;
 
-/// The least size of part `number` (from 1), unless it is the last one: 6 MiB at first, doubling every
-/// 1,000 parts. So 10,000 parts, the most that S3 accepts, hold more than its largest object, and the
-/// first 6 GB need little memory. See "Amazon S3 multipart upload limits" in the S3 user guide.
+/// The least size of part `number` (from 1), unless it is the last one: 6 MiB at first, doubling
+/// every 1,000 parts. So 10,000 parts, the most that S3 accepts, hold more than its largest object,
+/// and the first 6 GB need little memory. See "Amazon S3 multipart upload limits" in the S3 user
+/// guide.
 pub(crate) fn part_size_bytes(number: u32) -> usize {
     const FIRST: usize = 6 * 1024 * 1024;
     let doublings = number.saturating_sub(1) / 1_000;
@@ -120,8 +121,8 @@ pub(crate) trait ArchiveStore: Send + Sync {
     fn full_key(&self, key: &ObjectKey) -> String;
 
     /// Stores a small object at once, unless one exists. A document (without `dates`) is read back
-    /// where the store does not refuse wrong checksums. A crash in the middle leaves nothing, or the
-    /// whole object.
+    /// where the store does not refuse wrong checksums. A crash in the middle leaves nothing, or
+    /// the whole object.
     async fn put_once(
         &self,
         key: &ObjectKey,
@@ -129,8 +130,8 @@ pub(crate) trait ArchiveStore: Send + Sync {
         dates: Option<&DateRange>,
     ) -> Result<PutOnce, Failure>;
 
-    /// Begins an object of many parts, which is not visible before [`Self::complete`]. A crash right
-    /// after it leaves an upload that no checkpoint names: see [`Self::uploads`].
+    /// Begins an object of many parts, which is not visible before [`Self::complete`]. A crash
+    /// right after it leaves an upload that no checkpoint names: see [`Self::uploads`].
     async fn begin(&self, key: &ObjectKey, dates: &DateRange) -> Result<UploadId, Failure>;
 
     /// The uploads of this key that were neither completed nor aborted.
@@ -156,8 +157,8 @@ pub(crate) trait ArchiveStore: Send + Sync {
     ) -> Result<PutOnce, Failure>;
 
     /// Whether a probe of this process saw the store refuse a wrong checksum, of an object and of a
-    /// part. Only then the checksum that it returns proves which bytes arrived; otherwise objects are
-    /// read back.
+    /// part. Only then the checksum that it returns proves which bytes arrived; otherwise objects
+    /// are read back.
     fn refuses_wrong_checksums(&self) -> bool;
 
     /// Gives an upload up. An upload that is gone already is not an error.
@@ -185,12 +186,12 @@ pub(crate) trait ArchiveStore: Send + Sync {
 
     /// The keys that begin with `prefix` and whose newest version is a delete marker, so that no
     /// listing shows them. Empty where the store keeps no versions. A store that answers
-    /// `NotImplemented` to `ListObjectVersions` keeps none; every other refusal is an `Err`, since the
-    /// keys are unknown then.
+    /// `NotImplemented` to `ListObjectVersions` keeps none; every other refusal is an `Err`, since
+    /// the keys are unknown then.
     async fn hidden(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure>;
 
-    /// Every version of the keys that begin with `prefix`, also those that a delete marker hides. The
-    /// newest version of a key comes first.
+    /// Every version of the keys that begin with `prefix`, also those that a delete marker hides.
+    /// The newest version of a key comes first.
     fn versions(&self, prefix: &str) -> Versions;
 
     /// Reads a small object; `Err` when it is larger than `max_bytes`.
@@ -203,9 +204,9 @@ pub(crate) trait ArchiveStore: Send + Sync {
         version_id: Option<&str>,
     ) -> Result<Option<Chunks>, Failure>;
 
-    /// Proves that the store can be written, read and listed, and does not overwrite. The first probe
-    /// of a process tests everything that we rely on, until one has passed; later ones, which an outage
-    /// repeats every few seconds, are shorter. It leaves a few small objects, `_offboarder_probe*`,
-    /// which later probes use again.
+    /// Proves that the store can be written, read and listed, and does not overwrite. The first
+    /// probe of a process tests everything that we rely on, until one has passed; later ones, which
+    /// an outage repeats every few seconds, are shorter. It leaves a few small objects,
+    /// `_offboarder_probe*`, which later probes use again.
     async fn probe(&self) -> Result<(), Failure>;
 }

@@ -30,7 +30,8 @@ pub(crate) trait Batches: Send + Sync {
     /// When the first user of a batch was seen; `None` when there is no such batch.
     async fn begun_at(&self, batch: &BatchId) -> Result<Option<Timestamp>, Failure>;
 
-    /// A page of at most `count` users, in the order in which they were added, from the `from`th on.
+    /// A page of at most `count` users, in the order in which they were added, from the `from`th
+    /// on.
     async fn page(&self, batch: &BatchId, from: usize, count: usize) -> Result<Members, Failure>;
 
     /// The summary of each of `users`, in their order. The batch keeps the last summary of users
@@ -62,7 +63,8 @@ pub(crate) enum Record {
     Unreadable,
 }
 
-/// What a batch needs to know of one user. It is stored beside every checkpoint, so its form is short.
+/// What a batch needs to know of one user. It is stored beside every checkpoint, so its form is
+/// short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Summary {
     /// The batch of the request.

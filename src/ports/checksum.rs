@@ -12,11 +12,11 @@ pub(crate) fn crc32c(body: &[u8]) -> String {
     encode(checksum(ALGORITHM, body))
 }
 
-/// The checksums that a store may return for an object of these parts: the checksum of the checksums,
-/// with the number of parts (`COMPOSITE`, the default of S3 for CRC-32C), or that of all bytes
-/// (`FULL_OBJECT`). Both depend on every byte, since the checksums of the parts do. See "Checking
-/// object integrity in Amazon S3", section "Full object and composite checksum types for multipart
-/// uploads", in the S3 user guide. Empty where a part has no checksum.
+/// The checksums that a store may return for an object of these parts: the checksum of the
+/// checksums, with the number of parts (`COMPOSITE`, the default of S3 for CRC-32C), or that of all
+/// bytes (`FULL_OBJECT`). Both depend on every byte, since the checksums of the parts do. See
+/// "Checking object integrity in Amazon S3", section "Full object and composite checksum types for
+/// multipart uploads", in the S3 user guide. Empty where a part has no checksum.
 pub(crate) fn crc32c_of_parts(parts: &[Part]) -> Vec<String> {
     let decoded: Option<Vec<[u8; 4]>> = parts
         .iter()

@@ -66,8 +66,8 @@ fn prefix_of(user_id: UserId) -> String {
     format!("{PREFIX}{user_id}.")
 }
 
-/// Puts a user on hold or takes the user off hold, and reads the result back in the way in which the
-/// guards read it. Returns the number of the record.
+/// Puts a user on hold or takes the user off hold, and reads the result back in the way in which
+/// the guards read it. Returns the number of the record.
 pub(crate) async fn set_hold(
     store: &dyn ArchiveStore,
     user_id: UserId,
@@ -158,8 +158,8 @@ pub(crate) async fn hold_of(
     hold(store, &Sequence::list(store, &prefix_of(user_id)).await?).await
 }
 
-/// The same, where at least `noted` records were counted elsewhere: if fewer are stored, some vanished,
-/// and the user is on hold.
+/// The same, where at least `noted` records were counted elsewhere: if fewer are stored, some
+/// vanished, and the user is on hold.
 pub(crate) async fn hold_of_noted(
     store: &dyn ArchiveStore,
     user_id: UserId,

@@ -69,7 +69,8 @@ async fn an_object_that_we_did_not_write_never_lifts_a_hold_and_counts_as_one() 
                 Some("unknown"),
                 "{name}, {on_hold}"
             );
-            // An operator who has the key checks it and decides; the odd object is ignored from then on.
+            // An operator who has the key checks it and decides; the odd object is ignored from
+            // then on.
             set(&store, user(), true).await;
             assert_eq!(held_by(&store).await.as_deref(), Some("legal"), "{name}");
             set(&store, user(), false).await;

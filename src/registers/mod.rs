@@ -1,5 +1,5 @@
-//! Signed, numbered records that operators leave in the archive store: holds, the pause, the audit log. They are there
-//! because a Redis that forgot one would let a user be deleted.
+//! Signed, numbered records that operators leave in the archive store: holds, the pause, the audit
+//! log. They are there because a Redis that forgot one would let a user be deleted.
 
 pub(crate) mod audit_log;
 mod hold;

@@ -1,5 +1,5 @@
-//! Where the protected list is read from. A list that cannot be used stops the work: it is not known
-//! then who is protected.
+//! Where the protected list is read from. A list that cannot be used stops the work: it is not
+//! known then who is protected.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ const MAX_LIST_BYTES: usize = 8 * 1024 * 1024;
 /// A list that lost a fifth of its entries between two reads may be a file that is being written.
 const LOST_ONE_IN: usize = 5;
 
-/// Where the list is. It is read for each check, so that a change takes effect at once. Clones share
-/// the list that was read last.
+/// Where the list is. It is read for each check, so that a change takes effect at once. Clones
+/// share the list that was read last.
 #[derive(Clone)]
 pub(crate) struct ProtectedSource {
     place: Place,
@@ -54,8 +54,8 @@ impl ProtectedSource {
         }
     }
 
-    /// Reads the list. One that cannot be read or understood, or that lost much since the last read, is
-    /// an error that stops the work.
+    /// Reads the list. One that cannot be read or understood, or that lost much since the last
+    /// read, is an error that stops the work.
     pub(crate) async fn load(&self) -> Result<Arc<ProtectedList>, Failure> {
         let (place, bytes) = match &self.place {
             Place::Nowhere => return Ok(Arc::default()),

@@ -1,7 +1,8 @@
-//! Records of operators that are objects with consecutive numbers, `{prefix}{number}.json`. Each record
-//! is a new object, written once, and the last one counts. A program that may write to the bucket can
-//! add objects, and one that may delete can hide them. So anything that is not as we would have
-//! written it puts the sequence in doubt, and doubt means the safer answer: on hold, paused.
+//! Records of operators that are objects with consecutive numbers, `{prefix}{number}.json`. Each
+//! record is a new object, written once, and the last one counts. A program that may write to the
+//! bucket can add objects, and one that may delete can hide them. So anything that is not as we
+//! would have written it puts the sequence in doubt, and doubt means the safer answer: on hold,
+//! paused.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -133,8 +134,8 @@ impl Sequence {
     }
 }
 
-/// Stores a record as the last one, and returns its number once the sequence reads back as the record
-/// says. Objects that we did not write are named in the record, and ignored from then on.
+/// Stores a record as the last one, and returns its number once the sequence reads back as the
+/// record says. Objects that we did not write are named in the record, and ignored from then on.
 pub(super) async fn append<T: Numbered + PartialEq>(
     store: &dyn ArchiveStore,
     prefix: &str,
@@ -168,7 +169,8 @@ pub(super) async fn append<T: Numbered + PartialEq>(
             }
             Latest::Record(_) => {}
             Latest::Nothing => return Err(not_listed(store, &key)),
-            // Ours filled a gap: what comes after it counts as well, and the next record follows that.
+            // Ours filled a gap: what comes after it counts as well, and the next record follows
+            // that.
             Latest::Doubtful(_) if sequence.last > number => {}
             Latest::Doubtful(why) => {
                 return Err(Failure::new(

@@ -1,4 +1,5 @@
-//! What only Redis promises of checkpoints: other processes may have a lease, die, or write anything.
+//! What only Redis promises of checkpoints: other processes may have a lease, die, or write
+//! anything.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! Conformance suites: one set of tests for each port, run over every adapter of it. A test here says
-//! what all adapters have in common; what only one of them promises is tested beside it.
+//! Conformance suites: one set of tests for each port, run over every adapter of it. A test here
+//! says what all adapters have in common; what only one of them promises is tested beside it.
 //!
-//! The suites start a private Redis and a private S3 on free loopback ports, once for the test process.
-//! Where a server is not installed they fail: `deploy/local/install.sh` brings it.
+//! The suites start a private Redis and a private S3 on free loopback ports, once for the test
+//! process. Where a server is not installed they fail: `deploy/local/install.sh` brings it.
 
 mod archive_store;
 mod archive_store_s3;

@@ -1,4 +1,5 @@
-//! A Redis and an S3 for this test process, each started by `deploy/local/servers.sh` at its first use.
+//! A Redis and an S3 for this test process, each started by `deploy/local/servers.sh` at its first
+//! use.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};

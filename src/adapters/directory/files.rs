@@ -116,8 +116,8 @@ fn attribute(file: &File, name: &str) -> Option<String> {
         .and_then(|value| String::from_utf8(value).ok())
 }
 
-/// Opens the file of an object; `None` where there is none. No link is followed, and a pipe does not
-/// block.
+/// Opens the file of an object; `None` where there is none. No link is followed, and a pipe does
+/// not block.
 pub(super) fn open(path: &Path) -> Result<Option<(File, Metadata)>, DirectoryError> {
     match private::open(path) {
         Ok(opened) => Ok(Some(opened)),

@@ -187,8 +187,8 @@ impl Checkpoints for EmbeddedCheckpoints {
                 version,
                 checkpoint,
                 authenticated: self.integrity.has_key(),
-                // A process that died released its claims with it; whoever starts the next one
-                // knows that it died.
+                // A process that died released its claims with it, and the operator who starts the
+                // next one knows.
                 deaths: 0,
             }),
             Err(failure) => {

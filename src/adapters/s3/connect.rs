@@ -21,7 +21,8 @@ use rustls::pki_types::pem::PemObject as _;
 use super::error::S3Error;
 use super::trace::Spans;
 
-/// The AWS command line and the SDKs for other languages read this variable; the SDK for Rust does not.
+/// The AWS command line and the SDKs for other languages read this variable; the SDK for Rust does
+/// not.
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
 /// Credentials, region and endpoint come from the usual AWS sources (`AWS_*`, profile, role).
@@ -30,8 +31,8 @@ pub(super) async fn connect(
 ) -> Result<(Client, Option<SharedCredentialsProvider>), S3Error> {
     let bundle = std::env::var_os(CA_BUNDLE).filter(|path| !path.is_empty());
     let https = bundle.map(|path| https(Path::new(&path))).transpose()?;
-    // The SDK itself sets only the first of these. A part of some MiB on a slow link may take minutes;
-    // the read timeout ends a connection that is stuck.
+    // The SDK itself sets only the first of these. A part of some MiB on a slow link may take
+    // minutes; the read timeout ends a connection that is stuck.
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
         .read_timeout(Duration::from_mins(1))
@@ -50,7 +51,8 @@ pub(super) async fn connect(
     let shared = loader.load().await;
     let config = aws_sdk_s3::config::Builder::from(&shared)
         .force_path_style(force_path_style)
-        // Each write sends a checksum of ours; some stores refuse those that the SDK adds as trailers.
+        // Each write sends a checksum of ours; some stores refuse those that the SDK adds as
+        // trailers.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .interceptor(Spans)
         .build();

@@ -5,8 +5,8 @@ use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use crate::failure::{Class, Classify, Code};
 
-/// `what` names the operation and the object; `said` is the code and the sentence of the store, cut and
-/// escaped.
+/// `what` names the operation and the object; `said` is the code and the sentence of the store, cut
+/// and escaped.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum S3Error {
     #[error(
@@ -117,8 +117,8 @@ fn status_of<E>(error: &SdkError<E, HttpResponse>) -> u16 {
         .map_or(0, |response| response.status().as_u16())
 }
 
-/// The code and the sentence of the store. They come from outside, so they are cut to the length of a
-/// line, and control characters are escaped.
+/// The code and the sentence of the store. They come from outside, so they are cut to the length of
+/// a line, and control characters are escaped.
 fn said<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> String {
     let escaped = |c: char| match c {
         '"' | '\'' => c.to_string(),

@@ -1,5 +1,5 @@
-//! Archives in S3 and compatible stores. Objects are written with `If-None-Match: *` and a checksum on
-//! every part, and never overwritten.
+//! Archives in S3 and compatible stores. Objects are written with `If-None-Match: *` and a checksum
+//! on every part, and never overwritten.
 
 mod connect;
 mod error;

@@ -1,6 +1,6 @@
 //! Whether a store does what we rely on, tested in the way in which we rely on it. Stores differ in
-//! what they do with a header that they do not know: some refuse it, and some ignore it, which would
-//! lose data.
+//! what they do with a header that they do not know: some refuse it, and some ignore it, which
+//! would lose data.
 
 use std::time::Duration;
 
@@ -103,8 +103,8 @@ impl S3Store {
         Ok(())
     }
 
-    /// Which header made the store refuse a PUT, if one did: the same PUT without the checksum shows
-    /// it. That PUT is still conditional, and overwrites nothing.
+    /// Which header made the store refuse a PUT, if one did: the same PUT without the checksum
+    /// shows it. That PUT is still conditional, and overwrites nothing.
     async fn blamed(&self, key: &ObjectKey, error: S3Error) -> S3Error {
         let of_a_header = matches!(
             error,
@@ -175,8 +175,8 @@ impl S3Store {
         Err(self.unfit("loses uploads before they are completed").into())
     }
 
-    /// Uploads one small part, first with a wrong checksum. Answers whether that was refused, and the
-    /// version that the completion created.
+    /// Uploads one small part, first with a wrong checksum. Answers whether that was refused, and
+    /// the version that the completion created.
     async fn upload_whole(
         &self,
         key: &ObjectKey,
@@ -194,7 +194,8 @@ impl S3Store {
         Ok((refuses, completed.map_err(|error| error.blame(CONDITION))?))
     }
 
-    /// Where versions are kept, a delete marker may hide a hold, which only a listing of versions shows.
+    /// Where versions are kept, a delete marker may hide a hold, which only a listing of versions
+    /// shows.
     async fn lists_versions(&self) -> Result<(), Failure> {
         let key = key(NAME);
         let found = self.find(&key, None).await?;
@@ -215,8 +216,8 @@ impl S3Store {
             .into())
     }
 
-    /// With a retention set, a write with a lock has to work, and to lock. The lock has the mode that
-    /// is set, so that the same permissions are needed, and lasts a day.
+    /// With a retention set, a write with a lock has to work, and to lock. The lock has the mode
+    /// that is set, so that the same permissions are needed, and lasts a day.
     async fn locks(&self) -> Result<(), Failure> {
         let Some(lock) = self.lock_for(LOCKED_FOR) else {
             return Ok(());

@@ -125,7 +125,8 @@ impl S3Store {
                 let Some(key) = self.own_key(&object) else {
                     continue;
                 };
-                // The type of S3's answer lets it be missing; without it no deletion can be counted.
+                // The type of S3's answer lets it be missing; without it no deletion can be
+                // counted.
                 let modified = modified(&object).ok_or_else(|| S3Error::Rejected {
                     what: what(),
                     status: 200,

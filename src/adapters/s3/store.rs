@@ -186,8 +186,8 @@ impl ArchiveStore for S3Store {
                 }))
             }
             Ok(None) => Ok(PutOnce::AlreadyThere),
-            // A completion that is sent again because its answer was lost finds its upload gone: the
-            // caller compares what is there.
+            // A completion that is sent again because its answer was lost finds its upload gone:
+            // the caller compares what is there.
             Err(S3Error::UploadLost { .. }) if self.head(key, None).await?.is_some() => {
                 Ok(PutOnce::AlreadyThere)
             }

@@ -68,70 +68,73 @@ async fn a_store_that_ignores_checksums_never_proves_anything() {
     }
 }
 
+/// A flaw, the retention that is set, the code of the failure, and words of its text.
+const FLAWS: [(Flaw, Option<Retention>, Code, &str); 10] = [
+    (
+        Flaw::OverwritesWithPut,
+        None,
+        Code::ArchiveOverwrites,
+        "ignores If-None-Match with a PUT",
+    ),
+    (
+        Flaw::OverwritesAtCompletion,
+        None,
+        Code::ArchiveOverwrites,
+        "Ceph's RGW",
+    ),
+    (
+        Flaw::ListsNothing,
+        None,
+        Code::ArchiveUnfit,
+        "does not list",
+    ),
+    (
+        Flaw::KeepsNoLock,
+        Some(DAY),
+        Code::ArchiveUnfit,
+        "shows no lock",
+    ),
+    (
+        Flaw::RefusesCondition(501),
+        None,
+        Code::ArchiveRejected,
+        "the header If-None-Match (NotImplemented: A header",
+    ),
+    (
+        Flaw::RefusesCondition(400),
+        None,
+        Code::ArchiveRejected,
+        "the header If-None-Match",
+    ),
+    (
+        Flaw::RefusesChecksum(501),
+        None,
+        Code::ArchiveRejected,
+        "the header x-amz-checksum-crc32c",
+    ),
+    (
+        Flaw::RefusesChecksum(400),
+        None,
+        Code::ArchiveRejected,
+        "the header x-amz-checksum-crc32c",
+    ),
+    (
+        Flaw::RefusesConditionAtCompletion(501),
+        None,
+        Code::ArchiveRejected,
+        "to complete s3://b/p/_offboarder_probe_parts",
+    ),
+    (
+        Flaw::RefusesAll(400),
+        None,
+        Code::ArchiveRejected,
+        "the region is wrong",
+    ),
+];
+
 #[tokio::test]
 async fn the_failure_says_what_a_store_does_wrong() {
-    for (flaw, retention, code, names) in [
-        (
-            Flaw::OverwritesWithPut,
-            None,
-            Code::ArchiveOverwrites,
-            "ignores If-None-Match with a PUT",
-        ),
-        (
-            Flaw::OverwritesAtCompletion,
-            None,
-            Code::ArchiveOverwrites,
-            "Ceph's RGW",
-        ),
-        (
-            Flaw::ListsNothing,
-            None,
-            Code::ArchiveUnfit,
-            "does not list",
-        ),
-        (
-            Flaw::KeepsNoLock,
-            Some(DAY),
-            Code::ArchiveUnfit,
-            "shows no lock",
-        ),
-        (
-            Flaw::RefusesCondition(501),
-            None,
-            Code::ArchiveRejected,
-            "the header If-None-Match (NotImplemented: A header",
-        ),
-        (
-            Flaw::RefusesCondition(400),
-            None,
-            Code::ArchiveRejected,
-            "the header If-None-Match",
-        ),
-        (
-            Flaw::RefusesChecksum(501),
-            None,
-            Code::ArchiveRejected,
-            "the header x-amz-checksum-crc32c",
-        ),
-        (
-            Flaw::RefusesChecksum(400),
-            None,
-            Code::ArchiveRejected,
-            "the header x-amz-checksum-crc32c",
-        ),
-        (
-            Flaw::RefusesConditionAtCompletion(501),
-            None,
-            Code::ArchiveRejected,
-            "to complete s3://b/p/_offboarder_probe_parts",
-        ),
-        (
-            Flaw::RefusesAll(400),
-            None,
-            Code::ArchiveRejected,
-            "the region is wrong",
-        ),
-    ] {
+    for (flaw, retention, code, names) in FLAWS {
         let (store, _fake, _serving) = store(flaw, retention).await;
         let Failure {
             code: found, text, ..

@@ -70,8 +70,8 @@ impl S3Store {
             .body(ByteStream::from(body))
     }
 
-    /// A conditional PUT, sent again where it met another one. `Some` with the version's ID, where the
-    /// store keeps versions; `None` when an object is there.
+    /// A conditional PUT, sent again where it met another one. `Some` with the version's ID, where
+    /// the store keeps versions; `None` when an object is there.
     pub(super) async fn put_conditionally(
         &self,
         key: &ObjectKey,
@@ -187,8 +187,8 @@ impl S3Store {
         })
     }
 
-    /// `Some` with the version's ID, where the store keeps versions; `None` when an object is there.
-    /// `UploadLost` also where it met another write: the upload has to begin again.
+    /// `Some` with the version's ID, where the store keeps versions; `None` when an object is
+    /// there. `UploadLost` also where it met another write: the upload has to begin again.
     pub(super) async fn complete_upload(
         &self,
         key: &ObjectKey,
