@@ -76,7 +76,7 @@ pub(crate) async fn set_hold(
     at: Timestamp,
 ) -> Result<u32, Failure> {
     let operator = recorded.operator();
-    let hold = Hold {
+    let record = Hold {
         held,
         who: operator.who.clone(),
         why: operator.why.clone(),
@@ -84,7 +84,7 @@ pub(crate) async fn set_hold(
         passes_over: Vec::new(),
     };
 
-    append(store, &prefix_of(user_id), &hold).await
+    append(store, &prefix_of(user_id), &record).await
 }
 
 /// The keys of one user's records.

@@ -155,9 +155,9 @@ impl S3Error {
             ("RequestTimeTooSkewed", _) => Self::ClockOff { what },
             ("NoSuchUpload", _) => Self::UploadLost { what, said },
             ("SlowDown" | "SlowDownRead" | "SlowDownWrite" | "ThrottlingException", _)
-            | (_, 429) => Self::Throttled { what },
-            // The answer to a HEAD has no body to say `SlowDown` in.
-            ("", 503) => Self::Throttled { what },
+            | (_, 429)
+            // The answer to a HEAD has no body, and so no code.
+            | ("", 503) => Self::Throttled { what },
             (
                 "BadDigest"
                 | "InvalidDigest"
