@@ -208,7 +208,7 @@ impl Checkpoints for EmbeddedCheckpoints {
             return Ok(Saved::Refused);
         }
         let user_id = lease.user_id;
-        let failed = |error: serde_json::Error| self.file.failed(error);
+        let failed = |error: serde_json::Error| self.file.failed(&error);
         let body = serde_json::value::to_raw_value(checkpoint).map_err(failed)?;
         let name = user_id.to_string();
         let row = Row {
@@ -316,7 +316,7 @@ impl Checkpoints for EmbeddedCheckpoints {
     }
 
     async fn note_replay(&self, dead_letter: &str, note: &ReplayNote) -> Result<(), Failure> {
-        let note = serde_json::to_vec(note).map_err(|error| self.file.failed(error))?;
+        let note = serde_json::to_vec(note).map_err(|error| self.file.failed(&error))?;
         let dead_letter = dead_letter.to_owned();
         let noting = self.file.blocking(move |database| {
             let writing = database.begin_write()?;
