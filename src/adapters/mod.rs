@@ -3,10 +3,11 @@
 pub(crate) mod amqp;
 #[cfg(test)]
 mod conformance;
-pub(crate) mod cxone;
 pub(crate) mod directory;
 pub(crate) mod embedded;
+pub(crate) mod http;
 mod private;
 pub(crate) mod redis;
 pub(crate) mod s3;
 pub(crate) mod stored_checkpoint;
+pub(crate) mod tutorial;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::servers;
-use crate::adapters::cxone::Alone as LocalQuotas;
+use crate::adapters::http::LocalQuotas;
 use crate::adapters::redis::{RedisConnection, RedisQuotas};
 use crate::ports::{QuotaClass, Quotas};
 

@@ -5,8 +5,8 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::adapters::cxone::Look;
 use crate::failure::{Class, Code, Failure};
+use crate::ports::TenantRead;
 use crate::ports::queue::Broker;
 use crate::queue::QueueError;
 use crate::steps::Services;
@@ -59,10 +59,10 @@ impl Startup {
                 .load()
                 .await
                 .map(drop)),
-            self.until("cxone", Code::CxoneTimeout, AT_LAST, async || Ok(services
-                .cxone
-                .probe(Look::User)
-                .await?)),
+            self.until("cxone", Code::CxoneTimeout, AT_LAST, async || services
+                .tenant
+                .probe(TenantRead::User)
+                .await),
             self.until(
                 "queue",
                 Code::QueueUnreachable,
