@@ -17,7 +17,7 @@ use crate::machine::{
     Checkpoint, Context, Cursor, Effect, Event, Pause, RetryPolicy, SCHEMA, Sealing, State, Step,
     transition,
 };
-use crate::manifest::{Actor, Manifest, tells_the_same};
+use crate::manifest::{Actor, Manifest, has_same_evidence};
 
 /// A checkpoint as Redis holds it. If it is accepted, it belongs to the user who was asked for and
 /// has our schema, it can be stored and read back unchanged, and every event that may follow works.
@@ -58,7 +58,7 @@ pub fn checkpoint(body: &[u8]) -> bool {
     if let Some(manifest) = Manifest::of(&checkpoint, &Actor::new("fuzz")) {
         let bytes = manifest.to_bytes().expect("a manifest can be stored");
         let stored: Manifest = serde_json::from_slice(&bytes).expect("it reads back");
-        assert!(stored == manifest && tells_the_same(&stored, &manifest));
+        assert!(stored == manifest && has_same_evidence(&stored, &manifest));
     }
     true
 }
