@@ -25,6 +25,10 @@ impl Clock {
     }
 
     /// The current time.
+    #[cfg_attr(
+        not(test),
+        expect(clippy::unused_self, reason = "only the clock of a test has a state")
+    )]
     pub(crate) fn now(&self) -> Timestamp {
         #[cfg(test)]
         if let Some((start, since)) = self.paused {

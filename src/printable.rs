@@ -54,9 +54,9 @@ fn escaped(
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if is_meant(c) {
-            escape(c, &mut out)
+            escape(c, &mut out);
         } else {
-            out.push(c)
+            out.push(c);
         }
     }
     Cow::Owned(out)

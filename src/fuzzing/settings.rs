@@ -33,7 +33,7 @@ pub fn settings(sources: &[u8]) -> bool {
     let stores = checked(Settings::for_stores(&sources), |_| {});
     if stores {
         let run = checked(Settings::for_run(&sources), |settings| {
-            assert_cxone(&settings.cxone)
+            assert_cxone(&settings.cxone);
         });
         let broker = checked(Settings::for_broker(&sources), |_| {});
         let local = checked(Settings::for_worker(&sources, true), |_| {});

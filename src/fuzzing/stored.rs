@@ -1,11 +1,7 @@
 //! What stores return: objects of the bucket and values of Redis, which anyone with write access
 //! may have forged.
 
-#![expect(
-    clippy::expect_used,
-    clippy::missing_panics_doc,
-    reason = "a panic is what a fuzz target reports"
-)]
+#![expect(clippy::expect_used, reason = "a panic is what a fuzz target reports")]
 
 use std::fmt::Debug;
 use std::time::Duration;

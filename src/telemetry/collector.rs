@@ -36,7 +36,7 @@ impl<E> Reporting<E> {
                 "the collector does not accept these; they are dropped until it does; check \
                  OTEL_EXPORTER_OTLP_ENDPOINT"),
             Ok(()) if changed => {
-                tracing::info!(what = self.what, "the collector accepts these again")
+                tracing::info!(what = self.what, "the collector accepts these again");
             }
             Ok(()) | Err(_) => {}
         }

@@ -118,7 +118,7 @@ impl Telemetry {
         if export_traces {
             match SpanExporter::builder().build() {
                 Ok(exporter) => {
-                    traces = traces.with_batch_exporter(Reporting::new(exporter, "traces"))
+                    traces = traces.with_batch_exporter(Reporting::new(exporter, "traces"));
                 }
                 Err(error) => complaints.push(format!("traces are not exported: {error}")),
             }
