@@ -1,4 +1,4 @@
-"""What a benchmark stands on: servers of its own, a simulator, workers. All of it ends with the `with` block."""
+"""The rig of a benchmark: servers of its own, a simulator, workers. All of it ends with the `with` block."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 
-# Copies the checkpoint of one user (ARGV[1]) under the keys of so many others (ARGV[2]).
+# Copies the checkpoint of one user (ARGV[1]) under the keys of others; ARGV[2] is their number.
 COPY = """
 local fields = redis.call('HGETALL', 'offboarder:{' .. ARGV[1] .. '}:checkpoint')
 for number = 0, tonumber(ARGV[2]) - 1 do
@@ -40,7 +40,7 @@ def _settings_of(servers, directory):
 
 
 @contextlib.contextmanager
-def stand(binary, servers, simulator_flags, settings):
+def rig(binary, servers, simulator_flags, settings):
     """Gives the simulator's origin, the environment of commands, and a function that starts workers. `SERVERS` in the
     environment is where SERVERS_SH keeps them."""
     place = tempfile.mkdtemp(prefix="offboarder-bench-")
