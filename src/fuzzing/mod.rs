@@ -24,8 +24,9 @@ mod stored;
 pub use stored::stored;
 
 use crate::adapters::amqp;
-use crate::adapters::cxone::{NextPage, Page, retry_after as wish};
+use crate::adapters::http::retry_after as wish;
 use crate::adapters::stored_checkpoint::parse as parse_checkpoint;
+use crate::adapters::tutorial::{NextPage, parse_page};
 use crate::config::{
     ArchiveLocation, CheckpointsUrl, Cxone, Faults, SETTINGS, Settings, Sources, show,
 };
@@ -256,7 +257,7 @@ pub fn headers(input: &[u8]) -> bool {
 /// of them; its link is safe to follow; and a fault does not repeat it.
 pub fn page(body: &[u8]) -> bool {
     let (base, whole) = (base_uri(0), Bytes::copy_from_slice(body));
-    let page = match Page::parse(whole.clone(), &base, "GET page") {
+    let page = match parse_page(whole.clone(), &base, "GET page") {
         Ok(page) => page,
         Err(fault) => {
             assert_known(&fault.to_string());
@@ -316,7 +317,8 @@ pub fn page(body: &[u8]) -> bool {
         assert!(ours.eq(details), "not what the page holds");
     }
     if let Some(link) = page.next() {
-        assert_on_origin(link, &base);
+        let link: NextPage = link.parse().expect("a link of a page reads back");
+        assert_on_origin(&link, &base);
     }
     true
 }
@@ -361,14 +363,15 @@ pub fn next_link(link: &[u8]) -> bool {
     for index in 0..base_uris().len() {
         let base = base_uri(index);
         let body = serde_json::json!({ "nextPageUri": link }).to_string();
-        match Page::parse(Bytes::from(body), &base, "GET page") {
+        match parse_page(Bytes::from(body), &base, "GET page") {
             Ok(page) => {
                 let Some(next) = page.next() else {
                     assert!(link.is_empty(), "a link is followed or refused");
                     continue;
                 };
                 accepted = true;
-                assert_on_origin(next, &base);
+                let next: NextPage = next.parse().expect("a link of a page reads back");
+                assert_on_origin(&next, &base);
                 // It leads where it says, and nowhere else: no other origin was taken for ours.
                 let mut meant = base
                     .join(PAGE_PATH)

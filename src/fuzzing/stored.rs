@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::archive::{begin_of, interval_is_as_asked, may_go_on};
+use crate::archive::{begin_of, interval_is_as_asked, may_continue};
 use crate::fuzzing::USER_ID;
 use crate::guards::Hold;
 use crate::job::UserId;
@@ -94,7 +94,7 @@ fn assert_judged(archive: &Archive, access_at: Timestamp) {
 
 /// What may go on is of the history, and reaches up to the end of access.
 fn assert_goes_on(progress: &ArchiveInProgress, access_at: Timestamp, now: Timestamp) {
-    if may_go_on(progress, access_at, HISTORY, progress.window_days, now) {
+    if may_continue(progress, access_at, HISTORY, progress.window_days, now) {
         assert_eq!(progress.date_from, begin_of(progress.date_to, HISTORY));
         assert!(access_at.duration_since(progress.date_to).as_secs() <= 60);
     }

@@ -10,6 +10,7 @@ pub(crate) mod queue;
 mod quotas;
 mod shared;
 mod store_health;
+mod tenant;
 mod worker_registry;
 
 pub(crate) use crate::limits::QuotaClass;
@@ -24,4 +25,8 @@ pub(crate) use checksum::{crc32c, crc32c_of_parts};
 pub(crate) use quotas::{Quotas, Reservation};
 pub(crate) use shared::SharedStores;
 pub(crate) use store_health::{BucketHealth, CheckpointHealth, Persistence};
+pub(crate) use tenant::{
+    Account, AccountRead, Answered, DeleteAnswer, Page, PageRequest, Queue, QueueId, ReadFacts,
+    ReadyDeletion, RefusalCause, RefusedRead, RoutingProfile, Tenant, TenantRead, Write,
+};
 pub(crate) use worker_registry::{Heartbeat, LiveWorker, SILENT, WorkerRegistry};

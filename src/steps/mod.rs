@@ -4,25 +4,31 @@
 mod archive;
 mod archive_pages;
 mod archive_quiet;
+mod archive_store;
+mod archive_stream;
+mod archived;
 mod cancellation;
 mod checkpoint_session;
 mod clear_queues;
+mod confirm_deletion;
 mod converge;
 mod deactivate;
 mod delete;
 mod deletions_seen;
+mod documents;
 mod guard;
 mod look_back;
+mod prior_evidence;
 mod probe;
 mod read_again;
 mod record;
 mod recount;
 mod seal;
+mod sealed_archive;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::adapters::cxone::{Answered, Client};
 use crate::clock::Clock;
 use crate::failure::{Class, Failure};
 use crate::guards::Guards;
@@ -30,7 +36,7 @@ use crate::job::Job;
 use crate::limits::DeletePolicy;
 use crate::machine::{Call, Deletion, Effect, Event, RetryPolicy};
 use crate::manifest::Actor;
-use crate::ports::{ArchiveStore, Checkpoints};
+use crate::ports::{Answered, ArchiveStore, Checkpoints, Tenant};
 use crate::registers::ProtectedSource;
 use crate::telemetry::span;
 
@@ -38,14 +44,14 @@ pub(crate) use archive::begin as begin_archive;
 pub(crate) use archive_pages::page;
 pub(crate) use cancellation::Cancellation;
 pub(crate) use checkpoint_session::CheckpointSession;
+pub(crate) use documents::MAX_DOCUMENT_BYTES;
 pub(crate) use guard::on_deletion;
 pub(crate) use look_back::{is_recorded, look_back};
-pub(crate) use seal::MAX_DOCUMENT_BYTES;
 
 /// What every step works with. Made once a process.
 pub(crate) struct Services {
     pub(crate) clock: Clock,
-    pub cxone: Client,
+    pub tenant: Arc<dyn Tenant>,
     /// Where archives, seals and manifests go.
     pub archive_store: Arc<dyn ArchiveStore>,
     pub checkpoints: Arc<dyn Checkpoints>,
@@ -143,7 +149,9 @@ pub(crate) async fn perform(
         Effect::Delete { maybe_sent } => {
             Box::pin(delete::delete(services, journal, *maybe_sent, calls)).await
         }
-        Effect::ConfirmDeletion => delete::confirm(services, journal, calls).await,
+        Effect::ConfirmDeletion => {
+            confirm_deletion::confirm_deletion(services, journal, calls).await
+        }
         Effect::Withhold(outcome) => Ok(Event::DeletionWithheld(Deletion::without_call(*outcome))),
         Effect::Record => record::record(services, journal, calls).await,
         Effect::Wait(_) | Effect::DeadLetter(_) | Effect::Finish => return None,

@@ -106,7 +106,7 @@ impl Judge {
     }
 
     async fn unknown(&self, user_id: UserId) -> Result<Judgement, Failure> {
-        if self.services.cxone.user_exists(user_id).await?.value {
+        if self.services.tenant.user_exists(user_id).await?.value {
             return Ok(judged(Verdict::Safe, "CXone knows the user now"));
         }
         let why =

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use super::backoff::backoff;
 use super::circuit_breaker::{FIRST_PAUSE, LONGEST_PAUSE};
 use super::operator_pause::OperatorPause;
-use crate::adapters::cxone::Look;
 use crate::failure::{Class, Code, Failure};
+use crate::ports::TenantRead;
 use crate::ports::queue::Broker;
 use crate::queue::QueueError;
 use crate::steps::Services;
@@ -66,7 +66,7 @@ impl Startup {
                 "cxone",
                 Code::CxoneTimeout,
                 SLOW_ANSWERS_WITHIN,
-                async || Ok(services.cxone.probe(Look::User).await?)
+                async || services.tenant.probe(TenantRead::User).await
             ),
             self.until(
                 "queue",

@@ -68,9 +68,9 @@ impl Hand {
         let disposition = loop {
             tokio::select! {
                 disposition = &mut working => break disposition,
-                () = tokio::time::sleep_until(hand_on), if !limits.is_exchanged() => {
+                () = tokio::time::sleep_until(hand_on), if !limits.is_handed_off() => {
                     match settlement::publish_placeholder(&delivery, source, &*self.publisher).await {
-                        Ok(()) => limits.exchange(),
+                        Ok(()) => limits.hand_off(),
                         Err(error) => {
                             tracing::warn!(%error, "no stand-in for a long job yet");
                             hand_on = Instant::now() + PLACEHOLDER_AGAIN;
@@ -80,7 +80,7 @@ impl Hand {
             }
         };
         tell(&delivery.envelope, &disposition);
-        match (&disposition, limits.is_exchanged()) {
+        match (&disposition, limits.is_handed_off()) {
             (_, false) => self.settle_at_last(&delivery, source, &disposition).await,
             // The stand-in goes on with whatever is left, but it cannot become a dead letter.
             (Disposition::DeadLetter(_), true) => {

@@ -27,13 +27,9 @@ async fn an_account_is_already_gone_when_both_apis_say_so_and_not_by_one() {
             Ok(Outcome::Wait { .. })
         ));
     }
-    let permit = bench.services.cxone.deletion_permit().await.unwrap();
-    bench
-        .services
-        .cxone
-        .delete_user(bench.user(0), &permit)
-        .await
-        .unwrap();
+    let tenant = &bench.services.tenant;
+    let deletion = tenant.ready_deletion(bench.user(0)).await.unwrap();
+    deletion.send().await.unwrap();
     bench.strike(Some(1), "get_user", 0, None, &own(404, "not_found"));
     bench.services.guards.delete_grace = Duration::ZERO;
     assert_eq!(state(&bench.off_board(0).await), StateName::Deleted);

@@ -1,4 +1,4 @@
-//! The client against small servers that read a standard in a way of their own.
+//! The client against small servers, each of which reads a standard in its own way.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,8 +10,11 @@ use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Alone, Client, Look, Options};
-use crate::failure::{Class, Classify as _, Code};
+use super::{Client, Options};
+use crate::adapters::http::LocalQuotas;
+use crate::clock::Clock;
+use crate::failure::{Class, Code, Failure};
+use crate::ports::{Tenant, TenantRead};
 use crate::secret::Secret;
 
 const ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
@@ -51,9 +54,10 @@ async fn serve(answer: Answer) -> (Client, Arc<Mutex<Vec<String>>>) {
         rate_routing: None,
         rate_scim: None,
         rate_analytics: None,
-        quotas: Arc::new(Alone::default()),
+        quotas: Arc::new(LocalQuotas::default()),
         page_size: 100,
-        second_look: Duration::from_millis(1),
+        second_read_after: Duration::from_millis(1),
+        clock: Clock::system(),
     });
     (client.unwrap(), seen)
 }
@@ -69,8 +73,16 @@ fn count(seen: &Mutex<Vec<String>>, path: &str) -> usize {
 const TOKEN: &str = r#"{"access_token":"t1","token_type":"Bearer","expires_in":3600}"#;
 const MISSING: (u16, &str) = (404, r#"{"code":"not_found","message":"no such user"}"#);
 
+fn token_or(path: &str, other: (u16, &'static str)) -> (u16, &'static str) {
+    if path == "/token" {
+        (200, TOKEN)
+    } else {
+        other
+    }
+}
+
 #[tokio::test]
-async fn a_server_that_reads_credentials_plain_is_served_and_remembered() {
+async fn a_server_that_reads_credentials_plain_is_accepted_and_remembered() {
     // Each token is refused at its first use, so that one has to be fetched twice.
     static TOKENS: AtomicUsize = AtomicUsize::new(0);
     let (client, seen) = serve(|path, sent| match (path, sent) {
@@ -83,7 +95,7 @@ async fn a_server_that_reads_credentials_plain_is_served_and_remembered() {
         _ => MISSING,
     })
     .await;
-    client.probe(Look::User).await.unwrap();
+    client.probe(TenantRead::User).await.unwrap();
     assert_eq!(
         count(&seen, "/token K2Q4%3D"),
         1,
@@ -100,8 +112,11 @@ async fn credentials_that_are_refused_in_both_forms_say_so() {
             400 => serve(|_, _| (400, r#"{"error":"invalid_client"}"#)).await,
             _ => serve(|_, _| (403, "<html>")).await,
         };
-        let error = client.scopes().await.unwrap_err();
-        assert_eq!(error.classify(), (Class::Systemic, Code::CxoneUnauthorized));
+        let error = Tenant::scopes(&client).await.unwrap_err();
+        assert_eq!(
+            (error.class, error.code),
+            (Class::Systemic, Code::CxoneUnauthorized)
+        );
         let both = error.to_string().contains("form-encoded and plain");
         assert_eq!(
             (both, count(&seen, "/token")),
@@ -119,82 +134,37 @@ async fn a_token_without_a_life_is_kept_for_more_than_one_call() {
     })
     .await;
     for _ in 0..3 {
-        client.probe(Look::User).await.unwrap();
+        client.probe(TenantRead::User).await.unwrap();
     }
     assert_eq!((count(&seen, "/token"), count(&seen, "/api")), (1, 3));
 }
 
 #[tokio::test]
-async fn the_probe_is_well_only_with_an_answer_of_the_api() {
-    let probe = |answer: Answer| async move { serve(answer).await.0.probe(Look::User).await };
-    probe(|path, _| {
-        if path == "/token" {
-            (200, TOKEN)
-        } else {
-            MISSING
-        }
-    })
-    .await
-    .unwrap();
-    for answer in [
-        (|path, _| {
-            if path == "/token" {
-                (200, TOKEN)
-            } else {
-                (404, "<html>nginx")
-            }
-        }) as Answer,
-        |path, _| {
-            if path == "/token" {
-                (200, TOKEN)
-            } else {
-                (404, "")
-            }
-        },
-        |path, _| {
-            if path == "/token" {
-                (200, TOKEN)
-            } else {
-                (200, "<html>Please log in")
-            }
-        },
-        |path, _| {
-            if path == "/token" {
-                (200, TOKEN)
-            } else {
-                (403, "<html>Access Denied")
-            }
-        },
-        |path, _| {
-            if path == "/token" {
-                (200, TOKEN)
-            } else {
-                (403, r#"{"code":"ip_not_allowed"}"#)
-            }
-        },
-        |path, _| {
-            if path == "/token" {
-                (200, TOKEN)
-            } else {
-                (404, r#"{"message":"no Route matched"}"#)
-            }
-        },
-    ] {
+async fn the_probe_succeeds_only_with_an_answer_of_the_api() {
+    let missing = |path: &str, _: &str| token_or(path, MISSING);
+    probe(missing).await.unwrap();
+
+    let others: [Answer; 6] = [
+        |path, _| token_or(path, (404, "<html>nginx")),
+        |path, _| token_or(path, (404, "")),
+        |path, _| token_or(path, (200, "<html>Please log in")),
+        |path, _| token_or(path, (403, "<html>Access Denied")),
+        |path, _| token_or(path, (403, r#"{"code":"ip_not_allowed"}"#)),
+        |path, _| token_or(path, (404, r#"{"message":"no Route matched"}"#)),
+    ];
+    for answer in others {
         probe(answer).await.unwrap_err();
     }
 }
 
+async fn probe(answer: Answer) -> Result<(), Failure> {
+    serve(answer).await.0.probe(TenantRead::User).await
+}
+
 #[tokio::test]
-async fn who_is_missing_is_looked_for_twice_and_a_page_to_log_in_at_is_nobody() {
+async fn a_missing_user_is_read_twice_and_a_log_in_page_is_not_a_user() {
     let user_id = ID.parse().unwrap();
-    let (client, seen) = serve(|path, _| {
-        if path == "/token" {
-            (200, TOKEN)
-        } else {
-            MISSING
-        }
-    })
-    .await;
+    let (client, seen) = serve(|path, _| token_or(path, MISSING)).await;
     let missing = client.find_user(user_id).await.unwrap();
     assert!(!missing.value && missing.call.note.is_some(), "{missing:?}");
     assert_eq!(count(&seen, "/api"), 2);
@@ -202,24 +172,15 @@ async fn who_is_missing_is_looked_for_twice_and_a_page_to_log_in_at_is_nobody() 
     assert_eq!(
         count(&seen, "/api"),
         3,
-        "one look is enough to confirm a deletion of ours"
+        "one read is enough to confirm a deletion of ours"
     );
     let account = client.account(user_id).await.unwrap();
     assert!(
-        account.user.is_none() && account.calls.len() == 2,
+        account.account.is_none() && account.calls.len() == 2,
         "SCIM and IAM: {account:?}"
     );
 
-    let (client, _) = serve(|path, _| {
-        if path == "/token" {
-            (200, TOKEN)
-        } else {
-            (200, "<html>Log in")
-        }
-    })
-    .await;
-    assert_eq!(
-        client.find_user(user_id).await.unwrap_err().code(),
-        Code::CxoneUnreadable
-    );
+    let (client, _) = serve(|path, _| token_or(path, (200, "<html>Log in"))).await;
+    let error = client.find_user(user_id).await.unwrap_err();
+    assert_eq!(error.code, Code::CxoneUnreadable);
 }

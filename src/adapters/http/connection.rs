@@ -1,11 +1,13 @@
+//! One `reqwest` client for each origin.
+
 use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::error::CxoneError;
+use super::error::ApiError;
 
-/// A client for one origin. Redirects are never followed, so it never speaks to another.
-pub(super) fn http(origin: &Url) -> Result<reqwest::Client, CxoneError> {
+/// A client for one origin. It follows no redirect, so that a token never reaches another origin.
+pub(crate) fn connect(origin: &Url) -> Result<reqwest::Client, ApiError> {
     let builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
@@ -14,15 +16,17 @@ pub(super) fn http(origin: &Url) -> Result<reqwest::Client, CxoneError> {
         .timeout(Duration::from_mins(1))
         .pool_idle_timeout(Duration::from_secs(20))
         .user_agent(concat!("offboarder/", env!("CARGO_PKG_VERSION")));
-    // What is plain on loopback would be plain on the way to a proxy, too: secret and tokens.
+
+    // Loopback may be plain HTTP. Through a proxy, secret and tokens would leave this machine unencrypted.
     let builder = if is_loopback(origin) {
         builder.no_proxy()
     } else {
         builder
     };
+
     builder
         .build()
-        .map_err(|error| CxoneError::Setup(error.to_string()))
+        .map_err(|error| ApiError::Setup(error.to_string()))
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -42,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_is_known_in_every_spelling() {
+    fn loopback_is_recognised_in_every_spelling() {
         let is = |text: &str| is_loopback(&Url::parse(text).unwrap());
         for own in [
             "http://127.0.0.1:8098",

@@ -1,91 +1,97 @@
-use parking_lot::Mutex;
+//! Paces calls to the tenant's rate limits: the rate is shared by all workers, through [`Quotas`], and so is the back-off
+//! after a 429. If sharing fails, each worker keeps to its own part of the rate.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::failure::Failure;
 use crate::ports::{QuotaClass, Quotas, Reservation};
 use crate::progress::ByQuota;
 
-/// Calls do not arrive as evenly as they are sent: a tenth of a second of slack in four seconds keeps those that
-/// are late from meeting those that are not, and costs little of the quota.
+/// Calls do not arrive as evenly as they are sent. A tenth of a second of slack in four seconds keeps a late call and an
+/// early one out of the same second, and costs little of the quota.
 const SLACK: f64 = 1.03;
-/// As many places are taken at once as are used within this, if so many wait.
+/// If many callers wait, one reservation takes as many places as are used within this time.
 const AHEAD: Duration = Duration::from_millis(200);
-/// Sharing must not cost more than it brings: past this the local share is used.
+/// Sharing must not cost more than it gains: after this, the worker uses its own part of the rate,
 const SHARE_WITHIN: Duration = Duration::from_millis(500);
-/// And for this long without asking again.
-const ALONE_FOR: Duration = Duration::from_secs(3);
+/// and does not ask again for this long.
+const LOCAL_FOR: Duration = Duration::from_secs(3);
 const FIRST_COOL_DOWN: Duration = Duration::from_secs(1);
 const LONGEST_COOL_DOWN: Duration = Duration::from_secs(30);
 
-/// A limit on calls a second, shared with all workers, and a cool-down that all of them see when the server
-/// says 429.
-pub(super) struct Quota {
+/// The rate limit of one class of calls.
+pub(crate) struct Quota {
     class: QuotaClass,
     interval: Option<Duration>,
     shared: Arc<dyn Quotas>,
-    alone: Alone,
+    local: LocalQuotas,
     /// Callers that have no place yet.
     waiting: AtomicU32,
-    taken: tokio::sync::Mutex<Taken>,
-    cool: Mutex<Cool>,
+    reserved: tokio::sync::Mutex<Reserved>,
+    cool_down: Mutex<CoolDown>,
 }
 
-/// Places that were reserved and not given away.
-struct Taken {
+/// Places that were reserved and not yet used.
+struct Reserved {
     next: Instant,
     left: u32,
     interval: Duration,
     workers: u32,
-    alone_until: Option<Instant>,
+    local_until: Option<Instant>,
 }
 
-struct Cool {
+struct CoolDown {
     until: Instant,
     pause: Duration,
 }
 
 impl Quota {
-    pub(super) fn new(class: QuotaClass, per_second: Option<f64>, shared: Arc<dyn Quotas>) -> Self {
+    pub(crate) fn new(class: QuotaClass, per_second: Option<f64>, shared: Arc<dyn Quotas>) -> Self {
         let now = Instant::now();
         Self {
             class,
             interval: per_second.map(|rate| Duration::from_secs_f64(SLACK / rate)),
             shared,
-            alone: Alone::default(),
+            local: LocalQuotas::default(),
             waiting: AtomicU32::new(0),
-            taken: tokio::sync::Mutex::new(Taken {
+            reserved: tokio::sync::Mutex::new(Reserved {
                 next: now,
                 left: 0,
                 interval: Duration::ZERO,
                 workers: 1,
-                alone_until: None,
+                local_until: None,
             }),
-            cool: Mutex::new(Cool {
+            cool_down: Mutex::new(CoolDown {
                 until: now,
                 pause: Duration::ZERO,
             }),
         }
     }
 
-    /// Returns when a call may be sent. A caller that goes away meanwhile has used up its place.
+    /// Returns when a call may be sent. A caller that is dropped while it waits uses up its place.
     pub(super) async fn wait(&self) {
-        let _patiently = ByQuota::wait();
+        let _waits_for_quota = ByQuota::wait();
+
         loop {
             if let Some(interval) = self.interval {
                 let place = self.place(interval).await;
                 tokio::time::sleep_until(place).await;
             }
-            let cool_until = self.cool().until;
+
+            let cool_until = self.cool_down.lock().until;
             if cool_until <= Instant::now() {
                 return;
             }
             tokio::time::sleep_until(cool_until).await;
+
+            // With a rate, the place is used up: all who waited would send at once. They take new places.
             if self.interval.is_none() {
                 return;
             }
@@ -93,18 +99,19 @@ impl Quota {
     }
 
     async fn place(&self, interval: Duration) -> Instant {
-        let _waits = Waits::one_of(&self.waiting);
-        let mut taken = self.taken.lock().await;
-        if taken.left == 0 || taken.next < self.cool().until {
-            self.take(&mut taken, interval).await;
+        let _waiter = Waiter::count(&self.waiting);
+        let mut reserved = self.reserved.lock().await;
+        if reserved.left == 0 || reserved.next < self.cool_down.lock().until {
+            self.reserve(&mut reserved, interval).await;
         }
-        taken.left -= 1;
-        let (place, interval) = (taken.next, taken.interval);
-        taken.next = place + interval;
+
+        let place = reserved.next;
+        reserved.left -= 1;
+        reserved.next = place + reserved.interval;
         place
     }
 
-    async fn take(&self, taken: &mut Taken, interval: Duration) {
+    async fn reserve(&self, reserved: &mut Reserved, interval: Duration) {
         let most = (AHEAD.as_secs_f64() / interval.as_secs_f64())
             .ceil()
             .clamp(1.0, 1000.0);
@@ -114,94 +121,103 @@ impl Quota {
             reason = "from 1 to 1000"
         )]
         let count = self.waiting.load(Ordering::Relaxed).clamp(1, most as u32);
+
         let now = Instant::now();
-        if taken.alone_until.is_none_or(|until| until <= now) {
+        if reserved.local_until.is_none_or(|until| until <= now) {
             let reserving = self.shared.reserve(self.class, interval, count);
-            if let Ok(Ok(reserved)) = tokio::time::timeout(SHARE_WITHIN, reserving).await {
-                taken.next = now + reserved.starts_in;
-                (taken.left, taken.interval, taken.workers) =
-                    (count, interval, reserved.workers.max(1));
-                taken.alone_until = None;
+            if let Ok(Ok(granted)) = tokio::time::timeout(SHARE_WITHIN, reserving).await {
+                *reserved = Reserved {
+                    next: now + granted.starts_in,
+                    left: count,
+                    interval,
+                    workers: granted.workers.max(1),
+                    local_until: None,
+                };
                 return;
             }
-            if taken.alone_until.is_none() {
-                let (class, workers) = (self.class.as_str(), taken.workers);
+
+            if reserved.local_until.is_none() {
                 tracing::warn!(
-                    class,
-                    workers,
-                    "the quota cannot be shared over Redis; this worker keeps to its part"
-                );
-            }
-            taken.alone_until = Some(now + ALONE_FOR);
-        }
-        let share = interval * taken.workers;
-        taken.next = Instant::now() + self.alone.take(self.class, share, 1);
-        (taken.left, taken.interval) = (1, share);
-    }
-
-    fn cool(&self) -> parking_lot::MutexGuard<'_, Cool> {
-        self.cool.lock()
-    }
-
-    /// The server said 429: everybody waits as long as it wishes, or ever longer while it goes on.
-    pub(super) async fn throttled(&self, wish: Option<Duration>) {
-        let pause = {
-            let mut cool = self.cool();
-            let now = Instant::now();
-            // Those that were under way when the first was throttled say nothing new.
-            if now < cool.until {
-                return;
-            }
-            cool.pause = (cool.pause * 2).clamp(FIRST_COOL_DOWN, LONGEST_COOL_DOWN);
-            let pause = wish.unwrap_or(cool.pause).min(LONGEST_COOL_DOWN);
-            cool.until = now + pause;
-            pause
-        };
-        if self.interval.is_some() {
-            let telling = self.shared.cool_down(self.class, pause);
-            if !matches!(
-                tokio::time::timeout(SHARE_WITHIN, telling).await,
-                Ok(Ok(()))
-            ) {
-                tracing::debug!(
                     class = self.class.as_str(),
-                    "the cool-down stays this worker's own"
+                    workers = reserved.workers,
+                    "the quota cannot be shared over Redis; this worker keeps to its own part of it"
                 );
             }
+            reserved.local_until = Some(now + LOCAL_FOR);
         }
+
+        let share = interval * reserved.workers;
+        reserved.next = Instant::now() + self.local.take(self.class, share, 1);
+        reserved.left = 1;
+        reserved.interval = share;
+    }
+
+    /// The server answered 429: all workers wait, for as long as it asks, or with an exponential backoff.
+    pub(super) async fn throttled(&self, retry_after: Option<Duration>) {
+        let Some(pause) = self.begin_cool_down(retry_after) else {
+            return;
+        };
+        if self.interval.is_none() {
+            return;
+        }
+
+        let sharing = self.shared.cool_down(self.class, pause);
+        let shared = tokio::time::timeout(SHARE_WITHIN, sharing).await;
+        if !matches!(shared, Ok(Ok(()))) {
+            tracing::debug!(
+                class = self.class.as_str(),
+                "the cool-down could not be shared; only this worker keeps it"
+            );
+        }
+    }
+
+    /// `None` where a cool-down is under way: calls that were sent before it began say nothing new.
+    fn begin_cool_down(&self, retry_after: Option<Duration>) -> Option<Duration> {
+        let mut cool_down = self.cool_down.lock();
+        let now = Instant::now();
+        if now < cool_down.until {
+            return None;
+        }
+
+        cool_down.pause = (cool_down.pause * 2).clamp(FIRST_COOL_DOWN, LONGEST_COOL_DOWN);
+        let pause = retry_after
+            .unwrap_or(cool_down.pause)
+            .min(LONGEST_COOL_DOWN);
+        cool_down.until = now + pause;
+        Some(pause)
     }
 
     pub(super) fn passed(&self) {
-        let mut cool = self.cool();
-        if cool.until <= Instant::now() {
-            cool.pause = Duration::ZERO;
+        let mut cool_down = self.cool_down.lock();
+        if cool_down.until <= Instant::now() {
+            cool_down.pause = Duration::ZERO;
         }
     }
 }
 
-/// Counts for as long as it lives.
-struct Waits<'a>(&'a AtomicU32);
+/// Counts a caller while it lives.
+struct Waiter<'a>(&'a AtomicU32);
 
-impl<'a> Waits<'a> {
-    fn one_of(count: &'a AtomicU32) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
+impl<'a> Waiter<'a> {
+    fn count(waiting: &'a AtomicU32) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
     }
 }
 
-impl Drop for Waits<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// The quotas of a process that shares them with nobody.
+/// The quotas of a process that shares them with no other.
 #[derive(Default)]
-pub(crate) struct Alone {
+pub(crate) struct LocalQuotas {
     due: Mutex<HashMap<QuotaClass, Instant>>,
 }
 
-impl Alone {
+impl LocalQuotas {
     fn take(&self, class: QuotaClass, interval: Duration, count: u32) -> Duration {
         let now = Instant::now();
         let mut due = self.due.lock();
@@ -213,7 +229,7 @@ impl Alone {
 }
 
 #[async_trait]
-impl Quotas for Alone {
+impl Quotas for LocalQuotas {
     async fn reserve(
         &self,
         class: QuotaClass,
@@ -241,7 +257,7 @@ mod tests {
     use crate::failure::{Class, Code};
 
     fn quota(rate: Option<f64>) -> Quota {
-        Quota::new(QuotaClass::Scim, rate, Arc::new(Alone::default()))
+        Quota::new(QuotaClass::Scim, rate, Arc::new(LocalQuotas::default()))
     }
 
     /// The most calls in any second.
@@ -255,7 +271,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_second_ever_sees_more_calls_than_the_rate_and_nearly_all_of_it_is_used() {
-        let shared: Arc<dyn Quotas> = Arc::new(Alone::default());
+        let shared: Arc<dyn Quotas> = Arc::new(LocalQuotas::default());
         let workers = [0; 4].map(|_| {
             Arc::new(Quota::new(
                 QuotaClass::Scim,
@@ -283,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_429_everybody_waits_and_a_success_ends_it() {
+    async fn after_a_429_all_callers_wait_and_a_success_ends_it() {
         let quota = quota(None);
         let begun = Instant::now();
         quota.throttled(None).await;
@@ -306,7 +322,7 @@ mod tests {
     /// Shared with three others, until it breaks.
     #[derive(Default)]
     struct Breaking {
-        alone: Alone,
+        local: LocalQuotas,
         broken: std::sync::atomic::AtomicBool,
     }
 
@@ -327,17 +343,17 @@ mod tests {
             }
             Ok(Reservation {
                 workers: 4,
-                ..self.alone.reserve(class, interval, count).await?
+                ..self.local.reserve(class, interval, count).await?
             })
         }
 
         async fn cool_down(&self, class: QuotaClass, pause: Duration) -> Result<(), Failure> {
-            self.alone.cool_down(class, pause).await
+            self.local.cool_down(class, pause).await
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_redis_each_worker_keeps_to_its_part() {
+    async fn without_redis_each_worker_keeps_to_its_own_part() {
         let shared = Arc::new(Breaking::default());
         let quota = Quota::new(
             QuotaClass::Scim,

@@ -1,14 +1,16 @@
+//! `Retry-After` of a 429 or 503, clamped.
+
 use std::time::{Duration, SystemTime};
 
-/// A server's wish is believed up to this; what is due later is asked for again then.
+/// A longer wait is not believed: the call is tried again after this, and a server that still throttles says so.
 const LONGEST: Duration = Duration::from_hours(1);
 
 /// Reads `Retry-After` (RFC 9110 section 10.2.3): seconds, or an HTTP date, which counts from the
-/// answer's own `Date` where there is one, so that clocks need not agree. Garbage is no wish, and a
-/// date in the past is none either.
+/// answer's own `Date` where there is one, so that clocks need not agree. Garbage and a date in the past
+/// are ignored.
 pub(crate) fn retry_after(value: Option<&str>, date: Option<&str>) -> Option<Duration> {
     let value = value?.trim();
-    let wish = if let Ok(seconds) = value.parse::<u64>() {
+    let wait = if let Ok(seconds) = value.parse::<u64>() {
         Duration::from_secs(seconds)
     } else {
         let due = httpdate::parse_http_date(value).ok()?;
@@ -17,7 +19,8 @@ pub(crate) fn retry_after(value: Option<&str>, date: Option<&str>) -> Option<Dur
             .unwrap_or_else(SystemTime::now);
         due.duration_since(now).ok()?
     };
-    (!wish.is_zero()).then(|| wish.min(LONGEST))
+
+    (!wait.is_zero()).then(|| wait.min(LONGEST))
 }
 
 #[cfg(test)]
@@ -25,19 +28,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_of_retry_after_is_understood_or_left_alone() {
+    fn every_form_of_retry_after_is_understood_or_ignored() {
         let date = Some("Tue, 24 Nov 2026 10:00:00 GMT");
-        let wish = |value| retry_after(Some(value), date);
-        assert_eq!(wish("7"), Some(Duration::from_secs(7)));
-        assert_eq!(wish(" 7 "), Some(Duration::from_secs(7)));
+        let wait = |value| retry_after(Some(value), date);
+        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        assert_eq!(wait(" 7 "), Some(Duration::from_secs(7)));
         assert_eq!(
-            wish("Tue, 24 Nov 2026 10:00:30 GMT"),
+            wait("Tue, 24 Nov 2026 10:00:30 GMT"),
             Some(Duration::from_secs(30))
         );
-        assert_eq!(wish("Tue, 24 Nov 2026 09:00:00 GMT"), None);
-        assert_eq!(wish("86400"), Some(LONGEST));
+        assert_eq!(wait("Tue, 24 Nov 2026 09:00:00 GMT"), None);
+        assert_eq!(wait("86400"), Some(LONGEST));
         for garbage in ["", "soon", "-5", "1.5", "0", "99999999999999999999999"] {
-            assert_eq!(wish(garbage), None, "{garbage}");
+            assert_eq!(wait(garbage), None, "{garbage}");
         }
         assert_eq!(retry_after(None, date), None);
     }

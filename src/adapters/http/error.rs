@@ -1,25 +1,26 @@
+//! What can go wrong with a call, and whose fault it is. `what` is the operation with its path; no text holds a token, a
+//! secret or a body.
+
 use std::time::Duration;
 
 use crate::failure::{Class, Classify, Code, Reason};
 
-/// What the API can do to us. `what` is the operation with its path; no token, secret or body is in
-/// any of them.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum CxoneError {
+pub(crate) enum ApiError {
     /// The settings cannot be used.
     #[error("cannot set up the CXone client: {0}")]
     Setup(String),
     /// No connection, or it broke before the request was sent.
     #[error("{what}: cannot reach CXone ({why}); check OFFBOARDER_CXONE_BASE_URI and the network")]
     Unreachable { what: String, why: String },
-    /// This process may open no more files or connections, whoever the user is.
+    /// This process may open no more files or connections; every user would meet this.
     #[error(
         "{what}: {why}: no file descriptor is left to this process; raise its limit (`ulimit -n`)"
     )]
     NoDescriptor { what: String, why: String },
     #[error("{what}: no answer from CXone in time")]
     Timeout { what: String },
-    /// A write was sent, and its answer was lost.
+    /// A write was sent, and its answer was lost: it may or may not have been applied.
     #[error("{what}: the answer was lost ({why}); the next attempt begins by reading")]
     AnswerLost { what: String, why: String },
     /// The OAuth client was refused.
@@ -31,7 +32,7 @@ pub(crate) enum CxoneError {
         status: u16,
         /// The error code, with a space before it.
         code: String,
-        /// In which forms ID and secret were sent, where there is more than one.
+        /// The forms in which ID and secret were sent, if there is more than one.
         readings: &'static str,
     },
     /// The OAuth client lacks a scope.
@@ -58,30 +59,30 @@ pub(crate) enum CxoneError {
         status: u16,
         /// The error code, with a space before it.
         code: String,
-        /// To name to the vendor.
+        /// The vendor finds the call by it.
         correlation_id: String,
     },
-    /// A 403, 404 or 410 without the API's JSON error: something between us and CXone answers, or another server.
+    /// A 403, 404 or 410 without the API's JSON error: a firewall, a proxy or another server answered.
     #[error(
         "{what}: {status}, but not as CXone answers ({shown}): a firewall or a proxy answers in its place, or OFFBOARDER_CXONE_BASE_URI is not the tenant's API"
     )]
     Foreign {
         what: String,
         status: u16,
-        /// What the answer says of itself.
+        /// Type and server of the answer, and nothing of its body.
         shown: String,
     },
-    /// Several users met the same refusal of a write, and nobody got through between.
+    /// Several users met the same refusal of a write, and no such write succeeded in between.
     #[error(
-        "{refusal}; {users} users met this lately, and no such call succeeded between, so every user would"
+        "{refusal}; {users} users met this recently, and no such call succeeded in between, so every user would"
     )]
     RefusedToMany {
-        refusal: Box<CxoneError>,
+        refusal: Box<ApiError>,
         users: usize,
     },
     /// One part of the API knows the user, another does not.
     #[error(
-        "{knows} answers {status} for this user and {missing} answers 404, twice: nothing is taken for done; check in the CXone admin console whether the account exists and is active, and that SCIM is enabled for the tenant"
+        "{knows} answers {status} for this user and {missing} answers 404, twice: nothing counts as done; check in the CXone admin console whether the account exists and is active, and that SCIM is enabled for the tenant"
     )]
     Contradiction {
         /// The call that finds the user.
@@ -94,23 +95,23 @@ pub(crate) enum CxoneError {
         "{what}: CXone answered {status}, a redirect, which is never followed; check OFFBOARDER_CXONE_BASE_URI"
     )]
     Redirected { what: String, status: u16 },
-    /// Not what the API promises.
+    /// The answer is not what the API promises.
     #[error("{what}: the answer cannot be read ({why})")]
     Unreadable { what: String, why: String },
-    /// Over the size that we accept.
+    /// The body is larger than we accept.
     #[error(
         "{what}: the answer is over {max_bytes} bytes; lower OFFBOARDER_CXONE_PAGE_SIZE if these are conversations"
     )]
     TooLarge { what: String, max_bytes: usize },
     /// A next-page link that must not be followed.
-    #[error("the next page lies elsewhere ({why}); no request was sent there")]
+    #[error("the link to the next page leads elsewhere ({why}); no request was sent there")]
     BadNextPage {
-        /// What is wrong with it.
+        /// What is wrong with the link.
         why: String,
     },
     /// The API makes next-page links to another origin than the one it is reached at.
     #[error(
-        "the next page lies elsewhere (another origin, {link}, than {base}); no request was sent there; set OFFBOARDER_CXONE_BASE_URI to the origin that CXone gives itself, or have the proxy before it pass on scheme and host"
+        "the link to the next page leads elsewhere (another origin, {link}, than {base}); no request was sent there; set OFFBOARDER_CXONE_BASE_URI to the origin that CXone gives itself, or have the proxy in front of it pass on scheme and host"
     )]
     ForeignNextPage {
         /// Scheme, host and port of the link.
@@ -122,7 +123,7 @@ pub(crate) enum CxoneError {
     CursorLost { what: String, status: u16 },
 }
 
-impl Classify for CxoneError {
+impl Classify for ApiError {
     fn classify(&self) -> (Class, Code) {
         let rejected = Class::Permanent(Reason::ApiRejected);
         match self {

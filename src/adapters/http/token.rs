@@ -1,3 +1,5 @@
+//! The OAuth token: one for the process, renewed before it expires.
+
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -11,43 +13,42 @@ use url::Url;
 use url::form_urlencoded::byte_serialize;
 
 use super::answer::{error_code, refusal};
-use super::error::CxoneError;
-use super::transport::read_capped;
+use super::body::{read_capped, send_error};
+use super::error::ApiError;
 use crate::failure::Classify as _;
 use crate::secret::Secret;
 use crate::telemetry::span;
 
 /// A token is renewed when a tenth of its life is left, at most five minutes before its end.
 const RENEW_BEFORE: Duration = Duration::from_mins(5);
-/// The life of a token that says nothing of it that can be used (RFC 6749 section 5.1 only recommends it). One that
+/// The life of a token whose answer does not give a usable one (RFC 6749 section 5.1 only recommends it). A token that
 /// ends sooner is renewed when it is refused.
-const MODEST_LIFE: Duration = Duration::from_mins(5);
-/// However short a life is said to be, not every call fetches a token.
+const DEFAULT_LIFE: Duration = Duration::from_mins(5);
+/// However short the announced life is, not every call fetches a token.
 const SHORTEST_LIFE: Duration = Duration::from_secs(10);
-/// Whatever is said, so that it can be added to a time.
+/// An upper bound, so that it can be added to a time.
 const LONGEST_LIFE: Duration = Duration::from_hours(24);
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 const WHAT: &str = "POST token";
 const BOTH: &str = "; ID and secret were sent form-encoded and plain, since servers read RFC 6749 section 2.3.1 in \
                     both ways";
 
-/// The client-credentials grant (RFC 6749 section 4.4): one token for the process, renewed early, by
-/// one caller while the others wait for it.
-pub(super) struct Tokens {
+/// The client-credentials grant (RFC 6749 section 4.4). One caller renews the token; the others wait for it.
+pub(crate) struct Tokens {
     http: reqwest::Client,
     uri: Url,
     known: Mutex<Known>,
 }
 
 struct Known {
-    /// ID and secret for Basic, in the forms that servers read; the first one is tried first.
+    /// ID and secret for Basic, in the forms that servers accept; the first one is tried first.
     authorizations: Vec<Secret>,
     cached: Option<Cached>,
 }
 
 struct Cached {
     token: Secret,
-    /// What it was issued with, where the answer says so.
+    /// What it was issued with, if the answer says so.
     scopes: Option<String>,
     renew_at: Instant,
 }
@@ -59,34 +60,35 @@ struct Answer {
 }
 
 impl Answer {
-    /// Says which member is at fault, and never quotes one.
+    /// `Err` says which member is at fault, and never quotes it.
     fn parse(body: &[u8]) -> Result<Self, String> {
         let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
-            return Err("no JSON object, so no token".to_owned());
+            return Err("not a JSON object, so no token".to_owned());
         };
         let text = |member: &str| members.get(member).and_then(Value::as_str);
         let token = text("access_token").filter(|token| !token.is_empty());
-        // What cannot stand in a header is no token.
+        // What cannot be put into a header is not a token.
         let token = token.filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()));
-        let token = token.ok_or("access_token is missing, or no token")?;
+        let token = token.ok_or("access_token is missing, or is not a token")?;
+
         let expires_in = members.get("expires_in").filter(|value| !value.is_null());
         let life = expires_in.and_then(life_of);
         if life.is_none() && expires_in.is_some() {
-            let minutes = MODEST_LIFE.as_secs() / 60;
+            let minutes = DEFAULT_LIFE.as_secs() / 60;
             tracing::warn!(
                 minutes,
-                "expires_in of the token is no number of seconds; it is renewed after as long"
+                "expires_in of the token is not a number of seconds; the token is renewed after this long"
             );
         }
         Ok(Self {
             token: Secret::new(token),
             scopes: text("scope").map(str::to_owned),
-            life: life.unwrap_or(MODEST_LIFE),
+            life: life.unwrap_or(DEFAULT_LIFE),
         })
     }
 }
 
-/// Seconds: a number or a numeric string, of which a fraction is no fault. Zero and less say nothing of use.
+/// Seconds: a number or a numeric string, with or without a fraction. Zero and less are of no use.
 fn life_of(expires_in: &Value) -> Option<Duration> {
     let seconds = match expires_in {
         Value::Number(number) => number.as_f64(),
@@ -112,7 +114,7 @@ fn authorizations(client_id: &str, client_secret: &Secret) -> Vec<Secret> {
 }
 
 impl Tokens {
-    pub(super) fn new(
+    pub(crate) fn new(
         http: reqwest::Client,
         uri: Url,
         client_id: &str,
@@ -129,25 +131,26 @@ impl Tokens {
         }
     }
 
-    /// A token that is good for a while.
-    pub(super) async fn get(&self) -> Result<Secret, CxoneError> {
+    /// A token that remains valid for a while.
+    pub(super) async fn get(&self) -> Result<Secret, ApiError> {
         self.cached(|cached| cached.token.clone()).await
     }
 
-    /// The scopes of such a token, separated by spaces; `None` where nobody says which they are.
-    pub(super) async fn scopes(&self) -> Result<Option<String>, CxoneError> {
+    /// The scopes of such a token, separated by spaces; `None` where the answer does not list them.
+    pub(crate) async fn scopes(&self) -> Result<Option<String>, ApiError> {
         self.cached(|cached| cached.scopes.clone()).await
     }
 
-    async fn cached<T>(&self, look: impl FnOnce(&Cached) -> T) -> Result<T, CxoneError> {
+    async fn cached<T>(&self, pick: impl FnOnce(&Cached) -> T) -> Result<T, ApiError> {
         let mut known = self.known.lock().await;
         if let Some(cached) = known
             .cached
             .as_ref()
             .filter(|cached| Instant::now() < cached.renew_at)
         {
-            return Ok(look(cached));
+            return Ok(pick(cached));
         }
+
         let Answer {
             token,
             scopes,
@@ -155,14 +158,14 @@ impl Tokens {
         } = self.fetch(&mut known.authorizations).await?;
         let early = (life / 10).min(RENEW_BEFORE);
         let renew_at = Instant::now() + life.saturating_sub(early);
-        Ok(look(known.cached.insert(Cached {
+        Ok(pick(known.cached.insert(Cached {
             token,
             scopes,
             renew_at,
         })))
     }
 
-    /// Drops this token, and not one that another caller fetched meanwhile.
+    /// Drops this token, unless another caller has already replaced it.
     pub(super) async fn drop_refused(&self, refused: &Secret) {
         let mut known = self.known.lock().await;
         if known
@@ -174,13 +177,14 @@ impl Tokens {
         }
     }
 
-    /// Tries each form of ID and secret, until one is not refused; that one is the first from then on.
-    async fn fetch(&self, authorizations: &mut [Secret]) -> Result<Answer, CxoneError> {
+    /// Tries each form of ID and secret until one is accepted; that form is tried first from then on.
+    async fn fetch(&self, authorizations: &mut [Secret]) -> Result<Answer, ApiError> {
         let forms = authorizations.len();
         for form in 0..forms {
             let Some(authorization) = authorizations.get(form) else {
                 break;
             };
+
             let span = span::api_call("POST", &self.uri, None);
             let fetched = self
                 .fetch_with(authorization)
@@ -189,13 +193,14 @@ impl Tokens {
             if let Err(error) = &fetched {
                 span::failed(&span, error.code());
             }
+
             match fetched {
-                Err(CxoneError::Unauthorized { status, code, .. })
-                    if is_of_the_client(status, &code) =>
+                Err(ApiError::Unauthorized { status, code, .. })
+                    if refuses_credentials(status, &code) =>
                 {
                     if form + 1 == forms {
                         let readings = if forms > 1 { BOTH } else { "" };
-                        return Err(CxoneError::Unauthorized {
+                        return Err(ApiError::Unauthorized {
                             what: WHAT.to_owned(),
                             status,
                             code,
@@ -210,12 +215,10 @@ impl Tokens {
                 }
             }
         }
-        Err(CxoneError::Setup(
-            "there are no OAuth credentials".to_owned(),
-        ))
+        Err(ApiError::Setup("there are no OAuth credentials".to_owned()))
     }
 
-    async fn fetch_with(&self, authorization: &Secret) -> Result<Answer, CxoneError> {
+    async fn fetch_with(&self, authorization: &Secret) -> Result<Answer, ApiError> {
         let answer = self
             .http
             .post(self.uri.clone())
@@ -226,20 +229,22 @@ impl Tokens {
             .body("grant_type=client_credentials")
             .send()
             .await
-            .map_err(|error| super::transport::sending(&error, WHAT, false))?;
+            .map_err(|error| send_error(&error, WHAT, false))?;
+
         let status = answer.status().as_u16();
         span::answered(&tracing::Span::current(), status);
         let headers = answer.headers().clone();
         let body = read_capped(answer, MAX_ANSWER_BYTES, WHAT).await;
+
         match status {
-            200 => Answer::parse(&body?).map_err(|why| CxoneError::Unreadable {
+            200 => Answer::parse(&body?).map_err(|why| ApiError::Unreadable {
                 what: WHAT.to_owned(),
                 why,
             }),
-            // Everybody needs a token: whatever else is answered is never one user's fault.
+            // Every user needs a token, so whatever else is answered is never one user's fault.
             100..=407 | 409..=428 | 430..=499 => {
                 let code = error_code(&body.unwrap_or_default());
-                Err(CxoneError::Unauthorized {
+                Err(ApiError::Unauthorized {
                     what: WHAT.to_owned(),
                     status,
                     code,
@@ -258,8 +263,8 @@ impl Tokens {
     }
 }
 
-/// Whether the server did not know the client by what it was sent.
-fn is_of_the_client(status: u16, code: &str) -> bool {
+/// Whether the server refuses the credentials in the form in which they were sent.
+fn refuses_credentials(status: u16, code: &str) -> bool {
     status == 401 || (status == 400 && code.trim_start() == "invalid_client")
 }
 
@@ -273,8 +278,8 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_taken_whatever_is_said_of_its_life() {
-        for (said, seconds) in [
+    fn a_token_is_accepted_whatever_its_announced_life() {
+        for (announced, seconds) in [
             ("3600", 3600.0),
             (r#""3600""#, 3600.0),
             ("3599.5", 3599.5),
@@ -286,12 +291,12 @@ mod tests {
         ] {
             let expected = Duration::from_secs_f64(seconds);
             assert_eq!(
-                life(&format!(r#","expires_in":{said}"#)),
+                life(&format!(r#","expires_in":{announced}"#)),
                 expected,
-                "{said}"
+                "{announced}"
             );
         }
-        for said in [
+        for announced in [
             "null",
             "-1",
             "0",
@@ -304,16 +309,16 @@ mod tests {
             "true",
         ] {
             assert_eq!(
-                life(&format!(r#","expires_in":{said}"#)),
-                MODEST_LIFE,
-                "{said}"
+                life(&format!(r#","expires_in":{announced}"#)),
+                DEFAULT_LIFE,
+                "{announced}"
             );
         }
-        assert_eq!(life(""), MODEST_LIFE, "it is only recommended");
+        assert_eq!(life(""), DEFAULT_LIFE, "it is only recommended");
     }
 
     #[test]
-    fn an_answer_without_a_token_names_what_is_at_fault() {
+    fn an_answer_without_a_token_names_the_member_at_fault() {
         for body in [
             "{}",
             r#"{"access_token":""}"#,
@@ -330,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_sent_in_both_readings_where_they_differ() {
+    fn credentials_are_sent_in_both_forms_where_they_differ() {
         let sent = |id: &str, secret: &str| {
             let sent = authorizations(id, &Secret::new(secret))
                 .into_iter()

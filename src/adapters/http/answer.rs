@@ -1,16 +1,16 @@
-//! What an error answer says: its code, whether it is the API's own at all, and what follows from its status.
+//! What an error answer means: its code, whether the API itself sent it, and what follows from its status.
 
 use reqwest::header::{
     CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER, SERVER, WWW_AUTHENTICATE,
 };
 use serde_json::Value;
 
-use super::error::CxoneError;
+use super::error::ApiError;
 use super::retry_after::retry_after;
 
 const SCIM_ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
-/// The error that a status stands for.
+/// The error that a status means.
 pub(super) fn refusal(
     what: &str,
     status: u16,
@@ -18,32 +18,32 @@ pub(super) fn refusal(
     body: &[u8],
     scope: &'static str,
     correlation_id: &str,
-) -> CxoneError {
+) -> ApiError {
     let what = what.to_owned();
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let code = error_code(body);
     let retry_after = retry_after(header(RETRY_AFTER), header(DATE));
     match status {
-        401 => CxoneError::Unauthorized {
+        401 => ApiError::Unauthorized {
             what,
             status,
             code,
             readings: "",
         },
-        403 if is_missing_scope(headers, body) => CxoneError::MissingScope { what, scope },
-        403 | 404 | 410 if !is_the_apis(body) => CxoneError::Foreign {
+        403 if is_missing_scope(headers, body) => ApiError::MissingScope { what, scope },
+        403 | 404 | 410 if !is_the_apis(body) => ApiError::Foreign {
             what,
             status,
-            shown: shown(headers, body),
+            shown: describe(headers, body),
         },
-        429 => CxoneError::Throttled { what, retry_after },
-        408 | 500..=599 => CxoneError::Server {
+        429 => ApiError::Throttled { what, retry_after },
+        408 | 500..=599 => ApiError::Server {
             what,
             status,
             code,
             retry_after,
         },
-        _ => CxoneError::Rejected {
+        _ => ApiError::Rejected {
             what,
             status,
             code,
@@ -52,7 +52,7 @@ pub(super) fn refusal(
     }
 }
 
-/// Whether a 403 is about the deployment and not about this user (RFC 6750 section 3.1).
+/// Whether a 403 is the fault of the deployment, not of this user (RFC 6750 section 3.1).
 pub(super) fn is_missing_scope(headers: &HeaderMap, body: &[u8]) -> bool {
     let challenged = headers
         .get_all(WWW_AUTHENTICATE)
@@ -62,9 +62,9 @@ pub(super) fn is_missing_scope(headers: &HeaderMap, body: &[u8]) -> bool {
     challenged || code_of(body).as_deref() == Some("insufficient_scope")
 }
 
-/// Whether an error body is the API's own: a JSON object with a member that names the error, or an error of SCIM.
-/// A firewall sends HTML, a router of paths a `message` and no more, and some send nothing.
-pub(super) fn is_the_apis(body: &[u8]) -> bool {
+/// Whether the API itself sent an error body: a JSON object with a member that names the error, or an error of SCIM.
+/// A firewall sends HTML, an API gateway sends only a `message`, and some proxies send nothing.
+pub(crate) fn is_the_apis(body: &[u8]) -> bool {
     let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
         return false;
     };
@@ -88,7 +88,7 @@ pub(super) fn is_the_apis(body: &[u8]) -> bool {
         .any(names_it)
 }
 
-pub(super) fn is_scim_error(body: &[u8]) -> bool {
+pub(crate) fn is_scim_error(body: &[u8]) -> bool {
     let value: Option<Value> = serde_json::from_slice(body).ok();
     let schemas = value
         .as_ref()
@@ -101,8 +101,8 @@ pub(super) fn is_scim_error(body: &[u8]) -> bool {
     })
 }
 
-/// What a strange answer says of itself: its type and its server, and nothing of its body.
-fn shown(headers: &HeaderMap, body: &[u8]) -> String {
+/// Type and server of an answer that is not the API's, and nothing of its body.
+fn describe(headers: &HeaderMap, body: &[u8]) -> String {
     let header = |name: HeaderName| {
         let text = headers.get(name)?.to_str().ok()?;
         Some(
@@ -123,10 +123,11 @@ fn shown(headers: &HeaderMap, body: &[u8]) -> String {
     )
 }
 
-/// The short code of an error body, whichever of the known shapes it has.
-pub(super) fn code_of(body: &[u8]) -> Option<String> {
+/// The error code of a body in any of the known shapes.
+pub(crate) fn code_of(body: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(body).ok()?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
+
     let nested = value
         .get("error")
         .and_then(|error| error.get("code"))
@@ -136,6 +137,7 @@ pub(super) fn code_of(body: &[u8]) -> Option<String> {
         .and_then(|errors| errors.get(0))
         .and_then(|error| error.get("code"))
         .and_then(text);
+
     ["code", "errorCode", "error_code", "scimType", "error"]
         .iter()
         .find_map(|member| value.get(member).and_then(text))
@@ -149,7 +151,7 @@ pub(super) fn code_of(body: &[u8]) -> Option<String> {
         })
 }
 
-/// The same with a space before it, or nothing.
+/// The same with a space before it; empty if there is none.
 pub(super) fn error_code(body: &[u8]) -> String {
     code_of(body).map_or_else(String::new, |code| format!(" {code}"))
 }
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_the_apis_own_by_its_json_and_by_nothing_else() {
+    fn an_error_is_the_apis_own_only_by_its_json() {
         for body in [
             r#"{"code":"not_found","message":"no such user"}"#,
             r#"{"error":{"code":404}}"#,
@@ -201,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_in_another_form_is_not_the_tenants_word() {
+    fn a_refusal_that_the_api_did_not_send_is_transient() {
         let headers: HeaderMap = [(CONTENT_TYPE, "text/html"), (SERVER, "Akamai\tGHost")]
             .into_iter()
             .map(|(name, value)| (name, value.parse().unwrap()))
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_is_nested_without_end_is_read_and_is_nobodys() {
+    fn an_error_that_is_nested_too_deeply_is_not_the_apis_own() {
         let deep = b"[".repeat(16 * 1024);
         let object = [b"{\"code\":".as_slice(), &deep].concat();
         for body in [deep, object] {
