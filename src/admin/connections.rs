@@ -1,7 +1,6 @@
-//! Connections to the admin HTTP. Every one is accepted, since the next may be a probe; where there are too many, the
-//! oldest in whose name nothing is done is cut.
+//! Limits the connections of the admin HTTP. Every connection is accepted, because the next one may be a probe; over the
+//! limit, the oldest connection that has no request in progress is closed. (tower's limits make new clients wait instead.)
 
-use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,20 +12,21 @@ use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-/// Connections at once: what clients do must not use up the files that the work needs.
+/// The limit of open connections: clients must not use up the file descriptors that the work needs.
 const CONNECTIONS: usize = 256;
-/// How long a client may take to send a head, and to send none on an open connection.
+/// How long a client may take to send the head of a request, and how long a connection may be idle.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// How long a client may take nothing of its answer.
-const TAKEN_WITHIN: Duration = Duration::from_secs(10);
-/// A connection that lasts longer is cut.
-const LONGEST: Duration = Duration::from_mins(30);
+/// How long a client may read nothing of its response.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+/// A connection that is older is closed.
+const MAX_AGE: Duration = Duration::from_mins(30);
 
-/// Who is at the other end of a connection, for those who answer.
+/// The other end of a connection; handlers receive it.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     pub(super) peer: IpAddr,
@@ -41,7 +41,7 @@ impl Client {
         }
     }
 
-    /// Keeps the connection from being cut for the sake of others, as long as the answer lives.
+    /// Keeps the connection from being closed in favour of others for as long as the result lives.
     pub(super) fn serving(&self) -> Serving {
         self.is_served.store(true, Ordering::Relaxed);
         Serving(self.clone())
@@ -56,13 +56,13 @@ impl Drop for Serving {
     }
 }
 
-/// Those that are open, the oldest first.
+/// The open connections, oldest first.
 #[derive(Default)]
-struct Places(Mutex<BTreeMap<u64, (Client, CancellationToken)>>);
+struct OpenConnections(Mutex<BTreeMap<u64, (Client, CancellationToken)>>);
 
-impl Places {
-    /// Gives a place, and takes it from another where there are too many.
-    fn take(&self, number: u64, client: Client) -> CancellationToken {
+impl OpenConnections {
+    /// Adds a connection, and closes others over the limit. The token is cancelled when this one is to be closed.
+    fn add(&self, number: u64, client: Client) -> CancellationToken {
         let mut open = self.0.lock();
         while open.len() >= CONNECTIONS {
             let idle = open
@@ -75,7 +75,7 @@ impl Places {
                 break;
             };
             if let Some((client, cut)) = open.remove(&number) {
-                tracing::debug!(peer = %client.peer, "a client of the admin HTTP is cut: too many are connected");
+                tracing::debug!(peer = %client.peer, "a client of the admin HTTP is disconnected: there are too many connections");
                 cut.cancel();
             }
         }
@@ -84,43 +84,46 @@ impl Places {
         cut
     }
 
-    fn leave(&self, number: u64) {
+    fn remove(&self, number: u64) {
         self.0.lock().remove(&number);
     }
 }
 
-/// Serves as long as the process lives.
+/// Serves until the process ends.
 pub(super) async fn serve(mut listener: TcpListener, routes: Router) {
-    let places = Arc::new(Places::default());
+    let open = Arc::new(OpenConnections::default());
     for number in 0.. {
-        // A failed accept, such as one for want of files, is tried again by the listener.
+        // The listener retries a failed accept, e.g. for lack of file descriptors.
         let (stream, peer) = Listener::accept(&mut listener).await;
         let client = Client::new(peer.ip());
-        let cut = places.take(number, client.clone());
-        let (places, routes) = (Arc::clone(&places), routes.clone().layer(Extension(client)));
+        let cut = open.add(number, client.clone());
+        let routes = routes.clone().layer(Extension(client));
+        let open = Arc::clone(&open);
         tokio::spawn(async move {
             tokio::select! {
                 () = cut.cancelled() => {}
-                () = connection(stream, routes, TAKEN_WITHIN) => {}
+                () = connection(stream, routes, READ_WITHIN) => {}
             }
-            places.leave(number);
+            open.remove(number);
         });
     }
 }
 
-async fn connection(stream: TcpStream, routes: Router, taken_within: Duration) {
+async fn connection(stream: TcpStream, routes: Router, read_within: Duration) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN);
     let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(taken_within));
+    stream.set_write_timeout(Some(read_within));
     let stream = TokioIo::new(Box::pin(stream));
     let serving = http.serve_connection(stream, TowerToHyperService::new(routes));
-    match tokio::time::timeout(LONGEST, serving).await {
+    match tokio::time::timeout(MAX_AGE, serving).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a client of the admin HTTP"),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "the connection of a client of the admin HTTP failed")
+        }
         Err(_elapsed) => {
-            tracing::debug!("a client of the admin HTTP is cut: its connection is too old")
+            tracing::debug!("a client of the admin HTTP is disconnected: its connection is too old")
         }
     }
 }
@@ -134,7 +137,7 @@ mod tests {
 
     use super::*;
 
-    /// What no socket has room for.
+    /// More than a socket buffers.
     const LARGE: usize = 32 * 1024 * 1024;
     const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -156,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn probes_are_answered_while_more_clients_than_there_are_places_read_nothing() {
+    async fn probes_are_answered_while_more_clients_than_the_limit_read_nothing() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let small = || async { "x".repeat(64 * 1024) };
@@ -180,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_does_not_read_is_cut_and_one_that_reads_slowly_is_not() {
+    async fn a_client_that_does_not_read_is_disconnected_and_one_that_reads_slowly_is_not() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let deaf = asks(at, "/metrics").await;
@@ -188,7 +191,7 @@ mod tests {
         let ended = connection(stream, routes(), Duration::from_millis(100));
         tokio::time::timeout(PATIENCE, ended)
             .await
-            .expect("it is cut");
+            .expect("it is disconnected");
         drop(deaf);
 
         let mut reader = asks(at, "/metrics").await;
@@ -203,21 +206,21 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_that_is_not_being_served_makes_room() {
-        let places = Places::default();
+    fn the_oldest_idle_connection_makes_room() {
+        let open = OpenConnections::default();
         let served = Client::new([127, 0, 0, 1].into());
         let serving = served.serving();
-        let first = places.take(0, served.clone());
+        let first = open.add(0, served.clone());
         let rest: Vec<_> = (1..CONNECTIONS as u64 + 2)
-            .map(|number| places.take(number, Client::new([127, 0, 0, 1].into())))
+            .map(|number| open.add(number, Client::new([127, 0, 0, 1].into())))
             .collect();
         assert!(!first.is_cancelled() && rest[0].is_cancelled() && rest[1].is_cancelled());
         assert!(rest[2..].iter().all(|place| !place.is_cancelled()));
         drop(serving);
-        places.leave(3);
-        places.take(1000, Client::new([127, 0, 0, 1].into()));
+        open.remove(3);
+        open.add(1000, Client::new([127, 0, 0, 1].into()));
         assert!(!first.is_cancelled(), "there was room");
-        places.take(1001, served);
+        open.add(1001, served);
         assert!(first.is_cancelled());
     }
 }

@@ -1,3 +1,5 @@
+//! Decides who may use the API: the holders of the two tokens, or, without tokens, this machine.
+
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
@@ -8,7 +10,7 @@ use super::problem::Problem;
 use crate::config::Admin;
 use crate::secret::Secret;
 
-/// Who may do what. Of the tokens their digests are kept: they have one length, so that comparing tells none.
+/// The digests of the tokens. Digests have one length, so a comparison does not reveal the length of a token.
 pub(super) struct Gate {
     operator: Option<[u8; 32]>,
     reader: Option<[u8; 32]>,
@@ -18,12 +20,12 @@ pub(super) struct Gate {
 pub(super) enum Role {
     Operator,
     Reader,
-    /// Reads and writes, since nobody but this machine can reach us.
+    /// Reads and writes: only this machine can reach the worker.
     Loopback,
 }
 
 impl Role {
-    /// For the log of acts.
+    /// For the audit log.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Operator => "operator token",
@@ -46,7 +48,7 @@ impl Gate {
         }
     }
 
-    /// Lets a request in, or says why not.
+    /// The role of a request, or why it is refused.
     pub(super) fn admit(
         &self,
         method: &Method,
@@ -59,12 +61,13 @@ impl Gate {
         }
         match self.role(headers) {
             Some(Role::Reader) if writes => {
-                let detail = "this token reads; give the operator's (OFFBOARDER_ADMIN_TOKEN)";
+                let detail =
+                    "this token is read-only; use the operator token (OFFBOARDER_ADMIN_TOKEN)";
                 Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
             }
             Some(role) => Ok(role),
             None => {
-                let detail = "give a token: `Authorization: Bearer …` (OFFBOARDER_ADMIN_TOKEN, OFFBOARDER_ADMIN_READ_TOKEN)";
+                let detail = "send a token: `Authorization: Bearer …` (OFFBOARDER_ADMIN_TOKEN, OFFBOARDER_ADMIN_READ_TOKEN)";
                 Err(Problem::new(
                     StatusCode::UNAUTHORIZED,
                     "unauthorized",
@@ -74,7 +77,7 @@ impl Gate {
         }
     }
 
-    /// Both tokens are compared, whichever it is.
+    /// Compares with both tokens in any case, so that the time taken does not reveal which one matches.
     fn role(&self, headers: &HeaderMap) -> Option<Role> {
         let given = headers.get(AUTHORIZATION)?.to_str().ok()?;
         let (scheme, token) = given.split_once(' ')?;
@@ -90,7 +93,7 @@ impl Gate {
 }
 
 impl Problem {
-    /// Why nobody was let in: a label of the metric.
+    /// Why a request was refused: a label of the metric.
     pub(super) fn refusal(&self, gave_a_token: bool) -> &'static str {
         match (self.asks_for_a_token(), gave_a_token) {
             (true, true) => "wrong_token",
@@ -101,18 +104,19 @@ impl Problem {
     }
 }
 
-/// Without a token anything on this machine may ask. A page in a browser of this machine may not: one that had its
-/// own name turned to this address names it as the host, and one that writes tells where it comes from.
+/// Without tokens, any program on this machine may use the API, but not a web page in a browser on this machine. A page
+/// that points its own name at this address (DNS rebinding) sends that name as the Host, and a page that writes sends
+/// its Origin.
 fn from_here(uri: &Uri, headers: &HeaderMap, writes: bool) -> Result<(), Problem> {
     let refuse = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, "foreign_host", detail));
     let Some(host) = host(uri, headers).filter(is_loopback) else {
         return refuse(
-            "without a token the API answers to localhost and loopback addresses alone, as the Host",
+            "without a token the API accepts only localhost and loopback addresses as the Host",
         );
     };
     match headers.get(ORIGIN) {
         Some(origin) if writes && *origin != format!("http://{host}") => {
-            refuse("a page of another origin must not write; set OFFBOARDER_ADMIN_TOKEN")
+            refuse("a web page of another origin must not write; set OFFBOARDER_ADMIN_TOKEN")
         }
         Some(_) | None => Ok(()),
     }
@@ -125,8 +129,8 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
     uri.authority().cloned().or(named)
 }
 
-/// Whether a request names another host than this machine. A page in a browser of this machine does, whose name was
-/// turned to this address; probes and scrapers name an address, or nothing.
+/// Whether the Host of a request is a name other than localhost. That is so for a web page that points its own name at
+/// this address (DNS rebinding); probes and scrapers send an address or no Host.
 pub(super) fn is_of_another_host(uri: &Uri, headers: &HeaderMap) -> bool {
     let is_address = |host: &Authority| bare(host).parse::<std::net::IpAddr>().is_ok();
     match host(uri, headers) {
@@ -172,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn each_token_may_do_its_own_and_no_other_gets_in() {
+    fn each_token_has_its_role_and_other_tokens_are_refused() {
         let gate_of_both = gate(Some("s3cret"), Some("reads"));
         let with = |gate: &Gate, method: &Method, token: &str| {
             admit(gate, method, &[("authorization", token)])
@@ -198,7 +202,7 @@ mod tests {
             admit(&gate_of_both, &Method::GET, &[("host", "localhost")]),
             Err(401)
         );
-        // With a read token alone nobody writes.
+        // If there is only a read token, nothing can write.
         let readers = gate(None, Some("reads"));
         assert_eq!(
             with(&readers, &Method::GET, "Bearer reads"),
@@ -241,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn without_tokens_only_this_machine_is_let_in_and_no_page_of_another_origin_writes() {
+    fn without_tokens_only_this_machine_is_admitted_and_no_page_of_another_origin_writes() {
         let open = gate(None, None);
         let get = |host: &str| admit(&open, &Method::GET, &[("host", host)]);
         for host in [

@@ -1,38 +1,38 @@
-//! Tokens that are guessed: slowed for those who guess, and logged.
+//! Slows down and logs clients that guess tokens.
 
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// What a wrong token costs.
+/// Each wrong token adds this to the delay of its sender.
 const COST: Duration = Duration::from_secs(1);
-/// So much of it is free: a person mistypes, a program has the old token.
+/// This part of the delay is not applied: people mistype, and programs have the old token for a while.
 const FREE: Duration = Duration::from_secs(10);
-/// The longest wait before a token is looked at: whoever shares an address with one who guesses waits too.
+/// The longest delay before a token is checked. It also hits honest clients that share the address.
 const LONGEST: Duration = Duration::from_secs(10);
-/// Addresses that are remembered. Where there are more, those that come share one memory.
+/// The number of addresses that are remembered; further addresses share one entry.
 const ADDRESSES: usize = 1024;
-/// At most one line of the log in this time.
-const LOGGED_EVERY: Duration = Duration::from_secs(10);
+/// The log gets at most one line in this time.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 pub(super) struct Guesses(Mutex<Memory>);
 
 #[derive(Default)]
 struct Memory {
-    /// When all of it is paid for.
+    /// When the delay of an address has elapsed.
     until: HashMap<IpAddr, Instant>,
-    /// Not in the log yet.
+    /// Wrong tokens since the last line of the log.
     unlogged: u64,
     logged: Option<Instant>,
 }
 
 impl Guesses {
-    /// How long a token of this peer waits before it is looked at. A right one waits as a wrong one does, so that
-    /// who does not wait for the answer learns nothing.
+    /// How long a token of this peer is delayed before it is checked. A correct token is delayed as a wrong one is, so
+    /// that a fast response does not reveal that a token is correct.
     pub(super) fn wait(&self, peer: IpAddr, now: Instant) -> Duration {
         let memory = self.0.lock();
         let until = memory
@@ -43,7 +43,7 @@ impl Guesses {
         owed.saturating_sub(FREE).min(LONGEST)
     }
 
-    /// A token of this peer was wrong. Gives how many there were since the last line of the log, when one is due.
+    /// Notes a wrong token of this peer. When a line of the log is due, returns how many there were since the last.
     pub(super) fn wrong(&self, peer: IpAddr, now: Instant) -> Option<u64> {
         let mut memory = self.0.lock();
         let mut peer = network(peer);
@@ -58,7 +58,7 @@ impl Guesses {
         memory.unlogged += 1;
         if memory
             .logged
-            .is_some_and(|logged| now.saturating_duration_since(logged) < LOGGED_EVERY)
+            .is_some_and(|logged| now.saturating_duration_since(logged) < LOG_INTERVAL)
         {
             return None;
         }
@@ -69,7 +69,7 @@ impl Guesses {
 
 const OTHERS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
-/// Who has an IPv6 address has 2^64 of them.
+/// The holder of one IPv6 address usually has 2^64 of them, so a network counts as one.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_guesses_waits_and_nobody_else_does() {
+    fn a_client_that_guesses_is_delayed_and_no_other_is() {
         let (guesses, now) = (Guesses::default(), Instant::now());
         let [attacker, other] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(IpAddr::from);
         for _guess in 0..10 {
@@ -98,7 +98,7 @@ mod tests {
             (guesses.wait(attacker, now), guesses.wait(other, now)),
             (LONGEST, Duration::ZERO)
         );
-        // It is over soon, however many there were.
+        // The delay ends soon, however many guesses there were.
         assert_eq!(guesses.wait(attacker, now + FREE + LONGEST), Duration::ZERO);
     }
 
@@ -112,12 +112,12 @@ mod tests {
         assert_eq!(
             guesses.wait([203, 0, 113, 1].into(), now),
             LONGEST,
-            "those that are not remembered share"
+            "addresses over the limit share one entry"
         );
         guesses.wrong([198, 51, 100, 1].into(), now + FREE + LONGEST + COST);
         assert!(
             guesses.0.lock().until.len() <= 2,
-            "what is paid for is forgotten"
+            "elapsed delays are forgotten"
         );
         let address = |text: &str| network(text.parse().unwrap());
         assert_eq!(address("2001:db8::1"), address("2001:db8::ffff"));
@@ -131,6 +131,6 @@ mod tests {
         let peer = IpAddr::from([192, 0, 2, 1]);
         assert_eq!(guesses.wrong(peer, now), Some(1));
         assert!((0..1000).all(|_guess| guesses.wrong(peer, now).is_none()));
-        assert_eq!(guesses.wrong(peer, now + LOGGED_EVERY), Some(1001));
+        assert_eq!(guesses.wrong(peer, now + LOG_INTERVAL), Some(1001));
     }
 }

@@ -1,4 +1,4 @@
-//! The HTTP side of a worker: is it alive, is it ready, and why not; its metrics; and the API for operators.
+//! The HTTP server of a worker: `/healthz`, `/readyz`, `/metrics`, and the API for operators.
 
 mod api;
 mod connections;
@@ -25,21 +25,21 @@ use problem::Problem;
 
 pub(crate) use api::Api;
 
-/// Why no users are taken now, or why a restart would help; empty when all is well.
-pub(crate) type Causes = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+/// Why the worker takes no users now, or why a restart would help; empty if there is no reason.
+pub(crate) type Reasons = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
 #[derive(Clone)]
-struct Seen {
-    causes: Causes,
-    ills: Causes,
+struct Probes {
+    not_ready_reasons: Reasons,
+    unhealthy_reasons: Reasons,
     metrics: Exposition,
 }
 
-/// Listens, and serves as long as the process lives. Gives the address that was bound, which is in the log, too.
+/// Listens, and serves until the process ends. Returns the address that was bound, and logs it.
 pub(crate) async fn serve(
     listen: SocketAddr,
-    causes: Causes,
-    ills: Causes,
+    not_ready_reasons: Reasons,
+    unhealthy_reasons: Reasons,
     metrics: Exposition,
     api: &Api,
 ) -> std::io::Result<SocketAddr> {
@@ -50,12 +50,12 @@ pub(crate) async fn serve(
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(exposition))
-        .with_state(Seen {
-            causes,
-            ills,
+        .with_state(Probes {
+            not_ready_reasons,
+            unhealthy_reasons,
             metrics,
         });
-    // Beyond loopback a name is what others call us by.
+    // A worker that other machines can reach is called by its name.
     let routes = if listen.ip().is_loopback() {
         routes.layer(from_fn(this_host))
     } else {
@@ -71,13 +71,13 @@ pub(crate) async fn serve(
 async fn this_host(request: Request, next: Next) -> Response {
     if gate::is_of_another_host(request.uri(), request.headers()) {
         metrics::admin_refused("foreign_host");
-        let detail = "this worker listens on loopback; name localhost or an address as the Host";
+        let detail = "this worker listens on loopback; use localhost or an address as the Host";
         return Problem::new(StatusCode::FORBIDDEN, "foreign_host", detail).into_response();
     }
     next.run(request).await
 }
 
-/// No browser is to keep an answer, or to take it for a page.
+/// Keeps browsers from storing a response and from rendering it as a page.
 async fn for_programs(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(
@@ -88,19 +88,19 @@ async fn for_programs(mut response: Response) -> Response {
     response
 }
 
-async fn healthz(State(seen): State<Seen>) -> (StatusCode, Json<Value>) {
-    let ills = (seen.ills)();
-    if ills.is_empty() {
+async fn healthz(State(probes): State<Probes>) -> (StatusCode, Json<Value>) {
+    let reasons = (probes.unhealthy_reasons)();
+    if reasons.is_empty() {
         return (StatusCode::OK, Json(json!({"status": "ok"})));
     }
     (
         StatusCode::SERVICE_UNAVAILABLE,
-        Json(json!({"status": "unhealthy", "causes": ills})),
+        Json(json!({"status": "unhealthy", "causes": reasons})),
     )
 }
 
-async fn readyz(State(seen): State<Seen>) -> (StatusCode, Json<Value>) {
-    let causes = (seen.causes)();
+async fn readyz(State(probes): State<Probes>) -> (StatusCode, Json<Value>) {
+    let causes = (probes.not_ready_reasons)();
     let status = if causes.is_empty() {
         StatusCode::OK
     } else {
@@ -112,8 +112,8 @@ async fn readyz(State(seen): State<Seen>) -> (StatusCode, Json<Value>) {
     )
 }
 
-async fn exposition(State(seen): State<Seen>) -> Response {
-    match seen.metrics.text() {
+async fn exposition(State(probes): State<Probes>) -> Response {
+    match probes.metrics.text() {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
     }

@@ -1,9 +1,6 @@
-//! The document that describes `/api/v1`, made of the handlers; kept as `docs/openapi.json`.
+//! What the document that describes `/api/v1` says besides the handlers: the introduction, the tokens, and the problems
+//! that each operation may answer with. The document is kept as `docs/openapi.json`.
 
-use std::sync::LazyLock;
-
-use axum::Json;
-use serde_json::Value;
 use utoipa::OpenApi as _;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::Operation;
@@ -13,23 +10,21 @@ use utoipa::openapi::{
     ContentBuilder, Info, OpenApi, OpenApiBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
 };
 
-use super::api;
-
 pub(super) const PATH: &str = "/api/v1/openapi.json";
 const TOKEN: &str = "token";
 
 const DESCRIPTION: &str = "\
-What operators ask of a worker, and what they tell it: the commands' own documents, over HTTP. Every worker of a \
-deployment answers the same.
+What the commands of `offboarder` show and do, over HTTP, as the same JSON documents. All workers of a deployment \
+give the same responses.
 
-Every answer that is not 2xx is a problem after RFC 9457. What changes the world for many is in the log of acts, \
-with who, when, why and how many, as the commands have it.";
+Each response that is not 2xx is a problem (RFC 9457). A change for many users is in the audit log, with who, when, \
+why and how many, as it is when a command makes it.";
 
 const SCHEME: &str = "\
-`OFFBOARDER_ADMIN_TOKEN` is the operator's: it reads and writes. `OFFBOARDER_ADMIN_READ_TOKEN` reads. Where neither \
-is set the worker listens on loopback alone, and asks for none.";
+`OFFBOARDER_ADMIN_TOKEN` reads and writes; `OFFBOARDER_ADMIN_READ_TOKEN` only reads. If neither is set, the worker \
+listens only on loopback and needs no token.";
 
-/// What is to be said before the operations.
+/// The document without the operations.
 pub(super) fn head() -> OpenApi {
     #[derive(utoipa::OpenApi)]
     #[openapi(components(schemas(super::problem::Problem)))]
@@ -47,7 +42,7 @@ pub(super) fn head() -> OpenApi {
         .insert(TOKEN.to_owned(), SecurityScheme::Http(scheme).into());
     for (name, description, header) in PROBLEMS
         .iter()
-        .map(|(_, name, told, header)| (name, told, header))
+        .map(|(_, name, description, header)| (name, description, header))
     {
         components
             .responses
@@ -59,8 +54,8 @@ pub(super) fn head() -> OpenApi {
         .build()
 }
 
-/// Status, name of the component, description, and the header that tells more.
-type Told = (
+/// Status, name of the component, description, and the header that goes with it.
+type ProblemRow = (
     &'static str,
     &'static str,
     &'static str,
@@ -68,16 +63,16 @@ type Told = (
 );
 
 #[rustfmt::skip] // a row a status
-const PROBLEMS: &[Told] = &[
-    ("400", "BadRequest", "`bad_request`: path or query are not as described, or the body is no JSON", None),
-    ("401", "Unauthorized", "`unauthorized`: no token, or one that nobody gave out", Some(("WWW-Authenticate", "`Bearer`"))),
-    ("403", "Forbidden", "`forbidden`: the token reads alone; `foreign_host`: without a token, the request names another host", None),
-    ("408", "RequestTimeout", "`request_timeout`: the body did not come", None),
+const PROBLEMS: &[ProblemRow] = &[
+    ("400", "BadRequest", "`bad_request`: the path or the query is not as described, or the body is not JSON", None),
+    ("401", "Unauthorized", "`unauthorized`: no token, or a wrong one", Some(("WWW-Authenticate", "`Bearer`"))),
+    ("403", "Forbidden", "`forbidden`: the token is read-only; `foreign_host`: without a token, the Host of the request is another name than localhost", None),
+    ("408", "RequestTimeout", "`request_timeout`: the body did not arrive in time", None),
     ("413", "PayloadTooLarge", "`payload_too_large`: the body is larger than 256 KiB", None),
     ("415", "UnsupportedMediaType", "`unsupported_media_type`: the body is not `application/json`", None),
-    ("422", "Unprocessable", "`unprocessable`: the body is JSON, and not as described", None),
-    ("500", "Defect", "A fault of this program; the log of the worker says more", None),
-    ("503", "Unavailable", "A service is out of reach or refuses us; the code is a heading of the runbook, or `timeout`; `busy`: too much is asked at once", Some(("Retry-After", "Seconds"))),
+    ("422", "Unprocessable", "`unprocessable`: the body is JSON, but not as described", None),
+    ("500", "Defect", "A defect of this program; the log of the worker says more", None),
+    ("503", "Unavailable", "A service is unreachable or refuses the request; the code is a heading of the runbook, or `timeout`; `busy`: too many requests are in progress", Some(("Retry-After", "Seconds"))),
 ];
 
 fn problem(description: &str, header: Option<(&str, &str)>) -> Response {
@@ -104,28 +99,28 @@ fn problem(description: &str, header: Option<(&str, &str)>) -> Response {
     response.build()
 }
 
-/// Adds to each operation what goes for all of its kind.
+/// Adds to each operation what is true of all reads, or of all changes.
 pub(super) fn complete(document: &mut OpenApi) {
     for (path, item) in &mut document.paths.paths {
-        if let Some(look) = &mut item.get
+        if let Some(read) = &mut item.get
             && path != PATH
         {
-            require(look, "reader");
-            tell(look, &["401", "403", "500", "503"]);
-            if look.parameters.is_some() {
-                tell(look, &["400"]);
+            require(read, "reader");
+            may_answer(read, &["401", "403", "500", "503"]);
+            if read.parameters.is_some() {
+                may_answer(read, &["400"]);
             }
         }
-        if let Some(act) = &mut item.post {
-            require(act, "operator");
-            tell(
-                act,
+        if let Some(change) = &mut item.post {
+            require(change, "operator");
+            may_answer(
+                change,
                 &[
                     "400", "401", "403", "408", "413", "415", "422", "500", "503",
                 ],
             );
-            // It says at least who acts, and why.
-            if let Some(RefOr::T(body)) = &mut act.request_body {
+            // The body has at least `who` and `why`.
+            if let Some(RefOr::T(body)) = &mut change.request_body {
                 body.required = Some(Required::True);
             }
         }
@@ -136,7 +131,7 @@ fn require(operation: &mut Operation, role: &str) {
     operation.security = Some(vec![SecurityRequirement::new(TOKEN, [role])]);
 }
 
-fn tell(operation: &mut Operation, statuses: &[&str]) {
+fn may_answer(operation: &mut Operation, statuses: &[&str]) {
     for (status, name, ..) in PROBLEMS
         .iter()
         .filter(|(status, ..)| statuses.contains(status))
@@ -147,48 +142,5 @@ fn tell(operation: &mut Operation, statuses: &[&str]) {
             .responses
             .entry((*status).to_owned())
             .or_insert(response);
-    }
-}
-
-static DOCUMENT: LazyLock<Value> =
-    LazyLock::new(|| serde_json::to_value(api::routes().1).unwrap_or_default());
-
-/// This document
-///
-/// It needs no token.
-#[utoipa::path(
-    get, path = "/api/v1/openapi.json", tag = "about", operation_id = "showOpenApi", security(()),
-    responses(
-        (status = 200, description = "OpenAPI 3.1", body = Object),
-        (status = 403, response = inline(Foreign)),
-    ),
-)]
-pub(super) async fn show() -> Json<Value> {
-    Json(DOCUMENT.clone())
-}
-
-/// Without a token the request names another host
-#[derive(utoipa::ToResponse)]
-#[response(content_type = "application/problem+json")]
-#[expect(dead_code, reason = "for the document alone")]
-struct Foreign(super::problem::Problem);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// To accept a change: `UPDATE_OPENAPI=1 cargo test --lib openapi`.
-    #[test]
-    fn the_document_in_docs_is_the_one_that_is_served() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
-        let served = serde_json::to_string_pretty(&*DOCUMENT).unwrap() + "\n";
-        if std::env::var("UPDATE_OPENAPI").is_ok_and(|wanted| !wanted.is_empty()) {
-            std::fs::write(file, &served).unwrap();
-        }
-        let kept = std::fs::read_to_string(file).unwrap();
-        assert!(
-            kept == served,
-            "docs/openapi.json is not what the code says; accept it by UPDATE_OPENAPI=1"
-        );
     }
 }

@@ -1,3 +1,5 @@
+//! Error responses, as `application/problem+json` (RFC 9457).
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -9,25 +11,25 @@ use utoipa::ToSchema;
 
 use crate::failure::{Class, Classify, Failure};
 
-/// When to come back where nobody says it.
+/// The `Retry-After` where the failure names none.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// What every answer that is not 2xx says (RFC 9457).
+/// The body of each response that is not 2xx (RFC 9457)
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Problem {
-    /// Always `about:blank`: the status says what kind of problem it is, and the code which.
+    /// Always `about:blank`: status and code identify the problem.
     #[serde(rename = "type")]
     #[schema(value_type = String, example = "about:blank")]
     kind: &'static str,
-    /// The status in words.
+    /// The HTTP status in words.
     #[schema(value_type = String, example = "Not Found")]
     title: &'static str,
-    /// The status.
+    /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// For people: what is wrong, and what to do.
+    /// For people: what is wrong and what to do.
     detail: String,
-    /// A stable word. That of a service's failure is a heading of the runbook.
+    /// A stable word. The code of a service's failure is a heading of the runbook.
     #[schema(value_type = String, example = "no_such_user")]
     code: Cow<'static, str>,
     #[serde(skip)]
@@ -37,12 +39,11 @@ pub(super) struct Problem {
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Problem");
-        let (status, detail) = (status.as_u16(), detail.into());
         Self {
             kind: "about:blank",
             title,
-            status,
-            detail,
+            status: status.as_u16(),
+            detail: detail.into(),
             code: code.into(),
             retry_after: None,
         }
@@ -56,7 +57,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, code, detail)
     }
 
-    /// Something else is under way.
+    /// A change of the same kind is in progress.
     pub(super) fn busy(detail: impl Into<String>) -> Self {
         let retry_after = Some(RETRY_AFTER);
         Self {
@@ -65,9 +66,10 @@ impl Problem {
         }
     }
 
-    /// Too much is asked at once.
+    /// Too many requests are in progress.
     pub(super) fn overloaded() -> Self {
-        let detail = "this worker answers many requests already; ask again, or ask another worker";
+        let detail =
+            "this worker has too many requests in progress; try again, or ask another worker";
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
         Self {
             retry_after: Some(RETRY_AFTER),
@@ -75,10 +77,10 @@ impl Problem {
         }
     }
 
-    /// A service took too long, whichever.
+    /// A service took too long; which one is unknown.
     pub(super) fn timeout(within: Duration) -> Self {
         let detail = format!(
-            "no answer within {} s: `offboarder doctor` says which service is at fault",
+            "no response within {} s: `offboarder doctor` says which service is at fault",
             within.as_secs()
         );
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail);
@@ -88,18 +90,18 @@ impl Problem {
         }
     }
 
-    /// A fault of ours.
+    /// A defect of this program.
     pub(super) fn panicked() -> Self {
         let detail = "the handler panicked; the log of this worker says where";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "panicked", detail)
     }
 
-    /// Whether a token would let the request in.
+    /// Whether the request would be admitted with a token.
     pub(super) fn asks_for_a_token(&self) -> bool {
         self.status == StatusCode::UNAUTHORIZED
     }
 
-    /// The same with more to say.
+    /// Adds to the detail.
     pub(super) fn and(mut self, more: &str) -> Self {
         self.detail = format!("{}; {more}", self.detail);
         self
@@ -133,7 +135,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if status.is_server_error() {
-            tracing::warn!(code = %self.code, detail = self.detail, "the admin API cannot answer");
+            tracing::warn!(code = %self.code, detail = self.detail, "the admin API answered with an error");
         }
         let retry_after = self.retry_after;
         let mut response = (status, Json(self)).into_response();

@@ -1,4 +1,4 @@
-//! What a request says: path, query and body, and the problem of what it says wrongly.
+//! Reads the path, the query and the body of a request. What cannot be read is answered with a problem.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -12,12 +12,15 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
 use url::form_urlencoded;
-use utoipa::ToSchema;
+use utoipa::openapi::path::Parameter;
+use utoipa::openapi::schema::{SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
 use crate::printable::{self, NOT_PLAIN};
 
-/// Thousands of IDs fit in well.
+/// Enough for thousands of IDs.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
@@ -37,14 +40,13 @@ impl<S: Send + Sync, T: FromStr<Err: Display>> FromRequestParts<S> for At<T> {
     }
 }
 
-/// The parameters of a query. What is unknown, and what is given twice and is no list, is refused.
+/// The parameters of a query. A parameter that is unknown is refused, and so is one that is given twice and is no list.
+///
+/// Which parameters are lists and which are numbers is read from the type's own OpenAPI description, so that the document
+/// and the server cannot disagree.
 pub(super) struct Query<T>(pub(super) T);
 
-/// Parameters that may be given again.
-const LISTS: [&str; 3] = ["letters", "users", "reasons"];
-const NUMBER: &str = "limit";
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+impl<S: Send + Sync, T: DeserializeOwned + IntoParams> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
@@ -52,20 +54,26 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-fn from_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+fn from_query<T: DeserializeOwned + IntoParams>(query: &str) -> Result<T, Problem> {
+    let parameters = T::into_params(|| None);
+    let is_of_type = |name: &str, wanted: &Type| {
+        parameters
+            .iter()
+            .any(|parameter| parameter.name == name && has_type(parameter, wanted))
+    };
+
     let mut members = Map::new();
     for (name, text) in form_urlencoded::parse(query.as_bytes()) {
         let value = match text.parse::<u64>() {
-            Ok(number) if name == NUMBER => Value::from(number),
+            Ok(number) if is_of_type(&name, &Type::Integer) => Value::from(number),
             Ok(_) | Err(_) => Value::from(text.into_owned()),
         };
-        let before = members.remove(&*name);
-        let value = match before {
+        let value = match members.remove(&*name) {
             Some(Value::Array(mut values)) => {
                 values.push(value);
                 Value::from(values)
             }
-            None if LISTS.contains(&&*name) => Value::from(vec![value]),
+            None if is_of_type(&name, &Type::Array) => Value::from(vec![value]),
             None => value,
             Some(_) => {
                 return Err(Problem::bad_request(format!(
@@ -79,7 +87,20 @@ fn from_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
         .map_err(|error| Problem::bad_request(format!("the query: {error}")))
 }
 
-/// A JSON body. None at all says as much as `{}`.
+fn has_type(parameter: &Parameter, wanted: &Type) -> bool {
+    let declared = match &parameter.schema {
+        Some(RefOr::T(Schema::Array(array))) => &array.schema_type,
+        Some(RefOr::T(Schema::Object(object))) => &object.schema_type,
+        Some(_) | None => return false,
+    };
+    match declared {
+        SchemaType::Type(declared) => declared == wanted,
+        SchemaType::Array(declared) => declared.contains(wanted),
+        SchemaType::AnyValue => false,
+    }
+}
+
+/// A JSON body. An empty body is read as `{}`.
 pub(super) struct Body<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
@@ -92,7 +113,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             Ok(Ok(body)) => body,
             Ok(Err(error)) => return Err(unread(&error)),
             Err(_elapsed) => {
-                let detail = format!("the body was not there within {} s", BODY_WITHIN.as_secs());
+                let detail = format!("the body did not arrive within {} s", BODY_WITHIN.as_secs());
                 return Err(Problem::new(
                     StatusCode::REQUEST_TIMEOUT,
                     "request_timeout",
@@ -101,7 +122,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             }
         };
         if !body.is_empty() && !is_json {
-            let detail = "the body has to be JSON: `Content-Type: application/json`";
+            let detail = "the body must be JSON: `Content-Type: application/json`";
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
@@ -110,7 +131,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         }
         let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
         let members: Value = serde_json::from_slice(body)
-            .map_err(|error| Problem::bad_request(format!("the body is no JSON: {error}")))?;
+            .map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))?;
         let unfit = |why: String| {
             Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -118,9 +139,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                 format!("the body: {why}"),
             )
         };
-        // A list of its members would do for a struct.
+        // serde would read a struct from an array, too.
         if !members.is_object() {
-            return Err(unfit("it has to be a JSON object".to_owned()));
+            return Err(unfit("it must be a JSON object".to_owned()));
         }
         serde_json::from_value(members)
             .map(Self)
@@ -128,10 +149,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// Of an act that nobody signed, what to do about it.
+/// Adds the remedy where `who` or `why` is missing.
 fn missing(error: &str) -> String {
     if error.ends_with("field `who`") || error.ends_with("field `why`") {
-        return format!("{error}; an act is signed: say `who` acts, and `why`");
+        return format!("{error}; the audit log needs both: `who` makes the change, and `why`");
     }
     error.to_owned()
 }
@@ -141,12 +162,12 @@ fn unread(error: &axum::Error) -> Problem {
     while let Some(error) = cause {
         if error.is::<http_body_util::LengthLimitError>() {
             let detail =
-                format!("the body has more than {MAX_BODY_BYTES} bytes; send fewer at a time");
+                format!("the body has more than {MAX_BODY_BYTES} bytes; send fewer IDs at a time");
             return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail);
         }
         cause = error.source();
     }
-    Problem::bad_request("the body broke off")
+    Problem::bad_request("the body ended early")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -159,10 +180,10 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.trim().eq_ignore_ascii_case("application/json")
 }
 
-/// A line for people, who may look at it on a terminal: no control characters, and none that hide or turn others.
+/// One line of text that is safe on a terminal: no control characters, and none that hide or reorder others.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
-// The pattern says what `printable::is_plain_line` does, but for what is beyond 16 bits.
+// The pattern is `printable::is_plain_line`, except for characters beyond 16 bits.
 #[schema(value_type = String, min_length = 1, max_length = 1000, pattern = r"^[^\s\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180E\u200B-\u200F\u2028-\u202E\u2060-\u206F\u3164\uFEFF\uFFA0\uFFF9-\uFFFB]([^\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180E\u200B-\u200F\u2028-\u202E\u2060-\u206F\u3164\uFEFF\uFFA0\uFFF9-\uFFFB])*$")]
 pub(super) struct Line(String);
 
@@ -184,7 +205,7 @@ impl Line {
     }
 }
 
-/// A number of this range, if it is given.
+/// An optional number from `LEAST` to `MOST`.
 pub(super) fn within<'de, const LEAST: u64, const MOST: u64, D: Deserializer<'de>>(
     number: D,
 ) -> Result<Option<u64>, D::Error> {
@@ -198,7 +219,7 @@ pub(super) fn within<'de, const LEAST: u64, const MOST: u64, D: Deserializer<'de
     })
 }
 
-/// JSON does not tell 5.0 from 5.
+/// In JSON, 5.0 and 5 are the same number.
 fn whole(number: f64) -> Option<u64> {
     if number.fract() == 0.0 {
         format!("{number:.0}").parse().ok()
@@ -207,7 +228,7 @@ fn whole(number: f64) -> Option<u64> {
     }
 }
 
-/// A list that names something, and not too much.
+/// A list of 1 to `MOST` items.
 pub(super) fn some<'de, const MOST: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
     list: D,
 ) -> Result<Vec<T>, D::Error> {
@@ -216,7 +237,7 @@ pub(super) fn some<'de, const MOST: usize, T: Deserialize<'de>, D: Deserializer<
         return Ok(list);
     }
     Err(D::Error::custom(format!(
-        "{} are named; name 1 to {MOST}",
+        "it names {} items; name 1 to {MOST}",
         list.len()
     )))
 }
@@ -225,7 +246,7 @@ pub(super) fn some<'de, const MOST: usize, T: Deserialize<'de>, D: Deserializer<
 mod tests {
     use super::*;
 
-    #[derive(Debug, PartialEq, Deserialize)]
+    #[derive(Debug, PartialEq, Deserialize, IntoParams)]
     #[serde(deny_unknown_fields)]
     struct Asked {
         #[serde(default)]
@@ -265,33 +286,60 @@ mod tests {
         }
     }
 
+    #[test]
+    fn any_declared_list_and_number_is_read_as_one() {
+        #[derive(Debug, PartialEq, Deserialize, IntoParams)]
+        #[serde(deny_unknown_fields)]
+        struct New {
+            #[serde(default)]
+            steps: Vec<String>,
+            #[serde(default, deserialize_with = "within::<1, 5, _>")]
+            pages: Option<u64>,
+        }
+
+        let new = |steps: &[&str], pages| New {
+            steps: steps.iter().map(ToString::to_string).collect(),
+            pages,
+        };
+        let read = |query| from_query::<New>(query).ok();
+        assert_eq!(read("steps=archive"), Some(new(&["archive"], None)));
+        assert_eq!(
+            read("steps=archive&pages=3&steps=7"),
+            Some(new(&["archive", "7"], Some(3)))
+        );
+
+        let problem = from_query::<New>("pages=1&pages=2").unwrap_err();
+        let problem = serde_json::to_value(problem).unwrap();
+        assert_eq!(problem["detail"], "the query: pages is given twice");
+    }
+
     #[tokio::test]
-    async fn an_act_that_nobody_signed_is_refused_and_the_answer_says_what_to_do() {
+    async fn a_change_without_who_or_why_is_refused_and_the_answer_says_what_to_do() {
         #[derive(Debug, Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct Act {
+        struct Signed {
             who: Line,
             why: Line,
         }
 
-        let act = async |body: &'static str| {
+        let read_signed = async |body: &'static str| {
             let request = Request::builder().header("content-type", "application/json");
-            let read = Body::<Act>::from_request(request.body(body.into()).unwrap(), &()).await;
-            read.map(|Body(act)| [act.who, act.why].map(|line| line.0))
+            let read = Body::<Signed>::from_request(request.body(body.into()).unwrap(), &()).await;
+            read.map(|Body(signed)| [signed.who, signed.why].map(|line| line.0))
                 .map_err(|problem| serde_json::to_value(problem).unwrap())
         };
-        let signed = act(r#"{"who":"ada","why":"case"}"#).await;
+        let signed = read_signed(r#"{"who":"ada","why":"case"}"#).await;
         assert_eq!(signed, Ok(["ada", "case"].map(str::to_owned)));
         for (body, what) in [
-            ("", "say `who` acts, and `why`"),
-            (r#"{"who":"ada"}"#, "say `who` acts, and `why`"),
-            (r#"{"why":"case"}"#, "say `who` acts, and `why`"),
+            ("", "`who` makes the change, and `why`"),
+            (r#"{"who":"ada"}"#, "`who` makes the change, and `why`"),
+            (r#"{"why":"case"}"#, "`who` makes the change, and `why`"),
             (r#"{"who":" ","why":"case"}"#, "not blank"),
             (r#"{"who":null,"why":"case"}"#, "string"),
             ("{\"who\":\"ada\",\"why\":\"\u{202e}x\"}", "bidirectional"),
             (r#"{"who":"ada","why":"\u001b[2J"}"#, "control"),
         ] {
-            let problem = act(body).await.unwrap_err();
+            let problem = read_signed(body).await.unwrap_err();
             assert_eq!(problem["status"], 422, "{problem}");
             assert!(
                 problem["detail"].as_str().unwrap().contains(what),

@@ -1,3 +1,5 @@
+//! Exit statuses, and the errors that end a command early.
+
 use std::fmt;
 use std::process::ExitCode;
 
@@ -9,11 +11,12 @@ use crate::printable;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     Ok = 0,
-    /// The command worked, and the answer is bad.
+    /// The command completed, but found problems.
     Bad = 1,
     Usage = 2,
-    /// A service could not be reached, or refused us.
+    /// A service is unreachable, or refused the request.
     Unreachable = 3,
+    /// A safety rule refused the command.
     Refused = 4,
 }
 
@@ -23,7 +26,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command ended early: said on standard error.
+/// Why a command ended early; printed on standard error.
 #[derive(Debug)]
 pub(crate) struct CliError {
     pub(super) exit: Exit,
@@ -81,7 +84,7 @@ impl From<Failure> for CliError {
             }
             Class::Permanent(_) | Class::Defect => Exit::Bad,
         };
-        // It may hold an answer of a service: no line of it is to pass for one of ours.
+        // The text may contain a response of a service, whose lines must not look like lines of this program.
         Self {
             exit,
             text: printable::line(&failure.text).into_owned(),

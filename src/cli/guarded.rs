@@ -1,4 +1,4 @@
-//! What the guards say of users before anything is done with them.
+//! Checks the users of an input against the protected list and the legal holds before anything is submitted.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -13,10 +13,10 @@ use crate::job::UserId;
 use crate::ports::ArchiveStore;
 use crate::registers::{HoldActs, ProtectedList};
 
-/// Holds are shown, not needed.
+/// The command only shows holds, so it does not wait longer for them.
 const HOLDS_WITHIN: Duration = Duration::from_secs(5);
 
-/// What the guards say of the input now. Workers look again.
+/// What the guards say about the input now. Workers check again.
 pub(super) struct Guarded {
     protected: Arc<ProtectedList>,
     store: Option<Arc<dyn ArchiveStore>>,
@@ -25,10 +25,12 @@ pub(super) struct Guarded {
 }
 
 impl Guarded {
-    pub(super) async fn look(settings: &Settings) -> Result<Self, CliError> {
+    pub(super) async fn read(settings: &Settings) -> Result<Self, CliError> {
         let protected = compose::protected(settings).await?.load().await?;
         if protected.has_patterns() {
-            tracing::info!("the protected list has patterns of user names; workers judge those");
+            tracing::info!(
+                "the protected list has patterns of user names; only workers can check those"
+            );
         }
         let store = match &settings.archive.location {
             ArchiveLocation::Directory(path) if !path.exists() => None,
@@ -42,12 +44,12 @@ impl Guarded {
             {
                 Ok(Ok(acts)) => acts,
                 Ok(Err(failure)) => {
-                    tracing::warn!(%failure, "legal holds are not shown; workers look at them all the same");
+                    tracing::warn!(%failure, "legal holds are not shown; workers check them in any case");
                     HoldActs::default()
                 }
                 Err(_elapsed) => {
                     tracing::warn!(
-                        "legal holds are not shown: no answer within {} s; workers look at them all the same",
+                        "legal holds are not shown: no response within {} s; workers check them in any case",
                         HOLDS_WITHIN.as_secs()
                     );
                     HoldActs::default()
@@ -62,18 +64,18 @@ impl Guarded {
         })
     }
 
-    /// Why a user may not be submitted; notes who may be on hold.
+    /// Why a user may not be submitted. Also notes users who may be on hold, for [`Self::held`].
     pub(super) fn forbid(&self, user_id: UserId) -> Option<String> {
         if self.acts.names(user_id) {
             self.found.borrow_mut().insert(user_id);
         }
-        // Without a name patterns say nothing: those are for the workers to judge.
+        // Patterns need the user name, which only workers read.
         self.protected
             .names(user_id)
             .then(|| "the protected list names the user".to_owned())
     }
 
-    /// Who is on hold, of those who were asked for.
+    /// The users of the input who are on hold.
     pub(super) async fn held(&self) -> Vec<(UserId, Hold)> {
         let Some(store) = &self.store else {
             return Vec::new();
@@ -83,7 +85,7 @@ impl Guarded {
         match acts.holds(store).await {
             Ok(held) => held,
             Err(error) => {
-                tracing::warn!(%error, "legal holds are not shown; workers look at them all the same");
+                tracing::warn!(%error, "legal holds are not shown; workers check them in any case");
                 Vec::new()
             }
         }

@@ -4,11 +4,14 @@ use url::Url;
 
 use super::exit::{CliError, Exit};
 
-/// Asks a worker on this machine whether it is healthy; for containers, which have no other program to ask with
+/// Checks whether a worker on this machine is healthy
+///
+/// For the health checks of containers that have no curl. It ends with 0 if the worker answers with a 2xx status, and
+/// with 1 otherwise.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  offboarder healthcheck --url http://127.0.0.1:9464/readyz")]
 pub(crate) struct Args {
-    /// What is asked
+    /// The URL to request
     #[arg(long, default_value = "http://127.0.0.1:9464/healthz")]
     url: Url,
 }
@@ -27,7 +30,7 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
         Ok(answer) if answer.status().is_success() => Ok(Exit::Ok),
         Ok(answer) => {
             let status = answer.status();
-            // It says why; where it does not, the status has to do.
+            // The body says why, if there is one.
             let why = answer.text().await.unwrap_or_default();
             Err(CliError::bad(format!(
                 "{} answers {status}: {why}",

@@ -5,18 +5,19 @@ use serde_json::json;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{ActArgs, Output, OutputArgs, json as print_json, say, table};
+use crate::clock::Clock;
 use crate::config::Settings;
 use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
-use crate::operations::holds::change_holds;
+use crate::operations::holds::{HoldChanged, Holds};
 use crate::ports::ArchiveStore;
 use crate::registers::{HoldActs, OnHold};
 
-/// Legal holds: users who are deactivated and archived, and never deleted
+/// Manages legal holds: users on hold are deactivated and archived, but never deleted
 ///
-/// Every worker looks at holds as the last thing before a DELETE. `add` reads the hold back in the same way, waits for a
-/// deletion that was already under way, and ends with 1 when it names one that the hold came too late for. A user whose off-boarding ended at a
-/// hold is deleted by submitting it again with `--action delete` once the hold is lifted.
+/// A worker reads the holds right before each DELETE. `add` reads the hold back in the same way, waits for a deletion that
+/// was already under way, and ends with 1 if the hold came too late for a user. To delete a user whose off-boarding ended
+/// at a hold, lift the hold and submit the user again with `--action delete`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   offboarder hold add 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11 --why 'case 4711'
@@ -36,7 +37,7 @@ enum Verb {
         after_help = "Example:\n  offboarder hold remove USER_ID --why 'case 4711 is closed'"
     )]
     Remove(Change),
-    /// Shows who is on hold; with IDs, those alone
+    /// Lists users who are on hold; with IDs, only those users
     #[command(
         alias = "ls",
         after_help = "Example:\n  offboarder hold list --output json"
@@ -62,24 +63,24 @@ struct Change {
 pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
     let store = compose::archive_store(settings).await?;
     match &args.verb {
-        Verb::Add(change) => set(settings, &*store, change, true).await,
-        Verb::Remove(change) => set(settings, &*store, change, false).await,
+        Verb::Add(change) => set(settings, &store, change, true).await,
+        Verb::Remove(change) => set(settings, &store, change, false).await,
         Verb::List { users, output } => list(store, users, output.output).await,
     }
 }
 
 async fn set(
     settings: &Settings,
-    store: &dyn ArchiveStore,
+    store: &Arc<dyn ArchiveStore>,
     change: &Change,
     on: bool,
 ) -> Result<Exit, CliError> {
     let word = if on { "put on hold" } else { "taken off hold" };
     change.act.agree(&format!(
-        "{} users will be {word}. Go on?",
+        "{} users will be {word}. Continue?",
         change.users.len()
     ))?;
-    // Another process may have them open.
+    // Another process may have the embedded checkpoints open.
     let checkpoints = compose::checkpoints(settings).map_err(|error| {
         Failure::new(
             Class::Systemic,
@@ -87,31 +88,27 @@ async fn set(
             error.to_string(),
         )
     });
-    let mut done = Vec::new();
-    let by = change.act.by();
-    let result = change_holds(
+    let holds = Holds {
         store,
-        checkpoints.as_deref(),
-        &change.users,
-        on,
-        &by,
-        &mut done,
-    )
-    .await;
-    for changed in &done {
-        let but = changed
-            .but
+        checkpoints: checkpoints.as_deref(),
+        clock: &Clock::system(),
+    };
+    let changed = holds
+        .change(&change.users, on, &change.act.operator())
+        .await;
+
+    for HoldChanged { user_id, warning } in &changed.done {
+        let warning = warning
             .as_ref()
-            .map(|but| format!("; {but}"))
+            .map(|warning| format!("; {warning}"))
             .unwrap_or_default();
-        say(format!("{} {word}{but}", changed.user_id));
+        say(format!("{user_id} {word}{warning}"));
     }
-    result?;
-    Ok(if done.iter().any(|changed| changed.but.is_some()) {
-        Exit::Bad
-    } else {
-        Exit::Ok
-    })
+    if let Some(failure) = changed.failure {
+        return Err(failure.into());
+    }
+    let is_warned = changed.done.iter().any(|changed| changed.warning.is_some());
+    Ok(if is_warned { Exit::Bad } else { Exit::Ok })
 }
 
 async fn list(

@@ -1,3 +1,5 @@
+//! Reads the users that a command is given: as arguments, in a file, or on standard input.
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -7,36 +9,35 @@ use super::exit::CliError;
 use crate::job::{Action, BatchId, UserId};
 use crate::operations::submit::{Checked, Input, Message, Overlay};
 
-/// Users, and what is said of all of them.
+/// The users, and what applies to all of them.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct InputArgs {
     /// User IDs
     #[arg(value_name = "USER_ID")]
     users: Vec<String>,
-    /// CSV with a header holding userId, JSON Lines, or one ID a line; `-` is standard input
+    /// File of users: CSV with a header that has userId, JSON Lines, or one ID per line; `-` is standard input
     #[arg(long, value_name = "F")]
     file: Option<PathBuf>,
-    /// Name of the batch
+    /// Name of the batch that the users belong to
     #[arg(long, value_name = "B")]
     pub(super) batch_id: Option<BatchId>,
-    /// How far to go: to the deletion, or to the deactivation
+    /// What to do with each user: `delete`, or only `deactivate`
     #[arg(long, value_name = "ACTION", value_parser = parse_action)]
     action: Option<Action>,
-    /// The deletion waits until then, such as 2026-12-31T00:00:00Z
+    /// Earliest time of the deletion, e.g. 2026-12-31T00:00:00Z
     #[arg(long, value_name = "WHEN")]
     delete_after: Option<Timestamp>,
-    /// Who asks
+    /// Who requests the off-boarding
     #[arg(long, value_name = "WHO")]
     requested_by: Option<String>,
-    /// Why
+    /// Reason for the off-boarding
     #[arg(long, value_name = "WHY")]
     reason: Option<String>,
 }
 
-/// A time (RFC 3339), or how long ago, such as `7d`.
+/// Reads a time (RFC 3339), or a period that ends now (`7d`).
 pub(super) fn parse_since(text: &str) -> Result<Timestamp, &'static str> {
-    const NEITHER: &str =
-        "neither a time, such as 2026-11-01T00:00:00Z, nor how long ago, such as 7d";
+    const NEITHER: &str = "neither a time (2026-11-01T00:00:00Z) nor a period (7d)";
     if let Ok(at) = text.parse() {
         return Ok(at);
     }
@@ -56,7 +57,7 @@ fn parse_action(text: &str) -> Result<Action, &'static str> {
 }
 
 impl InputArgs {
-    /// The arguments, and a copy of the file; nothing of it is looked at yet.
+    /// The arguments and a copy of the file, not checked yet.
     pub(super) fn open(&self) -> Result<Input, CliError> {
         let overlay = Overlay {
             batch_id: self.batch_id.clone(),
@@ -69,13 +70,13 @@ impl InputArgs {
         copy(&self.users, self.file.as_deref(), &overlay)
     }
 
-    /// Reads and checks everything before anything is done with it.
+    /// Reads and checks the whole input.
     pub(super) fn read(&self) -> Result<Vec<Message>, CliError> {
         checked(&self.open()?)
     }
 }
 
-/// The users alone, named or in a file.
+/// The IDs of the users, from arguments or a file.
 pub(super) fn users(named: &[String], file: Option<&Path>) -> Result<Vec<UserId>, CliError> {
     let messages = checked(&copy(named, file, &Overlay::default())?)?;
     Ok(messages
@@ -106,10 +107,7 @@ fn copy(named: &[String], file: Option<&Path>, overlay: &Overlay) -> Result<Inpu
 fn checked(input: &Input) -> Result<Vec<Message>, CliError> {
     let ignored = check(input, |_user_id| None)?.ignored;
     if !ignored.is_empty() {
-        tracing::warn!(
-            "columns or members that are not read: {}",
-            ignored.join(", ")
-        );
+        tracing::warn!("ignored columns or members: {}", ignored.join(", "));
     }
     input
         .messages()
@@ -117,7 +115,7 @@ fn checked(input: &Input) -> Result<Vec<Message>, CliError> {
         .map_err(|error| unreadable(&error))
 }
 
-/// Checks everything, and names who is in it more than once.
+/// Checks the whole input, and warns of users who are in it more than once.
 pub(super) fn check(
     input: &Input,
     forbidden: impl Fn(UserId) -> Option<String>,
@@ -129,19 +127,19 @@ pub(super) fn check(
     };
     if checked.users == 0 {
         return Err(CliError::usage(
-            "no users: name some, or a file that holds some",
+            "no users: name users, or a file that has users",
         ));
     }
     for (user_id, line) in &checked.duplicates {
         let place = line.map_or_else(String::new, |line| format!(" (line {line})"));
-        tracing::warn!("{user_id} is named again{place}; it is taken once");
+        tracing::warn!("{user_id} is named again{place}; it is used once");
     }
     match checked
         .duplicates_total
         .saturating_sub(checked.duplicates.len() as u64)
     {
         0 => {}
-        more => tracing::warn!("{more} more are named again; each is taken once"),
+        more => tracing::warn!("{more} more users are named again; each is used once"),
     }
     Ok(checked)
 }

@@ -7,7 +7,7 @@ use super::output::say;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  offboarder man /usr/local/share/man/man1")]
 pub(crate) struct Args {
-    /// Where to; made if it is not there
+    /// The directory to write to; it is created if it does not exist
     directory: PathBuf,
 }
 
@@ -20,7 +20,7 @@ pub(super) fn run(args: &Args, parser: clap::Command) -> Result<Exit, CliError> 
     clap_mangen::generate_to(parser, &args.directory).map_err(failed)?;
     let written = std::fs::read_dir(&args.directory).map_err(failed)?.count();
     say(format!(
-        "{written} files in {place}; look: man -l {place}/offboarder.1"
+        "{written} files in {place}; to read one: man -l {place}/offboarder.1"
     ));
     Ok(Exit::Ok)
 }

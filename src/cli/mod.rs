@@ -1,16 +1,19 @@
-//! The commands: arguments in, an answer on standard output, logs on standard error, an exit status.
+//! The commands. Each takes arguments, prints an answer on standard output and logs on standard error, and ends with an
+//! exit status.
 
-mod acts;
+mod audit_log;
 mod batch;
 mod compose;
 mod dead_letters;
 mod demo;
 mod doctor;
 mod exit;
+mod flags;
 mod guarded;
 mod healthcheck;
 mod hold;
 mod input;
+mod known_manifests;
 mod man;
 mod output;
 mod pause;
@@ -22,7 +25,6 @@ mod submit;
 mod timeline;
 mod topology;
 mod verify;
-mod witnesses;
 mod worker;
 
 use std::process::ExitCode;
@@ -31,24 +33,29 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 use clap_complete::Shell;
 use tracing::Instrument as _;
 
-use crate::config::{Settings, Sources, with_flags};
+use crate::config::Settings;
 use crate::telemetry::{Telemetry, span};
 use exit::{CliError, Exit};
 use output::Shown;
 
-/// Durable off-boarding of NICE CXone users
+/// Off-boards users of NICE CXone
 ///
-/// Takes access away at once, archives a year of conversations, deletes the account where the tenant
-/// allows it, and stores a manifest that says what was observed.
+/// For each user, offboarder removes the access at once, archives the conversations, deletes the account where the tenant
+/// allows it, and stores a manifest as proof. A run that is interrupted resumes at the last completed step.
 #[derive(Debug, Parser)]
 #[command(
     name = "offboarder",
-    version,
+    version = VERSION,
     propagate_version = true,
     after_help = "\
-Settings come from flags, OFFBOARDER_* variables or a TOML file: `--help` lists them all.
-Exit status: 0 well; 1 the answer is bad; 2 usage or settings; 3 a service is out of reach; 4 a safety
-rule refused."
+Settings come from flags, OFFBOARDER_* variables or a TOML file; `--help` lists them all.
+Exit status: 0 success; 1 completed, but found problems; 2 wrong usage or settings; 3 a service is
+unreachable; 4 a safety rule refused.
+
+Examples:
+  offboarder doctor
+  offboarder submit --file leavers.csv --batch-id 2026-11
+  offboarder status 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -69,32 +76,40 @@ enum Command {
     Plan(plan::Args),
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
-    Acts(acts::Args),
+    AuditLog(audit_log::Args),
     Topology(topology::Args),
     Doctor(doctor::Args),
     Healthcheck(healthcheck::Args),
     Simulator(simulator::Args),
     Demo(demo::Args),
     Man(man::Args),
-    /// Prints the completions of a shell
+    /// Prints the completion script of a shell
     #[command(
         after_help = "Example:\n  offboarder completions bash > /etc/bash_completion.d/offboarder"
     )]
     Completions {
-        /// Which shell
+        /// The shell
         shell: Shell,
     },
 }
 
+/// The release and the commit that this binary was built from.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("OFFBOARDER_COMMIT"),
+    ")"
+);
+
 fn parser() -> clap::Command {
-    with_flags(Cli::command())
+    flags::with_flags(Cli::command())
 }
 
-/// Runs the command that this process was asked for.
+/// Runs the command that the arguments name.
 pub async fn main() -> ExitCode {
     let matches = match parser().try_get_matches() {
         Ok(matches) => matches,
-        // Help and version are answers too; clap knows which stream they go to.
+        // This also prints the help and the version, on the right stream.
         Err(error) => error.exit(),
     };
     let cli = match Cli::from_arg_matches(&matches) {
@@ -104,9 +119,9 @@ pub async fn main() -> ExitCode {
     let is_worker = matches!(cli.command, Command::Worker(_));
     let telemetry = match Telemetry::begin(is_worker) {
         Ok(telemetry) => telemetry,
-        Err(error) => return told(Err(CliError::bad(error))),
+        Err(error) => return report(Err(CliError::bad(error))),
     };
-    // A worker's traces begin with its deliveries.
+    // The traces of a worker begin with its deliveries.
     let span = match matches.subcommand_name() {
         Some(name) if !is_worker => span::command(name),
         Some(_) | None => tracing::Span::none(),
@@ -114,13 +129,13 @@ pub async fn main() -> ExitCode {
     let ended = Box::pin(dispatch(&cli.command, &matches, &telemetry))
         .instrument(span)
         .await;
-    let status = told(ended);
+    let status = report(ended);
     telemetry.end().await;
     status
 }
 
-/// The exit status, and what there is to say of it.
-fn told(ended: Result<Exit, CliError>) -> ExitCode {
+/// Prints the error, if there is one, and returns the exit status.
+fn report(ended: Result<Exit, CliError>) -> ExitCode {
     match ended {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -133,7 +148,7 @@ fn told(ended: Result<Exit, CliError>) -> ExitCode {
 
 #[expect(
     clippy::print_stderr,
-    reason = "the last word of a command that failed is for its caller"
+    reason = "the caller of a command that failed reads its error on standard error"
 )]
 fn complain(error: &CliError) {
     eprintln!("offboarder: {}", Shown::paragraph(&error.to_string()));
@@ -144,9 +159,8 @@ async fn dispatch(
     matches: &ArgMatches,
     telemetry: &Telemetry,
 ) -> Result<Exit, CliError> {
-    // Flags of settings may stand before or after the command's name.
-    let sources =
-        || Sources::from_process(matches.subcommand().map_or(matches, |(_, matches)| matches));
+    // The flags of settings may come before or after the name of the command.
+    let sources = || flags::sources(matches.subcommand().map_or(matches, |(_, matches)| matches));
     match command {
         Command::Worker(args) => Box::pin(worker::run(args, &sources(), telemetry)).await,
         Command::Run(args) => Box::pin(run::run(args, &Settings::for_run(&sources())?)).await,
@@ -159,7 +173,7 @@ async fn dispatch(
         Command::Pause(args) => pause::pause(args, &Settings::for_stores(&sources())?).await,
         Command::Resume(args) => pause::resume(args, &Settings::for_stores(&sources())?).await,
         Command::Plan(args) => Box::pin(plan::run(args, &Settings::for_run(&sources())?)).await,
-        Command::Acts(args) => acts::run(args, &Settings::for_stores(&sources())?).await,
+        Command::AuditLog(args) => audit_log::run(args, &Settings::for_stores(&sources())?).await,
         Command::Topology(args) => {
             topology::run(
                 args,

@@ -1,3 +1,5 @@
+//! Prints answers: tables for people, JSON for programs; and asks before a change.
+
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 
@@ -6,28 +8,28 @@ use comfy_table::{ContentArrangement, LineStyle, Row, Table, TableStyle};
 
 use super::exit::CliError;
 use crate::printable;
-use crate::registers::audit_log::By;
+use crate::registers::audit_log::Operator;
 
-/// How a command answers.
+/// The form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Output {
-    /// For people: fits the terminal's width.
+    /// A table that fits the width of the terminal
     #[default]
     Table,
-    /// One document on standard output.
+    /// One JSON document on standard output
     Json,
 }
 
-/// The flag of every command that answers.
+/// The flag of each command that prints an answer.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct OutputArgs {
-    /// How to answer
+    /// Form of the answer
     #[arg(long, value_enum, default_value_t, value_name = "FORM")]
     pub(crate) output: Output,
 }
 
-/// What may go to a terminal: made of any text, it is one line, and nothing in it deceives. Nothing else is written,
-/// so that no command can forget it.
+/// Text that is safe on a terminal: one line per source line, without characters that hide or reorder others. Nothing
+/// else can be printed, so no command can forget to clean its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shown(String);
 
@@ -37,7 +39,7 @@ impl<T: AsRef<str>> From<T> for Shown {
     }
 }
 
-/// A line after the other.
+/// One line per item.
 impl<T: Into<Self>> FromIterator<T> for Shown {
     fn from_iter<I: IntoIterator<Item = T>>(lines: I) -> Self {
         let lines: Vec<String> = lines.into_iter().map(|line| line.into().0).collect();
@@ -46,7 +48,7 @@ impl<T: Into<Self>> FromIterator<T> for Shown {
 }
 
 impl Shown {
-    /// A text of several lines that is ours: those after the first are indented, whatever is in them.
+    /// A text of several lines. All lines after the first are indented, so that none looks like a new message.
     pub(super) fn paragraph(text: &str) -> Self {
         let line = |(number, line): (usize, &str)| {
             let indent = if number == 0 || line.starts_with("  ") {
@@ -70,7 +72,7 @@ impl fmt::Display for Shown {
     }
 }
 
-/// Writes to standard output. A reader that went away (`| head`) is no fault.
+/// Writes to standard output. A closed pipe (`| head`) is not an error.
 pub(super) fn say(text: impl Into<Shown>) {
     write_line(text.into().as_str());
 }
@@ -86,7 +88,7 @@ fn write_line(text: &str) {
 const STYLE: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// A table that fits the terminal; as wide as it likes where there is none.
+/// A table that fits the width of the terminal, or of any width if standard output is no terminal.
 pub(super) fn table<const N: usize, C: Into<Shown>>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [C; N]>,
@@ -114,24 +116,25 @@ fn rows_under<C: Into<Shown>>(
     Shown(table.to_string())
 }
 
-/// Columns of the terminal, if standard output is one.
+/// The width of the terminal, if standard output is one.
 pub(super) fn terminal_width() -> Option<usize> {
     Table::new().width().map(usize::from)
 }
 
-/// The flags of every command that changes the world for many.
+/// The flags of each command that makes a change for many users.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ActArgs {
-    /// Why, for those who look later
+    /// Reason for the change, for the audit log
     #[arg(long, value_name = "TEXT", value_parser = plain_line)]
     pub(crate) why: Option<String>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     pub(crate) yes: bool,
 }
 
 impl ActArgs {
-    /// `Err` unless it is agreed: on a terminal by an answer, elsewhere, and with `--yes`, without one.
+    /// Asks for confirmation if a terminal is attached. In scripts, where there is no terminal, and with `--yes`, the
+    /// change is confirmed without a question.
     pub(super) fn agree(&self, question: &str) -> Result<(), CliError> {
         if confirm(question, self.yes)? {
             Ok(())
@@ -140,9 +143,9 @@ impl ActArgs {
         }
     }
 
-    /// Who acts, as this machine knows it, and why.
-    pub(super) fn by(&self) -> By {
-        By {
+    /// The user of this machine, and the reason given.
+    pub(super) fn operator(&self) -> Operator {
+        Operator {
             who: who(),
             why: self.why.clone(),
         }
@@ -150,10 +153,10 @@ impl ActArgs {
 }
 
 fn confirm(question: &str, yes: bool) -> Result<bool, CliError> {
-    let somebody_is_there = std::io::stdin().is_terminal()
+    let is_on_terminal = std::io::stdin().is_terminal()
         && std::io::stdout().is_terminal()
         && std::io::stderr().is_terminal();
-    if yes || !somebody_is_there {
+    if yes || !is_on_terminal {
         return Ok(true);
     }
     let mut asked = std::io::stderr().lock();
@@ -167,7 +170,7 @@ fn confirm(question: &str, yes: bool) -> Result<bool, CliError> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// What goes into the log of acts, and on terminals of others.
+/// Accepts only text that is safe in the audit log and on the terminals of its readers.
 fn plain_line(text: &str) -> Result<String, &'static str> {
     if printable::is_plain_line(text) {
         Ok(text.to_owned())
@@ -185,7 +188,7 @@ fn who() -> String {
     printable::line(&who).into_owned()
 }
 
-/// One JSON document on standard output: the same data, without characters that deceive.
+/// Prints one JSON document: the same data, with characters that hide or reorder others escaped.
 pub(super) fn json(document: &impl serde::Serialize) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(document).map_err(CliError::bad)?;
     write_line(&printable::json(&text));
@@ -198,7 +201,7 @@ mod tests {
     use crate::printable::{ATTACKS, is_deceptive};
 
     #[test]
-    fn whatever_is_shown_has_the_lines_that_we_gave_it_and_none_of_a_stranger() {
+    fn text_from_outside_never_adds_a_line_of_its_own() {
         for attack in ATTACKS {
             let one = Shown::from(format!("request  delete, by {attack}"));
             assert!(!one.as_str().chars().any(is_deceptive), "{one:?}");
@@ -214,13 +217,14 @@ mod tests {
                 );
                 assert_eq!(shown.as_str().lines().count(), lines, "{shown}");
             }
-            let told = Shown::paragraph(&format!("2 faults:\n  {attack}"));
+            let paragraph = Shown::paragraph(&format!("2 faults:\n  {attack}"));
             assert!(
-                told.as_str()
+                paragraph
+                    .as_str()
                     .lines()
                     .skip(1)
                     .all(|line| line.starts_with("  ")),
-                "{told}"
+                "{paragraph}"
             );
             assert!(plain_line(attack).is_err(), "{attack:?}");
         }

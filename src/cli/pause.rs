@@ -1,12 +1,13 @@
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{ActArgs, say};
+use crate::clock::Clock;
 use crate::config::Settings;
-use crate::registers::set_pause;
+use crate::operations::pause::change_pause;
 
-/// Stops all workers from taking users; those in progress stop at their next checkpoint
+/// Pauses all workers: they take no users, and users in progress stop at their next checkpoint
 ///
-/// It is kept in the archive store, outlives restarts, and reaches every worker within seconds.
+/// The pause is kept in the archive store, survives restarts, and reaches each worker within seconds.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  offboarder pause --why 'the tenant is being migrated'")]
 pub(crate) struct PauseArgs {
@@ -14,7 +15,7 @@ pub(crate) struct PauseArgs {
     act: ActArgs,
 }
 
-/// Lets all workers take users again
+/// Resumes all workers: they take users again
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  offboarder resume --why 'the migration is done'")]
 pub(crate) struct ResumeArgs {
@@ -33,8 +34,8 @@ pub(super) async fn resume(args: &ResumeArgs, settings: &Settings) -> Result<Exi
 async fn set(args: &ActArgs, settings: &Settings, paused: bool) -> Result<Exit, CliError> {
     let done = if paused { "paused" } else { "resumed" };
     let store = compose::archive_store(settings).await?;
-    args.agree(&format!("all workers will be {done}. Go on?"))?;
-    set_pause(&*store, paused, &args.by()).await?;
+    args.agree(&format!("all workers will be {done}. Continue?"))?;
+    change_pause(&store, &Clock::system(), paused, &args.operator()).await?;
     say(format!("{done}; workers follow within seconds"));
     Ok(Exit::Ok)
 }

@@ -7,16 +7,16 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::InputArgs;
 use super::output::{Output, OutputArgs, Shown, json as print_json, say, table};
-use crate::config::{Cxone, Rate, Settings};
+use crate::config::{Cxone, Settings};
 use crate::job::{Job, Lane};
-use crate::limits::DeletionRateLimit;
+use crate::limits::{DeletionRateLimit, Rate};
 use crate::operations::plan::{Calls, Conversations, End, Plan, plan};
 
-/// Shows what would be done to users, and does nothing
+/// Shows what would be done to users, and changes nothing
 ///
-/// Reads the users, their queues and their conversations, asks the guards that a worker asks, and says what is
-/// stopped, how much there is to archive, and how long it takes under the quota. The reads count
-/// against the quota that workers share.
+/// It reads the users, their queues and their conversations, checks the guards as a worker does, and shows what a guard
+/// would stop, how much there is to archive, and how long it would take under the quota. The reads count against the
+/// quota that the workers share.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   offboarder plan --file leavers.csv
@@ -24,7 +24,7 @@ use crate::operations::plan::{Calls, Conversations, End, Plan, plan};
 pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
-    /// Pages of conversations that are counted of one user; who has more is given as `at least`
+    /// Maximum number of pages of conversations to count per user; a user with more is shown as `at least`
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     pages: u64,
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub(crate) struct Args {
 pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit, CliError> {
     let messages = args.input.read()?;
     let services = Arc::new(compose::unproven_services(settings, "plan").await?);
-    let looks = messages.into_iter().map(|message| {
+    let plans = messages.into_iter().map(|message| {
         let services = Arc::clone(&services);
         async move {
             let job = Job {
@@ -48,8 +48,8 @@ pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit,
             plan(&services, &job, args.pages).await
         }
     });
-    let looks = stream::iter(looks).buffered(settings.worker.concurrency.max(1));
-    let plans: Vec<Plan> = looks.try_collect().await?;
+    let plans = stream::iter(plans).buffered(settings.worker.concurrency.max(1));
+    let plans: Vec<Plan> = plans.try_collect().await?;
     let total = Total::of(&plans, &settings.cxone, settings.guard.max_deletions);
     match args.output.output {
         Output::Json => print_json(&json!({ "users": plans, "total": total }))?,
@@ -96,7 +96,7 @@ fn counted(conversations: Conversations) -> String {
     format!("{least}{}", conversations.count)
 }
 
-/// All users together.
+/// The sums over all users.
 #[derive(Debug, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Total {
@@ -110,12 +110,12 @@ struct Total {
     delete_later: usize,
     conversations: Conversations,
     calls: Calls,
-    /// Under the quotas and the brake, if nobody else uses them.
+    /// Under the quotas and the deletion rate limit, if nothing else uses them.
     hours: f64,
 }
 
 impl Total {
-    fn of(plans: &[Plan], cxone: &Cxone, brake: Option<DeletionRateLimit>) -> Self {
+    fn of(plans: &[Plan], cxone: &Cxone, rate_limit: Option<DeletionRateLimit>) -> Self {
         let ends = |end| plans.iter().filter(|plan| plan.end == end).count();
         let mut conversations = Conversations::default();
         let mut calls = Calls::default();
@@ -132,7 +132,7 @@ impl Total {
             at_rate(calls.routing, cxone.rate_routing),
             at_rate(calls.scim, cxone.rate_scim),
             at_rate(calls.analytics, cxone.rate_analytics),
-            brake.map_or(0.0, |brake| braked(delete, brake)),
+            rate_limit.map_or(0.0, |limit| at_deletion_rate(delete, limit)),
         ];
         let seconds = seconds.into_iter().fold(0.0, f64::max);
         Self {
@@ -187,18 +187,18 @@ impl Total {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn at_rate(calls: u64, rate: Rate) -> f64 {
+fn at_rate(calls: u64, rate: Option<Rate>) -> f64 {
     match rate {
-        Rate::Off => 0.0,
-        Rate::PerSecond(rate) => calls as f64 / rate,
+        None => 0.0,
+        Some(rate) => calls as f64 / rate.per_second(),
     }
 }
 
-/// The first ones go at once.
+/// The first period needs no wait.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn braked(deletions: usize, brake: DeletionRateLimit) -> f64 {
-    let periods = deletions.saturating_sub(1) / (brake.count as usize).max(1);
-    periods as f64 * brake.per.as_secs_f64()
+fn at_deletion_rate(deletions: usize, limit: DeletionRateLimit) -> f64 {
+    let periods = deletions.saturating_sub(1) / (limit.count as usize).max(1);
+    periods as f64 * limit.per.as_secs_f64()
 }
 
 #[cfg(test)]
@@ -208,16 +208,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_slowest_of_quotas_and_brake_decides() {
-        assert!((at_rate(100, Rate::PerSecond(20.0)) - 5.0).abs() < 1e-9);
-        assert!(at_rate(100, Rate::Off).abs() < 1e-9);
-        let brake = DeletionRateLimit {
+    fn the_time_depends_on_the_quotas_and_the_deletion_rate_limit() {
+        assert!((at_rate(100, Rate::parse("20/s").ok()) - 5.0).abs() < 1e-9);
+        assert!(at_rate(100, None).abs() < 1e-9);
+        let limit = DeletionRateLimit {
             count: 200,
             per: Duration::from_hours(1),
         };
         for (deletions, hours) in [(0, 0.0), (200, 0.0), (201, 1.0), (401, 2.0)] {
             assert!(
-                (braked(deletions, brake) - hours * 3600.0).abs() < 1e-9,
+                (at_deletion_rate(deletions, limit) - hours * 3600.0).abs() < 1e-9,
                 "{deletions}"
             );
         }

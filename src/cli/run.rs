@@ -21,10 +21,13 @@ use crate::worker::{Outcome, Shutdown, drive, shutdown_on_signals};
 
 /// Off-boards the named users without a broker
 ///
-/// The same state machine as the worker's: killed and run again, it goes on where it stopped, and a
-/// user who is done stays done.
+/// It uses the same state machine as a worker: after a crash, run the same command again; it resumes each user
+/// where it stopped and skips users who are done.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  offboarder run --file leavers.csv --requested-by hr")]
+#[command(
+    after_help = "Examples:\n  offboarder run --file leavers.csv --requested-by hr
+  offboarder run 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11 --action deactivate --output json"
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
@@ -32,7 +35,7 @@ pub(crate) struct Args {
     output: OutputArgs,
 }
 
-/// A wait that is longer is reported, not sat out.
+/// A longer wait is reported, and the command ends.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(20);
 
 #[derive(Debug, Serialize)]
@@ -56,23 +59,26 @@ pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit,
     let slots = Arc::new(Semaphore::new(settings.worker.concurrency));
     let mut tasks = JoinSet::new();
     for (index, message) in messages.into_iter().enumerate() {
-        let (services, slots, shutdown) =
-            (Arc::clone(&services), Arc::clone(&slots), shutdown.clone());
-        let leading = async move {
+        let services = Arc::clone(&services);
+        let slots = Arc::clone(&slots);
+        let shutdown = shutdown.clone();
+        let running = async move {
             let _slot = slots.acquire_owned().await;
             let span = span::user(message.user_id);
             (
                 index,
-                lead(&services, &message, &shutdown).instrument(span).await,
+                run_user(&services, &message, &shutdown)
+                    .instrument(span)
+                    .await,
             )
         };
-        tasks.spawn(leading.in_current_span());
+        tasks.spawn(running.in_current_span());
     }
     let mut rows = Vec::new();
     let mut systemic: Option<Failure> = None;
     while let Some(joined) = tasks.join_next().await {
         let (index, (row, fault)) =
-            joined.map_err(|died| CliError::bad(format!("a step died: {died}")))?;
+            joined.map_err(|died| CliError::bad(format!("a step panicked: {died}")))?;
         systemic = systemic.or(fault);
         rows.push((index, row));
     }
@@ -82,10 +88,10 @@ pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit,
     if let Some(failure) = systemic {
         return Err(failure.into());
     }
-    let well = rows
+    let all_ok = rows
         .iter()
         .all(|row| matches!(row.result, "finished" | "waiting"));
-    Ok(if well { Exit::Ok } else { Exit::Bad })
+    Ok(if all_ok { Exit::Ok } else { Exit::Bad })
 }
 
 fn answer(output: Output, rows: &[Row]) -> Result<(), CliError> {
@@ -110,9 +116,9 @@ fn answer(output: Output, rows: &[Row]) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Leads one user to its end, waiting in between. A systemic fault comes back beside the row, and
-/// stops the others at their next checkpoint.
-async fn lead(
+/// Runs one user to the end, and waits in between. A systemic fault is returned next to the row and stops the other
+/// users at their next checkpoint.
+async fn run_user(
     services: &Services,
     message: &Message,
     shutdown: &Shutdown,
@@ -152,15 +158,15 @@ async fn lead(
                 job.continuation = true;
                 let remaining = until.duration_since(Timestamp::now());
                 if remaining > LONGEST_WAIT {
-                    let detail = format!("until {until}: {why}; run it again then");
+                    let detail = format!("until {until}: {why}; run the command again after that");
                     return (row("waiting", None, None, Some(detail)), None);
                 }
-                tracing::warn!(%user_id, %until, why, "waits");
+                tracing::warn!(%user_id, %until, why, "the user waits");
                 let pause = Duration::try_from(remaining).unwrap_or_default();
                 tokio::select! { () = draining.cancelled() => {} () = tokio::time::sleep(pause) => {} }
             }
             Ok(Outcome::Busy { for_at_most }) => {
-                tracing::info!(%user_id, "another worker has this user");
+                tracing::info!(%user_id, "another process works on this user");
                 let pause = for_at_most.min(Duration::from_secs(2));
                 tokio::select! { () = draining.cancelled() => {} () = tokio::time::sleep(pause) => {} }
             }
@@ -180,7 +186,7 @@ async fn lead(
                 return (row("interrupted", None, None, None), None);
             }
             Err(Interrupt::LeaseLost) => {
-                let detail = Some("another worker took this user over".to_owned());
+                let detail = Some("another process took over this user".to_owned());
                 return (row("interrupted", None, None, detail), None);
             }
             Err(Interrupt::Systemic(failure)) => {

@@ -2,9 +2,9 @@ use super::exit::{CliError, Exit};
 use super::output::say;
 use crate::simulator::{Options, start};
 
-/// Serves the CXone API on loopback, with faults on request
+/// Serves a simulated CXone API on loopback, with faults on request
 ///
-/// Prints one line with its address, and serves until it is ended. Everything it knows is made up.
+/// It prints one line with its address and serves until it is stopped. All users and conversations are invented.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   offboarder simulator --listen 127.0.0.1:8098 --users 100 --conversations 2000 --latency 20ms

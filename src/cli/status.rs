@@ -3,14 +3,15 @@ use serde_json::json;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table};
-use super::timeline::timeline;
+use super::timeline::{timeline, what_now};
 use crate::config::Settings;
 use crate::job::UserId;
-use crate::machine::{Checkpoint, Sealing, State};
 use crate::operations::status::{Known, UserStatus, state_of};
 use crate::registers::hold_of;
 
-/// Shows how far users are: state, history, archive, last error, next attempt
+/// Shows the progress of users: state, history, archive, last error, next attempt
+///
+/// One user is shown step by step; several users are shown as a table. The exit status is 1 if a user is unknown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   offboarder status 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11
@@ -35,6 +36,7 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
         ));
         holds.push(hold_of(&*store, *user_id).await?);
     }
+
     let unknown = users
         .iter()
         .any(|(_, known)| matches!(known, Known::Nothing));
@@ -57,44 +59,6 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
     Ok(if unknown { Exit::Bad } else { Exit::Ok })
 }
 
-/// What a reader wants to know first.
-pub(super) fn what_now(checkpoint: &Checkpoint) -> String {
-    if let Some(letter) = &checkpoint.dead_letter {
-        let why = checkpoint
-            .last_failure
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        return format!("dead letter {} since {}: {why}", letter.reason, letter.at);
-    }
-    if let Some(until) = checkpoint.waiting_until {
-        let failure = checkpoint.last_failure.as_ref().map(ToString::to_string);
-        let why = failure
-            .or_else(|| Some(checkpoint.pause?.to_string()))
-            .unwrap_or_else(|| "a guard".to_owned());
-        return format!("waits until {until}: {why}");
-    }
-    match &checkpoint.state {
-        State::Deleted { deletion, .. } | State::DeactivatedOnly { deletion, .. } => {
-            let word = serde_json::to_value(deletion.outcome).unwrap_or_default();
-            let recorded = if checkpoint.state.is_finished() {
-                ""
-            } else {
-                ", manifest still to be stored"
-            };
-            format!("done: {}{recorded}", word.as_str().unwrap_or_default())
-        }
-        State::Archived {
-            sealing: Sealing::Accepted { .. },
-            ..
-        } => "the deletion is accepted, not yet done".to_owned(),
-        State::Received
-        | State::QueuesCleared { .. }
-        | State::Deactivated { .. }
-        | State::Archived { .. } => "under way".to_owned(),
-    }
-}
-
 fn row(user_id: UserId, known: &Known) -> [String; 4] {
     let id = user_id.to_string();
     match known {
@@ -105,8 +69,8 @@ fn row(user_id: UserId, known: &Known) -> [String; 4] {
             what_now(checkpoint),
         ],
         Known::Manifest(manifest, reference) => {
-            let told = format!("done, says the manifest {}", reference.key);
-            [id, state_of(manifest).to_string(), String::new(), told]
+            let what_now = format!("done, according to the manifest {}", reference.key);
+            [id, state_of(manifest).to_string(), String::new(), what_now]
         }
         Known::Nothing => [
             id,

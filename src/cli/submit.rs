@@ -1,3 +1,5 @@
+//! Publishes the users of an input as messages.
+
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
@@ -22,9 +24,9 @@ use crate::worker::shutdown_on_signals;
 
 /// Publishes off-boarding messages with publisher confirms
 ///
-/// The whole input is checked first: one fault, or one protected user, and nothing is sent. Every message
-/// that is reported as sent is in a queue, confirmed by the broker. With a batch ID it is remembered in the
-/// workers' Redis who was sent: the same command again sends what is missing.
+/// The whole input is checked first: if it has one fault or one protected user, nothing is sent. Each message that is
+/// reported as sent was confirmed by the broker. With a batch ID, the workers' Redis remembers which users were sent, so
+/// the same command again sends only the missing ones.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   offboarder submit 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11 --urgent
@@ -33,10 +35,10 @@ use crate::worker::shutdown_on_signals;
 pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
-    /// Overtake everybody who is not urgent
+    /// Process these users before all users who are not urgent
     #[arg(long)]
     urgent: bool,
-    /// Say what would be sent, and send nothing
+    /// Show what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -51,7 +53,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     };
     let settings = Settings::for_stores(sources)?;
     let input = args.input.open()?;
-    let guards = Guarded::look(&settings).await?;
+    let guards = Guarded::read(&settings).await?;
     let checked = check(&input, |user_id| guards.forbid(user_id))?;
     let plan = Plan {
         source: if args.urgent {
@@ -61,7 +63,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         },
         checked,
         held: guards.held().await,
-        memory: Memory::new(compose::batches(&settings)),
+        memory: Memory::new(compose::shared_stores(&settings).map(|stores| stores.batches)),
     };
     plan.name_held(args.output.output);
     match broker {
@@ -77,7 +79,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     }
 }
 
-/// What is to be sent.
+/// What is to be sent, after the checks.
 struct Plan {
     source: Source,
     checked: Checked,
@@ -112,11 +114,9 @@ impl Plan {
         publisher: Publisher,
         output: Output,
     ) -> Result<Exit, CliError> {
-        let (total, queue, held) = (
-            self.checked.users,
-            self.source.queue(),
-            self.held_document(),
-        );
+        let total = self.checked.users;
+        let queue = self.source.queue();
+        let held = self.held_document();
         let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
         let bar = progress_bar(total);
         let publisher = Arc::new(publisher);
@@ -143,7 +143,7 @@ impl Plan {
                 say(format!("{} of {total} messages are in {queue}", sent.sent));
                 if sent.before > 0 {
                     say(format!(
-                        "{} were sent with this batch before; another --batch-id sends them again",
+                        "{} were already sent with this batch ID; another --batch-id sends them again",
                         sent.before
                     ));
                 }
@@ -151,7 +151,7 @@ impl Plan {
             }
         }
         let again = format!(
-            "{left} were not confirmed: sending again is safe, a user is off-boarded once, and with the same --batch-id only what is missing is sent"
+            "{left} were not confirmed: it is safe to send again, because each user is off-boarded once; with the same --batch-id only the missing ones are sent"
         );
         match sent.failure {
             Some(failure) => Err(CliError::unreachable(format!("{}; {again}", failure.text))),
@@ -161,7 +161,7 @@ impl Plan {
     }
 
     async fn dry_run(self, input: &Input, output: Output) -> Result<Exit, CliError> {
-        // Printed as it is read, so that memory stays flat.
+        // Printed while it is read, so that memory use does not grow with the input.
         let mut out = BufWriter::new(std::io::stdout());
         let mut first = true;
         let messages = input.messages().map_err(|error| unreadable(&error))?;
@@ -187,8 +187,9 @@ impl Plan {
             }
             Ok::<_, std::io::Error>(())
         };
-        closed_is_well(written.await)?;
-        let (total, queue) = (self.checked.users, self.source.queue());
+        unless_closed(written.await)?;
+        let total = self.checked.users;
+        let queue = self.source.queue();
         let written = match output {
             Output::Json => {
                 let rest = json!({
@@ -196,13 +197,13 @@ impl Plan {
                     "duplicates": self.checked.duplicates_total, "held": self.held_document(),
                     "ignored": self.checked.ignored,
                 });
-                // The members of one document, after the list.
+                // The remaining members of the document, after the list.
                 let rest = rest.to_string();
                 writeln!(out, "\n  ],\n  {}", rest.trim_start_matches('{'))
             }
             Output::Table => {
                 let known = if before > 0 {
-                    format!("; {before} were sent with this batch before")
+                    format!("; {before} were already sent with this batch ID")
                 } else {
                     String::new()
                 };
@@ -210,19 +211,19 @@ impl Plan {
                     .map_or_else(String::new, |ignored| format!("\n{ignored}"));
                 writeln!(
                     out,
-                    "{} messages would go to {queue}{known}; nothing was sent{ignored}",
+                    "{} messages would be sent to {queue}{known}; nothing was sent{ignored}",
                     total - before
                 )
             }
         };
-        closed_is_well(written.and_then(|()| out.flush()))?;
+        unless_closed(written.and_then(|()| out.flush()))?;
         Ok(Exit::Ok)
     }
 }
 
-/// What nobody reads, though somebody wrote it.
+/// Columns or members of the input that have no meaning here.
 fn ignored(checked: &Checked) -> Option<String> {
-    (!checked.ignored.is_empty()).then(|| format!("not read: {}", checked.ignored.join(", ")))
+    (!checked.ignored.is_empty()).then(|| format!("ignored: {}", checked.ignored.join(", ")))
 }
 
 fn show(
@@ -247,18 +248,18 @@ fn show(
     }
 }
 
-/// A reader that went away (`| head`) is no fault.
-fn closed_is_well(written: std::io::Result<()>) -> Result<(), CliError> {
+/// A closed pipe (`| head`) is not an error.
+fn unless_closed(written: std::io::Result<()>) -> Result<(), CliError> {
     match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::bad(error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
-/// On a terminal alone.
+/// indicatif shows it only on a terminal.
 fn progress_bar(total: u64) -> ProgressBar {
     let bar = ProgressBar::new(total);
-    let form = "{wide_bar} {human_pos} of {human_len}, {rate} a second, {eta} left";
+    let form = "{wide_bar} {human_pos} of {human_len}, {rate} per second, {eta} left";
     let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
         write!(out, "{:.0}", state.per_sec()).ok();
     };

@@ -1,13 +1,14 @@
+//! Shows one user, step by step.
+
 use jiff::Timestamp;
 
 use super::output::{Shown, say, table};
-use super::status::what_now;
 use crate::guards::Hold;
 use crate::job::Action;
-use crate::machine::{Call, Checkpoint};
+use crate::machine::{Call, Checkpoint, Sealing, State};
 use crate::operations::status::archive_of;
 
-/// One user, step by step: what was done when, by which calls, what it waits for, and what came of it.
+/// Shows each completed step with its time and its API calls, what the user waits for, and what was stored.
 pub(super) fn timeline(checkpoint: &Checkpoint, hold: Option<&Hold>) {
     say(format!(
         "{}  {}  {}",
@@ -34,12 +35,17 @@ pub(super) fn timeline(checkpoint: &Checkpoint, hold: Option<&Hold>) {
         ]
     });
     say(table(["state", "completed", "took", "attempts"], steps));
+
     let done = checkpoint
         .steps
         .iter()
         .flat_map(|step| step.calls.iter().map(|call| (step.state.as_str(), call)));
-    let under_way = checkpoint.step.calls.iter().map(|call| ("under way", call));
-    for (step, call) in done.chain(under_way) {
+    let in_progress = checkpoint
+        .step
+        .calls
+        .iter()
+        .map(|call| ("in progress", call));
+    for (step, call) in done.chain(in_progress) {
         say(line(step, call));
     }
     if let Some(archive) = archive_of(&checkpoint.state) {
@@ -59,6 +65,47 @@ pub(super) fn timeline(checkpoint: &Checkpoint, hold: Option<&Hold>) {
     }
 }
 
+/// Whether the user is done, waits, or is in progress, and why.
+pub(super) fn what_now(checkpoint: &Checkpoint) -> String {
+    if let Some(dead_letter) = &checkpoint.dead_letter {
+        let why = checkpoint
+            .last_failure
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        return format!(
+            "dead letter {} since {}: {why}",
+            dead_letter.reason, dead_letter.at
+        );
+    }
+    if let Some(until) = checkpoint.waiting_until {
+        let failure = checkpoint.last_failure.as_ref().map(ToString::to_string);
+        let why = failure
+            .or_else(|| Some(checkpoint.pause?.to_string()))
+            .unwrap_or_else(|| "a guard".to_owned());
+        return format!("waits until {until}: {why}");
+    }
+    match &checkpoint.state {
+        State::Deleted { deletion, .. } | State::DeactivatedOnly { deletion, .. } => {
+            let word = serde_json::to_value(deletion.outcome).unwrap_or_default();
+            let recorded = if checkpoint.state.is_finished() {
+                ""
+            } else {
+                ", the manifest is not stored yet"
+            };
+            format!("done: {}{recorded}", word.as_str().unwrap_or_default())
+        }
+        State::Archived {
+            sealing: Sealing::Accepted { .. },
+            ..
+        } => "the deletion was accepted, and is not done yet".to_owned(),
+        State::Received
+        | State::QueuesCleared { .. }
+        | State::Deactivated { .. }
+        | State::Archived { .. } => "in progress".to_owned(),
+    }
+}
+
 fn asked_for(checkpoint: &Checkpoint) -> String {
     let request = &checkpoint.request;
     let action = match request.action {
@@ -68,7 +115,7 @@ fn asked_for(checkpoint: &Checkpoint) -> String {
     let asked = request.requested_at.or(request.received_at);
     let parts = [
         Some(format!("revision {}", checkpoint.revision)),
-        asked.map(|at: Timestamp| format!("asked for at {at}")),
+        asked.map(|at: Timestamp| format!("requested at {at}")),
         request.requested_by.as_ref().map(|who| format!("by {who}")),
         request
             .batch_id
@@ -82,7 +129,7 @@ fn asked_for(checkpoint: &Checkpoint) -> String {
     format!("request   {action}, {}", parts.join(", "))
 }
 
-/// Not a table: paths and IDs are there to be copied, and too long for columns.
+/// Not a table: users copy paths and IDs, which are too long for columns.
 fn line(step: &str, call: &Call) -> Shown {
     let id = call.correlation_id.as_deref().unwrap_or("none");
     let Call {
@@ -94,7 +141,7 @@ fn line(step: &str, call: &Call) -> Shown {
     } = call;
     let lines = [
         format!("{at:.3}  {status}  {method} {path}"),
-        format!("    for {step}, correlation id {id}"),
+        format!("    for {step}, correlation ID {id}"),
     ];
     lines.into_iter().collect()
 }

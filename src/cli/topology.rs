@@ -3,9 +3,12 @@ use super::output::{Output, OutputArgs, json, say};
 use crate::adapters::amqp::{Broker, QueueError, WAITS, declare, wait_exchange};
 use crate::job::Source;
 
-/// Declares the exchanges and queues; a second run changes nothing
+/// Declares the exchanges and queues in RabbitMQ; a second run changes nothing
+///
+/// It needs only OFFBOARDER_QUEUE_URL, and ends with 3 if the broker is unreachable or refuses a declaration.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  offboarder topology")]
+#[command(after_help = "Examples:\n  offboarder topology
+  offboarder topology --output json")]
 pub(crate) struct Args {
     #[command(flatten)]
     output: OutputArgs,
@@ -34,7 +37,7 @@ pub(super) async fn run(args: &Args, broker: &Broker) -> Result<Exit, CliError> 
             for queue in queues {
                 say(queue);
             }
-            say(format!("all of these stand at {}", broker.at()));
+            say(format!("all of these are declared at {}", broker.at()));
         }
     }
     Ok(Exit::Ok)

@@ -1,3 +1,5 @@
+//! Checks what the archive store holds against itself and against the checkpoints.
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,8 +14,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::input;
+use super::known_manifests::KnownManifests;
 use super::output::{Output, OutputArgs, json as print_json, say, table};
-use super::witnesses::KnownManifests;
 use crate::adapters::directory::DirectoryStore;
 use crate::config::{Settings, Sources};
 use crate::failure::{Class, Code, Failure};
@@ -22,41 +24,41 @@ use crate::operations::verify::{Holdings, Schema, Verdict, Verifier, folders, ho
 
 /// Checks manifests, their chain, seals and archives against what the store holds
 ///
-/// Reads everything and changes nothing. Finds what contradicts the rest: bytes that were changed, objects that
-/// are missing, hidden by a delete marker, written twice, or exchanged; and says what it cannot find. Every archive is
-/// read whole, so that a terabyte takes its time.
+/// It reads everything and changes nothing. It finds contradictions: bytes that were changed, and objects that are missing,
+/// hidden by a delete marker, written twice, or swapped. It also says what it cannot find. It reads each archive whole, so
+/// terabytes take hours.
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("which").required(true).multiple(true).args(["users", "file", "all", "folder"]),
     after_help = "Examples:
   offboarder verify 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11
   offboarder verify --all --output json
-  offboarder verify --folder ./download      (made by `aws s3 sync`, say; needs no network)"
+  offboarder verify --folder ./download      (e.g. made by `aws s3 sync`; needs no network)"
 )]
 pub(crate) struct Args {
     /// User IDs
     #[arg(value_name = "USER_ID")]
     users: Vec<String>,
-    /// CSV with a header holding userId, JSON Lines, or one ID a line; `-` is standard input
+    /// File of users: CSV with a header that has userId, JSON Lines, or one ID per line; `-` is standard input
     #[arg(long, value_name = "F")]
     file: Option<PathBuf>,
-    /// Everybody of whom something is stored
+    /// All users of whom the store holds an object
     #[arg(long, conflicts_with_all = ["users", "file"])]
     all: bool,
-    /// Objects that were downloaded to a directory, instead of the store; all of them unless users are named
+    /// Check a directory of downloaded objects instead of the store; all users in it, unless users are named
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
 }
 
-/// Users who are looked at side by side.
+/// The number of users that are checked concurrently.
 const AT_ONCE: usize = 16;
-/// From here on one listing of everything costs less than one for each user.
+/// From this number on, one listing of everything costs less than one listing per user.
 const MANY: usize = 200;
-/// How often a user is looked at before a fault of the store ends it all.
+/// The number of tries for a user before a fault of the store ends the command.
 const TRIES: u32 = 3;
-/// A table has no rows for more users with whom nothing is wrong.
+/// The table lists users without findings only if there are at most this many users.
 const FEW: usize = 20;
 
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
@@ -68,13 +70,13 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     let wanted = place.wanted(named).await?;
     if wanted.is_empty() {
         let text = format!(
-            "{}: nothing of any user is stored there",
+            "{}: no object of any user is stored there",
             place.verifier.store.location()
         );
         return Err(CliError::bad(text));
     }
-    let report = look(&place, wanted).await;
-    report.tell(&place, args)?;
+    let report = check_all(&place, wanted).await;
+    report.print(&place, args)?;
     let bad = report.verdicts.iter().any(|verdict| !verdict.ok);
     match report.stopped_by {
         Some(failure) if !bad => Err(failure.into()),
@@ -83,7 +85,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
 }
 
 impl Args {
-    /// `None`: everybody.
+    /// `None` means all users.
     fn named(&self) -> Result<Option<Vec<UserId>>, CliError> {
         if self.users.is_empty() && self.file.is_none() {
             return Ok(None);
@@ -93,18 +95,18 @@ impl Args {
     }
 }
 
-/// What is checked, and with whose help.
+/// The store that is checked, and the evidence from outside it.
 struct Place {
     verifier: Verifier,
-    witnesses: KnownManifests,
-    /// What must not be opened.
+    known_manifests: KnownManifests,
+    /// Names that are no regular files, by user: they must not be opened.
     no_files: BTreeMap<UserId, Vec<String>>,
 }
 
 impl Place {
     async fn of_settings(settings: &Settings, named: Option<&[UserId]>) -> Result<Self, CliError> {
         let store = compose::archive_store(settings).await?;
-        let witnesses = KnownManifests::open(settings, named, &*store).await;
+        let known_manifests = KnownManifests::open(settings, named, &*store).await;
         let verifier = Verifier {
             store,
             schema: Schema::new(),
@@ -112,7 +114,7 @@ impl Place {
         };
         Ok(Self {
             verifier,
-            witnesses,
+            known_manifests,
             no_files: BTreeMap::new(),
         })
     }
@@ -122,13 +124,13 @@ impl Place {
         let mut found = folders(folder).map_err(unreadable)?;
         let Some(directory) = found.pop_first() else {
             return Err(CliError::bad(format!(
-                "no object of any user is below {}",
+                "{} has no object of any user",
                 folder.display()
             )));
         };
         if let Some(other) = found.first() {
             return Err(CliError::usage(format!(
-                "objects lie in {} and in {}; name one of them",
+                "objects are in {} and in {}; name one of them",
                 directory.display(),
                 other.display()
             )));
@@ -142,12 +144,12 @@ impl Place {
         };
         Ok(Self {
             verifier,
-            witnesses: KnownManifests::None,
+            known_manifests: KnownManifests::None,
             no_files,
         })
     }
 
-    /// Who is looked at, with what is known to be stored of them.
+    /// The users to check, with what is already known to be stored of them.
     async fn wanted(
         &self,
         named: Option<Vec<UserId>>,
@@ -170,7 +172,7 @@ impl Place {
             .collect())
     }
 
-    /// Looks at a user. What is found is looked at again: workers may be at work on this very user.
+    /// Checks a user. A user with findings is checked again, because a worker may have changed the objects in between.
     async fn check(&self, user_id: UserId, held: Option<Holdings>) -> Result<Verdict, Failure> {
         if let Some(names) = self.no_files.get(&user_id) {
             return Ok(Verdict::unopened(user_id, names));
@@ -192,7 +194,7 @@ impl Place {
         loop {
             match self.check_once(user_id, held.take()).await {
                 Err(failure) if tries < TRIES && failure.class != Class::Defect => {
-                    tracing::debug!(%user_id, %failure, "looked at again");
+                    tracing::debug!(%user_id, %failure, "the check is tried again");
                     tokio::time::sleep(Duration::from_secs(1) * tries).await;
                     tries += 1;
                 }
@@ -206,7 +208,7 @@ impl Place {
         user_id: UserId,
         held: Option<Holdings>,
     ) -> Result<Verdict, Failure> {
-        let witness = self.witnesses.of(user_id).await;
+        let evidence = self.known_manifests.of(user_id).await;
         let held = match held {
             Some(held) => held,
             None => holdings(&*self.verifier.store, Some(user_id))
@@ -214,18 +216,17 @@ impl Place {
                 .remove(&user_id)
                 .unwrap_or_default(),
         };
-        self.verifier.check(user_id, &held, &witness).await
+        self.verifier.check(user_id, &held, &evidence).await
     }
 }
 
-/// What came out.
 struct Report {
     verdicts: Vec<Verdict>,
-    /// What kept the rest from being looked at.
+    /// Why the remaining users were not checked.
     stopped_by: Option<Failure>,
 }
 
-async fn look(place: &Arc<Place>, wanted: BTreeMap<UserId, Option<Holdings>>) -> Report {
+async fn check_all(place: &Arc<Place>, wanted: BTreeMap<UserId, Option<Holdings>>) -> Report {
     let bar = bar(wanted.len());
     let mut checks = stream::iter(wanted)
         .map(|(user_id, held)| {
@@ -235,7 +236,10 @@ async fn look(place: &Arc<Place>, wanted: BTreeMap<UserId, Option<Holdings>>) ->
             ))
         })
         .buffer_unordered(AT_ONCE);
-    let (mut verdicts, mut stopped_by, mut bytes, mut bad) = (Vec::new(), None, 0, 0);
+    let mut verdicts = Vec::new();
+    let mut stopped_by = None;
+    let mut bytes = 0;
+    let mut bad = 0;
     while let Some(checked) = checks.next().await {
         match checked.unwrap_or_else(|error| {
             Err(Failure::new(
@@ -265,7 +269,7 @@ async fn look(place: &Arc<Place>, wanted: BTreeMap<UserId, Option<Holdings>>) ->
     }
 }
 
-/// Shown on a terminal alone.
+/// indicatif shows it only on a terminal.
 fn bar(users: usize) -> ProgressBar {
     let bar = ProgressBar::new(users as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} users, {msg}, {eta} left")
@@ -276,7 +280,7 @@ fn bar(users: usize) -> ProgressBar {
 }
 
 impl Report {
-    fn tell(&self, place: &Place, args: &Args) -> Result<(), CliError> {
+    fn print(&self, place: &Place, args: &Args) -> Result<(), CliError> {
         let bad = self.verdicts.iter().filter(|verdict| !verdict.ok).count();
         let (archives, bytes) = self
             .verdicts
@@ -296,7 +300,7 @@ impl Report {
                 "users": self.verdicts,
             }));
         }
-        let all_well = self
+        let without_findings = self
             .verdicts
             .iter()
             .filter(|verdict| verdict.ok && self.verdicts.len() <= FEW);
@@ -309,55 +313,55 @@ impl Report {
                 ]
             })
         });
-        let rows: Vec<_> = all_well.map(row).chain(findings).collect();
+        let rows: Vec<_> = without_findings.map(row).chain(findings).collect();
         if !rows.is_empty() {
             say(table(["user", "", "finding"], rows));
         }
         let users = self.verdicts.len();
-        let unlike = if place.verifier.downloaded {
-            "; versions and locks do not come with a download"
+        let limit = if place.verifier.downloaded {
+            "; a download has no versions and locks, so these were not checked"
         } else {
             ""
         };
         say(format!(
-            "{users} users checked in {location}, {bad} not ok; {archives} archives read ({}){unlike}",
+            "{users} users checked in {location}, {bad} not ok; {archives} archives read ({}){limit}",
             HumanBytes(bytes)
         ));
         for what in cannot_find(place, args) {
-            say(format!("not found by this: {what}"));
+            say(format!("this check cannot find: {what}"));
         }
         Ok(())
     }
 }
 
-/// What a reader must not take for checked.
+/// What the check cannot find.
 fn cannot_find(place: &Place, args: &Args) -> Vec<&'static str> {
-    let everybody = args.users.is_empty() && args.file.is_none();
-    let whole = "users of whom nothing is left there, or nothing ever was: only those are looked at of whom something is \
-                 stored; name users to have them missed";
-    let together = match (place.verifier.downloaded, &place.witnesses) {
+    let is_everyone = args.users.is_empty() && args.file.is_none();
+    let whole = "users of whom the store holds no object (any more): only users with a stored object are checked; name users \
+                 to report missing ones";
+    let together = match (place.verifier.downloaded, &place.known_manifests) {
         (true, _) => {
             "a manifest, its seal and its archive that were rewritten or invented together"
         }
         (false, KnownManifests::None) => {
-            "a manifest, its seal and its archive that were rewritten or invented together, where the bucket keeps no \
+            "a manifest, its seal and its archive that were rewritten or invented together, if the bucket keeps no \
              versions; no checkpoint was compared"
         }
         (false, KnownManifests::Live(_) | KnownManifests::Known(_)) => {
-            "a manifest, its seal and its archive that were rewritten or invented together, of users whom neither a \
-             version in the bucket nor a checkpoint remembers"
+            "a manifest, its seal and its archive that were rewritten or invented together, of users of whom the bucket has no other version \
+             and no checkpoint exists"
         }
     };
     let others =
-        "changes of holds, pauses, acts and copies of dead letters: they are not looked at";
-    everybody
+        "changes of holds, pauses, the audit log and copies of dead letters: they are not checked";
+    is_everyone
         .then_some(whole)
         .into_iter()
         .chain([together, others])
         .collect()
 }
 
-/// A user with whom nothing is wrong.
+/// The row of a user without findings.
 fn row(verdict: &Verdict) -> [String; 3] {
     let state = verdict
         .state
@@ -367,7 +371,7 @@ fn row(verdict: &Verdict) -> [String; 3] {
         more => format!("{more} manifests"),
     };
     let under_way = if verdict.under_way {
-        "; an off-boarding is under way"
+        "; an off-boarding is in progress"
     } else {
         ""
     };

@@ -1,3 +1,5 @@
+//! The composition root of the long-running process.
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -6,40 +8,39 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use crate::admin::{self, Api};
 use crate::config::{Settings, Sources};
-use crate::ports::Announcement;
+use crate::ports::Heartbeat;
 use crate::telemetry::{Telemetry, instance};
 use crate::worker::{Options, Worker, announce, shutdown_on_signals};
 
 /// Consumes off-boarding messages from RabbitMQ until SIGTERM or SIGINT
 ///
-/// The first signal drains: users in progress stop at their next checkpoint and go back. A second one
-/// ends at once.
+/// On the first signal the worker drains: users in progress stop at their next checkpoint and return to the queue. On a
+/// second signal it ends at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  offboarder worker --worker-concurrency 32")]
 pub(crate) struct Args {
-    /// Let archives go to a directory of this machine
+    /// Allow an archive store that is a directory on this machine
     #[arg(long)]
     allow_local_archive: bool,
 }
 
-/// The composition root of the long-running process.
 pub(super) async fn run(
     args: &Args,
     sources: &Sources,
     telemetry: &Telemetry,
 ) -> Result<Exit, CliError> {
-    // First of all: a signal that comes while it starts ends it in order, too.
+    // Before anything else, so that a signal during the start ends the process in order, too.
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
     let settings = Settings::for_worker(sources, args.allow_local_archive)?;
     if !settings.integrity.has_key() {
         tracing::warn!(
-            "no integrity key: whoever may write to Redis or to the bucket can lift holds; set OFFBOARDER_INTEGRITY_KEY_FILE"
+            "there is no integrity key: anyone who can write to Redis or to the bucket can lift holds; set OFFBOARDER_INTEGRITY_KEY_FILE"
         );
     }
     let name = instance();
     let services = tokio::select! {
         () = shutdown.draining.cancelled() => return Ok(Exit::Ok),
-        // Nothing is asked yet, so what fails here is what the settings name.
+        // This contacts no service yet, so a failure is a fault of the settings.
         services = Box::pin(compose::unproven_services(&settings, &name)) => services.map_err(CliError::usage)?,
     };
     let options = Options {
@@ -51,9 +52,9 @@ pub(super) async fn run(
     let services = Arc::new(services);
     let broker = compose::broker(&settings.queue).map_err(CliError::usage)?;
     let worker = Arc::new(Worker::new(Arc::clone(&services), broker.clone(), options));
-    let redis = compose::batches(&settings)
+    let redis = compose::shared_stores(&settings)
         .ok_or_else(|| CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis"))?;
-    let causes: admin::Causes = {
+    let causes: admin::Reasons = {
         let (worker, draining) = (Arc::clone(&worker), shutdown.draining.clone());
         Arc::new(move || {
             let draining = draining.is_cancelled().then(|| "draining".to_owned());
@@ -63,9 +64,9 @@ pub(super) async fn run(
                 .collect()
         })
     };
-    let ills = {
+    let unhealthy_reasons = {
         let (worker, draining) = (Arc::clone(&worker), shutdown.draining.clone());
-        // A drain has an end of its own.
+        // A worker that drains ends by itself; a restart would only interrupt it.
         Arc::new(move || {
             if draining.is_cancelled() {
                 Vec::new()
@@ -75,11 +76,11 @@ pub(super) async fn run(
         })
     };
     let listen = settings.admin.listen;
-    let api = Api::new(&name, &settings.admin, services, Arc::clone(&redis), broker);
+    let api = Api::new(&name, &settings.admin, services, redis.clone(), broker);
     let bound = admin::serve(
         listen,
         Arc::clone(&causes),
-        ills,
+        unhealthy_reasons,
         telemetry.exposition(),
         &api,
     )
@@ -98,7 +99,7 @@ pub(super) async fn run(
         );
         move || {
             let causes = causes();
-            Announcement {
+            Heartbeat {
                 name: name.clone(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 since,
@@ -111,7 +112,7 @@ pub(super) async fn run(
             }
         }
     };
-    let _announcing = announce(redis, announced);
+    let _announcing = announce(redis.workers, announced);
     worker.run(&shutdown).await;
     Ok(Exit::Ok)
 }

@@ -27,7 +27,7 @@ use crate::operations::verify::{faults_of_manifest, faults_of_seal};
 use crate::ports::DateRange;
 use crate::ports::{ObjectKey, Part, ReplayNote, crc32c_of_parts};
 use crate::registers::PauseAct;
-use crate::registers::audit_log::Act;
+use crate::registers::audit_log::AuditEntry;
 
 const HISTORY: Duration = Duration::from_hours(24 * 365);
 
@@ -65,7 +65,7 @@ pub fn stored(body: &[u8]) -> bool {
     let small = [
         read::<Hold>(body).is_some(),
         read::<PauseAct>(body).is_some(),
-        read::<Act>(body).is_some(),
+        read::<AuditEntry>(body).is_some(),
         read::<Summary>(body).is_some(),
         read::<ReplayNote>(body).is_some(),
     ];

@@ -1,112 +1,160 @@
-//! Putting users on hold and taking them off, as an operator does it by a command or by the API.
+//! Putting users on hold and lifting holds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::json;
 use tokio::time::Instant;
 
+use super::Partial;
+use crate::clock::Clock;
 use crate::failure::{Class, Failure};
 use crate::job::UserId;
 use crate::machine::{Checkpoint, Sealing, State};
 use crate::ports::{ArchiveStore, Checkpoints};
-use crate::registers::audit_log::By;
-use crate::registers::{record_holds, set_hold};
+use crate::registers::audit_log::{AuditLog, Change, Operator, Recorded};
+use crate::registers::set_hold;
 
-/// A worker sends its DELETE within a second after it looked at the holds, and waits this long for the answer at most.
+/// A worker sends its DELETE within a second after it has read the holds, and waits this long for the response at most.
 const DELETION_ENDS_WITHIN: Duration = Duration::from_secs(90);
-const LOOKS_EVERY: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Where holds are stored, and where a deletion that is under way shows.
+pub(crate) struct Holds<'a> {
+    pub store: &'a Arc<dyn ArchiveStore>,
+    /// A failure where the checkpoints cannot be opened: holds are set and lifted all the same.
+    pub checkpoints: Result<&'a dyn Checkpoints, &'a Failure>,
+    pub clock: &'a Clock,
+}
 
 /// A user whose hold was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HoldChanged {
     pub user_id: UserId,
-    /// What the person who asked has to know besides: a deletion that the hold came too late for, or that it could
-    /// not be seen whether there is one.
-    pub but: Option<String>,
+    /// The hold is stored, but it came too late for a deletion, or nothing shows whether a deletion is under way.
+    pub warning: Option<String>,
 }
 
-/// Changes the holds of these users, on the record; `done` says how far it got, also on an error. A hold is read back in
-/// the way in which workers look at it; then a deletion that was out already is waited for, and named. A hold is set
-/// whether the checkpoints can be opened or not.
-pub(crate) async fn change_holds(
-    store: &dyn ArchiveStore,
-    checkpoints: Result<&dyn Checkpoints, &Failure>,
-    users: &[UserId],
-    held: bool,
-    by: &By,
-    done: &mut Vec<HoldChanged>,
-) -> Result<(), Failure> {
-    record_holds(store, users, held, by).await?;
-    for user_id in users {
-        let number = set_hold(store, *user_id, held, by).await?;
-        let noted = match checkpoints {
+impl Holds<'_> {
+    /// Records the change in the audit log, then changes the hold of each user. Each hold is read back in the way in
+    /// which workers read it. A deletion that began before the hold is waited for, and reported.
+    pub(crate) async fn change(
+        &self,
+        users: &[UserId],
+        held: bool,
+        operator: &Operator,
+    ) -> Partial<Vec<HoldChanged>> {
+        let mut done = Vec::new();
+        let recorded = match self.record(users, held, operator).await {
+            Ok(recorded) => recorded,
+            Err(failure) => return Partial::cut_short(done, failure),
+        };
+
+        for user_id in users {
+            match self.change_one(*user_id, held, &recorded).await {
+                Ok(warning) => done.push(HoldChanged {
+                    user_id: *user_id,
+                    warning,
+                }),
+                Err(failure) => return Partial::cut_short(done, failure),
+            }
+        }
+        Partial::whole(done)
+    }
+
+    async fn record(
+        &self,
+        users: &[UserId],
+        held: bool,
+        operator: &Operator,
+    ) -> Result<Recorded, Failure> {
+        let change = Change {
+            what: if held { "hold add" } else { "hold remove" },
+            count: users.len(),
+            details: json!({ "users": users }),
+        };
+        AuditLog::new(Arc::clone(self.store), self.clock.clone())
+            .record(operator, change)
+            .await
+    }
+
+    /// Returns the warning for the operator, if there is one.
+    async fn change_one(
+        &self,
+        user_id: UserId,
+        held: bool,
+        recorded: &Recorded,
+    ) -> Result<Option<String>, Failure> {
+        let number = set_hold(&**self.store, user_id, held, recorded, self.clock.now()).await?;
+        let noted = match self.checkpoints {
             Ok(checkpoints) => checkpoints
-                .note_holds(*user_id, number)
+                .note_holds(user_id, number)
                 .await
                 .map(|()| checkpoints),
             Err(failure) => Err(failure.clone()),
         };
-        let but = match noted {
-            Ok(checkpoints) if held => deletion_under_way(checkpoints, *user_id).await,
+
+        Ok(match noted {
+            Ok(checkpoints) if held => deletion_under_way(checkpoints, user_id).await,
             Ok(_) => None,
             Err(failure) if held => Some(cannot_see(&failure)),
             // The note only ever restricts; the hold itself is lifted.
             Err(failure) => {
-                tracing::warn!(%user_id, %failure, "the act on the hold was not noted beside the checkpoint");
+                tracing::warn!(%user_id, %failure, "the number of the hold could not be noted beside the checkpoint");
                 None
             }
-        };
-        done.push(HoldChanged {
-            user_id: *user_id,
-            but,
-        });
+        })
     }
-    Ok(())
 }
 
 fn cannot_see(failure: &Failure) -> String {
     format!(
-        "the hold is stored, and it cannot be seen whether a deletion was under way before it ({failure}); \
+        "the hold is stored, but it is unknown whether a deletion was under way before it ({failure}); \
          `offboarder status` shows it later"
     )
 }
 
-/// Whoever looks at the holds from now on sees this one. Whoever looked before has saved the intent to delete, and has
-/// the lease: it is waited for.
+/// A worker that reads the holds from now on sees this one. A worker that read them before has saved the intent to
+/// delete and has the lease: this waits for it.
 async fn deletion_under_way(checkpoints: &dyn Checkpoints, user_id: UserId) -> Option<String> {
     let until = Instant::now() + DELETION_ENDS_WITHIN;
     loop {
         let seen = async {
-            // In this order: who gives the lease back in between has saved before.
+            // In this order, since a worker saves the checkpoint before it releases the lease.
             let lease_left = checkpoints.lease_left(user_id).await?;
             Ok::<_, Failure>((checkpoints.read(user_id).await?, lease_left))
         };
-        let of_deletion = match seen.await {
-            Ok((Some(checkpoint), lease_left)) => of_deletion(&checkpoint, lease_left.is_some()),
-            Ok((None, Some(_worked_on))) => OfDeletion::MayBeOut,
-            Ok((None, None)) => OfDeletion::NotSent,
+        let deletion_before_hold = match seen.await {
+            Ok((Some(checkpoint), lease_left)) => {
+                deletion_before_hold(&checkpoint, lease_left.is_some())
+            }
+            Ok((None, Some(_worked_on))) => DeletionBeforeHold::MayBeUnderWay,
+            Ok((None, None)) => DeletionBeforeHold::NotSent,
             Err(failure) => return Some(cannot_see(&failure)),
         };
-        match of_deletion {
-            OfDeletion::NotSent => return None,
-            OfDeletion::Sent(at) => {
+        match deletion_before_hold {
+            DeletionBeforeHold::NotSent => return None,
+            DeletionBeforeHold::Sent(at) => {
                 let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
                 return Some(format!(
                     "too late: the user was deleted{at}, before the hold"
                 ));
             }
-            OfDeletion::LeftUnknown => {
+            DeletionBeforeHold::LeftUnknown => {
                 return Some(
-                    "a worker that did not end its work may have sent the DELETE before the hold; the next one sees \
+                    "a worker that was interrupted may have sent the DELETE before the hold; the next worker sees \
                      the hold, and `offboarder status` shows what became of the user"
                         .to_owned(),
                 );
             }
-            OfDeletion::MayBeOut if Instant::now() < until => tokio::time::sleep(LOOKS_EVERY).await,
-            OfDeletion::MayBeOut => {
+            DeletionBeforeHold::MayBeUnderWay if Instant::now() < until => {
+                tokio::time::sleep(POLL_INTERVAL).await
+            }
+            DeletionBeforeHold::MayBeUnderWay => {
                 return Some(format!(
-                    "a deletion may be out since before the hold: a worker has had the user for {} s; `offboarder \
-                     status` shows what becomes of it",
+                    "a deletion that began before the hold may still be under way: a worker has had the user for {} s; \
+                     `offboarder status` shows how it ends",
                     DELETION_ENDS_WITHIN.as_secs()
                 ));
             }
@@ -114,18 +162,18 @@ async fn deletion_under_way(checkpoints: &dyn Checkpoints, user_id: UserId) -> O
     }
 }
 
-/// What a checkpoint says of a deletion that began before a hold.
+/// What a checkpoint says about a deletion that began before a hold.
 #[derive(Debug, PartialEq, Eq)]
-enum OfDeletion {
+enum DeletionBeforeHold {
     NotSent,
     Sent(Option<Timestamp>),
     /// A worker has the user now, with the intent to delete.
-    MayBeOut,
-    /// A worker had it, and did not say how it ended.
+    MayBeUnderWay,
+    /// A worker had the intent to delete, and was interrupted before it saved the outcome.
     LeftUnknown,
 }
 
-/// The API did not take the last call, and said so.
+/// Whether the API refused the last call because of its rate.
 fn was_throttled(checkpoint: &Checkpoint) -> bool {
     checkpoint
         .last_failure
@@ -133,26 +181,28 @@ fn was_throttled(checkpoint: &Checkpoint) -> bool {
         .is_some_and(|failure| failure.class == Class::Throttled)
 }
 
-fn of_deletion(checkpoint: &Checkpoint, is_claimed: bool) -> OfDeletion {
+fn deletion_before_hold(checkpoint: &Checkpoint, is_claimed: bool) -> DeletionBeforeHold {
     match &checkpoint.state {
-        State::Deleted { deletion, .. } => OfDeletion::Sent(deletion.at.or(deletion.confirmed_at)),
+        State::Deleted { deletion, .. } => {
+            DeletionBeforeHold::Sent(deletion.at.or(deletion.confirmed_at))
+        }
         State::Archived {
             sealing: Sealing::Accepted { deletion, .. },
             ..
-        } => OfDeletion::Sent(deletion.at),
+        } => DeletionBeforeHold::Sent(deletion.at),
         State::Archived {
             sealing: Sealing::Sealed { .. },
             ..
-        } if is_claimed => OfDeletion::MayBeOut,
-        // It waits for a guard: the DELETE was not sent, and the guards are asked again.
+        } if is_claimed => DeletionBeforeHold::MayBeUnderWay,
+        // The user waits for a guard: the DELETE was not sent, and the guards are checked again before it is.
         State::Archived {
             sealing: Sealing::Sealed { .. },
             ..
-        } if checkpoint.pause.is_some() || was_throttled(checkpoint) => OfDeletion::NotSent,
+        } if checkpoint.pause.is_some() || was_throttled(checkpoint) => DeletionBeforeHold::NotSent,
         State::Archived {
             sealing: Sealing::Sealed { .. },
             ..
-        } => OfDeletion::LeftUnknown,
+        } => DeletionBeforeHold::LeftUnknown,
         State::Received
         | State::QueuesCleared { .. }
         | State::Deactivated { .. }
@@ -160,6 +210,6 @@ fn of_deletion(checkpoint: &Checkpoint, is_claimed: bool) -> OfDeletion {
             sealing: Sealing::Unsealed,
             ..
         }
-        | State::DeactivatedOnly { .. } => OfDeletion::NotSent,
+        | State::DeactivatedOnly { .. } => DeletionBeforeHold::NotSent,
     }
 }

@@ -1,9 +1,37 @@
-//! One function for each thing that an operator does. The commands and the HTTP API call these, and nothing else.
+//! One function for each thing that an operator does. The commands and the HTTP API call these functions and do nothing
+//! of their own, so that both do the same and both write the audit log.
 
 pub(crate) mod batches;
 pub(crate) mod dead_letters;
 pub(crate) mod holds;
+pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod status;
 pub(crate) mod submit;
 pub(crate) mod verify;
+
+use crate::failure::Failure;
+
+/// What a change of many did. A change that fails has changed some of them, and the operator has to know which.
+#[derive(Debug)]
+pub(crate) struct Partial<T> {
+    pub done: T,
+    /// Why the change ended early, if it did.
+    pub failure: Option<Failure>,
+}
+
+impl<T> Partial<T> {
+    pub(crate) const fn whole(done: T) -> Self {
+        Self {
+            done,
+            failure: None,
+        }
+    }
+
+    pub(crate) const fn cut_short(done: T, failure: Failure) -> Self {
+        Self {
+            done,
+            failure: Some(failure),
+        }
+    }
+}

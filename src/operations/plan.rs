@@ -6,7 +6,8 @@ use serde::Serialize;
 use crate::failure::{Code, Failure};
 use crate::guards::Verdict;
 use crate::job::{Action, Job, UserId};
-use crate::machine::{ArchiveInProgress, Cursor, DeletePolicy, Event, State, StateName};
+use crate::limits::DeletePolicy;
+use crate::machine::{ArchiveInProgress, Cursor, Event, State, StateName};
 use crate::steps::{Interrupt, Services, Stopped, begin_archive, look_back, on_deletion, page};
 
 /// What would be done to one user.
@@ -93,8 +94,7 @@ pub(crate) async fn plan(services: &Services, job: &Job, max_pages: u64) -> Resu
             }
             // A plan has no lease and no time slice.
             Stopped::Interrupted(interrupt) => {
-                let text = format!("a plan was interrupted: {interrupt}");
-                Failure::new(crate::failure::Class::Defect, Code::IllegalTransition, text)
+                Failure::internal("a plan was interrupted", interrupt)
             }
         })
 }

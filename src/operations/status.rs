@@ -1,4 +1,4 @@
-//! What is known of a user: by the checkpoint, or by the latest manifest where that is gone.
+//! The progress of a user, from the checkpoint, or from the latest manifest if there is no checkpoint (any more).
 
 use std::sync::Arc;
 
@@ -20,18 +20,16 @@ use crate::registers::hold_of;
 
 const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
 
-/// What is known of one user.
+/// What is stored about a user.
 pub(crate) enum Known {
-    /// How far it is.
     Checkpoint(Box<Checkpoint>),
-    /// The checkpoint is gone, and the latest manifest tells the end.
+    /// There is no checkpoint, and the latest manifest says how the user ended.
     Manifest(Box<Manifest>, ManifestRef),
-    /// No checkpoint, no manifest.
+    /// There is neither a checkpoint nor a manifest.
     Nothing,
 }
 
 impl Known {
-    /// Reads what there is.
     pub(crate) async fn look_up(
         user_id: UserId,
         checkpoints: &dyn Checkpoints,
@@ -63,15 +61,13 @@ impl Known {
     }
 }
 
-/// A user's status, as programs read it.
+/// The progress of a user
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UserStatus {
-    /// Whose.
     pub user_id: UserId,
-    /// The last completed step; null for a user of whom nothing is known.
+    /// The last completed step; null if nothing is stored about the user.
     pub state: Option<StateName>,
-    /// What is known besides.
     #[serde(flatten)]
     #[schema(value_type = Progress)]
     pub progress: Option<Progress>,
@@ -79,30 +75,30 @@ pub(crate) struct UserStatus {
     pub hold: Option<Hold>,
 }
 
-/// How far a user is. Where the checkpoint is gone, the latest manifest tells it.
+/// Details of the progress, from the checkpoint or, if there is none, from the latest manifest
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Progress {
-    /// Terminal, and the manifest is stored.
+    /// Whether the state is terminal and the manifest is stored.
     pub finished: bool,
-    /// Which manifest of this user is under way or was the last, from 1.
+    /// The number of the current or last manifest of this user, from 1.
     pub revision: u32,
-    /// What was asked for.
+    /// The request for the off-boarding.
     pub request: Request,
-    /// One for each completed step, in order.
+    /// The completed steps, in order.
     pub steps: Vec<StepRecord>,
     /// Failed attempts since the job began or was replayed.
     pub attempts: u32,
     /// The last failure.
     pub last_error: Option<Failure>,
-    /// Until when it waits.
+    /// The time of the next attempt, if the user waits.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub next_attempt: Option<Timestamp>,
-    /// What it waits for, where nothing failed.
+    /// What the user waits for, if there was no failure.
     pub waits_for: Option<Pause>,
-    /// Calls of the step under way that changed something.
+    /// The calls of the current step that changed something.
     pub calls_in_progress: Vec<Call>,
-    /// Set while the job is a dead letter.
+    /// The dead letter, while the user has one.
     pub dead_letter: Option<DeadLetter>,
     /// The archive, once it is stored.
     pub archive: Option<Archive>,
@@ -110,13 +106,13 @@ pub(crate) struct Progress {
     pub deletion: Option<Deletion>,
     /// The manifest, once it is stored.
     pub manifest: Option<ManifestRef>,
-    /// When this was saved.
+    /// When the progress was saved.
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
 }
 
 impl UserStatus {
-    /// Reads all of it.
+    /// Reads the progress and the hold.
     pub(crate) async fn look_up(
         user_id: UserId,
         checkpoints: &dyn Checkpoints,
@@ -126,7 +122,7 @@ impl UserStatus {
         Ok(Self::of(user_id, &known, hold_of(&**store, user_id).await?))
     }
 
-    /// Of what was read.
+    /// The status for what was read.
     pub(crate) fn of(user_id: UserId, known: &Known, hold: Option<Hold>) -> Self {
         let (state, progress) = match known {
             Known::Checkpoint(checkpoint) => (
@@ -188,7 +184,7 @@ impl Progress {
     }
 }
 
-/// The state that a manifest tells.
+/// The state that a manifest records.
 pub(crate) const fn state_of(manifest: &Manifest) -> StateName {
     match manifest.status {
         Status::Deleted => StateName::Deleted,

@@ -1,5 +1,8 @@
-//! The log of operators' acts: who did what for many, when, why, and to how many. It is kept in the archive
-//! store, since a Redis that forgot must not forget those. An act is an object, written once and never changed.
+//! The audit log of operators: who did what to how many users, when, and why. It is kept in the archive store, because
+//! a Redis that lost its data must not lose the log. An entry is an object that is written once and never changed.
+//!
+//! Each function that changes something for many users takes a [`Recorded`], and only [`AuditLog::record`] makes one:
+//! a change that forgets its entry does not compile.
 
 use std::sync::Arc;
 
@@ -11,54 +14,53 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::failure::{Class, Code, Failure};
+use crate::clock::Clock;
+use crate::failure::Failure;
 use crate::integrity::{Purpose, Untrusted};
 use crate::ports::{ArchiveStore, ObjectKey};
 
-/// Who acts, and why.
+/// The person who changes something, and the reason that the person gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct By {
-    /// Such as `ada@host`.
+pub(crate) struct Operator {
+    /// For example `ada@host`.
     pub who: String,
-    /// As was said.
     pub why: Option<String>,
 }
 
-/// One act.
+/// One entry of the audit log
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Act {
-    /// Unique, and in the order of time (UUID version 7).
+pub(crate) struct AuditEntry {
+    /// A UUID of version 7: IDs sort by time.
     #[schema(value_type = String, format = "uuid")]
     pub id: Uuid,
-    /// When.
+    /// When the entry was written, just before the change.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// Who, such as `ada@host`.
+    /// The operator, for example `ada@host`.
     pub who: String,
-    /// What, in the words of the command: `hold add`.
+    /// The command, for example `hold add`.
     pub what: String,
-    /// Why, as was said.
+    /// The reason that the operator gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// To how many.
+    /// How many users or dead letters the command was given.
     pub count: u64,
-    /// What else tells this act from others of its kind; an object, or nothing.
+    /// The arguments of the command, as an object; missing where it has none.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schema(value_type = Object)]
     pub details: Value,
 }
 
-impl Act {
-    /// An act of this moment.
-    pub(crate) fn new(by: &By, what: &str, count: usize, details: Value) -> Self {
+impl AuditEntry {
+    fn new(at: Timestamp, operator: &Operator, change: Change) -> Self {
         Self {
             id: Uuid::now_v7(),
-            at: Timestamp::now(),
-            who: by.who.clone(),
-            what: what.to_owned(),
-            why: by.why.clone(),
-            count: u64::try_from(count).unwrap_or(u64::MAX),
-            details,
+            at,
+            who: operator.who.clone(),
+            what: change.what.to_owned(),
+            why: operator.why.clone(),
+            count: u64::try_from(change.count).unwrap_or(u64::MAX),
+            details: change.details,
         }
     }
 
@@ -67,96 +69,160 @@ impl Act {
     }
 }
 
+/// What an operator is about to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// The words of the command: `hold add`.
+    pub what: &'static str,
+    pub count: usize,
+    /// An object, or null.
+    pub details: Value,
+}
+
+/// Proof that the audit log has the entry of a change.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    id: Uuid,
+    operator: Operator,
+}
+
+impl Recorded {
+    /// The ID of the entry.
+    pub(crate) const fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// The operator whom the entry names.
+    pub(crate) const fn operator(&self) -> &Operator {
+        &self.operator
+    }
+
+    /// For tests of what comes after the entry.
+    #[cfg(test)]
+    pub(crate) fn in_a_test(who: &str, why: Option<&str>) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            operator: Operator {
+                who: who.to_owned(),
+                why: why.map(str::to_owned),
+            },
+        }
+    }
+}
+
+// The names of the stored objects keep the log's first name.
 const PREFIX: &str = "_act_";
-const MAX_ACT_BYTES: usize = 1024 * 1024;
-const AT_ONCE: usize = 16;
+const MAX_ENTRY_BYTES: usize = 1024 * 1024;
+const READS_AT_ONCE: usize = 16;
 
-/// Puts an act into the log. Called before the act itself: one that was cut short is in the log, and none is
-/// missing from it.
-pub(crate) async fn record(store: &dyn ArchiveStore, act: &Act) -> Result<(), Failure> {
-    let body = serde_json::to_vec(act).map_err(|error| {
-        Failure::new(
-            Class::Defect,
-            Code::Panicked,
-            format!("an act has no JSON: {error}"),
-        )
-    })?;
-    let key = Act::key(act.id);
-    let body = store
-        .integrity()
-        .sign(Purpose::AuditLog, key.as_str(), body);
-    // Should it be there already, then it is ours: the answer to the first try was lost.
-    store
-        .put_once(&key, Bytes::from(body), None)
-        .await
-        .map(|_stored| ())
+/// The audit log in an archive store.
+#[derive(Clone)]
+pub(crate) struct AuditLog {
+    store: Arc<dyn ArchiveStore>,
+    clock: Clock,
 }
 
-/// The newest acts, newest first: at most `limit`, and none before `since`.
-pub(crate) async fn list(
-    store: &Arc<dyn ArchiveStore>,
-    since: Option<Timestamp>,
-    limit: usize,
-) -> Result<Vec<Act>, Failure> {
-    let keys = store.keys(PREFIX).await?;
-    let mut ids: Vec<Uuid> = keys.iter().filter_map(parse).collect();
-    ids.sort_unstable_by(|one, other| other.cmp(one));
-    let recent = ids
-        .into_iter()
-        .take_while(|id| since.is_none_or(|since| at(*id) >= since))
-        .take(limit);
-    stream::iter(recent.map(|id| read(Arc::clone(store), id)))
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await
+impl AuditLog {
+    pub(crate) fn new(store: Arc<dyn ArchiveStore>, clock: Clock) -> Self {
+        Self { store, clock }
+    }
+
+    /// Writes the entry of a change. It is called before the change, so that a change that is cut short has its entry
+    /// too.
+    pub(crate) async fn record(
+        &self,
+        operator: &Operator,
+        change: Change,
+    ) -> Result<Recorded, Failure> {
+        let entry = AuditEntry::new(self.clock.now(), operator, change);
+        self.write(&entry).await?;
+
+        Ok(Recorded {
+            id: entry.id,
+            operator: operator.clone(),
+        })
+    }
+
+    async fn write(&self, entry: &AuditEntry) -> Result<(), Failure> {
+        let body = serde_json::to_vec(entry)
+            .map_err(|error| Failure::internal("cannot write an entry of the audit log", error))?;
+        let key = AuditEntry::key(entry.id);
+        let body = self
+            .store
+            .integrity()
+            .sign(Purpose::AuditLog, key.as_str(), body);
+
+        // If the object already exists, it is ours: the response to the first try was lost.
+        self.store
+            .put_once(&key, Bytes::from(body), None)
+            .await
+            .map(|_stored| ())
+    }
+
+    /// The newest entries, newest first: at most `limit`, and none before `since`.
+    pub(crate) async fn list(
+        &self,
+        since: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, Failure> {
+        let keys = self.store.keys(PREFIX).await?;
+        let mut ids: Vec<Uuid> = keys.iter().filter_map(parse).collect();
+        ids.sort_unstable_by(|one, other| other.cmp(one));
+
+        let recent = ids
+            .into_iter()
+            .take_while(|id| since.is_none_or(|since| at(*id) >= since))
+            .take(limit);
+        stream::iter(recent.map(|id| read(Arc::clone(&self.store), id)))
+            .buffered(READS_AT_ONCE)
+            .try_collect()
+            .await
+    }
 }
 
-/// An act that cannot be read is shown as one, since something was done then; so is one without a valid code, and
-/// what it claims is not shown.
-async fn read(store: Arc<dyn ArchiveStore>, id: Uuid) -> Result<Act, Failure> {
-    let key = Act::key(id);
-    let read = store.read(&key, MAX_ACT_BYTES).await?;
-    let opened = read.ok_or(Untrusted::Unreadable);
-    let opened = opened.and_then(|bytes| {
+/// Reads one entry. An entry that cannot be read is listed as unreadable, because something was done then. An entry
+/// without a valid integrity code is listed too, without what it claims.
+async fn read(store: Arc<dyn ArchiveStore>, id: Uuid) -> Result<AuditEntry, Failure> {
+    let key = AuditEntry::key(id);
+    let stored = store.read(&key, MAX_ENTRY_BYTES).await?;
+    let opened = stored.ok_or(Untrusted::Unreadable).and_then(|bytes| {
         store
             .integrity()
-            .open::<Act>(Purpose::AuditLog, key.as_str(), &bytes)
+            .open::<AuditEntry>(Purpose::AuditLog, key.as_str(), &bytes)
     });
-    let act = opened.and_then(|act| {
-        if act.id == id {
-            Ok(act)
-        } else {
-            Err(Untrusted::Unreadable)
-        }
-    });
-    let unreadable = |untrusted| Act {
+
+    let untrusted = match opened {
+        Ok(entry) if entry.id == id => return Ok(entry),
+        Ok(_of_another_id) => Untrusted::Unreadable,
+        Err(untrusted) => untrusted,
+    };
+    let what = match untrusted {
+        Untrusted::Unreadable => "unreadable",
+        Untrusted::NoValidCode => "no valid integrity code",
+    };
+    Ok(AuditEntry {
         id,
         at: at(id),
         who: "unknown".to_owned(),
-        what: match untrusted {
-            Untrusted::Unreadable => "unreadable",
-            Untrusted::NoValidCode => "no valid integrity code",
-        }
-        .to_owned(),
+        what: what.to_owned(),
         why: None,
         count: 0,
         details: Value::Null,
-    };
-    Ok(act.unwrap_or_else(unreadable))
+    })
 }
 
 fn parse(key: &ObjectKey) -> Option<Uuid> {
     let id = Uuid::parse_str(key.as_str().strip_prefix(PREFIX)?.strip_suffix(".json")?).ok()?;
-    (Act::key(id) == *key).then_some(id)
+    (AuditEntry::key(id) == *key).then_some(id)
 }
 
-/// The moment that an ID was made at, to the millisecond.
+/// The time in an ID, to the millisecond.
 fn at(id: Uuid) -> Timestamp {
-    let (seconds, nanoseconds) = id.get_timestamp().map_or((0, 0), |made| made.to_unix());
-    let (seconds, nanoseconds) = (i64::try_from(seconds).ok(), i32::try_from(nanoseconds).ok());
-    let made = seconds
-        .zip(nanoseconds)
-        .and_then(|(seconds, nanos)| Timestamp::new(seconds, nanos).ok());
+    let made = id.get_timestamp().and_then(|made| {
+        let (seconds, nanoseconds) = made.to_unix();
+        let nanoseconds = i32::try_from(nanoseconds).ok()?;
+        Timestamp::new(i64::try_from(seconds).ok()?, nanoseconds).ok()
+    });
     made.unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
@@ -170,72 +236,105 @@ mod tests {
     use crate::integrity::Integrity;
     use crate::secret::Secret;
 
-    fn act(number: usize) -> Act {
-        let by = By {
+    fn log(store: DirectoryStore) -> AuditLog {
+        AuditLog::new(Arc::new(store), Clock::system())
+    }
+
+    fn entry(number: usize) -> AuditEntry {
+        let operator = Operator {
             who: "ada@host".to_owned(),
             why: Some("case".to_owned()),
         };
-        Act::new(&by, "hold add", number, json!({ "n": number }))
+        let change = Change {
+            what: "hold add",
+            count: number,
+            details: json!({ "n": number }),
+        };
+        AuditEntry::new(Timestamp::now(), &operator, change)
     }
 
     #[tokio::test]
-    async fn acts_come_back_newest_first_within_the_limit_and_the_time() {
+    async fn entries_come_back_newest_first_within_the_limit_and_the_time() {
         let directory = tempfile::tempdir().unwrap();
-        let store: Arc<dyn ArchiveStore> =
-            Arc::new(DirectoryStore::open(directory.path()).unwrap());
-        let acts: Vec<Act> = (0..20).map(act).collect();
-        for act in &acts {
-            record(&*store, act).await.unwrap();
-            // The answer was lost: once more changes nothing.
-            record(&*store, act).await.unwrap();
+        let log = log(DirectoryStore::open(directory.path()).unwrap());
+        let entries: Vec<AuditEntry> = (0..20).map(entry).collect();
+        for entry in &entries {
+            log.write(entry).await.unwrap();
+            // The response was lost: a second write changes nothing.
+            log.write(entry).await.unwrap();
         }
-        let newest_first: Vec<Act> = acts.iter().rev().cloned().collect();
-        assert_eq!(list(&store, None, 100).await.unwrap(), newest_first);
-        assert_eq!(list(&store, None, 3).await.unwrap(), newest_first[..3]);
+
+        let newest_first: Vec<AuditEntry> = entries.iter().rev().cloned().collect();
+        assert_eq!(log.list(None, 100).await.unwrap(), newest_first);
+        assert_eq!(log.list(None, 3).await.unwrap(), newest_first[..3]);
+
         let future = Timestamp::now() + 1.hour();
-        assert_eq!(list(&store, Some(future), 100).await.unwrap(), []);
-        assert_eq!(
-            list(&store, Some(acts[0].at - 1.second()), 100)
-                .await
-                .unwrap()
-                .len(),
-            20
-        );
+        assert_eq!(log.list(Some(future), 100).await.unwrap(), []);
+        let past = entries[0].at - 1.second();
+        assert_eq!(log.list(Some(past), 100).await.unwrap().len(), 20);
     }
 
     #[tokio::test]
-    async fn strangers_are_no_acts_and_an_unreadable_act_is_shown() {
+    async fn a_recorded_change_is_in_the_log_with_the_time_of_the_clock() {
         let directory = tempfile::tempdir().unwrap();
-        let store: Arc<dyn ArchiveStore> =
-            Arc::new(DirectoryStore::open(directory.path()).unwrap());
+        let store = DirectoryStore::open(directory.path()).unwrap();
+        let start = Timestamp::from_second(1_000).unwrap();
+        let log = AuditLog::new(Arc::new(store), Clock::starting_at(start));
+        let operator = Operator {
+            who: "ada@host".to_owned(),
+            why: None,
+        };
+        let change = Change {
+            what: "pause",
+            count: 1,
+            details: Value::Null,
+        };
+
+        let recorded = log.record(&operator, change).await.unwrap();
+
+        let listed = log.list(None, 100).await.unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!(
+            (listed[0].id, listed[0].what.as_str()),
+            (recorded.id(), "pause")
+        );
+        assert!(listed[0].at.duration_since(start).as_secs() < 60);
+        assert_eq!(recorded.operator(), &operator);
+    }
+
+    #[tokio::test]
+    async fn other_objects_are_no_entries_and_an_unreadable_entry_is_listed() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = log(DirectoryStore::open(directory.path()).unwrap());
         let id = Uuid::now_v7();
         std::fs::write(directory.path().join(format!("_act_{id}.json")), "{").unwrap();
         std::fs::write(directory.path().join("_act_x.json"), "{}").unwrap();
-        let listed = list(&store, None, 100).await.unwrap();
+
+        let listed = log.list(None, 100).await.unwrap();
+
         assert_eq!(listed.len(), 1);
         assert_eq!((listed[0].id, listed[0].what.as_str()), (id, "unreadable"));
-        assert!(
-            Timestamp::now().duration_since(listed[0].at).as_secs() < 60,
-            "{}",
-            listed[0].at
-        );
+        let age = Timestamp::now().duration_since(listed[0].at);
+        assert!(age.as_secs() < 60, "{}", listed[0].at);
     }
 
     #[tokio::test]
-    async fn a_forged_act_is_shown_as_one_and_its_words_are_not() {
+    async fn a_forged_entry_is_listed_without_what_it_claims() {
         let directory = tempfile::tempdir().unwrap();
         let integrity = Integrity::new(Some(&Secret::new(&"k".repeat(32))));
-        let strangers = DirectoryStore::open(directory.path()).unwrap();
-        record(&strangers, &act(1)).await.unwrap();
+        let without_key = log(DirectoryStore::open(directory.path()).unwrap());
+        without_key.write(&entry(1)).await.unwrap();
         let ours = DirectoryStore::open(directory.path())
             .unwrap()
             .with_integrity(integrity);
-        record(&ours, &act(2)).await.unwrap();
-        let ours: Arc<dyn ArchiveStore> = Arc::new(ours);
-        let listed = list(&ours, None, 100).await.unwrap();
+        let ours = log(ours);
+        ours.write(&entry(2)).await.unwrap();
+
+        let listed = ours.list(None, 100).await.unwrap();
+
         let shown: Vec<_> = listed
             .iter()
-            .map(|act| (act.what.as_str(), act.who.as_str()))
+            .map(|entry| (entry.what.as_str(), entry.who.as_str()))
             .collect();
         assert_eq!(
             shown,

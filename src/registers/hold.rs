@@ -7,7 +7,6 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 use super::sequence::{Latest, Numbered, Sequence, append};
@@ -16,7 +15,7 @@ use crate::guards::Hold;
 use crate::integrity::Purpose;
 use crate::job::UserId;
 use crate::ports::{ArchiveStore, ObjectKey};
-use crate::registers::audit_log::{self, Act, By};
+use crate::registers::audit_log::Recorded;
 
 impl Numbered for Hold {
     const PURPOSE: Purpose = Purpose::Hold;
@@ -68,38 +67,25 @@ fn prefix_of(user_id: UserId) -> String {
     format!("{PREFIX}{user_id}.")
 }
 
-/// Puts one user on hold or takes it off, and reads it back in the way in which the guards look. Returns the number of
-/// the act. The caller keeps the record: see [`super::change_holds`].
+/// Puts a user on hold or takes the user off hold, and reads the result back in the way in which the guards read it.
+/// Returns the number of the record.
 pub(crate) async fn set_hold(
     store: &dyn ArchiveStore,
     user_id: UserId,
     held: bool,
-    by: &By,
+    recorded: &Recorded,
+    at: Timestamp,
 ) -> Result<u32, Failure> {
-    let (who, why, at) = (by.who.clone(), by.why.clone(), Timestamp::now());
-    let act = Hold {
+    let operator = recorded.operator();
+    let hold = Hold {
         held,
-        who,
-        why,
+        who: operator.who.clone(),
+        why: operator.why.clone(),
         at,
         passes_over: Vec::new(),
     };
-    append(store, &prefix_of(user_id), &act).await
-}
 
-/// Puts into the audit log that these users are put on hold or taken off.
-pub(crate) async fn record_holds(
-    store: &dyn ArchiveStore,
-    users: &[UserId],
-    held: bool,
-    by: &By,
-) -> Result<(), Failure> {
-    let what = if held { "hold add" } else { "hold remove" };
-    audit_log::record(
-        store,
-        &Act::new(by, what, users.len(), json!({ "users": users })),
-    )
-    .await
+    append(store, &prefix_of(user_id), &hold).await
 }
 
 /// The acts that are stored of each user.
@@ -211,11 +197,11 @@ mod tests {
         ID.parse().unwrap()
     }
 
-    fn by() -> By {
-        By {
-            who: "legal".to_owned(),
-            why: Some("case 4711".to_owned()),
-        }
+    async fn set(store: &DirectoryStore, user_id: UserId, held: bool) -> u32 {
+        let recorded = Recorded::in_a_test("legal", Some("case 4711"));
+        set_hold(store, user_id, held, &recorded, Timestamp::now())
+            .await
+            .unwrap()
     }
 
     fn store(directory: &std::path::Path, key: Option<&str>) -> DirectoryStore {
@@ -239,11 +225,11 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let store = store(directory.path(), key);
             assert_eq!(held_by(&store).await, None);
-            assert_eq!(set_hold(&store, user(), true, &by()).await.unwrap(), 1);
+            assert_eq!(set(&store, user(), true).await, 1);
             assert_eq!(held_by(&store).await.as_deref(), Some("legal"));
-            assert_eq!(set_hold(&store, user(), false, &by()).await.unwrap(), 2);
+            assert_eq!(set(&store, user(), false).await, 2);
             assert_eq!(held_by(&store).await, None);
-            assert_eq!(set_hold(&store, user(), true, &by()).await.unwrap(), 3);
+            assert_eq!(set(&store, user(), true).await, 3);
             assert_eq!(held_by(&store).await.as_deref(), Some("legal"));
         }
     }
@@ -261,7 +247,7 @@ mod tests {
             for on_hold in [true, false] {
                 let directory = tempfile::tempdir().unwrap();
                 let store = with_key(directory.path());
-                set_hold(&store, user(), on_hold, &by()).await.unwrap();
+                set(&store, user(), on_hold).await;
                 std::fs::write(directory.path().join(format!("_hold_{ID}.{name}")), body).unwrap();
                 assert_eq!(
                     held_by(&store).await.as_deref(),
@@ -269,9 +255,9 @@ mod tests {
                     "{name}, {on_hold}"
                 );
                 // A person who has the key looks at it and decides; what was odd is passed over from then on.
-                set_hold(&store, user(), true, &by()).await.unwrap();
+                set(&store, user(), true).await;
                 assert_eq!(held_by(&store).await.as_deref(), Some("legal"), "{name}");
-                set_hold(&store, user(), false, &by()).await.unwrap();
+                set(&store, user(), false).await;
                 assert_eq!(held_by(&store).await, None, "{name}");
             }
         }
@@ -282,7 +268,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = with_key(directory.path());
         for held in [true, false, true] {
-            set_hold(&store, user(), held, &by()).await.unwrap();
+            set(&store, user(), held).await;
         }
         let vanish = |number: u32| {
             std::fs::remove_file(directory.path().join(format!("_hold_{ID}.{number}.json")))
@@ -311,7 +297,7 @@ mod tests {
         let other: UserId = "00000000-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
         let lifted: UserId = "11111111-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
         let store = with_key(directory.path());
-        set_hold(&store, user(), true, &by()).await.unwrap();
+        set(&store, user(), true).await;
         std::fs::write(
             directory.path().join(format!("_hold_{other}.7.json")),
             LIFTED,
@@ -319,7 +305,7 @@ mod tests {
         .unwrap();
         std::fs::write(directory.path().join("_hold_nobody.1.json"), LIFTED).unwrap();
         for held in [true, false] {
-            set_hold(&store, lifted, held, &by()).await.unwrap();
+            set(&store, lifted, held).await;
         }
         let store: Arc<dyn ArchiveStore> = Arc::new(store);
         let holds = HoldActs::list(&*store)

@@ -7,6 +7,6 @@ mod pause;
 mod protected;
 mod sequence;
 
-pub(crate) use hold::{HoldActs, OnHold, hold_of, hold_of_noted, record_holds, set_hold};
+pub(crate) use hold::{HoldActs, OnHold, hold_of, hold_of_noted, set_hold};
 pub(crate) use pause::{PauseAct, PauseState, pause_state, set_pause};
 pub(crate) use protected::{ProtectedList, ProtectedSource};

@@ -3,14 +3,13 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::sequence::{Latest, Numbered, Sequence, append};
 use crate::failure::Failure;
 use crate::integrity::Purpose;
 use crate::ports::ArchiveStore;
-use crate::registers::audit_log::{self, Act, By};
+use crate::registers::audit_log::Recorded;
 
 /// One act: a pause that began or ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -91,23 +90,23 @@ pub(crate) async fn pause_state(store: &dyn ArchiveStore) -> Result<PauseState, 
     )
 }
 
-/// Pauses all workers or lets them go on, on the record, and reads it back.
+/// Pauses or resumes all workers, and reads the result back.
 pub(crate) async fn set_pause(
     store: &dyn ArchiveStore,
     paused: bool,
-    by: &By,
+    recorded: &Recorded,
+    at: Timestamp,
 ) -> Result<PauseAct, Failure> {
-    let what = if paused { "pause" } else { "resume" };
-    audit_log::record(store, &Act::new(by, what, 1, Value::Null)).await?;
-    let (who, why, at) = (by.who.clone(), by.why.clone(), Timestamp::now());
+    let operator = recorded.operator();
     let pause = PauseAct {
         paused,
-        who,
-        why,
+        who: operator.who.clone(),
+        why: operator.why.clone(),
         at,
         passes_over: Vec::new(),
     };
     append(store, PREFIX, &pause).await?;
+
     Ok(pause)
 }
 
@@ -118,11 +117,11 @@ mod tests {
     use crate::integrity::Integrity;
     use crate::secret::Secret;
 
-    fn by() -> By {
-        By {
-            who: "ada".to_owned(),
-            why: None,
-        }
+    async fn set(store: &DirectoryStore, paused: bool) {
+        let recorded = Recorded::in_a_test("ada", None);
+        set_pause(store, paused, &recorded, Timestamp::now())
+            .await
+            .unwrap();
     }
 
     fn stores(directory: &std::path::Path) -> (DirectoryStore, DirectoryStore) {
@@ -136,7 +135,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (store, _) = stores(directory.path());
         assert_eq!(pause_state(&store).await.unwrap(), PauseState::Never);
-        set_pause(&store, true, &by()).await.unwrap();
+        set(&store, true).await;
         assert!(
             pause_state(&store)
                 .await
@@ -145,7 +144,7 @@ mod tests {
                 .unwrap()
                 .contains("ada")
         );
-        set_pause(&store, false, &by()).await.unwrap();
+        set(&store, false).await;
         assert_eq!(pause_state(&store).await.unwrap().cause(), None);
     }
 
@@ -163,7 +162,7 @@ mod tests {
             pause_state(&ours).await.unwrap(),
             PauseState::Doubtful(_)
         ));
-        set_pause(&ours, true, &by()).await.unwrap();
+        set(&ours, true).await;
         assert!(
             pause_state(&ours)
                 .await
@@ -173,12 +172,12 @@ mod tests {
                 .contains("paused by ada")
         );
         // Without the key nobody resumes; with it the forged object is passed over.
-        set_pause(&strangers, false, &by()).await.unwrap();
+        set(&strangers, false).await;
         assert!(matches!(
             pause_state(&ours).await.unwrap(),
             PauseState::Doubtful(_)
         ));
-        set_pause(&ours, false, &by()).await.unwrap();
+        set(&ours, false).await;
         assert_eq!(pause_state(&ours).await.unwrap().cause(), None);
     }
 }

@@ -13,7 +13,8 @@ use super::{CheckpointSession, Services, Stopped, guard, keep};
 use crate::failure::{Class, Code, Failure};
 use crate::guards::Verdict;
 use crate::job::{Action, UserId};
-use crate::machine::{Call, Checkpoint, DeletePolicy, Deletion, DeletionOutcome, Event};
+use crate::limits::DeletePolicy;
+use crate::machine::{Call, Checkpoint, Deletion, DeletionOutcome, Event};
 use crate::ports::{Answered, DeleteAnswer};
 
 /// A check of the guards that began longer ago is repeated before the DELETE is sent.

@@ -10,7 +10,7 @@ pub(crate) const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 /// A document of ours, as it is stored.
 pub(super) fn to_bytes(document: &impl Serialize) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec_pretty(document)
-        .map_err(|error| Failure::new(Class::Defect, Code::IllegalTransition, error.to_string()))
+        .map_err(|error| Failure::internal("cannot write a document", error))
 }
 
 /// What is stored contradicts this run.

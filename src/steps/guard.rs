@@ -85,13 +85,13 @@ pub(super) async fn admit_deletion(
     services: &Services,
     user_id: UserId,
 ) -> Result<Verdict, Stopped> {
-    let Some(limit) = services.guards.brake else {
+    let Some(limit) = services.guards.deletion_rate_limit else {
         return Ok(Verdict::Proceed);
     };
-    let mut answer = services.checkpoints.brake(user_id, limit).await?;
+    let mut answer = services.checkpoints.admit_deletion(user_id, limit).await?;
     if answer == DeletionAdmission::Unknown {
         match recount(services, limit).await {
-            Ok(true) => answer = services.checkpoints.brake(user_id, limit).await?,
+            Ok(true) => answer = services.checkpoints.admit_deletion(user_id, limit).await?,
             Ok(false) => {}
             Err(failure) => {
                 tracing::warn!(%user_id, %failure, "the deletion rate limit has no count yet: the deletion waits");

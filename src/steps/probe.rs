@@ -64,7 +64,8 @@ impl Services {
             | Code::ArchiveConflict
             | Code::CheckpointUnreadable
             | Code::IllegalTransition
-            | Code::Panicked => Ok(false),
+            | Code::Panicked
+            | Code::Internal => Ok(false),
         }
     }
 

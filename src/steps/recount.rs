@@ -38,7 +38,10 @@ pub(super) async fn recount(
         "the count of the deletion rate limit is lost or new: it begins with what the archive store shows"
     );
     let seen: Vec<(UserId, Timestamp)> = seen.into_iter().collect();
-    services.checkpoints.restore_brake(limit.per, &seen).await?;
+    services
+        .checkpoints
+        .restore_deletions(limit.per, &seen)
+        .await?;
     Ok(true)
 }
 
@@ -46,10 +49,10 @@ impl Services {
     /// Makes sure that the deletion rate limit has a count before the first user is taken. Later, seals that wait for
     /// their deletion would count too.
     pub(crate) async fn count_deletions(&self) -> Result<(), Failure> {
-        let Some(limit) = self.guards.brake else {
+        let Some(limit) = self.guards.deletion_rate_limit else {
             return Ok(());
         };
-        if !self.checkpoints.brake_reaches(limit.per).await? {
+        if !self.checkpoints.deletions_reach(limit.per).await? {
             recount(self, limit).await?;
         }
         Ok(())

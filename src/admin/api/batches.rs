@@ -1,6 +1,5 @@
 use axum::Json;
 use axum::extract::State;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -14,20 +13,20 @@ use crate::operations::batches::{self, Listed, Overview};
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
-    /// At most so many.
+    /// Maximum number of batches.
     #[serde(default, deserialize_with = "within::<1, 1000, _>")]
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u64>,
 }
 
-/// Batches.
+/// Batches
 #[derive(Serialize, ToSchema)]
 pub(super) struct Batches {
-    /// The latest first.
+    /// Newest first.
     batches: Vec<Listed>,
 }
 
-/// Lists batches, the latest first
+/// Lists batches, newest first
 #[utoipa::path(
     get, path = "/api/v1/batches", tag = "batches", operation_id = "listBatches", params(Wanted),
     responses((status = 200, description = "The batches", body = Batches)),
@@ -36,19 +35,19 @@ pub(super) async fn list(
     State(Api(api)): State<Api>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Batches>, Problem> {
-    let batches = batches::list(&api.redis, super::limit(wanted.limit, 100)).await?;
+    let batches = batches::list(&*api.stores.batches, super::limit(wanted.limit, 100)).await?;
     Ok(Json(Batches { batches }))
 }
 
-/// How far a batch is
+/// Shows the progress of a batch
 ///
-/// Counts by state, what users wait for, dead letters, rate, time left: as `offboarder batch show` tells it.
+/// Counts by state, what users wait for, dead letters, rate and time left, as `offboarder batch show` shows them.
 #[utoipa::path(
     get, path = "/api/v1/batches/{batchId}", tag = "batches", operation_id = "showBatch",
-    params(("batchId" = BatchId, Path, description = "Its name")),
+    params(("batchId" = BatchId, Path, description = "The name of the batch")),
     responses(
         (status = 200, description = "The batch", body = Overview),
-        (status = 404, description = "`no_such_batch`", body = Problem,
+        (status = 404, description = "`no_such_batch`: the batch does not exist", body = Problem,
             content_type = "application/problem+json"),
     ),
 )]
@@ -56,7 +55,7 @@ pub(super) async fn show(
     State(Api(api)): State<Api>,
     At(batch): At<BatchId>,
 ) -> Result<Json<Overview>, Problem> {
-    let found = batches::overview(&api.redis, &batch, Timestamp::now()).await?;
-    let missing = || Problem::not_found("no_such_batch", format!("there is no batch {batch}"));
+    let found = batches::overview(&*api.stores.batches, &batch, api.services.clock.now()).await?;
+    let missing = || Problem::not_found("no_such_batch", format!("batch {batch} does not exist"));
     found.map(Json).ok_or_else(missing)
 }

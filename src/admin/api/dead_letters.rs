@@ -19,6 +19,7 @@ use crate::operations::dead_letters::{
     self, Discard, DiscardTold, Group, Judge, Letter, LetterId, Listing, Pick, Replay, ReplayTold,
     Report, Whole, look,
 };
+use crate::registers::audit_log::AuditLog;
 
 /// Which letters are meant; all that is said has to hold.
 #[derive(Deserialize, IntoParams)]
@@ -79,7 +80,7 @@ pub(super) async fn list(
 ) -> Result<Json<Listing>, Problem> {
     let pick = wanted.pick(Some(LISTED));
     Ok(Json(
-        dead_letters::list(&api.broker, Some(&*api.redis), &pick).await?,
+        dead_letters::list(&api.broker, Some(&*api.stores.checkpoints), &pick).await?,
     ))
 }
 
@@ -216,7 +217,7 @@ fn alone(api: &Inner) -> Result<OwnedMutexGuard<()>, Problem> {
 
 async fn replay_alone(api: &Api, role: Role, order: ReplayOrder) -> Result<Json<Value>, Problem> {
     let (anyway, dry_run) = (order.anyway, order.dry_run);
-    let by = api.by(
+    let by = api.operator(
         Signed {
             who: order.who,
             why: order.why,
@@ -238,7 +239,7 @@ async fn replay_alone(api: &Api, role: Role, order: ReplayOrder) -> Result<Json<
     let services = &api.0.services;
     let replay = Replay {
         broker: &api.0.broker,
-        checkpoints: &*api.0.redis,
+        checkpoints: &*api.0.stores.checkpoints,
         pace,
         canary: None,
     };
@@ -252,9 +253,9 @@ async fn replay_alone(api: &Api, role: Role, order: ReplayOrder) -> Result<Json<
     if dry_run {
         report.moved = chosen;
     } else if !chosen.is_empty() {
-        let store = &*services.archive_store;
+        let audit_log = AuditLog::new(services.archive_store.clone(), services.clock.clone());
         let result = replay
-            .on_record(store, &by, (&pick, anyway), chosen, &mut report)
+            .on_record(&audit_log, &by, (&pick, anyway), chosen, &mut report)
             .await;
         result.map_err(|failure| {
             let [moved, cleared] = [report.moved.len(), report.cleared.len()];
@@ -323,7 +324,8 @@ async fn discard_alone(
     role: Role,
     order: DiscardOrder,
 ) -> Result<Json<DiscardTold>, Problem> {
-    let store = &*api.0.services.archive_store;
+    let services = &api.0.services;
+    let store = &services.archive_store;
     let pick = Pick {
         ids: order.letters.into_iter().collect(),
         ..Pick::default()
@@ -333,9 +335,9 @@ async fn discard_alone(
         return Err(no_such_letter());
     }
     if order.dry_run {
-        return Ok(Json(DiscardTold::new(true, store, letters, Vec::new())));
+        return Ok(Json(DiscardTold::new(true, &**store, letters, Vec::new())));
     }
-    let by = api.by(
+    let by = api.operator(
         Signed {
             who: order.who,
             why: order.why,
@@ -345,11 +347,12 @@ async fn discard_alone(
     let discard = Discard {
         broker: &api.0.broker,
         store,
+        clock: &services.clock,
         by,
     };
     let mut discarded: Vec<Letter> = Vec::new();
     match discard.on_record(&pick, &letters, &mut discarded).await {
-        Ok(gone) => Ok(Json(DiscardTold::new(false, store, discarded, gone))),
+        Ok(gone) => Ok(Json(DiscardTold::new(false, &**store, discarded, gone))),
         Err(failure) => {
             let told = format!(
                 "{} letters were discarded before; asking again goes on",

@@ -8,53 +8,51 @@ use crate::admin::gate::Role;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Body, Line, some};
 use crate::job::UserId;
-use crate::operations::holds::{HoldChanged, change_holds};
+use crate::operations::holds::{HoldChanged, Holds as ChangeHolds};
 use crate::registers::{HoldActs, OnHold, hold_of};
-use crate::steps::Services;
 
-/// Legal holds.
+/// Legal holds
 #[derive(Serialize, ToSchema)]
 pub(super) struct Holds {
-    /// By user ID.
+    /// Sorted by user ID.
     holds: Vec<OnHold>,
 }
 
-/// Users to put on hold or to take off.
+/// Users to put on hold or whose holds to lift
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
-    /// Whom; at most 100 at a time.
+    /// At most 100 users.
     #[serde(deserialize_with = "some::<100, _, _>")]
     #[schema(min_items = 1, max_items = 100)]
     users: Vec<UserId>,
-    /// Who, as the client says. The log of acts adds which worker was asked, and with which token.
+    /// The operator. The audit log adds which worker was asked, and with which token.
     who: Line,
-    /// Why, for those who look later.
+    /// The reason, for the readers of the audit log.
     why: Line,
 }
 
-/// What was changed.
+/// The holds that were changed
 #[derive(Serialize, ToSchema)]
 pub(super) struct Changed {
-    /// Whether they are on hold now.
+    /// Whether the users are on hold now.
     held: bool,
-    /// Who.
     users: Vec<UserId>,
-    /// What is to be known of some of them besides: a deletion that the hold came too late for.
-    buts: Vec<But>,
+    /// Users for whom the hold may have come too late.
+    #[serde(rename = "buts")]
+    warnings: Vec<HoldWarning>,
 }
 
-/// What is to be known of a user who was put on hold.
+/// Why a hold may have come too late for a user
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct But {
-    /// Who.
+pub(super) struct HoldWarning {
     user_id: UserId,
     /// For people.
     text: String,
 }
 
-/// Who is on hold
+/// Lists the users who are on hold
 #[utoipa::path(
     get, path = "/api/v1/holds", tag = "holds", operation_id = "listHolds",
     responses((status = 200, description = "The holds", body = Holds)),
@@ -73,13 +71,13 @@ pub(super) async fn list(State(Api(api)): State<Api>) -> Result<Json<Holds>, Pro
     }))
 }
 
-/// The hold that a user is on
+/// Shows the hold of a user
 #[utoipa::path(
     get, path = "/api/v1/holds/{userId}", tag = "holds", operation_id = "showHold",
-    params(("userId" = UserId, Path, description = "Whose")),
+    params(("userId" = UserId, Path, description = "The ID of the user")),
     responses(
         (status = 200, description = "The hold", body = OnHold),
-        (status = 404, description = "`not_on_hold`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`not_on_hold`: the user is not on hold", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn show(
@@ -94,14 +92,13 @@ pub(super) async fn show(
 
 /// Puts users on hold
 ///
-/// They are deactivated and archived, and never deleted. Every worker looks at holds as the last thing before a
-/// DELETE.
+/// Users on hold are deactivated and archived, but never deleted. A worker reads the holds right before each DELETE.
 #[utoipa::path(
     post, path = "/api/v1/holds", tag = "holds", operation_id = "addHolds",
     request_body(content = Change, example = json!({
         "users": ["3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11"], "who": "ada", "why": "case 4711",
     })),
-    responses((status = 200, description = "They are on hold", body = Changed)),
+    responses((status = 200, description = "The users are on hold", body = Changed)),
 )]
 pub(super) async fn add(
     State(api): State<Api>,
@@ -113,13 +110,13 @@ pub(super) async fn add(
 
 /// Lifts holds
 ///
-/// A user whose off-boarding ended at a hold is deleted by submitting it again with the action `delete`.
+/// To delete a user whose off-boarding ended at the hold, submit the user again with the action `delete`.
 #[utoipa::path(
     post, path = "/api/v1/holds/remove", tag = "holds", operation_id = "removeHolds",
     request_body(content = Change, example = json!({
         "users": ["3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11"], "who": "ada", "why": "case 4711 is closed",
     })),
-    responses((status = 200, description = "They are not on hold", body = Changed)),
+    responses((status = 200, description = "The users are not on hold", body = Changed)),
 )]
 pub(super) async fn remove(
     State(api): State<Api>,
@@ -130,54 +127,41 @@ pub(super) async fn remove(
 }
 
 async fn set(api: Api, role: Role, change: Change, held: bool) -> Result<Json<Changed>, Problem> {
-    let by = api.by(
-        Signed {
-            who: change.who,
-            why: change.why,
-        },
-        role,
-    );
+    let signed = Signed {
+        who: change.who,
+        why: change.why,
+    };
+    let operator = api.operator(signed, role);
     to_its_end(async move {
-        let mut done = Vec::new();
-        let Services {
-            archive_store,
-            checkpoints,
-            ..
-        } = &*api.0.services;
-        match change_holds(
-            &**archive_store,
-            Ok(&**checkpoints),
-            &change.users,
-            held,
-            &by,
-            &mut done,
-        )
-        .await
-        {
-            Ok(()) => {
-                let users = done.iter().map(|changed| changed.user_id).collect();
-                let buts = done.into_iter();
-                let buts = buts.filter_map(|HoldChanged { user_id, but }| {
-                    Some(But {
-                        user_id,
-                        text: but?,
-                    })
-                });
-                Ok(Json(Changed {
-                    held,
-                    users,
-                    buts: buts.collect(),
-                }))
-            }
-            Err(failure) => {
-                let told = format!(
-                    "{} of {} users were done before",
-                    done.len(),
-                    change.users.len()
-                );
-                Err(Problem::from(failure).and(&told))
-            }
+        let services = &api.0.services;
+        let holds = ChangeHolds {
+            store: &services.archive_store,
+            checkpoints: Ok(&*services.checkpoints),
+            clock: &services.clock,
+        };
+        let changed = holds.change(&change.users, held, &operator).await;
+        if let Some(failure) = changed.failure {
+            let progress = format!(
+                "{} of {} users were changed before that",
+                changed.done.len(),
+                change.users.len()
+            );
+            return Err(Problem::from(failure).and(&progress));
         }
+
+        let users = changed.done.iter().map(|changed| changed.user_id).collect();
+        let warnings = changed.done.into_iter();
+        let warnings = warnings.filter_map(|HoldChanged { user_id, warning }| {
+            Some(HoldWarning {
+                user_id,
+                text: warning?,
+            })
+        });
+        Ok(Json(Changed {
+            held,
+            users,
+            warnings: warnings.collect(),
+        }))
     })
     .await
 }

@@ -1,6 +1,7 @@
-//! `/api/v1`: what the commands do, over HTTP, by the same code and in the same words.
+//! `/api/v1`: what the commands do, over HTTP. The handlers call the same operations as the commands.
 
-mod acts;
+mod about;
+mod audit_log;
 mod batches;
 mod dead_letters;
 mod holds;
@@ -34,17 +35,17 @@ use super::openapi;
 use super::problem::Problem;
 use super::read::Line;
 use crate::adapters::amqp::Broker;
-use crate::adapters::redis::RedisCheckpoints;
 use crate::config::Admin;
-use crate::registers::audit_log::By;
+use crate::ports::SharedStores;
+use crate::registers::audit_log::Operator;
 use crate::steps::Services;
 use crate::telemetry::metrics;
 
-/// No look takes longer, whatever is out of reach.
-const LOOK_WITHIN: Duration = Duration::from_secs(30);
-/// Nor does an act. The slowest replay that can be asked for takes less than nine minutes.
-const ACT_WITHIN: Duration = Duration::from_mins(15);
-/// Requests that are answered at once; fewer than there are connections, so that probes find one.
+/// The time limit of a read.
+const READ_WITHIN: Duration = Duration::from_secs(30);
+/// The time limit of a change. The slowest replay that a request can ask for takes less than nine minutes.
+const CHANGE_WITHIN: Duration = Duration::from_mins(15);
+/// The limit of requests in progress; lower than the limit of connections, so that probes find one.
 const AT_ONCE: usize = 64;
 
 /// What the API works with.
@@ -55,60 +56,58 @@ struct Inner {
     worker: String,
     gate: Gate,
     guesses: Guesses,
-    places: Semaphore,
+    slots: Semaphore,
     services: Arc<Services>,
-    /// A connection of its own, so that what is asked here waits for no work and keeps none waiting.
-    redis: Arc<RedisCheckpoints>,
+    /// A connection of its own, so that requests and the work of the worker do not wait for each other.
+    stores: SharedStores,
     broker: Broker,
     /// One replay or discard at a time.
     letters: Arc<Mutex<()>>,
 }
 
 impl Api {
-    /// As the worker of this name.
+    /// For the worker of this name.
     pub(crate) fn new(
         worker: &str,
         settings: &Admin,
         services: Arc<Services>,
-        redis: Arc<RedisCheckpoints>,
+        stores: SharedStores,
         broker: Broker,
     ) -> Self {
-        let (worker, gate) = (worker.to_owned(), Gate::new(settings));
-        let (guesses, places) = (Guesses::default(), Semaphore::new(AT_ONCE));
         Self(Arc::new(Inner {
-            worker,
-            gate,
-            guesses,
-            places,
+            worker: worker.to_owned(),
+            gate: Gate::new(settings),
+            guesses: Guesses::default(),
+            slots: Semaphore::new(AT_ONCE),
             services,
-            redis,
+            stores,
             broker,
             letters: Arc::default(),
         }))
     }
 
-    /// Who acts: the client's word for it, and what we know ourselves.
-    fn by(&self, Signed { who, why }: Signed, role: Role) -> By {
+    /// The operator for the audit log: the name that the client gives, the worker that was asked, and the kind of token.
+    fn operator(&self, Signed { who, why }: Signed, role: Role) -> Operator {
         let who = format!(
             "{}, by the admin API of {} ({})",
             who.as_str(),
             self.0.worker,
             role.as_str()
         );
-        By {
+        Operator {
             who,
             why: Some(why.as_str().to_owned()),
         }
     }
 }
 
-/// Who acts, and why. Both go into the log of acts.
+/// Who makes the change, and why; the audit log names both
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Signed {
-    /// Who, as the client says. The log of acts adds which worker was asked, and with which token.
+    /// The operator. The audit log adds which worker was asked, and with which token.
     who: Line,
-    /// Why, for those who look later.
+    /// The reason, for the readers of the audit log.
     why: Line,
 }
 
@@ -129,31 +128,32 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(holds::list, holds::add))
         .routes(routes!(holds::show))
         .routes(routes!(holds::remove))
-        .routes(routes!(acts::list))
-        .routes(routes!(openapi::show))
+        .routes(routes!(audit_log::list))
+        .routes(routes!(about::show))
         .split_for_parts();
     openapi::complete(&mut document);
     (routes, document)
 }
 
-/// The routes behind the gate. Whatever goes wrong there is told as a problem.
+/// The routes, behind the check of tokens. Each failure is answered with a problem.
 pub(super) fn guarded(api: &Api) -> Router {
     let nowhere = || async {
         Problem::not_found(
             "not_found",
-            "there is no such path; see /api/v1/openapi.json",
+            "this path does not exist; see /api/v1/openapi.json",
         )
     };
     let no_method = || async {
-        let detail =
-            "the path does not know this method; the header Allow names those that it does";
+        let detail = "the path does not support this method; the header Allow names the methods that it supports";
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
     };
-    let (routes, _document) = routes();
+    let (routes, document) = routes();
+    let document = serde_json::to_value(document).unwrap_or_default();
     routes
         .route("/api/v1", axum::routing::any(nowhere))
         .route("/api/v1/{*rest}", axum::routing::any(nowhere))
         .method_not_allowed_fallback(no_method)
+        .layer(Extension(about::Document(Arc::new(document))))
         .layer(from_fn_with_state(api.clone(), guard))
         .with_state(api.clone())
 }
@@ -172,15 +172,15 @@ async fn guard(
         Ok(role) => role,
         Err(problem) => return problem.into_response(),
     };
-    let Ok(_place) = api.0.places.try_acquire() else {
+    let Ok(_slot) = api.0.slots.try_acquire() else {
         return Problem::overloaded().into_response();
     };
     let _serving = client.serving();
     request.extensions_mut().insert(role);
-    let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-    // An act has its own time, and runs on without us.
-    let within = if looks { LOOK_WITHIN } else { ACT_WITHIN };
+    // A change keeps running after its request has ended, and has a time limit of its own.
+    let within = if is_read { READ_WITHIN } else { CHANGE_WITHIN };
     match tokio::time::timeout(within, answer).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => Problem::panicked().into_response(),
@@ -188,21 +188,21 @@ async fn guard(
     }
 }
 
-/// Asks the gate, and counts whom it refuses.
+/// Checks the token, and counts the requests that are refused.
 fn admit(
     api: &Inner,
     client: &Client,
     request: &Request,
     gave_a_token: bool,
 ) -> Result<Role, Problem> {
-    // The document holds nothing of this deployment.
-    let open = request.uri().path() == openapi::PATH;
+    // The document says nothing about this deployment.
+    let is_open = request.uri().path() == openapi::PATH;
     let problem = match api
         .gate
         .admit(request.method(), request.uri(), request.headers())
     {
         Ok(role) => return Ok(role),
-        Err(problem) if open && problem.asks_for_a_token() => return Ok(Role::Reader),
+        Err(problem) if is_open && problem.asks_for_a_token() => return Ok(Role::Reader),
         Err(problem) => problem,
     };
     metrics::admin_refused(problem.refusal(gave_a_token));
@@ -210,18 +210,18 @@ fn admit(
         && gave_a_token
         && let Some(tokens) = api.guesses.wrong(client.peer, Instant::now())
     {
-        tracing::warn!(peer = %client.peer, tokens, "the admin API was given wrong tokens");
+        tracing::warn!(peer = %client.peer, tokens, "clients sent wrong tokens to the admin API");
     }
     Err(problem)
 }
 
-/// Runs an act to its end, though the client may hang up.
+/// Runs a change to its end, even if the client disconnects.
 async fn to_its_end<T: Send + 'static>(
-    act: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    change: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
-    match tokio::spawn(tokio::time::timeout(ACT_WITHIN, act)).await {
+    match tokio::spawn(tokio::time::timeout(CHANGE_WITHIN, change)).await {
         Ok(Ok(result)) => result,
-        Ok(Err(_elapsed)) => Err(Problem::timeout(ACT_WITHIN)),
+        Ok(Err(_elapsed)) => Err(Problem::timeout(CHANGE_WITHIN)),
         Err(_panic) => Err(Problem::panicked()),
     }
 }

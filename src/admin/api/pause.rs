@@ -8,19 +8,20 @@ use super::{Api, Signed, to_its_end};
 use crate::admin::gate::Role;
 use crate::admin::problem::Problem;
 use crate::admin::read::Body;
+use crate::operations::pause::change_pause;
 use crate::registers;
-use crate::registers::{PauseAct, pause_state, set_pause};
+use crate::registers::{PauseAct, pause_state};
 
-/// Whether workers take users, as far as operators are concerned.
+/// Whether an operator has paused all workers
 #[derive(Serialize, ToSchema)]
 pub(super) struct PauseState {
-    /// No worker takes users.
+    /// Whether the workers take no users.
     paused: bool,
-    /// Who acted last; null where nobody ever did, or the act cannot be read.
+    /// The operator of the last pause or resume; null if there was none, or the record cannot be read.
     who: Option<String>,
-    /// Why, as was said.
+    /// The reason that the operator gave.
     why: Option<String>,
-    /// When.
+    /// The time of the last pause or resume.
     #[schema(value_type = Option<String>, format = DateTime)]
     at: Option<Timestamp>,
 }
@@ -44,10 +45,10 @@ impl From<PauseAct> for PauseState {
     }
 }
 
-/// Whether all workers are paused
+/// Shows whether all workers are paused
 #[utoipa::path(
     get, path = "/api/v1/pause", tag = "pause", operation_id = "showPause",
-    responses((status = 200, description = "The pause", body = PauseState)),
+    responses((status = 200, description = "Whether the workers are paused", body = PauseState)),
 )]
 pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<PauseState>, Problem> {
     let unknown = |paused, why| PauseState {
@@ -59,20 +60,20 @@ pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<PauseState>
     Ok(Json(
         match pause_state(&*api.services.archive_store).await? {
             registers::PauseState::Never => unknown(false, None),
-            registers::PauseState::Act(act) => PauseState::from(act),
-            // What is in doubt pauses, as workers take it.
+            registers::PauseState::Act(last) => PauseState::from(last),
+            // Workers pause, too, if the record is in doubt.
             registers::PauseState::Doubtful(why) => unknown(true, Some(why)),
         },
     ))
 }
 
-/// Stops all workers from taking users
+/// Pauses all workers: they take no users
 ///
-/// Those in progress stop at their next checkpoint. It outlives restarts, and reaches every worker within seconds.
+/// Users in progress stop at their next checkpoint. The pause survives restarts and reaches each worker within seconds.
 #[utoipa::path(
     post, path = "/api/v1/pause", tag = "pause", operation_id = "pause",
     request_body(content = Signed, example = json!({ "who": "ada", "why": "the tenant is being migrated" })),
-    responses((status = 200, description = "The pause", body = PauseState)),
+    responses((status = 200, description = "Whether the workers are paused", body = PauseState)),
 )]
 pub(super) async fn pause(
     State(api): State<Api>,
@@ -82,11 +83,11 @@ pub(super) async fn pause(
     set(api, role, signed, true).await
 }
 
-/// Lets all workers take users again
+/// Resumes all workers: they take users again
 #[utoipa::path(
     post, path = "/api/v1/resume", tag = "pause", operation_id = "resume",
     request_body(content = Signed, example = json!({ "who": "ada", "why": "the migration is done" })),
-    responses((status = 200, description = "The pause", body = PauseState)),
+    responses((status = 200, description = "Whether the workers are paused", body = PauseState)),
 )]
 pub(super) async fn resume(
     State(api): State<Api>,
@@ -102,10 +103,12 @@ async fn set(
     signed: Signed,
     paused: bool,
 ) -> Result<Json<PauseState>, Problem> {
-    let by = api.by(signed, role);
+    let operator = api.operator(signed, role);
     to_its_end(async move {
-        let act = set_pause(&*api.0.services.archive_store, paused, &by).await?;
-        Ok(Json(act.into()))
+        let services = &api.0.services;
+        let pause =
+            change_pause(&services.archive_store, &services.clock, paused, &operator).await?;
+        Ok(Json(pause.into()))
     })
     .await
 }

@@ -5,24 +5,24 @@ use utoipa::ToSchema;
 
 use super::Api;
 use crate::admin::problem::Problem;
-use crate::ports::Announced;
+use crate::ports::LiveWorker;
 
-/// Workers.
+/// The running workers
 #[derive(Serialize, ToSchema)]
 pub(super) struct Workers {
-    /// By name.
-    workers: Vec<Announced>,
+    /// Sorted by name.
+    workers: Vec<LiveWorker>,
 }
 
-/// All workers of the deployment
+/// Lists all workers of the deployment
 ///
-/// Each announces itself every five seconds; one that died is out of the list within 15.
+/// Each worker sends a heartbeat every five seconds; a worker that died leaves the list within 15 seconds.
 #[utoipa::path(
     get, path = "/api/v1/workers", tag = "workers", operation_id = "listWorkers",
     responses((status = 200, description = "The workers", body = Workers)),
 )]
 pub(super) async fn list(State(Api(api)): State<Api>) -> Result<Json<Workers>, Problem> {
     Ok(Json(Workers {
-        workers: api.redis.workers().await?,
+        workers: api.stores.workers.workers().await?,
     }))
 }

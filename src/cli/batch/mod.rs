@@ -1,19 +1,17 @@
 mod report;
 mod show;
 
-use std::sync::Arc;
-
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table};
-use crate::adapters::redis::RedisCheckpoints;
 use crate::config::Settings;
 use crate::job::BatchId;
 use crate::operations::batches;
+use crate::ports::batches::Batches;
 
-/// How far batches are: users that were submitted, or published, with the same batch ID
+/// Shows batches: users that were submitted or published with the same batch ID
 ///
-/// Everything is told by the records of the users themselves, as workers save them in Redis.
+/// The numbers come from the records of the users that workers save in Redis.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   offboarder batch list
@@ -21,56 +19,52 @@ use crate::operations::batches;
   offboarder batch report 2026-11 > 2026-11.csv")]
 pub(crate) struct Args {
     #[command(subcommand)]
-    act: Act,
+    verb: Verb,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Act {
-    /// Shows how far a batch is
+enum Verb {
+    /// Shows the progress of a batch
     #[command(after_help = "Example:\n  offboarder batch show 2026-11 --watch")]
     Show(show::Args),
-    /// Lists batches, the latest first
+    /// Lists batches, newest first
     #[command(
         alias = "ls",
         after_help = "Example:\n  offboarder batch list --limit 5 --output json"
     )]
     List {
-        /// So many at most
+        /// Maximum number of batches
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Prints one row for each user: finished, held, refused, given up or not yet begun
+    /// Prints one row per user: finished, held, refused, dead-lettered or not begun
     #[command(after_help = "Example:\n  offboarder batch report 2026-11 > 2026-11.csv")]
     Report(report::Args),
 }
 
 pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
-    let Some(redis) = compose::batches(settings) else {
+    let Some(stores) = compose::shared_stores(settings) else {
         return Err(CliError::usage(
-            "batches are kept in Redis: set OFFBOARDER_CHECKPOINTS_URL to what the workers have",
+            "batches are kept in Redis: set OFFBOARDER_CHECKPOINTS_URL to the URL that the workers use",
         ));
     };
-    match &args.act {
-        Act::Show(args) => show::run(args, &redis).await,
-        Act::List { limit, output } => list(&redis, *limit, output.output).await,
-        Act::Report(args) => report::run(args, &redis).await,
+    match &args.verb {
+        Verb::Show(args) => show::run(args, &*stores.batches).await,
+        Verb::List { limit, output } => list(&*stores.batches, *limit, output.output).await,
+        Verb::Report(args) => report::run(args, &*stores.batches).await,
     }
 }
 
 fn unknown(batch: &BatchId) -> CliError {
     CliError::bad(format!(
-        "there is no batch {batch}; `offboarder batch list` shows those there are"
+        "batch {batch} does not exist; `offboarder batch list` shows the batches"
     ))
 }
 
-async fn list(
-    redis: &Arc<RedisCheckpoints>,
-    limit: usize,
-    output: Output,
-) -> Result<Exit, CliError> {
-    let batches = batches::list(redis, limit.max(1)).await?;
+async fn list(batches: &dyn Batches, limit: usize, output: Output) -> Result<Exit, CliError> {
+    let batches = batches::list(batches, limit.max(1)).await?;
     match output {
         Output::Json => print_json(&serde_json::json!({ "batches": batches }))?,
         Output::Table => {

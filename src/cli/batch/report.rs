@@ -4,47 +4,46 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 
 use super::unknown;
-use crate::adapters::redis::RedisCheckpoints;
 use crate::cli::exit::{CliError, Exit};
 use crate::job::BatchId;
 use crate::operations::batches::{Reported, report};
+use crate::ports::batches::Batches;
 use crate::printable;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Its name
+    /// Name of the batch
     #[arg(value_name = "B")]
     batch: BatchId,
-    /// How to answer
+    /// Form of the report
     #[arg(long, value_enum, default_value_t, value_name = "FORM")]
     output: Form,
 }
 
-/// A report is a file more often than not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum Form {
-    /// With a header.
+    /// CSV with a header
     #[default]
     Csv,
-    /// One document.
+    /// One JSON document
     Json,
 }
 
-pub(super) async fn run(args: &Args, redis: &RedisCheckpoints) -> Result<Exit, CliError> {
+pub(super) async fn run(args: &Args, batches: &dyn Batches) -> Result<Exit, CliError> {
     let now = Timestamp::now();
-    let (mut rows, mut next) = report(redis, &args.batch, 0, now).await?;
+    let (mut rows, mut next) = report(batches, &args.batch, 0, now).await?;
     if rows.is_empty() && next.is_none() {
         return Err(unknown(&args.batch));
     }
     let mut printer = Printer::new(args.output);
     loop {
         match printer.print(rows) {
-            // A reader that went away (`| head`) is no fault.
+            // A closed pipe (`| head`) is not an error.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Exit::Ok),
             result => result.map_err(CliError::bad)?,
         }
         let Some(from) = next else { break };
-        (rows, next) = report(redis, &args.batch, from, now).await?;
+        (rows, next) = report(batches, &args.batch, from, now).await?;
     }
     match printer.end() {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::bad(error)),
@@ -52,7 +51,7 @@ pub(super) async fn run(args: &Args, redis: &RedisCheckpoints) -> Result<Exit, C
     }
 }
 
-/// Prints rows as they come, so that memory stays flat.
+/// Prints rows as they arrive, so that memory use does not grow with the batch.
 enum Printer {
     Csv(Box<csv::Writer<Stdout>>),
     Json(BufWriter<Stdout>, u64),

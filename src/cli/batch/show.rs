@@ -4,20 +4,20 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::unknown;
-use crate::adapters::redis::RedisCheckpoints;
 use crate::cli::exit::{CliError, Exit};
 use crate::cli::output::{
     Output, OutputArgs, Shown, json as print_json, say, table, terminal_width, wide_table,
 };
 use crate::job::BatchId;
 use crate::operations::batches::{Overview, overview};
+use crate::ports::batches::Batches;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Its name
+    /// Name of the batch
     #[arg(value_name = "B")]
     batch: BatchId,
-    /// Look again every two seconds until nothing is left to do
+    /// Refresh every two seconds until no user is left to do
     #[arg(long)]
     watch: bool,
     #[command(flatten)]
@@ -26,22 +26,22 @@ pub(super) struct Args {
 
 const PAUSE: Duration = Duration::from_secs(2);
 
-pub(super) async fn run(args: &Args, redis: &RedisCheckpoints) -> Result<Exit, CliError> {
+pub(super) async fn run(args: &Args, batches: &dyn Batches) -> Result<Exit, CliError> {
     let mut drawn = 0;
     let mut before: Option<Overview> = None;
     loop {
-        let found = overview(redis, &args.batch, Timestamp::now()).await?;
+        let found = overview(batches, &args.batch, Timestamp::now()).await?;
         let Some(overview) = found else {
             return Err(unknown(&args.batch));
         };
         let done = !args.watch || overview.left() == 0;
         match args.output.output {
-            // One document: the last one.
+            // JSON is one document: the last one.
             Output::Json if done => print_json(&overview)?,
             Output::Table if std::io::stdout().is_terminal() => {
                 drawn = redraw(text(&overview).as_str(), drawn);
             }
-            // In a file a look is worth reading if it tells something new.
+            // A file gets a new text only when something other than the time has changed.
             Output::Table
                 if before
                     .as_ref()
@@ -59,7 +59,7 @@ pub(super) async fn run(args: &Args, redis: &RedisCheckpoints) -> Result<Exit, C
     }
 }
 
-/// Whether more than the time went on.
+/// Whether anything changed besides the time.
 fn differs(before: &Overview, now: &Overview) -> bool {
     let still = |overview: &Overview| Overview {
         as_of: Timestamp::UNIX_EPOCH,
@@ -70,7 +70,7 @@ fn differs(before: &Overview, now: &Overview) -> bool {
     still(before) != still(now)
 }
 
-/// Writes over what was drawn before, so many rows; gives how many these are.
+/// Overwrites the last `drawn` rows of the terminal with the text, and returns the number of rows of the text.
 fn redraw(text: &str, drawn: usize) -> usize {
     let mut out = std::io::stdout().lock();
     let up = if drawn > 0 {
@@ -79,7 +79,7 @@ fn redraw(text: &str, drawn: usize) -> usize {
         String::new()
     };
     let written = writeln!(out, "{up}{text}").and_then(|()| out.flush());
-    // A terminal that went away ends the process by a signal.
+    // A terminal that is closed ends the process by a signal.
     written.ok();
     let width = terminal_width().unwrap_or(usize::MAX);
     text.lines()
@@ -87,11 +87,10 @@ fn redraw(text: &str, drawn: usize) -> usize {
         .sum()
 }
 
-/// For people.
 fn text(overview: &Overview) -> Shown {
     let begun = overview
         .begun_at
-        .map(|at| format!(", the first of them since {at:.0}"))
+        .map(|at| format!(", begun at {at:.0}"))
         .unwrap_or_default();
     let head = format!("{}  {} users{begun}", overview.batch_id, overview.users);
     let row =
@@ -100,11 +99,11 @@ fn text(overview: &Overview) -> Shown {
         row("finished", overview.finished, outcomes(overview).into()),
         row("dead letters", overview.dead(), reasons(overview).into()),
         row("waiting", waiting(overview), waits(overview)),
-        row("under way", overview.under_way, "".into()),
+        row("in progress", overview.under_way, "".into()),
         row("not begun", overview.not_begun, "".into()),
     ];
     if overview.unreadable > 0 {
-        let what = "checkpoints of a later release: upgrade this one".into();
+        let what = "checkpoints of a later release: upgrade this binary".into();
         rows.push(row("unreadable", overview.unreadable, what));
     }
     let states = overview.states.iter();
@@ -114,7 +113,7 @@ fn text(overview: &Overview) -> Shown {
     let mut lines: Vec<Shown> = vec![
         head.into(),
         "".into(),
-        table(["users", "so many", "of which"], rows),
+        table(["users", "count", "details"], rows),
         "".into(),
         "last completed step".into(),
         wide_table(names, counts),
@@ -129,7 +128,7 @@ fn text(overview: &Overview) -> Shown {
         .map(span);
         lines.push(
             format!(
-                "access gone  {} users, the last at {:.0}",
+                "access gone  {} users, the last one at {:.0}",
                 access.users, access.last_at
             )
             .into(),
@@ -139,13 +138,14 @@ fn text(overview: &Overview) -> Shown {
         );
     }
     if let Some(rate) = overview.finished_per_minute {
-        lines.push(format!("rate         {rate:.1} users a minute of late").into());
+        lines
+            .push(format!("rate         {rate:.1} users per minute in the last 15 minutes").into());
     }
     let left = match overview.time_left_seconds {
-        Some(0) => "none: nothing is left to do".to_owned(),
+        Some(0) => "none: all users are done".to_owned(),
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         Some(seconds) => format!("about {}", span(seconds as f64)),
-        None => "unknown: nobody was finished of late".to_owned(),
+        None => "unknown: no user was finished in the last 15 minutes".to_owned(),
     };
     lines.push(format!("time left    {left}").into());
     lines.into_iter().collect()
@@ -167,32 +167,32 @@ fn share(users: u64, of: u64) -> String {
 
 fn outcomes(overview: &Overview) -> String {
     let word = |outcome| serde_json::to_value(outcome).unwrap_or_default();
-    let told = overview
+    let texts = overview
         .deletions
         .iter()
         .map(|(outcome, users)| format!("{users} {}", word(outcome).as_str().unwrap_or_default()));
-    told.collect::<Vec<_>>().join(", ")
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 fn reasons(overview: &Overview) -> String {
-    let told = overview
+    let texts = overview
         .dead_letters
         .iter()
-        .map(|letters| format!("{} {}", letters.users, letters.reason));
-    told.collect::<Vec<_>>().join(", ")
+        .map(|group| format!("{} {}", group.users, group.reason));
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 fn waits(overview: &Overview) -> Shown {
-    let told = overview.waiting.iter().map(|waiting| {
+    let texts = overview.waiting.iter().map(|waiting| {
         format!(
-            "{} {}, from {:.0} on",
+            "{} {}, until {:.0} at the earliest",
             waiting.users, waiting.why, waiting.first_until
         )
     });
-    told.collect()
+    texts.collect()
 }
 
-/// Seconds, in two units at most.
+/// A duration, in at most two units.
 fn span(seconds: f64) -> String {
     if seconds < 10.0 {
         return format!("{seconds:.1} s");

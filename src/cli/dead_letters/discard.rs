@@ -29,8 +29,9 @@ pub(super) async fn discard(
         ))?;
         let discard = Discard {
             broker: &broker,
-            store: &*store,
-            by: args.act.by(),
+            store: &store,
+            clock: &crate::clock::Clock::system(),
+            by: args.act.operator(),
         };
         match discard.on_record(&pick, &letters, &mut discarded).await {
             Ok(missed) => gone = missed,

@@ -6,6 +6,7 @@ use super::super::output::{Output, json as print_json, say, table};
 use super::{ReplayArgs, names, nothing_found};
 use crate::config::{Cxone, Queue, Settings};
 use crate::operations::dead_letters::{Judge, Letter, Replay, ReplayTold, Report, look};
+use crate::registers::audit_log::AuditLog;
 
 pub(super) async fn replay(
     args: &ReplayArgs,
@@ -38,9 +39,10 @@ pub(super) async fn replay(
         let question =
             format!("{count} letters will be replayed, {skipped} stay where they are. Go on?");
         args.act.agree(&question)?;
-        let (store, by) = (&*services.archive_store, args.act.by());
+        let by = args.act.operator();
+        let audit_log = AuditLog::new(services.archive_store.clone(), services.clock.clone());
         let result = replay
-            .on_record(store, &by, (&pick, args.anyway), chosen, &mut report)
+            .on_record(&audit_log, &by, (&pick, args.anyway), chosen, &mut report)
             .await;
         // What was moved is told first: the log of acts may be what is out of reach.
         let error = result.as_ref().err().map(ToString::to_string);

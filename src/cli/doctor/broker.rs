@@ -6,12 +6,12 @@ use crate::config::Queue;
 const SERVICE: &str = "RabbitMQ";
 const TOPOLOGY: &str = "RabbitMQ topology";
 
-/// Whether the broker lets us in, and has what `offboarder topology` declares.
-pub(super) async fn look(queue: Option<&Queue>) -> Vec<Finding> {
+/// Checks whether the broker accepts the credentials and has the exchanges and queues that `offboarder topology` declares.
+pub(super) async fn check(queue: Option<&Queue>) -> Vec<Finding> {
     let Some(queue) = queue else {
-        return vec![Finding::well(
+        return vec![Finding::good(
             SERVICE,
-            "OFFBOARDER_QUEUE_URL is not set; `run` works without",
+            "OFFBOARDER_QUEUE_URL is not set; `run` works without it",
         )];
     };
     let broker = match compose::broker(queue) {
@@ -20,7 +20,7 @@ pub(super) async fn look(queue: Option<&Queue>) -> Vec<Finding> {
             return vec![Finding::bad(
                 SERVICE,
                 error.to_string(),
-                "mend OFFBOARDER_QUEUE_…",
+                "fix OFFBOARDER_QUEUE_…",
             )];
         }
     };
@@ -28,12 +28,12 @@ pub(super) async fn look(queue: Option<&Queue>) -> Vec<Finding> {
         Ok(connection) => connection,
         Err(error) => return vec![Finding::failed(SERVICE, error)],
     };
-    let mut findings = vec![Finding::well(
+    let mut findings = vec![Finding::good(
         SERVICE,
-        format!("let us in at {}", broker.at()),
+        format!("accepts the credentials at {}", broker.at()),
     )];
     findings.extend(topology(examine(&connection).await));
-    // Whether it closes in order says nothing of whether it opened.
+    // A failed close says nothing about the checks before it.
     connection.close(200, "done".into()).await.ok();
     findings
 }
@@ -44,20 +44,20 @@ fn topology(examined: Result<Vec<TopologyFault>, QueueError>) -> Vec<Finding> {
         Err(error) => return vec![Finding::failed(TOPOLOGY, error)],
     };
     if faults.is_empty() {
-        return vec![Finding::well(
+        return vec![Finding::good(
             TOPOLOGY,
-            "every exchange and queue stands as it is declared",
+            "each exchange and queue exists as declared",
         )];
     }
     let finding = |fault| match fault {
         TopologyFault::Missing { what } => Finding::bad(
             TOPOLOGY,
-            format!("{what} is not there"),
+            format!("{what} does not exist"),
             "run `offboarder topology`",
         ),
         TopologyFault::Otherwise { what, why } => Finding::bad(
             TOPOLOGY,
-            format!("{what} stands with other arguments ({why})"),
+            format!("{what} exists with other arguments ({why})"),
             "empty it, delete it, and run `offboarder topology`",
         ),
     };

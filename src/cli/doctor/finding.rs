@@ -7,25 +7,26 @@ pub(super) struct Finding {
     pub(super) check: String,
     pub(super) ok: bool,
     pub(super) detail: String,
-    /// It works, and is less safe than it could be.
+    /// It works, but is less safe than it could be.
     pub(super) warning: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) mend: Option<String>,
+    // The member of the JSON document keeps its first name.
+    #[serde(rename = "mend")]
+    pub(super) remedy: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<Code>,
-    /// The service gave no answer.
+    /// The service did not respond.
     pub(super) unreachable: bool,
 }
 
 impl Finding {
-    pub(super) fn well(check: impl Into<String>, detail: impl Into<String>) -> Self {
-        let (check, detail) = (check.into(), detail.into());
+    pub(super) fn good(check: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
-            check,
+            check: check.into(),
             ok: true,
-            detail,
+            detail: detail.into(),
             warning: false,
-            mend: None,
+            remedy: None,
             code: None,
             unreachable: false,
         }
@@ -34,25 +35,25 @@ impl Finding {
     pub(super) fn bad(
         check: impl Into<String>,
         detail: impl Into<String>,
-        mend: impl Into<String>,
+        remedy: impl Into<String>,
     ) -> Self {
         Self {
             ok: false,
-            mend: Some(mend.into()),
-            ..Self::well(check, detail)
+            remedy: Some(remedy.into()),
+            ..Self::good(check, detail)
         }
     }
 
-    /// What works, and is less safe than it could be: the exit status does not tell of it.
+    /// Something works, but is less safe than it could be. It does not change the exit status.
     pub(super) fn warning(
         check: impl Into<String>,
         detail: impl Into<String>,
-        fix: impl Into<String>,
+        remedy: impl Into<String>,
     ) -> Self {
         Self {
             warning: true,
-            mend: Some(fix.into()),
-            ..Self::well(check, detail)
+            remedy: Some(remedy.into()),
+            ..Self::good(check, detail)
         }
     }
 
@@ -67,17 +68,17 @@ impl Finding {
                 | Code::CheckpointsUnreachable
                 | Code::QueueUnreachable
         );
-        let mend = mend(failure.code);
+        let remedy = remedy(failure.code);
         Self {
             code: Some(failure.code),
             unreachable,
-            ..Self::bad(check, failure.text, mend)
+            ..Self::bad(check, failure.text, remedy)
         }
     }
 }
 
-/// What to do about a failure, in short; its section of the runbook has the rest.
-fn mend(code: Code) -> String {
+/// What to do about a failure, in short; its section of the runbook has the details.
+fn remedy(code: Code) -> String {
     let short = match code {
         Code::CxoneUnreachable | Code::CxoneTimeout | Code::CxoneServerError => {
             "check DNS, proxy, firewall and TLS from this host to OFFBOARDER_CXONE_BASE_URI and \
@@ -88,27 +89,29 @@ fn mend(code: Code) -> String {
              OFFBOARDER_CXONE_CLIENT_ID and its secret in the CXone admin console"
         }
         Code::CxoneRedirected | Code::CxoneUnreadable | Code::CxoneForeignAnswer => {
-            "have firewall and proxy let this host's calls through; OFFBOARDER_CXONE_BASE_URI has to be the origin of the tenant's API itself"
+            "let the firewall and the proxy pass the calls of this host; OFFBOARDER_CXONE_BASE_URI must be the origin of the tenant's API itself"
         }
-        Code::CxoneMissingScope | Code::CxoneRejected => "grant the OAuth client what it lacks",
+        Code::CxoneMissingScope | Code::CxoneRejected => {
+            "grant the OAuth client the missing permission"
+        }
         Code::ArchiveUnreachable => "check the network, AWS_ENDPOINT_URL_S3 and AWS_REGION",
         Code::ArchiveDenied => {
             "grant s3:PutObject, s3:GetObject, s3:ListBucket and s3:AbortMultipartUpload on bucket and \
              prefix, or give this process other credentials"
         }
-        Code::ArchiveMissing => {
-            "make the bucket or directory, or set OFFBOARDER_ARCHIVE_URL to another"
-        }
+        Code::ArchiveMissing => "create the bucket or directory, or change OFFBOARDER_ARCHIVE_URL",
         Code::ArchiveOverwrites => "use a store that honours If-None-Match",
-        Code::ArchiveUnfit => "use a store that does what the finding names",
+        Code::ArchiveUnfit => "use a store that supports what the finding names",
         Code::ArchiveFull => "free space",
-        Code::CheckpointsUnreachable => "check that it runs, and OFFBOARDER_CHECKPOINTS_URL",
-        Code::CheckpointsRefused => {
-            "check user and password in OFFBOARDER_CHECKPOINTS_URL, and memory"
+        Code::CheckpointsUnreachable => {
+            "check that Redis runs, and check OFFBOARDER_CHECKPOINTS_URL"
         }
-        Code::QueueUnreachable => "check that it runs, and OFFBOARDER_QUEUE_URL",
+        Code::CheckpointsRefused => {
+            "check the user and password in OFFBOARDER_CHECKPOINTS_URL, and the memory of Redis"
+        }
+        Code::QueueUnreachable => "check that RabbitMQ runs, and check OFFBOARDER_QUEUE_URL",
         Code::QueueRefused => {
-            "check user, password and virtual host in OFFBOARDER_QUEUE_URL, and the user's permissions"
+            "check the user, password and virtual host in OFFBOARDER_QUEUE_URL, and the permissions of the user"
         }
         Code::QueueUnroutable => "run `offboarder topology`",
         Code::SettingsUnreadable => "correct the file or the setting",
@@ -127,9 +130,10 @@ fn mend(code: Code) -> String {
         | Code::ArchiveConflict
         | Code::CheckpointUnreadable
         | Code::IllegalTransition
-        | Code::Panicked => "",
+        | Code::Panicked
+        | Code::Internal => "",
     };
-    let more = format!("deploy/RUNBOOK.md, `{code}`");
+    let more = format!("docs/operations/runbook.md, `{code}`");
     if short.is_empty() {
         more
     } else {

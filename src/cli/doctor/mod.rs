@@ -10,18 +10,17 @@ use super::output::{Output, OutputArgs, json, say, table};
 use crate::config::{Settings, Sources, show};
 use finding::Finding;
 
-/// Checks settings, reachability, scopes and permissions; each finding says how to mend it
+/// Checks settings, reachability, scopes and permissions; each finding says how to fix it
 ///
-/// Every check is made, whatever comes out of the others. It changes nothing but one small object in the
-/// archive store, `_offboarder_probe`, by which it finds out whether the store overwrites, and a key in
-/// Redis that is gone after a second.
+/// It runs all checks, even if some fail. To check whether the stores accept writes, it writes one small object to the
+/// archive store (`_offboarder_probe`) and a key that expires after a second to Redis; it changes nothing else.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   offboarder doctor
   offboarder doctor --output json
   offboarder doctor --show-settings")]
 pub(crate) struct Args {
-    /// Show what is in force and where it came from, secrets masked
+    /// Show the settings in force and their origin, with secrets masked, and check nothing
     #[arg(long)]
     show_settings: bool,
     #[command(flatten)]
@@ -42,15 +41,15 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
                 (false, _) => "NOT OK".to_owned(),
             };
             let rows = findings.iter().map(|finding| {
-                let mend = finding.mend.clone().unwrap_or_default();
+                let remedy = finding.remedy.clone().unwrap_or_default();
                 [
                     finding.check.clone(),
                     mark(finding),
                     finding.detail.clone(),
-                    mend,
+                    remedy,
                 ]
             });
-            say(table(["check", "", "finding", "how to mend it"], rows));
+            say(table(["check", "", "finding", "how to fix it"], rows));
         }
     }
     Ok(if findings.iter().any(|finding| finding.unreachable) {
@@ -75,18 +74,18 @@ fn show_settings(output: Output, sources: &Sources) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-/// All services side by side, so that one that hangs does not hold up the next.
+/// Checks all services concurrently, so that one that hangs does not delay the others.
 async fn findings(sources: &Sources) -> Result<Vec<Finding>, CliError> {
     let settings = Settings::for_run(sources)?;
     let (tenant, checkpoints, archive, protected, broker, safety) = tokio::join!(
-        Box::pin(tenant::examine(&settings)),
+        Box::pin(tenant::check(&settings)),
         stores::checkpoints(&settings),
         Box::pin(stores::archive(&settings)),
-        Box::pin(protected::look(&settings)),
-        Box::pin(broker::look(settings.queue.as_ref())),
-        Box::pin(safety::look(&settings)),
+        Box::pin(protected::check(&settings)),
+        Box::pin(broker::check(settings.queue.as_ref())),
+        Box::pin(safety::check(&settings)),
     );
-    let understood = Finding::well("settings", "understood");
+    let understood = Finding::good("settings", "valid");
     Ok([
         vec![understood],
         tenant,

@@ -1,19 +1,20 @@
-//! What works, and leaves more to chance or to others than it has to.
+//! Checks for settings that work, but are less safe than they could be.
 
 use std::net::IpAddr;
 
 use super::super::compose;
 use super::finding::Finding;
-use crate::config::{
-    ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Guard, RedisKind, Settings,
-};
+use crate::address::RedisKind;
+use crate::config::{ArchiveLocation, CheckpointsUrl, Cxone, Guard, Settings};
 use crate::failure::{Code, Failure};
 use crate::integrity::Integrity;
+use crate::limits::DeletePolicy;
+use crate::ports::BucketHealth as _;
 
 const VERSIONS: &str = "archive versions";
 const LOCK: &str = "archive lock";
 
-pub(super) async fn look(settings: &Settings<Cxone>) -> Vec<Finding> {
+pub(super) async fn check(settings: &Settings<Cxone>) -> Vec<Finding> {
     let mut findings = evidence(settings).await;
     findings.extend(limits(&settings.guard));
     findings.extend(integrity(&settings.integrity));
@@ -37,12 +38,12 @@ pub(super) async fn look(settings: &Settings<Cxone>) -> Vec<Finding> {
     findings
 }
 
-/// Whether what is stored can be removed or rewritten without a trace.
+/// Checks whether stored objects can be removed or rewritten without a trace.
 async fn evidence(settings: &Settings<Cxone>) -> Vec<Finding> {
     let (bucket, prefix) = match &settings.archive.location {
         ArchiveLocation::S3 { bucket, prefix } => (bucket, prefix),
         ArchiveLocation::Directory(_) => {
-            let detail = "a directory keeps no versions: who may write to it can rewrite manifests and archives";
+            let detail = "a directory keeps no versions: anyone who can write to it can rewrite manifests and archives";
             return vec![Finding::warning(
                 VERSIONS,
                 detail,
@@ -50,13 +51,13 @@ async fn evidence(settings: &Settings<Cxone>) -> Vec<Finding> {
             )];
         }
     };
-    // Another row says why there is none.
+    // Another finding says why there is no store.
     let Ok(store) = compose::s3_store(&settings.archive, bucket, prefix).await else {
         return Vec::new();
     };
     let (versions, locks) = tokio::join!(store.keeps_versions(), async {
         match settings.archive.retention {
-            // Another row tells of it.
+            // Another finding covers this case.
             Some(_) => None,
             None => Some(store.keeps_locks().await),
         }
@@ -68,14 +69,11 @@ async fn evidence(settings: &Settings<Cxone>) -> Vec<Finding> {
             "the bucket keeps versions",
             "the bucket keeps no versions: what is overwritten or deleted is gone",
         ),
-        (
-            "turn on versioning for the bucket",
-            "s3:GetBucketVersioning",
-        ),
+        ("turn on versioning of the bucket", "s3:GetBucketVersioning"),
     );
     let locks = locks.and_then(|locks| {
         let detail =
-            "OFFBOARDER_ARCHIVE_RETENTION is off: who may delete can remove archives and manifests";
+            "OFFBOARDER_ARCHIVE_RETENTION is off: anyone who can delete objects can remove archives and manifests";
         kept(
             LOCK,
             locks.map(|_keeps| false),
@@ -89,29 +87,29 @@ async fn evidence(settings: &Settings<Cxone>) -> Vec<Finding> {
     versions.into_iter().chain(locks).collect()
 }
 
-/// `None` where the store gives no answer: another row tells of that.
+/// `None` if the store does not respond: another finding covers that.
 fn kept(
     check: &str,
     keeps: Result<bool, Failure>,
-    (well, ill): (&str, &str),
-    (fix, right): (&str, &str),
+    (good, bad): (&str, &str),
+    (remedy, permission): (&str, &str),
 ) -> Option<Finding> {
     match keeps {
-        Ok(true) => Some(Finding::well(check, well)),
-        Ok(false) => Some(Finding::warning(check, ill, fix)),
+        Ok(true) => Some(Finding::good(check, good)),
+        Ok(false) => Some(Finding::warning(check, bad, remedy)),
         Err(failure) if failure.code == Code::ArchiveDenied => {
-            let detail = format!("it cannot be said whether this is so: {}", failure.text);
+            let detail = format!("unknown: {}", failure.text);
             Some(Finding::warning(
                 check,
                 detail,
-                format!("grant {right} on the bucket"),
+                format!("grant {permission} on the bucket"),
             ))
         }
-        Err(_out_of_reach) => None,
+        Err(_unreachable) => None,
     }
 }
 
-/// Whether anything limits what one wrong list can delete.
+/// Checks whether anything limits the deletions that one wrong list can cause.
 fn limits(guard: &Guard) -> Option<Finding> {
     let limited =
         guard.max_deletions.is_some() || !guard.delete_grace.is_zero() || guard.protected.is_some();
@@ -120,21 +118,21 @@ fn limits(guard: &Guard) -> Option<Finding> {
     }
     Some(Finding::warning(
         "limits",
-        "neither a brake, nor a grace, nor a protected list is set: one wrong list deletes every user whom it names",
+        "no deletion rate limit, no grace period and no protected list is set: one wrong list deletes each user that it names",
         "set OFFBOARDER_GUARD_MAX_DELETIONS, OFFBOARDER_GUARD_DELETE_GRACE or OFFBOARDER_GUARD_PROTECTED",
     ))
 }
 
-/// Whether a password crosses a network as it is. The URL itself is not shown.
+/// Checks whether a password crosses a network in clear text. The URL itself is not shown.
 fn in_clear(setting: &str, hosts: &[&str], better: &str) -> Option<Finding> {
     if hosts.iter().all(|host| is_loopback(host)) {
         return None;
     }
     Some(Finding::warning(
         format!("{setting} in clear"),
-        "it goes to another host without TLS: whoever is on the way reads the password, and can change what is said",
+        "the connection goes to another host without TLS: anyone on the network path can read the password and change the data",
         format!(
-            "use {better} where the server offers it, or keep this network to servers and workers"
+            "use {better} if the server supports it, or restrict this network to servers and workers"
         ),
     ))
 }
@@ -146,13 +144,13 @@ fn is_loopback(host: &str) -> bool {
             .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-/// Whether records of ours are told from those of others.
+/// Checks whether records are signed, so that records of others are detected.
 fn integrity(integrity: &Integrity) -> Option<Finding> {
     (!integrity.has_key()).then(|| {
         Finding::warning(
             "integrity key",
-            "there is none: whoever may write to Redis or to the bucket can lift holds and pauses, and say who asked",
-            "make one with `openssl rand -hex 32`, and set OFFBOARDER_INTEGRITY_KEY_FILE for every worker and operator",
+            "there is no key: anyone who can write to Redis or to the bucket can lift holds and pauses in the name of others",
+            "create a key with `openssl rand -hex 32`, and set OFFBOARDER_INTEGRITY_KEY_FILE for each worker and operator",
         )
     })
 }
@@ -162,13 +160,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::ProtectedSource;
+    use crate::address::ProtectedLocation;
     use crate::failure::Class;
     use crate::limits::DeletionRateLimit;
     use crate::secret::Secret;
 
     #[test]
-    fn plain_connections_to_other_hosts_are_warned_of() {
+    fn connections_to_other_hosts_in_clear_text_are_a_warning() {
         for plain in [
             &["mq-1"][..],
             &["2001:db8::5"],
@@ -178,16 +176,16 @@ mod tests {
             let finding = in_clear("OFFBOARDER_QUEUE_URL", plain, "amqps://").unwrap();
             assert!(finding.ok && finding.warning, "{plain:?}");
         }
-        for well in [&["localhost"][..], &["::1"], &["127.0.0.1", "::1"], &[]] {
+        for local in [&["localhost"][..], &["::1"], &["127.0.0.1", "::1"], &[]] {
             assert!(
-                in_clear("OFFBOARDER_QUEUE_URL", well, "amqps://").is_none(),
-                "{well:?}"
+                in_clear("OFFBOARDER_QUEUE_URL", local, "amqps://").is_none(),
+                "{local:?}"
             );
         }
     }
 
     #[test]
-    fn a_deployment_without_a_key_is_warned() {
+    fn a_missing_integrity_key_is_a_warning() {
         assert!(integrity(&Integrity::default()).is_some_and(|finding| finding.warning));
         let key = Secret::new(&"k".repeat(32));
         assert!(integrity(&Integrity::new(Some(&key))).is_none());
@@ -204,7 +202,7 @@ mod tests {
         assert!(limits(&none).is_some_and(|finding| finding.warning));
         for limited in [
             Guard {
-                protected: Some(ProtectedSource::File("x".into())),
+                protected: Some(ProtectedLocation::File("x".into())),
                 ..none.clone()
             },
             Guard {
@@ -228,20 +226,20 @@ mod tests {
     }
 
     #[test]
-    fn what_the_store_does_not_tell_is_a_warning_and_an_outage_is_another_rows() {
+    fn an_unknown_is_a_warning_and_an_outage_is_left_to_another_finding() {
         let kept = |keeps| {
             kept(
                 VERSIONS,
                 keeps,
-                ("well", "ill"),
-                ("fix", "s3:GetBucketVersioning"),
+                ("good", "bad"),
+                ("remedy", "s3:GetBucketVersioning"),
             )
         };
         assert!(kept(Ok(true)).is_some_and(|finding| !finding.warning));
         assert!(kept(Ok(false)).is_some_and(|finding| finding.warning && finding.ok));
         let failed = |code| Err(Failure::new(Class::Systemic, code, "no".to_owned()));
         let denied = kept(failed(Code::ArchiveDenied)).unwrap();
-        assert!(denied.warning && denied.mend.unwrap().contains("s3:GetBucketVersioning"));
+        assert!(denied.warning && denied.remedy.unwrap().contains("s3:GetBucketVersioning"));
         assert!(kept(failed(Code::ArchiveUnreachable)).is_none());
     }
 }

@@ -1,36 +1,35 @@
 use super::super::compose;
 use super::super::exit::CliError;
 use super::finding::Finding;
-use crate::adapters::redis::Health;
 use crate::adapters::s3::S3Store;
 use crate::config::{Archive, ArchiveLocation, CheckpointsUrl, Cxone, Settings};
 use crate::failure::{Code, Failure};
-use crate::ports::{ArchiveStore, Checkpoints};
+use crate::ports::{ArchiveStore, BucketHealth as _, Persistence};
 
 const CHECKPOINTS: &str = "checkpoints";
 const ARCHIVE: &str = "archive store";
 
-/// Whether the checkpoint store takes writes, and keeps them.
+/// Checks whether the checkpoint store accepts writes and keeps them.
 pub(super) async fn checkpoints(settings: &Settings<Cxone>) -> Vec<Finding> {
     match &settings.checkpoints {
         CheckpointsUrl::Embedded(_) => match compose::checkpoints(settings) {
-            Ok(checkpoints) => vec![takes_writes(checkpoints.probe().await)],
+            Ok(checkpoints) => vec![accepts_writes(checkpoints.probe().await)],
             Err(error) => {
                 vec![Finding::bad(
                     CHECKPOINTS,
                     error.to_string(),
-                    "mend OFFBOARDER_CHECKPOINTS_URL",
+                    "fix OFFBOARDER_CHECKPOINTS_URL",
                 )]
             }
         },
         CheckpointsUrl::Redis(url) => {
             let redis = compose::redis(url, settings);
-            let writes = takes_writes(redis.probe().await);
-            // What cannot be reached is said once.
+            let writes = accepts_writes(redis.checkpoints.probe().await);
+            // An unreachable Redis is reported only once.
             let health = if writes.unreachable {
                 None
             } else {
-                Some(redis.health().await)
+                Some(redis.health.persistence().await)
             };
             let kept = match health {
                 Some(Ok(health)) => keeps(&health),
@@ -42,44 +41,44 @@ pub(super) async fn checkpoints(settings: &Settings<Cxone>) -> Vec<Finding> {
     }
 }
 
-fn takes_writes(probed: Result<(), Failure>) -> Finding {
+fn accepts_writes(probed: Result<(), Failure>) -> Finding {
     match probed {
-        Ok(()) => Finding::well(CHECKPOINTS, "takes writes"),
+        Ok(()) => Finding::good(CHECKPOINTS, "accepts writes"),
         Err(failure) => Finding::failed(CHECKPOINTS, failure),
     }
 }
 
-fn keeps(health: &Health) -> Vec<Finding> {
+fn keeps(health: &Persistence) -> Vec<Finding> {
     let eviction = match health.eviction.as_deref() {
         Some("noeviction") => {
-            Finding::well("checkpoints eviction", "maxmemory-policy is noeviction")
+            Finding::good("checkpoints eviction", "maxmemory-policy is noeviction")
         }
         Some(policy) => Finding::bad(
             "checkpoints eviction",
-            format!("maxmemory-policy is {policy}: short of memory, Redis throws checkpoints away"),
+            format!("maxmemory-policy is {policy}: if memory runs out, Redis deletes checkpoints"),
             "CONFIG SET maxmemory-policy noeviction, and in redis.conf",
         ),
-        None => Finding::well(
+        None => Finding::good(
             "checkpoints eviction",
-            "INFO does not tell the maxmemory-policy",
+            "INFO does not show the maxmemory-policy",
         ),
     };
     let persistence = match health.append_only {
-        Some(true) => Finding::well("checkpoints persistence", "the append-only file is on"),
+        Some(true) => Finding::good("checkpoints persistence", "the append-only file is on"),
         Some(false) => Finding::bad(
             "checkpoints persistence",
-            "the append-only file is off: a restart forgets checkpoints, and work is looked up anew",
+            "the append-only file is off: after a restart, checkpoints are lost, and workers have to read the progress of users from the archive store and the API",
             "CONFIG SET appendonly yes, and in redis.conf",
         ),
-        None => Finding::well(
+        None => Finding::good(
             "checkpoints persistence",
-            "INFO does not tell whether the append-only file is on",
+            "INFO does not show whether the append-only file is on",
         ),
     };
     vec![eviction, persistence]
 }
 
-/// Whether the archive store can be written, read and listed, does not overwrite, and locks where it has to.
+/// Checks whether the archive store can be written, read and listed, does not overwrite, and locks objects if it has to.
 pub(super) async fn archive(settings: &Settings<Cxone>) -> Vec<Finding> {
     match &settings.archive.location {
         ArchiveLocation::S3 { bucket, prefix } => s3(&settings.archive, bucket, prefix)
@@ -96,7 +95,7 @@ pub(super) async fn archive(settings: &Settings<Cxone>) -> Vec<Finding> {
             Err(error) => vec![Finding::bad(
                 ARCHIVE,
                 error.to_string(),
-                "mend OFFBOARDER_ARCHIVE_URL",
+                "fix OFFBOARDER_ARCHIVE_URL",
             )],
         },
     }
@@ -104,12 +103,12 @@ pub(super) async fn archive(settings: &Settings<Cxone>) -> Vec<Finding> {
 
 async fn s3(archive: &Archive, bucket: &str, prefix: &str) -> Result<Vec<Finding>, CliError> {
     let mut store = compose::s3_store(archive, bucket, prefix).await?;
-    // What cannot be reached is said once, by the probe.
+    // An unreachable store is reported only once, by the probe.
     let lock = lock(archive, &store)
         .await
         .filter(|finding| !finding.unreachable);
     if lock.as_ref().is_some_and(|finding| !finding.ok) {
-        // And what cannot be locked: the probe writes with a lock.
+        // A missing lock is reported only once, too: the probe would write with a lock.
         store = compose::s3_store(
             &Archive {
                 retention: None,
@@ -137,7 +136,7 @@ async fn identity(store: &S3Store) -> String {
 async fn rights(store: &dyn ArchiveStore, identity: String) -> Vec<Finding> {
     let location = store.location();
     let says = |check, result: Result<(), Failure>, detail: &str| match result {
-        Ok(()) => Finding::well(check, format!("{location} {detail}{identity}")),
+        Ok(()) => Finding::good(check, format!("{location} {detail}{identity}")),
         Err(mut failure) => {
             failure.text = format!("{}{identity}", failure.text);
             Finding::failed(check, failure)
@@ -147,9 +146,9 @@ async fn rights(store: &dyn ArchiveStore, identity: String) -> Vec<Finding> {
     let checksums = if store.refuses_wrong_checksums() {
         "and refuses wrong checksums"
     } else {
-        "and proves no checksum, so that every archive is read back whole"
+        "and does not check checksums, so each archive is read back whole"
     };
-    let does = format!("takes writes, lists and gives them back, does not overwrite, {checksums}");
+    let does = format!("accepts writes, lists and returns them, does not overwrite, {checksums}");
     let written = says(ARCHIVE, probed, &does);
     if written.unreachable {
         return vec![written];
@@ -162,14 +161,14 @@ async fn lock(archive: &Archive, store: &S3Store) -> Option<Finding> {
     const CHECK: &str = "archive lock";
     archive.retention?;
     Some(match store.keeps_locks().await {
-        Ok(true) => Finding::well(CHECK, format!("{} keeps locks", store.location())),
+        Ok(true) => Finding::good(CHECK, format!("{} keeps locks", store.location())),
         Ok(false) => Finding::bad(
             CHECK,
             format!(
                 "OFFBOARDER_ARCHIVE_RETENTION is set, and {} has no Object Lock",
                 store.location()
             ),
-            "make a bucket with Object Lock and name it in OFFBOARDER_ARCHIVE_URL, or set the retention to off",
+            "create a bucket with Object Lock and name it in OFFBOARDER_ARCHIVE_URL, or set the retention to off",
         ),
         Err(failure) if failure.code == Code::ArchiveDenied => Finding::bad(
             CHECK,

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::super::compose;
 use super::finding::Finding;
-use crate::config::{Cxone, DeletePolicy, Settings};
+use crate::config::{Cxone, Settings};
+use crate::limits::DeletePolicy;
 use crate::ports::{ReadFacts, RefusalCause, RefusedRead, Tenant, TenantRead};
 
 /// The scopes that the token needs, and the read that shows each of them without a change.
@@ -28,7 +29,7 @@ const NOT_EXAMINED: &str = "not examined, for the reason in another row";
 
 type Outcome = Result<ReadFacts, RefusedRead>;
 
-pub(super) async fn examine(settings: &Settings<Cxone>) -> Vec<Finding> {
+pub(super) async fn check(settings: &Settings<Cxone>) -> Vec<Finding> {
     let tenant = match compose::tenant(&settings.cxone, compose::local_quotas()) {
         Ok(tenant) => tenant,
         Err(error) => {
@@ -45,7 +46,7 @@ pub(super) async fn examine(settings: &Settings<Cxone>) -> Vec<Finding> {
     };
 
     let cxone = &settings.cxone;
-    let mut findings = vec![Finding::well(
+    let mut findings = vec![Finding::good(
         CREDENTIALS,
         format!("a token was issued by {}", cxone.token_uri),
     )];
@@ -100,7 +101,7 @@ impl Reads {
             .find_map(|(read, outcome, _)| api_fault(*read, outcome, cxone));
         fault.unwrap_or_else(|| {
             let text = format!("{} answers, and accepts the token", cxone.base_uri);
-            Finding::well(API, text)
+            Finding::good(API, text)
         })
     }
 
@@ -121,7 +122,7 @@ impl Reads {
                 "synchronise this host's clock (NTP): signatures of S3, tokens and dates depend on it",
             )
         } else {
-            Finding::well("clock", format!("{seconds} s from that of CXone"))
+            Finding::good("clock", format!("{seconds} s from that of CXone"))
         })
     }
 
@@ -148,17 +149,17 @@ impl Reads {
         match (read.and_then(|read| self.of(read)), is_granted(scope)) {
             (_, Some(false)) if scope == "iam:write" && !deletes => {
                 let text = "not granted, and not needed, since OFFBOARDER_GUARD_DELETE is never";
-                Finding::well(check, text)
+                Finding::good(check, text)
             }
             // At some tenants a scope comes with another one.
-            (Some(Ok(_)), _) => Finding::well(check, "a call that needs it was accepted"),
+            (Some(Ok(_)), _) => Finding::good(check, "a call that needs it was accepted"),
             (Some(Err(refused)), Some(true)) if lacks_a_scope(refused) && lacks_the_other() => {
-                Finding::well(check, "granted, as the token says")
+                Finding::good(check, "granted, as the token says")
             }
             (Some(Err(refused)), _) if lacks_a_scope(refused) => scope_missing(check, scope),
             (_, Some(false)) => scope_missing(check, scope),
-            (_, Some(true)) => Finding::well(check, "granted, as the token says"),
-            (_, None) => Finding::well(
+            (_, Some(true)) => Finding::good(check, "granted, as the token says"),
+            (_, None) => Finding::good(
                 check,
                 "the token endpoint does not list it; only a write would show it",
             ),
@@ -173,13 +174,13 @@ impl Reads {
                     fault,
                     "have SCIM enabled for the tenant (the vendor's support does so), and identities managed by it",
                 ),
-                None if outcome.is_ok() => Finding::well(
+                None if outcome.is_ok() => Finding::good(
                     SCIM,
                     "it answers for a user that does not exist; the first real user shows whether it knows the others",
                 ),
-                None => Finding::well(SCIM, NOT_EXAMINED),
+                None => Finding::good(SCIM, NOT_EXAMINED),
             },
-            None => Finding::well(SCIM, NOT_EXAMINED),
+            None => Finding::good(SCIM, NOT_EXAMINED),
         }
     }
 
@@ -205,9 +206,9 @@ impl Reads {
                 fix,
             ),
             Some((left, limit)) => {
-                Finding::well(check, format!("{left} calls of {limit} are left"))
+                Finding::good(check, format!("{left} calls of {limit} are left"))
             }
-            None => Finding::well(check, "a call was accepted, or failed for another reason"),
+            None => Finding::good(check, "a call was accepted, or failed for another reason"),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! How far a batch is. Everything is computed from one short record per user, which is saved in the same
-//! atomic step as the user's checkpoint, so that it cannot drift. [`Tally`] is pure; [`overview()`] reads.
+//! The progress of batches. It is computed from one short record per user, which is saved in the same atomic step as the
+//! checkpoint of the user, so that both always agree. [`Tally`] is pure; [`overview()`] reads.
 
 mod overview;
 mod read;

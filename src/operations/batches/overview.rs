@@ -1,3 +1,5 @@
+//! The progress of a batch, as it is shown.
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -8,96 +10,98 @@ use crate::failure::Reason;
 use crate::job::BatchId;
 use crate::machine::{DeletionOutcome, StateName};
 
-/// How far a batch is. Each user is in one of `notBegun`, `underWay`, `waiting`, `finished`, `deadLetters` and
-/// `unreadable`; of those who are begun, `states` counts the last completed steps.
+/// The progress of a batch
+///
+/// Each user counts as one of `notBegun`, `underWay`, `waiting`, `finished`, `deadLetters` and `unreadable`. `states` counts
+/// the last completed steps of the users who have begun.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Overview {
-    /// Its name.
+    /// The name of the batch.
     pub batch_id: BatchId,
-    /// When this was looked at.
+    /// The time of these numbers.
     #[schema(value_type = String, format = DateTime)]
     pub as_of: Timestamp,
-    /// When its first user was sent.
+    /// When the first user was submitted.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub begun_at: Option<Timestamp>,
-    /// How many there are.
+    /// The number of users.
     pub users: u64,
-    /// Those that no worker has taken yet.
+    /// Users that no worker has started.
     pub not_begun: u64,
-    /// Those that are in a worker's hands, or in a queue on their way there.
+    /// Users that a worker works on, or that are in a queue.
     pub under_way: u64,
-    /// Terminal, and the manifest is stored.
+    /// Users with a terminal state and a stored manifest.
     pub finished: u64,
-    /// Those with a checkpoint that this release cannot read.
+    /// Users with a checkpoint that this release cannot read.
     pub unreadable: u64,
-    /// The last completed step of those who are begun, whatever became of them since.
+    /// The number of users by last completed step, including those with a dead letter.
     pub states: BTreeMap<StateName, u64>,
-    /// How deletions ended.
+    /// The number of deletions by outcome.
     pub deletions: BTreeMap<DeletionOutcome, u64>,
-    /// Those who wait, and what for; the longest list first.
+    /// The users who wait, by cause; largest number first.
     pub waiting: Vec<Waiting>,
-    /// Those who were given up, and why; the longest list first.
+    /// The users with a dead letter, by reason; largest number first.
     pub dead_letters: Vec<DeadLetters>,
-    /// From the request to the deactivation, of those whose access is gone.
+    /// The time from the request to the deactivation, of the users whose access is removed.
     pub access_removed: Option<AccessTimes>,
-    /// Users that were finished in a minute of late.
+    /// Users finished per minute, in the last 15 minutes.
     pub finished_per_minute: Option<f64>,
-    /// Until all others are finished, at that rate and not before the last wait is over. `None` while
-    /// nobody is finished of late; zero when nobody is left.
+    /// The estimated time until all users are finished, at that rate, and not before the last wait is over. Null if no user
+    /// was finished in the last 15 minutes; zero if all users are done.
     pub time_left_seconds: Option<u64>,
 }
 
-/// Users that wait for the same thing.
+/// Users that wait for the same cause
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Waiting {
-    /// A failure code of the runbook, or `not_due`, `brake`, `not_converged`, `deletion_pending`.
+    /// A failure code of the runbook, or `not_due`, `brake` (the deletion rate limit), `not_converged`, `deletion_pending`.
     pub why: String,
-    /// How many.
+    /// The number of users.
     pub users: u64,
-    /// When the first of them goes on.
+    /// When the first of these users continues.
     #[schema(value_type = String, format = DateTime)]
     pub first_until: Timestamp,
-    /// When the last of them goes on.
+    /// When the last of these users continues.
     #[schema(value_type = String, format = DateTime)]
     pub last_until: Timestamp,
 }
 
-/// Users that were given up for the same reason.
+/// Users with dead letters of the same reason
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DeadLetters {
-    /// The contract's word.
+    /// The reason of the dead letters.
     pub reason: Reason,
-    /// How many.
+    /// The number of users.
     pub users: u64,
 }
 
-/// How long it took until access was gone.
+/// How long it took to remove access
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AccessTimes {
-    /// How many lost it.
+    /// The number of users whose access is removed.
     pub users: u64,
-    /// Half of them within.
+    /// The median, in seconds.
     pub p50_seconds: f64,
-    /// 95 of 100 within.
+    /// The 95th percentile, in seconds.
     pub p95_seconds: f64,
-    /// All of them within.
+    /// The maximum, in seconds.
     pub longest_seconds: f64,
-    /// When the last of them lost it.
+    /// When the access of the last user was removed.
     #[schema(value_type = String, format = DateTime)]
     pub last_at: Timestamp,
 }
 
 impl Overview {
-    /// Those who were given up.
+    /// The number of users with a dead letter.
     pub(crate) fn dead(&self) -> u64 {
-        self.dead_letters.iter().map(|letters| letters.users).sum()
+        self.dead_letters.iter().map(|group| group.users).sum()
     }
 
-    /// Those for whom something is still to be done, by workers alone.
+    /// The number of users on whom workers still have to work.
     pub(crate) fn left(&self) -> u64 {
         let waiting: u64 = self.waiting.iter().map(|waiting| waiting.users).sum();
         self.not_begun + self.under_way + waiting

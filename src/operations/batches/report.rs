@@ -1,3 +1,5 @@
+//! The report of a batch: one row per user.
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -9,34 +11,34 @@ use crate::machine::{
 };
 use crate::printable;
 
-/// What became of one user: a row of the report. Empty where nothing is known, or nothing happened.
+/// One row of the report. A member is empty if it is unknown or did not happen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Reported {
     pub user_id: UserId,
     pub result: Standing,
     pub state: Option<StateName>,
-    /// How the deletion ended: held, refused and not offered ones too.
+    /// The outcome of the deletion, including held, refused and not offered.
     pub deletion: Option<DeletionOutcome>,
-    /// What the API answered to the deletion.
+    /// The HTTP status of the deletion.
     pub deletion_status: Option<u16>,
     pub requested_by: Option<String>,
     pub reason: Option<String>,
     pub requested_at: Option<Timestamp>,
-    /// When a read confirmed that the access was gone.
+    /// When a read confirmed that the access was removed.
     pub access_removed_at: Option<Timestamp>,
-    /// When nothing was left to do.
+    /// When the user was done.
     pub finished_at: Option<Timestamp>,
-    /// What it waits for: the code of a failure, or the word of a pause.
+    /// What the user waits for: the code of a failure, or the word of a pause.
     pub waits_for: Option<String>,
     pub waits_until: Option<Timestamp>,
-    /// Why it was given up.
+    /// The reason of the dead letter.
     pub dead_letter: Option<Reason>,
-    /// The code of the last failure, while it stands.
+    /// The code of the last failure, until a later attempt succeeds.
     pub error_code: Option<Code>,
-    /// The last failure, for people.
+    /// The text of the last failure.
     pub error: Option<String>,
-    /// How many conversations are archived.
+    /// The number of archived conversations.
     pub conversations: Option<u64>,
     pub archive: Option<String>,
     pub archive_sha256: Option<String>,
@@ -45,7 +47,7 @@ pub(crate) struct Reported {
 }
 
 impl Reported {
-    /// Of a user without a readable checkpoint.
+    /// The row of a user without a readable checkpoint.
     pub(crate) const fn unknown(user_id: UserId, result: Standing) -> Self {
         Self {
             user_id,
@@ -71,12 +73,10 @@ impl Reported {
         }
     }
 
-    /// As a checkpoint tells it at `now`.
+    /// The row of a checkpoint at `now`.
     pub(crate) fn of(checkpoint: &Checkpoint, now: Timestamp) -> Self {
-        let (archive, manifest) = (
-            archive_of(&checkpoint.state),
-            manifest_of(&checkpoint.state),
-        );
+        let archive = archive_of(&checkpoint.state);
+        let manifest = manifest_of(&checkpoint.state);
         Self {
             deletion_status: match &checkpoint.state {
                 State::Deleted { deletion, .. } | State::DeactivatedOnly { deletion, .. } => {
@@ -103,7 +103,7 @@ impl Reported {
         }
     }
 
-    /// As the summary says it at `now`.
+    /// The row of a summary at `now`.
     pub(crate) fn of_summary(user_id: UserId, summary: Summary, now: Timestamp) -> Self {
         let result = summary.standing(now);
         let wait = summary.wait.filter(|_| result == Standing::Waiting);
@@ -120,17 +120,17 @@ impl Reported {
         }
     }
 
-    /// The same with texts of strangers that no spreadsheet takes for a formula, and no terminal for an order.
+    /// Cleans the texts that come from outside: no spreadsheet reads them as a formula, and no terminal as a command.
     #[must_use]
     pub(crate) fn for_spreadsheets(mut self) -> Self {
-        let of_strangers = [
+        let from_outside = [
             &mut self.requested_by,
             &mut self.reason,
             &mut self.error,
             &mut self.archive,
             &mut self.manifest,
         ];
-        for text in of_strangers.into_iter().flatten() {
+        for text in from_outside.into_iter().flatten() {
             *text = printable::line(text).into_owned();
             if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
                 text.insert(0, '\'');
@@ -174,7 +174,7 @@ mod tests {
     use crate::printable::{ATTACKS, is_deceptive};
 
     #[test]
-    fn a_cell_of_strangers_is_no_formula_and_no_order_to_a_terminal() {
+    fn a_cell_from_outside_is_no_formula_and_no_terminal_command() {
         let user_id = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
         let of = |text: &str| {
             let text = Some(text.to_owned());

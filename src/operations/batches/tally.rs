@@ -1,3 +1,5 @@
+//! Adds up the users of a batch.
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -8,10 +10,10 @@ use crate::failure::Reason;
 use crate::job::BatchId;
 use crate::machine::StateName;
 
-/// The rate is that of so long, or of the time since the first user was finished.
-const OF_LATE_MS: i64 = 15 * 60 * 1000;
-/// A rate over less than this says nothing.
-const AT_LEAST_MS: i64 = 1000;
+/// The rate is computed over this time, or over the time since the first user was finished.
+const RATE_WINDOW_MS: i64 = 15 * 60 * 1000;
+/// A rate over less time than this would be meaningless.
+const MIN_WINDOW_MS: i64 = 1000;
 
 const STATES: [StateName; 6] = [
     StateName::Received,
@@ -22,7 +24,7 @@ const STATES: [StateName; 6] = [
     StateName::DeactivatedOnly,
 ];
 
-/// Adds users up. It keeps two numbers for each, whatever their records hold.
+/// The sums so far. It keeps two numbers per user, so that its size does not depend on the records.
 pub(crate) struct Tally {
     overview: Overview,
     waiting: BTreeMap<String, Waiting>,
@@ -33,7 +35,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Of a batch, as things stand at `now`.
+    /// An empty tally of a batch, at `now`.
     pub(crate) fn new(batch_id: BatchId, begun_at: Option<Timestamp>, now: Timestamp) -> Self {
         let overview = Overview {
             batch_id,
@@ -86,7 +88,7 @@ impl Tally {
             (Standing::Finished, _, _) => self.overview.finished += 1,
             (_, _, _) => self.overview.under_way += 1,
         }
-        // What an earlier request brought about says nothing of how fast this batch is.
+        // The results of an earlier request say nothing about the speed of this batch.
         if summary.batch_id.as_ref() != Some(&self.overview.batch_id) {
             return;
         }
@@ -137,7 +139,7 @@ impl Tally {
         overview.dead_letters = self.dead.into_values().collect();
         overview
             .dead_letters
-            .sort_by_key(|letters| std::cmp::Reverse(letters.users));
+            .sort_by_key(|group| std::cmp::Reverse(group.users));
         self.access_ms.sort_unstable();
         overview.access_removed = self.access_last.and_then(|last_at| {
             Some(AccessTimes {
@@ -154,7 +156,7 @@ impl Tally {
     }
 }
 
-/// By nearest rank: the smallest of them that so many of a hundred are not over.
+/// The percentile by nearest rank.
 fn percentile(sorted: &[i64], of_hundred: usize) -> Option<i64> {
     let rank = (sorted.len() * of_hundred).div_ceil(100).max(1);
     sorted.get(rank - 1).copied()
@@ -168,7 +170,7 @@ fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
 }
 
-/// Users that were finished in a minute, of late.
+/// Users finished per minute, in the rate window.
 #[expect(
     clippy::cast_precision_loss,
     reason = "counts and milliseconds far under 2^53"
@@ -176,12 +178,12 @@ fn seconds(ms: i64) -> f64 {
 fn per_minute(finished_ms: &[i64], now: Timestamp) -> Option<f64> {
     let now_ms = now.as_millisecond();
     let first = *finished_ms.iter().min()?;
-    let since = first.max(now_ms - OF_LATE_MS);
+    let since = first.max(now_ms - RATE_WINDOW_MS);
     let count = finished_ms
         .iter()
         .filter(|at| (since..=now_ms).contains(*at))
         .count();
-    let minutes = (now_ms - since).max(AT_LEAST_MS) as f64 / 60_000.0;
+    let minutes = (now_ms - since).max(MIN_WINDOW_MS) as f64 / 60_000.0;
     (count > 0).then(|| count as f64 / minutes)
 }
 
@@ -207,193 +209,5 @@ fn time_left(overview: &Overview) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ports::batches::Wait;
-    use proptest::prelude::*;
-
-    const NOW: i64 = 1_000_000;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn batch() -> BatchId {
-        "b".parse().unwrap()
-    }
-
-    fn summary(state: StateName) -> Summary {
-        Summary {
-            batch_id: Some(batch()),
-            state,
-            requested_at: None,
-            access_removed_at: None,
-            finished_at: None,
-            wait: None,
-            dead_letter: None,
-            deletion: None,
-            updated_at: at(0),
-        }
-    }
-
-    fn tally(users: impl IntoIterator<Item = Summary>) -> Overview {
-        let mut tally = Tally::new(batch(), None, at(NOW));
-        users
-            .into_iter()
-            .for_each(|user| tally.add(&Known::Summary(user)));
-        tally.finish()
-    }
-
-    #[test]
-    fn a_wait_that_is_over_is_none_and_a_dead_letter_waits_for_nothing() {
-        let waiting = |until: i64, why: &str| Summary {
-            wait: Some(Wait {
-                until: at(NOW + until),
-                why: why.to_owned(),
-            }),
-            ..summary(StateName::Archived)
-        };
-        let dead = Summary {
-            dead_letter: Some(Reason::ApiRejected),
-            ..waiting(9, "x")
-        };
-        let told = tally([
-            waiting(0, "brake"),
-            waiting(5, "brake"),
-            waiting(9, "brake"),
-            waiting(1, "y"),
-            dead,
-        ]);
-        let (first_until, last_until) = (at(NOW + 5), at(NOW + 9));
-        assert_eq!(
-            told.waiting[0],
-            Waiting {
-                why: "brake".to_owned(),
-                users: 2,
-                first_until,
-                last_until
-            }
-        );
-        assert_eq!((told.waiting.len(), told.under_way, told.dead()), (2, 1, 1));
-        assert_eq!(
-            told.dead_letters,
-            [DeadLetters {
-                reason: Reason::ApiRejected,
-                users: 1
-            }]
-        );
-    }
-
-    #[test]
-    fn the_rate_is_that_of_late_and_the_time_left_is_never_shorter_than_a_wait() {
-        let finished = |ago: i64| Summary {
-            finished_at: Some(at(NOW - ago)),
-            ..summary(StateName::Deleted)
-        };
-        let told = tally([5000, 600, 300, 60].map(finished));
-        assert_eq!(told.finished_per_minute, Some(3.0 / 15.0));
-        assert_eq!(told.time_left_seconds, Some(0));
-        let rest = || vec![finished(120), finished(60), summary(StateName::Received)];
-        assert_eq!(
-            tally(rest()).time_left_seconds,
-            Some(60),
-            "two in two minutes, and one is left"
-        );
-        let wait = Some(Wait {
-            until: at(NOW + 7200),
-            why: "not_due".to_owned(),
-        });
-        let told = tally(rest().into_iter().chain([Summary {
-            wait,
-            ..summary(StateName::Archived)
-        }]));
-        assert_eq!(told.time_left_seconds, Some(7200));
-        assert_eq!(
-            tally([summary(StateName::Received)]).time_left_seconds,
-            None
-        );
-    }
-
-    #[test]
-    fn what_an_earlier_request_brought_about_is_counted_and_not_timed() {
-        let earlier = Summary {
-            batch_id: Some("a".parse().unwrap()),
-            finished_at: Some(at(NOW - 60)),
-            requested_at: Some(at(0)),
-            access_removed_at: Some(at(10)),
-            ..summary(StateName::Deleted)
-        };
-        let told = tally([earlier]);
-        assert_eq!(
-            (told.finished, told.finished_per_minute, told.access_removed),
-            (1, None, None)
-        );
-    }
-
-    fn any_known() -> impl Strategy<Value = Known> {
-        let dead = prop::option::weighted(0.2, prop::sample::select(Reason::ALL.to_vec()));
-        let wait = prop::option::of((-50..50_i64, prop::sample::select(vec!["brake", "x"])));
-        let parts = (
-            prop::sample::select(STATES.to_vec()),
-            dead,
-            wait,
-            any::<bool>(),
-            0..5000_i64,
-            0..3_u8,
-        );
-        parts.prop_map(
-            |(state, dead_letter, wait, finished, took, kind)| match kind {
-                0 if took % 7 == 0 => Known::Unreadable,
-                0 => Known::Nothing,
-                _ => Known::Summary(Summary {
-                    dead_letter,
-                    wait: wait.map(|(until, why)| Wait {
-                        until: at(NOW + until),
-                        why: why.to_owned(),
-                    }),
-                    finished_at: (finished && state.is_terminal()).then(|| at(NOW - took)),
-                    requested_at: Some(at(1000)),
-                    access_removed_at: (state >= StateName::Deactivated).then(|| at(1000 + took)),
-                    ..summary(state)
-                }),
-            },
-        )
-    }
-
-    proptest! {
-        /// Nobody is lost between the counts, and nobody is counted twice.
-        #[test]
-        fn every_user_is_in_exactly_one_place(users in prop::collection::vec(any_known(), 0..200)) {
-            let mut tally = Tally::new(batch(), None, at(NOW));
-            for user in &users {
-                tally.add(user);
-            }
-            let told = tally.finish();
-            let of_kind = |kind: Known| users.iter().filter(|user| **user == kind).count() as u64;
-            prop_assert_eq!(told.unreadable, of_kind(Known::Unreadable));
-            prop_assert_eq!(told.not_begun, of_kind(Known::Nothing));
-            prop_assert_eq!(told.users, users.len() as u64);
-            prop_assert_eq!(told.left() + told.finished + told.dead() + told.unreadable, told.users);
-            prop_assert_eq!(told.states.values().sum::<u64>() + told.not_begun + told.unreadable, told.users);
-        }
-
-        /// The percentiles are times that somebody had, in order, and so many are not over them.
-        #[test]
-        fn percentiles_are_of_the_users(times in prop::collection::vec(0..10_000_i64, 1..300)) {
-            let told = tally(times.iter().map(|took| Summary {
-                requested_at: Some(at(0)),
-                access_removed_at: Some(at(*took)),
-                ..summary(StateName::Deactivated)
-            }));
-            let told = told.access_removed.unwrap();
-            let took = || times.iter().map(|took| seconds(took * 1000));
-            let not_over = |limit: f64| took().filter(|took| *took <= limit).count() * 100;
-            let under = |limit: f64| took().filter(|took| *took < limit).count() * 100;
-            for (limit, of_hundred) in [(told.p50_seconds, 50), (told.p95_seconds, 95), (told.longest_seconds, 100)] {
-                prop_assert!(not_over(limit) >= of_hundred * times.len());
-                prop_assert!(under(limit) < of_hundred * times.len());
-            }
-            prop_assert_eq!(told.last_at, at(*times.iter().max().unwrap()));
-        }
-    }
-}
+#[path = "tally_tests.rs"]
+mod tests;

@@ -1,7 +1,8 @@
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -9,18 +10,20 @@ use utoipa::ToSchema;
 use super::sweep::Sweep;
 use super::{Letter, LetterId, Pick};
 use crate::adapters::amqp::{Broker, Delivery, acknowledge, plain_properties};
-use crate::failure::{Class, Code, Failure};
+use crate::clock::Clock;
+use crate::failure::Failure;
 use crate::ports::{ArchiveStore, ObjectKey};
-use crate::registers::audit_log::{self, Act, By};
+use crate::registers::audit_log::{AuditLog, Change, Operator};
 
 /// Takes letters off the queue for good, each after a copy of it is stored.
 pub(crate) struct Discard<'a> {
     /// Where the letters are.
     pub broker: &'a Broker,
     /// Where the copies go.
-    pub store: &'a dyn ArchiveStore,
+    pub store: &'a Arc<dyn ArchiveStore>,
+    pub clock: &'a Clock,
     /// Who does it, and why.
-    pub by: By,
+    pub by: Operator,
 }
 
 /// What a discard did, or would do.
@@ -81,9 +84,13 @@ impl Discard<'_> {
         letters: &[Letter],
         discarded: &mut Vec<Letter>,
     ) -> Result<Vec<Letter>, Failure> {
-        let details = json!({ "of": pick.told() });
-        let act = Act::new(&self.by, "dead-letters discard", letters.len(), details);
-        audit_log::record(self.store, &act).await?;
+        let change = Change {
+            what: "dead-letters discard",
+            count: letters.len(),
+            details: json!({ "of": pick.told() }),
+        };
+        let audit_log = AuditLog::new(Arc::clone(self.store), self.clock.clone());
+        audit_log.record(&self.by, change).await?;
         self.run(letters, discarded).await
     }
 
@@ -100,11 +107,7 @@ impl Discard<'_> {
                 crate::failpoint::arm(&user_id.to_string());
             }
             let copy = serde_json::to_vec(&self.copy(&letter, &delivery)).map_err(|error| {
-                Failure::new(
-                    Class::Defect,
-                    Code::Panicked,
-                    format!("a letter has no JSON: {error}"),
-                )
+                Failure::internal("cannot write the copy of a dead letter", error)
             })?;
             // One that is there already is of a discard that was cut short: a letter's name tells its content.
             self.store
@@ -125,7 +128,7 @@ impl Discard<'_> {
         let mut copy = json!(Whole::new(letter.clone(), delivery));
         if let Value::Object(copy) = &mut copy {
             let discarded =
-                json!({ "at": Timestamp::now(), "who": self.by.who, "why": self.by.why });
+                json!({ "at": self.clock.now(), "who": self.by.who, "why": self.by.why });
             copy.insert("discarded".to_owned(), discarded);
         }
         copy

@@ -16,8 +16,8 @@ use crate::adapters::amqp::{
 use crate::failure::{Class, Failure};
 use crate::job::Source;
 use crate::machine::Checkpoint;
-use crate::ports::{ArchiveStore, Checkpoints};
-use crate::registers::audit_log::{self, Act, By};
+use crate::ports::Checkpoints;
+use crate::registers::audit_log::{AuditLog, Change, Operator};
 
 /// A replay of letters that were looked at before.
 pub(crate) struct Replay<'a> {
@@ -104,25 +104,33 @@ impl Replay<'_> {
     /// The same as [`Self::run`], in the log of acts: that it begins, and how it ended.
     pub(crate) async fn on_record(
         &self,
-        store: &dyn ArchiveStore,
-        by: &By,
+        audit_log: &AuditLog,
+        by: &Operator,
         (pick, anyway): (&Pick, bool),
         letters: Vec<Letter>,
         report: &mut Report,
     ) -> Result<(), Failure> {
         let details =
             json!({ "of": pick.told(), "canary": self.canary.is_some(), "anyway": anyway });
-        let act = Act::new(by, "dead-letters replay", letters.len(), details);
-        audit_log::record(store, &act).await?;
+        let change = Change {
+            what: "dead-letters replay",
+            count: letters.len(),
+            details,
+        };
+        let begun = audit_log.record(by, change).await?;
         let result = self.run(letters, report).await;
         let error = result.as_ref().err().map(ToString::to_string);
         let details = json!({
-            "act": act.id, "cleared": report.cleared.len(), "skipped": report.skipped.len(),
+            "act": begun.id(), "cleared": report.cleared.len(), "skipped": report.skipped.len(),
             "stopped": report.stopped, "error": error,
         });
-        let ended = Act::new(by, "dead-letters replay ended", report.moved.len(), details);
-        let recorded = audit_log::record(store, &ended).await;
-        result.and(recorded)
+        let change = Change {
+            what: "dead-letters replay ended",
+            count: report.moved.len(),
+            details,
+        };
+        let recorded = audit_log.record(by, change).await;
+        result.and(recorded.map(|_recorded| ()))
     }
 
     /// Replays these letters and no others. On an error the report tells how far it got; doing it again goes on.

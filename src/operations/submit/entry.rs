@@ -1,3 +1,5 @@
+//! One message: from members, or from a JSON object.
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -5,17 +7,20 @@ use super::ignored::Ignored;
 use super::near_miss::near_miss;
 use crate::job::{Action, BatchId, Request, UserId, parse_message};
 
-/// The members of a message besides the user, after the message schema, and what each has to be.
+/// The members of a message besides the user (see the message schema), and what each must be.
 pub(super) const MEMBERS: [(&str, &str); 6] = [
-    ("batchId", "1 to 128 letters, digits, '.', '_', ':' or '-'"),
+    (
+        "batchId",
+        "1 to 128 ASCII letters, digits, '.', '_', ':' or '-'",
+    ),
     ("action", "delete or deactivate"),
-    ("deleteAfter", "a time such as 2026-12-31T00:00:00Z"),
+    ("deleteAfter", "a time, e.g. 2026-12-31T00:00:00Z"),
     ("requestedBy", "text of at most 256 characters"),
     ("reason", "text of at most 1024 characters"),
-    ("requestedAt", "a time such as 2026-12-31T00:00:00Z"),
+    ("requestedAt", "a time, e.g. 2026-12-31T00:00:00Z"),
 ];
 
-/// What the command line says of every message that does not say it itself.
+/// The options of the command line, which apply to each message that has no such member.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Overlay {
     /// `--batch-id`.
@@ -28,7 +33,7 @@ pub(crate) struct Overlay {
     pub requested_by: Option<String>,
     /// `--reason`.
     pub reason: Option<String>,
-    /// When the command was given.
+    /// When the command was started.
     pub requested_at: Option<Timestamp>,
 }
 
@@ -39,7 +44,7 @@ impl Overlay {
             Action::Delete => "delete".to_owned(),
             Action::Deactivate => "deactivate".to_owned(),
         });
-        let said = [
+        let members = [
             ("batchId", self.batch_id.as_ref().map(ToString::to_string)),
             ("action", action),
             ("deleteAfter", self.delete_after.map(|at| at.to_string())),
@@ -47,7 +52,8 @@ impl Overlay {
             ("reason", self.reason.clone()),
             ("requestedAt", self.requested_at.map(|at| at.to_string())),
         ];
-        said.into_iter()
+        members
+            .into_iter()
             .filter_map(|(member, value)| Some((member.to_owned(), value?.into())))
             .collect()
     }
@@ -61,13 +67,13 @@ pub(crate) struct Message {
     pub body: Vec<u8>,
 }
 
-/// A message of these members and what `overlay` adds to them.
+/// A message of these members and those that `overlay` adds.
 pub(super) fn of_members(
     mut members: Map<String, Value>,
     overlay: &Map<String, Value>,
 ) -> Result<Message, String> {
     for (member, value) in overlay {
-        // `null` is a member that is missing.
+        // `null` means that the member is missing.
         if members.get(member).is_none_or(Value::is_null) {
             members.insert(member.clone(), value.clone());
         }
@@ -76,15 +82,15 @@ pub(super) fn of_members(
     message(&members, body)
 }
 
-/// A message of one JSON object. What stands there stays as it is written, digits of numbers too; what
-/// `overlay` adds goes before it.
+/// A message of one JSON object. The text of the object stays as it is, including the digits of numbers; the members that
+/// `overlay` adds come first.
 pub(super) fn of_json(
     text: &str,
     overlay: &Map<String, Value>,
     ignored: &mut Ignored,
 ) -> Result<Message, String> {
     let mut members = serde_json::from_str::<Map<String, Value>>(text)
-        .map_err(|error| format!("no JSON object (column {})", error.column()))?;
+        .map_err(|error| format!("not a JSON object (column {})", error.column()))?;
     for name in members
         .keys()
         .filter(|name| *name != "userId" && MEMBERS.iter().all(|(known, _)| known != name))
@@ -96,28 +102,28 @@ pub(super) fn of_json(
     }
     let mut body = String::from("{");
     for (member, value) in overlay {
-        let said = members.get(member);
-        if said.is_some_and(Value::is_null) {
+        let given = members.get(member);
+        if given.is_some_and(Value::is_null) {
             return Err(format!(
-                "{member} is null, and an option says it: leave the member out"
+                "{member} is null, and an option sets it: remove the member"
             ));
         }
-        if said.is_none() {
-            // A member's name needs no escapes.
+        if given.is_none() {
+            // The name of a member needs no escapes.
             body.extend(["\"", member, "\":", &value.to_string(), ","]);
             members.insert(member.clone(), value.clone());
         }
     }
-    // An object without members would be left with a comma too many; it has no user either.
+    // An object without members would end with an extra comma; it is refused, because it has no user.
     body += text.trim().strip_prefix('{').unwrap_or(text);
     message(&members, body.into_bytes())
 }
 
-/// A name that is none, but nearly; passed over, it would change what is done.
+/// The fault of a name that is nearly a known one. To ignore it would change what is done to the user.
 pub(super) fn nearly(what: &str, name: &str, meant: &str) -> String {
     let name: String = name.chars().take(60).collect();
     format!(
-        "the {what} \"{}\" is not read; rename it to {meant}, or remove it",
+        "the {what} \"{}\" is unknown; rename it to {meant}, or remove it",
         name.escape_debug()
     )
 }
@@ -128,9 +134,9 @@ fn message(members: &Map<String, Value>, body: Vec<u8>) -> Result<Message, Strin
         Some(Value::String(text)) if text.parse::<UserId>().is_ok() => {}
         Some(Value::String(text)) => {
             let shown: String = text.chars().filter(|c| !c.is_control()).take(60).collect();
-            return Err(format!("{shown:?} is no user ID (a UUID)"));
+            return Err(format!("{shown:?} is not a user ID (a UUID)"));
         }
-        Some(_) => return Err("its userId is no text".to_owned()),
+        Some(_) => return Err("its userId is not a string".to_owned()),
     }
     match parse_message(&body, Timestamp::UNIX_EPOCH) {
         Ok((user_id, request)) => Ok(Message {
@@ -142,18 +148,18 @@ fn message(members: &Map<String, Value>, body: Vec<u8>) -> Result<Message, Strin
     }
 }
 
-/// Which members are wrong, each looked at alone.
+/// Which members are wrong: each is parsed in a message of its own.
 fn blame(members: &Map<String, Value>) -> Option<String> {
     let user_id = members.get("userId")?;
     let wrong = MEMBERS.iter().filter(|(member, _)| {
         let Some(value) = members.get(*member) else {
             return false;
         };
-        let alone = serde_json::json!({ "userId": user_id, *member: value });
-        parse_message(alone.to_string().as_bytes(), Timestamp::UNIX_EPOCH).is_err()
+        let only = serde_json::json!({ "userId": user_id, *member: value });
+        parse_message(only.to_string().as_bytes(), Timestamp::UNIX_EPOCH).is_err()
     });
     let wrong: Vec<String> = wrong
-        .map(|(member, due)| format!("{member} has to be {due}"))
+        .map(|(member, due)| format!("{member} must be {due}"))
         .collect();
     (!wrong.is_empty()).then(|| wrong.join("; "))
 }

@@ -1,18 +1,20 @@
+//! The faults of an input.
+
 use std::fmt;
 
 use crate::printable;
 
-/// A line that is no message, or one that must not be sent.
+/// A line that is not a message, or whose user must not be off-boarded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
-    /// From 1; `None` for an argument.
+    /// Counted from 1; `None` for an argument.
     pub line: Option<u64>,
     pub what: String,
-    /// The line itself is well: a guard forbids it.
+    /// The line is valid, but a guard forbids the user.
     pub forbidden: bool,
 }
 
-/// So many are named; of the others it is said how many there are.
+/// The number of faults that are listed; the others are only counted.
 pub(super) const NAMED: usize = 1000;
 
 /// The faults of the input; nothing of it was sent.
@@ -20,7 +22,7 @@ pub(super) const NAMED: usize = 1000;
 pub(crate) struct Faults {
     pub named: Vec<Fault>,
     pub total: u64,
-    /// Those that are a guard's.
+    /// The number of faults that are only forbidden by a guard.
     pub forbidden: u64,
 }
 
@@ -33,7 +35,7 @@ impl Faults {
         }
     }
 
-    /// Whether nothing but a guard stands against the input.
+    /// Whether a guard forbids users, and the input has no other fault.
     pub(crate) const fn only_forbidden(&self) -> bool {
         self.total == self.forbidden
     }

@@ -1,6 +1,8 @@
+/// The number of names that are listed.
 const NAMED: usize = 100;
 
-/// Columns and members that are not read, by name, for people: somebody may have meant something by them.
+/// The names of columns and members without a meaning. They are shown, because the author of the file may have meant
+/// something by them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Ignored(pub(super) Vec<String>);
 

@@ -1,3 +1,5 @@
+//! The input of `submit`, `run` and `plan`: arguments and a file.
+
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom, Write as _};
@@ -9,8 +11,8 @@ use super::faults::{Fault, Faults, NAMED};
 use super::rows::{Row, Rows};
 use crate::job::UserId;
 
-/// Arguments and a file: CSV with a header holding `userId`, JSON Lines, or one ID a line. It is copied to
-/// a temporary file, so that what is sent is what was checked, wherever it came from.
+/// Arguments and a file: CSV with a header that has `userId`, JSON Lines, or one ID per line. The file is copied to a
+/// temporary file, so that the lines that are sent are those that were checked.
 pub(crate) struct Input {
     arguments: Vec<String>,
     spool: Option<Spool>,
@@ -26,13 +28,13 @@ struct Spool {
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Checked {
-    /// Users; one message will be sent for each.
+    /// The number of users; one message will be sent for each.
     pub users: u64,
-    /// Users that were named again, with the line; the first thousand.
+    /// Users that are named again, with the line; the first thousand.
     pub duplicates: Vec<(UserId, Option<u64>)>,
-    /// How often a user was named again.
+    /// The number of such repetitions.
     pub duplicates_total: u64,
-    /// Columns and members that are not read; the first hundred.
+    /// Columns and members without a meaning; the first hundred.
     pub ignored: Vec<String>,
 }
 
@@ -54,13 +56,14 @@ impl Input {
         })
     }
 
-    /// Looks at everything. `forbidden` says what stands against a user who is well named.
+    /// Checks the whole input. `forbidden` says why a user may not be off-boarded, if so.
     pub(crate) fn check(
         &self,
         forbidden: impl Fn(UserId) -> Option<String>,
     ) -> io::Result<Result<Checked, Faults>> {
-        let (mut checked, mut faults, mut seen) =
-            (Checked::default(), Faults::default(), HashSet::new());
+        let mut checked = Checked::default();
+        let mut faults = Faults::default();
+        let mut seen = HashSet::new();
         let mut entries = self.entries()?;
         let mut in_file = 0_u64;
         while let Some((line, row)) = entries.next_entry()? {
@@ -91,9 +94,9 @@ impl Input {
             }
         }
         if let Some(rows) = entries.rows {
-            // Whoever names a file means somebody in it, beside arguments, too.
+            // A file without users is a mistake, even if arguments name users.
             if in_file == 0 {
-                let what = format!("the file holds no users: {}", rows.why_nobody());
+                let what = format!("the file has no users: {}", rows.why_empty());
                 faults.push(Fault {
                     line: None,
                     what,
@@ -109,8 +112,7 @@ impl Input {
         })
     }
 
-    /// The messages, one for each user, in the order of the input. What has a fault is left out: ask
-    /// [`Self::check`] first.
+    /// The messages, one per user, in the order of the input. Lines with a fault are skipped, so call [`Self::check`] first.
     pub(crate) fn messages(&self) -> io::Result<Messages<'_>> {
         Ok(Messages {
             entries: self.entries()?,
@@ -141,7 +143,8 @@ impl Input {
 
 fn copy(from: &mut dyn Read) -> io::Result<Spool> {
     let mut file = tempfile::tempfile()?;
-    let (mut has_lf, mut has_cr) = (false, false);
+    let mut has_lf = false;
+    let mut has_cr = false;
     let mut from = BufReader::new(from);
     loop {
         let chunk = from.fill_buf()?;
@@ -158,7 +161,7 @@ fn copy(from: &mut dyn Read) -> io::Result<Spool> {
     Ok(Spool { file, line_end })
 }
 
-/// A message or a fault, and the line that it came from.
+/// Yields messages or faults, and their lines.
 struct Entries<'a> {
     input: &'a Input,
     argument: usize,

@@ -1,3 +1,5 @@
+//! Remembers in Redis which users were sent with which batch.
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -5,27 +7,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 
 use super::Message;
-use crate::adapters::redis::RedisCheckpoints;
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
+use crate::ports::batches::Batches;
 
-/// Who was sent with which batch, as Redis knows it. Sending does not depend on it: once Redis fails, nobody
-/// is known and nothing is remembered, and what is sent again for that is harmless.
+/// The users that were sent with each batch. Sending does not depend on Redis: once it fails, no user is known and nothing
+/// is remembered. A user may then be sent again, which is harmless.
 pub(crate) struct Memory {
-    redis: Option<Arc<RedisCheckpoints>>,
+    batches: Option<Arc<dyn Batches>>,
     lost: AtomicBool,
 }
 
 impl Memory {
-    pub(crate) const fn new(redis: Option<Arc<RedisCheckpoints>>) -> Self {
+    pub(crate) const fn new(batches: Option<Arc<dyn Batches>>) -> Self {
         Self {
-            redis,
+            batches,
             lost: AtomicBool::new(false),
         }
     }
 
-    fn redis(&self) -> Option<&RedisCheckpoints> {
-        self.redis
+    fn batches(&self) -> Option<&dyn Batches> {
+        self.batches
             .as_deref()
             .filter(|_| !self.lost.load(Ordering::Relaxed))
     }
@@ -33,12 +35,12 @@ impl Memory {
     fn lose(&self, failure: &Failure) {
         if !self.lost.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                %failure, "who is sent with this batch is not remembered from here on; sent again, it is sent whole"
+                %failure, "the users that are sent from now on are not remembered; the same command would send the whole batch again"
             );
         }
     }
 
-    /// Each of these, and whether it was sent with the same batch before.
+    /// Each message, and whether its user was already sent with the same batch.
     pub(crate) async fn recall<E>(
         &self,
         chunk: Vec<Result<Message, E>>,
@@ -51,30 +53,32 @@ impl Memory {
         }
         let mut known = HashSet::new();
         for (batch, users) in by_batch {
-            let Some(redis) = self.redis() else { break };
-            match redis.known_in_batch(batch, &users).await {
+            let Some(batches) = self.batches() else { break };
+            match batches.users_in(batch, &users).await {
                 Ok(found) => known.extend(found),
                 Err(failure) => self.lose(&failure),
             }
         }
-        let asked = chunk.into_iter().map(|message| {
+        let recalled = chunk.into_iter().map(|message| {
             message.map(|message| {
                 let before = known.contains(&message.user_id);
                 (message, before)
             })
         });
-        asked.collect()
+        recalled.collect()
     }
 
-    /// Notes down users whom the broker confirmed.
+    /// Remembers users whose message the broker confirmed.
     pub(super) async fn keep(&self, sent: Vec<(BatchId, UserId)>) {
         let mut by_batch: HashMap<BatchId, Vec<UserId>> = HashMap::new();
         for (batch, user_id) in sent {
             by_batch.entry(batch).or_default().push(user_id);
         }
         for (batch, users) in by_batch {
-            let Some(redis) = self.redis() else { return };
-            if let Err(failure) = redis.add_to_batch(&batch, &users, Timestamp::now()).await {
+            let Some(batches) = self.batches() else {
+                return;
+            };
+            if let Err(failure) = batches.add_users(&batch, &users, Timestamp::now()).await {
                 self.lose(&failure);
             }
         }

@@ -1,6 +1,5 @@
-//! What is to be published: IDs, lists, CSV and JSON Lines made into messages. Every message is checked by
-//! the parser that workers use before the first one is sent; the input is read twice for that and never
-//! held, so that memory stays flat.
+//! Makes messages of arguments, lists, CSV and JSON Lines, and publishes them. Each message is checked with the parser
+//! that workers use before the first one is sent. The input is read twice for that and never kept in memory.
 
 mod entry;
 mod faults;

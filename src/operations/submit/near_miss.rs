@@ -1,7 +1,8 @@
 use super::entry::MEMBERS;
 use crate::job::normalised;
 
-/// The name that somebody most likely meant by one that is none; passed over, it would change what is done.
+/// The known name that an unknown one most likely means (typos, spaces, case). To ignore such a name would change
+/// what is done to the user.
 pub(super) fn near_miss(name: &str) -> Option<&'static str> {
     let names = || std::iter::once("userId").chain(MEMBERS.iter().map(|(member, _)| *member));
     if names().any(|member| member == name) {
@@ -12,7 +13,7 @@ pub(super) fn near_miss(name: &str) -> Option<&'static str> {
         .filter(|c| c.is_alphanumeric())
         .collect();
     let meant = names().find(|member| member.eq_ignore_ascii_case(&plain));
-    // These two say what is done, so a slip of the pen counts, too.
+    // These two decide what is done, so typing errors in them are recognised, too.
     meant.or_else(|| {
         if plain.contains("deleteafter") || strsim::osa_distance(&plain, "deleteafter") <= 2 {
             Some("deleteAfter")

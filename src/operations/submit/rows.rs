@@ -1,4 +1,4 @@
-//! Lines of a file, and the form that they are in.
+//! Reads the lines of a file, and finds out its form: CSV, JSON Lines or a list of IDs.
 
 use std::io::{self, BufRead, Read as _};
 
@@ -9,7 +9,7 @@ use super::ignored::Ignored;
 use super::near_miss::near_miss;
 use crate::job::UserId;
 
-/// The longest line, or row of several lines; a message may be as long.
+/// The maximum size of a row, which is also that of a message.
 const MAX_ROW_BYTES: usize = 256 * 1024;
 
 const NOT_UTF_8: &str = "not UTF-8, probably Windows-1252; save it as UTF-8 (in Excel \"CSV UTF-8\"), or convert it: \
@@ -17,7 +17,7 @@ const NOT_UTF_8: &str = "not UTF-8, probably Windows-1252; save it as UTF-8 (in 
 
 const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
 
-/// What the first line that says anything says of the others.
+/// The form of the file, known from the first line that is no comment.
 enum Form {
     Unknown,
     List,
@@ -28,7 +28,7 @@ enum Form {
     },
 }
 
-/// A row, or what is wrong with it.
+/// A message, or the fault of a row.
 pub(super) type Row = Result<Message, String>;
 
 /// Reads messages, one row at a time.
@@ -41,11 +41,11 @@ pub(super) struct Rows<R> {
     ignored: Ignored,
 }
 
-/// A line, as text or as what is wrong with it.
+/// The text of a line, or its fault.
 type Line = Result<String, String>;
 
 impl<R: BufRead> Rows<R> {
-    /// Lines end in `line_end`, and a `\r` before a `\n` belongs to it.
+    /// Lines end with `line_end`; a `\r` before a `\n` is part of it.
     pub(super) fn new(input: R, overlay: Map<String, Value>, line_end: u8) -> Self {
         Self {
             input,
@@ -57,17 +57,17 @@ impl<R: BufRead> Rows<R> {
         }
     }
 
-    /// Columns and members that were not read so far.
+    /// Columns and members without a meaning, so far.
     pub(super) fn ignored(self) -> Vec<String> {
         self.ignored.0
     }
 
-    /// What was read, if it holds no rows.
-    pub(super) const fn why_nobody(&self) -> &'static str {
+    /// Why there are no rows.
+    pub(super) const fn why_empty(&self) -> &'static str {
         match self.form {
             _ if self.line == 0 => "it is empty",
-            Form::Csv { .. } => "a header, and no row under it",
-            Form::Unknown | Form::List | Form::JsonLines => "blank lines and comments only",
+            Form::Csv { .. } => "it has a header and no rows",
+            Form::Unknown | Form::List | Form::JsonLines => "it has only blank lines and comments",
         }
     }
 
@@ -80,7 +80,7 @@ impl<R: BufRead> Rows<R> {
                 Err(what) => return Ok(Some((number, Err(what)))),
             };
             let row = if self.hides_a_line(&text) {
-                let what = "a CR in the middle: lines end in more than one way; save the file with one line end";
+                let what = "a CR in the middle: the file mixes line ends; save it with one kind of line end";
                 Some(Err(what.to_owned()))
             } else if let Form::Unknown = self.form {
                 self.find_form(&text)
@@ -94,13 +94,13 @@ impl<R: BufRead> Rows<R> {
         Ok(None)
     }
 
-    /// A CR that ends no line here may have ended one for whoever wrote the file; a quoted cell may hold it.
+    /// A CR inside a line may be a line end that the author meant; only a quoted cell may contain one.
     fn hides_a_line(&self, text: &str) -> bool {
         let may_be_quoted = matches!(self.form, Form::Csv { .. }) && text.contains('"');
         text.trim_end_matches(['\n', '\r']).contains('\r') && !may_be_quoted
     }
 
-    /// Takes the first line that says anything; the header of CSV is no row.
+    /// Finds the form from the first line that is no comment. The header of CSV is not a row.
     fn find_form(&mut self, text: &str) -> Option<Row> {
         let first = text.trim();
         if is_silent(first) || is_separator_hint(first) {
@@ -122,7 +122,7 @@ impl<R: BufRead> Rows<R> {
         self.form = Form::List;
         if first.starts_with('[') {
             return Some(Err(
-                "a JSON list; give JSON Lines, one object a line".to_owned()
+                "a JSON array; use JSON Lines, one object per line".to_owned()
             ));
         }
         let row = self.id(first);
@@ -142,7 +142,7 @@ impl<R: BufRead> Rows<R> {
         }))
     }
 
-    /// Two columns of one name, and columns that are nearly one; the others are noted as ignored.
+    /// Faults: two columns of one name, and names that are nearly known ones. Other unknown columns are noted as ignored.
     fn header_faults(&mut self, cells: &[String], columns: &[Option<&'static str>]) -> Vec<String> {
         let mut faults = Vec::new();
         for (index, (cell, column)) in cells.iter().zip(columns).enumerate() {
@@ -189,21 +189,22 @@ impl<R: BufRead> Rows<R> {
         }
         if cells.len() != columns.len() {
             let what = format!(
-                "{} cells, where the header has {}",
+                "{} cells, but the header has {}",
                 cells.len(),
                 columns.len()
             );
             return Ok(Some(Err(what)));
         }
         if cells.iter().any(|cell| swallows_a_row(cell)) {
-            let what = "a quoted cell holds line breaks and a user ID: a quotation mark is missing";
+            let what =
+                "a quoted cell contains line breaks and a user ID: a quotation mark is missing";
             return Ok(Some(Err(what.to_owned())));
         }
-        let told = columns.iter().zip(cells).filter_map(|(column, cell)| {
+        let members = columns.iter().zip(cells).filter_map(|(column, cell)| {
             let name = (*column)?;
             (name == "userId" || !cell.is_empty()).then(|| (name.to_owned(), Value::from(cell)))
         });
-        Ok(Some(of_members(told.collect(), &self.overlay)))
+        Ok(Some(of_members(members.collect(), &self.overlay)))
     }
 
     fn id(&self, text: &str) -> Row {
@@ -213,7 +214,7 @@ impl<R: BufRead> Rows<R> {
         )
     }
 
-    /// A quoted cell may go on in the next lines.
+    /// Appends the next lines while a quoted cell is not closed.
     fn whole_record(&mut self, first: String) -> io::Result<Line> {
         let mut record = first;
         while record.matches('"').count() % 2 == 1 {
@@ -228,7 +229,7 @@ impl<R: BufRead> Rows<R> {
         Ok(Ok(record))
     }
 
-    /// The next line with its end. One that is too long is passed over.
+    /// The next line with its end. A line that is too long is skipped and is a fault.
     fn next_line(&mut self) -> io::Result<Option<Line>> {
         let mut bytes = Vec::new();
         let read = (&mut self.input)
@@ -249,7 +250,7 @@ impl<R: BufRead> Rows<R> {
                     break;
                 }
             }
-            return Ok(Some(Err(format!("over {MAX_ROW_BYTES} bytes"))));
+            return Ok(Some(Err(format!("longer than {MAX_ROW_BYTES} bytes"))));
         }
         if self.line == 1 && (bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]))
         {
@@ -268,13 +269,13 @@ fn is_silent(line: &str) -> bool {
     line.is_empty() || line.starts_with('#')
 }
 
-/// `sep=;`, which spreadsheets write before the header.
+/// `sep=;`: spreadsheets write it before the header.
 fn is_separator_hint(line: &str) -> bool {
     line.strip_prefix("sep=")
         .is_some_and(|rest| rest.chars().count() == 1)
 }
 
-/// The member that a column holds, if the schema knows it; letters compare without case.
+/// The member of the schema that a column has, whatever the case of its name.
 fn known(column: &str) -> Option<&'static str> {
     let names = std::iter::once("userId").chain(MEMBERS.iter().map(|(name, _)| *name));
     names
@@ -309,7 +310,7 @@ fn split(record: &str, delimiter: char) -> Result<Vec<String>, String> {
     Ok(cells.iter().map(str::to_owned).collect())
 }
 
-/// Whether a missing quotation mark made rows into a cell.
+/// Whether a cell contains whole rows because a quotation mark is missing.
 fn swallows_a_row(cell: &str) -> bool {
     let words = || cell.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
     cell.contains(['\n', '\r']) && words().any(|word| word.parse::<UserId>().is_ok())

@@ -1,3 +1,5 @@
+//! Publishes messages with publisher confirms.
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,37 +16,37 @@ use crate::job::Source;
 use crate::job::{BatchId, UserId};
 use crate::telemetry::span;
 
-/// One publish is in flight on each.
+/// The number of channels; each has at most one unconfirmed publish.
 const CHANNELS: usize = 64;
-/// So many users are asked for, or noted down, at once. A process that is killed sends at most these and
-/// those in flight a second time, which is harmless.
+/// The number of users that are looked up or remembered in one call. After a crash, at most these and the unconfirmed ones
+/// are sent a second time, which is harmless.
 pub(crate) const CHUNK: usize = 200;
-/// After so long without a confirm it is said why that may be.
+/// After this time without a confirm, the log says why that may be.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Publishes messages with confirms, and remembers who was sent with which batch.
+/// Publishes messages with confirms, and remembers which users were sent with which batch.
 pub(crate) struct Sending {
     pub publisher: Arc<Publisher>,
     pub source: Source,
     pub memory: Memory,
 }
 
-/// What became of the messages.
+/// What was sent.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
     pub sent: u64,
-    /// Left out, since they were sent with the same batch before.
+    /// Skipped, because they were already sent with the same batch.
     pub before: u64,
-    /// The first thing that went wrong; nothing was begun after it.
+    /// The first failure; no message was started after it.
     pub failure: Option<Failure>,
 }
 
 impl Sending {
-    /// How many channels the publisher should have.
+    /// The number of channels that the publisher needs.
     pub(crate) const CHANNELS: usize = CHANNELS;
 
-    /// Sends until the end, the first failure, or `stop`; what is in flight then is still waited for.
-    /// `progress` is told of each user who was sent (`true`) or left out.
+    /// Sends until the end, the first failure, or `stop`, and waits for the messages in flight. Calls `progress` for each
+    /// user that was sent (`true`) or skipped (`false`).
     pub(crate) async fn run(
         &self,
         messages: impl Iterator<Item = io::Result<Message>>,
@@ -64,7 +66,7 @@ impl Sending {
             match message {
                 Err(error) => Err(Some(unreadable(&error))),
                 Ok((message, true)) => Ok((message, true)),
-                // What was not begun when something failed is not begun any more.
+                // After a failure or a stop, no further message is started.
                 Ok((_, false)) if failed.is_cancelled() || stop.is_cancelled() => Err(None),
                 Ok((message, false)) => {
                     let span = span::message(EXCHANGE, message.user_id);
@@ -121,7 +123,7 @@ impl Sending {
             .with_message_id(uuid::Uuid::now_v7().to_string().as_str().into())
             .with_app_id("offboarder".into())
             .with_timestamp(u64::try_from(Timestamp::now().as_second()).unwrap_or(0));
-        // Whoever takes the message goes on in its trace.
+        // The consumer of the message continues its trace.
         let properties = clean_headers(&properties, following());
         let key = self.source.routing_key();
         self.publisher
@@ -132,6 +134,7 @@ impl Sending {
 }
 
 fn unreadable(error: &io::Error) -> Failure {
-    let text = format!("the copy of the input cannot be read ({error}); nothing more was sent");
+    let text =
+        format!("the copy of the input cannot be read ({error}); no further message was sent");
     Failure::new(Class::Systemic, Code::SettingsUnreadable, text)
 }

@@ -1,3 +1,5 @@
+//! Checks archives against their manifests.
+
 use super::documents::differences;
 use super::finding::{Kind, Verdict};
 use super::holdings::Holdings;
@@ -10,7 +12,7 @@ use crate::manifest::{self, Manifest, archive_key, audit_key};
 use crate::ports::Found;
 
 impl Verifier {
-    /// The archive of a set, read whole: the version that the manifests name.
+    /// Reads the archive that these manifests name, in the version that they name, whole.
     pub(super) async fn archive(
         &self,
         user_id: UserId,
@@ -27,7 +29,7 @@ impl Verifier {
             if let Some(members) = differences(archive, &manifest.archive.archive) {
                 let key = self.store.full_key(&audit_key(user_id, manifest.revision));
                 let text = format!(
-                    "it tells otherwise of the same archive than the one before it ({members})"
+                    "it describes the same archive differently than the manifest before it ({members})"
                 );
                 verdict.find(Kind::ManifestChanged, key, text);
             }
@@ -40,31 +42,31 @@ impl Verifier {
             verdict.find(
                 Kind::ArchiveMissing,
                 full_key,
-                "it is missing, and a manifest names it",
+                "it is missing, but a manifest names it",
             );
             return Ok(());
         }
         if version_id.is_some_and(|wanted| live.iter().all(|id| id.as_deref() != Some(wanted))) {
             let text = format!(
-                "its version {} that the manifest names is gone",
+                "its version {}, which the manifest names, is missing",
                 version_id.unwrap_or_default()
             );
             verdict.find(Kind::ArchiveMissing, full_key, text);
             return Ok(());
         }
         let Some(found) = self.store.find(&key, version_id).await? else {
-            // A delete marker hides it, and the manifest names no version.
+            // A delete marker hides the archive, and the manifest names no version.
             verdict.find(
                 Kind::ArchiveMissing,
                 full_key,
-                "it cannot be read, and a manifest names it",
+                "it cannot be read, but a manifest names it",
             );
             return Ok(());
         };
         self.attributes(archive, &found, &full_key, verdict);
         if found.bytes != archive.bytes {
             let text = format!(
-                "it has {} bytes, and the manifest says {}",
+                "it has {} bytes, but the manifest says {}",
                 found.bytes, archive.bytes
             );
             verdict.find(Kind::ArchiveChanged, full_key, text);
@@ -74,14 +76,15 @@ impl Verifier {
             verdict.find(
                 Kind::ArchiveMissing,
                 full_key,
-                "it went away while it was looked at",
+                "it was removed during the check",
             );
             return Ok(());
         };
-        (verdict.archives, verdict.bytes) = (verdict.archives + 1, verdict.bytes + contents.bytes);
+        verdict.archives += 1;
+        verdict.bytes += contents.bytes;
         if contents.sha256 != archive.sha256 {
             let text = format!(
-                "its SHA-256 is {}, and the manifest says {}",
+                "its SHA-256 is {}, but the manifest says {}",
                 contents.sha256, archive.sha256
             );
             verdict.find(Kind::ArchiveChanged, full_key, text);
@@ -89,12 +92,12 @@ impl Verifier {
             verdict.find(
                 Kind::ArchiveChanged,
                 full_key,
-                "it is not one whole array of conversations",
+                "it is not one complete array of conversations",
             );
         } else if (contents.conversations, contents.pages) != (archive.conversations, archive.pages)
         {
             let text = format!(
-                "it says {} conversations in {} pages, and the archive has {} in {}",
+                "it says {} conversations in {} pages, but the archive has {} in {}",
                 archive.conversations, archive.pages, contents.conversations, contents.pages
             );
             let key = self.store.full_key(&audit_key(user_id, first.revision));
@@ -103,13 +106,13 @@ impl Verifier {
         Ok(())
     }
 
-    /// What the store says of the archive beside its bytes.
+    /// Checks what the store says about the archive besides its bytes.
     fn attributes(&self, archive: &Archive, found: &Found, full_key: &str, verdict: &mut Verdict) {
         if let Some(span) = found.span
             && (span.from, span.to) != (archive.date_from, archive.date_to)
         {
             let text = format!(
-                "it covers {} to {}, and the manifest says otherwise",
+                "it covers {} to {}, but the manifest says otherwise",
                 span.from, span.to
             );
             verdict.find(Kind::ArchiveChanged, full_key, text);
@@ -121,7 +124,7 @@ impl Verifier {
                 .is_some_and(|lock| is_as_strong(lock, promised));
             if !locked {
                 let lock = found.retention.as_ref().map_or_else(
-                    || "not at all, or s3:GetObjectRetention is missing".to_owned(),
+                    || "not at all, or s3:GetObjectRetention is not granted".to_owned(),
                     |lock| format!("{} until {}", lock.mode, lock.retain_until),
                 );
                 let RetentionMark { mode, retain_until } = promised;
@@ -133,7 +136,7 @@ impl Verifier {
     }
 }
 
-/// Whether a lock is what was promised, or more: it may be prolonged, and made stricter.
+/// Whether a lock is at least as strong as promised: a lock may be extended and made stricter.
 fn is_as_strong(lock: &RetentionMark, promised: &RetentionMark) -> bool {
     (lock.mode == promised.mode || lock.mode == "COMPLIANCE")
         && lock.retain_until >= promised.retain_until

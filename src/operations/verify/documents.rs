@@ -1,4 +1,4 @@
-//! What manifests and seals say of themselves and of each other. Pure.
+//! Checks manifests and seals for contradictions. Pure.
 
 use jiff::SignedDuration;
 
@@ -8,10 +8,10 @@ use crate::machine::{Archive, Call, DeletionOutcome, StateName};
 use crate::manifest::{Kind, Manifest, SealDocument, Status, parse_key};
 use crate::ports::ObjectKey;
 
-/// A worker that saw access gone completes the step with nothing in between.
+/// A worker completes the step right after it has seen that the access is removed.
 const AT_ONCE: SignedDuration = SignedDuration::from_mins(1);
 
-/// How a user ended, as the manifest says.
+/// The terminal state that a manifest records.
 pub(super) const fn state_of(status: Status) -> StateName {
     match status {
         Status::Deleted => StateName::Deleted,
@@ -19,7 +19,7 @@ pub(super) const fn state_of(status: Status) -> StateName {
     }
 }
 
-/// The revision whose archive and seal belong to a manifest, by the archive's key.
+/// The revision of the archive and the seal that belong to a manifest, from the key of the archive.
 pub(super) fn set_of(user_id: UserId, full_key: &str) -> Option<u32> {
     let name = full_key.rsplit('/').next().unwrap_or(full_key);
     match parse_key(user_id, &ObjectKey(name.to_owned()))? {
@@ -28,7 +28,7 @@ pub(super) fn set_of(user_id: UserId, full_key: &str) -> Option<u32> {
     }
 }
 
-/// Whether the DELETE was asked for, so that a seal has to stand.
+/// Whether the DELETE was sent, so that a seal must exist.
 pub(super) fn needs_seal(manifest: &Manifest) -> bool {
     match manifest.deletion.outcome {
         DeletionOutcome::Deleted | DeletionOutcome::AlreadyGone | DeletionOutcome::Refused => true,
@@ -37,7 +37,7 @@ pub(super) fn needs_seal(manifest: &Manifest) -> bool {
     }
 }
 
-/// Where a manifest contradicts itself, its key, or the form in which it was written.
+/// Contradictions of a manifest with itself, its key, or the form that offboarder writes.
 pub(crate) fn faults_of_manifest(
     manifest: &Manifest,
     bytes: &[u8],
@@ -102,7 +102,8 @@ pub(crate) fn faults_of_manifest(
     );
     demand(
         deleted || manifest.scim_active.is_some() || proves_removal(manifest),
-        "it says that access is gone, and no call of its step Deactivated shows that".to_owned(),
+        "it says that the access is removed, but no call of its step Deactivated shows that"
+            .to_owned(),
     );
     let archive = &manifest.archive.archive;
     let at = |state| {
@@ -112,7 +113,8 @@ pub(crate) fn faults_of_manifest(
             .find(|step| step.state == state)
             .map(|step| step.completed_at)
     };
-    let (removed, archived) = (at(StateName::Deactivated), at(StateName::Archived));
+    let removed = at(StateName::Deactivated);
+    let archived = at(StateName::Archived);
     let covers = archive.covers_until();
     demand(
         archive.date_from < archive.date_to,
@@ -128,13 +130,14 @@ pub(crate) fn faults_of_manifest(
     );
     demand(
         manifest.archive.complete && manifest.interactions_archived,
-        "it says that the archive is not complete, and only complete ones are recorded".to_owned(),
+        "it says that the archive is not complete, but only complete archives are recorded"
+            .to_owned(),
     );
     faults
 }
 
-/// Whether the calls of a manifest without `scimActive` show that access is gone all the same: the IAM API does not
-/// know the user either, or SCIM accepted the change and shows no `active` since.
+/// Whether the calls of a manifest without `scimActive` show that the access is removed: the IAM API does not know the
+/// user either, or SCIM accepted the change and was read after it.
 fn proves_removal(manifest: &Manifest) -> bool {
     let steps = manifest
         .steps
@@ -182,7 +185,7 @@ pub(super) fn differences(one: &Archive, other: &Archive) -> Option<String> {
     (!differing.is_empty()).then(|| differing.join(", "))
 }
 
-/// Where a seal contradicts itself, its key, its form, or the manifests of its set.
+/// Contradictions of a seal with itself, its key, its form, or the manifests of the same archive.
 pub(crate) fn faults_of_seal(
     seal: &SealDocument,
     bytes: &[u8],
@@ -222,7 +225,7 @@ pub(crate) fn faults_of_seal(
         .is_some_and(|step| step.completed_at.duration_since(seal.access.at).abs() <= AT_ONCE);
     demand(
         at_once,
-        "it says that access was gone at another time than its step Deactivated".to_owned(),
+        "it names another time of the access removal than its step Deactivated".to_owned(),
     );
     for manifest in manifests {
         if let Some(members) = differences(&seal.archive, &manifest.archive.archive) {
@@ -236,14 +239,14 @@ pub(crate) fn faults_of_seal(
             && seal.access.queues.residual == manifest.residual;
         demand(
             access,
-            "it tells otherwise than the manifest how the account stood".to_owned(),
+            "it describes the state of the account differently than the manifest".to_owned(),
         );
         demand(
             manifest.steps.starts_with(&seal.steps),
             "its steps are not those of the manifest".to_owned(),
         );
     }
-    // It is sealed once, for whichever revision tried the deletion first.
+    // There is one seal, for the revision that tried the deletion first.
     let tried = manifests.iter().any(|manifest| needs_seal(manifest));
     let asked = manifests
         .iter()

@@ -3,31 +3,31 @@ use serde::Serialize;
 use crate::job::UserId;
 use crate::machine::StateName;
 
-/// What is wrong, in a word for programs.
+/// The kind of a finding, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
-    /// Nothing of this user is stored.
+    /// The store has no object of this user.
     NothingStored,
-    /// A delete marker hides it.
+    /// A delete marker hides the object.
     Deleted,
-    /// It was written more than once.
+    /// The object was written more than once.
     Overwritten,
-    /// It is no file: a link, a pipe, a device. It was not opened.
+    /// It is no regular file (but e.g. a link or a pipe), and was not opened.
     NotAFile,
-    /// A manifest is not there.
+    /// A manifest is missing.
     ManifestMissing,
-    /// It is no manifest after the schema.
+    /// A manifest violates the schema.
     ManifestInvalid,
-    /// It is not what was written, or contradicts itself.
+    /// A manifest is not what was written, or contradicts itself.
     ManifestChanged,
-    /// A manifest names another one before it than stands there.
+    /// A manifest names another predecessor than the one that is stored.
     ChainBroken,
-    /// The seal of a deletion that was tried is not there.
+    /// The seal of a deletion that was tried is missing.
     SealMissing,
     /// A seal is not what was written, or contradicts the manifest.
     SealChanged,
-    /// The archive, or the version of it that the manifest names, is not there.
+    /// The archive, or the version that the manifest names, is missing.
     ArchiveMissing,
     /// The archive is not what the manifest says.
     ArchiveChanged,
@@ -35,38 +35,38 @@ pub(crate) enum Kind {
     ArchiveUnlocked,
 }
 
-/// One thing that is wrong.
+/// One contradiction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
     pub kind: Kind,
-    /// The object, by its whole key.
+    /// The full key of the object.
     pub object: String,
     pub text: String,
 }
 
-/// What came out about one user.
+/// The result for one user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Verdict {
     pub user_id: UserId,
     pub ok: bool,
-    /// How the user ended, as the last manifest says.
+    /// The terminal state according to the last manifest.
     pub state: Option<StateName>,
-    /// An off-boarding is under way, whose manifest is still to come.
+    /// An off-boarding is in progress, so its manifest is not stored yet.
     pub under_way: bool,
     pub manifests: usize,
-    /// Archives that were read whole.
+    /// The number of archives that were read whole.
     pub archives: usize,
     pub bytes: u64,
     pub findings: Vec<Finding>,
 }
 
 impl Verdict {
-    /// Of a user whose objects were not opened.
+    /// The verdict on a user whose objects were not opened.
     pub(crate) fn unopened(user_id: UserId, names: &[String]) -> Self {
         let mut verdict = Self::of(user_id);
         for name in names {
-            let text = "it is a link, a directory, a pipe, a socket or a device, and not a file: it was not opened";
+            let text = "it is a link, a directory, a pipe, a socket or a device, not a regular file: it was not opened";
             verdict.find(Kind::NotAFile, name, text);
         }
         verdict

@@ -1,3 +1,5 @@
+//! Directories of downloaded objects.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,10 +8,11 @@ use super::holdings::owned;
 use crate::job::UserId;
 use crate::ports::ObjectKey;
 
-/// The directories below (and with) `root` that hold objects of users, however the download laid them out.
-/// Links are not followed.
+/// `root` and the directories below it that have objects of users, whatever the layout of the download. Links are not
+/// followed.
 pub(crate) fn folders(root: &Path) -> io::Result<BTreeSet<PathBuf>> {
-    let (mut found, mut left) = (BTreeSet::new(), vec![root.to_owned()]);
+    let mut found = BTreeSet::new();
+    let mut left = vec![root.to_owned()];
     while let Some(directory) = left.pop() {
         for entry in std::fs::read_dir(&directory)? {
             let entry = entry?;
@@ -25,12 +28,13 @@ pub(crate) fn folders(root: &Path) -> io::Result<BTreeSet<PathBuf>> {
     Ok(found)
 }
 
-/// What has the name of a user's object there, and is no file: a link leads elsewhere, and a pipe has no end.
+/// Entries with the name of a user's object that are no regular files. They must not be opened: a link points elsewhere,
+/// and a pipe never ends.
 pub(crate) fn no_files(directory: &Path) -> io::Result<BTreeMap<UserId, Vec<String>>> {
     let mut found = BTreeMap::<UserId, Vec<String>>::new();
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
-        // Of the entry itself: a link is not followed.
+        // The type of the entry itself: a link is not followed.
         if !entry.file_type()?.is_file()
             && let Ok(name) = entry.file_name().into_string()
             && let Some((user_id, ..)) = owned(&ObjectKey(name.clone()))
@@ -49,12 +53,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn objects_are_found_at_any_depth_and_strangers_are_not() {
+    fn objects_are_found_at_any_depth_and_other_files_are_not() {
         let root = tempfile::tempdir().unwrap();
-        let (deep, empty) = (
-            root.path().join("bucket/deprovisioning"),
-            root.path().join("other"),
-        );
+        let deep = root.path().join("bucket/deprovisioning");
+        let empty = root.path().join("other");
         std::fs::create_dir_all(&deep).unwrap();
         std::fs::create_dir_all(&empty).unwrap();
         std::fs::write(
@@ -67,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn links_pipes_and_directories_of_a_users_name_are_no_files() {
+    fn links_pipes_and_directories_with_the_name_of_an_object_are_not_opened() {
         let root = tempfile::tempdir().unwrap();
         let ids = [
             "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11",

@@ -1,3 +1,5 @@
+//! What a store holds of users.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::TryStreamExt as _;
@@ -9,7 +11,7 @@ use crate::ports::{ArchiveStore, ObjectKey, Version};
 
 const USER_ID_CHARS: usize = 36;
 
-/// What a store holds of one user: every version of every object, and the delete markers.
+/// What a store holds of one user: all versions of all objects, and the delete markers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Holdings(Vec<Held>);
 
@@ -24,7 +26,7 @@ struct Held {
 /// The versions of one object.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Versions {
-    /// The IDs of those that have bytes, the newest first.
+    /// The IDs of the versions that have bytes, newest first.
     pub(super) live: Vec<Option<String>>,
     pub(super) markers: usize,
 }
@@ -50,7 +52,7 @@ impl Holdings {
         versions
     }
 
-    /// The revisions of this kind, in order; those that are hidden or deleted too.
+    /// The revisions of this kind, in order, including hidden and deleted ones.
     pub(super) fn revisions(&self, kind: Kind) -> BTreeSet<u32> {
         self.0
             .iter()
@@ -60,14 +62,14 @@ impl Holdings {
     }
 }
 
-/// Whose object, and which; `None` for what is none of a user's.
+/// The user, kind and revision of an object; `None` if the object belongs to no user.
 pub(super) fn owned(key: &ObjectKey) -> Option<(UserId, Kind, u32)> {
     let user_id = key.as_str().get(..USER_ID_CHARS)?.parse().ok()?;
     let (kind, revision) = parse_key(user_id, key)?;
     Some((user_id, kind, revision))
 }
 
-/// What the store holds of one user, or of everybody.
+/// What the store holds of one user, or of all users.
 pub(crate) async fn holdings(
     store: &dyn ArchiveStore,
     user_id: Option<UserId>,
@@ -113,7 +115,7 @@ mod tests {
         ] {
             assert_eq!(owned(&key(other.clone())), None, "{other}");
         }
-        // It would be another object than the one that its key stands for.
+        // Keys are case-sensitive: this is another object.
         assert_eq!(owned(&key(format!("{}.json", id.to_uppercase()))), None);
     }
 }

@@ -1,9 +1,8 @@
-//! Holds what is stored of users against itself: manifests against the schema and each other, seals against
-//! manifests, archives against both. What was changed, removed, hidden or exchanged is found and named.
+//! Checks the stored objects of users against each other: manifests against the schema and each other, seals against
+//! manifests, archives against both. It finds objects that were changed, removed, hidden or swapped.
 //!
-//! What nobody else knows cannot be compared: in a store without versions the last manifest of a user
-//! is held by its form, its seal, and the digest in the checkpoint, where that is still known; the time of
-//! sealing by nothing.
+//! A fact that is stored only once cannot be checked. In a store without versions, the last manifest of a user is checked
+//! against its form, its seal, and the digest in the checkpoint while there is one; nothing confirms the time of sealing.
 
 mod archives;
 mod documents;

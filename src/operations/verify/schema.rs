@@ -1,19 +1,19 @@
 use jsonschema::Validator;
 use serde_json::Value;
 
-/// The schema that is published with the contract.
+/// The published schema.
 const SCHEMA: &str = include_str!("../../../docs/contract/audit-manifest.schema.json");
-/// A document that is something else altogether breaks every rule.
+/// The number of violations that are listed: a document of another kind violates nearly every rule.
 const AT_MOST: usize = 5;
 
-/// The manifest's schema, ready to be asked.
+/// The compiled schema of manifests.
 pub(crate) struct Schema(Validator);
 
 impl Schema {
-    /// Compiles it. Formats (UUIDs, times) are checked too; nothing is fetched from anywhere.
+    /// Compiles the schema. It also checks formats (UUIDs, times), and fetches nothing.
     ///
     /// # Panics
-    /// Never: a test compiles the same text.
+    /// Never: the schema is part of the program, and a test compiles it.
     #[expect(
         clippy::expect_used,
         reason = "the text is part of the program, and tested"
@@ -23,10 +23,10 @@ impl Schema {
         let options = jsonschema::draft202012::options()
             .should_validate_formats(true)
             .offline();
-        Self(options.build(&schema).expect("the schema is a schema"))
+        Self(options.build(&schema).expect("the schema is valid"))
     }
 
-    /// What in a document is against the schema, by its place; without the values, which may be anybody's.
+    /// The violations in a document, by place. The values are masked, because they may be personal data.
     pub(super) fn violations(&self, document: &Value) -> Vec<String> {
         let errors = self.0.iter_errors(document).take(AT_MOST);
         errors

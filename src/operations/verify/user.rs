@@ -1,3 +1,5 @@
+//! Checks all objects of one user.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,41 +19,39 @@ use crate::manifest::{self, Manifest, SealDocument, archive_key, audit_key, seal
 use crate::ports::{ArchiveStore, ObjectKey};
 use crate::steps::MAX_DOCUMENT_BYTES;
 
-/// What the checkpoint knows of a user's manifests.
+/// What the checkpoint says about the manifests of a user.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CheckpointEvidence {
-    /// Manifests that were stored, with their digests.
+    /// The manifests that were stored, with their digests.
     pub manifests: Vec<ManifestRef>,
-    /// The manifest of an off-boarding is still to come.
+    /// An off-boarding is in progress, so its manifest is not stored yet.
     pub under_way: bool,
 }
 
 pub(crate) struct Verifier {
     pub store: Arc<dyn ArchiveStore>,
-    /// What manifests are held against.
     pub schema: Schema,
-    /// The files are copies out of a bucket: they have no versions and no locks, and the prefix is gone.
+    /// The files were downloaded from a bucket: they have no versions, no locks and no prefix.
     pub downloaded: bool,
 }
 
 impl Verifier {
-    /// Reads everything that is stored of a user. `Err` is for what kept us from reading; what is wrong
-    /// with what was read is in the verdict.
+    /// Reads all objects of a user. A failure to read is an error; a contradiction is a finding of the verdict.
     pub(crate) async fn check(
         &self,
         user_id: UserId,
         holdings: &Holdings,
-        witness: &CheckpointEvidence,
+        evidence: &CheckpointEvidence,
     ) -> Result<Verdict, Failure> {
         let mut verdict = Verdict::of(user_id);
-        if holdings.is_empty() && witness.manifests.is_empty() {
+        if holdings.is_empty() && evidence.manifests.is_empty() {
             let key = self.store.full_key(&audit_key(user_id, 1));
-            verdict.find(Kind::NothingStored, key, "nothing of this user is stored");
+            verdict.find(Kind::NothingStored, key, "no object of this user is stored");
             return Ok(verdict);
         }
-        self.look_for_changes(user_id, holdings, &mut verdict);
+        self.find_rewritten(user_id, holdings, &mut verdict);
         let manifests = self
-            .manifests(user_id, holdings, witness, &mut verdict)
+            .manifests(user_id, holdings, evidence, &mut verdict)
             .await?;
         verdict.manifests = manifests.len();
         verdict.state = manifests
@@ -68,7 +68,7 @@ impl Verifier {
                 Some(_) | None => {
                     let key = self.store.full_key(&audit_key(user_id, *revision));
                     let text = format!(
-                        "the archive that it names, {}, is not the user's own",
+                        "the archive that it names, {}, belongs to another user",
                         archive.key
                     );
                     verdict.find(Kind::ManifestChanged, key, text);
@@ -84,16 +84,16 @@ impl Verifier {
         let stored = holdings.revisions(manifest::Kind::Archive).into_iter();
         for set in stored.chain(holdings.revisions(manifest::Kind::Sealed)) {
             if !sets.contains_key(&set) && !manifests.contains_key(&set) {
-                self.without_manifest(user_id, set, holdings, witness, &mut verdict);
-                // Told once.
+                self.without_manifest(user_id, set, holdings, evidence, &mut verdict);
+                // Report the revision only once.
                 sets.insert(set, Vec::new());
             }
         }
         Ok(verdict)
     }
 
-    /// Every object is written once: further versions and delete markers are somebody else's.
-    fn look_for_changes(&self, user_id: UserId, holdings: &Holdings, verdict: &mut Verdict) {
+    /// offboarder writes each object once, so further versions and delete markers come from someone else.
+    fn find_rewritten(&self, user_id: UserId, holdings: &Holdings, verdict: &mut Verdict) {
         type Name = fn(UserId, u32) -> ObjectKey;
         let kinds: [(manifest::Kind, Name); 3] = [
             (manifest::Kind::Audit, audit_key),
@@ -106,9 +106,9 @@ impl Verifier {
                 let Versions { live, markers } = holdings.versions(kind, revision);
                 if markers > 0 {
                     let left = if live.is_empty() {
-                        "nothing is left of it"
+                        "no version is left"
                     } else {
-                        "its bytes are still there"
+                        "its bytes still exist"
                     };
                     verdict.find(
                         Kind::Deleted,
@@ -118,7 +118,7 @@ impl Verifier {
                 }
                 if live.len() > 1 {
                     let text = format!(
-                        "it was written {} times; nothing is ever written twice",
+                        "it was written {} times; offboarder writes each object once",
                         live.len()
                     );
                     verdict.find(Kind::Overwritten, key, text);
@@ -127,12 +127,12 @@ impl Verifier {
         }
     }
 
-    /// Reads the manifests, and holds each against the schema, itself, the one before, and the checkpoint.
+    /// Reads the manifests, and checks each against the schema, itself, the one before it, and the checkpoint.
     async fn manifests(
         &self,
         user_id: UserId,
         holdings: &Holdings,
-        witness: &CheckpointEvidence,
+        evidence: &CheckpointEvidence,
         verdict: &mut Verdict,
     ) -> Result<BTreeMap<u32, Manifest>, Failure> {
         let mut manifests = BTreeMap::new();
@@ -152,12 +152,12 @@ impl Verifier {
                     sha256: sha256.clone(),
                 },
             );
-            if witness
+            if evidence
                 .manifests
                 .iter()
                 .any(|known| known.key == full_key && known.sha256 != sha256)
             {
-                let text = format!("its SHA-256 is {sha256}, and the checkpoint knows another");
+                let text = format!("its SHA-256 is {sha256}, but the checkpoint has another one");
                 verdict.find(Kind::ManifestChanged, &full_key, text);
             }
             let Some(manifest) = self.parse(&bytes, &full_key, verdict) else {
@@ -175,7 +175,7 @@ impl Verifier {
             );
             manifests.insert(revision, manifest);
         }
-        self.gaps(user_id, &digests, witness, verdict);
+        self.gaps(user_id, &digests, evidence, verdict);
         Ok(manifests)
     }
 
@@ -191,7 +191,7 @@ impl Verifier {
                 verdict.find(
                     Kind::ManifestInvalid,
                     full_key,
-                    format!("it is no JSON document ({place})"),
+                    format!("it is not a JSON document ({place})"),
                 );
                 return None;
             }
@@ -206,13 +206,13 @@ impl Verifier {
             verdict.find(
                 Kind::ManifestInvalid,
                 full_key,
-                "it is no manifest that this release can read",
+                "this release cannot read it as a manifest",
             );
         }
         parsed.ok()
     }
 
-    /// A manifest names the one before it, by key and digest; the first names none.
+    /// Checks that a manifest names the one before it, by key and digest. The first names none.
     fn chain(
         &self,
         revision: u32,
@@ -240,7 +240,7 @@ impl Verifier {
                 );
                 verdict.find(Kind::ChainBroken, &before.key, text);
             }
-            // One that is missing is told by itself.
+            // A missing manifest is a finding of its own.
             (Some(_), Some(_) | None) => {}
         }
     }
@@ -249,7 +249,7 @@ impl Verifier {
         &self,
         user_id: UserId,
         digests: &BTreeMap<u32, ManifestRef>,
-        witness: &CheckpointEvidence,
+        evidence: &CheckpointEvidence,
         verdict: &mut Verdict,
     ) {
         let mut expected = 1;
@@ -258,23 +258,23 @@ impl Verifier {
                 let key = self.store.full_key(&audit_key(user_id, expected));
                 let last = *revision - 1;
                 let text = if last > expected {
-                    format!("it is missing, and so are those up to revision {last}")
+                    format!("it is missing, as are all up to revision {last}")
                 } else {
-                    format!("it is missing, and revision {revision} stands")
+                    format!("it is missing, but revision {revision} exists")
                 };
                 verdict.find(Kind::ManifestMissing, key, text);
             }
             expected = revision.saturating_add(1);
         }
-        for known in &witness.manifests {
-            let told = |key: &str| {
+        for known in &evidence.manifests {
+            let is_found = |key: &str| {
                 verdict
                     .findings
                     .iter()
                     .any(|one| one.kind == Kind::ManifestMissing && one.object == key)
             };
-            if digests.values().all(|stored| stored.key != known.key) && !told(&known.key) {
-                let text = "it is missing, and the checkpoint says that it was stored";
+            if digests.values().all(|stored| stored.key != known.key) && !is_found(&known.key) {
+                let text = "it is missing, but the checkpoint says that it was stored";
                 verdict.find(Kind::ManifestMissing, &known.key, text);
             }
         }
@@ -293,7 +293,7 @@ impl Verifier {
         let versions = holdings.versions(manifest::Kind::Sealed, set);
         let Some(bytes) = self.document(&key, &versions).await? else {
             if manifests.iter().any(|manifest| needs_seal(manifest)) {
-                let text = "it is missing, and the manifest tells of a deletion that was tried";
+                let text = "it is missing, but the manifest says that a deletion was tried";
                 verdict.find(Kind::SealMissing, full_key, text);
             }
             return Ok(());
@@ -315,7 +315,7 @@ impl Verifier {
                     verdict.find(Kind::SealChanged, &full_key, fault);
                 }
             }
-            Err(_) => verdict.find(Kind::SealChanged, full_key, "it is no seal"),
+            Err(_) => verdict.find(Kind::SealChanged, full_key, "it is not a seal"),
         }
         Ok(())
     }
@@ -325,20 +325,20 @@ impl Verifier {
         user_id: UserId,
         set: u32,
         holdings: &Holdings,
-        witness: &CheckpointEvidence,
+        evidence: &CheckpointEvidence,
         verdict: &mut Verdict,
     ) {
-        if witness.under_way && holdings.revisions(manifest::Kind::Audit).last() < Some(&set) {
+        if evidence.under_way && holdings.revisions(manifest::Kind::Audit).last() < Some(&set) {
             verdict.under_way = true;
         } else if !holdings.revisions(manifest::Kind::Audit).contains(&set) {
             let key = self.store.full_key(&audit_key(user_id, set));
-            let text = "it is missing, and an archive or a seal of its revision stands: the off-boarding is \
-                        under way, or the manifest was removed";
+            let text = "it is missing, but an archive or a seal of its revision exists: the off-boarding is \
+                        in progress, or the manifest was removed";
             verdict.find(Kind::ManifestMissing, key, text);
         }
     }
 
-    /// Whether a key in a document is this one of ours.
+    /// Whether a document names this key of the store.
     fn names(&self, named: &str, key: &ObjectKey) -> bool {
         if self.downloaded {
             named
@@ -349,7 +349,7 @@ impl Verifier {
         }
     }
 
-    /// What was written first under a key; `None` when nothing is left of it.
+    /// The first version of an object; `None` if no version is left.
     async fn document(
         &self,
         key: &ObjectKey,
@@ -363,7 +363,7 @@ impl Verifier {
         };
         let mut bytes = BytesMut::new();
         while let Some(chunk) = chunks.try_next().await? {
-            // What is larger is no document of ours; the beginning shows it.
+            // offboarder writes no larger documents; the beginning is enough to show what it is.
             let room = MAX_DOCUMENT_BYTES - bytes.len();
             bytes.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
             if bytes.len() == MAX_DOCUMENT_BYTES {
