@@ -25,10 +25,10 @@ pub(crate) struct Checkpoint {
     pub user_id: UserId,
     /// Which manifest of this user is under way, from 1.
     pub revision: u32,
-    /// The revision whose archive and seal belong to it: an older one when the deletion alone is tried
-    /// again.
-    #[serde(default = "first")]
-    pub set: u32,
+    /// The revision whose archive and seal belong to it: an older one when a later revision only tries the
+    /// deletion again.
+    #[serde(default = "first", rename = "set")]
+    pub evidence_revision: u32,
     /// The manifest before this one.
     #[serde(default)]
     pub previous: Option<ManifestRef>,
@@ -128,7 +128,7 @@ impl Checkpoint {
             schema: SCHEMA,
             user_id,
             revision: 1,
-            set: 1,
+            evidence_revision: 1,
             previous: None,
             answered: Vec::new(),
             request,
@@ -204,7 +204,7 @@ impl Checkpoint {
     /// Takes what the store holds for the checkpoint that was lost.
     pub(crate) fn adopt(&mut self, traces: &PriorEvidence) {
         self.revision = traces.revision;
-        self.set = traces.set;
+        self.evidence_revision = traces.evidence_revision;
         self.previous.clone_from(&traces.previous);
         self.request = traces.request.clone();
         self.steps.clone_from(&traces.steps);
@@ -212,7 +212,7 @@ impl Checkpoint {
 
     /// Takes over which revision begins.
     pub(crate) fn begin(&mut self, beginning: Beginning) {
-        self.set = beginning.revision;
+        self.evidence_revision = beginning.revision;
         self.revision = beginning.revision;
         self.previous = beginning.previous;
     }
@@ -233,7 +233,7 @@ impl Checkpoint {
         }
         self.revision = self.revision.saturating_add(1);
         if whole {
-            self.set = self.revision;
+            self.evidence_revision = self.revision;
         }
         self.steps.retain(|step| !step.state.is_terminal());
         self.answered.extend(self.request.message_sha256.take());

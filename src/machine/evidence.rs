@@ -225,7 +225,7 @@ pub(crate) struct PriorEvidence {
     /// Of the manifest, stored or to come.
     pub revision: u32,
     /// The revision whose archive and seal these are.
-    pub set: u32,
+    pub evidence_revision: u32,
     /// The manifest before, where there is one.
     pub previous: Option<ManifestRef>,
     /// What was asked for then.

@@ -187,7 +187,7 @@ fn events() -> Vec<(String, Event)> {
         let is_traced = label == "Archived (sealed)" || state.is_finished();
         let traces = PriorEvidence {
             revision: 1,
-            set: 1,
+            evidence_revision: 1,
             previous: None,
             request: Request::default(),
             steps: Vec::new(),

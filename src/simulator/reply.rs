@@ -60,7 +60,7 @@ impl Reply {
         self
     }
 
-    /// Adds a header; a text that is none is left out.
+    /// Adds a header; an invalid one is left out.
     pub(super) fn header(&mut self, name: &str, value: &str) {
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
             self.headers.insert(name, value);
@@ -82,7 +82,7 @@ impl Reply {
         *response.headers_mut() = self.headers;
         let now = httpdate::fmt_http_date(std::time::SystemTime::now());
         if let Ok(now) = HeaderValue::from_str(&now) {
-            // A fault may have brought another.
+            // A fault may have set another one.
             response.headers_mut().entry(header::DATE).or_insert(now);
         }
         response

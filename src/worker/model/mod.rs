@@ -191,7 +191,7 @@ impl Offboarding {
     fn perform(&self, world: &mut World, checkpoint: &Checkpoint, effect: &Effect) -> Event {
         let traces = |state: State| PriorEvidence {
             revision: checkpoint.revision,
-            set: checkpoint.set,
+            evidence_revision: checkpoint.evidence_revision,
             previous: None,
             request: checkpoint.request.clone(),
             steps: checkpoint.steps.clone(),

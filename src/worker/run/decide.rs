@@ -386,7 +386,7 @@ mod tests {
         };
         let found = PriorEvidence {
             revision: 1,
-            set: 1,
+            evidence_revision: 1,
             previous: None,
             request: Request::default(),
             steps: vec![step],
