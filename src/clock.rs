@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-/// Tells the time. A test's clock follows tokio's, which a test can pause and advance.
+/// A source of the current time. The clock of a test follows tokio's time, which a test can pause
+/// and advance.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Clock {
     #[cfg(test)]

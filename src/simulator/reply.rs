@@ -1,9 +1,11 @@
+//! An answer before it is sent, so that a fault can still change it.
+
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::json;
 
-/// An answer before it is sent, so that a fault can still change it.
+/// The answer of an operation.
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,

@@ -1,3 +1,5 @@
+//! Routing profiles and queues.
+
 use super::faults::Fault;
 use super::gate::Call;
 use super::iam::unknown_user;

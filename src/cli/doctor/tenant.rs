@@ -29,7 +29,7 @@ const NOT_EXAMINED: &str = "not examined, for the reason in another row";
 
 type Outcome = Result<ReadFacts, RefusedRead>;
 
-pub(super) async fn check(settings: &Settings<Cxone>) -> Vec<Finding> {
+pub(super) async fn examine(settings: &Settings<Cxone>) -> Vec<Finding> {
     let tenant = match compose::tenant(&settings.cxone, compose::local_quotas()) {
         Ok(tenant) => tenant,
         Err(error) => {

@@ -180,7 +180,7 @@ impl Backlog {
             }
             metrics::lane(lane, &told);
         }
-        metrics::tell_braked();
+        metrics::record_rate_limited();
     }
 }
 
