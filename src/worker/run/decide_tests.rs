@@ -305,7 +305,7 @@ fn an_active_user_whom_only_a_manifest_calls_gone_is_not_finished() {
     let job = replay_of(100);
     let found = PriorEvidence {
         revision: 1,
-        set: 1,
+        evidence_revision: 1,
         previous: None,
         request: Request::default(),
         steps: vec![deleted_at(200)],
