@@ -7,7 +7,7 @@ use super::prior_evidence::{previous, recorded_evidence, sealed_evidence};
 use super::{Services, Stopped};
 use crate::job::Job;
 use crate::machine::{Beginning, Checkpoint, Event, ManifestRef, StateName};
-use crate::manifest::{Kind, Manifest, Status, audit_key, parse_key};
+use crate::manifest::{Kind, Manifest, audit_key, parse_key};
 use crate::ports::ArchiveStore;
 
 /// Searches the store for what an earlier run left, when there is no checkpoint: a manifest or a seal replaces the
