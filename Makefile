@@ -115,7 +115,7 @@ bench-submit: build ## submit 100,000 users of a CSV file; prints seconds, users
 
 bench-telemetry: build ## prints the cost of a telemetry collector that accepts all, is dead, silent or refuses; USERS=n ROUNDS=n
 	$(INSTALL) servers
-	.venv/bin/python benches/telemetry.py target/release/offboarder $(LOCAL) tests/python/collector.py '$(USERS)' '$(ROUNDS)'
+	.venv/bin/python benches/telemetry.py target/release/offboarder $(LOCAL) '$(USERS)' '$(ROUNDS)'
 
 bench-workers: build ## prints the calls of a user by class, and compares two workers on the default quotas with the formula
 	$(INSTALL) servers

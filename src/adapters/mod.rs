@@ -1,6 +1,8 @@
 //! The outside world behind the ports. Each folder is the only place that names its vendor crate.
 
 pub(crate) mod amqp;
+#[cfg(test)]
+mod conformance;
 pub(crate) mod directory;
 pub(crate) mod embedded;
 pub(crate) mod http;

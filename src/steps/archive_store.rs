@@ -137,7 +137,7 @@ pub(super) async fn adopt(
     let full_key = store.full_key(key);
     let not_ours = || conflict(&full_key, "it is not an archive of ours");
 
-    let dates = found.span.ok_or_else(not_ours)?;
+    let dates = found.dates.ok_or_else(not_ours)?;
     let contents = read_back(&**store, key, found.version_id.as_deref()).await?;
     let recorded_sha256 = found.sha256;
     let contents = contents

@@ -107,7 +107,7 @@ pub(super) async fn admit_deletion(
 
 fn postponed(services: &Services, user_id: UserId, wait: Duration) -> Verdict {
     metrics::deletion_postponed(Pause::DeletionRateLimit);
-    metrics::braked(user_id, wait);
+    metrics::deletion_rate_limited(user_id, wait);
     let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1));
     Verdict::Postpone {
         until: services.clock.now() + wait,

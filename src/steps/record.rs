@@ -8,7 +8,7 @@ use super::read_again::{Doubt, confirm_record};
 use super::{CheckpointSession, Services, Stopped};
 use crate::failure::{Class, Code, Failure};
 use crate::machine::{Call, Event, ManifestRef};
-use crate::manifest::{Manifest, audit_key, tells_the_same};
+use crate::manifest::{Manifest, audit_key, has_same_evidence};
 use crate::ports::PutOnce;
 
 /// A crash afterwards leaves a manifest that the next run recognises. If the checkpoint may be forged, reads have to
@@ -43,7 +43,7 @@ pub(super) async fn record(
             .await?
             .filter(|stored| {
                 serde_json::from_slice::<Manifest>(stored)
-                    .is_ok_and(|stored| tells_the_same(&stored, &manifest))
+                    .is_ok_and(|stored| has_same_evidence(&stored, &manifest))
             })
             .ok_or_else(|| conflict(&full_key, "another manifest is stored there"))?,
     };

@@ -1,7 +1,7 @@
 //! The client against small servers, each of which reads a standard in its own way.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -9,6 +9,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
 
 use super::{Client, Options};
 use crate::adapters::http::LocalQuotas;
@@ -37,7 +38,7 @@ async fn serve(answer: Answer) -> (Client, Arc<Mutex<Vec<String>>>) {
             .strip_prefix("Basic ")
             .map(|basic| STANDARD.decode(basic).unwrap());
         let sent = basic.map_or(sent.clone(), |pair| String::from_utf8(pair).unwrap());
-        requests.lock().unwrap().push(format!("{path} {sent}"));
+        requests.lock().push(format!("{path} {sent}"));
         let (status, body) = answer(&path, &sent);
         async move { (StatusCode::from_u16(status).unwrap(), body) }
     });
@@ -64,7 +65,6 @@ async fn serve(answer: Answer) -> (Client, Arc<Mutex<Vec<String>>>) {
 
 fn count(seen: &Mutex<Vec<String>>, path: &str) -> usize {
     seen.lock()
-        .unwrap()
         .iter()
         .filter(|request| request.starts_with(path))
         .count()

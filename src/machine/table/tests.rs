@@ -25,47 +25,6 @@ fn the_document_says_what_the_code_does() {
     );
 }
 
-/// All source text, with names as sentences.
-fn sources(directory: &std::path::Path) -> String {
-    let entries = std::fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let read = entries.map(|path| match path.extension() {
-        Some(extension) if extension == "rs" => {
-            std::fs::read_to_string(&path).unwrap().replace('_', " ")
-        }
-        _ if path.is_dir() => sources(&path),
-        _ => String::new(),
-    });
-    read.collect()
-}
-
-#[test]
-fn the_tests_that_the_documents_name_exist() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let documents = ["state-machine.md", "docs/faults.md", "docs/threat-model.md"];
-    let document = documents
-        .map(|path| std::fs::read_to_string(root.join(path)).unwrap())
-        .concat();
-    let sources = sources(&root.join("src")) + &sources(&root.join("tests"));
-    let quoted: Vec<String> = document
-        .split('“')
-        .skip(1)
-        .filter_map(|rest| rest.split('”').next())
-        .map(|name| name.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect();
-    assert!(
-        quoted.len() > 20,
-        "the documents name their tests: {quoted:?}"
-    );
-    for name in quoted {
-        assert!(
-            sources.contains(&format!("\"{name}\"")) || sources.contains(&format!("fn {name}(")),
-            "no test is called “{name}”"
-        );
-    }
-}
-
 #[test]
 fn no_event_leads_to_deleted_but_from_a_sealed_archive() {
     // What an earlier run left was led there by the same rules.

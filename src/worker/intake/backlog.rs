@@ -175,7 +175,7 @@ impl Backlog {
             }
             metrics::lane(lane, &reported);
         }
-        metrics::tell_braked();
+        metrics::record_rate_limited();
     }
 
     /// Finds out when the oldest dead letter was written, if that cannot be known otherwise.

@@ -54,13 +54,13 @@ async fn an_account_is_already_gone_when_both_apis_say_so_and_not_by_one() {
 struct Meddling {
     calls: AtomicU32,
     /// At which call, and where.
-    hold: std::sync::Mutex<Option<(u32, PathBuf)>>,
+    hold: parking_lot::Mutex<Option<(u32, PathBuf)>>,
 }
 
 impl Meddling {
     fn arm(&self, calls: u32, hold: PathBuf) {
         self.calls.store(0, Ordering::SeqCst);
-        *self.hold.lock().unwrap() = Some((calls, hold));
+        *self.hold.lock() = Some((calls, hold));
     }
 }
 
@@ -68,7 +68,7 @@ impl Meddling {
 impl Quotas for Meddling {
     async fn reserve(&self, _: QuotaClass, _: Duration, _: u32) -> Result<Reservation, Failure> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        let hold = self.hold.lock().unwrap().take_if(|(at, _)| *at == call);
+        let hold = self.hold.lock().take_if(|(at, _)| *at == call);
         if let Some((_, path)) = hold {
             let act = json!({ "held": true, "who": "legal", "at": "2026-11-28T00:00:00Z" });
             std::fs::write(path, act.to_string()).unwrap();
