@@ -148,13 +148,16 @@ async fn run_user(
             return (row("interrupted", None, None, None), None);
         }
         match Box::pin(drive(services, &job, &limits)).await {
-            Ok(Outcome::Finished(ended)) => {
+            Outcome::Finished(ended) => {
                 let state = ended.state;
                 return (row("finished", Some(state.to_string()), None, None), None);
             }
-            // `Lane::Whole` hands nothing over, begins revisions at once, and has no stand-ins.
-            Ok(Outcome::MoveToArchiveLane | Outcome::Reissue { .. } | Outcome::Obsolete) => {}
-            Ok(Outcome::Delay { until, why, .. }) => {
+            // `Lane::Whole` has one lane, begins revisions at once, and has neither placeholders nor delays.
+            Outcome::MoveToArchiveLane
+            | Outcome::Reissue { .. }
+            | Outcome::Obsolete
+            | Outcome::NotDue { .. } => {}
+            Outcome::Delay { until, why, .. } => {
                 job.continuation = true;
                 let remaining = until.duration_since(Timestamp::now());
                 if remaining > LONGEST_WAIT {
@@ -165,31 +168,24 @@ async fn run_user(
                 let pause = Duration::try_from(remaining).unwrap_or_default();
                 tokio::select! { () = draining.cancelled() => {} () = tokio::time::sleep(pause) => {} }
             }
-            Ok(Outcome::Busy { for_at_most }) => {
+            Outcome::Busy { for_at_most } => {
                 tracing::info!(%user_id, "another process works on this user");
                 let pause = for_at_most.min(Duration::from_secs(2));
                 tokio::select! { () = draining.cancelled() => {} () = tokio::time::sleep(pause) => {} }
             }
-            Ok(Outcome::DeadLetter {
-                reason,
-                failure,
-                state,
-                ..
-            }) => {
-                let (state, reason) = (Some(state.to_string()), Some(reason.to_string()));
-                return (
-                    row("failed", state, reason, Some(failure.to_string())),
-                    None,
-                );
+            Outcome::DeadLetter(given_up) => {
+                let state = given_up.state.map(|state| state.to_string());
+                let reason = Some(given_up.reason.to_string());
+                return (row("failed", state, reason, Some(given_up.error)), None);
             }
-            Err(Interrupt::Draining | Interrupt::SliceOver) => {
+            Outcome::Interrupted(Interrupt::Draining | Interrupt::SliceOver) => {
                 return (row("interrupted", None, None, None), None);
             }
-            Err(Interrupt::LeaseLost) => {
+            Outcome::Interrupted(Interrupt::LeaseLost) => {
                 let detail = Some("another process took over this user".to_owned());
                 return (row("interrupted", None, None, detail), None);
             }
-            Err(Interrupt::Systemic(failure)) => {
+            Outcome::Interrupted(Interrupt::Systemic(failure)) => {
                 draining.cancel();
                 return (
                     row("interrupted", None, None, Some(failure.to_string())),
