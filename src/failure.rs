@@ -162,6 +162,8 @@ words! {
     IllegalTransition => "illegal_transition",
     /// A step panicked.
     Panicked => "panicked",
+    /// We could not do something that never fails, e.g. write one of our own records as JSON.
+    Internal => "internal",
 }
 
 /// A fault, as everything above the adapters sees it. The text names what failed and what to do,
@@ -188,6 +190,12 @@ impl Failure {
             text: text.into(),
             retry_after: None,
         }
+    }
+
+    /// A fault of ours that should not be possible.
+    pub(crate) fn internal(what: &str, why: impl fmt::Display) -> Self {
+        let text = format!("{what}: {why}; this is a defect of offboarder, report it");
+        Self::new(Class::Defect, Code::Internal, text)
     }
 }
 

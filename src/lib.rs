@@ -10,6 +10,7 @@ pub mod cli;
 pub mod fuzzing;
 
 mod adapters;
+mod address;
 mod admin;
 mod archive;
 mod clock;

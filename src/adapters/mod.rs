@@ -1,4 +1,4 @@
-//! The outside, made to fit the ports. Each folder is the only place that names its vendor crate.
+//! The outside world behind the ports. Each folder is the only place that names its vendor crate.
 
 pub(crate) mod amqp;
 pub(crate) mod cxone;
@@ -7,3 +7,4 @@ pub(crate) mod embedded;
 mod private;
 pub(crate) mod redis;
 pub(crate) mod s3;
+pub(crate) mod stored_checkpoint;

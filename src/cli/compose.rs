@@ -8,16 +8,17 @@ use crate::adapters::amqp::Broker;
 use crate::adapters::cxone::{self, Client};
 use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
-use crate::adapters::redis::RedisCheckpoints;
-use crate::adapters::s3::{self, S3Store};
-use crate::config::{
-    self, Archive, ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Queue, Rate, RedisUrl,
-    RetentionMode, Settings,
+use crate::adapters::redis::{
+    RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisQuotas, RedisWorkers,
 };
+use crate::adapters::s3::S3Store;
+use crate::address::{ProtectedLocation, RedisUrl};
+use crate::config::{Archive, ArchiveLocation, CheckpointsUrl, Cxone, Queue, Settings};
 use crate::guards::Guards;
-use crate::machine::{DeletePolicy as MachineDeletePolicy, RetryPolicy};
+use crate::limits::Rate;
+use crate::machine::RetryPolicy;
 use crate::manifest::Actor;
-use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas};
+use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas, SharedStores};
 use crate::registers::ProtectedSource;
 use crate::steps::Services;
 
@@ -25,18 +26,14 @@ use crate::steps::Services;
 const SECOND_LOOK: Duration = Duration::from_secs(1);
 
 pub(super) fn client(settings: &Cxone, quotas: Arc<dyn Quotas>) -> Result<Client, CliError> {
-    let per_second = |rate| match rate {
-        Rate::Off => None,
-        Rate::PerSecond(rate) => Some(rate),
-    };
     Ok(Client::new(cxone::Options {
         base_uri: settings.base_uri.clone(),
         token_uri: settings.token_uri.clone(),
         client_id: settings.client_id.clone(),
         client_secret: settings.client_secret.clone(),
-        rate_routing: per_second(settings.rate_routing),
-        rate_scim: per_second(settings.rate_scim),
-        rate_analytics: per_second(settings.rate_analytics),
+        rate_routing: settings.rate_routing.map(Rate::per_second),
+        rate_scim: settings.rate_scim.map(Rate::per_second),
+        rate_analytics: settings.rate_analytics.map(Rate::per_second),
         quotas,
         page_size: settings.page_size,
         second_look: SECOND_LOOK,
@@ -61,22 +58,32 @@ fn shared<C, Q>(settings: &Settings<C, Q>) -> Result<Shared, CliError> {
         }
         CheckpointsUrl::Redis(url) => {
             let redis = redis(url, settings);
-            (Arc::clone(&redis) as Arc<dyn Checkpoints>, redis)
+            (redis.checkpoints, redis.quotas)
         }
     })
 }
 
-pub(super) fn redis<C, Q>(url: &RedisUrl, settings: &Settings<C, Q>) -> Arc<RedisCheckpoints> {
-    let redis = RedisCheckpoints::new(url, settings.worker.lease);
-    Arc::new(
-        redis
-            .with_integrity(settings.integrity.clone())
-            .keeping(settings.retention.0),
-    )
+/// Everything that one Redis keeps, over one connection of its own.
+pub(super) fn redis<C, Q>(url: &RedisUrl, settings: &Settings<C, Q>) -> SharedStores {
+    let connection = Arc::new(RedisConnection::new(url));
+    let checkpoints = RedisCheckpoints::new(
+        Arc::clone(&connection),
+        settings.worker.lease,
+        settings.retention.0,
+        settings.integrity.clone(),
+    );
+
+    SharedStores {
+        checkpoints: Arc::new(checkpoints),
+        quotas: Arc::new(RedisQuotas::new(Arc::clone(&connection))),
+        batches: Arc::new(RedisBatches::new(Arc::clone(&connection))),
+        workers: Arc::new(RedisWorkers::new(Arc::clone(&connection))),
+        health: Arc::new(RedisHealth::new(connection)),
+    }
 }
 
-/// Where batches are kept; an embedded store keeps none.
-pub(super) fn batches<C, Q>(settings: &Settings<C, Q>) -> Option<Arc<RedisCheckpoints>> {
+/// What all processes of the deployment share; `None` with an embedded store, which belongs to one.
+pub(super) fn shared_stores<C, Q>(settings: &Settings<C, Q>) -> Option<SharedStores> {
     match &settings.checkpoints {
         CheckpointsUrl::Embedded(_) => None,
         CheckpointsUrl::Redis(url) => Some(redis(url, settings)),
@@ -110,14 +117,8 @@ pub(super) async fn s3_store(
     bucket: &str,
     prefix: &str,
 ) -> Result<S3Store, CliError> {
-    let retention = settings.retention.map(|retention| s3::Retention {
-        mode: match retention.mode {
-            RetentionMode::Governance => s3::RetentionMode::Governance,
-            RetentionMode::Compliance => s3::RetentionMode::Compliance,
-        },
-        period: retention.period,
-    });
-    Ok(S3Store::connect(bucket, prefix, settings.force_path_style, retention).await?)
+    let path_style = settings.force_path_style;
+    Ok(S3Store::connect(bucket, prefix, path_style, settings.retention).await?)
 }
 
 pub(super) fn broker(settings: &Queue) -> Result<Broker, CliError> {
@@ -130,8 +131,8 @@ pub(super) async fn protected<C, Q>(
 ) -> Result<ProtectedSource, CliError> {
     Ok(match &settings.guard.protected {
         None => ProtectedSource::nobody(),
-        Some(config::ProtectedSource::File(path)) => ProtectedSource::file(path.clone()),
-        Some(config::ProtectedSource::S3 { bucket, key }) => {
+        Some(ProtectedLocation::File(path)) => ProtectedSource::file(path.clone()),
+        Some(ProtectedLocation::S3 { bucket, key }) => {
             let store =
                 S3Store::connect(bucket, "", settings.archive.force_path_style, None).await?;
             ProtectedSource::object(Arc::new(store), ObjectKey(key.clone()))
@@ -165,13 +166,10 @@ pub(super) async fn unproven_services<Q>(
         checkpoints,
         guards: Guards {
             delete_grace: settings.guard.delete_grace,
-            brake: settings.guard.max_deletions,
+            deletion_rate_limit: settings.guard.max_deletions,
         },
         protected: protected(settings).await?,
-        delete: match settings.guard.delete {
-            DeletePolicy::Attempt => MachineDeletePolicy::Attempt,
-            DeletePolicy::Never => MachineDeletePolicy::Never,
-        },
+        delete: settings.guard.delete,
         retry: RetryPolicy {
             max_attempts: settings.worker.max_attempts,
             base: settings.worker.retry_base,

@@ -8,6 +8,7 @@ mod dead_letters;
 mod demo;
 mod doctor;
 mod exit;
+mod flags;
 mod guarded;
 mod healthcheck;
 mod hold;
@@ -32,7 +33,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 use clap_complete::Shell;
 use tracing::Instrument as _;
 
-use crate::config::{Settings, Sources, with_flags};
+use crate::config::Settings;
 use crate::telemetry::{Telemetry, span};
 use exit::{CliError, Exit};
 use output::Shown;
@@ -101,7 +102,7 @@ const VERSION: &str = concat!(
 );
 
 fn parser() -> clap::Command {
-    with_flags(Cli::command())
+    flags::with_flags(Cli::command())
 }
 
 /// Runs the command that the arguments name.
@@ -159,8 +160,7 @@ async fn dispatch(
     telemetry: &Telemetry,
 ) -> Result<Exit, CliError> {
     // The flags of settings may come before or after the name of the command.
-    let sources =
-        || Sources::from_process(matches.subcommand().map_or(matches, |(_, matches)| matches));
+    let sources = || flags::sources(matches.subcommand().map_or(matches, |(_, matches)| matches));
     match command {
         Command::Worker(args) => Box::pin(worker::run(args, &sources(), telemetry)).await,
         Command::Run(args) => Box::pin(run::run(args, &Settings::for_run(&sources())?)).await,

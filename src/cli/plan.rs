@@ -7,9 +7,9 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::InputArgs;
 use super::output::{Output, OutputArgs, Shown, json as print_json, say, table};
-use crate::config::{Cxone, Rate, Settings};
+use crate::config::{Cxone, Settings};
 use crate::job::{Job, Lane};
-use crate::limits::DeletionRateLimit;
+use crate::limits::{DeletionRateLimit, Rate};
 use crate::operations::plan::{Calls, Conversations, End, Plan, plan};
 
 /// Shows what would be done to users, and changes nothing
@@ -187,10 +187,10 @@ impl Total {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn at_rate(calls: u64, rate: Rate) -> f64 {
+fn at_rate(calls: u64, rate: Option<Rate>) -> f64 {
     match rate {
-        Rate::Off => 0.0,
-        Rate::PerSecond(rate) => calls as f64 / rate,
+        None => 0.0,
+        Some(rate) => calls as f64 / rate.per_second(),
     }
 }
 
@@ -209,8 +209,8 @@ mod tests {
 
     #[test]
     fn the_time_depends_on_the_quotas_and_the_deletion_rate_limit() {
-        assert!((at_rate(100, Rate::PerSecond(20.0)) - 5.0).abs() < 1e-9);
-        assert!(at_rate(100, Rate::Off).abs() < 1e-9);
+        assert!((at_rate(100, Rate::parse("20/s").ok()) - 5.0).abs() < 1e-9);
+        assert!(at_rate(100, None).abs() < 1e-9);
         let limit = DeletionRateLimit {
             count: 200,
             per: Duration::from_hours(1),

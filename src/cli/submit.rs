@@ -63,7 +63,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         },
         checked,
         held: guards.held().await,
-        memory: Memory::new(compose::batches(&settings)),
+        memory: Memory::new(compose::shared_stores(&settings).map(|stores| stores.batches)),
     };
     plan.name_held(args.output.output);
     match broker {

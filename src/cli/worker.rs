@@ -8,7 +8,7 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use crate::admin::{self, Api};
 use crate::config::{Settings, Sources};
-use crate::ports::Announcement;
+use crate::ports::Heartbeat;
 use crate::telemetry::{Telemetry, instance};
 use crate::worker::{Options, Worker, announce, shutdown_on_signals};
 
@@ -52,7 +52,7 @@ pub(super) async fn run(
     let services = Arc::new(services);
     let broker = compose::broker(&settings.queue).map_err(CliError::usage)?;
     let worker = Arc::new(Worker::new(Arc::clone(&services), broker.clone(), options));
-    let redis = compose::batches(&settings)
+    let redis = compose::shared_stores(&settings)
         .ok_or_else(|| CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis"))?;
     let causes: admin::Reasons = {
         let (worker, draining) = (Arc::clone(&worker), shutdown.draining.clone());
@@ -76,7 +76,7 @@ pub(super) async fn run(
         })
     };
     let listen = settings.admin.listen;
-    let api = Api::new(&name, &settings.admin, services, Arc::clone(&redis), broker);
+    let api = Api::new(&name, &settings.admin, services, redis.clone(), broker);
     let bound = admin::serve(
         listen,
         Arc::clone(&causes),
@@ -99,7 +99,7 @@ pub(super) async fn run(
         );
         move || {
             let causes = causes();
-            Announcement {
+            Heartbeat {
                 name: name.clone(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 since,
@@ -112,7 +112,7 @@ pub(super) async fn run(
             }
         }
     };
-    let _announcing = announce(redis, announced);
+    let _announcing = announce(redis.workers, announced);
     worker.run(&shutdown).await;
     Ok(Exit::Ok)
 }

@@ -1,49 +1,55 @@
+//! `[admin]`: where a worker serves HTTP, and to whom.
+
 use std::net::SocketAddr;
 
 use super::reader::Reader;
+use super::table;
 use crate::secret::Secret;
 
-/// Of a token that other hosts can guess at.
+/// The shortest token that is safe when other hosts can guess at it.
 const SHORTEST: usize = 32;
 
-/// The HTTP side of a worker.
 #[derive(Debug, Clone)]
 pub(crate) struct Admin {
     pub listen: SocketAddr,
-    /// The operator's bearer token: it reads and writes.
+    /// The operator's bearer token: it may read and write.
     pub token: Option<Secret>,
+    /// May only read.
     pub read_token: Option<Secret>,
 }
 
 impl Admin {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let token = reader.get("admin.token", token);
-        let read_token = reader.get("admin.read_token", self::token);
+        let token = reader.get(&table::ADMIN_TOKEN, token);
+        let read_token = reader.get(&table::ADMIN_READ_TOKEN, self::token);
         if let (Some(token), Some(read_token)) = (&token, &read_token)
             && token.expose() == read_token.expose()
         {
             reader.refuse(
-                "admin.read_token",
-                "is the operator's token; give another, which reads alone",
+                &table::ADMIN_READ_TOKEN,
+                "is also the operator's token; give a different one, which may only read",
             );
         }
-        let listen = reader.get("admin.listen", listen)?;
-        let no_token = reader.is_unset("admin.token") && reader.is_unset("admin.read_token");
+        let listen = reader.get(&table::ADMIN_LISTEN, listen)?;
+
+        let no_token =
+            reader.is_unset(&table::ADMIN_TOKEN) && reader.is_unset(&table::ADMIN_READ_TOKEN);
         if no_token && !listen.ip().is_loopback() {
             reader.refuse(
-                "admin.listen",
+                &table::ADMIN_LISTEN,
                 "is open to other hosts, and there is no token; \
                  set OFFBOARDER_ADMIN_TOKEN, or listen on 127.0.0.1",
             );
         }
         if !listen.ip().is_loopback() {
-            for (key, token) in [("admin.token", &token), ("admin.read_token", &read_token)] {
-                if token
-                    .as_ref()
-                    .is_some_and(|token| token.expose().len() < SHORTEST)
-                {
+            for (setting, token) in [
+                (&table::ADMIN_TOKEN, &token),
+                (&table::ADMIN_READ_TOKEN, &read_token),
+            ] {
+                let is_short = |token: &Secret| token.expose().len() < SHORTEST;
+                if token.as_ref().is_some_and(is_short) {
                     reader.refuse(
-                        key,
+                        setting,
                         "has fewer than 32 characters, and OFFBOARDER_ADMIN_LISTEN is open to other hosts; \
                          make one with `openssl rand -base64 32`",
                     );
@@ -63,7 +69,7 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().ok().ok_or_else(wrong)
 }
 
-/// Anything else cannot stand in an `Authorization` header.
+/// An `Authorization` header cannot carry any other character.
 fn token(text: &str) -> Result<Secret, String> {
     if text.chars().all(|c| c.is_ascii_graphic()) {
         return Ok(Secret::new(text));

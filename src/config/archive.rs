@@ -1,10 +1,13 @@
+//! `[archive]`: where archives and manifests are kept, and for how long no one may delete them.
+
 use std::path::PathBuf;
-use std::time::Duration;
 
-use super::parse::{boolean, file_url, positive_duration, s3_url, unless_off};
 use super::reader::Reader;
+use super::table;
+use crate::address::{file_url, s3_url};
+use crate::limits::parse::{boolean, positive_duration, unless_off};
+use crate::limits::{Retention, RetentionMode};
 
-/// Where archives and manifests are kept, and for how long nobody may delete them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Archive {
     pub location: ArchiveLocation,
@@ -23,30 +26,17 @@ pub(crate) enum ArchiveLocation {
     Directory(PathBuf),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Retention {
-    pub mode: RetentionMode,
-    /// From the moment of storing.
-    pub period: Duration,
-}
-
-/// Who may lift a retention.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RetentionMode {
-    /// Whoever has the right to bypass it.
-    Governance,
-    Compliance,
-}
-
 impl Archive {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let location = reader.get("archive.url", location);
-        let retention = reader.get("archive.retention", unless_off(retention));
-        let force_path_style = reader.get("archive.force_path_style", boolean);
-        let (location, retention) = (location?, retention?);
+        let location = reader.get(&table::ARCHIVE_URL, location);
+        let retention = reader.get(&table::ARCHIVE_RETENTION, unless_off(retention));
+        let force_path_style = reader.get(&table::ARCHIVE_FORCE_PATH_STYLE, boolean);
+
+        let location = location?;
+        let retention = retention?;
         if let (ArchiveLocation::Directory(_), Some(_)) = (&location, retention) {
             reader.refuse(
-                "archive.retention",
+                &table::ARCHIVE_RETENTION,
                 "cannot be kept by a directory; \
                  make OFFBOARDER_ARCHIVE_URL an s3:// URL, or set this to off",
             );
@@ -63,6 +53,7 @@ fn location(text: &str) -> Result<ArchiveLocation, String> {
     if let Some(path) = file_url(text) {
         return path.map(ArchiveLocation::Directory);
     }
+
     let (bucket, mut prefix) = s3_url(text).unwrap_or_else(|| {
         Err("is neither an s3:// nor a file: URL; give one such as s3://bucket/prefix/".to_owned())
     })?;
@@ -73,11 +64,11 @@ fn location(text: &str) -> Result<ArchiveLocation, String> {
     Ok(ArchiveLocation::S3 { bucket, prefix })
 }
 
-/// S3 leaves room for a kilobyte, and our own names need some of it.
+/// A key in S3 has at most 1024 bytes, and our own names need some of them.
 const MAX_PREFIX_BYTES: usize = 800;
 
-/// Stores differ in what they make of an empty segment, `.` and `..`: some join slashes when they write and not when
-/// they list, so that a legal hold is written and never found.
+/// Refuses an empty segment, `.` and `..`, since stores treat them differently: some join slashes when they write but
+/// not when they list, so that a legal hold would be written and never found.
 fn check_prefix(prefix: &str) -> Result<(), String> {
     if prefix.len() > MAX_PREFIX_BYTES {
         return Err(format!(
@@ -134,6 +125,8 @@ fn retention(text: &str) -> Result<Retention, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn prefix(text: &str) -> String {

@@ -1,7 +1,9 @@
+//! What is wrong with the settings, in words for the operator.
+
 use std::fmt;
 
 use super::Origin;
-use super::table::Setting;
+use super::setting::Setting;
 
 /// One thing wrong with the settings, and what to do about it. Never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +13,7 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// A fault that is not about the value of a known setting. It is one line, whatever stands in the names
-    /// that it tells.
+    /// A fault that is not about the value of a known setting. It stays one line, whatever the names in it contain.
     pub(super) fn about(what: impl Into<String>, text: impl Into<String>) -> Self {
         let line = |text: String| text.replace(char::is_control, "\u{fffd}");
         Self {
@@ -21,7 +22,7 @@ impl Fault {
         }
     }
 
-    /// A fault in where a setting's value is to come from, or in a value not worth quoting.
+    /// A fault in the source of a setting's value, or in a value that does not help when quoted.
     pub(super) fn of(setting: &Setting, origin: &Origin, text: impl Into<String>) -> Self {
         Self::about(
             format!("{} ({})", setting.variable(), origin.phrase()),
@@ -29,7 +30,7 @@ impl Fault {
         )
     }
 
-    /// `problem` goes on where the quoted value ends: `is not a number; …`.
+    /// `problem` continues where the quoted value ends: `is not a number; …`.
     pub(super) fn of_value(setting: &Setting, origin: &Origin, value: &str, problem: &str) -> Self {
         let quoted = if setting.secret {
             "the value".to_owned()
@@ -46,28 +47,43 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything that is wrong with the settings, at once.
+/// Everything that is wrong with the settings, at once; at least one fault, in the order in which they were found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Faults(Vec<Fault>);
+pub(crate) struct Faults {
+    first: Fault,
+    rest: Vec<Fault>,
+}
 
 impl Faults {
-    pub(super) const fn new(faults: Vec<Fault>) -> Self {
-        Self(faults)
+    pub(super) const fn one(fault: Fault) -> Self {
+        Self {
+            first: fault,
+            rest: Vec::new(),
+        }
     }
 
-    /// Each of them, in the order in which they were found.
+    /// `None` if there is no fault.
+    pub(super) fn all(faults: Vec<Fault>) -> Option<Self> {
+        let mut faults = faults.into_iter();
+        let first = faults.next()?;
+        Some(Self {
+            first,
+            rest: faults.collect(),
+        })
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Fault> {
-        self.0.iter()
+        std::iter::once(&self.first).chain(&self.rest)
     }
 }
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.len() {
-            1 => write!(f, "1 fault in the settings:")?,
-            count => write!(f, "{count} faults in the settings:")?,
+        match self.rest.len() {
+            0 => write!(f, "1 fault in the settings:")?,
+            more => write!(f, "{} faults in the settings:", more + 1)?,
         }
-        self.0.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+        self.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
     }
 }
 
@@ -76,44 +92,41 @@ impl std::error::Error for Faults {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::SETTINGS;
-
-    fn setting(key: &str) -> &'static Setting {
-        SETTINGS.iter().find(|setting| setting.key == key).unwrap()
-    }
+    use crate::config::table::{ADMIN_TOKEN, CXONE_BASE_URI, QUEUE_URL};
 
     #[test]
     fn a_count_comes_first_and_then_a_line_each() {
         let one = Fault::of_value(
-            setting("cxone.base_uri"),
+            &CXONE_BASE_URI,
             &Origin::Environment,
             "ftp://x",
-            "is wrong; mend it",
+            "is wrong; fix it",
         );
-        let line = "OFFBOARDER_CXONE_BASE_URI (from environment): \"ftp://x\" is wrong; mend it";
+        let line = "OFFBOARDER_CXONE_BASE_URI (from environment): \"ftp://x\" is wrong; fix it";
         assert_eq!(one.to_string(), line);
-        let two = Faults::new(vec![one.clone(), one.clone()]);
+        let two = Faults::all(vec![one.clone(), one.clone()]).unwrap();
         assert_eq!(
             two.to_string(),
             format!("2 faults in the settings:\n  {line}\n  {line}")
         );
         assert_eq!(
-            Faults::new(vec![one]).to_string(),
+            Faults::one(one).to_string(),
             format!("1 fault in the settings:\n  {line}")
         );
+        assert_eq!(Faults::all(Vec::new()), None);
     }
 
     #[test]
     fn a_secret_is_never_echoed() {
         let fault = Fault::of_value(
-            setting("admin.token"),
+            &ADMIN_TOKEN,
             &Origin::Environment,
             "hunter2",
             "holds a space",
         );
         assert!(!fault.to_string().contains("hunter2"));
         let fault = Fault::of_value(
-            setting("queue.url"),
+            &QUEUE_URL,
             &Origin::Environment,
             "http://u:hunter2@h",
             "is wrong",

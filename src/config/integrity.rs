@@ -1,10 +1,12 @@
+//! `[integrity]`: the key that authenticates our own records.
+
 use super::reader::Reader;
+use super::table;
 use crate::integrity::SHORTEST_KEY;
 use crate::secret::Secret;
 
-/// `OFFBOARDER_INTEGRITY_KEY`, if there is one.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Secret> {
-    reader.get("integrity.key", key)
+    reader.get(&table::INTEGRITY_KEY, key)
 }
 
 fn key(text: &str) -> Result<Secret, String> {

@@ -1,10 +1,13 @@
+//! Puts the settings of a command together, or says everything that is wrong with them.
+
 use super::fault::{Fault, Faults};
 use super::reader::Reader;
 use super::resolve::{Entry, State, resolve};
+use super::setting::{Profile, Unset};
 use super::sources::Sources;
-use super::table::{Profile, Unset};
 use super::{
     Admin, Archive, CheckpointsRetention, CheckpointsUrl, Cxone, Guard, Queue, Worker, integrity,
+    table,
 };
 use crate::integrity::Integrity;
 use crate::secret::Secret;
@@ -111,11 +114,11 @@ impl Draft {
         let integrity = integrity::read(&mut reader);
         let admin = Admin::read(&mut reader);
         let faults = reader.faults;
-        let (entries, incomplete) = (resolved.entries, resolved.incomplete);
+
         Self {
-            entries,
+            entries: resolved.entries,
             faults,
-            incomplete,
+            incomplete: resolved.incomplete,
             cxone,
             queue,
             checkpoints,
@@ -152,15 +155,15 @@ impl Draft {
         }
         let mut reader = Reader::new(&self.entries, std::mem::take(&mut self.faults));
         // By their texts, since a group is not there if any of its settings has a fault.
-        if reader.begins("checkpoints.url", "file:") {
+        if reader.begins(&table::CHECKPOINTS_URL, "file:") {
             reader.refuse(
-                "checkpoints.url",
-                "is for one process alone, and worker shares its work; give a redis:// URL",
+                &table::CHECKPOINTS_URL,
+                "is for one process only, and worker shares its work; give a redis:// URL",
             );
         }
-        if !allow_local_archive && reader.begins("archive.url", "file:") {
+        if !allow_local_archive && reader.begins(&table::ARCHIVE_URL, "file:") {
             reader.refuse(
-                "archive.url",
+                &table::ARCHIVE_URL,
                 "is a directory of this host, and worker keeps archives where they survive it; \
                  give an s3:// URL, or pass --allow-local-archive",
             );
@@ -173,10 +176,10 @@ impl Draft {
         cxone: impl FnOnce(Option<Cxone>) -> Option<C>,
         queue: impl FnOnce(Option<Queue>) -> Option<Q>,
     ) -> Result<Settings<C, Q>, Faults> {
-        let faults = Faults::new(self.faults);
-        if faults.iter().next().is_some() {
+        if let Some(faults) = Faults::all(self.faults) {
             return Err(faults);
         }
+
         let whole = || {
             Some(Settings {
                 cxone: cxone(self.cxone)?,
@@ -190,6 +193,10 @@ impl Draft {
                 admin: self.admin?,
             })
         };
-        whole().ok_or(faults)
+        whole().ok_or_else(|| {
+            let text =
+                "a group of settings is missing and no fault says why; this is a defect, report it";
+            Faults::one(Fault::about("settings", text))
+        })
     }
 }

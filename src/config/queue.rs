@@ -1,10 +1,10 @@
-use std::fmt;
+//! `[queue]`: where the broker is.
+
 use std::path::PathBuf;
 
-use super::address::{Parts, decoded};
-use super::parse::whole;
 use super::reader::Reader;
-use crate::secret::Secret;
+use super::table;
+use crate::address::BrokerUrl;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
@@ -14,205 +14,19 @@ pub(crate) struct Queue {
     pub ca_file: Option<PathBuf>,
 }
 
-/// Where the broker is, and how to get in. `Display` and `Debug` print the URL without its password.
-#[derive(Clone)]
-pub(crate) struct BrokerUrl {
-    /// `amqps://`.
-    pub tls: bool,
-    /// A name, or an address without brackets.
-    pub host: String,
-    /// The scheme's own, if none is given.
-    pub port: u16,
-    /// `guest` without a login.
-    pub user: String,
-    pub password: Secret,
-    /// `/` by default.
-    pub vhost: String,
-    pub heartbeat: Option<u16>,
-    pub channel_max: Option<u16>,
-    pub frame_max: Option<u32>,
-    shown: String,
-}
-
-impl fmt::Display for BrokerUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
-    }
-}
-
-impl fmt::Debug for BrokerUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
-    }
-}
-
 impl Queue {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let url = reader.get("queue.url", BrokerUrl::parse);
-        let ca_file = reader.get("queue.ca_file", |text| Ok(PathBuf::from(text)));
+        let url = reader.get(&table::QUEUE_URL, BrokerUrl::parse);
+        let ca_file = reader.get(&table::QUEUE_CA_FILE, |text| Ok(PathBuf::from(text)));
+
         let url = url?;
         if ca_file.is_some() && !url.tls {
-            // Whoever names a CA believes that the connection is encrypted.
+            // An operator who names a CA expects that the connection is encrypted.
             reader.refuse(
-                "queue.ca_file",
-                "is of no use without TLS; \
-                 make OFFBOARDER_QUEUE_URL an amqps:// URL, or remove this",
+                &table::QUEUE_CA_FILE,
+                "is of no use without TLS; make OFFBOARDER_QUEUE_URL an amqps:// URL, or remove this",
             );
         }
         Some(Self { url, ca_file })
-    }
-}
-
-impl BrokerUrl {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let example = "give one such as amqps://user:password@host:5671/vhost";
-        let parts = Parts::parse(text).map_err(|why| format!("{why}; {example}"))?;
-        let tls = match parts.scheme.as_str() {
-            "amqp" => false,
-            "amqps" => true,
-            _ => return Err(format!("is not an amqp:// or amqps:// URL; {example}")),
-        };
-        let server = parts.single()?;
-        let (user, password) = match &parts.login {
-            None => ("guest".to_owned(), Secret::new("guest")),
-            Some(login) if login.user.is_empty() => {
-                return Err(format!("names no user; {example}"));
-            }
-            Some(login) => match &login.password {
-                // The client library would send `guest`.
-                None => return Err(format!("has no password for its user; {example}")),
-                Some(password) if password.expose().is_empty() => {
-                    return Err(format!("has an empty password; {example}"));
-                }
-                Some(password) => (login.user.clone(), password.clone()),
-            },
-        };
-        let vhost = match parts.path.as_deref().map(decoded).transpose()? {
-            None => "/".to_owned(),
-            Some(vhost) if vhost.is_empty() => {
-                return Err(
-                    "names an empty virtual host; remove the last /, or give %2f for the default one"
-                        .to_owned(),
-                );
-            }
-            Some(vhost) => vhost,
-        };
-        let (mut heartbeat, mut channel_max, mut frame_max) = (None, None, None);
-        parts.members("heartbeat, channel_max, frame_max", |name, value| {
-            let named = |read: Result<(), String>| {
-                Some(read.map_err(|why| format!("has a {name} that {why}")))
-            };
-            match name {
-                "heartbeat" => {
-                    named(whole(1..=300)(value).map(|seconds| heartbeat = Some(seconds)))
-                }
-                // The publisher of `submit` opens 64.
-                "channel_max" => {
-                    named(whole(128..=65_535)(value).map(|count| channel_max = Some(count)))
-                }
-                // RabbitMQ's own limit is 131,072; the least is what a header of ours fits into.
-                "frame_max" => {
-                    named(whole(32_768..=1_048_576)(value).map(|bytes| frame_max = Some(bytes)))
-                }
-                "auth_mechanism" if value.eq_ignore_ascii_case("plain") => Some(Ok(())),
-                "auth_mechanism" => Some(Err(
-                    "has an auth_mechanism other than plain; remove it".to_owned()
-                )),
-                "connection_timeout" => Some(Err(
-                    "has a connection_timeout, which is 15 s and no setting; remove it".to_owned(),
-                )),
-                _ => None,
-            }
-        })?;
-        Ok(Self {
-            tls,
-            host: server.name(),
-            port: server.port.unwrap_or(if tls { 5671 } else { 5672 }),
-            user,
-            password,
-            vhost,
-            heartbeat,
-            channel_max,
-            frame_max,
-            shown: parts.shown,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn url(text: &str) -> BrokerUrl {
-        BrokerUrl::parse(text).unwrap_or_else(|why| panic!("{text}: {why}"))
-    }
-
-    #[test]
-    fn a_url_connects_to_what_it_says_and_to_nothing_else() {
-        let plain = url("amqp://h");
-        assert_eq!(
-            (
-                plain.tls,
-                plain.host.as_str(),
-                plain.port,
-                plain.vhost.as_str()
-            ),
-            (false, "h", 5672, "/")
-        );
-        assert_eq!(
-            (plain.user.as_str(), plain.password.expose()),
-            ("guest", "guest")
-        );
-        let address = url("amqp://guest:guest@[2001:db8::5]:7/%2f");
-        assert_eq!(
-            (address.host.as_str(), address.port, address.vhost.as_str()),
-            ("2001:db8::5", 7, "/")
-        );
-        assert_eq!(address.to_string(), "amqp://guest:***@[2001:db8::5]:7/%2f");
-        let tuned =
-            url("amqps://u:a%23b@h/prod%2Fhr%20eu?heartbeat=5&channel_max=200&frame_max=65536");
-        assert_eq!(
-            (tuned.tls, tuned.port, tuned.password.expose()),
-            (true, 5671, "a#b")
-        );
-        assert_eq!(tuned.vhost, "prod/hr eu");
-        assert_eq!(
-            (tuned.heartbeat, tuned.channel_max, tuned.frame_max),
-            (Some(5), Some(200), Some(65_536))
-        );
-        assert!(!format!("{tuned} {tuned:?}").contains("a%23b"));
-    }
-
-    #[test]
-    fn what_is_half_understood_is_refused_with_what_is_wrong() {
-        for (bad, says) in [
-            ("amqp:///v", "names no host"),
-            ("amqp:h", "is not a URL"),
-            ("http://h", "is not an amqp://"),
-            ("h:5672", "is not a URL"),
-            ("amqp://u:p/q@h", "%2F"),
-            ("amqp://u@h", "no password"),
-            ("amqp://:p@h", "no user"),
-            ("amqp://u:@h", "empty password"),
-            ("amqp://h/", "empty virtual host"),
-            ("amqps://u:p@mq-1:5671,mq-2:5671/v", "several hosts"),
-            (
-                "amqp://h?heartbeat=0",
-                "heartbeat that is not a whole number",
-            ),
-            (
-                "amqp://h?heartbeat=x",
-                "heartbeat that is not a whole number",
-            ),
-            ("amqp://h?channel_max=1", "channel_max that is not"),
-            ("amqp://h?frame_max=1", "frame_max that is not"),
-            ("amqp://h?auth_mechanism=external", "auth_mechanism"),
-            ("amqp://h?connection_timeout=1000", "connection_timeout"),
-            ("amqp://h?verify=verify_none", "the unknown member verify"),
-            ("amqp://h?Heartbeat=10", "unknown member"),
-        ] {
-            let why = BrokerUrl::parse(bad).unwrap_err();
-            assert!(why.contains(says), "{bad}: {why}");
-        }
     }
 }

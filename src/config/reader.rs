@@ -1,7 +1,9 @@
+//! Turns the texts in force into values, and notes a fault for each text that cannot be one.
+
 use super::fault::Fault;
 use super::resolve::{Entry, State};
+use super::setting::Setting;
 
-/// Turns texts into values and notes what cannot be.
 pub(super) struct Reader<'a> {
     entries: &'a [Entry],
     pub(super) faults: Vec<Fault>,
@@ -12,53 +14,46 @@ impl<'a> Reader<'a> {
         Self { entries, faults }
     }
 
-    /// The value, or `None`: it is unset, or its fault is noted. A group therefore reads all its
-    /// settings first and is put together after.
+    /// Returns the value, or `None` if the setting is unset or its fault is noted. A group reads all its settings
+    /// before it uses `?` on any, so that one fault does not hide the next.
     pub(super) fn get<T>(
         &mut self,
-        key: &str,
+        setting: &Setting,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let entry = self.entry(key)?;
-        let State::Set { text, origin } = &entry.state else {
+        let State::Set { text, origin } = self.state(setting) else {
             return None;
         };
         match parse(text) {
             Ok(value) => Some(value),
             Err(problem) => {
-                self.faults
-                    .push(Fault::of_value(entry.setting, origin, text, &problem));
+                let fault = Fault::of_value(setting, origin, text, &problem);
+                self.faults.push(fault);
                 None
             }
         }
     }
 
-    /// Notes what is wrong with a value only in the light of others.
-    pub(super) fn refuse(&mut self, key: &str, problem: &str) {
-        if let Some(Entry {
-            setting,
-            state: State::Set { text, origin },
-        }) = self.entry(key)
-        {
-            self.faults
-                .push(Fault::of_value(setting, origin, text, problem));
+    /// Notes that a value is wrong because of the value of another setting.
+    pub(super) fn refuse(&mut self, setting: &Setting, problem: &str) {
+        if let State::Set { text, origin } = self.state(setting) {
+            let fault = Fault::of_value(setting, origin, text, problem);
+            self.faults.push(fault);
         }
     }
 
-    /// Nobody tried to set it; a value with a fault is none of these.
-    pub(super) fn is_unset(&self, key: &str) -> bool {
-        self.entry(key)
-            .is_some_and(|entry| matches!(entry.state, State::Unset))
+    /// True if no source sets it. A value with a fault is set.
+    pub(super) fn is_unset(&self, setting: &Setting) -> bool {
+        matches!(self.state(setting), State::Unset)
     }
 
-    /// Whether the text in force begins so.
-    pub(super) fn begins(&self, key: &str, start: &str) -> bool {
-        self.entry(key).is_some_and(
-            |entry| matches!(&entry.state, State::Set { text, .. } if text.starts_with(start)),
-        )
+    /// Whether the text in force begins with `start`.
+    pub(super) fn begins(&self, setting: &Setting, start: &str) -> bool {
+        matches!(self.state(setting), State::Set { text, .. } if text.starts_with(start))
     }
 
-    fn entry(&self, key: &str) -> Option<&'a Entry> {
-        self.entries.iter().find(|entry| entry.setting.key == key)
+    fn state(&self, setting: &Setting) -> &'a State {
+        let found = self.entries.iter().find(|entry| entry.setting == setting);
+        found.map_or(&State::Unset, |entry| &entry.state)
     }
 }

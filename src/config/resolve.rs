@@ -1,13 +1,15 @@
+//! Decides which source gives each setting its text. What the text means is decided later.
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::address::Parts;
 use super::fault::Fault;
-use super::masked::masked;
+use super::setting::{Setting, Unset};
 use super::sources::Sources;
-use super::table::{SETTINGS, Setting, Unset};
+use super::table::SETTINGS;
 use super::toml_file::TomlFile;
 use super::unknown::{unknown_keys, unknown_variables};
+use crate::address::may_hold_a_password;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// As it stands behind a variable's name.
+    /// The words that follow the name of the variable.
     pub(super) fn phrase(&self) -> String {
         if *self == Self::Default {
             "by default".to_owned()
@@ -64,16 +66,16 @@ pub(super) enum State {
         origin: Origin,
     },
     Unset,
-    /// Somebody meant to set it, and its fault is noted.
+    /// A source sets it, but not to a text; the fault is noted.
     Faulty,
 }
 
-/// What is in force for every setting, before any of it is understood.
+/// The text in force for every setting.
 #[derive(Debug)]
 pub(super) struct Resolved {
     pub(super) entries: Vec<Entry>,
     pub(super) faults: Vec<Fault>,
-    /// A source could not be read, so that nothing can be said of what is unset.
+    /// A source could not be read, so a setting that seems unset may be set there.
     pub(super) incomplete: bool,
 }
 
@@ -83,11 +85,13 @@ pub(super) fn resolve(sources: &Sources) -> Resolved {
         .as_ref()
         .map(|(path, text)| TomlFile::parse(path, text))
         .unwrap_or_default();
+
     let mut faults = sources.faults.clone();
     let incomplete = toml.broken || !faults.is_empty();
     faults.extend(unknown_variables(sources));
     faults.extend(toml.faults.iter().cloned());
     faults.extend(unknown_keys(&toml));
+
     let entries = SETTINGS
         .iter()
         .map(|setting| {
@@ -106,13 +110,38 @@ pub(super) fn resolve(sources: &Sources) -> Resolved {
 }
 
 fn in_force(setting: &Setting, sources: &Sources, toml: &TomlFile) -> Result<State, Fault> {
-    let (variable, file_variable) = (setting.variable(), setting.file_variable());
+    let Some((text, origin)) = source_of(setting, sources, toml)? else {
+        return Ok(State::Unset);
+    };
+
+    if text.is_empty() {
+        // A template that expanded to nothing must not switch a guard off.
+        let text = "the value is empty; give one, or remove the setting";
+        return Err(Fault::of(setting, &origin, text));
+    }
+    if text.chars().any(char::is_control) {
+        let text =
+            "the value holds a line break or another control character; give one line of text";
+        return Err(Fault::of(setting, &origin, text));
+    }
+    Ok(State::Set { text, origin })
+}
+
+/// The text of the source that has priority: flag, variable, file of a variable, TOML, file of a TOML key, default.
+fn source_of(
+    setting: &Setting,
+    sources: &Sources,
+    toml: &TomlFile,
+) -> Result<Option<(String, Origin)>, Fault> {
+    let variable = setting.variable();
+    let file_variable = setting.file_variable();
     let in_env = sources.variable(&variable);
     let file_in_env = sources.variable(&file_variable);
     if in_env.is_some() && file_in_env.is_some() {
         let text = format!("{file_variable} is set too; remove one of them");
         return Err(Fault::of(setting, &Origin::Environment, text));
     }
+
     let file_key = setting.file_key();
     let in_toml = toml.values.get(setting.key);
     let file_in_toml = toml.values.get(&file_key);
@@ -124,54 +153,43 @@ fn in_force(setting: &Setting, sources: &Sources, toml: &TomlFile) -> Result<Sta
         let text = format!("{file_key} is set too; remove one of them");
         return Err(Fault::of(setting, &at_line(*line), text));
     }
-    let (text, origin) = if let Some(text) = sources.flags.get(setting.key) {
-        let origin = Origin::Flag(setting.flag().unwrap_or_default());
-        if may_hold_a_password(text) {
-            let text = format!(
-                "arguments are seen by everybody on the host, so a flag must not hold a password; \
-                 set {variable} or {file_variable}"
-            );
-            return Err(Fault::of(setting, &origin, text));
-        }
-        (text.clone(), origin)
-    } else if let Some(text) = in_env {
-        (text.to_owned(), Origin::Environment)
-    } else if let Some(path) = file_in_env {
-        from_file(setting, path, file_variable)?
-    } else if let Some((text, line)) = in_toml {
-        (text.clone(), at_line(*line))
-    } else if let Some((path, line)) = file_in_toml {
-        from_file(setting, path, format!("{file_key} ({})", at_line(*line)))?
-    } else if let Unset::Default(text) = setting.unset {
-        (text.to_owned(), Origin::Default)
-    } else {
-        return Ok(State::Unset);
-    };
-    if text.is_empty() {
-        // A template that expanded to nothing must not switch a guard off.
-        return Err(Fault::of(
-            setting,
-            &origin,
-            "the value is empty; give one, or remove the setting",
-        ));
+
+    if let Some(text) = sources.flags.get(setting.key) {
+        return from_flag(setting, text).map(Some);
     }
-    if text.chars().any(char::is_control) {
-        let text =
-            "the value holds a line break or another control character; give one line of text";
+    if let Some(text) = in_env {
+        return Ok(Some((text.to_owned(), Origin::Environment)));
+    }
+    if let Some(path) = file_in_env {
+        return from_file(setting, path, file_variable).map(Some);
+    }
+    if let Some((text, line)) = in_toml {
+        return Ok(Some((text.clone(), at_line(*line))));
+    }
+    if let Some((path, line)) = file_in_toml {
+        let named_by = format!("{file_key} ({})", at_line(*line));
+        return from_file(setting, path, named_by).map(Some);
+    }
+    Ok(match setting.unset {
+        Unset::Default(text) => Some((text.to_owned(), Origin::Default)),
+        Unset::Derived(_) | Unset::RequiredBy(_) | Unset::Nothing => None,
+    })
+}
+
+fn from_flag(setting: &Setting, text: &str) -> Result<(String, Origin), Fault> {
+    let origin = Origin::Flag(setting.flag().unwrap_or_default());
+    if may_hold_a_password(text) {
+        let text = format!(
+            "every user of the host can see arguments, so a flag must not hold a password; set {} or {}",
+            setting.variable(),
+            setting.file_variable()
+        );
         return Err(Fault::of(setting, &origin, text));
     }
-    Ok(State::Set { text, origin })
+    Ok((text.to_owned(), origin))
 }
 
-/// A URL with a login or with members that may be one. What is no URL is refused later, unless an `@` is in it.
-fn may_hold_a_password(text: &str) -> bool {
-    match Parts::parse(text) {
-        Ok(parts) => parts.login.is_some() || parts.shown.ends_with("?***"),
-        Err(_no_url) => masked(text) != *text && text.contains(['@', '?']),
-    }
-}
-
-/// Editors and `echo` end a file with a line break; it is no part of the value.
+/// Editors and `echo` end a file with a line break, which is not part of the value.
 fn from_file(setting: &Setting, path: &str, named_by: String) -> Result<(String, Origin), Fault> {
     let origin = Origin::File {
         path: Path::new(path).to_owned(),

@@ -1,22 +1,26 @@
+//! The listing of `--show-settings`, and the table of the README.
+
 use serde::Serialize;
 
 use super::cxone::{origin, token_uri_of};
 use super::resolve::{Entry, Origin, State, resolve};
+use super::setting::Setting;
 use super::sources::Sources;
+use super::table::{CXONE_BASE_URI, CXONE_TOKEN_URI};
 #[cfg(test)]
-use super::table::{SETTINGS, Unset};
+use super::{setting::Unset, table::SETTINGS};
 
 /// A row of `--show-settings`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Shown {
     pub variable: String,
-    /// What is in force, secrets masked; empty if there is nothing.
+    /// The value in force, with secrets masked; empty if there is none.
     pub value: String,
     pub source: String,
 }
 
-/// What is in force for every setting, and where it came from. Works in spite of faults, since that
-/// is when it is needed.
+/// The value in force for every setting, and its source. It works even if settings have faults: that is when an
+/// operator needs it.
 pub(crate) fn show(sources: &Sources) -> Vec<Shown> {
     let entries = resolve(sources).entries;
     entries.iter().map(|entry| shown(entry, &entries)).collect()
@@ -25,7 +29,7 @@ pub(crate) fn show(sources: &Sources) -> Vec<Shown> {
 fn shown(entry: &Entry, entries: &[Entry]) -> Shown {
     let (value, source) = match &entry.state {
         State::Set { text, origin } => (entry.setting.shown(text), origin.to_string()),
-        State::Unset => match derived(entry.setting.key, entries) {
+        State::Unset => match derived(entry.setting, entries) {
             Some(value) => (value, Origin::Default.to_string()),
             None => (String::new(), "not set".to_owned()),
         },
@@ -38,13 +42,13 @@ fn shown(entry: &Entry, entries: &[Entry]) -> Shown {
     }
 }
 
-fn derived(key: &str, entries: &[Entry]) -> Option<String> {
-    if key != "cxone.token_uri" {
+fn derived(setting: &Setting, entries: &[Entry]) -> Option<String> {
+    if *setting != CXONE_TOKEN_URI {
         return None;
     }
     let base = entries
         .iter()
-        .find(|entry| entry.setting.key == "cxone.base_uri")?;
+        .find(|entry| *entry.setting == CXONE_BASE_URI)?;
     let State::Set { text, .. } = &base.state else {
         return None;
     };

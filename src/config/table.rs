@@ -1,159 +1,104 @@
-use std::fmt;
+//! Every setting of this release. The README's table, `--help`, the flags, the variables and the TOML keys are made
+//! from this list.
 
-use super::Profile::{Broker, Run, Worker};
-use super::Unset::{Default, Derived, Nothing, RequiredBy};
-use super::masked::masked;
+use super::setting::Profile::{Broker, Run, Worker};
+use super::setting::Setting;
+use super::setting::Unset::{Default, Derived, Nothing, RequiredBy};
 
-/// What every variable begins with.
-pub(super) const PREFIX: &str = "OFFBOARDER_";
+/// Declares a constant for each setting, which is how code names it, and the list of all of them: a misspelt name does
+/// not compile, and no setting can be missing from the list.
+macro_rules! settings {
+    ($($name:ident: $kind:ident, $key:literal, $unset:expr, $meaning:expr;)*) => {
+        $(pub(super) const $name: Setting = Setting::$kind($key, $unset, $meaning);)*
 
-/// The variable that names the TOML file; the flag is `--config`.
-pub(super) const CONFIG_VARIABLE: &str = "OFFBOARDER_CONFIG";
-
-/// One setting, as every source and every listing knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Setting {
-    /// The TOML key, `table.name`; the names of variable and flag follow from it.
-    pub key: &'static str,
-    /// What holds when nobody sets it.
-    pub unset: Unset,
-    /// Never printed, and never a flag: arguments are seen by `ps`.
-    pub secret: bool,
-    pub meaning: &'static str,
+        pub(crate) const SETTINGS: &[Setting] = &[$($name,)*];
+    };
 }
 
-/// What holds when nobody sets a setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unset {
-    Default(&'static str),
-    /// A value made from other settings, in words.
-    Derived(&'static str),
-    /// These cannot work; the others can.
-    RequiredBy(&'static [Profile]),
-    Nothing,
+settings! {
+    CXONE_BASE_URI: open, "cxone.base_uri", RequiredBy(&[Worker, Run]),
+        "API origin of the tenant's region; `https`, or `http` on loopback only";
+    CXONE_TOKEN_URI: open, "cxone.token_uri", Derived("base + `/api/v2/oauth/token`"),
+        "where tokens are issued; `https`, or `http` on loopback only";
+    CXONE_CLIENT_ID: open, "cxone.client_id", RequiredBy(&[Worker, Run]),
+        "OAuth client";
+    CXONE_CLIENT_SECRET: secret, "cxone.client_secret", RequiredBy(&[Worker, Run]),
+        "the OAuth client's secret";
+    CXONE_RATE_ROUTING: open, "cxone.rate_routing", Default("20/s"),
+        "the tenant's quota for routing and user calls, shared by all workers on the same Redis; `off` lifts it";
+    CXONE_RATE_SCIM: open, "cxone.rate_scim", Default("20/s"),
+        "the tenant's quota for SCIM calls; `off` lifts it";
+    CXONE_RATE_ANALYTICS: open, "cxone.rate_analytics", Default("5/s"),
+        "the tenant's quota for conversation queries; `off` lifts it";
+    CXONE_PAGE_SIZE: open, "cxone.page_size", Default("500"),
+        "conversations a page, 1 to 500";
+    CXONE_HISTORY: open, "cxone.history", Default("365d"),
+        "how far back the archive reaches";
+    CXONE_WINDOW: open, "cxone.window", Default("off"),
+        "longest interval that the tenant allows in one query, in whole days, e.g. `31d`; the archive then covers the \
+         history in day-aligned windows and holds each conversation once";
+    QUEUE_URL: open, "queue.url", RequiredBy(&[Worker, Broker]),
+        "`amqp://` or `amqps://`";
+    QUEUE_CA_FILE: open, "queue.ca_file", Nothing,
+        "PEM file of a private CA that `amqps://` also trusts";
+    CHECKPOINTS_URL: open, "checkpoints.url", Default("file:./offboarder-data"),
+        "`redis://`, `rediss://`, `redis+sentinel://`, `redis+cluster://`; `file:` is embedded, for one process. \
+         `worker` refuses `file:`";
+    CHECKPOINTS_RETENTION: open, "checkpoints.retention", Default("90d"),
+        "how long Redis keeps the checkpoint of a finished user, and a batch after its last finished user; at least \
+         `1h`, `off` keeps them for ever. The manifest stays in the archive store, where a later message finds it";
+    ARCHIVE_URL: open, "archive.url", Default("file:./offboarder-data/archive"),
+        "`s3://bucket/prefix/` or `file:`; `worker` refuses `file:` unless `--allow-local-archive`";
+    ARCHIVE_RETENTION: open, "archive.retention", Default("off"),
+        "Object Lock retention of manifest and archive, e.g. `compliance:7y`";
+    ARCHIVE_FORCE_PATH_STYLE: open, "archive.force_path_style", Default("false"),
+        "for S3-compatible stores: put the bucket in the path of the URL, not in the host name";
+    WORKER_CONCURRENCY: open, "worker.concurrency", Default("16"),
+        "users in progress at once, and the AMQP prefetch, 1 to 1000";
+    WORKER_MAX_ATTEMPTS: open, "worker.max_attempts", Default("8"),
+        "attempts for one user that may fail before the message becomes a dead letter";
+    WORKER_RETRY_BASE: open, "worker.retry_base", Default("2s"),
+        "first delay of the exponential backoff with full jitter";
+    WORKER_RETRY_CAP: open, "worker.retry_cap", Default("15m"),
+        "longest delay of the backoff";
+    WORKER_SLICE: open, "worker.slice", Default("10m"),
+        "longest time that a worker holds one delivery, up to `10m`; longer work continues in another time slice";
+    WORKER_LEASE: open, "worker.lease", Default("30s"),
+        "how long a user stays claimed by a worker that died, `1s` to `10m`";
+    WORKER_SHUTDOWN_GRACE: open, "worker.shutdown_grace", Default("25s"),
+        "time that steps in progress have to finish after SIGTERM";
+    GUARD_PROTECTED: open, "guard.protected", Nothing,
+        "file, or `s3://` object, of IDs or user-name patterns (`*` for any text), one a line, that are never touched. \
+         It is read again before each use; if it cannot be read, all work stops";
+    GUARD_MAX_DELETIONS: open, "guard.max_deletions", Default("off"),
+        "deletion rate limit over all workers, e.g. `200/1h`; above it deletions wait and nothing fails";
+    GUARD_DELETE_GRACE: open, "guard.delete_grace", Default("0s"),
+        "time between Deactivated and the deletion; a repeated run never resets the clock";
+    GUARD_DELETE: open, "guard.delete", Default("attempt"),
+        "`attempt` or `never`; with `never` no account is deleted and every user ends at DeactivatedOnly";
+    INTEGRITY_KEY: secret, "integrity.key", Nothing,
+        "key of at least 32 characters that authenticates checkpoints, seals, holds, pauses and the audit log; the \
+         same for all workers and operators of a deployment. A checkpoint without a valid code counts as absent, and \
+         a seal or a hold without one stops the deletion. Without a key the account is read again before a deletion \
+         instead, and `doctor` warns";
+    ADMIN_LISTEN: open, "admin.listen", Default("127.0.0.1:9464"),
+        "address of `/healthz`, `/readyz`, `/metrics` and `/api/v1`";
+    ADMIN_TOKEN: secret, "admin.token", Nothing,
+        "operator's bearer token; without a token only loopback may listen";
+    ADMIN_READ_TOKEN: secret, "admin.read_token", Nothing,
+        "read-only bearer token; must differ from the operator token";
 }
-
-/// Commands that need the same settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Profile {
-    /// `worker`.
-    Worker,
-    /// `run`, which off-boards without a broker.
-    Run,
-    /// What talks to the broker and not to the tenant: `submit`, `topology`, `dead-letters`.
-    Broker,
-}
-
-impl fmt::Display for Profile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Worker => "worker",
-            Self::Run => "run",
-            Self::Broker => "submit, topology, dead-letters",
-        })
-    }
-}
-
-impl Setting {
-    const fn open(key: &'static str, unset: Unset, meaning: &'static str) -> Self {
-        Self {
-            key,
-            unset,
-            secret: false,
-            meaning,
-        }
-    }
-
-    const fn secret(key: &'static str, unset: Unset, meaning: &'static str) -> Self {
-        Self {
-            key,
-            unset,
-            secret: true,
-            meaning,
-        }
-    }
-
-    /// The environment variable: `OFFBOARDER_CXONE_BASE_URI`.
-    pub(crate) fn variable(&self) -> String {
-        format!(
-            "{PREFIX}{}",
-            self.key.replace('.', "_").to_ascii_uppercase()
-        )
-    }
-
-    /// The variable that names a file holding the value.
-    pub(crate) fn file_variable(&self) -> String {
-        format!("{}_FILE", self.variable())
-    }
-
-    /// The TOML key that names a file holding the value.
-    pub(crate) fn file_key(&self) -> String {
-        format!("{}_file", self.key)
-    }
-
-    /// A value as people may see it.
-    pub(super) fn shown(&self, text: &str) -> String {
-        // These two have a password as a rule, and what is none of their URLs may be nothing but one.
-        let is_address = matches!(self.key, "queue.url" | "checkpoints.url");
-        let is_odd = is_address && !text.starts_with("file:") && !text.contains("://");
-        if self.secret || is_odd {
-            "***".to_owned()
-        } else {
-            masked(text)
-        }
-    }
-
-    /// The flag without its dashes, `cxone-base-uri`; secrets have none.
-    pub(crate) fn flag(&self) -> Option<String> {
-        (!self.secret).then(|| self.key.replace(['.', '_'], "-"))
-    }
-}
-
-#[rustfmt::skip] // a row a setting
-pub(crate) const SETTINGS: &[Setting] = &[
-    Setting::open("cxone.base_uri", RequiredBy(&[Worker, Run]), "API origin of the tenant's region; `https`, or `http` on loopback only"),
-    Setting::open("cxone.token_uri", Derived("base + `/api/v2/oauth/token`"), "where tokens are issued; `https`, or `http` on loopback only"),
-    Setting::open("cxone.client_id", RequiredBy(&[Worker, Run]), "OAuth client"),
-    Setting::secret("cxone.client_secret", RequiredBy(&[Worker, Run]), "the OAuth client's secret"),
-    Setting::open("cxone.rate_routing", Default("20/s"), "the tenant's quota for routing and user calls, shared by all workers on the same Redis; `off` lifts it"),
-    Setting::open("cxone.rate_scim", Default("20/s"), "the tenant's quota for SCIM calls; `off` lifts it"),
-    Setting::open("cxone.rate_analytics", Default("5/s"), "the tenant's quota for conversation queries; `off` lifts it"),
-    Setting::open("cxone.page_size", Default("500"), "conversations a page, 1 to 500"),
-    Setting::open("cxone.history", Default("365d"), "how far back the archive reaches"),
-    Setting::open("cxone.window", Default("off"), "longest interval the tenant allows in one query, such as `31d`, in whole days; the archive then covers the history in day-aligned windows, each conversation once"),
-    Setting::open("queue.url", RequiredBy(&[Worker, Broker]), "`amqp://` or `amqps://`"),
-    Setting::open("queue.ca_file", Nothing, "PEM file of a private CA that `amqps://` also trusts"),
-    Setting::open("checkpoints.url", Default("file:./offboarder-data"), "`redis://`, `rediss://`, `redis+sentinel://`, `redis+cluster://`; `file:` is embedded, for one process. `worker` refuses `file:`"),
-    Setting::open("checkpoints.retention", Default("90d"), "how long Redis keeps the checkpoint of a finished user, and a batch after its last one, from `1h` on; `off` keeps them for ever. The manifest stays in the archive store, and a later message finds it there"),
-    Setting::open("archive.url", Default("file:./offboarder-data/archive"), "`s3://bucket/prefix/` or `file:`; `worker` refuses `file:` unless `--allow-local-archive`"),
-    Setting::open("archive.retention", Default("off"), "Object Lock retention of manifest and archive, such as `compliance:7y`"),
-    Setting::open("archive.force_path_style", Default("false"), "for S3-compatible stores"),
-    Setting::open("worker.concurrency", Default("16"), "users in progress at once, and the AMQP prefetch, 1 to 1000"),
-    Setting::open("worker.max_attempts", Default("8"), "deliveries that may fail for reasons of the user's own before the dead letter"),
-    Setting::open("worker.retry_base", Default("2s"), "where exponential backoff with full jitter begins"),
-    Setting::open("worker.retry_cap", Default("15m"), "where the backoff ends"),
-    Setting::open("worker.slice", Default("10m"), "how long a delivery is held at most, up to `10m`; work that takes longer goes on in a further slice"),
-    Setting::open("worker.lease", Default("30s"), "how long a user stays claimed by a worker that died, `1s` to `10m`"),
-    Setting::open("worker.shutdown_grace", Default("25s"), "what a SIGTERM leaves for steps in progress"),
-    Setting::open("guard.protected", Nothing, "file, or `s3://` object, of IDs or user-name patterns (`*` for any text) that are never touched, one a line; read anew at every look, and unreadable means stop"),
-    Setting::open("guard.max_deletions", Default("off"), "brake over all workers, such as `200/1h`; over it deletions wait, nothing fails"),
-    Setting::open("guard.delete_grace", Default("0s"), "time between Deactivated and the deletion; a re-run never resets the clock"),
-    Setting::open("guard.delete", Default("attempt"), "`never`: this tenant deletes nobody, every user ends at DeactivatedOnly"),
-    Setting::secret("integrity.key", Nothing, "key of at least 32 characters that authenticates checkpoints, seals, holds, pauses and the audit log; the same for all workers and operators of a deployment. A checkpoint without a valid code counts as absent, and a seal or a hold without one stops the deletion. Without a key the account is read again before a deletion instead, and `doctor` warns"),
-    Setting::open("admin.listen", Default("127.0.0.1:9464"), "`/healthz`, `/readyz`, `/metrics`, `/api/v1`, the console"),
-    Setting::secret("admin.token", Nothing, "bearer token; without one only loopback may listen"),
-    Setting::secret("admin.read_token", Nothing, "bearer token that reads alone; another than the operator's"),
-];
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::config::setting::CONFIG_VARIABLE;
 
     #[test]
     fn names_follow_from_the_key() {
-        let base = SETTINGS[0];
+        let base = CXONE_BASE_URI;
         assert_eq!(base.variable(), "OFFBOARDER_CXONE_BASE_URI");
         assert_eq!(base.file_variable(), "OFFBOARDER_CXONE_BASE_URI_FILE");
         assert_eq!(base.file_key(), "cxone.base_uri_file");
@@ -186,5 +131,12 @@ mod tests {
                 "admin.read_token"
             ]
         );
+    }
+
+    #[test]
+    fn the_text_of_a_setting_promises_only_what_the_release_has() {
+        for setting in SETTINGS {
+            assert!(!setting.meaning.contains("console"), "{}", setting.key);
+        }
     }
 }

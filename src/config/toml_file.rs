@@ -1,3 +1,5 @@
+//! Reads the TOML file into texts, with the line of each.
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +15,7 @@ pub(super) struct TomlFile {
     pub(super) path: PathBuf,
     pub(super) values: BTreeMap<String, (String, usize)>,
     pub(super) faults: Vec<Fault>,
-    /// It did not parse, so that nothing can be said of what it leaves unset.
+    /// It could not be parsed, so it is unknown which settings it sets.
     pub(super) broken: bool,
 }
 
@@ -28,7 +30,7 @@ impl TomlFile {
             Err(error) => {
                 // Its `Display` quotes the line, which may hold a secret.
                 let line = error.span().map_or(1, |span| line_at(text, span.start));
-                let text = format!("{}; mend the syntax", error.message());
+                let text = format!("{}; fix the syntax", error.message());
                 file.faults.push(Fault::about(
                     format!("{}, line {line}", path.display()),
                     text,
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_table_is_kept_only_if_nobody_knows_it() {
+    fn an_empty_table_is_kept_only_if_it_is_unknown() {
         assert!(parse("[cxone]").values.is_empty());
         assert!(parse("[cxon]").values.contains_key("cxon"));
     }

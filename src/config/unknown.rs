@@ -1,8 +1,9 @@
-//! A misspelt name is a setting that silently does not hold, so none is let pass.
+//! Finds names that are no setting. A misspelt name would silently have no effect.
 
 use super::fault::Fault;
+use super::setting::{CONFIG_VARIABLE, PREFIX, Setting};
 use super::sources::Sources;
-use super::table::{CONFIG_VARIABLE, PREFIX, SETTINGS, Setting};
+use super::table::SETTINGS;
 use super::toml_file::TomlFile;
 
 pub(super) fn unknown_variables(sources: &Sources) -> impl Iterator<Item = Fault> {
@@ -13,14 +14,15 @@ pub(super) fn unknown_variables(sources: &Sources) -> impl Iterator<Item = Fault
                 .iter()
                 .any(|known| known.variable() == **name || known.file_variable() == **name)
     });
+
     unknown.map(|name| {
         let nearest = nearest(name, "_FILE", Setting::variable, Setting::file_variable);
-        let mend = if of_kubernetes(name) {
+        let remedy = if of_kubernetes(name) {
             "Kubernetes sets it for a Service called offboarder; set enableServiceLinks: false in the pod"
         } else {
             "rename or remove it"
         };
-        let text = format!("is no setting; the nearest is {nearest}; {mend}");
+        let text = format!("is no setting; the nearest is {nearest}; {remedy}");
         Fault::about(format!("{name} (from environment)"), text)
     })
 }
@@ -31,6 +33,7 @@ pub(super) fn unknown_keys(toml: &TomlFile) -> impl Iterator<Item = Fault> {
             .iter()
             .any(|known| known.key == key.as_str() || known.file_key() == **key)
     });
+
     unknown.map(|(key, (_, line))| {
         let nearest = nearest(
             key,

@@ -1,45 +1,46 @@
+//! `[worker]`: how the work is paced.
+
 use std::time::Duration;
 
-use super::parse::{between, duration, positive_duration, whole};
 use super::reader::Reader;
+use super::table;
+use crate::limits::parse::{between, duration, positive_duration, whole};
 
-/// How the work is paced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Worker {
     /// Users in progress at once, and the AMQP prefetch; 1 to 1000.
     pub concurrency: usize,
-    /// Deliveries that may fail before the dead letter; at least 1.
+    /// Attempts that may fail before the message becomes a dead letter; at least 1.
     pub max_attempts: u32,
     pub retry_base: Duration,
-    /// Where it ends; not below `retry_base`.
+    /// Not below `retry_base`.
     pub retry_cap: Duration,
-    /// How long a delivery is held at most; up to ten minutes.
+    /// The longest time that a delivery is held; up to ten minutes.
     pub slice: Duration,
     /// How long a claim lasts without renewal.
     pub lease: Duration,
-    /// What a SIGTERM leaves for steps in progress.
+    /// Time that steps in progress have to finish after SIGTERM.
     pub shutdown_grace: Duration,
 }
 
 impl Worker {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let concurrency = reader.get("worker.concurrency", whole(1..=1000));
-        let max_attempts = reader.get("worker.max_attempts", whole(1..=1000));
-        let retry_base = reader.get("worker.retry_base", positive_duration);
-        let retry_cap = reader.get("worker.retry_cap", positive_duration);
-        let slice = reader.get(
-            "worker.slice",
-            between(Duration::from_secs(1), Duration::from_mins(10)),
-        );
-        let lease = reader.get(
-            "worker.lease",
-            between(Duration::from_secs(1), Duration::from_mins(10)),
-        );
-        let shutdown_grace = reader.get("worker.shutdown_grace", duration);
-        let (retry_base, retry_cap) = (retry_base?, retry_cap?);
+        const SECOND: Duration = Duration::from_secs(1);
+        const TEN_MINUTES: Duration = Duration::from_mins(10);
+
+        let concurrency = reader.get(&table::WORKER_CONCURRENCY, whole(1..=1000));
+        let max_attempts = reader.get(&table::WORKER_MAX_ATTEMPTS, whole(1..=1000));
+        let retry_base = reader.get(&table::WORKER_RETRY_BASE, positive_duration);
+        let retry_cap = reader.get(&table::WORKER_RETRY_CAP, positive_duration);
+        let slice = reader.get(&table::WORKER_SLICE, between(SECOND, TEN_MINUTES));
+        let lease = reader.get(&table::WORKER_LEASE, between(SECOND, TEN_MINUTES));
+        let shutdown_grace = reader.get(&table::WORKER_SHUTDOWN_GRACE, duration);
+
+        let retry_base = retry_base?;
+        let retry_cap = retry_cap?;
         if retry_cap < retry_base {
             reader.refuse(
-                "worker.retry_cap",
+                &table::WORKER_RETRY_CAP,
                 "is less than OFFBOARDER_WORKER_RETRY_BASE; raise it, or lower the base",
             );
         }

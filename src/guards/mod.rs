@@ -31,8 +31,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Guards {
     /// Time between Deactivated and the deletion.
     pub delete_grace: Duration,
-    /// The brake, if there is one.
-    pub brake: Option<DeletionRateLimit>,
+    /// At most this many deletions within a period, over all workers.
+    pub deletion_rate_limit: Option<DeletionRateLimit>,
 }
 
 impl Guards {
@@ -75,7 +75,7 @@ mod tests {
     fn the_later_of_grace_and_wish_decides() {
         let guards = Guards {
             delete_grace: Duration::from_secs(100),
-            brake: None,
+            deletion_rate_limit: None,
         };
         let mut request = Request::default();
         let look = |request: &Request, now| guards.on_deletion(request, at(1000), None, at(now));
@@ -95,7 +95,7 @@ mod tests {
     fn without_a_grace_a_clock_that_is_behind_waits_for_nothing() {
         let guards = Guards {
             delete_grace: Duration::ZERO,
-            brake: None,
+            deletion_rate_limit: None,
         };
         let verdict = guards.on_deletion(&Request::default(), at(9000), None, at(1000));
         assert_eq!(verdict, Verdict::Proceed);
@@ -105,7 +105,7 @@ mod tests {
     fn a_hold_beats_what_is_due_and_a_lifted_one_does_not() {
         let guards = Guards {
             delete_grace: Duration::ZERO,
-            brake: None,
+            deletion_rate_limit: None,
         };
         let hold = |held| Hold {
             held,

@@ -23,5 +23,5 @@ pub(crate) use evidence::{
 };
 pub(crate) use retry::RetryPolicy;
 pub(crate) use state::{Recording, Sealing, State, StateName};
-pub(crate) use transition::{Context, DeletePolicy, Transition, transition};
+pub(crate) use transition::{Context, Transition, transition};
 pub(crate) use upload::{Part, UploadId};

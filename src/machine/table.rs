@@ -7,12 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    AccessRemoved, Archive, Beginning, Context, DeletePolicy, Deletion, DeletionOutcome, Effect,
-    Event, ManifestRef, Pause, PriorEvidence, QueuesCleared, Recording, RetryPolicy, Seal, Sealing,
-    State, Wait, transition,
+    AccessRemoved, Archive, Beginning, Context, Deletion, DeletionOutcome, Effect, Event,
+    ManifestRef, Pause, PriorEvidence, QueuesCleared, Recording, RetryPolicy, Seal, Sealing, State,
+    Wait, transition,
 };
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Action, Request};
+use crate::limits::DeletePolicy;
 
 /// A row: in this state, on this event, under this condition.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,14 +7,7 @@ use super::{
 };
 use crate::failure::Reason;
 use crate::job::Action;
-
-/// Whether this tenant deletes at all (`OFFBOARDER_GUARD_DELETE`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DeletePolicy {
-    Attempt,
-    /// Every user ends at `DeactivatedOnly`.
-    Never,
-}
+use crate::limits::DeletePolicy;
 
 /// What a decision depends on besides state and event.
 #[derive(Debug, Clone)]

@@ -5,7 +5,8 @@ use crate::adapters::cxone::{QueueId, RoutingProfile, ScimUser};
 use crate::failure::{Code, Failure};
 use crate::guards::Verdict;
 use crate::job::{Action, Job, UserId};
-use crate::machine::{ArchiveInProgress, Cursor, DeletePolicy, Event, State, StateName};
+use crate::limits::DeletePolicy;
+use crate::machine::{ArchiveInProgress, Cursor, Event, State, StateName};
 use crate::steps::begin_archive;
 use crate::steps::look_back;
 use crate::steps::on_deletion;
@@ -98,8 +99,7 @@ pub(crate) async fn plan(services: &Services, job: &Job, max_pages: u64) -> Resu
             }
             // Nothing here is asked to end, or holds a lease.
             Stopped::Interrupted(interrupt) => {
-                let text = format!("a plan was interrupted: {interrupt}");
-                Failure::new(crate::failure::Class::Defect, Code::IllegalTransition, text)
+                Failure::internal("a plan was interrupted", interrupt)
             }
         })
 }

@@ -1,13 +1,66 @@
-//! What is stored of a batch and of each of its users.
+//! Which users belong to which batch, and what is stored of each of them.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use jiff::fmt::serde::timestamp::millisecond;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::failure::Reason;
-use crate::job::BatchId;
+use crate::failure::{Failure, Reason};
+use crate::job::{BatchId, UserId};
 use crate::machine::{AccessRemoved, Checkpoint, DeletionOutcome, Pause, State, StateName};
+
+/// Batches, kept beside the checkpoints. Only a store that several processes share keeps them.
+#[async_trait]
+pub(crate) trait Batches: Send + Sync {
+    /// Adds users to a batch. Those who are in it stay as they are.
+    async fn add_users(
+        &self,
+        batch: &BatchId,
+        users: &[UserId],
+        at: Timestamp,
+    ) -> Result<(), Failure>;
+
+    /// Those of `users` who are in the batch.
+    async fn users_in(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<UserId>, Failure>;
+
+    /// The latest batches, the last one first.
+    async fn latest(&self, limit: usize) -> Result<Vec<Listed>, Failure>;
+
+    /// When the first user of a batch was seen; `None` when there is no such batch.
+    async fn begun_at(&self, batch: &BatchId) -> Result<Option<Timestamp>, Failure>;
+
+    /// A page of at most `count` users, in the order in which they were added, from the `from`th on.
+    async fn page(&self, batch: &BatchId, from: usize, count: usize) -> Result<Members, Failure>;
+
+    /// The summary of each of `users`, in their order. The batch keeps the last summary of users
+    /// whose checkpoints have expired.
+    async fn summaries(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<Known>, Failure>;
+
+    /// All that is stored of each of `users`, in their order.
+    async fn records(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<Record>, Failure>;
+}
+
+/// A page of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Members {
+    /// The members that are user IDs; another program may have written others.
+    pub users: Vec<UserId>,
+    /// Where the next page begins; `None` after the last one.
+    pub next: Option<usize>,
+}
+
+/// All that is stored of a user of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// No worker took the job yet, or Redis lost its data.
+    Nothing,
+    Checkpoint(Box<Checkpoint>),
+    /// The checkpoint has expired; the batch kept its last summary.
+    Summary(Summary),
+    /// A later release wrote the checkpoint.
+    Unreadable,
+}
 
 /// What a batch needs to know of one user. It is stored beside the checkpoint, for every user, so its form is
 /// short.
@@ -77,6 +130,17 @@ pub(crate) enum Known {
     Summary(Summary),
     /// There is one that this release cannot read.
     Unreadable,
+}
+
+impl From<Record> for Known {
+    fn from(record: Record) -> Self {
+        match record {
+            Record::Nothing => Self::Nothing,
+            Record::Checkpoint(checkpoint) => Self::Summary(Summary::from(&*checkpoint)),
+            Record::Summary(summary) => Self::Summary(summary),
+            Record::Unreadable => Self::Unreadable,
+        }
+    }
 }
 
 impl From<&Checkpoint> for Summary {
@@ -182,80 +246,5 @@ const fn access_of(state: &State) -> Option<&AccessRemoved> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::failure::{Class, Code, Failure};
-    use crate::job::Request;
-
-    fn checkpoint() -> Checkpoint {
-        let user_id = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
-        let batch_id = Some("2026-11".parse().unwrap());
-        let received_at = Some(Timestamp::from_second(7).unwrap());
-        let request = Request {
-            batch_id,
-            received_at,
-            ..Request::default()
-        };
-        Checkpoint::new(user_id, request, Timestamp::from_second(8).unwrap())
-    }
-
-    /// What is read back of it, which has to be short.
-    fn told(checkpoint: &Checkpoint) -> Summary {
-        let text = serde_json::to_string(&Summary::from(checkpoint)).unwrap();
-        assert!(text.len() < 200, "{text}");
-        let read = serde_json::from_str(&text).unwrap();
-        assert_eq!(Summary::from(checkpoint), read);
-        read
-    }
-
-    #[test]
-    fn a_wait_says_why_and_what_came_after_it_takes_its_place() {
-        let (now, until) = (
-            Timestamp::from_second(9).unwrap(),
-            Timestamp::from_second(99).unwrap(),
-        );
-        let failure = Failure::new(Class::Transient, Code::CxoneTimeout, "x");
-        let mut checkpoint = checkpoint();
-        assert_eq!(told(&checkpoint).standing(now), Standing::UnderWay);
-        assert_eq!(
-            told(&checkpoint).requested_at,
-            checkpoint.request.received_at
-        );
-        let why = |checkpoint: &Checkpoint| told(checkpoint).wait.map(|wait| wait.why);
-        checkpoint.postpone(until, Pause::DeletionRateLimit, now);
-        assert_eq!(why(&checkpoint).as_deref(), Some("brake"));
-        checkpoint.fail(failure.clone(), true, until, now);
-        assert_eq!(why(&checkpoint).as_deref(), Some("cxone_timeout"));
-        checkpoint.postpone(until, Pause::NotDue, now);
-        assert_eq!(why(&checkpoint).as_deref(), Some("not_due"));
-        assert_eq!(told(&checkpoint).standing(now), Standing::Waiting);
-        assert_eq!(
-            told(&checkpoint).standing(until),
-            Standing::UnderWay,
-            "the wait is over"
-        );
-        checkpoint.give_up(Reason::RetriesExhausted, failure, now);
-        assert_eq!(
-            (why(&checkpoint), told(&checkpoint).standing(now)),
-            (None, Standing::DeadLetter)
-        );
-    }
-
-    #[test]
-    fn checkpoints_of_every_kind_are_told_shortly() {
-        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/checkpoint");
-        let mut finished = 0;
-        for entry in std::fs::read_dir(corpus).unwrap() {
-            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-            if let Ok(checkpoint) = serde_json::from_slice::<Checkpoint>(&bytes) {
-                let summary = told(&checkpoint);
-                assert_eq!(
-                    summary.finished_at.is_some(),
-                    checkpoint.state.is_finished()
-                );
-                finished += u32::from(summary.finished_at.is_some());
-            }
-        }
-        assert!(finished > 0, "the corpus has some that are finished");
-    }
-}
+#[path = "batches_tests.rs"]
+mod tests;

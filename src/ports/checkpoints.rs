@@ -1,3 +1,5 @@
+//! Where checkpoints are kept, and the leases under which they are written.
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,12 +11,12 @@ use crate::job::{BatchId, UserId};
 use crate::limits::DeletionRateLimit;
 use crate::machine::Checkpoint;
 
-/// The right to act on one user, until it is released or runs out.
+/// The right to work on one user, until it is released or expires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lease {
     pub user_id: UserId,
     pub owner: String,
-    /// Grows with every claim of this user; a save with an older one is refused.
+    /// Grows with every claim of this user; a save with an older fence is refused.
     pub fence: u64,
 }
 
@@ -23,17 +25,20 @@ pub(crate) struct Lease {
 pub(crate) enum Claim {
     Granted {
         lease: Lease,
-        /// The version to compare with at the first save; 0 when there is none.
+        /// The version that the first save compares with; 0 when nothing was saved yet.
         version: u64,
-        /// How far it got, if it was ever begun.
+        /// The last saved checkpoint, if there is one that counts.
         checkpoint: Option<Box<Checkpoint>>,
-        /// It has a valid code: nobody but our own workers can have written it.
+        /// The store has an integrity key, so that only our own workers can have written the
+        /// checkpoint.
         authenticated: bool,
-        /// Claims just before this one that were never released: workers died with the user in their hands.
+        /// How many claims just before this one were never released: workers died while they worked
+        /// on this user.
         deaths: u32,
     },
+    /// Another worker has the lease.
     Held {
-        /// When its lease runs out, at the latest, unless renewed.
+        /// When the lease expires at the latest, unless it is renewed.
         for_at_most: Duration,
     },
 }
@@ -42,40 +47,45 @@ pub(crate) enum Claim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Saved {
     Version(u64),
-    /// Nothing was stored: the lease is lost, or somebody else saved meanwhile.
+    /// Nothing was stored: the lease is lost, or another worker saved in between.
     Refused,
 }
 
-/// The answer of the brake.
+/// Whether the deletion rate limit admits a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeletionAdmission {
     /// The deletion is counted, and may be sent.
     Counted,
-    /// As many as are allowed were counted: ask again after this.
+    /// The limit is reached: ask again after this.
     Wait(Duration),
-    /// The count is lost, or was never begun: see [`Checkpoints::restore_brake`].
+    /// The count is lost, or was never begun: see [`Checkpoints::restore_deletions`].
     Unknown,
 }
 
-/// How far the replay of a dead letter got, in case it is killed.
+/// How far the replay of a dead letter got, for the next try after a crash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReplayNote {
-    /// The broker has the message; all that is left is to take the letter off.
+    /// The broker has the message; only the dead letter has to be removed.
     pub published: bool,
     /// When the user's checkpoint was last saved before the message was published, if there was one.
     pub saved_before: Option<Timestamp>,
 }
 
-/// Where checkpoints live. Each call is one round trip; every write compares version and fence in
-/// the same atomic step.
+/// Where checkpoints are kept. Each call is one round trip; every write compares version and fence
+/// in the same atomic step.
+///
+/// A stored checkpoint that is damaged, belongs to another user or, where there is an integrity key,
+/// has no valid code counts as absent: the steps then read what was done back from CXone and the
+/// archive store, and no single record can block its user. One that a later release wrote is refused
+/// (`checkpoint_unreadable`), since it may say something that this release would ignore.
 #[async_trait]
 pub(crate) trait Checkpoints: Send + Sync {
-    /// Takes the lease of a user and reads the checkpoint. A checkpoint that cannot be read is
-    /// taken as absent when damaged or without a valid code, and refused when newer than this release.
+    /// Takes the lease of a user and reads the checkpoint.
     async fn claim(&self, user_id: UserId) -> Result<Claim, Failure>;
 
-    /// Saves, if `lease` still holds and the stored version is `expected`; renews the lease too.
-    /// A crash in the middle leaves the old checkpoint or the new one. One that nobody needs any more may expire.
+    /// Saves, if `lease` is still valid and the stored version is `expected`; renews the lease too.
+    /// A crash in the middle leaves the old checkpoint or the new one. The checkpoint of a user who
+    /// is finished may expire.
     async fn save(
         &self,
         lease: &Lease,
@@ -86,51 +96,53 @@ pub(crate) trait Checkpoints: Send + Sync {
     /// Prolongs the lease; `false` when it is lost.
     async fn renew(&self, lease: &Lease) -> Result<bool, Failure>;
 
-    /// Gives the lease back. One that is lost already is no error.
+    /// Gives the lease up. A lease that is lost already is not an error.
     async fn release(&self, lease: &Lease) -> Result<(), Failure>;
 
-    /// Counts a deletion of this user, if the brake allows one more now. A user who was counted already, and
-    /// recently enough, is not counted twice.
-    async fn brake(
+    /// Counts a deletion of this user, if the rate limit allows one more now. A user who was counted
+    /// within the limit's period is not counted twice.
+    async fn admit_deletion(
         &self,
         user_id: UserId,
-        brake: DeletionRateLimit,
+        limit: DeletionRateLimit,
     ) -> Result<DeletionAdmission, Failure>;
 
-    /// Whether [`Self::brake`] has the count of this window.
-    async fn brake_reaches(&self, window: Duration) -> Result<bool, Failure>;
+    /// Whether the count of deletions is complete for this window.
+    async fn deletions_reach(&self, window: Duration) -> Result<bool, Failure>;
 
-    /// Begins the count again with the deletions of this window that left their traces in the archive store. They
-    /// count beside those that are known, until the user asks for a deletion: then it was none.
-    async fn restore_brake(
+    /// Rebuilds the count from the deletions of this window that left evidence in the archive store.
+    /// They count beside those that are known. One is dropped when its user asks for a deletion,
+    /// which shows that it did not happen.
+    async fn restore_deletions(
         &self,
         window: Duration,
         deletions: &[(UserId, Timestamp)],
     ) -> Result<(), Failure>;
 
-    /// Notes in a batch how a user ended that was off-boarded with another one, where the checkpoint expires.
+    /// Records in a batch how a user ended who was off-boarded with another batch, where the
+    /// checkpoint expires.
     async fn end_in_batch(&self, batch: &BatchId, checkpoint: &Checkpoint) -> Result<(), Failure>;
 
-    /// Notes how many acts on a legal hold are stored of a user: should fewer be there later, then some vanished.
-    async fn note_holds(&self, user_id: UserId, acts: u32) -> Result<(), Failure>;
+    /// Records how many hold objects are stored of a user. If fewer are found later, some vanished.
+    async fn note_holds(&self, user_id: UserId, count: u32) -> Result<(), Failure>;
 
-    /// How many acts on a legal hold were noted.
+    /// How many hold objects were recorded.
     async fn noted_holds(&self, user_id: UserId) -> Result<u32, Failure>;
 
-    /// How long the lease of a user lasts, unless renewed; `None` where nobody has it.
+    /// How long the lease of a user lasts, unless renewed; `None` where no worker has it.
     async fn lease_left(&self, user_id: UserId) -> Result<Option<Duration>, Failure>;
 
-    /// Reads without a claim, for people.
+    /// Reads the checkpoint without a claim.
     async fn read(&self, user_id: UserId) -> Result<Option<Checkpoint>, Failure>;
 
-    /// Notes how far the replay of a letter got. A note that is forgotten lets a message be published twice,
-    /// which is harmless; it may be forgotten after 30 days.
-    async fn note_replay(&self, letter: &str, note: &ReplayNote) -> Result<(), Failure>;
+    /// Records how far the replay of a dead letter got. A note that is lost lets a message be
+    /// published twice, which is harmless; it may expire after 30 days.
+    async fn note_replay(&self, dead_letter: &str, note: &ReplayNote) -> Result<(), Failure>;
 
-    /// The note of a letter.
-    async fn replay_note(&self, letter: &str) -> Result<Option<ReplayNote>, Failure>;
+    /// How far the replay of a dead letter got.
+    async fn replay_note(&self, dead_letter: &str) -> Result<Option<ReplayNote>, Failure>;
 
-    /// A cheap proof that the store answers and takes writes; changes nothing that stays.
+    /// Proves cheaply that the store answers and takes writes; changes nothing that lasts.
     async fn probe(&self) -> Result<(), Failure>;
 
     /// How long a claim lasts without renewal.

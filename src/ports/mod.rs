@@ -1,12 +1,15 @@
-//! What the steps and the worker need of a store, whoever provides it.
+//! What the steps, the worker and the operations need of the outside. Adapters implement it.
 
 mod archive_store;
 pub(crate) mod batches;
 mod checkpoints;
 mod checksum;
 mod quotas;
+mod shared;
+mod store_health;
 mod worker_registry;
 
+pub(crate) use crate::limits::QuotaClass;
 pub(crate) use crate::machine::{Part, UploadId};
 pub(crate) use crate::manifest::ObjectKey;
 pub(crate) use archive_store::{
@@ -15,5 +18,7 @@ pub(crate) use archive_store::{
 };
 pub(crate) use checkpoints::{Checkpoints, Claim, DeletionAdmission, Lease, ReplayNote, Saved};
 pub(crate) use checksum::{crc32c, crc32c_of_parts};
-pub(crate) use quotas::{QuotaClass, Quotas, Reservation};
-pub(crate) use worker_registry::{Announced, Announcement, SILENT};
+pub(crate) use quotas::{Quotas, Reservation};
+pub(crate) use shared::SharedStores;
+pub(crate) use store_health::{BucketHealth, CheckpointHealth, Persistence};
+pub(crate) use worker_registry::{Heartbeat, LiveWorker, SILENT, WorkerRegistry};

@@ -3,27 +3,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::failure::Failure;
-
-/// The three classes that the tenant's quotas are counted in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum QuotaClass {
-    Routing,
-    Scim,
-    Analytics,
-}
-
-impl QuotaClass {
-    pub(crate) const ALL: [Self; 3] = [Self::Routing, Self::Scim, Self::Analytics];
-
-    /// The word in keys and metrics.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Routing => "routing",
-            Self::Scim => "scim",
-            Self::Analytics => "analytics",
-        }
-    }
-}
+use crate::limits::QuotaClass;
 
 /// Places in a row, one interval apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,49 +1,62 @@
-//! Which workers live, as they report it themselves.
+//! Which workers are alive, as they report it themselves.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// One that was silent for so long is out of the list.
+use crate::failure::Failure;
+
+/// A worker that sent no heartbeat for this long is no longer listed.
 pub(crate) const SILENT: Duration = Duration::from_secs(15);
 
-/// What a worker tells of itself, for whoever asks any worker of the deployment.
+/// Where workers report that they are alive.
+#[async_trait]
+pub(crate) trait WorkerRegistry: Send + Sync {
+    /// Records a heartbeat, which replaces the worker's last one.
+    async fn announce(&self, heartbeat: &Heartbeat) -> Result<(), Failure>;
+
+    /// The workers that are alive, by name. A heartbeat that this release cannot read is left out.
+    async fn workers(&self) -> Result<Vec<LiveWorker>, Failure>;
+}
+
+/// What a worker reports about itself; any worker of the deployment shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Announcement {
-    /// Its name, as in manifests and dead letters.
+pub(crate) struct Heartbeat {
+    /// The worker's name, as in manifests and dead letters.
     pub name: String,
-    /// Its release.
+    /// The release it runs.
     pub version: String,
-    /// When it started.
+    /// When the worker started.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
-    /// Where its admin HTTP listens.
+    /// The address of its admin HTTP server.
     #[schema(value_type = String, example = "10.0.0.7:9464")]
     pub listen: SocketAddr,
-    /// Users in progress at once, at most.
+    /// How many users it works on at once, at most.
     pub concurrency: usize,
-    /// Users in progress.
+    /// How many users it is working on.
     pub in_flight: usize,
-    /// Whether it takes users.
+    /// Whether it takes users from the queue.
     pub ready: bool,
-    /// Why not.
+    /// Why it is not ready.
     pub causes: Vec<String>,
-    /// Whether it was asked to end.
+    /// Whether it was asked to shut down.
     pub draining: bool,
 }
 
-/// A worker that announced itself lately.
+/// A worker whose last heartbeat is recent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Announced {
-    /// What it said.
+pub(crate) struct LiveWorker {
+    /// Its last heartbeat.
     #[serde(flatten)]
-    pub worker: Announcement,
-    /// When it said so, by Redis' clock.
+    pub worker: Heartbeat,
+    /// When the heartbeat arrived, by the clock of Redis.
     #[schema(value_type = String, format = DateTime)]
     pub seen_at: Timestamp,
 }

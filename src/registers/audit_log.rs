@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::failure::{Class, Code, Failure};
+use crate::failure::Failure;
 use crate::integrity::{Purpose, Untrusted};
 use crate::ports::{ArchiveStore, ObjectKey};
 
@@ -144,13 +144,8 @@ impl AuditLog {
     }
 
     async fn write(&self, entry: &AuditEntry) -> Result<(), Failure> {
-        let body = serde_json::to_vec(entry).map_err(|error| {
-            Failure::new(
-                Class::Defect,
-                Code::Panicked,
-                format!("an entry of the audit log cannot be written as JSON: {error}"),
-            )
-        })?;
+        let body = serde_json::to_vec(entry)
+            .map_err(|error| Failure::internal("cannot write an entry of the audit log", error))?;
         let key = AuditEntry::key(entry.id);
         let body = self
             .store

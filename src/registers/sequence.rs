@@ -149,13 +149,8 @@ pub(super) async fn append<T: Numbered + PartialEq>(
             break;
         };
         let act = act.passing_over(sequence.odd);
-        let body = serde_json::to_vec(&act).map_err(|error| {
-            Failure::new(
-                Class::Defect,
-                Code::Panicked,
-                format!("an act has no JSON: {error}"),
-            )
-        })?;
+        let body = serde_json::to_vec(&act)
+            .map_err(|error| Failure::internal("cannot write a numbered record", error))?;
         let key = key(prefix, number);
         let body = store.integrity().sign(T::PURPOSE, key.as_str(), body);
         // Somebody else may have acted a moment ago; then ours is the next act.

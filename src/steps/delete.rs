@@ -12,9 +12,9 @@ use crate::archive::read_back;
 use crate::failure::{Class, Code, Failure};
 use crate::guards::Verdict;
 use crate::job::Action;
+use crate::limits::DeletePolicy;
 use crate::machine::{
-    Archive, Call, Checkpoint, DeletePolicy, Deletion, DeletionOutcome, Event, Pause, Sealing,
-    State,
+    Archive, Call, Checkpoint, Deletion, DeletionOutcome, Event, Pause, Sealing, State,
 };
 use crate::manifest::archive_key;
 use crate::ports::{ArchiveStore, Found};

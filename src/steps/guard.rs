@@ -79,13 +79,13 @@ pub(crate) async fn on_deletion(
 /// The brake: takes one of the deletions that are allowed now, or says when to ask again. While its count is unknown
 /// nobody is deleted.
 pub(super) async fn brake(services: &Services, user_id: UserId) -> Result<Verdict, Stopped> {
-    let Some(brake) = services.guards.brake else {
+    let Some(brake) = services.guards.deletion_rate_limit else {
         return Ok(Verdict::Proceed);
     };
-    let mut answer = services.checkpoints.brake(user_id, brake).await?;
+    let mut answer = services.checkpoints.admit_deletion(user_id, brake).await?;
     if answer == DeletionAdmission::Unknown {
         match recount(services, brake).await {
-            Ok(true) => answer = services.checkpoints.brake(user_id, brake).await?,
+            Ok(true) => answer = services.checkpoints.admit_deletion(user_id, brake).await?,
             Ok(false) => {}
             Err(failure) => {
                 tracing::warn!(%user_id, %failure, "the brake has no count yet: the deletion waits");

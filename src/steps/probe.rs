@@ -58,7 +58,8 @@ impl Services {
             | Code::ArchiveConflict
             | Code::CheckpointUnreadable
             | Code::IllegalTransition
-            | Code::Panicked => Ok(false),
+            | Code::Panicked
+            | Code::Internal => Ok(false),
         }
     }
 

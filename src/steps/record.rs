@@ -31,7 +31,7 @@ pub(super) async fn record(
     let bytes = manifest
         .to_bytes()
         .map(Bytes::from)
-        .map_err(|error| Failure::new(Class::Defect, Code::IllegalTransition, error.to_string()))?;
+        .map_err(|error| Failure::internal("cannot write a manifest", error))?;
     let key = audit_key(checkpoint.user_id, checkpoint.revision);
     let full_key = services.archive_store.full_key(&key);
     let stored = match services

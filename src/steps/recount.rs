@@ -37,7 +37,10 @@ pub(super) async fn recount(
         "the count of the brake on deletions is lost or new: it begins with what the archive store shows"
     );
     let seen: Vec<(UserId, Timestamp)> = seen.into_iter().collect();
-    services.checkpoints.restore_brake(brake.per, &seen).await?;
+    services
+        .checkpoints
+        .restore_deletions(brake.per, &seen)
+        .await?;
     Ok(true)
 }
 
@@ -45,10 +48,10 @@ impl Services {
     /// Sees to it that the brake has a count before the first user is taken: from then on seals that wait for their
     /// deletion count too.
     pub(crate) async fn count_deletions(&self) -> Result<(), Failure> {
-        let Some(brake) = self.guards.brake else {
+        let Some(brake) = self.guards.deletion_rate_limit else {
             return Ok(());
         };
-        if !self.checkpoints.brake_reaches(brake.per).await? {
+        if !self.checkpoints.deletions_reach(brake.per).await? {
             recount(self, brake).await?;
         }
         Ok(())

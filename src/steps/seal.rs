@@ -153,7 +153,7 @@ pub(super) const fn archive_of(state: &State) -> Option<&Archive> {
 /// A document of ours, as it is stored.
 pub(super) fn to_bytes(document: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec_pretty(document)
-        .map_err(|error| Failure::new(Class::Defect, Code::IllegalTransition, error.to_string()))
+        .map_err(|error| Failure::internal("cannot write a document", error))
 }
 
 /// What is stored contradicts this run.

@@ -35,14 +35,14 @@ pub(crate) struct Telemetry {
 /// What may be exported, as the variables call it.
 #[derive(Debug, Clone, Copy)]
 enum Signal {
-    PriorEvidence,
+    Traces,
     Metrics,
 }
 
 impl Signal {
     const fn word(self) -> &'static str {
         match self {
-            Self::PriorEvidence => "TRACES",
+            Self::Traces => "TRACES",
             Self::Metrics => "METRICS",
         }
     }
@@ -103,8 +103,7 @@ impl Telemetry {
                 false
             })
         };
-        let (export_traces, export_metrics) =
-            (wanted(Signal::PriorEvidence), wanted(Signal::Metrics));
+        let (export_traces, export_metrics) = (wanted(Signal::Traces), wanted(Signal::Metrics));
 
         let mut traces = SdkTracerProvider::builder().with_resource(resource());
         if export_traces {
@@ -257,7 +256,7 @@ mod tests {
         ];
         for (variables, traces, metrics) in cases {
             assert_eq!(
-                wanted(Signal::PriorEvidence, variables),
+                wanted(Signal::Traces, variables),
                 Ok(traces),
                 "{variables:?}"
             );
@@ -267,8 +266,7 @@ mod tests {
                 "{variables:?}"
             );
         }
-        let unknown =
-            wanted(Signal::PriorEvidence, &[("OTEL_TRACES_EXPORTER", "zipkin")]).unwrap_err();
+        let unknown = wanted(Signal::Traces, &[("OTEL_TRACES_EXPORTER", "zipkin")]).unwrap_err();
         assert!(
             unknown.contains("OTEL_TRACES_EXPORTER: zipkin"),
             "{unknown}"

@@ -13,8 +13,8 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use crate::failure::{Class, Code, Reason};
 use crate::job::{Lane, UserId};
+use crate::limits::QuotaClass;
 use crate::machine::{Pause, StateName};
-use crate::ports::QuotaClass;
 
 /// Seconds from the request to the deactivation: from an API's speed to a lost weekend.
 const ACCESS_BOUNDARIES: [f64; 14] = [

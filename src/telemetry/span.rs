@@ -16,7 +16,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::failure::Code;
 use crate::job::UserId;
-use crate::ports::QuotaClass;
+use crate::limits::QuotaClass;
 
 /// What tells our spans from those of libraries.
 pub(super) const TARGET: &str = "offboarder::span";

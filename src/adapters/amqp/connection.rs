@@ -8,7 +8,7 @@ use lapin::uri::{
 use lapin::{Connection, ConnectionProperties};
 
 use super::QueueError;
-use crate::config::BrokerUrl;
+use crate::address::BrokerUrl;
 
 /// The handshake itself can hang for ever.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);

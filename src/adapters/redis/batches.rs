@@ -1,96 +1,81 @@
-//! Who belongs to which batch: a sorted set for each batch, users by the time when they were first seen,
-//! and one of all batches. A batch has another slot of a cluster than its users. Beside each set there is a hash of how
-//! those ended whose checkpoints expire, in the same slot.
+//! Which users belong to which batch: a sorted set for each batch, users by the time when they were
+//! first seen, and one sorted set of all batches. Beside each batch there is a hash of the last
+//! summaries of users whose checkpoints expire. The keys of a batch are in another slot of a cluster
+//! than those of its users.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
-use redis::Script;
+use redis::{Cmd, Script};
 
-use super::store::{checkpoint_key, millis, parse};
-use super::{RedisCheckpoints, RedisCheckpointsError, scripts};
+use super::connection::{RedisConnection, millis};
+use super::{keys, scripts};
+use crate::adapters::stored_checkpoint;
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
-use crate::machine::Checkpoint;
-use crate::operations::batches::{Known, Listed, Summary};
+use crate::ports::batches::{Batches, Known, Listed, Members, Record, Summary};
 
-/// All batches, by the time when they were first seen.
-const BATCHES: &str = "offboarder:batches";
-/// Whoever sends messages names batches; so many are listed.
-const LISTED: usize = 10_000;
+/// How many batches are listed at most, since anybody who may send messages can name batches.
+const MAX_LISTED: usize = 10_000;
 
-fn users_key(batch: &BatchId) -> String {
-    format!("offboarder:batch:{batch}:users")
+pub(crate) struct RedisBatches {
+    connection: Arc<RedisConnection>,
+    add: Script,
+    end: Script,
+    list: Script,
 }
 
-/// The tag is the whole key of the users, so that a cluster keeps both in one slot.
-fn ended_key(batch: &BatchId) -> String {
-    format!("offboarder:ended:{{{}}}", users_key(batch))
+/// How a user of a batch ended whose checkpoint expires.
+pub(super) struct Ended<'a> {
+    pub(super) user_id: UserId,
+    pub(super) at: Timestamp,
+    pub(super) summary: &'a [u8],
+    /// How long the batch is kept after its last user ended.
+    pub(super) kept: Duration,
 }
 
-/// Some members of a batch.
-pub(crate) struct Members {
-    /// Those that are users: whoever wrote something else there wrote no user.
-    pub(crate) users: Vec<UserId>,
-    /// Where the next ones are; `None` behind the last one.
-    pub(crate) next: Option<usize>,
-}
-
-impl RedisCheckpoints {
-    /// Puts users into a batch. Those who are in it stay as they are.
-    pub(crate) async fn add_to_batch(
-        &self,
-        batch: &BatchId,
-        users: &[UserId],
-        at: Timestamp,
-    ) -> Result<(), Failure> {
-        let add = Script::new(scripts::ADD_TO_BATCH);
-        let mut add = add.prepare_invoke();
-        add.key(users_key(batch))
-            .key(ended_key(batch))
-            .arg(at.as_millisecond());
-        for user_id in users {
-            add.arg(user_id.to_string());
+impl RedisBatches {
+    pub(crate) fn new(connection: Arc<RedisConnection>) -> Self {
+        Self {
+            connection,
+            add: Script::new(scripts::ADD_TO_BATCH),
+            end: Script::new(scripts::END_IN_BATCH),
+            list: Script::new(scripts::LIST_BATCH),
         }
-        let (added, listed) =
-            futures_util::join!(self.run::<u64>(&add), self.list_batch(batch, at));
-        added.and(listed).map(|_done| ())
     }
 
-    /// Notes how a user of a batch ended whose checkpoint expires. The batch is kept so long after the last of them.
-    pub(super) async fn end_user_in_batch(
-        &self,
-        batch: &BatchId,
-        user_id: UserId,
-        at: Timestamp,
-        sum: &[u8],
-        kept: Duration,
-    ) -> Result<(), Failure> {
-        let end = Script::new(scripts::END_IN_BATCH);
-        let mut end = end.prepare_invoke();
-        end.key(users_key(batch)).key(ended_key(batch));
-        end.arg(at.as_millisecond())
-            .arg(user_id.to_string())
-            .arg(sum)
-            .arg(millis(kept));
-        let (ended, listed) =
-            futures_util::join!(self.run::<u64>(&end), self.list_batch(batch, at));
-        ended.and(listed).map(|_done| ())
+    pub(super) async fn end_user(&self, batch: &BatchId, ended: &Ended<'_>) -> Result<(), Failure> {
+        let mut script = self.end.prepare_invoke();
+        script
+            .key(keys::batch_users(batch))
+            .key(keys::batch_ended(batch))
+            .arg(ended.at.as_millisecond())
+            .arg(ended.user_id.to_string())
+            .arg(ended.summary)
+            .arg(millis(ended.kept));
+
+        let done = futures_util::join!(
+            self.connection.run::<u64>(&script),
+            self.list_batch(batch, ended.at)
+        );
+        done.0.and(done.1).map(|_done| ())
     }
 
     async fn list_batch(&self, batch: &BatchId, at: Timestamp) -> Result<u64, Failure> {
-        let list = Script::new(scripts::LIST_BATCH);
-        let mut list = list.prepare_invoke();
-        list.key(BATCHES)
+        let mut script = self.list.prepare_invoke();
+        script
+            .key(keys::BATCHES)
             .arg(at.as_millisecond())
             .arg(batch.to_string())
-            .arg(LISTED);
-        self.run(&list).await
+            .arg(MAX_LISTED);
+        self.connection.run(&script).await
     }
 
-    /// How those of `users` ended whose checkpoints have expired.
-    pub(crate) async fn ended(
+    /// The last summaries of those of `users` whose checkpoints have expired.
+    async fn ended(
         &self,
         batch: &BatchId,
         users: &[UserId],
@@ -98,27 +83,94 @@ impl RedisCheckpoints {
         if users.is_empty() {
             return Ok(HashMap::new());
         }
-        let mut get = redis::cmd("HMGET");
-        get.arg(ended_key(batch))
-            .arg(users.iter().map(ToString::to_string).collect::<Vec<_>>());
-        let ended: Vec<Option<Vec<u8>>> = self.ask(&get).await?;
-        let ended = users.iter().zip(ended);
-        Ok(ended
-            .filter_map(|(user_id, sum)| Some((*user_id, serde_json::from_slice(&sum?).ok()?)))
-            .collect())
+
+        let mut command = redis::cmd("HMGET");
+        command.arg(keys::batch_ended(batch)).arg(texts(users));
+        let summaries: Vec<Option<Vec<u8>>> = self.connection.ask(&command).await?;
+
+        let ended = users.iter().zip(summaries);
+        let ended = ended.filter_map(|(user_id, summary)| {
+            let summary = serde_json::from_slice(&summary?).ok()?;
+            Some((*user_id, summary))
+        });
+        Ok(ended.collect())
     }
 
-    /// Those of `users` who are in the batch.
-    pub(crate) async fn known_in_batch(
+    /// The checkpoints of `users`, in their order. Their codes are not checked: this is for reports.
+    async fn checkpoints(&self, users: &[UserId]) -> Result<Vec<Record>, Failure> {
+        let commands: Vec<Cmd> = users.iter().map(ask_for_checkpoint).collect();
+        let bodies: Vec<Option<Vec<u8>>> = self.connection.ask_all(&commands).await?;
+
+        let records =
+            users.iter().zip(bodies).map(|(user_id, body)| {
+                match stored_checkpoint::parse(*user_id, &body.unwrap_or_default()) {
+                    Ok(Some(checkpoint)) => Record::Checkpoint(checkpoint),
+                    Ok(None) => Record::Nothing,
+                    Err(_newer) => Record::Unreadable,
+                }
+            });
+        Ok(records.collect())
+    }
+
+    /// Fills in the last summaries of users of whom nothing else is stored.
+    async fn add_ended(
         &self,
         batch: &BatchId,
         users: &[UserId],
-    ) -> Result<Vec<UserId>, Failure> {
-        let mut scores = redis::cmd("ZMSCORE");
-        scores
-            .arg(users_key(batch))
-            .arg(users.iter().map(ToString::to_string).collect::<Vec<_>>());
-        let scores: Vec<Option<f64>> = self.ask(&scores).await?;
+        mut records: Vec<Record>,
+    ) -> Result<Vec<Record>, Failure> {
+        let missing: Vec<UserId> = users
+            .iter()
+            .zip(&records)
+            .filter(|(_, record)| **record == Record::Nothing)
+            .map(|(user_id, _)| *user_id)
+            .collect();
+        let mut ended = self.ended(batch, &missing).await?;
+
+        for (user_id, record) in users.iter().zip(&mut records) {
+            if *record == Record::Nothing
+                && let Some(summary) = ended.remove(user_id)
+            {
+                *record = Record::Summary(summary);
+            }
+        }
+        Ok(records)
+    }
+}
+
+#[async_trait]
+impl Batches for RedisBatches {
+    async fn add_users(
+        &self,
+        batch: &BatchId,
+        users: &[UserId],
+        at: Timestamp,
+    ) -> Result<(), Failure> {
+        let mut script = self.add.prepare_invoke();
+        script
+            .key(keys::batch_users(batch))
+            .key(keys::batch_ended(batch))
+            .arg(at.as_millisecond());
+        for user_id in users {
+            script.arg(user_id.to_string());
+        }
+
+        let done = futures_util::join!(
+            self.connection.run::<u64>(&script),
+            self.list_batch(batch, at)
+        );
+        done.0.and(done.1).map(|_done| ())
+    }
+
+    async fn users_in(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<UserId>, Failure> {
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+
+        let mut command = redis::cmd("ZMSCORE");
+        command.arg(keys::batch_users(batch)).arg(texts(users));
+        let scores: Vec<Option<f64>> = self.connection.ask(&command).await?;
+
         let known = users
             .iter()
             .zip(scores)
@@ -126,151 +178,139 @@ impl RedisCheckpoints {
         Ok(known.map(|(user_id, _)| *user_id).collect())
     }
 
-    /// The latest batches, the last one first.
-    pub(crate) async fn batches(&self, limit: usize) -> Result<Vec<Listed>, Failure> {
-        let mut latest = redis::cmd("ZRANGE");
-        latest
-            .arg(BATCHES)
+    async fn latest(&self, limit: usize) -> Result<Vec<Listed>, Failure> {
+        let mut command = redis::cmd("ZRANGE");
+        command
+            .arg(keys::BATCHES)
             .arg(0)
             .arg(limit.saturating_sub(1))
             .arg("REV")
             .arg("WITHSCORES");
-        let latest: Vec<(Vec<u8>, f64)> = self.ask(&latest).await?;
-        let name = |name: &[u8]| std::str::from_utf8(name).ok()?.parse().ok();
+        let latest: Vec<(Vec<u8>, f64)> = self.connection.ask(&command).await?;
         let latest: Vec<(BatchId, Timestamp)> = latest
             .into_iter()
-            .filter_map(|(batch, at)| Some((name(&batch)?, time(at))))
-            .collect();
-        let counts: Vec<redis::Cmd> = latest
-            .iter()
-            .map(|(batch, _)| {
-                let mut count = redis::cmd("ZCARD");
-                count.arg(users_key(batch));
-                count
+            .filter_map(|(name, score)| {
+                let name = std::str::from_utf8(&name).ok()?;
+                Some((name.parse().ok()?, time(score)))
             })
             .collect();
-        let counts: Vec<u64> = self.ask_all(&counts).await?;
-        let listed = latest.into_iter().zip(counts);
-        let listed = listed.map(|((batch_id, begun_at), users)| Listed {
-            batch_id,
-            begun_at,
-            users,
-        });
-        // One without users has expired.
+
+        let commands: Vec<Cmd> = latest
+            .iter()
+            .map(|(batch, _)| ask_for_count(batch))
+            .collect();
+        let counts: Vec<u64> = self.connection.ask_all(&commands).await?;
+
+        let listed = latest
+            .into_iter()
+            .zip(counts)
+            .map(|((batch_id, begun_at), users)| Listed {
+                batch_id,
+                begun_at,
+                users,
+            });
+        // A batch without users has expired.
         Ok(listed.filter(|batch| batch.users > 0).collect())
     }
 
-    /// When the first user of a batch was seen; `None` when there is no such batch.
-    pub(crate) async fn batch_begun_at(
-        &self,
-        batch: &BatchId,
-    ) -> Result<Option<Timestamp>, Failure> {
-        let mut first = redis::cmd("ZRANGE");
-        first.arg(users_key(batch)).arg(0).arg(0).arg("WITHSCORES");
-        let first: Vec<(Vec<u8>, f64)> = self.ask(&first).await?;
-        Ok(first.first().map(|(_, at)| time(*at)))
+    async fn begun_at(&self, batch: &BatchId) -> Result<Option<Timestamp>, Failure> {
+        let mut command = redis::cmd("ZRANGE");
+        command
+            .arg(keys::batch_users(batch))
+            .arg(0)
+            .arg(0)
+            .arg("WITHSCORES");
+        let first: Vec<(Vec<u8>, f64)> = self.connection.ask(&command).await?;
+        Ok(first.first().map(|(_, score)| time(*score)))
     }
 
-    /// Users of a batch in the order in which they came, from the `from`th on.
-    pub(crate) async fn batch_users(
-        &self,
-        batch: &BatchId,
-        from: usize,
-        count: usize,
-    ) -> Result<Members, Failure> {
-        let mut page = redis::cmd("ZRANGE");
-        page.arg(users_key(batch)).arg(from).arg(from + count - 1);
-        let members: Vec<Vec<u8>> = self.ask(&page).await?;
+    async fn page(&self, batch: &BatchId, from: usize, count: usize) -> Result<Members, Failure> {
+        let mut command = redis::cmd("ZRANGE");
+        command
+            .arg(keys::batch_users(batch))
+            .arg(from)
+            .arg(from + count - 1);
+        let members: Vec<Vec<u8>> = self.connection.ask(&command).await?;
+
         let user = |member: &Vec<u8>| std::str::from_utf8(member).ok()?.parse().ok();
-        let next = (members.len() == count).then_some(from + count);
         Ok(Members {
             users: members.iter().filter_map(user).collect(),
-            next,
+            next: (members.len() == count).then_some(from + count),
         })
     }
 
-    /// What is stored of each of `users`. A checkpoint that was saved without a summary, or changed since by a
-    /// release that writes none, is read as a whole.
-    pub(crate) async fn summaries(
-        &self,
-        batch: &BatchId,
-        users: &[UserId],
-    ) -> Result<Vec<Known>, Failure> {
-        let asking = |user_id: &UserId| {
-            let mut get = redis::cmd("HMGET");
-            get.arg(checkpoint_key(*user_id)).arg("version").arg("sum");
-            get
-        };
-        let stored: Vec<Stored> = self
-            .ask_all(&users.iter().map(asking).collect::<Vec<_>>())
-            .await?;
-        let mut known: Vec<Option<Known>> = stored.iter().map(summary).collect();
+    async fn summaries(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<Known>, Failure> {
+        let commands: Vec<Cmd> = users.iter().map(ask_for_summary).collect();
+        let stored: Vec<Stored> = self.connection.ask_all(&commands).await?;
+        let read: Vec<Option<Record>> = stored.iter().map(summary).collect();
+
+        // A checkpoint without a valid summary was saved by a release that writes none: it is read
+        // as a whole.
         let whole: Vec<UserId> = users
             .iter()
-            .zip(&known)
-            .filter(|(_, known)| known.is_none())
+            .zip(&read)
+            .filter(|(_, record)| record.is_none())
             .map(|(user_id, _)| *user_id)
             .collect();
         let mut whole = self.checkpoints(&whole).await?.into_iter();
-        for place in known.iter_mut().filter(|known| known.is_none()) {
-            *place = whole.next().map(|read| match read {
-                Ok(None) => Known::Nothing,
-                Ok(Some(checkpoint)) => Known::Summary(Summary::from(&*checkpoint)),
-                Err(_newer) => Known::Unreadable,
-            });
-        }
-        let known = known
+        let records = read
             .into_iter()
-            .map(|known| known.unwrap_or(Known::Nothing));
-        let known: Vec<(&UserId, Known)> = users.iter().zip(known).collect();
-        let missing = known.iter().filter(|(_, known)| *known == Known::Nothing);
-        let missing: Vec<UserId> = missing.map(|(user_id, _)| **user_id).collect();
-        let mut ended = self.ended(batch, &missing).await?;
-        let or_ended = |(user_id, known): (&UserId, Known)| match known {
-            Known::Nothing => ended.remove(user_id).map_or(Known::Nothing, Known::Summary),
-            Known::Summary(_) | Known::Unreadable => known,
-        };
-        Ok(known.into_iter().map(or_ended).collect())
+            .filter_map(|record| record.or_else(|| whole.next()))
+            .collect();
+
+        let records = self.add_ended(batch, users, records).await?;
+        Ok(records.into_iter().map(Known::from).collect())
     }
 
-    /// The whole checkpoints of `users`.
-    pub(crate) async fn checkpoints(&self, users: &[UserId]) -> Result<Vec<Read>, Failure> {
-        let asking = |user_id: &UserId| {
-            let mut get = redis::cmd("HGET");
-            get.arg(checkpoint_key(*user_id)).arg("body");
-            get
-        };
-        let bodies: Vec<Option<Vec<u8>>> = self
-            .ask_all(&users.iter().map(asking).collect::<Vec<_>>())
-            .await?;
-        let read = users.iter().zip(bodies);
-        Ok(read
-            .map(|(user_id, body)| parse(*user_id, &body.unwrap_or_default()))
-            .collect())
+    async fn records(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<Record>, Failure> {
+        let records = self.checkpoints(users).await?;
+        self.add_ended(batch, users, records).await
     }
 }
 
-/// A checkpoint, where there is one that can be read.
-pub(crate) type Read = Result<Option<Box<Checkpoint>>, RedisCheckpointsError>;
+fn texts(users: &[UserId]) -> Vec<String> {
+    users.iter().map(ToString::to_string).collect()
+}
+
+fn ask_for_checkpoint(user_id: &UserId) -> Cmd {
+    let mut command = redis::cmd("HGET");
+    command.arg(keys::checkpoint(*user_id)).arg("body");
+    command
+}
+
+fn ask_for_summary(user_id: &UserId) -> Cmd {
+    let mut command = redis::cmd("HMGET");
+    command
+        .arg(keys::checkpoint(*user_id))
+        .arg("version")
+        .arg("sum");
+    command
+}
+
+fn ask_for_count(batch: &BatchId) -> Cmd {
+    let mut command = redis::cmd("ZCARD");
+    command.arg(keys::batch_users(batch));
+    command
+}
 
 /// Version and summary, as they are stored.
 type Stored = (Option<Vec<u8>>, Option<Vec<u8>>);
 
-/// `None`: the checkpoint itself has to be asked.
-fn summary((version, sum): &Stored) -> Option<Known> {
+/// `None`: the summary is not of this version, and the checkpoint itself has to be read.
+fn summary((version, summary): &Stored) -> Option<Record> {
     let Some(version) = version else {
-        return Some(Known::Nothing);
+        return Some(Record::Nothing);
     };
-    let text = sum
+    let text = summary
         .as_ref()?
         .strip_prefix(version.as_slice())?
         .strip_prefix(b" ")?;
-    serde_json::from_slice(text).ok().map(Known::Summary)
+    serde_json::from_slice(text).ok().map(Record::Summary)
 }
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "what we wrote are whole milliseconds, far under 2^53"
+    reason = "we write whole milliseconds, far below 2^53"
 )]
 fn time(score: f64) -> Timestamp {
     Timestamp::from_millisecond(score as i64).unwrap_or(Timestamp::UNIX_EPOCH)
@@ -281,14 +321,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_summary_that_is_damaged_or_of_another_save_is_none() {
+    fn a_summary_that_is_damaged_or_of_another_version_does_not_count() {
         let bytes = |text: &str| Some(text.as_bytes().to_vec());
         let good = r#"{"s":"Received","u":0}"#;
         assert!(matches!(
             summary(&(bytes("7"), bytes(&format!("7 {good}")))),
-            Some(Known::Summary(_))
+            Some(Record::Summary(_))
         ));
-        assert_eq!(summary(&(None, bytes("7 {}"))), Some(Known::Nothing));
+        assert_eq!(summary(&(None, bytes("7 {}"))), Some(Record::Nothing));
+
         for sum in [
             "",
             "7",
@@ -310,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_is_none_is_the_beginning_of_time() {
+    fn a_score_that_is_not_a_time_counts_as_1970() {
         for score in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, -1e300] {
             assert_eq!(time(score), Timestamp::UNIX_EPOCH, "{score}");
         }

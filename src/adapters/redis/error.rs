@@ -1,18 +1,14 @@
+//! What can go wrong with Redis. Every user would meet it, so each variant is systemic.
+
 use redis::ErrorKind;
 
 use crate::failure::{Class, Classify, Code};
 
-/// What Redis can do to us. Everything but a newer checkpoint concerns every user alike.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RedisCheckpointsError {
-    /// The URL cannot be used.
-    #[error("OFFBOARDER_CHECKPOINTS_URL: {at} is no Redis URL: {why}")]
-    BadUrl {
-        at: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// No connection, or none in time.
+pub(super) enum RedisStoreError {
+    #[error("OFFBOARDER_CHECKPOINTS_URL: {at} is not a Redis URL: {why}")]
+    BadUrl { at: String, why: String },
+    /// No connection, or no answer in time.
     #[error(
         "cannot reach Redis at {at} ({why}); check that it runs and OFFBOARDER_CHECKPOINTS_URL"
     )]
@@ -20,17 +16,14 @@ pub(crate) enum RedisCheckpointsError {
     /// A command or the login was refused.
     #[error("Redis at {at} refused a command ({why}); check user, password and memory settings")]
     Refused { at: String, why: String },
-    /// Written by a later release.
-    #[error(
-        "the checkpoint of {user_id} has schema {schema}, newer than this release reads; upgrade this worker"
-    )]
-    Newer { user_id: String, schema: u64 },
 }
 
-impl RedisCheckpointsError {
-    /// Sorts an error of the client library.
+impl RedisStoreError {
+    /// Classifies an error of the client library.
     pub(super) fn of(error: &redis::RedisError, at: &str) -> Self {
-        let (at, why) = (at.to_owned(), error.to_string());
+        let at = at.to_owned();
+        let why = error.to_string();
+
         match error.kind() {
             ErrorKind::AuthenticationFailed | ErrorKind::Server(_) | ErrorKind::Extension => {
                 Self::Refused { at, why }
@@ -38,20 +31,19 @@ impl RedisCheckpointsError {
             ErrorKind::InvalidClientConfig | ErrorKind::EmptySentinelList => {
                 Self::BadUrl { at, why }
             }
-            // The enum is open; what is not a refusal is a connection that did not work out.
+            // The library may add kinds; what is not a refusal is a connection that failed.
             _ => Self::Unreachable { at, why },
         }
     }
 }
 
-impl Classify for RedisCheckpointsError {
+impl Classify for RedisStoreError {
     fn classify(&self) -> (Class, Code) {
         match self {
             Self::BadUrl { .. } | Self::Refused { .. } => {
                 (Class::Systemic, Code::CheckpointsRefused)
             }
             Self::Unreachable { .. } => (Class::Systemic, Code::CheckpointsUnreachable),
-            Self::Newer { .. } => (Class::Defect, Code::CheckpointUnreadable),
         }
     }
 }

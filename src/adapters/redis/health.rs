@@ -1,37 +1,56 @@
+//! How a Redis keeps what it is given, from its answer to `INFO`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use redis::Value;
 
-/// What a Redis says of how it keeps what it is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Health {
-    /// `maxmemory_policy`; `noeviction` is the one that forgets nothing.
-    pub eviction: Option<String>,
-    /// `aof_enabled`: whether every write reaches the disk.
-    pub append_only: Option<bool>,
+use super::connection::RedisConnection;
+use crate::failure::Failure;
+use crate::ports::{CheckpointHealth, Persistence};
+
+pub(crate) struct RedisHealth {
+    connection: Arc<RedisConnection>,
 }
 
-impl Health {
-    /// Of the answer to `INFO`: of all nodes of a cluster, what is worst.
-    pub(super) fn of(info: &Value) -> Self {
-        let mut texts = Vec::new();
-        collect(info, &mut texts);
-        let values = |name: &str| -> Vec<String> {
-            let lines = texts.iter().flat_map(|text| text.lines());
-            lines
-                .filter_map(|line| line.split_once(':').filter(|(key, _)| *key == name))
-                .map(|(_, value)| value.trim().to_owned())
-                .collect()
-        };
-        let evictions = values("maxmemory_policy");
-        let worst = evictions
-            .iter()
-            .find(|policy| *policy != "noeviction")
-            .or(evictions.first());
-        let logs = values("aof_enabled");
-        let append_only = (!logs.is_empty()).then(|| logs.iter().all(|enabled| enabled == "1"));
-        Self {
-            eviction: worst.cloned(),
-            append_only,
-        }
+impl RedisHealth {
+    pub(crate) const fn new(connection: Arc<RedisConnection>) -> Self {
+        Self { connection }
+    }
+}
+
+#[async_trait]
+impl CheckpointHealth for RedisHealth {
+    async fn persistence(&self) -> Result<Persistence, Failure> {
+        let info: Value = self.connection.ask(&redis::cmd("INFO")).await?;
+        Ok(persistence(&info))
+    }
+}
+
+/// The worst of all nodes of a cluster.
+fn persistence(info: &Value) -> Persistence {
+    let mut texts = Vec::new();
+    collect(info, &mut texts);
+    let values = |name: &str| -> Vec<String> {
+        let lines = texts.iter().flat_map(|text| text.lines());
+        lines
+            .filter_map(|line| line.split_once(':').filter(|(key, _)| *key == name))
+            .map(|(_, value)| value.trim().to_owned())
+            .collect()
+    };
+
+    let evictions = values("maxmemory_policy");
+    let worst = evictions
+        .iter()
+        .find(|policy| *policy != "noeviction")
+        .or(evictions.first());
+
+    let logs = values("aof_enabled");
+    let append_only = (!logs.is_empty()).then(|| logs.iter().all(|enabled| enabled == "1"));
+
+    Persistence {
+        eviction: worst.cloned(),
+        append_only,
     }
 }
 
@@ -41,7 +60,7 @@ fn collect(value: &Value, texts: &mut Vec<String>) {
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => texts.push(text.clone()),
         Value::Array(values) => values.iter().for_each(|value| collect(value, texts)),
         Value::Map(pairs) => pairs.iter().for_each(|(_, value)| collect(value, texts)),
-        // No answer to INFO holds any of the others.
+        // An answer to INFO holds none of the others.
         _ => {}
     }
 }
@@ -55,25 +74,25 @@ mod tests {
     }
 
     #[test]
-    fn of_several_nodes_the_worst_counts() {
+    fn of_several_nodes_the_worst_is_reported() {
         let good = "# Memory\r\nmaxmemory_policy:noeviction\r\n# Persistence\r\naof_enabled:1\r\n";
         let bad = good
             .replace("noeviction", "allkeys-lru")
             .replace("enabled:1", "enabled:0");
-        let well = Health {
+        let safe = Persistence {
             eviction: Some("noeviction".to_owned()),
             append_only: Some(true),
         };
-        assert_eq!(Health::of(&info(good)), well);
+        assert_eq!(persistence(&info(good)), safe);
         let nodes = Value::Map(vec![(info("a"), info(good)), (info("b"), info(&bad))]);
-        let ill = Health {
+        let at_risk = Persistence {
             eviction: Some("allkeys-lru".to_owned()),
             append_only: Some(false),
         };
-        assert_eq!(Health::of(&nodes), ill);
+        assert_eq!(persistence(&nodes), at_risk);
         assert_eq!(
-            Health::of(&Value::Nil),
-            Health {
+            persistence(&Value::Nil),
+            Persistence {
                 eviction: None,
                 append_only: None
             }

@@ -1,3 +1,5 @@
+//! One connection to a single Redis, the master that sentinels name, or a cluster.
+
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -11,15 +13,15 @@ use redis::{
     ScriptInvocation, Value,
 };
 
-use crate::config::{RedisKind, RedisUrl};
+use crate::address::{RedisKind, RedisUrl};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Questions to a cluster at once.
+/// Commands in flight to a cluster at once.
 const AT_ONCE: usize = 256;
 
-/// A connection. The library's own reconnecting one gives up after a timeout, so the store drops
-/// this on any doubt and asks for a new one.
+/// A connection that does not reconnect: [`super::RedisConnection`] replaces it after any failure. The
+/// library's own reconnecting connection gives up after a timeout.
 #[derive(Clone)]
 pub(super) enum Link {
     Single(MultiplexedConnection),
@@ -98,7 +100,7 @@ impl Link {
     }
 }
 
-/// A cluster takes pipelines for one slot alone, so there many questions are under way at once instead.
+/// A cluster takes pipelines for one slot only, so many commands are in flight at once instead.
 async fn of_cluster(connection: &ClusterConnection, commands: &[Cmd]) -> Result<Value, RedisError> {
     let ask = |command: Cmd| {
         let mut connection = connection.clone();
@@ -116,8 +118,8 @@ fn connection_config() -> AsyncConnectionConfig {
         .set_response_timeout(Some(RESPONSE_TIMEOUT))
 }
 
-/// The master that the sentinels name. They have a password of their own, or none: the URL's is sent to one that
-/// asks for a password, and to no other, since one without a password refuses any.
+/// The master that the sentinels name. Sentinels have a password of their own, or none. The URL's
+/// password is sent only to a sentinel that asks for one, since one without a password refuses any.
 async fn by_sentinels(url: &RedisUrl, master: &str) -> Result<MultiplexedConnection, RedisError> {
     let anonymous = RedisConnectionInfo::default();
     match of_master(url, master, &anonymous).await {
@@ -201,10 +203,11 @@ fn login(url: &RedisUrl) -> RedisConnectionInfo {
     login
 }
 
-/// Part by part, as the settings took them from the URL: nothing takes it apart a second time.
+/// The servers part by part, as the settings parsed them: the URL is not parsed a second time.
 fn nodes(url: &RedisUrl, login: &RedisConnectionInfo) -> RedisResult<Vec<ConnectionInfo>> {
     let node = |(host, port): &(String, u16)| {
-        let (host, port) = (host.clone(), *port);
+        let host = host.clone();
+        let port = *port;
         let address = match url.kind {
             RedisKind::Tls => ConnectionAddr::TcpTls {
                 host,

@@ -1,18 +1,21 @@
-//! Checkpoints in Redis: one script, and so one round trip, per operation.
+//! Checkpoints, quotas, batches and heartbeats in Redis. One script, and so one round trip, for each
+//! operation; all adapters of a process may share one [`RedisConnection`].
 
 mod batches;
-mod brake;
+mod checkpoints;
+mod connection;
+mod deletions;
 mod error;
 mod health;
-mod keeping;
+mod keys;
 mod link;
+mod quotas;
 mod scripts;
-mod store;
 mod workers;
 
-pub(crate) use batches::Members;
-pub(crate) use error::RedisCheckpointsError;
-pub(crate) use health::Health;
-pub(crate) use store::RedisCheckpoints;
-#[cfg(any(test, fuzzing))]
-pub(crate) use store::parse as parse_checkpoint;
+pub(crate) use batches::RedisBatches;
+pub(crate) use checkpoints::RedisCheckpoints;
+pub(crate) use connection::RedisConnection;
+pub(crate) use health::RedisHealth;
+pub(crate) use quotas::RedisQuotas;
+pub(crate) use workers::RedisWorkers;

@@ -1,15 +1,17 @@
-//! The scripts. Both keys of a user share a hash tag, so that a cluster keeps them in one slot.
+//! The Lua scripts. Each is one atomic step, and may run twice with the same effect as once.
 //!
-//! `KEYS[1]` is the checkpoint, a hash of `version`, `fence`, `body`, `sum` (the version, a space, and the user's
-//! summary for batches), `code` (the fence of the save, a space, and the integrity code) and `unreleased`; `KEYS[2]` is the
-//! lease, whose value is the owner.
+//! For the scripts of a user, `KEYS[1]` is the checkpoint, a hash of `version`, `fence`, `body`, `sum`
+//! (the version, a space, and the user's summary for batches), `code` (the fence of the save, a space,
+//! and the integrity code) and `unreleased` (claims in a row that were never released). `KEYS[2]` is
+//! the lease, whose value is the owner.
 //!
-//! What another program wrote there is no reason to stop: a key of another kind is removed, a number that is none
-//! counts as 0, and a body that is too long as absent.
+//! What another program wrote to these keys never stops a worker: a key of another type is removed,
+//! a counter that is not a number counts as 0, and a body that is too long counts as absent.
 
-/// `ARGV`: owner, time to live in ms, ms that a checkpoint is kept at least from here on. Gives `{0, remaining ms}` or
-/// `{1, fence, version, body, claims that were never released, this one included, code}`. Claiming twice with one owner is
-/// one claim. A hash without a checkpoint expires, unless a save follows.
+/// `ARGV`: owner, lease time in ms, ms that a checkpoint is kept at least from now on.
+/// Answers `{0, remaining ms}` when another owner has the lease, else `{1, fence, version, body,
+/// claims never released (this one included), code}`. Two claims of one owner are one claim. A hash
+/// without a checkpoint expires, unless a save follows.
 pub(super) const CLAIM: &str = r"
 local function of_kind(key, kind)
   local found = redis.call('TYPE', key).ok
@@ -53,9 +55,10 @@ local code = redis.call('HGET', KEYS[1], 'code') or ''
 return {1, fence, version, body, math.max(unreleased, 1), code}
 ";
 
-/// `ARGV`: owner, time to live in ms, fence, expected version, body, summary, ms that the checkpoint is kept from here
-/// on (0: for ever), code. Gives the new version, or 0 when the lease or the version is another's. Saving the same twice is
-/// one save, so that a save whose answer was lost can be sent again.
+/// `ARGV`: owner, lease time in ms, fence, expected version, body, summary, ms that the checkpoint is
+/// kept from now on (0: for ever), code. Answers the new version, or 0 when another owner has the
+/// lease or another version is stored. Two equal saves are one save, so that a save whose answer was
+/// lost can be sent again.
 pub(super) const SAVE: &str = r"
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 local stored = redis.call('HMGET', KEYS[1], 'fence', 'version')
@@ -73,19 +76,20 @@ redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return expected + 1
 ";
 
-/// `ARGV`: owner, time to live in ms. Gives 1 when the lease is still the owner's.
+/// `ARGV`: owner, lease time in ms. Answers 1 when the lease is still the owner's.
 pub(super) const RENEW: &str = r"
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 ";
 
-/// `KEYS[1]` is a sorted set: who was deleted, by time, and one member `window:MS` that sorts behind them all. It says
-/// that no deletion of so many ms is missing, so that a set that was lost or removed is not taken for an empty one.
-/// `seen:USER` is a user whose deletion [`RESTORE_BRAKE`] concluded from the archive store; one who asks was not deleted
-/// yet. `ARGV`: user, count, time in
-/// ms. Gives 0 when the deletion is counted, the ms until enough of them no longer count, or -1 when it is not known
-/// how many there were.
-pub(super) const BRAKE: &str = r"
+/// `KEYS[1]` is a sorted set of the users who were deleted, by time, and one member `window:MS` that
+/// sorts behind them all. That member says that the set is complete for the last MS milliseconds, so
+/// that a set that was lost or removed does not count as an empty one. A member `seen:USER` is a
+/// deletion that [`RESTORE_DELETIONS`] concluded from the archive store; when that user asks, the
+/// deletion did not happen, and the member is removed. `ARGV`: user, count, period in ms. Answers 0
+/// when the deletion is counted, the ms to wait until the limit admits it, or -1 when the count is
+/// unknown.
+pub(super) const ADMIT_DELETION: &str = r"
 if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then return -1 end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -109,16 +113,16 @@ redis.call('ZADD', KEYS[1], ms(now), ARGV[1])
 return 0
 ";
 
-/// The same key. Gives how many ms the count reaches back.
-pub(super) const BRAKE_REACH: &str = r"
+/// The same key. Answers for how many ms the set is complete.
+pub(super) const DELETIONS_REACH: &str = r"
 if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then return 0 end
 local last = redis.call('ZRANGE', KEYS[1], -1, -1)
 return tonumber(string.match(last[1] or '', '^window:(%d+)$') or 0)
 ";
 
-/// The same key. `ARGV`: the window in ms (0: more is to come), then the time in ms and the user of each deletion that
-/// was seen in the archive store. Two that do it at once do no harm.
-pub(super) const RESTORE_BRAKE: &str = r"
+/// The same key. `ARGV`: the window in ms (0: more deletions follow in another call), then time in ms
+/// and user of each deletion that was found in the archive store. Two processes may do it at once.
+pub(super) const RESTORE_DELETIONS: &str = r"
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind ~= 'zset' and kind ~= 'none' then redis.call('DEL', KEYS[1]) end
 local time = redis.call('TIME')
@@ -138,7 +142,8 @@ redis.call('PERSIST', KEYS[1])
 return 1
 ";
 
-/// `KEYS[1]` is how many acts on a user's hold are stored. What is no text was not written by us: one more than can be.
+/// `KEYS[1]` is how many hold objects of a user are stored. Answers `unknown` where another program
+/// wrote a key of another type.
 pub(super) const NOTED_HOLDS: &str = r"
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind == 'none' then return '0' end
@@ -146,8 +151,9 @@ if kind ~= 'string' then return 'unknown' end
 return redis.call('GET', KEYS[1])
 ";
 
-/// `KEYS[1]` is a sorted set of a batch's users by the time when they came; `KEYS[2]` a hash of the last summary of those
-/// whose checkpoints expire. `ARGV`: time in ms, users. Puts users into the batch; those who are in it stay as they are.
+/// `KEYS[1]` is a sorted set of a batch's users by the time when they were added; `KEYS[2]` a hash of
+/// the last summaries of those whose checkpoints expire. `ARGV`: time in ms, users. Adds users; those
+/// who are in the batch stay as they are.
 pub(super) const ADD_TO_BATCH: &str = r"
 if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('DEL', KEYS[1]) end
 if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then redis.call('DEL', KEYS[2]) end
@@ -159,7 +165,8 @@ end
 return 1
 ";
 
-/// The same keys. `ARGV`: time in ms, user, summary, ms that a batch is kept once all of its users are in the hash.
+/// The same keys. `ARGV`: time in ms, user, summary, ms that the batch is kept once all of its users
+/// are in the hash.
 pub(super) const END_IN_BATCH: &str = r"
 if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('DEL', KEYS[1]) end
 if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then redis.call('DEL', KEYS[2]) end
@@ -175,8 +182,8 @@ end
 return 1
 ";
 
-/// `KEYS[1]` is a sorted set of batches by the time when they were first seen. `ARGV`: time in ms, batch, how many are
-/// listed at most.
+/// `KEYS[1]` is a sorted set of batches by the time when they were first seen. `ARGV`: time in ms,
+/// batch, how many batches are listed at most.
 pub(super) const LIST_BATCH: &str = r"
 if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('DEL', KEYS[1]) end
 redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[2])
@@ -184,9 +191,10 @@ redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[3]))
 return 1
 ";
 
-/// `KEYS[1]` is when the next place is, in µs since 1970; `KEYS[2]` a sorted set of the workers that reserved
-/// lately. `ARGV`: interval in µs, count, worker. Gives the µs until the first place, and how many workers. A place that
-/// is more than an hour away was not reserved by us.
+/// The generic cell rate algorithm. `KEYS[1]` is the time of the next free slot, in µs since 1970;
+/// `KEYS[2]` a sorted set of the processes that reserved in the last 30 s. `ARGV`: interval in µs,
+/// count, process. Answers the µs until the first reserved slot, and the number of processes. A time
+/// that is more than an hour ahead was written by another program and does not count.
 pub(super) const RESERVE: &str = r"
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -200,7 +208,7 @@ redis.call('EXPIRE', KEYS[2], 60)
 return {due - now, redis.call('ZCARD', KEYS[2])}
 ";
 
-/// `KEYS[1]` as above. `ARGV`: pause in µs.
+/// The same first key. `ARGV`: pause in µs. No slot is free before the pause is over.
 pub(super) const COOL_DOWN: &str = r"
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -210,8 +218,8 @@ redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil((due - no
 return 1
 ";
 
-/// `KEYS[1]` is a sorted set of workers by the ms when they last spoke; `KEYS[2]` what they said. `ARGV`: worker, what
-/// it says, ms of silence after which one is forgotten.
+/// `KEYS[1]` is a sorted set of workers by the time of their last heartbeat in ms; `KEYS[2]` a hash of
+/// the heartbeats. `ARGV`: worker, heartbeat, ms of silence after which a worker is forgotten.
 pub(super) const ANNOUNCE: &str = r"
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -225,7 +233,7 @@ redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return 1
 ";
 
-/// The same keys. `ARGV`: ms of silence. Gives `{ms, what it said}` of each worker that spoke since.
+/// The same keys. `ARGV`: ms of silence. Answers `{ms, heartbeat}` of each worker that is not silent.
 pub(super) const WORKERS: &str = r"
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)

@@ -1,53 +1,64 @@
-//! Which workers there are: a sorted set of their names by the time when they last announced themselves, and a hash
-//! of what they said. Whoever announces itself takes out those that are silent, so it does not grow.
+//! Which workers are alive: a sorted set of their names by the time of their last heartbeat, and a
+//! hash of the heartbeats. Each heartbeat removes the workers that are silent, so neither grows.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use jiff::Timestamp;
 use redis::Script;
 
-use super::{RedisCheckpoints, scripts};
-use crate::failure::{Class, Code, Failure};
-use crate::ports::{Announced, Announcement, SILENT};
+use super::connection::{RedisConnection, millis};
+use super::{keys, scripts};
+use crate::failure::Failure;
+use crate::ports::{Heartbeat, LiveWorker, SILENT, WorkerRegistry};
 
-const SEEN: &str = "offboarder:{workers}:seen";
-const SAID: &str = "offboarder:{workers}:said";
-
-fn silent_ms() -> u64 {
-    u64::try_from(SILENT.as_millis()).unwrap_or(u64::MAX)
+pub(crate) struct RedisWorkers {
+    connection: Arc<RedisConnection>,
+    announce: Script,
+    workers: Script,
 }
 
-impl RedisCheckpoints {
-    /// Says that a worker lives.
-    pub(crate) async fn announce(&self, worker: &Announcement) -> Result<(), Failure> {
-        let body = serde_json::to_string(worker)
-            .map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))?;
-        let script = Script::new(scripts::ANNOUNCE);
-        let mut script = script.prepare_invoke();
-        script
-            .key(SEEN)
-            .key(SAID)
-            .arg(&worker.name)
-            .arg(body)
-            .arg(silent_ms());
-        self.run::<u64>(&script).await.map(|_done| ())
+impl RedisWorkers {
+    pub(crate) fn new(connection: Arc<RedisConnection>) -> Self {
+        Self {
+            connection,
+            announce: Script::new(scripts::ANNOUNCE),
+            workers: Script::new(scripts::WORKERS),
+        }
+    }
+}
+
+#[async_trait]
+impl WorkerRegistry for RedisWorkers {
+    async fn announce(&self, heartbeat: &Heartbeat) -> Result<(), Failure> {
+        let body = serde_json::to_string(heartbeat)
+            .map_err(|error| Failure::internal("cannot write a heartbeat", error))?;
+
+        let mut script = self.announce.prepare_invoke();
+        script.key(keys::WORKERS_SEEN).key(keys::WORKERS_SAID);
+        script.arg(&heartbeat.name).arg(body).arg(millis(SILENT));
+        self.connection.run::<u64>(&script).await.map(|_done| ())
     }
 
-    /// Those that live, by name. What a later release says and this one cannot read is left out.
-    pub(crate) async fn workers(&self) -> Result<Vec<Announced>, Failure> {
-        let script = Script::new(scripts::WORKERS);
-        let mut script = script.prepare_invoke();
-        script.key(SEEN).key(SAID).arg(silent_ms());
-        let said: Vec<(i64, Option<Vec<u8>>)> = self.run(&script).await?;
-        let mut workers: Vec<Announced> = said
+    async fn workers(&self) -> Result<Vec<LiveWorker>, Failure> {
+        let mut script = self.workers.prepare_invoke();
+        script.key(keys::WORKERS_SEEN).key(keys::WORKERS_SAID);
+        script.arg(millis(SILENT));
+        let heartbeats: Vec<(i64, Option<Vec<u8>>)> = self.connection.run(&script).await?;
+
+        let readable = heartbeats
             .into_iter()
-            .filter_map(|(seen_at, body)| {
-                let worker = serde_json::from_slice(&body?).ok()?;
-                Some(Announced {
-                    worker,
-                    seen_at: Timestamp::from_millisecond(seen_at).ok()?,
-                })
-            })
-            .collect();
+            .filter_map(|(seen_at, body)| live(seen_at, &body?));
+        let mut workers: Vec<LiveWorker> = readable.collect();
         workers.sort_by(|one, other| one.worker.name.cmp(&other.worker.name));
         Ok(workers)
     }
+}
+
+/// `None` where a later release wrote what this one cannot read.
+fn live(seen_at: i64, body: &[u8]) -> Option<LiveWorker> {
+    Some(LiveWorker {
+        worker: serde_json::from_slice(body).ok()?,
+        seen_at: Timestamp::from_millisecond(seen_at).ok()?,
+    })
 }

@@ -19,23 +19,6 @@ use rustls::pki_types::pem::PemObject as _;
 use super::error::S3Error;
 use super::trace::Spans;
 
-/// How strict Object Lock is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RetentionMode {
-    /// May be lifted with a special right.
-    Governance,
-    /// May be lifted by nobody.
-    Compliance,
-}
-
-/// Object Lock retention for everything that is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Retention {
-    pub mode: RetentionMode,
-    /// From the moment of writing.
-    pub period: Duration,
-}
-
 /// What the AWS command line and SDKs for other languages read; the SDK for Rust does not.
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 

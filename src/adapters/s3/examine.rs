@@ -1,3 +1,6 @@
+//! What `doctor` reads of a bucket's settings.
+
+use async_trait::async_trait;
 use aws_sdk_s3::config::ProvideCredentials as _;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::types::{BucketVersioningStatus, ObjectLockEnabled};
@@ -5,10 +8,11 @@ use aws_sdk_s3::types::{BucketVersioningStatus, ObjectLockEnabled};
 use super::error::S3Error;
 use super::store::S3Store;
 use crate::failure::Failure;
+use crate::ports::BucketHealth;
 
-impl S3Store {
-    /// Which access key the provider chain found; it is no secret. `None` where it found none.
-    pub(crate) async fn identity(&self) -> Option<String> {
+#[async_trait]
+impl BucketHealth for S3Store {
+    async fn identity(&self) -> Option<String> {
         let credentials = self
             .credentials
             .as_ref()?
@@ -18,8 +22,7 @@ impl S3Store {
         Some(credentials.access_key_id().to_owned())
     }
 
-    /// Whether the bucket keeps what is overwritten or deleted.
-    pub(crate) async fn keeps_versions(&self) -> Result<bool, Failure> {
+    async fn keeps_versions(&self) -> Result<bool, Failure> {
         match self
             .client
             .get_bucket_versioning()
@@ -35,8 +38,7 @@ impl S3Store {
         }
     }
 
-    /// Whether the bucket keeps locks.
-    pub(crate) async fn keeps_locks(&self) -> Result<bool, Failure> {
+    async fn keeps_locks(&self) -> Result<bool, Failure> {
         let asked = self
             .client
             .get_object_lock_configuration()

@@ -12,5 +12,4 @@ mod trace;
 mod versions;
 mod writing;
 
-pub(crate) use connect::{Retention, RetentionMode};
 pub(crate) use store::S3Store;

@@ -9,12 +9,13 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 
-use super::connect::{Retention, connect};
+use super::connect::connect;
 use super::error::{S3Error, is_not_found};
 use super::versions::VersionListing;
 use super::writing::SHA256_NAME;
 use crate::failure::Failure;
 use crate::integrity::Integrity;
+use crate::limits::Retention;
 use crate::machine::RetentionMark;
 use crate::ports::DateRange;
 use crate::ports::{

@@ -14,10 +14,10 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::connect::{Retention, RetentionMode};
 use super::store::S3Store;
 use crate::failure::{Code, Failure};
 use crate::integrity::Integrity;
+use crate::limits::{Retention, RetentionMode};
 use crate::ports::{ArchiveStore as _, ObjectKey, PutOnce, crc32c};
 
 #[derive(Debug, Clone, Copy, PartialEq)]

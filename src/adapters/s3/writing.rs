@@ -12,11 +12,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::connect::RetentionMode;
 use super::error::{S3Error, is_precondition, is_race};
 use super::store::S3Store;
 use crate::failpoint::effect;
 use crate::failure::Failure;
+use crate::limits::RetentionMode;
 use crate::machine::RetentionMark;
 use crate::ports::DateRange;
 use crate::ports::{ArchiveStore as _, ObjectKey, Part, UploadId, crc32c};

@@ -35,7 +35,7 @@ pub(super) async fn list(
     State(Api(api)): State<Api>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Batches>, Problem> {
-    let batches = batches::list(&api.redis, super::limit(wanted.limit, 100)).await?;
+    let batches = batches::list(&*api.stores.batches, super::limit(wanted.limit, 100)).await?;
     Ok(Json(Batches { batches }))
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn show(
     State(Api(api)): State<Api>,
     At(batch): At<BatchId>,
 ) -> Result<Json<Overview>, Problem> {
-    let found = batches::overview(&api.redis, &batch, api.services.clock.now()).await?;
+    let found = batches::overview(&*api.stores.batches, &batch, api.services.clock.now()).await?;
     let missing = || Problem::not_found("no_such_batch", format!("batch {batch} does not exist"));
     found.map(Json).ok_or_else(missing)
 }

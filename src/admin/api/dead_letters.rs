@@ -80,7 +80,7 @@ pub(super) async fn list(
 ) -> Result<Json<Listing>, Problem> {
     let pick = wanted.pick(Some(LISTED));
     Ok(Json(
-        dead_letters::list(&api.broker, Some(&*api.redis), &pick).await?,
+        dead_letters::list(&api.broker, Some(&*api.stores.checkpoints), &pick).await?,
     ))
 }
 
@@ -239,7 +239,7 @@ async fn replay_alone(api: &Api, role: Role, order: ReplayOrder) -> Result<Json<
     let services = &api.0.services;
     let replay = Replay {
         broker: &api.0.broker,
-        checkpoints: &*api.0.redis,
+        checkpoints: &*api.0.stores.checkpoints,
         pace,
         canary: None,
     };

@@ -35,8 +35,8 @@ use super::openapi;
 use super::problem::Problem;
 use super::read::Line;
 use crate::adapters::amqp::Broker;
-use crate::adapters::redis::RedisCheckpoints;
 use crate::config::Admin;
+use crate::ports::SharedStores;
 use crate::registers::audit_log::Operator;
 use crate::steps::Services;
 use crate::telemetry::metrics;
@@ -59,7 +59,7 @@ struct Inner {
     slots: Semaphore,
     services: Arc<Services>,
     /// A connection of its own, so that requests and the work of the worker do not wait for each other.
-    redis: Arc<RedisCheckpoints>,
+    stores: SharedStores,
     broker: Broker,
     /// One replay or discard at a time.
     letters: Arc<Mutex<()>>,
@@ -71,7 +71,7 @@ impl Api {
         worker: &str,
         settings: &Admin,
         services: Arc<Services>,
-        redis: Arc<RedisCheckpoints>,
+        stores: SharedStores,
         broker: Broker,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -80,7 +80,7 @@ impl Api {
             guesses: Guesses::default(),
             slots: Semaphore::new(AT_ONCE),
             services,
-            redis,
+            stores,
             broker,
             letters: Arc::default(),
         }))

@@ -23,7 +23,12 @@ pub(super) async fn show(
     State(Api(api)): State<Api>,
     At(user_id): At<UserId>,
 ) -> Result<Json<UserStatus>, Problem> {
-    let status = UserStatus::look_up(user_id, &*api.redis, &api.services.archive_store).await?;
+    let status = UserStatus::look_up(
+        user_id,
+        &*api.stores.checkpoints,
+        &api.services.archive_store,
+    )
+    .await?;
     match status.progress {
         Some(_) => Ok(Json(status)),
         None => Err(Problem::not_found(

@@ -5,13 +5,13 @@ use utoipa::ToSchema;
 
 use super::Api;
 use crate::admin::problem::Problem;
-use crate::ports::Announced;
+use crate::ports::LiveWorker;
 
 /// The running workers
 #[derive(Serialize, ToSchema)]
 pub(super) struct Workers {
     /// Sorted by name.
-    workers: Vec<Announced>,
+    workers: Vec<LiveWorker>,
 }
 
 /// Lists all workers of the deployment
@@ -23,6 +23,6 @@ pub(super) struct Workers {
 )]
 pub(super) async fn list(State(Api(api)): State<Api>) -> Result<Json<Workers>, Problem> {
     Ok(Json(Workers {
-        workers: api.redis.workers().await?,
+        workers: api.stores.workers.workers().await?,
     }))
 }

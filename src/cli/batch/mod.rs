@@ -1,15 +1,13 @@
 mod report;
 mod show;
 
-use std::sync::Arc;
-
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table};
-use crate::adapters::redis::RedisCheckpoints;
 use crate::config::Settings;
 use crate::job::BatchId;
 use crate::operations::batches;
+use crate::ports::batches::Batches;
 
 /// Shows batches: users that were submitted or published with the same batch ID
 ///
@@ -47,15 +45,15 @@ enum Verb {
 }
 
 pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
-    let Some(redis) = compose::batches(settings) else {
+    let Some(stores) = compose::shared_stores(settings) else {
         return Err(CliError::usage(
             "batches are kept in Redis: set OFFBOARDER_CHECKPOINTS_URL to the URL that the workers use",
         ));
     };
     match &args.verb {
-        Verb::Show(args) => show::run(args, &redis).await,
-        Verb::List { limit, output } => list(&redis, *limit, output.output).await,
-        Verb::Report(args) => report::run(args, &redis).await,
+        Verb::Show(args) => show::run(args, &*stores.batches).await,
+        Verb::List { limit, output } => list(&*stores.batches, *limit, output.output).await,
+        Verb::Report(args) => report::run(args, &*stores.batches).await,
     }
 }
 
@@ -65,12 +63,8 @@ fn unknown(batch: &BatchId) -> CliError {
     ))
 }
 
-async fn list(
-    redis: &Arc<RedisCheckpoints>,
-    limit: usize,
-    output: Output,
-) -> Result<Exit, CliError> {
-    let batches = batches::list(redis, limit.max(1)).await?;
+async fn list(batches: &dyn Batches, limit: usize, output: Output) -> Result<Exit, CliError> {
+    let batches = batches::list(batches, limit.max(1)).await?;
     match output {
         Output::Json => print_json(&serde_json::json!({ "batches": batches }))?,
         Output::Table => {

@@ -4,10 +4,10 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 
 use super::unknown;
-use crate::adapters::redis::RedisCheckpoints;
 use crate::cli::exit::{CliError, Exit};
 use crate::job::BatchId;
 use crate::operations::batches::{Reported, report};
+use crate::ports::batches::Batches;
 use crate::printable;
 
 #[derive(Debug, clap::Args)]
@@ -29,9 +29,9 @@ enum Form {
     Json,
 }
 
-pub(super) async fn run(args: &Args, redis: &RedisCheckpoints) -> Result<Exit, CliError> {
+pub(super) async fn run(args: &Args, batches: &dyn Batches) -> Result<Exit, CliError> {
     let now = Timestamp::now();
-    let (mut rows, mut next) = report(redis, &args.batch, 0, now).await?;
+    let (mut rows, mut next) = report(batches, &args.batch, 0, now).await?;
     if rows.is_empty() && next.is_none() {
         return Err(unknown(&args.batch));
     }
@@ -43,7 +43,7 @@ pub(super) async fn run(args: &Args, redis: &RedisCheckpoints) -> Result<Exit, C
             result => result.map_err(CliError::bad)?,
         }
         let Some(from) = next else { break };
-        (rows, next) = report(redis, &args.batch, from, now).await?;
+        (rows, next) = report(batches, &args.batch, from, now).await?;
     }
     match printer.end() {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::bad(error)),

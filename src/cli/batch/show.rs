@@ -4,13 +4,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::unknown;
-use crate::adapters::redis::RedisCheckpoints;
 use crate::cli::exit::{CliError, Exit};
 use crate::cli::output::{
     Output, OutputArgs, Shown, json as print_json, say, table, terminal_width, wide_table,
 };
 use crate::job::BatchId;
 use crate::operations::batches::{Overview, overview};
+use crate::ports::batches::Batches;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -26,11 +26,11 @@ pub(super) struct Args {
 
 const PAUSE: Duration = Duration::from_secs(2);
 
-pub(super) async fn run(args: &Args, redis: &RedisCheckpoints) -> Result<Exit, CliError> {
+pub(super) async fn run(args: &Args, batches: &dyn Batches) -> Result<Exit, CliError> {
     let mut drawn = 0;
     let mut before: Option<Overview> = None;
     loop {
-        let found = overview(redis, &args.batch, Timestamp::now()).await?;
+        let found = overview(batches, &args.batch, Timestamp::now()).await?;
         let Some(overview) = found else {
             return Err(unknown(&args.batch));
         };

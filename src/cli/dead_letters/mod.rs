@@ -12,6 +12,7 @@ use super::output::{ActArgs, OutputArgs};
 use crate::config::{Settings, Sources};
 use crate::failure::Reason;
 use crate::job::{BatchId, UserId};
+use crate::limits::Rate;
 use crate::operations::dead_letters::{Letter, LetterId, Pick};
 
 /// Dead letters: looks at them, replays them, discards them
@@ -162,22 +163,17 @@ fn parse_reason(text: &str) -> Result<Reason, String> {
     known.ok_or_else(|| format!("one of {}", words()))
 }
 
-/// The time between two.
+/// The time between two messages at a rate of `5/s`, `30/m`, or `5`, which means `5/s`.
 fn parse_rate(text: &str) -> Result<Duration, &'static str> {
-    const NONE: &str = "a number in a time, such as 5/s or 30/m, and not less than 1/m";
-    let (number, unit) = text.split_once('/').unwrap_or((text, "s"));
-    let seconds = match unit {
-        "s" => 1.0,
-        "m" => 60.0,
-        _ => return Err(NONE),
-    };
-    let number: f64 = number.parse().map_err(|_no_number| NONE)?;
-    let between = Duration::try_from_secs_f64(seconds / number).map_err(|_infinite| NONE)?;
-    if between > Duration::from_mins(1) {
-        Err(NONE)
-    } else {
-        Ok(between)
+    const NOT_A_RATE: &str = "give a rate, e.g. 5/s or 30/m, that is not less than 1/m";
+
+    let with_unit = format!("{text}/s");
+    let text = if text.contains('/') { text } else { &with_unit };
+    let interval = Rate::parse(text).map_err(|_reason| NOT_A_RATE)?.interval();
+    if interval > Duration::from_mins(1) {
+        return Err(NOT_A_RATE);
     }
+    Ok(interval)
 }
 
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {

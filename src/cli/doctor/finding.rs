@@ -130,7 +130,8 @@ fn remedy(code: Code) -> String {
         | Code::ArchiveConflict
         | Code::CheckpointUnreadable
         | Code::IllegalTransition
-        | Code::Panicked => "",
+        | Code::Panicked
+        | Code::Internal => "",
     };
     let more = format!("deploy/RUNBOOK.md, `{code}`");
     if short.is_empty() {

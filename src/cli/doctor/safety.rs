@@ -4,11 +4,12 @@ use std::net::IpAddr;
 
 use super::super::compose;
 use super::finding::Finding;
-use crate::config::{
-    ArchiveLocation, CheckpointsUrl, Cxone, DeletePolicy, Guard, RedisKind, Settings,
-};
+use crate::address::RedisKind;
+use crate::config::{ArchiveLocation, CheckpointsUrl, Cxone, Guard, Settings};
 use crate::failure::{Code, Failure};
 use crate::integrity::Integrity;
+use crate::limits::DeletePolicy;
+use crate::ports::BucketHealth as _;
 
 const VERSIONS: &str = "archive versions";
 const LOCK: &str = "archive lock";
@@ -159,7 +160,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::ProtectedSource;
+    use crate::address::ProtectedLocation;
     use crate::failure::Class;
     use crate::limits::DeletionRateLimit;
     use crate::secret::Secret;
@@ -201,7 +202,7 @@ mod tests {
         assert!(limits(&none).is_some_and(|finding| finding.warning));
         for limited in [
             Guard {
-                protected: Some(ProtectedSource::File("x".into())),
+                protected: Some(ProtectedLocation::File("x".into())),
                 ..none.clone()
             },
             Guard {

@@ -1,11 +1,10 @@
 use super::super::compose;
 use super::super::exit::CliError;
 use super::finding::Finding;
-use crate::adapters::redis::Health;
 use crate::adapters::s3::S3Store;
 use crate::config::{Archive, ArchiveLocation, CheckpointsUrl, Cxone, Settings};
 use crate::failure::{Code, Failure};
-use crate::ports::{ArchiveStore, Checkpoints};
+use crate::ports::{ArchiveStore, BucketHealth as _, Persistence};
 
 const CHECKPOINTS: &str = "checkpoints";
 const ARCHIVE: &str = "archive store";
@@ -25,12 +24,12 @@ pub(super) async fn checkpoints(settings: &Settings<Cxone>) -> Vec<Finding> {
         },
         CheckpointsUrl::Redis(url) => {
             let redis = compose::redis(url, settings);
-            let writes = accepts_writes(redis.probe().await);
+            let writes = accepts_writes(redis.checkpoints.probe().await);
             // An unreachable Redis is reported only once.
             let health = if writes.unreachable {
                 None
             } else {
-                Some(redis.health().await)
+                Some(redis.health.persistence().await)
             };
             let kept = match health {
                 Some(Ok(health)) => keeps(&health),
@@ -49,7 +48,7 @@ fn accepts_writes(probed: Result<(), Failure>) -> Finding {
     }
 }
 
-fn keeps(health: &Health) -> Vec<Finding> {
+fn keeps(health: &Persistence) -> Vec<Finding> {
     let eviction = match health.eviction.as_deref() {
         Some("noeviction") => {
             Finding::good("checkpoints eviction", "maxmemory-policy is noeviction")

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 use super::super::compose;
 use super::finding::Finding;
 use crate::adapters::cxone::{Alone, Client, CxoneError, Look, Seen};
-use crate::config::{Cxone, DeletePolicy, Settings};
+use crate::config::{Cxone, Settings};
+use crate::limits::DeletePolicy;
 
 /// What the token must be good for, and the reading call that shows it without a change.
 const SCOPES: [(&str, Option<Look>); 8] = [

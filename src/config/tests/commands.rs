@@ -1,9 +1,8 @@
 use std::path::PathBuf;
 
 use super::{WORKER, only_fault, sources, with_toml, worker_and};
-use crate::config::{
-    ArchiveLocation, CheckpointsUrl, DeletePolicy, Faults, Rate, Settings, Sources,
-};
+use crate::config::{ArchiveLocation, CheckpointsUrl, Faults, Settings, Sources};
+use crate::limits::{DeletePolicy, Rate};
 
 #[test]
 fn nothing_set_is_enough_for_commands_that_need_nothing() {
@@ -30,7 +29,7 @@ fn a_worker_gets_every_group_without_asking() {
         "https://api-na1.niceincontact.com/api/v2/oauth/token"
     );
     assert_eq!(settings.cxone.client_secret.expose(), "hunter2");
-    assert_eq!(settings.cxone.rate_analytics, Rate::PerSecond(5.0));
+    assert_eq!(settings.cxone.rate_analytics, Rate::parse("5/s").ok());
     assert_eq!(settings.queue.url.password.expose(), "hunter2");
     assert!(!format!("{settings:?}").contains("hunter2"));
 }

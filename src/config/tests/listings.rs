@@ -1,5 +1,6 @@
 use super::{with_flag, with_toml, worker_and};
-use crate::config::{SETTINGS, Unset, markdown_table, show};
+use crate::config::setting::Unset;
+use crate::config::{SETTINGS, markdown_table, show};
 
 #[test]
 fn the_listing_shows_what_is_in_force_and_no_secret() {

@@ -1,9 +1,9 @@
 use jiff::Timestamp;
 
 use super::{Listed, Overview, Reported, Standing, Tally};
-use crate::adapters::redis::{Members, RedisCheckpoints};
 use crate::failure::Failure;
-use crate::job::{BatchId, UserId};
+use crate::job::BatchId;
+use crate::ports::batches::{Batches, Record};
 
 /// The number of users whose summaries are read in one round trip.
 const PAGE: usize = 2000;
@@ -12,24 +12,24 @@ const PAGE: usize = 2000;
 const PAGE_WHOLE: usize = 500;
 
 /// The `limit` newest batches, newest first.
-pub(crate) async fn list(redis: &RedisCheckpoints, limit: usize) -> Result<Vec<Listed>, Failure> {
-    redis.batches(limit).await
+pub(crate) async fn list(batches: &dyn Batches, limit: usize) -> Result<Vec<Listed>, Failure> {
+    batches.latest(limit).await
 }
 
 /// Reads all users of a batch. `None` if the batch does not exist.
 pub(crate) async fn overview(
-    redis: &RedisCheckpoints,
+    batches: &dyn Batches,
     batch: &BatchId,
     now: Timestamp,
 ) -> Result<Option<Overview>, Failure> {
-    let Some(begun_at) = redis.batch_begun_at(batch).await? else {
+    let Some(begun_at) = batches.begun_at(batch).await? else {
         return Ok(None);
     };
     let mut tally = Tally::new(batch.clone(), Some(begun_at), now);
     let mut from = 0;
     loop {
-        let members = redis.batch_users(batch, from, PAGE).await?;
-        for known in redis.summaries(batch, &members.users).await? {
+        let members = batches.page(batch, from, PAGE).await?;
+        for known in batches.summaries(batch, &members.users).await? {
             tally.add(&known);
         }
         match members.next {
@@ -42,26 +42,20 @@ pub(crate) async fn overview(
 /// A page of the report of a batch: the rows from position `from` on, and the position of the next page. The batch keeps
 /// the summary of a checkpoint that has expired.
 pub(crate) async fn report(
-    redis: &RedisCheckpoints,
+    batches: &dyn Batches,
     batch: &BatchId,
     from: usize,
     now: Timestamp,
 ) -> Result<(Vec<Reported>, Option<usize>), Failure> {
-    let Members { users, next } = redis.batch_users(batch, from, PAGE_WHOLE).await?;
-    let checkpoints = redis.checkpoints(&users).await?;
-    let missing = users
-        .iter()
-        .zip(&checkpoints)
-        .filter(|(_, read)| matches!(read, Ok(None)));
-    let missing: Vec<UserId> = missing.map(|(user_id, _)| *user_id).collect();
-    let ended = redis.ended(batch, &missing).await?;
-    let rows = users.into_iter().zip(checkpoints).map(|(user_id, read)| {
-        match (read, ended.get(&user_id)) {
-            (Ok(Some(checkpoint)), _) => Reported::of(&checkpoint, now),
-            (Ok(None), Some(summary)) => Reported::of_summary(user_id, summary.clone(), now),
-            (Ok(None), None) => Reported::unknown(user_id, Standing::NotBegun),
-            (Err(_newer), _) => Reported::unknown(user_id, Standing::Unreadable),
-        }
+    let page = batches.page(batch, from, PAGE_WHOLE).await?;
+    let records = batches.records(batch, &page.users).await?;
+
+    let rows = page.users.into_iter().zip(records);
+    let rows = rows.map(|(user_id, record)| match record {
+        Record::Checkpoint(checkpoint) => Reported::of(&checkpoint, now),
+        Record::Summary(summary) => Reported::of_summary(user_id, summary, now),
+        Record::Nothing => Reported::unknown(user_id, Standing::NotBegun),
+        Record::Unreadable => Reported::unknown(user_id, Standing::Unreadable),
     });
-    Ok((rows.collect(), next))
+    Ok((rows.collect(), page.next))
 }

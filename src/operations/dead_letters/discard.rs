@@ -11,7 +11,7 @@ use super::sweep::Sweep;
 use super::{Letter, LetterId, Pick};
 use crate::adapters::amqp::{Broker, Delivery, acknowledge, plain_properties};
 use crate::clock::Clock;
-use crate::failure::{Class, Code, Failure};
+use crate::failure::Failure;
 use crate::ports::{ArchiveStore, ObjectKey};
 use crate::registers::audit_log::{AuditLog, Change, Operator};
 
@@ -107,11 +107,7 @@ impl Discard<'_> {
                 crate::failpoint::arm(&user_id.to_string());
             }
             let copy = serde_json::to_vec(&self.copy(&letter, &delivery)).map_err(|error| {
-                Failure::new(
-                    Class::Defect,
-                    Code::Panicked,
-                    format!("a letter has no JSON: {error}"),
-                )
+                Failure::internal("cannot write the copy of a dead letter", error)
             })?;
             // One that is there already is of a discard that was cut short: a letter's name tells its content.
             self.store

@@ -7,27 +7,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 
 use super::Message;
-use crate::adapters::redis::RedisCheckpoints;
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
+use crate::ports::batches::Batches;
 
 /// The users that were sent with each batch. Sending does not depend on Redis: once it fails, no user is known and nothing
 /// is remembered. A user may then be sent again, which is harmless.
 pub(crate) struct Memory {
-    redis: Option<Arc<RedisCheckpoints>>,
+    batches: Option<Arc<dyn Batches>>,
     lost: AtomicBool,
 }
 
 impl Memory {
-    pub(crate) const fn new(redis: Option<Arc<RedisCheckpoints>>) -> Self {
+    pub(crate) const fn new(batches: Option<Arc<dyn Batches>>) -> Self {
         Self {
-            redis,
+            batches,
             lost: AtomicBool::new(false),
         }
     }
 
-    fn redis(&self) -> Option<&RedisCheckpoints> {
-        self.redis
+    fn batches(&self) -> Option<&dyn Batches> {
+        self.batches
             .as_deref()
             .filter(|_| !self.lost.load(Ordering::Relaxed))
     }
@@ -53,8 +53,8 @@ impl Memory {
         }
         let mut known = HashSet::new();
         for (batch, users) in by_batch {
-            let Some(redis) = self.redis() else { break };
-            match redis.known_in_batch(batch, &users).await {
+            let Some(batches) = self.batches() else { break };
+            match batches.users_in(batch, &users).await {
                 Ok(found) => known.extend(found),
                 Err(failure) => self.lose(&failure),
             }
@@ -75,8 +75,10 @@ impl Memory {
             by_batch.entry(batch).or_default().push(user_id);
         }
         for (batch, users) in by_batch {
-            let Some(redis) = self.redis() else { return };
-            if let Err(failure) = redis.add_to_batch(&batch, &users, Timestamp::now()).await {
+            let Some(batches) = self.batches() else {
+                return;
+            };
+            if let Err(failure) = batches.add_users(&batch, &users, Timestamp::now()).await {
                 self.lose(&failure);
             }
         }

@@ -3,21 +3,20 @@ use std::time::Duration;
 
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::adapters::redis::RedisCheckpoints;
-use crate::ports::Announcement;
+use crate::ports::{Heartbeat, WorkerRegistry};
 
 const EVERY: Duration = Duration::from_secs(5);
 /// Announces a worker again and again, as long as the handle lives. The work does not wait for it.
 pub(crate) fn announce(
-    redis: Arc<RedisCheckpoints>,
-    now: impl Fn() -> Announcement + Send + 'static,
+    workers: Arc<dyn WorkerRegistry>,
+    now: impl Fn() -> Heartbeat + Send + 'static,
 ) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(tokio::spawn(async move {
         let mut due = tokio::time::interval(EVERY);
         due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             due.tick().await;
-            if let Err(failure) = redis.announce(&now()).await {
+            if let Err(failure) = workers.announce(&now()).await {
                 tracing::debug!(%failure, "this worker cannot announce itself");
             }
         }

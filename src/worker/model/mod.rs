@@ -12,9 +12,10 @@ use stateright::{Checker as _, Model, Property};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::Source;
 use crate::job::{Job, Request, UserId};
+use crate::limits::DeletePolicy;
 use crate::machine::{
-    AccessRemoved, Archive, Beginning, Checkpoint, DeletePolicy, Deletion, DeletionOutcome, Effect,
-    Event, ManifestRef, PriorEvidence, QueuesCleared, Recording, RetryPolicy, Seal, Sealing, State,
+    AccessRemoved, Archive, Beginning, Checkpoint, Deletion, DeletionOutcome, Effect, Event,
+    ManifestRef, PriorEvidence, QueuesCleared, Recording, RetryPolicy, Seal, Sealing, State,
     StateName,
 };
 use crate::steps::Interrupt;

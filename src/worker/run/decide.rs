@@ -8,9 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Ended, Outcome};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Action, Job, Lane};
+use crate::limits::DeletePolicy;
 use crate::machine::{
-    Call, Checkpoint, Context, DeletePolicy, Effect, Event, RetryPolicy, StateName, Transition,
-    Wait, transition,
+    Call, Checkpoint, Context, Effect, Event, RetryPolicy, StateName, Transition, Wait, transition,
 };
 
 /// What the driver does, in the order in which [`decide`] lists it.

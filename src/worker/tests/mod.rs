@@ -18,7 +18,8 @@ use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::failure::{Code, Failure, Reason};
 use crate::guards::Guards;
 use crate::job::{Action, Job, Lane, Request, UserId};
-use crate::machine::{DeletePolicy, RetryPolicy, StateName};
+use crate::limits::DeletePolicy;
+use crate::machine::{RetryPolicy, StateName};
 use crate::manifest::Actor;
 use crate::ports::Quotas;
 use crate::registers::ProtectedSource;
@@ -77,7 +78,7 @@ impl Bench {
             checkpoints: Arc::new(EmbeddedCheckpoints::open(directory.path()).unwrap()),
             guards: Guards {
                 delete_grace: Duration::ZERO,
-                brake: None,
+                deletion_rate_limit: None,
             },
             protected: ProtectedSource::nobody(),
             delete: DeletePolicy::Attempt,

@@ -1,10 +1,10 @@
-//! What a setting may show of its value.
+//! The one place that removes passwords from what people may see.
 
-use super::address::Parts;
+use super::parts::Parts;
 
-/// The value as people may see it. A URL is shown from the parts that a connection is made of; what cannot be
-/// taken apart may hold a password anywhere, and only its scheme is shown.
-pub(super) fn masked(text: &str) -> String {
+/// The text as people may see it. A URL is shown from the parts that a connection is made of. A text that is no
+/// proper URL may hold a password anywhere, so at most its scheme is shown.
+pub(crate) fn masked(text: &str) -> String {
     if is_plain_location(text) {
         return text.to_owned();
     }
@@ -20,13 +20,22 @@ pub(super) fn masked(text: &str) -> String {
             format!("{scheme}://***")
         }
         Some(_) => "***".to_owned(),
-        // Without a scheme it is a number, a path, a name; or a URL that lost its beginning.
+        // Without a scheme it is a number, a path or a name; or a URL whose beginning is missing.
         None if text.contains('@') && text.contains(':') || text.contains('?') => "***".to_owned(),
         None => text.to_owned(),
     }
 }
 
-/// A path or a bucket with a key, in which nothing can be a password, however oddly it is spelt.
+/// A URL with a login, or with members of its query that may be one. Any other text is refused later, unless an `@`
+/// or `?` in it suggests a password.
+pub(crate) fn may_hold_a_password(text: &str) -> bool {
+    match Parts::parse(text) {
+        Ok(parts) => parts.login.is_some() || parts.shown.ends_with("?***"),
+        Err(_no_url) => masked(text) != *text && text.contains(['@', '?']),
+    }
+}
+
+/// A path, or a bucket with a key: nothing in it can be a password, however oddly it is spelt.
 fn is_plain_location(text: &str) -> bool {
     let in_bucket = |rest: &str| !rest.split('/').next().unwrap_or_default().contains(':');
     let is_location =

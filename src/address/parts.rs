@@ -1,12 +1,11 @@
-//! Addresses of services. A URL is taken apart once, here: what connects and what is printed are made of the
-//! same parts, so that they cannot differ. What can be read in two ways is refused.
+//! The parser of URLs that may hold a password.
 
 use percent_encoding::percent_decode_str;
 use url::Host;
 
 use crate::secret::Secret;
 
-/// Members of a query that hold no secret; the others are not printed.
+/// Members of a query that hold no secret. Other members are not printed.
 const HARMLESS: [&str; 6] = [
     "auth_mechanism",
     "channel_max",
@@ -20,7 +19,7 @@ const HARMLESS: [&str; 6] = [
 pub(super) struct Parts {
     pub(super) scheme: String,
     pub(super) login: Option<Login>,
-    /// At least one, except behind `file://`.
+    /// At least one; `file://` has none.
     pub(super) servers: Vec<Server>,
     /// What follows the first `/` after the servers, as it is written; `None` without that `/`.
     pub(super) path: Option<String>,
@@ -80,6 +79,7 @@ impl Parts {
                     .to_owned(),
             );
         }
+
         let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         if tail.contains('@') {
             return Err(
@@ -88,6 +88,7 @@ impl Parts {
                     .to_owned(),
             );
         }
+
         let (userinfo, hosts) = match authority.split_once('@') {
             Some((_, hosts)) if hosts.contains('@') => {
                 return Err(
@@ -97,6 +98,7 @@ impl Parts {
             Some((userinfo, hosts)) => (Some(userinfo), hosts),
             None => (None, authority),
         };
+
         let scheme = scheme.to_ascii_lowercase();
         let servers = match hosts {
             "" if scheme == "file" => Vec::new(),
@@ -107,6 +109,7 @@ impl Parts {
             Some((path, query)) => (path, Some(query)),
             None => (tail, None),
         };
+
         let mut parts = Self {
             scheme,
             login: userinfo.map(login).transpose()?,
@@ -126,16 +129,19 @@ impl Parts {
             Some(None) => "***@".to_owned(),
             None => String::new(),
         };
+
         let servers: Vec<String> = self.servers.iter().map(Server::shown).collect();
         let path = self
             .path
             .as_ref()
             .map_or_else(String::new, |path| format!("/{path}"));
+
         let query = match raw_query {
             None => String::new(),
             Some(query) if self.query.iter().all(is_harmless) => format!("?{query}"),
             Some(_) => "?***".to_owned(),
         };
+
         format!(
             "{}://{login}{}{path}{query}",
             self.scheme,
@@ -176,7 +182,7 @@ fn is_harmless((name, value): &(String, String)) -> bool {
     HARMLESS.contains(&name.as_str()) && value.chars().all(char::is_alphanumeric)
 }
 
-/// A name that is surely one; a password with a `?` or `&` in it is none.
+/// Repeats the name only if it cannot be part of a password that has a `?` or `&` in it.
 fn printable(name: &str, value: &str) -> String {
     let word = |c: char| c.is_ascii_lowercase() || c == '_';
     if !value.is_empty() && !name.is_empty() && name.len() <= 32 && name.chars().all(word) {
@@ -213,12 +219,14 @@ fn server(text: &str) -> Result<Server, String> {
         Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
         _ => (text, None),
     };
+
     let bracketed = host.starts_with('[') && host.ends_with(']');
-    // The URL standard takes more, such as `;` and escapes.
+    // The URL standard allows more, e.g. `;` and escapes.
     let in_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     if host.is_empty() || !bracketed && !host.chars().all(in_name) {
         return Err(wrong.to_owned());
     }
+
     let port = match port {
         None => None,
         Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(
@@ -229,17 +237,18 @@ fn server(text: &str) -> Result<Server, String> {
         ),
         Some(_) => return Err(wrong.to_owned()),
     };
+
     let parsed = Host::parse(host).map_err(|_no_host| wrong)?;
     let odd = match &parsed {
-        // `127.1` and `2130706433` are addresses, too, for some.
+        // Some resolvers also accept `127.1` and `2130706433`.
         Host::Ipv4(address) => address.to_string() != host || address.is_unspecified(),
         Host::Ipv6(address) => address.is_unspecified(),
         Host::Domain(_) => false,
     };
     if odd {
         return Err(
-            "has an address that nobody can connect to, or that is written in an unusual way; \
-                    give one such as 192.0.2.1"
+            "has an address that no client can connect to, or that is written in an unusual way; \
+             give one like 192.0.2.1"
                 .to_owned(),
         );
     }
@@ -250,10 +259,12 @@ fn query(text: &str) -> Result<Vec<(String, String)>, String> {
     if text.contains('?') {
         return Err("has more than one ?; percent-encode those of a password as %3F".to_owned());
     }
+
     let mut members: Vec<(String, String)> = Vec::new();
     for member in text.split('&').filter(|member| !member.is_empty()) {
         let (name, value) = member.split_once('=').unwrap_or((member, ""));
-        let (name, value) = (decoded(name)?, decoded(value)?);
+        let name = decoded(name)?;
+        let value = decoded(value)?;
         if members.iter().any(|(other, _)| *other == name) {
             return Err("has a member twice in its query; remove one".to_owned());
         }
@@ -262,7 +273,7 @@ fn query(text: &str) -> Result<Vec<(String, String)>, String> {
     Ok(members)
 }
 
-/// Without percent-escapes. What is broken or hides a control character is refused.
+/// Removes percent-escapes. A broken escape, or one that hides a control character, is refused.
 pub(super) fn decoded(text: &str) -> Result<String, String> {
     let mut escapes = text.split('%').skip(1);
     if !escapes.all(|escape| {
@@ -270,9 +281,10 @@ pub(super) fn decoded(text: &str) -> Result<String, String> {
     }) {
         return Err("has a % that begins no escape; percent-encode it as %25".to_owned());
     }
-    let decoded = percent_decode_str(text).decode_utf8();
-    let decoded =
-        decoded.map_err(|_not_utf_8| "has escapes that are not UTF-8; encode them again")?;
+
+    let decoded = percent_decode_str(text)
+        .decode_utf8()
+        .map_err(|_not_utf_8| "has escapes that are not UTF-8; encode them again")?;
     if decoded.contains(char::is_control) {
         return Err("has an escaped control character; remove it".to_owned());
     }
@@ -280,125 +292,5 @@ pub(super) fn decoded(text: &str) -> Result<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parts(text: &str) -> Parts {
-        Parts::parse(text).unwrap_or_else(|why| panic!("{text}: {why}"))
-    }
-
-    #[test]
-    fn every_part_is_read_and_shown_from_the_same_reading() {
-        let url =
-            parts("AMQPS://o%40b:a%23b:c@mq_1:5671,[2001:DB8::0:5]:2,192.0.2.1/%2f?heartbeat=5");
-        let login = url.login.as_ref().unwrap();
-        assert_eq!(
-            (
-                login.user.as_str(),
-                login.password.as_ref().unwrap().expose()
-            ),
-            ("o@b", "a#b:c")
-        );
-        let servers: Vec<_> = url
-            .servers
-            .iter()
-            .map(|server| (server.name(), server.port))
-            .collect();
-        let expected = [
-            ("mq_1", Some(5671)),
-            ("2001:db8::5", Some(2)),
-            ("192.0.2.1", None),
-        ];
-        assert_eq!(
-            servers,
-            expected.map(|(host, port)| (host.to_owned(), port))
-        );
-        assert_eq!((url.path.as_deref(), url.query.len()), (Some("%2f"), 1));
-        assert_eq!(
-            url.shown,
-            "amqps://o%40b:***@mq_1:5671,[2001:db8::5]:2,192.0.2.1/%2f?heartbeat=5"
-        );
-        assert_eq!(parts("http://[::1]").path, None);
-        assert_eq!(parts("http://[::1]/").path.as_deref(), Some(""));
-    }
-
-    #[test]
-    fn what_can_be_read_in_two_ways_is_refused_and_nothing_of_it_is_repeated() {
-        for text in [
-            "amqp://offboarder:2024#hunter2@mq-1.invalid:5671/%2f",
-            "amqp://u:hunter2@@h/",
-            "amqp://u:hun@ter2@h/",
-            "amqp://u:hunter2/@h/",
-            "amqp://u:1/hunter2@h/",
-            "amqp://u:1?hunter2@h/",
-            "amqp://u:hunter2%@h/",
-            "amqp://u:hunter2%2@h/",
-            "amqp://u:hunter2%00@h/",
-            "amqp://u:hunter2%ff@h/",
-            "amqp://u:hun ter2@h/",
-            "amqp://u:hunter2\\@h/",
-            "amqp://u:hunter2\u{200b}@h/",
-            " amqp://u:hunter2@h/",
-            "amqp://u:hunter2@",
-            "amqp://u:hunter2@/v",
-            "amqp:u:hunter2@h",
-            "am_qp://u:hunter2@h",
-            "://u:hunter2@h",
-            "amqp://u:hunter2@h:0/",
-            "amqp://u:hunter2@h:65536/",
-            "amqp://u:hunter2@h:+1/",
-            "amqp://u:hunter2@h:/",
-            "amqp://u:hunter2@a,,b/",
-            "amqp://u:hunter2@a;b/",
-            "amqp://u:hunter2@2001:db8::5/",
-            "amqp://u:hunter2@2001:db8::5:5672/",
-            "amqp://u:hunter2@[2001:db8::5/",
-            "amqp://u:hunter2@[2001:db8::x]/",
-            "amqp://u:hunter2@[fe80::1%25eth0]/",
-            "amqp://u:hunter2@[]/",
-            "amqp://u:hunter2@[::]/",
-            "amqp://u:hunter2@0.0.0.0/",
-            "amqp://u:hunter2@2130706433/",
-            "amqp://u:hunter2@127.1/",
-            "amqp://u:hunter2@h?a=1&a=2",
-            "amqp://h?protocol=x?password=hunter2",
-        ] {
-            let Err(why) = Parts::parse(text) else {
-                panic!("{text} is taken")
-            };
-            assert!(
-                !why.contains("hunter2") && !why.contains("ter2"),
-                "{text}: {why}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_query_is_shown_only_if_every_member_is_harmless() {
-        assert_eq!(
-            parts("redis://h?protocol=resp3").shown,
-            "redis://h?protocol=resp3"
-        );
-        assert_eq!(
-            parts("redis://h?protocol=resp3&x=hunter2").shown,
-            "redis://h?***"
-        );
-        assert_eq!(parts("redis://h?protocol=x:hunter2").shown, "redis://h?***");
-        let unknown = |text| parts(text).members("nothing", |_, _| None).unwrap_err();
-        assert_eq!(
-            unknown("redis://h?ssl=1"),
-            "has the unknown member ssl in its query; known is nothing"
-        );
-        for secret in [
-            "redis://h?hunter2",
-            "redis://h?hunter2=",
-            "redis://h?Hunter2=1",
-            "redis://h?x1=hunter2",
-        ] {
-            assert!(
-                !unknown(secret).to_lowercase().contains("hunter2"),
-                "{secret}"
-            );
-        }
-    }
-}
+#[path = "parts_tests.rs"]
+mod tests;

@@ -1,91 +1,44 @@
-//! Text → value. An error goes on where the quoted value ends: `is not …; what to do`.
+//! URLs of web services, directories and objects of a bucket.
 
-use std::fmt::Display;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::address::Parts;
+use super::parts::Parts;
 
-/// Nobody means more, and arithmetic on points in time cannot overflow below it.
-const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
-
-pub(super) fn boolean(text: &str) -> Result<bool, String> {
-    match text {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err("is neither true nor false; give one of them".to_owned()),
-    }
+/// Where the list of protected users is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ProtectedLocation {
+    File(PathBuf),
+    S3 { bucket: String, key: String },
 }
 
-pub(super) fn whole<T>(range: RangeInclusive<T>) -> impl FnOnce(&str) -> Result<T, String>
-where
-    T: FromStr + PartialOrd + Display,
-{
-    move |text| {
-        let inside = text.parse().ok().filter(|number| range.contains(number));
-        let (least, most) = (range.start(), range.end());
-        inside.ok_or_else(|| format!("is not a whole number from {least} to {most}; give one"))
-    }
-}
-
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = humantime::parse_duration(text).map_err(|why| {
-        format!(
-            "is not a duration ({why}); give a number and a unit, such as 30s, 15m, 2h, 365d or 7y"
-        )
-    })?;
-    if parsed > LONGEST {
-        return Err("is more than 100 years; give less".to_owned());
-    }
-    Ok(parsed)
-}
-
-/// For what zero would disable in silence.
-pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        Duration::ZERO => Err("is no time at all; give more than 0s".to_owned()),
-        positive => Ok(positive),
-    }
-}
-
-pub(super) fn between(
-    least: Duration,
-    most: Duration,
-) -> impl FnOnce(&str) -> Result<Duration, String> {
-    move |text| {
-        let duration = duration(text)?;
-        if (least..=most).contains(&duration) {
-            Ok(duration)
-        } else {
-            let (least, most) = (least.as_secs(), most.as_secs());
-            Err(format!(
-                "is not between {least}s and {most}s; give a duration within"
-            ))
+impl ProtectedLocation {
+    /// Reads a path, a `file:` URL or `s3://bucket/key`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if let Some(path) = file_url(text) {
+            return path.map(Self::File);
+        }
+        match s3_url(text) {
+            Some(Ok((_, key))) if key.is_empty() || key.ends_with('/') => {
+                Err("names no object; give s3://bucket/key".to_owned())
+            }
+            Some(Ok((bucket, key))) => Ok(Self::S3 { bucket, key }),
+            Some(Err(problem)) => Err(problem),
+            None if text.contains("://") => {
+                Err("is neither a file nor an s3:// object; give one of them".to_owned())
+            }
+            None => Ok(Self::File(PathBuf::from(text))),
         }
     }
 }
 
-pub(super) fn unless_off<T>(
-    parse: impl FnOnce(&str) -> Result<T, String>,
-) -> impl FnOnce(&str) -> Result<Option<T>, String> {
-    |text| {
-        if text == "off" {
-            Ok(None)
-        } else {
-            parse(text).map(Some)
-        }
-    }
-}
-
-/// `https`, or `http` where nobody can listen in; credentials in it would end up in logs.
-pub(super) fn web_url(text: &str) -> Result<Url, String> {
+/// Accepts `https`, and `http` on loopback, where no one can listen in. Refuses credentials: logs would show them.
+pub(crate) fn web_url(text: &str) -> Result<Url, String> {
     let example = "give one such as https://api-na1.niceincontact.com";
     let parts = Parts::parse(text).map_err(|why| format!("{why}; {example}"))?;
     let url = Url::parse(text).map_err(|why| format!("is not a URL ({why}); {example}"))?;
+
     match (url.scheme(), is_loopback(&url)) {
         ("https", _) | ("http", true) => {}
         ("http", false) => {
@@ -95,17 +48,19 @@ pub(super) fn web_url(text: &str) -> Result<Url, String> {
         }
         _ => return Err(format!("is not an https URL; {example}")),
     }
+
     if parts.login.is_some() {
         return Err(
             "holds credentials; remove them, they belong in OFFBOARDER_CXONE_CLIENT_ID and \
-                    OFFBOARDER_CXONE_CLIENT_SECRET"
+             OFFBOARDER_CXONE_CLIENT_SECRET"
                 .to_owned(),
         );
     }
     if text.contains('?') {
         return Err("has a query; remove it".to_owned());
     }
-    // What is shown and what is asked are the same host.
+
+    // The host that is shown must be the host that is called.
     let server = parts.single()?;
     if url.host().map(|host| host.to_owned()).as_ref() != Some(&server.host) {
         return Err(format!(
@@ -124,8 +79,8 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The path in `file:path` or `file:///path`; `None` for anything that is no `file:`.
-pub(super) fn file_url(text: &str) -> Option<Result<PathBuf, String>> {
+/// The path in `file:path` or `file:///path`; `None` for a text that does not begin with `file:`.
+pub(crate) fn file_url(text: &str) -> Option<Result<PathBuf, String>> {
     let rest = text.strip_prefix("file:")?;
     let path = match rest.strip_prefix("//") {
         Some(path) if path.starts_with('/') => path,
@@ -142,14 +97,14 @@ pub(super) fn file_url(text: &str) -> Option<Result<PathBuf, String>> {
         ));
     }
     if path.contains("://") {
-        // It would be a directory of that name, and its password is shown.
+        // It would become a directory of that name, and its password would be shown.
         return Some(Err("holds another URL; remove file: before it".to_owned()));
     }
     Some(Ok(PathBuf::from(path)))
 }
 
-/// Bucket and key in `s3://bucket/key`; `None` for anything that is no `s3:`.
-pub(super) fn s3_url(text: &str) -> Option<Result<(String, String), String>> {
+/// Bucket and key in `s3://bucket/key`; `None` for a text that does not begin with `s3://`.
+pub(crate) fn s3_url(text: &str) -> Option<Result<(String, String), String>> {
     let rest = text.strip_prefix("s3://")?;
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     let proper = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
@@ -170,28 +125,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_have_units_and_an_end() {
-        assert_eq!(duration("0s"), Ok(Duration::ZERO));
-        assert_eq!(duration("365d"), Ok(Duration::from_hours(365 * 24)));
-        assert_eq!(duration("15m"), Ok(Duration::from_mins(15)));
-        assert!(duration("7y").unwrap() > Duration::from_hours(7 * 365 * 24));
-        let why = duration("25").unwrap_err();
-        assert!(why.contains("such as 30s, 15m, 2h, 365d or 7y"), "{why}");
-        assert!(duration("101y").unwrap_err().contains("100 years"));
-        assert!(positive_duration("0s").is_err());
-    }
-
-    #[test]
-    fn whole_numbers_stay_within_their_range() {
-        assert_eq!(whole(1..=500_u16)("500"), Ok(500));
-        for text in ["0", "501", "-1", "1.5", "many", "99999999999999999999"] {
-            let why = whole(1..=500_u16)(text).unwrap_err();
-            assert_eq!(why, "is not a whole number from 1 to 500; give one");
+    fn the_protected_list_is_a_file_or_an_object() {
+        assert_eq!(
+            ProtectedLocation::parse("a/b.txt"),
+            Ok(ProtectedLocation::File(PathBuf::from("a/b.txt")))
+        );
+        assert_eq!(
+            ProtectedLocation::parse("file:./b"),
+            Ok(ProtectedLocation::File(PathBuf::from("./b")))
+        );
+        let object = ProtectedLocation::S3 {
+            bucket: "b".to_owned(),
+            key: "k/l".to_owned(),
+        };
+        assert_eq!(ProtectedLocation::parse("s3://b/k/l"), Ok(object));
+        for bad in ["s3://b", "s3://b/k/", "https://h/list"] {
+            assert!(ProtectedLocation::parse(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn plain_http_is_for_loopback_alone() {
+    fn plain_http_is_for_loopback_only() {
         for good in [
             "https://h",
             "http://localhost:1",

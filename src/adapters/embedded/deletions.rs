@@ -1,4 +1,4 @@
-//! The count of the brake, as in Redis: deletions by time, and how far back they reach.
+//! The count of the deletion rate limit: deletions by time, and for how long it is complete.
 
 use std::time::Duration;
 
@@ -9,9 +9,10 @@ use crate::job::UserId;
 use crate::limits::DeletionRateLimit;
 use crate::ports::DeletionAdmission;
 
-/// Who was deleted, and when, in milliseconds since 1970. `seen:USER` was concluded from the archive store.
+/// Who was deleted, and when, in milliseconds since 1970. `seen:USER` is a deletion that was concluded
+/// from the archive store.
 const DELETIONS: TableDefinition<'_, &str, i64> = TableDefinition::new("deletions");
-/// `window`: no deletion of so many milliseconds is missing.
+/// `window`: the count is complete for that many milliseconds.
 const REACH: TableDefinition<'_, &str, i64> = TableDefinition::new("deletions_reach");
 const WINDOW: &str = "window";
 
@@ -30,25 +31,27 @@ pub(super) fn reaches(database: &Database, reach: Duration) -> Result<bool, redb
     Ok(window(&database.begin_write()?)? >= millis(reach))
 }
 
-pub(super) fn count(
+pub(super) fn admit(
     database: &Database,
     user_id: UserId,
-    brake: DeletionRateLimit,
+    limit: DeletionRateLimit,
     now: Timestamp,
 ) -> Result<DeletionAdmission, redb::Error> {
-    let (now, per) = (now.as_millisecond(), millis(brake.per));
+    let now = now.as_millisecond();
+    let per = millis(limit.per);
     let writing = database.begin_write()?;
     let window = window(&writing)?;
     if window < per {
         writing.abort()?;
         return Ok(DeletionAdmission::Unknown);
     }
-    let braking = {
+
+    let admission = {
         let mut table = writing.open_table(DELETIONS)?;
         table.retain(|_, at| at > now.saturating_sub(window))?;
         let key = user_id.to_string();
         let since = now.saturating_sub(per);
-        // Whoever asks was not deleted yet.
+        // A user who asks for a deletion was not deleted yet.
         table.remove(seen(user_id).as_str())?;
         let own = table
             .get(key.as_str())?
@@ -60,7 +63,7 @@ pub(super) fn count(
         times.sort_unstable();
         let over = times
             .len()
-            .checked_sub(usize::try_from(brake.count).unwrap_or(usize::MAX));
+            .checked_sub(usize::try_from(limit.count).unwrap_or(usize::MAX));
         match over.and_then(|over| times.get(over)) {
             _ if own.is_some() => DeletionAdmission::Counted,
             Some(next) => {
@@ -74,7 +77,7 @@ pub(super) fn count(
         }
     };
     writing.commit()?;
-    Ok(braking)
+    Ok(admission)
 }
 
 pub(super) fn restore(
@@ -87,7 +90,8 @@ pub(super) fn restore(
     {
         let mut table = writing.open_table(DELETIONS)?;
         for (user_id, at) in deletions {
-            let (key, at) = (seen(*user_id), at.as_millisecond());
+            let key = seen(*user_id);
+            let at = at.as_millisecond();
             let known = table.get(user_id.to_string().as_str())?.is_some();
             let before = table.get(key.as_str())?.map(|at| at.value());
             if !known && before.is_none_or(|before| before < at) {
@@ -118,29 +122,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_brake_counts_users_once_says_when_to_ask_again_and_outlives_the_process() {
+    async fn the_count_outlives_the_process() {
         let directory = tempfile::tempdir().unwrap();
-        let brake = DeletionRateLimit {
+        let limit = DeletionRateLimit {
             count: 2,
             per: HOUR,
         };
         {
             let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
             assert_eq!(
-                store.brake(user(1), brake).await.unwrap(),
+                store.admit_deletion(user(1), limit).await.unwrap(),
                 DeletionAdmission::Unknown
             );
-            store.restore_brake(HOUR, &[]).await.unwrap();
+            store.restore_deletions(HOUR, &[]).await.unwrap();
             for number in [1, 2, 1, 2] {
                 assert_eq!(
-                    store.brake(user(number), brake).await.unwrap(),
+                    store.admit_deletion(user(number), limit).await.unwrap(),
                     DeletionAdmission::Counted,
                     "{number}"
                 );
             }
         }
         let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
-        let DeletionAdmission::Wait(wait) = store.brake(user(3), brake).await.unwrap() else {
+        let DeletionAdmission::Wait(wait) = store.admit_deletion(user(3), limit).await.unwrap()
+        else {
             panic!("two of two")
         };
         assert!(wait > Duration::from_mins(59) && wait <= HOUR, "{wait:?}");
@@ -149,23 +154,21 @@ mod tests {
             per: HOUR * 2,
         };
         assert_eq!(
-            store.brake(user(3), longer).await.unwrap(),
+            store.admit_deletion(user(3), longer).await.unwrap(),
             DeletionAdmission::Unknown,
-            "it does not reach so far"
+            "the count is not complete for two hours"
         );
     }
 
     #[test]
-    fn users_seen_in_the_store_count_until_they_ask_themselves() {
+    fn restored_deletions_count_until_their_user_asks() {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::create(directory.path().join("x")).unwrap();
-        let (now, brake) = (
-            Timestamp::from_second(1_000_000).unwrap(),
-            DeletionRateLimit {
-                count: 2,
-                per: HOUR,
-            },
-        );
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let limit = DeletionRateLimit {
+            count: 2,
+            per: HOUR,
+        };
         restore(
             &database,
             HOUR,
@@ -174,12 +177,12 @@ mod tests {
         .unwrap();
         let count = |number, seconds: i64| {
             let at = Timestamp::from_second(1_000_000 + seconds).unwrap();
-            super::count(&database, user(number), brake, at).unwrap()
+            admit(&database, user(number), limit, at).unwrap()
         };
         assert_eq!(
             count(1, 0),
             DeletionAdmission::Wait(HOUR),
-            "two others count, and its own trace is no leave"
+            "two others count, and its own restored deletion does not admit it"
         );
         assert_eq!(
             count(2, 600),
@@ -190,7 +193,7 @@ mod tests {
         assert_eq!(
             count(1, 3599),
             DeletionAdmission::Wait(Duration::from_secs(1)),
-            "until the trace of the ninth is old"
+            "until the restored deletion of user 9 is old"
         );
         assert_eq!(count(1, 3600), DeletionAdmission::Counted);
         assert_eq!(

@@ -1,0 +1,287 @@
+//! Checkpoints in the database file. Every save is on the disk before it counts.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use redb::{Database, ReadableDatabase as _, ReadableTable as _};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::database::{CHECKPOINTS, DatabaseFile, HOLDS, REPLAYS};
+use super::deletions;
+use super::error::EmbeddedError;
+use crate::adapters::stored_checkpoint;
+use crate::clock::Clock;
+use crate::failpoint::effect;
+use crate::failure::Failure;
+use crate::integrity::{Integrity, Purpose};
+use crate::job::{BatchId, UserId};
+use crate::limits::DeletionRateLimit;
+use crate::machine::Checkpoint;
+use crate::ports::{Checkpoints, Claim, DeletionAdmission, Lease, ReplayNote, Saved};
+
+/// A row. The checkpoint is kept as text, so that the version is known even where the checkpoint
+/// does not count.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    version: u64,
+    checkpoint: Box<RawValue>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+}
+
+/// Checkpoints in one file, for one process.
+pub(crate) struct EmbeddedCheckpoints {
+    file: DatabaseFile,
+    claimed: Mutex<HashSet<UserId>>,
+    integrity: Integrity,
+    clock: Clock,
+}
+
+impl EmbeddedCheckpoints {
+    /// Opens `directory/checkpoints.redb`. Creates both where they are missing.
+    pub(crate) fn open(directory: &Path) -> Result<Self, EmbeddedError> {
+        Ok(Self {
+            file: DatabaseFile::open(directory)?,
+            claimed: Mutex::new(HashSet::new()),
+            integrity: Integrity::default(),
+            clock: Clock::system(),
+        })
+    }
+
+    /// The same, with this integrity key.
+    #[must_use]
+    pub(crate) fn with_integrity(self, integrity: Integrity) -> Self {
+        Self { integrity, ..self }
+    }
+
+    /// The row of a user; `None` where there is none, or it is not a row of ours.
+    async fn row(&self, user_id: UserId) -> Result<Option<Row>, EmbeddedError> {
+        let bytes = self.file.bytes(CHECKPOINTS, user_id.to_string()).await?;
+        let row = bytes.map(|bytes| serde_json::from_slice(&bytes));
+        if let Some(Err(error)) = &row {
+            tracing::warn!(%user_id, %error, "the checkpoint is damaged and counts as absent");
+        }
+        Ok(row.and_then(Result::ok))
+    }
+
+    fn open_row(&self, user_id: UserId, row: &Row) -> Result<Option<Box<Checkpoint>>, Failure> {
+        let body = row.checkpoint.get().as_bytes();
+        let name = user_id.to_string();
+        let code = row.code.as_deref();
+        Ok(stored_checkpoint::open(
+            &self.integrity,
+            &name,
+            user_id,
+            body,
+            code,
+        )?)
+    }
+}
+
+/// Stores a row, if the stored version is `expected`.
+fn store(
+    database: &Database,
+    user_id: UserId,
+    expected: u64,
+    row: &[u8],
+) -> Result<Saved, redb::Error> {
+    let writing = database.begin_write()?;
+    {
+        let mut table = writing.open_table(CHECKPOINTS)?;
+        let key = user_id.to_string();
+        let stored = table
+            .get(key.as_str())?
+            .and_then(|bytes| serde_json::from_slice::<Row>(bytes.value()).ok());
+        if stored.map_or(0, |row| row.version) != expected {
+            return Ok(Saved::Refused);
+        }
+        table.insert(key.as_str(), row)?;
+    }
+    writing.commit()?;
+    Ok(Saved::Version(expected + 1))
+}
+
+#[async_trait]
+impl Checkpoints for EmbeddedCheckpoints {
+    async fn claim(&self, user_id: UserId) -> Result<Claim, Failure> {
+        // The file belongs to this process, so leases are kept in memory and end with it.
+        if !self.claimed.lock().insert(user_id) {
+            return Ok(Claim::Held {
+                for_at_most: self.lease_ttl(),
+            });
+        }
+        let lease = Lease {
+            user_id,
+            owner: String::new(),
+            fence: 0,
+        };
+
+        let read = match self.row(user_id).await {
+            Ok(Some(row)) => self
+                .open_row(user_id, &row)
+                .map(|checkpoint| (row.version, checkpoint)),
+            Ok(None) => Ok((0, None)),
+            Err(error) => Err(error.into()),
+        };
+        match read {
+            Ok((version, checkpoint)) => Ok(Claim::Granted {
+                lease,
+                version,
+                checkpoint,
+                authenticated: self.integrity.has_key(),
+                // A process that died released its claims with it; whoever starts the next one
+                // knows that it died.
+                deaths: 0,
+            }),
+            Err(failure) => {
+                self.release(&lease).await?;
+                Err(failure)
+            }
+        }
+    }
+
+    async fn save(
+        &self,
+        lease: &Lease,
+        expected: u64,
+        checkpoint: &Checkpoint,
+    ) -> Result<Saved, Failure> {
+        let user_id = lease.user_id;
+        let failed = |error: serde_json::Error| self.file.failed(error);
+        let body = serde_json::value::to_raw_value(checkpoint).map_err(failed)?;
+        let name = user_id.to_string();
+        let row = Row {
+            version: expected + 1,
+            code: self
+                .integrity
+                .code(Purpose::Checkpoint, &name, body.get().as_bytes()),
+            checkpoint: body,
+        };
+        let row = serde_json::to_vec(&row).map_err(failed)?;
+
+        let storing = self
+            .file
+            .blocking(move |database| store(database, user_id, expected, &row));
+        Ok(storing.await?)
+    }
+
+    async fn renew(&self, _lease: &Lease) -> Result<bool, Failure> {
+        Ok(true)
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), Failure> {
+        self.claimed.lock().remove(&lease.user_id);
+        Ok(())
+    }
+
+    async fn admit_deletion(
+        &self,
+        user_id: UserId,
+        limit: DeletionRateLimit,
+    ) -> Result<DeletionAdmission, Failure> {
+        let now = self.clock.now();
+        let counting = self
+            .file
+            .blocking(move |database| deletions::admit(database, user_id, limit, now));
+        Ok(counting.await?)
+    }
+
+    async fn deletions_reach(&self, window: Duration) -> Result<bool, Failure> {
+        let reading = self
+            .file
+            .blocking(move |database| deletions::reaches(database, window));
+        Ok(reading.await?)
+    }
+
+    async fn restore_deletions(
+        &self,
+        window: Duration,
+        deletions: &[(UserId, Timestamp)],
+    ) -> Result<(), Failure> {
+        let deletions = deletions.to_vec();
+        let restoring = self
+            .file
+            .blocking(move |database| deletions::restore(database, window, &deletions));
+        Ok(restoring.await?)
+    }
+
+    /// Does nothing: the file keeps no batches, and its checkpoints do not expire.
+    async fn end_in_batch(
+        &self,
+        _batch: &BatchId,
+        _checkpoint: &Checkpoint,
+    ) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn note_holds(&self, user_id: UserId, count: u32) -> Result<(), Failure> {
+        let noting = self.file.blocking(move |database| {
+            let writing = database.begin_write()?;
+            writing
+                .open_table(HOLDS)?
+                .insert(user_id.to_string().as_str(), count)?;
+            Ok(writing.commit()?)
+        });
+        Ok(noting.await?)
+    }
+
+    async fn noted_holds(&self, user_id: UserId) -> Result<u32, Failure> {
+        let reading = self.file.blocking(move |database| {
+            let table = match database.begin_read()?.open_table(HOLDS) {
+                Ok(table) => table,
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(0),
+                Err(error) => return Err(error.into()),
+            };
+            let noted = table.get(user_id.to_string().as_str())?;
+            Ok(noted.map_or(0, |noted| noted.value()))
+        });
+        Ok(reading.await?)
+    }
+
+    async fn lease_left(&self, user_id: UserId) -> Result<Option<Duration>, Failure> {
+        let claimed = self.claimed.lock().contains(&user_id);
+        Ok(claimed.then(|| self.lease_ttl()))
+    }
+
+    async fn read(&self, user_id: UserId) -> Result<Option<Checkpoint>, Failure> {
+        let Some(row) = self.row(user_id).await? else {
+            return Ok(None);
+        };
+        let checkpoint = self.open_row(user_id, &row)?;
+        Ok(checkpoint.map(|checkpoint| *checkpoint))
+    }
+
+    async fn note_replay(&self, dead_letter: &str, note: &ReplayNote) -> Result<(), Failure> {
+        let note = serde_json::to_vec(note).map_err(|error| self.file.failed(error))?;
+        let dead_letter = dead_letter.to_owned();
+        let noting = self.file.blocking(move |database| {
+            let writing = database.begin_write()?;
+            writing
+                .open_table(REPLAYS)?
+                .insert(dead_letter.as_str(), note.as_slice())?;
+            Ok(writing.commit()?)
+        });
+        Ok(effect("the note", noting).await?)
+    }
+
+    async fn replay_note(&self, dead_letter: &str) -> Result<Option<ReplayNote>, Failure> {
+        let note = self.file.bytes(REPLAYS, dead_letter.to_owned()).await?;
+        Ok(note.and_then(|note| serde_json::from_slice(&note).ok()))
+    }
+
+    async fn probe(&self) -> Result<(), Failure> {
+        let probe = self
+            .file
+            .blocking(|database| Ok(database.begin_write()?.abort()?));
+        Ok(probe.await?)
+    }
+
+    fn lease_ttl(&self) -> Duration {
+        Duration::from_mins(1)
+    }
+}

@@ -1,0 +1,380 @@
+//! Checkpoints and leases of users.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use redis::{Script, Value};
+
+use super::batches::{Ended, RedisBatches};
+use super::connection::{RedisConnection, millis};
+use super::deletions::DeletionCount;
+use super::{keys, scripts};
+use crate::adapters::stored_checkpoint;
+use crate::failpoint::effect;
+use crate::failure::Failure;
+use crate::integrity::{Integrity, Purpose};
+use crate::job::{BatchId, UserId};
+use crate::limits::DeletionRateLimit;
+use crate::machine::Checkpoint;
+use crate::ports::batches::{Batches as _, Summary};
+use crate::ports::{Checkpoints, Claim, DeletionAdmission, Lease, ReplayNote, Saved};
+
+/// How long the checkpoint of a user is kept whom CXone does not know, and the claims of a user of
+/// whom nothing was saved: as long as an operator may still work on the dead letter.
+const UNKNOWN_USER_KEPT: Duration = Duration::from_hours(24);
+
+const REPLAY_NOTE_KEPT: Duration = Duration::from_hours(30 * 24);
+
+pub(crate) struct RedisCheckpoints {
+    connection: Arc<RedisConnection>,
+    batches: RedisBatches,
+    deletions: DeletionCount,
+    lease_ttl: Duration,
+    /// How long a finished user's checkpoint is kept; `None` for ever.
+    retention: Option<Duration>,
+    integrity: Integrity,
+    claim: Script,
+    save: Script,
+    renew: Script,
+    release: Script,
+    noted_holds: Script,
+}
+
+impl RedisCheckpoints {
+    /// `lease_ttl` is how long a user stays claimed by a worker that died; `retention` how long the
+    /// checkpoints of finished users are kept (`None`: for ever).
+    pub(crate) fn new(
+        connection: Arc<RedisConnection>,
+        lease_ttl: Duration,
+        retention: Option<Duration>,
+        integrity: Integrity,
+    ) -> Self {
+        Self {
+            batches: RedisBatches::new(Arc::clone(&connection)),
+            connection,
+            deletions: DeletionCount::new(),
+            lease_ttl,
+            retention,
+            integrity,
+            claim: Script::new(scripts::CLAIM),
+            save: Script::new(scripts::SAVE),
+            renew: Script::new(scripts::RENEW),
+            release: Script::new(scripts::RELEASE),
+            noted_holds: Script::new(scripts::NOTED_HOLDS),
+        }
+    }
+
+    /// How long this checkpoint is kept; `None` for ever.
+    fn kept_for(&self, checkpoint: &Checkpoint) -> Option<Duration> {
+        if checkpoint.is_of_nobody() {
+            Some(UNKNOWN_USER_KEPT)
+        } else if checkpoint.state.is_finished() && checkpoint.dead_letter.is_none() {
+            self.retention
+        } else {
+            None
+        }
+    }
+
+    /// Keeps in the batch what it needs to know once the checkpoint has expired. The batch is kept as
+    /// long as a finished user, from when its last user ended.
+    async fn note_end(
+        &self,
+        batch: &BatchId,
+        checkpoint: &Checkpoint,
+        summary: &[u8],
+    ) -> Result<(), Failure> {
+        let ended = Ended {
+            user_id: checkpoint.user_id,
+            at: checkpoint.updated_at,
+            summary,
+            kept: self.retention.unwrap_or(UNKNOWN_USER_KEPT * 7),
+        };
+        self.batches.end_user(batch, &ended).await
+    }
+
+    fn open(
+        &self,
+        user_id: UserId,
+        body: &[u8],
+        code: &[u8],
+    ) -> Result<Option<Box<Checkpoint>>, Failure> {
+        let code = std::str::from_utf8(code).unwrap_or_default();
+        let parts = code.split_once(' ').unwrap_or_default();
+        let name = name_for_code(user_id, parts.0);
+        Ok(stored_checkpoint::open(
+            &self.integrity,
+            &name,
+            user_id,
+            body,
+            Some(parts.1),
+        )?)
+    }
+
+    /// The code of a checkpoint, as it is stored beside it; empty without a key.
+    fn code(&self, lease: &Lease, body: &[u8]) -> String {
+        let name = name_for_code(lease.user_id, &lease.fence.to_string());
+        match self.integrity.code(Purpose::Checkpoint, &name, body) {
+            Some(code) => format!("{} {code}", lease.fence),
+            None => String::new(),
+        }
+    }
+
+    /// Stores the checkpoint and nothing else; the new version, or 0.
+    async fn store(
+        &self,
+        lease: &Lease,
+        expected: u64,
+        checkpoint: &Checkpoint,
+        summary: &[u8],
+    ) -> Result<u64, Failure> {
+        let body = serde_json::to_vec(&checkpoint.stored()).map_err(not_serializable)?;
+        let code = self.code(lease, &body);
+        let kept = self.kept_for(checkpoint);
+
+        let mut script = self.save.prepare_invoke();
+        script
+            .key(keys::checkpoint(lease.user_id))
+            .key(keys::lease(lease.user_id))
+            .arg(&lease.owner)
+            .arg(millis(self.lease_ttl))
+            .arg(lease.fence)
+            .arg(expected)
+            .arg(body)
+            .arg(summary)
+            .arg(kept.map_or(0, millis))
+            .arg(code);
+        effect("the save", self.connection.run(&script)).await
+    }
+}
+
+#[async_trait]
+impl Checkpoints for RedisCheckpoints {
+    async fn claim(&self, user_id: UserId) -> Result<Claim, Failure> {
+        let owner = uuid::Uuid::new_v4().to_string();
+        let mut script = self.claim.prepare_invoke();
+        script
+            .key(keys::checkpoint(user_id))
+            .key(keys::lease(user_id))
+            .arg(&owner)
+            .arg(millis(self.lease_ttl))
+            .arg(millis(UNKNOWN_USER_KEPT));
+
+        let answer = effect("the claim", self.connection.run(&script)).await?;
+        let answer = ClaimAnswer(answer);
+        if answer.number(0) == 0 {
+            return Ok(Claim::Held {
+                for_at_most: Duration::from_millis(answer.number(1).max(1)),
+            });
+        }
+
+        let lease = Lease {
+            user_id,
+            owner,
+            fence: answer.number(1),
+        };
+        match self.open(user_id, answer.bytes(3), answer.bytes(5)) {
+            Ok(checkpoint) => Ok(Claim::Granted {
+                lease,
+                version: answer.number(2),
+                checkpoint,
+                authenticated: self.integrity.has_key(),
+                deaths: u32::try_from(answer.number(4).saturating_sub(1)).unwrap_or(u32::MAX),
+            }),
+            Err(failure) => {
+                self.release(&lease).await?;
+                Err(failure)
+            }
+        }
+    }
+
+    async fn save(
+        &self,
+        lease: &Lease,
+        expected: u64,
+        checkpoint: &Checkpoint,
+    ) -> Result<Saved, Failure> {
+        let summary = summary_of(checkpoint)?;
+        let expires = self.kept_for(checkpoint).is_some();
+        let storing = self.store(lease, expected, checkpoint, &summary);
+
+        let version = match &checkpoint.request.batch_id {
+            // The batch first, so that no checkpoint expires of which the batch knows nothing.
+            Some(batch) if expires => {
+                self.note_end(batch, checkpoint, &summary).await?;
+                storing.await?
+            }
+            // A user who was not sent by `submit` is added to its batch by the first save of each
+            // off-boarding. Both are sent at once, so that no user is saved and not in its batch.
+            Some(batch) if expected == 0 || checkpoint.revision > 1 => {
+                let users = [lease.user_id];
+                let adding = self.batches.add_users(batch, &users, checkpoint.updated_at);
+                let done = futures_util::join!(adding, storing);
+                done.0?;
+                done.1?
+            }
+            Some(_) | None => storing.await?,
+        };
+        Ok(match version {
+            0 => Saved::Refused,
+            version => Saved::Version(version),
+        })
+    }
+
+    async fn renew(&self, lease: &Lease) -> Result<bool, Failure> {
+        let mut script = self.renew.prepare_invoke();
+        script
+            .key(keys::checkpoint(lease.user_id))
+            .key(keys::lease(lease.user_id));
+        script.arg(&lease.owner).arg(millis(self.lease_ttl));
+        Ok(self.connection.run::<u64>(&script).await? == 1)
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), Failure> {
+        let mut script = self.release.prepare_invoke();
+        script
+            .key(keys::checkpoint(lease.user_id))
+            .key(keys::lease(lease.user_id))
+            .arg(&lease.owner);
+        self.connection
+            .run::<u64>(&script)
+            .await
+            .map(|_was_ours| ())
+    }
+
+    async fn admit_deletion(
+        &self,
+        user_id: UserId,
+        limit: DeletionRateLimit,
+    ) -> Result<DeletionAdmission, Failure> {
+        self.deletions.admit(&self.connection, user_id, limit).await
+    }
+
+    async fn deletions_reach(&self, window: Duration) -> Result<bool, Failure> {
+        self.deletions.reaches(&self.connection, window).await
+    }
+
+    async fn restore_deletions(
+        &self,
+        window: Duration,
+        deletions: &[(UserId, Timestamp)],
+    ) -> Result<(), Failure> {
+        self.deletions
+            .restore(&self.connection, window, deletions)
+            .await
+    }
+
+    async fn end_in_batch(&self, batch: &BatchId, checkpoint: &Checkpoint) -> Result<(), Failure> {
+        if self.kept_for(checkpoint).is_none() {
+            return Ok(());
+        }
+        let summary = summary_of(checkpoint)?;
+        self.note_end(batch, checkpoint, &summary).await
+    }
+
+    async fn note_holds(&self, user_id: UserId, count: u32) -> Result<(), Failure> {
+        let mut command = redis::cmd("SET");
+        command.arg(keys::holds(user_id)).arg(count);
+        self.connection.ask(&command).await
+    }
+
+    async fn noted_holds(&self, user_id: UserId) -> Result<u32, Failure> {
+        let mut script = self.noted_holds.prepare_invoke();
+        script.key(keys::holds(user_id));
+        let noted: Vec<u8> = self.connection.run(&script).await?;
+
+        // Another program wrote what is not a number. The largest count then keeps the user on hold.
+        let noted = std::str::from_utf8(&noted).ok();
+        Ok(noted
+            .and_then(|noted| noted.parse().ok())
+            .unwrap_or(u32::MAX))
+    }
+
+    async fn lease_left(&self, user_id: UserId) -> Result<Option<Duration>, Failure> {
+        let mut command = redis::cmd("PTTL");
+        command.arg(keys::lease(user_id));
+
+        // Redis answers a negative number where there is no such key.
+        let left_ms = u64::try_from(self.connection.ask::<i64>(&command).await?);
+        Ok(left_ms.ok().map(Duration::from_millis))
+    }
+
+    async fn read(&self, user_id: UserId) -> Result<Option<Checkpoint>, Failure> {
+        let mut command = redis::cmd("HMGET");
+        command
+            .arg(keys::checkpoint(user_id))
+            .arg(&["body", "code"]);
+        let stored: Fields = self.connection.ask(&command).await?;
+
+        let body = stored.0.unwrap_or_default();
+        let code = stored.1.unwrap_or_default();
+        let checkpoint = self.open(user_id, &body, &code)?;
+        Ok(checkpoint.map(|checkpoint| *checkpoint))
+    }
+
+    async fn note_replay(&self, dead_letter: &str, note: &ReplayNote) -> Result<(), Failure> {
+        let note = serde_json::to_string(note).map_err(not_serializable)?;
+        let mut command = redis::cmd("SET");
+        command
+            .arg(keys::replay(dead_letter))
+            .arg(note)
+            .arg("EX")
+            .arg(REPLAY_NOTE_KEPT.as_secs());
+        effect("the note", self.connection.ask(&command)).await
+    }
+
+    async fn replay_note(&self, dead_letter: &str) -> Result<Option<ReplayNote>, Failure> {
+        let mut command = redis::cmd("GET");
+        command.arg(keys::replay(dead_letter));
+        let note: Option<Vec<u8>> = self.connection.ask(&command).await?;
+        Ok(note.and_then(|note| serde_json::from_slice(&note).ok()))
+    }
+
+    async fn probe(&self) -> Result<(), Failure> {
+        // A write, since a replica answers only reads. It expires by itself.
+        let mut command = redis::cmd("SET");
+        command.arg(keys::PROBE).arg("1").arg("PX").arg(1000);
+        self.connection.ask(&command).await
+    }
+
+    fn lease_ttl(&self) -> Duration {
+        self.lease_ttl
+    }
+}
+
+/// Two fields of a hash.
+type Fields = (Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// What the script of a claim answers: see [`scripts::CLAIM`].
+struct ClaimAnswer(Vec<Value>);
+
+impl ClaimAnswer {
+    fn number(&self, index: usize) -> u64 {
+        match self.0.get(index) {
+            Some(Value::Int(number)) => u64::try_from(*number).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    fn bytes(&self, index: usize) -> &[u8] {
+        match self.0.get(index) {
+            Some(Value::BulkString(bytes)) => bytes,
+            _ => &[],
+        }
+    }
+}
+
+/// What the code of a checkpoint is made for: the user, and the claim that saved it. A checkpoint
+/// that is copied to another user has no valid code.
+fn name_for_code(user_id: UserId, fence: &str) -> String {
+    format!("{user_id}:{fence}")
+}
+
+fn not_serializable(error: serde_json::Error) -> Failure {
+    Failure::internal("cannot write a checkpoint", error)
+}
+
+fn summary_of(checkpoint: &Checkpoint) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(&Summary::from(checkpoint)).map_err(not_serializable)
+}

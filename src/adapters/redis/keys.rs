@@ -1,0 +1,48 @@
+//! The keys of Redis. The keys of one user share a hash tag, so that a cluster keeps them in one slot
+//! and a script may use them together.
+
+use crate::job::{BatchId, UserId};
+use crate::ports::QuotaClass;
+
+/// A sorted set of all batches, by the time when they were first seen.
+pub(super) const BATCHES: &str = "offboarder:batches";
+/// A sorted set of deletions, for the deletion rate limit.
+pub(super) const DELETIONS: &str = "offboarder:deletions";
+/// Written by a probe; expires at once.
+pub(super) const PROBE: &str = "offboarder:probe";
+/// A sorted set of the processes that reserved quota in the last seconds.
+pub(super) const QUOTA_WORKERS: &str = "offboarder:{quota}:workers";
+/// A sorted set of workers by the time of their last heartbeat.
+pub(super) const WORKERS_SEEN: &str = "offboarder:{workers}:seen";
+/// A hash of the last heartbeat of each worker.
+pub(super) const WORKERS_SAID: &str = "offboarder:{workers}:said";
+
+pub(super) fn checkpoint(user_id: UserId) -> String {
+    format!("offboarder:{{{user_id}}}:checkpoint")
+}
+
+pub(super) fn lease(user_id: UserId) -> String {
+    format!("offboarder:{{{user_id}}}:lease")
+}
+
+pub(super) fn holds(user_id: UserId) -> String {
+    format!("offboarder:{{{user_id}}}:holds")
+}
+
+pub(super) fn replay(dead_letter: &str) -> String {
+    format!("offboarder:replay:{dead_letter}")
+}
+
+pub(super) fn quota(class: QuotaClass) -> String {
+    format!("offboarder:{{quota}}:{}", class.as_str())
+}
+
+pub(super) fn batch_users(batch: &BatchId) -> String {
+    format!("offboarder:batch:{batch}:users")
+}
+
+/// The summaries of users whose checkpoints expire. The tag is the whole key of the batch's users, so
+/// that a cluster keeps both in one slot.
+pub(super) fn batch_ended(batch: &BatchId) -> String {
+    format!("offboarder:ended:{{{}}}", batch_users(batch))
+}

@@ -1,0 +1,16 @@
+//! Addresses of services.
+//!
+//! A URL is taken apart once, here: what connects and what is printed are made of the same parts, so that
+//! they cannot differ. A text that can be read in two ways is refused. `config` reads addresses out of settings;
+//! adapters connect to them.
+
+mod broker;
+mod location;
+mod masked;
+mod parts;
+mod redis;
+
+pub(crate) use broker::BrokerUrl;
+pub(crate) use location::{ProtectedLocation, file_url, s3_url, web_url};
+pub(crate) use masked::{masked, may_hold_a_password};
+pub(crate) use redis::{RedisKind, RedisUrl};

@@ -1,0 +1,99 @@
+//! The flags of settings: one for each setting that is no secret, and `--config`.
+
+use clap::{Arg, ArgMatches, Command};
+
+use crate::config::{CONFIG_VARIABLE, SETTINGS, Setting, Sources, Unset};
+
+const CONFIG_ID: &str = "config";
+
+/// Adds `--config` and a global flag for every setting that is no secret. There are many, so only `--help` shows them
+/// and `-h` does not.
+pub(super) fn with_flags(command: Command) -> Command {
+    let config = Arg::new(CONFIG_ID)
+        .long("config")
+        .value_name("FILE")
+        .global(true)
+        .help_heading("Settings")
+        .help(format!("TOML file of settings [env: {CONFIG_VARIABLE}]"));
+    let flags = SETTINGS
+        .iter()
+        .filter_map(|setting| Some(argument(setting, setting.flag()?)));
+    command.arg(config).args(flags)
+}
+
+fn argument(setting: &'static Setting, flag: String) -> Arg {
+    let default = match setting.unset {
+        Unset::Default(value) | Unset::Derived(value) => format!(" [default: {value}]"),
+        Unset::RequiredBy(_) | Unset::Nothing => String::new(),
+    };
+    let help = format!("{}{default} [env: {}]", setting.meaning, setting.variable());
+    Arg::new(setting.key)
+        .long(flag)
+        .value_name("VALUE")
+        .global(true)
+        .hide_short_help(true)
+        .help_heading("Settings")
+        .help(help.replace('`', ""))
+}
+
+/// Reads flags, environment and TOML file.
+pub(super) fn sources(matches: &ArgMatches) -> Sources {
+    let value = |id: &str| matches.try_get_one::<String>(id).ok().flatten().cloned();
+    let flags = SETTINGS
+        .iter()
+        .filter_map(|setting| Some((setting.key.to_owned(), value(setting.key)?)))
+        .collect();
+    Sources::read(flags, value(CONFIG_ID))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn command() -> Command {
+        with_flags(Command::new("offboarder").subcommand(Command::new("worker")))
+    }
+
+    #[test]
+    fn a_flag_is_taken_before_and_after_the_command() {
+        command().debug_assert();
+        for arguments in [
+            ["offboarder", "--cxone-page-size", "7", "worker"],
+            ["offboarder", "worker", "--cxone-page-size", "7"],
+        ] {
+            let flags = sources(&command().get_matches_from(arguments)).flags;
+            assert_eq!(
+                flags,
+                BTreeMap::from([("cxone.page_size".to_owned(), "7".to_owned())])
+            );
+        }
+    }
+
+    #[test]
+    fn short_help_leaves_the_settings_out_and_long_help_has_them() {
+        let short = command().render_help().to_string();
+        assert!(
+            short.contains("--config") && !short.contains("--cxone-base-uri"),
+            "{short}"
+        );
+        let long = command().render_long_help().to_string();
+        assert!(
+            long.contains("--cxone-base-uri") && long.contains("OFFBOARDER_CXONE_BASE_URI"),
+            "{long}"
+        );
+    }
+
+    #[test]
+    fn a_secret_has_no_flag() {
+        for flag in ["--cxone-client-secret", "--admin-token"] {
+            assert!(
+                command()
+                    .try_get_matches_from(["offboarder", flag, "x"])
+                    .is_err(),
+                "{flag}"
+            );
+        }
+    }
+}

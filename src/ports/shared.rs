@@ -1,0 +1,16 @@
+//! The stores that all processes of a deployment share, as one bundle.
+
+use std::sync::Arc;
+
+use super::batches::Batches;
+use super::{CheckpointHealth, Checkpoints, Quotas, WorkerRegistry};
+
+/// Everything that one Redis keeps. An embedded store belongs to one process and has no such bundle.
+#[derive(Clone)]
+pub(crate) struct SharedStores {
+    pub checkpoints: Arc<dyn Checkpoints>,
+    pub quotas: Arc<dyn Quotas>,
+    pub batches: Arc<dyn Batches>,
+    pub workers: Arc<dyn WorkerRegistry>,
+    pub health: Arc<dyn CheckpointHealth>,
+}
