@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Checks what is in deploy/, with tools that others wrote where they can be had, and on real servers of its own.
-# Says of each check that it was done, with what, or why it could not be. Ends with 1 if one that was done failed.
-# `deploy/local/install.sh deploy` brings the tools.
+# Checks deploy/ with standard tools where they are installed, and on real servers that it starts.
+# Reports each check as done (with which tool) or says why it could not be done. Ends with 1 if a check failed.
+# `deploy/local/install.sh deploy` installs the tools.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -15,7 +15,7 @@ undone=()
 
 have() { command -v "$1" >/dev/null; }
 
-# check WHAT COMMAND…: its output is shown only when it fails.
+# check WHAT COMMAND…: shows the output only if the command fails.
 check() {
     local what=$1 log=$work/log
     shift
@@ -28,7 +28,7 @@ check() {
     fi
 }
 
-# with TOOL WHAT COMMAND…: as `check`, if the tool is here.
+# with TOOL WHAT COMMAND…: like `check`, if the tool is installed.
 with() {
     local tool=$1 what=$2
     shift 2
@@ -53,13 +53,13 @@ the_image_lives() {
     mkdir "$context" || return
     sed -n 's/^!//p' .dockerignore | xargs cp --parents -r -t "$context" || return
     cargo metadata --locked --no-deps --format-version 1 --manifest-path "$context/Cargo.toml" >/dev/null || return
-    # distroless/cc has these, and nothing else that is shared.
+    # distroless/cc has these shared libraries, and no others.
     ! ldd "$binary" | grep -vE 'linux-vdso|ld-linux-|lib(c|m|gcc_s|dl|pthread|rt)\.so'
 }
 cannot "the image itself, and compose as a whole" "needs a Docker daemon and registries"
 cannot "base images by digest" "needs a registry; the tags are all that is known"
 
-# --- what it is made of --------------------------------------------------------------------
+# --- crates --------------------------------------------------------------------
 
 check "crates: sources, checksums, licences, bans, by deny.toml" "$venv/bin/python" deploy/check/crates.py check
 if have cargo-audit; then
@@ -70,7 +70,7 @@ fi
 
 # --- systemd -------------------------------------------------------------------------------
 
-# `verify` wants the program to be there; /bin/true stands in for it.
+# `verify` needs a program that exists; /bin/true takes its place.
 unit=$work/offboarder-worker.service
 sed 's#^ExecStart=[^ ]*#ExecStart=/bin/true#' deploy/systemd/offboarder-worker.service >"$unit"
 with systemd-analyze "unit (systemd-analyze verify)" systemd-analyze verify --man=no "$unit"
@@ -120,7 +120,7 @@ cannot "the condition on If-None-Match in force" "SeaweedFS does not know s3:if-
 # --- what has to agree, and real servers -----------------------------------------------------
 
 check "names, links, grace periods, rights: the files agree" "${facts[@]}" agree
-# As the tests have it: `cargo build` has other features of some crates, and would build half of them anew.
+# As the tests build it: `cargo build` uses other features of some crates, and would rebuild half of them.
 cargo test --locked --quiet --no-run
 binary=${CARGO_TARGET_DIR:-$root/target}/debug/offboarder
 check "the image's build context suffices, and its base has the libraries" the_image_lives

@@ -335,7 +335,11 @@ mod tests {
     }
 
     fn runbook() -> String {
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/RUNBOOK.md")).unwrap()
+        std::fs::read_to_string(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/docs/operations/runbook.md"
+        ))
+        .unwrap()
     }
 
     #[test]
@@ -343,7 +347,7 @@ mod tests {
         let faults = faults(&runbook());
         assert!(
             faults.is_empty(),
-            "deploy/RUNBOOK.md:\n  {}",
+            "docs/operations/runbook.md:\n  {}",
             faults.join("\n  ")
         );
     }

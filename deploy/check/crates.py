@@ -1,13 +1,14 @@
-"""What the program is made of, by Cargo.lock and `cargo metadata`, which needs no network once the crates are here.
+"""Lists the crates of the program, from Cargo.lock and `cargo metadata`, which needs no network once the crates are cached.
 
-crates.py check    every crate comes from crates.io, with a checksum, or from vendor/, where PATCH.md says what was changed;
-                   under a licence of deny.toml, and none is banned
-crates.py sbom     CycloneDX 1.5 of the crates that the program is built of
-crates.py notices  their licences
+crates.py check    checks that every crate comes from crates.io with a checksum, or from vendor/ with a PATCH.md; that its
+                   licence is allowed by deny.toml; and that none is banned
+crates.py sbom     prints a CycloneDX 1.5 SBOM of the crates in the program
+crates.py notices  prints their licences
 """
 
 import json
 import pathlib
+import platform
 import re
 import subprocess
 import sys
@@ -15,16 +16,16 @@ import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 VENDOR = ROOT / "vendor"
-TARGET = "x86_64-unknown-linux-gnu"
+TARGET = f"{platform.machine()}-unknown-linux-gnu"
 rules = tomllib.loads((ROOT / "deny.toml").read_text())
 locked = tomllib.loads((ROOT / "Cargo.lock").read_text())["package"]
 
 
 def metadata(*more):
-    told = subprocess.run(
+    output = subprocess.run(
         ["cargo", "metadata", "--locked", "--format-version", "1", *more], cwd=ROOT, check=True, stdout=subprocess.PIPE
     )
-    return json.loads(told.stdout)
+    return json.loads(output.stdout)
 
 
 def is_allowed(licence):
@@ -65,17 +66,17 @@ def is_allowed(licence):
 
 
 def of_the_program():
-    """The crates that the release binary is built of, on Linux: no tests, but what runs while it is built."""
-    told = metadata("--filter-platform", TARGET)
-    nodes = {node["id"]: node for node in told["resolve"]["nodes"]}
-    seen, left = set(), [told["resolve"]["root"]]
+    """The crates of the release binary on Linux: without dev-dependencies, with build-dependencies."""
+    graph = metadata("--filter-platform", TARGET)
+    nodes = {node["id"]: node for node in graph["resolve"]["nodes"]}
+    seen, left = set(), [graph["resolve"]["root"]]
     while left:
         crate = left.pop()
         if crate not in seen:
             seen.add(crate)
             used = [dep for dep in nodes[crate]["deps"] if any(kind["kind"] != "dev" for kind in dep["dep_kinds"])]
             left += [dep["pkg"] for dep in used]
-    crates = [one for one in told["packages"] if one["id"] in seen and one["name"] != "offboarder"]
+    crates = [one for one in graph["packages"] if one["id"] in seen and one["name"] != "offboarder"]
     return sorted(crates, key=lambda one: (one["name"], one["version"]))
 
 

@@ -1,10 +1,10 @@
-"""What has to agree between the files of deploy/, the code and the documents, and that no tool of others knows.
+"""Checks what has to agree between deploy/, the code and the documents, and what no standard tool checks.
 
 facts.py expressions   prints the dashboard's queries as a rules file, for promtool
-facts.py kubernetes RENDERED...   the rendered objects: KEDA's against KEDA's own schemas, and what refers to what
-facts.py policies      the policies of S3: needs parliament
-facts.py exported FILE what a worker that did some work shows on /metrics: every metric, and no label without bounds
-facts.py agree         everything else
+facts.py kubernetes RENDERED...   checks the rendered objects: KEDA's against its own schemas, and all references
+facts.py policies      checks the S3 policies; needs parliament
+facts.py exported FILE checks the /metrics of a worker that did some work: every metric exists, labels are bounded
+facts.py agree         checks everything else
 """
 
 import json
@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-# Beside those of docs/contract/interfaces.md.
+# In addition to those of docs/contract/interfaces.md.
 MORE_METRICS = {
     "offboarder_queue_depth",
     "offboarder_lane_depth",
@@ -28,7 +28,7 @@ MORE_METRICS = {
     "offboarder_unhealthy",
     "offboarder_admin_refused_total",
 }
-# Words of ours, and statuses of HTTP; `le` is of Prometheus.
+# Fixed words and HTTP statuses; `le` is Prometheus' own.
 LABELS = {"outcome", "from", "to", "step", "queue", "lane", "class", "status", "kind", "reason", "cause", "guard", "le"}
 faults = []
 
@@ -76,12 +76,12 @@ def exported(file):
     values = {}
     for family, labels in re.findall(r"^(offboarder_\w+)\{(.*)\} ", shown, re.MULTILINE):
         for label, value in re.findall(r'(\w+)="([^"]*)"', labels):
-            hold(label in LABELS, f"{family}: nobody knows a label {label}")
+            hold(label in LABELS, f"{family}: unknown label {label}")
             if label not in ("le", "status"):
                 values.setdefault((family, label), set()).add(value)
     for (family, label), seen in values.items():
         for value in seen:
-            hold(re.fullmatch(r"[A-Za-z_.-]+(\d+s)?", value), f"{family}: {label} is no word of ours: {value}")
+            hold(re.fullmatch(r"[A-Za-z_.-]+(\d+s)?", value), f"{family}: {label} has an unexpected value: {value}")
     for family, kind in families.items():
         hold(kind != "counter" or family.endswith("_total"), f"{family} is a counter, and does not end in _total")
 
@@ -99,7 +99,7 @@ def metrics():
 
 
 def alerts():
-    runbook = text("deploy/RUNBOOK.md")
+    runbook = text("docs/operations/runbook.md")
     chapter = runbook.split("\n## Alerts\n")[1].split("\n## ")[0]
     sections = re.findall(r"^#### (\w+)$", chapter, re.MULTILINE)
     names = [rule["alert"] for rule in rules() if "alert" in rule]
@@ -107,16 +107,16 @@ def alerts():
     for rule in rules():
         if "alert" in rule:
             link = rule["annotations"]["runbook_url"]
-            hold(link == f"deploy/RUNBOOK.md#{rule['alert'].lower()}", f"{rule['alert']} links to {link}")
+            hold(link == f"docs/operations/runbook.md#{rule['alert'].lower()}", f"{rule['alert']} links to {link}")
     tested = text("deploy/prometheus/alerts_test.yml")
     for name in names:
         hold(f"#{name.lower()}" in tested, f"no case of alerts_test.yml sees {name} fire")
     slugs = {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^#+ (.*)$", runbook, re.M)}
     for link in re.findall(r"\]\(#([\w-]+)\)", runbook):
-        hold(re.sub(r"-1$", "", link) in slugs, f"the runbook links to #{link}, which is not there")
+        hold(re.sub(r"-1$", "", link) in slugs, f"the runbook links to #{link}, which does not exist")
 
 
-# --- what else stands twice ------------------------------------------------------------------
+# --- what else is written twice ------------------------------------------------------------------
 
 
 def seconds(found):
@@ -157,8 +157,8 @@ def redis():
 
 
 def policies():
-    """Condition keys, against the list of AWS' own documentation that comes with parliament: it looks at those of
-    an Allow only."""
+    """Condition keys, against the list of AWS' own documentation that comes with parliament: it checks only those
+    of an Allow."""
     import parliament
 
     listed = pathlib.Path(parliament.__file__).with_name("iam_definition.json").read_text()
@@ -181,7 +181,7 @@ def rights():
         for statement in json.loads(text("deploy/s3/worker-policy.json"))["Statement"]
         for action in statement["Action"]
     }
-    runbook = text("deploy/RUNBOOK.md").split("### `archive_denied`")[1].split("\n### ")[0]
+    runbook = text("docs/operations/runbook.md").split("### `archive_denied`")[1].split("\n### ")[0]
     said = set(re.findall(r"`(s3:\w+)`", runbook))
     hold(said == rights, f"the runbook's rights are not those of worker-policy.json: {sorted(said ^ rights)}")
 
@@ -232,14 +232,14 @@ def kubernetes(rendered):
     mounted = {one["path"] for one in pod["spec"]["volumes"][0]["secret"]["items"]}
     files = {pathlib.PurePath(one["value"]).name for one in container["env"] if one["name"].endswith("_FILE")}
     hold(mounted == files, f"the secrets {sorted(mounted ^ files)} are not both mounted and named")
-    hold("Secret" not in by_kind, "a secret stands in the manifests")
-    topology = text("src/adapters/amqp/topology.rs")
+    hold("Secret" not in by_kind, "the manifests contain a Secret")
+    sources = "".join(file.read_text() for file in sorted((ROOT / "src").rglob("*.rs")))
     for scaled in by_kind.get("ScaledObject", []):
         target = scaled["spec"]["scaleTargetRef"]["name"]
         hold(target == by_kind["Deployment"][0]["metadata"]["name"], f"KEDA scales {target}")
         for trigger in scaled["spec"]["triggers"]:
             queue = trigger["metadata"]["queueName"]
-            hold(f'"{queue}"' in topology, f"KEDA looks at {queue}, which nobody declares")
+            hold(f'"{queue}"' in sources, f"KEDA reads {queue}, which no code declares")
             named = [one["metadata"]["name"] for one in by_kind["TriggerAuthentication"]]
             hold(trigger["authenticationRef"]["name"] in named, f"KEDA's {queue} has no TriggerAuthentication")
     for file in sorted((DEPLOY / "kubernetes").rglob("*.yaml")):
@@ -266,7 +266,7 @@ def packages():
 
 
 def strict(schema):
-    """A server would drop members that the schema does not have; here they are faults."""
+    """An API server drops members that the schema does not have; here they are faults."""
     if isinstance(schema, dict):
         schema = {key: strict(value) for key, value in schema.items()}
         free = schema.get("x-kubernetes-preserve-unknown-fields") or not schema.get("properties")

@@ -1,6 +1,6 @@
-"""What deploy/ says of RabbitMQ, Redis and S3, tried on real ones: the definitions, the ACL and the policies are
-loaded, a worker takes users off board with just those rights, and whatever they do not give is refused. What it shows on
-/metrics in the end is left in DIRECTORY/metrics.txt.
+"""Tries the definitions, the ACL and the policies of deploy/ on a real RabbitMQ, Redis and S3: they load, a worker
+off-boards users with only those rights, and the servers refuse everything else. The worker's /metrics end up in
+DIRECTORY/metrics.txt.
 
 services.py OFFBOARDER SERVERS_SH DIRECTORY
 """
@@ -51,7 +51,7 @@ def run(*command, env=None, status=0):
 
 
 def begin(name, *command, env=None):
-    """A process that is ended with this one; its output is in DIRECTORY/NAME.log."""
+    """A process that ends with this one; its output goes to DIRECTORY/NAME.log."""
     process = subprocess.Popen(
         command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(WORK / f"{name}.log", "w"), text=True
     )
@@ -68,9 +68,9 @@ def end_all():
         process.kill()
 
 
-def eventually(what, seconds, look):
+def eventually(what, seconds, check):
     deadline = time.monotonic() + seconds
-    while not (answer := look()):
+    while not (answer := check()):
         if time.monotonic() > deadline:
             sys.exit(f"  {what}: not within {seconds} s")
         time.sleep(0.1)
@@ -104,7 +104,7 @@ class Broker:
         return pika.BlockingConnection(pika.URLParameters(self.url(user))).channel()
 
     def may(self, user, act):
-        """Whether the broker lets this user do it; a refusal closes the channel, so each act has its own."""
+        """Whether the broker allows this user the action; a refusal closes the channel, so each action has its own."""
         channel = self.channel(user)
         try:
             channel.confirm_delivery()
@@ -131,7 +131,7 @@ def rabbitmq(url):
         except pika.exceptions.AMQPConnectionError:
             pass
     said(f"definitions.json is imported; {', '.join(users)} have no password yet and are not let in")
-    # As compose does it: a directory with the definitions, and with passwords after them.
+    # As compose does it: a directory with the definitions, then the passwords.
     both = WORK / "definitions.d"
     both.mkdir()
     shutil.copy(DEPLOY / "rabbitmq" / "definitions.json", both / "10-definitions.json")
@@ -143,7 +143,7 @@ def rabbitmq(url):
 
 
 def settings_of_rabbitmq():
-    """The files are read by RabbitMQ's own schema. It wants files that it names to be there."""
+    """RabbitMQ's own schema reads the files; the files that they name have to exist."""
     for conf in ["rabbitmq/rabbitmq.conf", "compose/rabbitmq.conf"]:
         there = WORK / conf.replace("/", "-")
         there.write_text(re.sub(r"= /etc/rabbitmq/\S+", f"= {DEPLOY / conf}", (DEPLOY / conf).read_text()))
@@ -224,8 +224,8 @@ def policy(name):
 
 
 def s3(settings):
-    """SeaweedFS takes no IAM policies here, but those of buckets: the worker's is put into the bucket's, for an
-    identity that may do nothing else."""
+    """SeaweedFS accepts bucket policies here, and no IAM policies: the worker's statements go into the bucket's policy, for
+    an identity without any other right."""
     clients = {}
     for who, key in [("owner", "AWS_ACCESS_KEY_ID"), ("worker", "NOBODY_ACCESS_KEY_ID")]:
         clients[who] = boto3.client(
@@ -251,9 +251,9 @@ def s3(settings):
         owner.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"] == lifecycle["Rules"],
         "the store keeps lifecycle.json as it is",
     )
-    hold(refused(worker.list_objects_v2), "before the policy the worker may nothing")
+    hold(refused(worker.list_objects_v2), "before the policy the worker may do nothing")
     allowed = [one | {"Principal": {"AWS": "arn:aws:iam::000000000000:user/nobody"}} for one in policy("worker-policy.json")]
-    denied = [one for one in policy("bucket-policy.json") if one["Sid"] != "TlsAlone"]
+    denied = [one for one in policy("bucket-policy.json") if one["Sid"] != "TlsOnly"]
     owner.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": allowed + denied}))
     hold(refused(worker.put_object, Key="else/x", Body=b"x"), "the worker writes beside its prefix: refused")
     hold(refused(worker.get_bucket_policy), "the worker reads the bucket's policy: refused")
@@ -264,9 +264,9 @@ def s3(settings):
     return owner
 
 
-def tls_alone(owner):
-    """Last of all: over plain HTTP nobody gets in after it."""
-    statements = [one for one in policy("bucket-policy.json") if one["Sid"] == "TlsAlone"]
+def tls_only(owner):
+    """Runs last: after it no request over plain HTTP succeeds."""
+    statements = [one for one in policy("bucket-policy.json") if one["Sid"] == "TlsOnly"]
     owner.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements}))
     try:
         owner.list_objects_v2(Bucket=BUCKET)
@@ -291,7 +291,7 @@ def off_board(settings, broker, owner):
     }
     with urllib.request.urlopen(f"{base_uri}/_simulator/users", timeout=5) as answer:
         users = json.load(answer)
-    # One who has to be tried again, so that every metric has something to count.
+    # One user fails once, so that every metric has something to count.
     fault = {"operation": "get_user", "user": users[0], "times": 1, "fault": {"kind": "status", "status": 503}}
     body = json.dumps(fault).encode()
     striking = urllib.request.Request(f"{base_uri}/_simulator/faults", body, {"Content-Type": "application/json"})
@@ -309,11 +309,11 @@ def off_board(settings, broker, owner):
         ends = [user["userId"] for user in found if user["state"] in ("Deleted", "DeactivatedOnly")]
         return sorted(ends) == sorted(users)
 
-    eventually(f"{len(users)} users are off board", 60, ended)
+    eventually(f"{len(users)} users are off-boarded", 60, ended)
     listed = owner.list_objects_v2(Bucket=BUCKET, Prefix="deprovisioning/")["Contents"]
     manifests = [one["Key"] for one in listed if one["Key"].endswith("_audit.json")]
     hold(len(manifests) == len(users), f"{len(users)} manifests are stored")
-    said(f"{len(users)} users are off board: published, worked on and stored with just those rights")
+    said(f"{len(users)} users are off-boarded: published, processed and stored with only those rights")
     lines = map(json.loads, (WORK / "worker.log").read_text().splitlines())
     (listen,) = [line["listen"] for line in lines if line["message"] == "admin HTTP"]
     with urllib.request.urlopen(f"http://{listen}/metrics", timeout=5) as answer:
@@ -338,7 +338,7 @@ def main():
         owner = s3(settings)
         as_worker = settings | {"AWS_ACCESS_KEY_ID": settings["NOBODY_ACCESS_KEY_ID"]}
         off_board(as_worker, broker, owner)
-        tls_alone(owner)
+        tls_only(owner)
     except BaseException:
         for log in sorted(WORK.glob("*.log")):
             tail = log.read_text(errors="replace").splitlines()[-5:]

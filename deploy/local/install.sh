@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Installs what building and testing need on Debian, and says what it does.
+# Installs what the build and the tests need on Debian, and says what it does.
 # A second run finds everything in place and changes nothing.
 #
-#   install.sh compiler   a C compiler and linker, for the crates that bring C code
+#   install.sh compiler   a C compiler and linker, for crates with C code
 #   install.sh servers    RabbitMQ, Redis, openssl and libfaketime from Debian; SeaweedFS and Python packages in .venv
-#   install.sh examples   Python packages and Node.js in .venv; what docs/examples/package-lock.json names
+#   install.sh examples   Python packages and Node.js in .venv; the packages of docs/examples/package-lock.json
 #   install.sh            all these
-#   install.sh deploy     all these, and what deploy/check.sh checks with: shellcheck and systemd-analyze from Debian,
+#   install.sh deploy     all these, and the tools of deploy/check.sh: shellcheck and systemd-analyze from Debian,
 #                         promtool and kubectl from Debian, unpacked in .venv/opt, and packages in .venv.
-#                         What cannot be had is said and left out
+#                         It reports and skips a tool that it cannot install
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -16,7 +16,7 @@ requirements=$root/tests/python/requirements.txt
 deploy_requirements=$root/deploy/requirements.txt
 venv=$root/.venv
 examples=$root/docs/examples
-node_requirements=$root/docs/examples/requirements.txt # Node.js with its npm; Debian's would bring 350 packages along
+node_requirements=$root/docs/examples/requirements.txt # Node.js with its npm; Debian's would install 350 packages
 policy=/usr/sbin/policy-rc.d
 
 say() { printf 'install: %s\n' "$*" >&2; }
@@ -35,7 +35,7 @@ as_root() {
 present() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
 # Debian starts a service as soon as its package is installed, unless policy-rc.d forbids it.
-# Ours stands there during the installation alone; one that was there before comes back after it.
+# Ours exists only during the installation; an existing one is put back after it.
 guarded=
 guard_services() {
     guarded=yes
@@ -54,7 +54,7 @@ unguard_services() {
     fi
 }
 
-# Keeps the units of packages that we brought from starting at the next boot.
+# Keeps the units of packages that we installed from starting at the next boot.
 disable_services() {
     command -v systemctl >/dev/null || return 0
     local unit
@@ -89,7 +89,7 @@ apt_install() {
     done
 }
 
-# What PyPI gives has to be what was looked at when the list was made (`make requirements`).
+# A download has to match the hash from when the list was made (`make requirements`).
 pip_install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes "$@"; }
 
 python_packages() {
@@ -147,8 +147,8 @@ examples() {
     node_packages
 }
 
-# A Debian package unpacked, not installed: no service, nothing outside .venv, and no quarrel with a newer
-# program of the same name. Only for a program that needs nothing but what every Debian has.
+# Unpacks a Debian package without installing it: no service, nothing outside .venv, and no conflict with a newer
+# program of the same name. Only for a program that needs nothing beyond a bare Debian.
 unpack() {
     local package=$1 program=$2 into=$venv/opt work
     if [ -x "$into/usr/bin/$program" ]; then
@@ -170,12 +170,12 @@ deploy_packages() {
         return
     fi
     say "pip install -r deploy/requirements.txt"
-    # Both lists, so that nothing of the tests changes.
+    # Both lists, so that no package of the tests changes.
     pip_install -r "$requirements" -r "$deploy_requirements"
     cp "$deploy_requirements" "$stamp"
 }
 
-# One that cannot be had must not keep the others away; check.sh says which checks it could not do.
+# A tool that cannot be installed must not stop the others; check.sh reports which checks it could not do.
 try() { "${BASH_SOURCE[0]}" --only "$@" || say "could not: $*"; }
 
 deploy() {
@@ -192,6 +192,6 @@ case ${1:-all} in
     examples) examples ;;
     all) compiler; servers; node_packages ;;
     deploy) compiler; servers; node_packages; deploy ;;
-    --only) shift; "$@" ;; # of `try`: with `set -e` in force, which a shell does not keep before a `||`
+    --only) shift; "$@" ;; # for `try`: a shell ignores `set -e` before a `||`, so `try` starts a new one
     *) fail "usage: install.sh [compiler|servers|examples|deploy]" ;;
 esac

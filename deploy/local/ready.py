@@ -2,8 +2,8 @@
 
 ready.py PID SECONDS rabbitmq PORT | redis PORT | s3 BUCKET
 
-Gives up when the process is gone or the time is over. For S3 it creates the bucket, with
-Object Lock, unless it is there.
+Gives up when the process has ended or the time is over. For S3 it creates the bucket, with
+Object Lock, if it does not exist.
 """
 
 import os
@@ -53,7 +53,7 @@ def main():
         try:
             check(argument)
             return
-        except Exception as error:  # whatever the client library raises while the server starts
+        except Exception as error:  # the client libraries raise many types while a server starts
             if not os.path.exists(f"/proc/{pid}"):
                 sys.exit(f"{name}: the process ended: {error}")
             if time.monotonic() > deadline:

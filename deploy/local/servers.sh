@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
 # A private RabbitMQ, Redis (AOF on) and S3 (SeaweedFS, a bucket with Object Lock) on loopback,
-# on free ports, with everything they keep under DIR. Needs what install.sh brings; not root.
+# on free ports, with all their data under DIR. Needs what install.sh installs; not root.
 #
-#   servers.sh start DIR                    starts what is not running; returns when all answer
+#   servers.sh start DIR                    starts the servers that do not run; returns when all answer
 #   servers.sh stop DIR                     stops all; the data stays
 #   servers.sh env DIR                      prints the settings as export lines
-#   servers.sh run DIR                      starts, prints READY, holds until standard input ends
+#   servers.sh run DIR                      starts, prints READY, waits until standard input ends
 #                                           or a signal comes, then stops all and removes DIR
 #   servers.sh kill-one DIR NAME [SIGNAL]   NAME is rabbitmq, redis or s3; SIGNAL is KILL unless given
 #   servers.sh restart-one DIR NAME         ends it if it still runs, starts it, waits until it answers
-#   servers.sh lose-one DIR NAME            kills it and removes all that it kept
+#   servers.sh lose-one DIR NAME            kills it and removes its data
 #   servers.sh vhosts DIR VHOST...          creates RabbitMQ virtual hosts
 #   servers.sh ctl DIR ARGUMENT...          rabbitmqctl of the private node; costs two seconds of Erlang start
-#   servers.sh eval DIR                     runs the Erlang of standard input in the node, at once; it has to give ok
+#   servers.sh eval DIR                     runs the Erlang of standard input in the node, at once; it has to return ok
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv=$(cd "$here/../.." && pwd)/.venv
-rabbitmq_bin=/usr/lib/rabbitmq/bin # Debian's wrapper in /usr/sbin insists on its own user
+rabbitmq_bin=/usr/lib/rabbitmq/bin # Debian's wrapper in /usr/sbin requires its own user
 names=(epmd rabbitmq redis s3)
 bucket=cxone-audit-archives
 access_key=local-access-key
@@ -29,9 +29,9 @@ say() { printf 'servers: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 usage() { sed -n '2,/^set /{s/^# \{0,1\}//;/^set /d;p}' "${BASH_SOURCE[0]}" >&2; exit 2; }
 
-# --- processes, by pid alone ---------------------------------------------------------------
+# --- processes, only by pid ---------------------------------------------------------------
 
-# "STATE START" of a process; nothing when there is none. START tells a pid from its reuse.
+# "STATE START" of a process; nothing if there is none. START distinguishes a pid from its reuse.
 process() {
     local stat
     { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
@@ -39,7 +39,7 @@ process() {
     printf '%s %s\n' "${stat[0]}" "${stat[19]}"
 }
 
-# The pid of a server of ours that is alive (a zombie is not).
+# The pid of one of our servers that is alive (a zombie is not).
 live_pid() {
     local pid start now_state now_start
     [ -f "$dir/$1/pid" ] || return 1
@@ -48,9 +48,9 @@ live_pid() {
     [ "$now_start" = "$start" ] && [ "$now_state" != Z ] && printf '%s\n' "$pid"
 }
 
-# In `run` a server dies with this script even when that is killed with -9.
+# In `run` a server dies with this script, even if `kill -9` ends the script.
 lifeline=()
-holder='' # what reads our standard input in `run`
+holder='' # the process that reads our standard input in `run`
 launch() {
     local name=$1 pid start
     shift
@@ -79,24 +79,24 @@ signal_one() {
     esac
 }
 
-# SeaweedFS drains for 15 s on TERM; what it has acknowledged is with the kernel, so KILL loses nothing.
-# $1 is what RabbitMQ and Redis get: TERM to keep the data, KILL when it is thrown away next.
+# SeaweedFS drains for 15 s on TERM; it has given all acknowledged data to the kernel, so KILL loses nothing.
+# $1 is the signal for RabbitMQ and Redis: TERM to keep the data, KILL if the data is removed next.
 stop_all() {
     local name
     signal_one rabbitmq "$1"
     signal_one redis "$1"
     signal_one s3 KILL
     for name in rabbitmq redis; do await_end "$name" "$stop_seconds" || signal_one "$name" KILL; done
-    signal_one epmd KILL # it holds nothing, and heeds TERM only while no node is registered
+    signal_one epmd KILL # it has no data, and obeys TERM only while no node is registered
     for name in "${names[@]}"; do rm -f "$dir/$name/pid"; done
-    # SeaweedFS puts these there whatever it is told, and leaves them behind.
+    # SeaweedFS always creates these and does not remove them.
     rm -f /tmp/seaweedfs-{master,volume,filer,s3}-grpc-{"$master_grpc_port","$volume_grpc_port","$filer_grpc_port","$s3_grpc_port"}.sock
 }
 
 # --- the servers ---------------------------------------------------------------------------
 
-# Below the range that outgoing connections draw from, so that a server that was killed gets
-# its port back. All are held until the last is chosen.
+# Below the range for outgoing connections, so that a killed server gets its port back. All stay bound until the last one is
+# chosen.
 choose_ports() {
     "$venv/bin/python" - "$@" <<'PYTHON'
 import random, socket, sys
@@ -161,7 +161,7 @@ prepare() {
     printf '%s\n' "bind 127.0.0.1" "port $redis_port" "dir $dir/redis" "databases 256" \
         "appendonly yes" 'save ""' >"$dir/redis/redis.conf"
 
-    # `nobody` may do what a bucket's policy lets it do, and nothing else.
+    # The identity `nobody` has only the rights of a bucket policy.
     printf '{"identities":[{"name":"%s","credentials":[{"accessKey":"%s","secretKey":"%s"}],"actions":[%s]},' \
         local "$access_key" "$secret_key" '"Admin","Read","Write","List","Tagging"' >"$dir/s3/identities.json"
     printf '{"name":"%s","credentials":[{"accessKey":"%s","secretKey":"%s"}],"actions":[]}]}\n' \
@@ -170,7 +170,7 @@ prepare() {
 
 launch_epmd() { launch epmd epmd -address 127.0.0.1 -port "$epmd_port"; }
 
-# `detached` makes the script become the Erlang machine instead of minding it, so its pid is ours.
+# With `detached` the script execs the Erlang machine, so its pid is the one that we know.
 launch_rabbitmq() { launch rabbitmq env detached=yes "${rabbitmq_env[@]}" "$rabbitmq_bin/rabbitmq-server"; }
 
 launch_redis() { launch redis redis-server "$dir/redis/redis.conf"; }
@@ -243,12 +243,12 @@ run_all() {
 
 ctl() { env "${rabbitmq_env[@]}" "$rabbitmq_bin/rabbitmqctl" --quiet "$@"; }
 
-# The node takes no two callers of one name, which is the same for each unless it is given.
+# The node refuses a second caller of the same name, so give each one its own.
 evaluate() {
-    local told
-    told=$(env "${rabbitmq_env[@]}" erl_call -h "eval-$$" -sname "offboarder-$amqp_port@localhost" -fetch_stdout -e 2>&1) || fail "$told"
-    [ "${told: -8}" = '{ok, ok}' ] || fail "RabbitMQ answers: $told"
-    printf '%s' "${told%'{ok, ok}'}"
+    local answer
+    answer=$(env "${rabbitmq_env[@]}" erl_call -h "eval-$$" -sname "offboarder-$amqp_port@localhost" -fetch_stdout -e 2>&1) || fail "$answer"
+    [ "${answer: -8}" = '{ok, ok}' ] || fail "RabbitMQ answers: $answer"
+    printf '%s' "${answer%'{ok, ok}'}"
 }
 
 create_vhosts() {

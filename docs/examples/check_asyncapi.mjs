@@ -1,8 +1,8 @@
-// Holds an AsyncAPI document to AsyncAPI's own parser: its structure, its references, its bindings.
+// Checks an AsyncAPI document with AsyncAPI's own parser: its structure, its references, its bindings.
 //
 //   node check_asyncapi.mjs ../asyncapi.yaml
 //
-// Prints each fault, and ends with 1 when there is one.
+// Prints each fault, and ends with 1 if there is one.
 
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";

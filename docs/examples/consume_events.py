@@ -1,12 +1,12 @@
-"""Hears how off-boardings ended, and does its own work once for each event.
+"""Consumes the results of off-boardings, and does its own work once for each event.
 
     pip install pika==1.4.4
     export OFFBOARDER_QUEUE_URL=amqps://hr:PASSWORD@mq-1:5671/%2f
     python consume_events.py --queue hr.offboarding-results --database results.db
 
-Events come at least once: again after a crash of ours, of the broker's, or of a worker's. So the work and
-the event's id go into one transaction, and only then the broker may forget the event. This program may be
-killed at any moment; let your supervisor start it again, after a lost connection too.
+Events come at least once: again after a crash of this program, of the broker, or of a worker. So the work
+and the event's id go into one transaction, and the acknowledgement follows it. This program may be killed at
+any moment; let your supervisor start it again, also after a lost connection.
 
 Prints each new event as a line of JSON.
 """
@@ -22,12 +22,12 @@ from pika.exceptions import AMQPError
 
 
 def declare(channel, queue):
-    """A queue of our own, durable: it collects while we are away. Doing it again changes nothing."""
+    """A durable queue of our own: it collects events while this program is down. Declaring it again changes nothing."""
     dead = f"{queue}.dead"
     channel.queue_declare(dead, durable=True, arguments={"x-queue-type": "quorum"})
     arguments = {
         "x-queue-type": "quorum",
-        # What we reject, and what kills us time and again, goes aside instead of blocking the rest.
+        # Events that we reject, or that crash us repeatedly, go to the dead queue and do not block the rest.
         "x-delivery-limit": 20,
         "x-dead-letter-exchange": "",
         "x-dead-letter-routing-key": dead,
@@ -47,11 +47,11 @@ def read(body):
 
 
 def work(database, event):
-    """Yours goes here. False if this event was here before."""
+    """Your own work goes here. False if this event was processed before."""
     with database:  # one transaction: the row and the id, or neither
         new = database.execute("INSERT OR IGNORE INTO seen (id) VALUES (?)", [event["id"]]).rowcount == 1
         if new:
-            # Further types may come; one that you do not know is no error.
+            # New types may come; an unknown one is not an error.
             database.execute(
                 "INSERT INTO results (user_id, type, time, data) VALUES (?, ?, ?, ?)",
                 [event.get("subject"), event["type"], event["time"], json.dumps(event.get("data"))],
@@ -64,11 +64,11 @@ def consume(channel, queue, database, count):
         try:
             event = read(body)
         except ValueError as error:
-            print(f"put aside: {error}", file=sys.stderr)
+            print(f"moved to the dead queue: {error}", file=sys.stderr)
             channel.basic_reject(method.delivery_tag, requeue=False)
             continue
         new = work(database, event)
-        # Not before the work is stored: what is not acknowledged comes again.
+        # Only after the work is stored: an event that is not acknowledged comes again.
         channel.basic_ack(method.delivery_tag)
         if new:
             print(json.dumps(event), flush=True)
@@ -81,10 +81,10 @@ def consume(channel, queue, database, count):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Hears how off-boardings ended.")
+    parser = argparse.ArgumentParser(description="Consumes the results of off-boardings.")
     parser.add_argument("--queue", default="hr.offboarding-results")
     parser.add_argument("--database", default="results.db", help="an SQLite file")
-    parser.add_argument("--count", type=int, help="stop after so many new events; 0 declares the queue alone")
+    parser.add_argument("--count", type=int, help="stop after this number of new events; 0 only declares the queue")
     arguments = parser.parse_args()
     url = os.environ.get("OFFBOARDER_QUEUE_URL") or parser.error("OFFBOARDER_QUEUE_URL is not set")
     database = sqlite3.connect(arguments.database)
@@ -94,12 +94,12 @@ def main():
         connection = pika.BlockingConnection(pika.URLParameters(url))
         channel = connection.channel()
         declare(channel, arguments.queue)
-        channel.basic_qos(prefetch_count=1)  # an event that kills us counts no delivery for others
+        channel.basic_qos(prefetch_count=1)  # so that a crash counts a delivery only for the event that caused it
         if arguments.count != 0:
             consume(channel, arguments.queue, database, arguments.count)
         connection.close()
     except (AMQPError, OSError) as error:
-        sys.exit(f"{error!r}; nothing is lost, start again")
+        sys.exit(f"{error!r}; nothing is lost; start the program again")
 
 
 main()

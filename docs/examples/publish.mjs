@@ -1,11 +1,11 @@
-// Asks for the off-boarding of users: one confirmed, mandatory message for each.
+// Requests the off-boarding of users: one confirmed, mandatory message for each.
 //
 //   npm install amqplib@2.3.1
 //   export OFFBOARDER_QUEUE_URL=amqps://hr:PASSWORD@mq-1:5671/%2f
 //   node publish.mjs --batch-id 2026-11 --requested-by hr USER_ID...
 //
-// Prints the IDs that the broker has stored. When it ends with 1, the others are still yours: publish
-// them again. One too many does no harm, a user is off-boarded once.
+// Prints the IDs that the broker has stored. If it ends with 1, publish the others again. A duplicate does
+// no harm: a user is off-boarded once.
 
 import { randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
@@ -27,7 +27,7 @@ if (!url || userIds.length === 0 || !userIds.every((userId) => uuid.test(userId)
   process.exit(2);
 }
 
-// Members that are undefined are left out, which is right: a member may be missing, but not null.
+// JSON.stringify leaves out undefined members.
 const message = (userId) =>
   JSON.stringify({
     userId,
@@ -44,15 +44,15 @@ async function publish(channel, userId) {
     persistent: true,
     contentType: "application/json",
     messageId,
-    // Comes back in the event about this user; a case number, say.
+    // Comes back in the event about this user, for example a case number.
     correlationId: values["correlation-id"],
   };
-  // The broker confirms what it could not route, too; but before that it gives the message back.
+  // The broker also confirms a message that it could not route, but returns it before that.
   let returned = false;
-  const look = (back) => {
+  const onReturn = (back) => {
     returned ||= back.properties.messageId === messageId;
   };
-  channel.on("return", look);
+  channel.on("return", onReturn);
   try {
     await new Promise((resolve, reject) => {
       channel.publish("offboarding", values.urgent ? "users.urgent" : "users", Buffer.from(message(userId)), options, (error) =>
@@ -60,13 +60,13 @@ async function publish(channel, userId) {
       );
     });
   } finally {
-    channel.off("return", look);
+    channel.off("return", onReturn);
   }
-  // No queue is bound to the key, and trying again will not mend that: call an operator.
+  // No queue is bound to the key, and trying again does not fix that: call an operator.
   if (returned) throw new Error("returned: no queue takes this routing key; has `offboarder topology` run on this virtual host?");
 }
 
-let fault; // says why the publish under way fails
+let fault; // why the current publish fails
 try {
   const connection = await amqplib.connect(url);
   connection.on("error", (error) => (fault = error));
@@ -78,8 +78,8 @@ try {
   }
   await connection.close();
 } catch (error) {
-  // After a lost connection nobody can say whether the broker has the message under way: publish it again.
+  // After a lost connection we cannot know whether the broker has the message: publish it again.
   const cause = fault ?? error;
-  console.error(`${cause.message || cause.code}; what was not printed is still to be published`);
+  console.error(`${cause.message || cause.code}; publish again the IDs that were not printed`);
   process.exit(1);
 }

@@ -1,11 +1,11 @@
-"""Asks for the off-boarding of users: one confirmed, mandatory message for each.
+"""Requests the off-boarding of users: one confirmed, mandatory message for each.
 
     pip install pika==1.4.4
     export OFFBOARDER_QUEUE_URL=amqps://hr:PASSWORD@mq-1:5671/%2f
     python publish.py --batch-id 2026-11 --requested-by hr USER_ID...
 
-Prints the IDs that the broker has stored. When it ends with 1, the others are still yours: publish them
-again. One too many does no harm, a user is off-boarded once.
+Prints the IDs that the broker has stored. If it ends with 1, publish the others again. A duplicate does no
+harm: a user is off-boarded once.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def message(user_id, arguments):
         "requestedBy": arguments.requested_by,
         "requestedAt": datetime.datetime.now(datetime.timezone.utc).isoformat(),
     }
-    # A member may be missing, but not null.
+    # Leave out members without a value.
     return json.dumps({name: value for name, value in body.items() if value is not None})
 
 
@@ -35,7 +35,7 @@ def publish(channel, user_id, arguments):
         content_type="application/json",
         delivery_mode=pika.DeliveryMode.Persistent,
         message_id=str(uuid.uuid4()),
-        # Comes back in the event about this user; a case number, say.
+        # Comes back in the event about this user, for example a case number.
         correlation_id=arguments.correlation_id,
     )
     # Returns once the message is in a quorum queue, on a majority of its nodes.
@@ -49,9 +49,9 @@ def publish(channel, user_id, arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Asks for the off-boarding of users.")
+    parser = argparse.ArgumentParser(description="Requests the off-boarding of users.")
     parser.add_argument("user_id", nargs="+", type=uuid.UUID, metavar="USER_ID")
-    parser.add_argument("--urgent", action="store_true", help="overtake everybody who is not urgent")
+    parser.add_argument("--urgent", action="store_true", help="overtake all users who are not urgent")
     parser.add_argument("--batch-id")
     parser.add_argument("--requested-by")
     parser.add_argument("--correlation-id")
@@ -66,17 +66,17 @@ def main():
             print(user_id, flush=True)
         connection.close()
     except UnroutableError:
-        # No queue is bound to the key, and trying again will not mend that: call an operator.
+        # No queue is bound to the key, and trying again does not fix that: call an operator.
         fail("returned: no queue takes this routing key; has `offboarder topology` run on this virtual host?")
     except NackError:
         fail("refused: the queue could not store the message")
     except (AMQPError, OSError) as error:
-        # After a lost connection nobody can say whether the broker has the message under way: publish it again.
+        # After a lost connection we cannot know whether the broker has the message: publish it again.
         fail(repr(error))
 
 
 def fail(why):
-    sys.exit(f"{why}; what was not printed is still to be published")
+    sys.exit(f"{why}; publish again the IDs that were not printed")
 
 
 main()

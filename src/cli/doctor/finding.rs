@@ -133,7 +133,7 @@ fn remedy(code: Code) -> String {
         | Code::Panicked
         | Code::Internal => "",
     };
-    let more = format!("deploy/RUNBOOK.md, `{code}`");
+    let more = format!("docs/operations/runbook.md, `{code}`");
     if short.is_empty() {
         more
     } else {

@@ -1,5 +1,8 @@
 use super::*;
-use crate::failure::Class;
+use crate::failure::{Class, Code, Failure, Reason};
+use crate::job::UserId;
+use crate::steps::Interrupt;
+use crate::worker::run::Outcome;
 
 fn somebody() -> UserId {
     "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap()
