@@ -27,6 +27,7 @@ mod operations;
 mod ports;
 mod printable;
 mod progress;
+mod queue;
 mod registers;
 mod secret;
 mod simulator;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::exit::CliError;
-use crate::adapters::amqp::Broker;
+use crate::adapters::amqp::AmqpBroker;
 use crate::adapters::cxone::{self, Client};
 use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
@@ -18,6 +18,7 @@ use crate::guards::Guards;
 use crate::limits::Rate;
 use crate::machine::RetryPolicy;
 use crate::manifest::Actor;
+use crate::ports::queue::Broker;
 use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas, SharedStores};
 use crate::registers::ProtectedSource;
 use crate::steps::Services;
@@ -121,8 +122,9 @@ pub(super) async fn s3_store(
     Ok(S3Store::connect(bucket, prefix, path_style, settings.retention).await?)
 }
 
-pub(super) fn broker(settings: &Queue) -> Result<Broker, CliError> {
-    Ok(Broker::new(&settings.url, settings.ca_file.as_deref())?)
+pub(super) fn broker(settings: &Queue) -> Result<Arc<dyn Broker>, CliError> {
+    let broker = AmqpBroker::new(&settings.url, settings.ca_file.as_deref())?;
+    Ok(Arc::new(broker))
 }
 
 /// The protected list; an object of a bucket is read with the same credentials as the archive.

@@ -177,7 +177,7 @@ async fn dispatch(
         Command::Topology(args) => {
             topology::run(
                 args,
-                &compose::broker(&Settings::for_broker(&sources())?.queue)?,
+                &*compose::broker(&Settings::for_broker(&sources())?.queue)?,
             )
             .await
         }

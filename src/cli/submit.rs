@@ -13,12 +13,11 @@ use super::exit::{CliError, Exit};
 use super::guarded::Guarded;
 use super::input::{InputArgs, check, unreadable};
 use super::output::{Output, OutputArgs, json as print_json, say};
-use crate::adapters::amqp::Publisher;
 use crate::config::{Settings, Sources};
 use crate::guards::Hold;
-use crate::job::Source;
-use crate::job::UserId;
+use crate::job::{Source, UserId};
 use crate::operations::submit::{CHUNK, Checked, Input, Memory, Message, Sending};
+use crate::ports::queue::Publisher;
 use crate::printable;
 use crate::worker::shutdown_on_signals;
 
@@ -71,7 +70,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         Some(broker) => {
             Box::pin(plan.send(
                 &input,
-                Publisher::new(broker, Sending::CHANNELS),
+                broker.publisher(Sending::CHANNELS),
                 args.output.output,
             ))
             .await
@@ -111,7 +110,7 @@ impl Plan {
     async fn send(
         self,
         input: &Input,
-        publisher: Publisher,
+        publisher: Arc<dyn Publisher>,
         output: Output,
     ) -> Result<Exit, CliError> {
         let total = self.checked.users;
@@ -119,7 +118,7 @@ impl Plan {
         let held = self.held_document();
         let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
         let bar = progress_bar(total);
-        let publisher = Arc::new(publisher);
+        let publisher = publisher;
         let sending = Sending {
             publisher: Arc::clone(&publisher),
             source: self.source,

@@ -1,7 +1,8 @@
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json, say};
-use crate::adapters::amqp::{Broker, QueueError, WAITS, declare, wait_exchange};
 use crate::job::Source;
+use crate::ports::queue::Broker;
+use crate::queue::names::{DEAD_LETTER_QUEUE, DELAYS, delay_exchange};
 
 /// Declares the exchanges and queues in RabbitMQ; a second run changes nothing
 ///
@@ -14,22 +15,13 @@ pub(crate) struct Args {
     output: OutputArgs,
 }
 
-pub(super) async fn run(args: &Args, broker: &Broker) -> Result<Exit, CliError> {
-    let connection = broker.connect("topology").await?;
-    let channel = connection
-        .create_channel()
-        .await
-        .map_err(|error| QueueError::of(&error, "open a channel"))?;
-    declare(&channel).await?;
-    connection
-        .close(200, "done".into())
-        .await
-        .map_err(|error| QueueError::of(&error, "close"))?;
+pub(super) async fn run(args: &Args, broker: &dyn Broker) -> Result<Exit, CliError> {
+    broker.declare().await?;
     let queues: Vec<String> = Source::ALL
         .iter()
         .map(|source| source.queue().to_owned())
-        .chain(["offboarding.dead".to_owned()])
-        .chain(WAITS.into_iter().map(wait_exchange))
+        .chain([DEAD_LETTER_QUEUE.to_owned()])
+        .chain(DELAYS.into_iter().map(delay_exchange))
         .collect();
     match args.output.output {
         Output::Json => json(&serde_json::json!({ "queues": queues }))?,

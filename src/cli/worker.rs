@@ -51,7 +51,11 @@ pub(super) async fn run(
     };
     let services = Arc::new(services);
     let broker = compose::broker(&settings.queue).map_err(CliError::usage)?;
-    let worker = Arc::new(Worker::new(Arc::clone(&services), broker.clone(), options));
+    let worker = Arc::new(Worker::new(
+        Arc::clone(&services),
+        Arc::clone(&broker),
+        options,
+    ));
     let redis = compose::shared_stores(&settings)
         .ok_or_else(|| CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis"))?;
     let causes: admin::Reasons = {

@@ -6,7 +6,7 @@ mod request;
 mod source;
 mod user_id;
 
-pub(crate) use message::{MAX_BODY_BYTES, parse_message};
+pub(crate) use message::{MAX_BODY_BYTES, Malformed, parse_message};
 pub(crate) use names::normalised;
 pub(crate) use request::{Action, BatchId, Request};
 pub(crate) use source::Source;

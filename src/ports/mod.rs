@@ -4,6 +4,7 @@ mod archive_store;
 pub(crate) mod batches;
 mod checkpoints;
 mod checksum;
+pub(crate) mod queue;
 mod quotas;
 mod shared;
 mod store_health;

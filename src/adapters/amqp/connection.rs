@@ -1,3 +1,5 @@
+//! How to reach RabbitMQ.
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,25 +9,26 @@ use lapin::uri::{
 };
 use lapin::{Connection, ConnectionProperties};
 
-use super::QueueError;
+use super::error::connecting_error;
 use crate::address::BrokerUrl;
+use crate::queue::QueueError;
 
-/// The handshake itself can hang for ever.
+/// The handshake has no timeout of its own.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// A half-open connection is noticed within three of these.
+/// We notice a half-open connection within three of these.
 const HEARTBEAT_SECONDS: u16 = 10;
 
-/// Where the broker is, and how to get in.
+/// Where RabbitMQ is, and how to get in.
 #[derive(Clone)]
-pub(crate) struct Broker {
+pub(super) struct Connector {
     uri: AMQPUri,
     at: String,
     ca: Option<String>,
 }
 
-impl Broker {
-    /// Connects to what the settings took apart, and reads the CA file.
-    pub(crate) fn new(url: &BrokerUrl, ca_file: Option<&Path>) -> Result<Self, QueueError> {
+impl Connector {
+    /// Reads the CA file; connects to nothing yet.
+    pub(super) fn new(url: &BrokerUrl, ca_file: Option<&Path>) -> Result<Self, QueueError> {
         let ca = ca_file.map(read_ca).transpose()?;
         Ok(Self {
             uri: uri(url),
@@ -34,20 +37,22 @@ impl Broker {
         })
     }
 
-    pub(crate) fn at(&self) -> &str {
+    /// Where the broker is, for people: without a password.
+    pub(super) fn at(&self) -> &str {
         &self.at
     }
 
-    /// The name under which we publish, which RabbitMQ checks in `user_id`; `None` where a certificate says who we are.
-    pub(crate) fn login(&self) -> Option<&str> {
+    /// The name that we publish under, which RabbitMQ checks in `user_id`; `None` where a certificate says who we
+    /// are.
+    pub(super) fn login(&self) -> Option<&str> {
         let external = self.uri.query.auth_mechanism == Some(SASLMechanism::External);
         let name = self.uri.authority.userinfo.username.as_str();
         (!external && !name.is_empty()).then_some(name)
     }
 
-    /// A new connection; `purpose` shows in the broker's list. Recovery is ours: the library's own
+    /// A new connection; the broker's list of connections shows `purpose`. The library's own recovery is off: it
     /// leaves consumers hanging without an error.
-    pub(crate) async fn connect(&self, purpose: &str) -> Result<Connection, QueueError> {
+    pub(super) async fn connect(&self, purpose: &str) -> Result<Connection, QueueError> {
         let name = format!("offboarder {} {purpose}", env!("CARGO_PKG_VERSION"));
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let tls = OwnedTLSConfig {
@@ -58,17 +63,18 @@ impl Broker {
             lapin::runtime::default_runtime().map_err(|error| QueueError::Unreachable {
                 at: self.at.clone(),
                 why: error.to_string(),
-                mend: "this is a defect: no runtime",
+                fix: "this is a defect: no runtime",
             })?;
+
         let connecting =
             Connection::connect_uri_with_config(self.uri.clone(), properties, tls, runtime);
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(QueueError::connecting(&error, &self.at)),
+            Ok(Err(error)) => Err(connecting_error(&error, &self.at)),
             Err(_elapsed) => Err(QueueError::Unreachable {
                 at: self.at.clone(),
                 why: format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
-                mend: "check that it runs, and OFFBOARDER_QUEUE_URL",
+                fix: "check that it runs, and OFFBOARDER_QUEUE_URL",
             }),
         }
     }
@@ -82,8 +88,8 @@ fn read_ca(path: &Path) -> Result<String, QueueError> {
     })
 }
 
-/// Part by part: the library's own parser of URLs takes an IPv6 address for `localhost`, passes over what it does
-/// not know, and makes up a password.
+/// Part by part: the library's own parser of URLs takes an IPv6 address for `localhost`, ignores what it does not
+/// know, and makes up a password.
 fn uri(url: &BrokerUrl) -> AMQPUri {
     AMQPUri {
         scheme: if url.tls {
@@ -116,8 +122,8 @@ mod tests {
 
     use super::*;
 
-    fn broker(url: &str) -> Broker {
-        Broker::new(&BrokerUrl::parse(url).unwrap(), None).unwrap()
+    fn broker(url: &str) -> Connector {
+        Connector::new(&BrokerUrl::parse(url).unwrap(), None).unwrap()
     }
 
     #[test]
@@ -154,8 +160,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_ipv6_address_is_connected_to_and_localhost_is_left_alone() {
-        // The same port on both, which somebody else may have on one of them.
+    async fn an_ipv6_address_is_connected_to_and_not_localhost() {
+        // The same port on both; another process may have it on one of them.
         let (there, localhost, port) = loop {
             let there = TcpListener::bind("[::1]:0").await.unwrap();
             let port = there.local_addr().unwrap().port();

@@ -1,32 +1,37 @@
-use std::collections::BTreeMap;
-use std::sync::Arc;
+//! Publishing with confirms.
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use async_trait::async_trait;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
+use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::{Broker, QueueError};
+use super::alarm::Alarm;
+use super::connection::Connector;
+use super::convert::to_amqp;
+use super::error::{publishing_error, queue_error, refuses_login};
 use crate::failpoint::{effect, time_scaled};
 use crate::failure::Classify as _;
+use crate::ports::queue::{Depths, Publisher};
+use crate::queue::{Properties, QueueError};
 use crate::telemetry::span;
 
 /// How long a confirm may take while no alarm blocks us. A queue that lost its majority never confirms.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
-/// The same of a channel.
+/// How long a channel may take to open, likewise.
 const OPEN_WITHIN: Duration = Duration::from_secs(15);
 
 /// Publishes with `mandatory` and waits for the broker's confirm. One publish is in flight on a
 /// channel, since the library credits a returned message to the wrong confirm otherwise; several
 /// channels make up for the speed. Its connection is its own: a broker short of memory blocks
 /// publishing connections, and acknowledgements must not wait with them.
-pub(crate) struct Publisher {
-    broker: Broker,
+pub(super) struct AmqpPublisher {
+    connector: Connector,
     connection: Mutex<Option<Connection>>,
     channels: Vec<Mutex<Option<Channel>>>,
     turn: AtomicUsize,
@@ -36,87 +41,16 @@ pub(crate) struct Publisher {
     nameless: AtomicBool,
 }
 
-/// Why the broker takes nothing from publishers, as long as it does not: `low on memory`, `low on disk`.
-#[derive(Clone, Default)]
-struct Alarm(Arc<parking_lot::Mutex<Blocked>>);
-
-#[derive(Default)]
-struct Blocked {
-    because: Option<String>,
-    /// When an alarm was last over.
-    until: Option<Instant>,
-}
-
-impl Alarm {
-    fn set(&self, reason: Option<String>) {
-        let mut blocked = self.0.lock();
-        if blocked.because.is_some() && reason.is_none() {
-            blocked.until = Some(Instant::now());
-        }
-        blocked.because = reason;
-    }
-
-    fn reason(&self) -> Option<String> {
-        self.0.lock().because.clone()
-    }
-
-    /// Returns once what began at `since` had so long without an alarm.
-    async fn patience(&self, since: Instant, within: Duration) {
-        let mut until = since + within;
-        loop {
-            tokio::time::sleep_until(until).await;
-            let now = Instant::now();
-            let over = {
-                let blocked = self.0.lock();
-                if blocked.because.is_some() {
-                    Some(now)
-                } else {
-                    blocked.until
-                }
-            };
-            until = over.map_or(until, |over| over.max(since) + within);
-            if until <= now {
-                return;
-            }
-        }
-    }
-
-    /// Listens as long as the connection lives.
-    fn watch(&self, connection: &Connection) {
-        let (alarm, mut events) = (self.clone(), connection.events_listener());
-        tokio::spawn(async move {
-            while let Some(event) = events.next().await {
-                match event {
-                    Event::ConnectionBlocked(reason) => {
-                        tracing::warn!(
-                            reason,
-                            "RabbitMQ takes no messages: work waits until its alarm is over"
-                        );
-                        alarm.set(Some(reason));
-                    }
-                    Event::ConnectionUnblocked => {
-                        tracing::info!("RabbitMQ takes messages again");
-                        alarm.set(None);
-                    }
-                    Event::Error(_) => alarm.set(None),
-                    _ => {}
-                }
-            }
-        });
-    }
-}
-
-/// What became of a message that the broker confirmed.
+/// Where a confirmed message is.
 enum Stored {
     InAQueue,
     Nowhere,
 }
 
-impl Publisher {
-    /// Connects at the first publish.
-    pub(crate) fn new(broker: Broker, channels: usize) -> Self {
+impl AmqpPublisher {
+    pub(super) fn new(connector: Connector, channels: usize) -> Self {
         Self {
-            broker,
+            connector,
             connection: Mutex::new(None),
             channels: (0..channels.max(1)).map(|_| Mutex::new(None)).collect(),
             turn: AtomicUsize::new(0),
@@ -126,62 +60,30 @@ impl Publisher {
         }
     }
 
-    /// Why nothing can be published now, if the broker says so.
-    pub(crate) fn blocked_because(&self) -> Option<String> {
-        let reason = self.alarm.reason()?;
-        Some(format!(
-            "RabbitMQ takes no messages ({reason}); free memory or disk space on its node"
-        ))
-    }
-
-    /// Returns once the broker has the message in a queue. An error means that it may or may not
-    /// have it: publishing again is the caller's to decide. The broker checks the login that it is under.
-    pub(crate) async fn publish(
+    /// Publishes under our login, so that headers of ours are believed when they come back.
+    async fn under_our_login(
         &self,
         exchange: &str,
         key: &str,
         body: &[u8],
         properties: BasicProperties,
-    ) -> Result<(), QueueError> {
-        let publishing = async {
-            let named = match self.broker.login() {
-                Some(login) if !self.nameless.load(Ordering::Relaxed) => {
-                    properties.clone().with_user_id(login.into())
-                }
-                Some(_) | None => properties.clone(),
-            };
-            let stored = match self.confirmed(exchange, key, body, named).await {
-                Err(error) if error.minds_login() => {
-                    if !self.nameless.swap(true, Ordering::Relaxed) {
-                        tracing::warn!(%error, "RabbitMQ knows this login under another name: headers of ours are \
-                            not believed when they come back; use a user of RabbitMQ's own in OFFBOARDER_QUEUE_URL");
-                    }
-                    self.confirmed(exchange, key, body, properties).await?
-                }
-                stored => stored?,
-            };
-            match stored {
-                Stored::InAQueue => Ok(()),
-                Stored::Nowhere => Err(unroutable(exchange, key)),
+    ) -> Result<Stored, QueueError> {
+        let named = match self.connector.login() {
+            Some(login) if !self.nameless.load(Ordering::Relaxed) => {
+                properties.clone().with_user_id(login.into())
             }
+            Some(_) | None => properties.clone(),
         };
-        traced(exchange, key, publishing).await
-    }
-
-    /// The same for what nobody may be waiting for: it is no error when no queue took it.
-    pub(crate) async fn announce(
-        &self,
-        exchange: &str,
-        key: &str,
-        body: &[u8],
-        properties: BasicProperties,
-    ) -> Result<(), QueueError> {
-        let announcing = async {
-            self.confirmed(exchange, key, body, properties)
-                .await
-                .map(|_anywhere| ())
-        };
-        traced(exchange, key, announcing).await
+        match self.confirmed(exchange, key, body, named).await {
+            Err(error) if refuses_login(&error) => {
+                if !self.nameless.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%error, "RabbitMQ knows this login under another name: headers of ours are \
+                        not believed when they come back; use a user of RabbitMQ's own in OFFBOARDER_QUEUE_URL");
+                }
+                self.confirmed(exchange, key, body, properties).await
+            }
+            stored => stored,
+        }
     }
 
     async fn confirmed(
@@ -211,9 +113,9 @@ impl Publisher {
         let publishing = effect("the publish", publishing);
         let confirmation = tokio::select! {
             confirmation = publishing => {
-                confirmation.map_err(|error| QueueError::publishing(&error, exchange, key))?
+                confirmation.map_err(|error| publishing_error(&error, exchange, key))?
             }
-            () = self.alarm.patience(Instant::now(), self.confirm_within) => {
+            () = self.alarm.time_without_alarm(Instant::now(), self.confirm_within) => {
                 give_up(channel);
                 let seconds = self.confirm_within.as_secs();
                 return Err(QueueError::Unconfirmed { exchange: exchange.to_owned(), key: key.to_owned(), seconds });
@@ -231,7 +133,7 @@ impl Publisher {
         }
     }
 
-    /// A channel that nobody publishes on, or the next in turn; there is always one.
+    /// A channel without a publish in flight, or else the next in turn; there is always one.
     async fn free_slot(&self) -> Option<MutexGuard<'_, Option<Channel>>> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.channels.len();
         let (before, from) = self.channels.split_at(turn);
@@ -242,60 +144,13 @@ impl Publisher {
         }
     }
 
-    /// Messages in each queue that are in nobody's hands. A queue that is not there is left out.
-    pub(crate) async fn depths(
-        &self,
-        queues: &[&str],
-    ) -> Result<BTreeMap<String, u64>, QueueError> {
-        let mut depths = BTreeMap::new();
-        let mut channel = self.open_channel().await?;
-        for queue in queues {
-            let (options, none) = (
-                QueueDeclareOptions {
-                    passive: true,
-                    ..Default::default()
-                },
-                FieldTable::default(),
-            );
-            match channel.queue_declare((*queue).into(), options, none).await {
-                Ok(found) => {
-                    depths.insert((*queue).to_owned(), u64::from(found.message_count()));
-                }
-                // The broker ends the channel with its answer.
-                Err(_not_there) if !channel.status().connected() => {
-                    channel = self.open_channel().await?
-                }
-                Err(error) => {
-                    return Err(QueueError::of(
-                        &error,
-                        &format!("look at the queue {queue}"),
-                    ));
-                }
-            }
-        }
-        channel
-            .close(200, "done".into())
-            .await
-            .map_err(|error| QueueError::of(&error, "close a channel"))?;
-        Ok(depths)
-    }
-
-    /// Ends the connection; what was confirmed stays.
-    pub(crate) async fn close(&self) {
-        if let Some(connection) = self.connection.lock().await.take()
-            && let Err(error) = connection.close(200, "done".into()).await
-        {
-            tracing::debug!(%error, "the publishing connection did not close in order");
-        }
-    }
-
     async fn open_channel(&self) -> Result<Channel, QueueError> {
         let mut connection = self.connection.lock().await;
         let open = match connection.take() {
             Some(open) if open.status().connected() => open,
             Some(_) | None => {
                 self.alarm.set(None);
-                let made = self.broker.connect("publish").await?;
+                let made = self.connector.connect("publish").await?;
                 self.alarm.watch(&made);
                 made
             }
@@ -309,8 +164,8 @@ impl Publisher {
         };
         // After a failure the next try has a connection of its own.
         let channel = tokio::select! {
-            opened = opening => opened.map_err(|error| QueueError::of(&error, "open a channel"))?,
-            () = self.alarm.patience(Instant::now(), OPEN_WITHIN) => {
+            opened = opening => opened.map_err(|error| queue_error(&error, "open a channel"))?,
+            () = self.alarm.time_without_alarm(Instant::now(), OPEN_WITHIN) => {
                 let why = format!("no answer within {} s", OPEN_WITHIN.as_secs());
                 return Err(QueueError::Broken { what: "open a channel".to_owned(), why });
             }
@@ -320,7 +175,88 @@ impl Publisher {
     }
 }
 
-/// Leaves a channel that does not answer. The broker may never hear that it is to be closed.
+#[async_trait]
+impl Publisher for AmqpPublisher {
+    async fn publish(
+        &self,
+        exchange: &str,
+        key: &str,
+        body: &[u8],
+        properties: &Properties,
+    ) -> Result<(), QueueError> {
+        let publishing = async {
+            match self
+                .under_our_login(exchange, key, body, to_amqp(properties))
+                .await?
+            {
+                Stored::InAQueue => Ok(()),
+                Stored::Nowhere => Err(unroutable(exchange, key)),
+            }
+        };
+        traced(exchange, key, publishing).await
+    }
+
+    async fn announce(
+        &self,
+        exchange: &str,
+        key: &str,
+        body: &[u8],
+        properties: &Properties,
+    ) -> Result<(), QueueError> {
+        let announcing = async {
+            self.confirmed(exchange, key, body, to_amqp(properties))
+                .await
+                .map(|_anywhere| ())
+        };
+        traced(exchange, key, announcing).await
+    }
+
+    async fn depths(&self, queues: &[&str]) -> Result<Depths, QueueError> {
+        let mut depths = Depths::new();
+        let mut channel = self.open_channel().await?;
+        for queue in queues {
+            let passive = QueueDeclareOptions {
+                passive: true,
+                ..Default::default()
+            };
+            let asking = channel.queue_declare((*queue).into(), passive, FieldTable::default());
+            match asking.await {
+                Ok(found) => {
+                    depths.insert((*queue).to_owned(), u64::from(found.message_count()));
+                }
+                // The queue does not exist. RabbitMQ closes the channel with this answer.
+                Err(_not_found) if !channel.status().connected() => {
+                    channel = self.open_channel().await?;
+                }
+                Err(error) => {
+                    return Err(queue_error(&error, &format!("check the queue {queue}")));
+                }
+            }
+        }
+        channel
+            .close(200, "done".into())
+            .await
+            .map_err(|error| queue_error(&error, "close a channel"))?;
+        Ok(depths)
+    }
+
+    fn blocked_because(&self) -> Option<String> {
+        let reason = self.alarm.reason()?;
+        Some(format!(
+            "RabbitMQ takes no messages ({reason}); free memory or disk space on its node"
+        ))
+    }
+
+    async fn close(&self) {
+        if let Some(connection) = self.connection.lock().await.take()
+            && let Err(error) = connection.close(200, "done".into()).await
+        {
+            tracing::debug!(%error, "the publishing connection did not close in order");
+        }
+    }
+}
+
+/// Closes a channel that does not answer, in the background: the broker may never answer that, either.
 fn give_up(channel: Channel) {
     tokio::spawn(async move {
         let closing = channel.close(200, "no confirm".into());
@@ -345,37 +281,5 @@ fn unroutable(exchange: &str, key: &str) -> QueueError {
     QueueError::Unroutable {
         exchange: exchange.to_owned(),
         key: key.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const WITHIN: Duration = Duration::from_secs(30);
-
-    #[tokio::test(start_paused = true)]
-    async fn a_confirm_has_its_time_without_the_time_of_an_alarm() {
-        let alarm = Alarm::default();
-        let begun = Instant::now();
-        alarm.patience(begun, WITHIN).await;
-        assert_eq!(begun.elapsed().as_secs(), 30);
-
-        let begun = Instant::now();
-        let (blocked, waiting) = (
-            alarm.clone(),
-            tokio::spawn({
-                let alarm = alarm.clone();
-                async move { alarm.patience(begun, WITHIN).await }
-            }),
-        );
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        blocked.set(Some("low on memory".to_owned()));
-        tokio::time::sleep(Duration::from_hours(1)).await;
-        assert!(!waiting.is_finished(), "an alarm is no lost confirm");
-        blocked.set(None);
-        let over = Instant::now();
-        waiting.await.unwrap();
-        assert_eq!(over.elapsed().as_secs(), 30);
     }
 }

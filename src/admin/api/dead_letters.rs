@@ -80,7 +80,7 @@ pub(super) async fn list(
 ) -> Result<Json<Listing>, Problem> {
     let pick = wanted.pick(Some(LISTED));
     Ok(Json(
-        dead_letters::list(&api.broker, Some(&*api.stores.checkpoints), &pick).await?,
+        dead_letters::list(&*api.broker, Some(&*api.stores.checkpoints), &pick).await?,
     ))
 }
 
@@ -103,7 +103,7 @@ pub(super) async fn groups(
 ) -> Result<Json<Groups>, Problem> {
     let judge = Judge::new(Arc::clone(&api.services));
     Ok(Json(Groups {
-        groups: dead_letters::groups(&api.broker, &wanted.pick(None), &judge).await?,
+        groups: dead_letters::groups(&*api.broker, &wanted.pick(None), &judge).await?,
     }))
 }
 
@@ -126,7 +126,7 @@ pub(super) async fn show(
         limit: Some(1),
         ..Pick::default()
     };
-    dead_letters::show(&api.broker, &pick)
+    dead_letters::show(&*api.broker, &pick)
         .await?
         .pop()
         .map(Json)
@@ -238,12 +238,12 @@ async fn replay_alone(api: &Api, role: Role, order: ReplayOrder) -> Result<Json<
         .map(|rate| Duration::from_micros(1_000_000 / rate.max(1)));
     let services = &api.0.services;
     let replay = Replay {
-        broker: &api.0.broker,
+        broker: &*api.0.broker,
         checkpoints: &*api.0.stores.checkpoints,
         pace,
         canary: None,
     };
-    let (letters, _more) = look(&api.0.broker, &pick).await?;
+    let (letters, _more) = look(&*api.0.broker, &pick).await?;
     if letters.is_empty() && pick.names_any() {
         return Err(no_such_letter());
     }
@@ -330,7 +330,7 @@ async fn discard_alone(
         ids: order.letters.into_iter().collect(),
         ..Pick::default()
     };
-    let (letters, _more) = look(&api.0.broker, &pick).await?;
+    let (letters, _more) = look(&*api.0.broker, &pick).await?;
     if letters.is_empty() {
         return Err(no_such_letter());
     }
@@ -345,7 +345,7 @@ async fn discard_alone(
         role,
     );
     let discard = Discard {
-        broker: &api.0.broker,
+        broker: &*api.0.broker,
         store,
         clock: &services.clock,
         by,

@@ -34,9 +34,9 @@ use super::guesses::Guesses;
 use super::openapi;
 use super::problem::Problem;
 use super::read::Line;
-use crate::adapters::amqp::Broker;
 use crate::config::Admin;
 use crate::ports::SharedStores;
+use crate::ports::queue::Broker;
 use crate::registers::audit_log::Operator;
 use crate::steps::Services;
 use crate::telemetry::metrics;
@@ -60,7 +60,7 @@ struct Inner {
     services: Arc<Services>,
     /// A connection of its own, so that requests and the work of the worker do not wait for each other.
     stores: SharedStores,
-    broker: Broker,
+    broker: Arc<dyn Broker>,
     /// One replay or discard at a time.
     letters: Arc<Mutex<()>>,
 }
@@ -72,7 +72,7 @@ impl Api {
         settings: &Admin,
         services: Arc<Services>,
         stores: SharedStores,
-        broker: Broker,
+        broker: Arc<dyn Broker>,
     ) -> Self {
         Self(Arc::new(Inner {
             worker: worker.to_owned(),

@@ -16,7 +16,7 @@ pub(super) async fn discard(
         ));
     }
     let broker = compose::broker(&settings.queue)?;
-    let (letters, _more) = look(&broker, &pick).await?;
+    let (letters, _more) = look(&*broker, &pick).await?;
     let count = letters.len();
     let (mut discarded, mut gone) = (Vec::new(), Vec::new());
     let store = compose::archive_store(settings).await?;
@@ -28,7 +28,7 @@ pub(super) async fn discard(
             "{count} letters will be discarded for good. Go on?"
         ))?;
         let discard = Discard {
-            broker: &broker,
+            broker: &*broker,
             store: &store,
             clock: &crate::clock::Clock::system(),
             by: args.act.operator(),

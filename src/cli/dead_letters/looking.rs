@@ -24,7 +24,7 @@ pub(super) async fn list(
         CheckpointsUrl::Embedded(_) => None,
     };
     let listing = dead_letters::list(
-        &compose::broker(&settings.queue)?,
+        &*compose::broker(&settings.queue)?,
         checkpoints.as_deref(),
         &pick,
     )
@@ -74,7 +74,7 @@ pub(super) async fn show(
     settings: &Settings<Option<Cxone>, Queue>,
 ) -> Result<Exit, CliError> {
     let pick = args.pick(Some(SHOWN));
-    let letters = dead_letters::show(&compose::broker(&settings.queue)?, &pick).await?;
+    let letters = dead_letters::show(&*compose::broker(&settings.queue)?, &pick).await?;
     let exit = if letters.is_empty() {
         nothing_found(&pick)
     } else {
@@ -120,7 +120,7 @@ pub(super) async fn show_groups(
     let judge = Judge::new(Arc::new(
         compose::unproven_services(settings, "dead-letters").await?,
     ));
-    let groups = groups(&compose::broker(&settings.queue)?, &pick, &judge).await?;
+    let groups = groups(&*compose::broker(&settings.queue)?, &pick, &judge).await?;
     let exit = if groups.is_empty() {
         nothing_found(&pick)
     } else {

@@ -16,13 +16,13 @@ pub(super) async fn replay(
     let broker = compose::broker(&settings.queue)?;
     let services = Arc::new(compose::unproven_services(settings, "dead-letters").await?);
     let replay = Replay {
-        broker: &broker,
+        broker: &*broker,
         checkpoints: &*services.checkpoints,
         pace: args.rate,
         canary: args.canary.then_some(args.canary_wait),
     };
     let mut report = Report::default();
-    let (letters, _more) = look(&broker, &pick).await?;
+    let (letters, _more) = look(&*broker, &pick).await?;
     if letters.is_empty() {
         tell(args, &report, None)?;
         return Ok(nothing_found(&pick));

@@ -1,7 +1,8 @@
 use super::super::compose;
 use super::finding::Finding;
-use crate::adapters::amqp::{QueueError, TopologyFault, examine};
 use crate::config::Queue;
+use crate::ports::queue::TopologyFault;
+use crate::queue::QueueError;
 
 const SERVICE: &str = "RabbitMQ";
 const TOPOLOGY: &str = "RabbitMQ topology";
@@ -24,17 +25,14 @@ pub(super) async fn check(queue: Option<&Queue>) -> Vec<Finding> {
             )];
         }
     };
-    let connection = match broker.connect("doctor").await {
-        Ok(connection) => connection,
-        Err(error) => return vec![Finding::failed(SERVICE, error)],
-    };
+    if let Err(error) = broker.probe().await {
+        return vec![Finding::failed(SERVICE, error)];
+    }
     let mut findings = vec![Finding::good(
         SERVICE,
         format!("accepts the credentials at {}", broker.at()),
     )];
-    findings.extend(topology(examine(&connection).await));
-    // A failed close says nothing about the checks before it.
-    connection.close(200, "done".into()).await.ok();
+    findings.extend(topology(broker.examine().await));
     findings
 }
 
@@ -55,7 +53,7 @@ fn topology(examined: Result<Vec<TopologyFault>, QueueError>) -> Vec<Finding> {
             format!("{what} does not exist"),
             "run `offboarder topology`",
         ),
-        TopologyFault::Otherwise { what, why } => Finding::bad(
+        TopologyFault::Different { what, why } => Finding::bad(
             TOPOLOGY,
             format!("{what} exists with other arguments ({why})"),
             "empty it, delete it, and run `offboarder topology`",

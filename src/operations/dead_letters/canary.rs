@@ -122,12 +122,12 @@ impl Replay<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::letter::tests::delivery;
+    use super::super::letter::tests::envelope;
     use super::*;
-    use crate::adapters::amqp::{letter, text};
     use crate::failure::{Class, Code, Reason};
     use crate::job::Request;
     use crate::machine::Pause;
+    use crate::queue::headers::dead_letter;
 
     const ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
 
@@ -141,10 +141,10 @@ mod tests {
         let mut checkpoint = Checkpoint::new(ID.parse().unwrap(), Request::default(), at(1));
         checkpoint.give_up(Reason::RetriesExhausted, failure("slow for 7 s"), at(2));
         let headers = vec![
-            (letter::ERROR, text("slow for 9 s [cxone_timeout]")),
-            (letter::STATE, text("Received")),
+            (dead_letter::ERROR, "slow for 9 s [cxone_timeout]".into()),
+            (dead_letter::STATE, "Received".into()),
         ];
-        let letter = Letter::read(&delivery(ID, headers));
+        let letter = Letter::read(&envelope(ID, headers));
         let sent = Sent::new(&letter, Some(&checkpoint));
         let fate = |checkpoint: &Checkpoint| {
             sent.fate(Some(checkpoint), &[letter.fingerprint.as_str()].into())

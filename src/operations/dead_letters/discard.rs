@@ -9,16 +9,17 @@ use utoipa::ToSchema;
 
 use super::sweep::Sweep;
 use super::{Letter, LetterId, Pick};
-use crate::adapters::amqp::{Broker, Delivery, acknowledge, plain_properties};
 use crate::clock::Clock;
 use crate::failure::Failure;
+use crate::ports::queue::Broker;
 use crate::ports::{ArchiveStore, ObjectKey};
+use crate::queue::Envelope;
 use crate::registers::audit_log::{AuditLog, Change, Operator};
 
 /// Takes letters off the queue for good, each after a copy of it is stored.
 pub(crate) struct Discard<'a> {
     /// Where the letters are.
-    pub broker: &'a Broker,
+    pub broker: &'a dyn Broker,
     /// Where the copies go.
     pub store: &'a Arc<dyn ArchiveStore>,
     pub clock: &'a Clock,
@@ -106,14 +107,15 @@ impl Discard<'_> {
             if let Some(user_id) = letter.user_id {
                 crate::failpoint::arm(&user_id.to_string());
             }
-            let copy = serde_json::to_vec(&self.copy(&letter, &delivery)).map_err(|error| {
-                Failure::internal("cannot write the copy of a dead letter", error)
-            })?;
+            let copy =
+                serde_json::to_vec(&self.copy(&letter, &delivery.envelope)).map_err(|error| {
+                    Failure::internal("cannot write the copy of a dead letter", error)
+                })?;
             // One that is there already is of a discard that was cut short: a letter's name tells its content.
             self.store
                 .put_once(&copy_key(&letter.id), Bytes::from(copy), None)
                 .await?;
-            acknowledge(&delivery).await?;
+            delivery.acknowledge().await?;
             discarded.push(letter);
         }
         let missed = sweep.close().await?;
@@ -124,8 +126,8 @@ impl Discard<'_> {
             .collect())
     }
 
-    fn copy(&self, letter: &Letter, delivery: &Delivery) -> Value {
-        let mut copy = json!(Whole::new(letter.clone(), delivery));
+    fn copy(&self, letter: &Letter, envelope: &Envelope) -> Value {
+        let mut copy = json!(Whole::new(letter.clone(), envelope));
         if let Value::Object(copy) = &mut copy {
             let discarded =
                 json!({ "at": self.clock.now(), "who": self.by.who, "why": self.by.why });
@@ -158,17 +160,15 @@ pub(crate) struct Whole {
 }
 
 impl Whole {
-    /// Of a delivery.
-    pub(crate) fn new(letter: Letter, delivery: &Delivery) -> Self {
-        let (headers, properties) = plain_properties(&delivery.properties);
+    pub(crate) fn new(letter: Letter, envelope: &Envelope) -> Self {
         Self {
             letter,
-            exchange: delivery.exchange.to_string(),
-            routing_key: delivery.routing_key.to_string(),
-            headers,
-            properties,
-            body: std::str::from_utf8(&delivery.data).ok().map(str::to_owned),
-            body_base64: BASE64_STANDARD.encode(&delivery.data),
+            exchange: envelope.exchange.clone(),
+            routing_key: envelope.routing_key.clone(),
+            headers: envelope.properties.headers_json(),
+            properties: envelope.properties.standard_json(),
+            body: std::str::from_utf8(envelope.body()).ok().map(str::to_owned),
+            body_base64: BASE64_STANDARD.encode(envelope.body()),
         }
     }
 }

@@ -5,8 +5,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Judge, Judgement, Letter, Pass, Pick, Verdict};
-use crate::adapters::amqp::{Broker, QueueError};
 use crate::failure::Reason;
+use crate::ports::queue::Broker;
+use crate::queue::QueueError;
 
 /// Letters of one fault.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -47,7 +48,7 @@ const SAMPLE: usize = 10;
 
 /// Counts the letters that are meant, by fault, and judges each fault; the largest group first.
 pub(crate) async fn groups(
-    broker: &Broker,
+    broker: &dyn Broker,
     pick: &Pick,
     judge: &Judge,
 ) -> Result<Vec<Group>, QueueError> {
@@ -121,15 +122,18 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
-    use super::super::letter::tests::delivery;
+    use super::super::letter::tests::envelope;
     use super::*;
-    use crate::adapters::amqp::{letter, long, text};
+    use crate::queue::headers::dead_letter;
 
     #[test]
     fn a_group_knows_its_times_and_is_as_safe_as_its_worst_letter() {
         let letter = |at: &str, replays| {
-            let headers = vec![(letter::AT, text(at)), (letter::REPLAYS, long(replays))];
-            Letter::read(&delivery("x", headers))
+            let headers = vec![
+                (dead_letter::AT, at.into()),
+                (dead_letter::REPLAYS, i64::from(replays).into()),
+            ];
+            Letter::read(&envelope("x", headers))
         };
         let mut group = Group::of(&letter("2026-11-02T00:00:00Z", 0));
         for (day, replays) in [(2, 0), (1, 1), (3, 0)] {

@@ -195,12 +195,12 @@ pub(crate) async fn is_left_over(
 mod tests {
     use jiff::Timestamp;
 
-    use super::super::letter::tests::delivery;
+    use super::super::letter::tests::envelope;
     use super::*;
-    use crate::adapters::amqp::{letter, text};
     use crate::failure::Class;
     use crate::job::Request;
     use crate::machine::Pause;
+    use crate::queue::headers::dead_letter;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -209,9 +209,9 @@ mod tests {
     #[test]
     fn a_user_who_went_on_or_has_a_newer_letter_answers_an_old_one() {
         let id = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
-        let letter = Letter::read(&delivery(
+        let letter = Letter::read(&envelope(
             id,
-            vec![(letter::AT, text(&at(100).to_string()))],
+            vec![(dead_letter::AT, at(100).to_string().into())],
         ));
         let failure = Failure::new(Class::Transient, Code::CxoneTimeout, "slow");
         let mut checkpoint = Checkpoint::new(id.parse().unwrap(), Request::default(), at(50));

@@ -8,10 +8,11 @@ use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use super::fingerprint::fingerprint;
-use crate::adapters::amqp::{Delivery, as_long, letter, plain};
 use crate::failure::{Code, Failure, Reason};
-use crate::job::{BatchId, UserId, parse_message};
+use crate::job::{BatchId, UserId};
 use crate::machine::StateName;
+use crate::queue::headers::{DEATH, dead_letter};
+use crate::queue::{Envelope, HeaderValue};
 
 /// A letter's name: a hash of what it holds, the same whoever looks, and however often.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -97,33 +98,21 @@ const MOVED: &str = "RabbitMQ delivered it again and again without an answer, an
 
 impl Letter {
     /// Reads a letter off the queue.
-    pub(crate) fn read(delivery: &Delivery) -> Self {
-        let header = |name: &str| {
-            delivery
-                .properties
-                .headers()
-                .as_ref()
-                .and_then(|all| all.inner().get(name))
-        };
-        let text = |name: &str| match header(name).map(plain) {
-            Some(Value::String(text)) => text,
-            Some(_) | None => String::new(),
-        };
-        let number = |name: &str| header(name).and_then(as_long).unwrap_or(0);
-        let reason = text(letter::REASON);
+    pub(crate) fn read(envelope: &Envelope) -> Self {
+        let properties = &envelope.properties;
+        let text = |name: &str| properties.text(name).unwrap_or_default();
+        let number = |name: &str| properties.number(name).unwrap_or(0);
+        let reason = text(dead_letter::REASON);
         let reason = Reason::ALL
             .iter()
             .find(|known| known.as_str() == reason)
             .copied();
-        let death = header("x-death").map(plain).unwrap_or_default();
-        let moved_at = death.pointer("/0/time").and_then(Value::as_i64);
-        let at = text(letter::AT);
-        let mut error = text(letter::ERROR);
+        let mut error = text(dead_letter::ERROR);
         if reason.is_none() && error.is_empty() {
             MOVED.clone_into(&mut error);
         }
         let reason = reason.unwrap_or(Reason::Poison);
-        let code = Some(text(letter::CODE))
+        let code = Some(text(dead_letter::CODE))
             .filter(|code| !code.is_empty())
             .or_else(|| bracketed(&error));
         let code = code.and_then(|code| {
@@ -132,30 +121,24 @@ impl Letter {
                 .find(|known| known.as_str() == code)
                 .copied()
         });
-        let state = text(letter::STATE);
-        let step = Some(text(letter::STEP)).filter(|step| !step.is_empty());
+        let state = text(dead_letter::STATE);
+        let step = Some(text(dead_letter::STEP)).filter(|step| !step.is_empty());
         let step = step.or_else(|| step_after(&state)).unwrap_or_default();
-        let (user_id, batch_id) = match parse_message(&delivery.data, Timestamp::UNIX_EPOCH) {
-            Ok((user_id, request)) => (Some(user_id), request.batch_id),
-            Err(_malformed) => (None, None),
-        };
+        let message = envelope.message().ok();
         Self {
-            id: identify(delivery, &at, &text(letter::WORKER), &death),
-            user_id,
-            batch_id,
+            id: identify(envelope),
+            user_id: message.map(|message| message.user_id),
+            batch_id: message.and_then(|message| message.request.batch_id.clone()),
             fingerprint: fingerprint(word(code, reason), &step, &error),
             reason,
             code,
             step,
             state,
             error,
-            attempts: number(letter::ATTEMPTS),
-            dead_lettered_at: at
-                .parse()
-                .ok()
-                .or_else(|| Timestamp::from_second(moved_at?).ok()),
-            worker: text(letter::WORKER),
-            replays: number(letter::REPLAYS),
+            attempts: number(dead_letter::ATTEMPTS),
+            dead_lettered_at: envelope.dead_lettered_at(),
+            worker: text(dead_letter::WORKER),
+            replays: number(dead_letter::REPLAYS),
         }
     }
 
@@ -192,24 +175,24 @@ fn step_after(state: &str) -> Option<String> {
 }
 
 /// Everything that a look does not change, each with its length, so that nothing runs into the next.
-fn identify(delivery: &Delivery, at: &str, worker: &str, death: &Value) -> LetterId {
-    let message_id = delivery
-        .properties
-        .message_id()
-        .as_ref()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    let death = death.to_string();
+fn identify(envelope: &Envelope) -> LetterId {
+    let properties = &envelope.properties;
+    let text = |name: &str| properties.text(name).unwrap_or_default();
+    let at = text(dead_letter::AT);
+    let worker = text(dead_letter::WORKER);
+    let death = properties.headers.get(DEATH).map(HeaderValue::to_json);
+    let death = death.unwrap_or_default().to_string();
+    let message_id = properties.message_id.clone().unwrap_or_default();
     let mut hash = Sha256::new();
     let pieces = [
-        at,
-        worker,
-        &death,
-        &message_id,
-        delivery.routing_key.as_str(),
-    ]
-    .map(str::as_bytes);
-    for piece in pieces.into_iter().chain([delivery.data.as_slice()]) {
+        at.as_bytes(),
+        worker.as_bytes(),
+        death.as_bytes(),
+        message_id.as_bytes(),
+        envelope.routing_key.as_bytes(),
+        envelope.body(),
+    ];
+    for piece in pieces {
         hash.update(piece.len().to_be_bytes());
         hash.update(piece);
     }
@@ -219,38 +202,39 @@ fn identify(delivery: &Delivery, at: &str, worker: &str, death: &Value) -> Lette
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::adapters::amqp::{BasicProperties, Headers, clean_headers, long, text};
+    use crate::queue::{AddedHeaders, Properties, successor};
 
     const ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
 
-    pub(in crate::operations::dead_letters) fn delivery(body: &str, headers: Headers) -> Delivery {
-        let (exchange, key) = ("offboarding.dead".into(), "users".into());
-        let mut delivery = Delivery::mock(1, exchange, key, false, body.as_bytes().to_vec());
-        delivery.properties = clean_headers(&BasicProperties::default(), headers);
-        delivery
+    pub(in crate::operations::dead_letters) fn envelope(
+        body: &str,
+        headers: AddedHeaders,
+    ) -> Envelope {
+        let properties = successor(&Properties::default(), headers);
+        Envelope::of_test("offboarding.dead", "users", properties, body)
     }
 
-    fn of_a_worker(at: &str) -> Headers {
+    fn of_a_worker(at: &str) -> AddedHeaders {
         vec![
-            (letter::REASON, text("retries_exhausted")),
-            (letter::ERROR, text("slow [cxone_timeout]")),
-            (letter::STATE, text("Deactivated")),
-            (letter::ATTEMPTS, long(8)),
-            (letter::AT, text(at)),
-            (letter::WORKER, text("w-1")),
-            (letter::REPLAYS, long(2)),
+            (dead_letter::REASON, "retries_exhausted".into()),
+            (dead_letter::ERROR, "slow [cxone_timeout]".into()),
+            (dead_letter::STATE, "Deactivated".into()),
+            (dead_letter::ATTEMPTS, 8_i64.into()),
+            (dead_letter::AT, at.into()),
+            (dead_letter::WORKER, "w-1".into()),
+            (dead_letter::REPLAYS, 2_i64.into()),
         ]
     }
 
     #[test]
     fn a_letter_of_a_worker_is_read_with_or_without_the_headers_of_this_release() {
-        let old = Letter::read(&delivery(ID, of_a_worker("2026-11-01T00:00:00Z")));
+        let old = Letter::read(&envelope(ID, of_a_worker("2026-11-01T00:00:00Z")));
         let mut headers = of_a_worker("2026-11-01T00:00:00Z");
         headers.extend([
-            (letter::CODE, text("cxone_timeout")),
-            (letter::STEP, text("archive")),
+            (dead_letter::CODE, "cxone_timeout".into()),
+            (dead_letter::STEP, "archive".into()),
         ]);
-        assert_eq!(old, Letter::read(&delivery(ID, headers)));
+        assert_eq!(old, Letter::read(&envelope(ID, headers)));
         assert_eq!(
             (old.reason, old.code),
             (Reason::RetriesExhausted, Some(Code::CxoneTimeout))
@@ -265,22 +249,22 @@ pub(super) mod tests {
 
     #[test]
     fn letters_that_differ_in_time_or_body_have_other_ids_and_a_look_does_not_change_them() {
-        let one = || delivery(ID, of_a_worker("2026-11-01T00:00:00Z"));
+        let one = || envelope(ID, of_a_worker("2026-11-01T00:00:00Z"));
         let id = Letter::read(&one()).id;
         let mut looked_at = one();
-        looked_at.properties = clean_headers(&BasicProperties::default(), {
+        looked_at.properties = successor(&Properties::default(), {
             let mut headers = of_a_worker("2026-11-01T00:00:00Z");
-            headers.push(("x-seen", long(1)));
+            headers.push(("x-seen", 1_i64.into()));
             headers
         });
         assert_eq!(Letter::read(&looked_at).id, id);
         assert_ne!(
-            Letter::read(&delivery(ID, of_a_worker("2026-11-01T00:00:01Z"))).id,
+            Letter::read(&envelope(ID, of_a_worker("2026-11-01T00:00:01Z"))).id,
             id
         );
         let upper = ID.to_uppercase();
         assert_ne!(
-            Letter::read(&delivery(&upper, of_a_worker("2026-11-01T00:00:00Z"))).id,
+            Letter::read(&envelope(&upper, of_a_worker("2026-11-01T00:00:00Z"))).id,
             id
         );
         assert_eq!(id.as_str().parse(), Ok(id));
@@ -288,7 +272,7 @@ pub(super) mod tests {
 
     #[test]
     fn what_rabbitmq_moved_is_poison_and_a_body_that_is_no_message_has_no_user() {
-        let moved = Letter::read(&delivery("no message", Vec::new()));
+        let moved = Letter::read(&envelope("no message", Vec::new()));
         assert_eq!(
             (moved.reason, moved.code, moved.user_id),
             (Reason::Poison, None, None)

@@ -2,8 +2,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Letter, Pass, Pick, Whole, is_left_over, look};
-use crate::adapters::amqp::{Broker, QueueError};
 use crate::ports::Checkpoints;
+use crate::ports::queue::Broker;
+use crate::queue::QueueError;
 
 /// Letters as they are listed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,7 +30,7 @@ pub(crate) struct Listed {
 /// The letters that are meant, the oldest first. They can be looked at without a checkpoint store: which of them
 /// are left over from a replay is unknown then.
 pub(crate) async fn list(
-    broker: &Broker,
+    broker: &dyn Broker,
     checkpoints: Option<&dyn Checkpoints>,
     pick: &Pick,
 ) -> Result<Listing, QueueError> {
@@ -56,14 +57,14 @@ pub(crate) async fn list(
 }
 
 /// The letters that are meant, with all that they hold, as they come.
-pub(crate) async fn show(broker: &Broker, pick: &Pick) -> Result<Vec<Whole>, QueueError> {
+pub(crate) async fn show(broker: &dyn Broker, pick: &Pick) -> Result<Vec<Whole>, QueueError> {
     let mut letters = Vec::new();
     let mut pass = Pass::begin(broker).await?;
     while pick.limit.is_none_or(|limit| letters.len() < limit)
         && let Some((letter, delivery)) = pass.next().await?
     {
         if pick.takes(&letter) {
-            letters.push(Whole::new(letter, &delivery));
+            letters.push(Whole::new(letter, &delivery.envelope));
         }
     }
     pass.close().await?;

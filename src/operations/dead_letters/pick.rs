@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Letter, LetterId};
-use crate::adapters::amqp::{Broker, DeadQueue, Delivery, QueueError};
 use crate::failure::Reason;
 use crate::job::{BatchId, UserId};
+use crate::ports::queue::{Broker, Delivery, QueueScan};
+use crate::queue::QueueError;
 
 /// Which letters are meant. What is empty picks all; the rest has to hold together.
 #[derive(Debug, Clone, Default)]
@@ -63,17 +64,17 @@ impl Pick {
 
 /// One pass over the letters that stood in the queue when it began. Whatever it gives stays in the queue
 /// unless it is acknowledged before [`Self::close`].
-pub(crate) struct Pass(DeadQueue);
+pub(crate) struct Pass(Box<dyn QueueScan>);
 
 impl Pass {
     /// Begins at the head of the queue.
-    pub(crate) async fn begin(broker: &Broker) -> Result<Self, QueueError> {
-        DeadQueue::open(broker).await.map(Self)
+    pub(crate) async fn begin(broker: &dyn Broker) -> Result<Self, QueueError> {
+        broker.scan_dead_letters().await.map(Self)
     }
 
     pub(crate) async fn next(&mut self) -> Result<Option<(Letter, Delivery)>, QueueError> {
         let delivery = self.0.next().await?;
-        Ok(delivery.map(|delivery| (Letter::read(&delivery), delivery)))
+        Ok(delivery.map(|delivery| (Letter::read(&delivery.envelope), delivery)))
     }
 
     /// Gives all back that was not acknowledged.
@@ -84,7 +85,10 @@ impl Pass {
 
 /// The letters that are meant, as they stand now, the oldest first; and how many more there are than the limit.
 /// The queue's own order says nothing: what is given back is put in anyhow.
-pub(crate) async fn look(broker: &Broker, pick: &Pick) -> Result<(Vec<Letter>, usize), QueueError> {
+pub(crate) async fn look(
+    broker: &dyn Broker,
+    pick: &Pick,
+) -> Result<(Vec<Letter>, usize), QueueError> {
     let mut letters = BTreeMap::new();
     let (mut seen, mut more) = (0_u64, 0);
     let mut pass = Pass::begin(broker).await?;
@@ -104,9 +108,9 @@ pub(crate) async fn look(broker: &Broker, pick: &Pick) -> Result<(Vec<Letter>, u
 
 #[cfg(test)]
 mod tests {
-    use super::super::letter::tests::delivery;
+    use super::super::letter::tests::envelope;
     use super::*;
-    use crate::adapters::amqp::{letter, text};
+    use crate::queue::headers::dead_letter;
 
     #[test]
     fn all_that_is_said_has_to_hold() {
@@ -114,11 +118,11 @@ mod tests {
         let body = format!(r#"{{"userId":"{user}","batchId":"b-1"}}"#);
         let headers = || {
             vec![
-                (letter::REASON, text("api_rejected")),
-                (letter::AT, text("2026-11-02T00:00:00Z")),
+                (dead_letter::REASON, "api_rejected".into()),
+                (dead_letter::AT, "2026-11-02T00:00:00Z".into()),
             ]
         };
-        let letter = Letter::read(&delivery(&body, headers()));
+        let letter = Letter::read(&envelope(&body, headers()));
         let all = Pick::default();
         assert!(all.is_all() && all.takes(&letter));
         let meant = Pick {
@@ -153,7 +157,7 @@ mod tests {
             },
         ];
         assert!(others.iter().all(|other| !other.takes(&letter)));
-        let malformed = Letter::read(&delivery("x", headers()));
+        let malformed = Letter::read(&envelope("x", headers()));
         assert!(others.iter().all(|other| !other.takes(&malformed)));
     }
 }

@@ -9,20 +9,20 @@ use utoipa::ToSchema;
 use super::canary::{CANARY_STAGES, Sent};
 use super::sweep::Sweep;
 use super::{Judge, Judgement, Letter, Pick, Verdict, is_left_over};
-use crate::adapters::amqp::{
-    Broker, Delivery, EXCHANGE, Headers, Publisher, STAND_IN_HEADER, acknowledge, letter, long,
-    replayed, without_letter,
-};
 use crate::failure::{Class, Failure};
 use crate::job::Source;
 use crate::machine::Checkpoint;
 use crate::ports::Checkpoints;
+use crate::ports::queue::{Broker, Delivery, Publisher};
+use crate::queue::headers::{PLACEHOLDER_SINCE, dead_letter};
+use crate::queue::names::JOBS_EXCHANGE;
+use crate::queue::{AddedHeaders, Envelope, replayed, without_dead_letter};
 use crate::registers::audit_log::{AuditLog, Change, Operator};
 
 /// A replay of letters that were looked at before.
 pub(crate) struct Replay<'a> {
     /// Where the letters are.
-    pub broker: &'a Broker,
+    pub broker: &'a dyn Broker,
     /// Where notes go, and where it is seen what becomes of a canary.
     pub checkpoints: &'a dyn Checkpoints,
     /// The least time between two.
@@ -139,15 +139,15 @@ impl Replay<'_> {
         letters: Vec<Letter>,
         report: &mut Report,
     ) -> Result<(), Failure> {
-        let publisher = Publisher::new(self.broker.clone(), 1);
-        let result = self.stages(&publisher, letters, report).await;
+        let publisher = self.broker.publisher(1);
+        let result = self.stages(&*publisher, letters, report).await;
         publisher.close().await;
         result
     }
 
     async fn stages(
         &self,
-        publisher: &Publisher,
+        publisher: &dyn Publisher,
         letters: Vec<Letter>,
         report: &mut Report,
     ) -> Result<(), Failure> {
@@ -180,7 +180,7 @@ impl Replay<'_> {
 
     async fn stage(
         &self,
-        publisher: &Publisher,
+        publisher: &dyn Publisher,
         letters: &[Letter],
         report: &mut Report,
     ) -> Result<Vec<Sent>, Failure> {
@@ -213,7 +213,7 @@ impl Replay<'_> {
     /// Publishes, and then takes off; `None` when an earlier replay had published it.
     async fn one(
         &self,
-        publisher: &Publisher,
+        publisher: &dyn Publisher,
         letter: &Letter,
         delivery: &Delivery,
     ) -> Result<Option<Sent>, Failure> {
@@ -221,7 +221,7 @@ impl Replay<'_> {
             crate::failpoint::arm(&user_id.to_string());
         }
         if is_left_over(self.checkpoints, letter).await? {
-            acknowledge(delivery).await?;
+            delivery.acknowledge().await?;
             return Ok(None);
         }
         let checkpoint = self.checkpoint(letter).await?;
@@ -230,15 +230,16 @@ impl Replay<'_> {
             .note_replay(letter.id.as_str(), &sent.note(false))
             .await?;
         let mut added = headers(letter, checkpoint.as_ref());
-        added.extend(replayed(&delivery.properties));
-        let properties = without_letter(&delivery.properties, added);
+        let envelope = &delivery.envelope;
+        added.extend(replayed(&envelope.properties));
+        let properties = without_dead_letter(&envelope.properties, added);
         publisher
-            .publish(EXCHANGE, key(delivery), &delivery.data, properties)
+            .publish(JOBS_EXCHANGE, key(envelope), envelope.body(), &properties)
             .await?;
         self.checkpoints
             .note_replay(letter.id.as_str(), &sent.note(true))
             .await?;
-        acknowledge(delivery).await?;
+        delivery.acknowledge().await?;
         Ok(Some(sent))
     }
 
@@ -256,62 +257,64 @@ impl Replay<'_> {
 }
 
 /// Where the message goes: to the queue that it was in.
-fn key(delivery: &Delivery) -> &'static str {
+fn key(envelope: &Envelope) -> &'static str {
     let known = Source::ALL
         .into_iter()
-        .find(|source| source.routing_key() == delivery.routing_key.as_str());
+        .find(|source| source.routing_key() == envelope.routing_key);
     known.unwrap_or(Source::Users).routing_key()
 }
 
 /// How often it was replayed, and that only letters up to now are answered by it: a worker that gives the user
 /// up after one copy drops a second.
-fn headers(letter: &Letter, checkpoint: Option<&Checkpoint>) -> Headers {
+fn headers(letter: &Letter, checkpoint: Option<&Checkpoint>) -> AddedHeaders {
     let latest = checkpoint
         .and_then(|checkpoint| checkpoint.dead_letter.as_ref())
         .map(|dead| dead.at);
     let at: Option<Timestamp> = letter.dead_lettered_at.max(latest);
     // A header tells milliseconds; the letter lies before the next one.
     let since = at.and_then(|at| at.checked_add(SignedDuration::from_millis(1)).ok());
-    let since = since.map(|since| (STAND_IN_HEADER, long(since.as_millisecond())));
+    let since = since.map(|since| (PLACEHOLDER_SINCE, since.as_millisecond().into()));
     since
         .into_iter()
-        .chain([(letter::REPLAYS, long(letter.replays.saturating_add(1)))])
+        .chain([(
+            dead_letter::REPLAYS,
+            letter.replays.saturating_add(1).into(),
+        )])
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::letter::tests::delivery;
+    use super::super::letter::tests::envelope;
     use super::*;
-    use crate::adapters::amqp::{plain, text};
 
     const ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
 
     #[test]
     fn a_replayed_message_keeps_what_was_the_publishers_and_nothing_of_the_letter() {
-        let delivery = delivery(
+        let envelope = envelope(
             ID,
             vec![
-                (letter::REASON, text("poison")),
-                (letter::ERROR, text("x")),
-                (letter::STATE, text("")),
-                (letter::ATTEMPTS, long(3)),
-                (letter::AT, text("2026-11-01T00:00:00.0015Z")),
-                (letter::WORKER, text("w")),
-                (letter::CODE, text("panicked")),
-                (letter::STEP, text("")),
-                (letter::REPLAYS, long(1)),
-                (STAND_IN_HEADER, long(5)),
-                ("traceparent", text("00-1-2-01")),
-                ("x-offboarder-revision", long(2)),
+                (dead_letter::REASON, "poison".into()),
+                (dead_letter::ERROR, "x".into()),
+                (dead_letter::STATE, "".into()),
+                (dead_letter::ATTEMPTS, 3_i64.into()),
+                (dead_letter::AT, "2026-11-01T00:00:00.0015Z".into()),
+                (dead_letter::WORKER, "w".into()),
+                (dead_letter::CODE, "panicked".into()),
+                (dead_letter::STEP, "".into()),
+                (dead_letter::REPLAYS, 1_i64.into()),
+                (PLACEHOLDER_SINCE, 5_i64.into()),
+                ("traceparent", "00-1-2-01".into()),
+                ("x-offboarder-revision", 2_i64.into()),
             ],
         );
-        let letter = Letter::read(&delivery);
-        let properties = without_letter(&delivery.properties, headers(&letter, None));
-        let headers = properties.headers().as_ref().unwrap().inner();
-        let told: Vec<_> = headers
+        let letter = Letter::read(&envelope);
+        let properties = without_dead_letter(&envelope.properties, headers(&letter, None));
+        let told: Vec<_> = properties
+            .headers
             .iter()
-            .map(|(name, value)| (name.as_str(), plain(value).to_string()))
+            .map(|(name, value)| (name.as_str(), value.to_json().to_string()))
             .collect();
         let since = "1793491200002".to_owned();
         assert_eq!(

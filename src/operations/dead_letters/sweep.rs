@@ -4,7 +4,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Letter, LetterId, Pass};
-use crate::adapters::amqp::{Broker, Delivery, QueueError};
+use crate::ports::queue::{Broker, Delivery};
+use crate::queue::QueueError;
 
 /// How long letters that are not meant are out of everybody's sight.
 const HELD: Duration = Duration::from_secs(30);
@@ -12,7 +13,7 @@ const HELD: Duration = Duration::from_secs(30);
 /// Gives the letters of a set that was frozen before, each once, in as many passes as that takes: a broker
 /// takes offence at deliveries that are held for long. Letters that arrive meanwhile are not among them.
 pub(super) struct Sweep<'a> {
-    broker: &'a Broker,
+    broker: &'a dyn Broker,
     wanted: HashSet<LetterId>,
     pass: Option<Pass>,
     found: bool,
@@ -20,7 +21,7 @@ pub(super) struct Sweep<'a> {
 }
 
 impl<'a> Sweep<'a> {
-    pub(super) fn new(broker: &'a Broker, letters: &[Letter]) -> Self {
+    pub(super) fn new(broker: &'a dyn Broker, letters: &[Letter]) -> Self {
         let wanted = letters.iter().map(|letter| letter.id.clone()).collect();
         Self {
             broker,

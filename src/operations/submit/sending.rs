@@ -10,10 +10,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{Memory, Message};
-use crate::adapters::amqp::{BasicProperties, EXCHANGE, Publisher, clean_headers, following};
 use crate::failure::{Class, Code, Failure};
 use crate::job::Source;
 use crate::job::{BatchId, UserId};
+use crate::ports::queue::Publisher;
+use crate::queue::names::JOBS_EXCHANGE;
+use crate::queue::{Properties, following};
 use crate::telemetry::span;
 
 /// The number of channels; each has at most one unconfirmed publish.
@@ -26,7 +28,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 /// Publishes messages with confirms, and remembers which users were sent with which batch.
 pub(crate) struct Sending {
-    pub publisher: Arc<Publisher>,
+    pub publisher: Arc<dyn Publisher>,
     pub source: Source,
     pub memory: Memory,
 }
@@ -69,7 +71,7 @@ impl Sending {
                 // After a failure or a stop, no further message is started.
                 Ok((_, false)) if failed.is_cancelled() || stop.is_cancelled() => Err(None),
                 Ok((message, false)) => {
-                    let span = span::message(EXCHANGE, message.user_id);
+                    let span = span::message(JOBS_EXCHANGE, message.user_id);
                     let published = self.publish(&message).instrument(span).await;
                     published.map(|()| (message, false)).map_err(Some)
                 }
@@ -117,17 +119,17 @@ impl Sending {
     }
 
     async fn publish(&self, message: &Message) -> Result<(), Failure> {
-        let properties = BasicProperties::default()
-            .with_content_type("application/json".into())
-            .with_delivery_mode(2)
-            .with_message_id(uuid::Uuid::now_v7().to_string().as_str().into())
-            .with_app_id("offboarder".into())
-            .with_timestamp(u64::try_from(Timestamp::now().as_second()).unwrap_or(0));
-        // The consumer of the message continues its trace.
-        let properties = clean_headers(&properties, following());
+        let mut properties = Properties {
+            content_type: Some("application/json".to_owned()),
+            message_id: Some(uuid::Uuid::now_v7().to_string()),
+            timestamp: u64::try_from(Timestamp::now().as_second()).ok(),
+            ..Properties::default()
+        };
+        // The worker that takes the message continues its trace.
+        properties.add(following());
         let key = self.source.routing_key();
         self.publisher
-            .publish(EXCHANGE, key, &message.body, properties)
+            .publish(JOBS_EXCHANGE, key, &message.body, &properties)
             .await
             .map_err(Failure::from)
     }

@@ -6,25 +6,18 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::adapters::amqp::{
-    Broker, DEAD_QUEUE, DeadQueue, Delivery, Publisher, QueueError, WAIT_HEADER, WAITS,
-    wait_exchange,
-};
 use crate::failpoint::time_scaled;
-use crate::job::Source;
-use crate::job::{Lane, parse_message};
-use crate::operations::dead_letters::Letter;
+use crate::job::{Lane, Source};
+use crate::ports::queue::{Broker, Depths, Publisher};
+use crate::queue::names::{DEAD_LETTER_QUEUE, DELAYS, delay_exchange};
+use crate::queue::{Envelope, QueueError};
 use crate::telemetry::metrics;
 use crate::worker::intake::oldest_dead_letter::OldestLetter;
 use crate::worker::settle::delayed::PARKED;
-use crate::worker::settle::settlement;
 
 pub(crate) const LOOKS: Duration = Duration::from_secs(10);
 /// Of all queues together: a broker that does not answer must not hold the next look up.
 const LOOK_WITHIN: Duration = Duration::from_secs(20);
-
-/// Messages in each queue that are in nobody's hands.
-pub(crate) type Depths = BTreeMap<String, u64>;
 
 /// How much waits, and since when. A queue tells its depth; how old the oldest job in it is shows in the deliveries
 /// that this worker has in its hands, since they are its oldest. While it has none, the last one that it had stands
@@ -62,14 +55,14 @@ impl Backlog {
     }
 
     /// Counts a delivery from its arrival on.
-    pub(crate) fn take_in(self: &Arc<Self>, source: Source, delivery: &Delivery) -> InHand {
+    pub(crate) fn take_in(self: &Arc<Self>, source: Source, envelope: &Envelope) -> InHand {
         let now = Timestamp::now();
         let mut ages = self.ages();
         let number = ages.next;
         ages.next += 1;
         *ages.taken.entry(source).or_default() += 1;
         ages.in_hand
-            .insert(number, (source, waits_since(delivery, now)));
+            .insert(number, (source, envelope.waits_since(now)));
         InHand {
             number,
             backlog: Arc::clone(self),
@@ -115,17 +108,17 @@ impl Backlog {
     /// Looks again and again, as long as the handle lives, and shows `seen` each look.
     pub(crate) fn watch(
         self: &Arc<Self>,
-        publisher: Arc<Publisher>,
-        broker: Broker,
+        publisher: Arc<dyn Publisher>,
+        broker: Arc<dyn Broker>,
         seen: impl Fn(Option<&Depths>) + Send + 'static,
     ) -> AbortOnDropHandle<()> {
         let backlog = Arc::clone(self);
         AbortOnDropHandle::new(tokio::spawn(async move {
-            let waits = WAITS.map(wait_exchange);
+            let waits = DELAYS.map(delay_exchange);
             let queues = Source::ALL
                 .map(Source::queue)
                 .into_iter()
-                .chain([DEAD_QUEUE]);
+                .chain([DEAD_LETTER_QUEUE]);
             let queues: Vec<&str> = queues.chain(waits.iter().map(String::as_str)).collect();
             let mut letters = OldestLetter::default();
             let mut looks = tokio::time::interval(time_scaled(LOOKS));
@@ -145,7 +138,7 @@ impl Backlog {
                     }
                 };
                 if let Some(depths) = &depths {
-                    look_into(&mut letters, depths, &broker).await;
+                    look_into(&mut letters, depths, &*broker).await;
                     backlog.tell(depths, &letters);
                 }
                 seen(depths.as_ref());
@@ -162,9 +155,9 @@ impl Backlog {
         for (queue, depth) in depths {
             metrics::queue_depth(queue, *depth);
         }
-        metrics::oldest_job(DEAD_QUEUE, age(letters.since()));
-        for pause in WAITS {
-            let queue = wait_exchange(pause);
+        metrics::oldest_job(DEAD_LETTER_QUEUE, age(letters.since()));
+        for pause in DELAYS {
+            let queue = delay_exchange(pause);
             let oldest = PARKED.oldest(pause, depth(&queue)).unwrap_or_default();
             metrics::oldest_job(&queue, oldest.as_secs_f64());
         }
@@ -196,14 +189,14 @@ fn seconds(age: SignedDuration) -> f64 {
 }
 
 /// Finds out since when the first dead letter stands, if that cannot be known otherwise.
-async fn look_into(letters: &mut OldestLetter, depths: &Depths, broker: &Broker) {
-    if !letters.saw(depths.get(DEAD_QUEUE).copied().unwrap_or(0)) {
+async fn look_into(letters: &mut OldestLetter, depths: &Depths, broker: &dyn Broker) {
+    if !letters.saw(depths.get(DEAD_LETTER_QUEUE).copied().unwrap_or(0)) {
         return;
     }
     match tokio::time::timeout(LOOK_WITHIN, first_letter(broker)).await {
         Ok(Ok(found)) => {
             let now = Timestamp::now();
-            letters.found(found.map(|letter| letter.dead_lettered_at.unwrap_or(now)));
+            letters.found(found.map(|letter| letter.dead_lettered_at().unwrap_or(now)));
         }
         Ok(Err(error)) => tracing::debug!(%error, "the first dead letter cannot be looked at"),
         Err(_elapsed) => tracing::debug!("the broker does not show the first dead letter"),
@@ -211,16 +204,9 @@ async fn look_into(letters: &mut OldestLetter, depths: &Depths, broker: &Broker)
 }
 
 /// The first letter, which goes back at once.
-async fn first_letter(broker: &Broker) -> Result<Option<Letter>, QueueError> {
-    let mut queue = DeadQueue::open(broker).await?;
-    let letter = queue.next().await?.map(|delivery| Letter::read(&delivery));
-    queue.close().await?;
+async fn first_letter(broker: &dyn Broker) -> Result<Option<Envelope>, QueueError> {
+    let mut scan = broker.scan_dead_letters().await?;
+    let letter = scan.next().await?.map(|delivery| delivery.envelope);
+    scan.close().await?;
     Ok(letter)
-}
-
-/// When it was asked for; a job that was parked waits since it was due.
-fn waits_since(delivery: &Delivery, now: Timestamp) -> Timestamp {
-    settlement::time_in(delivery, WAIT_HEADER)
-        .or_else(|| parse_message(&delivery.data, now).ok()?.1.requested_at)
-        .map_or(now, |since| since.min(now))
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::adapters::amqp::Delivery;
 use crate::job::Source;
 use crate::job::{Lane, UserId};
+use crate::ports::queue::Delivery;
 use crate::worker::intake::backlog::InHand;
 
 /// A delivery that was received and not settled.

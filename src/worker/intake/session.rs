@@ -5,14 +5,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::adapters::amqp::{Broker, Delivery, Intake, Publisher, QueueError};
 use crate::job::Lane;
 use crate::job::Source;
+use crate::ports::queue::{Broker, Delivery, Depths, Intake, Publisher};
 use crate::progress;
+use crate::queue::QueueError;
+use crate::queue::redelivery::SUSPICIOUS_DEATHS;
 use crate::steps::Services;
 use crate::telemetry::metrics::{self, InFlight};
 use crate::worker::health::liveness::{Health, Look};
-use crate::worker::intake::backlog::{Backlog, Depths};
+use crate::worker::intake::backlog::Backlog;
 use crate::worker::intake::circuit_breaker::Breaker;
 use crate::worker::intake::operator_pause::Operator;
 use crate::worker::intake::ready_queue::{
@@ -21,16 +23,12 @@ use crate::worker::intake::ready_queue::{
 use crate::worker::intake::shutdown::Shutdown;
 use crate::worker::intake::startup::{Consuming, Startup};
 use crate::worker::run::job_runner::Hand;
-use crate::worker::settle::settlement;
 
 pub(crate) const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 pub(crate) const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 const WATCHDOG: Duration = Duration::from_secs(15);
 /// How long a broker may take to hear that nothing more is taken.
 const WITHIN: Duration = Duration::from_secs(1);
-/// After so many deaths, of workers or of connections, a message is worked on alone, so that it takes no
-/// others along if it was the cause.
-const SUSPICIOUS_DEATHS: i64 = 2;
 /// Channels for publishing parked jobs and dead letters.
 const PUBLISH_CHANNELS: usize = 4;
 
@@ -49,8 +47,8 @@ pub(crate) struct Options {
 /// Consumes until it is asked to end.
 pub(crate) struct Worker {
     services: Arc<Services>,
-    broker: Broker,
-    publisher: Arc<Publisher>,
+    broker: Arc<dyn Broker>,
+    publisher: Arc<dyn Publisher>,
     breaker: Arc<Breaker>,
     operator: Arc<Operator>,
     slots: Arc<Semaphore>,
@@ -73,11 +71,11 @@ pub(crate) struct Slot {
 
 impl Worker {
     /// A worker on these services.
-    pub(crate) fn new(services: Arc<Services>, broker: Broker, options: Options) -> Self {
+    pub(crate) fn new(services: Arc<Services>, broker: Arc<dyn Broker>, options: Options) -> Self {
         let concurrency = options.concurrency.max(1);
         Self {
             services,
-            publisher: Arc::new(Publisher::new(broker.clone(), PUBLISH_CHANNELS)),
+            publisher: broker.publisher(PUBLISH_CHANNELS),
             broker,
             breaker: Arc::default(),
             operator: Arc::default(),
@@ -150,7 +148,7 @@ impl Worker {
         let begun = async {
             Box::pin(
                 self.startup
-                    .prove(&self.services, &self.broker, &self.operator),
+                    .prove(&self.services, &*self.broker, &self.operator),
             )
             .await;
             let watching = self
@@ -165,7 +163,7 @@ impl Worker {
         let (worker, publisher) = (Arc::clone(self), Arc::clone(&self.publisher));
         let looking = self
             .backlog
-            .watch(publisher, self.broker.clone(), move |depths| {
+            .watch(publisher, Arc::clone(&self.broker), move |depths| {
                 worker.look(depths)
             });
         let probing = self.breaker.probe(Arc::clone(&self.services));
@@ -177,7 +175,7 @@ impl Worker {
             .needs("probes services that are away", probing.abort_handle());
         loop {
             let since = Instant::now();
-            let ended = self.session(&mut intake, &mut tasks, shutdown).await;
+            let ended = self.session(&mut *intake, &mut tasks, shutdown).await;
             let Err(error) = ended else { break };
             self.consuming.ended(&error);
             tracing::warn!(%error, "the intake broke; opening it again");
@@ -204,9 +202,9 @@ impl Worker {
         .await;
     }
 
-    async fn open(&self) -> Result<Intake, QueueError> {
+    async fn open(&self) -> Result<Box<dyn Intake>, QueueError> {
         let prefetch = u16::try_from(self.options.concurrency).unwrap_or(u16::MAX);
-        let intake = in_a_minute("open the intake", Intake::open(&self.broker, prefetch)).await?;
+        let intake = in_a_minute("open the intake", self.broker.open_intake(prefetch)).await?;
         tracing::info!(
             broker = self.broker.at(),
             concurrency = self.options.concurrency,
@@ -216,14 +214,14 @@ impl Worker {
         Ok(intake)
     }
 
-    async fn reopen(&self, backoff: &mut Duration) -> Intake {
+    async fn reopen(&self, backoff: &mut Duration) -> Box<dyn Intake> {
         self.health.turned(false);
         tokio::time::sleep(backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
         *backoff = (*backoff * 2).min(LONGEST_BACKOFF);
         self.open_at_last(backoff).await
     }
 
-    async fn open_at_last(&self, backoff: &mut Duration) -> Intake {
+    async fn open_at_last(&self, backoff: &mut Duration) -> Box<dyn Intake> {
         loop {
             self.health.turned(false);
             match self.open().await {
@@ -243,7 +241,7 @@ impl Worker {
     /// the end of its queue, since a broker takes offence at deliveries that are held.
     async fn session(
         &self,
-        intake: &mut Intake,
+        intake: &mut dyn Intake,
         tasks: &mut JoinSet<()>,
         shutdown: &Shutdown,
     ) -> Result<(), QueueError> {
@@ -280,7 +278,7 @@ impl Worker {
                 next = intake.next() => {
                     let (source, delivery) = next?;
                     let held = self.held(source, delivery);
-                    let deaths = settlement::deaths(&held.delivery);
+                    let deaths = held.delivery.envelope.deaths();
                     if deaths < SUSPICIOUS_DEATHS {
                         waiting.push(held);
                         continue;
@@ -313,7 +311,7 @@ impl Worker {
     }
 
     fn held(&self, source: Source, delivery: Delivery) -> Held {
-        let in_hand = self.backlog.take_in(source, &delivery);
+        let in_hand = self.backlog.take_in(source, &delivery.envelope);
         Held {
             source,
             delivery,
@@ -324,7 +322,7 @@ impl Worker {
 
     /// What was sent to this worker before it could say that it takes no more. These go back in order: what ends
     /// with a connection counts as a death.
-    async fn received(&self, intake: &mut Intake) -> Vec<Held> {
+    async fn received(&self, intake: &mut dyn Intake) -> Vec<Held> {
         const ON_ITS_WAY: Duration = Duration::from_millis(100);
         let mut received = Vec::new();
         if !intake.is_paused()

@@ -5,9 +5,10 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::adapters::amqp::{Broker, QueueError};
 use crate::adapters::cxone::Look;
 use crate::failure::{Class, Code, Failure};
+use crate::ports::queue::Broker;
+use crate::queue::QueueError;
 use crate::steps::Services;
 use crate::telemetry::metrics;
 use crate::worker::intake::circuit_breaker::{FIRST_PAUSE, LONGEST_PAUSE};
@@ -35,7 +36,12 @@ impl Startup {
     }
 
     /// Returns when everything answered. Each service is asked by itself, so that all that are away are named.
-    pub(crate) async fn prove(&self, services: &Services, broker: &Broker, operator: &Operator) {
+    pub(crate) async fn prove(
+        &self,
+        services: &Services,
+        broker: &dyn Broker,
+        operator: &Operator,
+    ) {
         let store = &*services.archive_store;
         let (redis, s3, list) = (
             Code::CheckpointsUnreachable,
@@ -61,7 +67,7 @@ impl Startup {
                 "queue",
                 Code::QueueUnreachable,
                 ANSWERS_WITHIN,
-                async || Ok(lets_us_in(broker).await?)
+                async || Ok(broker.probe().await?)
             ),
         );
         self.until("brake", s3, AT_LAST, async || {
@@ -148,13 +154,6 @@ impl Consuming {
     pub(crate) fn cause(&self) -> Option<String> {
         self.not_because.lock().clone()
     }
-}
-
-async fn lets_us_in(broker: &Broker) -> Result<(), QueueError> {
-    let connection = broker.connect("start").await?;
-    // Whether it closes in order says nothing of whether it opened.
-    connection.close(200, "done".into()).await.ok();
-    Ok(())
 }
 
 #[cfg(test)]

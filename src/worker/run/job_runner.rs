@@ -8,11 +8,11 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, Span};
 
 use super::{Outcome, drive};
-use crate::adapters::amqp::{Delivery, Publisher, REVISION_HEADER, STAND_IN_HEADER, delivery_span};
 use crate::failure::{Class, Code, Failure};
-use crate::job::Source;
-use crate::job::{Job, parse_message};
+use crate::job::{Job, Request, Source};
+use crate::ports::queue::{Delivery, Publisher};
 use crate::progress;
+use crate::queue::{Envelope, delivery_span};
 use crate::steps::{Cancellation, Interrupt, Services};
 use crate::telemetry::{metrics, span};
 use crate::worker::intake::circuit_breaker::Breaker;
@@ -24,7 +24,7 @@ use crate::worker::settle::settlement::{self, Disposition, settle};
 /// What one delivery is worked on with.
 pub(crate) struct Hand {
     pub(crate) services: Arc<Services>,
-    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) publisher: Arc<dyn Publisher>,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) in_progress: Arc<InProgress>,
     /// A pause that begins meanwhile ends the visit at its next checkpoint.
@@ -37,7 +37,7 @@ pub(crate) struct Hand {
 impl Hand {
     /// One delivery, from its bytes to its settlement. The task owns the slot.
     pub(crate) async fn visit(self, held: Held, shutdown: Shutdown, slot: Slot) {
-        let span = delivery_span(held.source.queue(), &held.delivery.properties);
+        let span = delivery_span(held.source.queue(), &held.delivery.envelope.properties);
         self.work_on(held, shutdown).instrument(span).await;
         drop(slot);
     }
@@ -56,14 +56,14 @@ impl Hand {
             Some(since + self.slice * 3 / 4),
         )
         .and_until(&self.until_paused);
-        let working = self.dispose(source, &delivery, &limits);
+        let working = self.dispose(source, &delivery.envelope, &limits);
         tokio::pin!(working);
         let mut hand_on = since + self.slice;
         let disposition = loop {
             tokio::select! {
                 disposition = &mut working => break disposition,
                 () = tokio::time::sleep_until(hand_on), if !limits.is_exchanged() => {
-                    match settlement::stand_in(&delivery, source, &self.publisher).await {
+                    match settlement::publish_placeholder(&delivery, source, &*self.publisher).await {
                         Ok(()) => limits.exchange(),
                         Err(error) => {
                             tracing::warn!(%error, "no stand-in for a long job yet");
@@ -73,14 +73,15 @@ impl Hand {
                 }
             }
         };
-        tell(&delivery, &disposition);
+        tell(&delivery.envelope, &disposition);
         match (&disposition, limits.is_exchanged()) {
             (_, false) => self.settle_at_last(&delivery, source, &disposition).await,
             // The stand-in goes on with whatever is left, but it cannot become a dead letter.
             (Disposition::DeadLetter(_), true) => {
-                let (publisher, name) = (&self.publisher, &self.name);
+                let (envelope, publisher) = (&delivery.envelope, &*self.publisher);
                 let sent =
-                    settlement::replace(&delivery, source, &disposition, publisher, name).await;
+                    settlement::replace(envelope, source, &disposition, publisher, &self.name)
+                        .await;
                 if let Err(error) = sent {
                     tracing::warn!(%error, "no dead letter yet: its stand-in will try again");
                     self.breaker.trip(&Failure::from(error));
@@ -92,15 +93,15 @@ impl Hand {
 
     /// To the end of its queue, untouched, where another worker may have a slot for it.
     pub(crate) async fn give_back(self, held: Held) {
-        let span = delivery_span(held.source.queue(), &held.delivery.properties);
+        let span = delivery_span(held.source.queue(), &held.delivery.envelope.properties);
         let giving = async {
-            let copy = settlement::is_copy(&held.delivery, held.source);
+            let copy = held.delivery.envelope.is_copy(held.source);
             let disposition = if copy {
                 Disposition::Acknowledge
             } else {
                 Disposition::GiveBack
             };
-            tell(&held.delivery, &disposition);
+            tell(&held.delivery.envelope, &disposition);
             self.settle_at_last(&held.delivery, held.source, &disposition)
                 .await;
         };
@@ -112,9 +113,9 @@ impl Hand {
     async fn settle_at_last(&self, delivery: &Delivery, source: Source, disposition: &Disposition) {
         let (mut backoff, settling) = (FIRST_BACKOFF, self.unsettled.begin());
         while let Err(error) =
-            settle(delivery, source, disposition, &self.publisher, &self.name).await
+            settle(delivery, source, disposition, &*self.publisher, &self.name).await
         {
-            let again = delivery.acker.usable();
+            let again = delivery.is_usable();
             tracing::warn!(%error, again, "not settled; where we do not try again, the broker delivers it again");
             settling.failed(error.to_string());
             self.breaker.trip(&Failure::from(error));
@@ -131,35 +132,38 @@ impl Hand {
     async fn dispose(
         &self,
         source: Source,
-        delivery: &Delivery,
+        envelope: &Envelope,
         limits: &Cancellation,
     ) -> Disposition {
         let now = Timestamp::now();
-        if settlement::is_copy(delivery, source) {
+        if envelope.is_copy(source) {
             tracing::warn!("a copy by CC or BCC is dropped; the message itself has another queue");
             return Disposition::Acknowledge;
         }
-        if let Some(why) = settlement::refused(delivery) {
+        if let Some(why) = envelope.refused() {
             return settlement::malformed(
                 format!("the message is too large or too deep: {why}"),
                 now,
             );
         }
-        let parked_until = settlement::parked_until(delivery, now);
+        let parked_until = envelope.delayed_until(now);
         if let Some(until) = parked_until.filter(|until| now < *until) {
             return Disposition::park(until, "it is not due yet");
         }
-        let (user_id, request) = match parse_message(&delivery.data, now) {
-            Ok(parsed) => parsed,
+        let message = match envelope.message() {
+            Ok(message) => message,
             Err(malformed) => return settlement::malformed(malformed.to_string(), now),
         };
+        let user_id = message.user_id;
         let job = Job {
             user_id,
-            request,
+            request: Request {
+                received_at: Some(now),
+                ..message.request.clone()
+            },
             lane: source.lane(),
-            revision: settlement::number_in(delivery, REVISION_HEADER)
-                .and_then(|number| u32::try_from(number).ok()),
-            stands_in_since: settlement::time_in(delivery, STAND_IN_HEADER),
+            revision: envelope.revision(),
+            stands_in_since: envelope.placeholder_since(),
             continuation: parked_until.is_some(),
         };
         // A task of its own, so that a panic is this user's alone.
@@ -205,14 +209,13 @@ impl Hand {
 
 /// One line for whatever is not the way to the end, with its reason, and the span of the delivery. A dead letter
 /// is an error, since somebody has to act; a wait after a failure is a warning, since it may pass by itself.
-fn tell(delivery: &Delivery, disposition: &Disposition) {
-    let (user_id, request) = parse_message(&delivery.data, Timestamp::now()).ok().unzip();
-    let user_id = user_id.map(tracing::field::display);
+fn tell(envelope: &Envelope, disposition: &Disposition) {
+    let message = envelope.message().ok();
+    let user_id = message.map(|message| tracing::field::display(message.user_id));
     let span = Span::current();
     span.record("offboarder.user_id", &user_id);
-    let batch_id = request
-        .and_then(|request| request.batch_id)
-        .map(|batch_id| batch_id.to_string());
+    let batch_id = message.and_then(|message| message.request.batch_id.as_ref());
+    let batch_id = batch_id.map(ToString::to_string);
     span.record("offboarder.batch_id", batch_id);
     span.record("offboarder.disposition", disposition.as_str());
     match disposition {

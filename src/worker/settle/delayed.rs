@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::adapters::amqp::WAITS;
-
 use crate::job::Lane;
 use crate::job::Source;
+use crate::queue::names::DELAYS;
 
 /// What this worker parked and has not come back yet. A queue of one pause gives back in order, each after that
 /// pause: a count for each second is enough to know the oldest, and there are never more seconds than the pause has.
@@ -16,7 +15,7 @@ pub(crate) static PARKED: Parked = Parked::new();
 const JUST_NOW: Duration = Duration::from_secs(5);
 
 pub(crate) struct Parked {
-    queues: Mutex<[VecDeque<Second>; WAITS.len()]>,
+    queues: Mutex<[VecDeque<Second>; DELAYS.len()]>,
 }
 
 /// What was parked within a second.
@@ -29,19 +28,19 @@ struct Second {
 impl Parked {
     const fn new() -> Self {
         Self {
-            queues: Mutex::new([const { VecDeque::new() }; WAITS.len()]),
+            queues: Mutex::new([const { VecDeque::new() }; DELAYS.len()]),
         }
     }
 
     /// Each pause, and what waits in its queue.
-    fn queues(&self) -> MutexGuard<'_, [VecDeque<Second>; WAITS.len()]> {
+    fn queues(&self) -> MutexGuard<'_, [VecDeque<Second>; DELAYS.len()]> {
         self.queues.lock()
     }
 
     /// A job of this source was parked.
     pub(crate) fn add(&self, source: Source, pause: Duration) {
         let (now, mut queues) = (Instant::now(), self.queues());
-        let Some((_, seconds)) = WAITS
+        let Some((_, seconds)) = DELAYS
             .iter()
             .zip(queues.iter_mut())
             .find(|(wait, _)| **wait == pause)
@@ -70,7 +69,7 @@ impl Parked {
     /// How long the oldest in the queue of this pause has been there, which holds `depth` jobs of all workers.
     pub(crate) fn oldest(&self, pause: Duration, depth: u64) -> Option<Duration> {
         let (now, mut queues) = (Instant::now(), self.queues());
-        let (_, seconds) = WAITS
+        let (_, seconds) = DELAYS
             .iter()
             .zip(queues.iter_mut())
             .find(|(wait, _)| **wait == pause)?;
@@ -86,7 +85,7 @@ impl Parked {
     pub(crate) fn of(&self, lane: Lane) -> (u64, Option<Duration>) {
         let (now, mut queues) = (Instant::now(), self.queues());
         let (mut count, mut oldest) = (0, None);
-        for (pause, seconds) in WAITS.iter().zip(queues.iter_mut()) {
+        for (pause, seconds) in DELAYS.iter().zip(queues.iter_mut()) {
             drop_due(seconds, *pause, now);
             for second in seconds.iter() {
                 let jobs = if lane == Lane::Archive {

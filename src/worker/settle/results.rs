@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::job::{Request, UserId, parse_message};
+use crate::job::{Request, UserId};
 use crate::machine::StateName;
+use crate::queue::Envelope;
 use crate::worker::run::Ended;
 use crate::worker::settle::settlement::Letter;
 
@@ -39,15 +40,12 @@ pub(crate) fn of_end(user_id: UserId, ended: &Ended, correlation_id: Option<&str
 }
 
 /// The broker has the dead letter.
-pub(crate) fn of_letter(
-    message: &[u8],
-    letter: &Letter,
-    correlation_id: Option<&str>,
-) -> Announcement {
-    let parsed = parse_message(message, letter.at).ok();
-    let user_id = parsed.as_ref().map(|(user_id, _)| *user_id);
-    let mut data = parsed
-        .map(|(_, request)| asked_for(&request, correlation_id))
+pub(crate) fn of_letter(envelope: &Envelope, letter: &Letter) -> Announcement {
+    let correlation_id = envelope.properties.correlation_id.as_deref();
+    let message = envelope.message().ok();
+    let user_id = message.map(|message| message.user_id);
+    let mut data = message
+        .map(|message| asked_for(&message.request, correlation_id))
         .unwrap_or_default();
     if let Some(user_id) = user_id {
         data.insert("userId".to_owned(), json!(user_id));
@@ -69,7 +67,7 @@ pub(crate) fn of_letter(
     data.insert("attempts".to_owned(), json!(letter.attempts));
     // What is no message of ours has no user; its bytes stand for it.
     let whose = user_id.map_or_else(
-        || hex::encode(Sha256::digest(message)),
+        || hex::encode(Sha256::digest(envelope.body())),
         |user_id| user_id.to_string(),
     );
     let id = format!("{whose}/dead-lettered/{}", letter.at);
@@ -124,6 +122,7 @@ mod tests {
     use super::*;
     use crate::failure::Reason;
     use crate::machine::ManifestRef;
+    use crate::queue::Properties;
 
     fn value(announcement: &Announcement) -> Value {
         let value: Value = serde_json::from_slice(&announcement.body).unwrap();
@@ -171,7 +170,12 @@ mod tests {
             attempts: 0,
             at: Timestamp::UNIX_EPOCH,
         };
-        let event = value(&of_letter(b"\xff", &letter, Some("c")));
+        let properties = Properties {
+            correlation_id: Some("c".to_owned()),
+            ..Properties::default()
+        };
+        let envelope = Envelope::of_test("offboarding", "users", properties, b"\xff");
+        let event = value(&of_letter(&envelope, &letter));
         assert_eq!(event.get("subject"), None);
         assert_eq!(
             (&event["data"]["code"], &event["data"]["state"]),

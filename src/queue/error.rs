@@ -1,0 +1,64 @@
+use crate::failure::{Class, Classify, Code};
+
+/// What can go wrong with the broker. Every user would meet each of these, except for [`Self::MessageRefused`].
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum QueueError {
+    /// No connection, or none in time.
+    #[error("cannot reach RabbitMQ at {at} ({why}); {fix}")]
+    Unreachable {
+        at: String,
+        why: String,
+        fix: &'static str,
+    },
+    #[error(
+        "RabbitMQ refused to {what}: {why}; check user, password, virtual host, permissions (OFFBOARDER_QUEUE_URL) and the queue's arguments"
+    )]
+    Refused { what: String, why: String },
+    /// The connection broke in the middle.
+    #[error("the connection to RabbitMQ broke while trying to {what} ({why})")]
+    Broken { what: String, why: String },
+    #[error("OFFBOARDER_QUEUE_CA_FILE: cannot read {path} ({why})")]
+    CaFile { path: String, why: String },
+    #[error(
+        "no queue took the message for {exchange} with key {key}: run `offboarder topology` first"
+    )]
+    Unroutable { exchange: String, key: String },
+    /// The broker does not say whether it has the message.
+    #[error(
+        "RabbitMQ did not confirm the message for {exchange} with key {key} within {seconds} s, and no alarm blocks it: look for queues without a majority (`rabbitmq-queues check_if_node_is_quorum_critical`); it is published again"
+    )]
+    Unconfirmed {
+        exchange: String,
+        key: String,
+        seconds: u64,
+    },
+    /// The broker does not take this message; it would take another one.
+    #[error("RabbitMQ refused the message for {exchange} with key {key}: {why}")]
+    MessageRefused {
+        exchange: String,
+        key: String,
+        why: String,
+    },
+    #[error(
+        "RabbitMQ would not store the message for {exchange} with key {key}: a queue is full or without a majority"
+    )]
+    NotStored { exchange: String, key: String },
+}
+
+impl Classify for QueueError {
+    fn classify(&self) -> (Class, Code) {
+        match self {
+            Self::Unreachable { .. } | Self::Broken { .. } => {
+                (Class::Systemic, Code::QueueUnreachable)
+            }
+            // `MessageRefused` gets here only when the broker refuses the message in every form: it takes none.
+            Self::Refused { .. } | Self::MessageRefused { .. } => {
+                (Class::Systemic, Code::QueueRefused)
+            }
+            Self::CaFile { .. } => (Class::Systemic, Code::SettingsUnreadable),
+            Self::Unroutable { .. } | Self::NotStored { .. } | Self::Unconfirmed { .. } => {
+                (Class::Systemic, Code::QueueUnroutable)
+            }
+        }
+    }
+}
