@@ -70,7 +70,7 @@ fn a_header_is_found_after_blank_lines_comments_and_a_hint_and_whatever_its_case
     assert_eq!(messages[1].request.reason.as_deref(), Some("left"));
     assert_eq!(
         faults(text + ";x\n"),
-        [(10, "\"x\" is no user ID (a UUID)".to_owned())]
+        [(10, "\"x\" is not a user ID (a UUID)".to_owned())]
     );
 }
 
@@ -79,7 +79,7 @@ fn a_quoted_cell_may_hold_line_breaks_and_lines_are_counted_all_the_same() {
     let text = format!("userId,reason\r\n{A},\"left\r\n, \"\"now\"\"\"\r\n\r\nx,\r\n{B},\r\n");
     assert_eq!(
         faults(&text),
-        [(5, "\"x\" is no user ID (a UUID)".to_owned())]
+        [(5, "\"x\" is not a user ID (a UUID)".to_owned())]
     );
     let messages = messages(text.replace("x,\r\n", ""));
     assert_eq!(
@@ -162,23 +162,23 @@ fn every_fault_is_named_with_its_line_and_its_column() {
         [3, 4, 5, 7]
     );
     assert!(
-        faults[0].1.starts_with("\"nonsense\" is no user ID"),
+        faults[0].1.starts_with("\"nonsense\" is not a user ID"),
         "{faults:?}"
     );
     assert!(
         faults[1]
             .1
-            .contains("action has to be delete or deactivate; deleteAfter has to be"),
+            .contains("action must be delete or deactivate; deleteAfter must be"),
         "{faults:?}"
     );
     assert!(
-        faults[2].1.contains("1 cells, where the header has 3"),
+        faults[2].1.contains("1 cells, but the header has 3"),
         "{faults:?}"
     );
     let fault = |text: String| check(text).unwrap_err().to_string();
     assert!(
         fault(format!("{{\"userId\":\"{A}\",\"batchId\":7}}\n"))
-            .contains("line 1: batchId has to be")
+            .contains("line 1: batchId must be")
     );
     assert!(
         fault(format!("{{\"userId\":\"{A}\"}}\n{{\"user\":1}}"))
@@ -212,7 +212,10 @@ fn what_is_no_text_is_a_fault_of_its_line() {
     );
     assert_eq!(
         (&*faults[1].1, &*faults[2].1),
-        ("over 262144 bytes", "\"x\" is no user ID (a UUID)")
+        (
+            "longer than 262144 bytes",
+            "\"x\" is not a user ID (a UUID)"
+        )
     );
     let wide: Vec<u8> = std::iter::once(0xfeff)
         .chain(A.encode_utf16())
@@ -243,7 +246,7 @@ fn a_name_that_is_nearly_a_members_is_a_fault_and_the_others_are_listed() {
     ] {
         let (line, what) = fault(format!("{header}\n{A}\n"));
         let says =
-            format!("the column \"{column}\" is not read; rename it to {meant}, or remove it");
+            format!("the column \"{column}\" is unknown; rename it to {meant}, or remove it");
         assert!(line == 1 && what.contains(&says), "{header}: {what}");
     }
     let (_, both) = fault(format!("userId;delete_after;requested by\n{A};;\n"));
@@ -263,7 +266,7 @@ fn a_name_that_is_nearly_a_members_is_a_fault_and_the_others_are_listed() {
             "{{\"userId\":\"{A}\"}}\n{{\"userId\":\"{B}\",\"{member}\":\"x\"}}"
         ));
         assert!(
-            line == 2 && what.contains(&format!("the member \"{member}\" is not read")),
+            line == 2 && what.contains(&format!("the member \"{member}\" is unknown")),
             "{what}"
         );
     }
@@ -284,10 +287,10 @@ fn a_name_that_is_nearly_a_members_is_a_fault_and_the_others_are_listed() {
 fn a_file_without_rows_is_a_fault_beside_arguments_too() {
     for (text, why) in [
         ("", "it is empty"),
-        ("\u{feff}", "blank lines and comments only"),
-        ("\r\r", "blank lines and comments only"),
-        ("# leavers\n\n", "blank lines and comments only"),
-        ("sep=;\nuserId;room\n;\n", "a header, and no row under it"),
+        ("\u{feff}", "it has only blank lines and comments"),
+        ("\r\r", "it has only blank lines and comments"),
+        ("# leavers\n\n", "it has only blank lines and comments"),
+        ("sep=;\nuserId;room\n;\n", "it has a header and no rows"),
     ] {
         for arguments in [vec![], vec![A.to_owned()]] {
             let input =
@@ -296,7 +299,7 @@ fn a_file_without_rows_is_a_fault_beside_arguments_too() {
             assert!(
                 faults
                     .to_string()
-                    .contains(&format!("the file holds no users: {why}")),
+                    .contains(&format!("the file has no users: {why}")),
                 "{text:?}: {faults}"
             );
         }
