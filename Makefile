@@ -1,9 +1,9 @@
-# `make` lists the targets. Each works the second time, as root or with sudo, on a bare Debian with Rust.
+# `make` lists the targets. Each can run again, as root or with sudo, on a bare Debian with Rust.
 
 SERVERS := .local/servers
 INSTALL := deploy/local/install.sh
 LOCAL := deploy/local/servers.sh
-# The paths of this machine, and what the program says in their place.
+# The paths of this machine, and what the program has instead of them.
 REMAP := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CURDIR)=/offboarder
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
@@ -13,27 +13,27 @@ FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-build: ## build the release binary, target/release/offboarder, without paths of this machine, and count what is left of them
+build: ## build the release binary, target/release/offboarder, without paths of this machine; print how many remain
 	$(INSTALL) compiler
 	RUSTFLAGS='$(RUSTFLAGS) $(REMAP:%=--remap-path-prefix=%)' CFLAGS='$(CFLAGS) $(REMAP:%=-ffile-prefix-map=%)' \
 		cargo build --release --locked
 	@printf 'paths of this machine in target/release/offboarder: %s\n' \
 		"$$(grep -aoF $(foreach path,$(REMAP),-e $(firstword $(subst =, ,$(path)))/) target/release/offboarder | wc -l)"
 
-supply-chain: ## check where crates come from, their checksums and licences against deny.toml; advisories, if cargo-audit is here
+supply-chain: ## check sources, checksums and licences of the crates against deny.toml; advisories if cargo-audit is installed
 	python3 deploy/check/crates.py check
 	@if cargo audit --version >/dev/null 2>&1; then cargo audit --deny warnings; \
-	else echo 'not done   advisories: cargo-audit is not here (cargo install --locked cargo-audit)'; fi
+	else echo 'not done   advisories: cargo-audit is not installed (cargo install --locked cargo-audit)'; fi
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check bans licenses sources; \
-	else echo 'not done   cargo deny: it is not here (cargo install --locked cargo-deny)'; fi
+	else echo 'not done   cargo deny: it is not installed (cargo install --locked cargo-deny)'; fi
 
-sbom: ## write the crates of the program to target/offboarder.cdx.json (CycloneDX 1.5)
+sbom: ## write an SBOM of the program to target/offboarder.cdx.json (CycloneDX 1.5)
 	python3 deploy/check/crates.py sbom > target/offboarder.cdx.json
 
 notices: ## write the licences of the crates of the program to target/THIRD-PARTY-NOTICES.txt
 	python3 deploy/check/crates.py notices > target/THIRD-PARTY-NOTICES.txt
 
-requirements: ## make the lists of Python packages with their hashes, out of requirements.in
+requirements: ## write the lists of Python packages with their hashes, from requirements.in
 	python3 -m venv --clear target/pip-tools && target/pip-tools/bin/python -m pip install --quiet pip-tools==7.6.2
 	for list in tests/python deploy docs/examples; do \
 		echo '# Made by `make requirements` out of requirements.in.' > $$list/requirements.txt.new && \
@@ -43,12 +43,12 @@ requirements: ## make the lists of Python packages with their hashes, out of req
 		mv $$list/requirements.txt.new $$list/requirements.txt || exit 1; \
 	done
 
-demo: ## off-board a dozen users at a simulator, with one crash and resume; needs no server
+demo: ## off-board twelve users at a simulator, with one crash and resume; needs no server
 	$(INSTALL) compiler
 	cargo build --locked
 	target/debug/offboarder demo
 
-test: ## run all tests, with a RabbitMQ, Redis and S3 of their own
+test: ## run all tests; starts its own RabbitMQ, Redis and S3 server
 	$(INSTALL)
 	cargo test --locked
 
@@ -57,7 +57,7 @@ chaos: ## kill, cut, flush and duplicate while 300 users are off-boarded; SEED=n
 	OFFBOARDER_CHAOS_SEED='$(SEED)' OFFBOARDER_CHAOS_USERS='$(or $(USERS),300)' \
 		cargo test --locked --test real_servers -- 'chaos: '
 
-fuzz: ## run the fuzz targets for a while with cargo-fuzz (needs a nightly toolchain); TARGET=message SECONDS=60
+fuzz: ## run the fuzz targets with cargo-fuzz (needs a nightly toolchain); TARGET=message SECONDS=60
 	$(INSTALL) compiler
 	rustup run nightly rustc --version 2>/dev/null || rustup toolchain install nightly --profile minimal
 	cargo fuzz --version 2>/dev/null || cargo install --locked cargo-fuzz
@@ -70,7 +70,7 @@ fuzz: ## run the fuzz targets for a while with cargo-fuzz (needs a nightly toolc
 
 check: format clippy docs test check-deploy ## everything that CI runs: format, clippy, docs, tests, deploy/
 
-check-deploy: ## check what is in deploy/ with the tools that can be had, and on real servers
+check-deploy: ## check deploy/ with the tools that can be installed, and on real servers
 	$(INSTALL) deploy
 	deploy/check.sh
 
@@ -93,7 +93,7 @@ bench-archive: build ## archive 2 GB of one user with a real worker; prints MB/s
 	$(INSTALL) servers
 	.venv/bin/python benches/archive.py target/release/offboarder $(LOCAL) $(GIGABYTES)
 
-bench-lanes: build ## 5,000 users who wait and an urgent one; prints how long each keeps its access
+bench-lanes: build ## 5,000 waiting users and an urgent one; prints how long each keeps access
 	$(INSTALL) servers
 	.venv/bin/python benches/lanes.py target/release/offboarder $(LOCAL) $(USERS)
 
@@ -105,7 +105,7 @@ bench-quota: build ## four workers on an analytics quota of 20/s and a routing q
 	$(INSTALL) servers
 	.venv/bin/python benches/quota.py target/release/offboarder $(LOCAL)
 
-bench-sizing: build ## bytes that waiting messages cost RabbitMQ, and users Redis; MESSAGES=n sets how many
+bench-sizing: build ## prints the bytes that waiting messages need in RabbitMQ, and users in Redis; MESSAGES=n sets how many
 	$(INSTALL) servers
 	.venv/bin/python benches/sizing.py target/release/offboarder $(LOCAL) $(MESSAGES)
 
@@ -113,15 +113,15 @@ bench-submit: build ## submit 100,000 users of a CSV file; prints seconds, users
 	$(INSTALL) servers
 	.venv/bin/python benches/submit.py target/release/offboarder $(LOCAL) $(USERS)
 
-bench-telemetry: build ## what a telemetry collector costs, that takes all, is dead, silent or refuses; USERS=n ROUNDS=n
+bench-telemetry: build ## prints the cost of a telemetry collector that accepts all, is dead, silent or refuses; USERS=n ROUNDS=n
 	$(INSTALL) servers
-	.venv/bin/python benches/telemetry.py target/release/offboarder $(LOCAL) tests/python/collector.py '$(USERS)' '$(ROUNDS)'
+	.venv/bin/python benches/telemetry.py target/release/offboarder $(LOCAL) '$(USERS)' '$(ROUNDS)'
 
-bench-workers: build ## calls of a user by class, and two workers on the default quotas against what follows from them
+bench-workers: build ## prints the calls of a user by class, and compares two workers on the default quotas with the formula
 	$(INSTALL) servers
 	.venv/bin/python benches/workers.py target/release/offboarder $(LOCAL) $(or $(USERS),300) $(DIVISOR)
 
-upgrade: ## replace workers of FROM=COMMIT one by one by those of this tree, and back, while users are off-boarded
+upgrade: ## replace workers of FROM=COMMIT one by one with those of this tree, and back, while users are off-boarded
 	$(INSTALL)
 	rm -rf target/upgrade && mkdir -p target/upgrade && git archive $(FROM) | tar x -C target/upgrade
 	cargo build --locked --manifest-path target/upgrade/Cargo.toml

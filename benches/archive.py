@@ -4,7 +4,7 @@ archive.py OFFBOARDER SERVERS_SH [GIGABYTES]
 
 Starts RabbitMQ, Redis and S3 of its own (SERVERS_SH), the simulator with one user, and one worker;
 submits the user and waits for its manifest. Speed is bytes over the time of the archive step, as the
-manifest tells it; memory and CPU time are the kernel's own account of the worker process.
+manifest gives it; memory and CPU time are the kernel's own account of the worker process.
 """
 
 import json
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from stand import account, stand
+from rig import account, rig
 
 PAGE_SIZE = 500
 CONVERSATION_BYTES = 4000
@@ -34,7 +34,7 @@ def main():
     flags = ["--users", "1", "--conversations", str(conversations), "--conversation-bytes", str(CONVERSATION_BYTES)]
     settings = {"OFFBOARDER_CXONE_RATE_ANALYTICS": "off", "OFFBOARDER_CXONE_PAGE_SIZE": str(PAGE_SIZE)}
     user = "00000001-5eed-4000-8000-000000000000"
-    with stand(binary, servers, flags, settings) as (_, environment, start_worker):
+    with rig(binary, servers, flags, settings) as (_, environment, start_worker):
         worker = start_worker()
         subprocess.run([binary, "submit", user], env=environment, check=True, stdout=subprocess.DEVNULL)
         while True:

@@ -1,4 +1,4 @@
-"""Users who wait, and an urgent one: how long each keeps its access, and what is archived meanwhile.
+"""Users who wait, and an urgent one: how long each keeps its access, and what is archived in that time.
 
 lanes.py OFFBOARDER SERVERS_SH [USERS]
 
@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.request
 
-from stand import stand
+from rig import rig
 
 FLAGS = ["--conversations", "5", "--latency", "10ms", "--latency-analytics", "500ms"]
 SETTINGS = {"OFFBOARDER_CXONE_RATE_ROUTING": "off", "OFFBOARDER_CXONE_RATE_SCIM": "off",
@@ -24,7 +24,7 @@ SETTINGS = {"OFFBOARDER_CXONE_RATE_ROUTING": "off", "OFFBOARDER_CXONE_RATE_SCIM"
 def main():
     binary, servers = sys.argv[1], sys.argv[2]
     count = int(sys.argv[3]) if len(sys.argv) > 3 else 5000
-    with stand(binary, servers, ["--users", str(count + 1), *FLAGS], SETTINGS) as (base, environment, start_worker):
+    with rig(binary, servers, ["--users", str(count + 1), *FLAGS], SETTINGS) as (base, environment, start_worker):
         def ask(path):
             with urllib.request.urlopen(f"{base}/_simulator/{path}") as answer:
                 return json.load(answer)

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.request
 
-from stand import stand
+from rig import rig
 
 SETTINGS = {"OFFBOARDER_WORKER_MAX_ATTEMPTS": "1", "OFFBOARDER_CXONE_RATE_ROUTING": "off",
             "OFFBOARDER_CXONE_RATE_SCIM": "off", "OFFBOARDER_CXONE_RATE_ANALYTICS": "off"}
@@ -24,7 +24,7 @@ def main():
     count = int(sys.argv[3]) if len(sys.argv) > 3 else 1000
     minutes = float(sys.argv[4]) if len(sys.argv) > 4 else 10.0
     flags = ["--users", str(count), "--conversations", "5"]
-    with stand(binary, servers, flags, SETTINGS) as (base, environment, start_worker):
+    with rig(binary, servers, flags, SETTINGS) as (base, environment, start_worker):
         def ask(path, method="GET", body=None):
             request = urllib.request.Request(f"{base}/_simulator/{path}", method=method,
                                              data=None if body is None else json.dumps(body).encode(),

@@ -1,5 +1,5 @@
 """Four workers that share an analytics quota of 20/s and a routing quota of 50/s: how much of it they use,
-and how often they are told 429, as the simulator counts it.
+and how often they get a 429, as the simulator counts it.
 
 quota.py OFFBOARDER SERVERS_SH [SECONDS]
 
@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.request
 
-from stand import stand
+from rig import rig
 
 QUOTAS = {"routing": 50, "analytics": 20}
 WORKERS = 4
@@ -38,7 +38,7 @@ def main():
     flags += [part for name, rate in QUOTAS.items() for part in (f"--quota-{name}", str(rate))]
     settings = {f"OFFBOARDER_CXONE_RATE_{name.upper()}": f"{rate}/s" for name, rate in QUOTAS.items()}
     settings |= {"OFFBOARDER_CXONE_RATE_SCIM": "off", "OFFBOARDER_CXONE_PAGE_SIZE": str(PAGE_SIZE)}
-    with stand(binary, servers, flags, settings) as (base, environment, start_worker):
+    with rig(binary, servers, flags, settings) as (base, environment, start_worker):
         def ask(path):
             with urllib.request.urlopen(f"{base}/_simulator/{path}") as answer:
                 return json.load(answer)

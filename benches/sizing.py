@@ -3,9 +3,9 @@
 sizing.py OFFBOARDER SERVERS_SH [MESSAGES]
 
 Messages: a tenth of MESSAGES (100,000) and all of them are submitted as one batch, with no worker; then a
-thousand users are parked by `--delete-after`. Memory of the node is what RabbitMQ counts for quorum queues
+thousand users are delayed by `--delete-after`. Memory of the node is what RabbitMQ counts for quorum queues
 (processes, ETS tables, binaries), disk is all of its Raft log.
-Users: a thousand are taken off board, some become dead letters, one has an archive of many parts; the
+Users: a thousand are off-boarded, some become dead letters, one has an archive of many parts; the
 finished checkpoints are then copied to ten times as many. A key's size is MEMORY USAGE, with all samples.
 """
 
@@ -17,10 +17,10 @@ import tempfile
 import time
 import urllib.request
 
-from stand import COPY, stand
+from rig import COPY, rig
 
-PARKED = 1000
-LETTERS = 50
+DELAYED = 1000
+DEAD_LETTERS = 50
 
 
 def du(path):
@@ -28,7 +28,7 @@ def du(path):
 
 
 class Broker:
-    """RabbitMQ, looked at from outside."""
+    """RabbitMQ, as its node counts."""
 
     def __init__(self, servers, place):
         self.servers, self.place = servers, place
@@ -50,7 +50,7 @@ class Broker:
 
 
 class Redis:
-    """Redis, looked at from outside."""
+    """Redis, as it counts."""
 
     def __init__(self, url, place):
         self.url, self.log = url, pathlib.Path(place, "redis", "appendonlydir")
@@ -136,22 +136,22 @@ def stages(binary, environment, base, start_worker, broker, redis):
         return sum(one["operation"] == "delete_user" for one in ask("ledger")["entries"])
 
     plain = [user for user in ask("users") if not user.endswith("aaaaaaaaaaaa")]
-    parked, letters, ended = plain[:PARKED], plain[PARKED:PARKED + LETTERS], plain[PARKED + LETTERS:]
+    delayed, dead_letters, ended = plain[:DELAYED], plain[DELAYED:DELAYED + DEAD_LETTERS], plain[DELAYED + DEAD_LETTERS:]
     big = next(user for user in ask("users") if user.endswith("aaaaaaaaaaaa"))
     before = broker.look("offboarding.wait.7200s")
     worker = start_worker()
-    submit(binary, environment, parked, "--batch-id", "parked", "--delete-after", "2999-01-01T00:00:00Z")
-    until(lambda: depth("offboarding.wait.7200s") == PARKED)
+    submit(binary, environment, delayed, "--batch-id", "delayed", "--delete-after", "2999-01-01T00:00:00Z")
+    until(lambda: depth("offboarding.wait.7200s") == DELAYED)
     after = broker.look("offboarding.wait.7200s")
-    print(f"{PARKED:7} parked jobs        {each(after, before, 'queue', PARKED):6.0f} B of the queue's memory, "
-          f"{each(after, before, 'disk', PARKED):6.0f} B written to disk for each on its way through three queues")
-    print(f"        archived, waiting  {mean(map(redis.checkpoint, parked[:200]))}")
+    print(f"{DELAYED:7} delayed jobs       {each(after, before, 'queue', DELAYED):6.0f} B of the queue's memory, "
+          f"{each(after, before, 'disk', DELAYED):6.0f} B written to disk for each on its way through three queues")
+    print(f"        archived, waiting  {mean(map(redis.checkpoint, delayed[:200]))}")
 
-    for user in letters:
+    for user in dead_letters:
         ask("faults", {"operation": "put_scim_user", "user": user, "fault": {"kind": "status", "status": 400}})
-    submit(binary, environment, letters)
-    until(lambda: depth("offboarding.dead") == LETTERS)
-    print(f"{LETTERS:7} dead letters       {mean(map(redis.checkpoint, letters))}")
+    submit(binary, environment, dead_letters)
+    until(lambda: depth("offboarding.dead") == DEAD_LETTERS)
+    print(f"{DEAD_LETTERS:7} dead letters       {mean(map(redis.checkpoint, dead_letters))}")
 
     used, log = redis.used(), du(redis.log)
     submit(binary, environment, ended)
@@ -189,9 +189,9 @@ def main():
     with tempfile.NamedTemporaryFile("w", suffix=".json") as population:
         json.dump(big, population)
         population.flush()
-        flags = ["--users", str(2 * PARKED + LETTERS), "--population", population.name]
+        flags = ["--users", str(2 * DELAYED + DEAD_LETTERS), "--population", population.name]
         settings = {f"OFFBOARDER_CXONE_RATE_{name}": "off" for name in ("ROUTING", "SCIM", "ANALYTICS")}
-        with stand(binary, servers, flags, settings) as (base, environment, start_worker):
+        with rig(binary, servers, flags, settings) as (base, environment, start_worker):
             place = environment["SERVERS"]
             broker, redis = Broker(servers, place), Redis(environment["OFFBOARDER_CHECKPOINTS_URL"], place)
             none = broker.look("offboarding.users")

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from stand import COPY, stand
+from rig import COPY, rig
 
 COLUMNS = "name,reason,userId,requestedBy"
 MODEL = "00000001-5eed-4000-8000-000000000000"
@@ -46,8 +46,8 @@ def submit(binary, environment, place, users, batch):
             print(f'"Leaver, {number}",left,{user(number)},hr', file=rows)
     arguments = [binary, "submit", "--file", str(file), "--batch-id", batch, "--output", "json"]
     took, peak, cpu, output = run(arguments, environment)
-    told = json.loads(output)
-    assert told["sent"] + told["alreadySent"] == users, told
+    answer = json.loads(output)
+    assert answer["sent"] + answer["alreadySent"] == users, answer
     print(f"{users:7} users of a CSV file of {file.stat().st_size / 1e6:.1f} MB: {took:6.1f} s, "
           f"{users / took:6.0f} a second; {peak:5.1f} MiB resident at most; {cpu:.1f} s of CPU")
 
@@ -65,7 +65,7 @@ def off_board_the_model(binary, environment, start_worker):
     worker.wait()
 
 
-def look(arguments, environment):
+def measure(arguments, environment):
     took, peak, cpu, output = run(arguments, environment)
     print(f"{' '.join(arguments[1:]):20} {took:6.2f} s; {peak:5.1f} MiB resident at most; {cpu:.1f} s of CPU")
     return output
@@ -74,7 +74,7 @@ def look(arguments, environment):
 def main():
     binary, servers = sys.argv[1], sys.argv[2]
     users = int(sys.argv[3]) if len(sys.argv) > 3 else 100_000
-    with stand(binary, servers, ["--users", "1"], {}) as (_, environment, start_worker), \
+    with rig(binary, servers, ["--users", "1"], {}) as (_, environment, start_worker), \
             tempfile.TemporaryDirectory() as place:
         off_board_the_model(binary, environment, start_worker)
         print(f"one process, RabbitMQ, Redis and S3 on the same {os.cpu_count()} cores")
@@ -82,9 +82,9 @@ def main():
         submit(binary, environment, place, users, "all")
         subprocess.run(["redis-cli", "-u", environment["OFFBOARDER_CHECKPOINTS_URL"], "EVAL", COPY, "0", MODEL,
                         str(users)], check=True, stdout=subprocess.DEVNULL)
-        told = json.loads(look([binary, "batch", "show", "all", "--output", "json"], environment))
-        assert told["users"] == told["finished"] == users, told
-        assert look([binary, "batch", "report", "all"], environment).count("\n") == users + 1
+        answer = json.loads(measure([binary, "batch", "show", "all", "--output", "json"], environment))
+        assert answer["users"] == answer["finished"] == users, answer
+        assert measure([binary, "batch", "report", "all"], environment).count("\n") == users + 1
 
 
 main()

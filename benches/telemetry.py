@@ -1,16 +1,17 @@
 """What a telemetry collector costs a worker: one that takes all, one that is dead, one that never answers, one that
 refuses, against none at all.
 
-telemetry.py OFFBOARDER SERVERS_SH COLLECTOR [USERS] [ROUNDS]
+telemetry.py OFFBOARDER SERVERS_SH [USERS] [ROUNDS]
 
-COLLECTOR is tests/python/collector.py. Each round every kind, in an order that changes, off-boards USERS (300) by a
-worker of its own, started after they are queued. Timed are: from the first user finished to the last; and from
+The one that takes all is Rotel, which keeps nothing. Each round every kind, in an order that changes, off-boards
+USERS (300) by a worker of its own, started after they are queued. Timed are: from the first user finished to the last; and from
 SIGTERM, with nothing left to do, to the end. Counted is the processor time of the whole worker, which says more than
 users a second where others are at work. There are no quotas, and everything runs on the same cores.
 """
 
 import json
 import os
+import pathlib
 import random
 import signal
 import socket
@@ -21,7 +22,8 @@ import tempfile
 import time
 import urllib.request
 
-from stand import stand
+import rotel
+from rig import rig
 
 CONVERSATIONS = 20
 KINDS = ["none", "taking", "dead", "silent", "refusing"]
@@ -65,18 +67,37 @@ def run(binary, environment, ids, endpoint):
     return rate, time.monotonic() - asked, (used.ru_utime + used.ru_stime) / len(ids) * 1000
 
 
+def start_rotel(place):
+    """A collector that takes OTLP and drops it; the process, and where it listens."""
+    http, grpc = free_port(), free_port()
+    arguments = ["--otlp-http-endpoint", f"127.0.0.1:{http}", "--otlp-grpc-endpoint", f"127.0.0.1:{grpc}"]
+    agent = pathlib.Path(rotel.__file__).parent / "rotel-agent"
+    with open(os.path.join(place, "rotel.log"), "w") as log:
+        process = subprocess.Popen([agent, "start", *arguments, "--exporter", "blackhole"], stdout=log, stderr=log, cwd=place)
+    empty = urllib.request.Request(f"http://127.0.0.1:{http}/v1/traces", b"", {"Content-Type": "application/x-protobuf"})
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(empty, timeout=5).close()
+            return process, f"http://127.0.0.1:{http}"
+        except OSError as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                sys.exit(f"Rotel does not answer: {error}")
+            time.sleep(0.05)
+
+
 def main():
-    binary, servers, collector = sys.argv[1:4]
-    users = int(sys.argv[4]) if len(sys.argv) > 4 and sys.argv[4] else 300
-    rounds = int(sys.argv[5]) if len(sys.argv) > 5 and sys.argv[5] else 5
+    binary, servers = sys.argv[1:3]
+    users = int(sys.argv[3]) if len(sys.argv) > 3 and sys.argv[3] else 300
+    rounds = int(sys.argv[4]) if len(sys.argv) > 4 and sys.argv[4] else 5
     flags = ["--users", str(users * len(KINDS) * (rounds + 1)), "--conversations", str(CONVERSATIONS)]
     settings = {f"OFFBOARDER_CXONE_RATE_{name}": "off" for name in ("ROUTING", "SCIM", "ANALYTICS")}
     silent = socket.create_server(("127.0.0.1", 0), backlog=512)
     figures = {kind: [] for kind in KINDS}
-    with stand(binary, servers, flags, settings) as (base, environment, _), tempfile.TemporaryDirectory() as place:
-        taking = subprocess.Popen([sys.executable, collector, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with rig(binary, servers, flags, settings) as (base, environment, _), tempfile.TemporaryDirectory() as place:
+        taking, endpoint = start_rotel(place)
         endpoints = {
-            "none": None, "taking": json.loads(taking.stdout.readline())["http"],
+            "none": None, "taking": endpoint,
             "dead": f"http://127.0.0.1:{free_port()}", "silent": f"http://127.0.0.1:{silent.getsockname()[1]}",
             "refusing": base,
         }
@@ -87,11 +108,10 @@ def main():
                 figure = run(binary, environment, [next(ids) for _ in range(users)], endpoints[kind])
                 if number > 0:  # the first warms up
                     figures[kind].append(figure)
-        taking.stdin.close()
+        taking.kill()
         taking.wait()
-        spans = sum(1 for _ in open(os.path.join(place, "spans.jsonl")))
     print(f"{rounds} rounds of {users} users of {CONVERSATIONS} conversations for each kind of collector, one worker, "
-          f"on the same {os.cpu_count()} cores as servers, simulator and collector; {spans} spans arrived")
+          f"on the same {os.cpu_count()} cores as servers, simulator and collector")
     print(f"{'collector':10} {'users/s':>8} {'(least–most)':>16} {'against none':>13} {'CPU ms a user':>14} "
           f"{'against none':>13} {'end, s (most)':>14}")
     for kind in KINDS:

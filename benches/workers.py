@@ -17,12 +17,12 @@ import sys
 import time
 import urllib.request
 
-from stand import account, stand
+from rig import account, rig
 
 WORKERS = 2
 QUOTAS = {"routing": 20, "scim": 20, "analytics": 5}
 USER = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-SLACK = 1.03  # Workers space calls by so much more than the quota asks for.
+SLACK = 1.03  # Workers space calls by that much more than the quota asks for.
 
 
 def class_of(operation):
@@ -45,7 +45,7 @@ def main():
     flags = ["--users", str(count)]
     flags += [part for name, rate in quotas.items() for part in (f"--quota-{name}", str(rate))]
     settings = {f"OFFBOARDER_CXONE_RATE_{name.upper()}": f"{rate}/s" for name, rate in quotas.items()}
-    with stand(binary, servers, flags, settings) as (base, environment, start_worker):
+    with rig(binary, servers, flags, settings) as (base, environment, start_worker):
         def ask(path):
             with urllib.request.urlopen(f"{base}/_simulator/{path}") as answer:
                 return json.load(answer)
@@ -78,7 +78,7 @@ def main():
         elif user not in archived:
             access[name] += 1
 
-    def told(calls):
+    def by_class(calls):
         return ", ".join(f"{name} {calls[name] / count:.2f}" for name in quotas)
 
     def bound(calls):
@@ -88,11 +88,11 @@ def main():
     print(f"{WORKERS} workers, {count} users of 40 conversations and 3 queues, quotas "
           + ", ".join(f"{name} {rate}/s" for name, rate in quotas.items())
           + f", everything on the same {os.cpu_count()} cores")
-    print(f"calls of a user        {told(in_all)}; until access is gone {told(access)}")
+    print(f"calls of a user        {by_class(in_all)}; until access is gone {by_class(access)}")
     for what, seconds, calls in (("access of all is gone", deactivated - begun, access), ("all are deleted", took, in_all)):
         least, slowest = bound(calls)
         print(f"{what:22} after {seconds:.0f} s, {60 * count / seconds:.0f} a minute; "
-              f"by the quota alone {least:.0f} s, {60 * count / least:.0f} a minute, {slowest}")
+              f"by the quota only {least:.0f} s, {60 * count / least:.0f} a minute, {slowest}")
     print(f"calls answered 429     {refused} of {len(entries)}")
     for peak, cpu in accounts:
         print(f"a worker               {peak / 1024:.0f} MiB resident at most, {1000 * cpu * WORKERS / count:.0f} ms of CPU a user")

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-/// Tells the time. A test's clock follows tokio's, which a test can pause and advance.
+/// A source of the current time. The clock of a test follows tokio's time, which a test can pause
+/// and advance.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Clock {
     #[cfg(test)]
@@ -24,6 +25,10 @@ impl Clock {
     }
 
     /// The current time.
+    #[cfg_attr(
+        not(test),
+        expect(clippy::unused_self, reason = "only the clock of a test has a state")
+    )]
     pub(crate) fn now(&self) -> Timestamp {
         #[cfg(test)]
         if let Some((start, since)) = self.paused {

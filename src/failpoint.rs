@@ -1,12 +1,17 @@
-//! Places where a test kills the process: before and after every effect. Release builds have none.
+//! Places where a test can kill the process: before and after every effect. Release builds have
+//! none.
 //!
-//! `KILL_OFFBOARDER_AT=USER_ID:N` aborts a debug build at the Nth effect boundary (from 1) after it first
-//! took up that user, `KILL_OFFBOARDER_AT=USER_ID:after the save` at the first of that name, and
-//! `KILL_OFFBOARDER_AT=USER_ID:in its visit` whenever that user, and no other, is worked on. What it died at is the
-//! last line on standard error.
+//! `KILL_OFFBOARDER_AT=USER_ID:N` aborts a debug build at the Nth effect boundary, counted from 1,
+//! after it first worked on that user; `KILL_OFFBOARDER_AT=USER_ID:after the save` at the first
+//! boundary of that name; and `KILL_OFFBOARDER_AT=USER_ID:in its visit` each time it works on that
+//! user and on no other. The last line on standard error names the boundary.
 //!
-//! `HURRY_OFFBOARDER=60` lets a debug build look at its queues sixty times as often, and lose patience with itself as
-//! much sooner.
+//! `HURRY_OFFBOARDER=60` is a time scale: a debug build reads its queues sixty times as often, and
+//! its watchdog waits a sixtieth of the time.
+//!
+//! The crate `fail` is not used: its failpoints are hit by any task of the process, and these count
+//! the boundaries of one user only, which is what makes "kill at every boundary" a loop over
+//! numbers.
 
 #[cfg(debug_assertions)]
 mod armed {
@@ -56,7 +61,7 @@ mod armed {
 
     fn die(place: &str) {
         use std::io::Write as _;
-        // Nobody is left to whom a failed write could be told.
+        // If this write fails, there is no other place to report it.
         writeln!(std::io::stderr(), "KILLED AT {place}").ok();
         std::process::abort();
     }
@@ -65,25 +70,21 @@ mod armed {
 #[cfg(debug_assertions)]
 pub(crate) use armed::{arm, failpoint, in_visit, time_scaled};
 
-/// As it is, in a release build.
 #[cfg(not(debug_assertions))]
 pub(crate) const fn time_scaled(duration: std::time::Duration) -> std::time::Duration {
     duration
 }
 
-/// Does nothing in a release build.
 #[cfg(not(debug_assertions))]
 pub(crate) const fn arm(_user_id: &str) {}
 
-/// Does nothing in a release build.
 #[cfg(not(debug_assertions))]
 pub(crate) const fn in_visit(_user_id: &str) {}
 
-/// Does nothing in a release build.
 #[cfg(not(debug_assertions))]
 pub(crate) const fn failpoint(_place: &str) {}
 
-/// Runs an effect between its two kill points.
+/// Runs an effect between its two failpoints.
 pub(crate) async fn effect<T>(name: &str, doing: impl Future<Output = T>) -> T {
     failpoint(&format!("before {name}"));
     let result = doing.await;

@@ -1,4 +1,4 @@
-//! What can go wrong: class, code, and what follows. Pure.
+//! What can go wrong: the class of a failure decides what follows, and its code names it.
 //!
 //! Every adapter has one error enum; [`Classify`] maps each of its variants, without a catch-all,
 //! to a [`Class`] and a [`Code`]. Everything above the adapters sees only a [`Failure`].
@@ -11,7 +11,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// An enum whose variants are stable words of the outside.
+/// An enum whose variants have words that other programs depend on.
 macro_rules! words {
     ($(#[$meta:meta])* pub enum $name:ident; $($(#[$doc:meta])* $variant:ident => $word:literal,)*) => {
         $(#[$meta])*
@@ -19,16 +19,16 @@ macro_rules! words {
         pub(crate) enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant,)* }
 
         impl $name {
-            /// Every one, in the order of the runbook.
+            /// All of them, in the order of the runbook.
             pub(crate) const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The word itself, in headers, metrics, commands and the runbook.
+            /// The word in headers, metrics, commands and the runbook.
             pub(crate) const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)* }
             }
         }
 
-        // The derive would not see the words.
+        // The derive does not know these words.
         impl PartialSchema for $name {
             fn schema() -> RefOr<Schema> {
                 ObjectBuilder::new().schema_type(Type::String).enum_values(Some([$($word),*])).into()
@@ -46,46 +46,47 @@ macro_rules! words {
 }
 
 words! {
-    /// Why a message became a dead letter. The words are the contract's `x-offboarder-reason`.
+    /// Why a message became a dead letter: the words of the header `x-offboarder-reason`.
     pub enum Reason;
 
     /// The body is neither JSON of the schema nor a UUID.
     MalformedMessage => "malformed_message",
-    /// Never seen by us, and the API does not know the user.
+    /// The API does not know the user, and offboarder has never seen it.
     UserNotFound => "user_not_found",
-    /// A guard forbids it.
+    /// A guard forbids to touch the user.
     ProtectedUser => "protected_user",
-    /// The API refused a step for this user, for good.
+    /// The API refused a step for this user permanently.
     ApiRejected => "api_rejected",
-    /// This user alone kept failing.
+    /// Only this user kept failing.
     RetriesExhausted => "retries_exhausted",
     /// An archive or manifest is already stored that contradicts this run.
     ArchiveConflict => "archive_conflict",
-    /// Workers died on it again and again.
+    /// Workers repeatedly died on it, or a defect of offboarder stopped it.
     Poison => "poison",
 }
 
-/// What kind of fault it is, and so what follows.
+/// What kind of failure it is. This decides what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Class {
-    /// May pass by itself: wait with backoff; an attempt is spent.
+    /// May pass by itself: retry with backoff; an attempt is spent.
     Transient,
-    /// The server asked us to slow down: wait for what it says; no attempt is spent.
+    /// The server asked for fewer calls: wait as long as it says; no attempt is spent.
     Throttled,
-    /// A write was sent and its answer was lost: the step begins again by reading; an attempt is
+    /// A write was sent and its answer was lost: the step starts again with a read; an attempt is
     /// spent.
     UnknownOutcome,
-    /// A refusal of this user: a dead letter with this reason.
+    /// This user was refused: the message becomes a dead letter with this reason.
     Permanent(Reason),
-    /// Every user would meet it: the work stops, nobody's attempt is spent.
+    /// Every user would fail with it: the worker stops taking users; no attempt is spent.
     Systemic,
-    /// A fault of ours: a dead letter and an error in the log.
+    /// A defect of offboarder: a dead letter and an error in the log.
     Defect,
 }
 
 words! {
-    /// A stable short word for a fault; metric label, header, console text and runbook heading.
+    /// A short word that names a failure: in metrics, headers, texts and as a heading of the
+    /// runbook.
     pub enum Code;
 
     /// No connection, or it broke.
@@ -102,47 +103,48 @@ words! {
     CxoneMissingScope => "cxone_missing_scope",
     /// Any other refusal of a call for this user.
     CxoneRejected => "cxone_rejected",
-    /// A 403, 404 or 410 that is not in the API's form: a firewall, a proxy, or another server answers.
+    /// A 403, 404 or 410 that is not in the form of the API: a firewall, a proxy or another server
+    /// answered.
     CxoneForeignAnswer => "cxone_foreign_answer",
     /// One part of the API knows the user, and another does not.
     CxoneContradiction => "cxone_contradiction",
-    /// A redirect; none is followed.
+    /// A redirect. offboarder follows none.
     CxoneRedirected => "cxone_redirected",
     /// An answer that is not what the API promises.
     CxoneUnreadable => "cxone_unreadable",
-    /// An answer over the size that we accept.
+    /// An answer larger than offboarder accepts.
     CxoneTooLarge => "cxone_too_large",
     /// A next-page link to another origin, or a cursor that was seen before.
     CxoneBadNextPage => "cxone_bad_next_page",
     /// The cursor of a query is unknown or expired.
     CxoneCursorLost => "cxone_cursor_lost",
-    /// The object changed under every try to write it.
+    /// The object changed during every attempt to write it.
     CxoneVersionConflict => "cxone_version_conflict",
-    /// A write was accepted, and reads do not show it.
+    /// A write was accepted, but reads do not show it.
     CxoneNotConverged => "cxone_not_converged",
-    /// The API does not know the user, and neither do we.
+    /// The API does not know the user, and offboarder has never seen it.
     UserNotFound => "user_not_found",
     /// A guard names the user.
     ProtectedUser => "protected_user",
     /// The archive store cannot be reached, or answers 5xx.
     ArchiveUnreachable => "archive_unreachable",
-    /// The archive store refuses the credentials or the right.
+    /// The archive store refuses the credentials, or they lack a permission.
     ArchiveDenied => "archive_denied",
-    /// The bucket or directory is not there.
+    /// The bucket or directory does not exist.
     ArchiveMissing => "archive_missing",
-    /// The archive store asked us to slow down.
+    /// The archive store asked for fewer requests.
     ArchiveThrottled => "archive_throttled",
     /// No space is left in the archive store.
     ArchiveFull => "archive_full",
     /// The store refused the request.
     ArchiveRejected => "archive_rejected",
-    /// The upload is gone from the store.
+    /// The upload no longer exists in the store.
     ArchiveUploadLost => "archive_upload_lost",
-    /// Another object stands where ours belongs, or ours changed.
+    /// Another object has the key of ours, or ours changed.
     ArchiveConflict => "archive_conflict",
     /// The store ignores `If-None-Match`.
     ArchiveOverwrites => "archive_overwrites",
-    /// The store does not do something else that we rely on.
+    /// The store lacks something else that offboarder relies on.
     ArchiveUnfit => "archive_unfit",
     /// The checkpoint store cannot be reached.
     CheckpointsUnreachable => "checkpoints_unreachable",
@@ -154,35 +156,35 @@ words! {
     QueueUnreachable => "queue_unreachable",
     /// The broker refused the login, the vhost or an operation.
     QueueRefused => "queue_refused",
-    /// A message that no queue took.
+    /// A message that reached no queue.
     QueueUnroutable => "queue_unroutable",
     /// A file of settings or guards cannot be read.
     SettingsUnreadable => "settings_unreadable",
-    /// The machine was asked for a step that its table does not have.
+    /// The state machine was asked for a step that its table does not have.
     IllegalTransition => "illegal_transition",
     /// A step panicked.
     Panicked => "panicked",
-    /// We could not do something that never fails, e.g. write one of our own records as JSON.
+    /// offboarder could not do something that should never fail, e.g. write one of its records as
+    /// JSON.
     Internal => "internal",
 }
 
-/// A fault, as everything above the adapters sees it. The text names what failed and what to do,
-/// and holds no secret and no response body.
+/// A failure. The text says what failed and what to do. It holds no secret and no response body.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Failure {
-    /// What follows.
+    /// Kind of failure.
     pub class: Class,
-    /// The stable word.
+    /// Word that names the failure; the runbook has a section for each.
     pub code: Code,
-    /// For people.
+    /// What failed, and what to do.
     pub text: String,
-    /// What the server asked for, already clamped.
+    /// The pause that the server asked for, limited to a sensible range.
     #[serde(skip)]
     pub retry_after: Option<Duration>,
 }
 
 impl Failure {
-    /// A failure without a server's wish for when to come back.
+    /// A failure without a pause that a server asked for.
     pub(crate) fn new(class: Class, code: Code, text: impl Into<String>) -> Self {
         Self {
             class,
@@ -192,7 +194,7 @@ impl Failure {
         }
     }
 
-    /// A fault of ours that should not be possible.
+    /// A defect of offboarder: something failed that should never fail.
     pub(crate) fn internal(what: &str, why: impl fmt::Display) -> Self {
         let text = format!("{what}: {why}; this is a defect of offboarder, report it");
         Self::new(Class::Defect, Code::Internal, text)
@@ -207,17 +209,15 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// One line per variant of an adapter's error enum, and no catch-all.
+/// Gives each variant of an adapter's error enum its class and code; no catch-all.
 pub(crate) trait Classify: fmt::Display {
-    /// The class and the code of this fault.
     fn classify(&self) -> (Class, Code);
 
-    /// The code alone.
     fn code(&self) -> Code {
         self.classify().1
     }
 
-    /// What the server asked for, clamped.
+    /// The pause that the server asked for, limited to a sensible range.
     fn retry_after(&self) -> Option<Duration> {
         None
     }
@@ -239,164 +239,29 @@ impl<E: Classify> From<E> for Failure {
 mod tests {
     use super::*;
 
-    const PARTS: [&str; 3] = ["**Means**", "**By itself**", "**You do**"];
-
-    /// A section of the runbook: its chapter, its heading, and what stands under it.
-    struct Section<'a> {
-        chapter: &'a str,
-        heading: &'a str,
-        text: &'a str,
-    }
-
-    fn sections(runbook: &str) -> Vec<Section<'_>> {
-        let mut sections = Vec::new();
-        for chapter in runbook.split("\n## ").skip(1) {
-            let mut pieces = chapter.split("\n### ");
-            let chapter = pieces
-                .next()
-                .and_then(|head| head.lines().next())
-                .unwrap_or_default();
-            sections.extend(pieces.map(|piece| {
-                let (heading, text) = piece.split_once('\n').unwrap_or((piece, ""));
-                Section {
-                    chapter,
-                    heading,
-                    text,
-                }
-            }));
-        }
-        sections
-    }
-
-    /// What is wrong with a runbook.
-    fn faults(runbook: &str) -> Vec<String> {
-        let chapters = [
-            (
-                "Codes",
-                Code::ALL
-                    .iter()
-                    .map(|code| format!("`{code}`"))
-                    .collect::<Vec<_>>(),
-            ),
-            (
-                "Dead letters by reason",
-                Reason::ALL
-                    .iter()
-                    .map(|reason| format!("`{reason}`"))
-                    .collect(),
-            ),
-        ];
-        let sections = sections(runbook);
-        let mut faults = Vec::new();
-        for (chapter, words) in &chapters {
-            let of_chapter = sections
-                .iter()
-                .filter(|section| section.chapter == *chapter);
-            let headings: Vec<&str> = of_chapter.map(|section| section.heading).collect();
-            let missing: Vec<_> = words
-                .iter()
-                .filter(|word| !headings.contains(&word.as_str()))
-                .collect();
-            faults.extend(
-                missing
-                    .iter()
-                    .map(|word| format!("{word} has no section in {chapter}")),
-            );
-            if missing.is_empty() && headings.len() == words.len() && headings != *words {
-                faults.push(format!("{chapter} is not in the order of the code"));
-            }
-        }
-        for (
-            index,
-            Section {
-                chapter,
-                heading,
-                text,
-            },
-        ) in sections.iter().enumerate()
-        {
-            let words = chapters
-                .iter()
-                .find(|(name, _)| name == chapter)
-                .map(|(_, words)| words);
-            if !words.is_some_and(|words| words.iter().any(|word| word == heading)) {
-                faults.push(format!("{heading} in {chapter} stands for nothing"));
-            }
-            let mut before = sections.iter().take(index);
-            if before.any(|other| other.chapter == *chapter && other.heading == *heading) {
-                faults.push(format!("{heading} in {chapter} stands there twice"));
-            }
-            let lacking = PARTS
-                .iter()
-                .filter(|part| !text.lines().any(|line| line.starts_with(**part)));
-            faults.extend(lacking.map(|part| format!("{heading} in {chapter} lacks {part}")));
-        }
-        faults
-    }
-
-    fn runbook() -> String {
-        std::fs::read_to_string(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/docs/operations/runbook.md"
-        ))
-        .unwrap()
-    }
-
     #[test]
-    fn the_runbook_has_a_whole_section_for_every_code_and_reason_and_no_other() {
-        let faults = faults(&runbook());
-        assert!(
-            faults.is_empty(),
-            "docs/operations/runbook.md:\n  {}",
-            faults.join("\n  ")
+    fn a_fault_of_ours_is_a_defect_that_says_so() {
+        let failure = Failure::internal("cannot write a manifest", "key must be a string");
+        assert_eq!(
+            (failure.class, failure.code),
+            (Class::Defect, Code::Internal)
+        );
+        assert_eq!(
+            failure.to_string(),
+            "cannot write a manifest: key must be a string; this is a defect of offboarder, \
+             report it [internal]"
         );
     }
 
     #[test]
-    fn a_fault_of_the_runbook_is_named() {
-        let runbook = runbook();
-        for (from, to, fault) in [
-            (
-                "### `panicked`",
-                "#### `panicked`",
-                "`panicked` has no section in Codes",
-            ),
-            (
-                "### `poison`",
-                "#### `poison`",
-                "`poison` has no section in Dead letters by reason",
-            ),
-            (
-                "### `panicked`",
-                "### `panicky`",
-                "`panicky` in Codes stands for nothing",
-            ),
-            (
-                "### `panicked`",
-                "### `archive_full`",
-                "`archive_full` in Codes stands there twice",
-            ),
-            (
-                "## Replay\n",
-                "## Replay\n\n### `x`\n",
-                "`x` in Replay stands for nothing",
-            ),
-            (
-                "**Means**",
-                "Means",
-                "`cxone_unreachable` in Codes lacks **Means**",
-            ),
-            (
-                "**You do**",
-                "You do",
-                "`cxone_unreachable` in Codes lacks **You do**",
-            ),
-        ] {
-            let faults = faults(&runbook.replacen(from, to, 1));
-            assert!(
-                faults.iter().any(|named| named == fault),
-                "{fault}: {faults:?}"
-            );
+    fn a_word_is_the_same_in_documents_and_in_texts() {
+        for code in Code::ALL {
+            let written = serde_json::to_value(code).unwrap();
+            assert_eq!(written, code.as_str());
+            assert_eq!(serde_json::from_value::<Code>(written).unwrap(), *code);
+        }
+        for reason in Reason::ALL {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
         }
     }
 }

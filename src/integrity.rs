@@ -1,8 +1,10 @@
-//! The key that only this deployment's workers and operators have, and what it proves: that a record in Redis or in
-//! the archive store was written by one of them. Write access to a store is not authority. Pure.
+//! The integrity key, which only the workers and operators of this deployment have. It proves that
+//! one of them wrote a record in Redis or in the archive store: write access to a store is not
+//! enough.
 //!
-//! A code is HMAC-SHA256 (RFC 2104, FIPS 198-1) over the purpose, the name and the bytes of a record, so that a
-//! record that is copied under another name, or used for another purpose, has no valid code.
+//! A code is HMAC-SHA256 (RFC 2104, FIPS 198-1) over the purpose, the name and the bytes of a
+//! record, so that a record that is copied to another name, or used for another purpose, has no
+//! valid code.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,7 +19,7 @@ use crate::secret::Secret;
 /// The shortest key, in bytes: as long as the output of the hash (RFC 2104, section 3).
 pub(crate) const SHORTEST_KEY: usize = 32;
 
-/// What a document with a code ends with: this, the code in hex, and [`CLOSE`].
+/// A document with a code ends with this, the code in hex, and [`CLOSE`].
 const OPEN: &str = ",\"integrity\":\"hmac-sha256:";
 const CLOSE: &str = "\"}";
 const HEX_BYTES: usize = 64;
@@ -29,11 +31,11 @@ pub(crate) enum Purpose {
     Checkpoint,
     /// The sealed evidence of a user.
     Seal,
-    /// An act on a legal hold.
+    /// A legal hold that was set or lifted.
     Hold,
-    /// A pause or its end.
+    /// A pause that began or ended.
     Pause,
-    /// An entry of the log of what operators did.
+    /// An entry of the audit log.
     AuditLog,
 }
 
@@ -52,20 +54,20 @@ impl Purpose {
 /// Why a stored document does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Untrusted {
-    /// It has no code, or one that this key did not make.
+    /// The document has no code, or one that was made with another key.
     #[error("it has no valid integrity code")]
     NoValidCode,
-    /// It is not what it should be.
+    /// The document has another form.
     #[error("it cannot be read")]
     Unreadable,
 }
 
-/// Makes and checks codes; without a key everything counts that can be read.
+/// Makes and checks codes. Without a key every record counts that can be read.
 #[derive(Clone, Default)]
 pub(crate) struct Integrity(Option<Arc<[u8]>>);
 
 impl Integrity {
-    /// With this key; without one nothing is authenticated.
+    /// Uses this key; without one nothing is authenticated.
     pub(crate) fn new(key: Option<&Secret>) -> Self {
         Self(key.map(|key| Arc::from(key.expose().as_bytes())))
     }
@@ -78,7 +80,7 @@ impl Integrity {
     fn mac(&self, purpose: Purpose, name: &str, bytes: &[u8]) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_deref()?).ok()?;
         for part in [purpose.as_str().as_bytes(), name.as_bytes(), bytes] {
-            // The length in front of each part keeps two lists of parts from having the same bytes.
+            // With the length before each part, no two lists of parts have the same bytes.
             mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             mac.update(part);
         }
@@ -92,7 +94,7 @@ impl Integrity {
         ))
     }
 
-    /// Whether this is the code of the record. Without a key nothing is claimed, and everything passes.
+    /// Whether this is the code of the record. Without a key every record passes.
     pub(crate) fn admits(
         &self,
         purpose: Purpose,
@@ -108,7 +110,8 @@ impl Integrity {
         code.is_some_and(|code| mac.verify_slice(&code).is_ok())
     }
 
-    /// Adds the code to a JSON object, as its last member `integrity`. Without a key the bytes stay as they are.
+    /// Adds the code to a JSON object, as its last member `integrity`. Without a key the bytes stay
+    /// as they are.
     pub(crate) fn sign(&self, purpose: Purpose, name: &str, mut document: Vec<u8>) -> Vec<u8> {
         let end = document.trim_ascii_end().len();
         document.truncate(end);
@@ -123,8 +126,8 @@ impl Integrity {
         document
     }
 
-    /// Reads a document that [`Self::sign`] wrote. With a key it has to have the code; without one a code is
-    /// passed over.
+    /// Reads a document that [`Self::sign`] wrote. With a key the document must have a valid code;
+    /// without one a code is ignored.
     pub(crate) fn open<T: DeserializeOwned>(
         &self,
         purpose: Purpose,
@@ -141,7 +144,7 @@ impl Integrity {
     }
 }
 
-/// A document as it was before [`Integrity::sign`]; one without a code as it is.
+/// The document as it was before [`Integrity::sign`].
 pub(crate) fn without_code(stored: &[u8]) -> Cow<'_, [u8]> {
     split(stored).map_or(Cow::Borrowed(stored), |(document, _code)| {
         Cow::Owned(document)
@@ -182,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_signed_opens_under_its_own_name_and_purpose_only() {
+    fn a_signed_document_opens_only_under_its_own_name_and_purpose() {
         let body = serde_json::to_vec_pretty(&json!({ "held": true, "who": "ada" })).unwrap();
         let signed = ours().sign(Purpose::Hold, "_hold_x.1.json", body.clone());
         let open = |key: &Integrity, purpose, name: &str| key.open::<Value>(purpose, name, &signed);
@@ -194,7 +197,7 @@ mod tests {
             (ours(), Purpose::Hold, "_hold_x.2.json"),
             (ours(), Purpose::Pause, "_hold_x.1.json"),
             (
-                with_key("another key of thirty-two letters"),
+                with_key("another key of thirty-two octets !"),
                 Purpose::Hold,
                 "_hold_x.1.json",
             ),
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_do_not_run_into_each_other_and_the_key_is_never_shown() {
+    fn the_parts_of_a_code_are_separate_and_the_key_is_never_shown() {
         let key = ours();
         let code = |name: &str, bytes: &[u8]| key.code(Purpose::Checkpoint, name, bytes).unwrap();
         assert_ne!(code("ab", b"c"), code("a", b"bc"));

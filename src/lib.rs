@@ -1,7 +1,8 @@
 //! `offboarder` off-boards users of NICE CXone: it removes their access at once, archives their
 //! conversations, deletes their accounts where the tenant allows it, and proves all of it.
 //!
-//! A delivery flows one way: `queue` → `worker` → `machine` (pure) → `steps` → `ports` ← `adapters`.
+//! A delivery flows one way: `queue` → `worker` → `machine` (pure) → `steps` → `ports` ←
+//! `adapters`.
 //! `docs/ARCHITECTURE.md` has the map of the rooms, the arrows between them, and the glossary.
 
 pub mod cli;

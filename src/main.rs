@@ -1,4 +1,4 @@
-//! Arguments → command → exit status.
+//! The program: everything is in the library.
 
 use std::process::ExitCode;
 

@@ -1,12 +1,13 @@
-//! Text of strangers on terminals and in logs: names, reasons, answers of services, names of files. Pure.
+//! Makes text from outside safe for terminals and logs: names, reasons, answers of services, names
+//! of files.
 //!
-//! A terminal obeys control characters (C0, DEL, and C1, which UTF-8 can spell as well), and shows text with
-//! bidirectional and invisible characters as other text than it is. Such characters are shown by their code.
+//! A terminal obeys control characters (C0, DEL and C1), and bidirectional and invisible characters
+//! make it show a different text. Such characters are shown by their code.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Whether a terminal obeys this character, or hides it, or reorders others because of it.
+/// Whether a terminal obeys this character, hides it, or reorders others because of it.
 pub(crate) fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -15,22 +16,23 @@ pub(crate) fn is_deceptive(c: char) -> bool {
             | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// What [`is_plain_line`] wants, for those who gave something else.
-pub(crate) const NOT_PLAIN: &str = "has to be one line of 1 to 1000 characters, not blank, without control, bidirectional or \
-                             invisible characters";
+/// Says what [`is_plain_line`] accepts.
+pub(crate) const NOT_PLAIN: &str = "has to be one line of 1 to 1000 characters, not blank, \
+     without control, bidirectional or invisible characters";
 
-/// Whether this is a line for people, in which nothing deceives and which says something.
+/// Whether this is one line of text, not blank, without deceptive characters.
 pub(crate) fn is_plain_line(text: &str) -> bool {
     let says_something = !text.trim().is_empty() && text.chars().count() <= 1000;
     says_something && !text.chars().any(is_deceptive)
 }
 
-/// One line, in which nothing is hidden: a line break is `\n`, an escape `\u{1b}`.
+/// The text on one line, with deceptive characters escaped: a line break is `\n`, an escape
+/// `\u{1b}`.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
     escaped(text, is_deceptive, |c, out| out.extend(c.escape_default()))
 }
 
-/// The same JSON, in ASCII where a character would deceive. What is written between the values stays.
+/// The same JSON, with deceptive characters in strings escaped. Blanks between values stay.
 pub(crate) fn json(text: &str) -> Cow<'_, str> {
     let is_in_a_string = |c: char| is_deceptive(c) && !c.is_ascii_whitespace();
     escaped(text, is_in_a_string, |c, out| {
@@ -52,15 +54,16 @@ fn escaped(
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if is_meant(c) {
-            escape(c, &mut out)
+            escape(c, &mut out);
         } else {
-            out.push(c)
+            out.push(c);
         }
     }
     Cow::Owned(out)
 }
 
-/// What strangers try: a window's title, an empty screen, a line of ours, text from right to left, C1, nothing to see.
+/// What strangers try: a window's title, an empty screen, a line of ours, text from right to left,
+/// C1, nothing to see.
 #[cfg(test)]
 pub(crate) const ATTACKS: [&str; 8] = [
     "\u{1b}]0;title\u{7}",

@@ -1,21 +1,22 @@
-//! Whether anything moves in this process: what `/healthz` goes by. Like the metrics, one for the whole process.
+//! Whether this process makes progress, which `/healthz` reports. Like the metrics, it is one for
+//! the whole process.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 static MADE: AtomicU64 = AtomicU64::new(0);
 static BY_QUOTA: AtomicUsize = AtomicUsize::new(0);
 
-/// Something was answered, saved, read or settled.
+/// Call it when something is answered, saved, read or settled.
 pub(crate) fn made() {
     MADE.fetch_add(1, Ordering::Relaxed);
 }
 
-/// How often, since the process began.
+/// How often [`made`] was called since the process began.
 pub(crate) fn so_far() -> u64 {
     MADE.load(Ordering::Relaxed)
 }
 
-/// A call that waits until the tenant's quota lets it go, as long as this lives: that is no standstill.
+/// Exists while a call waits for the tenant's quota: such a wait is no lack of progress.
 pub(crate) struct ByQuota(());
 
 impl ByQuota {

@@ -1,6 +1,12 @@
+//! Text that must not be printed.
+//!
+//! The crate `secrecy` is not used. It wipes memory, but the client libraries keep copies of every
+//! secret that they are given, and it cannot mask the password in a URL, which `address` does.
+
 use std::fmt;
 
-/// Text that no log, listing or error may hold. There is no `Serialize` on purpose.
+/// Text that no log, listing or error may hold. It has no `Serialize`, so that it cannot get into a
+/// document.
 #[derive(Clone)]
 pub(crate) struct Secret(String);
 

@@ -111,9 +111,32 @@ def alerts():
     tested = text("deploy/prometheus/alerts_test.yml")
     for name in names:
         hold(f"#{name.lower()}" in tested, f"no case of alerts_test.yml sees {name} fire")
-    slugs = {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^#+ (.*)$", runbook, re.M)}
-    for link in re.findall(r"\]\(#([\w-]+)\)", runbook):
-        hold(re.sub(r"-1$", "", link) in slugs, f"the runbook links to #{link}, which does not exist")
+
+
+# --- links between the pages ---------------------------------------------------------------
+
+
+def anchors(page):
+    """The fragments of a page, as GitHub makes them; a heading that comes again gets a number."""
+    seen = {}
+    for head in re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", page, flags=re.DOTALL), re.MULTILINE):
+        slug = re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-")
+        seen[slug] = seen.get(slug, 0) + 1
+    return set(seen) | {f"{slug}-{number}" for slug, count in seen.items() for number in range(1, count)}
+
+
+def links():
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *DEPLOY.rglob("*.md")]
+    for page in sorted(one for one in pages if "node_modules" not in one.parts and "contract" not in one.parts):
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            target, _, fragment = link.partition("#")
+            if re.match(r"[a-z]+:", target):
+                continue
+            file = (page.parent / target).resolve() if target else page
+            name = page.relative_to(ROOT)
+            hold(file.exists(), f"{name} links to {target}, which does not exist")
+            if fragment and file.suffix == ".md" and file.exists():
+                hold(fragment in anchors(file.read_text()), f"{name} links to {link}, a heading that does not exist")
 
 
 # --- what else is written twice ------------------------------------------------------------------
@@ -286,7 +309,7 @@ def main(command, *arguments):
     elif command == "policies":
         policies()
     else:
-        for check in (metrics, alerts, grace, redis, rights, rust, packages):
+        for check in (metrics, alerts, links, grace, redis, rights, rust, packages):
             check()
     for fault in faults:
         print(f"  {fault}")

@@ -5,8 +5,8 @@
 #   servers.sh start DIR                    starts the servers that do not run; returns when all answer
 #   servers.sh stop DIR                     stops all; the data stays
 #   servers.sh env DIR                      prints the settings as export lines
-#   servers.sh run DIR                      starts, prints READY, waits until standard input ends
-#                                           or a signal comes, then stops all and removes DIR
+#   servers.sh run DIR [NAME...]            starts all, or these only, prints READY, waits until standard
+#                                           input ends or a signal comes, then stops all and removes DIR
 #   servers.sh kill-one DIR NAME [SIGNAL]   NAME is rabbitmq, redis or s3; SIGNAL is KILL unless given
 #   servers.sh restart-one DIR NAME         ends it if it still runs, starts it, waits until it answers
 #   servers.sh lose-one DIR NAME            kills it and removes its data
@@ -19,6 +19,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv=$(cd "$here/../.." && pwd)/.venv
 rabbitmq_bin=/usr/lib/rabbitmq/bin # Debian's wrapper in /usr/sbin requires its own user
 names=(epmd rabbitmq redis s3)
+wanted=("${names[@]}")
 bucket=cxone-audit-archives
 access_key=local-access-key
 secret_key=local-secret-key
@@ -141,10 +142,12 @@ load() {
     )
 }
 
+is_wanted() { [[ " ${wanted[*]} " == *" $1 "* ]]; }
+
 prepare() {
-    [ -x "$rabbitmq_bin/rabbitmq-server" ] || fail "RabbitMQ is not installed; run deploy/local/install.sh"
-    command -v redis-server >/dev/null || fail "Redis is not installed; run deploy/local/install.sh"
-    [ -x "$venv/bin/weed" ] || fail "SeaweedFS is not installed; run deploy/local/install.sh"
+    ! is_wanted rabbitmq || [ -x "$rabbitmq_bin/rabbitmq-server" ] || fail "RabbitMQ is not installed; run deploy/local/install.sh"
+    ! is_wanted redis || command -v redis-server >/dev/null || fail "Redis is not installed; run deploy/local/install.sh"
+    ! is_wanted s3 || [ -x "$venv/bin/weed" ] || fail "SeaweedFS is not installed; run deploy/local/install.sh"
     mkdir -p "${names[@]/#/$dir/}" "$dir/s3/data"
     if [ ! -f "$dir/ports" ]; then
         choose_ports epmd_port amqp_port dist_port redis_port s3_port s3_grpc_port master_port master_grpc_port \
@@ -204,10 +207,10 @@ settings_of_s3() {
 start_all() {
     local name waits=() wait_pid
     prepare
-    for name in "${names[@]}"; do
+    for name in "${wanted[@]}"; do
         live_pid "$name" >/dev/null || "launch_$name"
     done
-    for name in redis s3 rabbitmq; do
+    for name in "${wanted[@]}"; do
         await_ready "$name" 3<&- &
         waits+=($!)
     done
@@ -282,7 +285,7 @@ case $command in
     start) start_all || { stop_all TERM; fail "the servers did not start"; } ;;
     stop) [ ! -f "$dir/ports" ] || { load; stop_all TERM; } ;;
     env) load; print_env ;;
-    run) run_all ;;
+    run) [ $# -eq 0 ] || wanted=("$@"); run_all ;;
     kill-one) one_of_ours "${1:-}"; signal_one "$1" "${2:-KILL}" ;;
     lose-one) one_of_ours "${1:-}"; lose_one "$1" ;;
     restart-one) one_of_ours "${1:-}"; load; signal_one "$1" KILL; "launch_$1"; await_ready "$1" ;;

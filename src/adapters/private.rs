@@ -1,23 +1,24 @@
-//! Files and directories for their owner only, whatever the umask; none is reached over a link.
+//! Files and directories for their owner only, whatever the umask is. No link is followed.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{Error, ErrorKind, Result};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-/// A link at the end of a path is an error, and opening a pipe does not wait.
+/// A link at the end of a path is an error, and opening a pipe does not block.
 const FLAGS: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 
-/// Makes the directory where it is missing, and those above it. One that others may look into stays as it is: it may
-/// be shared on purpose, and what is made in it is private all the same.
+/// Creates the directory where it is missing, and those above it. A directory that other users may
+/// read stays as it is: it may be shared on purpose, and the files created in it are private
+/// anyway.
 pub(super) fn directory(path: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     let mode = std::fs::metadata(path)?.permissions().mode();
     if mode & 0o077 != 0 {
         tracing::warn!(
             directory = %path.display(), mode = format!("{:03o}", mode & 0o777),
-            "other users may look into this directory, and read files that an older release made; \
-             `chmod -R go= DIRECTORY` ends that"
+            "other users may list this directory, and read files that an older release created; \
+             `chmod -R go= DIRECTORY` prevents that"
         );
     }
     Ok(())
@@ -34,7 +35,7 @@ pub(super) fn create(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// A file that may be there already.
+/// A file that may exist already.
 pub(super) fn create_or_open(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     options
@@ -63,7 +64,7 @@ pub(super) fn open(path: &Path) -> Result<(File, Metadata)> {
     regular(OpenOptions::new().read(true).custom_flags(FLAGS).open(path))
 }
 
-/// Makes the mode exactly `0600`: a umask may have taken more away, and an older release gave more.
+/// Makes the mode exactly `0600`: a umask may have removed more, and an older release allowed more.
 fn narrow(file: &File) -> Result<()> {
     file.set_permissions(Permissions::from_mode(0o600))
 }
@@ -72,11 +73,11 @@ fn regular(opened: Result<File>) -> Result<(File, Metadata)> {
     let irregular = || {
         Error::new(
             ErrorKind::InvalidInput,
-            "it is no regular file; nothing is read over links",
+            "it is not a regular file; links are not followed",
         )
     };
     let file = opened.map_err(|error| match error.raw_os_error() {
-        // A link; a pipe that nobody reads.
+        // A link; a pipe without a reader.
         Some(libc::ELOOP | libc::ENXIO) => irregular(),
         Some(_) | None => error,
     })?;

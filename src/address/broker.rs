@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use super::parts::{Parts, decoded};
+use super::parts::{Login, Parts, decoded};
 use crate::limits::parse::whole;
 use crate::secret::Secret;
 
-/// Where the broker is, and how to log in. `Display` and `Debug` print the URL without its password.
+/// Where the broker is, and how to log in. `Display` and `Debug` print the URL without its
+/// password.
 #[derive(Clone)]
 pub(crate) struct BrokerUrl {
     /// `amqps://`.
@@ -38,72 +39,20 @@ impl fmt::Debug for BrokerUrl {
     }
 }
 
+const EXAMPLE: &str = "give one such as amqps://user:password@host:5671/vhost";
+
 impl BrokerUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let example = "give one like amqps://user:password@host:5671/vhost";
-        let parts = Parts::parse(text).map_err(|why| format!("{why}; {example}"))?;
+        let parts = Parts::parse(text).map_err(|why| format!("{why}; {EXAMPLE}"))?;
         let tls = match parts.scheme.as_str() {
             "amqp" => false,
             "amqps" => true,
-            _ => return Err(format!("is not an amqp:// or amqps:// URL; {example}")),
+            _ => return Err(format!("is not an amqp:// or amqps:// URL; {EXAMPLE}")),
         };
         let server = parts.single()?;
-
-        let (user, password) = match &parts.login {
-            None => ("guest".to_owned(), Secret::new("guest")),
-            Some(login) if login.user.is_empty() => {
-                return Err(format!("names no user; {example}"));
-            }
-            Some(login) => match &login.password {
-                // The client library would send `guest`.
-                None => return Err(format!("has no password for its user; {example}")),
-                Some(password) if password.expose().is_empty() => {
-                    return Err(format!("has an empty password; {example}"));
-                }
-                Some(password) => (login.user.clone(), password.clone()),
-            },
-        };
-
-        let vhost = match parts.path.as_deref().map(decoded).transpose()? {
-            None => "/".to_owned(),
-            Some(vhost) if vhost.is_empty() => {
-                return Err(
-                    "names an empty virtual host; remove the last /, or give %2f for the default one"
-                        .to_owned(),
-                );
-            }
-            Some(vhost) => vhost,
-        };
-
-        let mut heartbeat = None;
-        let mut channel_max = None;
-        let mut frame_max = None;
-        parts.members("heartbeat, channel_max, frame_max", |name, value| {
-            let named = |read: Result<(), String>| {
-                Some(read.map_err(|why| format!("has a {name} that {why}")))
-            };
-            match name {
-                "heartbeat" => {
-                    named(whole(1..=300)(value).map(|seconds| heartbeat = Some(seconds)))
-                }
-                // The publisher of `submit` opens 64.
-                "channel_max" => {
-                    named(whole(128..=65_535)(value).map(|count| channel_max = Some(count)))
-                }
-                // RabbitMQ's own limit is 131,072. Our largest header needs 32,768.
-                "frame_max" => {
-                    named(whole(32_768..=1_048_576)(value).map(|bytes| frame_max = Some(bytes)))
-                }
-                "auth_mechanism" if value.eq_ignore_ascii_case("plain") => Some(Ok(())),
-                "auth_mechanism" => Some(Err(
-                    "has an auth_mechanism other than plain; remove it".to_owned()
-                )),
-                "connection_timeout" => Some(Err(
-                    "has a connection_timeout, which is 15 s and no setting; remove it".to_owned(),
-                )),
-                _ => None,
-            }
-        })?;
+        let (user, password) = login(parts.login.as_ref())?;
+        let vhost = virtual_host(parts.path.as_deref())?;
+        let query = Query::read(&parts)?;
 
         Ok(Self {
             tls,
@@ -112,10 +61,82 @@ impl BrokerUrl {
             user,
             password,
             vhost,
-            heartbeat,
-            channel_max,
-            frame_max,
+            heartbeat: query.heartbeat,
+            channel_max: query.channel_max,
+            frame_max: query.frame_max,
             shown: parts.shown,
+        })
+    }
+}
+
+fn login(login: Option<&Login>) -> Result<(String, Secret), String> {
+    let Some(login) = login else {
+        return Ok(("guest".to_owned(), Secret::new("guest")));
+    };
+    if login.user.is_empty() {
+        return Err(format!("names no user; {EXAMPLE}"));
+    }
+    match &login.password {
+        // The client library would send `guest`.
+        None => Err(format!("has no password for its user; {EXAMPLE}")),
+        Some(password) if password.expose().is_empty() => {
+            Err(format!("has an empty password; {EXAMPLE}"))
+        }
+        Some(password) => Ok((login.user.clone(), password.clone())),
+    }
+}
+
+fn virtual_host(path: Option<&str>) -> Result<String, String> {
+    match path.map(decoded).transpose()? {
+        None => Ok("/".to_owned()),
+        Some(vhost) if vhost.is_empty() => Err(
+            "names an empty virtual host; remove the last /, or give %2f for the default one"
+                .to_owned(),
+        ),
+        Some(vhost) => Ok(vhost),
+    }
+}
+
+/// The members of the query that the connection uses.
+#[derive(Default)]
+struct Query {
+    heartbeat: Option<u16>,
+    channel_max: Option<u16>,
+    frame_max: Option<u32>,
+}
+
+impl Query {
+    fn read(parts: &Parts) -> Result<Self, String> {
+        let mut query = Self::default();
+        parts.members("heartbeat, channel_max, frame_max", |name, value| {
+            let read = query.member(name, value)?;
+            Some(read.map_err(|why| format!("has {why}")))
+        })?;
+        Ok(query)
+    }
+
+    /// `None` for a member that is unknown.
+    fn member(&mut self, name: &str, value: &str) -> Option<Result<(), String>> {
+        let that = |why: String| format!("a {name} that {why}");
+        Some(match name {
+            "heartbeat" => whole(1..=300)(value)
+                .map(|seconds| self.heartbeat = Some(seconds))
+                .map_err(that),
+            // The publisher of `submit` opens 64.
+            "channel_max" => whole(128..=65_535)(value)
+                .map(|count| self.channel_max = Some(count))
+                .map_err(that),
+            // RabbitMQ's own limit is 131,072. Our largest header needs 32,768.
+            "frame_max" => whole(32_768..=1_048_576)(value)
+                .map(|bytes| self.frame_max = Some(bytes))
+                .map_err(that),
+            "auth_mechanism" if value.eq_ignore_ascii_case("plain") => Ok(()),
+            "auth_mechanism" => Err("an auth_mechanism other than plain; remove it".to_owned()),
+            "connection_timeout" => Err(
+                "a connection_timeout, which is always 15 s and cannot be set; remove it"
+                    .to_owned(),
+            ),
+            _ => return None,
         })
     }
 }

@@ -33,7 +33,8 @@ impl ProtectedLocation {
     }
 }
 
-/// Accepts `https`, and `http` on loopback, where no one can listen in. Refuses credentials: logs would show them.
+/// Accepts `https`, and `http` on loopback, where no one can listen in. Refuses credentials: logs
+/// would show them.
 pub(crate) fn web_url(text: &str) -> Result<Url, String> {
     let example = "give one such as https://api-na1.niceincontact.com";
     let parts = Parts::parse(text).map_err(|why| format!("{why}; {example}"))?;

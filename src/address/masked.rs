@@ -2,8 +2,8 @@
 
 use super::parts::Parts;
 
-/// The text as people may see it. A URL is shown from the parts that a connection is made of. A text that is no
-/// proper URL may hold a password anywhere, so at most its scheme is shown.
+/// The text as people may see it. A URL is shown from the parts that a connection is made of. A
+/// text that is no proper URL may hold a password anywhere, so at most its scheme is shown.
 pub(crate) fn masked(text: &str) -> String {
     if is_plain_location(text) {
         return text.to_owned();
@@ -26,8 +26,8 @@ pub(crate) fn masked(text: &str) -> String {
     }
 }
 
-/// A URL with a login, or with members of its query that may be one. Any other text is refused later, unless an `@`
-/// or `?` in it suggests a password.
+/// A URL with a login, or with members of its query that may be one. Any other text is refused
+/// later, unless an `@` or `?` in it suggests a password.
 pub(crate) fn may_hold_a_password(text: &str) -> bool {
     match Parts::parse(text) {
         Ok(parts) => parts.login.is_some() || parts.shown.ends_with("?***"),

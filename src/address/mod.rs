@@ -1,8 +1,8 @@
 //! Addresses of services.
 //!
-//! A URL is taken apart once, here: what connects and what is printed are made of the same parts, so that
-//! they cannot differ. A text that can be read in two ways is refused. `config` reads addresses out of settings;
-//! adapters connect to them.
+//! A URL is taken apart once, here: what connects and what is printed are made of the same parts,
+//! so that they cannot differ. A text that can be read in two ways is refused. `config` reads
+//! addresses out of settings; adapters connect to them.
 
 mod broker;
 mod location;

@@ -83,8 +83,8 @@ impl Parts {
         let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         if tail.contains('@') {
             return Err(
-                "has an @ after the host; percent-encode what is special in a password (/ as %2F, ? as %3F, \
-                        @ as %40)"
+                "has an @ after the host; percent-encode what is special in a password (/ as %2F, \
+                 ? as %3F, @ as %40)"
                     .to_owned(),
             );
         }
@@ -157,7 +157,8 @@ impl Parts {
         }
     }
 
-    /// The members of the query, each read by `take`, which answers `None` for a name that it does not know.
+    /// The members of the query, each read by `take`, which answers `None` for a name that it does
+    /// not know.
     pub(super) fn members(
         &self,
         known: &str,
@@ -213,8 +214,9 @@ fn login(userinfo: &str) -> Result<Login, String> {
 }
 
 fn server(text: &str) -> Result<Server, String> {
-    let wrong = "has no proper host:port; percent-encode what is special in a password, put a comma between hosts, \
-                 and brackets round an IPv6 address";
+    let wrong = "has no proper host:port; percent-encode what is special in a password, \
+                 put a comma between hosts, and brackets round an IPv6 address";
+
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
         _ => (text, None),

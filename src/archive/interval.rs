@@ -1,5 +1,5 @@
-//! What an archive has to cover, and whether a checkpoint's progress is of such an archive. A checkpoint is not
-//! believed: one with two dates that are a millisecond apart would delete a user with an empty archive.
+//! Which dates an archive has to cover, and whether the progress in a checkpoint is that of such an archive. A checkpoint
+//! may be forged: one with two dates a millisecond apart would delete a user with an empty archive.
 
 use std::time::Duration;
 
@@ -13,23 +13,20 @@ use crate::machine::{Archive, ArchiveInProgress, Crossing, Cursor, UploadInProgr
 const CLOCKS: SignedDuration = SignedDuration::from_mins(1);
 const MAX_PARTS: usize = 10_000;
 
-/// By more than clocks differ. (A sum could leave the range of times: dates of a checkpoint may be anything.)
+/// By more than clocks differ. This subtracts instead of adding, because dates in a forged checkpoint may be at the end
+/// of the range of times.
 pub(crate) fn is_before(one: Timestamp, other: Timestamp) -> bool {
     other.duration_since(one) > CLOCKS
 }
 
-/// Where a history of this length begins that ends at `date_to`.
+/// The beginning of a history of this length that ends at `date_to`.
 pub(crate) fn begin_of(date_to: Timestamp, history: Duration) -> Timestamp {
     let reach = SignedDuration::try_from(history).unwrap_or(SignedDuration::MAX);
     date_to.checked_sub(reach).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Whether the archive covers what has to be covered: `history` before its end, and everything up to when
-/// access was seen gone. `Err` says what is missing.
-///
-/// # Errors
-///
-/// The interval is shorter, or in the future.
+/// Whether the archive covers `history` before its end, and everything up to when access was seen to be gone. `Err` says
+/// what is missing, or that the archive ends in the future.
 pub(crate) fn interval_is_as_asked(
     archive: &Archive,
     access_at: Timestamp,
@@ -45,6 +42,7 @@ pub(crate) fn interval_is_as_asked(
             "the archive begins at {date_from}, and OFFBOARDER_CXONE_HISTORY asks for everything since {asked}"
         ));
     }
+
     let covered = archive.covers_until();
     if is_before(covered, access_at) {
         return Err(format!(
@@ -59,9 +57,9 @@ pub(crate) fn interval_is_as_asked(
     Ok(())
 }
 
-/// Whether the progress of a checkpoint is that of an archive which the settings ask for now, and may be
+/// Whether the progress in a checkpoint is that of the archive which the settings ask for now, so that it may be
 /// continued.
-pub(crate) fn may_go_on(
+pub(crate) fn may_continue(
     progress: &ArchiveInProgress,
     access_at: Timestamp,
     history: Duration,
@@ -81,24 +79,26 @@ pub(crate) fn may_go_on(
         })
 }
 
-/// The parts are those of one object, and the hash has seen as many bytes as they have.
+/// Whether the parts are those of one object, and their bytes are as many as the hash has seen.
 fn parts_fit(upload: &UploadInProgress) -> bool {
     let numbered = upload
         .parts
         .iter()
         .zip(1_u32..)
         .all(|(part, number)| part.number == number && part.bytes > 0);
+
     let total = upload
         .parts
         .iter()
         .try_fold(0_u64, |sum, part| sum.checked_add(part.bytes));
+
     numbered
         && upload.parts.len() <= MAX_PARTS
         && total.is_some()
         && total == hashed_bytes(&upload.sha256_midstate)
 }
 
-/// It goes on in a window of the history; from its beginning where nothing is stored yet.
+/// Whether the cursor is in a window of the history; at its beginning if nothing is stored yet.
 fn cursor_fits(upload: &UploadInProgress, progress: &ArchiveInProgress) -> bool {
     let begin = Cursor::Window {
         from: progress.date_from,
@@ -108,11 +108,11 @@ fn cursor_fits(upload: &UploadInProgress, progress: &ArchiveInProgress) -> bool 
             && upload.crossing == Crossing::default()
             && (upload.conversations, upload.pages) == (0, 0);
     }
+
     let Some(from) = window_of(&upload.cursor) else {
         return true;
     };
-    // Windows after the first begin at midnight, where one of the same length ends. A day before it is in
-    // the window before.
+    // Windows after the first begin at midnight, at the end of the window before.
     from == progress.date_from
         || progress.window_days.is_some_and(|days| {
             (progress.date_from..progress.date_to).contains(&from)
@@ -131,6 +131,7 @@ fn begins_a_window(from: Timestamp, days: u32, progress: &ArchiveInProgress) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::samples::empty_archive;
     use crate::ports::{Part, UploadId};
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
@@ -147,25 +148,15 @@ mod tests {
 
     fn archive(from: i64, to: i64, quiet_until: Option<i64>) -> Archive {
         Archive {
-            location: String::new(),
-            key: String::new(),
-            version_id: None,
-            bytes: 0,
-            conversations: 0,
-            pages: 0,
-            sha256: String::new(),
-            date_from: at(from),
             date_to: at(to),
-            retention: None,
-            etag: None,
-            crc32c: None,
             quiet_until: quiet_until.map(at),
+            ..empty_archive(at(from))
         }
     }
 
     #[test]
     fn an_archive_covers_the_history_up_to_when_access_was_gone() {
-        let judge = |archive: &Archive| {
+        let check = |archive: &Archive| {
             interval_is_as_asked(archive, at(ACCESS), HISTORY, at(ACCESS + 3600))
         };
         let year = 365 * DAY;
@@ -176,10 +167,10 @@ mod tests {
             (ACCESS + 30 - year, ACCESS + 30, None),
             // The clock of the worker that archived is behind.
             (ACCESS - 50 - year, ACCESS - 50, None),
-            // It is of a run that lost its checkpoint, and nothing came since.
+            // The run that made it lost its checkpoint, and no conversation came since.
             (ACCESS - DAY - year, ACCESS - DAY, Some(ACCESS)),
         ] {
-            assert_eq!(judge(&archive(from, to, quiet)), Ok(()), "{from} {to}");
+            assert_eq!(check(&archive(from, to, quiet)), Ok(()), "{from} {to}");
         }
         for (from, to, quiet, says) in [
             (ACCESS - 1, ACCESS, None, "begins at"),
@@ -194,7 +185,7 @@ mod tests {
             (ACCESS + 3700 - year, ACCESS + 3700, None, "future"),
             (ACCESS - year, ACCESS, Some(ACCESS + 3700), "future"),
         ] {
-            let fault = judge(&archive(from, to, quiet)).unwrap_err();
+            let fault = check(&archive(from, to, quiet)).unwrap_err();
             assert!(fault.contains(says), "{fault}");
         }
     }
@@ -210,7 +201,8 @@ mod tests {
             etag: "e".to_owned(),
             crc32c: "c".to_owned(),
         };
-        let (date_from, date_to) = (at(ACCESS - 365 * DAY), at(ACCESS));
+        let date_from = at(ACCESS - 365 * DAY);
+        let date_to = at(ACCESS);
         ArchiveInProgress {
             date_from,
             date_to,
@@ -230,8 +222,8 @@ mod tests {
         }
     }
 
-    fn goes_on(progress: &ArchiveInProgress, window_days: Option<u32>) -> bool {
-        may_go_on(
+    fn continues(progress: &ArchiveInProgress, window_days: Option<u32>) -> bool {
+        may_continue(
             progress,
             at(ACCESS),
             HISTORY,
@@ -241,8 +233,8 @@ mod tests {
     }
 
     #[test]
-    fn progress_goes_on_only_where_it_is_of_the_archive_that_is_asked_for() {
-        assert!(goes_on(&under_way(), None));
+    fn progress_continues_only_if_it_is_of_the_archive_that_is_asked_for() {
+        assert!(continues(&under_way(), None));
         let short = ArchiveInProgress {
             date_from: at(ACCESS - 1),
             ..under_way()
@@ -258,8 +250,8 @@ mod tests {
             ..under_way()
         };
         for progress in [short, early, late] {
-            assert!(!goes_on(&progress, None), "{progress:?}");
-            assert!(!goes_on(
+            assert!(!continues(&progress, None), "{progress:?}");
+            assert!(!continues(
                 &ArchiveInProgress {
                     upload: None,
                     ..progress
@@ -267,19 +259,16 @@ mod tests {
                 None
             ));
         }
-        assert!(
-            !goes_on(&under_way(), Some(31)),
-            "the windows are others now"
-        );
+        assert!(!continues(&under_way(), Some(31)), "the windows changed");
         let unbegun = ArchiveInProgress {
             upload: None,
             ..under_way()
         };
-        assert!(goes_on(&unbegun, Some(31)), "nothing was asked for yet");
+        assert!(continues(&unbegun, Some(31)), "nothing was asked for yet");
     }
 
     #[test]
-    fn dates_at_the_end_of_time_are_judged_too() {
+    fn dates_at_the_end_of_the_range_are_checked_too() {
         for (from, to) in [
             (Timestamp::MIN, Timestamp::MAX),
             (Timestamp::MAX, Timestamp::MIN),
@@ -289,7 +278,7 @@ mod tests {
                 date_to: to,
                 ..under_way()
             };
-            assert!(!goes_on(&progress, None));
+            assert!(!continues(&progress, None));
             let archive = Archive {
                 date_from: from,
                 date_to: to,
@@ -304,7 +293,7 @@ mod tests {
         let with = |change: &dyn Fn(&mut UploadInProgress)| {
             let mut progress = under_way();
             change(progress.upload.as_mut().unwrap());
-            goes_on(&progress, None)
+            continues(&progress, None)
         };
         assert!(!with(&|upload| upload.sha256_midstate = midstate(19)));
         assert!(!with(&|upload| upload.sha256_midstate = "?".to_owned()));
@@ -316,7 +305,8 @@ mod tests {
         assert!(with(&|upload| upload.cursor = Cursor::End));
         let unstored = |upload: &mut UploadInProgress| {
             upload.parts.clear();
-            (upload.conversations, upload.pages) = (0, 0);
+            upload.conversations = 0;
+            upload.pages = 0;
             upload.sha256_midstate = midstate(0);
         };
         assert!(with(&|upload| {
@@ -325,7 +315,7 @@ mod tests {
                 from: at(ACCESS - 365 * DAY),
             };
         }));
-        assert!(!with(&unstored), "a page is left out");
+        assert!(!with(&unstored), "a page would be left out");
         assert!(!with(&|upload| {
             unstored(upload);
             upload.cursor = Cursor::End;
@@ -343,13 +333,13 @@ mod tests {
         };
         while let Some(from) = window_of(&cursor) {
             progress.upload.as_mut().unwrap().cursor = cursor;
-            assert!(goes_on(&progress, Some(31)), "{from}");
+            assert!(continues(&progress, Some(31)), "{from}");
             let second = at(from.as_second() + 1);
             progress.upload.as_mut().unwrap().cursor = Cursor::Page {
                 from: second,
                 link: String::new(),
             };
-            assert!(!goes_on(&progress, Some(31)), "{second}");
+            assert!(!continues(&progress, Some(31)), "{second}");
             cursor = after_window(from, &progress);
         }
     }

@@ -1,3 +1,5 @@
+//! Reads an archive back: its bytes, its digest, how many conversations and pages it holds, and whether it is whole.
+
 use futures_util::StreamExt as _;
 use sha2::{Digest, Sha256};
 
@@ -12,11 +14,11 @@ pub(crate) struct Contents {
     pub(crate) sha256: String,
     pub(crate) conversations: u64,
     pub(crate) pages: u64,
-    /// It is one whole array, in the form that [`super::writer`] gives it.
+    /// It is one whole array, in the form in which [`super::writer`] writes it.
     pub(crate) whole: bool,
 }
 
-/// Reads an archive back as a stream; `None` when it is not there.
+/// Reads an archive back as a stream; `None` when it does not exist.
 pub(crate) async fn read_back(
     store: &dyn ArchiveStore,
     key: &ObjectKey,
@@ -25,7 +27,10 @@ pub(crate) async fn read_back(
     let Some(mut chunks) = store.stream(key, version_id).await? else {
         return Ok(None);
     };
-    let (mut sha256, mut bytes, mut counter) = (Sha256::new(), 0, Counter::default());
+
+    let mut sha256 = Sha256::new();
+    let mut bytes = 0;
+    let mut counter = Counter::default();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
         progress::made();
@@ -33,20 +38,21 @@ pub(crate) async fn read_back(
         bytes += chunk.len() as u64;
         counter.take(&chunk);
     }
+
     Ok(Some(Contents {
         bytes,
         sha256: hex::encode(sha256.finalize()),
         conversations: counter.conversations,
         pages: counter.pages,
-        whole: counter.depth == 0 && counter.begun && !counter.in_text && !counter.strange,
+        whole: counter.is_whole(),
     }))
 }
 
-/// Counts the members of an array, and the spaces between them: one stands for each page.
+/// Counts the members of an array, and the spaces between them: there is one space for each page.
 #[derive(Debug, Default)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "the state of a scanner that looks at single bytes"
+    reason = "the state of a scanner that reads single bytes"
 )]
 struct Counter {
     depth: u32,
@@ -59,6 +65,10 @@ struct Counter {
 }
 
 impl Counter {
+    fn is_whole(&self) -> bool {
+        self.depth == 0 && self.begun && !self.in_text && !self.strange
+    }
+
     fn take(&mut self, chunk: &[u8]) {
         for byte in chunk {
             self.byte(*byte);
@@ -71,16 +81,22 @@ impl Counter {
                 _ if self.escaped => self.escaped = false,
                 b'\\' => self.escaped = true,
                 b'"' => self.in_text = false,
-                // JSON has none there: a store that lost bytes gives zeros.
+                // JSON has no control characters there: a store that lost bytes returns zeros.
                 0..=0x1f => self.strange = true,
                 _ => {}
             }
             return;
         }
         match (self.depth, byte) {
-            (0, b'[') if !self.begun => (self.begun, self.depth) = (true, 1),
+            (0, b'[') if !self.begun => {
+                self.begun = true;
+                self.depth = 1;
+            }
             (0, b'\n') if self.begun => {}
-            (1, b'{') => (self.conversations, self.depth) = (self.conversations + 1, 2),
+            (1, b'{') => {
+                self.conversations += 1;
+                self.depth = 2;
+            }
             (1, b' ') => self.pages += 1,
             (1, b']') => self.depth = 0,
             (1, b',' | b'\n') => {}
@@ -99,12 +115,11 @@ mod tests {
 
     fn count(text: &str) -> (u64, u64, bool) {
         let mut counter = Counter::default();
-        // In two pieces, so that nothing depends on where a chunk ends.
+        // In two chunks, so that nothing depends on where a chunk ends.
         let middle = text.len() / 2;
         counter.take(&text.as_bytes()[..middle]);
         counter.take(&text.as_bytes()[middle..]);
-        let whole = counter.depth == 0 && counter.begun && !counter.in_text && !counter.strange;
-        (counter.conversations, counter.pages, whole)
+        (counter.conversations, counter.pages, counter.is_whole())
     }
 
     #[test]
@@ -119,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_or_no_archive_of_ours_is_not_whole() {
+    fn what_is_cut_short_or_not_an_archive_of_ours_is_not_whole() {
         for text in [
             "",
             "[\n{\"a\":1}",

@@ -1,3 +1,7 @@
+//! Cuts the history into windows that the API accepts, and deduplicates conversations at their bounds: an API may return
+//! a conversation that crosses a bound in the earlier window, in the later one, or in both. Archiving stays idempotent,
+//! since what was seen is part of the checkpoint.
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 
@@ -9,12 +13,13 @@ use crate::machine::{ArchiveInProgress, Crossing, Cursor};
 
 const DAY_SECONDS: i64 = 86_400;
 
-/// Where the window that begins at `from` ends, exclusive: at midnight UTC, `window_days` after the day it
-/// begins on, so that no window is longer than that; or at the end of the history.
+/// The end, exclusive, of the window that begins at `from`: midnight UTC, `window_days` after the day on which it begins,
+/// so that no window is longer than that; or the end of the history.
 pub(crate) fn end_of(from: Timestamp, progress: &ArchiveInProgress) -> Timestamp {
     let Some(days) = progress.window_days else {
         return progress.date_to;
     };
+
     let midnight = from.as_second() - from.as_second().rem_euclid(DAY_SECONDS);
     let end = Timestamp::from_second(midnight.saturating_add(i64::from(days) * DAY_SECONDS));
     end.unwrap_or(progress.date_to).min(progress.date_to)
@@ -30,7 +35,7 @@ pub(crate) fn after_window(from: Timestamp, progress: &ArchiveInProgress) -> Cur
     }
 }
 
-/// The window that a cursor stands in.
+/// The beginning of the window that a cursor is in.
 pub(crate) const fn window_of(cursor: &Cursor) -> Option<Timestamp> {
     match cursor {
         Cursor::Window { from } | Cursor::Page { from, .. } => Some(*from),
@@ -38,17 +43,17 @@ pub(crate) const fn window_of(cursor: &Cursor) -> Option<Timestamp> {
     }
 }
 
-/// Lets every conversation through once. APIs differ in which window they give a conversation that
-/// reaches over the bounds: the earlier, the later, or both. Only those that reach over a bound are
-/// remembered, so that memory does not grow with the archive; where a conversation does not tell
-/// its end, it may.
+/// Admits every conversation once (deduplication). It remembers only those that cross a window's bound, so that memory
+/// does not grow with the archive. A conversation that does not name its end may cross it.
 pub(crate) struct WindowDeduplicator {
+    /// Digests of the conversations of the window before that cross into this one.
     before: HashSet<String>,
+    /// Digests of the conversations of this window that cross into the next one.
     after: Vec<String>,
     window: Option<Timestamp>,
 }
 
-/// What of a conversation is looked at, and only where windows are asked for.
+/// The members of a conversation that are read, and only if the history is cut into windows.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire<'a> {
@@ -72,23 +77,25 @@ impl WindowDeduplicator {
         let Some(from) = self.window.filter(|_| progress.window_days.is_some()) else {
             return true;
         };
+
         let wire = serde_json::from_slice::<Wire<'_>>(conversation).ok();
         let id = wire
             .as_ref()
             .and_then(|wire| wire.conversation_id.as_deref());
         let mut digest = hex::encode(Sha256::digest(id.map_or(conversation, str::as_bytes)));
         digest.truncate(24);
+
         let end = wire
             .as_ref()
             .and_then(|wire| wire.conversation_end.as_deref()?.parse::<Timestamp>().ok());
-        let new = !self.before.contains(&digest);
+        let is_new = !self.before.contains(&digest);
         if end.is_none_or(|end| end >= end_of(from, progress)) {
             self.after.push(digest);
         }
-        new
+        is_new
     }
 
-    /// Goes on to what follows a page; a new window turns the page of the book.
+    /// Moves to the cursor that follows a page. At a new window, what was seen two windows ago is forgotten.
     pub(crate) fn follow(&mut self, cursor: &Cursor) {
         let window = window_of(cursor);
         if window != self.window {
@@ -122,7 +129,8 @@ mod tests {
     }
 
     fn windows(progress: &ArchiveInProgress) -> Vec<(i64, i64)> {
-        let (mut all, mut from) = (Vec::new(), progress.date_from);
+        let mut all = Vec::new();
+        let mut from = progress.date_from;
         loop {
             all.push((from.as_second(), end_of(from, progress).as_second()));
             match after_window(from, progress) {
@@ -151,33 +159,33 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_that_two_or_three_windows_give_is_let_through_once() {
+    fn a_conversation_that_two_or_three_windows_return_is_admitted_once() {
         let progress = progress(0, 10 * DAY_SECONDS, 1);
         let begin = Cursor::Window {
             from: progress.date_from,
         };
-        let mut door = WindowDeduplicator::new(&Crossing::default(), &begin);
+        let mut deduplicator = WindowDeduplicator::new(&Crossing::default(), &begin);
         let long = br#"{"conversationId":"long","conversationEnd":"1970-01-03T12:00:00Z"}"#;
         let short = br#"{"conversationId":"short","conversationEnd":"1970-01-01T12:00:00Z"}"#;
         let nameless = br#"{"x":[1]}"#;
         for conversation in [&long[..], short, nameless] {
-            assert!(door.admits(conversation, &progress));
+            assert!(deduplicator.admits(conversation, &progress));
         }
         let second = after_window(progress.date_from, &progress);
-        door.follow(&second);
-        // A crash here: the digests are all that is kept.
-        let mut door = WindowDeduplicator::new(&door.crossing(), &second);
-        assert!(!door.admits(long, &progress));
-        assert!(!door.admits(nameless, &progress));
+        deduplicator.follow(&second);
+        // A crash here: only the digests are kept.
+        let mut deduplicator = WindowDeduplicator::new(&deduplicator.crossing(), &second);
+        assert!(!deduplicator.admits(long, &progress));
+        assert!(!deduplicator.admits(nameless, &progress));
         let third = after_window(window_of(&second).unwrap(), &progress);
-        door.follow(&third);
-        assert!(!door.admits(long, &progress));
-        door.follow(&after_window(window_of(&third).unwrap(), &progress));
-        assert_eq!(door.crossing(), Crossing::default());
+        deduplicator.follow(&third);
+        assert!(!deduplicator.admits(long, &progress));
+        deduplicator.follow(&after_window(window_of(&third).unwrap(), &progress));
+        assert_eq!(deduplicator.crossing(), Crossing::default());
     }
 
     #[test]
-    fn without_windows_nothing_is_looked_at() {
+    fn without_windows_every_conversation_is_admitted() {
         let progress = ArchiveInProgress {
             window_days: None,
             ..progress(0, 100, 1)
@@ -185,8 +193,8 @@ mod tests {
         let begin = Cursor::Window {
             from: progress.date_from,
         };
-        let mut door = WindowDeduplicator::new(&Crossing::default(), &begin);
-        assert!(door.admits(b"{}", &progress) && door.admits(b"{}", &progress));
+        let mut deduplicator = WindowDeduplicator::new(&Crossing::default(), &begin);
+        assert!(deduplicator.admits(b"{}", &progress) && deduplicator.admits(b"{}", &progress));
         assert_eq!(after_window(progress.date_from, &progress), Cursor::End);
     }
 }

@@ -1,3 +1,5 @@
+//! Writes an archive: pages of conversations become one JSON array in the store.
+
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -10,31 +12,30 @@ use tracing::Instrument as _;
 
 use crate::failure::{Class, Code, Failure};
 use crate::machine::{Crossing, Cursor, UploadInProgress};
-use crate::ports::DateRange;
 use crate::ports::{
-    ArchiveStore, ObjectKey, Part, PutOnce, UploadId, crc32c, crc32c_of_parts, part_size_bytes,
+    ArchiveStore, DateRange, ObjectKey, Part, PutOnce, UploadId, crc32c, crc32c_of_parts,
+    part_size_bytes,
 };
 
-/// Below this an object has to be stored with one PUT: S3 takes no smaller part but the last.
+/// A smaller object has to be stored with one PUT: S3 accepts a smaller part only as the last one.
 const SMALLEST_UPLOAD_BYTES: usize = 5 * 1024 * 1024;
 
-/// Turns pages of conversations into one JSON array in the store: a plain PUT when it is small, an
-/// upload in parts otherwise. At most one part is on its way while the next one fills, so that
-/// memory does not grow with the archive. Parts end where pages end: a part and the link to the
-/// page after it are all that a resume needs.
+/// A small archive is one PUT, a larger one an upload in parts. At most one part is being sent while the next one fills,
+/// so that memory does not grow with the archive. Parts end where pages end: a part and the link to the page after it
+/// are all that a resume needs.
 pub(crate) struct ArchiveWriter {
     store: Arc<dyn ArchiveStore>,
     key: ObjectKey,
-    span: DateRange,
+    dates: DateRange,
     part: BytesMut,
-    /// The buffer of a part that was confirmed. Two take turns: new ones for each part would scatter
-    /// over the heaps of the threads, and the peak of memory with them.
+    /// The buffer of a part that was confirmed. Two buffers take turns: a new one for each part would fragment the heaps
+    /// of the threads, and raise the peak of memory.
     spare: BytesMut,
     sha256: Sha256,
     conversations: u64,
     pages: u64,
     upload: Option<Upload>,
-    /// Its first parts are another process's, and what it says of them is in the checkpoint.
+    /// Another process sent its first parts; what is known of them is only in the checkpoint.
     resumed: bool,
 }
 
@@ -44,8 +45,8 @@ type Sent = Result<(Part, Bytes), Failure>;
 struct Upload {
     confirmed: UploadInProgress,
     sent_bytes: u64,
-    /// What will be confirmed with it, and the part itself.
-    on_its_way: Option<(UploadInProgress, AbortOnDropHandle<Sent>)>,
+    /// The part that is being sent, and what will be confirmed with it.
+    sending: Option<(UploadInProgress, AbortOnDropHandle<Sent>)>,
 }
 
 pub(crate) struct Written {
@@ -54,23 +55,23 @@ pub(crate) struct Written {
     pub(crate) conversations: u64,
     pub(crate) pages: u64,
     pub(crate) sha256: String,
-    /// The checksums that a store may return for what this process hashed itself; empty for an archive that
-    /// another process began, since the checkpoint proves nothing of its bytes.
+    /// The checksums that a store may return for bytes that this process hashed itself; empty for an archive that another
+    /// process began, since the checkpoint proves nothing about its bytes.
     pub(crate) crc32c: Vec<String>,
 }
 
 impl ArchiveWriter {
-    /// Begins a new object, or goes on after the last confirmed part of `resumed`.
+    /// Begins a new object, or continues after the last confirmed part of `resumed`.
     pub(crate) fn new(
         store: Arc<dyn ArchiveStore>,
         key: ObjectKey,
-        span: DateRange,
+        dates: DateRange,
         resumed: Option<&UploadInProgress>,
     ) -> Result<Self, Failure> {
         let fresh = Self {
             store,
             key,
-            span,
+            dates,
             part: BytesMut::new(),
             spare: BytesMut::new(),
             sha256: Sha256::new(),
@@ -89,15 +90,15 @@ impl ArchiveWriter {
             upload: Some(Upload {
                 sent_bytes: confirmed.bytes(),
                 confirmed: confirmed.clone(),
-                on_its_way: None,
+                sending: None,
             }),
             resumed: !confirmed.parts.is_empty(),
             ..fresh
         })
     }
 
-    /// Adds one page, byte for byte. One conversation a line, so that line tools can read it too; a space
-    /// at the end of each page, so that a run that lost its checkpoint can count them.
+    /// Adds one page, byte for byte: one conversation a line, so that line tools can read it; and a space at the end of
+    /// each page, so that a run that lost its checkpoint can count the pages.
     pub(crate) fn append<'a>(&mut self, conversations: impl Iterator<Item = &'a [u8]>) {
         let before = self.part.len();
         if self.pages == 0 {
@@ -119,10 +120,11 @@ impl ArchiveWriter {
             .update(self.part.get(before..).unwrap_or_default());
     }
 
-    /// Grows the buffer by doubling up to the size of a part, and by an eighth beyond it, where only the
-    /// rest of a page is to come: doubling a full part would cost as much memory again.
+    /// Grows the buffer by doubling up to the size of a part, and by an eighth beyond it, where only the rest of a page is
+    /// missing: to double a full part would waste memory.
     fn make_room(&mut self, more: usize) {
-        let (have, need) = (self.part.capacity(), self.part.len() + more);
+        let have = self.part.capacity();
+        let need = self.part.len() + more;
         if need > have {
             let part = part_size_bytes(self.next_number());
             let grown = if have < part {
@@ -141,17 +143,17 @@ impl ArchiveWriter {
         self.part.len() >= part_size_bytes(self.next_number())
     }
 
-    /// The upload that was begun, to be saved before its first part is sent.
+    /// Begins an upload, if none is under way. The caller saves it before the first part is sent.
     pub(crate) async fn begin(&mut self) -> Result<Option<UploadInProgress>, Failure> {
         if self.upload.is_some() {
             return Ok(None);
         }
-        let id = self.store.begin(&self.key, &self.span).await?;
+        let id = self.store.begin(&self.key, &self.dates).await?;
         let confirmed = UploadInProgress {
             id,
             parts: Vec::new(),
             cursor: Cursor::Window {
-                from: self.span.from,
+                from: self.dates.from,
             },
             crossing: Crossing::default(),
             conversations: 0,
@@ -161,13 +163,13 @@ impl ArchiveWriter {
         self.upload = Some(Upload {
             confirmed: confirmed.clone(),
             sent_bytes: 0,
-            on_its_way: None,
+            sending: None,
         });
         Ok(Some(confirmed))
     }
 
-    /// Sends what has gathered as a part, once the one before it is confirmed; gives what is
-    /// confirmed by then. `cursor` is what comes after this part.
+    /// Waits for the part before, sends the buffer as the next part, and returns what is confirmed by then. `cursor` is
+    /// what follows this part.
     pub(crate) async fn send_part(
         &mut self,
         cursor: Cursor,
@@ -187,11 +189,10 @@ impl ArchiveWriter {
             sha256_midstate: save(&self.sha256),
             ..upload.confirmed.clone()
         };
-        let (store, key, id) = (
-            Arc::clone(&self.store),
-            self.key.clone(),
-            upload.confirmed.id.clone(),
-        );
+
+        let store = Arc::clone(&self.store);
+        let key = self.key.clone();
+        let id = upload.confirmed.id.clone();
         let offset_bytes = upload.sent_bytes;
         upload.sent_bytes += body.len() as u64;
         let sending = async move {
@@ -201,28 +202,28 @@ impl ArchiveWriter {
             Ok((part, body))
         };
         let sending = tokio::spawn(sending.in_current_span());
-        upload.on_its_way = Some((after, AbortOnDropHandle::new(sending)));
+        upload.sending = Some((after, AbortOnDropHandle::new(sending)));
         Ok(confirmed)
     }
 
-    /// Whether a part is on its way.
+    /// Whether a part is being sent.
     pub(crate) fn is_sending(&self) -> bool {
         self.upload
             .as_ref()
-            .is_some_and(|upload| upload.on_its_way.is_some())
+            .is_some_and(|upload| upload.sending.is_some())
     }
 
-    /// Waits for the part on its way; gives what is confirmed then, if that is news. Dropping the future
-    /// loses nothing.
+    /// Waits for the part that is being sent; returns what is confirmed then, if it is new. Dropping the future loses
+    /// nothing.
     pub(crate) async fn settle(&mut self) -> Result<Option<UploadInProgress>, Failure> {
         let Some(upload) = &mut self.upload else {
             return Ok(None);
         };
-        let Some((_, sending)) = &mut upload.on_its_way else {
+        let Some((_, sending)) = &mut upload.sending else {
             return Ok(None);
         };
         let sent = sending.await;
-        let Some((mut after, _ended)) = upload.on_its_way.take() else {
+        let Some((mut after, _ended)) = upload.sending.take() else {
             return Ok(None);
         };
         let (part, body) =
@@ -236,8 +237,7 @@ impl ArchiveWriter {
         Ok(Some(after))
     }
 
-    /// Closes the array; `true` when what has gathered has to be sent as a last part, since it is not
-    /// small enough for one PUT.
+    /// Closes the array; `true` when the buffer has to be sent as a last part, since it is too large for one PUT.
     pub(crate) fn close(&mut self) -> bool {
         let end: &[u8] = if self.conversations == 0 {
             b"]\n"
@@ -254,14 +254,13 @@ impl ArchiveWriter {
         let (outcome, bytes, crc32c) = match &self.upload {
             None => {
                 let body = std::mem::take(&mut self.part).freeze();
-                let (bytes, crc32c) = (body.len() as u64, vec![crc32c(&body)]);
-                (
-                    self.store
-                        .put_once(&self.key, body, Some(&self.span))
-                        .await?,
-                    bytes,
-                    crc32c,
-                )
+                let bytes = body.len() as u64;
+                let crc32c = vec![crc32c(&body)];
+                let outcome = self
+                    .store
+                    .put_once(&self.key, body, Some(&self.dates))
+                    .await?;
+                (outcome, bytes, crc32c)
             }
             Some(Upload { confirmed, .. }) => {
                 let outcome = self
@@ -286,14 +285,14 @@ impl ArchiveWriter {
         })
     }
 
-    /// The upload under way, to be given up.
+    /// The upload under way.
     pub(crate) fn upload_id(&self) -> Option<&UploadId> {
         self.upload.as_ref().map(|upload| &upload.confirmed.id)
     }
 
     fn next_number(&self) -> u32 {
         let parts = self.upload.as_ref().map_or(0, |upload| {
-            upload.confirmed.parts.len() + usize::from(upload.on_its_way.is_some())
+            upload.confirmed.parts.len() + usize::from(upload.sending.is_some())
         });
         u32::try_from(parts).unwrap_or(u32::MAX).saturating_add(1)
     }
@@ -309,8 +308,8 @@ fn parse(midstate: &str) -> Option<Sha256> {
     Sha256::deserialize(&state).ok()
 }
 
-/// How many bytes a saved hash state has seen; `None` for what is none. The state is the eight words, then the
-/// number of whole blocks, then the bytes since, whose count is the first of them.
+/// How many bytes a saved hash state has seen; `None` for a text that is not a state. A state is the eight words, then the
+/// number of whole blocks, then the bytes since, which begin with their count.
 pub(crate) fn hashed_bytes(midstate: &str) -> Option<u64> {
     let state = parse(midstate)?.serialize();
     let blocks = state.get(32..40)?.try_into().ok().map(u64::from_le_bytes)?;
@@ -321,7 +320,7 @@ pub(crate) fn hashed_bytes(midstate: &str) -> Option<u64> {
 fn restore(midstate: &str) -> Result<Sha256, Failure> {
     parse(midstate).ok_or_else(|| {
         let text =
-            "the saved hash state of an archive under way is damaged; the archive begins anew";
+            "the saved hash state of an archive under way is damaged; the archive begins again";
         Failure::new(Class::Transient, Code::ArchiveUploadLost, text)
     })
 }

@@ -5,29 +5,34 @@ use std::time::Duration;
 
 use super::exit::CliError;
 use crate::adapters::amqp::AmqpBroker;
-use crate::adapters::cxone::{self, Client};
 use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
+use crate::adapters::http::LocalQuotas;
 use crate::adapters::redis::{
     RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisQuotas, RedisWorkers,
 };
 use crate::adapters::s3::S3Store;
+use crate::adapters::tutorial::{self, Client};
 use crate::address::{ProtectedLocation, RedisUrl};
+use crate::clock::Clock;
 use crate::config::{Archive, ArchiveLocation, CheckpointsUrl, Cxone, Queue, Settings};
 use crate::guards::Guards;
 use crate::limits::Rate;
 use crate::machine::RetryPolicy;
 use crate::manifest::Actor;
 use crate::ports::queue::Broker;
-use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas, SharedStores};
+use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas, SharedStores, Tenant};
 use crate::registers::ProtectedSource;
 use crate::steps::Services;
 
-/// Longer than a gateway that restarts one of its processes, or a replica that lags, takes to answer right again.
-const SECOND_LOOK: Duration = Duration::from_secs(1);
+/// Longer than a gateway that restarts one of its processes, or a replica that lags, takes to answer correctly again.
+const SECOND_READ_AFTER: Duration = Duration::from_secs(1);
 
-pub(super) fn client(settings: &Cxone, quotas: Arc<dyn Quotas>) -> Result<Client, CliError> {
-    Ok(Client::new(cxone::Options {
+pub(super) fn tenant(
+    settings: &Cxone,
+    quotas: Arc<dyn Quotas>,
+) -> Result<Arc<dyn Tenant>, CliError> {
+    let client = Client::new(tutorial::Options {
         base_uri: settings.base_uri.clone(),
         token_uri: settings.token_uri.clone(),
         client_id: settings.client_id.clone(),
@@ -37,8 +42,15 @@ pub(super) fn client(settings: &Cxone, quotas: Arc<dyn Quotas>) -> Result<Client
         rate_analytics: settings.rate_analytics.map(Rate::per_second),
         quotas,
         page_size: settings.page_size,
-        second_look: SECOND_LOOK,
-    })?)
+        second_read_after: SECOND_READ_AFTER,
+        clock: Clock::system(),
+    })?;
+    Ok(Arc::new(client))
+}
+
+/// The quotas of a process that shares them with no other.
+pub(super) fn local_quotas() -> Arc<dyn Quotas> {
+    Arc::new(LocalQuotas::default())
 }
 
 pub(super) fn checkpoints<C, Q>(
@@ -55,7 +67,7 @@ fn shared<C, Q>(settings: &Settings<C, Q>) -> Result<Shared, CliError> {
         CheckpointsUrl::Embedded(directory) => {
             let embedded =
                 EmbeddedCheckpoints::open(directory)?.with_integrity(settings.integrity.clone());
-            (Arc::new(embedded), Arc::new(cxone::Alone::default()))
+            (Arc::new(embedded), local_quotas())
         }
         CheckpointsUrl::Redis(url) => {
             let redis = redis(url, settings);
@@ -162,8 +174,8 @@ pub(super) async fn unproven_services<Q>(
 ) -> Result<Services, CliError> {
     let (checkpoints, quotas) = shared(settings)?;
     Ok(Services {
-        clock: crate::clock::Clock::system(),
-        cxone: client(&settings.cxone, quotas)?,
+        clock: Clock::system(),
+        tenant: tenant(&settings.cxone, quotas)?,
         archive_store: archive_store(settings).await?,
         checkpoints,
         guards: Guards {

@@ -9,9 +9,10 @@ use super::compose;
 use super::exit::CliError;
 use crate::config::{ArchiveLocation, Settings};
 use crate::guards::Hold;
+use crate::guards::ProtectedList;
 use crate::job::UserId;
 use crate::ports::ArchiveStore;
-use crate::registers::{HoldActs, ProtectedList};
+use crate::registers::HoldRecords;
 
 /// The command only shows holds, so it does not wait longer for them.
 const HOLDS_WITHIN: Duration = Duration::from_secs(5);
@@ -20,7 +21,7 @@ const HOLDS_WITHIN: Duration = Duration::from_secs(5);
 pub(super) struct Guarded {
     protected: Arc<ProtectedList>,
     store: Option<Arc<dyn ArchiveStore>>,
-    acts: HoldActs,
+    acts: HoldRecords,
     found: RefCell<BTreeSet<UserId>>,
 }
 
@@ -39,22 +40,23 @@ impl Guarded {
             }
         };
         let acts = match &store {
-            None => HoldActs::default(),
-            Some(store) => match tokio::time::timeout(HOLDS_WITHIN, HoldActs::list(&**store)).await
-            {
-                Ok(Ok(acts)) => acts,
-                Ok(Err(failure)) => {
-                    tracing::warn!(%failure, "legal holds are not shown; workers check them in any case");
-                    HoldActs::default()
+            None => HoldRecords::default(),
+            Some(store) => {
+                match tokio::time::timeout(HOLDS_WITHIN, HoldRecords::list(&**store)).await {
+                    Ok(Ok(acts)) => acts,
+                    Ok(Err(failure)) => {
+                        tracing::warn!(%failure, "legal holds are not shown; workers check them in any case");
+                        HoldRecords::default()
+                    }
+                    Err(_elapsed) => {
+                        tracing::warn!(
+                            "legal holds are not shown: no response within {} s; workers check them in any case",
+                            HOLDS_WITHIN.as_secs()
+                        );
+                        HoldRecords::default()
+                    }
                 }
-                Err(_elapsed) => {
-                    tracing::warn!(
-                        "legal holds are not shown: no response within {} s; workers check them in any case",
-                        HOLDS_WITHIN.as_secs()
-                    );
-                    HoldActs::default()
-                }
-            },
+            }
         };
         Ok(Self {
             protected,

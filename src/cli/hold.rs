@@ -11,7 +11,7 @@ use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
 use crate::operations::holds::{HoldChanged, Holds};
 use crate::ports::ArchiveStore;
-use crate::registers::{HoldActs, OnHold};
+use crate::registers::{HoldRecords, OnHold};
 
 /// Manages legal holds: users on hold are deactivated and archived, but never deleted
 ///
@@ -116,7 +116,7 @@ async fn list(
     users: &[UserId],
     output: Output,
 ) -> Result<Exit, CliError> {
-    let mut acts = HoldActs::list(&*store).await?;
+    let mut acts = HoldRecords::list(&*store).await?;
     if !users.is_empty() {
         acts.retain(&users.iter().copied().collect());
     }

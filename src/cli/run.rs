@@ -153,8 +153,8 @@ async fn run_user(
                 return (row("finished", Some(state.to_string()), None, None), None);
             }
             // `Lane::Whole` hands nothing over, begins revisions at once, and has no stand-ins.
-            Ok(Outcome::HandOver | Outcome::Reissue { .. } | Outcome::Replaced) => {}
-            Ok(Outcome::Wait { until, why, .. }) => {
+            Ok(Outcome::MoveToArchiveLane | Outcome::Reissue { .. } | Outcome::Obsolete) => {}
+            Ok(Outcome::Delay { until, why, .. }) => {
                 job.continuation = true;
                 let remaining = until.duration_since(Timestamp::now());
                 if remaining > LONGEST_WAIT {

@@ -6,7 +6,8 @@ use super::output::{Output, OutputArgs, json as print_json, say, table};
 use super::timeline::{timeline, what_now};
 use crate::config::Settings;
 use crate::job::UserId;
-use crate::operations::status::{Known, UserStatus, state_of};
+use crate::machine::StateName;
+use crate::operations::status::{Known, UserStatus};
 use crate::registers::hold_of;
 
 /// Shows the progress of users: state, history, archive, last error, next attempt
@@ -70,7 +71,8 @@ fn row(user_id: UserId, known: &Known) -> [String; 4] {
         ],
         Known::Manifest(manifest, reference) => {
             let what_now = format!("done, according to the manifest {}", reference.key);
-            [id, state_of(manifest).to_string(), String::new(), what_now]
+            let state = StateName::from(manifest.status).to_string();
+            [id, state, String::new(), what_now]
         }
         Known::Nothing => [
             id,

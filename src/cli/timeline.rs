@@ -6,7 +6,6 @@ use super::output::{Shown, say, table};
 use crate::guards::Hold;
 use crate::job::Action;
 use crate::machine::{Call, Checkpoint, Sealing, State};
-use crate::operations::status::archive_of;
 
 /// Shows each completed step with its time and its API calls, what the user waits for, and what was stored.
 pub(super) fn timeline(checkpoint: &Checkpoint, hold: Option<&Hold>) {
@@ -48,7 +47,7 @@ pub(super) fn timeline(checkpoint: &Checkpoint, hold: Option<&Hold>) {
     for (step, call) in done.chain(in_progress) {
         say(line(step, call));
     }
-    if let Some(archive) = archive_of(&checkpoint.state) {
+    if let Some(archive) = checkpoint.state.archive() {
         say(format!(
             "archive   {}/{}",
             archive.location.trim_end_matches('/'),

@@ -50,8 +50,8 @@ impl Admin {
                 if token.as_ref().is_some_and(is_short) {
                     reader.refuse(
                         setting,
-                        "has fewer than 32 characters, and OFFBOARDER_ADMIN_LISTEN is open to other hosts; \
-                         make one with `openssl rand -base64 32`",
+                        "has fewer than 32 characters, and OFFBOARDER_ADMIN_LISTEN is open to \
+                         other hosts; make one with `openssl rand -base64 32`",
                     );
                 }
             }

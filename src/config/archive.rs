@@ -67,8 +67,8 @@ fn location(text: &str) -> Result<ArchiveLocation, String> {
 /// A key in S3 has at most 1024 bytes, and our own names need some of them.
 const MAX_PREFIX_BYTES: usize = 800;
 
-/// Refuses an empty segment, `.` and `..`, since stores treat them differently: some join slashes when they write but
-/// not when they list, so that a legal hold would be written and never found.
+/// Refuses an empty segment, `.` and `..`, since stores treat them differently: some join slashes
+/// when they write but not when they list, so that a legal hold would be written and never found.
 fn check_prefix(prefix: &str) -> Result<(), String> {
     if prefix.len() > MAX_PREFIX_BYTES {
         return Err(format!(

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Origin;
+use super::origin::Origin;
 use super::setting::Setting;
 
 /// One thing wrong with the settings, and what to do about it. Never holds a secret.
@@ -13,7 +13,8 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// A fault that is not about the value of a known setting. It stays one line, whatever the names in it contain.
+    /// A fault that is not about the value of a known setting. It stays one line, whatever the
+    /// names in it contain.
     pub(super) fn about(what: impl Into<String>, text: impl Into<String>) -> Self {
         let line = |text: String| text.replace(char::is_control, "\u{fffd}");
         Self {
@@ -47,7 +48,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything that is wrong with the settings, at once; at least one fault, in the order in which they were found.
+/// Everything that is wrong with the settings, at once; at least one fault, in the order in which
+/// they were found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Faults {
     first: Fault,

@@ -12,7 +12,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Secret> {
 fn key(text: &str) -> Result<Secret, String> {
     if text.len() < SHORTEST_KEY {
         return Err(format!(
-            "has {} bytes, and a key has at least {SHORTEST_KEY}; make one with `openssl rand -hex 32`",
+            "has {} bytes, and a key has at least {SHORTEST_KEY}; make one with `openssl rand \
+             -hex 32`",
             text.len()
         ));
     }

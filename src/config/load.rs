@@ -12,8 +12,9 @@ use super::{
 use crate::integrity::Integrity;
 use crate::secret::Secret;
 
-/// The settings of a command. Most groups have defaults and are always there; the two that have
-/// none are there for the commands that cannot work without, and an `Option` for the others.
+/// The settings of a command. Most groups have defaults and are always there. The two that have
+/// none are there for the commands that cannot work without them, and are an `Option` for the
+/// others.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings<C = Option<Cxone>, Q = Option<Queue>> {
     /// `OFFBOARDER_CXONE_…`.
@@ -37,8 +38,8 @@ pub(crate) struct Settings<C = Option<Cxone>, Q = Option<Queue>> {
 }
 
 impl Settings<Cxone, Queue> {
-    /// For `worker`, which shares its work with others: stores on this host alone are refused, the
-    /// archive's unless the operator allows it.
+    /// For `worker`, which shares its work with other workers: stores that only this host can reach
+    /// are refused, but the operator may allow such an archive.
     pub(crate) fn for_worker(sources: &Sources, allow_local_archive: bool) -> Result<Self, Faults> {
         let mut draft = Draft::read(sources);
         draft.demand(Profile::Worker);
@@ -48,7 +49,7 @@ impl Settings<Cxone, Queue> {
 }
 
 impl Settings<Cxone, Queue> {
-    /// For judging and replaying dead letters: what workers use, since it is about their work.
+    /// For commands that assess and replay dead letters: they need what the workers use.
     pub(crate) fn for_replay(sources: &Sources) -> Result<Self, Faults> {
         let mut draft = Draft::read(sources);
         draft.demand(Profile::Run);
@@ -59,7 +60,7 @@ impl Settings<Cxone, Queue> {
 }
 
 impl Settings<Cxone> {
-    /// For commands that talk to the tenant and need no broker.
+    /// For commands that call the tenant and need no broker.
     pub(crate) fn for_run(sources: &Sources) -> Result<Self, Faults> {
         let mut draft = Draft::read(sources);
         draft.demand(Profile::Run);
@@ -68,7 +69,7 @@ impl Settings<Cxone> {
 }
 
 impl Settings<Option<Cxone>, Queue> {
-    /// For commands that talk to the broker and not to the tenant.
+    /// For commands that use the broker and do not call the tenant.
     pub(crate) fn for_broker(sources: &Sources) -> Result<Self, Faults> {
         let mut draft = Draft::read(sources);
         draft.demand(Profile::Broker);
@@ -77,14 +78,15 @@ impl Settings<Option<Cxone>, Queue> {
 }
 
 impl Settings {
-    /// For commands that read the stores, or need no service at all. What is set has to be right
-    /// even so: the same environment will meet a worker next.
+    /// For commands that read the stores, or need no service at all. Settings that they do not use
+    /// must be right, too: a worker may start with the same environment.
     pub(crate) fn for_stores(sources: &Sources) -> Result<Self, Faults> {
         Draft::read(sources).finish(Some, Some)
     }
 }
 
-/// Every group that could be read. A missing one has its fault noted, or lacks what nobody set.
+/// Every group that could be read. If one is missing, its fault is noted, or a setting of it that
+/// has no default is unset.
 struct Draft {
     entries: Vec<Entry>,
     faults: Vec<Fault>,
@@ -154,7 +156,7 @@ impl Draft {
             return;
         }
         let mut reader = Reader::new(&self.entries, std::mem::take(&mut self.faults));
-        // By their texts, since a group is not there if any of its settings has a fault.
+        // This checks the texts, since a group is missing if any of its settings has a fault.
         if reader.begins(&table::CHECKPOINTS_URL, "file:") {
             reader.refuse(
                 &table::CHECKPOINTS_URL,

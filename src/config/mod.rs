@@ -1,9 +1,9 @@
 //! Settings: parsed once, and every fault is reported together.
 //!
 //! [`SETTINGS`] is the one table that flags, environment variables, TOML keys, the README's table
-//! and `--show-settings` are made from. A value goes
-//! sources → the one in force ([`Origin`]) → its type. Every stage notes its faults and continues, so that an
-//! operator can fix a deployment in one round. `docs/contract/interfaces.md` defines what the settings mean.
+//! and `--show-settings` are made from. A value goes sources → the one in force (`Origin`) → its
+//! type. Every stage notes its faults and continues, so that an operator can fix a deployment in
+//! one round. `docs/contract/interfaces.md` defines what the settings mean.
 //!
 //! A flag beats the environment, which beats a file named by `OFFBOARDER_…_FILE`, which beats the
 //! TOML file, which beats the default. Only the value in force is checked.
@@ -16,6 +16,7 @@ mod fault;
 mod guard;
 mod integrity;
 mod load;
+mod origin;
 mod queue;
 mod reader;
 mod resolve;
@@ -37,7 +38,6 @@ pub(crate) use fault::Faults;
 pub(crate) use guard::Guard;
 pub(crate) use load::Settings;
 pub(crate) use queue::Queue;
-pub(crate) use resolve::Origin;
 pub(crate) use setting::{CONFIG_VARIABLE, Setting, Unset};
 #[cfg(test)]
 pub(crate) use show::markdown_table;

@@ -24,7 +24,8 @@ impl Queue {
             // An operator who names a CA expects that the connection is encrypted.
             reader.refuse(
                 &table::QUEUE_CA_FILE,
-                "is of no use without TLS; make OFFBOARDER_QUEUE_URL an amqps:// URL, or remove this",
+                "is of no use without TLS; make OFFBOARDER_QUEUE_URL an amqps:// URL, or remove \
+                 this",
             );
         }
         Some(Self { url, ca_file })

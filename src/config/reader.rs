@@ -14,8 +14,8 @@ impl<'a> Reader<'a> {
         Self { entries, faults }
     }
 
-    /// Returns the value, or `None` if the setting is unset or its fault is noted. A group reads all its settings
-    /// before it uses `?` on any, so that one fault does not hide the next.
+    /// Returns the value, or `None` if the setting is unset or its fault is noted. A group reads
+    /// all its settings before it uses `?` on any, so that one fault does not hide the next.
     pub(super) fn get<T>(
         &mut self,
         setting: &Setting,

@@ -1,56 +1,15 @@
 //! Decides which source gives each setting its text. What the text means is decided later.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::fault::Fault;
+use super::origin::Origin;
 use super::setting::{Setting, Unset};
 use super::sources::Sources;
 use super::table::SETTINGS;
 use super::toml_file::TomlFile;
 use super::unknown::{unknown_keys, unknown_variables};
 use crate::address::may_hold_a_password;
-
-/// Where a value came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Origin {
-    Flag(String),
-    /// The variable of the setting.
-    Environment,
-    /// A file, and the variable or TOML key that names it.
-    File {
-        path: PathBuf,
-        named_by: String,
-    },
-    Toml {
-        path: PathBuf,
-        line: usize,
-    },
-    Default,
-}
-
-impl Origin {
-    /// The words that follow the name of the variable.
-    pub(super) fn phrase(&self) -> String {
-        if *self == Self::Default {
-            "by default".to_owned()
-        } else {
-            format!("from {self}")
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(flag) => write!(f, "--{flag}"),
-            Self::Environment => f.write_str("environment"),
-            Self::File { path, named_by } => write!(f, "{}, named by {named_by}", path.display()),
-            Self::Toml { path, line } => write!(f, "{}, line {line}", path.display()),
-            Self::Default => f.write_str("default"),
-        }
-    }
-}
 
 /// A setting and the text in force.
 #[derive(Debug)]
@@ -127,7 +86,8 @@ fn in_force(setting: &Setting, sources: &Sources, toml: &TomlFile) -> Result<Sta
     Ok(State::Set { text, origin })
 }
 
-/// The text of the source that has priority: flag, variable, file of a variable, TOML, file of a TOML key, default.
+/// The text of the source that has priority: flag, variable, file of a variable, TOML, file of a
+/// TOML key, default.
 fn source_of(
     setting: &Setting,
     sources: &Sources,
@@ -180,7 +140,8 @@ fn from_flag(setting: &Setting, text: &str) -> Result<(String, Origin), Fault> {
     let origin = Origin::Flag(setting.flag().unwrap_or_default());
     if may_hold_a_password(text) {
         let text = format!(
-            "every user of the host can see arguments, so a flag must not hold a password; set {} or {}",
+            "every user of the host can see arguments, so a flag must not hold a password; set {} \
+             or {}",
             setting.variable(),
             setting.file_variable()
         );

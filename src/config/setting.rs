@@ -16,7 +16,8 @@ pub(crate) struct Setting {
     /// The TOML key, `table.name`; the names of variable and flag follow from it.
     pub key: &'static str,
     pub unset: Unset,
-    /// A secret is never printed and has no flag: every user of the host can read arguments with `ps`.
+    /// A secret is never printed and has no flag: every user of the host can read arguments with
+    /// `ps`.
     pub secret: bool,
     /// What the README and `--help` say about it.
     pub meaning: &'static str,

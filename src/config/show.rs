@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::cxone::{origin, token_uri_of};
-use super::resolve::{Entry, Origin, State, resolve};
+use super::origin::Origin;
+use super::resolve::{Entry, State, resolve};
 use super::setting::Setting;
 use super::sources::Sources;
 use super::table::{CXONE_BASE_URI, CXONE_TOKEN_URI};
@@ -19,8 +20,8 @@ pub(crate) struct Shown {
     pub source: String,
 }
 
-/// The value in force for every setting, and its source. It works even if settings have faults: that is when an
-/// operator needs it.
+/// The value in force for every setting, and its source. It works even if settings have faults:
+/// that is when an operator needs it.
 pub(crate) fn show(sources: &Sources) -> Vec<Shown> {
     let entries = resolve(sources).entries;
     entries.iter().map(|entry| shown(entry, &entries)).collect()

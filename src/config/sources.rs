@@ -21,8 +21,8 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Reads the environment, and the TOML file that `config_flag` or else the environment names. `flags` are the values
-    /// of flags, by the key of the setting.
+    /// Reads the environment, and the TOML file that `config_flag` or else the environment names.
+    /// `flags` are the values of flags, by the key of the setting.
     pub(crate) fn read(flags: BTreeMap<String, String>, config_flag: Option<String>) -> Self {
         let mut sources = Self::from_environment(std::env::vars_os());
         sources.flags = flags;

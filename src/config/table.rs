@@ -1,12 +1,12 @@
-//! Every setting of this release. The README's table, `--help`, the flags, the variables and the TOML keys are made
-//! from this list.
+//! Every setting of this release. The README's table, `--help`, the flags, the variables and the
+//! TOML keys are made from this list.
 
 use super::setting::Profile::{Broker, Run, Worker};
 use super::setting::Setting;
 use super::setting::Unset::{Default, Derived, Nothing, RequiredBy};
 
-/// Declares a constant for each setting, which is how code names it, and the list of all of them: a misspelt name does
-/// not compile, and no setting can be missing from the list.
+/// Declares a constant for each setting, which is how code names it, and the list of all of them: a
+/// misspelt name does not compile, and no setting can be missing from the list.
 macro_rules! settings {
     ($($name:ident: $kind:ident, $key:literal, $unset:expr, $meaning:expr;)*) => {
         $(pub(super) const $name: Setting = Setting::$kind($key, $unset, $meaning);)*
@@ -25,7 +25,8 @@ settings! {
     CXONE_CLIENT_SECRET: secret, "cxone.client_secret", RequiredBy(&[Worker, Run]),
         "the OAuth client's secret";
     CXONE_RATE_ROUTING: open, "cxone.rate_routing", Default("20/s"),
-        "the tenant's quota for routing and user calls, shared by all workers on the same Redis; `off` lifts it";
+        "the tenant's quota for routing and user calls, shared by all workers on the same Redis; \
+         `off` lifts it";
     CXONE_RATE_SCIM: open, "cxone.rate_scim", Default("20/s"),
         "the tenant's quota for SCIM calls; `off` lifts it";
     CXONE_RATE_ANALYTICS: open, "cxone.rate_analytics", Default("5/s"),
@@ -35,18 +36,19 @@ settings! {
     CXONE_HISTORY: open, "cxone.history", Default("365d"),
         "how far back the archive reaches";
     CXONE_WINDOW: open, "cxone.window", Default("off"),
-        "longest interval that the tenant allows in one query, in whole days, e.g. `31d`; the archive then covers the \
-         history in day-aligned windows and holds each conversation once";
+        "longest interval that the tenant allows in one query, in whole days, e.g. `31d`; the \
+         archive then covers the history in day-aligned windows and holds each conversation once";
     QUEUE_URL: open, "queue.url", RequiredBy(&[Worker, Broker]),
         "`amqp://` or `amqps://`";
     QUEUE_CA_FILE: open, "queue.ca_file", Nothing,
         "PEM file of a private CA that `amqps://` also trusts";
     CHECKPOINTS_URL: open, "checkpoints.url", Default("file:./offboarder-data"),
-        "`redis://`, `rediss://`, `redis+sentinel://`, `redis+cluster://`; `file:` is embedded, for one process. \
-         `worker` refuses `file:`";
+        "`redis://`, `rediss://`, `redis+sentinel://`, `redis+cluster://`; `file:` is embedded, \
+         for one process. `worker` refuses `file:`";
     CHECKPOINTS_RETENTION: open, "checkpoints.retention", Default("90d"),
-        "how long Redis keeps the checkpoint of a finished user, and a batch after its last finished user; at least \
-         `1h`, `off` keeps them for ever. The manifest stays in the archive store, where a later message finds it";
+        "how long Redis keeps the checkpoint of a finished user, and a batch after its last \
+         finished user; at least `1h`, `off` keeps them for ever. The manifest stays in the \
+         archive store, where a later message finds it";
     ARCHIVE_URL: open, "archive.url", Default("file:./offboarder-data/archive"),
         "`s3://bucket/prefix/` or `file:`; `worker` refuses `file:` unless `--allow-local-archive`";
     ARCHIVE_RETENTION: open, "archive.retention", Default("off"),
@@ -62,25 +64,30 @@ settings! {
     WORKER_RETRY_CAP: open, "worker.retry_cap", Default("15m"),
         "longest delay of the backoff";
     WORKER_SLICE: open, "worker.slice", Default("10m"),
-        "longest time that a worker holds one delivery, up to `10m`; longer work continues in another time slice";
+        "longest time that a worker holds one delivery, up to `10m`; longer work continues in \
+         another time slice";
     WORKER_LEASE: open, "worker.lease", Default("30s"),
         "how long a user stays claimed by a worker that died, `1s` to `10m`";
     WORKER_SHUTDOWN_GRACE: open, "worker.shutdown_grace", Default("25s"),
         "time that steps in progress have to finish after SIGTERM";
     GUARD_PROTECTED: open, "guard.protected", Nothing,
-        "file, or `s3://` object, of IDs or user-name patterns (`*` for any text), one a line, that are never touched. \
-         It is read again before each use; if it cannot be read, all work stops";
+        "file, or `s3://` object, of IDs or user-name patterns (`*` for any text), one a line, \
+         that are never touched. It is read again before each use; if it cannot be read, all work \
+         stops";
     GUARD_MAX_DELETIONS: open, "guard.max_deletions", Default("off"),
-        "deletion rate limit over all workers, e.g. `200/1h`; above it deletions wait and nothing fails";
+        "deletion rate limit over all workers, e.g. `200/1h`; above it deletions wait and nothing \
+         fails";
     GUARD_DELETE_GRACE: open, "guard.delete_grace", Default("0s"),
         "time between Deactivated and the deletion; a repeated run never resets the clock";
     GUARD_DELETE: open, "guard.delete", Default("attempt"),
-        "`attempt` or `never`; with `never` no account is deleted and every user ends at DeactivatedOnly";
+        "`attempt` or `never`; with `never` no account is deleted and every user ends at \
+         DeactivatedOnly";
     INTEGRITY_KEY: secret, "integrity.key", Nothing,
-        "key of at least 32 characters that authenticates checkpoints, seals, holds, pauses and the audit log; the \
-         same for all workers and operators of a deployment. A checkpoint without a valid code counts as absent, and \
-         a seal or a hold without one stops the deletion. Without a key the account is read again before a deletion \
-         instead, and `doctor` warns";
+        "key of at least 32 characters that authenticates checkpoints, seals, holds, pauses and \
+         the audit log; the same for all workers and operators of a deployment. A checkpoint \
+         without a valid code counts as absent, and a seal or a hold without one stops the \
+         deletion. Without a key the account is read again before a deletion instead, and \
+         `doctor` warns";
     ADMIN_LISTEN: open, "admin.listen", Default("127.0.0.1:9464"),
         "address of `/healthz`, `/readyz`, `/metrics` and `/api/v1`";
     ADMIN_TOKEN: secret, "admin.token", Nothing,

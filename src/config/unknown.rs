@@ -18,7 +18,8 @@ pub(super) fn unknown_variables(sources: &Sources) -> impl Iterator<Item = Fault
     unknown.map(|name| {
         let nearest = nearest(name, "_FILE", Setting::variable, Setting::file_variable);
         let remedy = if of_kubernetes(name) {
-            "Kubernetes sets it for a Service called offboarder; set enableServiceLinks: false in the pod"
+            "Kubernetes sets it for a Service called offboarder; set enableServiceLinks: false in \
+             the pod"
         } else {
             "rename or remove it"
         };

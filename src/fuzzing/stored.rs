@@ -1,11 +1,7 @@
-//! What stores return, for the fuzz target `stored`: objects of the bucket and values of Redis that anybody who can
-//! write there may have made.
+//! What stores return: objects of the bucket and values of Redis, which anyone with write access
+//! may have forged.
 
-#![expect(
-    clippy::expect_used,
-    clippy::missing_panics_doc,
-    reason = "a panic is what a fuzz target reports"
-)]
+#![expect(clippy::expect_used, reason = "a panic is what a fuzz target reports")]
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -14,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::archive::{begin_of, interval_is_as_asked, may_go_on};
+use crate::archive::{begin_of, interval_is_as_asked, may_continue};
 use crate::fuzzing::USER_ID;
 use crate::guards::Hold;
 use crate::job::UserId;
@@ -26,13 +22,14 @@ use crate::operations::batches::Summary;
 use crate::operations::verify::{faults_of_manifest, faults_of_seal};
 use crate::ports::DateRange;
 use crate::ports::{ObjectKey, Part, ReplayNote, crc32c_of_parts};
-use crate::registers::PauseAct;
+use crate::registers::PauseRecord;
 use crate::registers::audit_log::AuditEntry;
 
 const HISTORY: Duration = Duration::from_hours(24 * 365);
 
-/// A seal, manifest, hold, pause, act, progress of an archive, summary or note of a replay; else the metadata or the key
-/// of an object. What is read is written and read again as it was, and judged without a panic.
+/// A seal, a manifest, a hold, a pause, an entry of the audit log, the progress of an archive, a
+/// summary or the note of a replay; otherwise the metadata or the key of an object. What can be
+/// read can be written and read again unchanged, and the checks of it do not panic.
 pub fn stored(body: &[u8]) -> bool {
     let user_id: UserId = USER_ID.parse().expect("a user ID");
     let seal = read::<SealDocument>(body);
@@ -42,7 +39,7 @@ pub fn stored(body: &[u8]) -> bool {
             seal.user_id == user_id || !faults.is_empty(),
             "the seal of another user"
         );
-        assert_judged(&seal.archive, seal.access.at);
+        assert_assessed(&seal.archive, seal.access.at);
     }
     let manifest = read::<Manifest>(body);
     if let Some(manifest) = &manifest {
@@ -51,20 +48,20 @@ pub fn stored(body: &[u8]) -> bool {
             manifest.user_id == user_id || !faults.is_empty(),
             "the manifest of another user"
         );
-        assert_judged(&manifest.archive.archive, manifest.timestamp);
+        assert_assessed(&manifest.archive.archive, manifest.timestamp);
     }
     let progress = read::<ArchiveInProgress>(body);
     if let Some(progress) = &progress {
         for now in [Timestamp::UNIX_EPOCH, progress.date_to, Timestamp::MAX] {
-            assert_goes_on(progress, progress.date_to, now);
-            assert_goes_on(progress, now, now);
+            assert_continues(progress, progress.date_to, now);
+            assert_continues(progress, now, now);
         }
         let parts: &[Part] = progress.upload.as_ref().map_or(&[], |upload| &upload.parts);
         assert!(crc32c_of_parts(parts).len() <= 2);
     }
     let small = [
         read::<Hold>(body).is_some(),
-        read::<PauseAct>(body).is_some(),
+        read::<PauseRecord>(body).is_some(),
         read::<AuditEntry>(body).is_some(),
         read::<Summary>(body).is_some(),
         read::<ReplayNote>(body).is_some(),
@@ -82,8 +79,8 @@ fn read<T: Serialize + DeserializeOwned + PartialEq + Debug>(body: &[u8]) -> Opt
     Some(read)
 }
 
-/// An interval that counts as what was asked for reaches from the begin of the history to the end of access.
-fn assert_judged(archive: &Archive, access_at: Timestamp) {
+/// An interval that counts as requested reaches from the start of the history to the end of access.
+fn assert_assessed(archive: &Archive, access_at: Timestamp) {
     for now in [Timestamp::MIN, access_at, Timestamp::MAX] {
         if interval_is_as_asked(archive, access_at, HISTORY, now).is_ok() {
             assert!(access_at.duration_since(archive.covers_until()).as_secs() <= 60);
@@ -92,9 +89,9 @@ fn assert_judged(archive: &Archive, access_at: Timestamp) {
     }
 }
 
-/// What may go on is of the history, and reaches up to the end of access.
-fn assert_goes_on(progress: &ArchiveInProgress, access_at: Timestamp, now: Timestamp) {
-    if may_go_on(progress, access_at, HISTORY, progress.window_days, now) {
+/// An archive that may be continued covers the history up to the end of access.
+fn assert_continues(progress: &ArchiveInProgress, access_at: Timestamp, now: Timestamp) {
+    if may_continue(progress, access_at, HISTORY, progress.window_days, now) {
         assert_eq!(progress.date_from, begin_of(progress.date_to, HISTORY));
         assert!(access_at.duration_since(progress.date_to).as_secs() <= 60);
     }
@@ -110,7 +107,7 @@ fn span(text: &str) -> bool {
     true
 }
 
-/// A key that is ours is written in one way only.
+/// A key of ours has only one spelling.
 fn key(user_id: UserId, text: &str) -> bool {
     let key = ObjectKey(text.trim_end_matches('\n').to_owned());
     if let Some((kind, revision)) = parse_key(user_id, &key) {

@@ -4,34 +4,33 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// One act: a hold that was set or lifted.
+/// A hold that was set or lifted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Hold {
     /// Whether the user is on hold from then on.
     pub held: bool,
-    /// Who did it.
+    /// Which operator set or lifted it.
     pub who: String,
-    /// Why, as was said.
+    /// Why, in the words of that operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// When.
+    /// When the hold was set or lifted.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// Objects that were no acts of ours, and no longer count as a hold.
+    /// Objects that we did not write; with this record they no longer put the user on hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "passesOver")]
     pub passes_over: Vec<String>,
 }
 
 impl Hold {
-    /// A hold that nobody can be named for.
+    /// What is stored is in doubt, so the user is on hold.
     pub(crate) fn doubtful(why: String) -> Self {
-        let passes_over = Vec::new();
         Self {
             held: true,
             who: "unknown".to_owned(),
             why: Some(why),
             at: Timestamp::UNIX_EPOCH,
-            passes_over,
+            passes_over: Vec::new(),
         }
     }
 }

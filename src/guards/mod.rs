@@ -1,8 +1,9 @@
-//! Guards: who is never touched, who is not deleted, and who not yet. The judgements are pure; `plan`, the
-//! intake of a user and the last moment before a DELETE ask the same ones (see `steps/guard.rs`). Holds and the
-//! pause are set by the same code, whether a command or the admin API asks.
+//! Guards: which users are never changed, which are not deleted, and which not yet. They are pure;
+//! `plan`, the first step of a user and the last check before a DELETE use the same ones (see
+//! `steps/guard.rs`).
 
 mod hold;
+mod protected;
 
 use std::time::Duration;
 
@@ -13,8 +14,11 @@ use crate::limits::DeletionRateLimit;
 use crate::machine::Pause;
 
 pub(crate) use hold::Hold;
+#[cfg(test)]
+pub(crate) use protected::NOBODY;
+pub(crate) use protected::ProtectedList;
 
-/// What the guards say of a deletion.
+/// Whether a deletion may be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Proceed,
@@ -36,8 +40,9 @@ pub(crate) struct Guards {
 }
 
 impl Guards {
-    /// A hold beats everything but the protected list; then the later of the request's `deleteAfter` and the
-    /// grace decides, whose clock starts when the read confirmed the deactivation and is never set back.
+    /// A hold overrides everything but the protected list. Then the later of the request's
+    /// `deleteAfter` and the grace period decides, which begins when a read confirmed the
+    /// deactivation and never begins again.
     pub(crate) fn on_deletion(
         &self,
         request: &Request,
@@ -48,7 +53,8 @@ impl Guards {
         if hold.is_some_and(|hold| hold.held) {
             return Verdict::Held;
         }
-        // Without a grace nothing is waited for, whatever the clock of the worker that deactivated said.
+        // Without a grace period there is no wait, even if the clock of the worker that deactivated
+        // the user was ahead.
         let after_grace = (!self.delete_grace.is_zero()).then(|| {
             let grace = SignedDuration::try_from(self.delete_grace).unwrap_or(SignedDuration::MAX);
             deactivated_at.checked_add(grace).unwrap_or(Timestamp::MAX)
@@ -72,37 +78,37 @@ mod tests {
     }
 
     #[test]
-    fn the_later_of_grace_and_wish_decides() {
+    fn the_later_of_grace_period_and_delete_after_decides() {
         let guards = Guards {
             delete_grace: Duration::from_secs(100),
             deletion_rate_limit: None,
         };
         let mut request = Request::default();
-        let look = |request: &Request, now| guards.on_deletion(request, at(1000), None, at(now));
+        let verdict = |request: &Request, now| guards.on_deletion(request, at(1000), None, at(now));
         let postponed = |until| Verdict::Postpone {
             until: at(until),
             why: Pause::NotDue,
         };
-        assert_eq!(look(&request, 1099), postponed(1100));
-        assert_eq!(look(&request, 1100), Verdict::Proceed);
+        assert_eq!(verdict(&request, 1099), postponed(1100));
+        assert_eq!(verdict(&request, 1100), Verdict::Proceed);
         request.delete_after = Some(at(2000));
-        assert_eq!(look(&request, 1999), postponed(2000));
+        assert_eq!(verdict(&request, 1999), postponed(2000));
         request.delete_after = Some(at(1050));
-        assert_eq!(look(&request, 1060), postponed(1100));
+        assert_eq!(verdict(&request, 1060), postponed(1100));
     }
 
     #[test]
-    fn without_a_grace_a_clock_that_is_behind_waits_for_nothing() {
+    fn without_a_grace_period_there_is_no_wait_for_a_clock_that_is_ahead() {
         let guards = Guards {
             delete_grace: Duration::ZERO,
             deletion_rate_limit: None,
         };
-        let verdict = guards.on_deletion(&Request::default(), at(9000), None, at(1000));
-        assert_eq!(verdict, Verdict::Proceed);
+        let on_deletion = guards.on_deletion(&Request::default(), at(9000), None, at(1000));
+        assert_eq!(on_deletion, Verdict::Proceed);
     }
 
     #[test]
-    fn a_hold_beats_what_is_due_and_a_lifted_one_does_not() {
+    fn a_hold_overrides_what_is_due_and_a_lifted_one_does_not() {
         let guards = Guards {
             delete_grace: Duration::ZERO,
             deletion_rate_limit: None,
@@ -114,8 +120,9 @@ mod tests {
             at: at(0),
             passes_over: Vec::new(),
         };
-        let look = |hold: &Hold| guards.on_deletion(&Request::default(), at(0), Some(hold), at(1));
-        assert_eq!(look(&hold(true)), Verdict::Held);
-        assert_eq!(look(&hold(false)), Verdict::Proceed);
+        let verdict =
+            |hold: &Hold| guards.on_deletion(&Request::default(), at(0), Some(hold), at(1));
+        assert_eq!(verdict(&hold(true)), Verdict::Held);
+        assert_eq!(verdict(&hold(false)), Verdict::Proceed);
     }
 }

@@ -1,3 +1,5 @@
+//! The parser of message bodies.
+
 use std::fmt;
 
 use jiff::Timestamp;
@@ -7,11 +9,11 @@ use sha2::{Digest, Sha256};
 
 use super::{Action, BatchId, Request, UserId, normalised};
 
-/// The largest body that is read as a message; the schema's members fit many times over.
+/// The largest body that is read as a message. A message of the schema is far smaller.
 pub(crate) const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// The body is no off-boarding message. The text names member and rule without repeating the value, which may
-/// hold anything.
+/// The body is no off-boarding message. The text names member and rule but does not repeat the
+/// value, which may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the message is neither a user ID nor JSON after offboarding-message.schema.json: {0}")]
 pub(crate) struct Malformed(String);
@@ -51,7 +53,7 @@ impl Member {
         }
     }
 
-    /// Whether what is done depends on it, so that a near miss of its name must not be passed over.
+    /// Whether the work depends on it. Then a misspelt name must be a fault and not be ignored.
     const fn decides(self) -> bool {
         match self {
             Self::UserId | Self::BatchId | Self::Action | Self::DeleteAfter | Self::RequestedAt => {
@@ -62,13 +64,14 @@ impl Member {
     }
 }
 
-/// The members of a message that have a text. `null` is a member that is missing; unknown ones are ignored.
+/// The members of a message that have a text. `null` means that the member is missing; unknown
+/// members are ignored.
 #[derive(Default)]
 struct Members {
     texts: [Option<String>; Member::ALL.len()],
 }
 
-/// The first fault of the members, in our words. `serde_json` adds place and text of its own, so it is kept apart.
+/// Keeps the first fault of the members, in our words: an error of `serde_json` would add its own.
 struct Reading<'a> {
     fault: &'a mut Option<String>,
 }
@@ -125,7 +128,7 @@ impl<'de> Visitor<'de> for Reading<'_> {
     }
 }
 
-/// The member that a name nearly is, where that changes what is done.
+/// The member that a misspelt name probably means, if the work depends on it.
 fn near_miss(name: &str) -> Option<Member> {
     let spelled = normalised(name);
     Member::ALL
@@ -133,7 +136,7 @@ fn near_miss(name: &str) -> Option<Member> {
         .find(|member| member.decides() && normalised(member.name()) == spelled)
 }
 
-/// A value as far as a message can use it.
+/// The value of a member.
 enum Text {
     Missing,
     Is(String),
@@ -190,41 +193,47 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
-/// Reads a message body: JSON after the schema, or a UUID as text, quoted or bare. `received_at` is the
-/// reader's clock.
+/// Reads a message body: JSON of the schema, or a UUID as text, quoted or bare. `received_at` is
+/// the reader's clock.
 pub(crate) fn parse_message(
     body: &[u8],
     received_at: Timestamp,
 ) -> Result<(UserId, Request), Malformed> {
     let digest = hex::encode(Sha256::digest(body));
-    if body.len() > MAX_BODY_BYTES {
-        return Err(Malformed(format!(
-            "{} bytes, over {MAX_BODY_BYTES}",
-            body.len()
-        )));
-    }
-    let text = std::str::from_utf8(body)
-        .map_err(|error| Malformed(format!("no UTF-8, at byte {}", error.valid_up_to() + 1)))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii();
     let received = Request {
         received_at: Some(received_at),
         message_sha256: Some(digest),
         ..Request::default()
     };
-    let bare = match text
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-    {
-        Some(quoted) => UserId::in_message(quoted),
-        None => UserId::in_message(text),
-    };
-    if let Some(user_id) = bare {
+
+    let text = text_of(body)?;
+    if let Some(user_id) = UserId::in_message(unquoted(text)) {
         return Ok((user_id, received));
     }
     if !text.starts_with('{') {
         return Err(Malformed("no JSON object".to_owned()));
     }
-    let members = read(text)?;
+    request_of(read(text)?, received)
+}
+
+fn text_of(body: &[u8]) -> Result<&str, Malformed> {
+    if body.len() > MAX_BODY_BYTES {
+        let bytes = body.len();
+        return Err(Malformed(format!("{bytes} bytes, over {MAX_BODY_BYTES}")));
+    }
+    let text = std::str::from_utf8(body)
+        .map_err(|error| Malformed(format!("no UTF-8, at byte {}", error.valid_up_to() + 1)))?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii())
+}
+
+fn unquoted(text: &str) -> &str {
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    inner.unwrap_or(text)
+}
+
+fn request_of(members: Members, received: Request) -> Result<(UserId, Request), Malformed> {
     let [
         user_id,
         batch_id,
@@ -234,17 +243,11 @@ pub(crate) fn parse_message(
         reason,
         requested_at,
     ] = members.texts;
+
     let user_id = user_id.ok_or_else(|| Malformed("userId is missing".to_owned()))?;
     let user_id =
         UserId::in_message(&user_id).ok_or_else(|| Malformed("userId is no UUID".to_owned()))?;
-    let action = action.map(|action| match action.as_str() {
-        "delete" => Ok(Action::Delete),
-        "deactivate" => Ok(Action::Deactivate),
-        _ => Err(Malformed(
-            "action is neither delete nor deactivate".to_owned(),
-        )),
-    });
-    let action = action.transpose()?;
+    let action = action.as_deref().map(action_of).transpose()?;
     let batch_id = batch_id.map(|batch| {
         let rule = "is not 1 to 128 letters, digits, '.', '_', ':' or '-'";
         batch
@@ -253,6 +256,7 @@ pub(crate) fn parse_message(
     });
     within(requested_by.as_deref(), "requestedBy", 256)?;
     within(reason.as_deref(), "reason", 1024)?;
+
     let request = Request {
         action: action.unwrap_or_default(),
         action_named: action.is_some(),
@@ -264,6 +268,16 @@ pub(crate) fn parse_message(
         ..received
     };
     Ok((user_id, request))
+}
+
+fn action_of(text: &str) -> Result<Action, Malformed> {
+    match text {
+        "delete" => Ok(Action::Delete),
+        "deactivate" => Ok(Action::Deactivate),
+        _ => Err(Malformed(
+            "action is neither delete nor deactivate".to_owned(),
+        )),
+    }
 }
 
 fn read(text: &str) -> Result<Members, Malformed> {

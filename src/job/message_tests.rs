@@ -72,7 +72,8 @@ fn the_fault_never_repeats_the_body() {
 
 #[test]
 fn what_others_write_differently_means_the_same() {
-    let (plain, hex) = (parse(ID).unwrap().0, ID.replace('-', ""));
+    let plain = parse(ID).unwrap().0;
+    let hex = ID.replace('-', "");
     for body in [
         format!("\u{feff}{ID}"),
         format!("\u{feff} {{\"userId\":\"{ID}\"}}"),

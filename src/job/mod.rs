@@ -12,30 +12,28 @@ pub(crate) use request::{Action, BatchId, Request};
 pub(crate) use source::Source;
 pub(crate) use user_id::UserId;
 
-/// One visit's worth of work: what a delivery, or a line of `run`, asks for.
+/// What one delivery, or one line of `run`, asks for.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
     pub user_id: UserId,
-    /// What was asked for, in this message.
     pub request: Request,
-    /// Which part of the work.
     pub lane: Lane,
-    /// Which off-boarding of this user it stands for, once that is settled; from a header of ours.
+    /// Which off-boarding of this user it belongs to, once that is decided; from a header of ours.
     pub revision: Option<u32>,
-    /// It was parked in the place of a job whose work was under way at this time; or it replays a dead letter,
-    /// the latest of this user then.
+    /// The job is a placeholder: it was published for a job that was still in progress at this
+    /// time, or it replays the dead letter that was the user's latest at this time.
     pub stands_in_since: Option<jiff::Timestamp>,
-    /// It goes on with work that was begun, and asks for nothing new.
+    /// It continues work that another delivery began, and asks for nothing new.
     pub continuation: bool,
 }
 
-/// Which part of the work a delivery stands for. Access goes first for everybody; archives after.
+/// Which part of the work a job asks for. All users lose their access before any archive is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Lane {
     /// Clear the queues and deactivate.
     Access,
     Archive,
-    /// Both without a hand-over, as `offboarder run` does it.
+    /// Both, one after the other; `offboarder run` works so.
     Whole,
 }
 

@@ -1,9 +1,12 @@
-/// A name of a member or column without what people write differently: case, spaces, `_` and `-`.
+//! Names that people spell in different ways.
+
+/// The name without case, spaces, `_` and `-`.
 pub(crate) fn normalised(name: &str) -> String {
-    let spelled = |letter: &char| !letter.is_whitespace() && !matches!(letter, '_' | '-');
+    let is_kept = |c: &char| !c.is_whitespace() && !matches!(c, '_' | '-');
+
     name.trim_start_matches('\u{feff}')
         .chars()
-        .filter(spelled)
+        .filter(is_kept)
         .flat_map(char::to_lowercase)
         .collect()
 }

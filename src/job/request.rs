@@ -1,3 +1,5 @@
+//! What a message asks for, and who asked.
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -5,18 +7,18 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// How far the off-boarding is to go.
+/// How far an off-boarding goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Action {
-    /// To the end: the account is deleted where the tenant allows it.
+    /// Delete the account, if the tenant allows it.
     #[default]
     Delete,
-    /// Clear, deactivate and archive, then stop at `DeactivatedOnly`.
+    /// Clear the queues, deactivate and archive, then stop at `DeactivatedOnly`.
     Deactivate,
 }
 
-/// The name of a batch, after the message schema's pattern.
+/// Name of a batch: 1 to 128 letters, digits, `.`, `_`, `:` or `-`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, pattern = "^[A-Za-z0-9._:-]{1,128}$", example = "2026-11")]
@@ -55,34 +57,35 @@ impl fmt::Display for BatchId {
     }
 }
 
-/// What was asked for, by whom and when: kept in the checkpoint and told in the manifest.
+/// What was requested, by whom and when. The checkpoint keeps it and the manifest names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Request {
-    /// How far to go.
+    /// How far the off-boarding goes.
     #[serde(default)]
     pub action: Action,
-    /// Whether the message says the action itself. Only such a message asks for a deletion once more.
+    /// Whether the message names the action. Only such a message repeats a deletion that was
+    /// refused before.
     #[serde(skip)]
     pub action_named: bool,
-    /// The batch it came with.
+    /// Batch of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_id: Option<BatchId>,
-    /// The deletion waits until then.
+    /// Earliest time of the deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub delete_after: Option<Timestamp>,
-    /// Who asked.
+    /// Who requested the off-boarding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
-    /// Why.
+    /// Why it was requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When it was asked for, as the requester says.
+    /// When it was requested, according to the requester.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub requested_at: Option<Timestamp>,
-    /// When a worker first saw it.
+    /// When a worker first received the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub received_at: Option<Timestamp>,
@@ -92,8 +95,8 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Takes back whatever `message` does not ask for: what is stored of a request must not widen it. Where the
-    /// stored request was made of this very message, the message is what counts.
+    /// Removes what `message` does not ask for, since a stored request must not widen it. If this
+    /// request was made from the same message, the message replaces it.
     pub(crate) fn narrow(&mut self, message: &Self) {
         if self.message_sha256.is_some() && self.message_sha256 == message.message_sha256 {
             let first = [self.received_at, message.received_at]
@@ -131,7 +134,8 @@ mod tests {
             message_sha256: Some(sha256.to_owned()),
             ..Request::default()
         };
-        // Of the same message: it is what counts, whatever is stored of it.
+
+        // Made from the same message: the message replaces it.
         let mut stored = Request {
             requested_by: Some("ceo".to_owned()),
             ..message(Action::Delete, 0, "a")
@@ -145,7 +149,8 @@ mod tests {
                 ..message(Action::Deactivate, 9, "a")
             }
         );
-        // Of another one: the lesser action and the later time.
+
+        // Made from another message: the lesser action and the later time.
         for (one, other, lesser) in [
             (Action::Delete, Action::Deactivate, Action::Deactivate),
             (Action::Deactivate, Action::Delete, Action::Deactivate),

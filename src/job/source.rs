@@ -2,7 +2,7 @@
 
 use super::Lane;
 
-/// A queue that workers take jobs from, in the order in which they are preferred.
+/// A queue that workers take jobs from; `ALL` has them in order of priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Source {
     /// `offboarding.users.urgent`.
@@ -42,7 +42,7 @@ impl Source {
         }
     }
 
-    /// Which part of the work its deliveries stand for.
+    /// Which part of the work its deliveries ask for.
     pub(crate) const fn lane(self) -> Lane {
         match self {
             Self::UsersUrgent | Self::Users => Lane::Access,
@@ -50,7 +50,7 @@ impl Source {
         }
     }
 
-    /// Where a job goes once its access is gone.
+    /// The queue that takes the job once the access is removed.
     #[must_use]
     pub(crate) const fn after_access(self) -> Self {
         match self {

@@ -1,3 +1,5 @@
+//! The ID of a user.
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -5,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// A user's ID. Only [`str::parse`] makes one, so that nothing else reaches a URL, a key or a path;
-/// always shown in canonical lower-case form.
+// Only parsing makes a `UserId`, so that no other text reaches a URL, a key or a path.
+/// ID of a user: a UUID in canonical lower-case form.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ToSchema)]
 #[schema(value_type = String, format = "uuid", example = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11")]
 pub(crate) struct UserId(Uuid);
@@ -20,7 +22,7 @@ impl FromStr for UserId {
     type Err = InvalidUserId;
 
     fn from_str(text: &str) -> Result<Self, InvalidUserId> {
-        // `Uuid` also reads braces, URNs and bare hex; the API's form is the hyphenated one alone.
+        // `Uuid` also accepts braces, URNs and bare hex, but the API uses only the hyphenated form.
         if text.len() != 36 {
             return Err(InvalidUserId);
         }
@@ -31,7 +33,7 @@ impl FromStr for UserId {
 }
 
 impl UserId {
-    /// As messages may spell it: without hyphens, too.
+    /// Messages may also spell it without hyphens.
     pub(super) fn in_message(text: &str) -> Option<Self> {
         matches!(text.len(), 32 | 36).then(|| Uuid::try_parse(text).ok().map(Self))?
     }

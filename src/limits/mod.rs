@@ -50,7 +50,7 @@ pub(crate) struct Retention {
 /// Who may lift a retention before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetentionMode {
-    /// Whoever has the right `s3:BypassGovernanceRetention`.
+    /// Principals with the permission `s3:BypassGovernanceRetention`.
     Governance,
     /// No one.
     Compliance,
@@ -61,7 +61,8 @@ pub(crate) enum RetentionMode {
 pub(crate) struct Rate(f64);
 
 impl Rate {
-    /// Reads `20/s`, `600/m` or `1000/h`. The error is for a person: it continues where the quoted value ends.
+    /// Reads `20/s`, `600/m` or `1000/h`. The error is for a person: it continues where the quoted
+    /// value ends.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         const NOT_A_RATE: &str = "is not a rate; give one, e.g. 20/s, 600/m or 1000/h";
 

@@ -23,8 +23,11 @@ where
 {
     move |text| {
         let inside = text.parse().ok().filter(|number| range.contains(number));
-        let (least, most) = (range.start(), range.end());
-        inside.ok_or_else(|| format!("is not a whole number from {least} to {most}; give one"))
+        inside.ok_or_else(|| {
+            let least = range.start();
+            let most = range.end();
+            format!("is not a whole number from {least} to {most}; give one")
+        })
     }
 }
 
@@ -57,7 +60,8 @@ pub(crate) fn between(
         if (least..=most).contains(&duration) {
             Ok(duration)
         } else {
-            let (least, most) = (least.as_secs(), most.as_secs());
+            let least = least.as_secs();
+            let most = most.as_secs();
             Err(format!(
                 "is not between {least}s and {most}s; give a duration within"
             ))

@@ -1,20 +1,22 @@
+//! How far an archive got, as checkpoints keep it.
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ports::{Part, UploadId};
+use super::{Part, UploadId};
 
-/// How far an archive got: enough to go on after its last confirmed part.
+/// Enough to continue an archive after its last confirmed part.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ArchiveInProgress {
-    /// Begin of the history, inclusive; chosen once.
+    /// Start of the history, inclusive; chosen once.
     pub date_from: Timestamp,
-    /// End of the history, exclusive; chosen once, so that every attempt asks for the same.
+    /// End of the history, exclusive; chosen once, so that every attempt asks for the same history.
     pub date_to: Timestamp,
     /// The longest interval of one query, as it was when the archive began.
     #[serde(default)]
     pub window_days: Option<u32>,
-    /// Once the archive has grown over one part.
+    /// Set once the archive is larger than one part.
     #[serde(default)]
     pub upload: Option<UploadInProgress>,
 }
@@ -23,13 +25,11 @@ pub(crate) struct ArchiveInProgress {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UploadInProgress {
-    /// The store's name for it.
     pub id: UploadId,
-    /// What it has confirmed, in order. Kept here because not every store tells checksums again.
+    /// The confirmed parts in order. Kept here because not every store returns checksums later.
     pub parts: Vec<Part>,
-    /// What comes after the last confirmed part.
+    /// The query that comes after the last confirmed part.
     pub cursor: Cursor,
-    /// Conversations that two windows may give.
     #[serde(default)]
     pub crossing: Crossing,
     /// Conversations in the confirmed parts.
@@ -41,7 +41,7 @@ pub(crate) struct UploadInProgress {
 }
 
 impl UploadInProgress {
-    /// Size of the confirmed parts.
+    /// The size of the confirmed parts.
     pub(crate) fn bytes(&self) -> u64 {
         self.parts
             .iter()
@@ -49,27 +49,28 @@ impl UploadInProgress {
     }
 }
 
-/// Conversations that reach over the bounds of a window, by a digest of their IDs: the API may give them
-/// in both windows.
+/// Digests of the IDs of conversations that cross the bounds of a window. The API may return such a
+/// conversation in both windows; the archive holds each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Crossing {
-    /// Over its beginning: they are archived already.
+    /// Across its start: they are archived already.
     pub before: Vec<String>,
+    /// Across its end.
     pub after: Vec<String>,
 }
 
-/// What to ask for next.
+/// What to query next.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "at", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub(crate) enum Cursor {
     /// The first page of a window.
     Window { from: Timestamp },
-    /// A further page of a window.
+    /// Another page of a window.
     Page {
         from: Timestamp,
         /// The link to the page, as path and query.
         link: String,
     },
-    /// Nothing: the last part, which closes the array, is confirmed.
+    /// Nothing: the last part, which closes the JSON array, is confirmed.
     End,
 }

@@ -1,4 +1,4 @@
-//! What was observed on the way; the manifest is made of it.
+//! What was observed on the way. Checkpoints keep it, and the manifest is made of it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::job::Request;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Call {
-    /// HTTP method.
+    /// HTTP method of the call.
     pub method: String,
     /// Path on the API's origin, without a query.
     pub path: String,
@@ -20,10 +20,10 @@ pub(crate) struct Call {
     /// When the answer came.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// What we sent as `X-Correlation-Id`.
+    /// The `X-Correlation-Id` that was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
-    /// What the status alone does not say.
+    /// What the status does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -37,43 +37,42 @@ pub(crate) struct StepRecord {
     /// When its first attempt began.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
-    /// When it was completed.
+    /// When the step was completed.
     #[schema(value_type = String, format = DateTime)]
     pub completed_at: Timestamp,
-    /// Failed attempts and the one that succeeded.
+    /// Failed attempts, plus the one that succeeded.
     pub attempts: u32,
     /// The calls that prove it.
     pub calls: Vec<Call>,
 }
 
-/// Something that a person still has to look at.
+/// Something that a person still has to check.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Residual {
-    /// What kind of thing, such as `queue_member`.
+    /// The kind of thing, e.g. `queue_member`.
     pub kind: String,
-    /// Its ID.
+    /// The thing's ID.
     #[serde(rename = "ref")]
     pub reference: String,
-    /// What is left of it.
+    /// What is left over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// How the queues stood when they were read back.
+/// The queues as they were read back.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct QueuesCleared {
-    /// No queue had the user any more.
+    /// No queue named the user any more.
     pub confirmed: bool,
-    /// What came back or would not go.
+    /// Assignments that came back or could not be removed.
     pub residual: Vec<Residual>,
 }
 
-/// How the account stood when it was read back.
+/// The account as it was read back.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AccessRemoved {
-    /// The step before.
     pub queues: QueuesCleared,
     /// SCIM `active` as read back; `None` when the user was no longer readable.
     pub scim_active: Option<bool>,
@@ -81,41 +80,41 @@ pub(crate) struct AccessRemoved {
     pub at: Timestamp,
 }
 
-/// The stored archive, as read back.
+/// The stored archive, as it was read back.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Archive {
     /// Bucket URL or directory.
     pub location: String,
-    /// The object's whole key.
+    /// The object's full key.
     pub key: String,
-    /// The version, where the store keeps versions.
+    /// The object's version, where the store keeps versions.
     pub version_id: Option<String>,
-    /// Size of the object.
+    /// The object's size.
     pub bytes: u64,
-    /// How many conversations are in it.
+    /// Number of conversations in the archive.
     pub conversations: u64,
-    /// How many pages they came in.
+    /// Number of pages in which the API sent them.
     pub pages: u64,
-    /// Of the whole object, lower-case hex.
+    /// SHA-256 of the whole object, lower-case hex.
     pub sha256: String,
-    /// Begin of the history, inclusive.
+    /// Start of the history, inclusive.
     #[schema(value_type = String, format = DateTime)]
     pub date_from: Timestamp,
     /// End of the history, exclusive.
     #[schema(value_type = String, format = DateTime)]
     pub date_to: Timestamp,
-    /// Object Lock retention, when asked for.
+    /// Object Lock retention, where it is configured.
     pub retention: Option<RetentionMark>,
-    /// The store's tag for these bytes, where it has one; what stands there before the DELETE has to
-    /// have the same.
+    /// The store's tag for these bytes, where it has one. The object that is there before the DELETE
+    /// must have the same tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
     /// CRC-32C as the store returns it, base64, of the object or of its parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crc32c: Option<String>,
-    /// An archive of an earlier run ends before access was seen gone; the API knew of no conversation that
-    /// began between its end and this time.
+    /// Set where the archive of an earlier run ends before access was seen to be gone: the API knew
+    /// no conversation that began between the end of the archive and this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub quiet_until: Option<Timestamp>,
@@ -134,7 +133,7 @@ impl Archive {
 pub(crate) struct RetentionMark {
     /// `GOVERNANCE` or `COMPLIANCE`.
     pub mode: String,
-    /// Until when.
+    /// The store refuses to delete the object before this time.
     #[schema(value_type = String, format = DateTime)]
     pub retain_until: Timestamp,
 }
@@ -143,9 +142,8 @@ pub(crate) struct RetentionMark {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Seal {
-    /// Key of the sealed object.
+    /// Full key of the sealed object.
     pub key: String,
-    /// When it was stored.
     pub at: Timestamp,
 }
 
@@ -157,38 +155,38 @@ pub(crate) struct Seal {
 pub(crate) enum DeletionOutcome {
     /// We deleted the user.
     Deleted,
-    /// Somebody else had.
+    /// Somebody else had deleted the user.
     AlreadyGone,
-    /// The API refused it for this user.
+    /// The API refused to delete this user.
     Refused,
-    /// A guard, or something left over, holds it back.
+    /// A legal hold, or a queue that still names the user, prevents it.
     Held,
-    /// The request was to deactivate.
+    /// The request asked only for the deactivation.
     NotRequested,
-    /// The tenant offers no deletion.
+    /// The tenant offers no deletion, or a setting forbids it.
     NotOffered,
 }
 
-/// The deletion as observed; a member of the manifest as it stands.
+/// The deletion as observed. The manifest contains it unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Deletion {
-    /// How it ended.
+    /// How the deletion ended.
     pub outcome: DeletionOutcome,
-    /// The status that the DELETE was answered with.
+    /// The HTTP status of the answer to the DELETE.
     pub status: Option<u16>,
-    /// The error code in the answer.
+    /// The API's error code in that answer.
     pub code: Option<String>,
-    /// When the answer came.
+    /// When that answer came.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub at: Option<Timestamp>,
-    /// When a read answered 404 or 410.
+    /// When a read of the user was answered with 404 or 410.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub confirmed_at: Option<Timestamp>,
 }
 
 impl Deletion {
-    /// A deletion that was never sent.
+    /// No DELETE was sent, or its answer is not known.
     pub(crate) const fn without_call(outcome: DeletionOutcome) -> Self {
         Self {
             outcome,
@@ -200,38 +198,37 @@ impl Deletion {
     }
 }
 
-/// Where the manifest lies.
+/// Where the manifest is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ManifestRef {
-    /// Its whole key.
+    /// The manifest's full key.
     pub key: String,
-    /// Of its bytes, lower-case hex.
+    /// SHA-256 of the manifest's bytes, lower-case hex.
     pub sha256: String,
 }
 
-/// Where an off-boarding begins that left nothing in the store yet.
+/// Where an off-boarding begins that has stored nothing yet.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Beginning {
-    /// Of the manifest to come.
+    /// The revision of the manifest to come.
     pub revision: u32,
-    /// The manifest before, where there is one.
+    /// The manifest of the revision before.
     pub previous: Option<ManifestRef>,
 }
 
-/// What an earlier run left in the store: as good as its checkpoint, from the seal on.
+/// What an earlier run stored. From the seal on it is as good as that run's checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct PriorEvidence {
-    /// Of the manifest, stored or to come.
+    /// The revision of the manifest, stored or to come.
     pub revision: u32,
     /// The revision whose archive and seal these are.
     pub set: u32,
-    /// The manifest before, where there is one.
+    /// The manifest of the revision before.
     pub previous: Option<ManifestRef>,
-    /// What was asked for then.
+    /// The request that the earlier run answered.
     pub request: Request,
-    /// The steps that led here.
     pub steps: Vec<StepRecord>,
-    /// `Archived`, sealed, or one of the two ends, recorded.
+    /// `Archived` and sealed, or `Deleted` or `DeactivatedOnly` with a stored manifest.
     pub state: State,
 }

@@ -1,13 +1,17 @@
 //! The state machine of one user. Pure: no clock, no random numbers, no I/O, no logging.
 //!
-//! [`transition()`] decides what an event means in a state, and what has to be done next. Live runs
-//! and resumes call the same function: a resume is the event [`Event::Resumed`].
+//! [`transition()`] decides what an event means in a state, and what has to be done next. A live run
+//! and a resume call the same function: a resume is the event [`Event::Resumed`].
 
 mod archive_progress;
 mod checkpoint;
+mod context;
+mod effect;
 mod event;
 mod evidence;
 mod retry;
+#[cfg(test)]
+pub(crate) mod samples;
 mod state;
 #[cfg(test)]
 mod table;
@@ -16,12 +20,14 @@ mod upload;
 
 pub(crate) use archive_progress::{ArchiveInProgress, Crossing, Cursor, UploadInProgress};
 pub(crate) use checkpoint::{Checkpoint, Converging, DeadLetter, SCHEMA};
-pub(crate) use event::{Effect, Event, Pause, Wait};
+pub(crate) use context::Context;
+pub(crate) use effect::{Delay, Effect, Step, Verdict};
+pub(crate) use event::{Event, Pause};
 pub(crate) use evidence::{
     AccessRemoved, Archive, Beginning, Call, Deletion, DeletionOutcome, ManifestRef, PriorEvidence,
     QueuesCleared, Residual, RetentionMark, Seal, StepRecord,
 };
 pub(crate) use retry::RetryPolicy;
 pub(crate) use state::{Recording, Sealing, State, StateName};
-pub(crate) use transition::{Context, Transition, transition};
+pub(crate) use transition::{Transition, transition};
 pub(crate) use upload::{Part, UploadId};

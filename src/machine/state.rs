@@ -1,113 +1,94 @@
+//! The states of an off-boarding, and what is known in each.
+
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{AccessRemoved, Archive, Deletion, ManifestRef, QueuesCleared, Seal};
 
-/// The last completed step, with what is known from then on. Data lives where it is valid.
+/// The last completed step, with what is known from then on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "name")]
 pub(crate) enum State {
     /// The job was taken; nothing has been done.
     Received,
     /// The user is out of every queue that was found.
-    QueuesCleared {
-        /// As read back.
-        queues: QueuesCleared,
-    },
+    QueuesCleared { queues: QueuesCleared },
     /// The account is inactive.
-    Deactivated {
-        /// As read back.
-        access: AccessRemoved,
-    },
+    Deactivated { access: AccessRemoved },
     /// The archive is complete, stored and verified.
     Archived {
-        /// From the steps before.
         access: AccessRemoved,
-        /// As read back.
         archive: Archive,
         /// Whether the DELETE may have been sent.
         sealing: Sealing,
     },
-    /// The user is gone.
+    /// The account no longer exists.
     Deleted {
-        /// From the steps before.
         access: AccessRemoved,
-        /// From the steps before.
         archive: Archive,
-        /// As observed.
         deletion: Deletion,
         /// Whether the manifest is stored.
         recording: Recording,
     },
-    /// The user stays, deactivated.
+    /// The account stays, deactivated.
     DeactivatedOnly {
-        /// From the steps before.
         access: AccessRemoved,
-        /// From the steps before.
         archive: Archive,
-        /// Why there was none.
+        /// Why the account was not deleted.
         deletion: Deletion,
         /// Whether the manifest is stored.
         recording: Recording,
     },
 }
 
-/// Where an archived user stands before the deletion.
+/// How close an archived user is to its deletion.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "phase")]
 pub(crate) enum Sealing {
     /// No DELETE was ever sent.
     Unsealed,
     /// The evidence is sealed and the intent is saved: a DELETE may have been sent.
-    Sealed {
-        /// Where the evidence lies.
-        seal: Seal,
-    },
+    Sealed { seal: Seal },
     /// The API accepted the DELETE; reads still show the user.
     Accepted {
-        /// Where the evidence lies.
         seal: Seal,
         /// As observed so far.
         deletion: Deletion,
     },
 }
 
-/// Where a finished user stands with its manifest.
+/// Whether the manifest of a user at its end is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "phase")]
 pub(crate) enum Recording {
-    /// The manifest is still to be stored.
     Unrecorded,
-    /// The manifest is stored.
-    Recorded {
-        /// Where it lies.
-        manifest: ManifestRef,
-    },
+    Recorded { manifest: ManifestRef },
 }
 
-/// A state's name alone: the contract's word for it.
+/// The last completed step of an off-boarding.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
 )]
 pub(crate) enum StateName {
-    /// See [`State::Received`].
+    /// The job was taken; nothing has been done.
     Received,
-    /// See [`State::QueuesCleared`].
+    /// The user is out of every queue that was found.
     QueuesCleared,
-    /// See [`State::Deactivated`].
+    /// The account is inactive.
     Deactivated,
-    /// See [`State::Archived`].
+    /// The archive is complete, stored and verified.
     Archived,
-    /// See [`State::Deleted`].
+    /// The account no longer exists.
     Deleted,
-    /// See [`State::DeactivatedOnly`].
+    /// The account stays, deactivated.
     DeactivatedOnly,
 }
 
 impl StateName {
-    /// The word that the outside sees.
+    /// The contract's word, in checkpoints, metrics, manifests and the API.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Received => "Received",
@@ -119,7 +100,7 @@ impl StateName {
         }
     }
 
-    /// The step that comes after it, as metrics and dead letters name it.
+    /// The step that comes next, as metrics and dead letters name it.
     pub(crate) const fn next_step(self) -> &'static str {
         match self {
             Self::Received => "clear_queues",
@@ -143,7 +124,6 @@ impl fmt::Display for StateName {
 }
 
 impl State {
-    /// The name alone.
     pub(crate) const fn name(&self) -> StateName {
         match self {
             Self::Received => StateName::Received,
@@ -155,14 +135,42 @@ impl State {
         }
     }
 
-    /// When a read showed that the access was gone.
-    pub(crate) const fn deactivated_at(&self) -> Option<jiff::Timestamp> {
+    /// Once access was seen to be gone.
+    pub(crate) const fn access(&self) -> Option<&AccessRemoved> {
         match self {
             Self::Received | Self::QueuesCleared { .. } => None,
             Self::Deactivated { access }
             | Self::Archived { access, .. }
             | Self::Deleted { access, .. }
-            | Self::DeactivatedOnly { access, .. } => Some(access.at),
+            | Self::DeactivatedOnly { access, .. } => Some(access),
+        }
+    }
+
+    /// When a read showed that the access was gone.
+    pub(crate) fn deactivated_at(&self) -> Option<Timestamp> {
+        self.access().map(|access| access.at)
+    }
+
+    /// Once the archive is stored.
+    pub(crate) const fn archive(&self) -> Option<&Archive> {
+        match self {
+            Self::Received | Self::QueuesCleared { .. } | Self::Deactivated { .. } => None,
+            Self::Archived { archive, .. }
+            | Self::Deleted { archive, .. }
+            | Self::DeactivatedOnly { archive, .. } => Some(archive),
+        }
+    }
+
+    /// How the deletion ended, once it did.
+    pub(crate) const fn deletion(&self) -> Option<&Deletion> {
+        match self {
+            Self::Received
+            | Self::QueuesCleared { .. }
+            | Self::Deactivated { .. }
+            | Self::Archived { .. } => None,
+            Self::Deleted { deletion, .. } | Self::DeactivatedOnly { deletion, .. } => {
+                Some(deletion)
+            }
         }
     }
 

@@ -1,40 +1,25 @@
+//! The transition table as code: one function for each state, and in it one line for each event.
+
 use jiff::Timestamp;
 
-use super::event::{Effect, Event, Pause, Wait};
-use super::retry::{RetryPolicy, after_failure};
+use super::retry::after_failure;
 use super::{
-    AccessRemoved, Archive, Deletion, DeletionOutcome, Recording, Seal, Sealing, State, StateName,
+    AccessRemoved, Archive, Context, Delay, Deletion, DeletionOutcome, Effect, Event, Pause,
+    Recording, Seal, Sealing, State, StateName, Step, Verdict,
 };
-use crate::failure::Reason;
+use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::Action;
 use crate::limits::DeletePolicy;
-
-/// What a decision depends on besides state and event.
-#[derive(Debug, Clone)]
-pub(crate) struct Context<'a> {
-    /// How far the request goes.
-    pub action: Action,
-    pub delete: DeletePolicy,
-    /// How failures are tried again.
-    pub retry: &'a RetryPolicy,
-    /// An operator asked for the deletion once more, after the user ended at `DeactivatedOnly`.
-    pub resubmitted: bool,
-    /// Attempts that this job has spent.
-    pub attempts: u32,
-    /// Uniform in `[0, 1)`.
-    pub jitter: f64,
-}
 
 /// What follows from an event: the state to save, and what to do then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Transition {
-    /// The state after the event.
     pub state: State,
-    /// What to do once it is saved.
+    /// What to do once the state is saved.
     pub effect: Effect,
 }
 
-/// An event that a state does not know. Always a defect of ours.
+/// An event that cannot happen in this state: always a fault of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the event {event} cannot happen in the state {state}")]
 pub(crate) struct IllegalTransition {
@@ -42,18 +27,23 @@ pub(crate) struct IllegalTransition {
     event: &'static str,
 }
 
-/// The whole machine. Each state has one function; each names every event.
+/// What an event means in a state. Each state has one function, and each function names every event.
 pub(crate) fn transition(
     state: State,
     event: Event,
     context: &Context<'_>,
 ) -> Result<Transition, IllegalTransition> {
     let name = state.name();
-    // A failure never moves a user: what follows depends on the failure alone.
-    if let Event::StepFailed(failure) = &event {
-        let effect = after_failure(failure, context.attempts, context.retry, context.jitter);
-        return Ok(Transition { state, effect });
+
+    // A failure never changes the state: what follows depends only on the failure.
+    if let Event::StepFailed(failure) = event {
+        let verdict = after_failure(failure, context.attempts, context.retry, context.jitter);
+        return Ok(Transition {
+            state,
+            effect: Effect::End(verdict),
+        });
     }
+
     let illegal = |event| Err(IllegalTransition { state: name, event });
     match state {
         State::Received => received(event).or_else(illegal),
@@ -72,24 +62,33 @@ pub(crate) fn transition(
     }
 }
 
-type Step = Result<Transition, &'static str>;
+/// `Err` names an event that the state does not allow.
+type Next = Result<Transition, &'static str>;
 
 #[expect(
     clippy::unnecessary_wraps,
     reason = "the functions of the states read as a table of results"
 )]
-fn go(state: State, effect: Effect) -> Step {
+fn go(state: State, effect: Effect) -> Next {
     Ok(Transition { state, effect })
 }
 
-fn received(event: Event) -> Step {
+fn step(state: State, step: Step) -> Next {
+    go(state, Effect::Step(step))
+}
+
+fn end(state: State, verdict: Verdict) -> Next {
+    go(state, Effect::End(verdict))
+}
+
+fn received(event: Event) -> Next {
     match event {
-        Event::Resumed => go(State::Received, Effect::LookBack),
-        Event::NoPriorEvidence(_) => go(State::Received, Effect::ClearQueues),
-        Event::PriorEvidenceFound(traces) => found(traces.state),
-        Event::StepPostponed { until, why } => later(State::Received, until, why),
-        Event::UserNotFound => go(State::Received, Effect::DeadLetter(Reason::UserNotFound)),
-        Event::QueuesCleared(queues) => go(State::QueuesCleared { queues }, Effect::Deactivate),
+        Event::Resumed => step(State::Received, Step::LookBack),
+        Event::NoPriorEvidence(_) => step(State::Received, Step::ClearQueues),
+        Event::PriorEvidenceFound(evidence) => found(evidence.state),
+        Event::StepPostponed { until, why } => postpone(State::Received, until, why),
+        Event::UserNotFound => end(State::Received, user_not_found()),
+        Event::QueuesCleared(queues) => step(State::QueuesCleared { queues }, Step::Deactivate),
         Event::UserDeactivated(_)
         | Event::ArchiveStored(_)
         | Event::EvidenceSealed(_)
@@ -104,20 +103,32 @@ fn received(event: Event) -> Step {
     }
 }
 
-/// The step goes on later; the state stays.
-fn later(state: State, until: Timestamp, why: Pause) -> Step {
-    go(state, Effect::Wait(Wait::Until { until, why }))
+fn user_not_found() -> Verdict {
+    let reason = Reason::UserNotFound;
+    Verdict::DeadLetter {
+        reason,
+        failure: Failure::new(
+            Class::Permanent(reason),
+            Code::UserNotFound,
+            "the API does not know this user, and neither do we",
+        ),
+    }
 }
 
-/// What an earlier run left takes the place of the checkpoint, from the seal on.
-fn found(state: State) -> Step {
+/// The step continues later; the state stays.
+fn postpone(state: State, until: Timestamp, why: Pause) -> Next {
+    end(state, Verdict::Delay(Delay::Until { until, why }))
+}
+
+/// From the seal on, what an earlier run stored replaces the checkpoint.
+fn found(state: State) -> Next {
     match &state {
         State::Archived {
             sealing: Sealing::Sealed { .. },
             ..
-        } => go(state, Effect::Delete { maybe_sent: true }),
+        } => step(state, Step::Delete { maybe_sent: true }),
         State::Deleted { .. } | State::DeactivatedOnly { .. } if state.is_finished() => {
-            go(state, Effect::LookAgain)
+            step(state, Step::LookAgain)
         }
         State::Received
         | State::QueuesCleared { .. }
@@ -128,11 +139,11 @@ fn found(state: State) -> Step {
     }
 }
 
-fn queues_cleared(state: State, event: Event) -> Step {
+fn queues_cleared(state: State, event: Event) -> Next {
     match event {
-        Event::Resumed => go(state, Effect::Deactivate),
-        Event::StepPostponed { until, why } => later(state, until, why),
-        Event::UserDeactivated(access) => go(State::Deactivated { access }, Effect::Archive),
+        Event::Resumed => step(state, Step::Deactivate),
+        Event::StepPostponed { until, why } => postpone(state, until, why),
+        Event::UserDeactivated(access) => step(State::Deactivated { access }, Step::Archive),
         Event::NoPriorEvidence(_)
         | Event::PriorEvidenceFound(_)
         | Event::UserNotFound
@@ -150,19 +161,12 @@ fn queues_cleared(state: State, event: Event) -> Step {
     }
 }
 
-fn deactivated(access: AccessRemoved, event: Event, context: &Context<'_>) -> Step {
+fn deactivated(access: AccessRemoved, event: Event, context: &Context<'_>) -> Next {
     match event {
-        Event::Resumed => go(State::Deactivated { access }, Effect::Archive),
+        Event::Resumed => step(State::Deactivated { access }, Step::Archive),
         Event::ArchiveStored(archive) => {
             let effect = before_deletion(&access, context);
-            go(
-                State::Archived {
-                    access,
-                    archive,
-                    sealing: Sealing::Unsealed,
-                },
-                effect,
-            )
+            go(in_archived(access, archive, Sealing::Unsealed), effect)
         }
         Event::NoPriorEvidence(_)
         | Event::PriorEvidenceFound(_)
@@ -182,30 +186,38 @@ fn deactivated(access: AccessRemoved, event: Event, context: &Context<'_>) -> St
     }
 }
 
-/// What an archived user is due: the seal and the DELETE, or neither.
+/// What comes after the archive: seal and DELETE, or neither.
 fn before_deletion(access: &AccessRemoved, context: &Context<'_>) -> Effect {
     match (context.action, context.delete) {
         (Action::Deactivate, DeletePolicy::Attempt | DeletePolicy::Never) => {
             Effect::Withhold(DeletionOutcome::NotRequested)
         }
         (Action::Delete, DeletePolicy::Never) => Effect::Withhold(DeletionOutcome::NotOffered),
-        // What is left over may still route work to the user: a person looks first.
+        // A queue that still names the user may route work to it: a person checks first.
         (Action::Delete, DeletePolicy::Attempt) if !access.queues.confirmed => {
             Effect::Withhold(DeletionOutcome::Held)
         }
-        (Action::Delete, DeletePolicy::Attempt) => Effect::Seal,
+        (Action::Delete, DeletePolicy::Attempt) => Effect::Step(Step::Seal),
     }
 }
 
-/// One function per phase, since each allows other events: no user is deleted before the seal, and
-/// an accepted deletion cannot be withheld any more.
+const fn in_archived(access: AccessRemoved, archive: Archive, sealing: Sealing) -> State {
+    State::Archived {
+        access,
+        archive,
+        sealing,
+    }
+}
+
+/// One function for each phase, since each allows other events: no user is deleted before the seal,
+/// and an accepted deletion can no longer be withheld.
 fn archived(
     access: AccessRemoved,
     archive: Archive,
     sealing: Sealing,
     event: Event,
     context: &Context<'_>,
-) -> Step {
+) -> Next {
     match sealing {
         Sealing::Unsealed => unsealed(access, archive, event, context),
         Sealing::Sealed { seal } => sealed(access, archive, seal, event),
@@ -213,38 +225,23 @@ fn archived(
     }
 }
 
-fn unsealed(access: AccessRemoved, archive: Archive, event: Event, context: &Context<'_>) -> Step {
-    let effect = before_deletion(&access, context);
+fn unsealed(access: AccessRemoved, archive: Archive, event: Event, context: &Context<'_>) -> Next {
     match event {
-        Event::Resumed => go(
-            State::Archived {
-                access,
-                archive,
-                sealing: Sealing::Unsealed,
-            },
-            effect,
-        ),
-        Event::EvidenceSealed(seal) => go(
-            State::Archived {
-                access,
-                archive,
-                sealing: Sealing::Sealed { seal },
-            },
-            Effect::Delete { maybe_sent: false },
-        ),
-        Event::PriorEvidenceFound(traces) => found(traces.state),
-        Event::StepPostponed { until, why } => later(
-            State::Archived {
-                access,
-                archive,
-                sealing: Sealing::Unsealed,
-            },
-            until,
-            why,
-        ),
+        Event::Resumed => {
+            let effect = before_deletion(&access, context);
+            go(in_archived(access, archive, Sealing::Unsealed), effect)
+        }
+        Event::EvidenceSealed(seal) => {
+            let state = in_archived(access, archive, Sealing::Sealed { seal });
+            step(state, Step::Delete { maybe_sent: false })
+        }
+        Event::PriorEvidenceFound(evidence) => found(evidence.state),
+        Event::StepPostponed { until, why } => {
+            postpone(in_archived(access, archive, Sealing::Unsealed), until, why)
+        }
         Event::DeletionWithheld(deletion) => stays(access, archive, deletion),
-        // The whole way again: nobody is deleted who has access.
-        Event::AccessReturned => go(State::Received, Effect::ClearQueues),
+        // All steps again: no user is deleted who has access.
+        Event::AccessReturned => step(State::Received, Step::ClearQueues),
         Event::NoPriorEvidence(_)
         | Event::UserNotFound
         | Event::QueuesCleared(_)
@@ -259,38 +256,25 @@ fn unsealed(access: AccessRemoved, archive: Archive, event: Event, context: &Con
     }
 }
 
-fn sealed(access: AccessRemoved, archive: Archive, seal: Seal, event: Event) -> Step {
+fn sealed(access: AccessRemoved, archive: Archive, seal: Seal, event: Event) -> Next {
     match event {
-        Event::Resumed => go(
-            State::Archived {
-                access,
-                archive,
-                sealing: Sealing::Sealed { seal },
-            },
-            Effect::Delete { maybe_sent: true },
-        ),
-        Event::DeletionAccepted(deletion) => go(
-            State::Archived {
-                access,
-                archive,
-                sealing: Sealing::Accepted { seal, deletion },
-            },
-            Effect::ConfirmDeletion,
-        ),
-        Event::PriorEvidenceFound(traces) => found(traces.state),
-        Event::StepPostponed { until, why } => later(
-            State::Archived {
-                access,
-                archive,
-                sealing: Sealing::Sealed { seal },
-            },
-            until,
-            why,
-        ),
+        Event::Resumed => {
+            let state = in_archived(access, archive, Sealing::Sealed { seal });
+            step(state, Step::Delete { maybe_sent: true })
+        }
+        Event::DeletionAccepted(deletion) => {
+            let state = in_archived(access, archive, Sealing::Accepted { seal, deletion });
+            step(state, Step::ConfirmDeletion)
+        }
+        Event::PriorEvidenceFound(evidence) => found(evidence.state),
+        Event::StepPostponed { until, why } => {
+            let state = in_archived(access, archive, Sealing::Sealed { seal });
+            postpone(state, until, why)
+        }
         Event::UserDeleted(deletion) => is_gone(access, archive, deletion),
         Event::DeletionWithheld(deletion) => stays(access, archive, deletion),
-        // The whole way again: nobody is deleted who has access.
-        Event::AccessReturned => go(State::Received, Effect::ClearQueues),
+        // All steps again: no user is deleted who has access.
+        Event::AccessReturned => step(State::Received, Step::ClearQueues),
         Event::NoPriorEvidence(_)
         | Event::UserNotFound
         | Event::QueuesCleared(_)
@@ -304,27 +288,14 @@ fn sealed(access: AccessRemoved, archive: Archive, seal: Seal, event: Event) -> 
     }
 }
 
-fn accepted(access: AccessRemoved, archive: Archive, sealing: Sealing, event: Event) -> Step {
+fn accepted(access: AccessRemoved, archive: Archive, sealing: Sealing, event: Event) -> Next {
     match event {
-        Event::Resumed => go(
-            State::Archived {
-                access,
-                archive,
-                sealing,
-            },
-            Effect::ConfirmDeletion,
-        ),
-        Event::StepPostponed { until, why } => later(
-            State::Archived {
-                access,
-                archive,
-                sealing,
-            },
-            until,
-            why,
-        ),
+        Event::Resumed => step(in_archived(access, archive, sealing), Step::ConfirmDeletion),
+        Event::StepPostponed { until, why } => {
+            postpone(in_archived(access, archive, sealing), until, why)
+        }
         Event::UserDeleted(deletion) => is_gone(access, archive, deletion),
-        Event::AccessReturned => go(State::Received, Effect::ClearQueues),
+        Event::AccessReturned => step(State::Received, Step::ClearQueues),
         Event::NoPriorEvidence(_)
         | Event::PriorEvidenceFound(_)
         | Event::UserNotFound
@@ -341,48 +312,42 @@ fn accepted(access: AccessRemoved, archive: Archive, sealing: Sealing, event: Ev
     }
 }
 
-fn is_gone(access: AccessRemoved, archive: Archive, deletion: Deletion) -> Step {
-    let recording = Recording::Unrecorded;
-    go(
-        State::Deleted {
-            access,
-            archive,
-            deletion,
-            recording,
-        },
-        Effect::Record,
-    )
+fn is_gone(access: AccessRemoved, archive: Archive, deletion: Deletion) -> Next {
+    let state = State::Deleted {
+        access,
+        archive,
+        deletion,
+        recording: Recording::Unrecorded,
+    };
+    step(state, Step::Record)
 }
 
-fn stays(access: AccessRemoved, archive: Archive, deletion: Deletion) -> Step {
-    let recording = Recording::Unrecorded;
-    go(
-        State::DeactivatedOnly {
-            access,
-            archive,
-            deletion,
-            recording,
-        },
-        Effect::Record,
-    )
+fn stays(access: AccessRemoved, archive: Archive, deletion: Deletion) -> Next {
+    let state = State::DeactivatedOnly {
+        access,
+        archive,
+        deletion,
+        recording: Recording::Unrecorded,
+    };
+    step(state, Step::Record)
 }
 
 /// `Deleted` and `DeactivatedOnly` alike: the manifest, and then nothing.
-fn ended(mut state: State, event: Event, context: &Context<'_>) -> Step {
+fn ended(mut state: State, event: Event, context: &Context<'_>) -> Next {
     match event {
-        Event::Resumed if state.is_finished() => go(state, Effect::LookAgain),
-        Event::Resumed => go(state, Effect::Record),
+        Event::Resumed if state.is_finished() => step(state, Step::LookAgain),
+        Event::Resumed => step(state, Step::Record),
         Event::ManifestStored(manifest) if !state.is_finished() => {
             if let State::Deleted { recording, .. } | State::DeactivatedOnly { recording, .. } =
                 &mut state
             {
                 *recording = Recording::Recorded { manifest };
             }
-            go(state, Effect::Finish)
+            end(state, Verdict::Finish)
         }
-        // The whole way again, as the next revision.
-        Event::UserReturned if state.is_finished() => go(State::Received, Effect::ClearQueues),
-        Event::AccessReturned if !state.is_finished() => go(State::Received, Effect::ClearQueues),
+        // All steps again, as the next revision.
+        Event::UserReturned if state.is_finished() => step(State::Received, Step::ClearQueues),
+        Event::AccessReturned if !state.is_finished() => step(State::Received, Step::ClearQueues),
         Event::UserStayedAway if state.is_finished() => stayed_away(state, context),
         Event::NoPriorEvidence(_)
         | Event::PriorEvidenceFound(_)
@@ -403,32 +368,26 @@ fn ended(mut state: State, event: Event, context: &Context<'_>) -> Step {
     }
 }
 
-/// The end stands, unless an operator asked for the deletion once more: then it alone is tried again,
-/// as the next revision of the manifest. Where queue assignments were left over, somebody has looked
-/// at them by now, and they are read again first.
-fn stayed_away(state: State, context: &Context<'_>) -> Step {
+/// The end is final, unless an operator asked for the deletion again: then only the deletion is
+/// tried, as the next revision of the manifest. Where queue assignments were left over, a person
+/// has checked them by now, and they are read again first.
+fn stayed_away(state: State, context: &Context<'_>) -> Next {
     match state {
         State::DeactivatedOnly {
             access, archive, ..
         } if context.resubmitted => {
             if !access.queues.confirmed {
-                return go(State::Received, Effect::ClearQueues);
+                return step(State::Received, Step::ClearQueues);
             }
+
             let effect = before_deletion(&access, context);
-            go(
-                State::Archived {
-                    access,
-                    archive,
-                    sealing: Sealing::Unsealed,
-                },
-                effect,
-            )
+            go(in_archived(access, archive, Sealing::Unsealed), effect)
         }
         State::Received
         | State::QueuesCleared { .. }
         | State::Deactivated { .. }
         | State::Archived { .. }
         | State::Deleted { .. }
-        | State::DeactivatedOnly { .. } => go(state, Effect::Finish),
+        | State::DeactivatedOnly { .. } => end(state, Verdict::Finish),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// An upload under way, as the store names it.
+/// The store's name for a multipart upload.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct UploadId(pub String);
@@ -13,8 +13,8 @@ pub(crate) struct UploadId(pub String);
 pub(crate) struct Part {
     pub number: u32,
     pub bytes: u64,
-    /// The store's tag for it, as it has to be repeated at completion.
+    /// The store's tag for the part; completing the upload repeats it.
     pub etag: String,
-    /// CRC-32C of its bytes, base64, as S3 writes it.
+    /// CRC-32C of the part's bytes, base64, as S3 writes it.
     pub crc32c: String,
 }

@@ -1,10 +1,12 @@
+//! The audit manifest.
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::job::{Request, UserId};
 use crate::machine::{
     AccessRemoved, Archive, Checkpoint, Deletion, DeletionOutcome, ManifestRef, Residual, State,
-    StepRecord,
+    StateName, StepRecord,
 };
 
 /// How a user ended, in the manifest's words.
@@ -13,6 +15,15 @@ use crate::machine::{
 pub(crate) enum Status {
     Deleted,
     DeactivatedOnly,
+}
+
+impl From<Status> for StateName {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Deleted => Self::Deleted,
+            Status::DeactivatedOnly => Self::DeactivatedOnly,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +46,7 @@ impl Actor {
     }
 }
 
-/// The archive member: the evidence, and whether it is all of it.
+/// The archive that the manifest refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ArchiveMember {
     /// An archive is only ever stored whole.
@@ -62,11 +73,11 @@ pub(crate) struct Manifest {
     pub revision: u32,
     pub previous: Option<ManifestRef>,
     pub request: Request,
-    /// One for each completed state, in order.
+    /// One entry for each completed state, in order.
     pub steps: Vec<StepRecord>,
     pub archive: ArchiveMember,
     pub deletion: Deletion,
-    /// What a person still has to look at.
+    /// What a person still has to check.
     pub residual: Vec<Residual>,
     pub actor: Actor,
 }
@@ -184,10 +195,10 @@ fn why_not_deleted(deletion: &Deletion, queues_cleared: bool) -> Option<String> 
     }
 }
 
-/// Whether a stored manifest is the one that we meant to store: a run that crashed after storing
-/// meets its own manifest again, written by another process a moment earlier. The evidence has to
-/// be equal; writer and times may differ, and so may who of two workers saw the user gone first.
-pub(crate) fn tells_the_same(stored: &Manifest, ours: &Manifest) -> bool {
+/// Whether a stored manifest is the one that we meant to store: a run that crashed after it stored
+/// the manifest finds it again, and so does a second worker. The evidence has to be equal. The
+/// writer and the times may differ, and so may which of two workers found the user deleted already.
+pub(crate) fn has_same_evidence(stored: &Manifest, ours: &Manifest) -> bool {
     stored.user_id == ours.user_id
         && stored.status == ours.status
         && stored.revision == ours.revision

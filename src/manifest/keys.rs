@@ -1,4 +1,4 @@
-//! The names of the objects, after the contract's section "What is stored in S3".
+//! The names of the objects, as the contract fixes them in "What is stored in S3".
 
 use crate::job::UserId;
 use crate::ports::ObjectKey;
@@ -35,10 +35,10 @@ pub(crate) enum Kind {
     Audit,
 }
 
-/// No user is off-boarded so often; a higher number is a stranger's.
+/// No user is off-boarded more often; another program wrote a higher number.
 const LAST_REVISION: u32 = 9_999;
 
-/// Reads a key back: what it is, and of which revision. `None` for what is no object of ours.
+/// The kind and the revision of an object; `None` for a key that is not ours.
 pub(crate) fn parse_key(user_id: UserId, key: &ObjectKey) -> Option<(Kind, u32)> {
     let rest = key
         .as_str()
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_the_contracts() {
+    fn keys_are_those_of_the_contract() {
         let id: UserId = "3F1F0D4E-9A51-4B4B-8F6C-1F9A4F9B7C11".parse().unwrap();
         let text = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
         assert_eq!(archive_key(id, 1).as_str(), format!("{text}.json"));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_reads_back_and_a_strangers_does_not() {
+    fn a_key_is_parsed_back_and_one_that_is_not_ours_is_refused() {
         let id: UserId = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
         for revision in [1, 2, 17] {
             assert_eq!(

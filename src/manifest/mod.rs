@@ -1,4 +1,4 @@
-//! What the manifest and the seal say, and the names of the objects. Pure.
+//! The manifest, the seal, and the names of the objects. Pure.
 
 mod document;
 mod keys;
@@ -7,7 +7,7 @@ mod seal;
 
 #[cfg(test)]
 pub(crate) use document::ArchiveMember;
-pub(crate) use document::{Actor, Manifest, Status, tells_the_same};
+pub(crate) use document::{Actor, Manifest, Status, has_same_evidence};
 pub(crate) use keys::{Kind, archive_key, audit_key, parse_key, sealed_key};
 pub(crate) use object_key::ObjectKey;
 pub(crate) use seal::SealDocument;

@@ -1,11 +1,13 @@
+//! The seal: evidence that is stored before the DELETE.
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::job::{Request, UserId};
 use crate::machine::{AccessRemoved, Archive, StepRecord};
 
-/// The sealed evidence: what a run that lost its checkpoint needs to finish the manifest truthfully.
-/// Stored once, before the DELETE.
+/// The evidence that a run needs that lost its checkpoint, so that its manifest is still true. It
+/// is stored once, before the DELETE.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SealDocument {
@@ -16,6 +18,6 @@ pub(crate) struct SealDocument {
     pub request: Request,
     pub steps: Vec<StepRecord>,
     pub access: AccessRemoved,
-    /// The archive that must stand when the DELETE is sent.
+    /// The archive that must exist when the DELETE is sent.
     pub archive: Archive,
 }

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::ports::ArchiveStore;
 use crate::registers::audit_log::{AuditLog, Change, Operator};
-use crate::registers::{PauseAct, set_pause};
+use crate::registers::{PauseRecord, set_pause};
 
 /// Records the change in the audit log, then pauses or resumes all workers.
 pub(crate) async fn change_pause(
@@ -16,7 +16,7 @@ pub(crate) async fn change_pause(
     clock: &Clock,
     paused: bool,
     operator: &Operator,
-) -> Result<PauseAct, Failure> {
+) -> Result<PauseRecord, Failure> {
     let change = Change {
         what: if paused { "pause" } else { "resume" },
         count: 1,

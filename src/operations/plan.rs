@@ -1,58 +1,54 @@
+//! What a worker would do for a user, found out with the same reads and guards, and without a write.
+
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::adapters::cxone::{QueueId, RoutingProfile, ScimUser};
 use crate::failure::{Code, Failure};
 use crate::guards::Verdict;
 use crate::job::{Action, Job, UserId};
 use crate::limits::DeletePolicy;
 use crate::machine::{ArchiveInProgress, Cursor, Event, State, StateName};
-use crate::steps::begin_archive;
-use crate::steps::look_back;
-use crate::steps::on_deletion;
-use crate::steps::page;
-use crate::steps::{Interrupt, Services, Stopped};
+use crate::steps::{Interrupt, Services, Stopped, begin_archive, look_back, on_deletion, page};
 
-/// What would be done to one user, found out by reads alone.
+/// What would be done to one user.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Plan {
     pub user_id: UserId,
-    /// How far an off-boarding got, by checkpoint or store; nothing when there is none.
+    /// How far an off-boarding got, by checkpoint or store; `None` when there is none.
     pub state: Option<StateName>,
-    /// SCIM `active`; nothing when the API does not know the user.
+    /// SCIM `active`; `None` when the API does not know the user.
     pub active: Option<bool>,
     /// Queues in the routing profile.
     pub queues: Vec<String>,
-    /// What would come of it.
+    /// How the off-boarding would end.
     pub end: End,
-    /// What a guard says, for people.
+    /// What a guard objects, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<String>,
-    /// The deletion waits until then.
+    /// The deletion waits until this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delete_not_before: Option<Timestamp>,
-    /// What there is to archive.
+    /// How much there is to archive.
     pub conversations: Conversations,
-    /// About how many calls are left.
+    /// The approximate number of calls that are left.
     pub calls: Calls,
 }
 
-/// How the off-boarding would end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum End {
     /// The deletion would be tried.
     Delete,
-    /// It was asked for, or set, that nobody is deleted.
+    /// The request or the settings want no deletion.
     DeactivateOnly,
     /// A legal hold: deactivated and archived, not deleted.
     Held,
-    /// A guard forbids to touch the user: a dead letter.
+    /// A guard forbids to change the user: a dead letter.
     Protected,
     /// Nothing is left to do.
     Done,
-    /// Nobody knows the user: a dead letter.
+    /// Neither the API nor an earlier run knows the user: a dead letter.
     NotFound,
 }
 
@@ -88,28 +84,28 @@ pub(crate) struct Calls {
     pub analytics: u64,
 }
 
-/// Looks what a worker would do for `job`: the same reads and guards, and no write anywhere. At most
-/// `max_pages` pages of conversations are counted.
+/// Counts at most `max_pages` pages of conversations.
 pub(crate) async fn plan(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, Failure> {
-    Box::pin(look(services, job, max_pages))
+    Box::pin(make(services, job, max_pages))
         .await
         .map_err(|stopped| match stopped {
             Stopped::Failed(failure) | Stopped::Interrupted(Interrupt::Systemic(failure)) => {
                 failure
             }
-            // Nothing here is asked to end, or holds a lease.
+            // A plan has no lease and no time slice.
             Stopped::Interrupted(interrupt) => {
                 Failure::internal("a plan was interrupted", interrupt)
             }
         })
 }
 
-async fn look(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, Stopped> {
+async fn make(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, Stopped> {
     let user_id = job.user_id;
     let known = known(services, job).await?;
-    let user = services.cxone.scim_user(user_id).await?.value;
-    let active = user.as_ref().and_then(ScimUser::active);
-    let exists = user.is_some() || services.cxone.user_exists(user_id).await?.value;
+    let account = services.tenant.peek_account(user_id).await?;
+    let active = account.as_ref().and_then(|account| account.active);
+    let exists = account.is_some() || services.tenant.user_exists(user_id).await?.value;
+
     let mut plan = Plan {
         user_id,
         state: known.as_ref().map(State::name),
@@ -121,48 +117,54 @@ async fn look(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, St
         conversations: Conversations::default(),
         calls: Calls::default(),
     };
-    // Who came back is off-boarded anew.
+
+    // A user who returned is off-boarded again.
     let known = known.filter(|state| !(state.is_finished() && active == Some(true)));
     if !exists && matches!(known, None | Some(State::Received)) {
         plan.end = End::NotFound;
         return Ok(plan);
     }
-    let deletes_alone = matches!(known, Some(State::DeactivatedOnly { .. }))
+
+    let deletes_only = matches!(known, Some(State::DeactivatedOnly { .. }))
         && job.request.action_named
         && job.request.action == Action::Delete;
-    if known.as_ref().is_some_and(State::is_finished) && !deletes_alone {
+    if known.as_ref().is_some_and(State::is_finished) && !deletes_only {
         return Ok(plan);
     }
-    judge(services, job, known.as_ref(), &mut plan).await?;
+
+    ask_guards(services, job, known.as_ref(), &mut plan).await?;
     if plan.end == End::Protected {
         return Ok(plan);
     }
-    if exists {
-        let profile = services.cxone.routing_profile(user_id).await?.value;
-        let queues = profile.iter().flat_map(RoutingProfile::queues);
-        plan.queues = queues.map(QueueId::to_string).collect();
+
+    if exists && let Some(profile) = services.tenant.routing_profile(user_id).await?.value {
+        plan.queues = profile.queues.iter().map(ToString::to_string).collect();
     }
-    plan.conversations = match known.as_ref().and_then(archive_of) {
-        Some(conversations) => conversations,
+    plan.conversations = match known.as_ref().and_then(State::archive) {
+        Some(archive) => Conversations {
+            count: archive.conversations,
+            pages: 0,
+            at_least: false,
+        },
         None => count(services, user_id, max_pages).await?,
     };
     plan.calls = calls_left(services, known.as_ref(), &plan).await?;
     Ok(plan)
 }
 
-/// How far it got: by the checkpoint, or by what stands in the store.
+/// How far an off-boarding got: by the checkpoint, or by what is in the store.
 async fn known(services: &Services, job: &Job) -> Result<Option<State>, Stopped> {
     if let Some(checkpoint) = services.checkpoints.read(job.user_id).await? {
         return Ok(Some(checkpoint.state));
     }
     Ok(match look_back(services, job).await? {
-        Event::PriorEvidenceFound(traces) => Some(traces.state),
+        Event::PriorEvidenceFound(evidence) => Some(evidence.state),
         _ => None,
     })
 }
 
-/// The guards, by the code that a worker asks before the first write and before the DELETE.
-async fn judge(
+/// Asks the guards, by the code that a worker runs before the first write and before the DELETE.
+async fn ask_guards(
     services: &Services,
     job: &Job,
     known: Option<&State>,
@@ -170,13 +172,15 @@ async fn judge(
 ) -> Result<(), Stopped> {
     let since = known
         .and_then(State::deactivated_at)
-        .unwrap_or_else(Timestamp::now);
+        .unwrap_or_else(|| services.clock.now());
+
     plan.end = if services.delete == DeletePolicy::Never || job.request.action == Action::Deactivate
     {
         End::DeactivateOnly
     } else {
         End::Delete
     };
+
     match on_deletion(services, job.user_id, &job.request, since).await {
         Ok(Verdict::Proceed) => {}
         Ok(Verdict::Held) => {
@@ -198,27 +202,14 @@ async fn judge(
     Ok(())
 }
 
-const fn archive_of(state: &State) -> Option<Conversations> {
-    match state {
-        State::Received | State::QueuesCleared { .. } | State::Deactivated { .. } => None,
-        State::Archived { archive, .. }
-        | State::Deleted { archive, .. }
-        | State::DeactivatedOnly { archive, .. } => Some(Conversations {
-            count: archive.conversations,
-            pages: 0,
-            at_least: false,
-        }),
-    }
-}
-
-/// Counts what the archive would hold, page after page, and keeps none of it. A conversation that reaches
-/// over the bound of a window may be counted twice.
+/// Counts what the archive would hold, page after page, and keeps none of it. A conversation that crosses the bound of a
+/// window may be counted twice.
 async fn count(
     services: &Services,
     user_id: UserId,
     max_pages: u64,
 ) -> Result<Conversations, Stopped> {
-    let progress: ArchiveInProgress = begin_archive(services, Timestamp::now());
+    let progress: ArchiveInProgress = begin_archive(services, services.clock.now());
     let mut counted = Conversations::default();
     let mut cursor = Cursor::Window {
         from: progress.date_from,
@@ -228,7 +219,7 @@ async fn count(
             counted.at_least = true;
             break;
         }
-        let (page, following) = page(&services.cxone, user_id, &progress, &cursor).await?;
+        let (page, following) = page(&*services.tenant, user_id, &progress, &cursor).await?;
         counted.count += page.conversations().count() as u64;
         counted.pages += 1;
         cursor = following;
@@ -236,7 +227,7 @@ async fn count(
     Ok(counted)
 }
 
-/// About what is left, without conflicts and retries: the steps in `steps/`, call by call.
+/// The calls that are left, without conflicts and retries: the steps in `steps/`, call by call.
 async fn calls_left(
     services: &Services,
     known: Option<&State>,
@@ -246,7 +237,7 @@ async fn calls_left(
     let patterns = u64::from(services.protected.load().await?.has_patterns());
     let clear = Calls {
         // The user, the profile before and after; each queue, and the profile's write. A queue whose owner or
-        // supervisor the user is takes two more, which only a read of it would tell.
+        // supervisor the user is takes two more, which only a read of it would show.
         routing: 3 + if queues == 0 { 0 } else { queues + 1 },
         scim: patterns,
         analytics: 0,

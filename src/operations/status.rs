@@ -11,10 +11,9 @@ use crate::failure::Failure;
 use crate::guards::Hold;
 use crate::job::{Request, UserId};
 use crate::machine::{
-    Archive, Call, Checkpoint, DeadLetter, Deletion, ManifestRef, Pause, State, StateName,
-    StepRecord,
+    Archive, Call, Checkpoint, DeadLetter, Deletion, ManifestRef, Pause, StateName, StepRecord,
 };
-use crate::manifest::{Kind, Manifest, Status, audit_key, parse_key};
+use crate::manifest::{Kind, Manifest, audit_key, parse_key};
 use crate::ports::{ArchiveStore, Checkpoints};
 use crate::registers::hold_of;
 
@@ -130,7 +129,7 @@ impl UserStatus {
                 Some(Progress::of_checkpoint(checkpoint)),
             ),
             Known::Manifest(manifest, reference) => (
-                Some(state_of(manifest)),
+                Some(manifest.status.into()),
                 Some(Progress::of_manifest(manifest, reference)),
             ),
             Known::Nothing => (None, None),
@@ -157,8 +156,8 @@ impl Progress {
             waits_for: checkpoint.pause,
             calls_in_progress: checkpoint.step.calls.clone(),
             dead_letter: checkpoint.dead_letter.clone(),
-            archive: archive_of(&checkpoint.state).cloned(),
-            deletion: deletion_of(&checkpoint.state).cloned(),
+            archive: checkpoint.state.archive().cloned(),
+            deletion: checkpoint.state.deletion().cloned(),
             manifest: checkpoint.state.manifest().cloned(),
             updated_at: checkpoint.updated_at,
         }
@@ -181,33 +180,5 @@ impl Progress {
             manifest: Some(reference.clone()),
             updated_at: manifest.timestamp,
         }
-    }
-}
-
-/// The state that a manifest records.
-pub(crate) const fn state_of(manifest: &Manifest) -> StateName {
-    match manifest.status {
-        Status::Deleted => StateName::Deleted,
-        Status::DeactivatedOnly => StateName::DeactivatedOnly,
-    }
-}
-
-/// The archive, once it is stored.
-pub(crate) const fn archive_of(state: &State) -> Option<&Archive> {
-    match state {
-        State::Received | State::QueuesCleared { .. } | State::Deactivated { .. } => None,
-        State::Archived { archive, .. }
-        | State::Deleted { archive, .. }
-        | State::DeactivatedOnly { archive, .. } => Some(archive),
-    }
-}
-
-const fn deletion_of(state: &State) -> Option<&Deletion> {
-    match state {
-        State::Deleted { deletion, .. } | State::DeactivatedOnly { deletion, .. } => Some(deletion),
-        State::Received
-        | State::QueuesCleared { .. }
-        | State::Deactivated { .. }
-        | State::Archived { .. } => None,
     }
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::failure::{Failure, Reason};
 use crate::job::{BatchId, UserId};
-use crate::machine::{AccessRemoved, Checkpoint, DeletionOutcome, Pause, State, StateName};
+use crate::machine::{Checkpoint, DeletionOutcome, Pause, State, StateName};
 
 /// Batches, kept beside the checkpoints. Only a store that several processes share keeps them.
 #[async_trait]
@@ -30,7 +30,8 @@ pub(crate) trait Batches: Send + Sync {
     /// When the first user of a batch was seen; `None` when there is no such batch.
     async fn begun_at(&self, batch: &BatchId) -> Result<Option<Timestamp>, Failure>;
 
-    /// A page of at most `count` users, in the order in which they were added, from the `from`th on.
+    /// A page of at most `count` users, in the order in which they were added, from the `from`th
+    /// on.
     async fn page(&self, batch: &BatchId, from: usize, count: usize) -> Result<Members, Failure>;
 
     /// The summary of each of `users`, in their order. The batch keeps the last summary of users
@@ -62,17 +63,17 @@ pub(crate) enum Record {
     Unreadable,
 }
 
-/// What a batch needs to know of one user. It is stored beside the checkpoint, for every user, so its form is
+/// What a batch needs to know of one user. It is stored beside every checkpoint, so its form is
 /// short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Summary {
-    /// The batch that the request came with.
+    /// The batch of the request.
     #[serde(default, rename = "b", skip_serializing_if = "Option::is_none")]
     pub batch_id: Option<BatchId>,
     /// The last completed step.
     #[serde(rename = "s")]
     pub state: StateName,
-    /// When it was asked for, or first seen.
+    /// When the off-boarding was requested, or first seen.
     #[serde(
         default,
         rename = "r",
@@ -80,7 +81,7 @@ pub(crate) struct Summary {
         skip_serializing_if = "Option::is_none"
     )]
     pub requested_at: Option<Timestamp>,
-    /// When the access was gone.
+    /// When the user's access was removed.
     #[serde(
         default,
         rename = "a",
@@ -88,7 +89,7 @@ pub(crate) struct Summary {
         skip_serializing_if = "Option::is_none"
     )]
     pub access_removed_at: Option<Timestamp>,
-    /// When there was nothing left to do.
+    /// When nothing was left to do.
     #[serde(
         default,
         rename = "f",
@@ -96,24 +97,23 @@ pub(crate) struct Summary {
         skip_serializing_if = "Option::is_none"
     )]
     pub finished_at: Option<Timestamp>,
-    /// What it waits for.
+    /// What the user waits for.
     #[serde(default, rename = "w", skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
-    /// Why it is a dead letter.
+    /// Why the job is a dead letter.
     #[serde(default, rename = "l", skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<Reason>,
     /// How the deletion ended.
     #[serde(default, rename = "d", skip_serializing_if = "Option::is_none")]
     pub deletion: Option<DeletionOutcome>,
-    /// When it was saved.
+    /// When the checkpoint was saved.
     #[serde(rename = "u", with = "millisecond::required")]
     pub updated_at: Timestamp,
 }
 
-/// A pause.
+/// Why a user waits, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Wait {
-    /// Until when.
     #[serde(rename = "u", with = "millisecond::required")]
     pub until: Timestamp,
     /// The code of the last failure, or the word of the pause.
@@ -121,14 +121,13 @@ pub(crate) struct Wait {
     pub why: String,
 }
 
-/// What is stored of a user.
+/// The summary of a user, if there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Known {
-    /// There is no checkpoint: no worker took the job yet, or Redis forgot.
+    /// There is no checkpoint: no worker took the job yet, or Redis lost its data.
     Nothing,
-    /// There is one.
     Summary(Summary),
-    /// There is one that this release cannot read.
+    /// A later release wrote the checkpoint.
     Unreadable,
 }
 
@@ -159,7 +158,7 @@ impl From<&Checkpoint> for Summary {
                 .requested_at
                 .or(checkpoint.request.received_at)
                 .map(stored),
-            access_removed_at: access_of(&checkpoint.state).map(|access| stored(access.at)),
+            access_removed_at: checkpoint.state.access().map(|access| stored(access.at)),
             finished_at: checkpoint.state.is_finished().then(ended_at).map(stored),
             wait: checkpoint.waiting_until.map(|until| Wait {
                 until: stored(until),
@@ -180,7 +179,7 @@ impl From<&Checkpoint> for Summary {
     }
 }
 
-/// As it is read back. The last second of time has no milliseconds.
+/// The time as it is read back. The last second of time has no milliseconds.
 fn stored(at: Timestamp) -> Timestamp {
     let whole = |_out_of_range| Timestamp::from_second(at.as_second());
     Timestamp::from_millisecond(at.as_millisecond())
@@ -189,7 +188,7 @@ fn stored(at: Timestamp) -> Timestamp {
 }
 
 impl Summary {
-    /// Where the user stands at `now`. A wait that is over is none.
+    /// How far the user is at `now`. A wait that is over does not count.
     pub(crate) fn standing(&self, now: Timestamp) -> Standing {
         if self.dead_letter.is_some() {
             Standing::DeadLetter
@@ -203,46 +202,36 @@ impl Summary {
     }
 }
 
-/// Where a user stands.
+/// How far a user is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Standing {
-    /// Terminal, and the manifest is stored.
+    /// The user is in a terminal state, and the manifest is stored.
     Finished,
-    /// Given up.
+    /// The job is a dead letter.
     DeadLetter,
-    /// It waits.
+    /// The job waits for a time.
     Waiting,
-    /// In a worker's hands, or on its way there.
+    /// A worker has the job, or it is queued.
     UnderWay,
-    /// No worker has taken it yet, or Redis forgot.
+    /// No worker has taken the job yet, or Redis lost its data.
     NotBegun,
-    /// The checkpoint is a later release's.
+    /// A later release wrote the checkpoint.
     Unreadable,
 }
 
-/// A batch, as a list shows it.
+/// A batch in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ListedBatch)]
 pub(crate) struct Listed {
-    /// Its name.
+    /// The name of the batch.
     pub batch_id: BatchId,
-    /// When its first user was sent.
+    /// When the first user was added.
     #[schema(value_type = String, format = DateTime)]
     pub begun_at: Timestamp,
-    /// How many there are.
+    /// How many users it has.
     pub users: u64,
-}
-
-const fn access_of(state: &State) -> Option<&AccessRemoved> {
-    match state {
-        State::Received | State::QueuesCleared { .. } => None,
-        State::Deactivated { access }
-        | State::Archived { access, .. }
-        | State::Deleted { access, .. }
-        | State::DeactivatedOnly { access, .. } => Some(access),
-    }
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ fn checkpoint() -> Checkpoint {
     Checkpoint::new(user_id, request, Timestamp::from_second(8).unwrap())
 }
 
-/// What is read back of it, which has to be short.
-fn told(checkpoint: &Checkpoint) -> Summary {
+/// The summary as it is read back; what is stored has to be short.
+fn read_back(checkpoint: &Checkpoint) -> Summary {
     let text = serde_json::to_string(&Summary::from(checkpoint)).unwrap();
     assert!(text.len() < 200, "{text}");
     let read = serde_json::from_str(&text).unwrap();
@@ -26,46 +26,44 @@ fn told(checkpoint: &Checkpoint) -> Summary {
 }
 
 #[test]
-fn a_wait_says_why_and_what_came_after_it_takes_its_place() {
-    let (now, until) = (
-        Timestamp::from_second(9).unwrap(),
-        Timestamp::from_second(99).unwrap(),
-    );
+fn a_wait_says_why_and_ends_when_it_is_over() {
+    let now = Timestamp::from_second(9).unwrap();
+    let until = Timestamp::from_second(99).unwrap();
     let failure = Failure::new(Class::Transient, Code::CxoneTimeout, "x");
     let mut checkpoint = checkpoint();
-    assert_eq!(told(&checkpoint).standing(now), Standing::UnderWay);
+    assert_eq!(read_back(&checkpoint).standing(now), Standing::UnderWay);
     assert_eq!(
-        told(&checkpoint).requested_at,
+        read_back(&checkpoint).requested_at,
         checkpoint.request.received_at
     );
-    let why = |checkpoint: &Checkpoint| told(checkpoint).wait.map(|wait| wait.why);
+    let why = |checkpoint: &Checkpoint| read_back(checkpoint).wait.map(|wait| wait.why);
     checkpoint.postpone(until, Pause::DeletionRateLimit, now);
     assert_eq!(why(&checkpoint).as_deref(), Some("brake"));
     checkpoint.fail(failure.clone(), true, until, now);
     assert_eq!(why(&checkpoint).as_deref(), Some("cxone_timeout"));
     checkpoint.postpone(until, Pause::NotDue, now);
     assert_eq!(why(&checkpoint).as_deref(), Some("not_due"));
-    assert_eq!(told(&checkpoint).standing(now), Standing::Waiting);
+    assert_eq!(read_back(&checkpoint).standing(now), Standing::Waiting);
     assert_eq!(
-        told(&checkpoint).standing(until),
+        read_back(&checkpoint).standing(until),
         Standing::UnderWay,
         "the wait is over"
     );
     checkpoint.give_up(Reason::RetriesExhausted, failure, now);
     assert_eq!(
-        (why(&checkpoint), told(&checkpoint).standing(now)),
+        (why(&checkpoint), read_back(&checkpoint).standing(now)),
         (None, Standing::DeadLetter)
     );
 }
 
 #[test]
-fn checkpoints_of_every_kind_are_told_shortly() {
+fn every_checkpoint_of_the_corpus_has_a_short_summary() {
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/checkpoint");
     let mut finished = 0;
     for entry in std::fs::read_dir(corpus).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         if let Ok(checkpoint) = serde_json::from_slice::<Checkpoint>(&bytes) {
-            let summary = told(&checkpoint);
+            let summary = read_back(&checkpoint);
             assert_eq!(
                 summary.finished_at.is_some(),
                 checkpoint.state.is_finished()

@@ -67,17 +67,18 @@ pub(crate) enum DeletionAdmission {
 pub(crate) struct ReplayNote {
     /// The broker has the message; only the dead letter has to be removed.
     pub published: bool,
-    /// When the user's checkpoint was last saved before the message was published, if there was one.
+    /// When the user's checkpoint was last saved before the message was published, if there was
+    /// one.
     pub saved_before: Option<Timestamp>,
 }
 
 /// Where checkpoints are kept. Each call is one round trip; every write compares version and fence
 /// in the same atomic step.
 ///
-/// A stored checkpoint that is damaged, belongs to another user or, where there is an integrity key,
-/// has no valid code counts as absent: the steps then read what was done back from CXone and the
-/// archive store, and no single record can block its user. One that a later release wrote is refused
-/// (`checkpoint_unreadable`), since it may say something that this release would ignore.
+/// A stored checkpoint that is damaged, belongs to another user or, where there is an integrity
+/// key, has no valid code counts as absent: the steps then read what was done back from CXone and
+/// the archive store, and no single record can block its user. One that a later release wrote is
+/// refused (`checkpoint_unreadable`), since it may say something that this release would ignore.
 #[async_trait]
 pub(crate) trait Checkpoints: Send + Sync {
     /// Takes the lease of a user and reads the checkpoint.
@@ -99,8 +100,8 @@ pub(crate) trait Checkpoints: Send + Sync {
     /// Gives the lease up. A lease that is lost already is not an error.
     async fn release(&self, lease: &Lease) -> Result<(), Failure>;
 
-    /// Counts a deletion of this user, if the rate limit allows one more now. A user who was counted
-    /// within the limit's period is not counted twice.
+    /// Counts a deletion of this user, if the rate limit allows one more now. A user who was
+    /// counted within the limit's period is not counted twice.
     async fn admit_deletion(
         &self,
         user_id: UserId,
@@ -110,9 +111,9 @@ pub(crate) trait Checkpoints: Send + Sync {
     /// Whether the count of deletions is complete for this window.
     async fn deletions_reach(&self, window: Duration) -> Result<bool, Failure>;
 
-    /// Rebuilds the count from the deletions of this window that left evidence in the archive store.
-    /// They count beside those that are known. One is dropped when its user asks for a deletion,
-    /// which shows that it did not happen.
+    /// Rebuilds the count from the deletions of this window that left evidence in the archive
+    /// store. They count beside those that are known. One is dropped when its user asks for a
+    /// deletion, which shows that it did not happen.
     async fn restore_deletions(
         &self,
         window: Duration,

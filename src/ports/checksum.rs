@@ -12,11 +12,11 @@ pub(crate) fn crc32c(body: &[u8]) -> String {
     encode(checksum(ALGORITHM, body))
 }
 
-/// What a store may return for an object of these parts: the checksum of the checksums, with the number of parts
-/// (`COMPOSITE`, what S3 does for CRC-32C unless asked otherwise), or that of all bytes (`FULL_OBJECT`). Both
-/// fix every byte, since the parts' checksums do. See "Checking object integrity in Amazon S3", section "Full
-/// object and composite checksum types for multipart uploads", in the S3 user guide. Empty where a part has no
-/// checksum.
+/// The checksums that a store may return for an object of these parts: the checksum of the
+/// checksums, with the number of parts (`COMPOSITE`, the default of S3 for CRC-32C), or that of all
+/// bytes (`FULL_OBJECT`). Both depend on every byte, since the checksums of the parts do. See
+/// "Checking object integrity in Amazon S3", section "Full object and composite checksum types for
+/// multipart uploads", in the S3 user guide. Empty where a part has no checksum.
 pub(crate) fn crc32c_of_parts(parts: &[Part]) -> Vec<String> {
     let decoded: Option<Vec<[u8; 4]>> = parts
         .iter()
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_have_the_checksum_of_their_checksums_or_of_all_their_bytes() {
+    fn parts_have_the_checksum_of_their_checksums_or_of_all_bytes() {
         let part = |number, body: &[u8]| Part {
             number,
             bytes: body.len() as u64,
@@ -75,7 +75,7 @@ mod tests {
         };
         assert!(
             crc32c_of_parts(&[part(1, b"1234"), unknown]).is_empty(),
-            "a directory computes none"
+            "a directory has no checksums"
         );
     }
 }

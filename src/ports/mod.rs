@@ -4,10 +4,13 @@ mod archive_store;
 pub(crate) mod batches;
 mod checkpoints;
 mod checksum;
+#[cfg(test)]
+pub(crate) mod memory_queue;
 pub(crate) mod queue;
 mod quotas;
 mod shared;
 mod store_health;
+mod tenant;
 mod worker_registry;
 
 pub(crate) use crate::limits::QuotaClass;
@@ -22,4 +25,8 @@ pub(crate) use checksum::{crc32c, crc32c_of_parts};
 pub(crate) use quotas::{Quotas, Reservation};
 pub(crate) use shared::SharedStores;
 pub(crate) use store_health::{BucketHealth, CheckpointHealth, Persistence};
+pub(crate) use tenant::{
+    Account, AccountRead, Answered, DeleteAnswer, Page, PageRequest, Queue, QueueId, ReadFacts,
+    ReadyDeletion, RefusalCause, RefusedRead, RoutingProfile, Tenant, TenantRead, Write,
+};
 pub(crate) use worker_registry::{Heartbeat, LiveWorker, SILENT, WorkerRegistry};

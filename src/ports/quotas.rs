@@ -1,3 +1,5 @@
+//! The quotas of a tenant, which all its workers share.
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -5,20 +7,20 @@ use async_trait::async_trait;
 use crate::failure::Failure;
 use crate::limits::QuotaClass;
 
-/// Places in a row, one interval apart.
+/// A row of slots, one interval apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reservation {
-    /// When the first of them is.
+    /// When the first slot is.
     pub starts_in: Duration,
-    /// How many workers reserved lately, this one included.
+    /// How many processes reserved in the last 30 s, this one included.
     pub workers: u32,
 }
 
-/// What all workers of a tenant share of its quotas: the generic cell rate algorithm (ITU-T I.371) without
-/// a burst.
+/// The rate limit that all workers of a tenant share: the generic cell rate algorithm (ITU-T I.371)
+/// without a burst.
 #[async_trait]
 pub(crate) trait Quotas: Send + Sync {
-    /// Takes the next `count` places, which lie `interval` apart. Places that are not used are lost.
+    /// Reserves the next `count` slots, one `interval` apart. Slots that are not used are lost.
     async fn reserve(
         &self,
         class: QuotaClass,
@@ -26,6 +28,6 @@ pub(crate) trait Quotas: Send + Sync {
         count: u32,
     ) -> Result<Reservation, Failure>;
 
-    /// No place lies before this is over, whoever reserves it.
+    /// Gives no process a slot before the pause is over.
     async fn cool_down(&self, class: QuotaClass, pause: Duration) -> Result<(), Failure>;
 }

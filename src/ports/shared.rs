@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::batches::Batches;
 use super::{CheckpointHealth, Checkpoints, Quotas, WorkerRegistry};
 
-/// Everything that one Redis keeps. An embedded store belongs to one process and has no such bundle.
+/// Everything that one Redis keeps. An embedded store belongs to one process and has no such
+/// bundle.
 #[derive(Clone)]
 pub(crate) struct SharedStores {
     pub checkpoints: Arc<dyn Checkpoints>,

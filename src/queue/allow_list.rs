@@ -1,5 +1,5 @@
-//! Which parts of a message count. RabbitMQ checks the property `user_id`: it is the login of whoever published the
-//! message. Headers of ours count only where that is our own login; otherwise anybody who may publish could forge them.
+//! Which parts of a message count. RabbitMQ checks the property `user_id`: it is the login of the
+//! publisher. Headers of ours count only where that is our own login; otherwise anybody who may publish could forge them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

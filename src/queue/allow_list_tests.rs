@@ -152,8 +152,8 @@ fn many_or_long_headers_are_refused_and_leave_room_in_a_frame() {
     let fits = admitted(of(many));
     assert_eq!(names(&fits).len(), 70);
 
-    let letter = successor(&fits, vec![(dead_letter::ERROR, "x".repeat(4096).into())]);
-    let bytes = weight_of(&letter.headers, 1).unwrap();
+    let dead_letter = successor(&fits, vec![(dead_letter::ERROR, "x".repeat(4096).into())]);
+    let bytes = weight_of(&dead_letter.headers, 1).unwrap();
     assert!(bytes < 16 * 1024, "{bytes}");
 }
 

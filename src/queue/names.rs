@@ -8,7 +8,7 @@ pub(crate) const JOBS_EXCHANGE: &str = "offboarding";
 pub(crate) const DEAD_LETTER_EXCHANGE: &str = "offboarding.dead";
 /// Keeps dead letters until an operator replays or discards them.
 pub(crate) const DEAD_LETTER_QUEUE: &str = "offboarding.dead";
-/// Takes result events. We bind no queue to it; whoever wants the events does.
+/// Takes result events. We bind no queue to it; systems that want the events do.
 pub(crate) const EVENTS_EXCHANGE: &str = "offboarding.events";
 
 /// The delays that a job can have. Each has a queue of its own, because RabbitMQ expires messages only at the head

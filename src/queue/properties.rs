@@ -22,7 +22,7 @@ pub(crate) struct Properties {
     pub(crate) timestamp: Option<u64>,
     /// The property `type`.
     pub(crate) kind: Option<String>,
-    /// The login of whoever published it, which RabbitMQ checked.
+    /// The publisher's login, which RabbitMQ checked.
     pub(crate) user_id: Option<String>,
     pub(crate) app_id: Option<String>,
 }

@@ -1,5 +1,5 @@
-//! Signed, numbered records that operators leave in the archive store: holds, the pause, the audit log. They are there
-//! because a Redis that forgot one would let a user be deleted.
+//! Signed, numbered records that operators leave in the archive store: holds, the pause, the audit
+//! log. They are there because a Redis that forgot one would let a user be deleted.
 
 pub(crate) mod audit_log;
 mod hold;
@@ -7,6 +7,6 @@ mod pause;
 mod protected;
 mod sequence;
 
-pub(crate) use hold::{HoldActs, OnHold, hold_of, hold_of_noted, set_hold};
-pub(crate) use pause::{PauseAct, PauseState, pause_state, set_pause};
-pub(crate) use protected::{ProtectedList, ProtectedSource};
+pub(crate) use hold::{HoldRecords, OnHold, hold_of, hold_of_noted, set_hold};
+pub(crate) use pause::{PauseRecord, PauseState, pause_state, set_pause};
+pub(crate) use protected::ProtectedSource;

@@ -1,5 +1,5 @@
-//! The operator's pause: no worker takes users until it is lifted. Objects of the archive store, as holds are, so that
-//! it outlives every restart.
+//! The operators' pause: no worker takes users until it is lifted. Its records are objects of the
+//! archive store, as holds are, so that it survives every restart.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,25 +11,25 @@ use crate::integrity::Purpose;
 use crate::ports::ArchiveStore;
 use crate::registers::audit_log::Recorded;
 
-/// One act: a pause that began or ended.
+/// A pause that began or ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub(crate) struct PauseAct {
-    /// Whether no users are taken from then on.
+pub(crate) struct PauseRecord {
+    /// Whether workers stop taking users.
     pub paused: bool,
-    /// Who did it.
+    /// Which operator paused or resumed.
     pub who: String,
-    /// Why, as was said.
+    /// Why, in the words of that operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// When.
+    /// When the pause began or ended.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// Objects that were no acts of ours, and no longer count as a reason to pause.
+    /// Objects that we did not write; with this record they are no longer a reason to pause.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "passesOver")]
     pub passes_over: Vec<String>,
 }
 
-impl Numbered for PauseAct {
+impl Numbered for PauseRecord {
     const PURPOSE: Purpose = Purpose::Pause;
 
     fn passes_over(&self) -> &[String] {
@@ -47,11 +47,11 @@ impl Numbered for PauseAct {
 /// What is stored of pauses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PauseState {
-    /// Nobody ever paused.
+    /// There was never a pause.
     Never,
-    /// The last act.
-    Act(PauseAct),
-    /// It is not known; workers pause. The text says which object is in doubt, and why.
+    /// The last record.
+    Record(PauseRecord),
+    /// What is stored is in doubt, so workers pause. The text says which object, and why.
     Doubtful(String),
 }
 
@@ -59,8 +59,8 @@ impl PauseState {
     /// Why no users are taken, if none are.
     pub(crate) fn cause(&self) -> Option<String> {
         match self {
-            Self::Never | Self::Act(PauseAct { paused: false, .. }) => None,
-            Self::Act(PauseAct { who, why, at, .. }) => {
+            Self::Never | Self::Record(PauseRecord { paused: false, .. }) => None,
+            Self::Record(PauseRecord { who, why, at, .. }) => {
                 let why = why
                     .as_ref()
                     .map(|why| format!(": {why}"))
@@ -70,13 +70,13 @@ impl PauseState {
                 ))
             }
             Self::Doubtful(why) => Some(format!(
-                "paused, since an act cannot be believed ({why}); `offboarder resume` lifts it"
+                "paused, since a stored record is in doubt ({why}); `offboarder resume` lifts it"
             )),
         }
     }
 }
 
-/// What the names of all these acts begin with.
+/// What the keys of all pause records begin with.
 const PREFIX: &str = "_pause.";
 
 /// Reads whether operators paused the workers.
@@ -84,7 +84,7 @@ pub(crate) async fn pause_state(store: &dyn ArchiveStore) -> Result<PauseState, 
     Ok(
         match Sequence::list(store, PREFIX).await?.latest(store).await? {
             Latest::Nothing => PauseState::Never,
-            Latest::Act(act) => PauseState::Act(act),
+            Latest::Record(record) => PauseState::Record(record),
             Latest::Doubtful(why) => PauseState::Doubtful(why),
         },
     )
@@ -96,9 +96,9 @@ pub(crate) async fn set_pause(
     paused: bool,
     recorded: &Recorded,
     at: Timestamp,
-) -> Result<PauseAct, Failure> {
+) -> Result<PauseRecord, Failure> {
     let operator = recorded.operator();
-    let pause = PauseAct {
+    let pause = PauseRecord {
         paused,
         who: operator.who.clone(),
         why: operator.why.clone(),
@@ -171,7 +171,7 @@ mod tests {
                 .unwrap()
                 .contains("paused by ada")
         );
-        // Without the key nobody resumes; with it the forged object is passed over.
+        // Without the key a resume does not count; with it the forged object is ignored.
         set(&strangers, false).await;
         assert!(matches!(
             pause_state(&ours).await.unwrap(),

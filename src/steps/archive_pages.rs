@@ -1,33 +1,38 @@
+//! Fetches the pages of an archive in order, window after window, and detects a cursor that goes round in circles.
+
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::adapters::cxone::{Client, NextPage, Page};
 use crate::archive::{after_window, end_of};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::UserId;
 use crate::machine::{ArchiveInProgress, Cursor};
+use crate::ports::{Page, PageRequest, Tenant};
 
-/// More pages than this are no history of one person, but a loop that changes its cursors.
+/// No person's history has more pages than this: it is a loop whose cursors change.
 const MAX_PAGES: usize = 200_000;
 
-/// What to ask for, and what comes after it.
+/// A page, and the cursor of what follows it.
 pub(super) type Fetched = Result<(Page, Cursor), Failure>;
 
-/// Fetches page after page into `pages`. Ends at the last page, at a failure (which is the last
-/// thing sent), or when nobody listens any more.
+/// Sends page after page into `pages`. Ends at the last page, at a failure (which is the last thing sent), or when the
+/// receiver is dropped.
 pub(super) async fn fetch(
-    cxone: Client,
+    tenant: Arc<dyn Tenant>,
     user_id: UserId,
     progress: ArchiveInProgress,
     mut cursor: Cursor,
     pages: mpsc::Sender<Fetched>,
 ) {
-    // Digests, so that a long history costs little memory.
-    let (mut seen, hasher) = (HashSet::new(), RandomState::new());
+    // Digests of the cursors, so that a long history costs little memory.
+    let mut seen = HashSet::new();
+    let hasher = RandomState::new();
+
     loop {
-        let fetched = page(&cxone, user_id, &progress, &cursor).await;
+        let fetched = page(&*tenant, user_id, &progress, &cursor).await;
         let following = fetched
             .as_ref()
             .ok()
@@ -35,40 +40,43 @@ pub(super) async fn fetch(
         if pages.send(fetched).await.is_err() {
             return;
         }
+
         match following {
             None | Some(Cursor::End) => return,
             Some(following) => cursor = following,
         }
         if seen.len() == MAX_PAGES || !seen.insert(hasher.hash_one(&cursor)) {
-            let _nobody_listens = pages.send(Err(looping(seen.len()))).await;
+            pages.send(Err(looping(seen.len()))).await.ok();
             return;
         }
     }
 }
 
 pub(crate) async fn page(
-    cxone: &Client,
+    tenant: &dyn Tenant,
     user_id: UserId,
     progress: &ArchiveInProgress,
     cursor: &Cursor,
 ) -> Fetched {
-    let (page, from) = match cursor {
-        Cursor::Window { from } => (
-            cxone
-                .first_page(user_id, *from, end_of(*from, progress))
-                .await?,
-            *from,
-        ),
-        Cursor::Page { from, link } => (cxone.next_page(&link.parse::<NextPage>()?).await?, *from),
+    let (from, link) = match cursor {
+        Cursor::Window { from } => (*from, None),
+        Cursor::Page { from, link } => (*from, Some(link.as_str())),
         Cursor::End => {
             let text = "a page was asked for after the last one";
             return Err(Failure::new(Class::Defect, Code::IllegalTransition, text));
         }
     };
+    let request = PageRequest {
+        from,
+        to: end_of(from, progress),
+        link,
+    };
+    let page = tenant.page(user_id, request).await?;
+
     let following = match page.next() {
         Some(link) => Cursor::Page {
             from,
-            link: link.to_string(),
+            link: link.to_owned(),
         },
         None => after_window(from, progress),
     };

@@ -1,3 +1,5 @@
+//! Whether a user had no conversations in an interval.
+
 use std::borrow::Cow;
 
 use jiff::Timestamp;
@@ -8,7 +10,7 @@ use super::{Services, Stopped};
 use crate::job::UserId;
 use crate::machine::{ArchiveInProgress, Cursor};
 
-/// Somebody without access has no more than a few that went on for a while.
+/// A user without access has at most a few conversations, which continued for a while.
 const MAX_PAGES: usize = 100;
 
 #[derive(Deserialize)]
@@ -18,8 +20,8 @@ struct Wire<'a> {
     conversation_start: Option<Cow<'a, str>>,
 }
 
-/// Whether the API knows of no conversation of this user that began from `from` on, up to `to`. Some APIs give those
-/// that began before it and went on, too; they are in the archive that ends at `from`.
+/// Whether the API has no conversation of this user that began in `[from, to)`. Some APIs also return conversations that
+/// began before `from` and continued; those are in the archive that ends at `from`.
 pub(super) async fn quiet(
     services: &Services,
     user_id: UserId,
@@ -31,6 +33,7 @@ pub(super) async fn quiet(
     if to <= from {
         return Ok(true);
     }
+
     let asked = ArchiveInProgress {
         date_from: from,
         date_to: to,
@@ -39,7 +42,7 @@ pub(super) async fn quiet(
     };
     let mut cursor = Cursor::Window { from };
     for _ in 0..MAX_PAGES {
-        let (page, following) = page(&services.cxone, user_id, &asked, &cursor).await?;
+        let (page, following) = page(&*services.tenant, user_id, &asked, &cursor).await?;
         if page.conversations().any(|one| !began_before(one, from)) {
             return Ok(false);
         }
@@ -51,7 +54,7 @@ pub(super) async fn quiet(
     Ok(false)
 }
 
-/// A conversation that does not say when it began may be a new one.
+/// A conversation that does not name its start may be a new one.
 fn began_before(conversation: &[u8], limit: Timestamp) -> bool {
     let wire = serde_json::from_slice::<Wire<'_>>(conversation).ok();
     let start = wire.and_then(|wire| wire.conversation_start?.parse::<Timestamp>().ok());
@@ -63,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_conversation_that_says_that_it_began_before_is_no_new_one() {
+    fn only_a_conversation_that_names_an_earlier_start_is_not_new() {
         let limit = Timestamp::constant(1_000, 0);
         for (text, before) in [
             (r#"{"conversationStart":"1970-01-01T00:16:39Z"}"#, true),

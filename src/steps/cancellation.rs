@@ -1,3 +1,5 @@
+//! When a run has to stop before its job is done.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Interrupt;
 
-/// How long a visit may go on: until the process drains, the slice of its delivery is over, or its lease
-/// is lost. Steps ask at their own checkpoints.
+/// A run continues until the process drains, its time slice is over, or its lease is lost. Steps ask at their own
+/// checkpoints.
 #[derive(Debug, Clone)]
 pub(crate) struct Cancellation {
     draining: CancellationToken,
@@ -15,8 +17,8 @@ pub(crate) struct Cancellation {
     abandon: CancellationToken,
     lease_lost: CancellationToken,
     until: Option<Instant>,
-    /// A parked copy stands for the delivery, which is settled already.
-    exchanged: Arc<AtomicBool>,
+    /// A delayed copy of the message replaced the delivery, which is settled already.
+    handed_off: Arc<AtomicBool>,
 }
 
 impl Cancellation {
@@ -32,11 +34,11 @@ impl Cancellation {
             abandon: abandon.clone(),
             lease_lost: CancellationToken::new(),
             until,
-            exchanged: Arc::default(),
+            handed_off: Arc::default(),
         }
     }
 
-    /// And no longer than this: the work goes back as at a drain.
+    /// Also stops at this token, as at a drain: the message is requeued.
     #[must_use]
     pub(crate) fn and_until(self, paused: &CancellationToken) -> Self {
         Self {
@@ -45,20 +47,20 @@ impl Cancellation {
         }
     }
 
-    /// `Err` says why the visit has to end here.
+    /// `Err` says why the run has to end here.
     pub(crate) fn check(&self) -> Result<(), Interrupt> {
         if self.lease_lost.is_cancelled() {
             Err(Interrupt::LeaseLost)
         } else if self.draining.is_cancelled() || self.paused.is_cancelled() {
             Err(Interrupt::Draining)
-        } else if self.until.is_some_and(|until| Instant::now() >= until) && !self.is_exchanged() {
+        } else if self.until.is_some_and(|until| Instant::now() >= until) && !self.is_handed_off() {
             Err(Interrupt::SliceOver)
         } else {
             Ok(())
         }
     }
 
-    /// Returns when the visit has to end wherever it is.
+    /// Returns when the run has to end even between its checkpoints.
     pub(crate) async fn cut_off(&self) -> Interrupt {
         tokio::select! {
             biased;
@@ -71,12 +73,12 @@ impl Cancellation {
         self.lease_lost.clone()
     }
 
-    /// From now on nothing waits for the visit to end.
-    pub(crate) fn exchange(&self) {
-        self.exchanged.store(true, Ordering::Relaxed);
+    /// A copy of the message replaced the delivery: the time slice no longer matters.
+    pub(crate) fn hand_off(&self) {
+        self.handed_off.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_exchanged(&self) -> bool {
-        self.exchanged.load(Ordering::Relaxed)
+    pub(crate) fn is_handed_off(&self) -> bool {
+        self.handed_off.load(Ordering::Relaxed)
     }
 }

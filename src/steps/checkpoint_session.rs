@@ -1,3 +1,5 @@
+//! The checkpoint of the user that a run works on.
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,30 +12,30 @@ use crate::ports::{Checkpoints, Lease, Saved};
 use crate::progress;
 use crate::telemetry::{metrics, span};
 
-/// The checkpoint in hand, with the right to save it. Whatever is not saved is lost in a crash, and
-/// what is refused was somebody else's to save.
+/// The checkpoint, with the lease that allows to save it. What is not saved is lost in a crash; a save is refused once
+/// another worker has the lease.
 pub(crate) struct CheckpointSession {
     checkpoints: Arc<dyn Checkpoints>,
     lease: Lease,
     version: u64,
     checkpoint: Checkpoint,
     trusted: bool,
-    /// Where it was when it was loaded.
+    /// The state that it was loaded in.
     loaded: StateName,
-    /// What is recorded was read again in this visit.
+    /// This run has read again what is recorded.
     confirmed: bool,
-    limits: Cancellation,
+    cancellation: Cancellation,
 }
 
 impl CheckpointSession {
-    /// Takes over what a claim granted. `trusted`: the checkpoint was begun in this visit, or has a valid code.
+    /// Begins with what a claim granted. `trusted`: this run began the checkpoint, or its authentication code is valid.
     pub(crate) fn new(
         checkpoints: Arc<dyn Checkpoints>,
         lease: Lease,
         version: u64,
         checkpoint: Checkpoint,
         trusted: bool,
-        limits: Cancellation,
+        cancellation: Cancellation,
     ) -> Self {
         let loaded = checkpoint.state.name();
         Self {
@@ -44,7 +46,7 @@ impl CheckpointSession {
             trusted,
             loaded,
             confirmed: false,
-            limits,
+            cancellation,
         }
     }
 
@@ -56,22 +58,22 @@ impl CheckpointSession {
         &self.checkpoint
     }
 
-    /// Whether nobody but our own workers can have written it.
+    /// Whether only our own workers can have written it.
     pub(super) const fn is_trusted(&self) -> bool {
         self.trusted
     }
 
-    /// Whether the archive was made before this visit.
+    /// Whether the archive was stored before this run.
     pub(super) fn was_loaded_as_archived(&self) -> bool {
         self.loaded >= StateName::Archived
     }
 
-    /// Whether the intent to delete was saved by one of our own workers: loaded with a valid code.
+    /// Whether one of our own workers saved the intent to delete: it was loaded with a valid code.
     pub(super) fn has_our_intent(&self) -> bool {
         self.trusted && self.was_loaded_as_archived()
     }
 
-    /// Whether the user was recorded as deleted before this visit.
+    /// Whether the user was recorded as deleted before this run.
     pub(super) fn was_loaded_as_deleted(&self) -> bool {
         self.loaded == StateName::Deleted
     }
@@ -81,23 +83,24 @@ impl CheckpointSession {
         self.confirmed
     }
 
-    /// What is recorded was read again, and is so.
+    /// What is recorded was read again, and is true.
     pub(super) const fn confirm(&mut self) {
         self.confirmed = true;
     }
 
-    /// Begins again without what was loaded.
+    /// Drops what was loaded, and begins again.
     pub(crate) fn forget(&mut self, checkpoint: Checkpoint) {
         self.checkpoint = checkpoint;
-        (self.trusted, self.loaded) = (true, StateName::Received);
+        self.trusted = true;
+        self.loaded = StateName::Received;
     }
 
-    /// To change before a [`Self::save`].
+    /// Changes count only after a [`Self::save`].
     pub(crate) const fn checkpoint_mut(&mut self) -> &mut Checkpoint {
         &mut self.checkpoint
     }
 
-    /// Stores the checkpoint as it stands: one round trip.
+    /// Stores the checkpoint: one round trip.
     pub(crate) async fn save(&mut self) -> Result<(), Interrupt> {
         let span = span::checkpoint("save", self.user_id());
         let saving = self
@@ -121,14 +124,15 @@ impl CheckpointSession {
     pub(super) async fn save_archive(
         &mut self,
         progress: ArchiveInProgress,
+        now: Timestamp,
     ) -> Result<(), Interrupt> {
         self.checkpoint.step.archive = Some(progress);
-        self.checkpoint.updated_at = Timestamp::now();
+        self.checkpoint.updated_at = now;
         self.save().await
     }
 
-    /// `Err` once the visit has to end; asked before each step, and by steps at their own checkpoints.
+    /// Fails once the run has to end; asked before each step, and by steps at their own checkpoints.
     pub(crate) fn still_wanted(&self) -> Result<(), Interrupt> {
-        self.limits.check()
+        self.cancellation.check()
     }
 }

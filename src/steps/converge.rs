@@ -1,3 +1,7 @@
+//! Writes that conflict, and reads that lag. A conflicting write is repeated a few times with what a new read shows. A
+//! write that no read shows yet is polled with an exponential backoff; after that, the run ends and a later run polls
+//! again, until a deadline.
+
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -6,19 +10,19 @@ use tokio::time::Instant;
 use crate::failure::{Class, Code, Failure};
 use crate::machine::{Event, Pause};
 
-/// The API converges late, mostly within a second: so long a step reads again by itself. What takes
-/// longer waits in the broker, so that no slot and no delivery is held for it.
-const AT_ONCE: Duration = Duration::from_secs(2);
+/// Reads lag behind writes, mostly by less than a second: the step itself polls for this long. What takes longer waits in
+/// the broker, so that it holds no slot and no delivery.
+const POLL_FOR: Duration = Duration::from_secs(2);
 
-/// So long after the last write a read that does not show it is not yet taken for an answer.
+/// Before this time after the last write is over, a read that does not show the write proves nothing.
 const DEADLINE: SignedDuration = SignedDuration::from_secs(30);
 
 const AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(3);
 
-/// How often a document that changed under us is read and written again within one attempt.
+/// How often one attempt reads and writes a document that keeps changing.
 const MAX_CONFLICTS: usize = 5;
 
-/// The writes of one document that were refused because it is another than was read.
+/// The writes of one document that were refused because the document was not what was read.
 #[derive(Default)]
 pub(super) struct Conflicts {
     tries: usize,
@@ -29,21 +33,22 @@ pub(super) struct Conflicts {
 }
 
 impl Conflicts {
-    /// What to send as `If-Match`. A server that refused this very version compares in a way of its own: by RFC 9110
-    /// section 13.1.1 a weak one never matches. The write goes without, and the read after it decides.
+    /// What to send as `If-Match`. A server may refuse even the current version: by RFC 9110 section 13.1.1, a weak ETag
+    /// never matches. Then the write is sent without `If-Match`, and the read after it decides.
     pub(super) fn if_match<'a>(&mut self, version: Option<&'a str>) -> Option<&'a str> {
         let again = self.refused.as_deref() == Some(version.unwrap_or_default());
         self.unchanged |= again;
         version.filter(|_| !self.unchanged)
     }
 
-    /// The write was refused; `Err` when that is enough.
+    /// The write was refused; `Err` after too many refusals.
     pub(super) fn met(&mut self, version: Option<&str>, what: &str) -> Result<(), Failure> {
         self.refused = Some(version.unwrap_or_default().to_owned());
         self.tries += 1;
         if self.tries < MAX_CONFLICTS {
             return Ok(());
         }
+
         let text = if self.unchanged {
             format!(
                 "CXone refuses each write of the {what} as if it had changed, though it reads the same before and \
@@ -59,7 +64,7 @@ impl Conflicts {
         ))
     }
 
-    /// The object was missing for the write: the next read decides.
+    /// The write did not find the object: the next read decides.
     pub(super) fn vanished(&mut self, what: &str) -> Result<(), Failure> {
         self.tries += 1;
         if self.tries < MAX_CONFLICTS {
@@ -74,7 +79,7 @@ impl Conflicts {
     }
 }
 
-/// The pauses between reads of one visit.
+/// Polls within one run, with an exponential backoff.
 pub(super) struct ConvergencePoll {
     until: Instant,
     pause: Duration,
@@ -83,12 +88,12 @@ pub(super) struct ConvergencePoll {
 impl ConvergencePoll {
     pub(super) fn new() -> Self {
         Self {
-            until: Instant::now() + AT_ONCE,
+            until: Instant::now() + POLL_FOR,
             pause: Duration::from_millis(100),
         }
     }
 
-    /// Waits a little; `false` when the visit has to end.
+    /// Waits before the next read; `false` when the run has polled long enough.
     pub(super) async fn wait(&mut self) -> bool {
         if Instant::now() + self.pause > self.until {
             return false;
@@ -99,9 +104,8 @@ impl ConvergencePoll {
     }
 }
 
-/// The visit ends and the next one reads again, until the deadline after the last write is over.
-pub(super) fn later(since: Timestamp) -> Option<Event> {
-    let now = Timestamp::now();
+/// Lets a later run read again; `None` once the deadline after the last write is over.
+pub(super) fn later(since: Timestamp, now: Timestamp) -> Option<Event> {
     (now.duration_since(since) < DEADLINE).then(|| Event::StepPostponed {
         until: now + AGAIN_AFTER,
         why: Pause::NotConverged,
@@ -118,7 +122,7 @@ mod tests {
         let weak = Some(r#"W/"1""#);
         assert_eq!(conflicts.if_match(weak), weak);
         conflicts.met(weak, "x").unwrap();
-        assert_eq!(conflicts.if_match(weak), None, "it was no change");
+        assert_eq!(conflicts.if_match(weak), None, "it did not change");
         for _ in 2..MAX_CONFLICTS {
             conflicts.met(weak, "x").unwrap();
             assert_eq!(conflicts.if_match(weak), None);

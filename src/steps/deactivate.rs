@@ -1,62 +1,50 @@
+//! Ends the user's access: the account is set inactive, and read back.
+
 use jiff::Timestamp;
 
 use super::converge::{Conflicts, ConvergencePoll, later};
 use super::guard::may_touch;
 use super::{Services, Stopped, keep};
-use crate::adapters::cxone::{ScimUser, Write};
 use crate::failure::{Class, Code, Failure};
+use crate::job::UserId;
 use crate::machine::{AccessRemoved, Call, Checkpoint, Converging, Event, QueuesCleared, State};
+use crate::ports::Write;
 
-/// Said of the read after an accepted write in which `active` is missing.
+/// The note of a read after an accepted write that does not show `active`.
 const NOT_SHOWN: &str = "active is not shown any more";
 
-/// Sets SCIM `active` to false and reads it back. `scim_active` is `None` where that was not shown: the account is gone,
-/// by SCIM and by the IAM API, or the server shows `active` only while it is true. The calls say which. The
-/// conversations are archived all the same.
+/// `scim_active` is `None` in two cases: no part of the API knows the account any more, or the server shows `active` only
+/// while it is true. The calls show which. The conversations are archived in both.
 pub(super) async fn deactivate(
     services: &Services,
     checkpoint: &mut Checkpoint,
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
-    let (user_id, cxone) = (checkpoint.user_id, &services.cxone);
+    let user_id = checkpoint.user_id;
     may_touch(services, user_id).await?;
+
     let queues = queues_of(&checkpoint.state);
     let done = |scim_active| {
         Event::UserDeactivated(AccessRemoved {
             queues: queues.clone(),
             scim_active,
-            at: Timestamp::now(),
+            at: services.clock.now(),
         })
     };
-    let mut written = checkpoint
-        .step
-        .converging
-        .as_ref()
-        .map(|converging| converging.since);
-    let mut conflicts = Conflicts::default();
-    while written.is_none() {
-        let account = cxone.account(user_id).await?;
-        calls.extend(account.calls);
-        let Some(user) = account.user else {
-            return Ok(done(None));
-        };
-        if user.active() == Some(false) {
-            return Ok(done(Some(false)));
-        }
-        let if_match = conflicts.if_match(user.version());
-        match keep(calls, cxone.deactivate(&user, if_match).await?) {
-            Write::Done => written = Some(Timestamp::now()),
-            Write::Gone => conflicts.vanished("SCIM user")?,
-            Write::Conflict => conflicts.met(user.version(), "SCIM user")?,
-        }
-    }
-    let since = written.unwrap_or_else(Timestamp::now);
-    let mut patience = ConvergencePoll::new();
+    let since = match &checkpoint.step.converging {
+        Some(converging) => converging.since,
+        None => match write(services, user_id, calls).await? {
+            Written::Now(since) => since,
+            Written::NotNeeded { scim_active } => return Ok(done(scim_active)),
+        },
+    };
+
+    let mut poll = ConvergencePoll::new();
     loop {
-        let account = cxone.account(user_id).await?;
-        let active = account.user.as_ref().map(ScimUser::active);
+        let read = services.tenant.account(user_id).await?;
+        let active = read.account.as_ref().map(|account| account.active);
         if active != Some(Some(true)) {
-            calls.extend(account.calls);
+            calls.extend(read.calls);
             if active == Some(None)
                 && let Some(read) = calls.last_mut()
             {
@@ -64,10 +52,11 @@ pub(super) async fn deactivate(
             }
             return Ok(done(active.flatten()));
         }
-        if patience.wait().await {
+
+        if poll.wait().await {
             continue;
         }
-        return if let Some(later) = later(since) {
+        return if let Some(later) = later(since, services.clock.now()) {
             checkpoint.step.converging = Some(Converging {
                 since,
                 queues: Vec::new(),
@@ -81,6 +70,43 @@ pub(super) async fn deactivate(
     }
 }
 
+enum Written {
+    Now(Timestamp),
+    /// The account is inactive already, or does not exist.
+    NotNeeded {
+        scim_active: Option<bool>,
+    },
+}
+
+async fn write(
+    services: &Services,
+    user_id: UserId,
+    calls: &mut Vec<Call>,
+) -> Result<Written, Stopped> {
+    const WHAT: &str = "SCIM user";
+
+    let mut conflicts = Conflicts::default();
+    loop {
+        let read = services.tenant.account(user_id).await?;
+        calls.extend(read.calls);
+        let Some(account) = read.account else {
+            return Ok(Written::NotNeeded { scim_active: None });
+        };
+        if account.active == Some(false) {
+            let scim_active = account.active;
+            return Ok(Written::NotNeeded { scim_active });
+        }
+
+        let version = account.version.as_deref();
+        let if_match = conflicts.if_match(version);
+        match keep(calls, services.tenant.deactivate(&account, if_match).await?) {
+            Write::Done => return Ok(Written::Now(services.clock.now())),
+            Write::Gone => conflicts.vanished(WHAT)?,
+            Write::Conflict => conflicts.met(version, WHAT)?,
+        }
+    }
+}
+
 fn still_active() -> Failure {
     Failure::new(
         Class::Transient,
@@ -89,7 +115,7 @@ fn still_active() -> Failure {
     )
 }
 
-/// The machine asks for this step in `QueuesCleared` alone; elsewhere nothing is known of queues.
+/// The machine asks for this step only in `QueuesCleared`; in other states nothing is known about queues.
 fn queues_of(state: &State) -> QueuesCleared {
     match state {
         State::QueuesCleared { queues } => queues.clone(),

@@ -1,3 +1,5 @@
+//! The recent deletions, as far as the archive store shows them.
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -7,12 +9,12 @@ use crate::job::UserId;
 use crate::manifest::{Kind, parse_key};
 use crate::ports::{Listed, ObjectKey};
 
-/// Clocks of worker, store and Redis may be apart by this.
+/// The clocks of worker, store and Redis may differ by this.
 const SLACK: Duration = Duration::from_mins(15);
 
-/// The deletions of the last `window` as far as the store shows them: no user is deleted without a seal before and a
-/// manifest after. A seal may wait for its deletion and a manifest may be of none, so these are too many rather than
-/// too few. The window ends with the newest object where this worker's clock is ahead of the store's.
+/// The users whose deletion the store shows in the last `window`: every deletion has a seal before it and a manifest after
+/// it. Some seals still wait for their deletion and some manifests are of none, so this counts too many rather than too
+/// few. The window ends with the newest object, in case this worker's clock is ahead of the store's.
 pub(super) fn deletions_seen(
     listed: &[Listed],
     window: Duration,
@@ -25,9 +27,10 @@ pub(super) fn deletions_seen(
         .map_or(now, |newest| newest.min(now))
         .checked_sub(window)
         .unwrap_or(Timestamp::MIN);
+
     let mut seen = HashMap::new();
     for Listed { key, modified } in listed {
-        if let Some(user_id) = trace_of(key).filter(|_| *modified > since) {
+        if let Some(user_id) = evidence_of(key).filter(|_| *modified > since) {
             let latest = seen.entry(user_id).or_insert(*modified);
             *latest = (*latest).max(*modified);
         }
@@ -35,8 +38,8 @@ pub(super) fn deletions_seen(
     seen
 }
 
-/// Whose seal or manifest it is, if it is one.
-fn trace_of(key: &ObjectKey) -> Option<UserId> {
+/// The user of a seal or manifest.
+fn evidence_of(key: &ObjectKey) -> Option<UserId> {
     const USER_ID_CHARS: usize = 36;
     let user_id = key.as_str().get(..USER_ID_CHARS)?.parse().ok()?;
     match parse_key(user_id, key)?.0 {

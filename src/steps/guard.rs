@@ -1,3 +1,5 @@
+//! The guards, asked with fresh data: whom nothing may touch, who must not be deleted, and who not yet.
+
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,17 +14,17 @@ use crate::ports::DeletionAdmission;
 use crate::registers::{hold_of_noted, pause_state};
 use crate::telemetry::metrics;
 
-/// When a deletion asks again whose brake has no count.
+/// When a deletion asks again if the deletion rate limit has no count.
 const UNTIL_COUNTED: Duration = Duration::from_secs(20);
 
 impl Services {
-    /// What protects this user, if anything does.
+    /// Why the protected list covers this user, if it does.
     pub(crate) async fn protection(&self, user_id: UserId) -> Result<Option<String>, Failure> {
         let list = self.protected.load().await?;
         let name = if list.has_patterns() {
-            match self.cxone.account(user_id).await?.user {
-                Some(user) => user.user_name(),
-                // Nobody is there to be touched.
+            match self.tenant.account(user_id).await?.account {
+                Some(account) => account.user_name,
+                // There is no user to touch.
                 None => return Ok(None),
             }
         } else {
@@ -32,8 +34,8 @@ impl Services {
     }
 }
 
-/// `Err` when the protected list covers the user, or cannot be read. Asked before the first write to a user,
-/// and with every deletion.
+/// Fails when the protected list covers the user, or cannot be read. Asked before the first write to a user, and before
+/// every deletion.
 pub(super) async fn may_touch(services: &Services, user_id: UserId) -> Result<(), Stopped> {
     match services.protection(user_id).await? {
         None => Ok(()),
@@ -44,7 +46,7 @@ pub(super) async fn may_touch(services: &Services, user_id: UserId) -> Result<()
     }
 }
 
-/// `Err` while operators pause the workers: the visit ends as at a drain. Asked with the guards before the DELETE.
+/// Fails while operators pause the workers: the run ends as at a drain. Asked with the guards before the DELETE.
 pub(super) async fn not_paused(services: &Services) -> Result<(), Stopped> {
     match pause_state(&*services.archive_store).await?.cause() {
         None => Ok(()),
@@ -55,56 +57,60 @@ pub(super) async fn not_paused(services: &Services) -> Result<(), Stopped> {
     }
 }
 
-/// Every guard but the brake and the pause. Asked before the evidence is sealed, and as the last thing before the DELETE.
+/// Every guard but the deletion rate limit and the pause. Asked before the evidence is sealed, and immediately before the
+/// DELETE.
 pub(crate) async fn on_deletion(
     services: &Services,
     user_id: UserId,
     request: &Request,
     deactivated_at: Timestamp,
 ) -> Result<Verdict, Stopped> {
-    // It may wait for the quota of SCIM, so that the holds come after it.
+    // This may wait for the quota of SCIM; the hold is read after it, so that it is fresh.
     may_touch(services, user_id).await?;
     let noted = services.checkpoints.noted_holds(user_id).await?;
     let hold = hold_of_noted(&*services.archive_store, user_id, noted).await?;
     let verdict =
         services
             .guards
-            .on_deletion(request, deactivated_at, hold.as_ref(), Timestamp::now());
+            .on_deletion(request, deactivated_at, hold.as_ref(), services.clock.now());
     if let Verdict::Postpone { why, .. } = &verdict {
         metrics::deletion_postponed(*why);
     }
     Ok(verdict)
 }
 
-/// The brake: takes one of the deletions that are allowed now, or says when to ask again. While its count is unknown
-/// nobody is deleted.
-pub(super) async fn brake(services: &Services, user_id: UserId) -> Result<Verdict, Stopped> {
-    let Some(brake) = services.guards.deletion_rate_limit else {
+/// Counts this deletion under the deletion rate limit, or says when to ask again. While the count is unknown, no user is
+/// deleted.
+pub(super) async fn admit_deletion(
+    services: &Services,
+    user_id: UserId,
+) -> Result<Verdict, Stopped> {
+    let Some(limit) = services.guards.deletion_rate_limit else {
         return Ok(Verdict::Proceed);
     };
-    let mut answer = services.checkpoints.admit_deletion(user_id, brake).await?;
+    let mut answer = services.checkpoints.admit_deletion(user_id, limit).await?;
     if answer == DeletionAdmission::Unknown {
-        match recount(services, brake).await {
-            Ok(true) => answer = services.checkpoints.admit_deletion(user_id, brake).await?,
+        match recount(services, limit).await {
+            Ok(true) => answer = services.checkpoints.admit_deletion(user_id, limit).await?,
             Ok(false) => {}
             Err(failure) => {
-                tracing::warn!(%user_id, %failure, "the brake has no count yet: the deletion waits");
+                tracing::warn!(%user_id, %failure, "the deletion rate limit has no count yet: the deletion waits");
             }
         }
     }
     Ok(match answer {
         DeletionAdmission::Counted => Verdict::Proceed,
-        DeletionAdmission::Wait(wait) => braked(user_id, wait),
-        DeletionAdmission::Unknown => braked(user_id, UNTIL_COUNTED),
+        DeletionAdmission::Wait(wait) => postponed(services, user_id, wait),
+        DeletionAdmission::Unknown => postponed(services, user_id, UNTIL_COUNTED),
     })
 }
 
-fn braked(user_id: UserId, wait: Duration) -> Verdict {
+fn postponed(services: &Services, user_id: UserId, wait: Duration) -> Verdict {
     metrics::deletion_postponed(Pause::DeletionRateLimit);
-    metrics::braked(user_id, wait);
+    metrics::deletion_rate_limited(user_id, wait);
     let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1));
     Verdict::Postpone {
-        until: Timestamp::now() + wait,
+        until: services.clock.now() + wait,
         why: Pause::DeletionRateLimit,
     }
 }

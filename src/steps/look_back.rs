@@ -1,20 +1,21 @@
+//! What an earlier run left in the store, and whether a user who was off-boarded is back.
+
 use sha2::{Digest, Sha256};
 
-use super::seal::{MAX_DOCUMENT_BYTES, conflict};
+use super::documents::MAX_DOCUMENT_BYTES;
+use super::prior_evidence::{previous, recorded_evidence, sealed_evidence};
 use super::{Services, Stopped};
-use crate::integrity::Purpose;
-use crate::job::{Job, UserId};
-use crate::machine::{
-    AccessRemoved, Beginning, Checkpoint, Event, ManifestRef, PriorEvidence, QueuesCleared,
-    Recording, Sealing, State, StateName,
-};
-use crate::manifest::{
-    Kind, Manifest, SealDocument, Status, archive_key, audit_key, parse_key, sealed_key,
-};
+use crate::job::Job;
+use crate::machine::{Beginning, Checkpoint, Event, ManifestRef, StateName};
+use crate::manifest::{Kind, Manifest, audit_key, parse_key};
 use crate::ports::ArchiveStore;
 
-/// Looks in the store for what an earlier run left, when Redis knows of nothing: a manifest or a seal is
-/// as good as the checkpoint that was lost. One listing; a user who is new costs no more.
+/// Searches the store for what an earlier run left, when there is no checkpoint: a manifest or a seal replaces the
+/// checkpoint that was lost. One listing, which is all that a new user costs.
+///
+/// This is where the revision of the next manifest is chosen: one more than the newest manifest that is stored. The
+/// evidence (archive and seal) has a revision of its own, `evidence_revision`, which is lower when a later revision only
+/// tries the deletion once more: see [`crate::machine::Checkpoint`].
 pub(crate) async fn look_back(services: &Services, job: &Job) -> Result<Event, Stopped> {
     let store = &*services.archive_store;
     let keys = store.keys(&job.user_id.to_string()).await?;
@@ -26,25 +27,23 @@ pub(crate) async fn look_back(services: &Services, job: &Job) -> Result<Event, S
             .max()
             .unwrap_or(0)
     };
-    let (archived, sealed, recorded) = (
-        latest(Kind::Archive),
-        latest(Kind::Sealed),
-        latest(Kind::Audit),
-    );
+    let archived = latest(Kind::Archive);
+    let sealed = latest(Kind::Sealed);
+    let recorded = latest(Kind::Audit);
+
     if sealed > recorded {
-        return Ok(found(
-            sealed_traces(store, job.user_id, sealed, recorded).await?,
-        ));
+        let evidence = sealed_evidence(store, job.user_id, sealed, recorded).await?;
+        return Ok(Event::PriorEvidenceFound(Box::new(evidence)));
     }
-    // A job says itself when it stands for a user who came back after the last manifest.
-    let begun = archived.max(
-        job.revision
-            .filter(|named| *named == recorded + 1)
-            .unwrap_or(0),
-    );
+
+    // A job names a revision if the user returned after the newest manifest.
+    let named = job.revision.filter(|named| *named == recorded + 1);
+    let begun = archived.max(named.unwrap_or(0));
     if recorded > 0 && begun <= recorded {
-        return Ok(found(recorded_traces(store, job.user_id, recorded).await?));
+        let evidence = recorded_evidence(store, job.user_id, recorded).await?;
+        return Ok(Event::PriorEvidenceFound(Box::new(evidence)));
     }
+
     let previous = previous(store, job.user_id, recorded).await?;
     Ok(Event::NoPriorEvidence(Beginning {
         revision: recorded + 1,
@@ -52,18 +51,19 @@ pub(crate) async fn look_back(services: &Services, job: &Job) -> Result<Event, S
     }))
 }
 
-/// Reads whether a user who was off-boarded is back: one who was deleted exists, one who stayed is active.
+/// Reads whether a user who was off-boarded is back: a deleted user exists, or another user is active again.
 pub(super) async fn look_again(
     services: &Services,
     checkpoint: &Checkpoint,
 ) -> Result<Event, Stopped> {
     let user_id = checkpoint.user_id;
     let is_back = if checkpoint.state.name() == StateName::Deleted {
-        services.cxone.find_user(user_id).await?.value
+        services.tenant.find_user(user_id).await?.value
     } else {
-        let user = services.cxone.account(user_id).await?.user;
-        user.is_some_and(|user| user.active() == Some(true))
+        let account = services.tenant.account(user_id).await?.account;
+        account.is_some_and(|account| account.active == Some(true))
     };
+
     Ok(if is_back {
         Event::UserReturned
     } else {
@@ -71,135 +71,7 @@ pub(super) async fn look_again(
     })
 }
 
-fn found(traces: PriorEvidence) -> Event {
-    Event::PriorEvidenceFound(Box::new(traces))
-}
-
-/// The seal of this set, whose manifest is not stored.
-pub(super) async fn sealed_traces(
-    store: &dyn ArchiveStore,
-    user_id: UserId,
-    set: u32,
-    recorded: u32,
-) -> Result<PriorEvidence, Stopped> {
-    let key = sealed_key(user_id, set);
-    let full_key = store.full_key(&key);
-    let stored = store.read(&key, MAX_DOCUMENT_BYTES).await?;
-    let stored = stored.ok_or_else(|| conflict(&full_key, "the seal is gone"))?;
-    let document: SealDocument = store
-        .integrity()
-        .open(Purpose::Seal, key.as_str(), &stored)
-        .map_err(|untrusted| conflict(&full_key, &untrusted.to_string()))?;
-    let document = Some(document)
-        .filter(|document| document.user_id == user_id && document.revision == set)
-        .filter(|document| document.archive.key == store.full_key(&archive_key(user_id, set)))
-        .ok_or_else(|| conflict(&full_key, "another seal stands there"))?;
-    let seal = crate::machine::Seal {
-        key: full_key,
-        at: document.sealed_at,
-    };
-    Ok(PriorEvidence {
-        revision: set,
-        set,
-        previous: previous(store, user_id, recorded).await?,
-        request: document.request,
-        steps: document.steps,
-        state: State::Archived {
-            access: document.access,
-            archive: document.archive,
-            sealing: Sealing::Sealed { seal },
-        },
-    })
-}
-
-/// The end that the manifest of this revision tells of.
-pub(super) async fn recorded_traces(
-    store: &dyn ArchiveStore,
-    user_id: UserId,
-    revision: u32,
-) -> Result<PriorEvidence, Stopped> {
-    let (manifest, reference) = manifest(store, user_id, revision).await?;
-    let deactivated = manifest
-        .steps
-        .iter()
-        .find(|step| step.state == StateName::Deactivated);
-    let access = AccessRemoved {
-        queues: QueuesCleared {
-            confirmed: manifest.queue_assignments_cleared,
-            residual: manifest.residual,
-        },
-        scim_active: manifest.scim_active,
-        at: deactivated.map_or(manifest.timestamp, |step| step.completed_at),
-    };
-    let archive = manifest.archive.archive;
-    let (deletion, recording) = (
-        manifest.deletion,
-        Recording::Recorded {
-            manifest: reference,
-        },
-    );
-    let set = (1..=revision)
-        .rev()
-        .find(|set| store.full_key(&archive_key(user_id, *set)) == archive.key);
-    Ok(PriorEvidence {
-        revision,
-        set: set.unwrap_or(revision),
-        previous: manifest.previous,
-        request: manifest.request,
-        steps: manifest.steps,
-        state: match manifest.status {
-            Status::Deleted => State::Deleted {
-                access,
-                archive,
-                deletion,
-                recording,
-            },
-            Status::DeactivatedOnly => State::DeactivatedOnly {
-                access,
-                archive,
-                deletion,
-                recording,
-            },
-        },
-    })
-}
-
-async fn previous(
-    store: &dyn ArchiveStore,
-    user_id: UserId,
-    recorded: u32,
-) -> Result<Option<ManifestRef>, Stopped> {
-    if recorded == 0 {
-        return Ok(None);
-    }
-    Ok(Some(manifest(store, user_id, recorded).await?.1))
-}
-
-async fn manifest(
-    store: &dyn ArchiveStore,
-    user_id: UserId,
-    revision: u32,
-) -> Result<(Manifest, ManifestRef), Stopped> {
-    let key = audit_key(user_id, revision);
-    let full_key = store.full_key(&key);
-    let stored = store.read(&key, MAX_DOCUMENT_BYTES).await?;
-    let read = stored.and_then(|bytes| {
-        let manifest = serde_json::from_slice::<Manifest>(&bytes).ok()?;
-        Some((manifest, hex::encode(Sha256::digest(&bytes))))
-    });
-    let (manifest, sha256) = read
-        .filter(|(manifest, _)| manifest.user_id == user_id && manifest.revision == revision)
-        .ok_or_else(|| conflict(&full_key, "another manifest stands there"))?;
-    Ok((
-        manifest,
-        ManifestRef {
-            key: full_key,
-            sha256,
-        },
-    ))
-}
-
-/// Whether the manifest of a finished off-boarding is in the store, with this digest, and says the same end.
+/// Whether the manifest of a finished off-boarding is in the store, with this digest and the same end.
 pub(crate) async fn is_recorded(
     store: &dyn ArchiveStore,
     checkpoint: &Checkpoint,
@@ -212,10 +84,9 @@ pub(crate) async fn is_recorded(
     let Ok(read) = serde_json::from_slice::<Manifest>(&stored) else {
         return Ok(false);
     };
-    let end = match read.status {
-        Status::Deleted => StateName::Deleted,
-        Status::DeactivatedOnly => StateName::DeactivatedOnly,
-    };
+
+    let end = StateName::from(read.status);
+
     Ok(manifest.key == store.full_key(&key)
         && hex::encode(Sha256::digest(&stored)) == manifest.sha256
         && read.user_id == checkpoint.user_id

@@ -4,33 +4,39 @@
 mod archive;
 mod archive_pages;
 mod archive_quiet;
+mod archive_store;
+mod archive_stream;
+mod archived;
 mod cancellation;
 mod checkpoint_session;
 mod clear_queues;
+mod confirm_deletion;
 mod converge;
 mod deactivate;
 mod delete;
 mod deletions_seen;
+mod documents;
 mod guard;
 mod look_back;
+mod prior_evidence;
 mod probe;
 mod read_again;
 mod record;
 mod recount;
 mod seal;
+mod sealed_archive;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::adapters::cxone::{Answered, Client};
 use crate::clock::Clock;
 use crate::failure::{Class, Failure};
 use crate::guards::Guards;
 use crate::job::Job;
 use crate::limits::DeletePolicy;
-use crate::machine::{Call, Deletion, Effect, Event, RetryPolicy};
+use crate::machine::{Call, Event, RetryPolicy, Step};
 use crate::manifest::Actor;
-use crate::ports::{ArchiveStore, Checkpoints};
+use crate::ports::{Answered, ArchiveStore, Checkpoints, Tenant};
 use crate::registers::ProtectedSource;
 use crate::telemetry::span;
 
@@ -38,39 +44,38 @@ pub(crate) use archive::begin as begin_archive;
 pub(crate) use archive_pages::page;
 pub(crate) use cancellation::Cancellation;
 pub(crate) use checkpoint_session::CheckpointSession;
+pub(crate) use documents::MAX_DOCUMENT_BYTES;
 pub(crate) use guard::on_deletion;
 pub(crate) use look_back::{is_recorded, look_back};
-pub(crate) use seal::MAX_DOCUMENT_BYTES;
 
-/// What every step works with. Made once a process.
+/// What every step works with. Made once for each process.
 pub(crate) struct Services {
     pub(crate) clock: Clock,
-    pub cxone: Client,
+    pub tenant: Arc<dyn Tenant>,
     /// Where archives, seals and manifests go.
     pub archive_store: Arc<dyn ArchiveStore>,
     pub checkpoints: Arc<dyn Checkpoints>,
     pub guards: Guards,
     pub protected: ProtectedSource,
     pub delete: DeletePolicy,
-    /// How a user's own failures are tried again.
     pub retry: RetryPolicy,
     /// How far back the archive reaches.
     pub history: Duration,
     /// The longest interval of one query, in days.
     pub window_days: Option<u32>,
-    /// Who this is, for the manifest.
+    /// Named in the manifest as its writer.
     pub actor: Actor,
 }
 
-/// Why the work on a job stopped for a reason that is not the job's own. It costs no attempt, and
-/// the machine never sees it.
+/// Why a run stopped for a reason that is not the job's own. It costs no attempt, and the machine
+/// never sees it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Interrupt {
     /// The process was asked to end.
     #[error("draining")]
     Draining,
-    /// The slice of the delivery is over.
-    #[error("the slice is over")]
+    /// The time slice of the delivery is over.
+    #[error("the time slice is over")]
     SliceOver,
     /// Another worker has the user now.
     #[error("the lease is lost")]
@@ -88,8 +93,8 @@ pub(crate) enum Stopped {
 }
 
 impl Stopped {
-    /// Into the span of the step: a failure is one, an interrupt only where it comes from a fault.
-    pub(crate) fn tell(&self, span: &tracing::Span) {
+    /// Marks the span of the step as failed, unless the run only has to end early.
+    pub(crate) fn record_in(&self, span: &tracing::Span) {
         match self {
             Self::Failed(failure) | Self::Interrupted(Interrupt::Systemic(failure)) => {
                 span::failed(span, failure.code);
@@ -115,37 +120,33 @@ impl<E: Into<Failure>> From<E> for Stopped {
     }
 }
 
-/// Keeps the call as evidence and gives back what it answered.
+/// Keeps the call as evidence, and returns what the API answered.
 fn keep<T>(calls: &mut Vec<Call>, answered: Answered<T>) -> T {
     calls.push(answered.call);
     answered.value
 }
 
-/// Does what an effect asks for; `None` for those that are the worker's to do.
+/// Does one step, and reports what happened.
 pub(crate) async fn perform(
-    effect: &Effect,
+    step: &Step,
     services: &Services,
-    journal: &mut CheckpointSession,
+    session: &mut CheckpointSession,
     job: &Job,
     calls: &mut Vec<Call>,
-) -> Option<Result<Event, Stopped>> {
-    Some(match effect {
-        Effect::LookBack => look_back(services, job).await,
-        Effect::LookAgain => look_back::look_again(services, journal.checkpoint()).await,
-        Effect::ClearQueues => {
-            clear_queues::clear_queues(services, journal.checkpoint_mut(), calls).await
+) -> Result<Event, Stopped> {
+    match step {
+        Step::LookBack => look_back(services, job).await,
+        Step::LookAgain => look_back::look_again(services, session.checkpoint()).await,
+        Step::ClearQueues => {
+            clear_queues::clear_queues(services, session.checkpoint_mut(), calls).await
         }
-        Effect::Deactivate => {
-            deactivate::deactivate(services, journal.checkpoint_mut(), calls).await
+        Step::Deactivate => deactivate::deactivate(services, session.checkpoint_mut(), calls).await,
+        Step::Archive => Box::pin(archive::archive(services, session)).await,
+        Step::Seal => Box::pin(seal::seal(services, session, calls)).await,
+        Step::Delete { maybe_sent } => {
+            Box::pin(delete::delete(services, session, *maybe_sent, calls)).await
         }
-        Effect::Archive => Box::pin(archive::archive(services, journal)).await,
-        Effect::Seal => Box::pin(seal::seal(services, journal, calls)).await,
-        Effect::Delete { maybe_sent } => {
-            Box::pin(delete::delete(services, journal, *maybe_sent, calls)).await
-        }
-        Effect::ConfirmDeletion => delete::confirm(services, journal, calls).await,
-        Effect::Withhold(outcome) => Ok(Event::DeletionWithheld(Deletion::without_call(*outcome))),
-        Effect::Record => record::record(services, journal, calls).await,
-        Effect::Wait(_) | Effect::DeadLetter(_) | Effect::Finish => return None,
-    })
+        Step::ConfirmDeletion => confirm_deletion::confirm_deletion(services, session, calls).await,
+        Step::Record => record::record(services, session, calls).await,
+    }
 }

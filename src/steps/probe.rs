@@ -1,22 +1,24 @@
+//! Asks a service that failed whether the fault is over, and whether a failure is one user's or everyone's.
+
 use std::time::Duration;
 
 use super::Services;
-use crate::adapters::cxone::{CxoneError, Look};
 use crate::failure::{Class, Code, Failure};
+use crate::ports::TenantRead;
 
 const PROBE_WITHIN: Duration = Duration::from_secs(10);
 
 impl Services {
-    /// Asks the service that a fault came from whether it is over, and changes nothing. `Ok(false)`: it
-    /// answers, but no probe can show that this very fault is gone.
+    /// Asks the service that a fault came from whether the fault is over, and changes nothing. `Ok(false)`: the service
+    /// answers, but no probe can show that this very fault is over.
     pub(crate) async fn probe(&self, code: Code) -> Result<bool, Failure> {
-        let probing = tokio::time::timeout(PROBE_WITHIN, self.probe_patiently(code));
+        let probing = tokio::time::timeout(PROBE_WITHIN, self.probe_service(code));
         probing
             .await
             .unwrap_or_else(|_elapsed| Err(no_answer(code)))
     }
 
-    async fn probe_patiently(&self, code: Code) -> Result<bool, Failure> {
+    async fn probe_service(&self, code: Code) -> Result<bool, Failure> {
         match code {
             Code::CxoneUnreachable
             | Code::CxoneTimeout
@@ -24,13 +26,17 @@ impl Services {
             | Code::CxoneUnreadable
             | Code::CxoneThrottled
             | Code::CxoneUnauthorized
-            | Code::CxoneRedirected => Ok(self.cxone.probe(Look::User).await.map(|()| true)?),
-            // It is a write, a page, or the calls of some users, and a probe writes nothing and finds nobody.
+            | Code::CxoneRedirected => {
+                Ok(self.tenant.probe(TenantRead::User).await.map(|()| true)?)
+            }
+            // The fault was of a write, a page, or some users; a probe writes nothing and finds no user.
             Code::CxoneMissingScope
             | Code::CxoneForeignAnswer
             | Code::CxoneContradiction
             | Code::CxoneRejected
-            | Code::CxoneBadNextPage => Ok(self.cxone.probe(Look::User).await.map(|()| false)?),
+            | Code::CxoneBadNextPage => {
+                Ok(self.tenant.probe(TenantRead::User).await.map(|()| false)?)
+            }
             Code::ArchiveUnreachable
             | Code::ArchiveDenied
             | Code::ArchiveMissing
@@ -45,9 +51,9 @@ impl Services {
                 self.checkpoints.probe().await.map(|()| true)
             }
             Code::SettingsUnreadable => self.protected.load().await.map(|_list| true),
-            // The broker is not a service of steps: whoever publishes tries again by itself, until it works.
+            // The broker is not a service of steps: a publisher retries by itself until it succeeds.
             Code::QueueUnreachable | Code::QueueRefused | Code::QueueUnroutable => Ok(true),
-            // These are single users'.
+            // These are faults of single users.
             Code::CxoneTooLarge
             | Code::CxoneCursorLost
             | Code::CxoneVersionConflict
@@ -63,12 +69,12 @@ impl Services {
         }
     }
 
-    /// A user's call failed in a way that may be the user's own or everybody's: asks the service by itself.
-    /// `Some` when that fails too, so that an outage spends nobody's attempt, and a refusal that all would meet is
-    /// nobody's dead letter.
+    /// A user's call failed in a way that may be the fault of that user or of the service: asks the service. `Some` when
+    /// that fails too, so that an outage costs no user an attempt, and a refusal that every user would meet makes no
+    /// dead letter.
     pub(crate) async fn outage(&self, step: &str, failure: &Failure) -> Option<Failure> {
-        let (class, code) = (failure.class, failure.code);
-        let may_pass = matches!(class, Class::Transient | Class::UnknownOutcome);
+        let code = failure.code;
+        let may_pass = matches!(failure.class, Class::Transient | Class::UnknownOutcome);
         let service = matches!(
             code,
             Code::CxoneUnreachable
@@ -95,22 +101,22 @@ impl Services {
         })
     }
 
-    /// Makes the reading calls of a step for a user that nobody has.
+    /// Makes the reads of a step for a user that does not exist.
     async fn probe_alike(&self, step: &str, code: Code) -> Result<(), Failure> {
-        let looks: &[Look] = match step {
-            "clear_queues" => &[Look::User, Look::Routing],
-            "deactivate" | "look_again" => &[Look::User, Look::Scim],
-            "archive" => &[Look::User, Look::Conversations],
-            _ => &[Look::User],
+        let reads: &[TenantRead] = match step {
+            "clear_queues" => &[TenantRead::User, TenantRead::Routing],
+            "deactivate" | "look_again" => &[TenantRead::User, TenantRead::Scim],
+            "archive" => &[TenantRead::User, TenantRead::Conversations],
+            _ => &[TenantRead::User],
         };
         let probing = async {
-            for look in looks {
-                self.cxone.probe(*look).await?;
+            for read in reads {
+                self.tenant.probe(*read).await?;
             }
-            Ok::<(), CxoneError>(())
+            Ok(())
         };
         match tokio::time::timeout(PROBE_WITHIN, probing).await {
-            Ok(probed) => Ok(probed?),
+            Ok(probed) => probed,
             Err(_elapsed) => Err(no_answer(code)),
         }
     }

@@ -1,26 +1,26 @@
-use jiff::Timestamp;
+//! Reads again what a record says, before anything final follows from it. Redis is a hint: whoever can write to it can
+//! forge a checkpoint.
 
 use super::converge::ConvergencePoll;
-use super::delete::stands_as_sealed;
-use super::seal::{archive_of, conflict};
+use super::documents::conflict;
+use super::sealed_archive::check_sealed_archive;
 use super::{CheckpointSession, Services, Stopped};
-use crate::adapters::cxone::RoutingProfile;
 use crate::archive::interval_is_as_asked;
 use crate::job::UserId;
 use crate::machine::{AccessRemoved, Call, Sealing, State};
 
-/// Which records have to be shown by the world itself before anything follows from them.
+/// Which record has to be confirmed by reads before anything follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doubt {
-    /// A checkpoint that a stranger may have written.
+    /// A checkpoint that somebody else may have written.
     Checkpoint,
-    /// The intent to delete, which was read and not saved in this visit, or a seal that was found without a checkpoint.
+    /// The intent to delete, which was loaded and not saved by this run, or a seal that was found without a checkpoint.
     Intent,
 }
 
-/// Reads again what was recorded: that the access is gone, and that the archive is what the record says. `false`: the
-/// user has more access than was recorded, or is there though recorded as deleted. Once a visit.
-pub(super) async fn record_holds(
+/// Reads again that the access is gone, and that the archive is what the record says. `false`: the user has more access
+/// than was recorded, or exists though recorded as deleted. At most once a run.
+pub(super) async fn confirm_record(
     services: &Services,
     journal: &mut CheckpointSession,
     doubt: Doubt,
@@ -29,18 +29,20 @@ pub(super) async fn record_holds(
     if journal.is_confirmed() || (doubt == Doubt::Checkpoint && journal.is_trusted()) {
         return Ok(true);
     }
+
     let checkpoint = journal.checkpoint();
     let user_id = checkpoint.user_id;
     let holds = match &checkpoint.state {
-        // A deletion of this visit was seen in this visit.
+        // This run itself saw the deletion.
         State::Deleted { .. } if !journal.was_loaded_as_deleted() => true,
-        State::Deleted { .. } => !services.cxone.find_user(user_id).await?.value,
+        State::Deleted { .. } => !services.tenant.find_user(user_id).await?.value,
         State::Archived { access, .. } | State::DeactivatedOnly { access, .. } => {
             access_is_gone(services, user_id, access, calls).await?
         }
         State::Received | State::QueuesCleared { .. } | State::Deactivated { .. } => true,
     };
-    // While an accepted deletion is waited for only the access matters; the archive is looked at before the manifest.
+
+    // While an accepted deletion is pending, only the access matters; the archive is checked before the manifest.
     let accepted = matches!(
         &checkpoint.state,
         State::Archived {
@@ -50,36 +52,39 @@ pub(super) async fn record_holds(
     );
     if holds
         && !accepted
-        && let Some(archive) = archive_of(&checkpoint.state)
+        && let Some(archive) = checkpoint.state.archive()
     {
-        let whole = doubt == Doubt::Intent || journal.was_loaded_as_archived();
-        stands_as_sealed(&*services.archive_store, checkpoint, archive, whole).await?;
-        if let Some(access_at) = checkpoint.state.deactivated_at().filter(|_| whole) {
-            interval_is_as_asked(archive, access_at, services.history, Timestamp::now())
+        let is_whole = doubt == Doubt::Intent || journal.was_loaded_as_archived();
+        check_sealed_archive(&*services.archive_store, checkpoint, archive, is_whole).await?;
+        if let Some(access_at) = checkpoint.state.deactivated_at().filter(|_| is_whole) {
+            interval_is_as_asked(archive, access_at, services.history, services.clock.now())
                 .map_err(|why| conflict(&archive.key, &why))?;
         }
     }
+
     if holds && !accepted {
         journal.confirm();
     }
     Ok(holds)
 }
 
-/// `false` when the user still has more access than was recorded after a moment, since reads may lag.
+/// Polls for a moment, since reads may lag; `false` when the user then still has more access than was recorded.
 async fn access_is_gone(
     services: &Services,
     user_id: UserId,
     access: &AccessRemoved,
     calls: &mut Vec<Call>,
 ) -> Result<bool, Stopped> {
-    let mut patience = ConvergencePoll::new();
+    let mut poll = ConvergencePoll::new();
     loop {
-        // One after the other: calls of one user never overlap.
-        let account = services.cxone.account(user_id).await?;
-        let profile = services.cxone.routing_profile(user_id).await?;
+        // In sequence: calls of one user never overlap.
+        let account = services.tenant.account(user_id).await?;
+        let profile = services.tenant.routing_profile(user_id).await?;
         // Some servers show `active` only while it is true.
-        let active = account.user.is_some_and(|user| user.active() == Some(true));
-        // Who is said to be in no queue has none left over.
+        let active = account
+            .account
+            .is_some_and(|account| account.active == Some(true));
+        // If the record says that no queue names the user, no queue is excused.
         let recorded = |queue: &str| {
             !access.queues.confirmed
                 && access
@@ -88,13 +93,14 @@ async fn access_is_gone(
                     .iter()
                     .any(|left| left.reference == queue)
         };
-        let mut queues = profile.value.iter().flat_map(RoutingProfile::queues);
+        let mut queues = profile.value.iter().flat_map(|profile| &profile.queues);
         if !active && queues.all(|queue| recorded(&queue.to_string())) {
             calls.extend(account.calls);
             calls.push(profile.call);
             return Ok(true);
         }
-        if !patience.wait().await {
+
+        if !poll.wait().await {
             tracing::warn!(%user_id, active, "the user has more access than was recorded; it is removed again");
             return Ok(false);
         }

@@ -1,3 +1,5 @@
+//! Restores the count of the deletion rate limit, when Redis lost it, from what the archive store shows.
+
 use std::collections::HashMap;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -11,48 +13,47 @@ use crate::limits::DeletionRateLimit;
 use crate::ports::ArchiveStore;
 use crate::progress;
 
-/// User IDs begin with one of these. The store is listed in as many parts, so that memory holds a few of them.
+/// User IDs begin with one of these. The store is listed one digit at a time, so that memory holds a few parts only.
 const FIRST_DIGITS: [&str; 16] = [
     "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b", "c", "d", "e", "f",
 ];
 const AT_ONCE: usize = 4;
 
-/// One at a time in each process: of a large bucket it takes minutes.
+/// One at a time in each process: with a large bucket it takes minutes.
 static RECOUNTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// Gives the brake a count again that was lost: of the deletions that the archive store shows. `false` when that is
-/// already under way.
+/// Counts the deletions that the archive store shows. `false` when another task is already doing so.
 pub(super) async fn recount(
     services: &Services,
-    brake: DeletionRateLimit,
+    limit: DeletionRateLimit,
 ) -> Result<bool, Failure> {
     let Ok(_only) = RECOUNTING.try_lock() else {
         return Ok(false);
     };
-    let now = Timestamp::now();
+    let now = services.clock.now();
     let store = &*services.archive_store;
-    let seen = seen(store, brake, now).await?;
+    let seen = seen(store, limit, now).await?;
     tracing::warn!(
         deletions = seen.len(),
-        "the count of the brake on deletions is lost or new: it begins with what the archive store shows"
+        "the count of the deletion rate limit is lost or new: it begins with what the archive store shows"
     );
     let seen: Vec<(UserId, Timestamp)> = seen.into_iter().collect();
     services
         .checkpoints
-        .restore_deletions(brake.per, &seen)
+        .restore_deletions(limit.per, &seen)
         .await?;
     Ok(true)
 }
 
 impl Services {
-    /// Sees to it that the brake has a count before the first user is taken: from then on seals that wait for their
-    /// deletion count too.
+    /// Makes sure that the deletion rate limit has a count before the first user is taken. Later, seals that wait for
+    /// their deletion would count too.
     pub(crate) async fn count_deletions(&self) -> Result<(), Failure> {
-        let Some(brake) = self.guards.deletion_rate_limit else {
+        let Some(limit) = self.guards.deletion_rate_limit else {
             return Ok(());
         };
-        if !self.checkpoints.deletions_reach(brake.per).await? {
-            recount(self, brake).await?;
+        if !self.checkpoints.deletions_reach(limit.per).await? {
+            recount(self, limit).await?;
         }
         Ok(())
     }
@@ -60,13 +61,13 @@ impl Services {
 
 async fn seen(
     store: &dyn ArchiveStore,
-    brake: DeletionRateLimit,
+    limit: DeletionRateLimit,
     now: Timestamp,
 ) -> Result<HashMap<UserId, Timestamp>, Failure> {
     let parts = FIRST_DIGITS.map(|digit| async move {
         let listed = store.list(digit).await?;
         progress::made();
-        Ok::<_, Failure>(deletions_seen(&listed, brake.per, now))
+        Ok::<_, Failure>(deletions_seen(&listed, limit.per, now))
     });
     let parts = stream::iter(parts).buffer_unordered(AT_ONCE);
     parts

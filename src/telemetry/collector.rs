@@ -1,3 +1,5 @@
+//! Reports once when the collector stops accepting telemetry, and once when it accepts it again.
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -8,16 +10,16 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
-/// An exporter that says once when the collector takes no more, and once when it does again. What it did not take
-/// is dropped: telemetry never holds the work up.
+/// An exporter that logs each change between success and failure. Telemetry that the collector does
+/// not accept is dropped: it must never delay the work.
 #[derive(Debug)]
-pub(super) struct Told<E> {
+pub(super) struct Reporting<E> {
     exporter: E,
     what: &'static str,
     failing: AtomicBool,
 }
 
-impl<E> Told<E> {
+impl<E> Reporting<E> {
     pub(super) const fn new(exporter: E, what: &'static str) -> Self {
         Self {
             exporter,
@@ -26,14 +28,15 @@ impl<E> Told<E> {
         }
     }
 
-    fn tell(&self, result: OTelSdkResult) -> OTelSdkResult {
+    fn report(&self, result: OTelSdkResult) -> OTelSdkResult {
         let failed = result.is_err();
         let changed = self.failing.swap(failed, Ordering::Relaxed) != failed;
         match &result {
             Err(error) if changed => tracing::warn!(%error, what = self.what,
-                "the collector does not take these: they are dropped until it does; look at OTEL_EXPORTER_OTLP_ENDPOINT"),
+                "the collector does not accept these; they are dropped until it does; check \
+                 OTEL_EXPORTER_OTLP_ENDPOINT"),
             Ok(()) if changed => {
-                tracing::info!(what = self.what, "the collector takes these again")
+                tracing::info!(what = self.what, "the collector accepts these again");
             }
             Ok(()) | Err(_) => {}
         }
@@ -41,9 +44,9 @@ impl<E> Told<E> {
     }
 }
 
-impl<E: SpanExporter> SpanExporter for Told<E> {
+impl<E: SpanExporter> SpanExporter for Reporting<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        self.tell(self.exporter.export(batch).await)
+        self.report(self.exporter.export(batch).await)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -59,9 +62,9 @@ impl<E: SpanExporter> SpanExporter for Told<E> {
     }
 }
 
-impl<E: PushMetricExporter> PushMetricExporter for Told<E> {
+impl<E: PushMetricExporter> PushMetricExporter for Reporting<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        self.tell(self.exporter.export(metrics).await)
+        self.report(self.exporter.export(metrics).await)
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -84,12 +87,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_change_is_told() {
-        let told = Told::new((), "traces");
+    fn only_a_change_is_reported() {
+        let reporting = Reporting::new((), "traces");
         let refused = || Err(OTelSdkError::InternalFailure("refused".to_owned()));
-        assert!(told.tell(Ok(())).is_ok() && !told.failing.load(Ordering::Relaxed));
-        assert!(told.tell(refused()).is_err() && told.failing.load(Ordering::Relaxed));
-        assert!(told.tell(refused()).is_err() && told.failing.load(Ordering::Relaxed));
-        assert!(told.tell(Ok(())).is_ok() && !told.failing.load(Ordering::Relaxed));
+        assert!(reporting.report(Ok(())).is_ok() && !reporting.failing.load(Ordering::Relaxed));
+        assert!(reporting.report(refused()).is_err() && reporting.failing.load(Ordering::Relaxed));
+        assert!(reporting.report(refused()).is_err() && reporting.failing.load(Ordering::Relaxed));
+        assert!(reporting.report(Ok(())).is_ok() && !reporting.failing.load(Ordering::Relaxed));
     }
 }

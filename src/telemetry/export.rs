@@ -1,3 +1,5 @@
+//! Where metrics and traces go: the standard variables of OpenTelemetry decide.
+
 use std::env::var;
 use std::time::Duration;
 
@@ -9,30 +11,31 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::resource::EnvResourceDetector;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
-use super::collector::Told;
+use super::collector::Reporting;
 use super::logging;
 use super::metrics::{self, Exposition};
 
-/// What the end of the process waits at most for a collector that does not answer.
+/// How long the end of the process waits for a collector that does not answer.
 const END_WITHIN: Duration = Duration::from_secs(3);
 
 /// Logs, metrics and traces of this process.
 ///
-/// Metrics are always counted, for `/metrics`, and every span has its IDs, for the logs. By OTLP they leave the
-/// process where a standard variable asks for it: `OTEL_EXPORTER_OTLP_ENDPOINT`, that of one signal alone
-/// (`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT`), or `OTEL_TRACES_EXPORTER=otlp` (`OTEL_METRICS_…`).
-/// Without any of them nothing is sent, though the specification would send to this host.
-/// Protocol, headers, timeouts, batches, sampling and resource are what the other variables say
+/// Metrics are always counted, for `/metrics`, and every span has its IDs, for the logs. They leave
+/// the process by OTLP only if a standard variable asks for it: `OTEL_EXPORTER_OTLP_ENDPOINT`, the
+/// same for one signal (`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT`), or
+/// `OTEL_TRACES_EXPORTER=otlp` (`OTEL_METRICS_…`). Without these nothing is sent, although the
+/// specification would send to this host. The other variables set protocol, headers, timeouts,
+/// batches, sampling and resource
 /// (<https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>).
 ///
-/// Threads of their own send, from queues that are bounded and drop what does not fit.
+/// Separate threads send, from bounded queues that drop what does not fit.
 pub(crate) struct Telemetry {
     traces: SdkTracerProvider,
     meters: SdkMeterProvider,
     exposition: Exposition,
 }
 
-/// What may be exported, as the variables call it.
+/// What can be exported.
 #[derive(Debug, Clone, Copy)]
 enum Signal {
     Traces,
@@ -47,23 +50,27 @@ impl Signal {
         }
     }
 
-    /// Whether it is to be exported, as these variables say; `Err` says what in them means nothing here.
+    /// Whether these variables ask to export it; `Err` says which value of them is unknown.
     fn is_wanted(self, variable: impl Fn(&str) -> Option<String>) -> Result<bool, String> {
         let word = self.word();
         let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+
         if set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Ok(false);
         }
+
         let own = format!("OTEL_EXPORTER_OTLP_{word}_ENDPOINT");
         let somewhere = set("OTEL_EXPORTER_OTLP_ENDPOINT")
             .or_else(|| set(&own))
             .is_some();
+
         let exporter = format!("OTEL_{word}_EXPORTER");
         let Some(named) = set(&exporter) else {
             return Ok(somewhere);
         };
+
         let named: Vec<&str> = named.split(',').map(str::trim).collect();
-        // `prometheus` is on /metrics whatever is said here.
+        // `prometheus` changes nothing: /metrics always serves it.
         match named
             .iter()
             .find(|name| !matches!(**name, "otlp" | "none" | "prometheus"))
@@ -75,7 +82,8 @@ impl Signal {
         }
     }
 
-    /// A protocol that is asked for and not known here: the exporter takes `http/protobuf` instead.
+    /// A protocol in the variables that this program does not know. The exporter uses
+    /// `http/protobuf` instead.
     fn unknown_protocol(self, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
         let own = format!("OTEL_EXPORTER_OTLP_{}_PROTOCOL", self.word());
         let set = |name: &str| {
@@ -92,7 +100,7 @@ impl Signal {
 }
 
 impl Telemetry {
-    /// Begins to log, to count and to trace; to be called once, before anything else. Needs the runtime.
+    /// Starts logs, metrics and traces. Call it once, before anything else, inside the runtime.
     pub(crate) fn begin(is_worker: bool) -> Result<Self, String> {
         let mut complaints = Vec::new();
         let mut wanted = |signal: Signal| {
@@ -103,12 +111,15 @@ impl Telemetry {
                 false
             })
         };
-        let (export_traces, export_metrics) = (wanted(Signal::Traces), wanted(Signal::Metrics));
+        let export_traces = wanted(Signal::Traces);
+        let export_metrics = wanted(Signal::Metrics);
 
         let mut traces = SdkTracerProvider::builder().with_resource(resource());
         if export_traces {
             match SpanExporter::builder().build() {
-                Ok(exporter) => traces = traces.with_batch_exporter(Told::new(exporter, "traces")),
+                Ok(exporter) => {
+                    traces = traces.with_batch_exporter(Reporting::new(exporter, "traces"));
+                }
                 Err(error) => complaints.push(format!("traces are not exported: {error}")),
             }
         }
@@ -122,7 +133,7 @@ impl Telemetry {
             match MetricExporter::builder().build() {
                 Ok(exporter) => {
                     meters = meters.with_reader(
-                        PeriodicReader::builder(Told::new(exporter, "metrics")).build(),
+                        PeriodicReader::builder(Reporting::new(exporter, "metrics")).build(),
                     );
                 }
                 Err(error) => complaints.push(format!("metrics are not exported: {error}")),
@@ -145,33 +156,34 @@ impl Telemetry {
         })
     }
 
-    /// What `/metrics` shows.
+    /// The source of `/metrics`.
     pub(crate) fn exposition(&self) -> Exposition {
         self.exposition.clone()
     }
 
-    /// Sends what is left, within three seconds, whatever the collector does.
+    /// Sends the rest. Ends within three seconds, whatever the collector does.
     pub(crate) async fn end(self) {
-        let (traces, meters) = (self.traces, self.meters);
-        // Threads of their own, which the end of the runtime does not wait for: neither of the two keeps to a
-        // time that it is given while it is sending.
+        let Self { traces, meters, .. } = self;
+
+        // Both ignore their timeout while they send. So they run on threads that the end of the
+        // runtime does not wait for.
         let traces = on_a_thread(move || traces.shutdown_with_timeout(END_WITHIN));
         let meters = on_a_thread(move || meters.shutdown_with_timeout(END_WITHIN));
-        // A collector that takes nothing has been told of.
-        tokio::time::timeout(END_WITHIN, futures_util::future::join(traces, meters))
-            .await
-            .ok();
+        let both = futures_util::future::join(traces, meters);
+
+        // If time runs out here, `Reporting` has already logged that the collector accepts nothing.
+        tokio::time::timeout(END_WITHIN, both).await.ok();
     }
 }
 
-/// Done when the thread is, or cannot be.
+/// Ends when the thread ends, or when none can be started.
 async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) {
     let (done, ended) = tokio::sync::oneshot::channel();
     let begun = std::thread::Builder::new()
         .name("telemetry ends".to_owned())
         .spawn(move || {
             work();
-            // Nobody may be waiting any more.
+            // The receiver is gone if the timeout was over first.
             done.send(()).ok();
         });
     if begun.is_ok() {
@@ -179,7 +191,7 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     }
 }
 
-/// Who this is; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` have the last word.
+/// Describes this process. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` override it.
 fn resource() -> Resource {
     let ours = [
         KeyValue::new("service.name", "offboarder"),
@@ -274,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_protocol_that_nobody_speaks_here_is_named() {
+    fn an_unknown_protocol_is_named() {
         let unknown = |variables: &'static [(&str, &str)]| {
             Signal::Metrics.unknown_protocol(|name| {
                 variables
@@ -296,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_says_who_it_is() {
+    fn the_resource_names_service_and_instance() {
         let resource = resource();
         let of = |name: &'static str| resource.get(&name.into()).map(|value| value.to_string());
         assert_eq!(of("service.name").as_deref(), Some("offboarder"));

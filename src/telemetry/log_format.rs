@@ -1,3 +1,5 @@
+//! The two forms of a log line.
+
 use std::fmt;
 use std::io;
 
@@ -11,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::printable;
 
-/// The trace that whatever is logged now belongs to, in the W3C's hexadecimal form.
+/// The ID of the current trace, in hexadecimal form.
 fn trace_id() -> Option<String> {
     let context = opentelemetry::Context::current();
     let span = context.span();
@@ -19,7 +21,8 @@ fn trace_id() -> Option<String> {
     span.is_valid().then(|| span.trace_id().to_string())
 }
 
-/// Standard error for whole lines of JSON: a log is looked at on terminals too.
+/// Standard error for whole lines of JSON. People read logs on terminals, so deceptive characters
+/// are escaped.
 pub(super) struct JsonLines(io::Stderr);
 
 impl io::Write for JsonLines {
@@ -36,7 +39,7 @@ impl io::Write for JsonLines {
     }
 }
 
-/// For programs: one JSON object a line, flat, with the trace's ID where there is one.
+/// For programs: one flat JSON object a line, with the ID of the trace if there is one.
 pub(super) fn json<S>() -> JsonLayer<S, fn() -> JsonLines>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -51,7 +54,7 @@ where
     layer
 }
 
-/// For people: time, level, what happened, and the trace's ID at the end.
+/// For people: time, level, what happened, and the ID of the trace if there is one.
 pub(super) struct Human;
 
 impl<S> FormatEvent<S, DefaultFields> for Human
@@ -71,18 +74,20 @@ where
             tracing::Level::INFO => 32,
             tracing::Level::DEBUG | tracing::Level::TRACE => 34,
         };
-        let ansi = writer.has_ansi_escapes();
-        let (dim, coloured, plain) = if ansi {
+        let (dim, coloured, plain) = if writer.has_ansi_escapes() {
             ("\x1b[2m", format!("\x1b[{colour}m"), "\x1b[0m")
         } else {
             ("", String::new(), "")
         };
+
         write!(writer, "{dim}")?;
         SystemTime.format_time(&mut writer)?;
         write!(writer, "{plain} {coloured}{level:>5}{plain} ")?;
+
         let mut fields = String::new();
         context.format_fields(Writer::new(&mut fields), event)?;
         write!(writer, "{}", printable::line(&fields))?;
+
         if let Some(trace_id) = trace_id() {
             write!(writer, " {dim}trace_id={trace_id}{plain}")?;
         }
@@ -92,8 +97,9 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
+    use parking_lot::Mutex;
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
@@ -104,7 +110,7 @@ mod tests {
 
     impl io::Write for Kept {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
+            self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -124,9 +130,9 @@ mod tests {
             let subscriber =
                 tracing_subscriber::registry().with(layer.with_writer(move || to.clone()));
             tracing::subscriber::with_default(subscriber, || {
-                tracing::warn!(who = attack, told = %attack, shown = ?attack, "{attack}");
+                tracing::warn!(who = attack, text = %attack, shown = ?attack, "{attack}");
             });
-            let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+            let text = String::from_utf8(kept.0.lock().clone()).unwrap();
             let line = text.strip_suffix('\n').unwrap();
             assert!(!line.chars().any(is_deceptive), "{line:?}");
             assert!(line.contains(" WARN "), "{line}");

@@ -1,3 +1,5 @@
+//! What is logged, and in which form.
+
 use std::io::IsTerminal as _;
 
 use opentelemetry_sdk::trace::SdkTracer;
@@ -9,10 +11,11 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use super::{log_format, span};
 
-/// Logs go to standard error: for people on a terminal, JSON otherwise. `RUST_LOG` decides what is logged, and
-/// nothing of traces; a worker says more than a command by default. Spans of ours, and no others, go to `tracer`.
+/// Logs go to standard error: as text on a terminal, as JSON otherwise. `RUST_LOG` decides what is
+/// logged, but not what is traced; by default a worker logs more than a command. Only our own spans
+/// go to `tracer`.
 pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
-    // The telemetry's own news is told by `collector`, once.
+    // `collector` reports failures of OpenTelemetry, once each.
     let default = if is_worker {
         "info,opentelemetry=off"
     } else {
@@ -21,6 +24,7 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_not_set| EnvFilter::new(default));
     let filter = filter.and(FilterFn::new(may_be_logged));
+
     let spans = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
             .with_tracer(tracer)
@@ -33,8 +37,9 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
                 metadata.is_span() && metadata.target() == span::TARGET
             }))
     });
+
     let registry = tracing_subscriber::registry().with(spans);
-    // A second subscriber cannot come: this runs once, first of all.
+    // `try_init` fails only if a subscriber is set already; this runs once, before anything else.
     if std::io::stderr().is_terminal() {
         let human = fmt::layer()
             .event_format(log_format::Human)
@@ -48,8 +53,8 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
     }
 }
 
-/// The client of RabbitMQ logs whole frames, with passwords and bodies in them, from warnings down. It says no more than
-/// its errors, whatever `RUST_LOG` says.
+/// The client library of RabbitMQ logs whole frames, with passwords and bodies, at all levels below
+/// error. So only its errors are logged, whatever `RUST_LOG` says.
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     let library = metadata.target().split("::").next().unwrap_or_default();
     let of_queue = [
@@ -66,7 +71,9 @@ fn may_be_logged(metadata: &Metadata<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
 
     use super::*;
 
@@ -75,7 +82,7 @@ mod tests {
 
     impl Write for Written {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend(bytes);
+            self.0.lock().extend(bytes);
             Ok(bytes.len())
         }
 
@@ -104,7 +111,7 @@ mod tests {
                 tracing::error!(target: "lapin::io_loop", "gone");
                 let _span = tracing::info_span!(target: "lapin::io_loop", "secret span").entered();
             });
-            let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            let log = String::from_utf8(written.0.lock().clone()).unwrap();
             assert!(
                 !log.contains("secret") && !log.contains("115, 101"),
                 "{said}: {log}"

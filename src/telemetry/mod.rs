@@ -1,7 +1,7 @@
-//! What is seen of a process from outside: logs, metrics, traces.
+//! Logs, metrics and traces of this process.
 //!
-//! One set of instruments and one set of spans for the whole process. They go to `/metrics`, and by OTLP to
-//! where the standard `OTEL_…` variables say; see [`Telemetry`].
+//! The process has one set of instruments and one set of spans. `/metrics` shows the instruments,
+//! and both leave by OTLP if the standard `OTEL_…` variables say so; see [`Telemetry`].
 
 mod collector;
 mod export;

@@ -1,9 +1,10 @@
-//! The spans of a process, one function for each kind, so that names and attributes are told alike everywhere.
-//! Attributes are the semantic conventions' where there is one (<https://opentelemetry.io/docs/specs/semconv/>),
-//! and `offboarder.…` elsewhere. They hold IDs and words of ours, never a body, a name or a text of somebody else's.
+//! The spans of a process. Each kind has one function, so that names and attributes are the same
+//! everywhere. Attributes follow the semantic conventions
+//! (<https://opentelemetry.io/docs/specs/semconv/>) if there is one, and are `offboarder.…`
+//! otherwise. They hold IDs and words of ours, never a body, a name or a text from outside.
 //!
-//! A span is made below another alone: what a process does by itself, such as looking whether it is paused, is
-//! nobody's trace.
+//! Most spans exist only below another one: what a process does by itself, e.g. check whether it is
+//! paused, belongs to no trace.
 
 use std::collections::HashMap;
 
@@ -18,13 +19,13 @@ use crate::failure::Code;
 use crate::job::UserId;
 use crate::limits::QuotaClass;
 
-/// What tells our spans from those of libraries.
+/// Distinguishes our spans from those of libraries.
 pub(super) const TARGET: &str = "offboarder::span";
 
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 
-/// A span, with those attributes that every kind may get later.
+/// A span, with the attributes that every kind may get later.
 macro_rules! span {
     ($($parent:ident: $of:expr,)? $name:literal, $($fields:tt)*) => {
         tracing::info_span!(
@@ -38,19 +39,20 @@ macro_rules! span {
     };
 }
 
-/// The same, or none where there is nothing to be below of.
+/// The same, but no span if there is no current one.
 macro_rules! child {
     ($($rest:tt)*) => {
         if Span::current().is_none() { Span::none() } else { span!($($rest)*) }
     };
 }
 
-/// A command, from its beginning to its end.
+/// A whole command.
 pub(crate) fn command(name: &str) -> Span {
     span!(parent: None, "command", otel.name = format!("offboarder {name}"))
 }
 
-/// A delivery from a queue, from its arrival to its settlement, below `parent` and linked to `links`.
+/// A delivery from a queue, from its arrival to its settlement, below `parent` and linked to
+/// `links`.
 pub(crate) fn delivery(queue: &'static str, parent: Context, links: Vec<SpanContext>) -> Span {
     let span = span!(
         parent: None,
@@ -66,7 +68,7 @@ pub(crate) fn delivery(queue: &'static str, parent: Context, links: Vec<SpanCont
         offboarder.disposition = field::Empty,
         offboarder.reason = field::Empty,
     );
-    // Without a layer that makes traces there is nothing to be below of.
+    // This fails only without a layer that makes traces.
     span.set_parent(parent).ok();
     for link in links {
         span.add_link(link);
@@ -79,7 +81,7 @@ pub(crate) fn user(user_id: UserId) -> Span {
     child!("user", otel.name = "off-board", offboarder.user_id = %user_id)
 }
 
-/// A message in the making: the first span of a trace of its own, linked to whatever it is made in.
+/// The creation of a message: it starts a new trace that is linked to the current span.
 pub(crate) fn message(exchange: &str, user_id: UserId) -> Span {
     let link = context_of(&Span::current());
     let span = span!(
@@ -98,7 +100,7 @@ pub(crate) fn message(exchange: &str, user_id: UserId) -> Span {
     span
 }
 
-/// A message on its way to the broker, until its confirm.
+/// The publishing of a message, until the broker confirms it.
 pub(crate) fn publish(exchange: &str, key: &str) -> Span {
     child!(
         "publish",
@@ -113,10 +115,15 @@ pub(crate) fn publish(exchange: &str, key: &str) -> Span {
 
 /// A step of the state machine.
 pub(crate) fn step(step: &'static str, user_id: UserId) -> Span {
-    child!("step", otel.name = format!("step {step}"), offboarder.step = step, offboarder.user_id = %user_id)
+    child!(
+        "step",
+        otel.name = format!("step {step}"),
+        offboarder.step = step,
+        offboarder.user_id = %user_id,
+    )
 }
 
-/// Something that is done with a checkpoint.
+/// An operation on a checkpoint.
 pub(crate) fn checkpoint(operation: &'static str, user_id: UserId) -> Span {
     child!(
         "checkpoint",
@@ -127,7 +134,7 @@ pub(crate) fn checkpoint(operation: &'static str, user_id: UserId) -> Span {
     )
 }
 
-/// One call of the API, as it is sent. The query of its URL is in no span: it may be a cursor.
+/// One call of the API. The query of its URL is left out: it may be a cursor.
 pub(crate) fn api_call(method: &str, url: &url::Url, class: Option<QuotaClass>) -> Span {
     let template = template(url.path());
     child!(
@@ -146,7 +153,7 @@ pub(crate) fn api_call(method: &str, url: &url::Url, class: Option<QuotaClass>) 
     )
 }
 
-/// One call of S3, retries included.
+/// One call of S3, including its retries.
 pub(crate) fn s3_call(operation: &str) -> Span {
     child!(
         "S3 call",
@@ -161,7 +168,7 @@ pub(crate) fn s3_call(operation: &str) -> Span {
     )
 }
 
-/// A call was answered with this status. What is not there is an answer too: a look finds it so before the first
+/// A call was answered with this status. 404 is no failure: a read gets it before the first
 /// archive, and after a deletion.
 pub(crate) fn answered(span: &Span, status: u16) {
     span.record("http.response.status_code", i64::from(status));
@@ -170,18 +177,18 @@ pub(crate) fn answered(span: &Span, status: u16) {
     }
 }
 
-/// What the span stands for failed, with this code.
+/// Marks the span as failed, with this code.
 pub(crate) fn failed(span: &Span, code: Code) {
     failed_with(span, code.as_str());
 }
 
-/// The same with a word that is no code of ours.
+/// Marks the span as failed, with a word that is no code of ours.
 pub(crate) fn failed_with(span: &Span, word: &str) {
     span.record("otel.status_code", "ERROR");
     span.record("error.type", word);
 }
 
-/// A path without what is different for each user and queue.
+/// A path with placeholders for user and queue IDs.
 fn template(path: &str) -> String {
     let mut before = "";
     let segments = path.split('/').map(|segment| {
@@ -195,16 +202,16 @@ fn template(path: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-// --- where a span stands, as the W3C's Trace Context has it (<https://www.w3.org/TR/trace-context/>) --------------
+// Trace context in headers follows the W3C's standard (<https://www.w3.org/TR/trace-context/>).
 
-/// Where a span stands, if it is part of a trace.
+/// The context of a span, if it is part of a trace.
 pub(crate) fn context_of(span: &Span) -> Option<SpanContext> {
     let context = span.context();
     let span_context = context.span().span_context().clone();
     span_context.is_valid().then_some(span_context)
 }
 
-/// The headers that make what reads them stand below this.
+/// The headers that make a reader's span a child of this one.
 pub(crate) fn to_headers(span: &SpanContext) -> HashMap<String, String> {
     let mut headers = HashMap::new();
     let context = Context::new().with_remote_span_context(span.clone());
@@ -213,14 +220,15 @@ pub(crate) fn to_headers(span: &SpanContext) -> HashMap<String, String> {
     headers
 }
 
-/// What such headers say; whatever cannot be read is no parent.
+/// The parent that such headers name; none if they cannot be read.
 pub(crate) fn from_headers(traceparent: &str, tracestate: Option<&str>) -> Context {
     let mut headers = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
     headers.extend(tracestate.map(|state| (TRACESTATE.to_owned(), state.to_owned())));
     TraceContextPropagator::new().extract_with_context(&Context::new(), &headers)
 }
 
-/// Links to other spans, as one text, and back. What cannot be read is left out.
+/// Writes links to other spans as one text. [`from_links`] reads it and leaves out what it cannot
+/// read.
 pub(crate) fn to_links(links: &[SpanContext]) -> String {
     let texts = links
         .iter()
@@ -242,8 +250,8 @@ mod tests {
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     #[test]
-    fn a_path_is_told_without_whose_it_is() {
-        for (path, told) in [
+    fn the_template_of_a_path_has_no_ids() {
+        for (path, expected) in [
             (
                 "/api/v2/iam/users/3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11",
                 "/api/v2/iam/users/{userId}",
@@ -262,12 +270,12 @@ mod tests {
                 "/api/v2/conversations/details/query",
             ),
         ] {
-            assert_eq!(template(path), told);
+            assert_eq!(template(path), expected);
         }
     }
 
     #[test]
-    fn where_a_span_stands_survives_its_way_through_headers() {
+    fn the_context_of_a_span_survives_headers() {
         let context = from_headers(PARENT, Some("vendor=1"));
         let span = context.span().span_context().clone();
         assert!(span.is_valid() && span.is_sampled() && span.is_remote());
@@ -283,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_trace_context_is_no_parent_and_no_link() {
+    fn a_text_that_is_no_trace_context_gives_no_parent_and_no_link() {
         for wrong in [
             "",
             "x",
@@ -299,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_below_nothing() {
+    fn a_span_that_needs_a_parent_is_not_made_without_one() {
         assert!(
             step(
                 "archive",

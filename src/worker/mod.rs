@@ -5,11 +5,13 @@ mod health;
 mod intake;
 #[cfg(test)]
 mod model;
+mod process;
 mod run;
 mod settle;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use health::announce;
-pub(crate) use intake::{Options, Shutdown, Worker, shutdown_on_signals};
+pub(crate) use intake::{Shutdown, shutdown_on_signals};
+pub(crate) use process::{Options, Worker};
 pub(crate) use run::{Outcome, drive};

@@ -1,10 +1,10 @@
-"""Holds messages to an AsyncAPI document, with jsonschema as the judge.
+"""Checks messages against an AsyncAPI document, with jsonschema as the validator.
 
-check_asyncapi.py FILE < JSON list of messages, as `queues.py AMQP_URL letters QUEUE` prints it
+check_asyncapi.py FILE < JSON list of messages: {"body", "headers", "properties", "exchange", "routingKey"}
 
 Exchange and routing key lead to a channel; the message has to be one of that channel's: content type,
-persistence, headers and payload. The document's own examples are judged too. Prints
-{"examples": n, "judged": {"message": n}, "violations": [text, …]}.
+persistence, headers and payload. The document's own examples are checked too. Prints
+{"examples": n, "checked": {"message": n}, "violations": [text, …]}.
 """
 
 import json
@@ -46,15 +46,15 @@ def faults(schema, value, what):
     return [] if worst is None else [f"{what}{worst.json_path.removeprefix('$')}: {worst.message}"]
 
 
-def judge_example(message, example):
+def faults_of_example(message, example):
     return faults(message["payload"], example["payload"], "payload") + faults(
         message["headers"], example.get("headers", {}), "headers"
     )
 
 
-def judge(message, delivery_modes, letter):
-    """What is wrong with a letter, if it is to be this message."""
-    body, properties = letter["body"], letter["properties"]
+def faults_of_message(message, delivery_modes, delivered):
+    """What is wrong with a delivered message, if it is to be this one of the document."""
+    body, properties = delivered["body"], delivered["properties"]
     if properties.get("content_type") != message["contentType"]:
         return [f"content type {properties.get('content_type')} instead of {message['contentType']}"]
     if message["contentType"].endswith("json"):
@@ -62,7 +62,7 @@ def judge(message, delivery_modes, letter):
             body = json.loads(body)
         except ValueError as error:
             return [f"payload: {error}"]
-    found = faults(message["payload"], body, "payload") + faults(message["headers"], letter["headers"], "headers")
+    found = faults(message["payload"], body, "payload") + faults(message["headers"], delivered["headers"], "headers")
     if properties.get("delivery_mode") not in delivery_modes:
         found.append(f"delivery mode {properties.get('delivery_mode')}")
     if "cloudevents" in message["contentType"] and not found and properties.get("message_id") != body["id"]:
@@ -72,30 +72,30 @@ def judge(message, delivery_modes, letter):
 
 def main():
     document = load(sys.argv[1])
-    examples, judged, violations = 0, {}, []
+    examples, checked, violations = 0, {}, []
     for name, message in document["components"]["messages"].items():
         if not message.get("examples"):
             violations.append(f"{name}: no example")
         for example in message.get("examples", []):
             examples += 1
-            violations += [f"example of {name}: {one}" for one in judge_example(message, example)]
+            violations += [f"example of {name}: {one}" for one in faults_of_example(message, example)]
     channels = {
         (channel["bindings"]["amqp"]["exchange"]["name"], channel["address"]): channel
         for channel in document["channels"].values()
     }
-    for letter in json.load(sys.stdin):
-        place = (letter["exchange"], letter["routingKey"])
+    for delivered in json.load(sys.stdin):
+        place = (delivered["exchange"], delivered["routingKey"])
         channel = channels.get(place)
         if channel is None:
             violations.append(f"{place}: no such channel")
             continue
         operations = [one for one in document["operations"].values() if one["channel"] == channel]
         modes = [one["bindings"]["amqp"]["deliveryMode"] for one in operations]
-        attempts = {name: judge(message, modes, letter) for name, message in channel["messages"].items()}
+        attempts = {name: faults_of_message(message, modes, delivered) for name, message in channel["messages"].items()}
         name = min(attempts, key=lambda name: len(attempts[name]))
-        judged[name] = judged.get(name, 0) + 1
+        checked[name] = checked.get(name, 0) + 1
         violations += [f"{name} at {place}: {one}" for one in attempts[name]]
-    print(json.dumps({"examples": examples, "judged": judged, "violations": violations}))
+    print(json.dumps({"examples": examples, "checked": checked, "violations": violations}))
 
 
 main()

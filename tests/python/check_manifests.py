@@ -1,4 +1,4 @@
-"""Holds manifests and archives against their schema, the store and the simulator.
+"""Checks manifests and archives against their schema, the store and the simulator.
 
 check_manifests.py SCHEMA < {"simulator": URL, "archive": "s3://bucket/prefix/" or "file:DIR",
                              "awaitSeconds": n, "users": {"id": {"status": …, "outcome": …, "code": …}}}
@@ -161,13 +161,13 @@ class Check:
         yield from same("archive.complete", archive["complete"], True)
         states = [step["state"] for step in manifest["steps"]]
         yield from same("steps", states, [*STEPS, LAST_STEP[manifest["status"]]])
-        # A queue belongs to no user, so its calls stand under nobody in the ledger.
+        # A queue belongs to no user, so the ledger has its calls without one.
         really = {self.call_of(entry) for entry in sent} | {one for one in self.shared if "/routing/queues/" in one[1]}
         for step in manifest["steps"]:
             for call in step["calls"]:
-                told = (call["method"], urllib.parse.urlsplit(call["path"]).path, call["status"])
-                if told not in really and not told[1].endswith("/details/query"):
-                    yield f"step {step['state']} names a call that was not made: {told}"
+                named = (call["method"], urllib.parse.urlsplit(call["path"]).path, call["status"])
+                if named not in really and not named[1].endswith("/details/query"):
+                    yield f"step {step['state']} names a call that was not made: {named}"
         yield from self.archive(user, archive)
         try:
             timestamp = datetime.datetime.fromisoformat(manifest["timestamp"])

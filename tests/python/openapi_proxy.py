@@ -1,4 +1,4 @@
-"""A proxy that holds both sides to an OpenAPI document, with openapi-core as the judge.
+"""A proxy that holds both sides to an OpenAPI document, with openapi-core as the checker.
 
 openapi_proxy.py --upstream URL --spec FILE --report FILE
 
@@ -50,17 +50,17 @@ class Response:
         self.data = body or None
 
 
-def told(error):
+def explained(error):
     """The error with its causes, down to the schema's own words."""
     words = [f"{type(error).__name__}: {error}"]
     words += [one.message for one in getattr(error, "schema_errors", None) or []]
     cause = error.__cause__
     if cause is not None:
-        words.append(told(cause))
+        words.append(explained(cause))
     return " <- ".join(words)
 
 
-class Judge:
+class Checker:
     def __init__(self, spec_path, report_path):
         with open(spec_path, encoding="utf-8") as file:
             self.document = yaml.safe_load(file)
@@ -73,7 +73,7 @@ class Judge:
         self.origin = origin
         self.document["servers"] = [{"url": origin}]
         # The contract, which is given, is no flawless OpenAPI: a few responses have no description, and one
-        # has a comma too many in it. Neither touches what is judged here, so the document itself is not.
+        # has a comma too many in it. Neither touches what is checked here, so the document itself is not.
         config = Config(
             spec_validator_cls=None, extra_media_type_deserializers={"application/scim+json": json.loads}
         )
@@ -87,23 +87,23 @@ class Judge:
         try:
             self.openapi.validate_request(request)
         except OpenAPIError as error:
-            yield f"request: {told(error)}"
+            yield f"request: {explained(error)}"
         documented = self.document["paths"][pattern][request.method].get("responses", {})
         if str(response.status_code) not in documented and response.status_code in SAID_FOR_ALL:
             return
         try:
             self.openapi.validate_response(request, response)
         except OpenAPIError as error:
-            yield f"response {response.status_code}: {told(error)}"
+            yield f"response {response.status_code}: {explained(error)}"
 
-    def look(self, request, response):
+    def check(self, request, response):
         label = f"{request.method.upper()} {request.path}"
         try:
             found = APICallPathFinder(self.openapi.spec).find(request.method, request.host_url + request.path)
             pattern = found.path_result.pattern
         except PathError as error:
             with self.lock:
-                self.violations.append(f"{label}: {told(error)}")
+                self.violations.append(f"{label}: {explained(error)}")
                 self.save()
             return
         complaints = [f"{label}: {one}" for one in self.complaints(request, response, pattern)]
@@ -138,9 +138,9 @@ class Handler(BaseHTTPRequestHandler):
         answer = upstream.getresponse()
         data = answer.read()
         upstream.close()
-        judge = self.server.judge
-        judge.look(
-            Request(judge.origin, self.command, self.path, self.headers, body),
+        checker = self.server.checker
+        checker.check(
+            Request(checker.origin, self.command, self.path, self.headers, body),
             Response(answer.status, answer.getheaders(), data),
         )
         self.send_response_only(answer.status, answer.reason)
@@ -166,9 +166,9 @@ def main():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.upstream = urllib.parse.urlsplit(arguments.upstream).netloc
-    server.judge = Judge(arguments.spec, arguments.report)
+    server.checker = Checker(arguments.spec, arguments.report)
     origin = f"http://127.0.0.1:{server.server_port}"
-    server.judge.serve_at(origin)
+    server.checker.serve_at(origin)
     print(origin, flush=True)
     server.serve_forever()
 

@@ -1,7 +1,7 @@
-"""Publishes what stands on standard input, as a foreign system would.
+"""Publishes the messages of standard input, as a foreign system would.
 
 publish.py AMQP_URL < JSON lines of {"body": text, "key": routing key, "headers": {…}, "properties": {…},
-                                     "exchange": `offboarding` unless said, "size": bytes of the body, padded by spaces,
+                                     "exchange": `offboarding` unless given, "size": bytes of the body, padded by spaces,
                                      "nested": arrays within each other in a header, "header": bytes of a header,
                                      "notUtf8": a correlation ID of other bytes}
 

@@ -1,51 +1,27 @@
 //! Archives that are interrupted, tampered with, or in the way.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
+use url::Url;
 
 use crate::support::ledger;
-use crate::support::objects::objects;
-use crate::support::population::{Fate, PAGE_SIZE, User};
+use crate::support::population::{Outcome, PAGE_SIZE, User, deletable};
 use crate::support::process::{Process, tail};
 use crate::support::proxy::{Proxy, Trick};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, promises, servers};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "an archive resumed after a kill is byte for byte that of a run in peace, and fetches no page twice but a part's",
-        resumed_byte_for_byte,
-    ),
-    (
-        "an upload aborted behind our back, and a cursor that expired, begin anew and leave no upload",
-        begun_anew,
-    ),
-    (
-        "an archive changed or deleted between seal and DELETE stops the DELETE",
-        changed_after_the_seal,
-    ),
-    (
-        "a foreign object in the archive's place is left alone, and nobody is deleted",
-        a_foreign_object,
-    ),
-    (
-        "S3 answers that are lost and parts that arrive damaged leave one archive, and the right one",
-        a_bad_network,
-    ),
-];
+use crate::support::{eventually, http, promises, redis, servers, status, throttle, trial};
 
 /// A page is larger than the smallest part, so each is a part.
 fn large(place: usize, number: usize) -> User {
-    User::new(place, number, Fate::Deleted, 60).with_large_conversations(1_300_000)
+    User::new(place, number, Outcome::Deleted, 60).with_large_conversations(1_300_000)
 }
 
-fn await_parts(world: &World, worker: &Process, parts: u64) {
-    eventually(PATIENCE, || {
-        match objects(world, &["parts"])["parts"].as_u64() {
-            Some(there) if there >= parts => Ok(()),
-            there => Err(format!("{there:?} parts; {}", tail(&worker.errors()))),
-        }
+fn await_parts(world: &World, worker: &Process, parts: usize) {
+    eventually(PATIENCE, || match world.objects().parts() {
+        there if there >= parts => Ok(()),
+        there => Err(format!("{there} parts; {}", tail(&worker.errors()))),
     });
 }
 
@@ -60,258 +36,194 @@ fn finish(world: &World) {
     World::drain(worker);
 }
 
+trial!(
+    "an archive resumed after a kill is byte for byte that of an undisturbed run, and fetches only the pages of one part twice",
+    resumed_byte_for_byte
+);
+
 fn resumed_byte_for_byte(place: usize) {
     let flags = ["--latency-analytics", "300ms"];
     let mut world = World::on(servers::shared(), place, vec![large(place, 0)], &flags);
     world.declare();
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let id = world.users[0].id.clone();
-
-    let bucket = world.setting("OFFBOARDER_ARCHIVE_URL").to_owned();
-    world.set(
-        "OFFBOARDER_ARCHIVE_URL",
-        &bucket.replace("/place-", "/in-peace-"),
-    );
-    let in_peace = world
-        .run(&["run", &id, "--action", "deactivate", "--output", "json"])
-        .expect(0);
-    assert!(
-        in_peace.output.contains("DeactivatedOnly"),
-        "{}",
-        in_peace.output
-    );
-    let undisturbed = objects(&world, &["sha256", &format!("{id}.json")])["sha256"].clone();
-    assert!(undisturbed.is_string());
-    world.set("OFFBOARDER_ARCHIVE_URL", &bucket);
-    crate::support::redis::forget(world.setting("OFFBOARDER_CHECKPOINTS_URL"));
-    http::request(
-        "PUT",
-        &world.simulator,
-        &format!("/_simulator/users/{id}"),
-        Some(&world.users[0].record()),
-    );
-    http::request("DELETE", &world.simulator, "/_simulator/ledger", None);
+    let archive = format!("{id}.json");
+    let undisturbed = undisturbed_archive(&mut world, &id);
+    world.publish_all();
 
     let worker = world.start(&["worker"]);
-    world.publish_all();
     await_parts(&world, &worker, 6);
     kill(worker);
-    assert_eq!(
-        ledger::count(&world.simulator, "delete_user"),
-        0,
-        "it was killed in the midst"
-    );
+    assert_eq!(world.deletions(), 0, "it was killed in the middle");
     finish(&world);
-    assert_eq!(
-        objects(&world, &["sha256", &format!("{id}.json")])["sha256"],
-        undisturbed
-    );
-    let fetched = ledger::count(&world.simulator, "query_conversations")
-        + ledger::count(&world.simulator, "next_conversations");
+
+    assert_eq!(world.objects().sha256(&archive), Some(undisturbed));
+    let calls = |operation: &str| ledger::count(&world.simulator, operation);
+    let fetched = calls("query_conversations") + calls("next_conversations");
     let pages = 60 / PAGE_SIZE;
-    // Before a slow store: a part that is on its way and one that is gathered, a page that waits for it
-    // and one that is being fetched. Begun anew it would be six at least.
+    // Before a slow store: a part that is being sent and one that is gathered, a page that waits for
+    // it and one that is being fetched. An archive from the start would be six at least.
     assert!(
         (pages..=pages + 4).contains(&fetched),
         "{fetched} pages fetched of {pages}"
     );
     assert_eq!(
-        ledger::count(&world.simulator, "query_conversations"),
+        calls("query_conversations"),
         1,
-        "it was resumed, not begun anew"
+        "it was resumed, not begun again"
     );
     promises::assert_kept(&world, &servers::shared());
 }
 
-fn begun_anew(place: usize) {
+/// The digest of the archive that an undisturbed run makes below another prefix. After it the user
+/// is at the simulator again, as if nothing had happened.
+fn undisturbed_archive(world: &mut World, id: &str) -> String {
+    let archive = world.setting("OFFBOARDER_ARCHIVE_URL").to_owned();
+    let elsewhere = archive.replace("/place-", "/undisturbed-");
+    world.set("OFFBOARDER_ARCHIVE_URL", &elsewhere);
+    let run = world.json(&["run", id, "--action", "deactivate"], 0);
+    assert!(run.to_string().contains("DeactivatedOnly"), "{run}");
+    let undisturbed = world.objects().sha256(&format!("{id}.json"));
+
+    world.set("OFFBOARDER_ARCHIVE_URL", &archive);
+    redis::forget(world.setting("OFFBOARDER_CHECKPOINTS_URL"));
+    world.put_user(id, &world.users[0].record());
+    http::request("DELETE", &world.simulator, "/_simulator/ledger", None);
+    undisturbed.expect("an archive")
+}
+
+trial!(
+    "an upload aborted behind our back, and a cursor that expired, begin again and leave no upload",
+    begun_again
+);
+
+fn begun_again(place: usize) {
     let users = vec![large(place, 0), large(place, 1)];
-    let mut world = World::on(
-        servers::shared(),
-        place,
-        users,
-        &["--latency-analytics", "200ms"],
-    );
+    let flags = ["--latency-analytics", "200ms"];
+    let mut world = World::on(servers::shared(), place, users, &flags);
     world.declare();
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
+
     // The second user's cursor expires when parts of it are stored.
-    world.strike(
-        1,
-        "next_conversations",
-        6,
-        1,
-        &json!({ "kind": "status", "status": 410 }),
-    );
+    world.strike(1, "next_conversations", 6, 1, &status(410));
     let worker = world.start(&["worker"]);
     world.publish(&[json!({ "body": world.users[0].id })]);
     await_parts(&world, &worker, 2);
     kill(worker);
-    assert_eq!(objects(&world, &["abort"])["aborted"], 1);
+    assert_eq!(world.objects().abort_uploads(), 1);
+
     world.publish(&[json!({ "body": world.users[1].id })]);
     finish(&world);
     for user in &world.users {
         assert_eq!(
             ledger::queries_of(&world.simulator, &user.id),
             2,
-            "begun anew, once"
+            "begun again, once"
         );
     }
     promises::assert_kept(&world, &servers::shared());
 }
 
-/// Waits until the seals stand. The calls before the DELETEs are throttled for some seconds meanwhile.
+trial!(
+    "an archive changed or deleted between seal and DELETE stops the DELETE",
+    changed_after_the_seal
+);
+
+/// Changes the objects once they are sealed. The calls before the DELETEs are throttled for some
+/// seconds until then.
 fn changed_after_the_seal(place: usize) {
-    let users = (0..3)
-        .map(|number| User::new(place, number, Fate::Deleted, 12))
-        .collect();
-    let mut world = World::with_topology(place, users);
-    let throttled = json!({ "kind": "status", "status": 429, "headers": { "Retry-After": "8" } });
+    let mut world = World::with_topology(place, deletable(place, 3, 12));
     for user in 0..3 {
         // The first of these calls is the very first of the user, the next comes before the DELETE.
-        world.strike(user, "get_user", 1, 1, &throttled);
+        world.strike(user, "get_user", 1, 1, &throttle(8));
     }
     let worker = world.start(&["worker"]);
     world.publish_all();
+    world.await_sealed(&world.users);
+
     let archive = |user: usize| format!("{}.json", world.users[user].id);
-    eventually(PATIENCE, || {
-        let stands = |user: usize| {
-            let key = format!("{}_sealed.json", world.users[user].id);
-            objects(&world, &["sha256", &key])["sha256"].is_string()
-        };
-        if (0..3).all(stands) {
-            Ok(())
-        } else {
-            Err(tail(&worker.errors()))
-        }
-    });
-    objects(&world, &["put", &archive(0), "[]"]);
-    objects(&world, &["delete", &archive(1)]);
-    let deletions = || ledger::count(&world.simulator, "delete_user");
-    assert_eq!(deletions(), 0, "all was changed in time");
-    let letters = eventually(PATIENCE, || match world.letters("offboarding.dead") {
-        letters if letters.len() == 2 => Ok(letters),
-        letters => Err(format!(
-            "{} dead letters; {}",
-            letters.len(),
-            tail(&worker.errors())
-        )),
-    });
-    for letter in letters {
-        assert_eq!(
-            letter["headers"]["x-offboarder-reason"], "archive_conflict",
-            "{letter:#}"
-        );
-        assert_eq!(letter["headers"]["x-offboarder-state"], "Archived");
+    world.objects().put(&archive(0), "[]");
+    world.objects().delete(&archive(1));
+    assert_eq!(world.deletions(), 0, "all was changed in time");
+
+    for dead_letter in world.await_dead_letters(2) {
+        let headers = &dead_letter["headers"];
+        assert_eq!(headers["x-offboarder-reason"], "archive_conflict");
+        assert_eq!(headers["x-offboarder-state"], "Archived");
     }
-    eventually(PATIENCE, || {
-        if deletions() == 1 {
-            Ok(())
-        } else {
-            Err(tail(&worker.errors()))
-        }
-    });
+    world.await_calls("delete_user", 1);
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
-    for (user, exists) in [(0, true), (1, true), (2, false)] {
-        assert_eq!(
-            world.user_now(&world.users[user].id)["exists"],
-            exists,
-            "user {user}"
-        );
-    }
+    assert_eq!(world.deletions(), 1);
+    world.assert_exist(&[(0, true), (1, true), (2, false)]);
     world.users.drain(..2);
     promises::assert_manifests(&world, &servers::shared());
 }
 
+trial!(
+    "a foreign object in the archive's place is not touched, and nobody is deleted",
+    a_foreign_object
+);
+
 fn a_foreign_object(place: usize) {
-    let world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 12)]);
+    let world = World::with_topology(place, deletable(place, 1, 12));
     let key = format!("{}.json", world.users[0].id);
-    objects(&world, &["put", &key, "[\n]\n"]);
-    let foreign = objects(&world, &["sha256", &key]);
+    world.objects().put(&key, "[\n]\n");
+    let foreign = world.objects().sha256(&key);
     let worker = world.start(&["worker"]);
     world.publish_all();
-    let letters = eventually(PATIENCE, || match world.letters("offboarding.dead") {
-        letters if letters.is_empty() => Err(tail(&worker.errors())),
-        letters => Ok(letters),
-    });
+    let dead_letters = world.await_dead_letters(1);
     World::drain(worker);
-    assert_eq!(
-        letters[0]["headers"]["x-offboarder-reason"],
-        "archive_conflict"
-    );
-    let error = letters[0]["headers"]["x-offboarder-error"]
-        .as_str()
-        .expect("a text");
-    assert!(
-        error.contains(&key) && error.contains("no archive of ours"),
-        "{error}"
-    );
-    assert_eq!(
-        objects(&world, &["sha256", &key]),
-        foreign,
-        "it is as it was"
-    );
+
+    let headers = &dead_letters[0]["headers"];
+    assert_eq!(headers["x-offboarder-reason"], "archive_conflict");
+    let error = headers["x-offboarder-error"].as_str().expect("a text");
+    assert!(error.contains(&key), "{error}");
+    assert!(error.contains("no archive of ours"), "{error}");
+    assert_eq!(world.objects().sha256(&key), foreign, "it is as it was");
     let user = world.user_now(&world.users[0].id);
-    assert_eq!(
-        (&user["exists"], &user["active"]),
-        (&Value::Bool(true), &Value::Bool(false))
-    );
+    assert_eq!(user["exists"], true);
+    assert_eq!(user["active"], false);
 }
+
+trial!(
+    "S3 answers that are lost and parts that arrive damaged leave one archive, and the right one",
+    a_bad_network
+);
 
 /// Every kind of write is applied once without an answer, and one part arrives with a bit flipped.
 fn a_bad_network(place: usize) {
-    let users = (0..4)
-        .map(|number| large(place, number))
-        .chain([User::new(place, 4, Fate::Deleted, 4)])
-        .collect();
+    let mut users: Vec<User> = (0..4).map(|number| large(place, number)).collect();
+    users.push(User::new(place, 4, Outcome::Deleted, 4));
     let world = World::with_topology(place, users);
-    let (_, port) = world
-        .setting("AWS_ENDPOINT_URL_S3")
-        .rsplit_once(':')
-        .expect("a port");
-    let port: u16 = port.trim_end_matches('/').parse().expect("a port");
-    let proxy = Proxy::start((std::net::Ipv4Addr::LOCALHOST, port).into());
-    let behind = (
-        "AWS_ENDPOINT_URL_S3".to_owned(),
-        format!("http://127.0.0.1:{}", proxy.port),
-    );
-    let id = |user: usize| world.users[user].id.clone();
-    let tricks = [
-        Trick::lose_answer(&format!(
-            "PUT /cxone-audit-archives/place-{place}/{}_sealed.json",
-            id(0)
-        )),
-        Trick::lose_answer(&format!(
-            "PUT /cxone-audit-archives/place-{place}/{}_audit.json",
-            id(1)
-        )),
-        Trick::lose_answer(&format!(
-            "POST /cxone-audit-archives/place-{place}/{}.json?uploadId=",
-            id(2)
-        )),
-        Trick::lose_answer(&format!(
-            "POST /cxone-audit-archives/place-{place}/{}.json?uploads",
-            id(1)
-        )),
-        Trick::flip_bit(&format!(
-            "PUT /cxone-audit-archives/place-{place}/{}.json?",
-            id(3)
-        )),
-        Trick::lose_answer(&format!(
-            "PUT /cxone-audit-archives/place-{place}/{}.json",
-            id(4)
-        )),
-    ];
-    for trick in &tricks {
-        proxy.play(trick);
+    let endpoint = Url::parse(world.setting("AWS_ENDPOINT_URL_S3")).expect("a URL");
+    let port = endpoint.port().expect("a port");
+    let proxy = Proxy::start((Ipv4Addr::LOCALHOST, port).into());
+
+    let request = |method: &str, user: usize, rest: &str| {
+        let id = &world.users[user].id;
+        format!("{method} /cxone-audit-archives/place-{place}/{id}{rest}")
+    };
+    for trick in [
+        Trick::lose_answer(&request("PUT", 0, "_sealed.json")),
+        Trick::lose_answer(&request("PUT", 1, "_audit.json")),
+        Trick::lose_answer(&request("POST", 2, ".json?uploadId=")),
+        Trick::lose_answer(&request("POST", 1, ".json?uploads")),
+        Trick::flip_bit(&request("PUT", 3, ".json?")),
+        Trick::lose_answer(&request("PUT", 4, ".json")),
+    ] {
+        proxy.play(&trick);
     }
+    let behind = format!("http://127.0.0.1:{}", proxy.port);
+    let behind = ("AWS_ENDPOINT_URL_S3".to_owned(), behind);
     let worker = world.start_with(&["worker"], &[behind]);
     world.publish_all();
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
-    assert_eq!(
-        proxy.unplayed(),
-        Vec::<String>::new(),
-        "every trick was played"
+    assert!(
+        proxy.unplayed().is_empty(),
+        "not played: {:?}",
+        proxy.unplayed()
     );
     promises::assert_kept(&world, &servers::shared());
 }

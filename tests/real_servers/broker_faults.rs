@@ -8,44 +8,25 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::population::{Fate, User};
+use crate::support::population::deletable;
 use crate::support::process::{Process, tail};
 use crate::support::servers::{Servers, vhost};
-use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, ledger, promises, servers};
+use crate::support::world::{DEAD, PATIENCE, World};
+use crate::support::{erlang, eventually, http, ledger, promises, servers, throttle, trial};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a memory alarm of the broker makes publishing wait and nothing else, and work goes on by itself after it",
-        a_memory_alarm,
-    ),
-    (
-        "a missing queue for parked or dead messages keeps the delivery in hand until it is there",
-        queues_that_take_nothing,
-    ),
-    (
-        "wrong credentials, virtual host or certificate of the broker keep a worker waiting, end other commands with status 3, and say what to do",
-        not_let_in,
-    ),
-    (
-        "a password changed under a worker stops it, and it goes on by itself once it is let in again",
-        a_password_changed,
-    ),
-];
+trial!(
+    "a memory alarm of the broker makes only publishing wait, and work continues by itself after it",
+    a_memory_alarm
+);
 
-fn users(place: usize, count: usize) -> Vec<User> {
-    (0..count)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
-        .collect()
-}
-
-/// With the alarm on, those in hand go as far as they can without a message being published, and wait there.
+/// With the alarm on, jobs in flight get as far as they can without a message being published, and
+/// wait there.
 fn a_memory_alarm(place: usize) {
     let servers = Arc::new(Servers::start(place..=place));
     let mut world = World::on(
         Arc::clone(&servers),
         place,
-        users(place, 45),
+        deletable(place, 45, 4),
         &["--latency", "100ms"],
     );
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
@@ -53,14 +34,8 @@ fn a_memory_alarm(place: usize) {
     world.declare();
     let worker = world.start(&["worker"]);
     world.publish_all();
-    let deactivated = || ledger::count(&world.simulator, "put_scim_user");
-    eventually(PATIENCE, || {
-        if deactivated() > 2 {
-            Ok(())
-        } else {
-            Err(tail(&worker.errors()))
-        }
-    });
+    world.await_calls("put_scim_user", 3);
+
     servers.rabbitmqctl(&["set_vm_memory_high_watermark", "0"]);
     worker.await_not_ready("RabbitMQ takes no messages (low on memory)");
     let mut seen = 0;
@@ -86,69 +61,65 @@ fn a_memory_alarm(place: usize) {
     servers.stop();
 }
 
-fn await_said(worker: &Process, text: &str) {
-    eventually(PATIENCE, || match worker.errors() {
-        errors if errors.contains(text) => Ok(()),
-        errors => Err(format!("nobody says {text:?}: {}", tail(&errors))),
-    });
-}
+trial!(
+    "a missing queue for delayed or dead messages keeps the delivery until it is there",
+    queues_that_take_nothing
+);
 
 fn queues_that_take_nothing(place: usize) {
-    let mut world = World::with_topology(place, users(place, 14));
+    let mut world = World::with_topology(place, deletable(place, 14, 4));
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
     for user in 0..14 {
-        // They are parked for three seconds at their first call.
-        let throttled =
-            json!({ "kind": "status", "status": 429, "headers": { "Retry-After": "3" } });
-        world.strike(user, "get_user", 0, 1, &throttled);
+        // They are delayed for three seconds at their first call.
+        world.strike(user, "get_user", 0, 1, &throttle(3));
     }
     let worker = world.start(&["worker"]);
     worker.await_ready();
-    let letters = |count: usize| {
-        eventually(PATIENCE, || match world.letters("offboarding.dead").len() {
-            found if found == count => Ok(()),
-            found => Err(format!("{found} dead letters; {}", tail(&worker.errors()))),
-        });
-    };
 
-    // One after the other: while one cannot be settled nobody else is taken.
-    world.rabbitmqctl("delete_queue", &["offboarding.dead"]);
+    // One after the other: while one cannot be settled no other is taken.
+    world.delete_queue(DEAD);
     world.publish(&[json!({ "body": "nobody" })]);
-    await_said(&worker, "no queue took the message for offboarding.dead");
-    worker.await_not_ready("run `offboarder topology` first");
+    await_refused_by_queue(&worker, DEAD);
     world.declare();
-    letters(1);
+    world.await_dead_letters(1);
     worker.await_ready();
 
-    world.rabbitmqctl("delete_queue", &["offboarding.wait.3s"]);
-    world.rabbitmqctl("delete_queue", &["offboarding.wait.1s"]);
-    world.publish(&[json!({ "body": world.users[0].id })]);
-    await_said(&worker, "no queue took the message for offboarding.wait.");
-    worker.await_not_ready("run `offboarder topology` first");
+    world.delete_queue("offboarding.wait.3s");
+    world.delete_queue("offboarding.wait.1s");
+    world.publish_users(&world.users[..1]);
+    await_refused_by_queue(&worker, "offboarding.wait.");
     world.declare();
     worker.await_ready();
 
-    let messages: Vec<_> = world.users[1..]
-        .iter()
-        .map(|user| json!({ "body": user.id }))
-        .collect();
-    world.publish(&messages);
+    world.publish_users(&world.users[1..]);
     promises::await_quiet(&world, PATIENCE);
     worker.await_ready();
     World::drain(worker);
     promises::assert_manifests(&world, &servers::shared());
 }
 
-/// The URL of the broker, taken apart: user and password, the rest before the virtual host.
+/// Waits until the worker says that no queue took a message, and what to do about it.
+fn await_refused_by_queue(worker: &Process, queue: &str) {
+    worker.await_log(&format!("no queue took the message for {queue}"));
+    worker.await_not_ready("run `offboarder topology` first");
+}
+
+/// Host and port of the broker.
 fn broker_address(world: &World) -> String {
     let url = world.setting("OFFBOARDER_QUEUE_URL");
     let (_, rest) = url.split_once('@').expect("a user");
     rest.split_once('/').expect("a virtual host").0.to_owned()
 }
 
+trial!(
+    "wrong credentials, virtual host or certificate of the broker keep a worker waiting, end other commands with status 3, and say what to do",
+    not_let_in
+);
+
 fn not_let_in(place: usize) {
     let mut world = World::new(place, Vec::new());
-    let (address, vhost) = (broker_address(&world), vhost(place));
+    let address = broker_address(&world);
+    let vhost = vhost(place);
     let mut refused = |url: String, says: &[&str]| {
         world.set("OFFBOARDER_QUEUE_URL", &url);
         let ended = world.run(&["topology"]).expect(3);
@@ -161,12 +132,13 @@ fn not_let_in(place: usize) {
             );
             worker.await_not_ready(text);
         }
-        let told = http::not_ready_because(&worker.admin()).expect("causes");
-        for shown in [&ended.errors, &worker.errors(), &told] {
+        let causes = http::not_ready_because(&worker.admin()).expect("causes");
+        for shown in [&ended.errors, &worker.errors(), &causes] {
             assert!(!shown.contains("hunter2"), "a secret is shown: {shown}");
         }
         World::drain(worker);
     };
+
     refused(
         format!("amqp://guest:hunter2@{address}/{vhost}"),
         &[
@@ -197,7 +169,7 @@ fn not_let_in(place: usize) {
     world.declare();
 }
 
-/// Lets the shared RabbitMQ listen with a certificate for `localhost` of a CA that nobody knows.
+/// Lets the shared RabbitMQ listen with a certificate for `localhost` of an unknown CA.
 fn listen_with_tls(directory: &Path) -> u16 {
     let openssl = |arguments: &str| {
         let mut command = Command::new("openssl");
@@ -212,6 +184,7 @@ fn listen_with_tls(directory: &Path) -> u16 {
             String::from_utf8_lossy(&answer.stderr)
         );
     };
+
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
     openssl(&format!(
         "req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=nobody-knows -days 2"
@@ -228,29 +201,24 @@ fn listen_with_tls(directory: &Path) -> u16 {
         .expect("a port")
         .port();
     let file = |name: &str| directory.join(name).display().to_string();
-    let (certificate, key) = (file("certificate.pem"), file("key.pem"));
-    servers::shared().eval(
-        &format!(
-            "ok = rabbit_networking:start_ssl_listener({{\"127.0.0.1\", {port}}}, [{{certfile, \"{certificate}\"}}, {{keyfile, \"{key}\"}}], 2)."
-        ),
-    );
+    let certificate = file("certificate.pem");
+    erlang::listen_with_tls(&servers::shared(), port, &certificate, &file("key.pem"));
     port
 }
 
+trial!(
+    "a password changed under a worker stops it, and it continues by itself once it is let in again",
+    a_password_changed
+);
+
 fn a_password_changed(place: usize) {
-    let mut world = World::with_topology(place, users(place, 6));
+    let mut world = World::with_topology(place, deletable(place, 6, 4));
     let servers = servers::shared();
-    let (name, vhost) = (format!("worker-{place}"), vhost(place));
+    let name = format!("worker-{place}");
+    let vhost = vhost(place);
+    let all_of_ours = ["^offboarding.*"; 3];
     servers.rabbitmqctl(&["add_user", &name, "first"]);
-    servers.rabbitmqctl(&[
-        "set_permissions",
-        "-p",
-        &vhost,
-        &name,
-        "^offboarding.*",
-        "^offboarding.*",
-        "^offboarding.*",
-    ]);
+    servers.rabbitmqctl(&[&["set_permissions", "-p", &vhost, &name], &all_of_ours[..]].concat());
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
     world.set("OFFBOARDER_WORKER_LEASE", "2s");
     world.set(
@@ -259,14 +227,8 @@ fn a_password_changed(place: usize) {
     );
     let worker = world.start(&["worker"]);
     worker.await_ready();
-    let publish = |users: &[User]| {
-        let messages: Vec<_> = users
-            .iter()
-            .map(|user| json!({ "body": user.id }))
-            .collect();
-        world.publish(&messages);
-    };
-    publish(&world.users[..3]);
+    world.publish_users(&world.users[..3]);
+
     servers.rabbitmqctl(&["change_password", &name, "second"]);
     // Closing applies to those that the node lists, which it does a moment after they are made.
     eventually(PATIENCE, || {
@@ -278,8 +240,9 @@ fn a_password_changed(place: usize) {
         }
     });
     worker.await_not_ready("not consuming from RabbitMQ");
-    await_said(&worker, "ACCESS_REFUSED");
-    publish(&world.users[3..]);
+    worker.await_log("ACCESS_REFUSED");
+
+    world.publish_users(&world.users[3..]);
     servers.rabbitmqctl(&["change_password", &name, "first"]);
     worker.await_ready();
     promises::await_quiet(&world, PATIENCE);

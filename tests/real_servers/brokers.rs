@@ -4,56 +4,34 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::population::{Fate, User};
+use crate::support::population::deletable;
 use crate::support::process::{Process, tail};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, promises, servers};
+use crate::support::{eventually, promises, servers, trial};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a worker whose connections are closed and whose queue is deleted goes on by itself, and says why",
-        rebuilt,
-    ),
-    (
-        "a full archive slot does not put the intake to sleep",
-        archives_one_after_the_other,
-    ),
-];
-
-fn off_board(world: &World, user: usize, worker: &Process) {
+fn off_board(world: &World, user: usize) {
     let id = &world.users[user].id;
     world.publish(&[json!({ "body": id })]);
-    eventually(Duration::from_mins(1), || {
-        if world.user_now(id)["exists"] == false {
-            Ok(())
-        } else {
-            Err(tail(&worker.errors()))
-        }
-    });
+    world.await_deleted(id);
 }
 
-/// Waits until the worker says so, and then until it is ready.
+/// Waits until the worker has logged this, and then until it is ready.
 fn await_recovery(worker: &Process, complaint: &str) {
-    eventually(Duration::from_secs(30), || match worker.errors() {
-        errors if errors.contains(complaint) => Ok(()),
-        errors => Err(tail(&errors)),
-    });
-    let admin = worker.admin();
-    eventually(Duration::from_secs(30), || {
-        match http::status(&admin, "/readyz") {
-            200 => Ok(()),
-            _ => Err(tail(&worker.errors())),
-        }
-    });
+    worker.await_log(complaint);
+    worker.await_readyz(200);
 }
+
+trial!(
+    "a worker whose connections are closed and whose queue is deleted continues by itself, and says why",
+    rebuilt
+);
 
 fn rebuilt(place: usize) {
-    let users = (0..4)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
-        .collect();
+    let users = deletable(place, 4, 4);
     let world = World::with_topology(place, users);
     let worker = world.start(&["worker"]);
-    off_board(&world, 0, &worker);
+    off_board(&world, 0);
+
     // Closing applies to those that the node lists, which it does a moment after they are made.
     eventually(PATIENCE, || {
         world.rabbitmqctl("close_all_connections", &["the operator says so"]);
@@ -63,28 +41,32 @@ fn rebuilt(place: usize) {
             Err(tail(&worker.errors()))
         }
     });
+
     await_recovery(&worker, "the intake broke");
-    off_board(&world, 1, &worker);
-    world.rabbitmqctl("delete_queue", &["offboarding.users"]);
+    off_board(&world, 1);
+    world.delete_queue("offboarding.users");
     await_recovery(&worker, "the queue may be gone");
-    off_board(&world, 2, &worker);
-    world.rabbitmqctl("delete_queue", &["offboarding.archive"]);
-    off_board(&world, 3, &worker);
+    off_board(&world, 2);
+    world.delete_queue("offboarding.archive");
+    off_board(&world, 3);
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
     promises::assert_kept(&world, &servers::shared());
 }
 
-/// One slot: while an archive has it, the next waits, and has to be woken when it is free.
+trial!(
+    "a full archive slot does not put the intake to sleep",
+    archives_one_after_the_other
+);
+
+/// One slot: while an archive has it, the next waits, and has to wake up when it is free.
 fn archives_one_after_the_other(place: usize) {
-    let users = (0..8)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
-        .collect();
+    let users = deletable(place, 8, 4);
     let mut world = World::with_topology(place, users);
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "1");
     let worker = world.start(&["worker"]);
     world.publish_all();
-    // The watchdog looks every 15 s; archives that waited for it would take two minutes.
+    // The watchdog runs every 15 s; archives that waited for it would take two minutes.
     promises::await_quiet(&world, Duration::from_mins(1));
     World::drain(worker);
     promises::assert_kept(&world, &servers::shared());

@@ -6,44 +6,33 @@ use crate::support::ledger::{self, Repetition};
 use crate::support::population::mixed;
 use crate::support::process::Process;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, manifests};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a worker killed in the midst and started again ends every user right, once",
-        a_killed_worker_is_resumed,
-    ),
-    (
-        "SIGTERM drains a worker within its grace, and the next one goes on",
-        sigterm_drains,
-    ),
-];
+use crate::support::{manifests, trial};
 
 /// A worker that has begun to deactivate and is not done.
-fn worker_in_the_midst(world: &World) -> Process {
+fn worker_in_the_middle(world: &World) -> Process {
     let worker = world.start(&["worker"]);
     world.publish_all();
-    eventually(Duration::from_mins(1), || {
-        match ledger::count(&world.simulator, "put_scim_user") {
-            0..5 => Err(format!("no user was deactivated; {}", worker.errors())),
-            _ => Ok(()),
-        }
-    });
+    world.await_calls("put_scim_user", 5);
     worker
 }
 
 fn assert_unfinished(world: &World) {
-    let deletions = ledger::count(&world.simulator, "delete_user");
+    let deletions = world.deletions();
     assert!(
         deletions < world.users.len(),
         "all {deletions} users were done before the worker ended"
     );
 }
 
+trial!(
+    "a worker killed in the middle and started again ends every user right, once",
+    a_killed_worker_is_resumed
+);
+
 fn a_killed_worker_is_resumed(place: usize) {
     let mut world = World::with_topology(place, mixed(place, 60));
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "4");
-    let mut worker = worker_in_the_midst(&world);
+    let mut worker = worker_in_the_middle(&world);
     worker.signal("KILL");
     worker.end(Duration::from_secs(10));
     assert_unfinished(&world);
@@ -60,10 +49,15 @@ fn a_killed_worker_is_resumed(place: usize) {
     assert_eq!(world.queues_in_use(), Vec::<String>::new());
 }
 
+trial!(
+    "SIGTERM drains a worker within its grace, and the next one continues",
+    sigterm_drains
+);
+
 fn sigterm_drains(place: usize) {
     let mut world = World::with_topology(place, mixed(place, 60));
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "4");
-    let worker = worker_in_the_midst(&world);
+    let worker = worker_in_the_middle(&world);
     World::drain(worker);
     assert_unfinished(&world);
 

@@ -1,89 +1,61 @@
-//! What somebody has to mend by hand, with the steps of `docs/operations.md`.
+//! What an operator has to repair by hand, by the steps of `docs/operations`.
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
 use crate::support::ledger::{self, Repetition};
 use crate::support::population::mixed;
-use crate::support::process::tail;
 use crate::support::servers::Servers;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, promises};
+use crate::support::{list, promises, trial};
 
-pub(crate) const TESTS: &[Test] = &[(
+trial!(
     "of a RabbitMQ that lost everything the batch says who is left, and sent again they end right",
     rabbitmq_lost_everything,
-)];
-
-fn read(world: &World, arguments: &[&str]) -> Value {
-    let answer = world
-        .run(&[arguments, &["--output", "json"]].concat())
-        .expect(0)
-        .output;
-    serde_json::from_str(&answer).expect("JSON")
-}
+    seconds = 60
+);
 
 fn rabbitmq_lost_everything(place: usize) {
     let servers = Arc::new(Servers::start(place..=place));
-    let mut world = World::on(
-        Arc::clone(&servers),
-        place,
-        mixed(place, 40),
-        &["--latency", "100ms"],
-    );
+    let users = mixed(place, 40);
+    let count = users.len();
+    let mut world = World::on(Arc::clone(&servers), place, users, &["--latency", "100ms"]);
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "4");
     world.set("OFFBOARDER_WORKER_LEASE", "2s");
     world.declare();
-    let leavers = world.directory.path().join("leavers.txt");
     let ids: Vec<&str> = world.users.iter().map(|user| user.id.as_str()).collect();
-    std::fs::write(&leavers, ids.join("\n")).expect("the file is written");
-    let (leavers, count) = (leavers.display().to_string(), world.users.len());
+    let leavers = world.write("leavers.txt", &ids.join("\n"));
     let submit =
-        |batch: &str, file: &str| read(&world, &["submit", "--file", file, "--batch-id", batch]);
+        |batch: &str, file: &str| world.json(&["submit", "--file", file, "--batch-id", batch], 0);
     assert_eq!(submit("leavers", &leavers)["sent"], count);
     let worker = world.start(&["worker"]);
-    eventually(PATIENCE, || {
-        match ledger::count(&world.simulator, "delete_user") {
-            0..3 => Err(tail(&worker.errors())),
-            _ => Ok(()),
-        }
-    });
+    world.await_calls("delete_user", 3);
 
     servers.lose_one("rabbitmq");
     servers.restart_one("rabbitmq");
     servers.make_vhosts(place..=place);
     world.declare();
     worker.await_ready();
-    let told = read(&world, &["batch", "show", "leavers"]);
-    assert!(
-        told["finished"].as_u64() < Some(count as u64),
-        "somebody was lost: {told}"
-    );
-    let again = submit("leavers", &leavers);
-    assert_eq!(
-        (&again["sent"], &again["alreadySent"]),
-        (&json!(0), &json!(count)),
-        "{again}"
-    );
+    let finished = |world: &World| {
+        let shown = world.json(&["batch", "show", "leavers"], 0);
+        shown["finished"].as_u64().expect("a number")
+    };
+    assert!(finished(&world) < count as u64, "all had ended before");
 
-    let report = read(&world, &["batch", "report", "leavers"]);
-    let rows = report["users"].as_array().expect("rows").iter();
-    let left = rows
+    // What was sent is remembered as sent.
+    let again = submit("leavers", &leavers);
+    assert_eq!(again["sent"], 0, "{again}");
+    assert_eq!(again["alreadySent"], count, "{again}");
+    let report = world.json(&["batch", "report", "leavers"], 0);
+    let left: Vec<&str> = list(&report["users"])
+        .iter()
         .filter(|row| row["result"] != "finished")
-        .filter_map(|row| row["userId"].as_str());
-    let left: Vec<&str> = left.collect();
-    let rest = world.directory.path().join("rest.txt");
-    std::fs::write(&rest, left.join("\n")).expect("the file is written");
-    assert_eq!(
-        submit("leavers-again", &rest.display().to_string())["sent"],
-        left.len()
-    );
+        .filter_map(|row| row["userId"].as_str())
+        .collect();
+    let rest = world.write("rest.txt", &left.join("\n"));
+    assert_eq!(submit("leavers-again", &rest)["sent"], left.len());
+
     promises::await_quiet(&world, PATIENCE);
-    assert_eq!(
-        read(&world, &["batch", "show", "leavers"])["finished"],
-        count
-    );
+    assert_eq!(finished(&world), count as u64);
     World::drain(worker);
     promises::assert_manifests(&world, &servers);
     ledger::assert_histories(&world.simulator, &world.users, Repetition::AfterCrash);

@@ -1,62 +1,40 @@
-//! Workers that are told to end.
+//! Workers that are asked to end, or to pause.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::support::ledger::{self, Repetition};
-use crate::support::population::{Fate, User, mixed};
+use crate::support::population::{deletable, mixed};
 use crate::support::process::{Process, tail};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, promises, redis, servers};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a pause stops all workers at their next checkpoint, outlives their restart, and spends no attempt",
-        paused_by_an_operator,
-    ),
-    (
-        "a drain names who is left, gives back in time what hangs in a call, and spends no attempt",
-        a_call_that_hangs,
-    ),
-    ("a second signal ends a worker at once", a_second_signal),
-    (
-        "a worker drained again and again ends every user right, repeats nothing and spends no attempt",
-        again_and_again,
-    ),
-];
+use crate::support::{eventually, http, promises, redis, servers, trial};
 
 /// A worker whose only user hangs in the call that takes the access away.
 fn worker_in_a_long_call(world: &World) -> Process {
-    world.strike(
-        0,
-        "put_scim_user",
-        0,
-        1,
-        &json!({ "kind": "latency", "ms": 25_000 }),
-    );
+    let hangs = json!({ "kind": "latency", "ms": 25_000 });
+    world.strike(0, "put_scim_user", 0, 1, &hangs);
+
     let worker = world.start(&["worker"]);
     world.publish_all();
-    eventually(PATIENCE, || {
-        match ledger::count(&world.simulator, "get_scim_user") {
-            0 => Err(tail(&worker.errors())),
-            _ => Ok(()),
-        }
-    });
+    world.await_calls("get_scim_user", 1);
     worker
 }
 
 fn attempts(world: &World, user: usize) -> Value {
-    let body = redis::body(
-        world.setting("OFFBOARDER_CHECKPOINTS_URL"),
-        &world.users[user].id,
-    );
-    let checkpoint: Value = serde_json::from_str(&body.expect("a checkpoint")).expect("JSON");
+    let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
+    let body = redis::body(url, &world.users[user].id).expect("a checkpoint");
+    let checkpoint: Value = serde_json::from_str(&body).expect("JSON");
     checkpoint["attempts"].clone()
 }
 
+trial!(
+    "a drain names who is left, requeues in time what hangs in a call, and spends no attempt",
+    a_call_that_hangs
+);
+
 fn a_call_that_hangs(place: usize) {
-    let mut world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 4)]);
+    let mut world = World::with_topology(place, deletable(place, 1, 4));
     world.set("OFFBOARDER_WORKER_SHUTDOWN_GRACE", "12s");
     world.set("OFFBOARDER_WORKER_LEASE", "5m");
     let mut worker = worker_in_a_long_call(&world);
@@ -90,22 +68,21 @@ fn a_call_that_hangs(place: usize) {
     );
     assert_eq!(attempts(&world, 0), 0);
 
-    // A lease of five minutes was given back, or the next worker would wait that long.
+    // The lease of five minutes was released, or the next worker would wait that long.
     let next = world.start(&["worker"]);
     promises::await_quiet(&world, Duration::from_mins(1));
     World::drain(next);
     promises::assert_kept(&world, &servers::shared());
 }
 
+trial!("a second signal ends a worker at once", a_second_signal);
+
 fn a_second_signal(place: usize) {
-    let mut world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 4)]);
+    let mut world = World::with_topology(place, deletable(place, 1, 4));
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let mut worker = worker_in_a_long_call(&world);
     worker.signal("TERM");
-    eventually(Duration::from_secs(5), || match worker.errors() {
-        errors if errors.contains("\"draining\"") => Ok(()),
-        errors => Err(tail(&errors)),
-    });
+    worker.await_log("\"draining\"");
     worker.signal("TERM");
     let status = worker.end(Duration::from_secs(1));
     assert_eq!(status.code(), Some(143), "{}", tail(&worker.errors()));
@@ -116,6 +93,11 @@ fn a_second_signal(place: usize) {
     World::drain(next);
     promises::assert_kept(&world, &servers::shared());
 }
+
+trial!(
+    "a worker drained again and again ends every user right, repeats nothing and spends no attempt",
+    again_and_again
+);
 
 /// Each round ends after some more calls, wherever its users are then.
 fn again_and_again(place: usize) {
@@ -145,85 +127,62 @@ fn again_and_again(place: usize) {
     assert!(rounds > 6, "{rounds} rounds are no test");
     promises::assert_kept(&world, &servers::shared());
     ledger::assert_histories(&world.simulator, &world.users, Repetition::None);
+
     for user in 0..world.users.len() {
         assert_eq!(attempts(&world, user), 0);
     }
 }
 
+trial!(
+    "a pause stops all workers at their next checkpoint, outlives their restart, and spends no attempt",
+    paused_by_an_operator
+);
+
 fn paused_by_an_operator(place: usize) {
-    let users = (0..60)
-        .map(|number| User::new(place, number, Fate::Deleted, 8))
-        .collect();
+    let users = deletable(place, 60, 8);
     let mut world = World::on(servers::shared(), place, users, &["--latency", "50ms"]);
     world.declare();
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
     let mut workers = vec![world.start(&["worker"]), world.start(&["worker"])];
     world.publish_all();
-    let deactivated = || ledger::count(&world.simulator, "put_scim_user");
-    eventually(PATIENCE, || {
-        if deactivated() > 5 {
-            Ok(())
-        } else {
-            Err(tail(&workers[0].errors()))
+    world.await_calls("put_scim_user", 6);
+    let why = "the tenant is being migrated";
+    world.run(&["pause", "--why", why]).expect(0);
+    for worker in &workers {
+        worker.await_readyz(503);
+        let paused = "offboarder_paused{cause=\"operator\"}";
+        assert_eq!(http::sample(&worker.admin(), paused), Some(1.0));
+        assert!(worker.errors().contains(why), "{}", tail(&worker.errors()));
+    }
+    // All that was taken is requeued.
+    eventually(Duration::from_mins(1), || {
+        match world.messages_in_flight() {
+            0 => Ok(()),
+            held => Err(format!("{held} messages are in flight though it is paused")),
         }
     });
-    world
-        .run(&["pause", "--why", "the tenant is being migrated"])
-        .expect(0);
-    for worker in &workers {
-        let admin = worker.admin();
-        eventually(Duration::from_secs(30), || {
-            match http::status(&admin, "/readyz") {
-                503 => Ok(()),
-                status => Err(format!(
-                    "/readyz answers {status} though it is paused; {}",
-                    tail(&worker.errors())
-                )),
-            }
-        });
-        let sample = http::sample(&admin, "offboarder_paused{cause=\"operator\"}");
-        assert_eq!(sample, Some(1.0));
-        assert!(
-            worker.errors().contains("the tenant is being migrated"),
-            "{}",
-            tail(&worker.errors())
-        );
-    }
-    // All that was taken goes back.
-    eventually(Duration::from_mins(1), || match world.messages_in_hands() {
-        0 => Ok(()),
-        held => Err(format!("{held} messages are in hands though it is paused")),
-    });
+
     let calls = ledger::calls(&world.simulator).len();
     let ended = workers.pop().expect("two workers");
     World::drain(ended);
     workers.push(world.start(&["worker"]));
-    let admin = workers[1].admin();
-    eventually(Duration::from_secs(30), || {
-        match http::status(&admin, "/readyz") {
-            503 => Ok(()),
-            status => Err(format!(
-                "a worker that starts during a pause answers {status}"
-            )),
-        }
-    });
-    let since: Vec<_> = ledger::calls(&world.simulator).split_off(calls);
+    workers[1].await_readyz(503);
+    let since = ledger::calls(&world.simulator).split_off(calls);
     assert!(
         since.iter().all(|call| !call.is_write()),
         "writes during a pause"
     );
-    assert!(deactivated() < 60, "the pause came when all were done");
+    let deactivated = ledger::count(&world.simulator, "put_scim_user");
+    assert!(deactivated < 60, "the pause came when all were done");
 
     world.run(&["resume", "--why", "migrated"]).expect(0);
     promises::await_quiet(&world, PATIENCE);
     workers.into_iter().for_each(World::drain);
     promises::assert_kept(&world, &servers::shared());
-    let acts = world
-        .run(&["acts", "list", "--output", "json"])
-        .expect(0)
-        .output;
-    assert!(
-        acts.contains("\"pause\"") && acts.contains("\"resume\"") && acts.contains("migrated"),
-        "{acts}"
-    );
+    let entries = world.audit_log(&[]);
+    let shown: Vec<_> = entries
+        .iter()
+        .map(|entry| [&entry["what"], &entry["why"]])
+        .collect();
+    assert_eq!(shown, [["resume", "migrated"], ["pause", why]]);
 }

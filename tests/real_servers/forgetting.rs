@@ -4,227 +4,180 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::support::population::{Fate, User, user_id};
+use crate::support::population::{Outcome, deletable, user_id};
 use crate::support::process::tail;
-use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, ledger, promises, redis};
-
-pub(crate) const TESTS: &[Test] = &[(
-    "checkpoints of unknown and of finished users expire, batches still say how they ended, and garbage in Redis stops nobody",
-    what_expires,
-)];
+use crate::support::world::{DEAD, PATIENCE, World};
+use crate::support::{eventually, ledger, list, promises, redis, trial};
 
 const BATCH: &str = "leavers";
 const LATER: &str = "later";
+const DAY: i64 = 24 * 60 * 60 * 1000;
+const TEN_MINUTES: i64 = 10 * 60 * 1000;
 
-fn show(world: &World, batch: &str) -> Value {
-    let answer = world
-        .run(&["batch", "show", batch, "--output", "json"])
-        .expect(0)
-        .output;
-    serde_json::from_str(&answer).expect("JSON")
+trial!(
+    "checkpoints of unknown and of finished users expire, batches still say how they ended, and garbage in Redis stops nobody",
+    what_expires
+);
+
+fn what_expires(place: usize) {
+    let mut users = deletable(place, 4, 4);
+    users[1].outcome = Outcome::Refused(409);
+    let mut world = World::with_topology(place, users);
+    world.set("OFFBOARDER_GUARD_MAX_DELETIONS", "100/1h");
+    // A lease that is garbage is waited for as long as any other.
+    world.set("OFFBOARDER_WORKER_LEASE", "2s");
+    let members = [user_id(place, 0), user_id(place, 1), user_id(place, 99)];
+    let [deleted, kept, unknown] = &members;
+    leave_garbage(&world, deleted, kept);
+
+    let mut worker = world.start(&["worker"]);
+    world.publish(&members.each_ref().map(|user| message(user, BATCH)));
+    await_done(&world, BATCH, 3);
+    // The same users with another batch.
+    world.publish(&[message(deleted, LATER), message(unknown, LATER)]);
+    await_done(&world, LATER, 2);
+    promises::await_quiet(&world, PATIENCE);
+
+    assert_expiry(&world, &members);
+    assert_small(&world, &members);
+    assert_batches_outlive_checkpoints(&world, &members);
+    assert_nothing_done_again(&world, deleted, kept);
+    assert!(worker.ended().is_none());
+    assert_eq!(world.depth(DEAD), Some(2), "{}", tail(&worker.errors()));
+    World::drain(worker);
 }
 
-fn results(world: &World, batch: &str) -> BTreeMap<String, Value> {
-    let answer = world
-        .run(&["batch", "report", batch, "--output", "json"])
-        .expect(0)
-        .output;
-    let report: Value = serde_json::from_str(&answer).expect("JSON");
-    let rows = report["users"].as_array().expect("rows").iter();
-    rows.map(|row| {
-        (
-            row["userId"].as_str().expect("an ID").to_owned(),
-            row["result"].clone(),
-        )
-    })
-    .collect()
+/// What another program left there: keys of another kind, numbers and members that are none.
+fn leave_garbage(world: &World, one: &str, other: &str) {
+    let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
+    let numbers = ["version", "many", "fence", "9e99", "unreleased", "-"];
+    let key = checkpoint(other);
+    let garbage = [&["HSET", &key], &numbers[..], &["body", "x"]].concat();
+    redis::ask(url, &garbage);
+    redis::ask(url, &["SET", &checkpoint(one), "x"]);
+
+    let lease = |user: &str| format!("offboarder:{{{user}}}:lease");
+    redis::ask(url, &["RPUSH", &lease(one), "x"]);
+    redis::ask(url, &["SET", &lease(other), "somebody"]);
+    redis::ask(url, &["SET", "offboarder:deletions", "x"]);
+    redis::ask(url, &["SET", "offboarder:batches", "x"]);
+    redis::ask(url, &["SET", "offboarder:batch:later:users", "x"]);
 }
 
 fn checkpoint(user: &str) -> String {
     format!("offboarder:{{{user}}}:checkpoint")
 }
 
+fn message(user: &str, batch: &str) -> Value {
+    json!({ "body": json!({ "userId": user, "batchId": batch }).to_string() })
+}
+
+fn show(world: &World, batch: &str) -> Value {
+    world.json(&["batch", "show", batch], 0)
+}
+
 fn await_done(world: &World, batch: &str, users: u64) {
     eventually(PATIENCE, || {
-        let known = world
-            .run(&["batch", "list", "--output", "json"])
-            .output
-            .contains(batch);
-        if known {
+        let listed = world.run(&["batch", "list", "--output", "json"]).output;
+        if listed.contains(batch) {
             Ok(())
         } else {
             Err(format!("no batch {batch}"))
         }
     });
-    eventually(PATIENCE, || match show(world, batch) {
-        told if told["users"] == users && told["notBegun"] == 0 && told["underWay"] == 0 => Ok(()),
-        told => Err(told.to_string()),
+
+    eventually(PATIENCE, || {
+        let shown = show(world, batch);
+        if shown["users"] == users && shown["notBegun"] == 0 && shown["underWay"] == 0 {
+            Ok(())
+        } else {
+            Err(shown.to_string())
+        }
     });
 }
 
-fn what_expires(place: usize) {
-    const DAY: i64 = 24 * 60 * 60 * 1000;
-    let fates = [
-        Fate::Deleted,
-        Fate::Refused(409),
-        Fate::Deleted,
-        Fate::Deleted,
-    ];
-    let users = fates
-        .into_iter()
-        .enumerate()
-        .map(|(number, fate)| User::new(place, number, fate, 4))
-        .collect();
-    let mut world = World::with_topology(place, users);
-    let url = world.setting("OFFBOARDER_CHECKPOINTS_URL").to_owned();
-    world.set("OFFBOARDER_GUARD_MAX_DELETIONS", "100/1h");
-    // So long a lease is waited for that nobody gives back.
-    world.set("OFFBOARDER_WORKER_LEASE", "2s");
-    let id = |number: usize| user_id(place, number);
-    let nobody = id(99);
-
-    // What another program left there: keys of another kind, numbers and members that are none.
-    redis::ask(&url, &["SET", &checkpoint(&id(0)), "x"]);
-    redis::ask(
-        &url,
-        &[
-            "HSET",
-            &checkpoint(&id(1)),
-            "version",
-            "many",
-            "fence",
-            "9e99",
-            "unreleased",
-            "-",
-            "body",
-            "x",
-        ],
-    );
-    redis::ask(
-        &url,
-        &["RPUSH", &format!("offboarder:{{{}}}:lease", id(0)), "x"],
-    );
-    redis::ask(
-        &url,
-        &[
-            "SET",
-            &format!("offboarder:{{{}}}:lease", id(1)),
-            "somebody",
-        ],
-    );
-    redis::ask(&url, &["SET", "offboarder:deletions", "x"]);
-    redis::ask(&url, &["SET", "offboarder:batches", "x"]);
-    redis::ask(&url, &["SET", "offboarder:batch:later:users", "x"]);
-
-    let message = |user: &str, batch: &str| json!({ "body": json!({ "userId": user, "batchId": batch }).to_string() });
-    let mut worker = world.start(&["worker"]);
-    let members = [id(0), id(1), nobody.clone()];
-    world.publish(&members.each_ref().map(|user| message(user, BATCH)));
-    await_done(&world, BATCH, 3);
-    // The same users with another batch.
-    world.publish(&[message(&id(0), LATER), message(&nobody, LATER)]);
-    await_done(&world, LATER, 2);
-    promises::await_quiet(&world, PATIENCE);
-    let kept = |user: &str| redis::expires_in_ms(&url, &checkpoint(user));
-    assert!(
-        (DAY - 600_000..=DAY).contains(&kept(&nobody)),
-        "{} ms",
-        kept(&nobody)
-    );
-    for user in [id(0), id(1)] {
-        assert!(
-            (90 * DAY - 600_000..=90 * DAY).contains(&kept(&user)),
-            "{} ms",
-            kept(&user)
-        );
+/// Each user's checkpoint is kept for its time, less what the trial took.
+fn assert_expiry(world: &World, [deleted, kept, unknown]: &[String; 3]) {
+    let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
+    for (user, time) in [(unknown, DAY), (deleted, 90 * DAY), (kept, 90 * DAY)] {
+        let left = redis::expires_in_ms(url, &checkpoint(user));
+        assert!((time - TEN_MINUTES..=time).contains(&left), "{left} ms");
     }
-    let body = redis::body(&url, &id(0)).expect("a checkpoint");
+
+    let members = redis::expires_in_ms(url, "offboarder:batch:leavers:users");
+    assert!(members > 80 * DAY, "all of them ended, yet {members} ms");
+}
+
+/// A checkpoint at its end has only what no manifest has.
+fn assert_small(world: &World, members: &[String; 3]) {
+    let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
+    let [deleted, _, unknown] = members;
+    let body = redis::body(url, deleted).expect("a checkpoint");
     assert!(
         !body.contains("correlationId") && body.contains("Recorded"),
         "its calls are in the manifest: {body}"
     );
-    let letter = redis::body(&url, &nobody).expect("a checkpoint");
+    let body = redis::body(url, unknown).expect("a checkpoint");
     assert!(
-        letter.matches("GET").count() <= 2,
-        "a second message added nothing: {letter}"
+        body.matches("GET").count() <= 2,
+        "a second message added nothing: {body}"
     );
-    let sizes = members
-        .each_ref()
-        .map(|user| redis::memory_usage(&url, &checkpoint(user)));
+
+    let size = |user: &String| redis::memory_usage(url, &checkpoint(user));
+    let sizes = members.each_ref().map(size);
     eprintln!("bytes of a deleted, a deactivated and an unknown user: {sizes:?}");
-    assert!(sizes[0] * 2 < sizes[1] && sizes[2] < 2500, "{sizes:?}");
-    assert!(
-        redis::expires_in_ms(&url, "offboarder:batch:leavers:users") > 80 * DAY,
-        "all of them ended"
-    );
+    assert!(sizes[0] * 2 < sizes[1], "{sizes:?}");
+    assert!(sizes[2] < 2500, "{sizes:?}");
+}
 
-    // They expire, and the batches still say what became of them. What is no user is passed over.
-    let before = [BATCH, LATER].map(|batch| results(&world, batch));
-    for user in &members {
-        redis::ask(&url, &["DEL", &checkpoint(user)]);
+/// Once the checkpoints have expired, the batches still say how their users ended. Members that are
+/// no users are skipped.
+fn assert_batches_outlive_checkpoints(world: &World, members: &[String; 3]) {
+    let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
+    let [deleted, kept, unknown] = members;
+    let before = [BATCH, LATER].map(|batch| results(world, batch));
+    for user in members {
+        redis::ask(url, &["DEL", &checkpoint(user)]);
     }
-    redis::ask(
-        &url,
-        &[
-            "ZADD",
-            "offboarder:batch:leavers:users",
-            "inf",
-            "no user",
-            "-inf",
-            "\u{fffd}",
-        ],
-    );
-    redis::ask(
-        &url,
-        &["ZADD", "offboarder:batches", "inf", "no batch\u{1b}"],
-    );
-    assert_eq!([BATCH, LATER].map(|batch| results(&world, batch)), before);
-    assert_eq!(
-        (&before[0][&id(0)], &before[0][&nobody]),
-        (&json!("finished"), &json!("dead_letter"))
-    );
-    let told = show(&world, BATCH);
-    assert_eq!(
-        (
-            &told["finished"],
-            &told["notBegun"],
-            &told["deadLetters"][0]["users"]
-        ),
-        (&json!(2), &json!(0), &json!(1))
-    );
+    let members = "offboarder:batch:leavers:users";
+    let no_users = ["inf", "no user", "-inf", "\u{fffd}"];
+    redis::ask(url, &[&["ZADD", members], &no_users[..]].concat());
+    let no_batch = ["ZADD", "offboarder:batches", "inf", "no batch\u{1b}"];
+    redis::ask(url, &no_batch);
+
+    let after = [BATCH, LATER].map(|batch| results(world, batch));
+    assert_eq!(after, before);
+    assert_eq!(before[0][deleted], "finished");
+    assert_eq!(before[0][unknown], "dead_letter");
+    let shown = show(world, BATCH);
+    assert_eq!(shown["finished"], 2);
+    assert_eq!(shown["notBegun"], 0);
+    assert_eq!(shown["deadLetters"][0]["users"], 1);
+
     world.run(&["batch", "list"]).expect(0);
-    let status = world
-        .run(&["status", &id(0), &id(1), "--output", "json"])
-        .expect(0)
-        .output;
-    assert!(
-        status.contains("DeactivatedOnly") && status.contains("Deleted"),
-        "{status}"
-    );
+    let status = world.json(&["status", deleted, kept], 0).to_string();
+    assert!(status.contains("DeactivatedOnly"), "{status}");
+    assert!(status.contains("\"Deleted\""), "{status}");
+}
 
-    // A further message finds the manifests.
-    let writes = |user: &str| ledger::writes_of(&world.simulator, user);
-    let written = [id(0), id(1)].map(|user| writes(&user));
-    world.publish(&[
-        message(&id(0), "again"),
-        message(&id(1), "again"),
-        message(&id(2), "again"),
-    ]);
-    await_done(&world, "again", 3);
-    promises::await_quiet(&world, PATIENCE);
-    assert_eq!(
-        [id(0), id(1)].map(|user| writes(&user)),
-        written,
-        "nothing is done to them again"
-    );
+/// The result of each user of a batch.
+fn results(world: &World, batch: &str) -> BTreeMap<String, Value> {
+    let report = world.json(&["batch", "report", batch], 0);
+    let rows = list(&report["users"]).iter();
+    rows.map(|row| {
+        let id = row["userId"].as_str().expect("an ID").to_owned();
+        (id, row["result"].clone())
+    })
+    .collect()
+}
 
-    assert!(worker.ended().is_none());
-    assert_eq!(
-        world.depth("offboarding.dead"),
-        Some(2),
-        "{}",
-        tail(&worker.errors())
-    );
-    World::drain(worker);
+/// A further message finds the manifests of both.
+fn assert_nothing_done_again(world: &World, deleted: &str, kept: &str) {
+    let writes = || [deleted, kept].map(|user| ledger::writes_of(&world.simulator, user));
+    let before = writes();
+    let third = &world.users[2].id;
+    world.publish(&[deleted, kept, third].map(|user| message(user, "again")));
+    await_done(world, "again", 3);
+    promises::await_quiet(world, PATIENCE);
+    assert_eq!(writes(), before);
 }

@@ -2,45 +2,32 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use crate::support::ledger;
-use crate::support::population::{Fate, User};
-use crate::support::process::tail;
+use crate::support::population::deletable;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, promises, servers};
+use crate::support::{eventually, http, promises, servers, trial};
 
-pub(crate) const TESTS: &[Test] = &[(
+const OTHERS: usize = 300;
+
+trial!(
     "an urgent user overtakes hundreds, and all lose their access long before most are archived",
     access_first,
-)];
-
-const USERS: usize = 300;
+    seconds = 120
+);
 
 /// The last user is the urgent one, who comes when the others wait.
 fn access_first(place: usize) {
-    let users = (0..=USERS)
-        .map(|number| User::new(place, number, Fate::Deleted, 12))
-        .collect();
+    let users = deletable(place, OTHERS + 1, 12);
     let flags = ["--latency", "10ms", "--latency-analytics", "300ms"];
     let world = World::on(servers::shared(), place, users, &flags);
     world.declare();
     let (urgent, others) = world.users.split_last().expect("users");
-    let ids: Vec<_> = others
-        .iter()
-        .map(|user| json!({ "body": user.id }))
-        .collect();
-    world.publish(&ids);
+    world.publish_users(others);
     let worker = world.start(&["worker"]);
-    let deactivated = || ledger::count(&world.simulator, "put_scim_user");
-    eventually(PATIENCE, || {
-        if deactivated() > 20 {
-            Ok(())
-        } else {
-            Err(tail(&worker.errors()))
-        }
-    });
+    world.await_calls("put_scim_user", 21);
+
     world.run(&["submit", &urgent.id, "--urgent"]).expect(0);
+    let deactivated = || ledger::count(&world.simulator, "put_scim_user");
     let begun = Instant::now();
     eventually(Duration::from_secs(5), || {
         match world.user_now(&urgent.id)["active"].as_bool() {
@@ -51,38 +38,28 @@ fn access_first(place: usize) {
             )),
         }
     });
-    let (took, before) = (begun.elapsed(), deactivated());
+    let took = begun.elapsed();
     assert!(
-        before < USERS,
+        deactivated() < OTHERS,
         "all others were done before the urgent one, after {took:?}"
     );
-    eventually(PATIENCE, || {
-        if deactivated() > USERS {
-            Ok(())
-        } else {
-            Err(format!("{} of {USERS}", deactivated()))
-        }
-    });
-    let archived = ledger::count(&world.simulator, "delete_user");
+
+    world.await_calls("put_scim_user", OTHERS + 1);
+    let archived = world.deletions();
     assert!(
-        archived < USERS / 2,
-        "{archived} of {USERS} were archived and deleted before all had lost their access"
+        archived < OTHERS / 2,
+        "{archived} were archived and deleted before all had lost their access"
     );
+
     let admin = worker.admin();
-    let sample =
-        |series: &str| http::sample(&admin, series).unwrap_or_else(|| panic!("no {series}"));
-    assert!((sample("offboarder_access_removed_seconds_count") - 301.0).abs() < 0.5);
-    let slowest = sample("offboarder_access_removed_seconds_bucket{le=\"120\"}");
-    assert!(
-        (slowest - 301.0).abs() < 0.5,
-        "{slowest} of 301 lost their access within two minutes"
-    );
+    let count = |series: &str| http::sample(&admin, series);
+    let all = Some(301.0);
+    let removed = "offboarder_access_removed_seconds";
+    assert_eq!(count(&format!("{removed}_count")), all);
+    let within_two_minutes = format!("{removed}_bucket{{le=\"120\"}}");
+    assert_eq!(count(&within_two_minutes), all);
     promises::await_quiet(&world, PATIENCE);
-    let deleted = sample("offboarder_jobs_total{outcome=\"deleted\"}");
-    assert!(
-        (deleted - 301.0).abs() < 0.5,
-        "{deleted} of 301 were counted"
-    );
+    assert_eq!(count("offboarder_jobs_total{outcome=\"deleted\"}"), all);
     World::drain(worker);
     promises::assert_kept(&world, &servers::shared());
 }

@@ -6,26 +6,20 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::ledger;
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User, deletable};
 use crate::support::process::tail;
 use crate::support::servers::Servers;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, manifests, promises, servers};
+use crate::support::{erlang, eventually, manifests, promises, servers, trial};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "windows cover the history, each conversation once, also over a kill within one",
-        windows_over_a_kill,
-    ),
-    (
-        "a slow archive outlives the consumer timeout of the broker",
-        a_slow_archive,
-    ),
-];
+trial!(
+    "windows cover the history, each conversation once, also over a kill within one",
+    windows_over_a_kill
+);
 
 fn windows_over_a_kill(place: usize) {
     // Each lasts half a day, and is given in every window that it reaches into.
-    let users = vec![User::new(place, 0, Fate::Deleted, 900).with_large_conversations(60_000)];
+    let users = vec![User::new(place, 0, Outcome::Deleted, 900).with_large_conversations(60_000)];
     let flags = [
         "--max-interval",
         "31d",
@@ -39,19 +33,10 @@ fn windows_over_a_kill(place: usize) {
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
     let mut worker = world.start(&["worker"]);
     world.publish_all();
-    eventually(PATIENCE, || {
-        match ledger::count(&world.simulator, "query_conversations") {
-            0..6 => Err(tail(&worker.errors())),
-            _ => Ok(()),
-        }
-    });
+    world.await_calls("query_conversations", 6);
     worker.signal("KILL");
     worker.end(Duration::from_secs(10));
-    assert_eq!(
-        ledger::count(&world.simulator, "delete_user"),
-        0,
-        "it was killed in the midst"
-    );
+    assert_eq!(world.deletions(), 0, "it was killed in the middle");
 
     let next = world.start(&["worker"]);
     manifests::assert_true(
@@ -69,15 +54,16 @@ fn windows_over_a_kill(place: usize) {
     promises::assert_kept(&world, &servers::shared());
 }
 
-/// The node looks every second for deliveries that were held for five; the archive takes half a minute.
+trial!(
+    "a slow archive outlives the consumer timeout of the broker",
+    a_slow_archive
+);
+
+/// The node closes channels that hold a delivery for five seconds; the archive takes half a minute.
 fn a_slow_archive(place: usize) {
     let servers = Arc::new(Servers::start(place..=place));
-    servers.eval(
-        "application:set_env(rabbit, consumer_timeout, 5000), application:set_env(rabbit, channel_tick_interval, 1000).",
-    );
-    let users = (0..3)
-        .map(|number| User::new(place, number, Fate::Deleted, 150))
-        .collect();
+    erlang::shorten_consumer_timeout(&servers);
+    let users = deletable(place, 3, 150);
     let mut world = World::on(
         Arc::clone(&servers),
         place,
@@ -86,6 +72,7 @@ fn a_slow_archive(place: usize) {
     );
     world.set("OFFBOARDER_WORKER_SLICE", "3s");
     world.set("OFFBOARDER_WORKER_LEASE", "2s");
+
     // Two of the three wait for the only archive slot.
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "1");
     world.set("OFFBOARDER_CXONE_PAGE_SIZE", "15");
@@ -98,6 +85,7 @@ fn a_slow_archive(place: usize) {
     world.publish(&[json!({ "body": world.users[2].id })]);
     let archive = world.setting("OFFBOARDER_ARCHIVE_URL");
     manifests::assert_true_on(&servers, &world.simulator, archive, &world.users, PATIENCE);
+
     eventually(PATIENCE, || {
         match promises::busy_queues(&world).as_slice() {
             [] => Ok(()),
@@ -109,13 +97,15 @@ fn a_slow_archive(place: usize) {
         "{}",
         tail(&worker.errors())
     );
+
     World::drain(worker);
     for user in &world.users {
         assert_eq!(
             ledger::queries_of(&world.simulator, &user.id),
             1,
-            "archived in one go"
+            "archived without a break"
         );
     }
+
     servers.stop();
 }

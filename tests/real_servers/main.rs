@@ -1,8 +1,9 @@
-//! Black-box tests: the built binary against a real broker, Redis and S3, which are started
-//! once for the run (chaos has a set of its own), and against the simulator of the API. Everything is looked at from outside.
+//! Black-box trials: the built binary against a real RabbitMQ, Redis and S3, which start once for the
+//! run, and against the simulator of the API. Trials that break servers have a set of their own.
 //!
-//! Each test has a virtual host, a Redis database and a prefix of its own, so they run side by
-//! side. A missing server fails the run; no test is skipped.
+//! Each trial has a virtual host, a Redis database and a prefix of its own, so they run side by
+//! side. A missing server fails the run; no trial is skipped. To add a trial, write a function and
+//! `trial!("a sentence", function);` above it.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -19,7 +20,7 @@ mod chaos;
 mod crashes;
 mod dead_letters;
 mod disasters;
-mod doctoring;
+mod doctor;
 mod drains;
 mod events;
 mod faults;
@@ -31,12 +32,10 @@ mod hostile_messages;
 mod kills;
 mod lanes;
 mod leases;
-mod letters;
 mod long_archives;
 mod off_boarding;
 mod outages;
 mod outputs;
-mod replaying;
 mod resources;
 mod revisions;
 mod secrets;
@@ -49,70 +48,29 @@ mod telemetry;
 mod upgrades;
 mod verifying;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
+use support::registry::{self, Durations};
 use support::servers::Servers;
+
+const SLOWEST: usize = 10;
 
 fn main() {
     let mut arguments = Arguments::from_args();
-    // They wait more than they work.
+    // Trials wait more than they compute.
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     arguments.test_threads.get_or_insert(cores * 2);
-    let mut trials = Vec::new();
-    // Those that take minutes come first, so that none of them is left alone at the end.
-    for tests in [
-        kills::TESTS,
-        chaos::TESTS,
-        outages::TESTS,
-        health::TESTS,
-        disasters::TESTS,
-        upgrades::TESTS,
-        startup::TESTS,
-        forgetting::TESTS,
-        admin_api::TESTS,
-        long_archives::TESTS,
-        off_boarding::TESTS,
-        submitting::TESTS,
-        batches::TESTS,
-        dead_letters::TESTS,
-        letters::TESTS,
-        hostile_messages::TESTS,
-        replaying::TESTS,
-        crashes::TESTS,
-        faults::TESTS,
-        drains::TESTS,
-        archives::TESTS,
-        brokers::TESTS,
-        broker_faults::TESTS,
-        stores::TESTS,
-        resources::TESTS,
-        outputs::TESTS,
-        leases::TESTS,
-        guards::TESTS,
-        forgeries::TESTS,
-        lanes::TESTS,
-        revisions::TESTS,
-        events::TESTS,
-        secrets::TESTS,
-        telemetry::TESTS,
-        settings::TESTS,
-        verifying::TESTS,
-        doctoring::TESTS,
-    ] {
-        for (name, test) in tests {
-            let place = trials.len() + 1;
-            trials.push(Trial::test(*name, move || {
-                test(place);
-                Ok(())
-            }));
-        }
-    }
+
+    let durations = Durations::default();
+    let trials = registry::all(&durations);
     if arguments.list {
         libtest_mimic::run(&arguments, trials).exit();
     }
-    // What broke, and no stack: that of a trial says little, and hides what does.
-    std::panic::set_hook(Box::new(|broken| eprintln!("{broken}")));
+
+    // The message and the place of a panic; the stack of a trial says little.
+    std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
     let servers = Servers::share(trials.len());
     let conclusion = libtest_mimic::run(&arguments, trials);
     servers.stop();
+    durations.print_slowest(SLOWEST);
     conclusion.exit();
 }

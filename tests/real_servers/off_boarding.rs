@@ -1,33 +1,19 @@
-//! Users from the message to the manifest, looked at from every side.
+//! Users from the message to the manifest, checked from every side.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use crate::support::ledger::{self, Repetition};
-use crate::support::population::{Fate, User, mixed};
-use crate::support::process::{Process, python, tail};
+use crate::support::population::{Outcome, User, mixed};
+use crate::support::process::{Process, tail};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, manifests, repository};
+use crate::support::{manifests, python, repository, trial};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "two workers off-board two hundred users in order, once, and truthfully",
-        two_workers_off_board_two_hundred_users,
-    ),
-    (
-        "every request and every answer keeps to the contract of the API",
-        every_exchange_keeps_to_the_contract,
-    ),
-    (
-        "run with Redis and S3 off-boards, and a second run changes nothing",
-        run_with_redis_and_s3,
-    ),
-    (
-        "run with file stores off-boards, and a second run changes nothing",
-        run_with_file_stores,
-    ),
-];
+trial!(
+    "two workers off-board two hundred users in order, once, and truthfully",
+    two_workers_off_board_two_hundred_users
+);
 
 fn two_workers_off_board_two_hundred_users(place: usize) {
     let world = World::with_topology(place, mixed(place, 200));
@@ -52,10 +38,10 @@ fn two_workers_off_board_two_hundred_users(place: usize) {
         let now = world.user_now(&user.id);
         assert_eq!(
             now["exists"],
-            !user.fate.is_deleted(),
-            "{} with fate {:?}",
+            !user.outcome.is_deleted(),
+            "{} with outcome {:?}",
             user.id,
-            user.fate
+            user.outcome
         );
     }
     assert_eq!(
@@ -78,17 +64,22 @@ fn message(number: usize, id: &str) -> Value {
     }
 }
 
+trial!(
+    "every request and every answer keeps to the contract of the API",
+    every_exchange_keeps_to_the_contract
+);
+
 fn every_exchange_keeps_to_the_contract(place: usize) {
     let users = vec![
-        User::new(place, 0, Fate::Deleted, 13),
-        User::new(place, 1, Fate::DeletedLater, 0),
-        User::new(place, 2, Fate::Refused(409), 6),
-        User::new(place, 3, Fate::Refused(423), 1),
-        User::new(place, 4, Fate::Deleted, 5),
+        User::new(place, 0, Outcome::Deleted, 13),
+        User::new(place, 1, Outcome::DeletedLater, 0),
+        User::new(place, 2, Outcome::Refused(409), 6),
+        User::new(place, 3, Outcome::Refused(423), 1),
+        User::new(place, 4, Outcome::Deleted, 5),
     ];
     let mut world = World::new(place, users);
     let report = world.directory.path().join("report.json");
-    let mut command = python("openapi_proxy.py");
+    let mut command = python::script("openapi_proxy.py");
     command.args(["--upstream", &world.simulator]);
     command
         .arg("--spec")
@@ -119,7 +110,7 @@ fn every_exchange_keeps_to_the_contract(place: usize) {
         "POST /api/v2/conversations/details/query",
         "GET /api/v2/conversations/details/query",
     ]);
-    assert_eq!(seen, all, "operations that were judged");
+    assert_eq!(seen, all, "operations that were checked");
     manifests::assert_true(
         &world.simulator,
         world.setting("OFFBOARDER_ARCHIVE_URL"),
@@ -134,9 +125,19 @@ fn run_all(world: &World) -> crate::support::world::Ended {
     world.run(&arguments)
 }
 
+trial!(
+    "run with Redis and S3 off-boards, and a second run changes nothing",
+    run_with_redis_and_s3
+);
+
 fn run_with_redis_and_s3(place: usize) {
     runs_twice(&World::new(place, mixed(place, 20)));
 }
+
+trial!(
+    "run with file stores off-boards, and a second run changes nothing",
+    run_with_file_stores
+);
 
 fn run_with_file_stores(place: usize) {
     let mut world = World::new(place, mixed(place, 20));
@@ -154,7 +155,7 @@ fn run_with_file_stores(place: usize) {
 }
 
 fn runs_twice(world: &World) {
-    let judge = || {
+    let assert_true = || {
         manifests::assert_true(
             &world.simulator,
             world.setting("OFFBOARDER_ARCHIVE_URL"),
@@ -163,14 +164,14 @@ fn runs_twice(world: &World) {
         );
     };
     run_all(world).expect(0);
-    judge();
+    assert_true();
     ledger::assert_histories(&world.simulator, &world.users, Repetition::None);
     let seen = ledger::calls(&world.simulator)
         .last()
         .map_or(0, |call| call.seq);
 
     run_all(world).expect(0);
-    judge();
+    assert_true();
     let later = ledger::calls(&world.simulator);
     let writes: Vec<_> = later
         .iter()

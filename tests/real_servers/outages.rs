@@ -6,82 +6,53 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::ledger;
-use crate::support::population::{Fate, User};
-use crate::support::process::tail;
+use crate::support::population::deletable;
+use crate::support::process::{Process, tail};
 use crate::support::redis::{self, ask};
 use crate::support::servers::Servers;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, promises, servers};
+use crate::support::{eventually, http, promises, servers, status, trial};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "a damaged checkpoint counts as absent, and one of a later release is left alone",
-        damaged_and_newer_checkpoints,
-    ),
-    (
-        "servers that are read-only, full, frozen and killed make work wait, which goes on by itself, and spend no attempt",
-        servers_that_fail,
-    ),
-    (
-        "an outage of CXone and a scope that is lost stop the work, spend no attempt, and end by themselves",
-        an_outage_of_cxone,
-    ),
-];
+const NEWER: &str = r#"{"schema":999,"news":true}"#;
+
+trial!(
+    "a damaged checkpoint counts as absent, and one of a later release is not touched",
+    damaged_and_newer_checkpoints
+);
 
 fn damaged_and_newer_checkpoints(place: usize) {
-    let users = (0..4)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
-        .collect();
+    let users = deletable(place, 4, 4);
     let mut world = World::with_topology(place, users);
     let url = world.setting("OFFBOARDER_CHECKPOINTS_URL").to_owned();
     redis::set_body(&url, &world.users[0].id, "{\"schema\":1,\"state\":");
     redis::set_body(&url, &world.users[1].id, "\u{1}\u{2}not even JSON");
-    redis::set_body(&url, &world.users[2].id, "{\"schema\":999,\"news\":true}");
+    redis::set_body(&url, &world.users[2].id, NEWER);
     let worker = world.start(&["worker"]);
     world.publish_all();
-    let letters = eventually(PATIENCE, || match world.letters("offboarding.dead") {
-        letters if letters.len() == 1 => Ok(letters),
-        letters => Err(format!(
-            "{} dead letters; {}",
-            letters.len(),
-            tail(&worker.errors())
-        )),
-    });
+    let dead_letters = world.await_dead_letters(1);
     let newer = world.users.remove(2);
-    assert_eq!(letters[0]["body"], newer.id);
-    assert_eq!(letters[0]["headers"]["x-offboarder-reason"], "poison");
-    let error = letters[0]["headers"]["x-offboarder-error"]
-        .as_str()
-        .expect("a text");
+    assert_eq!(dead_letters[0]["body"], newer.id);
+    let headers = &dead_letters[0]["headers"];
+    assert_eq!(headers["x-offboarder-reason"], "poison");
+    let error = headers["x-offboarder-error"].as_str().expect("a text");
     assert!(
         error.contains("schema 999") && error.contains("upgrade this worker"),
         "{error}"
     );
-    assert_eq!(
-        redis::body(&url, &newer.id).as_deref(),
-        Some("{\"schema\":999,\"news\":true}")
-    );
+    assert_eq!(redis::body(&url, &newer.id).as_deref(), Some(NEWER));
     assert_eq!(ledger::queries_of(&world.simulator, &newer.id), 0);
-    assert_eq!(
-        world.user_now(&newer.id)["active"],
-        true,
-        "nothing was done to the user"
-    );
+    let user = world.user_now(&newer.id);
+    assert_eq!(user["active"], true, "nothing was done to the user");
 
     promises::await_quiet(&world, PATIENCE);
     let errors = worker.errors();
-    assert_eq!(
-        errors
-            .matches("the checkpoint is damaged and counts as absent")
-            .count(),
-        2,
-        "{errors}"
-    );
+    let damaged = errors.matches("the checkpoint is damaged and counts as absent");
+    assert_eq!(damaged.count(), 2, "{errors}");
     World::drain(worker);
     promises::assert_manifests(&world, &servers::shared());
 }
 
-/// What Redis suffers, and how it is mended.
+/// What fails, how, and how it is repaired.
 type Failing = (&'static str, fn(&Servers, &str), fn(&Servers, &str));
 
 const FAILINGS: [Failing; 7] = [
@@ -122,15 +93,19 @@ const FAILINGS: [Failing; 7] = [
     ),
 ];
 
-/// Two of which the worker notices that a broker is frozen.
+/// After two that are missing the worker notices that a broker is frozen.
 const HEARTBEAT: &str = "heartbeat=2";
 
-/// Each time the worker is in the midst of users, and not ready until all is mended.
+trial!(
+    "servers that are read-only, full, frozen and killed make work wait, which continues by itself, and spend no attempt",
+    servers_that_fail,
+    seconds = 70
+);
+
+/// Each time the worker has users in flight, and is not ready until all is repaired.
 fn servers_that_fail(place: usize) {
     let servers = Arc::new(Servers::start(place..=place));
-    let users = (0..105)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
-        .collect();
+    let users = deletable(place, 105, 4);
     let mut world = World::on(Arc::clone(&servers), place, users, &["--latency", "20ms"]);
     world.set("OFFBOARDER_WORKER_LEASE", "2s");
     let broker = format!("{}?{HEARTBEAT}", world.setting("OFFBOARDER_QUEUE_URL"));
@@ -139,52 +114,36 @@ fn servers_that_fail(place: usize) {
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
     world.declare();
     let worker = world.start(&["worker"]);
-    let url = world.setting("OFFBOARDER_CHECKPOINTS_URL").to_owned();
-    let messages: Vec<_> = world
-        .users
-        .iter()
-        .map(|user| json!({ "body": user.id }))
-        .collect();
-    for (batch, (failing, fail, mend)) in messages.chunks(15).zip(FAILINGS) {
+    let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
+
+    for (batch, (failing, fail, repair)) in world.users.chunks(15).zip(FAILINGS) {
         let before = ledger::count(&world.simulator, "put_scim_user");
-        world.publish(batch);
-        eventually(PATIENCE, || {
-            match ledger::count(&world.simulator, "put_scim_user") {
-                now if now > before => Ok(()),
-                _ => Err(format!(
-                    "nobody is taken up before {failing}; {}",
-                    tail(&worker.errors())
-                )),
-            }
-        });
-        fail(&servers, &url);
-        let admin = worker.admin();
-        eventually(Duration::from_secs(30), || {
-            match (http::status(&admin, "/readyz"), is_paused(&admin)) {
-                (503, true) => Ok(()),
-                (status, told) => Err(format!(
-                    "/readyz answers {status} though {failing}; in the metrics: {told}"
-                )),
-            }
-        });
-        mend(&servers, &url);
-        eventually(Duration::from_secs(30), || {
-            match (http::status(&admin, "/readyz"), is_paused(&admin)) {
-                (200, false) => Ok(()),
-                (status, told) => {
-                    let errors = worker.errors();
-                    Err(format!(
-                        "{status}, and no longer: {failing}; in the metrics: {told}; {}",
-                        tail(&errors)
-                    ))
-                }
-            }
-        });
+        world.publish_users(batch);
+        world.await_calls("put_scim_user", before + 1);
+        fail(&servers, url);
+        await_paused(&worker, true, failing);
+        repair(&servers, url);
+        await_paused(&worker, false, failing);
     }
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
     promises::assert_kept(&world, &servers);
     servers.stop();
+}
+
+/// Waits until a worker takes no users, as `/readyz` and the metrics say, or takes them again.
+fn await_paused(worker: &Process, wanted: bool, failing: &str) {
+    let admin = worker.admin();
+    let status = if wanted { 503 } else { 200 };
+    eventually(Duration::from_secs(30), || {
+        let found = (http::status(&admin, "/readyz"), is_paused(&admin));
+        if found == (status, wanted) {
+            Ok(())
+        } else {
+            let log = tail(&worker.errors());
+            Err(format!("{failing}; /readyz and metrics: {found:?}; {log}"))
+        }
+    });
 }
 
 /// Whether the metrics say of any cause that no users are taken.
@@ -195,58 +154,68 @@ fn is_paused(admin: &str) -> bool {
         .any(|line| line.starts_with("offboarder_paused{") && line.ends_with(" 1"))
 }
 
-/// Every call to CXone fails for half a minute, and the token's too; then the OAuth client loses a scope.
+trial!(
+    "an outage of CXone and a scope that is lost stop the work, spend no attempt, and end by themselves",
+    an_outage_of_cxone,
+    seconds = 120
+);
+
+/// Every call to CXone fails for half a minute, and the token's too; then the OAuth client loses a
+/// scope.
 fn an_outage_of_cxone(place: usize) {
-    let users = (0..160)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
-        .collect();
-    // So many that some are left for what comes last, at a pace that no machine is faster than.
+    // Enough users that some are left for what comes last, at a pace that no machine is faster than.
+    let users = deletable(place, 160, 4);
     let mut world = World::on(servers::shared(), place, users, &["--latency", "100ms"]);
     world.declare();
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "8");
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
     let worker = world.start(&["worker"]);
-    let admin = worker.admin();
-    let wait_for = |wanted: u16, why: &str| {
-        eventually(Duration::from_secs(30), || {
-            match http::status(&admin, "/readyz") {
-                status if status == wanted => Ok(()),
-                status => Err(format!(
-                    "/readyz answers {status}, {why}; {}",
-                    tail(&worker.errors())
-                )),
-            }
-        });
-    };
-    let deactivated = || ledger::count(&world.simulator, "put_scim_user");
     world.publish_all();
-    eventually(PATIENCE, || {
-        if deactivated() > 5 {
-            Ok(())
-        } else {
-            Err(tail(&worker.errors()))
-        }
-    });
-    let fault = json!({ "operation": "*", "fault": { "kind": "status", "status": 503 } });
-    http::request("POST", &world.simulator, "/_simulator/faults", Some(&fault));
-    wait_for(503, "though CXone answers 503 to all");
-    let paused =
-        |code: &str| http::sample(&admin, &format!("offboarder_paused{{cause=\"{code}\"}}"));
-    assert_eq!(paused("cxone_server_error"), Some(1.0));
-    // Nobody holds what others could take, and the service alone is asked, ever more rarely.
+    world.await_calls("put_scim_user", 6);
+
+    let server_error = "offboarder_paused{cause=\"cxone_server_error\"}";
+    world.strike_all("*", &status(503));
+    worker.await_readyz(503);
+    assert_eq!(http::sample(&worker.admin(), server_error), Some(1.0));
+    assert_calls_are_rare(&world, &worker);
+    world.end_faults();
+    worker.await_readyz(200);
+    assert_eq!(http::sample(&worker.admin(), server_error), Some(0.0));
+
+    let deactivated = ledger::count(&world.simulator, "put_scim_user");
+    assert!(
+        deactivated < 120,
+        "{deactivated} users are done before the scope is lost"
+    );
+    grant(&world, &OTHER_SCOPES);
+    worker.await_readyz(503);
+    let named = worker.errors().contains("lacks the scope scim:write");
+    assert!(named, "{}", tail(&worker.errors()));
+    let missing_scope = "offboarder_paused{cause=\"cxone_missing_scope\"}";
+    assert_eq!(http::sample(&worker.admin(), missing_scope), Some(1.0));
+
+    grant(&world, &[&OTHER_SCOPES[..], &["scim:write"]].concat());
+    promises::await_quiet(&world, PATIENCE);
+    World::drain(worker);
+    promises::assert_kept(&world, &servers::shared());
+}
+
+/// The worker holds no user whom others could take, and only probes the service, ever more rarely.
+fn assert_calls_are_rare(world: &World, worker: &Process) {
     eventually(Duration::from_secs(30), || {
         match world.depth("offboarding.users") {
             Some(100..) => Ok(()),
             depth => Err(format!("{depth:?} users wait in the queue")),
         }
     });
-    // Those who were in progress when it began have come to their end.
+    // Those that were in progress when it began have come to their end.
     eventually(Duration::from_secs(30), || {
-        match http::sample(&admin, "offboarder_in_flight") {
+        match http::sample(&worker.admin(), "offboarder_in_flight") {
             Some(0.0) => Ok(()),
             in_flight => Err(format!("{in_flight:?} users in progress")),
         }
     });
+
     let before = ledger::calls(&world.simulator).len();
     std::thread::sleep(Duration::from_secs(10));
     let calls = ledger::calls(&world.simulator).len() - before;
@@ -254,45 +223,24 @@ fn an_outage_of_cxone(place: usize) {
         (1..=10).contains(&calls),
         "{calls} calls in 10 s of an outage"
     );
-    http::request("DELETE", &world.simulator, "/_simulator/faults", None);
-    wait_for(200, "though CXone is back");
-    assert_eq!(paused("cxone_server_error"), Some(0.0));
+}
 
-    let all = "user:read iam:write routing:read routing:write scim:read scim:write conversations:read analytics:read";
-    let scopes: Vec<&str> = all
-        .split(' ')
-        .filter(|scope| *scope != "scim:write")
-        .collect();
-    let set = |scopes: &[&str]| {
-        http::request(
-            "PUT",
-            &world.simulator,
-            "/_simulator/scopes",
-            Some(&json!(scopes)),
-        );
-        let revoke = json!({ "operation": "*", "times": 1, "fault": { "kind": "revoke_token" } });
-        http::request(
-            "POST",
-            &world.simulator,
-            "/_simulator/faults",
-            Some(&revoke),
-        );
-    };
-    let before = deactivated();
-    assert!(
-        before < 120,
-        "{before} users are done before the scope is lost"
-    );
-    set(&scopes);
-    wait_for(503, "though scim:write is missing");
-    assert!(
-        worker.errors().contains("lacks the scope scim:write"),
-        "{}",
-        tail(&worker.errors())
-    );
-    assert_eq!(paused("cxone_missing_scope"), Some(1.0));
-    set(&all.split(' ').collect::<Vec<_>>());
-    promises::await_quiet(&world, PATIENCE);
-    World::drain(worker);
-    promises::assert_kept(&world, &servers::shared());
+/// All scopes but `scim:write`.
+const OTHER_SCOPES: [&str; 7] = [
+    "user:read",
+    "iam:write",
+    "routing:read",
+    "routing:write",
+    "scim:read",
+    "conversations:read",
+    "analytics:read",
+];
+
+/// The OAuth client has these scopes from its next token on, which it has to get at once.
+fn grant(world: &World, scopes: &[&str]) {
+    let path = "/_simulator/scopes";
+    http::request("PUT", &world.simulator, path, Some(&json!(scopes)));
+    let revoke = json!({ "operation": "*", "times": 1, "fault": { "kind": "revoke_token" } });
+    let path = "/_simulator/faults";
+    http::request("POST", &world.simulator, path, Some(&revoke));
 }

@@ -5,22 +5,73 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::support::population::{Fate, User};
-use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, promises, repository};
+use crate::support::population::{Outcome, User, deletable};
+use crate::support::world::{AUDIT_LOG, PATIENCE, World};
+use crate::support::{promises, trial};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "the JSON of every reading command has the shape that programs rely on",
-        the_shapes,
-    ),
-    (
-        "what strangers wrote is shown by every command, and no terminal obeys it",
-        the_strangers,
-    ),
-];
+/// A user that CXone does not have.
+const NOBODY: &str = "0b8f9e1c-3d5a-4c57-9a55-5b1d0f6a7e21";
 
-const SHAPES: &str = "tests/real_servers/output_shapes.txt";
+trial!(
+    "the JSON of every reading command has the shape that programs rely on",
+    the_shapes
+);
+
+/// Users who end in each way, so that every member is there. To accept a change of the snapshot:
+/// `INSTA_UPDATE=always cargo test --test real_servers -- 'the JSON of every'`.
+fn the_shapes(place: usize) {
+    let mut users = deletable(place, 3, 4);
+    users[1] = User::new(place, 1, Outcome::Refused(409), 4);
+    let world = World::with_topology(place, users);
+    off_board(&world);
+
+    let id = |user: usize| world.users[user].id.as_str();
+    let audit_log = [AUDIT_LOG[0], "list"];
+    let commands: [(&[&str], i32); 11] = [
+        (&["status", id(0), id(1), id(2), NOBODY], 0),
+        (&["batch", "show", "b-1"], 0),
+        (&["batch", "list"], 0),
+        (&["dead-letters", "list"], 0),
+        (&["dead-letters", "groups"], 0),
+        (&["dead-letters", "show", "--user", NOBODY], 0),
+        (&["plan", id(0), NOBODY], 1),
+        (&["verify", "--all"], 0),
+        (&["hold", "list"], 0),
+        (&audit_log, 0),
+        (&["doctor"], 0),
+    ];
+    let mut shapes = String::new();
+    for (command, code) in commands {
+        let mut paths = BTreeSet::new();
+        shape(&world.json(command, code), "", &mut paths);
+        // IDs of users are left out.
+        let words = command.iter().filter(|word| !word.contains("-4"));
+        let words: Vec<&str> = words.copied().collect();
+        writeln!(shapes, "{}", words.join(" ")).expect("a line");
+        for path in paths {
+            writeln!(shapes, "  {path}").expect("a line");
+        }
+    }
+    insta::assert_snapshot!("output_shapes", shapes);
+}
+
+/// One user on hold, one refused, one deleted, and one unknown, who is a dead letter.
+fn off_board(world: &World) {
+    let [one, two, held] = [0, 1, 2].map(|user| world.users[user].id.as_str());
+    world
+        .run(&["hold", "add", held, "--why", "case 4711"])
+        .expect(0);
+    let users = ["submit", one, two, held, NOBODY];
+    let asked = ["--batch-id", "b-1", "--requested-by", "hr"];
+    world
+        .run(&[&users[..], &asked, &["--reason", "left"]].concat())
+        .expect(0);
+
+    let worker = world.start(&["worker"]);
+    promises::await_quiet(world, PATIENCE);
+    World::drain(worker);
+    assert_eq!(world.dead_letters().len(), 1);
+}
 
 /// Every path to a value, with its type; the members of a list are one.
 fn shape(value: &Value, path: &str, paths: &mut BTreeSet<String>) {
@@ -42,162 +93,37 @@ fn shape(value: &Value, path: &str, paths: &mut BTreeSet<String>) {
             "object"
         }
     };
+
     paths.insert(format!("{path}: {kind}"));
 }
 
-/// Users who end in each way, so that every member is there. To accept a change: `UPDATE_SHAPES=1`.
-fn the_shapes(place: usize) {
-    let fate = |number| {
-        if number == 1 {
-            Fate::Refused(409)
-        } else {
-            Fate::Deleted
-        }
-    };
-    let users = (0..3)
-        .map(|number| User::new(place, number, fate(number), 4))
-        .collect();
-    let world = World::with_topology(place, users);
-    let id = |user: usize| world.users[user].id.as_str();
-    let nobody = "0b8f9e1c-3d5a-4c57-9a55-5b1d0f6a7e21";
-    world
-        .run(&["hold", "add", id(2), "--why", "case 4711"])
-        .expect(0);
-    let submit = [
-        "submit",
-        id(0),
-        id(1),
-        id(2),
-        nobody,
-        "--batch-id",
-        "b-1",
-        "--requested-by",
-        "hr",
-        "--reason",
-        "left",
-    ];
-    world.run(&submit).expect(0);
-    let worker = world.start(&["worker"]);
-    promises::await_quiet(&world, PATIENCE);
-    World::drain(worker);
-
-    let letters = world
-        .run(&["dead-letters", "list", "--output", "json"])
-        .expect(0)
-        .output;
-    let letters: Value = serde_json::from_str(&letters).expect("JSON");
-    assert_eq!(
-        letters["letters"].as_array().map(Vec::len),
-        Some(1),
-        "{letters}"
-    );
-    let commands: [(&[&str], i32); 11] = [
-        (&["status", id(0), id(1), id(2), nobody], 0),
-        (&["batch", "show", "b-1"], 0),
-        (&["batch", "list"], 0),
-        (&["dead-letters", "list"], 0),
-        (&["dead-letters", "groups"], 0),
-        (&["dead-letters", "show", "--user", nobody], 0),
-        (&["plan", id(0), nobody], 1),
-        (&["verify", "--all"], 0),
-        (&["hold", "list"], 0),
-        (&["acts", "list"], 0),
-        (&["doctor"], 0),
-    ];
-    let mut told = String::new();
-    for (command, code) in commands {
-        let ended = world.run(&[command, &["--output", "json"]].concat());
-        assert_eq!(
-            ended.code,
-            Some(code),
-            "{command:?}: {}\n{}",
-            ended.output,
-            ended.errors
-        );
-        let answer: Value = serde_json::from_str(&ended.output).unwrap_or_else(|error| {
-            panic!(
-                "{command:?} prints no JSON document: {error}\n{}",
-                ended.output
-            )
-        });
-        let mut paths = BTreeSet::new();
-        shape(&answer, "", &mut paths);
-        let words: Vec<&str> = command
-            .iter()
-            .copied()
-            .filter(|word| !word.contains("-4") && *word != nobody)
-            .collect();
-        writeln!(told, "{}", words.join(" ")).expect("a line");
-        for path in paths {
-            writeln!(told, "  {path}").expect("a line");
-        }
-    }
-    let file = repository(SHAPES);
-    if std::env::var("UPDATE_SHAPES").is_ok_and(|wanted| !wanted.is_empty()) {
-        std::fs::write(&file, &told).expect("the shapes are written");
-    }
-    let known = std::fs::read_to_string(&file).expect("the shapes");
-    let (known, told): (BTreeSet<&str>, BTreeSet<&str>) =
-        (known.lines().collect(), told.lines().collect());
-    let changed = json!({
-        "missing": known.difference(&told).collect::<Vec<_>>(),
-        "new": told.difference(&known).collect::<Vec<_>>(),
-    });
-    assert_eq!(
-        changed,
-        json!({ "missing": [], "new": [] }),
-        "{SHAPES} says otherwise"
-    );
-}
-
-/// A window's title, an empty screen, C1, text from right to left, a line that looks like one of ours.
+/// A window's title, an empty screen, C1, text from right to left, a line that looks like one of
+/// ours.
 const ATTACK: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}rh\u{200b}\nNOT OK: all users";
 
-fn the_strangers(place: usize) {
-    let world = World::with_topology(place, vec![User::new(place, 0, Fate::Deleted, 1)]);
-    let id = world.users[0].id.as_str();
-    let nobody = "0b8f9e1c-3d5a-4c57-9a55-5b1d0f6a7e21";
-    let message = |user: &str| {
-        let body =
-            json!({ "userId": user, "batchId": "b-1", "requestedBy": ATTACK, "reason": ATTACK });
-        json!({ "body": body.to_string() })
-    };
-    world.publish(&[
-        message(id),
-        message(nobody),
-        json!({ "body": format!("no JSON {ATTACK}") }),
-    ]);
-    let worker = world.start(&["worker"]);
-    promises::await_quiet(&world, PATIENCE);
-    World::drain(worker);
-    // From a store that another program writes to.
-    let act = uuid::Uuid::now_v7();
-    let who = |extra: Value| {
-        let mut object = json!({ "who": ATTACK, "why": ATTACK, "at": "2026-11-01T00:00:00Z" });
-        object
-            .as_object_mut()
-            .expect("an object")
-            .extend(extra.as_object().expect("an object").clone());
-        object.to_string()
-    };
-    let act_object =
-        who(json!({ "id": act, "what": ATTACK, "count": 1, "details": { ATTACK: ATTACK } }));
-    crate::support::objects::objects(&world, &["put", &format!("_act_{act}.json"), &act_object]);
-    let hold = who(json!({ "held": true }));
-    crate::support::objects::objects(&world, &["put", &format!("_hold_{nobody}.1.json"), &hold]);
+trial!(
+    "what strangers wrote is shown by every command, and no terminal obeys it",
+    the_strangers
+);
 
+fn the_strangers(place: usize) {
+    let world = World::with_topology(place, deletable(place, 1, 1));
+    let id = world.users[0].id.as_str();
+    attack(&world);
     world.run(&["pause", "--why", ATTACK]).expect(2);
+
+    let audit_log = [AUDIT_LOG[0], "list"];
     let commands: [(&[&str], i32); 12] = [
         (&["status", id], 0),
-        (&["status", id, nobody], 0),
+        (&["status", id, NOBODY], 0),
         (&["dead-letters", "list"], 0),
         (&["dead-letters", "show"], 0),
         (&["dead-letters", "groups"], 0),
         (&["batch", "show", "b-1"], 0),
         (&["batch", "report", "b-1"], 0),
         (&["hold", "list"], 0),
-        (&["acts", "list"], 0),
-        (&["plan", nobody], 1),
+        (&audit_log, 0),
+        (&["plan", NOBODY], 1),
         (&["verify", "--all"], 0),
         (&["doctor"], 0),
     ];
@@ -220,6 +146,35 @@ fn the_strangers(place: usize) {
             }
         }
     }
-    let told = world.run(&["status", id]).expect(0).output;
-    assert!(told.contains(r"by \u{1b}]0;owned\u{7}"), "{told}");
+    let status = world.run(&["status", id]).expect(0).output;
+    assert!(status.contains(r"by \u{1b}]0;owned\u{7}"), "{status}");
+}
+
+/// Messages of a publisher, and objects that another program put into the archive store.
+fn attack(world: &World) {
+    let message = |user: &str| {
+        let body = json!({
+            "userId": user, "batchId": "b-1", "requestedBy": ATTACK, "reason": ATTACK,
+        });
+        json!({ "body": body.to_string() })
+    };
+    world.publish(&[
+        message(&world.users[0].id),
+        message(NOBODY),
+        json!({ "body": format!("no JSON {ATTACK}") }),
+    ]);
+    let worker = world.start(&["worker"]);
+    promises::await_quiet(world, PATIENCE);
+    World::drain(worker);
+
+    let id = uuid::Uuid::now_v7();
+    let at = "2026-11-01T00:00:00Z";
+    let entry = json!({
+        "id": id, "what": ATTACK, "count": 1, "details": { ATTACK: ATTACK },
+        "who": ATTACK, "why": ATTACK, "at": at,
+    });
+    let hold = json!({ "held": true, "who": ATTACK, "why": ATTACK, "at": at });
+    let objects = world.objects();
+    objects.put(&format!("_act_{id}.json"), entry.to_string());
+    objects.put(&format!("_hold_{NOBODY}.1.json"), hold.to_string());
 }

@@ -1,113 +1,102 @@
 //! What must be in no log, no checkpoint, no object and no message.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::objects::objects;
-use crate::support::population::{Fate, User};
+use crate::support::population::{Outcome, User};
 use crate::support::process::last;
 use crate::support::world::{CLIENT_SECRET, PATIENCE, RESULTS, World};
-use crate::support::{Test, eventually, http, promises, redis};
+use crate::support::{http, promises, redis, status, trial};
 
-pub(crate) const TESTS: &[Test] = &[(
+const SECRETS: [&str; 5] = [
+    CLIENT_SECRET,
+    "local-secret-key",
+    "Authorization: Basic",
+    "authorization: Basic",
+    "Bearer sim-",
+];
+/// How the simulator's tokens begin; eight hexadecimal digits follow.
+const TOKEN: &str = "sim-";
+
+trial!(
     "no secret is in a log at trace level, a checkpoint, an object, a dead letter, an event or a metric",
-    nowhere,
-)];
+    nowhere
+);
 
 /// Users who are deleted, refused and given up, over failures of the token's own endpoint.
 fn nowhere(place: usize) {
     let users = vec![
-        User::new(place, 0, Fate::Deleted, 4),
-        User::new(place, 1, Fate::Refused(403), 4),
-        User::new(place, 2, Fate::Deleted, 4),
+        User::new(place, 0, Outcome::Deleted, 4),
+        User::new(place, 1, Outcome::Refused(403), 4),
+        User::new(place, 2, Outcome::Deleted, 4),
     ];
     let mut world = World::with_topology(place, users);
     world.set("RUST_LOG", "trace");
-    let refused = json!({ "kind": "status", "status": 400, "body": "{\"code\":\"no\",\"token\":\"sim-00000000-x\"}" });
+    let body = "{\"code\":\"no\",\"token\":\"sim-00000000-x\"}";
+    let refused = json!({ "kind": "status", "status": 400, "body": body });
+    let revoked = json!({ "kind": "revoke_token" });
     world.strike(2, "get_scim_user", 0, 1, &refused);
-    world.strike(
-        0,
-        "get_routing_profile",
-        0,
-        1,
-        &json!({ "kind": "revoke_token" }),
-    );
-    world.strike(
-        1,
-        "get_scim_user",
-        0,
-        1,
-        &json!({ "kind": "status", "status": 503 }),
-    );
+    world.strike(0, "get_routing_profile", 0, 1, &revoked);
+    world.strike(1, "get_scim_user", 0, 1, &status(503));
     let worker = world.start(&["worker"]);
     world.publish_all();
-    let letters = eventually(PATIENCE, || match world.letters("offboarding.dead") {
-        letters if letters.len() == 1 => Ok(letters),
-        letters => Err(format!("{} dead letters", letters.len())),
-    });
+    let dead_letters = Value::from(world.await_dead_letters(1)).to_string();
     promises::await_quiet(&world, PATIENCE);
+
     let log = worker.errors();
     let metrics = http::text(&worker.admin(), "/metrics");
-    assert!(
-        metrics.contains("offboarder_jobs_total"),
-        "there are metrics"
-    );
-    let events = serde_json::Value::from(world.letters(RESULTS)).to_string();
-    assert!(events.contains("user.dead-lettered"), "there are events");
+    let events = Value::from(world.messages(RESULTS)).to_string();
     World::drain(worker);
-    assert!(
-        log.contains("TRACE") && log.contains("CXone call"),
-        "the log is at trace level"
-    );
-    // The broker's password as lapin shows it, and whatever else it would say.
+    let checkpoints = checkpoints(&world);
+    let objects = ["_sealed.json", "_audit.json"]
+        .map(|end| world.objects().text(&format!("{}{end}", world.users[0].id)))
+        .concat();
+
+    // There is something in each.
+    assert!(metrics.contains("offboarder_jobs_total"));
+    assert!(events.contains("user.dead-lettered"));
+    assert!(log.contains("TRACE") && log.contains("CXone call"));
+    assert!(checkpoints.len() > 1000);
+    assert!(objects.contains("deletion") || objects.contains("archive"));
+    // The broker's password as lapin shows it, and whatever else it would log.
     for lapin in ["103, 117, 101, 115, 116", "lapin::"] {
         assert!(!log.contains(lapin), "lapin logs at trace level: {lapin}");
     }
-
-    let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
-    let checkpoints = world
-        .users
-        .iter()
-        .filter_map(|user| redis::body(url, &user.id))
-        .collect::<String>();
-    assert!(checkpoints.len() > 1000, "there are checkpoints");
-    let keys = ["_sealed.json", "_audit.json"].map(|end| format!("{}{end}", world.users[0].id));
-    let stored = keys
-        .map(|key| objects(&world, &["text", &key])["text"].to_string())
-        .concat();
-    assert!(
-        stored.contains("deletion") || stored.contains("archive"),
-        "there are objects"
-    );
-    let letters = serde_json::Value::from(letters).to_string();
     for (place, text) in [
         ("the log", &log),
         ("a checkpoint", &checkpoints),
-        ("an object", &stored),
-        ("a dead letter", &letters),
+        ("an object", &objects),
+        ("a dead letter", &dead_letters),
         ("an event", &events),
         ("a metric", &metrics),
     ] {
-        for secret in [
-            CLIENT_SECRET,
-            "local-secret-key",
-            "Authorization: Basic",
-            "authorization: Basic",
-            "Bearer sim-",
-        ] {
-            let found = text.lines().find(|line| line.contains(secret));
-            assert!(
-                found.is_none(),
-                "{place} holds {secret:?}: {}",
-                last(found.unwrap_or_default(), 1)
-            );
-        }
-        // Tokens of the simulator.
-        let token = text.match_indices("sim-").find(|(at, _)| {
-            let rest = text.get(at + 4..at + 12).unwrap_or_default();
-            rest.len() == 8 && rest.bytes().all(|byte| byte.is_ascii_hexdigit())
-        });
-        let around =
-            token.map(|(at, _)| text.get(at.saturating_sub(200)..at + 8).unwrap_or_default());
-        assert_eq!(around, None, "{place} holds a token");
+        assert_no_secret(place, text);
     }
+}
+
+fn checkpoints(world: &World) -> String {
+    let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
+    let users = world.users.iter();
+    users
+        .filter_map(|user| redis::body(url, &user.id))
+        .collect()
+}
+
+fn assert_no_secret(place: &str, text: &str) {
+    for secret in SECRETS {
+        let found = text.lines().find(|line| line.contains(secret));
+        assert!(
+            found.is_none(),
+            "{place} holds {secret:?}: {}",
+            last(found.unwrap_or_default(), 1)
+        );
+    }
+
+    let is_token = |at: &usize| {
+        let rest = text.get(at + 4..at + 12).unwrap_or_default();
+        rest.len() == 8 && rest.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let mut starts = text.match_indices(TOKEN).map(|(at, _)| at);
+    let token = starts.find(is_token);
+    let around = token.map(|at| text.get(at.saturating_sub(200)..at + 8).unwrap_or_default());
+    assert_eq!(around, None, "{place} holds a token");
 }

@@ -6,31 +6,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::population::{Fate, User, user_id};
+use crate::support::population::{Outcome, User, user_id};
 use crate::support::process::{Process, command};
 use crate::support::world::World;
-use crate::support::{Test, eventually};
+use crate::support::{eventually, trial};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "status shows the terminal state of each user as JSON",
-        status_shows_the_terminal_state,
-    ),
-    (
-        "wrong settings end with status 2, name every fault and show no secret",
-        wrong_settings_are_all_named,
-    ),
-    (
-        "a URL that can be read in two ways is refused, and no output has its password",
-        no_url_is_half_understood,
-    ),
-    (
-        "a sentinel that asks for a password gets that of its Redis, and is named when it refuses it",
-        sentinels,
-    ),
-];
-
-/// The object that tells this user's state.
+/// The object with this user's state.
 fn about<'a>(value: &'a Value, id: &str) -> Option<&'a Value> {
     match value {
         Value::Array(items) => items.iter().find_map(|item| about(item, id)),
@@ -46,12 +27,17 @@ fn about<'a>(value: &'a Value, id: &str) -> Option<&'a Value> {
     }
 }
 
+trial!(
+    "status shows the terminal state of each user as JSON",
+    status_shows_the_terminal_state
+);
+
 fn status_shows_the_terminal_state(place: usize) {
     let world = World::new(
         place,
         vec![
-            User::new(place, 0, Fate::Deleted, 6),
-            User::new(place, 1, Fate::Refused(409), 0),
+            User::new(place, 0, Outcome::Deleted, 6),
+            User::new(place, 1, Outcome::Refused(409), 0),
         ],
     );
     let [gone, kept] = [world.users[0].id.as_str(), world.users[1].id.as_str()];
@@ -65,8 +51,14 @@ fn status_shows_the_terminal_state(place: usize) {
         let shown = about(&status, id).unwrap_or_else(|| panic!("{id} in {status:#}"));
         assert_eq!(shown["state"], state, "{shown:#}");
     }
+
     world.run(&["status", &user_id(place, 999)]).expect(1);
 }
+
+trial!(
+    "wrong settings end with status 2, name every fault and show no secret",
+    wrong_settings_are_all_named
+);
 
 fn wrong_settings_are_all_named(place: usize) {
     let mut world = World::new(place, Vec::new());
@@ -105,11 +97,17 @@ fn wrong_settings_are_all_named(place: usize) {
             ended.errors
         );
     }
+
     for secret in secrets {
         let shown = ended.errors.contains(secret) || ended.output.contains(secret);
         assert!(!shown, "a secret is shown: {}", ended.errors);
     }
 }
+
+trial!(
+    "a URL that can be read in two ways is refused, and no output has its password",
+    no_url_is_half_understood
+);
 
 fn no_url_is_half_understood(place: usize) {
     let mut world = World::new(place, Vec::new());
@@ -158,6 +156,7 @@ fn no_url_is_half_understood(place: usize) {
             assert!(status == 0 || named, "{}", ended.errors);
         }
     }
+
     world.set("OFFBOARDER_CHECKPOINTS_URL", &good);
 }
 
@@ -181,8 +180,14 @@ fn redis_server(directory: &Path, name: &str, more: &[&str], settings: &str) -> 
         }
         output => Err(format!("{:?}: {output}", process.ended())),
     });
+
     (process, port)
 }
+
+trial!(
+    "a sentinel that asks for a password gets that of its Redis, and is named when it refuses it",
+    sentinels
+);
 
 fn sentinels(place: usize) {
     let mut world = World::new(place, Vec::new());
@@ -193,22 +198,23 @@ fn sentinels(place: usize) {
     let (_asks, asks) = redis_server(&directory, "asks", &["--sentinel"], &monitor);
     let open = format!("{monitor}requirepass \"\"\n");
     let (_open, open) = redis_server(&directory, "open", &["--sentinel"], &open);
-    let mut look = |login: &str, sentinels: &str, status: i32| {
+    let mut status = |login: &str, sentinels: &str, code: i32| {
         world.set(
             "OFFBOARDER_CHECKPOINTS_URL",
             &format!("redis+sentinel://{login}{sentinels}/main/0"),
         );
         world
             .run(&["status", &user_id(place, 999)])
-            .expect(status)
+            .expect(code)
             .errors
     };
-    // A user whom nobody knows: Redis was asked.
-    look(":s3cr3t@", &format!("127.0.0.1:{asks}"), 1);
-    look(":s3cr3t@", &format!("127.0.0.1:{open}"), 1);
+
+    // Status 1, since no such user is known: Redis was asked.
+    status(":s3cr3t@", &format!("127.0.0.1:{asks}"), 1);
+    status(":s3cr3t@", &format!("127.0.0.1:{open}"), 1);
     let asks = format!("127.0.0.1:{asks}");
     for login in [":another@", ""] {
-        let errors = look(login, &asks, 3);
+        let errors = status(login, &asks, 3);
         assert!(
             errors.contains(&format!("sentinels {asks}"))
                 && errors.contains("sentinel, or the master"),

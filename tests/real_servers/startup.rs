@@ -5,16 +5,11 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::support::population::{Fate, User};
-use crate::support::process::tail;
+use crate::support::population::deletable;
+use crate::support::process::{Process, tail};
 use crate::support::proxy::Proxy;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, http, ledger, promises, servers};
-
-pub(crate) const TESTS: &[Test] = &[(
-    "a worker that starts while every service is away waits, names each, takes nobody, and goes on by itself",
-    every_service_away,
-)];
+use crate::support::{eventually, http, ledger, promises, servers, trial};
 
 const SERVICES: [&str; 4] = [
     "OFFBOARDER_QUEUE_URL",
@@ -23,7 +18,7 @@ const SERVICES: [&str; 4] = [
     "OFFBOARDER_CXONE_BASE_URI",
 ];
 
-/// Puts a network between the worker and a service, which is away at first.
+/// Puts a proxy between the worker and a service, which is away at first.
 fn away(world: &mut World, name: &str) -> Proxy {
     let mut url = Url::parse(world.setting(name)).expect("a URL");
     let port = url.port().expect("a port");
@@ -34,67 +29,46 @@ fn away(world: &mut World, name: &str) -> Proxy {
     proxy
 }
 
+trial!(
+    "a worker that starts while every service is away waits, names each, takes nobody, and continues by itself",
+    every_service_away,
+    seconds = 60
+);
+
+/// What the worker says of each service that is away, and of the protected list.
+const CAUSES: [&str; 5] = [
+    "queue_unreachable",
+    "checkpoints_unreachable",
+    "archive_unreachable",
+    "cxone_unreachable",
+    "settings_unreadable",
+];
+
 fn every_service_away(place: usize) {
-    let users = vec![User::new(place, 0, Fate::Deleted, 4)];
-    let mut world = World::with_topology(place, users);
+    let mut world = World::with_topology(place, deletable(place, 1, 4));
     world.publish_all();
-    let list = world.directory.path().join("protected.txt");
-    world.set("OFFBOARDER_GUARD_PROTECTED", &list.display().to_string());
+    let protected = world.directory.path().join("protected.txt");
+    let protected = protected.display().to_string();
+    world.set("OFFBOARDER_GUARD_PROTECTED", &protected);
     let before = SERVICES.map(|name| world.setting(name).to_owned());
     let proxies = SERVICES.map(|name| away(&mut world, name));
-    let causes = [
-        "queue_unreachable",
-        "checkpoints_unreachable",
-        "archive_unreachable",
-        "cxone_unreachable",
-        "settings_unreadable",
-    ];
-
-    // Asked to end meanwhile, it does so at once.
-    let mut worker = world.start(&["worker"]);
-    worker.await_not_ready(causes[1]);
-    worker.signal("TERM");
-    assert_eq!(
-        worker.end(Duration::from_secs(10)).code(),
-        Some(0),
-        "{}",
-        tail(&worker.errors())
-    );
+    assert_ends_at_once(&world);
 
     let mut worker = world.start(&["worker"]);
-    for cause in causes {
+    for cause in CAUSES {
         worker.await_not_ready(cause);
     }
-    let admin = worker.admin();
-    assert_eq!(
-        http::status(&admin, "/healthz"),
-        200,
-        "a restart would not help"
-    );
-    // One after the other comes back.
-    for (back, proxy) in proxies.iter().enumerate() {
-        proxy.be_away(false);
-        let gone = causes[back];
-        eventually(PATIENCE, || match http::not_ready_because(&admin) {
-            Some(told) if !told.contains(gone) => {
-                assert!(
-                    causes[back + 1..].iter().all(|cause| told.contains(cause)),
-                    "{told}"
-                );
-                Ok(())
-            }
-            told => Err(format!("{gone} in {told:?}; {}", tail(&worker.errors()))),
-        });
-    }
-    let told = http::not_ready_because(&admin).expect("the list is missing");
-    assert!(told.contains("check OFFBOARDER_GUARD_PROTECTED"), "{told}");
+    let healthz = http::status(&worker.admin(), "/healthz");
+    assert_eq!(healthz, 200, "a restart would not help");
+    bring_back(&worker, &proxies);
+    let causes = http::not_ready_because(&worker.admin()).expect("the list is missing");
+    let named = causes.contains("check OFFBOARDER_GUARD_PROTECTED");
+    assert!(named, "{causes}");
     assert!(worker.ended().is_none());
-    assert_eq!(
-        ledger::writes_of(&world.simulator, &world.users[0].id),
-        0,
-        "nobody is taken before"
-    );
-    std::fs::write(&list, "# nobody\n").expect("the list is written");
+    let writes = ledger::writes_of(&world.simulator, &world.users[0].id);
+    assert_eq!(writes, 0, "nobody is taken before");
+
+    world.write("protected.txt", "# nobody\n");
     worker.await_ready();
     for (name, value) in SERVICES.iter().zip(&before) {
         world.set(name, value);
@@ -102,4 +76,29 @@ fn every_service_away(place: usize) {
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
     promises::assert_kept(&world, &servers::shared());
+}
+
+/// A worker that still waits for its services ends at once when it is asked to.
+fn assert_ends_at_once(world: &World) {
+    let mut worker = world.start(&["worker"]);
+    worker.await_not_ready("checkpoints_unreachable");
+    worker.signal("TERM");
+    let ended = worker.end(Duration::from_secs(10));
+    assert_eq!(ended.code(), Some(0), "{}", tail(&worker.errors()));
+}
+
+/// One service after the other comes back; the others are named until then.
+fn bring_back(worker: &Process, proxies: &[Proxy]) {
+    let admin = worker.admin();
+    for (number, proxy) in proxies.iter().enumerate() {
+        proxy.be_away(false);
+        let back = CAUSES[number];
+        let causes = eventually(PATIENCE, || match http::not_ready_because(&admin) {
+            Some(causes) if !causes.contains(back) => Ok(causes),
+            causes => Err(format!("{back} in {causes:?}; {}", tail(&worker.errors()))),
+        });
+        for away in &CAUSES[number + 1..] {
+            assert!(causes.contains(away), "{causes}");
+        }
+    }
 }

@@ -1,58 +1,28 @@
 //! An S3 that answers, and does not do what it is asked for.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use crate::support::objects::objects;
-use crate::support::population::{Fate, User};
+use crate::support::population::deletable;
 use crate::support::process::tail;
 use crate::support::s3_proxy::{Damage, S3Proxy};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, ledger, promises, redis, servers};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "an S3 that asks to slow down is obeyed, and spends no attempt",
-        slow_down,
-    ),
-    (
-        "a bucket that is denied or missing stops the work, spends no attempt, and the work goes on by itself",
-        denied_and_missing,
-    ),
-    (
-        "a bucket that is gone between seal and DELETE contradicts nobody's archive, and the work goes on by itself",
-        missing_before_the_delete,
-    ),
-    (
-        "objects of one user that cannot be read are that user's alone",
-        unreadable_objects,
-    ),
-    (
-        "an S3 that ignores checksums and keeps zeros, or other bytes, deletes nobody whose archive is not what was sent",
-        other_bytes,
-    ),
-    (
-        "a checkpoint with an interval of a millisecond deletes nobody before the whole history is archived",
-        forged_interval,
-    ),
-];
-
-fn users(place: usize, count: usize) -> Vec<User> {
-    (0..count)
-        .map(|number| User::new(place, number, Fate::Deleted, 4))
-        .collect()
-}
+use crate::support::{ledger, promises, redis, servers, status, throttle, trial};
 
 /// One failure that spends an attempt would be a dead letter.
 fn world(place: usize, count: usize, attempts: u32) -> (World, S3Proxy) {
-    let mut world = World::with_topology(place, users(place, count));
+    let mut world = World::with_topology(place, deletable(place, count, 4));
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", &attempts.to_string());
     let proxy = S3Proxy::before(&mut world);
     (world, proxy)
 }
 
-/// More than the client library tries by itself, at each kind of request. A HEAD has no body to say it in.
+trial!(
+    "an S3 that asks to slow down is obeyed, and spends no attempt",
+    slow_down
+);
+
+/// More often than the client library tries by itself, at each kind of request. A HEAD has no body
+/// to say it in.
 fn slow_down(place: usize) {
     let (world, proxy) = world(place, 5, 1);
     let id = |user: usize| &world.users[user].id;
@@ -65,6 +35,7 @@ fn slow_down(place: usize) {
     ] {
         proxy.refuse_times(4, method, &text, 503, "SlowDown");
     }
+
     let worker = world.start(&["worker"]);
     world.publish_all();
     promises::await_quiet(&world, PATIENCE);
@@ -77,14 +48,14 @@ fn slow_down(place: usize) {
     promises::assert_kept(&world, &servers::shared());
 }
 
+trial!(
+    "a bucket that is denied or missing stops the work, spends no attempt, and the work continues by itself",
+    denied_and_missing
+);
+
 fn denied_and_missing(place: usize) {
     let (world, proxy) = world(place, 36, 1);
     let worker = world.start(&["worker"]);
-    let messages: Vec<_> = world
-        .users
-        .iter()
-        .map(|user| json!({ "body": user.id }))
-        .collect();
     let faults = [
         ("*", 403, "AccessDenied", "does not let us"),
         ("*", 404, "NoSuchBucket", "no such bucket"),
@@ -96,28 +67,25 @@ fn denied_and_missing(place: usize) {
             "the clock of this machine is off",
         ),
     ];
-    for (batch, (method, status, code, cause)) in messages.chunks(12).zip(faults) {
+    for (batch, (method, status, code, cause)) in world.users.chunks(12).zip(faults) {
         let before = ledger::count(&world.simulator, "put_scim_user");
         let (at_work, to_come) = batch.split_at(6);
-        world.publish(at_work);
-        eventually(PATIENCE, || {
-            match ledger::count(&world.simulator, "put_scim_user") {
-                now if now > before => Ok(()),
-                _ => Err(tail(&worker.errors())),
-            }
-        });
+        world.publish_users(at_work);
+        world.await_calls("put_scim_user", before + 1);
         proxy.refuse(method, "", status, code);
-        world.publish(to_come);
+        world.publish_users(to_come);
         worker.await_not_ready(cause);
-        proxy.mend();
+        proxy.stop_refusing();
         worker.await_ready();
     }
+
     promises::await_quiet(&world, PATIENCE);
-    // Deliveries were in hand while the intake was paused and resumed.
+    // Deliveries were in flight while the intake was paused and resumed.
     assert!(
         !worker.errors().contains("the intake broke"),
         "the broker was not the one at fault"
     );
+
     World::drain(worker);
     assert!(
         proxy.refused() > 1,
@@ -127,36 +95,33 @@ fn denied_and_missing(place: usize) {
     promises::assert_kept(&world, &servers::shared());
 }
 
-/// The seal stands, and the calls before the DELETE are throttled for some seconds. What is asked about
-/// an object of a bucket that is gone answers 404, as it does for an object that is gone.
+trial!(
+    "a bucket that is gone between seal and DELETE contradicts nobody's archive, and the work continues by itself",
+    missing_before_the_delete
+);
+
+/// The evidence is sealed, and the calls before the DELETE are throttled for some seconds. S3 answers
+/// 404 for an object of a bucket that is gone, as it does for an object that is gone.
 fn missing_before_the_delete(place: usize) {
     let (world, proxy) = world(place, 1, 1);
-    let throttled = json!({ "kind": "status", "status": 429, "headers": { "Retry-After": "12" } });
     // The first of these calls is the very first of the user, the next comes before the DELETE.
-    world.strike(0, "get_user", 1, 1, &throttled);
+    world.strike(0, "get_user", 1, 1, &throttle(12));
     let worker = world.start(&["worker"]);
     world.publish_all();
-    let sealed = format!("{}_sealed.json", world.users[0].id);
-    eventually(PATIENCE, || {
-        let stands = objects(&world, &["sha256", &sealed])["sha256"].is_string();
-        if stands {
-            Ok(())
-        } else {
-            Err(tail(&worker.errors()))
-        }
-    });
+    world.await_sealed(&world.users);
     proxy.refuse("*", "", 404, "NoSuchBucket");
     worker.await_not_ready("no such bucket");
-    assert_eq!(
-        ledger::count(&world.simulator, "delete_user"),
-        0,
-        "it was gone in time"
-    );
-    proxy.mend();
+    assert_eq!(world.deletions(), 0, "it was gone in time");
+    proxy.stop_refusing();
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
     promises::assert_kept(&world, &servers::shared());
 }
+
+trial!(
+    "objects of one user that cannot be read concern only that user",
+    unreadable_objects
+);
 
 /// For a while, and for good.
 fn unreadable_objects(place: usize) {
@@ -166,40 +131,34 @@ fn unreadable_objects(place: usize) {
     proxy.refuse("HEAD", &archive(1), 500, "InternalError");
     let worker = world.start(&["worker"]);
     world.publish_all();
-    let letters = eventually(Duration::from_mins(2), || {
-        match world.letters("offboarding.dead") {
-            letters if letters.is_empty() => Err(tail(&worker.errors())),
-            letters => Ok(letters),
-        }
-    });
+    let dead_letters = world.await_dead_letters(1);
     promises::await_quiet(&world, PATIENCE);
     worker.await_ready();
     World::drain(worker);
     assert_eq!(proxy.unspent(), Vec::<String>::new());
+
     let unreadable = world.users.remove(1);
-    assert_eq!(letters[0]["body"], unreadable.id, "{letters:#?}");
-    assert_eq!(
-        letters[0]["headers"]["x-offboarder-reason"],
-        "retries_exhausted"
-    );
-    let error = letters[0]["headers"]["x-offboarder-error"]
-        .as_str()
-        .expect("a text");
+    assert_eq!(dead_letters[0]["body"], unreadable.id, "{dead_letters:#?}");
+    let headers = &dead_letters[0]["headers"];
+    assert_eq!(headers["x-offboarder-reason"], "retries_exhausted");
+
+    let error = headers["x-offboarder-error"].as_str().expect("a text");
     assert!(
         error.contains("S3 answered 500") && error.contains(&unreadable.id),
         "{error}"
     );
     assert_eq!(world.user_now(&unreadable.id)["exists"], true);
-    assert_eq!(
-        world.letters("offboarding.dead").len(),
-        1,
-        "nobody else is given up"
-    );
+    assert_eq!(world.dead_letters().len(), 1, "nobody else is given up");
     promises::assert_manifests(&world, &servers::shared());
 }
 
-/// It takes what it should refuse, so that what it says proves nothing. The object of parts is left right: its user
-/// shows that reading back is no obstacle.
+trial!(
+    "an S3 that ignores checksums and keeps zeros, or other bytes, deletes nobody whose archive is not what was sent",
+    other_bytes
+);
+
+/// It takes what it should refuse, so that its answer proves nothing. One object stays undamaged: its
+/// user shows that reading back is no obstacle.
 fn other_bytes(place: usize) {
     let (mut world, proxy) = world(place, 3, 3);
     // It is there, because it was taken once.
@@ -215,53 +174,43 @@ fn other_bytes(place: usize) {
     }
     let worker = world.start(&["worker"]);
     world.publish_all();
-    let letters = eventually(PATIENCE, || match world.letters("offboarding.dead") {
-        letters if letters.len() == 2 => Ok(letters),
-        _ => Err(tail(&worker.errors())),
-    });
+    let dead_letters = world.await_dead_letters(2);
     promises::await_quiet(&world, PATIENCE);
     assert!(
         worker.errors().contains("does not refuse wrong checksums"),
         "{}",
         tail(&worker.errors())
     );
+
     World::drain(worker);
-    for letter in &letters {
+    for dead_letter in &dead_letters {
         assert_eq!(
-            letter["headers"]["x-offboarder-reason"], "archive_conflict",
-            "{letter:#}"
+            dead_letter["headers"]["x-offboarder-reason"], "archive_conflict",
+            "{dead_letter:#}"
         );
     }
-    for (user, exists) in [(0, true), (1, true), (2, false)] {
-        assert_eq!(
-            world.user_now(&world.users[user].id)["exists"],
-            exists,
-            "user {user}"
-        );
-    }
+    world.assert_exist(&[(0, true), (1, true), (2, false)]);
+
     world.users.drain(..2);
     promises::assert_manifests(&world, &servers::shared());
 }
 
-/// Both are dead letters in `Deactivated` when somebody writes into Redis: one gets two dates a millisecond apart, the
-/// other a year that was over long ago, with a time for the end of access that fits.
+trial!(
+    "a checkpoint with an interval of a millisecond deletes nobody before the whole history is archived",
+    forged_interval
+);
+
+/// Both are dead letters in `Deactivated` when an intruder writes into Redis: one gets two dates a
+/// millisecond apart, the other a year that was over long ago, with a time for the end of access that
+/// fits.
 fn forged_interval(place: usize) {
-    let world = World::with_topology(place, users(place, 2));
+    let world = World::with_topology(place, deletable(place, 2, 4));
     for user in 0..2 {
-        world.strike(
-            user,
-            "query_conversations",
-            0,
-            1,
-            &json!({ "kind": "status", "status": 400 }),
-        );
+        world.strike(user, "query_conversations", 0, 1, &status(400));
     }
     let worker = world.start(&["worker"]);
     world.publish_all();
-    eventually(PATIENCE, || match world.letters("offboarding.dead").len() {
-        2 => Ok(()),
-        _ => Err(tail(&worker.errors())),
-    });
+    world.await_dead_letters(2);
     let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
     let intervals = [
         ("2026-11-27T00:00:00Z", "2026-11-27T00:00:00.001Z"),
@@ -275,23 +224,20 @@ fn forged_interval(place: usize) {
         forged["state"]["access"]["at"] = json!(to);
         redis::set_body(url, &user.id, &forged.to_string());
     }
+
     world.publish_all();
-    eventually(PATIENCE, || {
-        match ledger::count(&world.simulator, "delete_user") {
-            2 => Ok(()),
-            _ => Err(tail(&worker.errors())),
-        }
-    });
+    world.await_calls("delete_user", 2);
     promises::await_quiet(&world, PATIENCE);
     assert!(
         worker.errors().contains("it begins again"),
         "{}",
         tail(&worker.errors())
     );
+
     World::drain(worker);
     for user in &world.users {
-        let text = objects(&world, &["text", &format!("{}_audit.json", user.id)])["text"].clone();
-        let manifest: Value = serde_json::from_str(text.as_str().expect("a text")).expect("JSON");
+        let text = world.objects().text(&format!("{}_audit.json", user.id));
+        let manifest: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(manifest["archive"]["conversations"], 4, "{manifest:#}");
     }
     promises::assert_manifests(&world, &servers::shared());

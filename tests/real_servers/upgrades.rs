@@ -2,32 +2,30 @@
 
 use std::path::PathBuf;
 
-use crate::support::ledger;
-use crate::support::population::{Fate, User, mixed};
+use crate::support::population::{Outcome, User, mixed};
 use crate::support::process::{Process, tail};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{Test, eventually, promises, servers};
+use crate::support::{eventually, promises, servers, trial};
 
-pub(crate) const TESTS: &[Test] = &[(
-    "workers replaced one by one by another release, and back, change no outcome",
-    forth_and_back,
-)];
-
-/// `make upgrade FROM=COMMIT` names another; else it is this one, which has to get along with itself.
+/// `make upgrade FROM=COMMIT` names another; else it is this one, which has to work with itself.
 fn other_release() -> PathBuf {
     let named = std::env::var_os("OFFBOARDER_OTHER_RELEASE").filter(|path| !path.is_empty());
     named.map_or_else(|| env!("CARGO_BIN_EXE_offboarder").into(), PathBuf::from)
 }
 
+trial!(
+    "workers replaced one by one by another release, and back, change no outcome",
+    forth_and_back,
+    seconds = 70
+);
+
 /// Two workers of the other release begin, both are replaced by this one, and both again by the other.
 fn forth_and_back(place: usize) {
-    let (this, other) = (
-        PathBuf::from(env!("CARGO_BIN_EXE_offboarder")),
-        other_release(),
-    );
+    let this = PathBuf::from(env!("CARGO_BIN_EXE_offboarder"));
+    let other = other_release();
     let mut users = mixed(place, 90);
     users.extend((90..94).map(|number| {
-        User::new(place, number, Fate::Deleted, 60).with_large_conversations(350_000)
+        User::new(place, number, Outcome::Deleted, 60).with_large_conversations(350_000)
     }));
     let mut world = World::on(servers::shared(), place, users, &["--latency", "150ms"]);
     world.set("OFFBOARDER_WORKER_CONCURRENCY", "4");
@@ -40,7 +38,8 @@ fn forth_and_back(place: usize) {
         });
         worker
     };
-    let done = || ledger::count(&world.simulator, "delete_user");
+
+    let done = || world.deletions();
     let mut fleet = vec![start(&other), start(&other)];
     world.publish_all();
     for (turn, release) in [&this, &this, &other, &other].into_iter().enumerate() {
@@ -57,6 +56,7 @@ fn forth_and_back(place: usize) {
         );
         fleet.push(start(release));
     }
+
     promises::await_quiet(&world, PATIENCE);
     for worker in fleet {
         World::drain(worker);

@@ -1,21 +1,22 @@
+//! What can go wrong with the file system. Every user would meet it.
+
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Class, Classify, Code};
 
-/// What a file system can do to us; every user would meet it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DirectoryError {
-    #[error("{path} is not there; make it, or set OFFBOARDER_ARCHIVE_URL to another")]
+    #[error("{path} does not exist; create it, or set OFFBOARDER_ARCHIVE_URL to another directory")]
     Missing { path: PathBuf },
     #[error("{path}: permission denied; give this user the right to write there")]
     Denied { path: PathBuf },
     /// No space, or a quota.
-    #[error("{path}: no space is left; free some, the work goes on by itself")]
+    #[error("{path}: no space is left; free some, the work then continues by itself")]
     Full { path: PathBuf },
     #[error("{path}: {why}")]
     Failed { path: PathBuf, why: String },
-    /// An object that should be small.
+    /// The object should be small.
     #[error("{path} has {bytes} bytes, over {max_bytes}")]
     TooLarge {
         path: PathBuf,
@@ -23,7 +24,7 @@ pub(crate) enum DirectoryError {
         max_bytes: usize,
     },
     /// The temporary file of an upload is gone or shorter than it was.
-    #[error("{path}: the upload under way is gone or cut short; the archive begins anew")]
+    #[error("{path}: the upload in progress is gone or cut short; the archive begins again")]
     UploadLost { path: PathBuf },
 }
 

@@ -1,7 +1,10 @@
-//! Archives in a directory, with the promises of the bucket: nothing is visible before it is whole,
-//! nothing is overwritten, and what is there is on the disk.
+//! Archives in a directory, with the promises of a bucket: an object is not visible before it is
+//! complete, is never overwritten, and is on the disk once it is visible.
 
 mod error;
+mod files;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use store::DirectoryStore;

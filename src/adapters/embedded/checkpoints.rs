@@ -1,7 +1,8 @@
 //! Checkpoints in the database file. Every save is on the disk before it counts.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,7 +38,9 @@ struct Row {
 /// Checkpoints in one file, for one process.
 pub(crate) struct EmbeddedCheckpoints {
     file: DatabaseFile,
-    claimed: Mutex<HashSet<UserId>>,
+    /// The fence of each lease. They are kept in memory, since the file belongs to this process.
+    leases: Mutex<HashMap<UserId, u64>>,
+    last_fence: AtomicU64,
     integrity: Integrity,
     clock: Clock,
 }
@@ -47,7 +50,8 @@ impl EmbeddedCheckpoints {
     pub(crate) fn open(directory: &Path) -> Result<Self, EmbeddedError> {
         Ok(Self {
             file: DatabaseFile::open(directory)?,
-            claimed: Mutex::new(HashSet::new()),
+            leases: Mutex::new(HashMap::new()),
+            last_fence: AtomicU64::new(0),
             integrity: Integrity::default(),
             clock: Clock::system(),
         })
@@ -57,6 +61,24 @@ impl EmbeddedCheckpoints {
     #[must_use]
     pub(crate) fn with_integrity(self, integrity: Integrity) -> Self {
         Self { integrity, ..self }
+    }
+
+    fn take_lease(&self, user_id: UserId) -> Option<Lease> {
+        let mut leases = self.leases.lock();
+        if leases.contains_key(&user_id) {
+            return None;
+        }
+        let fence = self.last_fence.fetch_add(1, Ordering::Relaxed) + 1;
+        leases.insert(user_id, fence);
+        Some(Lease {
+            user_id,
+            owner: String::new(),
+            fence,
+        })
+    }
+
+    fn has_lease(&self, lease: &Lease) -> bool {
+        self.leases.lock().get(&lease.user_id) == Some(&lease.fence)
     }
 
     /// The row of a user; `None` where there is none, or it is not a row of ours.
@@ -80,6 +102,43 @@ impl EmbeddedCheckpoints {
             body,
             code,
         )?)
+    }
+}
+
+/// What another program could do to the file.
+#[cfg(test)]
+impl EmbeddedCheckpoints {
+    /// Writes this text in the place of the checkpoint; version and code stay.
+    pub(crate) async fn replace_checkpoint(
+        &self,
+        user_id: UserId,
+        text: &str,
+    ) -> Result<(), EmbeddedError> {
+        let row = self.row(user_id).await?.expect("there is a row");
+        let row = match RawValue::from_string(text.to_owned()) {
+            Ok(checkpoint) => serde_json::to_vec(&Row { checkpoint, ..row }).expect("JSON"),
+            Err(_not_json) => {
+                format!("{{\"version\":{},\"checkpoint\":{text}}}", row.version).into()
+            }
+        };
+        self.write_row(user_id, row).await
+    }
+
+    /// Stores the row of one user as the row of another one.
+    pub(crate) async fn copy_record(&self, from: UserId, to: UserId) -> Result<(), EmbeddedError> {
+        let row = self.file.bytes(CHECKPOINTS, from.to_string()).await?;
+        self.write_row(to, row.expect("there is a row")).await
+    }
+
+    async fn write_row(&self, user_id: UserId, row: Vec<u8>) -> Result<(), EmbeddedError> {
+        let writing = self.file.blocking(move |database| {
+            let writing = database.begin_write()?;
+            writing
+                .open_table(CHECKPOINTS)?
+                .insert(user_id.to_string().as_str(), row.as_slice())?;
+            Ok(writing.commit()?)
+        });
+        writing.await
     }
 }
 
@@ -109,16 +168,10 @@ fn store(
 #[async_trait]
 impl Checkpoints for EmbeddedCheckpoints {
     async fn claim(&self, user_id: UserId) -> Result<Claim, Failure> {
-        // The file belongs to this process, so leases are kept in memory and end with it.
-        if !self.claimed.lock().insert(user_id) {
+        let Some(lease) = self.take_lease(user_id) else {
             return Ok(Claim::Held {
                 for_at_most: self.lease_ttl(),
             });
-        }
-        let lease = Lease {
-            user_id,
-            owner: String::new(),
-            fence: 0,
         };
 
         let read = match self.row(user_id).await {
@@ -134,8 +187,8 @@ impl Checkpoints for EmbeddedCheckpoints {
                 version,
                 checkpoint,
                 authenticated: self.integrity.has_key(),
-                // A process that died released its claims with it; whoever starts the next one
-                // knows that it died.
+                // A process that died released its claims with it, and the operator who starts the
+                // next one knows.
                 deaths: 0,
             }),
             Err(failure) => {
@@ -151,8 +204,11 @@ impl Checkpoints for EmbeddedCheckpoints {
         expected: u64,
         checkpoint: &Checkpoint,
     ) -> Result<Saved, Failure> {
+        if !self.has_lease(lease) {
+            return Ok(Saved::Refused);
+        }
         let user_id = lease.user_id;
-        let failed = |error: serde_json::Error| self.file.failed(error);
+        let failed = |error: serde_json::Error| self.file.failed(&error);
         let body = serde_json::value::to_raw_value(checkpoint).map_err(failed)?;
         let name = user_id.to_string();
         let row = Row {
@@ -170,12 +226,15 @@ impl Checkpoints for EmbeddedCheckpoints {
         Ok(storing.await?)
     }
 
-    async fn renew(&self, _lease: &Lease) -> Result<bool, Failure> {
-        Ok(true)
+    async fn renew(&self, lease: &Lease) -> Result<bool, Failure> {
+        Ok(self.has_lease(lease))
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), Failure> {
-        self.claimed.lock().remove(&lease.user_id);
+        let mut leases = self.leases.lock();
+        if leases.get(&lease.user_id) == Some(&lease.fence) {
+            leases.remove(&lease.user_id);
+        }
         Ok(())
     }
 
@@ -244,7 +303,7 @@ impl Checkpoints for EmbeddedCheckpoints {
     }
 
     async fn lease_left(&self, user_id: UserId) -> Result<Option<Duration>, Failure> {
-        let claimed = self.claimed.lock().contains(&user_id);
+        let claimed = self.leases.lock().contains_key(&user_id);
         Ok(claimed.then(|| self.lease_ttl()))
     }
 
@@ -257,7 +316,7 @@ impl Checkpoints for EmbeddedCheckpoints {
     }
 
     async fn note_replay(&self, dead_letter: &str, note: &ReplayNote) -> Result<(), Failure> {
-        let note = serde_json::to_vec(note).map_err(|error| self.file.failed(error))?;
+        let note = serde_json::to_vec(note).map_err(|error| self.file.failed(&error))?;
         let dead_letter = dead_letter.to_owned();
         let noting = self.file.blocking(move |database| {
             let writing = database.begin_write()?;

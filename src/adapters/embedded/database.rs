@@ -48,7 +48,7 @@ impl DatabaseFile {
         })
     }
 
-    pub(super) fn failed(&self, why: impl ToString) -> EmbeddedError {
+    pub(super) fn failed(&self, why: &dyn std::fmt::Display) -> EmbeddedError {
         EmbeddedError::Failed {
             path: self.path.clone(),
             why: why.to_string(),
@@ -63,8 +63,8 @@ impl DatabaseFile {
         let database = Arc::clone(&self.database);
         match tokio::task::spawn_blocking(move || work(&database)).await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(self.failed(error)),
-            Err(panicked) => Err(self.failed(panicked)),
+            Ok(Err(error)) => Err(self.failed(&error)),
+            Err(panicked) => Err(self.failed(&panicked)),
         }
     }
 

@@ -9,8 +9,8 @@ use crate::job::UserId;
 use crate::limits::DeletionRateLimit;
 use crate::ports::DeletionAdmission;
 
-/// Who was deleted, and when, in milliseconds since 1970. `seen:USER` is a deletion that was concluded
-/// from the archive store.
+/// Who was deleted, and when, in milliseconds since 1970. `seen:USER` is a deletion that was
+/// concluded from the archive store.
 const DELETIONS: TableDefinition<'_, &str, i64> = TableDefinition::new("deletions");
 /// `window`: the count is complete for that many milliseconds.
 const REACH: TableDefinition<'_, &str, i64> = TableDefinition::new("deletions_reach");

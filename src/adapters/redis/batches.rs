@@ -1,7 +1,7 @@
 //! Which users belong to which batch: a sorted set for each batch, users by the time when they were
 //! first seen, and one sorted set of all batches. Beside each batch there is a hash of the last
-//! summaries of users whose checkpoints expire. The keys of a batch are in another slot of a cluster
-//! than those of its users.
+//! summaries of users whose checkpoints expire. The keys of a batch are in another slot of a
+//! cluster than those of its users.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -96,7 +96,8 @@ impl RedisBatches {
         Ok(ended.collect())
     }
 
-    /// The checkpoints of `users`, in their order. Their codes are not checked: this is for reports.
+    /// The checkpoints of `users`, in their order. Their codes are not checked: this is for
+    /// reports.
     async fn checkpoints(&self, users: &[UserId]) -> Result<Vec<Record>, Failure> {
         let commands: Vec<Cmd> = users.iter().map(ask_for_checkpoint).collect();
         let bodies: Vec<Option<Vec<u8>>> = self.connection.ask_all(&commands).await?;

@@ -32,7 +32,7 @@ pub(crate) struct RedisCheckpoints {
     batches: RedisBatches,
     deletions: DeletionCount,
     lease_ttl: Duration,
-    /// How long a finished user's checkpoint is kept; `None` for ever.
+    /// How long a finished user's checkpoint is kept; `None` without a limit.
     retention: Option<Duration>,
     integrity: Integrity,
     claim: Script,
@@ -44,7 +44,7 @@ pub(crate) struct RedisCheckpoints {
 
 impl RedisCheckpoints {
     /// `lease_ttl` is how long a user stays claimed by a worker that died; `retention` how long the
-    /// checkpoints of finished users are kept (`None`: for ever).
+    /// checkpoints of finished users are kept (`None`: without a limit).
     pub(crate) fn new(
         connection: Arc<RedisConnection>,
         lease_ttl: Duration,
@@ -66,9 +66,9 @@ impl RedisCheckpoints {
         }
     }
 
-    /// How long this checkpoint is kept; `None` for ever.
+    /// How long this checkpoint is kept; `None` without a limit.
     fn kept_for(&self, checkpoint: &Checkpoint) -> Option<Duration> {
-        if checkpoint.is_of_nobody() {
+        if checkpoint.is_unknown_user() {
             Some(UNKNOWN_USER_KEPT)
         } else if checkpoint.state.is_finished() && checkpoint.dead_letter.is_none() {
             self.retention
@@ -77,8 +77,8 @@ impl RedisCheckpoints {
         }
     }
 
-    /// Keeps in the batch what it needs to know once the checkpoint has expired. The batch is kept as
-    /// long as a finished user, from when its last user ended.
+    /// Keeps in the batch what it needs to know once the checkpoint has expired. The batch is kept
+    /// as long as a finished user, from when its last user ended.
     async fn note_end(
         &self,
         batch: &BatchId,
@@ -284,7 +284,8 @@ impl Checkpoints for RedisCheckpoints {
         script.key(keys::holds(user_id));
         let noted: Vec<u8> = self.connection.run(&script).await?;
 
-        // Another program wrote what is not a number. The largest count then keeps the user on hold.
+        // Another program wrote what is not a number. The largest count then keeps the user on
+        // hold.
         let noted = std::str::from_utf8(&noted).ok();
         Ok(noted
             .and_then(|noted| noted.parse().ok())

@@ -1,6 +1,6 @@
 //! The connection that all Redis adapters of a process share. It connects at the first use, and
-//! again after any failure: a command that was not answered is sent once more over a new connection.
-//! That is safe because every script and command here may run twice.
+//! again after any failure: a command that was not answered is sent once more over a new
+//! connection. That is safe because every script and command here may run twice.
 
 use std::time::Duration;
 

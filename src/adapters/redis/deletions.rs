@@ -1,6 +1,6 @@
 //! The count of the deletion rate limit: a sorted set of deletions by time, with a member that says
-//! how far back the set is complete. A set that does not reach far enough (lost, removed, made by an
-//! earlier release) is an unknown count, not an empty one.
+//! how far back the set is complete. A set that does not reach far enough (lost, removed, made by
+//! an earlier release) is an unknown count, not an empty one.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The keys of Redis. The keys of one user share a hash tag, so that a cluster keeps them in one slot
-//! and a script may use them together.
+//! The keys of Redis. The keys of one user share a hash tag, so that a cluster keeps them in one
+//! slot and a script may use them together.
 
 use crate::job::{BatchId, UserId};
 use crate::ports::QuotaClass;
@@ -41,8 +41,8 @@ pub(super) fn batch_users(batch: &BatchId) -> String {
     format!("offboarder:batch:{batch}:users")
 }
 
-/// The summaries of users whose checkpoints expire. The tag is the whole key of the batch's users, so
-/// that a cluster keeps both in one slot.
+/// The summaries of users whose checkpoints expire. The tag is the whole key of the batch's users,
+/// so that a cluster keeps both in one slot.
 pub(super) fn batch_ended(batch: &BatchId) -> String {
     format!("offboarder:ended:{{{}}}", batch_users(batch))
 }

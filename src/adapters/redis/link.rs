@@ -20,8 +20,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Commands in flight to a cluster at once.
 const AT_ONCE: usize = 256;
 
-/// A connection that does not reconnect: [`super::RedisConnection`] replaces it after any failure. The
-/// library's own reconnecting connection gives up after a timeout.
+/// A connection that does not reconnect: [`super::RedisConnection`] replaces it after any failure.
+/// The library's own reconnecting connection gives up after a timeout.
 #[derive(Clone)]
 pub(super) enum Link {
     Single(MultiplexedConnection),
@@ -100,7 +100,7 @@ impl Link {
     }
 }
 
-/// A cluster takes pipelines for one slot only, so many commands are in flight at once instead.
+/// A cluster takes pipelines for one slot only, so commands are sent one by one, many of them at once.
 async fn of_cluster(connection: &ClusterConnection, commands: &[Cmd]) -> Result<Value, RedisError> {
     let ask = |command: Cmd| {
         let mut connection = connection.clone();

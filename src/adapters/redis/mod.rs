@@ -1,5 +1,5 @@
-//! Checkpoints, quotas, batches and heartbeats in Redis. One script, and so one round trip, for each
-//! operation; all adapters of a process may share one [`RedisConnection`].
+//! Checkpoints, quotas, batches and heartbeats in Redis. One script, and so one round trip, for
+//! each operation; all adapters of a process may share one [`RedisConnection`].
 
 mod batches;
 mod checkpoints;

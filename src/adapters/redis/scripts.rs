@@ -1,9 +1,9 @@
 //! The Lua scripts. Each is one atomic step, and may run twice with the same effect as once.
 //!
-//! For the scripts of a user, `KEYS[1]` is the checkpoint, a hash of `version`, `fence`, `body`, `sum`
-//! (the version, a space, and the user's summary for batches), `code` (the fence of the save, a space,
-//! and the integrity code) and `unreleased` (claims in a row that were never released). `KEYS[2]` is
-//! the lease, whose value is the owner.
+//! For the scripts of a user, `KEYS[1]` is the checkpoint, a hash of `version`, `fence`, `body`,
+//! `sum` (the version, a space, and the user's summary for batches), `code` (the fence of the save,
+//! a space, and the integrity code) and `unreleased` (claims in a row that were never released).
+//! `KEYS[2]` is the lease, whose value is the owner.
 //!
 //! What another program wrote to these keys never stops a worker: a key of another type is removed,
 //! a counter that is not a number counts as 0, and a body that is too long counts as absent.
@@ -55,10 +55,10 @@ local code = redis.call('HGET', KEYS[1], 'code') or ''
 return {1, fence, version, body, math.max(unreleased, 1), code}
 ";
 
-/// `ARGV`: owner, lease time in ms, fence, expected version, body, summary, ms that the checkpoint is
-/// kept from now on (0: for ever), code. Answers the new version, or 0 when another owner has the
-/// lease or another version is stored. Two equal saves are one save, so that a save whose answer was
-/// lost can be sent again.
+/// `ARGV`: owner, lease time in ms, fence, expected version, body, summary, ms that the checkpoint
+/// is kept from now on (0: without a limit), code. Answers the new version, or 0 when another owner has
+/// the lease or another version is stored. Two equal saves are one save, so that a save whose
+/// answer was lost can be sent again.
 pub(super) const SAVE: &str = r"
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 local stored = redis.call('HMGET', KEYS[1], 'fence', 'version')
@@ -82,13 +82,13 @@ if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 ";
 
-/// `KEYS[1]` is a sorted set of the users who were deleted, by time, and one member `window:MS` that
-/// sorts behind them all. That member says that the set is complete for the last MS milliseconds, so
-/// that a set that was lost or removed does not count as an empty one. A member `seen:USER` is a
-/// deletion that [`RESTORE_DELETIONS`] concluded from the archive store; when that user asks, the
-/// deletion did not happen, and the member is removed. `ARGV`: user, count, period in ms. Answers 0
-/// when the deletion is counted, the ms to wait until the limit admits it, or -1 when the count is
-/// unknown.
+/// `KEYS[1]` is a sorted set of the users who were deleted, by time, and one member `window:MS`
+/// that sorts behind them all. That member says that the set is complete for the last MS
+/// milliseconds, so that a set that was lost or removed does not count as an empty one. A member
+/// `seen:USER` is a deletion that [`RESTORE_DELETIONS`] concluded from the archive store; when that
+/// user asks, the deletion did not happen, and the member is removed. `ARGV`: user, count, period
+/// in ms. Answers 0 when the deletion is counted, the ms to wait until the limit admits it, or -1
+/// when the count is unknown.
 pub(super) const ADMIT_DELETION: &str = r"
 if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then return -1 end
 local time = redis.call('TIME')
@@ -120,8 +120,9 @@ local last = redis.call('ZRANGE', KEYS[1], -1, -1)
 return tonumber(string.match(last[1] or '', '^window:(%d+)$') or 0)
 ";
 
-/// The same key. `ARGV`: the window in ms (0: more deletions follow in another call), then time in ms
-/// and user of each deletion that was found in the archive store. Two processes may do it at once.
+/// The same key. `ARGV`: the window in ms (0: more deletions follow in another call), then time in
+/// ms and user of each deletion that was found in the archive store. Two processes may do it at
+/// once.
 pub(super) const RESTORE_DELETIONS: &str = r"
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind ~= 'zset' and kind ~= 'none' then redis.call('DEL', KEYS[1]) end
@@ -151,9 +152,9 @@ if kind ~= 'string' then return 'unknown' end
 return redis.call('GET', KEYS[1])
 ";
 
-/// `KEYS[1]` is a sorted set of a batch's users by the time when they were added; `KEYS[2]` a hash of
-/// the last summaries of those whose checkpoints expire. `ARGV`: time in ms, users. Adds users; those
-/// who are in the batch stay as they are.
+/// `KEYS[1]` is a sorted set of a batch's users by the time when they were added; `KEYS[2]` a hash
+/// of the last summaries of those whose checkpoints expire. `ARGV`: time in ms, users. Adds users;
+/// those who are in the batch stay as they are.
 pub(super) const ADD_TO_BATCH: &str = r"
 if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('DEL', KEYS[1]) end
 if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then redis.call('DEL', KEYS[2]) end
@@ -165,8 +166,8 @@ end
 return 1
 ";
 
-/// The same keys. `ARGV`: time in ms, user, summary, ms that the batch is kept once all of its users
-/// are in the hash.
+/// The same keys. `ARGV`: time in ms, user, summary, ms that the batch is kept once all of its
+/// users are in the hash.
 pub(super) const END_IN_BATCH: &str = r"
 if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('DEL', KEYS[1]) end
 if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then redis.call('DEL', KEYS[2]) end
@@ -193,8 +194,8 @@ return 1
 
 /// The generic cell rate algorithm. `KEYS[1]` is the time of the next free slot, in µs since 1970;
 /// `KEYS[2]` a sorted set of the processes that reserved in the last 30 s. `ARGV`: interval in µs,
-/// count, process. Answers the µs until the first reserved slot, and the number of processes. A time
-/// that is more than an hour ahead was written by another program and does not count.
+/// count, process. Answers the µs until the first reserved slot, and the number of processes. A
+/// time that is more than an hour ahead was written by another program and does not count.
 pub(super) const RESERVE: &str = r"
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -218,8 +219,8 @@ redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil((due - no
 return 1
 ";
 
-/// `KEYS[1]` is a sorted set of workers by the time of their last heartbeat in ms; `KEYS[2]` a hash of
-/// the heartbeats. `ARGV`: worker, heartbeat, ms of silence after which a worker is forgotten.
+/// `KEYS[1]` is a sorted set of workers by the time of their last heartbeat in ms; `KEYS[2]` a hash
+/// of the heartbeats. `ARGV`: worker, heartbeat, ms of silence after which a worker is forgotten.
 pub(super) const ANNOUNCE: &str = r"
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -233,7 +234,8 @@ redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return 1
 ";
 
-/// The same keys. `ARGV`: ms of silence. Answers `{ms, heartbeat}` of each worker that is not silent.
+/// The same keys. `ARGV`: ms of silence. Answers `{ms, heartbeat}` of each worker that is not
+/// silent.
 pub(super) const WORKERS: &str = r"
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)

@@ -1,3 +1,5 @@
+//! The client of the AWS SDK, with our timeouts.
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,17 +21,18 @@ use rustls::pki_types::pem::PemObject as _;
 use super::error::S3Error;
 use super::trace::Spans;
 
-/// What the AWS command line and SDKs for other languages read; the SDK for Rust does not.
+/// The AWS command line and the SDKs for other languages read this variable; the SDK for Rust does
+/// not.
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
-/// Credentials, region and endpoint come from where they always come from (`AWS_*`, profile, role).
+/// Credentials, region and endpoint come from the usual AWS sources (`AWS_*`, profile, role).
 pub(super) async fn connect(
     force_path_style: bool,
 ) -> Result<(Client, Option<SharedCredentialsProvider>), S3Error> {
     let bundle = std::env::var_os(CA_BUNDLE).filter(|path| !path.is_empty());
     let https = bundle.map(|path| https(Path::new(&path))).transpose()?;
-    // The SDK sets none of these by itself but the first. A part of some MiB on a slow link may take
-    // minutes; what is stuck is found by the read timeout.
+    // The SDK itself sets only the first of these. A part of some MiB on a slow link may take
+    // minutes; the read timeout ends a connection that is stuck.
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
         .read_timeout(Duration::from_mins(1))
@@ -38,9 +41,9 @@ pub(super) async fn connect(
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .timeout_config(timeouts)
-        // Short faults are tried again at once; what lasts is the state machine's to wait for.
+        // Short faults are retried at once; the state machine waits for longer ones.
         .retry_config(RetryConfig::standard().with_max_attempts(3))
-        // It takes the pauses between our parts for a stall.
+        // It would treat the pauses between our parts as a stall.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if let Some(https) = https {
         loader = loader.http_client(https);
@@ -48,21 +51,22 @@ pub(super) async fn connect(
     let shared = loader.load().await;
     let config = aws_sdk_s3::config::Builder::from(&shared)
         .force_path_style(force_path_style)
-        // Each write brings a checksum of ours; some stores refuse those that the SDK adds as trailers.
+        // Each write sends a checksum of ours; some stores refuse those that the SDK adds as
+        // trailers.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .interceptor(Spans)
         .build();
     Ok((Client::from_conf(config), shared.credentials_provider()))
 }
 
-/// The client that the SDK would make, with these CAs in the place of the system's.
+/// The client that the SDK would create, with these CAs in the place of the system's.
 fn https(bundle: &Path) -> Result<SharedHttpClient, S3Error> {
     let refused = |why: String| S3Error::CaBundle {
         path: bundle.display().to_string(),
         why,
     };
     let pem = std::fs::read(bundle).map_err(|error| refused(error.to_string()))?;
-    // The SDK takes the file at its word, and panics at the first connection.
+    // The SDK does not check the file, and would panic at the first connection.
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| refused(error.to_string()))?;

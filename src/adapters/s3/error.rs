@@ -1,43 +1,45 @@
+//! What can go wrong with S3.
+
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use crate::failure::{Class, Classify, Code};
 
-/// What the store can do to us. `what` names the operation and the object; `said` is the store's own word and
-/// sentence, cut and escaped.
+/// `what` names the operation and the object; `said` is the code and the sentence of the store, cut
+/// and escaped.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum S3Error {
     #[error(
         "cannot reach S3 to {what} ({why}); check the network, AWS_ENDPOINT_URL_S3 and AWS_REGION"
     )]
     Unreachable { what: String, why: String },
-    /// A certificate of a CA that we do not know.
+    /// The certificate was signed by an unknown CA.
     #[error(
         "cannot reach S3 to {what} ({why}): no known CA signed its certificate; name the file of its CA in \
          AWS_CA_BUNDLE (for S3 only) or SSL_CERT_FILE (for every service)"
     )]
     Untrusted { what: String, why: String },
-    /// The file of CAs that `AWS_CA_BUNDLE` names.
+    /// `AWS_CA_BUNDLE` names a file that is not a list of CA certificates.
     #[error("AWS_CA_BUNDLE: {path}: {why}; name a PEM file of CA certificates, or unset it")]
     CaBundle { path: String, why: String },
-    /// The profile gets its credentials in a way that this program does not know.
+    /// The profile gets its credentials in a way that the SDK was built without.
     #[error(
         "cannot {what}: the AWS profile in force signs in with SSO or `aws login`, which offboarder does not do; give \
          it a profile with `credential_process = aws configure export-credentials --profile NAME --format process`"
     )]
     Profile { what: String },
-    /// No credentials, wrong ones, or a right is missing.
+    /// No credentials, wrong ones, or a permission is missing.
     #[error(
-        "S3 does not let us {what} ({said}); check the AWS credentials in force, and the rights in deploy/"
+        "S3 does not let us {what} ({said}); check the AWS credentials in force, and the permissions in deploy/"
     )]
     Denied { what: String, said: String },
-    /// What we sign is valid for some minutes around the store's own time.
+    /// A signature is valid for some minutes around the store's own time.
     #[error(
-        "S3 does not let us {what} (RequestTimeTooSkewed): the clock of this machine is off; set it"
+        "S3 does not let us {what} (RequestTimeTooSkewed): the clock of this machine is wrong; set it"
     )]
     ClockOff { what: String },
-    /// The bucket is not there.
-    #[error("cannot {what}: no such bucket; make it, or set OFFBOARDER_ARCHIVE_URL to another")]
+    /// The bucket does not exist.
+    #[error("cannot {what}: no such bucket; create it, or set OFFBOARDER_ARCHIVE_URL to another")]
     NoBucket { what: String },
     /// 503 `SlowDown` or 429.
     #[error("S3 asks us to slow down ({what})")]
@@ -51,10 +53,10 @@ pub(crate) enum S3Error {
     /// The upload is gone, or has to begin again.
     #[error("the upload is gone ({what}, {said}); the archive begins again")]
     UploadLost { what: String, said: String },
-    /// What arrived is not what was sent.
-    #[error("S3 got or gave other bytes than were sent ({what}, {said})")]
+    /// The bytes that arrived are not those that were sent.
+    #[error("S3 received or returned other bytes than were sent ({what}, {said})")]
     Corrupted { what: String, said: String },
-    /// 501: the store does not offer it, and waiting changes nothing.
+    /// 501: the store does not offer the operation, and waiting changes nothing.
     #[error("S3 does not offer to {what} ({said}); use a store that does")]
     NotImplemented { what: String, said: String },
     #[error(
@@ -75,10 +77,10 @@ pub(crate) enum S3Error {
         header: &'static str,
         said: String,
     },
-    /// A document that should be small.
-    #[error("cannot {what}: it is over {max_bytes} bytes")]
+    /// The document should be small.
+    #[error("cannot {what}: it has more than {max_bytes} bytes")]
     TooLarge { what: String, max_bytes: usize },
-    /// Conditional writes are not honoured.
+    /// The store does not honour conditional writes.
     #[error(
         "{location} ignores If-None-Match {when}, so that objects could be overwritten; use a store that honours it"
     )]
@@ -86,12 +88,12 @@ pub(crate) enum S3Error {
         location: String,
         when: &'static str,
     },
-    /// Something else that offboarder relies on.
+    /// The store lacks something else that offboarder relies on.
     #[error("{location} {fault}; use a store that does this right")]
     Unfit { location: String, fault: String },
 }
 
-/// Whether the store says that something is there already.
+/// Whether the store says that an object exists already.
 pub(super) fn is_precondition<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     status_of(error) == 412 || error.code() == Some("PreconditionFailed")
 }
@@ -115,7 +117,8 @@ fn status_of<E>(error: &SdkError<E, HttpResponse>) -> u16 {
         .map_or(0, |response| response.status().as_u16())
 }
 
-/// The store's word and sentence. They come from outside: cut to a line's length, without control characters.
+/// The code and the sentence of the store. They come from outside, so they are cut to the length of
+/// a line, and control characters are escaped.
 fn said<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> String {
     let escaped = |c: char| match c {
         '"' | '\'' => c.to_string(),
@@ -133,7 +136,7 @@ fn said<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> String {
 }
 
 impl S3Error {
-    /// Sorts an error of the SDK.
+    /// Classifies an error of the SDK.
     pub(super) fn of<E>(error: &SdkError<E, HttpResponse>, what: String) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -152,9 +155,9 @@ impl S3Error {
             ("RequestTimeTooSkewed", _) => Self::ClockOff { what },
             ("NoSuchUpload", _) => Self::UploadLost { what, said },
             ("SlowDown" | "SlowDownRead" | "SlowDownWrite" | "ThrottlingException", _)
-            | (_, 429) => Self::Throttled { what },
-            // The answer to a HEAD has no body to say `SlowDown` in.
-            ("", 503) => Self::Throttled { what },
+            | (_, 429)
+            // The answer to a HEAD has no body, and so no code.
+            | ("", 503) => Self::Throttled { what },
             (
                 "BadDigest"
                 | "InvalidDigest"
@@ -169,7 +172,7 @@ impl S3Error {
         }
     }
 
-    /// Without an answer, the texts of the SDK are all there is to sort by.
+    /// Without an answer, only the texts of the SDK say what went wrong.
     fn unanswered(chain: &str, why: String, what: String) -> Self {
         if chain.contains("CredentialsNotLoaded") || chain.contains("no providers in chain") {
             Self::Denied {
@@ -185,7 +188,7 @@ impl S3Error {
         }
     }
 
-    /// A body that broke off, or whose checksum the SDK found wrong.
+    /// The error of a body that broke off, or whose checksum the SDK found wrong.
     pub(super) fn of_body(error: &(dyn std::error::Error + 'static), what: String) -> Self {
         let why = innermost(error);
         // The SDK compares what it reads with the checksum that the store returns.
@@ -196,7 +199,7 @@ impl S3Error {
         }
     }
 
-    /// The same, where it is known which header the store does not take.
+    /// The same, where it is known which header the store refuses.
     pub(super) fn blame(self, header: &'static str) -> Self {
         match self {
             Self::NotImplemented { what, said }
@@ -245,94 +248,5 @@ impl Classify for S3Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use aws_sdk_s3::error::ErrorMetadata;
-    use aws_sdk_s3::operation::put_object::PutObjectError;
-    use aws_smithy_runtime_api::http::StatusCode;
-    use aws_smithy_types::body::SdkBody;
-
-    fn answered(status: u16, code: &str, message: &str) -> S3Error {
-        let metadata = ErrorMetadata::builder().code(code).message(message).build();
-        let response = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::empty());
-        let error = SdkError::service_error(PutObjectError::generic(metadata), response);
-        S3Error::of(&error, "store s3://b/k".to_owned())
-    }
-
-    #[test]
-    fn the_stores_own_sentence_is_passed_on_cut_and_escaped() {
-        let sentence =
-            "A header you provided implies functionality that is not implemented: If-None-Match";
-        let refused = answered(501, "NotImplemented", sentence);
-        assert!(refused.to_string().contains(sentence), "{refused}");
-        let hostile = format!("\u{1b}[2J\n\u{202e}{}", "x".repeat(5_000));
-        let text = answered(400, "Invalid\u{7}", &hostile).to_string();
-        assert!(
-            text.len() < 1_000 && !text.chars().any(|c| c.is_control() || c == '\u{202e}'),
-            "{text:?}"
-        );
-    }
-
-    #[test]
-    fn what_a_store_does_not_offer_is_no_outage() {
-        for (status, code, class, word) in [
-            (
-                501,
-                "NotImplemented",
-                Class::Systemic,
-                Code::ArchiveRejected,
-            ),
-            (501, "", Class::Systemic, Code::ArchiveRejected),
-            (
-                400,
-                "InvalidArgument",
-                Class::Systemic,
-                Code::ArchiveRejected,
-            ),
-            (
-                500,
-                "InternalError",
-                Class::Transient,
-                Code::ArchiveUnreachable,
-            ),
-            (400, "BadDigest", Class::Transient, Code::ArchiveRejected),
-        ] {
-            assert_eq!(
-                answered(status, code, "").classify(),
-                (class, word),
-                "{status} {code}"
-            );
-        }
-        let blamed = answered(501, "NotImplemented", "no").blame("If-None-Match");
-        assert!(
-            blamed
-                .to_string()
-                .contains("because of the header If-None-Match (NotImplemented: no)")
-        );
-        assert!(matches!(
-            answered(500, "InternalError", "").blame("x"),
-            S3Error::Server { .. }
-        ));
-    }
-
-    #[test]
-    fn without_an_answer_the_way_out_is_named() {
-        for (chain, names) in [
-            ("invalid peer certificate: UnknownIssuer", "AWS_CA_BUNDLE"),
-            ("invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
-            (
-                "This behavior requires following cargo feature(s) enabled: sso. ",
-                "credential_process",
-            ),
-            (
-                "no providers in chain provided credentials",
-                "no credentials found",
-            ),
-            ("connection refused", "AWS_ENDPOINT_URL_S3"),
-        ] {
-            let text =
-                S3Error::unanswered(chain, chain.to_owned(), "store x".to_owned()).to_string();
-            assert!(text.contains(names), "{text}");
-        }
-    }
-}
+#[path = "error_tests.rs"]
+mod tests;

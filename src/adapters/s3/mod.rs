@@ -1,10 +1,13 @@
-//! Archives in S3 and its like. Objects are written with `If-None-Match: *` and a checksum on every
-//! part, and never overwritten.
+//! Archives in S3 and compatible stores. Objects are written with `If-None-Match: *` and a checksum
+//! on every part, and never overwritten.
 
 mod connect;
 mod error;
 mod examine;
+#[cfg(test)]
+mod faulty_s3;
 mod probe;
+mod reading;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
-//! Whether a store does what we rely on, tested in the way we rely on it. What a store answers to a header that
-//! it does not know differs: some refuse it by name, some ignore it, and only the second kind loses anything.
+//! Whether a store does what we rely on, tested in the way in which we rely on it. Stores differ in
+//! what they do with a header that they do not know: some refuse it, and some ignore it, which
+//! would lose data.
 
 use std::time::Duration;
 
@@ -12,16 +13,16 @@ use crate::failure::Failure;
 use crate::ports::{ArchiveStore as _, ObjectKey, UploadId, crc32c};
 
 const NAME: &str = "_offboarder_probe";
-/// Made by the completion of an upload.
+/// Written by the completion of an upload.
 const OF_PARTS: &str = "_offboarder_probe_parts";
-/// Never there on a store that refuses wrong checksums.
+/// Does not exist on a store that refuses wrong checksums.
 const WRONG: &str = "_offboarder_probe_checksum";
 const LOCKED: &str = "_offboarder_probe_locked";
-/// More than any release wrote there.
+/// More than any release writes there.
 const MAX_BYTES: usize = 4096;
-/// Enough to see that a lock is kept; nobody wants to keep a probe for seven years.
+/// Enough to see that a lock is kept. The retention that is set may be years.
 const LOCKED_FOR: Duration = Duration::from_hours(24);
-/// Workers that start together on a new prefix may meet at a completion.
+/// Workers that start at once on a new prefix may complete the same key at once.
 const TRIES: u32 = 5;
 
 const CONDITION: &str = "If-None-Match";
@@ -32,11 +33,11 @@ fn key(name: &str) -> ObjectKey {
 }
 
 fn body() -> Bytes {
-    Bytes::from_static(b"offboarder looks whether it may write here\n")
+    Bytes::from_static(b"offboarder checks that it may write here\n")
 }
 
-/// Whether a write with a wrong checksum was refused. A 400 of another word than S3's is a refusal, too: the same
-/// write with the right checksum was accepted a moment before.
+/// Whether a write with a wrong checksum was refused. A 400 with another code than that of S3 is a
+/// refusal, too: the same write with the right checksum was accepted a moment before.
 fn refused<T>(written: Result<T, S3Error>) -> Result<bool, S3Error> {
     match written {
         Ok(_) => Ok(false),
@@ -86,7 +87,7 @@ impl S3Store {
 
     async fn writes_once(&self) -> Result<(), Failure> {
         let key = key(NAME);
-        // Not locked: it stays, and nobody wants to keep it for seven years.
+        // Without a lock, since the object stays and the retention may be years.
         if let Err(error) = self.put_conditionally(&key, &body(), None, None).await {
             return Err(self.blamed(&key, error).await.into());
         }
@@ -97,19 +98,19 @@ impl S3Store {
         {
             return Err(self.overwrites("with a PUT").into());
         }
-        // A store may take what it cannot give back: what it kept elsewhere is not there yet.
+        // A store may accept what it cannot return.
         self.read(&key, MAX_BYTES).await?;
         Ok(())
     }
 
-    /// Which header of a refused PUT is at fault, if one is: the same PUT without the checksum shows it. It is still
-    /// conditional, and overwrites nothing.
+    /// Which header made the store refuse a PUT, if one did: the same PUT without the checksum
+    /// shows it. That PUT is still conditional, and overwrites nothing.
     async fn blamed(&self, key: &ObjectKey, error: S3Error) -> S3Error {
         let of_a_header = matches!(
             error,
             S3Error::NotImplemented { .. } | S3Error::Rejected { status: 400, .. }
         );
-        // A store that refuses everything alike has no fault with a header.
+        // A store that refuses everything does not refuse because of a header.
         if !of_a_header || self.read(key, MAX_BYTES).await.is_err() {
             return error;
         }
@@ -120,7 +121,7 @@ impl S3Store {
         error.blame(if taken { CHECKSUM } else { CONDITION })
     }
 
-    /// Holds, pauses and earlier revisions are found by listing, under this very prefix.
+    /// Holds, pauses and earlier revisions are found by listing this prefix.
     async fn lists(&self) -> Result<(), Failure> {
         if self.keys(NAME).await?.contains(&key(NAME)) {
             return Ok(());
@@ -139,7 +140,7 @@ impl S3Store {
             .put(&key, body())
             .checksum_crc32_c(crc32c(b"something else"));
         match put.send().await {
-            // It can only be there because the store took it once.
+            // The object can only exist because the store accepted it once.
             Err(error) if is_precondition(&error) => Ok(false),
             answered => {
                 refused(answered.map_err(|error| S3Error::of(&error, self.what("store", &key))))
@@ -147,8 +148,8 @@ impl S3Store {
         }
     }
 
-    /// Completes an upload where an object is, which has to be refused. Whether a wrong checksum of a part was
-    /// refused.
+    /// Completes an upload where an object exists, which has to be refused. Answers whether a wrong
+    /// checksum of a part was refused.
     async fn completes_once(&self) -> Result<bool, Failure> {
         let key = key(OF_PARTS);
         let mut completed = false;
@@ -174,7 +175,8 @@ impl S3Store {
         Err(self.unfit("loses uploads before they are completed").into())
     }
 
-    /// One small part, first with a wrong checksum; whether that was refused, and what the completion made.
+    /// Uploads one small part, first with a wrong checksum. Answers whether that was refused, and
+    /// the version that the completion created.
     async fn upload_whole(
         &self,
         key: &ObjectKey,
@@ -192,7 +194,8 @@ impl S3Store {
         Ok((refuses, completed.map_err(|error| error.blame(CONDITION))?))
     }
 
-    /// Where versions are kept, a hold may be hidden by a delete marker, which only a listing of versions shows.
+    /// Where versions are kept, a delete marker may hide a hold, which only a listing of versions
+    /// shows.
     async fn lists_versions(&self) -> Result<(), Failure> {
         let key = key(NAME);
         let found = self.find(&key, None).await?;
@@ -213,10 +216,10 @@ impl S3Store {
             .into())
     }
 
-    /// With a retention set, a write with a lock has to work, and to lock. In the mode that is set, so that the
-    /// same rights are asked for, and for a day.
+    /// With a retention set, a write with a lock has to work, and to lock. The lock has the mode
+    /// that is set, so that the same permissions are needed, and lasts a day.
     async fn locks(&self) -> Result<(), Failure> {
-        let Some((_, lock)) = self.mark_for(LOCKED_FOR) else {
+        let Some(lock) = self.lock_for(LOCKED_FOR) else {
             return Ok(());
         };
         let key = key(LOCKED);

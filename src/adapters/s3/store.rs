@@ -1,26 +1,21 @@
-use std::collections::HashMap;
+//! The archive store in a bucket.
+
 use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::SharedCredentialsProvider;
-use aws_sdk_s3::types::{ChecksumMode, ObjectLockRetentionMode};
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
-use jiff::Timestamp;
+use bytes::Bytes;
 
 use super::connect::connect;
-use super::error::{S3Error, is_not_found};
-use super::versions::VersionListing;
-use super::writing::SHA256_NAME;
+use super::error::S3Error;
 use crate::failure::Failure;
 use crate::integrity::Integrity;
 use crate::limits::Retention;
 use crate::machine::RetentionMark;
-use crate::ports::DateRange;
 use crate::ports::{
-    ArchiveStore, Chunks, Found, Listed, ObjectKey, Part, PutOnce, Stored, UploadId, Versions,
-    crc32c,
+    ArchiveStore, Chunks, DateRange, Found, Listed, ObjectKey, Part, PutOnce, Stored, UploadId,
+    Versions, crc32c,
 };
 
 /// A bucket and a prefix in it.
@@ -37,18 +32,30 @@ pub(crate) struct S3Store {
 
 impl S3Store {
     /// Finds credentials, region and endpoint as every AWS program does. Sends nothing to S3 yet.
-    ///
-    /// # Errors
-    ///
-    /// `AWS_CA_BUNDLE` names what is no file of certificates.
     pub(crate) async fn connect(
         bucket: &str,
         prefix: &str,
         force_path_style: bool,
         retention: Option<Retention>,
     ) -> Result<Self, S3Error> {
-        let (client, credentials) = connect(force_path_style).await?;
-        Ok(Self {
+        let connected = connect(force_path_style).await?;
+        Ok(Self::new(
+            connected.0,
+            connected.1,
+            bucket,
+            prefix,
+            retention,
+        ))
+    }
+
+    pub(in crate::adapters) fn new(
+        client: Client,
+        credentials: Option<SharedCredentialsProvider>,
+        bucket: &str,
+        prefix: &str,
+        retention: Option<Retention>,
+    ) -> Self {
+        Self {
             client,
             credentials,
             bucket: bucket.to_owned(),
@@ -56,66 +63,40 @@ impl S3Store {
             retention,
             refuses_wrong_checksums: OnceLock::new(),
             integrity: Integrity::default(),
-        })
+        }
     }
 
-    /// The same, with the codes of this key.
+    /// The same, which locks what it stores.
+    #[cfg(test)]
+    pub(in crate::adapters) fn with_retention(self, retention: Retention) -> Self {
+        Self {
+            retention: Some(retention),
+            ..self
+        }
+    }
+
+    /// The same, with this integrity key.
     #[must_use]
     pub(crate) fn with_integrity(self, integrity: Integrity) -> Self {
         Self { integrity, ..self }
     }
 
-    fn version_listing(&self, prefix: &str) -> VersionListing {
-        VersionListing {
-            client: self.client.clone(),
-            bucket: self.bucket.clone(),
-            root: self.prefix.clone(),
-            prefix: format!("{}{prefix}", self.prefix),
-        }
-    }
-
-    pub(super) async fn read_version(
+    /// The retention of an object of parts: S3 does not repeat what the upload was begun with.
+    async fn retention_of(
         &self,
         key: &ObjectKey,
         version_id: Option<&str>,
-        max_bytes: usize,
-    ) -> Result<Option<Bytes>, S3Error> {
-        let what = || self.what("read", key);
-        let got = self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(self.full_key(key))
-            .set_version_id(version_id.map(str::to_owned))
-            .send()
-            .await;
-        let mut body = match got {
-            Ok(got) => got.body,
-            Err(error) if is_not_found(&error) => return Ok(None),
-            Err(error) => return Err(S3Error::of(&error, what())),
-        };
-        let mut bytes = BytesMut::new();
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|error| S3Error::of_body(&error, what()))?;
-            if bytes.len() + chunk.len() > max_bytes {
-                return Err(S3Error::TooLarge {
-                    what: what(),
-                    max_bytes,
-                });
-            }
-            bytes.extend_from_slice(&chunk);
+    ) -> Result<Option<RetentionMark>, S3Error> {
+        if self.retention.is_none() {
+            return Ok(None);
         }
-        Ok(Some(bytes.freeze()))
+        let found = self.head(key, version_id).await?;
+        Ok(found.and_then(|found| found.retention))
     }
 
     pub(super) fn what(&self, act: &str, key: &ObjectKey) -> String {
         format!("{act} s3://{}/{}", self.bucket, self.full_key(key))
     }
-}
-
-fn span_of(metadata: Option<&HashMap<String, String>>) -> Option<DateRange> {
-    let [from, to] = DateRange::NAMES.map(|name| metadata?.get(name).map(String::as_str));
-    DateRange::parse(from, to)
 }
 
 #[async_trait]
@@ -136,26 +117,27 @@ impl ArchiveStore for S3Store {
         &self,
         key: &ObjectKey,
         body: Bytes,
-        span: Option<&DateRange>,
+        dates: Option<&DateRange>,
     ) -> Result<PutOnce, Failure> {
-        let mark = self.mark();
-        let lock = mark.as_ref().map(|(_, lock)| lock);
-        let stored = self.put_conditionally(key, &body, lock, span).await?;
+        let lock = self.lock();
+        let stored = self
+            .put_conditionally(key, &body, lock.as_ref(), dates)
+            .await?;
         let Some(version_id) = stored else {
             return Ok(PutOnce::AlreadyThere);
         };
-        if span.is_none() && !self.refuses_wrong_checksums() {
+        if dates.is_none() && !self.refuses_wrong_checksums() {
             self.reads_back(key, version_id.as_deref(), &body).await?;
         }
         Ok(PutOnce::Stored(Stored {
             version_id,
-            retention: mark.map(|(mark, _)| mark),
+            retention: lock.map(|lock| lock.mark),
         }))
     }
 
-    async fn begin(&self, key: &ObjectKey, span: &DateRange) -> Result<UploadId, Failure> {
-        let lock = self.mark().map(|(_, lock)| lock);
-        Ok(self.create_upload(key, lock, Some(span)).await?)
+    async fn begin(&self, key: &ObjectKey, dates: &DateRange) -> Result<UploadId, Failure> {
+        let lock = self.lock();
+        Ok(self.create_upload(key, lock.as_ref(), Some(dates)).await?)
     }
 
     async fn uploads(&self, key: &ObjectKey) -> Result<Vec<UploadId>, Failure> {
@@ -197,23 +179,16 @@ impl ArchiveStore for S3Store {
     ) -> Result<PutOnce, Failure> {
         match self.complete_upload(key, upload, parts).await {
             Ok(Some(version_id)) => {
-                // S3 does not repeat the retention that the upload was begun with.
-                let retention = match self.retention {
-                    None => None,
-                    Some(_) => self
-                        .find(key, version_id.as_deref())
-                        .await?
-                        .and_then(|found| found.retention),
-                };
+                let retention = self.retention_of(key, version_id.as_deref()).await?;
                 Ok(PutOnce::Stored(Stored {
                     version_id,
                     retention,
                 }))
             }
             Ok(None) => Ok(PutOnce::AlreadyThere),
-            // A retried completion whose first answer was lost finds its upload gone: what is there is
-            // compared by the caller.
-            Err(S3Error::UploadLost { .. }) if self.find(key, None).await?.is_some() => {
+            // A completion that is sent again because its answer was lost finds its upload gone:
+            // the caller compares what is there.
+            Err(S3Error::UploadLost { .. }) if self.head(key, None).await?.is_some() => {
                 Ok(PutOnce::AlreadyThere)
             }
             Err(error) => Err(error.into()),
@@ -244,84 +219,11 @@ impl ArchiveStore for S3Store {
         key: &ObjectKey,
         version_id: Option<&str>,
     ) -> Result<Option<Found>, Failure> {
-        let head = self
-            .client
-            .head_object()
-            .bucket(&self.bucket)
-            .key(self.full_key(key))
-            .set_version_id(version_id.map(str::to_owned))
-            // The checksum costs no request of its own. (For an object under KMS it takes the right to decrypt, as
-            // reading back does.)
-            .checksum_mode(ChecksumMode::Enabled)
-            .send()
-            .await;
-        match head {
-            Ok(head) => {
-                let until = head
-                    .object_lock_retain_until_date
-                    .and_then(|at| Timestamp::from_second(at.secs()).ok());
-                let mode = head
-                    .object_lock_mode
-                    .map(|mode| ObjectLockRetentionMode::from(mode.as_str()));
-                let retention = mode.zip(until).map(|(mode, retain_until)| RetentionMark {
-                    mode: mode.as_str().to_owned(),
-                    retain_until,
-                });
-                Ok(Some(Found {
-                    bytes: head
-                        .content_length
-                        .and_then(|bytes| u64::try_from(bytes).ok())
-                        .unwrap_or_default(),
-                    version_id: head.version_id,
-                    etag: head.e_tag,
-                    retention,
-                    span: span_of(head.metadata.as_ref()),
-                    sha256: head
-                        .metadata
-                        .and_then(|mut metadata| metadata.remove(SHA256_NAME)),
-                    crc32c: head.checksum_crc32_c,
-                }))
-            }
-            Err(error) if is_not_found(&error) => Ok(None),
-            Err(error) => Err(S3Error::of(&error, self.what("look at", key)).into()),
-        }
+        Ok(self.head(key, version_id).await?)
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Failure> {
-        let prefix = format!("{}{prefix}", self.prefix);
-        let what = || format!("list s3://{}/{prefix}", self.bucket);
-        let mut pages = self
-            .client
-            .list_objects_v2()
-            .bucket(&self.bucket)
-            .prefix(&prefix)
-            .into_paginator()
-            .send();
-        let mut listed = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| S3Error::of(&error, what()))?;
-            for object in page.contents.unwrap_or_default() {
-                let key = object
-                    .key
-                    .as_deref()
-                    .and_then(|key| key.strip_prefix(&self.prefix));
-                let Some(key) = key else { continue };
-                let modified = object
-                    .last_modified
-                    .and_then(|at| Timestamp::from_second(at.secs()).ok());
-                // Without it nobody can count by time; the type of S3's answer lets it be missing.
-                let modified = modified.ok_or_else(|| S3Error::Rejected {
-                    what: what(),
-                    status: 200,
-                    said: "an object without LastModified".to_owned(),
-                })?;
-                listed.push(Listed {
-                    key: ObjectKey(key.to_owned()),
-                    modified,
-                });
-            }
-        }
-        Ok(listed)
+        Ok(self.list_objects(prefix).await?)
     }
 
     async fn hidden(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure> {
@@ -341,27 +243,7 @@ impl ArchiveStore for S3Store {
         key: &ObjectKey,
         version_id: Option<&str>,
     ) -> Result<Option<Chunks>, Failure> {
-        let what = self.what("read back", key);
-        let got = self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(self.full_key(key))
-            .set_version_id(version_id.map(str::to_owned))
-            .send()
-            .await;
-        let body = match got {
-            Ok(got) => got.body,
-            Err(error) if is_not_found(&error) => return Ok(None),
-            Err(error) => return Err(S3Error::of(&error, what).into()),
-        };
-        let chunks = futures_util::stream::unfold((body, what), |(mut body, what)| async move {
-            let chunk = body.next().await?;
-            let chunk =
-                chunk.map_err(|error| Failure::from(S3Error::of_body(&error, what.clone())));
-            Some((chunk, (body, what)))
-        });
-        Ok(Some(chunks.boxed()))
+        Ok(self.stream_version(key, version_id).await?)
     }
 
     async fn probe(&self) -> Result<(), Failure> {

@@ -1,245 +1,14 @@
-//! The probe against a small S3 of a test, which does one thing wrong.
+//! The probe against an S3 that does one thing wrong.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
-use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use parking_lot::Mutex;
-use tokio::net::TcpListener;
-use tokio_util::task::AbortOnDropHandle;
 
+use super::faulty_s3::{Flaw, Shared, store};
 use super::store::S3Store;
 use crate::failure::{Code, Failure};
-use crate::integrity::Integrity;
 use crate::limits::{Retention, RetentionMode};
-use crate::ports::{ArchiveStore as _, ObjectKey, PutOnce, crc32c};
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Flaw {
-    None,
-    OverwritesWithPut,
-    OverwritesAtCompletion,
-    IgnoresChecksumOfObjects,
-    IgnoresChecksumOfParts,
-    ListsNothing,
-    KeepsNoLock,
-    KeepsZeros,
-    RefusesCondition(u16),
-    RefusesChecksum(u16),
-    RefusesConditionAtCompletion(u16),
-    RefusesAll(u16),
-}
-
-struct Fake {
-    flaw: Flaw,
-    /// By key, with whether it is locked.
-    objects: BTreeMap<String, (Bytes, bool)>,
-    uploads: BTreeMap<String, Bytes>,
-    begun: usize,
-    requests: usize,
-}
-
-type Shared = Arc<Mutex<Fake>>;
-
-fn refuse(status: u16, code: &str, message: &str) -> Response {
-    let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
-    (StatusCode::from_u16(status).unwrap(), body).into_response()
-}
-
-fn not_implemented(status: u16) -> Response {
-    refuse(
-        status,
-        "NotImplemented",
-        "A header you provided implies functionality that is not implemented",
-    )
-}
-
-async fn answer(State(fake): State<Shared>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-    let key = head.uri.path().trim_start_matches("/b/").to_owned();
-    let query = head.uri.query().unwrap_or_default().to_owned();
-    let mut fake = fake.lock();
-    fake.requests += 1;
-    if let Flaw::RefusesAll(status) = fake.flaw {
-        return refuse(
-            status,
-            "AuthorizationHeaderMalformed",
-            "the region is wrong",
-        );
-    }
-    match head.method {
-        Method::GET if query.contains("list-type=2") => fake.list(&query),
-        Method::POST if query.contains("uploads") => fake.create(&key),
-        Method::PUT if query.contains("partNumber") => fake.part(&query, &head.headers, body),
-        Method::POST => fake.complete(&key, &query, &head.headers),
-        Method::DELETE => {
-            fake.uploads.remove(&upload_of(&query));
-            StatusCode::NO_CONTENT.into_response()
-        }
-        Method::PUT => fake.put(key, &head.headers, &body),
-        _ => fake.get(&key),
-    }
-}
-
-fn upload_of(query: &str) -> String {
-    let id = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("uploadId="));
-    id.unwrap_or_default().to_owned()
-}
-
-/// Whether the checksum is that of the body.
-fn is_right(headers: &HeaderMap, body: &[u8]) -> bool {
-    headers
-        .get("x-amz-checksum-crc32c")
-        .is_none_or(|sent| sent.as_bytes() == crc32c(body).as_bytes())
-}
-
-impl Fake {
-    fn list(&self, query: &str) -> Response {
-        let prefix = query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("prefix="))
-            .unwrap_or_default();
-        let prefix = prefix.replace("%2F", "/");
-        let shown = self
-            .objects
-            .keys()
-            .filter(|_| self.flaw != Flaw::ListsNothing);
-        let mut listed = String::new();
-        for key in shown.filter(|key| key.starts_with(&prefix)) {
-            let modified = "<LastModified>2026-11-28T00:00:00Z</LastModified>";
-            write!(listed, "<Contents><Key>{key}</Key>{modified}</Contents>").unwrap();
-        }
-        format!("<ListBucketResult><IsTruncated>false</IsTruncated>{listed}</ListBucketResult>")
-            .into_response()
-    }
-
-    fn create(&mut self, key: &str) -> Response {
-        self.begun += 1;
-        let id = format!("u{}", self.begun);
-        self.uploads.insert(id.clone(), Bytes::new());
-        format!(
-            "<InitiateMultipartUploadResult><Key>{key}</Key><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
-        )
-        .into_response()
-    }
-
-    fn part(&mut self, query: &str, headers: &HeaderMap, body: Bytes) -> Response {
-        if !is_right(headers, &body) && self.flaw != Flaw::IgnoresChecksumOfParts {
-            return refuse(400, "BadDigest", "the checksum is wrong");
-        }
-        self.uploads.insert(upload_of(query), body);
-        [("etag", "\"e\"")].into_response()
-    }
-
-    fn complete(&mut self, key: &str, query: &str, headers: &HeaderMap) -> Response {
-        if let Flaw::RefusesConditionAtCompletion(status) = self.flaw {
-            return not_implemented(status);
-        }
-        let conditional =
-            headers.contains_key("if-none-match") && self.flaw != Flaw::OverwritesAtCompletion;
-        if conditional && self.objects.contains_key(key) {
-            return refuse(412, "PreconditionFailed", "it is there");
-        }
-        let body = self.uploads.remove(&upload_of(query)).unwrap();
-        self.objects.insert(key.to_owned(), (body, false));
-        "<CompleteMultipartUploadResult></CompleteMultipartUploadResult>".into_response()
-    }
-
-    fn put(&mut self, key: String, headers: &HeaderMap, body: &Bytes) -> Response {
-        let sent = |name: &str| headers.contains_key(name);
-        match self.flaw {
-            Flaw::RefusesCondition(status) if sent("if-none-match") => {
-                return not_implemented(status);
-            }
-            Flaw::RefusesChecksum(status) if sent("x-amz-checksum-crc32c") => {
-                return not_implemented(status);
-            }
-            _ => {}
-        }
-        if self.objects.contains_key(&key) && self.flaw != Flaw::OverwritesWithPut {
-            return refuse(412, "PreconditionFailed", "it is there");
-        }
-        if !is_right(headers, body) && self.flaw != Flaw::IgnoresChecksumOfObjects {
-            return refuse(400, "BadDigest", "the checksum is wrong");
-        }
-        let locked = sent("x-amz-object-lock-mode") && self.flaw != Flaw::KeepsNoLock;
-        let zeros = || Bytes::from(vec![0; body.len()]);
-        let kept = if self.flaw == Flaw::KeepsZeros {
-            zeros()
-        } else {
-            body.clone()
-        };
-        self.objects.insert(key, (kept, locked));
-        StatusCode::OK.into_response()
-    }
-
-    fn get(&self, key: &str) -> Response {
-        let Some((body, locked)) = self.objects.get(key) else {
-            return refuse(404, "NoSuchKey", "there is none");
-        };
-        let mut headers = HeaderMap::new();
-        if *locked {
-            headers.insert(
-                HeaderName::from_static("x-amz-object-lock-mode"),
-                "GOVERNANCE".parse().unwrap(),
-            );
-            let until = "2033-01-01T00:00:00Z".parse().unwrap();
-            headers.insert(
-                HeaderName::from_static("x-amz-object-lock-retain-until-date"),
-                until,
-            );
-        }
-        (headers, body.clone()).into_response()
-    }
-}
-
-/// A store at such an S3, with what it kept.
-async fn store(
-    flaw: Flaw,
-    retention: Option<Retention>,
-) -> (S3Store, Shared, AbortOnDropHandle<()>) {
-    let fake = Fake {
-        flaw,
-        objects: BTreeMap::new(),
-        uploads: BTreeMap::new(),
-        begun: 0,
-        requests: 0,
-    };
-    let fake = Arc::new(Mutex::new(fake));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let router = axum::Router::new()
-        .fallback(answer)
-        .with_state(Arc::clone(&fake));
-    let serving = tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
-    let config = aws_sdk_s3::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("a", "b", None, None, "test"))
-        .endpoint_url(endpoint)
-        .force_path_style(true)
-        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-        .build();
-    let store = S3Store {
-        client: Client::from_conf(config),
-        credentials: None,
-        bucket: "b".to_owned(),
-        prefix: "p/".to_owned(),
-        retention,
-        refuses_wrong_checksums: OnceLock::new(),
-        integrity: Integrity::default(),
-    };
-    (store, fake, AbortOnDropHandle::new(serving))
-}
+use crate::ports::{ArchiveStore as _, ObjectKey, PutOnce};
 
 const DAY: Retention = Retention {
     mode: RetentionMode::Governance,
@@ -247,7 +16,7 @@ const DAY: Retention = Retention {
 };
 
 #[tokio::test]
-async fn a_store_that_does_everything_right_is_tested_whole_once_and_keeps_four_names_at_most() {
+async fn a_store_without_a_fault_is_tested_fully_once_and_keeps_few_objects() {
     let (store, fake, _serving) = store(Flaw::None, Some(DAY)).await;
     assert!(
         !store.refuses_wrong_checksums(),
@@ -264,14 +33,14 @@ async fn a_store_that_does_everything_right_is_tested_whole_once_and_keeps_four_
     assert_eq!(kept(&fake), names);
     assert!(
         !fake.lock().objects["p/_offboarder_probe"].1,
-        "only the one that shows that locks are kept"
+        "only one object is locked"
     );
     assert!(fake.lock().uploads.is_empty(), "no upload is left");
     let whole = fake.lock().requests;
     store.probe().await.unwrap();
     let cheap = fake.lock().requests - whole;
     assert_eq!(cheap, 4, "PUT, PUT, GET, list; the first took {whole}");
-    // What another process finds there is no obstacle.
+    // Another process accepts the objects that it finds.
     let other = S3Store {
         refuses_wrong_checksums: OnceLock::new(),
         ..store
@@ -282,7 +51,7 @@ async fn a_store_that_does_everything_right_is_tested_whole_once_and_keeps_four_
 }
 
 #[tokio::test]
-async fn a_store_that_ignores_checksums_proves_nothing_now_and_later() {
+async fn a_store_that_ignores_checksums_never_proves_anything() {
     for flaw in [Flaw::IgnoresChecksumOfObjects, Flaw::IgnoresChecksumOfParts] {
         let (store, _fake, _serving) = store(flaw, None).await;
         store.probe().await.unwrap();
@@ -294,75 +63,78 @@ async fn a_store_that_ignores_checksums_proves_nothing_now_and_later() {
         other.probe().await.unwrap();
         assert!(
             !other.refuses_wrong_checksums(),
-            "{flaw:?}, though the object is there by now"
+            "{flaw:?}, though the object exists by now"
         );
     }
 }
 
+/// A flaw, the retention that is set, the code of the failure, and words of its text.
+const FLAWS: [(Flaw, Option<Retention>, Code, &str); 10] = [
+    (
+        Flaw::OverwritesWithPut,
+        None,
+        Code::ArchiveOverwrites,
+        "ignores If-None-Match with a PUT",
+    ),
+    (
+        Flaw::OverwritesAtCompletion,
+        None,
+        Code::ArchiveOverwrites,
+        "Ceph's RGW",
+    ),
+    (
+        Flaw::ListsNothing,
+        None,
+        Code::ArchiveUnfit,
+        "does not list",
+    ),
+    (
+        Flaw::KeepsNoLock,
+        Some(DAY),
+        Code::ArchiveUnfit,
+        "shows no lock",
+    ),
+    (
+        Flaw::RefusesCondition(501),
+        None,
+        Code::ArchiveRejected,
+        "the header If-None-Match (NotImplemented: A header",
+    ),
+    (
+        Flaw::RefusesCondition(400),
+        None,
+        Code::ArchiveRejected,
+        "the header If-None-Match",
+    ),
+    (
+        Flaw::RefusesChecksum(501),
+        None,
+        Code::ArchiveRejected,
+        "the header x-amz-checksum-crc32c",
+    ),
+    (
+        Flaw::RefusesChecksum(400),
+        None,
+        Code::ArchiveRejected,
+        "the header x-amz-checksum-crc32c",
+    ),
+    (
+        Flaw::RefusesConditionAtCompletion(501),
+        None,
+        Code::ArchiveRejected,
+        "to complete s3://b/p/_offboarder_probe_parts",
+    ),
+    (
+        Flaw::RefusesAll(400),
+        None,
+        Code::ArchiveRejected,
+        "the region is wrong",
+    ),
+];
+
 #[tokio::test]
-async fn what_a_store_does_wrong_is_named() {
-    for (flaw, retention, code, names) in [
-        (
-            Flaw::OverwritesWithPut,
-            None,
-            Code::ArchiveOverwrites,
-            "ignores If-None-Match with a PUT",
-        ),
-        (
-            Flaw::OverwritesAtCompletion,
-            None,
-            Code::ArchiveOverwrites,
-            "Ceph's RGW",
-        ),
-        (
-            Flaw::ListsNothing,
-            None,
-            Code::ArchiveUnfit,
-            "does not list",
-        ),
-        (
-            Flaw::KeepsNoLock,
-            Some(DAY),
-            Code::ArchiveUnfit,
-            "shows no lock",
-        ),
-        (
-            Flaw::RefusesCondition(501),
-            None,
-            Code::ArchiveRejected,
-            "the header If-None-Match (NotImplemented: A header",
-        ),
-        (
-            Flaw::RefusesCondition(400),
-            None,
-            Code::ArchiveRejected,
-            "the header If-None-Match",
-        ),
-        (
-            Flaw::RefusesChecksum(501),
-            None,
-            Code::ArchiveRejected,
-            "the header x-amz-checksum-crc32c",
-        ),
-        (
-            Flaw::RefusesChecksum(400),
-            None,
-            Code::ArchiveRejected,
-            "the header x-amz-checksum-crc32c",
-        ),
-        (
-            Flaw::RefusesConditionAtCompletion(501),
-            None,
-            Code::ArchiveRejected,
-            "to complete s3://b/p/_offboarder_probe_parts",
-        ),
-        (
-            Flaw::RefusesAll(400),
-            None,
-            Code::ArchiveRejected,
-            "the region is wrong",
-        ),
-    ] {
+async fn the_failure_says_what_a_store_does_wrong() {
+    for (flaw, retention, code, names) in FLAWS {
         let (store, _fake, _serving) = store(flaw, retention).await;
         let Failure {
             code: found, text, ..
@@ -377,14 +149,14 @@ async fn what_a_store_does_wrong_is_named() {
 }
 
 #[tokio::test]
-async fn a_document_that_is_kept_otherwise_is_found_when_it_is_stored() {
+async fn a_document_that_reads_back_differently_is_found_when_it_is_stored() {
     let key = ObjectKey("seal.json".to_owned());
     let (store, fake, _serving) = store(Flaw::KeepsZeros, None).await;
     let failure = store
         .put_once(&key, Bytes::from_static(b"{}"), None)
         .await
         .unwrap_err();
-    assert!(failure.text.contains("reads back otherwise"), "{failure}");
+    assert!(failure.text.contains("reads back differently"), "{failure}");
     fake.lock().flaw = Flaw::None;
     let stored = store
         .put_once(

@@ -1,3 +1,5 @@
+//! Trace spans of the calls of S3.
+
 use aws_sdk_s3::config::interceptors::{
     BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
     FinalizerInterceptorContextRef,
@@ -10,11 +12,11 @@ use tracing::Span;
 
 use crate::telemetry::span;
 
-/// A span for each call of S3, whoever makes it: below whatever span is current when it begins.
+/// Opens a span for each call of S3, below the span that is current when it begins.
 #[derive(Debug)]
 pub(super) struct Spans;
 
-/// The span of a call under way. One that is given up ends with the SDK's record of it.
+/// The span of a call in progress. The span of a call that is given up ends when the SDK drops it.
 #[derive(Debug)]
 struct Call(Span);
 

@@ -1,3 +1,5 @@
+//! Versions of objects, and the delete markers that hide them.
+
 use aws_sdk_s3::Client;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -5,13 +7,13 @@ use super::error::S3Error;
 use crate::failure::Failure;
 use crate::ports::{ObjectKey, Version, Versions};
 
-/// A listing of versions and delete markers.
+/// A listing of versions and delete markers, page after page.
 pub(super) struct VersionListing {
     pub(super) client: Client,
     pub(super) bucket: String,
-    /// What all keys of ours begin with; it is taken off.
+    /// The prefix of the store, which is removed from the keys.
     pub(super) root: String,
-    /// What is listed, root included.
+    /// The prefix that is listed, with `root`.
     pub(super) prefix: String,
 }
 
@@ -19,7 +21,7 @@ pub(super) struct VersionListing {
 type Marker = (Option<String>, Option<String>);
 
 impl VersionListing {
-    /// Page after page, each when the one before is used up.
+    /// Reads a page when the one before it is used up.
     pub(super) fn stream(self) -> Versions {
         let pages = stream::try_unfold(
             (self, Some(Marker::default())),
@@ -37,11 +39,12 @@ impl VersionListing {
 
     /// The keys whose newest version is a delete marker.
     pub(super) async fn hidden(self) -> Result<Vec<ObjectKey>, Failure> {
-        let (mut keys, mut from) = (Vec::new(), Marker::default());
+        let mut keys = Vec::new();
+        let mut from = Marker::default();
         loop {
             let (versions, next) = match self.page(from).await {
                 Ok(page) => page,
-                // It keeps no versions, and so has nothing to hide.
+                // The store keeps no versions, so no delete marker can hide a key.
                 Err(S3Error::NotImplemented { .. }) => return Ok(keys),
                 Err(error) => return Err(error.into()),
             };
@@ -83,7 +86,7 @@ impl VersionListing {
             .chain(markers)
             .filter_map(|(key, id, latest, deletes)| {
                 let key = ObjectKey(key?.strip_prefix(&self.root)?.to_owned());
-                // What was stored before a bucket kept versions.
+                // `null` is the ID of an object that was stored before the bucket kept versions.
                 Some(Version {
                     key,
                     id: id.filter(|id| id != "null"),
@@ -93,7 +96,7 @@ impl VersionListing {
             });
         let next = (page.next_key_marker, page.next_version_id_marker);
         let more = page.is_truncated == Some(true);
-        // It would begin again, and never end.
+        // The listing would begin again, and never end.
         if more && (next.0.is_none() || next == (key, version)) {
             let what = format!("list the versions of s3://{}/{}", self.bucket, self.prefix);
             let said = "there is more, and the answer does not say where it begins".to_owned();

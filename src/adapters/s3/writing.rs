@@ -1,4 +1,4 @@
-//! Every write. Each brings a checksum of ours, and none overwrites.
+//! Every write. Each sends a checksum of ours, and none overwrites.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -18,48 +18,49 @@ use crate::failpoint::effect;
 use crate::failure::Failure;
 use crate::limits::RetentionMode;
 use crate::machine::RetentionMark;
-use crate::ports::DateRange;
-use crate::ports::{ArchiveStore as _, ObjectKey, Part, UploadId, crc32c};
+use crate::ports::{ArchiveStore as _, DateRange, ObjectKey, Part, UploadId, crc32c};
 
-/// How often a conditional write that met another is sent again at once.
+/// How often a conditional write that met another one is sent again at once.
 const RACES: u32 = 5;
-/// Under which name the SHA-256 of a whole object is kept beside it.
+/// The name of the metadata that holds the SHA-256 of a whole object.
 pub(super) const SHA256_NAME: &str = "offboarder-sha256";
 
 /// Object Lock of what is written.
 #[derive(Debug, Clone)]
 pub(super) struct Lock {
-    pub(super) mode: ObjectLockMode,
-    pub(super) until: DateTime,
+    mode: ObjectLockMode,
+    until: DateTime,
+    /// The same, as manifests name it.
+    pub(super) mark: RetentionMark,
 }
 
 impl S3Store {
-    /// Until when what is written now is locked.
-    pub(super) fn mark(&self) -> Option<(RetentionMark, Lock)> {
-        self.mark_for(self.retention?.period)
+    /// The lock of what is written now; `None` without a retention.
+    pub(super) fn lock(&self) -> Option<Lock> {
+        self.lock_for(self.retention?.period)
     }
 
-    /// The same, in the mode that is set, for another time.
-    pub(super) fn mark_for(&self, period: Duration) -> Option<(RetentionMark, Lock)> {
-        let until = SystemTime::now().checked_add(period)?;
-        let (word, mode) = match self.retention?.mode {
-            RetentionMode::Governance => ("GOVERNANCE", ObjectLockMode::Governance),
-            RetentionMode::Compliance => ("COMPLIANCE", ObjectLockMode::Compliance),
+    /// A lock in the mode that is set, for another time.
+    pub(super) fn lock_for(&self, period: Duration) -> Option<Lock> {
+        let mode = match self.retention?.mode {
+            RetentionMode::Governance => ObjectLockMode::Governance,
+            RetentionMode::Compliance => ObjectLockMode::Compliance,
         };
         // S3 keeps whole seconds.
-        let until = DateTime::from_secs(DateTime::from(until).secs());
-        let retain_until = Timestamp::from_second(until.secs()).ok()?;
-        Some((
-            RetentionMark {
-                mode: word.to_owned(),
-                retain_until,
+        let until = DateTime::from(SystemTime::now().checked_add(period)?).secs();
+
+        Some(Lock {
+            mark: RetentionMark {
+                mode: mode.as_str().to_owned(),
+                retain_until: Timestamp::from_second(until).ok()?,
             },
-            Lock { mode, until },
-        ))
+            mode,
+            until: DateTime::from_secs(until),
+        })
     }
 
     /// A conditional PUT, without a checksum.
-    pub(super) fn put(&self, key: &ObjectKey, body: Bytes) -> PutObjectFluentBuilder {
+    pub(in crate::adapters) fn put(&self, key: &ObjectKey, body: Bytes) -> PutObjectFluentBuilder {
         self.client
             .put_object()
             .bucket(&self.bucket)
@@ -69,27 +70,27 @@ impl S3Store {
             .body(ByteStream::from(body))
     }
 
-    /// A conditional PUT; one that met another is sent again. The version's ID, where the store keeps versions;
-    /// `None` when something is there.
+    /// A conditional PUT, sent again where it met another one. `Some` with the version's ID, where
+    /// the store keeps versions; `None` when an object is there.
     pub(super) async fn put_conditionally(
         &self,
         key: &ObjectKey,
         body: &Bytes,
         lock: Option<&Lock>,
-        span: Option<&DateRange>,
+        dates: Option<&DateRange>,
     ) -> Result<Option<Option<String>>, S3Error> {
-        let metadata = span.map(|span| {
+        let metadata = dates.map(|dates| {
             let sha256 = (SHA256_NAME.to_owned(), hex::encode(Sha256::digest(body)));
-            metadata(span).into_iter().chain([sha256]).collect()
+            metadata(dates).into_iter().chain([sha256]).collect()
         });
         let mut races = 0;
         loop {
             let mut put = self.put(key, body.clone()).checksum_crc32_c(crc32c(body));
             put = put.set_metadata(metadata.clone());
-            if let Some(Lock { mode, until }) = lock {
+            if let Some(lock) = lock {
                 put = put
-                    .object_lock_mode(mode.clone())
-                    .object_lock_retain_until_date(*until);
+                    .object_lock_mode(lock.mode.clone())
+                    .object_lock_retain_until_date(lock.until);
             }
             match effect("the S3 put", Box::pin(put.send())).await {
                 Ok(stored) => return Ok(Some(stored.version_id)),
@@ -105,7 +106,7 @@ impl S3Store {
         }
     }
 
-    /// A document that the store did not prove is compared with what it gives back.
+    /// Compares a document with what the store returns, where its checksum proves nothing.
     pub(super) async fn reads_back(
         &self,
         key: &ObjectKey,
@@ -116,10 +117,9 @@ impl S3Store {
         if kept.as_ref() == Some(body) {
             return Ok(());
         }
-        let said = "it reads back otherwise than it was written".to_owned();
         Err(S3Error::Corrupted {
             what: self.what("store", key),
-            said,
+            said: "it reads back differently from what was written".to_owned(),
         }
         .into())
     }
@@ -127,8 +127,8 @@ impl S3Store {
     pub(super) async fn create_upload(
         &self,
         key: &ObjectKey,
-        lock: Option<Lock>,
-        span: Option<&DateRange>,
+        lock: Option<&Lock>,
+        dates: Option<&DateRange>,
     ) -> Result<UploadId, S3Error> {
         let what = || self.what("begin to upload", key);
         let mut create = self
@@ -137,12 +137,12 @@ impl S3Store {
             .bucket(&self.bucket)
             .key(self.full_key(key))
             .content_type("application/json")
-            .set_metadata(span.map(metadata))
+            .set_metadata(dates.map(metadata))
             .checksum_algorithm(ChecksumAlgorithm::Crc32C);
-        if let Some(Lock { mode, until }) = lock {
+        if let Some(lock) = lock {
             create = create
-                .object_lock_mode(mode)
-                .object_lock_retain_until_date(until);
+                .object_lock_mode(lock.mode.clone())
+                .object_lock_retain_until_date(lock.until);
         }
         let created = effect("the S3 create", create.send())
             .await
@@ -155,7 +155,7 @@ impl S3Store {
         Ok(UploadId(id))
     }
 
-    /// `crc32c` is what the store is to compare the part with.
+    /// The store compares the part with `crc32c`.
     pub(super) async fn upload_part(
         &self,
         key: &ObjectKey,
@@ -187,8 +187,8 @@ impl S3Store {
         })
     }
 
-    /// The version's ID, where the store keeps versions; `None` when something is there. `UploadLost` where it met
-    /// another write, too: the upload has to begin again.
+    /// `Some` with the version's ID, where the store keeps versions; `None` when an object is
+    /// there. `UploadLost` also where it met another write: the upload has to begin again.
     pub(super) async fn complete_upload(
         &self,
         key: &ObjectKey,
@@ -229,10 +229,10 @@ impl S3Store {
     }
 }
 
-fn metadata(span: &DateRange) -> HashMap<String, String> {
+fn metadata(dates: &DateRange) -> HashMap<String, String> {
     DateRange::NAMES
         .into_iter()
         .map(str::to_owned)
-        .zip(span.values())
+        .zip(dates.values())
         .collect()
 }

@@ -9,7 +9,7 @@ use crate::admin::problem::Problem;
 use crate::admin::read::{At, Body, Line, some};
 use crate::job::UserId;
 use crate::operations::holds::{HoldChanged, Holds as ChangeHolds};
-use crate::registers::{HoldActs, OnHold, hold_of};
+use crate::registers::{HoldRecords, OnHold, hold_of};
 
 /// Legal holds
 #[derive(Serialize, ToSchema)]
@@ -59,7 +59,7 @@ pub(super) struct HoldWarning {
 )]
 pub(super) async fn list(State(Api(api)): State<Api>) -> Result<Json<Holds>, Problem> {
     let store = &api.services.archive_store;
-    let holds = HoldActs::list(&**store)
+    let holds = HoldRecords::list(&**store)
         .await?
         .holds(store)
         .await?

@@ -10,7 +10,7 @@ use crate::admin::problem::Problem;
 use crate::admin::read::Body;
 use crate::operations::pause::change_pause;
 use crate::registers;
-use crate::registers::{PauseAct, pause_state};
+use crate::registers::{PauseRecord, pause_state};
 
 /// Whether an operator has paused all workers
 #[derive(Serialize, ToSchema)]
@@ -26,15 +26,15 @@ pub(super) struct PauseState {
     at: Option<Timestamp>,
 }
 
-impl From<PauseAct> for PauseState {
+impl From<PauseRecord> for PauseState {
     fn from(
-        PauseAct {
+        PauseRecord {
             paused,
             who,
             why,
             at,
             passes_over: _,
-        }: PauseAct,
+        }: PauseRecord,
     ) -> Self {
         Self {
             paused,
@@ -60,7 +60,7 @@ pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<PauseState>
     Ok(Json(
         match pause_state(&*api.services.archive_store).await? {
             registers::PauseState::Never => unknown(false, None),
-            registers::PauseState::Act(last) => PauseState::from(last),
+            registers::PauseState::Record(last) => PauseState::from(last),
             // Workers pause, too, if the record is in doubt.
             registers::PauseState::Doubtful(why) => unknown(true, Some(why)),
         },

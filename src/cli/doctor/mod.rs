@@ -78,7 +78,7 @@ fn show_settings(output: Output, sources: &Sources) -> Result<Exit, CliError> {
 async fn findings(sources: &Sources) -> Result<Vec<Finding>, CliError> {
     let settings = Settings::for_run(sources)?;
     let (tenant, checkpoints, archive, protected, broker, safety) = tokio::join!(
-        Box::pin(tenant::check(&settings)),
+        Box::pin(tenant::examine(&settings)),
         stores::checkpoints(&settings),
         Box::pin(stores::archive(&settings)),
         Box::pin(protected::check(&settings)),

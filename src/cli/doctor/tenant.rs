@@ -1,149 +1,113 @@
-use std::sync::Arc;
+//! What the tenant's API shows to reads for a user that does not exist: reachability, credentials, scopes, SCIM, quota and
+//! clock.
+
 use std::time::{Duration, SystemTime};
 
 use super::super::compose;
 use super::finding::Finding;
-use crate::adapters::cxone::{Alone, Client, CxoneError, Look, Seen};
 use crate::config::{Cxone, Settings};
 use crate::limits::DeletePolicy;
+use crate::ports::{ReadFacts, RefusalCause, RefusedRead, Tenant, TenantRead};
 
-/// What the token must be good for, and the reading call that shows it without a change.
-const SCOPES: [(&str, Option<Look>); 8] = [
-    ("user:read", Some(Look::User)),
+/// The scopes that the token needs, and the read that shows each of them without a change.
+const SCOPES: [(&str, Option<TenantRead>); 8] = [
+    ("user:read", Some(TenantRead::User)),
     ("iam:write", None),
-    ("routing:read", Some(Look::Routing)),
+    ("routing:read", Some(TenantRead::Routing)),
     ("routing:write", None),
-    ("scim:read", Some(Look::Scim)),
+    ("scim:read", Some(TenantRead::Scim)),
     ("scim:write", None),
-    ("conversations:read", Some(Look::Conversations)),
-    ("analytics:read", Some(Look::Conversations)),
+    ("conversations:read", Some(TenantRead::Conversations)),
+    ("analytics:read", Some(TenantRead::Conversations)),
 ];
-/// S3 takes a quarter of an hour; what waits for a date of CXone's is late by as much as the clock is off.
+/// S3 accepts a quarter of an hour; what waits for a date of CXone's is late by as much as the clock is off.
 const MAX_SKEW: Duration = Duration::from_mins(1);
 const CREDENTIALS: &str = "CXone credentials";
 const API: &str = "CXone API";
 const SCIM: &str = "SCIM";
+const NOT_EXAMINED: &str = "not examined, for the reason in another row";
 
-type Looked = Result<Seen, CxoneError>;
+type Outcome = Result<ReadFacts, RefusedRead>;
 
-/// What the tenant's API shows to calls that change nothing.
-pub(super) async fn check(settings: &Settings<Cxone>) -> Vec<Finding> {
-    let client = match compose::client(&settings.cxone, Arc::new(Alone::default())) {
-        Ok(client) => client,
+pub(super) async fn examine(settings: &Settings<Cxone>) -> Vec<Finding> {
+    let tenant = match compose::tenant(&settings.cxone, compose::local_quotas()) {
+        Ok(tenant) => tenant,
         Err(error) => {
             return vec![Finding::bad(
                 API,
                 error.to_string(),
-                "mend OFFBOARDER_CXONE_…",
+                "fix OFFBOARDER_CXONE_…",
             )];
         }
     };
-    let granted = match client.scopes().await {
+    let granted = match tenant.scopes().await {
         Ok(granted) => granted,
-        Err(error) => return vec![Finding::failed(CREDENTIALS, error)],
+        Err(failure) => return vec![Finding::failed(CREDENTIALS, failure)],
     };
+
     let cxone = &settings.cxone;
     let mut findings = vec![Finding::good(
         CREDENTIALS,
         format!("a token was issued by {}", cxone.token_uri),
     )];
-    let looks = Looks::at(&client).await;
-    let api = looks.api(cxone);
-    let is_let_in = api.ok;
+    let reads = Reads::make(&*tenant).await;
+    let api = reads.api(cxone);
+    let answers = api.ok;
     findings.push(api);
-    if !is_let_in {
+    if !answers {
         return findings;
     }
-    findings.extend(looks.clock());
+
+    findings.extend(reads.clock());
     let deletes = settings.guard.delete == DeletePolicy::Attempt;
     findings.extend(
         SCOPES
             .iter()
-            .map(|(scope, look)| looks.scope(scope, *look, granted.as_deref(), deletes)),
+            .map(|(scope, read)| reads.scope(scope, *read, granted.as_deref(), deletes)),
     );
-    findings.push(looks.scim());
+    findings.push(reads.scim());
     for (class, of_class) in [
-        ("routing", vec![Look::User, Look::Routing]),
-        ("scim", vec![Look::Scim]),
-        ("analytics", vec![Look::Conversations]),
+        ("routing", vec![TenantRead::User, TenantRead::Routing]),
+        ("scim", vec![TenantRead::Scim]),
+        ("analytics", vec![TenantRead::Conversations]),
     ] {
-        findings.push(looks.quota(class, &of_class));
+        findings.push(reads.quota(class, &of_class));
     }
     findings
 }
 
-/// One reading call of each kind, and when its answer came.
-struct Looks(Vec<(Look, Looked, SystemTime)>);
+/// One read of each kind, and when its answer came.
+struct Reads(Vec<(TenantRead, Outcome, SystemTime)>);
 
-impl Looks {
-    async fn at(client: &Client) -> Self {
-        let one = |look| async move { (look, client.look(look).await, SystemTime::now()) };
-        let (user, routing, scim, conversations) = tokio::join!(
-            one(Look::User),
-            one(Look::Routing),
-            one(Look::Scim),
-            one(Look::Conversations)
-        );
-        Self(vec![user, routing, scim, conversations])
+impl Reads {
+    async fn make(tenant: &dyn Tenant) -> Self {
+        let reads = TenantRead::ALL
+            .map(|read| async move { (read, tenant.examine(read).await, SystemTime::now()) });
+        Self(futures_util::future::join_all(reads).await)
     }
 
-    fn of(&self, wanted: Look) -> Option<&Looked> {
+    fn of(&self, wanted: TenantRead) -> Option<&Outcome> {
         self.0
             .iter()
-            .find(|(look, _, _)| *look == wanted)
-            .map(|(_, looked, _)| looked)
+            .find(|(read, _, _)| *read == wanted)
+            .map(|(_, outcome, _)| outcome)
     }
 
-    /// Whether the API answers at all, and takes the token.
+    /// Whether the API answers at all, and accepts the token.
     fn api(&self, cxone: &Cxone) -> Finding {
-        for (look, looked, _) in &self.0 {
-            match looked {
-                Err(CxoneError::Unauthorized { status, .. }) => {
-                    return Finding::bad(
-                        API,
-                        format!(
-                            "{} refuses a token that was just issued ({status})",
-                            cxone.base_uri
-                        ),
-                        format!(
-                            "OFFBOARDER_CXONE_BASE_URI is another region's or environment's than {}: name the \
-                             tenant's own",
-                            cxone.token_uri
-                        ),
-                    );
-                }
-                // An empty folder of any web server answers 404, too.
-                Ok(Seen {
-                    status: status @ (200..=299 | 404 | 410),
-                    is_own: false,
-                    ..
-                }) if *look != Look::Scim => {
-                    return Finding::bad(
-                        API,
-                        format!(
-                            "{} answers {status}, but not as CXone answers (JSON)",
-                            cxone.base_uri
-                        ),
-                        "have firewall and proxy let this host's calls through; OFFBOARDER_CXONE_BASE_URI has to \
-                         be the origin of the tenant's API itself",
-                    );
-                }
-                // Each of these has a row of its own.
-                Ok(_) | Err(CxoneError::MissingScope { .. } | CxoneError::Throttled { .. }) => {}
-                Err(CxoneError::Rejected { .. } | CxoneError::Foreign { .. })
-                    if *look == Look::Scim => {}
-                Err(error) => return Finding::failed(API, error.clone()),
-            }
-        }
-        Finding::good(
-            API,
-            format!("{} answers, and takes the token", cxone.base_uri),
-        )
+        let fault = self
+            .0
+            .iter()
+            .find_map(|(read, outcome, _)| api_fault(*read, outcome, cxone));
+        fault.unwrap_or_else(|| {
+            let text = format!("{} answers, and accepts the token", cxone.base_uri);
+            Finding::good(API, text)
+        })
     }
 
     fn clock(&self) -> Option<Finding> {
-        let skews = self.0.iter().filter_map(|(_, looked, at)| {
-            let server = looked.as_ref().ok()?.server_time?;
+        let skews = self.0.iter().filter_map(|(_, outcome, at)| {
+            let server = outcome.as_ref().ok()?.server_time?;
             Some(
                 at.duration_since(server)
                     .unwrap_or_else(|ahead| ahead.duration()),
@@ -154,7 +118,7 @@ impl Looks {
         Some(if skew > MAX_SKEW {
             Finding::bad(
                 "clock",
-                format!("this host's clock and that of CXone are {seconds} s apart"),
+                format!("this host's clock and that of CXone differ by {seconds} s"),
                 "synchronise this host's clock (NTP): signatures of S3, tokens and dates depend on it",
             )
         } else {
@@ -165,129 +129,181 @@ impl Looks {
     fn scope(
         &self,
         scope: &str,
-        look: Option<Look>,
+        read: Option<TenantRead>,
         granted: Option<&str>,
         deletes: bool,
     ) -> Finding {
         let check = format!("scope {scope}");
-        let told = |scope: &str| {
+        let is_granted = |scope: &str| {
             granted.map(|granted| granted.split_ascii_whitespace().any(|one| one == scope))
         };
-        // A call that needs two scopes does not say which it lacks.
+        // A call that needs two scopes does not say which of them is missing.
         let lacks_the_other = || {
-            let mut others = SCOPES
+            SCOPES
                 .iter()
-                .filter(|(other, of)| *other != scope && *of == look);
-            others.any(|(other, _)| told(other) == Some(false))
+                .filter(|(other, of)| *other != scope && *of == read)
+                .any(|(other, _)| is_granted(other) == Some(false))
         };
-        match (look.and_then(|look| self.of(look)), told(scope)) {
+        let lacks_a_scope = |refused: &RefusedRead| refused.cause == RefusalCause::MissingScope;
+
+        match (read.and_then(|read| self.of(read)), is_granted(scope)) {
             (_, Some(false)) if scope == "iam:write" && !deletes => {
                 let text = "not granted, and not needed, since OFFBOARDER_GUARD_DELETE is never";
                 Finding::good(check, text)
             }
             // At some tenants a scope comes with another one.
-            (Some(Ok(_)), _) => Finding::good(check, "a call that needs it was let through"),
-            (Some(Err(CxoneError::MissingScope { .. })), Some(true)) if lacks_the_other() => {
+            (Some(Ok(_)), _) => Finding::good(check, "a call that needs it was accepted"),
+            (Some(Err(refused)), Some(true)) if lacks_a_scope(refused) && lacks_the_other() => {
                 Finding::good(check, "granted, as the token says")
             }
-            (Some(Err(CxoneError::MissingScope { .. })), _) | (_, Some(false)) => Finding::bad(
-                check,
-                format!("the OAuth client lacks the scope {scope}"),
-                "grant it in the CXone admin console; the next token has it, since a token keeps the scopes that \
-                 it was issued with",
-            ),
+            (Some(Err(refused)), _) if lacks_a_scope(refused) => scope_missing(check, scope),
+            (_, Some(false)) => scope_missing(check, scope),
             (_, Some(true)) => Finding::good(check, "granted, as the token says"),
             (_, None) => Finding::good(
                 check,
-                "not told with the token; a write alone would show it",
+                "the token endpoint does not list it; only a write would show it",
             ),
         }
     }
 
     fn scim(&self) -> Finding {
-        let mend = "have SCIM enabled for the tenant (the vendor's support does so), and identities managed by it";
-        match self.of(Look::Scim) {
-            Some(Ok(Seen {
-                status: status @ (405 | 501),
-                ..
-            })) => Finding::bad(
-                SCIM,
-                format!("it is not offered to this tenant ({status})"),
-                mend,
-            ),
-            Some(Ok(Seen {
-                status: status @ (404 | 410),
-                is_scim_error: false,
-                ..
-            })) => Finding::bad(
-                SCIM,
-                format!(
-                    "its path leads nowhere ({status}, and not as SCIM answers, RFC 7644 section 3.12): every user \
-                     would be missing there"
+        match self.of(TenantRead::Scim) {
+            Some(outcome) => match scim_fault(outcome) {
+                Some(fault) => Finding::bad(
+                    SCIM,
+                    fault,
+                    "have SCIM enabled for the tenant (the vendor's support does so), and identities managed by it",
                 ),
-                mend,
-            ),
-            Some(Ok(Seen {
-                status: 200..=299,
-                is_own: false,
-                ..
-            })) => Finding::bad(SCIM, "something else answers there: no JSON", mend),
-            Some(Err(CxoneError::Foreign { status, shown, .. })) => Finding::bad(
-                SCIM,
-                format!("it is refused ({status}), and not as CXone answers ({shown})"),
-                mend,
-            ),
-            Some(Err(CxoneError::Rejected { status, code, .. })) => Finding::bad(
-                SCIM,
-                format!("it is refused ({status}{code}), and not for want of a scope"),
-                mend,
-            ),
-            Some(Ok(_)) => Finding::good(
-                SCIM,
-                "it answers for a user whom nobody has; that it knows the others shows with the first of them",
-            ),
-            Some(Err(_)) | None => Finding::good(SCIM, "not seen, for the reason in another row"),
+                None if outcome.is_ok() => Finding::good(
+                    SCIM,
+                    "it answers for a user that does not exist; the first real user shows whether it knows the others",
+                ),
+                None => Finding::good(SCIM, NOT_EXAMINED),
+            },
+            None => Finding::good(SCIM, NOT_EXAMINED),
         }
     }
 
-    fn quota(&self, class: &str, of_class: &[Look]) -> Finding {
-        let (check, variable) = (format!("quota {class}"), class.to_uppercase());
-        let mend = format!(
-            "lower OFFBOARDER_CXONE_RATE_{variable}, or find out who else uses this tenant's quota{}",
-            if class == "analytics" {
-                "; a smaller OFFBOARDER_CXONE_PAGE_SIZE (200) may help"
-            } else {
-                ""
-            }
+    fn quota(&self, class: &str, of_class: &[TenantRead]) -> Finding {
+        let check = format!("quota {class}");
+        let fix = quota_fix(class);
+        let outcomes = || of_class.iter().filter_map(|read| self.of(*read));
+
+        let is_used_up = outcomes().any(
+            |outcome| matches!(outcome, Err(refused) if refused.cause == RefusalCause::Throttled),
         );
-        let mut least: Option<(u64, u64)> = None;
-        for look in of_class {
-            match self.of(*look) {
-                Some(Err(CxoneError::Throttled { .. })) => {
-                    return Finding::bad(check, "it is spent: CXone answers 429", mend);
-                }
-                Some(Ok(Seen {
-                    quota_left: Some(left),
-                    ..
-                })) if least.is_none_or(|least| *left < least) => {
-                    least = Some(*left);
-                }
-                Some(Ok(_) | Err(_)) | None => {}
-            }
+        if is_used_up {
+            return Finding::bad(check, "it is used up: CXone answers 429", fix);
         }
+
+        let least = outcomes()
+            .filter_map(|outcome| outcome.as_ref().ok()?.quota_left)
+            .min();
         match least {
             Some((left, limit)) if left.saturating_mul(10) <= limit => Finding::bad(
                 check,
-                format!("nearly spent: {left} calls of {limit} are left"),
-                mend,
+                format!("nearly used up: {left} calls of {limit} are left"),
+                fix,
             ),
             Some((left, limit)) => {
                 Finding::good(check, format!("{left} calls of {limit} are left"))
             }
-            None => Finding::good(
-                check,
-                "a call was let through, or failed for another reason",
-            ),
+            None => Finding::good(check, "a call was accepted, or failed for another reason"),
         }
     }
+}
+
+fn api_fault(read: TenantRead, outcome: &Outcome, cxone: &Cxone) -> Option<Finding> {
+    let base = &cxone.base_uri;
+    match outcome {
+        // An empty folder of any web server answers 404, too.
+        Ok(ReadFacts {
+            status: status @ (200..=299 | 404 | 410),
+            is_own: false,
+            ..
+        }) if read != TenantRead::Scim => Some(Finding::bad(
+            API,
+            format!("{base} answers {status}, but not as CXone answers (JSON)"),
+            "have firewall and proxy let this host's calls through; OFFBOARDER_CXONE_BASE_URI has to \
+             be the origin of the tenant's API itself",
+        )),
+        Ok(_) => None,
+        Err(RefusedRead { cause, failure }) => match cause {
+            RefusalCause::Token { status } => Some(Finding::bad(
+                API,
+                format!("{base} refuses a token that was just issued ({status})"),
+                format!(
+                    "OFFBOARDER_CXONE_BASE_URI belongs to another region or environment than {}: set the \
+                     tenant's own",
+                    cxone.token_uri
+                ),
+            )),
+            // Each of these has a row of its own.
+            RefusalCause::MissingScope | RefusalCause::Throttled => None,
+            RefusalCause::Rejected { .. } | RefusalCause::Foreign { .. }
+                if read == TenantRead::Scim =>
+            {
+                None
+            }
+            RefusalCause::Rejected { .. } | RefusalCause::Foreign { .. } | RefusalCause::Other => {
+                Some(Finding::failed(API, failure.clone()))
+            }
+        },
+    }
+}
+
+fn scim_fault(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Ok(ReadFacts {
+            status: status @ (405 | 501),
+            ..
+        }) => Some(format!("it is not offered to this tenant ({status})")),
+        Ok(ReadFacts {
+            status: status @ (404 | 410),
+            is_scim_error: false,
+            ..
+        }) => Some(format!(
+            "its path leads nowhere ({status}, and not as SCIM answers, RFC 7644 section 3.12): every user \
+             would be missing there"
+        )),
+        Ok(ReadFacts {
+            status: 200..=299,
+            is_own: false,
+            ..
+        }) => Some("something else answers there: not JSON".to_owned()),
+        Ok(_) => None,
+        Err(RefusedRead { cause, .. }) => match cause {
+            RefusalCause::Foreign { status, shown } => Some(format!(
+                "it is refused ({status}), and not as CXone answers ({shown})"
+            )),
+            RefusalCause::Rejected { status, code } => Some(format!(
+                "it is refused ({status}{code}), and not for a missing scope"
+            )),
+            RefusalCause::Token { .. }
+            | RefusalCause::MissingScope
+            | RefusalCause::Throttled
+            | RefusalCause::Other => None,
+        },
+    }
+}
+
+fn scope_missing(check: String, scope: &str) -> Finding {
+    Finding::bad(
+        check,
+        format!("the OAuth client lacks the scope {scope}"),
+        "grant it in the CXone admin console; the next token has it, since a token keeps the scopes that \
+         it was issued with",
+    )
+}
+
+fn quota_fix(class: &str) -> String {
+    let more = if class == "analytics" {
+        "; a smaller OFFBOARDER_CXONE_PAGE_SIZE (200) may help"
+    } else {
+        ""
+    };
+    format!(
+        "lower OFFBOARDER_CXONE_RATE_{}, or find out who else uses this tenant's quota{more}",
+        class.to_uppercase()
+    )
 }

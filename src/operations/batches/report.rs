@@ -6,9 +6,7 @@ use serde::Serialize;
 use super::{Standing, Summary};
 use crate::failure::{Code, Reason};
 use crate::job::UserId;
-use crate::machine::{
-    Archive, Checkpoint, DeletionOutcome, ManifestRef, Recording, State, StateName,
-};
+use crate::machine::{Checkpoint, DeletionOutcome, StateName};
 use crate::printable;
 
 /// One row of the report. A member is empty if it is unknown or did not happen.
@@ -75,18 +73,11 @@ impl Reported {
 
     /// The row of a checkpoint at `now`.
     pub(crate) fn of(checkpoint: &Checkpoint, now: Timestamp) -> Self {
-        let archive = archive_of(&checkpoint.state);
-        let manifest = manifest_of(&checkpoint.state);
+        let state = &checkpoint.state;
+        let archive = state.archive();
+        let manifest = state.manifest();
         Self {
-            deletion_status: match &checkpoint.state {
-                State::Deleted { deletion, .. } | State::DeactivatedOnly { deletion, .. } => {
-                    deletion.status
-                }
-                State::Received
-                | State::QueuesCleared { .. }
-                | State::Deactivated { .. }
-                | State::Archived { .. } => None,
-            },
+            deletion_status: state.deletion().and_then(|deletion| deletion.status),
             requested_by: checkpoint.request.requested_by.clone(),
             reason: checkpoint.request.reason.clone(),
             error_code: checkpoint.last_failure.as_ref().map(|failure| failure.code),
@@ -137,34 +128,6 @@ impl Reported {
             }
         }
         self
-    }
-}
-
-const fn archive_of(state: &State) -> Option<&Archive> {
-    match state {
-        State::Received | State::QueuesCleared { .. } | State::Deactivated { .. } => None,
-        State::Archived { archive, .. }
-        | State::Deleted { archive, .. }
-        | State::DeactivatedOnly { archive, .. } => Some(archive),
-    }
-}
-
-const fn manifest_of(state: &State) -> Option<&ManifestRef> {
-    match state {
-        State::Deleted {
-            recording: Recording::Recorded { manifest },
-            ..
-        }
-        | State::DeactivatedOnly {
-            recording: Recording::Recorded { manifest },
-            ..
-        } => Some(manifest),
-        State::Received
-        | State::QueuesCleared { .. }
-        | State::Deactivated { .. }
-        | State::Archived { .. }
-        | State::Deleted { .. }
-        | State::DeactivatedOnly { .. } => None,
     }
 }
 

@@ -107,7 +107,7 @@ impl Assessor {
     }
 
     async fn unknown(&self, user_id: UserId) -> Result<Assessment, Failure> {
-        if self.services.cxone.user_exists(user_id).await?.value {
+        if self.services.tenant.user_exists(user_id).await?.value {
             return Ok(assessment(ReplaySafety::Safe, "CXone knows the user now"));
         }
         let why =

@@ -108,7 +108,7 @@ impl Verifier {
 
     /// Checks what the store says about the archive besides its bytes.
     fn attributes(&self, archive: &Archive, found: &Found, full_key: &str, verdict: &mut Verdict) {
-        if let Some(span) = found.span
+        if let Some(span) = found.dates
             && (span.from, span.to) != (archive.date_from, archive.date_to)
         {
             let text = format!(

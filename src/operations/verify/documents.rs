@@ -11,14 +11,6 @@ use crate::ports::ObjectKey;
 /// A worker completes the step right after it has seen that the access is removed.
 const AT_ONCE: SignedDuration = SignedDuration::from_mins(1);
 
-/// The terminal state that a manifest records.
-pub(super) const fn state_of(status: Status) -> StateName {
-    match status {
-        Status::Deleted => StateName::Deleted,
-        Status::DeactivatedOnly => StateName::DeactivatedOnly,
-    }
-}
-
 /// The revision of the archive and the seal that belong to a manifest, from the key of the archive.
 pub(super) fn set_of(user_id: UserId, full_key: &str) -> Option<u32> {
     let name = full_key.rsplit('/').next().unwrap_or(full_key);
@@ -63,7 +55,7 @@ pub(crate) fn faults_of_manifest(
         written,
         "its bytes are not those that offboarder writes for what it says".to_owned(),
     );
-    let end = state_of(manifest.status);
+    let end = StateName::from(manifest.status);
     let states: Vec<StateName> = manifest.steps.iter().map(|step| step.state).collect();
     let wanted = [
         StateName::QueuesCleared,

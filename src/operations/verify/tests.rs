@@ -8,6 +8,7 @@ use super::documents::faults_of_manifest;
 use super::{CheckpointEvidence, Holdings, Schema, Verdict, Verifier, holdings};
 use crate::adapters::directory::DirectoryStore;
 use crate::job::{Request, UserId};
+use crate::machine::samples::empty_archive;
 use crate::machine::{
     AccessRemoved, Archive, Call, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, StateName,
     StepRecord,
@@ -49,17 +50,12 @@ impl Stored {
         let archive = Archive {
             location: "file:somewhere".to_owned(),
             key: archive_key(user_id, 1).as_str().to_owned(),
-            version_id: None,
             bytes: ARCHIVE.len() as u64,
             conversations: 2,
             pages: 1,
             sha256: sha256(ARCHIVE.as_bytes()),
-            date_from: Timestamp::UNIX_EPOCH,
             date_to: Timestamp::constant(1_700_000_000, 0),
-            retention: None,
-            etag: None,
-            crc32c: None,
-            quiet_until: None,
+            ..empty_archive(Timestamp::UNIX_EPOCH)
         };
         std::fs::write(path(&archive_key(user_id, 1)), ARCHIVE).unwrap();
         let way = [

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 
-use super::documents::{faults_of_manifest, faults_of_seal, needs_seal, set_of, state_of};
+use super::documents::{faults_of_manifest, faults_of_seal, needs_seal, set_of};
 use super::finding::{Kind, Verdict};
 use super::holdings::{Holdings, Versions};
 use super::schema::Schema;
@@ -56,7 +56,7 @@ impl Verifier {
         verdict.manifests = manifests.len();
         verdict.state = manifests
             .last_key_value()
-            .map(|(_, manifest)| state_of(manifest.status));
+            .map(|(_, manifest)| manifest.status.into());
 
         let mut sets = BTreeMap::<u32, Vec<&Manifest>>::new();
         for (revision, manifest) in &manifests {

@@ -6,7 +6,8 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::ports::{Heartbeat, WorkerRegistry};
 
 const EVERY: Duration = Duration::from_secs(5);
-/// Announces a worker again and again, as long as the handle lives. The work does not wait for it.
+
+/// Sends the worker's heartbeat again and again, as long as the handle lives. The work does not wait for it.
 pub(crate) fn announce(
     workers: Arc<dyn WorkerRegistry>,
     now: impl Fn() -> Heartbeat + Send + 'static,
@@ -17,7 +18,7 @@ pub(crate) fn announce(
         loop {
             due.tick().await;
             if let Err(failure) = workers.announce(&now()).await {
-                tracing::debug!(%failure, "this worker cannot announce itself");
+                tracing::debug!(%failure, "this worker's heartbeat cannot be written");
             }
         }
     }))

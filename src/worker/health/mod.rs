@@ -1,4 +1,4 @@
-//! What a worker says of its own health.
+//! What a worker reports about its own health.
 
 pub(super) mod heartbeat;
 pub(super) mod liveness;

@@ -1,10 +1,12 @@
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBackoff};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::backoff::backoff;
 use crate::failure::{Code, Failure};
 use crate::steps::Services;
 use crate::telemetry::metrics;
@@ -12,12 +14,11 @@ use crate::telemetry::metrics;
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Stops the intake of users after a fault that every user would meet. The service at fault is probed, by
-/// itself, with pauses that double; once the probe passes one user is let through, and with that user's
-/// success all are.
-pub(crate) struct Breaker {
+/// Stops the intake of users after a fault that every user would meet: it opens. It probes the service at fault with
+/// exponential backoff; once a probe passes it is half open and lets one user through; that user's success closes it.
+pub(crate) struct CircuitBreaker {
     phase: watch::Sender<Phase>,
-    pause: Mutex<Duration>,
+    pauses: Mutex<ExponentialBackoff>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,19 +45,19 @@ impl Phase {
     }
 }
 
-impl Default for Breaker {
+impl Default for CircuitBreaker {
     fn default() -> Self {
         Self {
             phase: watch::Sender::new(Phase::Closed),
-            pause: Mutex::new(FIRST_PAUSE),
+            pauses: Mutex::new(backoff(FIRST_PAUSE, LONGEST_PAUSE).build()),
         }
     }
 }
 
-impl Breaker {
-    /// A user met a systemic fault. Those who were under way when the first one did say nothing new.
+impl CircuitBreaker {
+    /// Opens: a user met a systemic fault. Users who were under way at the first fault add nothing new.
     pub(crate) fn trip(&self, failure: &Failure) {
-        let opened = self.turn(|phase| {
+        let opened = self.change(|phase| {
             let opens = !matches!(phase, Phase::Open { .. });
             opens.then(|| Phase::Open {
                 code: failure.code,
@@ -69,17 +70,18 @@ impl Breaker {
         }
     }
 
+    /// A run ended without a systemic fault: closes, if half open.
     pub(crate) fn passed(&self) {
         let closed =
-            self.turn(|phase| matches!(phase, Phase::HalfOpen { .. }).then_some(Phase::Closed));
+            self.change(|phase| matches!(phase, Phase::HalfOpen { .. }).then_some(Phase::Closed));
         if closed {
-            *self.pause.lock() = FIRST_PAUSE;
+            *self.pauses.lock() = backoff(FIRST_PAUSE, LONGEST_PAUSE).build();
             tracing::info!("the fault is over: users are taken again");
         }
     }
 
-    /// Into the phase that follows from the one there is, if any; the metric follows.
-    fn turn(&self, following: impl FnOnce(&Phase) -> Option<Phase>) -> bool {
+    /// Changes to the phase that follows from the current one, if any, and updates the metric.
+    fn change(&self, following: impl FnOnce(&Phase) -> Option<Phase>) -> bool {
         self.phase.send_if_modified(|phase| {
             let Some(following) = following(phase) else {
                 return false;
@@ -95,7 +97,7 @@ impl Breaker {
         })
     }
 
-    /// Returns when nobody may be taken.
+    /// Returns when no user may be taken.
     pub(crate) async fn opened(&self) {
         // The sender is our own, so this cannot fail.
         self.phase
@@ -127,24 +129,27 @@ impl Breaker {
             .map(|(_, cause)| cause.to_owned())
     }
 
-    /// Probes whatever is at fault, as long as the handle lives.
+    /// Probes the service at fault, as long as the handle lives.
     pub(crate) fn probe(self: &Arc<Self>, services: Arc<Services>) -> AbortOnDropHandle<()> {
         let breaker = Arc::clone(self);
         AbortOnDropHandle::new(tokio::spawn(async move {
             loop {
                 breaker.opened().await;
                 let pause = breaker.next_pause();
-                tokio::time::sleep(pause.mul_f64(0.75 + rand::random::<f64>() / 4.0)).await;
+                tokio::time::sleep(pause).await;
                 breaker.probe_once(&services).await;
             }
         }))
     }
 
     fn next_pause(&self) -> Duration {
-        let mut pause = self.pause.lock();
-        let now = *pause;
-        *pause = (now * 2).min(LONGEST_PAUSE);
-        now
+        self.pauses.lock().next().unwrap_or(LONGEST_PAUSE)
+    }
+
+    /// As if a probe had passed.
+    #[cfg(test)]
+    pub(crate) fn half_open(&self) {
+        self.phase.send_replace(Phase::HalfOpen { cause: None });
     }
 
     async fn probe_once(&self, services: &Services) {
@@ -154,7 +159,7 @@ impl Breaker {
         match services.probe(code).await {
             Ok(proven) => {
                 tracing::info!(%code, "the probe passes: one user is let through");
-                self.turn(|_open| {
+                self.change(|_open| {
                     Some(Phase::HalfOpen {
                         cause: (!proven).then_some((code, cause)),
                     })
@@ -171,8 +176,8 @@ mod tests {
     use crate::failure::Class;
 
     #[tokio::test]
-    async fn it_opens_once_and_closes_with_a_success_after_a_probe_alone() {
-        let breaker = Breaker::default();
+    async fn it_opens_once_and_closes_only_with_a_success_after_a_probe() {
+        let breaker = CircuitBreaker::default();
         let failure = Failure::new(Class::Systemic, Code::CxoneUnauthorized, "401");
         assert_eq!(breaker.cause(), None);
         breaker.trip(&failure);
@@ -181,7 +186,7 @@ mod tests {
         // A user who was under way gets through: that proves nothing.
         breaker.passed();
         assert!(breaker.cause().is_some());
-        breaker.phase.send_replace(Phase::HalfOpen { cause: None });
+        breaker.half_open();
         breaker.not_open().await;
         assert!(breaker.is_half_open());
         breaker.passed();

@@ -1,13 +1,17 @@
-//! Taking deliveries: who is taken when, and when nobody is.
+//! Receiving deliveries: which is run when, and when none is.
 
 pub(super) mod backlog;
+pub(super) mod backoff;
 pub(super) mod circuit_breaker;
-pub(super) mod oldest_dead_letter;
+pub(super) mod gate;
+pub(super) mod in_progress;
+mod isolation_queue;
+mod oldest_dead_letter;
 pub(super) mod operator_pause;
 pub(super) mod ready_queue;
 pub(super) mod session;
 pub(super) mod shutdown;
+pub(super) mod slots;
 pub(super) mod startup;
 
-pub(crate) use session::{Options, Worker};
 pub(crate) use shutdown::{Shutdown, shutdown_on_signals};

@@ -1,36 +1,37 @@
 use jiff::Timestamp;
 
-/// Since when the oldest dead letter stands. A look into the queue counts as a delivery of what is found, so there is
-/// one when letters are first seen, and one after some were taken off: the oldest may be among them.
+/// When the oldest dead letter in the queue was written. Reading it counts as a delivery, so it is read only when
+/// dead letters are first seen, and after some were removed: the oldest may be among those.
 #[derive(Debug, Default)]
-pub(crate) struct OldestLetter {
+pub(super) struct OldestDeadLetter {
     since: Option<Timestamp>,
     depth: u64,
     in_doubt: bool,
 }
 
-impl OldestLetter {
-    /// So many stand there; whether somebody has to look into the queue. While letters are being taken off it is too
-    /// early.
-    pub(crate) fn saw(&mut self, depth: u64) -> bool {
+impl OldestDeadLetter {
+    /// Takes note of the queue's depth. True if the oldest dead letter must be read now; not while dead letters are
+    /// being removed, since it would have to be read again after.
+    pub(super) fn must_be_read(&mut self, depth: u64) -> bool {
         let before = std::mem::replace(&mut self.depth, depth);
         if depth == 0 {
-            (self.since, self.in_doubt) = (None, false);
+            self.since = None;
+            self.in_doubt = false;
         } else if before == 0 || depth < before {
             self.in_doubt = true;
         }
         self.in_doubt && (before == 0 || depth >= before)
     }
 
-    /// What was found: when the first letter was written. `None`: somebody has them all in hand, and it remains
-    /// in doubt.
-    pub(crate) const fn found(&mut self, written: Option<Timestamp>) {
+    /// When the dead letter that was read was written. `None`: all are in flight elsewhere, and it must be read again.
+    pub(super) const fn found(&mut self, written: Option<Timestamp>) {
         if written.is_some() {
-            (self.since, self.in_doubt) = (written, false);
+            self.since = written;
+            self.in_doubt = false;
         }
     }
 
-    pub(crate) const fn since(&self) -> Option<Timestamp> {
+    pub(super) const fn since(&self) -> Option<Timestamp> {
         self.since
     }
 }
@@ -44,30 +45,31 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_is_looked_into_when_letters_are_first_seen_and_once_some_were_taken_off() {
-        let mut oldest = OldestLetter::default();
-        assert!(!oldest.saw(0));
-        assert!(oldest.saw(3));
+    fn the_oldest_is_read_when_dead_letters_are_first_seen_and_once_some_were_removed() {
+        let mut oldest = OldestDeadLetter::default();
+        assert!(!oldest.must_be_read(0));
+        assert!(oldest.must_be_read(3));
         oldest.found(Some(at(100)));
         for depth in [3, 4, 900, 900] {
             assert!(
-                !oldest.saw(depth),
-                "more letters change nothing about the oldest"
+                !oldest.must_be_read(depth),
+                "more dead letters change nothing about the oldest"
             );
         }
         assert_eq!(oldest.since(), Some(at(100)));
         for depth in [700, 400, 5] {
-            assert!(!oldest.saw(depth), "they are being taken off");
+            assert!(!oldest.must_be_read(depth), "they are being removed");
         }
-        assert!(oldest.saw(5));
+
+        assert!(oldest.must_be_read(5));
         oldest.found(None);
-        assert!(oldest.saw(6), "somebody had them in hand");
+        assert!(oldest.must_be_read(6), "all were in flight elsewhere");
         assert_eq!(oldest.since(), Some(at(100)));
         oldest.found(Some(at(200)));
-        assert!(!oldest.saw(6));
+        assert!(!oldest.must_be_read(6));
         assert_eq!(oldest.since(), Some(at(200)));
-        assert!(!oldest.saw(0));
+        assert!(!oldest.must_be_read(0));
         assert_eq!(oldest.since(), None);
-        assert!(oldest.saw(1));
+        assert!(oldest.must_be_read(1));
     }
 }

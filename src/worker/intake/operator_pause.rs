@@ -1,7 +1,7 @@
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -12,18 +12,17 @@ use crate::registers::{PauseState, pause_state};
 use crate::telemetry::metrics;
 
 /// How soon all workers follow a pause.
-const LOOKS: Duration = Duration::from_secs(2);
+const READ_EVERY: Duration = Duration::from_secs(2);
 
-/// The operator's pause, as this worker last saw it. While the store cannot be read the last word counts.
-pub(crate) struct Operator {
+/// The operator's pause, as this worker last read it. While the store cannot be read, the last answer counts.
+pub(crate) struct OperatorPause {
     paused: watch::Sender<Option<String>>,
     /// Cancelled while it is paused: users in progress stop at their next checkpoint.
     until_paused: Mutex<CancellationToken>,
-    /// As it was read last.
     seen: Mutex<PauseState>,
 }
 
-impl Default for Operator {
+impl Default for OperatorPause {
     fn default() -> Self {
         Self {
             paused: watch::Sender::new(None),
@@ -33,7 +32,7 @@ impl Default for Operator {
     }
 }
 
-impl Operator {
+impl OperatorPause {
     /// Why no users are taken, if it is paused.
     pub(crate) fn cause(&self) -> Option<String> {
         self.paused.borrow().clone()
@@ -50,47 +49,56 @@ impl Operator {
         self.paused.subscribe().wait_for(Option::is_none).await.ok();
     }
 
-    /// What a visit that begins now has to stop for.
+    /// What a run that begins now has to stop for.
     pub(crate) fn until_paused(&self) -> CancellationToken {
         self.until_paused.lock().clone()
     }
 
-    /// Looks once, before the first user is taken.
-    pub(crate) async fn look(&self, store: &dyn ArchiveStore) -> Result<(), Failure> {
+    /// Reads it once, before the first user is taken.
+    pub(crate) async fn read(&self, store: &dyn ArchiveStore) -> Result<(), Failure> {
         let state = pause_state(store).await?;
         let cause = state.cause();
         let before = std::mem::replace(&mut *self.seen.lock(), state);
         if before.cause() != cause {
-            self.turn(cause);
+            self.change(cause);
         }
         Ok(())
     }
 
-    /// Looks again and again, as long as the handle lives.
+    /// Reads it again and again, as long as the handle lives.
     pub(crate) fn watch(self: &Arc<Self>, store: Arc<dyn ArchiveStore>) -> AbortOnDropHandle<()> {
-        let operator = Arc::clone(self);
+        let pause = Arc::clone(self);
         AbortOnDropHandle::new(tokio::spawn(async move {
-            let mut looks = tokio::time::interval(LOOKS);
-            looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let mut due = tokio::time::interval(READ_EVERY);
+            due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
-                looks.tick().await;
-                if let Err(failure) = operator.look(&*store).await {
-                    tracing::debug!(%failure, "whether the operator paused cannot be read; the last word counts");
+                due.tick().await;
+                if let Err(failure) = pause.read(&*store).await {
+                    tracing::debug!(%failure, "the operator's pause cannot be read; the last answer counts");
                 }
             }
         }))
     }
 
-    fn turn(&self, cause: Option<String>) {
+    /// As if the store had this pause, or none.
+    #[cfg(test)]
+    pub(crate) fn set(&self, cause: Option<&str>) {
+        self.change(cause.map(str::to_owned));
+    }
+
+    fn change(&self, cause: Option<String>) {
         let mut until_paused = self.until_paused.lock();
         match &cause {
             Some(cause) => {
                 until_paused.cancel();
-                tracing::warn!(cause, "no users are taken until it is lifted");
+                tracing::warn!(
+                    cause,
+                    "an operator paused: no users are taken until the pause is lifted"
+                );
             }
             None if until_paused.is_cancelled() => {
                 *until_paused = CancellationToken::new();
-                tracing::info!("resumed: users are taken again");
+                tracing::info!("an operator resumed: users are taken again");
             }
             None => {}
         }

@@ -1,24 +1,27 @@
-//! What has to answer before a worker takes its first user. It waits for what does not, says so on `/readyz`, and goes on
-//! by itself: a process that ends instead is started again later and later.
+//! What has to answer before a worker takes its first user. The worker waits for what does not, reports it on
+//! `/readyz`, and continues by itself: an orchestrator restarts a process that exits later and later.
 
-use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::adapters::cxone::Look;
+use backon::BackoffBuilder as _;
+use parking_lot::Mutex;
+
+use super::backoff::backoff;
+use super::circuit_breaker::{FIRST_PAUSE, LONGEST_PAUSE};
+use super::operator_pause::OperatorPause;
 use crate::failure::{Class, Code, Failure};
+use crate::ports::TenantRead;
 use crate::ports::queue::Broker;
 use crate::queue::QueueError;
 use crate::steps::Services;
 use crate::telemetry::metrics;
-use crate::worker::intake::circuit_breaker::{FIRST_PAUSE, LONGEST_PAUSE};
-use crate::worker::intake::operator_pause::Operator;
 
 /// More than for a probe of a service that was there: names are looked up and credentials fetched for the first time.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 /// A call to CXone has timeouts of its own and may wait for the quota that all workers share; a count of deletions lists
 /// the archive store.
-const AT_LAST: Duration = Duration::from_hours(1);
+const SLOW_ANSWERS_WITHIN: Duration = Duration::from_hours(1);
 
 /// What does not answer yet, by name.
 #[derive(Default)]
@@ -35,12 +38,12 @@ impl Startup {
         causes
     }
 
-    /// Returns when everything answered. Each service is asked by itself, so that all that are away are named.
+    /// Returns when everything answered. Each service is probed independently, so that all that are away are reported.
     pub(crate) async fn prove(
         &self,
         services: &Services,
         broker: &dyn Broker,
-        operator: &Operator,
+        pause: &OperatorPause,
     ) {
         let store = &*services.archive_store;
         let (redis, s3, list) = (
@@ -59,10 +62,12 @@ impl Startup {
                 .load()
                 .await
                 .map(drop)),
-            self.until("cxone", Code::CxoneTimeout, AT_LAST, async || Ok(services
-                .cxone
-                .probe(Look::User)
-                .await?)),
+            self.until(
+                "cxone",
+                Code::CxoneTimeout,
+                SLOW_ANSWERS_WITHIN,
+                async || services.tenant.probe(TenantRead::User).await
+            ),
             self.until(
                 "queue",
                 Code::QueueUnreachable,
@@ -70,12 +75,12 @@ impl Startup {
                 async || Ok(broker.probe().await?)
             ),
         );
-        self.until("brake", s3, AT_LAST, async || {
+        self.until("deletion count", s3, SLOW_ANSWERS_WITHIN, async || {
             services.count_deletions().await
         })
         .await;
         self.until("pause", s3, ANSWERS_WITHIN, async || {
-            operator.look(store).await
+            pause.read(store).await
         })
         .await;
     }
@@ -87,7 +92,7 @@ impl Startup {
         within: Duration,
         ask: impl AsyncFn() -> Result<(), Failure>,
     ) {
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = backoff(FIRST_PAUSE, LONGEST_PAUSE).build();
         loop {
             let answer = tokio::time::timeout(within, ask())
                 .await
@@ -96,17 +101,16 @@ impl Startup {
                     Err(Failure::new(Class::Systemic, code, text))
                 });
             let answers = answer.is_ok();
-            self.heard(what, answer.err());
+            self.answered(what, answer.err());
             if answers {
                 return;
             }
-            tokio::time::sleep(pause.mul_f64(0.75 + rand::random::<f64>() / 4.0)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
         }
     }
 
-    /// Into log, metrics and [`Self::causes`].
-    fn heard(&self, what: &'static str, failure: Option<Failure>) {
+    /// Updates log, metrics and [`Self::causes`].
+    fn answered(&self, what: &'static str, failure: Option<Failure>) {
         let mut waits_for = self.waits_for.lock();
         let before = waits_for.remove(what);
         if let Some(failure) = failure {
@@ -126,7 +130,7 @@ impl Startup {
     }
 }
 
-/// Whether messages come from RabbitMQ, and why not.
+/// Whether the worker consumes from RabbitMQ, and why not.
 pub(crate) struct Consuming {
     not_because: Mutex<Option<String>>,
 }
@@ -167,8 +171,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_waits_for_whatever_is_away_names_all_of_it_and_goes_on_by_itself() {
-        let (startup, asked) = (Startup::default(), AtomicU32::new(0));
+    async fn it_waits_for_every_service_that_is_away_reports_all_of_them_and_continues_by_itself() {
+        let startup = Startup::default();
+        let asked = AtomicU32::new(0);
         // So often that it is still away when the other one, which hangs at first, is given up.
         let one = startup.until(
             "a",
@@ -186,11 +191,11 @@ mod tests {
             }
             Ok(())
         });
-        let looks = async {
+        let reading = async {
             tokio::time::sleep(ANSWERS_WITHIN + Duration::from_millis(100)).await;
             startup.causes()
         };
-        let ((), (), seen) = tokio::join!(one, other, looks);
+        let ((), (), seen) = tokio::join!(one, other, reading);
         assert_eq!(
             seen,
             [

@@ -1,334 +1,276 @@
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+//! Drives one user as far as it gets now.
 
-use jiff::Timestamp;
-use tokio_util::task::AbortOnDropHandle;
+use std::sync::Arc;
+use std::time::Instant;
+
 use tracing::Instrument as _;
 
+use super::decide::{Circumstances, Command, plan_commands};
+use super::progress_log::SavedState;
+use super::{Outcome, lease};
 use crate::failure::{Class, Code, Failure, Reason};
-use crate::job::{Job, Request};
-use crate::machine::{Call, Checkpoint, Event, ManifestRef, State, StateName};
-use crate::ports::{Checkpoints, Claim, Lease};
+use crate::job::Job;
+use crate::machine::{Call, Checkpoint, Event, StateName, Step};
+use crate::ports::{Claim, Lease};
 use crate::progress;
 use crate::steps::{
     Cancellation, CheckpointSession, Interrupt, Services, Stopped, is_recorded, perform,
 };
 use crate::telemetry::{metrics, span};
-use crate::worker::run::decide::{Act, Circumstances, decide};
 
-/// How far one visit got. Everything in it is saved.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Outcome {
-    /// Terminal, and the manifest is stored.
-    Finished(Box<Ended>),
-    /// Access is gone; the archive is another lane's work.
-    HandOver,
-    /// The user came back after an off-boarding: the job begins again as this revision.
-    Reissue {
-        /// Of the manifest to come.
-        revision: u32,
-    },
-    /// A dead letter stands for this job already.
-    Replaced,
-    Wait {
-        until: Timestamp,
-        why: String,
-        /// The failure that it waits after, if it does.
-        code: Option<Code>,
-    },
-    /// Another worker has the user.
-    Busy {
-        /// When its lease runs out, unless renewed.
-        for_at_most: Duration,
-    },
-    DeadLetter {
-        reason: Reason,
-        failure: Failure,
-        state: StateName,
-        attempts: u32,
-    },
-}
-
-/// How an off-boarding ended, as its manifest tells.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Ended {
-    pub state: StateName,
-    pub revision: u32,
-    /// When the last step was completed.
-    pub at: Timestamp,
-    pub request: Request,
-    pub manifest: Option<ManifestRef>,
-}
-
-impl Ended {
-    /// Of a user who is finished.
-    pub(crate) fn of(checkpoint: &Checkpoint) -> Self {
-        Self {
-            state: checkpoint.state.name(),
-            revision: checkpoint.revision,
-            at: checkpoint.ended_at().unwrap_or(checkpoint.updated_at),
-            request: checkpoint.request.clone(),
-            manifest: checkpoint.state.manifest().cloned(),
-        }
-    }
-}
-
-/// After so many deaths of workers in a row, each with the user in its hands, a user is given up.
+/// After this many deaths of workers in a row, each while it worked on the user, the user is given
+/// up.
 const POISON_DEATHS: u32 = 5;
 
-/// Leads one user as far as it goes now, in the order that `decide` lists: load, step, transition, save,
-/// next; before a DELETE the machine puts a state of its own, so that the intent is saved too.
+/// Drives one user as far as it gets now: claim and load, then step, transition and save in turn, as
+/// [`plan_commands`] says. Before a DELETE the machine has a state of its own, so that the intent is
+/// saved too.
 ///
-/// Nothing is settled here: the caller does that, after this returned and all of it is saved. A crash
-/// anywhere repeats at most the call in flight.
+/// Nothing is settled here: the caller does that after this returned, when all of it is saved. A
+/// crash anywhere repeats at most the call in flight.
 pub(crate) async fn drive(
     services: &Services,
     job: &Job,
-    limits: &Cancellation,
+    cancellation: &Cancellation,
 ) -> Result<Outcome, Interrupt> {
     let user_id = job.user_id;
     crate::failpoint::arm(&user_id.to_string());
-    let (lease, version, checkpoint, authenticated, deaths) = match services
-        .checkpoints
-        .claim(user_id)
+
+    let claiming = services.checkpoints.claim(user_id);
+    let claim = claiming
         .instrument(span::checkpoint("claim", user_id))
-        .await
-    {
+        .await;
+    match claim {
         Ok(Claim::Granted {
             lease,
             version,
             checkpoint,
             authenticated,
             deaths,
-        }) => (lease, version, checkpoint, authenticated, deaths),
-        Ok(Claim::Held { for_at_most }) => return Ok(Outcome::Busy { for_at_most }),
-        Err(failure) if failure.class == Class::Systemic => {
-            return Err(Interrupt::Systemic(failure));
+        }) => {
+            let trusted = authenticated || checkpoint.is_none();
+            let checkpoint = checkpoint.map_or_else(
+                || Checkpoint::new(user_id, job.request.clone(), services.clock.now()),
+                |checkpoint| *checkpoint,
+            );
+            let session = CheckpointSession::new(
+                Arc::clone(&services.checkpoints),
+                lease.clone(),
+                version,
+                checkpoint,
+                trusted,
+                cancellation.clone(),
+            );
+            under_lease(services, job, cancellation, session, &lease, deaths).await
         }
-        Err(failure) => return Ok(unreadable(failure)),
-    };
-    let trusted = authenticated || checkpoint.is_none();
-    let checkpoint = checkpoint.map_or_else(
-        || Checkpoint::new(user_id, job.request.clone(), Timestamp::now()),
-        |checkpoint| *checkpoint,
-    );
-    let checkpoints = Arc::clone(&services.checkpoints);
-    let lost = limits.lease_lost();
-    let renewing = renew(Arc::clone(&checkpoints), lease.clone(), lost);
-    let journal = CheckpointSession::new(
-        checkpoints,
+        Ok(Claim::Held { for_at_most }) => Ok(Outcome::Busy { for_at_most }),
+        Err(failure) if failure.class == Class::Systemic => Err(Interrupt::Systemic(failure)),
+        Err(failure) => Ok(unreadable(failure)),
+    }
+}
+
+/// Runs the user while the lease is renewed, and releases the lease.
+async fn under_lease(
+    services: &Services,
+    job: &Job,
+    cancellation: &Cancellation,
+    session: CheckpointSession,
+    lease: &Lease,
+    deaths: u32,
+) -> Result<Outcome, Interrupt> {
+    let user_id = job.user_id;
+    let renewing = lease::keep_renewing(
+        Arc::clone(&services.checkpoints),
         lease.clone(),
-        version,
-        checkpoint,
-        trusted,
-        limits.clone(),
+        cancellation.lease_lost(),
     );
-    let visit = async {
+    let run = async {
         if deaths < POISON_DEATHS {
             crate::failpoint::in_visit(&user_id.to_string());
-            Box::pin(advance(services, journal, job)).await
+            Box::pin(advance(services, session, job)).await
         } else {
-            give_up(journal, deaths).await
+            give_up(services, session, deaths).await
         }
     };
-    // Whoever lost the lease stops where it is: every save would be refused, and the calls after it
-    // would be another worker's to make.
+
+    // A worker that lost the lease stops where it is: every save would be refused, and the calls
+    // after it are another worker's to make.
     let result = tokio::select! {
         biased;
-        interrupt = limits.cut_off() => Err(interrupt),
-        result = visit => result,
+        interrupt = cancellation.cut_off() => Err(interrupt),
+        result = run => result,
     };
     drop(renewing);
-    if !matches!(result, Err(Interrupt::LeaseLost))
-        && let Err(failure) = services
-            .checkpoints
-            .release(&lease)
+
+    if result != Err(Interrupt::LeaseLost) {
+        let releasing = services.checkpoints.release(lease);
+        let released = releasing
             .instrument(span::checkpoint("release", user_id))
-            .await
-    {
-        tracing::warn!(%user_id, %failure, "the lease was not released; it runs out by itself");
+            .await;
+        if let Err(failure) = released {
+            tracing::warn!(%user_id, %failure, "the lease was not released; it expires by itself");
+        }
     }
     result
 }
 
+/// One event after the other, until the run ends.
 async fn advance(
     services: &Services,
-    mut journal: CheckpointSession,
+    mut session: CheckpointSession,
     job: &Job,
 ) -> Result<Outcome, Interrupt> {
-    let mut event = match confirm_end(services, &mut journal, job).await {
-        Ok(()) => Event::Resumed,
-        Err(Stopped::Failed(failure)) => match services.outage("finish", &failure).await {
-            Some(outage) => return Err(Interrupt::Systemic(outage)),
-            None => Event::StepFailed(failure),
-        },
-        Err(Stopped::Interrupted(interrupt)) => return Err(interrupt),
-    };
+    let mut event = first_event(services, &mut session, job).await?;
     let mut calls: Vec<Call> = Vec::new();
-    let mut failed: Option<(&'static str, Class)> = None;
+    let mut failed_step: Option<(&'static str, Class)> = None;
+
     loop {
         let circumstances = Circumstances {
             job,
             delete: services.delete,
             retry: &services.retry,
             jitter: rand::random::<f64>(),
-            now: Timestamp::now(),
+            now: services.clock.now(),
         };
-        let before = Before::of(journal.checkpoint());
-        let acts = decide(
-            journal.checkpoint_mut(),
+        let saved = SavedState::of(session.checkpoint());
+        let commands = plan_commands(
+            session.checkpoint_mut(),
             event,
             std::mem::take(&mut calls),
             &circumstances,
         );
-        let mut next = None;
-        for act in acts {
-            match act {
-                Act::Save => {
-                    journal.save().await?;
-                    tell(&before, journal.checkpoint());
-                }
-                Act::Perform(effect) => {
-                    journal.still_wanted()?;
-                    let (begun, span) = (Instant::now(), span::step(effect.step(), job.user_id));
-                    let performed = perform(&effect, services, &mut journal, job, &mut calls);
-                    let performed = performed.instrument(span.clone()).await;
-                    metrics::step_took(effect.step(), begun.elapsed());
-                    progress::made();
-                    if let Some(Err(stopped)) = &performed {
-                        stopped.tell(&span);
-                    }
-                    next = match performed {
-                        Some(Ok(event)) => Some(event),
-                        Some(Err(Stopped::Failed(failure))) => {
-                            if let Some(outage) = services.outage(effect.step(), &failure).await {
-                                return Err(Interrupt::Systemic(outage));
-                            }
-                            failed = Some((effect.step(), failure.class));
-                            Some(Event::StepFailed(failure))
-                        }
-                        Some(Err(Stopped::Interrupted(interrupt))) => return Err(interrupt),
-                        None => None,
-                    };
-                }
-                Act::End(outcome) => {
-                    if let (Outcome::Wait { .. }, Some((step, class))) = (&outcome, failed) {
-                        metrics::retried(step, class);
-                    }
-                    end_in_batch(services, job, journal.checkpoint()).await?;
-                    return Ok(outcome);
-                }
-            }
+
+        if commands.save {
+            session.save().await?;
+            saved.report_change(session.checkpoint());
         }
-        // Waiting, giving up and finishing end a visit above.
-        let Some(following) = next else {
-            return Ok(Outcome::Finished(Box::new(Ended::of(journal.checkpoint()))));
+        event = match commands.then {
+            Command::Apply(event) => event,
+            Command::Perform(step) => {
+                session.still_wanted()?;
+                let event = timed_step(&step, services, &mut session, job, &mut calls).await?;
+                if let Event::StepFailed(failure) = &event {
+                    failed_step = Some((step.as_str(), failure.class));
+                }
+                event
+            }
+            Command::End(outcome) => {
+                if let (Outcome::Delay { .. }, Some((step, class))) = (&outcome, failed_step) {
+                    metrics::retried(step, class);
+                }
+                end_in_batch(services, job, session.checkpoint()).await?;
+                return Ok(outcome);
+            }
         };
-        event = following;
     }
 }
 
-/// A checkpoint says "finished", and no event is published of it, only where the manifest is in the store with the
-/// digest that it names; else it counts as absent, and what was done is read back.
+/// One step, with its span and its duration. A failure of the step is an event; an interrupt, or a
+/// failure that many users meet at once, ends the run.
+async fn timed_step(
+    step: &Step,
+    services: &Services,
+    session: &mut CheckpointSession,
+    job: &Job,
+    calls: &mut Vec<Call>,
+) -> Result<Event, Interrupt> {
+    let begun = Instant::now();
+    let span = span::step(step.as_str(), job.user_id);
+    let performing = perform(step, services, session, job, calls);
+    let performed = performing.instrument(span.clone()).await;
+    metrics::step_took(step.as_str(), begun.elapsed());
+    progress::made();
+
+    match performed {
+        Ok(event) => Ok(event),
+        Err(stopped) => {
+            stopped.record_in(&span);
+            event_of(services, step.as_str(), stopped).await
+        }
+    }
+}
+
+/// A failure is the job's own, unless so many users met it that it is an outage.
+async fn event_of(
+    services: &Services,
+    step: &'static str,
+    stopped: Stopped,
+) -> Result<Event, Interrupt> {
+    match stopped {
+        Stopped::Failed(failure) => match services.outage(step, &failure).await {
+            Some(outage) => Err(Interrupt::Systemic(outage)),
+            None => Ok(Event::StepFailed(failure)),
+        },
+        Stopped::Interrupted(interrupt) => Err(interrupt),
+    }
+}
+
+async fn first_event(
+    services: &Services,
+    session: &mut CheckpointSession,
+    job: &Job,
+) -> Result<Event, Interrupt> {
+    match confirm_end(services, session, job).await {
+        Ok(()) => Ok(Event::Resumed),
+        Err(stopped) => event_of(services, "finish", stopped).await,
+    }
+}
+
+/// A checkpoint that says "finished" counts, and an event is published of it, only where the manifest
+/// is in the store with the digest that the checkpoint names. Otherwise the checkpoint counts as
+/// absent, and what was done is read back.
 async fn confirm_end(
     services: &Services,
-    journal: &mut CheckpointSession,
+    session: &mut CheckpointSession,
     job: &Job,
 ) -> Result<(), Stopped> {
-    let checkpoint = journal.checkpoint();
+    let checkpoint = session.checkpoint();
     let Some(manifest) = checkpoint.state.manifest() else {
         return Ok(());
     };
     if is_recorded(&*services.archive_store, checkpoint, manifest).await? {
         return Ok(());
     }
+
     tracing::warn!(user_id = %job.user_id, manifest = manifest.key,
         "the checkpoint names a manifest that is not in the store; it counts as absent");
-    journal.forget(Checkpoint::new(
-        job.user_id,
-        job.request.clone(),
-        Timestamp::now(),
-    ));
+    let now = services.clock.now();
+    session.forget(Checkpoint::new(job.user_id, job.request.clone(), now));
     Ok(())
 }
 
-/// A user who ended with another batch is one of this batch too, and stays it when the checkpoint expires.
+/// A user who ended with another batch belongs to this batch too, and still does when the checkpoint
+/// expires.
 async fn end_in_batch(
     services: &Services,
     job: &Job,
     checkpoint: &Checkpoint,
 ) -> Result<(), Interrupt> {
-    let batch = job.request.batch_id.as_ref();
-    let Some(batch) = batch.filter(|batch| checkpoint.request.batch_id.as_ref() != Some(batch))
-    else {
+    let Some(batch) = &job.request.batch_id else {
         return Ok(());
     };
-    services
-        .checkpoints
-        .end_in_batch(batch, checkpoint)
-        .await
-        .map_err(Interrupt::Systemic)
+    if checkpoint.request.batch_id.as_ref() == Some(batch) {
+        return Ok(());
+    }
+
+    let ending = services.checkpoints.end_in_batch(batch, checkpoint);
+    ending.await.map_err(Interrupt::Systemic)
 }
 
-/// What a save may have changed.
-struct Before {
-    state: StateName,
-    is_finished: bool,
-}
-
-impl Before {
-    const fn of(checkpoint: &Checkpoint) -> Self {
-        Self {
-            state: checkpoint.state.name(),
-            is_finished: checkpoint.state.is_finished(),
-        }
-    }
-}
-
-/// Logs and counts what was just saved.
-fn tell(before: &Before, checkpoint: &Checkpoint) {
-    let (from, to) = (before.state, checkpoint.state.name());
-    if checkpoint.state.is_finished() && !before.is_finished {
-        metrics::finished(to);
-    }
-    if from == to {
-        return;
-    }
-    tracing::info!(user_id = %checkpoint.user_id, %from, %to, "moved");
-    metrics::moved(from, to);
-    match &checkpoint.state {
-        State::Deactivated { access, .. } => {
-            let asked = checkpoint
-                .request
-                .requested_at
-                .or(checkpoint.request.received_at);
-            let after = asked.map(|asked| access.at.duration_since(asked));
-            // A requester's clock may be ahead.
-            metrics::access_removed(
-                after
-                    .and_then(|after| after.try_into().ok())
-                    .unwrap_or_default(),
-            );
-        }
-        State::Archived { archive, .. } if from == StateName::Deactivated => {
-            metrics::archived(archive.bytes, archive.conversations);
-        }
-        State::Received
-        | State::QueuesCleared { .. }
-        | State::Archived { .. }
-        | State::Deleted { .. }
-        | State::DeactivatedOnly { .. } => {}
-    }
-}
-
-/// Workers died on this user again and again; one more would, too.
-async fn give_up(mut journal: CheckpointSession, deaths: u32) -> Result<Outcome, Interrupt> {
+/// Workers died on this user again and again, and another one would too.
+async fn give_up(
+    services: &Services,
+    mut session: CheckpointSession,
+    deaths: u32,
+) -> Result<Outcome, Interrupt> {
     let text = format!("{deaths} workers in a row died while they worked on this user");
     let failure = Failure::new(Class::Permanent(Reason::Poison), Code::Panicked, text);
-    let checkpoint = journal.checkpoint_mut();
-    checkpoint.give_up(Reason::Poison, failure.clone(), Timestamp::now());
-    let (state, attempts) = (checkpoint.state.name(), checkpoint.attempts);
-    journal.save().await?;
+    let checkpoint = session.checkpoint_mut();
+    checkpoint.give_up(Reason::Poison, failure.clone(), services.clock.now());
+    let state = checkpoint.state.name();
+    let attempts = checkpoint.attempts;
+
+    session.save().await?;
     Ok(Outcome::DeadLetter {
         reason: Reason::Poison,
         failure,
@@ -345,33 +287,4 @@ const fn unreadable(failure: Failure) -> Outcome {
         state: StateName::Received,
         attempts: 0,
     }
-}
-
-/// Keeps the lease while a long step runs; says so when it is lost.
-fn renew(
-    checkpoints: Arc<dyn Checkpoints>,
-    lease: Lease,
-    lost: tokio_util::sync::CancellationToken,
-) -> AbortOnDropHandle<()> {
-    AbortOnDropHandle::new(tokio::spawn(async move {
-        let ttl = checkpoints.lease_ttl();
-        let mut ticks = tokio::time::interval(ttl / 3);
-        let mut renewed = tokio::time::Instant::now();
-        ticks.tick().await;
-        loop {
-            ticks.tick().await;
-            match checkpoints.renew(&lease).await {
-                Ok(true) => renewed = tokio::time::Instant::now(),
-                Ok(false) => break,
-                Err(failure) => {
-                    tracing::warn!(user_id = %lease.user_id, %failure, "the lease was not renewed");
-                    if renewed.elapsed() >= ttl {
-                        break;
-                    }
-                }
-            }
-        }
-        tracing::warn!(user_id = %lease.user_id, "the lease is lost; this worker does nothing more to the user");
-        lost.cancel();
-    }))
 }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::Retryable as _;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -12,20 +13,25 @@ use crate::failure::{Class, Code, Failure};
 use crate::job::{Job, Request, Source};
 use crate::ports::queue::{Delivery, Publisher};
 use crate::progress;
-use crate::queue::{Envelope, delivery_span};
+use crate::queue::{Envelope, QueueError, delivery_span};
 use crate::steps::{Cancellation, Interrupt, Services};
 use crate::telemetry::{metrics, span};
-use crate::worker::intake::circuit_breaker::Breaker;
-use crate::worker::intake::ready_queue::{Held, InProgress, Unsettled};
-use crate::worker::intake::session::{FIRST_BACKOFF, LONGEST_BACKOFF, Slot};
+use crate::worker::intake::backoff::broker_backoff;
+use crate::worker::intake::circuit_breaker::CircuitBreaker;
+use crate::worker::intake::in_progress::{InProgress, Unsettled};
+use crate::worker::intake::ready_queue::Received;
 use crate::worker::intake::shutdown::Shutdown;
+use crate::worker::intake::slots::Slot;
 use crate::worker::settle::settlement::{self, Disposition, settle};
+
+/// After this time a placeholder that could not be published is tried again.
+const PLACEHOLDER_AGAIN: Duration = Duration::from_secs(5);
 
 /// What one delivery is worked on with.
 pub(crate) struct Hand {
     pub(crate) services: Arc<Services>,
     pub(crate) publisher: Arc<dyn Publisher>,
-    pub(crate) breaker: Arc<Breaker>,
+    pub(crate) breaker: Arc<CircuitBreaker>,
     pub(crate) in_progress: Arc<InProgress>,
     /// A pause that begins meanwhile ends the visit at its next checkpoint.
     pub(crate) until_paused: CancellationToken,
@@ -36,18 +42,18 @@ pub(crate) struct Hand {
 
 impl Hand {
     /// One delivery, from its bytes to its settlement. The task owns the slot.
-    pub(crate) async fn visit(self, held: Held, shutdown: Shutdown, slot: Slot) {
+    pub(crate) async fn visit(self, held: Received, shutdown: Shutdown, slot: Slot) {
         let span = delivery_span(held.source.queue(), &held.delivery.envelope.properties);
         self.work_on(held, shutdown).instrument(span).await;
         drop(slot);
     }
 
-    async fn work_on(&self, held: Held, shutdown: Shutdown) {
-        let Held {
+    async fn work_on(&self, held: Received, shutdown: Shutdown) {
+        let Received {
             source,
             delivery,
             since,
-            in_hand: _in_hand,
+            in_flight: _in_flight,
         } = held;
         // Steps are asked to stop a little before the delivery has to go.
         let limits = Cancellation::new(
@@ -62,19 +68,19 @@ impl Hand {
         let disposition = loop {
             tokio::select! {
                 disposition = &mut working => break disposition,
-                () = tokio::time::sleep_until(hand_on), if !limits.is_exchanged() => {
+                () = tokio::time::sleep_until(hand_on), if !limits.is_handed_off() => {
                     match settlement::publish_placeholder(&delivery, source, &*self.publisher).await {
-                        Ok(()) => limits.exchange(),
+                        Ok(()) => limits.hand_off(),
                         Err(error) => {
                             tracing::warn!(%error, "no stand-in for a long job yet");
-                            hand_on = Instant::now() + FIRST_BACKOFF * 10;
+                            hand_on = Instant::now() + PLACEHOLDER_AGAIN;
                         }
                     }
                 }
             }
         };
         tell(&delivery.envelope, &disposition);
-        match (&disposition, limits.is_exchanged()) {
+        match (&disposition, limits.is_handed_off()) {
             (_, false) => self.settle_at_last(&delivery, source, &disposition).await,
             // The stand-in goes on with whatever is left, but it cannot become a dead letter.
             (Disposition::DeadLetter(_), true) => {
@@ -92,7 +98,7 @@ impl Hand {
     }
 
     /// To the end of its queue, untouched, where another worker may have a slot for it.
-    pub(crate) async fn give_back(self, held: Held) {
+    pub(crate) async fn give_back(self, held: Received) {
         let span = delivery_span(held.source.queue(), &held.delivery.envelope.properties);
         let giving = async {
             let copy = held.delivery.envelope.is_copy(held.source);
@@ -108,22 +114,22 @@ impl Hand {
         giving.instrument(span).await;
     }
 
-    /// Settles, however long publishing does not work: a delivery that was dropped here would stay in this
-    /// worker's hand as long as its connection lives. Once that is gone the broker delivers again by itself.
+    /// Settles, and tries again as long as the delivery's connection lives: a delivery that was dropped here would stay
+    /// in flight until then. After that the broker delivers it again by itself.
     async fn settle_at_last(&self, delivery: &Delivery, source: Source, disposition: &Disposition) {
-        let (mut backoff, settling) = (FIRST_BACKOFF, self.unsettled.begin());
-        while let Err(error) =
-            settle(delivery, source, disposition, &*self.publisher, &self.name).await
-        {
-            let again = delivery.is_usable();
+        let settling = self.unsettled.begin();
+        let failed = |error: &QueueError, again: bool| {
             tracing::warn!(%error, again, "not settled; where we do not try again, the broker delivers it again");
             settling.failed(error.to_string());
-            self.breaker.trip(&Failure::from(error));
-            if !again {
-                break;
-            }
-            tokio::time::sleep(backoff.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
-            backoff = (backoff * 2).min(LONGEST_BACKOFF);
+            self.breaker.trip(&Failure::from(error.clone()));
+        };
+        let settled = (|| settle(delivery, source, disposition, &*self.publisher, &self.name))
+            .retry(broker_backoff())
+            .when(|_| delivery.is_usable())
+            .notify(|error, _pause| failed(error, true))
+            .await;
+        if let Err(error) = settled {
+            failed(&error, false);
         }
         progress::made();
     }
@@ -189,9 +195,9 @@ impl Hand {
                 tracing::info!(%user_id, state = %ended.state, "finished");
             }
             Ok(
-                Outcome::HandOver
-                | Outcome::Replaced
-                | Outcome::Wait { .. }
+                Outcome::MoveToArchiveLane
+                | Outcome::Obsolete
+                | Outcome::Delay { .. }
                 | Outcome::DeadLetter { .. },
             ) => {
                 self.breaker.passed();

@@ -3,5 +3,9 @@
 pub(super) mod decide;
 pub(super) mod driver;
 pub(super) mod job_runner;
+mod lease;
+pub(super) mod outcome;
+mod progress_log;
 
-pub(crate) use driver::{Ended, Outcome, drive};
+pub(crate) use driver::drive;
+pub(crate) use outcome::{Ended, Outcome};

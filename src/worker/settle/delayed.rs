@@ -1,43 +1,44 @@
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::job::Lane;
 use crate::job::Source;
 use crate::queue::names::DELAYS;
 
-/// What this worker parked and has not come back yet. A queue of one pause gives back in order, each after that
-/// pause: a count for each second is enough to know the oldest, and there are never more seconds than the pause has.
-pub(crate) static PARKED: Parked = Parked::new();
+/// The jobs that this process delayed and that have not come back yet. A delay queue returns its jobs in order, each
+/// after the same delay: one count for each second is enough to know the oldest, and there are never more of them than
+/// the delay has seconds. Like the metrics that show it, there is one for the process.
+pub(crate) static DELAYED: Delayed = Delayed::new();
 
 const JUST_NOW: Duration = Duration::from_secs(5);
 
-pub(crate) struct Parked {
+pub(crate) struct Delayed {
     queues: Mutex<[VecDeque<Second>; DELAYS.len()]>,
 }
 
-/// What was parked within a second.
+/// What was delayed within one second.
 struct Second {
     since: Instant,
     access: u64,
     archive: u64,
 }
 
-impl Parked {
+impl Delayed {
     const fn new() -> Self {
         Self {
             queues: Mutex::new([const { VecDeque::new() }; DELAYS.len()]),
         }
     }
 
-    /// Each pause, and what waits in its queue.
+    /// Each delay, and what waits in its queue.
     fn queues(&self) -> MutexGuard<'_, [VecDeque<Second>; DELAYS.len()]> {
         self.queues.lock()
     }
 
-    /// A job of this source was parked.
+    /// Counts a job of this source that was delayed.
     pub(crate) fn add(&self, source: Source, pause: Duration) {
         let (now, mut queues) = (Instant::now(), self.queues());
         let Some((_, seconds)) = DELAYS
@@ -66,7 +67,7 @@ impl Parked {
         }
     }
 
-    /// How long the oldest in the queue of this pause has been there, which holds `depth` jobs of all workers.
+    /// How long the oldest job of this delay has waited; its queue holds `depth` jobs of all workers.
     pub(crate) fn oldest(&self, pause: Duration, depth: u64) -> Option<Duration> {
         let (now, mut queues) = (Instant::now(), self.queues());
         let (_, seconds) = DELAYS
@@ -74,14 +75,14 @@ impl Parked {
             .zip(queues.iter_mut())
             .find(|(wait, _)| **wait == pause)?;
         if depth == 0 {
-            // But for those that came after the depth was asked for.
+            // Except for those that came after the depth was read.
             seconds.retain(|second| now - second.since < JUST_NOW);
         }
         drop_due(seconds, pause, now);
         Some(now - seconds.front()?.since)
     }
 
-    /// How many of a lane, and how long the oldest of them has been there.
+    /// How many jobs of a lane are delayed, and how long the oldest of them has waited.
     pub(crate) fn of(&self, lane: Lane) -> (u64, Option<Duration>) {
         let (now, mut queues) = (Instant::now(), self.queues());
         let (mut count, mut oldest) = (0, None);
@@ -103,7 +104,7 @@ impl Parked {
     }
 }
 
-/// What was parked longer ago than the pause is in a queue of work again.
+/// What was delayed longer ago than the delay is in a queue of jobs again.
 fn drop_due(seconds: &mut VecDeque<Second>, pause: Duration, now: Instant) {
     while seconds
         .front()
@@ -124,63 +125,67 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_oldest_of_a_queue_is_the_first_that_was_parked_until_it_is_due() {
-        let parked = Parked::new();
-        assert_eq!(parked.oldest(TEN_MINUTES, 5), None, "others parked these");
-        parked.add(Source::Users, TEN_MINUTES);
+    async fn the_oldest_of_a_queue_is_the_first_that_was_delayed_until_it_is_due() {
+        let delayed = Delayed::new();
+        assert_eq!(
+            delayed.oldest(TEN_MINUTES, 5),
+            None,
+            "other workers delayed these"
+        );
+        delayed.add(Source::Users, TEN_MINUTES);
         pass(90).await;
-        parked.add(Source::Archive, TEN_MINUTES);
-        parked.add(Source::Archive, Duration::from_secs(30));
+        delayed.add(Source::Archive, TEN_MINUTES);
+        delayed.add(Source::Archive, Duration::from_secs(30));
         pass(10).await;
         assert_eq!(
-            parked.oldest(TEN_MINUTES, 7),
+            delayed.oldest(TEN_MINUTES, 7),
             Some(Duration::from_secs(100))
         );
         assert_eq!(
-            parked.oldest(Duration::from_secs(30), 1),
+            delayed.oldest(Duration::from_secs(30), 1),
             Some(Duration::from_secs(10))
         );
         pass(499).await;
         assert_eq!(
-            parked.oldest(TEN_MINUTES, 7),
+            delayed.oldest(TEN_MINUTES, 7),
             Some(Duration::from_secs(599))
         );
         pass(1).await;
         assert_eq!(
-            parked.oldest(TEN_MINUTES, 7),
+            delayed.oldest(TEN_MINUTES, 7),
             Some(Duration::from_secs(510)),
             "the first is due"
         );
-        assert_eq!(parked.oldest(Duration::from_secs(30), 1), None);
+        assert_eq!(delayed.oldest(Duration::from_secs(30), 1), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lane_has_what_is_parked_of_it_in_all_queues() {
-        let parked = Parked::new();
+    async fn a_lane_counts_its_delayed_jobs_in_all_queues() {
+        let delayed = Delayed::new();
         for _ in 0..3 {
-            parked.add(Source::UsersUrgent, TEN_MINUTES);
+            delayed.add(Source::UsersUrgent, TEN_MINUTES);
         }
         pass(20).await;
-        parked.add(Source::Users, Duration::from_mins(2));
-        parked.add(Source::ArchiveUrgent, Duration::from_mins(2));
+        delayed.add(Source::Users, Duration::from_mins(2));
+        delayed.add(Source::ArchiveUrgent, Duration::from_mins(2));
         pass(1).await;
-        assert_eq!(parked.of(Lane::Access), (4, Some(Duration::from_secs(21))));
-        assert_eq!(parked.of(Lane::Archive), (1, Some(Duration::from_secs(1))));
+        assert_eq!(delayed.of(Lane::Access), (4, Some(Duration::from_secs(21))));
+        assert_eq!(delayed.of(Lane::Archive), (1, Some(Duration::from_secs(1))));
         pass(120).await;
-        assert_eq!(parked.of(Lane::Archive), (0, None));
+        assert_eq!(delayed.of(Lane::Archive), (0, None));
         // Somebody emptied the queue.
-        assert_eq!(parked.oldest(TEN_MINUTES, 0), None);
-        assert_eq!(parked.of(Lane::Access), (0, None));
+        assert_eq!(delayed.oldest(TEN_MINUTES, 0), None);
+        assert_eq!(delayed.of(Lane::Access), (0, None));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn however_many_are_parked_there_is_one_count_for_a_second() {
-        let parked = Parked::new();
+    async fn however_many_are_delayed_there_is_one_count_for_a_second() {
+        let delayed = Delayed::new();
         for _ in 0..20_000 {
-            parked.add(Source::Users, Duration::from_mins(2));
+            delayed.add(Source::Users, Duration::from_mins(2));
             tokio::time::advance(Duration::from_millis(10)).await;
         }
-        let held = parked.queues().iter().map(VecDeque::len).sum::<usize>();
+        let held = delayed.queues().iter().map(VecDeque::len).sum::<usize>();
         assert!((119..=121).contains(&held), "{held} counts");
     }
 }

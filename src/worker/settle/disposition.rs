@@ -84,10 +84,10 @@ pub(crate) fn disposition(
 ) -> Disposition {
     match visit {
         Ok(Outcome::Finished(ended)) => Disposition::Finish(user_id, ended),
-        Ok(Outcome::Replaced) => Disposition::Acknowledge,
+        Ok(Outcome::Obsolete) => Disposition::Acknowledge,
         Ok(Outcome::Reissue { revision }) => Disposition::Reissue { source, revision },
-        Ok(Outcome::HandOver) => Disposition::Forward(source.after_access()),
-        Ok(Outcome::Wait { until, why, code }) => Disposition::Park {
+        Ok(Outcome::MoveToArchiveLane) => Disposition::Forward(source.after_access()),
+        Ok(Outcome::Delay { until, why, code }) => Disposition::Park {
             until,
             survived: true,
             why,

@@ -12,7 +12,7 @@ use crate::queue::names::{DEAD_LETTER_EXCHANGE, EVENTS_EXCHANGE, JOBS_EXCHANGE, 
 use crate::queue::{
     AddedHeaders, Envelope, QueueError, bare, delay_headers, event_properties, onward, successor,
 };
-use crate::worker::settle::delayed::PARKED;
+use crate::worker::settle::delayed::DELAYED;
 use crate::worker::settle::results::{self, Announcement};
 
 pub(crate) use super::disposition::{Disposition, Letter, disposition, malformed, panicked};
@@ -153,7 +153,7 @@ async fn publish_successor(
             };
             headers.extend(delayed);
             publish(delay_exchange(delay), source.routing_key(), headers).await?;
-            PARKED.add(source, delay);
+            DELAYED.add(source, delay);
         }
         Disposition::DeadLetter(letter) => {
             let headers = dead_letter_headers(letter, worker);
@@ -236,7 +236,7 @@ pub(crate) async fn publish_placeholder(
             &properties,
         )
         .await?;
-    PARKED.add(source, delay);
+    DELAYED.add(source, delay);
     delivery.acknowledge().await
 }
 

@@ -16,8 +16,8 @@ fn only_a_finished_user_is_acknowledged_without_a_successor() {
     let now = Timestamp::UNIX_EPOCH;
     let failure = Failure::new(Class::Systemic, Code::CxoneUnauthorized, "401");
     let visits = [
-        Ok(Outcome::HandOver),
-        Ok(Outcome::Wait {
+        Ok(Outcome::MoveToArchiveLane),
+        Ok(Outcome::Delay {
             until: now,
             why: String::new(),
             code: None,
@@ -43,7 +43,7 @@ fn only_a_finished_user_is_acknowledged_without_a_successor() {
             "{text}"
         );
     }
-    let replaced = disposition(Ok(Outcome::Replaced), somebody(), Source::Users, now);
+    let replaced = disposition(Ok(Outcome::Obsolete), somebody(), Source::Users, now);
     assert_eq!(replaced, Disposition::Acknowledge);
 }
 
@@ -60,7 +60,12 @@ fn a_drained_job_goes_back_where_it_came_from_and_a_handed_over_one_goes_on() {
         Disposition::GiveBack
     );
     assert_eq!(
-        disposition(Ok(Outcome::HandOver), somebody(), Source::UsersUrgent, now),
+        disposition(
+            Ok(Outcome::MoveToArchiveLane),
+            somebody(),
+            Source::UsersUrgent,
+            now
+        ),
         Disposition::Forward(Source::ArchiveUrgent)
     );
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{Bench, everybodys, html, letter, own, state};
-use crate::adapters::cxone::Alone;
+use crate::adapters::http::LocalQuotas;
 use crate::failure::{Code, Reason};
 use crate::job::Action;
 use crate::machine::StateName;
@@ -236,7 +236,7 @@ async fn weak_etags_and_none_and_an_active_that_is_shown_only_while_true_are_no_
             no_etags,
             ..Options::default()
         };
-        let mut bench = Bench::with(options, Arc::new(Alone::default()), None).await;
+        let mut bench = Bench::with(options, Arc::new(LocalQuotas::default()), None).await;
         bench.action = Action::Deactivate;
         let record =
             json!({ "id": "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11", "activeOnlyWhileTrue": true });
@@ -269,7 +269,7 @@ async fn a_write_that_is_refused_as_changed_though_nothing_did_says_so() {
         Some(5),
         &own(412, "precondition_failed"),
     );
-    let Ok(Outcome::Wait { why, code, .. }) = bench.visit(0).await else {
+    let Ok(Outcome::Delay { why, code, .. }) = bench.visit(0).await else {
         panic!("no failure that may pass")
     };
     assert_eq!(code, Some(Code::CxoneVersionConflict));

@@ -24,16 +24,12 @@ async fn an_account_is_already_gone_when_both_apis_say_so_and_not_by_one() {
     for number in [0, 1] {
         assert!(matches!(
             bench.visit(number).await,
-            Ok(Outcome::Wait { .. })
+            Ok(Outcome::Delay { .. })
         ));
     }
-    let permit = bench.services.cxone.deletion_permit().await.unwrap();
-    bench
-        .services
-        .cxone
-        .delete_user(bench.user(0), &permit)
-        .await
-        .unwrap();
+    let tenant = &bench.services.tenant;
+    let deletion = tenant.ready_deletion(bench.user(0)).await.unwrap();
+    deletion.send().await.unwrap();
     bench.strike(Some(1), "get_user", 0, None, &own(404, "not_found"));
     bench.services.guards.delete_grace = Duration::ZERO;
     assert_eq!(state(&bench.off_board(0).await), StateName::Deleted);
@@ -61,13 +57,13 @@ async fn an_account_is_already_gone_when_both_apis_say_so_and_not_by_one() {
 struct Meddling {
     calls: AtomicU32,
     /// At which call, and where.
-    hold: std::sync::Mutex<Option<(u32, PathBuf)>>,
+    hold: parking_lot::Mutex<Option<(u32, PathBuf)>>,
 }
 
 impl Meddling {
     fn arm(&self, calls: u32, hold: PathBuf) {
         self.calls.store(0, Ordering::SeqCst);
-        *self.hold.lock().unwrap() = Some((calls, hold));
+        *self.hold.lock() = Some((calls, hold));
     }
 }
 
@@ -75,7 +71,7 @@ impl Meddling {
 impl Quotas for Meddling {
     async fn reserve(&self, _: QuotaClass, _: Duration, _: u32) -> Result<Reservation, Failure> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        let hold = self.hold.lock().unwrap().take_if(|(at, _)| *at == call);
+        let hold = self.hold.lock().take_if(|(at, _)| *at == call);
         if let Some((_, path)) = hold {
             let act = json!({ "held": true, "who": "legal", "at": "2026-11-28T00:00:00Z" });
             std::fs::write(path, act.to_string()).unwrap();
@@ -102,7 +98,7 @@ async fn a_hold_that_comes_while_the_delete_waits_for_its_quota_or_for_a_new_tok
         let shared = Arc::clone(&quotas) as Arc<dyn Quotas>;
         let mut bench = Bench::with(options, shared, Some(1000.0)).await;
         bench.services.guards.delete_grace = AN_HOUR;
-        assert!(matches!(bench.visit(0).await, Ok(Outcome::Wait { .. })));
+        assert!(matches!(bench.visit(0).await, Ok(Outcome::Delay { .. })));
         bench.services.guards.delete_grace = Duration::ZERO;
         if revoked {
             bench.strike(

@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, drive};
-use crate::adapters::cxone::{Alone, Client, Options as CxoneOptions};
 use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
+use crate::adapters::http::LocalQuotas;
+use crate::adapters::tutorial::{Client, Options as ClientOptions};
+use crate::clock::Clock;
 use crate::failure::{Code, Failure, Reason};
 use crate::guards::Guards;
 use crate::job::{Action, Job, Lane, Request, UserId};
@@ -41,7 +43,7 @@ impl Bench {
                 users,
                 ..Options::default()
             },
-            Arc::new(Alone::default()),
+            Arc::new(LocalQuotas::default()),
             None,
         )
         .await
@@ -57,7 +59,7 @@ impl Bench {
         .await
         .unwrap();
         let base: url::Url = simulator.base_uri().parse().unwrap();
-        let cxone = Client::new(CxoneOptions {
+        let tenant = Client::new(ClientOptions {
             token_uri: base.join("/api/v2/oauth/token").unwrap(),
             base_uri: base,
             client_id: "offboarder".to_owned(),
@@ -67,11 +69,12 @@ impl Bench {
             rate_analytics: None,
             quotas,
             page_size: 2,
-            second_look: Duration::from_millis(1),
+            second_read_after: Duration::from_millis(1),
+            clock: Clock::system(),
         });
         let services = Services {
-            clock: crate::clock::Clock::system(),
-            cxone: cxone.unwrap(),
+            clock: Clock::system(),
+            tenant: Arc::new(tenant.unwrap()),
             archive_store: Arc::new(
                 DirectoryStore::open(&directory.path().join("archive")).unwrap(),
             ),
@@ -141,7 +144,7 @@ impl Bench {
     async fn off_board(&self, number: usize) -> Result<Outcome, Interrupt> {
         for _ in 0..20 {
             match self.visit(number).await {
-                Ok(Outcome::Wait { .. }) => {}
+                Ok(Outcome::Delay { .. }) => {}
                 ended => return ended,
             }
         }

@@ -19,7 +19,7 @@ struct Member {
     proxies: Vec<(Service, Proxy)>,
     settings: Vec<(String, String)>,
     process: Process,
-    /// When its stalled networks go on.
+    /// When its stalled networks move bytes again.
     stalled: Vec<(Service, Instant)>,
 }
 
@@ -40,7 +40,7 @@ impl<'a> Crew<'a> {
         }
     }
 
-    /// What time brings: stalls end, and workers that gave up start again, as under any supervisor.
+    /// What is due: stalls end, and workers that gave up start again, as under any supervisor.
     pub(super) fn tend(&mut self) {
         for (number, member) in self.members.iter_mut().enumerate() {
             member.end_stalls(|until| until <= Instant::now());
@@ -60,6 +60,7 @@ impl<'a> Crew<'a> {
             );
             member.restart(self.world);
         }
+
         self.leaving.retain_mut(|process| {
             let Some(status) = process.ended() else {
                 return true;
@@ -93,7 +94,7 @@ impl<'a> Crew<'a> {
         member.stalled.push((service, Instant::now() + lasts));
     }
 
-    /// No more faults, and everybody at work.
+    /// Ends all faults, and waits until all workers consume.
     pub(super) fn calm_down(&mut self, patience: Duration) {
         for member in &mut self.members {
             member.end_stalls(|_| true);
@@ -111,7 +112,7 @@ impl<'a> Crew<'a> {
         });
     }
 
-    /// Ends all by SIGTERM; each has to go in peace.
+    /// Ends all by SIGTERM; each has to drain without an error.
     pub(super) fn dismiss(&mut self) {
         for member in self.members.drain(..) {
             member.process.signal("TERM");
@@ -124,14 +125,14 @@ impl<'a> Crew<'a> {
     }
 }
 
-/// SIGTERM found a worker at work, or still at its start, where it has nothing to end in peace.
+/// SIGTERM found a worker at work, or still at its start, where it has nothing to drain.
 fn assert_drained(process: &Process, code: Option<i32>) {
     let errors = process.errors();
     if errors.contains("consuming") {
         assert_eq!(
             code,
             Some(0),
-            "a worker ends well by SIGTERM: {}",
+            "a worker ends with 0 by SIGTERM: {}",
             tail(&errors)
         );
     }
@@ -146,6 +147,7 @@ impl Member {
             url.set_port(Some(proxy.port)).expect("a URL with a port");
             ((service, proxy), url.to_string())
         };
+
         let (rabbitmq, queue) = proxied(Service::RabbitMq, "OFFBOARDER_QUEUE_URL");
         let (redis, checkpoints) = proxied(Service::Redis, "OFFBOARDER_CHECKPOINTS_URL");
         let (s3, archive) = proxied(Service::S3, "AWS_ENDPOINT_URL_S3");

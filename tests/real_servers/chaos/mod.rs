@@ -15,27 +15,16 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::Value;
 
 use self::crew::Crew;
-use self::schedule::{Act, Scene, Service};
-use crate::support::population::{Fate, User, mixed};
+use self::schedule::{Fault, Scene, Service};
+use crate::support::population::{Outcome, User, mixed};
 use crate::support::proxy::Proxy;
 use crate::support::random::Random;
 use crate::support::servers::Servers;
 use crate::support::world::World;
-use crate::support::{Test, promises, redis};
-
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "chaos: kills, cuts and duplicates change no outcome",
-        no_outcome_changes,
-    ),
-    (
-        "the network that chaos breaks passes, holds back and cuts, and passes again",
-        the_proxy_does_as_told,
-    ),
-];
+use crate::support::{promises, redis, trial};
 
 const WORKERS: usize = 3;
-/// A killed worker's leases have to run out, and what waits in queues for them to be noticed.
+/// A killed worker's leases have to run out, and what waits in queues has to be noticed.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 fn setting(name: &str) -> Option<String> {
@@ -49,6 +38,12 @@ fn number(name: &str) -> Option<u64> {
             .unwrap_or_else(|_| panic!("{name} is no number: {value}"))
     })
 }
+
+trial!(
+    "chaos: kills, cuts and duplicates change no outcome",
+    no_outcome_changes,
+    seconds = 180
+);
 
 fn no_outcome_changes(place: usize) {
     let clock = SystemTime::now()
@@ -72,18 +67,18 @@ fn no_outcome_changes(place: usize) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
         let logs = keep_logs(&world, seed);
         eprintln!(
-            "chaos: failed; {again}; what the workers said is in {}",
+            "chaos: failed; {again}; the logs of the workers are in {}",
             logs.display()
         );
         resume_unwind(panic);
     }
 }
 
-/// Mixed fates, and some users that a fault finds in the midst of an upload of several parts.
+/// Mixed outcomes, and some users that a fault finds in an upload of several parts.
 fn population(random: &mut Random, place: usize, size: usize) -> Vec<User> {
     let mut users = mixed(place, size);
     let large = (size..size + 2 + size / 100).map(|number| {
-        User::new(place, number, Fate::Deleted, 40).with_large_conversations(350_000)
+        User::new(place, number, Outcome::Deleted, 40).with_large_conversations(350_000)
     });
     users.extend(large);
     random.shuffle(&mut users);
@@ -106,7 +101,7 @@ fn world(servers: &Arc<Servers>, place: usize, users: Vec<User>) -> World {
     world
 }
 
-/// Copies what the processes said to where it outlives the run.
+/// Copies the logs to where they outlive the run.
 fn keep_logs(world: &World, seed: u64) -> PathBuf {
     let kept = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("chaos-{seed}"));
     fs::create_dir_all(&kept).expect("a directory");
@@ -119,33 +114,31 @@ fn keep_logs(world: &World, seed: u64) -> PathBuf {
     kept
 }
 
-/// A run on its way.
+/// A run in progress.
 struct Chaos<'a> {
     world: &'a World,
     servers: &'a Arc<Servers>,
     crew: Crew<'a>,
     random: Random,
     start: Instant,
-    /// A server that was killed and is on its way back.
+    /// A server that was killed, and the thread that brings it back.
     returning: Option<(Service, JoinHandle<()>)>,
-    /// What waits for the broker to come back.
+    /// What is published once the broker is back.
     unpublished: Vec<Value>,
     published: Vec<Value>,
 }
 
 impl<'a> Chaos<'a> {
     fn start(world: &'a World, servers: &'a Arc<Servers>, random: Random) -> Self {
-        let (start, crew) = (Instant::now(), Crew::start(world, WORKERS));
-        let (unpublished, published) = (Vec::new(), Vec::new());
         Self {
             world,
             servers,
-            crew,
+            crew: Crew::start(world, WORKERS),
             random,
-            start,
+            start: Instant::now(),
             returning: None,
-            unpublished,
-            published,
+            unpublished: Vec::new(),
+            published: Vec::new(),
         }
     }
 
@@ -153,41 +146,41 @@ impl<'a> Chaos<'a> {
         eprintln!("chaos: {:6.1} s {what}", self.start.elapsed().as_secs_f64());
     }
 
-    fn play(&mut self, acts: usize) {
-        let kinds = schedule::wanted(setting("OFFBOARDER_CHAOS_ACTS").as_deref());
-        let scenes = schedule::plan(&mut self.random, &self.world.users, &kinds, acts, WORKERS);
-        // The crew has begun to work before the first act.
+    fn play(&mut self, faults: usize) {
+        let kinds = schedule::wanted(setting("OFFBOARDER_CHAOS_FAULTS").as_deref());
+        let scenes = schedule::plan(&mut self.random, &self.world.users, &kinds, faults, WORKERS);
+        // The crew has begun to work before the first fault.
         self.crew.calm_down(PATIENCE);
         for Scene {
             pause,
             messages,
-            act,
+            fault,
         } in scenes
         {
             self.unpublished.extend(messages);
             self.publish();
             let end = Instant::now() + pause;
-            // The schedule's own pause, which ends late on a busy machine.
+            // The pause of the schedule, which ends late on a busy machine.
             while Instant::now() < end {
                 self.crew.tend();
                 thread::sleep(Duration::from_millis(50));
             }
-            self.say(&format!("{act:?}"));
-            self.perform(act);
+            self.say(&format!("{fault:?}"));
+            self.perform(fault);
         }
     }
 
-    fn perform(&mut self, act: Act) {
-        match act {
-            Act::Kill { worker } => self.crew.kill(worker),
-            Act::Term { worker } => self.crew.term(worker),
-            Act::Cut { worker, service } => self.crew.cut(worker, service),
-            Act::Stall {
+    fn perform(&mut self, fault: Fault) {
+        match fault {
+            Fault::Kill { worker } => self.crew.kill(worker),
+            Fault::Term { worker } => self.crew.term(worker),
+            Fault::Cut { worker, service } => self.crew.cut(worker, service),
+            Fault::Stall {
                 worker,
                 service,
                 lasts,
             } => self.crew.stall(worker, service, lasts),
-            Act::Crash { service, away } => {
+            Fault::Crash { service, away } => {
                 self.all_are_back();
                 self.servers.kill_one(service.name());
                 let servers = Arc::clone(self.servers);
@@ -197,11 +190,11 @@ impl<'a> Chaos<'a> {
                 });
                 self.returning = Some((service, returning));
             }
-            Act::Flush => {
+            Fault::Flush => {
                 self.all_are_back();
                 redis::forget(self.world.setting("OFFBOARDER_CHECKPOINTS_URL"));
             }
-            Act::Duplicates => {
+            Fault::Duplicates => {
                 self.random.shuffle(&mut self.published);
                 let some = self.published.len().div_ceil(8);
                 self.unpublished.extend_from_slice(&self.published[..some]);
@@ -239,7 +232,12 @@ impl<'a> Chaos<'a> {
     }
 }
 
-fn the_proxy_does_as_told(_place: usize) {
+trial!(
+    "the network that chaos breaks passes, holds back and cuts, and passes again",
+    the_proxy_obeys
+);
+
+fn the_proxy_obeys(_place: usize) {
     let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let proxy = Proxy::start(server.local_addr().expect("an address"));
     let connect = || {

@@ -30,20 +30,20 @@ impl Service {
 
 /// Something that goes wrong.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Act {
+pub(super) enum Fault {
     /// SIGKILL, and a new worker at once.
     Kill { worker: usize },
     /// SIGTERM, and a new worker at once, beside the one that drains.
     Term { worker: usize },
     /// The connections of one worker to one server end.
     Cut { worker: usize, service: Service },
-    /// No byte passes between one worker and one server for so long.
+    /// No byte passes between one worker and one server for this time.
     Stall {
         worker: usize,
         service: Service,
         lasts: Duration,
     },
-    /// SIGKILL for a server, which stays away for so long and then starts with what it kept.
+    /// SIGKILL for a server, which stays away for this time and then starts with what it kept.
     Crash { service: Service, away: Duration },
     /// Redis forgets everything.
     Flush,
@@ -51,7 +51,7 @@ pub(super) enum Act {
     Duplicates,
 }
 
-/// A deck of the names that `OFFBOARDER_CHAOS_ACTS` knows; as often as it stands here it is dealt.
+/// A deck of the names that `OFFBOARDER_CHAOS_FAULTS` may list; each is dealt as often as it is here.
 const DECK: [&str; 13] = [
     "kill",
     "kill",
@@ -68,21 +68,21 @@ const DECK: [&str; 13] = [
     "duplicates",
 ];
 
-/// An act, how long after the one before it, and what is published just before.
+/// An fault, how long after the one before it, and what is published just before.
 pub(super) struct Scene {
     pub(super) pause: Duration,
     pub(super) messages: Vec<Value>,
-    pub(super) act: Act,
+    pub(super) fault: Fault,
 }
 
-/// The kinds of acts that are wanted: all, unless a list says which.
+/// The kinds of faults that are wanted: all, unless a list says which.
 pub(super) fn wanted(list: Option<&str>) -> Vec<&'static str> {
     let Some(list) = list else { return DECK.into() };
     let names: Vec<&str> = list.split(',').map(str::trim).collect();
     for name in &names {
         assert!(
             DECK.contains(name),
-            "OFFBOARDER_CHAOS_ACTS: {name} is none of {DECK:?}"
+            "OFFBOARDER_CHAOS_FAULTS: {name} is none of {DECK:?}"
         );
     }
     DECK.into_iter()
@@ -96,42 +96,44 @@ pub(super) fn plan(
     random: &mut Random,
     users: &[User],
     kinds: &[&str],
-    acts: usize,
+    faults: usize,
     workers: usize,
 ) -> Vec<Scene> {
     let mut deck: Vec<&str> = Vec::new();
-    let mut scenes: Vec<Scene> = (0..acts)
+    let mut scenes: Vec<Scene> = (0..faults)
         .map(|_| {
             if deck.is_empty() {
                 deck = kinds.into();
                 random.shuffle(&mut deck);
             }
-            let act = act(random, deck.pop().expect("a kind of act"), workers);
+            let fault = fault(random, deck.pop().expect("a kind of fault"), workers);
             Scene {
                 pause: random.millis(300, 2000),
                 messages: Vec::new(),
-                act,
+                fault,
             }
         })
         .collect();
-    let early = (acts * 2 / 3).max(1);
+    let early = (faults * 2 / 3).max(1);
     for user in users {
         for _ in 0..=random.below(3) {
             let message = message(random, user);
             scenes[random.below(early)].messages.push(message);
         }
     }
+
     scenes
 }
 
-fn act(random: &mut Random, kind: &str, workers: usize) -> Act {
-    let (worker, service) = (random.below(workers), random.one_of(&Service::ALL));
-    let crash = |service, away| Act::Crash { service, away };
+fn fault(random: &mut Random, kind: &str, workers: usize) -> Fault {
+    let worker = random.below(workers);
+    let service = random.one_of(&Service::ALL);
+    let crash = |service, away| Fault::Crash { service, away };
     match kind {
-        "kill" => Act::Kill { worker },
-        "term" => Act::Term { worker },
-        "cut" => Act::Cut { worker, service },
-        "stall" => Act::Stall {
+        "kill" => Fault::Kill { worker },
+        "term" => Fault::Term { worker },
+        "cut" => Fault::Cut { worker, service },
+        "stall" => Fault::Stall {
             worker,
             service,
             lasts: random.millis(1000, 3000),
@@ -139,8 +141,8 @@ fn act(random: &mut Random, kind: &str, workers: usize) -> Act {
         "rabbitmq" => crash(Service::RabbitMq, random.millis(0, 1500)),
         "redis" => crash(Service::Redis, random.millis(0, 1500)),
         "s3" => crash(Service::S3, random.millis(0, 1500)),
-        "flush" => Act::Flush,
-        _ => Act::Duplicates,
+        "flush" => Fault::Flush,
+        _ => Fault::Duplicates,
     }
 }
 

@@ -110,7 +110,7 @@ pub(crate) fn exchange(
     body: &[u8],
 ) -> Answer {
     let host = origin.strip_prefix("http://").expect("plain HTTP");
-    let mut stream = TcpStream::connect(host).expect("somebody listens");
+    let mut stream = TcpStream::connect(host).expect("a server listens");
     stream
         .set_read_timeout(Some(Duration::from_mins(1)))
         .expect("a timeout");
@@ -129,7 +129,7 @@ pub(crate) fn exchange(
     stream
         .write_all(head.as_bytes())
         .expect("the request goes out");
-    // Whoever refuses a body need not read it.
+    // A server that refuses a body need not read it.
     let written = stream.write_all(body);
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);

@@ -176,74 +176,60 @@ fn order(history: &[Call]) -> Vec<String> {
             broken.push(format!("no {operation}"));
         }
     }
-    if !history.first().is_some_and(|call| call.is("get_user")) {
-        broken.push("the first call is not whether the user exists".to_owned());
+    if !begins_with_existence(history) {
+        broken.push(NOT_FIRST.to_owned());
     }
+
     let archived = last(history, "next_conversations").max(last(history, "query_conversations"));
-    let steps = [
-        (
-            "get_routing_profile",
-            "patch_routing_profile",
-            first(history, "get_routing_profile"),
-            first(history, "patch_routing_profile"),
-        ),
-        (
-            "patch_routing_profile",
-            "put_scim_user",
-            last(history, "patch_routing_profile"),
-            first(history, "put_scim_user"),
-        ),
-        (
-            "patch_queue",
-            "put_scim_user",
-            last(history, "patch_queue"),
-            first(history, "put_scim_user"),
-        ),
-        (
-            "get_scim_user",
-            "put_scim_user",
-            first(history, "get_scim_user"),
-            first(history, "put_scim_user"),
-        ),
-        (
-            "put_scim_user",
-            "query_conversations",
-            last(history, "put_scim_user"),
-            first(history, "query_conversations"),
-        ),
-        (
-            "the last conversations page",
-            "delete_user",
-            archived,
-            first(history, "delete_user"),
-        ),
+    let first = |operation| (operation, first(history, operation));
+    let last = |operation| (operation, last(history, operation));
+    let pairs = [
+        (first("get_routing_profile"), first("patch_routing_profile")),
+        (last("patch_routing_profile"), first("put_scim_user")),
+        (last("patch_queue"), first("put_scim_user")),
+        (first("get_scim_user"), first("put_scim_user")),
+        (last("put_scim_user"), first("query_conversations")),
+        ((LAST_PAGE, archived), first("delete_user")),
     ];
-    for (before, after, earlier, later) in steps {
+    for ((before, earlier), (after, later)) in pairs {
         if let (Some(earlier), Some(later)) = (earlier, later)
             && earlier >= later
         {
             broken.push(format!("{after} came before {before}"));
         }
     }
-    // A history that overlaps with itself is that of two workers, or of two steps at once.
+    broken.extend(overlaps(history));
+    broken
+}
+
+const NOT_FIRST: &str = "the first call is not whether the user exists";
+const LAST_PAGE: &str = "the last conversations page";
+
+fn begins_with_existence(history: &[Call]) -> bool {
+    history.first().is_some_and(|call| call.is("get_user"))
+}
+
+/// A history that overlaps with itself is that of two workers, or of two steps at once.
+fn overlaps(history: &[Call]) -> Vec<String> {
     let mut by_start: Vec<&Call> = history
         .iter()
         .filter(|call| !call.path.contains("/routing/queues/"))
         .collect();
     by_start.sort_by(|one, other| one.started_at.cmp(&other.started_at));
-    for pair in by_start.windows(2) {
-        if pair[1].started_at < pair[0].ended_at {
-            broken.push(format!(
+
+    let overlap = |pair: &[&Call]| {
+        (pair[1].started_at < pair[0].ended_at).then(|| {
+            format!(
                 "{} began while {} was under way",
                 pair[1].operation, pair[0].operation
-            ));
-        }
-    }
-    broken
+            )
+        })
+    };
+    by_start.windows(2).filter_map(overlap).collect()
 }
 
-/// What holds though steps may come again: nobody is asked for an archive whose access was not taken
-/// away, and nobody is deleted before the last page was there.
+/// What holds though steps may come again: no archive is asked for before access was removed, and no
+/// user is deleted before the last page was there.
 fn order_in_chaos(history: &[Call], user: &User) -> Vec<String> {
     let accepted = |operations: &'static [&str]| {
         history
@@ -251,14 +237,14 @@ fn order_in_chaos(history: &[Call], user: &User) -> Vec<String> {
             .filter(|call| call.was_accepted() && operations.iter().any(|one| call.is(one)))
     };
     let mut broken = Vec::new();
-    if !history.first().is_some_and(|call| call.is("get_user")) {
-        broken.push("the first call is not whether the user exists".to_owned());
+    if !begins_with_existence(history) {
+        broken.push(NOT_FIRST.to_owned());
     }
     let deactivated = accepted(&["put_scim_user"]).next();
     let archived = accepted(&["query_conversations", "next_conversations"]).nth(user.pages() - 1);
     for (earlier, done, later) in [
         ("put_scim_user", deactivated, "query_conversations"),
-        ("the last conversations page", archived, "delete_user"),
+        (LAST_PAGE, archived, "delete_user"),
     ] {
         for call in history.iter().filter(|call| call.is(later)) {
             if done.is_none_or(|done| call.started_at < done.ended_at) {
@@ -266,6 +252,7 @@ fn order_in_chaos(history: &[Call], user: &User) -> Vec<String> {
             }
         }
     }
+
     broken
 }
 
@@ -289,6 +276,7 @@ pub(crate) fn first_deletions(simulator: &str) -> BTreeMap<String, String> {
             *known = started_at;
         }
     }
+
     first
 }
 

@@ -1,11 +1,11 @@
-//! Manifests and archives, judged by `check_manifests.py` with a validator that others wrote.
+//! Manifests and archives, checked by `check_manifests.py` with a validator that others wrote.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::helper::Helper;
 use super::population::User;
+use super::python;
 use super::repository;
 use super::servers::{Servers, shared};
 
@@ -24,7 +24,7 @@ pub(crate) fn assert_true_on(
 ) {
     let expected: Map<String, Value> = users
         .iter()
-        .map(|user| (user.id.clone(), user.fate.expectation()))
+        .map(|user| (user.id.clone(), user.outcome.expectation()))
         .collect();
     let question = json!({
         "simulator": simulator,
@@ -32,16 +32,19 @@ pub(crate) fn assert_true_on(
         "awaitSeconds": wait.as_secs(),
         "users": expected,
     });
-    let verdict = Helper::new("check_manifests.py")
-        .arg(repository("docs/contract/audit-manifest.schema.json"))
-        .envs(servers.aws_settings())
-        .answer(&question.to_string());
-    let problems = verdict["problems"].as_array().expect("problems");
+
+    let report = python::answer(
+        "check_manifests.py",
+        &[repository("docs/contract/audit-manifest.schema.json")],
+        &servers.aws_settings(),
+        &question.to_string(),
+    );
+    let problems = report["problems"].as_array().expect("problems");
     let shown = &problems[..problems.len().min(10)];
     assert!(
         problems.is_empty(),
         "{} problems, first: {shown:#?}",
         problems.len()
     );
-    assert_eq!(verdict["checked"], users.len(), "manifests checked");
+    assert_eq!(report["checked"], users.len(), "manifests checked");
 }

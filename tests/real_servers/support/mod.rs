@@ -1,7 +1,9 @@
-//! What the tests stand on: servers, processes, the simulator, and eyes for what came of it.
+//! What the trials are built on: servers, processes, the simulator, and clients that see the result.
 
+pub(crate) mod broker;
 pub(crate) mod collector;
-pub(crate) mod helper;
+pub(crate) mod erlang;
+pub(crate) mod failpoint;
 pub(crate) mod http;
 pub(crate) mod ledger;
 pub(crate) mod manifests;
@@ -10,8 +12,11 @@ pub(crate) mod population;
 pub(crate) mod process;
 pub(crate) mod promises;
 pub(crate) mod proxy;
+pub(crate) mod python;
 pub(crate) mod random;
 pub(crate) mod redis;
+pub(crate) mod registry;
+pub(crate) mod runtime;
 pub(crate) mod s3_proxy;
 pub(crate) mod servers;
 pub(crate) mod world;
@@ -19,16 +24,17 @@ pub(crate) mod world;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// A test: its name, a sentence, and what it does at the place that is its own.
-pub(crate) type Test = (&'static str, fn(usize));
+use serde_json::{Value, json};
 
-/// Asks again and again until there is an answer; panics with the last complaint at the deadline. It
-/// rests twice as long as it looked, so that those who look leave the machine to what they look at.
-pub(crate) fn eventually<T>(deadline: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
+pub(crate) use registry::trial;
+
+/// Asks until there is an answer; panics with the last complaint at the deadline. Between two
+/// questions it sleeps twice as long as the last one took, which leaves the machine to the program.
+pub(crate) fn eventually<T>(deadline: Duration, mut ask: impl FnMut() -> Result<T, String>) -> T {
     let end = Instant::now() + deadline;
     loop {
         let begun = Instant::now();
-        match look() {
+        match ask() {
             Ok(answer) => return answer,
             Err(complaint) if Instant::now() >= end => {
                 panic!("not within {deadline:?}: {complaint}")
@@ -36,6 +42,25 @@ pub(crate) fn eventually<T>(deadline: Duration, mut look: impl FnMut() -> Result
             Err(_) => std::thread::sleep((begun.elapsed() * 2).max(Duration::from_millis(50))),
         }
     }
+}
+
+/// A fault of the simulator: this status.
+pub(crate) fn status(status: u16) -> Value {
+    json!({ "kind": "status", "status": status })
+}
+
+/// A fault of the simulator: 429, to be tried again after these seconds.
+pub(crate) fn throttle(seconds: u32) -> Value {
+    let headers = json!({ "Retry-After": seconds.to_string() });
+    json!({ "kind": "status", "status": 429, "headers": headers })
+}
+
+/// The members of a JSON list.
+#[track_caller]
+pub(crate) fn list(value: &Value) -> &Vec<Value> {
+    value
+        .as_array()
+        .unwrap_or_else(|| panic!("no list: {value:#}"))
 }
 
 /// A path inside the repository.

@@ -1,4 +1,4 @@
-//! Users that the simulator serves, and what has to become of each.
+//! Users that the simulator serves, and how each has to end.
 
 use serde_json::{Value, json};
 
@@ -7,10 +7,10 @@ pub(crate) const PAGE_SIZE: usize = 5;
 
 /// How a user's deletion ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Fate {
+pub(crate) enum Outcome {
     /// 204
     Deleted,
-    /// 204, to one of two workers that know nothing of each other; the other one finds the user gone.
+    /// 204, to one of two workers that know nothing of each other; the other finds the user gone.
     DeletedByEither,
     /// 202, gone a little later
     DeletedLater,
@@ -20,7 +20,7 @@ pub(crate) enum Fate {
     NotOffered,
 }
 
-impl Fate {
+impl Outcome {
     fn status(self) -> u16 {
         match self {
             Self::Deleted | Self::DeletedByEither => 204,
@@ -38,7 +38,7 @@ impl Fate {
         )
     }
 
-    /// What the manifest has to say, in the words of `check_manifests.py`: of several outcomes, one.
+    /// What the manifest has to say, for `check_manifests.py`; one of several where both are right.
     pub(crate) fn expectation(self) -> Value {
         match self {
             Self::Deleted => json!({ "status": "DELETED", "outcome": "deleted" }),
@@ -62,23 +62,23 @@ impl Fate {
 #[derive(Clone, Debug)]
 pub(crate) struct User {
     pub(crate) id: String,
-    pub(crate) fate: Fate,
+    pub(crate) outcome: Outcome,
     conversations: usize,
     conversation_bytes: Option<usize>,
 }
 
 impl User {
     /// The `number`th user of the place.
-    pub(crate) fn new(place: usize, number: usize, fate: Fate, conversations: usize) -> Self {
+    pub(crate) fn new(place: usize, number: usize, outcome: Outcome, conversations: usize) -> Self {
         Self {
             id: user_id(place, number),
-            fate,
+            outcome,
             conversations,
             conversation_bytes: None,
         }
     }
 
-    /// The same with conversations of about so many bytes.
+    /// The same with conversations of about this many bytes.
     pub(crate) fn with_large_conversations(self, bytes: usize) -> Self {
         Self {
             conversation_bytes: Some(bytes),
@@ -86,7 +86,7 @@ impl User {
         }
     }
 
-    /// Answers that it takes to tell all conversations.
+    /// How many pages the conversations fill.
     pub(crate) fn pages(&self) -> usize {
         self.conversations.div_ceil(PAGE_SIZE).max(1)
     }
@@ -97,7 +97,7 @@ impl User {
             "id": self.id,
             "conversations": self.conversations,
             "conversationBytes": self.conversation_bytes,
-            "deletion": { "status": self.fate.status() },
+            "deletion": { "status": self.outcome.status() },
         })
     }
 }
@@ -107,16 +107,23 @@ pub(crate) fn user_id(place: usize, number: usize) -> String {
     format!("{place:08x}-0f0b-4a4d-8b00-{number:012x}")
 }
 
-/// Mostly deletable users, among them refused ones, and archives of none, one and several pages.
+/// Users who can be deleted, with this many conversations each.
+pub(crate) fn deletable(place: usize, count: usize, conversations: usize) -> Vec<User> {
+    (0..count)
+        .map(|number| User::new(place, number, Outcome::Deleted, conversations))
+        .collect()
+}
+
+/// Mostly deletable users, among them refused ones; their archives have no page, one or several.
 pub(crate) fn mixed(place: usize, count: usize) -> Vec<User> {
-    let fate = |number| match number % 20 {
-        3 => Fate::Refused(409),
-        8 => Fate::NotOffered,
-        13 => Fate::Refused(423),
-        17 => Fate::DeletedLater,
-        _ => Fate::Deleted,
+    let outcome = |number| match number % 20 {
+        3 => Outcome::Refused(409),
+        8 => Outcome::NotOffered,
+        13 => Outcome::Refused(423),
+        17 => Outcome::DeletedLater,
+        _ => Outcome::Deleted,
     };
     (0..count)
-        .map(|number| User::new(place, number, fate(number), number % 4 * 4))
+        .map(|number| User::new(place, number, outcome(number), number % 4 * 4))
         .collect()
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{eventually, repository};
+use super::eventually;
 
 /// A command that the kernel ends with the thread that started it, even when that is killed.
 /// `setpriv` becomes the program, so the pid is the program's.
@@ -86,6 +86,25 @@ impl Process {
         })
     }
 
+    /// Waits until the log, or whatever else is on standard error, holds this text.
+    pub(crate) fn await_log(&self, text: &str) {
+        eventually(Duration::from_mins(4), || match self.errors() {
+            errors if errors.contains(text) => Ok(()),
+            errors => Err(format!("no {text:?} in: {}", tail(&errors))),
+        });
+    }
+
+    /// Waits until `/readyz` of a worker has this status.
+    pub(crate) fn await_readyz(&self, wanted: u16) {
+        let admin = self.admin();
+        eventually(Duration::from_secs(30), || {
+            match super::http::status(&admin, "/readyz") {
+                status if status == wanted => Ok(()),
+                status => Err(format!("/readyz: {status}; {}", tail(&self.errors()))),
+            }
+        });
+    }
+
     /// Waits until a worker takes no users and names this cause.
     pub(crate) fn await_not_ready(&self, cause: &str) {
         let admin = self.admin();
@@ -113,7 +132,7 @@ impl Process {
         );
     }
 
-    /// Sends a signal, such as `TERM`.
+    /// Sends a signal, e.g. `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("/bin/kill")
             .args(["-s", name, &self.child.id().to_string()])
@@ -124,7 +143,7 @@ impl Process {
         );
     }
 
-    /// Sets a limit, such as `--nofile=20:` for the soft one alone.
+    /// Sets a limit, e.g. `--nofile=20:` for only the soft one.
     pub(crate) fn limit(&self, limit: &str) {
         let set = Command::new("prlimit")
             .args(["--pid", &self.child.id().to_string(), limit])
@@ -167,33 +186,13 @@ fn read(path: &Path) -> String {
     String::from_utf8_lossy(&fs::read(path).expect("a file")).into_owned()
 }
 
-/// The last lines, which tell most.
+/// The last lines, which say most.
 pub(crate) fn tail(text: &str) -> String {
     last(text, 15)
 }
 
-/// So many of the last lines.
+/// The last `count` lines.
 pub(crate) fn last(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
-}
-
-/// The Python of the repository's environment.
-pub(crate) fn interpreter() -> PathBuf {
-    let interpreter = repository(".venv/bin/python");
-    assert!(
-        interpreter.exists(),
-        "no .venv; run deploy/local/install.sh"
-    );
-    interpreter
-}
-
-/// A program out of `tests/python`, to be started.
-pub(crate) fn python(program: &str) -> Command {
-    let mut command = command(&interpreter());
-    command
-        .arg("-W")
-        .arg("ignore")
-        .arg(repository("tests/python").join(program));
-    command
 }

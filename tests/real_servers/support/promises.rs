@@ -1,22 +1,20 @@
-//! What has to hold whatever went wrong, looked at from outside.
+//! What has to hold whatever went wrong, as an outsider sees it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::eventually;
-use super::helper::Helper;
 use super::ledger::{self, Repetition};
 use super::manifests;
+use super::objects::Objects;
 use super::population::User;
 use super::servers::Servers;
-use super::world::{RESULTS, World};
+use super::world::{DEAD, RESULTS, World};
 
-const DEAD: &str = "offboarding.dead";
-
-/// Queues that work is left in, in hands or not; letters that are dead wait for nobody.
+/// Queues that hold work, ready or in flight. Dead letters are not work: no worker takes them.
 pub(crate) fn busy_queues(world: &World) -> Vec<String> {
     let in_use = world.queues_in_use();
     in_use
@@ -25,12 +23,13 @@ pub(crate) fn busy_queues(world: &World) -> Vec<String> {
         .collect()
 }
 
-/// Waits until no work is left, at three looks in a row, since the queues are not looked at in one moment.
+/// Waits until no work is left. It has to be so three times in a row, since the node counts one queue
+/// after the other while messages move between them.
 pub(crate) fn await_quiet(world: &World, patience: Duration) {
     await_quiet_while(world, patience, || {});
 }
 
-/// The same, with something to be done at each look.
+/// The same, with something to be done before each count.
 pub(crate) fn await_quiet_while(world: &World, patience: Duration, mut tend: impl FnMut()) {
     let mut quiet = 0;
     eventually(patience, || {
@@ -45,24 +44,31 @@ pub(crate) fn await_quiet_while(world: &World, patience: Duration, mut tend: imp
     });
 }
 
-/// Judges every promise, also after one was found broken; panics with what was broken of each.
+/// Checks every promise, also after one was found broken; panics with what is broken of each.
 pub(crate) fn assert_kept(world: &World, servers: &Servers) {
     type Promise = fn(&World, &Servers);
     let promises: [(&str, Promise); 6] = [
         ("no queue holds anything", |world, _| {
             assert_eq!(busy_queues(world), Vec::<String>::new())
         }),
-        ("nobody becomes a dead letter", |world, _| {
-            assert_no_letters(world)
+        ("there is no dead letter", |world, _| {
+            assert_no_dead_letters(world)
         }),
-        ("one manifest each, and a true one", assert_manifests),
-        ("each end is announced, and no other", assert_announced),
+        (
+            "each user has one manifest, and it is true",
+            assert_manifests,
+        ),
+        (
+            "each end has its event, and nothing else has",
+            assert_events,
+        ),
         (
             "nothing is deleted twice, or before its archive",
             assert_histories,
         ),
         ("no upload is left open", assert_no_uploads),
     ];
+
     let broken = promises.into_iter().filter_map(|(name, promise)| {
         let panic = catch_unwind(AssertUnwindSafe(|| promise(world, servers))).err()?;
         let text = panic
@@ -74,26 +80,19 @@ pub(crate) fn assert_kept(world: &World, servers: &Servers) {
     assert!(broken.is_empty(), "promises broken:\n{}", broken.join("\n"));
 }
 
-fn assert_no_letters(world: &World) {
-    let letters = world.letters(DEAD);
-    let told: Vec<String> = letters
-        .iter()
-        .map(|letter| {
-            let header = |name: &str| letter["headers"][format!("x-offboarder-{name}")].to_string();
-            format!(
-                "{} {} {} {}",
-                letter["body"],
-                header("reason"),
-                header("state"),
-                header("error")
-            )
-        })
-        .collect();
+fn assert_no_dead_letters(world: &World) {
+    let dead_letters = world.dead_letters();
+    let shown = dead_letters.iter().take(10).map(|message| {
+        let header = |name: &str| message["headers"][format!("x-offboarder-{name}")].to_string();
+        let why = ["reason", "state", "error"].map(header).join(" ");
+        format!("{} {why}", message["body"])
+    });
+
     assert!(
-        letters.is_empty(),
+        dead_letters.is_empty(),
         "{} dead letters, first: {:#?}",
-        letters.len(),
-        &told[..told.len().min(10)]
+        dead_letters.len(),
+        shown.collect::<Vec<_>>()
     );
 }
 
@@ -109,22 +108,23 @@ pub(crate) fn assert_manifests(world: &World, servers: &Servers) {
     );
 }
 
-/// At least once each, with the same id; the manifests stand, so the events must tell of these.
-fn assert_announced(world: &World, _: &Servers) {
-    let events = world.letters(RESULTS);
-    let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+/// At least one event for each user, all with the same ID, and all with the end that the manifest has.
+fn assert_events(world: &World, _: &Servers) {
+    let events = world.messages(RESULTS);
+    let mut ends: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for event in &events {
-        let event: Value =
-            serde_json::from_str(event["body"].as_str().expect("a body")).expect("JSON");
-        let id = event["id"].as_str().expect("an id");
+        let body = event["body"].as_str().expect("a body");
+        let event: Value = serde_json::from_str(body).expect("JSON");
+        let id = event["id"].as_str().expect("an ID");
         if event["type"] == "offboarding.user.dead-lettered" {
-            continue; // Of letters that were replayed since.
+            continue; // The dead letter was replayed since.
         }
         let end = event["data"]["status"].to_string();
-        told.entry(id.to_owned()).or_default().insert(end);
+        ends.entry(id.to_owned()).or_default().insert(end);
     }
+
     let end = |user: &User| {
-        if user.fate.is_deleted() {
+        if user.outcome.is_deleted() {
             "\"Deleted\""
         } else {
             "\"DeactivatedOnly\""
@@ -135,34 +135,35 @@ fn assert_announced(world: &World, _: &Servers) {
         .iter()
         .map(|user| (format!("{}/1", user.id), [end(user).to_owned()].into()))
         .collect();
+
     let missing: Vec<_> = expected
         .iter()
-        .filter(|(id, end)| told.get(*id) != Some(end))
+        .filter(|(id, end)| ends.get(*id) != Some(end))
         .take(5)
         .collect();
     assert!(
         missing.is_empty(),
-        "of {} events none tells, or one tells otherwise: {missing:?}",
+        "{} events, but none with such an end, or one with another: {missing:?}",
         events.len()
     );
-    let others: Vec<_> = told
-        .iter()
-        .filter(|(id, _)| !expected.contains_key(*id))
-        .take(5)
+
+    let others: Vec<_> = ends
+        .keys()
+        .filter(|id| !expected.contains_key(*id))
         .collect();
-    assert!(others.is_empty(), "events of nobody: {others:?}");
+    assert!(others.is_empty(), "events of unknown users: {others:?}");
 }
 
 fn assert_histories(world: &World, servers: &Servers) {
     ledger::assert_histories(&world.simulator, &world.users, Repetition::Chaos);
-    let written = stored(world, servers)["written"].clone();
+
+    let written = objects(world, servers).first_written();
     let mut broken = Vec::new();
     for (id, begun) in ledger::first_deletions(&world.simulator) {
         for kind in ["", "_sealed"] {
-            // S3 tells the second, so what was written within the same second passes.
-            let written = written[format!("{id}{kind}.json")]
-                .as_str()
-                .unwrap_or("never");
+            // S3 gives whole seconds, so what was written within the same second passes.
+            let written = written.get(&format!("{id}{kind}.json"));
+            let written = written.map_or("never", String::as_str);
             if written > begun.as_str() {
                 broken.push(format!(
                     "{id}: DELETE at {begun}, {id}{kind}.json at {written}"
@@ -175,16 +176,12 @@ fn assert_histories(world: &World, servers: &Servers) {
 
 fn assert_no_uploads(world: &World, servers: &Servers) {
     assert_eq!(
-        stored(world, servers)["uploads"],
-        json!([]),
-        "multipart uploads that nobody ended"
+        objects(world, servers).open_uploads(),
+        Vec::<String>::new(),
+        "multipart uploads that are open"
     );
 }
 
-fn stored(world: &World, servers: &Servers) -> Value {
-    let archive = world.setting("OFFBOARDER_ARCHIVE_URL");
-    Helper::new("stored.py")
-        .arg(archive)
-        .envs(servers.aws_settings())
-        .answer("")
+fn objects(world: &World, servers: &Servers) -> Objects {
+    Objects::at(world.setting("OFFBOARDER_ARCHIVE_URL"), servers)
 }

@@ -145,7 +145,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.network.state().ended = true;
         self.cut();
-        // Whoever waits for the next connection gets one.
+        // The accepting thread gets the connection that it waits for.
         let woken = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
         let ended = self.accepting.take().map(JoinHandle::join);
         if woken.is_err() || !matches!(ended, Some(Ok(()))) {
@@ -245,7 +245,7 @@ impl Network {
         }
     }
 
-    /// Whether the connection was cut, perhaps meanwhile.
+    /// Whether the connection was cut, before the stall or in it.
     fn wait_while_stalled(&self, connection: &Connection) -> bool {
         let cut = |state: &State| state.ended || state.cuts != connection.cuts;
         let waits = |state: &mut State| state.stalled && !cut(state);
@@ -257,9 +257,10 @@ impl Network {
     }
 }
 
-/// In its place, so that nothing else moves. The body would tell the truth, and says nothing.
+/// In place, so that nothing else moves. The body would say what is true, and is blanked.
 fn pretend(answer: &mut [u8]) {
-    let (refused, met) = (b"412 Precondition Failed", b"200 OK                 ");
+    let refused = b"412 Precondition Failed";
+    let met = b"200 OK                 ";
     if let Some(at) = answer
         .windows(refused.len())
         .position(|window| window == refused)
@@ -290,7 +291,7 @@ impl Connection {
 
     fn close(&self) {
         for side in [&self.client, &self.server] {
-            // It may be closed already, which is as good.
+            // It may be closed already.
             drop(side.shutdown(Shutdown::Both));
         }
     }

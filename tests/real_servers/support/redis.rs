@@ -1,4 +1,4 @@
-//! A Redis that forgets, and one that remembers what was.
+//! What a trial does to Redis, and reads in it.
 
 use redis::{Commands as _, Connection};
 
@@ -12,7 +12,7 @@ pub(crate) fn connect(url: &str) -> Connection {
         .expect("Redis answers")
 }
 
-/// Sends a command; its answer is looked at for errors alone.
+/// Sends a command, which has to succeed.
 pub(crate) fn ask(url: &str, command: &[&str]) {
     let (name, arguments) = command.split_first().expect("a command");
     let _: redis::Value = redis::cmd(name)
@@ -73,7 +73,7 @@ pub(crate) fn members(url: &str, key: &str) -> usize {
 
 /// When a key expires; -1 when it never does.
 pub(crate) fn expires_in_ms(url: &str, key: &str) -> i64 {
-    connect(url).pttl(key).expect("it is told")
+    connect(url).pttl(key).expect("its time to live")
 }
 
 /// Bytes that a key takes.

@@ -1,5 +1,5 @@
-//! An S3 that refuses on command: between workers and the real one, which sees every request that no rule
-//! answers, with the `Host` that was signed.
+//! An S3 that refuses on command: a proxy between workers and the real one, which gets every request
+//! that no rule answers, with the `Host` that was signed.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -23,14 +23,14 @@ struct Rule {
     times: Option<usize>,
 }
 
-/// What an object reads as that was stored right.
+/// How an object reads that was stored undamaged.
 #[derive(Clone, Copy)]
 pub(crate) enum Damage {
     /// Zeros only.
     Zeros,
     /// One bit of its middle byte is another.
     FlippedBit,
-    /// None; as with the others, no checksum is given back.
+    /// None; as with the others, no checksum is returned.
     None,
 }
 
@@ -85,7 +85,7 @@ impl S3Proxy {
         });
     }
 
-    /// So many times.
+    /// This many times, from now on.
     pub(crate) fn refuse_times(
         &self,
         times: usize,
@@ -107,13 +107,13 @@ impl S3Proxy {
         lock(&self.state).rules.push(rule);
     }
 
-    /// From now on an object of this path is given back with this damage, and without a checksum.
+    /// From now on an object of this path is returned with this damage, and without a checksum.
     pub(crate) fn damage(&self, text: &str, damage: Damage) {
         lock(&self.state).damages.push((text.to_owned(), damage));
     }
 
-    /// Nothing is refused any more.
-    pub(crate) fn mend(&self) {
+    /// Refuses nothing any more.
+    pub(crate) fn stop_refusing(&self) {
         lock(&self.state).rules.clear();
     }
 
@@ -122,7 +122,7 @@ impl S3Proxy {
         lock(&self.state).refused
     }
 
-    /// What would have been refused a number of times, and never came so often.
+    /// What would have been refused a number of times, and came less often.
     pub(crate) fn unspent(&self) -> Vec<String> {
         let state = lock(&self.state);
         let unspent = state
@@ -138,7 +138,7 @@ impl S3Proxy {
 impl Drop for S3Proxy {
     fn drop(&mut self) {
         lock(&self.state).ended = true;
-        // Whoever waits for the next connection gets one.
+        // The accepting thread gets the connection that it waits for.
         let woken = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
         drop(woken);
         if !matches!(self.accepting.take().map(JoinHandle::join), Some(Ok(()))) {
@@ -158,7 +158,7 @@ fn accept(listener: &TcpListener, upstream: SocketAddr, state: &Mutex<State>) {
                 return;
             }
             let Ok(client) = client else { continue };
-            // A client that goes away in the middle is its own affair.
+            // A client may close its connection at any time.
             threads.spawn(move || serve(&client, upstream, state).ok());
         }
     });
@@ -186,9 +186,11 @@ fn serve(mut client: &TcpStream, upstream: SocketAddr, state: &Mutex<State>) -> 
         )?;
         return client.shutdown(Shutdown::Both);
     }
+
     let mut server = TcpStream::connect_timeout(&upstream, PATIENCE)?;
     server.set_read_timeout(Some(PATIENCE))?;
     server.set_nodelay(true)?;
+
     // The one header that is for us, and not signed.
     server.write_all(
         head.replacen("\r\n", "\r\nConnection: close\r\n", 1)
@@ -196,12 +198,13 @@ fn serve(mut client: &TcpStream, upstream: SocketAddr, state: &Mutex<State>) -> 
     )?;
     server.write_all(&rest)?;
     thread::scope(|threads| {
-        let (mut from, mut to) = (client, &server);
-        // It ends when the client has nothing more to say, or when all is over below.
+        let mut from = client;
+        let mut to = &server;
+        // It ends when the client sends nothing more, or when the connection closes below.
         threads.spawn(move || io::copy(&mut from, &mut to).ok());
         let answered = match damage(&head, state) {
             None => io::copy(&mut &server, &mut client).map(drop),
-            Some(damage) => give_back_damaged(&server, client, damage),
+            Some(damage) => return_damaged(&server, client, damage),
         };
         client.shutdown(Shutdown::Both).and(answered)
     })
@@ -209,7 +212,8 @@ fn serve(mut client: &TcpStream, upstream: SocketAddr, state: &Mutex<State>) -> 
 
 /// Everything up to the empty line, with it, and what came behind it; nothing when nobody asks.
 fn read_head(mut client: &TcpStream) -> io::Result<Option<(String, Vec<u8>)>> {
-    let (mut bytes, mut buffer) = (Vec::new(), [0; 16 * 1024]);
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 16 * 1024];
     loop {
         let read = client.read(&mut buffer)?;
         if read == 0 {
@@ -237,7 +241,7 @@ fn damage(head: &str, state: &Mutex<State>) -> Option<Damage> {
         .map(|(_, damage)| *damage)
 }
 
-fn give_back_damaged(
+fn return_damaged(
     mut server: &TcpStream,
     mut client: &TcpStream,
     damage: Damage,
@@ -259,6 +263,7 @@ fn give_back_damaged(
             .for_each(|byte| *byte ^= 1),
         Damage::None => {}
     }
+
     let head = String::from_utf8_lossy(&answer).into_owned();
     for line in head.split_inclusive("\r\n") {
         if !line.to_ascii_lowercase().starts_with("x-amz-checksum-") {
@@ -271,7 +276,8 @@ fn give_back_damaged(
 /// What the first rule that is meant says.
 fn refusal(head: &str, state: &Mutex<State>) -> Option<(u16, &'static str)> {
     let mut words = head.split(' ');
-    let (method, path) = (words.next()?, words.next()?);
+    let method = words.next()?;
+    let path = words.next()?;
     let mut state = lock(state);
     let meant = |rule: &&mut Rule| {
         (rule.method == "*" || rule.method == method)

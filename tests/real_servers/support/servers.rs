@@ -15,7 +15,7 @@ pub(crate) const SPARE_DATABASE: usize = 255;
 static SHARED: OnceLock<Arc<Servers>> = OnceLock::new();
 
 /// One set of servers. It ends when this is dropped, and when this process dies in whatever way:
-/// its script holds only as long as its standard input is open.
+/// its script ends with its standard input.
 pub(crate) struct Servers {
     state: PathBuf,
     settings: BTreeMap<String, String>,
@@ -23,7 +23,7 @@ pub(crate) struct Servers {
     _directory: tempfile::TempDir,
 }
 
-/// The set that all tests share which break none of it.
+/// The set for all trials that break none of it.
 pub(crate) fn shared() -> Arc<Servers> {
     Arc::clone(SHARED.get().expect("the shared servers run"))
 }
@@ -62,7 +62,7 @@ impl Servers {
         assert_eq!(
             line.trim(),
             "READY",
-            "the servers did not start; what they lack stands above, and `deploy/local/install.sh` brings it"
+            "the servers did not start; what they lack is above, and `deploy/local/install.sh` brings it"
         );
         let printed = output(script("env").arg(&state));
         let settings = printed.lines().filter_map(|line| {
@@ -75,6 +75,7 @@ impl Servers {
             running: Mutex::new(Some((child, lifeline))),
             _directory: directory,
         };
+
         servers.make_vhosts(places);
         servers
     }
@@ -104,13 +105,10 @@ impl Servers {
     }
 
     /// The `AWS_…` settings.
-    pub(crate) fn aws_settings(&self) -> Vec<(String, String)> {
-        let aws = self
-            .settings
-            .iter()
-            .filter(|(name, _)| name.starts_with("AWS_"));
-        aws.map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+    pub(crate) fn aws_settings(&self) -> BTreeMap<String, String> {
+        let mut settings = self.settings.clone();
+        settings.retain(|name, _| name.starts_with("AWS_"));
+        settings
     }
 
     /// `rabbitmqctl` of the private node; its standard output.
@@ -166,14 +164,11 @@ pub(crate) fn vhost(place: usize) -> String {
 
 fn output(command: &mut Command) -> String {
     let answer = command.output().expect("the command runs");
-    let (told, complaint) = (
-        String::from_utf8_lossy(&answer.stdout),
-        String::from_utf8_lossy(&answer.stderr),
-    );
     assert!(
         answer.status.success(),
-        "{command:?} ended with {}: {complaint}",
-        answer.status
+        "{command:?} ended with {}: {}",
+        answer.status,
+        String::from_utf8_lossy(&answer.stderr)
     );
-    told.into_owned()
+    String::from_utf8_lossy(&answer.stdout).into_owned()
 }

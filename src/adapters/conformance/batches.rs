@@ -1,0 +1,221 @@
+//! Batches, which only Redis keeps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::servers;
+use super::setup::{LEASE, checkpoint_key, raw_redis, user};
+use crate::adapters::redis::{RedisBatches, RedisCheckpoints, RedisConnection};
+use crate::address::RedisUrl;
+use crate::failure::{Class, Code, Failure, Reason};
+use crate::integrity::Integrity;
+use crate::job::{BatchId, Request, UserId};
+use crate::machine::Checkpoint;
+use crate::ports::batches::{Batches, Known, Record, Summary};
+use crate::ports::{Checkpoints as _, Claim};
+
+struct Store {
+    url: RedisUrl,
+    batches: Arc<dyn Batches>,
+    connection: Arc<RedisConnection>,
+}
+
+fn store() -> Store {
+    let url = servers::redis_url();
+    let connection = Arc::new(RedisConnection::new(&url));
+    Store {
+        url,
+        batches: Arc::new(RedisBatches::new(Arc::clone(&connection))),
+        connection,
+    }
+}
+
+fn batch(name: &str) -> BatchId {
+    name.parse().unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn of_batch(user_id: UserId, name: &str) -> Checkpoint {
+    let request = Request {
+        batch_id: Some(batch(name)),
+        ..Request::default()
+    };
+    Checkpoint::new(user_id, request, at(7))
+}
+
+/// Saves it as a worker does that forgets finished and unknown users after `retention`.
+async fn save(store: &Store, checkpoint: &Checkpoint, retention: Option<Duration>) {
+    let connection = Arc::clone(&store.connection);
+    let checkpoints = RedisCheckpoints::new(connection, LEASE, retention, Integrity::default());
+    let user_id = checkpoint.user_id;
+    let Claim::Granted { lease, version, .. } = checkpoints.claim(user_id).await.unwrap() else {
+        panic!("nobody else has it");
+    };
+    checkpoints.save(&lease, version, checkpoint).await.unwrap();
+    checkpoints.release(&lease).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_batch_that_is_not_there_is_empty() {
+    let store = store();
+    let none = batch("none");
+    assert_eq!(store.batches.begun_at(&none).await.unwrap(), None);
+    assert_eq!(store.batches.latest(5).await.unwrap(), []);
+    assert_eq!(store.batches.users_in(&none, &[]).await.unwrap(), []);
+    assert_eq!(store.batches.users_in(&none, &[user()]).await.unwrap(), []);
+    let page = store.batches.page(&none, 0, 5).await.unwrap();
+    assert_eq!((page.users, page.next), (Vec::new(), None));
+    assert_eq!(store.batches.records(&none, &[]).await.unwrap(), []);
+    assert_eq!(store.batches.summaries(&none, &[]).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn users_are_listed_in_the_order_in_which_they_were_first_added() {
+    let store = store();
+    let batch = batch("2026-11");
+    let users = [user(), user(), user()];
+    for (second, user_id) in (10..).zip(users) {
+        store
+            .batches
+            .add_users(&batch, &[user_id], at(second))
+            .await
+            .unwrap();
+    }
+    store
+        .batches
+        .add_users(&batch, &[users[0]], at(99))
+        .await
+        .unwrap();
+
+    assert_eq!(store.batches.begun_at(&batch).await.unwrap(), Some(at(10)));
+    let first = store.batches.page(&batch, 0, 2).await.unwrap();
+    assert_eq!((first.users.as_slice(), first.next), (&users[..2], Some(2)));
+    let second = store.batches.page(&batch, 2, 2).await.unwrap();
+    assert_eq!((second.users.as_slice(), second.next), (&users[2..], None));
+    let known = store
+        .batches
+        .users_in(&batch, &[user(), users[2], users[0]])
+        .await
+        .unwrap();
+    assert_eq!(known, [users[2], users[0]]);
+}
+
+#[tokio::test]
+async fn the_latest_batch_is_listed_first() {
+    let store = store();
+    for (second, name) in [(10, "a"), (30, "b"), (20, "c")] {
+        let users = vec![user(); usize::try_from(second / 10).unwrap()];
+        store
+            .batches
+            .add_users(&batch(name), &users, at(second))
+            .await
+            .unwrap();
+    }
+    let listed = store.batches.latest(2).await.unwrap();
+    let listed: Vec<_> = listed
+        .iter()
+        .map(|one| (one.batch_id.to_string(), one.begun_at, one.users))
+        .collect();
+    assert_eq!(
+        listed,
+        [("b".to_owned(), at(30), 1), ("c".to_owned(), at(20), 1)]
+    );
+}
+
+#[tokio::test]
+async fn the_first_save_adds_a_user_and_the_summary_is_that_of_the_last_save() {
+    let store = store();
+    let user_id = user();
+    let batch = batch("2026-11");
+    let checkpoint = of_batch(user_id, "2026-11");
+    save(&store, &checkpoint, None).await;
+
+    let page = store.batches.page(&batch, 0, 5).await.unwrap();
+    assert_eq!(page.users, [user_id]);
+    let absent = user();
+    let users = [absent, user_id];
+    let summary = Summary::from(&checkpoint);
+    let known = store.batches.summaries(&batch, &users).await.unwrap();
+    assert_eq!(known, [Known::Nothing, Known::Summary(summary)]);
+    let records = store.batches.records(&batch, &users).await.unwrap();
+    let expected = Record::Checkpoint(Box::new(checkpoint));
+    assert_eq!(records, [Record::Nothing, expected]);
+}
+
+#[tokio::test]
+async fn a_checkpoint_without_a_valid_summary_is_read_as_a_whole() {
+    let store = store();
+    let users = [user(), user(), user()];
+    for user_id in users {
+        save(&store, &of_batch(user_id, "b"), None).await;
+    }
+    for (user_id, field, value) in [
+        (users[0], "sum", "0 {}"),
+        (users[1], "body", r#"{"schema":2}"#),
+        (users[1], "sum", ""),
+    ] {
+        let mut command = redis::cmd("HSET");
+        command.arg(checkpoint_key(user_id)).arg(field).arg(value);
+        raw_redis::<i64>(&store.url, &command).await;
+    }
+
+    let batch = batch("b");
+    let known = store.batches.summaries(&batch, &users).await.unwrap();
+    let summary = |user_id| Known::Summary(Summary::from(&of_batch(user_id, "b")));
+    assert_eq!(
+        known,
+        [summary(users[0]), Known::Unreadable, summary(users[2])]
+    );
+    let records = store.batches.records(&batch, &users).await.unwrap();
+    assert_eq!(records[1], Record::Unreadable);
+}
+
+#[tokio::test]
+async fn a_batch_keeps_the_summary_of_a_checkpoint_that_expired() {
+    let store = store();
+    let user_id = user();
+    let batch = batch("2026-11");
+    let mut checkpoint = of_batch(user_id, "2026-11");
+    // A user whom CXone does not know expires, whatever the retention is.
+    let class = Class::Permanent(Reason::UserNotFound);
+    let failure = Failure::new(class, Code::UserNotFound, "no such user");
+    checkpoint.give_up(Reason::UserNotFound, failure, at(9));
+    save(&store, &checkpoint, None).await;
+
+    let mut ttl = redis::cmd("PTTL");
+    ttl.arg(checkpoint_key(user_id));
+    let left_ms: i64 = raw_redis(&store.url, &ttl).await;
+    assert!(left_ms > 0, "it expires: {left_ms}");
+    let mut expire = redis::cmd("DEL");
+    expire.arg(checkpoint_key(user_id));
+    raw_redis::<i64>(&store.url, &expire).await;
+
+    let summary = Summary::from(&checkpoint);
+    let known = store.batches.summaries(&batch, &[user_id]).await.unwrap();
+    assert_eq!(known, [Known::Summary(summary.clone())]);
+    let records = store.batches.records(&batch, &[user_id]).await.unwrap();
+    assert_eq!(records, [Record::Summary(summary)]);
+}
+
+#[tokio::test]
+async fn what_another_program_wrote_into_a_batch_is_no_user() {
+    let store = store();
+    let batch = batch("b");
+    let user_id = user();
+    store
+        .batches
+        .add_users(&batch, &[user_id], at(1))
+        .await
+        .unwrap();
+    let mut command = redis::cmd("ZADD");
+    command.arg("offboarder:batch:b:users").arg(2).arg("eve");
+    raw_redis::<i64>(&store.url, &command).await;
+
+    let page = store.batches.page(&batch, 0, 2).await.unwrap();
+    assert_eq!((page.users, page.next), (vec![user_id], Some(2)));
+}

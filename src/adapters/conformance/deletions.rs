@@ -1,0 +1,115 @@
+//! The deletion rate limit, over every checkpoint store.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::setup::{CheckpointStore, embedded, redis, user};
+use crate::limits::DeletionRateLimit;
+use crate::ports::DeletionAdmission::{Counted, Unknown, Wait};
+
+const HOUR: Duration = Duration::from_hours(1);
+const TWO_AN_HOUR: DeletionRateLimit = DeletionRateLimit {
+    count: 2,
+    per: HOUR,
+};
+
+super::over_each_adapter!({
+    a_count_that_was_never_begun_is_unknown,
+    a_count_that_does_not_reach_far_enough_is_unknown,
+    users_are_counted_once_and_the_limit_says_how_long_to_wait,
+    restored_deletions_count_until_their_user_asks,
+    a_second_restore_never_shortens_the_reach,
+} over redis, embedded);
+
+async fn a_count_that_was_never_begun_is_unknown(store: CheckpointStore) {
+    let checkpoints = &store.checkpoints;
+    assert!(!checkpoints.deletions_reach(HOUR).await.unwrap());
+    let admission = checkpoints.admit_deletion(user(), TWO_AN_HOUR).await;
+    assert_eq!(admission.unwrap(), Unknown);
+}
+
+async fn a_count_that_does_not_reach_far_enough_is_unknown(store: CheckpointStore) {
+    let checkpoints = &store.checkpoints;
+    checkpoints.restore_deletions(HOUR, &[]).await.unwrap();
+    assert!(checkpoints.deletions_reach(HOUR).await.unwrap());
+    assert!(checkpoints.deletions_reach(HOUR / 2).await.unwrap());
+    assert!(!checkpoints.deletions_reach(HOUR * 2).await.unwrap());
+
+    let longer = DeletionRateLimit {
+        per: HOUR * 2,
+        ..TWO_AN_HOUR
+    };
+    let admission = checkpoints.admit_deletion(user(), longer).await;
+    assert_eq!(admission.unwrap(), Unknown);
+}
+
+async fn users_are_counted_once_and_the_limit_says_how_long_to_wait(store: CheckpointStore) {
+    let checkpoints = &store.checkpoints;
+    checkpoints.restore_deletions(HOUR, &[]).await.unwrap();
+    let first = user();
+    let second = user();
+    for user_id in [first, second, first, second] {
+        let admission = checkpoints.admit_deletion(user_id, TWO_AN_HOUR).await;
+        assert_eq!(admission.unwrap(), Counted);
+    }
+
+    let third = checkpoints.admit_deletion(user(), TWO_AN_HOUR).await;
+    let Wait(wait) = third.unwrap() else {
+        panic!("two of two were counted");
+    };
+    assert!(wait > Duration::from_mins(59) && wait <= HOUR, "{wait:?}");
+    let shorter = DeletionRateLimit {
+        per: Duration::from_millis(1),
+        ..TWO_AN_HOUR
+    };
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let admission = checkpoints.admit_deletion(user(), shorter).await;
+    assert_eq!(admission.unwrap(), Counted, "the others are long ago");
+}
+
+async fn restored_deletions_count_until_their_user_asks(store: CheckpointStore) {
+    let checkpoints = &store.checkpoints;
+    let now = Timestamp::now();
+    let long_ago = now - SignedDuration::from_hours(2);
+    let first = user();
+    let second = user();
+    checkpoints
+        .restore_deletions(HOUR, &[(first, now), (second, now), (user(), long_ago)])
+        .await
+        .unwrap();
+    let admission = checkpoints.admit_deletion(user(), TWO_AN_HOUR).await;
+    assert!(matches!(admission.unwrap(), Wait(_)), "two were restored");
+
+    // A user who asks was not deleted: one deletion is left, and this one takes its place.
+    let admission = checkpoints.admit_deletion(first, TWO_AN_HOUR).await;
+    assert_eq!(admission.unwrap(), Counted);
+    let admission = checkpoints.admit_deletion(user(), TWO_AN_HOUR).await;
+    assert!(matches!(admission.unwrap(), Wait(_)));
+    let admission = checkpoints.admit_deletion(second, TWO_AN_HOUR).await;
+    assert_eq!(admission.unwrap(), Counted);
+}
+
+async fn a_second_restore_never_shortens_the_reach(store: CheckpointStore) {
+    let checkpoints = &store.checkpoints;
+    let counted = user();
+    checkpoints.restore_deletions(HOUR, &[]).await.unwrap();
+    checkpoints
+        .admit_deletion(counted, TWO_AN_HOUR)
+        .await
+        .unwrap();
+
+    let restored = [(counted, Timestamp::now()), (user(), Timestamp::now())];
+    checkpoints
+        .restore_deletions(HOUR / 2, &restored)
+        .await
+        .unwrap();
+    assert!(checkpoints.deletions_reach(HOUR).await.unwrap());
+    let admission = checkpoints.admit_deletion(counted, TWO_AN_HOUR).await;
+    assert_eq!(admission.unwrap(), Counted, "it was counted already");
+    let admission = checkpoints.admit_deletion(user(), TWO_AN_HOUR).await;
+    assert!(
+        matches!(admission.unwrap(), Wait(_)),
+        "the counted user counts once, the restored one too"
+    );
+}

@@ -1,0 +1,174 @@
+//! What can go wrong with a call, and whose fault it is. `what` is the operation with its path; no text holds a token, a
+//! secret or a body.
+
+use std::time::Duration;
+
+use crate::failure::{Class, Classify, Code, Reason};
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// The settings cannot be used.
+    #[error("cannot set up the CXone client: {0}")]
+    Setup(String),
+    /// No connection, or it broke before the request was sent.
+    #[error("{what}: cannot reach CXone ({why}); check OFFBOARDER_CXONE_BASE_URI and the network")]
+    Unreachable { what: String, why: String },
+    /// This process may open no more files or connections; every user would meet this.
+    #[error(
+        "{what}: {why}: no file descriptor is left to this process; raise its limit (`ulimit -n`)"
+    )]
+    NoDescriptor { what: String, why: String },
+    #[error("{what}: no answer from CXone in time")]
+    Timeout { what: String },
+    /// A write was sent, and its answer was lost: it may or may not have been applied.
+    #[error("{what}: the answer was lost ({why}); the next attempt begins by reading")]
+    AnswerLost { what: String, why: String },
+    /// The OAuth client was refused.
+    #[error(
+        "{what}: the OAuth client was refused ({status}{code}{readings}); compare the region of OFFBOARDER_CXONE_BASE_URI, and check OFFBOARDER_CXONE_CLIENT_ID and its secret in the CXone admin console"
+    )]
+    Unauthorized {
+        what: String,
+        status: u16,
+        /// The error code, with a space before it.
+        code: String,
+        /// The forms in which ID and secret were sent, if there is more than one.
+        readings: &'static str,
+    },
+    /// The OAuth client lacks a scope.
+    #[error(
+        "{what}: the OAuth client lacks the scope {scope}; grant it; the next token will have it, since a token keeps the scopes that it was issued with"
+    )]
+    MissingScope { what: String, scope: &'static str },
+    #[error("{what}: over the tenant's quota (429)")]
+    Throttled {
+        what: String,
+        retry_after: Option<Duration>,
+    },
+    #[error("{what}: CXone answered {status}{code}")]
+    Server {
+        what: String,
+        status: u16,
+        /// The error code, with a space before it.
+        code: String,
+        retry_after: Option<Duration>,
+    },
+    #[error("{what}: CXone refused with {status}{code} (correlation ID {correlation_id})")]
+    Rejected {
+        what: String,
+        status: u16,
+        /// The error code, with a space before it.
+        code: String,
+        /// The vendor finds the call by it.
+        correlation_id: String,
+    },
+    /// A 403, 404 or 410 without the API's JSON error: a firewall, a proxy or another server answered.
+    #[error(
+        "{what}: {status}, but not as CXone answers ({shown}): a firewall or a proxy answers in its place, or OFFBOARDER_CXONE_BASE_URI is not the tenant's API"
+    )]
+    Foreign {
+        what: String,
+        status: u16,
+        /// Type and server of the answer, and nothing of its body.
+        shown: String,
+    },
+    /// Several users met the same refusal of a write, and no such write succeeded in between.
+    #[error(
+        "{refusal}; {users} users met this recently, and no such call succeeded in between, so every user would"
+    )]
+    RefusedToMany {
+        refusal: Box<ApiError>,
+        users: usize,
+    },
+    /// One part of the API knows the user, another does not.
+    #[error(
+        "{knows} answers {status} for this user and {missing} answers 404, twice: nothing counts as done; check in the CXone admin console whether the account exists and is active, and that SCIM is enabled for the tenant"
+    )]
+    Contradiction {
+        /// The call that finds the user.
+        knows: String,
+        status: u16,
+        /// The call that does not.
+        missing: String,
+    },
+    #[error(
+        "{what}: CXone answered {status}, a redirect, which is never followed; check OFFBOARDER_CXONE_BASE_URI"
+    )]
+    Redirected { what: String, status: u16 },
+    /// The answer is not what the API promises.
+    #[error("{what}: the answer cannot be read ({why})")]
+    Unreadable { what: String, why: String },
+    /// The body is larger than we accept.
+    #[error(
+        "{what}: the answer is over {max_bytes} bytes; lower OFFBOARDER_CXONE_PAGE_SIZE if these are conversations"
+    )]
+    TooLarge { what: String, max_bytes: usize },
+    /// A next-page link that must not be followed.
+    #[error("the link to the next page leads elsewhere ({why}); no request was sent there")]
+    BadNextPage {
+        /// What is wrong with the link.
+        why: String,
+    },
+    /// The API makes next-page links to another origin than the one it is reached at.
+    #[error(
+        "the link to the next page leads elsewhere (another origin, {link}, than {base}); no request was sent there; set OFFBOARDER_CXONE_BASE_URI to the origin that CXone gives itself, or have the proxy in front of it pass on scheme and host"
+    )]
+    ForeignNextPage {
+        /// Scheme, host and port of the link.
+        link: String,
+        base: String,
+    },
+    /// The cursor is unknown or expired.
+    #[error("{what}: the cursor is gone ({status}); the query begins again")]
+    CursorLost { what: String, status: u16 },
+}
+
+impl Classify for ApiError {
+    fn classify(&self) -> (Class, Code) {
+        let rejected = Class::Permanent(Reason::ApiRejected);
+        match self {
+            Self::Setup(_) => (Class::Systemic, Code::SettingsUnreadable),
+            Self::Unreachable { .. } => (Class::Transient, Code::CxoneUnreachable),
+            Self::NoDescriptor { .. } => (Class::Systemic, Code::CxoneUnreachable),
+            Self::Timeout { .. } => (Class::Transient, Code::CxoneTimeout),
+            Self::AnswerLost { .. } => (Class::UnknownOutcome, Code::CxoneUnreachable),
+            Self::Unauthorized { .. } => (Class::Systemic, Code::CxoneUnauthorized),
+            Self::MissingScope { .. } => (Class::Systemic, Code::CxoneMissingScope),
+            Self::Throttled { .. } => (Class::Throttled, Code::CxoneThrottled),
+            Self::Server { .. } => (Class::Transient, Code::CxoneServerError),
+            Self::Rejected { .. } => (rejected, Code::CxoneRejected),
+            Self::Foreign { .. } => (Class::Transient, Code::CxoneForeignAnswer),
+            Self::RefusedToMany { refusal, .. } => (Class::Systemic, refusal.code()),
+            Self::Contradiction { .. } => (rejected, Code::CxoneContradiction),
+            Self::Redirected { .. } => (Class::Systemic, Code::CxoneRedirected),
+            Self::Unreadable { .. } => (Class::Transient, Code::CxoneUnreadable),
+            Self::TooLarge { .. } => (rejected, Code::CxoneTooLarge),
+            Self::BadNextPage { .. } => (rejected, Code::CxoneBadNextPage),
+            Self::ForeignNextPage { .. } => (Class::Systemic, Code::CxoneBadNextPage),
+            Self::CursorLost { .. } => (Class::Transient, Code::CxoneCursorLost),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after, .. } | Self::Server { retry_after, .. } => *retry_after,
+            Self::Setup(_)
+            | Self::Unreachable { .. }
+            | Self::NoDescriptor { .. }
+            | Self::Timeout { .. }
+            | Self::AnswerLost { .. }
+            | Self::Unauthorized { .. }
+            | Self::MissingScope { .. }
+            | Self::Rejected { .. }
+            | Self::Foreign { .. }
+            | Self::RefusedToMany { .. }
+            | Self::Contradiction { .. }
+            | Self::Redirected { .. }
+            | Self::Unreadable { .. }
+            | Self::TooLarge { .. }
+            | Self::BadNextPage { .. }
+            | Self::ForeignNextPage { .. }
+            | Self::CursorLost { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Every read.
+
+use std::collections::HashMap;
+
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::types::{ChecksumMode, Object, ObjectLockRetentionMode};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+
+use super::error::{S3Error, is_not_found};
+use super::store::S3Store;
+use super::versions::VersionListing;
+use super::writing::SHA256_NAME;
+use crate::failure::Failure;
+use crate::machine::RetentionMark;
+use crate::ports::{ArchiveStore as _, Chunks, DateRange, Found, Listed, ObjectKey};
+
+impl S3Store {
+    pub(super) async fn head(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<&str>,
+    ) -> Result<Option<Found>, S3Error> {
+        let head = self
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .key(self.full_key(key))
+            .set_version_id(version_id.map(str::to_owned))
+            // The checksum costs no request of its own. (For an object under KMS it takes the right
+            // to decrypt, as reading back does.)
+            .checksum_mode(ChecksumMode::Enabled)
+            .send()
+            .await;
+
+        match head {
+            Ok(head) => Ok(Some(found(head))),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(S3Error::of(&error, self.what("read the metadata of", key))),
+        }
+    }
+
+    async fn get(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<&str>,
+        what: &str,
+    ) -> Result<Option<GetObjectOutput>, S3Error> {
+        let got = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(self.full_key(key))
+            .set_version_id(version_id.map(str::to_owned))
+            .send()
+            .await;
+
+        match got {
+            Ok(got) => Ok(Some(got)),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(S3Error::of(&error, what.to_owned())),
+        }
+    }
+
+    pub(super) async fn read_version(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<&str>,
+        max_bytes: usize,
+    ) -> Result<Option<Bytes>, S3Error> {
+        let what = self.what("read", key);
+        let Some(got) = self.get(key, version_id, &what).await? else {
+            return Ok(None);
+        };
+
+        let mut body = got.body;
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| S3Error::of_body(&error, what.clone()))?;
+            if bytes.len() + chunk.len() > max_bytes {
+                return Err(S3Error::TooLarge { what, max_bytes });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Some(bytes.freeze()))
+    }
+
+    pub(super) async fn stream_version(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<&str>,
+    ) -> Result<Option<Chunks>, S3Error> {
+        let what = self.what("read back", key);
+        let Some(got) = self.get(key, version_id, &what).await? else {
+            return Ok(None);
+        };
+
+        let chunks =
+            futures_util::stream::unfold((got.body, what), |(mut body, what)| async move {
+                let chunk = body.next().await?;
+                let chunk =
+                    chunk.map_err(|error| Failure::from(S3Error::of_body(&error, what.clone())));
+                Some((chunk, (body, what)))
+            });
+        Ok(Some(chunks.boxed()))
+    }
+
+    pub(super) async fn list_objects(&self, prefix: &str) -> Result<Vec<Listed>, S3Error> {
+        let prefix = format!("{}{prefix}", self.prefix);
+        let what = || format!("list s3://{}/{prefix}", self.bucket);
+        let mut pages = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .prefix(&prefix)
+            .into_paginator()
+            .send();
+
+        let mut listed = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| S3Error::of(&error, what()))?;
+            for object in page.contents.unwrap_or_default() {
+                let Some(key) = self.own_key(&object) else {
+                    continue;
+                };
+                // The type of S3's answer lets it be missing; without it no deletion can be
+                // counted.
+                let modified = modified(&object).ok_or_else(|| S3Error::Rejected {
+                    what: what(),
+                    status: 200,
+                    said: "an object without LastModified".to_owned(),
+                })?;
+                listed.push(Listed { key, modified });
+            }
+        }
+        Ok(listed)
+    }
+
+    fn own_key(&self, object: &Object) -> Option<ObjectKey> {
+        let key = object.key.as_deref()?.strip_prefix(&self.prefix)?;
+        Some(ObjectKey(key.to_owned()))
+    }
+
+    pub(super) fn version_listing(&self, prefix: &str) -> VersionListing {
+        VersionListing {
+            client: self.client.clone(),
+            bucket: self.bucket.clone(),
+            root: self.prefix.clone(),
+            prefix: format!("{}{prefix}", self.prefix),
+        }
+    }
+}
+
+fn modified(object: &Object) -> Option<Timestamp> {
+    Timestamp::from_second(object.last_modified?.secs()).ok()
+}
+
+fn found(head: HeadObjectOutput) -> Found {
+    let retention = retention_of(&head);
+    let bytes = head
+        .content_length
+        .and_then(|bytes| u64::try_from(bytes).ok());
+    let metadata = head.metadata.unwrap_or_default();
+
+    Found {
+        bytes: bytes.unwrap_or_default(),
+        version_id: head.version_id,
+        etag: head.e_tag,
+        retention,
+        dates: dates_of(&metadata),
+        sha256: metadata.get(SHA256_NAME).cloned(),
+        crc32c: head.checksum_crc32_c,
+    }
+}
+
+fn retention_of(head: &HeadObjectOutput) -> Option<RetentionMark> {
+    let mode = head.object_lock_mode.as_ref()?;
+    let until = head.object_lock_retain_until_date?;
+    Some(RetentionMark {
+        mode: ObjectLockRetentionMode::from(mode.as_str())
+            .as_str()
+            .to_owned(),
+        retain_until: Timestamp::from_second(until.secs()).ok()?,
+    })
+}
+
+fn dates_of(metadata: &HashMap<String, String>) -> Option<DateRange> {
+    let [from, to] = DateRange::NAMES.map(|name| metadata.get(name).map(String::as_str));
+    DateRange::parse(from, to)
+}

@@ -1,0 +1,20 @@
+//! The tenant API of `docs/contract/cxone-openapi.yaml`: the only place that knows its paths, verbs and documents.
+
+mod account;
+mod client;
+mod deletion;
+mod documents;
+mod link;
+mod page;
+mod paths;
+mod reads;
+mod routing;
+mod tenant;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use client::{Client, Options};
+#[cfg(any(test, fuzzing))]
+pub(crate) use link::NextPage;
+#[cfg(any(test, fuzzing))]
+pub(crate) use page::parse as parse_page;

@@ -1,0 +1,68 @@
+//! Routing profiles and queues.
+
+use reqwest::Method;
+
+use super::client::{Client, unwritable};
+use super::documents::{parse_profile, parse_queue, profile_without_queues, queue_without_user};
+use crate::adapters::http::{ApiError, Request};
+use crate::job::UserId;
+use crate::ports::{Answered, Queue, QueueId, QuotaClass, RoutingProfile, Write};
+
+impl Client {
+    pub(super) async fn read_profile(
+        &self,
+        user_id: UserId,
+    ) -> Result<Answered<Option<RoutingProfile>>, ApiError> {
+        let url = self.paths().routing_profile(user_id)?;
+        let request = Request::read(Method::GET, url, QuotaClass::Routing, "routing:read");
+        self.read(request, |reply| parse_profile(&reply.body, reply.etag()))
+            .await
+    }
+
+    pub(super) async fn write_profile_without_queues(
+        &self,
+        user_id: UserId,
+        read: &RoutingProfile,
+        if_match: Option<&str>,
+    ) -> Result<Answered<Write>, ApiError> {
+        const CALL: &str = "patch_routing_profile";
+
+        let url = self.paths().routing_profile(user_id)?;
+        let request = Request {
+            if_match,
+            body: Some(profile_without_queues(read).map_err(|why| unwritable(CALL, why))?),
+            ..Request::write(Method::PATCH, url, QuotaClass::Routing, "routing:write")
+        };
+        self.write(CALL, request).await
+    }
+
+    pub(super) async fn read_queue(
+        &self,
+        queue_id: &QueueId,
+        user_id: UserId,
+    ) -> Result<Answered<Option<Queue>>, ApiError> {
+        let url = self.paths().queue(queue_id)?;
+        let request = Request::read(Method::GET, url, QuotaClass::Routing, "routing:read");
+        self.read(request, |reply| {
+            parse_queue(queue_id, user_id, &reply.body, reply.etag())
+        })
+        .await
+    }
+
+    pub(super) async fn write_queue_without_user(
+        &self,
+        read: &Queue,
+        user_id: UserId,
+        if_match: Option<&str>,
+    ) -> Result<Answered<Write>, ApiError> {
+        const CALL: &str = "patch_queue";
+
+        let url = self.paths().queue(&read.id)?;
+        let request = Request {
+            if_match,
+            body: Some(queue_without_user(read, user_id).map_err(|why| unwritable(CALL, why))?),
+            ..Request::write(Method::PATCH, url, QuotaClass::Routing, "routing:write")
+        };
+        self.write(CALL, request).await
+    }
+}

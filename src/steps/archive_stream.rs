@@ -1,0 +1,178 @@
+//! Streams pages from the API into the store, with a checkpoint after each confirmed part.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
+
+use super::archive_pages::{Fetched, fetch};
+use super::archive_store::{abort_strays, store_whole};
+use super::{CheckpointSession, Services, Stopped};
+use crate::archive::{ArchiveWriter, WindowDeduplicator};
+use crate::failure::{Class, Code, Failure};
+use crate::machine::{ArchiveInProgress, Crossing, Cursor, Event, UploadInProgress};
+use crate::ports::{DateRange, ObjectKey};
+
+/// One archive under way.
+struct ArchiveStream<'a> {
+    services: &'a Services,
+    journal: &'a mut CheckpointSession,
+    key: &'a ObjectKey,
+    progress: &'a ArchiveInProgress,
+    writer: ArchiveWriter,
+    deduplicator: WindowDeduplicator,
+}
+
+pub(super) async fn stream(
+    services: &Services,
+    journal: &mut CheckpointSession,
+    access_at: Timestamp,
+    key: &ObjectKey,
+    progress: &ArchiveInProgress,
+) -> Result<Event, Stopped> {
+    let dates = DateRange {
+        from: progress.date_from,
+        to: progress.date_to,
+    };
+    let writer = ArchiveWriter::new(
+        Arc::clone(&services.archive_store),
+        key.clone(),
+        dates,
+        progress.upload.as_ref(),
+    )?;
+
+    let (begin, crossing) = match &progress.upload {
+        Some(upload) => (upload.cursor.clone(), upload.crossing.clone()),
+        None => {
+            let from = progress.date_from;
+            (Cursor::Window { from }, Crossing::default())
+        }
+    };
+    let mut stream = ArchiveStream {
+        services,
+        journal,
+        key,
+        progress,
+        writer,
+        deduplicator: WindowDeduplicator::new(&crossing, &begin),
+    };
+    if begin != Cursor::End {
+        stream.copy_pages(begin).await?;
+        stream.close().await?;
+    }
+
+    let ArchiveStream {
+        journal, writer, ..
+    } = stream;
+    store_whole(
+        services,
+        journal.checkpoint(),
+        access_at,
+        key,
+        dates,
+        writer,
+    )
+    .await
+}
+
+impl ArchiveStream<'_> {
+    async fn copy_pages(&mut self, begin: Cursor) -> Result<(), Stopped> {
+        // One page waits while one is written and one is fetched: flat memory, and no pause in either.
+        let (sender, mut pages) = mpsc::channel(1);
+        let fetching = fetch(
+            Arc::clone(&self.services.tenant),
+            self.journal.user_id(),
+            self.progress.clone(),
+            begin,
+            sender,
+        );
+        let fetching = AbortOnDropHandle::new(tokio::spawn(fetching.in_current_span()));
+
+        loop {
+            let page = tokio::select! {
+                // Saved as soon as it is confirmed: a crash loses only what came after it.
+                confirmed = self.writer.settle(), if self.writer.is_sending() => {
+                    if let Some(confirmed) = confirmed? {
+                        self.save_and_check(confirmed).await?;
+                    }
+                    continue;
+                }
+                page = pages.recv() => page,
+            };
+            let Some(page) = page else { break };
+            self.append(page).await?;
+        }
+
+        // The channel closes after the last page, and also when the task dies; only the first is an end.
+        fetching
+            .await
+            .map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))?;
+        Ok(())
+    }
+
+    async fn append(&mut self, fetched: Fetched) -> Result<(), Stopped> {
+        let (page, following) = fetched?;
+        self.writer.append(
+            page.conversations()
+                .filter(|one| self.deduplicator.admits(one, self.progress)),
+        );
+        self.deduplicator.follow(&following);
+
+        if self.writer.part_is_full() && following != Cursor::End {
+            self.begin_upload().await?;
+            let crossing = self.deduplicator.crossing();
+            if let Some(confirmed) = self.writer.send_part(following, crossing).await? {
+                self.save_and_check(confirmed).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the array, and sends the last part if there are parts.
+    async fn close(&mut self) -> Result<(), Stopped> {
+        if !self.writer.close() {
+            return Ok(());
+        }
+
+        self.begin_upload().await?;
+        let crossing = self.deduplicator.crossing();
+        let before = self.writer.send_part(Cursor::End, crossing).await?;
+        for confirmed in [before, self.writer.settle().await?].into_iter().flatten() {
+            self.save(confirmed).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins the upload, if none is under way. It is saved before its first part is sent, so that no crash leaves an
+    /// upload that no checkpoint knows; what a crash between the two left is aborted here.
+    async fn begin_upload(&mut self) -> Result<(), Stopped> {
+        if self.writer.upload_id().is_some() {
+            return Ok(());
+        }
+
+        abort_strays(self.services, self.key).await?;
+        if let Some(begun) = self.writer.begin().await? {
+            self.save(begun).await?;
+        }
+        Ok(())
+    }
+
+    async fn save_and_check(&mut self, confirmed: UploadInProgress) -> Result<(), Stopped> {
+        self.save(confirmed).await?;
+        self.journal.still_wanted().map_err(Stopped::Interrupted)
+    }
+
+    async fn save(&mut self, upload: UploadInProgress) -> Result<(), Stopped> {
+        let progress = ArchiveInProgress {
+            upload: Some(upload),
+            ..self.progress.clone()
+        };
+        let now = self.services.clock.now();
+        self.journal
+            .save_archive(progress, now)
+            .await
+            .map_err(Stopped::Interrupted)
+    }
+}

@@ -1,0 +1,238 @@
+//! The metrics of `docs/contract/interfaces.md`. Labels are words of ours, never an ID or a text,
+//! so their number is bounded.
+
+mod exposition;
+mod instruments;
+mod rate_limited;
+
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+
+use crate::failure::{Class, Code, Reason};
+use crate::job::{Lane, UserId};
+use crate::limits::QuotaClass;
+use crate::machine::{Pause, StateName};
+pub(crate) use exposition::Exposition;
+use instruments::INSTRUMENTS;
+
+/// Creates the counters that may stay at 0, so that an alert rule can see them rise from 0.
+pub(super) fn begin() {
+    for reason in Reason::ALL {
+        INSTRUMENTS
+            .dead_letters
+            .add(0, &[KeyValue::new("reason", reason.as_str())]);
+    }
+    for outcome in ["deleted", "deactivated-only", "dead-lettered"] {
+        INSTRUMENTS
+            .jobs
+            .add(0, &[KeyValue::new("outcome", outcome)]);
+    }
+    for class in QuotaClass::ALL {
+        INSTRUMENTS
+            .api_throttled
+            .add(0, &[KeyValue::new("class", class.as_str())]);
+    }
+    for reason in ["no_token", "wrong_token", "read_token", "foreign_host"] {
+        INSTRUMENTS
+            .admin_refused
+            .add(0, &[KeyValue::new("reason", reason)]);
+    }
+    INSTRUMENTS.in_flight.add(0, &[]);
+    unhealthy(false);
+    INSTRUMENTS.archive_bytes.add(0, &[]);
+    INSTRUMENTS.archive_conversations.add(0, &[]);
+    INSTRUMENTS.checkpoint_conflicts.add(0, &[]);
+}
+
+/// An off-boarding ended and its manifest is stored.
+pub(crate) fn finished(state: StateName) {
+    let outcome = if state == StateName::Deleted {
+        "deleted"
+    } else {
+        "deactivated-only"
+    };
+    INSTRUMENTS
+        .jobs
+        .add(1, &[KeyValue::new("outcome", outcome)]);
+}
+
+/// A job became a dead letter.
+pub(crate) fn dead_lettered(reason: Reason) {
+    INSTRUMENTS
+        .jobs
+        .add(1, &[KeyValue::new("outcome", "dead-lettered")]);
+    INSTRUMENTS
+        .dead_letters
+        .add(1, &[KeyValue::new("reason", reason.as_str())]);
+}
+
+/// A step was completed and its checkpoint saved.
+pub(crate) fn moved(from: StateName, to: StateName) {
+    let labels = [
+        KeyValue::new("from", from.as_str()),
+        KeyValue::new("to", to.as_str()),
+    ];
+    INSTRUMENTS.transitions.add(1, &labels);
+}
+
+/// A step ended, with success or not.
+pub(crate) fn step_took(step: &'static str, took: Duration) {
+    INSTRUMENTS
+        .step_duration
+        .record(took.as_secs_f64(), &[KeyValue::new("step", step)]);
+}
+
+/// A read showed the account deactivated, this long after the request.
+pub(crate) fn access_removed(after: Duration) {
+    INSTRUMENTS.access_removed.record(after.as_secs_f64(), &[]);
+}
+
+pub(crate) fn archived(bytes: u64, conversations: u64) {
+    INSTRUMENTS.archive_bytes.add(bytes, &[]);
+    INSTRUMENTS.archive_conversations.add(conversations, &[]);
+}
+
+/// CXone answered a call, or did not: status 0.
+pub(crate) fn api_answered(class: QuotaClass, status: u16) {
+    let labels = [
+        KeyValue::new("class", class.as_str()),
+        KeyValue::new("status", i64::from(status)),
+    ];
+    INSTRUMENTS.api_requests.add(1, &labels);
+    if status == 429 {
+        INSTRUMENTS
+            .api_throttled
+            .add(1, &[KeyValue::new("class", class.as_str())]);
+    }
+}
+
+/// A step failed and will be tried again.
+pub(crate) fn retried(step: &'static str, class: Class) {
+    let kind = match class {
+        Class::Transient => "transient",
+        Class::Throttled => "throttled",
+        Class::UnknownOutcome => "unknown_outcome",
+        Class::Permanent(_) => "permanent",
+        Class::Systemic => "systemic",
+        Class::Defect => "defect",
+    };
+    INSTRUMENTS.retries.add(
+        1,
+        &[KeyValue::new("step", step), KeyValue::new("kind", kind)],
+    );
+}
+
+/// A guard postpones a deletion.
+pub(crate) fn deletion_postponed(guard: Pause) {
+    INSTRUMENTS
+        .deletions
+        .postponed
+        .add(1, &[KeyValue::new("guard", guard.as_str())]);
+}
+
+/// The deletion of this user waits for the deletion rate limit.
+pub(crate) fn deletion_rate_limited(user_id: UserId, wait: Duration) {
+    INSTRUMENTS.deletions.rate_limited_users.add(user_id, wait);
+}
+
+/// Records how many users wait for the deletion rate limit, as far as this worker knows.
+pub(crate) fn record_rate_limited() {
+    let deletions = &INSTRUMENTS.deletions;
+    let count = deletions.rate_limited_users.count() as u64;
+    deletions.rate_limited.record(count, &[]);
+}
+
+/// Messages in a queue that no worker has taken.
+pub(crate) fn queue_depth(queue: &str, depth: u64) {
+    INSTRUMENTS
+        .backlog
+        .queue_depth
+        .record(depth, &[KeyValue::new("queue", queue.to_owned())]);
+}
+
+/// How long the oldest job of a queue has waited.
+pub(crate) fn oldest_job(queue: &str, seconds: f64) {
+    INSTRUMENTS
+        .backlog
+        .oldest_job
+        .record(seconds, &[KeyValue::new("queue", queue.to_owned())]);
+}
+
+/// Waiting work of a lane.
+pub(crate) struct LaneBacklog {
+    pub(crate) depth: u64,
+    /// Taken or delayed by this worker.
+    pub(crate) held: u64,
+    /// How long the oldest of all these has waited.
+    pub(crate) oldest_seconds: f64,
+}
+
+/// How much work of a lane waits, and for how long.
+pub(crate) fn lane(lane: Lane, backlog: &LaneBacklog) {
+    let labels = [KeyValue::new("lane", lane.as_str())];
+    INSTRUMENTS
+        .backlog
+        .lane_depth
+        .record(backlog.depth, &labels);
+    INSTRUMENTS.backlog.lane_held.record(backlog.held, &labels);
+    INSTRUMENTS
+        .backlog
+        .lane_oldest_job
+        .record(backlog.oldest_seconds, &labels);
+}
+
+/// A save was refused because another worker has the user.
+pub(crate) fn checkpoint_conflict() {
+    INSTRUMENTS.checkpoint_conflicts.add(1, &[]);
+}
+
+/// The worker takes no users because of this failure, or takes them again.
+pub(crate) fn paused(cause: Code, is_paused: bool) {
+    INSTRUMENTS.paused.record(
+        u64::from(is_paused),
+        &[KeyValue::new("cause", cause.as_str())],
+    );
+}
+
+/// The worker takes no users because an operator paused it, or takes them again.
+pub(crate) fn paused_by_operator(is_paused: bool) {
+    INSTRUMENTS
+        .paused
+        .record(u64::from(is_paused), &[KeyValue::new("cause", "operator")]);
+}
+
+/// Whether a restart would help this worker.
+pub(crate) fn unhealthy(is_unhealthy: bool) {
+    INSTRUMENTS.unhealthy.record(u64::from(is_unhealthy), &[]);
+}
+
+/// The admin HTTP server refused a request; `reason` is a word of its gate.
+pub(crate) fn admin_refused(reason: &'static str) {
+    INSTRUMENTS
+        .admin_refused
+        .add(1, &[KeyValue::new("reason", reason)]);
+}
+
+/// The quota of a class in the settings.
+pub(crate) fn quota(class: QuotaClass, per_second: f64) {
+    INSTRUMENTS
+        .quota
+        .record(per_second, &[KeyValue::new("class", class.as_str())]);
+}
+
+/// Counts a user as in progress until it is dropped.
+pub(crate) struct InFlight(());
+
+impl InFlight {
+    pub(crate) fn begin() -> Self {
+        INSTRUMENTS.in_flight.add(1, &[]);
+        Self(())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        INSTRUMENTS.in_flight.add(-1, &[]);
+    }
+}

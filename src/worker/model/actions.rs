@@ -1,0 +1,313 @@
+//! Everything that can happen next, one atomic act at a time.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::broken_rules::Rule;
+use super::steps::{failed, perform};
+use super::world::{Act, Budget, NOW, OWNER, SOURCES, Settle, Worker, World, job, user};
+use crate::failure::Class;
+use crate::job::{Request, Source};
+use crate::limits::DeletePolicy;
+use crate::machine::samples::{access_removed, queues_cleared};
+use crate::machine::{Checkpoint, Event, RetryPolicy, State, Step};
+use crate::steps::Interrupt;
+use crate::worker::run::Outcome;
+use crate::worker::run::decide::{Circumstances, Command, plan_commands};
+use crate::worker::settle::settlement::{Disposition, disposition};
+
+pub(super) struct Offboarding {
+    pub(super) budget: Budget,
+    /// The tenant refuses deletions.
+    pub(super) refused: bool,
+    pub(super) broken: Option<Rule>,
+}
+
+/// The number of a worker, or of a worker and a queue.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Action {
+    Take(usize, usize),
+    Proceed(usize),
+    LoseReply(usize),
+    Crash(usize),
+    ExpireLease,
+    ForgetAll,
+    Duplicate,
+    Forge,
+}
+
+const RETRY: RetryPolicy = RetryPolicy {
+    max_attempts: 99,
+    base: Duration::ZERO,
+    cap: Duration::ZERO,
+};
+
+impl Offboarding {
+    /// What may happen next.
+    pub(super) fn possible(world: &World, actions: &mut Vec<Action>) {
+        for (index, worker) in world.workers.iter().enumerate() {
+            match worker {
+                // A worker that finds the lease taken delays the job, which changes nothing.
+                Worker::Idle if world.lease.is_none() => {
+                    let sources = (0..2).filter(|source| world.queued[*source] > 0);
+                    actions.extend(sources.map(|source| Action::Take(index, source)));
+                }
+                Worker::Idle => {}
+                Worker::Running { acts, .. } => {
+                    actions.push(Action::Proceed(index));
+                    let writes = matches!(
+                        acts.front(),
+                        Some(Act::Do(Command::Perform(
+                            Step::ClearQueues
+                                | Step::Deactivate
+                                | Step::Delete { .. }
+                                | Step::Record
+                        )))
+                    );
+                    if writes && world.budget.lost_replies > 0 {
+                        actions.push(Action::LoseReply(index));
+                    }
+                }
+                Worker::Settling { .. } => actions.push(Action::Proceed(index)),
+            }
+            if *worker != Worker::Idle && world.budget.crashes > 0 {
+                actions.push(Action::Crash(index));
+            }
+        }
+
+        if world.lease.is_some() && world.budget.expiries > 0 {
+            actions.push(Action::ExpireLease);
+        }
+        if world.budget.forgets > 0 && (world.redis.is_some() || world.lease.is_some()) {
+            actions.push(Action::ForgetAll);
+        }
+        if world.budget.duplicates > 0 {
+            actions.push(Action::Duplicate);
+        }
+        if world.budget.forgeries > 0 && world.lease.is_none() && world.archive == world.forged {
+            actions.push(Action::Forge);
+        }
+    }
+
+    pub(super) fn act(&self, world: &mut World, action: &Action) {
+        match *action {
+            Action::Take(index, source) => self.take(world, index, source),
+            Action::Proceed(index) => self.proceed(world, index, false),
+            Action::LoseReply(index) => {
+                world.budget.lost_replies -= 1;
+                self.proceed(world, index, true);
+            }
+            Action::Crash(index) => crash(world, index),
+            Action::ExpireLease => {
+                world.budget.expiries -= 1;
+                world.lease = None;
+            }
+            Action::ForgetAll => {
+                world.budget.forgets -= 1;
+                world.redis = None;
+                world.lease = None;
+            }
+            Action::Duplicate => {
+                world.budget.duplicates -= 1;
+                world.queued[0] += 1;
+            }
+            Action::Forge => {
+                world.budget.forgeries -= 1;
+                world.forged = true;
+                let version = world.redis.as_ref().map_or(1, |(version, _)| version + 1);
+                world.redis = Some((version, forged()));
+            }
+        }
+    }
+
+    fn take(&self, world: &mut World, index: usize, source: usize) {
+        world.queued[source] -= 1;
+        world.lease = Some(OWNER);
+        let (version, mut checkpoint) = match &world.redis {
+            Some((version, checkpoint)) => (*version, checkpoint.clone()),
+            None => (0, Checkpoint::new(user(), Request::default(), NOW)),
+        };
+
+        let acts = self.plan(&mut checkpoint, Event::Resumed, source);
+        world.workers[index] = Worker::Running {
+            source,
+            owner: OWNER,
+            version,
+            checkpoint: Box::new(checkpoint),
+            acts,
+            read: false,
+        };
+    }
+
+    /// The product's own plan, as atomic acts.
+    fn plan(&self, checkpoint: &mut Checkpoint, event: Event, source: usize) -> VecDeque<Act> {
+        let job = job(source);
+        let circumstances = Circumstances {
+            job: &job,
+            delete: DeletePolicy::Attempt,
+            retry: &RETRY,
+            jitter: 0.0,
+            now: NOW,
+        };
+        let commands = plan_commands(checkpoint, event, Vec::new(), &circumstances);
+
+        let mut acts = VecDeque::new();
+        if commands.save {
+            acts.push_back(Act::Save);
+        }
+        if self.broken == Some(Rule::SaveBeforeWhatFollows) {
+            acts.push_front(Act::Do(commands.then));
+        } else {
+            acts.push_back(Act::Do(commands.then));
+        }
+        acts
+    }
+
+    /// One act of one worker.
+    fn proceed(&self, world: &mut World, index: usize, reply_is_lost: bool) {
+        match std::mem::replace(&mut world.workers[index], Worker::Idle) {
+            Worker::Idle => {}
+            Worker::Settling { source, acts } => self.settle(world, index, source, acts),
+            running @ Worker::Running { .. } => {
+                world.workers[index] = self.run(world, running, reply_is_lost);
+            }
+        }
+    }
+
+    /// The worker after its next act.
+    fn run(&self, world: &mut World, mut worker: Worker, reply_is_lost: bool) -> Worker {
+        let Worker::Running {
+            source,
+            owner,
+            version,
+            checkpoint,
+            acts,
+            read,
+        } = &mut worker
+        else {
+            return worker;
+        };
+        match acts.pop_front() {
+            None => return Worker::Idle,
+            Some(Act::Save) => match world.save(*owner, *version, checkpoint, self.broken) {
+                Some(saved) => *version = saved,
+                None => return self.end(Err(Interrupt::LeaseLost), *source, None),
+            },
+            // What was read may be out of date when the DELETE is sent.
+            Some(Act::Do(Command::Perform(step @ Step::Delete { .. })))
+                if !*read && world.exists =>
+            {
+                *read = true;
+                acts.push_front(Act::Do(Command::Perform(step)));
+            }
+            Some(Act::Do(Command::Perform(step))) => {
+                *read = false;
+                let event = perform(world, checkpoint, &step, self.refused, self.broken);
+                let event = if reply_is_lost {
+                    failed(Class::UnknownOutcome)
+                } else {
+                    event
+                };
+                let planned = self.plan(checkpoint, event, *source);
+                acts.extend(planned);
+            }
+            Some(Act::Do(Command::Apply(event))) => {
+                let planned = self.plan(checkpoint, event, *source);
+                acts.extend(planned);
+            }
+            Some(Act::Do(Command::End(outcome))) => {
+                if world.lease == Some(*owner) {
+                    world.lease = None;
+                }
+                let late = acts
+                    .contains(&Act::Save)
+                    .then(|| Settle::SaveLate(*owner, *version, checkpoint.clone()));
+                return self.end(Ok(outcome), *source, late);
+            }
+        }
+        worker
+    }
+
+    /// The settlement of a run, by the product's own mapping.
+    fn end(
+        &self,
+        outcome: Result<Outcome, Interrupt>,
+        source: usize,
+        late: Option<Settle>,
+    ) -> Worker {
+        let mut acts = VecDeque::new();
+        match disposition(outcome, user(), SOURCES[source], NOW) {
+            Disposition::Acknowledge | Disposition::Finish(..) => {}
+            Disposition::Forward(next) | Disposition::Reissue { source: next, .. } => {
+                acts.push_back(Settle::Publish(queue_of(next)));
+            }
+            Disposition::Park { .. } | Disposition::GiveBack => {
+                acts.push_back(Settle::Publish(source));
+            }
+            Disposition::DeadLetter(_) => acts.push_back(Settle::DeadLetter),
+        }
+
+        if self.broken == Some(Rule::PublishBeforeAcknowledging) {
+            acts.push_front(Settle::Acknowledge);
+        } else {
+            acts.push_back(Settle::Acknowledge);
+        }
+        acts.extend(late);
+        Worker::Settling { source, acts }
+    }
+
+    fn settle(&self, world: &mut World, index: usize, source: usize, mut acts: VecDeque<Settle>) {
+        match acts.pop_front() {
+            None => return,
+            Some(Settle::Publish(to)) => world.queued[to] += 1,
+            Some(Settle::DeadLetter) => world.dead += 1,
+            Some(Settle::SaveLate(owner, version, checkpoint)) => {
+                world.save(owner, version, &checkpoint, self.broken);
+            }
+            Some(Settle::Acknowledge) => {
+                let is_left =
+                    world.queued_jobs() > 0 || !acts.is_empty() || world.others_hold(index);
+                world.expect(
+                    world.manifest.is_some() || world.dead > 0 || is_left,
+                    "I4: a job vanished",
+                );
+                if acts.is_empty() {
+                    return;
+                }
+            }
+        }
+        world.workers[index] = Worker::Settling { source, acts };
+    }
+}
+
+fn queue_of(wanted: Source) -> usize {
+    SOURCES
+        .iter()
+        .position(|source| *source == wanted)
+        .unwrap_or(0)
+}
+
+fn crash(world: &mut World, index: usize) {
+    world.budget.crashes -= 1;
+    let worker = std::mem::replace(&mut world.workers[index], Worker::Idle);
+    if worker.holds_delivery() {
+        world.queued[worker.source()] += 1;
+    }
+
+    // A dead worker's lease expires before anything else can happen to the user.
+    if let Worker::Running { owner, .. } = worker
+        && world.lease == Some(owner)
+    {
+        world.lease = None;
+    }
+}
+
+/// What somebody writes who can write Redis: the access is gone, and only the archive is missing.
+fn forged() -> Checkpoint {
+    let mut checkpoint = Checkpoint::new(user(), Request::default(), NOW);
+    let queues = queues_cleared(true);
+    checkpoint.advance(State::QueuesCleared { queues }, Vec::new(), NOW);
+    let access = access_removed(NOW);
+    checkpoint.advance(State::Deactivated { access }, Vec::new(), NOW);
+    checkpoint
+}

@@ -1,0 +1,230 @@
+//! What each step does to the world, after the product's steps: read, write only what is missing, read
+//! back.
+
+use super::broken_rules::Rule;
+use super::world::{NOW, World};
+use crate::failure::{Class, Code, Failure, Reason};
+use crate::machine::samples::{
+    access_removed, empty_archive, empty_manifest, empty_seal, queues_cleared,
+};
+use crate::machine::{
+    Beginning, Checkpoint, Deletion, DeletionOutcome, Event, PriorEvidence, Recording, Sealing,
+    State, StateName, Step,
+};
+
+pub(super) fn failed(class: Class) -> Event {
+    Event::StepFailed(Failure::new(class, Code::CxoneUnreachable, ""))
+}
+
+/// Performs a step. `refused`: the tenant refuses deletions.
+pub(super) fn perform(
+    world: &mut World,
+    checkpoint: &Checkpoint,
+    step: &Step,
+    refused: bool,
+    broken: Option<Rule>,
+) -> Event {
+    let reads_again = broken != Some(Rule::ReadAgainBeforeTheDeletion);
+    match step {
+        Step::LookBack if broken == Some(Rule::LookBackFirst) => no_prior_evidence(),
+        Step::LookBack => world
+            .manifest
+            .as_ref()
+            .or(world.seal.as_ref())
+            .map_or_else(no_prior_evidence, found),
+        Step::LookAgain if world.exists && world.active => Event::UserReturned,
+        Step::LookAgain => Event::UserStayedAway,
+        Step::ClearQueues if !world.exists => Event::UserNotFound,
+        Step::ClearQueues => {
+            world.has_queues = false;
+            Event::QueuesCleared(queues_cleared(true))
+        }
+        Step::Deactivate => deactivate(world),
+        Step::Archive => archive(world),
+        Step::Seal | Step::Delete { maybe_sent: true } | Step::Record
+            if reads_again && world.has_access(checkpoint) =>
+        {
+            Event::AccessReturned
+        }
+        Step::Seal => seal(world, checkpoint),
+        Step::Delete { maybe_sent } => delete(world, *maybe_sent, refused),
+        Step::Record => record(world, checkpoint),
+        Step::ConfirmDeletion => failed(Class::Defect),
+    }
+}
+
+fn no_prior_evidence() -> Event {
+    Event::NoPriorEvidence(Beginning {
+        revision: 1,
+        previous: None,
+    })
+}
+
+fn found(evidence: &PriorEvidence) -> Event {
+    Event::PriorEvidenceFound(Box::new(evidence.clone()))
+}
+
+/// What a run that lost its checkpoint will find.
+fn evidence(checkpoint: &Checkpoint, state: State) -> PriorEvidence {
+    PriorEvidence {
+        revision: checkpoint.revision,
+        set: checkpoint.set,
+        previous: None,
+        request: checkpoint.request.clone(),
+        steps: checkpoint.steps.clone(),
+        state,
+    }
+}
+
+impl World {
+    /// Whether the user has more access than the checkpoint says.
+    fn has_access(&self, checkpoint: &Checkpoint) -> bool {
+        let is_called_deleted = checkpoint.state.name() == StateName::Deleted;
+        self.exists && (self.active || self.has_queues || is_called_deleted)
+    }
+}
+
+fn deactivate(world: &mut World) -> Event {
+    world.expect(
+        !world.has_queues || !world.exists,
+        "I3: deactivated before its queues were cleared",
+    );
+
+    world.active = false;
+    Event::UserDeactivated(access_removed(NOW))
+}
+
+fn archive(world: &mut World) -> Event {
+    world.expect(
+        !world.active || world.forged,
+        "I3: archived before the access was gone",
+    );
+    world.expect(
+        world.exists || world.archive,
+        "I1: an empty archive, of a user that we deleted",
+    );
+
+    world.archive = true;
+    Event::ArchiveStored(empty_archive(NOW))
+}
+
+fn seal(world: &mut World, checkpoint: &Checkpoint) -> Event {
+    if let Some(stored) = world.manifest.as_ref().or(world.seal.as_ref()) {
+        return found(stored);
+    }
+    let State::Archived {
+        access, archive, ..
+    } = &checkpoint.state
+    else {
+        return failed(Class::Defect);
+    };
+
+    let seal = empty_seal(NOW);
+    let state = State::Archived {
+        access: access.clone(),
+        archive: archive.clone(),
+        sealing: Sealing::Sealed { seal: seal.clone() },
+    };
+    world.seal = Some(evidence(checkpoint, state));
+    Event::EvidenceSealed(seal)
+}
+
+fn delete(world: &mut World, maybe_sent: bool, refused: bool) -> Event {
+    if maybe_sent && let Some(manifest) = &world.manifest {
+        return found(manifest);
+    }
+    if !world.exists {
+        return Event::UserDeleted(Deletion::without_call(if maybe_sent {
+            DeletionOutcome::Deleted
+        } else {
+            DeletionOutcome::AlreadyGone
+        }));
+    }
+
+    world.expect(
+        world.archive && world.seal.is_some(),
+        "I1: a DELETE without archive or seal",
+    );
+    world.expect(
+        !world.active && !world.has_queues,
+        "I12: a DELETE of a user who has access",
+    );
+    world.expect(
+        world.intent_was_saved,
+        "I1: a DELETE before its intent was saved",
+    );
+    if refused {
+        return Event::DeletionWithheld(Deletion::without_call(DeletionOutcome::Refused));
+    }
+
+    world.exists = false;
+    world.deletions += 1;
+    Event::UserDeleted(Deletion::without_call(DeletionOutcome::Deleted))
+}
+
+fn record(world: &mut World, checkpoint: &Checkpoint) -> Event {
+    let manifest = empty_manifest();
+    let mut state = checkpoint.state.clone();
+    let says_deleted = state.name() == StateName::Deleted;
+    let outcome = match &mut state {
+        State::Deleted {
+            recording,
+            deletion,
+            ..
+        }
+        | State::DeactivatedOnly {
+            recording,
+            deletion,
+            ..
+        } => {
+            *recording = Recording::Recorded {
+                manifest: manifest.clone(),
+            };
+            deletion.outcome
+        }
+        State::Received
+        | State::QueuesCleared { .. }
+        | State::Deactivated { .. }
+        | State::Archived { .. } => return failed(Class::Defect),
+    };
+
+    world.expect(
+        says_deleted || !world.active,
+        "I12: a manifest of a user who has access",
+    );
+    world.expect(
+        says_deleted != world.exists,
+        "I5: the manifest does not say what is",
+    );
+    world.expect(
+        outcome != DeletionOutcome::AlreadyGone,
+        "I5: our own deletion is called somebody else's",
+    );
+    let steps: Vec<StateName> = checkpoint.steps.iter().map(|step| step.state).collect();
+    let every_step = [
+        StateName::QueuesCleared,
+        StateName::Deactivated,
+        StateName::Archived,
+        state.name(),
+    ];
+    world.expect(
+        steps == every_step,
+        "I5: the manifest does not list every step, in order",
+    );
+
+    store_manifest(world, evidence(checkpoint, state))
+}
+
+fn store_manifest(world: &mut World, evidence: PriorEvidence) -> Event {
+    match &world.manifest {
+        Some(stored) if stored.state.name() != evidence.state.name() => {
+            world.expect(false, "I5: two manifests that contradict each other");
+            failed(Class::Permanent(Reason::ArchiveConflict))
+        }
+        Some(_) => Event::ManifestStored(empty_manifest()),
+        None => {
+            world.manifest = Some(evidence);
+            Event::ManifestStored(empty_manifest())
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The world around the product: broker, Redis, archive store and CXone, and who works on the user.
+
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use jiff::Timestamp;
+
+use super::broken_rules::Rule;
+use crate::job::{Job, Request, Source, UserId};
+use crate::machine::{Checkpoint, PriorEvidence, Sealing, State};
+use crate::worker::run::decide::Command;
+
+pub(super) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+/// The worker that has the lease. All workers that lost it are alike, and none gets it back.
+pub(super) const OWNER: u8 = 1;
+const LATE: u8 = 0;
+
+pub(super) const SOURCES: [Source; 2] = [Source::Users, Source::Archive];
+
+/// How often each thing may go wrong in one history.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Budget {
+    pub(super) crashes: u8,
+    pub(super) forgets: u8,
+    pub(super) expiries: u8,
+    pub(super) duplicates: u8,
+    pub(super) lost_replies: u8,
+    /// Somebody writes a checkpoint of an archived user into Redis, where workers have no key.
+    pub(super) forgeries: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent fact about the world"
+)]
+pub(super) struct World {
+    pub(super) has_queues: bool,
+    pub(super) active: bool,
+    pub(super) exists: bool,
+    pub(super) deletions: u8,
+    pub(super) archive: bool,
+    pub(super) seal: Option<PriorEvidence>,
+    pub(super) manifest: Option<PriorEvidence>,
+    /// The version and the checkpoint.
+    pub(super) redis: Option<(u8, Checkpoint)>,
+    pub(super) lease: Option<u8>,
+    /// Messages in the queues: access, archive.
+    pub(super) queued: [u8; 2],
+    pub(super) dead: u8,
+    pub(super) workers: [Worker; 2],
+    pub(super) budget: Budget,
+    pub(super) intent_was_saved: bool,
+    pub(super) forged: bool,
+    /// The first promise that was broken.
+    pub(super) broken_promise: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Worker {
+    Idle,
+    Running {
+        source: usize,
+        owner: u8,
+        version: u8,
+        checkpoint: Box<Checkpoint>,
+        acts: VecDeque<Act>,
+        /// What the next DELETE relies on was read.
+        read: bool,
+    },
+    Settling {
+        source: usize,
+        acts: VecDeque<Settle>,
+    },
+}
+
+/// What the driver does, one atomic act at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Act {
+    Save,
+    Do(Command),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Settle {
+    Publish(usize),
+    DeadLetter,
+    Acknowledge,
+    /// With a broken rule only: owner and version of a save that comes after the end of the run.
+    SaveLate(u8, u8, Box<Checkpoint>),
+}
+
+pub(super) fn user() -> UserId {
+    "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap()
+}
+
+pub(super) fn job(source: usize) -> Job {
+    Job {
+        user_id: user(),
+        request: Request::default(),
+        lane: SOURCES[source].lane(),
+        revision: None,
+        stands_in_since: None,
+        continuation: false,
+    }
+}
+
+impl World {
+    /// One user with access, and one message that asks for its off-boarding.
+    pub(super) const fn new(budget: Budget) -> Self {
+        Self {
+            has_queues: true,
+            active: true,
+            exists: true,
+            deletions: 0,
+            archive: false,
+            seal: None,
+            manifest: None,
+            redis: None,
+            lease: None,
+            queued: [1, 0],
+            dead: 0,
+            workers: [Worker::Idle, Worker::Idle],
+            budget,
+            intent_was_saved: false,
+            forged: false,
+            broken_promise: None,
+        }
+    }
+
+    pub(super) fn expect(&mut self, holds: bool, promise: &'static str) {
+        if !holds {
+            self.broken_promise.get_or_insert(promise);
+        }
+    }
+
+    /// Messages that are in a queue.
+    pub(super) fn queued_jobs(&self) -> u8 {
+        self.queued.iter().sum()
+    }
+
+    pub(super) fn others_hold(&self, index: usize) -> bool {
+        self.workers
+            .iter()
+            .enumerate()
+            .any(|(other, worker)| other != index && worker.holds_delivery())
+    }
+
+    fn stored_version(&self) -> u8 {
+        self.redis.as_ref().map_or(0, |(version, _)| *version)
+    }
+
+    /// The new version, unless the save is refused.
+    pub(super) fn save(
+        &mut self,
+        owner: u8,
+        expected: u8,
+        checkpoint: &Checkpoint,
+        broken: Option<Rule>,
+    ) -> Option<u8> {
+        let stored = self.stored_version();
+        let blind = broken == Some(Rule::SaveComparesTheLease);
+        if !blind && (self.lease != Some(owner) || stored != expected) {
+            return None;
+        }
+
+        self.expect(
+            self.lease == Some(owner),
+            "I6: a worker without the lease saved",
+        );
+        if let State::Archived {
+            sealing: Sealing::Sealed { .. },
+            ..
+        } = &checkpoint.state
+        {
+            self.intent_was_saved = true;
+        }
+        self.redis = Some((stored + 1, checkpoint.stored().into_owned()));
+        Some(stored + 1)
+    }
+
+    /// Makes histories equal that differ only in numbers and names: which of the workers it is, how
+    /// many had the lease before, how often a checkpoint was saved. What is compared later still
+    /// compares as it does now.
+    pub(super) fn simplify(&mut self) {
+        let stored = self.stored_version();
+        let lease = self.lease;
+        let known = |version: u8| u8::from(version > 0);
+        // A worker whose version is not the stored one stays apart from a worker whose version is.
+        let relabel = |owner: &mut u8, version: &mut u8| {
+            (*owner, *version) = match (lease == Some(*owner), *version == stored) {
+                (true, true) => (OWNER, known(stored)),
+                (true, false) => (OWNER, 2),
+                (false, _) => (LATE, 0),
+            };
+        };
+
+        for worker in &mut self.workers {
+            match worker {
+                Worker::Idle => {}
+                Worker::Running { owner, version, .. } => relabel(owner, version),
+                Worker::Settling { acts, .. } => {
+                    for act in acts {
+                        if let Settle::SaveLate(owner, version, _) = act {
+                            relabel(owner, version);
+                        }
+                    }
+                }
+            }
+        }
+
+        if let Some((version, _)) = &mut self.redis {
+            *version = known(*version);
+        }
+        let [one, other] = &self.workers;
+        if fingerprint(one) > fingerprint(other) {
+            self.workers.swap(0, 1);
+        }
+    }
+}
+
+fn fingerprint(worker: &Worker) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    worker.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Worker {
+    /// Whether the worker has an unacknowledged delivery.
+    pub(super) fn holds_delivery(&self) -> bool {
+        match self {
+            Self::Idle => false,
+            Self::Running { .. } => true,
+            Self::Settling { acts, .. } => acts.contains(&Settle::Acknowledge),
+        }
+    }
+
+    pub(super) const fn source(&self) -> usize {
+        match self {
+            Self::Idle => 0,
+            Self::Running { source, .. } | Self::Settling { source, .. } => *source,
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Logs and counts what a save changed.
+
+use crate::machine::{AccessRemoved, Checkpoint, State, StateName};
+use crate::telemetry::metrics;
+
+/// The state before a save.
+pub(super) struct SavedState {
+    state: StateName,
+    is_finished: bool,
+}
+
+impl SavedState {
+    pub(super) const fn of(checkpoint: &Checkpoint) -> Self {
+        Self {
+            state: checkpoint.state.name(),
+            is_finished: checkpoint.state.is_finished(),
+        }
+    }
+
+    /// Logs and counts the change, now that the checkpoint is saved.
+    pub(super) fn report_change(&self, checkpoint: &Checkpoint) {
+        let from = self.state;
+        let to = checkpoint.state.name();
+        if checkpoint.state.is_finished() && !self.is_finished {
+            metrics::finished(to);
+        }
+        if from == to {
+            return;
+        }
+
+        tracing::info!(user_id = %checkpoint.user_id, %from, %to, "moved");
+        metrics::moved(from, to);
+        match &checkpoint.state {
+            State::Deactivated { access } => report_access_removed(checkpoint, access),
+            State::Archived { archive, .. } if from == StateName::Deactivated => {
+                metrics::archived(archive.bytes, archive.conversations);
+            }
+            State::Received
+            | State::QueuesCleared { .. }
+            | State::Archived { .. }
+            | State::Deleted { .. }
+            | State::DeactivatedOnly { .. } => {}
+        }
+    }
+}
+
+fn report_access_removed(checkpoint: &Checkpoint, access: &AccessRemoved) {
+    let request = &checkpoint.request;
+    let asked = request.requested_at.or(request.received_at);
+    let after = asked.map(|asked| access.at.duration_since(asked));
+
+    // The requester's clock may be ahead of ours.
+    let after = after.and_then(|after| after.try_into().ok());
+    metrics::access_removed(after.unwrap_or_default());
+}

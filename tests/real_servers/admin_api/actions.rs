@@ -1,0 +1,203 @@
+//! What is done over the admin API.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{
+    DISCARD, OPERATOR, REPLAY, ask, audit_log, await_end, code, get, ids, post, signed,
+    with_dead_letters, with_tokens,
+};
+use crate::support::process::Process;
+use crate::support::world::{DEAD, PATIENCE, World};
+use crate::support::{eventually, list, trial};
+
+trial!(
+    "what is done over HTTP is what the commands do, and is in the audit log",
+    like_the_commands
+);
+
+fn like_the_commands(place: usize) {
+    let (world, worker) = with_dead_letters(place, 5, 3);
+    let admin = worker.admin();
+    assert_reads_like_commands(&world, &admin);
+    pause_and_resume(&worker);
+    hold(&world, &admin);
+    discard_and_replay(&world, &admin);
+
+    let entries = world.audit_log(&[]);
+    let shown: Vec<_> = entries
+        .iter()
+        .map(|entry| [&entry["what"], &entry["count"], &entry["why"]])
+        .collect();
+    let expected = [
+        ("dead-letters replay ended", 2, "fixed"),
+        ("dead-letters replay", 2, "fixed"),
+        ("dead-letters discard", 1, "a test"),
+        ("hold remove", 1, "closed"),
+        ("hold add", 2, "case 4711"),
+        ("resume", 1, "done"),
+        ("pause", 1, "a migration"),
+    ]
+    .map(|(what, count, why)| [json!(what), json!(count), json!(why)]);
+    assert_eq!(shown, expected.each_ref().map(<[Value; 3]>::each_ref));
+
+    for entry in &entries {
+        let who = entry["who"].as_str().expect("who");
+        assert!(who.starts_with("ada, "), "{who}");
+        assert!(who.ends_with("(operator token)"), "{who}");
+        assert!(who.contains("by the admin API of "), "{who}");
+    }
+    assert_eq!(audit_log(&admin, ""), entries);
+    World::drain(worker);
+}
+
+/// An answer of the API and of a command, without the members that change from one to the next.
+fn assert_same(world: &World, admin: &str, path: &str, command: &[&str], changing: &[&str]) {
+    let mut answers = [get(admin, path), world.json(command, 0)];
+    for answer in &mut answers {
+        for pointer in changing {
+            *answer.pointer_mut(pointer).expect("the member") = Value::Null;
+        }
+    }
+    assert_eq!(answers[0], answers[1], "{path}");
+}
+
+fn assert_reads_like_commands(world: &World, admin: &str) {
+    let user = &world.users[4].id;
+    let status = world.json(&["status", user], 0);
+    let shown = get(admin, &format!("/api/v1/users/{user}"));
+    assert_eq!(shown, status["users"][0]);
+
+    let same = |path: &str, command: &[&str], changing: &[&str]| {
+        assert_same(world, admin, &format!("/api/v1/{path}"), command, changing);
+    };
+    same("batches", &["batch", "list"], &[]);
+    same("dead-letters", &["dead-letters", "list"], &[]);
+    // The error is that of one dead letter of the group, whichever comes first.
+    same(
+        "dead-letters/groups?reasons=api_rejected",
+        &["dead-letters", "groups"],
+        &["/groups/0/error"],
+    );
+    same(
+        "batches/b-1",
+        &["batch", "show", "b-1"],
+        &["/asOf", "/finishedPerMinute"],
+    );
+
+    let dead_letters = ids(&get(admin, "/api/v1/dead-letters")["letters"]);
+    let [one, other] = [&dead_letters[0], &dead_letters[1]];
+    let whole = get(admin, &format!("/api/v1/dead-letters/{one}"));
+    assert_eq!(whole["headers"]["x-offboarder-reason"], "api_rejected");
+    let two = format!("/api/v1/dead-letters?letters={one}&letters={other}");
+    assert_eq!(ids(&get(admin, &two)["letters"]).len(), 2);
+}
+
+fn pause_and_resume(worker: &Process) {
+    let admin = worker.admin();
+    let pause = json!({ "who": "ada", "why": "a migration" });
+    let paused = post(&admin, "/api/v1/pause", &pause);
+    assert_eq!(paused["paused"], true);
+    assert_eq!(paused["why"], "a migration");
+    assert_eq!(get(&admin, "/api/v1/pause"), paused);
+    worker.await_not_ready("a migration");
+
+    let resume = json!({ "who": "ada", "why": "done" });
+    post(&admin, "/api/v1/resume", &resume);
+    worker.await_ready();
+}
+
+fn hold(world: &World, admin: &str) {
+    let [one, other] = [&world.users[0].id, &world.users[1].id];
+    let hold = json!({ "users": [one, other], "who": "ada", "why": "case 4711" });
+    assert_eq!(post(admin, "/api/v1/holds", &hold)["held"], true);
+    assert_same(world, admin, "/api/v1/holds", &["hold", "list"], &[]);
+    let path = format!("/api/v1/holds/{other}");
+    let shown = get(admin, &path);
+    assert_eq!(shown["userId"], *other);
+    assert_eq!(shown["why"], "case 4711");
+
+    let removal = json!({ "users": [other], "who": "ada", "why": "closed" });
+    let removed = post(admin, "/api/v1/holds/remove", &removal);
+    assert_eq!(removed["held"], false);
+    let missing = ask(OPERATOR, "GET", admin, &path, None);
+    assert_eq!(code(&missing, 404), "not_on_hold");
+    world.run(&["hold", "list", other]).expect(1);
+}
+
+/// First as a dry run.
+fn discard_and_replay(world: &World, admin: &str) {
+    let dead_letters = ids(&get(admin, "/api/v1/dead-letters")["letters"]);
+    let [first, third] = [&dead_letters[0], &dead_letters[2]];
+    let discard = signed(json!({ "letters": [third], "dryRun": true }));
+    let discarded = post(admin, DISCARD, &discard);
+    assert_eq!(discarded["discarded"][0]["letter"]["id"], *third);
+    let replay = signed(json!({ "batch": "b-1", "anyway": true, "dryRun": true }));
+    assert_eq!(list(&post(admin, REPLAY, &replay)["moved"]).len(), 3);
+    assert_eq!(world.depth(DEAD), Some(3));
+
+    // No probe can show that a refusal would not come again.
+    let careful = post(admin, REPLAY, &signed(json!({ "letters": [first] })));
+    assert_eq!(careful["moved"], json!([]));
+    assert_eq!(careful["skipped"][0]["letter"]["id"], *first);
+
+    let discard = json!({ "letters": [third], "who": "ada", "why": "a test" });
+    let discarded = post(admin, DISCARD, &discard);
+    let copy = discarded["discarded"][0]["copy"].as_str().expect("a key");
+    assert!(copy.contains(third.as_str()), "{discarded}");
+    let again = ask(OPERATOR, "POST", admin, DISCARD, Some(&discard));
+    assert_eq!(code(&again, 404), "no_such_letter");
+
+    let replay = signed(json!({ "reasons": ["api_rejected"], "anyway": true }));
+    let replayed = post(admin, REPLAY, &replay);
+    let moved = list(&replayed["moved"]);
+    assert_eq!(moved.len(), 2, "{replayed}");
+    for dead_letter in moved {
+        await_end(world, dead_letter["userId"].as_str().expect("an ID"));
+    }
+    assert_eq!(world.depth(DEAD), Some(0));
+}
+
+trial!(
+    "every worker is listed while it lives, and one that was killed soon is not",
+    workers
+);
+
+fn workers(place: usize) {
+    let world = with_tokens(World::with_topology(place, Vec::new()));
+    let living = world.start(&["worker"]);
+    let mut dying = world.start(&["worker"]);
+    let admin = living.admin();
+    let listed = || list(&get(&admin, "/api/v1/workers")["workers"]).clone();
+    let both = eventually(PATIENCE, || {
+        let listed = listed();
+        let are_ready = listed.iter().all(|worker| worker["ready"] == true);
+        if listed.len() == 2 && are_ready {
+            Ok(listed)
+        } else {
+            Err(json!(listed).to_string())
+        }
+    });
+    for worker in &both {
+        assert_eq!(worker["concurrency"], 16, "{worker}");
+        assert_eq!(worker["inFlight"], 0, "{worker}");
+        assert_eq!(worker["draining"], false, "{worker}");
+        assert_eq!(worker["causes"], json!([]), "{worker}");
+        assert_eq!(worker["version"], env!("CARGO_PKG_VERSION"));
+    }
+    let url = |worker: &Value| format!("http://{}", worker["listen"].as_str().unwrap_or_default());
+    let urls: Vec<String> = both.iter().map(url).collect();
+    assert!(
+        urls.contains(&admin) && urls.contains(&dying.admin()),
+        "{urls:?}"
+    );
+
+    dying.signal("KILL");
+    dying.end(PATIENCE);
+    eventually(Duration::from_secs(20), || match listed().as_slice() {
+        [one] if url(one) == admin => Ok(()),
+        listed => Err(json!(listed).to_string()),
+    });
+    World::drain(living);
+}

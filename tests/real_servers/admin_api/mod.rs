@@ -1,0 +1,115 @@
+//! `/api/v1` of the admin HTTP: who may use it, what it does, and what it answers when it cannot.
+
+mod access;
+mod actions;
+mod schema;
+mod unavailable;
+
+use serde_json::{Value, json};
+
+use crate::dead_letters::fail_calls;
+use crate::support::http::{Answer, exchange};
+use crate::support::population::deletable;
+use crate::support::process::Process;
+use crate::support::world::{AUDIT_LOG_ENTRIES, PATIENCE, World};
+use crate::support::{eventually, list, status};
+
+const OPERATOR: &str = "operators-token-0123456789abcdef";
+const READER: &str = "readers-token-0123456789abcdef01";
+const AUDIT_LOG: &str = "/api/v1/audit-log";
+const REPLAY: &str = "/api/v1/dead-letters/replay";
+const DISCARD: &str = "/api/v1/dead-letters/discard";
+/// An ID that no dead letter has.
+const NO_DEAD_LETTER: &str = "0123456789abcdef";
+
+/// Both tokens are set.
+fn with_tokens(mut world: World) -> World {
+    world.set("OFFBOARDER_ADMIN_TOKEN", OPERATOR);
+    world.set("OFFBOARDER_ADMIN_READ_TOKEN", READER);
+    world
+}
+
+/// Sends a request with a token, and with a JSON body if there is one.
+fn ask(token: &str, method: &str, admin: &str, path: &str, body: Option<&Value>) -> Answer {
+    let bearer = format!("Bearer {token}");
+    let mut headers = vec![("Authorization", bearer.as_str())];
+    headers.extend(body.map(|_| ("Content-Type", "application/json")));
+    let body = body.map(Value::to_string).unwrap_or_default();
+    exchange(method, admin, path, &headers, body.as_bytes())
+}
+
+fn get(admin: &str, path: &str) -> Value {
+    ask(OPERATOR, "GET", admin, path, None).expect(200)
+}
+
+fn post(admin: &str, path: &str, body: &Value) -> Value {
+    ask(OPERATOR, "POST", admin, path, Some(body)).expect(200)
+}
+
+/// The entries of the audit log, the newest first.
+fn audit_log(admin: &str, query: &str) -> Vec<Value> {
+    let log = get(admin, &format!("{AUDIT_LOG}{query}"));
+    list(&log[AUDIT_LOG_ENTRIES]).clone()
+}
+
+/// A request, with who makes it and why.
+fn signed(mut request: Value) -> Value {
+    request["who"] = json!("ada");
+    request["why"] = json!("fixed");
+    request
+}
+
+/// Asserts that an answer is a problem after RFC 9457; its code.
+#[track_caller]
+fn code(answer: &Answer, status: u16) -> String {
+    let problem = answer.expect(status);
+    assert_eq!(
+        answer.header("content-type").as_deref(),
+        Some("application/problem+json"),
+        "{problem}"
+    );
+    assert_eq!(problem["type"], "about:blank", "{problem}");
+    assert_eq!(problem["status"], status, "{problem}");
+    assert!(problem["title"].is_string(), "{problem}");
+    assert!(problem["detail"].is_string(), "{problem}");
+    problem["code"].as_str().expect("a code").to_owned()
+}
+
+/// Users of whom the first ones are dead letters, refused at their first step; the worker runs.
+fn with_dead_letters(place: usize, users: usize, dead_letters: usize) -> (World, Process) {
+    let world = with_tokens(World::with_topology(place, deletable(place, users, 4)));
+    for user in 0..dead_letters {
+        fail_calls(&world, user, "get_routing_profile", &status(400));
+    }
+    let message = |id: &str| json!({ "userId": id, "batchId": "b-1" }).to_string();
+    let messages = world
+        .users
+        .iter()
+        .map(|user| json!({ "body": message(&user.id) }));
+
+    let worker = world.start(&["worker"]);
+    world.publish(&messages.collect::<Vec<_>>());
+    world.await_dead_letters(dead_letters);
+    for user in &world.users[dead_letters..] {
+        await_end(&world, &user.id);
+    }
+    world.end_faults();
+    (world, worker)
+}
+
+/// Waits until a user is done, and the status says so.
+fn await_end(world: &World, user: &str) {
+    eventually(PATIENCE, || {
+        let status = world.run(&["status", user, "--output", "json"]).output;
+        if status.contains("\"finished\": true") {
+            Ok(())
+        } else {
+            Err(status)
+        }
+    });
+}
+
+fn ids(dead_letters: &Value) -> Vec<String> {
+    let ids = list(dead_letters).iter().map(|one| one["id"].as_str());
+    ids.map(|id| id.expect("an ID").to_owned()).collect()
+}

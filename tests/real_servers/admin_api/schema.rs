@@ -1,0 +1,111 @@
+//! The admin API against its own OpenAPI document.
+
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::{DISCARD, OPERATOR, REPLAY, audit_log, get, ids, post, signed, with_dead_letters};
+use crate::support::process::{command, tail};
+use crate::support::world::World;
+use crate::support::{repository, trial};
+
+trial!(
+    "schemathesis finds no answer of the admin API that its document does not describe",
+    schemathesis,
+    seconds = 100
+);
+
+/// Every run of it is the same: one seed, and no time as a bound.
+fn schemathesis(place: usize) {
+    let (world, worker) = with_dead_letters(place, 6, 4);
+    let admin = worker.admin();
+    // The user was deleted before; the hold is set all the same, and the command says so.
+    let late = ["hold", "add", &world.users[5].id, "--why", "case 4711"];
+    let late = world.run(&late).expect(1).output;
+    assert!(late.contains("too late"), "{late}");
+
+    let document = document_with_examples(&world, &admin);
+    let document = world.write("openapi.json", &document.to_string());
+    let mut validator = command(&repository(".venv/bin/python"));
+    validator
+        .args(["-m", "openapi_spec_validator", "--schema", "3.1.0"])
+        .arg(&document);
+    assert_succeeds(validator);
+    assert_succeeds(requests(&world, &admin, &document));
+
+    // Each of these was reached.
+    let entries = audit_log(&admin, "?limit=1000");
+    for what in [
+        "hold add",
+        "hold remove",
+        "pause",
+        "resume",
+        "dead-letters replay",
+        "dead-letters discard",
+    ] {
+        let is_there = entries.iter().any(|entry| entry["what"] == what);
+        assert!(is_there, "no {what} in the audit log");
+    }
+    let errors = worker.errors();
+    assert!(!errors.contains("panicked"), "{}", tail(&errors));
+
+    post(&admin, "/api/v1/resume", &signed(json!({})));
+    World::drain(worker);
+}
+
+/// The API's document with IDs that exist as examples, so that they are asked for.
+fn document_with_examples(world: &World, admin: &str) -> Value {
+    let dead_letters = ids(&get(admin, "/api/v1/dead-letters")["letters"]);
+    let mut document = get(admin, "/api/v1/openapi.json");
+    for (path, example) in [
+        ("/api/v1/users/{userId}", world.users[5].id.as_str()),
+        ("/api/v1/holds/{userId}", &world.users[5].id),
+        ("/api/v1/batches/{batchId}", "b-1"),
+        ("/api/v1/dead-letters/{letterId}", &dead_letters[0]),
+    ] {
+        document["paths"][path]["get"]["parameters"][0]["example"] = json!(example);
+    }
+
+    for (path, name, example) in [
+        (REPLAY, "letters", &dead_letters[1]),
+        (DISCARD, "letters", &dead_letters[2]),
+        ("/api/v1/holds", "users", &world.users[4].id),
+        ("/api/v1/holds/remove", "users", &world.users[4].id),
+    ] {
+        let example = json!({ name: [example], "who": "ada", "why": "schemathesis" });
+        let content = &mut document["paths"][path]["post"]["requestBody"]["content"];
+        content["application/json"]["example"] = example;
+    }
+    document
+}
+
+/// Schemathesis, with requests made out of the document.
+fn requests(world: &World, admin: &str, document: &str) -> Command {
+    let bearer = format!("Authorization: Bearer {OPERATOR}");
+    let mut run = command(&repository(".venv/bin/schemathesis"));
+    run.current_dir(world.directory.path())
+        .args(["run", "--url", admin, "--header", &bearer])
+        .args(["--checks", "all", "--phases", "examples,coverage,fuzzing"])
+        .args(["--max-examples", "20", "--seed", "20261101"])
+        .args(["--generation-deterministic", "--continue-on-failure"])
+        .args(["--max-response-time", "60", "--request-timeout", "60"])
+        .args(["--warnings", "off"])
+        .arg(document);
+    run
+}
+
+/// Runs a tool to its end, which has to be status 0.
+fn assert_succeeds(mut tool: Command) {
+    let ended = tool
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .output()
+        .expect("the tool runs");
+    let printed = [ended.stdout, ended.stderr].concat();
+    assert!(
+        ended.status.success(),
+        "{tool:?} ended with {}:\n{}",
+        ended.status,
+        String::from_utf8_lossy(&printed)
+    );
+}

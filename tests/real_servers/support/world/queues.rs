@@ -1,0 +1,96 @@
+//! What a trial publishes, and the queues of its virtual host.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{DEAD, PATIENCE, World, queue_url};
+use crate::support::erlang::{self, Count};
+use crate::support::population::User;
+use crate::support::{broker, eventually, python, servers};
+
+impl World {
+    /// Publishes messages as a foreign system would; all have to be routed.
+    pub(crate) fn publish(&self, messages: &[Value]) {
+        self.publish_as(&self.queue_url(), messages);
+    }
+
+    /// The same through another URL of the broker.
+    pub(crate) fn publish_as(&self, url: &str, messages: &[Value]) {
+        let lines: Vec<String> = messages.iter().map(Value::to_string).collect();
+        let environment = BTreeMap::new();
+        let report = python::answer("publish.py", &[url], &environment, &lines.join("\n"));
+        assert_eq!(
+            report,
+            json!({ "published": messages.len(), "unroutable": [] })
+        );
+    }
+
+    /// Publishes one plain message for each user of the world.
+    pub(crate) fn publish_all(&self) {
+        self.publish_users(&self.users);
+    }
+
+    /// Publishes one plain message for each of these users.
+    pub(crate) fn publish_users(&self, users: &[User]) {
+        let message = |user: &User| json!({ "body": user.id });
+        self.publish(&users.iter().map(message).collect::<Vec<_>>());
+    }
+
+    /// Messages ready in a queue; nothing when there is no such queue.
+    pub(crate) fn depth(&self, queue: &str) -> Option<u64> {
+        broker::depth(&self.queue_url(), queue)
+    }
+
+    /// The messages in a queue, which stay there.
+    pub(crate) fn messages(&self, queue: &str) -> Vec<Value> {
+        broker::messages(&self.queue_url(), queue)
+    }
+
+    /// The dead letters, which stay where they are.
+    pub(crate) fn dead_letters(&self) -> Vec<Value> {
+        self.messages(DEAD)
+    }
+
+    /// Waits until there are exactly this many dead letters, which stay where they are.
+    pub(crate) fn await_dead_letters(&self, count: usize) -> Vec<Value> {
+        eventually(PATIENCE, || match self.depth(DEAD) {
+            Some(depth) if depth == count as u64 => Ok(()),
+            depth => Err(format!("{depth:?} dead letters instead of {count}")),
+        });
+        self.dead_letters()
+    }
+
+    /// `rabbitmqctl COMMAND -p VHOST ARGUMENT...`
+    pub(crate) fn rabbitmqctl(&self, command: &str, arguments: &[&str]) -> String {
+        let vhost = servers::vhost(self.place);
+        self.servers
+            .rabbitmqctl(&[&[command, "-p", &vhost], arguments].concat())
+    }
+
+    /// Deletes a queue with all messages in it.
+    pub(crate) fn delete_queue(&self, queue: &str) {
+        broker::delete_queue(&self.queue_url(), queue);
+    }
+
+    /// All queues of ours that hold a message, also one that is in flight.
+    pub(crate) fn queues_in_use(&self) -> Vec<String> {
+        let counts = erlang::count(&self.servers, self.place, Count::Messages).into_iter();
+        let in_use =
+            counts.filter(|(queue, count)| queue.starts_with("offboarding.") && *count > 0);
+        in_use
+            .map(|(queue, count)| format!("{queue}: {count}"))
+            .collect()
+    }
+
+    /// How many messages workers have and have not acknowledged.
+    pub(crate) fn messages_in_flight(&self) -> u64 {
+        let counts = erlang::count(&self.servers, self.place, Count::InFlight).into_iter();
+        counts.map(|(_, count)| count).sum()
+    }
+
+    /// The broker itself, whatever URL workers have.
+    pub(crate) fn queue_url(&self) -> String {
+        queue_url(&self.servers, self.place)
+    }
+}
