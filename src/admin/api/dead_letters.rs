@@ -16,42 +16,41 @@ use crate::admin::read::{At, Body, Line, Query, some, within};
 use crate::failure::Reason;
 use crate::job::{BatchId, UserId};
 use crate::operations::dead_letters::{
-    self, Discard, DiscardTold, Group, Judge, Letter, LetterId, Listing, Pick, Replay, ReplayTold,
-    Report, Whole, look,
+    self, Assessor, DeadLetterFilter, DeadLetterId, Discard, DiscardResult, FullDeadLetter, Group,
+    Listing, Replay, ReplayResult,
 };
-use crate::registers::audit_log::AuditLog;
 
-/// Which letters are meant; all that is said has to hold.
+/// Which dead letters; each given filter has to match.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
-    /// Letters of these IDs.
+    /// Dead letters with these IDs.
     #[serde(default)]
     #[param(required = false)]
-    letters: Vec<LetterId>,
-    /// Those of these users.
+    letters: Vec<DeadLetterId>,
+    /// Only dead letters of these users.
     #[serde(default)]
     #[param(required = false)]
     users: Vec<UserId>,
-    /// Those of this batch.
+    /// Only dead letters of this batch.
     batch: Option<BatchId>,
-    /// Those given up for one of these reasons.
+    /// Only dead letters with one of these reasons.
     #[serde(default)]
     #[param(required = false)]
     reasons: Vec<Reason>,
-    /// Those given up since.
+    /// Only dead letters since this time.
     #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
-    /// So many of them, the oldest. Where letters are counted, so many as they come; all of them by default.
+    /// Maximum number of dead letters, oldest first. When counting, the first ones in queue order; unlimited by default.
     #[serde(default, deserialize_with = "within::<1, 1000, _>")]
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u64>,
 }
 
 impl Wanted {
-    fn pick(self, default_limit: Option<usize>) -> Pick {
-        Pick {
+    fn filter(self, default_limit: Option<usize>) -> DeadLetterFilter {
+        DeadLetterFilter {
             ids: self.letters.into_iter().collect(),
             users: self.users.into_iter().collect(),
             batch: self.batch,
@@ -67,27 +66,27 @@ impl Wanted {
 
 const LISTED: usize = 100;
 
-/// Lists dead letters, the oldest first
+/// Lists dead letters, oldest first
 ///
-/// 100 of them where no limit is given. Looking takes no letter off the queue.
+/// At most 100, unless a limit is given. This takes no dead letter off the queue.
 #[utoipa::path(
     get, path = "/api/v1/dead-letters", tag = "dead letters", operation_id = "listDeadLetters", params(Wanted),
-    responses((status = 200, description = "The letters", body = Listing)),
+    responses((status = 200, description = "The dead letters", body = Listing)),
 )]
 pub(super) async fn list(
     State(Api(api)): State<Api>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Listing>, Problem> {
-    let pick = wanted.pick(Some(LISTED));
+    let filter = wanted.filter(Some(LISTED));
     Ok(Json(
-        dead_letters::list(&*api.broker, Some(&*api.stores.checkpoints), &pick).await?,
+        dead_letters::list(&*api.broker, Some(&*api.stores.checkpoints), &filter).await?,
     ))
 }
 
-/// Groups of dead letters.
+/// Groups of dead letters
 #[derive(Serialize, ToSchema)]
 pub(super) struct Groups {
-    /// The largest first.
+    /// Largest group first.
     groups: Vec<Group>,
 }
 
@@ -101,32 +100,32 @@ pub(super) async fn groups(
     State(Api(api)): State<Api>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Groups>, Problem> {
-    let judge = Judge::new(Arc::clone(&api.services));
+    let assessor = Assessor::new(Arc::clone(&api.services));
     Ok(Json(Groups {
-        groups: dead_letters::groups(&*api.broker, &wanted.pick(None), &judge).await?,
+        groups: dead_letters::groups(&*api.broker, &wanted.filter(None), &assessor).await?,
     }))
 }
 
-/// All of a letter: headers, properties, body
+/// Shows a dead letter with headers, properties and body
 #[utoipa::path(
     get, path = "/api/v1/dead-letters/{letterId}", tag = "dead letters", operation_id = "showDeadLetter",
-    params(("letterId" = LetterId, Path, description = "As the list shows it")),
+    params(("letterId" = DeadLetterId, Path, description = "The ID of the dead letter")),
     responses(
-        (status = 200, description = "The letter", body = Whole),
-        (status = 404, description = "`no_such_letter`", body = Problem,
+        (status = 200, description = "The dead letter", body = FullDeadLetter),
+        (status = 404, description = "`no_such_letter`: the dead letter is not in the queue", body = Problem,
             content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn show(
     State(Api(api)): State<Api>,
-    At(id): At<LetterId>,
-) -> Result<Json<Whole>, Problem> {
-    let pick = Pick {
+    At(id): At<DeadLetterId>,
+) -> Result<Json<FullDeadLetter>, Problem> {
+    let filter = DeadLetterFilter {
         ids: [id].into(),
         limit: Some(1),
-        ..Pick::default()
+        ..DeadLetterFilter::default()
     };
-    dead_letters::show(&*api.broker, &pick)
+    dead_letters::show(&*api.broker, &filter)
         .await?
         .pop()
         .map(Json)
@@ -134,53 +133,53 @@ pub(super) async fn show(
 }
 
 fn no_such_letter() -> Problem {
-    let detail = "no letter in the queue is of this name or user; one that somebody looks at is out of sight";
+    let detail = "no dead letter in the queue has this ID or user; a dead letter that someone else is reading is not visible";
     Problem::not_found("no_such_letter", detail)
 }
 
-/// What to replay, and how.
+/// What to replay, and how
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ReplayOrder {
-    /// Letters of these IDs.
+    /// Dead letters with these IDs.
     #[serde(default)]
-    letters: Vec<LetterId>,
-    /// Those of these users.
+    letters: Vec<DeadLetterId>,
+    /// Only dead letters of these users.
     #[serde(default)]
     users: Vec<UserId>,
-    /// Those of this batch.
+    /// Only dead letters of this batch.
     batch: Option<BatchId>,
-    /// Those given up for one of these reasons.
+    /// Only dead letters with one of these reasons.
     #[serde(default)]
     reasons: Vec<Reason>,
-    /// Those given up since.
+    /// Only dead letters since this time.
     #[schema(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
-    /// So many of them, the oldest.
+    /// Maximum number of dead letters, oldest first.
     #[serde(default, deserialize_with = "within::<1, 500, _>")]
     #[schema(minimum = 1, maximum = 500, default = 100)]
     limit: Option<u64>,
-    /// At most so many a second.
+    /// Maximum number of dead letters per second.
     #[serde(default, deserialize_with = "within::<1, 1000, _>")]
     #[schema(minimum = 1, maximum = 1000)]
     rate: Option<u64>,
-    /// Also those that are not safe to replay yet.
+    /// Also replay dead letters that are not safe to replay yet.
     #[serde(default)]
     anyway: bool,
-    /// Say what would be replayed, and change nothing.
+    /// Report what would be replayed, and change nothing.
     #[serde(default)]
     dry_run: bool,
-    /// Who, as the client says. The log of acts adds which worker was asked, and with which token.
+    /// The operator. The audit log adds which worker was asked, and with which token.
     who: Line,
-    /// Why, for those who look later.
+    /// The reason, for the readers of the audit log.
     why: Line,
 }
 
-/// Puts dead letters back to work, with fresh attempts
+/// Publishes the messages of dead letters again, with fresh attempts
 ///
-/// It works on the letters that stand there when it begins, resumes each user at the last completed step, and
-/// answers when it is done; it runs to its end though the client hangs up. A worker does one replay or discard at a
-/// time. There is no canary here, which takes minutes: `offboarder dead-letters replay --canary` has one.
+/// It works on the dead letters that are in the queue when it begins, resumes each user at the last completed step, and
+/// responds when it is done. It runs to its end even if the client disconnects. A worker runs one replay or discard at a
+/// time. A canary takes minutes, so only `offboarder dead-letters replay --canary` has one.
 #[utoipa::path(
     post, path = "/api/v1/dead-letters/replay", tag = "dead letters", operation_id = "replayDeadLetters",
     request_body(content = ReplayOrder, example = json!({
@@ -188,10 +187,10 @@ pub(super) struct ReplayOrder {
         "who": "ada", "why": "CXone is back",
     })),
     responses(
-        (status = 200, description = "What became of each letter", body = ReplayTold),
-        (status = 404, description = "`no_such_letter`: letters or users were named, and none is there",
+        (status = 200, description = "What happened to each dead letter", body = ReplayResult),
+        (status = 404, description = "`no_such_letter`: IDs or users were named, and no dead letter has one of them",
             body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`busy`: this worker replays or discards already", body = Problem,
+        (status = 409, description = "`busy`: this worker already runs a replay or a discard", body = Problem,
             content_type = "application/problem+json", headers(("Retry-After" = u64, description = "Seconds"))),
     ),
 )]
@@ -200,109 +199,110 @@ pub(super) async fn replay(
     Extension(role): Extension<Role>,
     Body(order): Body<ReplayOrder>,
 ) -> Result<Json<Value>, Problem> {
-    let alone = alone(&api.0)?;
+    let turn = take_turn(&api.0)?;
     to_its_end(async move {
-        let _alone = alone;
-        replay_alone(&api, role, order).await
+        let _turn = turn;
+        run_replay(&api, role, order).await
     })
     .await
 }
 
-fn alone(api: &Inner) -> Result<OwnedMutexGuard<()>, Problem> {
+fn take_turn(api: &Inner) -> Result<OwnedMutexGuard<()>, Problem> {
     let busy = |_locked| {
-        Problem::busy("this worker replays or discards already; look again when it is done")
+        Problem::busy("this worker already runs a replay or a discard; try again when it is done")
     };
-    Arc::clone(&api.letters).try_lock_owned().map_err(busy)
+    Arc::clone(&api.replay_or_discard)
+        .try_lock_owned()
+        .map_err(busy)
 }
 
-async fn replay_alone(api: &Api, role: Role, order: ReplayOrder) -> Result<Json<Value>, Problem> {
-    let (anyway, dry_run) = (order.anyway, order.dry_run);
-    let by = api.operator(
-        Signed {
-            who: order.who,
-            why: order.why,
-        },
-        role,
-    );
-    let wanted = Wanted {
-        letters: order.letters,
-        users: order.users,
-        batch: order.batch,
-        reasons: order.reasons,
-        since: order.since,
-        limit: order.limit,
-    };
-    let pick = wanted.pick(Some(LISTED));
-    let pace = order
-        .rate
-        .map(|rate| Duration::from_micros(1_000_000 / rate.max(1)));
-    let services = &api.0.services;
+impl ReplayOrder {
+    fn filter(&self) -> DeadLetterFilter {
+        DeadLetterFilter {
+            ids: self.letters.iter().cloned().collect(),
+            users: self.users.iter().copied().collect(),
+            batch: self.batch.clone(),
+            reasons: self.reasons.clone(),
+            since: self.since,
+            limit: Some(super::limit(self.limit, LISTED)),
+        }
+    }
+}
+
+async fn run_replay(api: &Api, role: Role, order: ReplayOrder) -> Result<Json<Value>, Problem> {
+    let filter = order.filter();
+    let names_any = filter.names_any();
     let replay = Replay {
         broker: &*api.0.broker,
         checkpoints: &*api.0.stores.checkpoints,
-        pace,
+        services: &api.0.services,
+        pace: order
+            .rate
+            .map(|rate| Duration::from_micros(1_000_000 / rate.max(1))),
         canary: None,
+        anyway: order.anyway,
     };
-    let (letters, _more) = look(&*api.0.broker, &pick).await?;
-    if letters.is_empty() && pick.names_any() {
+    let plan = replay.plan(filter).await?;
+    if plan.is_empty() && names_any {
         return Err(no_such_letter());
     }
-    let mut report = Report::default();
-    let judge = Judge::new(Arc::clone(services));
-    let chosen = replay.choose(&judge, letters, anyway, &mut report).await;
-    if dry_run {
-        report.moved = chosen;
-    } else if !chosen.is_empty() {
-        let audit_log = AuditLog::new(services.archive_store.clone(), services.clock.clone());
-        let result = replay
-            .on_record(&audit_log, &by, (&pick, anyway), chosen, &mut report)
-            .await;
-        result.map_err(|failure| {
-            let [moved, cleared] = [report.moved.len(), report.cleared.len()];
-            let told = format!(
-                "{moved} letters were replayed and {cleared} cleared before; asking again goes on"
+
+    let report = if order.dry_run {
+        plan.dry_run()
+    } else {
+        let signed = Signed {
+            who: order.who,
+            why: order.why,
+        };
+        let replayed = replay.execute(plan, &api.operator(signed, role)).await;
+        if let Some(failure) = replayed.failure {
+            let progress = format!(
+                "{} dead letters were replayed and {} cleared before that; the same request continues",
+                replayed.done.moved.len(),
+                replayed.done.cleared.len()
             );
-            Problem::from(failure).and(&told)
-        })?;
-    }
-    Ok(Json(json!(ReplayTold {
-        dry_run,
+            return Err(Problem::from(failure).and(&progress));
+        }
+        replayed.done
+    };
+    Ok(Json(json!(ReplayResult {
+        dry_run: order.dry_run,
         report: &report,
         error: None
     })))
 }
 
-/// What to discard.
+/// What to discard
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct DiscardOrder {
-    /// Letters of these IDs: what goes for good is named.
+    /// The IDs of the dead letters: a discard has no other filter, because it cannot be undone.
     #[serde(deserialize_with = "some::<100, _, _>")]
     #[schema(min_items = 1, max_items = 100)]
-    letters: Vec<LetterId>,
-    /// Say what would be discarded, and change nothing.
+    letters: Vec<DeadLetterId>,
+    /// Report what would be discarded, and change nothing.
     #[serde(default)]
     dry_run: bool,
-    /// Who, as the client says. The log of acts adds which worker was asked, and with which token.
+    /// The operator. The audit log adds which worker was asked, and with which token.
     who: Line,
-    /// Why, for those who look later.
+    /// The reason, for the readers of the audit log.
     why: Line,
 }
 
-/// Takes dead letters off for good, each after a copy is in the archive store
+/// Takes dead letters off the queue for good, after a copy of each is in the archive store
 ///
-/// It answers when it is done, and runs to its end though the client hangs up. IDs of letters that are not there are
-/// not among what is told.
+/// It responds when it is done, and runs to its end even if the client disconnects. IDs of dead letters that are not in
+/// the queue are ignored.
 #[utoipa::path(
     post, path = "/api/v1/dead-letters/discard", tag = "dead letters", operation_id = "discardDeadLetters",
     request_body(content = DiscardOrder, example = json!({
         "letters": ["0123456789abcdef"], "who": "ada", "why": "a test of HR",
     })),
     responses(
-        (status = 200, description = "What was discarded", body = DiscardTold),
-        (status = 404, description = "`no_such_letter`: none of them is there", body = Problem,
+        (status = 200, description = "What was discarded", body = DiscardResult),
+        (status = 404, description = "`no_such_letter`: none of them is in the queue", body = Problem,
             content_type = "application/problem+json"),
-        (status = 409, description = "`busy`: this worker replays or discards already", body = Problem,
+        (status = 409, description = "`busy`: this worker already runs a replay or a discard", body = Problem,
             content_type = "application/problem+json", headers(("Retry-After" = u64, description = "Seconds"))),
     ),
 )]
@@ -310,55 +310,49 @@ pub(super) async fn discard(
     State(api): State<Api>,
     Extension(role): Extension<Role>,
     Body(order): Body<DiscardOrder>,
-) -> Result<Json<DiscardTold>, Problem> {
-    let alone = alone(&api.0)?;
+) -> Result<Json<DiscardResult>, Problem> {
+    let turn = take_turn(&api.0)?;
     to_its_end(async move {
-        let _alone = alone;
-        discard_alone(&api, role, order).await
+        let _turn = turn;
+        run_discard(&api, role, order).await
     })
     .await
 }
 
-async fn discard_alone(
+async fn run_discard(
     api: &Api,
     role: Role,
     order: DiscardOrder,
-) -> Result<Json<DiscardTold>, Problem> {
+) -> Result<Json<DiscardResult>, Problem> {
     let services = &api.0.services;
-    let store = &services.archive_store;
-    let pick = Pick {
-        ids: order.letters.into_iter().collect(),
-        ..Pick::default()
+    let discard = Discard {
+        broker: &*api.0.broker,
+        store: &services.archive_store,
+        clock: &services.clock,
     };
-    let (letters, _more) = look(&*api.0.broker, &pick).await?;
-    if letters.is_empty() {
+    let filter = DeadLetterFilter {
+        ids: order.letters.into_iter().collect(),
+        ..DeadLetterFilter::default()
+    };
+    let plan = discard.plan(filter).await?;
+    if plan.to_discard() == 0 {
         return Err(no_such_letter());
     }
     if order.dry_run {
-        return Ok(Json(DiscardTold::new(true, &**store, letters, Vec::new())));
+        return Ok(Json(discard.dry_run(plan)));
     }
-    let by = api.operator(
-        Signed {
-            who: order.who,
-            why: order.why,
-        },
-        role,
-    );
-    let discard = Discard {
-        broker: &*api.0.broker,
-        store,
-        clock: &services.clock,
-        by,
+
+    let signed = Signed {
+        who: order.who,
+        why: order.why,
     };
-    let mut discarded: Vec<Letter> = Vec::new();
-    match discard.on_record(&pick, &letters, &mut discarded).await {
-        Ok(gone) => Ok(Json(DiscardTold::new(false, &**store, discarded, gone))),
-        Err(failure) => {
-            let told = format!(
-                "{} letters were discarded before; asking again goes on",
-                discarded.len()
-            );
-            Err(Problem::from(failure).and(&told))
-        }
+    let discarded = discard.execute(plan, &api.operator(signed, role)).await;
+    if let Some(failure) = discarded.failure {
+        let progress = format!(
+            "{} dead letters were discarded before that; the same request continues",
+            discarded.done.discarded.len()
+        );
+        return Err(Problem::from(failure).and(&progress));
     }
+    Ok(Json(discarded.done))
 }

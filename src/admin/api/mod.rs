@@ -62,7 +62,7 @@ struct Inner {
     stores: SharedStores,
     broker: Arc<dyn Broker>,
     /// One replay or discard at a time.
-    letters: Arc<Mutex<()>>,
+    replay_or_discard: Arc<Mutex<()>>,
 }
 
 impl Api {
@@ -82,7 +82,7 @@ impl Api {
             services,
             stores,
             broker,
-            letters: Arc::default(),
+            replay_or_discard: Arc::default(),
         }))
     }
 

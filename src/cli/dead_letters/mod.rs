@@ -1,5 +1,7 @@
+//! The arguments of `dead-letters`, and what its commands share.
+
 mod discard;
-mod looking;
+mod listing;
 mod replay;
 
 use std::time::Duration;
@@ -13,12 +15,12 @@ use crate::config::{Settings, Sources};
 use crate::failure::Reason;
 use crate::job::{BatchId, UserId};
 use crate::limits::Rate;
-use crate::operations::dead_letters::{Letter, LetterId, Pick};
+use crate::operations::dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterId};
 
-/// Dead letters: looks at them, replays them, discards them
+/// Lists, replays and discards dead letters
 ///
-/// Looking takes no letter off the queue. A replay works on the letters that stood there when it began, and
-/// resumes each user at the last completed step. Killed at any point and given again, it goes on.
+/// Listing takes no dead letter off the queue. A replay works on the dead letters that are in the queue when it begins, and
+/// resumes each user at the last completed step. After an interruption, the same command continues.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   offboarder dead-letters groups
@@ -32,64 +34,64 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Shows letters, the oldest first
+    /// Lists dead letters, oldest first
     #[command(
         alias = "ls",
         after_help = "Example:\n  offboarder dead-letters list --batch 2026-11"
     )]
     List {
         #[command(flatten)]
-        pick: PickArgs,
+        filter: FilterArgs,
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Counts letters by fault, and says whether a replay is safe now
+    /// Counts dead letters by fault, and says whether a replay is safe now
     #[command(after_help = "Example:\n  offboarder dead-letters groups --output json")]
     Groups {
         #[command(flatten)]
-        pick: PickArgs,
+        filter: FilterArgs,
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Shows all of a letter: headers, properties, body
-    #[command(after_help = "Example:\n  offboarder dead-letters show LETTER_ID")]
+    /// Shows dead letters with headers, properties and body
+    #[command(after_help = "Example:\n  offboarder dead-letters show DEAD_LETTER_ID")]
     Show {
         #[command(flatten)]
-        pick: PickArgs,
+        filter: FilterArgs,
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Puts letters back to work, with fresh attempts
+    /// Publishes the messages of dead letters again, with fresh attempts
     #[command(
-        after_help = "Example:\n  offboarder dead-letters replay --canary --rate 5/s --why 'mended'"
+        after_help = "Example:\n  offboarder dead-letters replay --canary --rate 5/s --why 'CXone is back'"
     )]
     Replay(ReplayArgs),
-    /// Takes letters off for good, each after a copy is in the archive store
+    /// Takes dead letters off the queue for good, after a copy of each is in the archive store
     #[command(
-        after_help = "Example:\n  offboarder dead-letters discard LETTER_ID --why 'a test of HR'"
+        after_help = "Example:\n  offboarder dead-letters discard DEAD_LETTER_ID --why 'a test of HR'"
     )]
     Discard(DiscardArgs),
 }
 
-/// Which letters are meant; all that is said has to hold.
+/// Which dead letters; each given filter has to match.
 #[derive(Debug, Clone, clap::Args)]
-struct PickArgs {
-    /// Letter IDs
-    #[arg(value_name = "LETTER_ID")]
-    ids: Vec<LetterId>,
-    /// Those of this user; may be given again
+struct FilterArgs {
+    /// Dead letter IDs
+    #[arg(value_name = "DEAD_LETTER_ID")]
+    ids: Vec<DeadLetterId>,
+    /// Only dead letters of this user; repeatable
     #[arg(long = "user", value_name = "USER_ID")]
     users: Vec<UserId>,
-    /// Those of this batch
+    /// Only dead letters of this batch
     #[arg(long, value_name = "B")]
     batch: Option<BatchId>,
-    /// Those given up for this reason; may be given again
+    /// Only dead letters with this reason; repeatable
     #[arg(long = "reason", value_name = "REASON", value_parser = parse_reason)]
     reasons: Vec<Reason>,
-    /// Those given up since: a time, or how long ago, such as 2h
+    /// Only dead letters since a time (2026-11-01T00:00:00Z), or of the last period (2h)
     #[arg(long, value_name = "WHEN", value_parser = parse_since)]
     since: Option<Timestamp>,
-    /// So many of them, the oldest
+    /// Maximum number of dead letters, oldest first; with `groups` and `show`, in the order of the queue
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 }
@@ -97,20 +99,20 @@ struct PickArgs {
 #[derive(Debug, clap::Args)]
 struct ReplayArgs {
     #[command(flatten)]
-    pick: PickArgs,
-    /// At most so many in a time, such as 5/s or 30/m
+    filter: FilterArgs,
+    /// Maximum rate, e.g. 5/s or 30/m
     #[arg(long, value_name = "N/s", value_parser = parse_rate)]
     rate: Option<Duration>,
-    /// First 1, then 10, then the rest; stops when the same fault comes back
+    /// Replay first 1, then 10, then the rest; stop when the same fault comes back
     #[arg(long)]
     canary: bool,
-    /// How long a canary may take to get past the step that failed
+    /// Time limit for each canary stage to pass the step that failed
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
     canary_wait: Duration,
-    /// Also those that are not safe to replay yet
+    /// Also replay dead letters that are not safe to replay yet
     #[arg(long)]
     anyway: bool,
-    /// Say what would be replayed, and change nothing
+    /// Show what would be replayed, and change nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -122,11 +124,11 @@ struct ReplayArgs {
 #[derive(Debug, clap::Args)]
 struct DiscardArgs {
     #[command(flatten)]
-    pick: PickArgs,
-    /// All letters, where nothing else is said of which
+    filter: FilterArgs,
+    /// Discard all dead letters, if no other filter is given
     #[arg(long)]
     all: bool,
-    /// Say what would be discarded, and change nothing
+    /// Show what would be discarded, and change nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -135,9 +137,9 @@ struct DiscardArgs {
     output: OutputArgs,
 }
 
-impl PickArgs {
-    fn pick(&self, default_limit: Option<usize>) -> Pick {
-        Pick {
+impl FilterArgs {
+    fn filter(&self, default_limit: Option<usize>) -> DeadLetterFilter {
+        DeadLetterFilter {
             ids: self.ids.iter().cloned().collect(),
             users: self.users.iter().copied().collect(),
             batch: self.batch.clone(),
@@ -178,15 +180,15 @@ fn parse_rate(text: &str) -> Result<Duration, &'static str> {
 
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
     match &args.verb {
-        Verb::List { pick, output } => {
-            looking::list(pick, output.output, &Settings::for_broker(sources)?).await
+        Verb::List { filter, output } => {
+            listing::list(filter, output.output, &Settings::for_broker(sources)?).await
         }
-        Verb::Show { pick, output } => {
-            looking::show(pick, output.output, &Settings::for_broker(sources)?).await
+        Verb::Show { filter, output } => {
+            listing::show(filter, output.output, &Settings::for_broker(sources)?).await
         }
-        Verb::Groups { pick, output } => {
-            Box::pin(looking::show_groups(
-                pick,
+        Verb::Groups { filter, output } => {
+            Box::pin(listing::show_groups(
+                filter,
                 output.output,
                 &Settings::for_replay(sources)?,
             ))
@@ -197,23 +199,23 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     }
 }
 
-/// Nothing was found: bad where something was named.
-fn nothing_found(pick: &Pick) -> Exit {
-    if pick.names_any() {
+/// The exit status if nothing was found: a problem if IDs or users were named.
+fn nothing_found(filter: &DeadLetterFilter) -> Exit {
+    if filter.names_any() {
         Exit::Bad
     } else {
         Exit::Ok
     }
 }
 
-fn names(letter: &Letter) -> [String; 3] {
-    let user = letter
+fn names(dead_letter: &DeadLetter) -> [String; 3] {
+    let user = dead_letter
         .user_id
         .map_or_else(|| "none".to_owned(), |user| user.to_string());
-    let at = letter
+    let at = dead_letter
         .dead_lettered_at
         .map_or_else(|| "unknown".to_owned(), |at| at.to_string());
-    [letter.id.to_string(), user, at]
+    [dead_letter.id.to_string(), user, at]
 }
 
 #[cfg(test)]

@@ -1,45 +1,47 @@
+//! Watches what becomes of replayed dead letters, so that a replay stops when the same fault comes back.
+
 use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::letter::fingerprint_of;
-use super::{Letter, Replay};
+use super::dead_letter::fingerprint_of;
+use super::{DeadLetter, Replay};
 use crate::failure::Failure;
 use crate::machine::Checkpoint;
 use crate::ports::ReplayNote;
 
-/// How many go at a time; the last stage is the rest.
+/// The number of dead letters in each stage; the last stage is the rest.
 pub(super) const CANARY_STAGES: [usize; 3] = [1, 10, usize::MAX];
 
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A letter that was replayed, and how its user stood just before.
+/// A dead letter that was replayed, and the checkpoint of its user right before.
 pub(super) struct Sent {
-    letter: Letter,
+    dead_letter: DeadLetter,
     saved_before: Option<Timestamp>,
     given_up_before: Option<Timestamp>,
 }
 
-/// What became of it so far.
+/// What happened to a replayed message so far.
 #[derive(Debug, PartialEq, Eq)]
-enum Fate {
-    /// Nobody took it up yet, or its step is under way.
+enum CanaryOutcome {
+    /// No worker has taken the message, or its step is in progress.
     Open,
-    /// It got past the step that had failed, or met another fault.
+    /// The user passed the step that had failed, or has another fault.
     Past,
-    /// A fault of this fingerprint came back.
+    /// The same fault came back.
     Back(String),
 }
 
 impl Sent {
-    pub(super) fn new(letter: &Letter, checkpoint: Option<&Checkpoint>) -> Self {
+    pub(super) fn new(dead_letter: &DeadLetter, checkpoint: Option<&Checkpoint>) -> Self {
         let given_up = checkpoint.and_then(|checkpoint| checkpoint.dead_letter.as_ref());
         Self {
-            letter: letter.clone(),
+            dead_letter: dead_letter.clone(),
             saved_before: checkpoint.map(|checkpoint| checkpoint.updated_at),
-            given_up_before: given_up.map(|letter| letter.at),
+            given_up_before: given_up.map(|given_up| given_up.at),
         }
     }
 
@@ -50,79 +52,80 @@ impl Sent {
         }
     }
 
-    fn fate(&self, checkpoint: Option<&Checkpoint>, faults: &HashSet<&str>) -> Fate {
+    fn outcome(&self, checkpoint: Option<&Checkpoint>, faults: &HashSet<&str>) -> CanaryOutcome {
         let Some(checkpoint) = checkpoint else {
-            return Fate::Open;
+            return CanaryOutcome::Open;
         };
-        if self.letter.user_id.is_none() || checkpoint.state.is_finished() {
-            return Fate::Past;
+        if self.dead_letter.user_id.is_none() || checkpoint.state.is_finished() {
+            return CanaryOutcome::Past;
         }
-        let given_up = checkpoint.dead_letter.as_ref().map(|letter| letter.at);
+        let given_up = checkpoint.dead_letter.as_ref().map(|given_up| given_up.at);
         let unmoved = Some(checkpoint.updated_at) == self.saved_before;
-        // An archive that goes on is saved while it still counts as given up.
+        // A worker that continues an archive saves the checkpoint while the dead letter is still in it.
         if unmoved || (given_up.is_some() && given_up == self.given_up_before) {
-            return Fate::Open;
+            return CanaryOutcome::Open;
         }
         let failure = checkpoint.last_failure.as_ref();
         let back = failure.filter(|failure| {
             faults.contains(fingerprint_of(failure, checkpoint.state.name()).as_str())
         });
         match (back, failure) {
-            (Some(failure), _) => Fate::Back(failure.to_string()),
-            (None, Some(_)) if given_up.is_none() => Fate::Open,
-            (None, _) => Fate::Past,
+            (Some(failure), _) => CanaryOutcome::Back(failure.to_string()),
+            (None, Some(_)) if given_up.is_none() => CanaryOutcome::Open,
+            (None, _) => CanaryOutcome::Past,
         }
     }
 }
 
 impl Replay<'_> {
-    /// Waits until all of these got past what had failed; `Ok(Err)` says why the replay has to stop. `all` are
-    /// the letters whose faults count.
+    /// Waits until all of these users have passed the step that had failed. Returns why the replay has to stop, if so.
+    /// `all` are the dead letters whose faults count.
     pub(super) async fn watch(
         &self,
         mut sent: Vec<Sent>,
-        all: &[Letter],
+        all: &[DeadLetter],
         patience: Duration,
-    ) -> Result<Result<(), String>, Failure> {
+    ) -> Result<Option<String>, Failure> {
         let faults: HashSet<&str> = all
             .iter()
-            .map(|letter| letter.fingerprint.as_str())
+            .map(|dead_letter| dead_letter.fingerprint.as_str())
             .collect();
         let until = Instant::now() + patience;
         loop {
             let mut open = Vec::new();
             for one in sent {
-                match one.fate(self.checkpoint(&one.letter).await?.as_ref(), &faults) {
-                    Fate::Open => open.push(one),
-                    Fate::Past => {}
-                    Fate::Back(error) => {
+                match one.outcome(self.checkpoint(&one.dead_letter).await?.as_ref(), &faults) {
+                    CanaryOutcome::Open => open.push(one),
+                    CanaryOutcome::Past => {}
+                    CanaryOutcome::Back(error) => {
                         let whose = one
-                            .letter
+                            .dead_letter
                             .user_id
                             .map(|user| user.to_string())
                             .unwrap_or_default();
-                        return Ok(Err(format!("the fault came back for {whose}: {error}")));
+                        return Ok(Some(format!("the fault came back for {whose}: {error}")));
                     }
                 }
             }
             if open.is_empty() {
-                return Ok(Ok(()));
+                return Ok(None);
             }
             if Instant::now() >= until {
-                let (count, seconds) = (open.len(), patience.as_secs());
-                return Ok(Err(format!(
-                    "{count} did not get on within {seconds} s: is a worker running?"
+                return Ok(Some(format!(
+                    "{} did not pass the step within {} s: is a worker running?",
+                    open.len(),
+                    patience.as_secs()
                 )));
             }
             sent = open;
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::letter::tests::envelope;
+    use super::super::dead_letter::tests::envelope;
     use super::*;
     use crate::failure::{Class, Code, Reason};
     use crate::job::Request;
@@ -136,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_back_is_told_from_what_got_past_and_from_what_waits() {
+    fn a_fault_that_came_back_differs_from_one_that_passed_and_from_one_that_waits() {
         let failure = |text: &str| Failure::new(Class::Transient, Code::CxoneTimeout, text);
         let mut checkpoint = Checkpoint::new(ID.parse().unwrap(), Request::default(), at(1));
         checkpoint.give_up(Reason::RetriesExhausted, failure("slow for 7 s"), at(2));
@@ -144,31 +147,39 @@ mod tests {
             (dead_letter::ERROR, "slow for 9 s [cxone_timeout]".into()),
             (dead_letter::STATE, "Received".into()),
         ];
-        let letter = Letter::read(&envelope(ID, headers));
-        let sent = Sent::new(&letter, Some(&checkpoint));
-        let fate = |checkpoint: &Checkpoint| {
-            sent.fate(Some(checkpoint), &[letter.fingerprint.as_str()].into())
+        let dead_letter = DeadLetter::read(&envelope(ID, headers));
+        let sent = Sent::new(&dead_letter, Some(&checkpoint));
+        let outcome = |checkpoint: &Checkpoint| {
+            sent.outcome(Some(checkpoint), &[dead_letter.fingerprint.as_str()].into())
         };
-        assert_eq!(sent.fate(None, &HashSet::new()), Fate::Open);
-        assert_eq!(fate(&checkpoint), Fate::Open, "nobody took it up");
+        assert_eq!(sent.outcome(None, &HashSet::new()), CanaryOutcome::Open);
+        assert_eq!(
+            outcome(&checkpoint),
+            CanaryOutcome::Open,
+            "no worker took it"
+        );
         checkpoint.updated_at = at(3);
         assert_eq!(
-            fate(&checkpoint),
-            Fate::Open,
+            outcome(&checkpoint),
+            CanaryOutcome::Open,
             "a part of an archive was saved"
         );
         checkpoint.fail(failure("slow for 8 s"), true, at(9), at(4));
         assert!(
-            matches!(fate(&checkpoint), Fate::Back(_)),
+            matches!(outcome(&checkpoint), CanaryOutcome::Back(_)),
             "at the first attempt"
         );
         checkpoint.fail(failure("another"), true, at(9), at(4));
-        assert_eq!(fate(&checkpoint), Fate::Open);
+        assert_eq!(outcome(&checkpoint), CanaryOutcome::Open);
         checkpoint.give_up(Reason::RetriesExhausted, failure("another"), at(5));
-        assert_eq!(fate(&checkpoint), Fate::Past, "another fault");
+        assert_eq!(outcome(&checkpoint), CanaryOutcome::Past, "another fault");
         checkpoint.give_up(Reason::RetriesExhausted, failure("slow for 8 s"), at(5));
-        assert!(matches!(fate(&checkpoint), Fate::Back(_)));
+        assert!(matches!(outcome(&checkpoint), CanaryOutcome::Back(_)));
         checkpoint.postpone(at(9), Pause::DeletionRateLimit, at(6));
-        assert_eq!(fate(&checkpoint), Fate::Past, "it waits for a guard");
+        assert_eq!(
+            outcome(&checkpoint),
+            CanaryOutcome::Past,
+            "it waits for a guard"
+        );
     }
 }

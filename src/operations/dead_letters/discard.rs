@@ -1,3 +1,5 @@
+//! Discards dead letters: takes them off the queue after a copy of each is in the archive store.
+
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -7,162 +9,210 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::sweep::Sweep;
-use super::{Letter, LetterId, Pick};
+use super::scan::{SetScan, find};
+use super::{DeadLetter, DeadLetterFilter, DeadLetterId};
 use crate::clock::Clock;
 use crate::failure::Failure;
-use crate::ports::queue::Broker;
+use crate::operations::Partial;
+use crate::ports::queue::{Broker, Delivery};
 use crate::ports::{ArchiveStore, ObjectKey};
 use crate::queue::Envelope;
-use crate::registers::audit_log::{AuditLog, Change, Operator};
+use crate::registers::audit_log::{AuditLog, Change, Operator, Recorded};
 
-/// Takes letters off the queue for good, each after a copy of it is stored.
+/// Where dead letters are discarded.
 pub(crate) struct Discard<'a> {
-    /// Where the letters are.
     pub broker: &'a dyn Broker,
-    /// Where the copies go.
+    /// For the copies, and for the audit log.
     pub store: &'a Arc<dyn ArchiveStore>,
     pub clock: &'a Clock,
-    /// Who does it, and why.
-    pub by: Operator,
 }
 
-/// What a discard did, or would do.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct DiscardTold {
-    /// Nothing was changed.
-    pub dry_run: bool,
-    /// Taken off.
-    pub discarded: Vec<Discarded>,
-    /// Those that somebody else took meanwhile.
-    pub gone: Vec<Letter>,
+/// The dead letters that a discard is going to take off.
+pub(crate) struct DiscardPlan {
+    filter: DeadLetterFilter,
+    found: Vec<DeadLetter>,
 }
 
-/// A letter that was taken off for good.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Discarded {
-    /// Which.
-    pub letter: Letter,
-    /// Where its copy is kept.
-    pub copy: String,
-}
-
-impl DiscardTold {
-    /// Of these letters, whose copies are in this store.
-    pub(crate) fn new(
-        dry_run: bool,
-        store: &dyn ArchiveStore,
-        discarded: Vec<Letter>,
-        gone: Vec<Letter>,
-    ) -> Self {
-        let copy = |id: &LetterId| store.full_key(&copy_key(id));
-        let discarded = discarded.into_iter();
-        let discarded = discarded
-            .map(|letter| Discarded {
-                copy: copy(&letter.id),
-                letter,
-            })
-            .collect();
-        Self {
-            dry_run,
-            discarded,
-            gone,
-        }
+impl DiscardPlan {
+    /// The number of dead letters to discard.
+    pub(crate) fn to_discard(&self) -> usize {
+        self.found.len()
     }
 }
 
-/// Where the copy of a letter is kept.
-pub(crate) fn copy_key(id: &LetterId) -> ObjectKey {
+/// The result of a discard, or of its dry run
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DiscardResult {
+    /// Whether this was a dry run, which changes nothing.
+    pub dry_run: bool,
+    /// Taken off the queue.
+    pub discarded: Vec<Discarded>,
+    /// Already taken off by someone else.
+    pub gone: Vec<DeadLetter>,
+}
+
+/// A dead letter that was taken off the queue
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Discarded {
+    #[serde(rename = "letter")]
+    pub dead_letter: DeadLetter,
+    /// The full key of the copy in the archive store.
+    pub copy: String,
+}
+
+fn copy_key(id: &DeadLetterId) -> ObjectKey {
     ObjectKey(format!("_dead_letter_{id}.json"))
 }
 
 impl Discard<'_> {
-    /// The same as [`Self::run`], in the log of acts.
-    pub(crate) async fn on_record(
+    /// Finds the dead letters that match. It changes nothing.
+    pub(crate) async fn plan(&self, filter: DeadLetterFilter) -> Result<DiscardPlan, Failure> {
+        let (found, _more) = find(self.broker, &filter).await?;
+        Ok(DiscardPlan { filter, found })
+    }
+
+    /// What the discard would do.
+    pub(crate) fn dry_run(&self, plan: DiscardPlan) -> DiscardResult {
+        let found = plan.found.into_iter();
+        DiscardResult {
+            dry_run: true,
+            discarded: found
+                .map(|dead_letter| self.discarded(dead_letter))
+                .collect(),
+            gone: Vec::new(),
+        }
+    }
+
+    /// Records the discard in the audit log, then discards the dead letters of the plan, and no others.
+    pub(crate) async fn execute(
         &self,
-        pick: &Pick,
-        letters: &[Letter],
-        discarded: &mut Vec<Letter>,
-    ) -> Result<Vec<Letter>, Failure> {
+        plan: DiscardPlan,
+        operator: &Operator,
+    ) -> Partial<DiscardResult> {
+        let result = DiscardResult {
+            dry_run: false,
+            discarded: Vec::new(),
+            gone: Vec::new(),
+        };
+        if plan.found.is_empty() {
+            return Partial::whole(result);
+        }
         let change = Change {
             what: "dead-letters discard",
-            count: letters.len(),
-            details: json!({ "of": pick.told() }),
+            count: plan.found.len(),
+            details: json!({ "of": plan.filter.to_json() }),
         };
         let audit_log = AuditLog::new(Arc::clone(self.store), self.clock.clone());
-        audit_log.record(&self.by, change).await?;
-        self.run(letters, discarded).await
+        let recorded = match audit_log.record(operator, change).await {
+            Ok(recorded) => recorded,
+            Err(failure) => return Partial::cut_short(result, failure),
+        };
+
+        self.run(&plan.found, result, &recorded).await
     }
 
-    /// Discards these letters and no others; `discarded` tells how far it got, also on an error. Gives those
-    /// that were not in the queue any more.
-    pub(crate) async fn run(
+    async fn run(
         &self,
-        letters: &[Letter],
-        discarded: &mut Vec<Letter>,
-    ) -> Result<Vec<Letter>, Failure> {
-        let mut sweep = Sweep::new(self.broker, letters);
-        while let Some((letter, delivery)) = sweep.next().await? {
-            if let Some(user_id) = letter.user_id {
-                crate::failpoint::arm(&user_id.to_string());
+        found: &[DeadLetter],
+        mut result: DiscardResult,
+        recorded: &Recorded,
+    ) -> Partial<DiscardResult> {
+        let mut scan = SetScan::new(self.broker, found);
+        loop {
+            let next = scan.next().await.map_err(Failure::from);
+            let discarded = match next {
+                Ok(None) => break,
+                Ok(Some((dead_letter, delivery))) => self
+                    .one(&dead_letter, &delivery, recorded)
+                    .await
+                    .map(|()| dead_letter),
+                Err(failure) => Err(failure),
+            };
+            match discarded {
+                Ok(dead_letter) => result.discarded.push(self.discarded(dead_letter)),
+                Err(failure) => return Partial::cut_short(result, failure),
             }
-            let copy =
-                serde_json::to_vec(&self.copy(&letter, &delivery.envelope)).map_err(|error| {
-                    Failure::internal("cannot write the copy of a dead letter", error)
-                })?;
-            // One that is there already is of a discard that was cut short: a letter's name tells its content.
-            self.store
-                .put_once(&copy_key(&letter.id), Bytes::from(copy), None)
-                .await?;
-            delivery.acknowledge().await?;
-            discarded.push(letter);
         }
-        let missed = sweep.close().await?;
-        Ok(letters
-            .iter()
-            .filter(|letter| missed.contains(&letter.id))
-            .cloned()
-            .collect())
+
+        match scan.close().await {
+            Ok(missed) => {
+                let gone = found
+                    .iter()
+                    .filter(|dead_letter| missed.contains(&dead_letter.id));
+                result.gone = gone.cloned().collect();
+                Partial::whole(result)
+            }
+            Err(error) => Partial::cut_short(result, error.into()),
+        }
     }
 
-    fn copy(&self, letter: &Letter, envelope: &Envelope) -> Value {
-        let mut copy = json!(Whole::new(letter.clone(), envelope));
+    async fn one(
+        &self,
+        dead_letter: &DeadLetter,
+        delivery: &Delivery,
+        recorded: &Recorded,
+    ) -> Result<(), Failure> {
+        if let Some(user_id) = dead_letter.user_id {
+            crate::failpoint::arm(&user_id.to_string());
+        }
+        let copy = self.copy(dead_letter, &delivery.envelope, recorded);
+        let copy = serde_json::to_vec(&copy)
+            .map_err(|error| Failure::internal("cannot write the copy of a dead letter", error))?;
+
+        // A copy that already exists is of a discard that was cut short: the ID is a hash of the content.
+        self.store
+            .put_once(&copy_key(&dead_letter.id), Bytes::from(copy), None)
+            .await?;
+        delivery.acknowledge().await?;
+        Ok(())
+    }
+
+    fn discarded(&self, dead_letter: DeadLetter) -> Discarded {
+        Discarded {
+            copy: self.store.full_key(&copy_key(&dead_letter.id)),
+            dead_letter,
+        }
+    }
+
+    fn copy(&self, dead_letter: &DeadLetter, envelope: &Envelope, recorded: &Recorded) -> Value {
+        let mut copy = json!(FullDeadLetter::new(dead_letter.clone(), envelope));
         if let Value::Object(copy) = &mut copy {
+            let operator = recorded.operator();
             let discarded =
-                json!({ "at": self.clock.now(), "who": self.by.who, "why": self.by.why });
+                json!({ "at": self.clock.now(), "who": operator.who, "why": operator.why });
             copy.insert("discarded".to_owned(), discarded);
         }
         copy
     }
 }
 
-/// All of a letter: what it says of itself, headers, properties, body.
+/// A dead letter with its headers, properties and body
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Whole {
-    /// What it says of itself.
-    pub letter: Letter,
-    /// The exchange that it came over.
+pub(crate) struct FullDeadLetter {
+    #[serde(rename = "letter")]
+    pub dead_letter: DeadLetter,
+    /// The exchange of the message.
     pub exchange: String,
-    /// The key that it came with.
+    /// The routing key of the message.
     pub routing_key: String,
-    /// All its headers.
+    /// All headers.
     #[schema(value_type = Object)]
     pub headers: Value,
     /// The standard properties of AMQP.
     #[schema(value_type = Object)]
     pub properties: Value,
-    /// The message, if it is text.
+    /// The body, if it is UTF-8.
     pub body: Option<String>,
-    /// The message's bytes.
+    /// The bytes of the body, in Base64.
     pub body_base64: String,
 }
 
-impl Whole {
-    pub(crate) fn new(letter: Letter, envelope: &Envelope) -> Self {
+impl FullDeadLetter {
+    pub(crate) fn new(dead_letter: DeadLetter, envelope: &Envelope) -> Self {
         Self {
-            letter,
+            dead_letter,
             exchange: envelope.exchange.clone(),
             routing_key: envelope.routing_key.clone(),
             headers: envelope.properties.headers_json(),

@@ -1,7 +1,9 @@
+//! Fingerprints of faults.
+
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-/// What tells one fault from another: the same for letters that only differ in IDs and numbers.
+/// The fingerprint of a fault: equal for dead letters that differ only in IDs and numbers.
 pub(super) fn fingerprint(code: &str, step: &str, error: &str) -> String {
     let digest = Sha256::digest(format!("{code}\n{step}\n{}", normalised(error)));
     hex::encode(digest.get(..6).unwrap_or_default())
@@ -9,8 +11,8 @@ pub(super) fn fingerprint(code: &str, step: &str, error: &str) -> String {
 
 const UUID_CHARS: usize = 36;
 
-/// The text with `#` for every ID and every word that holds a digit. The status of an HTTP answer stays,
-/// since it is part of what happened.
+/// The text with `#` for each ID and each word with a digit. The status of an HTTP response stays, because it describes the
+/// fault.
 fn normalised(error: &str) -> String {
     let mut text = String::with_capacity(error.len());
     let mut rest = error;
@@ -52,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_and_numbers_do_not_tell_faults_apart_and_statuses_do() {
+    fn ids_and_numbers_do_not_change_a_fingerprint_and_statuses_do() {
         let error = |id: &str, status: u16, seconds: u16| {
             format!(
                 "PATCH /users/{id}: CXone answered {status} (correlation ID {id}-{seconds}) after {seconds} s"
@@ -76,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn code_and_step_tell_faults_apart() {
+    fn code_and_step_change_a_fingerprint() {
         let one = fingerprint("cxone_timeout", "archive", "slow");
         assert_eq!(one.len(), 12);
         assert_ne!(one, fingerprint("cxone_timeout", "delete", "slow"));

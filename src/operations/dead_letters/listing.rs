@@ -1,72 +1,81 @@
+//! Lists dead letters.
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Letter, Pass, Pick, Whole, is_left_over, look};
+use super::scan::{DeadLetterScan, find};
+use super::{DeadLetter, DeadLetterFilter, FullDeadLetter, is_left_over};
 use crate::ports::Checkpoints;
 use crate::ports::queue::Broker;
 use crate::queue::QueueError;
 
-/// Letters as they are listed.
+/// A list of dead letters
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Listing {
-    /// The oldest first.
-    pub letters: Vec<Listed>,
-    /// How many more there are than the limit.
+    /// Oldest first.
+    #[serde(rename = "letters")]
+    pub dead_letters: Vec<Listed>,
+    /// The number of further dead letters, beyond the limit.
     pub more: usize,
 }
 
-/// A letter, and whether a replay that was cut short has published it already.
+/// A dead letter in a list
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ListedLetter)]
 pub(crate) struct Listed {
-    /// The letter.
     #[serde(flatten)]
-    pub letter: Letter,
-    /// Null where the checkpoint store does not answer.
+    pub dead_letter: DeadLetter,
+    /// Whether an interrupted replay has already published the message; null if the checkpoint store does not respond.
     pub left_over: Option<bool>,
 }
 
-/// The letters that are meant, the oldest first. They can be looked at without a checkpoint store: which of them
-/// are left over from a replay is unknown then.
+/// The dead letters that match, oldest first. Without a checkpoint store it is unknown which ones an interrupted replay has
+/// already published.
 pub(crate) async fn list(
     broker: &dyn Broker,
     checkpoints: Option<&dyn Checkpoints>,
-    pick: &Pick,
+    filter: &DeadLetterFilter,
 ) -> Result<Listing, QueueError> {
-    let (letters, more) = look(broker, pick).await?;
-    let mut known = vec![None; letters.len()];
+    let (dead_letters, more) = find(broker, filter).await?;
+    let mut known = vec![None; dead_letters.len()];
     if let Some(checkpoints) = checkpoints {
-        for (known, letter) in known.iter_mut().zip(&letters) {
-            match is_left_over(checkpoints, letter).await {
+        for (known, dead_letter) in known.iter_mut().zip(&dead_letters) {
+            match is_left_over(checkpoints, dead_letter).await {
                 Ok(left_over) => *known = Some(left_over),
                 Err(failure) => {
-                    tracing::warn!(%failure, "whether letters are left over from a replay is not known");
+                    tracing::warn!(%failure, "it is unknown whether dead letters are left over from a replay");
                     break;
                 }
             }
         }
     }
-    let letters = letters.into_iter().zip(known);
+    let dead_letters = dead_letters.into_iter().zip(known);
     Ok(Listing {
-        letters: letters
-            .map(|(letter, left_over)| Listed { letter, left_over })
+        dead_letters: dead_letters
+            .map(|(dead_letter, left_over)| Listed {
+                dead_letter,
+                left_over,
+            })
             .collect(),
         more,
     })
 }
 
-/// The letters that are meant, with all that they hold, as they come.
-pub(crate) async fn show(broker: &dyn Broker, pick: &Pick) -> Result<Vec<Whole>, QueueError> {
-    let mut letters = Vec::new();
-    let mut pass = Pass::begin(broker).await?;
-    while pick.limit.is_none_or(|limit| letters.len() < limit)
-        && let Some((letter, delivery)) = pass.next().await?
+/// The dead letters that match, with headers, properties and body, in the order of the queue.
+pub(crate) async fn show(
+    broker: &dyn Broker,
+    filter: &DeadLetterFilter,
+) -> Result<Vec<FullDeadLetter>, QueueError> {
+    let mut dead_letters = Vec::new();
+    let mut scan = DeadLetterScan::begin(broker).await?;
+    while filter.limit.is_none_or(|limit| dead_letters.len() < limit)
+        && let Some((dead_letter, delivery)) = scan.next().await?
     {
-        if pick.takes(&letter) {
-            letters.push(Whole::new(letter, &delivery.envelope));
+        if filter.matches(&dead_letter) {
+            dead_letters.push(FullDeadLetter::new(dead_letter, &delivery.envelope));
         }
     }
-    pass.close().await?;
-    Ok(letters)
+    scan.close().await?;
+    Ok(dead_letters)
 }

@@ -1,26 +1,26 @@
-//! The dead letters: looking at them, judging whether a replay is safe, replaying, discarding. Looking takes
-//! nothing off the queue; what takes a letter off has put it elsewhere first.
+//! Dead letters: listing them, assessing whether a replay is safe, replaying and discarding them. Reading takes no message
+//! off the queue; whatever takes a dead letter off has stored or published it elsewhere first.
 //!
-//! A replay notes, publishes with a confirm, notes again, and only then takes the letter off. Killed in between
-//! it leaves a letter that the next replay knows by its note. Killed between the publish and its note it
-//! publishes twice: both copies carry the moment of the letter, so that a worker which gave the user up after
-//! one of them drops the other (see `worker/order.rs`), and a user who is done stays done.
+//! A replay notes the dead letter, publishes the message with a confirm, notes that it is published, and only then takes the
+//! dead letter off. A crash in between leaves a dead letter that the next replay recognises by its note. After a crash
+//! between the publish and its note, the message is published twice: both copies carry the time of the dead letter, so a
+//! worker that gave the user up after one copy drops the other, and a user who is done stays done.
 
+mod assess;
 mod canary;
+mod dead_letter;
 mod discard;
+mod filter;
 mod fingerprint;
 mod groups;
-mod judge;
-mod letter;
 mod listing;
-mod pick;
 mod replay;
-mod sweep;
+mod scan;
 
-pub(crate) use discard::{Discard, DiscardTold, Discarded, Whole};
+pub(crate) use assess::{Assessment, Assessor, ReplaySafety, is_left_over};
+pub(crate) use dead_letter::{DeadLetter, DeadLetterId};
+pub(crate) use discard::{Discard, DiscardResult, Discarded, FullDeadLetter};
+pub(crate) use filter::DeadLetterFilter;
 pub(crate) use groups::{Group, groups};
-pub(crate) use judge::{Judge, Judgement, Verdict, is_left_over};
-pub(crate) use letter::{Letter, LetterId};
 pub(crate) use listing::{Listed, Listing, list, show};
-pub(crate) use pick::{Pass, Pick, look};
-pub(crate) use replay::{Replay, ReplayTold, Report};
+pub(crate) use replay::{Replay, ReplayReport, ReplayResult};

@@ -1,3 +1,6 @@
+//! Replays dead letters: publishes their messages again, with fresh attempts.
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -7,245 +10,204 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::canary::{CANARY_STAGES, Sent};
-use super::sweep::Sweep;
-use super::{Judge, Judgement, Letter, Pick, Verdict, is_left_over};
+use super::scan::{SetScan, find};
+use super::{Assessment, Assessor, DeadLetter, DeadLetterFilter, ReplaySafety, is_left_over};
 use crate::failure::{Class, Failure};
 use crate::job::Source;
 use crate::machine::Checkpoint;
+use crate::operations::Partial;
 use crate::ports::Checkpoints;
 use crate::ports::queue::{Broker, Delivery, Publisher};
 use crate::queue::headers::{PLACEHOLDER_SINCE, dead_letter};
 use crate::queue::names::JOBS_EXCHANGE;
 use crate::queue::{AddedHeaders, Envelope, replayed, without_dead_letter};
-use crate::registers::audit_log::{AuditLog, Change, Operator};
+use crate::registers::audit_log::{AuditLog, Change, Operator, Recorded};
+use crate::steps::Services;
 
-/// A replay of letters that were looked at before.
+/// Where and how dead letters are replayed.
 pub(crate) struct Replay<'a> {
-    /// Where the letters are.
     pub broker: &'a dyn Broker,
-    /// Where notes go, and where it is seen what becomes of a canary.
+    /// For notes, and for the progress of a canary.
     pub checkpoints: &'a dyn Checkpoints,
-    /// The least time between two.
+    pub services: &'a Arc<Services>,
+    /// The minimum time between two dead letters.
     pub pace: Option<Duration>,
-    /// First 1, then 10, then the rest, each when those before got past the step that failed; and how long to
-    /// wait for that.
+    /// Replays first 1, then 10, then the rest; each stage waits at most this long until the dead letters of the stage
+    /// before have passed the step that failed.
     pub canary: Option<Duration>,
+    /// Also replays dead letters that are not safe to replay yet.
+    pub anyway: bool,
 }
 
-/// What a replay did. What it does not name stayed as it was.
+/// The dead letters that a replay is going to work on.
+pub(crate) struct ReplayPlan {
+    filter: DeadLetterFilter,
+    chosen: Vec<DeadLetter>,
+    skipped: Vec<Skipped>,
+}
+
+/// What a replay did. Dead letters that it does not name are unchanged
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Report {
-    /// Published, and taken off.
-    pub moved: Vec<Letter>,
-    /// Taken off: an earlier replay, which was cut short, had published them.
-    pub cleared: Vec<Letter>,
-    /// Left where they are.
+pub(crate) struct ReplayReport {
+    /// Published again, and taken off the queue.
+    pub moved: Vec<DeadLetter>,
+    /// Taken off the queue, because an earlier replay that was interrupted had published them.
+    pub cleared: Vec<DeadLetter>,
+    /// Left in the queue.
     pub skipped: Vec<Skipped>,
-    /// Why it ended before the end, if it did.
+    /// Why the replay ended early, if it did.
     pub stopped: Option<String>,
 }
 
-/// A letter that was left where it is.
+/// A dead letter that was left in the queue
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Skipped {
-    /// Which.
-    pub letter: Letter,
-    /// Why.
+    #[serde(rename = "letter")]
+    pub dead_letter: DeadLetter,
+    /// Why it was skipped.
     pub why: String,
 }
 
-/// What a replay did, or would do, as it is told.
+/// The result of a replay, or of its dry run
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ReplayTold<'a> {
-    /// Nothing was changed.
+pub(crate) struct ReplayResult<'a> {
+    /// Whether this was a dry run, which changes nothing.
     pub dry_run: bool,
-    /// What became of each letter.
+    /// What happened to each dead letter.
     #[serde(flatten)]
-    pub report: &'a Report,
-    /// Why it was cut short, if it was.
+    pub report: &'a ReplayReport,
+    /// The failure that ended the replay early, if there was one.
     pub error: Option<&'a str>,
 }
 
-/// Tells those that may be replayed from the others, `anyway` all of them.
-pub(super) fn may_go(judgement: &Judgement, canary: bool, anyway: bool) -> bool {
-    match judgement.verdict {
-        Verdict::LeftOver | Verdict::Safe => true,
-        Verdict::Unproven => canary || anyway,
-        Verdict::Answered | Verdict::NotYet => anyway,
+/// Whether a dead letter may be replayed. With `anyway` each may.
+fn may_go(assessment: &Assessment, canary: bool, anyway: bool) -> bool {
+    match assessment.safety {
+        ReplaySafety::LeftOver | ReplaySafety::Safe => true,
+        ReplaySafety::Unproven => canary || anyway,
+        ReplaySafety::Answered | ReplaySafety::NotYet => anyway,
+    }
+}
+
+impl ReplayPlan {
+    /// Whether no dead letter matches.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chosen.is_empty() && self.skipped.is_empty()
+    }
+
+    /// The number of dead letters to replay.
+    pub(crate) fn to_replay(&self) -> usize {
+        self.chosen.len()
+    }
+
+    /// The number of dead letters that stay in the queue.
+    pub(crate) fn to_skip(&self) -> usize {
+        self.skipped.len()
+    }
+
+    /// What the replay would do.
+    pub(crate) fn dry_run(self) -> ReplayReport {
+        ReplayReport {
+            moved: self.chosen,
+            skipped: self.skipped,
+            ..ReplayReport::default()
+        }
     }
 }
 
 impl Replay<'_> {
-    /// Judges each letter; those that are not to be replayed now go into the report. `anyway` replays them too.
-    pub(crate) async fn choose(
-        &self,
-        judge: &Judge,
-        letters: Vec<Letter>,
-        anyway: bool,
-        report: &mut Report,
-    ) -> Vec<Letter> {
+    /// Finds the dead letters that match, and assesses each. It changes nothing.
+    pub(crate) async fn plan(&self, filter: DeadLetterFilter) -> Result<ReplayPlan, Failure> {
+        let (found, _more) = find(self.broker, &filter).await?;
+        let assessor = Assessor::new(Arc::clone(self.services));
         let mut chosen = Vec::new();
-        for letter in letters {
-            let judgement = judge.judge(&letter).await;
-            if may_go(&judgement, self.canary.is_some(), anyway) {
-                chosen.push(letter);
+        let mut skipped = Vec::new();
+        for dead_letter in found {
+            let assessment = assessor.assess(&dead_letter).await;
+            if may_go(&assessment, self.canary.is_some(), self.anyway) {
+                chosen.push(dead_letter);
             } else {
-                report.skipped.push(Skipped {
-                    letter,
-                    why: judgement.why,
+                skipped.push(Skipped {
+                    dead_letter,
+                    why: assessment.why,
                 });
             }
         }
-        chosen
+
+        Ok(ReplayPlan {
+            filter,
+            chosen,
+            skipped,
+        })
     }
 
-    /// The same as [`Self::run`], in the log of acts: that it begins, and how it ended.
-    pub(crate) async fn on_record(
+    /// Replays the dead letters of the plan, and no others. The audit log gets an entry at the beginning and one at the
+    /// end. After a failure, the same command continues where this one ended.
+    pub(crate) async fn execute(
         &self,
-        audit_log: &AuditLog,
-        by: &Operator,
-        (pick, anyway): (&Pick, bool),
-        letters: Vec<Letter>,
-        report: &mut Report,
-    ) -> Result<(), Failure> {
-        let details =
-            json!({ "of": pick.told(), "canary": self.canary.is_some(), "anyway": anyway });
-        let change = Change {
+        plan: ReplayPlan,
+        operator: &Operator,
+    ) -> Partial<ReplayReport> {
+        let report = ReplayReport {
+            skipped: plan.skipped,
+            ..ReplayReport::default()
+        };
+        if plan.chosen.is_empty() {
+            return Partial::whole(report);
+        }
+        let audit_log = AuditLog::new(
+            Arc::clone(&self.services.archive_store),
+            self.services.clock.clone(),
+        );
+        let begin = Change {
             what: "dead-letters replay",
-            count: letters.len(),
-            details,
+            count: plan.chosen.len(),
+            details: json!({
+                "of": plan.filter.to_json(), "canary": self.canary.is_some(), "anyway": self.anyway,
+            }),
         };
-        let begun = audit_log.record(by, change).await?;
-        let result = self.run(letters, report).await;
-        let error = result.as_ref().err().map(ToString::to_string);
-        let details = json!({
-            "act": begun.id(), "cleared": report.cleared.len(), "skipped": report.skipped.len(),
-            "stopped": report.stopped, "error": error,
-        });
-        let change = Change {
-            what: "dead-letters replay ended",
-            count: report.moved.len(),
-            details,
+        let recorded = match audit_log.record(operator, begin).await {
+            Ok(recorded) => recorded,
+            Err(failure) => return Partial::cut_short(report, failure),
         };
-        let recorded = audit_log.record(by, change).await;
-        result.and(recorded.map(|_recorded| ()))
+
+        let mut replayed = self.run(&plan.chosen, report, &recorded).await;
+        let end = ended(&replayed, &recorded);
+        let ended = audit_log.record(operator, end).await;
+        replayed.failure = replayed.failure.or(ended.err());
+        replayed
     }
 
-    /// Replays these letters and no others. On an error the report tells how far it got; doing it again goes on.
-    pub(crate) async fn run(
+    async fn run(
         &self,
-        letters: Vec<Letter>,
-        report: &mut Report,
-    ) -> Result<(), Failure> {
+        chosen: &[DeadLetter],
+        report: ReplayReport,
+        _recorded: &Recorded,
+    ) -> Partial<ReplayReport> {
         let publisher = self.broker.publisher(1);
-        let result = self.stages(&*publisher, letters, report).await;
-        publisher.close().await;
-        result
-    }
-
-    async fn stages(
-        &self,
-        publisher: &dyn Publisher,
-        letters: Vec<Letter>,
-        report: &mut Report,
-    ) -> Result<(), Failure> {
-        let Some(patience) = self.canary else {
-            return self
-                .stage(publisher, &letters, report)
-                .await
-                .map(|_sent| ());
+        let mut run = Run {
+            replay: self,
+            publisher: &*publisher,
+            report,
         };
-        let mut rest = letters.as_slice();
-        for size in CANARY_STAGES {
-            let (stage, after) = rest.split_at(size.min(rest.len()));
-            let sent = self.stage(publisher, stage, report).await?;
-            rest = after;
-            if rest.is_empty() {
-                break;
-            }
-            if let Err(why) = self.watch(sent, &letters, patience).await? {
-                let skipped = |letter: &Letter| Skipped {
-                    letter: letter.clone(),
-                    why: why.clone(),
-                };
-                report.skipped.extend(rest.iter().map(skipped));
-                report.stopped = Some(why);
-                break;
-            }
+        let failure = run.stages(chosen).await.err();
+        let report = run.report;
+        publisher.close().await;
+
+        Partial {
+            done: report,
+            failure,
         }
-        Ok(())
     }
 
-    async fn stage(
+    /// The checkpoint of the user. Only the worker decides about one that cannot be read.
+    pub(super) async fn checkpoint(
         &self,
-        publisher: &dyn Publisher,
-        letters: &[Letter],
-        report: &mut Report,
-    ) -> Result<Vec<Sent>, Failure> {
-        let mut sweep = Sweep::new(self.broker, letters);
-        let (mut sent, mut due) = (Vec::new(), Instant::now());
-        while let Some((letter, delivery)) = sweep.next().await? {
-            tokio::time::sleep_until(due).await;
-            due = Instant::now() + self.pace.unwrap_or_default();
-            match self.one(publisher, &letter, &delivery).await? {
-                Some(one) => {
-                    report.moved.push(letter);
-                    sent.push(one);
-                }
-                None => report.cleared.push(letter),
-            }
-        }
-        let missed = sweep.close().await?;
-        let gone = letters
-            .iter()
-            .filter(|letter| missed.contains(&letter.id))
-            .cloned();
-        let why = "it is not in the queue any more: somebody else took it";
-        report.skipped.extend(gone.map(|letter| Skipped {
-            letter,
-            why: why.to_owned(),
-        }));
-        Ok(sent)
-    }
-
-    /// Publishes, and then takes off; `None` when an earlier replay had published it.
-    async fn one(
-        &self,
-        publisher: &dyn Publisher,
-        letter: &Letter,
-        delivery: &Delivery,
-    ) -> Result<Option<Sent>, Failure> {
-        if let Some(user_id) = letter.user_id {
-            crate::failpoint::arm(&user_id.to_string());
-        }
-        if is_left_over(self.checkpoints, letter).await? {
-            delivery.acknowledge().await?;
-            return Ok(None);
-        }
-        let checkpoint = self.checkpoint(letter).await?;
-        let sent = Sent::new(letter, checkpoint.as_ref());
-        self.checkpoints
-            .note_replay(letter.id.as_str(), &sent.note(false))
-            .await?;
-        let mut added = headers(letter, checkpoint.as_ref());
-        let envelope = &delivery.envelope;
-        added.extend(replayed(&envelope.properties));
-        let properties = without_dead_letter(&envelope.properties, added);
-        publisher
-            .publish(JOBS_EXCHANGE, key(envelope), envelope.body(), &properties)
-            .await?;
-        self.checkpoints
-            .note_replay(letter.id.as_str(), &sent.note(true))
-            .await?;
-        delivery.acknowledge().await?;
-        Ok(Some(sent))
-    }
-
-    /// The user's checkpoint. One that cannot be understood is the worker's to judge.
-    pub(super) async fn checkpoint(&self, letter: &Letter) -> Result<Option<Checkpoint>, Failure> {
-        let Some(user_id) = letter.user_id else {
+        dead_letter: &DeadLetter,
+    ) -> Result<Option<Checkpoint>, Failure> {
+        let Some(user_id) = dead_letter.user_id else {
             return Ok(None);
         };
         match self.checkpoints.read(user_id).await {
@@ -256,7 +218,120 @@ impl Replay<'_> {
     }
 }
 
-/// Where the message goes: to the queue that it was in.
+/// The entry of the audit log for the end of a replay.
+fn ended(replayed: &Partial<ReplayReport>, begun: &Recorded) -> Change {
+    let report = &replayed.done;
+    Change {
+        what: "dead-letters replay ended",
+        count: report.moved.len(),
+        details: json!({
+            "act": begun.id(), "cleared": report.cleared.len(), "skipped": report.skipped.len(),
+            "stopped": report.stopped,
+            "error": replayed.failure.as_ref().map(ToString::to_string),
+        }),
+    }
+}
+
+/// A replay in progress.
+struct Run<'a> {
+    replay: &'a Replay<'a>,
+    publisher: &'a dyn Publisher,
+    report: ReplayReport,
+}
+
+impl Run<'_> {
+    async fn stages(&mut self, chosen: &[DeadLetter]) -> Result<(), Failure> {
+        let Some(patience) = self.replay.canary else {
+            self.stage(chosen).await?;
+            return Ok(());
+        };
+
+        let mut rest = chosen;
+        for size in CANARY_STAGES {
+            let (stage, after) = rest.split_at(size.min(rest.len()));
+            let sent = self.stage(stage).await?;
+            rest = after;
+            if rest.is_empty() {
+                break;
+            }
+            if let Some(why) = self.replay.watch(sent, chosen, patience).await? {
+                let skipped = |dead_letter: &DeadLetter| Skipped {
+                    dead_letter: dead_letter.clone(),
+                    why: why.clone(),
+                };
+                self.report.skipped.extend(rest.iter().map(skipped));
+                self.report.stopped = Some(why);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn stage(&mut self, stage: &[DeadLetter]) -> Result<Vec<Sent>, Failure> {
+        let mut scan = SetScan::new(self.replay.broker, stage);
+        let mut sent = Vec::new();
+        let mut due = Instant::now();
+        while let Some((dead_letter, delivery)) = scan.next().await? {
+            tokio::time::sleep_until(due).await;
+            due = Instant::now() + self.replay.pace.unwrap_or_default();
+            match self.one(&dead_letter, &delivery).await? {
+                Some(one) => {
+                    self.report.moved.push(dead_letter);
+                    sent.push(one);
+                }
+                None => self.report.cleared.push(dead_letter),
+            }
+        }
+
+        let missed = scan.close().await?;
+        let gone = stage
+            .iter()
+            .filter(|dead_letter| missed.contains(&dead_letter.id));
+        self.report.skipped.extend(gone.map(|dead_letter| Skipped {
+            dead_letter: dead_letter.clone(),
+            why: "it is not in the queue any more: someone else took it off".to_owned(),
+        }));
+        Ok(sent)
+    }
+
+    /// Publishes the message, then takes the dead letter off. `None` if an earlier replay had published it.
+    async fn one(
+        &self,
+        dead_letter: &DeadLetter,
+        delivery: &Delivery,
+    ) -> Result<Option<Sent>, Failure> {
+        let checkpoints = self.replay.checkpoints;
+        if let Some(user_id) = dead_letter.user_id {
+            crate::failpoint::arm(&user_id.to_string());
+        }
+        if is_left_over(checkpoints, dead_letter).await? {
+            delivery.acknowledge().await?;
+            return Ok(None);
+        }
+
+        let checkpoint = self.replay.checkpoint(dead_letter).await?;
+        let sent = Sent::new(dead_letter, checkpoint.as_ref());
+        checkpoints
+            .note_replay(dead_letter.id.as_str(), &sent.note(false))
+            .await?;
+
+        let mut added = headers(dead_letter, checkpoint.as_ref());
+        let envelope = &delivery.envelope;
+        added.extend(replayed(&envelope.properties));
+        let properties = without_dead_letter(&envelope.properties, added);
+        self.publisher
+            .publish(JOBS_EXCHANGE, key(envelope), envelope.body(), &properties)
+            .await?;
+
+        checkpoints
+            .note_replay(dead_letter.id.as_str(), &sent.note(true))
+            .await?;
+        delivery.acknowledge().await?;
+        Ok(Some(sent))
+    }
+}
+
+/// The routing key of the queue that the message came from.
 fn key(envelope: &Envelope) -> &'static str {
     let known = Source::ALL
         .into_iter()
@@ -264,90 +339,25 @@ fn key(envelope: &Envelope) -> &'static str {
     known.unwrap_or(Source::Users).routing_key()
 }
 
-/// How often it was replayed, and that only letters up to now are answered by it: a worker that gives the user
-/// up after one copy drops a second.
-fn headers(letter: &Letter, checkpoint: Option<&Checkpoint>) -> AddedHeaders {
+/// The number of replays, and the time up to which the message answers dead letters: a worker that gave the user up after
+/// one copy drops a second copy.
+fn headers(dead_letter: &DeadLetter, checkpoint: Option<&Checkpoint>) -> AddedHeaders {
     let latest = checkpoint
         .and_then(|checkpoint| checkpoint.dead_letter.as_ref())
         .map(|dead| dead.at);
-    let at: Option<Timestamp> = letter.dead_lettered_at.max(latest);
-    // A header tells milliseconds; the letter lies before the next one.
+    let at: Option<Timestamp> = dead_letter.dead_lettered_at.max(latest);
+    // The header has milliseconds, so the dead letter is older than the next one.
     let since = at.and_then(|at| at.checked_add(SignedDuration::from_millis(1)).ok());
     let since = since.map(|since| (PLACEHOLDER_SINCE, since.as_millisecond().into()));
     since
         .into_iter()
         .chain([(
             dead_letter::REPLAYS,
-            letter.replays.saturating_add(1).into(),
+            dead_letter.replays.saturating_add(1).into(),
         )])
         .collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::letter::tests::envelope;
-    use super::*;
-
-    const ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
-
-    #[test]
-    fn a_replayed_message_keeps_what_was_the_publishers_and_nothing_of_the_letter() {
-        let envelope = envelope(
-            ID,
-            vec![
-                (dead_letter::REASON, "poison".into()),
-                (dead_letter::ERROR, "x".into()),
-                (dead_letter::STATE, "".into()),
-                (dead_letter::ATTEMPTS, 3_i64.into()),
-                (dead_letter::AT, "2026-11-01T00:00:00.0015Z".into()),
-                (dead_letter::WORKER, "w".into()),
-                (dead_letter::CODE, "panicked".into()),
-                (dead_letter::STEP, "".into()),
-                (dead_letter::REPLAYS, 1_i64.into()),
-                (PLACEHOLDER_SINCE, 5_i64.into()),
-                ("traceparent", "00-1-2-01".into()),
-                ("x-offboarder-revision", 2_i64.into()),
-            ],
-        );
-        let letter = Letter::read(&envelope);
-        let properties = without_dead_letter(&envelope.properties, headers(&letter, None));
-        let told: Vec<_> = properties
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.to_json().to_string()))
-            .collect();
-        let since = "1793491200002".to_owned();
-        assert_eq!(
-            told,
-            [
-                ("traceparent", "\"00-1-2-01\"".to_owned()),
-                ("x-offboarder-replays", "2".to_owned()),
-                ("x-offboarder-revision", "2".to_owned()),
-                ("x-offboarder-stand-in", since),
-            ]
-        );
-        let at = letter.dead_lettered_at.unwrap();
-        assert!(Timestamp::from_millisecond(1_793_491_200_002).unwrap() > at);
-    }
-
-    #[test]
-    fn a_canary_may_try_what_no_probe_can_show_and_nothing_else() {
-        let may = |verdict, canary, anyway| {
-            may_go(
-                &Judgement {
-                    verdict,
-                    why: String::new(),
-                },
-                canary,
-                anyway,
-            )
-        };
-        for verdict in [Verdict::LeftOver, Verdict::Safe] {
-            assert!(may(verdict, false, false));
-        }
-        assert!(!may(Verdict::Unproven, false, false) && may(Verdict::Unproven, true, false));
-        for verdict in [Verdict::Answered, Verdict::NotYet] {
-            assert!(!may(verdict, true, false) && may(verdict, false, true));
-        }
-    }
-}
+#[path = "replay_tests.rs"]
+mod tests;

@@ -1,3 +1,5 @@
+//! A dead letter, as its headers and its body describe it.
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,26 +16,25 @@ use crate::machine::StateName;
 use crate::queue::headers::{DEATH, dead_letter};
 use crate::queue::{Envelope, HeaderValue};
 
-/// A letter's name: a hash of what it holds, the same whoever looks, and however often.
+/// The ID of a dead letter: a hash of its content
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, pattern = "^[0-9a-f]{16}$", example = "0123456789abcdef")]
-pub struct LetterId(String);
+pub struct DeadLetterId(String);
 
-impl LetterId {
-    /// The text.
+impl DeadLetterId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Display for LetterId {
+impl fmt::Display for DeadLetterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl TryFrom<String> for LetterId {
+impl TryFrom<String> for DeadLetterId {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
@@ -41,13 +42,13 @@ impl TryFrom<String> for LetterId {
     }
 }
 
-impl From<LetterId> for String {
-    fn from(id: LetterId) -> Self {
+impl From<DeadLetterId> for String {
+    fn from(id: DeadLetterId) -> Self {
         id.0
     }
 }
 
-impl FromStr for LetterId {
+impl FromStr for DeadLetterId {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -55,49 +56,50 @@ impl FromStr for LetterId {
         if text.len() == 16 && text.bytes().all(is_hex) {
             Ok(Self(text.to_owned()))
         } else {
-            Err("a letter's ID is 16 hex digits, as `dead-letters list` shows it")
+            Err("the ID of a dead letter is 16 hex digits, as `dead-letters list` shows it")
         }
     }
 }
 
-/// What a dead letter says of itself, without the body.
+/// A dead letter, without the body
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Letter {
-    /// Its name.
-    pub id: LetterId,
-    /// Whom it is about, if the body says so.
+#[schema(as = DeadLetterSummary)]
+pub(crate) struct DeadLetter {
+    pub id: DeadLetterId,
+    /// The user; null if the body is not a valid message.
     pub user_id: Option<UserId>,
-    /// The batch that the user came with.
+    /// The batch of the message.
     pub batch_id: Option<BatchId>,
-    /// Why it was given up. One that RabbitMQ itself moved here is `poison`.
+    /// The reason. A message that RabbitMQ itself moved here is `poison`.
     pub reason: Reason,
-    /// The code of the last failure, if it has one that this release knows.
+    /// The code of the last failure, if this release knows it.
     pub code: Option<Code>,
-    /// The step that failed; empty when it is not known.
+    /// The step that failed; empty if unknown.
     pub step: String,
-    /// The last completed state; empty when it is not known.
+    /// The last completed state; empty if unknown.
     pub state: String,
-    /// The last failure, for people.
+    /// The text of the last failure.
     pub error: String,
-    /// The same for letters of one fault.
+    /// Equal for all dead letters of one fault.
     pub fingerprint: String,
-    /// Attempts that were spent.
+    /// The number of attempts.
     pub attempts: i64,
-    /// When it was given up.
+    /// When the message became a dead letter.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub dead_lettered_at: Option<Timestamp>,
-    /// Who gave it up.
+    /// The worker that published the dead letter.
     pub worker: String,
-    /// How often it was replayed before.
+    /// The number of earlier replays.
     pub replays: i64,
 }
 
-/// What stands for the error where RabbitMQ moved the message.
-const MOVED: &str = "RabbitMQ delivered it again and again without an answer, and moved it here";
+/// The error of a message that RabbitMQ moved.
+const MOVED: &str =
+    "RabbitMQ delivered it again and again without an acknowledgement, and moved it here";
 
-impl Letter {
-    /// Reads a letter off the queue.
+impl DeadLetter {
+    /// Reads the headers and the body.
     pub(crate) fn read(envelope: &Envelope) -> Self {
         let properties = &envelope.properties;
         let text = |name: &str| properties.text(name).unwrap_or_default();
@@ -142,13 +144,13 @@ impl Letter {
         }
     }
 
-    /// The word that its fault is known by: the code, or the reason of what has none.
+    /// The word for the fault: the code, or the reason if there is no code.
     pub(crate) const fn word(&self) -> &'static str {
         word(self.code, self.reason)
     }
 }
 
-/// The fingerprint that a letter of this failure would have.
+/// The fingerprint of a dead letter with this failure.
 pub(super) fn fingerprint_of(failure: &Failure, state: StateName) -> String {
     fingerprint(
         failure.code.as_str(),
@@ -164,7 +166,7 @@ const fn word(code: Option<Code>, reason: Reason) -> &'static str {
     }
 }
 
-/// The code at the end of an error's text; letters of an earlier release have no header for it.
+/// The code at the end of the text of an error; dead letters of an earlier release have no header for it.
 fn bracketed(error: &str) -> Option<String> {
     Some(error.strip_suffix(']')?.rsplit_once('[')?.1.to_owned())
 }
@@ -174,8 +176,8 @@ fn step_after(state: &str) -> Option<String> {
     Some(state.next_step().to_owned())
 }
 
-/// Everything that a look does not change, each with its length, so that nothing runs into the next.
-fn identify(envelope: &Envelope) -> LetterId {
+/// Hashes everything that a scan does not change. Each part is hashed with its length, so that parts cannot run together.
+fn identify(envelope: &Envelope) -> DeadLetterId {
     let properties = &envelope.properties;
     let text = |name: &str| properties.text(name).unwrap_or_default();
     let at = text(dead_letter::AT);
@@ -196,7 +198,7 @@ fn identify(envelope: &Envelope) -> LetterId {
         hash.update(piece.len().to_be_bytes());
         hash.update(piece);
     }
-    LetterId(hex::encode(hash.finalize().get(..8).unwrap_or_default()))
+    DeadLetterId(hex::encode(hash.finalize().get(..8).unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -227,14 +229,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_letter_of_a_worker_is_read_with_or_without_the_headers_of_this_release() {
-        let old = Letter::read(&envelope(ID, of_a_worker("2026-11-01T00:00:00Z")));
+    fn a_dead_letter_is_read_with_or_without_the_headers_of_this_release() {
+        let old = DeadLetter::read(&envelope(ID, of_a_worker("2026-11-01T00:00:00Z")));
         let mut headers = of_a_worker("2026-11-01T00:00:00Z");
         headers.extend([
             (dead_letter::CODE, "cxone_timeout".into()),
             (dead_letter::STEP, "archive".into()),
         ]);
-        assert_eq!(old, Letter::read(&envelope(ID, headers)));
+        assert_eq!(old, DeadLetter::read(&envelope(ID, headers)));
         assert_eq!(
             (old.reason, old.code),
             (Reason::RetriesExhausted, Some(Code::CxoneTimeout))
@@ -248,31 +250,31 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn letters_that_differ_in_time_or_body_have_other_ids_and_a_look_does_not_change_them() {
+    fn dead_letters_that_differ_in_time_or_body_have_other_ids_and_a_scan_does_not_change_them() {
         let one = || envelope(ID, of_a_worker("2026-11-01T00:00:00Z"));
-        let id = Letter::read(&one()).id;
-        let mut looked_at = one();
-        looked_at.properties = successor(&Properties::default(), {
+        let id = DeadLetter::read(&one()).id;
+        let mut scanned = one();
+        scanned.properties = successor(&Properties::default(), {
             let mut headers = of_a_worker("2026-11-01T00:00:00Z");
             headers.push(("x-seen", 1_i64.into()));
             headers
         });
-        assert_eq!(Letter::read(&looked_at).id, id);
+        assert_eq!(DeadLetter::read(&scanned).id, id);
         assert_ne!(
-            Letter::read(&envelope(ID, of_a_worker("2026-11-01T00:00:01Z"))).id,
+            DeadLetter::read(&envelope(ID, of_a_worker("2026-11-01T00:00:01Z"))).id,
             id
         );
         let upper = ID.to_uppercase();
         assert_ne!(
-            Letter::read(&envelope(&upper, of_a_worker("2026-11-01T00:00:00Z"))).id,
+            DeadLetter::read(&envelope(&upper, of_a_worker("2026-11-01T00:00:00Z"))).id,
             id
         );
         assert_eq!(id.as_str().parse(), Ok(id));
     }
 
     #[test]
-    fn what_rabbitmq_moved_is_poison_and_a_body_that_is_no_message_has_no_user() {
-        let moved = Letter::read(&envelope("no message", Vec::new()));
+    fn what_rabbitmq_moved_is_poison_and_an_invalid_body_has_no_user() {
+        let moved = DeadLetter::read(&envelope("no message", Vec::new()));
         assert_eq!(
             (moved.reason, moved.code, moved.user_id),
             (Reason::Poison, None, None)

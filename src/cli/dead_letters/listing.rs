@@ -5,20 +5,20 @@ use serde_json::{Value, json};
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, Shown, json as print_json, say, table};
-use super::{PickArgs, names, nothing_found};
+use super::{FilterArgs, names, nothing_found};
 use crate::config::{CheckpointsUrl, Cxone, Queue, Settings};
-use crate::operations::dead_letters::{self, Judge, Listed, groups};
+use crate::operations::dead_letters::{self, Assessor, Listed, groups};
 
-/// What is shown at once where no limit is given.
+/// The limits if none is given.
 const LISTED: usize = 1000;
 const SHOWN: usize = 20;
 
 pub(super) async fn list(
-    args: &PickArgs,
+    args: &FilterArgs,
     output: Output,
     settings: &Settings<Option<Cxone>, Queue>,
 ) -> Result<Exit, CliError> {
-    let pick = args.pick(Some(LISTED));
+    let filter = args.filter(Some(LISTED));
     let checkpoints = match &settings.checkpoints {
         CheckpointsUrl::Redis { .. } => compose::checkpoints(settings).ok(),
         CheckpointsUrl::Embedded(_) => None,
@@ -26,11 +26,11 @@ pub(super) async fn list(
     let listing = dead_letters::list(
         &*compose::broker(&settings.queue)?,
         checkpoints.as_deref(),
-        &pick,
+        &filter,
     )
     .await?;
-    let exit = if listing.letters.is_empty() {
-        nothing_found(&pick)
+    let exit = if listing.dead_letters.is_empty() {
+        nothing_found(&filter)
     } else {
         Exit::Ok
     };
@@ -38,59 +38,73 @@ pub(super) async fn list(
         print_json(&listing)?;
         return Ok(exit);
     }
-    let rows = listing.letters.iter().map(|Listed { letter, left_over }| {
-        let [id, user, at] = names(letter);
-        let step = if *left_over == Some(true) {
-            "replayed"
-        } else {
-            letter.step.as_str()
-        };
-        let tried = format!("{}, replays {}", letter.attempts, letter.replays);
-        [
-            id,
-            at,
-            user,
-            letter.reason.to_string(),
-            step.to_owned(),
-            tried,
-            letter.error.clone(),
-        ]
-    });
+    let rows = listing.dead_letters.iter().map(
+        |Listed {
+             dead_letter,
+             left_over,
+         }| {
+            let [id, user, at] = names(dead_letter);
+            let step = if *left_over == Some(true) {
+                "replayed"
+            } else {
+                dead_letter.step.as_str()
+            };
+            let tried = format!("{}, replays {}", dead_letter.attempts, dead_letter.replays);
+            [
+                id,
+                at,
+                user,
+                dead_letter.reason.to_string(),
+                step.to_owned(),
+                tried,
+                dead_letter.error.clone(),
+            ]
+        },
+    );
     say(table(
         [
-            "letter", "given up", "user", "reason", "step", "attempts", "error",
+            "dead letter",
+            "since",
+            "user",
+            "reason",
+            "step",
+            "attempts",
+            "error",
         ],
         rows,
     ));
     if listing.more > 0 {
-        say(format!("and {} more; --limit shows them", listing.more));
+        say(format!(
+            "and {} more; a higher --limit shows them",
+            listing.more
+        ));
     }
     Ok(exit)
 }
 
 pub(super) async fn show(
-    args: &PickArgs,
+    args: &FilterArgs,
     output: Output,
     settings: &Settings<Option<Cxone>, Queue>,
 ) -> Result<Exit, CliError> {
-    let pick = args.pick(Some(SHOWN));
-    let letters = dead_letters::show(&*compose::broker(&settings.queue)?, &pick).await?;
-    let exit = if letters.is_empty() {
-        nothing_found(&pick)
+    let filter = args.filter(Some(SHOWN));
+    let found = dead_letters::show(&*compose::broker(&settings.queue)?, &filter).await?;
+    let exit = if found.is_empty() {
+        nothing_found(&filter)
     } else {
         Exit::Ok
     };
     match output {
-        Output::Json => print_json(&json!({ "letters": letters }))?,
-        Output::Table => letters
+        Output::Json => print_json(&json!({ "letters": found }))?,
+        Output::Table => found
             .iter()
-            .for_each(|letter| say(table(["", ""], lines(&json!(letter))))),
+            .for_each(|dead_letter| say(table(["", ""], lines(&json!(dead_letter))))),
     }
     Ok(exit)
 }
 
-/// What there is to tell of a letter, a line each; the body last.
-fn lines(letter: &Value) -> Vec<[String; 2]> {
+/// One row per member of a dead letter; the body is the last one.
+fn lines(dead_letter: &Value) -> Vec<[String; 2]> {
     let plain = |value: &Value| {
         value
             .as_str()
@@ -98,31 +112,31 @@ fn lines(letter: &Value) -> Vec<[String; 2]> {
     };
     let mut lines = Vec::new();
     for part in ["letter", "headers", "properties"] {
-        let members = letter[part].as_object().into_iter().flatten();
-        let told = members.filter(|(_, value)| !value.is_null());
-        lines.extend(told.map(|(name, value)| [format!("{part} {name}"), plain(value)]));
+        let members = dead_letter[part].as_object().into_iter().flatten();
+        let present = members.filter(|(_, value)| !value.is_null());
+        lines.extend(present.map(|(name, value)| [format!("{part} {name}"), plain(value)]));
     }
-    let body = if letter["body"].is_null() {
+    let body = if dead_letter["body"].is_null() {
         "bodyBase64"
     } else {
         "body"
     };
-    lines.push([body.to_owned(), plain(&letter[body])]);
+    lines.push([body.to_owned(), plain(&dead_letter[body])]);
     lines
 }
 
 pub(super) async fn show_groups(
-    args: &PickArgs,
+    args: &FilterArgs,
     output: Output,
     settings: &Settings<Cxone, Queue>,
 ) -> Result<Exit, CliError> {
-    let pick = args.pick(None);
-    let judge = Judge::new(Arc::new(
+    let filter = args.filter(None);
+    let assessor = Assessor::new(Arc::new(
         compose::unproven_services(settings, "dead-letters").await?,
     ));
-    let groups = groups(&*compose::broker(&settings.queue)?, &pick, &judge).await?;
+    let groups = groups(&*compose::broker(&settings.queue)?, &filter, &assessor).await?;
     let exit = if groups.is_empty() {
-        nothing_found(&pick)
+        nothing_found(&filter)
     } else {
         Exit::Ok
     };
@@ -139,23 +153,23 @@ pub(super) async fn show_groups(
         };
         let safe = if group.safe { "yes" } else { "not yet" };
         [
-            format!("{}{replayed}", group.letters).into(),
+            format!("{}{replayed}", group.count).into(),
             group.reason.to_string().into(),
             [group.code.to_string(), group.step, group.fingerprint]
                 .into_iter()
                 .collect(),
             seen.into_iter().collect(),
             group.error.into(),
-            Shown::from(format!("{safe}: {}", group.judgement.why)),
+            Shown::from(format!("{safe}: {}", group.assessment.why)),
         ]
     });
     say(table(
         [
-            "letters",
+            "dead letters",
             "reason",
             "code, step, fingerprint",
             "first, last",
-            "such as",
+            "example",
             "safe to replay",
         ],
         rows,

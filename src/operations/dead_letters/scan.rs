@@ -1,0 +1,125 @@
+//! Scans of the dead-letter queue.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{DeadLetter, DeadLetterFilter, DeadLetterId};
+use crate::ports::queue::{Broker, Delivery, QueueScan};
+use crate::queue::QueueError;
+
+/// One scan over the dead letters that were in the queue when it began. They stay in the queue unless they are
+/// acknowledged before [`Self::close`].
+pub(super) struct DeadLetterScan(Box<dyn QueueScan>);
+
+impl DeadLetterScan {
+    /// Begins at the head of the queue.
+    pub(super) async fn begin(broker: &dyn Broker) -> Result<Self, QueueError> {
+        broker.scan_dead_letters().await.map(Self)
+    }
+
+    pub(super) async fn next(&mut self) -> Result<Option<(DeadLetter, Delivery)>, QueueError> {
+        let delivery = self.0.next().await?;
+        Ok(delivery.map(|delivery| (DeadLetter::read(&delivery.envelope), delivery)))
+    }
+
+    /// Returns all dead letters to the queue that were not acknowledged.
+    pub(super) async fn close(self) -> Result<(), QueueError> {
+        self.0.close().await
+    }
+}
+
+/// The dead letters that match now, oldest first, and how many more there are than the limit. The order in the queue
+/// means nothing, because a scan returns messages in any order.
+pub(super) async fn find(
+    broker: &dyn Broker,
+    filter: &DeadLetterFilter,
+) -> Result<(Vec<DeadLetter>, usize), QueueError> {
+    let mut found = BTreeMap::new();
+    let mut seen = 0_u64;
+    let mut more = 0;
+    let mut scan = DeadLetterScan::begin(broker).await?;
+    while let Some((dead_letter, _delivery)) = scan.next().await? {
+        if filter.matches(&dead_letter) {
+            seen += 1;
+            found.insert((dead_letter.dead_lettered_at, seen), dead_letter);
+            if filter.limit.is_some_and(|limit| found.len() > limit) {
+                found.pop_last();
+                more += 1;
+            }
+        }
+    }
+    scan.close().await?;
+
+    Ok((found.into_values().collect(), more))
+}
+
+/// How long other dead letters may be invisible to others while a set is scanned.
+const HIDDEN_FOR: Duration = Duration::from_secs(30);
+
+/// Yields each dead letter of a fixed set once. It scans the queue as often as that takes, because a broker closes a
+/// channel that holds deliveries for long. Dead letters that arrive later are not in the set.
+pub(super) struct SetScan<'a> {
+    broker: &'a dyn Broker,
+    wanted: HashSet<DeadLetterId>,
+    scan: Option<DeadLetterScan>,
+    /// Whether the current scan found any of the set.
+    found: bool,
+    until: Instant,
+}
+
+impl<'a> SetScan<'a> {
+    pub(super) fn new(broker: &'a dyn Broker, set: &[DeadLetter]) -> Self {
+        let wanted = set.iter().map(|dead_letter| dead_letter.id.clone());
+        Self {
+            broker,
+            wanted: wanted.collect(),
+            scan: None,
+            found: false,
+            until: Instant::now(),
+        }
+    }
+
+    /// The next dead letter of the set; it returns to the queue unless it is acknowledged. `None` if all were yielded, or
+    /// the others are no longer in the queue.
+    pub(super) async fn next(&mut self) -> Result<Option<(DeadLetter, Delivery)>, QueueError> {
+        while !self.wanted.is_empty() {
+            let mut scan = match self.scan.take() {
+                Some(scan) if self.found && Instant::now() >= self.until => {
+                    scan.close().await?;
+                    self.begin().await?
+                }
+                Some(scan) => scan,
+                None => self.begin().await?,
+            };
+            if let Some((dead_letter, delivery)) = scan.next().await? {
+                self.scan = Some(scan);
+                if self.wanted.remove(&dead_letter.id) {
+                    self.found = true;
+                    return Ok(Some((dead_letter, delivery)));
+                }
+            } else {
+                scan.close().await?;
+                if !self.found {
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn begin(&mut self) -> Result<DeadLetterScan, QueueError> {
+        self.found = false;
+        self.until = Instant::now() + HIDDEN_FOR;
+        DeadLetterScan::begin(self.broker).await
+    }
+
+    /// Returns to the queue what was not acknowledged. The result names those of the set that were not found.
+    pub(super) async fn close(self) -> Result<HashSet<DeadLetterId>, QueueError> {
+        if let Some(scan) = self.scan {
+            scan.close().await?;
+        }
+        Ok(self.wanted)
+    }
+}

@@ -1,0 +1,50 @@
+use proptest::prelude::*;
+
+use super::*;
+
+proptest! {
+    /// Each user of a CSV file is sent once, in order, with the cells of its row, whatever the columns, the quoting and
+    /// the line ends.
+    #[test]
+    fn each_user_of_a_csv_file_is_sent_once(
+        rows in prop::collection::vec((any::<u8>(), "[ -~éß\n]{0,12}", "[ -~]{0,8}"), 1..20),
+        delimiter in prop::sample::select(vec![b',', b';', b'\t']),
+        crlf in any::<bool>(),
+        place in 0..3_usize,
+    ) {
+        let id = |number: u8| format!("{number:08x}-9a51-4b4b-8f6c-1f9a4f9b7c11");
+        let mut writer = csv::WriterBuilder::new().delimiter(delimiter)
+            .terminator(if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') })
+            .from_writer(Vec::new());
+        let in_order = |user: String, reason: String, other: String| {
+            let mut cells = vec![reason, other];
+            cells.insert(place, user);
+            cells
+        };
+        writer.write_record(in_order("userId".to_owned(), "reason".to_owned(), "name".to_owned())).unwrap();
+        let mut expected: Vec<(String, Option<String>)> = Vec::new();
+        for (number, reason, other) in &rows {
+            writer.write_record(in_order(id(*number), reason.clone(), other.clone())).unwrap();
+            let reason = reason.trim();
+            if !expected.iter().any(|(known, _)| *known == id(*number)) {
+                expected.push((id(*number), (!reason.is_empty()).then(|| reason.to_owned())));
+            }
+        }
+        let messages = messages(writer.into_inner().unwrap());
+        let sent: Vec<_> =
+            messages.into_iter().map(|message| (message.user_id.to_string(), message.request.reason)).collect();
+        prop_assert_eq!(sent, expected);
+    }
+
+    /// No bytes make the reader panic, and each message that is accepted can be parsed by a worker.
+    #[test]
+    fn no_input_makes_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let input = open(&bytes, &Overlay::default());
+        if input.check(|_| None).unwrap().is_ok() {
+            for message in input.messages().unwrap() {
+                let message = message.unwrap();
+                crate::job::parse_message(&message.body, jiff::Timestamp::UNIX_EPOCH).unwrap();
+            }
+        }
+    }
+}
