@@ -9,6 +9,7 @@ mod context;
 mod effect;
 mod event;
 mod evidence;
+mod prior_evidence;
 mod retry;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -24,9 +25,10 @@ pub(crate) use context::Context;
 pub(crate) use effect::{Delay, Effect, Step, Verdict};
 pub(crate) use event::{Event, Pause};
 pub(crate) use evidence::{
-    AccessRemoved, Archive, Beginning, Call, Deletion, DeletionOutcome, ManifestRef, PriorEvidence,
-    QueuesCleared, Residual, RetentionMark, Seal, StepRecord,
+    AccessRemoved, Archive, Beginning, Call, Deletion, DeletionOutcome, ManifestRef, QueuesCleared,
+    Residual, RetentionMark, Seal,
 };
+pub(crate) use prior_evidence::{PriorEvidence, StepRecord};
 pub(crate) use retry::RetryPolicy;
 pub(crate) use state::{Recording, Sealing, State, StateName};
 pub(crate) use transition::{Transition, transition};

@@ -189,13 +189,13 @@ impl Offboarding {
         };
         match acts.pop_front() {
             None => return Worker::Idle,
-            Some(Act::Save) => match world.save(*owner, *version, checkpoint, self.broken) {
-                Some(saved) => *version = saved,
-                None => {
+            Some(Act::Save) => {
+                let Some(saved) = world.save(*owner, *version, checkpoint, self.broken) else {
                     let outcome = Outcome::Interrupted(Interrupt::LeaseLost);
                     return self.end(&outcome, *source, None);
-                }
-            },
+                };
+                *version = saved;
+            }
             // What was read may be out of date when the DELETE is sent.
             Some(Act::Do(Command::Perform(step @ Step::Delete { .. })))
                 if !*read && world.exists =>
@@ -215,7 +215,7 @@ impl Offboarding {
                 acts.extend(planned);
             }
             Some(Act::Do(Command::Apply(event))) => {
-                let planned = self.plan(checkpoint, event, *source);
+                let planned = self.plan(checkpoint, *event, *source);
                 acts.extend(planned);
             }
             Some(Act::Do(Command::End(outcome))) => {

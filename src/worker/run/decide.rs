@@ -23,7 +23,7 @@ pub(crate) enum Command {
     /// Do a step, and plan with the event that it reports.
     Perform(Step),
     /// Plan with this event at once: nothing has to be done for it.
-    Apply(Event),
+    Apply(Box<Event>),
     /// The run ends, and its delivery may be settled.
     End(Outcome),
 }
@@ -87,7 +87,7 @@ pub(crate) fn plan_commands(
                 Err(illegal) => {
                     let text = illegal.to_string();
                     let failure = Failure::new(Class::Defect, Code::IllegalTransition, text);
-                    return give_up(checkpoint, Reason::Poison, failure, circumstances.now);
+                    return give_up(checkpoint, Reason::Poison, &failure, circumstances.now);
                 }
             };
 
@@ -195,7 +195,7 @@ fn access_returned(
         let text = "the user's access came back after each time that it was removed";
         let failure = Failure::new(Class::Transient, Code::CxoneNotConverged, text);
         let reason = Reason::RetriesExhausted;
-        return ControlFlow::Break(give_up(checkpoint, reason, failure, circumstances.now));
+        return ControlFlow::Break(give_up(checkpoint, reason, &failure, circumstances.now));
     }
 
     checkpoint.keep_writes(calls);
@@ -242,7 +242,8 @@ fn follow(
         }
         Effect::Step(step) => Command::Perform(step),
         Effect::Withhold(outcome) => {
-            Command::Apply(Event::DeletionWithheld(Deletion::without_call(outcome)))
+            let deletion = Deletion::without_call(outcome);
+            Command::Apply(Box::new(Event::DeletionWithheld(deletion)))
         }
         Effect::End(Verdict::Finish) => {
             Command::End(Outcome::Finished(Box::new(Ended::of(checkpoint))))
@@ -251,7 +252,7 @@ fn follow(
             return delay_job(checkpoint, delay, circumstances.now);
         }
         Effect::End(Verdict::DeadLetter { reason, failure }) => {
-            return give_up(checkpoint, reason, failure, circumstances.now);
+            return give_up(checkpoint, reason, &failure, circumstances.now);
         }
     };
     Commands { save, then }
@@ -285,7 +286,7 @@ fn delay_job(checkpoint: &mut Checkpoint, delay: Delay, now: Timestamp) -> Comma
 fn give_up(
     checkpoint: &mut Checkpoint,
     reason: Reason,
-    failure: Failure,
+    failure: &Failure,
     now: Timestamp,
 ) -> Commands {
     checkpoint.give_up(reason, failure.clone(), now);
@@ -295,7 +296,7 @@ fn give_up(
         .map_or(0, |dead_letter| dead_letter.attempts);
 
     let state = checkpoint.state.name();
-    let given_up = GivenUp::new(reason, &failure, state, attempts);
+    let given_up = GivenUp::new(reason, failure, state, attempts);
     Commands::save_then(Command::End(Outcome::DeadLetter(given_up)))
 }
 

@@ -110,11 +110,12 @@ fn a_deletion_is_withheld_without_a_step_and_after_the_archive_is_saved() {
     let commands = plan(&mut checkpoint, event, &job(Lane::Archive));
     assert!(commands.save);
     assert_eq!(checkpoint.state.name(), StateName::Archived);
-    let Command::Apply(event @ Event::DeletionWithheld(_)) = commands.then else {
+    let Command::Apply(event) = commands.then else {
         panic!("{commands:?}")
     };
+    assert!(matches!(*event, Event::DeletionWithheld(_)), "{event:?}");
 
-    let commands = plan(&mut checkpoint, event, &job(Lane::Archive));
+    let commands = plan(&mut checkpoint, *event, &job(Lane::Archive));
     assert_eq!(
         commands,
         Commands::save_then(Command::Perform(Step::Record))

@@ -32,12 +32,11 @@ pub(super) fn log_outcome(envelope: &Envelope, settlement: Settlement<'_>) {
     if let Some(delay) = settlement.delay_reason() {
         let until = delay.until;
         let why = delay.why;
-        match delay.code {
-            Some(code) => {
-                span.record("offboarder.reason", code.as_str());
-                tracing::warn!(user_id, %until, why, "delayed");
-            }
-            None => tracing::info!(user_id, %until, why, "delayed"),
+        if let Some(code) = delay.code {
+            span.record("offboarder.reason", code.as_str());
+            tracing::warn!(user_id, %until, why, "delayed");
+        } else {
+            tracing::info!(user_id, %until, why, "delayed");
         }
     }
 }

@@ -144,7 +144,7 @@ async fn advance(
             saved.report_change(session.checkpoint());
         }
         event = match commands.then {
-            Command::Apply(event) => event,
+            Command::Apply(event) => *event,
             Command::Perform(step) => {
                 session.still_wanted()?;
                 let event = timed_step(&step, services, &mut session, job, &mut calls).await?;
@@ -189,7 +189,7 @@ async fn timed_step(
     }
 }
 
-/// A failure is the job's own, unless so many users met it that it is an outage.
+/// A failure is the job's own, unless enough users met it that it is an outage.
 async fn event_of(
     services: &Services,
     step: &'static str,

@@ -24,7 +24,7 @@ use crate::ports::{
 use crate::registers::ProtectedSource;
 use crate::steps::Services;
 
-pub(super) const LEASE: Duration = Duration::from_secs(60);
+pub(super) const LEASE: Duration = Duration::from_mins(1);
 
 /// What every call to the tenant does.
 #[derive(Debug, Clone)]
@@ -248,7 +248,7 @@ pub(super) fn services(
         retry: RetryPolicy {
             max_attempts: 3,
             base: Duration::from_secs(1),
-            cap: Duration::from_secs(60),
+            cap: Duration::from_mins(1),
         },
         history: Duration::from_hours(24),
         window_days: None,

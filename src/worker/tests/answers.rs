@@ -96,7 +96,7 @@ async fn a_write_that_is_refused_to_one_after_the_other_is_systemic_and_reads_ar
     for number in 4..8 {
         assert_eq!(state(&bench.off_board(number).await), StateName::Deleted);
     }
-    // A probe shows whether a read is refused to everybody.
+    // A probe shows whether a read is refused for every user.
     for number in 8..18 {
         bench.strike(
             Some(number),

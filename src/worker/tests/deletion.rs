@@ -147,6 +147,6 @@ async fn a_look_at_the_guards_that_takes_longer_than_a_second_is_repeated_and_no
     assert_eq!(
         bench.count("get_scim_user") - once_more - reads,
         reads + 2,
-        "three looks at most"
+        "three reads of the guards at most"
     );
 }

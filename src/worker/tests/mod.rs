@@ -170,7 +170,7 @@ impl Bench {
         serde_json::from_slice(&std::fs::read(self.stored(number, "_audit.json")).unwrap()).unwrap()
     }
 
-    /// Whoever is finished is as the manifest says, and the manifest proves it.
+    /// A user who is finished is as the manifest says, and the manifest proves it.
     async fn assert_verified(&self, number: usize) {
         use crate::operations::verify::{CheckpointEvidence, Schema, Verifier, holdings};
         let (store, user_id) = (Arc::clone(&self.services.archive_store), self.user(number));

@@ -1,0 +1,33 @@
+//! Does the step that the machine asks for.
+
+use super::{
+    CheckpointSession, Services, Stopped, archive, clear_queues, confirm_deletion, deactivate,
+    delete, look_back, record, seal,
+};
+use crate::job::Job;
+use crate::machine::{Call, Event, Step};
+
+/// Does one step, and reports what happened.
+pub(crate) async fn perform(
+    step: &Step,
+    services: &Services,
+    session: &mut CheckpointSession,
+    job: &Job,
+    calls: &mut Vec<Call>,
+) -> Result<Event, Stopped> {
+    match step {
+        Step::LookBack => look_back::look_back(services, job).await,
+        Step::LookAgain => look_back::look_again(services, session.checkpoint()).await,
+        Step::ClearQueues => {
+            clear_queues::clear_queues(services, session.checkpoint_mut(), calls).await
+        }
+        Step::Deactivate => deactivate::deactivate(services, session.checkpoint_mut(), calls).await,
+        Step::Archive => Box::pin(archive::archive(services, session)).await,
+        Step::Seal => Box::pin(seal::seal(services, session, calls)).await,
+        Step::Delete { maybe_sent } => {
+            Box::pin(delete::delete(services, session, *maybe_sent, calls)).await
+        }
+        Step::ConfirmDeletion => confirm_deletion::confirm_deletion(services, session, calls).await,
+        Step::Record => record::record(services, session, calls).await,
+    }
+}

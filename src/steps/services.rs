@@ -1,0 +1,31 @@
+//! What the steps work with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::guards::Guards;
+use crate::limits::DeletePolicy;
+use crate::machine::RetryPolicy;
+use crate::manifest::Actor;
+use crate::ports::{ArchiveStore, Checkpoints, Tenant};
+use crate::registers::ProtectedSource;
+
+/// What every step works with. Made once for each process.
+pub(crate) struct Services {
+    pub(crate) clock: Clock,
+    pub tenant: Arc<dyn Tenant>,
+    /// Where archives, seals and manifests go.
+    pub archive_store: Arc<dyn ArchiveStore>,
+    pub checkpoints: Arc<dyn Checkpoints>,
+    pub guards: Guards,
+    pub protected: ProtectedSource,
+    pub delete: DeletePolicy,
+    pub retry: RetryPolicy,
+    /// How far back the archive reaches.
+    pub history: Duration,
+    /// The longest interval of one query, in days.
+    pub window_days: Option<u32>,
+    /// Named in the manifest as its writer.
+    pub actor: Actor,
+}
