@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -49,6 +49,29 @@ struct Row {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+}
+
+impl Row {
+    fn new(user_id: UserId, result: &'static str) -> Self {
+        Self {
+            user_id,
+            result,
+            state: None,
+            reason: None,
+            detail: None,
+        }
+    }
+
+    fn with_state(self, state: Option<String>) -> Self {
+        Self { state, ..self }
+    }
+
+    fn with_detail(self, detail: String) -> Self {
+        Self {
+            detail: Some(detail),
+            ..self
+        }
+    }
 }
 
 pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit, CliError> {
@@ -124,16 +147,9 @@ async fn run_user(
     shutdown: &Shutdown,
 ) -> (Row, Option<Failure>) {
     let user_id = message.user_id;
-    let row = |result, state: Option<String>, reason: Option<String>, detail: Option<String>| Row {
-        user_id,
-        result,
-        state,
-        reason,
-        detail,
-    };
-    let mut request = message.request.clone();
-    request.received_at = Some(Timestamp::now());
     let draining = &shutdown.draining;
+    let mut request = message.request.clone();
+    request.received_at = Some(services.clock.now());
     let mut job = Job {
         user_id,
         request,
@@ -142,24 +158,25 @@ async fn run_user(
         stands_in_since: None,
         continuation: false,
     };
+
     loop {
-        let limits = Cancellation::new(draining, &shutdown.abandon, None);
         if draining.is_cancelled() {
-            return (row("interrupted", None, None, None), None);
+            return (Row::new(user_id, "interrupted"), None);
         }
+        let limits = Cancellation::new(draining, &shutdown.abandon, None);
         match Box::pin(drive(services, &job, &limits)).await {
             Ok(Outcome::Finished(ended)) => {
-                let state = ended.state;
-                return (row("finished", Some(state.to_string()), None, None), None);
+                let state = Some(ended.state.to_string());
+                return (Row::new(user_id, "finished").with_state(state), None);
             }
-            // `Lane::Whole` hands nothing over, begins revisions at once, and has no stand-ins.
+            // `Lane::Whole` moves to no other lane, starts revisions at once, and has no placeholders.
             Ok(Outcome::MoveToArchiveLane | Outcome::Reissue { .. } | Outcome::Obsolete) => {}
             Ok(Outcome::Delay { until, why, .. }) => {
                 job.continuation = true;
-                let remaining = until.duration_since(Timestamp::now());
+                let remaining = until.duration_since(services.clock.now());
                 if remaining > LONGEST_WAIT {
                     let detail = format!("until {until}: {why}; run the command again after that");
-                    return (row("waiting", None, None, Some(detail)), None);
+                    return (Row::new(user_id, "waiting").with_detail(detail), None);
                 }
                 tracing::warn!(%user_id, %until, why, "the user waits");
                 let pause = Duration::try_from(remaining).unwrap_or_default();
@@ -176,26 +193,34 @@ async fn run_user(
                 state,
                 ..
             }) => {
-                let (state, reason) = (Some(state.to_string()), Some(reason.to_string()));
-                return (
-                    row("failed", state, reason, Some(failure.to_string())),
-                    None,
-                );
+                let row = Row {
+                    reason: Some(reason.to_string()),
+                    ..Row::new(user_id, "failed")
+                };
+                let row = row.with_state(Some(state.to_string()));
+                return (row.with_detail(failure.to_string()), None);
             }
-            Err(Interrupt::Draining | Interrupt::SliceOver) => {
-                return (row("interrupted", None, None, None), None);
-            }
-            Err(Interrupt::LeaseLost) => {
-                let detail = Some("another process took over this user".to_owned());
-                return (row("interrupted", None, None, detail), None);
-            }
-            Err(Interrupt::Systemic(failure)) => {
-                draining.cancel();
-                return (
-                    row("interrupted", None, None, Some(failure.to_string())),
-                    Some(failure),
-                );
-            }
+            Err(interrupt) => return interrupted(user_id, interrupt, shutdown),
+        }
+    }
+}
+
+/// The row of a user that was interrupted. A systemic fault also stops the other users.
+fn interrupted(
+    user_id: UserId,
+    interrupt: Interrupt,
+    shutdown: &Shutdown,
+) -> (Row, Option<Failure>) {
+    let row = Row::new(user_id, "interrupted");
+    match interrupt {
+        Interrupt::Draining | Interrupt::SliceOver => (row, None),
+        Interrupt::LeaseLost => (
+            row.with_detail("another process took over this user".to_owned()),
+            None,
+        ),
+        Interrupt::Systemic(failure) => {
+            shutdown.draining.cancel();
+            (row.with_detail(failure.to_string()), Some(failure))
         }
     }
 }

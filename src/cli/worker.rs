@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::compose;
 use super::exit::{CliError, Exit};
 use crate::admin::{self, Api};
 use crate::config::{Settings, Sources};
 use crate::ports::Heartbeat;
 use crate::telemetry::{Telemetry, instance};
-use crate::worker::{Options, Worker, announce, shutdown_on_signals};
+use crate::worker::{Options, Shutdown, Worker, announce, shutdown_on_signals};
 
 /// Consumes off-boarding messages from RabbitMQ until SIGTERM or SIGINT
 ///
@@ -50,40 +48,22 @@ pub(super) async fn run(
         name: name.clone(),
     };
     let services = Arc::new(services);
+    let started_at = services.clock.now();
     let broker = compose::broker(&settings.queue).map_err(CliError::usage)?;
     let worker = Arc::new(Worker::new(
         Arc::clone(&services),
         Arc::clone(&broker),
         options,
     ));
-    let redis = compose::shared_stores(&settings)
+    let stores = compose::shared_stores(&settings)
         .ok_or_else(|| CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis"))?;
-    let causes: admin::Reasons = {
-        let (worker, draining) = (Arc::clone(&worker), shutdown.draining.clone());
-        Arc::new(move || {
-            let draining = draining.is_cancelled().then(|| "draining".to_owned());
-            draining
-                .into_iter()
-                .chain(worker.not_ready_because())
-                .collect()
-        })
-    };
-    let unhealthy_reasons = {
-        let (worker, draining) = (Arc::clone(&worker), shutdown.draining.clone());
-        // A worker that drains ends by itself; a restart would only interrupt it.
-        Arc::new(move || {
-            if draining.is_cancelled() {
-                Vec::new()
-            } else {
-                worker.unhealthy_because()
-            }
-        })
-    };
+    let not_ready_reasons = not_ready_reasons(&worker, &shutdown);
+    let unhealthy_reasons = unhealthy_reasons(&worker, &shutdown);
     let listen = settings.admin.listen;
-    let api = Api::new(&name, &settings.admin, services, redis.clone(), broker);
+    let api = Api::new(&name, &settings.admin, services, stores.clone(), broker);
     let bound = admin::serve(
         listen,
-        Arc::clone(&causes),
+        Arc::clone(&not_ready_reasons),
         unhealthy_reasons,
         telemetry.exposition(),
         &api,
@@ -94,15 +74,13 @@ pub(super) async fn run(
             "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
         ))
     })?;
-    let since = Timestamp::now();
-    let announced = {
-        let (worker, draining, concurrency) = (
-            Arc::clone(&worker),
-            shutdown.draining.clone(),
-            settings.worker.concurrency,
-        );
+    let heartbeat = {
+        let worker = Arc::clone(&worker);
+        let draining = shutdown.draining.clone();
+        let since = started_at;
+        let concurrency = settings.worker.concurrency;
         move || {
-            let causes = causes();
+            let causes = not_ready_reasons();
             Heartbeat {
                 name: name.clone(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -116,7 +94,34 @@ pub(super) async fn run(
             }
         }
     };
-    let _announcing = announce(redis.workers, announced);
+    let _announcing = announce(stores.workers, heartbeat);
     worker.run(&shutdown).await;
     Ok(Exit::Ok)
+}
+
+/// Why the worker takes no users now: for `/readyz` and the heartbeat.
+fn not_ready_reasons(worker: &Arc<Worker>, shutdown: &Shutdown) -> admin::Reasons {
+    let worker = Arc::clone(worker);
+    let draining = shutdown.draining.clone();
+    Arc::new(move || {
+        let draining = draining.is_cancelled().then(|| "draining".to_owned());
+        draining
+            .into_iter()
+            .chain(worker.not_ready_because())
+            .collect()
+    })
+}
+
+/// Why a restart would help: for `/healthz`.
+fn unhealthy_reasons(worker: &Arc<Worker>, shutdown: &Shutdown) -> admin::Reasons {
+    let worker = Arc::clone(worker);
+    let draining = shutdown.draining.clone();
+    // A worker that drains ends by itself; a restart would only interrupt it.
+    Arc::new(move || {
+        if draining.is_cancelled() {
+            Vec::new()
+        } else {
+            worker.unhealthy_because()
+        }
+    })
 }
