@@ -20,6 +20,7 @@ mod pause;
 mod plan;
 mod run;
 mod simulator;
+mod simulator_flags;
 mod status;
 mod submit;
 mod timeline;

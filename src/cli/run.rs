@@ -165,13 +165,16 @@ async fn run_user(
         }
         let limits = Cancellation::new(draining, &shutdown.abandon, None);
         match Box::pin(drive(services, &job, &limits)).await {
-            Ok(Outcome::Finished(ended)) => {
+            Outcome::Finished(ended) => {
                 let state = Some(ended.state.to_string());
                 return (Row::new(user_id, "finished").with_state(state), None);
             }
-            // `Lane::Whole` moves to no other lane, starts revisions at once, and has no placeholders.
-            Ok(Outcome::MoveToArchiveLane | Outcome::Reissue { .. } | Outcome::Obsolete) => {}
-            Ok(Outcome::Delay { until, why, .. }) => {
+            // `Lane::Whole` has one lane, starts revisions at once, and has neither placeholders nor delays.
+            Outcome::MoveToArchiveLane
+            | Outcome::Reissue { .. }
+            | Outcome::Obsolete
+            | Outcome::NotDue { .. } => {}
+            Outcome::Delay { until, why, .. } => {
                 job.continuation = true;
                 let remaining = until.duration_since(services.clock.now());
                 if remaining > LONGEST_WAIT {
@@ -182,25 +185,20 @@ async fn run_user(
                 let pause = Duration::try_from(remaining).unwrap_or_default();
                 tokio::select! { () = draining.cancelled() => {} () = tokio::time::sleep(pause) => {} }
             }
-            Ok(Outcome::Busy { for_at_most }) => {
+            Outcome::Busy { for_at_most } => {
                 tracing::info!(%user_id, "another process works on this user");
                 let pause = for_at_most.min(Duration::from_secs(2));
                 tokio::select! { () = draining.cancelled() => {} () = tokio::time::sleep(pause) => {} }
             }
-            Ok(Outcome::DeadLetter {
-                reason,
-                failure,
-                state,
-                ..
-            }) => {
+            Outcome::DeadLetter(given_up) => {
                 let row = Row {
-                    reason: Some(reason.to_string()),
+                    reason: Some(given_up.reason.to_string()),
                     ..Row::new(user_id, "failed")
                 };
-                let row = row.with_state(Some(state.to_string()));
-                return (row.with_detail(failure.to_string()), None);
+                let row = row.with_state(given_up.state.map(|state| state.to_string()));
+                return (row.with_detail(given_up.error), None);
             }
-            Err(interrupt) => return interrupted(user_id, interrupt, shutdown),
+            Outcome::Interrupted(interrupt) => return interrupted(user_id, interrupt, shutdown),
         }
     }
 }

@@ -1,6 +1,7 @@
 use super::exit::{CliError, Exit};
 use super::output::say;
-use crate::simulator::{Options, start};
+use super::simulator_flags::Flags;
+use crate::simulator::start;
 
 /// Serves a simulated CXone API on loopback, with faults on request
 ///
@@ -13,11 +14,13 @@ use crate::simulator::{Options, start};
     -d '{\"operation\":\"delete_user\",\"times\":1,\"fault\":{\"kind\":\"lost_reply\"}}'")]
 pub(crate) struct Args {
     #[command(flatten)]
-    options: Options,
+    flags: Flags,
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
-    let mut simulator = start(&args.options).await.map_err(CliError::usage)?;
+    let mut simulator = start(&args.flags.clone().into())
+        .await
+        .map_err(CliError::usage)?;
     say(format!(
         "the CXone simulator serves {} users at {}",
         simulator.user_ids().len(),

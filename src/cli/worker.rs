@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::compose;
 use super::exit::{CliError, Exit};
-use crate::admin::{self, Api};
+use crate::admin::{self, Api, Tokens};
 use crate::config::{Settings, Sources};
+use crate::integrity::Integrity;
 use crate::ports::Heartbeat;
 use crate::telemetry::{Telemetry, instance};
 use crate::worker::{Options, Shutdown, Worker, announce, shutdown_on_signals};
@@ -30,11 +31,7 @@ pub(super) async fn run(
     // Before anything else, so that a signal during the start ends the process in order, too.
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
     let settings = Settings::for_worker(sources, args.allow_local_archive)?;
-    if !settings.integrity.has_key() {
-        tracing::warn!(
-            "there is no integrity key: anyone who can write to Redis or to the bucket can lift holds; set OFFBOARDER_INTEGRITY_KEY_FILE"
-        );
-    }
+    warn_without_key(&settings.integrity);
     let name = instance();
     let services = tokio::select! {
         () = shutdown.draining.cancelled() => return Ok(Exit::Ok),
@@ -60,7 +57,11 @@ pub(super) async fn run(
     let not_ready_reasons = not_ready_reasons(&worker, &shutdown);
     let unhealthy_reasons = unhealthy_reasons(&worker, &shutdown);
     let listen = settings.admin.listen;
-    let api = Api::new(&name, &settings.admin, services, stores.clone(), broker);
+    let tokens = Tokens {
+        operator: settings.admin.token.clone(),
+        reader: settings.admin.read_token.clone(),
+    };
+    let api = Api::new(&name, &tokens, services, stores.clone(), broker);
     let bound = admin::serve(
         listen,
         Arc::clone(&not_ready_reasons),
@@ -74,29 +75,42 @@ pub(super) async fn run(
             "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
         ))
     })?;
-    let heartbeat = {
-        let worker = Arc::clone(&worker);
-        let draining = shutdown.draining.clone();
-        let since = started_at;
-        let concurrency = settings.worker.concurrency;
-        move || {
-            let causes = not_ready_reasons();
-            Heartbeat {
-                name: name.clone(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                since,
-                listen: bound,
-                concurrency,
-                in_flight: worker.in_flight(),
-                ready: causes.is_empty(),
-                causes,
-                draining: draining.is_cancelled(),
-            }
-        }
+    let first = Heartbeat {
+        name,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        since: started_at,
+        listen: bound,
+        concurrency: settings.worker.concurrency,
+        in_flight: 0,
+        ready: false,
+        causes: Vec::new(),
+        draining: false,
     };
+    let heartbeat = heartbeats(first, not_ready_reasons, &worker, &shutdown);
     let _announcing = announce(stores.workers, heartbeat);
     worker.run(&shutdown).await;
     Ok(Exit::Ok)
+}
+
+/// Makes heartbeats: `first` with the current state of the worker.
+fn heartbeats(
+    first: Heartbeat,
+    not_ready_reasons: admin::Reasons,
+    worker: &Arc<Worker>,
+    shutdown: &Shutdown,
+) -> impl Fn() -> Heartbeat + use<> {
+    let worker = Arc::clone(worker);
+    let draining = shutdown.draining.clone();
+    move || {
+        let causes = not_ready_reasons();
+        Heartbeat {
+            in_flight: worker.in_flight(),
+            ready: causes.is_empty(),
+            causes,
+            draining: draining.is_cancelled(),
+            ..first.clone()
+        }
+    }
 }
 
 /// Why the worker takes no users now: for `/readyz` and the heartbeat.
@@ -124,4 +138,12 @@ fn unhealthy_reasons(worker: &Arc<Worker>, shutdown: &Shutdown) -> admin::Reason
             worker.unhealthy_because()
         }
     })
+}
+
+fn warn_without_key(integrity: &Integrity) {
+    if !integrity.has_key() {
+        tracing::warn!(
+            "there is no integrity key: anyone who can write to Redis or to the bucket can lift holds; set OFFBOARDER_INTEGRITY_KEY_FILE"
+        );
+    }
 }

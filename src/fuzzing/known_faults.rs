@@ -36,11 +36,11 @@ const FAULTS: [&str; 32] = [
     "requestedAt is there twice",
     "requestedBy has # characters, over #",
     "reason has # characters, over #",
-    "no page of conversations, but something else",
-    "no page of conversations, at line # column #",
-    "a conversation is no object",
+    "not a page of conversations, but something else",
+    "not a page of conversations, at line # column #",
+    "a conversation is not an object",
     "it cannot be resolved",
-    "it is no URL",
+    "it is not a URL",
     "another origin",
     "it holds a user",
     "another path",
@@ -60,13 +60,14 @@ pub(super) fn assert_known(fault: &str) {
         })
         .or_else(|| {
             // The fault shows the origin of the link.
-            let foreign = fault.starts_with("the next page lies elsewhere (another origin, ")
+            let foreign = fault
+                .starts_with("the link to the next page leads elsewhere (another origin, ")
                 && fault.is_ascii();
             foreign.then_some("another origin")
         })
         .or_else(|| {
             fault
-                .strip_prefix("the next page lies elsewhere (")?
+                .strip_prefix("the link to the next page leads elsewhere (")?
                 .strip_suffix("); no request was sent there")
         });
     let why = why.map(generic);

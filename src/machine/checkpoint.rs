@@ -26,10 +26,11 @@ pub(crate) struct Checkpoint {
     pub user_id: UserId,
     /// The number of the manifest that this off-boarding leads to, from 1.
     pub revision: u32,
-    /// The revision whose archive and seal count: an older one when only the deletion is tried again.
-    #[serde(default = "first")]
-    pub set: u32,
-    /// The manifest of the revision before.
+    /// The revision whose archive and seal belong to it: an older one when a later revision only tries the
+    /// deletion again.
+    #[serde(default = "first", rename = "set")]
+    pub evidence_revision: u32,
+    /// The manifest before this one.
     #[serde(default)]
     pub previous: Option<ManifestRef>,
     /// SHA-256 of the messages that earlier revisions answered.
@@ -123,7 +124,7 @@ impl Checkpoint {
             schema: SCHEMA,
             user_id,
             revision: 1,
-            set: 1,
+            evidence_revision: 1,
             previous: None,
             answered: Vec::new(),
             request,
@@ -197,14 +198,14 @@ impl Checkpoint {
     /// Takes what the archive store holds in place of a lost checkpoint.
     pub(crate) fn adopt(&mut self, evidence: &PriorEvidence) {
         self.revision = evidence.revision;
-        self.set = evidence.set;
+        self.evidence_revision = evidence.evidence_revision;
         self.previous.clone_from(&evidence.previous);
         self.request = evidence.request.clone();
         self.steps.clone_from(&evidence.steps);
     }
 
     pub(crate) fn begin(&mut self, beginning: Beginning) {
-        self.set = beginning.revision;
+        self.evidence_revision = beginning.revision;
         self.revision = beginning.revision;
         self.previous = beginning.previous;
     }
@@ -218,7 +219,7 @@ impl Checkpoint {
 
         self.revision = self.revision.saturating_add(1);
         if whole {
-            self.set = self.revision;
+            self.evidence_revision = self.revision;
         }
 
         self.steps.retain(|step| !step.state.is_terminal());

@@ -223,8 +223,8 @@ pub(crate) struct PriorEvidence {
     /// The revision of the manifest, stored or to come.
     pub revision: u32,
     /// The revision whose archive and seal these are.
-    pub set: u32,
-    /// The manifest of the revision before.
+    pub evidence_revision: u32,
+    /// The manifest before, where there is one.
     pub previous: Option<ManifestRef>,
     /// The request that the earlier run answered.
     pub request: Request,

@@ -1,3 +1,5 @@
+//! Conversations, page by page.
+
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -10,7 +12,7 @@ use super::faults::Fault;
 use super::gate::Call;
 use super::options::CursorStyle;
 use super::reply::Reply;
-use super::world::World;
+use super::world::{World, now};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,7 +29,7 @@ struct Filter {
     participant_id: uuid::Uuid,
 }
 
-/// Where a query stands; clients see it as an opaque word.
+/// The position in a query; clients see it as an opaque token.
 #[derive(Serialize, Deserialize)]
 struct Cursor {
     user: String,
@@ -44,7 +46,7 @@ fn cursor_of(call: &Call) -> Option<Cursor> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(word).ok()?).ok()
 }
 
-/// Whose conversations a call asks for.
+/// The user whose conversations a call asks for.
 pub(super) fn participant(call: &Call) -> Option<String> {
     match call.operation {
         "query_conversations" => serde_json::from_slice::<Query>(&call.body)
@@ -96,7 +98,7 @@ pub(super) fn next(world: &World, call: &Call) -> Reply {
     let Some(cursor) = cursor_of(call) else {
         return Reply::error(404, "unknown_cursor", "begin the query again");
     };
-    let age_ms = Timestamp::now().as_millisecond() - cursor.issued_ms;
+    let age_ms = now().as_millisecond() - cursor.issued_ms;
     let lifetime = world
         .options
         .cursor_lifetime
@@ -107,7 +109,7 @@ pub(super) fn next(world: &World, call: &Call) -> Reply {
     page(world, call, cursor)
 }
 
-/// Conversations of a user that exists; those of a deleted one are gone with it.
+/// The conversations of a user that exists; a deleted user has none.
 fn with_conversations<T>(
     world: &World,
     user_id: &str,
@@ -144,7 +146,7 @@ fn page(world: &World, call: &Call, cursor: Cursor) -> Reply {
     }
     let more = written.is_some() && end < cursor.end;
     let last_page_says_null = begin.is_multiple_of(2);
-    let issued_ms = Timestamp::now().as_millisecond();
+    let issued_ms = now().as_millisecond();
     let link = match &call.fault {
         Some(Fault::NextPage { uri }) => Some(uri.clone()),
         Some(Fault::SamePage) => Some(link(world, call, &cursor)),
@@ -186,7 +188,7 @@ fn link(world: &World, call: &Call, cursor: &Cursor) -> String {
     }
 }
 
-/// The whole array, for whoever compares.
+/// The whole array, to compare an archive with.
 pub(super) fn exactly(
     world: &World,
     user_id: &str,

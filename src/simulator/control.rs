@@ -1,3 +1,5 @@
+//! The calls under `/_simulator/`, which tests use to control and inspect the simulator.
+
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
@@ -16,7 +18,6 @@ use super::world::{People, World};
 
 type Shared = State<Arc<World>>;
 
-/// The calls that tests steer and look by.
 pub(super) fn routes() -> Router<Arc<World>> {
     Router::new()
         .route("/ledger", get(ledger).delete(clear_ledger))

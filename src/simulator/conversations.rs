@@ -1,21 +1,22 @@
+//! Conversations, generated from their number.
+
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The conversations of one user: made up from their number, so that they cost nothing to keep, and
-/// the same every time.
+/// The conversations of one user: generated, so that they cost no memory and are the same every time.
 pub(super) struct Conversations<'a> {
     pub(super) user_id: &'a str,
     pub(super) count: u64,
     pub(super) bytes: usize,
-    /// They lie in the year before this, evenly, oldest first.
+    /// They began in the year before this, evenly spaced, oldest first.
     pub(super) epoch: Timestamp,
     pub(super) length: Duration,
 }
 
 const YEAR_SECONDS: i64 = 364 * 86_400;
 
-/// What fills a conversation up: escapes, digits and letters that a careless client changes.
+/// Pads a conversation: escapes, digits and characters that a careless client changes.
 const FILLER: &str = r#"{"text":"caf\u00e9 \"quoted\" \/ Zürich 你好","score":1.10,"ratio":2.50E-3,"serial":9007199254740993},"#;
 
 impl Conversations<'_> {
@@ -31,13 +32,14 @@ impl Conversations<'_> {
     /// The numbers of those that began in `[from, to)`.
     pub(super) fn within(&self, from: Timestamp, to: Timestamp) -> std::ops::Range<u64> {
         let first_from = |limit: Timestamp| {
-            let (mut low, mut high) = (0, self.count);
+            let mut low = 0;
+            let mut high = self.count;
             while low < high {
                 let middle = low + (high - low) / 2;
                 if self.start_of(middle) < limit {
-                    low = middle + 1
+                    low = middle + 1;
                 } else {
-                    high = middle
+                    high = middle;
                 }
             }
             low
@@ -79,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn they_are_in_order_of_the_asked_size_and_found_by_time() {
+    fn they_are_in_order_have_the_requested_size_and_are_found_by_time() {
         let epoch: Timestamp = "2026-11-24T00:00:00Z".parse().unwrap();
         let all = Conversations {
             user_id: "u",

@@ -1,6 +1,8 @@
-use parking_lot::Mutex;
+//! Faults on request: what goes wrong, and with which calls.
+
 use std::collections::BTreeMap;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 /// What goes wrong with a call.
@@ -18,20 +20,20 @@ pub(crate) enum Fault {
         status: u16,
         /// `code` of the body.
         code: Option<String>,
-        /// Headers to add, such as `Retry-After`.
+        /// Headers to add, e.g. `Retry-After`.
         #[serde(default)]
         headers: BTreeMap<String, String>,
         /// The whole body, instead of one with a code.
         body: Option<String>,
         content_type: Option<String>,
     },
-    /// Applied, and the connection cut without an answer.
+    /// Applies the call, and closes the connection without an answer.
     LostReply,
-    /// The connection cut before anything is applied.
+    /// Closes the connection before anything is applied.
     LostRequest,
-    /// The object changes a moment before the write: 412, or as `status` says.
+    /// The object changes immediately before the write: 412, or `status`.
     Conflict {
-        /// Such as 409, or 400 with `scimType` `invalidVers`.
+        /// E.g. 409, or 400 with `scimType` `invalidVers`.
         status: Option<u16>,
     },
     Redirect {
@@ -48,7 +50,7 @@ pub(crate) enum Fault {
     /// The body ends in the middle.
     Truncate,
     Html,
-    /// The body comes in drips.
+    /// The body arrives byte by byte.
     Drip {
         bytes_per_second: u64,
     },
@@ -82,18 +84,18 @@ impl Fault {
     }
 }
 
-/// When a fault strikes. Rules are tried in the order in which they were added.
+/// Which calls a fault strikes. Rules are tried in the order in which they were added.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Rule {
-    /// Such as `delete_user`, or `*`.
+    /// E.g. `delete_user`, or `*`.
     pub operation: String,
     #[serde(default)]
     pub user: Option<String>,
-    /// Lets so many calls through first.
+    /// Spares this many calls first.
     #[serde(default)]
     pub skip: u64,
-    /// Strikes so often; without it, for ever.
+    /// Strikes this many times; without it, always.
     #[serde(default)]
     pub times: Option<u64>,
     pub fault: Fault,

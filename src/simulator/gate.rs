@@ -1,3 +1,5 @@
+//! The entry of every API call: fault, latency, token, quota, scopes, operation, ledger.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,21 +8,20 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::response::Response;
 use futures_util::stream;
-use jiff::Timestamp;
 
 use super::faults::Fault;
 use super::ledger::Entry;
 use super::options::RetryAfterStyle;
 use super::quota::Quota;
 use super::reply::Reply;
-use super::world::World;
+use super::world::{World, now};
 use super::{analytics, iam, oauth, routing, scim};
 
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 pub(super) struct Call {
     pub(super) operation: &'static str,
-    /// The user's or the queue's ID in the path.
+    /// The ID of the user or queue in the path.
     pub(super) id: String,
     pub(super) method: Method,
     pub(super) path: String,
@@ -43,7 +44,7 @@ impl Call {
         }
     }
 
-    /// Quota class and needed scopes.
+    /// The quota and the scopes that the call needs.
     fn needs<'w>(&self, world: &'w World) -> Option<(&'w Quota, &'static [&'static str])> {
         Some(match self.operation {
             "get_user" => (&world.routing, &["user:read"]),
@@ -60,7 +61,7 @@ impl Call {
     }
 }
 
-/// Which operation of the document this is, and the ID in its path.
+/// The operation in the `OpenAPI` document, and the ID in its path.
 fn operation(method: &Method, path: &str) -> (&'static str, String) {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let (operation, id) = match (method.as_str(), segments.as_slice()) {
@@ -84,9 +85,8 @@ fn operation(method: &Method, path: &str) -> (&'static str, String) {
     (operation, id.to_owned())
 }
 
-/// Every call of the API comes through here: fault, latency, token, scope, quota, operation, ledger.
 pub(super) async fn answer(State(world): State<Arc<World>>, request: Request) -> Response {
-    let started_at = Timestamp::now();
+    let started_at = now();
     let (parts, body) = request.into_parts();
     let (operation, id) = operation(&parts.method, parts.uri.path());
     let body = axum::body::to_bytes(body, MAX_BODY_BYTES)
@@ -132,11 +132,11 @@ pub(super) async fn answer(State(world): State<Arc<World>>, request: Request) ->
     }
     entry.status = reply.status;
     world.ledger.add(entry);
-    let body = endless_body(&reply, &call);
+    let body = streamed_body(&reply, &call);
     reply.into_response(body)
 }
 
-/// Ends the connection without an answer: the task that serves it unwinds, and nobody is told.
+/// Closes the connection without an answer: the task that serves it unwinds.
 fn cut() -> ! {
     std::panic::resume_unwind(Box::new("the connection is cut on request"))
 }
@@ -189,7 +189,7 @@ fn dispatch(world: &World, call: &Call) -> Reply {
         reply.header("www-authenticate", "Bearer error=\"insufficient_scope\"");
         return reply;
     }
-    // "No known way to render data": as some endpoints of the real API do.
+    // Some endpoints of the real API answer so.
     if !call.headers.contains_key(header::ACCEPT) {
         return Reply::error(406, "not_acceptable", "No known way to render data");
     }
@@ -220,7 +220,7 @@ fn over_quota(world: &World) -> Reply {
     reply
 }
 
-/// The answer of a fault that keeps the call from being dealt with.
+/// The answer of a fault that replaces the operation.
 fn instead(call: &Call) -> Option<Reply> {
     match call.fault.as_ref()? {
         Fault::Status {
@@ -269,7 +269,7 @@ fn instead(call: &Call) -> Option<Reply> {
     }
 }
 
-/// What a fault makes of a finished answer.
+/// Applies a fault to a finished answer.
 fn after_fault(mut reply: Reply, call: &Call) -> Reply {
     match call.fault {
         Some(Fault::Truncate) => reply.body.truncate(reply.body.len() / 2),
@@ -279,8 +279,8 @@ fn after_fault(mut reply: Reply, call: &Call) -> Reply {
     reply
 }
 
-/// Bodies that come slowly, or for ever.
-fn endless_body(reply: &Reply, call: &Call) -> Option<Body> {
+/// Bodies that arrive slowly, or never end.
+fn streamed_body(reply: &Reply, call: &Call) -> Option<Body> {
     match call.fault {
         Some(Fault::Drip { bytes_per_second }) => {
             let body = reply.body.clone();

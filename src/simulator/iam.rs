@@ -1,3 +1,5 @@
+//! Users of the IAM API.
+
 use std::time::Instant;
 
 use super::gate::Call;

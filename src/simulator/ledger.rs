@@ -1,30 +1,34 @@
-use parking_lot::{Mutex, MutexGuard};
+//! What was really done, call by call: the truth that tests compare with.
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 
-/// One call, as it was really dealt with.
+use super::world::now;
+
+/// One call.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Entry {
-    /// From 1, in the order in which calls were dealt with.
+    /// From 1, in the order in which calls ended.
     pub seq: u64,
     pub started_at: Timestamp,
-    /// When it was answered or cut off.
+    /// When it was answered, or the connection was closed.
     pub ended_at: Timestamp,
-    /// Such as `delete_user`; `unknown` for what the document does not have.
+    /// E.g. `delete_user`; `unknown` for a call that the `OpenAPI` document does not have.
     pub operation: &'static str,
     pub method: String,
     pub path: String,
-    /// The user that the call is about; of a queue's calls there is none.
+    /// The user that the call is about; calls about a queue have none.
     pub user_id: Option<String>,
-    /// What was answered; 0 when the connection was cut.
+    /// The status of the answer; 0 when the connection was closed without one.
     pub status: u16,
     pub applied: bool,
     /// `X-Correlation-Id`, if it was sent.
     pub correlation_id: Option<String>,
-    /// Whether `Accept` was sent.
+    /// Whether an `Accept` header was sent.
     pub has_accept: bool,
     /// `If-Match`, if it was sent.
     pub if_match: Option<String>,
@@ -45,7 +49,7 @@ impl Ledger {
     pub(super) fn add(&self, mut entry: Entry) {
         let mut entries = self.lock();
         entry.seq = entries.last().map_or(1, |last| last.seq + 1);
-        entry.ended_at = Timestamp::now();
+        entry.ended_at = now();
         entries.push(entry);
     }
 
@@ -58,7 +62,7 @@ impl Ledger {
         self.lock().clear();
     }
 
-    /// How often each operation was answered with each status.
+    /// The number of answers by operation and status.
     pub(super) fn counters(&self) -> BTreeMap<&'static str, BTreeMap<u16, u64>> {
         let mut counters: BTreeMap<&'static str, BTreeMap<u16, u64>> = BTreeMap::new();
         for entry in self.lock().iter() {

@@ -1,18 +1,18 @@
 //! The CXone API on loopback, for tests, demo and benchmarks: it serves the whole of
-//! `docs/contract/cxone-openapi.yaml` with wire types of its own (a mistake must not hide on both
-//! sides), breaks on request, and keeps a ledger of what was really done.
+//! `docs/contract/cxone-openapi.yaml` with wire types of its own (so that a mistake cannot hide on both sides), fails on
+//! request, and keeps a ledger of what was really done.
 //!
 //! Beside the API, under `/_simulator/`:
 //!
 //! | call | what it does |
 //! | --- | --- |
-//! | `GET ledger[?user=ID]`, `DELETE ledger` | every API call that was answered or cut off, in order |
+//! | `GET ledger[?user=ID]`, `DELETE ledger` | every API call, in order |
 //! | `GET counters` | calls by operation and status |
 //! | `GET users` | all IDs |
-//! | `GET users/ID`, `PUT users/ID` | one user as it is now; adds or replaces one ([`Record`]) |
+//! | `GET users/ID`, `PUT users/ID` | the current state of one user; adds or replaces one ([`Record`]) |
 //! | `GET conversations/ID[?from=&to=]` | exactly the conversations that the API serves |
 //! | `GET faults`, `POST faults`, `DELETE faults` | the rules of what goes wrong ([`Rule`]) |
-//! | `PUT scopes` | a JSON list: what tokens are issued with from now on |
+//! | `PUT scopes` | a JSON list: the scopes of the tokens that are issued from now on |
 
 mod analytics;
 mod control;
@@ -39,19 +39,17 @@ use tokio::task::JoinHandle;
 #[cfg(test)]
 pub(crate) use faults::Rule;
 pub(crate) use ledger::Entry;
-#[cfg(test)]
-pub(crate) use options::EtagStyle;
-pub(crate) use options::Options;
+pub(crate) use options::{CursorStyle, EtagStyle, Options, RetryAfterStyle};
 pub(crate) use user::{DeletionAnswer, Record};
 use world::World;
 
 /// Why the simulator did not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
-    /// It hands out made-up people without asking who wants them.
-    #[error("the simulator listens on loopback alone, not on {0}")]
+    /// It serves every caller, so no other machine may reach it.
+    #[error("the simulator listens on loopback only, not on {0}")]
     NotLoopback(SocketAddr),
-    /// The port is taken, or not ours.
+    /// The port is in use, or not allowed.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
     /// A file that a flag names.
@@ -59,7 +57,7 @@ pub(crate) enum StartError {
     File(String, String),
 }
 
-/// A running simulator; it ends when this is dropped.
+/// A running simulator; it stops when this is dropped.
 pub(crate) struct Simulator {
     address: SocketAddr,
     world: Arc<World>,
@@ -95,7 +93,7 @@ impl Simulator {
         format!("http://{}", self.address)
     }
 
-    /// Everybody it knows, in order.
+    /// The IDs of all users, in order.
     pub(crate) fn user_ids(&self) -> Vec<String> {
         self.world.user_ids()
     }

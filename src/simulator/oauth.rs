@@ -1,3 +1,5 @@
+//! The token endpoint.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;

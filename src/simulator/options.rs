@@ -1,22 +1,22 @@
+//! How the simulator behaves.
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ValueEnum;
-
 /// How links to further pages are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CursorStyle {
     /// Scheme, host and all; the host is the one that the request named.
     Absolute,
     /// A path with a query.
     Relative,
-    /// A query alone.
+    /// Only a query.
     Query,
 }
 
 /// What an `ETag` looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EtagStyle {
     /// One that matches itself.
     Strong,
@@ -24,8 +24,8 @@ pub(crate) enum EtagStyle {
     Weak,
 }
 
-/// What a 429 says of when to come back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// How a 429 says when to retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetryAfterStyle {
     /// Seconds.
     Seconds,
@@ -35,97 +35,67 @@ pub(crate) enum RetryAfterStyle {
     None,
 }
 
-/// What the simulator is to be like.
-#[derive(Debug, Clone, clap::Args)]
+/// The behaviour of the simulator.
+#[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// Address, on loopback; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:8098")]
     pub listen: SocketAddr,
-    /// How many users to make up
-    #[arg(long, default_value_t = 12)]
+    /// Number of users to invent
     pub users: usize,
-    /// The same seed makes the same users
-    #[arg(long, default_value_t = 1)]
+    /// The same seed gives the same users
     pub seed: u32,
     /// Conversations of each user
-    #[arg(long, default_value_t = 40)]
     pub conversations: u64,
-    /// About how many bytes a conversation has
-    #[arg(long, default_value_t = 900)]
+    /// Approximate size of a conversation, in bytes
     pub conversation_bytes: usize,
     /// Queues that each user is in
-    #[arg(long, default_value_t = 3)]
     pub queues: usize,
-    /// OAuth client that is let in (made up, like everything here)
-    #[arg(long, default_value = "offboarder")]
+    /// ID of the OAuth client that is accepted (invented, like everything here)
     pub client_id: String,
-    /// Its secret (made up)
-    #[arg(long, default_value = "simulator-secret")]
+    /// Its secret (invented)
     pub client_secret: String,
-    /// Every answer takes that long
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "0s")]
+    /// Time that every answer takes
     pub latency: Duration,
-    /// Answers with conversations take that long
-    #[arg(long, value_parser = humantime::parse_duration)]
+    /// Time that answers with conversations take
     pub latency_analytics: Option<Duration>,
     /// Calls a second before 429, routing and IAM; 0 lifts it
-    #[arg(long, default_value_t = 0)]
     pub quota_routing: u32,
     /// Calls a second before 429, SCIM; 0 lifts it
-    #[arg(long, default_value_t = 0)]
     pub quota_scim: u32,
     /// Calls a second before 429, conversations; 0 lifts it
-    #[arg(long, default_value_t = 0)]
     pub quota_analytics: u32,
-    /// What a 429 says of when to come back
-    #[arg(long, value_enum, default_value_t = RetryAfterStyle::Seconds)]
+    /// How a 429 says when to retry
     pub retry_after: RetryAfterStyle,
-    /// How long a token is good
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "1h")]
+    /// Life of a token
     pub token_lifetime: Duration,
     /// Send `expires_in` as a string
-    #[arg(long)]
     pub expires_in_string: bool,
-    /// What tokens are issued with, separated by spaces
-    #[arg(
-        long,
-        default_value = "user:read iam:write routing:read routing:write scim:read scim:write conversations:read analytics:read"
-    )]
+    /// Scopes of the tokens, separated by spaces
     pub scopes: String,
     /// How links to further pages are written
-    #[arg(long, value_enum, default_value_t = CursorStyle::Absolute)]
     pub cursor_style: CursorStyle,
-    /// How long such a link is good
-    #[arg(long, value_parser = humantime::parse_duration)]
+    /// Life of such a link
     pub cursor_lifetime: Option<Duration>,
-    /// Answer 400 to a query over a longer interval
-    #[arg(long, value_parser = humantime::parse_duration)]
+    /// Longest interval of a query; a longer one is answered 400
     pub max_interval: Option<Duration>,
-    /// Give conversations that were still going on when the interval began, too
-    #[arg(long)]
+    /// Also return conversations that began before the interval and continued into it
     pub overlapping: bool,
-    /// How long a conversation lasts
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "4m")]
+    /// Length of a conversation
     pub conversation_length: Duration,
-    /// Offer no `ETag`
-    #[arg(long)]
+    /// Send no `ETag`
     pub no_etags: bool,
     /// What an `ETag` looks like
-    #[arg(long, value_enum, default_value_t = EtagStyle::Strong)]
     pub etag_style: EtagStyle,
-    /// How long a deletion takes that was accepted with 202
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "500ms")]
+    /// Time that a deletion takes that was accepted with 202
     pub delete_delay: Duration,
-    /// Users to add, a JSON list
-    #[arg(long, value_name = "FILE")]
+    /// Users to add: a JSON list
     pub population: Option<PathBuf>,
-    /// Rules of what goes wrong, a JSON list
-    #[arg(long, value_name = "FILE")]
+    /// Rules of what goes wrong: a JSON list
     pub faults: Option<PathBuf>,
 }
 
 impl Default for Options {
-    /// The flags' defaults, and a free port.
+    /// The defaults of the flags, and a free port.
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

@@ -1,10 +1,14 @@
-use parking_lot::Mutex;
+//! The rate limit of one class of calls.
+
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Calls a second over all connections: a window that slides by whole calls.
+use parking_lot::Mutex;
+
+/// Calls a second over all connections, in a sliding window.
 pub(super) struct Quota {
     per_second: u32,
-    recent: Mutex<std::collections::VecDeque<Instant>>,
+    recent: Mutex<VecDeque<Instant>>,
 }
 
 impl Quota {
@@ -15,7 +19,7 @@ impl Quota {
         }
     }
 
-    /// Counts a call; `false` when it is one too many.
+    /// Counts a call; `false` when it exceeds the quota.
     pub(super) fn admit(&self) -> bool {
         if self.per_second == 0 {
             return true;

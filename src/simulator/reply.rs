@@ -1,9 +1,11 @@
+//! An answer before it is sent, so that a fault can still change it.
+
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::json;
 
-/// An answer before it is sent, so that a fault can still change it.
+/// The answer of an operation.
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
@@ -60,7 +62,7 @@ impl Reply {
         self
     }
 
-    /// Adds a header; a text that is none is left out.
+    /// Adds a header; an invalid one is left out.
     pub(super) fn header(&mut self, name: &str, value: &str) {
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
             self.headers.insert(name, value);
@@ -82,7 +84,7 @@ impl Reply {
         *response.headers_mut() = self.headers;
         let now = httpdate::fmt_http_date(std::time::SystemTime::now());
         if let Ok(now) = HeaderValue::from_str(&now) {
-            // A fault may have brought another.
+            // A fault may have set another one.
             response.headers_mut().entry(header::DATE).or_insert(now);
         }
         response

@@ -1,3 +1,5 @@
+//! Routing profiles and queues.
+
 use super::faults::Fault;
 use super::gate::Call;
 use super::iam::unknown_user;
@@ -93,7 +95,7 @@ pub(super) fn matches(wanted: &str, current: &str) -> bool {
     wanted == "*" || (wanted == current && !wanted.starts_with("W/"))
 }
 
-/// 412 when the object is another than was read, or a fault says that it changed just now.
+/// 412 when the object changed since it was read, or a fault says so.
 fn stale(world: &World, call: &Call, version: &mut u64) -> Option<Reply> {
     if let Some(Fault::Conflict { status }) = call.fault {
         *version += 1;

@@ -1,3 +1,5 @@
+//! SCIM users.
+
 use super::faults::Fault;
 use super::gate::Call;
 use super::reply::{Reply, SCIM};

@@ -1,3 +1,5 @@
+//! Users and their documents.
+
 use std::time::Instant;
 
 use indexmap::IndexMap;
@@ -19,27 +21,27 @@ const fn no_content() -> u16 {
     204
 }
 
-/// A user to make up.
+/// A user to invent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Record {
     pub id: String,
-    /// Conversations; without it, as the flag says.
+    /// Number of conversations; the flag is the default.
     #[serde(default)]
     pub conversations: Option<u64>,
-    /// About how many bytes each has; without it, as the flag says.
+    /// Approximate size of each in bytes; the flag is the default.
     #[serde(default)]
     pub conversation_bytes: Option<usize>,
-    /// Queues that the user is in; without it, as the flag says.
+    /// Number of queues that the user is in; the flag is the default.
     #[serde(default)]
     pub queues: Option<usize>,
-    /// How a DELETE is answered; without it, 204.
+    /// How a DELETE is answered; 204 is the default.
     #[serde(default)]
     pub deletion: Option<DeletionAnswer>,
-    /// Membership comes back by itself, as if it derived from a group.
+    /// Membership returns by itself, as if it derived from a group.
     #[serde(default)]
     pub derived_membership: bool,
-    /// So many reads after a deactivation still show the user as active.
+    /// This many reads after a deactivation still show the user as active.
     #[serde(default)]
     pub lagging_reads: u32,
     /// `active` is written as a string.
@@ -50,10 +52,10 @@ pub(crate) struct Record {
     pub active_only_while_true: bool,
 }
 
-/// A document as it stands: members that nobody knows keep their exact text.
+/// A JSON object whose members keep their exact text.
 pub(super) type Document = IndexMap<String, Box<RawValue>>;
 
-/// One user, as it is now.
+/// The current state of a user.
 pub(super) struct User {
     pub(super) id: String,
     pub(super) record: Record,
@@ -62,7 +64,7 @@ pub(super) struct User {
     pub(super) profile_version: u64,
     pub(super) scim: Document,
     pub(super) scim_version: u64,
-    /// The document that lagging reads show, and how often still.
+    /// The document that lagging reads show, and how many of them are left.
     pub(super) lagging: Option<(Document, u32)>,
     pub(super) conversations: u64,
     pub(super) conversation_bytes: usize,
@@ -97,7 +99,7 @@ impl User {
     }
 }
 
-/// Reads a document that this simulator wrote itself, or a client sent.
+/// Parses a document that this simulator wrote, or that a client sent.
 pub(super) fn document(text: &str) -> Option<Document> {
     serde_json::from_str(text).ok()
 }
@@ -106,8 +108,7 @@ pub(super) fn text(document: &Document) -> String {
     serde_json::to_string(document).unwrap_or_default()
 }
 
-/// Makes a user up, with members that the `OpenAPI` document does not name and digits that a careless
-/// client changes.
+/// Invents a user, with members that the `OpenAPI` document does not name and digits that a careless client changes.
 pub(super) fn make(
     record: Record,
     queue_ids: &[String],

@@ -1,10 +1,12 @@
-use parking_lot::{Mutex, MutexGuard};
+//! The state of the simulator.
+
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use serde::de::DeserializeOwned;
 
 use super::StartError;
@@ -14,7 +16,11 @@ use super::options::{EtagStyle, Options};
 use super::quota::Quota;
 use super::user::{Document, Record, User, document, make};
 
-/// Everything that the simulator knows.
+/// The wall clock. The simulator is an outside system, and has its own.
+pub(super) fn now() -> Timestamp {
+    Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
 pub(super) struct World {
     pub(super) options: Options,
     pub(super) epoch: Timestamp,
@@ -39,7 +45,6 @@ pub(super) struct People {
     pub(super) queues: HashMap<String, Queue>,
 }
 
-/// A queue, as it is now.
 pub(super) struct Queue {
     pub(super) document: Document,
     pub(super) version: u64,
@@ -48,7 +53,7 @@ pub(super) struct Queue {
 impl World {
     pub(super) fn new(options: &Options) -> Result<Self, StartError> {
         let world = Self {
-            epoch: Timestamp::now(),
+            epoch: now(),
             ledger: Ledger::default(),
             faults: Faults::default(),
             routing: Quota::new(options.quota_routing),
@@ -66,7 +71,7 @@ impl World {
             options: options.clone(),
         };
         for index in 0..options.users {
-            // Shaped like a random UUID (RFC 9562 section 5.4), made of the seed.
+            // Has the form of a random UUID (RFC 9562 section 5.4), made from the seed.
             let id = format!("{:08x}-5eed-4000-8000-{index:012x}", options.seed);
             world.put_user(Record {
                 id,
@@ -97,7 +102,7 @@ impl World {
         self.people().users.keys().cloned().collect()
     }
 
-    /// Adds or replaces a user, with queues of its own: it owns the first and supervises the second.
+    /// Adds or replaces a user, with its own queues: it owns the first and supervises the second.
     pub(super) fn put_user(&self, record: Record) {
         let id = record.id.to_lowercase();
         let count = record.queues.unwrap_or(self.options.queues);
@@ -107,7 +112,7 @@ impl World {
             let owner = if index == 0 {
                 format!("\"{id}\"")
             } else {
-                "\"somebody-else\"".to_owned()
+                "\"another-user\"".to_owned()
             };
             let supervisors = if index == 1 {
                 format!(r#"["sup-1","{id}"]"#)
@@ -147,7 +152,7 @@ impl World {
         (token, scopes)
     }
 
-    /// The scopes of a token that is good.
+    /// The scopes of a valid token.
     pub(super) fn scopes_of(&self, token: &str) -> Option<BTreeSet<String>> {
         let tokens = self.tokens.lock();
         tokens

@@ -21,7 +21,7 @@ pub(super) async fn archive(
     services: &Services,
     journal: &mut CheckpointSession,
 ) -> Result<Event, Stopped> {
-    let key = archive_key(journal.user_id(), journal.checkpoint().set);
+    let key = archive_key(journal.user_id(), journal.checkpoint().evidence_revision);
     let access_at = access_at(journal.checkpoint())?;
     if !is_believable(services, journal.checkpoint(), access_at).await? {
         discard(services, journal, &key).await?;

@@ -69,7 +69,7 @@ pub(crate) struct Services {
 
 /// Why a run stopped for a reason that is not the job's own. It costs no attempt, and the machine
 /// never sees it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 pub(crate) enum Interrupt {
     /// The process was asked to end.
     #[error("draining")]

@@ -42,7 +42,7 @@ pub(super) async fn sealed_evidence(
     };
     Ok(PriorEvidence {
         revision: evidence_revision,
-        set: evidence_revision,
+        evidence_revision,
         previous: previous(store, user_id, recorded).await?,
         request: document.request,
         steps: document.steps,
@@ -100,7 +100,7 @@ pub(super) async fn recorded_evidence(
     };
     Ok(PriorEvidence {
         revision,
-        set: evidence_revision.unwrap_or(revision),
+        evidence_revision: evidence_revision.unwrap_or(revision),
         previous: manifest.previous,
         request: manifest.request,
         steps: manifest.steps,

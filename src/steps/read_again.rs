@@ -1,4 +1,4 @@
-//! Reads again what a record says, before anything final follows from it. Redis is a hint: whoever can write to it can
+//! Reads again what a record says, before anything final follows from it. Redis is a hint: anyone who can write to it can
 //! forge a checkpoint.
 
 use super::converge::ConvergencePoll;
@@ -12,7 +12,7 @@ use crate::machine::{AccessRemoved, Call, Sealing, State};
 /// Which record has to be confirmed by reads before anything follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doubt {
-    /// A checkpoint that somebody else may have written.
+    /// A checkpoint that a third party may have written.
     Checkpoint,
     /// The intent to delete, which was loaded and not saved by this run, or a seal that was found without a checkpoint.
     Intent,

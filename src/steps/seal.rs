@@ -37,7 +37,7 @@ pub(super) async fn seal(
     }
 
     // An earlier revision may have removed the access long ago.
-    let doubt = if checkpoint.set < checkpoint.revision {
+    let doubt = if checkpoint.evidence_revision < checkpoint.revision {
         Doubt::Intent
     } else {
         Doubt::Checkpoint
@@ -51,7 +51,7 @@ pub(super) async fn seal(
     let document = SealDocument {
         schema_version: 1,
         user_id: checkpoint.user_id,
-        revision: checkpoint.set,
+        revision: checkpoint.evidence_revision,
         sealed_at: now,
         request: checkpoint.request.clone(),
         steps: checkpoint.steps.clone(),
@@ -59,7 +59,7 @@ pub(super) async fn seal(
         archive: archive.clone(),
     };
     let store = &*services.archive_store;
-    let key = sealed_key(checkpoint.user_id, checkpoint.set);
+    let key = sealed_key(checkpoint.user_id, checkpoint.evidence_revision);
     let signed = store
         .integrity()
         .sign(Purpose::Seal, key.as_str(), to_bytes(&document)?);
@@ -84,9 +84,10 @@ async fn adopt(
     }
 
     let user_id = checkpoint.user_id;
-    let full_key = store.full_key(&sealed_key(user_id, checkpoint.set));
+    let full_key = store.full_key(&sealed_key(user_id, checkpoint.evidence_revision));
     let last_recorded = checkpoint.revision.saturating_sub(1);
-    let evidence = sealed_evidence(store, user_id, checkpoint.set, last_recorded).await?;
+    let evidence =
+        sealed_evidence(store, user_id, checkpoint.evidence_revision, last_recorded).await?;
     let State::Archived {
         archive: sealed,
         sealing: Sealing::Sealed { seal },
@@ -99,7 +100,7 @@ async fn adopt(
         return Err(conflict(&full_key, "it seals another archive").into());
     }
 
-    Ok(if checkpoint.set < checkpoint.revision {
+    Ok(if checkpoint.evidence_revision < checkpoint.revision {
         Event::EvidenceSealed(seal.clone())
     } else {
         Event::PriorEvidenceFound(Box::new(evidence))

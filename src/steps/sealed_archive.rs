@@ -16,7 +16,7 @@ pub(super) async fn check_sealed_archive(
     archive: &Archive,
     whole: bool,
 ) -> Result<(), Stopped> {
-    let key = archive_key(checkpoint.user_id, checkpoint.set);
+    let key = archive_key(checkpoint.user_id, checkpoint.evidence_revision);
     let found = store.find(&key, None).await?;
     if found.is_none() {
         // If the whole store is unavailable, so is the archive, and the fault is not this user's.

@@ -26,7 +26,7 @@ use crate::worker::intake::session::{Runs, Session, Shared, in_a_minute};
 use crate::worker::intake::shutdown::{Shutdown, drain};
 use crate::worker::intake::slots::{Slot, Slots};
 use crate::worker::intake::startup::{Consuming, Startup};
-use crate::worker::run::job_runner::Hand;
+use crate::worker::run::job_runner::JobRunner;
 
 /// Channels for publishing delayed jobs and dead letters.
 const PUBLISH_CHANNELS: usize = 4;
@@ -64,12 +64,12 @@ struct Runner {
 
 impl Runs for Runner {
     fn run(&self, received: Received, slot: Slot) -> BoxFuture<'static, ()> {
-        let hand = self.worker.hand();
-        hand.visit(received, self.shutdown.clone(), slot).boxed()
+        let runner = self.worker.job_runner();
+        runner.run(received, self.shutdown.clone(), slot).boxed()
     }
 
     fn requeue(&self, received: Received) -> BoxFuture<'static, ()> {
-        self.worker.hand().give_back(received).boxed()
+        self.worker.job_runner().requeue(received).boxed()
     }
 }
 
@@ -276,15 +276,15 @@ impl Worker {
     }
 
     /// What one delivery is run with.
-    fn hand(&self) -> Hand {
-        Hand {
+    fn job_runner(&self) -> JobRunner {
+        JobRunner {
             services: Arc::clone(&self.services),
             publisher: Arc::clone(&self.publisher),
             breaker: Arc::clone(&self.shared.gate.breaker),
             in_progress: Arc::clone(&self.in_progress),
             until_paused: self.shared.gate.pause.until_paused(),
             unsettled: Arc::clone(&self.unsettled),
-            slice: self.options.slice,
+            time_slice: self.options.slice,
             name: self.options.name.clone(),
         }
     }

@@ -74,10 +74,9 @@ fn world(place: usize) -> World {
 /// By two files, and by a foreign publisher, which notes nothing down.
 fn send_batch(world: &World, missing: &str) {
     let id = |number: usize| world.users[number].id.as_str();
-    let mut csv = "userId,requestedBy\n".to_owned();
-    for id in [id(0), id(1), id(2), id(3), missing] {
-        csv.push_str(&format!("{id},=1+1\n"));
-    }
+    let row = |id: &str| format!("{id},=1+1\n");
+    let rows = [id(0), id(1), id(2), id(3), missing].map(row).concat();
+    let csv = format!("userId,requestedBy\n{rows}");
     let later = json!({ "userId": id(6), "deleteAfter": "2999-01-01T00:00:00Z" });
     for file in [
         world.write("users.csv", &csv),

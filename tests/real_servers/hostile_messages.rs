@@ -102,7 +102,7 @@ fn publish_as_hr(world: &World, place: usize) {
     let url = world.queue_url();
     let (_, address) = url.split_once('@').expect("a user in the URL");
     let signed = json!({ "user_id": name });
-    world.publish_as(
+    World::publish_to(
         &format!("amqp://{name}:secret@{address}"),
         &[
             json!({ "body": world.users[4].id, "properties": signed }),

@@ -42,7 +42,7 @@ fn with_redis_kept(place: usize) {
         let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
         snapshots.push(redis::snapshot(url, user_id));
     });
-    let are_empty = snapshots.iter().all(|snapshot| snapshot.is_empty());
+    let are_empty = snapshots.iter().all(Vec::is_empty);
     assert!(!are_empty, "Redis held checkpoints");
 
     let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
@@ -67,7 +67,7 @@ trial!(
 
 fn with_redis_flushed(place: usize) {
     die_everywhere(place, |world, _| {
-        redis::forget(world.setting("OFFBOARDER_CHECKPOINTS_URL"))
+        redis::forget(world.setting("OFFBOARDER_CHECKPOINTS_URL"));
     });
 }
 

@@ -57,7 +57,7 @@ impl Request<'_> {
         }
     }
 
-    /// A call that changes something. If its answer is lost, nobody knows whether it did:
+    /// A call that changes something. If its answer is lost, it is unknown whether it did:
     /// [`ApiError::AnswerLost`].
     pub(crate) fn write(method: Method, url: Url, class: QuotaClass, scope: &'static str) -> Self {
         Self {

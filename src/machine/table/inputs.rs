@@ -134,7 +134,7 @@ fn prior_evidence() -> impl Iterator<Item = (String, Event)> {
     stored.map(|(label, state)| {
         let evidence = PriorEvidence {
             revision: 1,
-            set: 1,
+            evidence_revision: 1,
             previous: None,
             request: Request::default(),
             steps: Vec::new(),

@@ -103,14 +103,15 @@ impl Stored {
             ..empty_archive(Timestamp::UNIX_EPOCH)
         };
         std::fs::write(path(&archive_key(user_id, 1)), ARCHIVE).unwrap();
+        let first = (
+            1,
+            Status::DeactivatedOnly,
+            DeletionOutcome::NotRequested,
+            StateName::DeactivatedOnly,
+        );
         let mut previous = None;
         for (revision, status, outcome, end) in [
-            (
-                1,
-                Status::DeactivatedOnly,
-                DeletionOutcome::NotRequested,
-                StateName::DeactivatedOnly,
-            ),
+            first,
             (
                 2,
                 Status::Deleted,

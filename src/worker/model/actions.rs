@@ -14,7 +14,7 @@ use crate::machine::{Checkpoint, Event, RetryPolicy, State, Step};
 use crate::steps::Interrupt;
 use crate::worker::run::Outcome;
 use crate::worker::run::decide::{Circumstances, Command, plan_commands};
-use crate::worker::settle::settlement::{Disposition, disposition};
+use crate::worker::settle::settlement::{Destination, Settlement};
 
 pub(super) struct Offboarding {
     pub(super) budget: Budget,
@@ -191,7 +191,10 @@ impl Offboarding {
             None => return Worker::Idle,
             Some(Act::Save) => match world.save(*owner, *version, checkpoint, self.broken) {
                 Some(saved) => *version = saved,
-                None => return self.end(Err(Interrupt::LeaseLost), *source, None),
+                None => {
+                    let outcome = Outcome::Interrupted(Interrupt::LeaseLost);
+                    return self.end(&outcome, *source, None);
+                }
             },
             // What was read may be out of date when the DELETE is sent.
             Some(Act::Do(Command::Perform(step @ Step::Delete { .. })))
@@ -222,29 +225,25 @@ impl Offboarding {
                 let late = acts
                     .contains(&Act::Save)
                     .then(|| Settle::SaveLate(*owner, *version, checkpoint.clone()));
-                return self.end(Ok(outcome), *source, late);
+                return self.end(&outcome, *source, late);
             }
         }
         worker
     }
 
     /// The settlement of a run, by the product's own mapping.
-    fn end(
-        &self,
-        outcome: Result<Outcome, Interrupt>,
-        source: usize,
-        late: Option<Settle>,
-    ) -> Worker {
+    fn end(&self, outcome: &Outcome, source: usize, late: Option<Settle>) -> Worker {
         let mut acts = VecDeque::new();
-        match disposition(outcome, user(), SOURCES[source], NOW) {
-            Disposition::Acknowledge | Disposition::Finish(..) => {}
-            Disposition::Forward(next) | Disposition::Reissue { source: next, .. } => {
-                acts.push_back(Settle::Publish(queue_of(next)));
-            }
-            Disposition::Park { .. } | Disposition::GiveBack => {
-                acts.push_back(Settle::Publish(source));
-            }
-            Disposition::DeadLetter(_) => acts.push_back(Settle::DeadLetter),
+        let settlement = Settlement {
+            outcome,
+            source: SOURCES[source],
+            ended_at: NOW,
+        };
+        match settlement.destination() {
+            None => {}
+            Some(Destination::Jobs(next)) => acts.push_back(Settle::Publish(queue_of(next))),
+            Some(Destination::Delayed { .. }) => acts.push_back(Settle::Publish(source)),
+            Some(Destination::DeadLetters) => acts.push_back(Settle::DeadLetter),
         }
 
         if self.broken == Some(Rule::PublishBeforeAcknowledging) {

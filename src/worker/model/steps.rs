@@ -68,7 +68,7 @@ fn found(evidence: &PriorEvidence) -> Event {
 fn evidence(checkpoint: &Checkpoint, state: State) -> PriorEvidence {
     PriorEvidence {
         revision: checkpoint.revision,
-        set: checkpoint.set,
+        evidence_revision: checkpoint.evidence_revision,
         previous: None,
         request: checkpoint.request.clone(),
         steps: checkpoint.steps.clone(),

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Ended, Outcome};
+use super::{Ended, GivenUp, Outcome};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Action, Job, Lane};
 use crate::limits::DeletePolicy;
@@ -14,7 +14,7 @@ use crate::machine::{
     Transition, Verdict, transition,
 };
 
-/// The longest delay after a failure that a timestamp can hold, where the policy asks for more.
+/// The delay after a failure, where the policy asks for more than a time span can hold.
 const LONGEST_RETRY: SignedDuration = SignedDuration::from_mins(15);
 
 /// What the driver does after the save.
@@ -294,12 +294,9 @@ fn give_up(
         .as_ref()
         .map_or(0, |dead_letter| dead_letter.attempts);
 
-    Commands::save_then(Command::End(Outcome::DeadLetter {
-        reason,
-        failure,
-        state: checkpoint.state.name(),
-        attempts,
-    }))
+    let state = checkpoint.state.name();
+    let given_up = GivenUp::new(reason, &failure, state, attempts);
+    Commands::save_then(Command::End(Outcome::DeadLetter(given_up)))
 }
 
 /// Whether the user became a dead letter after this job was published as a placeholder or a replay.
@@ -318,12 +315,9 @@ fn contradicted(checkpoint: &Checkpoint) -> Outcome {
     let text = "the user is active, though a manifest says that it left after this was asked for; a person has to \
                 compare, and to submit the user again if it is to leave";
 
-    Outcome::DeadLetter {
-        reason,
-        failure: Failure::new(Class::Permanent(reason), Code::ArchiveConflict, text),
-        state: checkpoint.state.name(),
-        attempts: checkpoint.attempts,
-    }
+    let failure = Failure::new(Class::Permanent(reason), Code::ArchiveConflict, text);
+    let state = checkpoint.state.name();
+    Outcome::DeadLetter(GivenUp::new(reason, &failure, state, checkpoint.attempts))
 }
 
 /// Whether a user who was off-boarded is back, where the job itself says so.

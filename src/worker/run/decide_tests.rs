@@ -133,10 +133,10 @@ fn a_fault_of_ours_is_saved_as_poison_and_never_as_a_rejection_by_the_api() {
         &job(Lane::Access),
     );
     assert!(commands.save);
-    let Command::End(Outcome::DeadLetter { reason, .. }) = commands.then else {
+    let Command::End(Outcome::DeadLetter(given_up)) = commands.then else {
         panic!("{commands:?}")
     };
-    assert_eq!(reason, Reason::Poison);
+    assert_eq!(given_up.reason, Reason::Poison);
     assert_eq!(checkpoint.dead_letter.unwrap().reason, Reason::Poison);
 }
 
@@ -146,14 +146,11 @@ fn an_event_that_cannot_happen_is_a_dead_letter_and_changes_no_state() {
     let event = Event::ArchiveStored(empty_archive(at(1)));
 
     let commands = plan(&mut checkpoint, event, &job(Lane::Access));
-    let Command::End(Outcome::DeadLetter {
-        reason, failure, ..
-    }) = commands.then
-    else {
+    let Command::End(Outcome::DeadLetter(given_up)) = commands.then else {
         panic!("{commands:?}")
     };
-    assert_eq!(reason, Reason::Poison);
-    assert_eq!(failure.code, Code::IllegalTransition);
+    assert_eq!(given_up.reason, Reason::Poison);
+    assert_eq!(given_up.code, Some(Code::IllegalTransition));
     assert_eq!(checkpoint.state, State::Received);
 }
 
@@ -198,11 +195,11 @@ fn access_that_comes_back_again_and_again_is_a_dead_letter_at_the_last_attempt()
 
     checkpoint.state = archived(at(1), Sealing::Unsealed);
     let commands = plan(&mut checkpoint, Event::AccessReturned, &job(Lane::Archive));
-    let Command::End(Outcome::DeadLetter { reason, state, .. }) = commands.then else {
+    let Command::End(Outcome::DeadLetter(given_up)) = commands.then else {
         panic!("{commands:?}")
     };
-    assert_eq!(reason, Reason::RetriesExhausted);
-    assert_eq!(state, StateName::Archived);
+    assert_eq!(given_up.reason, Reason::RetriesExhausted);
+    assert_eq!(given_up.state, Some(StateName::Archived));
 }
 
 #[test]
@@ -305,7 +302,7 @@ fn an_active_user_whom_only_a_manifest_calls_gone_is_not_finished() {
     let job = replay_of(100);
     let found = PriorEvidence {
         revision: 1,
-        set: 1,
+        evidence_revision: 1,
         previous: None,
         request: Request::default(),
         steps: vec![deleted_at(200)],
@@ -324,10 +321,10 @@ fn an_active_user_whom_only_a_manifest_calls_gone_is_not_finished() {
     let commands = plan(&mut checkpoint, Event::UserReturned, &job);
     let Commands {
         save: false,
-        then: Command::End(Outcome::DeadLetter { reason, .. }),
+        then: Command::End(Outcome::DeadLetter(given_up)),
     } = commands
     else {
         panic!("{commands:?}")
     };
-    assert_eq!(reason, Reason::ArchiveConflict);
+    assert_eq!(given_up.reason, Reason::ArchiveConflict);
 }

@@ -7,7 +7,7 @@ use tracing::Instrument as _;
 
 use super::decide::{Circumstances, Command, plan_commands};
 use super::progress_log::SavedState;
-use super::{Outcome, lease};
+use super::{GivenUp, Outcome, lease};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::Job;
 use crate::machine::{Call, Checkpoint, Event, StateName, Step};
@@ -28,11 +28,7 @@ const POISON_DEATHS: u32 = 5;
 ///
 /// Nothing is settled here: the caller does that after this returned, when all of it is saved. A
 /// crash anywhere repeats at most the call in flight.
-pub(crate) async fn drive(
-    services: &Services,
-    job: &Job,
-    cancellation: &Cancellation,
-) -> Result<Outcome, Interrupt> {
+pub(crate) async fn drive(services: &Services, job: &Job, cancellation: &Cancellation) -> Outcome {
     let user_id = job.user_id;
     crate::failpoint::arm(&user_id.to_string());
 
@@ -61,11 +57,14 @@ pub(crate) async fn drive(
                 trusted,
                 cancellation.clone(),
             );
-            under_lease(services, job, cancellation, session, &lease, deaths).await
+            let run = under_lease(services, job, cancellation, session, &lease, deaths).await;
+            run.unwrap_or_else(Outcome::Interrupted)
         }
-        Ok(Claim::Held { for_at_most }) => Ok(Outcome::Busy { for_at_most }),
-        Err(failure) if failure.class == Class::Systemic => Err(Interrupt::Systemic(failure)),
-        Err(failure) => Ok(unreadable(failure)),
+        Ok(Claim::Held { for_at_most }) => Outcome::Busy { for_at_most },
+        Err(failure) if failure.class == Class::Systemic => {
+            Outcome::Interrupted(Interrupt::Systemic(failure))
+        }
+        Err(failure) => unreadable(&failure),
     }
 }
 
@@ -271,20 +270,12 @@ async fn give_up(
     let attempts = checkpoint.attempts;
 
     session.save().await?;
-    Ok(Outcome::DeadLetter {
-        reason: Reason::Poison,
-        failure,
-        state,
-        attempts,
-    })
+    let given_up = GivenUp::new(Reason::Poison, &failure, state, attempts);
+    Ok(Outcome::DeadLetter(given_up))
 }
 
 /// A checkpoint that this release must not touch: nothing is saved over it.
-const fn unreadable(failure: Failure) -> Outcome {
-    Outcome::DeadLetter {
-        reason: Reason::Poison,
-        failure,
-        state: StateName::Received,
-        attempts: 0,
-    }
+fn unreadable(failure: &Failure) -> Outcome {
+    let state = StateName::Received;
+    Outcome::DeadLetter(GivenUp::new(Reason::Poison, failure, state, 0))
 }

@@ -1,95 +1,106 @@
+//! Runs one delivery, from the message to its settlement.
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use backon::Retryable as _;
-use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
+use super::delivery_log::log_outcome;
 use super::{Outcome, drive};
-use crate::failure::{Class, Code, Failure};
-use crate::job::{Job, Request, Source};
+use crate::failure::Failure;
+use crate::job::{Job, Request, Source, UserId};
 use crate::ports::queue::{Delivery, Publisher};
 use crate::progress;
 use crate::queue::{Envelope, QueueError, delivery_span};
 use crate::steps::{Cancellation, Interrupt, Services};
-use crate::telemetry::{metrics, span};
 use crate::worker::intake::backoff::broker_backoff;
 use crate::worker::intake::circuit_breaker::CircuitBreaker;
 use crate::worker::intake::in_progress::{InProgress, Unsettled};
 use crate::worker::intake::ready_queue::Received;
 use crate::worker::intake::shutdown::Shutdown;
 use crate::worker::intake::slots::Slot;
-use crate::worker::settle::settlement::{self, Disposition, settle};
+use crate::worker::settle::settlement::Settlement;
+use crate::worker::settle::settler::Settler;
 
 /// After this time a placeholder that could not be published is tried again.
 const PLACEHOLDER_AGAIN: Duration = Duration::from_secs(5);
 
-/// What one delivery is worked on with.
-pub(crate) struct Hand {
+/// What one delivery is run with.
+pub(crate) struct JobRunner {
     pub(crate) services: Arc<Services>,
     pub(crate) publisher: Arc<dyn Publisher>,
     pub(crate) breaker: Arc<CircuitBreaker>,
     pub(crate) in_progress: Arc<InProgress>,
-    /// A pause that begins meanwhile ends the visit at its next checkpoint.
+    /// An operator's pause that begins during the run ends it at its next checkpoint.
     pub(crate) until_paused: CancellationToken,
     pub(crate) unsettled: Arc<Unsettled>,
-    pub(crate) slice: Duration,
+    /// How long a delivery is held at most.
+    pub(crate) time_slice: Duration,
+    /// The name of this worker.
     pub(crate) name: String,
 }
 
-impl Hand {
-    /// One delivery, from its bytes to its settlement. The task owns the slot.
-    pub(crate) async fn visit(self, held: Received, shutdown: Shutdown, slot: Slot) {
-        let span = delivery_span(held.source.queue(), &held.delivery.envelope.properties);
-        self.work_on(held, shutdown).instrument(span).await;
+impl JobRunner {
+    /// Runs one delivery and settles it. The task owns the slot.
+    pub(crate) async fn run(self, received: Received, shutdown: Shutdown, slot: Slot) {
+        let properties = &received.delivery.envelope.properties;
+        let span = delivery_span(received.source.queue(), properties);
+        let running = self.run_and_settle(received, shutdown);
+        running.instrument(span).await;
         drop(slot);
     }
 
-    async fn work_on(&self, held: Received, shutdown: Shutdown) {
+    /// Publishes the job to the end of its queue, untouched, where another worker may have a slot for
+    /// it.
+    pub(crate) async fn requeue(self, received: Received) {
+        let envelope = &received.delivery.envelope;
+        let span = delivery_span(received.source.queue(), &envelope.properties);
+        let requeuing = async {
+            let outcome = if envelope.is_copy(received.source) {
+                Outcome::Obsolete
+            } else {
+                Outcome::Interrupted(Interrupt::Draining)
+            };
+            let settlement = self.settlement(&outcome, received.source);
+            log_outcome(envelope, settlement);
+            self.settle_at_last(&received.delivery, settlement).await;
+        };
+        requeuing.instrument(span).await;
+    }
+
+    async fn run_and_settle(&self, received: Received, shutdown: Shutdown) {
         let Received {
             source,
             delivery,
             since,
             in_flight: _in_flight,
-        } = held;
-        // Steps are asked to stop a little before the delivery has to go.
-        let limits = Cancellation::new(
-            &shutdown.draining,
-            &shutdown.abandon,
-            Some(since + self.slice * 3 / 4),
-        )
-        .and_until(&self.until_paused);
-        let working = self.dispose(source, &delivery.envelope, &limits);
-        tokio::pin!(working);
-        let mut hand_on = since + self.slice;
-        let disposition = loop {
-            tokio::select! {
-                disposition = &mut working => break disposition,
-                () = tokio::time::sleep_until(hand_on), if !limits.is_handed_off() => {
-                    match settlement::publish_placeholder(&delivery, source, &*self.publisher).await {
-                        Ok(()) => limits.hand_off(),
-                        Err(error) => {
-                            tracing::warn!(%error, "no stand-in for a long job yet");
-                            hand_on = Instant::now() + PLACEHOLDER_AGAIN;
-                        }
-                    }
-                }
-            }
+        } = received;
+        // Steps are asked to stop a little before the delivery has to be settled.
+        let stop_at = since + self.time_slice * 3 / 4;
+        let cancellation = Cancellation::new(&shutdown.draining, &shutdown.abandon, Some(stop_at))
+            .and_until(&self.until_paused);
+
+        let outcome = {
+            let running = self.run_delivery(source, &delivery.envelope, &cancellation);
+            let settle_by = since + self.time_slice;
+            self.hand_off_at(settle_by, running, source, &delivery, &cancellation)
+                .await
         };
-        tell(&delivery.envelope, &disposition);
-        match (&disposition, limits.is_handed_off()) {
-            (_, false) => self.settle_at_last(&delivery, source, &disposition).await,
-            // The stand-in goes on with whatever is left, but it cannot become a dead letter.
-            (Disposition::DeadLetter(_), true) => {
-                let (envelope, publisher) = (&delivery.envelope, &*self.publisher);
-                let sent =
-                    settlement::replace(envelope, source, &disposition, publisher, &self.name)
-                        .await;
-                if let Err(error) = sent {
-                    tracing::warn!(%error, "no dead letter yet: its stand-in will try again");
+
+        let settlement = self.settlement(&outcome, source);
+        log_outcome(&delivery.envelope, settlement);
+        match (&outcome, cancellation.is_handed_off()) {
+            (_, false) => self.settle_at_last(&delivery, settlement).await,
+            // The placeholder continues with whatever is left, but it cannot become a dead letter.
+            (Outcome::DeadLetter(_), true) => {
+                let settler = self.settler();
+                let publishing = settler.publish_successor(&delivery.envelope, settlement);
+                if let Err(error) = publishing.await {
+                    tracing::warn!(%error, "no dead letter yet: its placeholder will try again");
                     self.breaker.trip(&Failure::from(error));
                 }
             }
@@ -97,72 +108,60 @@ impl Hand {
         }
     }
 
-    /// To the end of its queue, untouched, where another worker may have a slot for it.
-    pub(crate) async fn give_back(self, held: Received) {
-        let span = delivery_span(held.source.queue(), &held.delivery.envelope.properties);
-        let giving = async {
-            let copy = held.delivery.envelope.is_copy(held.source);
-            let disposition = if copy {
-                Disposition::Acknowledge
-            } else {
-                Disposition::GiveBack
-            };
-            tell(&held.delivery.envelope, &disposition);
-            self.settle_at_last(&held.delivery, held.source, &disposition)
-                .await;
-        };
-        giving.instrument(span).await;
-    }
-
-    /// Settles, and tries again as long as the delivery's connection lives: a delivery that was dropped here would stay
-    /// in flight until then. After that the broker delivers it again by itself.
-    async fn settle_at_last(&self, delivery: &Delivery, source: Source, disposition: &Disposition) {
-        let settling = self.unsettled.begin();
-        let failed = |error: &QueueError, again: bool| {
-            tracing::warn!(%error, again, "not settled; where we do not try again, the broker delivers it again");
-            settling.failed(error.to_string());
-            self.breaker.trip(&Failure::from(error.clone()));
-        };
-        let settled = (|| settle(delivery, source, disposition, &*self.publisher, &self.name))
-            .retry(broker_backoff())
-            .when(|_| delivery.is_usable())
-            .notify(|error, _pause| failed(error, true))
-            .await;
-        if let Err(error) = settled {
-            failed(&error, false);
+    /// Waits for the run. When it lasts beyond `settle_by`, a placeholder takes the place of the
+    /// delivery: RabbitMQ closes a channel whose delivery stays unacknowledged past `consumer_timeout`.
+    async fn hand_off_at(
+        &self,
+        settle_by: Instant,
+        running: impl Future<Output = Outcome>,
+        source: Source,
+        delivery: &Delivery,
+        cancellation: &Cancellation,
+    ) -> Outcome {
+        tokio::pin!(running);
+        let mut hand_off_at = settle_by;
+        loop {
+            tokio::select! {
+                outcome = &mut running => return outcome,
+                () = tokio::time::sleep_until(hand_off_at), if !cancellation.is_handed_off() => {
+                    match self.settler().publish_placeholder(delivery, source).await {
+                        Ok(()) => cancellation.hand_off(),
+                        Err(error) => {
+                            tracing::warn!(%error, "no placeholder for a long job yet");
+                            hand_off_at = Instant::now() + PLACEHOLDER_AGAIN;
+                        }
+                    }
+                }
+            }
         }
-        progress::made();
     }
 
-    /// What becomes of a delivery, after a visit if there is to be one.
-    async fn dispose(
+    /// The outcome of a delivery, after a run if there is to be one.
+    async fn run_delivery(
         &self,
         source: Source,
         envelope: &Envelope,
-        limits: &Cancellation,
-    ) -> Disposition {
-        let now = Timestamp::now();
+        cancellation: &Cancellation,
+    ) -> Outcome {
+        let now = self.services.clock.now();
         if envelope.is_copy(source) {
             tracing::warn!("a copy by CC or BCC is dropped; the message itself has another queue");
-            return Disposition::Acknowledge;
+            return Outcome::Obsolete;
         }
         if let Some(why) = envelope.refused() {
-            return settlement::malformed(
-                format!("the message is too large or too deep: {why}"),
-                now,
-            );
+            return Outcome::malformed(format!("the message is too large or too deep: {why}"));
         }
-        let parked_until = envelope.delayed_until(now);
-        if let Some(until) = parked_until.filter(|until| now < *until) {
-            return Disposition::park(until, "it is not due yet");
+        let delayed_until = envelope.delayed_until(now);
+        if let Some(until) = delayed_until.filter(|until| now < *until) {
+            return Outcome::NotDue { until };
         }
         let message = match envelope.message() {
             Ok(message) => message,
-            Err(malformed) => return settlement::malformed(malformed.to_string(), now),
+            Err(malformed) => return Outcome::malformed(malformed.to_string()),
         };
-        let user_id = message.user_id;
+
         let job = Job {
-            user_id,
+            user_id: message.user_id,
             request: Request {
                 received_at: Some(now),
                 ..message.request.clone()
@@ -170,90 +169,93 @@ impl Hand {
             lane: source.lane(),
             revision: envelope.revision(),
             stands_in_since: envelope.placeholder_since(),
-            continuation: parked_until.is_some(),
+            continuation: delayed_until.is_some(),
         };
-        // A task of its own, so that a panic is this user's alone.
-        let (services, limits) = (Arc::clone(&self.services), limits.clone());
-        let entry = self.in_progress.enter(user_id);
-        let driving = async move { Box::pin(drive(&services, &job, &limits)).await };
-        let driving = tokio::spawn(driving.in_current_span());
-        let visit = match AbortOnDropHandle::new(driving).await {
-            Ok(visit) => visit,
-            Err(died) => {
-                let failure = Failure::new(
-                    Class::Defect,
-                    Code::Panicked,
-                    format!("a step died: {died}"),
-                );
-                return settlement::panicked(&failure, Timestamp::now());
-            }
-        };
-        drop(entry);
-        match &visit {
-            Ok(Outcome::Finished(ended)) => {
+        let outcome = self.drive_in_task(job, cancellation).await;
+        self.report_to_breaker(message.user_id, &outcome);
+        outcome
+    }
+
+    /// Drives the user in a task of its own, so that a panic ends only this run.
+    async fn drive_in_task(&self, job: Job, cancellation: &Cancellation) -> Outcome {
+        let _entry = self.in_progress.enter(job.user_id);
+        let services = Arc::clone(&self.services);
+        let cancellation = cancellation.clone();
+        let driving = async move { Box::pin(drive(&services, &job, &cancellation)).await };
+
+        let task = tokio::spawn(driving.in_current_span());
+        match AbortOnDropHandle::new(task).await {
+            Ok(outcome) => outcome,
+            Err(panicked) => Outcome::panicked(&panicked),
+        }
+    }
+
+    /// A run that got through shows that the services work; a systemic fault shows that one does not.
+    fn report_to_breaker(&self, user_id: UserId, outcome: &Outcome) {
+        match outcome {
+            Outcome::Finished(ended) => {
                 self.breaker.passed();
                 tracing::info!(%user_id, state = %ended.state, "finished");
             }
-            Ok(
-                Outcome::MoveToArchiveLane
-                | Outcome::Obsolete
-                | Outcome::Delay { .. }
-                | Outcome::DeadLetter { .. },
-            ) => {
-                self.breaker.passed();
-            }
-            Ok(Outcome::Reissue { revision }) => {
+            // A step panicked, which says nothing of the services.
+            Outcome::DeadLetter(given_up) if given_up.state.is_none() => {}
+            Outcome::MoveToArchiveLane
+            | Outcome::Obsolete
+            | Outcome::Delay { .. }
+            | Outcome::DeadLetter(_) => self.breaker.passed(),
+            Outcome::Reissue { revision } => {
                 tracing::info!(%user_id, revision, "the user came back, and is off-boarded again");
             }
-            Err(Interrupt::Systemic(failure)) => self.breaker.trip(failure),
-            Err(Interrupt::SliceOver) => tracing::info!(%user_id, "goes on in another slice"),
-            Ok(Outcome::Busy { .. }) | Err(Interrupt::Draining | Interrupt::LeaseLost) => {}
+            Outcome::Interrupted(Interrupt::Systemic(failure)) => self.breaker.trip(failure),
+            Outcome::Interrupted(Interrupt::SliceOver) => {
+                tracing::info!(%user_id, "continues in another time slice");
+            }
+            Outcome::NotDue { .. }
+            | Outcome::Busy { .. }
+            | Outcome::Interrupted(Interrupt::Draining | Interrupt::LeaseLost) => {}
         }
-        settlement::disposition(visit, user_id, source, Timestamp::now())
+    }
+
+    fn settlement<'a>(&self, outcome: &'a Outcome, source: Source) -> Settlement<'a> {
+        Settlement {
+            outcome,
+            source,
+            ended_at: self.services.clock.now(),
+        }
+    }
+
+    fn settler(&self) -> Settler<'_> {
+        Settler {
+            publisher: &*self.publisher,
+            clock: &self.services.clock,
+            worker: &self.name,
+        }
+    }
+
+    /// Settles, and tries again as long as the delivery's connection lives: a delivery that was dropped
+    /// here would stay in flight until then. After that the broker delivers it again by itself.
+    async fn settle_at_last(&self, delivery: &Delivery, settlement: Settlement<'_>) {
+        let settler = self.settler();
+        let settling = self.unsettled.begin();
+        let failed = |error: &QueueError, again: bool| {
+            tracing::warn!(%error, again,
+                "not settled; where we do not try again, the broker delivers it again");
+            settling.failed(error.to_string());
+            self.breaker.trip(&Failure::from(error.clone()));
+        };
+
+        let settled = (|| settler.settle(delivery, settlement))
+            .retry(broker_backoff())
+            .when(|_| delivery.is_usable())
+            .notify(|error, _delay| failed(error, true))
+            .await;
+        if let Err(error) = settled {
+            failed(&error, false);
+        }
+        progress::made();
     }
 }
 
-/// One line for whatever is not the way to the end, with its reason, and the span of the delivery. A dead letter
-/// is an error, since somebody has to act; a wait after a failure is a warning, since it may pass by itself.
-fn tell(envelope: &Envelope, disposition: &Disposition) {
-    let message = envelope.message().ok();
-    let user_id = message.map(|message| tracing::field::display(message.user_id));
-    let span = Span::current();
-    span.record("offboarder.user_id", &user_id);
-    let batch_id = message.and_then(|message| message.request.batch_id.as_ref());
-    let batch_id = batch_id.map(ToString::to_string);
-    span.record("offboarder.batch_id", batch_id);
-    span.record("offboarder.disposition", disposition.as_str());
-    match disposition {
-        Disposition::DeadLetter(letter) => {
-            metrics::dead_lettered(letter.reason);
-            span.record("offboarder.reason", letter.reason.as_str());
-            span::failed_with(
-                &span,
-                letter.code.map_or(letter.reason.as_str(), Code::as_str),
-            );
-            tracing::error!(user_id, reason = %letter.reason, error = letter.error,
-                attempts = letter.attempts, "dead letter");
-        }
-        Disposition::Park {
-            until,
-            why,
-            code: Some(code),
-            ..
-        } => {
-            span.record("offboarder.reason", code.as_str());
-            tracing::warn!(user_id, %until, why, "parked");
-        }
-        Disposition::Park {
-            until,
-            why,
-            code: None,
-            ..
-        } => tracing::info!(user_id, %until, why, "parked"),
-        Disposition::Acknowledge
-        | Disposition::Finish(..)
-        | Disposition::Forward(_)
-        | Disposition::GiveBack
-        | Disposition::Reissue { .. } => {}
-    }
-}
+#[cfg(test)]
+#[path = "job_runner_tests.rs"]
+mod tests;

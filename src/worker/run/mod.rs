@@ -1,11 +1,14 @@
 //! One run of a job: from its claim to its outcome.
 
 pub(super) mod decide;
+mod delivery_log;
 pub(super) mod driver;
 pub(super) mod job_runner;
 mod lease;
 pub(super) mod outcome;
 mod progress_log;
+#[cfg(test)]
+mod test_services;
 
 pub(crate) use driver::drive;
-pub(crate) use outcome::{Ended, Outcome};
+pub(crate) use outcome::{Ended, GivenUp, Outcome};

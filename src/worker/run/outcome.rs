@@ -1,14 +1,16 @@
-//! How a run of a job ends.
+//! How a run of a job ends. One word for each end, from the plan of the run to the settlement of its
+//! delivery.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::failure::{Code, Failure, Reason};
-use crate::job::Request;
+use crate::failure::{Class, Code, Failure, Reason};
+use crate::job::{Request, UserId};
 use crate::machine::{Checkpoint, ManifestRef, StateName};
+use crate::steps::Interrupt;
 
-/// How far one run got. Everything in it is saved.
+/// How a run ended. What it says of the user is saved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Outcome {
     /// Terminal, and the manifest is stored.
@@ -16,31 +18,48 @@ pub(crate) enum Outcome {
     /// Access is gone; the archive is the archive lane's work.
     MoveToArchiveLane,
     /// The user came back after an off-boarding: the job begins again as this revision.
-    Reissue { revision: u32 },
+    Reissue {
+        revision: u32,
+    },
     /// Another message has this job's work: nothing is left to do for this one.
     Obsolete,
+    /// The run came to an end of its own, and a later run continues.
     Delay {
         until: Timestamp,
         why: String,
         /// The failure that caused the delay, if one did.
         code: Option<Code>,
     },
+    /// The job came back from a delay queue before its time: there was no run.
+    NotDue {
+        until: Timestamp,
+    },
     /// Another worker has the user.
     Busy {
         /// When that worker's lease expires, unless it is renewed.
         for_at_most: Duration,
     },
-    DeadLetter {
-        reason: Reason,
-        failure: Failure,
-        state: StateName,
-        attempts: u32,
-    },
+    DeadLetter(GivenUp),
+    /// The run stopped for a reason that is not the job's own.
+    Interrupted(Interrupt),
+}
+
+/// Why a job is given up: the headers of its dead letter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct GivenUp {
+    pub(crate) reason: Reason,
+    pub(crate) error: String,
+    /// `None` where the message was never worked on.
+    pub(crate) code: Option<Code>,
+    /// The last completed step; `None` where the checkpoint was not read.
+    pub(crate) state: Option<StateName>,
+    pub(crate) attempts: u32,
 }
 
 /// How an off-boarding ended, as its manifest says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Ended {
+    pub user_id: UserId,
     pub state: StateName,
     pub revision: u32,
     /// When the last step was completed.
@@ -49,9 +68,64 @@ pub(crate) struct Ended {
     pub manifest: Option<ManifestRef>,
 }
 
+impl Outcome {
+    /// The message cannot be worked on.
+    pub(crate) const fn malformed(error: String) -> Self {
+        Self::DeadLetter(GivenUp {
+            reason: Reason::MalformedMessage,
+            error,
+            code: None,
+            state: None,
+            attempts: 0,
+        })
+    }
+
+    /// A step panicked: the job is given up, since it would panic again.
+    pub(crate) fn panicked(error: &impl std::fmt::Display) -> Self {
+        let text = format!("a step panicked: {error}");
+        let failure = Failure::new(Class::Defect, Code::Panicked, text);
+        Self::DeadLetter(GivenUp {
+            reason: Reason::Poison,
+            error: failure.to_string(),
+            code: Some(failure.code),
+            state: None,
+            attempts: 1,
+        })
+    }
+
+    /// The value of the span attribute `offboarder.disposition`.
+    pub(crate) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Finished(_) => "finished",
+            Self::MoveToArchiveLane | Self::Interrupted(Interrupt::SliceOver) => "forwarded",
+            Self::Reissue { .. } => "reissued",
+            Self::Obsolete => "acknowledged",
+            Self::Delay { .. }
+            | Self::NotDue { .. }
+            | Self::Busy { .. }
+            | Self::Interrupted(Interrupt::LeaseLost | Interrupt::Systemic(_)) => "delayed",
+            Self::DeadLetter(_) => "dead-lettered",
+            Self::Interrupted(Interrupt::Draining) => "requeued",
+        }
+    }
+}
+
+impl GivenUp {
+    pub(crate) fn new(reason: Reason, failure: &Failure, state: StateName, attempts: u32) -> Self {
+        Self {
+            reason,
+            error: failure.to_string(),
+            code: Some(failure.code),
+            state: Some(state),
+            attempts,
+        }
+    }
+}
+
 impl Ended {
     pub(crate) fn of(checkpoint: &Checkpoint) -> Self {
         Self {
+            user_id: checkpoint.user_id,
             state: checkpoint.state.name(),
             revision: checkpoint.revision,
             at: checkpoint.ended_at().unwrap_or(checkpoint.updated_at),

@@ -1,4 +1,4 @@
-//! The events that tell the systems around how a job ended: CloudEvents 1.0, structured mode, JSON
+//! The events that announce how a job ended: CloudEvents 1.0, structured mode, JSON
 //! (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>). Pure.
 
 use jiff::Timestamp;
@@ -8,18 +8,18 @@ use sha2::{Digest as _, Sha256};
 use crate::job::{Request, UserId};
 use crate::machine::StateName;
 use crate::queue::Envelope;
-use crate::worker::run::Ended;
-use crate::worker::settle::settlement::Letter;
+use crate::worker::run::{Ended, GivenUp};
 
-/// An event, ready to be sent. It may come more than once, always with the same `id`.
+/// An event, ready to be published. It may be published more than once, always with the same `id`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Announcement {
+pub(crate) struct ResultEvent {
     pub(crate) routing_key: &'static str,
     pub(crate) id: String,
     pub(crate) body: Vec<u8>,
 }
 
-pub(crate) fn of_end(user_id: UserId, ended: &Ended, correlation_id: Option<&str>) -> Announcement {
+pub(crate) fn of_end(ended: &Ended, correlation_id: Option<&str>) -> ResultEvent {
+    let user_id = ended.user_id;
     let (kind, routing_key) = match ended.state {
         StateName::Deleted => ("offboarding.user.deleted", "user.deleted"),
         StateName::Received
@@ -30,52 +30,56 @@ pub(crate) fn of_end(user_id: UserId, ended: &Ended, correlation_id: Option<&str
             ("offboarding.user.deactivated-only", "user.deactivated-only")
         }
     };
-    let mut data = asked_for(&ended.request, correlation_id);
+    let mut data = requested(&ended.request, correlation_id);
     data.insert("userId".to_owned(), json!(user_id));
     data.insert("revision".to_owned(), json!(ended.revision));
     data.insert("status".to_owned(), json!(ended.state));
     data.insert("manifest".to_owned(), json!(ended.manifest));
     let id = format!("{user_id}/{}", ended.revision);
-    announcement(kind, routing_key, id, Some(user_id), ended.at, data)
+    result_event(kind, routing_key, id, Some(user_id), ended.at, data)
 }
 
 /// The broker has the dead letter.
-pub(crate) fn of_letter(envelope: &Envelope, letter: &Letter) -> Announcement {
+pub(crate) fn of_dead_letter(
+    envelope: &Envelope,
+    given_up: &GivenUp,
+    at: Timestamp,
+) -> ResultEvent {
     let correlation_id = envelope.properties.correlation_id.as_deref();
     let message = envelope.message().ok();
     let user_id = message.map(|message| message.user_id);
     let mut data = message
-        .map(|message| asked_for(&message.request, correlation_id))
+        .map(|message| requested(&message.request, correlation_id))
         .unwrap_or_default();
     if let Some(user_id) = user_id {
         data.insert("userId".to_owned(), json!(user_id));
     }
-    data.insert("reason".to_owned(), json!(letter.reason));
+    data.insert("reason".to_owned(), json!(given_up.reason));
     data.insert(
         "code".to_owned(),
         json!(
-            letter
+            given_up
                 .code
-                .map_or(letter.reason.as_str(), |code| code.as_str())
+                .map_or(given_up.reason.as_str(), |code| code.as_str())
         ),
     );
-    data.insert("error".to_owned(), json!(letter.error));
+    data.insert("error".to_owned(), json!(given_up.error));
     data.insert(
         "state".to_owned(),
-        json!(letter.state.map_or("", StateName::as_str)),
+        json!(given_up.state.map_or("", StateName::as_str)),
     );
-    data.insert("attempts".to_owned(), json!(letter.attempts));
-    // What is no message of ours has no user; its bytes stand for it.
+    data.insert("attempts".to_owned(), json!(given_up.attempts));
+    // A malformed message has no user: the digest of its bytes names it.
     let whose = user_id.map_or_else(
         || hex::encode(Sha256::digest(envelope.body())),
         |user_id| user_id.to_string(),
     );
-    let id = format!("{whose}/dead-lettered/{}", letter.at);
+    let id = format!("{whose}/dead-lettered/{at}");
     let kind = "offboarding.user.dead-lettered";
-    announcement(kind, "user.dead-lettered", id, user_id, letter.at, data)
+    result_event(kind, "user.dead-lettered", id, user_id, at, data)
 }
 
-fn asked_for(request: &Request, correlation_id: Option<&str>) -> Map<String, Value> {
+fn requested(request: &Request, correlation_id: Option<&str>) -> Map<String, Value> {
     let members = [
         (
             "batchId",
@@ -90,14 +94,14 @@ fn asked_for(request: &Request, correlation_id: Option<&str>) -> Map<String, Val
         .collect()
 }
 
-fn announcement(
+fn result_event(
     kind: &str,
     routing_key: &'static str,
     id: String,
     subject: Option<UserId>,
     time: Timestamp,
     data: Map<String, Value>,
-) -> Announcement {
+) -> ResultEvent {
     let mut event = json!({
         "specversion": "1.0",
         "id": id,
@@ -110,7 +114,7 @@ fn announcement(
         event.extend(subject.map(|subject| ("subject".to_owned(), json!(subject))));
         event.insert("data".to_owned(), Value::Object(data));
     }
-    Announcement {
+    ResultEvent {
         routing_key,
         id,
         body: event.to_string().into_bytes(),
@@ -124,16 +128,16 @@ mod tests {
     use crate::machine::ManifestRef;
     use crate::queue::Properties;
 
-    fn value(announcement: &Announcement) -> Value {
-        let value: Value = serde_json::from_slice(&announcement.body).unwrap();
-        assert_eq!(value["id"], announcement.id);
+    fn value(event: &ResultEvent) -> Value {
+        let value: Value = serde_json::from_slice(&event.body).unwrap();
+        assert_eq!(value["id"], event.id);
         value
     }
 
     #[test]
-    fn an_end_is_told_alike_however_often() {
-        let user_id: UserId = "3F1F0D4E-9A51-4B4B-8F6C-1F9A4F9B7C11".parse().unwrap();
+    fn an_end_is_announced_alike_however_often() {
         let ended = Ended {
+            user_id: "3F1F0D4E-9A51-4B4B-8F6C-1F9A4F9B7C11".parse().unwrap(),
             state: StateName::DeactivatedOnly,
             revision: 2,
             at: Timestamp::UNIX_EPOCH,
@@ -146,8 +150,8 @@ mod tests {
                 sha256: "ab".to_owned(),
             }),
         };
-        let event = of_end(user_id, &ended, None);
-        assert_eq!(event, of_end(user_id, &ended, None));
+        let event = of_end(&ended, None);
+        assert_eq!(event, of_end(&ended, None));
         assert_eq!(event.routing_key, "user.deactivated-only");
         let event = value(&event);
         assert_eq!(event["id"], "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11/2");
@@ -161,21 +165,20 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_without_a_user_has_no_subject() {
-        let letter = Letter {
+    fn a_dead_letter_without_a_user_has_no_subject() {
+        let given_up = GivenUp {
             reason: Reason::MalformedMessage,
             error: "no message".to_owned(),
             code: None,
             state: None,
             attempts: 0,
-            at: Timestamp::UNIX_EPOCH,
         };
         let properties = Properties {
             correlation_id: Some("c".to_owned()),
             ..Properties::default()
         };
         let envelope = Envelope::of_test("offboarding", "users", properties, b"\xff");
-        let event = value(&of_letter(&envelope, &letter));
+        let event = value(&of_dead_letter(&envelope, &given_up, Timestamp::UNIX_EPOCH));
         assert_eq!(event.get("subject"), None);
         assert_eq!(
             (&event["data"]["code"], &event["data"]["state"]),

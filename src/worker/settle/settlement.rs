@@ -1,188 +1,197 @@
-//! Publishes what takes the place of a delivery, and acknowledges it.
+//! What an outcome means for the delivery: which message takes its place, if one does. Pure.
 
-use std::borrow::Cow;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::failure::Code;
 use crate::job::Source;
 use crate::machine::StateName;
-use crate::ports::queue::{Delivery, Publisher};
 use crate::queue::headers::{PLACEHOLDER_SINCE, REVISION, dead_letter};
-use crate::queue::names::{DEAD_LETTER_EXCHANGE, EVENTS_EXCHANGE, JOBS_EXCHANGE, delay_exchange};
-use crate::queue::{
-    AddedHeaders, Envelope, QueueError, bare, delay_headers, event_properties, onward, successor,
-};
-use crate::worker::settle::delayed::DELAYED;
-use crate::worker::settle::results::{self, Announcement};
+use crate::queue::{AddedHeaders, Envelope, delay_headers};
+use crate::steps::Interrupt;
+use crate::worker::run::{GivenUp, Outcome};
 
-pub(crate) use super::disposition::{Disposition, Letter, disposition, malformed, panicked};
-
-/// What is left of the body of a dead letter that RabbitMQ does not take whole.
-const CUT_BYTES: usize = 1024;
-/// Of an error in a header: all headers have to fit into one frame.
-const MAX_ERROR_CHARS: usize = 2048;
-/// How long a placeholder waits before it checks how far the work is.
+/// How long a job is delayed after something that was not its own fault.
+const AFTER_INTERRUPT: SignedDuration = SignedDuration::from_secs(3);
+const AFTER_SYSTEMIC: SignedDuration = SignedDuration::from_secs(10);
+/// How long a placeholder is delayed before a run checks how far the work is.
 const PLACEHOLDER_DELAY: SignedDuration = SignedDuration::from_secs(30);
+/// Of an error in a header: all headers must fit into one frame.
+const MAX_ERROR_CHARS: usize = 2048;
 
-/// Settles a delivery exactly once: whatever takes its place is confirmed by the broker before it is
-/// acknowledged. On an error it stays unacknowledged, and the broker delivers it again.
-pub(crate) async fn settle(
-    delivery: &Delivery,
-    source: Source,
-    disposition: &Disposition,
-    publisher: &dyn Publisher,
-    worker: &str,
-) -> Result<(), QueueError> {
-    replace(&delivery.envelope, source, disposition, publisher, worker).await?;
-    delivery.acknowledge().await
-}
-
-/// Publishes what takes the place of a delivery, and returns when the broker has it. What RabbitMQ does not take in one
-/// form is tried in the next.
-pub(crate) async fn replace(
-    envelope: &Envelope,
-    source: Source,
-    disposition: &Disposition,
-    publisher: &dyn Publisher,
-    worker: &str,
-) -> Result<(), QueueError> {
-    let mut refused = Ok(());
-    for form in Form::ALL {
-        let why = match &refused {
-            Err(QueueError::MessageRefused { why, .. }) => why.as_str(),
-            Ok(()) | Err(_) => "",
-        };
-        let disposition = form.disposition(disposition, why, Timestamp::now());
-        let envelope = form.envelope(envelope);
-        refused = publish_successor(&envelope, source, &disposition, publisher, worker).await;
-        let Err(QueueError::MessageRefused { why, .. }) = &refused else {
-            return refused;
-        };
-        tracing::warn!(
-            why,
-            ?form,
-            "RabbitMQ does not take this message; it is tried in another form"
-        );
-    }
-    refused
-}
-
-/// In which form a message is published. If RabbitMQ refuses this message, and not every message, it takes one of them.
+/// Where the message goes that takes the place of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Whole,
-    /// Without anything that its publisher added to the body.
-    Bare,
-    GivenUp,
-    /// As a dead letter with the begin of its body.
-    Cut,
+pub(crate) enum Destination {
+    /// The queue of this source.
+    Jobs(Source),
+    /// A delay queue, and from there the queue that it came from.
+    Delayed {
+        until: Timestamp,
+    },
+    DeadLetters,
 }
 
-impl Form {
-    const ALL: [Self; 4] = [Self::Whole, Self::Bare, Self::GivenUp, Self::Cut];
+/// The message that takes the place of a delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Successor {
+    pub(crate) route: Route,
+    pub(crate) headers: AddedHeaders,
+}
 
-    fn envelope(self, whole: &Envelope) -> Cow<'_, Envelope> {
-        let bare = || whole.with_properties(bare(&whole.properties));
-        match self {
-            Self::Whole => Cow::Borrowed(whole),
-            Self::Bare | Self::GivenUp => Cow::Owned(bare()),
-            Self::Cut => Cow::Owned(bare().cut_to(CUT_BYTES)),
-        }
-    }
+/// A [`Destination`], where the delay queue is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    Jobs(Source),
+    Delayed(Duration),
+    DeadLetters,
+}
 
-    fn disposition<'a>(
-        self,
-        disposition: &'a Disposition,
-        why: &str,
-        now: Timestamp,
-    ) -> Cow<'a, Disposition> {
-        match (self, disposition) {
-            (Self::Whole | Self::Bare, _) | (_, Disposition::DeadLetter(_)) => {
-                Cow::Borrowed(disposition)
+/// Why a delivery is delayed, for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DelayReason {
+    pub(crate) until: Timestamp,
+    pub(crate) why: String,
+    /// The failure that caused the delay, if one did.
+    pub(crate) code: Option<Code>,
+}
+
+/// What an outcome means for its delivery.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settlement<'a> {
+    pub(crate) outcome: &'a Outcome,
+    /// The queue that the delivery came from.
+    pub(crate) source: Source,
+    /// When the run ended. Settling may take longer, and try more than once.
+    pub(crate) ended_at: Timestamp,
+}
+
+impl Settlement<'_> {
+    /// Where the job continues; `None` when the delivery is acknowledged without a successor.
+    pub(crate) fn destination(&self) -> Option<Destination> {
+        let source = self.source;
+        let ended_at = self.ended_at;
+        match self.outcome {
+            Outcome::Finished(_) | Outcome::Obsolete => None,
+            Outcome::MoveToArchiveLane => Some(Destination::Jobs(source.after_access())),
+            Outcome::Reissue { .. }
+            | Outcome::Interrupted(Interrupt::Draining | Interrupt::SliceOver) => {
+                Some(Destination::Jobs(source))
             }
-            (Self::GivenUp | Self::Cut, _) => Cow::Owned(malformed(
-                format!("RabbitMQ does not take the message on: {why}"),
-                now,
-            )),
+            Outcome::Delay { until, .. } | Outcome::NotDue { until } => {
+                Some(Destination::Delayed { until: *until })
+            }
+            Outcome::Busy { for_at_most } => {
+                let lease = SignedDuration::try_from(*for_at_most).unwrap_or(AFTER_INTERRUPT);
+                let until = ended_at + lease.min(AFTER_SYSTEMIC);
+                Some(Destination::Delayed { until })
+            }
+            Outcome::Interrupted(Interrupt::LeaseLost) => {
+                let until = ended_at + AFTER_INTERRUPT;
+                Some(Destination::Delayed { until })
+            }
+            Outcome::Interrupted(Interrupt::Systemic(_)) => {
+                let until = ended_at + AFTER_SYSTEMIC;
+                Some(Destination::Delayed { until })
+            }
+            Outcome::DeadLetter(_) => Some(Destination::DeadLetters),
+        }
+    }
+
+    /// The message that takes the place of a delivery, if one does.
+    pub(crate) fn successor(
+        &self,
+        envelope: &Envelope,
+        worker: &str,
+        now: Timestamp,
+    ) -> Option<Successor> {
+        let mut headers = self.headers(envelope, worker);
+        let route = match self.destination()? {
+            Destination::Jobs(source) => Route::Jobs(source),
+            Destination::DeadLetters => Route::DeadLetters,
+            Destination::Delayed { until } => {
+                let (delay, delayed) = delay_headers(until, now);
+                headers.extend(delayed);
+                Route::Delayed(delay)
+            }
+        };
+        Some(Successor { route, headers })
+    }
+
+    fn headers(&self, envelope: &Envelope, worker: &str) -> AddedHeaders {
+        match self.outcome {
+            // A run that came to an end of its own: the message did no harm, and the count begins again.
+            Outcome::Finished(_)
+            | Outcome::Obsolete
+            | Outcome::MoveToArchiveLane
+            | Outcome::Delay { .. }
+            | Outcome::Interrupted(Interrupt::SliceOver) => Vec::new(),
+            Outcome::Reissue { revision } => vec![(REVISION, (*revision).into())],
+            // How often workers died with the message still counts.
+            Outcome::NotDue { .. }
+            | Outcome::Busy { .. }
+            | Outcome::Interrupted(
+                Interrupt::Draining | Interrupt::LeaseLost | Interrupt::Systemic(_),
+            ) => envelope.deaths_header(),
+            Outcome::DeadLetter(given_up) => dead_letter_headers(given_up, worker, self.ended_at),
+        }
+    }
+
+    /// Why the outcome delays the job, if it does.
+    pub(crate) fn delay_reason(&self) -> Option<DelayReason> {
+        let Some(Destination::Delayed { until }) = self.destination() else {
+            return None;
+        };
+        let because = |why: &str, code| DelayReason {
+            until,
+            why: why.to_owned(),
+            code,
+        };
+
+        match self.outcome {
+            Outcome::Delay { why, code, .. } => Some(because(why, *code)),
+            Outcome::NotDue { .. } => Some(because("it is not due yet", None)),
+            Outcome::Busy { .. } => Some(because("another worker has the user", None)),
+            Outcome::Interrupted(Interrupt::LeaseLost) => {
+                let why = "the lease is lost: another worker may have the user";
+                Some(because(why, None))
+            }
+            Outcome::Interrupted(Interrupt::Systemic(failure)) => {
+                Some(because(&failure.to_string(), Some(failure.code)))
+            }
+            Outcome::Finished(_)
+            | Outcome::MoveToArchiveLane
+            | Outcome::Reissue { .. }
+            | Outcome::Obsolete
+            | Outcome::DeadLetter(_)
+            | Outcome::Interrupted(Interrupt::Draining | Interrupt::SliceOver) => None,
         }
     }
 }
 
-async fn publish_successor(
-    envelope: &Envelope,
-    source: Source,
-    disposition: &Disposition,
-    publisher: &dyn Publisher,
-    worker: &str,
-) -> Result<(), QueueError> {
-    let publish = |exchange: String, key: &'static str, mut headers: AddedHeaders| {
-        headers.extend(onward(&envelope.properties));
-        let properties = successor(&envelope.properties, headers);
-        async move {
-            publisher
-                .publish(&exchange, key, envelope.body(), &properties)
-                .await
-        }
-    };
-    match disposition {
-        Disposition::Acknowledge => {}
-        Disposition::Finish(user_id, ended) => {
-            let correlation_id = envelope.properties.correlation_id.as_deref();
-            let event = results::of_end(*user_id, ended, correlation_id);
-            announce(envelope, &event, publisher).await?;
-        }
-        Disposition::Forward(next) => {
-            publish(JOBS_EXCHANGE.to_owned(), next.routing_key(), Vec::new()).await?;
-        }
-        Disposition::GiveBack => {
-            let headers = envelope.deaths_header();
-            publish(JOBS_EXCHANGE.to_owned(), source.routing_key(), headers).await?;
-        }
-        Disposition::Reissue { source, revision } => {
-            let headers = vec![(REVISION, (*revision).into())];
-            publish(JOBS_EXCHANGE.to_owned(), source.routing_key(), headers).await?;
-        }
-        Disposition::Park {
-            until, survived, ..
-        } => {
-            let (delay, delayed) = delay_headers(*until, Timestamp::now());
-            let mut headers = if *survived {
-                Vec::new()
-            } else {
-                envelope.deaths_header()
-            };
-            headers.extend(delayed);
-            publish(delay_exchange(delay), source.routing_key(), headers).await?;
-            DELAYED.add(source, delay);
-        }
-        Disposition::DeadLetter(letter) => {
-            let headers = dead_letter_headers(letter, worker);
-            publish(
-                DEAD_LETTER_EXCHANGE.to_owned(),
-                source.routing_key(),
-                headers,
-            )
-            .await?;
-            let event = results::of_letter(envelope, letter);
-            announce(envelope, &event, publisher).await?;
-        }
+/// A delayed copy of a delivery whose work continues.
+pub(crate) fn placeholder(now: Timestamp) -> Successor {
+    let (delay, mut headers) = delay_headers(now + PLACEHOLDER_DELAY, now);
+    headers.push((PLACEHOLDER_SINCE, now.as_millisecond().into()));
+    Successor {
+        route: Route::Delayed(delay),
+        headers,
     }
-    Ok(())
 }
 
-fn dead_letter_headers(letter: &Letter, worker: &str) -> AddedHeaders {
-    let state = letter.state.map_or("", StateName::as_str);
-    let step = letter.state.map_or("", StateName::next_step);
+fn dead_letter_headers(given_up: &GivenUp, worker: &str, at: Timestamp) -> AddedHeaders {
+    let state = given_up.state.map_or("", StateName::as_str);
+    let step = given_up.state.map_or("", StateName::next_step);
     let mut headers = vec![
-        (dead_letter::REASON, letter.reason.as_str().into()),
-        (dead_letter::ERROR, short(&letter.error).into()),
+        (dead_letter::REASON, given_up.reason.as_str().into()),
+        (dead_letter::ERROR, short(&given_up.error).into()),
         (dead_letter::STATE, state.into()),
         (dead_letter::STEP, step.into()),
-        (dead_letter::ATTEMPTS, letter.attempts.into()),
-        (dead_letter::AT, letter.at.to_string().into()),
+        (dead_letter::ATTEMPTS, given_up.attempts.into()),
+        (dead_letter::AT, at.to_string().into()),
         (dead_letter::WORKER, worker.into()),
     ];
-    let code = letter
+    let code = given_up
         .code
         .map(|code| (dead_letter::CODE, code.as_str().into()));
     headers.extend(code);
@@ -194,50 +203,6 @@ fn short(error: &str) -> String {
         Some((end, _)) => format!("{}…", error.get(..end).unwrap_or_default()),
         None => error.to_owned(),
     }
-}
-
-/// Publishes a result event; where no queue is bound for events nothing is kept.
-async fn announce(
-    envelope: &Envelope,
-    event: &Announcement,
-    publisher: &dyn Publisher,
-) -> Result<(), QueueError> {
-    let properties = event_properties(&envelope.properties, &event.id);
-    match publisher
-        .announce(EVENTS_EXCHANGE, event.routing_key, &event.body, &properties)
-        .await
-    {
-        Err(error @ QueueError::MessageRefused { .. }) => {
-            tracing::error!(%error, "an event is not published");
-            Ok(())
-        }
-        announced => announced,
-    }
-}
-
-/// Publishes a delayed placeholder for a delivery that cannot be held any longer although its work continues, and
-/// acknowledges the delivery. When the placeholder comes back its run finds the work done, or takes it over.
-pub(crate) async fn publish_placeholder(
-    delivery: &Delivery,
-    source: Source,
-    publisher: &dyn Publisher,
-) -> Result<(), QueueError> {
-    let envelope = &delivery.envelope;
-    let now = Timestamp::now();
-    let (delay, mut headers) = delay_headers(now + PLACEHOLDER_DELAY, now);
-    headers.push((PLACEHOLDER_SINCE, now.as_millisecond().into()));
-    headers.extend(onward(&envelope.properties));
-    let properties = successor(&envelope.properties, headers);
-    publisher
-        .publish(
-            &delay_exchange(delay),
-            source.routing_key(),
-            envelope.body(),
-            &properties,
-        )
-        .await?;
-    DELAYED.add(source, delay);
-    delivery.acknowledge().await
 }
 
 #[cfg(test)]

@@ -1,112 +1,165 @@
-use std::time::Duration;
-
 use super::*;
-use crate::failure::{Class, Code, Failure, Reason};
-use crate::job::UserId;
+use crate::failure::{Class, Failure, Reason};
 use crate::queue::Properties;
-use crate::steps::Interrupt;
-use crate::worker::run::Outcome;
+use crate::queue::headers::{DELIVERY_COUNT, NOT_BEFORE};
+use crate::queue::names::JOBS_EXCHANGE;
+use crate::worker::run::Ended;
 
-fn somebody() -> UserId {
-    "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap()
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn finished() -> Outcome {
+    Outcome::Finished(Box::new(Ended {
+        user_id: "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap(),
+        state: StateName::Deleted,
+        revision: 1,
+        at: NOW,
+        request: crate::job::Request::default(),
+        manifest: None,
+    }))
+}
+
+fn delay() -> Outcome {
+    Outcome::Delay {
+        until: NOW + SignedDuration::from_secs(60),
+        why: "slow".to_owned(),
+        code: None,
+    }
+}
+
+fn systemic() -> Outcome {
+    let failure = Failure::new(Class::Systemic, Code::CxoneUnauthorized, "401");
+    Outcome::Interrupted(Interrupt::Systemic(failure))
+}
+
+fn dead_letter() -> Outcome {
+    Outcome::DeadLetter(GivenUp {
+        reason: Reason::ApiRejected,
+        error: "x".repeat(5000),
+        code: Some(Code::CxoneRejected),
+        state: Some(StateName::Received),
+        attempts: 1,
+    })
+}
+
+fn settle(outcome: &Outcome, source: Source) -> Settlement<'_> {
+    Settlement {
+        outcome,
+        source,
+        ended_at: NOW,
+    }
 }
 
 #[test]
 fn only_a_finished_user_is_acknowledged_without_a_successor() {
-    let now = Timestamp::UNIX_EPOCH;
-    let failure = Failure::new(Class::Systemic, Code::CxoneUnauthorized, "401");
-    let visits = [
-        Ok(Outcome::MoveToArchiveLane),
-        Ok(Outcome::Delay {
-            until: now,
-            why: String::new(),
-            code: None,
-        }),
-        Ok(Outcome::Busy {
-            for_at_most: Duration::from_mins(1),
-        }),
-        Ok(Outcome::DeadLetter {
-            reason: Reason::ApiRejected,
-            failure: failure.clone(),
-            state: StateName::Received,
-            attempts: 1,
-        }),
-        Err(Interrupt::Draining),
-        Err(Interrupt::LeaseLost),
-        Err(Interrupt::Systemic(failure)),
+    let busy = Outcome::Busy {
+        for_at_most: Duration::from_mins(1),
+    };
+    let with_successor = [
+        Outcome::MoveToArchiveLane,
+        Outcome::Reissue { revision: 2 },
+        delay(),
+        Outcome::NotDue { until: NOW },
+        busy,
+        dead_letter(),
+        Outcome::Interrupted(Interrupt::Draining),
+        Outcome::Interrupted(Interrupt::SliceOver),
+        Outcome::Interrupted(Interrupt::LeaseLost),
+        systemic(),
     ];
-    for visit in visits {
-        let text = format!("{visit:?}");
-        let done = disposition(visit, somebody(), Source::Users, now);
-        assert!(
-            !matches!(done, Disposition::Acknowledge | Disposition::Finish(..)),
-            "{text}"
-        );
+    for outcome in with_successor {
+        let destination = settle(&outcome, Source::Users).destination();
+        assert!(destination.is_some(), "{outcome:?}");
     }
-    let replaced = disposition(Ok(Outcome::Obsolete), somebody(), Source::Users, now);
-    assert_eq!(replaced, Disposition::Acknowledge);
+
+    // Another message, or a dead letter, has the work of an obsolete one.
+    for outcome in [finished(), Outcome::Obsolete] {
+        assert_eq!(settle(&outcome, Source::Users).destination(), None);
+    }
 }
 
 #[test]
-fn a_drained_job_goes_back_where_it_came_from_and_a_handed_over_one_goes_on() {
-    let now = Timestamp::UNIX_EPOCH;
-    assert_eq!(
-        disposition(
-            Err(Interrupt::Draining),
-            somebody(),
-            Source::UsersUrgent,
-            now
-        ),
-        Disposition::GiveBack
-    );
-    assert_eq!(
-        disposition(
-            Ok(Outcome::MoveToArchiveLane),
-            somebody(),
-            Source::UsersUrgent,
-            now
-        ),
-        Disposition::Forward(Source::ArchiveUrgent)
-    );
+fn a_drained_job_is_requeued_where_it_came_from_and_access_work_moves_to_the_archive_lane() {
+    let draining = Outcome::Interrupted(Interrupt::Draining);
+    let requeued = settle(&draining, Source::UsersUrgent).destination();
+    assert_eq!(requeued, Some(Destination::Jobs(Source::UsersUrgent)));
+
+    let moved = settle(&Outcome::MoveToArchiveLane, Source::UsersUrgent).destination();
+    assert_eq!(moved, Some(Destination::Jobs(Source::ArchiveUrgent)));
 }
 
 #[test]
-fn a_message_that_the_broker_refuses_loses_headers_first_then_its_work_then_its_body() {
-    let mut properties =
-        Properties::of_headers([("tenant", "emea".into()), (REVISION, 2_u32.into())]);
-    properties.correlation_id = Some("c-1".to_owned());
-    let envelope = Envelope::of_test(JOBS_EXCHANGE, "users", properties, vec![b'x'; 2000]);
-    let forward = Disposition::Forward(Source::Archive);
-
-    let tried = Form::ALL.map(|form| {
-        let content = form.envelope(&envelope);
-        let given_up = match form
-            .disposition(&forward, "too long", Timestamp::UNIX_EPOCH)
-            .into_owned()
-        {
-            Disposition::DeadLetter(letter) => Some((letter.reason, letter.error)),
-            other => {
-                assert_eq!(other, forward);
-                None
-            }
+fn a_busy_user_is_tried_again_within_seconds_however_long_the_lease_is() {
+    for (seconds, expected) in [(4, 4), (300, 10)] {
+        let busy = Outcome::Busy {
+            for_at_most: Duration::from_secs(seconds),
         };
-        (
-            content.properties.headers.len(),
-            content.properties.correlation_id.is_some(),
-            content.body().len(),
-            given_up,
-        )
-    });
+        let until = NOW + SignedDuration::from_secs(expected);
+        let destination = settle(&busy, Source::Users).destination();
+        assert_eq!(destination, Some(Destination::Delayed { until }));
+    }
+}
 
-    let why = "RabbitMQ does not take the message on: too long".to_owned();
-    let given_up = Some((Reason::MalformedMessage, why));
+#[test]
+fn deaths_are_forgotten_only_after_a_run_that_came_to_an_end_of_its_own() {
+    let properties = Properties::of_headers([(DELIVERY_COUNT, 3_i64.into())]);
+    let envelope = Envelope::of_test(JOBS_EXCHANGE, "users", properties, "x");
+    let counts_deaths = |outcome: &Outcome| {
+        let successor = settle(outcome, Source::Users).successor(&envelope, "w", NOW);
+        let headers = successor.unwrap().headers;
+        headers
+            .iter()
+            .any(|(name, _)| *name == crate::queue::headers::DEATHS)
+    };
+
+    for outcome in [
+        delay(),
+        Outcome::MoveToArchiveLane,
+        Outcome::Interrupted(Interrupt::SliceOver),
+    ] {
+        assert!(!counts_deaths(&outcome), "{outcome:?}");
+    }
+    for outcome in [
+        Outcome::NotDue { until: NOW },
+        Outcome::Interrupted(Interrupt::Draining),
+        Outcome::Interrupted(Interrupt::LeaseLost),
+        systemic(),
+    ] {
+        assert!(counts_deaths(&outcome), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_dead_letter_says_why_and_its_error_fits_into_a_frame() {
+    let envelope = Envelope::of_test(JOBS_EXCHANGE, "users", Properties::default(), "x");
+    let outcome = dead_letter();
+    let successor = settle(&outcome, Source::Users).successor(&envelope, "w-1", NOW);
+    let successor = successor.unwrap();
+    assert_eq!(successor.route, Route::DeadLetters);
+
+    let properties = Properties::of_headers(successor.headers);
+    let text = |name| properties.text(name).unwrap();
+    assert_eq!(text(dead_letter::REASON), "api_rejected");
+    assert_eq!(text(dead_letter::CODE), "cxone_rejected");
+    assert_eq!(text(dead_letter::STEP), "clear_queues");
+    assert_eq!(text(dead_letter::AT), NOW.to_string());
+    assert_eq!(text(dead_letter::WORKER), "w-1");
+    let error = text(dead_letter::ERROR);
+    assert_eq!(error.chars().count(), MAX_ERROR_CHARS + 1);
+    assert!(error.ends_with('…'));
+}
+
+#[test]
+fn a_delay_says_why_and_a_placeholder_says_since_when() {
+    let outcome = systemic();
+    let reason = settle(&outcome, Source::Users).delay_reason().unwrap();
+    assert_eq!(reason.code, Some(Code::CxoneUnauthorized));
+    assert_eq!(reason.until, NOW + AFTER_SYSTEMIC);
     assert_eq!(
-        tried,
-        [
-            (2, true, 2000, None),
-            (1, false, 2000, None),
-            (1, false, 2000, given_up.clone()),
-            (1, false, 1024, given_up),
-        ]
+        settle(&Outcome::Obsolete, Source::Users).delay_reason(),
+        None
     );
+
+    let headers = placeholder(NOW).headers;
+    let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
+    assert!(names.contains(&NOT_BEFORE) && names.contains(&PLACEHOLDER_SINCE));
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Bench, everybodys, html, letter, own, state};
+use super::{Bench, dead_letter, html, own, state, systemic};
 use crate::adapters::http::LocalQuotas;
 use crate::failure::{Code, Reason};
 use crate::job::Action;
@@ -11,7 +11,7 @@ use crate::simulator::{EtagStyle, Options, Record};
 use crate::worker::Outcome;
 
 #[tokio::test]
-async fn a_firewalls_page_is_everybodys_fault_and_nobodys_dead_letter() {
+async fn a_firewalls_page_is_a_systemic_fault_and_makes_no_dead_letter() {
     for status in [403, 404] {
         let bench = Bench::new(25).await;
         for operation in [
@@ -23,7 +23,7 @@ async fn a_firewalls_page_is_everybodys_fault_and_nobodys_dead_letter() {
             bench.strike(None, operation, 0, Some(200), &html(status));
         }
         for number in 0..25 {
-            let failure = everybodys(bench.visit(number).await);
+            let failure = systemic(bench.run(number).await);
             assert_eq!(failure.code, Code::CxoneForeignAnswer);
             assert!(failure.text.contains("AkamaiGHost"), "{failure}");
         }
@@ -54,7 +54,7 @@ async fn a_firewalls_page_for_one_user_passes_or_uses_attempts_up_and_is_never_a
     assert_eq!(state(&bench.off_board(0).await), StateName::Deleted);
     assert_eq!(bench.manifest(0)["deletion"]["outcome"], "deleted");
     bench.strike(Some(1), "delete_user", 0, None, &html(403));
-    let (reason, code, state, _) = letter(bench.off_board(1).await);
+    let (reason, code, state, _) = dead_letter(bench.off_board(1).await);
     assert_eq!(
         (reason, code, state),
         (
@@ -66,11 +66,11 @@ async fn a_firewalls_page_for_one_user_passes_or_uses_attempts_up_and_is_never_a
 }
 
 #[tokio::test]
-async fn a_write_that_is_refused_to_one_after_the_other_is_everybodys_and_reads_are_not_counted() {
+async fn a_write_that_is_refused_to_one_after_the_other_is_systemic_and_reads_are_not_counted() {
     let bench = Bench::new(20).await;
     bench.strike(None, "put_scim_user", 0, Some(8), &own(400, "mutability"));
     for number in 0..4 {
-        let (reason, code, state, text) = letter(bench.visit(number).await);
+        let (reason, code, state, text) = dead_letter(bench.run(number).await);
         assert_eq!(
             (reason, code, state),
             (
@@ -82,7 +82,7 @@ async fn a_write_that_is_refused_to_one_after_the_other_is_everybodys_and_reads_
         assert!(text.contains("400 mutability"), "{text}");
     }
     for number in 4..8 {
-        let failure = everybodys(bench.visit(number).await);
+        let failure = systemic(bench.run(number).await);
         assert_eq!(failure.code, Code::CxoneRejected);
         assert!(
             failure.text.contains("5 users met this") || number > 4,
@@ -105,14 +105,11 @@ async fn a_write_that_is_refused_to_one_after_the_other_is_everybodys_and_reads_
             None,
             &json!({ "kind": "status", "status": 400 }),
         );
-        assert_eq!(letter(bench.visit(number).await).0, Reason::ApiRejected);
+        assert_eq!(dead_letter(bench.run(number).await).0, Reason::ApiRejected);
     }
     bench.strike(None, "get_routing_profile", 0, None, &own(403, "forbidden"));
     for number in 18..20 {
-        assert_eq!(
-            everybodys(bench.visit(number).await).code,
-            Code::CxoneRejected
-        );
+        assert_eq!(systemic(bench.run(number).await).code, Code::CxoneRejected);
     }
 }
 
@@ -169,7 +166,7 @@ async fn scim_that_misses_a_user_whom_the_iam_api_knows_is_a_dead_letter_and_no_
         let mut bench = Bench::new(1).await;
         bench.action = Action::Deactivate;
         bench.strike(Some(0), "get_scim_user", 0, None, &fault);
-        let (reason, code, state, text) = letter(bench.off_board(0).await);
+        let (reason, code, state, text) = dead_letter(bench.off_board(0).await);
         let expected = (
             Reason::ApiRejected,
             Code::CxoneContradiction,
@@ -184,18 +181,18 @@ async fn scim_that_misses_a_user_whom_the_iam_api_knows_is_a_dead_letter_and_no_
     bench.strike(None, "get_scim_user", 0, Some(40), &html(404));
     for number in 0..10 {
         assert_eq!(
-            everybodys(bench.visit(number).await).code,
+            systemic(bench.run(number).await).code,
             Code::CxoneContradiction
         );
     }
     let bench = Bench::new(8).await;
     bench.strike(None, "get_scim_user", 0, None, &own(404, "not_found"));
     for number in 0..4 {
-        assert_eq!(letter(bench.visit(number).await).0, Reason::ApiRejected);
+        assert_eq!(dead_letter(bench.run(number).await).0, Reason::ApiRejected);
     }
     for number in 4..8 {
         assert_eq!(
-            everybodys(bench.visit(number).await).code,
+            systemic(bench.run(number).await).code,
             Code::CxoneContradiction
         );
     }
@@ -269,7 +266,7 @@ async fn a_write_that_is_refused_as_changed_though_nothing_did_says_so() {
         Some(5),
         &own(412, "precondition_failed"),
     );
-    let Ok(Outcome::Delay { why, code, .. }) = bench.visit(0).await else {
+    let Outcome::Delay { why, code, .. } = bench.run(0).await else {
         panic!("no failure that may pass")
     };
     assert_eq!(code, Some(Code::CxoneVersionConflict));
@@ -278,7 +275,7 @@ async fn a_write_that_is_refused_as_changed_though_nothing_did_says_so() {
 }
 
 #[tokio::test]
-async fn a_next_page_elsewhere_is_everybodys_and_shows_where() {
+async fn a_next_page_elsewhere_is_systemic_and_shows_where() {
     let bench = Bench::new(2).await;
     let port = bench
         .simulator
@@ -296,7 +293,7 @@ async fn a_next_page_elsewhere_is_everybodys_and_shows_where() {
         &json!({ "kind": "next_page", "uri": uri }),
     );
     for number in [0, 1] {
-        let failure = everybodys(bench.visit(number).await);
+        let failure = systemic(bench.run(number).await);
         assert!(
             failure.text.contains(&format!("https://127.0.0.1:{port},")),
             "{failure}"

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Bench, letter, own, state};
+use super::{Bench, dead_letter, own, state};
 use crate::failure::{Code, Failure, Reason};
 use crate::machine::StateName;
 use crate::ports::{QuotaClass, Quotas, Reservation};
@@ -22,10 +22,7 @@ async fn an_account_is_already_gone_when_both_apis_say_so_and_not_by_one() {
     let mut bench = Bench::new(2).await;
     bench.services.guards.delete_grace = AN_HOUR;
     for number in [0, 1] {
-        assert!(matches!(
-            bench.visit(number).await,
-            Ok(Outcome::Delay { .. })
-        ));
+        assert!(matches!(bench.run(number).await, Outcome::Delay { .. }));
     }
     let tenant = &bench.services.tenant;
     let deletion = tenant.ready_deletion(bench.user(0)).await.unwrap();
@@ -40,7 +37,7 @@ async fn an_account_is_already_gone_when_both_apis_say_so_and_not_by_one() {
     );
     bench.assert_verified(0).await;
 
-    let (reason, code, state, _) = letter(bench.off_board(1).await);
+    let (reason, code, state, _) = dead_letter(bench.off_board(1).await);
     assert_eq!(
         (reason, code, state),
         (
@@ -98,7 +95,7 @@ async fn a_hold_that_comes_while_the_delete_waits_for_its_quota_or_for_a_new_tok
         let shared = Arc::clone(&quotas) as Arc<dyn Quotas>;
         let mut bench = Bench::with(options, shared, Some(1000.0)).await;
         bench.services.guards.delete_grace = AN_HOUR;
-        assert!(matches!(bench.visit(0).await, Ok(Outcome::Delay { .. })));
+        assert!(matches!(bench.run(0).await, Outcome::Delay { .. }));
         bench.services.guards.delete_grace = Duration::ZERO;
         if revoked {
             bench.strike(

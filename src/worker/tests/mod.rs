@@ -123,7 +123,7 @@ impl Bench {
             .add_fault(serde_json::from_value::<Rule>(rule).unwrap());
     }
 
-    async fn visit(&self, number: usize) -> Result<Outcome, Interrupt> {
+    async fn run(&self, number: usize) -> Outcome {
         let request = Request {
             action: self.action,
             ..Request::default()
@@ -140,11 +140,11 @@ impl Bench {
         Box::pin(drive(&self.services, &job, &limits)).await
     }
 
-    /// Visits until there is nothing to wait for.
-    async fn off_board(&self, number: usize) -> Result<Outcome, Interrupt> {
+    /// Runs until there is nothing to wait for.
+    async fn off_board(&self, number: usize) -> Outcome {
         for _ in 0..20 {
-            match self.visit(number).await {
-                Ok(Outcome::Delay { .. }) => {}
+            match self.run(number).await {
+                Outcome::Delay { .. } => {}
                 ended => return ended,
             }
         }
@@ -193,31 +193,32 @@ impl Bench {
 }
 
 #[track_caller]
-fn state(ended: &Result<Outcome, Interrupt>) -> StateName {
-    match ended {
-        Ok(Outcome::Finished(ended)) => ended.state,
+fn state(outcome: &Outcome) -> StateName {
+    match outcome {
+        Outcome::Finished(ended) => ended.state,
         other => panic!("not finished: {other:?}"),
     }
 }
 
 #[track_caller]
-fn letter(ended: Result<Outcome, Interrupt>) -> (Reason, Code, StateName, String) {
-    match ended {
-        Ok(Outcome::DeadLetter {
-            reason,
-            failure,
-            state,
-            ..
-        }) => (reason, failure.code, state, failure.text),
+fn dead_letter(outcome: Outcome) -> (Reason, Code, StateName, String) {
+    match outcome {
+        Outcome::DeadLetter(given_up) => (
+            given_up.reason,
+            given_up.code.unwrap(),
+            given_up.state.unwrap(),
+            given_up.error,
+        ),
         other => panic!("no dead letter: {other:?}"),
     }
 }
 
+/// A fault that every user would meet.
 #[track_caller]
-fn everybodys(ended: Result<Outcome, Interrupt>) -> Failure {
-    match ended {
-        Err(Interrupt::Systemic(failure)) => failure,
-        other => panic!("not everybody's: {other:?}"),
+fn systemic(outcome: Outcome) -> Failure {
+    match outcome {
+        Outcome::Interrupted(Interrupt::Systemic(failure)) => failure,
+        other => panic!("not systemic: {other:?}"),
     }
 }
 

@@ -49,10 +49,10 @@ pub(crate) fn assert_kept(world: &World, servers: &Servers) {
     type Promise = fn(&World, &Servers);
     let promises: [(&str, Promise); 6] = [
         ("no queue holds anything", |world, _| {
-            assert_eq!(busy_queues(world), Vec::<String>::new())
+            assert_eq!(busy_queues(world), Vec::<String>::new());
         }),
         ("there is no dead letter", |world, _| {
-            assert_no_dead_letters(world)
+            assert_no_dead_letters(world);
         }),
         (
             "each user has one manifest, and it is true",

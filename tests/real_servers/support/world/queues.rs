@@ -12,11 +12,11 @@ use crate::support::{broker, eventually, python, servers};
 impl World {
     /// Publishes messages as a foreign system would; all have to be routed.
     pub(crate) fn publish(&self, messages: &[Value]) {
-        self.publish_as(&self.queue_url(), messages);
+        Self::publish_to(&self.queue_url(), messages);
     }
 
     /// The same through another URL of the broker.
-    pub(crate) fn publish_as(&self, url: &str, messages: &[Value]) {
+    pub(crate) fn publish_to(url: &str, messages: &[Value]) {
         let lines: Vec<String> = messages.iter().map(Value::to_string).collect();
         let environment = BTreeMap::new();
         let report = python::answer("publish.py", &[url], &environment, &lines.join("\n"));

@@ -1,0 +1,257 @@
+//! Services for tests of a run without servers: checkpoints in memory, archives in a directory, and a
+//! tenant that answers every call alike.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use crate::adapters::directory::DirectoryStore;
+use crate::clock::Clock;
+use crate::failure::Failure;
+use crate::guards::Guards;
+use crate::job::{BatchId, UserId};
+use crate::limits::{DeletePolicy, DeletionRateLimit};
+use crate::machine::{Call, Checkpoint, RetryPolicy};
+use crate::manifest::Actor;
+use crate::ports::{
+    Account, AccountRead, Answered, Checkpoints, Claim, DeletionAdmission, Lease, Page,
+    PageRequest, Queue, QueueId, ReadFacts, ReadyDeletion, RefusedRead, ReplayNote, RoutingProfile,
+    Saved, Tenant, TenantRead, Write,
+};
+use crate::registers::ProtectedSource;
+use crate::steps::Services;
+
+pub(super) const LEASE: Duration = Duration::from_secs(60);
+
+/// What every call to the tenant does.
+#[derive(Debug, Clone)]
+pub(super) enum Answer {
+    Fail(Failure),
+    /// The answer takes this long, and is a failure.
+    FailAfter(Duration, Failure),
+    Panic,
+}
+
+pub(super) struct TestTenant(pub(super) Answer);
+
+impl TestTenant {
+    async fn answer(&self) -> Failure {
+        match &self.0 {
+            Answer::Fail(failure) => failure.clone(),
+            Answer::FailAfter(duration, failure) => {
+                tokio::time::sleep(*duration).await;
+                failure.clone()
+            }
+            Answer::Panic => panic!("on purpose"),
+        }
+    }
+}
+
+#[async_trait]
+impl Tenant for TestTenant {
+    async fn user_exists(&self, _: UserId) -> Result<Answered<bool>, Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn find_user(&self, _: UserId) -> Result<Answered<bool>, Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn confirm_missing(&self, _: UserId) -> Result<Call, Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn peek_account(&self, _: UserId) -> Result<Option<Account>, Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn account(&self, _: UserId) -> Result<AccountRead, Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn deactivate(&self, _: &Account, _: Option<&str>) -> Result<Answered<Write>, Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn routing_profile(
+        &self,
+        _: UserId,
+    ) -> Result<Answered<Option<RoutingProfile>>, Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn clear_routing_profile(
+        &self,
+        _: UserId,
+        _: &RoutingProfile,
+        _: Option<&str>,
+    ) -> Result<Answered<Write>, Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn queue(&self, _: &QueueId, _: UserId) -> Result<Answered<Option<Queue>>, Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn release_queue(
+        &self,
+        _: &Queue,
+        _: UserId,
+        _: Option<&str>,
+    ) -> Result<Answered<Write>, Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn page(&self, _: UserId, _: PageRequest<'_>) -> Result<Page, Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn ready_deletion(&self, _: UserId) -> Result<Box<dyn ReadyDeletion>, Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn probe(&self, _: TenantRead) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn examine(&self, _: TenantRead) -> Result<ReadFacts, RefusedRead> {
+        unimplemented!("only `doctor` examines")
+    }
+
+    async fn scopes(&self) -> Result<Option<String>, Failure> {
+        Err(self.answer().await)
+    }
+}
+
+/// One user's checkpoint. Whether the lease is granted and renewed is the test's to say.
+#[derive(Default)]
+pub(super) struct TestCheckpoints {
+    pub(super) saved: Mutex<Option<(u64, Checkpoint)>>,
+    pub(super) released: Mutex<u32>,
+    pub(super) held_by_another: bool,
+    pub(super) loses_lease: bool,
+    pub(super) deaths: u32,
+}
+
+#[async_trait]
+impl Checkpoints for TestCheckpoints {
+    async fn claim(&self, user_id: UserId) -> Result<Claim, Failure> {
+        if self.held_by_another {
+            return Ok(Claim::Held { for_at_most: LEASE });
+        }
+        let saved = self.saved.lock().clone();
+        Ok(Claim::Granted {
+            lease: Lease {
+                user_id,
+                owner: "test".to_owned(),
+                fence: 1,
+            },
+            version: saved.as_ref().map_or(0, |(version, _)| *version),
+            checkpoint: saved.map(|(_, checkpoint)| Box::new(checkpoint)),
+            authenticated: true,
+            deaths: self.deaths,
+        })
+    }
+
+    async fn save(&self, _: &Lease, expected: u64, new: &Checkpoint) -> Result<Saved, Failure> {
+        let version = expected + 1;
+        *self.saved.lock() = Some((version, new.clone()));
+        Ok(Saved::Version(version))
+    }
+
+    async fn renew(&self, _: &Lease) -> Result<bool, Failure> {
+        Ok(!self.loses_lease)
+    }
+
+    async fn release(&self, _: &Lease) -> Result<(), Failure> {
+        *self.released.lock() += 1;
+        Ok(())
+    }
+
+    async fn admit_deletion(
+        &self,
+        _: UserId,
+        _: DeletionRateLimit,
+    ) -> Result<DeletionAdmission, Failure> {
+        Ok(DeletionAdmission::Counted)
+    }
+
+    async fn deletions_reach(&self, _: Duration) -> Result<bool, Failure> {
+        Ok(true)
+    }
+
+    async fn restore_deletions(
+        &self,
+        _: Duration,
+        _: &[(UserId, Timestamp)],
+    ) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn end_in_batch(&self, _: &BatchId, _: &Checkpoint) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn note_holds(&self, _: UserId, _: u32) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn noted_holds(&self, _: UserId) -> Result<u32, Failure> {
+        Ok(0)
+    }
+
+    async fn lease_left(&self, _: UserId) -> Result<Option<Duration>, Failure> {
+        Ok(None)
+    }
+
+    async fn read(&self, _: UserId) -> Result<Option<Checkpoint>, Failure> {
+        Ok(self.saved.lock().clone().map(|(_, checkpoint)| checkpoint))
+    }
+
+    async fn note_replay(&self, _: &str, _: &ReplayNote) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn replay_note(&self, _: &str) -> Result<Option<ReplayNote>, Failure> {
+        Ok(None)
+    }
+
+    async fn probe(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn lease_ttl(&self) -> Duration {
+        LEASE
+    }
+}
+
+/// Services over a directory; their clock follows tokio's.
+pub(super) fn services(
+    directory: &std::path::Path,
+    checkpoints: Arc<TestCheckpoints>,
+    answer: Answer,
+) -> Services {
+    Services {
+        clock: Clock::starting_at(Timestamp::from_second(1_800_000_000).unwrap()),
+        tenant: Arc::new(TestTenant(answer)),
+        archive_store: Arc::new(DirectoryStore::open(directory).unwrap()),
+        checkpoints,
+        guards: Guards {
+            delete_grace: Duration::ZERO,
+            deletion_rate_limit: None,
+        },
+        protected: ProtectedSource::nobody(),
+        delete: DeletePolicy::Attempt,
+        retry: RetryPolicy {
+            max_attempts: 3,
+            base: Duration::from_secs(1),
+            cap: Duration::from_secs(60),
+        },
+        history: Duration::from_hours(24),
+        window_days: None,
+        actor: Actor::new("a test"),
+    }
+}
