@@ -7,8 +7,13 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::problem::Problem;
-use crate::config::Admin;
 use crate::secret::Secret;
+
+/// The tokens of the API; without any, only this machine may use it.
+pub(crate) struct Tokens {
+    pub(crate) operator: Option<Secret>,
+    pub(crate) reader: Option<Secret>,
+}
 
 /// The digests of the tokens. Digests have one length, so a comparison does not reveal the length of a token.
 pub(super) struct Gate {
@@ -40,11 +45,11 @@ fn digest(token: &str) -> [u8; 32] {
 }
 
 impl Gate {
-    pub(super) fn new(settings: &Admin) -> Self {
+    pub(super) fn new(tokens: &Tokens) -> Self {
         let kept = |token: &Option<Secret>| token.as_ref().map(|token| digest(token.expose()));
         Self {
-            operator: kept(&settings.token),
-            reader: kept(&settings.read_token),
+            operator: kept(&tokens.operator),
+            reader: kept(&tokens.reader),
         }
     }
 
@@ -154,12 +159,10 @@ mod tests {
     use super::*;
 
     fn gate(operator: Option<&str>, reader: Option<&str>) -> Gate {
-        let settings = Admin {
-            listen: ([127, 0, 0, 1], 0).into(),
-            token: operator.map(Secret::new),
-            read_token: reader.map(Secret::new),
-        };
-        Gate::new(&settings)
+        Gate::new(&Tokens {
+            operator: operator.map(Secret::new),
+            reader: reader.map(Secret::new),
+        })
     }
 
     fn admit(gate: &Gate, method: &Method, headers: &[(&'static str, &str)]) -> Result<Role, u16> {

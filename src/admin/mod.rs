@@ -24,6 +24,7 @@ use crate::telemetry::metrics::{self, Exposition};
 use problem::Problem;
 
 pub(crate) use api::Api;
+pub(crate) use gate::Tokens;
 
 /// Why the worker takes no users now, or why a restart would help; empty if there is no reason.
 pub(crate) type Reasons = Arc<dyn Fn() -> Vec<String> + Send + Sync>;

@@ -1,5 +1,6 @@
 //! Settings made into services: where ports get their adapters.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,6 +124,11 @@ pub(super) async fn archive_store<C, Q>(
                 .with_integrity(integrity.clone()),
         ),
     })
+}
+
+/// Objects that were downloaded to a directory.
+pub(super) fn directory_store(directory: &Path) -> Result<Arc<dyn ArchiveStore>, CliError> {
+    Ok(Arc::new(DirectoryStore::open(directory)?))
 }
 
 pub(super) async fn s3_store(

@@ -10,21 +10,21 @@ use super::exit::{CliError, Exit};
 use super::output::{say, table};
 use crate::simulator::{DeletionAnswer, Entry, Options, Record, Simulator, start};
 
-/// Shows the main job without any server: a dozen users, one crash, and the resume after it
+/// Off-boards a dozen users without any server, with one crash and the resume after it
 ///
-/// A simulator stands in for CXone, and embedded stores for Redis and S3. `offboarder run` is started
-/// as a process of its own, killed in the middle of a user, and started again.
+/// A simulator replaces CXone, and embedded stores replace Redis and S3. The demo starts `offboarder run` as a process of
+/// its own, kills it in the middle of a user, and starts it again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  offboarder demo --directory /tmp/demo")]
 pub(crate) struct Args {
-    /// Where archive, manifests and checkpoints go; a folder of its own is made in it
+    /// Directory for archives, manifests and checkpoints; the demo creates a folder of its own in it
     #[arg(long, default_value = "offboarder-data", value_name = "DIR")]
     directory: PathBuf,
 }
 
-/// The user that the kill strikes: its archive has many pages.
+/// The user in progress when the process is killed: its archive has many pages.
 const LONG: &str = "00000001-de30-4000-8000-00000000000c";
-/// The kill comes once so many of its pages were served.
+/// The process is killed after this number of pages of that archive.
 const PAGES_BEFORE_THE_KILL: usize = 12;
 
 pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
@@ -33,18 +33,8 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     std::fs::create_dir_all(&place)
         .map_err(|error| CliError::usage(format!("cannot make {}: {error}", place.display())))?;
     let place = place.canonicalize().map_err(CliError::bad)?;
-    let options = Options {
-        users: 0,
-        latency: Duration::from_millis(15),
-        latency_analytics: Some(Duration::from_millis(40)),
-        delete_delay: Duration::from_millis(800),
-        ..Options::default()
-    };
-    let simulator = start(&options).await.map_err(CliError::bad)?;
     let users = population();
-    for record in &users {
-        simulator.put_user(record.clone());
-    }
+    let simulator = simulate(&users).await?;
     let list = users
         .iter()
         .map(|record| record.id.as_str())
@@ -53,14 +43,14 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     std::fs::write(place.join("leavers.txt"), list).map_err(CliError::bad)?;
 
     say(format!(
-        "{} users are to leave. The simulator of CXone serves them at {}.",
+        "{} users are to be off-boarded. The CXone simulator serves them at {}.",
         users.len(),
         simulator.base_uri()
     ));
     let first = offboard(&place, &simulator, "first.log")?;
     let pid = first.id().unwrap_or_default();
     say(format!(
-        "Process {pid} (`offboarder run --file leavers.txt`) takes them off board …"
+        "Process {pid} (`offboarder run --file leavers.txt`) off-boards them …"
     ));
     kill_in_the_middle(first, &simulator).await?;
     let before = simulator.ledger();
@@ -88,10 +78,14 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     ));
     say("");
 
-    let after = simulator.ledger();
+    Ok(show(&place, &users, &answer, &before, &simulator.ledger()))
+}
+
+/// Shows what each process did.
+fn show(place: &Path, users: &[Record], answer: &Value, before: &[Entry], after: &[Entry]) -> Exit {
     let rows = users
         .iter()
-        .map(|record| row(record, &answer, &before, &after, &place));
+        .map(|record| row(record, answer, before, after, place));
     say(table(
         [
             "user",
@@ -103,8 +97,8 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
         ],
         rows,
     ));
-    let repeated = repeated_writes(&after);
-    say(format!("Writes that were done twice: {repeated}."));
+    let repeated = repeated_writes(after);
+    say(format!("Writes that were repeated: {repeated}."));
     say(format!(
         "Archives and manifests: {}",
         place.join("archive").display()
@@ -122,15 +116,31 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     ));
     let ended = users
         .iter()
-        .all(|record| result_of(record, &answer).is_some_and(|(result, _)| result == "finished"));
-    Ok(if ended && repeated == 0 {
+        .all(|record| result_of(record, answer).is_some_and(|(result, _)| result == "finished"));
+    if ended && repeated == 0 {
         Exit::Ok
     } else {
         Exit::Bad
-    })
+    }
 }
 
-/// A dozen people, with the ends that a real tenant has too.
+/// Starts the simulator with these users.
+async fn simulate(users: &[Record]) -> Result<Simulator, CliError> {
+    let options = Options {
+        users: 0,
+        latency: Duration::from_millis(15),
+        latency_analytics: Some(Duration::from_millis(40)),
+        delete_delay: Duration::from_millis(800),
+        ..Options::default()
+    };
+    let simulator = start(&options).await.map_err(CliError::bad)?;
+    for record in users {
+        simulator.put_user(record.clone());
+    }
+    Ok(simulator)
+}
+
+/// A dozen users, with the outcomes that occur in real tenants.
 fn population() -> Vec<Record> {
     let refusal = |status: u16, code: &str| {
         Some(DeletionAnswer {
@@ -162,7 +172,7 @@ fn population() -> Vec<Record> {
         .collect()
 }
 
-/// Starts this very program as a process of its own.
+/// Starts this program as a process of its own.
 fn offboard(place: &Path, simulator: &Simulator, log: &str) -> Result<Child, CliError> {
     let log = std::fs::File::create(place.join(log)).map_err(CliError::bad)?;
     let program = std::env::current_exe().map_err(CliError::bad)?;
@@ -200,7 +210,7 @@ fn offboard(place: &Path, simulator: &Simulator, log: &str) -> Result<Child, Cli
         .map_err(CliError::bad)
 }
 
-/// Waits until the long archive is under way, and kills the process.
+/// Waits until the long archive is in progress, and kills the process.
 async fn kill_in_the_middle(mut process: Child, simulator: &Simulator) -> Result<(), CliError> {
     let pages = |ledger: Vec<Entry>| {
         let of_the_long_one = |entry: &&Entry| {
@@ -228,7 +238,7 @@ fn of<'a>(record: &Record, entries: &'a [Entry]) -> Vec<&'a Entry> {
         .collect()
 }
 
-/// How far the API's side of a user was.
+/// The last step of a user that the API has seen.
 fn reached(record: &Record, entries: &[Entry]) -> &'static str {
     let did = |operation: &str| {
         of(record, entries)
@@ -236,8 +246,8 @@ fn reached(record: &Record, entries: &[Entry]) -> &'static str {
             .any(|entry| entry.operation == operation && entry.status != 0)
     };
     match () {
-        () if did("delete_user") => "deletion asked for",
-        () if did("query_conversations") => "archive under way",
+        () if did("delete_user") => "deletion requested",
+        () if did("query_conversations") => "archive in progress",
         () if did("put_scim_user") => "deactivated",
         () if did("get_user") => "begun",
         () => "waiting",
@@ -293,7 +303,7 @@ fn row(
     ]
 }
 
-/// Writes that changed the same thing more than once.
+/// The number of writes that changed the same resource again.
 fn repeated_writes(entries: &[Entry]) -> usize {
     let mut seen = std::collections::HashSet::new();
     entries

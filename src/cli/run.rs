@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -49,6 +49,29 @@ struct Row {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+}
+
+impl Row {
+    fn new(user_id: UserId, result: &'static str) -> Self {
+        Self {
+            user_id,
+            result,
+            state: None,
+            reason: None,
+            detail: None,
+        }
+    }
+
+    fn with_state(self, state: Option<String>) -> Self {
+        Self { state, ..self }
+    }
+
+    fn with_detail(self, detail: String) -> Self {
+        Self {
+            detail: Some(detail),
+            ..self
+        }
+    }
 }
 
 pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit, CliError> {
@@ -124,16 +147,9 @@ async fn run_user(
     shutdown: &Shutdown,
 ) -> (Row, Option<Failure>) {
     let user_id = message.user_id;
-    let row = |result, state: Option<String>, reason: Option<String>, detail: Option<String>| Row {
-        user_id,
-        result,
-        state,
-        reason,
-        detail,
-    };
-    let mut request = message.request.clone();
-    request.received_at = Some(Timestamp::now());
     let draining = &shutdown.draining;
+    let mut request = message.request.clone();
+    request.received_at = Some(services.clock.now());
     let mut job = Job {
         user_id,
         request,
@@ -142,27 +158,28 @@ async fn run_user(
         stands_in_since: None,
         continuation: false,
     };
+
     loop {
-        let limits = Cancellation::new(draining, &shutdown.abandon, None);
         if draining.is_cancelled() {
-            return (row("interrupted", None, None, None), None);
+            return (Row::new(user_id, "interrupted"), None);
         }
+        let limits = Cancellation::new(draining, &shutdown.abandon, None);
         match Box::pin(drive(services, &job, &limits)).await {
             Outcome::Finished(ended) => {
-                let state = ended.state;
-                return (row("finished", Some(state.to_string()), None, None), None);
+                let state = Some(ended.state.to_string());
+                return (Row::new(user_id, "finished").with_state(state), None);
             }
-            // `Lane::Whole` has one lane, begins revisions at once, and has neither placeholders nor delays.
+            // `Lane::Whole` has one lane, starts revisions at once, and has neither placeholders nor delays.
             Outcome::MoveToArchiveLane
             | Outcome::Reissue { .. }
             | Outcome::Obsolete
             | Outcome::NotDue { .. } => {}
             Outcome::Delay { until, why, .. } => {
                 job.continuation = true;
-                let remaining = until.duration_since(Timestamp::now());
+                let remaining = until.duration_since(services.clock.now());
                 if remaining > LONGEST_WAIT {
                     let detail = format!("until {until}: {why}; run the command again after that");
-                    return (row("waiting", None, None, Some(detail)), None);
+                    return (Row::new(user_id, "waiting").with_detail(detail), None);
                 }
                 tracing::warn!(%user_id, %until, why, "the user waits");
                 let pause = Duration::try_from(remaining).unwrap_or_default();
@@ -174,24 +191,34 @@ async fn run_user(
                 tokio::select! { () = draining.cancelled() => {} () = tokio::time::sleep(pause) => {} }
             }
             Outcome::DeadLetter(given_up) => {
-                let state = given_up.state.map(|state| state.to_string());
-                let reason = Some(given_up.reason.to_string());
-                return (row("failed", state, reason, Some(given_up.error)), None);
+                let row = Row {
+                    reason: Some(given_up.reason.to_string()),
+                    ..Row::new(user_id, "failed")
+                };
+                let row = row.with_state(given_up.state.map(|state| state.to_string()));
+                return (row.with_detail(given_up.error), None);
             }
-            Outcome::Interrupted(Interrupt::Draining | Interrupt::SliceOver) => {
-                return (row("interrupted", None, None, None), None);
-            }
-            Outcome::Interrupted(Interrupt::LeaseLost) => {
-                let detail = Some("another process took over this user".to_owned());
-                return (row("interrupted", None, None, detail), None);
-            }
-            Outcome::Interrupted(Interrupt::Systemic(failure)) => {
-                draining.cancel();
-                return (
-                    row("interrupted", None, None, Some(failure.to_string())),
-                    Some(failure),
-                );
-            }
+            Outcome::Interrupted(interrupt) => return interrupted(user_id, interrupt, shutdown),
+        }
+    }
+}
+
+/// The row of a user that was interrupted. A systemic fault also stops the other users.
+fn interrupted(
+    user_id: UserId,
+    interrupt: Interrupt,
+    shutdown: &Shutdown,
+) -> (Row, Option<Failure>) {
+    let row = Row::new(user_id, "interrupted");
+    match interrupt {
+        Interrupt::Draining | Interrupt::SliceOver => (row, None),
+        Interrupt::LeaseLost => (
+            row.with_detail("another process took over this user".to_owned()),
+            None,
+        ),
+        Interrupt::Systemic(failure) => {
+            shutdown.draining.cancel();
+            (row.with_detail(failure.to_string()), Some(failure))
         }
     }
 }

@@ -16,7 +16,6 @@ use super::exit::{CliError, Exit};
 use super::input;
 use super::known_manifests::KnownManifests;
 use super::output::{Output, OutputArgs, json as print_json, say, table};
-use crate::adapters::directory::DirectoryStore;
 use crate::config::{Settings, Sources};
 use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
@@ -136,7 +135,7 @@ impl Place {
             )));
         }
         let no_files = no_files(&directory).map_err(unreadable)?;
-        let store = Arc::new(DirectoryStore::open(&directory)?);
+        let store = compose::directory_store(&directory)?;
         let verifier = Verifier {
             store,
             schema: Schema::new(),

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::compose;
 use super::exit::{CliError, Exit};
-use crate::admin::{self, Api};
+use crate::admin::{self, Api, Tokens};
 use crate::config::{Settings, Sources};
+use crate::integrity::Integrity;
 use crate::ports::Heartbeat;
 use crate::telemetry::{Telemetry, instance};
-use crate::worker::{Options, Worker, announce, shutdown_on_signals};
+use crate::worker::{Options, Shutdown, Worker, announce, shutdown_on_signals};
 
 /// Consumes off-boarding messages from RabbitMQ until SIGTERM or SIGINT
 ///
@@ -32,11 +31,7 @@ pub(super) async fn run(
     // Before anything else, so that a signal during the start ends the process in order, too.
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
     let settings = Settings::for_worker(sources, args.allow_local_archive)?;
-    if !settings.integrity.has_key() {
-        tracing::warn!(
-            "there is no integrity key: anyone who can write to Redis or to the bucket can lift holds; set OFFBOARDER_INTEGRITY_KEY_FILE"
-        );
-    }
+    warn_without_key(&settings.integrity);
     let name = instance();
     let services = tokio::select! {
         () = shutdown.draining.cancelled() => return Ok(Exit::Ok),
@@ -50,40 +45,26 @@ pub(super) async fn run(
         name: name.clone(),
     };
     let services = Arc::new(services);
+    let started_at = services.clock.now();
     let broker = compose::broker(&settings.queue).map_err(CliError::usage)?;
     let worker = Arc::new(Worker::new(
         Arc::clone(&services),
         Arc::clone(&broker),
         options,
     ));
-    let redis = compose::shared_stores(&settings)
+    let stores = compose::shared_stores(&settings)
         .ok_or_else(|| CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis"))?;
-    let causes: admin::Reasons = {
-        let (worker, draining) = (Arc::clone(&worker), shutdown.draining.clone());
-        Arc::new(move || {
-            let draining = draining.is_cancelled().then(|| "draining".to_owned());
-            draining
-                .into_iter()
-                .chain(worker.not_ready_because())
-                .collect()
-        })
-    };
-    let unhealthy_reasons = {
-        let (worker, draining) = (Arc::clone(&worker), shutdown.draining.clone());
-        // A worker that drains ends by itself; a restart would only interrupt it.
-        Arc::new(move || {
-            if draining.is_cancelled() {
-                Vec::new()
-            } else {
-                worker.unhealthy_because()
-            }
-        })
-    };
+    let not_ready_reasons = not_ready_reasons(&worker, &shutdown);
+    let unhealthy_reasons = unhealthy_reasons(&worker, &shutdown);
     let listen = settings.admin.listen;
-    let api = Api::new(&name, &settings.admin, services, redis.clone(), broker);
+    let tokens = Tokens {
+        operator: settings.admin.token.clone(),
+        reader: settings.admin.read_token.clone(),
+    };
+    let api = Api::new(&name, &tokens, services, stores.clone(), broker);
     let bound = admin::serve(
         listen,
-        Arc::clone(&causes),
+        Arc::clone(&not_ready_reasons),
         unhealthy_reasons,
         telemetry.exposition(),
         &api,
@@ -94,29 +75,75 @@ pub(super) async fn run(
             "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
         ))
     })?;
-    let since = Timestamp::now();
-    let announced = {
-        let (worker, draining, concurrency) = (
-            Arc::clone(&worker),
-            shutdown.draining.clone(),
-            settings.worker.concurrency,
-        );
-        move || {
-            let causes = causes();
-            Heartbeat {
-                name: name.clone(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                since,
-                listen: bound,
-                concurrency,
-                in_flight: worker.in_flight(),
-                ready: causes.is_empty(),
-                causes,
-                draining: draining.is_cancelled(),
-            }
-        }
+    let first = Heartbeat {
+        name,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        since: started_at,
+        listen: bound,
+        concurrency: settings.worker.concurrency,
+        in_flight: 0,
+        ready: false,
+        causes: Vec::new(),
+        draining: false,
     };
-    let _announcing = announce(redis.workers, announced);
+    let heartbeat = heartbeats(first, not_ready_reasons, &worker, &shutdown);
+    let _announcing = announce(stores.workers, heartbeat);
     worker.run(&shutdown).await;
     Ok(Exit::Ok)
+}
+
+/// Makes heartbeats: `first` with the current state of the worker.
+fn heartbeats(
+    first: Heartbeat,
+    not_ready_reasons: admin::Reasons,
+    worker: &Arc<Worker>,
+    shutdown: &Shutdown,
+) -> impl Fn() -> Heartbeat + use<> {
+    let worker = Arc::clone(worker);
+    let draining = shutdown.draining.clone();
+    move || {
+        let causes = not_ready_reasons();
+        Heartbeat {
+            in_flight: worker.in_flight(),
+            ready: causes.is_empty(),
+            causes,
+            draining: draining.is_cancelled(),
+            ..first.clone()
+        }
+    }
+}
+
+/// Why the worker takes no users now: for `/readyz` and the heartbeat.
+fn not_ready_reasons(worker: &Arc<Worker>, shutdown: &Shutdown) -> admin::Reasons {
+    let worker = Arc::clone(worker);
+    let draining = shutdown.draining.clone();
+    Arc::new(move || {
+        let draining = draining.is_cancelled().then(|| "draining".to_owned());
+        draining
+            .into_iter()
+            .chain(worker.not_ready_because())
+            .collect()
+    })
+}
+
+/// Why a restart would help: for `/healthz`.
+fn unhealthy_reasons(worker: &Arc<Worker>, shutdown: &Shutdown) -> admin::Reasons {
+    let worker = Arc::clone(worker);
+    let draining = shutdown.draining.clone();
+    // A worker that drains ends by itself; a restart would only interrupt it.
+    Arc::new(move || {
+        if draining.is_cancelled() {
+            Vec::new()
+        } else {
+            worker.unhealthy_because()
+        }
+    })
+}
+
+fn warn_without_key(integrity: &Integrity) {
+    if !integrity.has_key() {
+        tracing::warn!(
+            "there is no integrity key: anyone who can write to Redis or to the bucket can lift holds; set OFFBOARDER_INTEGRITY_KEY_FILE"
+        );
+    }
 }

@@ -29,12 +29,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::connections::Client;
-use super::gate::{Gate, Role};
+use super::gate::{Gate, Role, Tokens};
 use super::guesses::Guesses;
 use super::openapi;
 use super::problem::Problem;
 use super::read::Line;
-use crate::config::Admin;
 use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
 use crate::registers::audit_log::Operator;
@@ -69,14 +68,14 @@ impl Api {
     /// For the worker of this name.
     pub(crate) fn new(
         worker: &str,
-        settings: &Admin,
+        tokens: &Tokens,
         services: Arc<Services>,
         stores: SharedStores,
         broker: Arc<dyn Broker>,
     ) -> Self {
         Self(Arc::new(Inner {
             worker: worker.to_owned(),
-            gate: Gate::new(settings),
+            gate: Gate::new(tokens),
             guesses: Guesses::default(),
             slots: Semaphore::new(AT_ONCE),
             services,

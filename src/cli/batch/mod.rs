@@ -1,11 +1,11 @@
 mod report;
 mod show;
+mod unknown;
 
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table};
 use crate::config::Settings;
-use crate::job::BatchId;
 use crate::operations::batches;
 use crate::ports::batches::Batches;
 
@@ -55,12 +55,6 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
         Verb::List { limit, output } => list(&*stores.batches, *limit, output.output).await,
         Verb::Report(args) => report::run(args, &*stores.batches).await,
     }
-}
-
-fn unknown(batch: &BatchId) -> CliError {
-    CliError::bad(format!(
-        "batch {batch} does not exist; `offboarder batch list` shows the batches"
-    ))
 }
 
 async fn list(batches: &dyn Batches, limit: usize, output: Output) -> Result<Exit, CliError> {

@@ -3,7 +3,7 @@ use std::io::{self, BufWriter, ErrorKind, Stdout, Write as _};
 use clap::ValueEnum;
 use jiff::Timestamp;
 
-use super::unknown;
+use super::unknown::unknown;
 use crate::cli::exit::{CliError, Exit};
 use crate::job::BatchId;
 use crate::operations::batches::{Reported, report};

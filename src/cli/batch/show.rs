@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::unknown;
+use super::unknown::unknown;
 use crate::cli::exit::{CliError, Exit};
 use crate::cli::output::{
     Output, OutputArgs, Shown, json as print_json, say, table, terminal_width, wide_table,

@@ -1,7 +1,7 @@
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, json as print_json, say, table};
-use super::{DiscardArgs, names, nothing_found};
+use super::args::{DiscardArgs, names, nothing_found};
 use crate::clock::Clock;
 use crate::config::{Cxone, Queue, Settings};
 use crate::operations::dead_letters::{Discard, DiscardResult, Discarded};

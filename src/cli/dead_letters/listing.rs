@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, Shown, json as print_json, say, table};
-use super::{FilterArgs, names, nothing_found};
+use super::args::{FilterArgs, names, nothing_found};
 use crate::config::{CheckpointsUrl, Cxone, Queue, Settings};
 use crate::operations::dead_letters::{self, Assessor, Listed, groups};
 

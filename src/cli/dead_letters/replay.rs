@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, json as print_json, say, table};
-use super::{ReplayArgs, names, nothing_found};
+use super::args::{ReplayArgs, names, nothing_found};
 use crate::config::{Cxone, Queue, Settings};
 use crate::operations::dead_letters::{DeadLetter, Replay, ReplayReport, ReplayResult};
 

@@ -1,10 +1,9 @@
 use super::super::compose;
 use super::super::exit::CliError;
 use super::finding::Finding;
-use crate::adapters::s3::S3Store;
 use crate::config::{Archive, ArchiveLocation, CheckpointsUrl, Cxone, Settings};
 use crate::failure::{Code, Failure};
-use crate::ports::{ArchiveStore, BucketHealth as _, Persistence};
+use crate::ports::{ArchiveStore, BucketHealth, Persistence};
 
 const CHECKPOINTS: &str = "checkpoints";
 const ARCHIVE: &str = "archive store";
@@ -104,7 +103,7 @@ pub(super) async fn archive(settings: &Settings<Cxone>) -> Vec<Finding> {
 async fn s3(archive: &Archive, bucket: &str, prefix: &str) -> Result<Vec<Finding>, CliError> {
     let mut store = compose::s3_store(archive, bucket, prefix).await?;
     // An unreachable store is reported only once, by the probe.
-    let lock = lock(archive, &store)
+    let lock = lock(archive, &store, &store.location())
         .await
         .filter(|finding| !finding.unreachable);
     if lock.as_ref().is_some_and(|finding| !finding.ok) {
@@ -126,7 +125,7 @@ async fn s3(archive: &Archive, bucket: &str, prefix: &str) -> Result<Vec<Finding
     Ok(findings)
 }
 
-async fn identity(store: &S3Store) -> String {
+async fn identity(store: &dyn BucketHealth) -> String {
     match store.identity().await {
         Some(access_key) => format!(", with the access key {access_key}"),
         None => ", and the provider chain found no credentials".to_owned(),
@@ -157,17 +156,14 @@ async fn rights(store: &dyn ArchiveStore, identity: String) -> Vec<Finding> {
     vec![written, says("archive listing", listed, "can be listed")]
 }
 
-async fn lock(archive: &Archive, store: &S3Store) -> Option<Finding> {
+async fn lock(archive: &Archive, store: &dyn BucketHealth, location: &str) -> Option<Finding> {
     const CHECK: &str = "archive lock";
     archive.retention?;
     Some(match store.keeps_locks().await {
-        Ok(true) => Finding::good(CHECK, format!("{} keeps locks", store.location())),
+        Ok(true) => Finding::good(CHECK, format!("{location} keeps locks")),
         Ok(false) => Finding::bad(
             CHECK,
-            format!(
-                "OFFBOARDER_ARCHIVE_RETENTION is set, and {} has no Object Lock",
-                store.location()
-            ),
+            format!("OFFBOARDER_ARCHIVE_RETENTION is set, and {location} has no Object Lock"),
             "create a bucket with Object Lock and name it in OFFBOARDER_ARCHIVE_URL, or set the retention to off",
         ),
         Err(failure) if failure.code == Code::ArchiveDenied => Finding::bad(

@@ -6,11 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::DeadLetter;
 use super::dead_letter::fingerprint_of;
-use super::{DeadLetter, Replay};
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::machine::Checkpoint;
-use crate::ports::ReplayNote;
+use crate::ports::{Checkpoints, ReplayNote};
 
 /// The number of dead letters in each stage; the last stage is the rest.
 pub(super) const CANARY_STAGES: [usize; 3] = [1, 10, usize::MAX];
@@ -77,49 +77,65 @@ impl Sent {
     }
 }
 
-impl Replay<'_> {
-    /// Waits until all of these users have passed the step that had failed. Returns why the replay has to stop, if so.
-    /// `all` are the dead letters whose faults count.
-    pub(super) async fn watch(
-        &self,
-        mut sent: Vec<Sent>,
-        all: &[DeadLetter],
-        patience: Duration,
-    ) -> Result<Option<String>, Failure> {
-        let faults: HashSet<&str> = all
-            .iter()
-            .map(|dead_letter| dead_letter.fingerprint.as_str())
-            .collect();
-        let until = Instant::now() + patience;
-        loop {
-            let mut open = Vec::new();
-            for one in sent {
-                match one.outcome(self.checkpoint(&one.dead_letter).await?.as_ref(), &faults) {
-                    CanaryOutcome::Open => open.push(one),
-                    CanaryOutcome::Past => {}
-                    CanaryOutcome::Back(error) => {
-                        let whose = one
-                            .dead_letter
-                            .user_id
-                            .map(|user| user.to_string())
-                            .unwrap_or_default();
-                        return Ok(Some(format!("the fault came back for {whose}: {error}")));
-                    }
+/// Waits until all of these users have passed the step that had failed. Returns why the replay has to stop, if so.
+/// `all` are the dead letters whose faults count.
+pub(super) async fn watch(
+    checkpoints: &dyn Checkpoints,
+    mut sent: Vec<Sent>,
+    all: &[DeadLetter],
+    patience: Duration,
+) -> Result<Option<String>, Failure> {
+    let faults: HashSet<&str> = all
+        .iter()
+        .map(|dead_letter| dead_letter.fingerprint.as_str())
+        .collect();
+    let until = Instant::now() + patience;
+    loop {
+        let mut open = Vec::new();
+        for one in sent {
+            match one.outcome(
+                checkpoint_of(checkpoints, &one.dead_letter).await?.as_ref(),
+                &faults,
+            ) {
+                CanaryOutcome::Open => open.push(one),
+                CanaryOutcome::Past => {}
+                CanaryOutcome::Back(error) => {
+                    let whose = one
+                        .dead_letter
+                        .user_id
+                        .map(|user| user.to_string())
+                        .unwrap_or_default();
+                    return Ok(Some(format!("the fault came back for {whose}: {error}")));
                 }
             }
-            if open.is_empty() {
-                return Ok(None);
-            }
-            if Instant::now() >= until {
-                return Ok(Some(format!(
-                    "{} did not pass the step within {} s: is a worker running?",
-                    open.len(),
-                    patience.as_secs()
-                )));
-            }
-            sent = open;
-            tokio::time::sleep(POLL_INTERVAL).await;
         }
+        if open.is_empty() {
+            return Ok(None);
+        }
+        if Instant::now() >= until {
+            return Ok(Some(format!(
+                "{} did not pass the step within {} s: is a worker running?",
+                open.len(),
+                patience.as_secs()
+            )));
+        }
+        sent = open;
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+/// The checkpoint of the user. Only the worker decides about one that cannot be read.
+pub(super) async fn checkpoint_of(
+    checkpoints: &dyn Checkpoints,
+    dead_letter: &DeadLetter,
+) -> Result<Option<Checkpoint>, Failure> {
+    let Some(user_id) = dead_letter.user_id else {
+        return Ok(None);
+    };
+    match checkpoints.read(user_id).await {
+        Ok(checkpoint) => Ok(checkpoint),
+        Err(failure) if failure.class == Class::Systemic => Err(failure),
+        Err(_unreadable) => Ok(None),
     }
 }
 

@@ -9,10 +9,10 @@ use serde_json::json;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::canary::{CANARY_STAGES, Sent};
+use super::canary::{CANARY_STAGES, Sent, checkpoint_of, watch};
 use super::scan::{SetScan, find};
 use super::{Assessment, Assessor, DeadLetter, DeadLetterFilter, ReplaySafety, is_left_over};
-use crate::failure::{Class, Failure};
+use crate::failure::Failure;
 use crate::job::Source;
 use crate::machine::Checkpoint;
 use crate::operations::Partial;
@@ -201,21 +201,6 @@ impl Replay<'_> {
             failure,
         }
     }
-
-    /// The checkpoint of the user. Only the worker decides about one that cannot be read.
-    pub(super) async fn checkpoint(
-        &self,
-        dead_letter: &DeadLetter,
-    ) -> Result<Option<Checkpoint>, Failure> {
-        let Some(user_id) = dead_letter.user_id else {
-            return Ok(None);
-        };
-        match self.checkpoints.read(user_id).await {
-            Ok(checkpoint) => Ok(checkpoint),
-            Err(failure) if failure.class == Class::Systemic => Err(failure),
-            Err(_unreadable) => Ok(None),
-        }
-    }
 }
 
 /// The entry of the audit log for the end of a replay.
@@ -254,7 +239,7 @@ impl Run<'_> {
             if rest.is_empty() {
                 break;
             }
-            if let Some(why) = self.replay.watch(sent, chosen, patience).await? {
+            if let Some(why) = watch(self.replay.checkpoints, sent, chosen, patience).await? {
                 let skipped = |dead_letter: &DeadLetter| Skipped {
                     dead_letter: dead_letter.clone(),
                     why: why.clone(),
@@ -309,7 +294,7 @@ impl Run<'_> {
             return Ok(None);
         }
 
-        let checkpoint = self.replay.checkpoint(dead_letter).await?;
+        let checkpoint = checkpoint_of(checkpoints, dead_letter).await?;
         let sent = Sent::new(dead_letter, checkpoint.as_ref());
         checkpoints
             .note_replay(dead_letter.id.as_str(), &sent.note(false))

@@ -4,21 +4,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::ignored::Ignored;
+use super::members::MEMBERS;
 use super::near_miss::near_miss;
 use crate::job::{Action, BatchId, Request, UserId, parse_message};
-
-/// The members of a message besides the user (see the message schema), and what each must be.
-pub(super) const MEMBERS: [(&str, &str); 6] = [
-    (
-        "batchId",
-        "1 to 128 ASCII letters, digits, '.', '_', ':' or '-'",
-    ),
-    ("action", "delete or deactivate"),
-    ("deleteAfter", "a time, e.g. 2026-12-31T00:00:00Z"),
-    ("requestedBy", "text of at most 256 characters"),
-    ("reason", "text of at most 1024 characters"),
-    ("requestedAt", "a time, e.g. 2026-12-31T00:00:00Z"),
-];
 
 /// The options of the command line, which apply to each message that has no such member.
 #[derive(Debug, Clone, Default)]

@@ -5,6 +5,7 @@ mod entry;
 mod faults;
 mod ignored;
 mod input;
+mod members;
 mod memory;
 mod near_miss;
 mod rows;

@@ -1,4 +1,4 @@
-use super::entry::MEMBERS;
+use super::members::MEMBERS;
 use crate::job::normalised;
 
 /// The known name that an unknown one most likely means (typos, spaces, case). To ignore such a name would change

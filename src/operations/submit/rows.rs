@@ -4,8 +4,9 @@ use std::io::{self, BufRead, Read as _};
 
 use serde_json::{Map, Value};
 
-use super::entry::{MEMBERS, Message, nearly, of_json, of_members};
+use super::entry::{Message, nearly, of_json, of_members};
 use super::ignored::Ignored;
+use super::members::MEMBERS;
 use super::near_miss::near_miss;
 use crate::job::UserId;
 

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::job::UserId;
 use crate::machine::{Archive, RetentionMark};
 use crate::manifest::{self, Manifest, archive_key, audit_key};
-use crate::ports::Found;
+use crate::ports::{Found, ObjectKey};
 
 impl Verifier {
     /// Reads the archive that these manifests name, in the version that they name, whole.
@@ -64,6 +64,21 @@ impl Verifier {
             return Ok(());
         };
         self.attributes(archive, &found, &full_key, verdict);
+        self.contents(user_id, first, &key, &found, verdict).await
+    }
+
+    /// Reads the archive, and checks its bytes against the manifest.
+    async fn contents(
+        &self,
+        user_id: UserId,
+        manifest: &Manifest,
+        key: &ObjectKey,
+        found: &Found,
+        verdict: &mut Verdict,
+    ) -> Result<(), Failure> {
+        let archive = &manifest.archive.archive;
+        let full_key = self.store.full_key(key);
+        let version_id = archive.version_id.as_deref().filter(|_| !self.downloaded);
         if found.bytes != archive.bytes {
             let text = format!(
                 "it has {} bytes, but the manifest says {}",
@@ -72,7 +87,7 @@ impl Verifier {
             verdict.find(Kind::ArchiveChanged, full_key, text);
             return Ok(());
         }
-        let Some(contents) = read_back(&*self.store, &key, version_id).await? else {
+        let Some(contents) = read_back(&*self.store, key, version_id).await? else {
             verdict.find(
                 Kind::ArchiveMissing,
                 full_key,
@@ -100,7 +115,7 @@ impl Verifier {
                 "it says {} conversations in {} pages, but the archive has {} in {}",
                 archive.conversations, archive.pages, contents.conversations, contents.pages
             );
-            let key = self.store.full_key(&audit_key(user_id, first.revision));
+            let key = self.store.full_key(&audit_key(user_id, manifest.revision));
             verdict.find(Kind::ManifestChanged, key, text);
         }
         Ok(())

@@ -29,6 +29,18 @@ pub(super) fn needs_seal(manifest: &Manifest) -> bool {
     }
 }
 
+/// Collects the demands that a document does not meet.
+#[derive(Default)]
+struct Faults(Vec<String>);
+
+impl Faults {
+    fn demand(&mut self, holds: bool, text: impl Into<String>) {
+        if !holds {
+            self.0.push(text.into());
+        }
+    }
+}
+
 /// Contradictions of a manifest with itself, its key, or the form that offboarder writes.
 pub(crate) fn faults_of_manifest(
     manifest: &Manifest,
@@ -36,24 +48,19 @@ pub(crate) fn faults_of_manifest(
     user_id: UserId,
     revision: u32,
 ) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut demand = |holds: bool, text: String| {
-        if !holds {
-            faults.push(text);
-        }
-    };
-    demand(
+    let mut faults = Faults::default();
+    faults.demand(
         manifest.user_id == user_id,
         format!("it is the manifest of {}", manifest.user_id),
     );
-    demand(
+    faults.demand(
         manifest.revision == revision,
         format!("it says that it is revision {}", manifest.revision),
     );
     let written = manifest.to_bytes().is_ok_and(|written| written == bytes);
-    demand(
+    faults.demand(
         written,
-        "its bytes are not those that offboarder writes for what it says".to_owned(),
+        "its bytes are not those that offboarder writes for what it says",
     );
     let end = StateName::from(manifest.status);
     let states: Vec<StateName> = manifest.steps.iter().map(|step| step.state).collect();
@@ -63,7 +70,7 @@ pub(crate) fn faults_of_manifest(
         StateName::Archived,
         end,
     ];
-    demand(
+    faults.demand(
         states == wanted,
         format!("its steps are not those that lead to {end}"),
     );
@@ -71,32 +78,39 @@ pub(crate) fn faults_of_manifest(
         .steps
         .last()
         .is_none_or(|step| step.completed_at == manifest.timestamp);
-    demand(
-        ended,
-        "its timestamp is not that of its last step".to_owned(),
-    );
+    faults.demand(ended, "its timestamp is not that of its last step");
+    demand_outcome(manifest, &mut faults);
+    demand_archive(manifest, &mut faults);
+    faults.0
+}
+
+/// Checks the outcome of the off-boarding.
+fn demand_outcome(manifest: &Manifest, faults: &mut Faults) {
     let gone = matches!(
         manifest.deletion.outcome,
         DeletionOutcome::Deleted | DeletionOutcome::AlreadyGone
     );
     let deleted = manifest.status == Status::Deleted;
-    demand(
+    faults.demand(
         gone == deleted,
-        "its status contradicts the outcome of the deletion".to_owned(),
+        "its status contradicts the outcome of the deletion",
     );
-    demand(
+    faults.demand(
         manifest.error.is_none() == deleted,
-        "its error contradicts its status".to_owned(),
+        "its error contradicts its status",
     );
-    demand(
+    faults.demand(
         manifest.scim_active != Some(true),
-        "it says that the account is active".to_owned(),
+        "it says that the account is active",
     );
-    demand(
+    faults.demand(
         deleted || manifest.scim_active.is_some() || proves_removal(manifest),
-        "it says that the access is removed, but no call of its step Deactivated shows that"
-            .to_owned(),
+        "it says that the access is removed, but no call of its step Deactivated shows that",
     );
+}
+
+/// Checks what the manifest says about its archive.
+fn demand_archive(manifest: &Manifest, faults: &mut Faults) {
     let archive = &manifest.archive.archive;
     let at = |state| {
         manifest
@@ -108,24 +122,22 @@ pub(crate) fn faults_of_manifest(
     let removed = at(StateName::Deactivated);
     let archived = at(StateName::Archived);
     let covers = archive.covers_until();
-    demand(
+    faults.demand(
         archive.date_from < archive.date_to,
-        "its archive covers no time".to_owned(),
+        "its archive covers no time",
     );
-    demand(
+    faults.demand(
         removed.is_none_or(|removed| removed.duration_since(covers) <= AT_ONCE),
         format!("its archive ends at {covers}, and the user had access after that"),
     );
-    demand(
+    faults.demand(
         archived.is_none_or(|archived| covers.duration_since(archived) <= AT_ONCE),
         format!("its archive ends at {covers}, after it was stored"),
     );
-    demand(
+    faults.demand(
         manifest.archive.complete && manifest.interactions_archived,
-        "it says that the archive is not complete, but only complete archives are recorded"
-            .to_owned(),
+        "it says that the archive is not complete, but only complete archives are recorded",
     );
-    faults
 }
 
 /// Whether the calls of a manifest without `scimActive` show that the access is removed: the IAM API does not know the
@@ -185,29 +197,24 @@ pub(crate) fn faults_of_seal(
     set: u32,
     manifests: &[&Manifest],
 ) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut demand = |holds: bool, text: String| {
-        if !holds {
-            faults.push(text);
-        }
-    };
-    demand(
+    let mut faults = Faults::default();
+    faults.demand(
         seal.user_id == user_id,
         format!("it is the seal of {}", seal.user_id),
     );
-    demand(
+    faults.demand(
         seal.revision == set,
         format!("it says that it is revision {}", seal.revision),
     );
-    demand(
+    faults.demand(
         seal.schema_version == 1,
         format!("its schemaVersion is {}", seal.schema_version),
     );
     let written =
         serde_json::to_vec_pretty(seal).is_ok_and(|written| written == *without_code(bytes));
-    demand(
+    faults.demand(
         written,
-        "its bytes are not those that offboarder writes for what it says".to_owned(),
+        "its bytes are not those that offboarder writes for what it says",
     );
     let deactivated = seal
         .steps
@@ -215,37 +222,39 @@ pub(crate) fn faults_of_seal(
         .find(|step| step.state == StateName::Deactivated);
     let at_once = deactivated
         .is_some_and(|step| step.completed_at.duration_since(seal.access.at).abs() <= AT_ONCE);
-    demand(
+    faults.demand(
         at_once,
-        "it names another time of the access removal than its step Deactivated".to_owned(),
+        "it names another time of the access removal than its step Deactivated",
     );
     for manifest in manifests {
-        if let Some(members) = differences(&seal.archive, &manifest.archive.archive) {
-            demand(
-                false,
-                format!("it seals another archive than the manifest names (by {members})"),
-            );
-        }
-        let access = seal.access.scim_active == manifest.scim_active
-            && seal.access.queues.confirmed == manifest.queue_assignments_cleared
-            && seal.access.queues.residual == manifest.residual;
-        demand(
-            access,
-            "it describes the state of the account differently than the manifest".to_owned(),
-        );
-        demand(
-            manifest.steps.starts_with(&seal.steps),
-            "its steps are not those of the manifest".to_owned(),
-        );
+        demand_agreement(seal, manifest, &mut faults);
     }
     // There is one seal, for the revision that tried the deletion first.
     let tried = manifests.iter().any(|manifest| needs_seal(manifest));
     let asked = manifests
         .iter()
         .any(|manifest| manifest.request == seal.request);
-    demand(
-        asked || !tried,
-        "its request is not that of a manifest".to_owned(),
+    faults.demand(asked || !tried, "its request is not that of a manifest");
+    faults.0
+}
+
+/// Checks a seal against a manifest of the same archive.
+fn demand_agreement(seal: &SealDocument, manifest: &Manifest, faults: &mut Faults) {
+    if let Some(members) = differences(&seal.archive, &manifest.archive.archive) {
+        faults.demand(
+            false,
+            format!("it seals another archive than the manifest names (by {members})"),
+        );
+    }
+    let access = seal.access.scim_active == manifest.scim_active
+        && seal.access.queues.confirmed == manifest.queue_assignments_cleared
+        && seal.access.queues.residual == manifest.residual;
+    faults.demand(
+        access,
+        "it describes the state of the account differently than the manifest",
     );
-    faults
+    faults.demand(
+        manifest.steps.starts_with(&seal.steps),
+        "its steps are not those of the manifest",
+    );
 }

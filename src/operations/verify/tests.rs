@@ -35,6 +35,51 @@ fn step(state: StateName) -> StepRecord {
     }
 }
 
+fn way() -> [StepRecord; 3] {
+    [
+        StateName::QueuesCleared,
+        StateName::Deactivated,
+        StateName::Archived,
+    ]
+    .map(step)
+}
+
+fn user_id() -> UserId {
+    "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap()
+}
+
+fn manifest(
+    archive: &Archive,
+    (revision, status, outcome, end): (u32, Status, DeletionOutcome, StateName),
+    previous: Option<ManifestRef>,
+) -> Manifest {
+    Manifest {
+        user_id: user_id(),
+        timestamp: step(end).completed_at,
+        status,
+        error: (status == Status::DeactivatedOnly)
+            .then(|| "the request was to deactivate".to_owned()),
+        scim_active: Some(false),
+        queue_assignments_cleared: true,
+        interactions_archived: true,
+        schema_version: 1,
+        revision,
+        previous,
+        request: Request {
+            requested_by: Some("hr".to_owned()),
+            ..Request::default()
+        },
+        steps: way().into_iter().chain([step(end)]).collect(),
+        archive: ArchiveMember {
+            complete: true,
+            archive: archive.clone(),
+        },
+        deletion: Deletion::without_call(outcome),
+        residual: Vec::new(),
+        actor: Actor::new("a test"),
+    }
+}
+
 /// A user who was deactivated, and deleted later: two manifests, one archive, one seal.
 struct Stored {
     directory: tempfile::TempDir,
@@ -45,7 +90,7 @@ struct Stored {
 impl Stored {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let user_id: UserId = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
+        let user_id = user_id();
         let path = |key: &ObjectKey| directory.path().join(key.as_str());
         let archive = Archive {
             location: "file:somewhere".to_owned(),
@@ -58,45 +103,15 @@ impl Stored {
             ..empty_archive(Timestamp::UNIX_EPOCH)
         };
         std::fs::write(path(&archive_key(user_id, 1)), ARCHIVE).unwrap();
-        let way = [
-            StateName::QueuesCleared,
-            StateName::Deactivated,
-            StateName::Archived,
-        ]
-        .map(step);
-        let manifest = |status, revision, outcome, end, previous| Manifest {
-            user_id,
-            timestamp: step(end).completed_at,
-            status,
-            error: (status == Status::DeactivatedOnly)
-                .then(|| "the request was to deactivate".to_owned()),
-            scim_active: Some(false),
-            queue_assignments_cleared: true,
-            interactions_archived: true,
-            schema_version: 1,
-            revision,
-            previous,
-            request: Request {
-                requested_by: Some("hr".to_owned()),
-                ..Request::default()
-            },
-            steps: way.iter().cloned().chain([step(end)]).collect(),
-            archive: ArchiveMember {
-                complete: true,
-                archive: archive.clone(),
-            },
-            deletion: Deletion::without_call(outcome),
-            residual: Vec::new(),
-            actor: Actor::new("a test"),
-        };
+        let first = (
+            1,
+            Status::DeactivatedOnly,
+            DeletionOutcome::NotRequested,
+            StateName::DeactivatedOnly,
+        );
         let mut previous = None;
         for (revision, status, outcome, end) in [
-            (
-                1,
-                Status::DeactivatedOnly,
-                DeletionOutcome::NotRequested,
-                StateName::DeactivatedOnly,
-            ),
+            first,
             (
                 2,
                 Status::Deleted,
@@ -105,7 +120,7 @@ impl Stored {
             ),
         ] {
             let key = audit_key(user_id, revision);
-            let bytes = manifest(status, revision, outcome, end, previous.take())
+            let bytes = manifest(&archive, (revision, status, outcome, end), previous.take())
                 .to_bytes()
                 .unwrap();
             std::fs::write(path(&key), &bytes).unwrap();
@@ -123,7 +138,7 @@ impl Stored {
                 requested_by: Some("hr".to_owned()),
                 ..Request::default()
             },
-            steps: way.to_vec(),
+            steps: way().to_vec(),
             access: AccessRemoved {
                 queues: QueuesCleared {
                     confirmed: true,
@@ -225,7 +240,7 @@ async fn a_changed_byte_of_any_object_is_noticed_and_the_object_is_named() {
             "{key:?}"
         );
     }
-    // When it was sealed, and when access was found removed, is told by the seal alone.
+    // Only the seal says when it was sealed and when the access was removed.
     let path = stored.path(&sealed_key(stored.user_id, 1));
     let text = std::fs::read_to_string(&path).unwrap();
     for place in unnoticed(&stored, &path, &[]).await {
