@@ -164,7 +164,7 @@ impl From<&Checkpoint> for Summary {
                 until: stored(until),
                 why: why.to_owned(),
             }),
-            dead_letter: checkpoint.dead_letter.as_ref().map(|letter| letter.reason),
+            dead_letter: checkpoint.dead_letter.as_ref().map(|dead| dead.reason),
             deletion: match &checkpoint.state {
                 State::Deleted { deletion, .. } | State::DeactivatedOnly { deletion, .. } => {
                     Some(deletion.outcome)

@@ -139,7 +139,7 @@ fn page(world: &World, call: &Call, cursor: Cursor) -> Reply {
     };
     let mut body = br#"{"details":"#.to_vec();
     let written = with_conversations(world, &cursor.user, |all| {
-        all.write_array(begin..end, &mut body)
+        all.write_array(begin..end, &mut body);
     });
     if written.is_none() {
         body.extend_from_slice(b"null");

@@ -43,12 +43,11 @@ pub(super) async fn stream(
         progress.upload.as_ref(),
     )?;
 
-    let (begin, crossing) = match &progress.upload {
-        Some(upload) => (upload.cursor.clone(), upload.crossing.clone()),
-        None => {
-            let from = progress.date_from;
-            (Cursor::Window { from }, Crossing::default())
-        }
+    let (begin, crossing) = if let Some(upload) = &progress.upload {
+        (upload.cursor.clone(), upload.crossing.clone())
+    } else {
+        let from = progress.date_from;
+        (Cursor::Window { from }, Crossing::default())
     };
     let mut stream = ArchiveStream {
         services,

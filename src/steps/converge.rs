@@ -33,7 +33,7 @@ pub(super) struct Conflicts {
 }
 
 impl Conflicts {
-    /// What to send as `If-Match`. A server may refuse even the current version: by RFC 9110 section 13.1.1, a weak ETag
+    /// What to send as `If-Match`. A server may refuse even the current version: by RFC 9110 section 13.1.1, a weak `ETag`
     /// never matches. Then the write is sent without `If-Match`, and the read after it decides.
     pub(super) fn if_match<'a>(&mut self, version: Option<&'a str>) -> Option<&'a str> {
         let again = self.refused.as_deref() == Some(version.unwrap_or_default());

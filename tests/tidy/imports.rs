@@ -13,7 +13,7 @@ type Modules = BTreeMap<Vec<String>, Module>;
 /// One use of another module of the crate.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Import {
-    /// The module that defines what is used, as far as its path and re-exports tell.
+    /// The module that defines what is used, as far as its path and re-exports show it.
     pub(crate) module: Vec<String>,
     /// The path as it is written.
     pub(crate) written: String,

@@ -48,7 +48,7 @@ const ALLOWED: [&str; 10] = [
     r"dead[- ]NN\b",
     r"\bnewsNN\b",
     r"(?:capital|lower-case|upper-case|ASCII|first|drive) NN\b",
-    r"\bNN (?:and|or) digits\b",
+    r"\bNN,? (?:(?:and|or) )?digits\b",
     r"\bNN of (?:the )?alphabet\b",
     r"\bNN-by-",
     r"\bNN alone lines\b",

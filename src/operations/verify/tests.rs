@@ -87,6 +87,22 @@ struct Stored {
     last: ManifestRef,
 }
 
+/// The revisions of the user, and how each ended.
+const REVISIONS: [(u32, Status, DeletionOutcome, StateName); 2] = [
+    (
+        1,
+        Status::DeactivatedOnly,
+        DeletionOutcome::NotRequested,
+        StateName::DeactivatedOnly,
+    ),
+    (
+        2,
+        Status::Deleted,
+        DeletionOutcome::Deleted,
+        StateName::Deleted,
+    ),
+];
+
 impl Stored {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -103,22 +119,8 @@ impl Stored {
             ..empty_archive(Timestamp::UNIX_EPOCH)
         };
         std::fs::write(path(&archive_key(user_id, 1)), ARCHIVE).unwrap();
-        let first = (
-            1,
-            Status::DeactivatedOnly,
-            DeletionOutcome::NotRequested,
-            StateName::DeactivatedOnly,
-        );
         let mut previous = None;
-        for (revision, status, outcome, end) in [
-            first,
-            (
-                2,
-                Status::Deleted,
-                DeletionOutcome::Deleted,
-                StateName::Deleted,
-            ),
-        ] {
+        for (revision, status, outcome, end) in REVISIONS {
             let key = audit_key(user_id, revision);
             let bytes = manifest(&archive, (revision, status, outcome, end), previous.take())
                 .to_bytes()

@@ -38,7 +38,7 @@ impl Receipt for MemoryReceipt {
 
 #[async_trait]
 impl Broker for MemoryBroker {
-    fn at(&self) -> &str {
+    fn at(&self) -> &'static str {
         "memory"
     }
 

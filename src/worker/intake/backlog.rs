@@ -267,7 +267,7 @@ mod tests {
         drop(first);
         assert_eq!(oldest(3), Some(start));
         drop(second);
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         assert_eq!(oldest(3), Some(start), "it counts for those that wait");
         assert_eq!(oldest(0), None);
         assert_eq!(backlog.in_flight(Lane::Access), 0);

@@ -73,7 +73,7 @@ pub(super) enum Action {
     Resume,
     Check,
     RequeueOld,
-    Receive(Source, Delivery),
+    Receive(Source, Box<Delivery>),
     RunIsolated,
     RequeueAll,
     RunNext,
@@ -132,7 +132,7 @@ impl<'a> Session<'a> {
             _ = self.requeue.tick() => Action::RequeueOld,
             next = self.intake.next() => {
                 let (source, delivery) = next?;
-                Action::Receive(source, delivery)
+                Action::Receive(source, Box::new(delivery))
             }
             () = gate.open(), if self.isolation.is_waiting() && idle => Action::RunIsolated,
             // Other workers may do what this one cannot.
@@ -155,7 +155,7 @@ impl<'a> Session<'a> {
                 self.requeue(old);
             }
             Action::Receive(source, delivery) => {
-                let received = self.received(source, delivery);
+                let received = self.received(source, *delivery);
                 self.receive(received);
             }
             Action::RunIsolated => {
@@ -236,7 +236,9 @@ impl<'a> Session<'a> {
     }
 }
 
-async fn now() {}
+fn now() -> std::future::Ready<()> {
+    std::future::ready(())
+}
 
 /// The client library waits without a limit for a broker that keeps the connection and does not answer.
 pub(crate) async fn in_a_minute<T>(
