@@ -120,10 +120,12 @@ async fn connection(stream: TcpStream, routes: Router, read_within: Duration) {
     match tokio::time::timeout(MAX_AGE, serving).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::debug!(%error, "the connection of a client of the admin HTTP failed")
+            tracing::debug!(%error, "the connection of a client of the admin HTTP failed");
         }
         Err(_elapsed) => {
-            tracing::debug!("a client of the admin HTTP is disconnected: its connection is too old")
+            tracing::debug!(
+                "a client of the admin HTTP is disconnected: its connection is too old"
+            );
         }
     }
 }

@@ -130,16 +130,19 @@ impl Plan {
             .await;
         bar.finish_and_clear();
         publisher.close().await;
-        let left = total.saturating_sub(sent.sent + sent.before);
+        let left = total.saturating_sub(sent.confirmed + sent.before);
         let interrupted = left > 0 && sent.failure.is_none();
         match output {
             Output::Json => print_json(&json!({
-                "queue": queue, "sent": sent.sent, "alreadySent": sent.before, "total": total,
+                "queue": queue, "sent": sent.confirmed, "alreadySent": sent.before, "total": total,
                 "duplicates": self.checked.duplicates_total, "held": held,
                 "ignored": self.checked.ignored, "interrupted": interrupted, "error": sent.failure.as_ref().map(|failure| &failure.text),
             }))?,
             Output::Table => {
-                say(format!("{} of {total} messages are in {queue}", sent.sent));
+                say(format!(
+                    "{} of {total} messages are in {queue}",
+                    sent.confirmed
+                ));
                 if sent.before > 0 {
                     say(format!(
                         "{} were already sent with this batch ID; another --batch-id sends them again",

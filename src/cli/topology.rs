@@ -6,7 +6,7 @@ use crate::queue::names::{DEAD_LETTER_QUEUE, DELAYS, delay_exchange};
 
 /// Declares the exchanges and queues in RabbitMQ; a second run changes nothing
 ///
-/// It needs only OFFBOARDER_QUEUE_URL, and ends with 3 if the broker is unreachable or refuses a declaration.
+/// It needs only `OFFBOARDER_QUEUE_URL`, and ends with 3 if the broker is unreachable or refuses a declaration.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  offboarder topology
   offboarder topology --output json")]

@@ -149,7 +149,7 @@ async fn deletion_under_way(checkpoints: &dyn Checkpoints, user_id: UserId) -> O
                 );
             }
             DeletionBeforeHold::MayBeUnderWay if Instant::now() < until => {
-                tokio::time::sleep(POLL_INTERVAL).await
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
             DeletionBeforeHold::MayBeUnderWay => {
                 return Some(format!(
