@@ -130,18 +130,18 @@ impl Plan {
             .await;
         bar.finish_and_clear();
         publisher.close().await;
-        let left = total.saturating_sub(sent.messages + sent.before);
+        let left = total.saturating_sub(sent.confirmed + sent.before);
         let interrupted = left > 0 && sent.failure.is_none();
         match output {
             Output::Json => print_json(&json!({
-                "queue": queue, "sent": sent.messages, "alreadySent": sent.before, "total": total,
+                "queue": queue, "sent": sent.confirmed, "alreadySent": sent.before, "total": total,
                 "duplicates": self.checked.duplicates_total, "held": held,
                 "ignored": self.checked.ignored, "interrupted": interrupted, "error": sent.failure.as_ref().map(|failure| &failure.text),
             }))?,
             Output::Table => {
                 say(format!(
                     "{} of {total} messages are in {queue}",
-                    sent.messages
+                    sent.confirmed
                 ));
                 if sent.before > 0 {
                     say(format!(

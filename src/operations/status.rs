@@ -100,7 +100,8 @@ pub(crate) struct Progress {
     /// What the user waits for, if there was no failure.
     pub waits_for: Option<Pause>,
     /// The calls of the current step that changed something.
-    pub calls_in_progress: Vec<Call>,
+    #[serde(rename = "callsInProgress")]
+    pub current_calls: Vec<Call>,
     /// The dead letter, while the user has one.
     pub dead_letter: Option<DeadLetter>,
     /// The archive, once it is stored.
@@ -158,7 +159,7 @@ impl Progress {
             last_error: checkpoint.last_failure.clone(),
             next_attempt: checkpoint.waiting_until,
             waits_for: checkpoint.pause,
-            calls_in_progress: checkpoint.step.calls.clone(),
+            current_calls: checkpoint.step.calls.clone(),
             dead_letter: checkpoint.dead_letter.clone(),
             archive: checkpoint.state.archive().cloned(),
             deletion: checkpoint.state.deletion().cloned(),
@@ -177,7 +178,7 @@ impl Progress {
             last_error: None,
             next_attempt: None,
             waits_for: None,
-            calls_in_progress: Vec::new(),
+            current_calls: Vec::new(),
             dead_letter: None,
             archive: Some(manifest.archive.archive.clone()),
             deletion: Some(manifest.deletion.clone()),

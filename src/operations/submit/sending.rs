@@ -36,7 +36,7 @@ pub(crate) struct Sending {
 /// What was sent.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
-    pub messages: u64,
+    pub confirmed: u64,
     /// Skipped, because they were already sent with the same batch.
     pub before: u64,
     /// The first failure; no message was started after it.
@@ -96,7 +96,7 @@ impl Sending {
                     progress(false);
                 }
                 Ok((message, false)) => {
-                    sent.messages += 1;
+                    sent.confirmed += 1;
                     progress(true);
                     confirmed.extend(
                         message
