@@ -77,10 +77,6 @@ pub(crate) struct UserStatus {
 /// Details of the progress, from the checkpoint or, if there is none, from the latest manifest
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[expect(
-    clippy::struct_field_names,
-    reason = "the name of the JSON member is fixed"
-)]
 pub(crate) struct Progress {
     /// Whether the state is terminal and the manifest is stored.
     pub finished: bool,

@@ -11,7 +11,7 @@
 //! | `GET users` | all IDs |
 //! | `GET users/ID`, `PUT users/ID` | the current state of one user; adds or replaces one ([`Record`]) |
 //! | `GET conversations/ID[?from=&to=]` | exactly the conversations that the API serves |
-//! | `GET faults`, `POST faults`, `DELETE faults` | the rules of what goes wrong ([`Rule`]) |
+//! | `GET faults`, `POST faults`, `DELETE faults` | the rules of what goes wrong (`Rule`) |
 //! | `PUT scopes` | a JSON list: the scopes of the tokens that are issued from now on |
 
 mod analytics;

@@ -30,7 +30,7 @@ pub(crate) fn imports(module: &Module, modules: &Modules) -> BTreeSet<Import> {
 
     let resolved = collector.paths.into_iter().filter_map(|path| {
         let absolute = absolute(module, modules, &path)?;
-        let target = definer(absolute, modules, 0)?;
+        let target = definer(&absolute, modules, 0)?;
         (target != module.path).then(|| Import {
             module: target,
             written: path.join("::"),
@@ -156,7 +156,7 @@ fn absolute(module: &Module, modules: &Modules, path: &[String]) -> Option<Vec<S
 
 /// The module that defines what the path names: the deepest module on it, or where a re-export of
 /// that module leads to.
-fn definer(path: Vec<String>, modules: &Modules, depth: usize) -> Option<Vec<String>> {
+fn definer(path: &[String], modules: &Modules, depth: usize) -> Option<Vec<String>> {
     let mut length = path.len();
     while !modules.contains_key(&path[..length]) {
         length = length.checked_sub(1)?;
@@ -167,7 +167,7 @@ fn definer(path: Vec<String>, modules: &Modules, depth: usize) -> Option<Vec<Str
         && depth < 8
         && let Some(target) = re_export(module, modules, name)
     {
-        return definer(target, modules, depth + 1);
+        return definer(&target, modules, depth + 1);
     }
     Some(path[..length].to_vec())
 }

@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "the whole crate is a test: what is unexpected ends it, with the place"
 )]
 
