@@ -87,7 +87,6 @@ struct Stored {
     last: ManifestRef,
 }
 
-/// The revisions of the user, and how each ended.
 const REVISIONS: [(u32, Status, DeletionOutcome, StateName); 2] = [
     (
         1,
@@ -106,8 +105,8 @@ const REVISIONS: [(u32, Status, DeletionOutcome, StateName); 2] = [
 impl Stored {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let user_id = user_id();
         let path = |key: &ObjectKey| directory.path().join(key.as_str());
+        let user_id = user_id();
         let archive = Archive {
             location: "file:somewhere".to_owned(),
             key: archive_key(user_id, 1).as_str().to_owned(),
