@@ -179,7 +179,7 @@ fn a_foreign_object(place: usize) {
     assert_eq!(headers["x-offboarder-reason"], "archive_conflict");
     let error = headers["x-offboarder-error"].as_str().expect("a text");
     assert!(error.contains(&key), "{error}");
-    assert!(error.contains("no archive of ours"), "{error}");
+    assert!(error.contains("not an archive of ours"), "{error}");
     assert_eq!(world.objects().sha256(&key), foreign, "it is as it was");
     let user = world.user_now(&world.users[0].id);
     assert_eq!(user["exists"], true);

@@ -46,7 +46,7 @@ fn the_sum_of_its_users(place: usize) {
 
     for command in ["show", "report"] {
         let ended = world.run(&["batch", command, "no-such-batch"]).expect(1);
-        let named = ended.errors.contains("there is no batch no-such-batch");
+        let named = ended.errors.contains("batch no-such-batch does not exist");
         assert!(named, "{}", ended.errors);
     }
     world.unset("OFFBOARDER_CHECKPOINTS_URL");

@@ -94,7 +94,7 @@ fn changed_in_between(place: usize) {
     let mut world = World::with_topology(place, deletable(place, 4, 4));
     protect(&mut world, "# nobody\n");
     for user in 0..4 {
-        world.strike(user, "get_user", 1, 1, &throttle(10));
+        world.strike(user, "get_user", 1, 1, &throttle(30));
     }
     let worker = world.start(&["worker"]);
     world.publish_all();

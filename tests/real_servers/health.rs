@@ -35,7 +35,7 @@ fn stuck(place: usize) {
     let consuming = "consumer_count";
     let hanging = HangingChannels::suspend(servers::shared(), place, consuming, 4);
     world.publish_users(&world.users[..8]);
-    let cause = "jobs wait in offboarding.users, slots are free, and none has come for";
+    let cause = "jobs wait in offboarding.users, slots are free, and RabbitMQ delivered none for";
     await_unhealthy(&worker, cause);
     // The worker's own probe at the start asks for a user that does not exist.
     let of_users =

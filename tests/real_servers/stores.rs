@@ -64,7 +64,7 @@ fn denied_and_missing(place: usize) {
             "PUT",
             403,
             "RequestTimeTooSkewed",
-            "the clock of this machine is off",
+            "the clock of this machine is wrong",
         ),
     ];
     for (batch, (method, status, code, cause)) in world.users.chunks(12).zip(faults) {

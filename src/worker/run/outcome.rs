@@ -103,9 +103,9 @@ impl Outcome {
             Self::Delay { .. }
             | Self::NotDue { .. }
             | Self::Busy { .. }
-            | Self::Interrupted(Interrupt::LeaseLost | Interrupt::Systemic(_)) => "delayed",
+            | Self::Interrupted(Interrupt::LeaseLost | Interrupt::Systemic(_)) => "parked",
             Self::DeadLetter(_) => "dead-lettered",
-            Self::Interrupted(Interrupt::Draining) => "requeued",
+            Self::Interrupted(Interrupt::Draining) => "given back",
         }
     }
 }

@@ -108,7 +108,7 @@ fn assert_only_the_rest_is_replayed(world: &World) {
     let skipped = &replayed["skipped"][0];
     assert_eq!(skipped["letter"]["userId"], *again);
     let why = skipped["why"].as_str().expect("why");
-    assert!(why.contains("by another message"), "{why}");
+    assert!(why.contains("with another message"), "{why}");
 
     promises::await_quiet(world, PATIENCE);
     World::drain(worker);
