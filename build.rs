@@ -1,4 +1,5 @@
-//! Passes the commit to the binary as `OFFBOARDER_COMMIT`, for `offboarder --version`.
+//! Passes the commit to the binary as `BUILD_COMMIT`, for `offboarder --version`. The name does not begin with
+//! `OFFBOARDER_`: cargo sets it for `cargo run` too, where it would be an unknown setting.
 //!
 //! Only release builds ask git: a debug build that did would be compiled again after each commit.
 
@@ -7,8 +8,8 @@ use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-env-changed=OFFBOARDER_COMMIT");
-    println!("cargo::rustc-env=OFFBOARDER_COMMIT={}", commit());
+    println!("cargo::rerun-if-env-changed=BUILD_COMMIT");
+    println!("cargo::rustc-env=BUILD_COMMIT={}", commit());
 }
 
 fn commit() -> String {
@@ -17,7 +18,7 @@ fn commit() -> String {
     }
 
     of_checkout()
-        .or_else(|| std::env::var("OFFBOARDER_COMMIT").ok())
+        .or_else(|| std::env::var("BUILD_COMMIT").ok())
         .filter(|commit| {
             !commit.is_empty() && commit.chars().all(|one| one.is_ascii_alphanumeric())
         })

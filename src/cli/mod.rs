@@ -95,12 +95,7 @@ enum Command {
 }
 
 /// The release and the commit that this binary was built from.
-const VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    " (",
-    env!("OFFBOARDER_COMMIT"),
-    ")"
-);
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_COMMIT"), ")");
 
 fn parser() -> clap::Command {
     flags::with_flags(Cli::command())

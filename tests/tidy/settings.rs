@@ -8,9 +8,8 @@ use crate::no_faults;
 use crate::source::{files, read, root, shown};
 
 /// Variables that no settings table holds: the settings file, and what only tests and builds read.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 7] = [
     "OFFBOARDER_CONFIG",
-    "OFFBOARDER_COMMIT",
     "OFFBOARDER_CHAOS_SEED",
     "OFFBOARDER_CHAOS_USERS",
     "OFFBOARDER_OTHER_RELEASE",
