@@ -37,7 +37,7 @@ fn hostile(place: usize) {
         PATIENCE,
     );
     await_queues(&world, &worker, &["offboarding.dead: 4", DELAYED]);
-    let dead_letters = world.dead_letters();
+    let dead_letters = world.await_dead_letters(4);
     assert_reasons(&dead_letters, unknown);
     let signed = dead_letter_of(&dead_letters, "no message");
     assert_eq!(

@@ -70,7 +70,7 @@ fn off_board(world: &World) {
     let worker = world.start(&["worker"]);
     promises::await_quiet(world, PATIENCE);
     World::drain(worker);
-    assert_eq!(world.dead_letters().len(), 1);
+    world.await_dead_letters(1);
 }
 
 /// Every path to a value, with its type; the members of a list are one.

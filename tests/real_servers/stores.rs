@@ -148,7 +148,7 @@ fn unreadable_objects(place: usize) {
         "{error}"
     );
     assert_eq!(world.user_now(&unreadable.id)["exists"], true);
-    assert_eq!(world.dead_letters().len(), 1, "nobody else is given up");
+    world.await_dead_letters(1);
     promises::assert_manifests(&world, &servers::shared());
 }
 

@@ -38,7 +38,7 @@ fn a_poisonous_user(place: usize) {
         }
     });
 
-    let dead_letters = world.dead_letters();
+    let dead_letters = world.await_dead_letters(1);
     assert_eq!(dead_letters[0]["body"], poison);
     assert_headers(&dead_letters[0], "poison");
     assert_eq!(deaths, 5, "workers that died on one user");

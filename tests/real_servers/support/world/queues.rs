@@ -52,13 +52,28 @@ impl World {
         self.messages(DEAD)
     }
 
-    /// Waits until there are exactly this many dead letters, which stay where they are.
+    /// Waits until exactly this many dead letters can be read, which stay where they are. The depth of a queue does not say
+    /// that: what another connection has read is ready again only a moment after that connection closed.
     pub(crate) fn await_dead_letters(&self, count: usize) -> Vec<Value> {
+        self.await_dead_letter_depth(count);
+        let dead_letters = eventually(PATIENCE, || {
+            let dead_letters = self.dead_letters();
+            if dead_letters.len() == count {
+                Ok(dead_letters)
+            } else {
+                let read = dead_letters.len();
+                Err(format!("{read} of {count} dead letters could be read"))
+            }
+        });
+        self.await_dead_letter_depth(count);
+        dead_letters
+    }
+
+    fn await_dead_letter_depth(&self, count: usize) {
         eventually(PATIENCE, || match self.depth(DEAD) {
             Some(depth) if depth == count as u64 => Ok(()),
             depth => Err(format!("{depth:?} dead letters instead of {count}")),
         });
-        self.dead_letters()
     }
 
     /// `rabbitmqctl COMMAND -p VHOST ARGUMENT...`
