@@ -37,19 +37,19 @@ fn discarded(result: &DiscardResult) -> Vec<UserId> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_discard_takes_off_the_dead_letters_of_its_plan_and_none_that_arrived_later() {
-    let scene = Scene::with(0..3).await;
+async fn a_discard_takes_off_the_dead_letters_of_its_plan_and_no_others() {
+    let scene = Scene::with(0..4).await;
     let discard = scene.discard();
-    let plan = discard.plan(DeadLetterFilter::default()).await.unwrap();
+    let plan = discard.plan(only(1..4)).await.unwrap();
     assert_eq!(plan.to_discard(), 3);
-    scene.give_up(3).await;
+    scene.give_up(4).await;
 
     let result = discard.execute(plan, &operator()).await;
 
     assert!(result.failure.is_none());
-    assert_eq!(discarded(&result.done), all_of(0..3));
+    assert_eq!(discarded(&result.done), all_of(1..4));
     assert_eq!(users_of(&result.done.gone), []);
-    assert_eq!(scene.dead(), all_of(3..4));
+    assert_eq!(scene.dead(), [user(0), user(4)]);
     assert_eq!(scene.broker.in_flight(), 0);
     let entry = ("dead-letters discard".to_owned(), 3);
     assert_eq!(scene.audit_log().await, [entry]);

@@ -168,3 +168,10 @@ fn users_of<'a>(dead_letters: impl IntoIterator<Item = &'a DeadLetter>) -> Vec<U
 fn all_of(users: std::ops::Range<u32>) -> Vec<UserId> {
     users.map(user).collect()
 }
+
+fn only(users: std::ops::Range<u32>) -> DeadLetterFilter {
+    DeadLetterFilter {
+        users: users.map(user).collect(),
+        ..DeadLetterFilter::default()
+    }
+}

@@ -4,6 +4,7 @@ use super::*;
 use crate::operations::Partial;
 use crate::ports::ReplayNote;
 use crate::ports::memory_queue::broken;
+use crate::queue::headers::DELIVERY_COUNT;
 
 impl Scene {
     /// Replays what a probe cannot prove, too: these tests are about what a replay moves, not about the assessment.
@@ -29,20 +30,20 @@ fn skipped(report: &ReplayReport) -> Vec<UserId> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replay_moves_the_dead_letters_of_its_plan_and_none_that_arrived_later() {
-    let scene = Scene::with(0..3).await;
+async fn a_replay_moves_the_dead_letters_of_its_plan_and_no_others() {
+    let scene = Scene::with(0..4).await;
     let replay = scene.replay();
-    let plan = replay.plan(DeadLetterFilter::default()).await.unwrap();
+    let plan = replay.plan(only(1..4)).await.unwrap();
     assert_eq!(plan.to_replay(), 3);
-    scene.give_up(3).await;
+    scene.give_up(4).await;
 
     let replayed = replay.execute(plan, &operator()).await;
 
     assert!(replayed.failure.is_none());
-    assert_eq!(users_of(&replayed.done.moved), all_of(0..3));
+    assert_eq!(users_of(&replayed.done.moved), all_of(1..4));
     assert_eq!(skipped(&replayed.done), []);
-    assert_eq!(scene.published(), all_of(0..3));
-    assert_eq!(scene.dead(), all_of(3..4));
+    assert_eq!(scene.published(), all_of(1..4));
+    assert_eq!(scene.dead(), [user(0), user(4)]);
     assert_eq!(scene.broker.in_flight(), 0);
 
     for stored in scene.broker.messages(Source::Users.queue()) {
@@ -146,10 +147,28 @@ async fn a_canary_that_no_worker_takes_ends_after_its_patience() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replay_keeps_its_rate_also_when_it_has_to_scan_the_queue_again() {
-    let scene = Scene::with(0..8).await;
+async fn a_canary_does_not_take_a_fault_from_before_the_replay_for_its_return() {
+    let scene = Scene::with(0..2).await;
+    let now = scene.services.clock.now();
+    scene
+        .save(0, |checkpoint| checkpoint.fail(fault(), true, now, now))
+        .await;
+    let mut replay = scene.replay();
+    replay.canary = Some(Duration::from_mins(10));
+
+    let replayed = scene.replay_all(&replay).await;
+
+    let stopped = replayed.done.stopped.unwrap();
+    assert!(stopped.contains("within 600 s"), "{stopped}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_keeps_its_rate_and_hides_no_dead_letter_for_long() {
+    let scene = Scene::with(0..9).await;
     let mut replay = scene.replay();
     replay.pace = Some(Duration::from_secs(10));
+    let plan = replay.plan(only(1..9)).await.unwrap();
+    let ada = operator();
     let begun = Instant::now();
 
     let observer = async {
@@ -159,9 +178,14 @@ async fn a_replay_keeps_its_rate_also_when_it_has_to_scan_the_queue_again() {
             assert_eq!(scene.published().len(), sent as usize);
         }
     };
-    let (replayed, ()) = tokio::join!(scene.replay_all(&replay), observer);
+    let (replayed, ()) = tokio::join!(replay.execute(plan, &ada), observer);
+    assert_eq!(users_of(&replayed.done.moved), all_of(1..9));
 
-    assert_eq!(users_of(&replayed.done.moved), all_of(0..8));
+    // The dead letter that stays was delivered to the plan, and to a scan every 30 s.
+    let mut scan = scene.broker.scan_dead_letters().await.unwrap();
+    let left = scan.next().await.unwrap().unwrap();
+    let deliveries = left.envelope.properties.number(DELIVERY_COUNT);
+    assert_eq!(deliveries, Some(4));
 }
 
 #[tokio::test(start_paused = true)]
