@@ -80,7 +80,6 @@ async fn a_discard_stores_the_copy_before_it_takes_a_dead_letter_off() {
     .await;
 
     assert_eq!(discarded(&result.done), all_of(0..20));
-    assert!(seen.len() > 20, "it waits for each copy");
     for (taken_off, copies) in seen {
         assert!(
             taken_off <= copies,
