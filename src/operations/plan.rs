@@ -1,4 +1,4 @@
-//! What a worker would do for a user, found out with the same reads and guards, and without a write.
+//! What a worker would do for a user. It makes the same reads and asks the same guards, and writes nothing.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::steps::{Interrupt, Services, Stopped, begin_archive, look_back, on_de
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Plan {
     pub user_id: UserId,
-    /// How far an off-boarding got, by checkpoint or store; `None` when there is none.
+    /// How far an off-boarding got, as the checkpoint or the archive store says; `None` if there was none.
     pub state: Option<StateName>,
     /// SCIM `active`; `None` when the API does not know the user.
     pub active: Option<bool>,
@@ -23,7 +23,7 @@ pub(crate) struct Plan {
     pub queues: Vec<String>,
     /// How the off-boarding would end.
     pub end: End,
-    /// What a guard objects, in words.
+    /// Why a guard stops or delays the deletion, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<String>,
     /// The deletion waits until this time.
@@ -44,7 +44,7 @@ pub(crate) enum End {
     DeactivateOnly,
     /// A legal hold: deactivated and archived, not deleted.
     Held,
-    /// A guard forbids to change the user: a dead letter.
+    /// A guard forbids any change to the user: a dead letter.
     Protected,
     /// Nothing is left to do.
     Done,
@@ -152,7 +152,7 @@ async fn make(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, St
     Ok(plan)
 }
 
-/// How far an off-boarding got: by the checkpoint, or by what is in the store.
+/// How far an off-boarding got, as the checkpoint says, or else the archive store.
 async fn known(services: &Services, job: &Job) -> Result<Option<State>, Stopped> {
     if let Some(checkpoint) = services.checkpoints.read(job.user_id).await? {
         return Ok(Some(checkpoint.state));
@@ -163,7 +163,7 @@ async fn known(services: &Services, job: &Job) -> Result<Option<State>, Stopped>
     })
 }
 
-/// Asks the guards, by the code that a worker runs before the first write and before the DELETE.
+/// Asks the guards with the code that a worker runs before the first write and before the DELETE.
 async fn ask_guards(
     services: &Services,
     job: &Job,
@@ -202,8 +202,8 @@ async fn ask_guards(
     Ok(())
 }
 
-/// Counts what the archive would hold, page after page, and keeps none of it. A conversation that crosses the bound of a
-/// window may be counted twice.
+/// Counts the conversations that the archive would hold, page by page, and keeps none of them. A conversation that
+/// crosses the bound of a window may be counted twice.
 async fn count(
     services: &Services,
     user_id: UserId,
@@ -227,7 +227,7 @@ async fn count(
     Ok(counted)
 }
 
-/// The calls that are left, without conflicts and retries: the steps in `steps/`, call by call.
+/// The calls that are left, without conflicts and retries. It repeats what the steps in `steps/` do, call by call.
 async fn calls_left(
     services: &Services,
     known: Option<&State>,
@@ -236,8 +236,8 @@ async fn calls_left(
     let queues = plan.queues.len() as u64;
     let patterns = u64::from(services.protected.load().await?.has_patterns());
     let clear = Calls {
-        // The user, the profile before and after; each queue, and the profile's write. A queue whose owner or
-        // supervisor the user is takes two more, which only a read of it would show.
+        // The user; the profile before and after; each queue; the profile's write. A queue that names the user as
+        // owner or supervisor takes two more calls, which only a read of the queue would show.
         routing: 3 + if queues == 0 { 0 } else { queues + 1 },
         scim: patterns,
         analytics: 0,

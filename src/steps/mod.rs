@@ -29,6 +29,8 @@ mod recount;
 mod seal;
 mod sealed_archive;
 mod services;
+#[cfg(test)]
+pub(crate) mod test_services;
 
 pub(crate) use archive::begin as begin_archive;
 pub(crate) use archive_pages::page;

@@ -16,6 +16,8 @@ mod groups;
 mod listing;
 mod replay;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use assess::{Assessment, Assessor, ReplaySafety, is_left_over};
 pub(crate) use dead_letter::{DeadLetter, DeadLetterId};

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 
-use super::super::test_services::{Answer, LEASE, TestCheckpoints, services};
 use super::*;
 use crate::clock::Clock;
 use crate::failure::{Class, Code, Reason};
@@ -11,6 +10,7 @@ use crate::ports::memory_queue::{MemoryBroker, Stored, broken};
 use crate::ports::queue::{Broker as _, Intake};
 use crate::queue::headers::{DEATHS, NOT_BEFORE, PLACEHOLDER_SINCE, dead_letter};
 use crate::queue::names::{DEAD_LETTER_QUEUE, DELAYS, delay_exchange};
+use crate::steps::test_services::{Answer, LEASE, TestCheckpoints, services};
 use crate::worker::intake::backlog::Backlog;
 use crate::worker::intake::slots::Slots;
 
@@ -43,7 +43,7 @@ impl Scene {
     async fn over(broker: MemoryBroker, answer: Answer, checkpoints: TestCheckpoints) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let checkpoints = Arc::new(checkpoints);
-        let services = services(directory.path(), Arc::clone(&checkpoints), answer);
+        let services = services(directory.path(), checkpoints.clone(), answer);
         Self {
             intake: broker.open_intake(1).await.unwrap(),
             broker,

@@ -7,8 +7,6 @@ pub(super) mod job_runner;
 mod lease;
 pub(super) mod outcome;
 mod progress_log;
-#[cfg(test)]
-mod test_services;
 
 pub(crate) use driver::drive;
 pub(crate) use outcome::{Ended, GivenUp, Outcome};

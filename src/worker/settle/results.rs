@@ -177,8 +177,13 @@ mod tests {
             correlation_id: Some("c".to_owned()),
             ..Properties::default()
         };
-        let envelope = Envelope::of_test("offboarding", "users", properties, b"\xff");
-        let event = value(&of_dead_letter(&envelope, &given_up, Timestamp::UNIX_EPOCH));
+        let event = |body: &[u8]| {
+            let envelope = Envelope::of_test("offboarding", "users", properties.clone(), body);
+            value(&of_dead_letter(&envelope, &given_up, Timestamp::UNIX_EPOCH))
+        };
+        assert_ne!(event(b"\xff")["id"], event(b"\xfe")["id"]);
+
+        let event = event(b"\xff");
         assert_eq!(event.get("subject"), None);
         assert_eq!(
             (&event["data"]["code"], &event["data"]["state"]),

@@ -1,7 +1,12 @@
+use jiff::Timestamp;
+
 use super::*;
 use crate::failure::Reason;
+use crate::ports::memory_queue::MemoryBroker;
+use crate::ports::queue::Broker as _;
 use crate::queue::Properties;
-use crate::queue::headers::REVISION;
+use crate::queue::headers::{REVISION, dead_letter};
+use crate::queue::names::DEAD_LETTER_QUEUE;
 
 #[test]
 fn a_message_that_the_broker_refuses_loses_headers_first_then_its_work_then_its_body() {
@@ -39,4 +44,40 @@ fn a_message_that_the_broker_refuses_loses_headers_first_then_its_work_then_its_
             (1, false, 1024, given_up),
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_the_broker_refuses_in_one_form_is_published_in_the_next() {
+    let refused = QueueError::MessageRefused {
+        exchange: JOBS_EXCHANGE.to_owned(),
+        key: "archive".to_owned(),
+        why: "too long".to_owned(),
+    };
+    let broker = MemoryBroker::default();
+    broker.put(Source::Users, "a body");
+    let mut intake = broker.open_intake(1).await.unwrap();
+    let (source, delivery) = intake.next().await.unwrap();
+    for _whole_and_bare in 0..2 {
+        broker.fail_publish(refused.clone());
+    }
+
+    let settler = Settler {
+        publisher: &broker,
+        clock: &Clock::system(),
+        worker: "w-1",
+    };
+    let settlement = Settlement {
+        outcome: &Outcome::MoveToArchiveLane,
+        source,
+        ended_at: Timestamp::UNIX_EPOCH,
+    };
+    settler.settle(&delivery, settlement).await.unwrap();
+
+    let given_up = broker.messages(DEAD_LETTER_QUEUE);
+    assert_eq!(given_up.len(), 1);
+    assert_eq!(given_up[0].body, b"a body");
+    let error = given_up[0].properties.text(dead_letter::ERROR).unwrap();
+    assert!(error.contains("too long"), "{error}");
+    assert_eq!(broker.messages(Source::Archive.queue()).len(), 0);
+    assert_eq!(broker.in_flight(), 0);
 }

@@ -1,4 +1,4 @@
-//! Services for tests of a run without servers: checkpoints in memory, archives in a directory, and a
+//! Services for tests of runs and operations without servers: checkpoints in memory, archives in a directory, and a
 //! tenant that answers every call alike.
 
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
+use super::Services;
 use crate::adapters::directory::DirectoryStore;
 use crate::clock::Clock;
 use crate::failure::Failure;
@@ -22,20 +23,19 @@ use crate::ports::{
     Saved, Tenant, TenantRead, Write,
 };
 use crate::registers::ProtectedSource;
-use crate::steps::Services;
 
-pub(super) const LEASE: Duration = Duration::from_mins(1);
+pub(crate) const LEASE: Duration = Duration::from_mins(1);
 
 /// What every call to the tenant does.
 #[derive(Debug, Clone)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Fail(Failure),
     /// The answer takes this long, and is a failure.
     FailAfter(Duration, Failure),
     Panic,
 }
 
-pub(super) struct TestTenant(pub(super) Answer);
+pub(crate) struct TestTenant(pub(crate) Answer);
 
 impl TestTenant {
     async fn answer(&self) -> Failure {
@@ -128,12 +128,12 @@ impl Tenant for TestTenant {
 
 /// One user's checkpoint. Whether the lease is granted and renewed is the test's to say.
 #[derive(Default)]
-pub(super) struct TestCheckpoints {
-    pub(super) saved: Mutex<Option<(u64, Checkpoint)>>,
-    pub(super) released: Mutex<u32>,
-    pub(super) held_by_another: bool,
-    pub(super) loses_lease: bool,
-    pub(super) deaths: u32,
+pub(crate) struct TestCheckpoints {
+    pub(crate) saved: Mutex<Option<(u64, Checkpoint)>>,
+    pub(crate) released: Mutex<u32>,
+    pub(crate) held_by_another: bool,
+    pub(crate) loses_lease: bool,
+    pub(crate) deaths: u32,
 }
 
 #[async_trait]
@@ -229,9 +229,9 @@ impl Checkpoints for TestCheckpoints {
 }
 
 /// Services over a directory; their clock follows tokio's.
-pub(super) fn services(
+pub(crate) fn services(
     directory: &std::path::Path,
-    checkpoints: Arc<TestCheckpoints>,
+    checkpoints: Arc<dyn Checkpoints>,
     answer: Answer,
 ) -> Services {
     Services {
