@@ -7,7 +7,7 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::InputArgs;
 use super::output::{Output, OutputArgs, Shown, json as print_json, say, table};
-use crate::config::{Cxone, Settings};
+use crate::config::{Cxone, TenantSettings};
 use crate::job::{Job, Lane};
 use crate::limits::{DeletionRateLimit, Rate};
 use crate::operations::plan::{Calls, Conversations, End, Plan, plan};
@@ -31,9 +31,10 @@ pub(crate) struct Args {
     output: OutputArgs,
 }
 
-pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit, CliError> {
+pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, CliError> {
     let messages = args.input.read()?;
-    let services = Arc::new(compose::unproven_services(settings, "plan").await?);
+    let services =
+        Arc::new(compose::unproven_services(&settings.base, &settings.cxone, "plan").await?);
     let plans = messages.into_iter().map(|message| {
         let services = Arc::clone(&services);
         async move {
@@ -48,9 +49,9 @@ pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit,
             plan(&services, &job, args.pages).await
         }
     });
-    let plans = stream::iter(plans).buffered(settings.worker.concurrency.max(1));
+    let plans = stream::iter(plans).buffered(settings.base.worker.concurrency.max(1));
     let plans: Vec<Plan> = plans.try_collect().await?;
-    let total = Total::of(&plans, &settings.cxone, settings.guard.max_deletions);
+    let total = Total::of(&plans, &settings.cxone, settings.base.guard.max_deletions);
     match args.output.output {
         Output::Json => print_json(&json!({ "users": plans, "total": total }))?,
         Output::Table => {

@@ -11,7 +11,7 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::InputArgs;
 use super::output::{Output, OutputArgs, json, say, table};
-use crate::config::{Cxone, Settings};
+use crate::config::TenantSettings;
 use crate::failure::Failure;
 use crate::job::{Job, Lane, UserId};
 use crate::operations::submit::Message;
@@ -74,12 +74,13 @@ impl Row {
     }
 }
 
-pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit, CliError> {
+pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, CliError> {
     let messages = args.input.read()?;
-    let services = compose::services(settings, &format!("run-{}", std::process::id())).await?;
+    let name = format!("run-{}", std::process::id());
+    let services = compose::services(&settings.base, &settings.cxone, &name).await?;
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
     let services = Arc::new(services);
-    let slots = Arc::new(Semaphore::new(settings.worker.concurrency));
+    let slots = Arc::new(Semaphore::new(settings.base.worker.concurrency));
     let mut tasks = JoinSet::new();
     for (index, message) in messages.into_iter().enumerate() {
         let services = Arc::clone(&services);

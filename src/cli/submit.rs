@@ -13,7 +13,7 @@ use super::exit::{CliError, Exit};
 use super::guarded::Guarded;
 use super::input::{InputArgs, check, unreadable};
 use super::output::{Output, OutputArgs, json as print_json, say};
-use crate::config::{Settings, Sources};
+use crate::config::{BrokerSettings, Settings, Sources};
 use crate::guards::Hold;
 use crate::job::{Source, UserId};
 use crate::operations::submit::{CHUNK, Checked, Input, Memory, Message, Sending};
@@ -48,9 +48,9 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     let broker = if args.dry_run {
         None
     } else {
-        Some(compose::broker(&Settings::for_broker(sources)?.queue)?)
+        Some(compose::broker(&BrokerSettings::read(sources)?.queue)?)
     };
-    let settings = Settings::for_stores(sources)?;
+    let settings = Settings::read(sources)?;
     let input = args.input.open()?;
     let guards = Guarded::read(&settings).await?;
     let checked = check(&input, |user_id| guards.forbid(user_id))?;

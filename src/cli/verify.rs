@@ -64,7 +64,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     let named = args.named()?;
     let place = Arc::new(match &args.folder {
         Some(folder) => Place::of_folder(folder)?,
-        None => Place::of_settings(&Settings::for_stores(sources)?, named.as_deref()).await?,
+        None => Place::of_settings(&Settings::read(sources)?, named.as_deref()).await?,
     });
     let wanted = place.wanted(named).await?;
     if wanted.is_empty() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::compose;
 use super::exit::{CliError, Exit};
 use crate::admin::{self, Api, Tokens};
-use crate::config::{Settings, Sources};
+use crate::config::{Sources, WorkerSettings};
 use crate::integrity::Integrity;
 use crate::ports::Heartbeat;
 use crate::telemetry::{Telemetry, instance};
@@ -30,13 +30,17 @@ pub(super) async fn run(
 ) -> Result<Exit, CliError> {
     // Before anything else, so that a signal during the start ends the process in order, too.
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
-    let settings = Settings::for_worker(sources, args.allow_local_archive)?;
+    let WorkerSettings {
+        cxone,
+        queue,
+        base: settings,
+    } = WorkerSettings::read(sources, args.allow_local_archive)?;
     warn_without_key(&settings.integrity);
     let name = instance();
     let services = tokio::select! {
         () = shutdown.draining.cancelled() => return Ok(Exit::Ok),
         // This contacts no service yet, so a failure is a fault of the settings.
-        services = Box::pin(compose::unproven_services(&settings, &name)) => services.map_err(CliError::usage)?,
+        services = Box::pin(compose::unproven_services(&settings, &cxone, &name)) => services.map_err(CliError::usage)?,
     };
     let options = Options {
         concurrency: settings.worker.concurrency,
@@ -46,7 +50,7 @@ pub(super) async fn run(
     };
     let services = Arc::new(services);
     let started_at = services.clock.now();
-    let broker = compose::broker(&settings.queue).map_err(CliError::usage)?;
+    let broker = compose::broker(&queue).map_err(CliError::usage)?;
     let worker = Arc::new(Worker::new(
         Arc::clone(&services),
         Arc::clone(&broker),
