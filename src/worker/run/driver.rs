@@ -13,14 +13,11 @@ use crate::job::Job;
 use crate::machine::{Call, Checkpoint, Event, StateName, Step};
 use crate::ports::{Claim, Lease};
 use crate::progress;
+use crate::queue::redelivery::POISON_DEATHS;
 use crate::steps::{
     Cancellation, CheckpointSession, Interrupt, Services, Stopped, is_recorded, perform,
 };
 use crate::telemetry::{metrics, span};
-
-/// After this many deaths of workers in a row, each while it worked on the user, the user is given
-/// up.
-const POISON_DEATHS: u32 = 5;
 
 /// Drives one user as far as it gets now: claim and load, then step, transition and save in turn, as
 /// [`plan_commands`] says. Before a DELETE the machine has a state of its own, so that the intent is
