@@ -197,13 +197,13 @@ impl Stored {
 
 /// Flips one bit of every byte, one after the other; the bytes that nobody missed.
 async fn unnoticed(stored: &Stored, path: &Path, known: &[&ManifestRef]) -> Vec<usize> {
-    let (verifier, whole) = (stored.verifier(), std::fs::read(path).unwrap());
+    let whole = std::fs::read(path).unwrap();
     let mut unnoticed = Vec::new();
     for place in 0..whole.len() {
         let mut bytes = whole.clone();
         bytes[place] ^= 1;
         std::fs::write(path, bytes).unwrap();
-        let verdict = stored.verdict(&verifier, known).await;
+        let verdict = stored.verdict(&stored.verifier(), known).await;
         let name = path.file_name().unwrap().to_str().unwrap();
         if !verdict
             .findings

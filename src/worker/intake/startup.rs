@@ -46,11 +46,9 @@ impl Startup {
         pause: &OperatorPause,
     ) {
         let store = &*services.archive_store;
-        let (redis, s3, list) = (
-            Code::CheckpointsUnreachable,
-            Code::ArchiveUnreachable,
-            Code::SettingsUnreadable,
-        );
+        let redis = Code::CheckpointsUnreachable;
+        let s3 = Code::ArchiveUnreachable;
+        let list = Code::SettingsUnreadable;
         tokio::join!(
             self.until("checkpoints", redis, ANSWERS_WITHIN, async || services
                 .checkpoints

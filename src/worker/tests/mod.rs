@@ -78,7 +78,9 @@ impl Bench {
             archive_store: Arc::new(
                 DirectoryStore::open(&directory.path().join("archive")).unwrap(),
             ),
-            checkpoints: Arc::new(EmbeddedCheckpoints::open(directory.path()).unwrap()),
+            checkpoints: Arc::new(
+                EmbeddedCheckpoints::open(directory.path(), Clock::system()).unwrap(),
+            ),
             guards: Guards {
                 delete_grace: Duration::ZERO,
                 deletion_rate_limit: None,
@@ -173,7 +175,8 @@ impl Bench {
     /// A user who is finished is as the manifest says, and the manifest proves it.
     async fn assert_verified(&self, number: usize) {
         use crate::operations::verify::{CheckpointEvidence, Schema, Verifier, holdings};
-        let (store, user_id) = (Arc::clone(&self.services.archive_store), self.user(number));
+        let store = Arc::clone(&self.services.archive_store);
+        let user_id = self.user(number);
         let held = holdings(&*store, Some(user_id))
             .await
             .unwrap()
