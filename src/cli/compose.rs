@@ -64,8 +64,8 @@ type Shared = (Arc<dyn Checkpoints>, Arc<dyn Quotas>);
 fn shared(settings: &Settings) -> Result<Shared, CliError> {
     Ok(match &settings.checkpoints {
         CheckpointsUrl::Embedded(directory) => {
-            let embedded =
-                EmbeddedCheckpoints::open(directory)?.with_integrity(settings.integrity.clone());
+            let embedded = EmbeddedCheckpoints::open(directory, Clock::system())?
+                .with_integrity(settings.integrity.clone());
             (Arc::new(embedded), local_quotas())
         }
         CheckpointsUrl::Redis(url) => {
@@ -135,7 +135,14 @@ pub(super) async fn s3_store(
     prefix: &str,
 ) -> Result<S3Store, CliError> {
     let path_style = settings.force_path_style;
-    Ok(S3Store::connect(bucket, prefix, path_style, settings.retention).await?)
+    Ok(S3Store::connect(
+        bucket,
+        prefix,
+        path_style,
+        settings.retention,
+        Clock::system(),
+    )
+    .await?)
 }
 
 pub(super) fn broker(settings: &Queue) -> Result<Arc<dyn Broker>, CliError> {
@@ -149,8 +156,14 @@ pub(super) async fn protected(settings: &Settings) -> Result<ProtectedSource, Cl
         None => ProtectedSource::nobody(),
         Some(ProtectedLocation::File(path)) => ProtectedSource::file(path.clone()),
         Some(ProtectedLocation::S3 { bucket, key }) => {
-            let store =
-                S3Store::connect(bucket, "", settings.archive.force_path_style, None).await?;
+            let store = S3Store::connect(
+                bucket,
+                "",
+                settings.archive.force_path_style,
+                None,
+                Clock::system(),
+            )
+            .await?;
             ProtectedSource::object(Arc::new(store), ObjectKey(key.clone()))
         }
     })

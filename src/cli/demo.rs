@@ -2,12 +2,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
 use super::exit::{CliError, Exit};
 use super::output::{say, table};
+use crate::clock::Clock;
 use crate::simulator::{DeletionAnswer, Entry, Options, Record, Simulator, start};
 
 /// Off-boards a dozen users without any server, with one crash and the resume after it
@@ -28,7 +28,7 @@ const LONG: &str = "00000001-de30-4000-8000-00000000000c";
 const PAGES_BEFORE_THE_KILL: usize = 12;
 
 pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
-    let stamp = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let stamp = Clock::system().now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let place = args.directory.join(format!("demo-{stamp}"));
     std::fs::create_dir_all(&place)
         .map_err(|error| CliError::usage(format!("cannot make {}: {error}", place.display())))?;

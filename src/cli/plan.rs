@@ -7,6 +7,7 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::InputArgs;
 use super::output::{Output, OutputArgs, Shown, json as print_json, say, table};
+use crate::clock::Clock;
 use crate::config::{Cxone, TenantSettings};
 use crate::job::{Job, Lane};
 use crate::limits::{DeletionRateLimit, Rate};
@@ -32,7 +33,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, CliError> {
-    let messages = args.input.read()?;
+    let messages = args.input.read(Clock::system().now())?;
     let services =
         Arc::new(compose::unproven_services(&settings.base, &settings.cxone, "plan").await?);
     let plans = messages.into_iter().map(|message| {

@@ -11,6 +11,7 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::InputArgs;
 use super::output::{Output, OutputArgs, json, say, table};
+use crate::clock::Clock;
 use crate::config::TenantSettings;
 use crate::failure::Failure;
 use crate::job::{Job, Lane, UserId};
@@ -75,7 +76,7 @@ impl Row {
 }
 
 pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, CliError> {
-    let messages = args.input.read()?;
+    let messages = args.input.read(Clock::system().now())?;
     let name = format!("run-{}", std::process::id());
     let services = compose::services(&settings.base, &settings.cxone, &name).await?;
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;

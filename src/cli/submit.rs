@@ -13,6 +13,7 @@ use super::exit::{CliError, Exit};
 use super::guarded::Guarded;
 use super::input::{InputArgs, check, unreadable};
 use super::output::{Output, OutputArgs, json as print_json, say};
+use crate::clock::Clock;
 use crate::config::{BrokerSettings, Settings, Sources};
 use crate::guards::Hold;
 use crate::job::{Source, UserId};
@@ -51,7 +52,8 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         Some(compose::broker(&BrokerSettings::read(sources)?.queue)?)
     };
     let settings = Settings::read(sources)?;
-    let input = args.input.open()?;
+    let clock = Clock::system();
+    let input = args.input.open(clock.now())?;
     let guards = Guarded::read(&settings).await?;
     let checked = check(&input, |user_id| guards.forbid(user_id))?;
     let plan = Plan {
@@ -62,7 +64,11 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         },
         checked,
         held: guards.held().await,
-        memory: Memory::new(compose::shared_stores(&settings).map(|stores| stores.batches)),
+        memory: Memory::new(
+            compose::shared_stores(&settings).map(|stores| stores.batches),
+            clock.clone(),
+        ),
+        clock,
     };
     plan.name_held(args.output.output);
     match broker {
@@ -84,6 +90,7 @@ struct Plan {
     checked: Checked,
     held: Vec<(UserId, Hold)>,
     memory: Memory,
+    clock: Clock,
 }
 
 impl Plan {
@@ -123,6 +130,7 @@ impl Plan {
             publisher: Arc::clone(&publisher),
             source: self.source,
             memory: self.memory,
+            clock: self.clock,
         };
         let messages = input.messages().map_err(|error| unreadable(&error))?;
         let sent = sending

@@ -16,6 +16,7 @@ use super::exit::{CliError, Exit};
 use super::input;
 use super::known_manifests::KnownManifests;
 use super::output::{Output, OutputArgs, json as print_json, say, table};
+use crate::clock::Clock;
 use crate::config::{Settings, Sources};
 use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
@@ -75,7 +76,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         return Err(CliError::bad(text));
     }
     let report = check_all(&place, wanted).await;
-    report.print(&place, args)?;
+    report.print(&place, args, Clock::system().now())?;
     let bad = report.verdicts.iter().any(|verdict| !verdict.ok);
     match report.stopped_by {
         Some(failure) if !bad => Err(failure.into()),
@@ -279,7 +280,7 @@ fn bar(users: usize) -> ProgressBar {
 }
 
 impl Report {
-    fn print(&self, place: &Place, args: &Args) -> Result<(), CliError> {
+    fn print(&self, place: &Place, args: &Args, now: Timestamp) -> Result<(), CliError> {
         let bad = self.verdicts.iter().filter(|verdict| !verdict.ok).count();
         let (archives, bytes) = self
             .verdicts
@@ -292,7 +293,7 @@ impl Report {
             return print_json(&json!({
                 "location": location,
                 "downloaded": place.verifier.downloaded,
-                "checkedAt": Timestamp::now(),
+                "checkedAt": now,
                 "totals": { "users": self.verdicts.len(), "bad": bad, "archives": archives, "bytes": bytes },
                 "stoppedBy": self.stopped_by,
                 "cannotFind": cannot_find(place, args),

@@ -114,12 +114,13 @@ pub(crate) async fn set_pause(
 mod tests {
     use super::*;
     use crate::adapters::directory::DirectoryStore;
+    use crate::clock::Clock;
     use crate::integrity::Integrity;
     use crate::secret::Secret;
 
     async fn set(store: &DirectoryStore, paused: bool) {
         let recorded = Recorded::in_a_test("ada", None);
-        set_pause(store, paused, &recorded, Timestamp::now())
+        set_pause(store, paused, &recorded, Clock::system().now())
             .await
             .unwrap();
     }

@@ -14,7 +14,7 @@ use super::ledger::Entry;
 use super::options::RetryAfterStyle;
 use super::quota::Quota;
 use super::reply::Reply;
-use super::world::{World, now};
+use super::world::{World, now, system_now};
 use super::{analytics, iam, oauth, routing, scim};
 
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -212,7 +212,7 @@ fn over_quota(world: &World) -> Reply {
     match world.options.retry_after {
         RetryAfterStyle::Seconds => reply.header("retry-after", "1"),
         RetryAfterStyle::Date => {
-            let due = std::time::SystemTime::now() + Duration::from_secs(1);
+            let due = system_now() + Duration::from_secs(1);
             reply.header("retry-after", &httpdate::fmt_http_date(due));
         }
         RetryAfterStyle::None => {}

@@ -100,6 +100,7 @@ impl Reply {
             &self.body,
             self.scope,
             &self.correlation_id,
+            self.call.at,
         )
     }
 

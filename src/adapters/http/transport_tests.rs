@@ -37,7 +37,13 @@ fn transport(base: &Url) -> Transport {
     let token_uri = base.join("/token").unwrap();
     Transport {
         http: http.clone(),
-        tokens: Tokens::new(http, token_uri, "id", &Secret::new("secret")),
+        tokens: Tokens::new(
+            http,
+            token_uri,
+            "id",
+            &Secret::new("secret"),
+            Clock::system(),
+        ),
         routing: quota(QuotaClass::Routing),
         scim: quota(QuotaClass::Scim),
         analytics: quota(QuotaClass::Analytics),

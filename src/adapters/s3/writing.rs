@@ -1,7 +1,7 @@
 //! Every write. Each sends a checksum of ours, and none overwrites.
 
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
@@ -47,7 +47,7 @@ impl S3Store {
             RetentionMode::Compliance => ObjectLockMode::Compliance,
         };
         // S3 keeps whole seconds.
-        let until = DateTime::from(SystemTime::now().checked_add(period)?).secs();
+        let until = self.clock.now().checked_add(period).ok()?.as_second();
 
         Some(Lock {
             mark: RetentionMark {

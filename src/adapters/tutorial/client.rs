@@ -58,6 +58,7 @@ impl Client {
             options.token_uri,
             &options.client_id,
             &options.client_secret,
+            options.clock.clone(),
         );
         let quota = |class, rate: Option<f64>| {
             if let Some(rate) = rate {

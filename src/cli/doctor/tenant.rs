@@ -1,10 +1,13 @@
 //! What the tenant's API shows to reads for a user that does not exist: reachability, credentials, scopes, SCIM, quota and
 //! clock.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::super::compose;
 use super::finding::Finding;
+use crate::clock::Clock;
 use crate::config::{Cxone, Guard};
 use crate::limits::DeletePolicy;
 use crate::ports::{ReadFacts, RefusalCause, RefusedRead, Tenant, TenantRead};
@@ -49,7 +52,7 @@ pub(super) async fn examine(cxone: &Cxone, guard: &Guard) -> Vec<Finding> {
         CREDENTIALS,
         format!("a token was issued by {}", cxone.token_uri),
     )];
-    let reads = Reads::make(&*tenant).await;
+    let reads = Reads::make(&*tenant, &Clock::system()).await;
     let api = reads.api(cxone);
     let answers = api.ok;
     findings.push(api);
@@ -76,12 +79,12 @@ pub(super) async fn examine(cxone: &Cxone, guard: &Guard) -> Vec<Finding> {
 }
 
 /// One read of each kind, and when its answer came.
-struct Reads(Vec<(TenantRead, Outcome, SystemTime)>);
+struct Reads(Vec<(TenantRead, Outcome, Timestamp)>);
 
 impl Reads {
-    async fn make(tenant: &dyn Tenant) -> Self {
+    async fn make(tenant: &dyn Tenant, clock: &Clock) -> Self {
         let reads = TenantRead::ALL
-            .map(|read| async move { (read, tenant.examine(read).await, SystemTime::now()) });
+            .map(|read| async move { (read, tenant.examine(read).await, clock.now()) });
         Self(futures_util::future::join_all(reads).await)
     }
 
@@ -107,10 +110,7 @@ impl Reads {
     fn clock(&self) -> Option<Finding> {
         let skews = self.0.iter().filter_map(|(_, outcome, at)| {
             let server = outcome.as_ref().ok()?.server_time?;
-            Some(
-                at.duration_since(server)
-                    .unwrap_or_else(|ahead| ahead.duration()),
-            )
+            Some(at.duration_since(server).unsigned_abs())
         });
         let skew = skews.max()?;
         let seconds = skew.as_secs();
