@@ -23,6 +23,7 @@ use crate::machine::RetryPolicy;
 use crate::manifest::Actor;
 use crate::ports::queue::Broker;
 use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas, SharedStores, Tenant};
+use crate::progress::Progress;
 use crate::registers::ProtectedSource;
 use crate::steps::Services;
 
@@ -32,6 +33,7 @@ const SECOND_READ_AFTER: Duration = Duration::from_secs(1);
 pub(super) fn tenant(
     settings: &Cxone,
     quotas: Arc<dyn Quotas>,
+    progress: Progress,
 ) -> Result<Arc<dyn Tenant>, CliError> {
     let client = Client::new(tutorial::Options {
         base_uri: settings.base_uri.clone(),
@@ -45,6 +47,7 @@ pub(super) fn tenant(
         page_size: settings.page_size,
         second_read_after: SECOND_READ_AFTER,
         clock: Clock::system(),
+        progress,
     })?;
     Ok(Arc::new(client))
 }
@@ -190,9 +193,11 @@ pub(super) async fn unproven_services(
     worker: &str,
 ) -> Result<Services, CliError> {
     let (checkpoints, quotas) = shared(settings)?;
+    let progress = Progress::default();
     Ok(Services {
         clock: Clock::system(),
-        tenant: tenant(cxone, quotas)?,
+        tenant: tenant(cxone, quotas, progress.clone())?,
+        progress,
         archive_store: archive_store(settings).await?,
         checkpoints,
         guards: Guards {

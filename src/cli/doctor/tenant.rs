@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::{Cxone, Guard};
 use crate::limits::DeletePolicy;
 use crate::ports::{ReadFacts, RefusalCause, RefusedRead, Tenant, TenantRead};
+use crate::progress::Progress;
 
 /// The scopes that the token needs, and the read that shows each of them without a change.
 const SCOPES: [(&str, Option<TenantRead>); 8] = [
@@ -33,7 +34,7 @@ const NOT_EXAMINED: &str = "not examined, for the reason in another row";
 type Outcome = Result<ReadFacts, RefusedRead>;
 
 pub(super) async fn examine(cxone: &Cxone, guard: &Guard) -> Vec<Finding> {
-    let tenant = match compose::tenant(cxone, compose::local_quotas()) {
+    let tenant = match compose::tenant(cxone, compose::local_quotas(), Progress::default()) {
         Ok(tenant) => tenant,
         Err(error) => {
             return vec![Finding::bad(

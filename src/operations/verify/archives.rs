@@ -10,6 +10,7 @@ use crate::job::UserId;
 use crate::machine::{Archive, RetentionMark};
 use crate::manifest::{self, Manifest, archive_key, audit_key};
 use crate::ports::{Found, ObjectKey};
+use crate::progress::Progress;
 
 impl Verifier {
     /// Reads the archive that these manifests name, in the version that they name, whole.
@@ -87,7 +88,8 @@ impl Verifier {
             verdict.find(Kind::ArchiveChanged, full_key, text);
             return Ok(());
         }
-        let Some(contents) = read_back(&*self.store, key, version_id).await? else {
+        let Some(contents) = read_back(&*self.store, key, version_id, &Progress::default()).await?
+        else {
             verdict.find(
                 Kind::ArchiveMissing,
                 full_key,

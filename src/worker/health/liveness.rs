@@ -41,7 +41,7 @@ pub(crate) struct Sample {
     pub(crate) held_up: bool,
     /// Some user is in progress, and none waits for a quota.
     pub(crate) at_work: bool,
-    /// [`crate::progress::so_far`].
+    /// [`crate::progress::Progress::so_far`].
     pub(crate) progress: u64,
 }
 
@@ -102,7 +102,8 @@ impl Health {
     /// The loop that receives deliveries, or the one that reopens the intake, made a turn.
     pub(crate) fn turned(&self, taking: bool) {
         let mut signs = self.signs();
-        (signs.turned, signs.taking) = (Some(Instant::now()), taking);
+        signs.turned = Some(Instant::now());
+        signs.taking = taking;
     }
 
     /// Compares a sample with the one before it.

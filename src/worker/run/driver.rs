@@ -12,7 +12,6 @@ use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::Job;
 use crate::machine::{Call, Checkpoint, Event, StateName, Step};
 use crate::ports::{Claim, Lease};
-use crate::progress;
 use crate::queue::redelivery::POISON_DEATHS;
 use crate::steps::{
     Cancellation, CheckpointSession, Interrupt, Services, Stopped, is_recorded, perform,
@@ -53,6 +52,7 @@ pub(crate) async fn drive(services: &Services, job: &Job, cancellation: &Cancell
                 checkpoint,
                 trusted,
                 cancellation.clone(),
+                services.progress.clone(),
             );
             let run = under_lease(services, job, cancellation, session, &lease, deaths).await;
             run.unwrap_or_else(Outcome::Interrupted)
@@ -175,7 +175,7 @@ async fn timed_step(
     let performing = perform(step, services, session, job, calls);
     let performed = performing.instrument(span.clone()).await;
     metrics::step_took(step.as_str(), begun.elapsed());
-    progress::made();
+    services.progress.made();
 
     match performed {
         Ok(event) => Ok(event),

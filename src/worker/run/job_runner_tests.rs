@@ -64,6 +64,7 @@ impl Scene {
             in_progress: Arc::default(),
             until_paused: CancellationToken::new(),
             unsettled: Arc::clone(&self.unsettled),
+            delayed: Arc::default(),
             time_slice: TIME_SLICE,
             name: "w-1".to_owned(),
         }
@@ -71,7 +72,7 @@ impl Scene {
 
     async fn receive(&mut self) -> Received {
         let (source, delivery) = self.intake.next().await.unwrap();
-        let backlog = Arc::new(Backlog::new(Clock::system()));
+        let backlog = Arc::new(Backlog::new(Clock::system(), Arc::default()));
         Received {
             source,
             since: Instant::now(),

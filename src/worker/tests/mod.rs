@@ -24,6 +24,7 @@ use crate::limits::DeletePolicy;
 use crate::machine::{RetryPolicy, StateName};
 use crate::manifest::Actor;
 use crate::ports::Quotas;
+use crate::progress::Progress;
 use crate::registers::ProtectedSource;
 use crate::secret::Secret;
 use crate::simulator::{self, Options, Rule, Simulator};
@@ -71,9 +72,11 @@ impl Bench {
             page_size: 2,
             second_read_after: Duration::from_millis(1),
             clock: Clock::system(),
+            progress: Progress::default(),
         });
         let services = Services {
             clock: Clock::system(),
+            progress: Progress::default(),
             tenant: Arc::new(tenant.unwrap()),
             archive_store: Arc::new(
                 DirectoryStore::open(&directory.path().join("archive")).unwrap(),
