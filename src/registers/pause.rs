@@ -32,15 +32,8 @@ pub(crate) struct PauseRecord {
 impl Numbered for PauseRecord {
     const PURPOSE: Purpose = Purpose::Pause;
 
-    fn passes_over(&self) -> &[String] {
-        &self.passes_over
-    }
-
-    fn passing_over(&self, passes_over: Vec<String>) -> Self {
-        Self {
-            passes_over,
-            ..self.clone()
-        }
+    fn passes_over(&mut self) -> &mut Vec<String> {
+        &mut self.passes_over
     }
 }
 
