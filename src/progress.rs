@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// What a process got done. Clones share the counts: whoever puts a process together makes one, and everything that
+/// What a process got done. Clones share the counts: the code that puts a process together makes one, and everything that
 /// answers, saves, reads or settles for this process gets a clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Progress(Arc<Counts>);

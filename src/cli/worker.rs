@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::compose;
 use super::exit::{CliError, Exit};
 use crate::admin::{self, Api, ProcessState as _, Tokens};
-use crate::config::{Sources, WorkerSettings};
+use crate::config::{Admin, Sources, WorkerSettings};
 use crate::integrity::Integrity;
 use crate::ports::Heartbeat;
 use crate::telemetry::{Telemetry, instance};
@@ -68,11 +68,13 @@ pub(super) async fn run(
     });
 
     let listen = settings.admin.listen;
-    let tokens = Tokens {
-        operator: settings.admin.token.clone(),
-        reader: settings.admin.read_token.clone(),
-    };
-    let api = Api::new(&name, &tokens, services, stores.clone(), broker);
+    let api = Api::new(
+        &name,
+        &tokens(&settings.admin),
+        services,
+        stores.clone(),
+        broker,
+    );
     let answering = Arc::clone(&process) as Arc<dyn admin::ProcessState>;
     let serving = admin::serve(listen, answering, telemetry.exposition(), &api);
     let bound = serving.await.map_err(|error| {
@@ -96,6 +98,13 @@ pub(super) async fn run(
     let _announcing = announce(stores.workers, heartbeat);
     worker.run(&shutdown).await;
     Ok(Exit::Ok)
+}
+
+fn tokens(settings: &Admin) -> Tokens {
+    Tokens {
+        operator: settings.token.clone(),
+        reader: settings.read_token.clone(),
+    }
 }
 
 /// What this process says of itself on `/readyz`, on `/healthz` and in its heartbeats.

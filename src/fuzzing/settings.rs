@@ -48,7 +48,7 @@ pub fn settings(sources: &[u8]) -> bool {
     stores
 }
 
-/// `false` if there are faults. `check` looks at what is special, and returns the common groups.
+/// `false` if there are faults. `check` checks what is special, and returns the common groups.
 fn checked<T: fmt::Debug>(
     settings: Result<T, Faults>,
     check: impl FnOnce(&T) -> &Settings,
