@@ -47,6 +47,7 @@ impl Guesses {
     pub(super) fn wrong(&self, peer: IpAddr, now: Instant) -> Option<u64> {
         let mut memory = self.0.lock();
         let mut peer = network(peer);
+
         if memory.until.len() >= ADDRESSES && !memory.until.contains_key(&peer) {
             memory.until.retain(|_peer, until| *until > now);
             if memory.until.len() >= ADDRESSES {
@@ -63,6 +64,7 @@ impl Guesses {
             return None;
         }
         memory.logged = Some(now);
+
         Some(std::mem::take(&mut memory.unlogged))
     }
 }

@@ -50,6 +50,7 @@ pub(crate) async fn serve(
 ) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(listen).await?;
     let listen = listener.local_addr()?;
+
     tracing::info!(%listen, "admin HTTP");
     let routes = Router::new()
         .route("/healthz", get(healthz))
@@ -66,6 +67,7 @@ pub(crate) async fn serve(
         .merge(api::guarded(api))
         .layer(map_response(for_programs));
     tokio::spawn(connections::serve(listener, routes));
+
     Ok(listen)
 }
 

@@ -117,6 +117,7 @@ fn show(place: &Path, users: &[Record], answer: &Value, before: &[Entry], after:
     let ended = users
         .iter()
         .all(|record| result_of(record, answer).is_some_and(|(result, _)| result == "finished"));
+
     if ended && repeated == 0 {
         Exit::Ok
     } else {
@@ -177,6 +178,7 @@ fn offboard(place: &Path, simulator: &Simulator, log: &str) -> Result<Child, Cli
     let log = std::fs::File::create(place.join(log)).map_err(CliError::bad)?;
     let program = std::env::current_exe().map_err(CliError::bad)?;
     let mut command = Command::new(program);
+
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OFFBOARDER_")) {
         command.env_remove(name);
     }
@@ -219,6 +221,7 @@ async fn kill_in_the_middle(mut process: Child, simulator: &Simulator) -> Result
         ledger.iter().filter(of_the_long_one).count()
     };
     let mut look = tokio::time::interval(Duration::from_millis(10));
+
     while pages(simulator.ledger()) < PAGES_BEFORE_THE_KILL {
         tokio::select! {
             _ = look.tick() => {}
@@ -290,6 +293,7 @@ fn row(
     let (_, state) = result_of(record, answer).unwrap_or_default();
     let calls_before = of(record, before).len();
     let calls_after = of(record, after).len() - calls_before;
+
     [
         record.id.clone(),
         reached(record, before).to_owned(),

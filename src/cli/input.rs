@@ -145,6 +145,7 @@ pub(super) fn check(
         0 => {}
         more => tracing::warn!("{more} more users are named again; each is used once"),
     }
+
     Ok(checked)
 }
 

@@ -126,6 +126,7 @@ pub async fn main() -> ExitCode {
         .instrument(span)
         .await;
     let status = report(ended);
+
     telemetry.end().await;
     status
 }

@@ -53,6 +53,7 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
     let plans = stream::iter(plans).buffered(settings.base.worker.concurrency.max(1));
     let plans: Vec<Plan> = plans.try_collect().await?;
     let total = Total::of(&plans, &settings.cxone, settings.base.guard.max_deletions);
+
     match args.output.output {
         Output::Json => print_json(&json!({ "users": plans, "total": total }))?,
         Output::Table => {
@@ -62,6 +63,7 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
         }
     }
     let unknown = plans.iter().any(|plan| plan.end == End::NotFound);
+
     Ok(if unknown { Exit::Bad } else { Exit::Ok })
 }
 
@@ -79,6 +81,7 @@ fn row(plan: &Plan) -> [String; 6] {
         .iter()
         .cloned()
         .chain(plan.delete_not_before.map(|at| format!("until {at}")));
+
     [
         plan.user_id.to_string(),
         now,
@@ -121,6 +124,7 @@ impl Total {
         let ends = |end| plans.iter().filter(|plan| plan.end == end).count();
         let mut conversations = Conversations::default();
         let mut calls = Calls::default();
+
         for plan in plans {
             conversations.count += plan.conversations.count;
             conversations.pages += plan.conversations.pages;
@@ -137,6 +141,7 @@ impl Total {
             rate_limit.map_or(0.0, |limit| at_deletion_rate(delete, limit)),
         ];
         let seconds = seconds.into_iter().fold(0.0, f64::max);
+
         Self {
             users: plans.len(),
             delete,
@@ -178,6 +183,7 @@ impl Total {
         } else {
             ""
         };
+
         lines.push(format!(
             "{} conversations; about {least}{routing} routing, {scim} SCIM and {analytics} analytics calls; \
              {least}{} h under the quota",

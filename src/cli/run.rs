@@ -83,6 +83,7 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
     let services = Arc::new(services);
     let slots = Arc::new(Semaphore::new(settings.base.worker.concurrency));
     let mut tasks = JoinSet::new();
+
     for (index, message) in messages.into_iter().enumerate() {
         let services = Arc::clone(&services);
         let slots = Arc::clone(&slots);
@@ -116,6 +117,7 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
     let all_ok = rows
         .iter()
         .all(|row| matches!(row.result, "finished" | "waiting"));
+
     Ok(if all_ok { Exit::Ok } else { Exit::Bad })
 }
 
@@ -138,6 +140,7 @@ fn answer(output: Output, rows: &[Row]) -> Result<(), CliError> {
     say(table(["user", "result", "state", "why"], cells));
     let finished = rows.iter().filter(|row| row.result == "finished").count();
     say(format!("{finished} of {} users finished", rows.len()));
+
     Ok(())
 }
 

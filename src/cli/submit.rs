@@ -70,6 +70,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         ),
         clock,
     };
+
     plan.name_held(args.output.output);
     match broker {
         None => plan.dry_run(&input, args.output.output).await,
@@ -136,6 +137,7 @@ impl Plan {
         let sent = sending
             .run(messages, &shutdown.draining, |_sent| bar.inc(1))
             .await;
+
         bar.finish_and_clear();
         publisher.close().await;
         let left = total.saturating_sub(sent.confirmed + sent.before);
@@ -163,6 +165,7 @@ impl Plan {
         let again = format!(
             "{left} were not confirmed: it is safe to send again, because each user is off-boarded once; with the same --batch-id only the missing ones are sent"
         );
+
         match sent.failure {
             Some(failure) => Err(CliError::unreachable(format!("{}; {again}", failure.text))),
             None if interrupted => Err(CliError::bad(format!("interrupted; {again}"))),
@@ -197,6 +200,7 @@ impl Plan {
             }
             Ok::<_, std::io::Error>(())
         };
+
         unless_closed(written.await)?;
         let total = self.checked.users;
         let queue = self.source.queue();
@@ -227,6 +231,7 @@ impl Plan {
             }
         };
         unless_closed(written.and_then(|()| out.flush()))?;
+
         Ok(Exit::Ok)
     }
 }

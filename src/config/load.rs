@@ -208,6 +208,7 @@ impl Draft {
             return;
         }
         let mut reader = Reader::new(&self.entries, std::mem::take(&mut self.faults));
+
         // This checks the texts, since a group is missing if any of its settings has a fault.
         if reader.begins(&table::CHECKPOINTS_URL, "file:") {
             reader.refuse(

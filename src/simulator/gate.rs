@@ -103,6 +103,7 @@ pub(super) async fn answer(State(world): State<Arc<World>>, request: Request) ->
         fault: None,
     };
     let user_id = call.user_id();
+
     call.fault = world.faults.strike(operation, user_id.as_deref());
     let mut entry = Entry {
         seq: 0,
@@ -133,6 +134,7 @@ pub(super) async fn answer(State(world): State<Arc<World>>, request: Request) ->
     entry.status = reply.status;
     world.ledger.add(entry);
     let body = streamed_body(&reply, &call);
+
     reply.into_response(body)
 }
 
@@ -193,6 +195,7 @@ fn dispatch(world: &World, call: &Call) -> Reply {
     if !call.headers.contains_key(header::ACCEPT) {
         return Reply::error(406, "not_acceptable", "No known way to render data");
     }
+
     match call.operation {
         "get_user" => iam::get(world, call),
         "delete_user" => iam::delete(world, call),

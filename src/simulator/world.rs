@@ -99,6 +99,7 @@ impl World {
         for rule in read_list::<Rule>(options.faults.as_deref())? {
             world.faults.add(rule);
         }
+
         Ok(world)
     }
 
@@ -116,6 +117,7 @@ impl World {
         let count = record.queues.unwrap_or(self.options.queues);
         let queue_ids: Vec<String> = (0..count).map(|index| format!("q-{id}-{index}")).collect();
         let mut people = self.people();
+
         for (index, queue_id) in queue_ids.iter().enumerate() {
             let owner = if index == 0 {
                 format!("\"{id}\"")

@@ -33,6 +33,7 @@ pub(super) async fn recount(
     let now = services.clock.now();
     let store = &*services.archive_store;
     let seen = seen(store, limit, now, &services.progress).await?;
+
     tracing::warn!(
         deletions = seen.len(),
         "the count of the deletion rate limit is lost or new: it begins with what the archive store shows"
@@ -42,6 +43,7 @@ pub(super) async fn recount(
         .checkpoints
         .restore_deletions(limit.per, &seen)
         .await?;
+
     Ok(true)
 }
 

@@ -162,6 +162,7 @@ fn store(
         table.insert(key.as_str(), row)?;
     }
     writing.commit()?;
+
     Ok(Saved::Version(expected + 1))
 }
 

@@ -87,6 +87,7 @@ pub(super) fn restore(
 ) -> Result<(), redb::Error> {
     let writing = database.begin_write()?;
     let reach = window(&writing)?.max(millis(reach));
+
     {
         let mut table = writing.open_table(DELETIONS)?;
         for (user_id, at) in deletions {

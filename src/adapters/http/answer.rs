@@ -25,6 +25,7 @@ pub(super) fn refusal(
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let code = error_code(body);
     let retry_after = retry_after(header(RETRY_AFTER), header(DATE), at);
+
     match status {
         401 => ApiError::Unauthorized {
             what,

@@ -132,6 +132,7 @@ impl ArchiveStore for S3Store {
         let Some(version_id) = stored else {
             return Ok(PutOnce::AlreadyThere);
         };
+
         if dates.is_none() && !self.refuses_wrong_checksums() {
             self.reads_back(key, version_id.as_deref(), &body).await?;
         }
@@ -159,6 +160,7 @@ impl ArchiveStore for S3Store {
         // One page holds a thousand, and one key has a handful.
         let ours = listed.uploads.unwrap_or_default().into_iter();
         let ours = ours.filter(|upload| upload.key.as_deref() == Some(&full_key));
+
         Ok(ours
             .filter_map(|upload| upload.upload_id)
             .map(UploadId)

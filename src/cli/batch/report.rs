@@ -48,6 +48,7 @@ pub(super) async fn run(
         let Some(from) = next else { break };
         (rows, next) = report(batches, &args.batch, from, now).await?;
     }
+
     match printer.end() {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::bad(error)),
         Ok(()) | Err(_) => Ok(Exit::Ok),

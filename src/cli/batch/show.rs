@@ -84,9 +84,11 @@ fn redraw(text: &str, drawn: usize) -> usize {
         String::new()
     };
     let written = writeln!(out, "{up}{text}").and_then(|()| out.flush());
+
     // A terminal that is closed ends the process by a signal.
     written.ok();
     let width = terminal_width().unwrap_or(usize::MAX);
+
     text.lines()
         .map(|line| line.chars().count().div_ceil(width).max(1))
         .sum()
@@ -107,6 +109,7 @@ fn text(overview: &Overview) -> Shown {
         row("in progress", overview.under_way, "".into()),
         row("not begun", overview.not_begun, "".into()),
     ];
+
     if overview.unreadable > 0 {
         let what = "checkpoints of a later release: upgrade this binary".into();
         rows.push(row("unreadable", overview.unreadable, what));
@@ -153,6 +156,7 @@ fn text(overview: &Overview) -> Shown {
         None => "unknown: no user was finished in the last 15 minutes".to_owned(),
     };
     lines.push(format!("time left    {left}").into());
+
     lines.into_iter().collect()
 }
 
@@ -206,6 +210,7 @@ fn span(seconds: f64) -> String {
     let days = whole / 86_400;
     let hours = whole / 3600 % 24;
     let minutes = whole / 60 % 60;
+
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{whole} s"),
         (0, 0, _) => format!("{minutes} min {} s", whole % 60),

@@ -60,5 +60,6 @@ fn topology(examined: Examined) -> Vec<Finding> {
             "empty it, delete it, and run `offboarder topology`",
         ),
     };
+
     faults.into_iter().map(finding).collect()
 }

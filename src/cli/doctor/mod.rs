@@ -52,6 +52,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
             say(table(["check", "", "finding", "how to fix it"], rows));
         }
     }
+
     Ok(if findings.iter().any(|finding| finding.unreachable) {
         Exit::Unreachable
     } else if findings.iter().all(|finding| finding.ok) {
@@ -87,6 +88,7 @@ async fn findings(sources: &Sources) -> Result<Vec<Finding>, CliError> {
         Box::pin(safety::check(base, settings.queue.as_ref())),
     );
     let understood = Finding::good("settings", "valid");
+
     Ok([
         vec![understood],
         tenant,

@@ -35,6 +35,7 @@ pub(super) async fn check(settings: &Settings, queue: Option<&Queue>) -> Vec<Fin
             findings.extend(in_clear("OFFBOARDER_CHECKPOINTS_URL", &hosts, "rediss://"));
         }
     }
+
     findings
 }
 
@@ -84,6 +85,7 @@ async fn evidence(settings: &Settings) -> Vec<Finding> {
             ),
         )
     });
+
     versions.into_iter().chain(locks).collect()
 }
 

@@ -106,6 +106,7 @@ async fn s3(archive: &Archive, bucket: &str, prefix: &str) -> Result<Vec<Finding
     let lock = lock(archive, &store, &store.location())
         .await
         .filter(|finding| !finding.unreachable);
+
     if lock.as_ref().is_some_and(|finding| !finding.ok) {
         // A missing lock is reported only once, too: the probe would write with a lock.
         store = compose::s3_store(
@@ -122,6 +123,7 @@ async fn s3(archive: &Archive, bucket: &str, prefix: &str) -> Result<Vec<Finding
     if findings.iter().all(|finding| !finding.unreachable) {
         findings.extend(lock);
     }
+
     Ok(findings)
 }
 
@@ -149,10 +151,12 @@ async fn rights(store: &dyn ArchiveStore, identity: String) -> Vec<Finding> {
     };
     let does = format!("accepts writes, lists and returns them, does not overwrite, {checksums}");
     let written = says(ARCHIVE, probed, &does);
+
     if written.unreachable {
         return vec![written];
     }
     let listed = store.keys("_offboarder_probe").await.map(|_keys| ());
+
     vec![written, says("archive listing", listed, "can be listed")]
 }
 

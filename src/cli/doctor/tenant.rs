@@ -115,6 +115,7 @@ impl Reads {
         });
         let skew = skews.max()?;
         let seconds = skew.as_secs();
+
         Some(if skew > MAX_SKEW {
             Finding::bad(
                 "clock",

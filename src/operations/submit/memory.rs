@@ -66,6 +66,7 @@ impl Memory {
                 (message, before)
             })
         });
+
         recalled.collect()
     }
 

@@ -79,6 +79,7 @@ impl Sending {
             }
         });
         let mut results = std::pin::pin!(publishing.buffer_unordered(CHANNELS));
+
         loop {
             let result = match tokio::time::timeout(SILENCE, results.next()).await {
                 Ok(Some(result)) => result,
@@ -116,6 +117,7 @@ impl Sending {
             }
         }
         self.memory.keep(confirmed).await;
+
         sent
     }
 
@@ -129,6 +131,7 @@ impl Sending {
         // The worker that takes the message continues its trace.
         properties.add(following());
         let key = self.source.routing_key();
+
         self.publisher
             .publish(JOBS_EXCHANGE, key, &message.body, &properties)
             .await

@@ -26,6 +26,7 @@ impl Verifier {
             return Ok(());
         };
         let archive = &first.archive.archive;
+
         for manifest in later {
             if let Some(members) = differences(archive, &manifest.archive.archive) {
                 let key = self.store.full_key(&audit_key(user_id, manifest.revision));
@@ -65,6 +66,7 @@ impl Verifier {
             return Ok(());
         };
         self.attributes(archive, &found, &full_key, verdict);
+
         self.contents(user_id, first, &key, &found, verdict).await
     }
 
@@ -80,6 +82,7 @@ impl Verifier {
         let archive = &manifest.archive.archive;
         let full_key = self.store.full_key(key);
         let version_id = archive.version_id.as_deref().filter(|_| !self.downloaded);
+
         if found.bytes != archive.bytes {
             let text = format!(
                 "it has {} bytes, but the manifest says {}",
@@ -120,6 +123,7 @@ impl Verifier {
             let key = self.store.full_key(&audit_key(user_id, manifest.revision));
             verdict.find(Kind::ManifestChanged, key, text);
         }
+
         Ok(())
     }
 

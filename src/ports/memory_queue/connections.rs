@@ -67,6 +67,7 @@ impl Broker for MemoryBroker {
         state.consumers.insert(owner, consumer);
         state.push();
         let broker = self.clone();
+
         Ok(Box::new(MemoryConnection { broker, owner }))
     }
 
@@ -121,6 +122,7 @@ impl Publisher for MemoryBroker {
             deliveries: 0,
         };
         self.store(&queue, stored);
+
         Ok(())
     }
 

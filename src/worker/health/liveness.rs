@@ -82,6 +82,7 @@ impl Default for Health {
             idle: none,
             stuck: None,
         };
+
         Self {
             signs: Mutex::new(signs),
             tasks: Mutex::default(),
@@ -167,6 +168,7 @@ impl Health {
         let tasks = self.tasks.lock();
         let dead = tasks.iter().filter(|(_, task)| task.is_finished());
         let dead = dead.map(|(name, _)| format!("the task that {name} is dead"));
+
         hangs
             .into_iter()
             .chain(idle)

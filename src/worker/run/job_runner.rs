@@ -70,6 +70,7 @@ impl JobRunner {
             log_outcome(envelope, settlement);
             self.settle_at_last(&received.delivery, settlement).await;
         };
+
         requeuing.instrument(span).await;
     }
 

@@ -42,6 +42,7 @@ impl Delayed {
         else {
             return;
         };
+
         drop_due(seconds, pause, now);
         if seconds
             .back()
@@ -53,6 +54,7 @@ impl Delayed {
                 archive: 0,
             });
         }
+
         if let Some(last) = seconds.back_mut() {
             match source.lane() {
                 Lane::Access | Lane::Whole => last.access += 1,
@@ -83,6 +85,7 @@ impl Delayed {
         let mut queues = self.queues();
         let mut count = 0;
         let mut oldest = None;
+
         for (pause, seconds) in DELAYS.iter().zip(queues.iter_mut()) {
             drop_due(seconds, *pause, now);
             for second in seconds.iter() {
