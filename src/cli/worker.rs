@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::compose;
 use super::exit::{CliError, Exit};
 use crate::admin::{self, Api, ProcessState as _, Tokens};
-use crate::config::{Admin, Sources, WorkerSettings};
+use crate::config::{Admin, Settings, Sources, WorkerSettings};
 use crate::integrity::Integrity;
 use crate::ports::Heartbeat;
 use crate::telemetry::{Telemetry, instance};
@@ -45,12 +45,6 @@ pub(super) async fn run(
         // This contacts no service yet, so a failure is a fault of the settings.
         services = Box::pin(compose::unproven_services(&settings, &cxone, &name)) => services.map_err(CliError::usage)?,
     };
-    let options = Options {
-        concurrency: settings.worker.concurrency,
-        slice: settings.worker.slice,
-        grace: settings.worker.shutdown_grace,
-        name: name.clone(),
-    };
 
     let services = Arc::new(services);
     let started_at = services.clock.now();
@@ -58,7 +52,7 @@ pub(super) async fn run(
     let worker = Arc::new(Worker::new(
         Arc::clone(&services),
         Arc::clone(&broker),
-        options,
+        options(&settings, &name),
     ));
     let stores = compose::shared_stores(&settings)
         .ok_or_else(|| CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis"))?;
@@ -98,6 +92,15 @@ pub(super) async fn run(
     let _announcing = announce(stores.workers, heartbeat);
     worker.run(&shutdown).await;
     Ok(Exit::Ok)
+}
+
+fn options(settings: &Settings, name: &str) -> Options {
+    Options {
+        concurrency: settings.worker.concurrency,
+        slice: settings.worker.slice,
+        grace: settings.worker.shutdown_grace,
+        name: name.to_owned(),
+    }
 }
 
 fn tokens(settings: &Admin) -> Tokens {
