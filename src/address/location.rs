@@ -92,6 +92,7 @@ pub(crate) fn file_url(text: &str) -> Option<Result<PathBuf, String>> {
         }
         None => rest,
     };
+
     if path.is_empty() {
         return Some(Err(
             "names no path; give one such as file:./offboarder-data".to_owned(),
@@ -101,6 +102,7 @@ pub(crate) fn file_url(text: &str) -> Option<Result<PathBuf, String>> {
         // It would become a directory of that name, and its password would be shown.
         return Some(Err("holds another URL; remove file: before it".to_owned()));
     }
+
     Some(Ok(PathBuf::from(path)))
 }
 
@@ -109,6 +111,7 @@ pub(crate) fn s3_url(text: &str) -> Option<Result<(String, String), String>> {
     let rest = text.strip_prefix("s3://")?;
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     let proper = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+
     if bucket.is_empty() || !bucket.chars().all(proper) {
         return Some(Err(
             "names no bucket; give s3://bucket/…, with letters, digits, '.' and '-' in it"
@@ -118,6 +121,7 @@ pub(crate) fn s3_url(text: &str) -> Option<Result<(String, String), String>> {
     if key.contains(['?', '#']) {
         return Some(Err("has a query or a fragment; remove it".to_owned()));
     }
+
     Some(Ok((bucket.to_owned(), key.to_owned())))
 }
 

@@ -81,6 +81,7 @@ impl OpenConnections {
         }
         let cut = CancellationToken::new();
         open.insert(number, (client, cut.clone()));
+
         cut
     }
 
@@ -117,6 +118,7 @@ async fn connection(stream: TcpStream, routes: Router, read_within: Duration) {
     stream.set_write_timeout(Some(read_within));
     let stream = TokioIo::new(Box::pin(stream));
     let serving = http.serve_connection(stream, TowerToHyperService::new(routes));
+
     match tokio::time::timeout(MAX_AGE, serving).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {

@@ -47,6 +47,7 @@ impl Guesses {
     pub(super) fn wrong(&self, peer: IpAddr, now: Instant) -> Option<u64> {
         let mut memory = self.0.lock();
         let mut peer = network(peer);
+
         if memory.until.len() >= ADDRESSES && !memory.until.contains_key(&peer) {
             memory.until.retain(|_peer, until| *until > now);
             if memory.until.len() >= ADDRESSES {
@@ -63,6 +64,7 @@ impl Guesses {
             return None;
         }
         memory.logged = Some(now);
+
         Some(std::mem::take(&mut memory.unlogged))
     }
 }
@@ -83,7 +85,8 @@ mod tests {
 
     #[test]
     fn a_client_that_guesses_is_delayed_and_no_other_is() {
-        let (guesses, now) = (Guesses::default(), Instant::now());
+        let guesses = Guesses::default();
+        let now = Instant::now();
         let [attacker, other] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(IpAddr::from);
         for _guess in 0..10 {
             assert_eq!(guesses.wait(attacker, now), Duration::ZERO);
@@ -104,7 +107,8 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_a_network_is_one_address() {
-        let (guesses, now) = (Guesses::default(), Instant::now());
+        let guesses = Guesses::default();
+        let now = Instant::now();
         for number in 0..3 * u32::try_from(ADDRESSES).unwrap() {
             guesses.wrong(IpAddr::V4(number.into()), now);
         }
@@ -127,7 +131,8 @@ mod tests {
 
     #[test]
     fn the_log_has_the_first_and_then_a_count_from_time_to_time() {
-        let (guesses, now) = (Guesses::default(), Instant::now());
+        let guesses = Guesses::default();
+        let now = Instant::now();
         let peer = IpAddr::from([192, 0, 2, 1]);
         assert_eq!(guesses.wrong(peer, now), Some(1));
         assert!((0..1000).all(|_guess| guesses.wrong(peer, now).is_none()));

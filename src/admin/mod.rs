@@ -26,36 +26,37 @@ use problem::Problem;
 pub(crate) use api::Api;
 pub(crate) use gate::Tokens;
 
-/// Why the worker takes no users now, or why a restart would help; empty if there is no reason.
-pub(crate) type Reasons = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+/// What `/readyz` and `/healthz` ask the process; empty if all is well.
+pub(crate) trait ProcessState: Send + Sync {
+    /// Why it takes no users now.
+    fn not_ready_because(&self) -> Vec<String>;
+
+    /// Why a restart would help.
+    fn unhealthy_because(&self) -> Vec<String>;
+}
 
 #[derive(Clone)]
 struct Probes {
-    not_ready_reasons: Reasons,
-    unhealthy_reasons: Reasons,
+    process: Arc<dyn ProcessState>,
     metrics: Exposition,
 }
 
 /// Listens, and serves until the process ends. Returns the address that was bound, and logs it.
 pub(crate) async fn serve(
     listen: SocketAddr,
-    not_ready_reasons: Reasons,
-    unhealthy_reasons: Reasons,
+    process: Arc<dyn ProcessState>,
     metrics: Exposition,
     api: &Api,
 ) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(listen).await?;
     let listen = listener.local_addr()?;
+
     tracing::info!(%listen, "admin HTTP");
     let routes = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(exposition))
-        .with_state(Probes {
-            not_ready_reasons,
-            unhealthy_reasons,
-            metrics,
-        });
+        .with_state(Probes { process, metrics });
     // A worker that other machines can reach is called by its name.
     let routes = if listen.ip().is_loopback() {
         routes.layer(from_fn(this_host))
@@ -66,6 +67,7 @@ pub(crate) async fn serve(
         .merge(api::guarded(api))
         .layer(map_response(for_programs));
     tokio::spawn(connections::serve(listener, routes));
+
     Ok(listen)
 }
 
@@ -90,7 +92,7 @@ async fn for_programs(mut response: Response) -> Response {
 }
 
 async fn healthz(State(probes): State<Probes>) -> (StatusCode, Json<Value>) {
-    let reasons = (probes.unhealthy_reasons)();
+    let reasons = probes.process.unhealthy_because();
     if reasons.is_empty() {
         return (StatusCode::OK, Json(json!({"status": "ok"})));
     }
@@ -101,7 +103,7 @@ async fn healthz(State(probes): State<Probes>) -> (StatusCode, Json<Value>) {
 }
 
 async fn readyz(State(probes): State<Probes>) -> (StatusCode, Json<Value>) {
-    let causes = (probes.not_ready_reasons)();
+    let causes = probes.process.not_ready_because();
     let status = if causes.is_empty() {
         StatusCode::OK
     } else {

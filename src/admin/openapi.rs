@@ -81,6 +81,7 @@ fn problem(description: &str, header: Option<(&str, &str)>) -> Response {
     let mut response = ResponseBuilder::new()
         .description(description)
         .content("application/problem+json", content);
+
     if let Some((name, description)) = header {
         let kind = if name == "Retry-After" {
             Type::Integer

@@ -154,6 +154,7 @@ impl IntoResponse for Problem {
                 HeaderValue::from(retry_after.as_secs().max(1)),
             );
         }
+
         response
     }
 }

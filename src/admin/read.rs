@@ -121,6 +121,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                 ));
             }
         };
+
         if !body.is_empty() && !is_json {
             let detail = "the body must be JSON: `Content-Type: application/json`";
             return Err(Problem::new(
@@ -143,6 +144,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         if !members.is_object() {
             return Err(unfit("it must be a JSON object".to_owned()));
         }
+
         serde_json::from_value(members)
             .map(Self)
             .map_err(|error| unfit(missing(&error.to_string())))

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
 use crate::ports::{ArchiveStore, ObjectKey};
-use crate::progress;
+use crate::progress::Progress;
 
 /// What a stored archive turns out to be when it is read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,7 @@ pub(crate) async fn read_back(
     store: &dyn ArchiveStore,
     key: &ObjectKey,
     version_id: Option<&str>,
+    progress: &Progress,
 ) -> Result<Option<Contents>, Failure> {
     let Some(mut chunks) = store.stream(key, version_id).await? else {
         return Ok(None);
@@ -33,7 +34,7 @@ pub(crate) async fn read_back(
     let mut counter = Counter::default();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
-        progress::made();
+        progress.made();
         sha256.update(&chunk);
         bytes += chunk.len() as u64;
         counter.take(&chunk);

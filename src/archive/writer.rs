@@ -104,6 +104,7 @@ impl ArchiveWriter {
         if self.pages == 0 {
             self.part.extend_from_slice(b"[");
         }
+
         for conversation in conversations {
             self.make_room(conversation.len() + 3);
             self.part.extend_from_slice(if self.conversations == 0 {
@@ -165,6 +166,7 @@ impl ArchiveWriter {
             sent_bytes: 0,
             sending: None,
         });
+
         Ok(Some(confirmed))
     }
 
@@ -228,12 +230,14 @@ impl ArchiveWriter {
         };
         let (part, body) =
             sent.map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))??;
+
         if let Ok(mut buffer) = body.try_into_mut() {
             buffer.clear();
             self.spare = buffer;
         }
         after.parts.push(part);
         upload.confirmed = after.clone();
+
         Ok(Some(after))
     }
 

@@ -23,6 +23,7 @@ use crate::machine::RetryPolicy;
 use crate::manifest::Actor;
 use crate::ports::queue::Broker;
 use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas, SharedStores, Tenant};
+use crate::progress::Progress;
 use crate::registers::ProtectedSource;
 use crate::steps::Services;
 
@@ -32,6 +33,7 @@ const SECOND_READ_AFTER: Duration = Duration::from_secs(1);
 pub(super) fn tenant(
     settings: &Cxone,
     quotas: Arc<dyn Quotas>,
+    progress: Progress,
 ) -> Result<Arc<dyn Tenant>, CliError> {
     let client = Client::new(tutorial::Options {
         base_uri: settings.base_uri.clone(),
@@ -45,6 +47,7 @@ pub(super) fn tenant(
         page_size: settings.page_size,
         second_read_after: SECOND_READ_AFTER,
         clock: Clock::system(),
+        progress,
     })?;
     Ok(Arc::new(client))
 }
@@ -54,20 +57,18 @@ pub(super) fn local_quotas() -> Arc<dyn Quotas> {
     Arc::new(LocalQuotas::default())
 }
 
-pub(super) fn checkpoints<C, Q>(
-    settings: &Settings<C, Q>,
-) -> Result<Arc<dyn Checkpoints>, CliError> {
+pub(super) fn checkpoints(settings: &Settings) -> Result<Arc<dyn Checkpoints>, CliError> {
     Ok(shared(settings)?.0)
 }
 
 type Shared = (Arc<dyn Checkpoints>, Arc<dyn Quotas>);
 
 /// What workers share: checkpoints, and quotas. An embedded store is one process's own.
-fn shared<C, Q>(settings: &Settings<C, Q>) -> Result<Shared, CliError> {
+fn shared(settings: &Settings) -> Result<Shared, CliError> {
     Ok(match &settings.checkpoints {
         CheckpointsUrl::Embedded(directory) => {
-            let embedded =
-                EmbeddedCheckpoints::open(directory)?.with_integrity(settings.integrity.clone());
+            let embedded = EmbeddedCheckpoints::open(directory, Clock::system())?
+                .with_integrity(settings.integrity.clone());
             (Arc::new(embedded), local_quotas())
         }
         CheckpointsUrl::Redis(url) => {
@@ -78,7 +79,7 @@ fn shared<C, Q>(settings: &Settings<C, Q>) -> Result<Shared, CliError> {
 }
 
 /// Everything that one Redis keeps, over one connection of its own.
-pub(super) fn redis<C, Q>(url: &RedisUrl, settings: &Settings<C, Q>) -> SharedStores {
+pub(super) fn redis(url: &RedisUrl, settings: &Settings) -> SharedStores {
     let connection = Arc::new(RedisConnection::new(url));
     let checkpoints = RedisCheckpoints::new(
         Arc::clone(&connection),
@@ -97,7 +98,7 @@ pub(super) fn redis<C, Q>(url: &RedisUrl, settings: &Settings<C, Q>) -> SharedSt
 }
 
 /// What all processes of the deployment share; `None` with an embedded store, which belongs to one.
-pub(super) fn shared_stores<C, Q>(settings: &Settings<C, Q>) -> Option<SharedStores> {
+pub(super) fn shared_stores(settings: &Settings) -> Option<SharedStores> {
     match &settings.checkpoints {
         CheckpointsUrl::Embedded(_) => None,
         CheckpointsUrl::Redis(url) => Some(redis(url, settings)),
@@ -105,23 +106,23 @@ pub(super) fn shared_stores<C, Q>(settings: &Settings<C, Q>) -> Option<SharedSto
 }
 
 /// With the key, by which records of ours are known there.
-pub(super) async fn archive_store<C, Q>(
-    settings: &Settings<C, Q>,
-) -> Result<Arc<dyn ArchiveStore>, CliError> {
-    let (settings, integrity) = (&settings.archive, &settings.integrity);
-    Ok(match &settings.location {
+pub(super) async fn archive_store(settings: &Settings) -> Result<Arc<dyn ArchiveStore>, CliError> {
+    let archive = &settings.archive;
+    let integrity = settings.integrity.clone();
+
+    Ok(match &archive.location {
         ArchiveLocation::Directory(path) => {
-            if settings.retention.is_some() {
+            if archive.retention.is_some() {
                 return Err(CliError::usage(
                     "OFFBOARDER_ARCHIVE_RETENTION: a directory keeps no retention; use s3://",
                 ));
             }
-            Arc::new(DirectoryStore::open(path)?.with_integrity(integrity.clone()))
+            Arc::new(DirectoryStore::open(path)?.with_integrity(integrity))
         }
         ArchiveLocation::S3 { bucket, prefix } => Arc::new(
-            s3_store(settings, bucket, prefix)
+            s3_store(archive, bucket, prefix)
                 .await?
-                .with_integrity(integrity.clone()),
+                .with_integrity(integrity),
         ),
     })
 }
@@ -137,7 +138,14 @@ pub(super) async fn s3_store(
     prefix: &str,
 ) -> Result<S3Store, CliError> {
     let path_style = settings.force_path_style;
-    Ok(S3Store::connect(bucket, prefix, path_style, settings.retention).await?)
+    Ok(S3Store::connect(
+        bucket,
+        prefix,
+        path_style,
+        settings.retention,
+        Clock::system(),
+    )
+    .await?)
 }
 
 pub(super) fn broker(settings: &Queue) -> Result<Arc<dyn Broker>, CliError> {
@@ -146,26 +154,31 @@ pub(super) fn broker(settings: &Queue) -> Result<Arc<dyn Broker>, CliError> {
 }
 
 /// The protected list; an object of a bucket is read with the same credentials as the archive.
-pub(super) async fn protected<C, Q>(
-    settings: &Settings<C, Q>,
-) -> Result<ProtectedSource, CliError> {
+pub(super) async fn protected(settings: &Settings) -> Result<ProtectedSource, CliError> {
     Ok(match &settings.guard.protected {
         None => ProtectedSource::nobody(),
         Some(ProtectedLocation::File(path)) => ProtectedSource::file(path.clone()),
         Some(ProtectedLocation::S3 { bucket, key }) => {
-            let store =
-                S3Store::connect(bucket, "", settings.archive.force_path_style, None).await?;
+            let store = S3Store::connect(
+                bucket,
+                "",
+                settings.archive.force_path_style,
+                None,
+                Clock::system(),
+            )
+            .await?;
             ProtectedSource::object(Arc::new(store), ObjectKey(key.clone()))
         }
     })
 }
 
 /// Everything that steps need, and proof that the stores take writes before the first user is touched.
-pub(super) async fn services<Q>(
-    settings: &Settings<Cxone, Q>,
+pub(super) async fn services(
+    settings: &Settings,
+    cxone: &Cxone,
     worker: &str,
 ) -> Result<Services, CliError> {
-    let services = unproven_services(settings, worker).await?;
+    let services = unproven_services(settings, cxone, worker).await?;
     services.checkpoints.probe().await?;
     services.archive_store.probe().await?;
     services.protected.load().await?;
@@ -174,14 +187,17 @@ pub(super) async fn services<Q>(
 }
 
 /// The same for those who only read: nothing is written, not even by a probe.
-pub(super) async fn unproven_services<Q>(
-    settings: &Settings<Cxone, Q>,
+pub(super) async fn unproven_services(
+    settings: &Settings,
+    cxone: &Cxone,
     worker: &str,
 ) -> Result<Services, CliError> {
     let (checkpoints, quotas) = shared(settings)?;
+    let progress = Progress::default();
     Ok(Services {
         clock: Clock::system(),
-        tenant: tenant(&settings.cxone, quotas)?,
+        tenant: tenant(cxone, quotas, progress.clone())?,
+        progress,
         archive_store: archive_store(settings).await?,
         checkpoints,
         guards: Guards {
@@ -195,8 +211,8 @@ pub(super) async fn unproven_services<Q>(
             base: settings.worker.retry_base,
             cap: settings.worker.retry_cap,
         },
-        history: settings.cxone.history,
-        window_days: settings.cxone.window_days,
+        history: cxone.history,
+        window_days: cxone.window_days,
         actor: Actor::new(worker),
     })
 }

@@ -2,12 +2,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
 use super::exit::{CliError, Exit};
 use super::output::{say, table};
+use crate::clock::Clock;
 use crate::simulator::{DeletionAnswer, Entry, Options, Record, Simulator, start};
 
 /// Off-boards a dozen users without any server, with one crash and the resume after it
@@ -28,7 +28,7 @@ const LONG: &str = "00000001-de30-4000-8000-00000000000c";
 const PAGES_BEFORE_THE_KILL: usize = 12;
 
 pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
-    let stamp = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let stamp = Clock::system().now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let place = args.directory.join(format!("demo-{stamp}"));
     std::fs::create_dir_all(&place)
         .map_err(|error| CliError::usage(format!("cannot make {}: {error}", place.display())))?;
@@ -117,6 +117,7 @@ fn show(place: &Path, users: &[Record], answer: &Value, before: &[Entry], after:
     let ended = users
         .iter()
         .all(|record| result_of(record, answer).is_some_and(|(result, _)| result == "finished"));
+
     if ended && repeated == 0 {
         Exit::Ok
     } else {
@@ -177,6 +178,7 @@ fn offboard(place: &Path, simulator: &Simulator, log: &str) -> Result<Child, Cli
     let log = std::fs::File::create(place.join(log)).map_err(CliError::bad)?;
     let program = std::env::current_exe().map_err(CliError::bad)?;
     let mut command = Command::new(program);
+
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OFFBOARDER_")) {
         command.env_remove(name);
     }
@@ -219,6 +221,7 @@ async fn kill_in_the_middle(mut process: Child, simulator: &Simulator) -> Result
         ledger.iter().filter(of_the_long_one).count()
     };
     let mut look = tokio::time::interval(Duration::from_millis(10));
+
     while pages(simulator.ledger()) < PAGES_BEFORE_THE_KILL {
         tokio::select! {
             _ = look.tick() => {}
@@ -290,6 +293,7 @@ fn row(
     let (_, state) = result_of(record, answer).unwrap_or_default();
     let calls_before = of(record, before).len();
     let calls_after = of(record, after).len() - calls_before;
+
     [
         record.id.clone(),
         reached(record, before).to_owned(),

@@ -36,14 +36,29 @@ fn argument(setting: &'static Setting, flag: String) -> Arg {
         .help(help.replace('`', ""))
 }
 
-/// Reads flags, environment and TOML file.
+/// Reads flags, environment and TOML file. `matches` are those of the whole command line.
 pub(super) fn sources(matches: &ArgMatches) -> Sources {
+    let command = command_names(matches).join(" ");
+    // The flags of settings may come before or after the name of the command.
+    let matches = matches.subcommand().map_or(matches, |(_, inner)| inner);
+
     let value = |id: &str| matches.try_get_one::<String>(id).ok().flatten().cloned();
     let flags = SETTINGS
         .iter()
         .filter_map(|setting| Some((setting.key.to_owned(), value(setting.key)?)))
         .collect();
-    Sources::read(flags, value(CONFIG_ID))
+    Sources::read(command, flags, value(CONFIG_ID))
+}
+
+/// The command and its subcommands: `dead-letters`, `list`.
+fn command_names(matches: &ArgMatches) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut within = matches;
+    while let Some((name, inner)) = within.subcommand() {
+        names.push(name);
+        within = inner;
+    }
+    names
 }
 
 #[cfg(test)]
@@ -68,6 +83,21 @@ mod tests {
                 flags,
                 BTreeMap::from([("cxone.page_size".to_owned(), "7".to_owned())])
             );
+        }
+    }
+
+    #[test]
+    fn the_sources_know_the_command_that_was_typed() {
+        let list = Command::new("list").alias("ls");
+        let command = with_flags(
+            Command::new("offboarder")
+                .subcommand(Command::new("plan"))
+                .subcommand(Command::new("dead-letters").subcommand(list)),
+        );
+        for (typed, known) in [("plan", "plan"), ("dead-letters ls", "dead-letters list")] {
+            let arguments = ["offboarder"].into_iter().chain(typed.split(' '));
+            let matches = command.clone().get_matches_from(arguments);
+            assert_eq!(sources(&matches).command, known);
         }
     }
 

@@ -58,6 +58,7 @@ impl Guarded {
                 }
             }
         };
+
         Ok(Self {
             protected,
             store,

@@ -142,5 +142,6 @@ async fn list(
     let missing = users
         .iter()
         .any(|user_id| !holds.iter().any(|hold| hold.user_id == *user_id));
+
     Ok(if missing { Exit::Bad } else { Exit::Ok })
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use super::exit::CliError;
+use crate::clock::Clock;
 use crate::job::{Action, BatchId, UserId};
 use crate::operations::submit::{Checked, Input, Message, Overlay};
 
@@ -37,6 +38,10 @@ pub(crate) struct InputArgs {
 
 /// Reads a time (RFC 3339), or a period that ends now (`7d`).
 pub(super) fn parse_since(text: &str) -> Result<Timestamp, &'static str> {
+    since(text, Clock::system().now())
+}
+
+fn since(text: &str, now: Timestamp) -> Result<Timestamp, &'static str> {
     const NEITHER: &str = "neither a time (2026-11-01T00:00:00Z) nor a period (7d)";
     if let Ok(at) = text.parse() {
         return Ok(at);
@@ -44,8 +49,7 @@ pub(super) fn parse_since(text: &str) -> Result<Timestamp, &'static str> {
     let ago = humantime::parse_duration(text)
         .ok()
         .and_then(|ago| SignedDuration::try_from(ago).ok());
-    ago.and_then(|ago| Timestamp::now().checked_sub(ago).ok())
-        .ok_or(NEITHER)
+    ago.and_then(|ago| now.checked_sub(ago).ok()).ok_or(NEITHER)
 }
 
 fn parse_action(text: &str) -> Result<Action, &'static str> {
@@ -57,22 +61,22 @@ fn parse_action(text: &str) -> Result<Action, &'static str> {
 }
 
 impl InputArgs {
-    /// The arguments and a copy of the file, not checked yet.
-    pub(super) fn open(&self) -> Result<Input, CliError> {
+    /// The arguments and a copy of the file, not checked yet. The users are requested `now`.
+    pub(super) fn open(&self, now: Timestamp) -> Result<Input, CliError> {
         let overlay = Overlay {
             batch_id: self.batch_id.clone(),
             action: self.action,
             delete_after: self.delete_after,
             requested_by: self.requested_by.clone(),
             reason: self.reason.clone(),
-            requested_at: Some(Timestamp::now()),
+            requested_at: Some(now),
         };
         copy(&self.users, self.file.as_deref(), &overlay)
     }
 
     /// Reads and checks the whole input.
-    pub(super) fn read(&self) -> Result<Vec<Message>, CliError> {
-        checked(&self.open()?)
+    pub(super) fn read(&self, now: Timestamp) -> Result<Vec<Message>, CliError> {
+        checked(&self.open(now)?)
     }
 }
 
@@ -141,9 +145,24 @@ pub(super) fn check(
         0 => {}
         more => tracing::warn!("{more} more users are named again; each is used once"),
     }
+
     Ok(checked)
 }
 
 pub(super) fn unreadable(error: &std::io::Error) -> CliError {
     CliError::usage(format!("the copy of the input cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_ends_now_and_a_time_is_taken_as_it_is() {
+        let now: Timestamp = "2026-11-08T12:00:00Z".parse().unwrap();
+        let at = |text| since(text, now).map(|at| at.to_string());
+        assert_eq!(at("7d").unwrap(), "2026-11-01T12:00:00Z");
+        assert_eq!(at("2026-10-01T00:00:00Z").unwrap(), "2026-10-01T00:00:00Z");
+        assert!(at("soon").is_err() && at("1000000y").is_err());
+    }
 }

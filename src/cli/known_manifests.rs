@@ -59,6 +59,7 @@ impl KnownManifests {
                 known.insert(user_id, evidence(&checkpoint));
             }
         }
+
         Ok(Self::Known(known))
     }
 

@@ -34,7 +34,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 use clap_complete::Shell;
 use tracing::Instrument as _;
 
-use crate::config::Settings;
+use crate::config::{BrokerSettings, Settings, TenantSettings};
 use crate::telemetry::{Telemetry, span};
 use exit::{CliError, Exit};
 use output::Shown;
@@ -126,6 +126,7 @@ pub async fn main() -> ExitCode {
         .instrument(span)
         .await;
     let status = report(ended);
+
     telemetry.end().await;
     status
 }
@@ -155,25 +156,24 @@ async fn dispatch(
     matches: &ArgMatches,
     telemetry: &Telemetry,
 ) -> Result<Exit, CliError> {
-    // The flags of settings may come before or after the name of the command.
-    let sources = || flags::sources(matches.subcommand().map_or(matches, |(_, matches)| matches));
+    let sources = || flags::sources(matches);
     match command {
         Command::Worker(args) => Box::pin(worker::run(args, &sources(), telemetry)).await,
-        Command::Run(args) => Box::pin(run::run(args, &Settings::for_run(&sources())?)).await,
+        Command::Run(args) => Box::pin(run::run(args, &TenantSettings::read(&sources())?)).await,
         Command::Submit(args) => Box::pin(submit::run(args, &sources())).await,
-        Command::Status(args) => status::run(args, &Settings::for_stores(&sources())?).await,
+        Command::Status(args) => status::run(args, &Settings::read(&sources())?).await,
         Command::Verify(args) => Box::pin(verify::run(args, &sources())).await,
-        Command::Batch(args) => batch::run(args, &Settings::for_stores(&sources())?).await,
+        Command::Batch(args) => batch::run(args, &Settings::read(&sources())?).await,
         Command::DeadLetters(args) => Box::pin(dead_letters::run(args, &sources())).await,
-        Command::Hold(args) => hold::run(args, &Settings::for_stores(&sources())?).await,
-        Command::Pause(args) => pause::pause(args, &Settings::for_stores(&sources())?).await,
-        Command::Resume(args) => pause::resume(args, &Settings::for_stores(&sources())?).await,
-        Command::Plan(args) => Box::pin(plan::run(args, &Settings::for_run(&sources())?)).await,
-        Command::AuditLog(args) => audit_log::run(args, &Settings::for_stores(&sources())?).await,
+        Command::Hold(args) => hold::run(args, &Settings::read(&sources())?).await,
+        Command::Pause(args) => pause::pause(args, &Settings::read(&sources())?).await,
+        Command::Resume(args) => pause::resume(args, &Settings::read(&sources())?).await,
+        Command::Plan(args) => Box::pin(plan::run(args, &TenantSettings::read(&sources())?)).await,
+        Command::AuditLog(args) => audit_log::run(args, &Settings::read(&sources())?).await,
         Command::Topology(args) => {
             topology::run(
                 args,
-                &*compose::broker(&Settings::for_broker(&sources())?.queue)?,
+                &*compose::broker(&BrokerSettings::read(&sources())?.queue)?,
             )
             .await
         }

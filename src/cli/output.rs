@@ -167,6 +167,7 @@ fn confirm(question: &str, yes: bool) -> Result<bool, CliError> {
     std::io::stdin()
         .read_line(&mut answer)
         .map_err(CliError::bad)?;
+
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 

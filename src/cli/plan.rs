@@ -7,7 +7,8 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::InputArgs;
 use super::output::{Output, OutputArgs, Shown, json as print_json, say, table};
-use crate::config::{Cxone, Settings};
+use crate::clock::Clock;
+use crate::config::{Cxone, TenantSettings};
 use crate::job::{Job, Lane};
 use crate::limits::{DeletionRateLimit, Rate};
 use crate::operations::plan::{Calls, Conversations, End, Plan, plan};
@@ -31,9 +32,10 @@ pub(crate) struct Args {
     output: OutputArgs,
 }
 
-pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit, CliError> {
-    let messages = args.input.read()?;
-    let services = Arc::new(compose::unproven_services(settings, "plan").await?);
+pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, CliError> {
+    let messages = args.input.read(Clock::system().now())?;
+    let services =
+        Arc::new(compose::unproven_services(&settings.base, &settings.cxone, "plan").await?);
     let plans = messages.into_iter().map(|message| {
         let services = Arc::clone(&services);
         async move {
@@ -48,9 +50,10 @@ pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit,
             plan(&services, &job, args.pages).await
         }
     });
-    let plans = stream::iter(plans).buffered(settings.worker.concurrency.max(1));
+    let plans = stream::iter(plans).buffered(settings.base.worker.concurrency.max(1));
     let plans: Vec<Plan> = plans.try_collect().await?;
-    let total = Total::of(&plans, &settings.cxone, settings.guard.max_deletions);
+    let total = Total::of(&plans, &settings.cxone, settings.base.guard.max_deletions);
+
     match args.output.output {
         Output::Json => print_json(&json!({ "users": plans, "total": total }))?,
         Output::Table => {
@@ -60,6 +63,7 @@ pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit,
         }
     }
     let unknown = plans.iter().any(|plan| plan.end == End::NotFound);
+
     Ok(if unknown { Exit::Bad } else { Exit::Ok })
 }
 
@@ -77,6 +81,7 @@ fn row(plan: &Plan) -> [String; 6] {
         .iter()
         .cloned()
         .chain(plan.delete_not_before.map(|at| format!("until {at}")));
+
     [
         plan.user_id.to_string(),
         now,
@@ -119,6 +124,7 @@ impl Total {
         let ends = |end| plans.iter().filter(|plan| plan.end == end).count();
         let mut conversations = Conversations::default();
         let mut calls = Calls::default();
+
         for plan in plans {
             conversations.count += plan.conversations.count;
             conversations.pages += plan.conversations.pages;
@@ -135,6 +141,7 @@ impl Total {
             rate_limit.map_or(0.0, |limit| at_deletion_rate(delete, limit)),
         ];
         let seconds = seconds.into_iter().fold(0.0, f64::max);
+
         Self {
             users: plans.len(),
             delete,
@@ -176,6 +183,7 @@ impl Total {
         } else {
             ""
         };
+
         lines.push(format!(
             "{} conversations; about {least}{routing} routing, {scim} SCIM and {analytics} analytics calls; \
              {least}{} h under the quota",

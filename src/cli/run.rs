@@ -11,7 +11,8 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::InputArgs;
 use super::output::{Output, OutputArgs, json, say, table};
-use crate::config::{Cxone, Settings};
+use crate::clock::Clock;
+use crate::config::TenantSettings;
 use crate::failure::Failure;
 use crate::job::{Job, Lane, UserId};
 use crate::operations::submit::Message;
@@ -74,13 +75,15 @@ impl Row {
     }
 }
 
-pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit, CliError> {
-    let messages = args.input.read()?;
-    let services = compose::services(settings, &format!("run-{}", std::process::id())).await?;
+pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, CliError> {
+    let messages = args.input.read(Clock::system().now())?;
+    let name = format!("run-{}", std::process::id());
+    let services = compose::services(&settings.base, &settings.cxone, &name).await?;
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
     let services = Arc::new(services);
-    let slots = Arc::new(Semaphore::new(settings.worker.concurrency));
+    let slots = Arc::new(Semaphore::new(settings.base.worker.concurrency));
     let mut tasks = JoinSet::new();
+
     for (index, message) in messages.into_iter().enumerate() {
         let services = Arc::clone(&services);
         let slots = Arc::clone(&slots);
@@ -114,6 +117,7 @@ pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit,
     let all_ok = rows
         .iter()
         .all(|row| matches!(row.result, "finished" | "waiting"));
+
     Ok(if all_ok { Exit::Ok } else { Exit::Bad })
 }
 
@@ -136,6 +140,7 @@ fn answer(output: Output, rows: &[Row]) -> Result<(), CliError> {
     say(table(["user", "result", "state", "why"], cells));
     let finished = rows.iter().filter(|row| row.result == "finished").count();
     say(format!("{finished} of {} users finished", rows.len()));
+
     Ok(())
 }
 

@@ -31,5 +31,6 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
         () = simulator.wait() => {}
         () = shutdown.draining.cancelled() => {}
     }
+
     Ok(Exit::Ok)
 }

@@ -13,7 +13,8 @@ use super::exit::{CliError, Exit};
 use super::guarded::Guarded;
 use super::input::{InputArgs, check, unreadable};
 use super::output::{Output, OutputArgs, json as print_json, say};
-use crate::config::{Settings, Sources};
+use crate::clock::Clock;
+use crate::config::{BrokerSettings, Settings, Sources};
 use crate::guards::Hold;
 use crate::job::{Source, UserId};
 use crate::operations::submit::{CHUNK, Checked, Input, Memory, Message, Sending};
@@ -48,10 +49,11 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     let broker = if args.dry_run {
         None
     } else {
-        Some(compose::broker(&Settings::for_broker(sources)?.queue)?)
+        Some(compose::broker(&BrokerSettings::read(sources)?.queue)?)
     };
-    let settings = Settings::for_stores(sources)?;
-    let input = args.input.open()?;
+    let settings = Settings::read(sources)?;
+    let clock = Clock::system();
+    let input = args.input.open(clock.now())?;
     let guards = Guarded::read(&settings).await?;
     let checked = check(&input, |user_id| guards.forbid(user_id))?;
     let plan = Plan {
@@ -62,8 +64,13 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         },
         checked,
         held: guards.held().await,
-        memory: Memory::new(compose::shared_stores(&settings).map(|stores| stores.batches)),
+        memory: Memory::new(
+            compose::shared_stores(&settings).map(|stores| stores.batches),
+            clock.clone(),
+        ),
+        clock,
     };
+
     plan.name_held(args.output.output);
     match broker {
         None => plan.dry_run(&input, args.output.output).await,
@@ -84,6 +91,7 @@ struct Plan {
     checked: Checked,
     held: Vec<(UserId, Hold)>,
     memory: Memory,
+    clock: Clock,
 }
 
 impl Plan {
@@ -123,11 +131,13 @@ impl Plan {
             publisher: Arc::clone(&publisher),
             source: self.source,
             memory: self.memory,
+            clock: self.clock,
         };
         let messages = input.messages().map_err(|error| unreadable(&error))?;
         let sent = sending
             .run(messages, &shutdown.draining, |_sent| bar.inc(1))
             .await;
+
         bar.finish_and_clear();
         publisher.close().await;
         let left = total.saturating_sub(sent.confirmed + sent.before);
@@ -155,6 +165,7 @@ impl Plan {
         let again = format!(
             "{left} were not confirmed: it is safe to send again, because each user is off-boarded once; with the same --batch-id only the missing ones are sent"
         );
+
         match sent.failure {
             Some(failure) => Err(CliError::unreachable(format!("{}; {again}", failure.text))),
             None if interrupted => Err(CliError::bad(format!("interrupted; {again}"))),
@@ -189,6 +200,7 @@ impl Plan {
             }
             Ok::<_, std::io::Error>(())
         };
+
         unless_closed(written.await)?;
         let total = self.checked.users;
         let queue = self.source.queue();
@@ -219,6 +231,7 @@ impl Plan {
             }
         };
         unless_closed(written.and_then(|()| out.flush()))?;
+
         Ok(Exit::Ok)
     }
 }

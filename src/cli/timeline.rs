@@ -125,6 +125,7 @@ fn asked_for(checkpoint: &Checkpoint) -> String {
             .map(|at| format!("not deleted before {at}")),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
+
     format!("request   {action}, {}", parts.join(", "))
 }
 
@@ -142,5 +143,6 @@ fn line(step: &str, call: &Call) -> Shown {
         format!("{at:.3}  {status}  {method} {path}"),
         format!("    for {step}, correlation ID {id}"),
     ];
+
     lines.into_iter().collect()
 }

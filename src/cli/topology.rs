@@ -32,5 +32,6 @@ pub(super) async fn run(args: &Args, broker: &dyn Broker) -> Result<Exit, CliErr
             say(format!("all of these are declared at {}", broker.at()));
         }
     }
+
     Ok(Exit::Ok)
 }

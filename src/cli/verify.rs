@@ -16,6 +16,7 @@ use super::exit::{CliError, Exit};
 use super::input;
 use super::known_manifests::KnownManifests;
 use super::output::{Output, OutputArgs, json as print_json, say, table};
+use crate::clock::Clock;
 use crate::config::{Settings, Sources};
 use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
@@ -64,9 +65,10 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     let named = args.named()?;
     let place = Arc::new(match &args.folder {
         Some(folder) => Place::of_folder(folder)?,
-        None => Place::of_settings(&Settings::for_stores(sources)?, named.as_deref()).await?,
+        None => Place::of_settings(&Settings::read(sources)?, named.as_deref()).await?,
     });
     let wanted = place.wanted(named).await?;
+
     if wanted.is_empty() {
         let text = format!(
             "{}: no object of any user is stored there",
@@ -75,8 +77,9 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         return Err(CliError::bad(text));
     }
     let report = check_all(&place, wanted).await;
-    report.print(&place, args)?;
+    report.print(&place, args, Clock::system().now())?;
     let bad = report.verdicts.iter().any(|verdict| !verdict.ok);
+
     match report.stopped_by {
         Some(failure) if !bad => Err(failure.into()),
         Some(_) | None => Ok(if bad { Exit::Bad } else { Exit::Ok }),
@@ -127,6 +130,7 @@ impl Place {
                 folder.display()
             )));
         };
+
         if let Some(other) = found.first() {
             return Err(CliError::usage(format!(
                 "objects are in {} and in {}; name one of them",
@@ -141,6 +145,7 @@ impl Place {
             schema: Schema::new(),
             downloaded: true,
         };
+
         Ok(Self {
             verifier,
             known_manifests: KnownManifests::None,
@@ -161,10 +166,12 @@ impl Place {
                 .map(|(user_id, held)| (user_id, Some(held)))
                 .collect());
         };
+
         if named.len() < MANY {
             return Ok(named.into_iter().map(|user_id| (user_id, None)).collect());
         }
         let mut all = holdings(store, None).await?;
+
         Ok(named
             .into_iter()
             .map(|user_id| (user_id, Some(all.remove(&user_id).unwrap_or_default())))
@@ -239,6 +246,7 @@ async fn check_all(place: &Arc<Place>, wanted: BTreeMap<UserId, Option<Holdings>
     let mut stopped_by = None;
     let mut bytes = 0;
     let mut bad = 0;
+
     while let Some(checked) = checks.next().await {
         match checked.unwrap_or_else(|error| {
             Err(Failure::new(
@@ -262,6 +270,7 @@ async fn check_all(place: &Arc<Place>, wanted: BTreeMap<UserId, Option<Holdings>
     }
     bar.finish_and_clear();
     verdicts.sort_by_key(|verdict| verdict.user_id);
+
     Report {
         verdicts,
         stopped_by,
@@ -279,7 +288,7 @@ fn bar(users: usize) -> ProgressBar {
 }
 
 impl Report {
-    fn print(&self, place: &Place, args: &Args) -> Result<(), CliError> {
+    fn print(&self, place: &Place, args: &Args, now: Timestamp) -> Result<(), CliError> {
         let bad = self.verdicts.iter().filter(|verdict| !verdict.ok).count();
         let (archives, bytes) = self
             .verdicts
@@ -288,11 +297,12 @@ impl Report {
                 (archives + verdict.archives, bytes + verdict.bytes)
             });
         let location = place.verifier.store.location();
+
         if args.output.output == Output::Json {
             return print_json(&json!({
                 "location": location,
                 "downloaded": place.verifier.downloaded,
-                "checkedAt": Timestamp::now(),
+                "checkedAt": now,
                 "totals": { "users": self.verdicts.len(), "bad": bad, "archives": archives, "bytes": bytes },
                 "stoppedBy": self.stopped_by,
                 "cannotFind": cannot_find(place, args),
@@ -329,6 +339,7 @@ impl Report {
         for what in cannot_find(place, args) {
             say(format!("this check cannot find: {what}"));
         }
+
         Ok(())
     }
 }
@@ -353,6 +364,7 @@ fn cannot_find(place: &Place, args: &Args) -> Vec<&'static str> {
     };
     let others =
         "changes of holds, pauses, the audit log and copies of dead letters: they are not checked";
+
     is_everyone
         .then_some(whole)
         .into_iter()
@@ -375,6 +387,7 @@ fn row(verdict: &Verdict) -> [String; 3] {
         ""
     };
     let read = HumanBytes(verdict.bytes);
+
     [
         verdict.user_id.to_string(),
         "ok".to_owned(),

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::compose;
 use super::exit::{CliError, Exit};
-use crate::admin::{self, Api, Tokens};
-use crate::config::{Settings, Sources};
+use crate::admin::{self, Api, ProcessState as _, Tokens};
+use crate::config::{Admin, Settings, Sources, WorkerSettings};
 use crate::integrity::Integrity;
 use crate::ports::Heartbeat;
 use crate::telemetry::{Telemetry, instance};
-use crate::worker::{Options, Shutdown, Worker, announce, shutdown_on_signals};
+use crate::worker::{Options, Worker, announce, shutdown_on_signals};
 
 /// Consumes off-boarding messages from RabbitMQ until SIGTERM or SIGINT
 ///
@@ -30,51 +32,51 @@ pub(super) async fn run(
 ) -> Result<Exit, CliError> {
     // Before anything else, so that a signal during the start ends the process in order, too.
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
-    let settings = Settings::for_worker(sources, args.allow_local_archive)?;
+    let WorkerSettings {
+        cxone,
+        queue,
+        base: settings,
+    } = WorkerSettings::read(sources, args.allow_local_archive)?;
     warn_without_key(&settings.integrity);
+
     let name = instance();
     let services = tokio::select! {
         () = shutdown.draining.cancelled() => return Ok(Exit::Ok),
         // This contacts no service yet, so a failure is a fault of the settings.
-        services = Box::pin(compose::unproven_services(&settings, &name)) => services.map_err(CliError::usage)?,
+        services = Box::pin(compose::unproven_services(&settings, &cxone, &name)) => services.map_err(CliError::usage)?,
     };
-    let options = Options {
-        concurrency: settings.worker.concurrency,
-        slice: settings.worker.slice,
-        grace: settings.worker.shutdown_grace,
-        name: name.clone(),
-    };
+
     let services = Arc::new(services);
     let started_at = services.clock.now();
-    let broker = compose::broker(&settings.queue).map_err(CliError::usage)?;
+    let broker = compose::broker(&queue).map_err(CliError::usage)?;
     let worker = Arc::new(Worker::new(
         Arc::clone(&services),
         Arc::clone(&broker),
-        options,
+        options(&settings, &name),
     ));
     let stores = compose::shared_stores(&settings)
         .ok_or_else(|| CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis"))?;
-    let not_ready_reasons = not_ready_reasons(&worker, &shutdown);
-    let unhealthy_reasons = unhealthy_reasons(&worker, &shutdown);
+    let process = Arc::new(Process {
+        worker: Arc::clone(&worker),
+        draining: shutdown.draining.clone(),
+    });
+
     let listen = settings.admin.listen;
-    let tokens = Tokens {
-        operator: settings.admin.token.clone(),
-        reader: settings.admin.read_token.clone(),
-    };
-    let api = Api::new(&name, &tokens, services, stores.clone(), broker);
-    let bound = admin::serve(
-        listen,
-        Arc::clone(&not_ready_reasons),
-        unhealthy_reasons,
-        telemetry.exposition(),
-        &api,
-    )
-    .await
-    .map_err(|error| {
+    let api = Api::new(
+        &name,
+        &tokens(&settings.admin),
+        services,
+        stores.clone(),
+        broker,
+    );
+    let answering = Arc::clone(&process) as Arc<dyn admin::ProcessState>;
+    let serving = admin::serve(listen, answering, telemetry.exposition(), &api);
+    let bound = serving.await.map_err(|error| {
         CliError::usage(format!(
             "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
         ))
     })?;
+
     let first = Heartbeat {
         name,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -86,58 +88,65 @@ pub(super) async fn run(
         causes: Vec::new(),
         draining: false,
     };
-    let heartbeat = heartbeats(first, not_ready_reasons, &worker, &shutdown);
+    let heartbeat = move || process.heartbeat(&first);
     let _announcing = announce(stores.workers, heartbeat);
     worker.run(&shutdown).await;
     Ok(Exit::Ok)
 }
 
-/// Makes heartbeats: `first` with the current state of the worker.
-fn heartbeats(
-    first: Heartbeat,
-    not_ready_reasons: admin::Reasons,
-    worker: &Arc<Worker>,
-    shutdown: &Shutdown,
-) -> impl Fn() -> Heartbeat + use<> {
-    let worker = Arc::clone(worker);
-    let draining = shutdown.draining.clone();
-    move || {
-        let causes = not_ready_reasons();
-        Heartbeat {
-            in_flight: worker.in_flight(),
-            ready: causes.is_empty(),
-            causes,
-            draining: draining.is_cancelled(),
-            ..first.clone()
+fn options(settings: &Settings, name: &str) -> Options {
+    Options {
+        concurrency: settings.worker.concurrency,
+        slice: settings.worker.slice,
+        grace: settings.worker.shutdown_grace,
+        name: name.to_owned(),
+    }
+}
+
+fn tokens(settings: &Admin) -> Tokens {
+    Tokens {
+        operator: settings.token.clone(),
+        reader: settings.read_token.clone(),
+    }
+}
+
+/// What this process says of itself on `/readyz`, on `/healthz` and in its heartbeats.
+struct Process {
+    worker: Arc<Worker>,
+    draining: CancellationToken,
+}
+
+impl admin::ProcessState for Process {
+    fn not_ready_because(&self) -> Vec<String> {
+        let draining = self.draining.is_cancelled().then(|| "draining".to_owned());
+        draining
+            .into_iter()
+            .chain(self.worker.not_ready_because())
+            .collect()
+    }
+
+    /// A worker that drains ends by itself; a restart would only interrupt it.
+    fn unhealthy_because(&self) -> Vec<String> {
+        if self.draining.is_cancelled() {
+            Vec::new()
+        } else {
+            self.worker.unhealthy_because()
         }
     }
 }
 
-/// Why the worker takes no users now: for `/readyz` and the heartbeat.
-fn not_ready_reasons(worker: &Arc<Worker>, shutdown: &Shutdown) -> admin::Reasons {
-    let worker = Arc::clone(worker);
-    let draining = shutdown.draining.clone();
-    Arc::new(move || {
-        let draining = draining.is_cancelled().then(|| "draining".to_owned());
-        draining
-            .into_iter()
-            .chain(worker.not_ready_because())
-            .collect()
-    })
-}
-
-/// Why a restart would help: for `/healthz`.
-fn unhealthy_reasons(worker: &Arc<Worker>, shutdown: &Shutdown) -> admin::Reasons {
-    let worker = Arc::clone(worker);
-    let draining = shutdown.draining.clone();
-    // A worker that drains ends by itself; a restart would only interrupt it.
-    Arc::new(move || {
-        if draining.is_cancelled() {
-            Vec::new()
-        } else {
-            worker.unhealthy_because()
+impl Process {
+    /// `first` with the current state of the worker.
+    fn heartbeat(&self, first: &Heartbeat) -> Heartbeat {
+        let causes = self.not_ready_because();
+        Heartbeat {
+            in_flight: self.worker.in_flight(),
+            ready: causes.is_empty(),
+            causes,
+            draining: self.draining.is_cancelled(),
+            ..first.clone()
         }
-    })
+    }
 }
 
 fn warn_without_key(integrity: &Integrity) {

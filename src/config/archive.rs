@@ -104,6 +104,7 @@ fn check_prefix(prefix: &str) -> Result<(), String> {
             _ => {}
         }
     }
+
     Ok(())
 }
 

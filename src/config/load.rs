@@ -12,16 +12,10 @@ use super::{
 use crate::integrity::Integrity;
 use crate::secret::Secret;
 
-/// The settings of a command. Most groups have defaults and are always there. The two that have
-/// none are there for the commands that cannot work without them, and are an `Option` for the
-/// others.
+/// The groups that every command has, because all their settings have defaults.
 #[derive(Debug, Clone)]
-pub(crate) struct Settings<C = Option<Cxone>, Q = Option<Queue>> {
-    /// `OFFBOARDER_CXONE_…`.
-    pub cxone: C,
-    /// `OFFBOARDER_QUEUE_…`.
-    pub queue: Q,
-    /// `OFFBOARDER_CHECKPOINTS_…`.
+pub(crate) struct Settings {
+    /// `OFFBOARDER_CHECKPOINTS_URL`.
     pub checkpoints: CheckpointsUrl,
     /// `OFFBOARDER_CHECKPOINTS_RETENTION`.
     pub retention: CheckpointsRetention,
@@ -37,57 +31,113 @@ pub(crate) struct Settings<C = Option<Cxone>, Q = Option<Queue>> {
     pub admin: Admin,
 }
 
-impl Settings<Cxone, Queue> {
-    /// For `worker`, which shares its work with other workers: stores that only this host can reach
-    /// are refused, but the operator may allow such an archive.
-    pub(crate) fn for_worker(sources: &Sources, allow_local_archive: bool) -> Result<Self, Faults> {
-        let mut draft = Draft::read(sources);
-        draft.demand(Profile::Worker);
-        draft.refuse_local_stores(allow_local_archive);
-        draft.finish(|cxone| cxone, |queue| queue)
-    }
+/// For commands that call the tenant: `run`, `plan`, `doctor`.
+#[derive(Debug, Clone)]
+pub(crate) struct TenantSettings {
+    pub cxone: Cxone,
+    /// `None` if no broker is named: these commands work without one.
+    pub queue: Option<Queue>,
+    pub base: Settings,
 }
 
-impl Settings<Cxone, Queue> {
-    /// For commands that assess and replay dead letters: they need what the workers use.
-    pub(crate) fn for_replay(sources: &Sources) -> Result<Self, Faults> {
-        let mut draft = Draft::read(sources);
-        draft.demand(Profile::Run);
-        draft.demand(Profile::Broker);
-        draft.refuse_local_stores(true);
-        draft.finish(|cxone| cxone, |queue| queue)
-    }
+/// For commands that use the broker and do not call the tenant.
+#[derive(Debug, Clone)]
+pub(crate) struct BrokerSettings {
+    pub queue: Queue,
+    pub base: Settings,
 }
 
-impl Settings<Cxone> {
-    /// For commands that call the tenant and need no broker.
-    pub(crate) fn for_run(sources: &Sources) -> Result<Self, Faults> {
-        let mut draft = Draft::read(sources);
-        draft.demand(Profile::Run);
-        draft.finish(|cxone| cxone, Some)
-    }
-}
-
-impl Settings<Option<Cxone>, Queue> {
-    /// For commands that use the broker and do not call the tenant.
-    pub(crate) fn for_broker(sources: &Sources) -> Result<Self, Faults> {
-        let mut draft = Draft::read(sources);
-        draft.demand(Profile::Broker);
-        draft.finish(Some, |queue| queue)
-    }
+/// For `worker`, and for commands that assess and replay dead letters, which need the same.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkerSettings {
+    pub cxone: Cxone,
+    pub queue: Queue,
+    pub base: Settings,
 }
 
 impl Settings {
     /// For commands that read the stores, or need no service at all. Settings that they do not use
     /// must be right, too: a worker may start with the same environment.
-    pub(crate) fn for_stores(sources: &Sources) -> Result<Self, Faults> {
-        Draft::read(sources).finish(Some, Some)
+    pub(crate) fn read(sources: &Sources) -> Result<Self, Faults> {
+        Ok(Draft::read(sources).finish()?.base)
     }
+}
+
+impl TenantSettings {
+    pub(crate) fn read(sources: &Sources) -> Result<Self, Faults> {
+        let mut draft = Draft::read(sources);
+        draft.demand(Profile::Run);
+        let Groups { cxone, queue, base } = draft.finish()?;
+        Ok(Self {
+            cxone: demanded(cxone)?,
+            queue,
+            base,
+        })
+    }
+}
+
+impl BrokerSettings {
+    pub(crate) fn read(sources: &Sources) -> Result<Self, Faults> {
+        let mut draft = Draft::read(sources);
+        draft.demand(Profile::Broker);
+        let Groups { queue, base, .. } = draft.finish()?;
+        Ok(Self {
+            queue: demanded(queue)?,
+            base,
+        })
+    }
+}
+
+impl WorkerSettings {
+    /// For `worker`, which shares its work with other workers: stores that only this host can reach
+    /// are refused, but the operator may allow such an archive.
+    pub(crate) fn read(sources: &Sources, allow_local_archive: bool) -> Result<Self, Faults> {
+        let mut draft = Draft::read(sources);
+        draft.demand(Profile::Worker);
+        draft.refuse_local_stores(allow_local_archive);
+        Self::finish(draft)
+    }
+
+    /// For commands that assess and replay dead letters.
+    pub(crate) fn read_for_replay(sources: &Sources) -> Result<Self, Faults> {
+        let mut draft = Draft::read(sources);
+        draft.demand(Profile::Run);
+        draft.demand(Profile::Broker);
+        draft.refuse_local_stores(true);
+        Self::finish(draft)
+    }
+
+    fn finish(draft: Draft) -> Result<Self, Faults> {
+        let Groups { cxone, queue, base } = draft.finish()?;
+        Ok(Self {
+            cxone: demanded(cxone)?,
+            queue: demanded(queue)?,
+            base,
+        })
+    }
+}
+
+/// All groups, without a fault. The two that have no defaults are there if they are set.
+struct Groups {
+    cxone: Option<Cxone>,
+    queue: Option<Queue>,
+    base: Settings,
+}
+
+/// A group that [`Draft::demand`] found, or that has no default to miss.
+fn demanded<T>(group: Option<T>) -> Result<T, Faults> {
+    group.ok_or_else(|| {
+        let text =
+            "a group of settings is missing and no fault says why; this is a defect, report it";
+        Faults::one(Fault::about("settings", text))
+    })
 }
 
 /// Every group that could be read. If one is missing, its fault is noted, or a setting of it that
 /// has no default is unset.
 struct Draft {
+    /// The command, which faults name.
+    command: String,
     entries: Vec<Entry>,
     faults: Vec<Fault>,
     incomplete: bool,
@@ -118,6 +168,7 @@ impl Draft {
         let faults = reader.faults;
 
         Self {
+            command: sources.command.clone(),
             entries: resolved.entries,
             faults,
             incomplete: resolved.incomplete,
@@ -143,8 +194,9 @@ impl Draft {
             };
             if profiles.contains(&profile) && matches!(state, State::Unset) {
                 let variable = setting.variable();
+                let command = &self.command;
                 let text = format!(
-                    "is not set, and {profile} cannot work without; set it, or {variable}_FILE"
+                    "is not set, and {command} cannot work without it; set it, or {variable}_FILE"
                 );
                 self.faults.push(Fault::about(variable, text));
             }
@@ -156,6 +208,7 @@ impl Draft {
             return;
         }
         let mut reader = Reader::new(&self.entries, std::mem::take(&mut self.faults));
+
         // This checks the texts, since a group is missing if any of its settings has a fault.
         if reader.begins(&table::CHECKPOINTS_URL, "file:") {
             reader.refuse(
@@ -173,32 +226,23 @@ impl Draft {
         self.faults = reader.faults;
     }
 
-    fn finish<C, Q>(
-        self,
-        cxone: impl FnOnce(Option<Cxone>) -> Option<C>,
-        queue: impl FnOnce(Option<Queue>) -> Option<Q>,
-    ) -> Result<Settings<C, Q>, Faults> {
+    fn finish(self) -> Result<Groups, Faults> {
         if let Some(faults) = Faults::all(self.faults) {
             return Err(faults);
         }
 
-        let whole = || {
-            Some(Settings {
-                cxone: cxone(self.cxone)?,
-                queue: queue(self.queue)?,
-                checkpoints: self.checkpoints?,
-                retention: self.retention?,
-                archive: self.archive?,
-                worker: self.worker?,
-                guard: self.guard?,
+        Ok(Groups {
+            cxone: self.cxone,
+            queue: self.queue,
+            base: Settings {
+                checkpoints: demanded(self.checkpoints)?,
+                retention: demanded(self.retention)?,
+                archive: demanded(self.archive)?,
+                worker: demanded(self.worker)?,
+                guard: demanded(self.guard)?,
                 integrity: Integrity::new(self.integrity.as_ref()),
-                admin: self.admin?,
-            })
-        };
-        whole().ok_or_else(|| {
-            let text =
-                "a group of settings is missing and no fault says why; this is a defect, report it";
-            Faults::one(Fault::about("settings", text))
+                admin: demanded(self.admin)?,
+            },
         })
     }
 }

@@ -36,7 +36,7 @@ pub(crate) use checkpoints::{CheckpointsRetention, CheckpointsUrl};
 pub(crate) use cxone::Cxone;
 pub(crate) use fault::Faults;
 pub(crate) use guard::Guard;
-pub(crate) use load::Settings;
+pub(crate) use load::{BrokerSettings, Settings, TenantSettings, WorkerSettings};
 pub(crate) use queue::Queue;
 pub(crate) use setting::{CONFIG_VARIABLE, Setting, Unset};
 #[cfg(test)]

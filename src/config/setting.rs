@@ -39,9 +39,9 @@ pub(crate) enum Unset {
 pub(crate) enum Profile {
     /// `worker`.
     Worker,
-    /// `run`, which off-boards without a broker.
+    /// Commands that call the tenant.
     Run,
-    /// Commands that use the broker but not the tenant: `submit`, `topology`, `dead-letters`.
+    /// Commands that use the broker.
     Broker,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Worker => "worker",
-            Self::Run => "run",
+            Self::Run => "run, plan, doctor",
             Self::Broker => "submit, topology, dead-letters",
         })
     }

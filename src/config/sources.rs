@@ -10,6 +10,8 @@ use super::setting::{CONFIG_VARIABLE, PREFIX};
 /// The sources of values, read once. They are plain data, so that tests need no process.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sources {
+    /// The command that was typed, without its arguments: `dead-letters list`.
+    pub command: String,
     /// Values of flags, by the key of the setting.
     pub flags: BTreeMap<String, String>,
     /// Variables that begin with `OFFBOARDER_`.
@@ -23,8 +25,13 @@ pub(crate) struct Sources {
 impl Sources {
     /// Reads the environment, and the TOML file that `config_flag` or else the environment names.
     /// `flags` are the values of flags, by the key of the setting.
-    pub(crate) fn read(flags: BTreeMap<String, String>, config_flag: Option<String>) -> Self {
+    pub(crate) fn read(
+        command: String,
+        flags: BTreeMap<String, String>,
+        config_flag: Option<String>,
+    ) -> Self {
         let mut sources = Self::from_environment(std::env::vars_os());
+        sources.command = command;
         sources.flags = flags;
 
         if let Some(path) = config_flag {
@@ -78,7 +85,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("o.toml");
         std::fs::write(&path, "[cxone]\n").unwrap();
-        let named = |path: &str| Sources::read(BTreeMap::new(), Some(path.to_owned()));
+        let named =
+            |path: &str| Sources::read("plan".to_owned(), BTreeMap::new(), Some(path.to_owned()));
 
         let sources = named(path.to_str().unwrap());
         assert_eq!(sources.toml.unwrap(), (path, "[cxone]\n".to_owned()));

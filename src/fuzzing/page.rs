@@ -12,6 +12,7 @@ use url::Url;
 use super::known_faults::assert_known;
 use crate::adapters::http::retry_after as wish;
 use crate::adapters::tutorial::{NextPage, parse_page};
+use crate::clock::Clock;
 
 /// Where a page of conversations comes from.
 const PAGE_PATH: &str = "/api/v2/conversations/details/query";
@@ -93,16 +94,17 @@ pub fn page(body: &[u8]) -> bool {
 /// longer than an hour, and a number of seconds is taken as it is.
 pub fn retry_after(header: &[u8]) -> bool {
     const HOUR: Duration = Duration::from_hours(1);
+    let now = Clock::system().now();
     let text = String::from_utf8_lossy(header);
     let (value, date) = text
         .split_once('\n')
         .map_or((&*text, None), |(value, date)| (value, Some(date)));
-    let answer = wish(Some(value), date);
+    let answer = wish(Some(value), date, now);
     assert!(
         answer.is_none_or(|pause| !pause.is_zero() && pause <= HOUR),
         "{answer:?}"
     );
-    assert_eq!(wish(None, date), None);
+    assert_eq!(wish(None, date, now), None);
     let digits = value.trim();
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         // A number that does not fit into 64 bits is ignored.
@@ -114,7 +116,7 @@ pub fn retry_after(header: &[u8]) -> bool {
     } else {
         // A date is not after itself, so that only a number is left.
         assert_eq!(
-            wish(Some(value), Some(value)).filter(|_| !digits.starts_with('+')),
+            wish(Some(value), Some(value), now).filter(|_| !digits.starts_with('+')),
             None
         );
     }

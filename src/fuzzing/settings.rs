@@ -8,7 +8,10 @@ use std::time::Duration;
 use url::Host;
 
 use super::spiked::{CANARY, spiked_sources};
-use crate::config::{ArchiveLocation, CheckpointsUrl, Cxone, Faults, Settings, show};
+use crate::config::{
+    ArchiveLocation, BrokerSettings, CheckpointsUrl, Cxone, Faults, Settings, TenantSettings,
+    WorkerSettings, show,
+};
 use crate::limits::Rate;
 
 /// Settings: lines `NAME=value` are the environment and `--key=value` flags; after a line `---`
@@ -21,32 +24,34 @@ pub fn settings(sources: &[u8]) -> bool {
     for row in show(&sources) {
         assert!(!format!("{row:?}").contains(CANARY), "{row:?}");
     }
-    let worker = checked(Settings::for_worker(&sources, false), |settings| {
-        assert!(matches!(settings.checkpoints, CheckpointsUrl::Redis { .. }));
-        assert!(matches!(
-            settings.archive.location,
-            ArchiveLocation::S3 { .. }
-        ));
+    let worker = checked(WorkerSettings::read(&sources, false), |settings| {
+        let base = &settings.base;
+        assert!(matches!(base.checkpoints, CheckpointsUrl::Redis { .. }));
+        assert!(matches!(base.archive.location, ArchiveLocation::S3 { .. }));
+        base
     });
 
     // What one command accepts, every command accepts that needs less.
-    let stores = checked(Settings::for_stores(&sources), |_| {});
+    let stores = checked(Settings::read(&sources), |settings| settings);
     if stores {
-        let run = checked(Settings::for_run(&sources), |settings| {
+        let run = checked(TenantSettings::read(&sources), |settings| {
             assert_cxone(&settings.cxone);
+            &settings.base
         });
-        let broker = checked(Settings::for_broker(&sources), |_| {});
-        let local = checked(Settings::for_worker(&sources, true), |_| {});
+        let broker = checked(BrokerSettings::read(&sources), |settings| &settings.base);
+        let local = checked(WorkerSettings::read(&sources, true), |settings| {
+            &settings.base
+        });
         assert!((!worker || local) && (!local || run && broker));
     }
     assert!(!worker || stores);
     stores
 }
 
-/// `false` if there are faults.
-fn checked<C: fmt::Debug, Q: fmt::Debug>(
-    settings: Result<Settings<C, Q>, Faults>,
-    check: impl FnOnce(&Settings<C, Q>),
+/// `false` if there are faults. `check` checks what is special, and returns the common groups.
+fn checked<T: fmt::Debug>(
+    settings: Result<T, Faults>,
+    check: impl FnOnce(&T) -> &Settings,
 ) -> bool {
     let settings = match settings {
         Ok(settings) => settings,
@@ -64,6 +69,7 @@ fn checked<C: fmt::Debug, Q: fmt::Debug>(
     let shown = format!("{settings:?}");
     assert!(!shown.contains(CANARY), "{shown}");
 
+    let settings = check(&settings);
     let worker = settings.worker;
     let guard = &settings.guard;
     assert!((1..=1000).contains(&worker.concurrency) && (1..=1000).contains(&worker.max_attempts));
@@ -87,7 +93,6 @@ fn checked<C: fmt::Debug, Q: fmt::Debug>(
         }
         ArchiveLocation::Directory(_) => assert!(settings.archive.retention.is_none()),
     }
-    check(&settings);
     true
 }
 

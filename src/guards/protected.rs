@@ -26,6 +26,7 @@ impl ProtectedList {
             .replace("\r\n", "\n");
         let mut list = Self::default();
         let mut says_nobody = false;
+
         for (index, line) in text.split(['\n', '\r']).enumerate() {
             says_nobody |= line.trim() == NOBODY;
             let entry = without_comment(line).trim();
@@ -50,6 +51,7 @@ impl ProtectedList {
                 "it has no entries; write a line \"{NOBODY}\" if no user is to be protected"
             ));
         }
+
         Ok(list)
     }
 
@@ -110,6 +112,7 @@ impl ProtectedList {
             );
         };
         let matching = self.patterns.iter().find(|pattern| matches(pattern, &name));
+
         matching.map(|pattern| {
             format!("the pattern {pattern} of the protected list covers the user's name")
         })
@@ -174,6 +177,7 @@ fn pattern(entry: &str) -> Result<String, String> {
                 .to_owned(),
         );
     }
+
     Ok(entry.to_lowercase())
 }
 
@@ -188,6 +192,7 @@ fn matches(pattern: &str, name: &str) -> bool {
     };
     let mut pieces: Vec<&str> = rest.split('*').collect();
     let last = pieces.pop().unwrap_or_default();
+
     for piece in pieces {
         let Some(at) = name.find(piece) else {
             return false;

@@ -94,6 +94,7 @@ impl<'de> Visitor<'de> for Reading<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
         let mut members = Members::default();
         let mut seen = [false; Member::ALL.len()];
+
         while let Some(name) = map.next_key::<String>()? {
             let known = Member::ALL
                 .into_iter()

@@ -60,6 +60,7 @@ pub(crate) fn parse_key(user_id: UserId, key: &ObjectKey) -> Option<(Kind, u32)>
         "_audit" => Kind::Audit,
         _ => return None,
     };
+
     Some((kind, revision?))
 }
 

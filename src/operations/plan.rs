@@ -214,6 +214,7 @@ async fn count(
     let mut cursor = Cursor::Window {
         from: progress.date_from,
     };
+
     while cursor != Cursor::End {
         if counted.pages == max_pages {
             counted.at_least = true;
@@ -274,5 +275,6 @@ async fn calls_left(
         scim: sum.scim + one.scim,
         analytics: sum.analytics + one.analytics,
     };
+
     Ok(steps.iter().fold(Calls::default(), add))
 }

@@ -54,6 +54,7 @@ impl Known {
             sha256: hex::encode(Sha256::digest(&bytes)),
         };
         let manifest = serde_json::from_slice(&bytes).ok();
+
         Ok(manifest.map_or(Self::Nothing, |manifest| {
             Self::Manifest(Box::new(manifest), reference)
         }))

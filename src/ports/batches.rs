@@ -150,6 +150,7 @@ impl From<&Checkpoint> for Summary {
             .or_else(|| Some(failure?.code.as_str()))
             .unwrap_or("unknown");
         let ended_at = || checkpoint.ended_at().unwrap_or(checkpoint.updated_at);
+
         Self {
             batch_id: checkpoint.request.batch_id.clone(),
             state: checkpoint.state.name(),

@@ -34,6 +34,7 @@ pub(crate) fn crc32c_of_parts(parts: &[Part]) -> Vec<String> {
             part.bytes,
         )
     });
+
     vec![composite, encode(whole)]
 }
 

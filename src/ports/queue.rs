@@ -22,8 +22,9 @@ pub(crate) trait Broker: Send + Sync {
     /// arguments is an error that names it.
     async fn declare(&self) -> Result<(), QueueError>;
 
-    /// Compares the broker's exchanges and queues with what [`Self::declare`] would make, and makes nothing.
-    async fn examine(&self) -> Result<Vec<TopologyFault>, QueueError>;
+    /// Compares the broker's exchanges and queues with what [`Self::declare`] would make, and makes nothing. An error
+    /// says why the broker does not let us in; if it does, `Examined` may still be one.
+    async fn examine(&self) -> Result<Examined, QueueError>;
 
     /// Declares what is missing, and begins to consume from every source, each with this prefetch.
     async fn open_intake(&self, prefetch: u16) -> Result<Box<dyn Intake>, QueueError>;
@@ -34,6 +35,9 @@ pub(crate) trait Broker: Send + Sync {
     /// Begins a scan at the head of the dead-letter queue.
     async fn scan_dead_letters(&self) -> Result<Box<dyn QueueScan>, QueueError>;
 }
+
+/// What is wrong with the topology, or why that cannot be found out.
+pub(crate) type Examined = Result<Vec<TopologyFault>, QueueError>;
 
 /// Deliveries of jobs, from all sources.
 #[async_trait]

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
-use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -185,7 +184,7 @@ pub(crate) struct ReadFacts {
     pub is_own: bool,
     /// An error in the form of SCIM.
     pub is_scim_error: bool,
-    pub server_time: Option<SystemTime>,
+    pub server_time: Option<Timestamp>,
     /// Calls that the quota still allows, and of how many.
     pub quota_left: Option<(u64, u64)>,
 }

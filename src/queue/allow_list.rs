@@ -133,6 +133,7 @@ pub(super) fn goes_on<'a>(name: &str, value: &'a HeaderValue) -> Option<Cow<'a, 
     ];
     let is_scalar = !matches!(value, HeaderValue::Array(_) | HeaderValue::Table(_));
     let stays = is_scalar && !brokers_own.iter().any(|prefix| lower.starts_with(prefix));
+
     stays.then_some(Cow::Borrowed(value))
 }
 

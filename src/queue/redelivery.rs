@@ -6,7 +6,11 @@
 /// was the cause.
 pub(crate) const SUSPICIOUS_DEATHS: i64 = 2;
 
+/// Deaths of workers in a row, each after it claimed the user, which the checkpoint store counts. After this many the
+/// driver gives the user up.
+pub(crate) const POISON_DEATHS: u32 = 5;
+
 /// RabbitMQ's own limit for a queue of jobs (`x-delivery-limit`): the last resort, for a message that never gets as
-/// far as a claim, where five deaths in a row give the user up (`worker/run/driver.rs`). RabbitMQ dead-letters the
+/// far as a claim, where [`POISON_DEATHS`] act. RabbitMQ dead-letters the
 /// message without a reason of ours. A job queue's arguments cannot be changed later.
 pub(crate) const BROKER_DELIVERY_LIMIT: i32 = 20;

@@ -250,7 +250,7 @@ mod tests {
             count: number,
             details: json!({ "n": number }),
         };
-        AuditEntry::new(Timestamp::now(), &operator, change)
+        AuditEntry::new(Clock::system().now(), &operator, change)
     }
 
     #[tokio::test]
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(log.list(None, 100).await.unwrap(), newest_first);
         assert_eq!(log.list(None, 3).await.unwrap(), newest_first[..3]);
 
-        let future = Timestamp::now() + 1.hour();
+        let future = Clock::system().now() + 1.hour();
         assert_eq!(log.list(Some(future), 100).await.unwrap(), []);
         let past = entries[0].at - 1.second();
         assert_eq!(log.list(Some(past), 100).await.unwrap().len(), 20);
@@ -314,7 +314,7 @@ mod tests {
 
         assert_eq!(listed.len(), 1);
         assert_eq!((listed[0].id, listed[0].what.as_str()), (id, "unreadable"));
-        let age = Timestamp::now().duration_since(listed[0].at);
+        let age = Clock::system().now().duration_since(listed[0].at);
         assert!(age.as_secs() < 60, "{}", listed[0].at);
     }
 

@@ -20,15 +20,8 @@ use crate::registers::audit_log::Recorded;
 impl Numbered for Hold {
     const PURPOSE: Purpose = Purpose::Hold;
 
-    fn passes_over(&self) -> &[String] {
-        &self.passes_over
-    }
-
-    fn passing_over(&self, passes_over: Vec<String>) -> Self {
-        Self {
-            passes_over,
-            ..self.clone()
-        }
+    fn passes_over(&mut self) -> &mut Vec<String> {
+        &mut self.passes_over
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::adapters::directory::DirectoryStore;
+use crate::clock::Clock;
 use crate::integrity::Integrity;
 use crate::secret::Secret;
 
@@ -14,7 +15,7 @@ fn user() -> UserId {
 
 async fn set(store: &DirectoryStore, user_id: UserId, held: bool) -> u32 {
     let recorded = Recorded::in_a_test("legal", Some("case 4711"));
-    set_hold(store, user_id, held, &recorded, Timestamp::now())
+    set_hold(store, user_id, held, &recorded, Clock::system().now())
         .await
         .unwrap()
 }

@@ -32,15 +32,8 @@ pub(crate) struct PauseRecord {
 impl Numbered for PauseRecord {
     const PURPOSE: Purpose = Purpose::Pause;
 
-    fn passes_over(&self) -> &[String] {
-        &self.passes_over
-    }
-
-    fn passing_over(&self, passes_over: Vec<String>) -> Self {
-        Self {
-            passes_over,
-            ..self.clone()
-        }
+    fn passes_over(&mut self) -> &mut Vec<String> {
+        &mut self.passes_over
     }
 }
 
@@ -114,12 +107,13 @@ pub(crate) async fn set_pause(
 mod tests {
     use super::*;
     use crate::adapters::directory::DirectoryStore;
+    use crate::clock::Clock;
     use crate::integrity::Integrity;
     use crate::secret::Secret;
 
     async fn set(store: &DirectoryStore, paused: bool) {
         let recorded = Recorded::in_a_test("ada", None);
-        set_pause(store, paused, &recorded, Timestamp::now())
+        set_pause(store, paused, &recorded, Clock::system().now())
             .await
             .unwrap();
     }

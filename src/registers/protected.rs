@@ -82,6 +82,7 @@ impl ProtectedSource {
                 .map_err(|error| format!("it is not UTF-8 ({error}); save it as UTF-8"))
         });
         let list = Arc::new(ProtectedList::parse(&text.map_err(stop)?).map_err(stop)?);
+
         self.compare(&list).map_err(stop)?;
         Ok(list)
     }
@@ -124,6 +125,7 @@ fn read_regular(path: &Path) -> Result<Vec<u8>, String> {
     if bytes.len() > MAX_LIST_BYTES {
         return Err(format!("it has more than {MAX_LIST_BYTES} bytes"));
     }
+
     Ok(bytes)
 }
 

@@ -25,10 +25,7 @@ pub(super) trait Numbered: Serialize + DeserializeOwned + Clone + Send + Sync {
     const PURPOSE: Purpose;
 
     /// Objects that were there when the operator acted; they no longer put the sequence in doubt.
-    fn passes_over(&self) -> &[String];
-
-    /// The same record, which names these objects.
-    fn passing_over(&self, objects: Vec<String>) -> Self;
+    fn passes_over(&mut self) -> &mut Vec<String>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +99,7 @@ impl Sequence {
         &self,
         store: &dyn ArchiveStore,
     ) -> Result<Latest<T>, Failure> {
-        let record: Option<T> = if self.last == 0 {
+        let mut record: Option<T> = if self.last == 0 {
             None
         } else {
             let key = key(&self.prefix, self.last);
@@ -123,8 +120,13 @@ impl Sequence {
             }
         };
 
-        let passed_over = record.as_ref().map_or(&[] as &[String], T::passes_over);
-        if let Some(odd) = self.odd.iter().find(|odd| !passed_over.contains(odd)) {
+        let passed_over = record.as_mut().map(T::passes_over);
+        let counts = |odd: &&String| {
+            passed_over
+                .as_ref()
+                .is_none_or(|known| !known.contains(odd))
+        };
+        if let Some(odd) = self.odd.iter().find(counts) {
             let full_key = store.full_key(&ObjectKey(odd.clone()));
             return Ok(Latest::Doubtful(format!(
                 "{full_key} is hidden by a delete marker, or its number is out of line"
@@ -150,7 +152,8 @@ pub(super) async fn append<T: Numbered + PartialEq>(
             break;
         };
 
-        let record = record.passing_over(sequence.odd);
+        let mut record = record.clone();
+        *record.passes_over() = sequence.odd;
         let body = serde_json::to_vec(&record)
             .map_err(|error| Failure::internal("cannot write a numbered record", error))?;
         let key = key(prefix, number);

@@ -91,6 +91,7 @@ pub(super) fn query(world: &World, call: &Call) -> Reply {
         size: query.page_size,
         issued_ms: 0,
     };
+
     page(world, call, cursor)
 }
 
@@ -141,6 +142,7 @@ fn page(world: &World, call: &Call, cursor: Cursor) -> Reply {
     let written = with_conversations(world, &cursor.user, |all| {
         all.write_array(begin..end, &mut body);
     });
+
     if written.is_none() {
         body.extend_from_slice(b"null");
     }
@@ -170,6 +172,7 @@ fn page(world: &World, call: &Call, cursor: Cursor) -> Reply {
         None => {}
     }
     body.push(b'}');
+
     Reply::json(200, body)
 }
 
@@ -208,6 +211,7 @@ pub(super) fn exactly(
         length: world.options.conversation_length,
     };
     let mut body = Vec::new();
+
     all.write_array(all.within(from, to), &mut body);
     Some(body)
 }

@@ -14,7 +14,7 @@ use super::ledger::Entry;
 use super::options::RetryAfterStyle;
 use super::quota::Quota;
 use super::reply::Reply;
-use super::world::{World, now};
+use super::world::{World, now, system_now};
 use super::{analytics, iam, oauth, routing, scim};
 
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -103,6 +103,7 @@ pub(super) async fn answer(State(world): State<Arc<World>>, request: Request) ->
         fault: None,
     };
     let user_id = call.user_id();
+
     call.fault = world.faults.strike(operation, user_id.as_deref());
     let mut entry = Entry {
         seq: 0,
@@ -133,6 +134,7 @@ pub(super) async fn answer(State(world): State<Arc<World>>, request: Request) ->
     entry.status = reply.status;
     world.ledger.add(entry);
     let body = streamed_body(&reply, &call);
+
     reply.into_response(body)
 }
 
@@ -193,6 +195,7 @@ fn dispatch(world: &World, call: &Call) -> Reply {
     if !call.headers.contains_key(header::ACCEPT) {
         return Reply::error(406, "not_acceptable", "No known way to render data");
     }
+
     match call.operation {
         "get_user" => iam::get(world, call),
         "delete_user" => iam::delete(world, call),
@@ -212,7 +215,7 @@ fn over_quota(world: &World) -> Reply {
     match world.options.retry_after {
         RetryAfterStyle::Seconds => reply.header("retry-after", "1"),
         RetryAfterStyle::Date => {
-            let due = std::time::SystemTime::now() + Duration::from_secs(1);
+            let due = system_now() + Duration::from_secs(1);
             reply.header("retry-after", &httpdate::fmt_http_date(due));
         }
         RetryAfterStyle::None => {}

@@ -35,6 +35,7 @@ pub(super) fn delete(world: &World, call: &Call) -> Reply {
         Some(answer) => (answer.status, answer.code.clone()),
         None => (204, None),
     };
+
     match status {
         204 => {
             user.gone_at = Some(Instant::now());

@@ -81,6 +81,7 @@ pub(crate) async fn start(options: &Options) -> Result<Simulator, StartError> {
             tracing::error!(%error, "the simulator ended");
         }
     });
+
     Ok(Simulator {
         address,
         world,

@@ -14,6 +14,7 @@ pub(super) fn token(world: &World, call: &Call) -> Reply {
     let is_form = call
         .header("content-type")
         .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+
     if !is_form {
         return refuse(400, "invalid_request");
     }
@@ -65,5 +66,6 @@ pub(super) fn token(world: &World, call: &Call) -> Reply {
     };
     let scope = scopes.into_iter().collect::<Vec<_>>().join(" ");
     let body = json!({"access_token": token, "token_type": "Bearer", "expires_in": expires_in, "scope": scope});
+
     Reply::json(200, body.to_string())
 }

@@ -36,6 +36,7 @@ impl Quota {
             return false;
         }
         recent.push_back(now);
+
         true
     }
 }

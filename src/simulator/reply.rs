@@ -5,6 +5,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::json;
 
+use super::world::system_now;
+
 /// The answer of an operation.
 pub(super) struct Reply {
     pub(super) status: u16,
@@ -82,7 +84,7 @@ impl Reply {
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         *response.headers_mut() = self.headers;
-        let now = httpdate::fmt_http_date(std::time::SystemTime::now());
+        let now = httpdate::fmt_http_date(system_now());
         if let Ok(now) = HeaderValue::from_str(&now) {
             // A fault may have set another one.
             response.headers_mut().entry(header::DATE).or_insert(now);

@@ -34,6 +34,7 @@ pub(super) fn patch_profile(world: &World, call: &Call) -> Reply {
         Ok(sent) => sent,
         Err(reply) => return *reply,
     };
+
     if let Some(reply) = stale(world, call, &mut user.profile_version) {
         return reply;
     }
@@ -47,6 +48,7 @@ pub(super) fn patch_profile(world: &World, call: &Call) -> Reply {
         user.profile.insert("queues".to_owned(), queues);
     }
     user.profile_version += 1;
+
     Reply::json(200, text(&user.profile))
         .with_etag(world.etag(user.profile_version))
         .applied()
@@ -69,6 +71,7 @@ pub(super) fn patch_queue(world: &World, call: &Call) -> Reply {
         Ok(sent) => sent,
         Err(reply) => return *reply,
     };
+
     if sent.get("id").map(|raw| raw.get()) != queue.document.get("id").map(|raw| raw.get()) {
         return Reply::error(400, "invalid", "id is missing or another queue's");
     }
@@ -77,6 +80,7 @@ pub(super) fn patch_queue(world: &World, call: &Call) -> Reply {
     }
     queue.document = sent;
     queue.version += 1;
+
     Reply::json(200, text(&queue.document))
         .with_etag(world.etag(queue.version))
         .applied()

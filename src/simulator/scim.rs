@@ -20,6 +20,7 @@ pub(super) fn get(world: &World, call: &Call) -> Reply {
     else {
         return unknown_user();
     };
+
     if let Some((document, left)) = &mut user.lagging
         && *left > 0
     {
@@ -30,6 +31,7 @@ pub(super) fn get(world: &World, call: &Call) -> Reply {
     if user.record.active_only_while_true && !user.active() {
         shown.shift_remove("active");
     }
+
     Reply::new(200, SCIM, text(&shown)).with_etag(world.etag(user.scim_version))
 }
 
@@ -42,6 +44,7 @@ pub(super) fn put(world: &World, call: &Call) -> Reply {
     else {
         return unknown_user();
     };
+
     if !call
         .header("content-type")
         .is_some_and(|kind| kind.starts_with(SCIM))
@@ -80,6 +83,7 @@ pub(super) fn put(world: &World, call: &Call) -> Reply {
     }
     user.scim = sent;
     user.scim_version += 1;
+
     Reply::new(200, SCIM, text(&user.scim))
         .with_etag(world.etag(user.scim_version))
         .applied()

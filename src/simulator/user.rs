@@ -140,6 +140,7 @@ pub(super) fn make(
     let scim = format!(
         r#"{{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User","urn:sim:Ext"],"id":"{id}","userName":"{name}@sim.example","active":{active},"urn:sim:Ext":{{"quota":1.50,"serial":9007199254740993}},"meta":{{"resourceType":"User"}}}}"#
     );
+
     User {
         iam,
         profile: document(&profile).unwrap_or_default(),

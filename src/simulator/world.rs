@@ -16,9 +16,17 @@ use super::options::{EtagStyle, Options};
 use super::quota::Quota;
 use super::user::{Document, Record, User, document, make};
 
-/// The wall clock. The simulator is an outside system, and has its own.
 pub(super) fn now() -> Timestamp {
-    Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH)
+    Timestamp::try_from(system_now()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// The wall clock. The simulator is an outside system, and has its own.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the simulator uses nothing of ours, not even our clock"
+)]
+pub(super) fn system_now() -> SystemTime {
+    SystemTime::now()
 }
 
 pub(super) struct World {
@@ -91,6 +99,7 @@ impl World {
         for rule in read_list::<Rule>(options.faults.as_deref())? {
             world.faults.add(rule);
         }
+
         Ok(world)
     }
 
@@ -108,6 +117,7 @@ impl World {
         let count = record.queues.unwrap_or(self.options.queues);
         let queue_ids: Vec<String> = (0..count).map(|index| format!("q-{id}-{index}")).collect();
         let mut people = self.people();
+
         for (index, queue_id) in queue_ids.iter().enumerate() {
             let owner = if index == 0 {
                 format!("\"{id}\"")

@@ -111,7 +111,7 @@ async fn verify(
             .as_ref()
             .is_some_and(|theirs| written.crc32c.contains(theirs));
     if !is_proven {
-        let contents = read_back(&**store, key, version_id)
+        let contents = read_back(&**store, key, version_id, &services.progress)
             .await?
             .ok_or_else(differs)?;
         let counted =
@@ -138,7 +138,13 @@ pub(super) async fn adopt(
     let not_ours = || conflict(&full_key, "it is not an archive of ours");
 
     let dates = found.dates.ok_or_else(not_ours)?;
-    let contents = read_back(&**store, key, found.version_id.as_deref()).await?;
+    let contents = read_back(
+        &**store,
+        key,
+        found.version_id.as_deref(),
+        &services.progress,
+    )
+    .await?;
     let recorded_sha256 = found.sha256;
     let contents = contents
         .filter(|contents| {

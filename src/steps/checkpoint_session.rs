@@ -9,7 +9,7 @@ use super::{Cancellation, Interrupt};
 use crate::job::UserId;
 use crate::machine::{ArchiveInProgress, Checkpoint, StateName};
 use crate::ports::{Checkpoints, Lease, Saved};
-use crate::progress;
+use crate::progress::Progress;
 use crate::telemetry::{metrics, span};
 
 /// The checkpoint, with the lease that allows to save it. What is not saved is lost in a crash; a save is refused once
@@ -25,6 +25,7 @@ pub(crate) struct CheckpointSession {
     /// This run has read again what is recorded.
     confirmed: bool,
     cancellation: Cancellation,
+    progress: Progress,
 }
 
 impl CheckpointSession {
@@ -36,6 +37,7 @@ impl CheckpointSession {
         checkpoint: Checkpoint,
         trusted: bool,
         cancellation: Cancellation,
+        progress: Progress,
     ) -> Self {
         let loaded = checkpoint.state.name();
         Self {
@@ -47,6 +49,7 @@ impl CheckpointSession {
             loaded,
             confirmed: false,
             cancellation,
+            progress,
         }
     }
 
@@ -109,7 +112,7 @@ impl CheckpointSession {
         match saving.instrument(span).await {
             Ok(Saved::Version(version)) => {
                 self.version = version;
-                progress::made();
+                self.progress.made();
                 Ok(())
             }
             Ok(Saved::Refused) => {

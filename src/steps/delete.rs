@@ -55,7 +55,7 @@ pub(super) async fn delete(
     if let Some(outcome) = not_wanted(services, checkpoint) {
         return Ok(Event::DeletionWithheld(Deletion::without_call(outcome)));
     }
-    check_sealed_archive(&*services.archive_store, checkpoint, archive, false).await?;
+    check_sealed_archive(services, checkpoint, archive, false).await?;
 
     match send(services, checkpoint, access.at).await? {
         Sent::Answered(answered) => {
@@ -80,7 +80,7 @@ async fn gone_before(
         // If the intent may not be ours, check the archive that the manifest will name.
         if !journal.has_our_intent() {
             let (_, archive) = archived(&checkpoint.state)?;
-            check_sealed_archive(&*services.archive_store, checkpoint, archive, true).await?;
+            check_sealed_archive(services, checkpoint, archive, true).await?;
         }
         let deletion = Deletion::without_call(DeletionOutcome::Deleted);
         return Ok(gone(deletion, gone_at));

@@ -89,6 +89,7 @@ pub(super) async fn admit_deletion(
         return Ok(Verdict::Proceed);
     };
     let mut answer = services.checkpoints.admit_deletion(user_id, limit).await?;
+
     if answer == DeletionAdmission::Unknown {
         match recount(services, limit).await {
             Ok(true) => answer = services.checkpoints.admit_deletion(user_id, limit).await?,

@@ -95,6 +95,7 @@ impl Services {
             (false, true) => self.probe_alike(step, code).await.is_err(),
             (false, false) => false,
         };
+
         fails_too.then(|| Failure {
             class: Class::Systemic,
             ..failure.clone()

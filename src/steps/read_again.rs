@@ -55,7 +55,7 @@ pub(super) async fn confirm_record(
         && let Some(archive) = checkpoint.state.archive()
     {
         let is_whole = doubt == Doubt::Intent || journal.was_loaded_as_archived();
-        check_sealed_archive(&*services.archive_store, checkpoint, archive, is_whole).await?;
+        check_sealed_archive(services, checkpoint, archive, is_whole).await?;
         if let Some(access_at) = checkpoint.state.deactivated_at().filter(|_| is_whole) {
             interval_is_as_asked(archive, access_at, services.history, services.clock.now())
                 .map_err(|why| conflict(&archive.key, &why))?;

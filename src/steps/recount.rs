@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::job::UserId;
 use crate::limits::DeletionRateLimit;
 use crate::ports::ArchiveStore;
-use crate::progress;
+use crate::progress::Progress;
 
 /// User IDs begin with one of these. The store is listed one digit at a time, so that memory holds a few parts only.
 const FIRST_DIGITS: [&str; 16] = [
@@ -32,7 +32,8 @@ pub(super) async fn recount(
     };
     let now = services.clock.now();
     let store = &*services.archive_store;
-    let seen = seen(store, limit, now).await?;
+    let seen = seen(store, limit, now, &services.progress).await?;
+
     tracing::warn!(
         deletions = seen.len(),
         "the count of the deletion rate limit is lost or new: it begins with what the archive store shows"
@@ -42,6 +43,7 @@ pub(super) async fn recount(
         .checkpoints
         .restore_deletions(limit.per, &seen)
         .await?;
+
     Ok(true)
 }
 
@@ -63,10 +65,11 @@ async fn seen(
     store: &dyn ArchiveStore,
     limit: DeletionRateLimit,
     now: Timestamp,
+    progress: &Progress,
 ) -> Result<HashMap<UserId, Timestamp>, Failure> {
     let parts = FIRST_DIGITS.map(|digit| async move {
         let listed = store.list(digit).await?;
-        progress::made();
+        progress.made();
         Ok::<_, Failure>(deletions_seen(&listed, limit.per, now))
     });
     let parts = stream::iter(parts).buffer_unordered(AT_ONCE);

@@ -1,21 +1,22 @@
 //! Whether the archive that was sealed is still stored as it was, when something final depends on it.
 
-use super::Stopped;
 use super::documents::conflict;
+use super::{Services, Stopped};
 use crate::archive::read_back;
 use crate::machine::{Archive, Checkpoint};
 use crate::manifest::archive_key;
-use crate::ports::{ArchiveStore, Found};
+use crate::ports::Found;
 
 /// Fails if the archive is gone or changed: it must be there when the DELETE is sent, not only when it was stored. The
 /// current version has to be the sealed one, since Object Lock protects versions, not names. `whole`: the archive is
 /// fetched and hashed, even where the store's checksum would be proof enough.
 pub(super) async fn check_sealed_archive(
-    store: &dyn ArchiveStore,
+    services: &Services,
     checkpoint: &Checkpoint,
     archive: &Archive,
     whole: bool,
 ) -> Result<(), Stopped> {
+    let store = &*services.archive_store;
     let key = archive_key(checkpoint.user_id, checkpoint.evidence_revision);
     let found = store.find(&key, None).await?;
     if found.is_none() {
@@ -34,7 +35,7 @@ pub(super) async fn check_sealed_archive(
     let unchanged = match &found {
         None => false,
         Some(found) if !whole && proven(found) => true,
-        Some(_) => read_back(store, &key, None)
+        Some(_) => read_back(store, &key, None, &services.progress)
             .await?
             .is_some_and(|contents| contents.sha256 == archive.sha256),
     };

@@ -9,11 +9,14 @@ use crate::limits::DeletePolicy;
 use crate::machine::RetryPolicy;
 use crate::manifest::Actor;
 use crate::ports::{ArchiveStore, Checkpoints, Tenant};
+use crate::progress::Progress;
 use crate::registers::ProtectedSource;
 
 /// What every step works with. Made once for each process.
 pub(crate) struct Services {
     pub(crate) clock: Clock,
+    /// Shared with the tenant's client, which makes progress, too.
+    pub(crate) progress: Progress,
     pub tenant: Arc<dyn Tenant>,
     /// Where archives, seals and manifests go.
     pub archive_store: Arc<dyn ArchiveStore>,

@@ -22,6 +22,7 @@ use crate::ports::{
     PageRequest, Queue, QueueId, ReadFacts, ReadyDeletion, RefusedRead, ReplayNote, RoutingProfile,
     Saved, Tenant, TenantRead, Write,
 };
+use crate::progress::Progress;
 use crate::registers::ProtectedSource;
 
 pub(crate) const LEASE: Duration = Duration::from_mins(1);
@@ -236,6 +237,7 @@ pub(crate) fn services(
 ) -> Services {
     Services {
         clock: Clock::starting_at(Timestamp::from_second(1_800_000_000).unwrap()),
+        progress: Progress::default(),
         tenant: Arc::new(TestTenant(answer)),
         archive_store: Arc::new(DirectoryStore::open(directory).unwrap()),
         checkpoints,

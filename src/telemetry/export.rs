@@ -201,12 +201,14 @@ fn resource() -> Resource {
     let mut resource = Resource::builder()
         .with_attributes(ours)
         .with_detector(Box::new(EnvResourceDetector::new()));
+
     if let Some(name) = var("OTEL_SERVICE_NAME")
         .ok()
         .filter(|name| !name.is_empty())
     {
         resource = resource.with_service_name(name);
     }
+
     resource.build()
 }
 

@@ -73,6 +73,7 @@ pub(crate) fn delivery(queue: &'static str, parent: Context, links: Vec<SpanCont
     for link in links {
         span.add_link(link);
     }
+
     span
 }
 
@@ -94,6 +95,7 @@ pub(crate) fn message(exchange: &str, user_id: UserId) -> Span {
         "messaging.operation.type" = "create",
         offboarder.user_id = %user_id,
     );
+
     if let Some(link) = link {
         span.add_link(link);
     }

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 
 use crate::job::Source;
 use crate::ports::queue::{Broker, Depths, Intake, Publisher};
-use crate::progress;
 use crate::queue::QueueError;
 use crate::steps::Services;
 use crate::telemetry::metrics;
@@ -27,6 +26,7 @@ use crate::worker::intake::shutdown::{Shutdown, drain};
 use crate::worker::intake::slots::{Slot, Slots};
 use crate::worker::intake::startup::{Consuming, Startup};
 use crate::worker::run::job_runner::JobRunner;
+use crate::worker::settle::delayed::Delayed;
 
 /// Channels for publishing delayed jobs and dead letters.
 const PUBLISH_CHANNELS: usize = 4;
@@ -53,6 +53,7 @@ pub(crate) struct Worker {
     consuming: Consuming,
     in_progress: Arc<InProgress>,
     unsettled: Arc<Unsettled>,
+    delayed: Arc<Delayed>,
     options: Options,
 }
 
@@ -75,13 +76,14 @@ impl Runs for Runner {
 
 impl Worker {
     pub(crate) fn new(services: Arc<Services>, broker: Arc<dyn Broker>, options: Options) -> Self {
+        let delayed = Arc::<Delayed>::default();
         let shared = Shared {
             gate: Gate {
                 breaker: Arc::new(CircuitBreaker::default()),
                 pause: Arc::new(OperatorPause::default()),
             },
             slots: Slots::new(options.concurrency),
-            backlog: Arc::new(Backlog::new(services.clock.clone())),
+            backlog: Arc::new(Backlog::new(services.clock.clone(), Arc::clone(&delayed))),
             health: Health::default(),
             slice: options.slice,
         };
@@ -94,6 +96,7 @@ impl Worker {
             consuming: Consuming::default(),
             in_progress: Arc::default(),
             unsettled: Arc::default(),
+            delayed,
             options,
         }
     }
@@ -131,12 +134,13 @@ impl Worker {
             let free = self.shared.free_lanes();
             let waits = |source: Source| depths.get(source.queue()).is_some_and(|depth| *depth > 0);
             let in_progress = self.in_flight() > 0;
+            let progress = &self.services.progress;
             health.sampled(Sample {
                 takeable: Source::ALL.map(|source| free.allow(source) && waits(source)),
                 received: Source::ALL.map(|source| self.shared.backlog.received(source)),
                 held_up: !self.not_ready_because().is_empty(),
-                at_work: in_progress && !progress::ByQuota::holds_any(),
-                progress: progress::so_far(),
+                at_work: in_progress && !progress.waits_for_quota(),
+                progress: progress.so_far(),
             });
         }
         metrics::unhealthy(!health.unhealthy_reasons().is_empty());
@@ -284,6 +288,7 @@ impl Worker {
             in_progress: Arc::clone(&self.in_progress),
             until_paused: self.shared.gate.pause.until_paused(),
             unsettled: Arc::clone(&self.unsettled),
+            delayed: Arc::clone(&self.delayed),
             time_slice: self.options.slice,
             name: self.options.name.clone(),
         }

@@ -10,6 +10,10 @@
     clippy::indexing_slicing,
     reason = "the whole crate is a test: what is unexpected ends it, with the place"
 )]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the servers have the clock of this machine, and no other can be passed in"
+)]
 
 mod admin_api;
 mod archives;

@@ -169,7 +169,8 @@ fn rooms_use_only_what_is_below_them() {
     let mut arrows = BTreeSet::new();
 
     for module in modules.values() {
-        let (file, from) = (shown(&module.file), room(&module.path));
+        let file = shown(&module.file);
+        let from = room(&module.path);
         for import in imports(module, &modules) {
             let to = room(&import.module);
             if from == to || from == "lib" {

@@ -15,6 +15,7 @@ mod imports;
 mod lengths;
 mod settings;
 mod source;
+mod tuple_lets;
 mod words;
 
 /// Ends the test with every fault that was found, and how to fix it.

@@ -12,7 +12,7 @@ use super::publisher::AmqpPublisher;
 use super::scan::DeadLetterScan;
 use super::topology::declare;
 use crate::address::BrokerUrl;
-use crate::ports::queue::{Broker, Intake, Publisher, QueueScan, TopologyFault};
+use crate::ports::queue::{Broker, Examined, Intake, Publisher, QueueScan};
 use crate::queue::QueueError;
 
 /// A RabbitMQ that can be reached.
@@ -50,11 +50,11 @@ impl Broker for AmqpBroker {
             .map_err(|error| queue_error(&error, "close"))
     }
 
-    async fn examine(&self) -> Result<Vec<TopologyFault>, QueueError> {
+    async fn examine(&self) -> Result<Examined, QueueError> {
         let connection = self.0.connect("doctor").await?;
-        let faults = examine(&connection).await;
+        let examined = examine(&connection).await;
         close_quietly(&connection).await;
-        faults
+        Ok(examined)
     }
 
     async fn open_intake(&self, prefetch: u16) -> Result<Box<dyn Intake>, QueueError> {

@@ -119,6 +119,7 @@ pub(super) fn to_amqp(properties: &Properties) -> BasicProperties {
     carry!(content_type => with_content_type, content_encoding => with_content_encoding,
         correlation_id => with_correlation_id, reply_to => with_reply_to, message_id => with_message_id,
         kind => with_type, user_id => with_user_id, app_id => with_app_id);
+
     match properties.timestamp {
         Some(seconds) => amqp.with_timestamp(seconds),
         None => amqp,

@@ -27,6 +27,7 @@ pub(super) fn publishing_error(error: &lapin::Error, exchange: &str, key: &str) 
     };
     let exchange = exchange.to_owned();
     let key = key.to_owned();
+
     match answer.get_id() {
         NO_EXCHANGE => QueueError::Unroutable { exchange, key },
         CONTENT_TOO_LARGE | PRECONDITION_FAILED | FRAME_ERROR => QueueError::MessageRefused {

@@ -82,6 +82,7 @@ async fn fault(
     let Err(error) = compared.await else {
         return Ok(None);
     };
+
     match refused(&error) {
         Some((PRECONDITION_FAILED, why)) => Ok(Some(TopologyFault::Different { what, why })),
         Some(_) | None => Err(queue_error(&error, &format!("compare {what}"))),

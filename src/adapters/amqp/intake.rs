@@ -76,6 +76,7 @@ impl AmqpIntake {
             .await
             .map_err(|_elapsed| broken(format!("no answer within {} s", CHECK_WITHIN.as_secs())))?
             .map_err(|error| broken(error.to_string()))?;
+
         if queue.consumer_count() == 0 && !self.paused {
             return Err(broken("it has no consumer".to_owned()));
         }

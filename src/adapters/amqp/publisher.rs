@@ -121,6 +121,7 @@ impl AmqpPublisher {
                 return Err(QueueError::Unconfirmed { exchange: exchange.to_owned(), key: key.to_owned(), seconds });
             }
         };
+
         // Only a channel that answered is used again.
         *slot = Some(channel);
         match confirmation {
@@ -171,6 +172,7 @@ impl AmqpPublisher {
             }
         };
         *connection = Some(open);
+
         Ok(channel)
     }
 }
@@ -214,6 +216,7 @@ impl Publisher for AmqpPublisher {
     async fn depths(&self, queues: &[&str]) -> Result<Depths, QueueError> {
         let mut depths = Depths::new();
         let mut channel = self.open_channel().await?;
+
         for queue in queues {
             let passive = QueueDeclareOptions {
                 passive: true,
@@ -237,6 +240,7 @@ impl Publisher for AmqpPublisher {
             .close(200, "done".into())
             .await
             .map_err(|error| queue_error(&error, "close a channel"))?;
+
         Ok(depths)
     }
 

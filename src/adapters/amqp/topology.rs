@@ -85,6 +85,7 @@ fn delay_queue(delay: std::time::Duration) -> Declared {
         "x-message-ttl",
         AMQPValue::LongLongInt(milliseconds),
     );
+
     Declared {
         queue: delay_exchange(delay),
         arguments,

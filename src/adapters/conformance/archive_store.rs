@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use super::setup::{Archives, directory, s3};
+use crate::clock::Clock;
 use crate::failure::{Class, Code};
 use crate::ports::{ArchiveStore, DateRange, ObjectKey, Part, PutOnce, UploadId, part_size_bytes};
 
@@ -193,7 +194,7 @@ async fn an_upload_that_was_aborted_is_lost(archives: Archives) {
 
 async fn a_listing_shows_the_keys_of_its_prefix(archives: Archives) {
     let store = &*archives.store;
-    let before = Timestamp::now() - SignedDuration::from_secs(2);
+    let before = Clock::system().now() - SignedDuration::from_secs(2);
     for name in ["a.1.json", "a.2.json", "b.json"] {
         is_stored(store, name, text("{}")).await;
     }
@@ -204,7 +205,7 @@ async fn a_listing_shows_the_keys_of_its_prefix(archives: Archives) {
     for listed in store.list("").await.unwrap() {
         assert!(listed.modified >= before, "{listed:?}");
         assert!(
-            listed.modified <= Timestamp::now() + SignedDuration::from_secs(2),
+            listed.modified <= Clock::system().now() + SignedDuration::from_secs(2),
             "{listed:?}"
         );
     }

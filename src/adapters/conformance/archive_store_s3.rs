@@ -10,6 +10,7 @@ use super::archive_store::key;
 use super::servers;
 use super::setup::{s3_client, s3_store};
 use crate::adapters::s3::S3Store;
+use crate::clock::Clock;
 use crate::failure::Code;
 use crate::limits::{Retention, RetentionMode};
 use crate::ports::{ArchiveStore as _, BucketHealth as _, ObjectKey, PutOnce, crc32c};
@@ -103,7 +104,7 @@ async fn with_a_retention_objects_and_objects_of_parts_are_locked() {
         let mark = found.retention.clone().unwrap();
         assert_eq!(stored.retention, found.retention, "{key:?}");
         assert_eq!(mark.mode, "GOVERNANCE");
-        let left = mark.retain_until.duration_since(Timestamp::now());
+        let left = mark.retain_until.duration_since(Clock::system().now());
         assert!(
             left > SignedDuration::from_hours(23) && left <= SignedDuration::from_hours(24),
             "{left:?}"
@@ -140,7 +141,14 @@ async fn the_checksum_that_the_store_returns_is_that_of_the_bytes() {
 #[tokio::test]
 async fn a_bucket_that_is_not_there_is_reported_as_missing() {
     let server = servers::s3();
-    let store = S3Store::new(s3_client(&server), None, "no-such-bucket", "", None);
+    let store = S3Store::new(
+        s3_client(&server),
+        None,
+        "no-such-bucket",
+        "",
+        None,
+        Clock::system(),
+    );
     let failure = store.put_once(&key("u"), Bytes::new(), None).await;
     assert_eq!(failure.unwrap_err().code, Code::ArchiveMissing);
 }
@@ -151,7 +159,14 @@ async fn wrong_credentials_are_reported_as_denied() {
         secret_key: "wrong".to_owned(),
         ..servers::s3()
     };
-    let store = S3Store::new(s3_client(&server), None, &server.bucket, "", None);
+    let store = S3Store::new(
+        s3_client(&server),
+        None,
+        &server.bucket,
+        "",
+        None,
+        Clock::system(),
+    );
     let failure = store.read(&key("u"), 10).await.unwrap_err();
     assert_eq!(failure.code, Code::ArchiveDenied);
 }

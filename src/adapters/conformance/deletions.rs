@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::setup::{CheckpointStore, embedded, redis, user};
+use crate::clock::Clock;
 use crate::limits::DeletionRateLimit;
 use crate::ports::DeletionAdmission::{Counted, Unknown, Wait};
 
@@ -70,7 +71,7 @@ async fn users_are_counted_once_and_the_limit_says_how_long_to_wait(store: Check
 
 async fn restored_deletions_count_until_their_user_asks(store: CheckpointStore) {
     let checkpoints = &store.checkpoints;
-    let now = Timestamp::now();
+    let now = Clock::system().now();
     let long_ago = now - SignedDuration::from_hours(2);
     let first = user();
     let second = user();
@@ -99,7 +100,10 @@ async fn a_second_restore_never_shortens_the_reach(store: CheckpointStore) {
         .await
         .unwrap();
 
-    let restored = [(counted, Timestamp::now()), (user(), Timestamp::now())];
+    let restored = [
+        (counted, Clock::system().now()),
+        (user(), Clock::system().now()),
+    ];
     checkpoints
         .restore_deletions(HOUR / 2, &restored)
         .await

@@ -12,6 +12,7 @@ use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::adapters::redis::{RedisCheckpoints, RedisConnection};
 use crate::adapters::s3::S3Store;
 use crate::address::RedisUrl;
+use crate::clock::Clock;
 use crate::integrity::Integrity;
 use crate::job::{Request, UserId};
 use crate::machine::Checkpoint;
@@ -51,7 +52,7 @@ pub(super) fn redis_checkpoints(
 
 pub(super) fn embedded() -> CheckpointStore {
     let directory = Arc::new(tempfile::tempdir().unwrap());
-    let store = Arc::new(EmbeddedCheckpoints::open(directory.path()).unwrap());
+    let store = Arc::new(EmbeddedCheckpoints::open(directory.path(), Clock::system()).unwrap());
     CheckpointStore {
         checkpoints: Arc::clone(&store) as Arc<dyn Checkpoints>,
         raw: Raw::Embedded(store, directory),
@@ -79,7 +80,7 @@ impl CheckpointStore {
                 // A file is open in one process at a time.
                 drop(self.checkpoints);
                 drop(store);
-                let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
+                let store = EmbeddedCheckpoints::open(directory.path(), Clock::system()).unwrap();
                 let store = Arc::new(store.with_integrity(integrity));
                 Self {
                     checkpoints: Arc::clone(&store) as Arc<dyn Checkpoints>,
@@ -191,7 +192,7 @@ pub(super) fn s3_store() -> S3Store {
     let server = servers::s3();
     let client = s3_client(&server);
     let prefix = format!("{}/", uuid::Uuid::new_v4());
-    S3Store::new(client, None, &server.bucket, &prefix, None)
+    S3Store::new(client, None, &server.bucket, &prefix, None, Clock::system())
 }
 
 pub(super) fn s3_client(server: &servers::S3Server) -> aws_sdk_s3::Client {

@@ -8,6 +8,7 @@ use super::servers;
 use super::setup::raw_redis;
 use crate::adapters::redis::{RedisConnection, RedisWorkers};
 use crate::address::RedisUrl;
+use crate::clock::Clock;
 use crate::ports::{Heartbeat, SILENT, WorkerRegistry};
 
 fn registry(url: &RedisUrl) -> Arc<dyn WorkerRegistry> {
@@ -39,7 +40,7 @@ async fn workers_are_listed_by_name_with_their_last_heartbeat() {
     let listed = workers.workers().await.unwrap();
     let beats: Vec<_> = listed.iter().map(|live| live.worker.clone()).collect();
     assert_eq!(beats, [heartbeat("a", 2), heartbeat("b", 3)]);
-    let ago = Timestamp::now().duration_since(listed[0].seen_at);
+    let ago = Clock::system().now().duration_since(listed[0].seen_at);
     assert!(ago.abs() < SignedDuration::from_mins(1), "{ago:?}");
 }
 
@@ -56,7 +57,7 @@ async fn a_silent_worker_and_an_unreadable_heartbeat_are_not_listed() {
         .arg("newer")
         .arg("{}");
     raw_redis::<i64>(&url, &command).await;
-    let long_ago = Timestamp::now() - SignedDuration::try_from(SILENT).unwrap();
+    let long_ago = Clock::system().now() - SignedDuration::try_from(SILENT).unwrap();
     let mut command = redis::cmd("ZADD");
     command
         .arg("offboarder:{workers}:seen")

@@ -41,6 +41,7 @@ fn publish(root: &Path, temporary: &Path, path: &Path) -> Result<PutOnce, Direct
     if matches!(outcome, PutOnce::Stored(_)) {
         std::fs::remove_file(temporary).map_err(|error| DirectoryError::of(&error, temporary))?;
     }
+
     Ok(outcome)
 }
 
@@ -53,6 +54,7 @@ pub(super) fn write_whole(
 ) -> Result<PutOnce, DirectoryError> {
     let failed = |error| DirectoryError::of(&error, temporary);
     let mut file = private::create(temporary).map_err(failed)?;
+
     if let Some(dates) = dates {
         write_dates(temporary, dates);
         set_attribute(temporary, SHA256, &hex::encode(Sha256::digest(body)));
@@ -66,6 +68,7 @@ pub(super) fn write_whole(
         // No half-written file stays. The outcome says what went wrong.
         std::fs::remove_file(temporary).ok();
     }
+
     outcome
 }
 
@@ -82,6 +85,7 @@ pub(super) fn write_part(
         _ => DirectoryError::of(&error, temporary),
     };
     let mut file = private::open_to_write(temporary).map_err(failed)?;
+
     if file.metadata().map_err(failed)?.len() < offset_bytes {
         return Err(DirectoryError::UploadLost {
             path: temporary.to_owned(),
@@ -89,6 +93,7 @@ pub(super) fn write_part(
     }
     file.set_len(offset_bytes).map_err(failed)?;
     file.seek(SeekFrom::Start(offset_bytes)).map_err(failed)?;
+
     file.write_all(body)
         .and_then(|()| file.sync_data())
         .map_err(failed)
@@ -129,6 +134,7 @@ pub(super) fn open(path: &Path) -> Result<Option<(File, Metadata)>, DirectoryErr
 pub(super) fn list(root: &Path, prefix: &str) -> Result<Vec<Listed>, DirectoryError> {
     let failed = |error| DirectoryError::of(&error, root);
     let mut listed = Vec::new();
+
     for entry in std::fs::read_dir(root).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let Some(key) = entry

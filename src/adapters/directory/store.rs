@@ -199,6 +199,7 @@ impl ArchiveStore for DirectoryStore {
             };
             Ok::<_, Failure>(stream::iter(listed.into_iter().map(only)))
         };
+
         stream::once(listed).try_flatten().boxed()
     }
 
@@ -225,6 +226,7 @@ impl ArchiveStore for DirectoryStore {
     async fn probe(&self) -> Result<(), Failure> {
         let key = ObjectKey(PROBE.to_owned());
         let body = Bytes::from_static(b"offboarder checks that it may write here\n");
+
         self.put_once(&key, body.clone(), None).await?;
         match self.put_once(&key, body, None).await? {
             PutOnce::AlreadyThere if self.keys(PROBE).await?.contains(&key) => Ok(()),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::store::DirectoryStore;
+use crate::clock::Clock;
 use crate::failure::Code;
 use crate::ports::{ArchiveStore as _, DateRange, ObjectKey, PutOnce};
 
@@ -108,7 +109,7 @@ async fn an_upload_that_is_gone_is_reported_as_lost() {
 async fn a_listing_says_when_an_object_was_written() {
     let directory = tempfile::tempdir().unwrap();
     let store = DirectoryStore::open(directory.path()).unwrap();
-    let before = Timestamp::now() - jiff::SignedDuration::from_secs(2);
+    let before = Clock::system().now() - jiff::SignedDuration::from_secs(2);
     store
         .put_once(&key(), Bytes::from_static(b"one"), None)
         .await
@@ -127,7 +128,7 @@ async fn a_listing_says_when_an_object_was_written() {
         [&key()]
     );
     assert!(
-        listed[0].modified >= before && listed[0].modified <= Timestamp::now(),
+        listed[0].modified >= before && listed[0].modified <= Clock::system().now(),
         "{listed:?}"
     );
     assert_eq!(store.keys("u").await.unwrap(), [key()]);

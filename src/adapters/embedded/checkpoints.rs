@@ -47,13 +47,13 @@ pub(crate) struct EmbeddedCheckpoints {
 
 impl EmbeddedCheckpoints {
     /// Opens `directory/checkpoints.redb`. Creates both where they are missing.
-    pub(crate) fn open(directory: &Path) -> Result<Self, EmbeddedError> {
+    pub(crate) fn open(directory: &Path, clock: Clock) -> Result<Self, EmbeddedError> {
         Ok(Self {
             file: DatabaseFile::open(directory)?,
             leases: Mutex::new(HashMap::new()),
             last_fence: AtomicU64::new(0),
             integrity: Integrity::default(),
-            clock: Clock::system(),
+            clock,
         })
     }
 
@@ -162,6 +162,7 @@ fn store(
         table.insert(key.as_str(), row)?;
     }
     writing.commit()?;
+
     Ok(Saved::Version(expected + 1))
 }
 

@@ -87,6 +87,7 @@ pub(super) fn restore(
 ) -> Result<(), redb::Error> {
     let writing = database.begin_write()?;
     let reach = window(&writing)?.max(millis(reach));
+
     {
         let mut table = writing.open_table(DELETIONS)?;
         for (user_id, at) in deletions {
@@ -111,6 +112,7 @@ fn seen(user_id: UserId) -> String {
 mod tests {
     use super::super::EmbeddedCheckpoints;
     use super::*;
+    use crate::clock::Clock;
     use crate::ports::Checkpoints as _;
 
     const HOUR: Duration = Duration::from_hours(1);
@@ -129,7 +131,7 @@ mod tests {
             per: HOUR,
         };
         {
-            let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
+            let store = EmbeddedCheckpoints::open(directory.path(), Clock::system()).unwrap();
             assert_eq!(
                 store.admit_deletion(user(1), limit).await.unwrap(),
                 DeletionAdmission::Unknown
@@ -143,7 +145,7 @@ mod tests {
                 );
             }
         }
-        let store = EmbeddedCheckpoints::open(directory.path()).unwrap();
+        let store = EmbeddedCheckpoints::open(directory.path(), Clock::system()).unwrap();
         let DeletionAdmission::Wait(wait) = store.admit_deletion(user(3), limit).await.unwrap()
         else {
             panic!("two of two")

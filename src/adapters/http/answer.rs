@@ -1,5 +1,6 @@
 //! What an error answer means: its code, whether the API itself sent it, and what follows from its status.
 
+use jiff::Timestamp;
 use reqwest::header::{
     CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER, SERVER, WWW_AUTHENTICATE,
 };
@@ -10,7 +11,7 @@ use super::retry_after::retry_after;
 
 const SCIM_ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
-/// The error that a status means.
+/// The error that a status means, in an answer that came `at` this time.
 pub(super) fn refusal(
     what: &str,
     status: u16,
@@ -18,11 +19,13 @@ pub(super) fn refusal(
     body: &[u8],
     scope: &'static str,
     correlation_id: &str,
+    at: Timestamp,
 ) -> ApiError {
     let what = what.to_owned();
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let code = error_code(body);
-    let retry_after = retry_after(header(RETRY_AFTER), header(DATE));
+    let retry_after = retry_after(header(RETRY_AFTER), header(DATE), at);
+
     match status {
         401 => ApiError::Unauthorized {
             what,
@@ -210,7 +213,15 @@ mod tests {
             .collect();
         let html = b"<HTML><HEAD><TITLE>Access Denied</TITLE>";
         for status in [403, 404, 410] {
-            let error = refusal("GET /x", status, &headers, html, "", "");
+            let error = refusal(
+                "GET /x",
+                status,
+                &headers,
+                html,
+                "",
+                "",
+                Timestamp::UNIX_EPOCH,
+            );
             assert_eq!(
                 error.classify(),
                 (Class::Transient, Code::CxoneForeignAnswer),
@@ -220,13 +231,30 @@ mod tests {
                 error.to_string().contains("text/html, Server: AkamaiGHost"),
                 "{error}"
             );
-            let own = refusal("GET /x", status, &headers, br#"{"code":"no"}"#, "", "");
+            let own = refusal(
+                "GET /x",
+                status,
+                &headers,
+                br#"{"code":"no"}"#,
+                "",
+                "",
+                Timestamp::UNIX_EPOCH,
+            );
             assert_eq!(own.code(), Code::CxoneRejected, "{own}");
         }
-        let empty = refusal("GET /x", 404, &HeaderMap::new(), b"", "", "").to_string();
+        let empty = refusal(
+            "GET /x",
+            404,
+            &HeaderMap::new(),
+            b"",
+            "",
+            "",
+            Timestamp::UNIX_EPOCH,
+        )
+        .to_string();
         assert!(empty.contains("an empty body"), "{empty}");
         assert_eq!(
-            refusal("GET /x", 400, &headers, html, "", "").code(),
+            refusal("GET /x", 400, &headers, html, "", "", Timestamp::UNIX_EPOCH).code(),
             Code::CxoneRejected
         );
     }

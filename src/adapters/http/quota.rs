@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::failure::Failure;
 use crate::ports::{QuotaClass, Quotas, Reservation};
-use crate::progress::ByQuota;
+use crate::progress::Progress;
 
 /// Calls do not arrive as evenly as they are sent. A tenth of a second of slack in four seconds keeps a late call and an
 /// early one out of the same second, and costs little of the quota.
@@ -31,6 +31,7 @@ pub(crate) struct Quota {
     class: QuotaClass,
     interval: Option<Duration>,
     shared: Arc<dyn Quotas>,
+    progress: Progress,
     local: LocalQuotas,
     /// Callers that have no place yet.
     waiting: AtomicU32,
@@ -53,12 +54,18 @@ struct CoolDown {
 }
 
 impl Quota {
-    pub(crate) fn new(class: QuotaClass, per_second: Option<f64>, shared: Arc<dyn Quotas>) -> Self {
+    pub(crate) fn new(
+        class: QuotaClass,
+        per_second: Option<f64>,
+        shared: Arc<dyn Quotas>,
+        progress: Progress,
+    ) -> Self {
         let now = Instant::now();
         Self {
             class,
             interval: per_second.map(|rate| Duration::from_secs_f64(SLACK / rate)),
             shared,
+            progress,
             local: LocalQuotas::default(),
             waiting: AtomicU32::new(0),
             reserved: tokio::sync::Mutex::new(Reserved {
@@ -77,7 +84,7 @@ impl Quota {
 
     /// Returns when a call may be sent. A caller that is dropped while it waits uses up its place.
     pub(super) async fn wait(&self) {
-        let _waits_for_quota = ByQuota::wait();
+        let _waits_for_quota = self.progress.wait_for_quota();
 
         loop {
             if let Some(interval) = self.interval {
@@ -257,7 +264,12 @@ mod tests {
     use crate::failure::{Class, Code};
 
     fn quota(rate: Option<f64>) -> Quota {
-        Quota::new(QuotaClass::Scim, rate, Arc::new(LocalQuotas::default()))
+        Quota::new(
+            QuotaClass::Scim,
+            rate,
+            Arc::new(LocalQuotas::default()),
+            Progress::default(),
+        )
     }
 
     /// The most calls in any second.
@@ -277,6 +289,7 @@ mod tests {
                 QuotaClass::Scim,
                 Some(20.0),
                 Arc::clone(&shared),
+                Progress::default(),
             ))
         });
         let begun = Instant::now();
@@ -359,6 +372,7 @@ mod tests {
             QuotaClass::Scim,
             Some(20.0),
             Arc::clone(&shared) as Arc<dyn Quotas>,
+            Progress::default(),
         );
         quota.wait().await;
         shared.broken.store(true, Ordering::Relaxed);

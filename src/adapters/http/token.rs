@@ -15,6 +15,7 @@ use url::form_urlencoded::byte_serialize;
 use super::answer::{error_code, refusal};
 use super::body::{read_capped, send_error};
 use super::error::ApiError;
+use crate::clock::Clock;
 use crate::failure::Classify as _;
 use crate::secret::Secret;
 use crate::telemetry::span;
@@ -38,6 +39,7 @@ pub(crate) struct Tokens {
     http: reqwest::Client,
     uri: Url,
     known: Mutex<Known>,
+    clock: Clock,
 }
 
 struct Known {
@@ -119,6 +121,7 @@ impl Tokens {
         uri: Url,
         client_id: &str,
         client_secret: &Secret,
+        clock: Clock,
     ) -> Self {
         let known = Known {
             authorizations: authorizations(client_id, client_secret),
@@ -128,6 +131,7 @@ impl Tokens {
             http,
             uri,
             known: Mutex::new(known),
+            clock,
         }
     }
 
@@ -258,6 +262,7 @@ impl Tokens {
                 &body.unwrap_or_default(),
                 "",
                 "",
+                self.clock.now(),
             )),
         }
     }

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::failure::Classify as _;
 use crate::machine::Call;
 use crate::ports::QuotaClass;
-use crate::progress;
+use crate::progress::Progress;
 use crate::secret::Secret;
 use crate::telemetry::{metrics, span};
 
@@ -100,6 +100,7 @@ impl Reply {
             &self.body,
             self.scope,
             &self.correlation_id,
+            self.call.at,
         )
     }
 
@@ -124,6 +125,7 @@ pub(crate) struct Transport {
     pub(crate) scim: Quota,
     pub(crate) analytics: Quota,
     pub(crate) clock: Clock,
+    pub(crate) progress: Progress,
 }
 
 impl Transport {
@@ -225,7 +227,7 @@ impl Transport {
             })?;
         let status = answer.status();
         metrics::api_answered(request.class, status.as_u16());
-        progress::made();
+        self.progress.made();
 
         let headers = answer.headers().clone();
         let max_bytes = if status.is_success() {

@@ -6,6 +6,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::adapters::http::{LocalQuotas, connect};
 use crate::failure::{Class, Code};
+use crate::progress::Progress;
 
 /// A server that issues tokens, and receives every other request whole and then closes the connection.
 async fn server_that_loses_answers() -> Url {
@@ -32,16 +33,30 @@ async fn server_that_loses_answers() -> Url {
 }
 
 fn transport(base: &Url) -> Transport {
-    let quota = |class| Quota::new(class, None, Arc::new(LocalQuotas::default()));
+    let quota = |class| {
+        Quota::new(
+            class,
+            None,
+            Arc::new(LocalQuotas::default()),
+            Progress::default(),
+        )
+    };
     let http = connect(base).unwrap();
     let token_uri = base.join("/token").unwrap();
     Transport {
         http: http.clone(),
-        tokens: Tokens::new(http, token_uri, "id", &Secret::new("secret")),
+        tokens: Tokens::new(
+            http,
+            token_uri,
+            "id",
+            &Secret::new("secret"),
+            Clock::system(),
+        ),
         routing: quota(QuotaClass::Routing),
         scim: quota(QuotaClass::Scim),
         analytics: quota(QuotaClass::Analytics),
         clock: Clock::system(),
+        progress: Progress::default(),
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) async fn connect(
         .retry_config(RetryConfig::standard().with_max_attempts(3))
         // It would treat the pauses between our parts as a stall.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+
     if let Some(https) = https {
         loader = loader.http_client(https);
     }
@@ -56,6 +57,7 @@ pub(super) async fn connect(
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .interceptor(Spans)
         .build();
+
     Ok((Client::from_conf(config), shared.credentials_provider()))
 }
 
@@ -68,6 +70,7 @@ fn https(bundle: &Path) -> Result<SharedHttpClient, S3Error> {
     let pem = std::fs::read(bundle).map_err(|error| refused(error.to_string()))?;
     // The SDK does not check the file, and would panic at the first connection.
     let mut roots = RootCertStore::empty();
+
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| refused(error.to_string()))?;
         roots
@@ -81,6 +84,7 @@ fn https(bundle: &Path) -> Result<SharedHttpClient, S3Error> {
     let context = TlsContext::builder().with_trust_store(trusted).build();
     let context = context.map_err(|error| refused(error.to_string()))?;
     let provider = Provider::rustls(CryptoMode::AwsLc);
+
     Ok(Builder::new()
         .tls_provider(provider)
         .tls_context(context)

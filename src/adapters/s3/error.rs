@@ -129,6 +129,7 @@ fn said<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> String {
         || format!("status {}", status_of(error)),
         |code| cut(code, 64),
     );
+
     match error.message().map(|message| cut(message.trim(), 300)) {
         Some(message) if !message.is_empty() => format!("{code}: {message}"),
         Some(_) | None => code,
@@ -150,6 +151,7 @@ impl S3Error {
             );
         }
         let said = said(error);
+
         match (error.code().unwrap_or_default(), status) {
             ("NoSuchBucket", _) => Self::NoBucket { what },
             ("RequestTimeTooSkewed", _) => Self::ClockOff { what },

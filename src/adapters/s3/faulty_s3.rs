@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::store::S3Store;
+use crate::clock::Clock;
 use crate::limits::Retention;
 use crate::ports::crc32c;
 
@@ -227,6 +228,13 @@ pub(super) async fn store(
         .force_path_style(true)
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .build();
-    let store = S3Store::new(Client::from_conf(config), None, "b", "p/", retention);
+    let store = S3Store::new(
+        Client::from_conf(config),
+        None,
+        "b",
+        "p/",
+        retention,
+        Clock::system(),
+    );
     (store, fake, AbortOnDropHandle::new(serving))
 }

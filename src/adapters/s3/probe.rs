@@ -64,6 +64,7 @@ impl S3Store {
             }
             self.refuses_wrong_checksums.get_or_init(|| object && part);
         }
+
         Ok(())
     }
 
@@ -100,6 +101,7 @@ impl S3Store {
         }
         // A store may accept what it cannot return.
         self.read(&key, MAX_BYTES).await?;
+
         Ok(())
     }
 
@@ -118,6 +120,7 @@ impl S3Store {
         let taken = without
             .as_ref()
             .map_or_else(is_precondition, |_stored| true);
+
         error.blame(if taken { CHECKSUM } else { CONDITION })
     }
 
@@ -153,6 +156,7 @@ impl S3Store {
     async fn completes_once(&self) -> Result<bool, Failure> {
         let key = key(OF_PARTS);
         let mut completed = false;
+
         for _ in 0..TRIES {
             let upload = self.create_upload(&key, None, None).await;
             let upload = upload.map_err(|error| error.blame("x-amz-checksum-algorithm"))?;
@@ -206,6 +210,7 @@ impl S3Store {
             return Ok(());
         };
         let mut versions = self.versions(NAME);
+
         while let Some(version) = versions.try_next().await? {
             if version.key == key && version.id.as_deref() == Some(&id) {
                 return Ok(());
@@ -223,6 +228,7 @@ impl S3Store {
             return Ok(());
         };
         let key = key(LOCKED);
+
         self.put_conditionally(&key, &body(), Some(&lock), None)
             .await?;
         if self
@@ -232,6 +238,7 @@ impl S3Store {
         {
             return Ok(());
         }
+
         Err(self
             .unfit("takes Object Lock headers and shows no lock: it ignores them, or s3:GetObjectRetention is missing")
             .into())

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::connect::connect;
 use super::error::S3Error;
+use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::integrity::Integrity;
 use crate::limits::Retention;
@@ -28,6 +29,7 @@ pub(crate) struct S3Store {
     /// Whether the store refuses wrong checksums, once a probe has tested everything.
     pub(super) refuses_wrong_checksums: OnceLock<bool>,
     pub(super) integrity: Integrity,
+    pub(super) clock: Clock,
 }
 
 impl S3Store {
@@ -37,6 +39,7 @@ impl S3Store {
         prefix: &str,
         force_path_style: bool,
         retention: Option<Retention>,
+        clock: Clock,
     ) -> Result<Self, S3Error> {
         let connected = connect(force_path_style).await?;
         Ok(Self::new(
@@ -45,6 +48,7 @@ impl S3Store {
             bucket,
             prefix,
             retention,
+            clock,
         ))
     }
 
@@ -54,6 +58,7 @@ impl S3Store {
         bucket: &str,
         prefix: &str,
         retention: Option<Retention>,
+        clock: Clock,
     ) -> Self {
         Self {
             client,
@@ -63,6 +68,7 @@ impl S3Store {
             retention,
             refuses_wrong_checksums: OnceLock::new(),
             integrity: Integrity::default(),
+            clock,
         }
     }
 
@@ -126,6 +132,7 @@ impl ArchiveStore for S3Store {
         let Some(version_id) = stored else {
             return Ok(PutOnce::AlreadyThere);
         };
+
         if dates.is_none() && !self.refuses_wrong_checksums() {
             self.reads_back(key, version_id.as_deref(), &body).await?;
         }
@@ -153,6 +160,7 @@ impl ArchiveStore for S3Store {
         // One page holds a thousand, and one key has a handful.
         let ours = listed.uploads.unwrap_or_default().into_iter();
         let ours = ours.filter(|upload| upload.key.as_deref() == Some(&full_key));
+
         Ok(ours
             .filter_map(|upload| upload.upload_id)
             .map(UploadId)

@@ -77,6 +77,7 @@ impl Intercept for Spans {
             None => span::failed_with(span, "no_answer"),
         }
         config.interceptor_state().store_put(Call(Span::none()));
+
         Ok(())
     }
 }

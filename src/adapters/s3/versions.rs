@@ -96,6 +96,7 @@ impl VersionListing {
             });
         let next = (page.next_key_marker, page.next_version_id_marker);
         let more = page.is_truncated == Some(true);
+
         // The listing would begin again, and never end.
         if more && (next.0.is_none() || next == (key, version)) {
             let what = format!("list the versions of s3://{}/{}", self.bucket, self.prefix);

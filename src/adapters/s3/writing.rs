@@ -1,7 +1,7 @@
 //! Every write. Each sends a checksum of ours, and none overwrites.
 
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
@@ -47,7 +47,7 @@ impl S3Store {
             RetentionMode::Compliance => ObjectLockMode::Compliance,
         };
         // S3 keeps whole seconds.
-        let until = DateTime::from(SystemTime::now().checked_add(period)?).secs();
+        let until = self.clock.now().checked_add(period).ok()?.as_second();
 
         Some(Lock {
             mark: RetentionMark {
@@ -139,6 +139,7 @@ impl S3Store {
             .content_type("application/json")
             .set_metadata(dates.map(metadata))
             .checksum_algorithm(ChecksumAlgorithm::Crc32C);
+
         if let Some(lock) = lock {
             create = create
                 .object_lock_mode(lock.mode.clone())
@@ -152,6 +153,7 @@ impl S3Store {
             status: 200,
             said: "no upload ID".to_owned(),
         })?;
+
         Ok(UploadId(id))
     }
 
@@ -179,6 +181,7 @@ impl S3Store {
             .map_err(|error| {
                 S3Error::of(&error, self.what(&format!("upload part {number} of"), key))
             })?;
+
         Ok(Part {
             number,
             bytes,
@@ -214,6 +217,7 @@ impl S3Store {
             .if_none_match("*")
             .multipart_upload(list);
         let what = || self.what("complete", key);
+
         match effect("the S3 complete", completing.send()).await {
             Ok(done) => Ok(Some(done.version_id)),
             Err(error) if is_precondition(&error) => Ok(None),

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::failpoint::effect;
 use crate::machine::Call;
 use crate::ports::{Answered, QuotaClass, Quotas, Write};
+use crate::progress::Progress;
 use crate::secret::Secret;
 use crate::telemetry::metrics;
 
@@ -35,6 +36,8 @@ pub(crate) struct Options {
     /// The pause before the second read of an object that was missing.
     pub second_read_after: Duration,
     pub clock: Clock,
+    /// Of the process that calls.
+    pub progress: Progress,
 }
 
 /// The API. Cheap to clone; clones share token, quota and connections.
@@ -58,12 +61,14 @@ impl Client {
             options.token_uri,
             &options.client_id,
             &options.client_secret,
+            options.clock.clone(),
         );
         let quota = |class, rate: Option<f64>| {
             if let Some(rate) = rate {
                 metrics::quota(class, rate);
             }
-            Quota::new(class, rate, Arc::clone(&options.quotas))
+            let quotas = Arc::clone(&options.quotas);
+            Quota::new(class, rate, quotas, options.progress.clone())
         };
         let transport = Transport {
             http: connect(&options.base_uri)?,
@@ -72,6 +77,7 @@ impl Client {
             scim: quota(QuotaClass::Scim, options.rate_scim),
             analytics: quota(QuotaClass::Analytics, options.rate_analytics),
             clock: options.clock,
+            progress: options.progress,
         };
 
         Ok(Self {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use reqwest::header::{DATE, HeaderMap};
 use serde_json::json;
@@ -73,7 +73,9 @@ fn facts_of(reply: &Reply) -> ReadFacts {
         status: reply.status(),
         is_own: is_own(reply),
         is_scim_error: is_scim_error(&reply.body),
-        server_time: date.and_then(|date| httpdate::parse_http_date(date).ok()),
+        server_time: date
+            .and_then(|date| httpdate::parse_http_date(date).ok())
+            .and_then(|date| Timestamp::try_from(date).ok()),
         quota_left: quota_left(&reply.headers),
     }
 }

@@ -16,6 +16,7 @@ use crate::adapters::http::LocalQuotas;
 use crate::clock::Clock;
 use crate::failure::{Class, Code, Failure};
 use crate::ports::{Tenant, TenantRead};
+use crate::progress::Progress;
 use crate::secret::Secret;
 
 const ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
@@ -59,6 +60,7 @@ async fn serve(answer: Answer) -> (Client, Arc<Mutex<Vec<String>>>) {
         page_size: 100,
         second_read_after: Duration::from_millis(1),
         clock: Clock::system(),
+        progress: Progress::default(),
     });
     (client.unwrap(), seen)
 }

@@ -148,6 +148,7 @@ pub(super) fn guarded(api: &Api) -> Router {
     };
     let (routes, document) = routes();
     let document = serde_json::to_value(document).unwrap_or_default();
+
     routes
         .route("/api/v1", axum::routing::any(nowhere))
         .route("/api/v1/{*rest}", axum::routing::any(nowhere))
@@ -180,6 +181,7 @@ async fn guard(
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
     // A change keeps running after its request has ended, and has a time limit of its own.
     let within = if is_read { READ_WITHIN } else { CHANGE_WITHIN };
+
     match tokio::time::timeout(within, answer).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => Problem::panicked().into_response(),
@@ -211,6 +213,7 @@ fn admit(
     {
         tracing::warn!(peer = %client.peer, tokens, "clients sent wrong tokens to the admin API");
     }
+
     Err(problem)
 }
 

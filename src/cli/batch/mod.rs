@@ -5,6 +5,7 @@ mod unknown;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table};
+use crate::clock::Clock;
 use crate::config::Settings;
 use crate::operations::batches;
 use crate::ports::batches::Batches;
@@ -50,10 +51,11 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
             "batches are kept in Redis: set OFFBOARDER_CHECKPOINTS_URL to the URL that the workers use",
         ));
     };
+    let clock = Clock::system();
     match &args.verb {
-        Verb::Show(args) => show::run(args, &*stores.batches).await,
+        Verb::Show(args) => show::run(args, &*stores.batches, &clock).await,
         Verb::List { limit, output } => list(&*stores.batches, *limit, output.output).await,
-        Verb::Report(args) => report::run(args, &*stores.batches).await,
+        Verb::Report(args) => report::run(args, &*stores.batches, clock.now()).await,
     }
 }
 

@@ -29,8 +29,11 @@ enum Form {
     Json,
 }
 
-pub(super) async fn run(args: &Args, batches: &dyn Batches) -> Result<Exit, CliError> {
-    let now = Timestamp::now();
+pub(super) async fn run(
+    args: &Args,
+    batches: &dyn Batches,
+    now: Timestamp,
+) -> Result<Exit, CliError> {
     let (mut rows, mut next) = report(batches, &args.batch, 0, now).await?;
     if rows.is_empty() && next.is_none() {
         return Err(unknown(&args.batch));
@@ -45,6 +48,7 @@ pub(super) async fn run(args: &Args, batches: &dyn Batches) -> Result<Exit, CliE
         let Some(from) = next else { break };
         (rows, next) = report(batches, &args.batch, from, now).await?;
     }
+
     match printer.end() {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::bad(error)),
         Ok(()) | Err(_) => Ok(Exit::Ok),

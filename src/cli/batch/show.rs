@@ -8,6 +8,7 @@ use crate::cli::exit::{CliError, Exit};
 use crate::cli::output::{
     Output, OutputArgs, Shown, json as print_json, say, table, terminal_width, wide_table,
 };
+use crate::clock::Clock;
 use crate::job::BatchId;
 use crate::operations::batches::{Overview, overview};
 use crate::ports::batches::Batches;
@@ -26,11 +27,15 @@ pub(super) struct Args {
 
 const PAUSE: Duration = Duration::from_secs(2);
 
-pub(super) async fn run(args: &Args, batches: &dyn Batches) -> Result<Exit, CliError> {
+pub(super) async fn run(
+    args: &Args,
+    batches: &dyn Batches,
+    clock: &Clock,
+) -> Result<Exit, CliError> {
     let mut drawn = 0;
     let mut before: Option<Overview> = None;
     loop {
-        let found = overview(batches, &args.batch, Timestamp::now()).await?;
+        let found = overview(batches, &args.batch, clock.now()).await?;
         let Some(overview) = found else {
             return Err(unknown(&args.batch));
         };
@@ -79,9 +84,11 @@ fn redraw(text: &str, drawn: usize) -> usize {
         String::new()
     };
     let written = writeln!(out, "{up}{text}").and_then(|()| out.flush());
+
     // A terminal that is closed ends the process by a signal.
     written.ok();
     let width = terminal_width().unwrap_or(usize::MAX);
+
     text.lines()
         .map(|line| line.chars().count().div_ceil(width).max(1))
         .sum()
@@ -102,6 +109,7 @@ fn text(overview: &Overview) -> Shown {
         row("in progress", overview.under_way, "".into()),
         row("not begun", overview.not_begun, "".into()),
     ];
+
     if overview.unreadable > 0 {
         let what = "checkpoints of a later release: upgrade this binary".into();
         rows.push(row("unreadable", overview.unreadable, what));
@@ -148,6 +156,7 @@ fn text(overview: &Overview) -> Shown {
         None => "unknown: no user was finished in the last 15 minutes".to_owned(),
     };
     lines.push(format!("time left    {left}").into());
+
     lines.into_iter().collect()
 }
 
@@ -198,7 +207,10 @@ fn span(seconds: f64) -> String {
         return format!("{seconds:.1} s");
     }
     let whole = Duration::from_secs_f64(seconds.round()).as_secs();
-    let (days, hours, minutes) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60);
+    let days = whole / 86_400;
+    let hours = whole / 3600 % 24;
+    let minutes = whole / 60 % 60;
+
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{whole} s"),
         (0, 0, _) => format!("{minutes} min {} s", whole % 60),

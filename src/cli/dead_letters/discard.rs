@@ -3,12 +3,12 @@ use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, json as print_json, say, table};
 use super::args::{DiscardArgs, names, nothing_found};
 use crate::clock::Clock;
-use crate::config::{Cxone, Queue, Settings};
+use crate::config::BrokerSettings;
 use crate::operations::dead_letters::{Discard, DiscardResult, Discarded};
 
 pub(super) async fn discard(
     args: &DiscardArgs,
-    settings: &Settings<Option<Cxone>, Queue>,
+    settings: &BrokerSettings,
 ) -> Result<Exit, CliError> {
     let filter = args.filter.filter(None);
     if filter.is_all() && !args.all && filter.limit.is_none() {
@@ -18,7 +18,7 @@ pub(super) async fn discard(
     }
     let nothing_found = nothing_found(&filter);
     let broker = compose::broker(&settings.queue)?;
-    let store = compose::archive_store(settings).await?;
+    let store = compose::archive_store(&settings.base).await?;
     let discard = Discard {
         broker: &*broker,
         store: &store,

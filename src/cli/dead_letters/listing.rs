@@ -6,7 +6,7 @@ use super::super::compose;
 use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, Shown, json as print_json, say, table};
 use super::args::{FilterArgs, names, nothing_found};
-use crate::config::{CheckpointsUrl, Cxone, Queue, Settings};
+use crate::config::{BrokerSettings, CheckpointsUrl, WorkerSettings};
 use crate::operations::dead_letters::{self, Assessor, Listed, groups};
 
 /// The limits if none is given.
@@ -16,11 +16,11 @@ const SHOWN: usize = 20;
 pub(super) async fn list(
     args: &FilterArgs,
     output: Output,
-    settings: &Settings<Option<Cxone>, Queue>,
+    settings: &BrokerSettings,
 ) -> Result<Exit, CliError> {
     let filter = args.filter(Some(LISTED));
-    let checkpoints = match &settings.checkpoints {
-        CheckpointsUrl::Redis { .. } => compose::checkpoints(settings).ok(),
+    let checkpoints = match &settings.base.checkpoints {
+        CheckpointsUrl::Redis { .. } => compose::checkpoints(&settings.base).ok(),
         CheckpointsUrl::Embedded(_) => None,
     };
     let listing = dead_letters::list(
@@ -85,7 +85,7 @@ pub(super) async fn list(
 pub(super) async fn show(
     args: &FilterArgs,
     output: Output,
-    settings: &Settings<Option<Cxone>, Queue>,
+    settings: &BrokerSettings,
 ) -> Result<Exit, CliError> {
     let filter = args.filter(Some(SHOWN));
     let found = dead_letters::show(&*compose::broker(&settings.queue)?, &filter).await?;
@@ -128,11 +128,11 @@ fn lines(dead_letter: &Value) -> Vec<[String; 2]> {
 pub(super) async fn show_groups(
     args: &FilterArgs,
     output: Output,
-    settings: &Settings<Cxone, Queue>,
+    settings: &WorkerSettings,
 ) -> Result<Exit, CliError> {
     let filter = args.filter(None);
     let assessor = Assessor::new(Arc::new(
-        compose::unproven_services(settings, "dead-letters").await?,
+        compose::unproven_services(&settings.base, &settings.cxone, "dead-letters").await?,
     ));
     let groups = groups(&*compose::broker(&settings.queue)?, &filter, &assessor).await?;
     let exit = if groups.is_empty() {

@@ -5,7 +5,7 @@ mod replay;
 
 use super::exit::{CliError, Exit};
 use super::output::OutputArgs;
-use crate::config::{Settings, Sources};
+use crate::config::{BrokerSettings, Sources, WorkerSettings};
 use args::{DiscardArgs, FilterArgs, ReplayArgs};
 
 /// Lists, replays and discards dead letters
@@ -67,20 +67,26 @@ enum Verb {
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
     match &args.verb {
         Verb::List { filter, output } => {
-            listing::list(filter, output.output, &Settings::for_broker(sources)?).await
+            listing::list(filter, output.output, &BrokerSettings::read(sources)?).await
         }
         Verb::Show { filter, output } => {
-            listing::show(filter, output.output, &Settings::for_broker(sources)?).await
+            listing::show(filter, output.output, &BrokerSettings::read(sources)?).await
         }
         Verb::Groups { filter, output } => {
             Box::pin(listing::show_groups(
                 filter,
                 output.output,
-                &Settings::for_replay(sources)?,
+                &WorkerSettings::read_for_replay(sources)?,
             ))
             .await
         }
-        Verb::Replay(args) => Box::pin(replay::replay(args, &Settings::for_replay(sources)?)).await,
-        Verb::Discard(args) => discard::discard(args, &Settings::for_broker(sources)?).await,
+        Verb::Replay(args) => {
+            Box::pin(replay::replay(
+                args,
+                &WorkerSettings::read_for_replay(sources)?,
+            ))
+            .await
+        }
+        Verb::Discard(args) => discard::discard(args, &BrokerSettings::read(sources)?).await,
     }
 }

@@ -4,17 +4,16 @@ use super::super::compose;
 use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, json as print_json, say, table};
 use super::args::{ReplayArgs, names, nothing_found};
-use crate::config::{Cxone, Queue, Settings};
+use crate::config::WorkerSettings;
 use crate::operations::dead_letters::{DeadLetter, Replay, ReplayReport, ReplayResult};
 
-pub(super) async fn replay(
-    args: &ReplayArgs,
-    settings: &Settings<Cxone, Queue>,
-) -> Result<Exit, CliError> {
+pub(super) async fn replay(args: &ReplayArgs, settings: &WorkerSettings) -> Result<Exit, CliError> {
     let filter = args.filter.filter(None);
     let nothing_found = nothing_found(&filter);
     let broker = compose::broker(&settings.queue)?;
-    let services = Arc::new(compose::unproven_services(settings, "dead-letters").await?);
+    let services = Arc::new(
+        compose::unproven_services(&settings.base, &settings.cxone, "dead-letters").await?,
+    );
     let replay = Replay {
         broker: &*broker,
         checkpoints: &*services.checkpoints,

@@ -1,8 +1,7 @@
 use super::super::compose;
 use super::finding::Finding;
 use crate::config::Queue;
-use crate::ports::queue::TopologyFault;
-use crate::queue::QueueError;
+use crate::ports::queue::{Examined, TopologyFault};
 
 const SERVICE: &str = "RabbitMQ";
 const TOPOLOGY: &str = "RabbitMQ topology";
@@ -25,18 +24,20 @@ pub(super) async fn check(queue: Option<&Queue>) -> Vec<Finding> {
             )];
         }
     };
-    if let Err(error) = broker.probe().await {
-        return vec![Finding::failed(SERVICE, error)];
-    }
+    let examined = match broker.examine().await {
+        Ok(examined) => examined,
+        Err(error) => return vec![Finding::failed(SERVICE, error)],
+    };
+
     let mut findings = vec![Finding::good(
         SERVICE,
         format!("accepts the credentials at {}", broker.at()),
     )];
-    findings.extend(topology(broker.examine().await));
+    findings.extend(topology(examined));
     findings
 }
 
-fn topology(examined: Result<Vec<TopologyFault>, QueueError>) -> Vec<Finding> {
+fn topology(examined: Examined) -> Vec<Finding> {
     let faults = match examined {
         Ok(faults) => faults,
         Err(error) => return vec![Finding::failed(TOPOLOGY, error)],
@@ -59,5 +60,6 @@ fn topology(examined: Result<Vec<TopologyFault>, QueueError>) -> Vec<Finding> {
             "empty it, delete it, and run `offboarder topology`",
         ),
     };
+
     faults.into_iter().map(finding).collect()
 }

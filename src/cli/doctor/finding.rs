@@ -69,6 +69,7 @@ impl Finding {
                 | Code::QueueUnreachable
         );
         let remedy = remedy(failure.code);
+
         Self {
             code: Some(failure.code),
             unreachable,

@@ -7,7 +7,7 @@ mod tenant;
 
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json, say, table};
-use crate::config::{Settings, Sources, show};
+use crate::config::{Sources, TenantSettings, show};
 use finding::Finding;
 
 /// Checks settings, reachability, scopes and permissions; each finding says how to fix it
@@ -52,6 +52,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
             say(table(["check", "", "finding", "how to fix it"], rows));
         }
     }
+
     Ok(if findings.iter().any(|finding| finding.unreachable) {
         Exit::Unreachable
     } else if findings.iter().all(|finding| finding.ok) {
@@ -76,16 +77,18 @@ fn show_settings(output: Output, sources: &Sources) -> Result<Exit, CliError> {
 
 /// Checks all services concurrently, so that one that hangs does not delay the others.
 async fn findings(sources: &Sources) -> Result<Vec<Finding>, CliError> {
-    let settings = Settings::for_run(sources)?;
+    let settings = TenantSettings::read(sources)?;
+    let base = &settings.base;
     let (tenant, checkpoints, archive, protected, broker, safety) = tokio::join!(
-        Box::pin(tenant::examine(&settings)),
-        stores::checkpoints(&settings),
-        Box::pin(stores::archive(&settings)),
-        Box::pin(protected::check(&settings)),
+        Box::pin(tenant::examine(&settings.cxone, &base.guard)),
+        stores::checkpoints(base),
+        Box::pin(stores::archive(base)),
+        Box::pin(protected::check(base)),
         Box::pin(broker::check(settings.queue.as_ref())),
-        Box::pin(safety::check(&settings)),
+        Box::pin(safety::check(base, settings.queue.as_ref())),
     );
     let understood = Finding::good("settings", "valid");
+
     Ok([
         vec![understood],
         tenant,

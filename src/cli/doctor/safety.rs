@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::super::compose;
 use super::finding::Finding;
 use crate::address::RedisKind;
-use crate::config::{ArchiveLocation, CheckpointsUrl, Cxone, Guard, Settings};
+use crate::config::{ArchiveLocation, CheckpointsUrl, Guard, Queue, Settings};
 use crate::failure::{Code, Failure};
 use crate::integrity::Integrity;
 use crate::limits::DeletePolicy;
@@ -14,11 +14,11 @@ use crate::ports::BucketHealth as _;
 const VERSIONS: &str = "archive versions";
 const LOCK: &str = "archive lock";
 
-pub(super) async fn check(settings: &Settings<Cxone>) -> Vec<Finding> {
+pub(super) async fn check(settings: &Settings, queue: Option<&Queue>) -> Vec<Finding> {
     let mut findings = evidence(settings).await;
     findings.extend(limits(&settings.guard));
     findings.extend(integrity(&settings.integrity));
-    if let Some(queue) = &settings.queue {
+    if let Some(queue) = queue {
         let hosts = (!queue.url.tls).then_some([queue.url.host.as_str()]);
         findings
             .extend(hosts.and_then(|hosts| in_clear("OFFBOARDER_QUEUE_URL", &hosts, "amqps://")));
@@ -35,11 +35,12 @@ pub(super) async fn check(settings: &Settings<Cxone>) -> Vec<Finding> {
             findings.extend(in_clear("OFFBOARDER_CHECKPOINTS_URL", &hosts, "rediss://"));
         }
     }
+
     findings
 }
 
 /// Checks whether stored objects can be removed or rewritten without a trace.
-async fn evidence(settings: &Settings<Cxone>) -> Vec<Finding> {
+async fn evidence(settings: &Settings) -> Vec<Finding> {
     let (bucket, prefix) = match &settings.archive.location {
         ArchiveLocation::S3 { bucket, prefix } => (bucket, prefix),
         ArchiveLocation::Directory(_) => {
@@ -84,6 +85,7 @@ async fn evidence(settings: &Settings<Cxone>) -> Vec<Finding> {
             ),
         )
     });
+
     versions.into_iter().chain(locks).collect()
 }
 

@@ -1,13 +1,17 @@
 //! What the tenant's API shows to reads for a user that does not exist: reachability, credentials, scopes, SCIM, quota and
 //! clock.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::super::compose;
 use super::finding::Finding;
-use crate::config::{Cxone, Settings};
+use crate::clock::Clock;
+use crate::config::{Cxone, Guard};
 use crate::limits::DeletePolicy;
 use crate::ports::{ReadFacts, RefusalCause, RefusedRead, Tenant, TenantRead};
+use crate::progress::Progress;
 
 /// The scopes that the token needs, and the read that shows each of them without a change.
 const SCOPES: [(&str, Option<TenantRead>); 8] = [
@@ -29,8 +33,8 @@ const NOT_EXAMINED: &str = "not examined, for the reason in another row";
 
 type Outcome = Result<ReadFacts, RefusedRead>;
 
-pub(super) async fn examine(settings: &Settings<Cxone>) -> Vec<Finding> {
-    let tenant = match compose::tenant(&settings.cxone, compose::local_quotas()) {
+pub(super) async fn examine(cxone: &Cxone, guard: &Guard) -> Vec<Finding> {
+    let tenant = match compose::tenant(cxone, compose::local_quotas(), Progress::default()) {
         Ok(tenant) => tenant,
         Err(error) => {
             return vec![Finding::bad(
@@ -45,12 +49,11 @@ pub(super) async fn examine(settings: &Settings<Cxone>) -> Vec<Finding> {
         Err(failure) => return vec![Finding::failed(CREDENTIALS, failure)],
     };
 
-    let cxone = &settings.cxone;
     let mut findings = vec![Finding::good(
         CREDENTIALS,
         format!("a token was issued by {}", cxone.token_uri),
     )];
-    let reads = Reads::make(&*tenant).await;
+    let reads = Reads::make(&*tenant, &Clock::system()).await;
     let api = reads.api(cxone);
     let answers = api.ok;
     findings.push(api);
@@ -59,7 +62,7 @@ pub(super) async fn examine(settings: &Settings<Cxone>) -> Vec<Finding> {
     }
 
     findings.extend(reads.clock());
-    let deletes = settings.guard.delete == DeletePolicy::Attempt;
+    let deletes = guard.delete == DeletePolicy::Attempt;
     findings.extend(
         SCOPES
             .iter()
@@ -77,12 +80,12 @@ pub(super) async fn examine(settings: &Settings<Cxone>) -> Vec<Finding> {
 }
 
 /// One read of each kind, and when its answer came.
-struct Reads(Vec<(TenantRead, Outcome, SystemTime)>);
+struct Reads(Vec<(TenantRead, Outcome, Timestamp)>);
 
 impl Reads {
-    async fn make(tenant: &dyn Tenant) -> Self {
+    async fn make(tenant: &dyn Tenant, clock: &Clock) -> Self {
         let reads = TenantRead::ALL
-            .map(|read| async move { (read, tenant.examine(read).await, SystemTime::now()) });
+            .map(|read| async move { (read, tenant.examine(read).await, clock.now()) });
         Self(futures_util::future::join_all(reads).await)
     }
 
@@ -108,13 +111,11 @@ impl Reads {
     fn clock(&self) -> Option<Finding> {
         let skews = self.0.iter().filter_map(|(_, outcome, at)| {
             let server = outcome.as_ref().ok()?.server_time?;
-            Some(
-                at.duration_since(server)
-                    .unwrap_or_else(|ahead| ahead.duration()),
-            )
+            Some(at.duration_since(server).unsigned_abs())
         });
         let skew = skews.max()?;
         let seconds = skew.as_secs();
+
         Some(if skew > MAX_SKEW {
             Finding::bad(
                 "clock",

@@ -1,13 +1,15 @@
 use std::path::PathBuf;
 
 use super::{WORKER, only_fault, sources, with_toml, worker_and};
-use crate::config::{ArchiveLocation, CheckpointsUrl, Faults, Settings, Sources};
+use crate::config::{
+    ArchiveLocation, BrokerSettings, CheckpointsUrl, Faults, Settings, Sources, TenantSettings,
+    WorkerSettings,
+};
 use crate::limits::{DeletePolicy, Rate};
 
 #[test]
 fn nothing_set_is_enough_for_commands_that_need_nothing() {
-    let settings = Settings::for_stores(&Sources::default()).unwrap();
-    assert!(settings.cxone.is_none() && settings.queue.is_none());
+    let settings = Settings::read(&Sources::default()).unwrap();
     let CheckpointsUrl::Embedded(path) = settings.checkpoints else {
         panic!("{:?}", settings.checkpoints);
     };
@@ -23,7 +25,7 @@ fn nothing_set_is_enough_for_commands_that_need_nothing() {
 
 #[test]
 fn a_worker_gets_every_group_without_asking() {
-    let settings = Settings::for_worker(&worker_and(&[]), false).unwrap();
+    let settings = WorkerSettings::read(&worker_and(&[]), false).unwrap();
     assert_eq!(
         settings.cxone.token_uri.as_str(),
         "https://api-na1.niceincontact.com/api/v2/oauth/token"
@@ -55,26 +57,50 @@ fn every_command_names_all_that_it_misses_and_nothing_else() {
         "OFFBOARDER_CXONE_CLIENT_SECRET",
     ];
     assert_eq!(
-        missing(Settings::for_run(&Sources::default()).unwrap_err()),
+        missing(TenantSettings::read(&Sources::default()).unwrap_err()),
         cxone
     );
     assert_eq!(
-        missing(Settings::for_broker(&Sources::default()).unwrap_err()),
+        missing(BrokerSettings::read(&Sources::default()).unwrap_err()),
         ["OFFBOARDER_QUEUE_URL"]
     );
     let stores = sources(&WORKER[4..]);
-    let worker = missing(Settings::for_worker(&stores, false).unwrap_err());
+    let worker = missing(WorkerSettings::read(&stores, false).unwrap_err());
     assert_eq!(worker, [&cxone[..], &["OFFBOARDER_QUEUE_URL"]].concat());
 }
 
 #[test]
+fn a_setting_that_is_missing_is_missed_by_the_command_that_was_typed() {
+    let typed = |command: &str| Sources {
+        command: command.to_owned(),
+        ..Sources::default()
+    };
+    let says = |faults: Faults, variable: &str, command: &str| {
+        let expected = format!(
+            "{variable}: is not set, and {command} cannot work without it; set it, or {variable}_FILE"
+        );
+        let faults = faults.to_string();
+        assert!(faults.contains(&expected), "{faults}");
+    };
+    for command in ["run", "plan", "doctor"] {
+        let faults = TenantSettings::read(&typed(command)).unwrap_err();
+        says(faults, "OFFBOARDER_CXONE_BASE_URI", command);
+    }
+    for command in ["submit", "topology", "dead-letters list"] {
+        let faults = BrokerSettings::read(&typed(command)).unwrap_err();
+        says(faults, "OFFBOARDER_QUEUE_URL", command);
+    }
+    let replay = typed("dead-letters replay");
+    for variable in ["OFFBOARDER_CXONE_BASE_URI", "OFFBOARDER_QUEUE_URL"] {
+        let faults = WorkerSettings::read_for_replay(&replay).unwrap_err();
+        says(faults, variable, "dead-letters replay");
+    }
+}
+
+#[test]
 fn half_a_group_is_no_fault_for_who_does_not_need_it() {
-    assert!(
-        Settings::for_stores(&sources(&WORKER[..1]))
-            .unwrap()
-            .cxone
-            .is_none()
-    );
+    assert!(Settings::read(&sources(&WORKER[..1])).is_ok());
+    assert!(BrokerSettings::read(&sources(&WORKER[1..4])).is_ok());
 }
 
 #[test]
@@ -100,7 +126,7 @@ fn all_faults_come_at_once() {
         ("OFFBOARDER_NONSENSE", "1"),
     ]);
     let bad = with_toml(bad, "[archive]\nretention = 'forever'\n");
-    let text = Settings::for_worker(&bad, false).unwrap_err().to_string();
+    let text = WorkerSettings::read(&bad, false).unwrap_err().to_string();
     // Eight above, client ID and secret and queue missing, two stores of this host.
     assert!(text.starts_with("13 faults in the settings:\n"), "{text}");
     assert_eq!(text.lines().count(), 14);
@@ -124,15 +150,15 @@ fn a_worker_refuses_stores_of_this_host() {
         ("OFFBOARDER_ARCHIVE_URL", "file:./a"),
         ("OFFBOARDER_CHECKPOINTS_URL", "file:./c"),
     ]);
-    let both = Settings::for_worker(&local, false).unwrap_err().to_string();
+    let both = WorkerSettings::read(&local, false).unwrap_err().to_string();
     assert!(
         both.contains("OFFBOARDER_CHECKPOINTS_URL") && both.contains("--allow-local-archive"),
         "{both}"
     );
-    let allowed = Settings::for_worker(&local, true).unwrap_err();
+    let allowed = WorkerSettings::read(&local, true).unwrap_err();
     assert_eq!(allowed.iter().count(), 1);
-    assert!(Settings::for_run(&local).is_ok());
+    assert!(TenantSettings::read(&local).is_ok());
     assert!(
-        Settings::for_worker(&worker_and(&[("OFFBOARDER_ARCHIVE_URL", "file:./a")]), true).is_ok()
+        WorkerSettings::read(&worker_and(&[("OFFBOARDER_ARCHIVE_URL", "file:./a")]), true).is_ok()
     );
 }

@@ -59,7 +59,7 @@ fn with_flag(mut sources: Sources, key: &str, value: &str) -> Sources {
 }
 
 fn faults(sources: &Sources) -> Vec<String> {
-    match Settings::for_stores(sources) {
+    match Settings::read(sources) {
         Ok(_) => Vec::new(),
         Err(faults) => faults.iter().map(ToString::to_string).collect(),
     }

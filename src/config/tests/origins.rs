@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 
 use super::{faults, only_fault, sources, with_flag, with_toml, worker_and};
-use crate::config::{Settings, Sources};
+use crate::config::{BrokerSettings, Sources, TenantSettings, WorkerSettings};
 
 fn page_size(sources: &Sources) -> u16 {
-    Settings::for_run(sources).unwrap().cxone.page_size
+    TenantSettings::read(sources).unwrap().cxone.page_size
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_file_that_cannot_be_read_is_one_fault_and_not_also_a_missing_setting() {
         "OFFBOARDER_CXONE_CLIENT_SECRET_FILE".to_owned(),
         "/nowhere/s".to_owned(),
     ));
-    let faults = Settings::for_run(&sources).unwrap_err().to_string();
+    let faults = TenantSettings::read(&sources).unwrap_err().to_string();
     let start = "1 fault in the settings:\n  OFFBOARDER_CXONE_CLIENT_SECRET \
                  (from /nowhere/s, named by OFFBOARDER_CXONE_CLIENT_SECRET_FILE): the file cannot be read: No such file";
     assert!(faults.starts_with(start), "{faults}");
@@ -95,7 +95,7 @@ fn a_file_of_several_lines_is_no_value_and_is_not_quoted() {
 #[test]
 fn the_ca_file_is_a_setting_and_not_the_file_form_of_another() {
     let tls = ("OFFBOARDER_QUEUE_URL", "amqps://h");
-    let settings = Settings::for_broker(&sources(&[
+    let settings = BrokerSettings::read(&sources(&[
         tls,
         ("OFFBOARDER_QUEUE_CA_FILE", "/nowhere/ca.pem"),
     ]))
@@ -106,7 +106,7 @@ fn the_ca_file_is_a_setting_and_not_the_file_form_of_another() {
     );
     let toml = with_toml(sources(&[tls]), "[queue]\nca_file = '/nowhere/ca.pem'\n");
     assert_eq!(
-        Settings::for_broker(&toml).unwrap().queue.ca_file,
+        BrokerSettings::read(&toml).unwrap().queue.ca_file,
         Some(PathBuf::from("/nowhere/ca.pem"))
     );
     let plain = sources(&[
@@ -145,7 +145,7 @@ fn an_unknown_name_is_answered_with_the_nearest() {
 #[test]
 fn broken_toml_does_not_make_everything_else_look_missing() {
     let broken = with_toml(Sources::default(), "[cxone]\nbase_uri = https://h\n");
-    let faults = Settings::for_worker(&broken, false)
+    let faults = WorkerSettings::read(&broken, false)
         .unwrap_err()
         .to_string();
     assert!(

@@ -27,6 +27,7 @@ pub(crate) async fn overview(
     };
     let mut tally = Tally::new(batch.clone(), Some(begun_at), now);
     let mut from = 0;
+
     loop {
         let members = batches.page(batch, from, PAGE).await?;
         for known in batches.summaries(batch, &members.users).await? {

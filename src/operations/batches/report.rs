@@ -76,6 +76,7 @@ impl Reported {
         let state = &checkpoint.state;
         let archive = state.archive();
         let manifest = state.manifest();
+
         Self {
             deletion_status: state.deletion().and_then(|deletion| deletion.status),
             requested_by: checkpoint.request.requested_by.clone(),

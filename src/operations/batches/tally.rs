@@ -94,6 +94,7 @@ impl Tally {
         }
         self.finished_ms
             .extend(summary.finished_at.map(Timestamp::as_millisecond));
+
         if let Some(gone) = summary.access_removed_at {
             self.access_last = self.access_last.max(Some(gone));
             let asked = summary
@@ -152,6 +153,7 @@ impl Tally {
         });
         overview.finished_per_minute = per_minute(&self.finished_ms, overview.as_of);
         overview.time_left_seconds = time_left(&overview);
+
         overview
     }
 }

@@ -54,7 +54,8 @@ fn a_wait_that_is_over_is_not_counted_and_a_dead_letter_is_not_waiting() {
         waiting(1, "y"),
         dead,
     ]);
-    let (first_until, last_until) = (at(NOW + 5), at(NOW + 9));
+    let first_until = at(NOW + 5);
+    let last_until = at(NOW + 9);
     assert_eq!(
         shown.waiting[0],
         Waiting {

@@ -104,6 +104,7 @@ pub(super) fn of_json(
     }
     // An object without members would end with an extra comma; it is refused, because it has no user.
     body += text.trim().strip_prefix('{').unwrap_or(text);
+
     message(&members, body.into_bytes())
 }
 

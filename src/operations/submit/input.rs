@@ -66,6 +66,7 @@ impl Input {
         let mut seen = HashSet::new();
         let mut entries = self.entries()?;
         let mut in_file = 0_u64;
+
         while let Some((line, row)) = entries.next_entry()? {
             in_file += u64::from(line.is_some());
             match row {
@@ -105,6 +106,7 @@ impl Input {
             }
             checked.ignored = rows.ignored();
         }
+
         Ok(if faults.total == 0 {
             Ok(checked)
         } else {
@@ -146,6 +148,7 @@ fn copy(from: &mut dyn Read) -> io::Result<Spool> {
     let mut has_lf = false;
     let mut has_cr = false;
     let mut from = BufReader::new(from);
+
     loop {
         let chunk = from.fill_buf()?;
         if chunk.is_empty() {
@@ -158,6 +161,7 @@ fn copy(from: &mut dyn Read) -> io::Result<Spool> {
         from.consume(read);
     }
     let line_end = if has_cr && !has_lf { b'\r' } else { b'\n' };
+
     Ok(Spool { file, line_end })
 }
 

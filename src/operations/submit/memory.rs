@@ -4,9 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use jiff::Timestamp;
-
 use super::Message;
+use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
 use crate::ports::batches::Batches;
@@ -16,13 +15,15 @@ use crate::ports::batches::Batches;
 pub(crate) struct Memory {
     batches: Option<Arc<dyn Batches>>,
     lost: AtomicBool,
+    clock: Clock,
 }
 
 impl Memory {
-    pub(crate) const fn new(batches: Option<Arc<dyn Batches>>) -> Self {
+    pub(crate) const fn new(batches: Option<Arc<dyn Batches>>, clock: Clock) -> Self {
         Self {
             batches,
             lost: AtomicBool::new(false),
+            clock,
         }
     }
 
@@ -65,6 +66,7 @@ impl Memory {
                 (message, before)
             })
         });
+
         recalled.collect()
     }
 
@@ -78,7 +80,8 @@ impl Memory {
             let Some(batches) = self.batches() else {
                 return;
             };
-            if let Err(failure) = batches.add_users(&batch, &users, Timestamp::now()).await {
+            let now = self.clock.now();
+            if let Err(failure) = batches.add_users(&batch, &users, now).await {
                 self.lose(&failure);
             }
         }

@@ -13,6 +13,7 @@ pub(super) fn near_miss(name: &str) -> Option<&'static str> {
         .filter(|c| c.is_alphanumeric())
         .collect();
     let meant = names().find(|member| member.eq_ignore_ascii_case(&plain));
+
     // These two decide what is done, so typing errors in them are recognised, too.
     meant.or_else(|| {
         if plain.contains("deleteafter") || strsim::osa_distance(&plain, "deleteafter") <= 2 {

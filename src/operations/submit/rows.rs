@@ -134,6 +134,7 @@ impl<R: BufRead> Rows<R> {
             return Some(Err(nearly("column", cell, "userId")));
         }
         let cells = first.contains(DELIMITERS);
+
         Some(row.map_err(|what| {
             if cells {
                 format!("{what}; CSV needs a header with userId")
@@ -205,6 +206,7 @@ impl<R: BufRead> Rows<R> {
             let name = (*column)?;
             (name == "userId" || !cell.is_empty()).then(|| (name.to_owned(), Value::from(cell)))
         });
+
         Ok(Some(of_members(members.collect(), &self.overlay)))
     }
 
@@ -236,6 +238,7 @@ impl<R: BufRead> Rows<R> {
         let read = (&mut self.input)
             .take(MAX_ROW_BYTES as u64 + 1)
             .read_until(self.line_end, &mut bytes)?;
+
         if read == 0 {
             return Ok(None);
         }
@@ -262,6 +265,7 @@ impl<R: BufRead> Rows<R> {
             Some(rest) if self.line == 1 => rest.to_owned(),
             _ => text,
         });
+
         Ok(Some(text))
     }
 }
@@ -308,6 +312,7 @@ fn split(record: &str, delimiter: char) -> Result<Vec<String>, String> {
     if records.next().is_some() {
         return Err(stray());
     }
+
     Ok(cells.iter().map(str::to_owned).collect())
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{Memory, Message};
+use crate::clock::Clock;
 use crate::failure::{Class, Code, Failure};
 use crate::job::Source;
 use crate::job::{BatchId, UserId};
@@ -31,6 +31,7 @@ pub(crate) struct Sending {
     pub publisher: Arc<dyn Publisher>,
     pub source: Source,
     pub memory: Memory,
+    pub clock: Clock,
 }
 
 /// What was sent.
@@ -78,6 +79,7 @@ impl Sending {
             }
         });
         let mut results = std::pin::pin!(publishing.buffer_unordered(CHANNELS));
+
         loop {
             let result = match tokio::time::timeout(SILENCE, results.next()).await {
                 Ok(Some(result)) => result,
@@ -115,6 +117,7 @@ impl Sending {
             }
         }
         self.memory.keep(confirmed).await;
+
         sent
     }
 
@@ -122,12 +125,13 @@ impl Sending {
         let mut properties = Properties {
             content_type: Some("application/json".to_owned()),
             message_id: Some(uuid::Uuid::now_v7().to_string()),
-            timestamp: u64::try_from(Timestamp::now().as_second()).ok(),
+            timestamp: u64::try_from(self.clock.now().as_second()).ok(),
             ..Properties::default()
         };
         // The worker that takes the message continues its trace.
         properties.add(following());
         let key = self.source.routing_key();
+
         self.publisher
             .publish(JOBS_EXCHANGE, key, &message.body, &properties)
             .await

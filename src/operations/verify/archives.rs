@@ -10,6 +10,7 @@ use crate::job::UserId;
 use crate::machine::{Archive, RetentionMark};
 use crate::manifest::{self, Manifest, archive_key, audit_key};
 use crate::ports::{Found, ObjectKey};
+use crate::progress::Progress;
 
 impl Verifier {
     /// Reads the archive that these manifests name, in the version that they name, whole.
@@ -25,6 +26,7 @@ impl Verifier {
             return Ok(());
         };
         let archive = &first.archive.archive;
+
         for manifest in later {
             if let Some(members) = differences(archive, &manifest.archive.archive) {
                 let key = self.store.full_key(&audit_key(user_id, manifest.revision));
@@ -64,6 +66,7 @@ impl Verifier {
             return Ok(());
         };
         self.attributes(archive, &found, &full_key, verdict);
+
         self.contents(user_id, first, &key, &found, verdict).await
     }
 
@@ -79,6 +82,7 @@ impl Verifier {
         let archive = &manifest.archive.archive;
         let full_key = self.store.full_key(key);
         let version_id = archive.version_id.as_deref().filter(|_| !self.downloaded);
+
         if found.bytes != archive.bytes {
             let text = format!(
                 "it has {} bytes, but the manifest says {}",
@@ -87,7 +91,8 @@ impl Verifier {
             verdict.find(Kind::ArchiveChanged, full_key, text);
             return Ok(());
         }
-        let Some(contents) = read_back(&*self.store, key, version_id).await? else {
+        let Some(contents) = read_back(&*self.store, key, version_id, &Progress::default()).await?
+        else {
             verdict.find(
                 Kind::ArchiveMissing,
                 full_key,
@@ -118,6 +123,7 @@ impl Verifier {
             let key = self.store.full_key(&audit_key(user_id, manifest.revision));
             verdict.find(Kind::ManifestChanged, key, text);
         }
+
         Ok(())
     }
 

@@ -81,6 +81,7 @@ pub(crate) fn faults_of_manifest(
     faults.demand(ended, "its timestamp is not that of its last step");
     demand_outcome(manifest, &mut faults);
     demand_archive(manifest, &mut faults);
+
     faults.0
 }
 
@@ -91,6 +92,7 @@ fn demand_outcome(manifest: &Manifest, faults: &mut Faults) {
         DeletionOutcome::Deleted | DeletionOutcome::AlreadyGone
     );
     let deleted = manifest.status == Status::Deleted;
+
     faults.demand(
         gone == deleted,
         "its status contradicts the outcome of the deletion",
@@ -122,6 +124,7 @@ fn demand_archive(manifest: &Manifest, faults: &mut Faults) {
     let removed = at(StateName::Deactivated);
     let archived = at(StateName::Archived);
     let covers = archive.covers_until();
+
     faults.demand(
         archive.date_from < archive.date_to,
         "its archive covers no time",
@@ -157,6 +160,7 @@ fn proves_removal(manifest: &Manifest) -> bool {
         .iter()
         .position(|call| call.method == "PUT" && (200..300).contains(&call.status));
     let read_since = accepted.and_then(|at| calls.get(at + 1..));
+
     gone || read_since.is_some_and(|calls| {
         calls
             .iter()
@@ -235,6 +239,7 @@ pub(crate) fn faults_of_seal(
         .iter()
         .any(|manifest| manifest.request == seal.request);
     faults.demand(asked || !tried, "its request is not that of a manifest");
+
     faults.0
 }
 
@@ -249,6 +254,7 @@ fn demand_agreement(seal: &SealDocument, manifest: &Manifest, faults: &mut Fault
     let access = seal.access.scim_active == manifest.scim_active
         && seal.access.queues.confirmed == manifest.queue_assignments_cleared
         && seal.access.queues.residual == manifest.residual;
+
     faults.demand(
         access,
         "it describes the state of the account differently than the manifest",

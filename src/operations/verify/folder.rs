@@ -13,6 +13,7 @@ use crate::ports::ObjectKey;
 pub(crate) fn folders(root: &Path) -> io::Result<BTreeSet<PathBuf>> {
     let mut found = BTreeSet::new();
     let mut left = vec![root.to_owned()];
+
     while let Some(directory) = left.pop() {
         for entry in std::fs::read_dir(&directory)? {
             let entry = entry?;
@@ -45,6 +46,7 @@ pub(crate) fn no_files(directory: &Path) -> io::Result<BTreeMap<UserId, Vec<Stri
     for names in found.values_mut() {
         names.sort();
     }
+
     Ok(found)
 }
 

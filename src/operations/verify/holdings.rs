@@ -77,6 +77,7 @@ pub(crate) async fn holdings(
     let prefix = user_id.map_or_else(String::new, |user_id| user_id.to_string());
     let mut all = BTreeMap::<UserId, Holdings>::new();
     let mut listed = store.versions(&prefix);
+
     while let Some(Version {
         key,
         id,
@@ -93,6 +94,7 @@ pub(crate) async fn holdings(
             });
         }
     }
+
     Ok(all)
 }
 

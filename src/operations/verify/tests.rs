@@ -197,13 +197,13 @@ impl Stored {
 
 /// Flips one bit of every byte, one after the other; the bytes that nobody missed.
 async fn unnoticed(stored: &Stored, path: &Path, known: &[&ManifestRef]) -> Vec<usize> {
-    let (verifier, whole) = (stored.verifier(), std::fs::read(path).unwrap());
+    let whole = std::fs::read(path).unwrap();
     let mut unnoticed = Vec::new();
     for place in 0..whole.len() {
         let mut bytes = whole.clone();
         bytes[place] ^= 1;
         std::fs::write(path, bytes).unwrap();
-        let verdict = stored.verdict(&verifier, known).await;
+        let verdict = stored.verdict(&stored.verifier(), known).await;
         let name = path.file_name().unwrap().to_str().unwrap();
         if !verdict
             .findings
@@ -388,13 +388,13 @@ async fn an_archive_that_ends_before_access_was_gone_is_found_unless_nothing_cam
         let bytes = std::fs::read(stored.path(&audit_key(stored.user_id, 1))).unwrap();
         let mut manifest: Manifest = serde_json::from_slice(&bytes).unwrap();
         let archive = &mut manifest.archive.archive;
-        (archive.date_from, archive.date_to, archive.quiet_until) = (at(from), at(to), quiet_until);
+        archive.date_from = at(from);
+        archive.date_to = at(to);
+        archive.quiet_until = quiet_until;
         let bytes = manifest.to_bytes().unwrap();
         let faults = super::faults_of_manifest(&manifest, &bytes, stored.user_id, 1);
         assert_eq!(faults.len(), usize::from(fault.is_some()), "{faults:?}");
-        assert!(
-            fault.is_none_or(|fault| faults[0].contains(fault)),
-            "{faults:?}"
-        );
+        let says = |fault: &str| faults[0].contains(fault);
+        assert!(fault.is_none_or(says), "{faults:?}");
     }
 }

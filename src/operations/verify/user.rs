@@ -137,6 +137,7 @@ impl Verifier {
     ) -> Result<BTreeMap<u32, Manifest>, Failure> {
         let mut manifests = BTreeMap::new();
         let mut digests = BTreeMap::<u32, ManifestRef>::new();
+
         for revision in holdings.revisions(manifest::Kind::Audit) {
             let key = audit_key(user_id, revision);
             let full_key = self.store.full_key(&key);
@@ -176,6 +177,7 @@ impl Verifier {
             manifests.insert(revision, manifest);
         }
         self.gaps(user_id, &digests, evidence, verdict);
+
         Ok(manifests)
     }
 
@@ -209,6 +211,7 @@ impl Verifier {
                 "this release cannot read it as a manifest",
             );
         }
+
         parsed.ok()
     }
 
@@ -302,6 +305,7 @@ impl Verifier {
             self.store
                 .integrity()
                 .open::<SealDocument>(Purpose::Seal, key.as_str(), &bytes);
+
         if authentic == Err(Untrusted::NoValidCode) {
             verdict.find(
                 Kind::SealChanged,
@@ -317,6 +321,7 @@ impl Verifier {
             }
             Err(_) => verdict.find(Kind::SealChanged, full_key, "it is not a seal"),
         }
+
         Ok(())
     }
 
@@ -362,6 +367,7 @@ impl Verifier {
             return Ok(None);
         };
         let mut bytes = BytesMut::new();
+
         while let Some(chunk) = chunks.try_next().await? {
             // offboarder writes no larger documents; the beginning is enough to show what it is.
             let room = MAX_DOCUMENT_BYTES - bytes.len();

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::{Consumer, LOGIN, MemoryBroker, Stored, broken};
 use crate::job::Source;
 use crate::ports::queue::{
-    Broker, Delivery, Depths, Intake, Publisher, QueueScan, Receipt, TopologyFault,
+    Broker, Delivery, Depths, Examined, Intake, Publisher, QueueScan, Receipt,
 };
 use crate::queue::names::{
     DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE, EVENTS_EXCHANGE, JOBS_EXCHANGE,
@@ -50,8 +50,8 @@ impl Broker for MemoryBroker {
         self.probe().await
     }
 
-    async fn examine(&self) -> Result<Vec<TopologyFault>, QueueError> {
-        self.probe().await.map(|()| Vec::new())
+    async fn examine(&self) -> Result<Examined, QueueError> {
+        self.probe().await.map(|()| Ok(Vec::new()))
     }
 
     async fn open_intake(&self, prefetch: u16) -> Result<Box<dyn Intake>, QueueError> {
@@ -67,6 +67,7 @@ impl Broker for MemoryBroker {
         state.consumers.insert(owner, consumer);
         state.push();
         let broker = self.clone();
+
         Ok(Box::new(MemoryConnection { broker, owner }))
     }
 
@@ -121,6 +122,7 @@ impl Publisher for MemoryBroker {
             deliveries: 0,
         };
         self.store(&queue, stored);
+
         Ok(())
     }
 

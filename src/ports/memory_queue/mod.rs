@@ -113,6 +113,7 @@ impl State {
     fn incoming(&self, number: u64) -> Incoming {
         let (_, _, stored) = &self.in_flight[&number];
         let mut properties = stored.properties.clone();
+
         if stored.deliveries > 0 {
             let count = HeaderValue::I32(stored.deliveries);
             properties.add(vec![(DELIVERY_COUNT, count)]);

@@ -28,6 +28,7 @@ pub(super) fn begin() {
             .jobs
             .add(0, &[KeyValue::new("outcome", outcome)]);
     }
+
     for class in QuotaClass::ALL {
         INSTRUMENTS
             .api_throttled

@@ -41,7 +41,7 @@ pub(crate) struct Sample {
     pub(crate) held_up: bool,
     /// Some user is in progress, and none waits for a quota.
     pub(crate) at_work: bool,
-    /// [`crate::progress::so_far`].
+    /// [`crate::progress::Progress::so_far`].
     pub(crate) progress: u64,
 }
 
@@ -82,6 +82,7 @@ impl Default for Health {
             idle: none,
             stuck: None,
         };
+
         Self {
             signs: Mutex::new(signs),
             tasks: Mutex::default(),
@@ -102,7 +103,8 @@ impl Health {
     /// The loop that receives deliveries, or the one that reopens the intake, made a turn.
     pub(crate) fn turned(&self, taking: bool) {
         let mut signs = self.signs();
-        (signs.turned, signs.taking) = (Some(Instant::now()), taking);
+        signs.turned = Some(Instant::now());
+        signs.taking = taking;
     }
 
     /// Compares a sample with the one before it.
@@ -166,6 +168,7 @@ impl Health {
         let tasks = self.tasks.lock();
         let dead = tasks.iter().filter(|(_, task)| task.is_finished());
         let dead = dead.map(|(name, _)| format!("the task that {name} is dead"));
+
         hangs
             .into_iter()
             .chain(idle)

@@ -16,7 +16,7 @@ use crate::ports::queue::{Broker, Depths, Publisher};
 use crate::queue::names::{DEAD_LETTER_QUEUE, DELAYS, delay_exchange};
 use crate::queue::{Envelope, QueueError};
 use crate::telemetry::metrics;
-use crate::worker::settle::delayed::DELAYED;
+use crate::worker::settle::delayed::Delayed;
 
 pub(crate) const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 /// For all queues together: a broker that does not answer must not delay the next sample.
@@ -24,10 +24,11 @@ const SAMPLE_WITHIN: Duration = Duration::from_secs(20);
 
 /// How much waits, and since when. RabbitMQ reports the depth of a queue. The age of its oldest job shows in the
 /// deliveries that this worker has in flight, since they are the oldest; while it has none, the last one that it had
-/// counts for the jobs that wait. [`DELAYED`] knows the delayed jobs, and [`OldestDeadLetter`] the dead letters.
+/// counts for the jobs that wait. [`Delayed`] knows the delayed jobs, and [`OldestDeadLetter`] the dead letters.
 #[derive(Default)]
 pub(crate) struct Backlog {
     clock: Clock,
+    delayed: Arc<Delayed>,
     ages: Mutex<Ages>,
 }
 
@@ -54,9 +55,11 @@ impl Drop for InFlight {
 }
 
 impl Backlog {
-    pub(crate) fn new(clock: Clock) -> Self {
+    /// `delayed` are the jobs that this worker delays.
+    pub(crate) fn new(clock: Clock, delayed: Arc<Delayed>) -> Self {
         Self {
             clock,
+            delayed,
             ages: Mutex::default(),
         }
     }
@@ -154,12 +157,15 @@ impl Backlog {
         let depth = |queue: &str| depths.get(queue).copied().unwrap_or(0);
         for delay in DELAYS {
             let queue = delay_exchange(delay);
-            let oldest = DELAYED.oldest(delay, depth(&queue)).unwrap_or_default();
+            let oldest = self
+                .delayed
+                .oldest(delay, depth(&queue))
+                .unwrap_or_default();
             metrics::oldest_job(&queue, oldest.as_secs_f64());
         }
 
         for lane in [Lane::Access, Lane::Archive] {
-            let (delayed, oldest_delayed) = DELAYED.of(lane);
+            let (delayed, oldest_delayed) = self.delayed.of(lane);
             let mut reported = metrics::LaneBacklog {
                 depth: 0,
                 held: self.in_flight(lane) + delayed,
@@ -252,7 +258,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_oldest_job_is_the_oldest_in_flight_and_is_remembered_while_others_wait() {
         let start = Timestamp::from_second(1_000).unwrap();
-        let backlog = Arc::new(Backlog::new(Clock::starting_at(start)));
+        let backlog = Arc::new(Backlog::new(Clock::starting_at(start), Arc::default()));
         let oldest = |depth| backlog.oldest(Source::Users, depth);
         assert_eq!(oldest(0), None);
         assert_eq!(oldest(3), Some(start), "older ones are not known");

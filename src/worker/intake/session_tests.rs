@@ -72,7 +72,7 @@ impl Scene {
                 pause: Arc::new(OperatorPause::default()),
             },
             slots: Slots::new(concurrency),
-            backlog: Arc::new(Backlog::new(Clock::system())),
+            backlog: Arc::new(Backlog::new(Clock::system(), Arc::default())),
             health: Health::default(),
             slice: SLICE,
         });

@@ -46,11 +46,10 @@ impl Startup {
         pause: &OperatorPause,
     ) {
         let store = &*services.archive_store;
-        let (redis, s3, list) = (
-            Code::CheckpointsUnreachable,
-            Code::ArchiveUnreachable,
-            Code::SettingsUnreadable,
-        );
+        let redis = Code::CheckpointsUnreachable;
+        let s3 = Code::ArchiveUnreachable;
+        let list = Code::SettingsUnreadable;
+
         tokio::join!(
             self.until("checkpoints", redis, ANSWERS_WITHIN, async || services
                 .checkpoints
@@ -113,6 +112,7 @@ impl Startup {
     fn answered(&self, what: &'static str, failure: Option<Failure>) {
         let mut waits_for = self.waits_for.lock();
         let before = waits_for.remove(what);
+
         if let Some(failure) = failure {
             if before.as_ref() != Some(&failure) {
                 tracing::error!(%failure, code = %failure.code, "no users are taken until this is over");
@@ -124,6 +124,7 @@ impl Startup {
         for (code, is_paused) in before.iter().map(|failure| (failure.code, false)) {
             metrics::paused(code, is_paused);
         }
+
         for failure in waits_for.values() {
             metrics::paused(failure.code, true);
         }

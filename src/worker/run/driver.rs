@@ -12,15 +12,11 @@ use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::Job;
 use crate::machine::{Call, Checkpoint, Event, StateName, Step};
 use crate::ports::{Claim, Lease};
-use crate::progress;
+use crate::queue::redelivery::POISON_DEATHS;
 use crate::steps::{
     Cancellation, CheckpointSession, Interrupt, Services, Stopped, is_recorded, perform,
 };
 use crate::telemetry::{metrics, span};
-
-/// After this many deaths of workers in a row, each while it worked on the user, the user is given
-/// up.
-const POISON_DEATHS: u32 = 5;
 
 /// Drives one user as far as it gets now: claim and load, then step, transition and save in turn, as
 /// [`plan_commands`] says. Before a DELETE the machine has a state of its own, so that the intent is
@@ -56,6 +52,7 @@ pub(crate) async fn drive(services: &Services, job: &Job, cancellation: &Cancell
                 checkpoint,
                 trusted,
                 cancellation.clone(),
+                services.progress.clone(),
             );
             let run = under_lease(services, job, cancellation, session, &lease, deaths).await;
             run.unwrap_or_else(Outcome::Interrupted)
@@ -178,7 +175,7 @@ async fn timed_step(
     let performing = perform(step, services, session, job, calls);
     let performed = performing.instrument(span.clone()).await;
     metrics::step_took(step.as_str(), begun.elapsed());
-    progress::made();
+    services.progress.made();
 
     match performed {
         Ok(event) => Ok(event),

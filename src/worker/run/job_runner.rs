@@ -14,7 +14,6 @@ use super::{Outcome, drive};
 use crate::failure::Failure;
 use crate::job::{Job, Request, Source, UserId};
 use crate::ports::queue::{Delivery, Publisher};
-use crate::progress;
 use crate::queue::{Envelope, QueueError, delivery_span};
 use crate::steps::{Cancellation, Interrupt, Services};
 use crate::worker::intake::backoff::broker_backoff;
@@ -23,6 +22,7 @@ use crate::worker::intake::in_progress::{InProgress, Unsettled};
 use crate::worker::intake::ready_queue::Received;
 use crate::worker::intake::shutdown::Shutdown;
 use crate::worker::intake::slots::Slot;
+use crate::worker::settle::delayed::Delayed;
 use crate::worker::settle::settlement::Settlement;
 use crate::worker::settle::settler::Settler;
 
@@ -38,6 +38,7 @@ pub(crate) struct JobRunner {
     /// An operator's pause that begins during the run ends it at its next checkpoint.
     pub(crate) until_paused: CancellationToken,
     pub(crate) unsettled: Arc<Unsettled>,
+    pub(crate) delayed: Arc<Delayed>,
     /// How long a delivery is held at most.
     pub(crate) time_slice: Duration,
     /// The name of this worker.
@@ -69,6 +70,7 @@ impl JobRunner {
             log_outcome(envelope, settlement);
             self.settle_at_last(&received.delivery, settlement).await;
         };
+
         requeuing.instrument(span).await;
     }
 
@@ -228,6 +230,7 @@ impl JobRunner {
         Settler {
             publisher: &*self.publisher,
             clock: &self.services.clock,
+            delayed: &self.delayed,
             worker: &self.name,
         }
     }
@@ -252,7 +255,7 @@ impl JobRunner {
         if let Err(error) = settled {
             failed(&error, false);
         }
-        progress::made();
+        self.services.progress.made();
     }
 }
 

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::clock::Clock;
 use crate::failure::{Class, Code, Reason};
+use crate::job::Lane;
 use crate::machine::StateName;
 use crate::ports::memory_queue::{MemoryBroker, Stored, broken};
 use crate::ports::queue::{Broker as _, Intake};
@@ -24,6 +25,7 @@ struct Scene {
     checkpoints: Arc<TestCheckpoints>,
     breaker: Arc<CircuitBreaker>,
     unsettled: Arc<Unsettled>,
+    delays: Arc<Delayed>,
     services: Arc<Services>,
     shutdown: Shutdown,
     _directory: tempfile::TempDir,
@@ -50,6 +52,7 @@ impl Scene {
             checkpoints,
             breaker: Arc::default(),
             unsettled: Arc::default(),
+            delays: Arc::default(),
             services: Arc::new(services),
             shutdown: Shutdown::default(),
             _directory: directory,
@@ -64,6 +67,7 @@ impl Scene {
             in_progress: Arc::default(),
             until_paused: CancellationToken::new(),
             unsettled: Arc::clone(&self.unsettled),
+            delayed: Arc::clone(&self.delays),
             time_slice: TIME_SLICE,
             name: "w-1".to_owned(),
         }
@@ -71,7 +75,7 @@ impl Scene {
 
     async fn receive(&mut self) -> Received {
         let (source, delivery) = self.intake.next().await.unwrap();
-        let backlog = Arc::new(Backlog::new(Clock::system()));
+        let backlog = Arc::new(Backlog::new(Clock::system(), Arc::default()));
         Received {
             source,
             since: Instant::now(),
@@ -151,6 +155,20 @@ async fn a_failed_attempt_is_saved_and_delays_the_job() {
     assert_eq!(saved.attempts, 1);
     assert_eq!(saved.last_failure, Some(transient()));
     assert_eq!(*scene.checkpoints.released.lock(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_worker_delays_and_gets_done_counts_for_no_other_worker() {
+    let mut scene = Scene::new(USER, Answer::Fail(transient())).await;
+    let other = Scene::new(USER, Answer::Fail(transient())).await;
+    scene.run().await;
+
+    let counts = |scene: &Scene| {
+        let delayed = scene.delays.of(Lane::Access).0;
+        (delayed, scene.services.progress.so_far() > 0)
+    };
+    assert_eq!(counts(&scene), (1, true));
+    assert_eq!(counts(&other), (0, false));
 }
 
 #[tokio::test(start_paused = true)]

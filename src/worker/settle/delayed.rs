@@ -8,13 +8,12 @@ use crate::job::Lane;
 use crate::job::Source;
 use crate::queue::names::DELAYS;
 
-/// The jobs that this process delayed and that have not come back yet. A delay queue returns its jobs in order, each
-/// after the same delay: one count for each second is enough to know the oldest, and there are never more of them than
-/// the delay has seconds. Like the metrics that show it, there is one for the process.
-pub(crate) static DELAYED: Delayed = Delayed::new();
-
 const JUST_NOW: Duration = Duration::from_secs(5);
 
+/// The jobs that this worker delayed and that have not come back yet. A delay queue returns its jobs in order, each
+/// after the same delay: one count for each second is enough to know the oldest, and there are never more of them than
+/// the delay has seconds.
+#[derive(Default)]
 pub(crate) struct Delayed {
     queues: Mutex<[VecDeque<Second>; DELAYS.len()]>,
 }
@@ -27,12 +26,6 @@ struct Second {
 }
 
 impl Delayed {
-    const fn new() -> Self {
-        Self {
-            queues: Mutex::new([const { VecDeque::new() }; DELAYS.len()]),
-        }
-    }
-
     /// Each delay, and what waits in its queue.
     fn queues(&self) -> MutexGuard<'_, [VecDeque<Second>; DELAYS.len()]> {
         self.queues.lock()
@@ -40,7 +33,8 @@ impl Delayed {
 
     /// Counts a job of this source that was delayed.
     pub(crate) fn add(&self, source: Source, pause: Duration) {
-        let (now, mut queues) = (Instant::now(), self.queues());
+        let now = Instant::now();
+        let mut queues = self.queues();
         let Some((_, seconds)) = DELAYS
             .iter()
             .zip(queues.iter_mut())
@@ -48,6 +42,7 @@ impl Delayed {
         else {
             return;
         };
+
         drop_due(seconds, pause, now);
         if seconds
             .back()
@@ -59,6 +54,7 @@ impl Delayed {
                 archive: 0,
             });
         }
+
         if let Some(last) = seconds.back_mut() {
             match source.lane() {
                 Lane::Access | Lane::Whole => last.access += 1,
@@ -69,7 +65,8 @@ impl Delayed {
 
     /// How long the oldest job of this delay has waited; its queue holds `depth` jobs of all workers.
     pub(crate) fn oldest(&self, pause: Duration, depth: u64) -> Option<Duration> {
-        let (now, mut queues) = (Instant::now(), self.queues());
+        let now = Instant::now();
+        let mut queues = self.queues();
         let (_, seconds) = DELAYS
             .iter()
             .zip(queues.iter_mut())
@@ -84,8 +81,11 @@ impl Delayed {
 
     /// How many jobs of a lane are delayed, and how long the oldest of them has waited.
     pub(crate) fn of(&self, lane: Lane) -> (u64, Option<Duration>) {
-        let (now, mut queues) = (Instant::now(), self.queues());
-        let (mut count, mut oldest) = (0, None);
+        let now = Instant::now();
+        let mut queues = self.queues();
+        let mut count = 0;
+        let mut oldest = None;
+
         for (pause, seconds) in DELAYS.iter().zip(queues.iter_mut()) {
             drop_due(seconds, *pause, now);
             for second in seconds.iter() {
@@ -126,7 +126,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_oldest_of_a_queue_is_the_first_that_was_delayed_until_it_is_due() {
-        let delayed = Delayed::new();
+        let delayed = Delayed::default();
         assert_eq!(
             delayed.oldest(TEN_MINUTES, 5),
             None,
@@ -161,7 +161,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lane_counts_its_delayed_jobs_in_all_queues() {
-        let delayed = Delayed::new();
+        let delayed = Delayed::default();
         for _ in 0..3 {
             delayed.add(Source::UsersUrgent, TEN_MINUTES);
         }
@@ -180,7 +180,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn however_many_are_delayed_there_is_one_count_for_a_second() {
-        let delayed = Delayed::new();
+        let delayed = Delayed::default();
         for _ in 0..20_000 {
             delayed.add(Source::Users, Duration::from_mins(2));
             tokio::time::advance(Duration::from_millis(10)).await;

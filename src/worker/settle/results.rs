@@ -31,11 +31,13 @@ pub(crate) fn of_end(ended: &Ended, correlation_id: Option<&str>) -> ResultEvent
         }
     };
     let mut data = requested(&ended.request, correlation_id);
+
     data.insert("userId".to_owned(), json!(user_id));
     data.insert("revision".to_owned(), json!(ended.revision));
     data.insert("status".to_owned(), json!(ended.state));
     data.insert("manifest".to_owned(), json!(ended.manifest));
     let id = format!("{user_id}/{}", ended.revision);
+
     result_event(kind, routing_key, id, Some(user_id), ended.at, data)
 }
 
@@ -51,6 +53,7 @@ pub(crate) fn of_dead_letter(
     let mut data = message
         .map(|message| requested(&message.request, correlation_id))
         .unwrap_or_default();
+
     if let Some(user_id) = user_id {
         data.insert("userId".to_owned(), json!(user_id));
     }
@@ -76,6 +79,7 @@ pub(crate) fn of_dead_letter(
     );
     let id = format!("{whose}/dead-lettered/{at}");
     let kind = "offboarding.user.dead-lettered";
+
     result_event(kind, "user.dead-lettered", id, user_id, at, data)
 }
 

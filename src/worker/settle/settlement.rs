@@ -194,6 +194,7 @@ fn dead_letter_headers(given_up: &GivenUp, worker: &str, at: Timestamp) -> Added
     let code = given_up
         .code
         .map(|code| (dead_letter::CODE, code.as_str().into()));
+
     headers.extend(code);
     headers
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::delayed::DELAYED;
+use super::delayed::Delayed;
 use super::results::{self, ResultEvent};
 use super::settlement::{Route, Settlement, Successor, placeholder};
 use crate::clock::Clock;
@@ -20,6 +20,8 @@ const CUT_BYTES: usize = 1024;
 pub(crate) struct Settler<'a> {
     pub(crate) publisher: &'a dyn Publisher,
     pub(crate) clock: &'a Clock,
+    /// Where delayed jobs are counted.
+    pub(crate) delayed: &'a Delayed,
     /// The name of this worker, for dead letters.
     pub(crate) worker: &'a str,
 }
@@ -123,7 +125,7 @@ impl Settler<'_> {
             .publish(&exchange, key, envelope.body(), &properties);
         publishing.await?;
         if let Route::Delayed(delay) = next.route {
-            DELAYED.add(source, delay);
+            self.delayed.add(source, delay);
         }
         Ok(())
     }

@@ -241,7 +241,8 @@ async fn weak_etags_and_none_and_an_active_that_is_shown_only_while_true_are_no_
             .simulator
             .put_user(serde_json::from_value::<Record>(record).unwrap());
         assert_eq!(state(&bench.off_board(0).await), StateName::DeactivatedOnly);
-        let (manifest, puts) = (bench.manifest(0), bench.count("put_scim_user"));
+        let manifest = bench.manifest(0);
+        let puts = bench.count("put_scim_user");
         assert_eq!(
             (&manifest["scimActive"], puts),
             (

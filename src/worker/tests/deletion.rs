@@ -134,7 +134,8 @@ async fn a_look_at_the_guards_that_takes_longer_than_a_second_is_repeated_and_no
     bench.services.protected = ProtectedSource::file(list);
     assert_eq!(state(&bench.off_board(0).await), StateName::Deleted);
     let reads = bench.count("get_scim_user");
-    let (quick, slow) = (reads as u64 - 1, json!({ "kind": "latency", "ms": 1_050 }));
+    let quick = reads as u64 - 1;
+    let slow = json!({ "kind": "latency", "ms": 1_050 });
     bench.strike(Some(1), "get_scim_user", quick, Some(1), &slow);
     assert_eq!(state(&bench.off_board(1).await), StateName::Deleted);
     let once_more = bench.count("get_scim_user") - reads;

@@ -24,6 +24,7 @@ use crate::limits::DeletePolicy;
 use crate::machine::{RetryPolicy, StateName};
 use crate::manifest::Actor;
 use crate::ports::Quotas;
+use crate::progress::Progress;
 use crate::registers::ProtectedSource;
 use crate::secret::Secret;
 use crate::simulator::{self, Options, Rule, Simulator};
@@ -71,14 +72,18 @@ impl Bench {
             page_size: 2,
             second_read_after: Duration::from_millis(1),
             clock: Clock::system(),
+            progress: Progress::default(),
         });
         let services = Services {
             clock: Clock::system(),
+            progress: Progress::default(),
             tenant: Arc::new(tenant.unwrap()),
             archive_store: Arc::new(
                 DirectoryStore::open(&directory.path().join("archive")).unwrap(),
             ),
-            checkpoints: Arc::new(EmbeddedCheckpoints::open(directory.path()).unwrap()),
+            checkpoints: Arc::new(
+                EmbeddedCheckpoints::open(directory.path(), Clock::system()).unwrap(),
+            ),
             guards: Guards {
                 delete_grace: Duration::ZERO,
                 deletion_rate_limit: None,
@@ -173,7 +178,8 @@ impl Bench {
     /// A user who is finished is as the manifest says, and the manifest proves it.
     async fn assert_verified(&self, number: usize) {
         use crate::operations::verify::{CheckpointEvidence, Schema, Verifier, holdings};
-        let (store, user_id) = (Arc::clone(&self.services.archive_store), self.user(number));
+        let store = Arc::clone(&self.services.archive_store);
+        let user_id = self.user(number);
         let held = holdings(&*store, Some(user_id))
             .await
             .unwrap()

@@ -2,9 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// Passes bytes on. Ends with its owner: no thread of it is left after the drop.
 pub(crate) struct Proxy {
@@ -156,7 +158,7 @@ impl Drop for Proxy {
 
 impl Network {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// The scope ends after the last of its threads, and a cut ends them all.
@@ -249,10 +251,8 @@ impl Network {
     fn wait_while_stalled(&self, connection: &Connection) -> bool {
         let cut = |state: &State| state.ended || state.cuts != connection.cuts;
         let waits = |state: &mut State| state.stalled && !cut(state);
-        let state = self
-            .changed
-            .wait_while(self.state(), waits)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        self.changed.wait_while(&mut state, waits);
         cut(&state)
     }
 }
@@ -276,7 +276,7 @@ fn pretend(answer: &mut [u8]) {
 
 impl Connection {
     fn trick(&self) -> MutexGuard<'_, Option<Does>> {
-        self.trick.lock().unwrap_or_else(PoisonError::into_inner)
+        self.trick.lock()
     }
 
     /// Whether this trick is due now; it is played once.

@@ -1,8 +1,10 @@
 //! Trials register themselves where they are written, so that no list can forget one.
 
 use std::cmp::Reverse;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// A sentence about the program, and the function that proves it at a place of its own.
 pub(crate) struct Trial {
@@ -34,13 +36,13 @@ pub(crate) struct Durations(Arc<Mutex<Vec<(Duration, &'static str)>>>);
 
 impl Durations {
     fn note(&self, took: Duration, name: &'static str) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.0.lock();
         noted.push((took, name));
     }
 
     /// Prints the slowest trials, the slowest first.
     pub(crate) fn print_slowest(&self, count: usize) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.0.lock();
         noted.sort_by_key(|(took, _)| Reverse(*took));
 
         for (took, name) in noted.iter().take(count) {

@@ -5,7 +5,9 @@ use std::io::{BufRead, BufReader, Seek, Write};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
 
 use super::repository;
 
@@ -82,11 +84,7 @@ impl Servers {
 
     /// Stops them and waits until they are gone.
     pub(crate) fn stop(&self) {
-        let running = self
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let running = self.running.lock().take();
         let Some((mut script, lifeline)) = running else {
             return;
         };
