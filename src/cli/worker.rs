@@ -8,6 +8,7 @@ use crate::admin::{self, Api, Tokens};
 use crate::config::{Settings, Sources};
 use crate::integrity::Integrity;
 use crate::ports::Heartbeat;
+use crate::steps::Services;
 use crate::telemetry::{Telemetry, instance};
 use crate::worker::{Options, Shutdown, Worker, announce, shutdown_on_signals};
 
@@ -44,7 +45,10 @@ pub(super) async fn run(
         grace: settings.worker.shutdown_grace,
         name: name.clone(),
     };
-    let services = Arc::new(services);
+    let services = Arc::new(Services {
+        access_first: true,
+        ..services
+    });
     let started_at = services.clock.now();
     let broker = compose::broker(&settings.queue).map_err(CliError::usage)?;
     let worker = Arc::new(Worker::new(
