@@ -206,6 +206,7 @@ pub(super) async fn unproven_services(
         },
         protected: protected(settings).await?,
         delete: settings.guard.delete,
+        access_first: false,
         retry: RetryPolicy {
             max_attempts: settings.worker.max_attempts,
             base: settings.worker.retry_base,

@@ -10,6 +10,7 @@ use crate::admin::{self, Api, ProcessState as _, Tokens};
 use crate::config::{Admin, Settings, Sources, WorkerSettings};
 use crate::integrity::Integrity;
 use crate::ports::Heartbeat;
+use crate::steps::Services;
 use crate::telemetry::{Telemetry, instance};
 use crate::worker::{Options, Worker, announce, shutdown_on_signals};
 
@@ -45,8 +46,10 @@ pub(super) async fn run(
         // This contacts no service yet, so a failure is a fault of the settings.
         services = Box::pin(compose::unproven_services(&settings, &cxone, &name)) => services.map_err(CliError::usage)?,
     };
-
-    let services = Arc::new(services);
+    let services = Arc::new(Services {
+        access_first: true,
+        ..services
+    });
     let started_at = services.clock.now();
     let broker = compose::broker(&queue).map_err(CliError::usage)?;
     let worker = Arc::new(Worker::new(

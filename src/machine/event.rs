@@ -21,6 +21,8 @@ pub(crate) enum Pause {
     NotDue,
     /// The deletion rate limit (`OFFBOARDER_GUARD_MAX_DELETIONS`) is reached.
     DeletionRateLimit,
+    /// Other users wait for the quota that their access is removed with, and this deletion would use it.
+    AccessFirst,
     /// Every write is accepted, and reads do not show it yet.
     NotConverged,
     /// The API accepted the deletion, and reads still show the user.
@@ -33,6 +35,7 @@ impl Pause {
         match self {
             Self::NotDue => "not_due",
             Self::DeletionRateLimit => "brake",
+            Self::AccessFirst => "access_first",
             Self::NotConverged => "not_converged",
             Self::DeletionPending => "deletion_pending",
         }
@@ -47,6 +50,9 @@ impl fmt::Display for Pause {
             }
             Self::DeletionRateLimit => {
                 "the deletion rate limit is reached (OFFBOARDER_GUARD_MAX_DELETIONS)"
+            }
+            Self::AccessFirst => {
+                "users who still have access come first: their calls use the whole routing quota"
             }
             Self::NotConverged => "reads do not show the change yet",
             Self::DeletionPending => "the deletion is accepted but not done yet",

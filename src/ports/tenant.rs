@@ -281,6 +281,9 @@ pub(crate) trait Tenant: Send + Sync {
 
     async fn page(&self, user_id: UserId, request: PageRequest<'_>) -> Result<Page, Failure>;
 
+    /// Whether calls that remove access wait for the quota that a deletion needs.
+    fn access_waits(&self) -> bool;
+
     /// Waits until a deletion may be sent.
     async fn ready_deletion(&self, user_id: UserId) -> Result<Box<dyn ReadyDeletion>, Failure>;
 

@@ -17,6 +17,13 @@ use crate::telemetry::metrics;
 /// When a deletion asks again if the deletion rate limit has no count.
 const UNTIL_COUNTED: Duration = Duration::from_secs(20);
 
+/// A deletion asks again whether access comes first when its user has waited half as long again, within these bounds: soon
+/// after a small batch, and not often during a large one.
+const ACCESS_FIRST_AGAIN: [SignedDuration; 2] =
+    [SignedDuration::from_secs(30), SignedDuration::from_mins(10)];
+/// A stream of new users that never ends postpones no deletion for longer than this after the user's own access is gone.
+const ACCESS_FIRST_FOR: SignedDuration = SignedDuration::from_hours(6);
+
 impl Services {
     /// Why the protected list covers this user, if it does.
     pub(crate) async fn protection(&self, user_id: UserId) -> Result<Option<String>, Failure> {
@@ -55,6 +62,24 @@ pub(super) async fn not_paused(services: &Services) -> Result<(), Stopped> {
             Err(Stopped::Interrupted(Interrupt::Draining))
         }
     }
+}
+
+/// Postpones the deletion while users who still have access need the quota that it would use.
+pub(super) fn access_first(services: &Services, deactivated_at: Timestamp) -> Verdict {
+    if !services.access_first || !services.tenant.access_waits() {
+        return Verdict::Proceed;
+    }
+    let now = services.clock.now();
+    let waited = now.duration_since(deactivated_at);
+    if waited > ACCESS_FIRST_FOR {
+        return Verdict::Proceed;
+    }
+
+    let why = Pause::AccessFirst;
+    metrics::deletion_postponed(why);
+    let [shortest, longest] = ACCESS_FIRST_AGAIN;
+    let until = now + (waited / 2).clamp(shortest, longest);
+    Verdict::Postpone { until, why }
 }
 
 /// Every guard but the deletion rate limit and the pause. Asked before the evidence is sealed, and immediately before the

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::archived::archived;
 use super::documents::{conflict, to_bytes};
-use super::guard::on_deletion;
+use super::guard::{access_first, on_deletion};
 use super::prior_evidence::{recorded_evidence, sealed_evidence};
 use super::read_again::{Doubt, confirm_record};
 use super::{CheckpointSession, Services, Stopped};
@@ -29,6 +29,10 @@ pub(super) async fn seal(
 ) -> Result<Event, Stopped> {
     let checkpoint = journal.checkpoint();
     let (access, _archive) = archived(&checkpoint.state)?;
+    if let Verdict::Postpone { until, why } = access_first(services, access.at) {
+        return Ok(Event::StepPostponed { until, why });
+    }
+
     let now = services.clock.now();
     match on_deletion(services, checkpoint.user_id, &checkpoint.request, access.at).await? {
         Verdict::Proceed => {}

@@ -24,6 +24,9 @@ pub(crate) struct Services {
     pub guards: Guards,
     pub protected: ProtectedSource,
     pub delete: DeletePolicy,
+    /// Whether deletions wait while users who still have access need the quota. A worker's do; `run` leads each user to
+    /// its end.
+    pub access_first: bool,
     pub retry: RetryPolicy,
     /// How far back the archive reaches.
     pub history: Duration,

@@ -53,6 +53,10 @@ impl TestTenant {
 
 #[async_trait]
 impl Tenant for TestTenant {
+    fn access_waits(&self) -> bool {
+        false
+    }
+
     async fn user_exists(&self, _: UserId) -> Result<Answered<bool>, Failure> {
         Err(self.answer().await)
     }
@@ -246,6 +250,7 @@ pub(crate) fn services(
             deletion_rate_limit: None,
         },
         protected: ProtectedSource::nobody(),
+        access_first: false,
         delete: DeletePolicy::Attempt,
         retry: RetryPolicy {
             max_attempts: 3,

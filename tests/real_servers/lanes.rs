@@ -63,3 +63,40 @@ fn access_first(place: usize) {
     World::drain(worker);
     promises::assert_kept(&world, &servers::shared());
 }
+
+trial!(
+    "with a quota that is too small for both, all users lose their access before one in ten is deleted",
+    access_before_deletions,
+    seconds = 70
+);
+
+/// The deletions that wait spend no attempt, say what they wait for, and are all done in the end.
+fn access_before_deletions(place: usize) {
+    const USERS: usize = 20;
+    let mut world = World::with_topology(place, deletable(place, USERS, 5));
+    world.set("OFFBOARDER_CXONE_RATE_ROUTING", "10/s");
+    let worker = world.start(&["worker"]);
+    world.publish_all();
+
+    let first = &world.users[0].id;
+    let waiting = eventually(PATIENCE, || {
+        let status = world.run(&["status", first, "--output", "json"]).json();
+        match status["users"][0]["waitsFor"].as_str() {
+            Some("access_first") => Ok(status),
+            _ => Err(format!("{first} does not wait yet: {status:#}")),
+        }
+    });
+    assert_eq!(waiting["users"][0]["attempts"], 0, "{waiting:#}");
+
+    world.await_calls("put_scim_user", USERS);
+    let deleted = world.deletions();
+    assert!(
+        deleted <= USERS / 10,
+        "{deleted} were deleted before all {USERS} had lost their access"
+    );
+
+    promises::await_quiet(&world, PATIENCE);
+    assert_eq!(world.deletions(), USERS);
+    World::drain(worker);
+    promises::assert_kept(&world, &servers::shared());
+}

@@ -23,6 +23,10 @@ const AHEAD: Duration = Duration::from_millis(200);
 const SHARE_WITHIN: Duration = Duration::from_millis(500);
 /// and does not ask again for this long.
 const LOCAL_FOR: Duration = Duration::from_secs(3);
+/// A call waits for a place, and not only for the one before it to be sent.
+const CONTENDED: Duration = Duration::from_millis(100);
+/// Between two calls of a user the API answers, and the checkpoint is saved.
+const STILL_CONTENDED: Duration = Duration::from_secs(2);
 const FIRST_COOL_DOWN: Duration = Duration::from_secs(1);
 const LONGEST_COOL_DOWN: Duration = Duration::from_secs(30);
 
@@ -37,6 +41,8 @@ pub(crate) struct Quota {
     waiting: AtomicU32,
     reserved: tokio::sync::Mutex<Reserved>,
     cool_down: Mutex<CoolDown>,
+    /// Until when calls that remove access count as waiting.
+    access_waits_until: Mutex<Instant>,
 }
 
 /// Places that were reserved and not yet used.
@@ -79,16 +85,27 @@ impl Quota {
                 until: now,
                 pause: Duration::ZERO,
             }),
+            access_waits_until: Mutex::new(now),
         }
     }
 
+    /// Whether calls that remove access wait for their places now, or did a moment ago. This worker speaks for all: while
+    /// more users wait for their access to be removed than slots are free, each worker has some of them.
+    pub(super) fn access_waits(&self) -> bool {
+        Instant::now() < *self.access_waits_until.lock()
+    }
+
     /// Returns when a call may be sent. A caller that is dropped while it waits uses up its place.
-    pub(super) async fn wait(&self) {
+    pub(super) async fn wait(&self, removes_access: bool) {
         let _waits_for_quota = self.progress.wait_for_quota();
 
         loop {
             if let Some(interval) = self.interval {
                 let place = self.place(interval).await;
+                if removes_access && place > Instant::now() + CONTENDED {
+                    let mut until = self.access_waits_until.lock();
+                    *until = (*until).max(place + STILL_CONTENDED);
+                }
                 tokio::time::sleep_until(place).await;
             }
 
@@ -299,7 +316,7 @@ mod tests {
             tasks.spawn(async move {
                 let mut sent = Vec::new();
                 while begun.elapsed() < Duration::from_secs(30) {
-                    quota.wait().await;
+                    quota.wait(false).await;
                     sent.push(Instant::now());
                 }
                 sent
@@ -316,7 +333,7 @@ mod tests {
         let quota = quota(None);
         let begun = Instant::now();
         quota.throttled(None).await;
-        quota.wait().await;
+        quota.wait(false).await;
         assert!(
             begun.elapsed() >= Duration::from_millis(900),
             "{:?}",
@@ -324,11 +341,11 @@ mod tests {
         );
         quota.throttled(Some(Duration::from_secs(7))).await;
         let begun = Instant::now();
-        quota.wait().await;
+        quota.wait(false).await;
         assert!(begun.elapsed() >= Duration::from_millis(6_900));
         quota.passed();
         let begun = Instant::now();
-        quota.wait().await;
+        quota.wait(false).await;
         assert!(begun.elapsed() < Duration::from_millis(10));
     }
 
@@ -374,11 +391,11 @@ mod tests {
             Arc::clone(&shared) as Arc<dyn Quotas>,
             Progress::default(),
         );
-        quota.wait().await;
+        quota.wait(false).await;
         shared.broken.store(true, Ordering::Relaxed);
         let mut sent = Vec::new();
         for _ in 0..50 {
-            quota.wait().await;
+            quota.wait(false).await;
             sent.push(Instant::now());
         }
         assert!(
@@ -386,5 +403,29 @@ mod tests {
             "{} calls a second, of 20 for four workers",
             densest(&sent)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn access_waits_while_its_calls_queue_for_places_and_no_other_calls_do() {
+        let quota = Arc::new(quota(Some(20.0)));
+        let callers = |removes_access| {
+            let mut tasks = tokio::task::JoinSet::new();
+            for _ in 0..10 {
+                let quota = Arc::clone(&quota);
+                tasks.spawn(async move { quota.wait(removes_access).await });
+            }
+            tasks.join_all()
+        };
+        callers(false).await;
+        assert!(!quota.access_waits(), "deletions do not wait for deletions");
+
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        quota.wait(true).await;
+        assert!(!quota.access_waits(), "there is quota for both");
+
+        callers(true).await;
+        assert!(quota.access_waits());
+        tokio::time::sleep(STILL_CONTENDED + Duration::from_millis(10)).await;
+        assert!(!quota.access_waits());
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Request<'a> {
     pub(crate) writes: bool,
     pub(crate) url: Url,
     pub(crate) class: QuotaClass,
+    /// Whether the call removes access. Deletions wait while such calls use up the quota.
+    pub(crate) removes_access: bool,
     pub(crate) scope: &'static str,
     pub(crate) media_type: &'static str,
     pub(crate) if_match: Option<&'a str>,
@@ -48,6 +50,7 @@ impl Request<'_> {
             writes: false,
             url,
             class,
+            removes_access: false,
             scope,
             media_type: "application/json",
             if_match: None,
@@ -129,6 +132,11 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
+    /// Whether calls that remove access wait for the quota of this class now, or did a moment ago.
+    pub(crate) fn access_waits(&self, class: QuotaClass) -> bool {
+        self.quota(class).access_waits()
+    }
+
     const fn quota(&self, class: QuotaClass) -> &Quota {
         match class {
             QuotaClass::Routing => &self.routing,
@@ -139,12 +147,16 @@ impl Transport {
 
     /// Waits until a call of this class may be sent: its place in the quota is due, and there is a token. So what the
     /// caller checks next is checked immediately before the call.
-    pub(crate) async fn ready(&self, class: QuotaClass) -> Result<Permit, ApiError> {
+    pub(crate) async fn ready(
+        &self,
+        class: QuotaClass,
+        removes_access: bool,
+    ) -> Result<Permit, ApiError> {
         // First, since a place in the quota would be lost if no token can be had.
         self.tokens.get().await?;
 
         let asked = std::time::Instant::now();
-        self.quota(class).wait().await;
+        self.quota(class).wait(removes_access).await;
         let waited = asked.elapsed();
 
         Ok(Permit {
@@ -159,7 +171,7 @@ impl Transport {
         let mut renewed = false;
 
         loop {
-            let permit = self.ready(request.class).await?;
+            let permit = self.ready(request.class, request.removes_access).await?;
             match self.send_now(&request, &permit).await {
                 Err(ApiError::Unauthorized { .. }) if !renewed => renewed = true,
                 sent => return sent,

@@ -21,7 +21,11 @@ impl Client {
         Ok(Deletion {
             client: self.clone(),
             user_id,
-            permit: self.shared.transport.ready(QuotaClass::Routing).await?,
+            permit: self
+                .shared
+                .transport
+                .ready(QuotaClass::Routing, false)
+                .await?,
         })
     }
 }

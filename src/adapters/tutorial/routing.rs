@@ -14,7 +14,10 @@ impl Client {
         user_id: UserId,
     ) -> Result<Answered<Option<RoutingProfile>>, ApiError> {
         let url = self.paths().routing_profile(user_id)?;
-        let request = Request::read(Method::GET, url, QuotaClass::Routing, "routing:read");
+        let request = Request {
+            removes_access: true,
+            ..Request::read(Method::GET, url, QuotaClass::Routing, "routing:read")
+        };
         self.read(request, |reply| parse_profile(&reply.body, reply.etag()))
             .await
     }
@@ -29,6 +32,7 @@ impl Client {
 
         let url = self.paths().routing_profile(user_id)?;
         let request = Request {
+            removes_access: true,
             if_match,
             body: Some(profile_without_queues(read).map_err(|why| unwritable(CALL, why))?),
             ..Request::write(Method::PATCH, url, QuotaClass::Routing, "routing:write")
@@ -42,7 +46,10 @@ impl Client {
         user_id: UserId,
     ) -> Result<Answered<Option<Queue>>, ApiError> {
         let url = self.paths().queue(queue_id)?;
-        let request = Request::read(Method::GET, url, QuotaClass::Routing, "routing:read");
+        let request = Request {
+            removes_access: true,
+            ..Request::read(Method::GET, url, QuotaClass::Routing, "routing:read")
+        };
         self.read(request, |reply| {
             parse_queue(queue_id, user_id, &reply.body, reply.etag())
         })
@@ -59,6 +66,7 @@ impl Client {
 
         let url = self.paths().queue(&read.id)?;
         let request = Request {
+            removes_access: true,
             if_match,
             body: Some(queue_without_user(read, user_id).map_err(|why| unwritable(CALL, why))?),
             ..Request::write(Method::PATCH, url, QuotaClass::Routing, "routing:write")

@@ -8,8 +8,8 @@ use crate::failure::Failure;
 use crate::job::UserId;
 use crate::machine::Call;
 use crate::ports::{
-    Account, AccountRead, Answered, Page, PageRequest, Queue, QueueId, ReadFacts, ReadyDeletion,
-    RefusedRead, RoutingProfile, Tenant, TenantRead, Write,
+    Account, AccountRead, Answered, Page, PageRequest, Queue, QueueId, QuotaClass, ReadFacts,
+    ReadyDeletion, RefusedRead, RoutingProfile, Tenant, TenantRead, Write,
 };
 
 #[async_trait]
@@ -79,6 +79,10 @@ impl Tenant for Client {
 
     async fn page(&self, user_id: UserId, request: PageRequest<'_>) -> Result<Page, Failure> {
         Ok(self.read_page(user_id, request).await?)
+    }
+
+    fn access_waits(&self) -> bool {
+        self.shared.transport.access_waits(QuotaClass::Routing)
     }
 
     async fn ready_deletion(&self, user_id: UserId) -> Result<Box<dyn ReadyDeletion>, Failure> {

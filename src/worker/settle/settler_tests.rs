@@ -64,6 +64,7 @@ async fn a_message_that_the_broker_refuses_in_one_form_is_published_in_the_next(
     let settler = Settler {
         publisher: &broker,
         clock: &Clock::system(),
+        delayed: &Delayed::default(),
         worker: "w-1",
     };
     let settlement = Settlement {

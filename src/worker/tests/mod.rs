@@ -89,6 +89,7 @@ impl Bench {
                 deletion_rate_limit: None,
             },
             protected: ProtectedSource::nobody(),
+            access_first: false,
             delete: DeletePolicy::Attempt,
             retry: RetryPolicy {
                 max_attempts: 8,

@@ -58,7 +58,8 @@ impl Scene {
     async fn with(users: std::ops::Range<u32>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = tempfile::tempdir().unwrap();
-        let checkpoints = Arc::new(EmbeddedCheckpoints::open(file.path()).unwrap());
+        let checkpoints =
+            Arc::new(EmbeddedCheckpoints::open(file.path(), Clock::system()).unwrap());
         let services = services(directory.path(), checkpoints.clone(), Answer::Fail(fault()));
         let scene = Self {
             broker: MemoryBroker::default(),
