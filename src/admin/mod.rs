@@ -5,6 +5,7 @@ mod connections;
 mod gate;
 mod guesses;
 mod openapi;
+mod picked;
 mod problem;
 mod read;
 

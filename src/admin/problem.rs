@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::failure::{Class, Classify, Failure};
+use crate::operations::dead_letters::DeadLetterError;
 
 /// The `Retry-After` where the failure names none.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -121,6 +122,22 @@ impl From<Failure> for Problem {
         Self {
             retry_after,
             ..Self::new(status, failure.code.as_str(), failure.text)
+        }
+    }
+}
+
+impl From<DeadLetterError> for Problem {
+    fn from(error: DeadLetterError) -> Self {
+        let text = error.to_string();
+        match error {
+            DeadLetterError::Failed(failure) => failure.into(),
+            DeadLetterError::NoSuchGroup { .. } => Self::not_found("no_such_group", text),
+            DeadLetterError::Ambiguous { .. } => {
+                Self::new(StatusCode::CONFLICT, "ambiguous_group", text)
+            }
+            DeadLetterError::Refused(_) => {
+                Self::new(StatusCode::CONFLICT, "access_still_there", text)
+            }
         }
     }
 }

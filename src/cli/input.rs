@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::exit::CliError;
 use crate::job::{Action, BatchId, UserId};
@@ -33,19 +33,6 @@ pub(crate) struct InputArgs {
     /// Reason for the off-boarding
     #[arg(long, value_name = "WHY")]
     reason: Option<String>,
-}
-
-/// Reads a time (RFC 3339), or a period that ends now (`7d`).
-pub(super) fn parse_since(text: &str) -> Result<Timestamp, &'static str> {
-    const NEITHER: &str = "neither a time (2026-11-01T00:00:00Z) nor a period (7d)";
-    if let Ok(at) = text.parse() {
-        return Ok(at);
-    }
-    let ago = humantime::parse_duration(text)
-        .ok()
-        .and_then(|ago| SignedDuration::try_from(ago).ok());
-    ago.and_then(|ago| Timestamp::now().checked_sub(ago).ok())
-        .ok_or(NEITHER)
 }
 
 fn parse_action(text: &str) -> Result<Action, &'static str> {

@@ -9,6 +9,7 @@ pub(crate) mod plan;
 pub(crate) mod status;
 pub(crate) mod submit;
 pub(crate) mod verify;
+pub(crate) mod when;
 
 use crate::failure::Failure;
 

@@ -3,6 +3,7 @@
 mod about;
 mod audit_log;
 mod batches;
+mod dead_letter_groups;
 mod dead_letters;
 mod holds;
 mod pause;
@@ -42,8 +43,10 @@ use crate::telemetry::metrics;
 
 /// The time limit of a read.
 const READ_WITHIN: Duration = Duration::from_secs(30);
-/// The time limit of a change. The slowest replay that a request can ask for takes less than nine minutes.
+/// The time limit of a change.
 const CHANGE_WITHIN: Duration = Duration::from_mins(15);
+/// The longest time that the rate of a replay may take.
+const SLOWEST: Duration = Duration::from_mins(9);
 /// The limit of requests in progress; lower than the limit of connections, so that probes find one.
 const AT_ONCE: usize = 64;
 
@@ -117,7 +120,11 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(batches::list))
         .routes(routes!(batches::show))
         .routes(routes!(dead_letters::list))
-        .routes(routes!(dead_letters::groups))
+        .routes(routes!(dead_letter_groups::list))
+        .routes(routes!(dead_letter_groups::note))
+        .routes(routes!(dead_letter_groups::ignore))
+        .routes(routes!(dead_letter_groups::resolve))
+        .routes(routes!(dead_letter_groups::reopen))
         .routes(routes!(dead_letters::show))
         .routes(routes!(dead_letters::replay))
         .routes(routes!(dead_letters::discard))
