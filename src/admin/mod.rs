@@ -9,6 +9,7 @@ mod picked;
 mod problem;
 mod read;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::address::RunbookUrl;
+use crate::operations::runbook::code_of;
 use crate::telemetry::metrics::{self, Exposition};
 use problem::Problem;
 
@@ -35,6 +38,7 @@ struct Probes {
     not_ready_reasons: Reasons,
     unhealthy_reasons: Reasons,
     metrics: Exposition,
+    runbook: Option<RunbookUrl>,
 }
 
 /// Listens, and serves until the process ends. Returns the address that was bound, and logs it.
@@ -43,6 +47,7 @@ pub(crate) async fn serve(
     not_ready_reasons: Reasons,
     unhealthy_reasons: Reasons,
     metrics: Exposition,
+    runbook: Option<RunbookUrl>,
     api: &Api,
 ) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(listen).await?;
@@ -56,6 +61,7 @@ pub(crate) async fn serve(
             not_ready_reasons,
             unhealthy_reasons,
             metrics,
+            runbook: runbook.clone(),
         });
     // A worker that other machines can reach is called by its name.
     let routes = if listen.ip().is_loopback() {
@@ -65,6 +71,9 @@ pub(crate) async fn serve(
     };
     let routes = routes
         .merge(api::guarded(api))
+        .layer(map_response(move |response| {
+            std::future::ready(problem::linked(response, runbook.as_ref()))
+        }))
         .layer(map_response(for_programs));
     tokio::spawn(connections::serve(listener, routes));
     Ok(listen)
@@ -108,10 +117,15 @@ async fn readyz(State(probes): State<Probes>) -> (StatusCode, Json<Value>) {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    (
-        status,
-        Json(json!({"ready": causes.is_empty(), "causes": causes})),
-    )
+    let mut answer = json!({"ready": causes.is_empty(), "causes": causes});
+    if let Some(runbook) = &probes.runbook {
+        let codes = causes.iter().filter_map(|cause| code_of(cause));
+        let links: BTreeMap<&str, String> = codes
+            .map(|code| (code.as_str(), runbook.section(code.as_str())))
+            .collect();
+        answer["runbook"] = json!(links);
+    }
+    (status, Json(answer))
 }
 
 async fn exposition(State(probes): State<Probes>) -> Response {

@@ -61,12 +61,20 @@ pub(super) async fn run(
         operator: settings.admin.token.clone(),
         reader: settings.admin.read_token.clone(),
     };
-    let api = Api::new(&name, &tokens, services, stores.clone(), broker);
+    let api = Api::new(
+        &name,
+        &tokens,
+        services,
+        stores.clone(),
+        broker,
+        settings.runbook.clone(),
+    );
     let bound = admin::serve(
         listen,
         Arc::clone(&not_ready_reasons),
         unhealthy_reasons,
         telemetry.exposition(),
+        settings.runbook.clone(),
         &api,
     )
     .await

@@ -7,8 +7,9 @@ use super::setting::{Profile, Unset};
 use super::sources::Sources;
 use super::{
     Admin, Archive, CheckpointsRetention, CheckpointsUrl, Cxone, Guard, Queue, Worker, integrity,
-    table,
+    runbook, table,
 };
+use crate::address::RunbookUrl;
 use crate::integrity::Integrity;
 use crate::secret::Secret;
 
@@ -35,6 +36,8 @@ pub(crate) struct Settings<C = Option<Cxone>, Q = Option<Queue>> {
     pub integrity: Integrity,
     /// `OFFBOARDER_ADMIN_…`.
     pub admin: Admin,
+    /// `OFFBOARDER_RUNBOOK_URL`.
+    pub runbook: Option<RunbookUrl>,
 }
 
 impl Settings<Cxone, Queue> {
@@ -100,6 +103,7 @@ struct Draft {
     guard: Option<Guard>,
     integrity: Option<Secret>,
     admin: Option<Admin>,
+    runbook: Option<RunbookUrl>,
 }
 
 impl Draft {
@@ -115,6 +119,7 @@ impl Draft {
         let guard = Guard::read(&mut reader);
         let integrity = integrity::read(&mut reader);
         let admin = Admin::read(&mut reader);
+        let runbook = runbook::read(&mut reader);
         let faults = reader.faults;
 
         Self {
@@ -130,6 +135,7 @@ impl Draft {
             guard,
             integrity,
             admin,
+            runbook,
         }
     }
 
@@ -193,6 +199,7 @@ impl Draft {
                 guard: self.guard?,
                 integrity: Integrity::new(self.integrity.as_ref()),
                 admin: self.admin?,
+                runbook: self.runbook,
             })
         };
         whole().ok_or_else(|| {

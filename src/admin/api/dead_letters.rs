@@ -79,11 +79,16 @@ pub(super) async fn show(
         limit: Some(1),
         ..DeadLetterFilter::default()
     };
-    dead_letters::show(&*api.broker, Some(&api.services), filter)
-        .await?
-        .pop()
-        .map(Json)
-        .ok_or_else(no_such_letter)
+    dead_letters::show(
+        &*api.broker,
+        Some(&api.services),
+        api.runbook.as_ref(),
+        filter,
+    )
+    .await?
+    .pop()
+    .map(Json)
+    .ok_or_else(no_such_letter)
 }
 
 fn no_such_letter() -> Problem {

@@ -35,6 +35,7 @@ use super::guesses::Guesses;
 use super::openapi;
 use super::problem::Problem;
 use super::read::Line;
+use crate::address::RunbookUrl;
 use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
 use crate::registers::audit_log::Operator;
@@ -63,6 +64,7 @@ struct Inner {
     /// A connection of its own, so that requests and the work of the worker do not wait for each other.
     stores: SharedStores,
     broker: Arc<dyn Broker>,
+    runbook: Option<RunbookUrl>,
     /// One replay or discard at a time.
     replay_or_discard: Arc<Mutex<()>>,
 }
@@ -75,6 +77,7 @@ impl Api {
         services: Arc<Services>,
         stores: SharedStores,
         broker: Arc<dyn Broker>,
+        runbook: Option<RunbookUrl>,
     ) -> Self {
         Self(Arc::new(Inner {
             worker: worker.to_owned(),
@@ -84,6 +87,7 @@ impl Api {
             services,
             stores,
             broker,
+            runbook,
             replay_or_discard: Arc::default(),
         }))
     }

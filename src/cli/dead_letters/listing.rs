@@ -104,7 +104,13 @@ pub(super) async fn show(
         Err(_incomplete) => None,
     };
     let broker = compose::broker(&settings.queue)?;
-    let shown = dead_letters::show(&*broker, services.as_ref(), filter).await?;
+    let shown = dead_letters::show(
+        &*broker,
+        services.as_ref(),
+        settings.runbook.as_ref(),
+        filter,
+    )
+    .await?;
     let exit = if shown.is_empty() {
         nothing_found
     } else {
@@ -161,6 +167,7 @@ fn block(shown: &ShownDeadLetter) -> Shown {
     lines.push(row_of("worker", &or_unknown(&dead_letter.worker)));
     lines.extend(rest(&json!(shown.whole)));
     lines.extend(judgement(shown));
+    lines.extend(shown.runbook.as_ref().map(|link| row_of("runbook", link)));
     lines.into_iter().collect()
 }
 

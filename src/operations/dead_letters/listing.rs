@@ -12,6 +12,7 @@ use super::pick::with_whole_groups;
 use super::scan::{find, find_as};
 use super::seen::SeenReplays;
 use super::{Access, Assessment, DeadLetter, DeadLetterFilter, FullDeadLetter, next};
+use crate::address::RunbookUrl;
 use crate::machine::StateName;
 use crate::ports::Checkpoints;
 use crate::ports::queue::Broker;
@@ -115,12 +116,15 @@ pub(crate) struct ShownDeadLetter {
     pub assessment: Option<Assessment>,
     /// The command to run next; null without a judgement.
     pub next: Option<String>,
+    /// The section of the runbook; null without `OFFBOARDER_RUNBOOK_URL`.
+    pub runbook: Option<String>,
 }
 
 /// The dead letters that match, oldest first, with headers, properties and body. Without services none is assessed.
 pub(crate) async fn show(
     broker: &dyn Broker,
     services: Option<&Arc<Services>>,
+    runbook: Option<&RunbookUrl>,
     filter: DeadLetterFilter,
 ) -> Result<Vec<ShownDeadLetter>, DeadLetterError> {
     let filter = with_whole_groups(broker, filter).await?;
@@ -129,7 +133,8 @@ pub(crate) async fn show(
     })
     .await?;
     let Some(services) = services else {
-        return Ok(found.dead_letters.into_iter().map(unassessed).collect());
+        let whole = found.dead_letters.into_iter();
+        return Ok(whole.map(|whole| unassessed(whole, runbook)).collect());
     };
 
     let seen = SeenReplays::read(&*services.checkpoints, found.seen).await;
@@ -151,18 +156,24 @@ pub(crate) async fn show(
             access: Access::of(&whole.dead_letter, checkpoint.as_ref()),
             assessment: Some(assessment),
             next: Some(next),
+            runbook: section(runbook, &whole.dead_letter),
             whole,
         });
     }
     Ok(shown)
 }
 
-fn unassessed(whole: FullDeadLetter) -> ShownDeadLetter {
+fn unassessed(whole: FullDeadLetter, runbook: Option<&RunbookUrl>) -> ShownDeadLetter {
     ShownDeadLetter {
         last_state: whole.dead_letter.last_state(),
         access: Access::of(&whole.dead_letter, None),
         assessment: None,
         next: None,
+        runbook: section(runbook, &whole.dead_letter),
         whole,
     }
+}
+
+fn section(runbook: Option<&RunbookUrl>, dead_letter: &DeadLetter) -> Option<String> {
+    runbook.map(|runbook| runbook.section(dead_letter.word()))
 }
