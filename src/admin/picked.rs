@@ -3,8 +3,10 @@
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde_json::{Map, Value};
-use utoipa::openapi::schema::{Schema, SchemaType, Type};
-use utoipa::openapi::{ObjectBuilder, RefOr};
+use utoipa::openapi::schema::{
+    AdditionalProperties, AllOfBuilder, AnyOfBuilder, Schema, SchemaType, Type,
+};
+use utoipa::openapi::{ArrayBuilder, Object, ObjectBuilder, RefOr};
 use utoipa::{IntoParams as _, PartialSchema, ToSchema};
 
 use crate::operations::dead_letters::DeadLetterFilter;
@@ -31,32 +33,71 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Picked<T> {
     }
 }
 
+/// The highest limit of a change.
+pub(super) const CHANGED_AT_MOST: usize = 500;
+
 impl<T: PartialSchema> PartialSchema for Picked<T> {
+    /// The members of both, and that something has to be picked.
     fn schema() -> RefOr<Schema> {
-        let mut whole = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object));
-        for part in [T::schema(), DeadLetterFilter::schema()] {
-            let RefOr::T(Schema::Object(part)) = part else {
-                continue;
-            };
-            whole = whole.description(
-                part.description
-                    .clone()
-                    .filter(|_| !part.required.is_empty()),
-            );
-            for (name, schema) in part.properties {
+        let mut whole = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+        let mut picks = AnyOfBuilder::new();
+        if let RefOr::T(Schema::Object(filter)) = DeadLetterFilter::schema() {
+            for (name, schema) in filter.properties {
+                picks = picks.item(pick(&name, &schema));
+                whole = whole.property(name.clone(), of_a_change(&name, schema));
+            }
+        }
+        if let RefOr::T(Schema::Object(rest)) = T::schema() {
+            whole = whole.description(rest.description);
+            for (name, schema) in rest.properties {
                 whole = whole.property(name, schema);
             }
-            for name in part.required {
+            for name in rest.required {
                 whole = whole.required(name);
             }
         }
-        RefOr::T(Schema::Object(
-            whole
-                .additional_properties(Some(
-                    utoipa::openapi::schema::AdditionalProperties::FreeForm(false),
-                ))
-                .build(),
-        ))
+        AllOfBuilder::new().item(whole).item(picks).into()
+    }
+}
+
+/// A filter by this member alone: with a list that is not empty, a value, or `true`.
+fn pick(name: &str, schema: &RefOr<Schema>) -> Schema {
+    let member: RefOr<Schema> = match schema {
+        RefOr::T(Schema::Array(_)) => ArrayBuilder::new().min_items(Some(1)).into(),
+        RefOr::T(Schema::Object(object)) if is(object, &Type::Boolean) => ObjectBuilder::new()
+            .schema_type(Type::Boolean)
+            .enum_values(Some([true]))
+            .into(),
+        RefOr::T(Schema::Object(object)) if is(object, &Type::Integer) => {
+            ObjectBuilder::new().schema_type(Type::Integer).into()
+        }
+        _ => ObjectBuilder::new().schema_type(Type::String).into(),
+    };
+    let alone = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property(name, member)
+        .required(name);
+    Schema::Object(alone.build())
+}
+
+fn is(object: &Object, wanted: &Type) -> bool {
+    match &object.schema_type {
+        SchemaType::Type(declared) => declared == wanted,
+        SchemaType::Array(declared) => declared.contains(wanted),
+        SchemaType::AnyValue => false,
+    }
+}
+
+/// A change reaches fewer dead letters than a list.
+fn of_a_change(name: &str, schema: RefOr<Schema>) -> RefOr<Schema> {
+    match schema {
+        RefOr::T(Schema::Object(limit)) if name == "limit" => {
+            let limit = ObjectBuilder::from(limit).maximum(Some(CHANGED_AT_MOST));
+            limit.into()
+        }
+        other => other,
     }
 }
 
@@ -86,15 +127,18 @@ mod tests {
     #[test]
     fn a_body_is_split_between_the_filter_and_the_request_and_nothing_else_is_taken() {
         let read = |body: Value| serde_json::from_value::<Picked<Order>>(body);
-        let picked = read(json!({ "who": "ada", "group": "2d1f", "limit": 5 })).unwrap();
+        let picked = read(json!({ "who": "ada", "group": ["2d1f"], "limit": 5 })).unwrap();
         assert_eq!(
             (picked.filter.limit, picked.rest.who.as_str()),
             (Some(5), "ada")
         );
         for (wrong, what) in [
-            (json!({ "group": "2d1f" }), "`who`"),
+            (json!({ "group": ["2d1f"] }), "`who`"),
             (json!({ "who": "ada", "reasons": ["poison"] }), "`reasons`"),
-            (json!({ "who": "ada", "reason": "nonsense" }), "`nonsense`"),
+            (
+                json!({ "who": "ada", "reason": ["nonsense"] }),
+                "`nonsense`",
+            ),
         ] {
             let error = read(wrong).unwrap_err().to_string();
             assert!(error.contains(what), "{error}");
@@ -102,11 +146,18 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_has_the_members_of_both() {
+    fn the_schema_has_the_members_of_both_and_demands_a_pick() {
         let schema = serde_json::to_value(Picked::<Order>::schema()).unwrap();
-        let properties = schema["properties"].as_object().unwrap();
+        let whole = &schema["allOf"][0];
+        let properties = whole["properties"].as_object().unwrap();
         assert!(properties.contains_key("who") && properties.contains_key("group"));
-        assert_eq!(schema["required"], json!(["who"]));
-        assert_eq!(schema["additionalProperties"], json!(false));
+        assert_eq!(properties["limit"]["maximum"], json!(CHANGED_AT_MOST));
+        assert_eq!(whole["required"], json!(["who"]));
+        assert_eq!(whole["additionalProperties"], json!(false));
+
+        let picks = schema["allOf"][1]["anyOf"].as_array().unwrap();
+        assert_eq!(picks.len() + 1, properties.len());
+        let all = picks.iter().find(|pick| pick["required"] == json!(["all"]));
+        assert_eq!(all.unwrap()["properties"]["all"]["enum"], json!([true]));
     }
 }

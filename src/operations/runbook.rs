@@ -18,13 +18,14 @@ pub(crate) struct Section {
 /// All sections, in the order of the runbook.
 fn sections() -> impl Iterator<Item = Section> {
     RUNBOOK.split("\n## ").skip(1).flat_map(|chapter| {
-        let mut pieces = chapter.split("\n### ");
+        // Codes have headings of the third level, alerts of the fourth.
+        let mut pieces = chapter.split("\n###");
         let head = pieces.next().unwrap_or_default();
         let chapter = head.lines().next().unwrap_or_default();
         pieces.map(move |piece| {
             let heading = piece.lines().next().unwrap_or_default();
             Section {
-                word: heading.trim_matches('`'),
+                word: heading.trim_matches(['#', ' ', '`']),
                 chapter,
                 text: piece.get(heading.len()..).unwrap_or_default().trim(),
             }
@@ -71,7 +72,7 @@ mod tests {
             assert!(!found.is_empty(), "{word}");
             for section in found {
                 assert!(section.text.contains("**You do**"), "{section:?}");
-                assert!(!section.text.contains("\n### "), "{section:?}");
+                assert!(!section.text.contains("\n###"), "{section:?}");
             }
         }
         // A code and a reason.

@@ -17,15 +17,17 @@ pub(crate) fn parse_since(text: &str) -> Result<Timestamp, &'static str> {
 /// Reads a time, or a period that begins now. It has to be in the future.
 pub(crate) fn parse_until(text: &str) -> Result<Timestamp, &'static str> {
     const NEITHER: &str = "neither a time (2026-12-01T00:00:00Z) nor a period (7d)";
-    let until = text.parse().ok().or_else(|| {
-        let ahead = period(text)?;
-        Timestamp::now().checked_add(ahead).ok()
-    });
-    let until: Timestamp = until.ok_or(NEITHER)?;
+    let until = any_until(text).ok_or(NEITHER)?;
     if until <= Timestamp::now() {
         return Err("it is in the past");
     }
     Ok(until)
+}
+
+fn any_until(text: &str) -> Option<Timestamp> {
+    text.parse()
+        .ok()
+        .or_else(|| Timestamp::now().checked_add(period(text)?).ok())
 }
 
 fn period(text: &str) -> Option<SignedDuration> {
@@ -41,9 +43,12 @@ pub(crate) fn since<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Timesta
         .map_err(D::Error::custom)
 }
 
-/// [`parse_until`] for a member of a body.
+/// A time, or a period that begins now, for a member of a body. It may be in the past.
 pub(crate) fn until<'de, D: Deserializer<'de>>(text: D) -> Result<Timestamp, D::Error> {
-    parse_until(&String::deserialize(text)?).map_err(D::Error::custom)
+    let until = any_until(&String::deserialize(text)?);
+    until.ok_or_else(|| {
+        D::Error::custom("it is neither a time (2026-12-01T00:00:00Z) nor a period (7d)")
+    })
 }
 
 #[cfg(test)]

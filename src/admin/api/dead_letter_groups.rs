@@ -1,4 +1,5 @@
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -64,7 +65,7 @@ pub(super) struct NoteOrder {
 pub(super) struct IgnoreOrder {
     /// A time (2026-12-01T00:00:00Z), or a period from now (`7d`).
     #[serde(deserialize_with = "when::until")]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = r"^([1-9][0-9]{0,3}[smhd]|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$")]
     until: Timestamp,
     /// The operator. The audit log adds which worker was asked, and with which token.
     who: Line,
@@ -121,7 +122,7 @@ pub(super) async fn note(
     responses(
         (status = 200, description = "The group", body = GroupChanged),
         (status = 404, description = "`no_such_group`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`ambiguous_group`: fingerprints of several groups begin so; `access_still_there`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`ambiguous_group`: fingerprints of several groups begin so; `access_still_there`; `in_the_past`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn ignore(
@@ -130,6 +131,10 @@ pub(super) async fn ignore(
     At(group): At<GroupName>,
     Body(order): Body<IgnoreOrder>,
 ) -> Result<Json<GroupChanged>, Problem> {
+    if order.until <= api.0.services.clock.now() {
+        let detail = "`until` is in the past; give a time in the future, or a period such as 7d";
+        return Err(Problem::new(StatusCode::CONFLICT, "in_the_past", detail));
+    }
     let change = GroupChange::Ignore { until: order.until };
     let signed = Signed {
         who: order.who,

@@ -6,25 +6,25 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
-use serde_json::{Number, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::OwnedMutexGuard;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{OneOfBuilder, Schema, Type};
+use utoipa::openapi::{ObjectBuilder, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
-use super::{Api, Inner, SLOWEST, Signed, to_its_end};
+use super::{Api, Inner, Signed, to_its_end};
 use crate::admin::gate::Role;
-use crate::admin::picked::Picked;
+use crate::admin::picked::{CHANGED_AT_MOST, Picked};
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Body, Line, Query};
 use crate::operations::dead_letters::{
     self, DeadLetterFilter, DeadLetterId, Discard, DiscardResult, Listing, Replay, ReplayResult,
-    ShownDeadLetter, parse_pace,
+    ShownDeadLetter,
 };
 
 /// The limit of a list if none is given, and the highest one.
 const LISTED: usize = 100;
 pub(super) const LISTED_AT_MOST: usize = 1000;
-/// The highest limit of a replay or a discard.
-const CHANGED_AT_MOST: usize = 500;
 
 /// Lists dead letters, oldest first
 ///
@@ -100,10 +100,9 @@ fn no_such_letter() -> Problem {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ReplayOrder {
-    /// Maximum rate, e.g. `5/s` or `30/m`; a number is dead letters per second.
+    /// Maximum rate.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "5/s")]
-    rate: Option<Pace>,
+    rate: Option<PerSecond>,
     /// Also replay dead letters that are not safe to replay yet.
     #[serde(default)]
     anyway: bool,
@@ -119,27 +118,50 @@ pub(super) struct ReplayOrder {
 type ReplayBody = Picked<ReplayOrder>;
 type DiscardBody = Picked<DiscardOrder>;
 
-/// The time between two dead letters.
-struct Pace(Duration);
+/// At most 999 dead letters per second.
+struct PerSecond(u32);
 
-impl<'de> Deserialize<'de> for Pace {
-    fn deserialize<D: Deserializer<'de>>(rate: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Rate {
-            Number(Number),
-            Text(String),
-        }
-
-        let text = match Rate::deserialize(rate) {
-            Ok(Rate::Number(number)) => number.to_string(),
-            Ok(Rate::Text(text)) => text,
-            Err(_neither) => String::new(),
+impl PerSecond {
+    fn read(given: &Value) -> Option<Self> {
+        let number = match given {
+            Value::Number(number) => number.as_f64()?,
+            Value::String(text) => text.strip_suffix("/s")?.parse::<u16>().ok()?.into(),
+            _ => return None,
         };
-        let pace = parse_pace(&text).map_err(|why| D::Error::custom(format!("rate: {why}")))?;
-        Ok(Self(pace))
+        // In JSON, 5.0 and 5 are the same number.
+        let whole: u32 = format!("{number}").parse().ok()?;
+        (1..1000).contains(&whole).then_some(Self(whole))
+    }
+
+    fn pace(&self) -> Duration {
+        Duration::from_secs(1) / self.0
     }
 }
+
+impl<'de> Deserialize<'de> for PerSecond {
+    fn deserialize<D: Deserializer<'de>>(rate: D) -> Result<Self, D::Error> {
+        let given = Value::deserialize(rate)?;
+        Self::read(&given).ok_or_else(|| {
+            let why = "rate: give dead letters per second, 1 to 999, as a number or as \"5/s\"";
+            D::Error::custom(why)
+        })
+    }
+}
+
+impl PartialSchema for PerSecond {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(999));
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^[1-9][0-9]{0,2}/s$"));
+        OneOfBuilder::new().item(number).item(text).into()
+    }
+}
+
+impl ToSchema for PerSecond {}
 
 /// Publishes the messages of dead letters again, with fresh attempts
 ///
@@ -168,7 +190,6 @@ pub(super) async fn replay(
 ) -> Result<Json<Value>, Problem> {
     let filter = to_change(order.filter)?;
     let order = order.rest;
-    can_end_in_time(&filter, order.rate.as_ref())?;
     let turn = take_turn(&api.0)?;
     to_its_end(async move {
         let _turn = turn;
@@ -198,22 +219,6 @@ fn to_change(filter: DeadLetterFilter) -> Result<DeadLetterFilter, Problem> {
     Ok(filter)
 }
 
-/// Refuses a replay that a request could not end.
-fn can_end_in_time(filter: &DeadLetterFilter, pace: Option<&Pace>) -> Result<(), Problem> {
-    let limit = u32::try_from(filter.limit.unwrap_or(LISTED)).unwrap_or(u32::MAX);
-    let needed = pace.map_or(Duration::ZERO, |pace| pace.0.saturating_mul(limit));
-    if needed > SLOWEST {
-        let detail = format!(
-            "the body: {limit} dead letters at this rate take {} s, and a request at most {}; lower the limit, or raise \
-             the rate",
-            needed.as_secs(),
-            SLOWEST.as_secs()
-        );
-        return Err(unprocessable(detail));
-    }
-    Ok(())
-}
-
 fn unprocessable(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unprocessable", detail)
 }
@@ -229,7 +234,7 @@ async fn run_replay(
         broker: &*api.0.broker,
         checkpoints: &*api.0.stores.checkpoints,
         services: &api.0.services,
-        pace: order.rate.map(|pace| pace.0),
+        pace: order.rate.as_ref().map(PerSecond::pace),
         canary: None,
         anyway: order.anyway,
     };
@@ -343,4 +348,40 @@ async fn run_discard(
         return Err(Problem::from(failure).and(&progress));
     }
     Ok(Json(discarded.done))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_number_or_a_text_and_ends_within_a_request() {
+        let read = |rate: Value| PerSecond::read(&rate).map(|rate| rate.pace());
+        for rate in [json!(5), json!(5.0), json!("5/s")] {
+            assert_eq!(read(rate), Some(Duration::from_millis(200)));
+        }
+        for wrong in [
+            json!(0),
+            json!(5.5),
+            json!(1000),
+            json!("30/m"),
+            json!("5"),
+            json!("0/s"),
+            json!("1000/s"),
+            json!(-1),
+            json!(null),
+        ] {
+            assert_eq!(read(wrong.clone()), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_everything_has_to_say_so() {
+        let filter = |members: Value| serde_json::from_value::<DeadLetterFilter>(members).unwrap();
+        assert!(to_change(filter(json!({}))).is_err());
+        assert!(to_change(filter(json!({ "all": false }))).is_err());
+        assert!(to_change(filter(json!({ "limit": 501 }))).is_err());
+        let all = to_change(filter(json!({ "all": true }))).unwrap();
+        assert_eq!(all.limit, Some(LISTED));
+    }
 }

@@ -44,10 +44,8 @@ use crate::telemetry::metrics;
 
 /// The time limit of a read.
 const READ_WITHIN: Duration = Duration::from_secs(30);
-/// The time limit of a change.
+/// The time limit of a change. The slowest replay that a request can ask for takes less than nine minutes.
 const CHANGE_WITHIN: Duration = Duration::from_mins(15);
-/// The longest time that the rate of a replay may take.
-const SLOWEST: Duration = Duration::from_mins(9);
 /// The limit of requests in progress; lower than the limit of connections, so that probes find one.
 const AT_ONCE: usize = 64;
 

@@ -99,7 +99,11 @@ fn value_name(name: &str) -> String {
 fn checked(name: String, form: Form) -> ValueParser {
     ValueParser::from(move |text: &str| -> Result<Value, String> {
         let value = value(text, form);
-        let alone = Map::from_iter([(name.clone(), value.clone())]);
+        let member = match form {
+            Form::List => Value::from(vec![value.clone()]),
+            Form::Number | Form::Switch | Form::Text => value.clone(),
+        };
+        let alone = Map::from_iter([(name.clone(), member)]);
         match serde_json::from_value::<DeadLetterFilter>(Value::Object(alone)) {
             Ok(_filter) => Ok(value),
             Err(error) => Err(error.to_string()),

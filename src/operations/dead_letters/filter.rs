@@ -3,13 +3,10 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::hash::Hash;
-use std::marker::PhantomData;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::de::value::StrDeserializer;
-use serde::de::{DeserializeOwned, Deserializer, Error, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -26,50 +23,43 @@ use crate::operations::when;
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct DeadLetterFilter {
     /// Dead letters with this ID.
-    #[serde(deserialize_with = "one_or_more")]
     #[param(required = false, value_type = Vec<DeadLetterId>)]
     #[schema(required = false, value_type = Vec<DeadLetterId>)]
     pub letter: HashSet<DeadLetterId>,
     /// Only dead letters of this user.
-    #[serde(deserialize_with = "one_or_more")]
     #[param(required = false, value_type = Vec<UserId>)]
     #[schema(required = false, value_type = Vec<UserId>)]
     pub user: HashSet<UserId>,
     /// Only dead letters of this batch.
     pub batch: Option<BatchId>,
     /// Only dead letters of this group: a fingerprint, or its first digits.
-    #[serde(deserialize_with = "one_or_more")]
     #[param(required = false)]
     #[schema(required = false)]
     pub group: Vec<GroupName>,
     /// Only dead letters with this reason.
-    #[serde(deserialize_with = "one_or_more")]
     #[param(required = false)]
     #[schema(required = false)]
     pub reason: Vec<Reason>,
     /// Only dead letters whose last failure has this code.
-    #[serde(deserialize_with = "one_or_more")]
     #[param(required = false)]
     #[schema(required = false)]
     pub code: Vec<Code>,
     /// Only dead letters of this step that failed, e.g. archive.
-    #[serde(deserialize_with = "one_or_more")]
     #[param(required = false)]
     #[schema(required = false)]
     pub step: Vec<FailedStep>,
     /// Only dead letters with this last completed state, e.g. Deactivated.
-    #[serde(deserialize_with = "one_or_more")]
     #[param(required = false)]
     #[schema(required = false)]
     pub state: Vec<StateName>,
     /// Only dead letters since a time (2026-11-01T00:00:00Z), or of the last period (2h).
     #[serde(deserialize_with = "when::since")]
-    #[param(value_type = Option<String>)]
-    #[schema(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = r"^([1-9][0-9]{0,3}[smhd]|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$")]
+    #[schema(value_type = Option<String>, pattern = r"^([1-9][0-9]{0,3}[smhd]|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$")]
     pub since: Option<Timestamp>,
     /// Maximum number of dead letters, oldest first.
     #[serde(deserialize_with = "at_least_one")]
-    #[param(minimum = 1, value_type = Option<u64>)]
+    #[param(minimum = 1, maximum = 1000, value_type = Option<u64>)]
     #[schema(minimum = 1, value_type = Option<u64>)]
     pub limit: Option<usize>,
     /// All dead letters, if no other filter is given.
@@ -212,39 +202,6 @@ impl DeadLetterFilter {
 /// Whether one of them fits, or there are none.
 fn any<T>(wanted: &[T], fits: impl FnMut(&T) -> bool) -> bool {
     wanted.is_empty() || wanted.iter().any(fits)
-}
-
-/// Reads one value, or a list of values.
-fn one_or_more<'de, D, T, C>(values: D) -> Result<C, D::Error>
-where
-    D: Deserializer<'de>,
-    T: DeserializeOwned,
-    C: IntoIterator<Item = T> + FromIterator<T>,
-{
-    struct Values<T>(PhantomData<T>);
-
-    impl<'de, T: DeserializeOwned> Visitor<'de> for Values<T> {
-        type Value = Vec<T>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a text, or a list of texts")
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<Vec<T>, E> {
-            T::deserialize(StrDeserializer::<E>::new(text)).map(|value| vec![value])
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
-            let mut values = Vec::new();
-            while let Some(value) = list.next_element()? {
-                values.push(value);
-            }
-            Ok(values)
-        }
-    }
-
-    let values = values.deserialize_any(Values(PhantomData))?;
-    Ok(values.into_iter().collect())
 }
 
 fn at_least_one<'de, D: Deserializer<'de>>(number: D) -> Result<Option<usize>, D::Error> {
