@@ -47,9 +47,9 @@ pub(crate) async fn serve(
     not_ready_reasons: Reasons,
     unhealthy_reasons: Reasons,
     metrics: Exposition,
-    runbook: Option<RunbookUrl>,
     api: &Api,
 ) -> std::io::Result<SocketAddr> {
+    let runbook = api.runbook().cloned();
     let listener = TcpListener::bind(listen).await?;
     let listen = listener.local_addr()?;
     tracing::info!(%listen, "admin HTTP");

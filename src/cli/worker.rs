@@ -1,11 +1,12 @@
 //! The composition root of the long-running process.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::compose;
 use super::exit::{CliError, Exit};
 use crate::admin::{self, Api, Tokens};
-use crate::config::{Settings, Sources};
+use crate::config::{Admin, Settings, Sources};
 use crate::integrity::Integrity;
 use crate::ports::Heartbeat;
 use crate::telemetry::{Telemetry, instance};
@@ -57,10 +58,7 @@ pub(super) async fn run(
     let not_ready_reasons = not_ready_reasons(&worker, &shutdown);
     let unhealthy_reasons = unhealthy_reasons(&worker, &shutdown);
     let listen = settings.admin.listen;
-    let tokens = Tokens {
-        operator: settings.admin.token.clone(),
-        reader: settings.admin.read_token.clone(),
-    };
+    let tokens = tokens(&settings.admin);
     let api = Api::new(
         &name,
         &tokens,
@@ -74,15 +72,10 @@ pub(super) async fn run(
         Arc::clone(&not_ready_reasons),
         unhealthy_reasons,
         telemetry.exposition(),
-        settings.runbook.clone(),
         &api,
     )
     .await
-    .map_err(|error| {
-        CliError::usage(format!(
-            "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
-        ))
-    })?;
+    .map_err(|error| cannot_listen(listen, &error))?;
     let first = Heartbeat {
         name,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -98,6 +91,19 @@ pub(super) async fn run(
     let _announcing = announce(stores.workers, heartbeat);
     worker.run(&shutdown).await;
     Ok(Exit::Ok)
+}
+
+fn tokens(admin: &Admin) -> Tokens {
+    Tokens {
+        operator: admin.token.clone(),
+        reader: admin.read_token.clone(),
+    }
+}
+
+fn cannot_listen(listen: SocketAddr, error: &std::io::Error) -> CliError {
+    CliError::usage(format!(
+        "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
+    ))
 }
 
 /// Makes heartbeats: `first` with the current state of the worker.

@@ -6,13 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use redis::{Script, Value};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::batches::{Ended, RedisBatches};
 use super::connection::{RedisConnection, millis};
 use super::deletions::DeletionCount;
-use super::{keys, scripts};
+use super::{keys, replay_notes, scripts};
 use crate::adapters::stored_checkpoint;
 use crate::failpoint::effect;
 use crate::failure::Failure;
@@ -26,8 +24,6 @@ use crate::ports::{Checkpoints, Claim, DeletionAdmission, GroupReplay, Lease, Re
 /// How long the checkpoint of a user is kept whom CXone does not know, and the claims of a user of
 /// whom nothing was saved: as long as an operator may still work on the dead letter.
 const UNKNOWN_USER_KEPT: Duration = Duration::from_hours(24);
-
-const REPLAY_NOTE_KEPT: Duration = Duration::from_hours(30 * 24);
 
 pub(crate) struct RedisCheckpoints {
     connection: Arc<RedisConnection>,
@@ -121,26 +117,6 @@ impl RedisCheckpoints {
             Some(code) => format!("{} {code}", lease.fence),
             None => String::new(),
         }
-    }
-
-    /// Stores a note of a replay.
-    async fn note(&self, key: &str, note: &(impl Serialize + Sync)) -> Result<(), Failure> {
-        let note = serde_json::to_string(note).map_err(not_serializable)?;
-        let mut command = redis::cmd("SET");
-        command
-            .arg(key)
-            .arg(note)
-            .arg("EX")
-            .arg(REPLAY_NOTE_KEPT.as_secs());
-        Ok(self.connection.ask(&command).await?)
-    }
-
-    /// Reads a note of a replay; one that cannot be read counts as absent.
-    async fn noted<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Failure> {
-        let mut command = redis::cmd("GET");
-        command.arg(key);
-        let note: Option<Vec<u8>> = self.connection.ask(&command).await?;
-        Ok(note.and_then(|note| serde_json::from_slice(&note).ok()))
     }
 
     /// Stores the checkpoint and nothing else; the new version, or 0.
@@ -337,11 +313,15 @@ impl Checkpoints for RedisCheckpoints {
     }
 
     async fn note_replay(&self, dead_letter: &str, note: &ReplayNote) -> Result<(), Failure> {
-        effect("the note", self.note(&keys::replay(dead_letter), note)).await
+        effect(
+            "the note",
+            replay_notes::write(&self.connection, &keys::replay(dead_letter), note),
+        )
+        .await
     }
 
     async fn replay_note(&self, dead_letter: &str) -> Result<Option<ReplayNote>, Failure> {
-        self.noted(&keys::replay(dead_letter)).await
+        replay_notes::read(&self.connection, &keys::replay(dead_letter)).await
     }
 
     async fn note_group_replay(
@@ -350,11 +330,12 @@ impl Checkpoints for RedisCheckpoints {
         replay: &GroupReplay,
     ) -> Result<(), Failure> {
         let key = keys::group_replay(fingerprint);
-        effect("the note of the group", self.note(&key, replay)).await
+        let noting = replay_notes::write(&self.connection, &key, replay);
+        effect("the note of the group", noting).await
     }
 
     async fn group_replay(&self, fingerprint: &str) -> Result<Option<GroupReplay>, Failure> {
-        self.noted(&keys::group_replay(fingerprint)).await
+        replay_notes::read(&self.connection, &keys::group_replay(fingerprint)).await
     }
 
     async fn probe(&self) -> Result<(), Failure> {

@@ -90,6 +90,11 @@ impl Api {
         }))
     }
 
+    /// The deployment's copy of the runbook.
+    pub(super) fn runbook(&self) -> Option<&RunbookUrl> {
+        self.0.runbook.as_ref()
+    }
+
     /// The operator for the audit log: the name that the client gives, the worker that was asked, and the kind of token.
     fn operator(&self, Signed { who, why }: Signed, role: Role) -> Operator {
         let who = format!(
