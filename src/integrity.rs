@@ -37,6 +37,8 @@ pub(crate) enum Purpose {
     Pause,
     /// An entry of the audit log.
     AuditLog,
+    /// What an operator decided about a group of dead letters.
+    DeadLetterGroup,
 }
 
 impl Purpose {
@@ -47,6 +49,7 @@ impl Purpose {
             Self::Hold => "hold",
             Self::Pause => "pause",
             Self::AuditLog => "audit-log",
+            Self::DeadLetterGroup => "dead-letter-group",
         }
     }
 }

@@ -5,9 +5,11 @@ mod connections;
 mod gate;
 mod guesses;
 mod openapi;
+mod picked;
 mod problem;
 mod read;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::address::RunbookUrl;
+use crate::operations::runbook::code_of;
 use crate::telemetry::metrics::{self, Exposition};
 use problem::Problem;
 
@@ -39,6 +43,7 @@ pub(crate) trait ProcessState: Send + Sync {
 struct Probes {
     process: Arc<dyn ProcessState>,
     metrics: Exposition,
+    runbook: Option<RunbookUrl>,
 }
 
 /// Listens, and serves until the process ends. Returns the address that was bound, and logs it.
@@ -48,6 +53,7 @@ pub(crate) async fn serve(
     metrics: Exposition,
     api: &Api,
 ) -> std::io::Result<SocketAddr> {
+    let runbook = api.runbook().cloned();
     let listener = TcpListener::bind(listen).await?;
     let listen = listener.local_addr()?;
 
@@ -56,7 +62,11 @@ pub(crate) async fn serve(
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(exposition))
-        .with_state(Probes { process, metrics });
+        .with_state(Probes {
+            process,
+            metrics,
+            runbook: runbook.clone(),
+        });
     // A worker that other machines can reach is called by its name.
     let routes = if listen.ip().is_loopback() {
         routes.layer(from_fn(this_host))
@@ -65,6 +75,9 @@ pub(crate) async fn serve(
     };
     let routes = routes
         .merge(api::guarded(api))
+        .layer(map_response(move |response| {
+            std::future::ready(problem::linked(response, runbook.as_ref()))
+        }))
         .layer(map_response(for_programs));
     tokio::spawn(connections::serve(listener, routes));
 
@@ -109,10 +122,15 @@ async fn readyz(State(probes): State<Probes>) -> (StatusCode, Json<Value>) {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    (
-        status,
-        Json(json!({"ready": causes.is_empty(), "causes": causes})),
-    )
+    let mut answer = json!({"ready": causes.is_empty(), "causes": causes});
+    if let Some(runbook) = &probes.runbook {
+        let codes = causes.iter().filter_map(|cause| code_of(cause));
+        let links: BTreeMap<&str, String> = codes
+            .map(|code| (code.as_str(), runbook.section(code.as_str())))
+            .collect();
+        answer["runbook"] = json!(links);
+    }
+    (status, Json(answer))
 }
 
 async fn exposition(State(probes): State<Probes>) -> Response {

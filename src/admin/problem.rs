@@ -1,15 +1,19 @@
 //! Error responses, as `application/problem+json` (RFC 9457).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::failure::{Class, Classify, Failure};
+use crate::address::RunbookUrl;
+use crate::failure::{Class, Classify, Code, Failure};
+use crate::operations::dead_letters::DeadLetterError;
 
 /// The `Retry-After` where the failure names none.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -17,10 +21,11 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The body of each response that is not 2xx (RFC 9457)
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Problem {
-    /// Always `about:blank`: status and code identify the problem.
+    /// The section of the runbook if the code has one and `OFFBOARDER_RUNBOOK_URL` is set, or else `about:blank`: status
+    /// and code identify the problem.
     #[serde(rename = "type")]
     #[schema(value_type = String, example = "about:blank")]
-    kind: &'static str,
+    kind: Cow<'static, str>,
     /// The HTTP status in words.
     #[schema(value_type = String, example = "Not Found")]
     title: &'static str,
@@ -40,7 +45,7 @@ impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Problem");
         Self {
-            kind: "about:blank",
+            kind: "about:blank".into(),
             title,
             status: status.as_u16(),
             detail: detail.into(),
@@ -125,10 +130,45 @@ impl From<Failure> for Problem {
     }
 }
 
+impl From<DeadLetterError> for Problem {
+    fn from(error: DeadLetterError) -> Self {
+        let text = error.to_string();
+        match error {
+            DeadLetterError::Failed(failure) => failure.into(),
+            DeadLetterError::NoSuchGroup { .. } => Self::not_found("no_such_group", text),
+            DeadLetterError::Ambiguous { .. } => {
+                Self::new(StatusCode::CONFLICT, "ambiguous_group", text)
+            }
+            DeadLetterError::Refused(_) => {
+                Self::new(StatusCode::CONFLICT, "access_still_there", text)
+            }
+        }
+    }
+}
+
 impl<E: Classify> From<E> for Problem {
     fn from(error: E) -> Self {
         Failure::from(error).into()
     }
+}
+
+/// Gives a problem whose code has a section in the runbook a link to it.
+pub(super) fn linked(response: Response, runbook: Option<&RunbookUrl>) -> Response {
+    let problem = response.extensions().get::<Arc<Problem>>().cloned();
+    let Some((runbook, problem)) = runbook.zip(problem) else {
+        return response;
+    };
+    if Code::ALL.iter().all(|code| code.as_str() != problem.code) {
+        return response;
+    }
+    let linked = Problem {
+        kind: runbook.section(&problem.code).into(),
+        ..Problem::clone(&problem)
+    };
+    let body = serde_json::to_vec(&linked).unwrap_or_default();
+    let mut parts = response.into_parts().0;
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(body))
 }
 
 impl IntoResponse for Problem {
@@ -138,7 +178,8 @@ impl IntoResponse for Problem {
             tracing::warn!(code = %self.code, detail = self.detail, "the admin API answered with an error");
         }
         let retry_after = self.retry_after;
-        let mut response = (status, Json(self)).into_response();
+        let mut response = (status, Json(&self)).into_response();
+        response.extensions_mut().insert(Arc::new(self));
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -156,5 +197,37 @@ impl IntoResponse for Problem {
         }
 
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn body(response: Response) -> serde_json::Value {
+        let bytes = axum::body::to_bytes(response.into_body(), 1024).await;
+        serde_json::from_slice(&bytes.unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_problem_with_a_code_of_the_runbook_links_to_its_section() {
+        let runbook = RunbookUrl::parse("https://wiki/runbook").unwrap();
+        let failure = Failure::new(Class::Systemic, Code::CxoneTimeout, "slow");
+        let problem = Problem::from(failure);
+        let kind = async |problem: &Problem, runbook| {
+            let response = linked(problem.clone().into_response(), runbook);
+            assert_eq!(response.status().as_u16(), problem.status);
+            let body = body(response).await;
+            assert_eq!(body["code"], problem.code.as_ref());
+            body["type"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(
+            kind(&problem, Some(&runbook)).await,
+            "https://wiki/runbook#cxone_timeout"
+        );
+        assert_eq!(kind(&problem, None).await, "about:blank");
+        // A word that is no code has no section.
+        let missing = Problem::not_found("no_such_user", "x");
+        assert_eq!(kind(&missing, Some(&runbook)).await, "about:blank");
     }
 }

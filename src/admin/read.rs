@@ -64,9 +64,10 @@ fn from_query<T: DeserializeOwned + IntoParams>(query: &str) -> Result<T, Proble
 
     let mut members = Map::new();
     for (name, text) in form_urlencoded::parse(query.as_bytes()) {
-        let value = match text.parse::<u64>() {
-            Ok(number) if is_of_type(&name, &Type::Integer) => Value::from(number),
-            Ok(_) | Err(_) => Value::from(text.into_owned()),
+        let value = match (text.parse::<u64>(), text.parse::<bool>()) {
+            (Ok(number), _) if is_of_type(&name, &Type::Integer) => Value::from(number),
+            (_, Ok(switch)) if is_of_type(&name, &Type::Boolean) => Value::from(switch),
+            _ => Value::from(text.into_owned()),
         };
         let value = match members.remove(&*name) {
             Some(Value::Array(mut values)) => {

@@ -3,10 +3,10 @@ use serde_json::{Value, json};
 
 use super::compose;
 use super::exit::{CliError, Exit};
-use super::input::parse_since;
 use super::output::{Output, OutputArgs, Shown, json as print_json, say, table};
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::operations::when::parse_since;
 use crate::registers::audit_log::{AuditEntry, AuditLog};
 
 /// Shows the audit log: which operator changed what, when, why, and for how many

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::config::Faults;
 use crate::failure::{Class, Classify, Code, Failure};
+use crate::operations::dead_letters::DeadLetterError;
 use crate::printable;
 
 /// The exit statuses of the contract.
@@ -88,6 +89,17 @@ impl From<Failure> for CliError {
         Self {
             exit,
             text: printable::line(&failure.text).into_owned(),
+        }
+    }
+}
+
+impl From<DeadLetterError> for CliError {
+    fn from(error: DeadLetterError) -> Self {
+        match error {
+            DeadLetterError::Failed(failure) => failure.into(),
+            DeadLetterError::NoSuchGroup { .. } => Self::bad(error),
+            DeadLetterError::Ambiguous { .. } => Self::usage(error),
+            DeadLetterError::Refused(why) => Self::refused(why),
         }
     }
 }

@@ -3,10 +3,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::exit::CliError;
-use crate::clock::Clock;
 use crate::job::{Action, BatchId, UserId};
 use crate::operations::submit::{Checked, Input, Message, Overlay};
 
@@ -34,22 +33,6 @@ pub(crate) struct InputArgs {
     /// Reason for the off-boarding
     #[arg(long, value_name = "WHY")]
     reason: Option<String>,
-}
-
-/// Reads a time (RFC 3339), or a period that ends now (`7d`).
-pub(super) fn parse_since(text: &str) -> Result<Timestamp, &'static str> {
-    since(text, Clock::system().now())
-}
-
-fn since(text: &str, now: Timestamp) -> Result<Timestamp, &'static str> {
-    const NEITHER: &str = "neither a time (2026-11-01T00:00:00Z) nor a period (7d)";
-    if let Ok(at) = text.parse() {
-        return Ok(at);
-    }
-    let ago = humantime::parse_duration(text)
-        .ok()
-        .and_then(|ago| SignedDuration::try_from(ago).ok());
-    ago.and_then(|ago| now.checked_sub(ago).ok()).ok_or(NEITHER)
 }
 
 fn parse_action(text: &str) -> Result<Action, &'static str> {
@@ -151,18 +134,4 @@ pub(super) fn check(
 
 pub(super) fn unreadable(error: &std::io::Error) -> CliError {
     CliError::usage(format!("the copy of the input cannot be read: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_period_ends_now_and_a_time_is_taken_as_it_is() {
-        let now: Timestamp = "2026-11-08T12:00:00Z".parse().unwrap();
-        let at = |text| since(text, now).map(|at| at.to_string());
-        assert_eq!(at("7d").unwrap(), "2026-11-01T12:00:00Z");
-        assert_eq!(at("2026-10-01T00:00:00Z").unwrap(), "2026-10-01T00:00:00Z");
-        assert!(at("soon").is_err() && at("1000000y").is_err());
-    }
 }

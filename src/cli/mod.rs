@@ -8,6 +8,7 @@ mod dead_letters;
 mod demo;
 mod doctor;
 mod exit;
+mod explain;
 mod flags;
 mod guarded;
 mod healthcheck;
@@ -80,6 +81,7 @@ enum Command {
     AuditLog(audit_log::Args),
     Topology(topology::Args),
     Doctor(doctor::Args),
+    Explain(explain::Args),
     Healthcheck(healthcheck::Args),
     Simulator(simulator::Args),
     Demo(demo::Args),
@@ -178,6 +180,7 @@ async fn dispatch(
             .await
         }
         Command::Doctor(args) => Box::pin(doctor::run(args, &sources())).await,
+        Command::Explain(args) => explain::run(args),
         Command::Healthcheck(args) => healthcheck::run(args).await,
         Command::Simulator(args) => simulator::run(args).await,
         Command::Demo(args) => Box::pin(demo::run(args)).await,

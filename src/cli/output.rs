@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, LineStyle, Row, Table, TableStyle};
@@ -130,37 +131,68 @@ pub(crate) struct ActArgs {
     /// Do not ask for confirmation
     #[arg(long)]
     pub(crate) yes: bool,
+    /// The reason that the operator typed.
+    #[arg(skip)]
+    asked: OnceLock<String>,
 }
 
 impl ActArgs {
     /// Asks for confirmation if a terminal is attached. In scripts, where there is no terminal, and with `--yes`, the
-    /// change is confirmed without a question.
+    /// change is confirmed without a question. On a terminal a reason is required.
     pub(super) fn agree(&self, question: &str) -> Result<(), CliError> {
-        if confirm(question, self.yes)? {
-            Ok(())
+        if self.yes {
+            return self.ask_why();
+        }
+        if confirm(question)? {
+            self.ask_why()
         } else {
             Err(CliError::bad("nothing was changed"))
         }
+    }
+
+    /// Asks for the reason if a terminal is attached and the flag is missing.
+    pub(super) fn ask_why(&self) -> Result<(), CliError> {
+        if self.why.is_some() || !is_on_terminal() {
+            return Ok(());
+        }
+        if self.yes {
+            return Err(CliError::usage(
+                "say why, for the audit log: --why TEXT; nothing was changed",
+            ));
+        }
+        let why = ask("Why? (for the audit log) ")?;
+        let why = plain_line(&why)
+            .map_err(|wrong| CliError::usage(format!("the reason {wrong}; nothing was changed")))?;
+        self.asked.set(why).ok();
+        Ok(())
     }
 
     /// The user of this machine, and the reason given.
     pub(super) fn operator(&self) -> Operator {
         Operator {
             who: who(),
-            why: self.why.clone(),
+            why: self.why.as_ref().or_else(|| self.asked.get()).cloned(),
         }
     }
 }
 
-fn confirm(question: &str, yes: bool) -> Result<bool, CliError> {
-    let is_on_terminal = std::io::stdin().is_terminal()
+fn is_on_terminal() -> bool {
+    std::io::stdin().is_terminal()
         && std::io::stdout().is_terminal()
-        && std::io::stderr().is_terminal();
-    if yes || !is_on_terminal {
+        && std::io::stderr().is_terminal()
+}
+
+fn confirm(question: &str) -> Result<bool, CliError> {
+    if !is_on_terminal() {
         return Ok(true);
     }
+    let answer = ask(&format!("{question} [y/N] "))?;
+    Ok(matches!(answer.as_str(), "y" | "Y" | "yes"))
+}
+
+fn ask(question: &str) -> Result<String, CliError> {
     let mut asked = std::io::stderr().lock();
-    write!(asked, "{} [y/N] ", Shown::from(question))
+    write!(asked, "{}", Shown::from(question))
         .and_then(|()| asked.flush())
         .map_err(CliError::bad)?;
     let mut answer = String::new();
@@ -168,7 +200,7 @@ fn confirm(question: &str, yes: bool) -> Result<bool, CliError> {
         .read_line(&mut answer)
         .map_err(CliError::bad)?;
 
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    Ok(answer.trim().to_owned())
 }
 
 /// Accepts only text that is safe in the audit log and on the terminals of its readers.

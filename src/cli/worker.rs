@@ -1,5 +1,6 @@
 //! The composition root of the long-running process.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -71,14 +72,13 @@ pub(super) async fn run(
         services,
         stores.clone(),
         broker,
+        settings.runbook.clone(),
     );
     let answering = Arc::clone(&process) as Arc<dyn admin::ProcessState>;
     let serving = admin::serve(listen, answering, telemetry.exposition(), &api);
-    let bound = serving.await.map_err(|error| {
-        CliError::usage(format!(
-            "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
-        ))
-    })?;
+    let bound = serving
+        .await
+        .map_err(|error| cannot_listen(listen, &error))?;
 
     let first = Heartbeat {
         name,
@@ -111,6 +111,12 @@ fn tokens(settings: &Admin) -> Tokens {
         operator: settings.token.clone(),
         reader: settings.read_token.clone(),
     }
+}
+
+fn cannot_listen(listen: SocketAddr, error: &std::io::Error) -> CliError {
+    CliError::usage(format!(
+        "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
+    ))
 }
 
 /// What this process says of itself on `/readyz`, on `/healthz` and in its heartbeats.

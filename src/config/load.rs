@@ -7,8 +7,9 @@ use super::setting::{Profile, Unset};
 use super::sources::Sources;
 use super::{
     Admin, Archive, CheckpointsRetention, CheckpointsUrl, Cxone, Guard, Queue, Worker, integrity,
-    table,
+    runbook, table,
 };
+use crate::address::RunbookUrl;
 use crate::integrity::Integrity;
 use crate::secret::Secret;
 
@@ -29,6 +30,8 @@ pub(crate) struct Settings {
     pub integrity: Integrity,
     /// `OFFBOARDER_ADMIN_…`.
     pub admin: Admin,
+    /// `OFFBOARDER_RUNBOOK_URL`.
+    pub runbook: Option<RunbookUrl>,
 }
 
 /// For commands that call the tenant: `run`, `plan`, `doctor`.
@@ -150,6 +153,7 @@ struct Draft {
     guard: Option<Guard>,
     integrity: Option<Secret>,
     admin: Option<Admin>,
+    runbook: Option<RunbookUrl>,
 }
 
 impl Draft {
@@ -165,6 +169,7 @@ impl Draft {
         let guard = Guard::read(&mut reader);
         let integrity = integrity::read(&mut reader);
         let admin = Admin::read(&mut reader);
+        let runbook = runbook::read(&mut reader);
         let faults = reader.faults;
 
         Self {
@@ -181,6 +186,7 @@ impl Draft {
             guard,
             integrity,
             admin,
+            runbook,
         }
     }
 
@@ -242,6 +248,7 @@ impl Draft {
                 guard: demanded(self.guard)?,
                 integrity: Integrity::new(self.integrity.as_ref()),
                 admin: demanded(self.admin)?,
+                runbook: self.runbook,
             },
         })
     }

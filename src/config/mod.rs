@@ -20,6 +20,7 @@ mod origin;
 mod queue;
 mod reader;
 mod resolve;
+mod runbook;
 mod setting;
 mod show;
 mod sources;

@@ -94,6 +94,9 @@ settings! {
         "operator's bearer token; without a token only loopback may listen";
     ADMIN_READ_TOKEN: secret, "admin.read_token", Nothing,
         "read-only bearer token; must differ from the operator token";
+    RUNBOOK_URL: open, "runbook.url", Nothing,
+        "address of your copy of the runbook, for links in `/readyz`, in problems of the API and in \
+         `dead-letters show`";
 }
 
 #[cfg(test)]

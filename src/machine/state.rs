@@ -100,6 +100,19 @@ impl StateName {
         }
     }
 
+    /// Reads the word of the contract.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        let known = [
+            Self::Received,
+            Self::QueuesCleared,
+            Self::Deactivated,
+            Self::Archived,
+            Self::Deleted,
+            Self::DeactivatedOnly,
+        ];
+        known.into_iter().find(|state| state.as_str() == word)
+    }
+
     /// The step that comes next, as metrics and dead letters name it.
     pub(crate) const fn next_step(self) -> &'static str {
         match self {

@@ -6,9 +6,11 @@ pub(crate) mod dead_letters;
 pub(crate) mod holds;
 pub(crate) mod pause;
 pub(crate) mod plan;
+pub(crate) mod runbook;
 pub(crate) mod status;
 pub(crate) mod submit;
 pub(crate) mod verify;
+pub(crate) mod when;
 
 use crate::failure::Failure;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
+use super::{GroupReplay, ReplayNote};
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
 use crate::limits::DeletionRateLimit;
@@ -60,16 +60,6 @@ pub(crate) enum DeletionAdmission {
     Wait(Duration),
     /// The count is lost, or was never begun: see [`Checkpoints::restore_deletions`].
     Unknown,
-}
-
-/// How far the replay of a dead letter got, for the next try after a crash.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ReplayNote {
-    /// The broker has the message; only the dead letter has to be removed.
-    pub published: bool,
-    /// When the user's checkpoint was last saved before the message was published, if there was
-    /// one.
-    pub saved_before: Option<Timestamp>,
 }
 
 /// Where checkpoints are kept. Each call is one round trip; every write compares version and fence
@@ -142,6 +132,17 @@ pub(crate) trait Checkpoints: Send + Sync {
 
     /// How far the replay of a dead letter got.
     async fn replay_note(&self, dead_letter: &str) -> Result<Option<ReplayNote>, Failure>;
+
+    /// Records the last replay of the dead letters with this fingerprint. A record that is lost makes
+    /// the next assessment more careful; it may expire after 30 days.
+    async fn note_group_replay(
+        &self,
+        fingerprint: &str,
+        replay: &GroupReplay,
+    ) -> Result<(), Failure>;
+
+    /// The last replay of the dead letters with this fingerprint.
+    async fn group_replay(&self, fingerprint: &str) -> Result<Option<GroupReplay>, Failure>;
 
     /// Proves cheaply that the store answers and takes writes; changes nothing that lasts.
     async fn probe(&self) -> Result<(), Failure>;

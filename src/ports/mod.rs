@@ -8,6 +8,7 @@ mod checksum;
 pub(crate) mod memory_queue;
 pub(crate) mod queue;
 mod quotas;
+mod replays;
 mod shared;
 mod store_health;
 mod tenant;
@@ -20,9 +21,10 @@ pub(crate) use archive_store::{
     ArchiveStore, Chunks, DateRange, Found, Listed, PutOnce, Stored, Version, Versions,
     part_size_bytes,
 };
-pub(crate) use checkpoints::{Checkpoints, Claim, DeletionAdmission, Lease, ReplayNote, Saved};
+pub(crate) use checkpoints::{Checkpoints, Claim, DeletionAdmission, Lease, Saved};
 pub(crate) use checksum::{crc32c, crc32c_of_parts};
 pub(crate) use quotas::{Quotas, Reservation};
+pub(crate) use replays::{GroupReplay, ReplayNote, ReplayedUser};
 pub(crate) use shared::SharedStores;
 pub(crate) use store_health::{BucketHealth, CheckpointHealth, Persistence};
 pub(crate) use tenant::{

@@ -52,6 +52,12 @@ pub(crate) mod dead_letter {
     /// How often this job was replayed. The replayed message keeps it, and so does the next dead letter.
     pub(crate) const REPLAYS: &str = "x-offboarder-replays";
 
+    /// The fingerprint of the fault that was replayed last. The next dead letter keeps it: with the same fingerprint,
+    /// the fault came back.
+    pub(crate) const REPLAYED_FAULT: &str = "x-offboarder-replayed-fault";
+    /// When that replay began (RFC 3339).
+    pub(crate) const REPLAYED_AT: &str = "x-offboarder-replayed-at";
+
     /// The headers that a replay drops: they describe only this dead letter.
     pub(crate) const OF_THIS_DEAD_LETTER: [&str; 9] = [
         REASON,

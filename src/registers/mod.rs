@@ -1,12 +1,14 @@
-//! Signed, numbered records that operators leave in the archive store: holds, the pause, the audit
-//! log. They are there because a Redis that forgot one would let a user be deleted.
+//! Signed, numbered records that operators leave in the archive store: holds, the pause, decisions
+//! about groups of dead letters, the audit log. They are there because a Redis that forgot one would let a user be deleted.
 
 pub(crate) mod audit_log;
+mod group;
 mod hold;
 mod pause;
 mod protected;
 mod sequence;
 
+pub(crate) use group::{Decision, GroupRecord, StoredGroup, decide, stored_group, stored_groups};
 pub(crate) use hold::{HoldRecords, OnHold, hold_of, hold_of_noted, set_hold};
 pub(crate) use pause::{PauseRecord, PauseState, pause_state, set_pause};
 pub(crate) use protected::ProtectedSource;

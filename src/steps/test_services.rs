@@ -18,9 +18,9 @@ use crate::limits::{DeletePolicy, DeletionRateLimit};
 use crate::machine::{Call, Checkpoint, RetryPolicy};
 use crate::manifest::Actor;
 use crate::ports::{
-    Account, AccountRead, Answered, Checkpoints, Claim, DeletionAdmission, Lease, Page,
-    PageRequest, Queue, QueueId, ReadFacts, ReadyDeletion, RefusedRead, ReplayNote, RoutingProfile,
-    Saved, Tenant, TenantRead, Write,
+    Account, AccountRead, Answered, Checkpoints, Claim, DeletionAdmission, GroupReplay, Lease,
+    Page, PageRequest, Queue, QueueId, ReadFacts, ReadyDeletion, RefusedRead, ReplayNote,
+    RoutingProfile, Saved, Tenant, TenantRead, Write,
 };
 use crate::progress::Progress;
 use crate::registers::ProtectedSource;
@@ -221,6 +221,14 @@ impl Checkpoints for TestCheckpoints {
     }
 
     async fn replay_note(&self, _: &str) -> Result<Option<ReplayNote>, Failure> {
+        Ok(None)
+    }
+
+    async fn note_group_replay(&self, _: &str, _: &GroupReplay) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn group_replay(&self, _: &str) -> Result<Option<GroupReplay>, Failure> {
         Ok(None)
     }
 

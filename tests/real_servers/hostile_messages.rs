@@ -157,7 +157,7 @@ fn assert_commands_bear_them(world: &World) {
         &["list"][..],
         &["groups"],
         &["show", "--limit", "50"],
-        &["replay", "--anyway", "--dry-run"],
+        &["replay", "--all", "--anyway", "--dry-run"],
         &["discard", "--all", "--dry-run"],
     ] {
         world

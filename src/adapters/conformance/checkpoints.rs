@@ -2,7 +2,7 @@
 
 use super::setup::{CheckpointStore, LEASE, checkpoint, embedded, redis, user};
 use crate::failure::Code;
-use crate::ports::{Claim, ReplayNote, Saved};
+use crate::ports::{Claim, GroupReplay, ReplayNote, ReplayedUser, Saved};
 
 const KEY: &str = "a key of thirty-two characters ..";
 const OTHER_KEY: &str = "another key of thirty-two characters";
@@ -20,6 +20,7 @@ super::over_each_adapter!({
     without_a_key_every_checkpoint_counts,
     the_noted_count_of_holds_is_read_back,
     a_note_of_a_replay_is_there_until_the_next,
+    the_last_replay_of_a_group_is_read_back,
     a_probe_passes_again_and_again,
 } over redis, embedded);
 
@@ -265,6 +266,36 @@ async fn a_note_of_a_replay_is_there_until_the_next(store: CheckpointStore) {
         assert_eq!(checkpoints.replay_note("a").await.unwrap(), Some(note));
     }
     assert_eq!(checkpoints.replay_note("b").await.unwrap(), None);
+}
+
+async fn the_last_replay_of_a_group_is_read_back(store: CheckpointStore) {
+    let checkpoints = &store.checkpoints;
+    assert_eq!(
+        checkpoints.group_replay("0badcafe0001").await.unwrap(),
+        None
+    );
+    for count in [1, 2] {
+        let replay = GroupReplay {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            count,
+            followed: vec![ReplayedUser {
+                user_id: user(),
+                state: "Received".to_owned(),
+                saved_before: Some(jiff::Timestamp::UNIX_EPOCH),
+                given_up_before: None,
+            }],
+        };
+        let noting = checkpoints.note_group_replay("0badcafe0001", &replay);
+        noting.await.unwrap();
+        let read = checkpoints.group_replay("0badcafe0001").await.unwrap();
+        assert_eq!(read, Some(replay));
+    }
+    // Neither another group nor a dead letter of that name has it.
+    assert_eq!(
+        checkpoints.group_replay("0badcafe0002").await.unwrap(),
+        None
+    );
+    assert_eq!(checkpoints.replay_note("0badcafe0001").await.unwrap(), None);
 }
 
 async fn a_probe_passes_again_and_again(store: CheckpointStore) {

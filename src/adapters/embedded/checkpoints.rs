@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -23,7 +24,7 @@ use crate::integrity::{Integrity, Purpose};
 use crate::job::{BatchId, UserId};
 use crate::limits::DeletionRateLimit;
 use crate::machine::Checkpoint;
-use crate::ports::{Checkpoints, Claim, DeletionAdmission, Lease, ReplayNote, Saved};
+use crate::ports::{Checkpoints, Claim, DeletionAdmission, GroupReplay, Lease, ReplayNote, Saved};
 
 /// A row. The checkpoint is kept as text, so that the version is known even where the checkpoint
 /// does not count.
@@ -91,6 +92,25 @@ impl EmbeddedCheckpoints {
         Ok(row.and_then(Result::ok))
     }
 
+    /// Stores a note of a replay.
+    async fn note(&self, key: String, note: &(impl Serialize + Sync)) -> Result<(), EmbeddedError> {
+        let note = serde_json::to_vec(note).map_err(|error| self.file.failed(&error))?;
+        let noting = self.file.blocking(move |database| {
+            let writing = database.begin_write()?;
+            writing
+                .open_table(REPLAYS)?
+                .insert(key.as_str(), note.as_slice())?;
+            Ok(writing.commit()?)
+        });
+        noting.await
+    }
+
+    /// Reads a note of a replay; one that cannot be read counts as absent.
+    async fn noted<T: DeserializeOwned>(&self, key: String) -> Result<Option<T>, EmbeddedError> {
+        let note = self.file.bytes(REPLAYS, key).await?;
+        Ok(note.and_then(|note| serde_json::from_slice(&note).ok()))
+    }
+
     fn open_row(&self, user_id: UserId, row: &Row) -> Result<Option<Box<Checkpoint>>, Failure> {
         let body = row.checkpoint.get().as_bytes();
         let name = user_id.to_string();
@@ -140,6 +160,11 @@ impl EmbeddedCheckpoints {
         });
         writing.await
     }
+}
+
+/// The row of a group's last replay, among those of dead letters, whose IDs have no colon.
+fn group_key(fingerprint: &str) -> String {
+    format!("group:{fingerprint}")
 }
 
 /// Stores a row, if the stored version is `expected`.
@@ -317,21 +342,24 @@ impl Checkpoints for EmbeddedCheckpoints {
     }
 
     async fn note_replay(&self, dead_letter: &str, note: &ReplayNote) -> Result<(), Failure> {
-        let note = serde_json::to_vec(note).map_err(|error| self.file.failed(&error))?;
-        let dead_letter = dead_letter.to_owned();
-        let noting = self.file.blocking(move |database| {
-            let writing = database.begin_write()?;
-            writing
-                .open_table(REPLAYS)?
-                .insert(dead_letter.as_str(), note.as_slice())?;
-            Ok(writing.commit()?)
-        });
-        Ok(effect("the note", noting).await?)
+        Ok(effect("the note", self.note(dead_letter.to_owned(), note)).await?)
     }
 
     async fn replay_note(&self, dead_letter: &str) -> Result<Option<ReplayNote>, Failure> {
-        let note = self.file.bytes(REPLAYS, dead_letter.to_owned()).await?;
-        Ok(note.and_then(|note| serde_json::from_slice(&note).ok()))
+        Ok(self.noted(dead_letter.to_owned()).await?)
+    }
+
+    async fn note_group_replay(
+        &self,
+        fingerprint: &str,
+        replay: &GroupReplay,
+    ) -> Result<(), Failure> {
+        let noting = self.note(group_key(fingerprint), replay);
+        Ok(effect("the note of the group", noting).await?)
+    }
+
+    async fn group_replay(&self, fingerprint: &str) -> Result<Option<GroupReplay>, Failure> {
+        Ok(self.noted(group_key(fingerprint)).await?)
     }
 
     async fn probe(&self) -> Result<(), Failure> {

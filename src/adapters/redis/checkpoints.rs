@@ -10,7 +10,7 @@ use redis::{Script, Value};
 use super::batches::{Ended, RedisBatches};
 use super::connection::{RedisConnection, millis};
 use super::deletions::DeletionCount;
-use super::{keys, scripts};
+use super::{keys, replay_notes, scripts};
 use crate::adapters::stored_checkpoint;
 use crate::failpoint::effect;
 use crate::failure::Failure;
@@ -19,13 +19,11 @@ use crate::job::{BatchId, UserId};
 use crate::limits::DeletionRateLimit;
 use crate::machine::Checkpoint;
 use crate::ports::batches::{Batches as _, Summary};
-use crate::ports::{Checkpoints, Claim, DeletionAdmission, Lease, ReplayNote, Saved};
+use crate::ports::{Checkpoints, Claim, DeletionAdmission, GroupReplay, Lease, ReplayNote, Saved};
 
 /// How long the checkpoint of a user is kept whom CXone does not know, and the claims of a user of
 /// whom nothing was saved: as long as an operator may still work on the dead letter.
 const UNKNOWN_USER_KEPT: Duration = Duration::from_hours(24);
-
-const REPLAY_NOTE_KEPT: Duration = Duration::from_hours(30 * 24);
 
 pub(crate) struct RedisCheckpoints {
     connection: Arc<RedisConnection>,
@@ -315,21 +313,29 @@ impl Checkpoints for RedisCheckpoints {
     }
 
     async fn note_replay(&self, dead_letter: &str, note: &ReplayNote) -> Result<(), Failure> {
-        let note = serde_json::to_string(note).map_err(not_serializable)?;
-        let mut command = redis::cmd("SET");
-        command
-            .arg(keys::replay(dead_letter))
-            .arg(note)
-            .arg("EX")
-            .arg(REPLAY_NOTE_KEPT.as_secs());
-        effect("the note", self.connection.ask(&command)).await
+        effect(
+            "the note",
+            replay_notes::write(&self.connection, &keys::replay(dead_letter), note),
+        )
+        .await
     }
 
     async fn replay_note(&self, dead_letter: &str) -> Result<Option<ReplayNote>, Failure> {
-        let mut command = redis::cmd("GET");
-        command.arg(keys::replay(dead_letter));
-        let note: Option<Vec<u8>> = self.connection.ask(&command).await?;
-        Ok(note.and_then(|note| serde_json::from_slice(&note).ok()))
+        replay_notes::read(&self.connection, &keys::replay(dead_letter)).await
+    }
+
+    async fn note_group_replay(
+        &self,
+        fingerprint: &str,
+        replay: &GroupReplay,
+    ) -> Result<(), Failure> {
+        let key = keys::group_replay(fingerprint);
+        let noting = replay_notes::write(&self.connection, &key, replay);
+        effect("the note of the group", noting).await
+    }
+
+    async fn group_replay(&self, fingerprint: &str) -> Result<Option<GroupReplay>, Failure> {
+        replay_notes::read(&self.connection, &keys::group_replay(fingerprint)).await
     }
 
     async fn probe(&self) -> Result<(), Failure> {

@@ -33,6 +33,10 @@ pub(super) fn replay(dead_letter: &str) -> String {
     format!("offboarder:replay:{dead_letter}")
 }
 
+pub(super) fn group_replay(fingerprint: &str) -> String {
+    format!("offboarder:replay-of:{fingerprint}")
+}
+
 pub(super) fn quota(class: QuotaClass) -> String {
     format!("offboarder:{{quota}}:{}", class.as_str())
 }

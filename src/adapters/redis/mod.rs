@@ -10,6 +10,7 @@ mod health;
 mod keys;
 mod link;
 mod quotas;
+mod replay_notes;
 mod scripts;
 mod workers;
 

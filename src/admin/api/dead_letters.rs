@@ -2,108 +2,62 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::{Extension, Json};
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 use serde_json::{Value, json};
 use tokio::sync::OwnedMutexGuard;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::schema::{OneOfBuilder, Schema, Type};
+use utoipa::openapi::{ObjectBuilder, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::{Api, Inner, Signed, to_its_end};
 use crate::admin::gate::Role;
+use crate::admin::picked::{CHANGED_AT_MOST, Picked};
 use crate::admin::problem::Problem;
-use crate::admin::read::{At, Body, Line, Query, some, within};
-use crate::failure::Reason;
-use crate::job::{BatchId, UserId};
+use crate::admin::read::{At, Body, Line, Query};
 use crate::operations::dead_letters::{
-    self, Assessor, DeadLetterFilter, DeadLetterId, Discard, DiscardResult, FullDeadLetter, Group,
-    Listing, Replay, ReplayResult,
+    self, DeadLetterFilter, DeadLetterId, Discard, DiscardResult, Listing, Replay, ReplayResult,
+    ShownDeadLetter,
 };
 
-/// Which dead letters; each given filter has to match.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
-    /// Dead letters with these IDs.
-    #[serde(default)]
-    #[param(required = false)]
-    letters: Vec<DeadLetterId>,
-    /// Only dead letters of these users.
-    #[serde(default)]
-    #[param(required = false)]
-    users: Vec<UserId>,
-    /// Only dead letters of this batch.
-    batch: Option<BatchId>,
-    /// Only dead letters with one of these reasons.
-    #[serde(default)]
-    #[param(required = false)]
-    reasons: Vec<Reason>,
-    /// Only dead letters since this time.
-    #[param(value_type = Option<String>, format = DateTime)]
-    since: Option<Timestamp>,
-    /// Maximum number of dead letters, oldest first. When counting, the first ones in queue order; unlimited by default.
-    #[serde(default, deserialize_with = "within::<1, 1000, _>")]
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u64>,
-}
-
-impl Wanted {
-    fn filter(self, default_limit: Option<usize>) -> DeadLetterFilter {
-        DeadLetterFilter {
-            ids: self.letters.into_iter().collect(),
-            users: self.users.into_iter().collect(),
-            batch: self.batch,
-            reasons: self.reasons,
-            since: self.since,
-            limit: self
-                .limit
-                .map(|limit| super::limit(Some(limit), 0))
-                .or(default_limit),
-        }
-    }
-}
-
+/// The limit of a list if none is given, and the highest one.
 const LISTED: usize = 100;
+pub(super) const LISTED_AT_MOST: usize = 1000;
 
 /// Lists dead letters, oldest first
 ///
-/// At most 100, unless a limit is given. This takes no dead letter off the queue.
+/// At most 100, unless a limit is given, which may be 1000. This takes no dead letter off the queue.
 #[utoipa::path(
-    get, path = "/api/v1/dead-letters", tag = "dead letters", operation_id = "listDeadLetters", params(Wanted),
-    responses((status = 200, description = "The dead letters", body = Listing)),
+    get, path = "/api/v1/dead-letters", tag = "dead letters", operation_id = "listDeadLetters",
+    params(DeadLetterFilter),
+    responses(
+        (status = 200, description = "The dead letters", body = Listing),
+        (status = 404, description = "`no_such_group`: no dead letter has a fingerprint that begins so", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 409, description = "`ambiguous_group`: fingerprints of several groups begin so", body = Problem,
+            content_type = "application/problem+json"),
+    ),
 )]
 pub(super) async fn list(
     State(Api(api)): State<Api>,
-    Query(wanted): Query<Wanted>,
+    Query(filter): Query<DeadLetterFilter>,
 ) -> Result<Json<Listing>, Problem> {
-    let filter = wanted.filter(Some(LISTED));
+    let filter = filter.or_limit(LISTED);
+    at_most(&filter, LISTED_AT_MOST).map_err(Problem::bad_request)?;
+    let checkpoints = Some(&*api.stores.checkpoints);
     Ok(Json(
-        dead_letters::list(&*api.broker, Some(&*api.stores.checkpoints), &filter).await?,
+        dead_letters::list(&*api.broker, checkpoints, filter).await?,
     ))
 }
 
-/// Groups of dead letters
-#[derive(Serialize, ToSchema)]
-pub(super) struct Groups {
-    /// Largest group first.
-    groups: Vec<Group>,
-}
-
-/// Counts dead letters by fault, and says whether a replay is safe now
-#[utoipa::path(
-    get, path = "/api/v1/dead-letters/groups", tag = "dead letters", operation_id = "groupDeadLetters",
-    params(Wanted),
-    responses((status = 200, description = "The groups", body = Groups)),
-)]
-pub(super) async fn groups(
-    State(Api(api)): State<Api>,
-    Query(wanted): Query<Wanted>,
-) -> Result<Json<Groups>, Problem> {
-    let assessor = Assessor::new(Arc::clone(&api.services));
-    Ok(Json(Groups {
-        groups: dead_letters::groups(&*api.broker, &wanted.filter(None), &assessor).await?,
-    }))
+/// Refuses a limit that a request could not keep in its time.
+pub(super) fn at_most(filter: &DeadLetterFilter, most: usize) -> Result<(), String> {
+    if filter.limit.is_some_and(|limit| limit > most) {
+        return Err(format!("limit: at most {most} dead letters in one request"));
+    }
+    Ok(())
 }
 
 /// Shows a dead letter with headers, properties and body
@@ -111,7 +65,7 @@ pub(super) async fn groups(
     get, path = "/api/v1/dead-letters/{letterId}", tag = "dead letters", operation_id = "showDeadLetter",
     params(("letterId" = DeadLetterId, Path, description = "The ID of the dead letter")),
     responses(
-        (status = 200, description = "The dead letter", body = FullDeadLetter),
+        (status = 200, description = "The dead letter", body = ShownDeadLetter),
         (status = 404, description = "`no_such_letter`: the dead letter is not in the queue", body = Problem,
             content_type = "application/problem+json"),
     ),
@@ -119,17 +73,22 @@ pub(super) async fn groups(
 pub(super) async fn show(
     State(Api(api)): State<Api>,
     At(id): At<DeadLetterId>,
-) -> Result<Json<FullDeadLetter>, Problem> {
+) -> Result<Json<ShownDeadLetter>, Problem> {
     let filter = DeadLetterFilter {
-        ids: [id].into(),
+        letter: [id].into(),
         limit: Some(1),
         ..DeadLetterFilter::default()
     };
-    dead_letters::show(&*api.broker, &filter)
-        .await?
-        .pop()
-        .map(Json)
-        .ok_or_else(no_such_letter)
+    dead_letters::show(
+        &*api.broker,
+        Some(&api.services),
+        api.runbook.as_ref(),
+        filter,
+    )
+    .await?
+    .pop()
+    .map(Json)
+    .ok_or_else(no_such_letter)
 }
 
 fn no_such_letter() -> Problem {
@@ -137,32 +96,13 @@ fn no_such_letter() -> Problem {
     Problem::not_found("no_such_letter", detail)
 }
 
-/// What to replay, and how
+/// Which dead letters to replay, and how. Without a filter, `all` has to be true
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ReplayOrder {
-    /// Dead letters with these IDs.
+    /// Maximum rate.
     #[serde(default)]
-    letters: Vec<DeadLetterId>,
-    /// Only dead letters of these users.
-    #[serde(default)]
-    users: Vec<UserId>,
-    /// Only dead letters of this batch.
-    batch: Option<BatchId>,
-    /// Only dead letters with one of these reasons.
-    #[serde(default)]
-    reasons: Vec<Reason>,
-    /// Only dead letters since this time.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    since: Option<Timestamp>,
-    /// Maximum number of dead letters, oldest first.
-    #[serde(default, deserialize_with = "within::<1, 500, _>")]
-    #[schema(minimum = 1, maximum = 500, default = 100)]
-    limit: Option<u64>,
-    /// Maximum number of dead letters per second.
-    #[serde(default, deserialize_with = "within::<1, 1000, _>")]
-    #[schema(minimum = 1, maximum = 1000)]
-    rate: Option<u64>,
+    rate: Option<PerSecond>,
     /// Also replay dead letters that are not safe to replay yet.
     #[serde(default)]
     anyway: bool,
@@ -175,6 +115,54 @@ pub(super) struct ReplayOrder {
     why: Line,
 }
 
+type ReplayBody = Picked<ReplayOrder>;
+type DiscardBody = Picked<DiscardOrder>;
+
+/// At most 999 dead letters per second.
+struct PerSecond(u32);
+
+impl PerSecond {
+    fn read(given: &Value) -> Option<Self> {
+        let number = match given {
+            Value::Number(number) => number.as_f64()?,
+            Value::String(text) => text.strip_suffix("/s")?.parse::<u16>().ok()?.into(),
+            _ => return None,
+        };
+        // In JSON, 5.0 and 5 are the same number.
+        let whole: u32 = format!("{number}").parse().ok()?;
+        (1..1000).contains(&whole).then_some(Self(whole))
+    }
+
+    fn pace(&self) -> Duration {
+        Duration::from_secs(1) / self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for PerSecond {
+    fn deserialize<D: Deserializer<'de>>(rate: D) -> Result<Self, D::Error> {
+        let given = Value::deserialize(rate)?;
+        Self::read(&given).ok_or_else(|| {
+            let why = "rate: give dead letters per second, 1 to 999, as a number or as \"5/s\"";
+            D::Error::custom(why)
+        })
+    }
+}
+
+impl PartialSchema for PerSecond {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(999));
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^[1-9][0-9]{0,2}/s$"));
+        OneOfBuilder::new().item(number).item(text).into()
+    }
+}
+
+impl ToSchema for PerSecond {}
+
 /// Publishes the messages of dead letters again, with fresh attempts
 ///
 /// It works on the dead letters that are in the queue when it begins, resumes each user at the last completed step, and
@@ -182,27 +170,30 @@ pub(super) struct ReplayOrder {
 /// time. A canary takes minutes, so only `offboarder dead-letters replay --canary` has one.
 #[utoipa::path(
     post, path = "/api/v1/dead-letters/replay", tag = "dead letters", operation_id = "replayDeadLetters",
-    request_body(content = ReplayOrder, example = json!({
-        "reasons": ["retries_exhausted"], "limit": 50, "rate": 5, "dryRun": true,
+    request_body(content = ReplayBody, example = json!({
+        "group": ["2d1f5436374b"], "limit": 50, "rate": "5/s", "dryRun": true,
         "who": "ada", "why": "CXone is back",
     })),
     responses(
         (status = 200, description = "What happened to each dead letter", body = ReplayResult),
-        (status = 404, description = "`no_such_letter`: IDs or users were named, and no dead letter has one of them",
-            body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`busy`: this worker already runs a replay or a discard", body = Problem,
-            content_type = "application/problem+json", headers(("Retry-After" = u64, description = "Seconds"))),
+        (status = 404, description = "`no_such_letter`: IDs or users were named, and no dead letter has one of them; \
+            `no_such_group`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`busy`: this worker already runs a replay or a discard; `ambiguous_group`",
+            body = Problem, content_type = "application/problem+json",
+            headers(("Retry-After" = u64, description = "Seconds"))),
     ),
 )]
 pub(super) async fn replay(
     State(api): State<Api>,
     Extension(role): Extension<Role>,
-    Body(order): Body<ReplayOrder>,
+    Body(order): Body<Picked<ReplayOrder>>,
 ) -> Result<Json<Value>, Problem> {
+    let filter = to_change(order.filter)?;
+    let order = order.rest;
     let turn = take_turn(&api.0)?;
     to_its_end(async move {
         let _turn = turn;
-        run_replay(&api, role, order).await
+        run_replay(&api, role, filter, order).await
     })
     .await
 }
@@ -216,29 +207,34 @@ fn take_turn(api: &Inner) -> Result<OwnedMutexGuard<()>, Problem> {
         .map_err(busy)
 }
 
-impl ReplayOrder {
-    fn filter(&self) -> DeadLetterFilter {
-        DeadLetterFilter {
-            ids: self.letters.iter().cloned().collect(),
-            users: self.users.iter().copied().collect(),
-            batch: self.batch.clone(),
-            reasons: self.reasons.clone(),
-            since: self.since,
-            limit: Some(super::limit(self.limit, LISTED)),
-        }
+/// The filter of a change, with a limit.
+fn to_change(filter: DeadLetterFilter) -> Result<DeadLetterFilter, Problem> {
+    if filter.is_empty() && !filter.all {
+        let detail = "the body: name dead letters by `letter`, `group`, `user`, `batch`, `reason`, `code`, `step`, `state`, \
+                      `since` or `limit`; `\"all\": true` means all of them";
+        return Err(unprocessable(detail));
     }
+    let filter = filter.or_limit(LISTED);
+    at_most(&filter, CHANGED_AT_MOST).map_err(|why| unprocessable(format!("the body: {why}")))?;
+    Ok(filter)
 }
 
-async fn run_replay(api: &Api, role: Role, order: ReplayOrder) -> Result<Json<Value>, Problem> {
-    let filter = order.filter();
+fn unprocessable(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unprocessable", detail)
+}
+
+async fn run_replay(
+    api: &Api,
+    role: Role,
+    filter: DeadLetterFilter,
+    order: ReplayOrder,
+) -> Result<Json<Value>, Problem> {
     let names_any = filter.names_any();
     let replay = Replay {
         broker: &*api.0.broker,
         checkpoints: &*api.0.stores.checkpoints,
         services: &api.0.services,
-        pace: order
-            .rate
-            .map(|rate| Duration::from_micros(1_000_000 / rate.max(1))),
+        pace: order.rate.as_ref().map(PerSecond::pace),
         canary: None,
         anyway: order.anyway,
     };
@@ -272,14 +268,10 @@ async fn run_replay(api: &Api, role: Role, order: ReplayOrder) -> Result<Json<Va
     })))
 }
 
-/// What to discard
+/// Which dead letters to discard. Without a filter, `all` has to be true
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct DiscardOrder {
-    /// The IDs of the dead letters: a discard has no other filter, because it cannot be undone.
-    #[serde(deserialize_with = "some::<100, _, _>")]
-    #[schema(min_items = 1, max_items = 100)]
-    letters: Vec<DeadLetterId>,
     /// Report what would be discarded, and change nothing.
     #[serde(default)]
     dry_run: bool,
@@ -295,26 +287,29 @@ pub(super) struct DiscardOrder {
 /// the queue are ignored.
 #[utoipa::path(
     post, path = "/api/v1/dead-letters/discard", tag = "dead letters", operation_id = "discardDeadLetters",
-    request_body(content = DiscardOrder, example = json!({
-        "letters": ["0123456789abcdef"], "who": "ada", "why": "a test of HR",
+    request_body(content = DiscardBody, example = json!({
+        "letter": ["0123456789abcdef"], "who": "ada", "why": "a test of HR",
     })),
     responses(
         (status = 200, description = "What was discarded", body = DiscardResult),
-        (status = 404, description = "`no_such_letter`: none of them is in the queue", body = Problem,
+        (status = 404, description = "`no_such_letter`: none of them is in the queue; `no_such_group`", body = Problem,
             content_type = "application/problem+json"),
-        (status = 409, description = "`busy`: this worker already runs a replay or a discard", body = Problem,
-            content_type = "application/problem+json", headers(("Retry-After" = u64, description = "Seconds"))),
+        (status = 409, description = "`busy`: this worker already runs a replay or a discard; `ambiguous_group`",
+            body = Problem, content_type = "application/problem+json",
+            headers(("Retry-After" = u64, description = "Seconds"))),
     ),
 )]
 pub(super) async fn discard(
     State(api): State<Api>,
     Extension(role): Extension<Role>,
-    Body(order): Body<DiscardOrder>,
+    Body(order): Body<Picked<DiscardOrder>>,
 ) -> Result<Json<DiscardResult>, Problem> {
+    let filter = to_change(order.filter)?;
+    let order = order.rest;
     let turn = take_turn(&api.0)?;
     to_its_end(async move {
         let _turn = turn;
-        run_discard(&api, role, order).await
+        run_discard(&api, role, filter, order).await
     })
     .await
 }
@@ -322,6 +317,7 @@ pub(super) async fn discard(
 async fn run_discard(
     api: &Api,
     role: Role,
+    filter: DeadLetterFilter,
     order: DiscardOrder,
 ) -> Result<Json<DiscardResult>, Problem> {
     let services = &api.0.services;
@@ -330,12 +326,9 @@ async fn run_discard(
         store: &services.archive_store,
         clock: &services.clock,
     };
-    let filter = DeadLetterFilter {
-        ids: order.letters.into_iter().collect(),
-        ..DeadLetterFilter::default()
-    };
+    let names_any = filter.names_any();
     let plan = discard.plan(filter).await?;
-    if plan.to_discard() == 0 {
+    if plan.to_discard() == 0 && names_any {
         return Err(no_such_letter());
     }
     if order.dry_run {
@@ -355,4 +348,40 @@ async fn run_discard(
         return Err(Problem::from(failure).and(&progress));
     }
     Ok(Json(discarded.done))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_number_or_a_text_and_ends_within_a_request() {
+        let read = |rate: Value| PerSecond::read(&rate).map(|rate| rate.pace());
+        for rate in [json!(5), json!(5.0), json!("5/s")] {
+            assert_eq!(read(rate), Some(Duration::from_millis(200)));
+        }
+        for wrong in [
+            json!(0),
+            json!(5.5),
+            json!(1000),
+            json!("30/m"),
+            json!("5"),
+            json!("0/s"),
+            json!("1000/s"),
+            json!(-1),
+            json!(null),
+        ] {
+            assert_eq!(read(wrong.clone()), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_everything_has_to_say_so() {
+        let filter = |members: Value| serde_json::from_value::<DeadLetterFilter>(members).unwrap();
+        assert!(to_change(filter(json!({}))).is_err());
+        assert!(to_change(filter(json!({ "all": false }))).is_err());
+        assert!(to_change(filter(json!({ "limit": 501 }))).is_err());
+        let all = to_change(filter(json!({ "all": true }))).unwrap();
+        assert_eq!(all.limit, Some(LISTED));
+    }
 }

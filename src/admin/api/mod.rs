@@ -3,6 +3,7 @@
 mod about;
 mod audit_log;
 mod batches;
+mod dead_letter_groups;
 mod dead_letters;
 mod holds;
 mod pause;
@@ -34,6 +35,7 @@ use super::guesses::Guesses;
 use super::openapi;
 use super::problem::Problem;
 use super::read::Line;
+use crate::address::RunbookUrl;
 use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
 use crate::registers::audit_log::Operator;
@@ -60,6 +62,7 @@ struct Inner {
     /// A connection of its own, so that requests and the work of the worker do not wait for each other.
     stores: SharedStores,
     broker: Arc<dyn Broker>,
+    runbook: Option<RunbookUrl>,
     /// One replay or discard at a time.
     replay_or_discard: Arc<Mutex<()>>,
 }
@@ -72,6 +75,7 @@ impl Api {
         services: Arc<Services>,
         stores: SharedStores,
         broker: Arc<dyn Broker>,
+        runbook: Option<RunbookUrl>,
     ) -> Self {
         Self(Arc::new(Inner {
             worker: worker.to_owned(),
@@ -81,8 +85,14 @@ impl Api {
             services,
             stores,
             broker,
+            runbook,
             replay_or_discard: Arc::default(),
         }))
+    }
+
+    /// The deployment's copy of the runbook.
+    pub(super) fn runbook(&self) -> Option<&RunbookUrl> {
+        self.0.runbook.as_ref()
     }
 
     /// The operator for the audit log: the name that the client gives, the worker that was asked, and the kind of token.
@@ -117,7 +127,11 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(batches::list))
         .routes(routes!(batches::show))
         .routes(routes!(dead_letters::list))
-        .routes(routes!(dead_letters::groups))
+        .routes(routes!(dead_letter_groups::list))
+        .routes(routes!(dead_letter_groups::note))
+        .routes(routes!(dead_letter_groups::ignore))
+        .routes(routes!(dead_letter_groups::resolve))
+        .routes(routes!(dead_letter_groups::reopen))
         .routes(routes!(dead_letters::show))
         .routes(routes!(dead_letters::replay))
         .routes(routes!(dead_letters::discard))

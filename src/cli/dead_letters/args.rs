@@ -1,48 +1,24 @@
 //! The arguments of `dead-letters`, and what its commands share.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::cli::exit::Exit;
-use crate::cli::input::parse_since;
+use super::filter_args::FilterArgs;
+use crate::cli::exit::{CliError, Exit};
 use crate::cli::output::{ActArgs, OutputArgs};
-use crate::failure::Reason;
-use crate::job::{BatchId, UserId};
-use crate::limits::Rate;
-use crate::operations::dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterId};
-
-/// Which dead letters; each given filter has to match.
-#[derive(Debug, Clone, clap::Args)]
-pub(super) struct FilterArgs {
-    /// Dead letter IDs
-    #[arg(value_name = "DEAD_LETTER_ID")]
-    ids: Vec<DeadLetterId>,
-    /// Only dead letters of this user; repeatable
-    #[arg(long = "user", value_name = "USER_ID")]
-    users: Vec<UserId>,
-    /// Only dead letters of this batch
-    #[arg(long, value_name = "B")]
-    batch: Option<BatchId>,
-    /// Only dead letters with this reason; repeatable
-    #[arg(long = "reason", value_name = "REASON", value_parser = parse_reason)]
-    reasons: Vec<Reason>,
-    /// Only dead letters since a time (2026-11-01T00:00:00Z), or of the last period (2h)
-    #[arg(long, value_name = "WHEN", value_parser = parse_since)]
-    since: Option<Timestamp>,
-    /// Maximum number of dead letters, oldest first; with `groups` and `show`, in the order of the queue
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
-}
+use crate::operations::dead_letters::{DeadLetter, DeadLetterFilter, GroupName, parse_pace};
+use crate::operations::when::parse_until;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ReplayArgs {
     #[command(flatten)]
     pub(super) filter: FilterArgs,
     /// Maximum rate, e.g. 5/s or 30/m
-    #[arg(long, value_name = "N/s", value_parser = parse_rate)]
+    #[arg(long, value_name = "N/s", value_parser = parse_pace)]
     pub(super) rate: Option<Duration>,
-    /// Replay first 1, then 10, then the rest; stop when the same fault comes back
+    /// Replay first 1 of each group, then 10, then the rest; stop a group when its fault comes back
     #[arg(long)]
     pub(super) canary: bool,
     /// Time limit for each canary stage to pass the step that failed
@@ -54,6 +30,9 @@ pub(super) struct ReplayArgs {
     /// Show what would be replayed, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Also show each dead letter
+    #[arg(long, short)]
+    pub(super) verbose: bool,
     #[command(flatten)]
     pub(super) act: ActArgs,
     #[command(flatten)]
@@ -64,60 +43,86 @@ pub(super) struct ReplayArgs {
 pub(super) struct DiscardArgs {
     #[command(flatten)]
     pub(super) filter: FilterArgs,
-    /// Discard all dead letters, if no other filter is given
-    #[arg(long)]
-    pub(super) all: bool,
     /// Show what would be discarded, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Also show each dead letter
+    #[arg(long, short)]
+    pub(super) verbose: bool,
     #[command(flatten)]
     pub(super) act: ActArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
 }
 
-impl FilterArgs {
-    pub(super) fn filter(&self, default_limit: Option<usize>) -> DeadLetterFilter {
-        DeadLetterFilter {
-            ids: self.ids.iter().cloned().collect(),
-            users: self.users.iter().copied().collect(),
-            batch: self.batch.clone(),
-            reasons: self.reasons.clone(),
-            since: self.since,
-            limit: self.limit.or(default_limit),
-        }
-    }
+#[derive(Debug, clap::Args)]
+pub(super) struct GroupArgs {
+    /// Fingerprint of the group, or its first digits, as `dead-letters groups` shows it
+    #[arg(value_name = "GROUP")]
+    pub(super) group: GroupName,
+    #[command(flatten)]
+    pub(super) act: ActArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
 }
 
-fn parse_reason(text: &str) -> Result<Reason, String> {
-    let known = Reason::ALL
+#[derive(Debug, clap::Args)]
+pub(super) struct NoteArgs {
+    #[command(flatten)]
+    pub(super) group: GroupArgs,
+    /// Note for the next operator; an empty one removes the note
+    #[arg(value_name = "NOTE")]
+    pub(super) note: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct IgnoreArgs {
+    #[command(flatten)]
+    pub(super) group: GroupArgs,
+    /// Time (2026-12-01T00:00:00Z), or period from now (7d)
+    #[arg(long, value_name = "WHEN", value_parser = parse_until)]
+    pub(super) until: Timestamp,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ResolveArgs {
+    #[command(flatten)]
+    pub(super) group: GroupArgs,
+    /// Release that has the fix
+    #[arg(long, value_name = "RELEASE")]
+    pub(super) release: Option<String>,
+}
+
+/// Refuses to change all dead letters by accident.
+pub(super) fn demand_a_filter(filter: &DeadLetterFilter) -> Result<(), CliError> {
+    if filter.is_empty() && !filter.all {
+        return Err(CliError::usage(
+            "say which dead letters: by their IDs, --group, --user, --batch, --reason, --code, --step, --state, \
+             --since or --limit; --all means all of them",
+        ));
+    }
+    Ok(())
+}
+
+/// The groups of a question, e.g. `2d1f5436374b: 10, 0badcafe0001: 2`.
+pub(super) fn by_group(counts: &BTreeMap<String, usize>) -> String {
+    const SHOWN: usize = 10;
+
+    let groups: Vec<String> = counts
         .iter()
-        .find(|reason| reason.as_str() == text)
-        .copied();
-    let words = || {
-        Reason::ALL
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", ")
+        .take(SHOWN)
+        .map(|(group, count)| format!("{group}: {count}"))
+        .collect();
+    let more = counts.len().saturating_sub(SHOWN);
+    let more = if more == 0 {
+        String::new()
+    } else {
+        format!(", and {more} more groups")
     };
-    known.ok_or_else(|| format!("one of {}", words()))
+    format!("{}{more}", groups.join(", "))
 }
 
-/// The time between two messages at a rate of `5/s`, `30/m`, or `5`, which means `5/s`.
-fn parse_rate(text: &str) -> Result<Duration, &'static str> {
-    const NOT_A_RATE: &str = "give a rate, e.g. 5/s or 30/m, that is not less than 1/m";
-
-    let with_unit = format!("{text}/s");
-    let text = if text.contains('/') { text } else { &with_unit };
-    let interval = Rate::parse(text).map_err(|_reason| NOT_A_RATE)?.interval();
-    if interval > Duration::from_mins(1) {
-        return Err(NOT_A_RATE);
-    }
-    Ok(interval)
-}
-
-/// The exit status if nothing was found: a problem if IDs or users were named.
+/// The exit status if nothing was found: a problem if IDs, users or groups were named.
 pub(super) fn nothing_found(filter: &DeadLetterFilter) -> Exit {
     if filter.names_any() {
         Exit::Bad
@@ -132,21 +137,11 @@ pub(super) fn names(dead_letter: &DeadLetter) -> [String; 3] {
         .map_or_else(|| "none".to_owned(), |user| user.to_string());
     let at = dead_letter
         .dead_lettered_at
-        .map_or_else(|| "unknown".to_owned(), |at| at.to_string());
+        .map_or_else(|| "unknown".to_owned(), |at| whole_seconds(at).to_string());
     [dead_letter.id.to_string(), user, at]
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rate_is_a_number_in_a_time_and_not_too_slow() {
-        assert_eq!(parse_rate("5/s"), Ok(Duration::from_millis(200)));
-        assert_eq!(parse_rate("2"), Ok(Duration::from_millis(500)));
-        assert_eq!(parse_rate("30/m"), Ok(Duration::from_secs(2)));
-        for wrong in ["0/s", "-1/s", "x", "5/h", "0.5/m", "", "NaN/s"] {
-            assert!(parse_rate(wrong).is_err(), "{wrong}");
-        }
-    }
+/// People need no fractions of a second.
+pub(super) fn whole_seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }

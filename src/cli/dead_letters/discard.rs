@@ -1,7 +1,7 @@
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, json as print_json, say, table};
-use super::args::{DiscardArgs, names, nothing_found};
+use super::args::{DiscardArgs, by_group, demand_a_filter, names, nothing_found};
 use crate::clock::Clock;
 use crate::config::BrokerSettings;
 use crate::operations::dead_letters::{Discard, DiscardResult, Discarded};
@@ -10,12 +10,8 @@ pub(super) async fn discard(
     args: &DiscardArgs,
     settings: &BrokerSettings,
 ) -> Result<Exit, CliError> {
-    let filter = args.filter.filter(None);
-    if filter.is_all() && !args.all && filter.limit.is_none() {
-        return Err(CliError::usage(
-            "say which dead letters: by their IDs, --user, --batch, --reason, --since, or --all",
-        ));
-    }
+    let filter = args.filter.filter();
+    demand_a_filter(&filter)?;
     let nothing_found = nothing_found(&filter);
     let broker = compose::broker(&settings.queue)?;
     let store = compose::archive_store(&settings.base).await?;
@@ -33,7 +29,8 @@ pub(super) async fn discard(
     }
     if count > 0 {
         args.act.agree(&format!(
-            "{count} dead letters will be discarded for good. Continue?"
+            "{count} dead letters will be discarded for good ({}). Continue?",
+            by_group(&plan.by_group())
         ))?;
     }
 
@@ -59,18 +56,24 @@ fn print(args: &DiscardArgs, result: &DiscardResult) -> Result<(), CliError> {
     } else {
         "discarded"
     };
-    let rows = result
-        .discarded
-        .iter()
-        .map(|Discarded { dead_letter, copy }| {
-            let [id, user, _] = names(dead_letter);
-            [id, user, dead_letter.reason.to_string(), copy.clone()]
-        });
-    say(table(["dead letter", "user", "reason", "copy"], rows));
+    for (group, count) in result.by_group() {
+        say(format!("{group}  {done}: {count}"));
+    }
+    if args.verbose {
+        let rows = result
+            .discarded
+            .iter()
+            .map(|Discarded { dead_letter, copy }| {
+                let [id, user, _] = names(dead_letter);
+                [id, user, dead_letter.reason.to_string(), copy.clone()]
+            });
+        say(table(["dead letter", "user", "reason", "copy"], rows));
+    }
     say(format!(
-        "{done}: {}, taken off by someone else: {}",
+        "{done}: {}, taken off by someone else: {}{}",
         result.discarded.len(),
-        result.gone.len()
+        result.gone.len(),
+        if args.verbose { "" } else { "; -v shows each" }
     ));
     Ok(())
 }

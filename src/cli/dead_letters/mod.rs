@@ -1,14 +1,19 @@
 mod args;
 mod discard;
+mod filter_args;
+mod groups;
+mod handling;
 mod listing;
 mod replay;
 
 use super::exit::{CliError, Exit};
 use super::output::OutputArgs;
 use crate::config::{BrokerSettings, Sources, WorkerSettings};
-use args::{DiscardArgs, FilterArgs, ReplayArgs};
+use crate::operations::dead_letters::GroupChange;
+use args::{DiscardArgs, GroupArgs, IgnoreArgs, NoteArgs, ReplayArgs, ResolveArgs};
+use filter_args::FilterArgs;
 
-/// Lists, replays and discards dead letters
+/// Lists, groups, replays and discards dead letters
 ///
 /// Listing takes no dead letter off the queue. A replay works on the dead letters that are in the queue when it begins, and
 /// resumes each user at the last completed step. After an interruption, the same command continues.
@@ -16,7 +21,8 @@ use args::{DiscardArgs, FilterArgs, ReplayArgs};
 #[command(after_help = "Examples:
   offboarder dead-letters groups
   offboarder dead-letters list --reason retries_exhausted --since 2h
-  offboarder dead-letters replay --reason retries_exhausted --canary --why 'CXone is back'
+  offboarder dead-letters replay --group 2d1f54 --canary --why 'CXone is back'
+  offboarder dead-letters ignore 2d1f54 --until 7d --why 'ticket 4711 with the vendor'
   offboarder dead-letters discard --user 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11 --why 'left the tenant'")]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -37,6 +43,9 @@ enum Verb {
         output: OutputArgs,
     },
     /// Counts dead letters by fault, and says whether a replay is safe now
+    ///
+    /// A group is all dead letters with the same fault: code, step and text without IDs and numbers. Open groups come first.
+    /// Each has its state, who still has access, what became of the last replay, and the command to run next.
     #[command(after_help = "Example:\n  offboarder dead-letters groups --output json")]
     Groups {
         #[command(flatten)]
@@ -44,7 +53,7 @@ enum Verb {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Shows dead letters with headers, properties and body
+    /// Shows dead letters with headers, properties and body, and whether a replay is safe now
     #[command(after_help = "Example:\n  offboarder dead-letters show DEAD_LETTER_ID")]
     Show {
         #[command(flatten)]
@@ -54,7 +63,7 @@ enum Verb {
     },
     /// Publishes the messages of dead letters again, with fresh attempts
     #[command(
-        after_help = "Example:\n  offboarder dead-letters replay --canary --rate 5/s --why 'CXone is back'"
+        after_help = "Example:\n  offboarder dead-letters replay --group 2d1f54 --canary --rate 5/s --why 'CXone is back'"
     )]
     Replay(ReplayArgs),
     /// Takes dead letters off the queue for good, after a copy of each is in the archive store
@@ -62,6 +71,29 @@ enum Verb {
         after_help = "Example:\n  offboarder dead-letters discard DEAD_LETTER_ID --why 'a test of HR'"
     )]
     Discard(DiscardArgs),
+    /// Writes a note to a group, for the next operator
+    #[command(
+        after_help = "Example:\n  offboarder dead-letters note 2d1f54 'ticket 4711 with the vendor'"
+    )]
+    Note(NoteArgs),
+    /// Ignores a group until a time
+    ///
+    /// Refused while somebody in the group may still have access. The group is open again at that time, and at once when a
+    /// dead letter of somebody arrives who still has access.
+    #[command(
+        after_help = "Example:\n  offboarder dead-letters ignore 2d1f54 --until 7d --why 'the vendor works on it'"
+    )]
+    Ignore(IgnoreArgs),
+    /// Marks the fault of a group as fixed; the group is open again when a newer dead letter arrives
+    #[command(
+        after_help = "Example:\n  offboarder dead-letters resolve 2d1f54 --release 0.3.0 --why 'fixed by the vendor'"
+    )]
+    Resolve(ResolveArgs),
+    /// Opens a group again
+    #[command(
+        after_help = "Example:\n  offboarder dead-letters reopen 2d1f54 --why 'it was not the vendor'"
+    )]
+    Reopen(GroupArgs),
 }
 
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
@@ -70,10 +102,10 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
             listing::list(filter, output.output, &BrokerSettings::read(sources)?).await
         }
         Verb::Show { filter, output } => {
-            listing::show(filter, output.output, &BrokerSettings::read(sources)?).await
+            Box::pin(listing::show(filter, output.output, sources)).await
         }
         Verb::Groups { filter, output } => {
-            Box::pin(listing::show_groups(
+            Box::pin(groups::show_groups(
                 filter,
                 output.output,
                 &WorkerSettings::read_for_replay(sources)?,
@@ -88,5 +120,21 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
             .await
         }
         Verb::Discard(args) => discard::discard(args, &BrokerSettings::read(sources)?).await,
+        Verb::Note(args) => {
+            let change = GroupChange::Note(args.note.clone());
+            handling::change(&args.group, &change, &BrokerSettings::read(sources)?).await
+        }
+        Verb::Ignore(args) => {
+            let change = GroupChange::Ignore { until: args.until };
+            handling::change(&args.group, &change, &BrokerSettings::read(sources)?).await
+        }
+        Verb::Resolve(args) => {
+            let release = args.release.clone();
+            let change = GroupChange::Resolve { release };
+            handling::change(&args.group, &change, &BrokerSettings::read(sources)?).await
+        }
+        Verb::Reopen(args) => {
+            handling::change(args, &GroupChange::Reopen, &BrokerSettings::read(sources)?).await
+        }
     }
 }

@@ -3,12 +3,15 @@ use std::sync::Arc;
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, json as print_json, say, table};
-use super::args::{ReplayArgs, names, nothing_found};
+use super::args::{ReplayArgs, by_group, demand_a_filter, names, nothing_found};
 use crate::config::WorkerSettings;
-use crate::operations::dead_letters::{DeadLetter, Replay, ReplayReport, ReplayResult};
+use crate::operations::dead_letters::{
+    DeadLetter, GroupReport, Replay, ReplayReport, ReplayResult,
+};
 
 pub(super) async fn replay(args: &ReplayArgs, settings: &WorkerSettings) -> Result<Exit, CliError> {
-    let filter = args.filter.filter(None);
+    let filter = args.filter.filter();
+    demand_a_filter(&filter)?;
     let nothing_found = nothing_found(&filter);
     let broker = compose::broker(&settings.queue)?;
     let services = Arc::new(
@@ -35,8 +38,9 @@ pub(super) async fn replay(args: &ReplayArgs, settings: &WorkerSettings) -> Resu
     }
     if plan.to_replay() > 0 {
         args.act.agree(&format!(
-            "{} dead letters will be replayed, {} stay in the queue. Continue?",
+            "{} dead letters will be replayed ({}), {} stay in the queue. Continue?",
             plan.to_replay(),
+            by_group(&plan.by_group()),
             plan.to_skip()
         ))?;
     }
@@ -70,12 +74,59 @@ fn print(args: &ReplayArgs, report: &ReplayReport, error: Option<&str>) -> Resul
         });
     }
 
+    let moved = if args.dry_run { "would go" } else { "moved" };
+    for group in &report.groups {
+        print_group(group, moved, args.dry_run);
+    }
+    if args.verbose {
+        print_rows(report, moved);
+    }
+    say(format!(
+        "{moved}: {}, cleared: {}, skipped: {}{}",
+        report.moved.len(),
+        report.cleared.len(),
+        report.skipped.len(),
+        if args.verbose { "" } else { "; -v shows each" }
+    ));
+    Ok(())
+}
+
+fn print_group(group: &GroupReport, moved: &str, dry_run: bool) {
+    let step = if group.step.is_empty() {
+        String::new()
+    } else {
+        format!(", step {}", group.step)
+    };
+    say(format!("{}  {}{step}", group.group, group.code));
+    say(format!(
+        "  {moved}: {}, cleared: {}, skipped: {}",
+        group.moved, group.cleared, group.skipped
+    ));
+    if group.moved > 0 && !dry_run {
+        say(format!(
+            "  of those moved: {} got past the step, {} came back, {} wait or have another fault, {} not known yet",
+            group.got_past, group.came_back, group.otherwise, group.open
+        ));
+        if group.open > 0 {
+            say(format!(
+                "  `offboarder dead-letters groups --group {}` shows the rest later",
+                group.group
+            ));
+        }
+    }
+    match &group.stopped {
+        Some(why) => say(format!("  stopped: {why}")),
+        None if group.skipped > 0 => say(format!("  skipped: {}", group.why)),
+        None => {}
+    }
+}
+
+fn print_rows(report: &ReplayReport, moved: &str) {
     let row = |what: &str, dead_letter: &DeadLetter, why: &str| {
         let [id, user, _] = names(dead_letter);
         let reason = dead_letter.reason.to_string();
         [what.to_owned(), id, user, reason, why.to_owned()]
     };
-    let moved = if args.dry_run { "would go" } else { "moved" };
     let published = "an earlier replay, which was interrupted, had published it";
     let rows = report.moved.iter().map(|one| row(moved, one, ""));
     let rows = rows.chain(
@@ -88,14 +139,4 @@ fn print(args: &ReplayArgs, report: &ReplayReport, error: Option<&str>) -> Resul
     let rows =
         rows.chain(skipped.map(|skipped| row("skipped", &skipped.dead_letter, &skipped.why)));
     say(table(["", "dead letter", "user", "reason", "why"], rows));
-    say(format!(
-        "{moved}: {}, cleared: {}, skipped: {}",
-        report.moved.len(),
-        report.cleared.len(),
-        report.skipped.len()
-    ));
-    if let Some(why) = &report.stopped {
-        say(format!("stopped: {why}"));
-    }
-    Ok(())
 }

@@ -1,86 +1,58 @@
-//! Assesses whether a replay is safe now: whether what was at fault works again.
+//! Assesses whether a replay is safe now. “Safe” rests on something that was seen: the read that had failed succeeds now,
+//! or the last replay of the same fault got past the step. A probe of the service can only show that it still fails.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::Serialize;
 use tokio::sync::Mutex;
-use utoipa::ToSchema;
 
-use super::DeadLetter;
+use super::seen::SeenReplays;
+use super::{Assessment, DeadLetter, ReplaySafety};
 use crate::failure::{Code, Failure, Reason};
 use crate::job::UserId;
 use crate::machine::Checkpoint;
 use crate::ports::Checkpoints;
 use crate::steps::Services;
 
-/// Whether a replay is safe now, from safe to unsafe
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ReplaySafety {
-    /// An interrupted replay has already published the message; the dead letter only has to be taken off.
-    LeftOver,
-    /// What was at fault works again.
-    Safe,
-    /// No probe can show whether the cause is fixed; a canary can.
-    Unproven,
-    /// The user continued with another message, or has a newer dead letter.
-    Answered,
-    /// The fault would come back.
-    NotYet,
+/// Assesses dead letters with the checkpoints, with what was seen of earlier replays, with reads, and with one probe for
+/// each service that was at fault.
+pub(super) struct Assessor<'a> {
+    services: &'a Arc<Services>,
+    seen: &'a SeenReplays,
+    /// Why a service still fails; `None` if it answers.
+    probes: Mutex<HashMap<Code, Option<String>>>,
 }
 
-/// Whether a replay is safe now, and why
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-pub(crate) struct Assessment {
-    #[serde(rename = "verdict")]
-    pub safety: ReplaySafety,
-    /// For people.
-    pub why: String,
-}
-
-fn assessment(safety: ReplaySafety, why: impl Into<String>) -> Assessment {
-    Assessment {
-        safety,
-        why: why.into(),
-    }
-}
-
-/// Assesses dead letters with the checkpoints, with reads, and with one probe for each service that was at fault.
-pub(crate) struct Assessor {
-    services: Arc<Services>,
-    probes: Mutex<HashMap<Code, Assessment>>,
-}
-
-impl Assessor {
-    pub(crate) fn new(services: Arc<Services>) -> Self {
+impl<'a> Assessor<'a> {
+    pub(super) fn new(services: &'a Arc<Services>, seen: &'a SeenReplays) -> Self {
         Self {
             services,
+            seen,
             probes: Mutex::default(),
         }
     }
 
     /// Changes nothing. If the assessment fails, the replay is not safe yet, and the failure says why.
-    pub(crate) async fn assess(&self, dead_letter: &DeadLetter) -> Assessment {
+    pub(super) async fn assess(&self, dead_letter: &DeadLetter) -> Assessment {
         self.try_assess(dead_letter)
             .await
-            .unwrap_or_else(|failure| assessment(ReplaySafety::NotYet, failure.to_string()))
+            .unwrap_or_else(|failure| Assessment::new(ReplaySafety::NotYet, failure.to_string()))
     }
 
     async fn try_assess(&self, dead_letter: &DeadLetter) -> Result<Assessment, Failure> {
         if is_left_over(&*self.services.checkpoints, dead_letter).await? {
-            return Ok(assessment(
+            return Ok(Assessment::new(
                 ReplaySafety::LeftOver,
                 "an interrupted replay has already published it",
             ));
         }
         let Some(user_id) = dead_letter.user_id else {
             let why = "the body is not a valid message: submit the user again, then discard the dead letter";
-            return Ok(assessment(ReplaySafety::NotYet, why));
+            return Ok(Assessment::new(ReplaySafety::NotYet, why));
         };
         let checkpoint = self.services.checkpoints.read(user_id).await?;
         if let Some(why) = checkpoint.and_then(|checkpoint| answered(dead_letter, &checkpoint)) {
-            return Ok(assessment(ReplaySafety::Answered, why));
+            return Ok(Assessment::new(ReplaySafety::Answered, why));
         }
         match dead_letter.reason {
             Reason::ProtectedUser => self.protected(user_id).await,
@@ -89,17 +61,17 @@ impl Assessor {
             | Reason::ApiRejected
             | Reason::RetriesExhausted
             | Reason::ArchiveConflict
-            | Reason::Poison => Ok(self.probe(dead_letter.code).await),
+            | Reason::Poison => Ok(self.fault(dead_letter).await),
         }
     }
 
     async fn protected(&self, user_id: UserId) -> Result<Assessment, Failure> {
         match self.services.protection(user_id).await? {
-            Some(why) => Ok(assessment(
+            Some(why) => Ok(Assessment::new(
                 ReplaySafety::NotYet,
                 format!("{why} (OFFBOARDER_GUARD_PROTECTED)"),
             )),
-            None => Ok(assessment(
+            None => Ok(Assessment::new(
                 ReplaySafety::Safe,
                 "the protected list no longer covers the user",
             )),
@@ -108,41 +80,52 @@ impl Assessor {
 
     async fn unknown(&self, user_id: UserId) -> Result<Assessment, Failure> {
         if self.services.tenant.user_exists(user_id).await?.value {
-            return Ok(assessment(ReplaySafety::Safe, "CXone knows the user now"));
+            return Ok(Assessment::new(
+                ReplaySafety::Safe,
+                "CXone knows the user now",
+            ));
         }
         let why =
             "CXone still does not know the user: compare ID and tenant (OFFBOARDER_CXONE_BASE_URI)";
-        Ok(assessment(ReplaySafety::NotYet, why))
+        Ok(Assessment::new(ReplaySafety::NotYet, why))
     }
 
-    async fn probe(&self, code: Option<Code>) -> Assessment {
-        let Some(code) = code else {
-            return assessment(
-                ReplaySafety::Unproven,
-                "workers crashed on it: find out why, then replay with a canary",
-            );
-        };
+    /// Whether a fault is over, of which only a replay can show the end.
+    async fn fault(&self, dead_letter: &DeadLetter) -> Assessment {
+        if let Some(code) = dead_letter.code
+            && let Some(why) = self.still_fails(code).await
+        {
+            return Assessment::new(ReplaySafety::NotYet, why);
+        }
+        if let Some(seen) = self.seen.verdict(dead_letter) {
+            return seen;
+        }
+        let why = dead_letter.code.map_or_else(
+            || "workers crashed on it: find out why, then replay with a canary".to_owned(),
+            |code| {
+                format!(
+                    "no probe can show whether {code} is fixed: fix it, then replay with a canary"
+                )
+            },
+        );
+        Assessment::new(ReplaySafety::Unproven, why)
+    }
+
+    /// Why the service that was at fault still fails, if it does.
+    async fn still_fails(&self, code: Code) -> Option<String> {
         let asked = probe_of(code);
         let mut probes = self.probes.lock().await;
         if let Some(known) = probes.get(&asked) {
             return known.clone();
         }
-        let assessment = match self.services.probe(asked).await {
-            Ok(true) => assessment(ReplaySafety::Safe, "what was at fault answers a probe"),
-            Ok(false) => {
-                let why = format!(
-                    "no probe can show whether {code} is fixed: fix it, then replay with a canary"
-                );
-                assessment(ReplaySafety::Unproven, why)
-            }
-            Err(failure) => assessment(ReplaySafety::NotYet, failure.to_string()),
-        };
-        probes.insert(asked, assessment.clone());
-        assessment
+        let failure = self.services.probe(asked).await.err();
+        let why = failure.map(|failure| failure.to_string());
+        probes.insert(asked, why.clone());
+        why
     }
 }
 
-/// The code whose probe shows whether a fault is over: faults that pass by themselves are over when the service responds.
+/// The code whose probe asks the service that was at fault.
 const fn probe_of(code: Code) -> Code {
     match code {
         Code::CxoneCursorLost | Code::CxoneVersionConflict | Code::CxoneNotConverged => {

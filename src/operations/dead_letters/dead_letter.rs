@@ -1,11 +1,11 @@
 //! A dead letter, as its headers and its body describe it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
@@ -92,6 +92,11 @@ pub(crate) struct DeadLetter {
     pub worker: String,
     /// The number of earlier replays.
     pub replays: i64,
+    /// Whether it was replayed, and the same fault made it a dead letter again.
+    pub came_back: bool,
+    /// When the last replay of it began, if it was replayed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub replayed_at: Option<Timestamp>,
 }
 
 /// The error of a message that RabbitMQ moved.
@@ -127,11 +132,16 @@ impl DeadLetter {
         let step = Some(text(dead_letter::STEP)).filter(|step| !step.is_empty());
         let step = step.or_else(|| step_after(&state)).unwrap_or_default();
         let message = envelope.message().ok();
+        let fingerprint = fingerprint(word(code, reason), &step, &error);
+        let replays = number(dead_letter::REPLAYS);
+        // Earlier releases did not note the fault that they replayed.
+        let replayed_fault = properties.text(dead_letter::REPLAYED_FAULT);
+        let came_back = replays > 0 && replayed_fault.is_none_or(|fault| fault == fingerprint);
         Self {
             id: identify(envelope),
             user_id: message.map(|message| message.user_id),
             batch_id: message.and_then(|message| message.request.batch_id.clone()),
-            fingerprint: fingerprint(word(code, reason), &step, &error),
+            fingerprint,
             reason,
             code,
             step,
@@ -140,14 +150,34 @@ impl DeadLetter {
             attempts: number(dead_letter::ATTEMPTS),
             dead_lettered_at: envelope.dead_lettered_at(),
             worker: text(dead_letter::WORKER),
-            replays: number(dead_letter::REPLAYS),
+            replays,
+            came_back,
+            replayed_at: properties
+                .text(dead_letter::REPLAYED_AT)
+                .and_then(|at| at.parse().ok()),
         }
+    }
+
+    /// The last completed state; `None` if the dead letter does not name one.
+    pub(super) fn last_state(&self) -> Option<StateName> {
+        StateName::parse(&self.state)
     }
 
     /// The word for the fault: the code, or the reason if there is no code.
     pub(crate) const fn word(&self) -> &'static str {
         word(self.code, self.reason)
     }
+}
+
+/// The number of dead letters of each group.
+pub(super) fn count_by_group<'a>(
+    dead_letters: impl IntoIterator<Item = &'a DeadLetter>,
+) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for dead_letter in dead_letters {
+        *counts.entry(dead_letter.fingerprint.clone()).or_default() += 1;
+    }
+    counts
 }
 
 /// The fingerprint of a dead letter with this failure.
@@ -172,8 +202,7 @@ fn bracketed(error: &str) -> Option<String> {
 }
 
 fn step_after(state: &str) -> Option<String> {
-    let state: StateName = serde_json::from_value(Value::from(state)).ok()?;
-    Some(state.next_step().to_owned())
+    Some(StateName::parse(state)?.next_step().to_owned())
 }
 
 /// Hashes everything that a scan does not change. Each part is hashed with its length, so that parts cannot run together.

@@ -1,5 +1,6 @@
 //! Discards dead letters: takes them off the queue after a copy of each is in the archive store.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -9,8 +10,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::error::DeadLetterError;
+use super::pick::with_whole_groups;
 use super::scan::{SetScan, find};
-use super::{DeadLetter, DeadLetterFilter, DeadLetterId};
+use super::{DeadLetter, DeadLetterFilter, DeadLetterId, count_by_group};
 use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::operations::Partial;
@@ -38,6 +41,11 @@ impl DiscardPlan {
     pub(crate) fn to_discard(&self) -> usize {
         self.found.len()
     }
+
+    /// For the question before the discard: the groups, and how many dead letters of each are going to be discarded.
+    pub(crate) fn by_group(&self) -> BTreeMap<String, usize> {
+        count_by_group(&self.found)
+    }
 }
 
 /// The result of a discard, or of its dry run
@@ -50,6 +58,13 @@ pub(crate) struct DiscardResult {
     pub discarded: Vec<Discarded>,
     /// Already taken off by someone else.
     pub gone: Vec<DeadLetter>,
+}
+
+impl DiscardResult {
+    /// The number of discarded dead letters of each group.
+    pub(crate) fn by_group(&self) -> BTreeMap<String, usize> {
+        count_by_group(self.discarded.iter().map(|one| &one.dead_letter))
+    }
 }
 
 /// A dead letter that was taken off the queue
@@ -67,8 +82,12 @@ fn copy_key(id: &DeadLetterId) -> ObjectKey {
 
 impl Discard<'_> {
     /// Finds the dead letters that match. It changes nothing.
-    pub(crate) async fn plan(&self, filter: DeadLetterFilter) -> Result<DiscardPlan, Failure> {
-        let (found, _more) = find(self.broker, &filter).await?;
+    pub(crate) async fn plan(
+        &self,
+        filter: DeadLetterFilter,
+    ) -> Result<DiscardPlan, DeadLetterError> {
+        let filter = with_whole_groups(self.broker, filter).await?;
+        let found = find(self.broker, &filter).await?.dead_letters;
         Ok(DiscardPlan { filter, found })
     }
 

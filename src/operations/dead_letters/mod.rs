@@ -6,23 +6,46 @@
 //! between the publish and its note, the message is published twice: both copies carry the time of the dead letter, so a
 //! worker that gave the user up after one copy drops the other, and a user who is done stays done.
 
+mod access;
 mod assess;
+mod assessment;
 mod canary;
 mod dead_letter;
+mod decide;
 mod discard;
+mod error;
 mod filter;
 mod fingerprint;
 mod groups;
+mod handling;
 mod listing;
+mod next;
+mod outcome;
+mod pace;
+mod pick;
 mod replay;
+mod replay_run;
+mod report;
 mod scan;
+mod seen;
+mod tally;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use assess::{Assessment, Assessor, ReplaySafety, is_left_over};
+pub(crate) use access::{Access, AccessCounts};
+pub(crate) use assessment::{Assessment, ReplaySafety};
 pub(crate) use dead_letter::{DeadLetter, DeadLetterId};
+pub(crate) use decide::{DeadLetterGroups, GroupChange, GroupChanged};
 pub(crate) use discard::{Discard, DiscardResult, Discarded, FullDeadLetter};
-pub(crate) use filter::DeadLetterFilter;
+pub(crate) use error::DeadLetterError;
+pub(crate) use filter::{DeadLetterFilter, GroupName};
 pub(crate) use groups::{Group, groups};
-pub(crate) use listing::{Listed, Listing, list, show};
-pub(crate) use replay::{Replay, ReplayReport, ReplayResult};
+pub(crate) use handling::{GroupState, Handling};
+pub(crate) use listing::{Listed, Listing, ShownDeadLetter, list, show};
+
+pub(crate) use pace::parse_pace;
+pub(crate) use replay::Replay;
+pub(crate) use report::{GroupReport, ReplayReport, ReplayResult};
+pub(crate) use seen::LastReplay;
+
+use dead_letter::count_by_group;

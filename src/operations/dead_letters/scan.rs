@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::seen::SeenInQueue;
 use super::{DeadLetter, DeadLetterFilter, DeadLetterId};
 use crate::ports::queue::{Broker, Delivery, QueueScan};
 use crate::queue::QueueError;
@@ -30,20 +31,45 @@ impl DeadLetterScan {
     }
 }
 
-/// The dead letters that match now, oldest first, and how many more there are than the limit. The order in the queue
-/// means nothing, because a scan returns messages in any order.
+/// What a scan of the whole queue found.
+pub(super) struct FoundInQueue<T> {
+    /// Those that match, oldest first: as many as the limit allows.
+    pub(super) dead_letters: Vec<T>,
+    /// How many more match.
+    pub(super) more: usize,
+    /// What the queue shows of replays, of the faults of those that match.
+    pub(super) seen: SeenInQueue,
+}
+
+/// The dead letters that match now.
 pub(super) async fn find(
     broker: &dyn Broker,
     filter: &DeadLetterFilter,
-) -> Result<(Vec<DeadLetter>, usize), QueueError> {
+) -> Result<FoundInQueue<DeadLetter>, QueueError> {
+    find_as(broker, filter, |dead_letter, _delivery| dead_letter).await
+}
+
+/// The dead letters that match now, each as `keep` makes it. The order in the queue means nothing, because a scan returns
+/// messages in any order.
+pub(super) async fn find_as<T>(
+    broker: &dyn Broker,
+    filter: &DeadLetterFilter,
+    keep: impl Fn(DeadLetter, &Delivery) -> T,
+) -> Result<FoundInQueue<T>, QueueError> {
     let mut found = BTreeMap::new();
-    let mut seen = 0_u64;
+    let mut faults = HashSet::new();
+    let mut seen = SeenInQueue::new();
+    let mut matching = 0_u64;
     let mut more = 0;
     let mut scan = DeadLetterScan::begin(broker).await?;
-    while let Some((dead_letter, _delivery)) = scan.next().await? {
+    while let Some((dead_letter, delivery)) = scan.next().await? {
+        let fault = seen.entry(dead_letter.fingerprint.clone());
+        fault.or_default().add(&dead_letter);
         if filter.matches(&dead_letter) {
-            seen += 1;
-            found.insert((dead_letter.dead_lettered_at, seen), dead_letter);
+            matching += 1;
+            faults.insert(dead_letter.fingerprint.clone());
+            let place = (dead_letter.dead_lettered_at, matching);
+            found.insert(place, keep(dead_letter, &delivery));
             if filter.limit.is_some_and(|limit| found.len() > limit) {
                 found.pop_last();
                 more += 1;
@@ -52,7 +78,12 @@ pub(super) async fn find(
     }
     scan.close().await?;
 
-    Ok((found.into_values().collect(), more))
+    seen.retain(|fingerprint, _| faults.contains(fingerprint));
+    Ok(FoundInQueue {
+        dead_letters: found.into_values().collect(),
+        more,
+        seen,
+    })
 }
 
 /// How long other dead letters may be invisible to others while a set is scanned.

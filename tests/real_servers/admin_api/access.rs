@@ -81,7 +81,7 @@ fn assert_reader_only_reads(admin: &str, user: &str) {
         ("/api/v1/holds", json!({ "users": [user] })),
         ("/api/v1/holds/remove", json!({ "users": [user] })),
         (REPLAY, json!({})),
-        (DISCARD, json!({ "letters": [NO_DEAD_LETTER] })),
+        (DISCARD, json!({ "letter": [NO_DEAD_LETTER] })),
     ] {
         let refused = ask(READER, "POST", admin, path, Some(&body));
         assert_eq!(code(&refused, 403), "forbidden", "{path}");
@@ -160,11 +160,11 @@ fn assert_unsigned_is_refused(admin: &str, user: &str) {
             "/api/v1/holds/remove",
             json!({ "users": [user], "why": "closed" }),
         ),
-        (REPLAY, json!({ "who": "\u{202e}ada", "why": "fixed" })),
         (
-            DISCARD,
-            json!({ "letters": [NO_DEAD_LETTER], "who": "ada" }),
+            REPLAY,
+            json!({ "all": true, "who": "\u{202e}ada", "why": "fixed" }),
         ),
+        (DISCARD, json!({ "letter": [NO_DEAD_LETTER], "who": "ada" })),
     ] {
         let unsigned = ask(OPERATOR, "POST", admin, path, Some(&request));
         assert_eq!(code(&unsigned, 422), "unprocessable", "{path}");

@@ -76,7 +76,7 @@ fn assert_reads_like_commands(world: &World, admin: &str) {
     same("dead-letters", &["dead-letters", "list"], &[]);
     // The error is that of one dead letter of the group, whichever comes first.
     same(
-        "dead-letters/groups?reasons=api_rejected",
+        "dead-letter-groups?reason=api_rejected",
         &["dead-letters", "groups"],
         &["/groups/0/error"],
     );
@@ -90,7 +90,7 @@ fn assert_reads_like_commands(world: &World, admin: &str) {
     let [one, other] = [&dead_letters[0], &dead_letters[1]];
     let whole = get(admin, &format!("/api/v1/dead-letters/{one}"));
     assert_eq!(whole["headers"]["x-offboarder-reason"], "api_rejected");
-    let two = format!("/api/v1/dead-letters?letters={one}&letters={other}");
+    let two = format!("/api/v1/dead-letters?letter={one}&letter={other}");
     assert_eq!(ids(&get(admin, &two)["letters"]).len(), 2);
 }
 
@@ -130,7 +130,7 @@ fn hold(world: &World, admin: &str) {
 fn discard_and_replay(world: &World, admin: &str) {
     let dead_letters = ids(&get(admin, "/api/v1/dead-letters")["letters"]);
     let [first, third] = [&dead_letters[0], &dead_letters[2]];
-    let discard = signed(json!({ "letters": [third], "dryRun": true }));
+    let discard = signed(json!({ "letter": [third], "dryRun": true }));
     let discarded = post(admin, DISCARD, &discard);
     assert_eq!(discarded["discarded"][0]["letter"]["id"], *third);
     let replay = signed(json!({ "batch": "b-1", "anyway": true, "dryRun": true }));
@@ -138,18 +138,18 @@ fn discard_and_replay(world: &World, admin: &str) {
     assert_eq!(world.depth(DEAD), Some(3));
 
     // No probe can show that a refusal would not come again.
-    let careful = post(admin, REPLAY, &signed(json!({ "letters": [first] })));
+    let careful = post(admin, REPLAY, &signed(json!({ "letter": [first] })));
     assert_eq!(careful["moved"], json!([]));
     assert_eq!(careful["skipped"][0]["letter"]["id"], *first);
 
-    let discard = json!({ "letters": [third], "who": "ada", "why": "a test" });
+    let discard = json!({ "letter": [third], "who": "ada", "why": "a test" });
     let discarded = post(admin, DISCARD, &discard);
     let copy = discarded["discarded"][0]["copy"].as_str().expect("a key");
     assert!(copy.contains(third.as_str()), "{discarded}");
     let again = ask(OPERATOR, "POST", admin, DISCARD, Some(&discard));
     assert_eq!(code(&again, 404), "no_such_letter");
 
-    let replay = signed(json!({ "reasons": ["api_rejected"], "anyway": true }));
+    let replay = signed(json!({ "reason": ["api_rejected"], "anyway": true }));
     let replayed = post(admin, REPLAY, &replay);
     let moved = list(&replayed["moved"]);
     assert_eq!(moved.len(), 2, "{replayed}");

@@ -67,8 +67,8 @@ fn document_with_examples(world: &World, admin: &str) -> Value {
     }
 
     for (path, name, example) in [
-        (REPLAY, "letters", &dead_letters[1]),
-        (DISCARD, "letters", &dead_letters[2]),
+        (REPLAY, "letter", &dead_letters[1]),
+        (DISCARD, "letter", &dead_letters[2]),
         ("/api/v1/holds", "users", &world.users[4].id),
         ("/api/v1/holds/remove", "users", &world.users[4].id),
     ] {

@@ -28,11 +28,11 @@ fn hanging_up(place: usize) {
     await_audit_log(&admin, &[("dead-letters replay", None)]);
     drop(client);
 
-    let replay = signed(json!({}));
+    let replay = signed(json!({ "all": true }));
     let another = ask(OPERATOR, "POST", &admin, REPLAY, Some(&replay));
     assert_eq!(code(&another, 409), "busy");
     assert!(another.header("retry-after").is_some());
-    let discard = signed(json!({ "letters": [NO_DEAD_LETTER] }));
+    let discard = signed(json!({ "letter": [NO_DEAD_LETTER] }));
     let discard = ask(OPERATOR, "POST", &admin, DISCARD, Some(&discard));
     assert_eq!(code(&discard, 409), "busy");
 
@@ -50,7 +50,7 @@ fn hanging_up(place: usize) {
 
 /// One dead letter a second.
 fn begin_slow_replay(admin: &str) -> TcpStream {
-    let body = signed(json!({ "rate": 1, "anyway": true })).to_string();
+    let body = signed(json!({ "all": true, "rate": "1/s", "anyway": true })).to_string();
     let host = admin.strip_prefix("http://").expect("plain HTTP");
     let mut client = TcpStream::connect(host).expect("the worker listens");
     write!(

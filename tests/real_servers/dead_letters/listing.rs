@@ -39,7 +39,7 @@ fn reading(place: usize) {
 
         ask(&world, &["groups"], 0);
         ask(&world, &["show", "--limit", "50"], 0);
-        ask(&world, &["replay", "--anyway", "--dry-run"], 0);
+        ask(&world, &["replay", "--all", "--anyway", "--dry-run"], 0);
         ask(&world, &["discard", "--all", "--dry-run"], 0);
     }
     assert_eq!(as_published(&world), before);

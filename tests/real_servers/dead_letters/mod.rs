@@ -1,6 +1,8 @@
 //! Dead letters: which messages become some, and what operators do with them.
 
 mod becoming;
+mod coming_back;
+mod deciding;
 mod discarding;
 mod grouping;
 mod listing;

@@ -24,6 +24,7 @@ fn replaying(place: usize) {
     let mut replay = world.start(&[
         "dead-letters",
         "replay",
+        "--all",
         "--anyway",
         "--rate",
         "30/m",
@@ -133,6 +134,8 @@ fn assert_published_as_it_was(world: &World, place: usize) {
     let names: BTreeSet<&str> = headers.keys().map(String::as_str).collect();
     let kept = [
         "traceparent",
+        "x-offboarder-replayed-at",
+        "x-offboarder-replayed-fault",
         "x-offboarder-replays",
         "x-offboarder-stand-in",
         "x-offboarder-trace-link",
@@ -155,9 +158,11 @@ trial!(
 fn canary(place: usize) {
     let world = refused(place, 15);
     let worker = world.start(&["worker"]);
-    ask(&world, &["replay"], 4);
-    let stopped = ask(&world, &["replay", "--canary"], 1);
+    world.run(&["dead-letters", "replay"]).expect(2);
+    ask(&world, &["replay", "--all"], 4);
+    let stopped = ask(&world, &["replay", "--all", "--canary"], 1);
     assert_eq!(list(&stopped["moved"]).len(), 1, "{stopped:#}");
+    assert_eq!(stopped["groups"][0]["cameBack"], 1, "{stopped:#}");
     assert_eq!(list(&stopped["skipped"]).len(), 14, "{stopped:#}");
     let why = stopped["stopped"].as_str().expect("why");
     assert!(why.contains("came back"), "{stopped:#}");
@@ -171,12 +176,16 @@ fn canary(place: usize) {
     let fifth = users.position(|user| *fifth == user.id.as_str());
     let fifth = fifth.expect("a user");
     fail_calls(&world, fifth, "get_routing_profile", &status(400));
-    let stopped = ask(&world, &["replay", "--canary"], 1);
+    let stopped = ask(&world, &["replay", "--all", "--canary"], 1);
     assert_eq!(list(&stopped["moved"]).len(), 11, "{stopped:#}");
     world.await_dead_letters(5);
 
     world.end_faults();
-    let moved = ask(&world, &["replay", "--canary", "--why", "fixed"], 0);
+    let moved = ask(
+        &world,
+        &["replay", "--all", "--canary", "--why", "fixed"],
+        0,
+    );
     assert_eq!(list(&moved["moved"]).len(), 5, "{moved:#}");
     promises::await_quiet(&world, PATIENCE);
     World::drain(worker);
@@ -192,7 +201,14 @@ fn assert_canary_ends_without_worker(world: &World, place: usize) {
     world.await_dead_letters(2);
     World::drain(worker);
 
-    let canary = ["replay", "--canary", "--anyway", "--canary-wait", "1s"];
+    let canary = [
+        "replay",
+        "--all",
+        "--canary",
+        "--anyway",
+        "--canary-wait",
+        "1s",
+    ];
     let stopped = ask(world, &canary, 1);
     let why = stopped["stopped"].as_str().expect("why");
     assert!(why.contains("is a worker running?"), "{stopped:#}");

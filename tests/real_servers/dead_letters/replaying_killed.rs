@@ -52,7 +52,7 @@ fn killed(place: usize) {
         "points: {died_at:?}"
     );
 
-    let rest = ask(&world, &["replay", "--anyway"], 0);
+    let rest = ask(&world, &["replay", "--all", "--anyway"], 0);
     assert!(!list(&rest["moved"]).is_empty(), "{rest:#}");
     let worker = world.start(&["worker"]);
     promises::await_quiet(&world, PATIENCE);

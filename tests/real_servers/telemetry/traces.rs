@@ -58,7 +58,14 @@ fn traces(place: usize) {
     world.end_faults();
     world.set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint("grpc"));
     world.set("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
-    let replay = ["dead-letters", "replay", "--anyway", "--why", "fixed"];
+    let replay = [
+        "dead-letters",
+        "replay",
+        "--all",
+        "--anyway",
+        "--why",
+        "fixed",
+    ];
     world.run(&replay).expect(0);
     let worker = world.start(&["worker"]);
     promises::await_quiet(&world, PATIENCE);

@@ -172,7 +172,7 @@ fn all_of(users: std::ops::Range<u32>) -> Vec<UserId> {
 
 fn only(users: std::ops::Range<u32>) -> DeadLetterFilter {
     DeadLetterFilter {
-        users: users.map(user).collect(),
+        user: users.map(user).collect(),
         ..DeadLetterFilter::default()
     }
 }

@@ -1,0 +1,212 @@
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::dead_letters::at_most;
+use super::{Api, Signed, to_its_end};
+use crate::admin::gate::Role;
+use crate::admin::problem::Problem;
+use crate::admin::read::{At, Body, Line, Query};
+use crate::operations::dead_letters::{
+    self, DeadLetterFilter, DeadLetterGroups, Group, GroupChange, GroupChanged, GroupName,
+};
+use crate::operations::when;
+
+/// Groups of dead letters
+#[derive(Serialize, ToSchema)]
+pub(super) struct Groups {
+    /// Open groups first, then the largest one.
+    groups: Vec<Group>,
+}
+
+/// Counts dead letters by fault, and says whether a replay is safe now
+///
+/// Each group has its state, who still has access, what became of the last replay, and the command to run next. A limit
+/// counts the first dead letters in the order of the queue.
+#[utoipa::path(
+    get, path = "/api/v1/dead-letter-groups", tag = "dead letters", operation_id = "groupDeadLetters",
+    params(DeadLetterFilter),
+    responses(
+        (status = 200, description = "The groups", body = Groups),
+        (status = 404, description = "`no_such_group`: no dead letter has a fingerprint that begins so", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 409, description = "`ambiguous_group`: fingerprints of several groups begin so", body = Problem,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn list(
+    State(Api(api)): State<Api>,
+    Query(filter): Query<DeadLetterFilter>,
+) -> Result<Json<Groups>, Problem> {
+    at_most(&filter, super::dead_letters::LISTED_AT_MOST).map_err(Problem::bad_request)?;
+    Ok(Json(Groups {
+        groups: dead_letters::groups(&*api.broker, &api.services, filter).await?,
+    }))
+}
+
+/// A note for the next operator
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoteOrder {
+    /// The note; null removes it.
+    note: Option<Line>,
+    /// The operator. The audit log adds which worker was asked, and with which token.
+    who: Line,
+    /// The reason, for the readers of the audit log.
+    why: Line,
+}
+
+/// Until when to ignore a group
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IgnoreOrder {
+    /// A time (2026-12-01T00:00:00Z), or a period from now (`7d`).
+    #[serde(deserialize_with = "when::until")]
+    #[schema(value_type = String, pattern = r"^([1-9][0-9]{0,3}[smhd]|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$")]
+    until: Timestamp,
+    /// The operator. The audit log adds which worker was asked, and with which token.
+    who: Line,
+    /// The reason, for the readers of the audit log.
+    why: Line,
+}
+
+/// That the cause is fixed
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResolveOrder {
+    /// The release that has the fix.
+    release: Option<Line>,
+    /// The operator. The audit log adds which worker was asked, and with which token.
+    who: Line,
+    /// The reason, for the readers of the audit log.
+    why: Line,
+}
+
+/// Writes a note to a group, for the next operator
+#[utoipa::path(
+    post, path = "/api/v1/dead-letter-groups/{group}/note", tag = "dead letters", operation_id = "noteDeadLetterGroup",
+    params(("group" = GroupName, Path, description = "The fingerprint of the group, or its first digits")),
+    request_body(content = NoteOrder, example = json!({ "note": "ticket 4711 with the vendor", "who": "ada", "why": "hand-over" })),
+    responses(
+        (status = 200, description = "The group", body = GroupChanged),
+        (status = 404, description = "`no_such_group`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`ambiguous_group`: fingerprints of several groups begin so", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn note(
+    State(api): State<Api>,
+    Extension(role): Extension<Role>,
+    At(group): At<GroupName>,
+    Body(order): Body<NoteOrder>,
+) -> Result<Json<GroupChanged>, Problem> {
+    let note = order.note.map(|note| note.as_str().to_owned());
+    let change = GroupChange::Note(note.unwrap_or_default());
+    let signed = Signed {
+        who: order.who,
+        why: order.why,
+    };
+    set(api, role, signed, group, change).await
+}
+
+/// Ignores a group until a time
+///
+/// It is refused while somebody in the group may still have access. The group is open again at that time, and at once
+/// when a dead letter of somebody arrives who still has access.
+#[utoipa::path(
+    post, path = "/api/v1/dead-letter-groups/{group}/ignore", tag = "dead letters", operation_id = "ignoreDeadLetterGroup",
+    params(("group" = GroupName, Path, description = "The fingerprint of the group, or its first digits")),
+    request_body(content = IgnoreOrder, example = json!({ "until": "7d", "who": "ada", "why": "the vendor works on it" })),
+    responses(
+        (status = 200, description = "The group", body = GroupChanged),
+        (status = 404, description = "`no_such_group`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`ambiguous_group`: fingerprints of several groups begin so; `access_still_there`; `in_the_past`", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn ignore(
+    State(api): State<Api>,
+    Extension(role): Extension<Role>,
+    At(group): At<GroupName>,
+    Body(order): Body<IgnoreOrder>,
+) -> Result<Json<GroupChanged>, Problem> {
+    if order.until <= api.0.services.clock.now() {
+        let detail = "`until` is in the past; give a time in the future, or a period such as 7d";
+        return Err(Problem::new(StatusCode::CONFLICT, "in_the_past", detail));
+    }
+    let change = GroupChange::Ignore { until: order.until };
+    let signed = Signed {
+        who: order.who,
+        why: order.why,
+    };
+    set(api, role, signed, group, change).await
+}
+
+/// Marks the fault of a group as fixed
+///
+/// The group is open again when a newer dead letter arrives.
+#[utoipa::path(
+    post, path = "/api/v1/dead-letter-groups/{group}/resolve", tag = "dead letters", operation_id = "resolveDeadLetterGroup",
+    params(("group" = GroupName, Path, description = "The fingerprint of the group, or its first digits")),
+    request_body(content = ResolveOrder, example = json!({ "release": "0.3.0", "who": "ada", "why": "fixed by the vendor" })),
+    responses(
+        (status = 200, description = "The group", body = GroupChanged),
+        (status = 404, description = "`no_such_group`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`ambiguous_group`: fingerprints of several groups begin so", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn resolve(
+    State(api): State<Api>,
+    Extension(role): Extension<Role>,
+    At(group): At<GroupName>,
+    Body(order): Body<ResolveOrder>,
+) -> Result<Json<GroupChanged>, Problem> {
+    let release = order.release.map(|release| release.as_str().to_owned());
+    let change = GroupChange::Resolve { release };
+    let signed = Signed {
+        who: order.who,
+        why: order.why,
+    };
+    set(api, role, signed, group, change).await
+}
+
+/// Opens a group again
+#[utoipa::path(
+    post, path = "/api/v1/dead-letter-groups/{group}/reopen", tag = "dead letters", operation_id = "reopenDeadLetterGroup",
+    params(("group" = GroupName, Path, description = "The fingerprint of the group, or its first digits")),
+    request_body(content = Signed, example = json!({ "who": "ada", "why": "it was not the vendor" })),
+    responses(
+        (status = 200, description = "The group", body = GroupChanged),
+        (status = 404, description = "`no_such_group`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`ambiguous_group`: fingerprints of several groups begin so", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn reopen(
+    State(api): State<Api>,
+    Extension(role): Extension<Role>,
+    At(group): At<GroupName>,
+    Body(signed): Body<Signed>,
+) -> Result<Json<GroupChanged>, Problem> {
+    set(api, role, signed, group, GroupChange::Reopen).await
+}
+
+async fn set(
+    api: Api,
+    role: Role,
+    signed: Signed,
+    group: GroupName,
+    change: GroupChange,
+) -> Result<Json<GroupChanged>, Problem> {
+    let operator = api.operator(signed, role);
+    to_its_end(async move {
+        let groups = DeadLetterGroups {
+            broker: &*api.0.broker,
+            checkpoints: &*api.0.stores.checkpoints,
+            store: &api.0.services.archive_store,
+            clock: &api.0.services.clock,
+        };
+        Ok(Json(groups.change(&group, &change, &operator).await?))
+    })
+    .await
+}
