@@ -3,6 +3,7 @@
 
 mod audit_log;
 mod batch;
+mod check_message;
 mod compose;
 mod dead_letters;
 mod demo;
@@ -78,6 +79,7 @@ enum Command {
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
     AuditLog(audit_log::Args),
+    CheckMessage(check_message::Args),
     Topology(topology::Args),
     Doctor(doctor::Args),
     Healthcheck(healthcheck::Args),
@@ -170,6 +172,7 @@ async fn dispatch(
         Command::Resume(args) => pause::resume(args, &Settings::for_stores(&sources())?).await,
         Command::Plan(args) => Box::pin(plan::run(args, &Settings::for_run(&sources())?)).await,
         Command::AuditLog(args) => audit_log::run(args, &Settings::for_stores(&sources())?).await,
+        Command::CheckMessage(args) => check_message::run(args),
         Command::Topology(args) => {
             topology::run(
                 args,

@@ -125,3 +125,7 @@ pub(super) fn event_data<'de>(object: &Object<'de>) -> Option<Result<&'de RawVal
         Some(_) => Some(Err(faults)),
     }
 }
+
+#[cfg(test)]
+#[path = "foreign_tests.rs"]
+mod tests;

@@ -238,12 +238,19 @@ impl Offboarding {
             outcome,
             source: SOURCES[source],
             ended_at: NOW,
+            finished_batch: None,
         };
         match settlement.destination() {
             None => {}
             Some(Destination::Jobs(next)) => acts.push_back(Settle::Publish(queue_of(next))),
             Some(Destination::Delayed { .. }) => acts.push_back(Settle::Publish(source)),
             Some(Destination::DeadLetters) => acts.push_back(Settle::DeadLetter),
+        }
+        // Both are sent at once. The worse order is that the archive lane has the job first.
+        let is_end = matches!(outcome, Outcome::Finished(_));
+        let is_left_out = is_end && self.broken == Some(Rule::TheEndAnnouncesTheAccess);
+        if settlement.access_gone().is_some() && !is_left_out {
+            acts.push_back(Settle::Announce);
         }
 
         if self.broken == Some(Rule::PublishBeforeAcknowledging) {
@@ -260,6 +267,7 @@ impl Offboarding {
             None => return,
             Some(Settle::Publish(to)) => world.queued[to] += 1,
             Some(Settle::DeadLetter) => world.dead += 1,
+            Some(Settle::Announce) => world.announced = true,
             Some(Settle::SaveLate(owner, version, checkpoint)) => {
                 world.save(owner, version, &checkpoint, self.broken);
             }

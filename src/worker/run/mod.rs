@@ -11,4 +11,4 @@ mod progress_log;
 mod test_services;
 
 pub(crate) use driver::drive;
-pub(crate) use outcome::{Ended, GivenUp, Outcome};
+pub(crate) use outcome::{AccessGone, Ended, GivenUp, Outcome};
