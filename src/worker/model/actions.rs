@@ -222,6 +222,12 @@ impl Offboarding {
                 if world.lease == Some(*owner) {
                     world.lease = None;
                 }
+                // One act with the end, to keep the model small: a crash between the two changes nothing that one
+                // before or after them does not.
+                let is_left_out = self.broken == Some(Rule::TheEndAnnouncesTheAccess);
+                if matches!(outcome, Outcome::Finished(_)) && !is_left_out {
+                    world.announced |= settled(&outcome, *source).access_gone().is_some();
+                }
                 let late = acts
                     .contains(&Act::Save)
                     .then(|| Settle::SaveLate(*owner, *version, checkpoint.clone()));
@@ -234,12 +240,7 @@ impl Offboarding {
     /// The settlement of a run, by the product's own mapping.
     fn end(&self, outcome: &Outcome, source: usize, late: Option<Settle>) -> Worker {
         let mut acts = VecDeque::new();
-        let settlement = Settlement {
-            outcome,
-            source: SOURCES[source],
-            ended_at: NOW,
-            finished_batch: None,
-        };
+        let settlement = settled(outcome, source);
         match settlement.destination() {
             None => {}
             Some(Destination::Jobs(next)) => acts.push_back(Settle::Publish(queue_of(next))),
@@ -247,9 +248,7 @@ impl Offboarding {
             Some(Destination::DeadLetters) => acts.push_back(Settle::DeadLetter),
         }
         // Both are sent at once. The worse order is that the archive lane has the job first.
-        let is_end = matches!(outcome, Outcome::Finished(_));
-        let is_left_out = is_end && self.broken == Some(Rule::TheEndAnnouncesTheAccess);
-        if settlement.access_gone().is_some() && !is_left_out {
+        if settlement.access_gone().is_some() && acts.contains(&Settle::Publish(1)) {
             acts.push_back(Settle::Announce);
         }
 
@@ -284,6 +283,16 @@ impl Offboarding {
             }
         }
         world.workers[index] = Worker::Settling { source, acts };
+    }
+}
+
+/// The product's own mapping.
+fn settled(outcome: &Outcome, source: usize) -> Settlement<'_> {
+    Settlement {
+        outcome,
+        source: SOURCES[source],
+        ended_at: NOW,
+        finished_batch: None,
     }
 }
 
