@@ -17,10 +17,21 @@ const NOBODY: &str = "0b8f9e1c-3d5a-4c57-9a55-5b1d0f6a7e21";
 
 /// A program of the documentation, with its interpreter.
 fn example(world: &World, interpreter: &str, program: &str, arguments: &[&str]) -> Ended {
+    example_at(world, &world.queue_url(), interpreter, program, arguments)
+}
+
+/// The same with the URL of another user of RabbitMQ.
+fn example_at(
+    world: &World,
+    url: &str,
+    interpreter: &str,
+    program: &str,
+    arguments: &[&str],
+) -> Ended {
     let mut run = command(&repository(interpreter));
     run.arg(repository(&format!("docs/examples/{program}")))
         .args(arguments);
-    run.env("OFFBOARDER_QUEUE_URL", world.queue_url());
+    run.env("OFFBOARDER_QUEUE_URL", url);
     ended(run, world.directory.path(), program)
 }
 
@@ -207,9 +218,12 @@ trial!(
 fn kombu_and_celery(place: usize) {
     let world = World::with_topology(place, deletable(place, 2, 0));
     let id = |user: usize| world.users[user].id.as_str();
+    // As a publisher, who may declare nothing.
+    let (_, url) = world.add_publisher();
     for (user, arguments) in [(0, vec![]), (1, vec!["--celery"])] {
         let arguments = [&arguments[..], &[id(user)]].concat();
-        let published = python_example(&world, "publish_kombu.py", &arguments).expect(0);
+        let python = ".venv/bin/python";
+        let published = example_at(&world, &url, python, "publish_kombu.py", &arguments).expect(0);
         assert_eq!(published.output.trim(), id(user));
     }
     assert_eq!(
