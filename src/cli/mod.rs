@@ -3,6 +3,7 @@
 
 mod audit_log;
 mod batch;
+mod check_message;
 mod compose;
 mod dead_letters;
 mod demo;
@@ -79,6 +80,7 @@ enum Command {
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
     AuditLog(audit_log::Args),
+    CheckMessage(check_message::Args),
     Topology(topology::Args),
     Doctor(doctor::Args),
     Explain(explain::Args),
@@ -172,6 +174,7 @@ async fn dispatch(
         Command::Resume(args) => pause::resume(args, &Settings::read(&sources())?).await,
         Command::Plan(args) => Box::pin(plan::run(args, &TenantSettings::read(&sources())?)).await,
         Command::AuditLog(args) => audit_log::run(args, &Settings::read(&sources())?).await,
+        Command::CheckMessage(args) => check_message::run(args),
         Command::Topology(args) => {
             topology::run(
                 args,

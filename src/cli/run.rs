@@ -175,7 +175,7 @@ async fn run_user(
                 return (Row::new(user_id, "finished").with_state(state), None);
             }
             // `Lane::Whole` has one lane, starts revisions at once, and has neither placeholders nor delays.
-            Outcome::MoveToArchiveLane
+            Outcome::MoveToArchiveLane(_)
             | Outcome::Reissue { .. }
             | Outcome::Obsolete
             | Outcome::NotDue { .. } => {}

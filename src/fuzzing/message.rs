@@ -2,7 +2,10 @@
 
 #![expect(clippy::expect_used, reason = "a panic is what a fuzz target reports")]
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::known_faults::assert_known;
@@ -11,12 +14,25 @@ use crate::adapters::amqp;
 use crate::job::{Action, Request, UserId, parse_message};
 use crate::manifest::{Kind, archive_key, parse_key};
 
-/// The members of a body that decide whom it is about and what is done.
-#[derive(serde::Deserialize)]
+/// The members of a body that decide whom it is about and what is done, read in another way.
 struct Named {
-    #[serde(rename = "userId")]
     user_id: String,
-    action: Option<Action>,
+    action: Option<String>,
+}
+
+impl Named {
+    fn of(text: &str) -> Option<Self> {
+        let object: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+        if object.contains_key("specversion") && !object.contains_key("userId") {
+            return Self::of(object.get("data")?.get());
+        }
+
+        let member = |name| serde_json::from_str(object.get(name)?.get()).ok()?;
+        Some(Self {
+            user_id: member("userId")?,
+            action: member("action"),
+        })
+    }
 }
 
 /// A message body. The user ID of the job is the one in the body and is safe wherever an ID is
@@ -34,9 +50,9 @@ pub fn message(body: &[u8]) -> bool {
     let text = std::str::from_utf8(body).expect("it is UTF-8");
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let named = text.trim_ascii().trim_matches('"');
-    let named: Named = serde_json::from_str(text)
-        .ok()
+    let named = Some(text)
         .filter(|_| named.starts_with('{'))
+        .and_then(Named::of)
         .unwrap_or_else(|| Named {
             user_id: named.to_owned(),
             action: None,
@@ -44,8 +60,16 @@ pub fn message(body: &[u8]) -> bool {
 
     let plain = |id: &str| id.to_ascii_lowercase().replace('-', "");
     assert_eq!(plain(&named.user_id), plain(&user_id.to_string()));
+    let meant = match named.action.as_deref() {
+        Some(text) if text.eq_ignore_ascii_case("deactivate") => Action::Deactivate,
+        Some(text) => {
+            assert!(text.eq_ignore_ascii_case("delete"), "{text}");
+            Action::Delete
+        }
+        None => Action::Delete,
+    };
     assert_eq!(
-        (named.action.is_some(), named.action.unwrap_or_default()),
+        (named.action.is_some(), meant),
         (request.action_named, request.action)
     );
 

@@ -1,230 +1,112 @@
 //! The parser of message bodies.
 
-use std::fmt;
-
 use jiff::Timestamp;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
-use super::{Action, BatchId, Request, UserId, normalised};
+use super::foreign;
+use super::member::Member;
+use super::object::{Object, Value};
+use super::{Action, BatchId, Request, UserId};
 
 /// The largest body that is read as a message. A message of the schema is far smaller.
 pub(crate) const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// The body is no off-boarding message. The text names member and rule but does not repeat the
+/// The body is no off-boarding message. Each fault names member and rule but does not repeat the
 /// value, which may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the message is neither a user ID nor JSON after offboarding-message.schema.json: {0}")]
-pub(crate) struct Malformed(String);
-
-/// A member of `docs/contract/offboarding-message.schema.json`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Member {
-    UserId,
-    BatchId,
-    Action,
-    DeleteAfter,
-    RequestedBy,
-    Reason,
-    RequestedAt,
+#[error("the message is neither a user ID nor JSON after offboarding-message.schema.json: {}", .faults.join("; "))]
+pub(crate) struct Malformed {
+    pub(crate) faults: Vec<String>,
 }
 
-impl Member {
-    const ALL: [Self; 7] = [
-        Self::UserId,
-        Self::BatchId,
-        Self::Action,
-        Self::DeleteAfter,
-        Self::RequestedBy,
-        Self::Reason,
-        Self::RequestedAt,
-    ];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::UserId => "userId",
-            Self::BatchId => "batchId",
-            Self::Action => "action",
-            Self::DeleteAfter => "deleteAfter",
-            Self::RequestedBy => "requestedBy",
-            Self::Reason => "reason",
-            Self::RequestedAt => "requestedAt",
-        }
-    }
-
-    /// Whether the work depends on it. Then a misspelt name must be a fault and not be ignored.
-    const fn decides(self) -> bool {
-        match self {
-            Self::UserId | Self::BatchId | Self::Action | Self::DeleteAfter | Self::RequestedAt => {
-                true
-            }
-            Self::RequestedBy | Self::Reason => false,
-        }
-    }
+/// What a body asks for.
+#[derive(Debug)]
+pub(crate) struct Understood {
+    pub(crate) user_id: UserId,
+    pub(crate) request: Request,
+    /// What was read although the schema does not say it, for people.
+    pub(crate) notes: Vec<String>,
 }
 
-/// The members of a message that have a text. `null` means that the member is missing; unknown
-/// members are ignored.
-#[derive(Default)]
-struct Members {
-    texts: [Option<String>; Member::ALL.len()],
-}
-
-/// Keeps the first fault of the members, in our words: an error of `serde_json` would add its own.
-struct Reading<'a> {
-    fault: &'a mut Option<String>,
-}
-
-impl<'de> DeserializeSeed<'de> for Reading<'_> {
-    type Value = Members;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Members, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Reading<'_> {
-    type Value = Members;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let mut members = Members::default();
-        let mut seen = [false; Member::ALL.len()];
-
-        while let Some(name) = map.next_key::<String>()? {
-            let known = Member::ALL
-                .into_iter()
-                .zip(members.texts.iter_mut().zip(&mut seen));
-            let Some((member, (text, seen))) =
-                known.into_iter().find(|(member, _)| member.name() == name)
-            else {
-                if let Some(meant) = near_miss(&name) {
-                    let shown: String = name.chars().take(40).collect();
-                    self.fault.get_or_insert(format!(
-                        "a member is called {shown:?}: write {} or leave it out",
-                        meant.name()
-                    ));
-                }
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            if std::mem::replace(seen, true) {
-                self.fault
-                    .get_or_insert(format!("{} is there twice", member.name()));
-            }
-            match map.next_value::<Text>()? {
-                Text::Missing => {}
-                Text::Is(value) => *text = Some(value),
-                Text::Other(kind) => {
-                    self.fault
-                        .get_or_insert(format!("{} is {kind} and has to be text", member.name()));
-                }
-            }
-        }
-        Ok(members)
-    }
-}
-
-/// The member that a misspelt name probably means, if the work depends on it.
-fn near_miss(name: &str) -> Option<Member> {
-    let spelled = normalised(name);
-    Member::ALL
-        .into_iter()
-        .find(|member| member.decides() && normalised(member.name()) == spelled)
-}
-
-/// The value of a member.
-enum Text {
-    Missing,
-    Is(String),
-    Other(&'static str),
-}
-
-struct TextVisitor;
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor)
-    }
-}
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Text, E> {
-        Ok(Text::Missing)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-        Ok(Text::Is(text.to_owned()))
-    }
-
-    fn visit_bool<E>(self, _value: bool) -> Result<Text, E> {
-        Ok(Text::Other("true or false"))
-    }
-
-    fn visit_u64<E>(self, _value: u64) -> Result<Text, E> {
-        Ok(Text::Other("a number"))
-    }
-
-    fn visit_i64<E>(self, _value: i64) -> Result<Text, E> {
-        Ok(Text::Other("a number"))
-    }
-
-    fn visit_f64<E>(self, _value: f64) -> Result<Text, E> {
-        Ok(Text::Other("a number"))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Text, A::Error> {
-        while values.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Text::Other("a list"))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Text, A::Error> {
-        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Text::Other("an object"))
-    }
-}
-
-/// Reads a message body: JSON of the schema, or a UUID as text, quoted or bare. `received_at` is
-/// the reader's clock.
-pub(crate) fn parse_message(
+/// Reads a message body: JSON of the schema, a `CloudEvents` event with that as its data, or a UUID
+/// as text, quoted or bare. `received_at` is the reader's clock.
+///
+/// Spellings that can mean only one thing are accepted. What could make a deletion earlier, or a
+/// deactivation a deletion, is refused and never guessed: a misspelt name, a number as a time, a
+/// time without an offset.
+pub(crate) fn understand_message(
     body: &[u8],
     received_at: Timestamp,
-) -> Result<(UserId, Request), Malformed> {
+) -> Result<Understood, Malformed> {
     let digest = hex::encode(Sha256::digest(body));
     let received = Request {
         received_at: Some(received_at),
         message_sha256: Some(digest),
         ..Request::default()
     };
+    let mut notes = Vec::new();
 
-    let text = text_of(body)?;
-    if let Some(user_id) = UserId::in_message(unquoted(text)) {
-        return Ok((user_id, received));
+    let text = text_of(body, &mut notes)?;
+    let bare = unquoted(text);
+    if let Some(user_id) = user_id(bare, &mut notes) {
+        if bare.len() < text.len() {
+            notes.push("the user ID is in quotes".to_owned());
+        }
+        return Ok(Understood {
+            user_id,
+            request: received,
+            notes,
+        });
     }
     if !text.starts_with('{') {
-        return Err(Malformed("no JSON object".to_owned()));
+        return Err(fault(foreign::of_text(text)));
     }
-    request_of(read(text)?, received)
+    if is_id_in_braces(text) {
+        return Err(fault("the user ID is in braces: leave them out"));
+    }
+
+    let object = read(text)?;
+    match foreign::event_data(&object) {
+        Some(Ok(data)) => {
+            notes.push("the message is the data of a CloudEvents event".to_owned());
+            request_of(read(data.get())?, received, notes)
+        }
+        Some(Err(faults)) => Err(Malformed { faults }),
+        None => request_of(object, received, notes),
+    }
 }
 
-fn text_of(body: &[u8]) -> Result<&str, Malformed> {
+/// The same, for those who do not need the notes.
+pub(crate) fn parse_message(
+    body: &[u8],
+    received_at: Timestamp,
+) -> Result<(UserId, Request), Malformed> {
+    let understood = understand_message(body, received_at)?;
+    Ok((understood.user_id, understood.request))
+}
+
+fn fault(text: impl Into<String>) -> Malformed {
+    Malformed {
+        faults: vec![text.into()],
+    }
+}
+
+fn text_of<'a>(body: &'a [u8], notes: &mut Vec<String>) -> Result<&'a str, Malformed> {
     if body.len() > MAX_BODY_BYTES {
         let bytes = body.len();
-        return Err(Malformed(format!("{bytes} bytes, over {MAX_BODY_BYTES}")));
+        return Err(fault(format!("{bytes} bytes, over {MAX_BODY_BYTES}")));
     }
+    if let Some(what) = foreign::of_bytes(body) {
+        return Err(fault(what));
+    }
+
     let text = std::str::from_utf8(body)
-        .map_err(|error| Malformed(format!("no UTF-8, at byte {}", error.valid_up_to() + 1)))?;
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii())
+        .map_err(|error| fault(format!("no UTF-8, at byte {}", error.valid_up_to() + 1)))?;
+    let marked = text.strip_prefix('\u{feff}');
+    if marked.is_some() {
+        notes.push("the body begins with a byte-order mark".to_owned());
+    }
+    Ok(marked.unwrap_or(text).trim_ascii())
 }
 
 fn unquoted(text: &str) -> &str {
@@ -234,80 +116,181 @@ fn unquoted(text: &str) -> &str {
     inner.unwrap_or(text)
 }
 
-fn request_of(members: Members, received: Request) -> Result<(UserId, Request), Malformed> {
-    let [
-        user_id,
-        batch_id,
-        action,
-        delete_after,
-        requested_by,
-        reason,
-        requested_at,
-    ] = members.texts;
+fn is_id_in_braces(text: &str) -> bool {
+    let inner = text
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'));
+    inner.and_then(UserId::in_message).is_some()
+}
 
-    let user_id = user_id.ok_or_else(|| Malformed("userId is missing".to_owned()))?;
-    let user_id =
-        UserId::in_message(&user_id).ok_or_else(|| Malformed("userId is no UUID".to_owned()))?;
-    let action = action.as_deref().map(action_of).transpose()?;
-    let batch_id = batch_id.map(|batch| {
-        let rule = "is not 1 to 128 letters, digits, '.', '_', ':' or '-'";
-        batch
-            .parse::<BatchId>()
-            .map_err(|_not_repeated| Malformed(format!("batchId {rule}")))
+fn user_id(text: &str, notes: &mut Vec<String>) -> Option<UserId> {
+    let user_id = UserId::in_message(text)?;
+    if !text.contains('-') {
+        notes.push("the user ID has no hyphens".to_owned());
+    }
+    Some(user_id)
+}
+
+fn read(text: &str) -> Result<Object<'_>, Malformed> {
+    Object::read(text).map_err(|error| fault(place(&error)))
+}
+
+fn request_of(
+    mut object: Object<'_>,
+    received: Request,
+    notes: Vec<String>,
+) -> Result<Understood, Malformed> {
+    let mut reading = Reading {
+        faults: std::mem::take(&mut object.faults),
+        notes,
+    };
+    if !object.has(Member::UserId)
+        && let Some(envelope) = foreign::of_object(&object)
+    {
+        return Err(fault(envelope));
+    }
+
+    let user_id = reading.user_id(&mut object);
+    let action = reading.action(&mut object);
+    let batch_id = reading.text(&mut object, Member::BatchId, |text| {
+        text.parse::<BatchId>().ok()
     });
-    within(requested_by.as_deref(), "requestedBy", 256)?;
-    within(reason.as_deref(), "reason", 1024)?;
-
     let request = Request {
         action: action.unwrap_or_default(),
         action_named: action.is_some(),
-        batch_id: batch_id.transpose()?,
-        delete_after: time(delete_after, "deleteAfter")?,
-        requested_by,
-        reason,
-        requested_at: time(requested_at, "requestedAt")?,
+        batch_id,
+        delete_after: reading.time(&mut object, Member::DeleteAfter),
+        requested_by: reading.words(&mut object, Member::RequestedBy, 256),
+        reason: reading.words(&mut object, Member::Reason, 1024),
+        requested_at: reading.time(&mut object, Member::RequestedAt),
         ..received
     };
-    Ok((user_id, request))
-}
 
-fn action_of(text: &str) -> Result<Action, Malformed> {
-    match text {
-        "delete" => Ok(Action::Delete),
-        "deactivate" => Ok(Action::Deactivate),
-        _ => Err(Malformed(
-            "action is neither delete nor deactivate".to_owned(),
-        )),
+    match user_id {
+        Some(user_id) if reading.faults.is_empty() => {
+            let Reading { mut notes, .. } = reading;
+            let ignored = object.ignored.join(", ");
+            notes.extend((!ignored.is_empty()).then(|| format!("not used: {ignored}")));
+            Ok(Understood {
+                user_id,
+                request,
+                notes,
+            })
+        }
+        Some(_) | None => Err(Malformed {
+            faults: reading.faults,
+        }),
     }
 }
 
-fn read(text: &str) -> Result<Members, Malformed> {
-    let mut fault = None;
-    let mut json = serde_json::Deserializer::from_str(text);
-    let members = Reading { fault: &mut fault }.deserialize(&mut json);
-    let members = members.and_then(|members| json.end().map(|()| members));
-    match (members, fault) {
-        (Ok(members), None) => Ok(members),
-        (Ok(_), Some(fault)) => Err(Malformed(fault)),
-        (Err(error), _) => Err(Malformed(place(&error))),
+/// Reads the values of members, and notes all faults.
+struct Reading {
+    faults: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Reading {
+    fn user_id(&mut self, object: &mut Object<'_>) -> Option<UserId> {
+        let near = object.nearly_user_id.take();
+        match object.take(Member::UserId) {
+            None | Some(Value::Missing) => {
+                let there = near.map_or_else(String::new, |near| format!(" (there is {near})"));
+                self.faults.push(format!("userId is missing{there}"));
+                None
+            }
+            Some(Value::Text(text)) => {
+                if let Some(near) = near {
+                    let again = format!("userId is there twice (also as {near})");
+                    self.faults.push(again);
+                }
+                let user_id = user_id(&text, &mut self.notes);
+                if user_id.is_none() {
+                    self.breaks(Member::UserId, "");
+                }
+                user_id
+            }
+            Some(Value::Other(kind)) => {
+                self.breaks(Member::UserId, &format!(", and is {kind}"));
+                None
+            }
+        }
     }
-}
 
-fn time(text: Option<String>, member: &str) -> Result<Option<Timestamp>, Malformed> {
-    let rule = "is no time with an offset, such as 2026-01-31T08:00:00Z";
-    let read = |text: String| {
-        text.parse()
-            .map_err(|_not_repeated| Malformed(format!("{member} {rule}")))
-    };
-    text.map(read).transpose()
-}
+    fn action(&mut self, object: &mut Object<'_>) -> Option<Action> {
+        let mut is_in_lower_case = true;
+        let action = self.text(object, Member::Action, |text| {
+            is_in_lower_case = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+            match text.to_ascii_lowercase().as_str() {
+                "delete" => Some(Action::Delete),
+                "deactivate" => Some(Action::Deactivate),
+                _ => None,
+            }
+        });
+        if action.is_some() && !is_in_lower_case {
+            self.notes.push("action is not in lower case".to_owned());
+        }
+        action
+    }
 
-fn within(text: Option<&str>, member: &str, max_chars: usize) -> Result<(), Malformed> {
-    match text.map(|text| text.chars().count()) {
-        Some(chars) if chars > max_chars => Err(Malformed(format!(
-            "{member} has {chars} characters, over {max_chars}"
-        ))),
-        Some(_) | None => Ok(()),
+    fn words(&mut self, object: &mut Object<'_>, member: Member, max: usize) -> Option<String> {
+        let text = self.value(object, member)?;
+        let chars = text.chars().count();
+        if chars > max {
+            self.breaks(member, &format!(", and has {chars}"));
+            return None;
+        }
+        Some(text)
+    }
+
+    fn time(&mut self, object: &mut Object<'_>, member: Member) -> Option<Timestamp> {
+        let text = self.value(object, member)?;
+        let time = text.parse().ok();
+        if time.is_none() {
+            let has_no_offset = text.parse::<jiff::civil::DateTime>().is_ok();
+            let why = if has_no_offset {
+                ", and has no offset"
+            } else {
+                ""
+            };
+            self.breaks(member, why);
+        }
+        time
+    }
+
+    fn text<T>(
+        &mut self,
+        object: &mut Object<'_>,
+        member: Member,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.value(object, member)?;
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            self.breaks(member, "");
+        }
+        parsed
+    }
+
+    /// The text of a member; a fault where it is something else.
+    fn value(&mut self, object: &mut Object<'_>, member: Member) -> Option<String> {
+        match object.take(member)? {
+            Value::Missing => {
+                let name = member.name();
+                self.notes
+                    .push(format!("{name} is null, and counts as missing"));
+                None
+            }
+            Value::Text(text) => Some(text),
+            Value::Other(kind) => {
+                self.breaks(member, &format!(", and is {kind}"));
+                None
+            }
+        }
+    }
+
+    fn breaks(&mut self, member: Member, how: &str) {
+        let fault = format!("{}: {}{how}", member.name(), member.rule());
+        self.faults.push(fault);
     }
 }
 

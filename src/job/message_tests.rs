@@ -103,55 +103,123 @@ fn a_fault_names_member_and_rule() {
             .unwrap_err()
             .to_string()
     };
-    let time = "is no time with an offset, such as 2026-01-31T08:00:00Z";
+    let time = "has to be a time with an offset, such as 2026-01-31T08:00:00Z";
     for (member, says) in [
-        (r#""deleteAfter":"""#, format!("deleteAfter {time}")),
+        (r#""deleteAfter":"""#, format!("deleteAfter: {time}")),
         (
             r#""requestedAt":"2026-11-28T10:00:00""#,
-            format!("requestedAt {time}"),
+            format!("requestedAt: {time}, and has no offset"),
         ),
         (
             r#""deleteAfter":1767225600000"#,
-            "deleteAfter is a number and has to be text".to_owned(),
+            format!("deleteAfter: {time}, and is a number"),
         ),
         (
             r#""action":"""#,
-            "action is neither delete nor deactivate".to_owned(),
+            "action: has to be delete or deactivate".to_owned(),
         ),
         (
             r#""action":["delete"]"#,
-            "action is a list and has to be text".to_owned(),
+            "action: has to be delete or deactivate, and is a list".to_owned(),
         ),
         (
             r#""reason":{"a":1}"#,
-            "reason is an object and has to be text".to_owned(),
+            "reason: has to be text of at most 1024 characters, and is an object".to_owned(),
         ),
         (
             r#""batchId":"""#,
-            "batchId is not 1 to 128 letters".to_owned(),
+            "batchId: has to match [A-Za-z0-9._:-]{1,128}".to_owned(),
         ),
         (r#""userId":"x""#, "userId is there twice".to_owned()),
+        (
+            r#""user_id":"x""#,
+            "userId is there twice (also as user_id)".to_owned(),
+        ),
     ] {
         let fault = with(member);
         assert!(fault.contains(&says), "{member}: {fault}");
     }
-    assert!(
-        parse("{}")
-            .unwrap_err()
-            .to_string()
-            .contains("userId is missing")
+
+    for (body, says) in [
+        ("{}", "userId is missing"),
+        (r#"{"userId":null}"#, "userId is missing"),
+        (r#"{"userId":"4711"}"#, "userId: has to be a UUID"),
+        (
+            r#"{"userId":4711}"#,
+            "userId: has to be a UUID, and is a number",
+        ),
+    ] {
+        let fault = parse(body).unwrap_err().to_string();
+        assert!(fault.ends_with(says), "{body}: {fault}");
+    }
+}
+
+#[test]
+fn all_faults_of_a_message_are_named_but_no_more_than_a_few() {
+    let body = r#"{"userId":"x","action":"drop","deleteAfter":7,"batchId":"Q4 2026","Action":1}"#;
+    let faults = parse(body).unwrap_err().faults;
+    let named: Vec<&str> = faults
+        .iter()
+        .map(|fault| fault.split([':', ' ']).next().unwrap())
+        .collect();
+    assert_eq!(
+        named,
+        ["action", "userId", "action", "batchId", "deleteAfter"]
     );
-    assert!(
-        parse(r#"{"userId":null}"#)
-            .unwrap_err()
-            .to_string()
-            .contains("userId is missing")
+
+    let many: String = (1..500)
+        .map(|number| format!(r#","action{}":1"#, "_".repeat(number)))
+        .collect();
+    let faults = parse(&format!(r#"{{"userId":"{ID}"{many}}}"#))
+        .unwrap_err()
+        .faults;
+    assert_eq!(faults.len(), 8);
+}
+
+#[test]
+fn an_action_may_be_in_any_case_and_a_deactivation_never_becomes_a_deletion() {
+    for action in ["deactivate", "DEACTIVATE", "Deactivate", "deActivate"] {
+        let (_, request) = parse(&format!(r#"{{"userId":"{ID}","action":"{action}"}}"#)).unwrap();
+        assert_eq!(
+            (request.action, request.action_named),
+            (Action::Deactivate, true)
+        );
+    }
+    for action in [
+        "deactivated",
+        " deactivate",
+        "DE-ACTIVATE",
+        "de\u{131}activate",
+        "none",
+    ] {
+        assert!(
+            parse(&format!(r#"{{"userId":"{ID}","action":"{action}"}}"#)).is_err(),
+            "{action}"
+        );
+    }
+}
+
+#[test]
+fn what_is_read_although_the_schema_does_not_say_it_is_noted() {
+    let hex = ID.replace('-', "");
+    let notes = |body: &str| {
+        let understood = understand_message(body.as_bytes(), Timestamp::UNIX_EPOCH).unwrap();
+        understood.notes.join("; ")
+    };
+    assert_eq!(
+        notes(&format!(r#"{{"userId":"{ID}","action":"delete"}}"#)),
+        ""
     );
-    assert!(
-        parse(r#"{"userId":"4711"}"#)
-            .unwrap_err()
-            .to_string()
-            .contains("userId is no UUID")
+    assert_eq!(notes(ID), "");
+    assert_eq!(
+        notes(&format!("\u{feff}\"{hex}\"")),
+        "the body begins with a byte-order mark; the user ID has no hyphens; the user ID is in quotes"
+    );
+    assert_eq!(
+        notes(&format!(
+            r#"{{"userId":"{ID}","action":"DELETE","reason":null,"team":1}}"#
+        )),
+        "action is not in lower case; reason is null, and counts as missing; not used: team"
     );
 }
 
@@ -171,13 +239,20 @@ fn a_near_miss_of_a_name_that_decides_is_a_fault_and_others_are_ignored() {
                 r#"{{"userId":"{ID}","deleteAfter":"2027-01-01T00:00:00Z","{name}":{value}}}"#
             );
             let fault = parse(&body).unwrap_err().to_string();
-            assert!(fault.contains(&format!("{name:?}")), "{fault}");
+            assert!(
+                fault.contains(&format!("there is {name}"))
+                    || fault.contains(&format!("also as {name}")),
+                "{fault}"
+            );
         }
     }
     let pascal = parse(&format!(r#"{{"UserId":"{ID}"}}"#))
         .unwrap_err()
         .to_string();
-    assert!(pascal.contains("write userId"), "{pascal}");
+    assert!(
+        pascal.contains("userId is missing (there is UserId)"),
+        "{pascal}"
+    );
     assert!(
         parse(&format!(
             r#"{{"userId":"{ID}","deleteAfterAll":1,"requested_by":"x","Reason":7}}"#

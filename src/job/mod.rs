@@ -1,12 +1,17 @@
 //! The job: who is to be off-boarded, on whose request. Pure.
 
+mod foreign;
+mod member;
 mod message;
 mod names;
+mod object;
 mod request;
 mod source;
 mod user_id;
 
-pub(crate) use message::{MAX_BODY_BYTES, Malformed, parse_message};
+pub(crate) use message::{
+    MAX_BODY_BYTES, Malformed, Understood, parse_message, understand_message,
+};
 pub(crate) use names::normalised;
 pub(crate) use request::{Action, BatchId, Request};
 pub(crate) use source::Source;

@@ -18,6 +18,15 @@ pub(crate) enum Action {
     Deactivate,
 }
 
+impl Action {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Deactivate => "deactivate",
+        }
+    }
+}
+
 /// Name of a batch: 1 to 128 letters, digits, `.`, `_`, `:` or `-`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]

@@ -42,6 +42,26 @@ pub(crate) trait Batches: Send + Sync {
     async fn records(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<Record>, Failure>;
 }
 
+/// A batch of which no user has anything left to do: each is finished, or a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FinishedBatch {
+    pub batch_id: BatchId,
+    pub deleted: u64,
+    pub deactivated_only: u64,
+    pub dead_lettered: u64,
+    /// When the last of them ended.
+    pub at: Timestamp,
+    /// Which change of the batch this is true since.
+    pub change: u64,
+}
+
+impl FinishedBatch {
+    /// All users of the batch.
+    pub(crate) const fn users(&self) -> u64 {
+        self.deleted + self.deactivated_only + self.dead_lettered
+    }
+}
+
 /// A page of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Members {

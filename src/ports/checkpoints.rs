@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
 use crate::limits::DeletionRateLimit;
 use crate::machine::Checkpoint;
+use crate::ports::batches::FinishedBatch;
 
 /// The right to work on one user, until it is released or expires.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +114,19 @@ pub(crate) trait Checkpoints: Send + Sync {
     /// Records in a batch how a user ended who was off-boarded with another batch, where the
     /// checkpoint expires.
     async fn end_in_batch(&self, batch: &BatchId, checkpoint: &Checkpoint) -> Result<(), Failure>;
+
+    /// Records that a user of a batch ended at this time: is finished, or a dead letter, and saved so.
+    /// Answers with the batch if none of its users has anything left to do, until
+    /// [`Self::note_batch_announced`] or the next change: a crash in between loses no announcement.
+    async fn settle_in_batch(
+        &self,
+        batch: &BatchId,
+        user_id: UserId,
+        at: Timestamp,
+    ) -> Result<Option<FinishedBatch>, Failure>;
+
+    /// The end of the batch is announced. A note that is lost lets it be announced twice.
+    async fn note_batch_announced(&self, batch: &FinishedBatch) -> Result<(), Failure>;
 
     /// Records how many hold objects are stored of a user. If fewer are found later, some vanished.
     async fn note_holds(&self, user_id: UserId, count: u32) -> Result<(), Failure>;

@@ -66,6 +66,11 @@ impl CheckpointSession {
         self.trusted
     }
 
+    /// Whether this run did not see that the access is gone, and somebody else may have written it.
+    pub(crate) fn access_is_hearsay(&self) -> bool {
+        !self.trusted && self.loaded >= StateName::Deactivated
+    }
+
     /// Whether the archive was stored before this run.
     pub(super) fn was_loaded_as_archived(&self) -> bool {
         self.loaded >= StateName::Archived

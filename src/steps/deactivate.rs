@@ -70,6 +70,12 @@ pub(super) async fn deactivate(
     }
 }
 
+/// Reads whether the account is active.
+pub(crate) async fn is_active(services: &Services, user_id: UserId) -> Result<bool, Stopped> {
+    let account = services.tenant.account(user_id).await?.account;
+    Ok(account.is_some_and(|account| account.active == Some(true)))
+}
+
 enum Written {
     Now(Timestamp),
     /// The account is inactive already, or does not exist.

@@ -36,6 +36,7 @@ pub(crate) use archive::begin as begin_archive;
 pub(crate) use archive_pages::page;
 pub(crate) use cancellation::Cancellation;
 pub(crate) use checkpoint_session::CheckpointSession;
+pub(crate) use deactivate::is_active;
 pub(crate) use documents::MAX_DOCUMENT_BYTES;
 pub(crate) use guard::on_deletion;
 pub(crate) use interrupt::{Interrupt, Stopped};

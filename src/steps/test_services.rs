@@ -17,6 +17,7 @@ use crate::job::{BatchId, UserId};
 use crate::limits::{DeletePolicy, DeletionRateLimit};
 use crate::machine::{Call, Checkpoint, RetryPolicy};
 use crate::manifest::Actor;
+use crate::ports::batches::FinishedBatch;
 use crate::ports::{
     Account, AccountRead, Answered, Checkpoints, Claim, DeletionAdmission, GroupReplay, Lease,
     Page, PageRequest, Queue, QueueId, ReadFacts, ReadyDeletion, RefusedRead, ReplayNote,
@@ -139,6 +140,10 @@ pub(crate) struct TestCheckpoints {
     pub(crate) held_by_another: bool,
     pub(crate) loses_lease: bool,
     pub(crate) deaths: u32,
+    /// Users who ended in a batch, in order.
+    pub(crate) settled: Mutex<Vec<UserId>>,
+    pub(crate) settling_fails: Option<Failure>,
+    pub(crate) finished_batch: Mutex<Option<FinishedBatch>>,
 }
 
 #[async_trait]
@@ -197,6 +202,26 @@ impl Checkpoints for TestCheckpoints {
     }
 
     async fn end_in_batch(&self, _: &BatchId, _: &Checkpoint) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Answers with the batch that the test put here, until it is announced.
+    async fn settle_in_batch(
+        &self,
+        _: &BatchId,
+        user_id: UserId,
+        _: Timestamp,
+    ) -> Result<Option<FinishedBatch>, Failure> {
+        self.settled.lock().push(user_id);
+        match &self.settling_fails {
+            Some(failure) => Err(failure.clone()),
+            None => Ok(self.finished_batch.lock().clone()),
+        }
+    }
+
+    async fn note_batch_announced(&self, batch: &FinishedBatch) -> Result<(), Failure> {
+        let was = self.finished_batch.lock().take();
+        assert_eq!(was.as_ref(), Some(batch));
         Ok(())
     }
 

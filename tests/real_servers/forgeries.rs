@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::population::{User, deletable};
-use crate::support::world::{PATIENCE, World};
+use crate::support::world::{PATIENCE, RESULTS, World};
 use crate::support::{promises, redis, trial};
 
 const KEY: &str = "the integrity key of these trials";
@@ -121,6 +121,9 @@ fn checkpoints(place: usize, with_key: bool) {
     for user in &world.users {
         assert_archived_if_deleted(&world, &user.id, with_key);
     }
+    if !with_key {
+        assert_no_hearsay(&world);
+    }
     world.assert_exist(&[(1, true)]);
     if with_key {
         // Each begins again and ends well.
@@ -132,6 +135,16 @@ fn checkpoints(place: usize, with_key: bool) {
         assert_eq!(world.deletions(), 4);
     }
     world.run(&["verify", "--all"]).expect(0);
+}
+
+/// What the forged checkpoints say of the access is in no event.
+fn assert_no_hearsay(world: &World) {
+    for event in world.messages(RESULTS) {
+        let event: Value =
+            serde_json::from_str(event["body"].as_str().expect("a body")).expect("JSON");
+        let is_access = event["type"] == "offboarding.user.access-removed";
+        assert!(!is_access || event["time"] != PAST, "{event}");
+    }
 }
 
 fn manifest(world: &World, id: &str) -> Value {

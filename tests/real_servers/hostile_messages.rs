@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use crate::support::failpoint::TIME_SCALE;
 use crate::support::population::{User, deletable, user_id};
 use crate::support::process::{Process, tail};
-use crate::support::servers::{self, vhost};
 use crate::support::world::{DEAD, PATIENCE, World};
 use crate::support::{eventually, http, manifests, trial};
 
@@ -28,7 +27,7 @@ fn hostile(place: usize) {
     worker.await_ready();
     let unknown = |number: usize| user_id(place, 900 + number);
     world.publish(&hostile_messages(&world, &waits, unknown));
-    publish_as_hr(&world, place);
+    publish_as_hr(&world);
 
     manifests::assert_true(
         &world.simulator,
@@ -90,20 +89,11 @@ fn hostile_messages(world: &World, waits: &User, unknown: impl Fn(usize) -> Stri
 }
 
 /// Publishes as another user of RabbitMQ, who says so in `user_id`.
-fn publish_as_hr(world: &World, place: usize) {
-    let servers = servers::shared();
-    let name = format!("hr-{place}");
-    let vhost = vhost(place);
-    servers.rabbitmqctl(&["add_user", &name, "secret"]);
-    let rights = ["^$", "^offboarding$", "^$"];
-    let granted = [&["set_permissions", "-p", &vhost, &name], &rights[..]].concat();
-    servers.rabbitmqctl(&granted);
-
-    let url = world.queue_url();
-    let (_, address) = url.split_once('@').expect("a user in the URL");
+fn publish_as_hr(world: &World) {
+    let (name, url) = world.add_publisher();
     let signed = json!({ "user_id": name });
     World::publish_to(
-        &format!("amqp://{name}:secret@{address}"),
+        &url,
         &[
             json!({ "body": world.users[4].id, "properties": signed }),
             json!({ "body": "no message", "properties": signed }),

@@ -24,6 +24,7 @@ use crate::integrity::{Integrity, Purpose};
 use crate::job::{BatchId, UserId};
 use crate::limits::DeletionRateLimit;
 use crate::machine::Checkpoint;
+use crate::ports::batches::FinishedBatch;
 use crate::ports::{Checkpoints, Claim, DeletionAdmission, GroupReplay, Lease, ReplayNote, Saved};
 
 /// A row. The checkpoint is kept as text, so that the version is known even where the checkpoint
@@ -301,6 +302,20 @@ impl Checkpoints for EmbeddedCheckpoints {
         _batch: &BatchId,
         _checkpoint: &Checkpoint,
     ) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Knows of no batch.
+    async fn settle_in_batch(
+        &self,
+        _batch: &BatchId,
+        _user_id: UserId,
+        _at: Timestamp,
+    ) -> Result<Option<FinishedBatch>, Failure> {
+        Ok(None)
+    }
+
+    async fn note_batch_announced(&self, _batch: &FinishedBatch) -> Result<(), Failure> {
         Ok(())
     }
 

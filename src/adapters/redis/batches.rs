@@ -22,10 +22,12 @@ use crate::ports::batches::{Batches, Known, Listed, Members, Record, Summary};
 const MAX_LISTED: usize = 10_000;
 
 pub(crate) struct RedisBatches {
-    connection: Arc<RedisConnection>,
+    pub(super) connection: Arc<RedisConnection>,
     add: Script,
     end: Script,
     list: Script,
+    pub(super) settle: Script,
+    pub(super) announced: Script,
 }
 
 /// How a user of a batch ended whose checkpoint expires.
@@ -44,6 +46,8 @@ impl RedisBatches {
             add: Script::new(scripts::ADD_TO_BATCH),
             end: Script::new(scripts::END_IN_BATCH),
             list: Script::new(scripts::LIST_BATCH),
+            settle: Script::new(scripts::SETTLE_IN_BATCH),
+            announced: Script::new(scripts::BATCH_ANNOUNCED),
         }
     }
 

@@ -10,6 +10,7 @@ use redis::{Script, Value};
 use super::batches::{Ended, RedisBatches};
 use super::connection::{RedisConnection, millis};
 use super::deletions::DeletionCount;
+use super::finished_batches::BATCH_KEPT;
 use super::{keys, replay_notes, scripts};
 use crate::adapters::stored_checkpoint;
 use crate::failpoint::effect;
@@ -18,7 +19,7 @@ use crate::integrity::{Integrity, Purpose};
 use crate::job::{BatchId, UserId};
 use crate::limits::DeletionRateLimit;
 use crate::machine::Checkpoint;
-use crate::ports::batches::{Batches as _, Summary};
+use crate::ports::batches::{Batches as _, FinishedBatch, Summary};
 use crate::ports::{Checkpoints, Claim, DeletionAdmission, GroupReplay, Lease, ReplayNote, Saved};
 
 /// How long the checkpoint of a user is kept whom CXone does not know, and the claims of a user of
@@ -87,7 +88,7 @@ impl RedisCheckpoints {
             user_id: checkpoint.user_id,
             at: checkpoint.updated_at,
             summary,
-            kept: self.retention.unwrap_or(UNKNOWN_USER_KEPT * 7),
+            kept: self.retention.unwrap_or(BATCH_KEPT),
         };
         self.batches.end_user(batch, &ended).await
     }
@@ -269,6 +270,23 @@ impl Checkpoints for RedisCheckpoints {
         }
         let summary = summary_of(checkpoint)?;
         self.note_end(batch, checkpoint, &summary).await
+    }
+
+    async fn settle_in_batch(
+        &self,
+        batch: &BatchId,
+        user_id: UserId,
+        at: Timestamp,
+    ) -> Result<Option<FinishedBatch>, Failure> {
+        match self.batches.settle(batch, user_id, at).await? {
+            0 => Ok(None),
+            change => self.batches.finished(batch, change).await,
+        }
+    }
+
+    async fn note_batch_announced(&self, batch: &FinishedBatch) -> Result<(), Failure> {
+        let kept = self.retention.unwrap_or(BATCH_KEPT);
+        self.batches.note_announced(batch, kept).await
     }
 
     async fn note_holds(&self, user_id: UserId, count: u32) -> Result<(), Failure> {

@@ -45,6 +45,12 @@ pub(super) fn batch_users(batch: &BatchId) -> String {
     format!("offboarder:batch:{batch}:users")
 }
 
+/// A sorted set of the users of a batch who have nothing left to do, by the time of their end, and two
+/// members `changes` and `announced`.
+pub(super) fn batch_settled(batch: &BatchId) -> String {
+    format!("offboarder:settled:{{{}}}", batch_users(batch))
+}
+
 /// The summaries of users whose checkpoints expire. The tag is the whole key of the batch's users,
 /// so that a cluster keeps both in one slot.
 pub(super) fn batch_ended(batch: &BatchId) -> String {

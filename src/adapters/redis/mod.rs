@@ -6,6 +6,7 @@ mod checkpoints;
 mod connection;
 mod deletions;
 mod error;
+mod finished_batches;
 mod health;
 mod keys;
 mod link;

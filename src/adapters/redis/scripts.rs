@@ -183,6 +183,40 @@ end
 return 1
 ";
 
+/// `KEYS[1]` is the sorted set of a batch's users; `KEYS[2]` a sorted set of those who have nothing
+/// left to do, by the time of their end, and of a member `changes` that counts its changes.
+/// `ARGV`: time in ms, user. Answers the count of changes, once all users of the batch are in
+/// `KEYS[2]` and [`BATCH_ANNOUNCED`] has not said it since; else 0.
+pub(super) const SETTLE_IN_BATCH: &str = r"
+local function score(member) return tonumber(redis.call('ZSCORE', KEYS[2], member) or 0) end
+for _, key in ipairs(KEYS) do
+  if redis.call('TYPE', key).ok ~= 'zset' then redis.call('DEL', key) end
+end
+if not redis.call('ZSCORE', KEYS[1], ARGV[2]) then return 0 end
+local changes = score('changes')
+if score(ARGV[2]) ~= tonumber(ARGV[1]) then
+  changes = changes + 1
+  redis.call('ZADD', KEYS[2], ARGV[1], ARGV[2], string.format('%.0f', changes), 'changes')
+end
+local announced = redis.call('ZSCORE', KEYS[2], 'announced')
+local others = announced and 2 or 1
+if redis.call('ZCARD', KEYS[2]) - others < redis.call('ZCARD', KEYS[1]) then
+  redis.call('PERSIST', KEYS[2])
+  return 0
+end
+if announced and tonumber(announced) == changes then return 0 end
+return changes
+";
+
+/// `KEYS[1]` is the second key of [`SETTLE_IN_BATCH`]. `ARGV`: its count of changes, ms that the set is
+/// kept.
+pub(super) const BATCH_ANNOUNCED: &str = r"
+if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then return 0 end
+redis.call('ZADD', KEYS[1], ARGV[1], 'announced')
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+";
+
 /// `KEYS[1]` is a sorted set of batches by the time when they were first seen. `ARGV`: time in ms,
 /// batch, how many batches are listed at most.
 pub(super) const LIST_BATCH: &str = r"

@@ -134,6 +134,9 @@ impl Publisher for MemoryBroker {
         properties: &Properties,
     ) -> Result<(), QueueError> {
         assert_eq!(exchange, EVENTS_EXCHANGE);
+        if let Some(error) = self.state.lock().publish_errors.pop_front() {
+            return Err(error);
+        }
         self.state.lock().events.push(Stored {
             exchange: exchange.to_owned(),
             routing_key: key.to_owned(),

@@ -222,6 +222,12 @@ impl Offboarding {
                 if world.lease == Some(*owner) {
                     world.lease = None;
                 }
+                // One act with the end, to keep the model small: a crash between the two changes nothing that one
+                // before or after them does not.
+                let is_left_out = self.broken == Some(Rule::TheEndAnnouncesTheAccess);
+                if matches!(outcome, Outcome::Finished(_)) && !is_left_out {
+                    world.announced |= settled(&outcome, *source).access_gone().is_some();
+                }
                 let late = acts
                     .contains(&Act::Save)
                     .then(|| Settle::SaveLate(*owner, *version, checkpoint.clone()));
@@ -234,16 +240,16 @@ impl Offboarding {
     /// The settlement of a run, by the product's own mapping.
     fn end(&self, outcome: &Outcome, source: usize, late: Option<Settle>) -> Worker {
         let mut acts = VecDeque::new();
-        let settlement = Settlement {
-            outcome,
-            source: SOURCES[source],
-            ended_at: NOW,
-        };
+        let settlement = settled(outcome, source);
         match settlement.destination() {
             None => {}
             Some(Destination::Jobs(next)) => acts.push_back(Settle::Publish(queue_of(next))),
             Some(Destination::Delayed { .. }) => acts.push_back(Settle::Publish(source)),
             Some(Destination::DeadLetters) => acts.push_back(Settle::DeadLetter),
+        }
+        // Both are sent at once. The worse order is that the archive lane has the job first.
+        if settlement.access_gone().is_some() && acts.contains(&Settle::Publish(1)) {
+            acts.push_back(Settle::Announce);
         }
 
         if self.broken == Some(Rule::PublishBeforeAcknowledging) {
@@ -260,6 +266,7 @@ impl Offboarding {
             None => return,
             Some(Settle::Publish(to)) => world.queued[to] += 1,
             Some(Settle::DeadLetter) => world.dead += 1,
+            Some(Settle::Announce) => world.announced = true,
             Some(Settle::SaveLate(owner, version, checkpoint)) => {
                 world.save(owner, version, &checkpoint, self.broken);
             }
@@ -276,6 +283,16 @@ impl Offboarding {
             }
         }
         world.workers[index] = Worker::Settling { source, acts };
+    }
+}
+
+/// The product's own mapping.
+fn settled(outcome: &Outcome, source: usize) -> Settlement<'_> {
+    Settlement {
+        outcome,
+        source: SOURCES[source],
+        ended_at: NOW,
+        finished_batch: None,
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) enum Rule {
     LookBackFirst,
     SaveComparesTheLease,
     ReadAgainBeforeTheDeletion,
+    TheEndAnnouncesTheAccess,
 }
 
 /// The promise that the shortest history breaks, once the rule is broken.
@@ -46,6 +47,12 @@ fn the_model_finds_a_save_that_comes_after_what_follows_from_it() {
 fn the_model_finds_an_acknowledgement_that_comes_before_its_successor() {
     let promise = found(everything(), Rule::PublishBeforeAcknowledging);
     assert!(promise.starts_with("I4"), "{promise}");
+}
+
+#[test]
+fn the_model_finds_a_removal_of_access_that_only_the_first_settlement_announces() {
+    let promise = found(everything(), Rule::TheEndAnnouncesTheAccess);
+    assert!(promise.contains("no event said"), "{promise}");
 }
 
 #[test]

@@ -32,6 +32,10 @@ impl Model for Offboarding {
                 world.dead == 0,
                 "I4: a user who can be off-boarded became a dead letter",
             );
+            world.expect(
+                world.announced,
+                "I4: nothing is left to do, and no event said that the access is gone",
+            );
         }
         world.expect(world.deletions <= 1, "I3: deleted twice");
 

@@ -53,6 +53,8 @@ pub(super) struct World {
     pub(super) budget: Budget,
     pub(super) intent_was_saved: bool,
     pub(super) forged: bool,
+    /// The event that says that the access is gone was published.
+    pub(super) announced: bool,
     /// The first promise that was broken.
     pub(super) broken_promise: Option<&'static str>,
 }
@@ -86,6 +88,8 @@ pub(super) enum Act {
 pub(super) enum Settle {
     Publish(usize),
     DeadLetter,
+    /// The event that says that the access is gone.
+    Announce,
     Acknowledge,
     /// With a broken rule only: owner and version of a save that comes after the end of the run.
     SaveLate(u8, u8, Box<Checkpoint>),
@@ -125,6 +129,7 @@ impl World {
             budget,
             intent_was_saved: false,
             forged: false,
+            announced: false,
             broken_promise: None,
         }
     }

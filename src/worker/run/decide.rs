@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Ended, GivenUp, Outcome};
+use super::{AccessGone, Ended, GivenUp, Outcome};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Action, Job, Lane};
 use crate::limits::DeletePolicy;
@@ -238,7 +238,8 @@ fn follow(
 ) -> Commands {
     let then = match effect {
         Effect::Step(Step::Archive) if circumstances.job.lane == Lane::Access => {
-            Command::End(Outcome::MoveToArchiveLane)
+            let access_gone = AccessGone::of(checkpoint).map(Box::new);
+            Command::End(Outcome::MoveToArchiveLane(access_gone))
         }
         Effect::Step(step) => Command::Perform(step),
         Effect::Withhold(outcome) => {

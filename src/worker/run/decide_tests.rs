@@ -84,11 +84,12 @@ fn the_access_lane_ends_before_the_archive_and_no_other_lane_does() {
         queues: queues_cleared(true),
     };
 
-    let commands = plan(&mut in_state(cleared()), event(), &job(Lane::Access));
-    assert_eq!(
-        commands,
-        Commands::save_then(Command::End(Outcome::MoveToArchiveLane))
-    );
+    let mut checkpoint = in_state(cleared());
+    let commands = plan(&mut checkpoint, event(), &job(Lane::Access));
+    let access_gone = AccessGone::of(&checkpoint);
+    assert!(access_gone.is_some());
+    let moves = Outcome::MoveToArchiveLane(access_gone.map(Box::new));
+    assert_eq!(commands, Commands::save_then(Command::End(moves)));
 
     for lane in [Lane::Archive, Lane::Whole] {
         let commands = plan(&mut in_state(cleared()), event(), &job(lane));

@@ -14,7 +14,7 @@ use crate::machine::{Call, Checkpoint, Event, StateName, Step};
 use crate::ports::{Claim, Lease};
 use crate::queue::redelivery::POISON_DEATHS;
 use crate::steps::{
-    Cancellation, CheckpointSession, Interrupt, Services, Stopped, is_recorded, perform,
+    Cancellation, CheckpointSession, Interrupt, Services, Stopped, is_active, is_recorded, perform,
 };
 use crate::telemetry::{metrics, span};
 
@@ -150,15 +150,34 @@ async fn advance(
                 }
                 event
             }
-            Command::End(outcome) => {
-                if let (Outcome::Delay { .. }, Some((step, class))) = (&outcome, failed_step) {
-                    metrics::retried(step, class);
+            Command::End(outcome) => match without_hearsay(services, &session, outcome).await {
+                Ok(outcome) => {
+                    if let (Outcome::Delay { .. }, Some((step, class))) = (&outcome, failed_step) {
+                        metrics::retried(step, class);
+                    }
+                    end_in_batch(services, job, session.checkpoint()).await?;
+                    return Ok(outcome);
                 }
-                end_in_batch(services, job, session.checkpoint()).await?;
-                return Ok(outcome);
-            }
+                Err(stopped) => event_of(services, "deactivate", stopped).await?,
+            },
         };
     }
+}
+
+/// Without an integrity key, somebody else may have written that the access is gone. That is
+/// announced only if this run saw it, or reads it again.
+async fn without_hearsay(
+    services: &Services,
+    session: &CheckpointSession,
+    outcome: Outcome,
+) -> Result<Outcome, Stopped> {
+    let user_id = session.user_id();
+    let announces = matches!(outcome, Outcome::MoveToArchiveLane(Some(_)));
+    if announces && session.access_is_hearsay() && is_active(services, user_id).await? {
+        tracing::warn!(%user_id, "the checkpoint says that the access is gone, but it is not");
+        return Ok(Outcome::MoveToArchiveLane(None));
+    }
+    Ok(outcome)
 }
 
 /// One step, with its span and its duration. A failure of the step is an event; an interrupt, or a

@@ -13,6 +13,7 @@ use super::delivery_log::log_outcome;
 use super::{Outcome, drive};
 use crate::failure::Failure;
 use crate::job::{Job, Request, Source, UserId};
+use crate::ports::batches::FinishedBatch;
 use crate::ports::queue::{Delivery, Publisher};
 use crate::queue::{Envelope, QueueError, delivery_span};
 use crate::steps::{Cancellation, Interrupt, Services};
@@ -66,7 +67,7 @@ impl JobRunner {
             } else {
                 Outcome::Interrupted(Interrupt::Draining)
             };
-            let settlement = self.settlement(&outcome, received.source);
+            let settlement = self.settlement(&outcome, None, received.source);
             log_outcome(envelope, settlement);
             self.settle_at_last(&received.delivery, settlement).await;
         };
@@ -86,14 +87,14 @@ impl JobRunner {
         let cancellation = Cancellation::new(&shutdown.draining, &shutdown.abandon, Some(stop_at))
             .and_until(&self.until_paused);
 
-        let outcome = {
-            let running = self.run_delivery(source, &delivery.envelope, &cancellation);
+        let (outcome, batch) = {
+            let running = self.run_with_batch(source, &delivery.envelope, &cancellation);
             let settle_by = since + self.time_slice;
             self.hand_off_at(settle_by, running, source, &delivery, &cancellation)
                 .await
         };
 
-        let settlement = self.settlement(&outcome, source);
+        let settlement = self.settlement(&outcome, batch.as_ref(), source);
         log_outcome(&delivery.envelope, settlement);
         match (&outcome, cancellation.is_handed_off()) {
             (_, false) => self.settle_at_last(&delivery, settlement).await,
@@ -112,19 +113,19 @@ impl JobRunner {
 
     /// Waits for the run. When it lasts beyond `settle_by`, a placeholder takes the place of the
     /// delivery: RabbitMQ closes a channel whose delivery stays unacknowledged past `consumer_timeout`.
-    async fn hand_off_at(
+    async fn hand_off_at<T>(
         &self,
         settle_by: Instant,
-        running: impl Future<Output = Outcome>,
+        running: impl Future<Output = T>,
         source: Source,
         delivery: &Delivery,
         cancellation: &Cancellation,
-    ) -> Outcome {
+    ) -> T {
         tokio::pin!(running);
         let mut hand_off_at = settle_by;
         loop {
             tokio::select! {
-                outcome = &mut running => return outcome,
+                ended = &mut running => return ended,
                 () = tokio::time::sleep_until(hand_off_at), if !cancellation.is_handed_off() => {
                     match self.settler().publish_placeholder(delivery, source).await {
                         Ok(()) => cancellation.hand_off(),
@@ -136,6 +137,53 @@ impl JobRunner {
                 }
             }
         }
+    }
+
+    /// The outcome of a delivery, and the user's batch if this end is the last one of the batch. That
+    /// is asked before the delivery is settled, so that a crash loses no announcement.
+    async fn run_with_batch(
+        &self,
+        source: Source,
+        envelope: &Envelope,
+        cancellation: &Cancellation,
+    ) -> (Outcome, Option<FinishedBatch>) {
+        let outcome = self.run_delivery(source, envelope, cancellation).await;
+        match self.finished_batch(envelope, &outcome).await {
+            Ok(batch) => (outcome, batch),
+            Err(failure) => {
+                self.breaker.trip(&failure);
+                let interrupted = Outcome::Interrupted(Interrupt::Systemic(failure));
+                (interrupted, None)
+            }
+        }
+    }
+
+    async fn finished_batch(
+        &self,
+        envelope: &Envelope,
+        outcome: &Outcome,
+    ) -> Result<Option<FinishedBatch>, Failure> {
+        let ended_at = match outcome {
+            Outcome::Finished(ended) => ended.at,
+            Outcome::DeadLetter(_) => self.services.clock.now(),
+            Outcome::MoveToArchiveLane(_)
+            | Outcome::Reissue { .. }
+            | Outcome::Obsolete
+            | Outcome::Delay { .. }
+            | Outcome::NotDue { .. }
+            | Outcome::Busy { .. }
+            | Outcome::Interrupted(_) => return Ok(None),
+        };
+        let Ok(message) = envelope.message() else {
+            return Ok(None);
+        };
+        let Some(batch) = &message.request.batch_id else {
+            return Ok(None);
+        };
+        let checkpoints = &self.services.checkpoints;
+        checkpoints
+            .settle_in_batch(batch, message.user_id, ended_at)
+            .await
     }
 
     /// The outcome of a delivery, after a run if there is to be one.
@@ -201,7 +249,7 @@ impl JobRunner {
             }
             // A step panicked, which says nothing of the services.
             Outcome::DeadLetter(given_up) if given_up.state.is_none() => {}
-            Outcome::MoveToArchiveLane
+            Outcome::MoveToArchiveLane(_)
             | Outcome::Obsolete
             | Outcome::Delay { .. }
             | Outcome::DeadLetter(_) => self.breaker.passed(),
@@ -218,11 +266,17 @@ impl JobRunner {
         }
     }
 
-    fn settlement<'a>(&self, outcome: &'a Outcome, source: Source) -> Settlement<'a> {
+    fn settlement<'a>(
+        &self,
+        outcome: &'a Outcome,
+        finished_batch: Option<&'a FinishedBatch>,
+        source: Source,
+    ) -> Settlement<'a> {
         Settlement {
             outcome,
             source,
             ended_at: self.services.clock.now(),
+            finished_batch,
         }
     }
 
@@ -252,10 +306,22 @@ impl JobRunner {
             .when(|_| delivery.is_usable())
             .notify(|error, _delay| failed(error, true))
             .await;
-        if let Err(error) = settled {
-            failed(&error, false);
+        match settled {
+            Ok(()) => self.note_announced(settlement.finished_batch).await,
+            Err(error) => failed(&error, false),
         }
         self.services.progress.made();
+    }
+
+    async fn note_announced(&self, batch: Option<&FinishedBatch>) {
+        let Some(batch) = batch else {
+            return;
+        };
+        tracing::info!(batch_id = %batch.batch_id, users = batch.users(), "the batch is finished");
+        let noting = self.services.checkpoints.note_batch_announced(batch);
+        if let Err(failure) = noting.await {
+            tracing::warn!(%failure, "the end of the batch may be announced again");
+        }
     }
 }
 

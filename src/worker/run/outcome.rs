@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Request, UserId};
-use crate::machine::{Checkpoint, ManifestRef, StateName};
+use crate::machine::{Checkpoint, Deletion, ManifestRef, StateName};
 use crate::steps::Interrupt;
 
 /// How a run ended. What it says of the user is saved.
@@ -16,7 +16,7 @@ pub(crate) enum Outcome {
     /// Terminal, and the manifest is stored.
     Finished(Box<Ended>),
     /// Access is gone; the archive is the archive lane's work.
-    MoveToArchiveLane,
+    MoveToArchiveLane(Option<Box<AccessGone>>),
     /// The user came back after an off-boarding: the job begins again as this revision.
     Reissue {
         revision: u32,
@@ -66,6 +66,21 @@ pub(crate) struct Ended {
     pub at: Timestamp,
     pub request: Request,
     pub manifest: Option<ManifestRef>,
+    /// How the deletion ended.
+    pub deletion: Option<Deletion>,
+    pub access_gone: Option<AccessGone>,
+}
+
+/// That a user has no access any more, as the checkpoint says.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct AccessGone {
+    pub user_id: UserId,
+    /// The revision whose archive and seal follow: a later one that only tries the deletion again
+    /// has removed no access.
+    pub evidence_revision: u32,
+    /// When a read showed it.
+    pub at: Timestamp,
+    pub request: Request,
 }
 
 impl Outcome {
@@ -97,7 +112,7 @@ impl Outcome {
     pub(crate) const fn as_str(&self) -> &'static str {
         match self {
             Self::Finished(_) => "finished",
-            Self::MoveToArchiveLane | Self::Interrupted(Interrupt::SliceOver) => "forwarded",
+            Self::MoveToArchiveLane(_) | Self::Interrupted(Interrupt::SliceOver) => "forwarded",
             Self::Reissue { .. } => "reissued",
             Self::Obsolete => "acknowledged",
             Self::Delay { .. }
@@ -131,6 +146,19 @@ impl Ended {
             at: checkpoint.ended_at().unwrap_or(checkpoint.updated_at),
             request: checkpoint.request.clone(),
             manifest: checkpoint.state.manifest().cloned(),
+            deletion: checkpoint.state.deletion().cloned(),
+            access_gone: AccessGone::of(checkpoint),
         }
+    }
+}
+
+impl AccessGone {
+    pub(crate) fn of(checkpoint: &Checkpoint) -> Option<Self> {
+        Some(Self {
+            user_id: checkpoint.user_id,
+            evidence_revision: checkpoint.evidence_revision,
+            at: checkpoint.state.deactivated_at()?,
+            request: checkpoint.request.clone(),
+        })
     }
 }

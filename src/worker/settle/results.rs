@@ -5,10 +5,11 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::job::{Request, UserId};
-use crate::machine::StateName;
+use crate::job::Request;
+use crate::machine::{Deletion, StateName};
+use crate::ports::batches::FinishedBatch;
 use crate::queue::Envelope;
-use crate::worker::run::{Ended, GivenUp};
+use crate::worker::run::{AccessGone, Ended, GivenUp};
 
 /// An event, ready to be published. It may be published more than once, always with the same `id`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,77 @@ pub(crate) struct ResultEvent {
     pub(crate) routing_key: &'static str,
     pub(crate) id: String,
     pub(crate) body: Vec<u8>,
+    /// It is about a batch, and not about the user of the message.
+    pub(crate) is_of_batch: bool,
+}
+
+/// A user's access is removed, and the checkpoint says so. The same access is removed once, however
+/// often a message asks for it.
+pub(crate) fn of_access_removed(gone: &AccessGone, correlation_id: Option<&str>) -> ResultEvent {
+    let user_id = gone.user_id;
+    let revision = gone.evidence_revision;
+    let request = &gone.request;
+    let asked_at = request.requested_at.or(request.received_at);
+
+    let mut data = requested(request, correlation_id);
+    data.insert("userId".to_owned(), json!(user_id));
+    data.insert("revision".to_owned(), json!(revision));
+    if let Some(asked_at) = asked_at {
+        // The requester's clock may be ahead of ours.
+        let millis = gone.at.duration_since(asked_at).as_millis().max(0);
+        let seconds = serde_json::Number::from_f64(as_seconds(millis));
+        data.insert("secondsSinceRequest".to_owned(), json!(seconds));
+        data.insert("requestedAt".to_owned(), json!(asked_at));
+    }
+
+    let event = Head {
+        kind: "offboarding.user.access-removed",
+        routing_key: "user.access-removed",
+        id: format!("{user_id}/{revision}/access-removed"),
+        subject: Some(user_id.to_string()),
+        time: gone.at,
+    };
+    result_event(event, data)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds of a time span are far below 2^53"
+)]
+fn as_seconds(millis: i128) -> f64 {
+    millis as f64 / 1000.0
+}
+
+/// No user of a batch has anything left to do. When that changes and comes true again, with other
+/// counts, it is another event.
+pub(crate) fn of_batch(batch: &FinishedBatch) -> ResultEvent {
+    let FinishedBatch {
+        batch_id,
+        deleted,
+        deactivated_only,
+        dead_lettered,
+        ..
+    } = batch;
+    let data = [
+        ("batchId", json!(batch_id.to_string())),
+        ("users", json!(batch.users())),
+        ("deleted", json!(deleted)),
+        ("deactivatedOnly", json!(deactivated_only)),
+        ("deadLettered", json!(dead_lettered)),
+    ];
+    let data = data.map(|(name, value)| (name.to_owned(), value));
+
+    let event = Head {
+        kind: "offboarding.batch.finished",
+        routing_key: "batch.finished",
+        id: format!("{batch_id}/finished/{deleted}-{deactivated_only}-{dead_lettered}"),
+        subject: Some(batch_id.to_string()),
+        time: batch.at,
+    };
+    ResultEvent {
+        is_of_batch: true,
+        ..result_event(event, data.into_iter().collect())
+    }
 }
 
 pub(crate) fn of_end(ended: &Ended, correlation_id: Option<&str>) -> ResultEvent {
@@ -36,9 +108,30 @@ pub(crate) fn of_end(ended: &Ended, correlation_id: Option<&str>) -> ResultEvent
     data.insert("revision".to_owned(), json!(ended.revision));
     data.insert("status".to_owned(), json!(ended.state));
     data.insert("manifest".to_owned(), json!(ended.manifest));
-    let id = format!("{user_id}/{}", ended.revision);
+    if let Some(deletion) = &ended.deletion {
+        data.insert("deletion".to_owned(), Value::Object(deletion_of(deletion)));
+    }
+    let event = Head {
+        kind,
+        routing_key,
+        id: format!("{user_id}/{}", ended.revision),
+        subject: Some(user_id.to_string()),
+        time: ended.at,
+    };
+    result_event(event, data)
+}
 
-    result_event(kind, routing_key, id, Some(user_id), ended.at, data)
+/// How the deletion ended, and what CXone answered if it was called.
+fn deletion_of(deletion: &Deletion) -> Map<String, Value> {
+    let members = [
+        ("outcome", Some(json!(deletion.outcome))),
+        ("status", deletion.status.map(|status| json!(status))),
+        ("code", deletion.code.as_ref().map(|code| json!(code))),
+    ];
+    members
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
 }
 
 /// The broker has the dead letter.
@@ -77,10 +170,14 @@ pub(crate) fn of_dead_letter(
         || hex::encode(Sha256::digest(envelope.body())),
         |user_id| user_id.to_string(),
     );
-    let id = format!("{whose}/dead-lettered/{at}");
-    let kind = "offboarding.user.dead-lettered";
-
-    result_event(kind, "user.dead-lettered", id, user_id, at, data)
+    let event = Head {
+        kind: "offboarding.user.dead-lettered",
+        routing_key: "user.dead-lettered",
+        id: format!("{whose}/dead-lettered/{at}"),
+        subject: user_id.map(|user_id| user_id.to_string()),
+        time: at,
+    };
+    result_event(event, data)
 }
 
 fn requested(request: &Request, correlation_id: Option<&str>) -> Map<String, Value> {
@@ -98,101 +195,37 @@ fn requested(request: &Request, correlation_id: Option<&str>) -> Map<String, Val
         .collect()
 }
 
-fn result_event(
-    kind: &str,
+/// What an event says besides its data.
+struct Head {
+    kind: &'static str,
     routing_key: &'static str,
     id: String,
-    subject: Option<UserId>,
+    subject: Option<String>,
     time: Timestamp,
-    data: Map<String, Value>,
-) -> ResultEvent {
+}
+
+fn result_event(head: Head, data: Map<String, Value>) -> ResultEvent {
     let mut event = json!({
         "specversion": "1.0",
-        "id": id,
+        "id": head.id,
         "source": "urn:offboarder",
-        "type": kind,
-        "time": time,
+        "type": head.kind,
+        "time": head.time,
         "datacontenttype": "application/json",
     });
     if let Some(event) = event.as_object_mut() {
-        event.extend(subject.map(|subject| ("subject".to_owned(), json!(subject))));
+        let subject = head.subject.map(Value::String);
+        event.extend(subject.map(|subject| ("subject".to_owned(), subject)));
         event.insert("data".to_owned(), Value::Object(data));
     }
     ResultEvent {
-        routing_key,
-        id,
+        routing_key: head.routing_key,
+        id: head.id,
         body: event.to_string().into_bytes(),
+        is_of_batch: false,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::failure::Reason;
-    use crate::machine::ManifestRef;
-    use crate::queue::Properties;
-
-    fn value(event: &ResultEvent) -> Value {
-        let value: Value = serde_json::from_slice(&event.body).unwrap();
-        assert_eq!(value["id"], event.id);
-        value
-    }
-
-    #[test]
-    fn an_end_is_announced_alike_however_often() {
-        let ended = Ended {
-            user_id: "3F1F0D4E-9A51-4B4B-8F6C-1F9A4F9B7C11".parse().unwrap(),
-            state: StateName::DeactivatedOnly,
-            revision: 2,
-            at: Timestamp::UNIX_EPOCH,
-            request: Request {
-                batch_id: Some("b-1".parse().unwrap()),
-                ..Request::default()
-            },
-            manifest: Some(ManifestRef {
-                key: "p/k.json".to_owned(),
-                sha256: "ab".to_owned(),
-            }),
-        };
-        let event = of_end(&ended, None);
-        assert_eq!(event, of_end(&ended, None));
-        assert_eq!(event.routing_key, "user.deactivated-only");
-        let event = value(&event);
-        assert_eq!(event["id"], "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11/2");
-        assert_eq!(event["subject"], "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11");
-        assert_eq!(event["data"]["status"], "DeactivatedOnly");
-        assert_eq!(event["data"]["manifest"]["key"], "p/k.json");
-        assert_eq!(
-            (&event["data"]["batchId"], event["data"].get("requestedBy")),
-            (&json!("b-1"), None)
-        );
-    }
-
-    #[test]
-    fn a_dead_letter_without_a_user_has_no_subject() {
-        let given_up = GivenUp {
-            reason: Reason::MalformedMessage,
-            error: "no message".to_owned(),
-            code: None,
-            state: None,
-            attempts: 0,
-        };
-        let properties = Properties {
-            correlation_id: Some("c".to_owned()),
-            ..Properties::default()
-        };
-        let event = |body: &[u8]| {
-            let envelope = Envelope::of_test("offboarding", "users", properties.clone(), body);
-            value(&of_dead_letter(&envelope, &given_up, Timestamp::UNIX_EPOCH))
-        };
-        assert_ne!(event(b"\xff")["id"], event(b"\xfe")["id"]);
-
-        let event = event(b"\xff");
-        assert_eq!(event.get("subject"), None);
-        assert_eq!(
-            (&event["data"]["code"], &event["data"]["state"]),
-            (&json!("malformed_message"), &json!(""))
-        );
-        assert_eq!(event["type"], "offboarding.user.dead-lettered");
-    }
-}
+#[path = "results_tests.rs"]
+mod tests;

@@ -5,12 +5,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::failure::Code;
-use crate::job::Source;
+use crate::job::{Lane, Source};
 use crate::machine::StateName;
+use crate::ports::batches::FinishedBatch;
 use crate::queue::headers::{PLACEHOLDER_SINCE, REVISION, dead_letter};
 use crate::queue::{AddedHeaders, Envelope, delay_headers};
 use crate::steps::Interrupt;
-use crate::worker::run::{GivenUp, Outcome};
+use crate::worker::run::{AccessGone, GivenUp, Outcome};
 
 /// How long a job is delayed after something that was not its own fault.
 const AFTER_INTERRUPT: SignedDuration = SignedDuration::from_secs(3);
@@ -64,16 +65,39 @@ pub(crate) struct Settlement<'a> {
     pub(crate) source: Source,
     /// When the run ended. Settling may take longer, and try more than once.
     pub(crate) ended_at: Timestamp,
+    /// The user's batch, if no user of it has anything left to do.
+    pub(crate) finished_batch: Option<&'a FinishedBatch>,
 }
 
 impl Settlement<'_> {
+    /// That the user's access is gone, which is announced before the delivery is acknowledged. The
+    /// announcement and the message for the archive lane are published at once: after a crash
+    /// between the two, the user may be finished when the delivery comes again. So a delivery of
+    /// the access lane also announces it then.
+    pub(crate) fn access_gone(&self) -> Option<&AccessGone> {
+        match self.outcome {
+            Outcome::MoveToArchiveLane(access_gone) => access_gone.as_deref(),
+            Outcome::Finished(ended) if self.source.lane() == Lane::Access => {
+                ended.access_gone.as_ref()
+            }
+            Outcome::Finished(_)
+            | Outcome::Reissue { .. }
+            | Outcome::Obsolete
+            | Outcome::Delay { .. }
+            | Outcome::NotDue { .. }
+            | Outcome::Busy { .. }
+            | Outcome::DeadLetter(_)
+            | Outcome::Interrupted(_) => None,
+        }
+    }
+
     /// Where the job continues; `None` when the delivery is acknowledged without a successor.
     pub(crate) fn destination(&self) -> Option<Destination> {
         let source = self.source;
         let ended_at = self.ended_at;
         match self.outcome {
             Outcome::Finished(_) | Outcome::Obsolete => None,
-            Outcome::MoveToArchiveLane => Some(Destination::Jobs(source.after_access())),
+            Outcome::MoveToArchiveLane(_) => Some(Destination::Jobs(source.after_access())),
             Outcome::Reissue { .. }
             | Outcome::Interrupted(Interrupt::Draining | Interrupt::SliceOver) => {
                 Some(Destination::Jobs(source))
@@ -123,7 +147,7 @@ impl Settlement<'_> {
             // A run that came to an end of its own: the message did no harm, and the count begins again.
             Outcome::Finished(_)
             | Outcome::Obsolete
-            | Outcome::MoveToArchiveLane
+            | Outcome::MoveToArchiveLane(_)
             | Outcome::Delay { .. }
             | Outcome::Interrupted(Interrupt::SliceOver) => Vec::new(),
             Outcome::Reissue { revision } => vec![(REVISION, (*revision).into())],
@@ -160,7 +184,7 @@ impl Settlement<'_> {
                 Some(because(&failure.to_string(), Some(failure.code)))
             }
             Outcome::Finished(_)
-            | Outcome::MoveToArchiveLane
+            | Outcome::MoveToArchiveLane(_)
             | Outcome::Reissue { .. }
             | Outcome::Obsolete
             | Outcome::DeadLetter(_)

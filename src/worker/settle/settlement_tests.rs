@@ -3,9 +3,18 @@ use crate::failure::{Class, Failure, Reason};
 use crate::queue::Properties;
 use crate::queue::headers::{DELIVERY_COUNT, NOT_BEFORE};
 use crate::queue::names::JOBS_EXCHANGE;
-use crate::worker::run::Ended;
+use crate::worker::run::{AccessGone, Ended};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn access_gone() -> AccessGone {
+    AccessGone {
+        user_id: "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap(),
+        evidence_revision: 1,
+        at: NOW,
+        request: crate::job::Request::default(),
+    }
+}
 
 fn finished() -> Outcome {
     Outcome::Finished(Box::new(Ended {
@@ -15,6 +24,8 @@ fn finished() -> Outcome {
         at: NOW,
         request: crate::job::Request::default(),
         manifest: None,
+        deletion: None,
+        access_gone: Some(access_gone()),
     }))
 }
 
@@ -46,6 +57,7 @@ fn settle(outcome: &Outcome, source: Source) -> Settlement<'_> {
         outcome,
         source,
         ended_at: NOW,
+        finished_batch: None,
     }
 }
 
@@ -55,7 +67,7 @@ fn only_a_finished_user_is_acknowledged_without_a_successor() {
         for_at_most: Duration::from_mins(1),
     };
     let with_successor = [
-        Outcome::MoveToArchiveLane,
+        Outcome::MoveToArchiveLane(None),
         Outcome::Reissue { revision: 2 },
         delay(),
         Outcome::NotDue { until: NOW },
@@ -83,7 +95,7 @@ fn a_drained_job_is_requeued_where_it_came_from_and_access_work_moves_to_the_arc
     let requeued = settle(&draining, Source::UsersUrgent).destination();
     assert_eq!(requeued, Some(Destination::Jobs(Source::UsersUrgent)));
 
-    let moved = settle(&Outcome::MoveToArchiveLane, Source::UsersUrgent).destination();
+    let moved = settle(&Outcome::MoveToArchiveLane(None), Source::UsersUrgent).destination();
     assert_eq!(moved, Some(Destination::Jobs(Source::ArchiveUrgent)));
 }
 
@@ -113,7 +125,7 @@ fn deaths_are_forgotten_only_after_a_run_that_came_to_an_end_of_its_own() {
 
     for outcome in [
         delay(),
-        Outcome::MoveToArchiveLane,
+        Outcome::MoveToArchiveLane(None),
         Outcome::Interrupted(Interrupt::SliceOver),
     ] {
         assert!(!counts_deaths(&outcome), "{outcome:?}");
@@ -162,4 +174,19 @@ fn a_delay_says_why_and_a_placeholder_says_since_when() {
     let headers = placeholder(NOW).headers;
     let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
     assert!(names.contains(&NOT_BEFORE) && names.contains(&PLACEHOLDER_SINCE));
+}
+
+#[test]
+fn the_access_lane_announces_that_access_is_gone_and_the_archive_lane_does_not() {
+    let gone = access_gone();
+    let moved = Outcome::MoveToArchiveLane(Some(Box::new(gone.clone())));
+    assert_eq!(settle(&moved, Source::Users).access_gone(), Some(&gone));
+
+    // The delivery came again after a crash, and the archive lane has finished the user by then.
+    let finished = finished();
+    for source in [Source::Users, Source::UsersUrgent] {
+        assert_eq!(settle(&finished, source).access_gone(), Some(&gone));
+    }
+    assert_eq!(settle(&finished, Source::Archive).access_gone(), None);
+    assert_eq!(settle(&delay(), Source::Users).access_gone(), None);
 }

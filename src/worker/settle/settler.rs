@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use futures_util::future::join_all;
+
 use super::delayed::Delayed;
 use super::results::{self, ResultEvent};
 use super::settlement::{Route, Settlement, Successor, placeholder};
@@ -78,12 +80,26 @@ impl Settler<'_> {
         settlement: Settlement<'_>,
     ) -> Result<(), QueueError> {
         let now = self.clock.now();
-        if let Some(next) = settlement.successor(envelope, self.worker, now) {
-            self.publish(envelope, settlement.source, next).await?;
-        }
-        match event_of(envelope, settlement) {
-            Some(event) => self.announce(envelope, &event).await,
-            None => Ok(()),
+        let publishing = async {
+            match settlement.successor(envelope, self.worker, now) {
+                Some(next) => self.publish(envelope, settlement.source, next).await,
+                None => Ok(()),
+            }
+        };
+        let events = events_of(envelope, settlement);
+        let announcing = async {
+            let each = events.iter().map(|event| self.announce(envelope, event));
+            join_all(each).await.into_iter().collect()
+        };
+
+        // An event says that the broker has the dead letter, so it comes after that. All other
+        // events are true already, and wait for no confirm but their own.
+        if matches!(settlement.outcome, Outcome::DeadLetter(_)) {
+            publishing.await?;
+            announcing.await
+        } else {
+            let done: (Result<(), QueueError>, _) = futures_util::join!(announcing, publishing);
+            done.0.and(done.1)
         }
     }
 
@@ -132,7 +148,11 @@ impl Settler<'_> {
 
     /// Publishes a result event. Where no queue is bound for events, the broker keeps nothing.
     async fn announce(&self, envelope: &Envelope, event: &ResultEvent) -> Result<(), QueueError> {
-        let properties = event_properties(&envelope.properties, &event.id);
+        let mut properties = event_properties(&envelope.properties, &event.id);
+        if event.is_of_batch {
+            // The event is about all messages of the batch, and not about this one.
+            properties.correlation_id = None;
+        }
         let announcing =
             self.publisher
                 .announce(EVENTS_EXCHANGE, event.routing_key, &event.body, &properties);
@@ -146,25 +166,28 @@ impl Settler<'_> {
     }
 }
 
-/// The event for the systems that asked, if the outcome is an end.
-fn event_of(envelope: &Envelope, settlement: Settlement<'_>) -> Option<ResultEvent> {
-    match settlement.outcome {
-        Outcome::Finished(ended) => {
-            let correlation_id = envelope.properties.correlation_id.as_deref();
-            Some(results::of_end(ended, correlation_id))
-        }
+/// The events for the systems that asked.
+fn events_of(envelope: &Envelope, settlement: Settlement<'_>) -> Vec<ResultEvent> {
+    let correlation_id = envelope.properties.correlation_id.as_deref();
+    let access_gone = settlement
+        .access_gone()
+        .map(|gone| results::of_access_removed(gone, correlation_id));
+    let end = match settlement.outcome {
+        Outcome::Finished(ended) => Some(results::of_end(ended, correlation_id)),
         Outcome::DeadLetter(given_up) => {
             let at = settlement.ended_at;
             Some(results::of_dead_letter(envelope, given_up, at))
         }
-        Outcome::MoveToArchiveLane
+        Outcome::MoveToArchiveLane(_)
         | Outcome::Reissue { .. }
         | Outcome::Obsolete
         | Outcome::Delay { .. }
         | Outcome::NotDue { .. }
         | Outcome::Busy { .. }
         | Outcome::Interrupted(_) => None,
-    }
+    };
+    let batch = settlement.finished_batch.map(results::of_batch);
+    access_gone.into_iter().chain(end).chain(batch).collect()
 }
 
 /// In which form a message is published. If RabbitMQ refuses this message, and not every message, it

@@ -68,7 +68,7 @@ pub(crate) fn declare_results_queue(url: &str, queue: &str) {
             .queue_bind(
                 queue.into(),
                 "offboarding.events".into(),
-                "user.#".into(),
+                "#".into(),
                 QueueBindOptions::default(),
                 FieldTable::default(),
             )

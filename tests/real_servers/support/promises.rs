@@ -108,16 +108,24 @@ pub(crate) fn assert_manifests(world: &World, servers: &Servers) {
     );
 }
 
-/// At least one event for each user, all with the same ID, and all with the end that the manifest has.
+/// At least one event for each user that says that the access is gone, and one of the end: all with the same ID, and all
+/// with the end that the manifest has.
 fn assert_events(world: &World, _: &Servers) {
     let events = world.messages(RESULTS);
     let mut ends: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut access_gone = BTreeSet::new();
     for event in &events {
         let body = event["body"].as_str().expect("a body");
         let event: Value = serde_json::from_str(body).expect("JSON");
         let id = event["id"].as_str().expect("an ID");
-        if event["type"] == "offboarding.user.dead-lettered" {
-            continue; // The dead letter was replayed since.
+        match event["type"].as_str() {
+            Some("offboarding.user.access-removed") => {
+                access_gone.insert(id.to_owned());
+                continue;
+            }
+            // The dead letter was replayed since.
+            Some("offboarding.user.dead-lettered" | "offboarding.batch.finished") => continue,
+            _ => {}
         }
         let end = event["data"]["status"].to_string();
         ends.entry(id.to_owned()).or_default().insert(end);
@@ -146,6 +154,13 @@ fn assert_events(world: &World, _: &Servers) {
         "{} events, but none with such an end, or one with another: {missing:?}",
         events.len()
     );
+
+    let expected_gone: BTreeSet<String> = world
+        .users
+        .iter()
+        .map(|user| format!("{}/1/access-removed", user.id))
+        .collect();
+    assert_eq!(access_gone, expected_gone, "events of removed access");
 
     let others: Vec<_> = ends
         .keys()

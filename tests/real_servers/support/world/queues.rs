@@ -83,6 +83,18 @@ impl World {
             .rabbitmqctl(&[&[command, "-p", &vhost], arguments].concat())
     }
 
+    /// A user of RabbitMQ with the rights of a publisher, and nothing else: its name, and the URL.
+    pub(crate) fn add_publisher(&self) -> (String, String) {
+        let name = format!("hr-{}", self.place);
+        self.servers.rabbitmqctl(&["add_user", &name, "secret"]);
+        self.rabbitmqctl("set_permissions", &[&name, "^$", "^offboarding$", "^$"]);
+
+        let url = self.queue_url();
+        let (_, address) = url.split_once('@').expect("a user in the URL");
+        let url = format!("amqp://{name}:secret@{address}");
+        (name, url)
+    }
+
     /// Deletes a queue with all messages in it.
     pub(crate) fn delete_queue(&self, queue: &str) {
         broker::delete_queue(&self.queue_url(), queue);
