@@ -5,8 +5,10 @@ use std::io::{IsTerminal as _, Write as _};
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, LineStyle, Row, Table, TableStyle};
+use jiff::Timestamp;
 
 use super::exit::CliError;
+use crate::operations::times;
 use crate::printable;
 use crate::registers::audit_log::Operator;
 
@@ -70,6 +72,11 @@ impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// How long ago `at` was, by the clock of this machine.
+pub(super) fn ago(at: Timestamp) -> String {
+    times::ago(at, Timestamp::now())
 }
 
 /// Writes to standard output. A closed pipe (`| head`) is not an error.

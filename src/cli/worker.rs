@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
 use super::compose;
 use super::exit::{CliError, Exit};
 use crate::admin::{self, Api, Tokens};
 use crate::config::{Settings, Sources};
 use crate::integrity::Integrity;
 use crate::ports::Heartbeat;
-use crate::telemetry::{Telemetry, instance};
+use crate::telemetry::{Telemetry, instance, metrics};
 use crate::worker::{Options, Shutdown, Worker, announce, shutdown_on_signals};
 
 /// Consumes off-boarding messages from RabbitMQ until SIGTERM or SIGINT
@@ -85,6 +88,10 @@ pub(super) async fn run(
         ready: false,
         causes: Vec::new(),
         draining: false,
+        not_ready_since: None,
+        lanes: None,
+        waiting_for_deletion_rate_limit: 0,
+        oldest_job: None,
     };
     let heartbeat = heartbeats(first, not_ready_reasons, &worker, &shutdown);
     let _announcing = announce(stores.workers, heartbeat);
@@ -101,13 +108,24 @@ fn heartbeats(
 ) -> impl Fn() -> Heartbeat + use<> {
     let worker = Arc::clone(worker);
     let draining = shutdown.draining.clone();
+    let not_ready_since: Mutex<Option<Timestamp>> = Mutex::default();
     move || {
         let causes = not_ready_reasons();
+        let mut since = not_ready_since.lock();
+        *since = match *since {
+            _ if causes.is_empty() => None,
+            None => Some(Timestamp::now()),
+            known => known,
+        };
         Heartbeat {
             in_flight: worker.in_flight(),
             ready: causes.is_empty(),
             causes,
             draining: draining.is_cancelled(),
+            not_ready_since: *since,
+            lanes: Some(worker.lanes()),
+            waiting_for_deletion_rate_limit: metrics::rate_limited_users(),
+            oldest_job: worker.oldest_job(),
             ..first.clone()
         }
     }
