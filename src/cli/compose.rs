@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::exit::CliError;
 use crate::adapters::amqp::AmqpBroker;
 use crate::adapters::directory::DirectoryStore;
@@ -21,6 +23,7 @@ use crate::guards::Guards;
 use crate::limits::Rate;
 use crate::machine::RetryPolicy;
 use crate::manifest::Actor;
+use crate::operations::fleet::{Fleet, FleetSources, fleet};
 use crate::ports::queue::Broker;
 use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas, SharedStores, Tenant};
 use crate::registers::ProtectedSource;
@@ -102,6 +105,33 @@ pub(super) fn shared_stores<C, Q>(settings: &Settings<C, Q>) -> Option<SharedSto
         CheckpointsUrl::Embedded(_) => None,
         CheckpointsUrl::Redis(url) => Some(redis(url, settings)),
     }
+}
+
+/// What the banner about the fleet is read from. A service that cannot be used is named in the banner.
+pub(super) async fn fleet_sources<C, Q>(
+    settings: &Settings<C, Q>,
+    queue: Option<&Queue>,
+    stores: &SharedStores,
+) -> FleetSources {
+    let store = archive_store(settings).await;
+    let queues = queue.map(|queue| Ok(broker(queue)?.publisher(1)));
+    FleetSources {
+        workers: Arc::clone(&stores.workers),
+        store: store.map_err(|error| error.to_string()),
+        queues: queues.map(|queues: Result<_, CliError>| queues.map_err(|error| error.to_string())),
+    }
+}
+
+/// The state of the fleet; `None` with an embedded store, which no worker uses.
+pub(super) async fn fleet_now<C, Q>(
+    settings: &Settings<C, Q>,
+    queue: Option<&Queue>,
+) -> Option<Fleet> {
+    let stores = shared_stores(settings)?;
+    let sources = fleet_sources(settings, queue, &stores).await;
+    let state = fleet(&sources, Timestamp::now()).await;
+    sources.close().await;
+    Some(state)
 }
 
 /// With the key, by which records of ours are known there.

@@ -27,6 +27,7 @@ mod timeline;
 mod topology;
 mod verify;
 mod worker;
+mod workers;
 
 use std::process::ExitCode;
 
@@ -71,6 +72,7 @@ enum Command {
     Status(status::Args),
     Verify(verify::Args),
     Batch(batch::Args),
+    Workers(workers::Args),
     #[command(alias = "dlq")]
     DeadLetters(dead_letters::Args),
     Hold(hold::Args),
@@ -164,6 +166,7 @@ async fn dispatch(
         Command::Status(args) => status::run(args, &Settings::for_stores(&sources())?).await,
         Command::Verify(args) => Box::pin(verify::run(args, &sources())).await,
         Command::Batch(args) => batch::run(args, &Settings::for_stores(&sources())?).await,
+        Command::Workers(args) => workers::run(args, &Settings::for_stores(&sources())?).await,
         Command::DeadLetters(args) => Box::pin(dead_letters::run(args, &sources())).await,
         Command::Hold(args) => hold::run(args, &Settings::for_stores(&sources())?).await,
         Command::Pause(args) => pause::pause(args, &Settings::for_stores(&sources())?).await,

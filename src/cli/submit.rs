@@ -12,10 +12,11 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::guarded::Guarded;
 use super::input::{InputArgs, check, unreadable};
-use super::output::{Output, OutputArgs, json as print_json, say};
+use super::output::{Output, OutputArgs, json as print_json, say, say_fleet};
 use crate::config::{Settings, Sources};
 use crate::guards::Hold;
 use crate::job::{Source, UserId};
+use crate::operations::fleet::Fleet;
 use crate::operations::submit::{CHUNK, Checked, Input, Memory, Message, Sending};
 use crate::ports::queue::Publisher;
 use crate::printable;
@@ -65,15 +66,19 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         memory: Memory::new(compose::shared_stores(&settings).map(|stores| stores.batches)),
     };
     plan.name_held(args.output.output);
+    let broker = match broker {
+        Some(broker) => {
+            let fleet = compose::fleet_now(&settings, settings.queue.as_ref()).await;
+            Some((broker, fleet))
+        }
+        None => None,
+    };
     match broker {
         None => plan.dry_run(&input, args.output.output).await,
-        Some(broker) => {
-            Box::pin(plan.send(
-                &input,
-                broker.publisher(Sending::CHANNELS),
-                args.output.output,
-            ))
-            .await
+        Some((broker, fleet)) => {
+            let publisher = broker.publisher(Sending::CHANNELS);
+            let output = args.output.output;
+            Box::pin(plan.send(&input, publisher, fleet, output)).await
         }
     }
 }
@@ -111,6 +116,7 @@ impl Plan {
         self,
         input: &Input,
         publisher: Arc<dyn Publisher>,
+        fleet: Option<Fleet>,
         output: Output,
     ) -> Result<Exit, CliError> {
         let total = self.checked.users;
@@ -137,8 +143,10 @@ impl Plan {
                 "queue": queue, "sent": sent.confirmed, "alreadySent": sent.before, "total": total,
                 "duplicates": self.checked.duplicates_total, "held": held,
                 "ignored": self.checked.ignored, "interrupted": interrupted, "error": sent.failure.as_ref().map(|failure| &failure.text),
+                "fleet": fleet,
             }))?,
             Output::Table => {
+                say_fleet(fleet.as_ref());
                 say(format!(
                     "{} of {total} messages are in {queue}",
                     sent.confirmed

@@ -31,6 +31,15 @@ pub(crate) struct FleetSources {
     pub queues: Option<Result<Arc<dyn Publisher>, String>>,
 }
 
+impl FleetSources {
+    /// Ends the connection to the broker, if there is one.
+    pub(crate) async fn close(&self) {
+        if let Some(Ok(queues)) = &self.queues {
+            queues.close().await;
+        }
+    }
+}
+
 /// The state of the fleet
 ///
 /// It has no notices if nothing keeps users waiting.
@@ -240,9 +249,8 @@ fn paused(state: &PauseState, now: Timestamp) -> Option<Notice> {
             until,
             ..
         }) => {
-            let ends = until.map_or_else(String::new, |until| {
-                format!(", ends {}", ago(until, now))
-            });
+            let ends =
+                until.map_or_else(String::new, |until| format!(", ends {}", ago(until, now)));
             let because = why
                 .as_ref()
                 .map_or_else(String::new, |why| format!(": {why}"));
@@ -350,7 +358,9 @@ fn rate_limited(workers: &[LiveWorker]) -> Option<Notice> {
         count: Some(count),
         ..Notice::new(
             NoticeKind::DeletionRateLimitReached,
-            format!("the deletion rate limit is reached: {who} for it; access is removed as before"),
+            format!(
+                "the deletion rate limit is reached: {who} for it; access is removed as before"
+            ),
         )
     })
 }

@@ -65,8 +65,14 @@ fn a_fleet_that_works_has_no_notices() {
 #[test]
 fn no_worker_is_a_notice_with_the_messages_that_wait() {
     for (depths, text) in [
-        (depths(12), "! no worker is alive, and 12 messages wait; start `offboarder worker`"),
-        (depths(1), "! no worker is alive, and 1 message waits; start `offboarder worker`"),
+        (
+            depths(12),
+            "! no worker is alive, and 12 messages wait; start `offboarder worker`",
+        ),
+        (
+            depths(1),
+            "! no worker is alive, and 1 message waits; start `offboarder worker`",
+        ),
         (None, "! no worker is alive; start `offboarder worker`"),
     ] {
         let fleet = assemble(Ok(Vec::new()), Ok(PauseState::Never), depths, now());
@@ -137,10 +143,7 @@ fn what_cannot_be_read_is_unknown_and_never_all_is_well() {
          ! how many messages wait is unknown: connection refused"
     );
     assert!(!fleet.stopped, "it is unknown");
-    assert_eq!(
-        (fleet.workers_alive, fleet.messages_waiting),
-        (None, None)
-    );
+    assert_eq!((fleet.workers_alive, fleet.messages_waiting), (None, None));
 
     let missing = assemble(
         Ok(vec![worker("a", &[])]),

@@ -47,6 +47,8 @@ pub(crate) trait Batches: Send + Sync {
 pub(crate) struct Members {
     /// The members that are user IDs; another program may have written others.
     pub users: Vec<UserId>,
+    /// When each of them was added.
+    pub added_at: Vec<Timestamp>,
     /// Where the next page begins; `None` after the last one.
     pub next: Option<usize>,
 }
@@ -188,6 +190,13 @@ fn stored(at: Timestamp) -> Timestamp {
 }
 
 impl Summary {
+    /// Whether the user can still sign in, as far as is known. A user whom CXone does not know has no access; a dead
+    /// letter alone removes none.
+    pub(crate) fn has_access(&self) -> bool {
+        let is_before = matches!(self.state, StateName::Received | StateName::QueuesCleared);
+        is_before && self.dead_letter != Some(Reason::UserNotFound)
+    }
+
     /// How far the user is at `now`. A wait that is over does not count.
     pub(crate) fn standing(&self, now: Timestamp) -> Standing {
         if self.dead_letter.is_some() {

@@ -29,6 +29,4 @@ pub(crate) use tenant::{
     Account, AccountRead, Answered, DeleteAnswer, Page, PageRequest, Queue, QueueId, ReadFacts,
     ReadyDeletion, RefusalCause, RefusedRead, RoutingProfile, Tenant, TenantRead, Write,
 };
-pub(crate) use worker_registry::{
-    Heartbeat, LaneSlots, Lanes, LiveWorker, SILENT, WorkerRegistry,
-};
+pub(crate) use worker_registry::{Heartbeat, LaneSlots, Lanes, LiveWorker, SILENT, WorkerRegistry};

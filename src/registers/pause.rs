@@ -169,7 +169,10 @@ mod tests {
                 .contains("ada")
         );
         set(&store, false).await;
-        assert_eq!(pause_state(&store).await.unwrap().cause(Timestamp::now()), None);
+        assert_eq!(
+            pause_state(&store).await.unwrap().cause(Timestamp::now()),
+            None
+        );
     }
 
     #[test]
@@ -221,6 +224,9 @@ mod tests {
             PauseState::Doubtful(_)
         ));
         set(&ours, false).await;
-        assert_eq!(pause_state(&ours).await.unwrap().cause(Timestamp::now()), None);
+        assert_eq!(
+            pause_state(&ours).await.unwrap().cause(Timestamp::now()),
+            None
+        );
     }
 }

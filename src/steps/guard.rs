@@ -50,7 +50,8 @@ pub(super) async fn may_touch(services: &Services, user_id: UserId) -> Result<()
 pub(super) async fn not_paused(services: &Services) -> Result<(), Stopped> {
     match pause_state(&*services.archive_store)
         .await?
-        .cause(services.clock.now()) {
+        .cause(services.clock.now())
+    {
         None => Ok(()),
         Some(cause) => {
             tracing::info!(cause, "no deletion is sent");

@@ -230,13 +230,20 @@ impl Batches for RedisBatches {
         command
             .arg(keys::batch_users(batch))
             .arg(from)
-            .arg(from + count - 1);
-        let members: Vec<Vec<u8>> = self.connection.ask(&command).await?;
+            .arg(from + count - 1)
+            .arg("WITHSCORES");
+        let members: Vec<(Vec<u8>, f64)> = self.connection.ask(&command).await?;
 
-        let user = |member: &Vec<u8>| std::str::from_utf8(member).ok()?.parse().ok();
+        let next = (members.len() == count).then_some(from + count);
+        let added = members.into_iter().filter_map(|(member, score)| {
+            let user_id: UserId = std::str::from_utf8(&member).ok()?.parse().ok()?;
+            Some((user_id, time(score)))
+        });
+        let added: (Vec<UserId>, Vec<Timestamp>) = added.unzip();
         Ok(Members {
-            users: members.iter().filter_map(user).collect(),
-            next: (members.len() == count).then_some(from + count),
+            users: added.0,
+            added_at: added.1,
+            next,
         })
     }
 
@@ -313,7 +320,7 @@ fn summary((version, summary): &Stored) -> Option<Record> {
     clippy::cast_possible_truncation,
     reason = "we write whole milliseconds, far below 2^53"
 )]
-fn time(score: f64) -> Timestamp {
+pub(super) fn time(score: f64) -> Timestamp {
     Timestamp::from_millisecond(score as i64).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 

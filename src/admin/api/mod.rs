@@ -34,6 +34,7 @@ use super::guesses::Guesses;
 use super::openapi;
 use super::problem::Problem;
 use super::read::Line;
+use crate::operations::fleet::FleetSources;
 use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
 use crate::registers::audit_log::Operator;
@@ -60,6 +61,7 @@ struct Inner {
     /// A connection of its own, so that requests and the work of the worker do not wait for each other.
     stores: SharedStores,
     broker: Arc<dyn Broker>,
+    fleet: FleetSources,
     /// One replay or discard at a time.
     replay_or_discard: Arc<Mutex<()>>,
 }
@@ -73,6 +75,11 @@ impl Api {
         stores: SharedStores,
         broker: Arc<dyn Broker>,
     ) -> Self {
+        let fleet = FleetSources {
+            workers: Arc::clone(&stores.workers),
+            store: Ok(Arc::clone(&services.archive_store)),
+            queues: Some(Ok(broker.publisher(1))),
+        };
         Self(Arc::new(Inner {
             worker: worker.to_owned(),
             gate: Gate::new(tokens),
@@ -81,6 +88,7 @@ impl Api {
             services,
             stores,
             broker,
+            fleet,
             replay_or_discard: Arc::default(),
         }))
     }
@@ -122,6 +130,7 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(dead_letters::replay))
         .routes(routes!(dead_letters::discard))
         .routes(routes!(workers::list))
+        .routes(routes!(workers::fleet_state))
         .routes(routes!(pause::show, pause::pause))
         .routes(routes!(pause::resume))
         .routes(routes!(holds::list, holds::add))

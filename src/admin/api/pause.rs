@@ -10,8 +10,8 @@ use crate::admin::problem::Problem;
 use crate::admin::read::{Body, Line};
 use crate::limits::parse::positive_duration;
 use crate::operations::pause::{PauseChange, PauseOrder, pause as pause_all, resume as resume_all};
-use crate::registers::audit_log::Operator;
 use crate::registers;
+use crate::registers::audit_log::Operator;
 use crate::registers::{PauseRecord, pause_state};
 
 /// Whether an operator has paused all workers
@@ -114,7 +114,9 @@ pub(super) async fn pause(
     }): Body<ToPause>,
 ) -> Result<Json<Changed>, Problem> {
     let lasts = lasts
-        .map(|lasts| positive_duration(&lasts).map_err(|why| Problem::bad_request(format!("for: {why}"))))
+        .map(|lasts| {
+            positive_duration(&lasts).map_err(|why| Problem::bad_request(format!("for: {why}")))
+        })
         .transpose()?;
     let operator = api.operator(Signed { who, why }, role);
     set(api, operator, Some(PauseOrder { lasts, replace })).await

@@ -51,7 +51,12 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
         ));
     };
     match &args.verb {
-        Verb::Show(args) => show::run(args, &*stores.batches).await,
+        Verb::Show(args) => {
+            let fleet = compose::fleet_sources(settings, settings.queue.as_ref(), &stores).await;
+            let shown = show::run(args, &*stores.batches, &fleet).await;
+            fleet.close().await;
+            shown
+        }
         Verb::List { limit, output } => list(&*stores.batches, *limit, output.output).await,
         Verb::Report(args) => report::run(args, &*stores.batches).await,
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
-use super::super::output::{Output, Shown, json as print_json, say, table};
+use super::super::output::{Output, Shown, json as print_json, say, say_fleet, table};
 use super::args::{FilterArgs, names, nothing_found};
 use crate::config::{CheckpointsUrl, Cxone, Queue, Settings};
 use crate::operations::dead_letters::{self, Assessor, Listed, groups};
@@ -140,10 +140,12 @@ pub(super) async fn show_groups(
     } else {
         Exit::Ok
     };
+    let fleet = compose::fleet_now(settings, Some(&settings.queue)).await;
     if output == Output::Json {
-        print_json(&json!({ "groups": groups }))?;
+        print_json(&json!({ "groups": groups, "fleet": fleet }))?;
         return Ok(exit);
     }
+    say_fleet(fleet.as_ref());
     let rows = groups.into_iter().map(|group| {
         let seen = [group.first_seen, group.last_seen]
             .map(|at| at.map_or_else(String::new, |at| at.to_string()));

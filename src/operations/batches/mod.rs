@@ -7,7 +7,9 @@ mod report;
 mod tally;
 
 pub(crate) use crate::ports::batches::{Known, Listed, Standing, Summary};
-pub(crate) use overview::{AccessTimes, DeadLetters, Overview, Waiting};
+pub(crate) use overview::{
+    AccessTimes, BatchProgress, DeadLetters, Overview, StillHaveAccess, Waiting,
+};
 pub(crate) use read::{list, overview, report};
 pub(crate) use report::Reported;
 pub(crate) use tally::Tally;

@@ -29,8 +29,9 @@ pub(crate) async fn overview(
     let mut from = 0;
     loop {
         let members = batches.page(batch, from, PAGE).await?;
-        for known in batches.summaries(batch, &members.users).await? {
-            tally.add(&known);
+        let summaries = batches.summaries(batch, &members.users).await?;
+        for (known, added_at) in summaries.iter().zip(&members.added_at) {
+            tally.add(known, *added_at);
         }
         match members.next {
             Some(next) => from = next,

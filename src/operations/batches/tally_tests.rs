@@ -30,7 +30,7 @@ fn tally(users: impl IntoIterator<Item = Summary>) -> Overview {
     let mut tally = Tally::new(batch(), None, at(NOW));
     users
         .into_iter()
-        .for_each(|user| tally.add(&Known::Summary(user)));
+        .for_each(|user| tally.add(&Known::Summary(user), at(0)));
     tally.finish()
 }
 
