@@ -12,7 +12,8 @@ use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::adapters::http::LocalQuotas;
 use crate::adapters::redis::{
-    RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisQuotas, RedisWorkers,
+    RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisQuotas, RedisUsers,
+    RedisWorkers,
 };
 use crate::adapters::s3::S3Store;
 use crate::adapters::tutorial::{self, Client};
@@ -25,6 +26,7 @@ use crate::machine::RetryPolicy;
 use crate::manifest::Actor;
 use crate::operations::fleet::{Fleet, FleetSources, fleet};
 use crate::ports::queue::Broker;
+use crate::ports::users::UserIndex;
 use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas, SharedStores, Tenant};
 use crate::registers::ProtectedSource;
 use crate::steps::Services;
@@ -63,6 +65,14 @@ pub(super) fn checkpoints<C, Q>(
     Ok(shared(settings)?.0)
 }
 
+/// The users of the checkpoint store.
+pub(super) fn users<C, Q>(settings: &Settings<C, Q>) -> Result<Arc<dyn UserIndex>, CliError> {
+    Ok(match &settings.checkpoints {
+        CheckpointsUrl::Embedded(directory) => Arc::new(EmbeddedCheckpoints::open(directory)?),
+        CheckpointsUrl::Redis(url) => redis(url, settings).users,
+    })
+}
+
 type Shared = (Arc<dyn Checkpoints>, Arc<dyn Quotas>);
 
 /// What workers share: checkpoints, and quotas. An embedded store is one process's own.
@@ -94,6 +104,7 @@ pub(super) fn redis<C, Q>(url: &RedisUrl, settings: &Settings<C, Q>) -> SharedSt
         checkpoints: Arc::new(checkpoints),
         quotas: Arc::new(RedisQuotas::new(Arc::clone(&connection))),
         batches: Arc::new(RedisBatches::new(Arc::clone(&connection))),
+        users: Arc::new(RedisUsers::new(Arc::clone(&connection))),
         workers: Arc::new(RedisWorkers::new(Arc::clone(&connection))),
         health: Arc::new(RedisHealth::new(connection)),
     }

@@ -25,6 +25,7 @@ mod status;
 mod submit;
 mod timeline;
 mod topology;
+mod users;
 mod verify;
 mod worker;
 mod workers;
@@ -73,6 +74,7 @@ enum Command {
     Verify(verify::Args),
     Batch(batch::Args),
     Workers(workers::Args),
+    Users(users::Args),
     #[command(alias = "dlq")]
     DeadLetters(dead_letters::Args),
     Hold(hold::Args),
@@ -167,6 +169,7 @@ async fn dispatch(
         Command::Verify(args) => Box::pin(verify::run(args, &sources())).await,
         Command::Batch(args) => batch::run(args, &Settings::for_stores(&sources())?).await,
         Command::Workers(args) => workers::run(args, &Settings::for_stores(&sources())?).await,
+        Command::Users(args) => users::run(args, &Settings::for_stores(&sources())?).await,
         Command::DeadLetters(args) => Box::pin(dead_letters::run(args, &sources())).await,
         Command::Hold(args) => hold::run(args, &Settings::for_stores(&sources())?).await,
         Command::Pause(args) => pause::pause(args, &Settings::for_stores(&sources())?).await,

@@ -10,6 +10,7 @@ pub(crate) mod plan;
 pub(crate) mod status;
 pub(crate) mod submit;
 pub(crate) mod times;
+pub(crate) mod users;
 pub(crate) mod verify;
 
 use crate::failure::Failure;

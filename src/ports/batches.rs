@@ -24,6 +24,13 @@ pub(crate) trait Batches: Send + Sync {
     /// Those of `users` who are in the batch.
     async fn users_in(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<UserId>, Failure>;
 
+    /// The batches that a user was added to, among the latest `limit` ones; the last one first.
+    async fn batches_of(
+        &self,
+        user_id: UserId,
+        limit: usize,
+    ) -> Result<Vec<(BatchId, Timestamp)>, Failure>;
+
     /// The latest batches, the last one first.
     async fn latest(&self, limit: usize) -> Result<Vec<Listed>, Failure>;
 
@@ -197,6 +204,12 @@ impl Summary {
         is_before && self.dead_letter != Some(Reason::UserNotFound)
     }
 
+    /// When a user was asked for who still has access; `None` once the access is gone.
+    pub(crate) fn access_since(&self) -> Option<Timestamp> {
+        self.has_access()
+            .then(|| self.requested_at.unwrap_or(self.updated_at))
+    }
+
     /// How far the user is at `now`. A wait that is over does not count.
     pub(crate) fn standing(&self, now: Timestamp) -> Standing {
         if self.dead_letter.is_some() {
@@ -211,8 +224,8 @@ impl Summary {
     }
 }
 
-/// How far a user is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// How far a user is
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Standing {
     /// The user is in a terminal state, and the manifest is stored.

@@ -11,6 +11,7 @@ mod quotas;
 mod shared;
 mod store_health;
 mod tenant;
+pub(crate) mod users;
 mod worker_registry;
 
 pub(crate) use crate::limits::QuotaClass;

@@ -15,6 +15,7 @@ mod quotas;
 mod reconnecting;
 mod servers;
 mod setup;
+mod users;
 mod workers;
 
 /// Runs each of the named tests over the store that each of the named functions returns.

@@ -121,6 +121,7 @@ struct Signed {
 /// The routes, and the document that describes them.
 pub(super) fn routes() -> (Router<Api>, OpenApi) {
     let (routes, mut document) = OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(users::list))
         .routes(routes!(users::show))
         .routes(routes!(batches::list))
         .routes(routes!(batches::show))

@@ -1,11 +1,72 @@
 use axum::Json;
 use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Api;
 use crate::admin::problem::Problem;
-use crate::admin::read::At;
-use crate::job::UserId;
+use crate::admin::read::{At, Query, within};
+use crate::job::{BatchId, UserId};
+use crate::machine::StateName;
 use crate::operations::status::UserStatus;
+use crate::operations::users::{self, NoList, UserFilter, UserPage, UserSources};
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// Only users who still have access, the one who was asked for first at the head.
+    #[serde(default)]
+    access: bool,
+    /// Only users in this state: the last completed step.
+    state: Option<StateName>,
+    /// Only users who wait for this: a failure code, or `not_due`, `brake`, `not_converged`, `deletion_pending`.
+    #[serde(rename = "waitingFor")]
+    waiting_for: Option<String>,
+    /// Only users of this batch.
+    batch: Option<BatchId>,
+    /// Maximum number of users.
+    #[serde(default, deserialize_with = "within::<1, 1000, _>")]
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u64>,
+    /// The `nextCursor` of the page before, with the same filters.
+    cursor: Option<String>,
+}
+
+/// Lists users
+///
+/// With `access=true`, the users who can still sign in: those who wait, who have not begun, or who have a dead letter.
+/// Without `access` and `batch`, all users with a checkpoint, in no order; a user who is saved while pages are read may
+/// come twice.
+#[utoipa::path(
+    get, path = "/api/v1/users", tag = "users", operation_id = "listUsers", params(Wanted),
+    responses((status = 200, description = "A page of users", body = UserPage)),
+)]
+pub(super) async fn list(
+    State(Api(api)): State<Api>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<UserPage>, Problem> {
+    let sources = UserSources {
+        users: &*api.stores.users,
+        batches: Some(&*api.stores.batches),
+    };
+    let filter = UserFilter {
+        access: wanted.access,
+        state: wanted.state,
+        waiting_for: wanted.waiting_for,
+        batch: wanted.batch,
+    };
+    let limit = super::limit(wanted.limit, 100);
+    let now = api.services.clock.now();
+    let page = users::list(&sources, &filter, wanted.cursor.as_deref(), limit, now).await;
+    page.map(Json).map_err(|why| match why {
+        NoList::BadCursor => {
+            Problem::bad_request("cursor: not a cursor of a list with these filters")
+        }
+        NoList::NoBatches => Problem::bad_request("batch: this store keeps no batches"),
+        NoList::Failed(failure) => failure.into(),
+    })
+}
 
 /// Shows the progress of a user
 ///
