@@ -25,6 +25,7 @@ use crate::limits::Rate;
 use crate::machine::RetryPolicy;
 use crate::manifest::Actor;
 use crate::operations::fleet::{Fleet, FleetSources, fleet};
+use crate::ports::batches::Batches;
 use crate::ports::queue::Broker;
 use crate::ports::users::UserIndex;
 use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas, SharedStores, Tenant};
@@ -65,11 +66,34 @@ pub(super) fn checkpoints<C, Q>(
     Ok(shared(settings)?.0)
 }
 
-/// The users of the checkpoint store.
-pub(super) fn users<C, Q>(settings: &Settings<C, Q>) -> Result<Arc<dyn UserIndex>, CliError> {
+/// What the checkpoint store has of users.
+pub(super) struct UserStores {
+    pub(super) checkpoints: Arc<dyn Checkpoints>,
+    pub(super) users: Arc<dyn UserIndex>,
+    /// Only a store that processes share keeps batches.
+    pub(super) batches: Option<Arc<dyn Batches>>,
+}
+
+pub(super) fn user_stores<C, Q>(settings: &Settings<C, Q>) -> Result<UserStores, CliError> {
     Ok(match &settings.checkpoints {
-        CheckpointsUrl::Embedded(directory) => Arc::new(EmbeddedCheckpoints::open(directory)?),
-        CheckpointsUrl::Redis(url) => redis(url, settings).users,
+        CheckpointsUrl::Embedded(directory) => {
+            let embedded =
+                EmbeddedCheckpoints::open(directory)?.with_integrity(settings.integrity.clone());
+            let embedded = Arc::new(embedded);
+            UserStores {
+                checkpoints: Arc::clone(&embedded) as Arc<dyn Checkpoints>,
+                users: embedded,
+                batches: None,
+            }
+        }
+        CheckpointsUrl::Redis(url) => {
+            let redis = redis(url, settings);
+            UserStores {
+                checkpoints: redis.checkpoints,
+                users: redis.users,
+                batches: Some(redis.batches),
+            }
+        }
     })
 }
 

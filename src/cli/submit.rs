@@ -16,8 +16,7 @@ use super::output::{Output, OutputArgs, json as print_json, say, say_fleet};
 use crate::config::{Settings, Sources};
 use crate::guards::Hold;
 use crate::job::{Source, UserId};
-use crate::operations::fleet::Fleet;
-use crate::operations::submit::{CHUNK, Checked, Input, Memory, Message, Sending};
+use crate::operations::submit::{CHUNK, Checked, Input, Memory, MemoryStores, Message, Sending};
 use crate::ports::queue::Publisher;
 use crate::printable;
 use crate::worker::shutdown_on_signals;
@@ -63,22 +62,20 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         },
         checked,
         held: guards.held().await,
-        memory: Memory::new(compose::shared_stores(&settings).map(|stores| stores.batches)),
+        memory: Memory::new(
+            compose::shared_stores(&settings).map(|stores| MemoryStores {
+                batches: stores.batches,
+                users: stores.users,
+            }),
+        ),
     };
     plan.name_held(args.output.output);
-    let broker = match broker {
-        Some(broker) => {
-            let fleet = compose::fleet_now(&settings, settings.queue.as_ref()).await;
-            Some((broker, fleet))
-        }
-        None => None,
-    };
     match broker {
         None => plan.dry_run(&input, args.output.output).await,
-        Some((broker, fleet)) => {
+        Some(broker) => {
             let publisher = broker.publisher(Sending::CHANNELS);
             let output = args.output.output;
-            Box::pin(plan.send(&input, publisher, fleet, output)).await
+            Box::pin(plan.send(&input, publisher, &settings, output)).await
         }
     }
 }
@@ -116,7 +113,7 @@ impl Plan {
         self,
         input: &Input,
         publisher: Arc<dyn Publisher>,
-        fleet: Option<Fleet>,
+        settings: &Settings,
         output: Output,
     ) -> Result<Exit, CliError> {
         let total = self.checked.users;
@@ -138,6 +135,7 @@ impl Plan {
         publisher.close().await;
         let left = total.saturating_sub(sent.confirmed + sent.before);
         let interrupted = left > 0 && sent.failure.is_none();
+        let fleet = compose::fleet_now(settings, settings.queue.as_ref()).await;
         match output {
             Output::Json => print_json(&json!({
                 "queue": queue, "sent": sent.confirmed, "alreadySent": sent.before, "total": total,

@@ -82,11 +82,10 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
         waiting_for: args.waiting_for.clone(),
         batch: args.batch.clone(),
     };
-    let users = compose::users(settings)?;
-    let stores = compose::shared_stores(settings);
+    let stores = compose::user_stores(settings)?;
     let sources = UserSources {
-        users: &*users,
-        batches: stores.as_ref().map(|stores| &*stores.batches),
+        users: &*stores.users,
+        batches: stores.batches.as_deref(),
     };
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let now = Timestamp::now();

@@ -12,7 +12,7 @@ use crate::config::{Settings, Sources};
 use crate::integrity::Integrity;
 use crate::ports::Heartbeat;
 use crate::telemetry::{Telemetry, instance, metrics};
-use crate::worker::{Options, Shutdown, Worker, announce, shutdown_on_signals};
+use crate::worker::{Options, Shutdown, Worker, announce, keep_access_index, shutdown_on_signals};
 
 /// Consumes off-boarding messages from RabbitMQ until SIGTERM or SIGINT
 ///
@@ -95,6 +95,7 @@ pub(super) async fn run(
     };
     let heartbeat = heartbeats(first, not_ready_reasons, &worker, &shutdown);
     let _announcing = announce(stores.workers, heartbeat);
+    let _indexing = keep_access_index(stores.users);
     worker.run(&shutdown).await;
     Ok(Exit::Ok)
 }

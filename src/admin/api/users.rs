@@ -8,7 +8,7 @@ use crate::admin::problem::Problem;
 use crate::admin::read::{At, Query, within};
 use crate::job::{BatchId, UserId};
 use crate::machine::StateName;
-use crate::operations::status::UserStatus;
+use crate::operations::status::{Requests, UserStatus};
 use crate::operations::users::{self, NoList, UserFilter, UserPage, UserSources};
 
 #[derive(Deserialize, IntoParams)]
@@ -76,7 +76,7 @@ pub(super) async fn list(
     params(("userId" = UserId, Path, description = "The ID of the user")),
     responses(
         (status = 200, description = "The progress of the user", body = UserStatus),
-        (status = 404, description = "`no_such_user`: the user has no checkpoint and no manifest", body = Problem,
+        (status = 404, description = "`no_such_user`: the user has no checkpoint and no manifest, and was not submitted", body = Problem,
             content_type = "application/problem+json"),
     ),
 )]
@@ -84,17 +84,20 @@ pub(super) async fn show(
     State(Api(api)): State<Api>,
     At(user_id): At<UserId>,
 ) -> Result<Json<UserStatus>, Problem> {
+    let requests = Requests {
+        users: &*api.stores.users,
+        batches: Some(&*api.stores.batches),
+    };
     let status = UserStatus::look_up(
         user_id,
         &*api.stores.checkpoints,
         &api.services.archive_store,
+        &requests,
     )
     .await?;
-    match status.progress {
-        Some(_) => Ok(Json(status)),
-        None => Err(Problem::not_found(
-            "no_such_user",
-            format!("{user_id} has no checkpoint and no manifest"),
-        )),
+    if status.is_unknown() {
+        let detail = format!("{user_id} has no checkpoint and no manifest, and was not submitted");
+        return Err(Problem::not_found("no_such_user", detail));
     }
+    Ok(Json(status))
 }
