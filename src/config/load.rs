@@ -59,6 +59,18 @@ impl Settings<Cxone, Queue> {
     }
 }
 
+impl Settings {
+    /// The variables that commands of this profile cannot work without, and that are not set.
+    pub(crate) fn missing(sources: &Sources, profile: Profile) -> Vec<String> {
+        let draft = Draft::read(sources);
+        let missing = draft.entries.iter().filter(|entry| {
+            matches!(entry.setting.unset, Unset::RequiredBy(profiles) if profiles.contains(&profile))
+                && matches!(entry.state, State::Unset)
+        });
+        missing.map(|entry| entry.setting.variable()).collect()
+    }
+}
+
 impl Settings<Cxone> {
     /// For commands that call the tenant and need no broker.
     pub(crate) fn for_run(sources: &Sources) -> Result<Self, Faults> {

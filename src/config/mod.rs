@@ -38,7 +38,7 @@ pub(crate) use fault::Faults;
 pub(crate) use guard::Guard;
 pub(crate) use load::Settings;
 pub(crate) use queue::Queue;
-pub(crate) use setting::{CONFIG_VARIABLE, Setting, Unset};
+pub(crate) use setting::{CONFIG_VARIABLE, Profile, Setting, Unset};
 #[cfg(test)]
 pub(crate) use show::markdown_table;
 pub(crate) use show::show;

@@ -1,11 +1,11 @@
 use super::super::compose;
 use super::finding::Finding;
-use crate::config::{Cxone, Settings};
+use crate::config::Settings;
 
 const CHECK: &str = "protected list";
 
 /// Checks whether the protected list can be read, and counts its entries.
-pub(super) async fn check(settings: &Settings<Cxone>) -> Vec<Finding> {
+pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
     if settings.guard.protected.is_none() {
         return Vec::new();
     }

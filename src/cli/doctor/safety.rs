@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::super::compose;
 use super::finding::Finding;
 use crate::address::RedisKind;
-use crate::config::{ArchiveLocation, CheckpointsUrl, Cxone, Guard, Settings};
+use crate::config::{ArchiveLocation, CheckpointsUrl, Guard, Settings};
 use crate::failure::{Code, Failure};
 use crate::integrity::Integrity;
 use crate::limits::DeletePolicy;
@@ -14,11 +14,12 @@ use crate::ports::BucketHealth as _;
 const VERSIONS: &str = "archive versions";
 const LOCK: &str = "archive lock";
 
-pub(super) async fn check(settings: &Settings<Cxone>) -> Vec<Finding> {
+pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
     let mut findings = evidence(settings).await;
     findings.extend(limits(&settings.guard));
     findings.extend(integrity(&settings.integrity));
     if let Some(queue) = &settings.queue {
+        findings.extend(guest(&queue.url.user, &queue.url.host));
         let hosts = (!queue.url.tls).then_some([queue.url.host.as_str()]);
         findings
             .extend(hosts.and_then(|hosts| in_clear("OFFBOARDER_QUEUE_URL", &hosts, "amqps://")));
@@ -39,7 +40,7 @@ pub(super) async fn check(settings: &Settings<Cxone>) -> Vec<Finding> {
 }
 
 /// Checks whether stored objects can be removed or rewritten without a trace.
-async fn evidence(settings: &Settings<Cxone>) -> Vec<Finding> {
+async fn evidence(settings: &Settings) -> Vec<Finding> {
     let (bucket, prefix) = match &settings.archive.location {
         ArchiveLocation::S3 { bucket, prefix } => (bucket, prefix),
         ArchiveLocation::Directory(_) => {
@@ -137,6 +138,17 @@ fn in_clear(setting: &str, hosts: &[&str], better: &str) -> Option<Finding> {
     ))
 }
 
+/// Checks whether a broker of others has the user that every installation begins with.
+fn guest(user: &str, host: &str) -> Option<Finding> {
+    (user == "guest" && !is_loopback(host)).then(|| {
+        Finding::warning(
+            "RabbitMQ user",
+            "OFFBOARDER_QUEUE_URL logs in as guest, whom every installation knows and who may do everything",
+            "create a user for workers and one for publishers, each with its own rights, and remove guest",
+        )
+    })
+}
+
 fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host
@@ -182,6 +194,13 @@ mod tests {
                 "{local:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_user_guest_is_a_warning_at_another_host() {
+        assert!(guest("guest", "mq-1").is_some_and(|finding| finding.warning && finding.ok));
+        assert!(guest("guest", "127.0.0.1").is_none());
+        assert!(guest("offboarder", "mq-1").is_none());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use super::super::compose;
 use super::super::exit::CliError;
 use super::finding::Finding;
-use crate::config::{Archive, ArchiveLocation, CheckpointsUrl, Cxone, Settings};
+use crate::config::{Archive, ArchiveLocation, CheckpointsUrl, Settings};
 use crate::failure::{Code, Failure};
 use crate::ports::{ArchiveStore, BucketHealth, Persistence};
 
@@ -9,7 +9,7 @@ const CHECKPOINTS: &str = "checkpoints";
 const ARCHIVE: &str = "archive store";
 
 /// Checks whether the checkpoint store accepts writes and keeps them.
-pub(super) async fn checkpoints(settings: &Settings<Cxone>) -> Vec<Finding> {
+pub(super) async fn checkpoints(settings: &Settings) -> Vec<Finding> {
     match &settings.checkpoints {
         CheckpointsUrl::Embedded(_) => match compose::checkpoints(settings) {
             Ok(checkpoints) => vec![accepts_writes(checkpoints.probe().await)],
@@ -78,7 +78,7 @@ fn keeps(health: &Persistence) -> Vec<Finding> {
 }
 
 /// Checks whether the archive store can be written, read and listed, does not overwrite, and locks objects if it has to.
-pub(super) async fn archive(settings: &Settings<Cxone>) -> Vec<Finding> {
+pub(super) async fn archive(settings: &Settings) -> Vec<Finding> {
     match &settings.archive.location {
         ArchiveLocation::S3 { bucket, prefix } => s3(&settings.archive, bucket, prefix)
             .await

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::super::compose;
 use super::finding::Finding;
-use crate::config::{Cxone, Settings};
+use crate::config::{Cxone, Guard};
 use crate::limits::DeletePolicy;
 use crate::ports::{ReadFacts, RefusalCause, RefusedRead, Tenant, TenantRead};
 
@@ -29,8 +29,8 @@ const NOT_EXAMINED: &str = "not examined, for the reason in another row";
 
 type Outcome = Result<ReadFacts, RefusedRead>;
 
-pub(super) async fn examine(settings: &Settings<Cxone>) -> Vec<Finding> {
-    let tenant = match compose::tenant(&settings.cxone, compose::local_quotas()) {
+pub(super) async fn examine(cxone: &Cxone, guard: &Guard) -> Vec<Finding> {
+    let tenant = match compose::tenant(cxone, compose::local_quotas()) {
         Ok(tenant) => tenant,
         Err(error) => {
             return vec![Finding::bad(
@@ -45,7 +45,6 @@ pub(super) async fn examine(settings: &Settings<Cxone>) -> Vec<Finding> {
         Err(failure) => return vec![Finding::failed(CREDENTIALS, failure)],
     };
 
-    let cxone = &settings.cxone;
     let mut findings = vec![Finding::good(
         CREDENTIALS,
         format!("a token was issued by {}", cxone.token_uri),
@@ -59,7 +58,7 @@ pub(super) async fn examine(settings: &Settings<Cxone>) -> Vec<Finding> {
     }
 
     findings.extend(reads.clock());
-    let deletes = settings.guard.delete == DeletePolicy::Attempt;
+    let deletes = guard.delete == DeletePolicy::Attempt;
     findings.extend(
         SCOPES
             .iter()
