@@ -223,9 +223,15 @@ fn assemble(
     }
 
     notices.sort_by_key(|notice| notice.kind);
+    // A worker that still says "paused" when the pause is over only has not read so yet.
+    let all_stopped = notices.iter().any(|notice| match notice.kind {
+        NoticeKind::NoWorker => true,
+        NoticeKind::WorkersStopped => notice.count == alive.map(|alive| alive as u64),
+        _ => false,
+    });
     Fleet {
         as_of: now,
-        stopped: is_paused || ready == Some(0),
+        stopped: is_paused || all_stopped,
         workers_alive: alive,
         workers_ready: ready,
         messages_waiting,

@@ -133,6 +133,13 @@ fn stopped_workers_are_counted_with_the_most_common_cause_and_since_when() {
 }
 
 #[test]
+fn a_worker_that_has_not_read_the_end_of_a_pause_yet_is_not_stopped() {
+    let late = worker("a", &["paused by ada at 1970-01-12T13:34:40Z: migration"]);
+    let fleet = assemble(Ok(vec![late]), Ok(PauseState::Never), None, now());
+    assert_eq!((fleet.notices.len(), fleet.stopped), (0, false));
+}
+
+#[test]
 fn what_cannot_be_read_is_unknown_and_never_all_is_well() {
     let why = || "connection refused".to_owned();
     let fleet = assemble(Err(why()), Err(why()), Some(Err(why())), now());

@@ -7,7 +7,7 @@ use super::Api;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Query, within};
 use crate::job::BatchId;
-use crate::operations::batches::{self, BatchProgress, Listed};
+use crate::operations::batches::{self, BatchProgress, ListedProgress};
 use crate::operations::fleet::fleet;
 
 #[derive(Deserialize, IntoParams)]
@@ -24,7 +24,7 @@ pub(super) struct Wanted {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Batches {
     /// Newest first.
-    batches: Vec<Listed>,
+    batches: Vec<ListedProgress>,
 }
 
 /// Lists batches, newest first
@@ -36,7 +36,8 @@ pub(super) async fn list(
     State(Api(api)): State<Api>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Batches>, Problem> {
-    let batches = batches::list(&*api.stores.batches, super::limit(wanted.limit, 100)).await?;
+    let limit = super::limit(wanted.limit, 100);
+    let batches = batches::list(&*api.stores.batches, limit, api.services.clock.now()).await?;
     Ok(Json(Batches { batches }))
 }
 

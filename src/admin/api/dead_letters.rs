@@ -19,6 +19,7 @@ use crate::operations::dead_letters::{
     self, Assessor, DeadLetterFilter, DeadLetterId, Discard, DiscardResult, FullDeadLetter, Group,
     Listing, Replay, ReplayResult,
 };
+use crate::operations::fleet::{Fleet, fleet};
 
 /// Which dead letters; each given filter has to match.
 #[derive(Deserialize, IntoParams)]
@@ -88,6 +89,8 @@ pub(super) async fn list(
 pub(super) struct Groups {
     /// Largest group first.
     groups: Vec<Group>,
+    /// What keeps users waiting now.
+    fleet: Fleet,
 }
 
 /// Counts dead letters by fault, and says whether a replay is safe now
@@ -103,6 +106,7 @@ pub(super) async fn groups(
     let assessor = Assessor::new(Arc::clone(&api.services));
     Ok(Json(Groups {
         groups: dead_letters::groups(&*api.broker, &wanted.filter(None), &assessor).await?,
+        fleet: fleet(&api.fleet, api.services.clock.now()).await,
     }))
 }
 

@@ -2,11 +2,13 @@ mod report;
 mod show;
 mod unknown;
 
+use jiff::Timestamp;
+
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table};
 use crate::config::Settings;
-use crate::operations::batches;
+use crate::operations::batches::{self, ListedProgress, ShortProgress};
 use crate::ports::batches::Batches;
 
 /// Shows batches: users that were submitted or published with the same batch ID
@@ -63,19 +65,41 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
 }
 
 async fn list(batches: &dyn Batches, limit: usize, output: Output) -> Result<Exit, CliError> {
-    let batches = batches::list(batches, limit.max(1)).await?;
+    let now = Timestamp::now();
+    let batches = batches::list(batches, limit.max(1), now).await?;
     match output {
         Output::Json => print_json(&serde_json::json!({ "batches": batches }))?,
         Output::Table => {
-            let rows = batches.iter().map(|batch| {
+            say(table(
                 [
-                    batch.batch_id.to_string(),
-                    batch.users.to_string(),
-                    batch.begun_at.to_string(),
-                ]
-            });
-            say(table(["batch", "users", "begun"], rows));
+                    "batch",
+                    "users",
+                    "begun",
+                    "finished",
+                    "dead letters",
+                    "left",
+                    "still have access",
+                ],
+                batches.iter().map(row),
+            ));
         }
     }
     Ok(Exit::Ok)
+}
+
+fn row(listed: &ListedProgress) -> [String; 7] {
+    let ListedProgress { batch, progress } = listed;
+    let count = |of: fn(&ShortProgress) -> u64| {
+        let count = progress.as_ref().map(of);
+        count.map_or_else(|| "not counted".to_owned(), |count| count.to_string())
+    };
+    [
+        batch.batch_id.to_string(),
+        batch.users.to_string(),
+        format!("{:.0}", batch.begun_at),
+        count(|progress| progress.finished),
+        count(|progress| progress.dead_letters),
+        count(|progress| progress.left),
+        count(|progress| progress.still_have_access),
+    ]
 }

@@ -6,9 +6,10 @@ mod read;
 mod report;
 mod tally;
 
-pub(crate) use crate::ports::batches::{Known, Listed, Standing, Summary};
+pub(crate) use crate::ports::batches::{Known, Standing, Summary};
 pub(crate) use overview::{
-    AccessTimes, BatchProgress, DeadLetters, Overview, StillHaveAccess, Waiting,
+    AccessTimes, BatchProgress, DeadLetters, ListedProgress, Overview, ShortProgress,
+    StillHaveAccess, Waiting,
 };
 pub(crate) use read::{list, overview, report};
 pub(crate) use report::Reported;

@@ -10,6 +10,7 @@ use crate::failure::Reason;
 use crate::job::BatchId;
 use crate::machine::{DeletionOutcome, StateName};
 use crate::operations::fleet::Fleet;
+use crate::ports::batches::Listed;
 
 /// The progress of a batch
 ///
@@ -97,6 +98,42 @@ pub(crate) struct AccessTimes {
     /// When the access of the last user was removed.
     #[schema(value_type = String, format = DateTime)]
     pub last_at: Timestamp,
+}
+
+/// A batch in a list
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ListedProgress {
+    #[serde(flatten)]
+    pub batch: Listed,
+    /// Its progress; null if the newer batches of the list have very many users: `batch show` reads it.
+    pub progress: Option<ShortProgress>,
+}
+
+/// The progress of a batch, in short
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ShortProgress {
+    /// Users with a terminal state and a stored manifest.
+    pub finished: u64,
+    /// Users with a dead letter.
+    pub dead_letters: u64,
+    /// Users on whom workers still have to work.
+    pub left: u64,
+    /// Users whose access is not removed yet.
+    pub still_have_access: u64,
+}
+
+impl ShortProgress {
+    pub(crate) fn of(overview: &Overview) -> Self {
+        let access = overview.still_have_access.as_ref();
+        Self {
+            finished: overview.finished,
+            dead_letters: overview.dead(),
+            left: overview.left(),
+            still_have_access: access.map_or(0, |access| access.users),
+        }
+    }
 }
 
 /// The users who still have access
