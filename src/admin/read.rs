@@ -66,7 +66,11 @@ fn from_query<T: DeserializeOwned + IntoParams>(query: &str) -> Result<T, Proble
     for (name, text) in form_urlencoded::parse(query.as_bytes()) {
         let value = match text.parse::<u64>() {
             Ok(number) if is_of_type(&name, &Type::Integer) => Value::from(number),
-            Ok(_) | Err(_) => Value::from(text.into_owned()),
+            Ok(_) | Err(_) => match &*text {
+                "true" if is_of_type(&name, &Type::Boolean) => Value::from(true),
+                "false" if is_of_type(&name, &Type::Boolean) => Value::from(false),
+                _ => Value::from(text.into_owned()),
+            },
         };
         let value = match members.remove(&*name) {
             Some(Value::Array(mut values)) => {
@@ -254,6 +258,26 @@ mod tests {
         batch: Option<String>,
         #[serde(default, deserialize_with = "within::<1, 5, _>")]
         limit: Option<u64>,
+        #[serde(default)]
+        access: bool,
+    }
+
+    #[test]
+    fn a_flag_of_a_query_is_true_or_false_and_nothing_else() {
+        let access = |query| from_query::<Asked>(query).map(|asked| asked.access);
+        assert!(access("access=true").is_ok_and(|access| access));
+        assert!(access("access=false").is_ok_and(|access| !access));
+        assert!(access("").is_ok_and(|access| !access));
+        for wrong in [
+            "access=yes",
+            "access=1",
+            "access=",
+            "access=true&access=true",
+        ] {
+            assert!(access(wrong).is_err(), "{wrong}");
+        }
+        // What is no flag stays a text.
+        assert!(from_query::<Asked>("batch=true").is_ok());
     }
 
     #[test]

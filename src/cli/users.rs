@@ -18,7 +18,7 @@ use crate::ports::batches::Standing;
 #[command(after_help = "Examples:
   offboarder users list --access
   offboarder users list --batch 2026-11 --state Archived
-  offboarder users list --waiting-for brake --output json")]
+  offboarder users list --waiting-for not_due --output json")]
 pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -97,6 +97,9 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
         NoList::NoBatches => CliError::usage(
             "batches are kept in Redis: set OFFBOARDER_CHECKPOINTS_URL to the URL that the workers use",
         ),
+        NoList::NoSuchBatch(batch) => CliError::bad(format!(
+            "batch {batch} does not exist; `offboarder batch list` shows the batches"
+        )),
         NoList::Failed(failure) => failure.into(),
     })?;
 

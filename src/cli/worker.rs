@@ -1,5 +1,6 @@
 //! The composition root of the long-running process.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -78,12 +79,27 @@ pub(super) async fn run(
             "cannot listen on {listen} ({error}); set OFFBOARDER_ADMIN_LISTEN to another port"
         ))
     })?;
-    let first = Heartbeat {
+    let first = first_heartbeat(name, started_at, bound, settings.worker.concurrency);
+    let heartbeat = heartbeats(first, not_ready_reasons, &worker, &shutdown);
+    let _announcing = announce(stores.workers, heartbeat);
+    let _indexing = keep_access_index(stores.users);
+    worker.run(&shutdown).await;
+    Ok(Exit::Ok)
+}
+
+/// What never changes while the worker lives, before it is ready.
+fn first_heartbeat(
+    name: String,
+    since: Timestamp,
+    listen: SocketAddr,
+    concurrency: usize,
+) -> Heartbeat {
+    Heartbeat {
         name,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        since: started_at,
-        listen: bound,
-        concurrency: settings.worker.concurrency,
+        since,
+        listen,
+        concurrency,
         in_flight: 0,
         ready: false,
         causes: Vec::new(),
@@ -92,12 +108,7 @@ pub(super) async fn run(
         lanes: None,
         waiting_for_deletion_rate_limit: 0,
         oldest_job: None,
-    };
-    let heartbeat = heartbeats(first, not_ready_reasons, &worker, &shutdown);
-    let _announcing = announce(stores.workers, heartbeat);
-    let _indexing = keep_access_index(stores.users);
-    worker.run(&shutdown).await;
-    Ok(Exit::Ok)
+    }
 }
 
 /// Makes heartbeats: `first` with the current state of the worker.

@@ -197,8 +197,8 @@ fn stored(at: Timestamp) -> Timestamp {
 }
 
 impl Summary {
-    /// Whether the user can still sign in, as far as is known. A user whom CXone does not know has no access; a dead
-    /// letter alone removes none.
+    /// Whether the user can still sign in, as far as is known. A user whom CXone does not know has
+    /// no access; no other dead letter removes it.
     pub(crate) fn has_access(&self) -> bool {
         let is_before = matches!(self.state, StateName::Received | StateName::QueuesCleared);
         is_before && self.dead_letter != Some(Reason::UserNotFound)

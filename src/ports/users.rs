@@ -23,7 +23,7 @@ pub(crate) trait UserIndex: Send + Sync {
     /// Reads the checkpoints of these users, and corrects the index where it says something else.
     async fn correct(&self, users: &[UserId]) -> Result<(), Failure>;
 
-    /// Reads all checkpoints, corrects the index, and marks it as complete.
+    /// Reads all checkpoints, and the users of batches who have none, corrects the index, and marks it as complete.
     async fn rebuild(&self) -> Result<(), Failure>;
 
     /// A page of the users with a checkpoint, in no order that means anything; `from` is the `next` of the page before.

@@ -164,6 +164,8 @@ fn who_has_access(place: usize) {
     let next = first["nextCursor"].as_str().expect("a cursor");
     let rest = world.json(&["users", "list", "--cursor", next], 0);
     assert_eq!(list(&rest["users"]).len(), 2, "{first} {rest}");
+    let missing = ["users", "list", "--batch", "no-such-batch"];
+    world.run(&missing).expect(1);
     let wrong = ["users", "list", "--access", "--cursor", next];
     world.run(&wrong).expect(2);
     World::drain(worker);

@@ -9,6 +9,7 @@ mod archive_store_s3;
 mod batches;
 mod checkpoints;
 mod checkpoints_redis;
+mod cluster;
 mod deletions;
 mod proxy;
 mod quotas;

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
+use super::cluster::Cluster;
 use super::servers;
 use super::setup::{LEASE, checkpoint, raw_redis, redis_checkpoints, user};
 use crate::adapters::conformance::over_each_adapter;
 use crate::adapters::embedded::EmbeddedCheckpoints;
-use crate::adapters::redis::{RedisConnection, RedisUsers};
+use crate::adapters::redis::{RedisBatches, RedisConnection, RedisUsers};
 use crate::address::RedisUrl;
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::integrity::Integrity;
 use crate::job::UserId;
 use crate::machine::{AccessRemoved, Checkpoint, QueuesCleared, State};
-use crate::ports::batches::Known;
+use crate::ports::batches::{Batches as _, Known};
 use crate::ports::users::{Asked, UserIndex};
 use crate::ports::{Checkpoints, Claim};
 
@@ -279,5 +280,56 @@ async fn a_key_of_another_program_in_the_place_of_the_index_stops_no_worker() {
             _ => store.users.correct(&[user_id]).await.unwrap(),
         }
         assert_eq!(store.with_access().await.len(), 1, "{part}");
+    }
+}
+
+#[tokio::test]
+async fn a_rebuild_finds_the_users_of_batches_who_have_not_begun() {
+    let store = redis();
+    let connection = Arc::new(RedisConnection::new(store.url.as_ref().unwrap()));
+    let batches = RedisBatches::new(connection);
+    let batch = "b-1".parse().unwrap();
+    let users = [user(), user()];
+    batches.add_users(&batch, &users, at(5)).await.unwrap();
+    store.save(&deactivated(users[0], 9)).await;
+
+    store.users.rebuild().await.unwrap();
+    let waiting = Asked {
+        at: at(5),
+        user_id: users[1],
+    };
+    assert_eq!(store.with_access().await, [waiting]);
+}
+
+/// As a cluster, and as what looks like a single Redis.
+#[tokio::test]
+async fn the_index_is_kept_in_the_slots_of_a_cluster_also_behind_a_proxy() {
+    let cluster = Cluster::start().await;
+    for scheme in ["redis+cluster", "redis"] {
+        let mut flush = ::redis::cmd("FLUSHALL");
+        flush.arg("SYNC");
+        raw_redis::<String>(&cluster.url("redis"), &flush).await;
+        let store = redis_at(cluster.url(scheme));
+        let mut users: Vec<UserId> = (0..30).map(|_| user()).collect();
+        users.sort_unstable();
+        store.users.add_asked(&users, at(10)).await.unwrap();
+        let page = store.users.with_access(None, 5).await.unwrap();
+        assert_eq!((page.total, page.complete_since), (30, None), "{scheme}");
+
+        store.save(&requested(users[0], 5)).await;
+        store.save(&deactivated(users[1], 20)).await;
+        store.users.rebuild().await.unwrap();
+        let page = store.users.with_access(None, 3).await.unwrap();
+        let first: Vec<UserId> = page.users.iter().map(|user| user.user_id).collect();
+        assert_eq!(first, [users[0], users[2], users[3]], "{scheme}");
+        assert_eq!((page.total, page.first), (29, Some(at(5))), "{scheme}");
+        assert!(page.complete_since.is_some(), "{scheme}");
+        let behind = page.users.last().copied();
+        let page = store.users.with_access(behind, 1).await.unwrap();
+        assert_eq!(page.users[0].user_id, users[4], "{scheme}");
+
+        let mut scanned = store.users.scan(None, 10_000).await.unwrap().users;
+        scanned.sort_unstable();
+        assert_eq!(scanned, users[..2], "{scheme}");
     }
 }

@@ -19,7 +19,7 @@ use crate::job::{BatchId, UserId};
 use crate::ports::batches::{Batches, Known, Listed, Members, Record, Summary};
 
 /// How many batches are listed at most, since anybody who may send messages can name batches.
-const MAX_LISTED: usize = 10_000;
+pub(super) const MAX_LISTED: usize = 10_000;
 
 pub(crate) struct RedisBatches {
     connection: Arc<RedisConnection>,

@@ -9,13 +9,13 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use redis::{Cmd, Script};
 
-use super::batches::{RedisBatches, time};
+use super::batches::{MAX_LISTED, RedisBatches, time};
 use super::connection::RedisConnection;
 use super::hash_slots::SLOTS;
 use super::{keys, scripts};
 use crate::failure::Failure;
 use crate::job::UserId;
-use crate::ports::batches::{Known, Record};
+use crate::ports::batches::{Batches as _, Known, Record};
 use crate::ports::users::{Asked, Scanned, UserIndex, WithAccess};
 
 /// Scripts in flight at once.
@@ -126,6 +126,33 @@ impl RedisUsers {
         })
     }
 
+    /// Adds the users of batches who have not begun: no checkpoint names them.
+    async fn add_of_batches(&self) -> Result<(), Failure> {
+        for batch in self.batches.latest(MAX_LISTED).await? {
+            let mut from = 0;
+            loop {
+                let members = self.batches.page(&batch.batch_id, from, PAGE).await?;
+                let known = self
+                    .batches
+                    .summaries(&batch.batch_id, &members.users)
+                    .await?;
+
+                let rows = members.users.iter().zip(&members.added_at).zip(&known);
+                let not_begun = rows.filter(|(_, known)| **known == Known::Nothing);
+                let adding = not_begun.map(|((user_id, at), _)| self.add_one(*user_id, *at));
+                stream::iter(adding.collect::<Vec<_>>())
+                    .buffer_unordered(AT_ONCE)
+                    .try_collect::<()>()
+                    .await?;
+                match members.next {
+                    Some(next) => from = next,
+                    None => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn mark_complete(&self, at: Timestamp) -> Result<(), Failure> {
         let mark = |key: String| {
             let mut command = redis::cmd("ZADD");
@@ -202,9 +229,11 @@ impl UserIndex for RedisUsers {
             self.correct(&page.users).await?;
             match page.next {
                 Some(next) => from = Some(next),
-                None => return self.mark_complete(begun).await,
+                None => break,
             }
         }
+        self.add_of_batches().await?;
+        self.mark_complete(begun).await
     }
 
     async fn scan(&self, from: Option<&str>, count: usize) -> Result<Scanned, Failure> {

@@ -40,7 +40,11 @@ pub(super) struct Wanted {
 /// come twice.
 #[utoipa::path(
     get, path = "/api/v1/users", tag = "users", operation_id = "listUsers", params(Wanted),
-    responses((status = 200, description = "A page of users", body = UserPage)),
+    responses(
+        (status = 200, description = "A page of users", body = UserPage),
+        (status = 404, description = "`no_such_batch`: the batch does not exist", body = Problem,
+            content_type = "application/problem+json"),
+    ),
 )]
 pub(super) async fn list(
     State(Api(api)): State<Api>,
@@ -64,6 +68,9 @@ pub(super) async fn list(
             Problem::bad_request("cursor: not a cursor of a list with these filters")
         }
         NoList::NoBatches => Problem::bad_request("batch: this store keeps no batches"),
+        NoList::NoSuchBatch(batch) => {
+            Problem::not_found("no_such_batch", format!("batch {batch} does not exist"))
+        }
         NoList::Failed(failure) => failure.into(),
     })
 }

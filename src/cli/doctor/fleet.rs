@@ -135,7 +135,7 @@ async fn with_access(stores: &SharedStores, now: Timestamp) -> Result<usize, Str
     let page = list(&sources, &filter, None, USERS_READ, now).await;
     let page = page.map_err(|why| match why {
         NoList::Failed(failure) => failure.text,
-        NoList::BadCursor | NoList::NoBatches => "no list".to_owned(),
+        NoList::BadCursor | NoList::NoBatches | NoList::NoSuchBatch(_) => "no list".to_owned(),
     })?;
     if page.next_cursor.is_some() {
         return Err(format!("more than {USERS_READ} users still have access"));

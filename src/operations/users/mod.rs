@@ -1,16 +1,21 @@
 //! Lists users: those who still have access, those of a batch, or all with a checkpoint.
 
+mod cursor;
+mod listed;
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::failure::{Failure, Reason};
+use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
 use crate::machine::StateName;
-use crate::ports::batches::{Batches, Known, Standing, Summary};
+use crate::ports::batches::{Batches, Known};
 use crate::ports::users::{Asked, UserIndex, WithAccess};
+use cursor::Cursor;
+pub(crate) use listed::ListedUser;
 
 /// The number of users that are read in one round trip while a filter leaves some out.
 const PAGE: usize = 500;
@@ -61,84 +66,6 @@ pub(crate) struct AccessTotal {
     pub complete_since: Option<Timestamp>,
 }
 
-/// A user
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ListedUser {
-    pub user_id: UserId,
-    /// The last completed step; null if no worker has taken the user.
-    pub state: Option<StateName>,
-    /// How far the user is.
-    pub standing: Standing,
-    /// Whether the user can still sign in; null if a later release wrote the checkpoint.
-    pub has_access: Option<bool>,
-    /// When the off-boarding was requested, or first seen.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub requested_at: Option<Timestamp>,
-    /// When a read confirmed that the access was removed.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub access_removed_at: Option<Timestamp>,
-    /// What the user waits for: the code of a failure, or the word of a pause.
-    pub waits_for: Option<String>,
-    /// When the wait ends.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub waits_until: Option<Timestamp>,
-    /// The reason of the dead letter.
-    pub dead_letter: Option<Reason>,
-    /// The batch of the request.
-    pub batch_id: Option<BatchId>,
-    /// When the progress was saved.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub updated_at: Option<Timestamp>,
-}
-
-impl ListedUser {
-    /// `asked_at` is when the user was asked for, as far as the list knows it.
-    fn of(user_id: UserId, known: &Known, asked_at: Option<Timestamp>, now: Timestamp) -> Self {
-        let unknown = Self {
-            user_id,
-            state: None,
-            standing: Standing::NotBegun,
-            has_access: Some(true),
-            requested_at: asked_at,
-            access_removed_at: None,
-            waits_for: None,
-            waits_until: None,
-            dead_letter: None,
-            batch_id: None,
-            updated_at: None,
-        };
-        match known {
-            Known::Nothing => unknown,
-            Known::Unreadable => Self {
-                standing: Standing::Unreadable,
-                has_access: None,
-                ..unknown
-            },
-            Known::Summary(summary) => Self::of_summary(unknown, summary, now),
-        }
-    }
-
-    fn of_summary(unknown: Self, summary: &Summary, now: Timestamp) -> Self {
-        let standing = summary.standing(now);
-        let wait = summary.wait.as_ref();
-        let wait = wait.filter(|_| standing == Standing::Waiting);
-        Self {
-            state: Some(summary.state),
-            standing,
-            has_access: Some(summary.has_access()),
-            requested_at: summary.requested_at.or(unknown.requested_at),
-            access_removed_at: summary.access_removed_at,
-            waits_for: wait.map(|wait| wait.why.clone()),
-            waits_until: wait.map(|wait| wait.until),
-            dead_letter: summary.dead_letter,
-            batch_id: summary.batch_id.clone(),
-            updated_at: Some(summary.updated_at),
-            ..unknown
-        }
-    }
-}
-
 impl UserFilter {
     fn admits(&self, user: &ListedUser) -> bool {
         let has_state = self.state.is_none_or(|state| user.state == Some(state));
@@ -150,54 +77,6 @@ impl UserFilter {
     }
 }
 
-/// Where a list continues. The text is for the next call only; other programs must not read it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Cursor {
-    /// Behind this user of the index.
-    Access(Asked),
-    /// At this position of the batch.
-    Batch(usize),
-    /// In this page of a scan, behind this user.
-    Scan(Option<String>, Option<UserId>),
-}
-
-impl Cursor {
-    fn text(&self) -> String {
-        match self {
-            Self::Access(asked) => {
-                format!("a_{}_{}", asked.at.as_millisecond(), asked.user_id)
-            }
-            Self::Batch(from) => format!("b_{from}"),
-            Self::Scan(page, behind) => {
-                let behind = behind.map(|user_id| user_id.to_string());
-                let behind = behind.unwrap_or_default();
-                format!("s_{}_{behind}", page.as_deref().unwrap_or_default())
-            }
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let parts: Vec<&str> = text.split('_').collect();
-        match parts.as_slice() {
-            ["a", ms, user_id] => Some(Self::Access(Asked {
-                at: Timestamp::from_millisecond(ms.parse().ok()?).ok()?,
-                user_id: user_id.parse().ok()?,
-            })),
-            ["b", from] => Some(Self::Batch(from.parse().ok()?)),
-            ["s", page, behind] => {
-                let behind = if behind.is_empty() {
-                    None
-                } else {
-                    Some(behind.parse().ok()?)
-                };
-                let page = (!page.is_empty()).then(|| (*page).to_owned());
-                Some(Self::Scan(page, behind))
-            }
-            _ => None,
-        }
-    }
-}
-
 /// Why there is no list.
 #[derive(Debug)]
 pub(crate) enum NoList {
@@ -205,6 +84,8 @@ pub(crate) enum NoList {
     BadCursor,
     /// The store keeps no batches.
     NoBatches,
+    /// There is no such batch.
+    NoSuchBatch(BatchId),
     Failed(Failure),
 }
 
@@ -315,6 +196,9 @@ async fn in_batch(
     page: &mut Page<'_>,
 ) -> Result<Option<Cursor>, NoList> {
     let batches = sources.batches.ok_or(NoList::NoBatches)?;
+    if batches.begun_at(batch).await?.is_none() {
+        return Err(NoList::NoSuchBatch(batch.clone()));
+    }
     let mut read = 0;
     while !page.is_full() && read < READ_AT_MOST {
         let count = page.missing().min(PAGE);
@@ -404,5 +288,4 @@ async fn everyone(
 }
 
 #[cfg(test)]
-#[path = "users_tests.rs"]
 mod tests;
