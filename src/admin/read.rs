@@ -289,6 +289,7 @@ mod tests {
                 users,
                 batch: batch.map(str::to_owned),
                 limit,
+                access: false,
             })
         };
         assert_eq!(asked(""), of(&[], None, None));

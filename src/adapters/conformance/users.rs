@@ -102,6 +102,23 @@ impl Store {
         self.checkpoints.release(&lease).await.unwrap();
     }
 
+    /// What all pages of a scan name.
+    async fn scanned(&self) -> Vec<UserId> {
+        let mut seen = Vec::new();
+        let mut from = None;
+        loop {
+            let page = self.users.scan(from.as_deref(), 10).await.unwrap();
+            seen.extend(page.users);
+            match page.next {
+                Some(next) => from = Some(next),
+                None => break,
+            }
+        }
+        seen.sort_unstable();
+        seen.dedup();
+        seen
+    }
+
     async fn with_access(&self) -> Vec<Asked> {
         self.users.with_access(None, 1_000).await.unwrap().users
     }
@@ -247,20 +264,8 @@ async fn a_scan_names_every_user_with_a_checkpoint(store: Store) {
     for user_id in &users {
         store.save(&requested(*user_id, 7)).await;
     }
-    let mut seen = Vec::new();
-    let mut from = None;
-    loop {
-        let page = store.users.scan(from.as_deref(), 10).await.unwrap();
-        seen.extend(page.users);
-        match page.next {
-            Some(next) => from = Some(next),
-            None => break,
-        }
-    }
-    seen.sort_unstable();
-    seen.dedup();
     users.sort_unstable();
-    assert_eq!(seen, users);
+    assert_eq!(store.scanned().await, users);
 }
 
 #[tokio::test]
@@ -328,8 +333,7 @@ async fn the_index_is_kept_in_the_slots_of_a_cluster_also_behind_a_proxy() {
         let page = store.users.with_access(behind, 1).await.unwrap();
         assert_eq!(page.users[0].user_id, users[4], "{scheme}");
 
-        let mut scanned = store.users.scan(None, 10_000).await.unwrap().users;
-        scanned.sort_unstable();
-        assert_eq!(scanned, users[..2], "{scheme}");
+        // The scan passes over the keys of the index, too.
+        assert_eq!(store.scanned().await, users[..2], "{scheme}");
     }
 }
