@@ -257,6 +257,26 @@ mod tests {
         batch: Option<String>,
         #[serde(default, deserialize_with = "within::<1, 5, _>")]
         limit: Option<u64>,
+        #[serde(default)]
+        access: bool,
+    }
+
+    #[test]
+    fn a_flag_of_a_query_is_true_or_false_and_nothing_else() {
+        let access = |query| from_query::<Asked>(query).map(|asked| asked.access);
+        assert!(access("access=true").is_ok_and(|access| access));
+        assert!(access("access=false").is_ok_and(|access| !access));
+        assert!(access("").is_ok_and(|access| !access));
+        for wrong in [
+            "access=yes",
+            "access=1",
+            "access=",
+            "access=true&access=true",
+        ] {
+            assert!(access(wrong).is_err(), "{wrong}");
+        }
+        // What is no flag stays a text.
+        assert!(from_query::<Asked>("batch=true").is_ok());
     }
 
     #[test]
@@ -268,6 +288,7 @@ mod tests {
                 users,
                 batch: batch.map(str::to_owned),
                 limit,
+                access: false,
             })
         };
         assert_eq!(asked(""), of(&[], None, None));

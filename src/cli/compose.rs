@@ -10,7 +10,8 @@ use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::adapters::http::LocalQuotas;
 use crate::adapters::redis::{
-    RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisQuotas, RedisWorkers,
+    RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisQuotas, RedisUsers,
+    RedisWorkers,
 };
 use crate::adapters::s3::S3Store;
 use crate::adapters::tutorial::{self, Client};
@@ -21,7 +22,10 @@ use crate::guards::Guards;
 use crate::limits::Rate;
 use crate::machine::RetryPolicy;
 use crate::manifest::Actor;
+use crate::operations::fleet::{Fleet, FleetSources, fleet};
+use crate::ports::batches::Batches;
 use crate::ports::queue::Broker;
+use crate::ports::users::UserIndex;
 use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas, SharedStores, Tenant};
 use crate::progress::Progress;
 use crate::registers::ProtectedSource;
@@ -61,6 +65,37 @@ pub(super) fn checkpoints(settings: &Settings) -> Result<Arc<dyn Checkpoints>, C
     Ok(shared(settings)?.0)
 }
 
+/// What the checkpoint store has of users.
+pub(super) struct UserStores {
+    pub(super) checkpoints: Arc<dyn Checkpoints>,
+    pub(super) users: Arc<dyn UserIndex>,
+    /// Only a store that processes share keeps batches.
+    pub(super) batches: Option<Arc<dyn Batches>>,
+}
+
+pub(super) fn user_stores(settings: &Settings) -> Result<UserStores, CliError> {
+    Ok(match &settings.checkpoints {
+        CheckpointsUrl::Embedded(directory) => {
+            let embedded = EmbeddedCheckpoints::open(directory, Clock::system())?
+                .with_integrity(settings.integrity.clone());
+            let embedded = Arc::new(embedded);
+            UserStores {
+                checkpoints: Arc::clone(&embedded) as Arc<dyn Checkpoints>,
+                users: embedded,
+                batches: None,
+            }
+        }
+        CheckpointsUrl::Redis(url) => {
+            let redis = redis(url, settings);
+            UserStores {
+                checkpoints: redis.checkpoints,
+                users: redis.users,
+                batches: Some(redis.batches),
+            }
+        }
+    })
+}
+
 type Shared = (Arc<dyn Checkpoints>, Arc<dyn Quotas>);
 
 /// What workers share: checkpoints, and quotas. An embedded store is one process's own.
@@ -92,6 +127,7 @@ pub(super) fn redis(url: &RedisUrl, settings: &Settings) -> SharedStores {
         checkpoints: Arc::new(checkpoints),
         quotas: Arc::new(RedisQuotas::new(Arc::clone(&connection))),
         batches: Arc::new(RedisBatches::new(Arc::clone(&connection))),
+        users: Arc::new(RedisUsers::new(Arc::clone(&connection), Clock::system())),
         workers: Arc::new(RedisWorkers::new(Arc::clone(&connection))),
         health: Arc::new(RedisHealth::new(connection)),
     }
@@ -103,6 +139,30 @@ pub(super) fn shared_stores(settings: &Settings) -> Option<SharedStores> {
         CheckpointsUrl::Embedded(_) => None,
         CheckpointsUrl::Redis(url) => Some(redis(url, settings)),
     }
+}
+
+/// What the banner about the fleet is read from. A service that cannot be used is named in the banner.
+pub(super) async fn fleet_sources(
+    settings: &Settings,
+    queue: Option<&Queue>,
+    stores: &SharedStores,
+) -> FleetSources {
+    let store = archive_store(settings).await;
+    let queues = queue.map(|queue| Ok(broker(queue)?.publisher(1)));
+    FleetSources {
+        workers: Arc::clone(&stores.workers),
+        store: store.map_err(|error| error.to_string()),
+        queues: queues.map(|queues: Result<_, CliError>| queues.map_err(|error| error.to_string())),
+    }
+}
+
+/// The state of the fleet; `None` with an embedded store, which no worker uses.
+pub(super) async fn fleet_now(settings: &Settings, queue: Option<&Queue>) -> Option<Fleet> {
+    let stores = shared_stores(settings)?;
+    let sources = fleet_sources(settings, queue, &stores).await;
+    let state = fleet(&sources, Clock::system().now()).await;
+    sources.close().await;
+    Some(state)
 }
 
 /// With the key, by which records of ours are known there.

@@ -27,8 +27,10 @@ mod status;
 mod submit;
 mod timeline;
 mod topology;
+mod users;
 mod verify;
 mod worker;
+mod workers;
 
 use std::process::ExitCode;
 
@@ -36,7 +38,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 use clap_complete::Shell;
 use tracing::Instrument as _;
 
-use crate::config::{BrokerSettings, Settings, TenantSettings};
+use crate::config::{AnySettings, BrokerSettings, Settings, TenantSettings};
 use crate::telemetry::{Telemetry, span};
 use exit::{CliError, Exit};
 use output::Shown;
@@ -73,6 +75,8 @@ enum Command {
     Status(status::Args),
     Verify(verify::Args),
     Batch(batch::Args),
+    Workers(workers::Args),
+    Users(users::Args),
     #[command(alias = "dlq")]
     DeadLetters(dead_letters::Args),
     Hold(hold::Args),
@@ -165,9 +169,11 @@ async fn dispatch(
         Command::Worker(args) => Box::pin(worker::run(args, &sources(), telemetry)).await,
         Command::Run(args) => Box::pin(run::run(args, &TenantSettings::read(&sources())?)).await,
         Command::Submit(args) => Box::pin(submit::run(args, &sources())).await,
-        Command::Status(args) => status::run(args, &Settings::read(&sources())?).await,
+        Command::Status(args) => status::run(args, &AnySettings::read(&sources())?).await,
         Command::Verify(args) => Box::pin(verify::run(args, &sources())).await,
-        Command::Batch(args) => batch::run(args, &Settings::read(&sources())?).await,
+        Command::Batch(args) => batch::run(args, &AnySettings::read(&sources())?).await,
+        Command::Workers(args) => workers::run(args, &AnySettings::read(&sources())?).await,
+        Command::Users(args) => users::run(args, &AnySettings::read(&sources())?).await,
         Command::DeadLetters(args) => Box::pin(dead_letters::run(args, &sources())).await,
         Command::Hold(args) => hold::run(args, &Settings::read(&sources())?).await,
         Command::Pause(args) => pause::pause(args, &Settings::read(&sources())?).await,

@@ -6,8 +6,12 @@ use std::sync::OnceLock;
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, LineStyle, Row, Table, TableStyle};
+use jiff::Timestamp;
 
 use super::exit::CliError;
+use crate::clock::Clock;
+use crate::operations::fleet::Fleet;
+use crate::operations::times;
 use crate::printable;
 use crate::registers::audit_log::Operator;
 
@@ -73,6 +77,17 @@ impl fmt::Display for Shown {
     }
 }
 
+/// How long ago `at` was, by the clock of this machine.
+pub(super) fn ago(at: Timestamp) -> String {
+    times::ago(at, Clock::system().now())
+}
+
+/// What keeps users waiting now, above an answer; nothing if all is well, or no worker uses these stores.
+pub(super) fn say_fleet(fleet: Option<&Fleet>) {
+    let text = fleet.map(ToString::to_string).unwrap_or_default();
+    text.lines().for_each(say);
+}
+
 /// Writes to standard output. A closed pipe (`| head`) is not an error.
 pub(super) fn say(text: impl Into<Shown>) {
     write_line(text.into().as_str());
@@ -117,8 +132,26 @@ fn rows_under<C: Into<Shown>>(
     Shown(table.to_string())
 }
 
+/// Overwrites the last `drawn` rows of the terminal with the text, and returns the number of rows of the text.
+pub(super) fn redraw(text: &Shown, drawn: usize) -> usize {
+    let mut out = std::io::stdout().lock();
+    let up = if drawn > 0 {
+        format!("\x1b[{drawn}F\x1b[J")
+    } else {
+        String::new()
+    };
+    let written = writeln!(out, "{up}{text}").and_then(|()| out.flush());
+    // A terminal that is closed ends the process by a signal.
+    written.ok();
+    let width = terminal_width().unwrap_or(usize::MAX);
+    text.as_str()
+        .lines()
+        .map(|line| line.chars().count().div_ceil(width).max(1))
+        .sum()
+}
+
 /// The width of the terminal, if standard output is one.
-pub(super) fn terminal_width() -> Option<usize> {
+fn terminal_width() -> Option<usize> {
     Table::new().width().map(usize::from)
 }
 

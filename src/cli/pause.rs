@@ -1,16 +1,29 @@
+use std::time::Duration;
+
 use super::compose;
 use super::exit::{CliError, Exit};
-use super::output::{ActArgs, say};
+use super::output::{ActArgs, ago, say};
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::operations::pause::change_pause;
+use crate::limits::parse::positive_duration;
+use crate::operations::pause::{PauseChange, PauseOrder, pause as pause_all, resume as resume_all};
+use crate::registers::PauseRecord;
 
 /// Pauses all workers: they take no users, and users in progress stop at their next checkpoint
 ///
-/// The pause is kept in the archive store, survives restarts, and reaches each worker within seconds.
+/// The pause is kept in the archive store, survives restarts, and reaches each worker within seconds. A pause that is in
+/// force is kept, with its operator and its reason, unless `--replace` is given.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  offboarder pause --why 'the tenant is being migrated'")]
+#[command(after_help = "Examples:
+  offboarder pause --why 'the tenant is being migrated'
+  offboarder pause --for 2h --why 'maintenance of CXone'")]
 pub(crate) struct PauseArgs {
+    /// End the pause by itself after this time
+    #[arg(long = "for", value_name = "TIME", value_parser = positive_duration)]
+    lasts: Option<Duration>,
+    /// Take the place of a pause that is in force
+    #[arg(long)]
+    replace: bool,
     #[command(flatten)]
     act: ActArgs,
 }
@@ -24,18 +37,65 @@ pub(crate) struct ResumeArgs {
 }
 
 pub(super) async fn pause(args: &PauseArgs, settings: &Settings) -> Result<Exit, CliError> {
-    set(&args.act, settings, true).await
+    let store = compose::archive_store(settings).await?;
+    args.act.agree("all workers will be paused. Continue?")?;
+    let order = PauseOrder {
+        lasts: args.lasts,
+        replace: args.replace,
+    };
+    let change = pause_all(&store, &Clock::system(), &args.act.operator(), order).await?;
+    say(text(&change));
+    Ok(Exit::Ok)
 }
 
 pub(super) async fn resume(args: &ResumeArgs, settings: &Settings) -> Result<Exit, CliError> {
-    set(&args.act, settings, false).await
+    let store = compose::archive_store(settings).await?;
+    args.act.agree("all workers will be resumed. Continue?")?;
+    let change = resume_all(&store, &Clock::system(), &args.act.operator()).await?;
+    say(text(&change));
+    Ok(Exit::Ok)
 }
 
-async fn set(args: &ActArgs, settings: &Settings, paused: bool) -> Result<Exit, CliError> {
-    let done = if paused { "paused" } else { "resumed" };
-    let store = compose::archive_store(settings).await?;
-    args.agree(&format!("all workers will be {done}. Continue?"))?;
-    change_pause(&store, &Clock::system(), paused, &args.operator()).await?;
-    say(format!("{done}; workers follow within seconds"));
-    Ok(Exit::Ok)
+fn text(change: &PauseChange) -> String {
+    match change {
+        PauseChange::Paused(PauseRecord { until: None, .. }) => {
+            "paused; workers follow within seconds".to_owned()
+        }
+        PauseChange::Paused(PauseRecord {
+            until: Some(until), ..
+        }) => {
+            format!("paused until {until:.0}; workers follow within seconds")
+        }
+        PauseChange::AlreadyPaused(record) => {
+            let until = record
+                .until
+                .map(|until| format!(", until {until:.0}"))
+                .unwrap_or_default();
+            format!(
+                "nothing was changed: already paused by {}{until}; --replace takes its place",
+                by(record)
+            )
+        }
+        PauseChange::Resumed(_) => "resumed; workers follow within seconds".to_owned(),
+        PauseChange::NotPaused(None) => "nothing was paused".to_owned(),
+        PauseChange::NotPaused(Some(record)) => match record.until {
+            Some(until) if record.paused => {
+                format!(
+                    "nothing was paused: the pause by {} ended {}",
+                    by(record),
+                    ago(until)
+                )
+            }
+            _ => format!("nothing was paused: the last resume was by {}", by(record)),
+        },
+    }
+}
+
+/// Who, when and why.
+fn by(record: &PauseRecord) -> String {
+    let why = record
+        .why
+        .as_ref()
+        .map_or_else(String::new, |why| format!(": {why}"));
+    format!("{} {}{why}", record.who, ago(record.at))
 }

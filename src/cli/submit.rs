@@ -12,12 +12,12 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::guarded::Guarded;
 use super::input::{InputArgs, check, unreadable};
-use super::output::{Output, OutputArgs, json as print_json, say};
+use super::output::{Output, OutputArgs, json as print_json, say, say_fleet};
 use crate::clock::Clock;
-use crate::config::{BrokerSettings, Settings, Sources};
+use crate::config::{AnySettings, BrokerSettings, Sources};
 use crate::guards::Hold;
 use crate::job::{Source, UserId};
-use crate::operations::submit::{CHUNK, Checked, Input, Memory, Message, Sending};
+use crate::operations::submit::{CHUNK, Checked, Input, Memory, MemoryStores, Message, Sending};
 use crate::ports::queue::Publisher;
 use crate::printable;
 use crate::worker::shutdown_on_signals;
@@ -51,10 +51,10 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     } else {
         Some(compose::broker(&BrokerSettings::read(sources)?.queue)?)
     };
-    let settings = Settings::read(sources)?;
+    let settings = AnySettings::read(sources)?;
     let clock = Clock::system();
     let input = args.input.open(clock.now())?;
-    let guards = Guarded::read(&settings).await?;
+    let guards = Guarded::read(&settings.base).await?;
     let checked = check(&input, |user_id| guards.forbid(user_id))?;
     let plan = Plan {
         source: if args.urgent {
@@ -65,7 +65,10 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         checked,
         held: guards.held().await,
         memory: Memory::new(
-            compose::shared_stores(&settings).map(|stores| stores.batches),
+            compose::shared_stores(&settings.base).map(|stores| MemoryStores {
+                batches: stores.batches,
+                users: stores.users,
+            }),
             clock.clone(),
         ),
         clock,
@@ -75,12 +78,9 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     match broker {
         None => plan.dry_run(&input, args.output.output).await,
         Some(broker) => {
-            Box::pin(plan.send(
-                &input,
-                broker.publisher(Sending::CHANNELS),
-                args.output.output,
-            ))
-            .await
+            let publisher = broker.publisher(Sending::CHANNELS);
+            let output = args.output.output;
+            Box::pin(plan.send(&input, publisher, &settings, output)).await
         }
     }
 }
@@ -119,6 +119,7 @@ impl Plan {
         self,
         input: &Input,
         publisher: Arc<dyn Publisher>,
+        settings: &AnySettings,
         output: Output,
     ) -> Result<Exit, CliError> {
         let total = self.checked.users;
@@ -142,13 +143,16 @@ impl Plan {
         publisher.close().await;
         let left = total.saturating_sub(sent.confirmed + sent.before);
         let interrupted = left > 0 && sent.failure.is_none();
+        let fleet = compose::fleet_now(&settings.base, settings.queue.as_ref()).await;
         match output {
             Output::Json => print_json(&json!({
                 "queue": queue, "sent": sent.confirmed, "alreadySent": sent.before, "total": total,
                 "duplicates": self.checked.duplicates_total, "held": held,
                 "ignored": self.checked.ignored, "interrupted": interrupted, "error": sent.failure.as_ref().map(|failure| &failure.text),
+                "fleet": fleet,
             }))?,
             Output::Table => {
+                say_fleet(fleet.as_ref());
                 say(format!(
                     "{} of {total} messages are in {queue}",
                     sent.confirmed

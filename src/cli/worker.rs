@@ -3,17 +3,20 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::compose;
 use super::exit::{CliError, Exit};
 use crate::admin::{self, Api, ProcessState as _, Tokens};
+use crate::clock::Clock;
 use crate::config::{Admin, Settings, Sources, WorkerSettings};
 use crate::integrity::Integrity;
 use crate::ports::Heartbeat;
 use crate::steps::Services;
-use crate::telemetry::{Telemetry, instance};
-use crate::worker::{Options, Worker, announce, shutdown_on_signals};
+use crate::telemetry::{Telemetry, instance, metrics};
+use crate::worker::{Options, Worker, announce, keep_access_index, shutdown_on_signals};
 
 /// Consumes off-boarding messages from RabbitMQ until SIGTERM or SIGINT
 ///
@@ -63,6 +66,8 @@ pub(super) async fn run(
     let process = Arc::new(Process {
         worker: Arc::clone(&worker),
         draining: shutdown.draining.clone(),
+        clock: services.clock.clone(),
+        not_ready_since: Mutex::default(),
     });
 
     let listen = settings.admin.listen;
@@ -80,21 +85,36 @@ pub(super) async fn run(
         .await
         .map_err(|error| cannot_listen(listen, &error))?;
 
-    let first = Heartbeat {
+    let first = first_heartbeat(name, started_at, bound, settings.worker.concurrency);
+    let heartbeat = move || process.heartbeat(&first);
+    let _announcing = announce(stores.workers, heartbeat);
+    let _indexing = keep_access_index(stores.users);
+    worker.run(&shutdown).await;
+    Ok(Exit::Ok)
+}
+
+/// What never changes while the worker lives, before it is ready.
+fn first_heartbeat(
+    name: String,
+    since: Timestamp,
+    listen: SocketAddr,
+    concurrency: usize,
+) -> Heartbeat {
+    Heartbeat {
         name,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        since: started_at,
-        listen: bound,
-        concurrency: settings.worker.concurrency,
+        since,
+        listen,
+        concurrency,
         in_flight: 0,
         ready: false,
         causes: Vec::new(),
         draining: false,
-    };
-    let heartbeat = move || process.heartbeat(&first);
-    let _announcing = announce(stores.workers, heartbeat);
-    worker.run(&shutdown).await;
-    Ok(Exit::Ok)
+        not_ready_since: None,
+        lanes: None,
+        waiting_for_deletion_rate_limit: 0,
+        oldest_job: None,
+    }
 }
 
 fn options(settings: &Settings, name: &str) -> Options {
@@ -123,6 +143,8 @@ fn cannot_listen(listen: SocketAddr, error: &std::io::Error) -> CliError {
 struct Process {
     worker: Arc<Worker>,
     draining: CancellationToken,
+    clock: Clock,
+    not_ready_since: Mutex<Option<Timestamp>>,
 }
 
 impl admin::ProcessState for Process {
@@ -148,11 +170,22 @@ impl Process {
     /// `first` with the current state of the worker.
     fn heartbeat(&self, first: &Heartbeat) -> Heartbeat {
         let causes = self.not_ready_because();
+        let mut since = self.not_ready_since.lock();
+        *since = match *since {
+            _ if causes.is_empty() => None,
+            None => Some(self.clock.now()),
+            known => known,
+        };
+
         Heartbeat {
             in_flight: self.worker.in_flight(),
             ready: causes.is_empty(),
             causes,
             draining: self.draining.is_cancelled(),
+            not_ready_since: *since,
+            lanes: Some(self.worker.lanes()),
+            waiting_for_deletion_rate_limit: metrics::rate_limited_users(),
+            oldest_job: self.worker.oldest_job(),
             ..first.clone()
         }
     }

@@ -34,12 +34,10 @@ pub(crate) struct Settings {
     pub runbook: Option<RunbookUrl>,
 }
 
-/// For commands that call the tenant: `run`, `plan`, `doctor`.
+/// For commands that call the tenant and need no broker: `run`, `plan`.
 #[derive(Debug, Clone)]
 pub(crate) struct TenantSettings {
     pub cxone: Cxone,
-    /// `None` if no broker is named: these commands work without one.
-    pub queue: Option<Queue>,
     pub base: Settings,
 }
 
@@ -66,14 +64,38 @@ impl Settings {
     }
 }
 
+/// All groups, for commands that use what is there. The two that have no defaults are there if they
+/// are set.
+#[derive(Debug, Clone)]
+pub(crate) struct AnySettings {
+    pub cxone: Option<Cxone>,
+    pub queue: Option<Queue>,
+    pub base: Settings,
+}
+
+impl AnySettings {
+    pub(crate) fn read(sources: &Sources) -> Result<Self, Faults> {
+        Draft::read(sources).finish()
+    }
+
+    /// The variables that commands of this profile cannot work without, and that are not set.
+    pub(crate) fn missing(sources: &Sources, profile: Profile) -> Vec<String> {
+        let draft = Draft::read(sources);
+        let missing = draft.entries.iter().filter(|entry| {
+            matches!(entry.setting.unset, Unset::RequiredBy(profiles) if profiles.contains(&profile))
+                && matches!(entry.state, State::Unset)
+        });
+        missing.map(|entry| entry.setting.variable()).collect()
+    }
+}
+
 impl TenantSettings {
     pub(crate) fn read(sources: &Sources) -> Result<Self, Faults> {
         let mut draft = Draft::read(sources);
         draft.demand(Profile::Run);
-        let Groups { cxone, queue, base } = draft.finish()?;
+        let AnySettings { cxone, base, .. } = draft.finish()?;
         Ok(Self {
             cxone: demanded(cxone)?,
-            queue,
             base,
         })
     }
@@ -83,7 +105,7 @@ impl BrokerSettings {
     pub(crate) fn read(sources: &Sources) -> Result<Self, Faults> {
         let mut draft = Draft::read(sources);
         draft.demand(Profile::Broker);
-        let Groups { queue, base, .. } = draft.finish()?;
+        let AnySettings { queue, base, .. } = draft.finish()?;
         Ok(Self {
             queue: demanded(queue)?,
             base,
@@ -111,20 +133,13 @@ impl WorkerSettings {
     }
 
     fn finish(draft: Draft) -> Result<Self, Faults> {
-        let Groups { cxone, queue, base } = draft.finish()?;
+        let AnySettings { cxone, queue, base } = draft.finish()?;
         Ok(Self {
             cxone: demanded(cxone)?,
             queue: demanded(queue)?,
             base,
         })
     }
-}
-
-/// All groups, without a fault. The two that have no defaults are there if they are set.
-struct Groups {
-    cxone: Option<Cxone>,
-    queue: Option<Queue>,
-    base: Settings,
 }
 
 /// A group that [`Draft::demand`] found, or that has no default to miss.
@@ -232,12 +247,12 @@ impl Draft {
         self.faults = reader.faults;
     }
 
-    fn finish(self) -> Result<Groups, Faults> {
+    fn finish(self) -> Result<AnySettings, Faults> {
         if let Some(faults) = Faults::all(self.faults) {
             return Err(faults);
         }
 
-        Ok(Groups {
+        Ok(AnySettings {
             cxone: self.cxone,
             queue: self.queue,
             base: Settings {

@@ -37,9 +37,9 @@ pub(crate) use checkpoints::{CheckpointsRetention, CheckpointsUrl};
 pub(crate) use cxone::Cxone;
 pub(crate) use fault::Faults;
 pub(crate) use guard::Guard;
-pub(crate) use load::{BrokerSettings, Settings, TenantSettings, WorkerSettings};
+pub(crate) use load::{AnySettings, BrokerSettings, Settings, TenantSettings, WorkerSettings};
 pub(crate) use queue::Queue;
-pub(crate) use setting::{CONFIG_VARIABLE, Setting, Unset};
+pub(crate) use setting::{CONFIG_VARIABLE, Profile, Setting, Unset};
 #[cfg(test)]
 pub(crate) use show::markdown_table;
 pub(crate) use show::show;

@@ -3,12 +3,15 @@
 
 pub(crate) mod batches;
 pub(crate) mod dead_letters;
+pub(crate) mod fleet;
 pub(crate) mod holds;
 pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod runbook;
 pub(crate) mod status;
 pub(crate) mod submit;
+pub(crate) mod times;
+pub(crate) mod users;
 pub(crate) mod verify;
 pub(crate) mod when;
 

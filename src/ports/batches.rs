@@ -24,6 +24,13 @@ pub(crate) trait Batches: Send + Sync {
     /// Those of `users` who are in the batch.
     async fn users_in(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<UserId>, Failure>;
 
+    /// The batches that a user was added to, among the latest `limit` ones; the last one first.
+    async fn batches_of(
+        &self,
+        user_id: UserId,
+        limit: usize,
+    ) -> Result<Vec<(BatchId, Timestamp)>, Failure>;
+
     /// The latest batches, the last one first.
     async fn latest(&self, limit: usize) -> Result<Vec<Listed>, Failure>;
 
@@ -67,6 +74,8 @@ impl FinishedBatch {
 pub(crate) struct Members {
     /// The members that are user IDs; another program may have written others.
     pub users: Vec<UserId>,
+    /// When each of them was added.
+    pub added_at: Vec<Timestamp>,
     /// Where the next page begins; `None` after the last one.
     pub next: Option<usize>,
 }
@@ -209,6 +218,19 @@ fn stored(at: Timestamp) -> Timestamp {
 }
 
 impl Summary {
+    /// Whether the user can still sign in, as far as is known. A user whom CXone does not know has
+    /// no access; no other dead letter removes it.
+    pub(crate) fn has_access(&self) -> bool {
+        let is_before = matches!(self.state, StateName::Received | StateName::QueuesCleared);
+        is_before && self.dead_letter != Some(Reason::UserNotFound)
+    }
+
+    /// When a user was asked for who still has access; `None` once the access is gone.
+    pub(crate) fn access_since(&self) -> Option<Timestamp> {
+        self.has_access()
+            .then(|| self.requested_at.unwrap_or(self.updated_at))
+    }
+
     /// How far the user is at `now`. A wait that is over does not count.
     pub(crate) fn standing(&self, now: Timestamp) -> Standing {
         if self.dead_letter.is_some() {
@@ -223,8 +245,8 @@ impl Summary {
     }
 }
 
-/// How far a user is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// How far a user is
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Standing {
     /// The user is in a terminal state, and the manifest is stored.

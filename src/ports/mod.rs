@@ -12,6 +12,7 @@ mod replays;
 mod shared;
 mod store_health;
 mod tenant;
+pub(crate) mod users;
 mod worker_registry;
 
 pub(crate) use crate::limits::QuotaClass;
@@ -31,4 +32,4 @@ pub(crate) use tenant::{
     Account, AccountRead, Answered, DeleteAnswer, Page, PageRequest, Queue, QueueId, ReadFacts,
     ReadyDeletion, RefusalCause, RefusedRead, RoutingProfile, Tenant, TenantRead, Write,
 };
-pub(crate) use worker_registry::{Heartbeat, LiveWorker, SILENT, WorkerRegistry};
+pub(crate) use worker_registry::{Heartbeat, LaneSlots, Lanes, LiveWorker, SILENT, WorkerRegistry};

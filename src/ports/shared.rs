@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::batches::Batches;
+use super::users::UserIndex;
 use super::{CheckpointHealth, Checkpoints, Quotas, WorkerRegistry};
 
 /// Everything that one Redis keeps. An embedded store belongs to one process and has no such
@@ -12,6 +13,7 @@ pub(crate) struct SharedStores {
     pub checkpoints: Arc<dyn Checkpoints>,
     pub quotas: Arc<dyn Quotas>,
     pub batches: Arc<dyn Batches>,
+    pub users: Arc<dyn UserIndex>,
     pub workers: Arc<dyn WorkerRegistry>,
     pub health: Arc<dyn CheckpointHealth>,
 }

@@ -47,6 +47,40 @@ pub(crate) struct Heartbeat {
     pub causes: Vec<String>,
     /// Whether it was asked to shut down.
     pub draining: bool,
+    /// Since when it is not ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub not_ready_since: Option<Timestamp>,
+    /// Its slots by lane; missing from workers of an earlier release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lanes: Option<Lanes>,
+    /// How many users wait for the deletion rate limit, as far as this worker knows.
+    #[serde(default)]
+    pub waiting_for_deletion_rate_limit: u64,
+    /// Since when the oldest job that this worker knows of has waited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub oldest_job: Option<Timestamp>,
+}
+
+/// The slots of a worker, by lane
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Lanes {
+    /// Users whose access is being removed.
+    pub access: LaneSlots,
+    /// Users who are archived and deleted.
+    pub archive: LaneSlots,
+}
+
+/// The slots of one lane. Both lanes together use no more than the worker's concurrency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LaneSlots {
+    /// How many users it works on at once, at most.
+    pub slots: usize,
+    /// How many users it is working on.
+    pub in_use: usize,
 }
 
 /// A worker whose last heartbeat is recent.

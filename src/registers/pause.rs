@@ -24,9 +24,21 @@ pub(crate) struct PauseRecord {
     /// When the pause began or ended.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
+    /// When the pause ends by itself. A worker of an earlier release does not know it, and stays
+    /// paused until `offboarder resume`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Timestamp>,
     /// Objects that we did not write; with this record they are no longer a reason to pause.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "passesOver")]
     pub passes_over: Vec<String>,
+}
+
+impl PauseRecord {
+    /// Whether workers take no users at `now` because of this record.
+    pub(crate) fn holds_at(&self, now: Timestamp) -> bool {
+        self.paused && self.until.is_none_or(|until| until > now)
+    }
 }
 
 impl Numbered for PauseRecord {
@@ -49,17 +61,27 @@ pub(crate) enum PauseState {
 }
 
 impl PauseState {
-    /// Why no users are taken, if none are.
-    pub(crate) fn cause(&self) -> Option<String> {
+    /// Why no users are taken at `now`, if none are.
+    pub(crate) fn cause(&self, now: Timestamp) -> Option<String> {
         match self {
-            Self::Never | Self::Record(PauseRecord { paused: false, .. }) => None,
-            Self::Record(PauseRecord { who, why, at, .. }) => {
+            Self::Never => None,
+            Self::Record(record) if !record.holds_at(now) => None,
+            Self::Record(PauseRecord {
+                who,
+                why,
+                at,
+                until,
+                ..
+            }) => {
+                let until = until
+                    .map(|until| format!(" until {until:.0}"))
+                    .unwrap_or_default();
                 let why = why
                     .as_ref()
                     .map(|why| format!(": {why}"))
                     .unwrap_or_default();
                 Some(format!(
-                    "paused by {who} at {at}{why}; `offboarder resume` lifts it"
+                    "paused by {who} at {at:.0}{until}{why}; `offboarder resume` lifts it"
                 ))
             }
             Self::Doubtful(why) => Some(format!(
@@ -83,16 +105,18 @@ pub(crate) async fn pause_state(store: &dyn ArchiveStore) -> Result<PauseState, 
     )
 }
 
-/// Pauses or resumes all workers, and reads the result back.
+/// Pauses or resumes all workers, and reads the result back. A pause ends by itself at `until`.
 pub(crate) async fn set_pause(
     store: &dyn ArchiveStore,
     paused: bool,
+    until: Option<Timestamp>,
     recorded: &Recorded,
     at: Timestamp,
 ) -> Result<PauseRecord, Failure> {
     let operator = recorded.operator();
     let pause = PauseRecord {
         paused,
+        until,
         who: operator.who.clone(),
         why: operator.why.clone(),
         at,
@@ -113,7 +137,7 @@ mod tests {
 
     async fn set(store: &DirectoryStore, paused: bool) {
         let recorded = Recorded::in_a_test("ada", None);
-        set_pause(store, paused, &recorded, Clock::system().now())
+        set_pause(store, paused, None, &recorded, Clock::system().now())
             .await
             .unwrap();
     }
@@ -134,12 +158,37 @@ mod tests {
             pause_state(&store)
                 .await
                 .unwrap()
-                .cause()
+                .cause(Clock::system().now())
                 .unwrap()
                 .contains("ada")
         );
         set(&store, false).await;
-        assert_eq!(pause_state(&store).await.unwrap().cause(), None);
+        assert_eq!(
+            pause_state(&store)
+                .await
+                .unwrap()
+                .cause(Clock::system().now()),
+            None
+        );
+    }
+
+    #[test]
+    fn a_pause_with_an_end_lifts_itself_and_an_old_record_has_none() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let text = r#"{"paused":true,"who":"ada","at":"1970-01-12T13:46:40Z"}"#;
+        let old: PauseRecord = serde_json::from_str(text).unwrap();
+        assert!(old.holds_at(Timestamp::MAX));
+        assert_eq!(serde_json::to_string(&old).unwrap(), text);
+
+        let until = now + jiff::SignedDuration::from_secs(60);
+        let record = PauseRecord {
+            until: Some(until),
+            ..old
+        };
+        let state = PauseState::Record(record);
+        let cause = state.cause(now).unwrap();
+        assert!(cause.contains("until 1970-01-12T13:47:40Z"), "{cause}");
+        assert_eq!(state.cause(until), None);
     }
 
     #[tokio::test]
@@ -161,7 +210,7 @@ mod tests {
             pause_state(&ours)
                 .await
                 .unwrap()
-                .cause()
+                .cause(Clock::system().now())
                 .unwrap()
                 .contains("paused by ada")
         );
@@ -172,6 +221,12 @@ mod tests {
             PauseState::Doubtful(_)
         ));
         set(&ours, false).await;
-        assert_eq!(pause_state(&ours).await.unwrap().cause(), None);
+        assert_eq!(
+            pause_state(&ours)
+                .await
+                .unwrap()
+                .cause(Clock::system().now()),
+            None
+        );
     }
 }

@@ -19,7 +19,8 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
     let default = if is_worker {
         "info,opentelemetry=off"
     } else {
-        "warn,opentelemetry=off"
+        // A command prints the error of the broker itself, with what to do; the library would add lines of its own.
+        "warn,opentelemetry=off,lapin=off,amq_protocol=off,amq_protocol_tcp=off,async_rs=off,log=off"
     };
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_not_set| EnvFilter::new(default));

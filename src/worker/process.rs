@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff};
 use futures_util::future::{BoxFuture, FutureExt as _};
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::job::Source;
+use crate::ports::Lanes;
 use crate::ports::queue::{Broker, Depths, Intake, Publisher};
 use crate::queue::QueueError;
 use crate::steps::Services;
@@ -122,6 +124,14 @@ impl Worker {
         self.shared.slots.in_use()
     }
 
+    pub(crate) fn lanes(&self) -> Lanes {
+        self.shared.slots.lanes()
+    }
+
+    pub(crate) fn oldest_job(&self) -> Option<Timestamp> {
+        self.shared.backlog.oldest_job()
+    }
+
     /// Faults that a restart would fix; the table in `health/liveness.rs` has all of them.
     pub(crate) fn unhealthy_because(&self) -> Vec<String> {
         self.shared.health.unhealthy_reasons()
@@ -156,7 +166,10 @@ impl Worker {
         let started = async {
             let proving = self.startup.prove(&self.services, &*self.broker, pause);
             Box::pin(proving).await;
-            let following = pause.watch(Arc::clone(&self.services.archive_store));
+            let following = pause.watch(
+                Arc::clone(&self.services.archive_store),
+                self.services.clock.clone(),
+            );
             (following, self.open_intake(&mut pauses).await)
         };
         let (following, mut intake) = tokio::select! {

@@ -36,7 +36,8 @@ fn the_sum_of_its_users(place: usize) {
     World::drain(worker);
     world.run(&["submit", &late, "--batch-id", BATCH]).expect(0);
 
-    let shown = show(&world, BATCH);
+    // Two users of this batch are dead letters.
+    let shown = world.json(&["batch", "show", BATCH], 1);
     assert_counts(&shown);
     assert_times(&shown);
     assert_report(&world, &missing, &late);
@@ -92,7 +93,9 @@ fn send_batch(world: &World, missing: &str) {
 }
 
 fn show(world: &World, batch: &str) -> Value {
-    world.json(&["batch", "show", batch], 0)
+    world
+        .run(&["batch", "show", batch, "--output", "json"])
+        .json()
 }
 
 fn assert_counts(shown: &Value) {
@@ -138,8 +141,10 @@ fn assert_times(shown: &Value) {
 
     let rate = shown["finishedPerMinute"].as_f64().expect("a rate");
     assert!(rate > 0.0, "{shown}");
-    let left = shown["timeLeftSeconds"].as_u64().expect("seconds");
-    assert!(left > 1_000_000_000, "not before 2999: {shown}");
+    // Who was submitted after the worker ended has not begun, and still has access; nobody works.
+    assert_eq!(shown["fleet"]["stopped"], true, "{shown}");
+    assert_eq!(shown["timeLeftSeconds"], Value::Null, "{shown}");
+    assert_eq!(shown["stillHaveAccess"]["users"], 2, "{shown}");
 }
 
 /// Without the summaries of the checkpoints, and with that of an earlier save, the answer is the
@@ -161,7 +166,14 @@ fn assert_summaries_repeat_checkpoints(world: &World, shown: Value) {
 
 /// Without what changes while no worker runs.
 fn without_times(mut shown: Value) -> Value {
-    for member in ["asOf", "finishedPerMinute", "timeLeftSeconds"] {
+    let changing = [
+        "asOf",
+        "finishedPerMinute",
+        "timeLeftSeconds",
+        "stillHaveAccess",
+        "fleet",
+    ];
+    for member in changing {
         shown[member] = Value::Null;
     }
     shown
@@ -171,8 +183,10 @@ fn assert_table(world: &World) {
     let listed = world.json(&["batch", "ls"], 0);
     assert_eq!(listed["batches"][0]["batchId"], BATCH);
     assert_eq!(listed["batches"][0]["users"], 9);
+    let progress = json!({ "finished": 5, "deadLetters": 2, "left": 2, "stillHaveAccess": 2 });
+    assert_eq!(listed["batches"][0]["progress"], progress);
 
-    let table = world.run(&["batch", "show", BATCH]).expect(0).output;
+    let table = world.run(&["batch", "show", BATCH]).expect(1).output;
     for words in [
         "9 users",
         "5 (55.6 %)",
@@ -181,13 +195,17 @@ fn assert_table(world: &World) {
         "1 not_due, ",
         " 2999-01-01",
         "rate",
+        "! ",
+        "still have access  2, the longest for ",
+        "of those 6: half within ",
+        "time left          stopped",
     ] {
         assert!(table.contains(words), "{words} in\n{table}");
     }
 }
 
 fn assert_report(world: &World, missing: &str, late: &str) {
-    let report = world.json(&["batch", "report", BATCH], 0);
+    let report = world.json(&["batch", "report", BATCH], 1);
     let rows = list(&report["users"]).iter();
     let rows: BTreeMap<&str, &Value> = rows
         .map(|row| (row["userId"].as_str().expect("an ID"), row))
@@ -218,7 +236,7 @@ fn assert_report(world: &World, missing: &str, late: &str) {
 }
 
 fn assert_csv(world: &World) {
-    let csv = world.run(&["batch", "report", BATCH]).expect(0).output;
+    let csv = world.run(&["batch", "report", BATCH]).expect(1).output;
     let lines: Vec<&str> = csv.lines().collect();
     assert!(
         lines[0].starts_with("userId,result,state,deletion,"),

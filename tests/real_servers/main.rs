@@ -28,6 +28,7 @@ mod doctor;
 mod drains;
 mod events;
 mod faults;
+mod fleet;
 mod forgeries;
 mod forgetting;
 mod guards;

@@ -27,10 +27,13 @@ fn the_shapes(place: usize) {
 
     let id = |user: usize| world.users[user].id.as_str();
     let audit_log = [AUDIT_LOG[0], "list"];
-    let commands: [(&[&str], i32); 11] = [
-        (&["status", id(0), id(1), id(2), NOBODY], 0),
-        (&["batch", "show", "b-1"], 0),
+    let commands: [(&[&str], i32); 14] = [
+        (&["status", id(0), id(1), id(2), NOBODY], 1),
+        (&["batch", "show", "b-1"], 1),
         (&["batch", "list"], 0),
+        (&["workers"], 1),
+        (&["users", "list"], 0),
+        (&["users", "list", "--access"], 0),
         (&["dead-letters", "list"], 0),
         (&["dead-letters", "groups"], 0),
         (&["dead-letters", "show", "--user", NOBODY], 0),
@@ -115,12 +118,12 @@ fn the_strangers(place: usize) {
     let audit_log = [AUDIT_LOG[0], "list"];
     let commands: [(&[&str], i32); 12] = [
         (&["status", id], 0),
-        (&["status", id, NOBODY], 0),
+        (&["status", id, NOBODY], 1),
         (&["dead-letters", "list"], 0),
         (&["dead-letters", "show"], 0),
         (&["dead-letters", "groups"], 0),
-        (&["batch", "show", "b-1"], 0),
-        (&["batch", "report", "b-1"], 0),
+        (&["batch", "show", "b-1"], 1),
+        (&["batch", "report", "b-1"], 1),
         (&["hold", "list"], 0),
         (&audit_log, 0),
         (&["plan", NOBODY], 1),

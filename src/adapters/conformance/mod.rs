@@ -9,12 +9,14 @@ mod archive_store_s3;
 mod batches;
 mod checkpoints;
 mod checkpoints_redis;
+mod cluster;
 mod deletions;
 mod proxy;
 mod quotas;
 mod reconnecting;
 mod servers;
 mod setup;
+mod users;
 mod workers;
 
 /// Runs each of the named tests over the store that each of the named functions returns.

@@ -26,6 +26,10 @@ fn heartbeat(name: &str, in_flight: usize) -> Heartbeat {
         ready: true,
         causes: Vec::new(),
         draining: false,
+        not_ready_since: None,
+        lanes: None,
+        waiting_for_deletion_rate_limit: 0,
+        oldest_job: None,
     }
 }
 

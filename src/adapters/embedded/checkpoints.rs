@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::access;
 use super::database::{CHECKPOINTS, DatabaseFile, HOLDS, REPLAYS};
 use super::deletions;
 use super::error::EmbeddedError;
@@ -24,7 +25,7 @@ use crate::integrity::{Integrity, Purpose};
 use crate::job::{BatchId, UserId};
 use crate::limits::DeletionRateLimit;
 use crate::machine::Checkpoint;
-use crate::ports::batches::FinishedBatch;
+use crate::ports::batches::{FinishedBatch, Known, Summary};
 use crate::ports::{Checkpoints, Claim, DeletionAdmission, GroupReplay, Lease, ReplayNote, Saved};
 
 /// A row. The checkpoint is kept as text, so that the version is known even where the checkpoint
@@ -44,7 +45,7 @@ pub(crate) struct EmbeddedCheckpoints {
     leases: Mutex<HashMap<UserId, u64>>,
     last_fence: AtomicU64,
     integrity: Integrity,
-    clock: Clock,
+    pub(super) clock: Clock,
 }
 
 impl EmbeddedCheckpoints {
@@ -63,6 +64,19 @@ impl EmbeddedCheckpoints {
     #[must_use]
     pub(crate) fn with_integrity(self, integrity: Integrity) -> Self {
         Self { integrity, ..self }
+    }
+
+    pub(super) const fn file(&self) -> &DatabaseFile {
+        &self.file
+    }
+
+    /// A claim shows that the user was asked for, before anything is saved.
+    async fn add_asked(&self, user_id: UserId) -> Result<(), Failure> {
+        let now = self.clock.now();
+        let adding = self
+            .file
+            .blocking(move |database| access::add_asked(database, &[user_id], now));
+        Ok(adding.await?)
     }
 
     fn take_lease(&self, user_id: UserId) -> Option<Lease> {
@@ -168,12 +182,25 @@ fn group_key(fingerprint: &str) -> String {
     format!("group:{fingerprint}")
 }
 
+/// What a row says of its user. Its code is not checked: this is for lists.
+pub(super) fn stored(user_id: UserId, row: &[u8]) -> Known {
+    let Ok(row) = serde_json::from_slice::<Row>(row) else {
+        return Known::Nothing;
+    };
+    match stored_checkpoint::parse(user_id, row.checkpoint.get().as_bytes()) {
+        Ok(Some(checkpoint)) => Known::Summary(Summary::from(&*checkpoint)),
+        Ok(None) => Known::Nothing,
+        Err(_newer) => Known::Unreadable,
+    }
+}
+
 /// Stores a row, if the stored version is `expected`.
 fn store(
     database: &Database,
     user_id: UserId,
     expected: u64,
     row: &[u8],
+    summary: &Summary,
 ) -> Result<Saved, redb::Error> {
     let writing = database.begin_write()?;
     {
@@ -187,6 +214,7 @@ fn store(
         }
         table.insert(key.as_str(), row)?;
     }
+    access::note(&writing, user_id, summary)?;
     writing.commit()?;
 
     Ok(Saved::Version(expected + 1))
@@ -205,7 +233,7 @@ impl Checkpoints for EmbeddedCheckpoints {
             Ok(Some(row)) => self
                 .open_row(user_id, &row)
                 .map(|checkpoint| (row.version, checkpoint)),
-            Ok(None) => Ok((0, None)),
+            Ok(None) => self.add_asked(user_id).await.map(|()| (0, None)),
             Err(error) => Err(error.into()),
         };
         match read {
@@ -246,10 +274,11 @@ impl Checkpoints for EmbeddedCheckpoints {
             checkpoint: body,
         };
         let row = serde_json::to_vec(&row).map_err(failed)?;
+        let summary = Summary::from(checkpoint);
 
         let storing = self
             .file
-            .blocking(move |database| store(database, user_id, expected, &row));
+            .blocking(move |database| store(database, user_id, expected, &row, &summary));
         Ok(storing.await?)
     }
 

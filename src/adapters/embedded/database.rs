@@ -11,6 +11,8 @@ use crate::adapters::private;
 
 pub(super) const CHECKPOINTS: TableDefinition<'_, &str, &[u8]> =
     TableDefinition::new("checkpoints");
+/// When each user who still has access was asked for, in ms since 1970.
+pub(super) const ACCESS: TableDefinition<'_, &str, i64> = TableDefinition::new("access");
 /// How many hold objects are stored, by user.
 pub(super) const HOLDS: TableDefinition<'_, &str, u32> = TableDefinition::new("holds");
 /// How far replays got, by dead letter.

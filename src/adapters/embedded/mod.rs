@@ -1,10 +1,12 @@
 //! Checkpoints in a file, for one process: an embedded database with ACID transactions.
 
+mod access;
 mod checkpoints;
 mod database;
 mod deletions;
 mod error;
 #[cfg(test)]
 mod tests;
+mod users;
 
 pub(crate) use checkpoints::EmbeddedCheckpoints;

@@ -19,7 +19,7 @@ use crate::job::{BatchId, UserId};
 use crate::ports::batches::{Batches, Known, Listed, Members, Record, Summary};
 
 /// How many batches are listed at most, since anybody who may send messages can name batches.
-const MAX_LISTED: usize = 10_000;
+pub(super) const MAX_LISTED: usize = 10_000;
 
 pub(crate) struct RedisBatches {
     pub(super) connection: Arc<RedisConnection>,
@@ -78,6 +78,24 @@ impl RedisBatches {
         self.connection.run(&script).await
     }
 
+    /// The latest batches, and when each was first seen.
+    async fn names(&self, limit: usize) -> Result<Vec<(BatchId, Timestamp)>, Failure> {
+        let mut command = redis::cmd("ZRANGE");
+        command
+            .arg(keys::BATCHES)
+            .arg(0)
+            .arg(limit.saturating_sub(1))
+            .arg("REV")
+            .arg("WITHSCORES");
+        let latest: Vec<(Vec<u8>, f64)> = self.connection.ask(&command).await?;
+
+        let named = latest.into_iter().filter_map(|(name, score)| {
+            let name = std::str::from_utf8(&name).ok()?;
+            Some((name.parse().ok()?, time(score)))
+        });
+        Ok(named.collect())
+    }
+
     /// The last summaries of those of `users` whose checkpoints have expired.
     async fn ended(
         &self,
@@ -115,6 +133,27 @@ impl RedisBatches {
                 }
             });
         Ok(records.collect())
+    }
+
+    /// The summaries of `users`, in their order, as their checkpoints have them.
+    pub(super) async fn current(&self, users: &[UserId]) -> Result<Vec<Record>, Failure> {
+        let commands: Vec<Cmd> = users.iter().map(ask_for_summary).collect();
+        let stored: Vec<Stored> = self.connection.ask_all(&commands).await?;
+        let read: Vec<Option<Record>> = stored.iter().map(summary).collect();
+
+        // A checkpoint without a valid summary was saved by a release that writes none: it is read
+        // as a whole.
+        let whole: Vec<UserId> = users
+            .iter()
+            .zip(&read)
+            .filter(|(_, record)| record.is_none())
+            .map(|(user_id, _)| *user_id)
+            .collect();
+        let mut whole = self.checkpoints(&whole).await?.into_iter();
+        let records = read.into_iter();
+        Ok(records
+            .filter_map(|record| record.or_else(|| whole.next()))
+            .collect())
     }
 
     /// Fills in the last summaries of users of whom nothing else is stored.
@@ -183,23 +222,29 @@ impl Batches for RedisBatches {
         Ok(known.map(|(user_id, _)| *user_id).collect())
     }
 
-    async fn latest(&self, limit: usize) -> Result<Vec<Listed>, Failure> {
-        let mut command = redis::cmd("ZRANGE");
-        command
-            .arg(keys::BATCHES)
-            .arg(0)
-            .arg(limit.saturating_sub(1))
-            .arg("REV")
-            .arg("WITHSCORES");
-        let latest: Vec<(Vec<u8>, f64)> = self.connection.ask(&command).await?;
-        let latest: Vec<(BatchId, Timestamp)> = latest
-            .into_iter()
-            .filter_map(|(name, score)| {
-                let name = std::str::from_utf8(&name).ok()?;
-                Some((name.parse().ok()?, time(score)))
-            })
+    async fn batches_of(
+        &self,
+        user_id: UserId,
+        limit: usize,
+    ) -> Result<Vec<(BatchId, Timestamp)>, Failure> {
+        let latest = self.names(limit).await?;
+        let commands: Vec<Cmd> = latest
+            .iter()
+            .map(|(batch, _)| ask_for_score(batch, user_id))
             .collect();
+        let scores: Vec<Option<f64>> = self.connection.ask_all(&commands).await?;
 
+        let mut of_user: Vec<(BatchId, Timestamp)> = latest
+            .into_iter()
+            .zip(scores)
+            .filter_map(|((batch, _), score)| Some((batch, time(score?))))
+            .collect();
+        of_user.sort_by_key(|(_, added_at)| std::cmp::Reverse(*added_at));
+        Ok(of_user)
+    }
+
+    async fn latest(&self, limit: usize) -> Result<Vec<Listed>, Failure> {
+        let latest = self.names(limit).await?;
         let commands: Vec<Cmd> = latest
             .iter()
             .map(|(batch, _)| ask_for_count(batch))
@@ -234,35 +279,25 @@ impl Batches for RedisBatches {
         command
             .arg(keys::batch_users(batch))
             .arg(from)
-            .arg(from + count - 1);
-        let members: Vec<Vec<u8>> = self.connection.ask(&command).await?;
+            .arg(from + count - 1)
+            .arg("WITHSCORES");
+        let members: Vec<(Vec<u8>, f64)> = self.connection.ask(&command).await?;
 
-        let user = |member: &Vec<u8>| std::str::from_utf8(member).ok()?.parse().ok();
+        let next = (members.len() == count).then_some(from + count);
+        let added = members.into_iter().filter_map(|(member, score)| {
+            let user_id: UserId = std::str::from_utf8(&member).ok()?.parse().ok()?;
+            Some((user_id, time(score)))
+        });
+        let added: (Vec<UserId>, Vec<Timestamp>) = added.unzip();
         Ok(Members {
-            users: members.iter().filter_map(user).collect(),
-            next: (members.len() == count).then_some(from + count),
+            users: added.0,
+            added_at: added.1,
+            next,
         })
     }
 
     async fn summaries(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<Known>, Failure> {
-        let commands: Vec<Cmd> = users.iter().map(ask_for_summary).collect();
-        let stored: Vec<Stored> = self.connection.ask_all(&commands).await?;
-        let read: Vec<Option<Record>> = stored.iter().map(summary).collect();
-
-        // A checkpoint without a valid summary was saved by a release that writes none: it is read
-        // as a whole.
-        let whole: Vec<UserId> = users
-            .iter()
-            .zip(&read)
-            .filter(|(_, record)| record.is_none())
-            .map(|(user_id, _)| *user_id)
-            .collect();
-        let mut whole = self.checkpoints(&whole).await?.into_iter();
-        let records = read
-            .into_iter()
-            .filter_map(|record| record.or_else(|| whole.next()))
-            .collect();
-
+        let records = self.current(users).await?;
         let records = self.add_ended(batch, users, records).await?;
         Ok(records.into_iter().map(Known::from).collect())
     }
@@ -298,6 +333,14 @@ fn ask_for_count(batch: &BatchId) -> Cmd {
     command
 }
 
+fn ask_for_score(batch: &BatchId, user_id: UserId) -> Cmd {
+    let mut command = redis::cmd("ZSCORE");
+    command
+        .arg(keys::batch_users(batch))
+        .arg(user_id.to_string());
+    command
+}
+
 /// Version and summary, as they are stored.
 type Stored = (Option<Vec<u8>>, Option<Vec<u8>>);
 
@@ -317,49 +360,10 @@ fn summary((version, summary): &Stored) -> Option<Record> {
     clippy::cast_possible_truncation,
     reason = "we write whole milliseconds, far below 2^53"
 )]
-fn time(score: f64) -> Timestamp {
+pub(super) fn time(score: f64) -> Timestamp {
     Timestamp::from_millisecond(score as i64).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_summary_that_is_damaged_or_of_another_version_does_not_count() {
-        let bytes = |text: &str| Some(text.as_bytes().to_vec());
-        let good = r#"{"s":"Received","u":0}"#;
-        assert!(matches!(
-            summary(&(bytes("7"), bytes(&format!("7 {good}")))),
-            Some(Record::Summary(_))
-        ));
-        assert_eq!(summary(&(None, bytes("7 {}"))), Some(Record::Nothing));
-
-        for sum in [
-            "",
-            "7",
-            "7 ",
-            "6 {}",
-            "7 {",
-            "7 []",
-            "7 null",
-            r#"7 {"s":"Gone","u":0}"#,
-            r#"7 {"s":"Received","u":1e99}"#,
-        ] {
-            assert_eq!(summary(&(bytes("7"), bytes(sum))), None, "{sum}");
-        }
-        assert_eq!(
-            summary(&(bytes("7"), Some(vec![b'7', b' ', 0xff, 0]))),
-            None
-        );
-        assert_eq!(summary(&(bytes("\u{0}"), bytes(good))), None);
-    }
-
-    #[test]
-    fn a_score_that_is_not_a_time_counts_as_1970() {
-        for score in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, -1e300] {
-            assert_eq!(time(score), Timestamp::UNIX_EPOCH, "{score}");
-        }
-        assert_eq!(time(1500.0).as_millisecond(), 1500);
-    }
-}
+#[path = "batches_tests.rs"]
+mod tests;

@@ -136,6 +136,7 @@ impl RedisCheckpoints {
         script
             .key(keys::checkpoint(lease.user_id))
             .key(keys::lease(lease.user_id))
+            .key(self.connection.access_key(lease.user_id).await?)
             .arg(&lease.owner)
             .arg(millis(self.lease_ttl))
             .arg(lease.fence)
@@ -143,7 +144,13 @@ impl RedisCheckpoints {
             .arg(body)
             .arg(summary)
             .arg(kept.map_or(0, millis))
-            .arg(code);
+            .arg(code)
+            .arg(
+                Summary::from(checkpoint)
+                    .access_since()
+                    .map_or_else(String::new, |since| since.as_millisecond().to_string()),
+            )
+            .arg(lease.user_id.to_string());
         effect("the save", self.connection.run(&script)).await
     }
 }
@@ -156,9 +163,11 @@ impl Checkpoints for RedisCheckpoints {
         script
             .key(keys::checkpoint(user_id))
             .key(keys::lease(user_id))
+            .key(self.connection.access_key(user_id).await?)
             .arg(&owner)
             .arg(millis(self.lease_ttl))
-            .arg(millis(UNKNOWN_USER_KEPT));
+            .arg(millis(UNKNOWN_USER_KEPT))
+            .arg(user_id.to_string());
 
         let answer = effect("the claim", self.connection.run(&script)).await?;
         let answer = ClaimAnswer(answer);

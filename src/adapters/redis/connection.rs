@@ -4,13 +4,19 @@
 
 use std::time::Duration;
 
-use redis::{ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind};
-use tokio::sync::Mutex;
+use redis::{
+    ErrorKind, FromRedisValue, RedisError, Script, ScriptInvocation, ServerErrorKind, Value,
+};
+use tokio::sync::{Mutex, OnceCell};
+use tokio::time::error::Elapsed;
 
 use super::error::RedisStoreError;
 use super::link::Link;
-use crate::address::RedisUrl;
+use super::scan::{self, Cursor};
+use super::{hash_slots, keys};
+use crate::address::{RedisKind, RedisUrl};
 use crate::failure::Failure;
+use crate::job::UserId;
 
 /// The time limit for one command with its second try, since a frozen Redis accepts connections and
 /// never answers.
@@ -23,6 +29,8 @@ pub(crate) struct RedisConnection {
     /// The URL without its password.
     at: String,
     link: Mutex<Option<Link>>,
+    /// Whether a script may use keys of one slot only.
+    slots: OnceCell<bool>,
 }
 
 impl RedisConnection {
@@ -32,6 +40,7 @@ impl RedisConnection {
             url: url.clone(),
             at: url.to_string(),
             link: Mutex::new(None),
+            slots: OnceCell::new(),
         }
     }
 
@@ -56,12 +65,64 @@ impl RedisConnection {
         self.within_time_limit(Request::Commands(commands)).await
     }
 
+    /// Whether a script may use keys of one slot only: so it is in a cluster, and behind a proxy of one. The server is asked,
+    /// since the URL of such a proxy looks like that of a single Redis.
+    pub(super) async fn uses_slots(&self) -> Result<bool, Failure> {
+        let asking = async {
+            if self.url.kind == RedisKind::Cluster {
+                return Ok(true);
+            }
+            let probe = Script::new("return #KEYS");
+            let mut script = probe.prepare_invoke();
+            script.key(keys::access_in(0)).key(keys::access_in(1));
+            match self.within_time_limit(Request::Slots(&script)).await? {
+                0_u64 => Ok(true),
+                _both => Ok(false),
+            }
+        };
+        self.slots.get_or_try_init(|| asking).await.copied()
+    }
+
+    /// The sorted set that has this user while the user has access.
+    pub(super) async fn access_key(&self, user_id: UserId) -> Result<String, Failure> {
+        Ok(if self.uses_slots().await? {
+            keys::access_in(hash_slots::slot_of(user_id))
+        } else {
+            keys::ACCESS.to_owned()
+        })
+    }
+
+    /// One call of a scan, from where the last one ended: some keys that match, and where to continue.
+    pub(super) async fn scan(
+        &self,
+        pattern: &str,
+        from: Option<&str>,
+        count: usize,
+    ) -> Result<(Vec<Vec<u8>>, Option<String>), Failure> {
+        let from = from.and_then(Cursor::parse).unwrap_or(Cursor::START);
+        let scanning = async {
+            let mut link = self.link().await?;
+            scan::scan(&mut link, pattern, from, count).await
+        };
+        let found = tokio::time::timeout(ANSWER_WITHIN, scanning).await;
+        match self.judged(found) {
+            Ok((keys, next)) => Ok((keys, next.map(Cursor::text))),
+            Err(failure) => {
+                // The next call has a new connection.
+                *self.link.lock().await = None;
+                Err(failure)
+            }
+        }
+    }
+
     async fn within_time_limit<T: FromRedisValue>(
         &self,
         request: Request<'_>,
     ) -> Result<T, Failure> {
-        let answer = tokio::time::timeout(ANSWER_WITHIN, self.with_reconnect(request)).await;
+        self.judged(tokio::time::timeout(ANSWER_WITHIN, self.with_reconnect(request)).await)
+    }
 
+    fn judged<T>(&self, answer: Result<RedisResult<T>, Elapsed>) -> Result<T, Failure> {
         let failed = match answer {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => RedisStoreError::of(&error, &self.at),
@@ -93,6 +154,12 @@ impl RedisConnection {
 
         match request {
             Request::Script(script) => link.run(script).await,
+            Request::Slots(script) => match link.run(script).await {
+                Err(error) if error.code() == Some("CROSSSLOT") => {
+                    Ok(T::from_redis_value(Value::Int(0))?)
+                }
+                answered => answered,
+            },
             Request::Command(command) => link.query(command).await,
             Request::Commands(commands) => link.query_all(commands).await,
         }
@@ -113,6 +180,8 @@ type RedisResult<T> = Result<T, RedisError>;
 #[derive(Clone, Copy)]
 enum Request<'a> {
     Script(&'a ScriptInvocation<'a>),
+    /// A script with keys of two slots; the answer is 0 where that is refused.
+    Slots(&'a ScriptInvocation<'a>),
     Command(&'a redis::Cmd),
     Commands(&'a [redis::Cmd]),
 }

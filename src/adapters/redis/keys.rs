@@ -1,6 +1,7 @@
 //! The keys of Redis. The keys of one user share a hash tag, so that a cluster keeps them in one
 //! slot and a script may use them together.
 
+use super::hash_slots;
 use crate::job::{BatchId, UserId};
 use crate::ports::QuotaClass;
 
@@ -8,6 +9,8 @@ use crate::ports::QuotaClass;
 pub(super) const BATCHES: &str = "offboarder:batches";
 /// A sorted set of deletions, for the deletion rate limit.
 pub(super) const DELETIONS: &str = "offboarder:deletions";
+/// A sorted set of the users who still have access, where one script may use keys of all slots.
+pub(super) const ACCESS: &str = "offboarder:access";
 /// Written by a probe; expires at once.
 pub(super) const PROBE: &str = "offboarder:probe";
 /// A sorted set of the processes that reserved quota in the last seconds.
@@ -19,6 +22,23 @@ pub(super) const WORKERS_SAID: &str = "offboarder:{workers}:said";
 
 pub(super) fn checkpoint(user_id: UserId) -> String {
     format!("offboarder:{{{user_id}}}:checkpoint")
+}
+
+/// The pattern of all [`checkpoint`]s.
+pub(super) const CHECKPOINTS: &str = "offboarder:{*}:checkpoint";
+
+/// The user of a key of [`checkpoint`].
+pub(super) fn user_of(key: &[u8]) -> Option<UserId> {
+    let key = std::str::from_utf8(key).ok()?;
+    let id = key
+        .strip_prefix("offboarder:{")?
+        .strip_suffix("}:checkpoint")?;
+    id.parse().ok()
+}
+
+/// The users of one slot of a cluster who still have access.
+pub(super) fn access_in(slot: u16) -> String {
+    format!("offboarder:{{{}}}:access", hash_slots::tag(slot))
 }
 
 pub(super) fn lease(user_id: UserId) -> String {

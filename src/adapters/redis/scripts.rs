@@ -3,15 +3,16 @@
 //! For the scripts of a user, `KEYS[1]` is the checkpoint, a hash of `version`, `fence`, `body`,
 //! `sum` (the version, a space, and the user's summary for batches), `code` (the fence of the save,
 //! a space, and the integrity code) and `unreleased` (claims in a row that were never released).
-//! `KEYS[2]` is the lease, whose value is the owner.
+//! `KEYS[2]` is the lease, whose value is the owner. `KEYS[3]` of claim and save is the sorted set of
+//! the users who still have access; see [`super::users`].
 //!
 //! What another program wrote to these keys never stops a worker: a key of another type is removed,
 //! a counter that is not a number counts as 0, and a body that is too long counts as absent.
 
-/// `ARGV`: owner, lease time in ms, ms that a checkpoint is kept at least from now on.
+/// `ARGV`: owner, lease time in ms, ms that a checkpoint is kept at least from now on, user.
 /// Answers `{0, remaining ms}` when another owner has the lease, else `{1, fence, version, body,
 /// claims never released (this one included), code}`. Two claims of one owner are one claim. A hash
-/// without a checkpoint expires, unless a save follows.
+/// without a checkpoint expires, unless a save follows. A user without a checkpoint has access.
 pub(super) const CLAIM: &str = r"
 local function of_kind(key, kind)
   local found = redis.call('TYPE', key).ok
@@ -19,6 +20,7 @@ local function of_kind(key, kind)
 end
 of_kind(KEYS[1], 'hash')
 of_kind(KEYS[2], 'string')
+of_kind(KEYS[3], 'zset')
 local function number(field)
   local stored = redis.call('HGET', KEYS[1], field)
   if not stored then return 0 end
@@ -47,6 +49,11 @@ if not holder then
   unreleased = set('unreleased', unreleased + 1)
 end
 local version = number('version')
+if version == 0 then
+  local time = redis.call('TIME')
+  local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  redis.call('ZADD', KEYS[3], 'NX', string.format('%.0f', now), ARGV[4])
+end
 local left = redis.call('PTTL', KEYS[1])
 if left < tonumber(ARGV[3]) and (left >= 0 or version == 0) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
 local body = redis.call('HGET', KEYS[1], 'body') or ''
@@ -56,7 +63,8 @@ return {1, fence, version, body, math.max(unreleased, 1), code}
 ";
 
 /// `ARGV`: owner, lease time in ms, fence, expected version, body, summary, ms that the checkpoint
-/// is kept from now on (0: without a limit), code. Answers the new version, or 0 when another owner has
+/// is kept from now on (0: without a limit), code, the time in ms when a user was asked for who still
+/// has access (empty: the access is gone), user. Answers the new version, or 0 when another owner has
 /// the lease or another version is stored. Two equal saves are one save, so that a save whose
 /// answer was lost can be sent again.
 pub(super) const SAVE: &str = r"
@@ -73,7 +81,61 @@ elseif version ~= expected + 1 or redis.call('HGET', KEYS[1], 'body') ~= ARGV[5]
 end
 if ARGV[7] == '0' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[7]) end
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
+local kind = redis.call('TYPE', KEYS[3]).ok
+if kind ~= 'zset' and kind ~= 'none' then redis.call('DEL', KEYS[3]) end
+if ARGV[9] == '' then
+  redis.call('ZREM', KEYS[3], ARGV[10])
+else
+  redis.call('ZADD', KEYS[3], ARGV[9], ARGV[10])
+end
 return expected + 1
+";
+
+/// `KEYS[1]` is the checkpoint, `KEYS[2]` the sorted set of the users who still have access. `ARGV`:
+/// time in ms, user. Adds a user who was asked for, unless there is a checkpoint, which says more.
+pub(super) const ASKED: &str = r"
+if redis.call('TYPE', KEYS[1]).ok == 'hash' and redis.call('HGET', KEYS[1], 'version') then return 0 end
+local kind = redis.call('TYPE', KEYS[2]).ok
+if kind ~= 'zset' and kind ~= 'none' then redis.call('DEL', KEYS[2]) end
+return redis.call('ZADD', KEYS[2], 'NX', ARGV[1], ARGV[2])
+";
+
+/// The same keys. `ARGV`: the version that was read, the time in ms when a user was asked for who
+/// still has access (empty: the access is gone), user. Does nothing where another version is stored:
+/// its save corrected the set.
+pub(super) const CORRECT_ACCESS: &str = r"
+if (redis.call('HGET', KEYS[1], 'version') or '') ~= ARGV[1] then return 0 end
+local kind = redis.call('TYPE', KEYS[2]).ok
+if kind ~= 'zset' and kind ~= 'none' then redis.call('DEL', KEYS[2]) end
+if ARGV[2] == '' then return redis.call('ZREM', KEYS[2], ARGV[3]) end
+return redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
+";
+
+/// `KEYS[1]` is the sorted set of the users who still have access. `ARGV`: time in ms and user behind
+/// whom the page begins (empty: at the head), number of users. Answers the mark of a complete set
+/// (or an empty text), the number of users, the first of all, and the page. Binary search, since
+/// many users were asked for in the same millisecond.
+pub(super) const WITH_ACCESS: &str = r"
+if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then return {'', 0, {}, {}} end
+local marks = redis.call('ZCOUNT', KEYS[1], 'inf', 'inf')
+local total = redis.call('ZCARD', KEYS[1]) - marks
+local mark = ''
+if marks > 0 then mark = redis.call('ZRANGE', KEYS[1], -1, -1)[1] end
+local low = 0
+if ARGV[1] ~= '' then
+  local after, high = tonumber(ARGV[1]), total
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    local found = redis.call('ZRANGE', KEYS[1], middle, middle, 'WITHSCORES')
+    local score = tonumber(found[2])
+    if score < after or (score == after and found[1] <= ARGV[2]) then low = middle + 1 else high = middle end
+  end
+end
+local first, page = {}, {}
+if total > 0 then first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES') end
+local last = math.min(low + tonumber(ARGV[3]), total) - 1
+if last >= low then page = redis.call('ZRANGE', KEYS[1], low, last, 'WITHSCORES') end
+return {mark, total, first, page}
 ";
 
 /// `ARGV`: owner, lease time in ms. Answers 1 when the lease is still the owner's.

@@ -7,7 +7,8 @@ use super::Api;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Query, within};
 use crate::job::BatchId;
-use crate::operations::batches::{self, Listed, Overview};
+use crate::operations::batches::{self, BatchProgress, ListedProgress};
+use crate::operations::fleet::fleet;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -23,7 +24,7 @@ pub(super) struct Wanted {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Batches {
     /// Newest first.
-    batches: Vec<Listed>,
+    batches: Vec<ListedProgress>,
 }
 
 /// Lists batches, newest first
@@ -35,7 +36,8 @@ pub(super) async fn list(
     State(Api(api)): State<Api>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Batches>, Problem> {
-    let batches = batches::list(&*api.stores.batches, super::limit(wanted.limit, 100)).await?;
+    let limit = super::limit(wanted.limit, 100);
+    let batches = batches::list(&*api.stores.batches, limit, api.services.clock.now()).await?;
     Ok(Json(Batches { batches }))
 }
 
@@ -46,7 +48,7 @@ pub(super) async fn list(
     get, path = "/api/v1/batches/{batchId}", tag = "batches", operation_id = "showBatch",
     params(("batchId" = BatchId, Path, description = "The name of the batch")),
     responses(
-        (status = 200, description = "The batch", body = Overview),
+        (status = 200, description = "The batch", body = BatchProgress),
         (status = 404, description = "`no_such_batch`: the batch does not exist", body = Problem,
             content_type = "application/problem+json"),
     ),
@@ -54,8 +56,11 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(Api(api)): State<Api>,
     At(batch): At<BatchId>,
-) -> Result<Json<Overview>, Problem> {
-    let found = batches::overview(&*api.stores.batches, &batch, api.services.clock.now()).await?;
+) -> Result<Json<BatchProgress>, Problem> {
+    let now = api.services.clock.now();
+    let reading = batches::overview(&*api.stores.batches, &batch, now);
+    let read = tokio::join!(reading, fleet(&api.fleet, now));
     let missing = || Problem::not_found("no_such_batch", format!("batch {batch} does not exist"));
-    found.map(Json).ok_or_else(missing)
+    let overview = read.0?.ok_or_else(missing)?;
+    Ok(Json(BatchProgress::new(overview, read.1)))
 }

@@ -13,6 +13,7 @@ use crate::admin::read::{At, Body, Line, Query};
 use crate::operations::dead_letters::{
     self, DeadLetterFilter, DeadLetterGroups, Group, GroupChange, GroupChanged, GroupName,
 };
+use crate::operations::fleet::{Fleet, fleet};
 use crate::operations::when;
 
 /// Groups of dead letters
@@ -20,6 +21,8 @@ use crate::operations::when;
 pub(super) struct Groups {
     /// Open groups first, then the largest one.
     groups: Vec<Group>,
+    /// What keeps users waiting now.
+    fleet: Fleet,
 }
 
 /// Counts dead letters by fault, and says whether a replay is safe now
@@ -44,6 +47,7 @@ pub(super) async fn list(
     at_most(&filter, super::dead_letters::LISTED_AT_MOST).map_err(Problem::bad_request)?;
     Ok(Json(Groups {
         groups: dead_letters::groups(&*api.broker, &api.services, filter).await?,
+        fleet: fleet(&api.fleet, api.services.clock.now()).await,
     }))
 }
 

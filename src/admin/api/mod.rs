@@ -36,6 +36,7 @@ use super::openapi;
 use super::problem::Problem;
 use super::read::Line;
 use crate::address::RunbookUrl;
+use crate::operations::fleet::FleetSources;
 use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
 use crate::registers::audit_log::Operator;
@@ -63,6 +64,7 @@ struct Inner {
     stores: SharedStores,
     broker: Arc<dyn Broker>,
     runbook: Option<RunbookUrl>,
+    fleet: FleetSources,
     /// One replay or discard at a time.
     replay_or_discard: Arc<Mutex<()>>,
 }
@@ -77,6 +79,11 @@ impl Api {
         broker: Arc<dyn Broker>,
         runbook: Option<RunbookUrl>,
     ) -> Self {
+        let fleet = FleetSources {
+            workers: Arc::clone(&stores.workers),
+            store: Ok(Arc::clone(&services.archive_store)),
+            queues: Some(Ok(broker.publisher(1))),
+        };
         Self(Arc::new(Inner {
             worker: worker.to_owned(),
             gate: Gate::new(tokens),
@@ -86,6 +93,7 @@ impl Api {
             stores,
             broker,
             runbook,
+            fleet,
             replay_or_discard: Arc::default(),
         }))
     }
@@ -123,6 +131,7 @@ struct Signed {
 /// The routes, and the document that describes them.
 pub(super) fn routes() -> (Router<Api>, OpenApi) {
     let (routes, mut document) = OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(users::list))
         .routes(routes!(users::show))
         .routes(routes!(batches::list))
         .routes(routes!(batches::show))
@@ -136,6 +145,7 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(dead_letters::replay))
         .routes(routes!(dead_letters::discard))
         .routes(routes!(workers::list))
+        .routes(routes!(workers::fleet_state))
         .routes(routes!(pause::show, pause::pause))
         .routes(routes!(pause::resume))
         .routes(routes!(holds::list, holds::add))

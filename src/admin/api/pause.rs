@@ -1,15 +1,17 @@
 use axum::extract::State;
 use axum::{Extension, Json};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Api, Signed, to_its_end};
 use crate::admin::gate::Role;
 use crate::admin::problem::Problem;
-use crate::admin::read::Body;
-use crate::operations::pause::change_pause;
+use crate::admin::read::{Body, Line};
+use crate::limits::parse::positive_duration;
+use crate::operations::pause::{PauseChange, PauseOrder, pause as pause_all, resume as resume_all};
 use crate::registers;
+use crate::registers::audit_log::Operator;
 use crate::registers::{PauseRecord, pause_state};
 
 /// Whether an operator has paused all workers
@@ -24,25 +26,56 @@ pub(super) struct PauseState {
     /// The time of the last pause or resume.
     #[schema(value_type = Option<String>, format = DateTime)]
     at: Option<Timestamp>,
+    /// When the pause ends by itself.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
 }
 
-impl From<PauseRecord> for PauseState {
-    fn from(
-        PauseRecord {
-            paused,
-            who,
-            why,
-            at,
-            passes_over: _,
-        }: PauseRecord,
-    ) -> Self {
+impl PauseState {
+    fn of(record: PauseRecord, now: Timestamp) -> Self {
         Self {
-            paused,
-            who: Some(who),
-            why,
-            at: Some(at),
+            paused: record.holds_at(now),
+            who: Some(record.who),
+            why: record.why,
+            at: Some(record.at),
+            until: record.until,
         }
     }
+
+    const fn unknown(paused: bool, why: Option<String>) -> Self {
+        Self {
+            paused,
+            who: None,
+            why,
+            at: None,
+            until: None,
+        }
+    }
+}
+
+/// What a pause or a resume did
+#[derive(Serialize, ToSchema)]
+pub(super) struct Changed {
+    #[serde(flatten)]
+    state: PauseState,
+    /// False if it was paused, or not paused, already: the record in force is kept.
+    changed: bool,
+}
+
+/// Who pauses, why, and for how long
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ToPause {
+    /// The operator. The audit log adds which worker was asked, and with which token.
+    who: Line,
+    /// The reason, for the readers of the audit log.
+    why: Line,
+    /// The pause ends by itself after this time, for example `2h`.
+    #[serde(default, rename = "for")]
+    lasts: Option<String>,
+    /// Take the place of a pause that is in force.
+    #[serde(default)]
+    replace: bool,
 }
 
 /// Shows whether all workers are paused
@@ -51,64 +84,89 @@ impl From<PauseRecord> for PauseState {
     responses((status = 200, description = "Whether the workers are paused", body = PauseState)),
 )]
 pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<PauseState>, Problem> {
-    let unknown = |paused, why| PauseState {
-        paused,
-        who: None,
-        why,
-        at: None,
-    };
     Ok(Json(
         match pause_state(&*api.services.archive_store).await? {
-            registers::PauseState::Never => unknown(false, None),
-            registers::PauseState::Record(last) => PauseState::from(last),
+            registers::PauseState::Never => PauseState::unknown(false, None),
+            registers::PauseState::Record(last) => PauseState::of(last, api.services.clock.now()),
             // Workers pause, too, if the record is in doubt.
-            registers::PauseState::Doubtful(why) => unknown(true, Some(why)),
+            registers::PauseState::Doubtful(why) => PauseState::unknown(true, Some(why)),
         },
     ))
 }
 
 /// Pauses all workers: they take no users
 ///
-/// Users in progress stop at their next checkpoint. The pause survives restarts and reaches each worker within seconds.
+/// Users in progress stop at their next checkpoint. The pause survives restarts and reaches each worker within seconds. A
+/// pause that is in force is kept, unless `replace` is true.
 #[utoipa::path(
     post, path = "/api/v1/pause", tag = "pause", operation_id = "pause",
-    request_body(content = Signed, example = json!({ "who": "ada", "why": "the tenant is being migrated" })),
-    responses((status = 200, description = "Whether the workers are paused", body = PauseState)),
+    request_body(content = ToPause, example = json!({ "who": "ada", "why": "the tenant is being migrated", "for": "2h" })),
+    responses((status = 200, description = "Whether the workers are paused", body = Changed)),
 )]
 pub(super) async fn pause(
     State(api): State<Api>,
     Extension(role): Extension<Role>,
-    Body(signed): Body<Signed>,
-) -> Result<Json<PauseState>, Problem> {
-    set(api, role, signed, true).await
+    Body(ToPause {
+        who,
+        why,
+        lasts,
+        replace,
+    }): Body<ToPause>,
+) -> Result<Json<Changed>, Problem> {
+    let lasts = lasts
+        .map(|lasts| {
+            positive_duration(&lasts).map_err(|why| Problem::bad_request(format!("for: {why}")))
+        })
+        .transpose()?;
+    let operator = api.operator(Signed { who, why }, role);
+    set(api, operator, Some(PauseOrder { lasts, replace })).await
 }
 
 /// Resumes all workers: they take users again
 #[utoipa::path(
     post, path = "/api/v1/resume", tag = "pause", operation_id = "resume",
     request_body(content = Signed, example = json!({ "who": "ada", "why": "the migration is done" })),
-    responses((status = 200, description = "Whether the workers are paused", body = PauseState)),
+    responses((status = 200, description = "Whether the workers are paused", body = Changed)),
 )]
 pub(super) async fn resume(
     State(api): State<Api>,
     Extension(role): Extension<Role>,
     Body(signed): Body<Signed>,
-) -> Result<Json<PauseState>, Problem> {
-    set(api, role, signed, false).await
+) -> Result<Json<Changed>, Problem> {
+    let operator = api.operator(signed, role);
+    set(api, operator, None).await
 }
 
+/// Pauses where there is an order to, else resumes.
 async fn set(
     api: Api,
-    role: Role,
-    signed: Signed,
-    paused: bool,
-) -> Result<Json<PauseState>, Problem> {
-    let operator = api.operator(signed, role);
+    operator: Operator,
+    order: Option<PauseOrder>,
+) -> Result<Json<Changed>, Problem> {
     to_its_end(async move {
         let services = &api.0.services;
-        let pause =
-            change_pause(&services.archive_store, &services.clock, paused, &operator).await?;
-        Ok(Json(pause.into()))
+        let store = &services.archive_store;
+        let clock = &services.clock;
+        let change = match order {
+            Some(order) => pause_all(store, clock, &operator, order).await?,
+            None => resume_all(store, clock, &operator).await?,
+        };
+
+        let of = |record| PauseState::of(record, clock.now());
+        Ok(Json(match change {
+            PauseChange::Paused(record) | PauseChange::Resumed(record) => Changed {
+                state: of(record),
+                changed: true,
+            },
+            PauseChange::AlreadyPaused(record) => Changed {
+                state: of(record),
+                changed: false,
+            },
+            PauseChange::NotPaused(last) => Changed {
+                state: last.map_or_else(|| PauseState::unknown(false, None), of),
+                changed: false,
+            },
+        }))
     })
     .await
 }

@@ -1,11 +1,79 @@
 use axum::Json;
 use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Api;
 use crate::admin::problem::Problem;
-use crate::admin::read::At;
-use crate::job::UserId;
-use crate::operations::status::UserStatus;
+use crate::admin::read::{At, Query, within};
+use crate::job::{BatchId, UserId};
+use crate::machine::StateName;
+use crate::operations::status::{Requests, UserStatus};
+use crate::operations::users::{self, NoList, UserFilter, UserPage, UserSources};
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// Only users who still have access, the one who was asked for first at the head.
+    #[serde(default)]
+    access: bool,
+    /// Only users in this state: the last completed step.
+    state: Option<StateName>,
+    /// Only users who wait for this: a failure code, or `not_due`, `brake`, `not_converged`, `deletion_pending`.
+    #[serde(rename = "waitingFor")]
+    waiting_for: Option<String>,
+    /// Only users of this batch.
+    batch: Option<BatchId>,
+    /// Maximum number of users.
+    #[serde(default, deserialize_with = "within::<1, 1000, _>")]
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u64>,
+    /// The `nextCursor` of the page before, with the same filters.
+    cursor: Option<String>,
+}
+
+/// Lists users
+///
+/// With `access=true`, the users who can still sign in: those who wait, who have not begun, or who have a dead letter.
+/// Without `access` and `batch`, all users with a checkpoint, in no order; a user who is saved while pages are read may
+/// come twice.
+#[utoipa::path(
+    get, path = "/api/v1/users", tag = "users", operation_id = "listUsers", params(Wanted),
+    responses(
+        (status = 200, description = "A page of users", body = UserPage),
+        (status = 404, description = "`no_such_batch`: the batch does not exist", body = Problem,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn list(
+    State(Api(api)): State<Api>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<UserPage>, Problem> {
+    let sources = UserSources {
+        users: &*api.stores.users,
+        batches: Some(&*api.stores.batches),
+    };
+    let filter = UserFilter {
+        access: wanted.access,
+        state: wanted.state,
+        waiting_for: wanted.waiting_for,
+        batch: wanted.batch,
+    };
+    let limit = super::limit(wanted.limit, 100);
+    let now = api.services.clock.now();
+    let page = users::list(&sources, &filter, wanted.cursor.as_deref(), limit, now).await;
+    page.map(Json).map_err(|why| match why {
+        NoList::BadCursor => {
+            Problem::bad_request("cursor: not a cursor of a list with these filters")
+        }
+        NoList::NoBatches => Problem::bad_request("batch: this store keeps no batches"),
+        NoList::NoSuchBatch(batch) => {
+            Problem::not_found("no_such_batch", format!("batch {batch} does not exist"))
+        }
+        NoList::Failed(failure) => failure.into(),
+    })
+}
 
 /// Shows the progress of a user
 ///
@@ -15,7 +83,7 @@ use crate::operations::status::UserStatus;
     params(("userId" = UserId, Path, description = "The ID of the user")),
     responses(
         (status = 200, description = "The progress of the user", body = UserStatus),
-        (status = 404, description = "`no_such_user`: the user has no checkpoint and no manifest", body = Problem,
+        (status = 404, description = "`no_such_user`: the user has no checkpoint and no manifest, and was not submitted", body = Problem,
             content_type = "application/problem+json"),
     ),
 )]
@@ -23,17 +91,20 @@ pub(super) async fn show(
     State(Api(api)): State<Api>,
     At(user_id): At<UserId>,
 ) -> Result<Json<UserStatus>, Problem> {
+    let requests = Requests {
+        users: &*api.stores.users,
+        batches: Some(&*api.stores.batches),
+    };
     let status = UserStatus::look_up(
         user_id,
         &*api.stores.checkpoints,
         &api.services.archive_store,
+        &requests,
     )
     .await?;
-    match status.progress {
-        Some(_) => Ok(Json(status)),
-        None => Err(Problem::not_found(
-            "no_such_user",
-            format!("{user_id} has no checkpoint and no manifest"),
-        )),
+    if status.is_unknown() {
+        let detail = format!("{user_id} has no checkpoint and no manifest, and was not submitted");
+        return Err(Problem::not_found("no_such_user", detail));
     }
+    Ok(Json(status))
 }

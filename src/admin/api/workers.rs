@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use crate::admin::problem::Problem;
+use crate::operations::fleet::{Fleet, fleet};
 use crate::ports::LiveWorker;
 
 /// The running workers
@@ -25,4 +26,16 @@ pub(super) async fn list(State(Api(api)): State<Api>) -> Result<Json<Workers>, P
     Ok(Json(Workers {
         workers: api.stores.workers.workers().await?,
     }))
+}
+
+/// Shows what keeps users waiting now
+///
+/// Whether workers are alive and take users, an operator's pause, a fault that stops workers, and the deletion rate limit:
+/// the lines that `offboarder batch show` begins with. What cannot be read is a notice, too.
+#[utoipa::path(
+    get, path = "/api/v1/fleet", tag = "workers", operation_id = "showFleet",
+    responses((status = 200, description = "The state of the fleet", body = Fleet)),
+)]
+pub(super) async fn fleet_state(State(Api(api)): State<Api>) -> Json<Fleet> {
+    Json(fleet(&api.fleet, api.services.clock.now()).await)
 }

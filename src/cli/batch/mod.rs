@@ -6,8 +6,8 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table};
 use crate::clock::Clock;
-use crate::config::Settings;
-use crate::operations::batches;
+use crate::config::AnySettings;
+use crate::operations::batches::{self, ListedProgress, ShortProgress};
 use crate::ports::batches::Batches;
 
 /// Shows batches: users that were submitted or published with the same batch ID
@@ -45,34 +45,62 @@ enum Verb {
     Report(report::Args),
 }
 
-pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
-    let Some(stores) = compose::shared_stores(settings) else {
+pub(super) async fn run(args: &Args, settings: &AnySettings) -> Result<Exit, CliError> {
+    let Some(stores) = compose::shared_stores(&settings.base) else {
         return Err(CliError::usage(
             "batches are kept in Redis: set OFFBOARDER_CHECKPOINTS_URL to the URL that the workers use",
         ));
     };
     let clock = Clock::system();
     match &args.verb {
-        Verb::Show(args) => show::run(args, &*stores.batches, &clock).await,
+        Verb::Show(args) => {
+            let fleet =
+                compose::fleet_sources(&settings.base, settings.queue.as_ref(), &stores).await;
+            let shown = show::run(args, &*stores.batches, &fleet, &clock).await;
+            fleet.close().await;
+            shown
+        }
         Verb::List { limit, output } => list(&*stores.batches, *limit, output.output).await,
         Verb::Report(args) => report::run(args, &*stores.batches, clock.now()).await,
     }
 }
 
 async fn list(batches: &dyn Batches, limit: usize, output: Output) -> Result<Exit, CliError> {
-    let batches = batches::list(batches, limit.max(1)).await?;
+    let now = Clock::system().now();
+    let batches = batches::list(batches, limit.max(1), now).await?;
     match output {
         Output::Json => print_json(&serde_json::json!({ "batches": batches }))?,
         Output::Table => {
-            let rows = batches.iter().map(|batch| {
+            say(table(
                 [
-                    batch.batch_id.to_string(),
-                    batch.users.to_string(),
-                    batch.begun_at.to_string(),
-                ]
-            });
-            say(table(["batch", "users", "begun"], rows));
+                    "batch",
+                    "users",
+                    "begun",
+                    "finished",
+                    "dead letters",
+                    "left",
+                    "still have access",
+                ],
+                batches.iter().map(row),
+            ));
         }
     }
     Ok(Exit::Ok)
+}
+
+fn row(listed: &ListedProgress) -> [String; 7] {
+    let ListedProgress { batch, progress } = listed;
+    let count = |of: fn(&ShortProgress) -> u64| {
+        let count = progress.as_ref().map(of);
+        count.map_or_else(|| "not counted".to_owned(), |count| count.to_string())
+    };
+    [
+        batch.batch_id.to_string(),
+        batch.users.to_string(),
+        format!("{:.0}", batch.begun_at),
+        count(|progress| progress.finished),
+        count(|progress| progress.dead_letters),
+        count(|progress| progress.left),
+        count(|progress| progress.still_have_access),
+    ]
 }

@@ -39,7 +39,11 @@ pub(super) async fn run(
         return Err(unknown(&args.batch));
     }
     let mut printer = Printer::new(args.output);
+    let mut exit = Exit::Ok;
     loop {
+        if rows.iter().any(|row| row.dead_letter.is_some()) {
+            exit = Exit::Bad;
+        }
         match printer.print(rows) {
             // A closed pipe (`| head`) is not an error.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Exit::Ok),
@@ -51,7 +55,7 @@ pub(super) async fn run(
 
     match printer.end() {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::bad(error)),
-        Ok(()) | Err(_) => Ok(Exit::Ok),
+        Ok(()) | Err(_) => Ok(exit),
     }
 }
 

@@ -1,16 +1,19 @@
-use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::unknown::unknown;
 use crate::cli::exit::{CliError, Exit};
 use crate::cli::output::{
-    Output, OutputArgs, Shown, json as print_json, say, table, terminal_width, wide_table,
+    Output, OutputArgs, Shown, json as print_json, redraw, say, table, wide_table,
 };
 use crate::clock::Clock;
 use crate::job::BatchId;
-use crate::operations::batches::{Overview, overview};
+use crate::limits::parse::positive_duration;
+use crate::operations::batches::{BatchProgress, Overview, overview};
+use crate::operations::fleet::{Fleet, FleetSources, fleet};
+use crate::operations::times;
 use crate::ports::batches::Batches;
 
 #[derive(Debug, clap::Args)]
@@ -21,6 +24,9 @@ pub(super) struct Args {
     /// Refresh every two seconds until no user is left to do
     #[arg(long)]
     watch: bool,
+    /// With --watch: end after this time, with exit status 1 if a user is left to do
+    #[arg(long, value_name = "TIME", requires = "watch", value_parser = positive_duration)]
+    timeout: Option<Duration>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -30,71 +36,75 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub(super) async fn run(
     args: &Args,
     batches: &dyn Batches,
+    sources: &FleetSources,
     clock: &Clock,
 ) -> Result<Exit, CliError> {
     let mut drawn = 0;
-    let mut before: Option<Overview> = None;
+    let mut before: Option<BatchProgress> = None;
+    let begun = Instant::now();
     loop {
-        let found = overview(batches, &args.batch, clock.now()).await?;
-        let Some(overview) = found else {
+        let now = clock.now();
+        let reading = overview(batches, &args.batch, now);
+        let read = tokio::join!(reading, fleet(sources, now));
+        let Some(overview) = read.0? else {
             return Err(unknown(&args.batch));
         };
-        let done = !args.watch || overview.left() == 0;
+        let shown = BatchProgress::new(overview, read.1);
+        let left = shown.overview.left();
+        let is_late = args
+            .timeout
+            .is_some_and(|timeout| begun.elapsed() >= timeout);
+        let done = !args.watch || left == 0 || is_late;
         match args.output.output {
             // JSON is one document: the last one.
-            Output::Json if done => print_json(&overview)?,
+            Output::Json if done => print_json(&shown)?,
             Output::Table if std::io::stdout().is_terminal() => {
-                drawn = redraw(text(&overview).as_str(), drawn);
+                drawn = redraw(&text(&shown), drawn);
             }
             // A file gets a new text only when something other than the time has changed.
-            Output::Table
-                if before
-                    .as_ref()
-                    .is_none_or(|before| differs(before, &overview)) =>
-            {
-                say(text(&overview));
+            Output::Table if before.as_ref().is_none_or(|before| differs(before, &shown)) => {
+                say(text(&shown));
             }
             Output::Json | Output::Table => {}
         }
-        if done {
-            return Ok(Exit::Ok);
+        if done && is_late && left > 0 {
+            return Err(CliError::bad(format!(
+                "--timeout is over, and {left} users are left to do; workers continue"
+            )));
         }
-        before = Some(overview);
+        if done {
+            return Ok(if shown.overview.dead() > 0 {
+                Exit::Bad
+            } else {
+                Exit::Ok
+            });
+        }
+        before = Some(shown);
         tokio::time::sleep(PAUSE).await;
     }
 }
 
 /// Whether anything changed besides the time.
-fn differs(before: &Overview, now: &Overview) -> bool {
-    let still = |overview: &Overview| Overview {
-        as_of: Timestamp::UNIX_EPOCH,
-        finished_per_minute: None,
-        time_left_seconds: None,
-        ..overview.clone()
+fn differs(before: &BatchProgress, now: &BatchProgress) -> bool {
+    let still = |shown: &BatchProgress| {
+        let mut overview = shown.overview.clone();
+        overview.as_of = Timestamp::UNIX_EPOCH;
+        overview.finished_per_minute = None;
+        overview.time_left_seconds = None;
+        if let Some(access) = &mut overview.still_have_access {
+            access.longest_seconds = 0.0;
+        }
+        let notices = shown.fleet.notices.iter();
+        let notices: Vec<_> = notices
+            .map(|notice| (notice.kind, notice.since, notice.count))
+            .collect();
+        (overview, notices)
     };
     still(before) != still(now)
 }
 
-/// Overwrites the last `drawn` rows of the terminal with the text, and returns the number of rows of the text.
-fn redraw(text: &str, drawn: usize) -> usize {
-    let mut out = std::io::stdout().lock();
-    let up = if drawn > 0 {
-        format!("\x1b[{drawn}F\x1b[J")
-    } else {
-        String::new()
-    };
-    let written = writeln!(out, "{up}{text}").and_then(|()| out.flush());
-
-    // A terminal that is closed ends the process by a signal.
-    written.ok();
-    let width = terminal_width().unwrap_or(usize::MAX);
-
-    text.lines()
-        .map(|line| line.chars().count().div_ceil(width).max(1))
-        .sum()
-}
-
-fn text(overview: &Overview) -> Shown {
+fn text(shown: &BatchProgress) -> Shown {
+    let BatchProgress { overview, fleet } = shown;
     let begun = overview
         .begun_at
         .map(|at| format!(", begun at {at:.0}"))
@@ -118,7 +128,11 @@ fn text(overview: &Overview) -> Shown {
     let (names, counts): (Vec<&str>, Vec<String>) = states
         .map(|(state, users)| (state.as_str(), users.to_string()))
         .unzip();
-    let mut lines: Vec<Shown> = vec![
+    let mut lines: Vec<Shown> = fleet.to_string().lines().map(Shown::from).collect();
+    if !lines.is_empty() {
+        lines.push("".into());
+    }
+    lines.extend([
         head.into(),
         "".into(),
         table(["users", "count", "details"], rows),
@@ -126,7 +140,21 @@ fn text(overview: &Overview) -> Shown {
         "last completed step".into(),
         wide_table(names, counts),
         "".into(),
-    ];
+    ]);
+    lines.extend(durations(overview, fleet).into_iter().map(Shown::from));
+    lines.into_iter().collect()
+}
+
+/// Who still has access, how long it took to remove it, and how long the rest will take.
+fn durations(overview: &Overview, fleet: &Fleet) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(access) = &overview.still_have_access {
+        lines.push(format!(
+            "still have access  {}, the longest for {}",
+            access.users,
+            span(access.longest_seconds)
+        ));
+    }
     if let Some(access) = &overview.access_removed {
         let [half, most, all] = [
             access.p50_seconds,
@@ -134,30 +162,29 @@ fn text(overview: &Overview) -> Shown {
             access.longest_seconds,
         ]
         .map(span);
-        lines.push(
-            format!(
-                "access gone  {} users, the last one at {:.0}",
-                access.users, access.last_at
-            )
-            .into(),
-        );
-        lines.push(
-            format!("             half within {half}, 95 % within {most}, all within {all}").into(),
-        );
+        lines.push(format!(
+            "access gone        {} users, the last one at {:.0}",
+            access.users, access.last_at
+        ));
+        lines.push(format!(
+            "                   of those {}: half within {half}, 95 % within {most}, all within {all}",
+            access.users
+        ));
     }
     if let Some(rate) = overview.finished_per_minute {
-        lines
-            .push(format!("rate         {rate:.1} users per minute in the last 15 minutes").into());
+        lines.push(format!(
+            "rate               {rate:.1} users per minute in the last 15 minutes"
+        ));
     }
     let left = match overview.time_left_seconds {
         Some(0) => "none: all users are done".to_owned(),
+        _ if fleet.stopped => "stopped: see above".to_owned(),
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         Some(seconds) => format!("about {}", span(seconds as f64)),
         None => "unknown: no user was finished in the last 15 minutes".to_owned(),
     };
-    lines.push(format!("time left    {left}").into());
-
-    lines.into_iter().collect()
+    lines.push(format!("time left          {left}"));
+    lines
 }
 
 fn waiting(overview: &Overview) -> u64 {
@@ -201,20 +228,6 @@ fn waits(overview: &Overview) -> Shown {
     texts.collect()
 }
 
-/// A duration, in at most two units.
 fn span(seconds: f64) -> String {
-    if seconds < 10.0 {
-        return format!("{seconds:.1} s");
-    }
-    let whole = Duration::from_secs_f64(seconds.round()).as_secs();
-    let days = whole / 86_400;
-    let hours = whole / 3600 % 24;
-    let minutes = whole / 60 % 60;
-
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{whole} s"),
-        (0, 0, _) => format!("{minutes} min {} s", whole % 60),
-        (0, _, _) => format!("{hours} h {minutes} min"),
-        (_, _, _) => format!("{days} d {hours} h"),
-    }
+    times::span(SignedDuration::try_from_secs_f64(seconds).unwrap_or(SignedDuration::MAX))
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
-use super::super::output::{Output, Shown, json as print_json, say};
+use super::super::output::{Output, Shown, json as print_json, say, say_fleet};
 use super::args::{nothing_found, whole_seconds};
 use super::filter_args::FilterArgs;
 use crate::config::WorkerSettings;
@@ -28,10 +28,12 @@ pub(super) async fn show_groups(
     } else {
         Exit::Ok
     };
+    let fleet = compose::fleet_now(&settings.base, Some(&settings.queue)).await;
     if output == Output::Json {
-        print_json(&json!({ "groups": groups }))?;
+        print_json(&json!({ "groups": groups, "fleet": fleet }))?;
         return Ok(exit);
     }
+    say_fleet(fleet.as_ref());
 
     if groups.is_empty() {
         say("no dead letter matches");

@@ -9,9 +9,9 @@ const TOPOLOGY: &str = "RabbitMQ topology";
 /// Checks whether the broker accepts the credentials and has the exchanges and queues that `offboarder topology` declares.
 pub(super) async fn check(queue: Option<&Queue>) -> Vec<Finding> {
     let Some(queue) = queue else {
-        return vec![Finding::good(
+        return vec![Finding::skipped(
             SERVICE,
-            "OFFBOARDER_QUEUE_URL is not set; `run` works without it",
+            "skipped: needs OFFBOARDER_QUEUE_URL; `run` works without it",
         )];
     };
     let broker = match compose::broker(queue) {
@@ -48,18 +48,64 @@ fn topology(examined: Examined) -> Vec<Finding> {
             "each exchange and queue exists as declared",
         )];
     }
-    let finding = |fault| match fault {
-        TopologyFault::Missing { what } => Finding::bad(
-            TOPOLOGY,
-            format!("{what} does not exist"),
-            "run `offboarder topology`",
-        ),
-        TopologyFault::Different { what, why } => Finding::bad(
-            TOPOLOGY,
-            format!("{what} exists with other arguments ({why})"),
-            "empty it, delete it, and run `offboarder topology`",
+    // One finding for all that is missing: it has one cause and one remedy.
+    let mut missing = Vec::new();
+    let mut findings = Vec::new();
+    for fault in faults {
+        match fault {
+            TopologyFault::Missing { what } => missing.push(what),
+            TopologyFault::Different { what, why } => findings.push(Finding::bad(
+                TOPOLOGY,
+                format!("{what} exists with other arguments ({why})"),
+                "empty it, delete it, and run `offboarder topology`",
+            )),
+        }
+    }
+    findings.extend(missing_ones(&missing));
+
+    findings
+}
+
+fn missing_ones(missing: &[String]) -> Option<Finding> {
+    let detail = match missing {
+        [] => return None,
+        [one] => format!("{one} does not exist"),
+        [one, .., last] => format!(
+            "{} exchanges and queues do not exist, from {one} to {last}",
+            missing.len()
         ),
     };
+    let remedy = "run `offboarder topology`";
+    Some(Finding::bad(TOPOLOGY, detail, remedy))
+}
 
-    faults.into_iter().map(finding).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_missing_is_one_finding_and_each_other_difference_has_its_own() {
+        let missing = |name: &str| TopologyFault::Missing {
+            what: format!("the queue {name}"),
+        };
+        let other = |name: &str| TopologyFault::Different {
+            what: format!("the queue {name}"),
+            why: "x-queue-type".to_owned(),
+        };
+        let faults = vec![
+            missing("a"),
+            other("b"),
+            missing("c"),
+            other("d"),
+            missing("e"),
+        ];
+        let findings = topology(Ok(faults));
+        assert_eq!(findings.len(), 3, "{findings:?}");
+        let last = &findings[2].detail;
+        assert_eq!(
+            last,
+            "3 exchanges and queues do not exist, from the queue a to the queue e"
+        );
+        assert!(topology(Ok(Vec::new()))[0].ok);
+    }
 }

@@ -17,6 +17,8 @@ pub(super) struct Finding {
     code: Option<Code>,
     /// The service did not respond.
     pub(super) unreachable: bool,
+    /// It was not checked, because settings are missing or another finding is in the way.
+    pub(super) skipped: bool,
 }
 
 impl Finding {
@@ -29,6 +31,28 @@ impl Finding {
             remedy: None,
             code: None,
             unreachable: false,
+            skipped: false,
+        }
+    }
+
+    /// Not checked, and nothing is known to be wrong.
+    pub(super) fn skipped(check: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            skipped: true,
+            ..Self::good(check, why)
+        }
+    }
+
+    /// Not checked, because these settings are missing, without which `run` and `worker` cannot start.
+    pub(super) fn needs(check: impl Into<String>, variables: &[String]) -> Self {
+        let variables = variables.join(", ");
+        Self {
+            skipped: true,
+            ..Self::bad(
+                check,
+                format!("skipped: needs {variables}"),
+                "set it, or give a file that contains it by …_FILE",
+            )
         }
     }
 

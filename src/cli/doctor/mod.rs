@@ -1,5 +1,6 @@
 mod broker;
 mod finding;
+mod fleet;
 mod protected;
 mod safety;
 mod stores;
@@ -7,7 +8,7 @@ mod tenant;
 
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json, say, table};
-use crate::config::{Sources, TenantSettings, show};
+use crate::config::{AnySettings, Profile, Sources, show};
 use finding::Finding;
 
 /// Checks settings, reachability, scopes and permissions; each finding says how to fix it
@@ -35,10 +36,11 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     match args.output.output {
         Output::Json => json(&serde_json::json!({ "findings": findings }))?,
         Output::Table => {
-            let mark = |finding: &Finding| match (finding.ok, finding.warning) {
-                (true, false) => "ok".to_owned(),
-                (true, true) => "WARNING".to_owned(),
-                (false, _) => "NOT OK".to_owned(),
+            let mark = |finding: &Finding| match (finding.skipped, finding.ok, finding.warning) {
+                (true, _, _) => "skipped".to_owned(),
+                (false, true, false) => "ok".to_owned(),
+                (false, true, true) => "WARNING".to_owned(),
+                (false, false, _) => "NOT OK".to_owned(),
             };
             let rows = findings.iter().map(|finding| {
                 let remedy = finding.remedy.clone().unwrap_or_default();
@@ -50,16 +52,46 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
                 ]
             });
             say(table(["check", "", "finding", "how to fix it"], rows));
+            say(last_line(&findings));
         }
     }
 
     Ok(if findings.iter().any(|finding| finding.unreachable) {
         Exit::Unreachable
+    } else if findings
+        .iter()
+        .any(|finding| finding.skipped && !finding.ok)
+    {
+        Exit::Usage
     } else if findings.iter().all(|finding| finding.ok) {
         Exit::Ok
     } else {
         Exit::Bad
     })
+}
+
+/// `2 of 24 not ok, 1 warning, 3 skipped`.
+fn last_line(findings: &[Finding]) -> String {
+    let count = |wanted: fn(&Finding) -> bool| findings.iter().filter(|one| wanted(one)).count();
+    let not_ok = count(|finding| !finding.ok && !finding.skipped);
+    let warnings = count(|finding| finding.warning);
+    let skipped = count(|finding| finding.skipped);
+    let checked = findings.len() - skipped;
+
+    let mut parts = vec![if not_ok == 0 {
+        format!("all {checked} ok")
+    } else {
+        format!("{not_ok} of {checked} not ok")
+    }];
+    match warnings {
+        0 => {}
+        1 => parts.push("1 warning".to_owned()),
+        _ => parts.push(format!("{warnings} warnings")),
+    }
+    if skipped > 0 {
+        parts.push(format!("{skipped} skipped"));
+    }
+    parts.join(", ")
 }
 
 fn show_settings(output: Output, sources: &Sources) -> Result<Exit, CliError> {
@@ -75,28 +107,59 @@ fn show_settings(output: Output, sources: &Sources) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-/// Checks all services concurrently, so that one that hangs does not delay the others.
+/// Checks all services concurrently, so that one that hangs does not delay the others. Without the settings of one, the
+/// others are checked.
 async fn findings(sources: &Sources) -> Result<Vec<Finding>, CliError> {
-    let settings = TenantSettings::read(sources)?;
+    let settings = AnySettings::read(sources)?;
     let base = &settings.base;
-    let (tenant, checkpoints, archive, protected, broker, safety) = tokio::join!(
-        Box::pin(tenant::examine(&settings.cxone, &base.guard)),
+    let tenant = async {
+        match &settings.cxone {
+            Some(cxone) => tenant::examine(cxone, &base.guard).await,
+            None => vec![Finding::needs(
+                "CXone",
+                &AnySettings::missing(sources, Profile::Run),
+            )],
+        }
+    };
+    let checks = tokio::join!(
+        Box::pin(tenant),
         stores::checkpoints(base),
         Box::pin(stores::archive(base)),
         Box::pin(protected::check(base)),
         Box::pin(broker::check(settings.queue.as_ref())),
+        Box::pin(fleet::check(&settings)),
         Box::pin(safety::check(base, settings.queue.as_ref())),
     );
     let understood = Finding::good("settings", "valid");
 
     Ok([
         vec![understood],
-        tenant,
-        checkpoints,
-        archive,
-        protected,
-        broker,
-        safety,
+        checks.0,
+        checks.1,
+        checks.2,
+        checks.3,
+        checks.4,
+        checks.5,
+        checks.6,
     ]
     .concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_counts_what_is_wrong_and_a_skipped_check_is_neither_right_nor_wrong() {
+        let good = || Finding::good("a", "b");
+        assert_eq!(last_line(&[good(), good()]), "all 2 ok");
+        let findings = [
+            good(),
+            Finding::bad("a", "b", "c"),
+            Finding::warning("a", "b", "c"),
+            Finding::skipped("a", "b"),
+            Finding::needs("CXone", &["OFFBOARDER_CXONE_BASE_URI".to_owned()]),
+        ];
+        assert_eq!(last_line(&findings), "1 of 3 not ok, 1 warning, 2 skipped");
+    }
 }

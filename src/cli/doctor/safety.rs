@@ -19,6 +19,7 @@ pub(super) async fn check(settings: &Settings, queue: Option<&Queue>) -> Vec<Fin
     findings.extend(limits(&settings.guard));
     findings.extend(integrity(&settings.integrity));
     if let Some(queue) = queue {
+        findings.extend(guest(&queue.url.user, &queue.url.host));
         let hosts = (!queue.url.tls).then_some([queue.url.host.as_str()]);
         findings
             .extend(hosts.and_then(|hosts| in_clear("OFFBOARDER_QUEUE_URL", &hosts, "amqps://")));
@@ -139,6 +140,17 @@ fn in_clear(setting: &str, hosts: &[&str], better: &str) -> Option<Finding> {
     ))
 }
 
+/// Checks whether a broker of others has the user that every installation begins with.
+fn guest(user: &str, host: &str) -> Option<Finding> {
+    (user == "guest" && !is_loopback(host)).then(|| {
+        Finding::warning(
+            "RabbitMQ user",
+            "OFFBOARDER_QUEUE_URL logs in as guest, whom every installation knows and who may do everything",
+            "create a user for workers and one for publishers, each with its own rights, and remove guest",
+        )
+    })
+}
+
 fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host
@@ -184,6 +196,13 @@ mod tests {
                 "{local:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_user_guest_is_a_warning_at_another_host() {
+        assert!(guest("guest", "mq-1").is_some_and(|finding| finding.warning && finding.ok));
+        assert!(guest("guest", "127.0.0.1").is_none());
+        assert!(guest("offboarder", "mq-1").is_none());
     }
 
     #[test]

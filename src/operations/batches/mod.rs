@@ -6,8 +6,11 @@ mod read;
 mod report;
 mod tally;
 
-pub(crate) use crate::ports::batches::{Known, Listed, Standing, Summary};
-pub(crate) use overview::{AccessTimes, DeadLetters, Overview, Waiting};
+pub(crate) use crate::ports::batches::{Known, Standing, Summary};
+pub(crate) use overview::{
+    AccessTimes, BatchProgress, DeadLetters, ListedProgress, Overview, ShortProgress,
+    StillHaveAccess, Waiting,
+};
 pub(crate) use read::{list, overview, report};
 pub(crate) use report::Reported;
 pub(crate) use tally::Tally;

@@ -9,6 +9,8 @@ use utoipa::ToSchema;
 use crate::failure::Reason;
 use crate::job::BatchId;
 use crate::machine::{DeletionOutcome, StateName};
+use crate::operations::fleet::Fleet;
+use crate::ports::batches::Listed;
 
 /// The progress of a batch
 ///
@@ -45,10 +47,13 @@ pub(crate) struct Overview {
     pub dead_letters: Vec<DeadLetters>,
     /// The time from the request to the deactivation, of the users whose access is removed.
     pub access_removed: Option<AccessTimes>,
+    /// The users whose access is not removed yet, whether they wait, have not begun or have a dead letter; null if there are
+    /// none. Those that are `unreadable` are not counted.
+    pub still_have_access: Option<StillHaveAccess>,
     /// Users finished per minute, in the last 15 minutes.
     pub finished_per_minute: Option<f64>,
     /// The estimated time until all users are finished, at that rate, and not before the last wait is over. Null if no user
-    /// was finished in the last 15 minutes; zero if all users are done.
+    /// was finished in the last 15 minutes, or if the fleet is stopped; zero if all users are done.
     pub time_left_seconds: Option<u64>,
 }
 
@@ -93,6 +98,75 @@ pub(crate) struct AccessTimes {
     /// When the access of the last user was removed.
     #[schema(value_type = String, format = DateTime)]
     pub last_at: Timestamp,
+}
+
+/// A batch in a list
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ListedProgress {
+    #[serde(flatten)]
+    pub batch: Listed,
+    /// Its progress; null if the newer batches of the list have very many users: `batch show` reads it.
+    pub progress: Option<ShortProgress>,
+}
+
+/// The progress of a batch, in short
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ShortProgress {
+    /// Users with a terminal state and a stored manifest.
+    pub finished: u64,
+    /// Users with a dead letter.
+    pub dead_letters: u64,
+    /// Users on whom workers still have to work.
+    pub left: u64,
+    /// Users whose access is not removed yet.
+    pub still_have_access: u64,
+}
+
+impl ShortProgress {
+    pub(crate) fn of(overview: &Overview) -> Self {
+        let access = overview.still_have_access.as_ref();
+        Self {
+            finished: overview.finished,
+            dead_letters: overview.dead(),
+            left: overview.left(),
+            still_have_access: access.map_or(0, |access| access.users),
+        }
+    }
+}
+
+/// The users who still have access
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StillHaveAccess {
+    /// The number of users.
+    pub users: u64,
+    /// When the first of them was asked for.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// How long that is ago.
+    pub longest_seconds: f64,
+}
+
+/// The progress of a batch, and the state of the fleet that works on it
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BatchProgress {
+    #[serde(flatten)]
+    pub overview: Overview,
+    /// What keeps users waiting now. If it is stopped, `timeLeftSeconds` is null.
+    pub fleet: Fleet,
+}
+
+impl BatchProgress {
+    /// A fleet that is stopped needs an unknown time, whatever the rate was before.
+    pub(crate) fn new(mut overview: Overview, fleet: Fleet) -> Self {
+        if fleet.stopped && overview.left() > 0 {
+            overview.time_left_seconds = None;
+        }
+        Self { overview, fleet }
+    }
 }
 
 impl Overview {

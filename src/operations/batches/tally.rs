@@ -5,7 +5,9 @@ use std::collections::btree_map::Entry;
 
 use jiff::Timestamp;
 
-use super::{AccessTimes, DeadLetters, Known, Overview, Standing, Summary, Waiting};
+use super::{
+    AccessTimes, DeadLetters, Known, Overview, Standing, StillHaveAccess, Summary, Waiting,
+};
 use crate::failure::Reason;
 use crate::job::BatchId;
 use crate::machine::StateName;
@@ -31,6 +33,8 @@ pub(crate) struct Tally {
     dead: BTreeMap<&'static str, DeadLetters>,
     access_ms: Vec<i64>,
     access_last: Option<Timestamp>,
+    /// How many users still have access, and when the first of them was asked for.
+    have_access: (u64, Option<Timestamp>),
     finished_ms: Vec<i64>,
 }
 
@@ -51,6 +55,7 @@ impl Tally {
             waiting: Vec::new(),
             dead_letters: Vec::new(),
             access_removed: None,
+            still_have_access: None,
             finished_per_minute: None,
             time_left_seconds: None,
         };
@@ -60,17 +65,34 @@ impl Tally {
             dead: BTreeMap::new(),
             access_ms: Vec::new(),
             access_last: None,
+            have_access: (0, None),
             finished_ms: Vec::new(),
         }
     }
 
-    pub(crate) fn add(&mut self, known: &Known) {
+    /// A user that was added to the batch at `added_at`.
+    pub(crate) fn add(&mut self, known: &Known, added_at: Timestamp) {
         self.overview.users += 1;
         match known {
-            Known::Nothing => self.overview.not_begun += 1,
+            Known::Nothing => {
+                self.overview.not_begun += 1;
+                self.add_access(added_at);
+            }
             Known::Unreadable => self.overview.unreadable += 1,
-            Known::Summary(summary) => self.add_summary(summary),
+            Known::Summary(summary) => {
+                self.add_summary(summary);
+                if summary.has_access() {
+                    self.add_access(summary.requested_at.unwrap_or(added_at));
+                }
+            }
         }
+    }
+
+    /// A user who still has access, and was asked for at `since`.
+    fn add_access(&mut self, since: Timestamp) {
+        self.have_access.0 += 1;
+        let first = self.have_access.1.map_or(since, |first| first.min(since));
+        self.have_access.1 = Some(first);
     }
 
     fn add_summary(&mut self, summary: &Summary) {
@@ -150,6 +172,11 @@ impl Tally {
                 longest_seconds: seconds(percentile(&self.access_ms, 100)?),
                 last_at,
             })
+        });
+        overview.still_have_access = self.have_access.1.map(|since| StillHaveAccess {
+            users: self.have_access.0,
+            since,
+            longest_seconds: overview.as_of.duration_since(since).as_secs_f64().max(0.0),
         });
         overview.finished_per_minute = per_minute(&self.finished_ms, overview.as_of);
         overview.time_left_seconds = time_left(&overview);

@@ -30,7 +30,7 @@ fn tally(users: impl IntoIterator<Item = Summary>) -> Overview {
     let mut tally = Tally::new(batch(), None, at(NOW));
     users
         .into_iter()
-        .for_each(|user| tally.add(&Known::Summary(user)));
+        .for_each(|user| tally.add(&Known::Summary(user), at(0)));
     tally.finish()
 }
 
@@ -164,7 +164,7 @@ proptest! {
     fn each_user_is_in_exactly_one_count(users in prop::collection::vec(any_known(), 0..200)) {
         let mut tally = Tally::new(batch(), None, at(NOW));
         for user in &users {
-            tally.add(user);
+            tally.add(user, at(0));
         }
         let shown = tally.finish();
         let of_kind = |kind: Known| users.iter().filter(|user| **user == kind).count() as u64;
@@ -193,4 +193,34 @@ proptest! {
         }
         prop_assert_eq!(shown.last_at, at(*times.iter().max().unwrap()));
     }
+}
+
+#[test]
+fn who_still_has_access_is_counted_whatever_keeps_the_user_and_the_longest_is_the_first() {
+    let asked = |state, second| Summary {
+        requested_at: Some(at(second)),
+        ..summary(state)
+    };
+    let dead = |reason| Summary {
+        dead_letter: Some(reason),
+        ..asked(StateName::Received, NOW - 50)
+    };
+    let mut tally = Tally::new(batch(), None, at(NOW));
+    for known in [
+        asked(StateName::QueuesCleared, NOW - 40),
+        asked(StateName::Deactivated, NOW - 900),
+        dead(Reason::ApiRejected),
+        dead(Reason::UserNotFound),
+    ] {
+        tally.add(&Known::Summary(known), at(0));
+    }
+    tally.add(&Known::Nothing, at(NOW - 131));
+    tally.add(&Known::Unreadable, at(NOW - 999));
+    let shown = tally.finish().still_have_access.unwrap();
+    assert_eq!((shown.users, shown.since), (3, at(NOW - 131)));
+    assert!((shown.longest_seconds - 131.0).abs() < 0.001);
+
+    let mut none = Tally::new(batch(), None, at(NOW));
+    none.add(&Known::Summary(summary(StateName::Deleted)), at(0));
+    assert_eq!(none.finish().still_have_access, None);
 }

@@ -9,27 +9,35 @@ use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
 use crate::ports::batches::Batches;
+use crate::ports::users::UserIndex;
 
 /// The users that were sent with each batch. Sending does not depend on Redis: once it fails, no user is known and nothing
 /// is remembered. A user may then be sent again, which is harmless.
 pub(crate) struct Memory {
-    batches: Option<Arc<dyn Batches>>,
+    stores: Option<MemoryStores>,
     lost: AtomicBool,
     clock: Clock,
 }
 
+/// Where it is remembered which users were sent.
+pub(crate) struct MemoryStores {
+    pub batches: Arc<dyn Batches>,
+    /// A user who was sent still has access, before any worker knows of the user.
+    pub users: Arc<dyn UserIndex>,
+}
+
 impl Memory {
-    pub(crate) const fn new(batches: Option<Arc<dyn Batches>>, clock: Clock) -> Self {
+    pub(crate) const fn new(stores: Option<MemoryStores>, clock: Clock) -> Self {
         Self {
-            batches,
+            stores,
             lost: AtomicBool::new(false),
             clock,
         }
     }
 
-    fn batches(&self) -> Option<&dyn Batches> {
-        self.batches
-            .as_deref()
+    fn stores(&self) -> Option<&MemoryStores> {
+        self.stores
+            .as_ref()
             .filter(|_| !self.lost.load(Ordering::Relaxed))
     }
 
@@ -54,8 +62,8 @@ impl Memory {
         }
         let mut known = HashSet::new();
         for (batch, users) in by_batch {
-            let Some(batches) = self.batches() else { break };
-            match batches.users_in(batch, &users).await {
+            let Some(stores) = self.stores() else { break };
+            match stores.batches.users_in(batch, &users).await {
                 Ok(found) => known.extend(found),
                 Err(failure) => self.lose(&failure),
             }
@@ -71,19 +79,29 @@ impl Memory {
     }
 
     /// Remembers users whose message the broker confirmed.
-    pub(super) async fn keep(&self, sent: Vec<(BatchId, UserId)>) {
+    pub(super) async fn keep(&self, sent: Vec<(Option<BatchId>, UserId)>) {
+        let now = self.clock.now();
+        let users: Vec<UserId> = sent.iter().map(|(_, user_id)| *user_id).collect();
         let mut by_batch: HashMap<BatchId, Vec<UserId>> = HashMap::new();
         for (batch, user_id) in sent {
-            by_batch.entry(batch).or_default().push(user_id);
+            if let Some(batch) = batch {
+                by_batch.entry(batch).or_default().push(user_id);
+            }
         }
         for (batch, users) in by_batch {
-            let Some(batches) = self.batches() else {
+            let Some(stores) = self.stores() else {
                 return;
             };
-            let now = self.clock.now();
-            if let Err(failure) = batches.add_users(&batch, &users, now).await {
+            if let Err(failure) = stores.batches.add_users(&batch, &users, now).await {
                 self.lose(&failure);
             }
+        }
+
+        let Some(stores) = self.stores() else {
+            return;
+        };
+        if let Err(failure) = stores.users.add_asked(&users, now).await {
+            self.lose(&failure);
         }
     }
 }

@@ -13,7 +13,7 @@ mod sending;
 
 pub(crate) use entry::{Message, Overlay};
 pub(crate) use input::{Checked, Input};
-pub(crate) use memory::Memory;
+pub(crate) use memory::{Memory, MemoryStores};
 pub(crate) use sending::{CHUNK, Sending};
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl Sending {
         mut progress: impl FnMut(bool),
     ) -> Sent {
         let mut sent = Sent::default();
-        let mut confirmed: Vec<(BatchId, UserId)> = Vec::new();
+        let mut confirmed: Vec<(Option<BatchId>, UserId)> = Vec::new();
         let failed = CancellationToken::new();
         let chunks = stream::iter(messages)
             .chunks(CHUNK)
@@ -100,12 +100,7 @@ impl Sending {
                 Ok((message, false)) => {
                     sent.confirmed += 1;
                     progress(true);
-                    confirmed.extend(
-                        message
-                            .request
-                            .batch_id
-                            .map(|batch| (batch, message.user_id)),
-                    );
+                    confirmed.push((message.request.batch_id, message.user_id));
                     if confirmed.len() >= CHUNK {
                         self.memory.keep(std::mem::take(&mut confirmed)).await;
                     }

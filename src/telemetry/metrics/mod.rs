@@ -137,11 +137,15 @@ pub(crate) fn deletion_rate_limited(user_id: UserId, wait: Duration) {
     INSTRUMENTS.deletions.rate_limited_users.add(user_id, wait);
 }
 
-/// Records how many users wait for the deletion rate limit, as far as this worker knows.
+/// How many users wait for the deletion rate limit, as far as this worker knows.
+pub(crate) fn rate_limited_users() -> u64 {
+    INSTRUMENTS.deletions.rate_limited_users.count() as u64
+}
+
+/// Records [`rate_limited_users`].
 pub(crate) fn record_rate_limited() {
-    let deletions = &INSTRUMENTS.deletions;
-    let count = deletions.rate_limited_users.count() as u64;
-    deletions.rate_limited.record(count, &[]);
+    let count = rate_limited_users();
+    INSTRUMENTS.deletions.rate_limited.record(count, &[]);
 }
 
 /// Messages in a queue that no worker has taken.

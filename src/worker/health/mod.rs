@@ -1,6 +1,8 @@
 //! What a worker reports about its own health.
 
+pub(super) mod access_index;
 pub(super) mod heartbeat;
 pub(super) mod liveness;
 
+pub(crate) use access_index::keep_access_index;
 pub(crate) use heartbeat::announce;

@@ -106,6 +106,14 @@ impl Backlog {
         oldest
     }
 
+    /// Since when the oldest job that this worker knows of has waited: those in flight, and those that its last sample of
+    /// the queues showed.
+    pub(crate) fn oldest_job(&self) -> Option<Timestamp> {
+        let ages = self.ages();
+        let in_flight = ages.in_flight.values().map(|(_, since)| *since);
+        in_flight.chain(ages.oldest.values().copied()).min()
+    }
+
     /// How many deliveries came from this source since the process began.
     pub(crate) fn received(&self, source: Source) -> u64 {
         self.ages().received.get(&source).copied().unwrap_or(0)

@@ -1,11 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::ports::ArchiveStore;
 use crate::registers::{PauseState, pause_state};
@@ -14,7 +16,8 @@ use crate::telemetry::metrics;
 /// How soon all workers follow a pause.
 const READ_EVERY: Duration = Duration::from_secs(2);
 
-/// The operator's pause, as this worker last read it. While the store cannot be read, the last answer counts.
+/// The operator's pause, as this worker last read it. While the store cannot be read, the last answer counts, and with
+/// it the time when that pause ends.
 pub(crate) struct OperatorPause {
     paused: watch::Sender<Option<String>>,
     /// Cancelled while it is paused: users in progress stop at their next checkpoint.
@@ -55,25 +58,39 @@ impl OperatorPause {
     }
 
     /// Reads it once, before the first user is taken.
-    pub(crate) async fn read(&self, store: &dyn ArchiveStore) -> Result<(), Failure> {
-        let state = pause_state(store).await?;
-        let cause = state.cause();
-        let before = std::mem::replace(&mut *self.seen.lock(), state);
-        if before.cause() != cause {
+    pub(crate) async fn read(
+        &self,
+        store: &dyn ArchiveStore,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let read = pause_state(store).await;
+        let cause = {
+            let mut seen = self.seen.lock();
+            if let Ok(state) = &read {
+                seen.clone_from(state);
+            }
+            seen.cause(now)
+        };
+
+        if self.cause() != cause {
             self.change(cause);
         }
-        Ok(())
+        read.map(drop)
     }
 
     /// Reads it again and again, as long as the handle lives.
-    pub(crate) fn watch(self: &Arc<Self>, store: Arc<dyn ArchiveStore>) -> AbortOnDropHandle<()> {
+    pub(crate) fn watch(
+        self: &Arc<Self>,
+        store: Arc<dyn ArchiveStore>,
+        clock: Clock,
+    ) -> AbortOnDropHandle<()> {
         let pause = Arc::clone(self);
         AbortOnDropHandle::new(tokio::spawn(async move {
             let mut due = tokio::time::interval(READ_EVERY);
             due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 due.tick().await;
-                if let Err(failure) = pause.read(&*store).await {
+                if let Err(failure) = pause.read(&*store, clock.now()).await {
                     tracing::debug!(%failure, "the operator's pause cannot be read; the last answer counts");
                 }
             }
@@ -104,5 +121,41 @@ impl OperatorPause {
         }
         metrics::paused_by_operator(cause.is_some());
         self.paused.send_replace(cause);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::directory::DirectoryStore;
+    use crate::registers::audit_log::Recorded;
+    use crate::registers::set_pause;
+
+    #[tokio::test]
+    async fn a_pause_ends_at_its_time_even_while_the_store_cannot_be_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = DirectoryStore::open(directory.path()).unwrap();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let recorded = Recorded::in_a_test("ada", None);
+        set_pause(&store, true, Some(at(200)), &recorded, at(100))
+            .await
+            .unwrap();
+
+        let pause = OperatorPause::default();
+        pause.read(&store, at(150)).await.unwrap();
+        assert!(pause.cause().unwrap().contains("ada"));
+        assert!(pause.until_paused().is_cancelled());
+
+        // The record of the pause is no longer readable: it is a directory now.
+        for entry in std::fs::read_dir(directory.path()).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::remove_file(&path).unwrap();
+            std::fs::create_dir(&path).unwrap();
+        }
+        pause.read(&store, at(199)).await.ok();
+        assert!(pause.cause().is_some());
+        pause.read(&store, at(200)).await.ok();
+        assert_eq!(pause.cause(), None);
+        assert!(!pause.until_paused().is_cancelled());
     }
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::job::{Lane, Source};
+use crate::ports::{LaneSlots, Lanes};
 use crate::telemetry::metrics::InFlight;
 
 /// The places for users in progress.
 pub(crate) struct Slots {
     concurrency: usize,
+    of_a_lane: usize,
     any: Arc<Semaphore>,
     access: Arc<Semaphore>,
     archive: Arc<Semaphore>,
@@ -46,6 +48,7 @@ impl Slots {
         let of_a_lane = (concurrency * 3 / 4).max(1);
         Self {
             concurrency,
+            of_a_lane,
             any: Arc::new(Semaphore::new(concurrency)),
             access: Arc::new(Semaphore::new(of_a_lane)),
             archive: Arc::new(Semaphore::new(of_a_lane)),
@@ -55,6 +58,20 @@ impl Slots {
     pub(crate) fn in_use(&self) -> usize {
         self.concurrency
             .saturating_sub(self.any.available_permits())
+    }
+
+    /// How many slots each lane has and uses.
+    pub(crate) fn lanes(&self) -> Lanes {
+        let lane = |lane| LaneSlots {
+            slots: self.of_a_lane,
+            in_use: self
+                .of_a_lane
+                .saturating_sub(self.of(lane).available_permits()),
+        };
+        Lanes {
+            access: lane(Lane::Access),
+            archive: lane(Lane::Archive),
+        }
     }
 
     /// `one_at_a_time`: a slot is free only while no user is in progress.

@@ -79,7 +79,7 @@ impl Startup {
         })
         .await;
         self.until("pause", s3, ANSWERS_WITHIN, async || {
-            pause.read(store).await
+            pause.read(store, services.clock.now()).await
         })
         .await;
     }

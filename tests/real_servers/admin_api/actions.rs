@@ -54,7 +54,8 @@ fn like_the_commands(place: usize) {
 
 /// An answer of the API and of a command, without the members that change from one to the next.
 fn assert_same(world: &World, admin: &str, path: &str, command: &[&str], changing: &[&str]) {
-    let mut answers = [get(admin, path), world.json(command, 0)];
+    let answer = world.run(&[command, &["--output", "json"]].concat());
+    let mut answers = [get(admin, path), answer.json()];
     for answer in &mut answers {
         for pointer in changing {
             *answer.pointer_mut(pointer).expect("the member") = Value::Null;
@@ -65,7 +66,7 @@ fn assert_same(world: &World, admin: &str, path: &str, command: &[&str], changin
 
 fn assert_reads_like_commands(world: &World, admin: &str) {
     let user = &world.users[4].id;
-    let status = world.json(&["status", user], 0);
+    let status = world.run(&["status", user, "--output", "json"]).json();
     let shown = get(admin, &format!("/api/v1/users/{user}"));
     assert_eq!(shown, status["users"][0]);
 
@@ -78,12 +79,17 @@ fn assert_reads_like_commands(world: &World, admin: &str) {
     same(
         "dead-letter-groups?reason=api_rejected",
         &["dead-letters", "groups"],
-        &["/groups/0/error"],
+        &["/groups/0/error", "/fleet"],
     );
     same(
         "batches/b-1",
         &["batch", "show", "b-1"],
-        &["/asOf", "/finishedPerMinute"],
+        &[
+            "/asOf",
+            "/finishedPerMinute",
+            "/fleet/asOf",
+            "/stillHaveAccess",
+        ],
     );
 
     let dead_letters = ids(&get(admin, "/api/v1/dead-letters")["letters"]);
@@ -99,8 +105,18 @@ fn pause_and_resume(worker: &Process) {
     let pause = json!({ "who": "ada", "why": "a migration" });
     let paused = post(&admin, "/api/v1/pause", &pause);
     assert_eq!(paused["paused"], true);
+    assert_eq!(paused["changed"], true);
     assert_eq!(paused["why"], "a migration");
-    assert_eq!(get(&admin, "/api/v1/pause"), paused);
+    let shown = get(&admin, "/api/v1/pause");
+    for member in ["paused", "who", "why", "at", "until"] {
+        assert_eq!(shown[member], paused[member], "{member}");
+    }
+
+    // A second one keeps the first.
+    let other = json!({ "who": "bob", "why": "another", "for": "2h" });
+    let kept = post(&admin, "/api/v1/pause", &other);
+    assert_eq!(kept["changed"], false, "{kept}");
+    assert_eq!(kept["why"], "a migration", "{kept}");
     worker.await_not_ready("a migration");
 
     let resume = json!({ "who": "ada", "why": "done" });

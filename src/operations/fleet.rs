@@ -1,0 +1,376 @@
+//! The state of the fleet: what keeps users waiting now. It is on top of every answer that would mislead without it: a
+//! batch does not move because nobody works on it, and its own numbers do not say so.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::times::ago;
+use crate::failure::Failure;
+use crate::job::Source;
+use crate::ports::queue::{Depths, Publisher};
+use crate::ports::{ArchiveStore, LiveWorker, WorkerRegistry};
+use crate::printable;
+use crate::registers::{PauseRecord, PauseState, pause_state};
+
+/// The time limit of each read: the answer below the banner must not wait for a service that hangs.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+/// What the causes of a worker begin with that an operator paused; the record of the pause says it better.
+const PAUSED: &str = "paused";
+
+/// Where the state is read.
+pub(crate) struct FleetSources {
+    pub workers: Arc<dyn WorkerRegistry>,
+    /// Or why it cannot be used.
+    pub store: Result<Arc<dyn ArchiveStore>, String>,
+    /// Or why it cannot be used. `None`: this command has no broker.
+    pub queues: Option<Result<Arc<dyn Publisher>, String>>,
+}
+
+impl FleetSources {
+    /// Ends the connection to the broker, if there is one.
+    pub(crate) async fn close(&self) {
+        if let Some(Ok(queues)) = &self.queues {
+            queues.close().await;
+        }
+    }
+}
+
+/// The state of the fleet
+///
+/// It has no notices if nothing keeps users waiting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Fleet {
+    /// When it was read.
+    #[schema(value_type = String, format = DateTime)]
+    pub as_of: Timestamp,
+    /// Whether it is known that no user is taken now.
+    pub stopped: bool,
+    /// The workers that are alive; null if that is unknown.
+    pub workers_alive: Option<usize>,
+    /// The workers that take users; null if that is unknown.
+    pub workers_ready: Option<usize>,
+    /// Messages that no worker has taken, without those that are delayed; null if that is unknown.
+    pub messages_waiting: Option<u64>,
+    /// What keeps users waiting, and what is unknown; the most important one first.
+    pub notices: Vec<Notice>,
+}
+
+/// Something that keeps users waiting, or that is unknown
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Notice {
+    /// What it is.
+    pub kind: NoticeKind,
+    /// The same, for people.
+    pub text: String,
+    /// The operator who paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// The reason of the operator, the cause of a stop, or why something is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Timestamp>,
+    /// When it ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Timestamp>,
+    /// How many workers are stopped, or how many users wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+}
+
+/// The kinds of notices, the most important one first
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NoticeKind {
+    /// No worker sends heartbeats.
+    NoWorker,
+    /// An operator paused all workers, or a stored record is in doubt.
+    Paused,
+    /// Workers take no users, because of a fault or because they drain.
+    WorkersStopped,
+    /// As many deletions were sent as the limit allows.
+    DeletionRateLimitReached,
+    /// Redis cannot be read, so nothing is known of the workers.
+    WorkersUnknown,
+    /// The archive store cannot be read, so nothing is known of a pause.
+    PauseUnknown,
+    /// RabbitMQ cannot be asked, so nothing is known of the queues.
+    QueuesUnknown,
+}
+
+impl Notice {
+    fn new(kind: NoticeKind, text: impl Into<String>) -> Self {
+        Self {
+            kind,
+            text: text.into(),
+            who: None,
+            why: None,
+            since: None,
+            until: None,
+            count: None,
+        }
+    }
+
+    fn unknown(kind: NoticeKind, what: &str, why: &str) -> Self {
+        Self {
+            why: Some(why.to_owned()),
+            ..Self::new(kind, format!("{what}: {why}"))
+        }
+    }
+}
+
+/// One line for each notice; empty if nothing keeps users waiting.
+impl fmt::Display for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, notice) in self.notices.iter().enumerate() {
+            let line = if number == 0 { "" } else { "\n" };
+            write!(f, "{line}! {}", printable::line(&notice.text))?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the state of the fleet. What cannot be read is a notice.
+pub(crate) async fn fleet(sources: &FleetSources, now: Timestamp) -> Fleet {
+    let (workers, pause, depths) = tokio::join!(
+        within(sources.workers.workers()),
+        read_pause(sources),
+        read_depths(sources),
+    );
+    assemble(workers, pause, depths, now)
+}
+
+async fn within<T, E: Into<Failure>>(
+    reading: impl Future<Output = Result<T, E>>,
+) -> Result<T, String> {
+    match tokio::time::timeout(READ_WITHIN, reading).await {
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(error)) => Err(error.into().text),
+        Err(_elapsed) => Err(format!("no answer within {} s", READ_WITHIN.as_secs())),
+    }
+}
+
+async fn read_pause(sources: &FleetSources) -> Result<PauseState, String> {
+    let store = sources.store.as_ref().map_err(Clone::clone)?;
+    within(pause_state(&**store)).await
+}
+
+async fn read_depths(sources: &FleetSources) -> Option<Result<Depths, String>> {
+    let publisher = match sources.queues.as_ref()? {
+        Ok(publisher) => publisher,
+        Err(why) => return Some(Err(why.clone())),
+    };
+    let queues = Source::ALL.map(Source::queue);
+    Some(within(publisher.depths(&queues)).await)
+}
+
+/// The state, for what was read.
+fn assemble(
+    workers: Result<Vec<LiveWorker>, String>,
+    pause: Result<PauseState, String>,
+    depths: Option<Result<Depths, String>>,
+    now: Timestamp,
+) -> Fleet {
+    let mut notices = Vec::new();
+    let messages_waiting = match depths {
+        None => None,
+        Some(Ok(depths)) if depths.is_empty() => {
+            let why = "the queues do not exist; run `offboarder topology`";
+            notices.push(queues_unknown(why));
+            None
+        }
+        Some(Ok(depths)) => Some(depths.values().sum()),
+        Some(Err(why)) => {
+            notices.push(queues_unknown(&why));
+            None
+        }
+    };
+
+    let paused = match &pause {
+        Ok(state) => paused(state, now),
+        Err(why) => {
+            let what = "whether the workers are paused is unknown";
+            notices.push(Notice::unknown(NoticeKind::PauseUnknown, what, why));
+            None
+        }
+    };
+    let is_paused = paused.is_some();
+    notices.extend(paused);
+
+    let mut ready = None;
+    let mut alive = None;
+    match &workers {
+        Ok(workers) => {
+            alive = Some(workers.len());
+            ready = Some(workers.iter().filter(|live| live.worker.ready).count());
+            notices.extend(stopped(workers, messages_waiting, now));
+            notices.extend(rate_limited(workers));
+        }
+        Err(why) => {
+            let what = "whether workers are alive is unknown";
+            notices.push(Notice::unknown(NoticeKind::WorkersUnknown, what, why));
+        }
+    }
+
+    notices.sort_by_key(|notice| notice.kind);
+    // A worker that still says "paused" when the pause is over only has not read so yet.
+    let all_stopped = notices.iter().any(|notice| match notice.kind {
+        NoticeKind::NoWorker => true,
+        NoticeKind::WorkersStopped => notice.count == alive.map(|alive| alive as u64),
+        _ => false,
+    });
+    Fleet {
+        as_of: now,
+        stopped: is_paused || all_stopped,
+        workers_alive: alive,
+        workers_ready: ready,
+        messages_waiting,
+        notices,
+    }
+}
+
+fn queues_unknown(why: &str) -> Notice {
+    let what = "how many messages wait is unknown";
+    Notice::unknown(NoticeKind::QueuesUnknown, what, why)
+}
+
+fn paused(state: &PauseState, now: Timestamp) -> Option<Notice> {
+    match state {
+        PauseState::Never => None,
+        PauseState::Record(record) if !record.holds_at(now) => None,
+        PauseState::Record(PauseRecord {
+            who,
+            why,
+            at,
+            until,
+            ..
+        }) => {
+            let ends =
+                until.map_or_else(String::new, |until| format!(", ends {}", ago(until, now)));
+            let because = why
+                .as_ref()
+                .map_or_else(String::new, |why| format!(": {why}"));
+            let text = format!("paused by {who} {}{ends}{because}", ago(*at, now));
+            Some(Notice {
+                who: Some(who.clone()),
+                why: why.clone(),
+                since: Some(*at),
+                until: *until,
+                ..Notice::new(NoticeKind::Paused, text)
+            })
+        }
+        PauseState::Doubtful(_) => {
+            let why = state.cause(now)?;
+            Some(Notice {
+                why: Some(why.clone()),
+                ..Notice::new(NoticeKind::Paused, why)
+            })
+        }
+    }
+}
+
+/// Whether workers take no users for another reason than a pause.
+fn stopped(workers: &[LiveWorker], messages: Option<u64>, now: Timestamp) -> Option<Notice> {
+    if workers.is_empty() {
+        let waiting = match messages {
+            Some(1) => ", and 1 message waits".to_owned(),
+            Some(messages @ 2..) => format!(", and {messages} messages wait"),
+            Some(0) | None => String::new(),
+        };
+        let text = format!("no worker is alive{waiting}; start `offboarder worker`");
+        return Some(Notice::new(NoticeKind::NoWorker, text));
+    }
+
+    let causes = |live: &LiveWorker| -> Vec<String> {
+        let causes = live.worker.causes.iter();
+        causes
+            .filter(|cause| !cause.starts_with(PAUSED))
+            .cloned()
+            .collect()
+    };
+    let stopped: Vec<_> = workers
+        .iter()
+        .filter(|live| !live.worker.ready)
+        .map(|live| (causes(live), live.worker.not_ready_since))
+        .filter(|(causes, _)| !causes.is_empty())
+        .collect();
+    let cause = most_common(stopped.iter().filter_map(|(causes, _)| causes.first()))?;
+    let of_this_cause = stopped.iter().filter(|(causes, _)| causes.contains(&cause));
+    let since = of_this_cause.filter_map(|(_, since)| *since).min();
+
+    let others = stopped
+        .iter()
+        .any(|(causes, _)| causes.iter().any(|other| *other != cause));
+    let more = if others {
+        "; `offboarder workers` shows more causes"
+    } else {
+        ""
+    };
+    let since_text = since.map_or_else(String::new, |since| {
+        format!(" (since {since:.0}, {})", ago(since, now))
+    });
+    let count = stopped.len();
+    let are = if workers.len() == 1 {
+        "worker is"
+    } else {
+        "workers are"
+    };
+    let text = format!(
+        "{count} of {} {are} stopped: {cause}{since_text}{more}",
+        workers.len()
+    );
+    Some(Notice {
+        why: Some(cause),
+        since,
+        count: Some(count as u64),
+        ..Notice::new(NoticeKind::WorkersStopped, text)
+    })
+}
+
+fn most_common<'a>(causes: impl Iterator<Item = &'a String>) -> Option<String> {
+    let mut counts: Vec<(&String, usize)> = Vec::new();
+    for cause in causes {
+        match counts.iter_mut().find(|(known, _)| *known == cause) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((cause, 1)),
+        }
+    }
+    let most = counts.iter().map(|(_, count)| *count).max()?;
+    let first = counts.into_iter().find(|(_, count)| *count == most);
+    first.map(|(cause, _)| cause.clone())
+}
+
+fn rate_limited(workers: &[LiveWorker]) -> Option<Notice> {
+    let waiting = workers
+        .iter()
+        .map(|live| live.worker.waiting_for_deletion_rate_limit);
+    let count: u64 = waiting.sum();
+    let who = if count == 1 {
+        "1 user waits".to_owned()
+    } else {
+        format!("{count} users wait")
+    };
+    (count > 0).then(|| Notice {
+        count: Some(count),
+        ..Notice::new(
+            NoticeKind::DeletionRateLimitReached,
+            format!(
+                "the deletion rate limit is reached: {who} for it; access is removed as before"
+            ),
+        )
+    })
+}
+
+#[cfg(test)]
+#[path = "fleet_tests.rs"]
+mod tests;

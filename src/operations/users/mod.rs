@@ -1,0 +1,291 @@
+//! Lists users: those who still have access, those of a batch, or all with a checkpoint.
+
+mod cursor;
+mod listed;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::failure::Failure;
+use crate::job::{BatchId, UserId};
+use crate::machine::StateName;
+use crate::ports::batches::{Batches, Known};
+use crate::ports::users::{Asked, UserIndex, WithAccess};
+use cursor::Cursor;
+pub(crate) use listed::ListedUser;
+
+/// The number of users that are read in one round trip while a filter leaves some out.
+const PAGE: usize = 500;
+/// The number of users that one call reads at most; a filter that finds none of them answers with a cursor.
+const READ_AT_MOST: usize = 50_000;
+
+/// Which users are meant; all conditions have to hold.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct UserFilter {
+    /// Only users who still have access, the one who was asked for first at the head.
+    pub access: bool,
+    /// The last completed step.
+    pub state: Option<StateName>,
+    /// What the user waits for: a failure code, or the word of a pause.
+    pub waiting_for: Option<String>,
+    pub batch: Option<BatchId>,
+}
+
+/// Users, and who still has access in all
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UserPage {
+    /// The time of these facts.
+    #[schema(value_type = String, format = DateTime)]
+    pub as_of: Timestamp,
+    /// The users.
+    pub users: Vec<ListedUser>,
+    /// Where the next page begins; null after the last one.
+    pub next_cursor: Option<String>,
+    /// All users who still have access, whatever the filter is; null if the list is that of a batch.
+    pub access: Option<AccessTotal>,
+}
+
+/// All users who still have access
+///
+/// Users whose messages no worker has taken and who were not sent by `offboarder submit` are not known yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AccessTotal {
+    /// How many there are.
+    pub users: u64,
+    /// When the first of them was asked for.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Timestamp>,
+    /// Since when every request is known. Requests before it are known if a worker took them; null if the index is being
+    /// rebuilt.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub complete_since: Option<Timestamp>,
+}
+
+impl UserFilter {
+    fn admits(&self, user: &ListedUser) -> bool {
+        let has_state = self.state.is_none_or(|state| user.state == Some(state));
+        let waits = self.waiting_for.as_ref();
+        let waits = waits.is_none_or(|wanted| user.waits_for.as_ref() == Some(wanted));
+        // Unknown access is shown with those who have it.
+        let has_access = !self.access || user.has_access != Some(false);
+        has_state && waits && has_access
+    }
+}
+
+/// Why there is no list.
+#[derive(Debug)]
+pub(crate) enum NoList {
+    /// The cursor is not one that these filters gave.
+    BadCursor,
+    /// The store keeps no batches.
+    NoBatches,
+    /// There is no such batch.
+    NoSuchBatch(BatchId),
+    Failed(Failure),
+}
+
+impl From<Failure> for NoList {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Where users are read.
+pub(crate) struct UserSources<'a> {
+    pub users: &'a dyn UserIndex,
+    /// Only a store that processes share keeps batches.
+    pub batches: Option<&'a dyn Batches>,
+}
+
+/// A page of at most `limit` users.
+pub(crate) async fn list(
+    sources: &UserSources<'_>,
+    filter: &UserFilter,
+    cursor: Option<&str>,
+    limit: usize,
+    now: Timestamp,
+) -> Result<UserPage, NoList> {
+    let cursor = match cursor.map(Cursor::parse) {
+        Some(None) => return Err(NoList::BadCursor),
+        Some(cursor) => cursor,
+        None => None,
+    };
+    let mut page = Page {
+        users: Vec::new(),
+        filter,
+        limit: limit.max(1),
+        now,
+    };
+
+    let mut access = None;
+    let next = match (&filter.batch, filter.access, cursor) {
+        (Some(batch), _, None) => in_batch(sources, batch, 0, &mut page).await?,
+        (Some(batch), _, Some(Cursor::Batch(from))) => {
+            in_batch(sources, batch, from, &mut page).await?
+        }
+        (None, true, None) => {
+            access = Some(complete(sources.users).await?);
+            with_access(sources.users, None, &mut page).await?
+        }
+        (None, true, Some(Cursor::Access(after))) => {
+            access = Some(complete(sources.users).await?);
+            with_access(sources.users, Some(after), &mut page).await?
+        }
+        (None, false, None) => everyone(sources.users, None, None, &mut page).await?,
+        (None, false, Some(Cursor::Scan(from, behind))) => {
+            everyone(sources.users, from, behind, &mut page).await?
+        }
+        (_, _, Some(_)) => return Err(NoList::BadCursor),
+    };
+    Ok(UserPage {
+        as_of: now,
+        users: page.users,
+        next_cursor: next.map(|next| next.text()),
+        access: access.map(|total| AccessTotal {
+            users: total.total,
+            since: total.first,
+            complete_since: total.complete_since,
+        }),
+    })
+}
+
+/// How many users still have access. An index that the store lost is rebuilt first.
+async fn complete(users: &dyn UserIndex) -> Result<WithAccess, Failure> {
+    let total = users.with_access(None, 0).await?;
+    if total.complete_since.is_some() {
+        return Ok(total);
+    }
+    users.rebuild().await?;
+    users.with_access(None, 0).await
+}
+
+struct Page<'a> {
+    users: Vec<ListedUser>,
+    filter: &'a UserFilter,
+    limit: usize,
+    now: Timestamp,
+}
+
+impl Page<'_> {
+    /// Adds the user if the filter admits it.
+    fn offer(&mut self, user_id: UserId, known: &Known, asked_at: Option<Timestamp>) {
+        let user = ListedUser::of(user_id, known, asked_at, self.now);
+        if self.filter.admits(&user) {
+            self.users.push(user);
+        }
+    }
+
+    const fn is_full(&self) -> bool {
+        self.users.len() >= self.limit
+    }
+
+    const fn missing(&self) -> usize {
+        self.limit.saturating_sub(self.users.len())
+    }
+}
+
+async fn in_batch(
+    sources: &UserSources<'_>,
+    batch: &BatchId,
+    mut from: usize,
+    page: &mut Page<'_>,
+) -> Result<Option<Cursor>, NoList> {
+    let batches = sources.batches.ok_or(NoList::NoBatches)?;
+    if batches.begun_at(batch).await?.is_none() {
+        return Err(NoList::NoSuchBatch(batch.clone()));
+    }
+    let mut read = 0;
+    while !page.is_full() && read < READ_AT_MOST {
+        let count = page.missing().min(PAGE);
+        let members = batches.page(batch, from, count).await?;
+        let summaries = batches.summaries(batch, &members.users).await?;
+        let rows = members.users.iter().zip(&members.added_at).zip(&summaries);
+        for ((user_id, added_at), known) in rows {
+            page.offer(*user_id, known, Some(*added_at));
+        }
+        match members.next {
+            Some(next) => from = next,
+            None => return Ok(None),
+        }
+        read += count;
+    }
+    Ok(Some(Cursor::Batch(from)))
+}
+
+async fn with_access(
+    users: &dyn UserIndex,
+    mut after: Option<Asked>,
+    page: &mut Page<'_>,
+) -> Result<Option<Cursor>, NoList> {
+    let mut read = 0;
+    while !page.is_full() && read < READ_AT_MOST {
+        let count = page.missing().min(PAGE);
+        let found = users.with_access(after, count).await?.users;
+        let ids: Vec<UserId> = found.iter().map(|asked| asked.user_id).collect();
+        let summaries = users.summaries(&ids).await?;
+
+        let mut wrong = Vec::new();
+        for (asked, known) in found.iter().zip(&summaries) {
+            if matches!(known, Known::Summary(summary) if !summary.has_access()) {
+                wrong.push(asked.user_id);
+            }
+            page.offer(asked.user_id, known, Some(asked.at));
+        }
+        // A worker of an earlier release saved them, and knows of no index.
+        users.correct(&wrong).await?;
+
+        if found.len() < count {
+            return Ok(None);
+        }
+        after = found.last().copied();
+        read += count;
+    }
+    Ok(after.map(Cursor::Access))
+}
+
+async fn everyone(
+    users: &dyn UserIndex,
+    mut from: Option<String>,
+    mut behind: Option<UserId>,
+    page: &mut Page<'_>,
+) -> Result<Option<Cursor>, NoList> {
+    let mut read = 0;
+    loop {
+        let scanned = users.scan(from.as_deref(), PAGE).await?;
+        // One page of a scan may name a user twice, and be larger than what is asked for.
+        let ids: BTreeSet<UserId> = scanned.users.into_iter().collect();
+        let ids: Vec<UserId> = ids
+            .into_iter()
+            .filter(|user_id| behind.is_none_or(|behind| *user_id > behind))
+            .collect();
+        let summaries = users.summaries(&ids).await?;
+        for (user_id, known) in ids.iter().zip(&summaries) {
+            if page.is_full() {
+                return Ok(Some(Cursor::Scan(from, behind)));
+            }
+            behind = Some(*user_id);
+            // The checkpoint expired in between.
+            if *known != Known::Nothing {
+                page.offer(*user_id, known, None);
+            }
+        }
+
+        read += PAGE;
+        behind = None;
+        from = scanned.next;
+        if from.is_none() {
+            return Ok(None);
+        }
+        if page.is_full() || read >= READ_AT_MOST {
+            return Ok(Some(Cursor::Scan(from, None)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
