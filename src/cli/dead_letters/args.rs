@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::filter_args::FilterArgs;
 use crate::cli::exit::{CliError, Exit};
-use crate::cli::output::{ActArgs, OutputArgs};
+use crate::cli::output::{ActArgs, OutputArgs, plain_line};
 use crate::operations::dead_letters::{DeadLetter, DeadLetterFilter, GroupName, parse_pace};
 use crate::operations::when::parse_until;
 
@@ -71,7 +71,7 @@ pub(super) struct NoteArgs {
     #[command(flatten)]
     pub(super) group: GroupArgs,
     /// Note for the next operator; an empty one removes the note
-    #[arg(value_name = "NOTE")]
+    #[arg(value_name = "NOTE", value_parser = note)]
     pub(super) note: String,
 }
 
@@ -89,8 +89,15 @@ pub(super) struct ResolveArgs {
     #[command(flatten)]
     pub(super) group: GroupArgs,
     /// Release that has the fix
-    #[arg(long, value_name = "RELEASE")]
+    #[arg(long, value_name = "RELEASE", value_parser = plain_line)]
     pub(super) release: Option<String>,
+}
+
+fn note(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    plain_line(text)
 }
 
 /// Refuses to change all dead letters by accident.
