@@ -27,14 +27,21 @@ pub(super) struct ReplayArgs {
     /// Also replay dead letters that are not safe to replay yet
     #[arg(long)]
     pub(super) anyway: bool,
-    /// Show what would be replayed, and change nothing
+    #[command(flatten)]
+    pub(super) act: ActArgs,
+    #[command(flatten)]
+    pub(super) report: ReportArgs,
+}
+
+/// Whether anything is changed, and what is printed.
+#[derive(Debug, clap::Args)]
+pub(super) struct ReportArgs {
+    /// Show what would be done, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Also show each dead letter
     #[arg(long, short)]
     pub(super) verbose: bool,
-    #[command(flatten)]
-    pub(super) act: ActArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
 }
@@ -43,16 +50,10 @@ pub(super) struct ReplayArgs {
 pub(super) struct DiscardArgs {
     #[command(flatten)]
     pub(super) filter: FilterArgs,
-    /// Show what would be discarded, and change nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    /// Also show each dead letter
-    #[arg(long, short)]
-    pub(super) verbose: bool,
     #[command(flatten)]
     pub(super) act: ActArgs,
     #[command(flatten)]
-    pub(super) output: OutputArgs,
+    pub(super) report: ReportArgs,
 }
 
 #[derive(Debug, clap::Args)]

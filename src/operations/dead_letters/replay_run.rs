@@ -36,6 +36,7 @@ pub(super) struct Run<'a> {
 }
 
 /// How a replay publishes.
+#[derive(Clone, Copy)]
 pub(super) struct Manner {
     pub(super) begun_at: Timestamp,
     /// The minimum time between two dead letters.
