@@ -122,14 +122,16 @@ async fn readyz(State(probes): State<Probes>) -> (StatusCode, Json<Value>) {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let mut answer = json!({"ready": causes.is_empty(), "causes": causes});
-    if let Some(runbook) = &probes.runbook {
+    let ready = causes.is_empty();
+    let answer = if let Some(runbook) = &probes.runbook {
         let codes = causes.iter().filter_map(|cause| code_of(cause));
         let links: BTreeMap<&str, String> = codes
             .map(|code| (code.as_str(), runbook.section(code.as_str())))
             .collect();
-        answer["runbook"] = json!(links);
-    }
+        json!({"ready": ready, "causes": causes, "runbook": links})
+    } else {
+        json!({"ready": ready, "causes": causes})
+    };
     (status, Json(answer))
 }
 

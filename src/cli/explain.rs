@@ -13,7 +13,7 @@ use crate::operations::runbook::{explain, nearest};
   offboarder explain cxone_missing_scope
   offboarder explain retries_exhausted")]
 pub(crate) struct Args {
-    /// Code, reason or alert, e.g. cxone_timeout
+    /// Code, reason or alert, e.g. `cxone_timeout`
     #[arg(value_name = "CODE")]
     word: String,
     #[command(flatten)]

@@ -237,7 +237,7 @@ fn ask(question: &str) -> Result<String, CliError> {
 }
 
 /// Accepts only text that is safe in the audit log and on the terminals of its readers.
-fn plain_line(text: &str) -> Result<String, &'static str> {
+pub(super) fn plain_line(text: &str) -> Result<String, &'static str> {
     if printable::is_plain_line(text) {
         Ok(text.to_owned())
     } else {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::filter_args::FilterArgs;
 use crate::cli::exit::{CliError, Exit};
-use crate::cli::output::{ActArgs, OutputArgs};
+use crate::cli::output::{ActArgs, OutputArgs, plain_line};
 use crate::operations::dead_letters::{DeadLetter, DeadLetterFilter, GroupName, parse_pace};
 use crate::operations::when::parse_until;
 
@@ -27,14 +27,21 @@ pub(super) struct ReplayArgs {
     /// Also replay dead letters that are not safe to replay yet
     #[arg(long)]
     pub(super) anyway: bool,
-    /// Show what would be replayed, and change nothing
+    #[command(flatten)]
+    pub(super) act: ActArgs,
+    #[command(flatten)]
+    pub(super) report: ReportArgs,
+}
+
+/// Whether anything is changed, and what is printed.
+#[derive(Debug, clap::Args)]
+pub(super) struct ReportArgs {
+    /// Show what would be done, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Also show each dead letter
     #[arg(long, short)]
     pub(super) verbose: bool,
-    #[command(flatten)]
-    pub(super) act: ActArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
 }
@@ -43,16 +50,10 @@ pub(super) struct ReplayArgs {
 pub(super) struct DiscardArgs {
     #[command(flatten)]
     pub(super) filter: FilterArgs,
-    /// Show what would be discarded, and change nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    /// Also show each dead letter
-    #[arg(long, short)]
-    pub(super) verbose: bool,
     #[command(flatten)]
     pub(super) act: ActArgs,
     #[command(flatten)]
-    pub(super) output: OutputArgs,
+    pub(super) report: ReportArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -71,7 +72,7 @@ pub(super) struct NoteArgs {
     #[command(flatten)]
     pub(super) group: GroupArgs,
     /// Note for the next operator; an empty one removes the note
-    #[arg(value_name = "NOTE")]
+    #[arg(value_name = "NOTE", value_parser = note)]
     pub(super) note: String,
 }
 
@@ -89,8 +90,15 @@ pub(super) struct ResolveArgs {
     #[command(flatten)]
     pub(super) group: GroupArgs,
     /// Release that has the fix
-    #[arg(long, value_name = "RELEASE")]
+    #[arg(long, value_name = "RELEASE", value_parser = plain_line)]
     pub(super) release: Option<String>,
+}
+
+fn note(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    plain_line(text)
 }
 
 /// Refuses to change all dead letters by accident.

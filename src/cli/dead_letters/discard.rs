@@ -23,7 +23,7 @@ pub(super) async fn discard(
 
     let plan = discard.plan(filter).await?;
     let count = plan.to_discard();
-    if args.dry_run {
+    if args.report.dry_run {
         print(args, &discard.dry_run(plan))?;
         return Ok(if count == 0 { nothing_found } else { Exit::Ok });
     }
@@ -47,7 +47,7 @@ pub(super) async fn discard(
 }
 
 fn print(args: &DiscardArgs, result: &DiscardResult) -> Result<(), CliError> {
-    if args.output.output == Output::Json {
+    if args.report.output.output == Output::Json {
         return print_json(result);
     }
 
@@ -59,7 +59,7 @@ fn print(args: &DiscardArgs, result: &DiscardResult) -> Result<(), CliError> {
     for (group, count) in result.by_group() {
         say(format!("{group}  {done}: {count}"));
     }
-    if args.verbose {
+    if args.report.verbose {
         let rows = result
             .discarded
             .iter()
@@ -73,7 +73,11 @@ fn print(args: &DiscardArgs, result: &DiscardResult) -> Result<(), CliError> {
         "{done}: {}, taken off by someone else: {}{}",
         result.discarded.len(),
         result.gone.len(),
-        if args.verbose { "" } else { "; -v shows each" }
+        if args.report.verbose {
+            ""
+        } else {
+            "; -v shows each"
+        }
     ));
     Ok(())
 }

@@ -136,7 +136,7 @@ impl clap::FromArgMatches for FilterArgs {
             let member = match form(&parameter) {
                 Form::List => matches
                     .get_many::<Value>(name)
-                    .map(|values| Value::from_iter(values.cloned())),
+                    .map(|values| values.cloned().collect()),
                 Form::Switch => Some(Value::from(matches.get_flag(name))),
                 Form::Number | Form::Text => matches.get_one::<Value>(name).cloned(),
             };

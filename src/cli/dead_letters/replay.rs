@@ -31,7 +31,7 @@ pub(super) async fn replay(args: &ReplayArgs, settings: &WorkerSettings) -> Resu
         print(args, &plan.dry_run(), None)?;
         return Ok(nothing_found);
     }
-    if args.dry_run {
+    if args.report.dry_run {
         let report = plan.dry_run();
         print(args, &report, None)?;
         return Ok(exit(&report));
@@ -66,19 +66,23 @@ fn exit(report: &ReplayReport) -> Exit {
 }
 
 fn print(args: &ReplayArgs, report: &ReplayReport, error: Option<&str>) -> Result<(), CliError> {
-    if args.output.output == Output::Json {
+    if args.report.output.output == Output::Json {
         return print_json(&ReplayResult {
-            dry_run: args.dry_run,
+            dry_run: args.report.dry_run,
             report,
             error,
         });
     }
 
-    let moved = if args.dry_run { "would go" } else { "moved" };
+    let moved = if args.report.dry_run {
+        "would go"
+    } else {
+        "moved"
+    };
     for group in &report.groups {
-        print_group(group, moved, args.dry_run);
+        print_group(group, moved, args.report.dry_run);
     }
-    if args.verbose {
+    if args.report.verbose {
         print_rows(report, moved);
     }
     say(format!(
@@ -86,7 +90,11 @@ fn print(args: &ReplayArgs, report: &ReplayReport, error: Option<&str>) -> Resul
         report.moved.len(),
         report.cleared.len(),
         report.skipped.len(),
-        if args.verbose { "" } else { "; -v shows each" }
+        if args.report.verbose {
+            ""
+        } else {
+            "; -v shows each"
+        }
     ));
     Ok(())
 }

@@ -36,6 +36,7 @@ pub(super) struct Run<'a> {
 }
 
 /// How a replay publishes.
+#[derive(Clone, Copy)]
 pub(super) struct Manner {
     pub(super) begun_at: Timestamp,
     /// The minimum time between two dead letters.
@@ -164,9 +165,10 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Notes how many messages of each group were published.
+    /// Notes how many messages of each group were published, where that is more than was noted with the last user.
     async fn note_groups(&self) -> Result<(), Failure> {
-        for (fingerprint, group) in &self.groups {
+        let more = |group: &GroupReplay| group.count > group.followed.len() as u64;
+        for (fingerprint, group) in self.groups.iter().filter(|(_, group)| more(group)) {
             let noting = self.checkpoints.note_group_replay(fingerprint, group);
             noting.await?;
         }

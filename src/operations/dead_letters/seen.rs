@@ -110,7 +110,7 @@ impl Seen {
     pub(super) fn came_back(&self) -> Option<CameBack> {
         let Some(last) = &self.last else {
             let count = self.queue.came_back.values().sum::<usize>();
-            return (count > 0).then(|| CameBack {
+            return (count > 0).then_some(CameBack {
                 count: count as u64,
                 of: None,
                 last_at: self.queue.last_at,

@@ -44,7 +44,9 @@ fn last(at: i8, got_past: usize, came_back: usize, otherwise: usize) -> LastRepl
 
 fn seen(queue: &[&DeadLetter], last: Option<LastReplay>) -> Seen {
     let mut in_queue = InQueue::default();
-    queue.iter().for_each(|one| in_queue.add(one));
+    for one in queue {
+        in_queue.add(one);
+    }
     Seen {
         queue: in_queue,
         last,
