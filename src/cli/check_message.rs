@@ -146,12 +146,12 @@ fn shown(answer: &Answer<'_>) -> Shown {
             let line = |name: &str, value: Option<String>| {
                 format!("  {name:<12}  {}", value.as_deref().unwrap_or("-"))
             };
-            let lane = "access, then archive; the routing key says whether it is urgent";
+            let both = "access, then archive; the routing key says whether it is urgent";
             let lines = [
                 "well formed".to_owned(),
                 line("user", Some(user_id.clone())),
                 line("action", Some((*action).to_owned())),
-                line("lane", Some(lane.to_owned())),
+                line("lane", Some(both.to_owned())),
                 line("batch", batch_id.clone()),
                 line("delete after", time(delete_after)),
                 line("requested by", requested_by.map(str::to_owned)),

@@ -28,6 +28,10 @@ pub(super) struct Object<'de> {
 
 /// Members of envelopes that others put around a message.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a member that is there or not"
+)]
 pub(super) struct Foreign<'de> {
     /// `CloudEvents`.
     pub(super) specversion: Option<Value>,

@@ -136,8 +136,8 @@ fn the_examples(place: usize) {
 /// The last event of the batch has all of its users.
 fn assert_batch(world: &World) {
     let events = world.messages(RESULTS).into_iter();
-    let batches = events.filter(|event| event["routingKey"] == "batch.finished");
-    let last = batches.last().expect("an event of the batch");
+    let mut batches = events.filter(|event| event["routingKey"] == "batch.finished");
+    let last = batches.next_back().expect("an event of the batch");
     let event: Value = serde_json::from_str(last["body"].as_str().expect("a body")).expect("JSON");
     assert_eq!(
         event["data"],
