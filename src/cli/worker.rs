@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -13,10 +14,13 @@ use crate::admin::{self, Api, ProcessState as _, Tokens};
 use crate::clock::Clock;
 use crate::config::{Admin, Settings, Sources, WorkerSettings};
 use crate::integrity::Integrity;
-use crate::ports::Heartbeat;
+use crate::ports::{Heartbeat, WorkerRegistry};
 use crate::steps::Services;
 use crate::telemetry::{Telemetry, instance, metrics};
 use crate::worker::{Options, Worker, announce, keep_access_index, shutdown_on_signals};
+
+/// A shutdown does not wait longer for Redis.
+const LEAVES_WITHIN: Duration = Duration::from_secs(1);
 
 /// Consumes off-boarding messages from RabbitMQ until SIGTERM or SIGINT
 ///
@@ -85,12 +89,23 @@ pub(super) async fn run(
         .await
         .map_err(|error| cannot_listen(listen, &error))?;
 
-    let first = first_heartbeat(name, started_at, bound, settings.worker.concurrency);
+    let first = first_heartbeat(name.clone(), started_at, bound, settings.worker.concurrency);
     let heartbeat = move || process.heartbeat(&first);
-    let _announcing = announce(stores.workers, heartbeat);
+    let announcing = announce(Arc::clone(&stores.workers), heartbeat);
     let _indexing = keep_access_index(stores.users);
     worker.run(&shutdown).await;
+    drop(announcing);
+    leave(&*stores.workers, &name).await;
     Ok(Exit::Ok)
+}
+
+/// Nobody waits for it: a worker that cannot say so is forgotten when it is silent.
+async fn leave(workers: &dyn WorkerRegistry, name: &str) {
+    match tokio::time::timeout(LEAVES_WITHIN, workers.leave(name)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(failure)) => tracing::debug!(%failure, "this worker could not say that it ends"),
+        Err(_elapsed) => tracing::debug!("this worker could not say in time that it ends"),
+    }
 }
 
 /// What never changes while the worker lives, before it is ready.

@@ -19,6 +19,9 @@ pub(crate) trait WorkerRegistry: Send + Sync {
     /// Records a heartbeat, which replaces the worker's last one.
     async fn announce(&self, heartbeat: &Heartbeat) -> Result<(), Failure>;
 
+    /// Removes a worker that ends in order, so that nobody counts on it until its silence shows.
+    async fn leave(&self, name: &str) -> Result<(), Failure>;
+
     /// The workers that are alive, by name. A heartbeat that this release cannot read is left out.
     async fn workers(&self) -> Result<Vec<LiveWorker>, Failure>;
 }

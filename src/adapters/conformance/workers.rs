@@ -49,6 +49,22 @@ async fn workers_are_listed_by_name_with_their_last_heartbeat() {
 }
 
 #[tokio::test]
+async fn a_worker_that_leaves_is_no_longer_listed() {
+    let workers = registry(&servers::redis_url());
+    for name in ["a", "b"] {
+        workers.announce(&heartbeat(name, 0)).await.unwrap();
+    }
+    workers.leave("a").await.unwrap();
+    workers.leave("nobody").await.unwrap();
+    let listed = workers.workers().await.unwrap();
+    let names: Vec<_> = listed
+        .iter()
+        .map(|live| live.worker.name.as_str())
+        .collect();
+    assert_eq!(names, ["b"]);
+}
+
+#[tokio::test]
 async fn a_silent_worker_and_an_unreadable_heartbeat_are_not_listed() {
     let url = servers::redis_url();
     let workers = registry(&url);

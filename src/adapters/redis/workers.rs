@@ -40,6 +40,20 @@ impl WorkerRegistry for RedisWorkers {
         self.connection.run::<u64>(&script).await.map(|_done| ())
     }
 
+    async fn leave(&self, name: &str) -> Result<(), Failure> {
+        let remove = |command: &str, key: &str| {
+            let mut command = redis::cmd(command);
+            command.arg(key).arg(name);
+            command
+        };
+        let commands = [
+            remove("ZREM", keys::WORKERS_SEEN),
+            remove("HDEL", keys::WORKERS_SAID),
+        ];
+        let removed = self.connection.ask_all::<u64>(&commands).await;
+        removed.map(|_removed| ())
+    }
+
     async fn workers(&self) -> Result<Vec<LiveWorker>, Failure> {
         let mut script = self.workers.prepare_invoke();
         script.key(keys::WORKERS_SEEN).key(keys::WORKERS_SAID);

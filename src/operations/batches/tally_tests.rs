@@ -206,6 +206,7 @@ fn who_still_has_access_is_counted_whatever_keeps_the_user_and_the_longest_is_th
         ..asked(StateName::Received, NOW - 50)
     };
     let mut tally = Tally::new(batch(), None, at(NOW));
+    tally.add(&Known::Nothing, at(NOW - 131));
     for known in [
         asked(StateName::QueuesCleared, NOW - 40),
         asked(StateName::Deactivated, NOW - 900),
@@ -214,7 +215,6 @@ fn who_still_has_access_is_counted_whatever_keeps_the_user_and_the_longest_is_th
     ] {
         tally.add(&Known::Summary(known), at(0));
     }
-    tally.add(&Known::Nothing, at(NOW - 131));
     tally.add(&Known::Unreadable, at(NOW - 999));
     let shown = tally.finish().still_have_access.unwrap();
     assert_eq!((shown.users, shown.since), (3, at(NOW - 131)));

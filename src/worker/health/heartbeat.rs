@@ -62,6 +62,10 @@ mod tests {
             Ok(())
         }
 
+        async fn leave(&self, _name: &str) -> Result<(), Failure> {
+            Ok(())
+        }
+
         async fn workers(&self) -> Result<Vec<LiveWorker>, Failure> {
             Ok(Vec::new())
         }
