@@ -79,9 +79,9 @@ fn show_calls(progress: &Progress, shown: bool) {
         .map(|call| ("in progress", call));
     let calls: Vec<(&str, &Call)> = done.chain(in_progress).collect();
     if shown {
-        calls
-            .into_iter()
-            .for_each(|(step, call)| say(line(step, call)));
+        for (step, call) in calls {
+            say(line(step, call));
+        }
     } else if !calls.is_empty() {
         say(format!(
             "{} calls to CXone; --calls shows them",

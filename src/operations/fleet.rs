@@ -196,11 +196,11 @@ fn assemble(
         }
     };
 
-    let paused = match &pause {
-        Ok(state) => paused(state, now),
+    let paused = match pause {
+        Ok(state) => paused(&state, now),
         Err(why) => {
             let what = "whether the workers are paused is unknown";
-            notices.push(Notice::unknown(NoticeKind::PauseUnknown, what, why));
+            notices.push(Notice::unknown(NoticeKind::PauseUnknown, what, &why));
             None
         }
     };
@@ -209,16 +209,16 @@ fn assemble(
 
     let mut ready = None;
     let mut alive = None;
-    match &workers {
+    match workers {
         Ok(workers) => {
             alive = Some(workers.len());
             ready = Some(workers.iter().filter(|live| live.worker.ready).count());
-            notices.extend(stopped(workers, messages_waiting, now));
-            notices.extend(rate_limited(workers));
+            notices.extend(stopped(&workers, messages_waiting, now));
+            notices.extend(rate_limited(&workers));
         }
         Err(why) => {
             let what = "whether workers are alive is unknown";
-            notices.push(Notice::unknown(NoticeKind::WorkersUnknown, what, why));
+            notices.push(Notice::unknown(NoticeKind::WorkersUnknown, what, &why));
         }
     }
 

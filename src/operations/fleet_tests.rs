@@ -44,6 +44,10 @@ fn pause(until: Option<Timestamp>) -> PauseState {
     })
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "as it is read where there is a broker"
+)]
 fn depths(count: u64) -> Option<Result<Depths, String>> {
     Some(Ok(Depths::from([("offboarding.users".to_owned(), count)])))
 }

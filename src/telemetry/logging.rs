@@ -3,8 +3,8 @@
 use std::io::IsTerminal as _;
 
 use opentelemetry_sdk::trace::SdkTracer;
-use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{FilterExt as _, FilterFn};
+use tracing::Metadata;
+use tracing_subscriber::filter::{FilterExt as _, FilterFn, LevelFilter};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
@@ -19,12 +19,18 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
     let default = if is_worker {
         "info,opentelemetry=off"
     } else {
-        // A command prints the error of the broker itself, with what to do; the library would add lines of its own.
-        "warn,opentelemetry=off,lapin=off,amq_protocol=off,amq_protocol_tcp=off,async_rs=off,log=off"
+        "warn,opentelemetry=off"
     };
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_not_set| EnvFilter::new(default));
-    let filter = filter.and(FilterFn::new(may_be_logged));
+    let least = if is_worker {
+        LevelFilter::ERROR
+    } else {
+        LevelFilter::OFF
+    };
+    let filter = filter.and(FilterFn::new(move |metadata| {
+        may_be_logged(metadata, least)
+    }));
 
     let spans = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
@@ -55,10 +61,12 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
 }
 
 /// The client library of RabbitMQ logs whole frames, with passwords and bodies, at all levels below
-/// error. So only its errors are logged, whatever `RUST_LOG` says.
-fn may_be_logged(metadata: &Metadata<'_>) -> bool {
+/// error. So only its errors are logged, whatever `RUST_LOG` says; and nothing by a command, which
+/// prints the error of the broker itself, with what to do.
+fn may_be_logged(metadata: &Metadata<'_>, of_library: LevelFilter) -> bool {
     let library = metadata.target().split("::").next().unwrap_or_default();
     let of_queue = [
+        "log",
         "lapin",
         "amq_protocol",
         "amq_protocol_tcp",
@@ -66,7 +74,7 @@ fn may_be_logged(metadata: &Metadata<'_>) -> bool {
         "amq_protocol_uri",
         "async_rs",
     ];
-    !of_queue.contains(&library) || *metadata.level() == Level::ERROR
+    !of_queue.contains(&library) || *metadata.level() <= of_library
 }
 
 #[cfg(test)]
@@ -101,7 +109,8 @@ mod tests {
         ] {
             let written = Written::default();
             let writer = written.clone();
-            let filter = EnvFilter::new(said).and(FilterFn::new(may_be_logged));
+            let of_worker = |metadata: &Metadata<'_>| may_be_logged(metadata, LevelFilter::ERROR);
+            let filter = EnvFilter::new(said).and(FilterFn::new(of_worker));
             let layer = fmt::layer()
                 .with_writer(move || writer.clone())
                 .with_filter(filter);

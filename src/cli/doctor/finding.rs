@@ -3,6 +3,10 @@ use serde::Serialize;
 use crate::failure::{Code, Failure};
 
 #[derive(Debug, Clone, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a member of the JSON document"
+)]
 pub(super) struct Finding {
     pub(super) check: String,
     pub(super) ok: bool,

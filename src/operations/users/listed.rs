@@ -66,11 +66,11 @@ impl ListedUser {
                 has_access: None,
                 ..unknown
             },
-            Known::Summary(summary) => Self::of_summary(unknown, summary, now),
+            Known::Summary(summary) => Self::of_summary(&unknown, summary, now),
         }
     }
 
-    fn of_summary(unknown: Self, summary: &Summary, now: Timestamp) -> Self {
+    fn of_summary(unknown: &Self, summary: &Summary, now: Timestamp) -> Self {
         let standing = summary.standing(now);
         let wait = summary.wait.as_ref();
         let wait = wait.filter(|_| standing == Standing::Waiting);
@@ -85,7 +85,7 @@ impl ListedUser {
             dead_letter: summary.dead_letter,
             batch_id: summary.batch_id.clone(),
             updated_at: Some(summary.updated_at),
-            ..unknown
+            user_id: unknown.user_id,
         }
     }
 }
