@@ -8,15 +8,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use redb::{Database, ReadableDatabase as _, ReadableTable as _};
+use redb::ReadableDatabase as _;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::access;
 use super::database::{CHECKPOINTS, DatabaseFile, HOLDS, REPLAYS};
 use super::deletions;
 use super::error::EmbeddedError;
+use super::rows::{Row, store};
 use crate::adapters::stored_checkpoint;
 use crate::clock::Clock;
 use crate::failpoint::effect;
@@ -25,18 +25,8 @@ use crate::integrity::{Integrity, Purpose};
 use crate::job::{BatchId, UserId};
 use crate::limits::DeletionRateLimit;
 use crate::machine::Checkpoint;
-use crate::ports::batches::{FinishedBatch, Known, Summary};
+use crate::ports::batches::{FinishedBatch, Summary};
 use crate::ports::{Checkpoints, Claim, DeletionAdmission, GroupReplay, Lease, ReplayNote, Saved};
-
-/// A row. The checkpoint is kept as text, so that the version is known even where the checkpoint
-/// does not count.
-#[derive(Serialize, Deserialize)]
-struct Row {
-    version: u64,
-    checkpoint: Box<RawValue>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
-}
 
 /// Checkpoints in one file, for one process.
 pub(crate) struct EmbeddedCheckpoints {
@@ -180,44 +170,6 @@ impl EmbeddedCheckpoints {
 /// The row of a group's last replay, among those of dead letters, whose IDs have no colon.
 fn group_key(fingerprint: &str) -> String {
     format!("group:{fingerprint}")
-}
-
-/// What a row says of its user. Its code is not checked: this is for lists.
-pub(super) fn stored(user_id: UserId, row: &[u8]) -> Known {
-    let Ok(row) = serde_json::from_slice::<Row>(row) else {
-        return Known::Nothing;
-    };
-    match stored_checkpoint::parse(user_id, row.checkpoint.get().as_bytes()) {
-        Ok(Some(checkpoint)) => Known::Summary(Summary::from(&*checkpoint)),
-        Ok(None) => Known::Nothing,
-        Err(_newer) => Known::Unreadable,
-    }
-}
-
-/// Stores a row, if the stored version is `expected`.
-fn store(
-    database: &Database,
-    user_id: UserId,
-    expected: u64,
-    row: &[u8],
-    summary: &Summary,
-) -> Result<Saved, redb::Error> {
-    let writing = database.begin_write()?;
-    {
-        let mut table = writing.open_table(CHECKPOINTS)?;
-        let key = user_id.to_string();
-        let stored = table
-            .get(key.as_str())?
-            .and_then(|bytes| serde_json::from_slice::<Row>(bytes.value()).ok());
-        if stored.map_or(0, |row| row.version) != expected {
-            return Ok(Saved::Refused);
-        }
-        table.insert(key.as_str(), row)?;
-    }
-    access::note(&writing, user_id, summary)?;
-    writing.commit()?;
-
-    Ok(Saved::Version(expected + 1))
 }
 
 #[async_trait]

@@ -5,6 +5,7 @@ mod checkpoints;
 mod database;
 mod deletions;
 mod error;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod users;

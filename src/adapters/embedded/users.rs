@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 
 use super::access::{COMPLETE, add_asked, note, read};
-use super::checkpoints::{EmbeddedCheckpoints, stored};
+use super::checkpoints::EmbeddedCheckpoints;
 use super::database::{ACCESS, CHECKPOINTS};
+use super::rows::stored;
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::ports::batches::Known;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use redis::{Script, Value};
+use redis::Script;
 
 use super::batches::{Ended, RedisBatches};
+use super::claim_answer::ClaimAnswer;
 use super::connection::{RedisConnection, millis};
 use super::deletions::DeletionCount;
 use super::finished_batches::BATCH_KEPT;
@@ -379,25 +380,6 @@ impl Checkpoints for RedisCheckpoints {
 
 /// Two fields of a hash.
 type Fields = (Option<Vec<u8>>, Option<Vec<u8>>);
-
-/// What the script of a claim answers: see [`scripts::CLAIM`].
-struct ClaimAnswer(Vec<Value>);
-
-impl ClaimAnswer {
-    fn number(&self, index: usize) -> u64 {
-        match self.0.get(index) {
-            Some(Value::Int(number)) => u64::try_from(*number).unwrap_or(0),
-            _ => 0,
-        }
-    }
-
-    fn bytes(&self, index: usize) -> &[u8] {
-        match self.0.get(index) {
-            Some(Value::BulkString(bytes)) => bytes,
-            _ => &[],
-        }
-    }
-}
 
 /// What the code of a checkpoint is made for: the user, and the claim that saved it. A checkpoint
 /// that is copied to another user has no valid code.

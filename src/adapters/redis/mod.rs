@@ -3,6 +3,7 @@
 
 mod batches;
 mod checkpoints;
+mod claim_answer;
 mod connection;
 mod deletions;
 mod error;
