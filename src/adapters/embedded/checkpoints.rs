@@ -140,7 +140,7 @@ impl EmbeddedCheckpoints {
         text: &str,
     ) -> Result<(), EmbeddedError> {
         let row = self.row(user_id).await?.expect("there is a row");
-        let row = match RawValue::from_string(text.to_owned()) {
+        let row = match serde_json::value::RawValue::from_string(text.to_owned()) {
             Ok(checkpoint) => serde_json::to_vec(&Row { checkpoint, ..row }).expect("JSON"),
             Err(_not_json) => {
                 format!("{{\"version\":{},\"checkpoint\":{text}}}", row.version).into()
