@@ -42,6 +42,10 @@ fn any_until(text: &str, now: Timestamp) -> Option<Timestamp> {
 
 fn period(text: &str) -> Option<SignedDuration> {
     let period = humantime::parse_duration(text).ok()?;
+    // `0` and `0s` are nobody's last period.
+    if period.is_zero() {
+        return None;
+    }
     SignedDuration::try_from(period).ok()
 }
 
@@ -77,6 +81,8 @@ mod tests {
             assert!(until_from(wrong, now).is_err(), "{wrong}");
         }
         assert!(since_from("soon", now).is_err());
-        assert!(since_from("1000000y", now).is_err());
+        for wrong in ["1000000y", "0", "0s"] {
+            assert!(since_from(wrong, now).is_err(), "{wrong}");
+        }
     }
 }

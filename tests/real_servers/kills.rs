@@ -91,6 +91,11 @@ fn die_everywhere(place: usize, mut after_the_kill: impl FnMut(&World, &str)) ->
         let mut worker = world.start_with(&["worker"], &die_at(&id, &point));
         if let Some(before) = number.checked_sub(1) {
             await_end(&world, &world.users[before].id, &worker);
+            // Points are counted in all work from then on: what is left of the users before must not be among it.
+            eventually(PATIENCE, || match promises::busy_queues(&world) {
+                busy if busy.is_empty() => Ok(()),
+                busy => Err(format!("{busy:?}; {}", worker.errors())),
+            });
         }
         world.publish(&[json!({ "body": id })]);
         if has_died(&world, &mut worker, &id) {

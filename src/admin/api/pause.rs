@@ -55,7 +55,7 @@ impl PauseState {
 
 /// What a pause or a resume did
 #[derive(Serialize, ToSchema)]
-pub(super) struct Changed {
+pub(super) struct PauseChanged {
     #[serde(flatten)]
     state: PauseState,
     /// False if it was paused, or not paused, already: the record in force is kept.
@@ -101,7 +101,7 @@ pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<PauseState>
 #[utoipa::path(
     post, path = "/api/v1/pause", tag = "pause", operation_id = "pause",
     request_body(content = ToPause, example = json!({ "who": "ada", "why": "the tenant is being migrated", "for": "2h" })),
-    responses((status = 200, description = "Whether the workers are paused", body = Changed)),
+    responses((status = 200, description = "Whether the workers are paused", body = PauseChanged)),
 )]
 pub(super) async fn pause(
     State(api): State<Api>,
@@ -112,7 +112,7 @@ pub(super) async fn pause(
         lasts,
         replace,
     }): Body<ToPause>,
-) -> Result<Json<Changed>, Problem> {
+) -> Result<Json<PauseChanged>, Problem> {
     let lasts = lasts
         .map(|lasts| {
             positive_duration(&lasts).map_err(|why| Problem::bad_request(format!("for: {why}")))
@@ -126,13 +126,13 @@ pub(super) async fn pause(
 #[utoipa::path(
     post, path = "/api/v1/resume", tag = "pause", operation_id = "resume",
     request_body(content = Signed, example = json!({ "who": "ada", "why": "the migration is done" })),
-    responses((status = 200, description = "Whether the workers are paused", body = Changed)),
+    responses((status = 200, description = "Whether the workers are paused", body = PauseChanged)),
 )]
 pub(super) async fn resume(
     State(api): State<Api>,
     Extension(role): Extension<Role>,
     Body(signed): Body<Signed>,
-) -> Result<Json<Changed>, Problem> {
+) -> Result<Json<PauseChanged>, Problem> {
     let operator = api.operator(signed, role);
     set(api, operator, None).await
 }
@@ -142,7 +142,7 @@ async fn set(
     api: Api,
     operator: Operator,
     order: Option<PauseOrder>,
-) -> Result<Json<Changed>, Problem> {
+) -> Result<Json<PauseChanged>, Problem> {
     to_its_end(async move {
         let services = &api.0.services;
         let store = &services.archive_store;
@@ -154,15 +154,15 @@ async fn set(
 
         let of = |record| PauseState::of(record, clock.now());
         Ok(Json(match change {
-            PauseChange::Paused(record) | PauseChange::Resumed(record) => Changed {
+            PauseChange::Paused(record) | PauseChange::Resumed(record) => PauseChanged {
                 state: of(record),
                 changed: true,
             },
-            PauseChange::AlreadyPaused(record) => Changed {
+            PauseChange::AlreadyPaused(record) => PauseChanged {
                 state: of(record),
                 changed: false,
             },
-            PauseChange::NotPaused(last) => Changed {
+            PauseChange::NotPaused(last) => PauseChanged {
                 state: last.map_or_else(|| PauseState::unknown(false, None), of),
                 changed: false,
             },

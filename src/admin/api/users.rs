@@ -1,5 +1,6 @@
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -20,7 +21,7 @@ pub(super) struct Wanted {
     access: bool,
     /// Only users in this state: the last completed step.
     state: Option<StateName>,
-    /// Only users who wait for this: a failure code, or `not_due`, `brake`, `not_converged`, `deletion_pending`.
+    /// Only users who wait for this: a failure code, or `not_due`, `brake`, `access_first`, `not_converged`, `deletion_pending`.
     #[serde(rename = "waitingFor")]
     waiting_for: Option<String>,
     /// Only users of this batch.
@@ -44,6 +45,8 @@ pub(super) struct Wanted {
         (status = 200, description = "A page of users", body = UserPage),
         (status = 404, description = "`no_such_batch`: the batch does not exist", body = Problem,
             content_type = "application/problem+json"),
+        (status = 409, description = "`foreign_cursor`: no list with these filters gave this cursor", body = Problem,
+            content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn list(
@@ -64,9 +67,11 @@ pub(super) async fn list(
     let now = api.services.clock.now();
     let page = users::list(&sources, &filter, wanted.cursor.as_deref(), limit, now).await;
     page.map(Json).map_err(|why| match why {
-        NoList::BadCursor => {
-            Problem::bad_request("cursor: not a cursor of a list with these filters")
-        }
+        NoList::BadCursor => Problem::new(
+            StatusCode::CONFLICT,
+            "foreign_cursor",
+            "the cursor is not one of a list with these filters; leave it out to begin again",
+        ),
         NoList::NoBatches => Problem::bad_request("batch: this store keeps no batches"),
         NoList::NoSuchBatch(batch) => {
             Problem::not_found("no_such_batch", format!("batch {batch} does not exist"))

@@ -12,13 +12,19 @@ mod replaying_killed;
 use serde_json::Value;
 
 use crate::support::population::deletable;
-use crate::support::status;
-use crate::support::world::World;
+use crate::support::world::{PATIENCE, World};
+use crate::support::{eventually, status};
 
-/// `offboarder dead-letters ARGUMENT...`, which has to end with this status.
+/// `offboarder dead-letters ARGUMENT...`, which has to end with this status. What a command read is ready again a moment
+/// after it ended: this waits for that, since the next command has to see all.
 #[track_caller]
 fn ask(world: &World, arguments: &[&str], code: i32) -> Value {
-    world.json(&[&["dead-letters"], arguments].concat(), code)
+    let answer = world.json(&[&["dead-letters"], arguments].concat(), code);
+    eventually(PATIENCE, || match world.dead_letters_in_flight() {
+        0 => Ok(()),
+        count => Err(format!("{count} dead letters are still in flight")),
+    });
+    answer
 }
 
 /// Makes every call of an operation fail for a user, until the world ends its faults.

@@ -110,6 +110,13 @@ impl World {
             .collect()
     }
 
+    /// How many dead letters a reader has, or had a moment ago.
+    pub(crate) fn dead_letters_in_flight(&self) -> u64 {
+        let counts = erlang::count(&self.servers, self.place, Count::InFlight);
+        let dead = counts.into_iter().filter(|(queue, _)| queue == DEAD);
+        dead.map(|(_, count)| count).sum()
+    }
+
     /// How many messages workers have and have not acknowledged.
     pub(crate) fn messages_in_flight(&self) -> u64 {
         let counts = erlang::count(&self.servers, self.place, Count::InFlight).into_iter();
