@@ -1,4 +1,4 @@
-//! When all users of a batch ended, which is announced: see [`scripts::SETTLE_IN_BATCH`]. The script
+//! When all users of a batch ended, which is announced: see [`super::scripts::SETTLE_IN_BATCH`]. The script
 //! only counts, so that an end costs one round trip; who is really finished is read once the count
 //! is complete.
 
