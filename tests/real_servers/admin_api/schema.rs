@@ -72,7 +72,11 @@ fn document_with_examples(world: &World, admin: &str) -> Value {
         ("/api/v1/holds", "users", &world.users[4].id),
         ("/api/v1/holds/remove", "users", &world.users[4].id),
     ] {
-        let example = json!({ name: [example], "who": "ada", "why": "schemathesis" });
+        let mut example = json!({ name: [example], "who": "ada", "why": "schemathesis" });
+        if path == REPLAY {
+            // Nothing shows yet that the cause is fixed.
+            example["anyway"] = json!(true);
+        }
         let content = &mut document["paths"][path]["post"]["requestBody"]["content"];
         content["application/json"]["example"] = example;
     }
