@@ -9,9 +9,9 @@
 //! `HURRY_OFFBOARDER=60` is a time scale: a debug build reads its queues sixty times as often, and
 //! its watchdog waits a sixtieth of the time.
 //!
-//! The crate `fail` is not used: its failpoints are hit by any task of the process, and these count
-//! the boundaries of one user only, which is what makes "kill at every boundary" a loop over
-//! numbers.
+//! The crate `fail` is not used: these count the boundaries from the first work on one user on, of
+//! all tasks, which is what makes "kill at every boundary" a loop over numbers. A trial that wants
+//! the boundaries of that user only lets all other work end before.
 
 #[cfg(debug_assertions)]
 mod armed {

@@ -54,6 +54,28 @@ pub(crate) struct WithAccess {
     pub complete_since: Option<Timestamp>,
 }
 
+impl WithAccess {
+    /// The page behind `after` of an index that is read whole, in order.
+    pub(crate) fn page(
+        mut users: Vec<Asked>,
+        after: Option<Asked>,
+        limit: usize,
+        complete_since: Option<Timestamp>,
+    ) -> Self {
+        let total = users.len() as u64;
+        let first = users.first().map(|user| user.at);
+
+        users.retain(|user| after.is_none_or(|after| *user > after));
+        users.truncate(limit);
+        Self {
+            users,
+            total,
+            first,
+            complete_since,
+        }
+    }
+}
+
 /// A page of a scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scanned {

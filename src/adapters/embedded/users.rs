@@ -84,18 +84,7 @@ impl UserIndex for EmbeddedCheckpoints {
 
     async fn with_access(&self, after: Option<Asked>, limit: usize) -> Result<WithAccess, Failure> {
         let found = self.file().blocking(read).await?;
-        let mut users = found.0;
-        let total = users.len() as u64;
-        let first = users.first().map(|user| user.at);
-
-        users.retain(|user| after.is_none_or(|after| *user > after));
-        users.truncate(limit);
-        Ok(WithAccess {
-            users,
-            total,
-            first,
-            complete_since: found.1,
-        })
+        Ok(WithAccess::page(found.0, after, limit, found.1))
     }
 
     async fn correct(&self, users: &[UserId]) -> Result<(), Failure> {

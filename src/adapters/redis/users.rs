@@ -117,16 +117,7 @@ impl RedisUsers {
         let mut users: Vec<Asked> = sets.iter().flatten().filter_map(asked).collect();
         users.sort_unstable();
 
-        let total = users.len() as u64;
-        let first = users.first().map(|user| user.at);
-        users.retain(|user| after.is_none_or(|after| *user > after));
-        users.truncate(limit);
-        Ok(WithAccess {
-            users,
-            total,
-            first,
-            complete_since,
-        })
+        Ok(WithAccess::page(users, after, limit, complete_since))
     }
 
     /// Adds the users of batches who have not begun: no checkpoint names them.

@@ -145,11 +145,6 @@ pub(super) fn names(dead_letter: &DeadLetter) -> [String; 3] {
         .map_or_else(|| "none".to_owned(), |user| user.to_string());
     let at = dead_letter
         .dead_lettered_at
-        .map_or_else(|| "unknown".to_owned(), |at| whole_seconds(at).to_string());
+        .map_or_else(|| "unknown".to_owned(), |at| format!("{at:.0}"));
     [dead_letter.id.to_string(), user, at]
-}
-
-/// People need no fractions of a second.
-pub(super) fn whole_seconds(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }

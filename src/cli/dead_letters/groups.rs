@@ -6,7 +6,7 @@ use serde_json::json;
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, Shown, json as print_json, say, say_fleet};
-use super::args::{nothing_found, whole_seconds};
+use super::args::nothing_found;
 use super::filter_args::FilterArgs;
 use crate::config::WorkerSettings;
 use crate::operations::dead_letters::{Group, LastReplay, groups};
@@ -87,9 +87,8 @@ fn row(name: &str, text: &str) -> String {
 }
 
 fn seen(group: &Group) -> String {
-    let shown = |at: Option<Timestamp>| {
-        at.map_or_else(|| "unknown".to_owned(), |at| whole_seconds(at).to_string())
-    };
+    let shown =
+        |at: Option<Timestamp>| at.map_or_else(|| "unknown".to_owned(), |at| format!("{at:.0}"));
     if group.first_seen == group.last_seen {
         return shown(group.first_seen);
     }
@@ -113,9 +112,9 @@ fn replayed(last: &LastReplay) -> String {
         .map(|(what, count)| format!("{count} {what}"))
         .collect();
     format!(
-        "{} at {}; of the first {}: {}",
+        "{} at {:.0}; of the first {}: {}",
         last.replayed,
-        whole_seconds(last.at),
+        last.at,
         last.followed,
         counts.join(", ")
     )

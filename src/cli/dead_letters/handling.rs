@@ -3,15 +3,16 @@ use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, json as print_json, say};
 use super::args::GroupArgs;
 use crate::clock::Clock;
-use crate::config::BrokerSettings;
+use crate::config::{BrokerSettings, Sources};
 use crate::operations::dead_letters::{DeadLetterGroups, GroupChange};
 
 /// Changes what is decided about a group.
 pub(super) async fn change(
     args: &GroupArgs,
     change: &GroupChange,
-    settings: &BrokerSettings,
+    sources: &Sources,
 ) -> Result<Exit, CliError> {
+    let settings = BrokerSettings::read(sources)?;
     let broker = compose::broker(&settings.queue)?;
     let store = compose::archive_store(&settings.base).await?;
     let checkpoints = compose::checkpoints(&settings.base)?;

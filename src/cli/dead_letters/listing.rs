@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, Shown, json as print_json, say, table};
-use super::args::{names, nothing_found, whole_seconds};
+use super::args::{names, nothing_found};
 use super::filter_args::FilterArgs;
 use crate::config::{BrokerSettings, CheckpointsUrl, Sources, WorkerSettings};
 use crate::operations::dead_letters::{self, Listed, ShownDeadLetter};
@@ -174,9 +174,9 @@ fn block(shown: &ShownDeadLetter) -> Shown {
 
 fn replays(shown: &ShownDeadLetter) -> String {
     let dead_letter = &shown.whole.dead_letter;
-    let last = dead_letter.replayed_at.map_or_else(String::new, |at| {
-        format!(", the last at {}", whole_seconds(at))
-    });
+    let last = dead_letter
+        .replayed_at
+        .map_or_else(String::new, |at| format!(", the last at {at:.0}"));
     let back = if dead_letter.came_back {
         "; the same fault came back"
     } else {

@@ -122,19 +122,17 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         Verb::Discard(args) => discard::discard(args, &BrokerSettings::read(sources)?).await,
         Verb::Note(args) => {
             let change = GroupChange::Note(args.note.clone());
-            handling::change(&args.group, &change, &BrokerSettings::read(sources)?).await
+            handling::change(&args.group, &change, sources).await
         }
         Verb::Ignore(args) => {
             let change = GroupChange::Ignore { until: args.until };
-            handling::change(&args.group, &change, &BrokerSettings::read(sources)?).await
+            handling::change(&args.group, &change, sources).await
         }
         Verb::Resolve(args) => {
             let release = args.release.clone();
             let change = GroupChange::Resolve { release };
-            handling::change(&args.group, &change, &BrokerSettings::read(sources)?).await
+            handling::change(&args.group, &change, sources).await
         }
-        Verb::Reopen(args) => {
-            handling::change(args, &GroupChange::Reopen, &BrokerSettings::read(sources)?).await
-        }
+        Verb::Reopen(args) => handling::change(args, &GroupChange::Reopen, sources).await,
     }
 }

@@ -5,7 +5,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::AccessCounts;
-use super::seen::whole_seconds;
 use crate::registers::{Decision, GroupRecord, StoredGroup};
 
 /// The state of a group
@@ -131,7 +130,7 @@ impl Handling {
         if self.state == GroupState::Ignored
             && let Some(until) = self.until
         {
-            line = format!("{line} until {}", whole_seconds(until));
+            line = format!("{line} until {until:.0}");
         }
         if self.state == GroupState::Resolved
             && let Some(release) = &self.release
@@ -147,7 +146,7 @@ impl Handling {
                     .why
                     .as_ref()
                     .map_or_else(String::new, |why| format!(": {why}"));
-                format!("{line} (by {who} at {}{why})", whole_seconds(at))
+                format!("{line} (by {who} at {at:.0}{why})")
             }
             _ => line,
         }
@@ -159,7 +158,7 @@ fn reopened(record: &GroupRecord, queue: InQueueNow, now: Timestamp) -> Option<S
     match &record.decision {
         Decision::Open => None,
         Decision::Ignored { until } if *until <= now => {
-            Some(format!("it was ignored until {}", whole_seconds(*until)))
+            Some(format!("it was ignored until {until:.0}"))
         }
         Decision::Ignored { .. } => {
             still_has_access(queue.access).map(|who| format!("it was ignored, and {who}"))

@@ -144,10 +144,8 @@ impl Seen {
             && self.back_since(last) == 0
         {
             let why = format!(
-                "{} of {} of the last replay, of {}, got past the step",
-                last.got_past,
-                last.replayed,
-                whole_seconds(last.at)
+                "{} of {} of the last replay, of {:.0}, got past the step",
+                last.got_past, last.replayed, last.at
             );
             return Some(Assessment::new(ReplaySafety::Safe, why));
         }
@@ -162,8 +160,7 @@ impl Seen {
     fn came_back_text(&self, at: Option<Timestamp>) -> String {
         let seen = self.came_back();
         let last_at = seen.as_ref().and_then(|seen| seen.last_at).or(at);
-        let last =
-            last_at.map_or_else(String::new, |at| format!(", last at {}", whole_seconds(at)));
+        let last = last_at.map_or_else(String::new, |at| format!(", last at {at:.0}"));
         let counts = match seen {
             Some(CameBack {
                 count,
@@ -175,11 +172,6 @@ impl Seen {
         };
         format!("came back{counts} after a replay{last}: fix the cause, then replay with a canary")
     }
-}
-
-/// People need no fractions of a second.
-pub(super) fn whole_seconds(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 async fn last_replay(
