@@ -9,7 +9,7 @@ use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, Shown, json as print_json, redraw, say, table};
 use crate::clock::Clock;
 use crate::config::AnySettings;
-use crate::operations::fleet::{Fleet, fleet};
+use crate::operations::fleet::{Fleet, fleet_of};
 use crate::operations::times;
 use crate::ports::{LaneSlots, LiveWorker, WorkerRegistry};
 
@@ -43,7 +43,7 @@ pub(super) async fn run(args: &Args, settings: &AnySettings) -> Result<Exit, Cli
     loop {
         let now = Clock::system().now();
         let workers = list(&*stores.workers).await?;
-        let state = fleet(&sources, now).await;
+        let state = fleet_of(&sources, &workers, now).await;
         match args.output.output {
             Output::Json => print_json(&json!({ "workers": workers, "fleet": state }))?,
             Output::Table if args.watch && std::io::stdout().is_terminal() => {

@@ -150,6 +150,16 @@ pub(crate) async fn fleet(sources: &FleetSources, now: Timestamp) -> Fleet {
     assemble(workers, pause, depths, now)
 }
 
+/// The same, where the workers were read before: both say the same of them.
+pub(crate) async fn fleet_of(
+    sources: &FleetSources,
+    workers: &[LiveWorker],
+    now: Timestamp,
+) -> Fleet {
+    let (pause, depths) = tokio::join!(read_pause(sources), read_depths(sources));
+    assemble(Ok(workers.to_vec()), pause, depths, now)
+}
+
 async fn within<T, E: Into<Failure>>(
     reading: impl Future<Output = Result<T, E>>,
 ) -> Result<T, String> {

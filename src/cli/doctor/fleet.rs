@@ -7,7 +7,7 @@ use super::finding::Finding;
 use crate::clock::Clock;
 use crate::config::AnySettings;
 use crate::failure::Failure;
-use crate::operations::fleet::{Fleet, FleetSources, Notice, NoticeKind, fleet};
+use crate::operations::fleet::{Fleet, FleetSources, Notice, NoticeKind, fleet, fleet_of};
 use crate::operations::times;
 use crate::operations::users::{NoList, UserFilter, UserSources, list};
 use crate::ports::queue::Publisher;
@@ -28,18 +28,14 @@ pub(super) async fn check(settings: &AnySettings) -> Vec<Finding> {
     };
     let sources = compose::fleet_sources(&settings.base, settings.queue.as_ref(), &stores).await;
     let now = Clock::system().now();
-    let state = fleet(&sources, now).await;
+    let live = stores.workers.workers().await;
+    let state = match &live {
+        Ok(live) => fleet_of(&sources, live, now).await,
+        Err(_named_by_the_fleet) => fleet(&sources, now).await,
+    };
     let mut findings = vec![workers(&state), pause(&state)];
     findings.extend(dead_letters(&sources, &stores, now).await);
-    if state.workers_alive.is_some() {
-        findings.extend(
-            stores
-                .workers
-                .workers()
-                .await
-                .map(|live| oldest(&live, now)),
-        );
-    }
+    findings.extend(live.map(|live| oldest(&live, now)));
     sources.close().await;
     findings
 }
