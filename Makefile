@@ -8,7 +8,7 @@ REMAP := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CURDIR)=/offboarder
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build supply-chain sbom notices requirements demo test check check-deploy format clippy docs man chaos fuzz bench-access-first bench-archive bench-lanes bench-outage bench-quota bench-sizing bench-submit bench-telemetry bench-workers upgrade up down clean-local
+.PHONY: help build supply-chain sbom notices requirements demo play play-stop test check check-deploy format clippy docs man chaos fuzz bench-access-first bench-archive bench-lanes bench-outage bench-quota bench-sizing bench-submit bench-telemetry bench-workers upgrade up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,15 @@ demo: ## off-board twelve users at a simulator, with one crash and resume; needs
 	$(INSTALL) compiler
 	cargo build --locked
 	target/debug/offboarder demo
+
+play: ## start servers, a simulator with faults, a worker and a batch of fifty users, and print commands to try; Ctrl-C ends it
+	$(INSTALL) compiler
+	$(INSTALL) servers
+	cargo build --locked
+	deploy/local/play.sh run .local/play target/debug/offboarder
+
+play-stop: ## end `make play` from another shell
+	deploy/local/play.sh stop .local/play
 
 test: ## run all tests; starts its own RabbitMQ, Redis and S3 server
 	$(INSTALL)

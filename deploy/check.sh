@@ -48,6 +48,9 @@ with hadolint "Dockerfile (hadolint)" hadolint --failure-threshold=info deploy/D
 with check-jsonschema "compose.yaml, the Compose schema (check-jsonschema)" \
     check-jsonschema --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
 
+with promtool "prometheus.yml of compose (promtool check config)" \
+    promtool check config --syntax-only deploy/compose/prometheus.yml
+
 the_image_lives() {
     local context=$work/context
     mkdir "$context" || return

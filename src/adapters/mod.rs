@@ -10,4 +10,5 @@ mod private;
 pub(crate) mod redis;
 pub(crate) mod s3;
 pub(crate) mod stored_checkpoint;
+mod tls;
 pub(crate) mod tutorial;

@@ -1,9 +1,10 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
-use super::output::{Output, OutputArgs, Shown, json as print_json, say, table};
+use super::output::{Output, OutputArgs, Shown, json as print_json, say, table, time};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::operations::when::parse_since;
@@ -53,10 +54,7 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
     match output.output {
         Output::Json => print_json(&json!({ "acts": entries }))?,
         Output::Table => {
-            say(table(
-                ["when", "who", "what", "how many", "why", "details"],
-                entries.iter().map(row),
-            ));
+            say(table(columns::AUDIT_LOG, entries.iter().map(row)));
         }
     }
     Ok(Exit::Ok)
@@ -74,7 +72,7 @@ fn row(entry: &AuditEntry) -> [Shown; 6] {
     let why = entry.why.as_deref().unwrap_or_default();
 
     [
-        entry.at.to_string().into(),
+        time(entry.at).into(),
         entry.who.as_str().into(),
         entry.what.as_str().into(),
         entry.count.to_string().into(),

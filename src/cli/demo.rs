@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
+use super::columns;
 use super::exit::{CliError, Exit};
 use super::output::{say, table};
 use crate::clock::Clock;
@@ -86,17 +87,7 @@ fn show(place: &Path, users: &[Record], answer: &Value, before: &[Entry], after:
     let rows = users
         .iter()
         .map(|record| row(record, answer, before, after, place));
-    say(table(
-        [
-            "user",
-            "at the kill",
-            "in the end",
-            "deletion",
-            "archived",
-            "calls before + after",
-        ],
-        rows,
-    ));
+    say(table(columns::DEMO, rows));
     let repeated = repeated_writes(after);
     say(format!("Writes that were repeated: {repeated}."));
     say(format!(
@@ -114,6 +105,11 @@ fn show(place: &Path, users: &[Record], answer: &Value, before: &[Entry], after:
         "Checkpoints:            {}",
         place.join("checkpoints.redb").display()
     ));
+    say("");
+    say("Next steps:");
+    for command in next_steps(place) {
+        say(format!("  {command}"));
+    }
     let ended = users
         .iter()
         .all(|record| result_of(record, answer).is_some_and(|(result, _)| result == "finished"));
@@ -123,6 +119,24 @@ fn show(place: &Path, users: &[Record], answer: &Value, before: &[Entry], after:
     } else {
         Exit::Bad
     }
+}
+
+/// Commands that read what the demo left; they work as they are printed.
+fn next_steps(place: &Path) -> [String; 3] {
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| "offboarder".to_owned());
+    let archive = place.join("archive");
+    let archive = archive.display();
+    let stores = format!(
+        "--archive-url 'file:{archive}' --checkpoints-url 'file:{}'",
+        place.display()
+    );
+    [
+        format!("{program} verify --folder '{archive}'"),
+        format!("{program} status {LONG} {stores}"),
+        format!("less '{archive}/{LONG}_audit.json'"),
+    ]
 }
 
 /// Starts the simulator with these users.

@@ -72,7 +72,15 @@ impl fmt::Display for CliError {
 
 impl From<Faults> for CliError {
     fn from(faults: Faults) -> Self {
-        Self::usage(faults)
+        let is_missing = faults
+            .iter()
+            .any(|fault| fault.to_string().contains(": is not set"));
+        let hint = if is_missing {
+            "\n  a commented file of all settings: `offboarder init`"
+        } else {
+            ""
+        };
+        Self::usage(format!("{faults}{hint}"))
     }
 }
 

@@ -6,19 +6,29 @@ use crate::config::{CONFIG_VARIABLE, SETTINGS, Setting, Sources, Unset};
 
 const CONFIG_ID: &str = "config";
 
-/// Adds `--config` and a global flag for every setting that is no secret. There are many, so only `--help` shows them
-/// and `-h` does not.
+/// Adds `--config` and a global flag for every setting that is no secret. There are many, and every command has them, so
+/// help, synopsis and completions leave them out and name the lists of them.
 pub(super) fn with_flags(command: Command) -> Command {
+    let flags = SETTINGS
+        .iter()
+        .filter_map(|setting| Some(argument(setting, setting.flag()?)));
+    with_config(command).args(flags)
+}
+
+/// Adds `--config` only.
+pub(super) fn with_config(command: Command) -> Command {
     let config = Arg::new(CONFIG_ID)
         .long("config")
         .value_name("FILE")
         .global(true)
         .help_heading("Settings")
-        .help(format!("TOML file of settings [env: {CONFIG_VARIABLE}]"));
-    let flags = SETTINGS
-        .iter()
-        .filter_map(|setting| Some(argument(setting, setting.flag()?)));
-    command.arg(config).args(flags)
+        .help(format!("TOML file of settings [env: {CONFIG_VARIABLE}]"))
+        .long_help(format!(
+            "TOML file of settings [env: {CONFIG_VARIABLE}]. Each setting also has a variable and, unless it is a secret, a \
+             flag: OFFBOARDER_CXONE_PAGE_SIZE is --cxone-page-size. `offboarder init` writes a file with all settings and \
+             their meaning; `offboarder doctor --show-settings` shows those in force"
+        ));
+    command.arg(config)
 }
 
 fn argument(setting: &'static Setting, flag: String) -> Arg {
@@ -31,8 +41,7 @@ fn argument(setting: &'static Setting, flag: String) -> Arg {
         .long(flag)
         .value_name("VALUE")
         .global(true)
-        .hide_short_help(true)
-        .help_heading("Settings")
+        .hide(true)
         .help(help.replace('`', ""))
 }
 
@@ -102,17 +111,19 @@ mod tests {
     }
 
     #[test]
-    fn short_help_leaves_the_settings_out_and_long_help_has_them() {
+    fn help_names_the_lists_of_settings_and_not_every_flag() {
         let short = command().render_help().to_string();
         assert!(
             short.contains("--config") && !short.contains("--cxone-base-uri"),
             "{short}"
         );
         let long = command().render_long_help().to_string();
+        let long = long.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(
-            long.contains("--cxone-base-uri") && long.contains("OFFBOARDER_CXONE_BASE_URI"),
+            long.contains("offboarder init") && long.contains("doctor --show-settings"),
             "{long}"
         );
+        assert!(!long.contains("--cxone-base-uri"), "{long}");
     }
 
     #[test]

@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
-use super::output::{ActArgs, Output, OutputArgs, json as print_json, say, table};
+use super::output::{ActArgs, Output, OutputArgs, json as print_json, say, table, time};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::failure::{Class, Code, Failure};
@@ -132,12 +133,12 @@ async fn list(
             let why = hold.why.clone().unwrap_or_default();
             [
                 hold.user_id.to_string(),
-                hold.at.to_string(),
+                time(hold.at),
                 hold.who.clone(),
                 why,
             ]
         });
-        say(table(["user", "since", "by", "why"], rows));
+        say(table(columns::HOLDS, rows));
     }
     let missing = users
         .iter()

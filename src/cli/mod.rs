@@ -4,6 +4,7 @@
 mod audit_log;
 mod batch;
 mod check_message;
+mod columns;
 mod compose;
 mod dead_letters;
 mod demo;
@@ -14,6 +15,7 @@ mod flags;
 mod guarded;
 mod healthcheck;
 mod hold;
+mod init;
 mod input;
 mod known_manifests;
 mod man;
@@ -21,10 +23,12 @@ mod output;
 mod pause;
 mod plan;
 mod run;
+mod screen;
 mod simulator;
 mod simulator_flags;
 mod status;
 mod submit;
+mod table;
 mod timeline;
 mod topology;
 mod users;
@@ -53,9 +57,14 @@ use output::Shown;
     version = VERSION,
     propagate_version = true,
     after_help = "\
-Settings come from flags, OFFBOARDER_* variables or a TOML file; `--help` lists them all.
-Exit status: 0 success; 1 completed, but found problems; 2 wrong usage or settings; 3 a service is
-unreachable; 4 a safety rule refused.
+Settings come from flags, OFFBOARDER_* variables or a TOML file.
+
+Exit status:
+  0  success
+  1  completed, but found problems
+  2  wrong usage or settings
+  3  a service is unreachable
+  4  a safety rule refused
 
 Examples:
   offboarder doctor
@@ -63,6 +72,17 @@ Examples:
   offboarder status 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11"
 )]
 struct Cli {
+    /// Colours: auto is on a terminal, unless `NO_COLOR` or `CLICOLOR=0` is set
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "auto|always|never",
+        hide_possible_values = true,
+        hide_short_help = true
+    )]
+    color: screen::Colour,
     #[command(subcommand)]
     command: Command,
 }
@@ -88,6 +108,7 @@ enum Command {
     Topology(topology::Args),
     Doctor(doctor::Args),
     Explain(explain::Args),
+    Init(init::Args),
     Healthcheck(healthcheck::Args),
     Simulator(simulator::Args),
     Demo(demo::Args),
@@ -120,6 +141,7 @@ pub async fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
+    screen::choose_colour(cli.color);
     let is_worker = matches!(cli.command, Command::Worker(_));
     let telemetry = match Telemetry::begin(is_worker) {
         Ok(telemetry) => telemetry,
@@ -190,12 +212,14 @@ async fn dispatch(
         }
         Command::Doctor(args) => Box::pin(doctor::run(args, &sources())).await,
         Command::Explain(args) => explain::run(args),
+        Command::Init(args) => init::run(args),
         Command::Healthcheck(args) => healthcheck::run(args).await,
         Command::Simulator(args) => simulator::run(args).await,
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Man(args) => man::run(args, parser()),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut parser(), "offboarder", &mut std::io::stdout());
+            let mut parser = flags::with_config(Cli::command());
+            clap_complete::generate(*shell, &mut parser, "offboarder", &mut std::io::stdout());
             Ok(Exit::Ok)
         }
     }

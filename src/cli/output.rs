@@ -5,10 +5,11 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
-use comfy_table::{ContentArrangement, LineStyle, Row, Table, TableStyle};
 use jiff::Timestamp;
 
 use super::exit::CliError;
+use super::screen::Screen;
+use super::table::{Column, Grid};
 use crate::clock::Clock;
 use crate::operations::fleet::Fleet;
 use crate::operations::times;
@@ -29,7 +30,7 @@ pub(crate) enum Output {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct OutputArgs {
     /// Form of the answer
-    #[arg(long, value_enum, default_value_t, value_name = "FORM")]
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
     pub(crate) output: Output,
 }
 
@@ -101,12 +102,9 @@ fn write_line(text: &str) {
     written.and_then(|()| out.flush()).ok();
 }
 
-const STYLE: TableStyle =
-    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
-
-/// A table that fits the width of the terminal, or of any width if standard output is no terminal.
-pub(super) fn table<const N: usize, C: Into<Shown>>(
-    header: [&str; N],
+/// A table for standard output: it fits the width of a terminal, and has any width in a file.
+pub(super) fn table<'a, const N: usize, H: Into<Column<'a>>, C: Into<Shown>>(
+    header: [H; N],
     rows: impl IntoIterator<Item = [C; N]>,
 ) -> Shown {
     rows_under(header, rows)
@@ -117,19 +115,24 @@ pub(super) fn wide_table(header: Vec<&str>, row: Vec<String>) -> Shown {
     rows_under(header, [row])
 }
 
-fn rows_under<C: Into<Shown>>(
-    header: impl Into<Row>,
+fn rows_under<'a, C: Into<Shown>>(
+    header: impl IntoIterator<Item = impl Into<Column<'a>>>,
     rows: impl IntoIterator<Item = impl IntoIterator<Item = C>>,
 ) -> Shown {
-    let mut table = Table::new();
-    table.load_style(STYLE).set_header(header);
-    if std::io::stdout().is_terminal() {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-    }
-    for row in rows {
-        table.add_row(row.into_iter().map(Into::into).collect::<Vec<Shown>>());
-    }
-    Shown(table.to_string())
+    let clean = |cell: C| cell.into().0;
+    let grid = Grid {
+        columns: header.into_iter().map(Into::into).collect(),
+        rows: rows
+            .into_iter()
+            .map(|row| row.into_iter().map(clean).collect())
+            .collect(),
+    };
+    Shown(grid.lay_out(&Screen::current()))
+}
+
+/// A time for standard output, in whole seconds: relative and local on a terminal, RFC 3339 elsewhere.
+pub(super) fn time(at: Timestamp) -> String {
+    Screen::current().time(at)
 }
 
 /// Overwrites the last `drawn` rows of the terminal with the text, and returns the number of rows of the text.
@@ -152,7 +155,7 @@ pub(super) fn redraw(text: &Shown, drawn: usize) -> usize {
 
 /// The width of the terminal, if standard output is one.
 fn terminal_width() -> Option<usize> {
-    Table::new().width().map(usize::from)
+    Screen::current().width
 }
 
 /// The flags of each command that makes a change for many users.
@@ -162,7 +165,7 @@ pub(crate) struct ActArgs {
     #[arg(long, value_name = "TEXT", value_parser = plain_line)]
     pub(crate) why: Option<String>,
     /// Do not ask for confirmation
-    #[arg(long)]
+    #[arg(short, long)]
     pub(crate) yes: bool,
     /// The reason that the operator typed.
     #[arg(skip)]

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 
+use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::InputArgs;
@@ -57,8 +58,7 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
     match args.output.output {
         Output::Json => print_json(&json!({ "users": plans, "total": total }))?,
         Output::Table => {
-            let header = ["user", "now", "would", "queues", "conversations", "guard"];
-            say(table(header, plans.iter().map(row)));
+            say(table(columns::PLAN, plans.iter().map(row)));
             say(total.text());
         }
     }
@@ -80,7 +80,7 @@ fn row(plan: &Plan) -> [String; 6] {
         .guard
         .iter()
         .cloned()
-        .chain(plan.delete_not_before.map(|at| format!("until {at}")));
+        .chain(plan.delete_not_before.map(|at| format!("until {at:.0}")));
 
     [
         plan.user_id.to_string(),

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
+use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::InputArgs;
@@ -137,7 +138,7 @@ fn answer(output: Output, rows: &[Row]) -> Result<(), CliError> {
             why.join(": "),
         ]
     });
-    say(table(["user", "result", "state", "why"], cells));
+    say(table(columns::RUN, cells));
     let finished = rows.iter().filter(|row| row.result == "finished").count();
     say(format!("{finished} of {} users finished", rows.len()));
 

@@ -1,11 +1,11 @@
 use super::exit::{CliError, Exit};
 use super::output::say;
 use super::simulator_flags::Flags;
-use crate::simulator::start;
+use crate::simulator::{Options, start};
 
 /// Serves a simulated CXone API on loopback, with faults on request
 ///
-/// It prints one line with its address and serves until it is stopped. All users and conversations are invented.
+/// It prints its address and the settings for it, and serves until it is stopped. All users and conversations are invented.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   offboarder simulator --listen 127.0.0.1:8098 --users 100 --conversations 2000 --latency 20ms
@@ -18,14 +18,20 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
-    let mut simulator = start(&args.flags.clone().into())
-        .await
-        .map_err(CliError::usage)?;
+    let options: Options = args.flags.clone().into();
+    let mut simulator = start(&options).await.map_err(CliError::usage)?;
     say(format!(
         "the CXone simulator serves {} users at {}",
         simulator.user_ids().len(),
         simulator.base_uri()
     ));
+    for (name, value) in [
+        ("BASE_URI", simulator.base_uri()),
+        ("CLIENT_ID", options.client_id),
+        ("CLIENT_SECRET", options.client_secret),
+    ] {
+        say(format!("export OFFBOARDER_CXONE_{name}={}", quoted(&value)));
+    }
     let shutdown = crate::worker::shutdown_on_signals().map_err(CliError::bad)?;
     tokio::select! {
         () = simulator.wait() => {}
@@ -33,4 +39,20 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     }
 
     Ok(Exit::Ok)
+}
+
+/// A word of a shell.
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_one_word_of_a_shell() {
+        assert_eq!(quoted("a b;$(c)"), "'a b;$(c)'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
 }

@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, say_fleet, table};
@@ -47,10 +48,7 @@ pub(super) async fn run(args: &Args, settings: &AnySettings) -> Result<Exit, Cli
         (Output::Table, _) => {
             say_fleet(fleet.as_ref());
             let rows = statuses.iter().map(|status| row(status, now));
-            say(table(
-                ["user", "state", "access", "attempts", "what now"],
-                rows,
-            ));
+            say(table(columns::STATUS, rows));
         }
     }
     Ok(if failed { Exit::Bad } else { Exit::Ok })

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::output::{Shown, say, table};
+use super::columns;
+use super::output::{Shown, say, table, time};
 use crate::guards::Hold;
 use crate::job::Action;
 use crate::machine::{Call, Deletion};
@@ -58,12 +59,12 @@ pub(super) fn timeline(status: &UserStatus, calls: bool, now: Timestamp) {
             let took = step.completed_at.duration_since(step.started_at);
             [
                 step.state.to_string(),
-                format!("{:.0}", step.completed_at),
+                time(step.completed_at),
                 times::span(took),
                 step.attempts.to_string(),
             ]
         });
-        say(table(["state", "completed", "took", "attempts"], steps));
+        say(table(columns::STEPS, steps));
     }
     show_calls(progress, calls);
 }
@@ -229,7 +230,7 @@ fn line(step: &str, call: &Call) -> Shown {
         ..
     } = call;
     let lines = [
-        format!("{at:.3}  {status}  {method} {path}"),
+        format!("{at:.0}  {status}  {method} {path}"),
         format!("    for {step}, correlation ID {id}"),
     ];
 

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::input;
@@ -324,7 +325,7 @@ impl Report {
         });
         let rows: Vec<_> = without_findings.map(row).chain(findings).collect();
         if !rows.is_empty() {
-            say(table(["user", "", "finding"], rows));
+            say(table(columns::VERIFY, rows));
         }
         let users = self.verdicts.len();
         let limit = if place.verifier.downloaded {

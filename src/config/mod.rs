@@ -25,6 +25,7 @@ mod setting;
 mod show;
 mod sources;
 mod table;
+mod template;
 #[cfg(test)]
 mod tests;
 mod toml_file;
@@ -45,4 +46,5 @@ pub(crate) use show::markdown_table;
 pub(crate) use show::show;
 pub(crate) use sources::Sources;
 pub(crate) use table::SETTINGS;
+pub(crate) use template::template;
 pub(crate) use worker::Worker;

@@ -19,7 +19,7 @@ pub(crate) struct Setting {
     /// A secret is never printed and has no flag: every user of the host can read arguments with
     /// `ps`.
     pub secret: bool,
-    /// What the README and `--help` say about it.
+    /// What the README and the file of `offboarder init` say about it.
     pub meaning: &'static str,
 }
 

@@ -1,5 +1,5 @@
-//! Every setting of this release. The README's table, `--help`, the flags, the variables and the
-//! TOML keys are made from this list.
+//! Every setting of this release. The README's table, the file of `offboarder init`, the flags, the
+//! variables and the TOML keys are made from this list.
 
 use super::setting::Profile::{Broker, Run, Worker};
 use super::setting::Setting;

@@ -62,7 +62,8 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
 
 /// The client library of RabbitMQ logs whole frames, with passwords and bodies, at all levels below
 /// error. So only its errors are logged, whatever `RUST_LOG` says; and nothing by a command, which
-/// prints the error of the broker itself, with what to do.
+/// prints the error of the broker itself, with what to do. The verifier of certificates logs nothing
+/// that our own error does not say, but with a path of the machine that built this program.
 fn may_be_logged(metadata: &Metadata<'_>, of_library: LevelFilter) -> bool {
     let library = metadata.target().split("::").next().unwrap_or_default();
     let of_queue = [
@@ -74,7 +75,8 @@ fn may_be_logged(metadata: &Metadata<'_>, of_library: LevelFilter) -> bool {
         "amq_protocol_uri",
         "async_rs",
     ];
-    !of_queue.contains(&library) || *metadata.level() <= of_library
+    library != "rustls_platform_verifier"
+        && (!of_queue.contains(&library) || *metadata.level() <= of_library)
 }
 
 #[cfg(test)]
@@ -119,6 +121,7 @@ mod tests {
                 tracing::warn!(target: "lapin::returned_messages", "secret body");
                 tracing::debug!(target: "amq_protocol::frame", "secret frame");
                 tracing::error!(target: "lapin::io_loop", "gone");
+                tracing::error!(target: "rustls_platform_verifier::verification", "secret path");
                 let _span = tracing::info_span!(target: "lapin::io_loop", "secret span").entered();
             });
             let log = String::from_utf8(written.0.lock().clone()).unwrap();

@@ -2,6 +2,7 @@
 
 use lapin::ErrorKind;
 
+use crate::adapters::tls;
 use crate::queue::QueueError;
 
 /// What RabbitMQ answers to a message that it does not take.
@@ -55,18 +56,22 @@ pub(super) fn connecting_error(error: &lapin::Error, at: &str) -> QueueError {
     }
 
     let at = at.to_owned();
-    let lower = why.to_lowercase();
-    if lower.contains("unknownissuer") || lower.contains("unknown issuer") {
-        return QueueError::Unreachable {
+    let is_untrusted = tls::is_untrusted(&why);
+    match tls::cause(&why) {
+        Some(cause) => QueueError::Unreachable {
             at,
-            why: "TLS: unknown issuer".to_owned(),
-            fix: "set OFFBOARDER_QUEUE_CA_FILE",
-        };
-    }
-    QueueError::Unreachable {
-        at,
-        why,
-        fix: "check that it runs, and OFFBOARDER_QUEUE_URL",
+            why: cause.to_owned(),
+            fix: if is_untrusted {
+                "set OFFBOARDER_QUEUE_CA_FILE"
+            } else {
+                "set scheme, host and port of OFFBOARDER_QUEUE_URL: amqps:// with the TLS port (5671), amqp:// with the plain one (5672)"
+            },
+        },
+        None => QueueError::Unreachable {
+            at,
+            why,
+            fix: "check that it runs, and OFFBOARDER_QUEUE_URL",
+        },
     }
 }
 

@@ -105,7 +105,7 @@ pub(crate) fn is_scim_error(body: &[u8]) -> bool {
 }
 
 /// Type and server of an answer that is not the API's, and nothing of its body.
-fn describe(headers: &HeaderMap, body: &[u8]) -> String {
+pub(super) fn describe(headers: &HeaderMap, body: &[u8]) -> String {
     let header = |name: HeaderName| {
         let text = headers.get(name)?.to_str().ok()?;
         Some(

@@ -5,6 +5,7 @@ use reqwest::Response;
 use reqwest::header::CONTENT_ENCODING;
 
 use super::error::ApiError;
+use crate::adapters::tls;
 
 /// ENFILE and EMFILE of Linux: no file descriptor is left to the machine, or to this process.
 const NO_DESCRIPTOR: [i32; 2] = [23, 24];
@@ -75,7 +76,13 @@ pub(super) fn send_error(error: &reqwest::Error, what: &str, writes: bool) -> Ap
     if error.is_timeout() {
         return ApiError::Timeout { what };
     }
-    ApiError::Unreachable { what, why }
+    let is_untrusted = tls::is_untrusted(&why);
+    let why = tls::cause(&why).map_or(why, str::to_owned);
+    if is_untrusted {
+        ApiError::Untrusted { what, why }
+    } else {
+        ApiError::Unreachable { what, why }
+    }
 }
 
 fn is_no_descriptor(cause: &(dyn std::error::Error + 'static)) -> bool {

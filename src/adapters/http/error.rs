@@ -13,6 +13,11 @@ pub(crate) enum ApiError {
     /// No connection, or it broke before the request was sent.
     #[error("{what}: cannot reach CXone ({why}); check OFFBOARDER_CXONE_BASE_URI and the network")]
     Unreachable { what: String, why: String },
+    /// The certificate was signed by an unknown CA, or by itself.
+    #[error(
+        "{what}: cannot reach CXone ({why}); name the file of its CA in SSL_CERT_FILE, and check OFFBOARDER_CXONE_BASE_URI and OFFBOARDER_CXONE_TOKEN_URI"
+    )]
+    Untrusted { what: String, why: String },
     /// This process may open no more files or connections; every user would meet this.
     #[error(
         "{what}: {why}: no file descriptor is left to this process; raise its limit (`ulimit -n`)"
@@ -34,6 +39,16 @@ pub(crate) enum ApiError {
         code: String,
         /// The forms in which ID and secret were sent, if there is more than one.
         readings: &'static str,
+    },
+    /// What answers at the URL of the token is not a token endpoint.
+    #[error(
+        "no token endpoint at {uri} ({status}, {shown}): set OFFBOARDER_CXONE_TOKEN_URI; if that URL is right, a firewall or a proxy answers in its place"
+    )]
+    NoTokenEndpoint {
+        uri: String,
+        status: u16,
+        /// Type and server of the answer, and nothing of its body.
+        shown: String,
     },
     /// The OAuth client lacks a scope.
     #[error(
@@ -128,11 +143,14 @@ impl Classify for ApiError {
         let rejected = Class::Permanent(Reason::ApiRejected);
         match self {
             Self::Setup(_) => (Class::Systemic, Code::SettingsUnreadable),
-            Self::Unreachable { .. } => (Class::Transient, Code::CxoneUnreachable),
+            Self::Unreachable { .. } | Self::Untrusted { .. } => {
+                (Class::Transient, Code::CxoneUnreachable)
+            }
             Self::NoDescriptor { .. } => (Class::Systemic, Code::CxoneUnreachable),
             Self::Timeout { .. } => (Class::Transient, Code::CxoneTimeout),
             Self::AnswerLost { .. } => (Class::UnknownOutcome, Code::CxoneUnreachable),
             Self::Unauthorized { .. } => (Class::Systemic, Code::CxoneUnauthorized),
+            Self::NoTokenEndpoint { .. } => (Class::Systemic, Code::CxoneForeignAnswer),
             Self::MissingScope { .. } => (Class::Systemic, Code::CxoneMissingScope),
             Self::Throttled { .. } => (Class::Throttled, Code::CxoneThrottled),
             Self::Server { .. } => (Class::Transient, Code::CxoneServerError),
@@ -154,6 +172,8 @@ impl Classify for ApiError {
             Self::Throttled { retry_after, .. } | Self::Server { retry_after, .. } => *retry_after,
             Self::Setup(_)
             | Self::Unreachable { .. }
+            | Self::Untrusted { .. }
+            | Self::NoTokenEndpoint { .. }
             | Self::NoDescriptor { .. }
             | Self::Timeout { .. }
             | Self::AnswerLost { .. }

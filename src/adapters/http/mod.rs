@@ -10,6 +10,7 @@ mod quota;
 mod refusals;
 mod retry_after;
 mod token;
+mod token_endpoint;
 mod transport;
 
 pub(super) use answer::{code_of, is_scim_error, is_the_apis};

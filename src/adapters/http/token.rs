@@ -15,6 +15,7 @@ use url::form_urlencoded::byte_serialize;
 use super::answer::{error_code, refusal};
 use super::body::{read_capped, send_error};
 use super::error::ApiError;
+use super::token_endpoint::no_endpoint;
 use crate::clock::Clock;
 use crate::failure::Classify as _;
 use crate::secret::Secret;
@@ -239,6 +240,10 @@ impl Tokens {
         span::answered(&tracing::Span::current(), status);
         let headers = answer.headers().clone();
         let body = read_capped(answer, MAX_ANSWER_BYTES, WHAT).await;
+        let seen = body.as_deref().unwrap_or_default();
+        if let Some(error) = no_endpoint(&self.uri, status, &headers, seen) {
+            return Err(error);
+        }
 
         match status {
             200 => Answer::parse(&body?).map_err(|why| ApiError::Unreadable {

@@ -13,6 +13,7 @@ use redis::{
     ScriptInvocation, Value,
 };
 
+use super::plain_port;
 use crate::address::{RedisKind, RedisUrl};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,11 +42,13 @@ impl Link {
                         .ok_or_else(none)?,
                 )?;
                 let config = connection_config();
-                Ok(Self::Single(
-                    client
-                        .get_multiplexed_async_connection_with_config(&config)
-                        .await?,
-                ))
+                let connected = client
+                    .get_multiplexed_async_connection_with_config(&config)
+                    .await;
+                match connected {
+                    Ok(connection) => Ok(Self::Single(connection)),
+                    Err(error) => Err(plain_port::named(error, url).await),
+                }
             }
             RedisKind::Sentinel { master } => by_sentinels(url, master).await.map(Self::Single),
             RedisKind::Cluster => {

@@ -12,6 +12,7 @@ mod hash_slots;
 mod health;
 mod keys;
 mod link;
+mod plain_port;
 mod quotas;
 mod replay_notes;
 mod scan;

@@ -3,6 +3,7 @@
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
+use crate::adapters::tls;
 use crate::failure::{Class, Classify, Code};
 
 /// `what` names the operation and the object; `said` is the code and the sentence of the store, cut
@@ -15,8 +16,7 @@ pub(crate) enum S3Error {
     Unreachable { what: String, why: String },
     /// The certificate was signed by an unknown CA.
     #[error(
-        "cannot reach S3 to {what} ({why}): no known CA signed its certificate; name the file of its CA in \
-         AWS_CA_BUNDLE (for S3 only) or SSL_CERT_FILE (for every service)"
+        "cannot reach S3 to {what} ({why}); name the file of its CA in AWS_CA_BUNDLE (for S3 only) or SSL_CERT_FILE (for every service)"
     )]
     Untrusted { what: String, why: String },
     /// `AWS_CA_BUNDLE` names a file that is not a list of CA certificates.
@@ -33,6 +33,16 @@ pub(crate) enum S3Error {
         "S3 does not let us {what} ({said}); check the AWS credentials in force, and the permissions in deploy/"
     )]
     Denied { what: String, said: String },
+    /// The store knows the access key, and computes another signature.
+    #[error(
+        "S3 does not let us {what} ({said}): the secret does not belong to the access key; set AWS_SECRET_ACCESS_KEY, or the profile in force, again; if both are right, look for a proxy that changes requests, or a wrong AWS_REGION"
+    )]
+    WrongSecret { what: String, said: String },
+    /// The store does not know the access key.
+    #[error(
+        "S3 does not let us {what} ({said}): the store does not know the access key; check AWS_ACCESS_KEY_ID or the profile in force, and that AWS_ENDPOINT_URL_S3 is the store that issued it"
+    )]
+    UnknownKey { what: String, said: String },
     /// A signature is valid for some minutes around the store's own time.
     #[error(
         "S3 does not let us {what} (RequestTimeTooSkewed): the clock of this machine is wrong; set it"
@@ -154,6 +164,8 @@ impl S3Error {
 
         match (error.code().unwrap_or_default(), status) {
             ("NoSuchBucket", _) => Self::NoBucket { what },
+            ("SignatureDoesNotMatch", _) => Self::WrongSecret { what, said },
+            ("InvalidAccessKeyId", _) => Self::UnknownKey { what, said },
             ("RequestTimeTooSkewed", _) => Self::ClockOff { what },
             ("NoSuchUpload", _) => Self::UploadLost { what, said },
             ("SlowDown" | "SlowDownRead" | "SlowDownWrite" | "ThrottlingException", _)
@@ -183,9 +195,11 @@ impl S3Error {
             }
         } else if chain.contains("cargo feature") {
             Self::Profile { what }
-        } else if chain.contains("UnknownIssuer") {
+        } else if tls::is_untrusted(chain) {
+            let why = tls::cause(chain).map_or(why, str::to_owned);
             Self::Untrusted { what, why }
         } else {
+            let why = tls::cause(chain).map_or(why, str::to_owned);
             Self::Unreachable { what, why }
         }
     }
@@ -231,9 +245,11 @@ impl Classify for S3Error {
                 (Class::Systemic, Code::ArchiveUnreachable)
             }
             Self::CaBundle { .. } => (Class::Systemic, Code::SettingsUnreadable),
-            Self::Denied { .. } | Self::ClockOff { .. } | Self::Profile { .. } => {
-                (Class::Systemic, Code::ArchiveDenied)
-            }
+            Self::Denied { .. }
+            | Self::WrongSecret { .. }
+            | Self::UnknownKey { .. }
+            | Self::ClockOff { .. }
+            | Self::Profile { .. } => (Class::Systemic, Code::ArchiveDenied),
             Self::NoBucket { .. } => (Class::Systemic, Code::ArchiveMissing),
             Self::Throttled { .. } => (Class::Throttled, Code::ArchiveThrottled),
             Self::Server { .. } => (Class::Transient, Code::ArchiveUnreachable),

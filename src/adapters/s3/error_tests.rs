@@ -70,6 +70,28 @@ fn an_operation_that_a_store_does_not_offer_is_not_an_outage() {
 }
 
 #[test]
+fn a_wrong_key_or_secret_is_no_missing_permission() {
+    for (code, says) in [
+        (
+            "SignatureDoesNotMatch",
+            "the secret does not belong to the access key",
+        ),
+        (
+            "InvalidAccessKeyId",
+            "the store does not know the access key",
+        ),
+    ] {
+        let error = answered(403, code, "");
+        assert_eq!(error.code(), Code::ArchiveDenied);
+        let text = error.to_string();
+        assert!(
+            text.contains(says) && !text.contains("permission"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn without_an_answer_the_text_says_what_to_set() {
     for (chain, names) in [
         ("invalid peer certificate: UnknownIssuer", "AWS_CA_BUNDLE"),

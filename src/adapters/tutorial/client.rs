@@ -174,6 +174,8 @@ impl Client {
             ApiError::Contradiction { .. } => "contradiction".to_owned(),
             ApiError::Setup(_)
             | ApiError::Unreachable { .. }
+            | ApiError::Untrusted { .. }
+            | ApiError::NoTokenEndpoint { .. }
             | ApiError::NoDescriptor { .. }
             | ApiError::Timeout { .. }
             | ApiError::AnswerLost { .. }

@@ -127,6 +127,8 @@ pub(super) fn refused_read(error: ApiError) -> RefusedRead {
         },
         ApiError::Setup(_)
         | ApiError::Unreachable { .. }
+        | ApiError::Untrusted { .. }
+        | ApiError::NoTokenEndpoint { .. }
         | ApiError::NoDescriptor { .. }
         | ApiError::Timeout { .. }
         | ApiError::AnswerLost { .. }

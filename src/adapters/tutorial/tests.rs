@@ -112,7 +112,7 @@ async fn credentials_that_are_refused_in_both_forms_say_so() {
         let (client, seen) = match status {
             401 => serve(|_, _| (401, "")).await,
             400 => serve(|_, _| (400, r#"{"error":"invalid_client"}"#)).await,
-            _ => serve(|_, _| (403, "<html>")).await,
+            _ => serve(|_, _| (403, r#"{"error":"access_denied"}"#)).await,
         };
         let error = Tenant::scopes(&client).await.unwrap_err();
         assert_eq!(

@@ -2,9 +2,10 @@ mod report;
 mod show;
 mod unknown;
 
+use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
-use super::output::{Output, OutputArgs, json as print_json, say, table};
+use super::output::{Output, OutputArgs, json as print_json, say, table, time};
 use crate::clock::Clock;
 use crate::config::AnySettings;
 use crate::operations::batches::{self, ListedProgress, ShortProgress};
@@ -71,18 +72,7 @@ async fn list(batches: &dyn Batches, limit: usize, output: Output) -> Result<Exi
     match output {
         Output::Json => print_json(&serde_json::json!({ "batches": batches }))?,
         Output::Table => {
-            say(table(
-                [
-                    "batch",
-                    "users",
-                    "begun",
-                    "finished",
-                    "dead letters",
-                    "left",
-                    "still have access",
-                ],
-                batches.iter().map(row),
-            ));
+            say(table(columns::BATCHES, batches.iter().map(row)));
         }
     }
     Ok(Exit::Ok)
@@ -97,7 +87,7 @@ fn row(listed: &ListedProgress) -> [String; 7] {
     [
         batch.batch_id.to_string(),
         batch.users.to_string(),
-        format!("{:.0}", batch.begun_at),
+        time(batch.begun_at),
         count(|progress| progress.finished),
         count(|progress| progress.dead_letters),
         count(|progress| progress.left),

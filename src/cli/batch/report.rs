@@ -16,7 +16,7 @@ pub(super) struct Args {
     #[arg(value_name = "B")]
     batch: BatchId,
     /// Form of the report
-    #[arg(long, value_enum, default_value_t, value_name = "FORM")]
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
     output: Form,
 }
 

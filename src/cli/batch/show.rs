@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::unknown::unknown;
 use crate::cli::exit::{CliError, Exit};
 use crate::cli::output::{
-    Output, OutputArgs, Shown, json as print_json, redraw, say, table, wide_table,
+    Output, OutputArgs, Shown, json as print_json, redraw, say, table, time, wide_table,
 };
 use crate::clock::Clock;
 use crate::job::BatchId;
@@ -22,7 +22,7 @@ pub(super) struct Args {
     #[arg(value_name = "B")]
     batch: BatchId,
     /// Refresh every two seconds until no user is left to do
-    #[arg(long)]
+    #[arg(short, long)]
     watch: bool,
     /// With --watch: end after this time, with exit status 1 if a user is left to do
     #[arg(long, value_name = "TIME", requires = "watch", value_parser = positive_duration)]
@@ -107,7 +107,7 @@ fn text(shown: &BatchProgress) -> Shown {
     let BatchProgress { overview, fleet } = shown;
     let begun = overview
         .begun_at
-        .map(|at| format!(", begun at {at:.0}"))
+        .map(|at| format!(", begun {}", time(at)))
         .unwrap_or_default();
     let head = format!("{}  {} users{begun}", overview.batch_id, overview.users);
     let row =
@@ -163,8 +163,9 @@ fn durations(overview: &Overview, fleet: &Fleet) -> Vec<String> {
         ]
         .map(span);
         lines.push(format!(
-            "access gone        {} users, the last one at {:.0}",
-            access.users, access.last_at
+            "access gone        {} users, the last one {}",
+            access.users,
+            time(access.last_at)
         ));
         lines.push(format!(
             "                   of those {}: half within {half}, 95 % within {most}, all within {all}",

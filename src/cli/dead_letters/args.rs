@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::filter_args::FilterArgs;
 use crate::cli::exit::{CliError, Exit};
-use crate::cli::output::{ActArgs, OutputArgs, plain_line};
+use crate::cli::output::{ActArgs, OutputArgs, plain_line, time};
 use crate::operations::dead_letters::{DeadLetter, DeadLetterFilter, GroupName, parse_pace};
 use crate::operations::when::parse_until;
 
@@ -145,6 +145,6 @@ pub(super) fn names(dead_letter: &DeadLetter) -> [String; 3] {
         .map_or_else(|| "none".to_owned(), |user| user.to_string());
     let at = dead_letter
         .dead_lettered_at
-        .map_or_else(|| "unknown".to_owned(), |at| format!("{at:.0}"));
+        .map_or_else(|| "unknown".to_owned(), time);
     [dead_letter.id.to_string(), user, at]
 }

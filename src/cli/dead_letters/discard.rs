@@ -1,3 +1,4 @@
+use super::super::columns;
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, json as print_json, say, table};
@@ -67,7 +68,7 @@ fn print(args: &DiscardArgs, result: &DiscardResult) -> Result<(), CliError> {
                 let [id, user, _] = names(dead_letter);
                 [id, user, dead_letter.reason.to_string(), copy.clone()]
             });
-        say(table(["dead letter", "user", "reason", "copy"], rows));
+        say(table(columns::DISCARDED, rows));
     }
     say(format!(
         "{done}: {}, taken off by someone else: {}{}",

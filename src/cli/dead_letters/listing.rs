@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::super::columns;
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, Shown, json as print_json, say, table};
@@ -39,18 +40,7 @@ pub(super) async fn list(
     }
 
     say(table(
-        [
-            "dead letter",
-            "since",
-            "user",
-            "state",
-            "access",
-            "reason",
-            "step",
-            "group",
-            "attempts",
-            "error",
-        ],
+        columns::DEAD_LETTERS,
         listing.dead_letters.iter().map(row),
     ));
     if listing.more > 0 {

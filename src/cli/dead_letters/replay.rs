@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::super::columns;
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
 use super::super::output::{Output, json as print_json, say, table};
@@ -146,5 +147,5 @@ fn print_rows(report: &ReplayReport, moved: &str) {
     let skipped = report.skipped.iter();
     let rows =
         rows.chain(skipped.map(|skipped| row("skipped", &skipped.dead_letter, &skipped.why)));
-    say(table(["", "dead letter", "user", "reason", "why"], rows));
+    say(table(columns::REPLAYED, rows));
 }

@@ -118,15 +118,15 @@ fn remedy(code: Code) -> String {
              OFFBOARDER_CXONE_CLIENT_ID and its secret in the CXone admin console"
         }
         Code::CxoneRedirected | Code::CxoneUnreadable | Code::CxoneForeignAnswer => {
-            "let the firewall and the proxy pass the calls of this host; OFFBOARDER_CXONE_BASE_URI must be the origin of the tenant's API itself"
+            "let the firewall and the proxy pass the calls of this host; OFFBOARDER_CXONE_BASE_URI must be the origin of the tenant's API itself, and OFFBOARDER_CXONE_TOKEN_URI its token endpoint"
         }
         Code::CxoneMissingScope | Code::CxoneRejected => {
             "grant the OAuth client the missing permission"
         }
         Code::ArchiveUnreachable => "check the network, AWS_ENDPOINT_URL_S3 and AWS_REGION",
         Code::ArchiveDenied => {
-            "grant s3:PutObject, s3:GetObject, s3:ListBucket and s3:AbortMultipartUpload on bucket and \
-             prefix, or give this process other credentials"
+            "correct what the finding names; if it names no key, secret or clock, grant s3:PutObject, s3:GetObject, \
+             s3:ListBucket and s3:AbortMultipartUpload on bucket and prefix, or give this process other credentials"
         }
         Code::ArchiveMissing => "create the bucket or directory, or change OFFBOARDER_ARCHIVE_URL",
         Code::ArchiveOverwrites => "use a store that honours If-None-Match",

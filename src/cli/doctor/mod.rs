@@ -6,6 +6,7 @@ mod safety;
 mod stores;
 mod tenant;
 
+use super::columns;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json, say, table};
 use crate::config::{AnySettings, Profile, Sources, show};
@@ -51,7 +52,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
                     remedy,
                 ]
             });
-            say(table(["check", "", "finding", "how to fix it"], rows));
+            say(table(columns::DOCTOR, rows));
             say(last_line(&findings));
         }
     }
@@ -99,7 +100,7 @@ fn show_settings(output: Output, sources: &Sources) -> Result<Exit, CliError> {
     match output {
         Output::Json => json(&serde_json::json!({ "settings": rows }))?,
         Output::Table => say(table(
-            ["variable", "value", "from"],
+            columns::SETTINGS,
             rows.into_iter()
                 .map(|row| [row.variable, row.value, row.source]),
         )),

@@ -111,15 +111,20 @@ impl Reads {
     fn clock(&self) -> Option<Finding> {
         let skews = self.0.iter().filter_map(|(_, outcome, at)| {
             let server = outcome.as_ref().ok()?.server_time?;
-            Some(at.duration_since(server).unsigned_abs())
+            Some(at.duration_since(server))
         });
-        let skew = skews.max()?;
-        let seconds = skew.as_secs();
+        let skew = skews.max_by_key(|skew| skew.unsigned_abs())?;
+        let seconds = skew.unsigned_abs().as_secs();
+        let way = if skew.is_negative() {
+            "behind"
+        } else {
+            "ahead of"
+        };
 
-        Some(if skew > MAX_SKEW {
+        Some(if skew.unsigned_abs() > MAX_SKEW {
             Finding::bad(
                 "clock",
-                format!("this host's clock and that of CXone differ by {seconds} s"),
+                format!("this host's clock is {seconds} s {way} that of CXone"),
                 "synchronise this host's clock (NTP): signatures of S3, tokens and dates depend on it",
             )
         } else {

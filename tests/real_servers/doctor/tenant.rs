@@ -112,7 +112,12 @@ fn assert_faults(world: &World) {
             "quota routing",
             "12 calls of 300",
         ),
-        ("get_routing_profile", &missing(old), "clock", "NTP"),
+        (
+            "get_routing_profile",
+            &missing(old),
+            "clock",
+            "ahead of that of CXone",
+        ),
     ] {
         world.strike_all(operation, fault);
         assert_failure(world, 1, check, &[says]);
@@ -129,6 +134,11 @@ fn assert_wrong_credentials(world: &mut World, place: usize) {
 
     world.set("OFFBOARDER_CXONE_CLIENT_SECRET", "another");
     let says = ["401", "region", "OFFBOARDER_CXONE_CLIENT_ID"];
+    assert_failure(world, 1, "CXone credentials", &says);
+
+    let token_uri = format!("{}/oauth/token", elsewhere.simulator);
+    world.set("OFFBOARDER_CXONE_TOKEN_URI", &token_uri);
+    let says = ["no token endpoint at", "set OFFBOARDER_CXONE_TOKEN_URI"];
     assert_failure(world, 1, "CXone credentials", &says);
 
     let token_uri = format!("http://{CLOSED}/token");

@@ -1,0 +1,38 @@
+//! What holds for any table.
+
+use super::*;
+
+fn grid<const N: usize>(columns: [Column<'static>; N], rows: &[[&str; N]]) -> Grid<'static> {
+    Grid {
+        columns: columns.to_vec(),
+        rows: rows
+            .iter()
+            .map(|row| row.iter().map(|cell| (*cell).to_owned()).collect())
+            .collect(),
+    }
+}
+
+#[test]
+fn a_file_gets_every_column_and_row_and_no_colour_and_a_terminal_fifty_rows() {
+    let rows = vec![["a", "ok"]; 498];
+    let of = |screen: &Screen| grid([keep("user"), extra("", 1)], &rows).lay_out(screen);
+
+    let file = of(&Screen::sample(None));
+    assert_eq!(file.lines().count(), 500);
+    assert!(!file.contains('\x1b'));
+    let terminal = of(&Screen::sample(Some(80)));
+    assert_eq!(terminal.lines().count(), 53);
+    assert!(terminal.ends_with("... and 448 more (--output json has all)"));
+}
+
+#[test]
+fn only_a_screen_with_colours_gets_them() {
+    let screen = Screen {
+        colour: true,
+        ..Screen::sample(Some(80))
+    };
+    let rows = [["a", "NOT OK"], ["b", "other"]];
+    let text = grid([keep("user"), keep("")], &rows).lay_out(&screen);
+    assert!(text.contains("\x1b[31mNOT OK\x1b[0m"), "{text:?}");
+    assert!(text.contains("b     other"), "{text:?}");
+}
