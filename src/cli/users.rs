@@ -3,7 +3,7 @@ use jiff::Timestamp;
 
 use super::compose;
 use super::exit::{CliError, Exit};
-use super::output::{Output, OutputArgs, json as print_json, say, table};
+use super::output::{Output, OutputArgs, json as print_json, say, table, time};
 use crate::clock::Clock;
 use crate::config::AnySettings;
 use crate::job::BatchId;
@@ -159,7 +159,7 @@ fn row(user: &ListedUser, now: Timestamp) -> [String; 6] {
         }
         (Some(false), _, _) => "no".to_owned(),
     };
-    let text = |at: Option<Timestamp>| at.map_or_else(String::new, |at| format!("{at:.0}"));
+    let text = |at: Option<Timestamp>| at.map_or_else(String::new, time);
     [
         user.user_id.to_string(),
         user.state

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::columns;
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
-use super::super::output::{Output, Shown, json as print_json, say, table};
+use super::super::output::{Output, Shown, json as print_json, say, table, time};
 use super::args::{names, nothing_found};
 use super::filter_args::FilterArgs;
 use crate::config::{BrokerSettings, CheckpointsUrl, Sources, WorkerSettings};
@@ -166,7 +166,7 @@ fn replays(shown: &ShownDeadLetter) -> String {
     let dead_letter = &shown.whole.dead_letter;
     let last = dead_letter
         .replayed_at
-        .map_or_else(String::new, |at| format!(", the last at {at:.0}"));
+        .map_or_else(String::new, |at| format!(", the last {}", time(at)));
     let back = if dead_letter.came_back {
         "; the same fault came back"
     } else {
