@@ -1,6 +1,7 @@
 use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 
+use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table, time};
@@ -117,10 +118,7 @@ fn show(page: &UserPage, now: Timestamp) {
     }
     if !page.users.is_empty() {
         let rows = page.users.iter().map(|user| row(user, now));
-        say(table(
-            ["user", "state", "access", "requested", "what now", "batch"],
-            rows,
-        ));
+        say(table(columns::USERS, rows));
     }
     match &page.next_cursor {
         Some(cursor) => say(format!("more users: --cursor {cursor}")),

@@ -66,14 +66,15 @@ fn row(listed: &Listed) -> [String; 10] {
     [
         id,
         at,
-        user,
+        user.clone(),
         state,
         listed.access.as_str().to_owned(),
         dead_letter.reason.to_string(),
         step.to_owned(),
         dead_letter.fingerprint.clone(),
         format!("{}, replays {}", dead_letter.attempts, dead_letter.replays),
-        dead_letter.error.clone(),
+        // The user has a column, and an ID in the error would take the width of two others.
+        dead_letter.error.replace(&user, "{id}"),
     ]
 }
 
