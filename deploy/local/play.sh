@@ -90,7 +90,7 @@ start_all() {
     started+=("$!")
 
     local number
-    for number in {1..50}; do user "$number"; done >"$dir/leavers.txt"
+    for number in {0..49}; do user "$number"; done >"$dir/leavers.txt"
     user 4096 >>"$dir/leavers.txt" # CXone does not know this one
     "$program" submit --file "$dir/leavers.txt" --batch-id play --requested-by play --reason 'to try it out' >/dev/null
 }

@@ -45,8 +45,11 @@ pub(super) struct Grid<'a> {
 }
 
 impl Grid<'_> {
-    /// The text, without a line break at its end.
+    /// The text, without a line break at its end; `none` for a table without rows.
     pub(super) fn lay_out(mut self, screen: &Screen) -> String {
+        if self.rows.is_empty() {
+            return "none".to_owned();
+        }
         let hidden = match screen.width {
             Some(_) => self.rows.len().saturating_sub(MOST_ROWS),
             None => 0,

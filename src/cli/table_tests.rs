@@ -26,6 +26,15 @@ fn a_file_gets_every_column_and_row_and_no_colour_and_a_terminal_fifty_rows() {
 }
 
 #[test]
+fn a_table_without_rows_says_so() {
+    let rows: [[&str; 1]; 0] = [];
+    assert_eq!(
+        grid([keep("user")], &rows).lay_out(&Screen::sample(None)),
+        "none"
+    );
+}
+
+#[test]
 fn only_a_screen_with_colours_gets_them() {
     let screen = Screen {
         colour: true,

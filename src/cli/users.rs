@@ -114,7 +114,7 @@ pub(super) async fn run(args: &Args, settings: &AnySettings) -> Result<Exit, Cli
 
 fn show(page: &UserPage, now: Timestamp) {
     if let Some(access) = &page.access {
-        say(total(access, now));
+        total(access, now).into_iter().for_each(say);
     }
     if !page.users.is_empty() {
         let rows = page.users.iter().map(|user| row(user, now));
@@ -128,7 +128,7 @@ fn show(page: &UserPage, now: Timestamp) {
 }
 
 /// What the number does not contain is said with it.
-fn total(access: &AccessTotal, now: Timestamp) -> String {
+fn total(access: &AccessTotal, now: Timestamp) -> [String; 2] {
     let longest = access.since.map_or_else(String::new, |since| {
         format!(
             ", the longest for {}",
@@ -139,10 +139,12 @@ fn total(access: &AccessTotal, now: Timestamp) -> String {
         || "unknown since when".to_owned(),
         |since| format!("since {since:.0}"),
     );
-    format!(
-        "still have access  {}{longest}\nnot known: users whose messages no worker has taken, and who were not sent by `offboarder submit` (the index is complete {known})",
-        access.users
-    )
+    [
+        format!("still have access  {}{longest}", access.users),
+        format!(
+            "not known: users whose messages no worker has taken, and who were not sent by `offboarder submit` (the index is complete {known})"
+        ),
+    ]
 }
 
 fn row(user: &ListedUser, now: Timestamp) -> [String; 6] {

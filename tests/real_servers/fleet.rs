@@ -137,6 +137,13 @@ fn who_has_access(place: usize) {
     let page = access(&world, &[]);
     assert_eq!(page["access"]["users"], 3, "{page}");
     assert_eq!(page["users"][0]["standing"], "not_begun", "{page}");
+    assert_eq!(page["users"][0]["batchId"], "b-1", "{page}");
+    let shown = world.run(&["users", "list", "--access"]).expect(0).output;
+    assert!(
+        shown.starts_with("still have access  3, the longest for "),
+        "{shown}"
+    );
+    assert!(shown.contains("\nnot known: "), "{shown}");
 
     let worker = world.start(&["worker"]);
     promises::await_quiet(&world, PATIENCE);

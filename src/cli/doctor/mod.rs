@@ -79,10 +79,10 @@ fn last_line(findings: &[Finding]) -> String {
     let skipped = count(|finding| finding.skipped);
     let checked = findings.len() - skipped;
 
-    let mut parts = vec![if not_ok == 0 {
-        format!("all {checked} ok")
-    } else {
-        format!("{not_ok} of {checked} not ok")
+    let mut parts = vec![match (not_ok, warnings) {
+        (0, 0) => format!("all {checked} ok"),
+        (0, _) => format!("{} of {checked} ok", checked - warnings),
+        (_, _) => format!("{not_ok} of {checked} not ok"),
     }];
     match warnings {
         0 => {}
@@ -154,6 +154,8 @@ mod tests {
     fn the_last_line_counts_what_is_wrong_and_a_skipped_check_is_neither_right_nor_wrong() {
         let good = || Finding::good("a", "b");
         assert_eq!(last_line(&[good(), good()]), "all 2 ok");
+        let warned = [good(), Finding::warning("a", "b", "c")];
+        assert_eq!(last_line(&warned), "1 of 2 ok, 1 warning");
         let findings = [
             good(),
             Finding::bad("a", "b", "c"),

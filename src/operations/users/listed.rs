@@ -31,7 +31,7 @@ pub(crate) struct ListedUser {
     pub waits_until: Option<Timestamp>,
     /// The reason of the dead letter.
     pub dead_letter: Option<Reason>,
-    /// The batch of the request.
+    /// The batch of the request; null if it names none, or if the user has not begun and is in none of the latest batches.
     pub batch_id: Option<BatchId>,
     /// When the progress was saved.
     #[schema(value_type = Option<String>, format = DateTime)]

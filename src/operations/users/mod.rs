@@ -22,6 +22,9 @@ const PAGE: usize = 500;
 /// The number of users that one call reads at most; a filter that finds none of them answers with a cursor.
 const READ_AT_MOST: usize = 50_000;
 
+/// The number of batches, the latest ones, in which a user is looked for who has not begun.
+const BATCHES: usize = 20;
+
 /// Which users are meant; all conditions have to hold.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct UserFilter {
@@ -142,9 +145,11 @@ pub(crate) async fn list(
         }
         (_, _, Some(_)) => return Err(NoList::BadCursor),
     };
+    let mut users = page.users;
+    name_batches(sources, filter.batch.as_ref(), &mut users).await?;
     Ok(UserPage {
         as_of: now,
-        users: page.users,
+        users,
         next_cursor: next.map(|next| next.text()),
         access: access.map(|total| AccessTotal {
             users: total.total,
@@ -162,6 +167,41 @@ async fn complete(users: &dyn UserIndex) -> Result<WithAccess, Failure> {
     }
     users.rebuild().await?;
     users.with_access(None, 0).await
+}
+
+/// Says of users who have not begun in which batch they were submitted: they have no checkpoint that names it.
+async fn name_batches(
+    sources: &UserSources<'_>,
+    listed: Option<&BatchId>,
+    users: &mut [ListedUser],
+) -> Result<(), Failure> {
+    let nameless = |user: &ListedUser| user.state.is_none() && user.batch_id.is_none();
+    let wanted = users.iter().filter(|user| nameless(user));
+    let wanted: Vec<UserId> = wanted.map(|user| user.user_id).collect();
+    let Some(batches) = sources.batches.filter(|_| !wanted.is_empty()) else {
+        return Ok(());
+    };
+
+    let candidates = match listed {
+        Some(batch) => vec![batch.clone()],
+        None => {
+            let latest = batches.latest(BATCHES).await?;
+            latest.into_iter().map(|batch| batch.batch_id).collect()
+        }
+    };
+    for batch in candidates {
+        let in_it: BTreeSet<UserId> = batches
+            .users_in(&batch, &wanted)
+            .await?
+            .into_iter()
+            .collect();
+        for user in users.iter_mut().filter(|user| nameless(user)) {
+            if in_it.contains(&user.user_id) {
+                user.batch_id = Some(batch.clone());
+            }
+        }
+    }
+    Ok(())
 }
 
 struct Page<'a> {
