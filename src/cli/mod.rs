@@ -2,6 +2,7 @@
 //! exit status.
 
 mod audit_log;
+mod bar;
 mod batch;
 mod compose;
 mod dead_letters;
@@ -18,6 +19,7 @@ mod man;
 mod output;
 mod pause;
 mod plan;
+mod rejects;
 mod run;
 mod simulator;
 mod simulator_flags;

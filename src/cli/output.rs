@@ -85,6 +85,14 @@ fn write_line(text: &str) {
     written.and_then(|()| out.flush()).ok();
 }
 
+/// A closed pipe (`| head`) is not an error.
+pub(super) fn unless_closed(written: std::io::Result<()>) -> Result<(), CliError> {
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::bad(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 const STYLE: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 

@@ -1,22 +1,29 @@
+use std::io::{BufWriter, IsTerminal as _, Stdout, Write};
 use std::sync::Arc;
 
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, StreamExt as _};
+use indicatif::ProgressBar;
 use serde_json::json;
 
+use super::bar::{about, bar};
 use super::compose;
 use super::exit::{CliError, Exit};
-use super::input::InputArgs;
-use super::output::{Output, OutputArgs, Shown, json as print_json, say, table};
+use super::input::{InputArgs, Purpose, Users, unreadable};
+use super::output::{Output, OutputArgs, Shown, unless_closed};
 use crate::config::{Cxone, Settings};
+use crate::failure::Failure;
 use crate::job::{Job, Lane};
 use crate::limits::{DeletionRateLimit, Rate};
 use crate::operations::plan::{Calls, Conversations, End, Plan, plan};
+use crate::operations::submit::Message;
+use crate::printable;
+use crate::steps::Services;
 
 /// Shows what would be done to users, and changes nothing
 ///
 /// It reads the users, their queues and their conversations, checks the guards as a worker does, and shows what a guard
 /// would stop, how much there is to archive, and how long it would take under the quota. The reads count against the
-/// quota that the workers share.
+/// quota that the workers share: it says first how long they take, then prints each user as soon as it is known.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   offboarder plan --file leavers.csv
@@ -32,35 +39,223 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: &Args, settings: &Settings<Cxone>) -> Result<Exit, CliError> {
-    let messages = args.input.read()?;
+    let output = args.output.output;
+    let purpose = Purpose {
+        consequence: "nothing was planned",
+        output,
+    };
+    let users = args.input.read(purpose, |_user_id| None)?;
     let services = Arc::new(compose::unproven_services(settings, "plan").await?);
-    let plans = messages.into_iter().map(|message| {
-        let services = Arc::clone(&services);
+    let count = users.checked.users;
+
+    let bar = bar(count, "users");
+    let mut printer = Printer::new(output, bar);
+    let cost = cost(count, args.pages, &settings.cxone);
+    unless_closed(printer.begin(count, &cost))?;
+
+    let mut total = Total::default();
+    let failure = plan_all(args, settings, &services, &users, |plan| {
+        total.add(plan);
+        printer.row(plan)
+    })
+    .await?;
+
+    total.estimate(&settings.cxone, settings.guard.max_deletions);
+    unless_closed(printer.end(&total, failure.as_ref()))?;
+    if let Some(failure) = failure {
+        let done = total.users;
+        let text = format!("planned {done} of {count} users, then: {}", failure.text);
+        return Err(Failure { text, ..failure }.into());
+    }
+    let unknown = total.not_found > 0;
+    Ok(if unknown { Exit::Bad } else { users.exit() })
+}
+
+/// Plans user by user, in the order of the input, until the end or the first failure. No plan is kept, so that memory use
+/// does not grow with the input.
+async fn plan_all(
+    args: &Args,
+    settings: &Settings<Cxone>,
+    services: &Arc<Services>,
+    users: &Users,
+    mut planned: impl FnMut(&Plan) -> std::io::Result<()>,
+) -> Result<Option<Failure>, CliError> {
+    let messages = users.input.messages(&users.checked);
+    let messages = messages.map_err(|error| unreadable(&error))?;
+    let plans = messages.map(|message| {
+        let services = Arc::clone(services);
         async move {
-            let job = Job {
-                user_id: message.user_id,
-                request: message.request,
-                lane: Lane::Whole,
-                revision: None,
-                stands_in_since: None,
-                continuation: false,
-            };
-            plan(&services, &job, args.pages).await
+            let message = message.map_err(|error| unreadable(&error))?;
+            Ok::<_, CliError>(plan(&services, &job(message), args.pages).await)
         }
     });
     let plans = stream::iter(plans).buffered(settings.worker.concurrency.max(1));
-    let plans: Vec<Plan> = plans.try_collect().await?;
-    let total = Total::of(&plans, &settings.cxone, settings.guard.max_deletions);
-    match args.output.output {
-        Output::Json => print_json(&json!({ "users": plans, "total": total }))?,
-        Output::Table => {
-            let header = ["user", "now", "would", "queues", "conversations", "guard"];
-            say(table(header, plans.iter().map(row)));
-            say(total.text());
+    let mut plans = std::pin::pin!(plans);
+    while let Some(plan) = plans.next().await {
+        match plan? {
+            Ok(plan) => unless_closed(planned(&plan))?,
+            Err(failure) => return Ok(Some(failure)),
         }
     }
-    let unknown = plans.iter().any(|plan| plan.end == End::NotFound);
-    Ok(if unknown { Exit::Bad } else { Exit::Ok })
+    Ok(None)
+}
+
+fn job(message: Message) -> Job {
+    Job {
+        user_id: message.user_id,
+        request: message.request,
+        lane: Lane::Whole,
+        revision: None,
+        stands_in_since: None,
+        continuation: false,
+    }
+}
+
+/// What the reads of a plan cost.
+#[derive(Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Cost {
+    /// If nothing else uses the quota, and no user has more than one page of conversations.
+    at_least_seconds: f64,
+    /// The quota that takes longest.
+    quota: Option<&'static str>,
+    per_second: Option<f64>,
+}
+
+/// Each user takes a SCIM read, a routing read, and a query for each window of the history.
+fn cost(users: u64, pages: u64, cxone: &Cxone) -> Cost {
+    let days = cxone.history.as_secs().div_ceil(86_400);
+    let windows = cxone
+        .window_days
+        .map_or(1, |window| days.div_ceil(u64::from(window).max(1)))
+        .clamp(1, pages);
+    let quotas = [
+        (
+            "analytics",
+            users.saturating_mul(windows),
+            cxone.rate_analytics,
+        ),
+        ("routing", users, cxone.rate_routing),
+        ("SCIM", users, cxone.rate_scim),
+    ];
+    let longest = quotas
+        .into_iter()
+        .filter_map(|(quota, calls, rate)| Some((at_rate(calls, rate), quota, rate?)))
+        .max_by(|one, other| one.0.total_cmp(&other.0));
+    Cost {
+        at_least_seconds: longest.map_or(0.0, |(seconds, _, _)| seconds),
+        quota: longest.map(|(_, quota, _)| quota),
+        per_second: longest.map(|(_, _, rate)| rate.per_second()),
+    }
+}
+
+impl Cost {
+    fn text(&self, users: u64) -> String {
+        let users = match users {
+            1 => "1 user".to_owned(),
+            users => format!("{users} users"),
+        };
+        match self.quota.zip(self.per_second) {
+            None => format!("{users}; no quota is set, so it takes as long as the API takes"),
+            Some((quota, rate)) => {
+                let least = about(self.at_least_seconds);
+                format!(
+                    "{users}, about {least} at {rate}/s ({quota} calls); longer where a user has many conversations"
+                )
+            }
+        }
+    }
+}
+
+/// Prints plans as they are made.
+struct Printer {
+    output: Output,
+    out: BufWriter<Stdout>,
+    bar: ProgressBar,
+    printed: u64,
+}
+
+impl Printer {
+    fn new(output: Output, bar: ProgressBar) -> Self {
+        Self {
+            output,
+            out: BufWriter::new(std::io::stdout()),
+            bar,
+            printed: 0,
+        }
+    }
+
+    fn begin(&mut self, users: u64, cost: &Cost) -> std::io::Result<()> {
+        let text = match self.output {
+            Output::Json => format!(
+                "{{\n  \"cost\": {},\n  \"users\": [",
+                serde_json::to_string(cost)?
+            ),
+            Output::Table => {
+                let header = cells(&["user", "now", "would", "queues", "conversations", "guard"]);
+                format!("{}\n\n{header}\n", cost.text(users))
+            }
+        };
+        self.write(&text)
+    }
+
+    fn row(&mut self, plan: &Plan) -> std::io::Result<()> {
+        let text = match self.output {
+            Output::Json => {
+                let comma = if self.printed > 0 { "," } else { "" };
+                let plan = serde_json::to_string(plan)?;
+                format!("{comma}\n    {}", printable::json(&plan))
+            }
+            Output::Table => {
+                let row = row(plan);
+                cells(&row.each_ref().map(String::as_str)) + "\n"
+            }
+        };
+        self.printed += 1;
+        self.bar.inc(1);
+        self.write(&text)
+    }
+
+    fn end(&mut self, total: &Total, failure: Option<&Failure>) -> std::io::Result<()> {
+        self.bar.finish_and_clear();
+        let text = match self.output {
+            Output::Json => {
+                let rest = json!({ "total": total, "error": failure.map(|failure| &failure.text) });
+                let rest = rest.to_string();
+                let rest = printable::json(rest.trim_start_matches('{')).into_owned();
+                format!("\n  ],\n  {rest}\n")
+            }
+            Output::Table => format!("\n{}\n", total.text()),
+        };
+        self.write(&text)
+    }
+
+    /// On a terminal, each row is shown at once, above the bar.
+    fn write(&mut self, text: &str) -> std::io::Result<()> {
+        let out = &mut self.out;
+        self.bar.suspend(|| {
+            out.write_all(text.as_bytes())?;
+            if std::io::stdout().is_terminal() {
+                out.flush()?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A line of the table. The columns have fixed widths, since the rows that follow are not known yet.
+fn cells(row: &[&str; 6]) -> String {
+    let [user, now, would, queues, conversations, guard] = row.map(Shown::from);
+    let line = format!(
+        " {:36}  {:24}  {:21}  {:>6}  {:>13}  {}",
+        user.as_str(),
+        now.as_str(),
+        would.as_str(),
+        queues.as_str(),
+        conversations.as_str(),
+        guard.as_str()
+    );
+    line.trim_end().to_owned()
 }
 
 fn row(plan: &Plan) -> [String; 6] {
@@ -97,60 +292,55 @@ fn counted(conversations: Conversations) -> String {
 }
 
 /// The sums over all users.
-#[derive(Debug, PartialEq, serde::Serialize)]
+#[derive(Debug, Default, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Total {
-    users: usize,
-    delete: usize,
-    deactivate_only: usize,
-    held: usize,
-    protected: usize,
-    done: usize,
-    not_found: usize,
-    delete_later: usize,
+    users: u64,
+    delete: u64,
+    deactivate_only: u64,
+    held: u64,
+    protected: u64,
+    done: u64,
+    not_found: u64,
+    delete_later: u64,
     conversations: Conversations,
     calls: Calls,
     /// Under the quotas and the deletion rate limit, if nothing else uses them.
+    seconds: f64,
     hours: f64,
 }
 
 impl Total {
-    fn of(plans: &[Plan], cxone: &Cxone, rate_limit: Option<DeletionRateLimit>) -> Self {
-        let ends = |end| plans.iter().filter(|plan| plan.end == end).count();
-        let mut conversations = Conversations::default();
-        let mut calls = Calls::default();
-        for plan in plans {
-            conversations.count += plan.conversations.count;
-            conversations.pages += plan.conversations.pages;
-            conversations.at_least |= plan.conversations.at_least;
-            calls.routing += plan.calls.routing;
-            calls.scim += plan.calls.scim;
-            calls.analytics += plan.calls.analytics;
-        }
-        let delete = ends(End::Delete);
+    fn add(&mut self, plan: &Plan) {
+        self.users += 1;
+        let end = match plan.end {
+            End::Delete => &mut self.delete,
+            End::DeactivateOnly => &mut self.deactivate_only,
+            End::Held => &mut self.held,
+            End::Protected => &mut self.protected,
+            End::Done => &mut self.done,
+            End::NotFound => &mut self.not_found,
+        };
+        *end += 1;
+        self.delete_later += u64::from(plan.delete_not_before.is_some());
+        self.conversations.count += plan.conversations.count;
+        self.conversations.pages += plan.conversations.pages;
+        self.conversations.at_least |= plan.conversations.at_least;
+        self.calls.routing += plan.calls.routing;
+        self.calls.scim += plan.calls.scim;
+        self.calls.analytics += plan.calls.analytics;
+    }
+
+    /// How long the users take that were added.
+    fn estimate(&mut self, cxone: &Cxone, rate_limit: Option<DeletionRateLimit>) {
         let seconds = [
-            at_rate(calls.routing, cxone.rate_routing),
-            at_rate(calls.scim, cxone.rate_scim),
-            at_rate(calls.analytics, cxone.rate_analytics),
-            rate_limit.map_or(0.0, |limit| at_deletion_rate(delete, limit)),
+            at_rate(self.calls.routing, cxone.rate_routing),
+            at_rate(self.calls.scim, cxone.rate_scim),
+            at_rate(self.calls.analytics, cxone.rate_analytics),
+            rate_limit.map_or(0.0, |limit| at_deletion_rate(self.delete, limit)),
         ];
-        let seconds = seconds.into_iter().fold(0.0, f64::max);
-        Self {
-            users: plans.len(),
-            delete,
-            deactivate_only: ends(End::DeactivateOnly),
-            held: ends(End::Held),
-            protected: ends(End::Protected),
-            done: ends(End::Done),
-            not_found: ends(End::NotFound),
-            delete_later: plans
-                .iter()
-                .filter(|plan| plan.delete_not_before.is_some())
-                .count(),
-            conversations,
-            calls,
-            hours: (seconds / 36.0).round() / 100.0,
-        }
+        self.seconds = seconds.into_iter().fold(0.0, f64::max).round();
+        self.hours = (self.seconds / 36.0).round() / 100.0;
     }
 
     fn text(&self) -> Shown {
@@ -178,9 +368,9 @@ impl Total {
         };
         lines.push(format!(
             "{} conversations; about {least}{routing} routing, {scim} SCIM and {analytics} analytics calls; \
-             {least}{} h under the quota",
+             {least}{} under the quota",
             counted(self.conversations),
-            self.hours
+            about(self.seconds)
         ));
         lines.into_iter().collect()
     }
@@ -196,8 +386,8 @@ fn at_rate(calls: u64, rate: Option<Rate>) -> f64 {
 
 /// The first period needs no wait.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn at_deletion_rate(deletions: usize, limit: DeletionRateLimit) -> f64 {
-    let periods = deletions.saturating_sub(1) / (limit.count as usize).max(1);
+fn at_deletion_rate(deletions: u64, limit: DeletionRateLimit) -> f64 {
+    let periods = deletions.saturating_sub(1) / u64::from(limit.count).max(1);
     periods as f64 * limit.per.as_secs_f64()
 }
 

@@ -16,15 +16,20 @@ use super::{keys, scripts};
 use crate::adapters::stored_checkpoint;
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
+use crate::ports::FileColumns;
 use crate::ports::batches::{Batches, Known, Listed, Members, Record, Summary};
 
 /// How many batches are listed at most, since anybody who may send messages can name batches.
 const MAX_LISTED: usize = 10_000;
 
+/// How long columns are kept of a batch that never ends.
+const COLUMNS_KEPT: Duration = Duration::from_hours(365 * 24);
+
 pub(crate) struct RedisBatches {
     connection: Arc<RedisConnection>,
     add: Script,
     end: Script,
+    keep_columns: Script,
     list: Script,
 }
 
@@ -43,6 +48,7 @@ impl RedisBatches {
             connection,
             add: Script::new(scripts::ADD_TO_BATCH),
             end: Script::new(scripts::END_IN_BATCH),
+            keep_columns: Script::new(scripts::KEEP_COLUMNS),
             list: Script::new(scripts::LIST_BATCH),
         }
     }
@@ -52,6 +58,7 @@ impl RedisBatches {
         script
             .key(keys::batch_users(batch))
             .key(keys::batch_ended(batch))
+            .key(keys::batch_columns(batch))
             .arg(ended.at.as_millisecond())
             .arg(ended.user_id.to_string())
             .arg(ended.summary)
@@ -161,6 +168,41 @@ impl Batches for RedisBatches {
             self.list_batch(batch, at)
         );
         done.0.and(done.1).map(|_done| ())
+    }
+
+    async fn keep_columns(
+        &self,
+        batch: &BatchId,
+        columns: &[(UserId, FileColumns)],
+    ) -> Result<(), Failure> {
+        let mut script = self.keep_columns.prepare_invoke();
+        script
+            .key(keys::batch_columns(batch))
+            .arg(millis(COLUMNS_KEPT));
+        for (user_id, columns) in columns {
+            let stored = serde_json::to_vec(columns)
+                .map_err(|error| Failure::internal("columns could not be stored", error))?;
+            script.arg(user_id.to_string()).arg(stored);
+        }
+        self.connection.run::<u64>(&script).await.map(|_done| ())
+    }
+
+    async fn columns(
+        &self,
+        batch: &BatchId,
+        users: &[UserId],
+    ) -> Result<Vec<FileColumns>, Failure> {
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+
+        let mut command = redis::cmd("HMGET");
+        command.arg(keys::batch_columns(batch)).arg(texts(users));
+        let stored: Vec<Option<Vec<u8>>> = self.connection.ask(&command).await?;
+        let columns = stored.into_iter();
+        Ok(columns
+            .map(|stored| FileColumns::of_stored(&stored.unwrap_or_default()))
+            .collect())
     }
 
     async fn users_in(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<UserId>, Failure> {

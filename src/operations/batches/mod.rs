@@ -8,6 +8,6 @@ mod tally;
 
 pub(crate) use crate::ports::batches::{Known, Listed, Standing, Summary};
 pub(crate) use overview::{AccessTimes, DeadLetters, Overview, Waiting};
-pub(crate) use read::{list, overview, report};
+pub(crate) use read::{column_names, list, overview, report};
 pub(crate) use report::Reported;
 pub(crate) use tally::Tally;

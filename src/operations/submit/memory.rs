@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::Message;
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
+use crate::ports::FileColumns;
 use crate::ports::batches::Batches;
 
 /// The users that were sent with each batch. Sending does not depend on Redis: once it fails, no user is known and nothing
@@ -69,18 +70,31 @@ impl Memory {
     }
 
     /// Remembers users whose message the broker confirmed.
-    pub(super) async fn keep(&self, sent: Vec<(BatchId, UserId)>) {
-        let mut by_batch: HashMap<BatchId, Vec<UserId>> = HashMap::new();
-        for (batch, user_id) in sent {
-            by_batch.entry(batch).or_default().push(user_id);
+    pub(super) async fn keep(&self, sent: Vec<(BatchId, UserId, FileColumns)>) {
+        let mut by_batch: HashMap<BatchId, Vec<(UserId, FileColumns)>> = HashMap::new();
+        for (batch, user_id, columns) in sent {
+            by_batch.entry(batch).or_default().push((user_id, columns));
         }
-        for (batch, users) in by_batch {
+        for (batch, mut sent) in by_batch {
             let Some(batches) = self.batches() else {
                 return;
             };
-            if let Err(failure) = batches.add_users(&batch, &users, Timestamp::now()).await {
+            let users: Vec<UserId> = sent.iter().map(|(user_id, _)| *user_id).collect();
+            sent.retain(|(_, columns)| !columns.is_empty());
+            // The columns first: users who are in the batch are not sent again, and neither are their columns.
+            let kept = match sent.as_slice() {
+                [] => Ok(()),
+                sent => batches.keep_columns(&batch, sent).await,
+            };
+            let added = batches.add_users(&batch, &users, Timestamp::now()).await;
+            if let Err(failure) = added.and(kept) {
                 self.lose(&failure);
             }
         }
+    }
+
+    /// Whether there is a place that keeps batches.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.batches.is_some()
     }
 }

@@ -8,10 +8,7 @@ pub(super) fn near_miss(name: &str) -> Option<&'static str> {
     if names().any(|member| member == name) {
         return None;
     }
-    let plain: String = normalised(name)
-        .chars()
-        .filter(|c| c.is_alphanumeric())
-        .collect();
+    let plain = plain(name);
     let meant = names().find(|member| member.eq_ignore_ascii_case(&plain));
     // These two decide what is done, so typing errors in them are recognised, too.
     meant.or_else(|| {
@@ -23,6 +20,14 @@ pub(super) fn near_miss(name: &str) -> Option<&'static str> {
             None
         }
     })
+}
+
+/// Letters and digits of a name, in lower case.
+pub(super) fn plain(name: &str) -> String {
+    normalised(name)
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::{Memory, Message};
 use crate::failure::{Class, Code, Failure};
 use crate::job::Source;
 use crate::job::{BatchId, UserId};
+use crate::ports::FileColumns;
 use crate::ports::queue::Publisher;
 use crate::queue::names::JOBS_EXCHANGE;
 use crate::queue::{Properties, following};
@@ -56,7 +57,7 @@ impl Sending {
         mut progress: impl FnMut(bool),
     ) -> Sent {
         let mut sent = Sent::default();
-        let mut confirmed: Vec<(BatchId, UserId)> = Vec::new();
+        let mut confirmed: Vec<(BatchId, UserId, FileColumns)> = Vec::new();
         let failed = CancellationToken::new();
         let chunks = stream::iter(messages)
             .chunks(CHUNK)
@@ -102,7 +103,7 @@ impl Sending {
                         message
                             .request
                             .batch_id
-                            .map(|batch| (batch, message.user_id)),
+                            .map(|batch| (batch, message.user_id, message.columns)),
                     );
                     if confirmed.len() >= CHUNK {
                         self.memory.keep(std::mem::take(&mut confirmed)).await;
