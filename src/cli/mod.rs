@@ -19,6 +19,7 @@ mod man;
 mod output;
 mod pause;
 mod plan;
+mod plan_cost;
 mod rejects;
 mod run;
 mod simulator;

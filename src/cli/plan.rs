@@ -1,4 +1,4 @@
-use std::io::{BufWriter, IsTerminal as _, Stdout, Write};
+use std::io::{Stdout, Write as _};
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -10,10 +10,11 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::{InputArgs, Purpose, Users, unreadable};
 use super::output::{Output, OutputArgs, Shown, unless_closed};
+use super::plan_cost::{Cost, at_rate, cost};
 use crate::config::{Cxone, Settings};
 use crate::failure::Failure;
 use crate::job::{Job, Lane};
-use crate::limits::{DeletionRateLimit, Rate};
+use crate::limits::DeletionRateLimit;
 use crate::operations::plan::{Calls, Conversations, End, Plan, plan};
 use crate::operations::submit::Message;
 use crate::printable;
@@ -111,66 +112,10 @@ fn job(message: Message) -> Job {
     }
 }
 
-/// What the reads of a plan cost.
-#[derive(Debug, PartialEq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Cost {
-    /// If nothing else uses the quota, and no user has more than one page of conversations.
-    at_least_seconds: f64,
-    /// The quota that takes longest.
-    quota: Option<&'static str>,
-    per_second: Option<f64>,
-}
-
-/// Each user takes a SCIM read, a routing read, and a query for each window of the history.
-fn cost(users: u64, pages: u64, cxone: &Cxone) -> Cost {
-    let days = cxone.history.as_secs().div_ceil(86_400);
-    let windows = cxone
-        .window_days
-        .map_or(1, |window| days.div_ceil(u64::from(window).max(1)))
-        .clamp(1, pages);
-    let quotas = [
-        (
-            "analytics",
-            users.saturating_mul(windows),
-            cxone.rate_analytics,
-        ),
-        ("routing", users, cxone.rate_routing),
-        ("SCIM", users, cxone.rate_scim),
-    ];
-    let longest = quotas
-        .into_iter()
-        .filter_map(|(quota, calls, rate)| Some((at_rate(calls, rate), quota, rate?)))
-        .max_by(|one, other| one.0.total_cmp(&other.0));
-    Cost {
-        at_least_seconds: longest.map_or(0.0, |(seconds, _, _)| seconds),
-        quota: longest.map(|(_, quota, _)| quota),
-        per_second: longest.map(|(_, _, rate)| rate.per_second()),
-    }
-}
-
-impl Cost {
-    fn text(&self, users: u64) -> String {
-        let users = match users {
-            1 => "1 user".to_owned(),
-            users => format!("{users} users"),
-        };
-        match self.quota.zip(self.per_second) {
-            None => format!("{users}; no quota is set, so it takes as long as the API takes"),
-            Some((quota, rate)) => {
-                let least = about(self.at_least_seconds);
-                format!(
-                    "{users}, about {least} at {rate}/s ({quota} calls); longer where a user has many conversations"
-                )
-            }
-        }
-    }
-}
-
 /// Prints plans as they are made.
 struct Printer {
     output: Output,
-    out: BufWriter<Stdout>,
+    out: Stdout,
     bar: ProgressBar,
     printed: u64,
 }
@@ -179,7 +124,7 @@ impl Printer {
     fn new(output: Output, bar: ProgressBar) -> Self {
         Self {
             output,
-            out: BufWriter::new(std::io::stdout()),
+            out: std::io::stdout(),
             bar,
             printed: 0,
         }
@@ -230,15 +175,12 @@ impl Printer {
         self.write(&text)
     }
 
-    /// On a terminal, each row is shown at once, above the bar.
+    /// Each row is shown at once; on a terminal, above the bar.
     fn write(&mut self, text: &str) -> std::io::Result<()> {
         let out = &mut self.out;
         self.bar.suspend(|| {
             out.write_all(text.as_bytes())?;
-            if std::io::stdout().is_terminal() {
-                out.flush()?;
-            }
-            Ok(())
+            out.flush()
         })
     }
 }
@@ -376,14 +318,6 @@ impl Total {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn at_rate(calls: u64, rate: Option<Rate>) -> f64 {
-    match rate {
-        None => 0.0,
-        Some(rate) => calls as f64 / rate.per_second(),
-    }
-}
-
 /// The first period needs no wait.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
 fn at_deletion_rate(deletions: u64, limit: DeletionRateLimit) -> f64 {
@@ -396,6 +330,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::limits::Rate;
 
     #[test]
     fn the_time_depends_on_the_quotas_and_the_deletion_rate_limit() {

@@ -23,6 +23,7 @@ mod disasters;
 mod doctor;
 mod drains;
 mod events;
+mod exports;
 mod faults;
 mod forgeries;
 mod forgetting;

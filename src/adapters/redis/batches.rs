@@ -175,10 +175,8 @@ impl Batches for RedisBatches {
         batch: &BatchId,
         columns: &[(UserId, FileColumns)],
     ) -> Result<(), Failure> {
-        let mut script = self.keep_columns.prepare_invoke();
-        script
-            .key(keys::batch_columns(batch))
-            .arg(millis(COLUMNS_KEPT));
+        let mut script = self.keep_columns.key(keys::batch_columns(batch));
+        script.arg(millis(COLUMNS_KEPT));
         for (user_id, columns) in columns {
             let stored = serde_json::to_vec(columns)
                 .map_err(|error| Failure::internal("columns could not be stored", error))?;
@@ -195,14 +193,11 @@ impl Batches for RedisBatches {
         if users.is_empty() {
             return Ok(Vec::new());
         }
-
         let mut command = redis::cmd("HMGET");
         command.arg(keys::batch_columns(batch)).arg(texts(users));
         let stored: Vec<Option<Vec<u8>>> = self.connection.ask(&command).await?;
-        let columns = stored.into_iter();
-        Ok(columns
-            .map(|stored| FileColumns::of_stored(&stored.unwrap_or_default()))
-            .collect())
+        let read = |stored: Option<Vec<u8>>| FileColumns::of_stored(&stored.unwrap_or_default());
+        Ok(stored.into_iter().map(read).collect())
     }
 
     async fn users_in(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<UserId>, Failure> {

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::header;
 use super::members::MEMBERS;
-use super::near_miss::near_miss;
+use super::near_miss::{near_miss, nearly};
 use super::notes::Notes;
+use super::spelling;
 use crate::job::{Action, BatchId, Request, UserId, parse_message};
 use crate::ports::FileColumns;
 
@@ -62,7 +62,7 @@ pub(crate) struct Message {
 /// A message that has only an ID and the options.
 pub(super) fn of_id(text: &str, overlay: &Map<String, Value>) -> Result<Message, String> {
     let text = text.trim();
-    let id = header::id(text).map_or_else(|| text.to_owned(), |id| id.to_string());
+    let id = spelling::id(text).map_or_else(|| text.to_owned(), |id| id.to_string());
     of_members(Map::from_iter([("userId".to_owned(), id.into())]), overlay)
 }
 
@@ -118,15 +118,6 @@ pub(super) fn of_json(
     // An object without members would end with an extra comma; it is refused, because it has no user.
     body += text.trim().strip_prefix('{').unwrap_or(text);
     message(&members, body.into_bytes())
-}
-
-/// The fault of a name that is nearly a known one. To ignore it would change what is done to the user.
-pub(super) fn nearly(what: &str, name: &str, meant: &str) -> String {
-    let name: String = name.chars().take(60).collect();
-    format!(
-        "the {what} \"{}\" is unknown; rename it to {meant}, or remove it",
-        name.escape_debug()
-    )
 }
 
 fn message(members: &Map<String, Value>, body: Vec<u8>) -> Result<Message, String> {

@@ -1,7 +1,9 @@
 //! The faults of an input.
 
-use super::rows::NOT_UTF_8;
 use crate::printable;
+
+/// Part of a fault; what to do is said once for all lines.
+pub(super) const NOT_UTF_8: &str = "not UTF-8";
 
 /// Why a row is no message.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::entry::nearly;
+use super::cells::split;
 use super::members::MEMBERS;
-use super::near_miss::{near_miss, plain};
-use super::rows::split;
-use crate::job::UserId;
+use super::near_miss::{near_miss, nearly, plain};
+use super::spelling::id;
 use crate::ports::FileColumns;
 
 const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
@@ -97,19 +96,6 @@ impl Header {
         }
         (members, kept)
     }
-}
-
-/// A user ID as people and programs write it: with blanks or braces around it, or without hyphens. The braces and hyphens
-/// of a UUID carry no meaning, so that no two users can be meant.
-pub(super) fn id(text: &str) -> Option<UserId> {
-    let is_blank = |c: char| c.is_whitespace() || matches!(c, '\u{200b}' | '\u{feff}');
-    let text = text.trim_matches(is_blank);
-    let bare = text
-        .strip_prefix('{')
-        .and_then(|rest| rest.strip_suffix('}'))
-        .unwrap_or(text)
-        .trim_matches(is_blank);
-    UserId::in_message(bare)
 }
 
 fn columns(cells: &[String], id_column: Option<&str>) -> Vec<Column> {

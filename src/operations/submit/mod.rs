@@ -1,6 +1,7 @@
 //! Makes messages of arguments, lists, CSV and JSON Lines, and publishes them. Each message is checked with the parser
 //! that workers use before the first one is sent. The input is read twice for that and never kept in memory.
 
+mod cells;
 mod decode;
 mod entry;
 mod faults;
@@ -12,6 +13,7 @@ mod near_miss;
 mod notes;
 mod rows;
 mod sending;
+mod spelling;
 
 pub(crate) use decode::Encoding;
 pub(crate) use entry::{Message, Overlay};

@@ -30,6 +30,15 @@ pub(super) fn plain(name: &str) -> String {
         .collect()
 }
 
+/// The fault of a name that is nearly a known one. To ignore it would change what is done to the user.
+pub(super) fn nearly(what: &str, name: &str, meant: &str) -> String {
+    let name: String = name.chars().take(60).collect();
+    format!(
+        "the {what} \"{}\" is unknown; rename it to {meant}, or remove it",
+        name.escape_debug()
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,17 +4,16 @@ use std::io::{self, BufRead, Read as _};
 
 use serde_json::{Map, Value};
 
+use super::cells::split;
 use super::entry::{Message, of_id, of_json, of_members};
-use super::faults::Wrong;
+use super::faults::{NOT_UTF_8, Wrong};
 use super::header::{self, FirstLine, Header};
 use super::notes::Notes;
+use super::spelling;
 use crate::job::UserId;
 
 /// The maximum size of a row, which is also that of a message.
 const MAX_ROW_BYTES: usize = 256 * 1024;
-
-/// Part of a fault; what to do is said once for all lines.
-pub(super) const NOT_UTF_8: &str = "not UTF-8";
 
 /// The form of the file, known from the first line that is no comment.
 enum Form {
@@ -132,7 +131,7 @@ impl<R: BufRead> Rows<R> {
             self.form = Form::Unusable;
             return Some(Err(Wrong::file(what)));
         }
-        if first.starts_with('{') && header::id(first).is_none() {
+        if first.starts_with('{') && spelling::id(first).is_none() {
             self.form = Form::JsonLines;
             return self.plain_row(first);
         }
@@ -280,33 +279,6 @@ fn is_silent(line: &str) -> bool {
 fn is_separator_hint(line: &str) -> bool {
     line.strip_prefix("sep=")
         .is_some_and(|rest| rest.chars().count() == 1)
-}
-
-/// The cells of one record, trimmed.
-pub(super) fn split(record: &str, delimiter: char) -> Result<Vec<String>, String> {
-    let record = record.trim_end_matches(['\n', '\r']);
-    if !record.contains('"') {
-        return Ok(record
-            .split(delimiter)
-            .map(|cell| cell.trim().to_owned())
-            .collect());
-    }
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(u8::try_from(delimiter).unwrap_or(b','))
-        .trim(csv::Trim::All)
-        .from_reader(record.as_bytes());
-    let stray = || "a stray quotation mark".to_owned();
-    let mut records = reader.records();
-    let cells = records
-        .next()
-        .ok_or_else(stray)?
-        .map_err(|error| error.to_string())?;
-    if records.next().is_some() {
-        return Err(stray());
-    }
-    Ok(cells.iter().map(str::to_owned).collect())
 }
 
 /// Whether a cell contains whole rows because a quotation mark is missing.
