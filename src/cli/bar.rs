@@ -57,7 +57,7 @@ pub(super) fn about(seconds: f64) -> String {
     let minutes = whole / 60 % 60;
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{whole} s"),
-        (0, 0, 1..10) if whole % 60 > 0 => format!("{minutes} min {} s", whole % 60),
+        (0, 0, 1..10) if !whole.is_multiple_of(60) => format!("{minutes} min {} s", whole % 60),
         (0, 0, _) => format!("{minutes} min"),
         (0, _, 0) => format!("{hours} h"),
         (0, _, _) => format!("{hours} h {minutes} min"),

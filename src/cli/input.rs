@@ -161,7 +161,9 @@ impl InputArgs {
             checked,
             rejects,
         };
-        notices(&users.checked).iter().for_each(|text| notice(text));
+        for text in notices(&users.checked) {
+            notice(&text);
+        }
         if let Some(rejected) = users.rejected() {
             notice(&users.checked.faults.text(&rejected));
         }
@@ -185,7 +187,9 @@ pub(super) fn users(
     if checked.users == 0 {
         return Err(nobody(&checked, purpose));
     }
-    notices(&checked).iter().for_each(|text| notice(text));
+    for text in notices(&checked) {
+        notice(&text);
+    }
     let ids = input
         .messages(&checked)
         .and_then(|messages| messages.map(|message| Ok(message?.user_id)).collect());
@@ -222,7 +226,8 @@ fn refused(faults: &Faults, purpose: Purpose, rejects: Option<&Path>) -> CliErro
         && let Some(rejects) = rejects
     {
         let shown = rejects.display();
-        text += &format!("\n  all of them are in {shown}; --skip-invalid continues without them");
+        let more = format!("\n  all of them are in {shown}; --skip-invalid continues without them");
+        text.push_str(&more);
     }
     if purpose.output == Output::Json {
         let named = faults.named.iter();
@@ -256,19 +261,17 @@ fn notices(checked: &Checked) -> Vec<String> {
             1 => "1 line names a user who was named before".to_owned(),
             total => format!("{total} lines name users who were named before"),
         };
-        let mut text = format!("{lines}; each user is used once, as first named");
-        for (user_id, line) in &checked.duplicates {
-            let line = line.map_or_else(String::new, |line| format!("line {line}: "));
-            text += &format!("\n  {line}{user_id}");
-        }
-        match checked
-            .duplicates_total
-            .saturating_sub(checked.duplicates.len() as u64)
-        {
+        let mut text = vec![format!("{lines}; each user is used once, as first named")];
+        text.extend(checked.duplicates.iter().map(|(user_id, line)| match line {
+            Some(line) => format!("  line {line}: {user_id}"),
+            None => format!("  {user_id}"),
+        }));
+        let named = checked.duplicates.len() as u64;
+        match checked.duplicates_total.saturating_sub(named) {
             0 => {}
-            more => text += &format!("\n  and {more} more"),
+            more => text.push(format!("  and {more} more")),
         }
-        notices.push(text);
+        notices.push(text.join("\n"));
     }
     notices.extend(checked.contradicted.iter().map(|member| {
         let option = option_of(member);

@@ -204,7 +204,7 @@ impl Plan {
                     String::new()
                 };
                 let more = columns.lines().into_iter().chain(self.users.rejected());
-                let more: String = more.map(|line| format!("\n{line}")).collect();
+                let more = more.fold(String::new(), |text, line| text + "\n" + &line);
                 writeln!(
                     out,
                     "{} messages would be sent to {queue}{known}; nothing was sent{more}",

@@ -72,9 +72,9 @@ impl Holds<'_> {
 
             for user_id in users {
                 let changed = match (known.get(user_id), &recorded) {
-                    (Some((hold, number)), _) => {
+                    (Some((before, number)), _) => {
                         let warning = self.note(*user_id, held, *number).await;
-                        Ok((Some(hold.clone()), warning))
+                        Ok((Some(before.clone()), warning))
                     }
                     (None, Some(recorded)) => self
                         .change_one(*user_id, held, recorded)

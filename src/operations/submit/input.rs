@@ -183,14 +183,12 @@ impl Entries<'_> {
 impl Entries<'_> {
     /// The text of the entry that was read last.
     fn text(&self, line: Option<u64>) -> &str {
-        match (line, &self.rows) {
-            (Some(_line), Some(rows)) => rows.text(),
-            (None, _) | (_, None) => {
-                let last = self.argument.checked_sub(1);
-                let last = last.and_then(|last| self.input.arguments.get(last));
-                last.map_or("", String::as_str)
-            }
+        if let (Some(_line), Some(rows)) = (line, &self.rows) {
+            return rows.text();
         }
+        let last = self.argument.checked_sub(1);
+        let last = last.and_then(|last| self.input.arguments.get(last));
+        last.map_or("", String::as_str)
     }
 }
 

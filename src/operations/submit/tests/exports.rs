@@ -227,7 +227,6 @@ fn a_fault_that_may_hide_other_rows_is_one_of_the_whole_file() {
         format!("{A}\nx\n"),
         format!("userId,action\n{A},destroy\n"),
         format!("userId,name\n{A}\n"),
-        format!("userId,name\n{A},5\" x\" y\n"),
     ] {
         assert_eq!(of_file(text.clone()), 0, "{text}");
     }
