@@ -54,6 +54,24 @@ pub(super) const STATUS: Columns<5> = [
     extra("attempts", 1),
     keep("what now"),
 ];
+pub(super) const USERS: Columns<6> = [
+    keep("user"),
+    keep("state"),
+    keep("access"),
+    extra("requested", 2),
+    keep("what now"),
+    extra("batch", 1),
+];
+pub(super) const WORKERS: Columns<7> = [
+    keep("worker"),
+    extra("release", 2),
+    extra("since", 1),
+    keep("in use"),
+    extra("access", 3),
+    extra("archive", 4),
+    keep("takes users"),
+];
+pub(super) const BATCH: Columns<3> = [keep("users"), keep("count"), keep("details")];
 pub(super) const STEPS: Columns<4> = [
     keep("state"),
     keep("completed"),

@@ -9,8 +9,7 @@ const USER: &str = "04a99e63-5a51-4b4b-8f6c-1f9a4f9b7c11";
 const OTHER: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
 const ID: &str = "9f86d081884c7d65";
 const REASON: &str = "retries_exhausted";
-const ERROR: &str =
-    "DELETE /users/04a99e63-5a51-4b4b-8f6c-1f9a4f9b7c11: CXone answered 503 [cxone_server_error]";
+const ERROR: &str = "DELETE /users/{id}: CXone answered 503 [cxone_server_error]";
 
 fn grid<'a, const N: usize>(columns: [Column<'a>; N], rows: &[[&str; N]]) -> Grid<'a> {
     Grid {
@@ -33,6 +32,7 @@ fn tables(screen: &Screen) -> Vec<Table> {
         of_lists(at, long_ago),
         of_dead_letters(at),
         of_users(at),
+        of_batches(at),
         of_checks(),
     ]
     .concat()
@@ -212,6 +212,71 @@ fn of_users(at: &str) -> Vec<Table> {
                 &[
                     [USER, "failed", "Deactivated", ERROR],
                     [OTHER, "finished", "Deleted", ""],
+                ],
+            ),
+        ),
+    ]
+}
+
+/// What is printed about many users, and about the workers.
+fn of_batches(at: &str) -> Vec<Table> {
+    vec![
+        (
+            "users list",
+            grid(
+                super::USERS,
+                &[
+                    [
+                        USER,
+                        "QueuesCleared",
+                        "yes, for 2 min 11 s",
+                        at,
+                        "waits for the tenant's quota, due 83 s ago",
+                        "2026-10-leavers-of-emea",
+                    ],
+                    [OTHER, "", "yes, for 12 min 3 s", at, "not begun", "2026-11"],
+                ],
+            ),
+        ),
+        (
+            "workers",
+            grid(
+                super::WORKERS,
+                &[
+                    [
+                        "offboarder-6c9f7d5b8-x2x7q/7",
+                        "0.1.0",
+                        "3 h 5 min ago",
+                        "3 of 16",
+                        "3 of 12",
+                        "0 of 4",
+                        "yes",
+                    ],
+                    [
+                        "offboarder-6c9f7d5b8-p9k4d/7",
+                        "0.1.0",
+                        "12 min 3 s ago",
+                        "0 of 16",
+                        "unknown",
+                        "unknown",
+                        "no: CXone answers 503 [cxone_server_error] (since 2026-11-28T11:46:42Z)",
+                    ],
+                ],
+            ),
+        ),
+        (
+            "batch show",
+            grid(
+                super::BATCH,
+                &[
+                    ["finished", "70 (14.1 %)", "63 deleted, 7 refused"],
+                    ["dead letters", "10 (2.0 %)", "10 retries_exhausted"],
+                    [
+                        "waiting",
+                        "37 (7.4 %)",
+                        "37 the quota, until 2026-11-28T12:01:00Z at the earliest",
+                    ],
+                    ["not begun", "381 (76.5 %)", ""],
                 ],
             ),
         ),

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::exit::CliError;
 use super::screen::Screen;
-use super::table::{Column, Grid};
+use super::table::{Column, Grid, wrap};
 use crate::clock::Clock;
 use crate::operations::fleet::Fleet;
 use crate::operations::times;
@@ -91,7 +91,15 @@ pub(super) fn say_fleet(fleet: Option<&Fleet>) {
 
 /// Writes to standard output. A closed pipe (`| head`) is not an error.
 pub(super) fn say(text: impl Into<Shown>) {
-    write_line(text.into().as_str());
+    write_line(&fitted(text.into().as_str()));
+}
+
+/// The text as lines that a terminal need not break: it would break them within an ID.
+fn fitted(text: &str) -> String {
+    match Screen::current().width {
+        Some(width) => wrap(text, width).join("\n"),
+        None => text.to_owned(),
+    }
 }
 
 fn write_line(text: &str) {
@@ -151,12 +159,12 @@ pub(super) fn redraw(text: &Shown, drawn: usize) -> usize {
     } else {
         String::new()
     };
+    let text = fitted(text.as_str());
     let written = writeln!(out, "{up}{text}").and_then(|()| out.flush());
     // A terminal that is closed ends the process by a signal.
     written.ok();
     let width = terminal_width().unwrap_or(usize::MAX);
-    text.as_str()
-        .lines()
+    text.lines()
         .map(|line| line.chars().count().div_ceil(width).max(1))
         .sum()
 }

@@ -322,27 +322,19 @@ fn row(
     (0..height.max(1)).map(line).collect()
 }
 
-/// The lines of a text, broken between words only; a word that is too long has a line of its own.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    for source in text.lines() {
-        if source.width() <= width {
-            lines.push(source.to_owned());
-            continue;
-        }
-        let mut line = String::new();
-        for word in source.split_whitespace() {
-            if !line.is_empty() && line.width() + 1 + word.width() > width {
-                lines.push(std::mem::take(&mut line));
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        lines.push(line);
-    }
-    lines
+/// The lines of a text, broken between words only; a word that is too long has a line of its own. Later lines of a line
+/// that is indented have the same indent.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let wrapped = text.lines().flat_map(|line| {
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        let options = textwrap::Options::new(width)
+            .break_words(false)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
+            .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
+            .subsequent_indent(line.get(..indent).unwrap_or_default());
+        textwrap::wrap(line, options)
+    });
+    wrapped.map(std::borrow::Cow::into_owned).collect()
 }
 
 /// The colour of a cell that is a verdict.

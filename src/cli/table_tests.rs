@@ -72,3 +72,19 @@ fn rows_are_printed_one_by_one_at_widths_that_are_set_before() {
         assert!(lines.iter().all(|line| line.width() <= width), "{lines:#?}");
     }
 }
+
+#[test]
+fn a_text_breaks_between_words_only_and_keeps_its_indent_and_its_blanks() {
+    let id = "04a99e63-5a51-4b4b-8f6c-1f9a4f9b7c11";
+    let text = format!("  example   DELETE /users/{id}: CXone answered 503\n\nshort");
+    assert_eq!(
+        wrap(&text, 40),
+        [
+            "  example   DELETE".to_owned(),
+            format!("  /users/{id}:"),
+            "  CXone answered 503".to_owned(),
+            String::new(),
+            "short".to_owned(),
+        ]
+    );
+}

@@ -1,9 +1,10 @@
 use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 
+use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
-use super::output::{Output, OutputArgs, json as print_json, say, table};
+use super::output::{Output, OutputArgs, json as print_json, say, table, time};
 use crate::clock::Clock;
 use crate::config::AnySettings;
 use crate::job::BatchId;
@@ -117,10 +118,7 @@ fn show(page: &UserPage, now: Timestamp) {
     }
     if !page.users.is_empty() {
         let rows = page.users.iter().map(|user| row(user, now));
-        say(table(
-            ["user", "state", "access", "requested", "what now", "batch"],
-            rows,
-        ));
+        say(table(columns::USERS, rows));
     }
     match &page.next_cursor {
         Some(cursor) => say(format!("more users: --cursor {cursor}")),
@@ -159,7 +157,7 @@ fn row(user: &ListedUser, now: Timestamp) -> [String; 6] {
         }
         (Some(false), _, _) => "no".to_owned(),
     };
-    let text = |at: Option<Timestamp>| at.map_or_else(String::new, |at| format!("{at:.0}"));
+    let text = |at: Option<Timestamp>| at.map_or_else(String::new, time);
     [
         user.user_id.to_string(),
         user.state

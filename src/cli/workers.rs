@@ -4,6 +4,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, Shown, json as print_json, redraw, say, table};
@@ -68,18 +69,7 @@ fn text(workers: &[LiveWorker], state: &Fleet, now: Timestamp) -> Shown {
     let mut lines: Vec<Shown> = state.to_string().lines().map(Shown::from).collect();
     if !workers.is_empty() {
         let rows = workers.iter().map(|live| row(live, now));
-        lines.push(table(
-            [
-                "worker",
-                "release",
-                "since",
-                "in use",
-                "access",
-                "archive",
-                "takes users",
-            ],
-            rows,
-        ));
+        lines.push(table(columns::WORKERS, rows));
     }
     lines.into_iter().collect()
 }

@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::super::columns;
 use super::unknown::unknown;
 use crate::cli::exit::{CliError, Exit};
 use crate::cli::output::{
@@ -135,7 +136,7 @@ fn text(shown: &BatchProgress) -> Shown {
     lines.extend([
         head.into(),
         "".into(),
-        table(["users", "count", "details"], rows),
+        table(columns::BATCH, rows),
         "".into(),
         "last completed step".into(),
         wide_table(names, counts),

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
-use super::super::output::{Output, Shown, json as print_json, say, say_fleet};
+use super::super::output::{Output, Shown, json as print_json, say, say_fleet, time};
 use super::args::nothing_found;
 use super::filter_args::FilterArgs;
 use crate::config::WorkerSettings;
@@ -87,8 +87,7 @@ fn row(name: &str, text: &str) -> String {
 }
 
 fn seen(group: &Group) -> String {
-    let shown =
-        |at: Option<Timestamp>| at.map_or_else(|| "unknown".to_owned(), |at| format!("{at:.0}"));
+    let shown = |at: Option<Timestamp>| at.map_or_else(|| "unknown".to_owned(), time);
     if group.first_seen == group.last_seen {
         return shown(group.first_seen);
     }
@@ -112,9 +111,9 @@ fn replayed(last: &LastReplay) -> String {
         .map(|(what, count)| format!("{count} {what}"))
         .collect();
     format!(
-        "{} at {:.0}; of the first {}: {}",
+        "{}, {}; of the first {}: {}",
         last.replayed,
-        last.at,
+        time(last.at),
         last.followed,
         counts.join(", ")
     )

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::columns;
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
-use super::super::output::{Output, Shown, json as print_json, say, table};
+use super::super::output::{Output, Shown, json as print_json, say, table, time};
 use super::args::{names, nothing_found};
 use super::filter_args::FilterArgs;
 use crate::config::{BrokerSettings, CheckpointsUrl, Sources, WorkerSettings};
@@ -66,14 +66,15 @@ fn row(listed: &Listed) -> [String; 10] {
     [
         id,
         at,
-        user,
+        user.clone(),
         state,
         listed.access.as_str().to_owned(),
         dead_letter.reason.to_string(),
         step.to_owned(),
         dead_letter.fingerprint.clone(),
         format!("{}, replays {}", dead_letter.attempts, dead_letter.replays),
-        dead_letter.error.clone(),
+        // The user has a column, and an ID in the error would take the width of two others.
+        dead_letter.error.replace(&user, "{id}"),
     ]
 }
 
@@ -166,7 +167,7 @@ fn replays(shown: &ShownDeadLetter) -> String {
     let dead_letter = &shown.whole.dead_letter;
     let last = dead_letter
         .replayed_at
-        .map_or_else(String::new, |at| format!(", the last at {at:.0}"));
+        .map_or_else(String::new, |at| format!(", the last {}", time(at)));
     let back = if dead_letter.came_back {
         "; the same fault came back"
     } else {
