@@ -32,6 +32,15 @@ pub(crate) fn line(text: &str) -> Cow<'_, str> {
     escaped(text, is_deceptive, |c, out| out.extend(c.escape_default()))
 }
 
+/// The text as a cell of CSV: no spreadsheet reads it as a formula, and no terminal as a command.
+pub(crate) fn cell(text: &str) -> String {
+    let mut cell = line(text).into_owned();
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        cell.insert(0, '\'');
+    }
+    cell
+}
+
 /// The same JSON, with deceptive characters in strings escaped. Blanks between values stay.
 pub(crate) fn json(text: &str) -> Cow<'_, str> {
     let is_in_a_string = |c: char| is_deceptive(c) && !c.is_ascii_whitespace();

@@ -5,10 +5,12 @@ use serde_json::json;
 use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
+use super::input::{self, FileArgs, Purpose};
 use super::output::{ActArgs, Output, OutputArgs, json as print_json, say, table, time};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::failure::{Class, Code, Failure};
+use crate::guards::Hold;
 use crate::job::UserId;
 use crate::operations::holds::{HoldChanged, Holds};
 use crate::ports::ArchiveStore;
@@ -22,6 +24,7 @@ use crate::registers::{HoldRecords, OnHold};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   offboarder hold add 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11 --why 'case 4711'
+  offboarder hold add --file held.csv --why 'case 4711'
   offboarder hold list --output json")]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -55,32 +58,36 @@ enum Verb {
 #[derive(Debug, clap::Args)]
 struct Change {
     /// User IDs
-    #[arg(value_name = "USER_ID", required = true)]
-    users: Vec<UserId>,
+    #[arg(value_name = "USER_ID", required_unless_present = "file")]
+    users: Vec<String>,
+    #[command(flatten)]
+    file: FileArgs,
     #[command(flatten)]
     act: ActArgs,
 }
 
 pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
-    let store = compose::archive_store(settings).await?;
     match &args.verb {
-        Verb::Add(change) => set(settings, &store, change, true).await,
-        Verb::Remove(change) => set(settings, &store, change, false).await,
-        Verb::List { users, output } => list(store, users, output.output).await,
+        Verb::Add(change) => set(settings, change, true).await,
+        Verb::Remove(change) => set(settings, change, false).await,
+        Verb::List { users, output } => {
+            let store = compose::archive_store(settings).await?;
+            list(store, users, output.output).await
+        }
     }
 }
 
-async fn set(
-    settings: &Settings,
-    store: &Arc<dyn ArchiveStore>,
-    change: &Change,
-    on: bool,
-) -> Result<Exit, CliError> {
+async fn set(settings: &Settings, change: &Change, on: bool) -> Result<Exit, CliError> {
     let word = if on { "put on hold" } else { "taken off hold" };
-    change.act.agree(&format!(
-        "{} users will be {word}. Continue?",
-        change.users.len()
-    ))?;
+    let purpose = Purpose {
+        consequence: "no hold was changed",
+        output: Output::Table,
+    };
+    let users = input::users(&change.users, &change.file, purpose)?;
+    change
+        .act
+        .agree(&format!("{} users will be {word}. Continue?", users.len()))?;
+    let store = compose::archive_store(settings).await?;
     // Another process may have the embedded checkpoints open.
     let checkpoints = compose::checkpoints(settings).map_err(|error| {
         Failure::new(
@@ -90,26 +97,38 @@ async fn set(
         )
     });
     let holds = Holds {
-        store,
+        store: &store,
         checkpoints: checkpoints.as_deref(),
         clock: &Clock::system(),
     };
-    let changed = holds
-        .change(&change.users, on, &change.act.operator())
-        .await;
+    let changed = holds.change(&users, on, &change.act.operator()).await;
 
-    for HoldChanged { user_id, warning } in &changed.done {
+    for HoldChanged {
+        user_id,
+        already,
+        warning,
+    } in &changed.done
+    {
+        let done = already
+            .as_ref()
+            .map_or_else(|| word.to_owned(), already_on_hold);
         let warning = warning
             .as_ref()
             .map(|warning| format!("; {warning}"))
             .unwrap_or_default();
-        say(format!("{user_id} {word}{warning}"));
+        say(format!("{user_id} {done}{warning}"));
     }
     if let Some(failure) = changed.failure {
         return Err(failure.into());
     }
     let is_warned = changed.done.iter().any(|changed| changed.warning.is_some());
     Ok(if is_warned { Exit::Bad } else { Exit::Ok })
+}
+
+fn already_on_hold(hold: &Hold) -> String {
+    let why = hold.why.as_ref();
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    format!("already on hold since {:.0} by {}{why}", hold.at, hold.who)
 }
 
 async fn list(

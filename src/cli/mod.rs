@@ -2,6 +2,7 @@
 //! exit status.
 
 mod audit_log;
+mod bar;
 mod batch;
 mod check_message;
 mod columns;
@@ -22,6 +23,10 @@ mod man;
 mod output;
 mod pause;
 mod plan;
+mod plan_cost;
+mod plan_printer;
+mod plan_total;
+mod rejects;
 mod run;
 mod screen;
 mod simulator;

@@ -110,6 +110,14 @@ fn write_line(text: &str) {
     written.and_then(|()| out.flush()).ok();
 }
 
+/// A closed pipe (`| head`) is not an error.
+pub(super) fn unless_closed(written: std::io::Result<()>) -> Result<(), CliError> {
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::bad(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// A table for standard output: it fits the width of a terminal, and has any width in a file.
 pub(super) fn table<'a, const N: usize, H: Into<Column<'a>>, C: Into<Shown>>(
     header: [H; N],

@@ -7,10 +7,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
+use super::bar::bar;
 use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
-use super::input::InputArgs;
+use super::input::{InputArgs, Purpose, unreadable};
 use super::output::{Output, OutputArgs, json, say, table};
 use crate::clock::Clock;
 use crate::config::TenantSettings;
@@ -77,15 +78,23 @@ impl Row {
 }
 
 pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, CliError> {
-    let messages = args.input.read(Clock::system().now())?;
+    let purpose = Purpose {
+        consequence: "no user was off-boarded",
+        output: args.output.output,
+    };
+    let now = Clock::system().now();
+    let users = args.input.read(now, purpose, |_user_id| None)?;
     let name = format!("run-{}", std::process::id());
     let services = compose::services(&settings.base, &settings.cxone, &name).await?;
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
     let services = Arc::new(services);
     let slots = Arc::new(Semaphore::new(settings.base.worker.concurrency));
     let mut tasks = JoinSet::new();
+    let messages = users.input.messages(&users.checked);
+    let messages = messages.map_err(|error| unreadable(&error))?;
 
-    for (index, message) in messages.into_iter().enumerate() {
+    for (index, message) in messages.enumerate() {
+        let message = message.map_err(|error| unreadable(&error))?;
         let services = Arc::clone(&services);
         let slots = Arc::clone(&slots);
         let shutdown = shutdown.clone();
@@ -101,6 +110,7 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
         };
         tasks.spawn(running.in_current_span());
     }
+    let bar = bar(users.checked.users, "users");
     let mut rows = Vec::new();
     let mut systemic: Option<Failure> = None;
     while let Some(joined) = tasks.join_next().await {
@@ -108,7 +118,9 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
             joined.map_err(|died| CliError::bad(format!("a step panicked: {died}")))?;
         systemic = systemic.or(fault);
         rows.push((index, row));
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     rows.sort_by_key(|(index, _)| *index);
     let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
     answer(args.output.output, &rows)?;
@@ -119,7 +131,7 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
         .iter()
         .all(|row| matches!(row.result, "finished" | "waiting"));
 
-    Ok(if all_ok { Exit::Ok } else { Exit::Bad })
+    Ok(if all_ok { users.exit() } else { Exit::Bad })
 }
 
 fn answer(output: Output, rows: &[Row]) -> Result<(), CliError> {

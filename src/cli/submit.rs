@@ -4,33 +4,35 @@ use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::bar::bar;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::guarded::Guarded;
-use super::input::{InputArgs, check, unreadable};
-use super::output::{Output, OutputArgs, json as print_json, say, say_fleet};
+use super::input::{InputArgs, Purpose, Users, unreadable};
+use super::output::{Output, OutputArgs, json as print_json, say, say_fleet, unless_closed};
 use crate::clock::Clock;
 use crate::config::{AnySettings, BrokerSettings, Sources};
 use crate::guards::Hold;
 use crate::job::{Source, UserId};
-use crate::operations::submit::{CHUNK, Checked, Input, Memory, MemoryStores, Message, Sending};
+use crate::operations::submit::{CHUNK, Memory, MemoryStores, Message, Sending, Sent};
 use crate::ports::queue::Publisher;
 use crate::printable;
 use crate::worker::shutdown_on_signals;
 
 /// Publishes off-boarding messages with publisher confirms
 ///
-/// The whole input is checked first: if it has one fault or one protected user, nothing is sent. Each message that is
+/// The whole input is checked first: if it has one fault or one protected user, nothing is sent, unless you give
+/// --skip-invalid. Each message that is
 /// reported as sent was confirmed by the broker. With a batch ID, the workers' Redis remembers which users were sent, so
 /// the same command again sends only the missing ones.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   offboarder submit 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11 --urgent
   offboarder submit --file leavers.csv --batch-id 2026-11 --requested-by hr
+  offboarder submit --file export.csv --id-column 'Employee ID' --skip-invalid --rejects rejects.csv
   cut -d, -f1 export.csv | offboarder submit --file - --dry-run")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -53,16 +55,20 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     };
     let settings = AnySettings::read(sources)?;
     let clock = Clock::system();
-    let input = args.input.open(clock.now())?;
     let guards = Guarded::read(&settings.base).await?;
-    let checked = check(&input, |user_id| guards.forbid(user_id))?;
+    let purpose = Purpose {
+        consequence: "nothing was sent",
+        output: args.output.output,
+    };
+    let forbidden = |user_id| guards.forbid(user_id);
+    let users = args.input.read(clock.now(), purpose, forbidden)?;
     let plan = Plan {
         source: if args.urgent {
             Source::UsersUrgent
         } else {
             Source::Users
         },
-        checked,
+        users,
         held: guards.held().await,
         memory: Memory::new(
             compose::shared_stores(&settings.base).map(|stores| MemoryStores {
@@ -76,11 +82,11 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
 
     plan.name_held(args.output.output);
     match broker {
-        None => plan.dry_run(&input, args.output.output).await,
+        None => plan.dry_run(args.output.output).await,
         Some(broker) => {
             let publisher = broker.publisher(Sending::CHANNELS);
             let output = args.output.output;
-            Box::pin(plan.send(&input, publisher, &settings, output)).await
+            Box::pin(plan.send(publisher, &settings, output)).await
         }
     }
 }
@@ -88,7 +94,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
 /// What is to be sent, after the checks.
 struct Plan {
     source: Source,
-    checked: Checked,
+    users: Users,
     held: Vec<(UserId, Hold)>,
     memory: Memory,
     clock: Clock,
@@ -117,16 +123,17 @@ impl Plan {
 
     async fn send(
         self,
-        input: &Input,
         publisher: Arc<dyn Publisher>,
         settings: &AnySettings,
         output: Output,
     ) -> Result<Exit, CliError> {
-        let total = self.checked.users;
+        let checked = &self.users.checked;
+        let total = checked.users;
         let queue = self.source.queue();
+        let columns = self.columns();
         let held = self.held_document();
         let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
-        let bar = progress_bar(total);
+        let bar = bar(total, "users");
         let publisher = publisher;
         let sending = Sending {
             publisher: Arc::clone(&publisher),
@@ -134,7 +141,8 @@ impl Plan {
             memory: self.memory,
             clock: self.clock,
         };
-        let messages = input.messages().map_err(|error| unreadable(&error))?;
+        let messages = self.users.input.messages(checked);
+        let messages = messages.map_err(|error| unreadable(&error))?;
         let sent = sending
             .run(messages, &shutdown.draining, |_sent| bar.inc(1))
             .await;
@@ -147,23 +155,16 @@ impl Plan {
         match output {
             Output::Json => print_json(&json!({
                 "queue": queue, "sent": sent.confirmed, "alreadySent": sent.before, "total": total,
-                "duplicates": self.checked.duplicates_total, "held": held,
-                "ignored": self.checked.ignored, "interrupted": interrupted, "error": sent.failure.as_ref().map(|failure| &failure.text),
+                "duplicates": checked.duplicates_total, "held": held, "rejected": checked.faults.total,
+                "kept": columns.kept, "ignored": columns.ignored,
+                "interrupted": interrupted, "error": sent.failure.as_ref().map(|failure| &failure.text),
                 "fleet": fleet,
             }))?,
             Output::Table => {
                 say_fleet(fleet.as_ref());
-                say(format!(
-                    "{} of {total} messages are in {queue}",
-                    sent.confirmed
-                ));
-                if sent.before > 0 {
-                    say(format!(
-                        "{} were already sent with this batch ID; another --batch-id sends them again",
-                        sent.before
-                    ));
-                }
-                ignored(&self.checked).into_iter().for_each(say);
+                say(sent_text(&sent, queue));
+                columns.lines().into_iter().for_each(say);
+                self.users.rejected().into_iter().for_each(say);
             }
         }
         let again = format!(
@@ -173,15 +174,17 @@ impl Plan {
         match sent.failure {
             Some(failure) => Err(CliError::unreachable(format!("{}; {again}", failure.text))),
             None if interrupted => Err(CliError::bad(format!("interrupted; {again}"))),
-            None => Ok(Exit::Ok),
+            None => Ok(self.users.exit()),
         }
     }
 
-    async fn dry_run(self, input: &Input, output: Output) -> Result<Exit, CliError> {
+    async fn dry_run(self, output: Output) -> Result<Exit, CliError> {
         // Printed while it is read, so that memory use does not grow with the input.
         let mut out = BufWriter::new(std::io::stdout());
         let mut first = true;
-        let messages = input.messages().map_err(|error| unreadable(&error))?;
+        let checked = &self.users.checked;
+        let messages = self.users.input.messages(checked);
+        let messages = messages.map_err(|error| unreadable(&error))?;
         let mut chunks = std::pin::pin!(
             stream::iter(messages)
                 .chunks(CHUNK)
@@ -206,14 +209,15 @@ impl Plan {
         };
 
         unless_closed(written.await)?;
-        let total = self.checked.users;
+        let total = checked.users;
         let queue = self.source.queue();
+        let columns = self.columns();
         let written = match output {
             Output::Json => {
                 let rest = json!({
                     "queue": queue, "total": total, "alreadySent": before, "sent": 0,
-                    "duplicates": self.checked.duplicates_total, "held": self.held_document(),
-                    "ignored": self.checked.ignored,
+                    "duplicates": checked.duplicates_total, "held": self.held_document(),
+                    "rejected": checked.faults.total, "kept": columns.kept, "ignored": columns.ignored,
                 });
                 // The remaining members of the document, after the list.
                 let rest = rest.to_string();
@@ -221,28 +225,87 @@ impl Plan {
             }
             Output::Table => {
                 let known = if before > 0 {
-                    format!("; {before} were already sent with this batch ID")
+                    format!("; {} before with this batch ID", were_sent(before))
                 } else {
                     String::new()
                 };
-                let ignored = ignored(&self.checked)
-                    .map_or_else(String::new, |ignored| format!("\n{ignored}"));
+                let more = columns.lines().into_iter().chain(self.users.rejected());
+                let more = more.fold(String::new(), |text, line| text + "\n" + &line);
                 writeln!(
                     out,
-                    "{} messages would be sent to {queue}{known}; nothing was sent{ignored}",
+                    "{} messages would be sent to {queue}{known}; nothing was sent{more}",
                     total - before
                 )
             }
         };
         unless_closed(written.and_then(|()| out.flush()))?;
 
-        Ok(Exit::Ok)
+        Ok(self.users.exit())
+    }
+
+    /// What happens to the columns without a meaning.
+    fn columns(&self) -> Columns {
+        let checked = &self.users.checked;
+        let is_kept = self.memory.is_kept() && checked.in_batches > 0;
+        Columns {
+            kept: if is_kept {
+                checked.kept.clone()
+            } else {
+                Vec::new()
+            },
+            ignored: if is_kept {
+                checked.ignored.clone()
+            } else {
+                [checked.kept.as_slice(), checked.ignored.as_slice()].concat()
+            },
+            is_for_all: checked.in_batches == checked.users,
+        }
     }
 }
 
-/// Columns or members of the input that have no meaning here.
-fn ignored(checked: &Checked) -> Option<String> {
-    (!checked.ignored.is_empty()).then(|| format!("ignored: {}", checked.ignored.join(", ")))
+/// Columns of the file, and members, that have no meaning here.
+struct Columns {
+    /// Kept with the batch.
+    kept: Vec<String>,
+    ignored: Vec<String>,
+    /// All users belong to a batch.
+    is_for_all: bool,
+}
+
+impl Columns {
+    fn lines(&self) -> Vec<String> {
+        let users = if self.is_for_all {
+            ""
+        } else {
+            ", of the users who have a batch ID"
+        };
+        let kept = format!("kept for `batch report`{users}: {}", self.kept.join(", "));
+        let ignored = format!("ignored: {}", self.ignored.join(", "));
+        [
+            (!self.kept.is_empty()).then_some(kept),
+            (!self.ignored.is_empty()).then_some(ignored),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// A user who was sent before is no failure.
+fn sent_text(sent: &Sent, queue: &str) -> String {
+    let now = format!("{} sent now to {queue}", sent.confirmed);
+    match sent.before {
+        0 => now,
+        before => format!(
+            "{now}, {} before with this batch ID; another --batch-id sends again",
+            were_sent(before)
+        ),
+    }
+}
+
+fn were_sent(users: u64) -> String {
+    let were = if users == 1 { "was" } else { "were" };
+    format!("{users} {were} sent")
 }
 
 fn show(
@@ -265,25 +328,4 @@ fn show(
             write!(out, "{}\n    {body}", if first { "" } else { "," })
         }
     }
-}
-
-/// A closed pipe (`| head`) is not an error.
-fn unless_closed(written: std::io::Result<()>) -> Result<(), CliError> {
-    match written {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::bad(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-/// indicatif shows it only on a terminal.
-fn progress_bar(total: u64) -> ProgressBar {
-    let bar = ProgressBar::new(total);
-    let form = "{wide_bar} {human_pos} of {human_len}, {rate} per second, {eta} left";
-    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-        write!(out, "{:.0}", state.per_sec()).ok();
-    };
-    if let Ok(style) = ProgressStyle::with_template(form) {
-        bar.set_style(style.with_key("rate", rate));
-    }
-    bar
 }

@@ -57,37 +57,48 @@ impl Grid<'_> {
         self.rows.truncate(self.rows.len() - hidden);
 
         let mut lines = self.fitted(screen);
-        if hidden > 0 {
-            lines.push(format!("... and {hidden} more (--output json has all)"));
-        }
+        lines.extend(more(hidden));
         lines.join("\n")
     }
 
     fn fitted(&self, screen: &Screen) -> Vec<String> {
-        let mut kept: Vec<usize> = (0..self.columns.len()).collect();
-        let mut left_out = Vec::new();
+        let Some(fit) = self.fit(screen.width) else {
+            return self.stacked(screen);
+        };
+        let mut lines = self.head(&fit, screen);
+        let rows = self.rows.iter().flat_map(|cells| fit.row(cells, screen));
+        lines.extend(rows);
+        lines.extend(self.note(&fit, screen));
+        lines
+    }
 
+    /// The columns that fit, or `None` if rows have to be stacked.
+    fn fit(&self, width: Option<usize>) -> Option<Fit> {
+        let mut kept: Vec<usize> = (0..self.columns.len()).collect();
         loop {
-            if let Some(widths) = self.widths(&kept, screen.width) {
-                let mut lines = self.grid(&kept, &widths, screen);
-                if !left_out.is_empty() {
-                    left_out.sort_unstable();
-                    let titles: Vec<&str> =
-                        left_out.iter().filter_map(|at| self.title(*at)).collect();
-                    let note = format!("a wider terminal also shows: {}", titles.join(", "));
-                    lines.extend(wrap(&note, screen.width.unwrap_or(usize::MAX)));
-                }
-                return lines;
+            if let Some(widths) = self.widths(&kept, width) {
+                return Some(Fit { kept, widths });
             }
             let rank = |at: &usize| self.columns.get(*at).map_or(0, |column| column.rank);
-            match kept.iter().copied().max_by_key(rank) {
-                Some(at) if rank(&at) > 0 => {
-                    kept.retain(|kept| *kept != at);
-                    left_out.push(at);
-                }
-                Some(_) | None => return self.stacked(screen),
+            let at = kept.iter().copied().max_by_key(rank)?;
+            if rank(&at) == 0 {
+                return None;
             }
+            kept.retain(|kept| *kept != at);
         }
+    }
+
+    /// Which columns were left out.
+    fn note(&self, fit: &Fit, screen: &Screen) -> Vec<String> {
+        let left_out: Vec<&str> = (0..self.columns.len())
+            .filter(|at| !fit.kept.contains(at))
+            .filter_map(|at| self.title(at))
+            .collect();
+        if left_out.is_empty() {
+            return Vec::new();
+        }
+        let note = format!("a wider terminal also shows: {}", left_out.join(", "));
+        wrap(&note, screen.width.unwrap_or(usize::MAX))
     }
 
     fn title(&self, at: usize) -> Option<&str> {
@@ -144,22 +155,15 @@ impl Grid<'_> {
         word.unwrap_or(0).max(natural.min(LEAST_TEXT))
     }
 
-    fn grid(&self, kept: &[usize], widths: &[usize], screen: &Screen) -> Vec<String> {
-        let mut lines = Vec::new();
-        let titles: Vec<&str> = kept.iter().filter_map(|at| self.title(*at)).collect();
-        if titles.iter().any(|title| !title.is_empty()) {
-            let bold = |_cell: &str| screen.colour.then_some("1");
-            lines.extend(row(&titles, widths, bold));
-            let gaps = GAP.len() * widths.len().saturating_sub(1);
-            lines.push("─".repeat(widths.iter().sum::<usize>() + gaps));
+    fn head(&self, fit: &Fit, screen: &Screen) -> Vec<String> {
+        let titles: Vec<&str> = fit.kept.iter().filter_map(|at| self.title(*at)).collect();
+        if titles.iter().all(|title| title.is_empty()) {
+            return Vec::new();
         }
-        for cells in &self.rows {
-            let cells: Vec<&str> = kept
-                .iter()
-                .filter_map(|at| cells.get(*at).map(String::as_str))
-                .collect();
-            lines.extend(row(&cells, widths, |cell| hue(cell, screen)));
-        }
+        let bold = |_cell: &str| screen.colour.then_some("1");
+        let mut lines = row(&titles, &fit.widths, bold);
+        let gaps = GAP.len() * fit.widths.len().saturating_sub(1);
+        lines.push("─".repeat(fit.widths.iter().sum::<usize>() + gaps));
         lines
     }
 
@@ -188,6 +192,107 @@ impl Grid<'_> {
         }
         lines
     }
+}
+
+/// The columns that are shown, and their widths.
+struct Fit {
+    kept: Vec<usize>,
+    widths: Vec<usize>,
+}
+
+impl Fit {
+    fn row(&self, cells: &[String], screen: &Screen) -> Vec<String> {
+        let cells: Vec<&str> = self
+            .kept
+            .iter()
+            .filter_map(|at| cells.get(*at).map(String::as_str))
+            .collect();
+        row(&cells, &self.widths, |cell| hue(cell, screen))
+    }
+}
+
+impl Fit {
+    /// Wide enough for these cells, where nothing limits the width.
+    fn widened(&self, cells: &[String]) -> Self {
+        let wide = |(at, width): (&usize, &usize)| {
+            let cell = cells.get(*at).map_or(0, |cell| cell.width());
+            cell.max(*width)
+        };
+        Self {
+            widths: self.kept.iter().zip(&self.widths).map(wide).collect(),
+            kept: self.kept.clone(),
+        }
+    }
+}
+
+/// A table that is printed row by row, as the rows become known. A row with the longest cells that are expected sets the
+/// widths.
+pub(super) struct Rolling<'a> {
+    grid: Grid<'a>,
+    fit: Option<Fit>,
+    screen: Screen,
+    rows: usize,
+}
+
+impl<'a> Rolling<'a> {
+    pub(super) fn new(columns: &[Column<'a>], longest: &[&str], screen: Screen) -> Self {
+        let grid = Grid {
+            columns: columns.to_vec(),
+            rows: vec![longest.iter().map(|cell| (*cell).to_owned()).collect()],
+        };
+        Self {
+            fit: grid.fit(screen.width),
+            grid,
+            screen,
+            rows: 0,
+        }
+    }
+
+    /// The lines above the first row.
+    pub(super) fn head(&self) -> Vec<String> {
+        match &self.fit {
+            Some(fit) => self.grid.head(fit, &self.screen),
+            None => Vec::new(),
+        }
+    }
+
+    /// The lines of the next row, whose cells are safe to print already; none on a terminal once there are too many.
+    pub(super) fn row(&mut self, cells: Vec<String>) -> Vec<String> {
+        self.rows += 1;
+        if self.hidden() > 0 {
+            return Vec::new();
+        }
+        match (&self.fit, self.screen.width) {
+            (Some(fit), Some(_)) => return fit.row(&cells, &self.screen),
+            (Some(fit), None) => return fit.widened(&cells).row(&cells, &self.screen),
+            (None, _) => {}
+        }
+        self.grid.rows = vec![cells];
+        let mut lines = self.grid.stacked(&self.screen);
+        lines.push(String::new());
+        lines
+    }
+
+    /// The lines below the last row.
+    pub(super) fn foot(&self) -> Vec<String> {
+        let mut lines = match &self.fit {
+            Some(fit) => self.grid.note(fit, &self.screen),
+            None => Vec::new(),
+        };
+        lines.extend(more(self.hidden()));
+        lines
+    }
+
+    fn hidden(&self) -> usize {
+        match self.screen.width {
+            Some(_) => self.rows.saturating_sub(MOST_ROWS),
+            None => 0,
+        }
+    }
+}
+
+fn more(hidden: usize) -> Option<String> {
+    (hidden > 0).then(|| format!("... and {hidden} more (--output json has all)"))
 }
 
 /// One row of cells as lines, without blanks at their ends.

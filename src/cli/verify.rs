@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::HumanBytes;
 use jiff::Timestamp;
 use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::bar::bar;
 use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
-use super::input;
+use super::input::{self, FileArgs, Purpose};
 use super::known_manifests::KnownManifests;
 use super::output::{Output, OutputArgs, json as print_json, say, table};
 use crate::clock::Clock;
@@ -40,9 +41,8 @@ pub(crate) struct Args {
     /// User IDs
     #[arg(value_name = "USER_ID")]
     users: Vec<String>,
-    /// File of users: CSV with a header that has userId, JSON Lines, or one ID per line; `-` is standard input
-    #[arg(long, value_name = "F")]
-    file: Option<PathBuf>,
+    #[command(flatten)]
+    file: FileArgs,
     /// All users of whom the store holds an object
     #[arg(long, conflicts_with_all = ["users", "file"])]
     all: bool,
@@ -90,10 +90,14 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
 impl Args {
     /// `None` means all users.
     fn named(&self) -> Result<Option<Vec<UserId>>, CliError> {
-        if self.users.is_empty() && self.file.is_none() {
+        if self.users.is_empty() && self.file.file.is_none() {
             return Ok(None);
         }
-        let users = input::users(&self.users, self.file.as_deref())?;
+        let purpose = Purpose {
+            consequence: "nothing was checked",
+            output: self.output.output,
+        };
+        let users = input::users(&self.users, &self.file, purpose)?;
         Ok(Some(users))
     }
 }
@@ -234,7 +238,7 @@ struct Report {
 }
 
 async fn check_all(place: &Arc<Place>, wanted: BTreeMap<UserId, Option<Holdings>>) -> Report {
-    let bar = bar(wanted.len());
+    let bar = bar(wanted.len() as u64, "users");
     let mut checks = stream::iter(wanted)
         .map(|(user_id, held)| {
             let place = Arc::clone(place);
@@ -261,7 +265,7 @@ async fn check_all(place: &Arc<Place>, wanted: BTreeMap<UserId, Option<Holdings>
                 bad += usize::from(!verdict.ok);
                 verdicts.push(verdict);
                 bar.inc(1);
-                bar.set_message(format!("{} read, {bad} bad", HumanBytes(bytes)));
+                bar.set_message(format!(", {} read, {bad} bad", HumanBytes(bytes)));
             }
             Err(failure) => {
                 stopped_by = Some(failure);
@@ -276,16 +280,6 @@ async fn check_all(place: &Arc<Place>, wanted: BTreeMap<UserId, Option<Holdings>
         verdicts,
         stopped_by,
     }
-}
-
-/// indicatif shows it only on a terminal.
-fn bar(users: usize) -> ProgressBar {
-    let bar = ProgressBar::new(users as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} users, {msg}, {eta} left")
-    {
-        bar.set_style(style);
-    }
-    bar
 }
 
 impl Report {
@@ -347,7 +341,7 @@ impl Report {
 
 /// What the check cannot find.
 fn cannot_find(place: &Place, args: &Args) -> Vec<&'static str> {
-    let is_everyone = args.users.is_empty() && args.file.is_none();
+    let is_everyone = args.users.is_empty() && args.file.file.is_none();
     let whole = "users of whom the store holds no object (any more): only users with a stored object are checked; name users \
                  to report missing ones";
     let together = match (place.verifier.downloaded, &place.known_manifests) {

@@ -23,6 +23,11 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
+    /// Whether no record says it, but a doubt.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.at == Timestamp::UNIX_EPOCH
+    }
+
     /// What is stored is in doubt, so the user is on hold.
     pub(crate) fn doubtful(why: String) -> Self {
         Self {

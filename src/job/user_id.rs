@@ -33,8 +33,8 @@ impl FromStr for UserId {
 }
 
 impl UserId {
-    /// Messages may also spell it without hyphens.
-    pub(super) fn in_message(text: &str) -> Option<Self> {
+    /// Messages and files may also spell it without hyphens.
+    pub(crate) fn in_message(text: &str) -> Option<Self> {
         matches!(text.len(), 32 | 36).then(|| Uuid::try_parse(text).ok().map(Self))?
     }
 }

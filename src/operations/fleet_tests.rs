@@ -90,17 +90,14 @@ fn a_pause_says_who_and_why_and_is_not_a_fault_of_the_workers() {
     let paused = worker("a", &["paused by ada at 1970-01-12T13:34:40Z: migration"]);
     let workers = || Ok(vec![paused.clone()]);
     let fleet = assemble(workers(), Ok(pause(None)), None, now());
-    assert_eq!(
-        fleet.to_string(),
-        "! paused by ada 12 min 0 s ago: migration"
-    );
+    assert_eq!(fleet.to_string(), "! paused by ada 12 min ago: migration");
     assert!(fleet.stopped);
 
     let until = now() + SignedDuration::from_secs(30);
     let fleet = assemble(workers(), Ok(pause(Some(until))), None, now());
     assert_eq!(
         fleet.to_string(),
-        "! paused by ada 12 min 0 s ago, ends in 30 s: migration"
+        "! paused by ada 12 min ago, ends in 30 s: migration"
     );
     assert_eq!(fleet.notices[0].until, Some(until));
 

@@ -1,5 +1,6 @@
 //! Putting users on hold and lifting holds.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,12 @@ use tokio::time::Instant;
 use super::Partial;
 use crate::clock::Clock;
 use crate::failure::{Class, Failure};
+use crate::guards::Hold;
 use crate::job::UserId;
 use crate::machine::{Checkpoint, Sealing, State};
 use crate::ports::{ArchiveStore, Checkpoints};
 use crate::registers::audit_log::{AuditLog, Change, Operator, Recorded};
-use crate::registers::set_hold;
+use crate::registers::{HoldRecords, set_hold};
 
 /// A worker sends its DELETE within a second after it has read the holds, and waits this long for the response at most.
 const DELETION_ENDS_WITHIN: Duration = Duration::from_secs(90);
@@ -32,13 +34,19 @@ pub(crate) struct Holds<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HoldChanged {
     pub user_id: UserId,
+    /// The user was on hold before, and this hold stays as it is.
+    pub already: Option<Hold>,
     /// The hold is stored, but it came too late for a deletion, or nothing shows whether a deletion is under way.
     pub warning: Option<String>,
 }
 
+/// An entry of the audit log names at most this many users: it has a greatest size.
+const USERS_PER_ENTRY: usize = 10_000;
+
 impl Holds<'_> {
     /// Records the change in the audit log, then changes the hold of each user. Each hold is read back in the way in
-    /// which workers read it. A deletion that began before the hold is waited for, and reported.
+    /// which workers read it. A deletion that began before the hold is waited for, and reported. A user who is on hold
+    /// keeps the hold with its operator and reason, which the new one would hide.
     pub(crate) async fn change(
         &self,
         users: &[UserId],
@@ -46,29 +54,78 @@ impl Holds<'_> {
         operator: &Operator,
     ) -> Partial<Vec<HoldChanged>> {
         let mut done = Vec::new();
-        let recorded = match self.record(users, held, operator).await {
-            Ok(recorded) => recorded,
+        let known = match self.known(users, held).await {
+            Ok(known) => known,
             Err(failure) => return Partial::cut_short(done, failure),
         };
 
-        for user_id in users {
-            match self.change_one(*user_id, held, &recorded).await {
-                Ok(warning) => done.push(HoldChanged {
-                    user_id: *user_id,
-                    warning,
-                }),
+        for users in users.chunks(USERS_PER_ENTRY) {
+            let new: Vec<UserId> = users
+                .iter()
+                .copied()
+                .filter(|user_id| !known.contains_key(user_id))
+                .collect();
+            let recorded = match self.record(&new, held, operator).await {
+                Ok(recorded) => recorded,
                 Err(failure) => return Partial::cut_short(done, failure),
+            };
+
+            for user_id in users {
+                let changed = match (known.get(user_id), &recorded) {
+                    (Some((before, number)), _) => {
+                        let warning = self.note(*user_id, held, *number).await;
+                        Ok((Some(before.clone()), warning))
+                    }
+                    (None, Some(recorded)) => self
+                        .change_one(*user_id, held, recorded)
+                        .await
+                        .map(|warning| (None, warning)),
+                    // Every user who is not known is in the entry.
+                    (None, None) => continue,
+                };
+                match changed {
+                    Ok((already, warning)) => done.push(HoldChanged {
+                        user_id: *user_id,
+                        already,
+                        warning,
+                    }),
+                    Err(failure) => return Partial::cut_short(done, failure),
+                }
             }
         }
         Partial::whole(done)
     }
 
+    /// Those of the users who need no new hold, and the number of their last record. A hold that is only assumed, because
+    /// what is stored is in doubt, is set.
+    async fn known(
+        &self,
+        users: &[UserId],
+        held: bool,
+    ) -> Result<BTreeMap<UserId, (Hold, u32)>, Failure> {
+        if !held {
+            return Ok(BTreeMap::new());
+        }
+        let mut records = HoldRecords::list(&**self.store).await?;
+        records.retain(&users.iter().copied().collect());
+        let holds = records.clone().holds(self.store).await?;
+        Ok(holds
+            .into_iter()
+            .filter(|(_, hold)| !hold.is_doubtful())
+            .map(|(user_id, hold)| (user_id, (hold, records.last(user_id))))
+            .collect())
+    }
+
+    /// `None` if there is nobody to name.
     async fn record(
         &self,
         users: &[UserId],
         held: bool,
         operator: &Operator,
-    ) -> Result<Recorded, Failure> {
+    ) -> Result<Option<Recorded>, Failure> {
+        if users.is_empty() {
+            return Ok(None);
+        }
         let change = Change {
             what: if held { "hold add" } else { "hold remove" },
             count: users.len(),
@@ -77,6 +134,7 @@ impl Holds<'_> {
         AuditLog::new(Arc::clone(self.store), self.clock.clone())
             .record(operator, change)
             .await
+            .map(Some)
     }
 
     /// Returns the warning for the operator, if there is one.
@@ -87,6 +145,12 @@ impl Holds<'_> {
         recorded: &Recorded,
     ) -> Result<Option<String>, Failure> {
         let number = set_hold(&**self.store, user_id, held, recorded, self.clock.now()).await?;
+        Ok(self.note(user_id, held, number).await)
+    }
+
+    /// Notes the number of the record beside the checkpoint, and looks for a deletion that is under way. A user who is on
+    /// hold gets this, too: the command that set the hold may have been killed before.
+    async fn note(&self, user_id: UserId, held: bool, number: u32) -> Option<String> {
         let noted = match self.checkpoints {
             Ok(checkpoints) => checkpoints
                 .note_holds(user_id, number)
@@ -95,7 +159,7 @@ impl Holds<'_> {
             Err(failure) => Err(failure.clone()),
         };
 
-        Ok(match noted {
+        match noted {
             Ok(checkpoints) if held => deletion_under_way(checkpoints, user_id).await,
             Ok(_) => None,
             Err(failure) if held => Some(cannot_see(&failure)),
@@ -104,7 +168,7 @@ impl Holds<'_> {
                 tracing::warn!(%user_id, %failure, "the number of the hold could not be noted beside the checkpoint");
                 None
             }
-        })
+        }
     }
 }
 

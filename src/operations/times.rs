@@ -16,15 +16,29 @@ pub(crate) fn span(duration: SignedDuration) -> String {
     whole_span(seconds.round() as u64)
 }
 
-/// The same, without decimals.
+/// An estimate, without decimals.
+pub(crate) fn about(seconds: f64) -> String {
+    const LONGEST: f64 = 1e9;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and 1e9"
+    )]
+    whole_span(seconds.clamp(0.0, LONGEST).round() as u64)
+}
+
+/// A duration without decimals: `83 s`, `2 min 11 s`, `4 min`.
 pub(crate) fn whole_span(seconds: u64) -> String {
     let days = seconds / 86_400;
     let hours = seconds / 3600 % 24;
     let minutes = seconds / 60 % 60;
     match (days, hours, minutes) {
         (0, 0, 0 | 1) if seconds < 100 => format!("{seconds} s"),
+        (0, 0, _) if seconds.is_multiple_of(60) => format!("{minutes} min"),
         (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, _, 0) => format!("{hours} h"),
         (0, _, _) => format!("{hours} h {minutes} min"),
+        (_, 0, _) => format!("{days} d"),
         (_, _, _) => format!("{days} d {hours} h"),
     }
 }
@@ -60,11 +74,21 @@ mod tests {
             (83, "83 s"),
             (99, "99 s"),
             (131, "2 min 11 s"),
-            (3_600, "1 h 0 min"),
+            (120, "2 min"),
+            (3_600, "1 h"),
+            (86_400, "1 d"),
             (11_100, "3 h 5 min"),
             (352_800, "4 d 2 h"),
         ] {
             assert_eq!(whole_span(seconds), text);
+        }
+        for (seconds, text) in [
+            (0.4, "0 s"),
+            (99.6, "1 min 40 s"),
+            (f64::INFINITY, "11574 d 1 h"),
+            (f64::NAN, "0 s"),
+        ] {
+            assert_eq!(about(seconds), text, "{seconds}");
         }
         assert_eq!(span(SignedDuration::from_millis(2_340)), "2.3 s");
         assert_eq!(span(SignedDuration::from_millis(9_960)), "10 s");

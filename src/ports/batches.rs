@@ -6,6 +6,7 @@ use jiff::fmt::serde::timestamp::millisecond;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::FileColumns;
 use crate::failure::{Failure, Reason};
 use crate::job::{BatchId, UserId};
 use crate::machine::{Checkpoint, DeletionOutcome, Pause, State, StateName};
@@ -20,6 +21,17 @@ pub(crate) trait Batches: Send + Sync {
         users: &[UserId],
         at: Timestamp,
     ) -> Result<(), Failure>;
+
+    /// Keeps columns of the input file beside users of a batch, at most as long as the batch.
+    async fn keep_columns(
+        &self,
+        batch: &BatchId,
+        columns: &[(UserId, FileColumns)],
+    ) -> Result<(), Failure>;
+
+    /// The columns that were kept of each of `users`, in their order.
+    async fn columns(&self, batch: &BatchId, users: &[UserId])
+    -> Result<Vec<FileColumns>, Failure>;
 
     /// Those of `users` who are in the batch.
     async fn users_in(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<UserId>, Failure>;

@@ -4,6 +4,7 @@ mod archive_store;
 pub(crate) mod batches;
 mod checkpoints;
 mod checksum;
+mod file_columns;
 #[cfg(test)]
 pub(crate) mod memory_queue;
 pub(crate) mod queue;
@@ -24,6 +25,7 @@ pub(crate) use archive_store::{
 };
 pub(crate) use checkpoints::{Checkpoints, Claim, DeletionAdmission, Lease, Saved};
 pub(crate) use checksum::{crc32c, crc32c_of_parts};
+pub(crate) use file_columns::FileColumns;
 pub(crate) use quotas::{Quotas, Reservation};
 pub(crate) use replays::{GroupReplay, ReplayNote, ReplayedUser};
 pub(crate) use shared::SharedStores;

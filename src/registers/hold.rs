@@ -119,6 +119,11 @@ impl HoldRecords {
         self.0.contains_key(&user_id)
     }
 
+    /// The number of the user's last record.
+    pub(crate) fn last(&self, user_id: UserId) -> u32 {
+        self.0.get(&user_id).map_or(0, Sequence::last)
+    }
+
     /// Drops the records of all other users.
     pub(crate) fn retain(&mut self, users: &BTreeSet<UserId>) {
         self.0.retain(|user_id, _| users.contains(user_id));

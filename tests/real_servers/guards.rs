@@ -106,6 +106,11 @@ fn changed_in_between(place: usize) {
     world
         .run(&["hold", "add", held, "--why", "case 4711"])
         .expect(0);
+    let again = world.write("held.csv", &format!("User ID,Name\n{held},Jo\n"));
+    let hold_again = ["hold", "add", "--file", &again, "--why", "another case"];
+    let again = world.run(&hold_again).expect(0).output;
+    let is_said = again.starts_with(&format!("{held} already on hold since 2"));
+    assert!(is_said && again.contains(": case 4711\n"), "{again}");
     assert_eq!(world.deletions(), 0, "all was changed in time");
     let holds = world.json(&["hold", "list"], 0).to_string();
     assert!(

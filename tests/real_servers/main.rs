@@ -27,6 +27,7 @@ mod disasters;
 mod doctor;
 mod drains;
 mod events;
+mod exports;
 mod faults;
 mod fleet;
 mod forgeries;

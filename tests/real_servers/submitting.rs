@@ -76,7 +76,7 @@ fn faults_send_nothing(place: usize) {
     for dry_run in [&[][..], &["--dry-run"]] {
         let submit = [&["submit", "--file", &faulty], dry_run].concat();
         let ended = world.run(&submit).expect(2);
-        for named in ["2 fault(s)", "line 3: \"nonsense\"", "line 4: action "] {
+        for named in ["2 faults", "line 3: \"nonsense\"", "line 4: action "] {
             assert!(ended.errors.contains(named), "{named} in {}", ended.errors);
         }
     }

@@ -15,7 +15,7 @@ use crate::job::{BatchId, Request, UserId};
 use crate::machine::Checkpoint;
 use crate::machine::samples::finished;
 use crate::ports::batches::{Batches, FinishedBatch, Known, Record, Summary};
-use crate::ports::{Checkpoints as _, Claim};
+use crate::ports::{Checkpoints as _, Claim, FileColumns};
 
 struct Store {
     url: RedisUrl,
@@ -323,4 +323,57 @@ async fn a_batch_with_a_user_who_has_not_begun_or_with_damaged_keys_has_not_ende
     let mut kind = redis::cmd("TYPE");
     kind.arg(key);
     assert_eq!(raw_redis::<String>(&store.url, &kind).await, "zset");
+}
+
+fn columns(name: &str, department: &str) -> FileColumns {
+    let mut columns = FileColumns::default();
+    columns.add("name", name);
+    columns.add("department", department);
+    columns
+}
+
+#[tokio::test]
+async fn a_batch_keeps_columns_of_the_input_file_and_no_longer_than_its_users() {
+    let store = store();
+    let batch = batch("b");
+    let users = [user(), user(), user()];
+    let kept = [
+        (users[0], columns("Ada", "Sales")),
+        (users[1], columns("Bob", "")),
+    ];
+    store.batches.keep_columns(&batch, &kept).await.unwrap();
+    store
+        .batches
+        .add_users(&batch, &users, at(1))
+        .await
+        .unwrap();
+    let read = store.batches.columns(&batch, &users).await.unwrap();
+    let none = FileColumns::default();
+    assert_eq!(read, [kept[0].1.clone(), kept[1].1.clone(), none]);
+    assert_eq!(store.batches.columns(&batch, &[]).await.unwrap(), []);
+
+    let key = "offboarder:columns:{offboarder:batch:b:users}";
+    let expires = || async {
+        let mut command = redis::cmd("TTL");
+        command.arg(key);
+        raw_redis::<i64>(&store.url, &command).await
+    };
+    assert!(expires().await > 360 * 86_400, "{}", expires().await);
+
+    // Another program may write there; the users of the batch are not affected.
+    let mut command = redis::cmd("HSET");
+    command.arg(key).arg(users[2].to_string()).arg("{\"a\":7}");
+    raw_redis::<i64>(&store.url, &command).await;
+    let read = store.batches.columns(&batch, &users[2..]).await.unwrap();
+    assert_eq!(read, [FileColumns::default()]);
+
+    for user_id in users {
+        let mut checkpoint = of_batch(user_id, "b");
+        let class = Class::Permanent(Reason::UserNotFound);
+        let failure = Failure::new(class, Code::UserNotFound, "no such user");
+        checkpoint.give_up(Reason::UserNotFound, failure, at(9));
+        save(&store, &checkpoint, Some(Duration::from_hours(24))).await;
+    }
+    let left = expires().await;
+    assert!((1..=100 * 86_400).contains(&left), "{left}");
 }

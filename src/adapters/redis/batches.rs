@@ -11,11 +11,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use redis::{Cmd, Script};
 
+use super::batch_columns::{self, BatchColumns};
 use super::connection::{RedisConnection, millis};
 use super::{keys, scripts};
 use crate::adapters::stored_checkpoint;
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
+use crate::ports::FileColumns;
 use crate::ports::batches::{Batches, Known, Listed, Members, Record, Summary};
 
 /// How many batches are listed at most, since anybody who may send messages can name batches.
@@ -25,6 +27,7 @@ pub(crate) struct RedisBatches {
     pub(super) connection: Arc<RedisConnection>,
     add: Script,
     end: Script,
+    columns: BatchColumns,
     list: Script,
     pub(super) settle: Script,
     pub(super) announced: Script,
@@ -45,6 +48,7 @@ impl RedisBatches {
             connection,
             add: Script::new(scripts::ADD_TO_BATCH),
             end: Script::new(scripts::END_IN_BATCH),
+            columns: BatchColumns::new(),
             list: Script::new(scripts::LIST_BATCH),
             settle: Script::new(scripts::SETTLE_IN_BATCH),
             announced: Script::new(scripts::BATCH_ANNOUNCED),
@@ -56,6 +60,7 @@ impl RedisBatches {
         script
             .key(keys::batch_users(batch))
             .key(keys::batch_ended(batch))
+            .key(keys::batch_columns(batch))
             .arg(ended.at.as_millisecond())
             .arg(ended.user_id.to_string())
             .arg(ended.summary)
@@ -204,6 +209,22 @@ impl Batches for RedisBatches {
             self.list_batch(batch, at)
         );
         done.0.and(done.1).map(|_done| ())
+    }
+
+    async fn keep_columns(
+        &self,
+        batch: &BatchId,
+        columns: &[(UserId, FileColumns)],
+    ) -> Result<(), Failure> {
+        self.columns.keep(&self.connection, batch, columns).await
+    }
+
+    async fn columns(
+        &self,
+        batch: &BatchId,
+        users: &[UserId],
+    ) -> Result<Vec<FileColumns>, Failure> {
+        batch_columns::read(&self.connection, batch, users).await
     }
 
     async fn users_in(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<UserId>, Failure> {

@@ -76,3 +76,8 @@ pub(super) fn batch_settled(batch: &BatchId) -> String {
 pub(super) fn batch_ended(batch: &BatchId) -> String {
     format!("offboarder:ended:{{{}}}", batch_users(batch))
 }
+
+/// The columns of the input file, in the same slot.
+pub(super) fn batch_columns(batch: &BatchId) -> String {
+    format!("offboarder:columns:{{{}}}", batch_users(batch))
+}

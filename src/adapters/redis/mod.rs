@@ -1,6 +1,7 @@
 //! Checkpoints, quotas, batches and heartbeats in Redis. One script, and so one round trip, for
 //! each operation; all adapters of a process may share one [`RedisConnection`].
 
+mod batch_columns;
 mod batches;
 mod checkpoints;
 mod claim_answer;

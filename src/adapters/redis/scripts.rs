@@ -228,19 +228,18 @@ end
 return 1
 ";
 
-/// The same keys. `ARGV`: time in ms, user, summary, ms that the batch is kept once all of its
-/// users are in the hash.
+/// The same keys, and the one of [`KEEP_COLUMNS`]. `ARGV`: time in ms, user, summary, ms that the batch is kept once all
+/// of its users are in the hash.
 pub(super) const END_IN_BATCH: &str = r"
 if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('DEL', KEYS[1]) end
 if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then redis.call('DEL', KEYS[2]) end
 redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
-for _, key in ipairs(KEYS) do
-  if redis.call('HLEN', KEYS[2]) >= redis.call('ZCARD', KEYS[1]) then
-    redis.call('PEXPIRE', key, ARGV[4])
-  else
-    redis.call('PERSIST', key)
-  end
+if redis.call('HLEN', KEYS[2]) >= redis.call('ZCARD', KEYS[1]) then
+  for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[4]) end
+else
+  redis.call('PERSIST', KEYS[1])
+  redis.call('PERSIST', KEYS[2])
 end
 return 1
 ";
@@ -276,6 +275,14 @@ pub(super) const BATCH_ANNOUNCED: &str = r"
 if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then return 0 end
 redis.call('ZADD', KEYS[1], ARGV[1], 'announced')
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+";
+
+/// `KEYS[1]` is a hash of users and columns of an input file. `ARGV`: ms that they are kept, user, columns, user, …
+pub(super) const KEEP_COLUMNS: &str = r"
+if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then redis.call('DEL', KEYS[1]) end
+for at = 2, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 1
 ";
 

@@ -38,6 +38,8 @@ pub(super) struct Changed {
     /// Whether the users are on hold now.
     held: bool,
     users: Vec<UserId>,
+    /// Users who were on hold before: their holds stay as they were set.
+    already: Vec<OnHold>,
     /// Users for whom the hold may have come too late.
     #[serde(rename = "buts")]
     warnings: Vec<HoldWarning>,
@@ -151,16 +153,21 @@ async fn set(api: Api, role: Role, change: Change, held: bool) -> Result<Json<Ch
 
         let users = changed.done.iter().map(|changed| changed.user_id).collect();
         let warnings = changed.done.into_iter();
-        let warnings = warnings.filter_map(|HoldChanged { user_id, warning }| {
+        let mut already = Vec::new();
+        let warnings = warnings.filter_map(|changed: HoldChanged| {
+            let user_id = changed.user_id;
+            already.extend(changed.already.map(|hold| OnHold::new(user_id, hold)));
             Some(HoldWarning {
                 user_id,
-                text: warning?,
+                text: changed.warning?,
             })
         });
+        let warnings = warnings.collect();
         Ok(Json(Changed {
             held,
             users,
-            warnings: warnings.collect(),
+            already,
+            warnings,
         }))
     })
     .await

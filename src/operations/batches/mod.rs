@@ -11,6 +11,6 @@ pub(crate) use overview::{
     AccessTimes, BatchProgress, DeadLetters, ListedProgress, Overview, ShortProgress,
     StillHaveAccess, Waiting,
 };
-pub(crate) use read::{list, overview, report};
+pub(crate) use read::{column_names, list, overview, report};
 pub(crate) use report::Reported;
 pub(crate) use tally::Tally;

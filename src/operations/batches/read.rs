@@ -3,6 +3,7 @@ use jiff::Timestamp;
 use super::{ListedProgress, Overview, Reported, ShortProgress, Standing, Tally};
 use crate::failure::Failure;
 use crate::job::BatchId;
+use crate::ports::FileColumns;
 use crate::ports::batches::{Batches, Record};
 
 /// The number of users whose summaries are read in one round trip.
@@ -72,13 +73,41 @@ pub(crate) async fn report(
 ) -> Result<(Vec<Reported>, Option<usize>), Failure> {
     let page = batches.page(batch, from, PAGE_WHOLE).await?;
     let records = batches.records(batch, &page.users).await?;
+    let columns = batches.columns(batch, &page.users).await?;
 
-    let rows = page.users.into_iter().zip(records);
-    let rows = rows.map(|(user_id, record)| match record {
-        Record::Checkpoint(checkpoint) => Reported::of(&checkpoint, now),
-        Record::Summary(summary) => Reported::of_summary(user_id, summary, now),
-        Record::Nothing => Reported::unknown(user_id, Standing::NotBegun),
-        Record::Unreadable => Reported::unknown(user_id, Standing::Unreadable),
+    let rows = page.users.into_iter().zip(records).zip(columns);
+    let rows = rows.map(|((user_id, record), columns)| {
+        let row = match record {
+            Record::Checkpoint(checkpoint) => Reported::of(&checkpoint, now),
+            Record::Summary(summary) => Reported::of_summary(user_id, summary, now),
+            Record::Nothing => Reported::unknown(user_id, Standing::NotBegun),
+            Record::Unreadable => Reported::unknown(user_id, Standing::Unreadable),
+        };
+        Reported { columns, ..row }
     });
     Ok((rows.collect(), page.next))
+}
+
+/// The names of the columns of input files that are kept with a batch, as far as a report shows them: of several files
+/// with other names, the first sixteen.
+pub(crate) async fn column_names(
+    batches: &dyn Batches,
+    batch: &BatchId,
+) -> Result<Vec<String>, Failure> {
+    let mut names: Vec<String> = Vec::new();
+    let mut from = 0;
+    loop {
+        let page = batches.page(batch, from, PAGE).await?;
+        for columns in batches.columns(batch, &page.users).await? {
+            for name in columns.names() {
+                if names.len() < FileColumns::MOST && !names.iter().any(|known| known == name) {
+                    names.push(name.to_owned());
+                }
+            }
+        }
+        match page.next {
+            Some(next) => from = next,
+            None => return Ok(names),
+        }
+    }
 }

@@ -7,6 +7,7 @@ use super::{Standing, Summary};
 use crate::failure::{Code, Reason};
 use crate::job::UserId;
 use crate::machine::{Checkpoint, DeletionOutcome, StateName};
+use crate::ports::FileColumns;
 use crate::printable;
 
 /// One row of the report. A member is empty if it is unknown or did not happen.
@@ -42,11 +43,14 @@ pub(crate) struct Reported {
     pub archive_sha256: Option<String>,
     pub manifest: Option<String>,
     pub manifest_sha256: Option<String>,
+    /// Columns of the input file, as `submit` read them.
+    #[serde(skip_serializing_if = "FileColumns::is_empty")]
+    pub columns: FileColumns,
 }
 
 impl Reported {
     /// The row of a user without a readable checkpoint.
-    pub(crate) const fn unknown(user_id: UserId, result: Standing) -> Self {
+    pub(crate) fn unknown(user_id: UserId, result: Standing) -> Self {
         Self {
             user_id,
             result,
@@ -68,6 +72,7 @@ impl Reported {
             archive_sha256: None,
             manifest: None,
             manifest_sha256: None,
+            columns: FileColumns::default(),
         }
     }
 
@@ -123,10 +128,7 @@ impl Reported {
             &mut self.manifest,
         ];
         for text in from_outside.into_iter().flatten() {
-            *text = printable::line(text).into_owned();
-            if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-                text.insert(0, '\'');
-            }
+            *text = printable::cell(text);
         }
         self
     }

@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::ignored::Ignored;
 use super::members::MEMBERS;
-use super::near_miss::near_miss;
+use super::near_miss::{near_miss, nearly};
+use super::notes::Notes;
+use super::spelling;
 use crate::job::{Action, BatchId, Request, UserId, parse_message};
+use crate::ports::FileColumns;
 
 /// The options of the command line, which apply to each message that has no such member.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +55,15 @@ pub(crate) struct Message {
     /// As a worker will read it.
     pub request: Request,
     pub body: Vec<u8>,
+    /// The other columns of the row, for the report of the batch. They are no part of the message.
+    pub columns: FileColumns,
+}
+
+/// A message that has only an ID and the options.
+pub(super) fn of_id(text: &str, overlay: &Map<String, Value>) -> Result<Message, String> {
+    let text = text.trim();
+    let id = spelling::id(text).map_or_else(|| text.to_owned(), |id| id.to_string());
+    of_members(Map::from_iter([("userId".to_owned(), id.into())]), overlay)
 }
 
 /// A message of these members and those that `overlay` adds.
@@ -75,7 +86,7 @@ pub(super) fn of_members(
 pub(super) fn of_json(
     text: &str,
     overlay: &Map<String, Value>,
-    ignored: &mut Ignored,
+    notes: &mut Notes,
 ) -> Result<Message, String> {
     let mut members = serde_json::from_str::<Map<String, Value>>(text)
         .map_err(|error| format!("not a JSON object (column {})", error.column()))?;
@@ -86,7 +97,7 @@ pub(super) fn of_json(
         if let Some(meant) = near_miss(name) {
             return Err(nearly("member", name, meant));
         }
-        ignored.note(name);
+        notes.note_unknown(name);
     }
     let mut body = String::from("{");
     for (member, value) in overlay {
@@ -96,7 +107,9 @@ pub(super) fn of_json(
                 "{member} is null, and an option sets it: remove the member"
             ));
         }
-        if given.is_none() {
+        if given.is_some() {
+            notes.note_contradicted(member);
+        } else {
             // The name of a member needs no escapes.
             body.extend(["\"", member, "\":", &value.to_string(), ","]);
             members.insert(member.clone(), value.clone());
@@ -106,15 +119,6 @@ pub(super) fn of_json(
     body += text.trim().strip_prefix('{').unwrap_or(text);
 
     message(&members, body.into_bytes())
-}
-
-/// The fault of a name that is nearly a known one. To ignore it would change what is done to the user.
-pub(super) fn nearly(what: &str, name: &str, meant: &str) -> String {
-    let name: String = name.chars().take(60).collect();
-    format!(
-        "the {what} \"{}\" is unknown; rename it to {meant}, or remove it",
-        name.escape_debug()
-    )
 }
 
 fn message(members: &Map<String, Value>, body: Vec<u8>) -> Result<Message, String> {
@@ -132,6 +136,7 @@ fn message(members: &Map<String, Value>, body: Vec<u8>) -> Result<Message, Strin
             user_id,
             request,
             body,
+            columns: FileColumns::default(),
         }),
         Err(error) => Err(blame(members).unwrap_or_else(|| error.to_string())),
     }

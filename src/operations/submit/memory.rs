@@ -8,6 +8,7 @@ use super::Message;
 use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
+use crate::ports::FileColumns;
 use crate::ports::batches::Batches;
 use crate::ports::users::UserIndex;
 
@@ -17,6 +18,13 @@ pub(crate) struct Memory {
     stores: Option<MemoryStores>,
     lost: AtomicBool,
     clock: Clock,
+}
+
+/// A user whose message the broker confirmed.
+pub(super) struct Confirmed {
+    pub(super) user_id: UserId,
+    pub(super) batch: Option<BatchId>,
+    pub(super) columns: FileColumns,
 }
 
 /// Where it is remembered which users were sent.
@@ -79,20 +87,29 @@ impl Memory {
     }
 
     /// Remembers users whose message the broker confirmed.
-    pub(super) async fn keep(&self, sent: Vec<(Option<BatchId>, UserId)>) {
+    pub(super) async fn keep(&self, sent: Vec<Confirmed>) {
         let now = self.clock.now();
-        let users: Vec<UserId> = sent.iter().map(|(_, user_id)| *user_id).collect();
-        let mut by_batch: HashMap<BatchId, Vec<UserId>> = HashMap::new();
-        for (batch, user_id) in sent {
-            if let Some(batch) = batch {
-                by_batch.entry(batch).or_default().push(user_id);
+        let users: Vec<UserId> = sent.iter().map(|sent| sent.user_id).collect();
+        let mut by_batch: HashMap<BatchId, Vec<(UserId, FileColumns)>> = HashMap::new();
+        for sent in sent {
+            if let Some(batch) = sent.batch {
+                let users = by_batch.entry(batch).or_default();
+                users.push((sent.user_id, sent.columns));
             }
         }
-        for (batch, users) in by_batch {
+        for (batch, mut sent) in by_batch {
             let Some(stores) = self.stores() else {
                 return;
             };
-            if let Err(failure) = stores.batches.add_users(&batch, &users, now).await {
+            let users: Vec<UserId> = sent.iter().map(|(user_id, _)| *user_id).collect();
+            sent.retain(|(_, columns)| !columns.is_empty());
+            // The columns first: users who are in the batch are not sent again, and neither are their columns.
+            let kept = match sent.as_slice() {
+                [] => Ok(()),
+                sent => stores.batches.keep_columns(&batch, sent).await,
+            };
+            let added = stores.batches.add_users(&batch, &users, now).await;
+            if let Err(failure) = added.and(kept) {
                 self.lose(&failure);
             }
         }
@@ -103,5 +120,10 @@ impl Memory {
         if let Err(failure) = stores.users.add_asked(&users, now).await {
             self.lose(&failure);
         }
+    }
+
+    /// Whether there is a place that keeps batches.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.stores.is_some()
     }
 }

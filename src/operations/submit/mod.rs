@@ -1,20 +1,26 @@
 //! Makes messages of arguments, lists, CSV and JSON Lines, and publishes them. Each message is checked with the parser
 //! that workers use before the first one is sent. The input is read twice for that and never kept in memory.
 
+mod cells;
+mod decode;
 mod entry;
 mod faults;
-mod ignored;
+mod header;
 mod input;
 mod members;
 mod memory;
 mod near_miss;
+mod notes;
 mod rows;
 mod sending;
+mod spelling;
 
+pub(crate) use decode::Encoding;
 pub(crate) use entry::{Message, Overlay};
-pub(crate) use input::{Checked, Input};
+pub(crate) use faults::{Fault, Faults};
+pub(crate) use input::{Checked, Input, Reading};
 pub(crate) use memory::{Memory, MemoryStores};
-pub(crate) use sending::{CHUNK, Sending};
+pub(crate) use sending::{CHUNK, Sending, Sent};
 
 #[cfg(test)]
 mod tests;

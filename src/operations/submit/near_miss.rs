@@ -8,10 +8,7 @@ pub(super) fn near_miss(name: &str) -> Option<&'static str> {
     if names().any(|member| member == name) {
         return None;
     }
-    let plain: String = normalised(name)
-        .chars()
-        .filter(|c| c.is_alphanumeric())
-        .collect();
+    let plain = plain(name);
     let meant = names().find(|member| member.eq_ignore_ascii_case(&plain));
 
     // These two decide what is done, so typing errors in them are recognised, too.
@@ -24,6 +21,23 @@ pub(super) fn near_miss(name: &str) -> Option<&'static str> {
             None
         }
     })
+}
+
+/// Letters and digits of a name, in lower case.
+pub(super) fn plain(name: &str) -> String {
+    normalised(name)
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .collect()
+}
+
+/// The fault of a name that is nearly a known one. To ignore it would change what is done to the user.
+pub(super) fn nearly(what: &str, name: &str, meant: &str) -> String {
+    let name: String = name.chars().take(60).collect();
+    format!(
+        "the {what} \"{}\" is unknown; rename it to {meant}, or remove it",
+        name.escape_debug()
+    )
 }
 
 #[cfg(test)]

@@ -4,33 +4,29 @@ use std::io::{self, BufRead, Read as _};
 
 use serde_json::{Map, Value};
 
-use super::entry::{Message, nearly, of_json, of_members};
-use super::ignored::Ignored;
-use super::members::MEMBERS;
-use super::near_miss::near_miss;
+use super::cells::split;
+use super::entry::{Message, of_id, of_json, of_members};
+use super::faults::{NOT_UTF_8, Wrong};
+use super::header::{self, FirstLine, Header};
+use super::notes::Notes;
+use super::spelling;
 use crate::job::UserId;
 
 /// The maximum size of a row, which is also that of a message.
 const MAX_ROW_BYTES: usize = 256 * 1024;
-
-const NOT_UTF_8: &str = "not UTF-8, probably Windows-1252; save it as UTF-8 (in Excel \"CSV UTF-8\"), or convert it: \
-                         iconv -f WINDOWS-1252 -t UTF-8";
-
-const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
 
 /// The form of the file, known from the first line that is no comment.
 enum Form {
     Unknown,
     List,
     JsonLines,
-    Csv {
-        delimiter: char,
-        columns: Vec<Option<&'static str>>,
-    },
+    Csv(Header),
+    /// No line of it can be read, which was reported.
+    Unusable,
 }
 
 /// A message, or the fault of a row.
-pub(super) type Row = Result<Message, String>;
+pub(super) type Row = Result<Message, Wrong>;
 
 /// Reads messages, one row at a time.
 pub(super) struct Rows<R> {
@@ -39,7 +35,10 @@ pub(super) struct Rows<R> {
     form: Form,
     line: u64,
     line_end: u8,
-    ignored: Ignored,
+    id_column: Option<String>,
+    /// The text of the current row.
+    text: String,
+    notes: Notes,
 }
 
 /// The text of a line, or its fault.
@@ -47,28 +46,42 @@ type Line = Result<String, String>;
 
 impl<R: BufRead> Rows<R> {
     /// Lines end with `line_end`; a `\r` before a `\n` is part of it.
-    pub(super) fn new(input: R, overlay: Map<String, Value>, line_end: u8) -> Self {
+    pub(super) fn new(
+        input: R,
+        overlay: Map<String, Value>,
+        line_end: u8,
+        id_column: Option<String>,
+    ) -> Self {
         Self {
             input,
             overlay,
             form: Form::Unknown,
             line: 0,
             line_end,
-            ignored: Ignored::default(),
+            id_column,
+            text: String::new(),
+            notes: Notes::default(),
         }
     }
 
-    /// Columns and members without a meaning, so far.
-    pub(super) fn ignored(self) -> Vec<String> {
-        self.ignored.0
+    /// What is to be said about the columns and members so far.
+    pub(super) fn notes(self) -> Notes {
+        self.notes
+    }
+
+    /// The text of the row that was read last, as it is in the file.
+    pub(super) fn text(&self) -> &str {
+        self.text.trim_end_matches(['\n', '\r'])
     }
 
     /// Why there are no rows.
     pub(super) const fn why_empty(&self) -> &'static str {
         match self.form {
             _ if self.line == 0 => "it is empty",
-            Form::Csv { .. } => "it has a header and no rows",
-            Form::Unknown | Form::List | Form::JsonLines => "it has only blank lines and comments",
+            Form::Csv(_) => "it has a header and no rows",
+            Form::Unknown | Form::List | Form::JsonLines | Form::Unusable => {
+                "it has only blank lines and comments"
+            }
         }
     }
 
@@ -78,15 +91,22 @@ impl<R: BufRead> Rows<R> {
             let number = self.line;
             let text = match line {
                 Ok(text) => text,
-                Err(what) => return Ok(Some((number, Err(what)))),
+                Err(what) => return Ok(Some((number, Err(Wrong::row(what))))),
             };
+            self.text.clone_from(&text);
             let row = if self.hides_a_line(&text) {
                 let what = "a CR in the middle: the file mixes line ends; save it with one kind of line end";
-                Some(Err(what.to_owned()))
-            } else if let Form::Unknown = self.form {
-                self.find_form(&text)
+                Some(Err(Wrong::file(what)))
             } else {
-                self.row(text)?
+                match &self.form {
+                    Form::Unusable => return Ok(None),
+                    Form::Unknown => self.find_form(&text),
+                    Form::Csv(header) => {
+                        let header = header.clone();
+                        self.csv_row(text, &header)?
+                    }
+                    Form::List | Form::JsonLines => self.plain_row(text.trim()),
+                }
             };
             if let Some(row) = row {
                 return Ok(Some((number, row)));
@@ -97,7 +117,7 @@ impl<R: BufRead> Rows<R> {
 
     /// A CR inside a line may be a line end that the author meant; only a quoted cell may contain one.
     fn hides_a_line(&self, text: &str) -> bool {
-        let may_be_quoted = matches!(self.form, Form::Csv { .. }) && text.contains('"');
+        let may_be_quoted = matches!(self.form, Form::Csv(_)) && text.contains('"');
         text.trim_end_matches(['\n', '\r']).contains('\r') && !may_be_quoted
     }
 
@@ -107,128 +127,110 @@ impl<R: BufRead> Rows<R> {
         if is_silent(first) || is_separator_hint(first) {
             return None;
         }
-        if first.starts_with('{') {
+        if let Some(what) = self.unusable(first) {
+            self.form = Form::Unusable;
+            return Some(Err(Wrong::file(what)));
+        }
+        if first.starts_with('{') && spelling::id(first).is_none() {
             self.form = Form::JsonLines;
-            return Some(of_json(first, &self.overlay, &mut self.ignored));
+            return self.plain_row(first);
         }
-        for delimiter in DELIMITERS {
-            let cells = split(first, delimiter).unwrap_or_default();
-            let columns: Vec<_> = cells.iter().map(|cell| known(cell)).collect();
-            if columns.contains(&Some("userId")) {
-                let faults = self.header_faults(&cells, &columns);
-                self.form = Form::Csv { delimiter, columns };
-                return (!faults.is_empty()).then(|| Err(faults.join("; ")));
+        match header::read(first, self.id_column.as_deref()) {
+            FirstLine::Header(header, faults) => {
+                self.notes.note_header(&header, &self.overlay);
+                self.form = Form::Csv(header);
+                (!faults.is_empty()).then(|| Err(Wrong::file(faults.join("; "))))
+            }
+            FirstLine::Unusable(what) => {
+                self.form = Form::Unusable;
+                Some(Err(Wrong::file(what)))
+            }
+            FirstLine::OfAList => {
+                self.form = Form::List;
+                Some(self.id(first).map_err(|wrong| {
+                    wrong.and("; if this is a header, name the column of the IDs with --id-column")
+                }))
             }
         }
-        self.form = Form::List;
+    }
+
+    /// Why the first line shows that no line can be read.
+    fn unusable(&self, first: &str) -> Option<String> {
+        let is_json = first.starts_with('[') || (first.starts_with('{') && first.contains(':'));
         if first.starts_with('[') {
-            return Some(Err(
-                "a JSON array; use JSON Lines, one object per line".to_owned()
-            ));
+            Some("a JSON array; use JSON Lines, one object per line".to_owned())
+        } else if is_json && self.id_column.is_some() {
+            Some("--id-column is for CSV; in JSON Lines the member is userId".to_owned())
+        } else {
+            None
         }
-        let row = self.id(first);
-        let mut cells = first
-            .split(DELIMITERS)
-            .map(|cell| cell.trim().trim_matches('"'));
-        if let Some(cell) = cells.find(|cell| near_miss(cell) == Some("userId")) {
-            return Some(Err(nearly("column", cell, "userId")));
-        }
-        let cells = first.contains(DELIMITERS);
+    }
 
-        Some(row.map_err(|what| {
-            if cells {
-                format!("{what}; CSV needs a header with userId")
+    fn plain_row(&mut self, line: &str) -> Option<Row> {
+        if is_silent(line) {
+            return None;
+        }
+        Some(match self.form {
+            Form::JsonLines => of_json(line, &self.overlay, &mut self.notes).map_err(Wrong::row),
+            Form::Unknown | Form::List | Form::Csv(_) | Form::Unusable => self.id(line),
+        })
+    }
+
+    fn csv_row(&mut self, text: String, header: &Header) -> io::Result<Option<Row>> {
+        let record = match self.whole_record(text)? {
+            Ok(record) => record,
+            Err(wrong) => return Ok(Some(Err(wrong))),
+        };
+        // A record of several lines may contain rows, because a quotation mark is missing.
+        let is_one_line = !record.trim_end().contains(['\n', '\r']);
+        let wrong = |what: String| {
+            if is_one_line {
+                Wrong::row(what)
             } else {
-                what
-            }
-        }))
-    }
-
-    /// Faults: two columns of one name, and names that are nearly known ones. Other unknown columns are noted as ignored.
-    fn header_faults(&mut self, cells: &[String], columns: &[Option<&'static str>]) -> Vec<String> {
-        let mut faults = Vec::new();
-        for (index, (cell, column)) in cells.iter().zip(columns).enumerate() {
-            match (column, near_miss(cell)) {
-                (Some(name), _)
-                    if columns
-                        .iter()
-                        .take(index)
-                        .flatten()
-                        .any(|other| other == name) =>
-                {
-                    faults.push(format!("the header has two columns {name}"));
-                }
-                (Some(_), _) => {}
-                (None, Some(meant)) => faults.push(nearly("column", cell, meant)),
-                (None, None) => self.ignored.note(cell),
-            }
-        }
-        faults
-    }
-
-    fn row(&mut self, text: String) -> io::Result<Option<Row>> {
-        let (delimiter, columns) = match &self.form {
-            Form::Csv { delimiter, columns } => (*delimiter, columns.clone()),
-            Form::Unknown | Form::List | Form::JsonLines => {
-                let line = text.trim();
-                let row = match self.form {
-                    _ if is_silent(line) => None,
-                    Form::JsonLines => Some(of_json(line, &self.overlay, &mut self.ignored)),
-                    Form::Unknown | Form::List | Form::Csv { .. } => Some(self.id(line)),
-                };
-                return Ok(row);
+                Wrong::file(what)
             }
         };
-        let cells = match self
-            .whole_record(text)?
-            .and_then(|record| split(&record, delimiter))
-        {
+        let cells = match split(&record, header.delimiter) {
             Ok(cells) => cells,
-            Err(what) => return Ok(Some(Err(what))),
+            Err(what) => return Ok(Some(Err(wrong(what)))),
         };
         if cells.iter().all(String::is_empty) {
             return Ok(None);
         }
-        if cells.len() != columns.len() {
-            let what = format!(
-                "{} cells, but the header has {}",
-                cells.len(),
-                columns.len()
-            );
-            return Ok(Some(Err(what)));
+        let columns = header.columns.len();
+        if cells.len() != columns {
+            let what = format!("{} cells, but the header has {columns}", cells.len());
+            return Ok(Some(Err(wrong(what))));
         }
         if cells.iter().any(|cell| swallows_a_row(cell)) {
             let what =
                 "a quoted cell contains line breaks and a user ID: a quotation mark is missing";
-            return Ok(Some(Err(what.to_owned())));
+            return Ok(Some(Err(Wrong::file(what))));
         }
-        let members = columns.iter().zip(cells).filter_map(|(column, cell)| {
-            let name = (*column)?;
-            (name == "userId" || !cell.is_empty()).then(|| (name.to_owned(), Value::from(cell)))
-        });
-
-        Ok(Some(of_members(members.collect(), &self.overlay)))
+        let (members, columns) = header.assign(cells);
+        let row = of_members(members, &self.overlay).map_err(Wrong::row);
+        Ok(Some(row.map(|message| Message { columns, ..message })))
     }
 
     fn id(&self, text: &str) -> Row {
-        of_members(
-            Map::from_iter([("userId".to_owned(), Value::from(text))]),
-            &self.overlay,
-        )
+        of_id(text, &self.overlay).map_err(Wrong::row)
     }
 
     /// Appends the next lines while a quoted cell is not closed.
-    fn whole_record(&mut self, first: String) -> io::Result<Line> {
+    fn whole_record(&mut self, first: String) -> io::Result<Result<String, Wrong>> {
         let mut record = first;
         while record.matches('"').count() % 2 == 1 {
             match self.next_line()? {
                 Some(Ok(line)) if record.len() + line.len() <= MAX_ROW_BYTES => record += &line,
-                Some(Err(what)) => return Ok(Err(what)),
+                // The lines up to here may be rows of their own.
+                Some(Err(what)) => return Ok(Err(Wrong::file(what))),
                 Some(Ok(_)) | None => {
-                    return Ok(Err("a quotation mark that is never closed".to_owned()));
+                    let what = "a quotation mark that is never closed";
+                    return Ok(Err(Wrong::file(what)));
                 }
             }
         }
+        self.text.clone_from(&record);
         Ok(Ok(record))
     }
 
@@ -243,6 +245,7 @@ impl<R: BufRead> Rows<R> {
             return Ok(None);
         }
         self.line += 1;
+        self.text.clear();
         if bytes.len() > MAX_ROW_BYTES {
             while bytes.last() != Some(&self.line_end) {
                 bytes.clear();
@@ -256,11 +259,11 @@ impl<R: BufRead> Rows<R> {
             }
             return Ok(Some(Err(format!("longer than {MAX_ROW_BYTES} bytes"))));
         }
-        if self.line == 1 && (bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]))
-        {
-            return Ok(Some(Err("UTF-16; save it as UTF-8".to_owned())));
-        }
-        let text = String::from_utf8(bytes).map_err(|_not_utf_8| NOT_UTF_8.to_owned());
+        let text = String::from_utf8(bytes).map_err(|error| {
+            // The text of the row, for the list of rejects.
+            self.text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            NOT_UTF_8.to_owned()
+        });
         let text = text.map(|text| match text.strip_prefix('\u{feff}') {
             Some(rest) if self.line == 1 => rest.to_owned(),
             _ => text,
@@ -278,42 +281,6 @@ fn is_silent(line: &str) -> bool {
 fn is_separator_hint(line: &str) -> bool {
     line.strip_prefix("sep=")
         .is_some_and(|rest| rest.chars().count() == 1)
-}
-
-/// The member of the schema that a column has, whatever the case of its name.
-fn known(column: &str) -> Option<&'static str> {
-    let names = std::iter::once("userId").chain(MEMBERS.iter().map(|(name, _)| *name));
-    names
-        .into_iter()
-        .find(|name| name.eq_ignore_ascii_case(column))
-}
-
-/// The cells of one record, trimmed.
-fn split(record: &str, delimiter: char) -> Result<Vec<String>, String> {
-    let record = record.trim_end_matches(['\n', '\r']);
-    if !record.contains('"') {
-        return Ok(record
-            .split(delimiter)
-            .map(|cell| cell.trim().to_owned())
-            .collect());
-    }
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(u8::try_from(delimiter).unwrap_or(b','))
-        .trim(csv::Trim::All)
-        .from_reader(record.as_bytes());
-    let stray = || "a stray quotation mark".to_owned();
-    let mut records = reader.records();
-    let cells = records
-        .next()
-        .ok_or_else(stray)?
-        .map_err(|error| error.to_string())?;
-    if records.next().is_some() {
-        return Err(stray());
-    }
-
-    Ok(cells.iter().map(str::to_owned).collect())
 }
 
 /// Whether a cell contains whole rows because a quotation mark is missing.

@@ -8,11 +8,11 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use super::memory::Confirmed;
 use super::{Memory, Message};
 use crate::clock::Clock;
 use crate::failure::{Class, Code, Failure};
 use crate::job::Source;
-use crate::job::{BatchId, UserId};
 use crate::ports::queue::Publisher;
 use crate::queue::names::JOBS_EXCHANGE;
 use crate::queue::{Properties, following};
@@ -57,7 +57,7 @@ impl Sending {
         mut progress: impl FnMut(bool),
     ) -> Sent {
         let mut sent = Sent::default();
-        let mut confirmed: Vec<(Option<BatchId>, UserId)> = Vec::new();
+        let mut confirmed: Vec<Confirmed> = Vec::new();
         let failed = CancellationToken::new();
         let chunks = stream::iter(messages)
             .chunks(CHUNK)
@@ -100,7 +100,11 @@ impl Sending {
                 Ok((message, false)) => {
                     sent.confirmed += 1;
                     progress(true);
-                    confirmed.push((message.request.batch_id, message.user_id));
+                    confirmed.push(Confirmed {
+                        user_id: message.user_id,
+                        batch: message.request.batch_id,
+                        columns: message.columns,
+                    });
                     if confirmed.len() >= CHUNK {
                         self.memory.keep(std::mem::take(&mut confirmed)).await;
                     }

@@ -1,3 +1,4 @@
+mod exports;
 mod random;
 
 use super::faults::Faults;
@@ -9,17 +10,35 @@ const B: &str = "4f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c12";
 const C: &str = "5f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c13";
 
 fn open(text: impl AsRef<[u8]>, overlay: &Overlay) -> Input {
-    Input::new(&[], Some(&mut text.as_ref()), overlay).unwrap()
+    read_as(text, &Reading::default(), overlay).unwrap()
+}
+
+fn read_as(text: impl AsRef<[u8]>, reading: &Reading, overlay: &Overlay) -> std::io::Result<Input> {
+    Input::new(&[], Some(&mut text.as_ref()), reading, overlay)
+}
+
+/// The faults, if there are any.
+fn judge(input: &Input, forbidden: impl Fn(UserId) -> Option<String>) -> Result<Checked, Faults> {
+    let checked = input.check(forbidden, &mut |_, _| Ok(())).unwrap();
+    if checked.faults.total > 0 {
+        Err(checked.faults)
+    } else {
+        Ok(checked)
+    }
 }
 
 fn check(text: impl AsRef<[u8]>) -> Result<Checked, Faults> {
-    open(text, &Overlay::default()).check(|_| None).unwrap()
+    judge(&open(text, &Overlay::default()), |_| None)
 }
 
 fn messages(text: impl AsRef<[u8]>) -> Vec<Message> {
-    let input = open(text, &Overlay::default());
-    input.check(|_| None).unwrap().unwrap();
-    input.messages().unwrap().map(Result::unwrap).collect()
+    messages_of(&open(text, &Overlay::default()))
+}
+
+fn messages_of(input: &Input) -> Vec<Message> {
+    let checked = judge(input, |_| None).unwrap();
+    let messages = input.messages(&checked).unwrap();
+    messages.map(Result::unwrap).collect()
 }
 
 fn ids(messages: &[Message]) -> Vec<String> {
@@ -116,7 +135,7 @@ fn json_lines_stay_as_they_are_written() {
         ..Overlay::default()
     };
     let input = open(&line, &overlay);
-    let message = input.messages().unwrap().next().unwrap().unwrap();
+    let message = messages_of(&input).remove(0);
     assert_eq!(message.request.reason.as_deref(), Some("a \"b\""));
     assert!(
         message
@@ -133,11 +152,7 @@ fn the_command_line_sets_the_members_that_a_row_does_not_have() {
         reason: Some("all".to_owned()),
         ..Overlay::default()
     };
-    let messages: Vec<_> = open(text, &overlay)
-        .messages()
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
+    let messages = messages_of(&open(text, &overlay));
     let reasons: Vec<_> = messages
         .iter()
         .map(|m| m.request.reason.clone().unwrap())
@@ -174,7 +189,7 @@ fn every_fault_is_named_with_its_line_and_its_column() {
         faults[2].1.contains("1 cells, but the header has 3"),
         "{faults:?}"
     );
-    let fault = |text: String| check(text).unwrap_err().to_string();
+    let fault = |text: String| check(text).unwrap_err().text("nothing was sent");
     assert!(
         fault(format!("{{\"userId\":\"{A}\",\"batchId\":7}}\n"))
             .contains("line 1: batchId must be")
@@ -203,28 +218,13 @@ fn what_is_no_text_is_a_fault_of_its_line() {
         faults.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
         [2, 3, 5]
     );
-    assert!(
-        faults[0]
-            .1
-            .starts_with("not UTF-8, probably Windows-1252; save it as UTF-8"),
-        "{faults:?}"
-    );
+    assert_eq!(faults[0].1, "not UTF-8");
     assert_eq!(
         (&*faults[1].1, &*faults[2].1),
         (
             "longer than 262144 bytes",
             "\"x\" is not a user ID (a UUID)"
         )
-    );
-    let wide: Vec<u8> = std::iter::once(0xfeff)
-        .chain(A.encode_utf16())
-        .flat_map(u16::to_le_bytes)
-        .collect();
-    assert!(
-        check(wide)
-            .unwrap_err()
-            .to_string()
-            .contains("save it as UTF-8")
     );
 }
 
@@ -239,9 +239,6 @@ fn a_name_that_is_nearly_a_members_is_a_fault_and_the_others_are_listed() {
             "deleteAfter",
         ),
         ("userId\t\"DELETE-AFTER\"", "DELETE-AFTER", "deleteAfter"),
-        ("User ID,userId", "User ID", "userId"),
-        ("User ID,name", "User ID", "userId"),
-        ("user_id", "user_id", "userId"),
     ] {
         let (line, what) = fault(format!("{header}\n{A}\n"));
         let says =
@@ -270,11 +267,10 @@ fn a_name_that_is_nearly_a_members_is_a_fault_and_the_others_are_listed() {
         );
     }
 
+    let checked = check(format!("name,userId,,room\u{202e},name\nJo,{A},,1,\n")).unwrap();
+    assert_eq!(checked.kept, ["name", "room\\u{202e}"]);
+    assert_eq!(checked.ignored, ["name"], "the second one");
     let ignored = |text: String| check(text).unwrap().ignored;
-    assert_eq!(
-        ignored(format!("name,userId,,room\u{202e},name\nJo,{A},,1,\n")),
-        ["name", "room\\u{202e}"]
-    );
     let lines = format!(
         "{{\"userId\":\"{A}\",\"x\":1}}\n{{\"userId\":\"{B}\",\"x\":1,\"y\":{{\"action\":1}}}}\n"
     );
@@ -292,19 +288,24 @@ fn a_file_without_rows_is_a_fault_beside_arguments_too() {
         ("sep=;\nuserId;room\n;\n", "it has a header and no rows"),
     ] {
         for arguments in [vec![], vec![A.to_owned()]] {
-            let input =
-                Input::new(&arguments, Some(&mut text.as_bytes()), &Overlay::default()).unwrap();
-            let faults = input.check(|_| None).unwrap().unwrap_err();
+            let input = Input::new(
+                &arguments,
+                Some(&mut text.as_bytes()),
+                &Reading::default(),
+                &Overlay::default(),
+            )
+            .unwrap();
+            let faults = judge(&input, |_| None).unwrap_err();
             assert!(
                 faults
-                    .to_string()
+                    .text("")
                     .contains(&format!("the file has no users: {why}")),
-                "{text:?}: {faults}"
+                "{text:?}: {faults:?}"
             );
         }
     }
-    let nothing = Input::new(&[], None, &Overlay::default()).unwrap();
-    assert_eq!(nothing.check(|_| None).unwrap().unwrap().users, 0);
+    let nothing = Input::new(&[], None, &Reading::default(), &Overlay::default()).unwrap();
+    assert_eq!(judge(&nothing, |_| None).unwrap().users, 0);
 }
 
 #[test]
@@ -338,15 +339,15 @@ fn a_protected_user_is_a_fault_with_its_line_and_keeps_the_whole_input_from_bein
     let protected: UserId = B.parse().unwrap();
     let look = |text: String| {
         let input = open(text, &Overlay::default());
-        input
-            .check(|user_id| (user_id == protected).then(|| "it is the board".to_owned()))
-            .unwrap()
+        judge(&input, |user_id| {
+            (user_id == protected).then(|| "it is the board".to_owned())
+        })
     };
     let faults = look(format!("{A}\n{B}\n{B}\n{C}\n")).unwrap_err();
     assert_eq!((faults.total, faults.only_forbidden()), (1, true));
     assert!(
         faults
-            .to_string()
+            .text("")
             .contains(&format!("line 2: {B} is not off-boarded: it is the board"))
     );
     assert!(!look(format!("{B}\nx\n")).unwrap_err().only_forbidden());
@@ -354,8 +355,19 @@ fn a_protected_user_is_a_fault_with_its_line_and_keeps_the_whole_input_from_bein
 }
 
 #[test]
-fn all_faults_are_counted_and_the_first_thousand_are_named() {
+fn all_faults_are_counted_and_the_first_twenty_are_named() {
     let faults = check("x\n".repeat(5000)).unwrap_err();
-    assert_eq!((faults.total, faults.named.len()), (5000, 1000));
-    assert!(faults.to_string().ends_with("and 4000 more"));
+    assert_eq!((faults.total, faults.named.len()), (5000, 20));
+    let text = faults.text("nothing was sent");
+    assert!(
+        text.starts_with("5000 faults in the input; nothing was sent\n  line 1: "),
+        "{text}"
+    );
+    assert!(text.contains("\n  and 4980 more; --rejects F"), "{text}");
+    assert_eq!(text.lines().count(), 22);
+    let one = check("x\n").unwrap_err().text("nothing was planned");
+    assert!(
+        one.starts_with("1 fault in the input; nothing was planned\n"),
+        "{one}"
+    );
 }

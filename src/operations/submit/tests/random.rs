@@ -74,15 +74,18 @@ proptest! {
         prop_assert_eq!(sent, expected);
     }
 
-    /// No input makes the reader panic, and each message that is accepted can be parsed by a worker.
+    /// No input makes the reader panic, and each message that is accepted can be parsed by a worker. The second read
+    /// yields the users that the first one counted.
     #[test]
     fn no_input_makes_the_reader_panic(bytes in nearly_a_file()) {
         let input = open(&bytes, &Overlay::default());
-        if input.check(|_| None).unwrap().is_ok() {
-            for message in input.messages().unwrap() {
-                let message = message.unwrap();
-                crate::job::parse_message(&message.body, jiff::Timestamp::UNIX_EPOCH).unwrap();
-            }
+        let checked = input.check(|_| None, &mut |_, _| Ok(())).unwrap();
+        let mut users = 0;
+        for message in input.messages(&checked).unwrap() {
+            let message = message.unwrap();
+            crate::job::parse_message(&message.body, jiff::Timestamp::UNIX_EPOCH).unwrap();
+            users += 1;
         }
+        prop_assert_eq!(users, checked.users);
     }
 }
