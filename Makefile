@@ -8,7 +8,7 @@ REMAP := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CURDIR)=/offboarder
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build supply-chain sbom notices requirements demo play play-stop test check check-deploy format clippy docs man chaos fuzz bench-access-first bench-archive bench-lanes bench-outage bench-quota bench-sizing bench-submit bench-telemetry bench-workers upgrade up down clean-local
+.PHONY: help build supply-chain sbom notices requirements demo play play-stop test check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-lanes bench-outage bench-quota bench-sizing bench-submit bench-telemetry bench-workers upgrade up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -97,6 +97,10 @@ docs: ## build the API documentation, warnings are errors
 man: ## write the man pages to target/man
 	$(INSTALL) compiler
 	cargo run --quiet --locked -- man target/man
+
+bench-access: build ## 100,000 submitted users: prints how long `users list --access` takes; USERS=n sets how many
+	$(INSTALL) servers
+	.venv/bin/python benches/access.py target/release/offboarder $(LOCAL) $(USERS)
 
 bench-access-first: build ## a batch under the default quotas: prints who is deleted before all have lost their access; USERS=500
 	$(INSTALL) servers

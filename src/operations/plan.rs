@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::failure::{Code, Failure};
 use crate::guards::Verdict;
@@ -10,8 +11,8 @@ use crate::limits::DeletePolicy;
 use crate::machine::{ArchiveInProgress, Cursor, Event, State, StateName};
 use crate::steps::{Interrupt, Services, Stopped, begin_archive, look_back, on_deletion, page};
 
-/// What would be done to one user.
-#[derive(Debug, Clone, Serialize)]
+/// What would be done to one user
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Plan {
     pub user_id: UserId,
@@ -28,6 +29,7 @@ pub(crate) struct Plan {
     pub guard: Option<String>,
     /// The deletion waits until this time.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub delete_not_before: Option<Timestamp>,
     /// How much there is to archive.
     pub conversations: Conversations,
@@ -35,7 +37,8 @@ pub(crate) struct Plan {
     pub calls: Calls,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// How an off-boarding would end
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum End {
     /// The deletion would be tried.
@@ -65,8 +68,8 @@ impl End {
     }
 }
 
-/// How much an archive would hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+/// How much an archive would hold
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Conversations {
     pub count: u64,
@@ -75,8 +78,8 @@ pub(crate) struct Conversations {
     pub at_least: bool,
 }
 
-/// Calls by the class of their quota.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+/// Calls by the class of their quota
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Calls {
     pub routing: u64,

@@ -7,6 +7,8 @@ mod dead_letter_groups;
 mod dead_letters;
 mod holds;
 mod pause;
+mod plan;
+mod submit;
 mod users;
 mod workers;
 
@@ -133,6 +135,8 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
     let (routes, mut document) = OpenApiRouter::with_openapi(openapi::head())
         .routes(routes!(users::list))
         .routes(routes!(users::show))
+        .routes(routes!(plan::show))
+        .routes(routes!(submit::submit))
         .routes(routes!(batches::list))
         .routes(routes!(batches::show))
         .routes(routes!(dead_letters::list))

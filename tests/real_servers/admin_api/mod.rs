@@ -3,6 +3,7 @@
 mod access;
 mod actions;
 mod schema;
+mod submitting;
 mod unavailable;
 
 use serde_json::{Value, json};

@@ -1,0 +1,239 @@
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+
+use super::{Api, Signed, to_its_end};
+use crate::admin::gate::Role;
+use crate::admin::problem::Problem;
+use crate::admin::read::{Body, Line, some};
+use crate::failure::Failure;
+use crate::job::{Action, BatchId, Source, UserId};
+use crate::operations::submit::{
+    Checked, Input, Memory, MemoryStores, Overlay, Reading, Sending, Sent,
+};
+use crate::registers::audit_log::{AuditLog, Change, Operator};
+use crate::registers::{HoldRecords, OnHold};
+
+/// Users to off-board
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Order {
+    /// At most 1000 users. A user who is named twice is sent once.
+    #[serde(deserialize_with = "some::<1000, _, _>")]
+    #[schema(min_items = 1, max_items = 1000)]
+    users: Vec<UserId>,
+    /// The batch that the users belong to. With a batch, the same request again sends only the users who are missing.
+    batch_id: Option<BatchId>,
+    /// What to do with each user; by default, delete.
+    action: Option<Action>,
+    /// Earliest time of the deletion.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    delete_after: Option<Timestamp>,
+    /// Who requests the off-boarding; by default `who`.
+    requested_by: Option<Line>,
+    /// The reason for the off-boarding; by default `why`.
+    reason: Option<Line>,
+    /// Process these users before all users who are not urgent.
+    #[serde(default)]
+    urgent: bool,
+    /// The operator. The audit log adds which worker was asked, and with which token.
+    who: Line,
+    /// The reason, for the readers of the audit log.
+    why: Line,
+}
+
+/// What was sent
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Submitted {
+    /// The queue that the messages are in.
+    queue: &'static str,
+    /// Messages that the broker confirmed.
+    sent: u64,
+    /// Users who were sent with the same batch before, and are not sent again.
+    already_sent: u64,
+    /// Distinct users of the request.
+    total: u64,
+    /// Users of the request who are on legal hold: they lose their access, and are not deleted.
+    held: Vec<OnHold>,
+}
+
+/// Submits users
+///
+/// Each message that is counted as sent was confirmed by the broker. A user on the protected list refuses the whole request; the
+/// worker checks the list again.
+#[utoipa::path(
+    post, path = "/api/v1/submit", tag = "users", operation_id = "submitUsers",
+    request_body(content = Order, example = json!({
+        "users": ["3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11"], "batchId": "2026-11", "who": "ada", "why": "leaves on Friday",
+    })),
+    responses(
+        (status = 200, description = "The users are in the queue", body = Submitted),
+        (status = 409, description = "`protected_user`: nothing was sent, because the protected list names a user",
+            body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn submit(
+    State(api): State<Api>,
+    Extension(role): Extension<Role>,
+    Body(order): Body<Order>,
+) -> Result<Json<Submitted>, Problem> {
+    to_its_end(async move {
+        let now = api.0.services.clock.now();
+        let input = order.input(now).map_err(|error| unreadable(&error))?;
+        let checked = api.check(&input).await?;
+        let held = api.held(&order.users).await?;
+
+        let source = if order.urgent {
+            Source::UsersUrgent
+        } else {
+            Source::Users
+        };
+        let batch = order.batch_id.clone();
+        let signed = Signed {
+            who: order.who,
+            why: order.why,
+        };
+        let operator = api.operator(signed, role);
+        let total = checked.users;
+        api.record(total, source, batch.as_ref(), &operator).await?;
+        let sent = api.send(input, checked, source).await?;
+        if let Some(failure) = sent.failure {
+            let progress = format!(
+                "{} of {total} users were sent before that; it is safe to send all again",
+                sent.confirmed
+            );
+            return Err(Problem::from(failure).and(&progress));
+        }
+
+        Ok(Json(Submitted {
+            queue: source.queue(),
+            sent: sent.confirmed,
+            already_sent: sent.before,
+            total,
+            held,
+        }))
+    })
+    .await
+}
+
+impl Order {
+    /// As the command reads its arguments and options.
+    fn input(&self, now: Timestamp) -> std::io::Result<Input> {
+        let overlay = Overlay {
+            batch_id: self.batch_id.clone(),
+            action: self.action,
+            delete_after: self.delete_after,
+            requested_by: Some(
+                self.requested_by
+                    .as_ref()
+                    .unwrap_or(&self.who)
+                    .as_str()
+                    .to_owned(),
+            ),
+            reason: Some(
+                self.reason
+                    .as_ref()
+                    .unwrap_or(&self.why)
+                    .as_str()
+                    .to_owned(),
+            ),
+            requested_at: Some(now),
+        };
+        let users: Vec<String> = self.users.iter().map(ToString::to_string).collect();
+        Input::new(&users, None, &Reading::default(), &overlay)
+    }
+}
+
+impl Api {
+    /// Checks the users against the protected list, and the texts against the schema of messages.
+    async fn check(&self, input: &Input) -> Result<Checked, Problem> {
+        let protected = self.0.services.protected.load().await?;
+        let forbidden = |user_id| {
+            let named = protected.names(user_id);
+            named.then(|| "the protected list names the user".to_owned())
+        };
+        let checked = input.check(forbidden, &mut |_fault, _text| Ok(()));
+        let checked = checked.map_err(|error| unreadable(&error))?;
+
+        let faults = &checked.faults;
+        if faults.total == 0 {
+            return Ok(checked);
+        }
+        let (status, code) = if faults.only_forbidden() {
+            (StatusCode::CONFLICT, "protected_user")
+        } else {
+            (StatusCode::UNPROCESSABLE_ENTITY, "unprocessable")
+        };
+        Err(Problem::new(status, code, faults.text("nothing was sent")))
+    }
+
+    /// Those of the users who are on hold.
+    async fn held(&self, users: &[UserId]) -> Result<Vec<OnHold>, Problem> {
+        let store = &self.0.services.archive_store;
+        let mut records = HoldRecords::list(&**store).await?;
+        records.retain(&users.iter().copied().collect());
+        let held = records.holds(store).await?.into_iter();
+        Ok(held
+            .map(|(user_id, hold)| OnHold::new(user_id, hold))
+            .collect())
+    }
+
+    /// Writes the entry of the audit log.
+    async fn record(
+        &self,
+        users: u64,
+        source: Source,
+        batch: Option<&BatchId>,
+        operator: &Operator,
+    ) -> Result<(), Problem> {
+        let services = &self.0.services;
+        let log = AuditLog::new(services.archive_store.clone(), services.clock.clone());
+        let change = Change {
+            what: "submit",
+            count: usize::try_from(users).unwrap_or(usize::MAX),
+            details: json!({ "batch": batch, "queue": source.queue() }),
+        };
+        log.record(operator, change).await?;
+        Ok(())
+    }
+
+    async fn send(&self, input: Input, checked: Checked, source: Source) -> Result<Sent, Problem> {
+        let inner = &self.0;
+        let clock = inner.services.clock.clone();
+        let stores = MemoryStores {
+            batches: inner.stores.batches.clone(),
+            users: inner.stores.users.clone(),
+        };
+        let publisher = inner.broker.publisher(Sending::CHANNELS);
+        let sending = Sending {
+            publisher: publisher.clone(),
+            source,
+            memory: Memory::new(Some(stores), clock.clone()),
+            clock,
+        };
+        // The command reads a file between two sends, so the future is not one that may move between threads.
+        let runtime = Handle::current();
+        let sent = tokio::task::spawn_blocking(move || {
+            let messages = input.messages(&checked)?;
+            let never = CancellationToken::new();
+            Ok(runtime.block_on(sending.run(messages, &never, |_sent| ())))
+        });
+        let sent = sent.await;
+        publisher.close().await;
+        match sent {
+            Ok(sent) => sent.map_err(|error| unreadable(&error)),
+            Err(_panic) => Err(Problem::panicked()),
+        }
+    }
+}
+
+fn unreadable(error: &std::io::Error) -> Problem {
+    Failure::internal("the users of a request cannot be read again", error).into()
+}
