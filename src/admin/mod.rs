@@ -2,12 +2,14 @@
 
 mod api;
 mod connections;
+mod etag;
 mod gate;
 mod guesses;
 mod openapi;
 mod picked;
 mod problem;
 mod read;
+mod shared_answers;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,7 +29,7 @@ use crate::operations::runbook::code_of;
 use crate::telemetry::metrics::{self, Exposition};
 use problem::Problem;
 
-pub(crate) use api::Api;
+pub(crate) use api::{Api, Deployment};
 pub(crate) use gate::Tokens;
 
 /// What `/readyz` and `/healthz` ask the process; empty if all is well.

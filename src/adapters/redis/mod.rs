@@ -1,6 +1,7 @@
 //! Checkpoints, quotas, batches and heartbeats in Redis. One script, and so one round trip, for
 //! each operation; all adapters of a process may share one [`RedisConnection`].
 
+mod batch_list;
 mod batches;
 mod checkpoints;
 mod claim_answer;
@@ -17,6 +18,7 @@ mod quotas;
 mod replay_notes;
 mod scan;
 mod scripts;
+mod usage;
 mod users;
 mod workers;
 
@@ -25,5 +27,6 @@ pub(crate) use checkpoints::RedisCheckpoints;
 pub(crate) use connection::RedisConnection;
 pub(crate) use health::RedisHealth;
 pub(crate) use quotas::RedisQuotas;
+pub(crate) use usage::RedisUsage;
 pub(crate) use users::RedisUsers;
 pub(crate) use workers::RedisWorkers;

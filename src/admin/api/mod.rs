@@ -2,10 +2,12 @@
 
 mod about;
 mod audit_log;
+mod batch_users;
 mod batches;
 mod dead_letter_groups;
 mod dead_letters;
 mod holds;
+mod overview;
 mod pause;
 mod users;
 mod workers;
@@ -17,7 +19,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{Method, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
 use futures_util::FutureExt as _;
@@ -30,13 +32,18 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::connections::Client;
+use super::etag;
 use super::gate::{Gate, Role, Tokens};
 use super::guesses::Guesses;
 use super::openapi;
 use super::problem::Problem;
 use super::read::Line;
+use super::shared_answers::SharedAnswers;
 use crate::address::RunbookUrl;
+use crate::operations::batches::BatchProgress;
 use crate::operations::fleet::FleetSources;
+use crate::operations::overview::DeploymentOverview;
+use crate::operations::series::ClassRates;
 use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
 use crate::registers::audit_log::Operator;
@@ -63,10 +70,22 @@ struct Inner {
     /// A connection of its own, so that requests and the work of the worker do not wait for each other.
     stores: SharedStores,
     broker: Arc<dyn Broker>,
-    runbook: Option<RunbookUrl>,
     fleet: FleetSources,
+    deployment: Deployment,
+    overviews: SharedAnswers<DeploymentOverview>,
+    batches: SharedAnswers<BatchProgress>,
     /// One replay or discard at a time.
     replay_or_discard: Arc<Mutex<()>>,
+}
+
+/// What the settings say about the deployment.
+pub(crate) struct Deployment {
+    /// `OFFBOARDER_ADMIN_NAME`.
+    pub environment: Option<String>,
+    /// The quota of each class.
+    pub rates: ClassRates,
+    /// The deployment's copy of the runbook.
+    pub runbook: Option<RunbookUrl>,
 }
 
 impl Api {
@@ -77,7 +96,7 @@ impl Api {
         services: Arc<Services>,
         stores: SharedStores,
         broker: Arc<dyn Broker>,
-        runbook: Option<RunbookUrl>,
+        deployment: Deployment,
     ) -> Self {
         let fleet = FleetSources {
             workers: Arc::clone(&stores.workers),
@@ -92,15 +111,17 @@ impl Api {
             services,
             stores,
             broker,
-            runbook,
             fleet,
+            deployment,
+            overviews: SharedAnswers::default(),
+            batches: SharedAnswers::default(),
             replay_or_discard: Arc::default(),
         }))
     }
 
     /// The deployment's copy of the runbook.
     pub(super) fn runbook(&self) -> Option<&RunbookUrl> {
-        self.0.runbook.as_ref()
+        self.0.deployment.runbook.as_ref()
     }
 
     /// The operator for the audit log: the name that the client gives, the worker that was asked, and the kind of token.
@@ -135,6 +156,11 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(users::show))
         .routes(routes!(batches::list))
         .routes(routes!(batches::show))
+        .routes(routes!(batch_users::list))
+        .routes(routes!(batch_users::minutes))
+        .routes(routes!(batch_users::report))
+        .routes(routes!(overview::show))
+        .routes(routes!(overview::minutes))
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letter_groups::list))
         .routes(routes!(dead_letter_groups::note))
@@ -178,6 +204,7 @@ pub(super) fn guarded(api: &Api) -> Router {
         .route("/api/v1/{*rest}", axum::routing::any(nowhere))
         .method_not_allowed_fallback(no_method)
         .layer(Extension(about::Document(Arc::new(document))))
+        .layer(from_fn(etag::tagged))
         .layer(from_fn_with_state(api.clone(), guard))
         .with_state(api.clone())
 }

@@ -132,6 +132,19 @@ impl Reported {
     }
 }
 
+/// Rows as CSV, with a header if they are the first.
+pub(crate) fn csv(rows: Vec<Reported>, is_first: bool) -> Result<Vec<u8>, csv::Error> {
+    let mut writer = csv::WriterBuilder::new()
+        .has_headers(is_first)
+        .from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row.for_spreadsheets())?;
+    }
+    writer
+        .into_inner()
+        .map_err(|error| csv::Error::from(error.into_error()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

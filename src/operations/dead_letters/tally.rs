@@ -4,6 +4,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::outcome::checkpoint_of;
 use super::{Access, AccessCounts, DeadLetter};
+use crate::failure::Failure;
 use crate::ports::Checkpoints;
 
 /// How many users of a group are read; the dead letters of further ones speak for themselves.
@@ -27,6 +28,32 @@ impl AccessTally {
         } else {
             self.counts.add(access);
         }
+    }
+
+    /// The counts by the dead letters alone.
+    pub(super) fn claimed(&self) -> AccessCounts {
+        let mut counts = self.counts;
+        for dead_letter in &self.to_read {
+            counts.add(Access::of(dead_letter, None));
+        }
+        counts
+    }
+
+    /// The counts with the checkpoints, or why one cannot be read.
+    pub(super) async fn confirmed(
+        self,
+        checkpoints: &dyn Checkpoints,
+    ) -> Result<AccessCounts, Failure> {
+        let mut counts = self.counts;
+        let reading = self.to_read.into_iter().map(async |dead_letter| {
+            let checkpoint = checkpoint_of(checkpoints, &dead_letter).await?;
+            Ok::<_, Failure>(Access::of(&dead_letter, checkpoint.as_ref()))
+        });
+        let mut reading = stream::iter(reading).buffer_unordered(READS_AT_ONCE);
+        while let Some(access) = reading.next().await {
+            counts.add(access?);
+        }
+        Ok(counts)
     }
 
     /// The counts. Without an answer of the checkpoint store the dead letters alone count.
