@@ -127,7 +127,8 @@ mod tests {
     async fn the_number_of_answers_is_bounded() {
         let answers = SharedAnswers::<u32>::default();
         for number in 0..KEPT + 3 {
-            let asked = answers.get(&number.to_string(), |_last| async { Ok(1) });
+            let name = number.to_string();
+            let asked = answers.get(&name, |_last| async { Ok(1) });
             asked.await.unwrap();
         }
         assert_eq!(answers.0.lock().len(), KEPT);

@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::compose;
 use super::exit::{CliError, Exit};
-use crate::admin::{self, Api, Deployment, ProcessState as _, Tokens};
+use crate::admin::{self, Api, Deployment, ProcessState as _, ShownSetting, Tokens};
 use crate::clock::Clock;
-use crate::config::{Admin, Cxone, Settings, Sources, WorkerSettings};
+use crate::config::{self, Admin, Cxone, Settings, Sources, WorkerSettings};
 use crate::integrity::Integrity;
 use crate::limits::QuotaClass;
 use crate::ports::{Heartbeat, WorkerRegistry};
@@ -85,7 +85,7 @@ pub(super) async fn run(
         services,
         stores.clone(),
         broker,
-        deployment(&settings, &cxone),
+        deployment(sources, &settings, &cxone),
     );
     let answering = Arc::clone(&process) as Arc<dyn admin::ProcessState>;
     let serving = admin::serve(listen, answering, telemetry.exposition(), &api);
@@ -158,7 +158,8 @@ fn options(settings: &Settings, name: &str) -> Options {
     }
 }
 
-fn deployment(settings: &Settings, cxone: &Cxone) -> Deployment {
+fn deployment(sources: &Sources, settings: &Settings, cxone: &Cxone) -> Deployment {
+    let shown = config::show(sources).into_iter();
     Deployment {
         environment: settings.admin.name.clone(),
         rates: [
@@ -166,6 +167,13 @@ fn deployment(settings: &Settings, cxone: &Cxone) -> Deployment {
             (QuotaClass::Scim, cxone.rate_scim),
             (QuotaClass::Analytics, cxone.rate_analytics),
         ],
+        settings: shown
+            .map(|shown| ShownSetting {
+                variable: shown.variable,
+                value: shown.value,
+                source: shown.source,
+            })
+            .collect(),
         runbook: settings.runbook.clone(),
     }
 }

@@ -142,8 +142,11 @@ async fn the_latest_batch_is_listed_first() {
 async fn batches_are_listed_page_by_page_also_those_of_one_moment() {
     let store = store();
     for (second, name) in [(10, "a"), (30, "c"), (30, "b"), (20, "d"), (30, "e")] {
-        let adding = store.batches.add_users(&batch(name), &[user()], at(second));
-        adding.await.unwrap();
+        store
+            .batches
+            .add_users(&batch(name), &[user()], at(second))
+            .await
+            .unwrap();
     }
     let mut names = String::new();
     let mut after = None;
@@ -157,8 +160,11 @@ async fn batches_are_listed_page_by_page_also_those_of_one_moment() {
         }
         if names.len() == 2 {
             // A newer one joins in the middle, and moves none of the others.
-            let adding = store.batches.add_users(&batch("f"), &[user()], at(40));
-            adding.await.unwrap();
+            store
+                .batches
+                .add_users(&batch("f"), &[user()], at(40))
+                .await
+                .unwrap();
         }
     }
     assert_eq!(names, "ecbda");
@@ -170,10 +176,16 @@ async fn a_user_has_a_position_among_those_who_were_added_at_once() {
     let batch = batch("2026-11");
     let first = user();
     let mut others = [user(), user(), user()];
-    let adding = store.batches.add_users(&batch, &others, at(20));
-    adding.await.unwrap();
-    let adding = store.batches.add_users(&batch, &[first], at(10));
-    adding.await.unwrap();
+    store
+        .batches
+        .add_users(&batch, &others, at(20))
+        .await
+        .unwrap();
+    store
+        .batches
+        .add_users(&batch, &[first], at(10))
+        .await
+        .unwrap();
 
     others.sort_unstable();
     for (position, user_id) in (0..).zip([first].into_iter().chain(others)) {

@@ -7,6 +7,7 @@ mod batches;
 mod dead_letter_groups;
 mod dead_letters;
 mod holds;
+mod limits;
 mod overview;
 mod pause;
 mod users;
@@ -49,6 +50,7 @@ use crate::ports::queue::Broker;
 use crate::registers::audit_log::Operator;
 use crate::steps::Services;
 use crate::telemetry::metrics;
+pub(crate) use about::ShownSetting;
 
 /// The time limit of a read.
 const READ_WITHIN: Duration = Duration::from_secs(30);
@@ -84,6 +86,8 @@ pub(crate) struct Deployment {
     pub environment: Option<String>,
     /// The quota of each class.
     pub rates: ClassRates,
+    /// All of them, with secrets masked.
+    pub settings: Vec<ShownSetting>,
     /// The deployment's copy of the runbook.
     pub runbook: Option<RunbookUrl>,
 }
@@ -161,6 +165,8 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(batch_users::report))
         .routes(routes!(overview::show))
         .routes(routes!(overview::minutes))
+        .routes(routes!(limits::show))
+        .routes(routes!(limits::search))
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letter_groups::list))
         .routes(routes!(dead_letter_groups::note))
@@ -178,6 +184,10 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(holds::show))
         .routes(routes!(holds::remove))
         .routes(routes!(audit_log::list))
+        .routes(routes!(audit_log::show))
+        .routes(routes!(about::index))
+        .routes(routes!(about::me))
+        .routes(routes!(about::settings))
         .routes(routes!(about::show))
         .split_for_parts();
     openapi::complete(&mut document);
@@ -200,7 +210,6 @@ pub(super) fn guarded(api: &Api) -> Router {
     let document = serde_json::to_value(document).unwrap_or_default();
 
     routes
-        .route("/api/v1", axum::routing::any(nowhere))
         .route("/api/v1/{*rest}", axum::routing::any(nowhere))
         .method_not_allowed_fallback(no_method)
         .layer(Extension(about::Document(Arc::new(document))))

@@ -132,6 +132,7 @@ mod tests {
         assert_eq!(state(901, &[Known::Nothing]), BatchState::Stuck);
         let gone = |ago| {
             Known::Summary(Summary {
+                requested_at: Some(at(0)),
                 access_removed_at: Some(at(NOW - ago)),
                 ..summary(StateName::Deactivated)
             })

@@ -45,10 +45,8 @@ impl AccessTally {
         checkpoints: &dyn Checkpoints,
     ) -> Result<AccessCounts, Failure> {
         let mut counts = self.counts;
-        let reading = self.to_read.into_iter().map(async |dead_letter| {
-            let checkpoint = checkpoint_of(checkpoints, &dead_letter).await?;
-            Ok::<_, Failure>(Access::of(&dead_letter, checkpoint.as_ref()))
-        });
+        let to_read = self.to_read.into_iter();
+        let reading = to_read.map(|dead_letter| try_read(checkpoints, dead_letter));
         let mut reading = stream::iter(reading).buffer_unordered(READS_AT_ONCE);
         while let Some(access) = reading.next().await {
             counts.add(access?);
@@ -67,6 +65,14 @@ impl AccessTally {
         }
         counts
     }
+}
+
+async fn try_read(
+    checkpoints: &dyn Checkpoints,
+    dead_letter: DeadLetter,
+) -> Result<Access, Failure> {
+    let checkpoint = checkpoint_of(checkpoints, &dead_letter).await?;
+    Ok(Access::of(&dead_letter, checkpoint.as_ref()))
 }
 
 async fn read(checkpoints: &dyn Checkpoints, dead_letter: DeadLetter) -> Access {
