@@ -5,6 +5,7 @@ mod connections;
 mod etag;
 mod gate;
 mod guesses;
+mod members;
 mod openapi;
 mod picked;
 mod problem;

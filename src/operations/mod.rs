@@ -4,6 +4,7 @@
 pub(crate) mod audit_log;
 pub(crate) mod batches;
 pub(crate) mod dead_letters;
+pub(crate) mod evidence;
 pub(crate) mod find;
 pub(crate) mod fleet;
 pub(crate) mod holds;

@@ -6,6 +6,7 @@ mod batch_users;
 mod batches;
 mod dead_letter_groups;
 mod dead_letters;
+mod evidence;
 mod holds;
 mod limits;
 mod overview;
@@ -158,6 +159,8 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
     let (routes, mut document) = OpenApiRouter::with_openapi(openapi::head())
         .routes(routes!(users::list))
         .routes(routes!(users::show))
+        .routes(routes!(evidence::show))
+        .routes(routes!(evidence::verify))
         .routes(routes!(batches::list))
         .routes(routes!(batches::show))
         .routes(routes!(batch_users::list))
