@@ -2,12 +2,15 @@
 
 mod api;
 mod connections;
+mod etag;
 mod gate;
 mod guesses;
+mod members;
 mod openapi;
 mod picked;
 mod problem;
 mod read;
+mod shared_answers;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,7 +30,7 @@ use crate::operations::runbook::code_of;
 use crate::telemetry::metrics::{self, Exposition};
 use problem::Problem;
 
-pub(crate) use api::Api;
+pub(crate) use api::{Api, Deployment, ShownSetting};
 pub(crate) use gate::Tokens;
 
 /// What `/readyz` and `/healthz` ask the process; empty if all is well.
@@ -38,6 +41,17 @@ pub(crate) trait ProcessState: Send + Sync {
     /// Why a restart would help.
     fn unhealthy_because(&self) -> Vec<String>;
 }
+
+const FRONT: &str = "\
+This is a worker of offboarder.
+
+/healthz               whether a restart would help
+/readyz                whether it takes users, or why not
+/metrics               for Prometheus
+/api/v1                the API for operators: what can be read
+/api/v1/overview       the deployment now
+/api/v1/openapi.json   the document that describes the API
+";
 
 #[derive(Clone)]
 struct Probes {
@@ -59,6 +73,7 @@ pub(crate) async fn serve(
 
     tracing::info!(%listen, "admin HTTP");
     let routes = Router::new()
+        .route("/", get(front))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(exposition))
@@ -102,6 +117,11 @@ async fn for_programs(mut response: Response) -> Response {
     );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// What a person sees who opens the address.
+async fn front() -> &'static str {
+    FRONT
 }
 
 async fn healthz(State(probes): State<Probes>) -> (StatusCode, Json<Value>) {

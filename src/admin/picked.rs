@@ -9,6 +9,7 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{ArrayBuilder, Object, ObjectBuilder, RefOr};
 use utoipa::{IntoParams as _, PartialSchema, ToSchema};
 
+use super::members;
 use crate::operations::dead_letters::DeadLetterFilter;
 
 /// The filter, and the rest of the body. A member that neither has is refused.
@@ -20,15 +21,14 @@ pub(super) struct Picked<T> {
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Picked<T> {
     fn deserialize<D: Deserializer<'de>>(body: D) -> Result<Self, D::Error> {
-        let members = Map::<String, Value>::deserialize(body)?;
+        let given = Map::<String, Value>::deserialize(body)?;
         let parameters = DeadLetterFilter::into_params(|| None);
         let is_of_filter = |name: &str| parameters.iter().any(|parameter| parameter.name == *name);
-        let parts: (Map<String, Value>, Map<String, Value>) = members
-            .into_iter()
-            .partition(|(name, _)| is_of_filter(name));
+        let parts: (Map<String, Value>, Map<String, Value>) =
+            given.into_iter().partition(|(name, _)| is_of_filter(name));
 
-        let filter = serde_json::from_value(Value::Object(parts.0)).map_err(D::Error::custom)?;
-        let rest = serde_json::from_value(Value::Object(parts.1)).map_err(D::Error::custom)?;
+        let filter = members::read(Value::Object(parts.0)).map_err(D::Error::custom)?;
+        let rest = members::read(Value::Object(parts.1)).map_err(D::Error::custom)?;
         Ok(Self { filter, rest })
     }
 }

@@ -17,6 +17,7 @@ use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, ToSchema};
 
+use super::members;
 use super::problem::Problem;
 use crate::printable::{self, NOT_PLAIN};
 
@@ -84,7 +85,7 @@ fn from_query<T: DeserializeOwned + IntoParams>(query: &str) -> Result<T, Proble
         };
         members.insert(name.into_owned(), value);
     }
-    serde_json::from_value(Value::Object(members))
+    members::read(Value::Object(members))
         .map_err(|error| Problem::bad_request(format!("the query: {error}")))
 }
 
@@ -146,18 +147,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             return Err(unfit("it must be a JSON object".to_owned()));
         }
 
-        serde_json::from_value(members)
-            .map(Self)
-            .map_err(|error| unfit(missing(&error.to_string())))
+        members::read(members).map(Self).map_err(unfit)
     }
-}
-
-/// Adds the remedy where `who` or `why` is missing.
-fn missing(error: &str) -> String {
-    if error.ends_with("field `who`") || error.ends_with("field `why`") {
-        return format!("{error}; the audit log needs both: `who` makes the change, and `why`");
-    }
-    error.to_owned()
 }
 
 fn unread(error: &axum::Error) -> Problem {
@@ -197,7 +188,7 @@ impl TryFrom<String> for Line {
         if printable::is_plain_line(&text) {
             Ok(Self(text))
         } else {
-            Err(format!("`who` or `why` {NOT_PLAIN}"))
+            Err(format!("it {NOT_PLAIN}"))
         }
     }
 }

@@ -7,6 +7,8 @@ use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, Shown, json as print_json, say, table, time};
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::job::UserId;
+use crate::operations::audit_log::{AuditFilter, all};
 use crate::operations::when::parse_since;
 use crate::registers::audit_log::{AuditEntry, AuditLog};
 
@@ -28,12 +30,24 @@ enum Verb {
     /// Lists entries, newest first
     #[command(
         alias = "ls",
-        after_help = "Example:\n  offboarder audit-log list --since 2026-11-01T00:00:00Z"
+        after_help = "Examples:\n  offboarder audit-log list --since 2026-11-01T00:00:00Z\n  offboarder audit-log list --who ada --what hold"
     )]
     List {
         /// Only entries since a time (2026-11-01T00:00:00Z), or of the last period (7d)
         #[arg(long, value_name = "WHEN", value_parser = parse_since)]
         since: Option<Timestamp>,
+        /// Only entries before a time (2026-11-01T00:00:00Z), or before the last period (7d)
+        #[arg(long, value_name = "WHEN", value_parser = parse_since)]
+        until: Option<Timestamp>,
+        /// Only entries of this operator: a part of the name, in any case
+        #[arg(long, value_name = "NAME")]
+        who: Option<String>,
+        /// Only entries of this command: `hold` means `hold add` and `hold remove`
+        #[arg(long, value_name = "COMMAND")]
+        what: Option<String>,
+        /// Only entries that name this user
+        #[arg(long, value_name = "USER_ID")]
+        user: Option<UserId>,
         /// Maximum number of entries
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
@@ -45,11 +59,22 @@ enum Verb {
 pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
     let Verb::List {
         since,
+        until,
+        who,
+        what,
+        user,
         limit,
         output,
     } = &args.verb;
     let log = AuditLog::new(compose::archive_store(settings).await?, Clock::system());
-    let entries = log.list(*since, *limit).await?;
+    let filter = AuditFilter {
+        who: who.clone(),
+        what: what.clone(),
+        since: *since,
+        until: *until,
+        user: *user,
+    };
+    let entries = all(&log, &filter, *limit).await?;
 
     match output.output {
         Output::Json => print_json(&json!({ "acts": entries }))?,

@@ -7,7 +7,6 @@ use super::compose;
 use super::exit::CliError;
 use crate::config::{CheckpointsUrl, Settings};
 use crate::job::UserId;
-use crate::machine::Checkpoint;
 use crate::operations::verify::{CheckpointEvidence, holdings};
 use crate::ports::{ArchiveStore, Checkpoints};
 
@@ -56,7 +55,7 @@ impl KnownManifests {
         let mut known = HashMap::new();
         for user_id in users {
             if let Some(checkpoint) = checkpoints.read(user_id).await? {
-                known.insert(user_id, evidence(&checkpoint));
+                known.insert(user_id, CheckpointEvidence::of(&checkpoint));
             }
         }
 
@@ -69,7 +68,10 @@ impl KnownManifests {
             Self::None => CheckpointEvidence::default(),
             Self::Known(known) => known.get(&user_id).cloned().unwrap_or_default(),
             Self::Live(checkpoints) => match checkpoints.read(user_id).await {
-                Ok(checkpoint) => checkpoint.as_ref().map(evidence).unwrap_or_default(),
+                Ok(checkpoint) => checkpoint
+                    .as_ref()
+                    .map(CheckpointEvidence::of)
+                    .unwrap_or_default(),
                 Err(failure) => {
                     tracing::warn!(
                         "{user_id}: the digest in the checkpoint is not compared: {failure}"
@@ -78,19 +80,5 @@ impl KnownManifests {
                 }
             },
         }
-    }
-}
-
-fn evidence(checkpoint: &Checkpoint) -> CheckpointEvidence {
-    let recorded = checkpoint.state.manifest().cloned();
-    let under_way = recorded.is_none();
-    CheckpointEvidence {
-        manifests: checkpoint
-            .previous
-            .iter()
-            .cloned()
-            .chain(recorded)
-            .collect(),
-        under_way,
     }
 }

@@ -79,6 +79,8 @@ pub(super) async fn run(args: &Args, settings: &AnySettings) -> Result<Exit, Cli
         serde_json::from_value::<StateName>(state.as_str().into()).map_err(CliError::usage)
     });
     let filter = UserFilter {
+        why: None,
+        id_begins: None,
         access: args.access,
         state: state.transpose()?,
         waiting_for: args.waiting_for.clone(),

@@ -10,14 +10,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::compose;
 use super::exit::{CliError, Exit};
-use crate::admin::{self, Api, ProcessState as _, Tokens};
+use crate::admin::{self, Api, Deployment, ProcessState as _, ShownSetting, Tokens};
 use crate::clock::Clock;
-use crate::config::{Admin, Settings, Sources, WorkerSettings};
+use crate::config::{self, Admin, Cxone, Settings, Sources, WorkerSettings};
 use crate::integrity::Integrity;
+use crate::limits::QuotaClass;
 use crate::ports::{Heartbeat, WorkerRegistry};
 use crate::steps::Services;
 use crate::telemetry::{Telemetry, instance, metrics};
-use crate::worker::{Options, Worker, announce, keep_access_index, shutdown_on_signals};
+use crate::worker::{
+    MinuteWriter, Options, Worker, announce, keep_access_index, keep_minutes, shutdown_on_signals,
+};
 
 /// A shutdown does not wait longer for Redis.
 const LEAVES_WITHIN: Duration = Duration::from_secs(1);
@@ -58,7 +61,8 @@ pub(super) async fn run(
         access_first: true,
         ..services
     });
-    let started_at = services.clock.now();
+    let clock = services.clock.clone();
+    let started_at = clock.now();
     let broker = compose::broker(&queue).map_err(CliError::usage)?;
     let worker = Arc::new(Worker::new(
         Arc::clone(&services),
@@ -81,7 +85,7 @@ pub(super) async fn run(
         services,
         stores.clone(),
         broker,
-        settings.runbook.clone(),
+        deployment(sources, &settings, &cxone),
     );
     let answering = Arc::clone(&process) as Arc<dyn admin::ProcessState>;
     let serving = admin::serve(listen, answering, telemetry.exposition(), &api);
@@ -93,9 +97,14 @@ pub(super) async fn run(
     let heartbeat = move || process.heartbeat(&first);
     let announcing = announce(Arc::clone(&stores.workers), heartbeat);
     let _indexing = keep_access_index(stores.users);
+    let minutes = MinuteWriter::new(stores.usage, clock);
+    let minutes = Arc::new(tokio::sync::Mutex::new(minutes));
+    let keeping = keep_minutes(Arc::clone(&minutes));
     worker.run(&shutdown).await;
     drop(announcing);
+    drop(keeping);
     leave(&*stores.workers, &name).await;
+    write_last(&minutes).await;
     Ok(Exit::Ok)
 }
 
@@ -105,6 +114,14 @@ async fn leave(workers: &dyn WorkerRegistry, name: &str) {
         Ok(Ok(())) => {}
         Ok(Err(failure)) => tracing::debug!(%failure, "this worker could not say that it ends"),
         Err(_elapsed) => tracing::debug!("this worker could not say in time that it ends"),
+    }
+}
+
+/// Writes what was done since the last heartbeat.
+async fn write_last(minutes: &tokio::sync::Mutex<MinuteWriter>) {
+    let writing = async { minutes.lock().await.write().await };
+    if tokio::time::timeout(LEAVES_WITHIN, writing).await.is_err() {
+        tracing::debug!("the counts of the last minute could not be written in time");
     }
 }
 
@@ -138,6 +155,26 @@ fn options(settings: &Settings, name: &str) -> Options {
         slice: settings.worker.slice,
         grace: settings.worker.shutdown_grace,
         name: name.to_owned(),
+    }
+}
+
+fn deployment(sources: &Sources, settings: &Settings, cxone: &Cxone) -> Deployment {
+    let shown = config::show(sources).into_iter();
+    Deployment {
+        environment: settings.admin.name.clone(),
+        rates: [
+            (QuotaClass::Routing, cxone.rate_routing),
+            (QuotaClass::Scim, cxone.rate_scim),
+            (QuotaClass::Analytics, cxone.rate_analytics),
+        ],
+        settings: shown
+            .map(|shown| ShownSetting {
+                variable: shown.variable,
+                value: shown.value,
+                source: shown.source,
+            })
+            .collect(),
+        runbook: settings.runbook.clone(),
     }
 }
 

@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 
 use super::reader::Reader;
 use super::table;
+use crate::printable;
 use crate::secret::Secret;
 
 /// The shortest token that is safe when other hosts can guess at it.
 const SHORTEST: usize = 32;
+const LONGEST_NAME: usize = 40;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Admin {
@@ -16,6 +18,8 @@ pub(crate) struct Admin {
     pub token: Option<Secret>,
     /// May only read.
     pub read_token: Option<Secret>,
+    /// The environment's name.
+    pub name: Option<String>,
 }
 
 impl Admin {
@@ -30,6 +34,7 @@ impl Admin {
                 "is also the operator's token; give a different one, which may only read",
             );
         }
+        let name = reader.get(&table::ADMIN_NAME, name);
         let listen = reader.get(&table::ADMIN_LISTEN, listen)?;
 
         let no_token =
@@ -60,6 +65,7 @@ impl Admin {
             listen,
             token,
             read_token,
+            name,
         })
     }
 }
@@ -67,6 +73,14 @@ impl Admin {
 fn listen(text: &str) -> Result<SocketAddr, String> {
     let wrong = || "is not an IP address and a port; give one such as 127.0.0.1:9464".to_owned();
     text.parse().ok().ok_or_else(wrong)
+}
+
+/// It is shown beside every answer, so it is short and has no characters that mislead.
+fn name(text: &str) -> Result<String, String> {
+    if printable::is_plain_line(text) && text.chars().count() <= LONGEST_NAME {
+        return Ok(text.to_owned());
+    }
+    Err("is not one line of 1 to 40 characters; give a name, e.g. production".to_owned())
 }
 
 /// An `Authorization` header cannot carry any other character.
@@ -95,6 +109,14 @@ mod tests {
             "127.0.0.1:99999",
         ] {
             assert!(listen(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_short_line() {
+        assert_eq!(name("production").unwrap(), "production");
+        for bad in ["", "a\nb", "\u{202e}x", &"x".repeat(41)] {
+            assert!(name(bad).is_err(), "{bad:?}");
         }
     }
 

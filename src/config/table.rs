@@ -94,6 +94,8 @@ settings! {
         "operator's bearer token; without a token only loopback may listen";
     ADMIN_READ_TOKEN: secret, "admin.read_token", Nothing,
         "read-only bearer token; must differ from the operator token";
+    ADMIN_NAME: open, "admin.name", Nothing,
+        "the environment's name, e.g. `production`; the API names it in `/me` and `/overview`";
     RUNBOOK_URL: open, "runbook.url", Nothing,
         "address of your copy of the runbook, for links in `/readyz`, in problems of the API and in \
          `dead-letters show`";

@@ -1,13 +1,20 @@
 //! One function for each thing that an operator does. The commands and the HTTP API call these functions and do nothing
 //! of their own, so that both do the same and both write the audit log.
 
+pub(crate) mod audit_log;
 pub(crate) mod batches;
 pub(crate) mod dead_letters;
+pub(crate) mod evidence;
+pub(crate) mod find;
 pub(crate) mod fleet;
 pub(crate) mod holds;
+pub(crate) mod limits;
+pub(crate) mod overview;
+pub(crate) mod part;
 pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod runbook;
+pub(crate) mod series;
 pub(crate) mod status;
 pub(crate) mod submit;
 pub(crate) mod times;

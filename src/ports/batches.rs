@@ -46,12 +46,23 @@ pub(crate) trait Batches: Send + Sync {
     /// The latest batches, the last one first.
     async fn latest(&self, limit: usize) -> Result<Vec<Listed>, Failure>;
 
+    /// At most `limit` batches behind `after` in the same order, and where the next page begins. A batch that has expired
+    /// is left out.
+    async fn listed(
+        &self,
+        after: Option<&BatchPlace>,
+        limit: usize,
+    ) -> Result<(Vec<Listed>, Option<BatchPlace>), Failure>;
+
     /// When the first user of a batch was seen; `None` when there is no such batch.
     async fn begun_at(&self, batch: &BatchId) -> Result<Option<Timestamp>, Failure>;
 
     /// A page of at most `count` users, in the order in which they were added, from the `from`th
     /// on.
     async fn page(&self, batch: &BatchId, from: usize, count: usize) -> Result<Members, Failure>;
+
+    /// The position of a user among those of a batch; `None` if the user is not in it.
+    async fn position(&self, batch: &BatchId, user_id: UserId) -> Result<Option<usize>, Failure>;
 
     /// The summary of each of `users`, in their order. The batch keeps the last summary of users
     /// whose checkpoints have expired.
@@ -79,6 +90,13 @@ impl FinishedBatch {
     pub(crate) const fn users(&self) -> u64 {
         self.deleted + self.deactivated_only + self.dead_lettered
     }
+}
+
+/// The place of a batch in the list of all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BatchPlace {
+    pub begun_at: Timestamp,
+    pub batch_id: BatchId,
 }
 
 /// A page of a batch.

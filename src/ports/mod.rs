@@ -13,6 +13,7 @@ mod replays;
 mod shared;
 mod store_health;
 mod tenant;
+pub(crate) mod usage;
 pub(crate) mod users;
 mod worker_registry;
 

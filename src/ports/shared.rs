@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::batches::Batches;
+use super::usage::Usage;
 use super::users::UserIndex;
 use super::{CheckpointHealth, Checkpoints, Quotas, WorkerRegistry};
 
@@ -15,5 +16,6 @@ pub(crate) struct SharedStores {
     pub batches: Arc<dyn Batches>,
     pub users: Arc<dyn UserIndex>,
     pub workers: Arc<dyn WorkerRegistry>,
+    pub usage: Arc<dyn Usage>,
     pub health: Arc<dyn CheckpointHealth>,
 }

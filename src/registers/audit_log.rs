@@ -165,18 +165,41 @@ impl AuditLog {
         since: Option<Timestamp>,
         limit: usize,
     ) -> Result<Vec<AuditEntry>, Failure> {
+        let recent: Vec<Uuid> = self
+            .ids()
+            .await?
+            .into_iter()
+            .take_while(|id| since.is_none_or(|since| written_at(*id) >= since))
+            .take(limit)
+            .collect();
+        self.entries(&recent).await
+    }
+
+    /// The IDs of all entries, newest first.
+    pub(crate) async fn ids(&self) -> Result<Vec<Uuid>, Failure> {
         let keys = self.store.keys(PREFIX).await?;
         let mut ids: Vec<Uuid> = keys.iter().filter_map(parse).collect();
         ids.sort_unstable_by(|one, other| other.cmp(one));
+        Ok(ids)
+    }
 
-        let recent = ids
-            .into_iter()
-            .take_while(|id| since.is_none_or(|since| at(*id) >= since))
-            .take(limit);
-        stream::iter(recent.map(|id| read(Arc::clone(&self.store), id)))
+    /// The entries of these IDs, in their order.
+    pub(crate) async fn entries(&self, ids: &[Uuid]) -> Result<Vec<AuditEntry>, Failure> {
+        let ids = ids.to_vec();
+        let reading = ids.into_iter().map(|id| read(Arc::clone(&self.store), id));
+        stream::iter(reading)
             .buffered(READS_AT_ONCE)
             .try_collect()
             .await
+    }
+
+    /// One entry; `None` if there is none of this ID.
+    pub(crate) async fn entry(&self, id: Uuid) -> Result<Option<AuditEntry>, Failure> {
+        let key = AuditEntry::key(id);
+        if self.store.read(&key, MAX_ENTRY_BYTES).await?.is_none() {
+            return Ok(None);
+        }
+        read(Arc::clone(&self.store), id).await.map(Some)
     }
 }
 
@@ -202,7 +225,7 @@ async fn read(store: Arc<dyn ArchiveStore>, id: Uuid) -> Result<AuditEntry, Fail
     };
     Ok(AuditEntry {
         id,
-        at: at(id),
+        at: written_at(id),
         who: "unknown".to_owned(),
         what: what.to_owned(),
         why: None,
@@ -217,7 +240,7 @@ fn parse(key: &ObjectKey) -> Option<Uuid> {
 }
 
 /// The time in an ID, to the millisecond.
-fn at(id: Uuid) -> Timestamp {
+pub(crate) fn written_at(id: Uuid) -> Timestamp {
     let made = id.get_timestamp().and_then(|made| {
         let (seconds, nanoseconds) = made.to_unix();
         let nanoseconds = i32::try_from(nanoseconds).ok()?;

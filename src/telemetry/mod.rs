@@ -8,6 +8,7 @@ mod export;
 mod log_format;
 mod logging;
 pub(crate) mod metrics;
+pub(crate) mod minutes;
 pub(crate) mod span;
 
 pub(crate) use export::{Telemetry, instance};

@@ -11,7 +11,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use health::{announce, keep_access_index};
+pub(crate) use health::{MinuteWriter, announce, keep_access_index, keep_minutes};
 pub(crate) use intake::{Shutdown, shutdown_on_signals};
 pub(crate) use process::{Options, Worker};
 pub(crate) use run::{Outcome, drive};

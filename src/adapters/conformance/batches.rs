@@ -139,6 +139,63 @@ async fn the_latest_batch_is_listed_first() {
 }
 
 #[tokio::test]
+async fn batches_are_listed_page_by_page_also_those_of_one_moment() {
+    let store = store();
+    for (second, name) in [(10, "a"), (30, "c"), (30, "b"), (20, "d"), (30, "e")] {
+        store
+            .batches
+            .add_users(&batch(name), &[user()], at(second))
+            .await
+            .unwrap();
+    }
+    let mut names = String::new();
+    let mut after = None;
+    loop {
+        let page = store.batches.listed(after.as_ref(), 2).await.unwrap();
+        assert!(page.0.len() <= 2);
+        names.extend(page.0.iter().map(|one| one.batch_id.to_string()));
+        match page.1 {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+        if names.len() == 2 {
+            // A newer one joins in the middle, and moves none of the others.
+            store
+                .batches
+                .add_users(&batch("f"), &[user()], at(40))
+                .await
+                .unwrap();
+        }
+    }
+    assert_eq!(names, "ecbda");
+}
+
+#[tokio::test]
+async fn a_user_has_a_position_among_those_who_were_added_at_once() {
+    let store = store();
+    let batch = batch("2026-11");
+    let first = user();
+    let mut others = [user(), user(), user()];
+    store
+        .batches
+        .add_users(&batch, &others, at(20))
+        .await
+        .unwrap();
+    store
+        .batches
+        .add_users(&batch, &[first], at(10))
+        .await
+        .unwrap();
+
+    others.sort_unstable();
+    for (position, user_id) in (0..).zip([first].into_iter().chain(others)) {
+        let found = store.batches.position(&batch, user_id).await.unwrap();
+        assert_eq!(found, Some(position));
+    }
+    assert_eq!(store.batches.position(&batch, user()).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn the_first_save_adds_a_user_and_the_summary_is_that_of_the_last_save() {
     let store = store();
     let user_id = user();

@@ -16,6 +16,7 @@ mod quotas;
 mod reconnecting;
 mod servers;
 mod setup;
+mod usage;
 mod users;
 mod workers;
 

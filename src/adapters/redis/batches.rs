@@ -18,17 +18,14 @@ use crate::adapters::stored_checkpoint;
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
 use crate::ports::FileColumns;
-use crate::ports::batches::{Batches, Known, Listed, Members, Record, Summary};
-
-/// How many batches are listed at most, since anybody who may send messages can name batches.
-pub(super) const MAX_LISTED: usize = 10_000;
+use crate::ports::batches::{BatchPlace, Batches, Known, Listed, Members, Record, Summary};
 
 pub(crate) struct RedisBatches {
     pub(super) connection: Arc<RedisConnection>,
     add: Script,
     end: Script,
     columns: BatchColumns,
-    list: Script,
+    pub(super) list: Script,
     pub(super) settle: Script,
     pub(super) announced: Script,
 }
@@ -71,34 +68,6 @@ impl RedisBatches {
             self.list_batch(batch, ended.at)
         );
         done.0.and(done.1).map(|_done| ())
-    }
-
-    async fn list_batch(&self, batch: &BatchId, at: Timestamp) -> Result<u64, Failure> {
-        let mut script = self.list.prepare_invoke();
-        script
-            .key(keys::BATCHES)
-            .arg(at.as_millisecond())
-            .arg(batch.to_string())
-            .arg(MAX_LISTED);
-        self.connection.run(&script).await
-    }
-
-    /// The latest batches, and when each was first seen.
-    async fn names(&self, limit: usize) -> Result<Vec<(BatchId, Timestamp)>, Failure> {
-        let mut command = redis::cmd("ZRANGE");
-        command
-            .arg(keys::BATCHES)
-            .arg(0)
-            .arg(limit.saturating_sub(1))
-            .arg("REV")
-            .arg("WITHSCORES");
-        let latest: Vec<(Vec<u8>, f64)> = self.connection.ask(&command).await?;
-
-        let named = latest.into_iter().filter_map(|(name, score)| {
-            let name = std::str::from_utf8(&name).ok()?;
-            Some((name.parse().ok()?, time(score)))
-        });
-        Ok(named.collect())
     }
 
     /// The last summaries of those of `users` whose checkpoints have expired.
@@ -266,22 +235,15 @@ impl Batches for RedisBatches {
 
     async fn latest(&self, limit: usize) -> Result<Vec<Listed>, Failure> {
         let latest = self.names(limit).await?;
-        let commands: Vec<Cmd> = latest
-            .iter()
-            .map(|(batch, _)| ask_for_count(batch))
-            .collect();
-        let counts: Vec<u64> = self.connection.ask_all(&commands).await?;
+        self.counted(latest).await
+    }
 
-        let listed = latest
-            .into_iter()
-            .zip(counts)
-            .map(|((batch_id, begun_at), users)| Listed {
-                batch_id,
-                begun_at,
-                users,
-            });
-        // A batch without users has expired.
-        Ok(listed.filter(|batch| batch.users > 0).collect())
+    async fn listed(
+        &self,
+        after: Option<&BatchPlace>,
+        limit: usize,
+    ) -> Result<(Vec<Listed>, Option<BatchPlace>), Failure> {
+        self.listed_after(after, limit).await
     }
 
     async fn begun_at(&self, batch: &BatchId) -> Result<Option<Timestamp>, Failure> {
@@ -317,6 +279,10 @@ impl Batches for RedisBatches {
         })
     }
 
+    async fn position(&self, batch: &BatchId, user_id: UserId) -> Result<Option<usize>, Failure> {
+        self.position_of(batch, user_id).await
+    }
+
     async fn summaries(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<Known>, Failure> {
         let records = self.current(users).await?;
         let records = self.add_ended(batch, users, records).await?;
@@ -345,12 +311,6 @@ fn ask_for_summary(user_id: &UserId) -> Cmd {
         .arg(keys::checkpoint(*user_id))
         .arg("version")
         .arg("sum");
-    command
-}
-
-fn ask_for_count(batch: &BatchId) -> Cmd {
-    let mut command = redis::cmd("ZCARD");
-    command.arg(keys::batch_users(batch));
     command
 }
 

@@ -61,6 +61,11 @@ pub(super) fn quota(class: QuotaClass) -> String {
     format!("offboarder:{{quota}}:{}", class.as_str())
 }
 
+/// What the workers did in a minute since 1970.
+pub(super) fn minute(minute: i64) -> String {
+    format!("offboarder:{{series}}:{minute}")
+}
+
 pub(super) fn batch_users(batch: &BatchId) -> String {
     format!("offboarder:batch:{batch}:users")
 }

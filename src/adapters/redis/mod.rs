@@ -2,6 +2,7 @@
 //! each operation; all adapters of a process may share one [`RedisConnection`].
 
 mod batch_columns;
+mod batch_list;
 mod batches;
 mod checkpoints;
 mod claim_answer;
@@ -18,6 +19,7 @@ mod quotas;
 mod replay_notes;
 mod scan;
 mod scripts;
+mod usage;
 mod users;
 mod workers;
 
@@ -26,5 +28,6 @@ pub(crate) use checkpoints::RedisCheckpoints;
 pub(crate) use connection::RedisConnection;
 pub(crate) use health::RedisHealth;
 pub(crate) use quotas::RedisQuotas;
+pub(crate) use usage::RedisUsage;
 pub(crate) use users::RedisUsers;
 pub(crate) use workers::RedisWorkers;

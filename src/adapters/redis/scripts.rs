@@ -356,3 +356,31 @@ if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('HDEL', KEYS[1], 'unreleased')
 return redis.call('DEL', KEYS[2])
 ";
+
+/// `KEYS[1]` is a hash of what the workers did in a minute. `ARGV`: writer, number of its part, ms that the hash is kept,
+/// then a name and a count of each. A part that this writer sent before changes nothing.
+pub(super) const ADD_TO_MINUTE: &str = r"
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', KEYS[1]) end
+local by = 'by:' .. ARGV[1]
+local last = tonumber(redis.call('HGET', KEYS[1], by) or 0) or 0
+if last >= tonumber(ARGV[2]) then return 0 end
+redis.call('HSET', KEYS[1], by, ARGV[2])
+for at = 4, #ARGV, 2 do
+  local added = redis.pcall('HINCRBY', KEYS[1], ARGV[at], ARGV[at + 1])
+  if type(added) == 'table' and added.err then redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1]) end
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+";
+
+/// The key of [`ADMIT_DELETION`]. `ARGV`: period in ms. Answers how many deletions count, or -1 when the count is unknown.
+pub(super) const COUNT_DELETIONS: &str = r"
+if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then return -1 end
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local last = redis.call('ZRANGE', KEYS[1], -1, -1)
+local window = tonumber(string.match(last[1] or '', '^window:(%d+)$') or 0)
+if window < tonumber(ARGV[1]) then return -1 end
+return redis.call('ZCOUNT', KEYS[1], '(' .. string.format('%.0f', now - tonumber(ARGV[1])), '(inf')
+";

@@ -9,7 +9,8 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use redis::{Cmd, Script};
 
-use super::batches::{MAX_LISTED, RedisBatches, time};
+use super::batch_list::MAX_LISTED;
+use super::batches::{RedisBatches, time};
 use super::connection::RedisConnection;
 use super::hash_slots::SLOTS;
 use super::{keys, scripts};

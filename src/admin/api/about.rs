@@ -1,8 +1,13 @@
 use std::sync::Arc;
 
+use axum::extract::State;
 use axum::{Extension, Json};
+use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
+use super::Api;
+use crate::admin::gate::Role;
 use crate::admin::problem::Problem;
 
 /// The document that describes this API, made of the handlers.
@@ -21,6 +26,119 @@ pub(super) struct Document(pub(super) Arc<Value>);
 )]
 pub(super) async fn show(Extension(Document(document)): Extension<Document>) -> Json<Value> {
     Json((*document).clone())
+}
+
+/// Who asks, and which worker answers
+#[derive(Serialize, ToSchema)]
+pub(super) struct Me {
+    /// What the token permits.
+    #[schema(value_type = String, example = "reader")]
+    role: &'static str,
+    /// Who that is, as the audit log says it; operators share one token, so a change also names `who`.
+    who: &'static str,
+    /// The worker that answers.
+    worker: String,
+    /// The release that it runs.
+    release: &'static str,
+    /// The environment's name, `OFFBOARDER_ADMIN_NAME`; null if it has none.
+    environment: Option<String>,
+}
+
+/// Shows who asks, and which worker answers
+#[utoipa::path(
+    get, path = "/api/v1/me", tag = "about", operation_id = "showMe",
+    responses((status = 200, description = "The role of the token, and the worker", body = Me)),
+)]
+pub(super) async fn me(State(Api(api)): State<Api>, Extension(role): Extension<Role>) -> Json<Me> {
+    Json(Me {
+        role: match role {
+            Role::Operator => "operator",
+            Role::Reader => "reader",
+            Role::Loopback => "local",
+        },
+        who: role.as_str(),
+        worker: api.worker.clone(),
+        release: env!("CARGO_PKG_VERSION"),
+        environment: api.deployment.environment.clone(),
+    })
+}
+
+/// The settings of the worker that answers
+#[derive(Serialize, ToSchema)]
+pub(super) struct Settings {
+    /// In the order of the README.
+    settings: Vec<ShownSetting>,
+}
+
+/// A setting
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct ShownSetting {
+    /// The name of the variable.
+    pub variable: String,
+    /// The value in force; empty if there is none. A secret is masked.
+    pub value: String,
+    /// Where it comes from: a flag, `environment`, a file, `default`, or `not set`.
+    pub source: String,
+}
+
+/// Shows the settings of the worker that answers
+///
+/// The same as `offboarder worker --show-settings`: names, values and their sources. Secrets are masked. Workers may have
+/// other settings than this one.
+#[utoipa::path(
+    get, path = "/api/v1/settings", tag = "about", operation_id = "showSettings",
+    responses((status = 200, description = "The settings", body = Settings)),
+)]
+pub(super) async fn settings(State(Api(api)): State<Api>) -> Json<Settings> {
+    Json(Settings {
+        settings: api.deployment.settings.clone(),
+    })
+}
+
+/// What the API has
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Index {
+    /// The release of the worker that answers.
+    release: &'static str,
+    /// The environment's name; null if it has none.
+    environment: Option<String>,
+    /// The document that describes the API.
+    open_api: &'static str,
+    /// What can be read. A path with `{…}` needs a name.
+    links: Vec<Link>,
+}
+
+/// Something that can be read
+#[derive(Serialize, ToSchema)]
+pub(super) struct Link {
+    path: String,
+    summary: String,
+}
+
+/// Lists what can be read
+#[utoipa::path(
+    get, path = "/api/v1", tag = "about", operation_id = "showIndex",
+    responses((status = 200, description = "The paths", body = Index)),
+)]
+pub(super) async fn index(
+    State(Api(api)): State<Api>,
+    Extension(Document(document)): Extension<Document>,
+) -> Json<Index> {
+    let paths = document.pointer("/paths").and_then(Value::as_object);
+    let link = |(path, item): (&String, &Value)| {
+        let summary = item.pointer("/get/summary")?.as_str()?;
+        Some(Link {
+            path: path.clone(),
+            summary: summary.to_owned(),
+        })
+    };
+    Json(Index {
+        release: env!("CARGO_PKG_VERSION"),
+        environment: api.deployment.environment.clone(),
+        open_api: crate::admin::openapi::PATH,
+        links: paths.into_iter().flatten().filter_map(link).collect(),
+    })
 }
 
 /// Without a token, the Host of the request is another name than localhost

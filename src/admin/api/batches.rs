@@ -1,13 +1,17 @@
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Api;
+use super::batch_users::no_such_batch;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Query, within};
 use crate::job::BatchId;
-use crate::operations::batches::{self, BatchProgress, ListedProgress};
+use crate::operations::batches::{self, BatchFilter, BatchPage, BatchProgress, BatchState};
 use crate::operations::fleet::fleet;
 
 #[derive(Deserialize, IntoParams)]
@@ -18,32 +22,49 @@ pub(super) struct Wanted {
     #[serde(default, deserialize_with = "within::<1, 1000, _>")]
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u64>,
-}
-
-/// Batches
-#[derive(Serialize, ToSchema)]
-pub(super) struct Batches {
-    /// Newest first.
-    batches: Vec<ListedProgress>,
+    /// Only batches in this state; `under-way` has those that are `stuck`, too.
+    state: Option<BatchState>,
+    /// Only batches whose name begins so.
+    q: Option<String>,
+    /// The `nextCursor` of the page before, with the same filters.
+    cursor: Option<String>,
 }
 
 /// Lists batches, newest first
+///
+/// A page reads at most 20,000 users. Beyond that `progress` is null; with a `state`, the page ends there and has a cursor.
 #[utoipa::path(
     get, path = "/api/v1/batches", tag = "batches", operation_id = "listBatches", params(Wanted),
-    responses((status = 200, description = "The batches", body = Batches)),
+    responses(
+        (status = 200, description = "A page of batches", body = BatchPage),
+        (status = 409, description = "`foreign_cursor`: no list gave this cursor", body = Problem,
+            content_type = "application/problem+json"),
+    ),
 )]
 pub(super) async fn list(
     State(Api(api)): State<Api>,
     Query(wanted): Query<Wanted>,
-) -> Result<Json<Batches>, Problem> {
+) -> Result<Json<BatchPage>, Problem> {
     let limit = super::limit(wanted.limit, 100);
-    let batches = batches::list(&*api.stores.batches, limit, api.services.clock.now()).await?;
-    Ok(Json(Batches { batches }))
+    let filter = BatchFilter {
+        state: wanted.state,
+        begins: wanted.q,
+    };
+    let now = api.services.clock.now();
+    let cursor = wanted.cursor.as_deref();
+    let page = batches::page(&*api.stores.batches, &filter, cursor, limit, now).await?;
+    page.map(Json).ok_or_else(foreign_cursor)
+}
+
+pub(super) fn foreign_cursor() -> Problem {
+    let detail = "the cursor is not one of a list with these filters; leave it out to begin again";
+    Problem::new(StatusCode::CONFLICT, "foreign_cursor", detail)
 }
 
 /// Shows the progress of a batch
 ///
-/// Counts by state, what users wait for, dead letters, rate and time left, as `offboarder batch show` shows them.
+/// Counts by state, what users wait for, dead letters, rate and time left, as `offboarder batch show` shows them. Readers share
+/// a document for two seconds, or for four times as long as it took.
 #[utoipa::path(
     get, path = "/api/v1/batches/{batchId}", tag = "batches", operation_id = "showBatch",
     params(("batchId" = BatchId, Path, description = "The name of the batch")),
@@ -56,11 +77,14 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(Api(api)): State<Api>,
     At(batch): At<BatchId>,
-) -> Result<Json<BatchProgress>, Problem> {
-    let now = api.services.clock.now();
-    let reading = batches::overview(&*api.stores.batches, &batch, now);
-    let read = tokio::join!(reading, fleet(&api.fleet, now));
-    let missing = || Problem::not_found("no_such_batch", format!("batch {batch} does not exist"));
-    let overview = read.0?.ok_or_else(missing)?;
-    Ok(Json(BatchProgress::new(overview, read.1)))
+) -> Result<Json<Arc<BatchProgress>>, Problem> {
+    let read = |_last| async {
+        let now = api.services.clock.now();
+        let reading = batches::overview(&*api.stores.batches, &batch, now);
+        let read = tokio::join!(reading, fleet(&api.fleet, now));
+        let overview = read.0?.ok_or_else(|| no_such_batch(&batch))?;
+        Ok(BatchProgress::new(overview, read.1))
+    };
+    let name = batch.to_string();
+    api.batches.get(&name, read).await.map(Json)
 }

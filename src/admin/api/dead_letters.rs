@@ -82,7 +82,7 @@ pub(super) async fn show(
     dead_letters::show(
         &*api.broker,
         Some(&api.services),
-        api.runbook.as_ref(),
+        api.deployment.runbook.as_ref(),
         filter,
     )
     .await?

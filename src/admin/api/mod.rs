@@ -2,10 +2,14 @@
 
 mod about;
 mod audit_log;
+mod batch_users;
 mod batches;
 mod dead_letter_groups;
 mod dead_letters;
+mod evidence;
 mod holds;
+mod limits;
+mod overview;
 mod pause;
 mod plan;
 mod submit;
@@ -19,7 +23,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{Method, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
 use futures_util::FutureExt as _;
@@ -32,18 +36,24 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::connections::Client;
+use super::etag;
 use super::gate::{Gate, Role, Tokens};
 use super::guesses::Guesses;
 use super::openapi;
 use super::problem::Problem;
 use super::read::Line;
+use super::shared_answers::SharedAnswers;
 use crate::address::RunbookUrl;
+use crate::operations::batches::BatchProgress;
 use crate::operations::fleet::FleetSources;
+use crate::operations::overview::DeploymentOverview;
+use crate::operations::series::ClassRates;
 use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
 use crate::registers::audit_log::Operator;
 use crate::steps::Services;
 use crate::telemetry::metrics;
+pub(crate) use about::ShownSetting;
 
 /// The time limit of a read.
 const READ_WITHIN: Duration = Duration::from_secs(30);
@@ -65,10 +75,24 @@ struct Inner {
     /// A connection of its own, so that requests and the work of the worker do not wait for each other.
     stores: SharedStores,
     broker: Arc<dyn Broker>,
-    runbook: Option<RunbookUrl>,
     fleet: FleetSources,
+    deployment: Deployment,
+    overviews: SharedAnswers<DeploymentOverview>,
+    batches: SharedAnswers<BatchProgress>,
     /// One replay or discard at a time.
     replay_or_discard: Arc<Mutex<()>>,
+}
+
+/// What the settings say about the deployment.
+pub(crate) struct Deployment {
+    /// `OFFBOARDER_ADMIN_NAME`.
+    pub environment: Option<String>,
+    /// The quota of each class.
+    pub rates: ClassRates,
+    /// All of them, with secrets masked.
+    pub settings: Vec<ShownSetting>,
+    /// The deployment's copy of the runbook.
+    pub runbook: Option<RunbookUrl>,
 }
 
 impl Api {
@@ -79,7 +103,7 @@ impl Api {
         services: Arc<Services>,
         stores: SharedStores,
         broker: Arc<dyn Broker>,
-        runbook: Option<RunbookUrl>,
+        deployment: Deployment,
     ) -> Self {
         let fleet = FleetSources {
             workers: Arc::clone(&stores.workers),
@@ -94,15 +118,17 @@ impl Api {
             services,
             stores,
             broker,
-            runbook,
             fleet,
+            deployment,
+            overviews: SharedAnswers::default(),
+            batches: SharedAnswers::default(),
             replay_or_discard: Arc::default(),
         }))
     }
 
     /// The deployment's copy of the runbook.
     pub(super) fn runbook(&self) -> Option<&RunbookUrl> {
-        self.0.runbook.as_ref()
+        self.0.deployment.runbook.as_ref()
     }
 
     /// The operator for the audit log: the name that the client gives, the worker that was asked, and the kind of token.
@@ -137,8 +163,17 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(users::show))
         .routes(routes!(plan::show))
         .routes(routes!(submit::submit))
+        .routes(routes!(evidence::show))
+        .routes(routes!(evidence::verify))
         .routes(routes!(batches::list))
         .routes(routes!(batches::show))
+        .routes(routes!(batch_users::list))
+        .routes(routes!(batch_users::minutes))
+        .routes(routes!(batch_users::report))
+        .routes(routes!(overview::show))
+        .routes(routes!(overview::minutes))
+        .routes(routes!(limits::show))
+        .routes(routes!(limits::search))
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letter_groups::list))
         .routes(routes!(dead_letter_groups::note))
@@ -156,6 +191,10 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(holds::show))
         .routes(routes!(holds::remove))
         .routes(routes!(audit_log::list))
+        .routes(routes!(audit_log::show))
+        .routes(routes!(about::index))
+        .routes(routes!(about::me))
+        .routes(routes!(about::settings))
         .routes(routes!(about::show))
         .split_for_parts();
     openapi::complete(&mut document);
@@ -178,10 +217,10 @@ pub(super) fn guarded(api: &Api) -> Router {
     let document = serde_json::to_value(document).unwrap_or_default();
 
     routes
-        .route("/api/v1", axum::routing::any(nowhere))
         .route("/api/v1/{*rest}", axum::routing::any(nowhere))
         .method_not_allowed_fallback(no_method)
         .layer(Extension(about::Document(Arc::new(document))))
+        .layer(from_fn(etag::tagged))
         .layer(from_fn_with_state(api.clone(), guard))
         .with_state(api.clone())
 }

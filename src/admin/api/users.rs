@@ -61,12 +61,18 @@ pub(super) async fn list(
         access: wanted.access,
         state: wanted.state,
         waiting_for: wanted.waiting_for,
+        why: None,
+        id_begins: None,
         batch: wanted.batch,
     };
     let limit = super::limit(wanted.limit, 100);
     let now = api.services.clock.now();
     let page = users::list(&sources, &filter, wanted.cursor.as_deref(), limit, now).await;
-    page.map(Json).map_err(|why| match why {
+    page.map(Json).map_err(no_list)
+}
+
+pub(super) fn no_list(why: NoList) -> Problem {
+    match why {
         NoList::BadCursor => Problem::new(
             StatusCode::CONFLICT,
             "foreign_cursor",
@@ -77,7 +83,7 @@ pub(super) async fn list(
             Problem::not_found("no_such_batch", format!("batch {batch} does not exist"))
         }
         NoList::Failed(failure) => failure.into(),
-    })
+    }
 }
 
 /// Shows the progress of a user

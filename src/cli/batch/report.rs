@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::unknown::unknown;
 use crate::cli::exit::{CliError, Exit};
 use crate::job::BatchId;
-use crate::operations::batches::{Reported, Standing, column_names, report};
+use crate::operations::batches::{Reported, column_names, csv, report};
 use crate::ports::batches::Batches;
 use crate::printable;
 
@@ -61,40 +61,38 @@ pub(super) async fn run(
 
 /// Prints rows as they arrive, so that memory use does not grow with the batch.
 enum Printer {
-    Csv(Box<csv::Writer<Stdout>>, Vec<String>),
+    Csv {
+        out: BufWriter<Stdout>,
+        names: Vec<String>,
+        is_first: bool,
+    },
     Json(BufWriter<Stdout>, u64),
 }
 
 impl Printer {
     async fn new(form: Form, batches: &dyn Batches, batch: &BatchId) -> Result<Self, CliError> {
         Ok(match form {
-            Form::Csv => {
-                let names = column_names(batches, batch).await?;
-                let mut out = csv::WriterBuilder::new()
-                    .has_headers(false)
-                    .from_writer(std::io::stdout());
-                // A closed pipe shows again at the first row.
-                out.write_record(&header(&names).map_err(CliError::bad)?)
-                    .ok();
-                Self::Csv(Box::new(out), names)
-            }
+            Form::Csv => Self::Csv {
+                out: BufWriter::new(std::io::stdout()),
+                names: column_names(batches, batch).await?,
+                is_first: true,
+            },
             Form::Json => Self::Json(BufWriter::new(std::io::stdout()), 0),
         })
     }
 
     fn print(&mut self, rows: Vec<Reported>) -> io::Result<()> {
-        for row in rows {
-            match self {
-                Self::Csv(out, names) => {
-                    let mut row = row.for_spreadsheets();
-                    let columns = std::mem::take(&mut row.columns);
-                    let cells: Vec<String> = names
-                        .iter()
-                        .map(|name| printable::cell(columns.get(name).unwrap_or_default()))
-                        .collect();
-                    out.serialize((row, cells)).map_err(io::Error::from)?;
-                }
-                Self::Json(out, printed) => {
+        match self {
+            Self::Csv {
+                out,
+                names,
+                is_first,
+            } => {
+                let text = csv(rows, names, std::mem::take(is_first));
+                out.write_all(&text.map_err(io::Error::from)?)
+            }
+            Self::Json(out, printed) => {
+                for row in rows {
                     out.write_all(if *printed == 0 {
                         b"{\"users\":[\n"
                     } else {
@@ -103,14 +101,14 @@ impl Printer {
                     *printed += 1;
                     out.write_all(printable::json(&serde_json::to_string(&row)?).as_bytes())?;
                 }
+                Ok(())
             }
         }
-        Ok(())
     }
 
     fn end(self) -> io::Result<()> {
         match self {
-            Self::Csv(mut out, _) => out.flush(),
+            Self::Csv { mut out, .. } => out.flush(),
             Self::Json(mut out, printed) => {
                 let head: &[u8] = if printed == 0 { b"{\"users\":[" } else { b"" };
                 out.write_all(head)
@@ -119,16 +117,4 @@ impl Printer {
             }
         }
     }
-}
-
-/// Our columns, then those of the input file, which have a prefix because offboarder did not check them.
-fn header(names: &[String]) -> Result<csv::StringRecord, csv::Error> {
-    let mut ours = csv::Writer::from_writer(Vec::new());
-    let nobody = "00000000-0000-0000-0000-000000000000".parse();
-    let nobody = nobody.map_err(io::Error::other)?;
-    ours.serialize(Reported::unknown(nobody, Standing::NotBegun))?;
-    let ours = ours.into_inner().unwrap_or_default();
-    let mut header = csv::Reader::from_reader(ours.as_slice()).headers()?.clone();
-    header.extend(names.iter().map(|name| format!("file.{name}")));
-    Ok(header)
 }

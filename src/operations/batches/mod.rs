@@ -2,15 +2,20 @@
 //! checkpoint of the user, so that both always agree. [`Tally`] is pure; [`overview()`] reads.
 
 mod overview;
+mod page;
 mod read;
 mod report;
+mod series;
+mod short;
 mod tally;
 
 pub(crate) use crate::ports::batches::{Known, Standing, Summary};
 pub(crate) use overview::{
-    AccessTimes, BatchProgress, DeadLetters, ListedProgress, Overview, ShortProgress,
-    StillHaveAccess, Waiting,
+    AccessRange, AccessTimes, BatchProgress, DeadLetters, Overview, StillHaveAccess, Waiting,
 };
+pub(crate) use page::{BatchFilter, BatchPage, UnderWayBatches, page, under_way};
 pub(crate) use read::{column_names, list, overview, report};
-pub(crate) use report::Reported;
+pub(crate) use report::{Reported, csv};
+pub(crate) use series::{BatchSeries, series};
+pub(crate) use short::{BatchState, ListedProgress, ShortProgress};
 pub(crate) use tally::Tally;

@@ -1,6 +1,7 @@
 //! The progress of a batch, as it is shown.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,7 +11,7 @@ use crate::failure::Reason;
 use crate::job::BatchId;
 use crate::machine::{DeletionOutcome, StateName};
 use crate::operations::fleet::Fleet;
-use crate::ports::batches::Listed;
+use crate::telemetry::minutes::{ACCESS_RANGES, range_of};
 
 /// The progress of a batch
 ///
@@ -98,41 +99,37 @@ pub(crate) struct AccessTimes {
     /// When the access of the last user was removed.
     #[schema(value_type = String, format = DateTime)]
     pub last_at: Timestamp,
+    /// How many users were in each range of time, from the shortest one.
+    pub histogram: Vec<AccessRange>,
 }
 
-/// A batch in a list
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ListedProgress {
-    #[serde(flatten)]
-    pub batch: Listed,
-    /// Its progress; null if the newer batches of the list have very many users: `batch show` reads it.
-    pub progress: Option<ShortProgress>,
-}
-
-/// The progress of a batch, in short
+/// Users whose access was removed within a range of time
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ShortProgress {
-    /// Users with a terminal state and a stored manifest.
-    pub finished: u64,
-    /// Users with a dead letter.
-    pub dead_letters: u64,
-    /// Users on whom workers still have to work.
-    pub left: u64,
-    /// Users whose access is not removed yet.
-    pub still_have_access: u64,
+pub(crate) struct AccessRange {
+    /// The end of the range, which begins at the end of the one before; null if it has no end.
+    pub up_to_seconds: Option<u64>,
+    /// The number of users.
+    pub users: u64,
 }
 
-impl ShortProgress {
-    pub(crate) fn of(overview: &Overview) -> Self {
-        let access = overview.still_have_access.as_ref();
-        Self {
-            finished: overview.finished,
-            dead_letters: overview.dead(),
-            left: overview.left(),
-            still_have_access: access.map_or(0, |access| access.users),
+impl AccessRange {
+    /// The ranges of these times.
+    pub(super) fn histogram(access_ms: &[i64]) -> Vec<Self> {
+        let ends = ACCESS_RANGES.into_iter().map(Some).chain([None]);
+        let mut ranges: Vec<Self> = ends
+            .map(|up_to_seconds| Self {
+                up_to_seconds,
+                users: 0,
+            })
+            .collect();
+        for ms in access_ms {
+            let after = Duration::from_millis(u64::try_from(*ms).unwrap_or(0));
+            if let Some(range) = ranges.get_mut(range_of(after)) {
+                range.users += 1;
+            }
         }
+        ranges
     }
 }
 

@@ -1,5 +1,7 @@
 //! The report of a batch: one row per user.
 
+use std::io;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -132,6 +134,43 @@ impl Reported {
         }
         self
     }
+}
+
+/// Rows as CSV. `names` are the columns of input files that the batch keeps; they have a prefix, because offboarder did not
+/// check them. The first page has a header.
+pub(crate) fn csv(
+    rows: Vec<Reported>,
+    names: &[String],
+    is_first: bool,
+) -> Result<Vec<u8>, csv::Error> {
+    let mut out = csv::WriterBuilder::new()
+        .has_headers(false)
+        .from_writer(Vec::new());
+    if is_first {
+        out.write_record(&header(names)?)?;
+    }
+    for row in rows {
+        let mut row = row.for_spreadsheets();
+        let columns = std::mem::take(&mut row.columns);
+        let cells: Vec<String> = names
+            .iter()
+            .map(|name| printable::cell(columns.get(name).unwrap_or_default()))
+            .collect();
+        out.serialize((row, cells))?;
+    }
+    out.into_inner()
+        .map_err(|error| csv::Error::from(error.into_error()))
+}
+
+fn header(names: &[String]) -> Result<csv::StringRecord, csv::Error> {
+    let mut ours = csv::Writer::from_writer(Vec::new());
+    let nobody = "00000000-0000-0000-0000-000000000000".parse();
+    let nobody = nobody.map_err(io::Error::other)?;
+    ours.serialize(Reported::unknown(nobody, Standing::NotBegun))?;
+    let ours = ours.into_inner().unwrap_or_default();
+    let mut header = csv::Reader::from_reader(ours.as_slice()).headers()?.clone();
+    header.extend(names.iter().map(|name| format!("file.{name}")));
+    Ok(header)
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::collections::btree_map::Entry;
 use jiff::Timestamp;
 
 use super::{
-    AccessTimes, DeadLetters, Known, Overview, Standing, StillHaveAccess, Summary, Waiting,
+    AccessRange, AccessTimes, DeadLetters, Known, Overview, Standing, StillHaveAccess, Summary,
+    Waiting,
 };
 use crate::failure::Reason;
 use crate::job::BatchId;
@@ -171,6 +172,7 @@ impl Tally {
                 p95_seconds: seconds(percentile(&self.access_ms, 95)?),
                 longest_seconds: seconds(percentile(&self.access_ms, 100)?),
                 last_at,
+                histogram: AccessRange::histogram(&self.access_ms),
             })
         });
         overview.still_have_access = self.have_access.1.map(|since| StillHaveAccess {

@@ -73,6 +73,12 @@ impl AccessCounts {
         }
     }
 
+    pub(super) const fn add_all(&mut self, other: Self) {
+        self.still_there += other.still_there;
+        self.gone += other.gone;
+        self.unknown += other.unknown;
+    }
+
     /// For people, e.g. `still there 3, gone 10`.
     pub(crate) fn line(self) -> String {
         let counts = [

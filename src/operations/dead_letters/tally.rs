@@ -4,6 +4,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::outcome::checkpoint_of;
 use super::{Access, AccessCounts, DeadLetter};
+use crate::failure::Failure;
 use crate::ports::Checkpoints;
 
 /// How many users of a group are read; the dead letters of further ones speak for themselves.
@@ -29,6 +30,30 @@ impl AccessTally {
         }
     }
 
+    /// The counts by the dead letters alone.
+    pub(super) fn claimed(&self) -> AccessCounts {
+        let mut counts = self.counts;
+        for dead_letter in &self.to_read {
+            counts.add(Access::of(dead_letter, None));
+        }
+        counts
+    }
+
+    /// The counts with the checkpoints, or why one cannot be read.
+    pub(super) async fn confirmed(
+        self,
+        checkpoints: &dyn Checkpoints,
+    ) -> Result<AccessCounts, Failure> {
+        let mut counts = self.counts;
+        let to_read = self.to_read.into_iter();
+        let reading = to_read.map(|dead_letter| try_read(checkpoints, dead_letter));
+        let mut reading = stream::iter(reading).buffer_unordered(READS_AT_ONCE);
+        while let Some(access) = reading.next().await {
+            counts.add(access?);
+        }
+        Ok(counts)
+    }
+
     /// The counts. Without an answer of the checkpoint store the dead letters alone count.
     pub(super) async fn counts(self, checkpoints: &dyn Checkpoints) -> AccessCounts {
         let mut counts = self.counts;
@@ -40,6 +65,14 @@ impl AccessTally {
         }
         counts
     }
+}
+
+async fn try_read(
+    checkpoints: &dyn Checkpoints,
+    dead_letter: DeadLetter,
+) -> Result<Access, Failure> {
+    let checkpoint = checkpoint_of(checkpoints, &dead_letter).await?;
+    Ok(Access::of(&dead_letter, checkpoint.as_ref()))
 }
 
 async fn read(checkpoints: &dyn Checkpoints, dead_letter: DeadLetter) -> Access {

@@ -8,8 +8,8 @@ use crate::ports::users::Asked;
 pub(super) enum Cursor {
     /// Behind this user of the index.
     Access(Asked),
-    /// At this position of the batch.
-    Batch(usize),
+    /// At this position of the batch, behind this user, who may have another position by now.
+    Batch(usize, Option<UserId>),
     /// In this page of a scan, behind this user.
     Scan(Option<String>, Option<UserId>),
 }
@@ -20,7 +20,8 @@ impl Cursor {
             Self::Access(asked) => {
                 format!("a_{}_{}", asked.at.as_millisecond(), asked.user_id)
             }
-            Self::Batch(from) => format!("b_{from}"),
+            Self::Batch(from, None) => format!("b_{from}"),
+            Self::Batch(from, Some(behind)) => format!("b_{from}_{behind}"),
             Self::Scan(page, behind) => {
                 let behind = behind.map(|user_id| user_id.to_string());
                 let behind = behind.unwrap_or_default();
@@ -36,7 +37,11 @@ impl Cursor {
                 at: Timestamp::from_millisecond(ms.parse().ok()?).ok()?,
                 user_id: user_id.parse().ok()?,
             })),
-            ["b", from] => Some(Self::Batch(from.parse().ok()?)),
+            ["b", from] => Some(Self::Batch(from.parse().ok()?, None)),
+            ["b", from, behind] => {
+                let behind = behind.parse().ok()?;
+                Some(Self::Batch(from.parse().ok()?, Some(behind)))
+            }
             ["s", page, behind] => {
                 let behind = if behind.is_empty() {
                     None

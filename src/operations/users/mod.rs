@@ -1,6 +1,7 @@
 //! Lists users: those who still have access, those of a batch, or all with a checkpoint.
 
 mod cursor;
+mod in_batch;
 mod listed;
 
 use std::collections::BTreeSet;
@@ -9,12 +10,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Reason};
 use crate::job::{BatchId, UserId};
 use crate::machine::StateName;
 use crate::ports::batches::{Batches, Known};
 use crate::ports::users::{Asked, UserIndex, WithAccess};
 use cursor::Cursor;
+use in_batch::in_batch;
 pub(crate) use listed::ListedUser;
 
 /// The number of users that are read in one round trip while a filter leaves some out.
@@ -34,6 +36,10 @@ pub(crate) struct UserFilter {
     pub state: Option<StateName>,
     /// What the user waits for: a failure code, or the word of a pause.
     pub waiting_for: Option<String>,
+    /// What the user waits for, or the reason of the dead letter.
+    pub why: Option<String>,
+    /// What the user ID begins with.
+    pub id_begins: Option<String>,
     pub batch: Option<BatchId>,
 }
 
@@ -70,13 +76,30 @@ pub(crate) struct AccessTotal {
 }
 
 impl UserFilter {
+    /// Whether a record has to be read to know whether a user is meant.
+    const fn needs_records(&self) -> bool {
+        self.access || self.state.is_some() || self.waiting_for.is_some() || self.why.is_some()
+    }
+
+    fn admits_id(&self, user_id: UserId) -> bool {
+        let begins = self.id_begins.as_ref();
+        begins.is_none_or(|begins| {
+            let id = user_id.to_string();
+            id.starts_with(&begins.trim().to_ascii_lowercase())
+        })
+    }
+
     fn admits(&self, user: &ListedUser) -> bool {
         let has_state = self.state.is_none_or(|state| user.state == Some(state));
         let waits = self.waiting_for.as_ref();
         let waits = waits.is_none_or(|wanted| user.waits_for.as_ref() == Some(wanted));
         // Unknown access is shown with those who have it.
         let has_access = !self.access || user.has_access != Some(false);
-        has_state && waits && has_access
+        let is_why = self.why.as_ref().is_none_or(|wanted| {
+            let dead_letter = user.dead_letter.map(Reason::as_str);
+            user.waits_for.as_ref() == Some(wanted) || dead_letter == Some(wanted)
+        });
+        has_state && waits && has_access && is_why && self.admits_id(user.user_id)
     }
 }
 
@@ -127,9 +150,9 @@ pub(crate) async fn list(
 
     let mut access = None;
     let next = match (&filter.batch, filter.access, cursor) {
-        (Some(batch), _, None) => in_batch(sources, batch, 0, &mut page).await?,
-        (Some(batch), _, Some(Cursor::Batch(from))) => {
-            in_batch(sources, batch, from, &mut page).await?
+        (Some(batch), _, None) => in_batch(sources, batch, (0, None), &mut page).await?,
+        (Some(batch), _, Some(Cursor::Batch(from, behind))) => {
+            in_batch(sources, batch, (from, behind), &mut page).await?
         }
         (None, true, None) => {
             access = Some(complete(sources.users).await?);
@@ -151,12 +174,24 @@ pub(crate) async fn list(
         as_of: now,
         users,
         next_cursor: next.map(|next| next.text()),
-        access: access.map(|total| AccessTotal {
+        access: access.map(AccessTotal::from),
+    })
+}
+
+/// All users who still have access, counted. An index that the store lost is not rebuilt here, since that takes long: a
+/// worker does so within a minute.
+pub(crate) async fn access_total(users: &dyn UserIndex) -> Result<AccessTotal, Failure> {
+    users.with_access(None, 0).await.map(AccessTotal::from)
+}
+
+impl From<WithAccess> for AccessTotal {
+    fn from(total: WithAccess) -> Self {
+        Self {
             users: total.total,
             since: total.first,
             complete_since: total.complete_since,
-        }),
-    })
+        }
+    }
 }
 
 /// How many users still have access. An index that the store lost is rebuilt first.
@@ -227,34 +262,6 @@ impl Page<'_> {
     const fn missing(&self) -> usize {
         self.limit.saturating_sub(self.users.len())
     }
-}
-
-async fn in_batch(
-    sources: &UserSources<'_>,
-    batch: &BatchId,
-    mut from: usize,
-    page: &mut Page<'_>,
-) -> Result<Option<Cursor>, NoList> {
-    let batches = sources.batches.ok_or(NoList::NoBatches)?;
-    if batches.begun_at(batch).await?.is_none() {
-        return Err(NoList::NoSuchBatch(batch.clone()));
-    }
-    let mut read = 0;
-    while !page.is_full() && read < READ_AT_MOST {
-        let count = page.missing().min(PAGE);
-        let members = batches.page(batch, from, count).await?;
-        let summaries = batches.summaries(batch, &members.users).await?;
-        let rows = members.users.iter().zip(&members.added_at).zip(&summaries);
-        for ((user_id, added_at), known) in rows {
-            page.offer(*user_id, known, Some(*added_at));
-        }
-        match members.next {
-            Some(next) => from = next,
-            None => return Ok(None),
-        }
-        read += count;
-    }
-    Ok(Some(Cursor::Batch(from)))
 }
 
 async fn with_access(

@@ -153,7 +153,8 @@ fn a_cursor_reads_back() {
             at: at(7),
             user_id: user(1),
         }),
-        Cursor::Batch(500),
+        Cursor::Batch(500, None),
+        Cursor::Batch(500, Some(user(2))),
         Cursor::Scan(None, None),
         Cursor::Scan(Some("0-17".to_owned()), Some(user(2))),
     ] {

@@ -1,11 +1,13 @@
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::job::UserId;
 use crate::machine::StateName;
 
-/// The kind of a finding, for programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+/// The kind of a finding
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = FindingKind)]
 pub(crate) enum Kind {
     /// The store has no object of this user.
     NothingStored,
@@ -35,28 +37,33 @@ pub(crate) enum Kind {
     ArchiveUnlocked,
 }
 
-/// One contradiction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One contradiction
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Finding {
+    /// For programs.
     pub kind: Kind,
     /// The full key of the object.
     pub object: String,
+    /// For people.
     pub text: String,
 }
 
-/// The result for one user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// The result of the check of one user
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Verdict {
     pub user_id: UserId,
+    /// Whether there are no findings.
     pub ok: bool,
     /// The terminal state according to the last manifest.
     pub state: Option<StateName>,
     /// An off-boarding is in progress, so its manifest is not stored yet.
     pub under_way: bool,
+    /// The number of manifests that were read.
     pub manifests: usize,
     /// The number of archives that were read whole.
     pub archives: usize,
+    /// The size of these archives.
     pub bytes: u64,
     pub findings: Vec<Finding>,
 }

@@ -9,6 +9,7 @@ mod documents;
 mod finding;
 mod folder;
 mod holdings;
+mod one;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -19,5 +20,6 @@ pub(crate) use documents::{faults_of_manifest, faults_of_seal};
 pub(crate) use finding::Verdict;
 pub(crate) use folder::{folders, no_files};
 pub(crate) use holdings::{Holdings, holdings};
+pub(crate) use one::verify_one;
 pub(crate) use schema::Schema;
 pub(crate) use user::{CheckpointEvidence, Verifier};

@@ -14,7 +14,7 @@ use super::schema::Schema;
 use crate::failure::Failure;
 use crate::integrity::{Purpose, Untrusted};
 use crate::job::UserId;
-use crate::machine::ManifestRef;
+use crate::machine::{Checkpoint, ManifestRef};
 use crate::manifest::{self, Manifest, SealDocument, archive_key, audit_key, sealed_key};
 use crate::ports::{ArchiveStore, ObjectKey};
 use crate::steps::MAX_DOCUMENT_BYTES;
@@ -26,6 +26,18 @@ pub(crate) struct CheckpointEvidence {
     pub manifests: Vec<ManifestRef>,
     /// An off-boarding is in progress, so its manifest is not stored yet.
     pub under_way: bool,
+}
+
+impl CheckpointEvidence {
+    pub(crate) fn of(checkpoint: &Checkpoint) -> Self {
+        let recorded = checkpoint.state.manifest().cloned();
+        let under_way = recorded.is_none();
+        let previous = checkpoint.previous.iter().cloned();
+        Self {
+            manifests: previous.chain(recorded).collect(),
+            under_way,
+        }
+    }
 }
 
 pub(crate) struct Verifier {

@@ -13,6 +13,7 @@ use crate::failure::{Class, Code, Reason};
 use crate::job::{Lane, UserId};
 use crate::limits::QuotaClass;
 use crate::machine::{Pause, StateName};
+use crate::telemetry::minutes;
 pub(crate) use exposition::Exposition;
 use instruments::INSTRUMENTS;
 
@@ -56,6 +57,7 @@ pub(crate) fn finished(state: StateName) {
     INSTRUMENTS
         .jobs
         .add(1, &[KeyValue::new("outcome", outcome)]);
+    minutes::finished();
 }
 
 /// A job became a dead letter.
@@ -87,6 +89,7 @@ pub(crate) fn step_took(step: &'static str, took: Duration) {
 /// A read showed the account deactivated, this long after the request.
 pub(crate) fn access_removed(after: Duration) {
     INSTRUMENTS.access_removed.record(after.as_secs_f64(), &[]);
+    minutes::access_removed(after);
 }
 
 pub(crate) fn archived(bytes: u64, conversations: u64) {
@@ -101,6 +104,7 @@ pub(crate) fn api_answered(class: QuotaClass, status: u16) {
         KeyValue::new("status", i64::from(status)),
     ];
     INSTRUMENTS.api_requests.add(1, &labels);
+    minutes::api_answered(class, status == 429);
     if status == 429 {
         INSTRUMENTS
             .api_throttled

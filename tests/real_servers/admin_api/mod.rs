@@ -2,6 +2,7 @@
 
 mod access;
 mod actions;
+mod overview;
 mod schema;
 mod submitting;
 mod unavailable;

@@ -1,0 +1,73 @@
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::{Api, Inner};
+use crate::admin::problem::Problem;
+use crate::admin::read::At;
+use crate::job::UserId;
+use crate::operations::evidence::{Evidence, evidence};
+use crate::operations::verify::{Verdict, verify_one};
+
+/// The archives that are read within the time of a request.
+const CHECKED_UP_TO: u64 = 512 * 1024 * 1024;
+
+/// Shows the evidence of a user
+///
+/// The manifests with their digests, the archives that they name with size and SHA-256, and the seals.
+#[utoipa::path(
+    get, path = "/api/v1/users/{userId}/evidence", tag = "users", operation_id = "showEvidence",
+    params(("userId" = UserId, Path, description = "The ID of the user")),
+    responses(
+        (status = 200, description = "The evidence", body = Evidence),
+        (status = 404, description = "`no_evidence`: the archive store has no object of this user", body = Problem,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn show(
+    State(Api(api)): State<Api>,
+    At(user_id): At<UserId>,
+) -> Result<Json<Evidence>, Problem> {
+    stored(&api, user_id).await.map(Json)
+}
+
+async fn stored(api: &Inner, user_id: UserId) -> Result<Evidence, Problem> {
+    let services = &api.services;
+    let read = evidence(&*services.archive_store, user_id, services.clock.now()).await?;
+    read.ok_or_else(|| {
+        let detail = format!("the archive store has no object of {user_id}");
+        Problem::not_found("no_evidence", detail)
+    })
+}
+
+/// Checks the evidence of a user
+///
+/// It reads everything, also the archives, and changes nothing: manifests against the schema and each other, seals against
+/// manifests, archives against both. As `offboarder verify` does, which also checks what is too large for a request.
+#[utoipa::path(
+    get, path = "/api/v1/users/{userId}/verify", tag = "users", operation_id = "verifyUser",
+    params(("userId" = UserId, Path, description = "The ID of the user")),
+    responses(
+        (status = 200, description = "The result; `ok` says whether there are no findings", body = Verdict),
+        (status = 404, description = "`no_evidence`: the archive store has no object of this user", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 409, description = "`too_large`: the archives have more than 512 MiB", body = Problem,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn verify(
+    State(Api(api)): State<Api>,
+    At(user_id): At<UserId>,
+) -> Result<Json<Verdict>, Problem> {
+    let bytes = stored(&api, user_id).await?.archive_bytes();
+    if bytes > CHECKED_UP_TO {
+        let detail = format!(
+            "the archives of {user_id} have {bytes} bytes; `offboarder verify {user_id}` checks them"
+        );
+        return Err(Problem::new(StatusCode::CONFLICT, "too_large", detail));
+    }
+    let services = &api.services;
+    let checkpoints = &*api.stores.checkpoints;
+    let verdict = verify_one(&services.archive_store, checkpoints, user_id).await?;
+    Ok(Json(verdict))
+}

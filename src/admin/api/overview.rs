@@ -1,0 +1,81 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{Api, Inner};
+use crate::admin::problem::Problem;
+use crate::admin::read::Query;
+use crate::operations::overview::{DeploymentOverview, OverviewSources, overview};
+use crate::operations::series::{Series, series};
+use crate::operations::when;
+
+/// Shows the deployment now, as one document
+///
+/// What keeps users waiting, who still has access, groups of dead letters, batches that are not finished, the last hour, and
+/// the newest entries of the audit log. A part that cannot be read says why, and what it was before; the document is
+/// there all the same. Readers share a document for two seconds, or for four times as long as it took.
+#[utoipa::path(
+    get, path = "/api/v1/overview", tag = "overview", operation_id = "showOverview",
+    responses((status = 200, description = "The deployment", body = DeploymentOverview)),
+)]
+pub(super) async fn show(
+    State(Api(api)): State<Api>,
+) -> Result<Json<Arc<DeploymentOverview>>, Problem> {
+    let sources = sources(&api);
+    let read = |last: Option<Arc<DeploymentOverview>>| {
+        let sources = &sources;
+        async move { Ok(overview(sources, last.as_deref()).await) }
+    };
+    api.overviews.get("", read).await.map(Json)
+}
+
+fn sources(api: &Inner) -> OverviewSources<'_> {
+    OverviewSources {
+        environment: api.deployment.environment.as_deref(),
+        fleet: &api.fleet,
+        stores: &api.stores,
+        archive_store: &api.services.archive_store,
+        broker: &*api.broker,
+        rates: &api.deployment.rates,
+        clock: &api.services.clock,
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// A time (2026-11-01T00:00:00Z), or a period that ends now (`2h`). At most 48 hours ago; the last hour if it is missing.
+    #[serde(default, deserialize_with = "when::since")]
+    #[param(value_type = Option<String>)]
+    since: Option<Timestamp>,
+}
+
+impl Wanted {
+    pub(super) fn since(&self, now: Timestamp) -> Timestamp {
+        self.since
+            .unwrap_or_else(|| now - SignedDuration::from_mins(59))
+    }
+}
+
+/// Shows what all workers did, minute by minute
+///
+/// Each worker counts, and writes its counts every five seconds. A minute in which no worker wrote has null, which is not
+/// zero.
+#[utoipa::path(
+    get, path = "/api/v1/series", tag = "overview", operation_id = "showSeries", params(Wanted),
+    responses((status = 200, description = "The counts of each minute", body = Series)),
+)]
+pub(super) async fn minutes(
+    State(Api(api)): State<Api>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Series>, Problem> {
+    let now = api.services.clock.now();
+    Ok(Json(
+        series(&*api.stores.usage, wanted.since(now), now).await?,
+    ))
+}

@@ -1,0 +1,196 @@
+//! The list of batches, page by page.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{BatchState, ListedProgress, Overview, ShortProgress, overview};
+use crate::failure::Failure;
+use crate::job::BatchId;
+use crate::ports::batches::{BatchPlace, Batches, Listed};
+
+/// The number of users that a page of batches reads at most, unless its first batch has more.
+const READ_AT_MOST: u64 = 20_000;
+/// The number of batches that are read for those under way.
+const UNDER_WAY_OF: usize = 100;
+
+/// Which batches are meant.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BatchFilter {
+    pub state: Option<BatchState>,
+    /// What the name begins with.
+    pub begins: Option<String>,
+}
+
+/// A page of batches
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BatchPage {
+    /// Newest first.
+    pub batches: Vec<ListedProgress>,
+    /// Where the next page begins; null after the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// A page of at most `limit` batches. `None` if no page gave this cursor.
+pub(crate) async fn page(
+    batches: &dyn Batches,
+    filter: &BatchFilter,
+    cursor: Option<&str>,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Option<BatchPage>, Failure> {
+    let mut after = match cursor.map(place) {
+        Some(None) => return Ok(None),
+        Some(place) => place,
+        None => None,
+    };
+    let mut page = BatchPage {
+        batches: Vec::new(),
+        next_cursor: None,
+    };
+    let mut read = 0;
+    loop {
+        let listed = batches.listed(after.as_ref(), limit).await?;
+        for batch in listed.0 {
+            if !filter.admits_name(&batch.batch_id) {
+                continue;
+            }
+            let place = BatchPlace {
+                begun_at: batch.begun_at,
+                batch_id: batch.batch_id.clone(),
+            };
+            read += batch.users;
+            // A page with a filter ends here, since it is not known whether the filter admits the batch.
+            let is_too_much = read > READ_AT_MOST && read > batch.users;
+            if filter.state.is_some() && is_too_much {
+                page.next_cursor = after.as_ref().map(text);
+                return Ok(Some(page));
+            }
+            let overview = if is_too_much {
+                None
+            } else {
+                overview(batches, &batch.batch_id, now).await?
+            };
+            let progress = overview.as_ref().map(ShortProgress::of);
+            if filter.admits(progress.as_ref()) {
+                page.batches.push(ListedProgress { batch, progress });
+            }
+            after = Some(place);
+            if page.batches.len() >= limit {
+                page.next_cursor = after.as_ref().map(text);
+                return Ok(Some(page));
+            }
+        }
+        match listed.1 {
+            Some(next) => after = Some(next),
+            None => return Ok(Some(page)),
+        }
+    }
+}
+
+impl BatchFilter {
+    fn admits_name(&self, batch: &BatchId) -> bool {
+        let begins = self.begins.as_deref();
+        begins.is_none_or(|begins| batch.to_string().starts_with(begins))
+    }
+
+    fn admits(&self, progress: Option<&ShortProgress>) -> bool {
+        self.state
+            .is_none_or(|wanted| progress.is_some_and(|progress| wanted.includes(progress.state)))
+    }
+}
+
+fn text(place: &BatchPlace) -> String {
+    format!("{}_{}", place.begun_at.as_millisecond(), place.batch_id)
+}
+
+fn place(cursor: &str) -> Option<BatchPlace> {
+    let parts = cursor.split_once('_')?;
+    Some(BatchPlace {
+        begun_at: Timestamp::from_millisecond(parts.0.parse().ok()?).ok()?,
+        batch_id: parts.1.parse().ok()?,
+    })
+}
+
+/// A batch that is not finished
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UnderWay {
+    #[serde(flatten)]
+    pub batch: Listed,
+    #[serde(flatten)]
+    pub progress: ShortProgress,
+    /// Users finished per minute, in the last 15 minutes.
+    pub finished_per_minute: Option<f64>,
+    /// The estimated time until all users are finished; null if it cannot be estimated, or if the fleet is stopped.
+    pub time_left_seconds: Option<u64>,
+}
+
+/// The batches that are not finished
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UnderWayBatches {
+    /// Newest first.
+    pub batches: Vec<UnderWay>,
+    /// How many of the newest 100 batches were not read, since they have very many users: they may be under way.
+    pub not_read: u64,
+    /// Whether there are older batches, which were not read.
+    pub older: bool,
+}
+
+/// Those of the newest batches that are not finished.
+pub(crate) async fn under_way(
+    batches: &dyn Batches,
+    now: Timestamp,
+) -> Result<UnderWayBatches, Failure> {
+    let page = batches.listed(None, UNDER_WAY_OF).await?;
+    let mut found = UnderWayBatches {
+        batches: Vec::new(),
+        not_read: 0,
+        older: page.1.is_some(),
+    };
+    let mut read = 0;
+    for batch in page.0 {
+        read += batch.users;
+        if read > READ_AT_MOST && read > batch.users {
+            found.not_read += 1;
+            continue;
+        }
+        let overview = overview(batches, &batch.batch_id, now).await?;
+        let under_way =
+            overview.filter(|overview| BatchState::of(overview) != BatchState::Finished);
+        found
+            .batches
+            .extend(under_way.map(|overview| UnderWay::of(batch, &overview)));
+    }
+    Ok(found)
+}
+
+impl UnderWay {
+    fn of(batch: Listed, overview: &Overview) -> Self {
+        Self {
+            batch,
+            progress: ShortProgress::of(overview),
+            finished_per_minute: overview.finished_per_minute,
+            time_left_seconds: overview.time_left_seconds,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_though_the_name_has_underscores() {
+        let there = BatchPlace {
+            begun_at: Timestamp::from_millisecond(1_234_567).unwrap(),
+            batch_id: "b_1_x".parse().unwrap(),
+        };
+        assert_eq!(place(&text(&there)), Some(there));
+        for wrong in ["", "_", "1", "x_b", "1_"] {
+            assert_eq!(place(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Everything that an operator wants to know first, as one document.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::batches::{UnderWayBatches, under_way};
+use super::dead_letters::{DeadLetterError, GroupCounts, count_groups};
+use super::fleet::{Fleet, FleetSources, fleet};
+use super::part::{Part, WhyUnknown, within};
+use super::series::{ClassRates, LastHour, last_hour};
+use super::users::{AccessTotal, access_total};
+use crate::clock::Clock;
+use crate::ports::queue::Broker;
+use crate::ports::{ArchiveStore, SharedStores};
+use crate::registers::audit_log::{AuditEntry, AuditLog};
+
+/// The time limit of each part: the others must not wait for a service that hangs.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+/// A scan of the dead-letter queue takes longer.
+const SCANNED_WITHIN: Duration = Duration::from_secs(15);
+/// A scan hides the dead letters from others for a moment, so it is not repeated with each overview.
+const GROUPS_LAST_SECONDS: i64 = 15;
+const AUDIT_ENTRIES: usize = 5;
+
+/// The deployment now
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DeploymentOverview {
+    /// The environment's name in the settings; null if it has none.
+    pub environment: Option<String>,
+    /// When the parts were read. Each has a time of its own, too.
+    #[schema(value_type = String, format = DateTime)]
+    pub as_of: Timestamp,
+    /// What keeps users waiting.
+    pub fleet: Fleet,
+    /// The users who still have access.
+    pub access: Part<AccessTotal>,
+    /// The groups of dead letters; up to 15 seconds older than the rest.
+    pub dead_letter_groups: Part<GroupCounts>,
+    /// The batches that are not finished.
+    pub batches: Part<UnderWayBatches>,
+    /// What the workers did in the last hour.
+    pub last_hour: Part<LastHour>,
+    /// The newest 5 entries of the audit log, newest first.
+    pub audit_log: Part<Vec<AuditEntry>>,
+}
+
+/// Where an overview is read.
+pub(crate) struct OverviewSources<'a> {
+    pub environment: Option<&'a str>,
+    pub fleet: &'a FleetSources,
+    pub stores: &'a SharedStores,
+    pub archive_store: &'a Arc<dyn ArchiveStore>,
+    pub broker: &'a dyn Broker,
+    pub rates: &'a ClassRates,
+    pub clock: &'a Clock,
+}
+
+/// Reads the overview. What cannot be read is a part that says so, with what it was in the overview `before`.
+pub(crate) async fn overview(
+    sources: &OverviewSources<'_>,
+    before: Option<&DeploymentOverview>,
+) -> DeploymentOverview {
+    let now = sources.clock.now();
+    let stores = sources.stores;
+    let groups_before = before.map(|before| &before.dead_letter_groups);
+    let log = AuditLog::new(Arc::clone(sources.archive_store), sources.clock.clone());
+
+    let (fleet, access, groups, batches, hour, entries) = tokio::join!(
+        fleet(sources.fleet, now),
+        within(READ_WITHIN, access_total(&*stores.users)),
+        groups(sources, groups_before, now),
+        within(READ_WITHIN, under_way(&*stores.batches, now)),
+        within(READ_WITHIN, counted(sources, now)),
+        within(READ_WITHIN, log.list(None, AUDIT_ENTRIES)),
+    );
+    let mut batches = Part::of(batches, before.map(|before| &before.batches), now);
+    if fleet.stopped {
+        let known = batches.known.iter_mut();
+        for batch in known.flat_map(|known| &mut known.batches) {
+            batch.time_left_seconds = None;
+        }
+    }
+    DeploymentOverview {
+        environment: sources.environment.map(str::to_owned),
+        as_of: now,
+        fleet,
+        access: Part::of(access, before.map(|before| &before.access), now),
+        dead_letter_groups: groups,
+        batches,
+        last_hour: Part::of(hour, before.map(|before| &before.last_hour), now),
+        audit_log: Part::of(entries, before.map(|before| &before.audit_log), now),
+    }
+}
+
+async fn groups(
+    sources: &OverviewSources<'_>,
+    before: Option<&Part<GroupCounts>>,
+    now: Timestamp,
+) -> Part<GroupCounts> {
+    let is_fresh = |part: &&Part<GroupCounts>| {
+        let age = part.as_of.map(|as_of| now.duration_since(as_of).as_secs());
+        part.unknown.is_none() && age.is_some_and(|age| age < GROUPS_LAST_SECONDS)
+    };
+    if let Some(fresh) = before.filter(is_fresh) {
+        return fresh.clone();
+    }
+    let checkpoints = &*sources.stores.checkpoints;
+    let counting = count_groups(sources.broker, checkpoints, &**sources.archive_store, now);
+    Part::of(within(SCANNED_WITHIN, counting).await, before, now)
+}
+
+async fn counted(sources: &OverviewSources<'_>, now: Timestamp) -> Result<LastHour, WhyUnknown> {
+    let hour = last_hour(&*sources.stores.usage, sources.rates, now).await?;
+    hour.ok_or_else(|| {
+        let text = "no worker wrote its counts in the last hour, or Redis lost them";
+        WhyUnknown::new("not_counted", text)
+    })
+}
+
+impl From<DeadLetterError> for WhyUnknown {
+    fn from(error: DeadLetterError) -> Self {
+        match error {
+            DeadLetterError::Failed(failure) => failure.into(),
+            other => Self::new("internal", other.to_string()),
+        }
+    }
+}
