@@ -17,10 +17,16 @@ use crate::clock::Clock;
 use crate::config::{AnySettings, BrokerSettings, Sources};
 use crate::guards::Hold;
 use crate::job::{Source, UserId};
-use crate::operations::submit::{CHUNK, Checked, Input, Memory, MemoryStores, Message, Sending};
+use crate::operations::submit::{
+    CHUNK, Cancellations, Checked, Input, Memory, MemoryStores, Message, Named, Sending,
+};
 use crate::ports::queue::Publisher;
 use crate::printable;
 use crate::worker::shutdown_on_signals;
+
+/// What is said of users who were asked for before their cancellation.
+const DROPPED: &str =
+    "not sent: its requestedAt is before that, so workers would drop it; leave requestedAt out";
 
 /// Publishes off-boarding messages with publisher confirms
 ///
@@ -64,13 +70,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         },
         checked,
         held: guards.held().await,
-        memory: Memory::new(
-            compose::shared_stores(&settings.base).map(|stores| MemoryStores {
-                batches: stores.batches,
-                users: stores.users,
-            }),
-            clock.clone(),
-        ),
+        memory: memory(&settings, &guards, &clock).await,
         clock,
     };
 
@@ -83,6 +83,21 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
             Box::pin(plan.send(&input, publisher, &settings, output)).await
         }
     }
+}
+
+/// Which users were sent, and whose requests were cancelled.
+async fn memory(settings: &AnySettings, guards: &Guarded, clock: &Clock) -> Memory {
+    let Some(stores) = compose::shared_stores(&settings.base) else {
+        return Memory::new(None, clock.clone());
+    };
+    let orders = guards.stop_orders().await;
+    let checkpoints = stores.checkpoints;
+    let cancellations = orders.map(|orders| Cancellations::new(orders, checkpoints, clock.clone()));
+    let stores = MemoryStores {
+        batches: stores.batches,
+        users: stores.users,
+    };
+    Memory::new(Some(stores), clock.clone()).with_cancellations(cancellations)
 }
 
 /// What is to be sent, after the checks.
@@ -141,12 +156,15 @@ impl Plan {
 
         bar.finish_and_clear();
         publisher.close().await;
+        let (anew, dropped) = found(&sending.memory);
+        let before = sent.before.saturating_sub(dropped.total);
         let left = total.saturating_sub(sent.confirmed + sent.before);
         let interrupted = left > 0 && sent.failure.is_none();
         let fleet = compose::fleet_now(&settings.base, settings.queue.as_ref()).await;
         match output {
             Output::Json => print_json(&json!({
-                "queue": queue, "sent": sent.confirmed, "alreadySent": sent.before, "total": total,
+                "queue": queue, "sent": sent.confirmed, "alreadySent": before, "total": total,
+                "submittedAnew": anew.total, "droppedAsCancelled": dropped.total,
                 "duplicates": self.checked.duplicates_total, "held": held,
                 "ignored": self.checked.ignored, "interrupted": interrupted, "error": sent.failure.as_ref().map(|failure| &failure.text),
                 "fleet": fleet,
@@ -157,12 +175,13 @@ impl Plan {
                     "{} of {total} messages are in {queue}",
                     sent.confirmed
                 ));
-                if sent.before > 0 {
+                if before > 0 {
                     say(format!(
-                        "{} were already sent with this batch ID; another --batch-id sends them again",
-                        sent.before
+                        "{before} were already sent with this batch ID; another --batch-id sends them again"
                     ));
                 }
+                say_cancelled(&anew, "submitted anew");
+                say_cancelled(&dropped, DROPPED);
                 ignored(&self.checked).into_iter().for_each(say);
             }
         }
@@ -172,6 +191,7 @@ impl Plan {
 
         match sent.failure {
             Some(failure) => Err(CliError::unreachable(format!("{}; {again}", failure.text))),
+            None if dropped.total > 0 => Ok(Exit::Bad),
             None if interrupted => Err(CliError::bad(format!("interrupted; {again}"))),
             None => Ok(Exit::Ok),
         }
@@ -208,10 +228,14 @@ impl Plan {
         unless_closed(written.await)?;
         let total = self.checked.users;
         let queue = self.source.queue();
+        let (anew, dropped) = found(&self.memory);
+        let left_out = before;
+        let before = before.saturating_sub(dropped.total);
         let written = match output {
             Output::Json => {
                 let rest = json!({
                     "queue": queue, "total": total, "alreadySent": before, "sent": 0,
+                    "submittedAnew": anew.total, "droppedAsCancelled": dropped.total,
                     "duplicates": self.checked.duplicates_total, "held": self.held_document(),
                     "ignored": self.checked.ignored,
                 });
@@ -230,13 +254,39 @@ impl Plan {
                 writeln!(
                     out,
                     "{} messages would be sent to {queue}{known}; nothing was sent{ignored}",
-                    total - before
+                    total - left_out
                 )
             }
         };
         unless_closed(written.and_then(|()| out.flush()))?;
+        if output == Output::Table {
+            say_cancelled(&anew, "would be submitted anew");
+            say_cancelled(&dropped, DROPPED);
+        }
 
-        Ok(Exit::Ok)
+        Ok(if dropped.total > 0 {
+            Exit::Bad
+        } else {
+            Exit::Ok
+        })
+    }
+}
+
+/// The users whose earlier request was cancelled: those who are sent, and those who are not.
+fn found(memory: &Memory) -> (Named, Named) {
+    memory
+        .cancellations()
+        .map(Cancellations::found)
+        .unwrap_or_default()
+}
+
+fn say_cancelled(users: &Named, what: &str) {
+    for (user_id, at, who) in &users.first {
+        say(format!("{user_id} cancelled at {at:.0} by {who}; {what}"));
+    }
+    let more = users.total.saturating_sub(users.first.len() as u64);
+    if more > 0 {
+        say(format!("{more} more users were cancelled; {what}"));
     }
 }
 

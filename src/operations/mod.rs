@@ -1,7 +1,9 @@
 //! One function for each thing that an operator does. The commands and the HTTP API call these functions and do nothing
 //! of their own, so that both do the same and both write the audit log.
 
+pub(crate) mod batch_pause;
 pub(crate) mod batches;
+pub(crate) mod cancel;
 pub(crate) mod dead_letters;
 pub(crate) mod fleet;
 pub(crate) mod holds;

@@ -37,7 +37,9 @@ pub(super) async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Batches>, Problem> {
     let limit = super::limit(wanted.limit, 100);
-    let batches = batches::list(&*api.stores.batches, limit, api.services.clock.now()).await?;
+    let orders = api.fleet.stop_orders().await;
+    let now = api.services.clock.now();
+    let batches = batches::list(&*api.stores.batches, &orders, limit, now).await?;
     Ok(Json(Batches { batches }))
 }
 
@@ -59,8 +61,9 @@ pub(super) async fn show(
 ) -> Result<Json<BatchProgress>, Problem> {
     let now = api.services.clock.now();
     let reading = batches::overview(&*api.stores.batches, &batch, now);
-    let read = tokio::join!(reading, fleet(&api.fleet, now));
+    let read = tokio::join!(reading, fleet(&api.fleet, now), api.fleet.stop_orders());
     let missing = || Problem::not_found("no_such_batch", format!("batch {batch} does not exist"));
     let overview = read.0?.ok_or_else(missing)?;
-    Ok(Json(BatchProgress::new(overview, read.1)))
+    let pause = read.2.paused(&batch, now).cloned();
+    Ok(Json(BatchProgress::new(overview, pause, read.1)))
 }

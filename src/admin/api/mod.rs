@@ -39,6 +39,7 @@ use crate::address::RunbookUrl;
 use crate::operations::fleet::FleetSources;
 use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
+use crate::registers::StopRegister;
 use crate::registers::audit_log::Operator;
 use crate::steps::Services;
 use crate::telemetry::metrics;
@@ -83,6 +84,7 @@ impl Api {
             workers: Arc::clone(&stores.workers),
             store: Ok(Arc::clone(&services.archive_store)),
             queues: Some(Ok(broker.publisher(1))),
+            orders: StopRegister::default(),
         };
         Self(Arc::new(Inner {
             worker: worker.to_owned(),

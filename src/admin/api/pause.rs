@@ -12,7 +12,7 @@ use crate::limits::parse::positive_duration;
 use crate::operations::pause::{PauseChange, PauseOrder, pause as pause_all, resume as resume_all};
 use crate::registers;
 use crate::registers::audit_log::Operator;
-use crate::registers::{PauseRecord, pause_state};
+use crate::registers::{PauseRecord, pause_in_force};
 
 /// Whether an operator has paused all workers
 #[derive(Serialize, ToSchema)]
@@ -85,7 +85,7 @@ pub(super) struct ToPause {
 )]
 pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<PauseState>, Problem> {
     Ok(Json(
-        match pause_state(&*api.services.archive_store).await? {
+        match pause_in_force(&*api.services.archive_store, &api.services.stop_orders).await? {
             registers::PauseState::Never => PauseState::unknown(false, None),
             registers::PauseState::Record(last) => PauseState::of(last, api.services.clock.now()),
             // Workers pause, too, if the record is in doubt.

@@ -11,11 +11,12 @@ use crate::job::BatchId;
 use crate::machine::{DeletionOutcome, StateName};
 use crate::operations::fleet::Fleet;
 use crate::ports::batches::Listed;
+use crate::registers::BatchPause;
 
 /// The progress of a batch
 ///
-/// Each user counts as one of `notBegun`, `underWay`, `waiting`, `finished`, `deadLetters` and `unreadable`. `states` counts
-/// the last completed steps of the users who have begun.
+/// Each user counts as one of `notBegun`, `underWay`, `waiting`, `finished`, `cancelled`, `deadLetters` and `unreadable`.
+/// `states` counts the last completed steps of the users who have begun.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Overview {
@@ -35,6 +36,8 @@ pub(crate) struct Overview {
     pub under_way: u64,
     /// Users with a terminal state and a stored manifest.
     pub finished: u64,
+    /// Users whose request an operator cancelled.
+    pub cancelled: u64,
     /// Users with a checkpoint that this release cannot read.
     pub unreadable: u64,
     /// The number of users by last completed step, including those with a dead letter.
@@ -48,7 +51,7 @@ pub(crate) struct Overview {
     /// The time from the request to the deactivation, of the users whose access is removed.
     pub access_removed: Option<AccessTimes>,
     /// The users whose access is not removed yet, whether they wait, have not begun or have a dead letter; null if there are
-    /// none. Those that are `unreadable` are not counted.
+    /// none. Those that are `cancelled` or `unreadable` are not counted.
     pub still_have_access: Option<StillHaveAccess>,
     /// Users finished per minute, in the last 15 minutes.
     pub finished_per_minute: Option<f64>,
@@ -108,6 +111,8 @@ pub(crate) struct ListedProgress {
     pub batch: Listed,
     /// Its progress; null if the newer batches of the list have very many users: `batch show` reads it.
     pub progress: Option<ShortProgress>,
+    /// The pause of the batch; null if it is not paused.
+    pub pause: Option<BatchPause>,
 }
 
 /// The progress of a batch, in short
@@ -118,6 +123,8 @@ pub(crate) struct ShortProgress {
     pub finished: u64,
     /// Users with a dead letter.
     pub dead_letters: u64,
+    /// Users whose request an operator cancelled.
+    pub cancelled: u64,
     /// Users on whom workers still have to work.
     pub left: u64,
     /// Users whose access is not removed yet.
@@ -130,6 +137,7 @@ impl ShortProgress {
         Self {
             finished: overview.finished,
             dead_letters: overview.dead(),
+            cancelled: overview.cancelled,
             left: overview.left(),
             still_have_access: access.map_or(0, |access| access.users),
         }
@@ -155,17 +163,23 @@ pub(crate) struct StillHaveAccess {
 pub(crate) struct BatchProgress {
     #[serde(flatten)]
     pub overview: Overview,
+    /// The pause of this batch; null if it is not paused. If it is, `timeLeftSeconds` is null.
+    pub pause: Option<BatchPause>,
     /// What keeps users waiting now. If it is stopped, `timeLeftSeconds` is null.
     pub fleet: Fleet,
 }
 
 impl BatchProgress {
-    /// A fleet that is stopped needs an unknown time, whatever the rate was before.
-    pub(crate) fn new(mut overview: Overview, fleet: Fleet) -> Self {
-        if fleet.stopped && overview.left() > 0 {
+    /// A fleet that is stopped and a batch that is paused need an unknown time, whatever the rate was before.
+    pub(crate) fn new(mut overview: Overview, pause: Option<BatchPause>, fleet: Fleet) -> Self {
+        if (fleet.stopped || pause.is_some()) && overview.left() > 0 {
             overview.time_left_seconds = None;
         }
-        Self { overview, fleet }
+        Self {
+            overview,
+            pause,
+            fleet,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::{ListedProgress, Overview, Reported, ShortProgress, Standing, Tally};
 use crate::failure::Failure;
 use crate::job::BatchId;
 use crate::ports::batches::{Batches, Record};
+use crate::registers::StopOrders;
 
 /// The number of users whose summaries are read in one round trip.
 const PAGE: usize = 2000;
@@ -17,6 +18,7 @@ const LIST_READS: u64 = 20_000;
 /// The `limit` newest batches with their progress, newest first.
 pub(crate) async fn list(
     batches: &dyn Batches,
+    orders: &StopOrders,
     limit: usize,
     now: Timestamp,
 ) -> Result<Vec<ListedProgress>, Failure> {
@@ -30,6 +32,7 @@ pub(crate) async fn list(
             None
         };
         listed.push(ListedProgress {
+            pause: orders.paused(&batch.batch_id, now).cloned(),
             batch,
             progress: overview.as_ref().map(ShortProgress::of),
         });

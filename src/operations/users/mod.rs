@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
 use crate::machine::StateName;
-use crate::ports::batches::{Batches, Known};
+use crate::ports::batches::{Batches, Known, Standing};
 use crate::ports::users::{Asked, UserIndex, WithAccess};
 use cursor::Cursor;
 pub(crate) use listed::ListedUser;
@@ -25,7 +25,8 @@ const READ_AT_MOST: usize = 50_000;
 /// Which users are meant; all conditions have to hold.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct UserFilter {
-    /// Only users who still have access, the one who was asked for first at the head.
+    /// Only users who still have access, the one who was asked for first at the head. Users whose request is cancelled are
+    /// left out: nobody asks for them any more.
     pub access: bool,
     /// The last completed step.
     pub state: Option<StateName>,
@@ -72,7 +73,8 @@ impl UserFilter {
         let waits = self.waiting_for.as_ref();
         let waits = waits.is_none_or(|wanted| user.waits_for.as_ref() == Some(wanted));
         // Unknown access is shown with those who have it.
-        let has_access = !self.access || user.has_access != Some(false);
+        let has_access = !self.access
+            || (user.has_access != Some(false) && user.standing != Standing::Cancelled);
         has_state && waits && has_access
     }
 }
@@ -231,7 +233,7 @@ async fn with_access(
 
         let mut wrong = Vec::new();
         for (asked, known) in found.iter().zip(&summaries) {
-            if matches!(known, Known::Summary(summary) if !summary.has_access()) {
+            if matches!(known, Known::Summary(summary) if summary.access_since().is_none()) {
                 wrong.push(asked.user_id);
             }
             page.offer(asked.user_id, known, Some(asked.at));
