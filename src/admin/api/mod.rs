@@ -2,7 +2,9 @@
 
 mod about;
 mod audit_log;
+mod batch_pause;
 mod batches;
+mod cancel;
 mod dead_letter_groups;
 mod dead_letters;
 mod holds;
@@ -137,6 +139,10 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(users::show))
         .routes(routes!(batches::list))
         .routes(routes!(batches::show))
+        .routes(routes!(cancel::user))
+        .routes(routes!(cancel::batch))
+        .routes(routes!(batch_pause::pause))
+        .routes(routes!(batch_pause::resume))
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letter_groups::list))
         .routes(routes!(dead_letter_groups::note))
