@@ -39,6 +39,8 @@ pub(crate) enum Purpose {
     AuditLog,
     /// What an operator decided about a group of dead letters.
     DeadLetterGroup,
+    /// A cancellation, or a pause of a batch.
+    StopOrder,
 }
 
 impl Purpose {
@@ -50,6 +52,7 @@ impl Purpose {
             Self::Pause => "pause",
             Self::AuditLog => "audit-log",
             Self::DeadLetterGroup => "dead-letter-group",
+            Self::StopOrder => "stop-order",
         }
     }
 }

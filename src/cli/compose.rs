@@ -28,7 +28,7 @@ use crate::ports::queue::Broker;
 use crate::ports::users::UserIndex;
 use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas, SharedStores, Tenant};
 use crate::progress::Progress;
-use crate::registers::ProtectedSource;
+use crate::registers::{ProtectedSource, StopRegister};
 use crate::steps::Services;
 
 /// Longer than a gateway that restarts one of its processes, or a replica that lags, takes to answer correctly again.
@@ -154,6 +154,7 @@ pub(super) async fn fleet_sources(
         workers: Arc::clone(&stores.workers),
         store: store.map_err(|error| error.to_string()),
         queues: queues.map(|queues: Result<_, CliError>| queues.map_err(|error| error.to_string())),
+        orders: StopRegister::default(),
     }
 }
 
@@ -266,6 +267,7 @@ pub(super) async fn unproven_services(
             deletion_rate_limit: settings.guard.max_deletions,
         },
         protected: protected(settings).await?,
+        stop_orders: StopRegister::default(),
         delete: settings.guard.delete,
         access_first: false,
         retry: RetryPolicy {

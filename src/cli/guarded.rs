@@ -12,7 +12,7 @@ use crate::guards::Hold;
 use crate::guards::ProtectedList;
 use crate::job::UserId;
 use crate::ports::ArchiveStore;
-use crate::registers::HoldRecords;
+use crate::registers::{HoldRecords, StopOrders, StopRegister};
 
 /// The command only shows holds, so it does not wait longer for them.
 const HOLDS_WITHIN: Duration = Duration::from_secs(5);
@@ -65,6 +65,26 @@ impl Guarded {
             acts,
             found: RefCell::default(),
         })
+    }
+
+    /// What operators cancelled; `None` if that is unknown.
+    pub(super) async fn stop_orders(&self) -> Option<Arc<StopOrders>> {
+        let register = StopRegister::default();
+        let reading = register.fresh(&**self.store.as_ref()?);
+        match tokio::time::timeout(HOLDS_WITHIN, reading).await {
+            Ok(Ok(orders)) => Some(orders),
+            Ok(Err(failure)) => {
+                tracing::warn!(%failure, "cancelled users are not shown; workers check in any case");
+                None
+            }
+            Err(_elapsed) => {
+                tracing::warn!(
+                    "cancelled users are not shown: no response within {} s; workers check in any case",
+                    HOLDS_WITHIN.as_secs()
+                );
+                None
+            }
+        }
     }
 
     /// Why a user may not be submitted. Also notes users who may be on hold, for [`Self::held`].

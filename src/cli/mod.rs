@@ -4,6 +4,7 @@
 mod audit_log;
 mod bar;
 mod batch;
+mod cancel;
 mod check_message;
 mod columns;
 mod compose;
@@ -102,6 +103,7 @@ enum Command {
     Batch(batch::Args),
     Workers(workers::Args),
     Users(users::Args),
+    Cancel(cancel::Args),
     #[command(alias = "dlq")]
     DeadLetters(dead_letters::Args),
     Hold(hold::Args),
@@ -201,6 +203,7 @@ async fn dispatch(
         Command::Batch(args) => batch::run(args, &AnySettings::read(&sources())?).await,
         Command::Workers(args) => workers::run(args, &AnySettings::read(&sources())?).await,
         Command::Users(args) => users::run(args, &AnySettings::read(&sources())?).await,
+        Command::Cancel(args) => cancel::run(args, &Settings::read(&sources())?).await,
         Command::DeadLetters(args) => Box::pin(dead_letters::run(args, &sources())).await,
         Command::Hold(args) => hold::run(args, &Settings::read(&sources())?).await,
         Command::Pause(args) => pause::pause(args, &Settings::read(&sources())?).await,

@@ -188,10 +188,19 @@ async fn run_user(
                 return (Row::new(user_id, "finished").with_state(state), None);
             }
             // `Lane::Whole` has one lane, starts revisions at once, and has neither placeholders nor delays.
-            Outcome::MoveToArchiveLane(_)
-            | Outcome::Reissue { .. }
-            | Outcome::Obsolete
-            | Outcome::NotDue { .. } => {}
+            Outcome::MoveToArchiveLane(_) | Outcome::Reissue { .. } | Outcome::NotDue { .. } => {}
+            Outcome::Cancelled(end) => {
+                let detail = format!("by {} at {}", end.cancelled.who, end.cancelled.at);
+                let row = Row::new(user_id, "cancelled").with_state(Some(end.state.to_string()));
+                return (row.with_detail(detail), None);
+            }
+            Outcome::Obsolete => {
+                let detail = "cancelled, and asked for again since: a worker has that request";
+                return (
+                    Row::new(user_id, "cancelled").with_detail(detail.to_owned()),
+                    None,
+                );
+            }
             Outcome::Delay { until, why, .. } => {
                 job.continuation = true;
                 let remaining = until.duration_since(services.clock.now());

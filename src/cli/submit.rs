@@ -17,10 +17,16 @@ use crate::clock::Clock;
 use crate::config::{AnySettings, BrokerSettings, Sources};
 use crate::guards::Hold;
 use crate::job::{Source, UserId};
-use crate::operations::submit::{CHUNK, Memory, MemoryStores, Message, Sending, Sent};
+use crate::operations::submit::{
+    CHUNK, Cancellations, Memory, MemoryStores, Message, Named, Sending,
+};
 use crate::ports::queue::Publisher;
 use crate::printable;
 use crate::worker::shutdown_on_signals;
+
+/// What is said of users who were asked for before their cancellation.
+const DROPPED: &str =
+    "not sent: its requestedAt is before that, so workers would drop it; leave requestedAt out";
 
 /// Publishes off-boarding messages with publisher confirms
 ///
@@ -70,13 +76,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         },
         users,
         held: guards.held().await,
-        memory: Memory::new(
-            compose::shared_stores(&settings.base).map(|stores| MemoryStores {
-                batches: stores.batches,
-                users: stores.users,
-            }),
-            clock.clone(),
-        ),
+        memory: memory(&settings, &guards, &clock).await,
         clock,
     };
 
@@ -89,6 +89,21 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
             Box::pin(plan.send(publisher, &settings, output)).await
         }
     }
+}
+
+/// Which users were sent, and whose requests were cancelled.
+async fn memory(settings: &AnySettings, guards: &Guarded, clock: &Clock) -> Memory {
+    let Some(stores) = compose::shared_stores(&settings.base) else {
+        return Memory::new(None, clock.clone());
+    };
+    let orders = guards.stop_orders().await;
+    let checkpoints = stores.checkpoints;
+    let cancellations = orders.map(|orders| Cancellations::new(orders, checkpoints, clock.clone()));
+    let stores = MemoryStores {
+        batches: stores.batches,
+        users: stores.users,
+    };
+    Memory::new(Some(stores), clock.clone()).with_cancellations(cancellations)
 }
 
 /// What is to be sent, after the checks.
@@ -149,12 +164,15 @@ impl Plan {
 
         bar.finish_and_clear();
         publisher.close().await;
+        let (anew, dropped) = found(&sending.memory);
+        let before = sent.before.saturating_sub(dropped.total);
         let left = total.saturating_sub(sent.confirmed + sent.before);
         let interrupted = left > 0 && sent.failure.is_none();
         let fleet = compose::fleet_now(&settings.base, settings.queue.as_ref()).await;
         match output {
             Output::Json => print_json(&json!({
-                "queue": queue, "sent": sent.confirmed, "alreadySent": sent.before, "total": total,
+                "queue": queue, "sent": sent.confirmed, "alreadySent": before, "total": total,
+                "submittedAnew": anew.total, "droppedAsCancelled": dropped.total,
                 "duplicates": checked.duplicates_total, "held": held, "rejected": checked.faults.total,
                 "kept": columns.kept, "ignored": columns.ignored,
                 "interrupted": interrupted, "error": sent.failure.as_ref().map(|failure| &failure.text),
@@ -162,7 +180,9 @@ impl Plan {
             }))?,
             Output::Table => {
                 say_fleet(fleet.as_ref());
-                say(sent_text(&sent, queue));
+                say(sent_text(sent.confirmed, before, queue));
+                say_cancelled(&anew, "submitted anew");
+                say_cancelled(&dropped, DROPPED);
                 columns.lines().into_iter().for_each(say);
                 self.users.rejected().into_iter().for_each(say);
             }
@@ -173,6 +193,7 @@ impl Plan {
 
         match sent.failure {
             Some(failure) => Err(CliError::unreachable(format!("{}; {again}", failure.text))),
+            None if dropped.total > 0 => Ok(Exit::Bad),
             None if interrupted => Err(CliError::bad(format!("interrupted; {again}"))),
             None => Ok(self.users.exit()),
         }
@@ -212,10 +233,14 @@ impl Plan {
         let total = checked.users;
         let queue = self.source.queue();
         let columns = self.columns();
+        let (anew, dropped) = found(&self.memory);
+        let left_out = before;
+        let before = before.saturating_sub(dropped.total);
         let written = match output {
             Output::Json => {
                 let rest = json!({
                     "queue": queue, "total": total, "alreadySent": before, "sent": 0,
+                    "submittedAnew": anew.total, "droppedAsCancelled": dropped.total,
                     "duplicates": checked.duplicates_total, "held": self.held_document(),
                     "rejected": checked.faults.total, "kept": columns.kept, "ignored": columns.ignored,
                 });
@@ -234,13 +259,21 @@ impl Plan {
                 writeln!(
                     out,
                     "{} messages would be sent to {queue}{known}; nothing was sent{more}",
-                    total - before
+                    total - left_out
                 )
             }
         };
         unless_closed(written.and_then(|()| out.flush()))?;
+        if output == Output::Table {
+            say_cancelled(&anew, "would be submitted anew");
+            say_cancelled(&dropped, DROPPED);
+        }
 
-        Ok(self.users.exit())
+        Ok(if dropped.total > 0 {
+            Exit::Bad
+        } else {
+            self.users.exit()
+        })
     }
 
     /// What happens to the columns without a meaning.
@@ -260,6 +293,24 @@ impl Plan {
             },
             is_for_all: checked.in_batches == checked.users,
         }
+    }
+}
+
+/// The users whose earlier request was cancelled: those who are sent, and those who are not.
+fn found(memory: &Memory) -> (Named, Named) {
+    memory
+        .cancellations()
+        .map(Cancellations::found)
+        .unwrap_or_default()
+}
+
+fn say_cancelled(users: &Named, what: &str) {
+    for (user_id, at, who) in &users.first {
+        say(format!("{user_id} cancelled at {at:.0} by {who}; {what}"));
+    }
+    let more = users.total.saturating_sub(users.first.len() as u64);
+    if more > 0 {
+        say(format!("{more} more users were cancelled; {what}"));
     }
 }
 
@@ -292,9 +343,9 @@ impl Columns {
 }
 
 /// A user who was sent before is no failure.
-fn sent_text(sent: &Sent, queue: &str) -> String {
-    let now = format!("{} sent now to {queue}", sent.confirmed);
-    match sent.before {
+fn sent_text(confirmed: u64, before: u64, queue: &str) -> String {
+    let now = format!("{confirmed} sent now to {queue}");
+    match before {
         0 => now,
         before => format!(
             "{now}, {} before with this batch ID; another --batch-id sends again",

@@ -6,7 +6,7 @@ use super::columns;
 use super::output::{Shown, say, table, time};
 use crate::guards::Hold;
 use crate::job::Action;
-use crate::machine::{Call, Deletion};
+use crate::machine::{Call, Cancelled, Deletion};
 use crate::operations::status::{Progress, UserStatus};
 use crate::operations::times;
 
@@ -123,7 +123,35 @@ pub(super) fn what_now(status: &UserStatus, now: Timestamp) -> String {
     }
 }
 
+/// Who cancelled the request, and what becomes of its message.
+fn cancellation(cancelled: &Cancelled, now: Timestamp) -> String {
+    let Cancelled {
+        at,
+        who,
+        why,
+        batch_id,
+        message_due,
+    } = cancelled;
+    let batch = batch_id
+        .as_ref()
+        .map_or_else(String::new, |batch| format!(" with batch {batch}"));
+    let why = why
+        .as_ref()
+        .map_or_else(String::new, |why| format!(": {why}"));
+    let due = message_due.filter(|due| *due > now);
+    let due = due.map_or_else(String::new, |due| {
+        format!("; its message is dropped when it comes up at {due:.0}")
+    });
+    format!(
+        "cancelled{batch} by {who} at {at:.0} ({}){why}{due}",
+        times::ago(*at, now)
+    )
+}
+
 fn progress_now(progress: &Progress, now: Timestamp) -> String {
+    if let Some(cancelled) = &progress.cancelled {
+        return cancellation(cancelled, now);
+    }
     let failure = progress.last_error.as_ref().map(ToString::to_string);
     if let Some(dead_letter) = &progress.dead_letter {
         return format!(

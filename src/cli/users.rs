@@ -184,6 +184,7 @@ fn what_now(user: &ListedUser, now: Timestamp) -> String {
             times::due(until, now)
         ),
         (Standing::NotBegun, _, _) => "not begun".to_owned(),
+        (Standing::Cancelled, _, _) => "cancelled".to_owned(),
         (Standing::Unreadable, _, _) => {
             "unreadable: a later release saved it; upgrade this binary".to_owned()
         }

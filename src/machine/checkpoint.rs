@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    ArchiveInProgress, Beginning, Call, ManifestRef, Pause, PriorEvidence, State, StateName,
-    StepRecord,
+    ArchiveInProgress, Beginning, Call, Cancelled, ManifestRef, Pause, PriorEvidence, State,
+    StateName, StepRecord,
 };
 use crate::failure::{Failure, Reason};
 use crate::job::{Request, UserId};
@@ -55,6 +55,9 @@ pub(crate) struct Checkpoint {
     /// Set while the job is a dead letter.
     #[serde(default)]
     pub dead_letter: Option<DeadLetter>,
+    /// Set while the request is cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled: Option<Cancelled>,
     /// When this was saved.
     pub updated_at: Timestamp,
 }
@@ -136,6 +139,7 @@ impl Checkpoint {
             waiting_until: None,
             pause: None,
             dead_letter: None,
+            cancelled: None,
             updated_at: now,
         }
     }
@@ -178,6 +182,7 @@ impl Checkpoint {
         self.waiting_until = None;
         self.pause = None;
         self.dead_letter = None;
+        self.cancelled = None;
         self.updated_at = now;
     }
 
@@ -288,6 +293,26 @@ impl Checkpoint {
         self.waits_no_longer(now);
         self.last_failure = Some(failure);
         self.waiting_until = Some(until);
+    }
+
+    /// Notes that an operator cancelled the request. A message of it that is delayed comes up later, and is dropped then.
+    pub(crate) fn cancel(&mut self, cancelled: Cancelled, now: Timestamp) {
+        let message_due = self.waiting_until.filter(|until| *until > now);
+
+        self.waits_no_longer(now);
+        self.attempts = 0;
+        self.cancelled = Some(Cancelled {
+            message_due,
+            ..cancelled
+        });
+    }
+
+    /// Begins again for a request that was made after the cancellation. What was done before is done again, since the
+    /// user may have worked in the meantime.
+    pub(crate) fn order_anew(&mut self, request: Request, now: Timestamp) {
+        self.request = request;
+        self.attempts = 0;
+        self.enter(State::Received, now);
     }
 
     /// Notes that the job is given up. A replay of it begins with fresh attempts.

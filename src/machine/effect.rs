@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{DeletionOutcome, Pause};
-use crate::failure::{Failure, Reason};
+use super::{DeletionOutcome, Pause, Sealing, State};
+use crate::failure::{Class, Code, Failure, Reason};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Effect {
@@ -70,6 +70,40 @@ pub(crate) enum Verdict {
     DeadLetter { reason: Reason, failure: Failure },
     /// Nothing is left to do.
     Finish,
+    /// An operator cancelled the request: nothing more is done for it.
+    Cancel,
+}
+
+impl Verdict {
+    /// What a cancellation means in this state. From the DELETE that the API accepted on there is nothing left to cancel,
+    /// and a user who is finished stays so.
+    pub(super) fn of_cancellation(state: &State) -> Option<Self> {
+        match state {
+            State::Archived {
+                sealing: Sealing::Accepted { .. },
+                ..
+            } => None,
+            State::Deleted { .. } | State::DeactivatedOnly { .. } => {
+                state.is_finished().then_some(Self::Finish)
+            }
+            State::Received
+            | State::QueuesCleared { .. }
+            | State::Deactivated { .. }
+            | State::Archived { .. } => Some(Self::Cancel),
+        }
+    }
+
+    pub(super) fn user_not_found() -> Self {
+        let reason = Reason::UserNotFound;
+        Self::DeadLetter {
+            reason,
+            failure: Failure::new(
+                Class::Permanent(reason),
+                Code::UserNotFound,
+                "the API does not know this user, and neither do we",
+            ),
+        }
+    }
 }
 
 /// How long the job waits, and why.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    AccessRemoved, Archive, Beginning, Deletion, ManifestRef, PriorEvidence, QueuesCleared, Seal,
+    AccessRemoved, Archive, Beginning, Cancelled, Deletion, ManifestRef, PriorEvidence,
+    QueuesCleared, Seal,
 };
 use crate::failure::Failure;
 
@@ -27,6 +28,8 @@ pub(crate) enum Pause {
     NotConverged,
     /// The API accepted the deletion, and reads still show the user.
     DeletionPending,
+    /// An operator paused the batch of the request.
+    BatchPaused,
 }
 
 impl Pause {
@@ -38,6 +41,7 @@ impl Pause {
             Self::AccessFirst => "access_first",
             Self::NotConverged => "not_converged",
             Self::DeletionPending => "deletion_pending",
+            Self::BatchPaused => "batch_paused",
         }
     }
 }
@@ -56,6 +60,7 @@ impl fmt::Display for Pause {
             }
             Self::NotConverged => "reads do not show the change yet",
             Self::DeletionPending => "the deletion is accepted but not done yet",
+            Self::BatchPaused => "an operator paused the batch",
         })
     }
 }
@@ -97,6 +102,8 @@ pub(crate) enum Event {
     UserStayedAway,
     /// The user has more access than was recorded: somebody restored it, or the record is wrong.
     AccessReturned,
+    /// An operator cancelled the request that the job makes.
+    Cancelled(Cancelled),
     StepFailed(Failure),
 }
 
@@ -120,6 +127,7 @@ impl Event {
             Self::UserReturned => "UserReturned",
             Self::UserStayedAway => "UserStayedAway",
             Self::AccessReturned => "AccessReturned",
+            Self::Cancelled(_) => "Cancelled",
             Self::StepFailed(_) => "StepFailed",
         }
     }

@@ -4,6 +4,7 @@
 //! and a resume call the same function: a resume is the event [`Event::Resumed`].
 
 mod archive_progress;
+mod cancelled;
 mod checkpoint;
 mod context;
 mod effect;
@@ -20,6 +21,7 @@ mod transition;
 mod upload;
 
 pub(crate) use archive_progress::{ArchiveInProgress, Crossing, Cursor, UploadInProgress};
+pub(crate) use cancelled::Cancelled;
 pub(crate) use checkpoint::{Checkpoint, Converging, DeadLetter, SCHEMA};
 pub(crate) use context::Context;
 pub(crate) use effect::{Delay, Effect, Step, Verdict};

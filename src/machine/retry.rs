@@ -94,9 +94,10 @@ mod tests {
     fn retry_spends_attempt(verdict: &Verdict) -> Option<bool> {
         match verdict {
             Verdict::Delay(Delay::Retry { spends_attempt, .. }) => Some(*spends_attempt),
-            Verdict::Delay(Delay::Until { .. }) | Verdict::DeadLetter { .. } | Verdict::Finish => {
-                None
-            }
+            Verdict::Delay(Delay::Until { .. })
+            | Verdict::DeadLetter { .. }
+            | Verdict::Finish
+            | Verdict::Cancel => None,
         }
     }
 

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    AccessRemoved, Archive, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, Recording, Seal,
-    Sealing, State,
+    AccessRemoved, Archive, Cancelled, Deletion, DeletionOutcome, ManifestRef, QueuesCleared,
+    Recording, Seal, Sealing, State,
 };
 
 /// An archive of nothing, over an empty history.
@@ -40,6 +40,17 @@ pub(crate) const fn access_removed(at: Timestamp) -> AccessRemoved {
         queues: queues_cleared(true),
         scim_active: Some(false),
         at,
+    }
+}
+
+/// An operator cancelled every request of the user.
+pub(crate) fn cancelled(at: Timestamp) -> Cancelled {
+    Cancelled {
+        at,
+        who: "ada".to_owned(),
+        why: None,
+        batch_id: None,
+        message_due: None,
     }
 }
 

@@ -7,7 +7,6 @@ use super::{
     AccessRemoved, Archive, Context, Delay, Deletion, DeletionOutcome, Effect, Event, Pause,
     Recording, Seal, Sealing, State, StateName, Step, Verdict,
 };
-use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::Action;
 use crate::limits::DeletePolicy;
 
@@ -34,6 +33,7 @@ pub(crate) fn transition(
     context: &Context<'_>,
 ) -> Result<Transition, IllegalTransition> {
     let name = state.name();
+    let illegal = |event| IllegalTransition { state: name, event };
 
     // A failure never changes the state: what follows depends only on the failure.
     if let Event::StepFailed(failure) = event {
@@ -43,8 +43,13 @@ pub(crate) fn transition(
             effect: Effect::End(verdict),
         });
     }
+    if matches!(event, Event::Cancelled(_)) {
+        let verdict = Verdict::of_cancellation(&state).ok_or_else(|| illegal(event.name()))?;
+        let effect = Effect::End(verdict);
+        return Ok(Transition { state, effect });
+    }
 
-    let illegal = |event| Err(IllegalTransition { state: name, event });
+    let illegal = |event| Err(illegal(event));
     match state {
         State::Received => received(event).or_else(illegal),
         State::QueuesCleared { queues } => {
@@ -87,7 +92,7 @@ fn received(event: Event) -> Next {
         Event::NoPriorEvidence(_) => step(State::Received, Step::ClearQueues),
         Event::PriorEvidenceFound(evidence) => found(evidence.state),
         Event::StepPostponed { until, why } => postpone(State::Received, until, why),
-        Event::UserNotFound => end(State::Received, user_not_found()),
+        Event::UserNotFound => end(State::Received, Verdict::user_not_found()),
         Event::QueuesCleared(queues) => step(State::QueuesCleared { queues }, Step::Deactivate),
         Event::UserDeactivated(_)
         | Event::ArchiveStored(_)
@@ -99,19 +104,8 @@ fn received(event: Event) -> Next {
         | Event::UserReturned
         | Event::UserStayedAway
         | Event::AccessReturned
+        | Event::Cancelled(_)
         | Event::StepFailed(_) => Err(event.name()),
-    }
-}
-
-fn user_not_found() -> Verdict {
-    let reason = Reason::UserNotFound;
-    Verdict::DeadLetter {
-        reason,
-        failure: Failure::new(
-            Class::Permanent(reason),
-            Code::UserNotFound,
-            "the API does not know this user, and neither do we",
-        ),
     }
 }
 
@@ -157,6 +151,7 @@ fn queues_cleared(state: State, event: Event) -> Next {
         | Event::UserReturned
         | Event::UserStayedAway
         | Event::AccessReturned
+        | Event::Cancelled(_)
         | Event::StepFailed(_) => Err(event.name()),
     }
 }
@@ -164,6 +159,7 @@ fn queues_cleared(state: State, event: Event) -> Next {
 fn deactivated(access: AccessRemoved, event: Event, context: &Context<'_>) -> Next {
     match event {
         Event::Resumed => step(State::Deactivated { access }, Step::Archive),
+        Event::StepPostponed { until, why } => postpone(State::Deactivated { access }, until, why),
         Event::ArchiveStored(archive) => {
             let effect = before_deletion(&access, context);
             go(in_archived(access, archive, Sealing::Unsealed), effect)
@@ -175,13 +171,13 @@ fn deactivated(access: AccessRemoved, event: Event, context: &Context<'_>) -> Ne
         | Event::UserDeactivated(_)
         | Event::EvidenceSealed(_)
         | Event::DeletionAccepted(_)
-        | Event::StepPostponed { .. }
         | Event::UserDeleted(_)
         | Event::DeletionWithheld(_)
         | Event::ManifestStored(_)
         | Event::UserReturned
         | Event::UserStayedAway
         | Event::AccessReturned
+        | Event::Cancelled(_)
         | Event::StepFailed(_) => Err(event.name()),
     }
 }
@@ -252,6 +248,7 @@ fn unsealed(access: AccessRemoved, archive: Archive, event: Event, context: &Con
         | Event::ManifestStored(_)
         | Event::UserReturned
         | Event::UserStayedAway
+        | Event::Cancelled(_)
         | Event::StepFailed(_) => Err(event.name()),
     }
 }
@@ -284,6 +281,7 @@ fn sealed(access: AccessRemoved, archive: Archive, seal: Seal, event: Event) -> 
         | Event::ManifestStored(_)
         | Event::UserReturned
         | Event::UserStayedAway
+        | Event::Cancelled(_)
         | Event::StepFailed(_) => Err(event.name()),
     }
 }
@@ -308,6 +306,7 @@ fn accepted(access: AccessRemoved, archive: Archive, sealing: Sealing, event: Ev
         | Event::ManifestStored(_)
         | Event::UserReturned
         | Event::UserStayedAway
+        | Event::Cancelled(_)
         | Event::StepFailed(_) => Err(event.name()),
     }
 }
@@ -364,6 +363,7 @@ fn ended(mut state: State, event: Event, context: &Context<'_>) -> Next {
         | Event::UserReturned
         | Event::UserStayedAway
         | Event::AccessReturned
+        | Event::Cancelled(_)
         | Event::StepFailed(_) => Err(event.name()),
     }
 }

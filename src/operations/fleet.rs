@@ -15,7 +15,7 @@ use crate::job::Source;
 use crate::ports::queue::{Depths, Publisher};
 use crate::ports::{ArchiveStore, LiveWorker, WorkerRegistry};
 use crate::printable;
-use crate::registers::{PauseRecord, PauseState, pause_state};
+use crate::registers::{PauseRecord, PauseState, StopOrders, StopRegister, pause_in_force};
 
 /// The time limit of each read: the answer below the banner must not wait for a service that hangs.
 const READ_WITHIN: Duration = Duration::from_secs(5);
@@ -29,9 +29,21 @@ pub(crate) struct FleetSources {
     pub store: Result<Arc<dyn ArchiveStore>, String>,
     /// Or why it cannot be used. `None`: this command has no broker.
     pub queues: Option<Result<Arc<dyn Publisher>, String>>,
+    /// Keeps what was read of the orders to stop.
+    pub orders: StopRegister,
 }
 
 impl FleetSources {
+    /// What operators cancelled, and which batches they paused; nothing if the store cannot be read, which a notice says.
+    pub(crate) async fn stop_orders(&self) -> Arc<StopOrders> {
+        let Ok(store) = &self.store else {
+            return Arc::default();
+        };
+        within(self.orders.recent(&**store))
+            .await
+            .unwrap_or_default()
+    }
+
     /// Ends the connection to the broker, if there is one.
     pub(crate) async fn close(&self) {
         if let Some(Ok(queues)) = &self.queues {
@@ -172,7 +184,7 @@ async fn within<T, E: Into<Failure>>(
 
 async fn read_pause(sources: &FleetSources) -> Result<PauseState, String> {
     let store = sources.store.as_ref().map_err(Clone::clone)?;
-    within(pause_state(&**store)).await
+    within(pause_in_force(&**store, &sources.orders)).await
 }
 
 async fn read_depths(sources: &FleetSources) -> Option<Result<Depths, String>> {

@@ -19,8 +19,8 @@ use crate::registers::audit_log::{AuditLog, Change, Operator, Recorded};
 use crate::registers::{HoldRecords, set_hold};
 
 /// A worker sends its DELETE within a second after it has read the holds, and waits this long for the response at most.
-const DELETION_ENDS_WITHIN: Duration = Duration::from_secs(90);
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
+pub(super) const DELETION_ENDS_WITHIN: Duration = Duration::from_secs(90);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Where holds are stored, and where a deletion that is under way shows.
 pub(crate) struct Holds<'a> {
@@ -226,9 +226,9 @@ async fn deletion_under_way(checkpoints: &dyn Checkpoints, user_id: UserId) -> O
     }
 }
 
-/// What a checkpoint says about a deletion that began before a hold.
+/// What a checkpoint says about a deletion that began before a hold, or before a cancellation.
 #[derive(Debug, PartialEq, Eq)]
-enum DeletionBeforeHold {
+pub(super) enum DeletionBeforeHold {
     NotSent,
     Sent(Option<Timestamp>),
     /// A worker has the user now, with the intent to delete.
@@ -245,7 +245,10 @@ fn was_throttled(checkpoint: &Checkpoint) -> bool {
         .is_some_and(|failure| failure.class == Class::Throttled)
 }
 
-fn deletion_before_hold(checkpoint: &Checkpoint, is_claimed: bool) -> DeletionBeforeHold {
+pub(super) fn deletion_before_hold(
+    checkpoint: &Checkpoint,
+    is_claimed: bool,
+) -> DeletionBeforeHold {
     match &checkpoint.state {
         State::Deleted { deletion, .. } => {
             DeletionBeforeHold::Sent(deletion.at.or(deletion.confirmed_at))

@@ -2,7 +2,9 @@
 //! of their own, so that both do the same and both write the audit log.
 
 pub(crate) mod audit_log;
+pub(crate) mod batch_pause;
 pub(crate) mod batches;
+pub(crate) mod cancel;
 pub(crate) mod dead_letters;
 pub(crate) mod evidence;
 pub(crate) mod find;

@@ -70,11 +70,16 @@ pub(crate) async fn overview(
     let groups_before = before.map(|before| &before.dead_letter_groups);
     let log = AuditLog::new(Arc::clone(sources.archive_store), sources.clock.clone());
 
+    let batches = async {
+        let orders = sources.fleet.stop_orders().await;
+        under_way(&*stores.batches, &orders, now).await
+    };
+
     let (fleet, access, groups, batches, hour, entries) = tokio::join!(
         fleet(sources.fleet, now),
         within(READ_WITHIN, access_total(&*stores.users)),
         groups(sources, groups_before, now),
-        within(READ_WITHIN, under_way(&*stores.batches, now)),
+        within(READ_WITHIN, batches),
         within(READ_WITHIN, counted(sources, now)),
         within(READ_WITHIN, log.list(None, AUDIT_ENTRIES)),
     );

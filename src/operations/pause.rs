@@ -10,7 +10,9 @@ use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::ports::ArchiveStore;
 use crate::registers::audit_log::{AuditLog, Change, Operator};
-use crate::registers::{PauseRecord, PauseState, pause_state, set_pause};
+use crate::registers::{
+    PauseRecord, PauseState, StopAct, give_order, odd_orders, pause_state, set_pause,
+};
 
 /// How to pause.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,6 +62,12 @@ pub(crate) async fn resume(
     operator: &Operator,
 ) -> Result<PauseChange, Failure> {
     let now = clock.now();
+    let odd = odd_orders(&**store).await?;
+    if !odd.is_empty() {
+        pass_over(store, clock, operator, odd).await?;
+        let changed = change(store, clock, operator, false, None).await?;
+        return Ok(PauseChange::Resumed(changed));
+    }
     match pause_state(&**store).await? {
         PauseState::Never => return Ok(PauseChange::NotPaused(None)),
         PauseState::Record(record) if !record.holds_at(now) => {
@@ -71,6 +79,24 @@ pub(crate) async fn resume(
 
     let changed = change(store, clock, operator, false, None).await?;
     Ok(PauseChange::Resumed(changed))
+}
+
+/// From now on, these objects no longer keep everybody waiting.
+async fn pass_over(
+    store: &Arc<dyn ArchiveStore>,
+    clock: &Clock,
+    operator: &Operator,
+    objects: Vec<String>,
+) -> Result<(), Failure> {
+    let change = Change {
+        what: "resume",
+        count: objects.len(),
+        details: json!({ "passesOver": objects }),
+    };
+    let audit_log = AuditLog::new(Arc::clone(store), clock.clone());
+    let recorded = audit_log.record(operator, change).await?;
+    let act = StopAct::PassOver { objects };
+    give_order(&**store, act, &recorded, clock.now()).await
 }
 
 async fn change(
@@ -91,7 +117,7 @@ async fn change(
     set_pause(&**store, paused, until, &recorded, clock.now()).await
 }
 
-fn after(now: Timestamp, lasts: Duration) -> Timestamp {
+pub(super) fn after(now: Timestamp, lasts: Duration) -> Timestamp {
     let lasts = SignedDuration::try_from(lasts).unwrap_or(SignedDuration::MAX);
     now.checked_add(lasts).unwrap_or(Timestamp::MAX)
 }

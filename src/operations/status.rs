@@ -11,8 +11,8 @@ use crate::failure::{Failure, Reason};
 use crate::guards::Hold;
 use crate::job::{BatchId, Request, UserId};
 use crate::machine::{
-    Archive, Call, Checkpoint, DeadLetter, Deletion, ManifestRef, Pause, Sealing, State, StateName,
-    StepRecord,
+    Archive, Call, Cancelled, Checkpoint, DeadLetter, Deletion, ManifestRef, Pause, Sealing, State,
+    StateName, StepRecord,
 };
 use crate::manifest::{Kind, Manifest, audit_key, parse_key};
 use crate::ports::batches::{Batches, Known as InBatch};
@@ -153,6 +153,8 @@ pub(crate) struct Progress {
     pub current_calls: Vec<Call>,
     /// The dead letter, while the user has one.
     pub dead_letter: Option<DeadLetter>,
+    /// Who cancelled the request, if somebody did.
+    pub cancelled: Option<Cancelled>,
     /// The archive, once it is stored.
     pub archive: Option<Archive>,
     /// How the deletion ended.
@@ -239,6 +241,7 @@ impl Progress {
             waits_for: checkpoint.pause,
             current_calls: checkpoint.step.calls.clone(),
             dead_letter: checkpoint.dead_letter.clone(),
+            cancelled: checkpoint.cancelled.clone(),
             archive: checkpoint.state.archive().cloned(),
             deletion: checkpoint.state.deletion().cloned(),
             manifest: checkpoint.state.manifest().cloned(),
@@ -272,6 +275,7 @@ impl Progress {
             waits_for: None,
             current_calls: Vec::new(),
             dead_letter: None,
+            cancelled: None,
             archive: Some(manifest.archive.archive.clone()),
             deletion: Some(manifest.deletion.clone()),
             manifest: Some(reference.clone()),

@@ -72,13 +72,14 @@ pub(crate) trait Batches: Send + Sync {
     async fn records(&self, batch: &BatchId, users: &[UserId]) -> Result<Vec<Record>, Failure>;
 }
 
-/// A batch of which no user has anything left to do: each is finished, or a dead letter.
+/// A batch of which no user has anything left to do: each is finished, cancelled, or a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FinishedBatch {
     pub batch_id: BatchId,
     pub deleted: u64,
     pub deactivated_only: u64,
     pub dead_lettered: u64,
+    pub cancelled: u64,
     /// When the last of them ended.
     pub at: Timestamp,
     /// Which change of the batch this is true since.
@@ -88,7 +89,7 @@ pub(crate) struct FinishedBatch {
 impl FinishedBatch {
     /// All users of the batch.
     pub(crate) const fn users(&self) -> u64 {
-        self.deleted + self.deactivated_only + self.dead_lettered
+        self.deleted + self.deactivated_only + self.dead_lettered + self.cancelled
     }
 }
 
@@ -165,6 +166,14 @@ pub(crate) struct Summary {
     /// How the deletion ended.
     #[serde(default, rename = "d", skip_serializing_if = "Option::is_none")]
     pub deletion: Option<DeletionOutcome>,
+    /// When an operator cancelled the request.
+    #[serde(
+        default,
+        rename = "c",
+        with = "millisecond::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub cancelled_at: Option<Timestamp>,
     /// When the checkpoint was saved.
     #[serde(rename = "u", with = "millisecond::required")]
     pub updated_at: Timestamp,
@@ -234,6 +243,10 @@ impl From<&Checkpoint> for Summary {
                 | State::Deactivated { .. }
                 | State::Archived { .. } => None,
             },
+            cancelled_at: checkpoint
+                .cancelled
+                .as_ref()
+                .map(|cancelled| stored(cancelled.at)),
             updated_at: stored(checkpoint.updated_at),
         }
     }
@@ -255,15 +268,17 @@ impl Summary {
         is_before && self.dead_letter != Some(Reason::UserNotFound)
     }
 
-    /// When a user was asked for who still has access; `None` once the access is gone.
+    /// When a user was asked for who still has access; `None` once the access is gone, or nobody asks for it any more.
     pub(crate) fn access_since(&self) -> Option<Timestamp> {
-        self.has_access()
+        (self.has_access() && self.cancelled_at.is_none())
             .then(|| self.requested_at.unwrap_or(self.updated_at))
     }
 
     /// How far the user is at `now`. A wait that is over does not count.
     pub(crate) fn standing(&self, now: Timestamp) -> Standing {
-        if self.dead_letter.is_some() {
+        if self.cancelled_at.is_some() {
+            Standing::Cancelled
+        } else if self.dead_letter.is_some() {
             Standing::DeadLetter
         } else if self.finished_at.is_some() {
             Standing::Finished
@@ -283,6 +298,8 @@ pub(crate) enum Standing {
     Finished,
     /// The job is a dead letter.
     DeadLetter,
+    /// An operator cancelled the request; nothing more is done for it.
+    Cancelled,
     /// The job waits for a time.
     Waiting,
     /// A worker has the job, or it is queued.

@@ -1,5 +1,5 @@
 //! Signed, numbered records that operators leave in the archive store: holds, the pause, decisions
-//! about groups of dead letters, the audit log. They are there because a Redis that forgot one would let a user be deleted.
+//! about groups of dead letters, orders to stop, the audit log. They are there because a Redis that forgot one would let a user be deleted.
 
 pub(crate) mod audit_log;
 mod group;
@@ -7,8 +7,12 @@ mod hold;
 mod pause;
 mod protected;
 mod sequence;
+mod stop_order;
+mod stop_register;
 
 pub(crate) use group::{Decision, GroupRecord, StoredGroup, decide, stored_group, stored_groups};
 pub(crate) use hold::{HoldRecords, OnHold, hold_of, hold_of_noted, set_hold};
-pub(crate) use pause::{PauseRecord, PauseState, pause_state, set_pause};
+pub(crate) use pause::{PauseRecord, PauseState, pause_in_force, pause_state, set_pause};
 pub(crate) use protected::ProtectedSource;
+pub(crate) use stop_order::{BatchPause, Stop, StopAct, StopOrders};
+pub(crate) use stop_register::{StopRegister, give_order, in_orders, odd_orders};

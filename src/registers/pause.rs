@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::sequence::{Latest, Numbered, Sequence, append};
+use super::stop_register::StopRegister;
 use crate::failure::Failure;
 use crate::integrity::Purpose;
 use crate::ports::ArchiveStore;
@@ -103,6 +104,18 @@ pub(crate) async fn pause_state(store: &dyn ArchiveStore) -> Result<PauseState, 
             Latest::Doubtful(why) => PauseState::Doubtful(why),
         },
     )
+}
+
+/// The same, where orders to stop that are in doubt pause the workers, too.
+pub(crate) async fn pause_in_force(
+    store: &dyn ArchiveStore,
+    orders: &StopRegister,
+) -> Result<PauseState, Failure> {
+    let read = futures_util::try_join!(pause_state(store), orders.recent(store))?;
+    Ok(match read.1.doubt() {
+        Some(doubt) => PauseState::Doubtful(doubt.to_owned()),
+        None => read.0,
+    })
 }
 
 /// Pauses or resumes all workers, and reads the result back. A pause ends by itself at `until`.

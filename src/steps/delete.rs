@@ -12,7 +12,7 @@ use super::sealed_archive::check_sealed_archive;
 use super::{CheckpointSession, Services, Stopped, guard, keep};
 use crate::failure::{Class, Code, Failure};
 use crate::guards::Verdict;
-use crate::job::{Action, UserId};
+use crate::job::{Action, Job, UserId};
 use crate::limits::DeletePolicy;
 use crate::machine::{Call, Checkpoint, Deletion, DeletionOutcome, Event};
 use crate::ports::{Answered, DeleteAnswer};
@@ -27,6 +27,7 @@ const MAX_CHECKS: u32 = 3;
 pub(super) async fn delete(
     services: &Services,
     journal: &mut CheckpointSession,
+    job: &Job,
     maybe_sent: bool,
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
@@ -41,6 +42,10 @@ pub(super) async fn delete(
         && let Some(recorded) = recorded(&*services.archive_store, journal.checkpoint()).await?
     {
         return Ok(recorded);
+    }
+    // Before what takes long: the archive is read, and the place under the rate limit is waited for.
+    if let Some(stop) = services.stop_recent(job).await? {
+        return Ok(stop);
     }
     // The intent was read, and not from a checkpoint with a valid code: so account, routing and archive are read again.
     if maybe_sent
@@ -57,12 +62,13 @@ pub(super) async fn delete(
     }
     check_sealed_archive(services, checkpoint, archive, false).await?;
 
-    match send(services, checkpoint, access.at).await? {
+    match send(services, job, checkpoint, access.at).await? {
         Sent::Answered(answered) => {
             after_answer(services, checkpoint.user_id, maybe_sent, answered, calls).await
         }
         Sent::Not(Verdict::Postpone { until, why }) => Ok(Event::StepPostponed { until, why }),
         Sent::Not(Verdict::Held | Verdict::Proceed) => Ok(held()),
+        Sent::Stopped(stop) => Ok(*stop),
     }
 }
 
@@ -182,6 +188,8 @@ enum Sent {
     Answered(Answered<DeleteAnswer>),
     /// A guard forbids it.
     Not(Verdict),
+    /// An operator cancelled the request, or paused the batch.
+    Stopped(Box<Event>),
 }
 
 /// Sends the DELETE. Whatever has to be waited for, e.g. the quota, comes first, and the guards are checked immediately
@@ -189,6 +197,7 @@ enum Sent {
 /// guard forbids the deletion.
 async fn send(
     services: &Services,
+    job: &Job,
     checkpoint: &Checkpoint,
     deactivated_at: Timestamp,
 ) -> Result<Sent, Stopped> {
@@ -204,10 +213,14 @@ async fn send(
     let mut renewed = false;
     loop {
         let begun = Instant::now();
-        let ((), verdict) = futures_util::try_join!(
+        let ((), stop, verdict) = futures_util::try_join!(
             guard::not_paused(services),
+            services.stop_deletion(job),
             guard::on_deletion(services, user_id, &checkpoint.request, deactivated_at)
         )?;
+        if let Some(stop) = stop {
+            return Ok(Sent::Stopped(Box::new(stop)));
+        }
         if verdict != Verdict::Proceed {
             return Ok(Sent::Not(verdict));
         }

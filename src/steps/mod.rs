@@ -29,6 +29,7 @@ mod recount;
 mod seal;
 mod sealed_archive;
 mod services;
+mod stop;
 #[cfg(test)]
 pub(crate) mod test_services;
 

@@ -25,7 +25,7 @@ pub(crate) async fn perform(
         Step::Archive => Box::pin(archive::archive(services, session)).await,
         Step::Seal => Box::pin(seal::seal(services, session, calls)).await,
         Step::Delete { maybe_sent } => {
-            Box::pin(delete::delete(services, session, *maybe_sent, calls)).await
+            Box::pin(delete::delete(services, session, job, *maybe_sent, calls)).await
         }
         Step::ConfirmDeletion => confirm_deletion::confirm_deletion(services, session, calls).await,
         Step::Record => record::record(services, session, calls).await,

@@ -10,7 +10,7 @@ use crate::machine::RetryPolicy;
 use crate::manifest::Actor;
 use crate::ports::{ArchiveStore, Checkpoints, Tenant};
 use crate::progress::Progress;
-use crate::registers::ProtectedSource;
+use crate::registers::{ProtectedSource, StopRegister};
 
 /// What every step works with. Made once for each process.
 pub(crate) struct Services {
@@ -23,6 +23,8 @@ pub(crate) struct Services {
     pub checkpoints: Arc<dyn Checkpoints>,
     pub guards: Guards,
     pub protected: ProtectedSource,
+    /// What operators ordered not to be done.
+    pub stop_orders: StopRegister,
     pub delete: DeletePolicy,
     /// Whether deletions wait while users who still have access need the quota. A worker's do; `run` leads each user to
     /// its end.

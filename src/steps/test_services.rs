@@ -24,7 +24,7 @@ use crate::ports::{
     RoutingProfile, Saved, Tenant, TenantRead, Write,
 };
 use crate::progress::Progress;
-use crate::registers::ProtectedSource;
+use crate::registers::{ProtectedSource, StopRegister};
 
 pub(crate) const LEASE: Duration = Duration::from_mins(1);
 
@@ -283,6 +283,7 @@ pub(crate) fn services(
             deletion_rate_limit: None,
         },
         protected: ProtectedSource::nobody(),
+        stop_orders: StopRegister::default(),
         access_first: false,
         delete: DeletePolicy::Attempt,
         retry: RetryPolicy {

@@ -141,7 +141,7 @@ fn assert_batch(world: &World) {
     let event: Value = serde_json::from_str(last["body"].as_str().expect("a body")).expect("JSON");
     assert_eq!(
         event["data"],
-        json!({ "batchId": "b-1", "users": 3, "deleted": 2, "deactivatedOnly": 1, "deadLettered": 0 })
+        json!({ "batchId": "b-1", "users": 3, "deleted": 2, "deactivatedOnly": 1, "deadLettered": 0, "cancelled": 0 })
     );
     assert_eq!(event["id"], "b-1/finished/2-1-0");
 }

@@ -20,6 +20,7 @@ mod archives;
 mod batches;
 mod broker_faults;
 mod brokers;
+mod cancelling;
 mod chaos;
 mod crashes;
 mod dead_letters;

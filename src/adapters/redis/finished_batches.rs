@@ -48,6 +48,7 @@ impl RedisBatches {
             deleted: 0,
             deactivated_only: 0,
             dead_lettered: 0,
+            cancelled: 0,
             at: Timestamp::UNIX_EPOCH,
             change,
         };
@@ -85,6 +86,7 @@ fn count(finished: &mut FinishedBatch, known: &Known) -> bool {
     };
     // Whether a wait is over makes no difference here.
     let counter = match (summary.standing(summary.updated_at), summary.state) {
+        (Standing::Cancelled, _) => &mut finished.cancelled,
         (Standing::DeadLetter, _) => &mut finished.dead_lettered,
         (Standing::Finished, StateName::Deleted) => &mut finished.deleted,
         (Standing::Finished, _) => &mut finished.deactivated_only,
@@ -101,5 +103,8 @@ fn ended_at(summary: &Summary) -> Timestamp {
     let finished_at = summary
         .finished_at
         .filter(|_| summary.dead_letter.is_none());
-    finished_at.unwrap_or(summary.updated_at)
+    summary
+        .cancelled_at
+        .or(finished_at)
+        .unwrap_or(summary.updated_at)
 }

@@ -50,9 +50,10 @@ pub(super) async fn list(
         state: wanted.state,
         begins: wanted.q,
     };
+    let orders = api.fleet.stop_orders().await;
     let now = api.services.clock.now();
     let cursor = wanted.cursor.as_deref();
-    let page = batches::page(&*api.stores.batches, &filter, cursor, limit, now).await?;
+    let page = batches::page(&*api.stores.batches, &orders, &filter, cursor, limit, now).await?;
     page.map(Json).ok_or_else(foreign_cursor)
 }
 
@@ -81,9 +82,10 @@ pub(super) async fn show(
     let read = |_last| async {
         let now = api.services.clock.now();
         let reading = batches::overview(&*api.stores.batches, &batch, now);
-        let read = tokio::join!(reading, fleet(&api.fleet, now));
+        let read = tokio::join!(reading, fleet(&api.fleet, now), api.fleet.stop_orders());
         let overview = read.0?.ok_or_else(|| no_such_batch(&batch))?;
-        Ok(BatchProgress::new(overview, read.1))
+        let pause = read.2.paused(&batch, now).cloned();
+        Ok(BatchProgress::new(overview, pause, read.1))
     };
     let name = batch.to_string();
     api.batches.get(&name, read).await.map(Json)

@@ -2,8 +2,10 @@
 
 mod about;
 mod audit_log;
+mod batch_pause;
 mod batch_users;
 mod batches;
+mod cancel;
 mod dead_letter_groups;
 mod dead_letters;
 mod evidence;
@@ -50,6 +52,7 @@ use crate::operations::overview::DeploymentOverview;
 use crate::operations::series::ClassRates;
 use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
+use crate::registers::StopRegister;
 use crate::registers::audit_log::Operator;
 use crate::steps::Services;
 use crate::telemetry::metrics;
@@ -109,6 +112,7 @@ impl Api {
             workers: Arc::clone(&stores.workers),
             store: Ok(Arc::clone(&services.archive_store)),
             queues: Some(Ok(broker.publisher(1))),
+            orders: StopRegister::default(),
         };
         Self(Arc::new(Inner {
             worker: worker.to_owned(),
@@ -174,6 +178,10 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(overview::minutes))
         .routes(routes!(limits::show))
         .routes(routes!(limits::search))
+        .routes(routes!(cancel::user))
+        .routes(routes!(cancel::batch))
+        .routes(routes!(batch_pause::pause))
+        .routes(routes!(batch_pause::resume))
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letter_groups::list))
         .routes(routes!(dead_letter_groups::note))

@@ -12,7 +12,7 @@ use crate::limits::parse::positive_duration;
 use crate::operations::pause::{PauseChange, PauseOrder, pause as pause_all, resume as resume_all};
 use crate::registers;
 use crate::registers::audit_log::Operator;
-use crate::registers::{PauseRecord, pause_state};
+use crate::registers::{PauseRecord, pause_in_force};
 
 /// Whether an operator has paused all workers
 #[derive(Serialize, ToSchema)]
@@ -67,15 +67,27 @@ pub(super) struct PauseChanged {
 #[serde(deny_unknown_fields)]
 pub(super) struct ToPause {
     /// The operator. The audit log adds which worker was asked, and with which token.
-    who: Line,
+    pub(super) who: Line,
     /// The reason, for the readers of the audit log.
-    why: Line,
+    pub(super) why: Line,
     /// The pause ends by itself after this time, for example `2h`.
     #[serde(default, rename = "for")]
     lasts: Option<String>,
     /// Take the place of a pause that is in force.
     #[serde(default)]
     replace: bool,
+}
+
+impl ToPause {
+    pub(super) fn order(&self) -> Result<PauseOrder, Problem> {
+        let lasts = self.lasts.as_ref().map(|lasts| {
+            positive_duration(lasts).map_err(|why| Problem::bad_request(format!("for: {why}")))
+        });
+        Ok(PauseOrder {
+            lasts: lasts.transpose()?,
+            replace: self.replace,
+        })
+    }
 }
 
 /// Shows whether all workers are paused
@@ -85,7 +97,7 @@ pub(super) struct ToPause {
 )]
 pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<PauseState>, Problem> {
     Ok(Json(
-        match pause_state(&*api.services.archive_store).await? {
+        match pause_in_force(&*api.services.archive_store, &api.services.stop_orders).await? {
             registers::PauseState::Never => PauseState::unknown(false, None),
             registers::PauseState::Record(last) => PauseState::of(last, api.services.clock.now()),
             // Workers pause, too, if the record is in doubt.
@@ -106,20 +118,12 @@ pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<PauseState>
 pub(super) async fn pause(
     State(api): State<Api>,
     Extension(role): Extension<Role>,
-    Body(ToPause {
-        who,
-        why,
-        lasts,
-        replace,
-    }): Body<ToPause>,
+    Body(to_pause): Body<ToPause>,
 ) -> Result<Json<PauseChanged>, Problem> {
-    let lasts = lasts
-        .map(|lasts| {
-            positive_duration(&lasts).map_err(|why| Problem::bad_request(format!("for: {why}")))
-        })
-        .transpose()?;
+    let order = to_pause.order()?;
+    let ToPause { who, why, .. } = to_pause;
     let operator = api.operator(Signed { who, why }, role);
-    set(api, operator, Some(PauseOrder { lasts, replace })).await
+    set(api, operator, Some(order)).await
 }
 
 /// Resumes all workers: they take users again

@@ -15,7 +15,7 @@ use crate::admin::read::{Body, Line, some};
 use crate::failure::Failure;
 use crate::job::{Action, BatchId, Source, UserId};
 use crate::operations::submit::{
-    Checked, Input, Memory, MemoryStores, Overlay, Reading, Sending, Sent,
+    Cancellations, Checked, Input, Memory, MemoryStores, Overlay, Reading, Sending, Sent,
 };
 use crate::registers::audit_log::{AuditLog, Change, Operator};
 use crate::registers::{HoldRecords, OnHold};
@@ -207,6 +207,9 @@ impl Api {
     async fn send(&self, input: Input, checked: Checked, source: Source) -> Result<Sent, Problem> {
         let inner = &self.0;
         let clock = inner.services.clock.clone();
+        let orders = inner.fleet.stop_orders().await;
+        let checkpoints = inner.stores.checkpoints.clone();
+        let cancellations = Cancellations::new(orders, checkpoints, clock.clone());
         let stores = MemoryStores {
             batches: inner.stores.batches.clone(),
             users: inner.stores.users.clone(),
@@ -215,7 +218,8 @@ impl Api {
         let sending = Sending {
             publisher: publisher.clone(),
             source,
-            memory: Memory::new(Some(stores), clock.clone()),
+            memory: Memory::new(Some(stores), clock.clone())
+                .with_cancellations(Some(cancellations)),
             clock,
         };
         // The command reads a file between two sends, so the future is not one that may move between threads.

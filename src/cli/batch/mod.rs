@@ -1,3 +1,4 @@
+mod pause;
 mod report;
 mod show;
 mod unknown;
@@ -8,7 +9,8 @@ use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table, time};
 use crate::clock::Clock;
 use crate::config::AnySettings;
-use crate::operations::batches::{self, ListedProgress, ShortProgress};
+use crate::operations::batches::{self, BatchFilter, ListedProgress, ShortProgress};
+use crate::operations::fleet::FleetSources;
 use crate::ports::batches::Batches;
 
 /// Shows batches: users that were submitted or published with the same batch ID
@@ -38,15 +40,35 @@ enum Verb {
         /// Maximum number of batches
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
+        /// Continue behind this batch: the `nextCursor` of the page before
+        #[arg(long, value_name = "C")]
+        cursor: Option<String>,
         #[command(flatten)]
         output: OutputArgs,
     },
     /// Prints one row per user: finished, held, refused, dead-lettered or not begun
     #[command(after_help = "Example:\n  offboarder batch report 2026-11 > 2026-11.csv")]
     Report(report::Args),
+    /// Pauses a batch: its users are not taken further than their next checkpoint, and not deleted
+    ///
+    /// Other batches go on. The pause is kept in the archive store, and uses up neither attempts nor open deliveries. A
+    /// pause that is in force is kept, with its operator and its reason, unless `--replace` is given.
+    #[command(
+        after_help = "Example:\n  offboarder batch pause 2026-11 --for 2h --why 'HR checks the list'"
+    )]
+    Pause(pause::PauseArgs),
+    /// Resumes a batch: its users go on within 5 minutes
+    #[command(after_help = "Example:\n  offboarder batch resume 2026-11 --why 'the list is right'")]
+    Resume(pause::ResumeArgs),
 }
 
 pub(super) async fn run(args: &Args, settings: &AnySettings) -> Result<Exit, CliError> {
+    // A pause is kept in the archive store, so that it needs no Redis.
+    match &args.verb {
+        Verb::Pause(args) => return pause::pause(args, &settings.base).await,
+        Verb::Resume(args) => return pause::resume(args, &settings.base).await,
+        Verb::Show(_) | Verb::List { .. } | Verb::Report(_) => {}
+    }
     let Some(stores) = compose::shared_stores(&settings.base) else {
         return Err(CliError::usage(
             "batches are kept in Redis: set OFFBOARDER_CHECKPOINTS_URL to the URL that the workers use",
@@ -61,25 +83,52 @@ pub(super) async fn run(args: &Args, settings: &AnySettings) -> Result<Exit, Cli
             fleet.close().await;
             shown
         }
-        Verb::List { limit, output } => list(&*stores.batches, *limit, output.output).await,
+        Verb::List {
+            limit,
+            cursor,
+            output,
+        } => {
+            let fleet = compose::fleet_sources(&settings.base, None, &stores).await;
+            let page = (cursor.as_deref(), limit.max(&1));
+            list(&*stores.batches, &fleet, page, output.output).await
+        }
         Verb::Report(args) => report::run(args, &*stores.batches, clock.now()).await,
+        Verb::Pause(_) | Verb::Resume(_) => Ok(Exit::Ok),
     }
 }
 
-async fn list(batches: &dyn Batches, limit: usize, output: Output) -> Result<Exit, CliError> {
+async fn list(
+    batches: &dyn Batches,
+    fleet: &FleetSources,
+    (cursor, limit): (Option<&str>, &usize),
+    output: Output,
+) -> Result<Exit, CliError> {
     let now = Clock::system().now();
-    let batches = batches::list(batches, limit.max(1), now).await?;
+    let orders = fleet.stop_orders().await;
+    let all = BatchFilter::default();
+    let page = batches::page(batches, &orders, &all, cursor, *limit, now).await?;
+    let page = page.ok_or_else(|| {
+        CliError::usage("--cursor: not a cursor of a list of batches; leave it out")
+    })?;
+
     match output {
-        Output::Json => print_json(&serde_json::json!({ "batches": batches }))?,
+        Output::Json => print_json(&page)?,
         Output::Table => {
-            say(table(columns::BATCHES, batches.iter().map(row)));
+            say(table(columns::BATCHES, page.batches.iter().map(row)));
+            if let Some(cursor) = &page.next_cursor {
+                say(format!("more batches: --cursor {cursor}"));
+            }
         }
     }
     Ok(Exit::Ok)
 }
 
 fn row(listed: &ListedProgress) -> [String; 7] {
-    let ListedProgress { batch, progress } = listed;
+    let ListedProgress {
+        batch,
+        progress,
+        pause,
+    } = listed;
     let count = |of: fn(&ShortProgress) -> u64| {
         let count = progress.as_ref().map(of);
         count.map_or_else(|| "not counted".to_owned(), |count| count.to_string())
@@ -90,7 +139,14 @@ fn row(listed: &ListedProgress) -> [String; 7] {
         time(batch.begun_at),
         count(|progress| progress.finished),
         count(|progress| progress.dead_letters),
-        count(|progress| progress.left),
+        match pause {
+            Some(pause) => format!(
+                "{}, paused by {}",
+                count(|progress| progress.left),
+                pause.who
+            ),
+            None => count(|progress| progress.left),
+        },
         count(|progress| progress.still_have_access),
     ]
 }

@@ -13,9 +13,10 @@ use crate::clock::Clock;
 use crate::job::BatchId;
 use crate::limits::parse::positive_duration;
 use crate::operations::batches::{BatchProgress, Overview, overview};
-use crate::operations::fleet::{Fleet, FleetSources, fleet};
+use crate::operations::fleet::{FleetSources, fleet};
 use crate::operations::times;
 use crate::ports::batches::Batches;
+use crate::registers::BatchPause;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -46,11 +47,12 @@ pub(super) async fn run(
     loop {
         let now = clock.now();
         let reading = overview(batches, &args.batch, now);
-        let read = tokio::join!(reading, fleet(sources, now));
+        let read = tokio::join!(reading, fleet(sources, now), sources.stop_orders());
         let Some(overview) = read.0? else {
             return Err(unknown(&args.batch));
         };
-        let shown = BatchProgress::new(overview, read.1);
+        let pause = read.2.paused(&args.batch, now).cloned();
+        let shown = BatchProgress::new(overview, pause, read.1);
         let left = shown.overview.left();
         let is_late = args
             .timeout
@@ -99,13 +101,17 @@ fn differs(before: &BatchProgress, now: &BatchProgress) -> bool {
         let notices: Vec<_> = notices
             .map(|notice| (notice.kind, notice.since, notice.count))
             .collect();
-        (overview, notices)
+        (overview, shown.pause.clone(), notices)
     };
     still(before) != still(now)
 }
 
 fn text(shown: &BatchProgress) -> Shown {
-    let BatchProgress { overview, fleet } = shown;
+    let BatchProgress {
+        overview,
+        pause,
+        fleet,
+    } = shown;
     let begun = overview
         .begun_at
         .map(|at| format!(", begun {}", time(at)))
@@ -115,6 +121,7 @@ fn text(shown: &BatchProgress) -> Shown {
         |what: &str, users, more: Shown| [what.into(), share(users, overview.users).into(), more];
     let mut rows: Vec<[Shown; 3]> = vec![
         row("finished", overview.finished, outcomes(overview).into()),
+        row("cancelled", overview.cancelled, "".into()),
         row("dead letters", overview.dead(), reasons(overview).into()),
         row("waiting", waiting(overview), waits(overview)),
         row("in progress", overview.under_way, "".into()),
@@ -130,6 +137,7 @@ fn text(shown: &BatchProgress) -> Shown {
         .map(|(state, users)| (state.as_str(), users.to_string()))
         .unzip();
     let mut lines: Vec<Shown> = fleet.to_string().lines().map(Shown::from).collect();
+    lines.extend(pause.as_ref().map(|pause| paused(pause, overview).into()));
     if !lines.is_empty() {
         lines.push("".into());
     }
@@ -142,12 +150,17 @@ fn text(shown: &BatchProgress) -> Shown {
         wide_table(names, counts),
         "".into(),
     ]);
-    lines.extend(durations(overview, fleet).into_iter().map(Shown::from));
+    lines.extend(durations(shown).into_iter().map(Shown::from));
     lines.into_iter().collect()
 }
 
 /// Who still has access, how long it took to remove it, and how long the rest will take.
-fn durations(overview: &Overview, fleet: &Fleet) -> Vec<String> {
+fn durations(shown: &BatchProgress) -> Vec<String> {
+    let BatchProgress {
+        overview,
+        pause,
+        fleet,
+    } = shown;
     let mut lines = Vec::new();
     if let Some(access) = &overview.still_have_access {
         lines.push(format!(
@@ -181,12 +194,30 @@ fn durations(overview: &Overview, fleet: &Fleet) -> Vec<String> {
     let left = match overview.time_left_seconds {
         Some(0) => "none: all users are done".to_owned(),
         _ if fleet.stopped => "stopped: see above".to_owned(),
+        _ if pause.is_some() => "paused: see above".to_owned(),
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         Some(seconds) => format!("about {}", span(seconds as f64)),
         None => "unknown: no user was finished in the last 15 minutes".to_owned(),
     };
     lines.push(format!("time left          {left}"));
     lines
+}
+
+/// Who paused the batch, and how to go on.
+fn paused(pause: &BatchPause, overview: &Overview) -> String {
+    let batch = &overview.batch_id;
+    let ends = pause.until.map_or_else(String::new, |until| {
+        format!(", ends {}", times::due(until, overview.as_of))
+    });
+    let why = pause
+        .why
+        .as_ref()
+        .map_or_else(String::new, |why| format!(": {why}"));
+    format!(
+        "! batch {batch} is paused by {} {}{ends}{why}; `offboarder batch resume {batch}` lifts it",
+        pause.who,
+        times::ago(pause.at, overview.as_of)
+    )
 }
 
 fn waiting(overview: &Overview) -> u64 {

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::Request;
 use crate::machine::samples::{
-    access_removed, archived, deactivated_only, deleted, empty_archive, empty_manifest, empty_seal,
-    queues_cleared,
+    access_removed, archived, cancelled, deactivated_only, deleted, empty_archive, empty_manifest,
+    empty_seal, queues_cleared,
 };
 use crate::machine::{
     AccessRemoved, Beginning, Deletion, DeletionOutcome, Event, Pause, PriorEvidence, Recording,
@@ -118,6 +118,7 @@ pub(super) fn events() -> Vec<(String, Event)> {
         Event::UserReturned,
         Event::UserStayedAway,
         Event::AccessReturned,
+        Event::Cancelled(cancelled(AT)),
     ];
     let others = others
         .into_iter()

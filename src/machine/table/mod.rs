@@ -76,6 +76,7 @@ const fn verdict_text(verdict: &Verdict) -> &'static str {
             }
         },
         Verdict::Finish => "settle",
+        Verdict::Cancel => "settle, as cancelled",
     }
 }
 

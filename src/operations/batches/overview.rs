@@ -11,12 +11,13 @@ use crate::failure::Reason;
 use crate::job::BatchId;
 use crate::machine::{DeletionOutcome, StateName};
 use crate::operations::fleet::Fleet;
+use crate::registers::BatchPause;
 use crate::telemetry::minutes::{ACCESS_RANGES, range_of};
 
 /// The progress of a batch
 ///
-/// Each user counts as one of `notBegun`, `underWay`, `waiting`, `finished`, `deadLetters` and `unreadable`. `states` counts
-/// the last completed steps of the users who have begun.
+/// Each user counts as one of `notBegun`, `underWay`, `waiting`, `finished`, `cancelled`, `deadLetters` and `unreadable`.
+/// `states` counts the last completed steps of the users who have begun.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Overview {
@@ -36,6 +37,8 @@ pub(crate) struct Overview {
     pub under_way: u64,
     /// Users with a terminal state and a stored manifest.
     pub finished: u64,
+    /// Users whose request an operator cancelled.
+    pub cancelled: u64,
     /// Users with a checkpoint that this release cannot read.
     pub unreadable: u64,
     /// The number of users by last completed step, including those with a dead letter.
@@ -49,7 +52,7 @@ pub(crate) struct Overview {
     /// The time from the request to the deactivation, of the users whose access is removed.
     pub access_removed: Option<AccessTimes>,
     /// The users whose access is not removed yet, whether they wait, have not begun or have a dead letter; null if there are
-    /// none. Those that are `unreadable` are not counted.
+    /// none. Those that are `cancelled` or `unreadable` are not counted.
     pub still_have_access: Option<StillHaveAccess>,
     /// Users finished per minute, in the last 15 minutes.
     pub finished_per_minute: Option<f64>,
@@ -62,7 +65,7 @@ pub(crate) struct Overview {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Waiting {
-    /// A failure code of the runbook, or `not_due`, `brake` (the deletion rate limit), `access_first`, `not_converged`, `deletion_pending`.
+    /// A failure code of the runbook, or `not_due`, `brake` (the deletion rate limit), `access_first`, `not_converged`, `deletion_pending`, `batch_paused`.
     pub why: String,
     /// The number of users.
     pub users: u64,
@@ -152,17 +155,23 @@ pub(crate) struct StillHaveAccess {
 pub(crate) struct BatchProgress {
     #[serde(flatten)]
     pub overview: Overview,
+    /// The pause of this batch; null if it is not paused. If it is, `timeLeftSeconds` is null.
+    pub pause: Option<BatchPause>,
     /// What keeps users waiting now. If it is stopped, `timeLeftSeconds` is null.
     pub fleet: Fleet,
 }
 
 impl BatchProgress {
-    /// A fleet that is stopped needs an unknown time, whatever the rate was before.
-    pub(crate) fn new(mut overview: Overview, fleet: Fleet) -> Self {
-        if fleet.stopped && overview.left() > 0 {
+    /// A fleet that is stopped and a batch that is paused need an unknown time, whatever the rate was before.
+    pub(crate) fn new(mut overview: Overview, pause: Option<BatchPause>, fleet: Fleet) -> Self {
+        if (fleet.stopped || pause.is_some()) && overview.left() > 0 {
             overview.time_left_seconds = None;
         }
-        Self { overview, fleet }
+        Self {
+            overview,
+            pause,
+            fleet,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::{BatchState, ListedProgress, Overview, ShortProgress, overview};
 use crate::failure::Failure;
 use crate::job::BatchId;
 use crate::ports::batches::{BatchPlace, Batches, Listed};
+use crate::registers::{BatchPause, StopOrders};
 
 /// The number of users that a page of batches reads at most, unless its first batch has more.
 const READ_AT_MOST: u64 = 20_000;
@@ -35,6 +36,7 @@ pub(crate) struct BatchPage {
 /// A page of at most `limit` batches. `None` if no page gave this cursor.
 pub(crate) async fn page(
     batches: &dyn Batches,
+    orders: &StopOrders,
     filter: &BatchFilter,
     cursor: Option<&str>,
     limit: usize,
@@ -72,9 +74,14 @@ pub(crate) async fn page(
             } else {
                 overview(batches, &batch.batch_id, now).await?
             };
-            let progress = overview.as_ref().map(ShortProgress::of);
+            let pause = orders.paused(&batch.batch_id, now);
+            let progress = overview.map(|overview| ShortProgress::of(&overview, pause));
             if filter.admits(progress.as_ref()) {
-                page.batches.push(ListedProgress { batch, progress });
+                page.batches.push(ListedProgress {
+                    pause: pause.cloned(),
+                    batch,
+                    progress,
+                });
             }
             after = Some(place);
             if page.batches.len() >= limit {
@@ -123,8 +130,11 @@ pub(crate) struct UnderWay {
     pub progress: ShortProgress,
     /// Users finished per minute, in the last 15 minutes.
     pub finished_per_minute: Option<f64>,
-    /// The estimated time until all users are finished; null if it cannot be estimated, or if the fleet is stopped.
+    /// The estimated time until all users are finished; null if it cannot be estimated, or if the batch or the fleet is
+    /// stopped.
     pub time_left_seconds: Option<u64>,
+    /// The pause of the batch; null if it is not paused.
+    pub pause: Option<BatchPause>,
 }
 
 /// The batches that are not finished
@@ -142,6 +152,7 @@ pub(crate) struct UnderWayBatches {
 /// Those of the newest batches that are not finished.
 pub(crate) async fn under_way(
     batches: &dyn Batches,
+    orders: &StopOrders,
     now: Timestamp,
 ) -> Result<UnderWayBatches, Failure> {
     let page = batches.listed(None, UNDER_WAY_OF).await?;
@@ -160,20 +171,22 @@ pub(crate) async fn under_way(
         let overview = overview(batches, &batch.batch_id, now).await?;
         let under_way =
             overview.filter(|overview| BatchState::of(overview) != BatchState::Finished);
+        let pause = orders.paused(&batch.batch_id, now).cloned();
         found
             .batches
-            .extend(under_way.map(|overview| UnderWay::of(batch, &overview)));
+            .extend(under_way.map(|overview| UnderWay::of(batch, &overview, pause)));
     }
     Ok(found)
 }
 
 impl UnderWay {
-    fn of(batch: Listed, overview: &Overview) -> Self {
+    fn of(batch: Listed, overview: &Overview, pause: Option<BatchPause>) -> Self {
         Self {
             batch,
-            progress: ShortProgress::of(overview),
+            progress: ShortProgress::of(overview, pause.as_ref()),
             finished_per_minute: overview.finished_per_minute,
-            time_left_seconds: overview.time_left_seconds,
+            time_left_seconds: overview.time_left_seconds.filter(|_| pause.is_none()),
+            pause,
         }
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Reported {
     /// What the user waits for: the code of a failure, or the word of a pause.
     pub waits_for: Option<String>,
     pub waits_until: Option<Timestamp>,
+    /// When an operator cancelled the request.
+    pub cancelled_at: Option<Timestamp>,
     /// The reason of the dead letter.
     pub dead_letter: Option<Reason>,
     /// The code of the last failure, until a later attempt succeeds.
@@ -66,6 +68,7 @@ impl Reported {
             finished_at: None,
             waits_for: None,
             waits_until: None,
+            cancelled_at: None,
             dead_letter: None,
             error_code: None,
             error: None,
@@ -114,6 +117,7 @@ impl Reported {
             finished_at: summary.finished_at,
             waits_until: wait.as_ref().map(|wait| wait.until),
             waits_for: wait.map(|wait| wait.why),
+            cancelled_at: summary.cancelled_at,
             dead_letter: summary.dead_letter,
             ..Self::unknown(user_id, result)
         }

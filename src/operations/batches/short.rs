@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::Overview;
 use crate::ports::batches::Listed;
+use crate::registers::BatchPause;
 
 /// Archives and quotas take minutes; after this long without any progress somebody has to look.
 const STUCK_AFTER: SignedDuration = SignedDuration::from_mins(15);
@@ -57,6 +58,8 @@ pub(crate) struct ListedProgress {
     pub batch: Listed,
     /// Its progress; null if the newer batches of the list have very many users: `batch show` reads it.
     pub progress: Option<ShortProgress>,
+    /// The pause of the batch; null if it is not paused.
+    pub pause: Option<BatchPause>,
 }
 
 /// The progress of a batch, in short
@@ -67,6 +70,8 @@ pub(crate) struct ShortProgress {
     pub finished: u64,
     /// Users with a dead letter.
     pub dead_letters: u64,
+    /// Users whose request an operator cancelled.
+    pub cancelled: u64,
     /// Users on whom workers still have to work.
     pub left: u64,
     /// Users whose access is not removed yet.
@@ -76,14 +81,21 @@ pub(crate) struct ShortProgress {
 }
 
 impl ShortProgress {
-    pub(crate) fn of(overview: &Overview) -> Self {
+    /// `pause` is that of the batch.
+    pub(crate) fn of(overview: &Overview, pause: Option<&BatchPause>) -> Self {
         let access = overview.still_have_access.as_ref();
+        let state = match BatchState::of(overview) {
+            // A pause is no fault.
+            BatchState::Stuck if pause.is_some() => BatchState::UnderWay,
+            state => state,
+        };
         Self {
             finished: overview.finished,
             dead_letters: overview.dead(),
+            cancelled: overview.cancelled,
             left: overview.left(),
             still_have_access: access.map_or(0, |access| access.users),
-            state: BatchState::of(overview),
+            state,
         }
     }
 }
@@ -112,6 +124,7 @@ mod tests {
             wait: None,
             dead_letter: None,
             deletion: None,
+            cancelled_at: None,
             updated_at: at(0),
         }
     }

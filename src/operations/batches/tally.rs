@@ -51,6 +51,7 @@ impl Tally {
             under_way: 0,
             finished: 0,
             unreadable: 0,
+            cancelled: 0,
             states: STATES.into_iter().map(|state| (state, 0)).collect(),
             deletions: BTreeMap::new(),
             waiting: Vec::new(),
@@ -82,7 +83,7 @@ impl Tally {
             Known::Unreadable => self.overview.unreadable += 1,
             Known::Summary(summary) => {
                 self.add_summary(summary);
-                if summary.has_access() {
+                if summary.access_since().is_some() {
                     self.add_access(summary.requested_at.unwrap_or(added_at));
                 }
             }
@@ -109,6 +110,7 @@ impl Tally {
             (Standing::DeadLetter, Some(reason), _) => self.add_dead(reason),
             (Standing::Waiting, _, Some(wait)) => self.add_waiting(&wait.why, wait.until),
             (Standing::Finished, _, _) => self.overview.finished += 1,
+            (Standing::Cancelled, _, _) => self.overview.cancelled += 1,
             (_, _, _) => self.overview.under_way += 1,
         }
         // The results of an earlier request say nothing about the speed of this batch.

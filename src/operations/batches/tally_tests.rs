@@ -22,6 +22,7 @@ fn summary(state: StateName) -> Summary {
         wait: None,
         dead_letter: None,
         deletion: None,
+        cancelled_at: None,
         updated_at: at(0),
     }
 }
@@ -137,7 +138,7 @@ fn any_known() -> impl Strategy<Value = Known> {
         wait,
         any::<bool>(),
         0..5000_i64,
-        0..3_u8,
+        0..4_u8,
     );
     parts.prop_map(
         |(state, dead_letter, wait, finished, took, kind)| match kind {
@@ -152,6 +153,7 @@ fn any_known() -> impl Strategy<Value = Known> {
                 finished_at: (finished && state.is_terminal()).then(|| at(NOW - took)),
                 requested_at: Some(at(1000)),
                 access_removed_at: (state >= StateName::Deactivated).then(|| at(1000 + took)),
+                cancelled_at: (kind == 3).then(|| at(NOW - took)),
                 ..summary(state)
             }),
         },
@@ -171,7 +173,8 @@ proptest! {
         prop_assert_eq!(shown.unreadable, of_kind(Known::Unreadable));
         prop_assert_eq!(shown.not_begun, of_kind(Known::Nothing));
         prop_assert_eq!(shown.users, users.len() as u64);
-        prop_assert_eq!(shown.left() + shown.finished + shown.dead() + shown.unreadable, shown.users);
+        let ended = shown.finished + shown.cancelled + shown.dead();
+        prop_assert_eq!(shown.left() + ended + shown.unreadable, shown.users);
         prop_assert_eq!(shown.states.values().sum::<u64>() + shown.not_begun + shown.unreadable, shown.users);
     }
 
@@ -193,6 +196,24 @@ proptest! {
         }
         prop_assert_eq!(shown.last_at, at(*times.iter().max().unwrap()));
     }
+}
+
+#[test]
+fn a_cancelled_user_is_neither_left_nor_a_dead_letter_and_is_not_counted_with_those_who_still_have_access()
+ {
+    let cancelled = |state| Summary {
+        cancelled_at: Some(at(NOW - 5)),
+        wait: Some(Wait {
+            until: at(NOW + 99),
+            why: "not_due".to_owned(),
+        }),
+        dead_letter: Some(Reason::ApiRejected),
+        ..summary(state)
+    };
+    let shown = tally([StateName::Received, StateName::Archived].map(cancelled));
+    assert_eq!((shown.cancelled, shown.left(), shown.dead()), (2, 0, 0));
+    assert_eq!(shown.still_have_access, None);
+    assert_eq!(shown.time_left_seconds, Some(0));
 }
 
 #[test]

@@ -138,6 +138,12 @@ const fn probe_of(code: Code) -> Code {
 
 /// What happened to the user since the dead letter, if anything.
 fn answered(dead_letter: &DeadLetter, checkpoint: &Checkpoint) -> Option<String> {
+    if let Some(cancelled) = &checkpoint.cancelled {
+        return Some(format!(
+            "cancelled by {} at {:.0}: a worker would drop the message; discard the dead letter",
+            cancelled.who, cancelled.at
+        ));
+    }
     let at = dead_letter.dead_lettered_at?;
     match &checkpoint.dead_letter {
         Some(newer) if newer.at > at => {
@@ -182,7 +188,7 @@ mod tests {
     use super::*;
     use crate::failure::Class;
     use crate::job::Request;
-    use crate::machine::Pause;
+    use crate::machine::{Pause, samples};
     use crate::queue::headers::dead_letter;
 
     fn at(second: i64) -> Timestamp {
@@ -212,6 +218,10 @@ mod tests {
                 .unwrap()
                 .contains("newer dead letter")
         );
+        let mut cancelled = checkpoint.clone();
+        cancelled.cancel(samples::cancelled(at(105)), at(105));
+        let why = answered(&dead_letter, &cancelled).unwrap();
+        assert!(why.contains("cancelled by ada"), "{why}");
         checkpoint.postpone(at(300), Pause::DeletionRateLimit, at(102));
         assert!(
             answered(&dead_letter, &checkpoint)

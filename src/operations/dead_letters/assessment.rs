@@ -15,7 +15,7 @@ pub(crate) enum ReplaySafety {
     Unproven,
     /// The same fault came back after a replay; a canary can show that it is fixed since.
     CameBack,
-    /// The user continued with another message, or has a newer dead letter.
+    /// The user continued with another message, has a newer dead letter, or is cancelled.
     Answered,
     /// The fault would come back.
     NotYet,

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Message;
+use super::cancelled::{Cancellations, Standing};
 use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
 use crate::ports::FileColumns;
-use crate::ports::batches::Batches;
+use crate::ports::batches::{Batches, Known};
 use crate::ports::users::UserIndex;
 
 /// The users that were sent with each batch. Sending does not depend on Redis: once it fails, no user is known and nothing
 /// is remembered. A user may then be sent again, which is harmless.
 pub(crate) struct Memory {
     stores: Option<MemoryStores>,
+    cancellations: Option<Cancellations>,
     lost: AtomicBool,
     clock: Clock,
 }
@@ -38,9 +40,23 @@ impl Memory {
     pub(crate) const fn new(stores: Option<MemoryStores>, clock: Clock) -> Self {
         Self {
             stores,
+            cancellations: None,
             lost: AtomicBool::new(false),
             clock,
         }
+    }
+
+    /// Knows which requests operators cancelled.
+    #[must_use]
+    pub(crate) fn with_cancellations(self, cancellations: Option<Cancellations>) -> Self {
+        Self {
+            cancellations,
+            ..self
+        }
+    }
+
+    pub(crate) const fn cancellations(&self) -> Option<&Cancellations> {
+        self.cancellations.as_ref()
     }
 
     fn stores(&self) -> Option<&MemoryStores> {
@@ -57,7 +73,8 @@ impl Memory {
         }
     }
 
-    /// Each message, and whether its user was already sent with the same batch.
+    /// Each message, and whether it is left out: its user was already sent with the same batch, or workers would drop it
+    /// because the request was cancelled.
     pub(crate) async fn recall<E>(
         &self,
         chunk: Vec<Result<Message, E>>,
@@ -72,24 +89,64 @@ impl Memory {
         for (batch, users) in by_batch {
             let Some(stores) = self.stores() else { break };
             match stores.batches.users_in(batch, &users).await {
-                Ok(found) => known.extend(found),
+                Ok(found) => known.extend(self.not_cancelled(batch, found).await),
                 Err(failure) => self.lose(&failure),
             }
         }
         let recalled = chunk.into_iter().map(|message| {
             message.map(|message| {
                 let before = known.contains(&message.user_id);
-                (message, before)
+                let is_dropped = self.is_dropped(&message, before);
+                (message, before || is_dropped)
             })
         });
 
         recalled.collect()
     }
 
+    /// Those whose last request with this batch is not cancelled. The others are sent again.
+    async fn not_cancelled(&self, batch: &BatchId, users: Vec<UserId>) -> Vec<UserId> {
+        let (Some(stores), Some(_)) = (self.stores(), &self.cancellations) else {
+            return users;
+        };
+        let known = match stores.batches.summaries(batch, &users).await {
+            Ok(known) => known,
+            Err(failure) => {
+                self.lose(&failure);
+                return users;
+            }
+        };
+        let is_cancelled = |known: &Known| matches!(known, Known::Summary(summary) if summary.cancelled_at.is_some());
+        let users = users.into_iter().zip(known);
+        let others = users.filter(|(_, known)| !is_cancelled(known));
+        others.map(|(user_id, _)| user_id).collect()
+    }
+
+    /// Whether workers would drop the message; notes what has to be said of the user.
+    fn is_dropped(&self, message: &Message, before: bool) -> bool {
+        let Some(cancellations) = &self.cancellations else {
+            return false;
+        };
+        match cancellations.standing(message) {
+            Standing::Dropped(at, who) => {
+                cancellations.note_dropped(message.user_id, at, who);
+                true
+            }
+            Standing::Anew(at, who) if !before => {
+                cancellations.note_anew(message, at, who);
+                false
+            }
+            Standing::Anew(..) | Standing::NeverCancelled => false,
+        }
+    }
+
     /// Remembers users whose message the broker confirmed.
     pub(super) async fn keep(&self, sent: Vec<Confirmed>) {
         let now = self.clock.now();
         let users: Vec<UserId> = sent.iter().map(|sent| sent.user_id).collect();
+        if let Some(cancellations) = &self.cancellations {
+            cancellations.confirmed(&users).await;
+        }
         let mut by_batch: HashMap<BatchId, Vec<(UserId, FileColumns)>> = HashMap::new();
         for sent in sent {
             if let Some(batch) = sent.batch {

@@ -1,6 +1,7 @@
 //! Makes messages of arguments, lists, CSV and JSON Lines, and publishes them. Each message is checked with the parser
 //! that workers use before the first one is sent. The input is read twice for that and never kept in memory.
 
+mod cancelled;
 mod cells;
 mod decode;
 mod entry;
@@ -15,6 +16,7 @@ mod rows;
 mod sending;
 mod spelling;
 
+pub(crate) use cancelled::{Cancellations, Named};
 pub(crate) use decode::Encoding;
 pub(crate) use entry::{Message, Overlay};
 pub(crate) use faults::{Fault, Faults};

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::failure::{Failure, Reason};
 use crate::job::{BatchId, UserId};
 use crate::machine::StateName;
-use crate::ports::batches::{Batches, Known};
+use crate::ports::batches::{Batches, Known, Standing};
 use crate::ports::users::{Asked, UserIndex, WithAccess};
 use cursor::Cursor;
 use in_batch::in_batch;
@@ -30,7 +30,8 @@ const BATCHES: usize = 20;
 /// Which users are meant; all conditions have to hold.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct UserFilter {
-    /// Only users who still have access, the one who was asked for first at the head.
+    /// Only users who still have access, the one who was asked for first at the head. Users whose request is cancelled are
+    /// left out: nobody asks for them any more.
     pub access: bool,
     /// The last completed step.
     pub state: Option<StateName>,
@@ -94,7 +95,8 @@ impl UserFilter {
         let waits = self.waiting_for.as_ref();
         let waits = waits.is_none_or(|wanted| user.waits_for.as_ref() == Some(wanted));
         // Unknown access is shown with those who have it.
-        let has_access = !self.access || user.has_access != Some(false);
+        let has_access = !self.access
+            || (user.has_access != Some(false) && user.standing != Standing::Cancelled);
         let is_why = self.why.as_ref().is_none_or(|wanted| {
             let dead_letter = user.dead_letter.map(Reason::as_str);
             user.waits_for.as_ref() == Some(wanted) || dead_letter == Some(wanted)
@@ -278,7 +280,7 @@ async fn with_access(
 
         let mut wrong = Vec::new();
         for (asked, known) in found.iter().zip(&summaries) {
-            if matches!(known, Known::Summary(summary) if !summary.has_access()) {
+            if matches!(known, Known::Summary(summary) if summary.access_since().is_none()) {
                 wrong.push(asked.user_id);
             }
             page.offer(asked.user_id, known, Some(asked.at));

@@ -10,7 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::ports::ArchiveStore;
-use crate::registers::{PauseState, pause_state};
+use crate::registers::{PauseState, StopRegister, pause_in_force};
 use crate::telemetry::metrics;
 
 /// How soon all workers follow a pause.
@@ -23,6 +23,8 @@ pub(crate) struct OperatorPause {
     /// Cancelled while it is paused: users in progress stop at their next checkpoint.
     until_paused: Mutex<CancellationToken>,
     seen: Mutex<PauseState>,
+    /// Orders to stop that are in doubt are a pause, too.
+    orders: StopRegister,
 }
 
 impl Default for OperatorPause {
@@ -31,6 +33,7 @@ impl Default for OperatorPause {
             paused: watch::Sender::new(None),
             until_paused: Mutex::new(CancellationToken::new()),
             seen: Mutex::new(PauseState::Never),
+            orders: StopRegister::default(),
         }
     }
 }
@@ -63,7 +66,7 @@ impl OperatorPause {
         store: &dyn ArchiveStore,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let read = pause_state(store).await;
+        let read = pause_in_force(store, &self.orders).await;
         let cause = {
             let mut seen = self.seen.lock();
             if let Ok(state) = &read {

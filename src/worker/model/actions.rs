@@ -9,7 +9,7 @@ use super::world::{Act, Budget, NOW, OWNER, SOURCES, Settle, Worker, World, job,
 use crate::failure::Class;
 use crate::job::{Request, Source};
 use crate::limits::DeletePolicy;
-use crate::machine::samples::{access_removed, queues_cleared};
+use crate::machine::samples::{access_removed, cancelled, queues_cleared};
 use crate::machine::{Checkpoint, Event, RetryPolicy, State, Step};
 use crate::steps::Interrupt;
 use crate::worker::run::Outcome;
@@ -34,6 +34,7 @@ pub(super) enum Action {
     ForgetAll,
     Duplicate,
     Forge,
+    Cancel,
 }
 
 const RETRY: RetryPolicy = RetryPolicy {
@@ -84,6 +85,9 @@ impl Offboarding {
         if world.budget.duplicates > 0 {
             actions.push(Action::Duplicate);
         }
+        if world.budget.cancellations > 0 {
+            actions.push(Action::Cancel);
+        }
         if world.budget.forgeries > 0 && world.lease.is_none() && world.archive == world.forged {
             actions.push(Action::Forge);
         }
@@ -111,6 +115,10 @@ impl Offboarding {
                 world.budget.duplicates -= 1;
                 world.queued[0] += 1;
             }
+            Action::Cancel => {
+                world.budget.cancellations -= 1;
+                world.cancelled = true;
+            }
             Action::Forge => {
                 world.budget.forgeries -= 1;
                 world.forged = true;
@@ -136,6 +144,7 @@ impl Offboarding {
             checkpoint: Box::new(checkpoint),
             acts,
             read: false,
+            too_late: false,
         };
     }
 
@@ -183,6 +192,7 @@ impl Offboarding {
             checkpoint,
             acts,
             read,
+            too_late,
         } = &mut worker
         else {
             return worker;
@@ -200,11 +210,31 @@ impl Offboarding {
             Some(Act::Do(Command::Perform(step @ Step::Delete { .. })))
                 if !*read && world.exists =>
             {
-                *read = true;
-                acts.push_front(Act::Do(Command::Perform(step)));
+                if world.cancelled && self.broken != Some(Rule::LookBeforeTheDeletion) {
+                    let event = Event::Cancelled(cancelled(NOW));
+                    let planned = self.plan(checkpoint, event, *source);
+                    acts.extend(planned);
+                } else {
+                    *read = true;
+                    *too_late = world.cancelled;
+                    acts.push_front(Act::Do(Command::Perform(step)));
+                }
+            }
+            // A worker looks before each step that changes something, and whose end it does not only record.
+            Some(Act::Do(Command::Perform(
+                Step::LookAgain | Step::ClearQueues | Step::Deactivate | Step::Archive | Step::Seal,
+            ))) if world.cancelled => {
+                let event = Event::Cancelled(cancelled(NOW));
+                let planned = self.plan(checkpoint, event, *source);
+                acts.extend(planned);
             }
             Some(Act::Do(Command::Perform(step))) => {
                 *read = false;
+                let is_deletion = matches!(step, Step::Delete { .. }) && world.exists;
+                world.expect(
+                    !is_deletion || !*too_late,
+                    "a DELETE although the cancellation was stored before the worker looked",
+                );
                 let event = perform(world, checkpoint, &step, self.refused, self.broken);
                 let event = if reply_is_lost {
                     failed(Class::UnknownOutcome)
@@ -231,6 +261,7 @@ impl Offboarding {
                 let late = acts
                     .contains(&Act::Save)
                     .then(|| Settle::SaveLate(*owner, *version, checkpoint.clone()));
+                world.dropped |= matches!(outcome, Outcome::Cancelled(_));
                 return self.end(&outcome, *source, late);
             }
         }
@@ -274,7 +305,7 @@ impl Offboarding {
                 let is_left =
                     world.queued_jobs() > 0 || !acts.is_empty() || world.others_hold(index);
                 world.expect(
-                    world.manifest.is_some() || world.dead > 0 || is_left,
+                    world.manifest.is_some() || world.dropped || world.dead > 0 || is_left,
                     "I4: a job vanished",
                 );
                 if acts.is_empty() {

@@ -3,7 +3,7 @@
 use stateright::{Checker as _, Model as _};
 
 use super::actions::Offboarding;
-use super::properties::{everything, forgery};
+use super::properties::{cancellation, everything, forgery};
 use super::world::Budget;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,7 @@ pub(super) enum Rule {
     SaveComparesTheLease,
     ReadAgainBeforeTheDeletion,
     TheEndAnnouncesTheAccess,
+    LookBeforeTheDeletion,
 }
 
 /// The promise that the shortest history breaks, once the rule is broken.
@@ -53,6 +54,12 @@ fn the_model_finds_an_acknowledgement_that_comes_before_its_successor() {
 fn the_model_finds_a_removal_of_access_that_only_the_first_settlement_announces() {
     let promise = found(everything(), Rule::TheEndAnnouncesTheAccess);
     assert!(promise.contains("no event said"), "{promise}");
+}
+
+#[test]
+fn the_model_finds_a_deletion_that_does_not_look_whether_it_was_cancelled() {
+    let promise = found(cancellation(), Rule::LookBeforeTheDeletion);
+    assert!(promise.contains("cancellation"), "{promise}");
 }
 
 #[test]

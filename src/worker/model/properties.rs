@@ -25,15 +25,15 @@ impl Model for Offboarding {
             world.queued_jobs() == 0 && world.workers.iter().all(|worker| *worker == Worker::Idle);
         if is_quiet {
             world.expect(
-                world.manifest.is_some(),
-                "I4: nothing is left to do, and there is no manifest",
+                world.manifest.is_some() || world.dropped,
+                "I4: nothing is left to do, and there is neither a manifest nor a cancellation",
             );
             world.expect(
                 world.dead == 0,
                 "I4: a user who can be off-boarded became a dead letter",
             );
             world.expect(
-                world.announced,
+                world.announced || world.dropped,
                 "I4: nothing is left to do, and no event said that the access is gone",
             );
         }
@@ -63,6 +63,17 @@ pub(super) fn everything() -> Budget {
         duplicates: 1,
         lost_replies: 1,
         forgeries: 0,
+        cancellations: 0,
+    }
+}
+
+pub(super) fn cancellation() -> Budget {
+    Budget {
+        crashes: 1,
+        expiries: 0,
+        lost_replies: 0,
+        cancellations: 1,
+        ..everything()
     }
 }
 
@@ -106,6 +117,11 @@ fn every_promise_holds_in_every_history_of_a_user_whose_deletion_is_refused() {
         ..everything()
     };
     check(budget, true);
+}
+
+#[test]
+fn every_promise_holds_in_every_history_of_a_user_who_is_cancelled() {
+    check(cancellation(), false);
 }
 
 #[test]

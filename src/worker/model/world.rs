@@ -26,6 +26,8 @@ pub(super) struct Budget {
     pub(super) expiries: u8,
     pub(super) duplicates: u8,
     pub(super) lost_replies: u8,
+    /// An operator cancels the request.
+    pub(super) cancellations: u8,
     /// Somebody writes a checkpoint of an archived user into Redis, where workers have no key.
     pub(super) forgeries: u8,
 }
@@ -53,6 +55,10 @@ pub(super) struct World {
     pub(super) budget: Budget,
     pub(super) intent_was_saved: bool,
     pub(super) forged: bool,
+    /// The order is stored.
+    pub(super) cancelled: bool,
+    /// A run ended because of it.
+    pub(super) dropped: bool,
     /// The event that says that the access is gone was published.
     pub(super) announced: bool,
     /// The first promise that was broken.
@@ -70,6 +76,8 @@ pub(super) enum Worker {
         acts: VecDeque<Act>,
         /// What the next DELETE relies on was read.
         read: bool,
+        /// The order was stored when it was.
+        too_late: bool,
     },
     Settling {
         source: usize,
@@ -129,6 +137,8 @@ impl World {
             budget,
             intent_was_saved: false,
             forged: false,
+            cancelled: false,
+            dropped: false,
             announced: false,
             broken_promise: None,
         }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{AccessGone, Ended, GivenUp, Outcome};
+use super::{AccessGone, CancelledEnd, Ended, GivenUp, Outcome};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Action, Job, Lane};
 use crate::limits::DeletePolicy;
@@ -73,6 +73,12 @@ pub(crate) fn plan_commands(
         if !checkpoint.state.is_finished() {
             checkpoint.request.narrow(&job.request);
         }
+    }
+    if let Event::Cancelled(cancelled) = &event
+        && !cancelled.covers(&checkpoint.request, circumstances.now)
+    {
+        // The user was asked for again, and that order is worked on.
+        return Commands::without_save(Command::End(Outcome::Obsolete));
     }
 
     let found_in_store = matches!(event, Event::PriorEvidenceFound(_));
@@ -149,7 +155,15 @@ fn take_in(
             return ControlFlow::Continue(false);
         }
         Event::PriorEvidenceFound(evidence) => {
+            let asked = checkpoint.request.clone();
+            let is_asked_later = checkpoint.state.archive().is_some()
+                && asked.requested_at > evidence.request.requested_at;
             checkpoint.adopt(&evidence);
+            // The seal is of a request that was cancelled since; this one made the steps be done again.
+            if is_asked_later && !state.is_finished() {
+                checkpoint.request = asked;
+                checkpoint.request.narrow(&evidence.request);
+            }
             if !state.is_finished() {
                 checkpoint.request.narrow(&job.request);
             }
@@ -168,6 +182,20 @@ fn take_in(
         Event::UserStayedAway => {
             checkpoint.revise(false, job.request.clone(), now);
             checkpoint.enter(state, now);
+        }
+        Event::Cancelled(_) if checkpoint.state.is_finished() => {
+            return ControlFlow::Continue(false);
+        }
+        Event::Cancelled(cancelled) => {
+            // A message that comes again finds the end saved.
+            let is_saved = checkpoint
+                .cancelled
+                .as_ref()
+                .is_some_and(|known| known.at == cancelled.at);
+            if is_saved {
+                return ControlFlow::Continue(false);
+            }
+            checkpoint.cancel(cancelled, now);
         }
         Event::UserNotFound
         | Event::QueuesCleared(_)
@@ -212,7 +240,7 @@ fn user_returned(
 ) -> ControlFlow<Commands> {
     let job = circumstances.job;
     if known_without_reading(checkpoint, job) == Some(Event::UserStayedAway) {
-        let outcome = contradicted(checkpoint);
+        let outcome = Outcome::DeadLetter(GivenUp::contradicted(checkpoint));
         return ControlFlow::Break(Commands::without_save(Command::End(outcome)));
     }
 
@@ -248,6 +276,13 @@ fn follow(
         }
         Effect::End(Verdict::Finish) => {
             Command::End(Outcome::Finished(Box::new(Ended::of(checkpoint))))
+        }
+        Effect::End(Verdict::Cancel) => {
+            let cancelled = checkpoint.cancelled.as_ref();
+            let end = cancelled.map(|cancelled| {
+                CancelledEnd::of(checkpoint, cancelled, &circumstances.job.request)
+            });
+            Command::End(end.map_or(Outcome::Obsolete, |end| Outcome::Cancelled(Box::new(end))))
         }
         Effect::End(Verdict::Delay(delay)) => {
             return delay_job(checkpoint, delay, circumstances.now);
@@ -308,18 +343,6 @@ fn is_obsolete(checkpoint: &Checkpoint, job: &Job) -> bool {
     dead_letter
         .zip(job.stands_in_since)
         .is_some_and(|(dead_letter, since)| dead_letter.at >= since)
-}
-
-/// A manifest without a checkpoint may be a stranger's, or the user came back since. Nothing is saved,
-/// so that the next run finds the same.
-fn contradicted(checkpoint: &Checkpoint) -> Outcome {
-    let reason = Reason::ArchiveConflict;
-    let text = "the user is active, though a manifest says that it left after this was asked for; a person has to \
-                compare, and to submit the user again if it is to leave";
-
-    let failure = Failure::new(Class::Permanent(reason), Code::ArchiveConflict, text);
-    let state = checkpoint.state.name();
-    Outcome::DeadLetter(GivenUp::new(reason, &failure, state, checkpoint.attempts))
 }
 
 /// Whether a user who was off-boarded is back, where the job itself says so.

@@ -144,7 +144,12 @@ async fn advance(
             Command::Apply(event) => *event,
             Command::Perform(step) => {
                 session.still_wanted()?;
-                let event = timed_step(&step, services, &mut session, job, &mut calls).await?;
+                let stop = services.stop_before(&step, job).await;
+                let event = match stop {
+                    Ok(None) => timed_step(&step, services, &mut session, job, &mut calls).await?,
+                    Ok(Some(event)) => event,
+                    Err(stopped) => event_of(services, step.as_str(), stopped).await?,
+                };
                 if let Event::StepFailed(failure) = &event {
                     failed_step = Some((step.as_str(), failure.class));
                 }
@@ -225,8 +230,17 @@ async fn first_event(
     session: &mut CheckpointSession,
     job: &Job,
 ) -> Result<Event, Interrupt> {
-    match confirm_end(services, session, job).await {
-        Ok(()) => Ok(Event::Resumed),
+    let beginning = async {
+        confirm_end(services, session, job).await?;
+        // The intent to delete that an earlier request left is not this one's.
+        if let Some(anew) = services.ordered_anew(job, session.checkpoint()).await? {
+            tracing::info!(user_id = %job.user_id, "asked for again after a cancellation");
+            session.forget(anew);
+        }
+        Ok(Event::Resumed)
+    };
+    match beginning.await {
+        Ok(event) => Ok(event),
         Err(stopped) => event_of(services, "finish", stopped).await,
     }
 }

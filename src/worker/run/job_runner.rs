@@ -165,6 +165,7 @@ impl JobRunner {
     ) -> Result<Option<FinishedBatch>, Failure> {
         let ended_at = match outcome {
             Outcome::Finished(ended) => ended.at,
+            Outcome::Cancelled(end) => end.cancelled.at,
             Outcome::DeadLetter(_) => self.services.clock.now(),
             Outcome::MoveToArchiveLane(_)
             | Outcome::Reissue { .. }
@@ -249,6 +250,10 @@ impl JobRunner {
             }
             // A step panicked, which says nothing of the services.
             Outcome::DeadLetter(given_up) if given_up.state.is_none() => {}
+            Outcome::Cancelled(end) => {
+                tracing::info!(%user_id, state = %end.state, by = end.cancelled.who,
+                    "the request is cancelled; its message is dropped");
+            }
             Outcome::MoveToArchiveLane(_)
             | Outcome::Obsolete
             | Outcome::Delay { .. }

@@ -11,6 +11,7 @@ async fn the_end_of_a_batch_is_announced_after_its_last_dead_letter_and_noted() 
         deleted: 4,
         deactivated_only: 0,
         dead_lettered: 1,
+        cancelled: 0,
         at: Timestamp::UNIX_EPOCH,
         change: 5,
     };

@@ -9,4 +9,4 @@ pub(super) mod outcome;
 mod progress_log;
 
 pub(crate) use driver::drive;
-pub(crate) use outcome::{AccessGone, Ended, GivenUp, Outcome};
+pub(crate) use outcome::{AccessGone, CancelledEnd, Ended, GivenUp, Outcome};

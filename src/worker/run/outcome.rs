@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Request, UserId};
-use crate::machine::{Checkpoint, Deletion, ManifestRef, StateName};
+use crate::machine::{Cancelled, Checkpoint, Deletion, ManifestRef, StateName};
 use crate::steps::Interrupt;
 
 /// How a run ended. What it says of the user is saved.
@@ -15,6 +15,8 @@ use crate::steps::Interrupt;
 pub(crate) enum Outcome {
     /// Terminal, and the manifest is stored.
     Finished(Box<Ended>),
+    /// An operator cancelled the request, and the checkpoint says so.
+    Cancelled(Box<CancelledEnd>),
     /// Access is gone; the archive is the archive lane's work.
     MoveToArchiveLane(Option<Box<AccessGone>>),
     /// The user came back after an off-boarding: the job begins again as this revision.
@@ -71,6 +73,18 @@ pub(crate) struct Ended {
     pub access_gone: Option<AccessGone>,
 }
 
+/// How far a user was whose request was cancelled.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct CancelledEnd {
+    pub user_id: UserId,
+    /// The last completed step.
+    pub state: StateName,
+    pub revision: u32,
+    pub request: Request,
+    pub cancelled: Cancelled,
+    pub access_gone: Option<AccessGone>,
+}
+
 /// That a user has no access any more, as the checkpoint says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct AccessGone {
@@ -112,6 +126,7 @@ impl Outcome {
     pub(crate) const fn as_str(&self) -> &'static str {
         match self {
             Self::Finished(_) => "finished",
+            Self::Cancelled(_) => "cancelled",
             Self::MoveToArchiveLane(_) | Self::Interrupted(Interrupt::SliceOver) => "forwarded",
             Self::Reissue { .. } => "reissued",
             Self::Obsolete => "acknowledged",
@@ -137,6 +152,20 @@ impl GivenUp {
     }
 }
 
+impl GivenUp {
+    /// A manifest without a checkpoint may be a stranger's, or the user came back since. Nothing is saved,
+    /// so that the next run finds the same.
+    pub(super) fn contradicted(checkpoint: &Checkpoint) -> Self {
+        let reason = Reason::ArchiveConflict;
+        let text = "the user is active, though a manifest says that it left after this was asked for; a person has to \
+                    compare, and to submit the user again if it is to leave";
+
+        let failure = Failure::new(Class::Permanent(reason), Code::ArchiveConflict, text);
+        let state = checkpoint.state.name();
+        Self::new(reason, &failure, state, checkpoint.attempts)
+    }
+}
+
 impl Ended {
     pub(crate) fn of(checkpoint: &Checkpoint) -> Self {
         Self {
@@ -147,6 +176,20 @@ impl Ended {
             request: checkpoint.request.clone(),
             manifest: checkpoint.state.manifest().cloned(),
             deletion: checkpoint.state.deletion().cloned(),
+            access_gone: AccessGone::of(checkpoint),
+        }
+    }
+}
+
+impl CancelledEnd {
+    /// `request` is what the message asks for: a checkpoint that the cancellation made knows less.
+    pub(crate) fn of(checkpoint: &Checkpoint, cancelled: &Cancelled, request: &Request) -> Self {
+        Self {
+            user_id: checkpoint.user_id,
+            state: checkpoint.state.name(),
+            revision: checkpoint.revision,
+            request: request.clone(),
+            cancelled: cancelled.clone(),
             access_gone: AccessGone::of(checkpoint),
         }
     }

@@ -9,7 +9,7 @@ use crate::job::Request;
 use crate::machine::{Deletion, StateName};
 use crate::ports::batches::FinishedBatch;
 use crate::queue::Envelope;
-use crate::worker::run::{AccessGone, Ended, GivenUp};
+use crate::worker::run::{AccessGone, CancelledEnd, Ended, GivenUp};
 
 /// An event, ready to be published. It may be published more than once, always with the same `id`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,7 @@ pub(crate) fn of_batch(batch: &FinishedBatch) -> ResultEvent {
         deleted,
         deactivated_only,
         dead_lettered,
+        cancelled,
         ..
     } = batch;
     let data = [
@@ -74,13 +75,19 @@ pub(crate) fn of_batch(batch: &FinishedBatch) -> ResultEvent {
         ("deleted", json!(deleted)),
         ("deactivatedOnly", json!(deactivated_only)),
         ("deadLettered", json!(dead_lettered)),
+        ("cancelled", json!(cancelled)),
     ];
     let data = data.map(|(name, value)| (name.to_owned(), value));
 
+    // Without cancelled users the ID is the one that earlier releases gave.
+    let cancelled = match cancelled {
+        0 => String::new(),
+        some => format!("-{some}"),
+    };
     let event = Head {
         kind: "offboarding.batch.finished",
         routing_key: "batch.finished",
-        id: format!("{batch_id}/finished/{deleted}-{deactivated_only}-{dead_lettered}"),
+        id: format!("{batch_id}/finished/{deleted}-{deactivated_only}-{dead_lettered}{cancelled}"),
         subject: Some(batch_id.to_string()),
         time: batch.at,
     };
@@ -88,6 +95,29 @@ pub(crate) fn of_batch(batch: &FinishedBatch) -> ResultEvent {
         is_of_batch: true,
         ..result_event(event, data.into_iter().collect())
     }
+}
+
+/// The request of a user is cancelled. One cancellation of a user is one event, however often the message comes.
+pub(crate) fn of_cancelled(end: &CancelledEnd, correlation_id: Option<&str>) -> ResultEvent {
+    let user_id = end.user_id;
+    let mut data = requested(&end.request, correlation_id);
+    data.insert("userId".to_owned(), json!(user_id));
+    data.insert("revision".to_owned(), json!(end.revision));
+    data.insert("state".to_owned(), json!(end.state));
+    data.insert("cancelledBy".to_owned(), json!(end.cancelled.who));
+    if let Some(why) = &end.cancelled.why {
+        data.insert("why".to_owned(), json!(why));
+    }
+
+    let at = end.cancelled.at;
+    let event = Head {
+        kind: "offboarding.user.cancelled",
+        routing_key: "user.cancelled",
+        id: format!("{user_id}/cancelled/{at}"),
+        subject: Some(user_id.to_string()),
+        time: at,
+    };
+    result_event(event, data)
 }
 
 pub(crate) fn of_end(ended: &Ended, correlation_id: Option<&str>) -> ResultEvent {

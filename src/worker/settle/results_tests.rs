@@ -1,7 +1,7 @@
 use super::*;
 use crate::failure::Reason;
 use crate::job::UserId;
-use crate::machine::{DeletionOutcome, ManifestRef};
+use crate::machine::{Cancelled, DeletionOutcome, ManifestRef};
 use crate::queue::Properties;
 
 fn value(event: &ResultEvent) -> Value {
@@ -124,6 +124,7 @@ fn the_end_of_a_batch_has_an_id_of_its_counts() {
         deleted: 5,
         deactivated_only: 2,
         dead_lettered: 1,
+        cancelled: 0,
         at: Timestamp::UNIX_EPOCH,
         change: 8,
     };
@@ -135,12 +136,58 @@ fn the_end_of_a_batch_has_an_id_of_its_counts() {
     assert_eq!(event["subject"], "2026-11");
     assert_eq!(
         event["data"],
-        json!({ "batchId": "2026-11", "users": 8, "deleted": 5, "deactivatedOnly": 2, "deadLettered": 1 })
+        json!({ "batchId": "2026-11", "users": 8, "deleted": 5, "deactivatedOnly": 2, "deadLettered": 1, "cancelled": 0 })
     );
     let replayed = FinishedBatch {
         deleted: 6,
         dead_lettered: 0,
-        ..batch
+        ..batch.clone()
     };
     assert_ne!(value(&of_batch(&replayed))["id"], event["id"]);
+
+    let cancelled = FinishedBatch {
+        deleted: 4,
+        cancelled: 1,
+        ..batch
+    };
+    let event = value(&of_batch(&cancelled));
+    assert_eq!(event["id"], "2026-11/finished/4-2-1-1");
+    let data = &event["data"];
+    assert_eq!((&data["users"], &data["cancelled"]), (&json!(8), &json!(1)));
+}
+
+#[test]
+fn a_cancellation_of_a_user_is_one_event_with_who_and_why() {
+    let cancelled = Cancelled {
+        at: Timestamp::from_second(90).unwrap(),
+        who: "ada".to_owned(),
+        why: Some("a wrong list".to_owned()),
+        batch_id: None,
+        message_due: None,
+    };
+    let end = CancelledEnd {
+        user_id: "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap(),
+        state: StateName::Archived,
+        revision: 1,
+        request: Request {
+            batch_id: Some("b".parse().unwrap()),
+            ..Request::default()
+        },
+        cancelled,
+        access_gone: None,
+    };
+
+    let event = of_cancelled(&end, Some("c-1"));
+    assert_eq!(event.routing_key, "user.cancelled");
+    let event = value(&event);
+    assert_eq!(event["type"], "offboarding.user.cancelled");
+    assert_eq!(
+        event["id"],
+        "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11/cancelled/1970-01-01T00:01:30Z"
+    );
+    let expected = json!({
+        "userId": "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11", "batchId": "b", "correlationId": "c-1", "revision": 1,
+        "state": "Archived", "cancelledBy": "ada", "why": "a wrong list",
+    });
+    assert_eq!(event["data"], expected);
 }

@@ -80,8 +80,12 @@ impl Settlement<'_> {
             Outcome::Finished(ended) if self.source.lane() == Lane::Access => {
                 ended.access_gone.as_ref()
             }
+            Outcome::Cancelled(end) if self.source.lane() == Lane::Access => {
+                end.access_gone.as_ref()
+            }
             Outcome::Finished(_)
             | Outcome::Reissue { .. }
+            | Outcome::Cancelled(_)
             | Outcome::Obsolete
             | Outcome::Delay { .. }
             | Outcome::NotDue { .. }
@@ -96,7 +100,7 @@ impl Settlement<'_> {
         let source = self.source;
         let ended_at = self.ended_at;
         match self.outcome {
-            Outcome::Finished(_) | Outcome::Obsolete => None,
+            Outcome::Finished(_) | Outcome::Cancelled(_) | Outcome::Obsolete => None,
             Outcome::MoveToArchiveLane(_) => Some(Destination::Jobs(source.after_access())),
             Outcome::Reissue { .. }
             | Outcome::Interrupted(Interrupt::Draining | Interrupt::SliceOver) => {
@@ -146,6 +150,7 @@ impl Settlement<'_> {
         match self.outcome {
             // A run that came to an end of its own: the message did no harm, and the count begins again.
             Outcome::Finished(_)
+            | Outcome::Cancelled(_)
             | Outcome::Obsolete
             | Outcome::MoveToArchiveLane(_)
             | Outcome::Delay { .. }
@@ -186,6 +191,7 @@ impl Settlement<'_> {
             Outcome::Finished(_)
             | Outcome::MoveToArchiveLane(_)
             | Outcome::Reissue { .. }
+            | Outcome::Cancelled(_)
             | Outcome::Obsolete
             | Outcome::DeadLetter(_)
             | Outcome::Interrupted(Interrupt::Draining | Interrupt::SliceOver) => None,

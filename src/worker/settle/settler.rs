@@ -174,6 +174,7 @@ fn events_of(envelope: &Envelope, settlement: Settlement<'_>) -> Vec<ResultEvent
         .map(|gone| results::of_access_removed(gone, correlation_id));
     let end = match settlement.outcome {
         Outcome::Finished(ended) => Some(results::of_end(ended, correlation_id)),
+        Outcome::Cancelled(end) => Some(results::of_cancelled(end, correlation_id)),
         Outcome::DeadLetter(given_up) => {
             let at = settlement.ended_at;
             Some(results::of_dead_letter(envelope, given_up, at))

@@ -3,6 +3,7 @@
 
 mod answers;
 mod deletion;
+mod stopping;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::machine::{RetryPolicy, StateName};
 use crate::manifest::Actor;
 use crate::ports::Quotas;
 use crate::progress::Progress;
-use crate::registers::ProtectedSource;
+use crate::registers::{ProtectedSource, StopRegister};
 use crate::secret::Secret;
 use crate::simulator::{self, Options, Rule, Simulator};
 use crate::steps::{Cancellation, Interrupt, Services};
@@ -89,6 +90,7 @@ impl Bench {
                 deletion_rate_limit: None,
             },
             protected: ProtectedSource::nobody(),
+            stop_orders: StopRegister::default(),
             access_first: false,
             delete: DeletePolicy::Attempt,
             retry: RetryPolicy {

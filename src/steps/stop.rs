@@ -1,0 +1,113 @@
+//! What operators ordered not to be done: looked at before each step that changes something, and as the last thing before
+//! the DELETE.
+
+use jiff::SignedDuration;
+
+use super::{Interrupt, Services, Stopped};
+use crate::job::Job;
+use crate::machine::{Checkpoint, Event, Pause, Step};
+use crate::registers::{BatchPause, Stop, StopOrders};
+
+/// A user of a paused batch asks again when the pause has lasted half as long again, within these bounds: soon after a short
+/// pause, and not often during a long one.
+const PAUSED_AGAIN: [SignedDuration; 2] =
+    [SignedDuration::from_secs(10), SignedDuration::from_mins(5)];
+
+impl Services {
+    /// What ends the run before this step, if an operator ordered it in time. A DELETE asks by itself, and what follows it
+    /// only records what is done.
+    pub(crate) async fn stop_before(
+        &self,
+        step: &Step,
+        job: &Job,
+    ) -> Result<Option<Event>, Stopped> {
+        let asks = match step {
+            Step::LookBack
+            | Step::LookAgain
+            | Step::ClearQueues
+            | Step::Deactivate
+            | Step::Archive
+            | Step::Seal => true,
+            Step::Delete { .. } | Step::ConfirmDeletion | Step::Record => false,
+        };
+        if !asks {
+            return Ok(None);
+        }
+
+        let event = self.stop_recent(job).await?;
+        Ok(event.filter(|event| match step {
+            // Reads only, and what it finds says how far the user is.
+            Step::LookBack => !matches!(event, Event::Cancelled(_)),
+            // The user is finished.
+            Step::LookAgain => matches!(event, Event::Cancelled(_)),
+            Step::ClearQueues
+            | Step::Deactivate
+            | Step::Archive
+            | Step::Seal
+            | Step::Delete { .. }
+            | Step::ConfirmDeletion
+            | Step::Record => true,
+        }))
+    }
+
+    /// What keeps the job from being taken further, as of a few seconds ago.
+    pub(super) async fn stop_recent(&self, job: &Job) -> Result<Option<Event>, Stopped> {
+        let orders = self.stop_orders.recent(&*self.archive_store).await?;
+        self.event_of(&orders, job)
+    }
+
+    /// What keeps the DELETE from being sent, by a listing that begins now.
+    pub(super) async fn stop_deletion(&self, job: &Job) -> Result<Option<Event>, Stopped> {
+        let orders = self.stop_orders.fresh(&*self.archive_store).await?;
+        self.event_of(&orders, job)
+    }
+
+    /// The checkpoint of a request that was cancelled, begun again for this job, which was asked for later; `None` if
+    /// there is nothing to begin again.
+    pub(crate) async fn ordered_anew(
+        &self,
+        job: &Job,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<Checkpoint>, Stopped> {
+        if checkpoint.state.is_finished() {
+            return Ok(None);
+        }
+
+        let now = self.clock.now();
+        let orders = self.stop_orders.recent(&*self.archive_store).await?;
+        let covering = |request| orders.cancelled(job.user_id, request, now);
+        let marked = checkpoint.cancelled.is_some();
+        let is_anew =
+            covering(&job.request).is_none() && (marked || covering(&checkpoint.request).is_some());
+        Ok(is_anew.then(|| {
+            let mut anew = checkpoint.clone();
+            anew.order_anew(job.request.clone(), now);
+            anew
+        }))
+    }
+
+    fn event_of(&self, orders: &StopOrders, job: &Job) -> Result<Option<Event>, Stopped> {
+        if let Some(doubt) = orders.doubt() {
+            tracing::warn!(
+                doubt,
+                "an order to stop is in doubt: nobody is taken further"
+            );
+            return Err(Stopped::Interrupted(Interrupt::Draining));
+        }
+
+        let now = self.clock.now();
+        let stop = orders.stop(job.user_id, &job.request, now);
+        Ok(stop.map(|stop| match stop {
+            Stop::Cancelled(cancelled) => Event::Cancelled(cancelled),
+            Stop::Paused(BatchPause { at, until, .. }) => {
+                let [shortest, longest] = PAUSED_AGAIN;
+                let wait = (now.duration_since(at) / 2).clamp(shortest, longest);
+                let again = now.checked_add(wait).unwrap_or(now);
+                Event::StepPostponed {
+                    until: until.map_or(again, |until| until.min(again)),
+                    why: Pause::BatchPaused,
+                }
+            }
+        }))
+    }
+}
