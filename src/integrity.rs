@@ -39,6 +39,8 @@ pub(crate) enum Purpose {
     AuditLog,
     /// What an operator decided about a group of dead letters.
     DeadLetterGroup,
+    /// An operation with its set, or how it ended.
+    Operation,
 }
 
 impl Purpose {
@@ -50,6 +52,7 @@ impl Purpose {
             Self::Pause => "pause",
             Self::AuditLog => "audit-log",
             Self::DeadLetterGroup => "dead-letter-group",
+            Self::Operation => "operation",
         }
     }
 }

@@ -10,8 +10,8 @@ use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::adapters::http::LocalQuotas;
 use crate::adapters::redis::{
-    RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisQuotas, RedisUsers,
-    RedisWorkers,
+    RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisOperations, RedisQuotas,
+    RedisUsers, RedisWorkers,
 };
 use crate::adapters::s3::S3Store;
 use crate::adapters::tutorial::{self, Client};
@@ -129,6 +129,7 @@ pub(super) fn redis(url: &RedisUrl, settings: &Settings) -> SharedStores {
         batches: Arc::new(RedisBatches::new(Arc::clone(&connection))),
         users: Arc::new(RedisUsers::new(Arc::clone(&connection), Clock::system())),
         workers: Arc::new(RedisWorkers::new(Arc::clone(&connection))),
+        operations: Arc::new(RedisOperations::new(Arc::clone(&connection))),
         health: Arc::new(RedisHealth::new(connection)),
     }
 }

@@ -6,6 +6,7 @@ mod checkpoints;
 mod checksum;
 #[cfg(test)]
 pub(crate) mod memory_queue;
+pub(crate) mod operations;
 pub(crate) mod queue;
 mod quotas;
 mod replays;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::batches::Batches;
+use super::operations::Operations;
 use super::users::UserIndex;
 use super::{CheckpointHealth, Checkpoints, Quotas, WorkerRegistry};
 
@@ -15,5 +16,6 @@ pub(crate) struct SharedStores {
     pub batches: Arc<dyn Batches>,
     pub users: Arc<dyn UserIndex>,
     pub workers: Arc<dyn WorkerRegistry>,
+    pub operations: Arc<dyn Operations>,
     pub health: Arc<dyn CheckpointHealth>,
 }
