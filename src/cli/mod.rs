@@ -12,6 +12,7 @@ mod doctor;
 mod exit;
 mod explain;
 mod flags;
+mod follow;
 mod guarded;
 mod healthcheck;
 mod hold;
@@ -19,6 +20,7 @@ mod init;
 mod input;
 mod known_manifests;
 mod man;
+mod operations;
 mod output;
 mod pause;
 mod plan;
@@ -99,6 +101,7 @@ enum Command {
     Users(users::Args),
     #[command(alias = "dlq")]
     DeadLetters(dead_letters::Args),
+    Operations(operations::Args),
     Hold(hold::Args),
     Plan(plan::Args),
     Pause(pause::PauseArgs),
@@ -197,6 +200,7 @@ async fn dispatch(
         Command::Workers(args) => workers::run(args, &AnySettings::read(&sources())?).await,
         Command::Users(args) => users::run(args, &AnySettings::read(&sources())?).await,
         Command::DeadLetters(args) => Box::pin(dead_letters::run(args, &sources())).await,
+        Command::Operations(args) => Box::pin(operations::run(args, &sources())).await,
         Command::Hold(args) => hold::run(args, &Settings::read(&sources())?).await,
         Command::Pause(args) => pause::pause(args, &Settings::read(&sources())?).await,
         Command::Resume(args) => pause::resume(args, &Settings::read(&sources())?).await,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::compose;
@@ -14,11 +15,15 @@ use crate::admin::{self, Api, ProcessState as _, Tokens};
 use crate::clock::Clock;
 use crate::config::{Admin, Settings, Sources, WorkerSettings};
 use crate::integrity::Integrity;
+use crate::operations::operation::{self, Executor, Place};
+use crate::ports::operations::OperationLine;
 use crate::ports::{Heartbeat, WorkerRegistry};
 use crate::steps::Services;
 use crate::telemetry::{Telemetry, instance, metrics};
 use crate::worker::{Options, Worker, announce, keep_access_index, shutdown_on_signals};
 
+/// An item of an operation in progress takes no longer, unless a service is away.
+const OPERATIONS_END_WITHIN: Duration = Duration::from_secs(5);
 /// A shutdown does not wait longer for Redis.
 const LEAVES_WITHIN: Duration = Duration::from_secs(1);
 
@@ -74,6 +79,16 @@ pub(super) async fn run(
         not_ready_since: Mutex::default(),
     });
 
+    let executor = Executor {
+        place: Place {
+            store: Arc::clone(&services.archive_store),
+            operations: Arc::clone(&stores.operations),
+            clock: services.clock.clone(),
+        },
+        broker: Some(Arc::clone(&broker)),
+        checkpoints: Arc::clone(&stores.checkpoints),
+        by: name.clone(),
+    };
     let listen = settings.admin.listen;
     let api = Api::new(
         &name,
@@ -93,10 +108,32 @@ pub(super) async fn run(
     let heartbeat = move || process.heartbeat(&first);
     let announcing = announce(Arc::clone(&stores.workers), heartbeat);
     let _indexing = keep_access_index(stores.users);
+    let operating = do_operations(&executor, &shutdown.draining);
     worker.run(&shutdown).await;
+    wait_for_operations(operating).await;
     drop(announcing);
     leave(&*stores.workers, &name).await;
     Ok(Exit::Ok)
+}
+
+/// Does open operations, one of each line at a time, until the worker drains.
+fn do_operations(executor: &Executor, draining: &CancellationToken) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for line in OperationLine::ALL {
+        tasks.spawn(operation::work(executor.clone(), line, draining.clone()));
+    }
+    tasks
+}
+
+/// What is in progress ends with its item, and another worker continues. One that does not is aborted.
+async fn wait_for_operations(mut tasks: JoinSet<()>) {
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(OPERATIONS_END_WITHIN, ended)
+        .await
+        .is_err()
+    {
+        tracing::warn!("an operation did not end in time; another worker continues it");
+    }
 }
 
 /// Nobody waits for it: a worker that cannot say so is forgotten when it is silent.
@@ -129,6 +166,7 @@ fn first_heartbeat(
         lanes: None,
         waiting_for_deletion_rate_limit: 0,
         oldest_job: None,
+        does_operations: true,
     }
 }
 
