@@ -41,6 +41,8 @@ pub(crate) enum Purpose {
     DeadLetterGroup,
     /// A cancellation, or a pause of a batch.
     StopOrder,
+    /// An operation with its set, or how it ended.
+    Operation,
 }
 
 impl Purpose {
@@ -53,6 +55,7 @@ impl Purpose {
             Self::AuditLog => "audit-log",
             Self::DeadLetterGroup => "dead-letter-group",
             Self::StopOrder => "stop-order",
+            Self::Operation => "operation",
         }
     }
 }

@@ -34,7 +34,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Picked<T> {
 }
 
 /// The highest limit of a change.
-pub(super) const CHANGED_AT_MOST: usize = 500;
+pub(super) const CHANGED_AT_MOST: usize = 100_000;
 
 impl<T: PartialSchema> PartialSchema for Picked<T> {
     /// The members of both, and that something has to be picked.

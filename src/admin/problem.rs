@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use crate::address::RunbookUrl;
 use crate::failure::{Class, Classify, Code, Failure};
 use crate::operations::dead_letters::DeadLetterError;
+use crate::operations::operation::StopError;
 
 /// The `Retry-After` where the failure names none.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -60,15 +61,6 @@ impl Problem {
 
     pub(super) fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, detail)
-    }
-
-    /// A change of the same kind is in progress.
-    pub(super) fn busy(detail: impl Into<String>) -> Self {
-        let retry_after = Some(RETRY_AFTER);
-        Self {
-            retry_after,
-            ..Self::new(StatusCode::CONFLICT, "busy", detail)
-        }
     }
 
     /// Too many requests are in progress.
@@ -142,6 +134,17 @@ impl From<DeadLetterError> for Problem {
             DeadLetterError::Refused(_) => {
                 Self::new(StatusCode::CONFLICT, "access_still_there", text)
             }
+        }
+    }
+}
+
+impl From<StopError> for Problem {
+    fn from(error: StopError) -> Self {
+        let text = error.to_string();
+        match error {
+            StopError::Failed(failure) => failure.into(),
+            StopError::NoSuchOperation(_) => Self::not_found("no_such_operation", text),
+            StopError::Ended { .. } => Self::new(StatusCode::CONFLICT, "has_ended", text),
         }
     }
 }

@@ -39,6 +39,22 @@ pub(super) const DISCARDED: Columns<4> = [
     extra("reason", 1),
     keep("copy"),
 ];
+pub(super) const OPERATIONS: Columns<7> = [
+    keep("operation"),
+    keep("since"),
+    keep("kind"),
+    keep("state"),
+    keep("items"),
+    extra("by", 1),
+    extra("why", 2),
+];
+pub(super) const ITEMS: Columns<5> = [
+    keep("became"),
+    keep("dead letter"),
+    keep("user"),
+    extra("when", 1),
+    keep("why"),
+];
 pub(super) const AUDIT_LOG: Columns<6> = [
     keep("when"),
     keep("who"),

@@ -10,8 +10,8 @@ use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::adapters::http::LocalQuotas;
 use crate::adapters::redis::{
-    RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisQuotas, RedisUsage,
-    RedisUsers, RedisWorkers,
+    RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisOperations, RedisQuotas,
+    RedisUsage, RedisUsers, RedisWorkers,
 };
 use crate::adapters::s3::S3Store;
 use crate::adapters::tutorial::{self, Client};
@@ -23,10 +23,14 @@ use crate::limits::Rate;
 use crate::machine::RetryPolicy;
 use crate::manifest::Actor;
 use crate::operations::fleet::{Fleet, FleetSources, fleet};
+use crate::operations::operation::Place;
 use crate::ports::batches::Batches;
+use crate::ports::operations::Operations;
 use crate::ports::queue::Broker;
 use crate::ports::users::UserIndex;
-use crate::ports::{ArchiveStore, Checkpoints, ObjectKey, Quotas, SharedStores, Tenant};
+use crate::ports::{
+    ArchiveStore, Checkpoints, ObjectKey, Quotas, SharedStores, Tenant, WorkerRegistry,
+};
 use crate::progress::Progress;
 use crate::registers::{ProtectedSource, StopRegister};
 use crate::steps::Services;
@@ -130,8 +134,50 @@ pub(super) fn redis(url: &RedisUrl, settings: &Settings) -> SharedStores {
         users: Arc::new(RedisUsers::new(Arc::clone(&connection), Clock::system())),
         workers: Arc::new(RedisWorkers::new(Arc::clone(&connection))),
         usage: Arc::new(RedisUsage::new(Arc::clone(&connection))),
+        operations: Arc::new(RedisOperations::new(Arc::clone(&connection))),
         health: Arc::new(RedisHealth::new(connection)),
     }
+}
+
+/// What a command needs to begin an operation, to follow it, and to do it.
+pub(super) struct OperationStores {
+    pub(super) place: Place,
+    pub(super) checkpoints: Arc<dyn Checkpoints>,
+    /// `None` with an embedded store, which no worker uses.
+    pub(super) workers: Option<Arc<dyn WorkerRegistry>>,
+}
+
+pub(super) async fn operation_stores(settings: &Settings) -> Result<OperationStores, CliError> {
+    let store = archive_store(settings).await?;
+    let clock = Clock::system();
+    Ok(match &settings.checkpoints {
+        CheckpointsUrl::Embedded(directory) => {
+            let embedded = EmbeddedCheckpoints::open(directory, Clock::system())?
+                .with_integrity(settings.integrity.clone());
+            let embedded = Arc::new(embedded);
+            OperationStores {
+                place: Place {
+                    store,
+                    operations: Arc::clone(&embedded) as Arc<dyn Operations>,
+                    clock,
+                },
+                checkpoints: embedded,
+                workers: None,
+            }
+        }
+        CheckpointsUrl::Redis(url) => {
+            let redis = redis(url, settings);
+            OperationStores {
+                place: Place {
+                    store,
+                    operations: redis.operations,
+                    clock,
+                },
+                checkpoints: redis.checkpoints,
+                workers: Some(redis.workers),
+            }
+        }
+    })
 }
 
 /// What all processes of the deployment share; `None` with an embedded store, which belongs to one.

@@ -14,6 +14,7 @@ mod doctor;
 mod exit;
 mod explain;
 mod flags;
+mod follow;
 mod guarded;
 mod healthcheck;
 mod hold;
@@ -21,6 +22,7 @@ mod init;
 mod input;
 mod known_manifests;
 mod man;
+mod operations;
 mod output;
 mod pause;
 mod plan;
@@ -106,6 +108,7 @@ enum Command {
     Cancel(cancel::Args),
     #[command(alias = "dlq")]
     DeadLetters(dead_letters::Args),
+    Operations(operations::Args),
     Hold(hold::Args),
     Plan(plan::Args),
     Pause(pause::PauseArgs),
@@ -205,6 +208,7 @@ async fn dispatch(
         Command::Users(args) => users::run(args, &AnySettings::read(&sources())?).await,
         Command::Cancel(args) => cancel::run(args, &Settings::read(&sources())?).await,
         Command::DeadLetters(args) => Box::pin(dead_letters::run(args, &sources())).await,
+        Command::Operations(args) => Box::pin(operations::run(args, &sources())).await,
         Command::Hold(args) => hold::run(args, &Settings::read(&sources())?).await,
         Command::Pause(args) => pause::pause(args, &Settings::read(&sources())?).await,
         Command::Resume(args) => pause::resume(args, &Settings::read(&sources())?).await,

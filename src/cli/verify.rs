@@ -1,34 +1,41 @@
 //! Checks what the archive store holds against itself and against the checkpoints.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt as _};
-use indicatif::HumanBytes;
+use indicatif::{HumanBytes, ProgressBar};
 use jiff::Timestamp;
 use serde_json::json;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::bar::bar;
 use super::columns;
 use super::compose;
+use super::dead_letters::left;
 use super::exit::{CliError, Exit};
+use super::follow::{Followed, Follower, worker_lives};
 use super::input::{self, FileArgs, Purpose};
-use super::known_manifests::KnownManifests;
-use super::output::{Output, OutputArgs, json as print_json, say, table};
+use super::known_manifests;
+use super::output::{ActArgs, Output, OutputArgs, json as print_json, say, table};
 use crate::clock::Clock;
-use crate::config::{Settings, Sources};
-use crate::failure::{Class, Code, Failure};
+use crate::config::{CheckpointsUrl, Settings, Sources};
+use crate::failure::Failure;
 use crate::job::UserId;
-use crate::operations::verify::{Holdings, Schema, Verdict, Verifier, folders, holdings, no_files};
+use crate::operations::dead_letters::parse_pace;
+use crate::operations::operation::{Manner, OperationReport, verify_order};
+use crate::operations::tracker::Interruption;
+use crate::operations::verify::{
+    Checked, Checker, KnownManifests, Pacing, Schema, Verdict, Verifier, folders, holdings,
+    no_files,
+};
+use crate::ports::ArchiveStore;
 
 /// Checks manifests, their chain, seals and archives against what the store holds
 ///
 /// It reads everything and changes nothing. It finds contradictions: bytes that were changed, and objects that are missing,
 /// hidden by a delete marker, written twice, or swapped. It also says what it cannot find. It reads each archive whole, so
-/// terabytes take hours.
+/// terabytes take hours. With --all and --file a worker does it, if one is alive, as an operation that survives this
+/// command; otherwise this command does it, and stores nothing.
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("which").required(true).multiple(true).args(["users", "file", "all", "folder"]),
@@ -49,42 +56,95 @@ pub(crate) struct Args {
     /// Check a directory of downloaded objects instead of the store; all users in it, unless users are named
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
+    /// Maximum rate on a worker, e.g. 5/s or 30/m
+    #[arg(long, value_name = "N/s", value_parser = parse_pace, conflicts_with = "folder")]
+    rate: Option<Duration>,
+    /// Begin the operation on a worker, print its ID, and do not wait for it
+    #[arg(long, conflicts_with = "folder")]
+    detach: bool,
+    #[command(flatten)]
+    act: ActArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
 
-/// The number of users that are checked concurrently.
-const AT_ONCE: usize = 16;
-/// From this number on, one listing of everything costs less than one listing per user.
-const MANY: usize = 200;
-/// The number of tries for a user before a fault of the store ends the command.
-const TRIES: u32 = 3;
 /// The table lists users without findings only if there are at most this many users.
 const FEW: usize = 20;
 
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
     let named = args.named()?;
-    let place = Arc::new(match &args.folder {
-        Some(folder) => Place::of_folder(folder)?,
-        None => Place::of_settings(&Settings::read(sources)?, named.as_deref()).await?,
-    });
+    let place = match &args.folder {
+        Some(folder) => of_folder(folder)?,
+        None => {
+            let settings = Settings::read(sources)?;
+            if let Some(follower) = args.follower(&settings).await? {
+                return on_a_worker(args, &follower, named).await;
+            }
+            of_settings(&settings, named.as_deref()).await?
+        }
+    };
+    let place = Arc::new(place);
     let wanted = place.wanted(named).await?;
 
     if wanted.is_empty() {
-        let text = format!(
-            "{}: no object of any user is stored there",
-            place.verifier.store.location()
-        );
-        return Err(CliError::bad(text));
+        return Err(nobody(&*place.verifier.store));
     }
-    let report = check_all(&place, wanted).await;
-    report.print(&place, args, Clock::system().now())?;
-    let bad = report.verdicts.iter().any(|verdict| !verdict.ok);
+    let shown = Bar(bar(wanted.len() as u64, "users"));
+    let checked = place.check_all(wanted, &shown).await;
+    shown.0.finish_and_clear();
+    Report::of(&place, checked).end(args)
+}
 
-    match report.stopped_by {
-        Some(failure) if !bad => Err(failure.into()),
-        Some(_) | None => Ok(if bad { Exit::Bad } else { Exit::Ok }),
+fn nobody(store: &dyn ArchiveStore) -> CliError {
+    let text = format!(
+        "{}: no object of any user is stored there",
+        store.location()
+    );
+    CliError::bad(text)
+}
+
+/// Makes the check an operation, and follows it.
+async fn on_a_worker(
+    args: &Args,
+    follower: &Follower,
+    named: Option<Vec<UserId>>,
+) -> Result<Exit, CliError> {
+    let place = follower.place();
+    let all = named.is_none();
+    let users = match named {
+        Some(users) => users,
+        None => holdings(&*place.store, None).await?.into_keys().collect(),
+    };
+    if users.is_empty() {
+        return Err(nobody(&*place.store));
     }
+    args.act.ask_why()?;
+    let manner = Manner::new(args.rate, None, false);
+    let order = verify_order(users, all, manner);
+    let begun = place.begin(order, &args.act.operator()).await?;
+    let followed = follower.follow_begun(&begun, args.detach).await?;
+    let mut report = Report {
+        location: place.store.location(),
+        downloaded: false,
+        compared: true,
+        verdicts: Vec::new(),
+        stopped_by: None,
+        was_stopped: false,
+    };
+    let end = match followed {
+        Followed::Ended(end) => end,
+        Followed::Unrecorded(end, failure) => {
+            report.stopped_by = Some(failure);
+            end
+        }
+        Followed::Left => return left(begun.id, args.detach, args.output.output),
+    };
+    report.was_stopped = end.stop.is_some();
+    report.stopped_by = end.error.or(report.stopped_by);
+    if let OperationReport::Verify(found) = end.report {
+        report.verdicts = found.verdicts;
+    }
+    report.end(args)
 }
 
 impl Args {
@@ -100,190 +160,116 @@ impl Args {
         let users = input::users(&self.users, &self.file, purpose)?;
         Ok(Some(users))
     }
+
+    /// Follows the check on a worker; `None` if this command does it.
+    async fn follower(&self, settings: &Settings) -> Result<Option<Follower>, CliError> {
+        let is_large = self.all || self.file.file.is_some();
+        if !is_large || matches!(settings.checkpoints, CheckpointsUrl::Embedded(_)) {
+            return Ok(None);
+        }
+        let stores = compose::operation_stores(settings).await?;
+        if worker_lives(stores.workers.as_ref()).await == Some(true) {
+            return Ok(Some(Follower::new(stores, None)));
+        }
+        if self.detach {
+            let text = "no worker is alive that could check them; start one, or leave --detach out";
+            return Err(CliError::bad(text));
+        }
+        Ok(None)
+    }
 }
 
-/// The store that is checked, and the evidence from outside it.
-struct Place {
-    verifier: Verifier,
-    known_manifests: KnownManifests,
-    /// Names that are no regular files, by user: they must not be opened.
-    no_files: BTreeMap<UserId, Vec<String>>,
+async fn of_settings(settings: &Settings, named: Option<&[UserId]>) -> Result<Checker, CliError> {
+    let store = compose::archive_store(settings).await?;
+    let known_manifests = known_manifests::open(settings, named, &*store).await;
+    Ok(Checker::of(store, known_manifests))
 }
 
-impl Place {
-    async fn of_settings(settings: &Settings, named: Option<&[UserId]>) -> Result<Self, CliError> {
-        let store = compose::archive_store(settings).await?;
-        let known_manifests = KnownManifests::open(settings, named, &*store).await;
-        let verifier = Verifier {
-            store,
-            schema: Schema::new(),
-            downloaded: false,
-        };
-        Ok(Self {
-            verifier,
-            known_manifests,
-            no_files: BTreeMap::new(),
-        })
+fn of_folder(folder: &Path) -> Result<Checker, CliError> {
+    let unreadable = |error| CliError::usage(format!("--folder {}: {error}", folder.display()));
+    let mut found = folders(folder).map_err(unreadable)?;
+    let Some(directory) = found.pop_first() else {
+        return Err(CliError::bad(format!(
+            "{} has no object of any user",
+            folder.display()
+        )));
+    };
+
+    if let Some(other) = found.first() {
+        return Err(CliError::usage(format!(
+            "objects are in {} and in {}; name one of them",
+            directory.display(),
+            other.display()
+        )));
     }
+    let no_files = no_files(&directory).map_err(unreadable)?;
+    let store = compose::directory_store(&directory)?;
+    let verifier = Verifier {
+        store,
+        schema: Schema::new(),
+        downloaded: true,
+    };
 
-    fn of_folder(folder: &Path) -> Result<Self, CliError> {
-        let unreadable = |error| CliError::usage(format!("--folder {}: {error}", folder.display()));
-        let mut found = folders(folder).map_err(unreadable)?;
-        let Some(directory) = found.pop_first() else {
-            return Err(CliError::bad(format!(
-                "{} has no object of any user",
-                folder.display()
-            )));
-        };
-
-        if let Some(other) = found.first() {
-            return Err(CliError::usage(format!(
-                "objects are in {} and in {}; name one of them",
-                directory.display(),
-                other.display()
-            )));
-        }
-        let no_files = no_files(&directory).map_err(unreadable)?;
-        let store = compose::directory_store(&directory)?;
-        let verifier = Verifier {
-            store,
-            schema: Schema::new(),
-            downloaded: true,
-        };
-
-        Ok(Self {
-            verifier,
-            known_manifests: KnownManifests::None,
-            no_files,
-        })
-    }
-
-    /// The users to check, with what is already known to be stored of them.
-    async fn wanted(
-        &self,
-        named: Option<Vec<UserId>>,
-    ) -> Result<BTreeMap<UserId, Option<Holdings>>, CliError> {
-        let store = &*self.verifier.store;
-        let Some(named) = named else {
-            let all = holdings(store, None).await?;
-            return Ok(all
-                .into_iter()
-                .map(|(user_id, held)| (user_id, Some(held)))
-                .collect());
-        };
-
-        if named.len() < MANY {
-            return Ok(named.into_iter().map(|user_id| (user_id, None)).collect());
-        }
-        let mut all = holdings(store, None).await?;
-
-        Ok(named
-            .into_iter()
-            .map(|user_id| (user_id, Some(all.remove(&user_id).unwrap_or_default())))
-            .collect())
-    }
-
-    /// Checks a user. A user with findings is checked again, because a worker may have changed the objects in between.
-    async fn check(&self, user_id: UserId, held: Option<Holdings>) -> Result<Verdict, Failure> {
-        if let Some(names) = self.no_files.get(&user_id) {
-            return Ok(Verdict::unopened(user_id, names));
-        }
-        let verdict = self.try_check(user_id, held).await?;
-        if verdict.ok || self.verifier.downloaded {
-            Ok(verdict)
-        } else {
-            self.try_check(user_id, None).await
-        }
-    }
-
-    async fn try_check(
-        &self,
-        user_id: UserId,
-        mut held: Option<Holdings>,
-    ) -> Result<Verdict, Failure> {
-        let mut tries = 1;
-        loop {
-            match self.check_once(user_id, held.take()).await {
-                Err(failure) if tries < TRIES && failure.class != Class::Defect => {
-                    tracing::debug!(%user_id, %failure, "the check is tried again");
-                    tokio::time::sleep(Duration::from_secs(1) * tries).await;
-                    tries += 1;
-                }
-                done => return done,
-            }
-        }
-    }
-
-    async fn check_once(
-        &self,
-        user_id: UserId,
-        held: Option<Holdings>,
-    ) -> Result<Verdict, Failure> {
-        let evidence = self.known_manifests.of(user_id).await;
-        let held = match held {
-            Some(held) => held,
-            None => holdings(&*self.verifier.store, Some(user_id))
-                .await?
-                .remove(&user_id)
-                .unwrap_or_default(),
-        };
-        self.verifier.check(user_id, &held, &evidence).await
-    }
+    Ok(Checker {
+        verifier,
+        known_manifests: KnownManifests::None,
+        no_files,
+    })
 }
 
 struct Report {
+    location: String,
+    /// What was checked is a download.
+    downloaded: bool,
+    /// The digests in the checkpoints were compared.
+    compared: bool,
     verdicts: Vec<Verdict>,
     /// Why the remaining users were not checked.
     stopped_by: Option<Failure>,
+    /// An operator stopped the check.
+    was_stopped: bool,
 }
 
-async fn check_all(place: &Arc<Place>, wanted: BTreeMap<UserId, Option<Holdings>>) -> Report {
-    let bar = bar(wanted.len() as u64, "users");
-    let mut checks = stream::iter(wanted)
-        .map(|(user_id, held)| {
-            let place = Arc::clone(place);
-            AbortOnDropHandle::new(tokio::spawn(
-                async move { place.check(user_id, held).await },
-            ))
-        })
-        .buffer_unordered(AT_ONCE);
-    let mut verdicts = Vec::new();
-    let mut stopped_by = None;
-    let mut bytes = 0;
-    let mut bad = 0;
+/// Draws how far the check is.
+struct Bar(ProgressBar);
 
-    while let Some(checked) = checks.next().await {
-        match checked.unwrap_or_else(|error| {
-            Err(Failure::new(
-                Class::Defect,
-                Code::Panicked,
-                error.to_string(),
-            ))
-        }) {
-            Ok(verdict) => {
-                bytes += verdict.bytes;
-                bad += usize::from(!verdict.ok);
-                verdicts.push(verdict);
-                bar.inc(1);
-                bar.set_message(format!(", {} read, {bad} bad", HumanBytes(bytes)));
-            }
-            Err(failure) => {
-                stopped_by = Some(failure);
-                break;
-            }
-        }
+#[async_trait::async_trait]
+impl Pacing for Bar {
+    async fn turn(&self) -> Option<Interruption> {
+        None
     }
-    bar.finish_and_clear();
-    verdicts.sort_by_key(|verdict| verdict.user_id);
 
-    Report {
-        verdicts,
-        stopped_by,
+    async fn checked(&self, verdict: &Verdict) -> Result<(), Failure> {
+        self.0.inc(1);
+        if !verdict.ok {
+            self.0.println(format!("{}: NOT OK", verdict.user_id));
+        }
+        Ok(())
     }
 }
 
 impl Report {
-    fn print(&self, place: &Place, args: &Args, now: Timestamp) -> Result<(), CliError> {
+    fn of(place: &Checker, checked: Checked) -> Self {
+        Self {
+            location: place.verifier.store.location(),
+            downloaded: place.verifier.downloaded,
+            compared: !matches!(place.known_manifests, KnownManifests::None),
+            verdicts: checked.verdicts,
+            stopped_by: checked.stopped_by,
+            was_stopped: false,
+        }
+    }
+
+    fn end(self, args: &Args) -> Result<Exit, CliError> {
+        self.print(args, Clock::system().now())?;
+        let is_bad = self.was_stopped || self.verdicts.iter().any(|verdict| !verdict.ok);
+        match self.stopped_by {
+            Some(failure) if !is_bad => Err(failure.into()),
+            Some(_) | None => Ok(if is_bad { Exit::Bad } else { Exit::Ok }),
+        }
+    }
+
+    fn print(&self, args: &Args, now: Timestamp) -> Result<(), CliError> {
         let bad = self.verdicts.iter().filter(|verdict| !verdict.ok).count();
         let (archives, bytes) = self
             .verdicts
@@ -291,16 +277,16 @@ impl Report {
             .fold((0, 0), |(archives, bytes), verdict| {
                 (archives + verdict.archives, bytes + verdict.bytes)
             });
-        let location = place.verifier.store.location();
+        let location = &self.location;
 
         if args.output.output == Output::Json {
             return print_json(&json!({
                 "location": location,
-                "downloaded": place.verifier.downloaded,
+                "downloaded": self.downloaded,
                 "checkedAt": now,
                 "totals": { "users": self.verdicts.len(), "bad": bad, "archives": archives, "bytes": bytes },
                 "stoppedBy": self.stopped_by,
-                "cannotFind": cannot_find(place, args),
+                "cannotFind": self.cannot_find(args),
                 "users": self.verdicts,
             }));
         }
@@ -322,7 +308,7 @@ impl Report {
             say(table(columns::VERIFY, rows));
         }
         let users = self.verdicts.len();
-        let limit = if place.verifier.downloaded {
+        let limit = if self.downloaded {
             "; a download has no versions and locks, so these were not checked"
         } else {
             ""
@@ -331,40 +317,42 @@ impl Report {
             "{users} users checked in {location}, {bad} not ok; {archives} archives read ({}){limit}",
             HumanBytes(bytes)
         ));
-        for what in cannot_find(place, args) {
+        if self.was_stopped {
+            say("an operator stopped the check: the other users were not checked");
+        }
+        for what in self.cannot_find(args) {
             say(format!("this check cannot find: {what}"));
         }
 
         Ok(())
     }
-}
 
-/// What the check cannot find.
-fn cannot_find(place: &Place, args: &Args) -> Vec<&'static str> {
-    let is_everyone = args.users.is_empty() && args.file.file.is_none();
-    let whole = "users of whom the store holds no object (any more): only users with a stored object are checked; name users \
+    /// What the check cannot find.
+    fn cannot_find(&self, args: &Args) -> Vec<&'static str> {
+        let is_everyone = args.users.is_empty() && args.file.file.is_none();
+        let whole = "users of whom the store holds no object (any more): only users with a stored object are checked; name users \
                  to report missing ones";
-    let together = match (place.verifier.downloaded, &place.known_manifests) {
-        (true, _) => {
-            "a manifest, its seal and its archive that were rewritten or invented together"
-        }
-        (false, KnownManifests::None) => {
-            "a manifest, its seal and its archive that were rewritten or invented together, if the bucket keeps no \
+        let together = match (self.downloaded, self.compared) {
+            (true, _) => {
+                "a manifest, its seal and its archive that were rewritten or invented together"
+            }
+            (false, false) => {
+                "a manifest, its seal and its archive that were rewritten or invented together, if the bucket keeps no \
              versions; no checkpoint was compared"
-        }
-        (false, KnownManifests::Live(_) | KnownManifests::Known(_)) => {
-            "a manifest, its seal and its archive that were rewritten or invented together, of users of whom the bucket has no other version \
+            }
+            (false, true) => {
+                "a manifest, its seal and its archive that were rewritten or invented together, of users of whom the bucket has no other version \
              and no checkpoint exists"
-        }
-    };
-    let others =
-        "changes of holds, pauses, the audit log and copies of dead letters: they are not checked";
+            }
+        };
+        let others = "changes of holds, pauses, the audit log and copies of dead letters: they are not checked";
 
-    is_everyone
-        .then_some(whole)
-        .into_iter()
-        .chain([together, others])
-        .collect()
+        is_everyone
+            .then_some(whole)
+            .into_iter()
+            .chain([together, others])
+            .collect()
+    }
 }
 
 /// The row of a user without findings.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::compose;
@@ -15,6 +16,8 @@ use crate::clock::Clock;
 use crate::config::{self, Admin, Cxone, Settings, Sources, WorkerSettings};
 use crate::integrity::Integrity;
 use crate::limits::QuotaClass;
+use crate::operations::operation::{self, Executor, Place};
+use crate::ports::operations::OperationLine;
 use crate::ports::{Heartbeat, WorkerRegistry};
 use crate::steps::Services;
 use crate::telemetry::{Telemetry, instance, metrics};
@@ -22,6 +25,8 @@ use crate::worker::{
     MinuteWriter, Options, Worker, announce, keep_access_index, keep_minutes, shutdown_on_signals,
 };
 
+/// An item of an operation in progress takes no longer, unless a service is away.
+const OPERATIONS_END_WITHIN: Duration = Duration::from_secs(5);
 /// A shutdown does not wait longer for Redis.
 const LEAVES_WITHIN: Duration = Duration::from_secs(1);
 
@@ -78,6 +83,16 @@ pub(super) async fn run(
         not_ready_since: Mutex::default(),
     });
 
+    let executor = Executor {
+        place: Place {
+            store: Arc::clone(&services.archive_store),
+            operations: Arc::clone(&stores.operations),
+            clock: services.clock.clone(),
+        },
+        broker: Some(Arc::clone(&broker)),
+        checkpoints: Arc::clone(&stores.checkpoints),
+        by: name.clone(),
+    };
     let listen = settings.admin.listen;
     let api = Api::new(
         &name,
@@ -100,12 +115,34 @@ pub(super) async fn run(
     let minutes = MinuteWriter::new(stores.usage, clock);
     let minutes = Arc::new(tokio::sync::Mutex::new(minutes));
     let keeping = keep_minutes(Arc::clone(&minutes));
+    let operating = do_operations(&executor, &shutdown.draining);
     worker.run(&shutdown).await;
+    wait_for_operations(operating).await;
     drop(announcing);
     drop(keeping);
     leave(&*stores.workers, &name).await;
     write_last(&minutes).await;
     Ok(Exit::Ok)
+}
+
+/// Does open operations, one of each line at a time, until the worker drains.
+fn do_operations(executor: &Executor, draining: &CancellationToken) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for line in OperationLine::ALL {
+        tasks.spawn(operation::work(executor.clone(), line, draining.clone()));
+    }
+    tasks
+}
+
+/// What is in progress ends with its item, and another worker continues. One that does not is aborted.
+async fn wait_for_operations(mut tasks: JoinSet<()>) {
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(OPERATIONS_END_WITHIN, ended)
+        .await
+        .is_err()
+    {
+        tracing::warn!("an operation did not end in time; another worker continues it");
+    }
 }
 
 /// Nobody waits for it: a worker that cannot say so is forgotten when it is silent.
@@ -146,6 +183,7 @@ fn first_heartbeat(
         lanes: None,
         waiting_for_deletion_rate_limit: 0,
         oldest_job: None,
+        does_operations: true,
     }
 }
 

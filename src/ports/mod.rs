@@ -7,6 +7,7 @@ mod checksum;
 mod file_columns;
 #[cfg(test)]
 pub(crate) mod memory_queue;
+pub(crate) mod operations;
 pub(crate) mod queue;
 mod quotas;
 mod replays;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::batches::Batches;
+use super::operations::Operations;
 use super::usage::Usage;
 use super::users::UserIndex;
 use super::{CheckpointHealth, Checkpoints, Quotas, WorkerRegistry};
@@ -17,5 +18,6 @@ pub(crate) struct SharedStores {
     pub users: Arc<dyn UserIndex>,
     pub workers: Arc<dyn WorkerRegistry>,
     pub usage: Arc<dyn Usage>,
+    pub operations: Arc<dyn Operations>,
     pub health: Arc<dyn CheckpointHealth>,
 }

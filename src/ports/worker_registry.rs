@@ -64,6 +64,9 @@ pub(crate) struct Heartbeat {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub oldest_job: Option<Timestamp>,
+    /// Whether it does operations; workers of an earlier release do not.
+    #[serde(default)]
+    pub does_operations: bool,
 }
 
 /// The slots of a worker, by lane

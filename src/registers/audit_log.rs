@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::failure::Failure;
+use crate::failure::{Class, Code, Failure};
 use crate::integrity::{Purpose, Untrusted};
 use crate::ports::{ArchiveStore, ObjectKey};
 
@@ -141,6 +141,48 @@ impl AuditLog {
             id: entry.id,
             operator: operator.clone(),
         })
+    }
+
+    /// Writes an entry with this ID and time; a second time changes nothing.
+    pub(crate) async fn record_as(
+        &self,
+        id: Uuid,
+        at: Timestamp,
+        operator: &Operator,
+        change: Change,
+    ) -> Result<(), Failure> {
+        let entry = AuditEntry {
+            id,
+            ..AuditEntry::new(at, operator, change)
+        };
+        self.write(&entry).await
+    }
+
+    /// The proof for a change that another process began.
+    pub(crate) async fn recorded(&self, id: Uuid) -> Result<Recorded, Failure> {
+        let key = AuditEntry::key(id);
+        let stored = self.store.read(&key, MAX_ENTRY_BYTES).await?;
+        let opened = stored.ok_or(Untrusted::Unreadable).and_then(|bytes| {
+            self.store
+                .integrity()
+                .open::<AuditEntry>(Purpose::AuditLog, key.as_str(), &bytes)
+        });
+        match opened {
+            Ok(entry) if entry.id == id => Ok(Recorded {
+                id,
+                operator: Operator {
+                    who: entry.who,
+                    why: entry.why,
+                },
+            }),
+            Ok(_) | Err(_) => {
+                let text = format!(
+                    "{}: this entry of the audit log is missing or not ours, so what it announces is not done",
+                    self.store.full_key(&key)
+                );
+                Err(Failure::new(Class::Defect, Code::ArchiveConflict, text))
+            }
+        }
     }
 
     async fn write(&self, entry: &AuditEntry) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 pub(crate) mod audit_log;
 mod group;
 mod hold;
+mod operation;
 mod pause;
 mod protected;
 mod sequence;
@@ -12,6 +13,9 @@ mod stop_register;
 
 pub(crate) use group::{Decision, GroupRecord, StoredGroup, decide, stored_group, stored_groups};
 pub(crate) use hold::{HoldRecords, OnHold, hold_of, hold_of_noted, set_hold};
+pub(crate) use operation::{
+    read_end, read_operation, store_end, store_operation, stored_operations,
+};
 pub(crate) use pause::{PauseRecord, PauseState, pause_in_force, pause_state, set_pause};
 pub(crate) use protected::ProtectedSource;
 pub(crate) use stop_order::{BatchPause, Stop, StopAct, StopOrders};

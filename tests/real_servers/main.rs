@@ -41,6 +41,7 @@ mod lanes;
 mod leases;
 mod long_archives;
 mod off_boarding;
+mod operations;
 mod outages;
 mod outputs;
 mod resources;

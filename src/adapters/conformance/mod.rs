@@ -11,6 +11,7 @@ mod checkpoints;
 mod checkpoints_redis;
 mod cluster;
 mod deletions;
+mod operations;
 mod proxy;
 mod quotas;
 mod reconnecting;

@@ -26,6 +26,7 @@ use crate::job::{BatchId, UserId};
 use crate::limits::DeletionRateLimit;
 use crate::machine::Checkpoint;
 use crate::ports::batches::{FinishedBatch, Summary};
+use crate::ports::operations::OperationLine;
 use crate::ports::{Checkpoints, Claim, DeletionAdmission, GroupReplay, Lease, ReplayNote, Saved};
 
 /// Checkpoints in one file, for one process.
@@ -34,6 +35,8 @@ pub(crate) struct EmbeddedCheckpoints {
     /// The fence of each lease. They are kept in memory, since the file belongs to this process.
     leases: Mutex<HashMap<UserId, u64>>,
     last_fence: AtomicU64,
+    /// The fence of the lease of each line of operations.
+    pub(super) operation_leases: Mutex<HashMap<OperationLine, String>>,
     integrity: Integrity,
     pub(super) clock: Clock,
 }
@@ -45,6 +48,7 @@ impl EmbeddedCheckpoints {
             file: DatabaseFile::open(directory)?,
             leases: Mutex::new(HashMap::new()),
             last_fence: AtomicU64::new(0),
+            operation_leases: Mutex::default(),
             integrity: Integrity::default(),
             clock,
         })

@@ -17,6 +17,11 @@ pub(super) const ACCESS: TableDefinition<'_, &str, i64> = TableDefinition::new("
 pub(super) const HOLDS: TableDefinition<'_, &str, u32> = TableDefinition::new("holds");
 /// How far replays got, by dead letter.
 pub(super) const REPLAYS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("replays");
+/// The progress of operations, by ID.
+pub(super) const OPERATIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("operations");
+/// What became of the items of operations.
+pub(super) const OPERATION_RESULTS: TableDefinition<'_, &str, &[u8]> =
+    TableDefinition::new("operation_results");
 pub(super) const FILE_NAME: &str = "checkpoints.redb";
 
 pub(super) struct DatabaseFile {

@@ -5,6 +5,7 @@ mod checkpoints;
 mod database;
 mod deletions;
 mod error;
+mod operations;
 mod rows;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 use super::hash_slots;
 use crate::job::{BatchId, UserId};
 use crate::ports::QuotaClass;
+use crate::ports::operations::{OperationId, OperationLine};
 
 /// A sorted set of all batches, by the time when they were first seen.
 pub(super) const BATCHES: &str = "offboarder:batches";
@@ -15,6 +16,8 @@ pub(super) const ACCESS: &str = "offboarder:access";
 pub(super) const PROBE: &str = "offboarder:probe";
 /// A sorted set of the processes that reserved quota in the last seconds.
 pub(super) const QUOTA_WORKERS: &str = "offboarder:{quota}:workers";
+/// A sorted set of the open operations by time.
+pub(super) const OPERATIONS_OPEN: &str = "offboarder:{operations}:open";
 /// A sorted set of workers by the time of their last heartbeat.
 pub(super) const WORKERS_SEEN: &str = "offboarder:{workers}:seen";
 /// A hash of the last heartbeat of each worker.
@@ -55,6 +58,19 @@ pub(super) fn replay(dead_letter: &str) -> String {
 
 pub(super) fn group_replay(fingerprint: &str) -> String {
     format!("offboarder:replay-of:{fingerprint}")
+}
+
+/// Who works on an operation of this line.
+pub(super) fn operation_lease(line: OperationLine) -> String {
+    format!("offboarder:{{operations}}:lease:{}", line.as_str())
+}
+
+pub(super) fn operation(id: OperationId) -> String {
+    format!("offboarder:{{operations}}:of:{id}")
+}
+
+pub(super) fn operation_results(id: OperationId) -> String {
+    format!("offboarder:{{operations}}:results:{id}")
 }
 
 pub(super) fn quota(class: QuotaClass) -> String {

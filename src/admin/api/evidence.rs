@@ -7,7 +7,7 @@ use crate::admin::problem::Problem;
 use crate::admin::read::At;
 use crate::job::UserId;
 use crate::operations::evidence::{Evidence, evidence};
-use crate::operations::verify::{Verdict, verify_one};
+use crate::operations::verify::{Checker, KnownManifests, Verdict};
 
 /// The archives that are read within the time of a request.
 const CHECKED_UP_TO: u64 = 512 * 1024 * 1024;
@@ -66,8 +66,7 @@ pub(super) async fn verify(
         );
         return Err(Problem::new(StatusCode::CONFLICT, "too_large", detail));
     }
-    let services = &api.services;
-    let checkpoints = &*api.stores.checkpoints;
-    let verdict = verify_one(&services.archive_store, checkpoints, user_id).await?;
-    Ok(Json(verdict))
+    let known = KnownManifests::Live(api.stores.checkpoints.clone());
+    let checker = Checker::of(api.services.archive_store.clone(), known);
+    Ok(Json(checker.check(user_id, None).await?))
 }

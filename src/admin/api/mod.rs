@@ -11,9 +11,11 @@ mod dead_letters;
 mod evidence;
 mod holds;
 mod limits;
+mod operations;
 mod overview;
 mod pause;
 mod plan;
+mod rate;
 mod submit;
 mod users;
 mod workers;
@@ -30,7 +32,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
 use futures_util::FutureExt as _;
 use serde::Deserialize;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
@@ -48,6 +50,7 @@ use super::shared_answers::SharedAnswers;
 use crate::address::RunbookUrl;
 use crate::operations::batches::BatchProgress;
 use crate::operations::fleet::FleetSources;
+use crate::operations::operation::Place;
 use crate::operations::overview::DeploymentOverview;
 use crate::operations::series::ClassRates;
 use crate::ports::SharedStores;
@@ -60,7 +63,7 @@ pub(crate) use about::ShownSetting;
 
 /// The time limit of a read.
 const READ_WITHIN: Duration = Duration::from_secs(30);
-/// The time limit of a change. The slowest replay that a request can ask for takes less than nine minutes.
+/// The time limit of a change. To freeze the set of an operation, each dead letter is assessed.
 const CHANGE_WITHIN: Duration = Duration::from_mins(15);
 /// The limit of requests in progress; lower than the limit of connections, so that probes find one.
 const AT_ONCE: usize = 64;
@@ -82,8 +85,6 @@ struct Inner {
     deployment: Deployment,
     overviews: SharedAnswers<DeploymentOverview>,
     batches: SharedAnswers<BatchProgress>,
-    /// One replay or discard at a time.
-    replay_or_discard: Arc<Mutex<()>>,
 }
 
 /// What the settings say about the deployment.
@@ -126,13 +127,21 @@ impl Api {
             deployment,
             overviews: SharedAnswers::default(),
             batches: SharedAnswers::default(),
-            replay_or_discard: Arc::default(),
         }))
     }
 
     /// The deployment's copy of the runbook.
     pub(super) fn runbook(&self) -> Option<&RunbookUrl> {
         self.0.deployment.runbook.as_ref()
+    }
+
+    /// Where operations are.
+    fn operations(&self) -> Place {
+        Place {
+            store: Arc::clone(&self.0.services.archive_store),
+            operations: Arc::clone(&self.0.stores.operations),
+            clock: self.0.services.clock.clone(),
+        }
     }
 
     /// The operator for the audit log: the name that the client gives, the worker that was asked, and the kind of token.
@@ -189,8 +198,10 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(dead_letter_groups::resolve))
         .routes(routes!(dead_letter_groups::reopen))
         .routes(routes!(dead_letters::show))
-        .routes(routes!(dead_letters::replay))
-        .routes(routes!(dead_letters::discard))
+        .routes(routes!(operations::list, operations::begin))
+        .routes(routes!(operations::show))
+        .routes(routes!(operations::stop))
+        .routes(routes!(operations::rate))
         .routes(routes!(workers::list))
         .routes(routes!(workers::fleet_state))
         .routes(routes!(pause::show, pause::pause))

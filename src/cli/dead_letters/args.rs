@@ -7,9 +7,10 @@ use jiff::Timestamp;
 
 use super::filter_args::FilterArgs;
 use crate::cli::exit::{CliError, Exit};
-use crate::cli::output::{ActArgs, OutputArgs, plain_line, time};
+use crate::cli::output::{ActArgs, Output, OutputArgs, json, plain_line, say, time};
 use crate::operations::dead_letters::{DeadLetter, DeadLetterFilter, GroupName, parse_pace};
 use crate::operations::when::parse_until;
+use crate::ports::operations::OperationId;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ReplayArgs {
@@ -30,7 +31,17 @@ pub(super) struct ReplayArgs {
     #[command(flatten)]
     pub(super) act: ActArgs,
     #[command(flatten)]
+    pub(super) detach: DetachArgs,
+    #[command(flatten)]
     pub(super) report: ReportArgs,
+}
+
+/// Whether the command follows the operation.
+#[derive(Debug, clap::Args)]
+pub(super) struct DetachArgs {
+    /// Begin the operation, print its ID, and do not wait for it
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) detach: bool,
 }
 
 /// Whether anything is changed, and what is printed.
@@ -52,6 +63,8 @@ pub(super) struct DiscardArgs {
     pub(super) filter: FilterArgs,
     #[command(flatten)]
     pub(super) act: ActArgs,
+    #[command(flatten)]
+    pub(super) detach: DetachArgs,
     #[command(flatten)]
     pub(super) report: ReportArgs,
 }
@@ -147,4 +160,20 @@ pub(super) fn names(dead_letter: &DeadLetter) -> [String; 3] {
         .dead_lettered_at
         .map_or_else(|| "unknown".to_owned(), time);
     [dead_letter.id.to_string(), user, at]
+}
+
+/// The answer of a command that does not wait for its operation.
+pub(in crate::cli) fn left(
+    id: OperationId,
+    detach: bool,
+    output: Output,
+) -> Result<Exit, CliError> {
+    if !detach {
+        return Ok(Exit::Bad);
+    }
+    match output {
+        Output::Json => json(&serde_json::json!({ "operation": id }))?,
+        Output::Table => say(id.to_string()),
+    }
+    Ok(Exit::Ok)
 }

@@ -3,12 +3,15 @@ use std::sync::Arc;
 use super::super::columns;
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
+use super::super::follow::{Followed, Follower};
 use super::super::output::{Output, json as print_json, say, table};
-use super::args::{ReplayArgs, by_group, demand_a_filter, names, nothing_found};
+use super::args::{ReplayArgs, by_group, demand_a_filter, left, names, nothing_found};
 use crate::config::WorkerSettings;
+use crate::failure::Failure;
 use crate::operations::dead_letters::{
-    DeadLetter, GroupReport, Replay, ReplayReport, ReplayResult,
+    DeadLetter, GroupReport, Replay, ReplayPlan, ReplayReport, ReplayResult,
 };
+use crate::operations::operation::{Manner, OperationEnd, OperationReport, Order, replay_order};
 
 pub(super) async fn replay(args: &ReplayArgs, settings: &WorkerSettings) -> Result<Exit, CliError> {
     let filter = args.filter.filter();
@@ -22,8 +25,7 @@ pub(super) async fn replay(args: &ReplayArgs, settings: &WorkerSettings) -> Resu
         broker: &*broker,
         checkpoints: &*services.checkpoints,
         services: &services,
-        pace: args.rate,
-        canary: args.canary.then_some(args.canary_wait),
+        canary: args.canary,
         anyway: args.anyway,
     };
 
@@ -32,27 +34,49 @@ pub(super) async fn replay(args: &ReplayArgs, settings: &WorkerSettings) -> Resu
         print(args, &plan.dry_run(), None)?;
         return Ok(nothing_found);
     }
-    if args.report.dry_run {
+    if args.report.dry_run || plan.to_replay() == 0 {
         let report = plan.dry_run();
         print(args, &report, None)?;
         return Ok(exit(&report));
     }
-    if plan.to_replay() > 0 {
-        args.act.agree(&format!(
-            "{} dead letters will be replayed ({}), {} stay in the queue. Continue?",
-            plan.to_replay(),
-            by_group(&plan.by_group()),
-            plan.to_skip()
-        ))?;
-    }
+    args.act.agree(&format!(
+        "{} dead letters will be replayed ({}), {} stay in the queue. Continue?",
+        plan.to_replay(),
+        by_group(&plan.by_group()),
+        plan.to_skip()
+    ))?;
 
-    let replayed = replay.execute(plan, &args.act.operator()).await;
-    // The report is printed even if only the audit log is unreachable.
-    let error = replayed.failure.as_ref().map(ToString::to_string);
-    print(args, &replayed.done, error.as_deref())?;
-    match replayed.failure {
+    let stores = compose::operation_stores(&settings.base).await?;
+    let follower = Follower::new(stores, Some(broker));
+    let order = order(args, plan);
+    let begun = follower.place().begin(order, &args.act.operator()).await?;
+    match follower.follow_begun(&begun, args.detach.detach).await? {
+        // The report is printed even if only the audit log is unreachable.
+        Followed::Ended(end) => ended(args, *end, None),
+        Followed::Unrecorded(end, failure) => ended(args, *end, Some(failure)),
+        Followed::Left => left(begun.id, args.detach.detach, args.report.output.output),
+    }
+}
+
+fn order(args: &ReplayArgs, plan: ReplayPlan) -> Order {
+    let canary = args.canary.then_some(args.canary_wait);
+    replay_order(plan, Manner::new(args.rate, canary, args.anyway))
+}
+
+fn ended(
+    args: &ReplayArgs,
+    end: OperationEnd,
+    unrecorded: Option<Failure>,
+) -> Result<Exit, CliError> {
+    let OperationReport::Replay(report) = end.report else {
+        return Err(CliError::bad("the operation was no replay"));
+    };
+    let failure = end.error.or(unrecorded);
+    let error = failure.as_ref().map(ToString::to_string);
+    print(args, &report, error.as_deref())?;
+    match failure {
         Some(failure) => Err(failure.into()),
-        None => Ok(exit(&replayed.done)),
+        None => Ok(exit(&report)),
     }
 }
 

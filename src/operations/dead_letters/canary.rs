@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::DeadLetter;
 use super::outcome::{ReplayOutcome, Sent};
 use crate::failure::Failure;
+use crate::operations::tracker::{Interruption, Tracker};
 use crate::ports::Checkpoints;
 
 /// The number of dead letters in each stage of a group; the last stage is the rest.
@@ -51,13 +52,20 @@ impl GroupStages {
     }
 }
 
-/// Waits until all of these users have passed the step that had failed, or their group has to stop. Returns why a group has
-/// to stop, by its fingerprint.
+/// What a watch saw.
+pub(super) enum Watched {
+    /// Why groups have to stop, by their fingerprint.
+    Judged(HashMap<String, String>),
+    Interrupted(Interruption),
+}
+
+/// Waits until all of these users have passed the step that had failed, or their group has to stop.
 pub(super) async fn watch(
     checkpoints: &dyn Checkpoints,
     sent: Vec<&Sent>,
     patience: Duration,
-) -> Result<HashMap<String, String>, Failure> {
+    tracker: &Tracker,
+) -> Result<Watched, Failure> {
     let mut stopped: HashMap<String, String> = HashMap::new();
     let mut waiting = sent;
     let until = Instant::now() + patience;
@@ -81,14 +89,16 @@ pub(super) async fn watch(
         }
         open.retain(|one| !stopped.contains_key(&one.dead_letter.fingerprint));
         if open.is_empty() {
-            return Ok(stopped);
+            return Ok(Watched::Judged(stopped));
         }
         if Instant::now() >= until {
             stopped.extend(too_slow(&open, patience));
-            return Ok(stopped);
+            return Ok(Watched::Judged(stopped));
         }
         waiting = open;
-        tokio::time::sleep(POLL_INTERVAL).await;
+        if let Some(interruption) = tracker.wait(POLL_INTERVAL).await {
+            return Ok(Watched::Interrupted(interruption));
+        }
     }
 }
 

@@ -62,7 +62,7 @@ impl FromStr for DeadLetterId {
 }
 
 /// A dead letter, without the body
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = DeadLetterSummary)]
 pub(crate) struct DeadLetter {

@@ -6,21 +6,23 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::error::DeadLetterError;
+use super::items::Items;
 use super::pick::with_whole_groups;
 use super::scan::{SetScan, find};
 use super::{DeadLetter, DeadLetterFilter, DeadLetterId, count_by_group};
 use crate::clock::Clock;
 use crate::failure::Failure;
-use crate::operations::Partial;
+use crate::operations::tracker::{Interruption, Tracker};
+use crate::ports::operations::Became;
 use crate::ports::queue::{Broker, Delivery};
 use crate::ports::{ArchiveStore, ObjectKey};
 use crate::queue::Envelope;
-use crate::registers::audit_log::{AuditLog, Change, Operator, Recorded};
+use crate::registers::audit_log::Recorded;
 
 /// Where dead letters are discarded.
 pub(crate) struct Discard<'a> {
@@ -37,6 +39,11 @@ pub(crate) struct DiscardPlan {
 }
 
 impl DiscardPlan {
+    /// Which ones were asked for, and the set.
+    pub(crate) fn into_parts(self) -> (DeadLetterFilter, Vec<DeadLetter>) {
+        (self.filter, self.found)
+    }
+
     /// The number of dead letters to discard.
     pub(crate) fn to_discard(&self) -> usize {
         self.found.len()
@@ -49,7 +56,7 @@ impl DiscardPlan {
 }
 
 /// The result of a discard, or of its dry run
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DiscardResult {
     /// Whether this was a dry run, which changes nothing.
@@ -58,6 +65,9 @@ pub(crate) struct DiscardResult {
     pub discarded: Vec<Discarded>,
     /// Already taken off by someone else.
     pub gone: Vec<DeadLetter>,
+    /// Why the discard ended early, if it did.
+    #[serde(default)]
+    pub stopped: Option<String>,
 }
 
 impl DiscardResult {
@@ -68,7 +78,7 @@ impl DiscardResult {
 }
 
 /// A dead letter that was taken off the queue
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Discarded {
     #[serde(rename = "letter")]
     pub dead_letter: DeadLetter,
@@ -100,70 +110,74 @@ impl Discard<'_> {
                 .map(|dead_letter| self.discarded(dead_letter))
                 .collect(),
             gone: Vec::new(),
+            stopped: None,
         }
     }
 
-    /// Records the discard in the audit log, then discards the dead letters of the plan, and no others.
-    pub(crate) async fn execute(
+    /// Discards the dead letters of a set, and no others; those that were discarded before are in the result, too.
+    pub(crate) async fn run(
         &self,
-        plan: DiscardPlan,
-        operator: &Operator,
-    ) -> Partial<DiscardResult> {
-        let result = DiscardResult {
-            dry_run: false,
-            discarded: Vec::new(),
-            gone: Vec::new(),
-        };
-        if plan.found.is_empty() {
-            return Partial::whole(result);
-        }
-        let change = Change {
-            what: "dead-letters discard",
-            count: plan.found.len(),
-            details: json!({ "of": plan.filter.to_json() }),
-        };
-        let audit_log = AuditLog::new(Arc::clone(self.store), self.clock.clone());
-        let recorded = match audit_log.record(operator, change).await {
-            Ok(recorded) => recorded,
-            Err(failure) => return Partial::cut_short(result, failure),
-        };
-
-        self.run(&plan.found, result, &recorded).await
-    }
-
-    async fn run(
-        &self,
-        found: &[DeadLetter],
-        mut result: DiscardResult,
+        set: &[DeadLetter],
         recorded: &Recorded,
-    ) -> Partial<DiscardResult> {
-        let mut scan = SetScan::new(self.broker, found);
-        loop {
-            let next = scan.next().await.map_err(Failure::from);
-            let discarded = match next {
-                Ok(None) => break,
-                Ok(Some((dead_letter, delivery))) => self
-                    .one(&dead_letter, &delivery, recorded)
-                    .await
-                    .map(|()| dead_letter),
-                Err(failure) => Err(failure),
-            };
-            match discarded {
-                Ok(dead_letter) => result.discarded.push(self.discarded(dead_letter)),
-                Err(failure) => return Partial::cut_short(result, failure),
+        tracker: &Tracker,
+    ) -> (DiscardResult, Result<Option<Interruption>, Failure>) {
+        let ended = self.scan(set, recorded, tracker).await;
+        let mut result = DiscardResult::default();
+        if let Ok(Some(Interruption::Stopped(order))) = &ended {
+            result.stopped = Some(format!("{} stopped the operation", order.who));
+        }
+        for (number, dead_letter) in (0..).zip(set) {
+            match tracker.result(number).map(|result| result.became) {
+                Some(Became::Discarded) => {
+                    result.discarded.push(self.discarded(dead_letter.clone()));
+                }
+                Some(Became::Gone) => result.gone.push(dead_letter.clone()),
+                Some(_) | None => {}
             }
+        }
+        (result, ended)
+    }
+
+    async fn scan(
+        &self,
+        set: &[DeadLetter],
+        recorded: &Recorded,
+        tracker: &Tracker,
+    ) -> Result<Option<Interruption>, Failure> {
+        let open = Items::open(set, tracker);
+        let mut scan = SetScan::new(self.broker, &open.dead_letters());
+        let mut interruption = tracker.interruption();
+        while interruption.is_none() {
+            let Some((dead_letter, delivery)) = scan.next().await? else {
+                break;
+            };
+            interruption = tracker.turn().await;
+            if interruption.is_some() {
+                break;
+            }
+            self.one(&dead_letter, &delivery, recorded).await?;
+            let item = open.item(&dead_letter);
+            tracker
+                .note(item, Became::Discarded, None, Value::Null)
+                .await?;
         }
 
-        match scan.close().await {
-            Ok(missed) => {
-                let gone = found
-                    .iter()
-                    .filter(|dead_letter| missed.contains(&dead_letter.id));
-                result.gone = gone.cloned().collect();
-                Partial::whole(result)
-            }
-            Err(error) => Partial::cut_short(result, error.into()),
+        let missed = scan.close().await?;
+        if interruption.is_some() {
+            return Ok(interruption);
         }
+        for dead_letter in set.iter().filter(|one| missed.contains(&one.id)) {
+            // The process that took it off may have died before it could note that.
+            let copied = self.store.find(&copy_key(&dead_letter.id), None).await?;
+            let became = if copied.is_some() {
+                Became::Discarded
+            } else {
+                Became::Gone
+            };
+            let item = open.item(dead_letter);
+            tracker.note(item, became, None, Value::Null).await?;
+        }
+        Ok(None)
     }
 
     async fn one(

@@ -167,7 +167,7 @@ impl DeadLetterFilter {
     }
 
     /// For the audit log.
-    pub(super) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let mut ids = Vec::from_iter(&self.letter);
         let mut users = Vec::from_iter(&self.user);
         ids.sort_unstable();

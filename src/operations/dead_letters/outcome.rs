@@ -43,6 +43,20 @@ impl Sent {
         }
     }
 
+    /// As far as the note of a process that died says.
+    pub(super) fn of_note(dead_letter: &DeadLetter, note: &ReplayNote) -> Self {
+        let followed = dead_letter.user_id.map(|user_id| ReplayedUser {
+            user_id,
+            state: dead_letter.state.clone(),
+            saved_before: note.saved_before,
+            given_up_before: None,
+        });
+        Self {
+            dead_letter: dead_letter.clone(),
+            followed,
+        }
+    }
+
     pub(super) fn note(&self, published: bool) -> ReplayNote {
         ReplayNote {
             published,

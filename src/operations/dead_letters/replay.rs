@@ -1,36 +1,27 @@
-//! Replays dead letters: publishes their messages again, with fresh attempts.
+//! Finds the dead letters that a replay may publish again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
-
-use serde_json::json;
 
 use super::assess::Assessor;
 use super::error::DeadLetterError;
 use super::pick::with_whole_groups;
-use super::replay_run::{Manner, Run};
 use super::report::{ReplayReport, Skipped};
 use super::scan::{FoundInQueue, find};
 use super::seen::SeenReplays;
 use super::{Assessment, DeadLetter, DeadLetterFilter, ReplaySafety, count_by_group};
-use crate::operations::Partial;
 use crate::ports::Checkpoints;
 use crate::ports::queue::Broker;
-use crate::registers::audit_log::{AuditLog, Change, Operator, Recorded};
 use crate::steps::Services;
 
 /// Where and how dead letters are replayed.
 pub(crate) struct Replay<'a> {
     pub broker: &'a dyn Broker,
-    /// For notes, and for the progress of a canary.
+    /// For what was seen of earlier replays.
     pub checkpoints: &'a dyn Checkpoints,
     pub services: &'a Arc<Services>,
-    /// The minimum time between two dead letters.
-    pub pace: Option<Duration>,
-    /// Replays of each group first 1, then 10, then the rest; each stage waits at most this long until the dead letters
-    /// of the stage before have passed the step that failed. A group whose fault comes back stops alone.
-    pub canary: Option<Duration>,
+    /// Whether a canary comes first.
+    pub canary: bool,
     /// Also replays dead letters that are not safe to replay yet.
     pub anyway: bool,
 }
@@ -68,6 +59,11 @@ impl ReplayPlan {
         self.skipped.len()
     }
 
+    /// Which ones were asked for, those to replay, and those that stay.
+    pub(crate) fn into_parts(self) -> (DeadLetterFilter, Vec<DeadLetter>, Vec<Skipped>) {
+        (self.filter, self.chosen, self.skipped)
+    }
+
     /// What the replay would do.
     pub(crate) fn dry_run(self) -> ReplayReport {
         let report = ReplayReport {
@@ -100,7 +96,7 @@ impl Replay<'_> {
         let mut skipped = Vec::new();
         for dead_letter in dead_letters {
             let assessment = assessor.assess(&dead_letter).await;
-            if may_go(&assessment, self.canary.is_some(), self.anyway) {
+            if may_go(&assessment, self.canary, self.anyway) {
                 chosen.push(dead_letter);
             } else {
                 skipped.push(Skipped {
@@ -115,79 +111,6 @@ impl Replay<'_> {
             chosen,
             skipped,
         })
-    }
-
-    /// Replays the dead letters of the plan, and no others. The audit log gets an entry at the beginning and one at the
-    /// end. After a failure, the same command continues where this one ended.
-    pub(crate) async fn execute(
-        &self,
-        plan: ReplayPlan,
-        operator: &Operator,
-    ) -> Partial<ReplayReport> {
-        let report = ReplayReport {
-            skipped: plan.skipped,
-            ..ReplayReport::default()
-        };
-        if plan.chosen.is_empty() {
-            return Partial::whole(report.by_group(&HashMap::new()));
-        }
-        let audit_log = AuditLog::new(
-            Arc::clone(&self.services.archive_store),
-            self.services.clock.clone(),
-        );
-        let begin = Change {
-            what: "dead-letters replay",
-            count: plan.chosen.len(),
-            details: json!({
-                "of": plan.filter.to_json(), "canary": self.canary.is_some(), "anyway": self.anyway,
-            }),
-        };
-        let recorded = match audit_log.record(operator, begin).await {
-            Ok(recorded) => recorded,
-            Err(failure) => return Partial::cut_short(report, failure),
-        };
-
-        let mut replayed = self.run(&plan.chosen, report, &recorded).await;
-        let end = ended(&replayed, &recorded);
-        let ended = audit_log.record(operator, end).await;
-        replayed.failure = replayed.failure.or(ended.err());
-        replayed
-    }
-
-    async fn run(
-        &self,
-        chosen: &[DeadLetter],
-        report: ReplayReport,
-        _recorded: &Recorded,
-    ) -> Partial<ReplayReport> {
-        let publisher = self.broker.publisher(1);
-        let manner = Manner {
-            begun_at: self.services.clock.now(),
-            pace: self.pace.unwrap_or_default(),
-            canary: self.canary,
-        };
-        let run = Run::new(self.broker, self.checkpoints, &*publisher, manner, report);
-        let replayed = run.replay(chosen).await;
-        publisher.close().await;
-
-        Partial {
-            done: replayed.0,
-            failure: replayed.1.err(),
-        }
-    }
-}
-
-/// The entry of the audit log for the end of a replay.
-fn ended(replayed: &Partial<ReplayReport>, begun: &Recorded) -> Change {
-    let report = &replayed.done;
-    Change {
-        what: "dead-letters replay ended",
-        count: report.moved.len(),
-        details: json!({
-            "act": begun.id(), "cleared": report.cleared.len(), "skipped": report.skipped.len(),
-            "stopped": report.stopped,
-            "error": replayed.failure.as_ref().map(ToString::to_string),
-        }),
     }
 }
 

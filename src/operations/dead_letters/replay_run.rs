@@ -1,156 +1,305 @@
 //! A replay in progress: stage by stage, and message by message.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use tokio::time::Instant;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::assess::is_left_over;
-use super::canary::{CANARY_STAGES, GroupStages, watch};
+use super::canary::{CANARY_STAGES, GroupStages, Watched, watch};
+use super::items::Items;
 use super::outcome::{ReplayOutcome, Sent, checkpoint_of};
+use super::replay_headers::{headers, key};
 use super::report::{ReplayReport, Skipped};
 use super::scan::SetScan;
 use super::{DeadLetter, DeadLetterId};
 use crate::failure::Failure;
-use crate::job::Source;
-use crate::machine::Checkpoint;
+use crate::operations::tracker::{Interruption, Tracker};
+use crate::ports::operations::{Became, ItemResult, StopOrder};
 use crate::ports::queue::{Broker, Delivery, Publisher};
 use crate::ports::{Checkpoints, GroupReplay};
-use crate::queue::headers::{PLACEHOLDER_SINCE, dead_letter};
 use crate::queue::names::JOBS_EXCHANGE;
-use crate::queue::{AddedHeaders, Envelope, replayed, without_dead_letter};
+use crate::queue::{replayed, without_dead_letter};
+
+/// A replay of the dead letters of an operation.
+#[derive(Clone, Copy)]
+pub(crate) struct Replaying<'a> {
+    pub broker: &'a dyn Broker,
+    /// For notes, and for the progress of a canary.
+    pub checkpoints: &'a dyn Checkpoints,
+    /// When the operation was made: the same for a process that continues it.
+    pub begun_at: Timestamp,
+    /// Replays of each group first 1, then 10, then the rest; each stage waits at most this long until the dead letters
+    /// of the stage before have passed the step that failed. A group whose fault comes back stops alone. `None` without
+    /// a canary.
+    pub canary: Option<Duration>,
+}
+
+impl Replaying<'_> {
+    /// Replays the dead letters of a set, and no others. What was done to them before is in the report, too.
+    pub(crate) async fn run(
+        self,
+        set: &[DeadLetter],
+        skipped: Vec<Skipped>,
+        tracker: &Tracker,
+    ) -> (ReplayReport, Result<Option<Interruption>, Failure>) {
+        let publisher = self.broker.publisher(1);
+        let items = Items::open(set, tracker);
+        let mut run = Run {
+            replaying: self,
+            publisher: &*publisher,
+            tracker,
+            items,
+            groups: HashMap::new(),
+            sent: Vec::new(),
+            report: ReplayReport {
+                skipped,
+                ..ReplayReport::default()
+            },
+        };
+        run.take_up(set);
+        let ran = run.stages(set).await;
+        let ended = run.end(set, ran).await;
+        publisher.close().await;
+        ended
+    }
+}
 
 /// A replay in progress.
-pub(super) struct Run<'a> {
-    broker: &'a dyn Broker,
-    checkpoints: &'a dyn Checkpoints,
+struct Run<'a> {
+    replaying: Replaying<'a>,
     publisher: &'a dyn Publisher,
-    begun_at: Timestamp,
-    pace: Duration,
-    canary: Option<Duration>,
+    tracker: &'a Tracker,
+    items: Items<'a>,
     /// The note of each group, by fingerprint.
     groups: HashMap<String, GroupReplay>,
     sent: Vec<Sent>,
     report: ReplayReport,
 }
 
-/// How a replay publishes.
-#[derive(Clone, Copy)]
-pub(super) struct Manner {
-    pub(super) begun_at: Timestamp,
-    /// The minimum time between two dead letters.
-    pub(super) pace: Duration,
-    /// How long a stage of a canary waits; `None` without a canary.
-    pub(super) canary: Option<Duration>,
-}
-
 /// How many users of each group the note of its replay names.
 const FOLLOWED: usize = 20;
 /// How many users are read at the end, to report what became of them.
 const READ_AT_THE_END: usize = 1000;
+const GONE: &str = "it is not in the queue any more: someone else took it off";
 
-impl<'a> Run<'a> {
-    pub(super) fn new(
-        broker: &'a dyn Broker,
-        checkpoints: &'a dyn Checkpoints,
-        publisher: &'a dyn Publisher,
-        manner: Manner,
-        report: ReplayReport,
-    ) -> Self {
-        let Manner {
-            begun_at,
-            pace,
-            canary,
-        } = manner;
-        Self {
-            broker,
-            checkpoints,
-            publisher,
-            begun_at,
-            pace,
-            canary,
-            groups: HashMap::new(),
-            sent: Vec::new(),
-            report,
+impl Run<'_> {
+    /// What an earlier process did to them.
+    fn take_up(&mut self, set: &[DeadLetter]) {
+        for (number, dead_letter) in (0..).zip(set) {
+            let Some(result) = self.tracker.result(number) else {
+                continue;
+            };
+            match result.became {
+                Became::Moved => {
+                    self.report.moved.push(dead_letter.clone());
+                    let sent = Sent {
+                        dead_letter: dead_letter.clone(),
+                        followed: serde_json::from_value(result.detail).ok(),
+                    };
+                    self.count(&sent);
+                    self.sent.push(sent);
+                }
+                Became::Cleared => self.report.cleared.push(dead_letter.clone()),
+                _left => self.report.skipped.push(Skipped {
+                    dead_letter: dead_letter.clone(),
+                    why: result.why.unwrap_or_default(),
+                }),
+            }
         }
     }
 
-    /// Replays them. The report says what was done, also after a failure.
-    pub(super) async fn replay(
+    /// The report says what was done, also after a failure.
+    async fn end(
         mut self,
-        chosen: &[DeadLetter],
-    ) -> (ReplayReport, Result<(), Failure>) {
-        let ran = self.stages(chosen).await;
+        set: &[DeadLetter],
+        ran: Result<Option<Interruption>, Failure>,
+    ) -> (ReplayReport, Result<Option<Interruption>, Failure>) {
+        if let Ok(Some(Interruption::Draining | Interruption::LeaseLost)) = ran {
+            return (self.report, ran);
+        }
+        let mut ended = ran;
+        if let Ok(Some(Interruption::Stopped(order))) = &ended
+            && let Err(failure) = self.leave_the_rest(set, order).await
+        {
+            ended = Err(failure);
+        }
         let noted = self.note_groups().await;
         let followed = self.follow().await;
-        (self.report.by_group(&followed), ran.and(noted))
+        (
+            self.report.by_group(&followed),
+            ended.and_then(|ended| noted.map(|()| ended)),
+        )
     }
 
-    async fn stages(&mut self, chosen: &[DeadLetter]) -> Result<(), Failure> {
-        let Some(patience) = self.canary else {
-            return self.stage(chosen).await;
-        };
-
-        let mut groups = GroupStages::of(chosen);
-        for size in CANARY_STAGES {
-            let mut stage = Vec::new();
-            for group in &mut groups {
-                stage.extend(group.stage(size));
-            }
-            let first = self.sent.len();
-            self.stage(&stage).await?;
-            groups.retain(|group| !group.rest.is_empty());
-            if groups.is_empty() {
-                break;
-            }
-
-            let has_rest = |sent: &&Sent| {
-                let fault = &sent.dead_letter.fingerprint;
-                groups.iter().any(|group| group.fingerprint == *fault)
-            };
-            let watched = self.sent.iter().skip(first).filter(has_rest);
-            let stopped = watch(self.checkpoints, watched.collect(), patience).await?;
-            for group in groups.extract_if(.., |group| stopped.contains_key(&group.fingerprint)) {
-                let why = stopped.get(&group.fingerprint).cloned();
-                self.report.stop(group, &why.unwrap_or_default());
+    async fn leave_the_rest(
+        &mut self,
+        set: &[DeadLetter],
+        order: &StopOrder,
+    ) -> Result<(), Failure> {
+        let why = format!("{} stopped the operation", order.who);
+        self.report.stop_all(&why);
+        for dead_letter in set {
+            if self.result_of(dead_letter).is_none() {
+                self.leave(dead_letter, &why).await?;
             }
         }
         Ok(())
     }
 
-    async fn stage(&mut self, stage: &[DeadLetter]) -> Result<(), Failure> {
-        let mut scan = SetScan::new(self.broker, stage);
-        let mut due = Instant::now();
-        while let Some((dead_letter, delivery)) = scan.next().await? {
-            tokio::time::sleep_until(due).await;
-            due = Instant::now() + self.pace;
-            match self.one(&dead_letter, &delivery).await? {
-                Some(one) => {
-                    self.report.moved.push(dead_letter);
-                    self.count_in_group(&one).await?;
-                    self.sent.push(one);
-                }
-                None => self.report.cleared.push(dead_letter),
+    fn result_of(&self, dead_letter: &DeadLetter) -> Option<ItemResult> {
+        self.tracker.result(self.items.number(dead_letter))
+    }
+
+    async fn leave(&mut self, dead_letter: &DeadLetter, why: &str) -> Result<(), Failure> {
+        self.report.skipped.push(Skipped {
+            dead_letter: dead_letter.clone(),
+            why: why.to_owned(),
+        });
+        let item = self.items.item(dead_letter);
+        let why = Some(why.to_owned());
+        self.tracker
+            .note(item, Became::Skipped, why, Value::Null)
+            .await
+    }
+
+    async fn stages(&mut self, set: &[DeadLetter]) -> Result<Option<Interruption>, Failure> {
+        let Some(patience) = self.replaying.canary else {
+            return self.stage(set).await;
+        };
+
+        let mut groups = GroupStages::of(set);
+        for size in CANARY_STAGES {
+            let mut stage = Vec::new();
+            for group in &mut groups {
+                stage.extend(group.stage(size));
+            }
+            if let Some(interruption) = self.stage(&stage).await? {
+                return Ok(Some(interruption));
+            }
+            groups.retain(|group| !group.rest.is_empty());
+            if groups.is_empty() {
+                break;
+            }
+
+            let of_stage: HashSet<&DeadLetterId> = stage.iter().map(|one| &one.id).collect();
+            let has_rest = |sent: &&Sent| {
+                let fault = &sent.dead_letter.fingerprint;
+                of_stage.contains(&sent.dead_letter.id)
+                    && groups.iter().any(|group| group.fingerprint == *fault)
+            };
+            let watched = self.sent.iter().filter(has_rest).collect();
+            let checkpoints = self.replaying.checkpoints;
+            let stopped = match watch(checkpoints, watched, patience, self.tracker).await? {
+                Watched::Judged(stopped) => stopped,
+                Watched::Interrupted(interruption) => return Ok(Some(interruption)),
+            };
+            for group in groups.extract_if(.., |group| stopped.contains_key(&group.fingerprint)) {
+                let why = stopped.get(&group.fingerprint).cloned();
+                self.stop(group, &why.unwrap_or_default()).await?;
             }
         }
-        let missed = scan.close().await?;
-        let gone = stage
+        Ok(None)
+    }
+
+    /// Leaves the rest of a group in the queue.
+    async fn stop(&mut self, group: GroupStages, why: &str) -> Result<(), Failure> {
+        self.report.stop(&group.fingerprint, why);
+        for dead_letter in &group.rest {
+            if self.result_of(dead_letter).is_none() {
+                self.leave(dead_letter, why).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn stage(&mut self, stage: &[DeadLetter]) -> Result<Option<Interruption>, Failure> {
+        let open: Vec<DeadLetter> = stage
             .iter()
-            .filter(|dead_letter| missed.contains(&dead_letter.id));
-        self.report.skipped.extend(gone.map(|dead_letter| Skipped {
-            dead_letter: dead_letter.clone(),
-            why: "it is not in the queue any more: someone else took it off".to_owned(),
-        }));
+            .filter(|dead_letter| self.result_of(dead_letter).is_none())
+            .cloned()
+            .collect();
+        let mut scan = SetScan::new(self.replaying.broker, &open);
+        let mut interruption = self.tracker.interruption();
+        while interruption.is_none() {
+            let Some((dead_letter, delivery)) = scan.next().await? else {
+                break;
+            };
+            interruption = self.tracker.turn().await;
+            if interruption.is_some() {
+                break;
+            }
+            match self.one(&dead_letter, &delivery).await? {
+                Some(one) => self.moved(one).await?,
+                None => self.cleared(dead_letter).await?,
+            }
+        }
+
+        let missed = scan.close().await?;
+        if interruption.is_some() {
+            return Ok(interruption);
+        }
+        for dead_letter in open.iter().filter(|one| missed.contains(&one.id)) {
+            self.missed(dead_letter).await?;
+        }
+        Ok(None)
+    }
+
+    async fn moved(&mut self, sent: Sent) -> Result<(), Failure> {
+        let item = self.items.item(&sent.dead_letter);
+        let detail = json!(sent.followed);
+        let noting = self.tracker.note(item, Became::Moved, None, detail);
+        noting.await?;
+        self.report.moved.push(sent.dead_letter.clone());
+        self.count_in_group(&sent).await?;
+        self.sent.push(sent);
+        Ok(())
+    }
+
+    async fn cleared(&mut self, dead_letter: DeadLetter) -> Result<(), Failure> {
+        let item = self.items.item(&dead_letter);
+        let noting = self.tracker.note(item, Became::Cleared, None, Value::Null);
+        noting.await?;
+        self.report.cleared.push(dead_letter);
+        Ok(())
+    }
+
+    /// The process that took it off may have died before it could note that: the note of the replay remains.
+    async fn missed(&mut self, dead_letter: &DeadLetter) -> Result<(), Failure> {
+        let checkpoints = self.replaying.checkpoints;
+        let note = checkpoints.replay_note(dead_letter.id.as_str()).await?;
+        let Some(note) = note.filter(|note| note.published) else {
+            return self.leave(dead_letter, GONE).await;
+        };
+        let sent = Sent::of_note(dead_letter, &note);
+        let item = self.items.item(dead_letter);
+        let noting = self
+            .tracker
+            .note(item, Became::Moved, None, json!(sent.followed));
+        noting.await?;
+        self.report.moved.push(dead_letter.clone());
+        self.sent.push(sent);
         Ok(())
     }
 
     /// Counts a published message, and notes whom to read to find out what became of it.
     async fn count_in_group(&mut self, sent: &Sent) -> Result<(), Failure> {
         let fingerprint = &sent.dead_letter.fingerprint;
-        let group = self.groups.entry(fingerprint.clone());
+        let is_followed = self.count(sent);
+        if let Some(group) = self.groups.get(fingerprint).filter(|_| is_followed) {
+            let checkpoints = self.replaying.checkpoints;
+            checkpoints.note_group_replay(fingerprint, group).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the note of the group names one user more.
+    fn count(&mut self, sent: &Sent) -> bool {
+        let at = self.replaying.begun_at;
+        let group = self.groups.entry(sent.dead_letter.fingerprint.clone());
         let group = group.or_insert_with(|| GroupReplay {
-            at: self.begun_at,
+            at,
             count: 0,
             followed: Vec::new(),
         });
@@ -159,18 +308,17 @@ impl<'a> Run<'a> {
             && let Some(followed) = &sent.followed
         {
             group.followed.push(followed.clone());
-            let noting = self.checkpoints.note_group_replay(fingerprint, group);
-            noting.await?;
+            return true;
         }
-        Ok(())
+        false
     }
 
     /// Notes how many messages of each group were published, where that is more than was noted with the last user.
     async fn note_groups(&self) -> Result<(), Failure> {
         let more = |group: &GroupReplay| group.count > group.followed.len() as u64;
         for (fingerprint, group) in self.groups.iter().filter(|(_, group)| more(group)) {
-            let noting = self.checkpoints.note_group_replay(fingerprint, group);
-            noting.await?;
+            let checkpoints = self.replaying.checkpoints;
+            checkpoints.note_group_replay(fingerprint, group).await?;
         }
         Ok(())
     }
@@ -182,7 +330,7 @@ impl<'a> Run<'a> {
             if sent.followed.is_none() {
                 continue;
             }
-            match sent.outcome(self.checkpoints).await {
+            match sent.outcome(self.replaying.checkpoints).await {
                 Ok(outcome) => known.insert(sent.dead_letter.id.clone(), outcome),
                 Err(failure) => {
                     tracing::warn!(%failure, "it is unknown what became of replayed dead letters");
@@ -199,7 +347,7 @@ impl<'a> Run<'a> {
         dead_letter: &DeadLetter,
         delivery: &Delivery,
     ) -> Result<Option<Sent>, Failure> {
-        let checkpoints = self.checkpoints;
+        let checkpoints = self.replaying.checkpoints;
         if let Some(user_id) = dead_letter.user_id {
             crate::failpoint::arm(&user_id.to_string());
         }
@@ -214,7 +362,7 @@ impl<'a> Run<'a> {
             .note_replay(dead_letter.id.as_str(), &sent.note(false))
             .await?;
 
-        let mut added = headers(dead_letter, checkpoint.as_ref(), self.begun_at);
+        let mut added = headers(dead_letter, checkpoint.as_ref(), self.replaying.begun_at);
         let envelope = &delivery.envelope;
         added.extend(replayed(&envelope.properties));
         let properties = without_dead_letter(&envelope.properties, added);
@@ -229,45 +377,3 @@ impl<'a> Run<'a> {
         Ok(Some(sent))
     }
 }
-
-/// The routing key of the queue that the message came from.
-fn key(envelope: &Envelope) -> &'static str {
-    let known = Source::ALL
-        .into_iter()
-        .find(|source| source.routing_key() == envelope.routing_key);
-    known.unwrap_or(Source::Users).routing_key()
-}
-
-/// The number of replays, the fault and the time of this one, and the time up to which the message answers dead letters:
-/// a worker that gave the user up after one copy drops a second copy.
-fn headers(
-    dead_letter: &DeadLetter,
-    checkpoint: Option<&Checkpoint>,
-    begun_at: Timestamp,
-) -> AddedHeaders {
-    let latest = checkpoint
-        .and_then(|checkpoint| checkpoint.dead_letter.as_ref())
-        .map(|dead| dead.at);
-    let at: Option<Timestamp> = dead_letter.dead_lettered_at.max(latest);
-    // The header has milliseconds, so the dead letter is older than the next one.
-    let since = at.and_then(|at| at.checked_add(SignedDuration::from_millis(1)).ok());
-    let since = since.map(|since| (PLACEHOLDER_SINCE, since.as_millisecond().into()));
-    since
-        .into_iter()
-        .chain([
-            (
-                dead_letter::REPLAYS,
-                dead_letter.replays.saturating_add(1).into(),
-            ),
-            (
-                dead_letter::REPLAYED_FAULT,
-                dead_letter.fingerprint.as_str().into(),
-            ),
-            (dead_letter::REPLAYED_AT, begun_at.to_string().into()),
-        ])
-        .collect()
-}
-
-#[cfg(test)]
-#[path = "replay_run_tests.rs"]
-mod tests;

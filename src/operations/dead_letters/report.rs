@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::canary::GroupStages;
 use super::outcome::ReplayOutcome;
 use super::{DeadLetter, DeadLetterId};
 
 /// What a replay did. Dead letters that it does not name are unchanged
-#[derive(Debug, Default, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReplayReport {
     /// Published again, and taken off the queue.
@@ -29,7 +28,7 @@ pub(crate) struct ReplayReport {
 }
 
 /// A dead letter that was left in the queue
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Skipped {
     #[serde(rename = "letter")]
     pub dead_letter: DeadLetter,
@@ -38,13 +37,13 @@ pub(crate) struct Skipped {
 }
 
 /// What a replay did to the dead letters of one group
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct GroupReport {
     /// The fingerprint of the group.
     pub group: String,
     /// The failure code, or the reason if there is no code.
-    pub code: &'static str,
+    pub code: String,
     /// The step that failed; empty if unknown.
     pub step: String,
     /// Published again, and taken off the queue.
@@ -84,7 +83,7 @@ impl GroupReport {
     fn of(dead_letter: &DeadLetter) -> Self {
         Self {
             group: dead_letter.fingerprint.clone(),
-            code: dead_letter.word(),
+            code: dead_letter.word().to_owned(),
             step: dead_letter.step.clone(),
             moved: 0,
             cleared: 0,
@@ -109,17 +108,18 @@ impl GroupReport {
 }
 
 impl ReplayReport {
-    /// Leaves the rest of a group in the queue.
-    pub(super) fn stop(&mut self, group: GroupStages, why: &str) {
-        let GroupStages { fingerprint, rest } = group;
-        let skipped = rest.into_iter().map(|dead_letter| Skipped {
-            dead_letter,
-            why: why.to_owned(),
-        });
-        self.skipped.extend(skipped);
-        self.stops.insert(fingerprint, why.to_owned());
+    /// Notes why the replay of a group ends early.
+    pub(super) fn stop(&mut self, fingerprint: &str, why: &str) {
+        self.stops.insert(fingerprint.to_owned(), why.to_owned());
         let all: Vec<&str> = self.stops.values().map(String::as_str).collect();
         self.stopped = Some(all.join("; "));
+    }
+
+    /// Notes why the whole replay ends early.
+    pub(super) fn stop_all(&mut self, why: &str) {
+        let groups = self.stopped.take();
+        let all = groups.into_iter().chain([why.to_owned()]);
+        self.stopped = Some(all.collect::<Vec<_>>().join("; "));
     }
 
     /// The same, with the counts of each group. `outcomes` says what is known of those that were moved.

@@ -9,6 +9,7 @@ use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::machine::StateName;
+use crate::ports::FileColumns;
 use crate::ports::batches::{BatchPlace, Known, Listed, Record, Summary};
 
 /// One batch in memory, which counts the records that are read.
@@ -48,6 +49,22 @@ impl Batches for OneBatch {
             .iter()
             .for_each(|user_id| self.add(at.as_second(), *user_id));
         Ok(())
+    }
+
+    async fn keep_columns(
+        &self,
+        _batch: &BatchId,
+        _columns: &[(UserId, FileColumns)],
+    ) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn columns(
+        &self,
+        _batch: &BatchId,
+        users: &[UserId],
+    ) -> Result<Vec<FileColumns>, Failure> {
+        Ok(vec![FileColumns::default(); users.len()])
     }
 
     async fn users_in(&self, _batch: &BatchId, _users: &[UserId]) -> Result<Vec<UserId>, Failure> {
@@ -108,6 +125,7 @@ impl Batches for OneBatch {
                 access_removed_at: None,
                 finished_at: None,
                 wait: None,
+                cancelled_at: None,
                 dead_letter: None,
                 deletion: None,
                 updated_at: at(0),

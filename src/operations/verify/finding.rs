@@ -1,11 +1,11 @@
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::job::UserId;
 use crate::machine::StateName;
 
 /// The kind of a finding
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = FindingKind)]
 pub(crate) enum Kind {
@@ -38,7 +38,7 @@ pub(crate) enum Kind {
 }
 
 /// One contradiction
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Finding {
     /// For programs.
     pub kind: Kind,
@@ -49,7 +49,7 @@ pub(crate) struct Finding {
 }
 
 /// The result of the check of one user
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Verdict {
     pub user_id: UserId,

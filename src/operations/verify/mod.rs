@@ -5,21 +5,21 @@
 //! against its form, its seal, and the digest in the checkpoint while there is one; nothing confirms the time of sealing.
 
 mod archives;
+mod check;
 mod documents;
 mod finding;
 mod folder;
 mod holdings;
-mod one;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod user;
 
+pub(crate) use check::{Checked, Checker, KnownManifests, Pacing};
 #[cfg(any(test, fuzzing))]
 pub(crate) use documents::{faults_of_manifest, faults_of_seal};
 pub(crate) use finding::Verdict;
 pub(crate) use folder::{folders, no_files};
-pub(crate) use holdings::{Holdings, holdings};
-pub(crate) use one::verify_one;
+pub(crate) use holdings::holdings;
 pub(crate) use schema::Schema;
 pub(crate) use user::{CheckpointEvidence, Verifier};

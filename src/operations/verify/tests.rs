@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::documents::faults_of_manifest;
-use super::{CheckpointEvidence, Holdings, Schema, Verdict, Verifier, holdings};
+use super::holdings::Holdings;
+use super::{CheckpointEvidence, Schema, Verdict, Verifier, holdings};
 use crate::adapters::directory::DirectoryStore;
 use crate::job::{Request, UserId};
 use crate::machine::samples::empty_archive;

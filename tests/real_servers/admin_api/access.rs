@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{
-    AUDIT_LOG, DISCARD, NO_DEAD_LETTER, OPERATOR, READER, REPLAY, ask, audit_log, code, with_tokens,
+    AUDIT_LOG, NO_DEAD_LETTER, OPERATIONS, OPERATOR, READER, ask, audit_log, code, with_tokens,
 };
 use crate::support::http::{self, exchange};
 use crate::support::population::user_id;
@@ -80,8 +80,7 @@ fn assert_reader_only_reads(admin: &str, user: &str) {
         ("/api/v1/resume", json!({})),
         ("/api/v1/holds", json!({ "users": [user] })),
         ("/api/v1/holds/remove", json!({ "users": [user] })),
-        (REPLAY, json!({})),
-        (DISCARD, json!({ "letter": [NO_DEAD_LETTER] })),
+        (OPERATIONS, json!({ "letter": [NO_DEAD_LETTER] })),
     ] {
         let refused = ask(READER, "POST", admin, path, Some(&body));
         assert_eq!(code(&refused, 403), "forbidden", "{path}");
@@ -100,6 +99,12 @@ fn assert_wrong_reads(admin: &str, user: &str) {
             "no_such_letter",
         ),
         (&format!("holds/{user}"), 404, "not_on_hold"),
+        (
+            "operations/019ac000-0000-7000-8000-000000000000",
+            404,
+            "no_such_operation",
+        ),
+        ("operations/x", 400, "bad_request"),
         ("users/ada", 400, "bad_request"),
         ("users/%ff", 400, "bad_request"),
         ("batches?limit=0", 400, "bad_request"),
@@ -161,10 +166,13 @@ fn assert_unsigned_is_refused(admin: &str, user: &str) {
             json!({ "users": [user], "why": "closed" }),
         ),
         (
-            REPLAY,
-            json!({ "all": true, "who": "\u{202e}ada", "why": "fixed" }),
+            OPERATIONS,
+            json!({ "kind": "replay", "all": true, "who": "\u{202e}ada", "why": "fixed" }),
         ),
-        (DISCARD, json!({ "letter": [NO_DEAD_LETTER], "who": "ada" })),
+        (
+            OPERATIONS,
+            json!({ "kind": "discard", "letter": [NO_DEAD_LETTER], "who": "ada" }),
+        ),
     ] {
         let unsigned = ask(OPERATOR, "POST", admin, path, Some(&request));
         assert_eq!(code(&unsigned, 422), "unprocessable", "{path}");

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    DISCARD, OPERATOR, REPLAY, ask, audit_log, await_end, code, get, ids, post, signed,
-    with_dead_letters, with_tokens,
+    OPERATIONS, OPERATOR, ask, audit_log, await_end, await_operation, begin, code, get, ids, post,
+    signed, with_dead_letters, with_tokens,
 };
 use crate::support::process::Process;
 use crate::support::world::{DEAD, PATIENCE, World};
@@ -33,6 +33,7 @@ fn like_the_commands(place: usize) {
     let expected = [
         ("dead-letters replay ended", 2, "fixed"),
         ("dead-letters replay", 2, "fixed"),
+        ("dead-letters discard ended", 1, "a test"),
         ("dead-letters discard", 1, "a test"),
         ("hold remove", 1, "closed"),
         ("hold add", 2, "case 4711"),
@@ -146,33 +147,49 @@ fn hold(world: &World, admin: &str) {
 fn discard_and_replay(world: &World, admin: &str) {
     let dead_letters = ids(&get(admin, "/api/v1/dead-letters")["letters"]);
     let [first, third] = [&dead_letters[0], &dead_letters[2]];
-    let discard = signed(json!({ "letter": [third], "dryRun": true }));
-    let discarded = post(admin, DISCARD, &discard);
-    assert_eq!(discarded["discarded"][0]["letter"]["id"], *third);
-    let replay = signed(json!({ "batch": "b-1", "anyway": true, "dryRun": true }));
-    assert_eq!(list(&post(admin, REPLAY, &replay)["moved"]).len(), 3);
+    let discard = signed(json!({ "kind": "discard", "letter": [third], "dryRun": true }));
+    let discarded = post(admin, OPERATIONS, &discard);
+    assert_eq!(discarded["letters"][0]["id"], *third);
+    let replay = json!({ "kind": "replay", "batch": "b-1", "anyway": true, "dryRun": true });
+    let replay = post(admin, OPERATIONS, &signed(replay));
+    assert_eq!(list(&replay["letters"]).len(), 3);
     assert_eq!(world.depth(DEAD), Some(3));
 
     // No probe can show that a refusal would not come again.
-    let careful = post(admin, REPLAY, &signed(json!({ "letter": [first] })));
-    assert_eq!(careful["moved"], json!([]));
-    assert_eq!(careful["skipped"][0]["letter"]["id"], *first);
+    let careful = signed(json!({ "kind": "replay", "letter": [first] }));
+    let refused = ask(OPERATOR, "POST", admin, OPERATIONS, Some(&careful));
+    assert_eq!(code(&refused, 409), "nothing_to_do");
 
-    let discard = json!({ "letter": [third], "who": "ada", "why": "a test" });
-    let discarded = post(admin, DISCARD, &discard);
-    let copy = discarded["discarded"][0]["copy"].as_str().expect("a key");
-    assert!(copy.contains(third.as_str()), "{discarded}");
-    let again = ask(OPERATOR, "POST", admin, DISCARD, Some(&discard));
+    let discard = json!({ "kind": "discard", "letter": [third], "who": "ada", "why": "a test" });
+    let discarded = await_operation(admin, &begin(admin, &discard));
+    assert_eq!(discarded["state"], "done", "{discarded}");
+    assert_eq!(discarded["results"][0]["letter"], *third, "{discarded}");
+    let again = ask(OPERATOR, "POST", admin, OPERATIONS, Some(&discard));
     assert_eq!(code(&again, 404), "no_such_letter");
 
-    let replay = signed(json!({ "reason": ["api_rejected"], "anyway": true }));
-    let replayed = post(admin, REPLAY, &replay);
-    let moved = list(&replayed["moved"]);
-    assert_eq!(moved.len(), 2, "{replayed}");
-    for dead_letter in moved {
-        await_end(world, dead_letter["userId"].as_str().expect("an ID"));
+    let replay =
+        json!({ "kind": "replay", "reason": ["api_rejected"], "canary": true, "rate": "30/m" });
+    let path = begin(admin, &signed(replay));
+    let replayed = await_operation(admin, &path);
+    let results = list(&replayed["results"]);
+    assert_eq!(results.len(), 2, "{replayed}");
+    assert_eq!(replayed["canary"], true, "{replayed}");
+    assert_eq!(replayed["groups"][0]["moved"], 2, "{replayed}");
+    for result in results {
+        assert_eq!(result["became"], "moved", "{replayed}");
+        await_end(world, result["userId"].as_str().expect("an ID"));
     }
     assert_eq!(world.depth(DEAD), Some(0));
+    let page = get(admin, &format!("{path}?limit=1&cursor=1"));
+    assert_eq!(page["results"], json!([results[1]]), "{page}");
+    assert_eq!(page["nextCursor"], Value::Null, "{page}");
+
+    let listed = get(admin, &format!("{OPERATIONS}?limit=1"));
+    assert_eq!(listed["operations"][0]["kind"], "replay", "{listed}");
+    let cursor = listed["nextCursor"].as_str().expect("a cursor");
+    let listed = get(admin, &format!("{OPERATIONS}?cursor={cursor}"));
+    assert_eq!(list(&listed["operations"]).len(), 1, "{listed}");
+    assert_eq!(listed["operations"][0]["kind"], "discard", "{listed}");
 }
 
 trial!(

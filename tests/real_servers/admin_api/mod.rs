@@ -19,8 +19,7 @@ use crate::support::{eventually, list, status};
 const OPERATOR: &str = "operators-token-0123456789abcdef";
 const READER: &str = "readers-token-0123456789abcdef01";
 const AUDIT_LOG: &str = "/api/v1/audit-log";
-const REPLAY: &str = "/api/v1/dead-letters/replay";
-const DISCARD: &str = "/api/v1/dead-letters/discard";
+const OPERATIONS: &str = "/api/v1/operations";
 /// An ID that no dead letter has.
 const NO_DEAD_LETTER: &str = "0123456789abcdef";
 
@@ -114,4 +113,22 @@ fn await_end(world: &World, user: &str) {
 fn ids(dead_letters: &Value) -> Vec<String> {
     let ids = list(dead_letters).iter().map(|one| one["id"].as_str());
     ids.map(|id| id.expect("an ID").to_owned()).collect()
+}
+
+/// Begins an operation; its path.
+fn begin(admin: &str, order: &Value) -> String {
+    let answer = ask(OPERATOR, "POST", admin, OPERATIONS, Some(order));
+    let begun = answer.expect(202);
+    let location = answer.header("location").expect("a location");
+    let id = begun["id"].as_str().expect("an ID");
+    assert_eq!(location, format!("{OPERATIONS}/{id}"));
+    location
+}
+
+/// Waits until an operation has ended; the operation.
+fn await_operation(admin: &str, path: &str) -> Value {
+    eventually(PATIENCE, || match get(admin, path) {
+        shown if shown["endedAt"].is_string() => Ok(shown),
+        shown => Err(format!("{shown:#}")),
+    })
 }

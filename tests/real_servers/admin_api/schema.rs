@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{DISCARD, OPERATOR, REPLAY, audit_log, get, ids, post, signed, with_dead_letters};
+use super::{OPERATIONS, OPERATOR, audit_log, begin, get, ids, post, signed, with_dead_letters};
 use crate::support::process::{command, tail};
 use crate::support::world::World;
 use crate::support::{repository, trial};
@@ -41,7 +41,7 @@ fn schemathesis(place: usize) {
         "pause",
         "resume",
         "dead-letters replay",
-        "dead-letters discard",
+        "operations stop",
     ] {
         let is_there = entries.iter().any(|entry| entry["what"] == what);
         assert!(is_there, "no {what} in the audit log");
@@ -56,24 +56,33 @@ fn schemathesis(place: usize) {
 /// The API's document with IDs that exist as examples, so that they are asked for.
 fn document_with_examples(world: &World, admin: &str) -> Value {
     let dead_letters = ids(&get(admin, "/api/v1/dead-letters")["letters"]);
+    // It lasts until it is stopped.
+    let slow = json!({ "kind": "replay", "letter": [dead_letters[2], dead_letters[3]], "anyway": true, "rate": "1/m" });
+    let operation = begin(admin, &signed(slow));
+    let operation = operation.rsplit('/').next().expect("an ID").to_owned();
     let mut document = get(admin, "/api/v1/openapi.json");
+    for order in ["stop", "rate"] {
+        let path = format!("/api/v1/operations/{{operationId}}/{order}");
+        document["paths"][path]["post"]["parameters"][0]["example"] = json!(operation);
+    }
     for (path, example) in [
         ("/api/v1/users/{userId}", world.users[5].id.as_str()),
         ("/api/v1/holds/{userId}", &world.users[5].id),
         ("/api/v1/batches/{batchId}", "b-1"),
         ("/api/v1/dead-letters/{letterId}", &dead_letters[0]),
+        ("/api/v1/operations/{operationId}", &operation),
     ] {
         document["paths"][path]["get"]["parameters"][0]["example"] = json!(example);
     }
 
     for (path, name, example) in [
-        (REPLAY, "letter", &dead_letters[1]),
-        (DISCARD, "letter", &dead_letters[2]),
+        (OPERATIONS, "letter", &dead_letters[1]),
         ("/api/v1/holds", "users", &world.users[4].id),
         ("/api/v1/holds/remove", "users", &world.users[4].id),
     ] {
         let mut example = json!({ name: [example], "who": "ada", "why": "schemathesis" });
-        if path == REPLAY {
+        if path == OPERATIONS {
+            example["kind"] = json!("replay");
             // Nothing shows yet that the cause is fixed.
             example["anyway"] = json!(true);
         }

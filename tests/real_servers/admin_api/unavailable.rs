@@ -1,82 +1,75 @@
-//! The admin API when its services are away, its clients hang up, or another request is at work.
+//! The admin API when its services are away, or an operation is in progress.
 
-use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use url::Url;
 
 use super::{
-    DISCARD, NO_DEAD_LETTER, OPERATOR, READER, REPLAY, ask, audit_log, await_end, code, signed,
-    with_dead_letters, with_tokens,
+    NO_DEAD_LETTER, OPERATIONS, OPERATOR, READER, ask, audit_log, await_operation, begin, code,
+    get, signed, with_dead_letters, with_tokens,
 };
 use crate::support::proxy::Proxy;
 use crate::support::world::{PATIENCE, World};
 use crate::support::{eventually, http, trial};
 
 trial!(
-    "a replay over HTTP continues though its client hangs up, and a second one is refused until then",
-    hanging_up
+    "an operation over HTTP is stopped and slowed over HTTP, and another one waits for it",
+    stopping
 );
 
-fn hanging_up(place: usize) {
+fn stopping(place: usize) {
     let (world, worker) = with_dead_letters(place, 4, 4);
     let admin = worker.admin();
-    let client = begin_slow_replay(&admin);
-    // It is at work: it is in the audit log. Then its client goes away.
-    await_audit_log(&admin, &[("dead-letters replay", None)]);
-    drop(client);
+    let slow = json!({ "kind": "replay", "all": true, "rate": "1/m", "anyway": true });
+    let path = begin(&admin, &signed(slow));
+    let moved = |count: u64| {
+        eventually(PATIENCE, || match get(&admin, &path) {
+            shown if shown["counts"]["moved"] == count => Ok(()),
+            shown => Err(shown.to_string()),
+        });
+    };
+    moved(1);
+    let verify = begin(&admin, &signed(json!({ "kind": "verify", "all": true })));
+    assert_eq!(
+        await_operation(&admin, &verify)["state"],
+        "done",
+        "it has a line of its own"
+    );
+    let next = json!({ "kind": "discard", "letter": [NO_DEAD_LETTER] });
+    let next = ask(OPERATOR, "POST", &admin, OPERATIONS, Some(&signed(next)));
+    assert_eq!(code(&next, 404), "no_such_letter");
 
-    let replay = signed(json!({ "all": true }));
-    let another = ask(OPERATOR, "POST", &admin, REPLAY, Some(&replay));
-    assert_eq!(code(&another, 409), "busy");
-    assert!(another.header("retry-after").is_some());
-    let discard = signed(json!({ "letter": [NO_DEAD_LETTER] }));
-    let discard = ask(OPERATOR, "POST", &admin, DISCARD, Some(&discard));
-    assert_eq!(code(&discard, 409), "busy");
-
-    world.await_dead_letters(0);
-    let ended = [
-        ("dead-letters replay ended", Some(4)),
-        ("dead-letters replay", Some(4)),
+    let rate = signed(json!({ "rate": "2/s" }));
+    let answer = ask(
+        OPERATOR,
+        "POST",
+        &admin,
+        &format!("{path}/rate"),
+        Some(&rate),
+    );
+    assert_eq!(answer.expect(202)["rate"], "2/s");
+    let stop = format!("{path}/stop");
+    let answer = ask(OPERATOR, "POST", &admin, &stop, Some(&signed(json!({}))));
+    answer.expect(202);
+    let stopped = await_operation(&admin, &path);
+    assert_eq!(stopped["state"], "stopped", "{stopped}");
+    assert_eq!(stopped["done"], 4, "{stopped}");
+    let again = ask(OPERATOR, "POST", &admin, &stop, Some(&signed(json!({}))));
+    assert_eq!(code(&again, 409), "has_ended");
+    let entries = audit_log(&admin, "?limit=3");
+    let what: Vec<&str> = entries
+        .iter()
+        .filter_map(|entry| entry["what"].as_str())
+        .collect();
+    let expected = [
+        "dead-letters replay ended",
+        "operations stop",
+        "operations rate",
     ];
-    await_audit_log(&admin, &ended);
-    for user in &world.users {
-        await_end(&world, &user.id);
-    }
+    assert_eq!(what, expected);
     World::drain(worker);
-}
-
-/// One dead letter a second.
-fn begin_slow_replay(admin: &str) -> TcpStream {
-    let body = signed(json!({ "all": true, "rate": "1/s", "anyway": true })).to_string();
-    let host = admin.strip_prefix("http://").expect("plain HTTP");
-    let mut client = TcpStream::connect(host).expect("the worker listens");
-    write!(
-        client,
-        "POST {REPLAY} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {OPERATOR}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .expect("the request goes out");
-    client
-}
-
-/// Waits until these are the newest entries of the audit log, the newest first.
-fn await_audit_log(admin: &str, expected: &[(&str, Option<u64>)]) {
-    eventually(PATIENCE, || {
-        let entries = audit_log(admin, "");
-        let is_there = entries.len() >= expected.len()
-            && entries.iter().zip(expected).all(|(entry, (what, count))| {
-                entry["what"] == *what && count.is_none_or(|count| entry["count"] == count)
-            });
-        if is_there {
-            Ok(())
-        } else {
-            Err(format!("{entries:?}"))
-        }
-    });
 }
 
 trial!(

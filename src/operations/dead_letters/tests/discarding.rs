@@ -15,7 +15,18 @@ impl Scene {
     async fn discard_all(&self) -> Partial<DiscardResult> {
         let discard = self.discard();
         let plan = discard.plan(DeadLetterFilter::default()).await.unwrap();
-        discard.execute(plan, &operator()).await
+        self.execute_discard(plan).await
+    }
+
+    async fn execute_discard(&self, plan: DiscardPlan) -> Partial<DiscardResult> {
+        let end = self.operate(discard_order(plan, Manner::default())).await;
+        let OperationReport::Discard(done) = end.report else {
+            panic!("no discard");
+        };
+        Partial {
+            done,
+            failure: end.error,
+        }
     }
 
     /// How many copies of dead letters the archive store has.
@@ -44,15 +55,16 @@ async fn a_discard_takes_off_the_dead_letters_of_its_plan_and_no_others() {
     assert_eq!(plan.to_discard(), 3);
     scene.give_up(4).await;
 
-    let result = discard.execute(plan, &operator()).await;
+    let result = scene.execute_discard(plan).await;
 
     assert!(result.failure.is_none());
     assert_eq!(discarded(&result.done), all_of(1..4));
     assert_eq!(users_of(&result.done.gone), []);
     assert_eq!(scene.dead(), [user(0), user(4)]);
     assert_eq!(scene.broker.in_flight(), 0);
-    let entry = ("dead-letters discard".to_owned(), 3);
-    assert_eq!(scene.audit_log().await, [entry]);
+    let of = |what: &str| (what.to_owned(), 3);
+    let entries = [of("dead-letters discard"), of("dead-letters discard ended")];
+    assert_eq!(scene.audit_log().await, entries);
 
     for one in &result.done.discarded {
         let copy = scene.read(&one.copy);
@@ -120,7 +132,7 @@ async fn a_discard_reports_a_dead_letter_that_vanished() {
     let plan = discard.plan(DeadLetterFilter::default()).await.unwrap();
     scene.take_off(0).await;
 
-    let result = discard.execute(plan, &operator()).await.done;
+    let result = scene.execute_discard(plan).await.done;
 
     assert_eq!(discarded(&result), all_of(1..2));
     assert_eq!(users_of(&result.gone), all_of(0..1));

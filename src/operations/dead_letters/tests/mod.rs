@@ -1,6 +1,7 @@
 //! Replay and discard over a broker in memory, under paused time and without servers.
 
 mod discarding;
+mod operating;
 mod replaying;
 
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::adapters::directory::DirectoryStore;
@@ -16,9 +18,14 @@ use crate::clock::Clock;
 use crate::failure::{Class, Code, Failure};
 use crate::job::{Request, Source, UserId};
 use crate::machine::Checkpoint;
+use crate::operations::operation::{
+    Executed, Executor, Manner, OnFailure, OperationEnd, OperationReport, Order, Place,
+    discard_order, replay_order,
+};
 use crate::ports::memory_queue::{MemoryBroker, Stored};
+use crate::ports::operations;
 use crate::ports::queue::Broker as _;
-use crate::ports::{ArchiveStore, Checkpoints as _, Claim, Saved};
+use crate::ports::{ArchiveStore, Checkpoints, Claim, Saved};
 use crate::queue::Properties;
 use crate::queue::headers::dead_letter as header;
 use crate::queue::names::{DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE};
@@ -119,6 +126,32 @@ impl Scene {
         let saved = self.checkpoints.save(&lease, version, &checkpoint).await;
         assert!(matches!(saved, Ok(Saved::Version(_))));
         self.checkpoints.release(&lease).await.unwrap();
+    }
+
+    /// Where operations on these dead letters are.
+    fn executor(&self) -> Executor {
+        Executor {
+            place: Place {
+                store: Arc::clone(&self.store),
+                operations: Arc::clone(&self.checkpoints) as Arc<dyn operations::Operations>,
+                clock: self.services.clock.clone(),
+            },
+            broker: Some(Arc::new(self.broker.clone())),
+            checkpoints: Arc::clone(&self.checkpoints) as Arc<dyn Checkpoints>,
+            by: "w-1".to_owned(),
+        }
+    }
+
+    /// Begins an operation, and does it to its end.
+    async fn operate(&self, order: Order) -> OperationEnd {
+        let executor = self.executor();
+        let begun = executor.place.begin(order, &operator()).await.unwrap();
+        let goes_on = CancellationToken::new();
+        let executing = executor.execute(begun.id, begun.kind, &goes_on, OnFailure::End);
+        match executing.await.unwrap() {
+            Executed::Ended(end) => *end,
+            _ => panic!("it did not end"),
+        }
     }
 
     /// The users with a message in this queue, sorted.

@@ -13,16 +13,35 @@ impl Scene {
             broker: &self.broker,
             checkpoints: &*self.checkpoints,
             services: &self.services,
-            pace: None,
-            canary: None,
+            canary: false,
             anyway: true,
         }
     }
 
-    async fn replay_all(&self, replay: &Replay<'_>) -> Partial<ReplayReport> {
-        let plan = replay.plan(DeadLetterFilter::default()).await.unwrap();
-        replay.execute(plan, &operator()).await
+    async fn execute(&self, plan: ReplayPlan, manner: Manner) -> Partial<ReplayReport> {
+        let end = self.operate(replay_order(plan, manner)).await;
+        let OperationReport::Replay(done) = end.report else {
+            panic!("no replay");
+        };
+        Partial {
+            done,
+            failure: end.error,
+        }
     }
+
+    async fn replay_all(&self, manner: Manner) -> Partial<ReplayReport> {
+        let replay = self.replay();
+        let plan = replay.plan(DeadLetterFilter::default()).await.unwrap();
+        self.execute(plan, manner).await
+    }
+}
+
+fn manner() -> Manner {
+    Manner::new(None, None, true)
+}
+
+fn canary() -> Manner {
+    Manner::new(None, Some(Duration::from_mins(10)), true)
 }
 
 fn skipped(report: &ReplayReport) -> Vec<UserId> {
@@ -37,7 +56,7 @@ async fn a_replay_moves_the_dead_letters_of_its_plan_and_no_others() {
     assert_eq!(plan.to_replay(), 3);
     scene.give_up(4).await;
 
-    let replayed = replay.execute(plan, &operator()).await;
+    let replayed = scene.execute(plan, manner()).await;
 
     assert!(replayed.failure.is_none());
     assert_eq!(users_of(&replayed.done.moved), all_of(1..4));
@@ -84,8 +103,6 @@ async fn a_dry_run_of_a_replay_writes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_canary_sends_one_then_ten_then_the_rest_each_after_the_stage_before_passed() {
     let scene = Scene::with(0..13).await;
-    let mut replay = scene.replay();
-    replay.canary = Some(Duration::from_mins(10));
 
     let workers = async {
         for (sent, answered) in [(1, 0..1), (11, 1..11)] {
@@ -96,7 +113,7 @@ async fn a_canary_sends_one_then_ten_then_the_rest_each_after_the_stage_before_p
             }
         }
     };
-    let (replayed, ()) = tokio::join!(scene.replay_all(&replay), workers);
+    let (replayed, ()) = tokio::join!(scene.replay_all(canary()), workers);
 
     assert_eq!(users_of(&replayed.done.moved), all_of(0..13));
     assert_eq!(replayed.done.stopped, None);
@@ -106,8 +123,6 @@ async fn a_canary_sends_one_then_ten_then_the_rest_each_after_the_stage_before_p
 #[tokio::test(start_paused = true)]
 async fn a_canary_halts_when_the_same_fault_comes_back() {
     let scene = Scene::with(0..13).await;
-    let mut replay = scene.replay();
-    replay.canary = Some(Duration::from_mins(10));
 
     let worker = async {
         sleep(Duration::from_mins(1)).await;
@@ -117,7 +132,7 @@ async fn a_canary_halts_when_the_same_fault_comes_back() {
             .save(0, |checkpoint| checkpoint.fail(again, true, soon, soon))
             .await;
     };
-    let (replayed, ()) = tokio::join!(scene.replay_all(&replay), worker);
+    let (replayed, ()) = tokio::join!(scene.replay_all(canary()), worker);
 
     let report = replayed.done;
     let stopped = report.stopped.clone().unwrap();
@@ -132,11 +147,9 @@ async fn a_canary_halts_when_the_same_fault_comes_back() {
 #[tokio::test(start_paused = true)]
 async fn a_canary_that_no_worker_takes_ends_after_its_patience() {
     let scene = Scene::with(0..2).await;
-    let mut replay = scene.replay();
-    replay.canary = Some(Duration::from_mins(10));
     let begun = Instant::now();
 
-    let replayed = scene.replay_all(&replay).await;
+    let replayed = scene.replay_all(canary()).await;
 
     let waited = begun.elapsed();
     assert!(waited >= Duration::from_mins(10), "{waited:?}");
@@ -153,10 +166,8 @@ async fn a_canary_does_not_take_a_fault_from_before_the_replay_for_its_return() 
     scene
         .save(0, |checkpoint| checkpoint.fail(fault(), true, now, now))
         .await;
-    let mut replay = scene.replay();
-    replay.canary = Some(Duration::from_mins(10));
 
-    let replayed = scene.replay_all(&replay).await;
+    let replayed = scene.replay_all(canary()).await;
 
     let stopped = replayed.done.stopped.unwrap();
     assert!(stopped.contains("within 600 s"), "{stopped}");
@@ -165,10 +176,9 @@ async fn a_canary_does_not_take_a_fault_from_before_the_replay_for_its_return() 
 #[tokio::test(start_paused = true)]
 async fn a_replay_keeps_its_rate_and_hides_no_dead_letter_for_long() {
     let scene = Scene::with(0..9).await;
-    let mut replay = scene.replay();
-    replay.pace = Some(Duration::from_secs(10));
+    let replay = scene.replay();
+    let pace = Manner::new(Some(Duration::from_secs(10)), None, true);
     let plan = replay.plan(only(1..9)).await.unwrap();
-    let ada = operator();
     let begun = Instant::now();
 
     let observer = async {
@@ -178,7 +188,7 @@ async fn a_replay_keeps_its_rate_and_hides_no_dead_letter_for_long() {
             assert_eq!(scene.published().len(), sent as usize);
         }
     };
-    let (replayed, ()) = tokio::join!(replay.execute(plan, &ada), observer);
+    let (replayed, ()) = tokio::join!(scene.execute(plan, pace), observer);
     assert_eq!(users_of(&replayed.done.moved), all_of(1..9));
 
     // The dead letter that stays was delivered to the plan, and to a scan every 30 s.
@@ -195,7 +205,7 @@ async fn a_replay_reports_a_dead_letter_that_vanished() {
     let plan = replay.plan(DeadLetterFilter::default()).await.unwrap();
     scene.take_off(0).await;
 
-    let report = replay.execute(plan, &operator()).await.done;
+    let report = scene.execute(plan, manner()).await.done;
 
     assert_eq!(users_of(&report.moved), all_of(1..2));
     assert_eq!(skipped(&report), all_of(0..1));
@@ -207,10 +217,9 @@ async fn a_replay_reports_a_dead_letter_that_vanished() {
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_whose_publish_fails_stays_and_the_next_replay_continues() {
     let scene = Scene::with(0..2).await;
-    let replay = scene.replay();
     scene.broker.fail_publish(broken("publish"));
 
-    let cut_short = scene.replay_all(&replay).await;
+    let cut_short = scene.replay_all(manner()).await;
 
     assert!(cut_short.failure.is_some());
     assert_eq!(users_of(&cut_short.done.moved), []);
@@ -218,7 +227,7 @@ async fn a_dead_letter_whose_publish_fails_stays_and_the_next_replay_continues()
     let ended = ("dead-letters replay ended".to_owned(), 0);
     assert_eq!(scene.audit_log().await.last(), Some(&ended));
 
-    let replayed = scene.replay_all(&replay).await;
+    let replayed = scene.replay_all(manner()).await;
     assert_eq!(users_of(&replayed.done.moved), all_of(0..2));
     assert_eq!(scene.published(), all_of(0..2));
     assert_eq!(scene.dead(), []);
@@ -238,7 +247,7 @@ async fn a_dead_letter_that_an_interrupted_replay_published_is_only_taken_off() 
     let id = interrupted.unwrap().id.as_str();
     scene.checkpoints.note_replay(id, &note).await.unwrap();
 
-    let report = scene.replay_all(&replay).await.done;
+    let report = scene.replay_all(manner()).await.done;
 
     assert_eq!(users_of(&report.cleared), all_of(0..1));
     assert_eq!(users_of(&report.moved), all_of(1..2));

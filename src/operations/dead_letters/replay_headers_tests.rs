@@ -1,5 +1,6 @@
 use super::super::dead_letter::tests::envelope;
 use super::*;
+use crate::queue::without_dead_letter;
 
 const ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
 
