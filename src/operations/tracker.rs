@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::failpoint::time_scaled;
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::ports::operations::{
@@ -194,7 +195,7 @@ impl Tracker {
     /// Keeps the lease and follows the orders, until the future is dropped. While the store does not answer the work
     /// continues: what it does to an item is safe without a lease, since a broker gives a message to one scan only.
     pub(crate) async fn keep(&self) {
-        let mut due = tokio::time::interval(RENEWED_EVERY);
+        let mut due = tokio::time::interval(time_scaled(RENEWED_EVERY));
         due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             due.tick().await;

@@ -16,6 +16,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::failpoint::time_scaled;
 use crate::failure::Failure;
 use crate::job::UserId;
 
@@ -316,7 +317,9 @@ pub(crate) struct OpenOperations {
 pub(crate) const PROGRESS_KEPT: Duration = Duration::from_hours(24 * 30);
 
 /// How long an operation stays claimed by a process that died.
-pub(crate) const OPERATION_LEASE: Duration = Duration::from_secs(8);
+pub(crate) fn operation_lease() -> Duration {
+    time_scaled(Duration::from_secs(8))
+}
 
 /// The progress of operations. Each call is one round trip, and may be made twice.
 #[async_trait]

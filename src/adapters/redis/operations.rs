@@ -11,9 +11,9 @@ use super::connection::{RedisConnection, millis};
 use super::{keys, operation_scripts as scripts};
 use crate::failure::Failure;
 use crate::ports::operations::{
-    Became, ItemResult, OPERATION_LEASE, OpenOperations, OperationClaim, OperationId,
-    OperationKind, OperationLease, OperationProgress, OperationState, Operations, Orders,
-    PROGRESS_KEPT, StopOrder,
+    Became, ItemResult, OpenOperations, OperationClaim, OperationId, OperationKind, OperationLease,
+    OperationProgress, OperationState, Operations, Orders, PROGRESS_KEPT, StopOrder,
+    operation_lease,
 };
 
 const COMPLETE: &str = "complete";
@@ -123,7 +123,7 @@ impl Operations for RedisOperations {
             .key(keys::operation(lease.id))
             .key(keys::OPERATIONS_OPEN)
             .arg(&lease.fence)
-            .arg(millis(OPERATION_LEASE))
+            .arg(millis(operation_lease()))
             .arg(&lease.by)
             .arg(lease.id.at().as_millisecond())
             .arg(member(lease.id, kind))
@@ -145,7 +145,7 @@ impl Operations for RedisOperations {
             .key(keys::operation_lease(lease.line))
             .key(keys::operation(lease.id))
             .arg(&lease.fence)
-            .arg(millis(OPERATION_LEASE));
+            .arg(millis(operation_lease()));
         let (held, stop, pace): (u64, String, String) = self.connection.run(&script).await?;
         Ok((held == 1).then(|| orders(&stop, &pace)))
     }
@@ -169,7 +169,7 @@ impl Operations for RedisOperations {
             .key(keys::operation(lease.id))
             .key(keys::operation_results(lease.id))
             .arg(&lease.fence)
-            .arg(millis(OPERATION_LEASE))
+            .arg(millis(operation_lease()))
             .arg(result.number)
             .arg(body)
             .arg(counter(result.became))

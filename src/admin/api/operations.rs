@@ -207,10 +207,14 @@ async fn freeze(
     }
     if is_empty {
         let skipped = set.skipped.len();
-        let detail = format!(
-            "nothing is to be done: {skipped} dead letters match, and none is safe to replay now; `dryRun` says why, and \
-             `canary` or `anyway` replays them all the same"
-        );
+        let detail = match order.kind {
+            OperationKind::Replay => format!(
+                "{skipped} dead letters match, and none is safe to replay now: `dryRun` says why, and `canary` or `anyway` \
+                 replays them all the same"
+            ),
+            OperationKind::Discard => "no dead letter matches".to_owned(),
+            OperationKind::Verify => "nothing is stored of any user".to_owned(),
+        };
         return Err(Problem::new(StatusCode::CONFLICT, "nothing_to_do", detail));
     }
 

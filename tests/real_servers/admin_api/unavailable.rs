@@ -15,12 +15,12 @@ use crate::support::world::{PATIENCE, World};
 use crate::support::{eventually, http, trial};
 
 trial!(
-    "an operation over HTTP is stopped and slowed over HTTP, and another one waits for it",
+    "an operation over HTTP is slowed and stopped over HTTP, and a verify does not wait for it",
     stopping
 );
 
 fn stopping(place: usize) {
-    let (world, worker) = with_dead_letters(place, 4, 4);
+    let (_world, worker) = with_dead_letters(place, 5, 4);
     let admin = worker.admin();
     let slow = json!({ "kind": "replay", "all": true, "rate": "1/m", "anyway": true });
     let path = begin(&admin, &signed(slow));

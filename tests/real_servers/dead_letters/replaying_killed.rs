@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{ask, refused};
-use crate::support::failpoint::{die_at, died_at};
+use crate::support::failpoint::{TIME_SCALE, die_at, died_at};
 use crate::support::ledger::{self, Repetition};
 use crate::support::world::{PATIENCE, World};
 use crate::support::{eventually, list, promises, servers, trial};
@@ -119,7 +119,10 @@ fn assert_replayed_after(world: &World, id: &str, point: &str) {
 /// Where a replay of one user's dead letter died; `None` when it came to its end.
 fn replay_killed(world: &World, id: &str, point: &str) -> Option<String> {
     let replay = ["dead-letters", "replay", "--anyway", "--user", id];
-    let mut replay = world.start_with(&replay, &die_at(id, point));
+    // The next replay does not wait long for the lease of this one.
+    let hurried = (TIME_SCALE.to_owned(), "8".to_owned());
+    let settings = die_at(id, point).into_iter().chain([hurried]);
+    let mut replay = world.start_with(&replay, &settings.collect::<Vec<_>>());
     let ended = replay.end(PATIENCE);
     let errors = replay.errors();
     let point = died_at(&errors);
