@@ -11,9 +11,8 @@ use serde_json::json;
 
 use super::columns;
 use super::compose;
-use super::dead_letters::left;
 use super::exit::{CliError, Exit};
-use super::follow::{Followed, Follower, worker_lives};
+use super::follow::{Followed, Follower, left, worker_lives};
 use super::input;
 use super::known_manifests;
 use super::output::{ActArgs, Output, OutputArgs, json as print_json, say, table};
