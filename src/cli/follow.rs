@@ -9,8 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::compose::OperationStores;
-use super::exit::CliError;
-use super::output::Shown;
+use super::exit::{CliError, Exit};
+use super::output::{Output, Shown, json as print_json, say};
 use crate::failure::Failure;
 use crate::operations::operation::{
     Executed, Executor, OnFailure, Operation, OperationEnd, OperationView, Place,
@@ -257,4 +257,16 @@ pub(super) fn progress(view: &OperationView) -> String {
     }
     parts.extend(view.trouble.as_ref().map(|why| format!("waits: {why}")));
     parts.join(", ")
+}
+
+/// The answer of a command that does not wait for its operation.
+pub(super) fn left(id: OperationId, detach: bool, output: Output) -> Result<Exit, CliError> {
+    if !detach {
+        return Ok(Exit::Bad);
+    }
+    match output {
+        Output::Json => print_json(&serde_json::json!({ "operation": id }))?,
+        Output::Table => say(id.to_string()),
+    }
+    Ok(Exit::Ok)
 }

@@ -18,7 +18,8 @@ use crate::integrity::Integrity;
 use crate::limits::QuotaClass;
 use crate::operations::operation::{self, Executor, Place};
 use crate::ports::operations::OperationLine;
-use crate::ports::{Heartbeat, WorkerRegistry};
+use crate::ports::queue::Broker;
+use crate::ports::{Heartbeat, SharedStores, WorkerRegistry};
 use crate::steps::Services;
 use crate::telemetry::{Telemetry, instance, metrics};
 use crate::worker::{
@@ -83,16 +84,7 @@ pub(super) async fn run(
         not_ready_since: Mutex::default(),
     });
 
-    let executor = Executor {
-        place: Place {
-            store: Arc::clone(&services.archive_store),
-            operations: Arc::clone(&stores.operations),
-            clock: services.clock.clone(),
-        },
-        broker: Some(Arc::clone(&broker)),
-        checkpoints: Arc::clone(&stores.checkpoints),
-        by: name.clone(),
-    };
+    let executor = executor(&name, &services, &stores, &broker);
     let listen = settings.admin.listen;
     let api = Api::new(
         &name,
@@ -123,6 +115,24 @@ pub(super) async fn run(
     leave(&*stores.workers, &name).await;
     write_last(&minutes).await;
     Ok(Exit::Ok)
+}
+
+fn executor(
+    name: &str,
+    services: &Services,
+    stores: &SharedStores,
+    broker: &Arc<dyn Broker>,
+) -> Executor {
+    Executor {
+        place: Place {
+            store: Arc::clone(&services.archive_store),
+            operations: Arc::clone(&stores.operations),
+            clock: services.clock.clone(),
+        },
+        broker: Some(Arc::clone(broker)),
+        checkpoints: Arc::clone(&stores.checkpoints),
+        by: name.to_owned(),
+    }
 }
 
 /// Does open operations, one of each line at a time, until the worker drains.

@@ -7,10 +7,9 @@ use jiff::Timestamp;
 
 use super::filter_args::FilterArgs;
 use crate::cli::exit::{CliError, Exit};
-use crate::cli::output::{ActArgs, Output, OutputArgs, json, plain_line, say, time};
+use crate::cli::output::{ActArgs, OutputArgs, plain_line, time};
 use crate::operations::dead_letters::{DeadLetter, DeadLetterFilter, GroupName, parse_pace};
 use crate::operations::when::parse_until;
-use crate::ports::operations::OperationId;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ReplayArgs {
@@ -160,20 +159,4 @@ pub(super) fn names(dead_letter: &DeadLetter) -> [String; 3] {
         .dead_lettered_at
         .map_or_else(|| "unknown".to_owned(), time);
     [dead_letter.id.to_string(), user, at]
-}
-
-/// The answer of a command that does not wait for its operation.
-pub(in crate::cli) fn left(
-    id: OperationId,
-    detach: bool,
-    output: Output,
-) -> Result<Exit, CliError> {
-    if !detach {
-        return Ok(Exit::Bad);
-    }
-    match output {
-        Output::Json => json(&serde_json::json!({ "operation": id }))?,
-        Output::Table => say(id.to_string()),
-    }
-    Ok(Exit::Ok)
 }

@@ -13,8 +13,6 @@ use crate::operations::dead_letters::GroupChange;
 use args::{DiscardArgs, GroupArgs, IgnoreArgs, NoteArgs, ReplayArgs, ResolveArgs};
 use filter_args::FilterArgs;
 
-pub(super) use args::left;
-
 /// Lists, groups, replays and discards dead letters
 ///
 /// Listing takes no dead letter off the queue. A replay works on the dead letters that are in the queue when it begins, and

@@ -3,9 +3,9 @@ use std::sync::Arc;
 use super::super::columns;
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
-use super::super::follow::{Followed, Follower};
+use super::super::follow::{Followed, Follower, left};
 use super::super::output::{Output, json as print_json, say, table};
-use super::args::{ReplayArgs, by_group, demand_a_filter, left, names, nothing_found};
+use super::args::{ReplayArgs, by_group, demand_a_filter, names, nothing_found};
 use crate::config::WorkerSettings;
 use crate::failure::Failure;
 use crate::operations::dead_letters::{

@@ -1,4 +1,4 @@
-//! Operations: replay, discard and verify of a frozen set. Whoever begins one stores what was asked for with the set; a
+//! Operations: replay, discard and verify of a frozen set. Who begins one stores what was asked for with the set; a
 //! worker, or the command where no worker lives, does it and stores how it ended. It survives the process that works on
 //! it: the next one continues where that one ended, because each result is noted, and a dead letter that was replayed or
 //! discarded is no longer in the queue.

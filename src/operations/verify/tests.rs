@@ -4,9 +4,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::documents::faults_of_manifest;
-use super::holdings::Holdings;
-use super::{CheckpointEvidence, Schema, Verdict, Verifier, holdings};
+use super::holdings::{Holdings, holdings};
+use super::{CheckpointEvidence, Schema, Verdict, Verifier, documents::faults_of_manifest};
 use crate::adapters::directory::DirectoryStore;
 use crate::job::{Request, UserId};
 use crate::machine::samples::empty_archive;

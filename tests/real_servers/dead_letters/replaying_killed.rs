@@ -120,8 +120,8 @@ fn assert_replayed_after(world: &World, id: &str, point: &str) {
 fn replay_killed(world: &World, id: &str, point: &str) -> Option<String> {
     let replay = ["dead-letters", "replay", "--anyway", "--user", id];
     // The next replay does not wait long for the lease of this one.
-    let hurried = (TIME_SCALE.to_owned(), "8".to_owned());
-    let settings = die_at(id, point).into_iter().chain([hurried]);
+    let scaled = (TIME_SCALE.to_owned(), "8".to_owned());
+    let settings = die_at(id, point).into_iter().chain([scaled]);
     let mut replay = world.start_with(&replay, &settings.collect::<Vec<_>>());
     let ended = replay.end(PATIENCE);
     let errors = replay.errors();
