@@ -8,7 +8,7 @@ use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table, time};
 use crate::clock::Clock;
 use crate::config::AnySettings;
-use crate::operations::batches::{self, ListedProgress, ShortProgress};
+use crate::operations::batches::{self, BatchFilter, ListedProgress, ShortProgress};
 use crate::ports::batches::Batches;
 
 /// Shows batches: users that were submitted or published with the same batch ID
@@ -68,11 +68,14 @@ pub(super) async fn run(args: &Args, settings: &AnySettings) -> Result<Exit, Cli
 
 async fn list(batches: &dyn Batches, limit: usize, output: Output) -> Result<Exit, CliError> {
     let now = Clock::system().now();
-    let batches = batches::list(batches, limit.max(1), now).await?;
+    let filter = BatchFilter::default();
+    let page = batches::page(batches, &filter, None, limit.max(1), now).await?;
+    // There is a page, since no cursor was given.
+    let page = page.unwrap_or_default();
     match output {
-        Output::Json => print_json(&serde_json::json!({ "batches": batches }))?,
+        Output::Json => print_json(&page)?,
         Output::Table => {
-            say(table(columns::BATCHES, batches.iter().map(row)));
+            say(table(columns::BATCHES, page.batches.iter().map(row)));
         }
     }
     Ok(Exit::Ok)

@@ -14,7 +14,7 @@ pub(crate) use overview::{
     AccessRange, AccessTimes, BatchProgress, DeadLetters, Overview, StillHaveAccess, Waiting,
 };
 pub(crate) use page::{BatchFilter, BatchPage, UnderWayBatches, page, under_way};
-pub(crate) use read::{list, overview, report};
+pub(crate) use read::{overview, report};
 pub(crate) use report::{Reported, csv};
 pub(crate) use series::{BatchSeries, series};
 pub(crate) use short::{BatchState, ListedProgress, ShortProgress};

@@ -1,6 +1,6 @@
 use jiff::Timestamp;
 
-use super::{ListedProgress, Overview, Reported, ShortProgress, Standing, Tally};
+use super::{Overview, Reported, Standing, Tally};
 use crate::failure::Failure;
 use crate::job::BatchId;
 use crate::ports::batches::{Batches, Record};
@@ -10,32 +10,6 @@ const PAGE: usize = 2000;
 
 /// The number of whole checkpoints that are read in one round trip.
 const PAGE_WHOLE: usize = 500;
-
-/// The number of users that a list of batches reads at most. The progress of older batches is left out then.
-const LIST_READS: u64 = 20_000;
-
-/// The `limit` newest batches with their progress, newest first.
-pub(crate) async fn list(
-    batches: &dyn Batches,
-    limit: usize,
-    now: Timestamp,
-) -> Result<Vec<ListedProgress>, Failure> {
-    let mut listed = Vec::new();
-    let mut read = 0;
-    for batch in batches.latest(limit).await? {
-        read += batch.users;
-        let overview = if read <= LIST_READS {
-            overview(batches, &batch.batch_id, now).await?
-        } else {
-            None
-        };
-        listed.push(ListedProgress {
-            batch,
-            progress: overview.as_ref().map(ShortProgress::of),
-        });
-    }
-    Ok(listed)
-}
 
 /// Reads all users of a batch. `None` if the batch does not exist.
 pub(crate) async fn overview(

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{OPERATOR, READER, ask, audit_log, code, get, ids, post, signed, with_dead_letters};
-use crate::support::http::{exchange, text};
+use crate::support::http::text;
 use crate::support::world::{PATIENCE, World};
 use crate::support::{eventually, list, trial};
 
@@ -100,8 +100,8 @@ fn assert_found(world: &World, admin: &str) {
         .collect();
     assert!(left_out.contains(&&json!("dead letters")), "{found}");
 
-    let letter = &ids(&get(admin, "/api/v1/dead-letters")["letters"])[0];
-    assert_eq!(&ids(&find(letter)["letters"])[0], letter);
+    let id = &ids(&get(admin, "/api/v1/dead-letters")["letters"])[0];
+    assert_eq!(&ids(&find(id)["letters"])[0], id);
     let entry = &ids(&get(admin, "/api/v1/audit-log")["acts"])[0];
     assert_eq!(find(entry)["auditLog"][0]["id"], json!(entry));
     assert_eq!(find("b-")["batches"][0]["batchId"], "b-1");
@@ -168,8 +168,9 @@ fn assert_about(admin: &str) {
         .collect();
     assert!(paths.contains(&"/api/v1/overview"), "{index}");
     assert!(text(admin, "/").contains("/api/v1/openapi.json"));
-    let nowhere = exchange("GET", admin, "/nowhere", &[], b"");
-    assert_eq!(nowhere.status, 404);
+    assert_eq!(get(admin, "/api/v1/"), index);
+    let nowhere = ask(READER, "GET", admin, "/nowhere", None);
+    assert_eq!(code(&nowhere, 404), "not_found");
 
     for (body, says) in [
         (
@@ -178,7 +179,7 @@ fn assert_about(admin: &str) {
         ),
         (
             json!({ "all": "yes", "who": "ada", "why": "x" }),
-            "all: the text \"yes\" is not true or false",
+            "`all`: the text \"yes\" is not true or false",
         ),
         (
             json!({ "reasons": [], "who": "ada", "why": "x" }),
