@@ -8,11 +8,13 @@ pub(super) fn read<T: DeserializeOwned>(members: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(members).map_err(|error| {
         let member = error.path().to_string();
         let rule = in_words(&error.into_inner().to_string());
-        let names_it = member == "." || rule.contains(&format!("`{member}`"));
+        let begins = format!("{member}:");
+        let named = format!("`{member}`");
+        let names_it = member == "." || rule.contains(&named) || rule.starts_with(&begins);
         if names_it {
             rule
         } else {
-            format!("{member}: {rule}")
+            format!("{named}: {rule}")
         }
     })
 }
@@ -123,28 +125,28 @@ mod tests {
                 json!({}),
                 "`who` is missing; the audit log needs both: `who` makes the change, and `why`",
             ),
-            (json!({ "who": null }), "who: null is not a text"),
-            (json!({ "who": ["a"] }), "who: a list is not a text"),
-            (json!({ "who": 5 }), "who: the number `5` is not a text"),
+            (json!({ "who": null }), "`who`: null is not a text"),
+            (json!({ "who": ["a"] }), "`who`: a list is not a text"),
+            (json!({ "who": 5 }), "`who`: the number `5` is not a text"),
             (
                 json!({ "who": "a", "count": "5/s" }),
-                "count: the text \"5/s\" is not a whole number",
+                "`count`: the text \"5/s\" is not a whole number",
             ),
             (
                 json!({ "who": "a", "count": -1 }),
-                "count: the number `-1` is not a whole number",
+                "`count`: the number `-1` is not a whole number",
             ),
             (
                 json!({ "who": "a", "on": "yes" }),
-                "on: the text \"yes\" is not true or false",
+                "`on`: the text \"yes\" is not true or false",
             ),
             (
                 json!({ "who": "a", "words": "one" }),
-                "words: the text \"one\" is not a list",
+                "`words`: the text \"one\" is not a list",
             ),
             (
                 json!({ "who": "a", "words": ["one", "three"] }),
-                "words[1]: `three` is unknown; give `one` or `two`",
+                "`words[1]`: `three` is unknown; give `one` or `two`",
             ),
             (
                 json!({ "who": "a", "wo": 1 }),

@@ -1,17 +1,27 @@
 //! What the document that describes `/api/v1` says besides the handlers: the introduction, the tokens, and the problems
 //! that each operation may answer with. The document is kept as `docs/openapi.json`.
 
+use std::sync::Arc;
+
+use serde_json::Value;
 use utoipa::OpenApi as _;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::server::{Server, ServerBuilder, ServerVariableBuilder};
+use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    ContentBuilder, Info, OpenApi, OpenApiBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
+    ContentBuilder, Info, License, OpenApi, OpenApiBuilder, Ref, RefOr, Required, Response,
+    ResponseBuilder,
 };
 
 pub(super) const PATH: &str = "/api/v1/openapi.json";
 const TOKEN: &str = "token";
+
+/// The document that describes this API, made of the handlers.
+#[derive(Clone)]
+pub(super) struct Document(pub(super) Arc<Value>);
 
 const DESCRIPTION: &str = "\
 What the commands of `offboarder` show and do, over HTTP, as the same JSON documents. All workers of a deployment \
@@ -32,6 +42,7 @@ pub(super) fn head() -> OpenApi {
 
     let mut info = Info::new("offboarder: the admin API", "1");
     info.description = Some(DESCRIPTION.to_owned());
+    info.license = Some(license());
     let mut components = Schemas::openapi().components.unwrap_or_default();
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
@@ -48,11 +59,62 @@ pub(super) fn head() -> OpenApi {
             .responses
             .insert((*name).to_owned(), problem(description, *header).into());
     }
+    let tags = TAGS.iter().map(|(name, description)| {
+        TagBuilder::new()
+            .name(*name)
+            .description(Some(*description))
+            .build()
+    });
     OpenApiBuilder::new()
         .info(info)
+        .servers(Some([server()]))
+        .tags(Some(tags.collect::<Vec<_>>()))
         .components(Some(components))
         .build()
 }
+
+fn license() -> License {
+    let mut license = License::new("Apache-2.0");
+    license.identifier = Some("Apache-2.0".to_owned());
+    license
+}
+
+/// Where a worker listens, unless `OFFBOARDER_ADMIN_LISTEN` says something else.
+fn server() -> Server {
+    let host = ServerVariableBuilder::new()
+        .default_value("127.0.0.1:9464")
+        .description(Some("`OFFBOARDER_ADMIN_LISTEN` of any worker"));
+    ServerBuilder::new()
+        .url("http://{host}")
+        .description(Some("A worker; all of them give the same answers"))
+        .parameter("host", host)
+        .build()
+}
+
+/// The tags, in the order in which a person reads them.
+const TAGS: &[(&str, &str)] = &[
+    (
+        "overview",
+        "The deployment now: one document, counts by minute, limits, and a search",
+    ),
+    (
+        "users",
+        "Who is off-boarded, how far, and who still has access; the evidence",
+    ),
+    (
+        "batches",
+        "Users that were submitted together, and their progress",
+    ),
+    (
+        "dead letters",
+        "Messages that need a person: by fault, replayed or discarded",
+    ),
+    ("workers", "The workers, and what keeps users waiting"),
+    ("pause", "Pausing and resuming all workers"),
+    ("holds", "Legal holds: users who are not deleted"),
+    ("audit log", "What operators changed, when, and why"),
+    ("about", "The API itself, the token, and the settings"),
+];
 
 /// Status, name of the component, description, and the header that goes with it.
 type ProblemRow = (
@@ -108,6 +170,7 @@ pub(super) fn complete(document: &mut OpenApi) {
         {
             require(read, "reader");
             may_answer(read, &["401", "403", "500", "503"]);
+            has_tag(read);
             if read.parameters.is_some() {
                 may_answer(read, &["400"]);
             }
@@ -126,6 +189,25 @@ pub(super) fn complete(document: &mut OpenApi) {
             }
         }
     }
+}
+
+/// Documents with a length have an entity tag, and may be answered with 304.
+fn has_tag(read: &mut Operation) {
+    let responses = &mut read.responses.responses;
+    let Some(RefOr::T(ok)) = responses.get_mut("200") else {
+        return;
+    };
+    if !ok.content.contains_key("application/json") {
+        return;
+    }
+    let text = "A tag of the document without its `asOf` members. Send it as `If-None-Match`";
+    let header = HeaderBuilder::new()
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .description(Some(text));
+    ok.headers.insert("ETag".to_owned(), header.build().into());
+    let unchanged = "What `If-None-Match` names is true as of now";
+    let unchanged = ResponseBuilder::new().description(unchanged).build();
+    responses.insert("304".to_owned(), unchanged.into());
 }
 
 fn require(operation: &mut Operation, role: &str) {

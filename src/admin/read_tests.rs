@@ -110,7 +110,7 @@ async fn a_change_without_who_or_why_is_refused_and_the_answer_says_what_to_do()
         (r#"{"who":"ada"}"#, "`who` makes the change, and `why`"),
         (r#"{"why":"case"}"#, "`who` makes the change, and `why`"),
         (r#"{"who":" ","why":"case"}"#, "not blank"),
-        (r#"{"who":null,"why":"case"}"#, "string"),
+        (r#"{"who":null,"why":"case"}"#, "`who`: null is not a text"),
         ("{\"who\":\"ada\",\"why\":\"\u{202e}x\"}", "bidirectional"),
         (r#"{"who":"ada","why":"\u001b[2J"}"#, "control"),
     ] {

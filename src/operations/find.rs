@@ -252,7 +252,7 @@ async fn with_checkpoint(users: &dyn UserIndex, begins: &str) -> Result<Compared
     }
 }
 
-/// `None`: so many users may have IDs that begin so that the store is not listed.
+/// `None`: too many IDs may begin so, and the store is not listed.
 async fn with_objects(
     sources: &FindSources<'_>,
     begins: &str,

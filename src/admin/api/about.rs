@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::{Extension, Json};
 use serde::Serialize;
@@ -7,12 +5,10 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Api;
+use super::deployment::ShownSetting;
 use crate::admin::gate::Role;
+use crate::admin::openapi::Document;
 use crate::admin::problem::Problem;
-
-/// The document that describes this API, made of the handlers.
-#[derive(Clone)]
-pub(super) struct Document(pub(super) Arc<Value>);
 
 /// Returns this document
 ///
@@ -68,17 +64,6 @@ pub(super) async fn me(State(Api(api)): State<Api>, Extension(role): Extension<R
 pub(super) struct Settings {
     /// In the order of the README.
     settings: Vec<ShownSetting>,
-}
-
-/// A setting
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct ShownSetting {
-    /// The name of the variable.
-    pub variable: String,
-    /// The value in force; empty if there is none. A secret is masked.
-    pub value: String,
-    /// Where it comes from: a flag, `environment`, a file, `default`, or `not set`.
-    pub source: String,
 }
 
 /// Shows the settings of the worker that answers

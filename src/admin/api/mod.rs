@@ -8,6 +8,7 @@ mod batches;
 mod cancel;
 mod dead_letter_groups;
 mod dead_letters;
+mod deployment;
 mod evidence;
 mod holds;
 mod limits;
@@ -29,6 +30,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::{any, get};
 use axum::{Extension, Router};
 use futures_util::FutureExt as _;
 use serde::Deserialize;
@@ -52,14 +54,13 @@ use crate::operations::batches::BatchProgress;
 use crate::operations::fleet::FleetSources;
 use crate::operations::operation::Place;
 use crate::operations::overview::DeploymentOverview;
-use crate::operations::series::ClassRates;
 use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
 use crate::registers::StopRegister;
 use crate::registers::audit_log::Operator;
 use crate::steps::Services;
 use crate::telemetry::metrics;
-pub(crate) use about::ShownSetting;
+pub(crate) use deployment::{Deployment, ShownSetting};
 
 /// The time limit of a read.
 const READ_WITHIN: Duration = Duration::from_secs(30);
@@ -85,18 +86,6 @@ struct Inner {
     deployment: Deployment,
     overviews: SharedAnswers<DeploymentOverview>,
     batches: SharedAnswers<BatchProgress>,
-}
-
-/// What the settings say about the deployment.
-pub(crate) struct Deployment {
-    /// `OFFBOARDER_ADMIN_NAME`.
-    pub environment: Option<String>,
-    /// The quota of each class.
-    pub rates: ClassRates,
-    /// All of them, with secrets masked.
-    pub settings: Vec<ShownSetting>,
-    /// The deployment's copy of the runbook.
-    pub runbook: Option<RunbookUrl>,
 }
 
 impl Api {
@@ -236,9 +225,11 @@ pub(super) fn guarded(api: &Api) -> Router {
     let document = serde_json::to_value(document).unwrap_or_default();
 
     routes
-        .route("/api/v1/{*rest}", axum::routing::any(nowhere))
+        .route("/api/v1/", get(about::index))
+        .route("/api/v1/{*rest}", any(nowhere))
+        .fallback(nowhere)
         .method_not_allowed_fallback(no_method)
-        .layer(Extension(about::Document(Arc::new(document))))
+        .layer(Extension(openapi::Document(Arc::new(document))))
         .layer(from_fn(etag::tagged))
         .layer(from_fn_with_state(api.clone(), guard))
         .with_state(api.clone())

@@ -24,7 +24,7 @@ pub(crate) struct BatchFilter {
 }
 
 /// A page of batches
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct BatchPage {
     /// Newest first.

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 
 use super::cursor::Cursor;
-use super::{NoList, PAGE, Page, READ_AT_MOST, UserSources};
+use super::page::{NoList, PAGE, Page, READ_AT_MOST, UserSources};
 use crate::job::{BatchId, UserId};
 use crate::ports::batches::{Batches, Members};
 

@@ -3,6 +3,8 @@
 mod cursor;
 mod in_batch;
 mod listed;
+mod name_batches;
+mod page;
 
 use std::collections::BTreeSet;
 
@@ -10,39 +12,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::failure::{Failure, Reason};
-use crate::job::{BatchId, UserId};
-use crate::machine::StateName;
-use crate::ports::batches::{Batches, Known, Standing};
+use crate::failure::Failure;
+use crate::job::UserId;
+use crate::ports::batches::Known;
 use crate::ports::users::{Asked, UserIndex, WithAccess};
 use cursor::Cursor;
 use in_batch::in_batch;
 pub(crate) use listed::ListedUser;
-
-/// The number of users that are read in one round trip while a filter leaves some out.
-const PAGE: usize = 500;
-/// The number of users that one call reads at most; a filter that finds none of them answers with a cursor.
-const READ_AT_MOST: usize = 50_000;
-
-/// The number of batches, the latest ones, in which a user is looked for who has not begun.
-const BATCHES: usize = 20;
-
-/// Which users are meant; all conditions have to hold.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct UserFilter {
-    /// Only users who still have access, the one who was asked for first at the head. Users whose request is cancelled are
-    /// left out: nobody asks for them any more.
-    pub access: bool,
-    /// The last completed step.
-    pub state: Option<StateName>,
-    /// What the user waits for: a failure code, or the word of a pause.
-    pub waiting_for: Option<String>,
-    /// What the user waits for, or the reason of the dead letter.
-    pub why: Option<String>,
-    /// What the user ID begins with.
-    pub id_begins: Option<String>,
-    pub batch: Option<BatchId>,
-}
+use name_batches::name_batches;
+pub(crate) use page::{NoList, UserFilter, UserSources};
+use page::{PAGE, Page, READ_AT_MOST};
 
 /// Users, and who still has access in all
 #[derive(Debug, Serialize, ToSchema)]
@@ -74,60 +53,6 @@ pub(crate) struct AccessTotal {
     /// rebuilt.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub complete_since: Option<Timestamp>,
-}
-
-impl UserFilter {
-    /// Whether a record has to be read to know whether a user is meant.
-    const fn needs_records(&self) -> bool {
-        self.access || self.state.is_some() || self.waiting_for.is_some() || self.why.is_some()
-    }
-
-    fn admits_id(&self, user_id: UserId) -> bool {
-        let begins = self.id_begins.as_ref();
-        begins.is_none_or(|begins| {
-            let id = user_id.to_string();
-            id.starts_with(&begins.trim().to_ascii_lowercase())
-        })
-    }
-
-    fn admits(&self, user: &ListedUser) -> bool {
-        let has_state = self.state.is_none_or(|state| user.state == Some(state));
-        let waits = self.waiting_for.as_ref();
-        let waits = waits.is_none_or(|wanted| user.waits_for.as_ref() == Some(wanted));
-        // Unknown access is shown with those who have it.
-        let has_access = !self.access
-            || (user.has_access != Some(false) && user.standing != Standing::Cancelled);
-        let is_why = self.why.as_ref().is_none_or(|wanted| {
-            let dead_letter = user.dead_letter.map(Reason::as_str);
-            user.waits_for.as_ref() == Some(wanted) || dead_letter == Some(wanted)
-        });
-        has_state && waits && has_access && is_why && self.admits_id(user.user_id)
-    }
-}
-
-/// Why there is no list.
-#[derive(Debug)]
-pub(crate) enum NoList {
-    /// The cursor is not one that these filters gave.
-    BadCursor,
-    /// The store keeps no batches.
-    NoBatches,
-    /// There is no such batch.
-    NoSuchBatch(BatchId),
-    Failed(Failure),
-}
-
-impl From<Failure> for NoList {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-/// Where users are read.
-pub(crate) struct UserSources<'a> {
-    pub users: &'a dyn UserIndex,
-    /// Only a store that processes share keeps batches.
-    pub batches: Option<&'a dyn Batches>,
 }
 
 /// A page of at most `limit` users.
@@ -206,66 +131,6 @@ async fn complete(users: &dyn UserIndex) -> Result<WithAccess, Failure> {
     users.with_access(None, 0).await
 }
 
-/// Says of users who have not begun in which batch they were submitted: they have no checkpoint that names it.
-async fn name_batches(
-    sources: &UserSources<'_>,
-    listed: Option<&BatchId>,
-    users: &mut [ListedUser],
-) -> Result<(), Failure> {
-    let nameless = |user: &ListedUser| user.state.is_none() && user.batch_id.is_none();
-    let wanted = users.iter().filter(|user| nameless(user));
-    let wanted: Vec<UserId> = wanted.map(|user| user.user_id).collect();
-    let Some(batches) = sources.batches.filter(|_| !wanted.is_empty()) else {
-        return Ok(());
-    };
-
-    let candidates = match listed {
-        Some(batch) => vec![batch.clone()],
-        None => {
-            let latest = batches.latest(BATCHES).await?;
-            latest.into_iter().map(|batch| batch.batch_id).collect()
-        }
-    };
-    for batch in candidates {
-        let in_it: BTreeSet<UserId> = batches
-            .users_in(&batch, &wanted)
-            .await?
-            .into_iter()
-            .collect();
-        for user in users.iter_mut().filter(|user| nameless(user)) {
-            if in_it.contains(&user.user_id) {
-                user.batch_id = Some(batch.clone());
-            }
-        }
-    }
-    Ok(())
-}
-
-struct Page<'a> {
-    users: Vec<ListedUser>,
-    filter: &'a UserFilter,
-    limit: usize,
-    now: Timestamp,
-}
-
-impl Page<'_> {
-    /// Adds the user if the filter admits it.
-    fn offer(&mut self, user_id: UserId, known: &Known, asked_at: Option<Timestamp>) {
-        let user = ListedUser::of(user_id, known, asked_at, self.now);
-        if self.filter.admits(&user) {
-            self.users.push(user);
-        }
-    }
-
-    const fn is_full(&self) -> bool {
-        self.users.len() >= self.limit
-    }
-
-    const fn missing(&self) -> usize {
-        self.limit.saturating_sub(self.users.len())
-    }
-}
-
 async fn with_access(
     users: &dyn UserIndex,
     mut after: Option<Asked>,
@@ -280,7 +145,7 @@ async fn with_access(
 
         let mut wrong = Vec::new();
         for (asked, known) in found.iter().zip(&summaries) {
-            if matches!(known, Known::Summary(summary) if summary.access_since().is_none()) {
+            if matches!(known, Known::Summary(summary) if !summary.has_access()) {
                 wrong.push(asked.user_id);
             }
             page.offer(asked.user_id, known, Some(asked.at));

@@ -3,6 +3,7 @@
 mod access;
 mod actions;
 mod overview;
+mod reading;
 mod schema;
 mod submitting;
 mod unavailable;

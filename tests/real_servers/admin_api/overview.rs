@@ -26,19 +26,7 @@ fn one_document(place: usize) {
     fail_calls(&world, 0, "get_routing_profile", &status(400));
     let worker = world.start(&["worker"]);
     let admin = worker.admin();
-    let message = |user: usize, batch: &str, after: Option<&str>| {
-        let body = json!({ "userId": world.users[user].id, "batchId": batch });
-        let mut body = body;
-        if let Some(after) = after {
-            body["deleteAfter"] = json!(after);
-        }
-        json!({ "body": body.to_string() })
-    };
-    world.publish(&[
-        message(0, "b-1", None),
-        message(1, "b-1", None),
-        message(2, "b-2", Some("2999-01-01T00:00:00Z")),
-    ]);
+    publish(&world);
     world.await_dead_letters(1);
     await_end(&world, &world.users[1].id);
     post(&admin, "/api/v1/pause", &signed(json!({})));
@@ -90,6 +78,23 @@ fn one_document(place: usize) {
         .collect();
     assert!(kinds.contains(&&json!("workers_unknown")), "{away}");
     World::drain(worker);
+}
+
+/// A dead letter, a user who is deleted, and one who waits.
+fn publish(world: &World) {
+    let message = |user: usize, batch: &str, after: Option<&str>| {
+        let body = json!({ "userId": world.users[user].id, "batchId": batch });
+        let mut body = body;
+        if let Some(after) = after {
+            body["deleteAfter"] = json!(after);
+        }
+        json!({ "body": body.to_string() })
+    };
+    world.publish(&[
+        message(0, "b-1", None),
+        message(1, "b-1", None),
+        message(2, "b-2", Some("2999-01-01T00:00:00Z")),
+    ]);
 }
 
 fn assert_known(overview: &Value) {

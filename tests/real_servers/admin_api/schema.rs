@@ -15,6 +15,20 @@ trial!(
     seconds = 100
 );
 
+trial!(
+    "the document of the admin API has no fault for a linter that others wrote",
+    linted
+);
+
+fn linted(_place: usize) {
+    let document = repository("docs/openapi.json");
+    let mut linter = command(&repository(".venv/bin/node"));
+    linter
+        .arg(repository("docs/examples/check_openapi.mjs"))
+        .arg(&document);
+    assert_succeeds(linter);
+}
+
 /// Every run of it is the same: one seed, and no time as a bound.
 fn schemathesis(place: usize) {
     let (world, worker) = with_dead_letters(place, 6, 4);
@@ -68,7 +82,12 @@ fn document_with_examples(world: &World, admin: &str) -> Value {
     for (path, example) in [
         ("/api/v1/users/{userId}", world.users[5].id.as_str()),
         ("/api/v1/holds/{userId}", &world.users[5].id),
+        ("/api/v1/users/{userId}/evidence", &world.users[5].id),
+        ("/api/v1/users/{userId}/verify", &world.users[5].id),
         ("/api/v1/batches/{batchId}", "b-1"),
+        ("/api/v1/batches/{batchId}/users", "b-1"),
+        ("/api/v1/batches/{batchId}/series", "b-1"),
+        ("/api/v1/batches/{batchId}/report.csv", "b-1"),
         ("/api/v1/dead-letters/{letterId}", &dead_letters[0]),
         ("/api/v1/operations/{operationId}", &operation),
     ] {

@@ -1,0 +1,112 @@
+//! Which users are listed, from where, and the page that is being filled.
+
+use jiff::Timestamp;
+
+use super::listed::ListedUser;
+use crate::failure::{Failure, Reason};
+use crate::job::{BatchId, UserId};
+use crate::machine::StateName;
+use crate::ports::batches::{Batches, Known, Standing};
+use crate::ports::users::UserIndex;
+
+/// The number of users that are read in one round trip while a filter leaves some out.
+pub(super) const PAGE: usize = 500;
+/// The number of users that one call reads at most; a filter that finds none of them answers with a cursor.
+pub(super) const READ_AT_MOST: usize = 50_000;
+
+/// Which users are meant; all conditions have to hold.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct UserFilter {
+    /// Only users who still have access, the one who was asked for first at the head. Users whose request is cancelled are
+    /// left out: nobody asks for them any more.
+    pub access: bool,
+    /// The last completed step.
+    pub state: Option<StateName>,
+    /// What the user waits for: a failure code, or the word of a pause.
+    pub waiting_for: Option<String>,
+    /// What the user waits for, or the reason of the dead letter.
+    pub why: Option<String>,
+    /// What the user ID begins with.
+    pub id_begins: Option<String>,
+    pub batch: Option<BatchId>,
+}
+
+impl UserFilter {
+    /// Whether a record has to be read to know whether a user is meant.
+    pub(super) const fn needs_records(&self) -> bool {
+        self.access || self.state.is_some() || self.waiting_for.is_some() || self.why.is_some()
+    }
+
+    pub(super) fn admits_id(&self, user_id: UserId) -> bool {
+        let begins = self.id_begins.as_ref();
+        begins.is_none_or(|begins| {
+            let id = user_id.to_string();
+            id.starts_with(&begins.trim().to_ascii_lowercase())
+        })
+    }
+
+    pub(super) fn admits(&self, user: &ListedUser) -> bool {
+        let has_state = self.state.is_none_or(|state| user.state == Some(state));
+        let waits = self.waiting_for.as_ref();
+        let waits = waits.is_none_or(|wanted| user.waits_for.as_ref() == Some(wanted));
+        // Unknown access is shown with those who have it.
+        let has_access = !self.access
+            || (user.has_access != Some(false) && user.standing != Standing::Cancelled);
+        let is_why = self.why.as_ref().is_none_or(|wanted| {
+            let dead_letter = user.dead_letter.map(Reason::as_str);
+            user.waits_for.as_ref() == Some(wanted) || dead_letter == Some(wanted)
+        });
+        has_state && waits && has_access && is_why && self.admits_id(user.user_id)
+    }
+}
+
+/// Why there is no list.
+#[derive(Debug)]
+pub(crate) enum NoList {
+    /// The cursor is not one that these filters gave.
+    BadCursor,
+    /// The store keeps no batches.
+    NoBatches,
+    /// There is no such batch.
+    NoSuchBatch(BatchId),
+    Failed(Failure),
+}
+
+impl From<Failure> for NoList {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Where users are read.
+pub(crate) struct UserSources<'a> {
+    pub users: &'a dyn UserIndex,
+    /// Only a store that processes share keeps batches.
+    pub batches: Option<&'a dyn Batches>,
+}
+
+/// The page that is being filled.
+pub(super) struct Page<'a> {
+    pub(super) users: Vec<ListedUser>,
+    pub(super) filter: &'a UserFilter,
+    pub(super) limit: usize,
+    pub(super) now: Timestamp,
+}
+
+impl Page<'_> {
+    /// Adds the user if the filter admits it.
+    pub(super) fn offer(&mut self, user_id: UserId, known: &Known, asked_at: Option<Timestamp>) {
+        let user = ListedUser::of(user_id, known, asked_at, self.now);
+        if self.filter.admits(&user) {
+            self.users.push(user);
+        }
+    }
+
+    pub(super) const fn is_full(&self) -> bool {
+        self.users.len() >= self.limit
+    }
+
+    pub(super) const fn missing(&self) -> usize {
+        self.limit.saturating_sub(self.users.len())
+    }
+}
