@@ -156,7 +156,7 @@ impl Plan {
 
         bar.finish_and_clear();
         publisher.close().await;
-        let (anew, dropped) = found(&sending.memory);
+        let (again, dropped) = found(&sending.memory);
         let before = sent.before.saturating_sub(dropped.total);
         let left = total.saturating_sub(sent.confirmed + sent.before);
         let interrupted = left > 0 && sent.failure.is_none();
@@ -164,7 +164,7 @@ impl Plan {
         match output {
             Output::Json => print_json(&json!({
                 "queue": queue, "sent": sent.confirmed, "alreadySent": before, "total": total,
-                "submittedAnew": anew.total, "droppedAsCancelled": dropped.total,
+                "submittedAgain": again.total, "droppedAsCancelled": dropped.total,
                 "duplicates": self.checked.duplicates_total, "held": held,
                 "ignored": self.checked.ignored, "interrupted": interrupted, "error": sent.failure.as_ref().map(|failure| &failure.text),
                 "fleet": fleet,
@@ -180,7 +180,7 @@ impl Plan {
                         "{before} were already sent with this batch ID; another --batch-id sends them again"
                     ));
                 }
-                say_cancelled(&anew, "submitted anew");
+                say_cancelled(&again, "submitted again");
                 say_cancelled(&dropped, DROPPED);
                 ignored(&self.checked).into_iter().for_each(say);
             }
@@ -228,14 +228,14 @@ impl Plan {
         unless_closed(written.await)?;
         let total = self.checked.users;
         let queue = self.source.queue();
-        let (anew, dropped) = found(&self.memory);
+        let (again, dropped) = found(&self.memory);
         let left_out = before;
         let before = before.saturating_sub(dropped.total);
         let written = match output {
             Output::Json => {
                 let rest = json!({
                     "queue": queue, "total": total, "alreadySent": before, "sent": 0,
-                    "submittedAnew": anew.total, "droppedAsCancelled": dropped.total,
+                    "submittedAgain": again.total, "droppedAsCancelled": dropped.total,
                     "duplicates": self.checked.duplicates_total, "held": self.held_document(),
                     "ignored": self.checked.ignored,
                 });
@@ -260,7 +260,7 @@ impl Plan {
         };
         unless_closed(written.and_then(|()| out.flush()))?;
         if output == Output::Table {
-            say_cancelled(&anew, "would be submitted anew");
+            say_cancelled(&again, "would be submitted again");
             say_cancelled(&dropped, DROPPED);
         }
 

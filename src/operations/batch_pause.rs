@@ -1,4 +1,4 @@
-//! Pausing and resuming one batch, while others go on.
+//! Pausing and resuming one batch, while others continue.
 
 use std::sync::Arc;
 

@@ -14,7 +14,7 @@ const BATCH: &str = "wrong-list";
 const SLOW: u64 = 12_000;
 
 trial!(
-    "a batch that is cancelled in the middle sends no DELETE but the one that it names, also after Redis forgot it, until it is submitted anew",
+    "a batch that is cancelled in the middle sends no DELETE but the one that it names, also after Redis forgot it, until it is submitted again",
     cancelled_in_the_middle,
     seconds = 40
 );
@@ -36,6 +36,7 @@ fn cancelled_in_the_middle(place: usize) {
     world.await_sealed(&world.users[1..2]);
     // Two users have not begun.
     world.run(&["pause", "--why", "a trial"]).expect(0);
+    worker.await_readyz(503);
     let messages = [3, 4].map(|user| {
         json!({ "userId": id(user), "batchId": BATCH, "requestedAt": now() }).to_string()
     });
@@ -58,15 +59,21 @@ fn cancelled_in_the_middle(place: usize) {
     assert_untouched(&world);
 
     redis::forget(world.setting("OFFBOARDER_CHECKPOINTS_URL"));
-    world.publish(&messages.each_ref().map(|message| json!({ "body": message })));
+    world.publish(
+        &messages
+            .each_ref()
+            .map(|message| json!({ "body": message })),
+    );
     // A message that does not say when it was asked for.
     world.publish(&[json!({ "body": json!({ "userId": id(3), "batchId": BATCH }).to_string() })]);
     await_read(&world);
     assert_eq!(world.deletions(), 2, "{}", tail(&worker.errors()));
     assert_untouched(&world);
 
-    let anew = world.run(&["submit", &id(3), &id(4), "--batch-id", BATCH]).expect(0);
-    assert!(anew.output.contains("submitted anew"), "{}", anew.output);
+    let again = world
+        .run(&["submit", &id(3), &id(4), "--batch-id", BATCH])
+        .expect(0);
+    assert!(again.output.contains("submitted again"), "{}", again.output);
     world.await_deleted(&id(3));
     world.await_deleted(&id(4));
     World::drain(worker);
@@ -106,16 +113,26 @@ fn await_waiting(world: &World, why: &str) {
 fn assert_shown(world: &World, delayed: &str) {
     let shown = show(world, BATCH);
     let counts = ["cancelled", "finished", "notBegun", "underWay"].map(|name| &shown[name]);
-    assert_eq!(counts, [&json!(3), &json!(2), &json!(0), &json!(0)], "{shown}");
+    assert_eq!(
+        counts,
+        [&json!(3), &json!(2), &json!(0), &json!(0)],
+        "{shown}"
+    );
     assert_eq!(shown["waiting"], json!([]), "{shown}");
     assert_eq!(shown["stillHaveAccess"], Value::Null, "{shown}");
     let status = world.run(&["status", delayed]).expect(0).output;
-    for says in ["cancelled with batch wrong-list", "HR erred", "at 2999-01-01"] {
+    for says in [
+        "cancelled with batch wrong-list",
+        "HR erred",
+        "at 2999-01-01",
+    ] {
         assert!(status.contains(says), "{says}: {status}");
     }
     let users = world.json(&["users", "list", "--batch", BATCH], 0);
     let cancelled = list(&users["users"]).iter();
-    let cancelled = cancelled.filter(|user| user["standing"] == "cancelled").count();
+    let cancelled = cancelled
+        .filter(|user| user["standing"] == "cancelled")
+        .count();
     assert_eq!(cancelled, 3, "{users}");
     let access = world.json(&["users", "list", "--access"], 0);
     assert_eq!(access["users"], json!([]), "{access}");
@@ -158,7 +175,7 @@ fn await_events(world: &World, users: &[String]) {
 }
 
 trial!(
-    "users of a paused batch wait while another batch goes on, also after a crash, and go on when it is resumed",
+    "users of a paused batch wait while another batch continues, also after a crash, and continue when it is resumed",
     paused_batch
 );
 
@@ -172,7 +189,9 @@ fn paused_batch(place: usize) {
     world
         .run(&["submit", id(0), id(1), "--batch-id", BATCH])
         .expect(0);
-    world.run(&["submit", id(2), "--batch-id", "right"]).expect(0);
+    world
+        .run(&["submit", id(2), "--batch-id", "right"])
+        .expect(0);
 
     let mut worker = world.start(&["worker"]);
     world.await_deleted(id(2));
