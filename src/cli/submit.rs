@@ -259,16 +259,7 @@ impl Plan {
             }
         };
         unless_closed(written.and_then(|()| out.flush()))?;
-        if output == Output::Table {
-            say_cancelled(&again, "would be submitted again");
-            say_cancelled(&dropped, DROPPED);
-        }
-
-        Ok(if dropped.total > 0 {
-            Exit::Bad
-        } else {
-            Exit::Ok
-        })
+        Ok(would_send(output, &again, &dropped))
     }
 }
 
@@ -278,6 +269,19 @@ fn found(memory: &Memory) -> (Named, Named) {
         .cancellations()
         .map(Cancellations::found)
         .unwrap_or_default()
+}
+
+/// What a dry run ends with.
+fn would_send(output: Output, again: &Named, dropped: &Named) -> Exit {
+    if output == Output::Table {
+        say_cancelled(again, "would be submitted again");
+        say_cancelled(dropped, DROPPED);
+    }
+    if dropped.total > 0 {
+        Exit::Bad
+    } else {
+        Exit::Ok
+    }
 }
 
 fn say_cancelled(users: &Named, what: &str) {

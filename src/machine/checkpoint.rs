@@ -313,6 +313,16 @@ impl Checkpoint {
         });
     }
 
+    /// The same, unless the checkpoint says so already: the message came again. Returns whether it changed.
+    pub(crate) fn cancel_once(&mut self, cancelled: Cancelled, now: Timestamp) -> bool {
+        let known = self.cancelled.as_ref();
+        let is_known = known.is_some_and(|known| known.at == cancelled.at);
+        if !is_known {
+            self.cancel(cancelled, now);
+        }
+        !is_known
+    }
+
     /// Begins again for a request that was made after the cancellation. What was done before is done again, since the
     /// user may have worked in the meantime.
     pub(crate) fn order_again(&mut self, request: Request, now: Timestamp) {

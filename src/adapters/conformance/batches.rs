@@ -12,8 +12,8 @@ use crate::address::RedisUrl;
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::integrity::Integrity;
 use crate::job::{BatchId, Request, UserId};
-use crate::machine::Checkpoint;
 use crate::machine::samples::{self, finished};
+use crate::machine::{Checkpoint, State};
 use crate::ports::batches::{Batches, FinishedBatch, Known, Record, Summary};
 use crate::ports::{Checkpoints as _, Claim};
 
