@@ -107,7 +107,7 @@ fn show(report: &CancelReport) {
     );
     name(
         &report.asked_otherwise,
-        "asked for in another batch, or after the cancellation: that request goes on",
+        "asked for in another batch, or after the cancellation: that request continues",
     );
     let too_late = report.too_late.iter();
     for user in too_late {

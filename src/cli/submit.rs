@@ -164,7 +164,7 @@ impl Plan {
 
         bar.finish_and_clear();
         publisher.close().await;
-        let (anew, dropped) = found(&sending.memory);
+        let (again, dropped) = found(&sending.memory);
         let before = sent.before.saturating_sub(dropped.total);
         let left = total.saturating_sub(sent.confirmed + sent.before);
         let interrupted = left > 0 && sent.failure.is_none();
@@ -172,7 +172,7 @@ impl Plan {
         match output {
             Output::Json => print_json(&json!({
                 "queue": queue, "sent": sent.confirmed, "alreadySent": before, "total": total,
-                "submittedAnew": anew.total, "droppedAsCancelled": dropped.total,
+                "submittedAgain": again.total, "droppedAsCancelled": dropped.total,
                 "duplicates": checked.duplicates_total, "held": held, "rejected": checked.faults.total,
                 "kept": columns.kept, "ignored": columns.ignored,
                 "interrupted": interrupted, "error": sent.failure.as_ref().map(|failure| &failure.text),
@@ -181,7 +181,7 @@ impl Plan {
             Output::Table => {
                 say_fleet(fleet.as_ref());
                 say(sent_text(sent.confirmed, before, queue));
-                say_cancelled(&anew, "submitted anew");
+                say_cancelled(&again, "submitted again");
                 say_cancelled(&dropped, DROPPED);
                 columns.lines().into_iter().for_each(say);
                 self.users.rejected().into_iter().for_each(say);
@@ -233,14 +233,14 @@ impl Plan {
         let total = checked.users;
         let queue = self.source.queue();
         let columns = self.columns();
-        let (anew, dropped) = found(&self.memory);
+        let (again, dropped) = found(&self.memory);
         let left_out = before;
         let before = before.saturating_sub(dropped.total);
         let written = match output {
             Output::Json => {
                 let rest = json!({
                     "queue": queue, "total": total, "alreadySent": before, "sent": 0,
-                    "submittedAnew": anew.total, "droppedAsCancelled": dropped.total,
+                    "submittedAgain": again.total, "droppedAsCancelled": dropped.total,
                     "duplicates": checked.duplicates_total, "held": self.held_document(),
                     "rejected": checked.faults.total, "kept": columns.kept, "ignored": columns.ignored,
                 });
@@ -264,15 +264,9 @@ impl Plan {
             }
         };
         unless_closed(written.and_then(|()| out.flush()))?;
-        if output == Output::Table {
-            say_cancelled(&anew, "would be submitted anew");
-            say_cancelled(&dropped, DROPPED);
-        }
-
-        Ok(if dropped.total > 0 {
-            Exit::Bad
-        } else {
-            self.users.exit()
+        Ok(match would_send(output, &again, &dropped) {
+            Exit::Ok => self.users.exit(),
+            bad => bad,
         })
     }
 
@@ -302,6 +296,19 @@ fn found(memory: &Memory) -> (Named, Named) {
         .cancellations()
         .map(Cancellations::found)
         .unwrap_or_default()
+}
+
+/// What a dry run ends with.
+fn would_send(output: Output, again: &Named, dropped: &Named) -> Exit {
+    if output == Output::Table {
+        say_cancelled(again, "would be submitted again");
+        say_cancelled(dropped, DROPPED);
+    }
+    if dropped.total > 0 {
+        Exit::Bad
+    } else {
+        Exit::Ok
+    }
 }
 
 fn say_cancelled(users: &Named, what: &str) {

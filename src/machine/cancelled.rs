@@ -8,7 +8,7 @@ use crate::job::{BatchId, Request};
 
 /// Who cancelled the request of a user, when and why
 ///
-/// It stays until the user is submitted anew. The state is the last completed step.
+/// It stays until the user is submitted again. The state is the last completed step.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Cancelled {

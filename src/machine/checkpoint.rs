@@ -234,6 +234,12 @@ impl Checkpoint {
         self.updated_at = now;
     }
 
+    /// Whether nothing is left to do, and nobody has to act: finished, or cancelled.
+    pub(crate) const fn has_ended(&self) -> bool {
+        let is_over = self.state.is_finished() || self.cancelled.is_some();
+        is_over && self.dead_letter.is_none()
+    }
+
     /// Whether CXone does not know the user and nothing was done. Anyone who can publish a message can
     /// cause any number of these.
     pub(crate) fn is_unknown_user(&self) -> bool {
@@ -307,9 +313,19 @@ impl Checkpoint {
         });
     }
 
+    /// The same, unless the checkpoint says so already: the message came again. Returns whether it changed.
+    pub(crate) fn cancel_once(&mut self, cancelled: Cancelled, now: Timestamp) -> bool {
+        let known = self.cancelled.as_ref();
+        let is_known = known.is_some_and(|known| known.at == cancelled.at);
+        if !is_known {
+            self.cancel(cancelled, now);
+        }
+        !is_known
+    }
+
     /// Begins again for a request that was made after the cancellation. What was done before is done again, since the
     /// user may have worked in the meantime.
-    pub(crate) fn order_anew(&mut self, request: Request, now: Timestamp) {
+    pub(crate) fn order_again(&mut self, request: Request, now: Timestamp) {
         self.request = request;
         self.attempts = 0;
         self.enter(State::Received, now);

@@ -1,4 +1,4 @@
-//! Pausing and resuming one batch, while others go on.
+//! Pausing and resuming one batch, while others continue.
 
 use std::sync::Arc;
 
@@ -115,13 +115,9 @@ mod tests {
             Arc::new(DirectoryStore::open(directory.path()).unwrap());
         let clock = Clock::starting_at(Timestamp::from_second(1_000).unwrap());
         let batch: BatchId = "b".parse().unwrap();
-        let pause = |who: &'static str, order| {
-            let (store, clock, batch) = (&store, &clock, &batch);
-            async move {
-                pause_batch(store, clock, &by(who), batch, order)
-                    .await
-                    .unwrap()
-            }
+        let pause = async |who: &str, order| {
+            let pausing = pause_batch(&store, &clock, &by(who), &batch, order).await;
+            pausing.unwrap()
         };
 
         let resumed = resume_batch(&store, &clock, &by("bob"), &batch)

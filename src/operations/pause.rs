@@ -81,7 +81,7 @@ pub(crate) async fn resume(
     Ok(PauseChange::Resumed(changed))
 }
 
-/// From now on, these objects no longer keep everybody waiting.
+/// From now on, these objects no longer keep all users waiting.
 async fn pass_over(
     store: &Arc<dyn ArchiveStore>,
     clock: &Clock,

@@ -247,7 +247,7 @@ pub(crate) async fn give_order(
     Err(Failure::new(Class::Transient, Code::ArchiveConflict, text))
 }
 
-/// The objects that keep everybody waiting, because they are not as we would have written them.
+/// The objects that keep all users waiting, because they are not as we would have written them.
 pub(crate) async fn odd_orders(store: &dyn ArchiveStore) -> Result<Vec<String>, Failure> {
     let mut read = Read::default();
     let listing = Listing::read(store).await?;

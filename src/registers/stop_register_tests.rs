@@ -87,7 +87,7 @@ async fn every_order_counts_and_many_users_are_few_objects() {
 }
 
 #[tokio::test]
-async fn an_order_of_a_stranger_stops_everybody_until_an_operator_passes_over_it() {
+async fn an_order_of_a_stranger_stops_all_users_until_an_operator_passes_over_it() {
     for name in ["1.json", "7.json", "4294967295.json", "x.json"] {
         let scene = scene();
         let forged =

@@ -1,4 +1,4 @@
-//! What operators ordered not to be done: looked at before each step that changes something, and as the last thing before
+//! What operators ordered not to be done: read before each step that changes something, and as the last thing before
 //! the DELETE.
 
 use jiff::SignedDuration;
@@ -64,7 +64,7 @@ impl Services {
 
     /// The checkpoint of a request that was cancelled, begun again for this job, which was asked for later; `None` if
     /// there is nothing to begin again.
-    pub(crate) async fn ordered_anew(
+    pub(crate) async fn ordered_again(
         &self,
         job: &Job,
         checkpoint: &Checkpoint,
@@ -77,12 +77,12 @@ impl Services {
         let orders = self.stop_orders.recent(&*self.archive_store).await?;
         let covering = |request| orders.cancelled(job.user_id, request, now);
         let marked = checkpoint.cancelled.is_some();
-        let is_anew =
+        let is_later =
             covering(&job.request).is_none() && (marked || covering(&checkpoint.request).is_some());
-        Ok(is_anew.then(|| {
-            let mut anew = checkpoint.clone();
-            anew.order_anew(job.request.clone(), now);
-            anew
+        Ok(is_later.then(|| {
+            let mut begun = checkpoint.clone();
+            begun.order_again(job.request.clone(), now);
+            begun
         }))
     }
 

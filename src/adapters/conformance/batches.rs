@@ -12,8 +12,8 @@ use crate::address::RedisUrl;
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::integrity::Integrity;
 use crate::job::{BatchId, Request, UserId};
-use crate::machine::Checkpoint;
-use crate::machine::samples::finished;
+use crate::machine::samples::{self, finished};
+use crate::machine::{Checkpoint, State};
 use crate::ports::batches::{Batches, FinishedBatch, Known, Record, Summary};
 use crate::ports::{Checkpoints as _, Claim, FileColumns};
 
@@ -343,9 +343,24 @@ async fn the_end_of_a_batch_is_answered_until_it_is_announced_and_again_after_a_
         let batch_2 = settle(&second, 20).await.expect("again");
         assert_eq!((counts(&batch_2), batch_2.at), ([2, 0, 0], at(20)));
 
+        // A cancelled user has nothing left to do.
+        let mut cancelled = first.clone();
+        cancelled.state = State::Received;
+        cancelled.cancel(samples::cancelled(at(30)), at(30));
+        save(&store, &cancelled, retention).await;
+        let batch_3 = settle(&cancelled, 30).await.expect("with other counts");
+        assert_eq!((counts(&batch_3), batch_3.at), ([1, 0, 0], at(30)));
+        assert_eq!((batch_3.cancelled, batch_3.users()), (1, 2));
+        save(&store, &first, retention).await;
+        assert_eq!(
+            settle(&second, 20).await.map(|batch| batch.cancelled),
+            Some(0)
+        );
+
         // The note of the first end does not hide the second one.
         checkpoints.note_batch_announced(&batch_1).await.unwrap();
-        assert_eq!(settle(&second, 20).await, Some(batch_2));
+        let counted = settle(&second, 20).await.map(|batch| counts(&batch));
+        assert_eq!(counted, Some(counts(&batch_2)));
     }
 }
 

@@ -15,8 +15,8 @@ use crate::address::RedisUrl;
 use crate::clock::Clock;
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::integrity::Integrity;
-use crate::job::UserId;
-use crate::machine::{AccessRemoved, Checkpoint, QueuesCleared, State};
+use crate::job::{Request, UserId};
+use crate::machine::{AccessRemoved, Checkpoint, QueuesCleared, State, samples};
 use crate::ports::batches::{Batches as _, Known};
 use crate::ports::users::{Asked, UserIndex};
 use crate::ports::{Checkpoints, Claim};
@@ -59,6 +59,7 @@ fn embedded() -> Store {
 over_each_adapter!({
     a_user_is_in_the_index_from_the_request_to_the_deactivation,
     a_dead_letter_keeps_access_unless_cxone_does_not_know_the_user,
+    a_cancelled_user_leaves_the_index_and_comes_back_when_asked_for_later,
     a_claim_shows_that_a_user_was_asked_for_before_anything_is_saved,
     a_checkpoint_says_more_than_a_request,
     pages_follow_the_time_of_the_request_also_where_many_have_the_same,
@@ -177,6 +178,40 @@ async fn a_dead_letter_keeps_access_unless_cxone_does_not_know_the_user(store: S
         .map(|user| user.user_id)
         .collect();
     assert_eq!(left, [rejected]);
+}
+
+async fn a_cancelled_user_leaves_the_index_and_comes_back_when_asked_for_later(store: Store) {
+    let user_id = user();
+    let mut checkpoint = requested(user_id, 100);
+    store.save(&checkpoint).await;
+    checkpoint.cancel(samples::cancelled(at(150)), at(150));
+    store.save(&checkpoint).await;
+    assert!(
+        store
+            .with_access()
+            .await
+            .iter()
+            .all(|asked| asked.user_id != user_id)
+    );
+    let known = store.users.summaries(&[user_id]).await.unwrap();
+    let Known::Summary(summary) = &known[0] else {
+        panic!("{known:?}");
+    };
+    assert_eq!(summary.cancelled_at, Some(at(150)));
+    assert!(summary.has_access());
+
+    let request = Request {
+        requested_at: Some(at(200)),
+        ..Request::default()
+    };
+    checkpoint.order_again(request, at(201));
+    store.save(&checkpoint).await;
+    let asked = store
+        .with_access()
+        .await
+        .into_iter()
+        .find(|asked| asked.user_id == user_id);
+    assert_eq!(asked.map(|asked| asked.at), Some(at(200)));
 }
 
 async fn a_claim_shows_that_a_user_was_asked_for_before_anything_is_saved(store: Store) {

@@ -70,7 +70,7 @@ impl RedisCheckpoints {
     fn kept_for(&self, checkpoint: &Checkpoint) -> Option<Duration> {
         if checkpoint.is_unknown_user() {
             Some(UNKNOWN_USER_KEPT)
-        } else if checkpoint.state.is_finished() && checkpoint.dead_letter.is_none() {
+        } else if checkpoint.has_ended() {
             self.retention
         } else {
             None

@@ -35,7 +35,7 @@ impl From<BatchPauseChange> for BatchPauseChanged {
 
 /// Pauses a batch
 ///
-/// Its users are not taken further than their next checkpoint, and not deleted; other batches go on. A pause that is in
+/// Its users are not taken further than their next checkpoint, and not deleted; other batches continue. A pause that is in
 /// force is kept, unless `replace` is true.
 #[utoipa::path(
     post, path = "/api/v1/batches/{batchId}/pause", tag = "batches", operation_id = "pauseBatch",
@@ -61,7 +61,7 @@ pub(super) async fn pause(
     .await
 }
 
-/// Resumes a batch: its users go on within 5 minutes
+/// Resumes a batch: its users continue within 5 minutes
 #[utoipa::path(
     post, path = "/api/v1/batches/{batchId}/resume", tag = "batches", operation_id = "resumeBatch",
     params(("batchId" = BatchId, Path, description = "The name of the batch")),

@@ -51,13 +51,13 @@ enum Verb {
     Report(report::Args),
     /// Pauses a batch: its users are not taken further than their next checkpoint, and not deleted
     ///
-    /// Other batches go on. The pause is kept in the archive store, and uses up neither attempts nor open deliveries. A
+    /// Other batches continue. The pause is kept in the archive store, and uses up neither attempts nor open deliveries. A
     /// pause that is in force is kept, with its operator and its reason, unless `--replace` is given.
     #[command(
         after_help = "Example:\n  offboarder batch pause 2026-11 --for 2h --why 'HR checks the list'"
     )]
     Pause(pause::PauseArgs),
-    /// Resumes a batch: its users go on within 5 minutes
+    /// Resumes a batch: its users continue within 5 minutes
     #[command(after_help = "Example:\n  offboarder batch resume 2026-11 --why 'the list is right'")]
     Resume(pause::ResumeArgs),
 }

@@ -68,7 +68,7 @@ fn text(batch: &BatchId, change: &BatchPauseChange) -> String {
                 .until
                 .map_or_else(String::new, |until| format!(" until {until:.0}"));
             format!(
-                "batch {batch} is paused{until}; its users stop at their next checkpoint, other batches go on"
+                "batch {batch} is paused{until}; its users stop at their next checkpoint, other batches continue"
             )
         }
         BatchPauseChange::AlreadyPaused(BatchPause {
@@ -87,7 +87,7 @@ fn text(batch: &BatchId, change: &BatchPauseChange) -> String {
             )
         }
         BatchPauseChange::Resumed(_) => {
-            format!("batch {batch} is resumed; its users go on within 5 minutes")
+            format!("batch {batch} is resumed; its users continue within 5 minutes")
         }
         BatchPauseChange::NotPaused => format!("nothing was changed: batch {batch} is not paused"),
     }

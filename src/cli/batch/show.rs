@@ -203,7 +203,7 @@ fn durations(shown: &BatchProgress) -> Vec<String> {
     lines
 }
 
-/// Who paused the batch, and how to go on.
+/// Who paused the batch, and how to continue.
 fn paused(pause: &BatchPause, overview: &Overview) -> String {
     let batch = &overview.batch_id;
     let ends = pause.until.map_or_else(String::new, |until| {

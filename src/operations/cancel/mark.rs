@@ -80,7 +80,7 @@ impl Marking<'_> {
                 return Ok(marked);
             }
 
-            // From the seal on, a worker may have looked at the orders before this one, and send the DELETE now.
+            // From the seal on, a worker may have read the orders before this one, and send the DELETE now.
             let may_delete = checkpoint.as_ref().is_none_or(|checkpoint| {
                 let deletion = deletion_before_hold(checkpoint, true);
                 deletion == DeletionBeforeHold::MayBeUnderWay
@@ -160,8 +160,16 @@ impl Marking<'_> {
         if let Some((batches, batch)) = self.batches.zip(self.batch) {
             let known = batches.summaries(batch, &[user_id]).await?;
             // The checkpoint has expired, and the batch kept how the user ended.
-            let is_over = matches!(known.first(), Some(InBatch::Summary(_)));
-            return Ok(is_over.then_some(Marked::Finished));
+            return Ok(match known.first() {
+                Some(InBatch::Summary(summary)) if summary.cancelled_at.is_some() => {
+                    Some(Marked::Cancelled {
+                        begun: summary.state != StateName::Received,
+                        keeps_access: summary.has_access(),
+                    })
+                }
+                Some(InBatch::Summary(_)) => Some(Marked::Finished),
+                Some(InBatch::Nothing | InBatch::Unreadable) | None => None,
+            });
         }
         if added_at.is_some() || self.users.asked_at(user_id).await?.is_some() {
             return Ok(None);

@@ -24,7 +24,7 @@ pub(crate) struct CancelReport {
     pub finished: Vec<UserId>,
     /// Users of whom nothing is stored: a message that asks for them is dropped when it comes up.
     pub not_known: Vec<UserId>,
-    /// Users who were asked for in another batch, or after the cancellation: that request goes on.
+    /// Users who were asked for in another batch, or after the cancellation: that request continues.
     pub asked_otherwise: Vec<UserId>,
     /// Users for whom it came too late, or may have.
     pub too_late: Vec<NotCancelled>,

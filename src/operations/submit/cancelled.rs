@@ -29,7 +29,7 @@ pub(crate) struct Cancellations {
 
 #[derive(Default)]
 struct Found {
-    anew: Named,
+    again: Named,
     dropped: Named,
     /// The requests of users whose checkpoints still say that they are cancelled.
     pending: HashMap<UserId, Request>,
@@ -58,7 +58,7 @@ pub(super) enum Standing {
     /// Nothing was cancelled.
     NeverCancelled,
     /// It is asked for after this cancellation.
-    Anew(Timestamp, String),
+    Again(Timestamp, String),
     /// Workers would drop it: it is asked for before this cancellation.
     Dropped(Timestamp, String),
 }
@@ -87,14 +87,14 @@ impl Cancellations {
             .orders
             .last_cancelled(user_id, request.batch_id.as_ref());
         last.map_or(Standing::NeverCancelled, |(at, who)| {
-            Standing::Anew(at, who)
+            Standing::Again(at, who)
         })
     }
 
     /// A user who is sent although an earlier request was cancelled.
-    pub(super) fn note_anew(&self, message: &Message, at: Timestamp, who: String) {
+    pub(super) fn note_again(&self, message: &Message, at: Timestamp, who: String) {
         let mut found = self.found.lock();
-        found.anew.add(message.user_id, at, who);
+        found.again.add(message.user_id, at, who);
         found
             .pending
             .insert(message.user_id, message.request.clone());
@@ -105,10 +105,10 @@ impl Cancellations {
         self.found.lock().dropped.add(user_id, at, who);
     }
 
-    /// The users who were submitted anew, and those who were not sent.
+    /// The users who were submitted again, and those who were not sent.
     pub(crate) fn found(&self) -> (Named, Named) {
         let found = self.found.lock();
-        (found.anew.clone(), found.dropped.clone())
+        (found.again.clone(), found.dropped.clone())
     }
 
     /// The broker has the messages of these users: their checkpoints no longer say that they are cancelled.
@@ -121,7 +121,7 @@ impl Cancellations {
                 .collect()
         };
         let ordering = pending.into_iter().map(|(user_id, request)| async move {
-            if let Err(failure) = self.order_anew(user_id, request).await {
+            if let Err(failure) = self.order_again(user_id, request).await {
                 tracing::warn!(%user_id, %failure, "shown as cancelled until a worker takes the new message");
             }
         });
@@ -132,7 +132,7 @@ impl Cancellations {
     }
 
     /// A worker may have taken the message already; then its checkpoint says more.
-    async fn order_anew(&self, user_id: UserId, request: Request) -> Result<(), Failure> {
+    async fn order_again(&self, user_id: UserId, request: Request) -> Result<(), Failure> {
         let stored = self.checkpoints.read(user_id).await?;
         if stored.is_none_or(|checkpoint| checkpoint.cancelled.is_none()) {
             return Ok(());
@@ -151,7 +151,7 @@ impl Cancellations {
             if let Some(mut checkpoint) = checkpoint
                 && checkpoint.cancelled.is_some()
             {
-                checkpoint.order_anew(request, self.clock.now());
+                checkpoint.order_again(request, self.clock.now());
                 self.checkpoints.save(&lease, version, &checkpoint).await?;
             }
             Ok(())

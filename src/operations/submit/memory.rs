@@ -132,11 +132,11 @@ impl Memory {
                 cancellations.note_dropped(message.user_id, at, who);
                 true
             }
-            Standing::Anew(at, who) if !before => {
-                cancellations.note_anew(message, at, who);
+            Standing::Again(at, who) if !before => {
+                cancellations.note_again(message, at, who);
                 false
             }
-            Standing::Anew(..) | Standing::NeverCancelled => false,
+            Standing::Again(..) | Standing::NeverCancelled => false,
         }
     }
 

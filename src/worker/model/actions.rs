@@ -206,27 +206,16 @@ impl Offboarding {
                 };
                 *version = saved;
             }
+            Some(Act::Do(Command::Perform(step))) if self.is_stopped(world, &step, *read) => {
+                acts.extend(self.plan(checkpoint, Event::Cancelled(cancelled(NOW)), *source));
+            }
             // What was read may be out of date when the DELETE is sent.
             Some(Act::Do(Command::Perform(step @ Step::Delete { .. })))
                 if !*read && world.exists =>
             {
-                if world.cancelled && self.broken != Some(Rule::LookBeforeTheDeletion) {
-                    let event = Event::Cancelled(cancelled(NOW));
-                    let planned = self.plan(checkpoint, event, *source);
-                    acts.extend(planned);
-                } else {
-                    *read = true;
-                    *too_late = world.cancelled;
-                    acts.push_front(Act::Do(Command::Perform(step)));
-                }
-            }
-            // A worker looks before each step that changes something, and whose end it does not only record.
-            Some(Act::Do(Command::Perform(
-                Step::LookAgain | Step::ClearQueues | Step::Deactivate | Step::Archive | Step::Seal,
-            ))) if world.cancelled => {
-                let event = Event::Cancelled(cancelled(NOW));
-                let planned = self.plan(checkpoint, event, *source);
-                acts.extend(planned);
+                *read = true;
+                *too_late = world.cancelled;
+                acts.push_front(Act::Do(Command::Perform(step)));
             }
             Some(Act::Do(Command::Perform(step))) => {
                 *read = false;
@@ -252,20 +241,42 @@ impl Offboarding {
                 if world.lease == Some(*owner) {
                     world.lease = None;
                 }
-                // One act with the end, to keep the model small: a crash between the two changes nothing that one
-                // before or after them does not.
-                let is_left_out = self.broken == Some(Rule::TheEndAnnouncesTheAccess);
-                if matches!(outcome, Outcome::Finished(_)) && !is_left_out {
-                    world.announced |= settled(&outcome, *source).access_gone().is_some();
-                }
+                self.note_end(world, &outcome, *source);
                 let late = acts
                     .contains(&Act::Save)
                     .then(|| Settle::SaveLate(*owner, *version, checkpoint.clone()));
-                world.dropped |= matches!(outcome, Outcome::Cancelled(_));
                 return self.end(&outcome, *source, late);
             }
         }
         worker
+    }
+
+    /// Whether a worker reads an order before this step: before each one that changes something, and whose end it does
+    /// not only record.
+    fn is_stopped(&self, world: &World, step: &Step, read: bool) -> bool {
+        world.cancelled
+            && match step {
+                Step::LookAgain
+                | Step::ClearQueues
+                | Step::Deactivate
+                | Step::Archive
+                | Step::Seal => true,
+                Step::Delete { .. } => {
+                    let reads_orders = self.broken != Some(Rule::LookBeforeTheDeletion);
+                    reads_orders && !read && world.exists
+                }
+                Step::LookBack | Step::ConfirmDeletion | Step::Record => false,
+            }
+    }
+
+    /// One act with the end, to keep the model small: a crash between the two changes nothing that one before or after
+    /// them does not.
+    fn note_end(&self, world: &mut World, outcome: &Outcome, source: usize) {
+        let is_left_out = self.broken == Some(Rule::TheEndAnnouncesTheAccess);
+        if matches!(outcome, Outcome::Finished(_)) && !is_left_out {
+            world.announced |= settled(outcome, source).access_gone().is_some();
+        }
+        world.dropped |= matches!(outcome, Outcome::Cancelled(_));
     }
 
     /// The settlement of a run, by the product's own mapping.

@@ -57,7 +57,7 @@ fn the_model_finds_a_removal_of_access_that_only_the_first_settlement_announces(
 }
 
 #[test]
-fn the_model_finds_a_deletion_that_does_not_look_whether_it_was_cancelled() {
+fn the_model_finds_a_deletion_that_does_not_check_whether_it_was_cancelled() {
     let promise = found(cancellation(), Rule::LookBeforeTheDeletion);
     assert!(promise.contains("cancellation"), "{promise}");
 }

@@ -187,15 +187,7 @@ fn take_in(
             return ControlFlow::Continue(false);
         }
         Event::Cancelled(cancelled) => {
-            // A message that comes again finds the end saved.
-            let is_saved = checkpoint
-                .cancelled
-                .as_ref()
-                .is_some_and(|known| known.at == cancelled.at);
-            if is_saved {
-                return ControlFlow::Continue(false);
-            }
-            checkpoint.cancel(cancelled, now);
+            return ControlFlow::Continue(checkpoint.cancel_once(cancelled, now));
         }
         Event::UserNotFound
         | Event::QueuesCleared(_)

@@ -233,9 +233,9 @@ async fn first_event(
     let beginning = async {
         confirm_end(services, session, job).await?;
         // The intent to delete that an earlier request left is not this one's.
-        if let Some(anew) = services.ordered_anew(job, session.checkpoint()).await? {
+        if let Some(begun) = services.ordered_again(job, session.checkpoint()).await? {
             tracing::info!(user_id = %job.user_id, "asked for again after a cancellation");
-            session.forget(anew);
+            session.forget(begun);
         }
         Ok(Event::Resumed)
     };

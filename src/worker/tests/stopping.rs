@@ -65,7 +65,7 @@ impl Bench {
         Box::pin(drive(&self.services, &job, &limits)).await
     }
 
-    /// An operator's order of so many seconds ago, which workers have read.
+    /// An operator's order of this number of seconds ago, which workers have read.
     async fn order(&mut self, act: StopAct, seconds_ago: i64) {
         let recorded = Recorded::in_a_test("ada", Some("a wrong list"));
         let store = &*self.services.archive_store;
@@ -119,7 +119,7 @@ async fn a_cancelled_message_is_dropped_each_time_also_without_a_checkpoint_and_
 }
 
 #[tokio::test]
-async fn a_user_who_waits_for_the_deletion_stops_at_the_checkpoint_and_all_steps_come_again_when_asked_anew()
+async fn a_user_who_waits_for_the_deletion_stops_at_the_checkpoint_and_all_steps_come_again_when_asked_again()
  {
     let mut bench = Bench::new(1).await;
     bench.services.guards.delete_grace = AN_HOUR;
@@ -208,7 +208,7 @@ async fn a_cancellation_that_comes_while_the_delete_waits_for_its_quota_stops_it
 }
 
 #[tokio::test]
-async fn a_user_who_works_again_after_a_cancellation_is_read_again_when_asked_anew() {
+async fn a_user_who_works_again_after_a_cancellation_is_read_again_when_asked_again() {
     let mut bench = Bench::new(1).await;
     bench.services.guards.delete_grace = AN_HOUR;
     assert!(matches!(
@@ -228,7 +228,7 @@ async fn a_user_who_works_again_after_a_cancellation_is_read_again_when_asked_an
 }
 
 #[tokio::test]
-async fn a_duplicate_of_a_cancelled_message_does_not_stop_what_was_asked_for_anew() {
+async fn a_duplicate_of_a_cancelled_message_does_not_stop_what_was_asked_for_again() {
     let mut bench = Bench::new(1).await;
     bench.services.guards.delete_grace = AN_HOUR;
     bench.cancel(0, 100).await;
@@ -245,7 +245,7 @@ async fn a_duplicate_of_a_cancelled_message_does_not_stop_what_was_asked_for_ane
 }
 
 #[tokio::test]
-async fn a_cancelled_batch_is_dropped_and_another_batch_of_the_same_user_goes_on() {
+async fn a_cancelled_batch_is_dropped_and_another_batch_of_the_same_user_continues() {
     let mut bench = Bench::new(1).await;
     let batch = "wrong".parse().unwrap();
     bench.order(StopAct::CancelBatch { batch }, 100).await;
@@ -256,7 +256,7 @@ async fn a_cancelled_batch_is_dropped_and_another_batch_of_the_same_user_goes_on
 }
 
 #[tokio::test]
-async fn users_of_a_paused_batch_wait_in_the_broker_and_spend_no_attempt_while_others_go_on() {
+async fn users_of_a_paused_batch_wait_in_the_broker_and_spend_no_attempt_while_others_continue() {
     let mut bench = Bench::new(3).await;
     bench.services.guards.delete_grace = AN_HOUR;
     let before = bench.ask(1, in_batch(200, "b")).await;
@@ -298,7 +298,7 @@ async fn users_of_a_paused_batch_wait_in_the_broker_and_spend_no_attempt_while_o
 }
 
 #[tokio::test]
-async fn orders_in_doubt_stop_everybody_until_an_operator_resumes() {
+async fn orders_in_doubt_stop_all_users_until_an_operator_resumes() {
     let mut bench = Bench::new(1).await;
     let forged = bench.directory.path().join("archive/_stop_order.3.json");
     std::fs::write(forged, "{}").unwrap();
