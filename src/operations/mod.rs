@@ -7,6 +7,7 @@ pub(crate) mod fleet;
 pub(crate) mod holds;
 pub(crate) mod pause;
 pub(crate) mod plan;
+pub(crate) mod report;
 pub(crate) mod runbook;
 pub(crate) mod status;
 pub(crate) mod submit;

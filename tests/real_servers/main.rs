@@ -42,6 +42,7 @@ mod long_archives;
 mod off_boarding;
 mod outages;
 mod outputs;
+mod reporting;
 mod resources;
 mod revisions;
 mod secrets;
