@@ -76,7 +76,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="offboarder-bench-") as place:
         user, objects = off_board(binary, place)
         directory = pathlib.Path(place, "leavers")
-        directory.mkdir()
+        directory.mkdir(mode=0o700)
         have = 0
         for count in (leavers // 10, leavers):
             fill(directory, user, objects, have, count)

@@ -36,7 +36,7 @@ use page::{End, Head, Page};
 #[derive(Debug, ::clap::Args)]
 #[command(after_help = "Examples:
   offboarder report --since 2026-10-01 --until 2026-12-31 --output html > q4.html
-  offboarder report --since 2026-11-01 --batch-id 2026-11 > 2026-11.csv
+  offboarder report --since 2026-11-01 --batch 2026-11 > 2026-11.csv
   offboarder report --since 2026-10-01 --folder ./download      (needs no network and no settings)")]
 pub(crate) struct Args {
     /// Users who were asked for at this time or later: a date (UTC) or a time, e.g. 2026-10-01T00:00:00Z
@@ -46,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "D", value_parser = parse_to)]
     until: Option<Timestamp>,
     /// Only users of this batch
-    #[arg(long, alias = "batch-id", value_name = "B")]
+    #[arg(long, value_name = "B")]
     batch: Option<BatchId>,
     /// Read a directory of downloaded objects instead of the store
     #[arg(long, value_name = "DIR")]
