@@ -8,7 +8,7 @@ REMAP := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CURDIR)=/offboarder
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build supply-chain sbom notices requirements demo play play-stop test check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-lanes bench-outage bench-quota bench-sizing bench-submit bench-telemetry bench-workers upgrade up down clean-local
+.PHONY: help build supply-chain sbom notices requirements demo play play-stop test check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-lanes bench-outage bench-plan bench-quota bench-report bench-sizing bench-submit bench-telemetry bench-workers upgrade up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -118,9 +118,17 @@ bench-outage: build ## 1,000 users queued through an outage of ten minutes; prin
 	$(INSTALL) servers
 	.venv/bin/python benches/outage.py target/release/offboarder $(LOCAL) $(USERS) $(MINUTES)
 
+bench-plan: build ## plan 10,000 users of a CSV file; prints rows a second and peak memory; ROWS=n sets how many
+	$(INSTALL) servers
+	.venv/bin/python benches/plan.py target/release/offboarder $(LOCAL) $(ROWS)
+
 bench-quota: build ## four workers on an analytics quota of 20/s and a routing quota of 50/s; prints how much is used, and 429s
 	$(INSTALL) servers
 	.venv/bin/python benches/quota.py target/release/offboarder $(LOCAL)
+
+bench-report: build ## report on 10,000 and 100,000 leavers in a directory; prints leavers a second and peak memory; LEAVERS=n
+	$(INSTALL) servers
+	.venv/bin/python benches/report.py target/release/offboarder $(LEAVERS)
 
 bench-sizing: build ## prints the bytes that waiting messages need in RabbitMQ, and users in Redis; MESSAGES=n sets how many
 	$(INSTALL) servers

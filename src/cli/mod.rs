@@ -30,6 +30,7 @@ mod plan_cost;
 mod plan_printer;
 mod plan_total;
 mod rejects;
+mod report;
 mod run;
 mod screen;
 mod simulator;
@@ -102,6 +103,7 @@ enum Command {
     Submit(submit::Args),
     Status(status::Args),
     Verify(verify::Args),
+    Report(report::Args),
     Batch(batch::Args),
     Workers(workers::Args),
     Users(users::Args),
@@ -203,6 +205,7 @@ async fn dispatch(
         Command::Submit(args) => Box::pin(submit::run(args, &sources())).await,
         Command::Status(args) => status::run(args, &AnySettings::read(&sources())?).await,
         Command::Verify(args) => Box::pin(verify::run(args, &sources())).await,
+        Command::Report(args) => Box::pin(report::run(args, &sources())).await,
         Command::Batch(args) => batch::run(args, &AnySettings::read(&sources())?).await,
         Command::Workers(args) => workers::run(args, &AnySettings::read(&sources())?).await,
         Command::Users(args) => users::run(args, &AnySettings::read(&sources())?).await,

@@ -32,6 +32,22 @@ pub(super) struct Versions {
 }
 
 impl Holdings {
+    /// Notes an object that a listing shows, whose versions are not known.
+    pub(crate) fn note(&mut self, kind: Kind, revision: u32) {
+        self.0.push(Held {
+            kind,
+            revision,
+            id: None,
+            deletes: false,
+        });
+    }
+
+    /// The kinds of objects of a revision.
+    pub(crate) fn kinds(&self, revision: u32) -> Vec<Kind> {
+        let held = self.0.iter().filter(|held| held.revision == revision);
+        held.map(|held| held.kind).collect()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -63,7 +79,7 @@ impl Holdings {
 }
 
 /// The user, kind and revision of an object; `None` if the object belongs to no user.
-pub(super) fn owned(key: &ObjectKey) -> Option<(UserId, Kind, u32)> {
+pub(crate) fn owned(key: &ObjectKey) -> Option<(UserId, Kind, u32)> {
     let user_id = key.as_str().get(..USER_ID_CHARS)?.parse().ok()?;
     let (kind, revision) = parse_key(user_id, key)?;
     Some((user_id, kind, revision))

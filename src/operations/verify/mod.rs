@@ -5,6 +5,7 @@
 //! against its form, its seal, and the digest in the checkpoint while there is one; nothing confirms the time of sealing.
 
 mod archives;
+mod brief;
 mod check;
 mod documents;
 mod finding;
@@ -15,11 +16,12 @@ mod schema;
 mod tests;
 mod user;
 
+pub(crate) use brief::Brief;
 pub(crate) use check::{Checked, Checker, KnownManifests, Pacing};
 #[cfg(any(test, fuzzing))]
 pub(crate) use documents::{faults_of_manifest, faults_of_seal};
 pub(crate) use finding::Verdict;
 pub(crate) use folder::{folders, no_files};
-pub(crate) use holdings::holdings;
+pub(crate) use holdings::{Holdings, holdings, owned};
 pub(crate) use schema::Schema;
 pub(crate) use user::{CheckpointEvidence, Verifier};

@@ -40,6 +40,14 @@ impl CheckpointEvidence {
     }
 }
 
+/// The manifests of a user, by revision.
+pub(super) struct Manifests {
+    /// Those that this release can read.
+    pub(super) manifests: BTreeMap<u32, Manifest>,
+    /// Of all that are stored.
+    pub(super) digests: BTreeMap<u32, ManifestRef>,
+}
+
 pub(crate) struct Verifier {
     pub store: Arc<dyn ArchiveStore>,
     pub schema: Schema,
@@ -62,7 +70,7 @@ impl Verifier {
             return Ok(verdict);
         }
         self.find_rewritten(user_id, holdings, &mut verdict);
-        let manifests = self
+        let Manifests { manifests, .. } = self
             .manifests(user_id, holdings, evidence, &mut verdict)
             .await?;
         verdict.manifests = manifests.len();
@@ -72,19 +80,8 @@ impl Verifier {
 
         let mut sets = BTreeMap::<u32, Vec<&Manifest>>::new();
         for (revision, manifest) in &manifests {
-            let archive = &manifest.archive.archive;
-            match set_of(user_id, &archive.key).filter(|set| set <= revision) {
-                Some(set) if self.names(&archive.key, &archive_key(user_id, set)) => {
-                    sets.entry(set).or_default().push(manifest);
-                }
-                Some(_) | None => {
-                    let key = self.store.full_key(&audit_key(user_id, *revision));
-                    let text = format!(
-                        "the archive that it names, {}, belongs to another user",
-                        archive.key
-                    );
-                    verdict.find(Kind::ManifestChanged, key, text);
-                }
+            if let Some(set) = self.set(user_id, *revision, manifest, &mut verdict) {
+                sets.entry(set).or_default().push(manifest);
             }
         }
         for (set, manifests) in &sets {
@@ -102,6 +99,29 @@ impl Verifier {
             }
         }
         Ok(verdict)
+    }
+
+    /// The revision of the archive that a manifest names, if it is one of this user.
+    pub(super) fn set(
+        &self,
+        user_id: UserId,
+        revision: u32,
+        manifest: &Manifest,
+        verdict: &mut Verdict,
+    ) -> Option<u32> {
+        let archive = &manifest.archive.archive;
+        let set = set_of(user_id, &archive.key)
+            .filter(|set| *set <= revision)
+            .filter(|set| self.names(&archive.key, &archive_key(user_id, *set)));
+        if set.is_none() {
+            let key = self.store.full_key(&audit_key(user_id, revision));
+            let text = format!(
+                "the archive that it names, {}, belongs to another user",
+                archive.key
+            );
+            verdict.find(Kind::ManifestChanged, key, text);
+        }
+        set
     }
 
     /// offboarder writes each object once, so further versions and delete markers come from someone else.
@@ -140,13 +160,13 @@ impl Verifier {
     }
 
     /// Reads the manifests, and checks each against the schema, itself, the one before it, and the checkpoint.
-    async fn manifests(
+    pub(super) async fn manifests(
         &self,
         user_id: UserId,
         holdings: &Holdings,
         evidence: &CheckpointEvidence,
         verdict: &mut Verdict,
-    ) -> Result<BTreeMap<u32, Manifest>, Failure> {
+    ) -> Result<Manifests, Failure> {
         let mut manifests = BTreeMap::new();
         let mut digests = BTreeMap::<u32, ManifestRef>::new();
 
@@ -190,7 +210,7 @@ impl Verifier {
         }
         self.gaps(user_id, &digests, evidence, verdict);
 
-        Ok(manifests)
+        Ok(Manifests { manifests, digests })
     }
 
     fn parse(&self, bytes: &[u8], full_key: &str, verdict: &mut Verdict) -> Option<Manifest> {
@@ -367,7 +387,7 @@ impl Verifier {
     }
 
     /// The first version of an object; `None` if no version is left.
-    async fn document(
+    pub(super) async fn document(
         &self,
         key: &ObjectKey,
         versions: &Versions,

@@ -1,0 +1,251 @@
+//! Reads the store in parts, by the first digit of the user IDs, so that only one part of the names is in memory.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _};
+use jiff::Timestamp;
+
+use super::discarded::{Discarded, discarded};
+use super::row::{Checked, Outcome, Row};
+use super::wanted::Wanted;
+use crate::failure::{Class, Failure};
+use crate::guards::Hold;
+use crate::job::UserId;
+use crate::manifest;
+use crate::operations::verify::{Brief, Holdings, Verdict, Verifier, owned};
+use crate::registers::{HoldRecords, hold_of};
+
+/// The first digits of user IDs.
+pub(crate) const PARTS: &str = "0123456789abcdef";
+/// The number of users who are read at the same time.
+const AT_ONCE: usize = 32;
+/// The number of tries for a read before a fault of the store ends the report.
+const TRIES: u32 = 3;
+
+/// Names of a download that are no regular files, by user: they must not be opened.
+pub(crate) type Strangers = BTreeMap<UserId, Vec<String>>;
+
+/// Reads the rows of the report.
+pub(crate) struct Reporter {
+    verifier: Arc<Verifier>,
+    wanted: Wanted,
+    strangers: Strangers,
+    holds: HoldRecords,
+    discarded: BTreeMap<UserId, Discarded>,
+    /// Why delete markers are not known, if so.
+    pub markers: Option<Failure>,
+}
+
+/// Why the report ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stopped {
+    #[error(transparent)]
+    Store(#[from] Failure),
+    /// A row could not be written.
+    #[error(transparent)]
+    Output(#[from] io::Error),
+}
+
+/// The objects of a user, as a listing shows them.
+#[derive(Default)]
+struct Objects {
+    holdings: Holdings,
+    /// When the first of them was stored.
+    stored_at: Option<Timestamp>,
+    hidden: Vec<String>,
+}
+
+impl Reporter {
+    /// Reads the names of hold records and the copies of dead letters.
+    pub(crate) async fn open(
+        verifier: Verifier,
+        wanted: Wanted,
+        strangers: Strangers,
+    ) -> Result<Self, Failure> {
+        let store = Arc::clone(&verifier.store);
+        Ok(Self {
+            verifier: Arc::new(verifier),
+            wanted,
+            strangers,
+            holds: HoldRecords::list(&*store).await?,
+            discarded: discarded(&*store).await?,
+            markers: None,
+        })
+    }
+
+    /// Calls `found` with each row of a part, in the order of the user IDs.
+    pub(crate) async fn part(
+        &mut self,
+        digit: char,
+        mut found: impl FnMut(&Row) -> io::Result<()>,
+    ) -> Result<(), Stopped> {
+        let objects = self.list(digit).await?;
+        let this = &*self;
+        let mut rows = stream::iter(objects)
+            .map(|(user_id, objects)| this.try_rows(user_id, objects))
+            .buffered(AT_ONCE);
+        while let Some(rows) = rows.next().await {
+            for row in rows? {
+                found(&row)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn list(&mut self, digit: char) -> Result<BTreeMap<UserId, Objects>, Failure> {
+        let store = &self.verifier.store;
+        let prefix = digit.to_string();
+        let mut objects: BTreeMap<UserId, Objects> = BTreeMap::new();
+        for listed in store.list(&prefix).await? {
+            if let Some((user_id, kind, revision)) = owned(&listed.key) {
+                let objects = objects.entry(user_id).or_default();
+                objects.holdings.note(kind, revision);
+                let first = objects
+                    .stored_at
+                    .map_or(listed.modified, |at| at.min(listed.modified));
+                objects.stored_at = Some(first);
+            }
+        }
+        match store.hidden(&prefix).await {
+            Ok(hidden) => {
+                for key in hidden {
+                    if let Some((user_id, _, _)) = owned(&key) {
+                        let name = store.full_key(&key);
+                        objects.entry(user_id).or_default().hidden.push(name);
+                    }
+                }
+            }
+            Err(failure) => self.markers = Some(failure),
+        }
+
+        let others = self.discarded.keys().chain(self.strangers.keys());
+        for user_id in others.filter(|user_id| user_id.to_string().starts_with(digit)) {
+            objects.entry(*user_id).or_default();
+        }
+        Ok(objects)
+    }
+
+    async fn try_rows(&self, user_id: UserId, objects: Objects) -> Result<Vec<Row>, Failure> {
+        let mut tries = 1;
+        loop {
+            match self.rows(user_id, &objects).await {
+                Err(failure) if tries < TRIES && failure.class != Class::Defect => {
+                    tracing::debug!(%user_id, %failure, "the user is read again");
+                    tokio::time::sleep(Duration::from_secs(1) * tries).await;
+                    tries += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn rows(&self, user_id: UserId, objects: &Objects) -> Result<Vec<Row>, Failure> {
+        let mut rows = match self.strangers.get(&user_id) {
+            Some(names) => vec![unopened(user_id, names)],
+            None => self.of_objects(user_id, objects).await?,
+        };
+        rows.retain(|row| self.wanted.has(row));
+
+        if !rows.is_empty() && self.holds.names(user_id) {
+            let hold: Option<Hold> = hold_of(&*self.verifier.store, user_id).await?;
+            for row in &mut rows {
+                row.hold = hold.clone().map(Into::into);
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn of_objects(&self, user_id: UserId, objects: &Objects) -> Result<Vec<Row>, Failure> {
+        let target = self.wanted.target;
+        let Brief {
+            verdict,
+            ended,
+            unfinished,
+            unreadable,
+        } = self.verifier.brief(user_id, &objects.holdings).await?;
+        let mut rows: Vec<Row> = Vec::new();
+        let of_manifests = ended.values();
+        rows.extend(of_manifests.filter_map(|set| Row::of_manifests(set, target)));
+        for (set, seal) in &unfinished {
+            rows.push(match seal {
+                Some(seal) => Row::of_seal(user_id, seal, target),
+                None => self.of_archive(user_id, *set, objects),
+            });
+        }
+        for reference in unreadable {
+            rows.push(Row {
+                manifest: Some(reference.key),
+                manifest_sha256: Some(reference.sha256),
+                checked: Checked::NotOk,
+                asked_before: self.stored_at(objects),
+                ..Row::unknown(user_id, Outcome::Unreadable)
+            });
+        }
+        let discarded = self.discarded.get(&user_id);
+        for row in rows.iter_mut().filter(|row| row.is_unfinished()) {
+            row.why_not_deleted = discarded.map(ToString::to_string);
+        }
+        if rows.is_empty() {
+            rows.push(match discarded {
+                Some(discarded) if objects.hidden.is_empty() => {
+                    Row::of_discarded(user_id, discarded)
+                }
+                Some(_) | None => Row::unknown(user_id, Outcome::Hidden),
+            });
+        }
+
+        let hidden = objects.hidden.iter();
+        let hidden = hidden.map(|name| format!("{name}: it was deleted (a delete marker)"));
+        let findings: Vec<String> = findings(&verdict).chain(hidden).collect();
+        for row in rows.iter_mut().filter(|_| !findings.is_empty()) {
+            row.checked = Checked::NotOk;
+            row.findings.extend(findings.iter().cloned());
+        }
+        Ok(rows)
+    }
+
+    /// An archive with neither seal nor manifest, or with a seal that cannot be read.
+    fn of_archive(&self, user_id: UserId, set: u32, objects: &Objects) -> Row {
+        let store = &self.verifier.store;
+        let kinds = objects.holdings.kinds(set);
+        let is_sealed = kinds.contains(&manifest::Kind::Sealed);
+        let outcome = if is_sealed {
+            Outcome::Unreadable
+        } else {
+            Outcome::Archived
+        };
+        let mut row = Row::unknown(user_id, outcome);
+        if kinds.contains(&manifest::Kind::Archive) {
+            row.archive = Some(store.full_key(&manifest::archive_key(user_id, set)));
+        }
+        if is_sealed {
+            let key = store.full_key(&manifest::sealed_key(user_id, set));
+            row.findings = vec![format!("{key}: it cannot be read as a seal")];
+            row.checked = Checked::NotOk;
+        }
+        row.asked_before = self.stored_at(objects);
+        row
+    }
+
+    /// Who copied or touched the files of a download decides about their times.
+    fn stored_at(&self, objects: &Objects) -> Option<Timestamp> {
+        objects.stored_at.filter(|_| !self.verifier.downloaded)
+    }
+}
+
+fn unopened(user_id: UserId, names: &[String]) -> Row {
+    let verdict = Verdict::unopened(user_id, names);
+    Row {
+        checked: Checked::NotOk,
+        findings: findings(&verdict).collect(),
+        ..Row::unknown(user_id, Outcome::Unreadable)
+    }
+}
+
+fn findings(verdict: &Verdict) -> impl Iterator<Item = String> {
+    let texts = verdict.findings.iter();
+    texts.map(|finding| format!("{}: {}", finding.object, finding.text))
+}
