@@ -72,15 +72,14 @@ const FEW: usize = 20;
 
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
     let named = args.named()?;
-    let place = match &args.folder {
-        Some(folder) => of_folder(folder)?,
-        None => {
-            let settings = Settings::read(sources)?;
-            if let Some(follower) = args.follower(&settings).await? {
-                return on_a_worker(args, &follower, named).await;
-            }
-            of_settings(&settings, named.as_deref()).await?
+    let place = if let Some(folder) = &args.folder {
+        of_folder(folder)?
+    } else {
+        let settings = Settings::read(sources)?;
+        if let Some(follower) = args.follower(&settings).await? {
+            return on_a_worker(args, &follower, named).await;
         }
+        of_settings(&settings, named.as_deref()).await?
     };
     let place = Arc::new(place);
     let wanted = place.wanted(named).await?;
@@ -121,7 +120,7 @@ async fn on_a_worker(
     let manner = Manner::new(args.rate, None, false);
     let order = verify_order(users, all, manner);
     let begun = place.begin(order, &args.act.operator()).await?;
-    let followed = follower.follow_begun(&begun, args.detach).await?;
+    let became = follower.follow_begun(&begun, args.detach).await?;
     let mut report = Report {
         location: place.store.location(),
         downloaded: false,
@@ -130,7 +129,7 @@ async fn on_a_worker(
         stopped_by: None,
         was_stopped: false,
     };
-    let end = match followed {
+    let end = match became {
         Followed::Ended(end) => end,
         Followed::Unrecorded(end, failure) => {
             report.stopped_by = Some(failure);

@@ -113,9 +113,9 @@ fn taken_over(place: usize) {
 /// The name under which a worker reports itself.
 fn name_of(world: &World, worker: &Process) -> String {
     // It ends with 1 while the workers are paused.
-    let listed = world.run(&["workers", "--output", "json"]).json();
+    let workers = world.run(&["workers", "--output", "json"]).json();
     let admin = worker.admin();
-    let named = list(&listed["workers"]).iter().find(|one| {
+    let named = list(&workers["workers"]).iter().find(|one| {
         let listen = one["listen"].as_str().unwrap_or_default();
         admin.ends_with(listen)
     });

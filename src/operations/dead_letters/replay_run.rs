@@ -94,12 +94,12 @@ impl Run<'_> {
             match result.became {
                 Became::Moved => {
                     self.report.moved.push(dead_letter.clone());
-                    let sent = Sent {
+                    let earlier = Sent {
                         dead_letter: dead_letter.clone(),
                         followed: serde_json::from_value(result.detail).ok(),
                     };
-                    self.count(&sent);
-                    self.sent.push(sent);
+                    self.count(&earlier);
+                    self.sent.push(earlier);
                 }
                 Became::Cleared => self.report.cleared.push(dead_letter.clone()),
                 _left => self.report.skipped.push(Skipped {

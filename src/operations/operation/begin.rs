@@ -78,11 +78,12 @@ impl Place {
         set.dead_letters.retain(|one| seen.insert(one.id.clone()));
         let id = OperationId::new();
 
-        let mut details = json!({ "of": of, "operation": id });
-        if kind == OperationKind::Replay {
-            details["canary"] = manner.canary_ms.is_some().into();
-            details["anyway"] = manner.anyway.into();
-        }
+        let details = match kind {
+            OperationKind::Replay => json!({
+                "of": of, "operation": id, "canary": manner.canary_ms.is_some(), "anyway": manner.anyway,
+            }),
+            OperationKind::Discard | OperationKind::Verify => json!({ "of": of, "operation": id }),
+        };
         let change = Change {
             what: words(kind)[0],
             count: set.to_do(),
@@ -119,8 +120,8 @@ impl Place {
             why: operator.why.clone(),
             at: self.clock.now(),
         };
-        self.record(operator, "operations stop", id, Value::Null)
-            .await?;
+        let details = json!({ "operation": id });
+        self.record(operator, "operations stop", details).await?;
         self.operations.stop(id, &order).await?;
         Ok(kind)
     }
@@ -134,8 +135,8 @@ impl Place {
     ) -> Result<OperationKind, StopError> {
         let kind = self.demand_open(id).await?;
         let ms = u64::try_from(pace.as_millis()).unwrap_or(u64::MAX);
-        self.record(operator, "operations rate", id, ms.into())
-            .await?;
+        let details = json!({ "operation": id, "paceMs": ms });
+        self.record(operator, "operations rate", details).await?;
         self.operations.set_pace(id, pace).await?;
         Ok(kind)
     }
@@ -144,13 +145,8 @@ impl Place {
         &self,
         operator: &Operator,
         what: &'static str,
-        id: OperationId,
-        pace_ms: Value,
+        details: Value,
     ) -> Result<(), Failure> {
-        let mut details = json!({ "operation": id });
-        if !pace_ms.is_null() {
-            details["paceMs"] = pace_ms;
-        }
         let change = Change {
             what,
             count: 1,

@@ -186,17 +186,17 @@ impl Executor {
             numbers: (0..).zip(&set.users).map(|(n, user)| (*user, n)).collect(),
             tracker,
         };
-        let checked = if open.is_empty() {
+        let found = if open.is_empty() {
             Checked::default()
         } else {
             let wanted = checker.wanted(Some(open)).await?;
             checker.check_all(wanted, &paced).await
         };
-        verdicts.extend(checked.verdicts);
+        verdicts.extend(found.verdicts);
         verdicts.sort_by_key(|verdict: &Verdict| verdict.user_id);
         Ok(Worked {
             report: OperationReport::Verify(VerifyReport { verdicts }),
-            ended: checked.stopped_by.map_or(Ok(checked.interruption), Err),
+            ended: found.stopped_by.map_or(Ok(found.interruption), Err),
         })
     }
 

@@ -62,13 +62,12 @@ impl Executor {
                 }
                 Ok(Executed::Held | Executed::Interrupted) => return Ok(()),
                 Ok(Executed::Missing) => self.drop_without_set(*id, *kind).await?,
-                Ok(Executed::Unrecorded(_, failure)) => return Err(failure),
                 // It is forged, or of a later release: it must not block those behind it.
                 Err(failure) if !may_pass(&failure) => {
                     tracing::error!(operation = %id, %failure, "an operation is left out");
                     left_out.insert(*id);
                 }
-                Err(failure) => return Err(failure),
+                Ok(Executed::Unrecorded(_, failure)) | Err(failure) => return Err(failure),
             }
         }
         Ok(())

@@ -183,7 +183,7 @@ async fn the_rate_of_an_operation_changes_while_it_runs() {
     let observing = async {
         sleep(Duration::from_secs(12)).await;
         assert_eq!(scene.published().len(), 2);
-        let pace = Duration::from_secs(60);
+        let pace = Duration::from_mins(1);
         let slowed = executor.place.set_pace(begun.id, pace, &operator()).await;
         slowed.unwrap();
         sleep(Duration::from_secs(50)).await;
