@@ -29,7 +29,7 @@ use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{any, get};
 use axum::{Extension, Router};
 use futures_util::FutureExt as _;
@@ -225,7 +225,7 @@ pub(super) fn guarded(api: &Api) -> Router {
     let document = serde_json::to_value(document).unwrap_or_default();
 
     routes
-        .route("/api/v1/", get(about::index))
+        .route("/api/v1/", get(to_the_index))
         .route("/api/v1/{*rest}", any(nowhere))
         .fallback(nowhere)
         .method_not_allowed_fallback(no_method)
@@ -233,6 +233,10 @@ pub(super) fn guarded(api: &Api) -> Router {
         .layer(from_fn(etag::tagged))
         .layer(from_fn_with_state(api.clone(), guard))
         .with_state(api.clone())
+}
+
+async fn to_the_index() -> Redirect {
+    Redirect::permanent("/api/v1")
 }
 
 async fn guard(

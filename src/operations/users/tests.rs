@@ -2,7 +2,7 @@ use super::*;
 use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::clock::Clock;
 use crate::job::Request;
-use crate::machine::Checkpoint;
+use crate::machine::{Checkpoint, StateName};
 use crate::ports::{Checkpoints as _, Claim};
 
 fn at(second: i64) -> Timestamp {

@@ -168,7 +168,11 @@ fn assert_about(admin: &str) {
         .collect();
     assert!(paths.contains(&"/api/v1/overview"), "{index}");
     assert!(text(admin, "/").contains("/api/v1/openapi.json"));
-    assert_eq!(get(admin, "/api/v1/"), index);
+    let slash = ask(READER, "GET", admin, "/api/v1/", None);
+    assert_eq!(
+        (slash.status, slash.header("location")),
+        (308, Some("/api/v1".to_owned()))
+    );
     let nowhere = ask(READER, "GET", admin, "/nowhere", None);
     assert_eq!(code(&nowhere, 404), "not_found");
 
