@@ -73,7 +73,7 @@ impl Scene {
 async fn every_order_counts_and_many_users_are_few_objects() {
     let scene = scene();
     assert!(!scene.is_cancelled(1).await);
-    let many: Vec<UserId> = (0..USERS_IN_ONE + 1).map(user).collect();
+    let many: Vec<UserId> = (0..=USERS_IN_ONE).map(user).collect();
     scene.cancel(&many).await;
     scene.cancel(&[user(99_999)]).await;
 

@@ -199,12 +199,11 @@ impl Marking<'_> {
 
         let marking = async {
             let now = self.clock.now();
-            let mut checkpoint = match checkpoint {
-                Some(checkpoint) => *checkpoint,
-                None => {
-                    let request = self.request(user_id, added_at).await?;
-                    Checkpoint::new(user_id, request, now)
-                }
+            let mut checkpoint = if let Some(checkpoint) = checkpoint {
+                *checkpoint
+            } else {
+                let request = self.request(user_id, added_at).await?;
+                Checkpoint::new(user_id, request, now)
             };
             if let Some(end) = self.already(&checkpoint, false) {
                 return Ok(Some(end));

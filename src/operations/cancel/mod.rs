@@ -97,7 +97,7 @@ impl Cancelling<'_> {
                     report.sort();
                     return Partial::cut_short(report, failure);
                 }
-                Err(failure) => report.add_unclear(user_id, failure.to_string()),
+                Err(failure) => report.add_unclear(user_id, &failure.to_string()),
             }
         }
         report.sort();

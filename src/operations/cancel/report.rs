@@ -58,7 +58,7 @@ impl CancelReport {
         }
     }
 
-    pub(super) fn add_unclear(&mut self, user_id: UserId, why: String) {
+    pub(super) fn add_unclear(&mut self, user_id: UserId, why: &str) {
         let text = format!("whether it came in time is unknown: {why}");
         self.too_late.push(NotCancelled { user_id, text });
     }

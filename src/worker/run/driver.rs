@@ -144,8 +144,7 @@ async fn advance(
             Command::Apply(event) => *event,
             Command::Perform(step) => {
                 session.still_wanted()?;
-                let stop = services.stop_before(&step, job).await;
-                let event = match stop {
+                let event = match services.stop_before(&step, job).await {
                     Ok(None) => timed_step(&step, services, &mut session, job, &mut calls).await?,
                     Ok(Some(event)) => event,
                     Err(stopped) => event_of(services, step.as_str(), stopped).await?,
