@@ -134,6 +134,14 @@ fn cells(row: &Row) -> [String; 7] {
     ]
 }
 
+/// Items of a list.
+fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let items = texts
+        .into_iter()
+        .map(|text| ["<li>", &escaped(text), "</li>\n"].concat());
+    items.collect()
+}
+
 impl<W: Write> Page for Html<W> {
     fn begin(&mut self, _head: &Head) -> io::Result<()> {
         Ok(())
@@ -154,11 +162,6 @@ impl<W: Write> Page for Html<W> {
             "Leavers asked for from {:.0} to before {:.0}",
             wanted.since, wanted.until
         );
-        let list = |texts: &mut dyn Iterator<Item = &str>| -> String {
-            texts
-                .map(|text| format!("<li>{}</li>\n", escaped(text)))
-                .collect()
-        };
         let out = &mut self.out;
         writeln!(
             out,
@@ -185,14 +188,14 @@ impl<W: Write> Page for Html<W> {
         writeln!(
             out,
             "<ul class=\"totals\">\n{}</ul>",
-            list(&mut totals.iter().map(String::as_str))
+            list(totals.iter().map(String::as_str))
         )?;
         writeln!(
             out,
             "<h2>Checked</h2>\n<ul>\n{}</ul>",
-            list(&mut end.checked.iter().copied())
+            list(end.checked.iter().copied())
         )?;
-        let not_checked = list(&mut end.not_checked.iter().map(String::as_str));
+        let not_checked = list(end.not_checked.iter().map(String::as_str));
         writeln!(out, "<h2>Not in this report</h2>\n<ul>\n{not_checked}</ul>")?;
         writeln!(
             out,

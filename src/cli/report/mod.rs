@@ -127,12 +127,11 @@ fn wanted(args: &Args, now: Timestamp) -> Result<Wanted, CliError> {
 }
 
 async fn open(args: &Args, sources: &Sources) -> Result<(Verifier, Strangers), CliError> {
-    let opened = match &args.folder {
-        Some(folder) => folder::open(folder)?,
-        None => {
-            let store = compose::archive_store(&Settings::read(sources)?).await?;
-            (store, Strangers::new())
-        }
+    let opened = if let Some(folder) = &args.folder {
+        folder::open(folder)?
+    } else {
+        let store = compose::archive_store(&Settings::read(sources)?).await?;
+        (store, Strangers::new())
     };
     let verifier = Verifier {
         store: opened.0,

@@ -1,7 +1,9 @@
 //! The three forms of one report.
 
 use std::io::{Cursor, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::page::{End, Head, Page};
 use super::{csv, html, json};
@@ -14,7 +16,7 @@ struct Out(Arc<Mutex<Cursor<Vec<u8>>>>);
 
 impl Write for Out {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        self.0.lock().write(bytes)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -48,7 +50,7 @@ async fn written(page: impl FnOnce(Out) -> Box<dyn Page>, stopped_by: Option<&st
     };
     page.end(&head, &end).unwrap();
     drop(page);
-    let bytes = out.0.lock().unwrap().get_ref().clone();
+    let bytes = out.0.lock().get_ref().clone();
     String::from_utf8(bytes).unwrap()
 }
 

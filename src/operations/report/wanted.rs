@@ -13,7 +13,7 @@ pub(crate) fn parse_from(text: &str) -> Result<Timestamp, &'static str> {
     at(text, 0)
 }
 
-/// Reads a time, or a date: its end in UTC, since whoever names a last day means all of it.
+/// Reads a time, or a date: its end in UTC, since a last day is meant as a whole.
 pub(crate) fn parse_to(text: &str) -> Result<Timestamp, &'static str> {
     at(text, 1)
 }

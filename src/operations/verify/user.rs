@@ -110,15 +110,13 @@ impl Verifier {
         verdict: &mut Verdict,
     ) -> Option<u32> {
         let archive = &manifest.archive.archive;
-        let set = set_of(user_id, &archive.key)
-            .filter(|set| *set <= revision)
-            .filter(|set| self.names(&archive.key, &archive_key(user_id, *set)));
+        let is_of_user =
+            |set: &u32| *set <= revision && self.names(&archive.key, &archive_key(user_id, *set));
+        let set = set_of(user_id, &archive.key).filter(is_of_user);
         if set.is_none() {
             let key = self.store.full_key(&audit_key(user_id, revision));
-            let text = format!(
-                "the archive that it names, {}, belongs to another user",
-                archive.key
-            );
+            let key_named = &archive.key;
+            let text = format!("the archive that it names, {key_named}, belongs to another user");
             verdict.find(Kind::ManifestChanged, key, text);
         }
         set
