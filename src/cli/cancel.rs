@@ -36,15 +36,14 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
-    let target = match &args.batch {
-        Some(batch) => CancelTarget::Batch(batch.clone()),
-        None => {
-            let purpose = Purpose {
-                consequence: "nothing was cancelled",
-                output: args.output.output,
-            };
-            CancelTarget::Users(users(&args.users, &args.file, purpose)?)
-        }
+    let target = if let Some(batch) = &args.batch {
+        CancelTarget::Batch(batch.clone())
+    } else {
+        let purpose = Purpose {
+            consequence: "nothing was cancelled",
+            output: args.output.output,
+        };
+        CancelTarget::Users(users(&args.users, &args.file, purpose)?)
     };
     let store = compose::archive_store(settings).await?;
     let stores = compose::user_stores(settings)?;

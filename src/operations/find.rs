@@ -290,14 +290,14 @@ async fn letters(sources: &FindSources<'_>, text: &str) -> Search<DeadLetter> {
         limit: Some(NAMED),
         ..DeadLetterFilter::default()
     };
-    if let Ok(user_id) = text.parse() {
-        filter.user = [user_id].into();
-    } else if let Ok(id) = text.parse() {
-        filter.letter = [id].into();
-    } else {
-        let why = "the text is no whole ID of a dead letter or of a user";
-        search.skip("dead letters", why);
-        return search;
+    match (text.parse(), text.parse()) {
+        (Ok(user_id), _) => filter.user = [user_id].into(),
+        (Err(_), Ok(id)) => filter.letter = [id].into(),
+        (Err(_), Err(_)) => {
+            let why = "the text is no whole ID of a dead letter or of a user";
+            search.skip("dead letters", why);
+            return search;
+        }
     }
     let listing = dead_letters::list(sources.broker, None, filter);
     if let Some(listing) = search.take("dead letters", within(WITHIN, listing).await) {

@@ -177,8 +177,8 @@ impl LastHour {
 
 /// How much of each quota was used in this time.
 pub(crate) fn quotas(counts: &Counts, rates: &ClassRates, time: Duration) -> Vec<QuotaUse> {
-    let used = counts.api_calls.iter().zip(&counts.throttled);
-    let classes = rates.iter().zip(used);
+    let calls = counts.api_calls.iter().zip(&counts.throttled);
+    let classes = rates.iter().zip(calls);
     let uses = classes.map(|((class, rate), (used, throttled))| {
         let per_second = rate.map(Rate::per_second);
         QuotaUse {

@@ -132,12 +132,12 @@ mod tests {
     fn counts_have_one_name_each_and_read_back() {
         let numbers = 1..=u64::try_from(1 + RANGES + 2 * CLASSES).unwrap();
         let counts = Counts::of_values(numbers.clone());
-        let named = counts.named();
-        assert!(named.iter().map(|(_, count)| *count).eq(numbers));
-        let mut names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+        let pairs = counts.named();
+        assert!(pairs.iter().map(|(_, count)| *count).eq(numbers));
+        let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), named.len());
+        assert_eq!(names.len(), pairs.len());
 
         let mut twice = counts.clone();
         twice.add(&counts);

@@ -75,12 +75,11 @@ pub(crate) async fn count_groups(
     for (fingerprint, draft) in drafts {
         let claimed = draft.access.claimed();
         let reading = tokio::time::timeout_at(until, draft.access.confirmed(checkpoints));
-        let access = match reading.await {
-            Ok(Ok(confirmed)) => confirmed,
-            Ok(Err(_)) | Err(_) => {
-                counts.access_confirmed = false;
-                claimed
-            }
+        let access = if let Ok(Ok(confirmed)) = reading.await {
+            confirmed
+        } else {
+            counts.access_confirmed = false;
+            claimed
         };
         let queue = InQueueNow {
             count: draft.count,

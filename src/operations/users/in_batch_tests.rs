@@ -45,9 +45,9 @@ impl Batches for OneBatch {
         users: &[UserId],
         at: Timestamp,
     ) -> Result<(), Failure> {
-        users
-            .iter()
-            .for_each(|user_id| self.add(at.as_second(), *user_id));
+        for user_id in users {
+            self.add(at.as_second(), *user_id);
+        }
         Ok(())
     }
 

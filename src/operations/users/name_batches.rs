@@ -23,12 +23,11 @@ pub(super) async fn name_batches(
         return Ok(());
     };
 
-    let candidates = match listed {
-        Some(batch) => vec![batch.clone()],
-        None => {
-            let latest = batches.latest(BATCHES).await?;
-            latest.into_iter().map(|batch| batch.batch_id).collect()
-        }
+    let candidates = if let Some(batch) = listed {
+        vec![batch.clone()]
+    } else {
+        let latest = batches.latest(BATCHES).await?;
+        latest.into_iter().map(|batch| batch.batch_id).collect()
     };
     for batch in candidates {
         let in_it: BTreeSet<UserId> = batches

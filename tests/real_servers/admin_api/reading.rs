@@ -178,19 +178,19 @@ fn assert_about(admin: &str) {
 
     for (body, says) in [
         (
-            json!({ "all": true, "rate": "5", "who": "ada", "why": "x" }),
+            json!({ "kind": "replay", "all": true, "rate": "5", "who": "ada", "why": "x" }),
             "rate: give dead letters per second",
         ),
         (
-            json!({ "all": "yes", "who": "ada", "why": "x" }),
+            json!({ "kind": "replay", "all": "yes", "who": "ada", "why": "x" }),
             "`all`: the text \"yes\" is not true or false",
         ),
         (
-            json!({ "reasons": [], "who": "ada", "why": "x" }),
+            json!({ "kind": "replay", "reasons": [], "who": "ada", "why": "x" }),
             "there is no `reasons`",
         ),
     ] {
-        let refused = ask(OPERATOR, "POST", admin, super::REPLAY, Some(&body)).expect(422);
+        let refused = ask(OPERATOR, "POST", admin, super::OPERATIONS, Some(&body)).expect(422);
         let detail = refused["detail"].as_str().expect("a text");
         assert!(detail.contains(says), "{detail}");
     }
