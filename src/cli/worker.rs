@@ -95,17 +95,17 @@ pub(super) async fn run(
         deployment(sources, &settings, &cxone),
     );
     let answering = Arc::clone(&process) as Arc<dyn admin::ProcessState>;
-    let serving = admin::serve(listen, answering, telemetry.exposition(), &api);
-    let bound = serving
-        .await
-        .map_err(|error| cannot_listen(listen, &error))?;
+    let bound = admin::serve(listen, answering, telemetry.exposition(), &api).await;
+    let bound = bound.map_err(|error| cannot_listen(listen, &error))?;
 
     let first = first_heartbeat(name.clone(), started_at, bound, settings.worker.concurrency);
     let heartbeat = move || process.heartbeat(&first);
     let announcing = announce(Arc::clone(&stores.workers), heartbeat);
     let _indexing = keep_access_index(stores.users);
-    let minutes = MinuteWriter::new(stores.usage, clock);
-    let minutes = Arc::new(tokio::sync::Mutex::new(minutes));
+    let minutes = Arc::new(tokio::sync::Mutex::new(MinuteWriter::new(
+        stores.usage,
+        clock,
+    )));
     let keeping = keep_minutes(Arc::clone(&minutes));
     let operating = do_operations(&executor, &shutdown.draining);
     worker.run(&shutdown).await;

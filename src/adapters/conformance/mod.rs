@@ -6,6 +6,7 @@
 
 mod archive_store;
 mod archive_store_s3;
+mod batch_ends;
 mod batches;
 mod checkpoints;
 mod checkpoints_redis;

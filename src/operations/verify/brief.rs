@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::checkpoint_evidence::CheckpointEvidence;
 use super::documents::needs_seal;
 use super::finding::{Kind, Verdict};
 use super::holdings::Holdings;
-use super::user::{CheckpointEvidence, Verifier};
+use super::user::Verifier;
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::machine::ManifestRef;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::checkpoint_evidence::CheckpointEvidence;
 use super::finding::Verdict;
 use super::holdings::{Holdings, holdings};
 use super::schema::Schema;
-use super::user::{CheckpointEvidence, Verifier};
+use super::user::Verifier;
 use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
 use crate::operations::tracker::Interruption;

@@ -7,6 +7,7 @@
 mod archives;
 mod brief;
 mod check;
+mod checkpoint_evidence;
 mod documents;
 mod finding;
 mod folder;
@@ -18,10 +19,11 @@ mod user;
 
 pub(crate) use brief::Brief;
 pub(crate) use check::{Checked, Checker, KnownManifests, Pacing};
+pub(crate) use checkpoint_evidence::CheckpointEvidence;
 #[cfg(any(test, fuzzing))]
 pub(crate) use documents::{faults_of_manifest, faults_of_seal};
 pub(crate) use finding::Verdict;
 pub(crate) use folder::{folders, no_files};
 pub(crate) use holdings::{Holdings, holdings, owned};
 pub(crate) use schema::Schema;
-pub(crate) use user::{CheckpointEvidence, Verifier};
+pub(crate) use user::Verifier;

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 
+use super::checkpoint_evidence::CheckpointEvidence;
 use super::documents::{faults_of_manifest, faults_of_seal, needs_seal, set_of};
 use super::finding::{Kind, Verdict};
 use super::holdings::{Holdings, Versions};
@@ -14,31 +15,10 @@ use super::schema::Schema;
 use crate::failure::Failure;
 use crate::integrity::{Purpose, Untrusted};
 use crate::job::UserId;
-use crate::machine::{Checkpoint, ManifestRef};
+use crate::machine::ManifestRef;
 use crate::manifest::{self, Manifest, SealDocument, archive_key, audit_key, sealed_key};
 use crate::ports::{ArchiveStore, ObjectKey};
 use crate::steps::MAX_DOCUMENT_BYTES;
-
-/// What the checkpoint says about the manifests of a user.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct CheckpointEvidence {
-    /// The manifests that were stored, with their digests.
-    pub manifests: Vec<ManifestRef>,
-    /// An off-boarding is in progress, so its manifest is not stored yet.
-    pub under_way: bool,
-}
-
-impl CheckpointEvidence {
-    pub(crate) fn of(checkpoint: &Checkpoint) -> Self {
-        let recorded = checkpoint.state.manifest().cloned();
-        let under_way = recorded.is_none();
-        let previous = checkpoint.previous.iter().cloned();
-        Self {
-            manifests: previous.chain(recorded).collect(),
-            under_way,
-        }
-    }
-}
 
 /// The manifests of a user, by revision.
 pub(super) struct Manifests {
