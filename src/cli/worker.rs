@@ -75,8 +75,8 @@ pub(super) async fn run(
         Arc::clone(&broker),
         options(&settings, &name),
     ));
-    let stores = compose::shared_stores(&settings)
-        .ok_or_else(|| CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis"))?;
+    let no_redis = || CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis");
+    let stores = compose::shared_stores(&settings).ok_or_else(no_redis)?;
     let process = Arc::new(Process {
         worker: Arc::clone(&worker),
         draining: shutdown.draining.clone(),
@@ -94,8 +94,7 @@ pub(super) async fn run(
         broker,
         deployment(sources, &settings, &cxone),
     );
-    let answering = Arc::clone(&process) as Arc<dyn admin::ProcessState>;
-    let bound = admin::serve(listen, answering, telemetry.exposition(), &api).await;
+    let bound = admin::serve(listen, process.clone(), telemetry.exposition(), &api).await;
     let bound = bound.map_err(|error| cannot_listen(listen, &error))?;
 
     let first = first_heartbeat(name.clone(), started_at, bound, settings.worker.concurrency);

@@ -183,8 +183,17 @@ fn assert_table(world: &World) {
     let listed = world.json(&["batch", "ls"], 0);
     assert_eq!(listed["batches"][0]["batchId"], BATCH);
     assert_eq!(listed["batches"][0]["users"], 9);
-    let progress = json!({ "finished": 5, "deadLetters": 2, "left": 2, "stillHaveAccess": 2 });
-    assert_eq!(listed["batches"][0]["progress"], progress);
+    let progress = &listed["batches"][0]["progress"];
+    for (member, users) in [
+        ("finished", 5),
+        ("deadLetters", 2),
+        ("cancelled", 0),
+        ("left", 2),
+        ("stillHaveAccess", 2),
+    ] {
+        assert_eq!(progress[member], users, "{member}: {progress}");
+    }
+    assert_eq!(progress["state"], "under-way", "{progress}");
 
     let table = world.run(&["batch", "show", BATCH]).expect(1).output;
     for words in [

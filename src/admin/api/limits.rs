@@ -8,7 +8,6 @@ use crate::admin::problem::Problem;
 use crate::admin::read::Query;
 use crate::operations::find::{FindSources, Found, find};
 use crate::operations::limits::{LimitsNow, limits};
-use crate::printable::{NOT_PLAIN, is_plain_line};
 
 /// Shows what limits the work now
 ///
@@ -54,8 +53,10 @@ pub(super) async fn search(
     State(Api(api)): State<Api>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Found>, Problem> {
-    if !is_plain_line(&wanted.q) {
-        return Err(Problem::bad_request(format!("q {NOT_PLAIN}")));
+    if !wanted.q.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let detail =
+            "q: only letters, digits and signs of ASCII without blanks, since no name has others";
+        return Err(Problem::bad_request(detail));
     }
     if wanted.q.len() > LONGEST {
         let detail = format!("q: at most {LONGEST} characters, since no name is longer");

@@ -153,7 +153,7 @@ pub(super) struct OperationPreview {
             headers(("Location" = String, description = "The path of the operation"))),
         (status = 404, description = "`no_such_letter`: IDs or users were named, and no dead letter has one of them; \
             `no_such_group`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`nothing_to_do`: nothing matches, or none that is safe to replay; `ambiguous_group`",
+        (status = 409, description = "`nothing_to_do`: nothing matches, or none that is safe to replay; `not_for_verify`: a filter that a verify does not have; `ambiguous_group`",
             body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -286,9 +286,8 @@ async fn users(api: &Api, filter: DeadLetterFilter) -> Result<Vec<UserId>, Probl
         ..filter
     };
     if !without_users.is_empty() {
-        let detail =
-            "the body: a verify picks users by `user`, or `\"all\": true`, and by nothing else";
-        return Err(unprocessable(detail));
+        let detail = "a verify picks users by `user`, or `\"all\": true`, and by nothing else: leave the other filters out";
+        return Err(Problem::new(StatusCode::CONFLICT, "not_for_verify", detail));
     }
     if filter.user.is_empty() {
         let stored = holdings(&*api.0.services.archive_store, None).await?;

@@ -51,7 +51,7 @@ fn sources(api: &Inner) -> OverviewSources<'_> {
 pub(super) struct Wanted {
     /// A time (2026-11-01T00:00:00Z), or a period that ends now (`2h`). At most 48 hours ago; the last hour if it is missing.
     #[serde(default, deserialize_with = "when::since")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = r"^([1-9][0-9]{0,3}[smhd]|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$")]
     since: Option<Timestamp>,
 }
 

@@ -35,16 +35,13 @@ pub(super) struct Order {
     /// Earliest time of the deletion.
     #[schema(value_type = Option<String>, format = DateTime)]
     delete_after: Option<Timestamp>,
-    /// Who requests the off-boarding; by default `who`.
-    requested_by: Option<Line>,
-    /// The reason for the off-boarding; by default `why`.
-    reason: Option<Line>,
     /// Process these users before all users who are not urgent.
     #[serde(default)]
     urgent: bool,
-    /// The operator. The audit log adds which worker was asked, and with which token.
+    /// The operator, who is the one who requests the off-boarding (the first 256 characters). The audit log adds which
+    /// worker was asked, and with which token.
     who: Line,
-    /// The reason, for the readers of the audit log.
+    /// The reason for the off-boarding, also for the readers of the audit log.
     why: Line,
 }
 
@@ -130,20 +127,8 @@ impl Order {
             batch_id: self.batch_id.clone(),
             action: self.action,
             delete_after: self.delete_after,
-            requested_by: Some(
-                self.requested_by
-                    .as_ref()
-                    .unwrap_or(&self.who)
-                    .as_str()
-                    .to_owned(),
-            ),
-            reason: Some(
-                self.reason
-                    .as_ref()
-                    .unwrap_or(&self.why)
-                    .as_str()
-                    .to_owned(),
-            ),
+            requested_by: Some(self.who.as_str().chars().take(256).collect()),
+            reason: Some(self.why.as_str().to_owned()),
             requested_at: Some(now),
         };
         let users: Vec<String> = self.users.iter().map(ToString::to_string).collect();

@@ -12,7 +12,7 @@ use crate::support::{repository, trial};
 trial!(
     "schemathesis finds no answer of the admin API that its document does not describe",
     schemathesis,
-    seconds = 100
+    seconds = 240
 );
 
 trial!(
