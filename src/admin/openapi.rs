@@ -105,9 +105,10 @@ const TAGS: &[(&str, &str)] = &[
         "batches",
         "Users that were submitted together, and their progress",
     ),
+    ("dead letters", "Messages that need a person: by fault"),
     (
-        "dead letters",
-        "Messages that need a person: by fault, replayed or discarded",
+        "operations",
+        "Replays, discards and checks of many: begun, followed, slowed and stopped",
     ),
     ("workers", "The workers, and what keeps users waiting"),
     ("pause", "Pausing and resuming all workers"),

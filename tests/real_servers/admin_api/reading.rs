@@ -179,7 +179,7 @@ fn assert_about(admin: &str) {
     for (body, says) in [
         (
             json!({ "kind": "replay", "all": true, "rate": "5", "who": "ada", "why": "x" }),
-            "rate: give dead letters per second",
+            "rate: give items per second",
         ),
         (
             json!({ "kind": "replay", "all": "yes", "who": "ada", "why": "x" }),

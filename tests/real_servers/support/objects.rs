@@ -6,12 +6,13 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
+use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
+use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, MultipartUpload, ObjectLockRetention, ObjectLockRetentionMode,
 };
-use aws_sdk_s3::{Client, error::SdkError};
 use sha2::{Digest, Sha256};
 
 use super::runtime::block_on;
@@ -216,7 +217,7 @@ impl Objects {
         keys.map(str::to_owned).collect()
     }
 
-    /// How many parts the open uploads have.
+    /// How many parts the open uploads have. An upload may end between the two listings: then it has none.
     pub(crate) fn parts(&self) -> usize {
         let count = |upload: &MultipartUpload| {
             let request = self
@@ -225,8 +226,11 @@ impl Objects {
                 .bucket(&self.bucket)
                 .set_key(upload.key().map(str::to_owned))
                 .set_upload_id(upload.upload_id().map(str::to_owned));
-            let listed = block_on(request.send()).expect("the parts are listed");
-            listed.parts().len()
+            match block_on(request.send()) {
+                Ok(listed) => listed.parts().len(),
+                Err(error) if error.code() == Some("NoSuchUpload") => 0,
+                Err(error) => panic!("the parts are listed: {error:?}"),
+            }
         };
         self.uploads().iter().map(count).sum()
     }
