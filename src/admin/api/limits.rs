@@ -53,9 +53,8 @@ pub(super) async fn search(
     State(Api(api)): State<Api>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Found>, Problem> {
-    if !wanted.q.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let detail =
-            "q: only letters, digits and signs of ASCII without blanks, since no name has others";
+    if wanted.q.is_empty() || !wanted.q.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let detail = "q: letters, digits and signs of ASCII, without blanks; no name has others";
         return Err(Problem::bad_request(detail));
     }
     if wanted.q.len() > LONGEST {

@@ -105,9 +105,11 @@ impl World {
         let counts = erlang::count(&self.servers, self.place, Count::Messages).into_iter();
         let in_use =
             counts.filter(|(queue, count)| queue.starts_with("offboarding.") && *count > 0);
-        in_use
+        let mut in_use: Vec<String> = in_use
             .map(|(queue, count)| format!("{queue}: {count}"))
-            .collect()
+            .collect();
+        in_use.sort_unstable();
+        in_use
     }
 
     /// How many dead letters a reader has, or had a moment ago.
