@@ -152,9 +152,7 @@ impl Evidence {
             let bytes = by_key.entry(&archive.key).or_default();
             *bytes = archive.bytes.max(*bytes);
         }
-        by_key
-            .into_values()
-            .fold(0, |sum, bytes| sum.saturating_add(bytes))
+        by_key.into_values().fold(0, u64::saturating_add)
     }
 }
 

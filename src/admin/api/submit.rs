@@ -59,7 +59,8 @@ pub(super) struct Submitted {
     /// Users who were sent with the same batch before, and are not sent again.
     already_sent: u64,
     /// Users who are sent although an earlier request was cancelled.
-    submitted_again: u64,
+    #[serde(rename = "submittedAgain")]
+    again: u64,
     /// Users who are not sent, since they were asked for before their request was cancelled: workers would drop the message.
     dropped_as_cancelled: u64,
     /// Distinct users of the request.
@@ -120,7 +121,7 @@ pub(super) async fn submit(
             queue: source.queue(),
             sent: sent.confirmed,
             already_sent: sent.before.saturating_sub(dropped.total),
-            submitted_again: again.total,
+            again: again.total,
             dropped_as_cancelled: dropped.total,
             total,
             held,
