@@ -13,7 +13,7 @@ use crate::registers::BatchPause;
 
 /// The number of users that a page of batches reads at most, unless its first batch has more.
 const READ_AT_MOST: u64 = 20_000;
-/// With a filter by name, most batches are only compared: so many are listed at a time, and by one page at most.
+/// With a filter by name, most batches are only compared: this is how many are listed at a time, and by one page at most.
 const LISTED_AT_ONCE: usize = 1000;
 const COMPARED_AT_MOST: usize = 4000;
 /// The number of batches that are read for those under way.

@@ -262,18 +262,18 @@ async fn a_user_who_was_discarded_twice_is_in_the_report_of_each_period() {
     let store = |name: &str, copy: serde_json::Value| {
         std::fs::write(place.path().join(name), copy.to_string()).unwrap();
     };
-    let letter = |number: Option<u8>, minutes: i64| {
+    let copy_of = |number: Option<u8>, minutes: i64| {
         let asked = after(minutes - 1);
         serde_json::json!({
             "letter": { "userId": number.map(user), "reason": "user_not_found", "deadLetteredAt": after(minutes) },
             "body": format!(r#"{{"requestedAt":"{asked}"}}"#),
         })
     };
-    store("_dead_letter_00.json", letter(Some(1), 10));
-    store("_dead_letter_01.json", letter(Some(1), 9_000));
-    store("_dead_letter_02.json", letter(Some(1), 9_010));
-    store("_dead_letter_03.json", letter(None, 10));
-    store("_dead_letter_04.json", letter(None, -9_000));
+    store("_dead_letter_00.json", copy_of(Some(1), 10));
+    store("_dead_letter_01.json", copy_of(Some(1), 9_000));
+    store("_dead_letter_02.json", copy_of(Some(1), 9_010));
+    store("_dead_letter_03.json", copy_of(None, 10));
+    store("_dead_letter_04.json", copy_of(None, -9_000));
     store("_dead_letter_05.json", serde_json::json!("not ours"));
 
     let asked = async |wanted: Wanted| -> Vec<_> {
