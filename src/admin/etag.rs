@@ -1,5 +1,6 @@
 //! Entity tags: a client that has the document already gets 304 and no body. The tag is that of the document without its
-//! `asOf` members, so it is weak, and a 304 means: what you have is true as of now.
+//! `asOf` members, so it is weak, and a 304 means: what you have is what the server would send now, which may be an answer of
+//! up to ten seconds ago that readers share.
 
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::Request;

@@ -40,6 +40,20 @@ impl Role {
     }
 }
 
+impl Role {
+    /// Refuses who may only read.
+    pub(super) fn act(self) -> Result<(), Problem> {
+        match self {
+            Self::Operator | Self::Loopback => Ok(()),
+            Self::Reader => {
+                let detail =
+                    "this token is read-only; use the operator token (OFFBOARDER_ADMIN_TOKEN)";
+                Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+            }
+        }
+    }
+}
+
 fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
@@ -65,11 +79,7 @@ impl Gate {
             return from_here(uri, headers, writes).map(|()| Role::Loopback);
         }
         match self.role(headers) {
-            Some(Role::Reader) if writes => {
-                let detail =
-                    "this token is read-only; use the operator token (OFFBOARDER_ADMIN_TOKEN)";
-                Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
-            }
+            Some(role) if writes => role.act().map(|()| role),
             Some(role) => Ok(role),
             None => {
                 let detail = "send a token: `Authorization: Bearer …` (OFFBOARDER_ADMIN_TOKEN, OFFBOARDER_ADMIN_READ_TOKEN)";
@@ -176,6 +186,13 @@ mod tests {
         };
         let admitted = gate.admit(method, &Uri::from_static("/pause"), &headers.collect());
         admitted.map_err(|why| u16::try_from(problem(why)).unwrap())
+    }
+
+    #[test]
+    fn a_reader_may_not_act_though_it_may_ask_for_anything() {
+        assert!(Role::Reader.act().is_err());
+        assert_eq!(Role::Operator.act(), Ok(()));
+        assert_eq!(Role::Loopback.act(), Ok(()));
     }
 
     #[test]

@@ -65,8 +65,20 @@ impl Problem {
 
     /// Too many requests are in progress.
     pub(super) fn overloaded() -> Self {
-        let detail =
-            "this worker has too many requests in progress; try again, or ask another worker";
+        Self::busy(
+            "this worker has too many requests in progress; try again, or ask another worker",
+        )
+    }
+
+    /// Of the requests that cost much, as many as may be are in progress.
+    pub(super) fn costly_overloaded(limit: usize) -> Self {
+        Self::busy(&format!(
+            "{limit} plans, checks of evidence or series are in progress on this worker, and there may not be more; try again, \
+             or ask another worker"
+        ))
+    }
+
+    fn busy(detail: &str) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
         Self {
             retry_after: Some(RETRY_AFTER),

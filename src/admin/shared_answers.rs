@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use super::problem::Problem;
 
-/// An answer is shared for this long, or for four times as long as it took.
+/// An answer is shared for this long, or for four times as long as it took, but never for longer than the maximum.
 const LASTS: Duration = Duration::from_secs(2);
 const TIMES_ITS_COST: u32 = 4;
+const LASTS_AT_MOST: Duration = Duration::from_secs(10);
 /// How many answers are kept.
 const KEPT: usize = 64;
 
@@ -52,7 +53,7 @@ impl<T> SharedAnswers<T> {
 
         let last = kept.as_ref().and_then(|kept| kept.answer.clone().ok());
         let answer = compute(last).await.map(Arc::new);
-        let lasts = LASTS.max(begun.elapsed() * TIMES_ITS_COST);
+        let lasts = (begun.elapsed() * TIMES_ITS_COST).clamp(LASTS, LASTS_AT_MOST);
         *kept = Some(Kept {
             answer: answer.clone(),
             until: Instant::now() + lasts,
@@ -85,23 +86,30 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn readers_share_an_answer_for_four_times_its_cost() {
+    async fn readers_share_an_answer_for_four_times_its_cost_and_at_most_ten_seconds() {
         let answers = SharedAnswers::<u32>::default();
         let computed = AtomicU32::new(0);
         let ask = async |name: &str| {
+            let cost = Duration::from_secs(if name == "slow" { 20 } else { 2 });
             let asking = answers.get(name, |_last| async {
-                tokio::time::sleep(Duration::from_secs(3)).await;
+                tokio::time::sleep(cost).await;
                 Ok(computed.fetch_add(1, Ordering::Relaxed))
             });
             *asking.await.unwrap()
         };
         let both = tokio::join!(ask("a"), ask("a"));
         assert_eq!(both, (0, 0));
-        tokio::time::advance(Duration::from_secs(11)).await;
+        tokio::time::advance(Duration::from_secs(7)).await;
         assert_eq!(ask("a").await, 0);
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(ask("a").await, 1);
         assert_eq!(ask("b").await, 2);
+
+        assert_eq!(ask("slow").await, 3);
+        tokio::time::advance(Duration::from_secs(9)).await;
+        assert_eq!(ask("slow").await, 3);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(ask("slow").await, 4);
     }
 
     #[tokio::test(start_paused = true)]

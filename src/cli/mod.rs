@@ -14,6 +14,7 @@ mod doctor;
 mod exit;
 mod explain;
 mod flags;
+mod folder;
 mod follow;
 mod guarded;
 mod healthcheck;

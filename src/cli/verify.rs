@@ -12,6 +12,7 @@ use super::bar::bar;
 use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
+use super::folder;
 use super::follow::{Followed, Follower, left, worker_lives};
 use super::input::{self, FileArgs, Purpose};
 use super::known_manifests;
@@ -24,8 +25,7 @@ use crate::operations::dead_letters::parse_pace;
 use crate::operations::operation::{Manner, OperationReport, verify_order};
 use crate::operations::tracker::Interruption;
 use crate::operations::verify::{
-    Checked, Checker, KnownManifests, Pacing, Schema, Verdict, Verifier, folders, holdings,
-    no_files,
+    Checked, Checker, KnownManifests, Pacing, Schema, Verdict, Verifier, holdings,
 };
 use crate::ports::ArchiveStore;
 
@@ -184,30 +184,12 @@ async fn of_settings(settings: &Settings, named: Option<&[UserId]>) -> Result<Ch
 }
 
 fn of_folder(folder: &Path) -> Result<Checker, CliError> {
-    let unreadable = |error| CliError::usage(format!("--folder {}: {error}", folder.display()));
-    let mut found = folders(folder).map_err(unreadable)?;
-    let Some(directory) = found.pop_first() else {
-        return Err(CliError::bad(format!(
-            "{} has no object of any user",
-            folder.display()
-        )));
-    };
-
-    if let Some(other) = found.first() {
-        return Err(CliError::usage(format!(
-            "objects are in {} and in {}; name one of them",
-            directory.display(),
-            other.display()
-        )));
-    }
-    let no_files = no_files(&directory).map_err(unreadable)?;
-    let store = compose::directory_store(&directory)?;
+    let (store, no_files) = folder::open(folder)?;
     let verifier = Verifier {
         store,
         schema: Schema::new(),
         downloaded: true,
     };
-
     Ok(Checker {
         verifier,
         known_manifests: KnownManifests::None,
@@ -367,11 +349,15 @@ fn row(verdict: &Verdict) -> [String; 3] {
     } else {
         ""
     };
+    let not_compared = match verdict.compared {
+        Some(false) => "; the digest in the checkpoint was not compared: it could not be read",
+        Some(true) | None => "",
+    };
     let read = HumanBytes(verdict.bytes);
 
     [
         verdict.user_id.to_string(),
         "ok".to_owned(),
-        format!("{state}{manifests}, {read} of archives{under_way}"),
+        format!("{state}{manifests}, {read} of archives{under_way}{not_compared}"),
     ]
 }

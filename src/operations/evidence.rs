@@ -1,5 +1,7 @@
 //! What the archive store holds of one user: manifests with their digests, archives, seals.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -142,10 +144,15 @@ impl Evidence {
         said.into_iter().any(|says| says.archive.key == archive)
     }
 
-    /// The size of all archives that manifests name.
+    /// The size of all archives that manifests name. Several manifests may name the same one.
     pub(crate) fn archive_bytes(&self) -> u64 {
         let said = self.manifests.iter().filter_map(|one| one.says.as_ref());
-        said.map(|says| says.archive.bytes).sum()
+        let mut by_key: BTreeMap<&str, u64> = BTreeMap::new();
+        for ManifestSays { archive, .. } in said {
+            let bytes = by_key.entry(&archive.key).or_default();
+            *bytes = archive.bytes.max(*bytes);
+        }
+        by_key.into_values().fold(0, u64::saturating_add)
     }
 }
 
@@ -181,5 +188,44 @@ impl SealEvidence {
             sealed_at: seal.as_ref().map(|seal| seal.sealed_at),
             archive_sha256: seal.map(|seal| seal.archive.sha256),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::DeletionOutcome;
+    use crate::machine::samples::empty_archive;
+
+    #[test]
+    fn an_archive_that_several_manifests_name_is_counted_once() {
+        let named = |key: &str, bytes| ManifestEvidence {
+            revision: 1,
+            key: "m".to_owned(),
+            sha256: String::new(),
+            says: Some(ManifestSays {
+                state: StateName::Deleted,
+                at: Timestamp::UNIX_EPOCH,
+                worker: String::new(),
+                release: String::new(),
+                archive: Archive {
+                    key: key.to_owned(),
+                    bytes,
+                    ..empty_archive(Timestamp::UNIX_EPOCH)
+                },
+                deletion: Deletion::without_call(DeletionOutcome::Deleted),
+                previous: None,
+            }),
+        };
+        let evidence = Evidence {
+            user_id: "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap(),
+            as_of: Timestamp::UNIX_EPOCH,
+            location: String::new(),
+            manifests: vec![named("a", 5), named("a", 5), named("b", 2)],
+            seals: Vec::new(),
+            other_archives: Vec::new(),
+            not_read: 0,
+        };
+        assert_eq!(evidence.archive_bytes(), 7);
     }
 }

@@ -182,6 +182,10 @@ async fn users(sources: &FindSources<'_>, text: &str) -> Search<FoundUser> {
     ] {
         if let Some(compared) = search.take(what, compared) {
             ids.extend(compared.found);
+            if compared.is_incomplete {
+                let why = WhyUnknown::being_rebuilt();
+                search.gaps.push(NotSearched { what, why });
+            }
             if compared.is_cut {
                 search.skip(what, "there are more than 20,000; give the whole ID");
             }
@@ -209,6 +213,8 @@ async fn users(sources: &FindSources<'_>, text: &str) -> Search<FoundUser> {
 struct Compared {
     found: Vec<UserId>,
     is_cut: bool,
+    /// The store lost the index, so users are missing in it.
+    is_incomplete: bool,
 }
 
 impl Compared {
@@ -224,6 +230,7 @@ async fn with_access(users: &dyn UserIndex, begins: &str) -> Result<Compared, Wh
     let mut compared = Compared {
         found: Vec::new(),
         is_cut: page.total > COMPARED as u64,
+        is_incomplete: page.complete_since.is_none(),
     };
     for asked in page.users {
         compared.add(asked.user_id, begins);
@@ -235,6 +242,7 @@ async fn with_checkpoint(users: &dyn UserIndex, begins: &str) -> Result<Compared
     let mut compared = Compared {
         found: Vec::new(),
         is_cut: false,
+        is_incomplete: false,
     };
     let mut from: Option<String> = None;
     let mut read = 0;

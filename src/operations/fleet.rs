@@ -34,14 +34,10 @@ pub(crate) struct FleetSources {
 }
 
 impl FleetSources {
-    /// What operators cancelled, and which batches they paused; nothing if the store cannot be read, which a notice says.
-    pub(crate) async fn stop_orders(&self) -> Arc<StopOrders> {
-        let Ok(store) = &self.store else {
-            return Arc::default();
-        };
-        within(self.orders.recent(&**store))
-            .await
-            .unwrap_or_default()
+    /// What operators cancelled, and which batches they paused; `None` if the store cannot be read, which a notice says.
+    pub(crate) async fn stop_orders(&self) -> Option<Arc<StopOrders>> {
+        let store = self.store.as_ref().ok()?;
+        within(self.orders.recent(&**store)).await.ok()
     }
 
     /// Ends the connection to the broker, if there is one.

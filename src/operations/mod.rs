@@ -20,6 +20,7 @@ pub(crate) mod report;
 pub(crate) mod runbook;
 pub(crate) mod series;
 pub(crate) mod status;
+pub(crate) mod stops;
 pub(crate) mod submit;
 pub(crate) mod times;
 pub(crate) mod tracker;

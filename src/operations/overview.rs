@@ -12,6 +12,7 @@ use super::dead_letters::{DeadLetterError, GroupCounts, count_groups};
 use super::fleet::{Fleet, FleetSources, fleet};
 use super::part::{Part, WhyUnknown, within};
 use super::series::{ClassRates, LastHour, last_hour};
+use super::stops::stops;
 use super::users::{AccessTotal, access_total};
 use crate::clock::Clock;
 use crate::ports::queue::Broker;
@@ -71,8 +72,8 @@ pub(crate) async fn overview(
     let log = AuditLog::new(Arc::clone(sources.archive_store), sources.clock.clone());
 
     let batches = async {
-        let orders = sources.fleet.stop_orders().await;
-        under_way(&*stores.batches, &orders, now).await
+        let stops = stops(sources.fleet, now).await;
+        under_way(&*stores.batches, &stops, now).await
     };
 
     let (fleet, access, groups, batches, hour, entries) = tokio::join!(

@@ -25,7 +25,7 @@ pub(crate) struct Part<T> {
 /// Why something is unknown
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct WhyUnknown {
-    /// A code of the runbook, `timeout`, or `not_counted`.
+    /// A code of the runbook, `timeout`, `not_counted`, `not_searched`, or `being_rebuilt`.
     #[schema(value_type = String, example = "checkpoints_unreachable")]
     pub code: &'static str,
     /// For people.
@@ -38,6 +38,14 @@ impl WhyUnknown {
             code,
             text: text.into(),
         }
+    }
+}
+
+impl WhyUnknown {
+    /// The store lost the index of the users who still have access.
+    pub(crate) fn being_rebuilt() -> Self {
+        let text = "the index of users who still have access is being rebuilt, since Redis lost it";
+        Self::new("being_rebuilt", text)
     }
 }
 

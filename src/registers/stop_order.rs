@@ -91,6 +91,18 @@ struct Given {
     at: Timestamp,
 }
 
+impl Given {
+    fn cancelled(&self, batch: Option<&BatchId>) -> Cancelled {
+        Cancelled {
+            at: self.at,
+            who: self.who.to_string(),
+            why: self.why.as_deref().map(str::to_owned),
+            batch_id: batch.cloned(),
+            message_due: None,
+        }
+    }
+}
+
 impl StopOrders {
     pub(super) fn of<'a>(
         orders: impl Iterator<Item = &'a StopOrder>,
@@ -148,19 +160,12 @@ impl StopOrders {
         request: &Request,
         now: Timestamp,
     ) -> Option<Cancelled> {
-        let of = |given: &Given, batch: Option<&BatchId>| Cancelled {
-            at: given.at,
-            who: given.who.to_string(),
-            why: given.why.as_deref().map(str::to_owned),
-            batch_id: batch.cloned(),
-            message_due: None,
-        };
         let named = self.users.get(&user_id).into_iter().flatten();
-        let named = named.map(|given| of(given, None));
+        let named = named.map(|given| given.cancelled(None));
         let batch = request.batch_id.as_ref();
         let of_batch = batch.and_then(|batch| self.cancelled_batches.get(batch));
         let of_batch = of_batch.into_iter().flatten();
-        let of_batch = of_batch.map(|given| of(given, batch));
+        let of_batch = of_batch.map(|given| given.cancelled(batch));
 
         named
             .chain(of_batch)
@@ -179,6 +184,21 @@ impl StopOrders {
         let all = named.into_iter().chain(of_batch).flatten();
         let last = all.max_by_key(|given| given.at)?;
         Some((last.at, last.who.to_string()))
+    }
+
+    /// The last order that names this user, whatever was asked for and when.
+    pub(crate) fn last_order_of(&self, user_id: UserId) -> Option<Cancelled> {
+        let given = self
+            .users
+            .get(&user_id)?
+            .iter()
+            .max_by_key(|given| given.at)?;
+        Some(given.cancelled(None))
+    }
+
+    /// The users whom orders name.
+    pub(crate) fn users(&self) -> impl Iterator<Item = UserId> {
+        self.users.keys().copied()
     }
 
     /// The pause of a batch, if it is in force.

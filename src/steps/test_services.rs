@@ -143,6 +143,7 @@ pub(crate) struct TestCheckpoints {
     /// Users who ended in a batch, in order.
     pub(crate) settled: Mutex<Vec<UserId>>,
     pub(crate) settling_fails: Option<Failure>,
+    pub(crate) reading_fails: Option<Failure>,
     pub(crate) finished_batch: Mutex<Option<FinishedBatch>>,
 }
 
@@ -238,6 +239,9 @@ impl Checkpoints for TestCheckpoints {
     }
 
     async fn read(&self, _: UserId) -> Result<Option<Checkpoint>, Failure> {
+        if let Some(failure) = &self.reading_fails {
+            return Err(failure.clone());
+        }
         Ok(self.saved.lock().clone().map(|(_, checkpoint)| checkpoint))
     }
 

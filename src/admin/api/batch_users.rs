@@ -96,6 +96,7 @@ pub(super) async fn minutes(
     At(batch): At<BatchId>,
     Query(wanted): Query<WantedMinutes>,
 ) -> Result<Json<BatchSeries>, Problem> {
+    let _slot = api.costly()?;
     let now = api.services.clock.now();
     let reading = batches::series(&*api.stores.batches, &batch, wanted.since(now), now);
     let series = reading.await?;

@@ -13,6 +13,7 @@ use crate::admin::read::{At, Query, within};
 use crate::job::BatchId;
 use crate::operations::batches::{self, BatchFilter, BatchPage, BatchProgress, BatchState};
 use crate::operations::fleet::fleet;
+use crate::operations::stops::stops;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -33,6 +34,7 @@ pub(super) struct Wanted {
 /// Lists batches, newest first
 ///
 /// A page reads at most 20,000 users. Beyond that `progress` is null; with a `state`, the page ends there and has a cursor.
+/// With `q` it compares some thousand names, and may have no batch and a cursor.
 #[utoipa::path(
     get, path = "/api/v1/batches", tag = "batches", operation_id = "listBatches", params(Wanted),
     responses(
@@ -50,10 +52,10 @@ pub(super) async fn list(
         state: wanted.state,
         begins: wanted.q,
     };
-    let orders = api.fleet.stop_orders().await;
     let now = api.services.clock.now();
+    let stops = stops(&api.fleet, now).await;
     let cursor = wanted.cursor.as_deref();
-    let page = batches::page(&*api.stores.batches, &orders, &filter, cursor, limit, now).await?;
+    let page = batches::page(&*api.stores.batches, &stops, &filter, cursor, limit, now).await?;
     page.map(Json).ok_or_else(foreign_cursor)
 }
 
@@ -65,7 +67,7 @@ pub(super) fn foreign_cursor() -> Problem {
 /// Shows the progress of a batch
 ///
 /// Counts by state, what users wait for, dead letters, rate and time left, as `offboarder batch show` shows them. Readers share
-/// a document for two seconds, or for four times as long as it took.
+/// a document for two seconds, or for four times as long as it took, but not for longer than ten seconds.
 #[utoipa::path(
     get, path = "/api/v1/batches/{batchId}", tag = "batches", operation_id = "showBatch",
     params(("batchId" = BatchId, Path, description = "The name of the batch")),
@@ -82,7 +84,7 @@ pub(super) async fn show(
     let read = |_last| async {
         let now = api.services.clock.now();
         let reading = batches::overview(&*api.stores.batches, &batch, now);
-        let read = tokio::join!(reading, fleet(&api.fleet, now), api.fleet.stop_orders());
+        let read = tokio::join!(reading, fleet(&api.fleet, now), stops(&api.fleet, now));
         let overview = read.0?.ok_or_else(|| no_such_batch(&batch))?;
         let pause = read.2.paused(&batch, now).cloned();
         Ok(BatchProgress::new(overview, pause, read.1))

@@ -43,7 +43,7 @@ async fn stored(api: &Inner, user_id: UserId) -> Result<Evidence, Problem> {
 /// Checks the evidence of a user
 ///
 /// It reads everything, also the archives, and changes nothing: manifests against the schema and each other, seals against
-/// manifests, archives against both. As `offboarder verify` does, which also checks what is too large for a request.
+/// manifests, archives against both, and the last manifest against the checkpoint: if that cannot be read, the request fails. As `offboarder verify` does, which also checks what is too large for a request.
 #[utoipa::path(
     get, path = "/api/v1/users/{userId}/verify", tag = "users", operation_id = "verifyUser",
     params(("userId" = UserId, Path, description = "The ID of the user")),
@@ -59,6 +59,7 @@ pub(super) async fn verify(
     State(Api(api)): State<Api>,
     At(user_id): At<UserId>,
 ) -> Result<Json<Verdict>, Problem> {
+    let _slot = api.costly()?;
     let bytes = stored(&api, user_id).await?.archive_bytes();
     if bytes > CHECKED_UP_TO {
         let detail = format!(
@@ -66,7 +67,7 @@ pub(super) async fn verify(
         );
         return Err(Problem::new(StatusCode::CONFLICT, "too_large", detail));
     }
-    let known = KnownManifests::Live(api.stores.checkpoints.clone());
+    let known = KnownManifests::Required(api.stores.checkpoints.clone());
     let checker = Checker::of(api.services.archive_store.clone(), known);
     Ok(Json(checker.check(user_id, None).await?))
 }

@@ -34,7 +34,7 @@ use axum::routing::{any, get};
 use axum::{Extension, Router};
 use futures_util::FutureExt as _;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
@@ -68,6 +68,8 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 const CHANGE_WITHIN: Duration = Duration::from_mins(15);
 /// The limit of requests in progress; lower than the limit of connections, so that probes find one.
 const AT_ONCE: usize = 64;
+/// The limit of those among them that take the tenant's quota, or read very much: plans, checks of evidence, series.
+const COSTLY_AT_ONCE: usize = 2;
 
 /// What the API works with.
 #[derive(Clone)]
@@ -78,6 +80,7 @@ struct Inner {
     gate: Gate,
     guesses: Guesses,
     slots: Semaphore,
+    costly: Semaphore,
     services: Arc<Services>,
     /// A connection of its own, so that requests and the work of the worker do not wait for each other.
     stores: SharedStores,
@@ -109,6 +112,7 @@ impl Api {
             gate: Gate::new(tokens),
             guesses: Guesses::default(),
             slots: Semaphore::new(AT_ONCE),
+            costly: Semaphore::new(COSTLY_AT_ONCE),
             services,
             stores,
             broker,
@@ -145,6 +149,14 @@ impl Api {
             who,
             why: Some(why.as_str().to_owned()),
         }
+    }
+}
+
+impl Inner {
+    /// A slot for a request that costs much; it is kept until the answer is made.
+    fn costly(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        let busy = |_none_left| Problem::costly_overloaded(COSTLY_AT_ONCE);
+        self.costly.try_acquire().map_err(busy)
     }
 }
 

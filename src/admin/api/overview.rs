@@ -17,7 +17,8 @@ use crate::operations::when;
 ///
 /// What keeps users waiting, who still has access, groups of dead letters, batches that are not finished, the last hour, and
 /// the newest entries of the audit log. A part that cannot be read says why, and what it was before; the document is
-/// there all the same. Readers share a document for two seconds, or for four times as long as it took.
+/// there all the same. Readers share a document for two seconds, or for four times as long as it
+/// took, but not for longer than ten seconds.
 #[utoipa::path(
     get, path = "/api/v1/overview", tag = "overview", operation_id = "showOverview",
     responses((status = 200, description = "The deployment", body = DeploymentOverview)),
@@ -74,6 +75,7 @@ pub(super) async fn minutes(
     State(Api(api)): State<Api>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Series>, Problem> {
+    let _slot = api.costly()?;
     let now = api.services.clock.now();
     Ok(Json(
         series(&*api.stores.usage, wanted.since(now), now).await?,

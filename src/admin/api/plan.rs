@@ -1,9 +1,10 @@
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::Api;
+use crate::admin::gate::Role;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Query, within};
 use crate::job::{Action, Job, Lane, Request, UserId};
@@ -25,7 +26,7 @@ pub(super) struct Wanted {
 /// Plans a user
 ///
 /// What a worker would do now: how the off-boarding would end, what a guard would stop, how much there is to archive. It
-/// changes nothing. Its reads count against the quota that the workers share.
+/// changes nothing. Its reads count against the quota that the workers share: so it needs the operator's token.
 #[utoipa::path(
     get, path = "/api/v1/users/{userId}/plan", tag = "users", operation_id = "planUser",
     params(("userId" = UserId, Path, description = "The ID of the user"), Wanted),
@@ -33,9 +34,12 @@ pub(super) struct Wanted {
 )]
 pub(super) async fn show(
     State(Api(api)): State<Api>,
+    Extension(role): Extension<Role>,
     At(user_id): At<UserId>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Plan>, Problem> {
+    role.act()?;
+    let _slot = api.costly()?;
     let job = Job {
         user_id,
         request: Request {

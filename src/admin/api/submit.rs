@@ -15,7 +15,7 @@ use crate::admin::read::{Body, Line, some};
 use crate::failure::Failure;
 use crate::job::{Action, BatchId, Source, UserId};
 use crate::operations::submit::{
-    Cancellations, Checked, Input, Memory, MemoryStores, Overlay, Reading, Sending, Sent,
+    Cancellations, Checked, Input, Memory, MemoryStores, Named, Overlay, Reading, Sending, Sent,
 };
 use crate::registers::audit_log::{AuditLog, Change, Operator};
 use crate::registers::{HoldRecords, OnHold};
@@ -55,6 +55,11 @@ pub(super) struct Submitted {
     sent: u64,
     /// Users who were sent with the same batch before, and are not sent again.
     already_sent: u64,
+    /// Users who are sent although an earlier request was cancelled.
+    #[serde(rename = "submittedAgain")]
+    again: u64,
+    /// Users who are not sent, since they were asked for before their request was cancelled: workers would drop the message.
+    dropped_as_cancelled: u64,
     /// Distinct users of the request.
     total: u64,
     /// Users of the request who are on legal hold: they lose their access, and are not deleted.
@@ -100,7 +105,7 @@ pub(super) async fn submit(
         let operator = api.operator(signed, role);
         let total = checked.users;
         api.record(total, source, batch.as_ref(), &operator).await?;
-        let sent = api.send(input, checked, source).await?;
+        let (sent, (again, dropped)) = api.send(input, checked, source).await?;
         if let Some(failure) = sent.failure {
             let progress = format!(
                 "{} of {total} users were sent before that; it is safe to send all again",
@@ -112,7 +117,9 @@ pub(super) async fn submit(
         Ok(Json(Submitted {
             queue: source.queue(),
             sent: sent.confirmed,
-            already_sent: sent.before,
+            already_sent: sent.before.saturating_sub(dropped.total),
+            again: again.total,
+            dropped_as_cancelled: dropped.total,
             total,
             held,
         }))
@@ -189,10 +196,16 @@ impl Api {
         Ok(())
     }
 
-    async fn send(&self, input: Input, checked: Checked, source: Source) -> Result<Sent, Problem> {
+    /// Sends them. Also answers who was submitted again, and who was dropped as cancelled.
+    async fn send(
+        &self,
+        input: Input,
+        checked: Checked,
+        source: Source,
+    ) -> Result<(Sent, (Named, Named)), Problem> {
         let inner = &self.0;
         let clock = inner.services.clock.clone();
-        let orders = inner.fleet.stop_orders().await;
+        let orders = inner.fleet.stop_orders().await.unwrap_or_default();
         let checkpoints = inner.stores.checkpoints.clone();
         let cancellations = Cancellations::new(orders, checkpoints, clock.clone());
         let stores = MemoryStores {
@@ -212,7 +225,9 @@ impl Api {
         let sent = tokio::task::spawn_blocking(move || {
             let messages = input.messages(&checked)?;
             let never = CancellationToken::new();
-            Ok(runtime.block_on(sending.run(messages, &never, |_sent| ())))
+            let sent = runtime.block_on(sending.run(messages, &never, |_sent| ()));
+            let found = sending.memory.cancellations().map(Cancellations::found);
+            Ok((sent, found.unwrap_or_default()))
         });
         let sent = sent.await;
         publisher.close().await;

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::AnySettings;
 use crate::operations::batches::{self, BatchFilter, ListedProgress, ShortProgress};
 use crate::operations::fleet::FleetSources;
+use crate::operations::stops::stops;
 use crate::ports::batches::Batches;
 
 /// Shows batches: users that were submitted or published with the same batch ID
@@ -104,9 +105,9 @@ async fn list(
     output: Output,
 ) -> Result<Exit, CliError> {
     let now = Clock::system().now();
-    let orders = fleet.stop_orders().await;
+    let stops = stops(fleet, now).await;
     let all = BatchFilter::default();
-    let page = batches::page(batches, &orders, &all, cursor, *limit, now).await?;
+    let page = batches::page(batches, &stops, &all, cursor, *limit, now).await?;
     let page = page.ok_or_else(|| {
         CliError::usage("--cursor: not a cursor of a list of batches; leave it out")
     })?;
@@ -115,6 +116,9 @@ async fn list(
         Output::Json => print_json(&page)?,
         Output::Table => {
             say(table(columns::BATCHES, page.batches.iter().map(row)));
+            if page.pause_unknown {
+                say("whether batches are paused is unknown: the archive store cannot be read");
+            }
             if let Some(cursor) = &page.next_cursor {
                 say(format!("more batches: --cursor {cursor}"));
             }

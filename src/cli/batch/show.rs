@@ -14,6 +14,7 @@ use crate::job::BatchId;
 use crate::limits::parse::positive_duration;
 use crate::operations::batches::{BatchProgress, Overview, overview};
 use crate::operations::fleet::{FleetSources, fleet};
+use crate::operations::stops::stops;
 use crate::operations::times;
 use crate::ports::batches::Batches;
 use crate::registers::BatchPause;
@@ -47,7 +48,7 @@ pub(super) async fn run(
     loop {
         let now = clock.now();
         let reading = overview(batches, &args.batch, now);
-        let read = tokio::join!(reading, fleet(sources, now), sources.stop_orders());
+        let read = tokio::join!(reading, fleet(sources, now), stops(sources, now));
         let Some(overview) = read.0? else {
             return Err(unknown(&args.batch));
         };

@@ -12,7 +12,7 @@ impl<W: Write> Csv<W> {
     }
 }
 
-const HEADER: [&str; 26] = [
+const HEADER: [&str; 29] = [
     "userId",
     "outcome",
     "askedAt",
@@ -32,6 +32,9 @@ const HEADER: [&str; 26] = [
     "deletionStatus",
     "deletionCode",
     "whyNotDeleted",
+    "cancelledAt",
+    "cancelledBy",
+    "cancelledWhy",
     "onHoldSince",
     "onHoldBy",
     "onHoldWhy",
@@ -52,6 +55,7 @@ impl<W: Write> Page for Csv<W> {
 
     fn row(&mut self, row: &Row) -> io::Result<()> {
         let hold = row.hold.as_ref();
+        let cancelled = row.cancelled.as_ref();
         let batches: Vec<String> = row.batch_ids.iter().map(ToString::to_string).collect();
         let deletion = row.deletion.map(word);
         let cells = [
@@ -74,6 +78,9 @@ impl<W: Write> Page for Csv<W> {
             text(row.deletion_status),
             text(row.deletion_code.as_ref()),
             text(row.why_not_deleted.as_ref()),
+            text(cancelled.map(|order| order.at)),
+            text(cancelled.map(|order| &order.who)),
+            text(cancelled.and_then(|order| order.why.as_ref())),
             text(hold.map(|hold| hold.at)),
             text(hold.map(|hold| &hold.who)),
             text(hold.and_then(|hold| hold.why.as_ref())),

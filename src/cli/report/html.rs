@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Seek as _, Write};
 
 use indicatif::HumanBytes;
+use jiff::Timestamp;
 
 use super::page::{End, Head, Page, SELECTED_BY};
 use crate::operations::report::{Checked, Outcome, Row};
@@ -68,10 +69,17 @@ const fn end_of(row: &Row) -> &'static str {
         Outcome::Archived => {
             "archived, no manifest: in progress, a dead letter, or the manifest was removed"
         }
+        Outcome::Cancelled => "cancelled",
         Outcome::Discarded => "failed",
         Outcome::Unreadable => "unknown: an object cannot be read",
         Outcome::Hidden => "unknown: all objects were deleted",
     }
+}
+
+/// Who did this, when and why.
+fn act(what: &str, at: Timestamp, who: &str, why: Option<&String>) -> String {
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    format!("{what} {at:.0} by {who}{why}")
 }
 
 fn cells(row: &Row) -> [String; 7] {
@@ -107,13 +115,12 @@ fn cells(row: &Row) -> [String; 7] {
         row.why_not_deleted.clone(),
         row.deletion_status.map(|status| format!("answer {status}")),
         named("code", &row.deletion_code),
-        row.hold.as_ref().map(|hold| {
-            let why = hold
-                .why
-                .as_ref()
-                .map_or_else(String::new, |why| format!(": {why}"));
-            format!("on hold since {:.0} by {}{why}", hold.at, hold.who)
-        }),
+        row.cancelled
+            .as_ref()
+            .map(|order| act("at", order.at, &order.who, order.why.as_ref())),
+        row.hold
+            .as_ref()
+            .map(|hold| act("on hold since", hold.at, &hold.who, hold.why.as_ref())),
     ];
     let manifest = [row.manifest.clone(), named("SHA-256", &row.manifest_sha256)];
     let verdict = match row.checked {

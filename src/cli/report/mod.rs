@@ -1,7 +1,6 @@
 //! The population for auditors, from the archive store and nothing else.
 
 mod csv;
-mod folder;
 mod html;
 mod json;
 mod page;
@@ -18,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::bar::bar;
 use super::compose;
 use super::exit::{CliError, Exit};
+use super::folder;
 use super::output::{Shown, unless_closed};
 use crate::clock::Clock;
 use crate::config::{Settings, Sources};
@@ -80,7 +80,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         wanted: wanted.clone(),
     };
     let downloaded = verifier.downloaded;
-    let mut reporter = Reporter::open(verifier, wanted, strangers).await?;
+    let mut reporter = Reporter::open(verifier, wanted, strangers, now).await?;
 
     let mut page = page(args.output)?;
     let mut totals = Totals::default();
@@ -102,7 +102,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     };
     unless_closed(page.end(&head, &end))?;
     if args.output == Form::Csv {
-        say_aside(&totals.lines().join("\n"));
+        say_aside(&aside(&end));
     }
     match stopped {
         Some(failure) => Err(failure.into()),
@@ -180,6 +180,14 @@ fn checked(downloaded: bool, reporter: &Reporter) -> Vec<&'static str> {
     texts
 }
 
+/// The sums, and before them that they are not those of all rows.
+fn aside(end: &End<'_>) -> String {
+    let stopped = end.stopped_by.as_ref();
+    let missing = stopped.map(|why| format!("rows are missing: {why}"));
+    let lines = missing.into_iter().chain(end.totals.lines());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// What this report cannot show.
 fn not_checked(downloaded: bool, reporter: &Reporter) -> Vec<String> {
     let mut texts = vec![
@@ -187,7 +195,18 @@ fn not_checked(downloaded: bool, reporter: &Reporter) -> Vec<String> {
         "users of whom the store has no object: those who are still in progress, dead letters that were not discarded, and users \
          whose objects were all removed"
             .to_owned(),
+        "members of a cancelled batch of whom the store has no seal: only the users whom an order names are shown as cancelled"
+            .to_owned(),
     ];
+    if let Some(doubt) = &reporter.orders_in_doubt {
+        texts.push(format!("who was cancelled, or not all of them: {doubt}"));
+    }
+    match reporter.nameless_copies() {
+        0 => {}
+        copies => texts.push(format!(
+            "discarded dead letters whose copies name no user or cannot be read: {copies} (`_dead_letter_` in the store)"
+        )),
+    }
     if downloaded {
         texts.push(
             "objects that were removed or hidden: a download has no delete markers".to_owned(),

@@ -65,8 +65,8 @@ async fn the_report_as_csv() {
 async fn the_report_as_json() {
     let text = written(|out| Box::new(json::Json::new(out)), Some("no answer")).await;
     let document: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(document["users"].as_array().unwrap().len(), 6);
-    assert_eq!(document["totals"]["asked"], 6);
+    assert_eq!(document["users"].as_array().unwrap().len(), 7);
+    assert_eq!(document["totals"]["asked"], 7);
     assert_eq!(document["stoppedBy"], "no answer");
     insta::assert_snapshot!(text);
 }
@@ -78,4 +78,21 @@ async fn the_report_as_a_page() {
     assert!(!text.contains("<b>") && !text.contains("<script") && !text.contains("<no answer"));
     assert!(!text.contains("http"), "the page needs nothing else");
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn totals_of_a_report_that_was_cut_short_begin_with_that() {
+    let totals = Totals::default();
+    let end = |stopped_by: Option<&str>| End {
+        totals: &totals,
+        checked: Vec::new(),
+        not_checked: Vec::new(),
+        stopped_by: stopped_by.map(str::to_owned),
+    };
+    let cut = super::aside(&end(Some("no answer")));
+    assert!(
+        cut.starts_with("rows are missing: no answer\n0 asked for"),
+        "{cut}"
+    );
+    assert!(super::aside(&end(None)).starts_with("0 asked for"));
 }

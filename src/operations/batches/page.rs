@@ -7,11 +7,15 @@ use utoipa::ToSchema;
 use super::{BatchState, ListedProgress, Overview, ShortProgress, overview};
 use crate::failure::Failure;
 use crate::job::BatchId;
+use crate::operations::stops::Stops;
 use crate::ports::batches::{BatchPlace, Batches, Listed};
-use crate::registers::{BatchPause, StopOrders};
+use crate::registers::BatchPause;
 
 /// The number of users that a page of batches reads at most, unless its first batch has more.
 const READ_AT_MOST: u64 = 20_000;
+/// With a filter by name, most batches are only compared: this is how many are listed at a time, and by one page at most.
+const LISTED_AT_ONCE: usize = 1000;
+const COMPARED_AT_MOST: usize = 4000;
 /// The number of batches that are read for those under way.
 const UNDER_WAY_OF: usize = 100;
 
@@ -31,12 +35,14 @@ pub(crate) struct BatchPage {
     pub batches: Vec<ListedProgress>,
     /// Where the next page begins; null after the last one.
     pub next_cursor: Option<String>,
+    /// The archive store cannot be read, so it is unknown which batches are paused. No batch counts as `stuck` then.
+    pub pause_unknown: bool,
 }
 
 /// A page of at most `limit` batches. `None` if no page gave this cursor.
 pub(crate) async fn page(
     batches: &dyn Batches,
-    orders: &StopOrders,
+    stops: &Stops,
     filter: &BatchFilter,
     cursor: Option<&str>,
     limit: usize,
@@ -50,10 +56,17 @@ pub(crate) async fn page(
     let mut page = BatchPage {
         batches: Vec::new(),
         next_cursor: None,
+        pause_unknown: stops.is_unknown(),
+    };
+    let step = if filter.begins.is_some() {
+        LISTED_AT_ONCE
+    } else {
+        limit
     };
     let mut read = 0;
+    let mut compared = 0;
     loop {
-        let listed = batches.listed(after.as_ref(), limit).await?;
+        let listed = batches.listed(after.as_ref(), step).await?;
         for batch in listed.0 {
             if !filter.admits_name(&batch.batch_id) {
                 continue;
@@ -74,11 +87,11 @@ pub(crate) async fn page(
             } else {
                 overview(batches, &batch.batch_id, now).await?
             };
-            let pause = orders.paused(&batch.batch_id, now);
-            let progress = overview.map(|overview| ShortProgress::of(&overview, pause));
+            let may_be_paused = stops.may_pause(&batch.batch_id, now);
+            let progress = overview.map(|overview| ShortProgress::of(&overview, may_be_paused));
             if filter.admits(progress.as_ref()) {
                 page.batches.push(ListedProgress {
-                    pause: pause.cloned(),
+                    pause: stops.paused(&batch.batch_id, now).cloned(),
                     batch,
                     progress,
                 });
@@ -89,10 +102,15 @@ pub(crate) async fn page(
                 return Ok(Some(page));
             }
         }
-        match listed.1 {
-            Some(next) => after = Some(next),
-            None => return Ok(Some(page)),
+        compared += step;
+        let Some(next) = listed.1 else {
+            return Ok(Some(page));
+        };
+        if filter.begins.is_some() && compared >= COMPARED_AT_MOST {
+            page.next_cursor = Some(text(&next));
+            return Ok(Some(page));
         }
+        after = Some(next);
     }
 }
 
@@ -133,7 +151,7 @@ pub(crate) struct UnderWay {
     /// The estimated time until all users are finished; null if it cannot be estimated, or if the batch or the fleet is
     /// stopped.
     pub time_left_seconds: Option<u64>,
-    /// The pause of the batch; null if it is not paused.
+    /// The pause of the batch; null if it is not paused, or if that is unknown (`pauseUnknown`).
     pub pause: Option<BatchPause>,
 }
 
@@ -147,12 +165,14 @@ pub(crate) struct UnderWayBatches {
     pub not_read: u64,
     /// Whether there are older batches, which were not read.
     pub older: bool,
+    /// The archive store cannot be read, so it is unknown which batches are paused. No batch counts as `stuck` then.
+    pub pause_unknown: bool,
 }
 
 /// Those of the newest batches that are not finished.
 pub(crate) async fn under_way(
     batches: &dyn Batches,
-    orders: &StopOrders,
+    stops: &Stops,
     now: Timestamp,
 ) -> Result<UnderWayBatches, Failure> {
     let page = batches.listed(None, UNDER_WAY_OF).await?;
@@ -160,6 +180,7 @@ pub(crate) async fn under_way(
         batches: Vec::new(),
         not_read: 0,
         older: page.1.is_some(),
+        pause_unknown: stops.is_unknown(),
     };
     let mut read = 0;
     for batch in page.0 {
@@ -171,39 +192,28 @@ pub(crate) async fn under_way(
         let overview = overview(batches, &batch.batch_id, now).await?;
         let under_way =
             overview.filter(|overview| BatchState::of(overview) != BatchState::Finished);
-        let pause = orders.paused(&batch.batch_id, now).cloned();
-        found
-            .batches
-            .extend(under_way.map(|overview| UnderWay::of(batch, &overview, pause)));
+        if let Some(overview) = under_way {
+            let under_way = UnderWay::of(batch, &overview, stops, now);
+            found.batches.push(under_way);
+        }
     }
     Ok(found)
 }
 
 impl UnderWay {
-    fn of(batch: Listed, overview: &Overview, pause: Option<BatchPause>) -> Self {
+    fn of(batch: Listed, overview: &Overview, stops: &Stops, now: Timestamp) -> Self {
+        let may_be_paused = stops.may_pause(&batch.batch_id, now);
+        let time_left = overview.time_left_seconds;
         Self {
-            batch,
-            progress: ShortProgress::of(overview, pause.as_ref()),
+            progress: ShortProgress::of(overview, may_be_paused),
             finished_per_minute: overview.finished_per_minute,
-            time_left_seconds: overview.time_left_seconds.filter(|_| pause.is_none()),
-            pause,
+            time_left_seconds: time_left.filter(|_| !may_be_paused),
+            pause: stops.paused(&batch.batch_id, now).cloned(),
+            batch,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_reads_back_though_the_name_has_underscores() {
-        let there = BatchPlace {
-            begun_at: Timestamp::from_millisecond(1_234_567).unwrap(),
-            batch_id: "b_1_x".parse().unwrap(),
-        };
-        assert_eq!(place(&text(&there)), Some(there));
-        for wrong in ["", "_", "1", "x_b", "1_"] {
-            assert_eq!(place(wrong), None, "{wrong}");
-        }
-    }
-}
+#[path = "page_tests.rs"]
+mod tests;

@@ -19,7 +19,8 @@ pub(crate) enum BatchState {
     UnderWay,
     /// Each user is finished or has a dead letter.
     Finished,
-    /// Under way, and nobody was finished or lost access in the last 15 minutes, though somebody does not wait for a time.
+    /// Under way, and nobody was finished or lost access in the last 15 minutes, though somebody does not wait for a time,
+    /// and neither the batch nor all workers are paused.
     Stuck,
 }
 
@@ -58,7 +59,7 @@ pub(crate) struct ListedProgress {
     pub batch: Listed,
     /// Its progress; null if the newer batches of the list have very many users: `batch show` reads it.
     pub progress: Option<ShortProgress>,
-    /// The pause of the batch; null if it is not paused.
+    /// The pause of the batch; null if it is not paused, or if that is unknown (`pauseUnknown`).
     pub pause: Option<BatchPause>,
 }
 
@@ -72,6 +73,8 @@ pub(crate) struct ShortProgress {
     pub dead_letters: u64,
     /// Users whose request an operator cancelled.
     pub cancelled: u64,
+    /// Users with a checkpoint that this release cannot read.
+    pub unreadable: u64,
     /// Users on whom workers still have to work.
     pub left: u64,
     /// Users whose access is not removed yet.
@@ -81,18 +84,19 @@ pub(crate) struct ShortProgress {
 }
 
 impl ShortProgress {
-    /// `pause` is that of the batch.
-    pub(crate) fn of(overview: &Overview, pause: Option<&BatchPause>) -> Self {
+    /// `may_be_paused`: the batch or all workers are paused, or that is unknown.
+    pub(crate) fn of(overview: &Overview, may_be_paused: bool) -> Self {
         let access = overview.still_have_access.as_ref();
         let state = match BatchState::of(overview) {
             // A pause is no fault.
-            BatchState::Stuck if pause.is_some() => BatchState::UnderWay,
+            BatchState::Stuck if may_be_paused => BatchState::UnderWay,
             state => state,
         };
         Self {
             finished: overview.finished,
             dead_letters: overview.dead(),
             cancelled: overview.cancelled,
+            unreadable: overview.unreadable,
             left: overview.left(),
             still_have_access: access.map_or(0, |access| access.users),
             state,
@@ -180,6 +184,9 @@ mod tests {
             state(9_000, &[done, Known::Unreadable]),
             BatchState::Finished
         );
+        let mut tally = Tally::new("b".parse().unwrap(), Some(at(0)), at(NOW));
+        tally.add(&Known::Unreadable, at(0));
+        assert_eq!(ShortProgress::of(&tally.finish(), false).unreadable, 1);
         assert!(BatchState::UnderWay.includes(BatchState::Stuck));
         assert!(!BatchState::Stuck.includes(BatchState::UnderWay));
     }

@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::job::{BatchId, Request, UserId};
 use crate::ports::{ArchiveStore, ObjectKey};
 use crate::steps::MAX_DOCUMENT_BYTES;
@@ -65,48 +65,70 @@ impl fmt::Display for Discarded {
     }
 }
 
-/// The last discarded dead letter of each user.
-pub(super) async fn discarded(
-    store: &dyn ArchiveStore,
-) -> Result<BTreeMap<UserId, Discarded>, Failure> {
+/// The copies that the store has.
+#[derive(Debug, Default)]
+pub(super) struct Copies {
+    /// Of each user, oldest first.
+    pub(super) by_user: BTreeMap<UserId, Vec<Discarded>>,
+    /// When those that name no user became dead letters; `None` if that cannot be read either.
+    nameless: Vec<Option<Timestamp>>,
+}
+
+impl Copies {
+    pub(super) fn of(&self, user_id: UserId) -> &[Discarded] {
+        self.by_user.get(&user_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The number of nameless copies, except those that are certainly of an earlier request.
+    pub(super) fn nameless_since(&self, since: Timestamp) -> usize {
+        let times = self.nameless.iter();
+        times.filter(|at| at.is_none_or(|at| at >= since)).count()
+    }
+}
+
+/// Reads all copies.
+pub(super) async fn copies(store: &dyn ArchiveStore) -> Result<Copies, Failure> {
     let keys = store.keys(PREFIX).await?;
-    let mut copies = stream::iter(keys)
+    let mut read = stream::iter(keys)
         .map(|key| read(store, key))
         .buffer_unordered(AT_ONCE);
-    let mut by_user: BTreeMap<UserId, Discarded> = BTreeMap::new();
-    while let Some(copy) = copies.try_next().await? {
-        let Some((user_id, copy)) = copy else {
-            continue;
-        };
-        let known = by_user
-            .get(&user_id)
-            .and_then(|known| known.dead_lettered_at);
-        if known.is_none_or(|known| copy.dead_lettered_at > Some(known)) {
-            by_user.insert(user_id, copy);
+    let mut copies = Copies::default();
+    while let Some(copy) = read.try_next().await? {
+        let at = copy.as_ref().and_then(|copy| copy.letter.dead_lettered_at);
+        match copy.and_then(|copy| Some((copy.letter.user_id?, copy))) {
+            Some((user_id, copy)) => {
+                let of_user = copies.by_user.entry(user_id).or_default();
+                of_user.push(copy.into());
+            }
+            None => copies.nameless.push(at),
         }
     }
-    Ok(by_user)
+    for of_user in copies.by_user.values_mut() {
+        of_user.sort_by_key(|copy| copy.dead_lettered_at);
+    }
+    Ok(copies)
 }
 
-/// `None` if it names no user.
-async fn read(
-    store: &dyn ArchiveStore,
-    key: ObjectKey,
-) -> Result<Option<(UserId, Discarded)>, Failure> {
-    let bytes = store.read(&key, MAX_DOCUMENT_BYTES).await?;
-    Ok(bytes.and_then(|bytes| parse(&bytes)))
+/// `None` if it cannot be read as one of ours.
+async fn read(store: &dyn ArchiveStore, key: ObjectKey) -> Result<Option<Copy>, Failure> {
+    match store.read(&key, MAX_DOCUMENT_BYTES).await {
+        Ok(bytes) => Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok())),
+        // We write no such copy.
+        Err(failure) if failure.class == Class::Defect => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }
 
-fn parse(bytes: &[u8]) -> Option<(UserId, Discarded)> {
-    let copy: Copy = serde_json::from_slice(bytes).ok()?;
-    let request = copy.body.as_deref().map(serde_json::from_str::<Request>);
-    let discarded = Discarded {
-        request: request.and_then(Result::ok),
-        batch_id: copy.letter.batch_id,
-        dead_lettered_at: copy.letter.dead_lettered_at,
-        reason: copy.letter.reason,
-        error: copy.letter.error,
-        by: copy.discarded,
-    };
-    Some((copy.letter.user_id?, discarded))
+impl From<Copy> for Discarded {
+    fn from(copy: Copy) -> Self {
+        let request = copy.body.as_deref().map(serde_json::from_str::<Request>);
+        Self {
+            request: request.and_then(Result::ok),
+            batch_id: copy.letter.batch_id,
+            dead_lettered_at: copy.letter.dead_lettered_at,
+            reason: copy.letter.reason,
+            error: copy.letter.error,
+            by: copy.discarded,
+        }
+    }
 }

@@ -8,15 +8,16 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 
-use super::discarded::{Discarded, discarded};
+use super::discarded::{Copies, copies};
 use super::row::{Checked, Outcome, Row};
 use super::wanted::Wanted;
 use crate::failure::{Class, Failure};
 use crate::guards::Hold;
-use crate::job::UserId;
+use crate::job::{Request, UserId};
+use crate::machine::Cancelled;
 use crate::manifest;
 use crate::operations::verify::{Brief, Holdings, Verdict, Verifier, owned};
-use crate::registers::{HoldRecords, hold_of};
+use crate::registers::{HoldRecords, StopOrders, StopRegister, hold_of};
 
 /// The first digits of user IDs.
 pub(crate) const PARTS: &str = "0123456789abcdef";
@@ -34,7 +35,12 @@ pub(crate) struct Reporter {
     wanted: Wanted,
     strangers: Strangers,
     holds: HoldRecords,
-    discarded: BTreeMap<UserId, Discarded>,
+    discarded: Copies,
+    orders: Arc<StopOrders>,
+    /// Why it is not known who was cancelled, if so.
+    pub orders_in_doubt: Option<String>,
+    /// The time of the report.
+    now: Timestamp,
     /// Why delete markers are not known, if so.
     pub markers: Option<Failure>,
 }
@@ -59,21 +65,38 @@ struct Objects {
 }
 
 impl Reporter {
-    /// Reads the names of hold records and the copies of dead letters.
+    /// Reads the names of hold records, the orders to stop, and the copies of dead letters.
     pub(crate) async fn open(
         verifier: Verifier,
         wanted: Wanted,
         strangers: Strangers,
+        now: Timestamp,
     ) -> Result<Self, Failure> {
         let store = Arc::clone(&verifier.store);
+        // The rows are worth reading without the orders, and the report says that they are not known.
+        let (orders, orders_in_doubt) = match StopRegister::default().fresh(&*store).await {
+            Ok(orders) => {
+                let doubt = orders.doubt().map(str::to_owned);
+                (orders, doubt)
+            }
+            Err(failure) => (Arc::default(), Some(failure.to_string())),
+        };
         Ok(Self {
             verifier: Arc::new(verifier),
             wanted,
             strangers,
             holds: HoldRecords::list(&*store).await?,
-            discarded: discarded(&*store).await?,
+            discarded: copies(&*store).await?,
+            orders,
+            orders_in_doubt,
+            now,
             markers: None,
         })
+    }
+
+    /// The number of copies of dead letters that may belong into the report, and that name no user or cannot be read.
+    pub(crate) fn nameless_copies(&self) -> usize {
+        self.discarded.nameless_since(self.wanted.since)
     }
 
     /// Calls `found` with each row of a part, in the order of the user IDs.
@@ -121,9 +144,10 @@ impl Reporter {
             Err(failure) => self.markers = Some(failure),
         }
 
-        let others = self.discarded.keys().chain(self.strangers.keys());
+        let others = self.discarded.by_user.keys().chain(self.strangers.keys());
+        let others = others.copied().chain(self.orders.users());
         for user_id in others.filter(|user_id| user_id.to_string().starts_with(digit)) {
-            objects.entry(*user_id).or_default();
+            objects.entry(user_id).or_default();
         }
         Ok(objects)
     }
@@ -170,10 +194,17 @@ impl Reporter {
         let of_manifests = ended.values();
         rows.extend(of_manifests.filter_map(|set| Row::of_manifests(set, target)));
         for (set, seal) in &unfinished {
-            rows.push(match seal {
+            let mut row = match seal {
                 Some(seal) => Row::of_seal(user_id, seal, target),
                 None => self.of_archive(user_id, *set, objects),
-            });
+            };
+            let request = seal.as_ref().map(|seal| &seal.request);
+            if row.is_unfinished()
+                && let Some(cancelled) = self.cancelled(user_id, request, objects)
+            {
+                row.cancel(cancelled);
+            }
+            rows.push(row);
         }
         for reference in unreadable {
             rows.push(Row {
@@ -184,17 +215,12 @@ impl Reporter {
                 ..Row::unknown(user_id, Outcome::Unreadable)
             });
         }
-        let discarded = self.discarded.get(&user_id);
+        let last = self.discarded.of(user_id).last();
         for row in rows.iter_mut().filter(|row| row.is_unfinished()) {
-            row.why_not_deleted = discarded.map(ToString::to_string);
+            row.why_not_deleted = last.map(ToString::to_string);
         }
         if rows.is_empty() {
-            rows.push(match discarded {
-                Some(discarded) if objects.hidden.is_empty() => {
-                    Row::of_discarded(user_id, discarded)
-                }
-                Some(_) | None => Row::unknown(user_id, Outcome::Hidden),
-            });
+            rows = self.of_nothing(user_id, objects);
         }
 
         let hidden = objects.hidden.iter();
@@ -205,6 +231,53 @@ impl Reporter {
             row.findings.extend(findings.iter().cloned());
         }
         Ok(rows)
+    }
+
+    /// What is known of a user without an object: each discarded dead letter, and whether an order names the user.
+    fn of_nothing(&self, user_id: UserId, objects: &Objects) -> Vec<Row> {
+        if !objects.hidden.is_empty() {
+            return vec![Row::unknown(user_id, Outcome::Hidden)];
+        }
+        let copies = self.discarded.of(user_id);
+        let mut rows: Vec<Row> = Vec::new();
+        for copy in copies {
+            let row = Row::of_discarded(user_id, copy);
+            // The later copy says more of the same request.
+            rows.retain(|other| row.asked_at.is_none() || other.asked_at != row.asked_at);
+            rows.push(row);
+        }
+        let mut requests = copies.iter().filter_map(|copy| copy.request.as_ref());
+        let is_shown = requests.any(|request| self.covered(user_id, request).is_some());
+        if let Some(order) = self.orders.last_order_of(user_id)
+            && !is_shown
+        {
+            rows.push(Row::of_cancelled(user_id, order));
+        }
+
+        if rows.is_empty() {
+            rows.push(Row::unknown(user_id, Outcome::Hidden));
+        }
+        rows
+    }
+
+    fn covered(&self, user_id: UserId, request: &Request) -> Option<Cancelled> {
+        self.orders.cancelled(user_id, request, self.now)
+    }
+
+    /// The cancellation of what left these objects. Without a seal the request is not known: only an order that names the
+    /// user counts then, and only if nothing shows that the objects are of a later request.
+    fn cancelled(
+        &self,
+        user_id: UserId,
+        request: Option<&Request>,
+        objects: &Objects,
+    ) -> Option<Cancelled> {
+        if let Some(request) = request {
+            return self.covered(user_id, request);
+        }
+        let stored_at = self.stored_at(objects);
+        let order = self.orders.last_order_of(user_id)?;
+        stored_at.is_none_or(|at| at <= order.at).then_some(order)
     }
 
     /// An archive with neither seal nor manifest, or with a seal that cannot be read.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::discarded::Discarded;
 use crate::guards::Hold;
 use crate::job::{BatchId, Request, UserId};
-use crate::machine::{Archive, DeletionOutcome, ManifestRef, StateName, StepRecord};
+use crate::machine::{Archive, Cancelled, DeletionOutcome, ManifestRef, StateName, StepRecord};
 use crate::manifest::{Manifest, SealDocument, Status};
 
 /// How far an off-boarding came, as the store shows it.
@@ -19,6 +19,8 @@ pub(crate) enum Outcome {
     Sealed,
     /// Archived, with neither seal nor manifest.
     Archived,
+    /// An operator cancelled the request, and it was not carried out to its end.
+    Cancelled,
     /// A dead letter of the user was discarded, and the store has nothing else.
     Discarded,
     /// The objects cannot be read as what their names say.
@@ -55,6 +57,24 @@ impl From<Hold> for HeldNow {
     }
 }
 
+/// The cancellation of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct CancelledBy {
+    pub who: String,
+    pub why: Option<String>,
+    pub at: Timestamp,
+}
+
+impl From<Cancelled> for CancelledBy {
+    fn from(cancelled: Cancelled) -> Self {
+        Self {
+            who: cancelled.who,
+            why: cancelled.why,
+            at: cancelled.at,
+        }
+    }
+}
+
 /// One row. A member is empty if the store does not show it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -85,6 +105,7 @@ pub(crate) struct Row {
     pub deletion_status: Option<u16>,
     pub deletion_code: Option<String>,
     pub why_not_deleted: Option<String>,
+    pub cancelled: Option<CancelledBy>,
     pub hold: Option<HeldNow>,
     pub manifest: Option<String>,
     pub manifest_sha256: Option<String>,
@@ -118,6 +139,7 @@ impl Row {
             deletion_status: None,
             deletion_code: None,
             why_not_deleted: None,
+            cancelled: None,
             hold: None,
             manifest: None,
             manifest_sha256: None,
@@ -179,6 +201,21 @@ impl Row {
         }
         row.why_not_deleted = Some(discarded.to_string());
         row
+    }
+
+    /// The row of a user whom an order names, and of whom nothing is stored.
+    pub(super) fn of_cancelled(user_id: UserId, cancelled: Cancelled) -> Self {
+        let mut row = Self::unknown(user_id, Outcome::Cancelled);
+        // An order is for what was asked for before it.
+        row.asked_before = Some(cancelled.at);
+        row.cancelled = Some(cancelled.into());
+        row
+    }
+
+    /// What was asked for is not carried out any further.
+    pub(super) fn cancel(&mut self, cancelled: Cancelled) {
+        self.outcome = Outcome::Cancelled;
+        self.cancelled = Some(cancelled.into());
     }
 
     /// An archive is stored, and no manifest.

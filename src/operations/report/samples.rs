@@ -19,7 +19,8 @@ use crate::manifest::{
 use crate::operations::holds::Holds;
 use crate::operations::verify::{Schema, Verifier};
 use crate::ports::ArchiveStore;
-use crate::registers::audit_log::Operator;
+use crate::registers::audit_log::{AuditLog, Change, Operator};
+use crate::registers::{StopAct, give_order};
 
 pub(crate) const TARGET: SignedDuration = SignedDuration::from_mins(15);
 
@@ -189,7 +190,8 @@ pub(crate) fn refused() -> (u32, Deletion, Option<&'static str>) {
     (1, deletion, Some(why))
 }
 
-/// One of each kind: deleted in time, refused and late, on hold, sealed, archived, discarded, and one before the period.
+/// One of each kind: deleted in time, refused and late, on hold, sealed, archived, discarded, one before the period, and
+/// cancelled.
 pub(crate) async fn population(place: &Path) {
     Leaver::new(1, 2).store_whole(place);
     let mut late = Leaver::new(2, 40);
@@ -231,6 +233,26 @@ pub(crate) async fn population(place: &Path) {
         clock: &Clock::starting_at(after(10)),
     };
     holds.change(&[user(3)], true, &operator).await;
+    cancel(place, 8, after(20)).await;
+}
+
+/// An operator cancels what was asked for until then.
+pub(crate) async fn cancel(place: &Path, number: u8, at: Timestamp) {
+    let store: Arc<dyn ArchiveStore> = Arc::new(DirectoryStore::open(place).unwrap());
+    let operator = Operator {
+        who: "ada".to_owned(),
+        why: Some("comes back".to_owned()),
+    };
+    let log = AuditLog::new(Arc::clone(&store), Clock::starting_at(at));
+    let change = Change {
+        what: "cancel",
+        count: 1,
+        details: serde_json::Value::Null,
+    };
+    let recorded = log.record(&operator, change).await.unwrap();
+    let users = vec![user(number)];
+    let act = StopAct::CancelUsers { users };
+    give_order(&*store, act, &recorded, at).await.unwrap();
 }
 
 pub(crate) async fn reporter(place: &Path, wanted: Wanted) -> Reporter {
@@ -239,7 +261,7 @@ pub(crate) async fn reporter(place: &Path, wanted: Wanted) -> Reporter {
         schema: Schema::new(),
         downloaded: true,
     };
-    Reporter::open(verifier, wanted, Strangers::new())
+    Reporter::open(verifier, wanted, Strangers::new(), after(48 * 60))
         .await
         .unwrap()
 }

@@ -3,7 +3,9 @@
 use jiff::SignedDuration;
 
 use super::row::Outcome;
-use super::samples::{Leaver, after, deleted, population, refused, rows, user, wanted};
+use super::samples::{
+    Leaver, after, cancel, deleted, population, refused, reporter, rows, user, wanted,
+};
 use super::{Checked, Row, Totals, Wanted, parse_from, parse_to};
 use crate::machine::{Deletion, DeletionOutcome};
 
@@ -28,6 +30,7 @@ async fn every_kind_of_end_has_a_row_and_the_totals_add_up() {
         (4, Outcome::Sealed),
         (5, Outcome::Archived),
         (6, Outcome::Discarded),
+        (8, Outcome::Cancelled),
     ];
     assert_eq!(ends, expected.map(|(number, end)| (user(number), end)));
     let checks: Vec<&String> = rows.iter().flat_map(|row| &row.findings).collect();
@@ -37,7 +40,15 @@ async fn every_kind_of_end_has_a_row_and_the_totals_add_up() {
     // Exactly the target is within it; without a request nothing is said.
     assert_eq!(
         within,
-        [Some(true), Some(false), Some(true), Some(true), None, None]
+        [
+            Some(true),
+            Some(false),
+            Some(true),
+            Some(true),
+            None,
+            None,
+            None
+        ]
     );
     let seconds: Vec<_> = rows
         .iter()
@@ -54,16 +65,17 @@ async fn every_kind_of_end_has_a_row_and_the_totals_add_up() {
 
     let totals = totals(&rows);
     let gone = &totals.access_gone;
-    assert_eq!([gone.within_target, gone.late, gone.unknown], [3, 1, 2]);
+    assert_eq!([gone.within_target, gone.late, gone.unknown], [3, 1, 3]);
     assert_eq!(gone.within_target + gone.late + gone.unknown, totals.asked);
     let ends = &totals.outcomes;
     assert_eq!(
         [ends.deleted, ends.refused, ends.held, ends.without_manifest],
         [1, 1, 1, 3]
     );
+    assert_eq!(ends.cancelled, 1);
     let checks = &totals.checks;
-    assert_eq!([checks.ok, checks.not_ok, checks.no_manifest], [3, 0, 3]);
-    assert_eq!((totals.on_hold, totals.asked_at_unknown), (1, 1));
+    assert_eq!([checks.ok, checks.not_ok, checks.no_manifest], [3, 0, 4]);
+    assert_eq!((totals.on_hold, totals.asked_at_unknown), (1, 2));
 }
 
 #[tokio::test]
@@ -198,4 +210,95 @@ fn a_date_is_a_whole_day_in_utc() {
     for wrong in ["", "soon", "7d", "2026-13-01", "2026-10-01T00:00:00"] {
         assert!(parse_from(wrong).is_err(), "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn who_was_cancelled_is_shown_as_cancelled_and_a_later_request_is_not() {
+    let place = tempfile::tempdir().unwrap();
+    let sealed = Leaver::new(1, 2);
+    sealed.store_archive(place.path());
+    sealed.store_seal(place.path());
+    Leaver::new(2, 2).store_archive(place.path());
+    let mut again = Leaver::new(3, 40);
+    again.request.requested_at = Some(after(30));
+    again.request.received_at = Some(after(31));
+    again.store_archive(place.path());
+    again.store_seal(place.path());
+    Leaver::new(4, 2).store_whole(place.path());
+    for number in 1..=5 {
+        cancel(place.path(), number, after(10)).await;
+    }
+
+    let found = rows(place.path(), wanted()).await;
+    let ends: Vec<_> = found.iter().map(|row| (row.user_id, row.outcome)).collect();
+    let expected = [
+        (1, Outcome::Cancelled),
+        (2, Outcome::Cancelled),
+        (3, Outcome::Sealed),
+        (4, Outcome::Deleted),
+        (5, Outcome::Cancelled),
+    ];
+    assert_eq!(ends, expected.map(|(number, end)| (user(number), end)));
+    for row in [&found[0], &found[1], &found[4]] {
+        let order = row.cancelled.as_ref().unwrap();
+        assert_eq!(
+            (order.who.as_str(), order.why.as_deref(), order.at),
+            ("ada", Some("comes back"), after(10))
+        );
+    }
+    // The access of the first one is gone all the same.
+    assert_eq!(found[0].access_gone_at, Some(after(2)));
+    let since = after(11);
+    let later = rows(place.path(), Wanted { since, ..wanted() }).await;
+    assert!(later.iter().all(|row| row.user_id != user(5)), "{later:?}");
+    let totals = totals(&found);
+    assert_eq!(totals.outcomes.cancelled, 3);
+    assert_eq!(totals.outcomes.without_manifest, 1);
+}
+
+#[tokio::test]
+async fn a_user_who_was_discarded_twice_is_in_the_report_of_each_period() {
+    let place = tempfile::tempdir().unwrap();
+    let store = |name: &str, copy: serde_json::Value| {
+        std::fs::write(place.path().join(name), copy.to_string()).unwrap();
+    };
+    let copy_of = |number: Option<u8>, minutes: i64| {
+        let asked = after(minutes - 1);
+        serde_json::json!({
+            "letter": { "userId": number.map(user), "reason": "user_not_found", "deadLetteredAt": after(minutes) },
+            "body": format!(r#"{{"requestedAt":"{asked}"}}"#),
+        })
+    };
+    store("_dead_letter_00.json", copy_of(Some(1), 10));
+    store("_dead_letter_01.json", copy_of(Some(1), 9_000));
+    store("_dead_letter_02.json", copy_of(Some(1), 9_010));
+    store("_dead_letter_03.json", copy_of(None, 10));
+    store("_dead_letter_04.json", copy_of(None, -9_000));
+    store("_dead_letter_05.json", serde_json::json!("not ours"));
+
+    let asked = async |wanted: Wanted| -> Vec<_> {
+        let rows = rows(place.path(), wanted).await;
+        rows.iter().map(|row| row.asked_at.unwrap()).collect()
+    };
+    assert_eq!(asked(wanted()).await, [after(9)]);
+    let later = Wanted {
+        since: after(24 * 60),
+        until: after(10_000),
+        ..wanted()
+    };
+    assert_eq!(asked(later).await, [after(8_999), after(9_009)]);
+    let reporter = reporter(place.path(), wanted()).await;
+    assert_eq!(reporter.nameless_copies(), 2);
+}
+
+#[tokio::test]
+async fn orders_in_doubt_are_said() {
+    let place = tempfile::tempdir().unwrap();
+    cancel(place.path(), 1, after(1)).await;
+    let certain = reporter(place.path(), wanted()).await;
+    assert_eq!(certain.orders_in_doubt, None);
+    std::fs::write(place.path().join("_stop_order.2.json"), "{").unwrap();
+    let doubtful = reporter(place.path(), wanted()).await;
+    let doubt = doubtful.orders_in_doubt.unwrap();
+    assert!(doubt.contains("_stop_order.2.json"), "{doubt}");
 }

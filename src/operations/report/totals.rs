@@ -39,6 +39,7 @@ pub(crate) struct Outcomes {
     pub not_requested: u64,
     pub not_offered: u64,
     pub without_manifest: u64,
+    pub cancelled: u64,
     pub unreadable: u64,
 }
 
@@ -83,6 +84,7 @@ impl Totals {
             (Outcome::DeactivatedOnly, Some(DeletionOutcome::NotOffered)) => {
                 &mut outcomes.not_offered
             }
+            (Outcome::Cancelled, _) => &mut outcomes.cancelled,
             // A manifest that contradicts itself.
             (
                 Outcome::DeactivatedOnly,
@@ -114,6 +116,7 @@ impl Totals {
             not_requested,
             not_offered,
             without_manifest,
+            cancelled,
             unreadable,
         } = self.outcomes;
         [
@@ -123,7 +126,7 @@ impl Totals {
             ),
             format!(
                 "{deleted} deleted, {refused} refused, {held} held, {not_requested} only to deactivate, {not_offered} not \
-                 offered, {without_manifest} without a manifest, {unreadable} unreadable"
+                 offered, {without_manifest} without a manifest, {cancelled} cancelled, {unreadable} unreadable"
             ),
             format!("checks: {ok} ok, {not_ok} not ok, {no_manifest} without a manifest"),
             format!(

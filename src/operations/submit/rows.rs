@@ -219,9 +219,13 @@ impl<R: BufRead> Rows<R> {
     /// Appends the next lines while a quoted cell is not closed.
     fn whole_record(&mut self, first: String) -> io::Result<Result<String, Wrong>> {
         let mut record = first;
-        while record.matches('"').count() % 2 == 1 {
+        let mut is_open = opens_or_closes(&record);
+        while is_open {
             match self.next_line()? {
-                Some(Ok(line)) if record.len() + line.len() <= MAX_ROW_BYTES => record += &line,
+                Some(Ok(line)) if record.len() + line.len() <= MAX_ROW_BYTES => {
+                    is_open ^= opens_or_closes(&line);
+                    record += &line;
+                }
                 // The lines up to here may be rows of their own.
                 Some(Err(what)) => return Ok(Err(Wrong::file(what))),
                 Some(Ok(_)) | None => {
@@ -271,6 +275,11 @@ impl<R: BufRead> Rows<R> {
 
         Ok(Some(text))
     }
+}
+
+/// Whether a quoted cell is open after these characters if none was before them, or the other way round.
+fn opens_or_closes(text: &str) -> bool {
+    text.matches('"').count() % 2 == 1
 }
 
 fn is_silent(line: &str) -> bool {

@@ -10,8 +10,10 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
+use super::part::WhyUnknown;
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::ports::batches::Known;
@@ -106,9 +108,13 @@ pub(crate) async fn list(
 }
 
 /// All users who still have access, counted. An index that the store lost is not rebuilt here, since that takes long: a
-/// worker does so within a minute.
-pub(crate) async fn access_total(users: &dyn UserIndex) -> Result<AccessTotal, Failure> {
-    users.with_access(None, 0).await.map(AccessTotal::from)
+/// worker does so within a minute. Until then their number is unknown.
+pub(crate) async fn access_total(users: &dyn UserIndex) -> Result<AccessTotal, WhyUnknown> {
+    let total = users.with_access(None, 0).await?;
+    if total.complete_since.is_none() {
+        return Err(WhyUnknown::being_rebuilt());
+    }
+    Ok(total.into())
 }
 
 impl From<WithAccess> for AccessTotal {
@@ -121,8 +127,17 @@ impl From<WithAccess> for AccessTotal {
     }
 }
 
+/// A rebuild reads all checkpoints, so this process never makes two at a time, however many ask.
+static REBUILDING: Mutex<()> = Mutex::const_new(());
+
 /// How many users still have access. An index that the store lost is rebuilt first.
 async fn complete(users: &dyn UserIndex) -> Result<WithAccess, Failure> {
+    let total = users.with_access(None, 0).await?;
+    if total.complete_since.is_some() {
+        return Ok(total);
+    }
+    let _turn = REBUILDING.lock().await;
+    // Who waited finds what the one before has rebuilt.
     let total = users.with_access(None, 0).await?;
     if total.complete_since.is_some() {
         return Ok(total);

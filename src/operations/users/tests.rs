@@ -1,8 +1,13 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+
 use super::*;
 use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::clock::Clock;
 use crate::job::Request;
 use crate::machine::{Checkpoint, StateName};
+use crate::ports::users::Scanned;
 use crate::ports::{Checkpoints as _, Claim};
 
 fn at(second: i64) -> Timestamp {
@@ -160,4 +165,64 @@ fn a_cursor_reads_back() {
     ] {
         assert_eq!(Cursor::parse(&cursor.text()), Some(cursor));
     }
+}
+
+/// Counts the rebuilds.
+struct Counted {
+    store: EmbeddedCheckpoints,
+    rebuilds: AtomicUsize,
+}
+
+#[async_trait]
+impl UserIndex for Counted {
+    async fn add_asked(&self, users: &[UserId], at: Timestamp) -> Result<(), Failure> {
+        self.store.add_asked(users, at).await
+    }
+
+    async fn asked_at(&self, user_id: UserId) -> Result<Option<Timestamp>, Failure> {
+        self.store.asked_at(user_id).await
+    }
+
+    async fn with_access(&self, after: Option<Asked>, limit: usize) -> Result<WithAccess, Failure> {
+        self.store.with_access(after, limit).await
+    }
+
+    async fn correct(&self, users: &[UserId]) -> Result<(), Failure> {
+        self.store.correct(users).await
+    }
+
+    async fn rebuild(&self) -> Result<(), Failure> {
+        self.rebuilds.fetch_add(1, Ordering::Relaxed);
+        // All who ask at the same time have seen an index that is not complete.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        self.store.rebuild().await
+    }
+
+    async fn scan(&self, from: Option<&str>, count: usize) -> Result<Scanned, Failure> {
+        self.store.scan(from, count).await
+    }
+
+    async fn summaries(&self, users: &[UserId]) -> Result<Vec<Known>, Failure> {
+        self.store.summaries(users).await
+    }
+}
+
+#[tokio::test]
+async fn however_many_ask_an_index_is_rebuilt_once_and_an_overview_rebuilds_none() {
+    let Scene { store, _directory } = scene();
+    let rebuilds = AtomicUsize::new(0);
+    let counted = Counted { store, rebuilds };
+    let unknown = access_total(&counted).await.unwrap_err();
+    assert_eq!(unknown.code, "being_rebuilt");
+    assert_eq!(counted.rebuilds.load(Ordering::Relaxed), 0);
+
+    let all = futures_util::future::join_all((0..8).map(|_| complete(&counted))).await;
+    assert!(
+        all.iter()
+            .all(|total| total.as_ref().unwrap().complete_since.is_some())
+    );
+    assert_eq!(counted.rebuilds.load(Ordering::Relaxed), 1);
+    assert_eq!(access_total(&counted).await.unwrap().users, 0);
 }

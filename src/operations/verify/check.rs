@@ -27,27 +27,38 @@ const TRIES: u32 = 3;
 /// The digests of manifests from outside the archive store. Without them everything else is still checked.
 pub(crate) enum KnownManifests {
     None,
+    /// A checkpoint that cannot be read is not compared, which the verdict says.
     Live(Arc<dyn Checkpoints>),
+    /// A checkpoint that cannot be read fails the check.
+    Required(Arc<dyn Checkpoints>),
     /// Read at the beginning, so that an embedded store is not locked while the archives are read.
     Known(HashMap<UserId, CheckpointEvidence>),
 }
 
 impl KnownManifests {
-    /// What the checkpoint of a user says.
-    async fn of(&self, user_id: UserId) -> CheckpointEvidence {
+    /// What the checkpoint of a user says, and whether it could be read.
+    async fn of(&self, user_id: UserId) -> Result<(CheckpointEvidence, Option<bool>), Failure> {
+        let read = async |checkpoints: &dyn Checkpoints| {
+            let checkpoint = checkpoints.read(user_id).await?;
+            Ok::<_, Failure>(checkpoint.as_ref().map(CheckpointEvidence::of))
+        };
         match self {
-            Self::None => CheckpointEvidence::default(),
-            Self::Known(known) => known.get(&user_id).cloned().unwrap_or_default(),
-            Self::Live(checkpoints) => match checkpoints.read(user_id).await {
-                Ok(checkpoint) => checkpoint
-                    .as_ref()
-                    .map(CheckpointEvidence::of)
-                    .unwrap_or_default(),
+            Self::None => Ok((CheckpointEvidence::default(), None)),
+            Self::Known(known) => {
+                let known = known.get(&user_id).cloned();
+                Ok((known.unwrap_or_default(), Some(true)))
+            }
+            Self::Required(checkpoints) => {
+                let evidence = read(&**checkpoints).await?;
+                Ok((evidence.unwrap_or_default(), Some(true)))
+            }
+            Self::Live(checkpoints) => match read(&**checkpoints).await {
+                Ok(evidence) => Ok((evidence.unwrap_or_default(), Some(true))),
                 Err(failure) => {
                     tracing::warn!(
                         "{user_id}: the digest in the checkpoint is not compared: {failure}"
                     );
-                    CheckpointEvidence::default()
+                    Ok((CheckpointEvidence::default(), Some(false)))
                 }
             },
         }
@@ -201,7 +212,7 @@ impl Checker {
         user_id: UserId,
         held: Option<Holdings>,
     ) -> Result<Verdict, Failure> {
-        let evidence = self.known_manifests.of(user_id).await;
+        let (evidence, compared) = self.known_manifests.of(user_id).await?;
         let held = match held {
             Some(held) => held,
             None => holdings(&*self.verifier.store, Some(user_id))
@@ -209,6 +220,45 @@ impl Checker {
                 .remove(&user_id)
                 .unwrap_or_default(),
         };
-        self.verifier.check(user_id, &held, &evidence).await
+        let verdict = self.verifier.check(user_id, &held, &evidence).await?;
+        Ok(Verdict {
+            compared,
+            ..verdict
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::directory::DirectoryStore;
+    use crate::steps::test_services::TestCheckpoints;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_checkpoint_that_cannot_be_read_fails_the_check_or_is_said() {
+        let user_id: UserId = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let check = async |known: KnownManifests| {
+            let store = Arc::new(DirectoryStore::open(directory.path()).unwrap());
+            Checker::of(store, known).check(user_id, None).await
+        };
+        let compared = async |known: KnownManifests| check(known).await.unwrap().compared;
+        let away = || -> Arc<dyn Checkpoints> {
+            let failure = Failure::new(Class::Systemic, Code::CheckpointsUnreachable, "away");
+            Arc::new(TestCheckpoints {
+                reading_fails: Some(failure),
+                ..TestCheckpoints::default()
+            })
+        };
+        let there = || -> Arc<dyn Checkpoints> { Arc::new(TestCheckpoints::default()) };
+        assert_eq!(compared(KnownManifests::None).await, None);
+        assert_eq!(compared(KnownManifests::Live(there())).await, Some(true));
+        assert_eq!(compared(KnownManifests::Live(away())).await, Some(false));
+        assert_eq!(
+            compared(KnownManifests::Required(there())).await,
+            Some(true)
+        );
+        let failure = check(KnownManifests::Required(away())).await.unwrap_err();
+        assert_eq!(failure.code, Code::CheckpointsUnreachable);
     }
 }

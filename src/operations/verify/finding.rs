@@ -65,6 +65,10 @@ pub(crate) struct Verdict {
     pub archives: usize,
     /// The size of these archives.
     pub bytes: u64,
+    /// Whether the digest of the last manifest could be compared with the one in the checkpoint, if there is a checkpoint; null
+    /// without a store of checkpoints, and if an earlier release checked.
+    #[serde(default)]
+    pub compared: Option<bool>,
     pub findings: Vec<Finding>,
 }
 
@@ -88,6 +92,7 @@ impl Verdict {
             manifests: 0,
             archives: 0,
             bytes: 0,
+            compared: None,
             findings: Vec::new(),
         }
     }

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::cli::compose;
-use crate::cli::exit::CliError;
+use super::compose;
+use super::exit::CliError;
 use crate::operations::report::Strangers;
 use crate::operations::verify::{folders, no_files};
 use crate::ports::ArchiveStore;
