@@ -102,9 +102,9 @@ impl Tracker {
         let mut from = 0;
         while from < items {
             let count = PAGE.min(items - from);
-            let page = self.store.results(self.lease.id, from, count).await?;
-            let page = page.into_iter().map(|result| (result.number, result));
-            self.results.lock().extend(page);
+            let earlier = self.store.results(self.lease.id, from, count).await?;
+            let earlier = earlier.into_iter().map(|result| (result.number, result));
+            self.results.lock().extend(earlier);
             from += PAGE;
         }
         Ok(())
