@@ -13,7 +13,7 @@ use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::folder;
-use super::follow::{Followed, Follower, left, worker_lives};
+use super::follow::{Followed, Follower, left, note, worker_lives};
 use super::input::{self, FileArgs, Purpose};
 use super::known_manifests;
 use super::output::{ActArgs, Output, OutputArgs, json as print_json, say, table};
@@ -22,7 +22,7 @@ use crate::config::{CheckpointsUrl, Settings, Sources};
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::operations::dead_letters::parse_pace;
-use crate::operations::operation::{Manner, OperationReport, verify_order};
+use crate::operations::operation::{MAX_ITEMS, Manner, OperationReport, verify_order};
 use crate::operations::tracker::Interruption;
 use crate::operations::verify::{
     Checked, Checker, KnownManifests, Pacing, Schema, Verdict, Verifier, holdings,
@@ -77,7 +77,17 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     } else {
         let settings = Settings::read(sources)?;
         if let Some(follower) = args.follower(&settings).await? {
-            return on_a_worker(args, &follower, named).await;
+            let users = match &named {
+                Some(users) => users.clone(),
+                None => all_users(&follower).await?,
+            };
+            if args.detach || users.len() <= MAX_ITEMS {
+                return on_a_worker(args, &follower, users, named.is_none()).await;
+            }
+            note(&format!(
+                "{} users are more than a worker checks in one operation ({MAX_ITEMS}): this command checks them itself",
+                users.len()
+            ));
         }
         of_settings(&settings, named.as_deref()).await?
     };
@@ -101,18 +111,19 @@ fn nobody(store: &dyn ArchiveStore) -> CliError {
     CliError::bad(text)
 }
 
+async fn all_users(follower: &Follower) -> Result<Vec<UserId>, CliError> {
+    let held = holdings(&*follower.place().store, None).await?;
+    Ok(held.into_keys().collect())
+}
+
 /// Makes the check an operation, and follows it.
 async fn on_a_worker(
     args: &Args,
     follower: &Follower,
-    named: Option<Vec<UserId>>,
+    users: Vec<UserId>,
+    all: bool,
 ) -> Result<Exit, CliError> {
     let place = follower.place();
-    let all = named.is_none();
-    let users = match named {
-        Some(users) => users,
-        None => holdings(&*place.store, None).await?.into_keys().collect(),
-    };
     if users.is_empty() {
         return Err(nobody(&*place.store));
     }

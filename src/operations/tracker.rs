@@ -1,6 +1,7 @@
 //! The work on an operation: its lease, its pace, what became of each item, and what interrupts it.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,14 +18,14 @@ use crate::failure::Failure;
 use crate::job::UserId;
 use crate::ports::operations::{
     Became, ItemResult, OperationClaim, OperationKind, OperationLease, Operations, Orders,
-    StopOrder,
+    StopRequest,
 };
 
 /// Why the work on an operation ends before its set does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Interruption {
     /// An operator stopped the operation.
-    Stopped(StopOrder),
+    Stopped(StopRequest),
     /// This process ends; another one continues.
     Draining,
     /// Another process continues.
@@ -43,23 +44,15 @@ pub(crate) struct Tracker {
     lease: OperationLease,
     clock: Clock,
     /// The least time between two items, unless an order changed it.
-    pace: Duration,
+    pace: Mutex<Duration>,
+    /// What lists say of the operation, once it is loaded.
+    head: Mutex<Option<Value>>,
     /// When the last item was begun.
     last: Mutex<Option<Instant>>,
     results: Mutex<BTreeMap<u64, ItemResult>>,
     orders: watch::Sender<Orders>,
     draining: CancellationToken,
     lost: CancellationToken,
-}
-
-/// A lease that was granted.
-pub(crate) struct Granted {
-    pub lease: OperationLease,
-    pub orders: Orders,
-    /// The number of items of the set.
-    pub items: u64,
-    /// The least time between two items, as it was asked for.
-    pub pace: Duration,
 }
 
 /// An item of the set.
@@ -72,34 +65,58 @@ pub(crate) struct Item<'a> {
 }
 
 impl Tracker {
-    /// Reads what was done before.
-    pub(crate) async fn begin(
+    /// Of a lease that was granted with these orders. Without what was done before: [`Self::load`].
+    pub(crate) fn new(
         store: &Arc<dyn Operations>,
         kind: OperationKind,
-        granted: Granted,
+        granted: (OperationLease, Orders),
         clock: &Clock,
         draining: &CancellationToken,
-    ) -> Result<Self, Failure> {
-        let mut results = BTreeMap::new();
-        let mut from = 0;
-        while from < granted.items {
-            let count = PAGE.min(granted.items - from);
-            let page = store.results(granted.lease.id, from, count).await?;
-            results.extend(page.into_iter().map(|result| (result.number, result)));
-            from += PAGE;
-        }
-        Ok(Self {
+    ) -> Self {
+        Self {
             store: Arc::clone(store),
             kind,
-            lease: granted.lease,
+            lease: granted.0,
             clock: clock.clone(),
-            pace: granted.pace,
+            pace: Mutex::default(),
+            head: Mutex::default(),
             last: Mutex::default(),
-            results: Mutex::new(results),
-            orders: watch::Sender::new(granted.orders),
+            results: Mutex::default(),
+            orders: watch::Sender::new(granted.1),
             draining: draining.clone(),
             lost: CancellationToken::new(),
-        })
+        }
+    }
+
+    /// Lists the operation as open, and reads what was done before. `pace` is the least time between two items, as it was
+    /// asked for.
+    pub(crate) async fn load(
+        &self,
+        head: Value,
+        items: u64,
+        pace: Duration,
+    ) -> Result<(), Failure> {
+        self.store.open(self.lease.id, self.kind, &head).await?;
+        *self.head.lock() = Some(head);
+        *self.pace.lock() = pace;
+        let mut from = 0;
+        while from < items {
+            let count = PAGE.min(items - from);
+            let earlier = self.store.results(self.lease.id, from, count).await?;
+            let earlier = earlier.into_iter().map(|result| (result.number, result));
+            self.results.lock().extend(earlier);
+            from += PAGE;
+        }
+        Ok(())
+    }
+
+    /// How many items became what so far.
+    pub(crate) fn counts(&self) -> BTreeMap<Became, u64> {
+        let mut counts = BTreeMap::new();
+        for result in self.results.lock().values() {
+            *counts.entry(result.became).or_default() += 1;
+        }
+        counts
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -159,7 +176,8 @@ impl Tracker {
             if let Some(interruption) = self.interruption() {
                 return Some(interruption);
             }
-            let pace = orders.borrow_and_update().pace.unwrap_or(self.pace);
+            let pace = orders.borrow_and_update().pace;
+            let pace = pace.unwrap_or_else(|| *self.pace.lock());
             let now = Instant::now();
             let due = last.map_or(now, |last| last + pace);
             if now >= due {
@@ -194,7 +212,7 @@ impl Tracker {
 
     /// Keeps the lease and follows the orders, until the future is dropped. While the store does not answer the work
     /// continues: what it does to an item is safe without a lease, since a broker gives a message to one scan only.
-    pub(crate) async fn keep(&self) {
+    pub(crate) async fn keep(&self) -> Infallible {
         let mut due = tokio::time::interval(time_scaled(RENEWED_EVERY));
         due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -213,8 +231,26 @@ impl Tracker {
         }
     }
 
+    /// Follows an order to stop that the store of the progress may have lost.
+    pub(crate) async fn obey(&self, stop: StopRequest) -> Result<(), Failure> {
+        let is_new = self.orders.borrow().stop.is_none();
+        if is_new {
+            self.store.stop(self.lease.id, &stop).await?;
+        }
+        self.follow(Orders {
+            stop: Some(stop),
+            pace: None,
+        });
+        Ok(())
+    }
+
+    /// An order that was given holds, also when the store lost it.
     fn follow(&self, orders: Orders) {
         self.orders.send_if_modified(|known| {
+            let orders = Orders {
+                stop: orders.stop.or_else(|| known.stop.clone()),
+                pace: orders.pace.or(known.pace),
+            };
             let changed = *known != orders;
             *known = orders;
             changed
@@ -232,10 +268,14 @@ impl Tracker {
                 if let (None, Some(pace)) = (stored.pace, known.pace) {
                     self.store.set_pace(self.lease.id, pace).await?;
                 }
-                self.follow(Orders {
-                    stop: stored.stop.or(known.stop),
-                    pace: stored.pace.or(known.pace),
-                });
+                if let (None, Some(stop)) = (&stored.stop, &known.stop) {
+                    self.store.stop(self.lease.id, stop).await?;
+                }
+                let head = self.head.lock().clone();
+                if let Some(head) = head {
+                    self.store.open(self.lease.id, self.kind, &head).await?;
+                }
+                self.follow(stored);
                 let results: Vec<ItemResult> = self.results.lock().values().cloned().collect();
                 for result in results {
                     self.store.note(&self.lease, &result).await?;
@@ -243,5 +283,38 @@ impl Tracker {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::embedded::EmbeddedCheckpoints;
+    use crate::ports::operations::{OperationId, OperationLine};
+
+    #[tokio::test]
+    async fn an_order_holds_also_when_the_store_lost_it() {
+        let file = tempfile::tempdir().unwrap();
+        let clock = Clock::system();
+        let store = EmbeddedCheckpoints::open(file.path(), clock.clone()).unwrap();
+        let store: Arc<dyn Operations> = Arc::new(store);
+        let lease = OperationLease::new(OperationId::new(), OperationLine::DeadLetters, "w-1");
+        let draining = CancellationToken::new();
+        let granted = (lease, Orders::default());
+        let tracker = Tracker::new(&store, OperationKind::Discard, granted, &clock, &draining);
+        let stop = StopRequest {
+            who: "ada".to_owned(),
+            why: None,
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let pace = Some(Duration::from_secs(2));
+        let given = Orders {
+            stop: Some(stop.clone()),
+            pace,
+        };
+        tracker.follow(given);
+        tracker.follow(Orders::default());
+        assert_eq!(tracker.interruption(), Some(Interruption::Stopped(stop)));
+        assert_eq!(tracker.orders.borrow().pace, pace);
     }
 }

@@ -238,7 +238,8 @@ pub(crate) struct ItemResult {
 
 /// Who asked for a stop, and why
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub(crate) struct StopOrder {
+#[schema(as = StopOrder)]
+pub(crate) struct StopRequest {
     /// The operator.
     pub who: String,
     /// The reason, in the words of that operator.
@@ -252,7 +253,7 @@ pub(crate) struct StopOrder {
 /// What operators ask of an operation while it is open.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Orders {
-    pub stop: Option<StopOrder>,
+    pub stop: Option<StopRequest>,
     /// The least time between two items, in place of what was asked for at the beginning.
     pub pace: Option<Duration>,
 }
@@ -305,6 +306,23 @@ pub(crate) struct OperationProgress {
     pub orders: Orders,
     /// Why it does not get on now.
     pub trouble: Option<String>,
+    /// How many processes in a row took it up, and neither noted a result nor gave the lease up: each of them died.
+    pub in_vain: u64,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// The fault that ended it.
+    pub error: Option<String>,
+}
+
+/// How an operation ended, as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OperationOutcome {
+    pub state: OperationState,
+    pub at: Timestamp,
+    pub error: Option<String>,
+    pub stop: Option<StopRequest>,
+    /// How many items became what. Empty: what was noted counts.
+    pub counts: BTreeMap<Became, u64>,
 }
 
 /// Which operations are open.
@@ -366,36 +384,20 @@ pub(crate) trait Operations: Send + Sync {
     ) -> Result<Vec<ItemResult>, Failure>;
 
     /// Asks the process that works on it to stop. The first order counts.
-    async fn stop(&self, id: OperationId, order: &StopOrder) -> Result<(), Failure>;
+    async fn stop(&self, id: OperationId, order: &StopRequest) -> Result<(), Failure>;
 
     /// Changes the least time between two items.
     async fn set_pace(&self, id: OperationId, pace: Duration) -> Result<(), Failure>;
 
-    /// The operation has ended: it is no longer open, and its lease is free.
+    /// The operation has ended: it is no longer open, and its lease is free. Its results are dropped: its end has them.
     async fn end(
         &self,
         id: OperationId,
         kind: OperationKind,
-        state: OperationState,
+        outcome: &OperationOutcome,
     ) -> Result<(), Failure>;
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_has_one_spelling_and_the_time_of_its_operation() {
-        let id = OperationId::new();
-        assert_eq!(id.to_string().parse(), Ok(id));
-        assert!(
-            id.to_string()
-                .to_uppercase()
-                .parse::<OperationId>()
-                .is_err()
-        );
-        assert!(Uuid::new_v4().to_string().parse::<OperationId>().is_err());
-        assert!(OperationId::new() > id);
-        assert!(id.at() > "2026-01-01T00:00:00Z".parse().unwrap());
-    }
-}
+#[path = "operations_tests.rs"]
+mod tests;

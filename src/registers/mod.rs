@@ -14,7 +14,7 @@ mod stop_register;
 pub(crate) use group::{Decision, GroupRecord, StoredGroup, decide, stored_group, stored_groups};
 pub(crate) use hold::{HoldRecords, OnHold, hold_of, hold_of_noted, set_hold};
 pub(crate) use operation::{
-    read_end, read_operation, store_end, store_operation, stored_operations,
+    read_end, read_operation, read_stop, store_end, store_operation, store_stop, stored_operations,
 };
 pub(crate) use pause::{PauseRecord, PauseState, pause_in_force, pause_state, set_pause};
 pub(crate) use protected::ProtectedSource;

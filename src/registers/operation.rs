@@ -1,5 +1,5 @@
-//! Operations in the archive store: what was asked for with its frozen set, and how it ended. Each is an object that is
-//! written once, so that an operation survives a Redis that lost its data. An operation without an end is open. One that
+//! Operations in the archive store: what was asked for with its frozen set, an order to stop, and how it ended. Each is
+//! an object that is written once, so that an operation survives a Redis that lost its data. An operation without an end is open. One that
 //! we did not write is none: nobody who may only write to the bucket can start an operation.
 
 use std::collections::BTreeSet;
@@ -10,11 +10,12 @@ use serde::de::DeserializeOwned;
 
 use crate::failure::{Class, Code, Failure};
 use crate::integrity::{Purpose, Untrusted};
-use crate::ports::operations::OperationId;
+use crate::ports::operations::{OperationId, StopRequest};
 use crate::ports::{ArchiveStore, ObjectKey, PutOnce};
 
 const PREFIX: &str = "_operation_";
 const ENDED: &str = "_ended.json";
+const STOP: &str = "_stop.json";
 /// Hundreds of thousands of dead letters.
 const MAX_BYTES: usize = 512 * 1024 * 1024;
 
@@ -24,6 +25,10 @@ fn key(id: OperationId) -> ObjectKey {
 
 fn ended_key(id: OperationId) -> ObjectKey {
     ObjectKey(format!("{PREFIX}{id}{ENDED}"))
+}
+
+fn stop_key(id: OperationId) -> ObjectKey {
+    ObjectKey(format!("{PREFIX}{id}{STOP}"))
 }
 
 /// The operations that are stored.
@@ -67,6 +72,23 @@ pub(crate) async fn store_end(
     record: &(impl Serialize + Sync),
 ) -> Result<PutOnce, Failure> {
     put(store, &ended_key(id), record).await
+}
+
+/// Stores that an operation has to stop. The first order counts.
+pub(crate) async fn store_stop(
+    store: &dyn ArchiveStore,
+    id: OperationId,
+    order: &StopRequest,
+) -> Result<(), Failure> {
+    put(store, &stop_key(id), order).await.map(|_stored| ())
+}
+
+/// Reads the order to stop an operation; `None` if there is none.
+pub(crate) async fn read_stop(
+    store: &dyn ArchiveStore,
+    id: OperationId,
+) -> Result<Option<StopRequest>, Failure> {
+    read(store, &stop_key(id)).await
 }
 
 async fn put(
@@ -153,6 +175,19 @@ mod tests {
 
         let stored = stored_operations(&store).await.unwrap();
         assert_eq!((stored.all, stored.ended), (ids.into(), [ids[0]].into()));
+        for who in ["ada", "bob"] {
+            let at = jiff::Timestamp::UNIX_EPOCH;
+            let order = StopRequest {
+                who: who.to_owned(),
+                why: None,
+                at,
+            };
+            store_stop(&store, ids[1], &order).await.unwrap();
+        }
+        let stop = read_stop(&store, ids[1]).await.unwrap().unwrap();
+        assert_eq!(stop.who, "ada", "the first one counts");
+        let again = stored_operations(&store).await.unwrap();
+        assert_eq!(again.all, ids.into(), "a stop is no operation");
         let end: Value = read_end(&store, ids[0]).await.unwrap().unwrap();
         assert_eq!(end["end"], 1);
         let record: Value = read_operation(&store, ids[1]).await.unwrap().unwrap();

@@ -13,8 +13,8 @@ use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::adapters::redis::{RedisConnection, RedisOperations};
 use crate::clock::Clock;
 use crate::ports::operations::{
-    Became, ItemResult, OperationClaim, OperationId, OperationKind, OperationLease, OperationState,
-    Operations, Orders, StopOrder,
+    Became, ItemResult, OperationClaim, OperationId, OperationKind, OperationLease,
+    OperationOutcome, OperationState, Operations, Orders, StopRequest,
 };
 
 struct Store(
@@ -27,6 +27,8 @@ super::over_each_adapter!({
     a_result_counts_once_and_only_under_the_lease,
     the_first_stop_and_the_last_pace_count,
     an_operation_is_listed_as_open_until_it_ends,
+    an_ended_operation_keeps_what_lists_show_and_drops_its_results,
+    processes_that_die_without_a_result_are_counted,
     nothing_is_known_of_an_operation_that_never_was,
 } over redis, embedded);
 
@@ -62,6 +64,16 @@ fn result(number: u64, became: Became) -> ItemResult {
         why: Some("a reason".to_owned()),
         at: Timestamp::from_second(1_700_000_000).unwrap(),
         detail: json!({ "for": "the next process" }),
+    }
+}
+
+fn outcome(state: OperationState) -> OperationOutcome {
+    OperationOutcome {
+        state,
+        at: Timestamp::from_second(1_700_000_000).unwrap(),
+        error: None,
+        stop: None,
+        counts: [].into(),
     }
 }
 
@@ -138,7 +150,7 @@ async fn the_first_stop_and_the_last_pace_count(store: Store) {
     let kind = OperationKind::Verify;
     store.0.open(lease.id, kind, &Value::Null).await.unwrap();
     claim(&store, &lease, kind).await;
-    let order = |who: &str| StopOrder {
+    let order = |who: &str| StopRequest {
         who: who.to_owned(),
         why: None,
         at: Timestamp::UNIX_EPOCH,
@@ -182,11 +194,8 @@ async fn an_operation_is_listed_as_open_until_it_ends(store: Store) {
 
     let lease = OperationLease::new(ids[0], kind.line(), "a");
     claim(&store, &lease, kind).await;
-    store
-        .0
-        .end(ids[0], kind, OperationState::Done)
-        .await
-        .unwrap();
+    let done = outcome(OperationState::Done);
+    store.0.end(ids[0], kind, &done).await.unwrap();
     let open = store.0.list_open().await.unwrap().open;
     assert_eq!(open, [(ids[1], kind), (ids[2], kind)]);
     let progress = store.0.progress(ids[0]).await.unwrap().unwrap();
@@ -197,6 +206,62 @@ async fn an_operation_is_listed_as_open_until_it_ends(store: Store) {
         granted(),
         "the lease is free"
     );
+}
+
+async fn an_ended_operation_keeps_what_lists_show_and_drops_its_results(store: Store) {
+    let kind = OperationKind::Verify;
+    let lease = lease(kind, "a");
+    claim(&store, &lease, kind).await;
+    for number in 0..2 {
+        let sound = result(number, Became::Sound);
+        assert!(store.0.note(&lease, &sound).await.unwrap());
+    }
+    let noted = outcome(OperationState::Done);
+    store.0.end(lease.id, kind, &noted).await.unwrap();
+    let progress = store.0.progress(lease.id).await.unwrap().unwrap();
+    assert_eq!(progress.counts, [(Became::Sound, 2)].into());
+    assert_eq!((progress.ended_at, progress.error), (Some(noted.at), None));
+    assert_eq!(store.0.results(lease.id, 0, 5).await.unwrap(), []);
+
+    let stop = StopRequest {
+        who: "ada".to_owned(),
+        why: None,
+        at: Timestamp::UNIX_EPOCH,
+    };
+    let ended = OperationOutcome {
+        error: Some("a fault".to_owned()),
+        stop: Some(stop.clone()),
+        counts: [(Became::Sound, 2), (Became::Skipped, 7)].into(),
+        ..outcome(OperationState::Stopped)
+    };
+    for _twice in 0..2 {
+        store.0.end(lease.id, kind, &ended).await.unwrap();
+    }
+    let progress = store.0.progress(lease.id).await.unwrap().unwrap();
+    assert_eq!(progress.counts, ended.counts);
+    assert_eq!(progress.error, ended.error);
+    assert_eq!(progress.orders.stop, Some(stop));
+}
+
+async fn processes_that_die_without_a_result_are_counted(store: Store) {
+    let kind = OperationKind::Discard;
+    let lease = lease(kind, "a");
+    let in_vain = async || {
+        let progress = store.0.progress(lease.id).await.unwrap();
+        progress.unwrap().in_vain
+    };
+    claim(&store, &lease, kind).await;
+    claim(&store, &lease, kind).await;
+    assert_eq!(in_vain().await, 1, "a claim twice is one process");
+    let moved = result(0, Became::Discarded);
+    assert!(store.0.note(&lease, &moved).await.unwrap());
+    assert_eq!(in_vain().await, 0, "it has a result");
+    store.0.release(&lease, Some("a fault")).await.unwrap();
+    let next = OperationLease::new(lease.id, lease.line, "b");
+    claim(&store, &next, kind).await;
+    assert_eq!(in_vain().await, 1);
+    store.0.release(&next, None).await.unwrap();
+    assert_eq!(in_vain().await, 0, "it gave the lease up");
 }
 
 async fn nothing_is_known_of_an_operation_that_never_was(store: Store) {

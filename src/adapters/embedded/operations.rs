@@ -1,8 +1,10 @@
 //! The progress of operations in the database file. Leases are kept in memory, since the file belongs to one process.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use redb::{ReadableDatabase as _, ReadableTable as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,7 +14,8 @@ use super::database::{OPERATION_RESULTS, OPERATIONS};
 use crate::failure::Failure;
 use crate::ports::operations::{
     Became, ItemResult, OpenOperations, OperationClaim, OperationId, OperationKind, OperationLease,
-    OperationLine, OperationProgress, OperationState, Operations, Orders, StopOrder,
+    OperationLine, OperationOutcome, OperationProgress, OperationState, Operations, Orders,
+    StopRequest,
 };
 
 /// The row of one operation.
@@ -27,11 +30,20 @@ struct Row {
     #[serde(default)]
     begun: u64,
     #[serde(default)]
-    stop: Option<StopOrder>,
+    stop: Option<StopRequest>,
     #[serde(default)]
     pace_ms: Option<u64>,
     #[serde(default)]
     trouble: Option<String>,
+    #[serde(default)]
+    in_vain: u64,
+    #[serde(default)]
+    ended_at: Option<Timestamp>,
+    #[serde(default)]
+    error: Option<String>,
+    /// Once it has ended: until then the results count.
+    #[serde(default)]
+    counts: BTreeMap<Became, u64>,
 }
 
 impl Row {
@@ -45,6 +57,10 @@ impl Row {
             stop: None,
             pace_ms: None,
             trouble: None,
+            in_vain: 0,
+            ended_at: None,
+            error: None,
+            counts: BTreeMap::new(),
         }
     }
 
@@ -106,6 +122,26 @@ impl EmbeddedCheckpoints {
         if leases.get(&line).is_some_and(|fence| of(fence)) {
             leases.remove(&line);
         }
+    }
+
+    /// As when the process that has them dies.
+    #[cfg(test)]
+    pub(crate) fn forget_operation_leases(&self) {
+        self.operation_leases.lock().clear();
+    }
+
+    async fn drop_results(&self, id: OperationId) -> Result<(), Failure> {
+        let dropping = self.file().blocking(move |database| {
+            let writing = database.begin_write()?;
+            {
+                let mut table = writing.open_table(OPERATION_RESULTS)?;
+                let first = result_key(id, 0);
+                let last = result_key(id, u64::MAX);
+                table.retain_in(first.as_str()..last.as_str(), |_, _| false)?;
+            }
+            Ok(writing.commit()?)
+        });
+        Ok(dropping.await?)
     }
 
     async fn result_range(
@@ -200,6 +236,7 @@ impl Operations for EmbeddedCheckpoints {
         self.change(lease.id, Some(kind), move |row| {
             if is_new {
                 row.begun += 1;
+                row.in_vain += 1;
                 row.state = OperationState::Running;
                 row.by = Some(by);
                 row.trouble = None;
@@ -224,8 +261,11 @@ impl Operations for EmbeddedCheckpoints {
             return Ok(());
         }
         let trouble = trouble.map(str::to_owned);
-        self.change(lease.id, None, |row| row.trouble = trouble)
-            .await?;
+        self.change(lease.id, None, |row| {
+            row.trouble = trouble;
+            row.in_vain = 0;
+        })
+        .await?;
         self.free(lease.line, |fence| fence == lease.fence);
         Ok(())
     }
@@ -248,6 +288,10 @@ impl Operations for EmbeddedCheckpoints {
             Ok(writing.commit()?)
         });
         noting.await?;
+        let row = self.operation_row(lease.id).await?;
+        if row.is_some_and(|row| row.in_vain > 0) {
+            self.change(lease.id, None, |row| row.in_vain = 0).await?;
+        }
         Ok(true)
     }
 
@@ -255,8 +299,13 @@ impl Operations for EmbeddedCheckpoints {
         let Some(row) = self.operation_row(id).await? else {
             return Ok(None);
         };
-        let mut counts = std::collections::BTreeMap::<Became, u64>::new();
-        for result in self.result_range(id, 0, u64::MAX).await? {
+        let mut counts = row.counts.clone();
+        let results = if counts.is_empty() {
+            self.result_range(id, 0, u64::MAX).await?
+        } else {
+            Vec::new()
+        };
+        for result in results {
             *counts.entry(result.became).or_default() += 1;
         }
         Ok(Some(OperationProgress {
@@ -267,6 +316,9 @@ impl Operations for EmbeddedCheckpoints {
             begun: row.begun,
             counts,
             trouble: row.trouble,
+            in_vain: row.in_vain,
+            ended_at: row.ended_at,
+            error: row.error,
         }))
     }
 
@@ -280,7 +332,7 @@ impl Operations for EmbeddedCheckpoints {
             .await
     }
 
-    async fn stop(&self, id: OperationId, order: &StopOrder) -> Result<(), Failure> {
+    async fn stop(&self, id: OperationId, order: &StopRequest) -> Result<(), Failure> {
         let order = order.clone();
         self.change(id, None, |row| {
             row.stop.get_or_insert(order);
@@ -297,13 +349,24 @@ impl Operations for EmbeddedCheckpoints {
         &self,
         id: OperationId,
         kind: OperationKind,
-        state: OperationState,
+        outcome: &OperationOutcome,
     ) -> Result<(), Failure> {
+        let ended = outcome.clone();
+        let noted = match self.progress(id).await? {
+            Some(progress) if ended.counts.is_empty() => progress.counts,
+            Some(_) | None => ended.counts.clone(),
+        };
         self.change(id, Some(kind), move |row| {
-            row.state = state;
+            row.state = ended.state;
+            row.ended_at = Some(ended.at);
+            row.error = ended.error;
+            row.stop = ended.stop.or_else(|| row.stop.take());
+            row.counts = noted;
             row.trouble = None;
+            row.in_vain = 0;
         })
         .await?;
+        self.drop_results(id).await?;
         self.free(kind.line(), |fence| fence.starts_with(&id.to_string()));
         Ok(())
     }

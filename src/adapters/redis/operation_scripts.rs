@@ -2,7 +2,8 @@
 //! have one hash tag, so that a cluster keeps them in one slot.
 //!
 //! The lease of a line is a string, the fence of its holder. An operation is a hash of `head`, `state`, `by`, `begun`,
-//! `stop`, `pace` (in ms), `trouble`, and a counter `c:WORD` for each word that says what became of an item; and a hash
+//! `stop`, `pace` (in ms), `trouble`, `vain` (how many processes in a row died on it without a result), `endedAt`,
+//! `error`, and a counter `c:WORD` for each word that says what became of an item; and a hash
 //! of the results by the position of the item. The open operations are a sorted set of `KIND:ID` by time, and a member
 //! `complete` behind them all, as long as the set was not lost. A key of another type is removed.
 
@@ -61,6 +62,8 @@ redis.call('ZADD', KEYS[3], 'NX', ARGV[4], ARGV[5])
 if not holder then
   if not tonumber(redis.call('HGET', KEYS[2], 'begun') or 0) then redis.call('HDEL', KEYS[2], 'begun') end
   redis.call('HINCRBY', KEYS[2], 'begun', 1)
+  if not tonumber(redis.call('HGET', KEYS[2], 'vain') or 0) then redis.call('HDEL', KEYS[2], 'vain') end
+  redis.call('HINCRBY', KEYS[2], 'vain', 1)
   redis.call('HSET', KEYS[2], 'state', 'running', 'by', ARGV[3])
   redis.call('HDEL', KEYS[2], 'trouble')
 end
@@ -79,6 +82,7 @@ return {1, redis.call('HGET', KEYS[2], 'stop') or '', redis.call('HGET', KEYS[2]
 /// The same keys. `ARGV`: fence, why it does not get on (empty: it does).
 pub(super) const RELEASE: &str = r"
 if redis.call('TYPE', KEYS[1]).ok ~= 'string' or redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('HDEL', KEYS[2], 'vain')
 if ARGV[2] == '' then redis.call('HDEL', KEYS[2], 'trouble') else redis.call('HSET', KEYS[2], 'trouble', ARGV[2]) end
 return redis.call('DEL', KEYS[1])
 ";
@@ -95,6 +99,7 @@ if not redis.call('HGET', KEYS[3], ARGV[3]) then
   if not tonumber(redis.call('HGET', KEYS[2], ARGV[5]) or 0) then redis.call('HDEL', KEYS[2], ARGV[5]) end
   redis.call('HINCRBY', KEYS[2], ARGV[5], 1)
 end
+redis.call('HDEL', KEYS[2], 'vain')
 redis.call('PEXPIRE', KEYS[2], ARGV[6])
 redis.call('PEXPIRE', KEYS[3], ARGV[6])
 return 1
@@ -109,7 +114,8 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 ";
 
-/// `KEYS`: the lease of the line, the operation, the open ones. `ARGV`: ID, member, state, ms that the operation is kept.
+/// `KEYS`: the lease of the line, the operation, the open ones, the results. `ARGV`: ID, member, ms that the operation
+/// is kept, and fields with their values. The end in the archive store has the results.
 pub(super) const END: &str = r"
 if redis.call('TYPE', KEYS[1]).ok == 'string' and string.sub(redis.call('GET', KEYS[1]), 1, #ARGV[1]) == ARGV[1] then
   redis.call('DEL', KEYS[1])
@@ -117,8 +123,9 @@ end
 if redis.call('TYPE', KEYS[3]).ok == 'zset' then redis.call('ZREM', KEYS[3], ARGV[2]) end
 local kind = redis.call('TYPE', KEYS[2]).ok
 if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', KEYS[2]) end
-redis.call('HSET', KEYS[2], 'state', ARGV[3])
-redis.call('HDEL', KEYS[2], 'trouble')
-redis.call('PEXPIRE', KEYS[2], ARGV[4])
+for at = 4, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[at], ARGV[at + 1]) end
+redis.call('HDEL', KEYS[2], 'trouble', 'vain')
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+redis.call('UNLINK', KEYS[4])
 return 1
 ";

@@ -12,11 +12,15 @@ use super::{keys, operation_scripts as scripts};
 use crate::failure::Failure;
 use crate::ports::operations::{
     Became, ItemResult, OpenOperations, OperationClaim, OperationId, OperationKind, OperationLease,
-    OperationProgress, OperationState, Operations, Orders, PROGRESS_KEPT, StopOrder,
-    operation_lease,
+    OperationOutcome, OperationProgress, OperationState, Operations, Orders, PROGRESS_KEPT,
+    StopRequest, operation_lease,
 };
 
 const COMPLETE: &str = "complete";
+/// What is read of an operation, before its counters.
+const FIELDS: [&str; 10] = [
+    "state", "head", "by", "begun", "stop", "pace", "trouble", "vain", "endedAt", "error",
+];
 
 pub(crate) struct RedisOperations {
     connection: Arc<RedisConnection>,
@@ -180,7 +184,7 @@ impl Operations for RedisOperations {
     async fn progress(&self, id: OperationId) -> Result<Option<OperationProgress>, Failure> {
         let mut command = redis::cmd("HMGET");
         command.arg(keys::operation(id));
-        for field in ["state", "head", "by", "begun", "stop", "pace", "trouble"] {
+        for field in FIELDS {
             command.arg(field);
         }
         for became in Became::ALL {
@@ -211,10 +215,8 @@ impl Operations for RedisOperations {
             .collect())
     }
 
-    async fn stop(&self, id: OperationId, order: &StopOrder) -> Result<(), Failure> {
-        let order = serde_json::to_string(order)
-            .map_err(|error| Failure::internal("cannot write an order", error))?;
-        self.order(id, "stop", &order, true).await
+    async fn stop(&self, id: OperationId, order: &StopRequest) -> Result<(), Failure> {
+        self.order(id, "stop", &stop_text(order)?, true).await
     }
 
     async fn set_pace(&self, id: OperationId, pace: Duration) -> Result<(), Failure> {
@@ -226,17 +228,30 @@ impl Operations for RedisOperations {
         &self,
         id: OperationId,
         kind: OperationKind,
-        state: OperationState,
+        outcome: &OperationOutcome,
     ) -> Result<(), Failure> {
         let mut script = self.end.prepare_invoke();
         script
             .key(keys::operation_lease(kind.line()))
             .key(keys::operation(id))
             .key(keys::OPERATIONS_OPEN)
+            .key(keys::operation_results(id))
             .arg(id.to_string())
             .arg(member(id, kind))
-            .arg(state.as_str())
-            .arg(millis(PROGRESS_KEPT));
+            .arg(millis(PROGRESS_KEPT))
+            .arg("state")
+            .arg(outcome.state.as_str())
+            .arg("endedAt")
+            .arg(outcome.at.to_string());
+        if let Some(error) = &outcome.error {
+            script.arg("error").arg(error);
+        }
+        if let Some(stop) = &outcome.stop {
+            script.arg("stop").arg(stop_text(stop)?);
+        }
+        for (became, count) in &outcome.counts {
+            script.arg(counter(*became)).arg(*count);
+        }
         self.run(&script).await.map(|_done| ())
     }
 }
@@ -249,6 +264,10 @@ fn member(id: OperationId, kind: OperationKind) -> String {
 fn parse_member(member: &str) -> Option<(OperationId, OperationKind)> {
     let parts = member.split_once(':')?;
     Some((parts.1.parse().ok()?, OperationKind::parse(parts.0)?))
+}
+
+fn stop_text(order: &StopRequest) -> Result<String, Failure> {
+    serde_json::to_string(order).map_err(|error| Failure::internal("cannot write an order", error))
 }
 
 fn counter(became: Became) -> String {
@@ -265,7 +284,7 @@ fn orders(stop: &str, pace: &str) -> Orders {
 /// From the fields in the order in which they are asked for.
 fn progress(fields: &[Option<String>]) -> Option<OperationProgress> {
     let field = |at: usize| fields.get(at).and_then(Option::as_deref);
-    let counters = fields.iter().skip(7);
+    let counters = fields.iter().skip(FIELDS.len());
     let counts = Became::ALL.into_iter().zip(counters);
     let number = |text: &Option<String>| text.as_deref()?.parse::<u64>().ok();
     Some(OperationProgress {
@@ -278,5 +297,8 @@ fn progress(fields: &[Option<String>]) -> Option<OperationProgress> {
             .collect(),
         orders: orders(field(4).unwrap_or_default(), field(5).unwrap_or_default()),
         trouble: field(6).map(str::to_owned),
+        in_vain: field(7).and_then(|vain| vain.parse().ok()).unwrap_or(0),
+        ended_at: field(8).and_then(|at| at.parse().ok()),
+        error: field(9).map(str::to_owned),
     })
 }

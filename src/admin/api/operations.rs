@@ -222,6 +222,9 @@ async fn freeze(
         who: request.who,
         why: request.why,
     };
+    if let Some(text) = order.too_large() {
+        return Err(unprocessable(format!("the body: {text}")));
+    }
     let place = api.operations();
     let begun = place.begin(order, &api.operator(signed, role)).await?;
     let view = place.glance(begun.id).await?;

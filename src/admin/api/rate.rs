@@ -9,35 +9,28 @@ use utoipa::openapi::schema::{OneOfBuilder, Schema, Type};
 use utoipa::openapi::{ObjectBuilder, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::operations::dead_letters::parse_pace;
+
 /// At most 999 items per second or per minute.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct AtMost {
-    items: u32,
-    per: Duration,
-}
+pub(super) struct AtMost(Duration);
 
 impl AtMost {
     fn read(given: &Value) -> Option<Self> {
-        let (number, per) = match given {
-            Value::Number(number) => (number.as_f64()?, Duration::from_secs(1)),
-            Value::String(text) => {
-                let parts = text.split_once('/')?;
-                let per = match parts.1 {
-                    "s" => Duration::from_secs(1),
-                    "m" => Duration::from_mins(1),
-                    _ => return None,
-                };
-                (parts.0.parse::<u16>().ok()?.into(), per)
-            }
+        let text = match given {
+            // In JSON, 5.0 and 5 are the same number.
+            Value::Number(number) => format!("{}/s", number.as_f64()?),
+            Value::String(text) => text.clone(),
             _ => return None,
         };
-        // In JSON, 5.0 and 5 are the same number.
-        let items: u32 = format!("{number}").parse().ok()?;
-        (1..1000).contains(&items).then_some(Self { items, per })
+        let parts = text.split_once('/')?;
+        let items: u16 = parts.0.parse().ok()?;
+        let is_in_range = (1..1000).contains(&items) && matches!(parts.1, "s" | "m");
+        is_in_range.then(|| parse_pace(&text).ok().map(Self))?
     }
 
-    pub(super) fn pace(self) -> Duration {
-        self.per / self.items
+    pub(super) const fn pace(self) -> Duration {
+        self.0
     }
 }
 

@@ -50,6 +50,12 @@ impl GroupStages {
         let size = size.min(self.rest.len());
         self.rest.drain(..size).collect()
     }
+
+    /// Takes the next one out of the rest whose user shows what becomes of it.
+    pub(super) fn next_with_user(&mut self) -> Option<DeadLetter> {
+        let place = self.rest.iter().position(|one| one.user_id.is_some())?;
+        Some(self.rest.remove(place))
+    }
 }
 
 /// What a watch saw.

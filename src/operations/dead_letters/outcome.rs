@@ -1,7 +1,9 @@
 //! What became of a replayed message, as the checkpoint of its user shows it.
 
-use super::DeadLetter;
+use std::collections::HashMap;
+
 use super::dead_letter::fingerprint_of;
+use super::{DeadLetter, DeadLetterId};
 use crate::failure::{Class, Failure};
 use crate::machine::{Checkpoint, StateName};
 use crate::ports::{Checkpoints, ReplayNote, ReplayedUser};
@@ -76,6 +78,30 @@ impl Sent {
         let fault = self.dead_letter.fingerprint.as_str();
         Ok(outcome(followed, fault, checkpoint.as_ref()))
     }
+}
+
+/// How many users are read at the end, to report what became of them.
+const READ_AT_THE_END: usize = 1000;
+
+/// What is known of the replayed messages now, by dead letter. What cannot be read is not known.
+pub(super) async fn known_outcomes(
+    sent: &[Sent],
+    checkpoints: &dyn Checkpoints,
+) -> HashMap<DeadLetterId, ReplayOutcome> {
+    let mut known = HashMap::new();
+    for one in sent.iter().take(READ_AT_THE_END) {
+        if one.followed.is_none() {
+            continue;
+        }
+        match one.outcome(checkpoints).await {
+            Ok(outcome) => known.insert(one.dead_letter.id.clone(), outcome),
+            Err(failure) => {
+                tracing::warn!(%failure, "it is unknown what became of replayed dead letters");
+                break;
+            }
+        };
+    }
+    known
 }
 
 /// What became of a user whose dead letter with this fingerprint was replayed.

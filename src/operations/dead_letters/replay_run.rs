@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use super::assess::is_left_over;
 use super::canary::{CANARY_STAGES, GroupStages, Watched, watch};
 use super::items::Items;
-use super::outcome::{ReplayOutcome, Sent, checkpoint_of};
+use super::outcome::{Sent, checkpoint_of, known_outcomes};
 use super::replay_headers::{headers, key};
 use super::report::{ReplayReport, Skipped};
 use super::scan::SetScan;
 use super::{DeadLetter, DeadLetterId};
 use crate::failure::Failure;
 use crate::operations::tracker::{Interruption, Tracker};
-use crate::ports::operations::{Became, ItemResult, StopOrder};
+use crate::ports::operations::{Became, ItemResult, StopRequest};
 use crate::ports::queue::{Broker, Delivery, Publisher};
 use crate::ports::{Checkpoints, GroupReplay};
 use crate::queue::names::JOBS_EXCHANGE;
@@ -80,9 +80,9 @@ struct Run<'a> {
 
 /// How many users of each group the note of its replay names.
 const FOLLOWED: usize = 20;
-/// How many users are read at the end, to report what became of them.
-const READ_AT_THE_END: usize = 1000;
-const GONE: &str = "it is not in the queue any more: someone else took it off";
+const GONE: &str =
+    "it is not in the queue any more; an earlier part of this operation may have moved it";
+const NO_EVIDENCE: &str = "none of those left names a user, so nothing would show whether the fault came back; replay them without --canary";
 
 impl Run<'_> {
     /// What an earlier process did to them.
@@ -119,33 +119,33 @@ impl Run<'_> {
         if let Ok(Some(Interruption::Draining | Interruption::LeaseLost)) = ran {
             return (self.report, ran);
         }
-        let mut ended = ran;
-        if let Ok(Some(Interruption::Stopped(order))) = &ended
-            && let Err(failure) = self.leave_the_rest(set, order).await
-        {
-            ended = Err(failure);
+        if let Ok(Some(Interruption::Stopped(order))) = &ran {
+            self.leave_the_rest(set, order);
         }
         let noted = self.note_groups().await;
-        let followed = self.follow().await;
+        let followed = known_outcomes(&self.sent, self.replaying.checkpoints).await;
         (
             self.report.by_group(&followed),
-            ended.and_then(|ended| noted.map(|()| ended)),
+            ran.and_then(|ended| noted.map(|()| ended)),
         )
     }
 
-    async fn leave_the_rest(
-        &mut self,
-        set: &[DeadLetter],
-        order: &StopOrder,
-    ) -> Result<(), Failure> {
+    /// Only in the report: a note of each would be a round trip of each.
+    fn leave_the_rest(&mut self, set: &[DeadLetter], order: &StopRequest) {
         let why = format!("{} stopped the operation", order.who);
         self.report.stop_all(&why);
         for dead_letter in set {
             if self.result_of(dead_letter).is_none() {
-                self.leave(dead_letter, &why).await?;
+                self.skip(dead_letter, &why);
             }
         }
-        Ok(())
+    }
+
+    fn skip(&mut self, dead_letter: &DeadLetter, why: &str) {
+        self.report.skipped.push(Skipped {
+            dead_letter: dead_letter.clone(),
+            why: why.to_owned(),
+        });
     }
 
     fn result_of(&self, dead_letter: &DeadLetter) -> Option<ItemResult> {
@@ -153,10 +153,7 @@ impl Run<'_> {
     }
 
     async fn leave(&mut self, dead_letter: &DeadLetter, why: &str) -> Result<(), Failure> {
-        self.report.skipped.push(Skipped {
-            dead_letter: dead_letter.clone(),
-            why: why.to_owned(),
-        });
+        self.skip(dead_letter, why);
         let item = self.items.item(dead_letter);
         let why = Some(why.to_owned());
         self.tracker
@@ -171,19 +168,18 @@ impl Run<'_> {
 
         let mut groups = GroupStages::of(set);
         for size in CANARY_STAGES {
-            let mut stage = Vec::new();
-            for group in &mut groups {
-                stage.extend(group.stage(size));
-            }
-            if let Some(interruption) = self.stage(&stage).await? {
+            let stage: Vec<DeadLetter> = groups
+                .iter_mut()
+                .flat_map(|group| group.stage(size))
+                .collect();
+            let mut of_stage = HashSet::new();
+            if let Some(interruption) = self.proven(stage, &mut groups, &mut of_stage).await? {
                 return Ok(Some(interruption));
             }
-            groups.retain(|group| !group.rest.is_empty());
             if groups.is_empty() {
                 break;
             }
 
-            let of_stage: HashSet<&DeadLetterId> = stage.iter().map(|one| &one.id).collect();
             let has_rest = |sent: &&Sent| {
                 let fault = &sent.dead_letter.fingerprint;
                 of_stage.contains(&sent.dead_letter.id)
@@ -198,6 +194,40 @@ impl Run<'_> {
             for group in groups.extract_if(.., |group| stopped.contains_key(&group.fingerprint)) {
                 let why = stopped.get(&group.fingerprint).cloned();
                 self.stop(group, &why.unwrap_or_default()).await?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sends a stage, and then one more of each group of which nobody was sent whose checkpoint shows what became of it:
+    /// without evidence, a group is not taken further. Groups without a rest are done.
+    async fn proven(
+        &mut self,
+        mut stage: Vec<DeadLetter>,
+        groups: &mut Vec<GroupStages>,
+        of_stage: &mut HashSet<DeadLetterId>,
+    ) -> Result<Option<Interruption>, Failure> {
+        while !stage.is_empty() {
+            if let Some(interruption) = self.stage(&stage).await? {
+                return Ok(Some(interruption));
+            }
+            of_stage.extend(stage.drain(..).map(|one| one.id));
+            groups.retain(|group| !group.rest.is_empty());
+            let shows = |group: &GroupStages, sent: &Sent| {
+                sent.followed.is_some()
+                    && sent.dead_letter.fingerprint == group.fingerprint
+                    && of_stage.contains(&sent.dead_letter.id)
+            };
+            let unproven =
+                groups.extract_if(.., |group| !self.sent.iter().any(|sent| shows(group, sent)));
+            let unproven: Vec<GroupStages> = unproven.collect();
+            for mut group in unproven {
+                if let Some(one) = group.next_with_user() {
+                    stage.push(one);
+                    groups.push(group);
+                } else {
+                    self.stop(group, NO_EVIDENCE).await?;
+                }
             }
         }
         Ok(None)
@@ -321,24 +351,6 @@ impl Run<'_> {
             checkpoints.note_group_replay(fingerprint, group).await?;
         }
         Ok(())
-    }
-
-    /// What is known of the replayed messages now, by dead letter. What cannot be read is not known.
-    async fn follow(&self) -> HashMap<DeadLetterId, ReplayOutcome> {
-        let mut known = HashMap::new();
-        for sent in self.sent.iter().take(READ_AT_THE_END) {
-            if sent.followed.is_none() {
-                continue;
-            }
-            match sent.outcome(self.replaying.checkpoints).await {
-                Ok(outcome) => known.insert(sent.dead_letter.id.clone(), outcome),
-                Err(failure) => {
-                    tracing::warn!(%failure, "it is unknown what became of replayed dead letters");
-                    break;
-                }
-            };
-        }
-        known
     }
 
     /// Publishes the message, then takes the dead letter off. `None` if an earlier replay had published it.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::seen::SeenInQueue;
 use super::{DeadLetter, DeadLetterFilter, DeadLetterId};
+use crate::failpoint::time_scaled;
 use crate::ports::queue::{Broker, Delivery, QueueScan};
 use crate::queue::QueueError;
 
@@ -98,7 +99,19 @@ pub(super) struct SetScan<'a> {
     /// Whether the current scan found any of the set.
     found: bool,
     until: Instant,
+    /// How many scans in a row found none of the set.
+    in_vain: usize,
 }
+
+/// The pauses before the queue is scanned again, when a scan found none of those that are still wanted: another scan
+/// may hold them, as that of a list or an overview does for a moment.
+const AGAIN_AFTER: [Duration; 5] = [
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
 
 impl<'a> SetScan<'a> {
     pub(super) fn new(broker: &'a dyn Broker, set: &[DeadLetter]) -> Self {
@@ -109,6 +122,7 @@ impl<'a> SetScan<'a> {
             scan: None,
             found: false,
             until: Instant::now(),
+            in_vain: 0,
         }
     }
 
@@ -128,12 +142,17 @@ impl<'a> SetScan<'a> {
                 self.scan = Some(scan);
                 if self.wanted.remove(&dead_letter.id) {
                     self.found = true;
+                    self.in_vain = 0;
                     return Ok(Some((dead_letter, delivery)));
                 }
             } else {
                 scan.close().await?;
                 if !self.found {
-                    return Ok(None);
+                    let Some(pause) = AGAIN_AFTER.get(self.in_vain) else {
+                        return Ok(None);
+                    };
+                    self.in_vain += 1;
+                    tokio::time::sleep(time_scaled(*pause)).await;
                 }
             }
         }

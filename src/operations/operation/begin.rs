@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::record::{FrozenSet, Manner, Operation, OperationEnd};
 use crate::clock::Clock;
-use crate::failure::Failure;
+use crate::failure::{Class, Code, Failure};
 use crate::ports::ArchiveStore;
-use crate::ports::operations::{OperationId, OperationKind, Operations, StopOrder};
+use crate::ports::operations::{OperationId, OperationKind, Operations, StopRequest};
 use crate::registers::audit_log::{AuditLog, Change, Operator};
-use crate::registers::{read_end, read_operation, store_operation};
+use crate::registers::{read_end, read_operation, read_stop, store_operation, store_stop};
 
 /// Where operations are.
 #[derive(Clone)]
@@ -29,6 +29,25 @@ pub(crate) struct Order {
     pub of: Value,
     pub manner: Manner,
     pub set: FrozenSet,
+}
+
+/// A process that continues an operation holds its set, and Redis what became of each item.
+pub(crate) const MAX_ITEMS: usize = 20_000;
+
+impl Order {
+    /// Why it cannot be begun, if it is too large.
+    pub(crate) fn too_large(&self) -> Option<String> {
+        let items = self.set.to_do();
+        let remedy = match self.kind {
+            OperationKind::Replay | OperationKind::Discard => {
+                "choose fewer with --limit (`limit`), several times"
+            }
+            OperationKind::Verify => "name fewer users, several times",
+        };
+        (items > MAX_ITEMS).then(|| {
+            format!("{items} items are too many for one operation, which works on {MAX_ITEMS} at most; {remedy}")
+        })
+    }
 }
 
 /// Why an order to an operation was not given.
@@ -68,6 +87,9 @@ impl Place {
         order: Order,
         operator: &Operator,
     ) -> Result<Operation, Failure> {
+        if let Some(text) = order.too_large() {
+            return Err(Failure::new(Class::Defect, Code::ArchiveRejected, text));
+        }
         let Order {
             kind,
             of,
@@ -108,21 +130,24 @@ impl Place {
         Ok(operation)
     }
 
-    /// Asks for a stop. What is in flight is done to its end; the rest of the set is unchanged.
+    /// Asks for a stop. What is in flight is done to its end; the rest of the set is unchanged. The archive store has the
+    /// order first: a Redis that lost it would let a stopped operation continue.
     pub(crate) async fn stop(
         &self,
         id: OperationId,
         operator: &Operator,
     ) -> Result<OperationKind, StopError> {
         let kind = self.demand_open(id).await?;
-        let order = StopOrder {
+        let order = StopRequest {
             who: operator.who.clone(),
             why: operator.why.clone(),
             at: self.clock.now(),
         };
         let details = json!({ "operation": id });
         self.record(operator, "operations stop", details).await?;
-        self.operations.stop(id, &order).await?;
+        store_stop(&*self.store, id, &order).await?;
+        let first = read_stop(&*self.store, id).await?.unwrap_or(order);
+        self.operations.stop(id, &first).await?;
         Ok(kind)
     }
 

@@ -9,22 +9,19 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::begin::{Place, words};
-use super::record::{
-    FrozenSet, Operation, OperationEnd, OperationReport, VerifyReport, became, why,
-};
+use super::paced::Paced;
+use super::record::{Brief, FrozenSet, Operation, OperationEnd, OperationReport, VerifyReport};
 use crate::failure::{Class, Code, Failure};
-use crate::job::UserId;
 use crate::operations::dead_letters::{Discard, Replaying, Skipped};
-use crate::operations::tracker::{Granted, Interruption, Item, Tracker};
-use crate::operations::verify::{Checked, Checker, KnownManifests, Pacing, Verdict};
+use crate::operations::tracker::{Interruption, Tracker};
+use crate::operations::verify::{Checked, Checker, KnownManifests, Verdict};
 use crate::ports::operations::{
-    Became, OperationClaim, OperationId, OperationKind, OperationLease, OperationState, Orders,
-    StopOrder,
+    Became, OperationClaim, OperationId, OperationKind, OperationLease, OperationState, StopRequest,
 };
 use crate::ports::queue::Broker;
 use crate::ports::{Checkpoints, PutOnce};
 use crate::registers::audit_log::{AuditLog, Change};
-use crate::registers::{read_end, read_operation, store_end};
+use crate::registers::{read_end, read_operation, read_stop, store_end};
 
 /// What does operations.
 #[derive(Clone)]
@@ -65,6 +62,9 @@ struct Worked {
     ended: Result<Option<Interruption>, Failure>,
 }
 
+/// After as many processes in a row that died on an operation, the next one ends it: it would die as well.
+const DIED: u64 = 5;
+
 impl Executor {
     /// Takes the operation up, and works on it to its end, unless this process has to end or loses it.
     pub(crate) async fn execute(
@@ -79,10 +79,31 @@ impl Executor {
             OperationClaim::Held { .. } => return Ok(Executed::Held),
             OperationClaim::Granted(orders) => orders,
         };
-        let executed = self.under_lease(&lease, orders, draining, on_failure).await;
-        let ended = matches!(executed, Ok(Executed::Ended(_)));
-        if !ended {
-            let trouble = executed.as_ref().err().map(ToString::to_string);
+        let tracker = Tracker::new(
+            &self.place.operations,
+            kind,
+            (lease.clone(), orders),
+            &self.place.clock,
+            draining,
+        );
+        let executed = tokio::select! {
+            executed = self.under_lease(&lease, &tracker, on_failure) => executed,
+            never = tracker.keep() => match never {},
+        };
+        let executed = match executed {
+            // Not while the lease is kept: it would be taken again.
+            Ok(Executed::Ended(end)) => {
+                let operations = &self.place.operations;
+                let closed = operations.end(id, kind, &end.outcome()).await;
+                closed.map(|()| Executed::Ended(end))
+            }
+            other => other,
+        };
+        if !matches!(executed, Ok(Executed::Ended(_))) {
+            let trouble = match &executed {
+                Ok(Executed::Unrecorded(_, failure)) | Err(failure) => Some(failure.to_string()),
+                Ok(_) => None,
+            };
             let operations = &self.place.operations;
             if let Err(failure) = operations.release(&lease, trouble.as_deref()).await {
                 tracing::debug!(%failure, "the lease of an operation is left to run out");
@@ -94,37 +115,81 @@ impl Executor {
     async fn under_lease(
         &self,
         lease: &OperationLease,
-        orders: Orders,
-        draining: &CancellationToken,
+        tracker: &Tracker,
         on_failure: OnFailure,
     ) -> Result<Executed, Failure> {
         let store = &*self.place.store;
+        if let Some(end) = read_end::<OperationEnd>(store, lease.id).await? {
+            let brief = read_operation::<Brief>(store, lease.id).await?;
+            if let Some(brief) = brief {
+                self.write_entry(&brief, &end).await?;
+            }
+            return Ok(Executed::Ended(Box::new(end)));
+        }
+        if let Some(stop) = read_stop(store, lease.id).await? {
+            tracker.obey(stop).await?;
+        }
+        if let Some(ended) = self.without_set(lease.id, tracker).await? {
+            return Ok(ended);
+        }
         let Some(operation) = read_operation::<Operation>(store, lease.id).await? else {
             return Ok(Executed::Missing);
         };
-        if let Some(end) = read_end::<OperationEnd>(store, lease.id).await? {
-            self.finish(&operation, &end).await?;
-            return Ok(Executed::Ended(Box::new(end)));
-        }
-        let granted = Granted {
-            lease: lease.clone(),
-            orders,
-            items: u64::try_from(operation.set.to_do()).unwrap_or(u64::MAX),
-            pace: Duration::from_millis(operation.manner.pace_ms),
-        };
-        let operations = &self.place.operations;
-        operations
-            .open(operation.id, operation.kind, &operation.head())
-            .await?;
-        let clock = &self.place.clock;
-        let tracker = Tracker::begin(operations, operation.kind, granted, clock, draining);
-        let tracker = tracker.await?;
+        let items = u64::try_from(operation.set.to_do()).unwrap_or(u64::MAX);
+        let pace = Duration::from_millis(operation.manner.pace_ms);
+        tracker.load(operation.head(), items, pace).await?;
 
-        let worked = tokio::select! {
-            worked = self.work(&operation, &tracker) => worked?,
-            () = tracker.keep() => return Ok(Executed::Interrupted),
+        let worked = self.work(&operation, tracker).await?;
+        self.end(&operation, worked, tracker, on_failure).await
+    }
+
+    /// Ends an operation that processes died on, without the set that may be too large for them.
+    async fn without_set(
+        &self,
+        id: OperationId,
+        tracker: &Tracker,
+    ) -> Result<Option<Executed>, Failure> {
+        let progress = self.place.operations.progress(id).await?;
+        // This process counts, too.
+        let died = progress.map_or(0, |progress| progress.in_vain.saturating_sub(1));
+        let stop = match tracker.interruption() {
+            Some(Interruption::Stopped(order)) => Some(order),
+            Some(Interruption::Draining | Interruption::LeaseLost) | None => None,
         };
-        self.end(&operation, worked, on_failure).await
+        if died == 0 || (died <= DIED && stop.is_none()) {
+            return Ok(None);
+        }
+        let Some(brief) = read_operation::<Brief>(&*self.place.store, id).await? else {
+            return Ok(Some(Executed::Missing));
+        };
+        let fault = format!(
+            "{died} processes in a row died while they worked on it, without a result; begin it again with fewer items (--limit)"
+        );
+        let stopped = stop
+            .as_ref()
+            .map(|order| format!("{} stopped the operation", order.who));
+        let report =
+            OperationReport::without_set(brief.kind, stopped.unwrap_or_else(|| fault.clone()));
+        let state = if stop.is_some() {
+            OperationState::Stopped
+        } else {
+            OperationState::Failed
+        };
+        let error = stop
+            .is_none()
+            .then(|| Failure::new(Class::Defect, Code::Internal, fault));
+        let end = OperationEnd {
+            id,
+            at: self.place.clock.now(),
+            state,
+            by: self.by.clone(),
+            act: Uuid::now_v7(),
+            error,
+            stop,
+            counts: BTreeMap::new(),
+            report,
+        };
+        self.record_end(&brief, end).await.map(Some)
     }
 
     async fn work(&self, operation: &Operation, tracker: &Tracker) -> Result<Worked, Failure> {
@@ -204,9 +269,10 @@ impl Executor {
         &self,
         operation: &Operation,
         worked: Worked,
+        tracker: &Tracker,
         on_failure: OnFailure,
     ) -> Result<Executed, Failure> {
-        let mut stop: Option<StopOrder> = None;
+        let mut stop: Option<StopRequest> = None;
         let mut error = None;
         let state = match worked.ended {
             Ok(None) => OperationState::Done,
@@ -225,6 +291,14 @@ impl Executor {
                 OperationState::Failed
             }
         };
+        let mut counts = tracker.counts();
+        if let OperationReport::Replay(_) = &worked.report
+            && state == OperationState::Stopped
+        {
+            let noted: u64 = counts.values().sum();
+            let items = u64::try_from(operation.set.to_do()).unwrap_or(u64::MAX);
+            *counts.entry(Became::Skipped).or_default() += items.saturating_sub(noted);
+        }
         let end = OperationEnd {
             id: operation.id,
             at: self.place.clock.now(),
@@ -233,9 +307,22 @@ impl Executor {
             act: Uuid::now_v7(),
             error,
             stop,
+            counts,
             report: worked.report,
         };
-        match self.store_end(operation, &end).await {
+        self.record_end(&operation.brief(), end).await
+    }
+
+    async fn record_end(&self, brief: &Brief, mut end: OperationEnd) -> Result<Executed, Failure> {
+        let mut stored = self.store_end(brief, &end).await;
+        if let Err(failure) = &stored
+            && !may_pass(failure)
+        {
+            tracing::warn!(operation = %brief.id, %failure, "the end of an operation is stored without most of its items");
+            end.shorten();
+            stored = self.store_end(brief, &end).await;
+        }
+        match stored {
             Ok(None) => Ok(Executed::Ended(Box::new(end))),
             Ok(Some(stored)) => Ok(Executed::Ended(Box::new(stored))),
             Err(failure) => Ok(Executed::Unrecorded(Box::new(end), failure)),
@@ -245,76 +332,45 @@ impl Executor {
     /// The end that counts, if it is another one.
     async fn store_end(
         &self,
-        operation: &Operation,
+        brief: &Brief,
         end: &OperationEnd,
     ) -> Result<Option<OperationEnd>, Failure> {
         let store = &*self.place.store;
-        let stored = match store_end(store, operation.id, end).await? {
+        let stored = match store_end(store, brief.id, end).await? {
             PutOnce::Stored(_) => None,
             // Another process was faster, or the answer to our first try was lost.
-            PutOnce::AlreadyThere => read_end(store, operation.id).await?,
+            PutOnce::AlreadyThere => read_end(store, brief.id).await?,
         };
-        self.finish(operation, stored.as_ref().unwrap_or(end))
+        self.write_entry(brief, stored.as_ref().unwrap_or(end))
             .await?;
         Ok(stored)
     }
 
-    /// Writes the entry of the audit log, and closes the operation. A second time changes nothing.
-    async fn finish(&self, operation: &Operation, end: &OperationEnd) -> Result<(), Failure> {
+    /// Writes the entry of the audit log. A second time changes nothing.
+    async fn write_entry(&self, brief: &Brief, end: &OperationEnd) -> Result<(), Failure> {
         let facts = end.report.for_the_audit_log();
         let mut details = json!({
-            "act": operation.act, "operation": operation.id, "error": end.error.as_ref().map(ToString::to_string),
+            "act": brief.act, "operation": brief.id, "error": end.error.as_ref().map(ToString::to_string),
             "stoppedBy": end.stop.as_ref().map(|stop| &stop.who),
         });
         if let (Value::Object(details), Value::Object(more)) = (&mut details, facts.1) {
             details.extend(more);
         }
         let change = Change {
-            what: words(operation.kind)[1],
+            what: words(brief.kind)[1],
             count: facts.0,
             details,
         };
         let place = &self.place;
         let audit_log = AuditLog::new(Arc::clone(&place.store), place.clock.clone());
-        let operator = operation.operator();
+        let operator = brief.operator();
         audit_log
             .record_as(end.act, end.at, &operator, change)
-            .await?;
-        place
-            .operations
-            .end(operation.id, operation.kind, end.state)
             .await
+            .map(|_recorded| ())
     }
 }
 
 pub(super) const fn may_pass(failure: &Failure) -> bool {
     !matches!(failure.class, Class::Defect | Class::Permanent(_))
-}
-
-/// Paces the checks of a verify, and notes their results.
-struct Paced<'a> {
-    numbers: BTreeMap<UserId, u64>,
-    tracker: &'a Tracker,
-}
-
-#[async_trait::async_trait]
-impl Pacing for Paced<'_> {
-    async fn turn(&self) -> Option<Interruption> {
-        self.tracker.turn().await
-    }
-
-    async fn checked(&self, verdict: &Verdict) -> Result<(), Failure> {
-        let Some(number) = self.numbers.get(&verdict.user_id) else {
-            return Ok(());
-        };
-        let item = Item {
-            number: *number,
-            dead_letter: None,
-            user_id: Some(verdict.user_id),
-        };
-        let became: Became = became(verdict);
-        self.tracker
-            .note(item, became, why(verdict), json!(verdict))
-            .await
-    }
 }

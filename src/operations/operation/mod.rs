@@ -6,11 +6,12 @@
 mod begin;
 mod execute;
 mod orders;
+mod paced;
 mod record;
 mod view;
 mod work;
 
-pub(crate) use begin::{Order, Place, StopError};
+pub(crate) use begin::{MAX_ITEMS, Order, Place, StopError};
 pub(crate) use execute::{Executed, Executor, OnFailure};
 pub(crate) use orders::{discard_order, replay_order, verify_order};
 pub(crate) use record::{Manner, Operation, OperationEnd, OperationReport};

@@ -1,5 +1,6 @@
 //! What is stored of an operation.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use crate::job::UserId;
 use crate::operations::dead_letters::{DeadLetter, DiscardResult, ReplayReport, Skipped};
 use crate::operations::verify::Verdict;
 use crate::ports::operations::{
-    Became, ItemResult, OperationId, OperationKind, OperationState, StopOrder,
+    Became, ItemResult, OperationId, OperationKind, OperationOutcome, OperationState, StopRequest,
 };
 use crate::registers::audit_log::Operator;
 
@@ -97,6 +98,29 @@ impl Operation {
         })
     }
 
+    pub(super) fn brief(&self) -> Brief {
+        Brief {
+            id: self.id,
+            kind: self.kind,
+            who: self.who.clone(),
+            why: self.why.clone(),
+            act: self.act,
+        }
+    }
+}
+
+/// An operation without its set: as much as its end needs.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Brief {
+    pub id: OperationId,
+    pub kind: OperationKind,
+    pub who: String,
+    #[serde(default)]
+    pub why: Option<String>,
+    pub act: Uuid,
+}
+
+impl Brief {
     pub(super) fn operator(&self) -> Operator {
         Operator {
             who: self.who.clone(),
@@ -120,8 +144,50 @@ pub(crate) struct OperationEnd {
     #[serde(default)]
     pub error: Option<Failure>,
     #[serde(default)]
-    pub stop: Option<StopOrder>,
+    pub stop: Option<StopRequest>,
+    /// How many items became what; empty in an end of an earlier release, and where the set was not read.
+    #[serde(default)]
+    pub counts: BTreeMap<Became, u64>,
     pub report: OperationReport,
+}
+
+/// How many items of each kind a report names that is stored shortened.
+const NAMED: usize = 1000;
+
+impl OperationEnd {
+    /// What lists show of it.
+    pub(super) fn outcome(&self) -> OperationOutcome {
+        OperationOutcome {
+            state: self.state,
+            at: self.at,
+            error: self.error.as_ref().map(ToString::to_string),
+            stop: self.stop.clone(),
+            counts: self.counts.clone(),
+        }
+    }
+
+    /// Names only the first items; `counts` still has all.
+    pub(super) fn shorten(&mut self) {
+        match &mut self.report {
+            OperationReport::Replay(report) => {
+                report.moved.truncate(NAMED);
+                report.cleared.truncate(NAMED);
+                report.skipped.truncate(NAMED);
+            }
+            OperationReport::Discard(result) => {
+                result.discarded.truncate(NAMED);
+                result.gone.truncate(NAMED);
+            }
+            OperationReport::Verify(report) => {
+                // Bad news first: nobody reads the sound ones.
+                report.verdicts.sort_by_key(|verdict| verdict.ok);
+                report.verdicts.truncate(NAMED);
+                for verdict in &mut report.verdicts {
+                    verdict.findings.truncate(10);
+                }
+            }
+        }
+    }
 }
 
 /// What an operation did.
@@ -141,6 +207,22 @@ pub(crate) struct VerifyReport {
 }
 
 impl OperationReport {
+    /// Of an operation whose set was not read.
+    pub(super) fn without_set(kind: OperationKind, stopped: String) -> Self {
+        match kind {
+            OperationKind::Replay => {
+                let mut report = ReplayReport::default();
+                report.stopped = Some(stopped);
+                Self::Replay(report)
+            }
+            OperationKind::Discard => Self::Discard(DiscardResult {
+                stopped: Some(stopped),
+                ..DiscardResult::default()
+            }),
+            OperationKind::Verify => Self::Verify(VerifyReport::default()),
+        }
+    }
+
     /// How many items were changed or checked, and further facts for the audit log.
     pub(super) fn for_the_audit_log(&self) -> (usize, Value) {
         match self {
@@ -227,4 +309,41 @@ pub(super) const fn became(verdict: &Verdict) -> Became {
 pub(super) fn why(verdict: &Verdict) -> Option<String> {
     let finding = verdict.findings.first()?;
     Some(format!("{}: {}", finding.object, finding.text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortened_end_names_the_bad_ones_first_and_still_counts_all() {
+        let verdict = |number: u32, ok| {
+            let user = format!("3f1f0d4e-9a51-4b4b-8f6c-{number:012}");
+            let mut verdict = Verdict::unopened(user.parse().unwrap(), &[]);
+            verdict.ok = ok;
+            verdict
+        };
+        let verdicts = (0..1500).map(|number| verdict(number, number != 1400));
+        let counts = [(Became::Sound, 1499), (Became::Unsound, 1)].into();
+        let mut end = OperationEnd {
+            id: OperationId::new(),
+            at: Timestamp::UNIX_EPOCH,
+            state: OperationState::Done,
+            by: "w-1".to_owned(),
+            act: Uuid::now_v7(),
+            error: None,
+            stop: None,
+            counts,
+            report: OperationReport::Verify(VerifyReport {
+                verdicts: verdicts.collect(),
+            }),
+        };
+        end.shorten();
+        let OperationReport::Verify(report) = &end.report else {
+            panic!("no verify");
+        };
+        assert_eq!(report.verdicts.len(), NAMED);
+        assert_eq!(report.verdicts[0], verdict(1400, false));
+        assert_eq!(end.outcome().counts[&Became::Sound], 1499);
+    }
 }

@@ -13,7 +13,7 @@ use super::record::{Manner, Operation, OperationEnd, OperationReport};
 use crate::failure::Failure;
 use crate::operations::dead_letters::GroupReport;
 use crate::ports::operations::{
-    Became, ItemResult, OperationId, OperationKind, OperationProgress, OperationState, StopOrder,
+    Became, ItemResult, OperationId, OperationKind, OperationProgress, OperationState, StopRequest,
 };
 use crate::registers::{read_end, read_operation, stored_operations};
 
@@ -57,7 +57,7 @@ pub(crate) struct OperationView {
     /// How often a process took it up: more than once if one died or ended.
     pub taken_up: u64,
     /// The order to stop, if there is one.
-    pub stop: Option<StopOrder>,
+    pub stop: Option<StopRequest>,
     /// Why it does not get on now.
     pub trouble: Option<String>,
     /// When it ended.
@@ -148,6 +148,8 @@ impl OperationView {
         self.taken_up = progress.begun;
         self.stop = progress.orders.stop;
         self.trouble = progress.trouble;
+        self.ended_at = progress.ended_at;
+        self.error = progress.error;
         self
     }
 
@@ -158,7 +160,10 @@ impl OperationView {
         self.trouble = None;
         self.ended_at = Some(end.at);
         self.error = end.error.as_ref().map(ToString::to_string);
-        if self.done == 0 {
+        if !end.counts.is_empty() {
+            self.done = end.counts.values().sum();
+            self.counts = words(end.counts.clone());
+        } else if self.done == 0 {
             let mut counts = BTreeMap::new();
             for item in end.report.items(end.at) {
                 *counts.entry(item.became).or_default() += 1;
@@ -205,7 +210,15 @@ impl Place {
         for id in ids.by_ref().take(limit) {
             let progress = self.operations.progress(*id).await?;
             let is_ended = stored.ended.contains(id);
-            operations.extend(self.view(*id, progress, is_ended).await?);
+            let is_known = progress
+                .as_ref()
+                .is_some_and(|kept| kept.ended_at.is_some());
+            let end = if is_ended && !is_known {
+                self.end_of(*id).await?
+            } else {
+                None
+            };
+            operations.extend(self.view(*id, progress, end.as_ref()).await?);
         }
         let more = ids.next().is_some();
         let last = operations.last().filter(|_| more);
@@ -218,8 +231,15 @@ impl Place {
     /// Without its results: what a follower asks again and again. `None` if there is no such operation.
     pub(crate) async fn glance(&self, id: OperationId) -> Result<Option<OperationView>, Failure> {
         let progress = self.operations.progress(id).await?;
-        let is_ended = progress.as_ref().is_none_or(|kept| kept.state.is_ended());
-        self.view(id, progress, is_ended).await
+        let is_open = progress
+            .as_ref()
+            .is_some_and(|kept| !kept.state.is_ended() || kept.ended_at.is_some());
+        let end = if is_open {
+            None
+        } else {
+            self.end_of(id).await?
+        };
+        self.view(id, progress, end.as_ref()).await
     }
 
     /// With a page of its results, from this position on.
@@ -229,31 +249,36 @@ impl Place {
         from: u64,
         limit: u64,
     ) -> Result<Option<ShownOperation>, Failure> {
-        let Some(operation) = self.glance(id).await? else {
+        let progress = self.operations.progress(id).await?;
+        let is_open = progress.as_ref().is_some_and(|kept| !kept.state.is_ended());
+        let end = if is_open {
+            None
+        } else {
+            self.end_of(id).await?
+        };
+        let Some(operation) = self.view(id, progress, end.as_ref()).await? else {
             return Ok(None);
         };
-        let end = if operation.state.is_ended() {
-            self.end_of(id).await?
-        } else {
-            None
-        };
-        let until = from.saturating_add(limit).min(operation.items);
+        let items = operation.items.saturating_add(operation.left_out);
+        let mut until = from.saturating_add(limit).min(operation.items);
         let mut results = Vec::new();
-        let mut at = from;
-        while at < until {
-            let count = RESULTS.min(until - at);
-            results.extend(self.operations.results(id, at, count).await?);
-            at += count;
-        }
-        let mut next = until;
-        if results.is_empty()
-            && let Some(end) = &end
-        {
+        if let Some(end) = &end {
             let all = end.report.items(end.at);
             let skip = usize::try_from(from).unwrap_or(usize::MAX);
             let take = usize::try_from(limit).unwrap_or(usize::MAX);
+            let count = u64::try_from(all.len()).unwrap_or(u64::MAX);
             results = all.into_iter().skip(skip).take(take).collect();
-            next = from.saturating_add(limit);
+            until = from.saturating_add(limit);
+            if until >= count {
+                until = items;
+            }
+        } else {
+            let mut at = from;
+            while at < until {
+                let count = RESULTS.min(until - at);
+                results.extend(self.operations.results(id, at, count).await?);
+                at += count;
+            }
         }
         // It is for the process that continues, and may be large.
         for result in &mut results {
@@ -264,7 +289,7 @@ impl Place {
             Some(OperationReport::Discard(_) | OperationReport::Verify(_)) | None => Vec::new(),
         };
         Ok(Some(ShownOperation {
-            next_cursor: (next < operation.items).then(|| next.to_string()),
+            next_cursor: (until < items).then(|| until.to_string()),
             operation,
             groups,
             results,
@@ -280,7 +305,7 @@ impl Place {
         &self,
         id: OperationId,
         progress: Option<OperationProgress>,
-        is_ended: bool,
+        end: Option<&OperationEnd>,
     ) -> Result<Option<OperationView>, Failure> {
         let kept = progress.as_ref().map(|progress| progress.head.clone());
         let kept: Option<Head> = kept.and_then(|head| serde_json::from_value(head).ok());
@@ -300,8 +325,8 @@ impl Place {
         if let Some(progress) = progress {
             view = view.with_progress(progress);
         }
-        if is_ended && let Some(end) = self.end_of(id).await? {
-            view = view.with_end(&end);
+        if let Some(end) = end {
+            view = view.with_end(end);
         }
         Ok(Some(view))
     }

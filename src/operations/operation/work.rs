@@ -1,16 +1,19 @@
 //! Takes open operations up, again and again: the part of a worker.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::execute::{Executed, Executor, OnFailure, may_pass};
-use super::record::Operation;
+use super::record::Brief;
 use crate::failpoint::time_scaled;
 use crate::failure::Failure;
-use crate::ports::operations::{OperationId, OperationKind, OperationLine, OperationState};
+use crate::ports::operations::{
+    OperationId, OperationKind, OperationLine, OperationOutcome, OperationState,
+};
 use crate::registers::{read_operation, stored_operations};
 
 /// How often open operations are listed: one cheap read.
@@ -20,11 +23,22 @@ const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Longer than the store takes from the listing of an operation to its set.
 const WITHOUT_SET: SignedDuration = SignedDuration::from_mins(10);
 
+/// How often the archive store is asked for open operations that the list of the progress lost.
+const COMPARED_EVERY: Duration = Duration::from_mins(3);
+
+/// What a worker knows of a line.
+#[derive(Default)]
+struct Seen {
+    /// Those that cannot be done.
+    left_out: HashSet<OperationId>,
+    compared: Option<Instant>,
+}
+
 /// Works on the operations of this line, one at a time and the oldest first, until `draining`.
 pub(crate) async fn work(executor: Executor, line: OperationLine, draining: CancellationToken) {
-    let mut left_out = HashSet::new();
+    let mut seen = Seen::default();
     while !draining.is_cancelled() {
-        let pause = match executor.round(line, &draining, &mut left_out).await {
+        let pause = match executor.round(line, &draining, &mut seen).await {
             Ok(()) => time_scaled(LOOKED_EVERY),
             Err(failure) => {
                 tracing::warn!(%failure, line = line.as_str(), "an operation does not get on; it is tried again");
@@ -44,15 +58,21 @@ impl Executor {
         &self,
         line: OperationLine,
         draining: &CancellationToken,
-        left_out: &mut HashSet<OperationId>,
+        seen: &mut Seen,
     ) -> Result<(), Failure> {
         let mut listed = self.place.operations.list_open().await?;
-        if !listed.is_complete {
-            listed.open = self.rebuild().await?;
+        let is_due = seen
+            .compared
+            .is_none_or(|at| at.elapsed() >= time_scaled(COMPARED_EVERY));
+        if !listed.is_complete || is_due {
+            let missing = self.find_missing(&listed.open).await?;
+            listed.open.extend(missing);
+            listed.open.sort_unstable();
+            seen.compared = Some(Instant::now());
         }
         let of_line = listed.open.iter().filter(|(_, kind)| kind.line() == line);
         for (id, kind) in of_line {
-            if left_out.contains(id) {
+            if seen.left_out.contains(id) {
                 continue;
             }
             let executed = self.execute(*id, *kind, draining, OnFailure::Leave).await;
@@ -65,7 +85,12 @@ impl Executor {
                 // It is forged, or of a later release: it must not block those behind it.
                 Err(failure) if !may_pass(&failure) => {
                     tracing::error!(operation = %id, %failure, "an operation is left out");
-                    left_out.insert(*id);
+                    seen.left_out.insert(*id);
+                }
+                // Its work is done, and it must not block those behind it, either. The next process tries it again.
+                Ok(Executed::Unrecorded(_, failure)) if !may_pass(&failure) => {
+                    tracing::error!(operation = %id, %failure, "the end of an operation cannot be stored");
+                    seen.left_out.insert(*id);
                 }
                 Ok(Executed::Unrecorded(_, failure)) | Err(failure) => return Err(failure),
             }
@@ -73,14 +98,21 @@ impl Executor {
         Ok(())
     }
 
-    /// The list of open operations is lost: the archive store has all of them.
-    async fn rebuild(&self) -> Result<Vec<(OperationId, OperationKind)>, Failure> {
+    /// Those that are open according to the archive store, and not listed: the list is lost, or its last seconds are.
+    async fn find_missing(
+        &self,
+        listed: &[(OperationId, OperationKind)],
+    ) -> Result<Vec<(OperationId, OperationKind)>, Failure> {
         let store = &*self.place.store;
         let stored = stored_operations(store).await?;
-        let mut open = Vec::new();
+        let listed: HashSet<OperationId> = listed.iter().map(|(id, _)| *id).collect();
+        let mut missing = Vec::new();
         for id in stored.all.difference(&stored.ended) {
-            match read_operation::<Operation>(store, *id).await {
-                Ok(Some(operation)) => open.push((*id, operation.kind)),
+            if listed.contains(id) {
+                continue;
+            }
+            match read_operation::<Brief>(store, *id).await {
+                Ok(Some(operation)) => missing.push((*id, operation.kind)),
                 Ok(None) => {}
                 Err(failure) if !may_pass(&failure) => {
                     tracing::error!(operation = %id, %failure, "an operation is left out");
@@ -88,8 +120,8 @@ impl Executor {
                 Err(failure) => return Err(failure),
             }
         }
-        self.place.operations.restore(&open).await?;
-        Ok(open)
+        self.place.operations.restore(&missing).await?;
+        Ok(missing)
     }
 
     /// The process that was to store the set died.
@@ -98,7 +130,13 @@ impl Executor {
         if age < WITHOUT_SET {
             return Ok(());
         }
-        let operations = &self.place.operations;
-        operations.end(id, kind, OperationState::Failed).await
+        let outcome = OperationOutcome {
+            state: OperationState::Failed,
+            at: self.place.clock.now(),
+            error: Some("its set was never stored".to_owned()),
+            stop: None,
+            counts: BTreeMap::new(),
+        };
+        self.place.operations.end(id, kind, &outcome).await
     }
 }

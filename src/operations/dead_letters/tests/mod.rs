@@ -1,6 +1,7 @@
 //! Replay and discard over a broker in memory, under paused time and without servers.
 
 mod discarding;
+mod lost;
 mod operating;
 mod replaying;
 
