@@ -313,7 +313,7 @@ pub(super) async fn unproven_services(
             deletion_rate_limit: settings.guard.max_deletions,
         },
         protected: protected(settings).await?,
-        stop_orders: StopRegister::default(),
+        stop_orders: Arc::new(StopRegister::default()),
         delete: settings.guard.delete,
         access_first: false,
         retry: RetryPolicy {

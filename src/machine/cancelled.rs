@@ -34,9 +34,11 @@ impl Cancelled {
     /// publisher must not get past a cancellation by a time that it makes up.
     pub(crate) fn covers(&self, request: &Request, now: Timestamp) -> bool {
         let of_batch = self.batch_id.is_none() || self.batch_id == request.batch_id;
-        let asked_before = request
-            .requested_at
-            .is_none_or(|asked| asked <= self.at || asked > now);
+        // Nobody asked later than a worker had the message, whatever the publisher's clock said.
+        let asked_before = request.requested_at.is_none_or(|asked| {
+            let asked_by = request.received_at.unwrap_or(asked).min(asked);
+            asked_by <= self.at || asked > now
+        });
         of_batch && asked_before
     }
 }
@@ -73,6 +75,17 @@ mod tests {
         assert!(covers(Some(99)) && covers(Some(100)) && covers(None));
         assert!(!covers(Some(101)) && !covers(Some(200)));
         assert!(covers(Some(201)), "a time in the future is made up");
+    }
+
+    #[test]
+    fn a_message_that_a_worker_had_before_the_order_stays_covered_when_its_time_is_over() {
+        let mut request = asked(Some(130), None);
+        assert!(!cancelled(None).covers(&request, at(140)));
+        request.received_at = Some(at(99));
+        assert!(cancelled(None).covers(&request, at(120)));
+        assert!(cancelled(None).covers(&request, at(140)));
+        request.received_at = Some(at(135));
+        assert!(!cancelled(None).covers(&request, at(140)));
     }
 
     #[test]

@@ -323,9 +323,32 @@ impl Checkpoint {
         !is_known
     }
 
+    /// Whether this is the request that it is about. Of a request that no worker took, a cancellation notes only the time.
+    pub(crate) fn is_of(&self, request: &Request) -> bool {
+        let known = &self.request;
+        if known.message_sha256.is_some() {
+            return known.message_sha256 == request.message_sha256
+                && known.batch_id == request.batch_id;
+        }
+        let same_batch = known.batch_id.is_none() || known.batch_id == request.batch_id;
+        known.requested_at.is_some() && known.requested_at == request.requested_at && same_batch
+    }
+
+    /// The cancellation that it notes, if this request stays cancelled by it. The note decides, also where the time of the
+    /// request was in the future when the user was reported as cancelled.
+    pub(crate) fn still_cancelled(&self, request: &Request, now: Timestamp) -> Option<&Cancelled> {
+        let noted = self.cancelled.as_ref()?;
+        (self.is_of(request) || noted.covers(request, now)).then_some(noted)
+    }
+
     /// Begins again for a request that was made after the cancellation. What was done before is done again, since the
-    /// user may have worked in the meantime.
+    /// user may have worked in the meantime: an archive of the cancelled request has no conversation since, so the next
+    /// one, and its seal, are of a revision of their own.
     pub(crate) fn order_again(&mut self, request: Request, now: Timestamp) {
+        if self.state.archive().is_some() && self.evidence_revision == self.revision {
+            self.revision = self.revision.saturating_add(1);
+            self.evidence_revision = self.revision;
+        }
         self.request = request;
         self.attempts = 0;
         self.enter(State::Received, now);

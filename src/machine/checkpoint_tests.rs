@@ -104,3 +104,22 @@ fn an_unknown_user_is_one_whom_cxone_does_not_know_and_to_whom_nothing_was_done(
         "a further message adds nothing to it"
     );
 }
+
+#[test]
+fn an_order_after_a_cancelled_archive_begins_a_revision_of_its_own() {
+    let at = Timestamp::from_second(5).unwrap();
+    let revisions = |state: State, evidence_revision| {
+        let user_id = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
+        let mut checkpoint = Checkpoint::new(user_id, Request::default(), at);
+        checkpoint.revision = 2;
+        checkpoint.evidence_revision = evidence_revision;
+        checkpoint.state = state;
+        checkpoint.order_again(Request::default(), at);
+        (checkpoint.revision, checkpoint.evidence_revision)
+    };
+    let archived = crate::machine::samples::archived(at, crate::machine::Sealing::Unsealed);
+    assert_eq!(revisions(archived.clone(), 2), (3, 3));
+    assert_eq!(revisions(State::Received, 2), (2, 2));
+    // A deletion that was only tried again has its manifest, and the user who came back is read.
+    assert_eq!(revisions(archived, 1), (2, 1));
+}

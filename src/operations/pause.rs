@@ -137,7 +137,7 @@ mod tests {
     struct Scene {
         store: Arc<dyn ArchiveStore>,
         clock: Clock,
-        _directory: tempfile::TempDir,
+        directory: tempfile::TempDir,
     }
 
     fn scene() -> Scene {
@@ -145,7 +145,7 @@ mod tests {
         Scene {
             store: Arc::new(DirectoryStore::open(directory.path()).unwrap()),
             clock: Clock::starting_at(Timestamp::from_second(1_000).unwrap()),
-            _directory: directory,
+            directory,
         }
     }
 
@@ -188,6 +188,22 @@ mod tests {
         let mut log = scene.log().await;
         log.sort();
         assert_eq!(log, ["pause", "resume"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resume_that_would_leave_all_stopped_names_the_object_to_delete() {
+        let scene = scene();
+        let forged = scene.directory.path().join("_stop_order.9999999.json");
+        std::fs::write(&forged, "{}").unwrap();
+        let by = by("bob", "done");
+        let refused = resume(&scene.store, &scene.clock, &by).await.unwrap_err();
+        assert_eq!(refused.code, crate::failure::Code::ArchiveConflict);
+        assert!(refused.text.contains("_stop_order.9999999.json"));
+        assert!(refused.text.contains("delete this object"));
+        assert!(scene.log().await.is_empty(), "nothing was changed");
+
+        std::fs::remove_file(forged).unwrap();
+        assert_eq!(scene.resume().await, PauseChange::NotPaused(None));
     }
 
     #[tokio::test(start_paused = true)]

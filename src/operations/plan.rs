@@ -160,7 +160,7 @@ async fn known(services: &Services, job: &Job) -> Result<Option<State>, Stopped>
     if let Some(checkpoint) = services.checkpoints.read(job.user_id).await? {
         return Ok(Some(checkpoint.state));
     }
-    Ok(match look_back(services, job).await? {
+    Ok(match look_back(services, job, 1).await? {
         Event::PriorEvidenceFound(evidence) => Some(evidence.state),
         _ => None,
     })

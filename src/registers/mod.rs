@@ -19,4 +19,4 @@ pub(crate) use operation::{
 pub(crate) use pause::{PauseRecord, PauseState, pause_in_force, pause_state, set_pause};
 pub(crate) use protected::ProtectedSource;
 pub(crate) use stop_order::{BatchPause, Stop, StopAct, StopOrders};
-pub(crate) use stop_register::{StopRegister, give_order, in_orders, odd_orders};
+pub(crate) use stop_register::{StopRegister, USERS_IN_ONE, give_order, in_orders, odd_orders};

@@ -201,6 +201,11 @@ impl StopOrders {
         self.users.keys().copied()
     }
 
+    /// Whether a request of this user may have been cancelled: an order names the user, or a batch.
+    pub(crate) fn may_have_cancelled(&self, user_id: UserId) -> bool {
+        self.users.contains_key(&user_id) || !self.cancelled_batches.is_empty()
+    }
+
     /// The pause of a batch, if it is in force.
     pub(crate) fn paused(&self, batch: &BatchId, now: Timestamp) -> Option<&BatchPause> {
         let pause = self.paused_batches.get(batch)?;

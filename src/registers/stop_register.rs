@@ -27,6 +27,8 @@ const MAX_ORDER_BYTES: usize = 1024 * 1024;
 const READS_AT_ONCE: usize = 16;
 /// How often an order is numbered again because another process took its number.
 const MAX_TRIES: usize = 32;
+/// How many objects that we did not write an operator may pass over at once.
+const MAX_PASSED_OVER: usize = 100;
 /// Higher numbers are not ours.
 const MAX_NUMBER: u32 = 10_000_000;
 /// How long an answer may be used before users are taken. The check before a DELETE reads again.
@@ -164,7 +166,8 @@ impl Read {
         let missing = (1..=last_listed.max(last_known)).filter(|number| {
             !listing.numbers.contains(number) && !listing.hidden.contains(key(*number).as_str())
         });
-        let missing = missing.take(MAX_TRIES);
+        // One more than can be passed over says enough.
+        let missing = missing.take(MAX_PASSED_OVER + 1);
         let missing = missing.map(|number| (key(number).0, "it is missing".to_owned()));
         unreadable
             .chain(hidden)
@@ -247,7 +250,8 @@ pub(crate) async fn give_order(
     Err(Failure::new(Class::Transient, Code::ArchiveConflict, text))
 }
 
-/// The objects that keep all users waiting, because they are not as we would have written them.
+/// The objects that keep all users waiting, because they are not as we would have written them. An error if they are more
+/// than an operator may pass over: a forged order with a high number makes all numbers before it look missing.
 pub(crate) async fn odd_orders(store: &dyn ArchiveStore) -> Result<Vec<String>, Failure> {
     let mut read = Read::default();
     let listing = Listing::read(store).await?;
@@ -260,9 +264,14 @@ pub(crate) async fn odd_orders(store: &dyn ArchiveStore) -> Result<Vec<String>, 
 
     let passed_over = read.passed_over();
     let odd = read.odd_objects(&listing).into_iter().map(|(key, _)| key);
-    Ok(odd
+    let odd: Vec<String> = odd
         .filter(|key| !passed_over.contains(key.as_str()))
-        .collect())
+        .collect();
+    if odd.len() > MAX_PASSED_OVER {
+        let last = listing.numbers.last().map(|number| key(*number));
+        return Err(too_many_odd(store, last.as_ref(), odd.len()));
+    }
+    Ok(odd)
 }
 
 /// Users in orders of a bounded size.
@@ -288,6 +297,17 @@ async fn open(store: &dyn ArchiveStore, number: u32) -> Result<Result<StopOrder,
     let integrity = store.integrity();
     let opened = integrity.open(Purpose::StopOrder, key.as_str(), &stored);
     Ok(opened.map_err(|untrusted| untrusted.to_string()))
+}
+
+fn too_many_odd(store: &dyn ArchiveStore, last: Option<&ObjectKey>, count: usize) -> Failure {
+    let prefix = store.full_key(&ObjectKey(PREFIX.to_owned()));
+    let last = last.map_or_else(|| prefix.clone(), |last| store.full_key(last));
+    let text = format!(
+        "{count} objects or more under {prefix} are missing, or were not written by offboarder: all users stay stopped; an \
+         operator who may delete versions has to look at the one with the highest number, {last}: if offboarder did not \
+         write it, delete this object, and resume again"
+    );
+    Failure::new(Class::Defect, Code::ArchiveConflict, text)
 }
 
 fn not_read_back(store: &dyn ArchiveStore, key: &ObjectKey) -> Failure {

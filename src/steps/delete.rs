@@ -44,7 +44,7 @@ pub(super) async fn delete(
         return Ok(recorded);
     }
     // Before what takes long: the archive is read, and the place under the rate limit is waited for.
-    if let Some(stop) = services.stop_recent(job).await? {
+    if let Some(stop) = services.stop_recent(job, journal.checkpoint()).await? {
         return Ok(stop);
     }
     // The intent was read, and not from a checkpoint with a valid code: so account, routing and archive are read again.
@@ -215,7 +215,7 @@ async fn send(
         let begun = Instant::now();
         let ((), stop, verdict) = futures_util::try_join!(
             guard::not_paused(services),
-            services.stop_deletion(job),
+            services.stop_deletion(job, checkpoint),
             guard::on_deletion(services, user_id, &checkpoint.request, deactivated_at)
         )?;
         if let Some(stop) = stop {

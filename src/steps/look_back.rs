@@ -16,7 +16,15 @@ use crate::ports::ArchiveStore;
 /// This is where the revision of the next manifest is chosen: one more than the newest manifest that is stored. The
 /// evidence (archive and seal) has a revision of its own, `evidence_revision`, which is lower when a later revision only
 /// tries the deletion once more: see [`crate::machine::Checkpoint`].
-pub(crate) async fn look_back(services: &Services, job: &Job) -> Result<Event, Stopped> {
+///
+/// `at_least` is the revision that the checkpoint begins, if there is one. Evidence of a request that was cancelled is not
+/// that of a later one: the user may have worked since, so a whole revision follows. Only if the user is gone, the DELETE
+/// was sent before the cancellation, and the seal counts.
+pub(crate) async fn look_back(
+    services: &Services,
+    job: &Job,
+    at_least: u32,
+) -> Result<Event, Stopped> {
     let store = &*services.archive_store;
     let keys = store.keys(&job.user_id.to_string()).await?;
     let latest = |wanted: Kind| {
@@ -31,14 +39,24 @@ pub(crate) async fn look_back(services: &Services, job: &Job) -> Result<Event, S
     let sealed = latest(Kind::Sealed);
     let recorded = latest(Kind::Audit);
 
+    // A checkpoint may be forged: it skips no revision of which nothing is stored.
+    let mut next = at_least.min(archived.max(sealed).max(recorded) + 1);
+
     if sealed > recorded {
         let evidence = sealed_evidence(store, job.user_id, sealed, recorded).await?;
-        return Ok(Event::PriorEvidenceFound(Box::new(evidence)));
+        let is_over = next > sealed
+            || services
+                .was_cancelled_before(job, &evidence.request)
+                .await?;
+        if !is_over || !services.tenant.find_user(job.user_id).await?.value {
+            return Ok(Event::PriorEvidenceFound(Box::new(evidence)));
+        }
+        next = next.max(sealed + 1);
     }
 
     // A job names a revision if the user returned after the newest manifest.
     let named = job.revision.filter(|named| *named == recorded + 1);
-    let begun = archived.max(named.unwrap_or(0));
+    let begun = archived.max(named.unwrap_or(0)).max(next);
     if recorded > 0 && begun <= recorded {
         let evidence = recorded_evidence(store, job.user_id, recorded).await?;
         return Ok(Event::PriorEvidenceFound(Box::new(evidence)));
@@ -46,7 +64,7 @@ pub(crate) async fn look_back(services: &Services, job: &Job) -> Result<Event, S
 
     let previous = previous(store, job.user_id, recorded).await?;
     Ok(Event::NoPriorEvidence(Beginning {
-        revision: recorded + 1,
+        revision: next.max(recorded + 1),
         previous,
     }))
 }

@@ -16,7 +16,10 @@ pub(crate) async fn perform(
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
     match step {
-        Step::LookBack => look_back::look_back(services, job).await,
+        Step::LookBack => {
+            let begins = session.checkpoint().evidence_revision;
+            look_back::look_back(services, job, begins).await
+        }
         Step::LookAgain => look_back::look_again(services, session.checkpoint()).await,
         Step::ClearQueues => {
             clear_queues::clear_queues(services, session.checkpoint_mut(), calls).await

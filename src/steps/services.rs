@@ -24,7 +24,7 @@ pub(crate) struct Services {
     pub guards: Guards,
     pub protected: ProtectedSource,
     /// What operators ordered not to be done.
-    pub stop_orders: StopRegister,
+    pub stop_orders: Arc<StopRegister>,
     pub delete: DeletePolicy,
     /// Whether deletions wait while users who still have access need the quota. A worker's do; `run` leads each user to
     /// its end.

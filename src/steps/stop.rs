@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 
 use super::{Interrupt, Services, Stopped};
-use crate::job::Job;
+use crate::job::{Job, Request};
 use crate::machine::{Checkpoint, Event, Pause, Step};
 use crate::registers::{BatchPause, Stop, StopOrders};
 
@@ -20,6 +20,7 @@ impl Services {
         &self,
         step: &Step,
         job: &Job,
+        checkpoint: &Checkpoint,
     ) -> Result<Option<Event>, Stopped> {
         let asks = match step {
             Step::LookBack
@@ -34,10 +35,16 @@ impl Services {
             return Ok(None);
         }
 
-        let event = self.stop_recent(job).await?;
+        let orders = self.stop_orders.recent(&*self.archive_store).await?;
+        let event = self.event_of(&orders, job, checkpoint)?;
+        let only_noted = || {
+            let request = as_first_received(job, checkpoint);
+            let now = self.clock.now();
+            orders.cancelled(job.user_id, &request, now).is_none()
+        };
         Ok(event.filter(|event| match step {
-            // Reads only, and what it finds says how far the user is.
-            Step::LookBack => !matches!(event, Event::Cancelled(_)),
+            // Reads only, and what it finds says how far the user is. It would drop what only the checkpoint notes.
+            Step::LookBack => !matches!(event, Event::Cancelled(_)) || only_noted(),
             // The user is finished.
             Step::LookAgain => matches!(event, Event::Cancelled(_)),
             Step::ClearQueues
@@ -51,15 +58,36 @@ impl Services {
     }
 
     /// What keeps the job from being taken further, as of a few seconds ago.
-    pub(super) async fn stop_recent(&self, job: &Job) -> Result<Option<Event>, Stopped> {
+    pub(super) async fn stop_recent(
+        &self,
+        job: &Job,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<Event>, Stopped> {
         let orders = self.stop_orders.recent(&*self.archive_store).await?;
-        self.event_of(&orders, job)
+        self.event_of(&orders, job, checkpoint)
     }
 
     /// What keeps the DELETE from being sent, by a listing that begins now.
-    pub(super) async fn stop_deletion(&self, job: &Job) -> Result<Option<Event>, Stopped> {
+    pub(super) async fn stop_deletion(
+        &self,
+        job: &Job,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<Event>, Stopped> {
         let orders = self.stop_orders.fresh(&*self.archive_store).await?;
-        self.event_of(&orders, job)
+        self.event_of(&orders, job, checkpoint)
+    }
+
+    /// Whether an earlier request was cancelled, and this job is another one that was asked for later.
+    pub(super) async fn was_cancelled_before(
+        &self,
+        job: &Job,
+        earlier: &Request,
+    ) -> Result<bool, Stopped> {
+        let now = self.clock.now();
+        let orders = self.stop_orders.recent(&*self.archive_store).await?;
+        let covering = |request| orders.cancelled(job.user_id, request, now).is_some();
+        let is_another = earlier.message_sha256 != job.request.message_sha256;
+        Ok(is_another && covering(earlier) && !covering(&job.request))
     }
 
     /// The checkpoint of a request that was cancelled, begun again for this job, which was asked for later; `None` if
@@ -75,10 +103,11 @@ impl Services {
 
         let now = self.clock.now();
         let orders = self.stop_orders.recent(&*self.archive_store).await?;
-        let covering = |request| orders.cancelled(job.user_id, request, now);
-        let marked = checkpoint.cancelled.is_some();
-        let is_later =
-            covering(&job.request).is_none() && (marked || covering(&checkpoint.request).is_some());
+        let covering = |request| orders.cancelled(job.user_id, request, now).is_some();
+        let stays = checkpoint.is_of(&job.request)
+            || checkpoint.still_cancelled(&job.request, now).is_some()
+            || covering(&job.request);
+        let is_later = !stays && (checkpoint.cancelled.is_some() || covering(&checkpoint.request));
         Ok(is_later.then(|| {
             let mut begun = checkpoint.clone();
             begun.order_again(job.request.clone(), now);
@@ -86,7 +115,12 @@ impl Services {
         }))
     }
 
-    fn event_of(&self, orders: &StopOrders, job: &Job) -> Result<Option<Event>, Stopped> {
+    fn event_of(
+        &self,
+        orders: &StopOrders,
+        job: &Job,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<Event>, Stopped> {
         if let Some(doubt) = orders.doubt() {
             tracing::warn!(
                 doubt,
@@ -96,7 +130,11 @@ impl Services {
         }
 
         let now = self.clock.now();
-        let stop = orders.stop(job.user_id, &job.request, now);
+        let request = as_first_received(job, checkpoint);
+        let noted = checkpoint.still_cancelled(&request, now).cloned();
+        let stop = noted
+            .map(Stop::Cancelled)
+            .or_else(|| orders.stop(job.user_id, &request, now));
         Ok(stop.map(|stop| match stop {
             Stop::Cancelled(cancelled) => Event::Cancelled(cancelled),
             Stop::Paused(BatchPause { at, until, .. }) => {
@@ -110,4 +148,14 @@ impl Services {
             }
         }))
     }
+}
+
+/// The request of a job, with the time when the first worker received it.
+fn as_first_received(job: &Job, checkpoint: &Checkpoint) -> Request {
+    let mut request = job.request.clone();
+    if checkpoint.is_of(&request) {
+        let known = [request.received_at, checkpoint.request.received_at];
+        request.received_at = known.into_iter().flatten().min();
+    }
+    request
 }

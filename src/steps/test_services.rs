@@ -287,7 +287,7 @@ pub(crate) fn services(
             deletion_rate_limit: None,
         },
         protected: ProtectedSource::nobody(),
-        stop_orders: StopRegister::default(),
+        stop_orders: Arc::new(StopRegister::default()),
         access_first: false,
         delete: DeletePolicy::Attempt,
         retry: RetryPolicy {

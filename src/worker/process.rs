@@ -82,7 +82,7 @@ impl Worker {
         let shared = Shared {
             gate: Gate {
                 breaker: Arc::new(CircuitBreaker::default()),
-                pause: Arc::new(OperatorPause::default()),
+                pause: Arc::new(OperatorPause::new(Arc::clone(&services.stop_orders))),
             },
             slots: Slots::new(options.concurrency),
             backlog: Arc::new(Backlog::new(services.clock.clone(), Arc::clone(&delayed))),

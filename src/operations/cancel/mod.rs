@@ -9,7 +9,7 @@ mod report;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::Partial;
@@ -20,7 +20,7 @@ use crate::ports::batches::Batches;
 use crate::ports::users::UserIndex;
 use crate::ports::{ArchiveStore, Checkpoints};
 use crate::registers::audit_log::{AuditLog, Change, Operator, Recorded};
-use crate::registers::{StopAct, StopRegister, give_order, in_orders};
+use crate::registers::{StopAct, StopRegister, USERS_IN_ONE, give_order, in_orders};
 use mark::Marking;
 pub(crate) use report::CancelReport;
 
@@ -48,6 +48,26 @@ pub(crate) struct Cancelling<'a> {
     pub clock: &'a Clock,
 }
 
+/// The clocks of operators and publishers differ at most by this.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(10);
+
+/// Whom the stored orders are about, as far as they are known.
+#[derive(Default)]
+struct Ordered {
+    members: Vec<Member>,
+    /// Why the other users are not covered.
+    cut_short: Option<Failure>,
+}
+
+fn only_some(ordered: &Ordered, all: usize, mut failure: Failure) -> Failure {
+    let covered = ordered.members.len();
+    failure.text = format!(
+        "only the first {covered} of {all} users are cancelled, do it again for all: {}",
+        failure.text
+    );
+    failure
+}
+
 /// A user of the target, and when the user was added to the batch.
 type Member = (UserId, Option<Timestamp>);
 
@@ -60,8 +80,8 @@ impl Cancelling<'_> {
         operator: &Operator,
     ) -> Partial<CancelReport> {
         let mut report = CancelReport::default();
-        let members = match self.order(target, operator).await {
-            Ok(members) => members,
+        let Ordered { members, cut_short } = match self.order(target, operator).await {
+            Ok(ordered) => ordered,
             Err(failure) => return Partial::cut_short(report, failure),
         };
         report.ordered = true;
@@ -101,18 +121,17 @@ impl Cancelling<'_> {
             }
         }
         report.sort();
-        Partial::whole(report)
+        match cut_short {
+            Some(failure) => Partial::cut_short(report, failure),
+            None => Partial::whole(report),
+        }
     }
 
     /// Gives the order, and returns the users whom it is about, as far as they are known.
-    async fn order(
-        &self,
-        target: &CancelTarget,
-        operator: &Operator,
-    ) -> Result<Vec<Member>, Failure> {
-        let now = self.clock.now();
+    async fn order(&self, target: &CancelTarget, operator: &Operator) -> Result<Ordered, Failure> {
         match target {
             CancelTarget::Users(users) => {
+                let at = self.at_or_after(&self.asked_at(users).await);
                 let named: &[UserId] = if users.len() > NAMED_IN_LOG {
                     &[]
                 } else {
@@ -120,10 +139,21 @@ impl Cancelling<'_> {
                 };
                 let details = json!({ "users": named });
                 let recorded = self.record(operator, users.len(), details).await?;
-                for act in in_orders(users) {
-                    give_order(&**self.store, act, &recorded, now).await?;
+                let mut ordered = Ordered::default();
+                for (act, named) in in_orders(users).zip(users.chunks(USERS_IN_ONE)) {
+                    match give_order(&**self.store, act, &recorded, at).await {
+                        Ok(()) => ordered
+                            .members
+                            .extend(named.iter().map(|user| (*user, None))),
+                        Err(failure) if ordered.members.is_empty() => return Err(failure),
+                        // What is stored counts.
+                        Err(failure) => {
+                            ordered.cut_short = Some(only_some(&ordered, users.len(), failure));
+                            break;
+                        }
+                    }
                 }
-                Ok(users.iter().map(|user_id| (*user_id, None)).collect())
+                Ok(ordered)
             }
             CancelTarget::Batch(batch) => {
                 let members = self.members(batch).await?;
@@ -132,10 +162,43 @@ impl Cancelling<'_> {
                 let act = StopAct::CancelBatch {
                     batch: batch.clone(),
                 };
-                give_order(&**self.store, act, &recorded, now).await?;
-                Ok(members)
+                let added: Vec<Timestamp> = members.iter().filter_map(|member| member.1).collect();
+                let at = self.at_or_after(&added);
+                give_order(&**self.store, act, &recorded, at).await?;
+                Ok(Ordered {
+                    members,
+                    cut_short: None,
+                })
             }
         }
+    }
+
+    /// When these users were asked for, as far as it can be read: Redis may be gone, and the order counts all the same.
+    async fn asked_at(&self, users: &[UserId]) -> Vec<Timestamp> {
+        let reads: Vec<_> = users
+            .iter()
+            .copied()
+            .map(|user_id| async move {
+                let asked = self.users.asked_at(user_id).await.ok().flatten();
+                let checkpoint = self.checkpoints.read(user_id).await.ok().flatten();
+                asked.max(checkpoint.and_then(|checkpoint| checkpoint.request.requested_at))
+            })
+            .collect();
+        let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
+        let mut known = Vec::new();
+        while let Some(asked) = reads.next().await {
+            known.extend(asked);
+        }
+        known
+    }
+
+    /// The time of an order that covers all requests that are known now. The clock of this operator may be behind that of
+    /// a publisher. But a time that somebody made up covers nothing that is submitted later.
+    fn at_or_after(&self, asked: &[Timestamp]) -> Timestamp {
+        let now = self.clock.now();
+        let furthest = now.checked_add(CLOCKS_DIFFER).unwrap_or(now);
+        let known = asked.iter().copied().filter(|asked| *asked <= furthest);
+        known.fold(now, Timestamp::max)
     }
 
     async fn record(

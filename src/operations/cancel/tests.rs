@@ -1,5 +1,3 @@
-use jiff::SignedDuration;
-
 use super::*;
 use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
@@ -204,4 +202,39 @@ async fn a_deletion_that_ends_while_it_is_waited_for_is_too_late_and_no_user_who
         "{:?}",
         ended.0
     );
+}
+
+#[tokio::test]
+async fn an_order_by_a_clock_that_is_behind_covers_what_is_known_but_no_time_that_is_made_up() {
+    let scene = scene();
+    let ahead = scene.minutes_ago(-5);
+    let made_up = scene.minutes_ago(-60);
+    let asked = |at| Request {
+        requested_at: Some(at),
+        ..Request::default()
+    };
+    scene.save(1, |of| of.request = asked(ahead)).await;
+    scene.save(2, |of| of.request = asked(made_up)).await;
+    scene.cancel(&[1, 2]).await;
+
+    let orders = StopRegister::default().fresh(&*scene.store).await.unwrap();
+    let later = scene.minutes_ago(-120);
+    let covers = |at| orders.cancelled(user(1), &asked(at), later).is_some();
+    assert!(covers(ahead));
+    assert!(!covers(scene.minutes_ago(-11)) && !covers(made_up));
+}
+
+#[test]
+fn a_failure_after_the_first_order_says_how_many_users_are_cancelled() {
+    let ordered = Ordered {
+        members: vec![(user(1), None), (user(2), None)],
+        cut_short: None,
+    };
+    let failure = Failure::new(
+        Class::Transient,
+        crate::failure::Code::ArchiveConflict,
+        "no number",
+    );
+    let text = only_some(&ordered, 5, failure).text;
+    assert!(text.contains("first 2 of 5 users") && text.ends_with("no number"));
 }

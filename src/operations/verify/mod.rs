@@ -6,6 +6,7 @@
 
 mod archives;
 mod brief;
+mod cancelled;
 mod check;
 mod checkpoint_evidence;
 mod documents;

@@ -1,12 +1,13 @@
 //! Checks all objects of one user.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 
+use super::cancelled::before;
 use super::checkpoint_evidence::CheckpointEvidence;
 use super::documents::{faults_of_manifest, faults_of_seal, needs_seal, set_of};
 use super::finding::{Kind, Verdict};
@@ -69,6 +70,9 @@ impl Verifier {
                 .await?;
             self.seal(user_id, *set, manifests, holdings, &mut verdict)
                 .await?;
+        }
+        for skipped in self.skipped(user_id, holdings).await? {
+            sets.insert(skipped, Vec::new());
         }
         let stored = holdings.revisions(manifest::Kind::Archive).into_iter();
         for set in stored.chain(holdings.revisions(manifest::Kind::Sealed)) {
@@ -147,6 +151,7 @@ impl Verifier {
     ) -> Result<Manifests, Failure> {
         let mut manifests = BTreeMap::new();
         let mut digests = BTreeMap::<u32, ManifestRef>::new();
+        let skipped = self.skipped(user_id, holdings).await?;
 
         for revision in holdings.revisions(manifest::Kind::Audit) {
             let key = audit_key(user_id, revision);
@@ -178,15 +183,15 @@ impl Verifier {
                 verdict.find(Kind::ManifestChanged, &full_key, fault);
             }
             self.chain(
-                revision,
                 &manifest,
-                digests.get(&(revision - 1)),
+                before(revision, &skipped),
+                &digests,
                 &full_key,
                 verdict,
             );
             manifests.insert(revision, manifest);
         }
-        self.gaps(user_id, &digests, evidence, verdict);
+        self.gaps(user_id, &digests, &skipped, evidence, verdict);
 
         Ok(Manifests { manifests, digests })
     }
@@ -228,21 +233,21 @@ impl Verifier {
     /// Checks that a manifest names the one before it, by key and digest. The first names none.
     fn chain(
         &self,
-        revision: u32,
         manifest: &Manifest,
-        before: Option<&ManifestRef>,
+        before: u32,
+        digests: &BTreeMap<u32, ManifestRef>,
         full_key: &str,
         verdict: &mut Verdict,
     ) {
-        let key = audit_key(manifest.user_id, revision - 1);
-        match (&manifest.previous, before) {
-            (None, _) if revision == 1 => {}
+        let key = audit_key(manifest.user_id, before);
+        match (&manifest.previous, digests.get(&before)) {
+            (None, _) if before == 0 => {}
             (None, _) => verdict.find(
                 Kind::ChainBroken,
                 full_key,
                 "it names no manifest before it",
             ),
-            (Some(named), _) if revision == 1 || !self.names(&named.key, &key) => {
+            (Some(named), _) if before == 0 || !self.names(&named.key, &key) => {
                 let text = format!("it names {} as the manifest before it", named.key);
                 verdict.find(Kind::ChainBroken, full_key, text);
             }
@@ -262,11 +267,15 @@ impl Verifier {
         &self,
         user_id: UserId,
         digests: &BTreeMap<u32, ManifestRef>,
+        skipped: &BTreeSet<u32>,
         evidence: &CheckpointEvidence,
         verdict: &mut Verdict,
     ) {
         let mut expected = 1;
         for revision in digests.keys() {
+            while skipped.contains(&expected) {
+                expected += 1;
+            }
             if *revision > expected {
                 let key = self.store.full_key(&audit_key(user_id, expected));
                 let last = *revision - 1;

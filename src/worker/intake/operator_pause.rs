@@ -24,21 +24,27 @@ pub(crate) struct OperatorPause {
     until_paused: Mutex<CancellationToken>,
     seen: Mutex<PauseState>,
     /// Orders to stop that are in doubt are a pause, too.
-    orders: StopRegister,
+    orders: Arc<StopRegister>,
 }
 
+#[cfg(test)]
 impl Default for OperatorPause {
     fn default() -> Self {
-        Self {
-            paused: watch::Sender::new(None),
-            until_paused: Mutex::new(CancellationToken::new()),
-            seen: Mutex::new(PauseState::Never),
-            orders: StopRegister::default(),
-        }
+        Self::new(Arc::new(StopRegister::default()))
     }
 }
 
 impl OperatorPause {
+    /// The orders are shared with the runs, so that a worker lists them once.
+    pub(crate) fn new(orders: Arc<StopRegister>) -> Self {
+        Self {
+            paused: watch::Sender::new(None),
+            until_paused: Mutex::new(CancellationToken::new()),
+            seen: Mutex::new(PauseState::Never),
+            orders,
+        }
+    }
+
     /// Why no users are taken, if it is paused.
     pub(crate) fn cause(&self) -> Option<String> {
         self.paused.borrow().clone()

@@ -74,7 +74,9 @@ pub(crate) fn plan_commands(
             checkpoint.request.narrow(&job.request);
         }
     }
+    let noted = checkpoint.cancelled.as_ref().map(|noted| noted.at);
     if let Event::Cancelled(cancelled) = &event
+        && noted != Some(cancelled.at)
         && !cancelled.covers(&checkpoint.request, circumstances.now)
     {
         // The user was asked for again, and that order is worked on.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::job::Request;
 use crate::machine::samples::{access_removed, archived, empty_archive, finished, queues_cleared};
-use crate::machine::{Pause, PriorEvidence, Sealing, StepRecord};
+use crate::machine::{Cancelled, Pause, PriorEvidence, Sealing, StepRecord};
 
 const RETRY: RetryPolicy = RetryPolicy {
     max_attempts: 8,
@@ -329,4 +329,24 @@ fn an_active_user_whom_only_a_manifest_calls_gone_is_not_finished() {
         panic!("{commands:?}")
     };
     assert_eq!(given_up.reason, Reason::ArchiveConflict);
+}
+
+#[test]
+fn a_noted_cancellation_ends_its_request_although_its_time_came_later() {
+    let noted = Cancelled {
+        at: at(100),
+        who: "ada".to_owned(),
+        why: None,
+        batch_id: None,
+        message_due: None,
+    };
+    let mut checkpoint = in_state(State::Received);
+    checkpoint.request.requested_at = Some(at(130));
+    let event = Event::Cancelled(noted.clone());
+    let commands = plan(&mut checkpoint.clone(), event.clone(), &job(Lane::Whole));
+    assert_eq!(commands.then, Command::End(Outcome::Obsolete));
+
+    checkpoint.cancel(noted, at(120));
+    let commands = plan(&mut checkpoint, event, &job(Lane::Whole));
+    assert!(matches!(commands.then, Command::End(Outcome::Cancelled(_))));
 }

@@ -144,7 +144,7 @@ async fn advance(
             Command::Apply(event) => *event,
             Command::Perform(step) => {
                 session.still_wanted()?;
-                let event = match services.stop_before(&step, job).await {
+                let event = match services.stop_before(&step, job, session.checkpoint()).await {
                     Ok(None) => timed_step(&step, services, &mut session, job, &mut calls).await?,
                     Ok(Some(event)) => event,
                     Err(stopped) => event_of(services, step.as_str(), stopped).await?,
@@ -176,12 +176,23 @@ async fn without_hearsay(
     outcome: Outcome,
 ) -> Result<Outcome, Stopped> {
     let user_id = session.user_id();
-    let announces = matches!(outcome, Outcome::MoveToArchiveLane(Some(_)));
-    if announces && session.access_is_hearsay() && is_active(services, user_id).await? {
-        tracing::warn!(%user_id, "the checkpoint says that the access is gone, but it is not");
-        return Ok(Outcome::MoveToArchiveLane(None));
+    let announces = match &outcome {
+        Outcome::MoveToArchiveLane(access_gone) => access_gone.is_some(),
+        Outcome::Cancelled(end) => end.access_gone.is_some(),
+        _ => false,
+    };
+    if !announces || !session.access_is_hearsay() || !is_active(services, user_id).await? {
+        return Ok(outcome);
     }
-    Ok(outcome)
+
+    tracing::warn!(%user_id, "the checkpoint says that the access is gone, but it is not");
+    Ok(match outcome {
+        Outcome::Cancelled(mut end) => {
+            end.access_gone = None;
+            Outcome::Cancelled(end)
+        }
+        _ => Outcome::MoveToArchiveLane(None),
+    })
 }
 
 /// One step, with its span and its duration. A failure of the step is an event; an interrupt, or a

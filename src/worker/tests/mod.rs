@@ -90,7 +90,7 @@ impl Bench {
                 deletion_rate_limit: None,
             },
             protected: ProtectedSource::nobody(),
-            stop_orders: StopRegister::default(),
+            stop_orders: Arc::new(StopRegister::default()),
             access_first: false,
             delete: DeletePolicy::Attempt,
             retry: RetryPolicy {

@@ -12,15 +12,18 @@ use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::job::{Job, Lane, Request};
-use crate::machine::{Checkpoint, StateName};
+use crate::machine::{Cancelled, Checkpoint, StateName};
+use crate::manifest::Manifest;
 use crate::operations::pause::resume;
-use crate::ports::{QuotaClass, Quotas, Reservation};
+use crate::ports::{Claim, QuotaClass, Quotas, Reservation};
 use crate::registers::audit_log::{Operator, Recorded};
 use crate::registers::{StopAct, StopRegister, give_order};
 use crate::simulator::{Options, Record};
 use crate::steps::{Cancellation, Interrupt};
 use crate::worker::Outcome;
 use crate::worker::run::{CancelledEnd, drive};
+
+mod asked_again;
 
 const AN_HOUR: Duration = Duration::from_hours(1);
 
@@ -72,7 +75,7 @@ impl Bench {
         give_order(store, act, &recorded, ago(seconds_ago))
             .await
             .unwrap();
-        self.services.stop_orders = StopRegister::default();
+        self.services.stop_orders = Arc::new(StopRegister::default());
     }
 
     async fn cancel(&mut self, number: usize, seconds_ago: i64) {
@@ -84,6 +87,53 @@ impl Bench {
     async fn checkpoint(&self, number: usize) -> Checkpoint {
         let read = self.services.checkpoints.read(self.user(number)).await;
         read.unwrap().unwrap()
+    }
+
+    /// What the operator's command does to a checkpoint.
+    async fn note_cancelled(&self, number: usize, at: Timestamp) {
+        let checkpoints = &self.services.checkpoints;
+        let claim = checkpoints.claim(self.user(number)).await.unwrap();
+        let Claim::Granted {
+            lease,
+            version,
+            checkpoint,
+            ..
+        } = claim
+        else {
+            panic!("nobody else has it");
+        };
+        let mut checkpoint = *checkpoint.unwrap();
+        let noted = Cancelled {
+            at,
+            who: "ada".to_owned(),
+            why: None,
+            batch_id: None,
+            message_due: None,
+        };
+        checkpoint.cancel(noted, ago(0));
+        checkpoints
+            .save(&lease, version, &checkpoint)
+            .await
+            .unwrap();
+        checkpoints.release(&lease).await.unwrap();
+    }
+
+    /// The user is active, and has other conversations than before.
+    fn works_again(&self, number: usize) {
+        let record = json!({ "id": self.user(number), "conversations": 7 });
+        let record = serde_json::from_value::<Record>(record).unwrap();
+        self.simulator.put_user(record);
+    }
+
+    /// The second archive has what came since, and the manifest names the second request.
+    async fn assert_whole_revision(&self, number: usize) {
+        let manifest = std::fs::read(self.stored(number, "_audit.r2.json")).unwrap();
+        let manifest: Manifest = serde_json::from_slice(&manifest).unwrap();
+        assert_eq!(manifest.archive.archive.conversations, 7);
+        let answered = manifest.request.message_sha256.unwrap();
+        assert_eq!(answered, "of 50 s ago");
+        assert!(!self.stored(number, "_audit.json").exists());
+        self.assert_verified(number).await;
     }
 
     fn forget_checkpoints(&mut self) {
@@ -169,8 +219,7 @@ impl Quotas for Meddling {
     }
 }
 
-#[tokio::test]
-async fn a_cancellation_that_comes_while_the_delete_waits_for_its_quota_stops_it() {
+async fn sealed_and_cancelled() -> Bench {
     let quotas = Arc::new(Meddling::default());
     let options = Options {
         users: 1,
@@ -201,30 +250,15 @@ async fn a_cancellation_that_comes_while_the_delete_waits_for_its_quota_stops_it
     );
     let sealed = bench.stored(0, "_sealed.json");
     assert!(sealed.exists(), "it was about to be deleted");
-
-    assert_eq!(state(&bench.ask(0, asked(50)).await), StateName::Deleted);
-    assert_eq!(bench.count("delete_user"), 1);
-    bench.assert_verified(0).await;
+    bench
 }
 
 #[tokio::test]
-async fn a_user_who_works_again_after_a_cancellation_is_read_again_when_asked_again() {
-    let mut bench = Bench::new(1).await;
-    bench.services.guards.delete_grace = AN_HOUR;
-    assert!(matches!(
-        bench.ask(0, asked(200)).await,
-        Outcome::Delay { .. }
-    ));
-    bench.cancel(0, 100).await;
-    cancelled(bench.ask(0, asked(200)).await);
-    let record = json!({ "id": bench.user(0) });
-    let record = serde_json::from_value::<Record>(record).unwrap();
-    bench.simulator.put_user(record);
-
-    bench.services.guards.delete_grace = Duration::ZERO;
-    let deactivations = bench.count("put_scim_user");
+async fn a_cancellation_that_comes_while_the_delete_waits_for_its_quota_stops_it() {
+    let bench = sealed_and_cancelled().await;
     assert_eq!(state(&bench.ask(0, asked(50)).await), StateName::Deleted);
-    assert!(bench.count("put_scim_user") > deactivations);
+    assert_eq!(bench.count("delete_user"), 1);
+    bench.assert_verified(0).await;
 }
 
 #[tokio::test]
@@ -313,6 +347,6 @@ async fn orders_in_doubt_stop_all_users_until_an_operator_resumes() {
     resume(store, &bench.services.clock, &operator)
         .await
         .unwrap();
-    bench.services.stop_orders = StopRegister::default();
+    bench.services.stop_orders = Arc::new(StopRegister::default());
     assert_eq!(state(&bench.ask(0, asked(200)).await), StateName::Deleted);
 }

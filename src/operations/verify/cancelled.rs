@@ -1,0 +1,59 @@
+//! Revisions that have an archive, and no manifest: the request was cancelled, and a later one began a revision of its own.
+
+use std::collections::BTreeSet;
+
+use super::holdings::Holdings;
+use super::user::Verifier;
+use crate::failure::Failure;
+use crate::job::UserId;
+use crate::manifest::Kind;
+use crate::registers::StopRegister;
+
+impl Verifier {
+    /// The revisions that a cancellation ended. Without an order that may have been about the user there are none: then
+    /// the manifest was removed.
+    pub(super) async fn skipped(
+        &self,
+        user_id: UserId,
+        holdings: &Holdings,
+    ) -> Result<BTreeSet<u32>, Failure> {
+        let recorded: BTreeSet<u32> = holdings.revisions(Kind::Audit).into_iter().collect();
+        let last = recorded.last().copied().unwrap_or(0);
+        let archived = holdings.revisions(Kind::Archive).into_iter();
+        let skipped: BTreeSet<u32> = archived
+            .filter(|revision| *revision < last && !recorded.contains(revision))
+            .collect();
+        if skipped.is_empty() {
+            return Ok(skipped);
+        }
+
+        let orders = StopRegister::default().fresh(&*self.store).await?;
+        Ok(if orders.may_have_cancelled(user_id) {
+            skipped
+        } else {
+            BTreeSet::new()
+        })
+    }
+}
+
+/// The revision that a manifest has to name as the one before it; 0 if it is the first.
+pub(super) fn before(revision: u32, skipped: &BTreeSet<u32>) -> u32 {
+    let earlier = (1..revision).rev();
+    earlier
+        .into_iter()
+        .find(|earlier| !skipped.contains(earlier))
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_names_the_last_one_that_no_cancellation_skipped() {
+        assert_eq!(before(1, &BTreeSet::new()), 0);
+        assert_eq!(before(3, &BTreeSet::new()), 2);
+        assert_eq!(before(2, &BTreeSet::from([1])), 0);
+        assert_eq!(before(4, &BTreeSet::from([2, 3])), 1);
+    }
+}
