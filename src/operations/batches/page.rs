@@ -58,11 +58,7 @@ pub(crate) async fn page(
         next_cursor: None,
         pause_unknown: stops.is_unknown(),
     };
-    let step = if filter.begins.is_some() {
-        LISTED_AT_ONCE
-    } else {
-        limit
-    };
+    let step = filter.step(limit);
     let mut read = 0;
     let mut compared = 0;
     loop {
@@ -115,6 +111,15 @@ pub(crate) async fn page(
 }
 
 impl BatchFilter {
+    /// How many batches are listed at a time for a page of this length.
+    const fn step(&self, limit: usize) -> usize {
+        if self.begins.is_some() {
+            LISTED_AT_ONCE
+        } else {
+            limit
+        }
+    }
+
     fn admits_name(&self, batch: &BatchId) -> bool {
         let begins = self.begins.as_deref();
         begins.is_none_or(|begins| batch.to_string().starts_with(begins))
