@@ -98,8 +98,7 @@ pub(super) async fn run(
     let bound = bound.map_err(|error| cannot_listen(listen, &error))?;
 
     let first = first_heartbeat(name.clone(), started_at, bound, settings.worker.concurrency);
-    let heartbeat = move || process.heartbeat(&first);
-    let announcing = announce(Arc::clone(&stores.workers), heartbeat);
+    let announcing = announce(stores.workers.clone(), move || process.heartbeat(&first));
     let _indexing = keep_access_index(stores.users);
     let minutes = Arc::new(tokio::sync::Mutex::new(MinuteWriter::new(
         stores.usage,
@@ -109,8 +108,7 @@ pub(super) async fn run(
     let operating = do_operations(&executor, &shutdown.draining);
     worker.run(&shutdown).await;
     wait_for_operations(operating).await;
-    drop(announcing);
-    drop(keeping);
+    drop((announcing, keeping));
     leave(&*stores.workers, &name).await;
     write_last(&minutes).await;
     Ok(Exit::Ok)

@@ -24,10 +24,7 @@ use crate::job::UserId;
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
 )]
-#[schema(
-    value_type = String, pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
-    example = "01935b6e-7c1a-7b3e-9d43-5a1f0c9be2d4"
-)]
+#[schema(value_type = String, pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")]
 pub(crate) struct OperationId(Uuid);
 
 impl OperationId {

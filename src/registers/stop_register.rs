@@ -304,7 +304,7 @@ fn too_many_odd(store: &dyn ArchiveStore, last: Option<&ObjectKey>, count: usize
     let last = last.map_or_else(|| prefix.clone(), |last| store.full_key(last));
     let text = format!(
         "{count} objects or more under {prefix} are missing, or were not written by offboarder: all users stay stopped; an \
-         operator who may delete versions has to look at the one with the highest number, {last}: if offboarder did not \
+         operator who may delete versions has to check the one with the highest number, {last}: if offboarder did not \
          write it, delete this object, and resume again"
     );
     Failure::new(Class::Defect, Code::ArchiveConflict, text)

@@ -3,37 +3,35 @@
 use std::collections::BTreeSet;
 
 use super::holdings::Holdings;
-use super::user::Verifier;
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::manifest::Kind;
+use crate::ports::ArchiveStore;
 use crate::registers::StopRegister;
 
-impl Verifier {
-    /// The revisions that a cancellation ended. Without an order that may have been about the user there are none: then
-    /// the manifest was removed.
-    pub(super) async fn skipped(
-        &self,
-        user_id: UserId,
-        holdings: &Holdings,
-    ) -> Result<BTreeSet<u32>, Failure> {
-        let recorded: BTreeSet<u32> = holdings.revisions(Kind::Audit).into_iter().collect();
-        let last = recorded.last().copied().unwrap_or(0);
-        let archived = holdings.revisions(Kind::Archive).into_iter();
-        let skipped: BTreeSet<u32> = archived
-            .filter(|revision| *revision < last && !recorded.contains(revision))
-            .collect();
-        if skipped.is_empty() {
-            return Ok(skipped);
-        }
-
-        let orders = StopRegister::default().fresh(&*self.store).await?;
-        Ok(if orders.may_have_cancelled(user_id) {
-            skipped
-        } else {
-            BTreeSet::new()
-        })
+/// The revisions that a cancellation ended. Without an order that may have been about the user there are none: then the
+/// manifest was removed.
+pub(super) async fn skipped(
+    store: &dyn ArchiveStore,
+    user_id: UserId,
+    holdings: &Holdings,
+) -> Result<BTreeSet<u32>, Failure> {
+    let recorded: BTreeSet<u32> = holdings.revisions(Kind::Audit).into_iter().collect();
+    let last = recorded.last().copied().unwrap_or(0);
+    let archived = holdings.revisions(Kind::Archive).into_iter();
+    let skipped: BTreeSet<u32> = archived
+        .filter(|revision| *revision < last && !recorded.contains(revision))
+        .collect();
+    if skipped.is_empty() {
+        return Ok(skipped);
     }
+
+    let orders = StopRegister::default().fresh(store).await?;
+    Ok(if orders.may_have_cancelled(user_id) {
+        skipped
+    } else {
+        BTreeSet::new()
+    })
 }
 
 /// The revision that a manifest has to name as the one before it; 0 if it is the first.

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 
-use super::cancelled::before;
+use super::cancelled::{before, skipped};
 use super::checkpoint_evidence::CheckpointEvidence;
 use super::documents::{faults_of_manifest, faults_of_seal, needs_seal, set_of};
 use super::finding::{Kind, Verdict};
@@ -71,7 +71,7 @@ impl Verifier {
             self.seal(user_id, *set, manifests, holdings, &mut verdict)
                 .await?;
         }
-        for skipped in self.skipped(user_id, holdings).await? {
+        for skipped in skipped(&*self.store, user_id, holdings).await? {
             sets.insert(skipped, Vec::new());
         }
         let stored = holdings.revisions(manifest::Kind::Archive).into_iter();
@@ -151,7 +151,7 @@ impl Verifier {
     ) -> Result<Manifests, Failure> {
         let mut manifests = BTreeMap::new();
         let mut digests = BTreeMap::<u32, ManifestRef>::new();
-        let skipped = self.skipped(user_id, holdings).await?;
+        let skipped = skipped(&*self.store, user_id, holdings).await?;
 
         for revision in holdings.revisions(manifest::Kind::Audit) {
             let key = audit_key(user_id, revision);
