@@ -126,6 +126,6 @@ if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', KEYS[2]) end
 for at = 4, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[at], ARGV[at + 1]) end
 redis.call('HDEL', KEYS[2], 'trouble', 'vain')
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
-redis.call('UNLINK', KEYS[4])
+redis.call('DEL', KEYS[4])
 return 1
 ";

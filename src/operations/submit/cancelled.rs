@@ -78,9 +78,13 @@ impl Cancellations {
     }
 
     pub(super) fn standing(&self, message: &Message) -> Standing {
-        let request = &message.request;
+        // No worker has the message yet: only the time that it names counts.
+        let request = Request {
+            received_at: None,
+            ..message.request.clone()
+        };
         let user_id = message.user_id;
-        if let Some(order) = self.orders.cancelled(user_id, request, self.clock.now()) {
+        if let Some(order) = self.orders.cancelled(user_id, &request, self.clock.now()) {
             return Standing::Dropped(order.at, order.who);
         }
         let last = self
