@@ -43,11 +43,8 @@ pub(crate) trait Batches: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(BatchId, Timestamp)>, Failure>;
 
-    /// The latest batches, the last one first.
-    async fn latest(&self, limit: usize) -> Result<Vec<Listed>, Failure>;
-
-    /// At most `limit` batches behind `after` in the same order, and where the next page begins. A batch that has expired
-    /// is left out.
+    /// At most `limit` batches behind `after`, the latest one first, and where the next page begins. A batch that has
+    /// expired is left out.
     async fn listed(
         &self,
         after: Option<&BatchPlace>,

@@ -75,7 +75,7 @@ async fn a_batch_that_is_not_there_is_empty() {
     let store = store();
     let none = batch("none");
     assert_eq!(store.batches.begun_at(&none).await.unwrap(), None);
-    assert_eq!(store.batches.latest(5).await.unwrap(), []);
+    assert_eq!(store.batches.listed(None, 5).await.unwrap().0, []);
     assert_eq!(store.batches.users_in(&none, &[]).await.unwrap(), []);
     assert_eq!(store.batches.users_in(&none, &[user()]).await.unwrap(), []);
     let page = store.batches.page(&none, 0, 5).await.unwrap();
@@ -126,7 +126,7 @@ async fn the_latest_batch_is_listed_first() {
             .await
             .unwrap();
     }
-    let listed = store.batches.latest(2).await.unwrap();
+    let listed = store.batches.listed(None, 2).await.unwrap().0;
     let listed: Vec<_> = listed
         .iter()
         .map(|one| (one.batch_id.to_string(), one.begun_at, one.users))

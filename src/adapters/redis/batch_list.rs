@@ -71,7 +71,12 @@ impl RedisBatches {
         limit: usize,
     ) -> Result<(Vec<Listed>, Option<BatchPlace>), Failure> {
         // In the order of Redis: batches of the same millisecond by name.
-        let mut names = self.names(MAX_LISTED).await?;
+        let read = if after.is_none() {
+            limit.saturating_add(1)
+        } else {
+            MAX_LISTED
+        };
+        let mut names = self.names(read).await?;
         names.retain(|(batch, at)| {
             after.is_none_or(|after| {
                 let place = (after.begun_at, after.batch_id.to_string());

@@ -233,11 +233,6 @@ impl Batches for RedisBatches {
         Ok(of_user)
     }
 
-    async fn latest(&self, limit: usize) -> Result<Vec<Listed>, Failure> {
-        let latest = self.names(limit).await?;
-        self.counted(latest).await
-    }
-
     async fn listed(
         &self,
         after: Option<&BatchPlace>,

@@ -123,7 +123,7 @@ impl RedisUsers {
 
     /// Adds the users of batches who have not begun: no checkpoint names them.
     async fn add_of_batches(&self) -> Result<(), Failure> {
-        for batch in self.batches.latest(MAX_LISTED).await? {
+        for batch in self.batches.listed(None, MAX_LISTED).await?.0 {
             let mut from = 0;
             loop {
                 let members = self.batches.page(&batch.batch_id, from, PAGE).await?;

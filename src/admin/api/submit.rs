@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
@@ -18,7 +20,7 @@ use crate::operations::submit::{
     Cancellations, Checked, Input, Memory, MemoryStores, Named, Overlay, Reading, Sending, Sent,
 };
 use crate::registers::audit_log::{AuditLog, Change, Operator};
-use crate::registers::{HoldRecords, OnHold};
+use crate::registers::{HoldRecords, OnHold, StopOrders};
 
 /// Users to off-board
 #[derive(Deserialize, ToSchema)]
@@ -104,8 +106,13 @@ pub(super) async fn submit(
         };
         let operator = api.operator(signed, role);
         let total = checked.users;
+        let services = &api.0.services;
+        let orders = services
+            .stop_orders
+            .recent(&*services.archive_store)
+            .await?;
         api.record(total, source, batch.as_ref(), &operator).await?;
-        let (sent, (again, dropped)) = api.send(input, checked, source).await?;
+        let (sent, (again, dropped)) = api.send(input, checked, source, orders).await?;
         if let Some(failure) = sent.failure {
             let progress = format!(
                 "{} of {total} users were sent before that; it is safe to send all again",
@@ -202,10 +209,10 @@ impl Api {
         input: Input,
         checked: Checked,
         source: Source,
+        orders: Arc<StopOrders>,
     ) -> Result<(Sent, (Named, Named)), Problem> {
         let inner = &self.0;
         let clock = inner.services.clock.clone();
-        let orders = inner.fleet.stop_orders().await.unwrap_or_default();
         let checkpoints = inner.stores.checkpoints.clone();
         let cancellations = Cancellations::new(orders, checkpoints, clock.clone());
         let stores = MemoryStores {

@@ -70,10 +70,6 @@ impl Batches for Many {
         Ok(Vec::new())
     }
 
-    async fn latest(&self, _: usize) -> Result<Vec<Listed>, Failure> {
-        Ok(Vec::new())
-    }
-
     async fn listed(
         &self,
         after: Option<&BatchPlace>,

@@ -179,7 +179,7 @@ async fn a_worker_that_has_the_user_is_waited_for_and_longer_if_it_may_send_the_
     assert_eq!(scene.read(2).await.unwrap().cancelled, None);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_deletion_that_ends_while_it_is_waited_for_is_too_late_and_no_user_who_was_finished_before()
  {
     let scene = scene();

@@ -79,10 +79,6 @@ impl Batches for OneBatch {
         Ok(Vec::new())
     }
 
-    async fn latest(&self, _limit: usize) -> Result<Vec<Listed>, Failure> {
-        Ok(Vec::new())
-    }
-
     async fn listed(
         &self,
         _after: Option<&BatchPlace>,

@@ -26,8 +26,8 @@ pub(super) async fn name_batches(
     let candidates = if let Some(batch) = listed {
         vec![batch.clone()]
     } else {
-        let latest = batches.latest(BATCHES).await?;
-        latest.into_iter().map(|batch| batch.batch_id).collect()
+        let latest = batches.listed(None, BATCHES).await?;
+        latest.0.into_iter().map(|batch| batch.batch_id).collect()
     };
     for batch in candidates {
         let in_it: BTreeSet<UserId> = batches

@@ -3,26 +3,12 @@
 use tokio::time::sleep;
 
 use super::*;
-use crate::operations::operation::{MAX_ITEMS, Operation, work};
+use crate::operations::operation::{MAX_ITEMS, work};
 use crate::ports::operations::{
     OperationKind, OperationLease, OperationLine, OperationState, Operations,
 };
 
 impl Scene {
-    async fn begin_all(&self, manner: Manner) -> Operation {
-        let replay = Replay {
-            broker: &self.broker,
-            checkpoints: &*self.checkpoints,
-            services: &self.services,
-            canary: manner.canary_ms.is_some(),
-            anyway: true,
-        };
-        let plan = replay.plan(DeadLetterFilter::default()).await.unwrap();
-        let order = replay_order(plan, manner);
-        let place = self.executor().place;
-        place.begin(order, &operator()).await.unwrap()
-    }
-
     /// A dead letter of the same fault whose body names no user.
     async fn give_up_nobody(&self, body: &str) {
         let properties = Properties::of_headers([
@@ -68,7 +54,7 @@ async fn to_its_end(executor: &Executor, id: operations::OperationId) -> Operati
 #[tokio::test(start_paused = true)]
 async fn an_order_to_stop_survives_the_loss_of_the_progress() {
     let scene = Scene::with(0..3).await;
-    let begun = scene.begin_all(Manner::new(None, None, true)).await;
+    let begun = scene.begin_with(Manner::new(None, None, true)).await;
     let place = scene.executor().place;
     place.stop(begun.id, &operator()).await.unwrap();
     let lost = scene.with_lost_progress();
@@ -87,7 +73,7 @@ async fn an_order_to_stop_survives_the_loss_of_the_progress() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_finds_an_open_operation_that_the_list_of_the_progress_lost() {
     let scene = Scene::with(0..2).await;
-    let begun = scene.begin_all(Manner::new(None, None, true)).await;
+    let begun = scene.begin_with(Manner::new(None, None, true)).await;
     let lost = scene.with_lost_progress();
     assert_eq!(lost.0.place.operations.list_open().await.unwrap().open, []);
     let draining = CancellationToken::new();
@@ -107,7 +93,7 @@ async fn a_worker_finds_an_open_operation_that_the_list_of_the_progress_lost() {
 #[tokio::test(start_paused = true)]
 async fn an_operation_that_six_processes_died_on_ends_without_its_set() {
     let scene = Scene::with(0..2).await;
-    let begun = scene.begin_all(Manner::new(None, None, true)).await;
+    let begun = scene.begin_with(Manner::new(None, None, true)).await;
     let executor = scene.executor();
     for _death in 0..6 {
         let lease = OperationLease::new(begun.id, begun.kind.line(), "w-1");
@@ -148,7 +134,7 @@ async fn a_set_that_is_too_large_is_refused_with_what_to_do() {
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_that_another_scan_holds_for_a_moment_is_not_gone() {
     let scene = Scene::with(0..3).await;
-    let begun = scene.begin_all(Manner::new(None, None, true)).await;
+    let begun = scene.begin_with(Manner::new(None, None, true)).await;
     let mut other = scene.broker.scan_dead_letters().await.unwrap();
     while other.next().await.unwrap().is_some() {}
     let listing = async {
@@ -171,7 +157,7 @@ async fn a_canary_takes_one_more_instead_of_one_that_shows_nothing() {
         scene.give_up(number).await;
     }
     let begun = scene
-        .begin_all(Manner::new(None, Some(Duration::from_mins(10)), true))
+        .begin_with(Manner::new(None, Some(Duration::from_mins(10)), true))
         .await;
     let executor = scene.executor();
     let end = to_its_end(&executor, begun.id).await;
@@ -189,7 +175,7 @@ async fn a_canary_of_a_group_that_can_prove_nothing_stops_it() {
         scene.give_up_nobody(body).await;
     }
     let begun = scene
-        .begin_all(Manner::new(None, Some(Duration::from_mins(10)), true))
+        .begin_with(Manner::new(None, Some(Duration::from_mins(10)), true))
         .await;
     let end = to_its_end(&scene.executor(), begun.id).await;
 

@@ -14,7 +14,7 @@ impl Scene {
         self.begin_with(manner).await
     }
 
-    async fn begin_with(&self, manner: Manner) -> Operation {
+    pub(super) async fn begin_with(&self, manner: Manner) -> Operation {
         let replay = Replay {
             broker: &self.broker,
             checkpoints: &*self.checkpoints,
