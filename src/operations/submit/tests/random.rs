@@ -2,8 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-const STARTS: [&str; 6] = [
+const STARTS: [&str; 7] = [
     "",
+    "\0",
     "userId\n",
     "userId,reason\n",
     "\u{feff}reason;userId\r\n",
@@ -74,11 +75,18 @@ proptest! {
         prop_assert_eq!(sent, expected);
     }
 
-    /// No input makes the reader panic, and each message that is accepted can be parsed by a worker. The second read
-    /// yields the users that the first one counted.
+    /// No input makes the reader panic: it is read, or refused as a whole for its encoding. Each message that is accepted
+    /// can be parsed by a worker. The second read yields the users that the first one counted.
     #[test]
     fn no_input_makes_the_reader_panic(bytes in nearly_a_file()) {
-        let input = open(&bytes, &Overlay::default());
+        let input = match read_as(&bytes, &Reading::default(), &Overlay::default()) {
+            Ok(input) => input,
+            Err(fault) => {
+                prop_assert!(bytes.iter().take(2).any(|byte| *byte == 0), "{fault}");
+                prop_assert!(fault.to_string().contains("give --encoding utf-16"), "{fault}");
+                return Ok(());
+            },
+        };
         let checked = input.check(|_| None, &mut |_, _| Ok(())).unwrap();
         let mut users = 0;
         for message in input.messages(&checked).unwrap() {
