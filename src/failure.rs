@@ -99,7 +99,7 @@ words! {
     CxoneThrottled => "cxone_throttled",
     /// The OAuth client was refused, or a fresh token was.
     CxoneUnauthorized => "cxone_unauthorized",
-    /// The OAuth client lacks a scope.
+    /// The credentials lack a scope or a permission.
     CxoneMissingScope => "cxone_missing_scope",
     /// Any other refusal of a call for this user.
     CxoneRejected => "cxone_rejected",
@@ -122,6 +122,8 @@ words! {
     CxoneVersionConflict => "cxone_version_conflict",
     /// A write was accepted, but reads do not show it.
     CxoneNotConverged => "cxone_not_converged",
+    /// The off-boarding of the user began at the API of another profile.
+    CxoneOtherProfile => "cxone_other_profile",
     /// The API does not know the user, and offboarder has never seen it.
     UserNotFound => "user_not_found",
     /// A guard names the user.

@@ -27,6 +27,7 @@ mod manifest;
 mod operations;
 mod ports;
 mod printable;
+mod profile;
 mod progress;
 mod queue;
 mod registers;

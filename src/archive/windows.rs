@@ -2,14 +2,13 @@
 //! a conversation that crosses a bound in the earlier window, in the later one, or in both. Archiving stays idempotent,
 //! since what was seen is part of the checkpoint.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::machine::{ArchiveInProgress, Crossing, Cursor};
+use crate::ports::ConversationFacts;
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -53,16 +52,6 @@ pub(crate) struct WindowDeduplicator {
     window: Option<Timestamp>,
 }
 
-/// The members of a conversation that are read, and only if the history is cut into windows.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire<'a> {
-    #[serde(borrow, alias = "id", default)]
-    conversation_id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    conversation_end: Option<Cow<'a, str>>,
-}
-
 impl WindowDeduplicator {
     pub(crate) fn new(crossing: &Crossing, cursor: &Cursor) -> Self {
         Self {
@@ -72,24 +61,24 @@ impl WindowDeduplicator {
         }
     }
 
-    /// Whether the conversation is new.
-    pub(crate) fn admits(&mut self, conversation: &[u8], progress: &ArchiveInProgress) -> bool {
+    /// Whether the conversation is new. What it says of itself is asked for only if the history is cut into windows.
+    pub(crate) fn admits(
+        &mut self,
+        conversation: &[u8],
+        facts_of: impl FnOnce(&[u8]) -> ConversationFacts,
+        progress: &ArchiveInProgress,
+    ) -> bool {
         let Some(from) = self.window.filter(|_| progress.window_days.is_some()) else {
             return true;
         };
 
-        let wire = serde_json::from_slice::<Wire<'_>>(conversation).ok();
-        let id = wire
-            .as_ref()
-            .and_then(|wire| wire.conversation_id.as_deref());
+        let facts = facts_of(conversation);
+        let id = facts.id.as_deref();
         let mut digest = hex::encode(Sha256::digest(id.map_or(conversation, str::as_bytes)));
         digest.truncate(24);
 
-        let end = wire
-            .as_ref()
-            .and_then(|wire| wire.conversation_end.as_deref()?.parse::<Timestamp>().ok());
         let is_new = !self.before.contains(&digest);
-        if end.is_none_or(|end| end >= end_of(from, progress)) {
+        if facts.end.is_none_or(|end| end >= end_of(from, progress)) {
             self.after.push(digest);
         }
         is_new
@@ -125,6 +114,20 @@ mod tests {
             date_to: Timestamp::from_second(to).unwrap(),
             window_days: Some(days),
             upload: None,
+        }
+    }
+
+    /// Of conversations that end at noon of the third or the first day, and of one that says nothing.
+    fn facts(conversation: &[u8]) -> ConversationFacts {
+        let end = match conversation {
+            b"long" => 60,
+            b"short" => 12,
+            _ => return ConversationFacts::default(),
+        };
+        ConversationFacts {
+            id: std::str::from_utf8(conversation).ok().map(str::to_owned),
+            start: None,
+            end: Timestamp::from_second(end * 3600).ok(),
         }
     }
 
@@ -165,21 +168,19 @@ mod tests {
             from: progress.date_from,
         };
         let mut deduplicator = WindowDeduplicator::new(&Crossing::default(), &begin);
-        let long = br#"{"conversationId":"long","conversationEnd":"1970-01-03T12:00:00Z"}"#;
-        let short = br#"{"conversationId":"short","conversationEnd":"1970-01-01T12:00:00Z"}"#;
-        let nameless = br#"{"x":[1]}"#;
-        for conversation in [&long[..], short, nameless] {
-            assert!(deduplicator.admits(conversation, &progress));
+        let [long, short, nameless] = [&b"long"[..], b"short", b"{}"];
+        for conversation in [long, short, nameless] {
+            assert!(deduplicator.admits(conversation, facts, &progress));
         }
         let second = after_window(progress.date_from, &progress);
         deduplicator.follow(&second);
         // A crash here: only the digests are kept.
         let mut deduplicator = WindowDeduplicator::new(&deduplicator.crossing(), &second);
-        assert!(!deduplicator.admits(long, &progress));
-        assert!(!deduplicator.admits(nameless, &progress));
+        assert!(!deduplicator.admits(long, facts, &progress));
+        assert!(!deduplicator.admits(nameless, facts, &progress));
         let third = after_window(window_of(&second).unwrap(), &progress);
         deduplicator.follow(&third);
-        assert!(!deduplicator.admits(long, &progress));
+        assert!(!deduplicator.admits(long, facts, &progress));
         deduplicator.follow(&after_window(window_of(&third).unwrap(), &progress));
         assert_eq!(deduplicator.crossing(), Crossing::default());
     }
@@ -194,7 +195,7 @@ mod tests {
             from: progress.date_from,
         };
         let mut deduplicator = WindowDeduplicator::new(&Crossing::default(), &begin);
-        assert!(deduplicator.admits(b"{}", &progress) && deduplicator.admits(b"{}", &progress));
+        assert!((0..2).all(|_| deduplicator.admits(b"{}", facts, &progress)));
         assert_eq!(after_window(progress.date_from, &progress), Cursor::End);
     }
 }

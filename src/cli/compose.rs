@@ -8,16 +8,16 @@ use super::exit::CliError;
 use crate::adapters::amqp::AmqpBroker;
 use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
-use crate::adapters::http::LocalQuotas;
+use crate::adapters::http::{ApiOptions, Grant, LocalQuotas};
 use crate::adapters::redis::{
     RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisOperations, RedisQuotas,
     RedisUsage, RedisUsers, RedisWorkers,
 };
 use crate::adapters::s3::S3Store;
-use crate::adapters::tutorial::{self, Client};
+use crate::adapters::tutorial::Client;
 use crate::address::{ProtectedLocation, RedisUrl};
 use crate::clock::Clock;
-use crate::config::{Archive, ArchiveLocation, CheckpointsUrl, Cxone, Queue, Settings};
+use crate::config::{AccessKey, Archive, ArchiveLocation, CheckpointsUrl, Cxone, Queue, Settings};
 use crate::guards::Guards;
 use crate::limits::Rate;
 use crate::machine::RetryPolicy;
@@ -31,6 +31,7 @@ use crate::ports::users::UserIndex;
 use crate::ports::{
     ArchiveStore, Checkpoints, ObjectKey, Quotas, SharedStores, Tenant, WorkerRegistry,
 };
+use crate::profile::TenantProfile;
 use crate::progress::Progress;
 use crate::registers::{ProtectedSource, StopRegister};
 use crate::steps::Services;
@@ -43,11 +44,18 @@ pub(super) fn tenant(
     quotas: Arc<dyn Quotas>,
     progress: Progress,
 ) -> Result<Arc<dyn Tenant>, CliError> {
-    let client = Client::new(tutorial::Options {
+    let options = ApiOptions {
         base_uri: settings.base_uri.clone(),
         token_uri: settings.token_uri.clone(),
         client_id: settings.client_id.clone(),
         client_secret: settings.client_secret.clone(),
+        grant: match &settings.access_key {
+            None => Grant::ClientCredentials,
+            Some(AccessKey { id, secret }) => Grant::AccessKey {
+                id: id.clone(),
+                secret: secret.clone(),
+            },
+        },
         rate_routing: settings.rate_routing.map(Rate::per_second),
         rate_scim: settings.rate_scim.map(Rate::per_second),
         rate_analytics: settings.rate_analytics.map(Rate::per_second),
@@ -56,8 +64,14 @@ pub(super) fn tenant(
         second_read_after: SECOND_READ_AFTER,
         clock: Clock::system(),
         progress,
-    })?;
-    Ok(Arc::new(client))
+    };
+    Ok(match settings.profile {
+        TenantProfile::Tutorial => Arc::new(Client::new(options)?),
+        TenantProfile::Cxone | TenantProfile::Genesys => {
+            let text = format!("the profile {} has no adapter yet", settings.profile);
+            return Err(CliError::usage(text));
+        }
+    })
 }
 
 /// The quotas of a process that shares them with no other.
@@ -322,6 +336,7 @@ pub(super) async fn unproven_services(
             cap: settings.worker.retry_cap,
         },
         history: cxone.history,
+        settle: cxone.settle,
         window_days: cxone.window_days,
         actor: Actor::new(worker),
     })

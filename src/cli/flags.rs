@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgMatches, Command};
 
-use crate::config::{CONFIG_VARIABLE, SETTINGS, Setting, Sources, Unset};
+use crate::config::{CONFIG_VARIABLE, SETTINGS, Setting, Sources};
 
 const CONFIG_ID: &str = "config";
 
@@ -32,10 +32,10 @@ pub(super) fn with_config(command: Command) -> Command {
 }
 
 fn argument(setting: &'static Setting, flag: String) -> Arg {
-    let default = match setting.unset {
-        Unset::Default(value) | Unset::Derived(value) => format!(" [default: {value}]"),
-        Unset::RequiredBy(_) | Unset::Nothing => String::new(),
-    };
+    let default = setting
+        .unset
+        .in_words("")
+        .map_or_else(String::new, |words| format!(" [default: {words}]"));
     let help = format!("{}{default} [env: {}]", setting.meaning, setting.variable());
     Arg::new(setting.key)
         .long(flag)

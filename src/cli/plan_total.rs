@@ -4,8 +4,9 @@ use super::output::Shown;
 use super::plan_cost::at_rate;
 use crate::config::Cxone;
 use crate::limits::DeletionRateLimit;
-use crate::operations::plan::{Calls, Conversations, End, Plan};
+use crate::operations::plan::{Conversations, End, Plan};
 use crate::operations::times;
+use crate::ports::CallCounts;
 
 /// The sums over all users.
 #[derive(Debug, Default, PartialEq, serde::Serialize)]
@@ -20,7 +21,7 @@ pub(super) struct Total {
     pub(super) not_found: u64,
     delete_later: u64,
     conversations: Conversations,
-    calls: Calls,
+    calls: CallCounts,
     /// Under the quotas and the deletion rate limit, if nothing else uses them.
     seconds: f64,
     hours: f64,
@@ -72,7 +73,7 @@ impl Total {
             self.done,
             self.not_found
         )];
-        let Calls {
+        let CallCounts {
             routing,
             scim,
             analytics,

@@ -7,6 +7,7 @@ use super::table;
 use crate::address::ProtectedLocation;
 use crate::limits::parse::{duration, unless_off};
 use crate::limits::{DeletePolicy, DeletionRateLimit};
+use crate::profile::TenantProfile;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Guard {
@@ -24,6 +25,16 @@ impl Guard {
         let max_deletions = reader.get(&table::GUARD_MAX_DELETIONS, limit);
         let delete_grace = reader.get(&table::GUARD_DELETE_GRACE, duration);
         let delete = reader.get(&table::GUARD_DELETE, delete);
+        let profile = reader.text(&table::CXONE_PROFILE);
+        let no_deletion = profile
+            .and_then(|text| text.parse::<TenantProfile>().ok())
+            .and_then(|profile| profile.preset().no_deletion);
+        if let (Some(DeletePolicy::Attempt), Some(why)) = (delete, no_deletion) {
+            reader.refuse(
+                &table::GUARD_DELETE,
+                &format!("is not possible with this profile ({why}); remove it, or set never"),
+            );
+        }
 
         Some(Self {
             protected,

@@ -35,12 +35,12 @@ mod worker;
 pub(crate) use admin::Admin;
 pub(crate) use archive::{Archive, ArchiveLocation};
 pub(crate) use checkpoints::{CheckpointsRetention, CheckpointsUrl};
-pub(crate) use cxone::Cxone;
+pub(crate) use cxone::{AccessKey, Cxone};
 pub(crate) use fault::Faults;
 pub(crate) use guard::Guard;
 pub(crate) use load::{AnySettings, BrokerSettings, Settings, TenantSettings, WorkerSettings};
 pub(crate) use queue::Queue;
-pub(crate) use setting::{CONFIG_VARIABLE, Profile, Setting, Unset};
+pub(crate) use setting::{CONFIG_VARIABLE, Profile, Setting};
 #[cfg(test)]
 pub(crate) use show::markdown_table;
 pub(crate) use show::show;

@@ -1,6 +1,7 @@
 //! Turns the texts in force into values, and notes a fault for each text that cannot be one.
 
 use super::fault::Fault;
+use super::origin::Origin;
 use super::resolve::{Entry, State};
 use super::setting::Setting;
 
@@ -47,9 +48,32 @@ impl<'a> Reader<'a> {
         matches!(self.state(setting), State::Unset)
     }
 
+    /// The text in force, whatever it means.
+    pub(super) fn text(&self, setting: &Setting) -> Option<&'a str> {
+        match self.state(setting) {
+            State::Set { text, .. } => Some(text),
+            State::Unset | State::Faulty => None,
+        }
+    }
+
+    /// Notes that a setting is missing, or that it is set without a use.
+    pub(super) fn note(&mut self, setting: &Setting, problem: &str) {
+        self.faults.push(Fault::about(setting.variable(), problem));
+    }
+
+    /// Whether a source sets it, and not only its default.
+    pub(super) fn is_given(&self, setting: &Setting) -> bool {
+        match self.state(setting) {
+            State::Set { origin, .. } => *origin != Origin::Default,
+            State::Unset => false,
+            State::Faulty => true,
+        }
+    }
+
     /// Whether the text in force begins with `start`.
     pub(super) fn begins(&self, setting: &Setting, start: &str) -> bool {
-        matches!(self.state(setting), State::Set { text, .. } if text.starts_with(start))
+        self.text(setting)
+            .is_some_and(|text| text.starts_with(start))
     }
 
     fn state(&self, setting: &Setting) -> &'a State {

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use super::fault::Fault;
 use super::origin::Origin;
-use super::setting::{Setting, Unset};
+use super::setting::Setting;
 use super::sources::Sources;
-use super::table::SETTINGS;
+use super::table::{CXONE_PROFILE, SETTINGS};
 use super::toml_file::TomlFile;
 use super::unknown::{unknown_keys, unknown_variables};
 use crate::address::may_hold_a_password;
+use crate::profile::TenantProfile;
 
 /// A setting and the text in force.
 #[derive(Debug)]
@@ -51,10 +52,11 @@ pub(super) fn resolve(sources: &Sources) -> Resolved {
     faults.extend(toml.faults.iter().cloned());
     faults.extend(unknown_keys(&toml));
 
+    let profile = profile_of(sources, &toml);
     let entries = SETTINGS
         .iter()
         .map(|setting| {
-            let state = in_force(setting, sources, &toml).unwrap_or_else(|fault| {
+            let state = in_force(setting, sources, &toml, profile).unwrap_or_else(|fault| {
                 faults.push(fault);
                 State::Faulty
             });
@@ -68,9 +70,26 @@ pub(super) fn resolve(sources: &Sources) -> Resolved {
     }
 }
 
-fn in_force(setting: &Setting, sources: &Sources, toml: &TomlFile) -> Result<State, Fault> {
+/// The profile, which other defaults depend on. Where its text is faulty, the fault is noted when it is read.
+fn profile_of(sources: &Sources, toml: &TomlFile) -> TenantProfile {
+    match source_of(&CXONE_PROFILE, sources, toml) {
+        Ok(Some((text, _))) => text.parse().unwrap_or_default(),
+        Ok(None) | Err(_) => TenantProfile::default(),
+    }
+}
+
+fn in_force(
+    setting: &Setting,
+    sources: &Sources,
+    toml: &TomlFile,
+    profile: TenantProfile,
+) -> Result<State, Fault> {
     let Some((text, origin)) = source_of(setting, sources, toml)? else {
-        return Ok(State::Unset);
+        let default = setting.unset.default_for(profile);
+        return Ok(default.map_or(State::Unset, |text| State::Set {
+            text: text.to_owned(),
+            origin: Origin::Default,
+        }));
     };
 
     if text.is_empty() {
@@ -87,7 +106,7 @@ fn in_force(setting: &Setting, sources: &Sources, toml: &TomlFile) -> Result<Sta
 }
 
 /// The text of the source that has priority: flag, variable, file of a variable, TOML, file of a
-/// TOML key, default.
+/// TOML key.
 fn source_of(
     setting: &Setting,
     sources: &Sources,
@@ -130,10 +149,7 @@ fn source_of(
         let named_by = format!("{file_key} ({})", at_line(*line));
         return from_file(setting, path, named_by).map(Some);
     }
-    Ok(match setting.unset {
-        Unset::Default(text) => Some((text.to_owned(), Origin::Default)),
-        Unset::Derived(_) | Unset::RequiredBy(_) | Unset::Nothing => None,
-    })
+    Ok(None)
 }
 
 fn from_flag(setting: &Setting, text: &str) -> Result<(String, Origin), Fault> {

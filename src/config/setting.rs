@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::address::masked;
+use crate::profile::TenantProfile;
 
 /// What every variable begins with.
 pub(super) const PREFIX: &str = "OFFBOARDER_";
@@ -27,6 +28,8 @@ pub(crate) struct Setting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unset {
     Default(&'static str),
+    /// The default of each of [`TenantProfile::ALL`], in that order.
+    ByProfile([&'static str; 3]),
     /// A value made from other settings, in words.
     Derived(&'static str),
     /// These commands cannot work without it; the others can.
@@ -43,6 +46,37 @@ pub(crate) enum Profile {
     Run,
     /// Commands that use the broker.
     Broker,
+}
+
+impl Unset {
+    /// The default of a deployment with this profile.
+    pub(super) const fn default_for(self, profile: TenantProfile) -> Option<&'static str> {
+        match self {
+            Self::Default(text) => Some(text),
+            Self::ByProfile([tutorial, cxone, genesys]) => Some(match profile {
+                TenantProfile::Tutorial => tutorial,
+                TenantProfile::Cxone => cxone,
+                TenantProfile::Genesys => genesys,
+            }),
+            Self::Derived(_) | Self::RequiredBy(_) | Self::Nothing => None,
+        }
+    }
+
+    /// The default in words, for listings; `quote` marks a value.
+    pub(crate) fn in_words(self, quote: &str) -> Option<String> {
+        let quoted = |value: &str| format!("{quote}{value}{quote}");
+        match self {
+            Self::Default(value) => Some(quoted(value)),
+            Self::ByProfile([tutorial, cxone, genesys]) => Some(format!(
+                "{}; {} with the profile `cxone`, {} with `genesys`",
+                quoted(tutorial),
+                quoted(cxone),
+                quoted(genesys)
+            )),
+            Self::Derived(words) => Some(words.to_owned()),
+            Self::RequiredBy(_) | Self::Nothing => None,
+        }
+    }
 }
 
 impl fmt::Display for Profile {

@@ -7,7 +7,7 @@ use super::origin::Origin;
 use super::resolve::{Entry, State, resolve};
 use super::setting::Setting;
 use super::sources::Sources;
-use super::table::{CXONE_BASE_URI, CXONE_TOKEN_URI};
+use super::table::{CXONE_BASE_URI, CXONE_PROFILE, CXONE_TOKEN_URI};
 #[cfg(test)]
 use super::{setting::Unset, table::SETTINGS};
 
@@ -47,13 +47,16 @@ fn derived(setting: &Setting, entries: &[Entry]) -> Option<String> {
     if *setting != CXONE_TOKEN_URI {
         return None;
     }
-    let base = entries
-        .iter()
-        .find(|entry| *entry.setting == CXONE_BASE_URI)?;
-    let State::Set { text, .. } = &base.state else {
-        return None;
+    let text_of = |wanted: &Setting| {
+        let entry = entries.iter().find(|entry| entry.setting == wanted)?;
+        match &entry.state {
+            State::Set { text, .. } => Some(text),
+            State::Unset | State::Faulty => None,
+        }
     };
-    Some(token_uri_of(&origin(text).ok()?).to_string())
+    let profile = text_of(&CXONE_PROFILE)?.parse().ok()?;
+    let base = origin(text_of(&CXONE_BASE_URI)?).ok()?;
+    token_uri_of(profile, &base).ok().map(|uri| uri.to_string())
 }
 
 /// The table of the README.
@@ -62,13 +65,11 @@ pub(crate) fn markdown_table() -> String {
     let mut table = "| variable | default | meaning |\n| --- | --- | --- |\n".to_owned();
     for setting in SETTINGS {
         let default = match setting.unset {
-            Unset::Default(value) => format!("`{value}`"),
-            Unset::Derived(words) => words.to_owned(),
             Unset::RequiredBy(profiles) => {
                 let commands: Vec<String> = profiles.iter().map(ToString::to_string).collect();
                 format!("required by {}", commands.join(", "))
             }
-            Unset::Nothing => "none".to_owned(),
+            other => other.in_words("`").unwrap_or_else(|| "none".to_owned()),
         };
         let row = format!(
             "| `{}` | {default} | {} |\n",

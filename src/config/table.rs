@@ -3,7 +3,7 @@
 
 use super::setting::Profile::{Broker, Run, Worker};
 use super::setting::Setting;
-use super::setting::Unset::{Default, Derived, Nothing, RequiredBy};
+use super::setting::Unset::{ByProfile, Default, Derived, Nothing, RequiredBy};
 
 /// Declares a constant for each setting, which is how code names it, and the list of all of them: a
 /// misspelt name does not compile, and no setting can be missing from the list.
@@ -18,24 +18,42 @@ macro_rules! settings {
 settings! {
     CXONE_BASE_URI: open, "cxone.base_uri", RequiredBy(&[Worker, Run]),
         "API origin of the tenant's region; `https`, or `http` on loopback only";
-    CXONE_TOKEN_URI: open, "cxone.token_uri", Derived("base + `/api/v2/oauth/token`"),
+    CXONE_PROFILE: open, "cxone.profile", Default("tutorial"),
+        "whose API the tenant has: `tutorial`, `cxone` (NICE's published API) or `genesys` (Genesys \
+         Cloud); `docs/tenants.md` has each of them";
+    CXONE_TOKEN_URI: open, "cxone.token_uri",
+        Derived("base + `/api/v2/oauth/token`; `https://cxone.niceincontact.com/auth/token` with the \
+         profile `cxone`; base with `login.` for `api.` + `/oauth/token` with `genesys`"),
         "where tokens are issued; `https`, or `http` on loopback only";
     CXONE_CLIENT_ID: open, "cxone.client_id", RequiredBy(&[Worker, Run]),
         "OAuth client";
     CXONE_CLIENT_SECRET: secret, "cxone.client_secret", RequiredBy(&[Worker, Run]),
         "the OAuth client's secret";
-    CXONE_RATE_ROUTING: open, "cxone.rate_routing", Default("20/s"),
-        "the tenant's quota for routing and user calls, shared by all workers on the same Redis; \
-         `off` lifts it";
-    CXONE_RATE_SCIM: open, "cxone.rate_scim", Default("20/s"),
-        "the tenant's quota for SCIM calls; `off` lifts it";
-    CXONE_RATE_ANALYTICS: open, "cxone.rate_analytics", Default("5/s"),
-        "the tenant's quota for conversation queries; `off` lifts it";
-    CXONE_PAGE_SIZE: open, "cxone.page_size", Default("500"),
-        "conversations a page, 1 to 500";
+    CXONE_ACCESS_KEY_ID: open, "cxone.access_key_id", Nothing,
+        "ID of the service employee's access key; the profile `cxone` needs it, and no other does";
+    CXONE_ACCESS_KEY_SECRET: secret, "cxone.access_key_secret", Nothing,
+        "the access key's secret";
+    CXONE_API_VERSION: open, "cxone.api_version", Default("34.0"),
+        "profile `cxone`: the version in the paths of ACD";
+    CXONE_LEAVE_GROUPS: open, "cxone.leave_groups", Default("true"),
+        "profile `genesys`: whether a membership of a queue that comes from a group or a team is \
+         ended by leaving the group; with `false` it is left over, and the user is not deleted";
+    CXONE_RATE_ROUTING: open, "cxone.rate_routing", ByProfile(["20/s", "2/s", "240/m"]),
+        "the tenant's quota for routing and user calls, and for all calls with the profiles `cxone` \
+         and `genesys`; shared by all workers on the same Redis; `off` lifts it";
+    CXONE_RATE_SCIM: open, "cxone.rate_scim", ByProfile(["20/s", "off", "off"]),
+        "the tenant's quota for SCIM calls; `off` lifts it. Only for the profile `tutorial`";
+    CXONE_RATE_ANALYTICS: open, "cxone.rate_analytics", ByProfile(["5/s", "off", "off"]),
+        "the tenant's quota for conversation queries; `off` lifts it. Only for the profile \
+         `tutorial`";
+    CXONE_PAGE_SIZE: open, "cxone.page_size", ByProfile(["500", "1000", "100"]),
+        "conversations a page, 1 to 500; to 10000 with the profile `cxone`, to 100 with `genesys`";
     CXONE_HISTORY: open, "cxone.history", Default("365d"),
         "how far back the archive reaches";
-    CXONE_WINDOW: open, "cxone.window", Default("off"),
+    CXONE_SETTLE: open, "cxone.settle", ByProfile(["0s", "60m", "15m"]),
+        "time between Deactivated and the archive, in which the API comes to show the last \
+         conversations";
+    CXONE_WINDOW: open, "cxone.window", ByProfile(["off", "30d", "7d"]),
         "longest interval that the tenant allows in one query, in whole days, e.g. `31d`; the \
          archive then covers the history in day-aligned windows and holds each conversation once";
     QUEUE_URL: open, "queue.url", RequiredBy(&[Worker, Broker]),
@@ -79,9 +97,10 @@ settings! {
          fails";
     GUARD_DELETE_GRACE: open, "guard.delete_grace", Default("0s"),
         "time between Deactivated and the deletion; a repeated run never resets the clock";
-    GUARD_DELETE: open, "guard.delete", Default("attempt"),
+    GUARD_DELETE: open, "guard.delete", ByProfile(["attempt", "never", "never"]),
         "`attempt` or `never`; with `never` no account is deleted and every user ends at \
-         DeactivatedOnly";
+         DeactivatedOnly. NICE's published API deletes nobody, so that the profile `cxone` takes \
+         only `never`";
     INTEGRITY_KEY: secret, "integrity.key", Nothing,
         "key of at least 32 characters that authenticates checkpoints, seals, holds, pauses and \
          the audit log; the same for all workers and operators of a deployment. A checkpoint \
@@ -138,6 +157,7 @@ mod tests {
             without,
             [
                 "cxone.client_secret",
+                "cxone.access_key_secret",
                 "integrity.key",
                 "admin.token",
                 "admin.read_token"

@@ -37,7 +37,10 @@ fn described(setting: &Setting) -> String {
             let commands: Vec<String> = profiles.iter().map(Profile::to_string).collect();
             format!(". Required by {}", commands.join(", "))
         }
-        Unset::Derived(from) => format!(". Default: {from}"),
+        Unset::Derived(_) | Unset::ByProfile(_) => {
+            let words = setting.unset.in_words("").unwrap_or_default();
+            format!(". Default: {words}")
+        }
         Unset::Default(_) | Unset::Nothing => String::new(),
     };
     format!("{}{more}.", setting.meaning)
@@ -46,7 +49,7 @@ fn described(setting: &Setting) -> String {
 /// The line to change.
 fn line(setting: &Setting, name: &str) -> String {
     match setting.unset {
-        Unset::Default(value) => format!("# {name} = {value:?}\n"),
+        Unset::Default(value) | Unset::ByProfile([value, ..]) => format!("# {name} = {value:?}\n"),
         _ if setting.secret => format!("# {name}_file = \"\"\n"),
         Unset::RequiredBy(_) | Unset::Derived(_) | Unset::Nothing => format!("# {name} = \"\"\n"),
     }

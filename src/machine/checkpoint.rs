@@ -12,6 +12,7 @@ use super::{
 };
 use crate::failure::{Failure, Reason};
 use crate::job::{Request, UserId};
+use crate::profile::TenantProfile;
 
 /// The version of the stored form. A release refuses a newer version and does not touch the record.
 pub(crate) const SCHEMA: u32 = 1;
@@ -24,6 +25,9 @@ pub(crate) struct Checkpoint {
     /// [`SCHEMA`] of the release that wrote it.
     pub schema: u32,
     pub user_id: UserId,
+    /// Whose API the off-boarding began at; it ends at the same.
+    #[serde(default, skip_serializing_if = "TenantProfile::is_tutorial")]
+    pub profile: TenantProfile,
     /// The number of the manifest that this off-boarding leads to, from 1.
     pub revision: u32,
     /// The revision whose archive and seal belong to it: an older one when a later revision only tries the
@@ -126,6 +130,7 @@ impl Checkpoint {
         Self {
             schema: SCHEMA,
             user_id,
+            profile: TenantProfile::default(),
             revision: 1,
             evidence_revision: 1,
             previous: None,

@@ -26,6 +26,8 @@ pub(crate) enum Pause {
     AccessFirst,
     /// Every write is accepted, and reads do not show it yet.
     NotConverged,
+    /// The API may show the user's last conversations only some time after they ended.
+    Settling,
     /// The API accepted the deletion, and reads still show the user.
     DeletionPending,
     /// An operator paused the batch of the request.
@@ -40,6 +42,7 @@ impl Pause {
             Self::DeletionRateLimit => "brake",
             Self::AccessFirst => "access_first",
             Self::NotConverged => "not_converged",
+            Self::Settling => "settling",
             Self::DeletionPending => "deletion_pending",
             Self::BatchPaused => "batch_paused",
         }
@@ -59,6 +62,9 @@ impl fmt::Display for Pause {
                 "users who still have access come first: their calls use the whole routing quota"
             }
             Self::NotConverged => "reads do not show the change yet",
+            Self::Settling => {
+                "the archive begins later, when the API shows the last conversations (OFFBOARDER_CXONE_SETTLE)"
+            }
             Self::DeletionPending => "the deletion is accepted but not done yet",
             Self::BatchPaused => "an operator paused the batch",
         })

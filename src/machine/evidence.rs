@@ -57,6 +57,9 @@ pub(crate) struct AccessRemoved {
     pub scim_active: Option<bool>,
     /// When the read confirmed it.
     pub at: Timestamp,
+    /// When the last session, token and key had ended, where the API ends them apart from the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions_ended_at: Option<Timestamp>,
 }
 
 /// The stored archive, as it was read back.

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::{Call, ManifestRef, State, StateName};
 use crate::job::Request;
+use crate::profile::TenantProfile;
 
 /// A completed step.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -28,6 +29,8 @@ pub(crate) struct StepRecord {
 /// What an earlier run stored. From the seal on it is as good as that run's checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct PriorEvidence {
+    /// Whose API it was.
+    pub profile: TenantProfile,
     /// The revision of the manifest, stored or to come.
     pub revision: u32,
     /// The revision whose archive and seal these are.

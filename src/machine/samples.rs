@@ -40,6 +40,7 @@ pub(crate) const fn access_removed(at: Timestamp) -> AccessRemoved {
         queues: queues_cleared(true),
         scim_active: Some(false),
         at,
+        sessions_ended_at: None,
     }
 }
 

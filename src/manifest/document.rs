@@ -8,6 +8,7 @@ use crate::machine::{
     AccessRemoved, Archive, Checkpoint, Deletion, DeletionOutcome, ManifestRef, Residual, State,
     StateName, StepRecord,
 };
+use crate::profile::{Preset, TenantProfile};
 
 /// How a user ended, in the manifest's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,16 +67,25 @@ pub(crate) struct Manifest {
     /// Why the user was not deleted.
     pub error: Option<String>,
     pub scim_active: Option<bool>,
+    /// When the last session, token and key had ended, where the API ends them apart from the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions_ended_at: Option<Timestamp>,
     pub queue_assignments_cleared: bool,
     /// `archive.complete`.
     pub interactions_archived: bool,
     pub schema_version: u32,
+    /// Whose API it was; a manifest of a release that knew one API names none.
+    #[serde(default, skip_serializing_if = "TenantProfile::is_tutorial")]
+    pub profile: TenantProfile,
     pub revision: u32,
     pub previous: Option<ManifestRef>,
     pub request: Request,
     /// One entry for each completed state, in order.
     pub steps: Vec<StepRecord>,
     pub archive: ArchiveMember,
+    /// What is known of the user's conversations and is not in the archive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_archived: Vec<String>,
     pub deletion: Deletion,
     /// What a person still has to check.
     pub residual: Vec<Residual>,
@@ -127,6 +137,7 @@ impl Manifest {
         archive: &Archive,
         deletion: &Deletion,
     ) -> Self {
+        let preset = checkpoint.profile.preset();
         Self {
             user_id: checkpoint.user_id,
             timestamp: checkpoint
@@ -134,11 +145,13 @@ impl Manifest {
                 .last()
                 .map_or(checkpoint.updated_at, |step| step.completed_at),
             status,
-            error: why_not_deleted(deletion, access.queues.confirmed),
+            error: why_not_deleted(deletion, access.queues.confirmed, preset),
             scim_active: access.scim_active,
+            sessions_ended_at: access.sessions_ended_at,
             queue_assignments_cleared: access.queues.confirmed,
             interactions_archived: true,
             schema_version: 1,
+            profile: checkpoint.profile,
             revision: checkpoint.revision,
             previous: checkpoint.previous.clone(),
             request: checkpoint.request.clone(),
@@ -147,6 +160,11 @@ impl Manifest {
                 complete: true,
                 archive: archive.clone(),
             },
+            not_archived: preset
+                .not_archived
+                .iter()
+                .map(|&what| what.to_owned())
+                .collect(),
             deletion: deletion.clone(),
             residual: access.queues.residual.clone(),
             actor: actor.clone(),
@@ -161,7 +179,7 @@ impl Manifest {
     }
 }
 
-fn why_not_deleted(deletion: &Deletion, queues_cleared: bool) -> Option<String> {
+fn why_not_deleted(deletion: &Deletion, queues_cleared: bool, preset: &Preset) -> Option<String> {
     let answer = || {
         let status = deletion
             .status
@@ -182,6 +200,9 @@ fn why_not_deleted(deletion: &Deletion, queues_cleared: bool) -> Option<String> 
             "the tenant offers no deletion: the API answered{}",
             answer()
         )),
+        DeletionOutcome::NotOffered if preset.no_deletion.is_some() => {
+            preset.no_deletion.map(str::to_owned)
+        }
         DeletionOutcome::NotOffered => {
             Some("this deployment deletes nobody (OFFBOARDER_GUARD_DELETE=never)".to_owned())
         }
@@ -201,6 +222,7 @@ fn why_not_deleted(deletion: &Deletion, queues_cleared: bool) -> Option<String> 
 pub(crate) fn has_same_evidence(stored: &Manifest, ours: &Manifest) -> bool {
     stored.user_id == ours.user_id
         && stored.status == ours.status
+        && stored.profile == ours.profile
         && stored.revision == ours.revision
         && stored.archive.archive.key == ours.archive.archive.key
         && stored.archive.archive.sha256 == ours.archive.archive.sha256

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::{Request, UserId};
 use crate::machine::{AccessRemoved, Archive, StepRecord};
+use crate::profile::TenantProfile;
 
 /// The evidence that a run needs that lost its checkpoint, so that its manifest is still true. It
 /// is stored once, before the DELETE.
@@ -13,6 +14,9 @@ use crate::machine::{AccessRemoved, Archive, StepRecord};
 pub(crate) struct SealDocument {
     pub schema_version: u32,
     pub user_id: UserId,
+    /// Whose API it was.
+    #[serde(default, skip_serializing_if = "TenantProfile::is_tutorial")]
+    pub profile: TenantProfile,
     pub revision: u32,
     pub sealed_at: Timestamp,
     pub request: Request,

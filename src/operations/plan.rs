@@ -8,7 +8,8 @@ use crate::failure::{Code, Failure};
 use crate::guards::Verdict;
 use crate::job::{Action, Job, UserId};
 use crate::limits::DeletePolicy;
-use crate::machine::{ArchiveInProgress, Cursor, Event, State, StateName};
+use crate::machine::{ArchiveInProgress, Cursor, Event, Residual, State, StateName};
+use crate::ports::{CallCounts, StepCalls, UNKNOWN_ROUTING};
 use crate::steps::{Interrupt, Services, Stopped, begin_archive, look_back, on_deletion, page};
 
 /// What would be done to one user
@@ -20,7 +21,7 @@ pub(crate) struct Plan {
     pub state: Option<StateName>,
     /// SCIM `active`; `None` when the API does not know the user.
     pub active: Option<bool>,
-    /// Queues in the routing profile.
+    /// What routes work to the user: queues, skills, groups.
     pub queues: Vec<String>,
     /// How the off-boarding would end.
     pub end: End,
@@ -34,7 +35,7 @@ pub(crate) struct Plan {
     /// How much there is to archive.
     pub conversations: Conversations,
     /// The approximate number of calls that are left.
-    pub calls: Calls,
+    pub calls: CallCounts,
 }
 
 /// How an off-boarding would end
@@ -78,15 +79,6 @@ pub(crate) struct Conversations {
     pub at_least: bool,
 }
 
-/// Calls by the class of their quota
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Calls {
-    pub routing: u64,
-    pub scim: u64,
-    pub analytics: u64,
-}
-
 /// Counts at most `max_pages` pages of conversations.
 pub(crate) async fn plan(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, Failure> {
     Box::pin(make(services, job, max_pages))
@@ -118,7 +110,7 @@ async fn make(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, St
         guard: None,
         delete_not_before: None,
         conversations: Conversations::default(),
-        calls: Calls::default(),
+        calls: CallCounts::default(),
     };
 
     // A user who returned is off-boarded again.
@@ -140,9 +132,19 @@ async fn make(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, St
         return Ok(plan);
     }
 
-    if exists && let Some(profile) = services.tenant.routing_profile(user_id).await?.value {
-        plan.queues = profile.queues.iter().map(ToString::to_string).collect();
-    }
+    let left = if exists {
+        services
+            .tenant
+            .left_over(user_id, &[], &mut Vec::new())
+            .await?
+    } else {
+        Vec::new()
+    };
+    plan.queues = left
+        .iter()
+        .filter(|left| left.kind != UNKNOWN_ROUTING)
+        .map(|left| left.reference.clone())
+        .collect();
     plan.conversations = match known.as_ref().and_then(State::archive) {
         Some(archive) => Conversations {
             count: archive.conversations,
@@ -151,7 +153,7 @@ async fn make(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, St
         },
         None => count(services, user_id, max_pages).await?,
     };
-    plan.calls = calls_left(services, known.as_ref(), &plan).await?;
+    plan.calls = calls_left(services, known.as_ref(), &plan, &left).await?;
     Ok(plan)
 }
 
@@ -231,53 +233,39 @@ async fn count(
     Ok(counted)
 }
 
-/// The calls that are left, without conflicts and retries. It repeats what the steps in `steps/` do, call by call.
+/// The calls that are left, without conflicts and retries, as the adapter counts them.
 async fn calls_left(
     services: &Services,
     known: Option<&State>,
     plan: &Plan,
-) -> Result<Calls, Stopped> {
-    let queues = plan.queues.len() as u64;
-    let patterns = u64::from(services.protected.load().await?.has_patterns());
-    let clear = Calls {
-        // The user; the profile before and after; each queue; the profile's write. A queue that names the user as
-        // owner or supervisor takes two more calls, which only a read of the queue would show.
-        routing: 3 + if queues == 0 { 0 } else { queues + 1 },
-        scim: patterns,
-        analytics: 0,
-    };
-    let deactivate = Calls {
-        routing: 0,
-        scim: 3,
-        analytics: 0,
-    };
-    let archive = Calls {
-        routing: 0,
-        scim: 0,
-        analytics: plan.conversations.pages,
-    };
+    left: &[Residual],
+) -> Result<CallCounts, Stopped> {
+    let StepCalls {
+        clear_queues,
+        deactivate,
+        page,
+        delete,
+        account,
+    } = services.tenant.step_calls(left);
+    let guard = account.times(u64::from(services.protected.load().await?.has_patterns()));
+
+    let clear_queues = clear_queues.plus(guard);
+    let archive = page.times(plan.conversations.pages);
     let delete = match plan.end {
-        // The DELETE, and the reads before and after it; guards before the seal and before the DELETE.
-        End::Delete => Calls {
-            routing: 3,
-            scim: 2 * patterns,
-            analytics: 0,
-        },
+        // The guards are asked before the seal and before the DELETE.
+        End::Delete => delete.plus(guard.times(2)),
         End::DeactivateOnly | End::Held | End::Protected | End::Done | End::NotFound => {
-            Calls::default()
+            CallCounts::default()
         }
     };
-    let steps: &[Calls] = match known.map(State::name) {
-        None | Some(StateName::Received) => &[clear, deactivate, archive, delete],
+    let steps: &[CallCounts] = match known.map(State::name) {
+        None | Some(StateName::Received) => &[clear_queues, deactivate, archive, delete],
         Some(StateName::QueuesCleared) => &[deactivate, archive, delete],
         Some(StateName::Deactivated) => &[archive, delete],
         Some(StateName::Archived | StateName::Deleted | StateName::DeactivatedOnly) => &[delete],
     };
-    let add = |sum: Calls, one: &Calls| Calls {
-        routing: sum.routing + one.routing,
-        scim: sum.scim + one.scim,
-        analytics: sum.analytics + one.analytics,
-    };
 
-    Ok(steps.iter().fold(Calls::default(), add))
+    Ok(steps
+        .iter()
+        .fold(CallCounts::default(), |sum, one| sum.plus(*one)))
 }

@@ -33,7 +33,8 @@ pub(crate) use replays::{GroupReplay, ReplayNote, ReplayedUser};
 pub(crate) use shared::SharedStores;
 pub(crate) use store_health::{BucketHealth, CheckpointHealth, Persistence};
 pub(crate) use tenant::{
-    Account, AccountRead, Answered, DeleteAnswer, Page, PageRequest, Queue, QueueId, ReadFacts,
-    ReadyDeletion, RefusalCause, RefusedRead, RoutingProfile, Tenant, TenantRead, Write,
+    Account, AccountRead, Answered, CallCounts, ConversationFacts, Deactivation, DeleteAnswer,
+    Page, PageRequest, ReadFacts, ReadyDeletion, RefusalCause, RefusedRead, RoutingWrites,
+    StepCalls, Tenant, TenantRead, UNKNOWN_ROUTING,
 };
 pub(crate) use worker_registry::{Heartbeat, LaneSlots, Lanes, LiveWorker, SILENT, WorkerRegistry};

@@ -1,36 +1,28 @@
-//! The tenant's API as the steps need it: what is read of a user, and the few writes that off-board one.
+//! The tenant's API as the steps need it, in the words of off-boarding: what is read of a user, and the few writes that
+//! off-board one.
 //!
-//! An adapter owns paths, bodies, credentials and pacing. It returns documents that only it can change (`document`
-//! fields are opaque here), and a [`Failure`] that says who is at fault. A read may be repeated at any time. A write
-//! that the adapter reports as [`Write::Done`] is true only once a read shows it.
+//! An adapter owns paths, bodies, credentials and pacing, and repeats writes that conflict. It returns a [`Failure`] that
+//! says who is at fault. A read may be repeated at any time. A write that was accepted is true only once a read shows it.
+//! Calls that prove something are added to `calls`, also if a later call fails.
 
-use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::failure::Failure;
 use crate::job::UserId;
-use crate::machine::Call;
+use crate::machine::{Call, Residual};
+use crate::profile::TenantProfile;
 
 /// An answer, and the call that proves it.
 #[derive(Debug)]
 pub(crate) struct Answered<T> {
     pub value: T,
     pub call: Call,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Write {
-    /// Accepted; done when a read says so.
-    Done,
-    /// The object changed since it was read: read again.
-    Conflict,
-    /// The object does not exist any more.
-    Gone,
 }
 
 /// How a deletion was answered.
@@ -54,14 +46,10 @@ pub(crate) enum DeleteAnswer {
 /// A user's account as it was read.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
-    pub user_id: UserId,
     /// Whether the user may sign in; `None` where the server does not show it.
     pub active: Option<bool>,
     /// The name that people know the user by.
     pub user_name: Option<String>,
-    /// What to send with a write, so that it fails if the account changed since.
-    pub version: Option<String>,
-    pub document: Bytes,
 }
 
 /// What the whole API says of an account.
@@ -72,55 +60,77 @@ pub(crate) struct AccountRead {
     pub calls: Vec<Call>,
 }
 
-/// The ID of a queue; put into a URL as one percent-encoded segment.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct QueueId(String);
-
-impl QueueId {
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
+/// What the writes of a deactivation came to. Whether the account is inactive, only a read shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deactivation {
+    /// A write was accepted.
+    Written,
+    /// The account is inactive already, does not show whether it is, or does not exist: as the read says.
+    NotNeeded { active: Option<bool> },
 }
 
-/// Checkpoints hold IDs as text, and may be forged: what would change the path of a URL is refused.
-impl FromStr for QueueId {
-    type Err = &'static str;
+/// What the writes came to that take a user out of routing. Whether nothing routes work to the user any more, only
+/// reads show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RoutingWrites {
+    /// All are accepted. `released` names objects that only this run knows to have named the user; a checkpoint keeps
+    /// them for [`Tenant::left_over`].
+    Accepted { released: Vec<String> },
+    /// The user does not exist any more.
+    UserGone,
+    /// What routes work to the user cannot be found out; a person has to look.
+    Unknown(Residual),
+}
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_plain = (1..=128).contains(&text.len())
-            && text != "."
-            && text != ".."
-            && !text.contains(char::is_control);
-        if is_plain {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("the ID cannot be used in a URL")
+/// The kind of a [`Residual`] that says: what routes work to the user is unknown.
+pub(crate) const UNKNOWN_ROUTING: &str = "routing_profile";
+
+/// What a conversation says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ConversationFacts {
+    pub id: Option<String>,
+    pub start: Option<Timestamp>,
+    pub end: Option<Timestamp>,
+}
+
+/// Calls by the class of their quota
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Calls)]
+pub(crate) struct CallCounts {
+    pub routing: u64,
+    pub scim: u64,
+    pub analytics: u64,
+}
+
+impl CallCounts {
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self {
+            routing: self.routing + other.routing,
+            scim: self.scim + other.scim,
+            analytics: self.analytics + other.analytics,
+        }
+    }
+
+    pub(crate) const fn times(self, count: u64) -> Self {
+        Self {
+            routing: self.routing * count,
+            scim: self.scim * count,
+            analytics: self.analytics * count,
         }
     }
 }
 
-impl fmt::Display for QueueId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Which queues route work to a user, as it was read.
-#[derive(Debug, Clone)]
-pub(crate) struct RoutingProfile {
-    pub queues: Vec<QueueId>,
-    pub version: Option<String>,
-    pub document: Bytes,
-}
-
-/// A queue as it was read for one user.
-#[derive(Debug, Clone)]
-pub(crate) struct Queue {
-    pub id: QueueId,
-    /// Whether that user owns or supervises it.
-    pub names_user: bool,
-    pub version: Option<String>,
-    pub document: Bytes,
+/// The calls of each step for one user, without conflicts and retries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct StepCalls {
+    pub clear_queues: CallCounts,
+    pub deactivate: CallCounts,
+    /// For each page of conversations.
+    pub page: CallCounts,
+    pub delete: CallCounts,
+    /// One read of the account, which the protected list needs for a pattern.
+    pub account: CallCounts,
 }
 
 /// One page of a user's conversations in `[from, to)`.
@@ -168,12 +178,18 @@ impl Page {
 pub(crate) enum TenantRead {
     User,
     Routing,
-    Scim,
+    /// Whether the user may sign in.
+    Account,
     Conversations,
 }
 
 impl TenantRead {
-    pub(crate) const ALL: [Self; 4] = [Self::User, Self::Routing, Self::Scim, Self::Conversations];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::User,
+        Self::Routing,
+        Self::Account,
+        Self::Conversations,
+    ];
 }
 
 /// What an answer says beside its content.
@@ -229,6 +245,8 @@ pub(crate) trait ReadyDeletion: Send + Sync {
 
 #[async_trait]
 pub(crate) trait Tenant: Send + Sync {
+    fn profile(&self) -> TenantProfile;
+
     /// Whether the user exists, by one read. `false` is enough to confirm our own accepted deletion, and for nothing
     /// else: a gateway that restarts answers 404, too.
     async fn user_exists(&self, user_id: UserId) -> Result<Answered<bool>, Failure>;
@@ -245,41 +263,43 @@ pub(crate) trait Tenant: Send + Sync {
     /// The account, by the whole API; fails where its parts contradict each other.
     async fn account(&self, user_id: UserId) -> Result<AccountRead, Failure>;
 
-    /// Writes the account back, inactive. With `if_match`, only if the account still has that version.
+    /// Writes the account inactive, if it is active.
     async fn deactivate(
         &self,
-        read: &Account,
-        if_match: Option<&str>,
-    ) -> Result<Answered<Write>, Failure>;
+        user_id: UserId,
+        calls: &mut Vec<Call>,
+    ) -> Result<Deactivation, Failure>;
 
-    async fn routing_profile(
+    /// Ends what an inactive account still has: sessions, tokens, keys. May be repeated; an error means that some may
+    /// live, so that the user does not count as deactivated.
+    async fn end_access(&self, user_id: UserId, calls: &mut Vec<Call>) -> Result<(), Failure>;
+
+    /// Takes the user out of all that routes work to it.
+    async fn clear_routing(
         &self,
         user_id: UserId,
-    ) -> Result<Answered<Option<RoutingProfile>>, Failure>;
+        calls: &mut Vec<Call>,
+    ) -> Result<RoutingWrites, Failure>;
 
-    /// Writes the profile back without queues.
-    async fn clear_routing_profile(
+    /// Reads what still routes work to the user, or names the user: nothing means that routing is clear. `released` is of
+    /// an earlier [`RoutingWrites::Accepted`].
+    async fn left_over(
         &self,
         user_id: UserId,
-        read: &RoutingProfile,
-        if_match: Option<&str>,
-    ) -> Result<Answered<Write>, Failure>;
-
-    async fn queue(
-        &self,
-        queue_id: &QueueId,
-        user_id: UserId,
-    ) -> Result<Answered<Option<Queue>>, Failure>;
-
-    /// Writes the queue back without the user as owner or supervisor.
-    async fn release_queue(
-        &self,
-        read: &Queue,
-        user_id: UserId,
-        if_match: Option<&str>,
-    ) -> Result<Answered<Write>, Failure>;
+        released: &[String],
+        calls: &mut Vec<Call>,
+    ) -> Result<Vec<Residual>, Failure>;
 
     async fn page(&self, user_id: UserId, request: PageRequest<'_>) -> Result<Page, Failure>;
+
+    /// What a conversation of such a page says of itself.
+    fn facts_of(&self, conversation: &[u8]) -> ConversationFacts;
+
+    /// The user whose credentials this process calls with, where that is known: no run may touch it.
+    async fn own_account(&self) -> Result<Option<UserId>, Failure>;
+
+    /// The calls that each step makes for a user of whom this is left over.
+    fn step_calls(&self, left: &[Residual]) -> StepCalls;
 
     /// Whether calls that remove access wait for the quota that a deletion needs.
     fn access_waits(&self) -> bool;

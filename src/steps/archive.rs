@@ -8,7 +8,7 @@ use super::archive_stream::stream;
 use super::{CheckpointSession, Services, Stopped};
 use crate::archive::{begin_of, is_before, may_continue};
 use crate::failure::{Class, Code, Failure};
-use crate::machine::{ArchiveInProgress, Checkpoint, Event, State};
+use crate::machine::{ArchiveInProgress, Checkpoint, Event, Pause, State};
 use crate::manifest::archive_key;
 use crate::ports::ObjectKey;
 
@@ -23,6 +23,12 @@ pub(super) async fn archive(
 ) -> Result<Event, Stopped> {
     let key = archive_key(journal.user_id(), journal.checkpoint().evidence_revision);
     let access_at = access_at(journal.checkpoint())?;
+    if let Some(settled_at) = settling(services, journal.checkpoint(), access_at) {
+        return Ok(Event::StepPostponed {
+            until: settled_at,
+            why: Pause::Settling,
+        });
+    }
     if !is_believable(services, journal.checkpoint(), access_at).await? {
         discard(services, journal, &key).await?;
     }
@@ -51,6 +57,17 @@ pub(super) async fn archive(
         begin_again(services, journal, &key).await?;
     }
     result
+}
+
+/// When the archive may begin, if that is still to come: the API shows a conversation some time after its end.
+fn settling(
+    services: &Services,
+    checkpoint: &Checkpoint,
+    access_at: Timestamp,
+) -> Option<Timestamp> {
+    let settled_at = access_at.checked_add(services.settle).ok()?;
+    let is_early = checkpoint.step.archive.is_none() && services.clock.now() < settled_at;
+    is_early.then_some(settled_at)
 }
 
 /// The archive reaches up to now, and to `access_at`, which another worker's clock may put a little later.

@@ -113,10 +113,11 @@ impl ArchiveStream<'_> {
 
     async fn append(&mut self, fetched: Fetched) -> Result<(), Stopped> {
         let (page, following) = fetched?;
-        self.writer.append(
-            page.conversations()
-                .filter(|one| self.deduplicator.admits(one, self.progress)),
-        );
+        let tenant = &self.services.tenant;
+        self.writer.append(page.conversations().filter(|one| {
+            self.deduplicator
+                .admits(one, |one| tenant.facts_of(one), self.progress)
+        }));
         self.deduplicator.follow(&following);
 
         if self.writer.part_is_full() && following != Cursor::End {

@@ -1,14 +1,12 @@
-//! Ends the user's access: the account is set inactive, and read back.
+//! Ends the user's access: the account is set inactive and read back, and its sessions and keys are ended.
 
-use jiff::Timestamp;
-
-use super::converge::{Conflicts, ConvergencePoll, later};
+use super::converge::{ConvergencePoll, later};
 use super::guard::may_touch;
-use super::{Services, Stopped, keep};
+use super::{Services, Stopped};
 use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
 use crate::machine::{AccessRemoved, Call, Checkpoint, Converging, Event, QueuesCleared, State};
-use crate::ports::Write;
+use crate::ports::Deactivation;
 
 /// The note of a read after an accepted write that does not show `active`.
 const NOT_SHOWN: &str = "active is not shown any more";
@@ -24,18 +22,13 @@ pub(super) async fn deactivate(
     may_touch(services, user_id).await?;
 
     let queues = queues_of(&checkpoint.state);
-    let done = |scim_active| {
-        Event::UserDeactivated(AccessRemoved {
-            queues: queues.clone(),
-            scim_active,
-            at: services.clock.now(),
-        })
-    };
     let since = match &checkpoint.step.converging {
         Some(converging) => converging.since,
-        None => match write(services, user_id, calls).await? {
-            Written::Now(since) => since,
-            Written::NotNeeded { scim_active } => return Ok(done(scim_active)),
+        None => match services.tenant.deactivate(user_id, calls).await? {
+            Deactivation::Written => services.clock.now(),
+            Deactivation::NotNeeded { active } => {
+                return done(services, queues, active, user_id, calls).await;
+            }
         },
     };
 
@@ -50,7 +43,7 @@ pub(super) async fn deactivate(
             {
                 read.note = Some(NOT_SHOWN.to_owned());
             }
-            return Ok(done(active.flatten()));
+            return done(services, queues, active.flatten(), user_id, calls).await;
         }
 
         if poll.wait().await {
@@ -70,54 +63,38 @@ pub(super) async fn deactivate(
     }
 }
 
+/// The account is inactive, as was read. What it still has is ended in each run that gets here, also if another client was
+/// faster with the account.
+async fn done(
+    services: &Services,
+    queues: QueuesCleared,
+    scim_active: Option<bool>,
+    user_id: UserId,
+    calls: &mut Vec<Call>,
+) -> Result<Event, Stopped> {
+    let at = services.clock.now();
+    services.tenant.end_access(user_id, calls).await?;
+
+    let ends_sessions = services.tenant.profile().preset().ends_sessions;
+    Ok(Event::UserDeactivated(AccessRemoved {
+        queues,
+        scim_active,
+        at,
+        sessions_ended_at: ends_sessions.then(|| services.clock.now()),
+    }))
+}
+
 /// Reads whether the account is active.
 pub(crate) async fn is_active(services: &Services, user_id: UserId) -> Result<bool, Stopped> {
     let account = services.tenant.account(user_id).await?.account;
     Ok(account.is_some_and(|account| account.active == Some(true)))
 }
 
-enum Written {
-    Now(Timestamp),
-    /// The account is inactive already, or does not exist.
-    NotNeeded {
-        scim_active: Option<bool>,
-    },
-}
-
-async fn write(
-    services: &Services,
-    user_id: UserId,
-    calls: &mut Vec<Call>,
-) -> Result<Written, Stopped> {
-    const WHAT: &str = "SCIM user";
-
-    let mut conflicts = Conflicts::default();
-    loop {
-        let read = services.tenant.account(user_id).await?;
-        calls.extend(read.calls);
-        let Some(account) = read.account else {
-            return Ok(Written::NotNeeded { scim_active: None });
-        };
-        if account.active == Some(false) {
-            let scim_active = account.active;
-            return Ok(Written::NotNeeded { scim_active });
-        }
-
-        let version = account.version.as_deref();
-        let if_match = conflicts.if_match(version);
-        match keep(calls, services.tenant.deactivate(&account, if_match).await?) {
-            Write::Done => return Ok(Written::Now(services.clock.now())),
-            Write::Gone => conflicts.vanished(WHAT)?,
-            Write::Conflict => conflicts.met(version, WHAT)?,
-        }
-    }
-}
-
 fn still_active() -> Failure {
     Failure::new(
         Class::Transient,
         Code::CxoneNotConverged,
-        "the SCIM user was set inactive, and still reads as active",
+        "the account was set inactive, and still reads as active",
     )
 }
 

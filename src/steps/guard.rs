@@ -28,6 +28,11 @@ impl Services {
     /// Why the protected list covers this user, if it does.
     pub(crate) async fn protection(&self, user_id: UserId) -> Result<Option<String>, Failure> {
         let list = self.protected.load().await?;
+        if self.tenant.own_account().await? == Some(user_id) {
+            return Ok(Some(
+                "it owns the credentials that offboarder calls the API with".to_owned(),
+            ));
+        }
         let name = if list.has_patterns() {
             match self.tenant.account(user_id).await?.account {
                 Some(account) => account.user_name,

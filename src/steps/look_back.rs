@@ -44,6 +44,7 @@ pub(crate) async fn look_back(
 
     if sealed > recorded {
         let evidence = sealed_evidence(store, job.user_id, sealed, recorded).await?;
+        services.is_our_profile(evidence.profile)?;
         let is_over = next > sealed
             || services
                 .was_cancelled_before(job, &evidence.request)
@@ -59,6 +60,7 @@ pub(crate) async fn look_back(
     let begun = archived.max(named.unwrap_or(0)).max(next);
     if recorded > 0 && begun <= recorded {
         let evidence = recorded_evidence(store, job.user_id, recorded).await?;
+        services.is_our_profile(evidence.profile)?;
         return Ok(Event::PriorEvidenceFound(Box::new(evidence)));
     }
 

@@ -23,6 +23,7 @@ mod look_back;
 mod perform;
 mod prior_evidence;
 mod probe;
+mod profile;
 mod read_again;
 mod record;
 mod recount;

@@ -41,6 +41,7 @@ pub(super) async fn sealed_evidence(
         at: document.sealed_at,
     };
     Ok(PriorEvidence {
+        profile: document.profile,
         revision: evidence_revision,
         evidence_revision,
         previous: previous(store, user_id, recorded).await?,
@@ -72,6 +73,7 @@ pub(super) async fn recorded_evidence(
         },
         scim_active: manifest.scim_active,
         at: deactivated.map_or(manifest.timestamp, |step| step.completed_at),
+        sessions_ended_at: manifest.sessions_ended_at,
     };
 
     let archive = manifest.archive.archive;
@@ -99,6 +101,7 @@ pub(super) async fn recorded_evidence(
         },
     };
     Ok(PriorEvidence {
+        profile: manifest.profile,
         revision,
         evidence_revision: evidence_revision.unwrap_or(revision),
         previous: manifest.previous,

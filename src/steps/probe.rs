@@ -58,6 +58,7 @@ impl Services {
             | Code::CxoneCursorLost
             | Code::CxoneVersionConflict
             | Code::CxoneNotConverged
+            | Code::CxoneOtherProfile
             | Code::UserNotFound
             | Code::ProtectedUser
             | Code::ArchiveUploadLost
@@ -106,7 +107,7 @@ impl Services {
     async fn probe_alike(&self, step: &str, code: Code) -> Result<(), Failure> {
         let reads: &[TenantRead] = match step {
             "clear_queues" => &[TenantRead::User, TenantRead::Routing],
-            "deactivate" | "look_again" => &[TenantRead::User, TenantRead::Scim],
+            "deactivate" | "look_again" => &[TenantRead::User, TenantRead::Account],
             "archive" => &[TenantRead::User, TenantRead::Conversations],
             _ => &[TenantRead::User],
         };

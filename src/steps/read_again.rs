@@ -7,7 +7,8 @@ use super::sealed_archive::check_sealed_archive;
 use super::{CheckpointSession, Services, Stopped};
 use crate::archive::interval_is_as_asked;
 use crate::job::UserId;
-use crate::machine::{AccessRemoved, Call, Sealing, State};
+use crate::machine::{AccessRemoved, Call, Residual, Sealing, State};
+use crate::ports::UNKNOWN_ROUTING;
 
 /// Which record has to be confirmed by reads before anything follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,24 +80,23 @@ async fn access_is_gone(
     loop {
         // In sequence: calls of one user never overlap.
         let account = services.tenant.account(user_id).await?;
-        let profile = services.tenant.routing_profile(user_id).await?;
+        let mut proof = Vec::new();
+        let left = services.tenant.left_over(user_id, &[], &mut proof).await?;
         // Some servers show `active` only while it is true.
         let active = account
             .account
             .is_some_and(|account| account.active == Some(true));
         // If the record says that no queue names the user, no queue is excused.
-        let recorded = |queue: &str| {
-            !access.queues.confirmed
-                && access
-                    .queues
-                    .residual
-                    .iter()
-                    .any(|left| left.reference == queue)
+        let is_recorded = |left: &Residual| {
+            let mut residual = access.queues.residual.iter();
+            !access.queues.confirmed && residual.any(|known| known.reference == left.reference)
         };
-        let mut queues = profile.value.iter().flat_map(|profile| &profile.queues);
-        if !active && queues.all(|queue| recorded(&queue.to_string())) {
+        let mut more = left
+            .iter()
+            .filter(|left| left.kind != UNKNOWN_ROUTING && !is_recorded(left));
+        if !active && more.next().is_none() {
             calls.extend(account.calls);
-            calls.push(profile.call);
+            calls.extend(proof);
             return Ok(true);
         }
 

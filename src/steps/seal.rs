@@ -55,6 +55,7 @@ pub(super) async fn seal(
     let document = SealDocument {
         schema_version: 1,
         user_id: checkpoint.user_id,
+        profile: checkpoint.profile,
         revision: checkpoint.evidence_revision,
         sealed_at: now,
         request: checkpoint.request.clone(),

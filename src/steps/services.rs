@@ -34,6 +34,8 @@ pub(crate) struct Services {
     pub history: Duration,
     /// The longest interval of one query, in days.
     pub window_days: Option<u32>,
+    /// How long after the access is gone the archive begins, so that the API shows the last conversations.
+    pub settle: Duration,
     /// Named in the manifest as its writer.
     pub actor: Actor,
 }

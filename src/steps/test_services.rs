@@ -15,14 +15,15 @@ use crate::failure::Failure;
 use crate::guards::Guards;
 use crate::job::{BatchId, UserId};
 use crate::limits::{DeletePolicy, DeletionRateLimit};
-use crate::machine::{Call, Checkpoint, RetryPolicy};
+use crate::machine::{Call, Checkpoint, Residual, RetryPolicy};
 use crate::manifest::Actor;
 use crate::ports::batches::FinishedBatch;
 use crate::ports::{
-    Account, AccountRead, Answered, Checkpoints, Claim, DeletionAdmission, GroupReplay, Lease,
-    Page, PageRequest, Queue, QueueId, ReadFacts, ReadyDeletion, RefusedRead, ReplayNote,
-    RoutingProfile, Saved, Tenant, TenantRead, Write,
+    Account, AccountRead, Answered, Checkpoints, Claim, ConversationFacts, Deactivation,
+    DeletionAdmission, GroupReplay, Lease, Page, PageRequest, ReadFacts, ReadyDeletion,
+    RefusedRead, ReplayNote, RoutingWrites, Saved, StepCalls, Tenant, TenantRead,
 };
+use crate::profile::TenantProfile;
 use crate::progress::Progress;
 use crate::registers::{ProtectedSource, StopRegister};
 
@@ -54,6 +55,10 @@ impl TestTenant {
 
 #[async_trait]
 impl Tenant for TestTenant {
+    fn profile(&self) -> TenantProfile {
+        TenantProfile::Tutorial
+    }
+
     fn access_waits(&self) -> bool {
         false
     }
@@ -78,37 +83,37 @@ impl Tenant for TestTenant {
         Err(self.answer().await)
     }
 
-    async fn deactivate(&self, _: &Account, _: Option<&str>) -> Result<Answered<Write>, Failure> {
+    async fn deactivate(&self, _: UserId, _: &mut Vec<Call>) -> Result<Deactivation, Failure> {
         Err(self.answer().await)
     }
 
-    async fn routing_profile(
+    async fn end_access(&self, _: UserId, _: &mut Vec<Call>) -> Result<(), Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn clear_routing(&self, _: UserId, _: &mut Vec<Call>) -> Result<RoutingWrites, Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn left_over(
         &self,
         _: UserId,
-    ) -> Result<Answered<Option<RoutingProfile>>, Failure> {
+        _: &[String],
+        _: &mut Vec<Call>,
+    ) -> Result<Vec<Residual>, Failure> {
         Err(self.answer().await)
     }
 
-    async fn clear_routing_profile(
-        &self,
-        _: UserId,
-        _: &RoutingProfile,
-        _: Option<&str>,
-    ) -> Result<Answered<Write>, Failure> {
-        Err(self.answer().await)
+    fn facts_of(&self, _: &[u8]) -> ConversationFacts {
+        ConversationFacts::default()
     }
 
-    async fn queue(&self, _: &QueueId, _: UserId) -> Result<Answered<Option<Queue>>, Failure> {
-        Err(self.answer().await)
+    async fn own_account(&self) -> Result<Option<UserId>, Failure> {
+        Ok(None)
     }
 
-    async fn release_queue(
-        &self,
-        _: &Queue,
-        _: UserId,
-        _: Option<&str>,
-    ) -> Result<Answered<Write>, Failure> {
-        Err(self.answer().await)
+    fn step_calls(&self, _: &[Residual]) -> StepCalls {
+        StepCalls::default()
     }
 
     async fn page(&self, _: UserId, _: PageRequest<'_>) -> Result<Page, Failure> {
@@ -296,6 +301,7 @@ pub(crate) fn services(
             cap: Duration::from_mins(1),
         },
         history: Duration::from_hours(24),
+        settle: Duration::ZERO,
         window_days: None,
         actor: Actor::new("a test"),
     }

@@ -7,7 +7,7 @@ use crate::no_faults;
 use crate::source::{Module, modules, shown};
 
 /// Rooms that every other room may use, since they know nothing of off-boarding.
-const LEAVES: [&str; 11] = [
+const LEAVES: [&str; 12] = [
     "address",
     "clock",
     "failpoint",
@@ -15,6 +15,7 @@ const LEAVES: [&str; 11] = [
     "integrity",
     "limits",
     "printable",
+    "profile",
     "progress",
     "random",
     "secret",
@@ -102,7 +103,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
 ];
 
 /// Of the leaves, what each may use.
-const BELOW_LEAVES: [(&str, &[&str]); 11] = [
+const BELOW_LEAVES: [(&str, &[&str]); 12] = [
     ("address", &["failure", "limits", "secret"]),
     ("clock", &[]),
     ("failpoint", &[]),
@@ -110,6 +111,7 @@ const BELOW_LEAVES: [(&str, &[&str]); 11] = [
     ("integrity", &["failure", "secret", "job"]),
     ("limits", &["failure"]),
     ("printable", &[]),
+    ("profile", &[]),
     ("progress", &[]),
     ("random", &[]),
     ("secret", &[]),

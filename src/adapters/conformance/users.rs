@@ -81,6 +81,7 @@ fn deactivated(user_id: UserId, second: i64) -> Checkpoint {
             },
             scim_active: Some(false),
             at: at(second),
+            sessions_ended_at: None,
         },
     };
     checkpoint

@@ -6,6 +6,7 @@ use reqwest::header::{
 };
 use serde_json::Value;
 
+use super::dialect::Dialect;
 use super::error::ApiError;
 use super::retry_after::retry_after;
 
@@ -17,13 +18,15 @@ pub(super) fn refusal(
     status: u16,
     headers: &HeaderMap,
     body: &[u8],
+    dialect: &Dialect,
     scope: &'static str,
     correlation_id: &str,
     at: Timestamp,
 ) -> ApiError {
     let what = what.to_owned();
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let code = error_code(body);
+    let code =
+        named_code(dialect, headers, body).map_or_else(String::new, |code| format!(" {code}"));
     let retry_after = retry_after(header(RETRY_AFTER), header(DATE), at);
 
     match status {
@@ -33,7 +36,11 @@ pub(super) fn refusal(
             code,
             readings: "",
         },
-        403 if is_missing_scope(headers, body) => ApiError::MissingScope { what, scope },
+        403 if is_missing_right(dialect, headers, body) => ApiError::MissingScope {
+            what,
+            right: dialect.right,
+            scope,
+        },
         403 | 404 | 410 if !is_the_apis(body) => ApiError::Foreign {
             what,
             status,
@@ -56,13 +63,16 @@ pub(super) fn refusal(
 }
 
 /// Whether a 403 is the fault of the deployment, not of this user (RFC 6750 section 3.1).
-pub(super) fn is_missing_scope(headers: &HeaderMap, body: &[u8]) -> bool {
+pub(super) fn is_missing_right(dialect: &Dialect, headers: &HeaderMap, body: &[u8]) -> bool {
     let challenged = headers
         .get_all(WWW_AUTHENTICATE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .any(|value| value.contains("insufficient_scope"));
-    challenged || code_of(body).as_deref() == Some("insufficient_scope")
+    challenged
+        || code_of(body).is_some_and(|code| {
+            code == "insufficient_scope" || dialect.missing_right.contains(&code.as_str())
+        })
 }
 
 /// Whether the API itself sent an error body: a JSON object with a member that names the error, or an error of SCIM.
@@ -154,6 +164,19 @@ pub(crate) fn code_of(body: &[u8]) -> Option<String> {
         })
 }
 
+/// The error code of the body, or else of the header that the API has for it.
+fn named_code(dialect: &Dialect, headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    code_of(body).or_else(|| {
+        let text = headers.get(dialect.error_header?)?.to_str().ok()?;
+        Some(
+            text.chars()
+                .filter(char::is_ascii_graphic)
+                .take(64)
+                .collect(),
+        )
+    })
+}
+
 /// The same with a space before it; empty if there is none.
 pub(super) fn error_code(body: &[u8]) -> String {
     code_of(body).map_or_else(String::new, |code| format!(" {code}"))
@@ -162,6 +185,7 @@ pub(super) fn error_code(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::http::STANDARD;
     use crate::failure::{Class, Classify as _, Code};
 
     #[test]
@@ -218,6 +242,7 @@ mod tests {
                 status,
                 &headers,
                 html,
+                &STANDARD,
                 "",
                 "",
                 Timestamp::UNIX_EPOCH,
@@ -236,6 +261,7 @@ mod tests {
                 status,
                 &headers,
                 br#"{"code":"no"}"#,
+                &STANDARD,
                 "",
                 "",
                 Timestamp::UNIX_EPOCH,
@@ -247,6 +273,7 @@ mod tests {
             404,
             &HeaderMap::new(),
             b"",
+            &STANDARD,
             "",
             "",
             Timestamp::UNIX_EPOCH,
@@ -254,7 +281,17 @@ mod tests {
         .to_string();
         assert!(empty.contains("an empty body"), "{empty}");
         assert_eq!(
-            refusal("GET /x", 400, &headers, html, "", "", Timestamp::UNIX_EPOCH).code(),
+            refusal(
+                "GET /x",
+                400,
+                &headers,
+                html,
+                &STANDARD,
+                "",
+                "",
+                Timestamp::UNIX_EPOCH
+            )
+            .code(),
             Code::CxoneRejected
         );
     }

@@ -8,14 +8,16 @@ use crate::failure::{Class, Classify, Code, Reason};
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum ApiError {
     /// The settings cannot be used.
-    #[error("cannot set up the CXone client: {0}")]
+    #[error("cannot set up the client of the API: {0}")]
     Setup(String),
     /// No connection, or it broke before the request was sent.
-    #[error("{what}: cannot reach CXone ({why}); check OFFBOARDER_CXONE_BASE_URI and the network")]
+    #[error(
+        "{what}: cannot reach the API ({why}); check OFFBOARDER_CXONE_BASE_URI and the network"
+    )]
     Unreachable { what: String, why: String },
     /// The certificate was signed by an unknown CA, or by itself.
     #[error(
-        "{what}: cannot reach CXone ({why}); name the file of its CA in SSL_CERT_FILE, and check OFFBOARDER_CXONE_BASE_URI and OFFBOARDER_CXONE_TOKEN_URI"
+        "{what}: cannot reach the API ({why}); name the file of its CA in SSL_CERT_FILE, and check OFFBOARDER_CXONE_BASE_URI and OFFBOARDER_CXONE_TOKEN_URI"
     )]
     Untrusted { what: String, why: String },
     /// This process may open no more files or connections; every user would meet this.
@@ -23,14 +25,14 @@ pub(crate) enum ApiError {
         "{what}: {why}: no file descriptor is left to this process; raise its limit (`ulimit -n`)"
     )]
     NoDescriptor { what: String, why: String },
-    #[error("{what}: no answer from CXone in time")]
+    #[error("{what}: no answer from the API in time")]
     Timeout { what: String },
     /// A write was sent, and its answer was lost: it may or may not have been applied.
     #[error("{what}: the answer was lost ({why}); the next attempt begins by reading")]
     AnswerLost { what: String, why: String },
     /// The OAuth client was refused.
     #[error(
-        "{what}: the OAuth client was refused ({status}{code}{readings}); compare the region of OFFBOARDER_CXONE_BASE_URI, and check OFFBOARDER_CXONE_CLIENT_ID and its secret in the CXone admin console"
+        "{what}: the OAuth client was refused ({status}{code}{readings}); compare the region of OFFBOARDER_CXONE_BASE_URI, and check OFFBOARDER_CXONE_CLIENT_ID and its secret in the vendor's admin console"
     )]
     Unauthorized {
         what: String,
@@ -50,17 +52,21 @@ pub(crate) enum ApiError {
         /// Type and server of the answer, and nothing of its body.
         shown: String,
     },
-    /// The OAuth client lacks a scope.
+    /// The credentials lack a right.
     #[error(
-        "{what}: the OAuth client lacks the scope {scope}; grant it; the next token will have it, since a token keeps the scopes that it was issued with"
+        "{what}: the credentials lack the {right} {scope}; grant it; the next token will have it, since a token keeps the {right}s that it was issued with"
     )]
-    MissingScope { what: String, scope: &'static str },
+    MissingScope {
+        what: String,
+        right: &'static str,
+        scope: &'static str,
+    },
     #[error("{what}: over the tenant's quota (429)")]
     Throttled {
         what: String,
         retry_after: Option<Duration>,
     },
-    #[error("{what}: CXone answered {status}{code}")]
+    #[error("{what}: the API answered {status}{code}")]
     Server {
         what: String,
         status: u16,
@@ -68,7 +74,7 @@ pub(crate) enum ApiError {
         code: String,
         retry_after: Option<Duration>,
     },
-    #[error("{what}: CXone refused with {status}{code} (correlation ID {correlation_id})")]
+    #[error("{what}: the API refused with {status}{code} (correlation ID {correlation_id})")]
     Rejected {
         what: String,
         status: u16,
@@ -79,7 +85,7 @@ pub(crate) enum ApiError {
     },
     /// A 403, 404 or 410 without the API's JSON error: a firewall, a proxy or another server answered.
     #[error(
-        "{what}: {status}, but not as CXone answers ({shown}): a firewall or a proxy answers in its place, or OFFBOARDER_CXONE_BASE_URI is not the tenant's API"
+        "{what}: {status}, but not as the API answers ({shown}): a firewall or a proxy answers in its place, or OFFBOARDER_CXONE_BASE_URI is not the tenant's API"
     )]
     Foreign {
         what: String,
@@ -97,7 +103,7 @@ pub(crate) enum ApiError {
     },
     /// One part of the API knows the user, another does not.
     #[error(
-        "{knows} answers {status} for this user and {missing} answers 404, twice: nothing counts as done; check in the CXone admin console whether the account exists and is active, and that SCIM is enabled for the tenant"
+        "{knows} answers {status} for this user and {missing} answers 404, twice: nothing counts as done; check in the vendor's admin console whether the account exists and is active, and that SCIM is enabled for the tenant"
     )]
     Contradiction {
         /// The call that finds the user.
@@ -107,7 +113,7 @@ pub(crate) enum ApiError {
         missing: String,
     },
     #[error(
-        "{what}: CXone answered {status}, a redirect, which is never followed; check OFFBOARDER_CXONE_BASE_URI"
+        "{what}: the API answered {status}, a redirect, which is never followed; check OFFBOARDER_CXONE_BASE_URI"
     )]
     Redirected { what: String, status: u16 },
     /// The answer is not what the API promises.
@@ -126,7 +132,7 @@ pub(crate) enum ApiError {
     },
     /// The API makes next-page links to another origin than the one it is reached at.
     #[error(
-        "the link to the next page leads elsewhere (another origin, {link}, than {base}); no request was sent there; set OFFBOARDER_CXONE_BASE_URI to the origin that CXone gives itself, or have the proxy in front of it pass on scheme and host"
+        "the link to the next page leads elsewhere (another origin, {link}, than {base}); no request was sent there; set OFFBOARDER_CXONE_BASE_URI to the origin that the API gives itself, or have the proxy in front of it pass on scheme and host"
     )]
     ForeignNextPage {
         /// Scheme, host and port of the link.

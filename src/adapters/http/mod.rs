@@ -2,8 +2,12 @@
 //! bodies, and errors by their cause. It knows no path and no document of any API.
 
 mod answer;
+mod api;
 mod body;
+mod conflicts;
 mod connection;
+mod conversation;
+mod dialect;
 mod document;
 mod error;
 mod quota;
@@ -14,13 +18,17 @@ mod token_endpoint;
 mod transport;
 
 pub(super) use answer::{code_of, is_scim_error, is_the_apis};
+pub(crate) use api::ApiOptions;
+pub(super) use api::{Api, TWICE, Write, unwritable};
+pub(super) use conflicts::Conflicts;
+#[cfg(test)]
 pub(super) use connection::connect;
+pub(super) use conversation::conversation_facts;
+pub(super) use dialect::STANDARD;
 pub(super) use document::Document;
 pub(crate) use error::ApiError;
 pub(crate) use quota::LocalQuotas;
-pub(super) use quota::Quota;
-pub(super) use refusals::Refusals;
 #[cfg(any(test, fuzzing))]
 pub(crate) use retry_after::retry_after;
-pub(super) use token::Tokens;
-pub(super) use transport::{Permit, Reply, Request, Transport};
+pub(crate) use token::Grant;
+pub(super) use transport::{Permit, Reply, Request};

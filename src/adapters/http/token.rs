@@ -10,10 +10,11 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use url::Url;
-use url::form_urlencoded::byte_serialize;
+use url::form_urlencoded::{self, byte_serialize};
 
 use super::answer::{error_code, refusal};
 use super::body::{read_capped, send_error};
+use super::dialect::STANDARD as STANDARD_DIALECT;
 use super::error::ApiError;
 use super::token_endpoint::no_endpoint;
 use crate::clock::Clock;
@@ -35,10 +36,35 @@ const WHAT: &str = "POST token";
 const BOTH: &str = "; ID and secret were sent form-encoded and plain, since servers read RFC 6749 section 2.3.1 in \
                     both ways";
 
-/// The client-credentials grant (RFC 6749 section 4.4). One caller renews the token; the others wait for it.
+/// What a token is asked for with, besides the OAuth client.
+#[derive(Debug, Clone)]
+pub(crate) enum Grant {
+    /// RFC 6749 section 4.4.
+    ClientCredentials,
+    /// RFC 6749 section 4.3, with an access key in place of a person's name and password.
+    AccessKey { id: String, secret: Secret },
+}
+
+impl Grant {
+    /// The body of the request.
+    fn form(&self) -> Secret {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        match self {
+            Self::ClientCredentials => form.append_pair("grant_type", "client_credentials"),
+            Self::AccessKey { id, secret } => form
+                .append_pair("grant_type", "password")
+                .append_pair("username", id)
+                .append_pair("password", secret.expose()),
+        };
+        Secret::new(&form.finish())
+    }
+}
+
+/// One caller renews the token; the others wait for it.
 pub(crate) struct Tokens {
     http: reqwest::Client,
     uri: Url,
+    form: Secret,
     known: Mutex<Known>,
     clock: Clock,
 }
@@ -122,6 +148,7 @@ impl Tokens {
         uri: Url,
         client_id: &str,
         client_secret: &Secret,
+        grant: &Grant,
         clock: Clock,
     ) -> Self {
         let known = Known {
@@ -131,6 +158,7 @@ impl Tokens {
         Self {
             http,
             uri,
+            form: grant.form(),
             known: Mutex::new(known),
             clock,
         }
@@ -231,7 +259,7 @@ impl Tokens {
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .timeout(Duration::from_secs(30))
-            .body("grant_type=client_credentials")
+            .body(self.form.expose().to_owned())
             .send()
             .await
             .map_err(|error| send_error(&error, WHAT, false))?;
@@ -265,6 +293,7 @@ impl Tokens {
                 status,
                 &headers,
                 &body.unwrap_or_default(),
+                &STANDARD_DIALECT,
                 "",
                 "",
                 self.clock.now(),

@@ -9,8 +9,9 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, IF_M
 use tracing::{Instrument as _, Span};
 use url::Url;
 
-use super::answer::{is_missing_scope, is_the_apis, refusal};
+use super::answer::{is_missing_right, is_the_apis, refusal};
 use super::body::{read_capped, send_error};
+use super::dialect::Dialect;
 use super::error::ApiError;
 use super::quota::Quota;
 use super::token::Tokens;
@@ -77,7 +78,7 @@ pub(crate) struct Reply {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     scope: &'static str,
-    correlation_id: String,
+    dialect: &'static Dialect,
 }
 
 impl Reply {
@@ -101,8 +102,9 @@ impl Reply {
             self.status(),
             &self.headers,
             &self.body,
+            self.dialect,
             self.scope,
-            &self.correlation_id,
+            self.call.correlation_id.as_deref().unwrap_or_default(),
             self.call.at,
         )
     }
@@ -123,6 +125,7 @@ pub(crate) struct Permit {
 
 pub(crate) struct Transport {
     pub(crate) http: reqwest::Client,
+    pub(crate) dialect: &'static Dialect,
     pub(crate) tokens: Tokens,
     pub(crate) routing: Quota,
     pub(crate) scim: Quota,
@@ -211,8 +214,8 @@ impl Transport {
                 what: reply.what.clone(),
                 status: reply.status(),
             }),
-            403 if is_missing_scope(&reply.headers, &reply.body) => {
-                // A token keeps the scopes that it was issued with; the next one may have more.
+            403 if is_missing_right(self.dialect, &reply.headers, &reply.body) => {
+                // A token keeps the rights that it was issued with; the next one may have more.
                 self.tokens.drop_refused(&permit.token).await;
                 Err(reply.refusal())
             }
@@ -226,7 +229,7 @@ impl Transport {
     async fn send_once(&self, request: &Request<'_>, token: &str) -> Result<Reply, ApiError> {
         let path = request.url.path().to_owned();
         let what = format!("{} {path}", request.method);
-        let correlation_id = uuid::Uuid::now_v7().to_string();
+        let mut correlation_id = uuid::Uuid::now_v7().to_string();
         let begun = std::time::Instant::now();
 
         let answer = self
@@ -242,6 +245,9 @@ impl Transport {
         self.progress.made();
 
         let headers = answer.headers().clone();
+        if let Some(own) = own_correlation_id(self.dialect, &headers) {
+            correlation_id = own;
+        }
         let max_bytes = if status.is_success() {
             request.max_bytes
         } else {
@@ -261,7 +267,7 @@ impl Transport {
             path,
             status: status.as_u16(),
             at: self.clock.now(),
-            correlation_id: Some(correlation_id.clone()),
+            correlation_id: Some(correlation_id),
             note: None,
         };
         Ok(Reply {
@@ -270,7 +276,7 @@ impl Transport {
             headers,
             body,
             scope: request.scope,
-            correlation_id,
+            dialect: self.dialect,
         })
     }
 
@@ -285,7 +291,7 @@ impl Transport {
             .request(request.method.clone(), request.url.clone())
             .header(AUTHORIZATION, format!("Bearer {token}"))
             .header(ACCEPT, request.media_type)
-            .header("X-Correlation-Id", correlation_id)
+            .header(self.dialect.correlation_header, correlation_id)
             .timeout(request.timeout);
 
         if let Some(etag) = request.if_match {
@@ -300,11 +306,24 @@ impl Transport {
     }
 }
 
+/// The ID by which the API itself names the call; it goes into evidence, so only a plain one counts.
+fn own_correlation_id(dialect: &Dialect, headers: &HeaderMap) -> Option<String> {
+    let text = headers
+        .get(dialect.own_correlation_header?)?
+        .to_str()
+        .ok()?;
+    let is_plain =
+        (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    is_plain.then(|| text.to_owned())
+}
+
 fn record(span: &Span, sent: &Result<Reply, ApiError>) {
     match sent {
         Ok(reply) => {
             span::answered(span, reply.status());
-            span.record("offboarder.correlation_id", &reply.correlation_id);
+            if let Some(correlation_id) = &reply.call.correlation_id {
+                span.record("offboarder.correlation_id", correlation_id);
+            }
         }
         Err(error) => span::failed(span, error.code()),
     }

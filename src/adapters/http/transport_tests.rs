@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::adapters::http::{LocalQuotas, connect};
+use crate::adapters::http::{Grant, LocalQuotas, STANDARD, connect};
 use crate::failure::{Class, Code};
 use crate::progress::Progress;
 
@@ -45,11 +45,13 @@ fn transport(base: &Url) -> Transport {
     let token_uri = base.join("/token").unwrap();
     Transport {
         http: http.clone(),
+        dialect: &STANDARD,
         tokens: Tokens::new(
             http,
             token_uri,
             "id",
             &Secret::new("secret"),
+            &Grant::ClientCredentials,
             Clock::system(),
         ),
         routing: quota(QuotaClass::Routing),

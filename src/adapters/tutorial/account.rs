@@ -3,29 +3,47 @@
 
 use reqwest::Method;
 
-use super::client::{Client, SCIM, TWICE, unwritable};
+use super::client::{Client, SCIM};
 use super::documents::{deactivated, is_user, parse_account};
-use crate::adapters::http::{ApiError, Reply, Request};
+use super::types::ScimUser;
+use crate::adapters::http::{ApiError, Conflicts, Reply, Request, TWICE, Write, unwritable};
+use crate::failure::Failure;
 use crate::job::UserId;
 use crate::machine::Call;
-use crate::ports::{Account, AccountRead, Answered, QuotaClass, Write};
+use crate::ports::{AccountRead, Answered, Deactivation, QuotaClass};
+
+/// What the whole API says of a user's account.
+pub(super) struct ScimRead {
+    /// `None` only where no part of the API knows the user.
+    user: Option<ScimUser>,
+    calls: Vec<Call>,
+}
+
+impl From<ScimRead> for AccountRead {
+    fn from(read: ScimRead) -> Self {
+        Self {
+            account: read.user.map(|user| user.account),
+            calls: read.calls,
+        }
+    }
+}
 
 impl Client {
     /// One read; see [`crate::ports::Tenant::user_exists`].
     pub(super) async fn exists_in_iam(&self, user_id: UserId) -> Result<Answered<bool>, ApiError> {
-        let reply = self.send(self.user_request(user_id)?).await?;
+        let reply = self.api.send(self.user_request(user_id)?).await?;
         existence(reply, user_id)
     }
 
     /// A user who is missing is read a second time after a pause.
     pub(super) async fn find_in_iam(&self, user_id: UserId) -> Result<Answered<bool>, ApiError> {
         let request = self.user_request(user_id)?;
-        let first = existence(self.send(request.clone()).await?, user_id)?;
+        let first = existence(self.api.send(request.clone()).await?, user_id)?;
         if first.value {
             return Ok(first);
         }
 
-        let second = existence(self.send_again(request).await?, user_id)?;
+        let second = existence(self.api.send_again(request).await?, user_id)?;
         let note = (!second.value).then(|| TWICE.to_owned());
         Ok(Answered {
             value: second.value,
@@ -49,27 +67,29 @@ impl Client {
     pub(super) async fn scim_user(
         &self,
         user_id: UserId,
-    ) -> Result<Answered<Option<Account>>, ApiError> {
+    ) -> Result<Answered<Option<ScimUser>>, ApiError> {
         let url = self.paths().scim_user(user_id)?;
         let request = Request {
             media_type: SCIM,
             ..Request::read(Method::GET, url, QuotaClass::Scim, "scim:read")
         };
-        self.read(request, |reply| {
-            parse_account(user_id, &reply.body, reply.etag())
-        })
-        .await
+        self.api
+            .read(request, |reply| {
+                parse_account(user_id, &reply.body, reply.etag())
+            })
+            .await
     }
 
     /// Writes the whole SCIM user back, inactive.
-    pub(super) async fn put_inactive(
+    async fn put_inactive(
         &self,
-        read: &Account,
+        user_id: UserId,
+        read: &ScimUser,
         if_match: Option<&str>,
     ) -> Result<Answered<Write>, ApiError> {
         const CALL: &str = "put_scim_user";
 
-        let url = self.paths().scim_user(read.user_id)?;
+        let url = self.paths().scim_user(user_id)?;
         let request = Request {
             media_type: SCIM,
             if_match,
@@ -79,24 +99,56 @@ impl Client {
         self.write(CALL, request).await
     }
 
+    /// Reads and writes until a write is accepted, or none is needed.
+    pub(super) async fn deactivate_account(
+        &self,
+        user_id: UserId,
+        calls: &mut Vec<Call>,
+    ) -> Result<Deactivation, Failure> {
+        const WHAT: &str = "SCIM user";
+
+        let mut conflicts = Conflicts::default();
+        loop {
+            let read = self.read_account(user_id).await?;
+            calls.extend(read.calls);
+            let Some(user) = read.user else {
+                return Ok(Deactivation::NotNeeded { active: None });
+            };
+            let active = user.account.active;
+            if active == Some(false) {
+                return Ok(Deactivation::NotNeeded { active });
+            }
+
+            let version = user.version.as_deref();
+            let if_match = conflicts.if_match(version);
+            let written = self.put_inactive(user_id, &user, if_match).await?;
+            calls.push(written.call);
+            match written.value {
+                Write::Done => return Ok(Deactivation::Written),
+                Write::Gone => conflicts.vanished(WHAT)?,
+                Write::Conflict => conflicts.met(version, WHAT)?,
+            }
+        }
+    }
+
     /// Where SCIM has no such user and IAM knows the user, SCIM's 404 says nothing about the user's access.
-    pub(super) async fn read_account(&self, user_id: UserId) -> Result<AccountRead, ApiError> {
+    pub(super) async fn read_account(&self, user_id: UserId) -> Result<ScimRead, ApiError> {
         const CALL: &str = "get_scim_user";
 
         let mut read = self.scim_user(user_id).await;
         if is_foreign_404(&read) {
-            tokio::time::sleep(self.shared.second_read_after).await;
+            self.api.pause().await;
             read = self.scim_user(user_id).await;
         }
 
         let missing = match read {
             Ok(Answered {
-                value: Some(account),
+                value: Some(user),
                 call,
             }) => {
-                self.shared.refusals.succeeded(CALL);
-                return Ok(AccountRead {
-                    account: Some(account),
+                self.api.succeeded(CALL);
+                return Ok(ScimRead {
+                    user: Some(user),
                     calls: vec![call],
                 });
             }
@@ -113,10 +165,10 @@ impl Client {
         if known.value {
             let missing_at = self.paths().scim_user(user_id)?;
             let refusal = contradiction(&known.call, missing_at.path());
-            return Err(self.refused(CALL, &user_id.to_string(), refusal));
+            return Err(self.api.refused(CALL, &user_id.to_string(), refusal));
         }
-        Ok(AccountRead {
-            account: None,
+        Ok(ScimRead {
+            user: None,
             calls: vec![missing?, known.call],
         })
     }

@@ -21,11 +21,7 @@ impl Client {
         Ok(Deletion {
             client: self.clone(),
             user_id,
-            permit: self
-                .shared
-                .transport
-                .ready(QuotaClass::Routing, false)
-                .await?,
+            permit: self.api.transport.ready(QuotaClass::Routing, false).await?,
         })
     }
 }
@@ -34,10 +30,10 @@ impl Deletion {
     async fn delete(&self) -> Result<Answered<DeleteAnswer>, ApiError> {
         const CALL: &str = "delete_user";
 
-        let shared = &self.client.shared;
-        let url = shared.paths.user(self.user_id)?;
+        let api = &self.client.api;
+        let url = self.client.paths().user(self.user_id)?;
         let request = Request::write(Method::DELETE, url, QuotaClass::Routing, "iam:write");
-        let sending = shared.transport.send_now(&request, &self.permit);
+        let sending = api.transport.send_now(&request, &self.permit);
         let reply = effect("the DELETE", sending).await?;
 
         let code = code_of(&reply.body);
@@ -50,10 +46,10 @@ impl Deletion {
             409 | 422 | 423 => DeleteAnswer::Refused { code },
             405 | 501 => DeleteAnswer::NotOffered { code },
             _ => {
-                return Err(self.client.refused(CALL, &reply.what, reply.refusal()));
+                return Err(api.refused(CALL, &reply.what, reply.refusal()));
             }
         };
-        shared.refusals.succeeded(CALL);
+        api.succeeded(CALL);
         Ok(Answered {
             value,
             call: reply.call,

@@ -6,9 +6,10 @@ use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::types::{Queue, QueueId, RoutingProfile, ScimUser};
 use crate::adapters::http::Document;
 use crate::job::UserId;
-use crate::ports::{Account, Queue, QueueId, RoutingProfile};
+use crate::ports::Account;
 
 #[derive(Deserialize)]
 struct Reference {
@@ -131,7 +132,7 @@ pub(super) fn parse_account(
     user_id: UserId,
     body: &Bytes,
     etag: Option<String>,
-) -> Result<Account, String> {
+) -> Result<ScimUser, String> {
     #[derive(Deserialize)]
     struct Meta {
         version: Option<String>,
@@ -162,16 +163,14 @@ pub(super) fn parse_account(
         .get::<String>("userName")
         .filter(|name| !name.trim().is_empty());
 
-    Ok(Account {
-        user_id,
-        active,
-        user_name,
+    Ok(ScimUser {
+        account: Account { active, user_name },
         version,
         document: body.clone(),
     })
 }
 
-pub(super) fn deactivated(read: &Account) -> Result<Vec<u8>, String> {
+pub(super) fn deactivated(read: &ScimUser) -> Result<Vec<u8>, String> {
     let mut document = Document::parse(&read.document)?;
     document.set("active", "false".to_owned());
     Ok(document.to_bytes())

@@ -6,7 +6,7 @@ fn user() -> UserId {
     ID.parse().unwrap()
 }
 
-fn account(body: &[u8]) -> Result<Account, String> {
+fn account(body: &[u8]) -> Result<ScimUser, String> {
     parse_account(user(), &Bytes::copy_from_slice(body), None)
 }
 
@@ -31,7 +31,7 @@ fn members_that_we_do_not_know_keep_digits_and_order() {
 fn active_is_read_in_every_spelling_that_servers_use() {
     let parse = |members: &str| {
         let body = format!(r#"{{"id":"{}"{members}}}"#, ID.to_uppercase());
-        account(body.as_bytes()).map(|account| account.active)
+        account(body.as_bytes()).map(|user| user.account.active)
     };
     for spelled in [
         "true",
@@ -94,7 +94,7 @@ fn what_is_not_that_user_is_an_error() {
         assert!(account(body.as_bytes()).is_err(), "{body}");
     }
     let read = account(br#"{"active":false}"#).unwrap();
-    assert_eq!(read.active, Some(false));
+    assert_eq!(read.account.active, Some(false));
 }
 
 #[test]

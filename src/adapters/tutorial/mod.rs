@@ -1,6 +1,8 @@
-//! The tenant API of `docs/contract/cxone-openapi.yaml`: the only place that knows its paths, verbs and documents.
+//! The profile `tutorial`: the API of `docs/contract/cxone-openapi.yaml`, and the only place that knows its paths, verbs and
+//! documents.
 
 mod account;
+mod clearing;
 mod client;
 mod deletion;
 mod documents;
@@ -12,8 +14,9 @@ mod routing;
 mod tenant;
 #[cfg(test)]
 mod tests;
+mod types;
 
-pub(crate) use client::{Client, Options};
+pub(crate) use client::Client;
 #[cfg(any(test, fuzzing))]
 pub(crate) use link::NextPage;
 #[cfg(any(test, fuzzing))]

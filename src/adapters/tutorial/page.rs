@@ -41,16 +41,16 @@ impl Client {
         to: Timestamp,
     ) -> Result<Page, ApiError> {
         let query = json!({
-            "dateFrom": from, "dateTo": to, "pageSize": self.shared.page_size,
+            "dateFrom": from, "dateTo": to, "pageSize": self.api.page_size(),
             "filter": { "participantId": user_id },
         });
         let request = self.query(&query)?;
-        self.parse_reply(self.send(request).await?)
+        self.parse_reply(self.api.send(request).await?)
     }
 
     async fn next_page(&self, link: &NextPage) -> Result<Page, ApiError> {
         let url = link.url(self.paths().base())?;
-        let reply = self.send(page_request(Method::GET, url)).await?;
+        let reply = self.api.send(page_request(Method::GET, url)).await?;
         // In any form: the query begins again, which loses nothing, and an old cursor may be all that is wrong.
         if matches!(reply.status(), 404 | 410) {
             return Err(ApiError::CursorLost {

@@ -4,8 +4,8 @@ use std::fmt::Display;
 
 use url::Url;
 
+use super::types::QueueId;
 use crate::adapters::http::ApiError;
-use crate::ports::QueueId;
 
 /// The path of every page of conversations; a link to another path is not followed.
 pub(super) const CONVERSATIONS: &str = "/api/v2/conversations/details/query";

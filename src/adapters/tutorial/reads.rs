@@ -49,12 +49,12 @@ impl Client {
                 QuotaClass::Routing,
                 "routing:read",
             ),
-            TenantRead::Scim => Request {
+            TenantRead::Account => Request {
                 media_type: SCIM,
                 ..get(paths.scim_user(NOBODY)?, QuotaClass::Scim, "scim:read")
             },
             TenantRead::Conversations => {
-                let to = self.shared.transport.clock.now();
+                let to = self.api.transport.clock.now();
                 let from = to.checked_sub(SignedDuration::from_hours(1)).unwrap_or(to);
                 self.query(&json!({
                     "dateFrom": from, "dateTo": to, "pageSize": 1,
@@ -63,7 +63,7 @@ impl Client {
             }
         };
         request.timeout = Duration::from_secs(8);
-        self.send(request).await
+        self.api.send(request).await
     }
 }
 

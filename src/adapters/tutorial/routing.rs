@@ -1,12 +1,13 @@
-//! Routing profiles and queues.
+//! Calls about routing profiles and queues.
 
 use reqwest::Method;
 
-use super::client::{Client, unwritable};
+use super::client::Client;
 use super::documents::{parse_profile, parse_queue, profile_without_queues, queue_without_user};
-use crate::adapters::http::{ApiError, Request};
+use super::types::{Queue, QueueId, RoutingProfile};
+use crate::adapters::http::{ApiError, Request, Write, unwritable};
 use crate::job::UserId;
-use crate::ports::{Answered, Queue, QueueId, QuotaClass, RoutingProfile, Write};
+use crate::ports::{Answered, QuotaClass};
 
 impl Client {
     pub(super) async fn read_profile(
@@ -18,7 +19,8 @@ impl Client {
             removes_access: true,
             ..Request::read(Method::GET, url, QuotaClass::Routing, "routing:read")
         };
-        self.read(request, |reply| parse_profile(&reply.body, reply.etag()))
+        self.api
+            .read(request, |reply| parse_profile(&reply.body, reply.etag()))
             .await
     }
 
@@ -50,10 +52,11 @@ impl Client {
             removes_access: true,
             ..Request::read(Method::GET, url, QuotaClass::Routing, "routing:read")
         };
-        self.read(request, |reply| {
-            parse_queue(queue_id, user_id, &reply.body, reply.etag())
-        })
-        .await
+        self.api
+            .read(request, |reply| {
+                parse_queue(queue_id, user_id, &reply.body, reply.etag())
+            })
+            .await
     }
 
     pub(super) async fn write_queue_without_user(

@@ -4,16 +4,23 @@ use async_trait::async_trait;
 
 use super::client::Client;
 use super::reads::refused_read;
+use crate::adapters::http::conversation_facts;
 use crate::failure::Failure;
 use crate::job::UserId;
-use crate::machine::Call;
+use crate::machine::{Call, Residual};
 use crate::ports::{
-    Account, AccountRead, Answered, Page, PageRequest, Queue, QueueId, QuotaClass, ReadFacts,
-    ReadyDeletion, RefusedRead, RoutingProfile, Tenant, TenantRead, Write,
+    Account, AccountRead, Answered, CallCounts, ConversationFacts, Deactivation, Page, PageRequest,
+    QuotaClass, ReadFacts, ReadyDeletion, RefusedRead, RoutingWrites, StepCalls, Tenant,
+    TenantRead,
 };
+use crate::profile::TenantProfile;
 
 #[async_trait]
 impl Tenant for Client {
+    fn profile(&self) -> TenantProfile {
+        TenantProfile::Tutorial
+    }
+
     async fn user_exists(&self, user_id: UserId) -> Result<Answered<bool>, Failure> {
         Ok(self.exists_in_iam(user_id).await?)
     }
@@ -27,62 +34,84 @@ impl Tenant for Client {
     }
 
     async fn peek_account(&self, user_id: UserId) -> Result<Option<Account>, Failure> {
-        Ok(self.scim_user(user_id).await?.value)
+        let read = self.scim_user(user_id).await?;
+        Ok(read.value.map(|user| user.account))
     }
 
     async fn account(&self, user_id: UserId) -> Result<AccountRead, Failure> {
-        Ok(self.read_account(user_id).await?)
+        Ok(self.read_account(user_id).await?.into())
     }
 
     async fn deactivate(
         &self,
-        read: &Account,
-        if_match: Option<&str>,
-    ) -> Result<Answered<Write>, Failure> {
-        Ok(self.put_inactive(read, if_match).await?)
+        user_id: UserId,
+        calls: &mut Vec<Call>,
+    ) -> Result<Deactivation, Failure> {
+        self.deactivate_account(user_id, calls).await
     }
 
-    async fn routing_profile(
-        &self,
-        user_id: UserId,
-    ) -> Result<Answered<Option<RoutingProfile>>, Failure> {
-        Ok(self.read_profile(user_id).await?)
+    /// The document knows nothing of sessions and keys.
+    async fn end_access(&self, _: UserId, _: &mut Vec<Call>) -> Result<(), Failure> {
+        Ok(())
     }
 
-    async fn clear_routing_profile(
+    async fn clear_routing(
         &self,
         user_id: UserId,
-        read: &RoutingProfile,
-        if_match: Option<&str>,
-    ) -> Result<Answered<Write>, Failure> {
-        let written = self.write_profile_without_queues(user_id, read, if_match);
-        Ok(written.await?)
+        calls: &mut Vec<Call>,
+    ) -> Result<RoutingWrites, Failure> {
+        self.clear_profile(user_id, calls).await
     }
 
-    async fn queue(
+    async fn left_over(
         &self,
-        queue_id: &QueueId,
         user_id: UserId,
-    ) -> Result<Answered<Option<Queue>>, Failure> {
-        Ok(self.read_queue(queue_id, user_id).await?)
-    }
-
-    async fn release_queue(
-        &self,
-        read: &Queue,
-        user_id: UserId,
-        if_match: Option<&str>,
-    ) -> Result<Answered<Write>, Failure> {
-        let written = self.write_queue_without_user(read, user_id, if_match);
-        Ok(written.await?)
+        released: &[String],
+        calls: &mut Vec<Call>,
+    ) -> Result<Vec<Residual>, Failure> {
+        self.still_routing(user_id, released, calls).await
     }
 
     async fn page(&self, user_id: UserId, request: PageRequest<'_>) -> Result<Page, Failure> {
         Ok(self.read_page(user_id, request).await?)
     }
 
+    fn facts_of(&self, conversation: &[u8]) -> ConversationFacts {
+        conversation_facts(conversation)
+    }
+
+    /// An OAuth client is no user.
+    async fn own_account(&self) -> Result<Option<UserId>, Failure> {
+        Ok(None)
+    }
+
+    fn step_calls(&self, left: &[Residual]) -> StepCalls {
+        let queues = left.len() as u64;
+        let routing = |routing| CallCounts {
+            routing,
+            ..CallCounts::default()
+        };
+        let scim = |scim| CallCounts {
+            scim,
+            ..CallCounts::default()
+        };
+        StepCalls {
+            // The user; the profile before and after; each queue; the profile's write. A queue that names the user as
+            // owner or supervisor takes two more calls, which only a read of the queue would show.
+            clear_queues: routing(3 + if queues == 0 { 0 } else { queues + 1 }),
+            deactivate: scim(3),
+            page: CallCounts {
+                analytics: 1,
+                ..CallCounts::default()
+            },
+            // The DELETE, and the reads before and after it.
+            delete: routing(3),
+            account: scim(1),
+        }
+    }
+
     fn access_waits(&self) -> bool {
-        self.shared.transport.access_waits(QuotaClass::Routing)
+        self.api.transport.access_waits(QuotaClass::Routing)
     }
 
     async fn ready_deletion(&self, user_id: UserId) -> Result<Box<dyn ReadyDeletion>, Failure> {
@@ -98,6 +127,6 @@ impl Tenant for Client {
     }
 
     async fn scopes(&self) -> Result<Option<String>, Failure> {
-        Ok(Client::scopes(self).await?)
+        Ok(self.api.scopes().await?)
     }
 }

@@ -11,8 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 
-use super::{Client, Options};
-use crate::adapters::http::LocalQuotas;
+use super::Client;
+use crate::adapters::http::{ApiOptions, Grant, LocalQuotas};
 use crate::clock::Clock;
 use crate::failure::{Class, Code, Failure};
 use crate::ports::{Tenant, TenantRead};
@@ -48,11 +48,12 @@ async fn serve(answer: Answer) -> (Client, Arc<Mutex<Vec<String>>>) {
         .parse()
         .unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let client = Client::new(Options {
+    let client = Client::new(ApiOptions {
         token_uri: base.join("/token").unwrap(),
         base_uri: base,
         client_id: "K2Q4====".to_owned(),
         client_secret: Secret::new("ab/c+d=="),
+        grant: Grant::ClientCredentials,
         rate_routing: None,
         rate_scim: None,
         rate_analytics: None,

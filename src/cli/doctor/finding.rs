@@ -115,14 +115,12 @@ fn remedy(code: Code) -> String {
         }
         Code::CxoneUnauthorized => {
             "compare the region of OFFBOARDER_CXONE_BASE_URI with the tenant's; check \
-             OFFBOARDER_CXONE_CLIENT_ID and its secret in the CXone admin console"
+             OFFBOARDER_CXONE_CLIENT_ID and its secret in the vendor's admin console"
         }
         Code::CxoneRedirected | Code::CxoneUnreadable | Code::CxoneForeignAnswer => {
             "let the firewall and the proxy pass the calls of this host; OFFBOARDER_CXONE_BASE_URI must be the origin of the tenant's API itself, and OFFBOARDER_CXONE_TOKEN_URI its token endpoint"
         }
-        Code::CxoneMissingScope | Code::CxoneRejected => {
-            "grant the OAuth client the missing permission"
-        }
+        Code::CxoneMissingScope | Code::CxoneRejected => "grant the missing permission",
         Code::ArchiveUnreachable => "check the network, AWS_ENDPOINT_URL_S3 and AWS_REGION",
         Code::ArchiveDenied => {
             "correct what the finding names; if it names no key, secret or clock, grant s3:PutObject, s3:GetObject, \
@@ -143,6 +141,7 @@ fn remedy(code: Code) -> String {
             "check the user, password and virtual host in OFFBOARDER_QUEUE_URL, and the permissions of the user"
         }
         Code::QueueUnroutable => "run `offboarder topology`",
+        Code::CxoneOtherProfile => "set the profile at which the user's off-boarding began",
         Code::SettingsUnreadable => "correct the file or the setting",
         Code::CxoneThrottled
         | Code::CxoneTooLarge

@@ -19,7 +19,7 @@ const SCOPES: [(&str, Option<TenantRead>); 8] = [
     ("iam:write", None),
     ("routing:read", Some(TenantRead::Routing)),
     ("routing:write", None),
-    ("scim:read", Some(TenantRead::Scim)),
+    ("scim:read", Some(TenantRead::Account)),
     ("scim:write", None),
     ("conversations:read", Some(TenantRead::Conversations)),
     ("analytics:read", Some(TenantRead::Conversations)),
@@ -71,7 +71,7 @@ pub(super) async fn examine(cxone: &Cxone, guard: &Guard) -> Vec<Finding> {
     findings.push(reads.scim());
     for (class, of_class) in [
         ("routing", vec![TenantRead::User, TenantRead::Routing]),
-        ("scim", vec![TenantRead::Scim]),
+        ("scim", vec![TenantRead::Account]),
         ("analytics", vec![TenantRead::Conversations]),
     ] {
         findings.push(reads.quota(class, &of_class));
@@ -173,7 +173,7 @@ impl Reads {
     }
 
     fn scim(&self) -> Finding {
-        match self.of(TenantRead::Scim) {
+        match self.of(TenantRead::Account) {
             Some(outcome) => match scim_fault(outcome) {
                 Some(fault) => Finding::bad(
                     SCIM,
@@ -227,7 +227,7 @@ fn api_fault(read: TenantRead, outcome: &Outcome, cxone: &Cxone) -> Option<Findi
             status: status @ (200..=299 | 404 | 410),
             is_own: false,
             ..
-        }) if read != TenantRead::Scim => Some(Finding::bad(
+        }) if read != TenantRead::Account => Some(Finding::bad(
             API,
             format!("{base} answers {status}, but not as CXone answers (JSON)"),
             "have firewall and proxy let this host's calls through; OFFBOARDER_CXONE_BASE_URI has to \
@@ -247,7 +247,7 @@ fn api_fault(read: TenantRead, outcome: &Outcome, cxone: &Cxone) -> Option<Findi
             // Each of these has a row of its own.
             RefusalCause::MissingScope | RefusalCause::Throttled => None,
             RefusalCause::Rejected { .. } | RefusalCause::Foreign { .. }
-                if read == TenantRead::Scim =>
+                if read == TenantRead::Account =>
             {
                 None
             }

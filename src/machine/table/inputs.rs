@@ -12,6 +12,7 @@ use crate::machine::{
     AccessRemoved, Beginning, Deletion, DeletionOutcome, Event, Pause, PriorEvidence, Recording,
     Sealing, State,
 };
+use crate::profile::TenantProfile;
 
 const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -134,6 +135,7 @@ fn prior_evidence() -> impl Iterator<Item = (String, Event)> {
 
     stored.map(|(label, state)| {
         let evidence = PriorEvidence {
+            profile: TenantProfile::default(),
             revision: 1,
             evidence_revision: 1,
             previous: None,

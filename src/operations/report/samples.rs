@@ -19,6 +19,7 @@ use crate::manifest::{
 use crate::operations::holds::Holds;
 use crate::operations::verify::{Schema, Verifier};
 use crate::ports::ArchiveStore;
+use crate::profile::TenantProfile;
 use crate::registers::audit_log::{AuditLog, Change, Operator};
 use crate::registers::{StopAct, give_order};
 
@@ -110,6 +111,7 @@ impl Leaver {
         let seal = SealDocument {
             schema_version: 1,
             user_id: self.user_id,
+            profile: TenantProfile::default(),
             revision: 1,
             sealed_at: after(self.gone),
             request: self.request.clone(),
@@ -140,9 +142,11 @@ impl Leaver {
             status,
             error: why.map(str::to_owned),
             scim_active: Some(false),
+            sessions_ended_at: None,
             queue_assignments_cleared: true,
             interactions_archived: true,
             schema_version: 1,
+            profile: TenantProfile::default(),
             revision,
             previous,
             request: self.request.clone(),
@@ -151,6 +155,7 @@ impl Leaver {
                 complete: true,
                 archive: self.archive(),
             },
+            not_archived: Vec::new(),
             deletion,
             residual: Vec::new(),
             actor: Actor {

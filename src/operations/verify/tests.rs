@@ -17,6 +17,7 @@ use crate::manifest::{
     Actor, ArchiveMember, Manifest, SealDocument, Status, archive_key, audit_key, sealed_key,
 };
 use crate::ports::ObjectKey;
+use crate::profile::TenantProfile;
 
 const ARCHIVE: &str = "[\n{\"conversationId\":\"a\"},\n{\"conversationId\":\"b\"} \n]\n";
 
@@ -60,9 +61,11 @@ fn manifest(
         error: (status == Status::DeactivatedOnly)
             .then(|| "the request was to deactivate".to_owned()),
         scim_active: Some(false),
+        sessions_ended_at: None,
         queue_assignments_cleared: true,
         interactions_archived: true,
         schema_version: 1,
+        profile: TenantProfile::default(),
         revision,
         previous,
         request: Request {
@@ -74,6 +77,7 @@ fn manifest(
             complete: true,
             archive: archive.clone(),
         },
+        not_archived: Vec::new(),
         deletion: Deletion::without_call(outcome),
         residual: Vec::new(),
         actor: Actor::new("a test"),
@@ -133,6 +137,7 @@ impl Stored {
         let seal = SealDocument {
             schema_version: 1,
             user_id,
+            profile: TenantProfile::default(),
             revision: 1,
             sealed_at: Timestamp::constant(1_700_000_000, 0),
             request: Request {
@@ -147,6 +152,7 @@ impl Stored {
                 },
                 scim_active: Some(false),
                 at: Timestamp::constant(1_700_000_000, 0),
+                sessions_ended_at: None,
             },
             archive,
         };

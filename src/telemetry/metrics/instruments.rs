@@ -31,6 +31,7 @@ pub(super) struct Instruments {
     pub(super) step_duration: Histogram<f64>,
     pub(super) in_flight: UpDownCounter<i64>,
     pub(super) access_removed: Histogram<f64>,
+    pub(super) sessions_ended: Histogram<f64>,
     pub(super) api_requests: Counter<u64>,
     pub(super) api_throttled: Counter<u64>,
     pub(super) retries: Counter<u64>,
@@ -89,13 +90,20 @@ impl Instruments {
                 "Time from the request until a read showed the account deactivated",
                 &ACCESS_BOUNDARIES,
             ),
+            sessions_ended: histogram(
+                meter,
+                "offboarder_sessions_ended_seconds",
+                "Time from the request until the last session, token and key had ended, where the API ends them apart \
+                 from the account",
+                &ACCESS_BOUNDARIES,
+            ),
             api_requests: counter(
                 "offboarder_api_requests",
-                "Answers of the CXone API; status 0 is no answer",
+                "Answers of the tenant's API; status 0 is no answer",
             ),
             api_throttled: counter(
                 "offboarder_api_throttled",
-                "Calls that CXone answered with 429",
+                "Calls that the tenant's API answered with 429",
             ),
             retries: counter(
                 "offboarder_retries",

@@ -92,6 +92,11 @@ pub(crate) fn access_removed(after: Duration) {
     minutes::access_removed(after);
 }
 
+/// The last session, token and key of a user had ended, this long after the request.
+pub(crate) fn sessions_ended(after: Duration) {
+    INSTRUMENTS.sessions_ended.record(after.as_secs_f64(), &[]);
+}
+
 pub(crate) fn archived(bytes: u64, conversations: u64) {
     INSTRUMENTS.archive_bytes.add(bytes, &[]);
     INSTRUMENTS.archive_conversations.add(conversations, &[]);

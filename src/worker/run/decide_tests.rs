@@ -4,6 +4,7 @@ use super::*;
 use crate::job::Request;
 use crate::machine::samples::{access_removed, archived, empty_archive, finished, queues_cleared};
 use crate::machine::{Cancelled, Pause, PriorEvidence, Sealing, StepRecord};
+use crate::profile::TenantProfile;
 
 const RETRY: RetryPolicy = RetryPolicy {
     max_attempts: 8,
@@ -303,6 +304,7 @@ fn deleted_at(second: i64) -> StepRecord {
 fn an_active_user_whom_only_a_manifest_calls_gone_is_not_finished() {
     let job = replay_of(100);
     let found = PriorEvidence {
+        profile: TenantProfile::default(),
         revision: 1,
         evidence_revision: 1,
         previous: None,

@@ -241,6 +241,7 @@ async fn first_event(
     job: &Job,
 ) -> Result<Event, Interrupt> {
     let beginning = async {
+        services.claim_profile(session.checkpoint_mut())?;
         confirm_end(services, session, job).await?;
         // The intent to delete that an earlier request left is not this one's.
         if let Some(begun) = services.ordered_again(job, session.checkpoint()).await? {
@@ -274,7 +275,10 @@ async fn confirm_end(
     tracing::warn!(user_id = %job.user_id, manifest = manifest.key,
         "the checkpoint names a manifest that is not in the store; it counts as absent");
     let now = services.clock.now();
-    session.forget(Checkpoint::new(job.user_id, job.request.clone(), now));
+    session.forget(Checkpoint {
+        profile: services.tenant.profile(),
+        ..Checkpoint::new(job.user_id, job.request.clone(), now)
+    });
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! Logs and counts what a save changed.
 
+use jiff::Timestamp;
+
 use crate::machine::{AccessRemoved, Checkpoint, State, StateName};
 use crate::telemetry::metrics;
 
@@ -47,9 +49,16 @@ impl SavedState {
 fn report_access_removed(checkpoint: &Checkpoint, access: &AccessRemoved) {
     let request = &checkpoint.request;
     let asked = request.requested_at.or(request.received_at);
-    let after = asked.map(|asked| access.at.duration_since(asked));
+    let after = |at: Timestamp| {
+        let after = asked.map(|asked| at.duration_since(asked));
+        // The requester's clock may be ahead of ours.
+        after
+            .and_then(|after| after.try_into().ok())
+            .unwrap_or_default()
+    };
 
-    // The requester's clock may be ahead of ours.
-    let after = after.and_then(|after| after.try_into().ok());
-    metrics::access_removed(after.unwrap_or_default());
+    metrics::access_removed(after(access.at));
+    if let Some(at) = access.sessions_ended_at {
+        metrics::sessions_ended(after(at));
+    }
 }

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Outcome, drive};
 use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
-use crate::adapters::http::LocalQuotas;
-use crate::adapters::tutorial::{Client, Options as ClientOptions};
+use crate::adapters::http::{ApiOptions, Grant, LocalQuotas};
+use crate::adapters::tutorial::Client;
 use crate::clock::Clock;
 use crate::failure::{Code, Failure, Reason};
 use crate::guards::Guards;
@@ -61,11 +61,12 @@ impl Bench {
         .await
         .unwrap();
         let base: url::Url = simulator.base_uri().parse().unwrap();
-        let tenant = Client::new(ClientOptions {
+        let tenant = Client::new(ApiOptions {
             token_uri: base.join("/api/v2/oauth/token").unwrap(),
             base_uri: base,
             client_id: "offboarder".to_owned(),
             client_secret: Secret::new("simulator-secret"),
+            grant: Grant::ClientCredentials,
             rate_routing,
             rate_scim: None,
             rate_analytics: None,
@@ -99,6 +100,7 @@ impl Bench {
                 cap: Duration::from_secs(1),
             },
             history: Duration::from_hours(24 * 365),
+            settle: Duration::ZERO,
             window_days: None,
             actor: Actor::new("a test"),
         };

@@ -1,0 +1,26 @@
+//! How the APIs differ in what is the same for all calls of one of them.
+
+/// The words and headers of one API.
+#[derive(Debug)]
+pub(crate) struct Dialect {
+    /// What the right to make a call is: `scope`, `permission`.
+    pub(crate) right: &'static str,
+    /// The header that carries the ID which we give a call.
+    pub(crate) correlation_header: &'static str,
+    /// The header by which the API names a call itself; evidence then has that ID.
+    pub(crate) own_correlation_header: Option<&'static str>,
+    /// Error codes of a 403 for which the credentials lack a right, whoever the user is. `insufficient_scope` (RFC 6750
+    /// section 3.1) always is one.
+    pub(crate) missing_right: &'static [&'static str],
+    /// A header that names the error where the body does not.
+    pub(crate) error_header: Option<&'static str>,
+}
+
+/// An API that follows the standards, and nothing else.
+pub(crate) const STANDARD: Dialect = Dialect {
+    right: "scope",
+    correlation_header: "X-Correlation-Id",
+    own_correlation_header: None,
+    missing_right: &[],
+    error_header: None,
+};
