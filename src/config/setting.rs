@@ -67,6 +67,11 @@ impl Unset {
         let quoted = |value: &str| format!("{quote}{value}{quote}");
         match self {
             Self::Default(value) => Some(quoted(value)),
+            Self::ByProfile([tutorial, cxone, genesys]) if cxone == genesys => Some(format!(
+                "{}; {} with the profiles `cxone` and `genesys`",
+                quoted(tutorial),
+                quoted(cxone)
+            )),
             Self::ByProfile([tutorial, cxone, genesys]) => Some(format!(
                 "{}; {} with the profile `cxone`, {} with `genesys`",
                 quoted(tutorial),

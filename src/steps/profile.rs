@@ -28,3 +28,59 @@ impl Services {
         Err(Failure::new(Class::Systemic, Code::CxoneOtherProfile, text))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::job::Request;
+    use crate::machine::Converging;
+    use crate::machine::samples::queues_cleared;
+    use crate::steps::test_services::{Answer, TestCheckpoints, services};
+
+    fn checkpoint(state: State) -> Checkpoint {
+        let user_id = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
+        Checkpoint {
+            profile: TenantProfile::Genesys,
+            state,
+            ..Checkpoint::new(user_id, Request::default(), Timestamp::UNIX_EPOCH)
+        }
+    }
+
+    #[test]
+    fn half_an_off_boarding_never_goes_on_at_another_api() {
+        let directory = tempfile::tempdir().unwrap();
+        let services = services(
+            directory.path(),
+            Arc::new(TestCheckpoints::default()),
+            Answer::Panic,
+        );
+
+        let mut new = checkpoint(State::Received);
+        services.claim_profile(&mut new).unwrap();
+        assert_eq!(new.profile, TenantProfile::Tutorial, "nothing was done yet");
+
+        let mut writing = checkpoint(State::Received);
+        writing.step.converging = Some(Converging {
+            since: Timestamp::UNIX_EPOCH,
+            queues: Vec::new(),
+        });
+        let queues = queues_cleared(true);
+        for mut begun in [writing, checkpoint(State::QueuesCleared { queues })] {
+            let failure = services.claim_profile(&mut begun).unwrap_err();
+            assert_eq!(
+                (failure.class, failure.code),
+                (Class::Systemic, Code::CxoneOtherProfile)
+            );
+            assert!(
+                failure.text.contains("profile genesys")
+                    && failure.text.contains("profile tutorial"),
+                "{failure}"
+            );
+            assert_eq!(begun.profile, TenantProfile::Genesys, "it stays as it was");
+        }
+    }
+}

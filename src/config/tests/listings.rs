@@ -1,6 +1,6 @@
 use super::{with_flag, with_toml, worker_and};
-use crate::config::setting::Unset;
 use crate::config::{SETTINGS, markdown_table, show};
+use crate::profile::TenantProfile;
 
 #[test]
 fn the_listing_shows_what_is_in_force_and_no_secret() {
@@ -64,6 +64,7 @@ fn the_defaults_are_the_contracts() {
             .find(|setting| setting.key == key)
             .unwrap()
             .unset
+            .default_for(TenantProfile::Tutorial)
     };
     for (key, value) in [
         ("cxone.rate_routing", "20/s"),
@@ -87,6 +88,6 @@ fn the_defaults_are_the_contracts() {
         ("guard.delete", "attempt"),
         ("admin.listen", "127.0.0.1:9464"),
     ] {
-        assert_eq!(default(key), Unset::Default(value), "{key}");
+        assert_eq!(default(key), Some(value), "{key}");
     }
 }

@@ -3,6 +3,7 @@
 mod commands;
 mod listings;
 mod origins;
+mod profiles;
 mod rules;
 
 use std::path::PathBuf;

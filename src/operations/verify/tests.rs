@@ -8,10 +8,9 @@ use super::holdings::{Holdings, holdings};
 use super::{CheckpointEvidence, Schema, Verdict, Verifier, documents::faults_of_manifest};
 use crate::adapters::directory::DirectoryStore;
 use crate::job::{Request, UserId};
-use crate::machine::samples::empty_archive;
+use crate::machine::samples::{access_removed, empty_archive};
 use crate::machine::{
-    AccessRemoved, Archive, Call, Deletion, DeletionOutcome, ManifestRef, QueuesCleared, StateName,
-    StepRecord,
+    Archive, Call, Deletion, DeletionOutcome, ManifestRef, StateName, StepRecord,
 };
 use crate::manifest::{
     Actor, ArchiveMember, Manifest, SealDocument, Status, archive_key, audit_key, sealed_key,
@@ -145,15 +144,7 @@ impl Stored {
                 ..Request::default()
             },
             steps: way().to_vec(),
-            access: AccessRemoved {
-                queues: QueuesCleared {
-                    confirmed: true,
-                    residual: Vec::new(),
-                },
-                scim_active: Some(false),
-                at: Timestamp::constant(1_700_000_000, 0),
-                sessions_ended_at: None,
-            },
+            access: access_removed(Timestamp::constant(1_700_000_000, 0)),
             archive,
         };
         std::fs::write(

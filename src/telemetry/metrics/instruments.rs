@@ -67,6 +67,7 @@ impl Instruments {
     fn new(meter: &Meter) -> Self {
         let counter = |name, text| counter(meter, name, text);
         let gauge = |name, text| gauge(meter, name, text);
+        let after_request = |name, text| histogram(meter, name, text, &ACCESS_BOUNDARIES);
 
         Self {
             jobs: counter("offboarder_jobs", "Jobs that ended, by outcome"),
@@ -80,22 +81,14 @@ impl Instruments {
                 "Duration of a step, whether it succeeded or not",
                 &STEP_BOUNDARIES,
             ),
-            in_flight: meter
-                .i64_up_down_counter("offboarder_in_flight")
-                .with_description("Users in progress")
-                .build(),
-            access_removed: histogram(
-                meter,
+            in_flight: in_flight(meter),
+            access_removed: after_request(
                 "offboarder_access_removed_seconds",
                 "Time from the request until a read showed the account deactivated",
-                &ACCESS_BOUNDARIES,
             ),
-            sessions_ended: histogram(
-                meter,
+            sessions_ended: after_request(
                 "offboarder_sessions_ended_seconds",
-                "Time from the request until the last session, token and key had ended, where the API ends them apart \
-                 from the account",
-                &ACCESS_BOUNDARIES,
+                "Time from the request until the last session, token and key had ended",
             ),
             api_requests: counter(
                 "offboarder_api_requests",
@@ -140,6 +133,13 @@ impl Instruments {
             backlog: Backlog::new(meter),
         }
     }
+}
+
+fn in_flight(meter: &Meter) -> UpDownCounter<i64> {
+    meter
+        .i64_up_down_counter("offboarder_in_flight")
+        .with_description("Users in progress")
+        .build()
 }
 
 impl Deletions {
