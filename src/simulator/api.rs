@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::gate::Call;
 use super::population::Record;
 use super::reply::Reply;
-use super::tutorial;
 use super::unknowns::Switch;
 use super::world::World;
+use super::{nice, tutorial};
 
 /// A call that the API's document does not have.
 pub(super) const UNKNOWN: &str = "unknown";
@@ -71,7 +71,7 @@ impl Profile {
     /// An empty tenant.
     pub(super) fn api(self) -> Box<dyn Api> {
         match self {
-            Self::Cxone => Box::new(Unserved),
+            Self::Cxone => Box::new(nice::Nice::default()),
             Self::Tutorial => Box::new(tutorial::Tutorial::default()),
             Self::Genesys => Box::new(Unserved),
         }
@@ -80,7 +80,7 @@ impl Profile {
     /// What no public source says, as switches.
     pub(super) const fn switches(self) -> &'static [Switch] {
         match self {
-            Self::Cxone => &[],
+            Self::Cxone => nice::SWITCHES,
             Self::Tutorial => &[],
             Self::Genesys => &[],
         }
@@ -89,7 +89,7 @@ impl Profile {
     /// The scopes or rights of a client that may do everything, separated by spaces.
     pub(super) const fn all_rights(self) -> &'static str {
         match self {
-            Self::Cxone => "",
+            Self::Cxone => nice::ALL_RIGHTS,
             Self::Tutorial => tutorial::ALL_SCOPES,
             Self::Genesys => "",
         }

@@ -22,10 +22,13 @@ mod faults;
 mod form;
 mod gate;
 mod ledger;
+mod nice;
 mod options;
 mod population;
 mod quota;
 mod reply;
+#[cfg(test)]
+mod testing;
 mod timeline;
 mod tutorial;
 mod unknowns;
