@@ -172,17 +172,15 @@ fn population() -> Vec<Record> {
                 _ => number * 137,
             }),
             conversation_bytes: (number == 12).then_some(1_200),
-            queues: None,
             deletion: match number {
                 3 => refusal(409, "compliance_hold"),
                 6 => refusal(405, "method_not_allowed"),
                 9 => refusal(202, "accepted"),
                 _ => None,
             },
-            derived_membership: false,
             lagging_reads: u32::from(number == 7),
             active_as_string: number == 5,
-            active_only_while_true: false,
+            ..Record::default()
         })
         .collect()
 }

@@ -6,7 +6,18 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::simulator::{CursorStyle, EtagStyle, Options, RetryAfterStyle};
+use crate::simulator::{CursorStyle, EtagStyle, Options, Profile, RetryAfterStyle};
+
+/// Which API is served.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Served {
+    /// The API of the contract.
+    Tutorial,
+    /// NICE's published API.
+    Cxone,
+    /// Genesys Cloud.
+    Genesys,
+}
 
 /// How links to further pages are written.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -41,6 +52,12 @@ enum RetryAfter {
 
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Flags {
+    /// Which API to serve
+    #[arg(long, value_enum, default_value_t = Served::Tutorial)]
+    profile: Served,
+    /// Switch for what no public source says of the API; `list` prints all of them with their values, the default first
+    #[arg(long, value_name = "NAME=VALUE")]
+    unknown: Vec<String>,
     /// Address, on loopback; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8098")]
     listen: SocketAddr,
@@ -56,7 +73,7 @@ pub(super) struct Flags {
     /// Approximate size of a conversation, in bytes
     #[arg(long, default_value_t = 900)]
     conversation_bytes: usize,
-    /// Queues that each user is in
+    /// Queues (cxone: skills) that each user is in
     #[arg(long, default_value_t = 3)]
     queues: usize,
     /// ID of the OAuth client that is accepted (invented, like everything here)
@@ -65,13 +82,19 @@ pub(super) struct Flags {
     /// Its secret (invented)
     #[arg(long, default_value = "simulator-secret")]
     client_secret: String,
+    /// cxone: ID of the access key that is accepted (invented)
+    #[arg(long, default_value = "simulator-key")]
+    access_key_id: String,
+    /// cxone: its secret (invented)
+    #[arg(long, default_value = "simulator-key-secret")]
+    access_key_secret: String,
     /// Time that every answer takes
     #[arg(long, value_parser = humantime::parse_duration, default_value = "0s")]
     latency: Duration,
     /// Time that answers with conversations take
     #[arg(long, value_parser = humantime::parse_duration)]
     latency_analytics: Option<Duration>,
-    /// Calls a second before 429, routing and IAM; 0 lifts it
+    /// Calls a second before 429, routing and IAM (cxone, genesys: all calls); 0 lifts it
     #[arg(long, default_value_t = 0)]
     quota_routing: u32,
     /// Calls a second before 429, SCIM; 0 lifts it
@@ -89,12 +112,9 @@ pub(super) struct Flags {
     /// Send `expires_in` as a string
     #[arg(long)]
     expires_in_string: bool,
-    /// Scopes of the tokens, separated by spaces
-    #[arg(
-        long,
-        default_value = "user:read iam:write routing:read routing:write scim:read scim:write conversations:read analytics:read"
-    )]
-    scopes: String,
+    /// Scopes or rights of the tokens, separated by spaces; all, unless they are given
+    #[arg(long)]
+    scopes: Option<String>,
     /// How links to further pages are written
     #[arg(long, value_enum, default_value_t = Cursor::Absolute)]
     cursor_style: Cursor,
@@ -125,6 +145,16 @@ pub(super) struct Flags {
     /// Rules of what goes wrong: a JSON list
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
+}
+
+impl From<Served> for Profile {
+    fn from(flag: Served) -> Self {
+        match flag {
+            Served::Tutorial => Self::Tutorial,
+            Served::Cxone => Self::Cxone,
+            Served::Genesys => Self::Genesys,
+        }
+    }
 }
 
 impl From<Cursor> for CursorStyle {
@@ -159,6 +189,8 @@ impl From<RetryAfter> for RetryAfterStyle {
 impl From<Flags> for Options {
     fn from(flags: Flags) -> Self {
         Self {
+            profile: flags.profile.into(),
+            unknowns: flags.unknown,
             listen: flags.listen,
             users: flags.users,
             seed: flags.seed,
@@ -167,6 +199,8 @@ impl From<Flags> for Options {
             queues: flags.queues,
             client_id: flags.client_id,
             client_secret: flags.client_secret,
+            access_key_id: flags.access_key_id,
+            access_key_secret: flags.access_key_secret,
             latency: flags.latency,
             latency_analytics: flags.latency_analytics,
             quota_routing: flags.quota_routing,

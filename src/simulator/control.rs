@@ -1,5 +1,6 @@
 //! The calls under `/_simulator/`, which tests use to control and inspect the simulator.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
@@ -11,10 +12,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::analytics;
 use super::faults::Rule;
-use super::user::{Record, User};
-use super::world::{People, World};
+use super::population::Record;
+use super::world::World;
 
 type Shared = State<Arc<World>>;
 
@@ -27,6 +27,7 @@ pub(super) fn routes() -> Router<Arc<World>> {
         .route("/conversations/{id}", get(conversations))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/scopes", put(set_scopes))
+        .route("/unknowns", get(unknowns).put(set_unknowns))
 }
 
 #[derive(Deserialize)]
@@ -51,35 +52,11 @@ async fn users(State(world): Shared) -> Json<Vec<String>> {
     Json(world.user_ids())
 }
 
-/// The queues that still name the user in this member.
-fn named_in(people: &People, user: &User, member: &str) -> Vec<String> {
-    let quoted = format!("\"{}\"", user.id);
-    people
-        .queues
-        .iter()
-        .filter(|(_, queue)| {
-            queue
-                .document
-                .get(member)
-                .is_some_and(|raw| raw.get().contains(&quoted))
-        })
-        .map(|(id, _)| id.clone())
-        .collect()
-}
-
 async fn user(State(world): Shared, Path(id): Path<String>) -> Response {
-    let people = world.people();
-    let Some(user) = people.users.get(&id.to_lowercase()) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    Json(json!({
-        "id": user.id, "exists": user.exists(), "active": user.active(),
-        "queues": user.queue_ids(),
-        "owns": named_in(&people, user, "ownerId"),
-        "supervises": named_in(&people, user, "supervisorIds"),
-        "routingProfile": user.profile, "scim": user.scim, "conversations": user.conversations,
-    }))
-    .into_response()
+    match world.api.user_now(&id.to_lowercase()) {
+        Some(user) => Json(user).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 async fn put_user(
@@ -104,7 +81,10 @@ async fn conversations(
 ) -> Response {
     let from = interval.from.unwrap_or(Timestamp::MIN);
     let to = interval.to.unwrap_or(Timestamp::MAX);
-    match analytics::exactly(&world, &id.to_lowercase(), from, to) {
+    match world
+        .api
+        .conversations(&world, &id.to_lowercase(), from, to)
+    {
         Some(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
@@ -127,4 +107,21 @@ async fn clear_faults(State(world): Shared) -> StatusCode {
 async fn set_scopes(State(world): Shared, Json(scopes): Json<Vec<String>>) -> StatusCode {
     world.set_scopes(scopes);
     StatusCode::NO_CONTENT
+}
+
+async fn unknowns(State(world): Shared) -> Json<Value> {
+    Json(json!(world.unknowns.all()))
+}
+
+/// Sets the switches that are named; the others stay as they are.
+async fn set_unknowns(
+    State(world): Shared,
+    Json(wanted): Json<BTreeMap<String, String>>,
+) -> Response {
+    for (name, value) in &wanted {
+        if let Err(why) = world.unknowns.set(name, value) {
+            return (StatusCode::BAD_REQUEST, why).into_response();
+        }
+    }
+    StatusCode::NO_CONTENT.into_response()
 }

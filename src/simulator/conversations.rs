@@ -19,6 +19,13 @@ const YEAR_SECONDS: i64 = 364 * 86_400;
 /// Pads a conversation: escapes, digits and characters that a careless client changes.
 const FILLER: &str = r#"{"text":"caf\u00e9 \"quoted\" \/ Zürich 你好","score":1.10,"ratio":2.50E-3,"serial":9007199254740993},"#;
 
+/// Pads what begins at `begin` to about this size, with elements of an array; the last has to follow.
+pub(super) fn fill(out: &mut Vec<u8>, begin: usize, bytes: usize) {
+    while out.len() - begin + FILLER.len() < bytes {
+        out.extend_from_slice(FILLER.as_bytes());
+    }
+}
+
 impl Conversations<'_> {
     fn start_of(&self, index: u64) -> Timestamp {
         let step = YEAR_SECONDS / i64::try_from(self.count + 1).unwrap_or(i64::MAX).max(1);
@@ -57,9 +64,7 @@ impl Conversations<'_> {
             self.user_id, self.user_id
         );
         out.extend_from_slice(head.as_bytes());
-        while out.len() - begin + FILLER.len() < self.bytes {
-            out.extend_from_slice(FILLER.as_bytes());
-        }
+        fill(out, begin, self.bytes);
         out.extend_from_slice(br#"{"end":true}]}"#);
     }
 

@@ -47,6 +47,10 @@ pub(crate) enum Fault {
     SamePage,
     /// No conversations, and a link to a next page.
     EmptyPage,
+    /// From this call on, that many rows more (or, below zero, fewer) are in the window that is asked for.
+    Drift {
+        by: i64,
+    },
     /// The body ends in the middle.
     Truncate,
     Html,
@@ -74,6 +78,7 @@ impl Fault {
             Self::NextPage { .. } => "next_page",
             Self::SamePage => "same_page",
             Self::EmptyPage => "empty_page",
+            Self::Drift { .. } => "drift",
             Self::Truncate => "truncate",
             Self::Html => "html",
             Self::Drip { .. } => "drip",

@@ -1,4 +1,4 @@
-//! The entry of every API call: fault, latency, token, quota, scopes, operation, ledger.
+//! The entry of every API call: fault, latency, the API in force, ledger.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,16 +12,14 @@ use futures_util::stream;
 use super::faults::Fault;
 use super::ledger::Entry;
 use super::options::RetryAfterStyle;
-use super::quota::Quota;
 use super::reply::Reply;
 use super::world::{World, now, system_now};
-use super::{analytics, iam, oauth, routing, scim};
 
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 pub(super) struct Call {
     pub(super) operation: &'static str,
-    /// The ID of the user or queue in the path.
+    /// The ID in the path.
     pub(super) id: String,
     pub(super) method: Method,
     pub(super) path: String,
@@ -36,59 +34,18 @@ impl Call {
         self.headers.get(name)?.to_str().ok()
     }
 
-    fn user_id(&self) -> Option<String> {
-        match self.operation {
-            "get_queue" | "patch_queue" | "token" | "unknown" => None,
-            "query_conversations" | "next_conversations" => analytics::participant(self),
-            _ => Some(self.id.to_lowercase()),
-        }
+    /// The token that is presented; empty without one.
+    pub(super) fn bearer(&self) -> &str {
+        self.header("authorization")
+            .and_then(|value| value.strip_prefix("Bearer "))
+            .unwrap_or_default()
     }
-
-    /// The quota and the scopes that the call needs.
-    fn needs<'w>(&self, world: &'w World) -> Option<(&'w Quota, &'static [&'static str])> {
-        Some(match self.operation {
-            "get_user" => (&world.routing, &["user:read"]),
-            "delete_user" => (&world.routing, &["iam:write"]),
-            "get_routing_profile" | "get_queue" => (&world.routing, &["routing:read"]),
-            "patch_routing_profile" | "patch_queue" => (&world.routing, &["routing:write"]),
-            "get_scim_user" => (&world.scim, &["scim:read"]),
-            "put_scim_user" => (&world.scim, &["scim:write"]),
-            "query_conversations" | "next_conversations" => {
-                (&world.analytics, &["conversations:read", "analytics:read"])
-            }
-            _ => return None,
-        })
-    }
-}
-
-/// The operation in the `OpenAPI` document, and the ID in its path.
-fn operation(method: &Method, path: &str) -> (&'static str, String) {
-    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    let (operation, id) = match (method.as_str(), segments.as_slice()) {
-        ("POST", ["api", "v2", "oauth", "token"]) => ("token", ""),
-        ("GET", ["api", "v2", "iam", "users", id]) => ("get_user", *id),
-        ("DELETE", ["api", "v2", "iam", "users", id]) => ("delete_user", *id),
-        ("GET", ["api", "v2", "routing", "users", id, "routingprofile"]) => {
-            ("get_routing_profile", *id)
-        }
-        ("PATCH", ["api", "v2", "routing", "users", id, "routingprofile"]) => {
-            ("patch_routing_profile", *id)
-        }
-        ("GET", ["api", "v2", "routing", "queues", id]) => ("get_queue", *id),
-        ("PATCH", ["api", "v2", "routing", "queues", id]) => ("patch_queue", *id),
-        ("GET", ["api", "v2", "scim", "v2", "Users", id]) => ("get_scim_user", *id),
-        ("PUT", ["api", "v2", "scim", "v2", "Users", id]) => ("put_scim_user", *id),
-        ("POST", ["api", "v2", "conversations", "details", "query"]) => ("query_conversations", ""),
-        ("GET", ["api", "v2", "conversations", "details", "query"]) => ("next_conversations", ""),
-        _ => ("unknown", ""),
-    };
-    (operation, id.to_owned())
 }
 
 pub(super) async fn answer(State(world): State<Arc<World>>, request: Request) -> Response {
     let started_at = now();
     let (parts, body) = request.into_parts();
-    let (operation, id) = operation(&parts.method, parts.uri.path());
+    let (operation, id) = world.api.operation(&parts.method, parts.uri.path());
     let body = axum::body::to_bytes(body, MAX_BODY_BYTES)
         .await
         .unwrap_or_default();
@@ -102,7 +59,7 @@ pub(super) async fn answer(State(world): State<Arc<World>>, request: Request) ->
         body,
         fault: None,
     };
-    let user_id = call.user_id();
+    let user_id = world.api.user_id(&call);
 
     call.fault = world.faults.strike(operation, user_id.as_deref());
     let mut entry = Entry {
@@ -115,7 +72,9 @@ pub(super) async fn answer(State(world): State<Arc<World>>, request: Request) ->
         user_id,
         status: 0,
         applied: false,
-        correlation_id: call.header("x-correlation-id").map(str::to_owned),
+        correlation_id: call
+            .header(world.api.correlation_header())
+            .map(str::to_owned),
         has_accept: call.headers.contains_key(header::ACCEPT),
         if_match: call.header("if-match").map(str::to_owned),
         fault: call.fault.as_ref().map(Fault::name),
@@ -125,7 +84,8 @@ pub(super) async fn answer(State(world): State<Arc<World>>, request: Request) ->
         world.ledger.add(entry);
         cut();
     }
-    let reply = after_fault(dispatch(&world, &call), &call);
+    let mut reply = after_fault(dispatch(&world, &call), &call);
+    world.api.finish(&world, &call, &mut reply);
     entry.applied = reply.applied;
     if call.fault == Some(Fault::LostReply) {
         world.ledger.add(entry);
@@ -144,12 +104,13 @@ fn cut() -> ! {
 }
 
 fn latency(world: &World, call: &Call) -> Duration {
-    let usual = match call.operation {
-        "query_conversations" | "next_conversations" => world
+    let usual = if world.api.serves_conversations(call.operation) {
+        world
             .options
             .latency_analytics
-            .unwrap_or(world.options.latency),
-        _ => world.options.latency,
+            .unwrap_or(world.options.latency)
+    } else {
+        world.options.latency
     };
     match call.fault {
         Some(Fault::Latency { ms }) => usual + Duration::from_millis(ms),
@@ -158,60 +119,17 @@ fn latency(world: &World, call: &Call) -> Duration {
 }
 
 fn dispatch(world: &World, call: &Call) -> Reply {
-    if let Some(reply) = instead(call) {
+    if let Some(reply) = instead(world, call) {
         return reply;
     }
-    if call.operation == "token" {
-        return oauth::token(world, call);
-    }
-    let Some((quota, scopes)) = call.needs(world) else {
-        return Reply::error(404, "not_found", "no such operation");
-    };
-    let token = call
-        .header("authorization")
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .unwrap_or_default();
     if call.fault == Some(Fault::RevokeToken) {
-        world.revoke(token);
+        world.revoke(call.bearer());
     }
-    let Some(granted) = world.scopes_of(token) else {
-        let mut reply = Reply::error(
-            401,
-            "unauthorized",
-            "the token is missing, expired or revoked",
-        );
-        reply.header("www-authenticate", "Bearer error=\"invalid_token\"");
-        return reply;
-    };
-    if !quota.admit() {
-        return over_quota(world);
-    }
-    if !scopes.iter().all(|scope| granted.contains(*scope)) {
-        let mut reply = Reply::error(403, "insufficient_scope", "the client lacks a scope");
-        reply.header("www-authenticate", "Bearer error=\"insufficient_scope\"");
-        return reply;
-    }
-    // Some endpoints of the real API answer so.
-    if !call.headers.contains_key(header::ACCEPT) {
-        return Reply::error(406, "not_acceptable", "No known way to render data");
-    }
-
-    match call.operation {
-        "get_user" => iam::get(world, call),
-        "delete_user" => iam::delete(world, call),
-        "get_routing_profile" => routing::get_profile(world, call),
-        "patch_routing_profile" => routing::patch_profile(world, call),
-        "get_queue" => routing::get_queue(world, call),
-        "patch_queue" => routing::patch_queue(world, call),
-        "get_scim_user" => scim::get(world, call),
-        "put_scim_user" => scim::put(world, call),
-        "query_conversations" => analytics::query(world, call),
-        _ => analytics::next(world, call),
-    }
+    world.api.answer(world, call)
 }
 
-fn over_quota(world: &World) -> Reply {
-    let mut reply = Reply::error(429, "too_many_requests", "over quota");
+/// Says in a 429 when to retry.
+pub(super) fn over_quota(world: &World, mut reply: Reply) -> Reply {
     match world.options.retry_after {
         RetryAfterStyle::Seconds => reply.header("retry-after", "1"),
         RetryAfterStyle::Date => {
@@ -224,7 +142,7 @@ fn over_quota(world: &World) -> Reply {
 }
 
 /// The answer of a fault that replaces the operation.
-fn instead(call: &Call) -> Option<Reply> {
+fn instead(world: &World, call: &Call) -> Option<Reply> {
     match call.fault.as_ref()? {
         Fault::Status {
             status,
@@ -239,7 +157,7 @@ fn instead(call: &Call) -> Option<Reply> {
                     content_type.as_deref().unwrap_or("application/json"),
                     body.as_bytes(),
                 ),
-                (None, Some(code)) => Reply::error(*status, code, "as asked for"),
+                (None, Some(code)) => world.api.error(call, *status, code, "as asked for"),
                 (None, None) => Reply::empty(*status),
             };
             for (name, value) in headers {
@@ -264,6 +182,7 @@ fn instead(call: &Call) -> Option<Reply> {
         | Fault::NextPage { .. }
         | Fault::SamePage
         | Fault::EmptyPage
+        | Fault::Drift { .. }
         | Fault::Truncate
         | Fault::Drip { .. }
         | Fault::Endless

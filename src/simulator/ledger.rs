@@ -17,7 +17,7 @@ pub(crate) struct Entry {
     pub started_at: Timestamp,
     /// When it was answered, or the connection was closed.
     pub ended_at: Timestamp,
-    /// E.g. `delete_user`; `unknown` for a call that the `OpenAPI` document does not have.
+    /// The operation of the `OpenAPI` document in `snake_case`, e.g. `delete_user`; `unknown` for a call that it does not have.
     pub operation: &'static str,
     pub method: String,
     pub path: String,
@@ -26,7 +26,7 @@ pub(crate) struct Entry {
     /// The status of the answer; 0 when the connection was closed without one.
     pub status: u16,
     pub applied: bool,
-    /// `X-Correlation-Id`, if it was sent.
+    /// The ID that the vendor's support asks for (e.g. `X-Correlation-Id`), if it was sent.
     pub correlation_id: Option<String>,
     /// Whether an `Accept` header was sent.
     pub has_accept: bool,

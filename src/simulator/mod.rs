@@ -1,6 +1,6 @@
-//! The CXone API on loopback, for tests, demo and benchmarks: it serves the whole of
-//! `docs/contract/cxone-openapi.yaml` with wire types of its own (so that a mistake cannot hide on both sides), fails on
-//! request, and keeps a ledger of what was really done.
+//! A tenant's API on loopback, for tests, demo and benchmarks. It fails on request, and keeps a ledger of what was really
+//! done. Each API is written from its document alone, with wire types of its own, so that a mistake cannot hide on both
+//! sides: `tutorial` from `docs/contract/cxone-openapi.yaml`, `nice` from `docs/contract/cxone-published-openapi.yaml`.
 //!
 //! Beside the API, under `/_simulator/`:
 //!
@@ -12,22 +12,26 @@
 //! | `GET users/ID`, `PUT users/ID` | the current state of one user; adds or replaces one ([`Record`]) |
 //! | `GET conversations/ID[?from=&to=]` | exactly the conversations that the API serves |
 //! | `GET faults`, `POST faults`, `DELETE faults` | the rules of what goes wrong (`Rule`) |
-//! | `PUT scopes` | a JSON list: the scopes of the tokens that are issued from now on |
+//! | `PUT scopes` | a JSON list: the scopes or rights of the tokens that are issued from now on |
+//! | `GET unknowns`, `PUT unknowns` | a JSON object: the switches for what no public source says ([`Switch`]) |
 
-mod analytics;
+mod api;
 mod control;
 mod conversations;
 mod faults;
+mod form;
 mod gate;
-mod iam;
 mod ledger;
-mod oauth;
+mod nice;
 mod options;
+mod population;
 mod quota;
 mod reply;
-mod routing;
-mod scim;
-mod user;
+#[cfg(test)]
+mod testing;
+mod timeline;
+mod tutorial;
+mod unknowns;
 mod world;
 
 use std::net::SocketAddr;
@@ -36,11 +40,14 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub(crate) use api::Profile;
 #[cfg(test)]
 pub(crate) use faults::Rule;
 pub(crate) use ledger::Entry;
 pub(crate) use options::{CursorStyle, EtagStyle, Options, RetryAfterStyle};
-pub(crate) use user::{DeletionAnswer, Record};
+pub(crate) use population::{DeletionAnswer, Record};
+#[cfg(doc)]
+use unknowns::Switch;
 use world::World;
 
 /// Why the simulator did not start.
@@ -52,6 +59,9 @@ pub(crate) enum StartError {
     /// The port is in use, or not allowed.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
+    /// A switch that the API does not have.
+    #[error("{0}")]
+    Unknown(String),
     /// A file that a flag names.
     #[error("cannot read {0}: {1}")]
     File(String, String),
@@ -62,6 +72,11 @@ pub(crate) struct Simulator {
     address: SocketAddr,
     world: Arc<World>,
     serving: JoinHandle<()>,
+}
+
+/// The switches of an API, for people.
+pub(crate) fn switches(profile: Profile) -> String {
+    unknowns::list(profile.switches())
 }
 
 pub(crate) async fn start(options: &Options) -> Result<Simulator, StartError> {

@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::api::Profile;
+
 /// How links to further pages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CursorStyle {
@@ -38,6 +40,10 @@ pub(crate) enum RetryAfterStyle {
 /// The behaviour of the simulator.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
+    /// Which API to serve
+    pub profile: Profile,
+    /// Switches for what no public source says, each as `NAME=VALUE`
+    pub unknowns: Vec<String>,
     /// Address, on loopback; port 0 takes a free one
     pub listen: SocketAddr,
     /// Number of users to invent
@@ -48,17 +54,21 @@ pub(crate) struct Options {
     pub conversations: u64,
     /// Approximate size of a conversation, in bytes
     pub conversation_bytes: usize,
-    /// Queues that each user is in
+    /// Queues (cxone: skills) that each user is in
     pub queues: usize,
     /// ID of the OAuth client that is accepted (invented, like everything here)
     pub client_id: String,
     /// Its secret (invented)
     pub client_secret: String,
+    /// cxone: ID of the access key that is accepted (invented)
+    pub access_key_id: String,
+    /// cxone: its secret (invented)
+    pub access_key_secret: String,
     /// Time that every answer takes
     pub latency: Duration,
     /// Time that answers with conversations take
     pub latency_analytics: Option<Duration>,
-    /// Calls a second before 429, routing and IAM; 0 lifts it
+    /// Calls a second before 429, routing and IAM (cxone, genesys: all calls); 0 lifts it
     pub quota_routing: u32,
     /// Calls a second before 429, SCIM; 0 lifts it
     pub quota_scim: u32,
@@ -70,8 +80,8 @@ pub(crate) struct Options {
     pub token_lifetime: Duration,
     /// Send `expires_in` as a string
     pub expires_in_string: bool,
-    /// Scopes of the tokens, separated by spaces
-    pub scopes: String,
+    /// Scopes or rights of the tokens, separated by spaces; all, unless they are given
+    pub scopes: Option<String>,
     /// How links to further pages are written
     pub cursor_style: CursorStyle,
     /// Life of such a link
@@ -98,6 +108,8 @@ impl Default for Options {
     /// The defaults of the flags, and a free port.
     fn default() -> Self {
         Self {
+            profile: Profile::Tutorial,
+            unknowns: Vec::new(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             users: 12,
             seed: 1,
@@ -106,6 +118,8 @@ impl Default for Options {
             queues: 3,
             client_id: "offboarder".to_owned(),
             client_secret: "simulator-secret".to_owned(),
+            access_key_id: "simulator-key".to_owned(),
+            access_key_secret: "simulator-key-secret".to_owned(),
             latency: Duration::ZERO,
             latency_analytics: None,
             quota_routing: 0,
@@ -114,8 +128,7 @@ impl Default for Options {
             retry_after: RetryAfterStyle::Seconds,
             token_lifetime: Duration::from_hours(1),
             expires_in_string: false,
-            scopes: "user:read iam:write routing:read routing:write scim:read scim:write conversations:read analytics:read"
-                .to_owned(),
+            scopes: None,
             cursor_style: CursorStyle::Absolute,
             cursor_lifetime: None,
             max_interval: None,

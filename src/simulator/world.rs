@@ -4,17 +4,19 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-use indexmap::IndexMap;
 use jiff::Timestamp;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::StartError;
+use super::api::Api;
 use super::faults::{Faults, Rule};
 use super::ledger::Ledger;
 use super::options::{EtagStyle, Options};
+use super::population::Record;
 use super::quota::Quota;
-use super::user::{Document, Record, User, document, make};
+use super::unknowns::Unknowns;
 
 pub(super) fn now() -> Timestamp {
     Timestamp::try_from(system_now()).unwrap_or(Timestamp::UNIX_EPOCH)
@@ -37,7 +39,8 @@ pub(super) struct World {
     pub(super) routing: Quota,
     pub(super) scim: Quota,
     pub(super) analytics: Quota,
-    people: Mutex<People>,
+    pub(super) unknowns: Unknowns,
+    pub(super) api: Box<dyn Api>,
     tokens: Mutex<HashMap<String, Token>>,
     scopes: Mutex<BTreeSet<String>>,
 }
@@ -45,17 +48,6 @@ pub(super) struct World {
 pub(super) struct Token {
     pub(super) expires: Instant,
     pub(super) scopes: BTreeSet<String>,
-}
-
-#[derive(Default)]
-pub(super) struct People {
-    pub(super) users: IndexMap<String, User>,
-    pub(super) queues: HashMap<String, Queue>,
-}
-
-pub(super) struct Queue {
-    pub(super) document: Document,
-    pub(super) version: u64,
 }
 
 impl World {
@@ -67,30 +59,30 @@ impl World {
             routing: Quota::new(options.quota_routing),
             scim: Quota::new(options.quota_scim),
             analytics: Quota::new(options.quota_analytics),
-            people: Mutex::default(),
+            unknowns: Unknowns::new(options.profile.switches()),
+            api: options.profile.api(),
             tokens: Mutex::default(),
             scopes: Mutex::new(
                 options
                     .scopes
+                    .as_deref()
+                    .unwrap_or(options.profile.all_rights())
                     .split_whitespace()
                     .map(str::to_owned)
                     .collect(),
             ),
             options: options.clone(),
         };
+        for word in &options.unknowns {
+            world.unknowns.set_word(word).map_err(StartError::Unknown)?;
+        }
         for index in 0..options.users {
             // Has the form of a random UUID (RFC 9562 section 5.4), made from the seed.
             let id = format!("{:08x}-5eed-4000-8000-{index:012x}", options.seed);
             world.put_user(Record {
                 id,
-                conversations: None,
-                conversation_bytes: None,
-                queues: None,
-                deletion: None,
-                derived_membership: false,
-                lagging_reads: 0,
                 active_as_string: index % 5 == 4,
-                active_only_while_true: false,
+                ..Record::default()
             });
         }
         for record in read_list::<Record>(options.population.as_deref())? {
@@ -103,63 +95,35 @@ impl World {
         Ok(world)
     }
 
-    pub(super) fn people(&self) -> MutexGuard<'_, People> {
-        self.people.lock()
-    }
-
     pub(super) fn user_ids(&self) -> Vec<String> {
-        self.people().users.keys().cloned().collect()
+        self.api.user_ids()
     }
 
-    /// Adds or replaces a user, with its own queues: it owns the first and supervises the second.
+    /// Adds or replaces a user.
     pub(super) fn put_user(&self, record: Record) {
-        let id = record.id.to_lowercase();
-        let count = record.queues.unwrap_or(self.options.queues);
-        let queue_ids: Vec<String> = (0..count).map(|index| format!("q-{id}-{index}")).collect();
-        let mut people = self.people();
-
-        for (index, queue_id) in queue_ids.iter().enumerate() {
-            let owner = if index == 0 {
-                format!("\"{id}\"")
-            } else {
-                "\"another-user\"".to_owned()
-            };
-            let supervisors = if index == 1 {
-                format!(r#"["sup-1","{id}"]"#)
-            } else {
-                r#"["sup-1"]"#.to_owned()
-            };
-            let text = format!(
-                r#"{{"id":"{queue_id}","name":"Queue {index}","ownerId":{owner},"supervisorIds":{supervisors},"serviceLevel":0.80,"serial":9007199254740993}}"#
-            );
-            let document = document(&text).unwrap_or_default();
-            people.queues.insert(
-                queue_id.clone(),
-                Queue {
-                    document,
-                    version: 1,
-                },
-            );
-        }
-        let user = make(
-            record,
-            &queue_ids,
-            self.options.conversations,
-            self.options.conversation_bytes,
-        );
-        people.users.insert(id, user);
+        self.api.put_user(self, record);
     }
 
-    pub(super) fn issue_token(&self) -> (String, BTreeSet<String>) {
-        let token = format!("sim-{}", uuid::Uuid::new_v4());
+    /// Takes a token from now on, with the scopes of now.
+    pub(super) fn issue_token(&self, token: &str) -> BTreeSet<String> {
         let scopes = self.scopes.lock().clone();
         let expires = Instant::now() + self.options.token_lifetime;
         let issued = Token {
             expires,
             scopes: scopes.clone(),
         };
-        self.tokens.lock().insert(token.clone(), issued);
-        (token, scopes)
+        self.tokens.lock().insert(token.to_owned(), issued);
+        scopes
+    }
+
+    /// `expires_in` of a token.
+    pub(super) fn expires_in(&self) -> Value {
+        let seconds = self.options.token_lifetime.as_secs();
+        if self.options.expires_in_string {
+            json!(seconds.to_string())
+        } else {
+            json!(seconds)
+        }
     }
 
     /// The scopes of a valid token.

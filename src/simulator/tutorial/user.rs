@@ -3,54 +3,10 @@
 use std::time::Instant;
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// How a DELETE of this user is answered.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct DeletionAnswer {
-    /// 204, 202, or a refusal.
-    #[serde(default = "no_content")]
-    pub status: u16,
-    /// The error code of a refusal.
-    #[serde(default)]
-    pub code: Option<String>,
-}
-
-const fn no_content() -> u16 {
-    204
-}
-
-/// A user to invent.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Record {
-    pub id: String,
-    /// Number of conversations; the flag is the default.
-    #[serde(default)]
-    pub conversations: Option<u64>,
-    /// Approximate size of each in bytes; the flag is the default.
-    #[serde(default)]
-    pub conversation_bytes: Option<usize>,
-    /// Number of queues that the user is in; the flag is the default.
-    #[serde(default)]
-    pub queues: Option<usize>,
-    /// How a DELETE is answered; 204 is the default.
-    #[serde(default)]
-    pub deletion: Option<DeletionAnswer>,
-    /// Membership returns by itself, as if it derived from a group.
-    #[serde(default)]
-    pub derived_membership: bool,
-    /// This many reads after a deactivation still show the user as active.
-    #[serde(default)]
-    pub lagging_reads: u32,
-    /// `active` is written as a string.
-    #[serde(default)]
-    pub active_as_string: bool,
-    /// `active` is shown only while it is true.
-    #[serde(default)]
-    pub active_only_while_true: bool,
-}
+use crate::simulator::population::Record;
 
 /// A JSON object whose members keep their exact text.
 pub(super) type Document = IndexMap<String, Box<RawValue>>;

@@ -1,41 +1,42 @@
 //! Routing profiles and queues.
 
-use super::faults::Fault;
-use super::gate::Call;
+use super::Ask;
 use super::iam::unknown_user;
-use super::reply::Reply;
 use super::user::{Document, document, text};
-use super::world::World;
+use crate::simulator::faults::Fault;
+use crate::simulator::gate::Call;
+use crate::simulator::reply::Reply;
+use crate::simulator::world::World;
 
-pub(super) fn get_profile(world: &World, call: &Call) -> Reply {
-    let people = world.people();
+pub(super) fn get_profile(ask: &Ask<'_>) -> Reply {
+    let people = ask.people();
     match people
         .users
-        .get(&call.id.to_lowercase())
+        .get(&ask.call.id.to_lowercase())
         .filter(|user| user.exists())
     {
         Some(user) => {
-            Reply::json(200, text(&user.profile)).with_etag(world.etag(user.profile_version))
+            Reply::json(200, text(&user.profile)).with_etag(ask.world.etag(user.profile_version))
         }
         None => unknown_user(),
     }
 }
 
-pub(super) fn patch_profile(world: &World, call: &Call) -> Reply {
-    let mut people = world.people();
+pub(super) fn patch_profile(ask: &Ask<'_>) -> Reply {
+    let mut people = ask.people();
     let Some(user) = people
         .users
-        .get_mut(&call.id.to_lowercase())
+        .get_mut(&ask.call.id.to_lowercase())
         .filter(|user| user.exists())
     else {
         return unknown_user();
     };
-    let sent = match sent(call) {
+    let sent = match sent(ask.call) {
         Ok(sent) => sent,
         Err(reply) => return *reply,
     };
 
-    if let Some(reply) = stale(world, call, &mut user.profile_version) {
+    if let Some(reply) = stale(ask.world, ask.call, &mut user.profile_version) {
         return reply;
     }
     let derived = user
@@ -50,24 +51,26 @@ pub(super) fn patch_profile(world: &World, call: &Call) -> Reply {
     user.profile_version += 1;
 
     Reply::json(200, text(&user.profile))
-        .with_etag(world.etag(user.profile_version))
+        .with_etag(ask.world.etag(user.profile_version))
         .applied()
 }
 
-pub(super) fn get_queue(world: &World, call: &Call) -> Reply {
-    let people = world.people();
-    match people.queues.get(&call.id) {
-        Some(queue) => Reply::json(200, text(&queue.document)).with_etag(world.etag(queue.version)),
+pub(super) fn get_queue(ask: &Ask<'_>) -> Reply {
+    let people = ask.people();
+    match people.queues.get(&ask.call.id) {
+        Some(queue) => {
+            Reply::json(200, text(&queue.document)).with_etag(ask.world.etag(queue.version))
+        }
         None => Reply::error(404, "not_found", "no such queue"),
     }
 }
 
-pub(super) fn patch_queue(world: &World, call: &Call) -> Reply {
-    let mut people = world.people();
-    let Some(queue) = people.queues.get_mut(&call.id) else {
+pub(super) fn patch_queue(ask: &Ask<'_>) -> Reply {
+    let mut people = ask.people();
+    let Some(queue) = people.queues.get_mut(&ask.call.id) else {
         return Reply::error(404, "not_found", "no such queue");
     };
-    let sent = match sent(call) {
+    let sent = match sent(ask.call) {
         Ok(sent) => sent,
         Err(reply) => return *reply,
     };
@@ -75,14 +78,14 @@ pub(super) fn patch_queue(world: &World, call: &Call) -> Reply {
     if sent.get("id").map(|raw| raw.get()) != queue.document.get("id").map(|raw| raw.get()) {
         return Reply::error(400, "invalid", "id is missing or another queue's");
     }
-    if let Some(reply) = stale(world, call, &mut queue.version) {
+    if let Some(reply) = stale(ask.world, ask.call, &mut queue.version) {
         return reply;
     }
     queue.document = sent;
     queue.version += 1;
 
     Reply::json(200, text(&queue.document))
-        .with_etag(world.etag(queue.version))
+        .with_etag(ask.world.etag(queue.version))
         .applied()
 }
 

@@ -1,21 +1,20 @@
 //! SCIM users.
 
-use super::faults::Fault;
-use super::gate::Call;
-use super::reply::{Reply, SCIM};
+use super::Ask;
 use super::routing::{matches, sent};
 use super::user::text;
-use super::world::World;
+use crate::simulator::faults::Fault;
+use crate::simulator::reply::{Reply, SCIM};
 
 fn unknown_user() -> Reply {
     Reply::scim_error(404, None, "no such user")
 }
 
-pub(super) fn get(world: &World, call: &Call) -> Reply {
-    let mut people = world.people();
+pub(super) fn get(ask: &Ask<'_>) -> Reply {
+    let mut people = ask.people();
     let Some(user) = people
         .users
-        .get_mut(&call.id.to_lowercase())
+        .get_mut(&ask.call.id.to_lowercase())
         .filter(|user| user.exists())
     else {
         return unknown_user();
@@ -32,26 +31,27 @@ pub(super) fn get(world: &World, call: &Call) -> Reply {
         shown.shift_remove("active");
     }
 
-    Reply::new(200, SCIM, text(&shown)).with_etag(world.etag(user.scim_version))
+    Reply::new(200, SCIM, text(&shown)).with_etag(ask.world.etag(user.scim_version))
 }
 
-pub(super) fn put(world: &World, call: &Call) -> Reply {
-    let mut people = world.people();
+pub(super) fn put(ask: &Ask<'_>) -> Reply {
+    let mut people = ask.people();
     let Some(user) = people
         .users
-        .get_mut(&call.id.to_lowercase())
+        .get_mut(&ask.call.id.to_lowercase())
         .filter(|user| user.exists())
     else {
         return unknown_user();
     };
 
-    if !call
+    if !ask
+        .call
         .header("content-type")
         .is_some_and(|kind| kind.starts_with(SCIM))
     {
         return Reply::scim_error(415, None, "not application/scim+json");
     }
-    let Ok(sent) = sent(call) else {
+    let Ok(sent) = sent(ask.call) else {
         return Reply::scim_error(400, Some("invalidSyntax"), "the body is no JSON object");
     };
     if let Some(missing) = ["schemas", "id", "userName", "active"]
@@ -66,14 +66,14 @@ pub(super) fn put(world: &World, call: &Call) -> Reply {
     {
         return Reply::scim_error(400, Some("invalidValue"), "active is no boolean");
     }
-    if let Some(Fault::Conflict { status }) = call.fault {
+    if let Some(Fault::Conflict { status }) = ask.call.fault {
         user.scim_version += 1;
         let status = status.unwrap_or(412);
         let kind = (status == 400).then_some("invalidVers");
         return Reply::scim_error(status, kind, "changed since it was read");
     }
-    let current = world.etag(user.scim_version);
-    if let (Some(wanted), Some(current)) = (call.header("if-match"), &current)
+    let current = ask.world.etag(user.scim_version);
+    if let (Some(wanted), Some(current)) = (ask.call.header("if-match"), &current)
         && !matches(wanted, current)
     {
         return Reply::scim_error(412, None, "changed since it was read");
@@ -85,6 +85,6 @@ pub(super) fn put(world: &World, call: &Call) -> Reply {
     user.scim_version += 1;
 
     Reply::new(200, SCIM, text(&user.scim))
-        .with_etag(world.etag(user.scim_version))
+        .with_etag(ask.world.etag(user.scim_version))
         .applied()
 }

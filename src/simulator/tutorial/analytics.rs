@@ -7,12 +7,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::conversations::Conversations;
-use super::faults::Fault;
-use super::gate::Call;
-use super::options::CursorStyle;
-use super::reply::Reply;
-use super::world::{World, now};
+use super::Ask;
+use super::people::People;
+use crate::simulator::conversations::Conversations;
+use crate::simulator::faults::Fault;
+use crate::simulator::gate::Call;
+use crate::simulator::options::CursorStyle;
+use crate::simulator::reply::Reply;
+use crate::simulator::world::{World, now};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -56,8 +58,8 @@ pub(super) fn participant(call: &Call) -> Option<String> {
     }
 }
 
-pub(super) fn query(world: &World, call: &Call) -> Reply {
-    let query: Query = match serde_json::from_slice(&call.body) {
+pub(super) fn query(ask: &Ask<'_>) -> Reply {
+    let query: Query = match serde_json::from_slice(&ask.call.body) {
         Ok(query) => query,
         Err(error) => return Reply::error(400, "malformed", &error.to_string()),
     };
@@ -65,7 +67,8 @@ pub(super) fn query(world: &World, call: &Call) -> Reply {
         return Reply::error(400, "malformed", "pageSize or the dates are out of range");
     }
     let interval = query.date_to.duration_since(query.date_from).unsigned_abs();
-    if world
+    if ask
+        .world
         .options
         .max_interval
         .is_some_and(|most| interval > most)
@@ -73,8 +76,8 @@ pub(super) fn query(world: &World, call: &Call) -> Reply {
         return Reply::error(400, "interval_too_long", "ask for a shorter interval");
     }
     let user = query.filter.participant_id.to_string();
-    let length = if world.options.overlapping {
-        world.options.conversation_length
+    let length = if ask.world.options.overlapping {
+        ask.world.options.conversation_length
     } else {
         Duration::ZERO
     };
@@ -83,7 +86,7 @@ pub(super) fn query(world: &World, call: &Call) -> Reply {
         .checked_sub(length)
         .unwrap_or(query.date_from);
     let numbers =
-        with_conversations(world, &user, |all| all.within(from, query.date_to)).unwrap_or(0..0);
+        with_conversations(ask, &user, |all| all.within(from, query.date_to)).unwrap_or(0..0);
     let cursor = Cursor {
         user,
         next: numbers.start,
@@ -92,32 +95,33 @@ pub(super) fn query(world: &World, call: &Call) -> Reply {
         issued_ms: 0,
     };
 
-    page(world, call, cursor)
+    page(ask, cursor)
 }
 
-pub(super) fn next(world: &World, call: &Call) -> Reply {
-    let Some(cursor) = cursor_of(call) else {
+pub(super) fn next(ask: &Ask<'_>) -> Reply {
+    let Some(cursor) = cursor_of(ask.call) else {
         return Reply::error(404, "unknown_cursor", "begin the query again");
     };
     let age_ms = now().as_millisecond() - cursor.issued_ms;
-    let lifetime = world
+    let lifetime = ask
+        .world
         .options
         .cursor_lifetime
         .map(|lifetime| lifetime.as_millis());
     if lifetime.is_some_and(|lifetime| u128::try_from(age_ms).unwrap_or(0) > lifetime) {
         return Reply::error(410, "expired_cursor", "begin the query again");
     }
-    page(world, call, cursor)
+    page(ask, cursor)
 }
 
 /// The conversations of a user that exists; a deleted user has none.
 fn with_conversations<T>(
-    world: &World,
+    ask: &Ask<'_>,
     user_id: &str,
     then: impl FnOnce(&Conversations<'_>) -> T,
 ) -> Option<T> {
     let (count, bytes) = {
-        let people = world.people();
+        let people = ask.people();
         let user = people.users.get(user_id).filter(|user| user.exists())?;
         (user.conversations, user.conversation_bytes)
     };
@@ -125,12 +129,14 @@ fn with_conversations<T>(
         user_id,
         count,
         bytes,
-        epoch: world.epoch,
-        length: world.options.conversation_length,
+        epoch: ask.world.epoch,
+        length: ask.world.options.conversation_length,
     }))
 }
 
-fn page(world: &World, call: &Call, cursor: Cursor) -> Reply {
+fn page(ask: &Ask<'_>, cursor: Cursor) -> Reply {
+    let world = ask.world;
+    let call = ask.call;
     let empty = call.fault == Some(Fault::EmptyPage);
     let begin = cursor.next;
     let end = if empty {
@@ -139,7 +145,7 @@ fn page(world: &World, call: &Call, cursor: Cursor) -> Reply {
         (begin + cursor.size).min(cursor.end)
     };
     let mut body = br#"{"details":"#.to_vec();
-    let written = with_conversations(world, &cursor.user, |all| {
+    let written = with_conversations(ask, &cursor.user, |all| {
         all.write_array(begin..end, &mut body);
     });
 
@@ -193,20 +199,17 @@ fn link(world: &World, call: &Call, cursor: &Cursor) -> String {
 
 /// The whole array, to compare an archive with.
 pub(super) fn exactly(
+    people: &People,
     world: &World,
     user_id: &str,
     from: Timestamp,
     to: Timestamp,
 ) -> Option<Vec<u8>> {
-    let (count, bytes) = {
-        let people = world.people();
-        let user = people.users.get(user_id)?;
-        (user.conversations, user.conversation_bytes)
-    };
+    let user = people.users.get(user_id)?;
     let all = Conversations {
         user_id,
-        count,
-        bytes,
+        count: user.conversations,
+        bytes: user.conversation_bytes,
         epoch: world.epoch,
         length: world.options.conversation_length,
     };

@@ -2,19 +2,18 @@
 
 use std::time::Instant;
 
-use super::gate::Call;
-use super::reply::Reply;
-use super::world::World;
+use super::Ask;
+use crate::simulator::reply::Reply;
 
 pub(super) fn unknown_user() -> Reply {
     Reply::error(404, "not_found", "no such user")
 }
 
-pub(super) fn get(world: &World, call: &Call) -> Reply {
-    let people = world.people();
+pub(super) fn get(ask: &Ask<'_>) -> Reply {
+    let people = ask.people();
     match people
         .users
-        .get(&call.id.to_lowercase())
+        .get(&ask.call.id.to_lowercase())
         .filter(|user| user.exists())
     {
         Some(user) => Reply::json(200, user.iam.as_bytes()),
@@ -22,11 +21,11 @@ pub(super) fn get(world: &World, call: &Call) -> Reply {
     }
 }
 
-pub(super) fn delete(world: &World, call: &Call) -> Reply {
-    let mut people = world.people();
+pub(super) fn delete(ask: &Ask<'_>) -> Reply {
+    let mut people = ask.people();
     let Some(user) = people
         .users
-        .get_mut(&call.id.to_lowercase())
+        .get_mut(&ask.call.id.to_lowercase())
         .filter(|user| user.exists())
     else {
         return unknown_user();
@@ -44,7 +43,7 @@ pub(super) fn delete(world: &World, call: &Call) -> Reply {
         202 => {
             let first = user.gone_at.is_none();
             user.gone_at
-                .get_or_insert(Instant::now() + world.options.delete_delay);
+                .get_or_insert(Instant::now() + ask.world.options.delete_delay);
             let reply = Reply::empty(202);
             if first { reply.applied() } else { reply }
         }
