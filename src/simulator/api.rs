@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::gate::Call;
 use super::population::Record;
 use super::reply::Reply;
-use super::tutorial;
 use super::unknowns::Switch;
 use super::world::World;
+use super::{genesys, tutorial};
 
 /// A call that the API's document does not have.
 pub(super) const UNKNOWN: &str = "unknown";
@@ -73,7 +73,7 @@ impl Profile {
         match self {
             Self::Cxone => Box::new(Unserved),
             Self::Tutorial => Box::new(tutorial::Tutorial::default()),
-            Self::Genesys => Box::new(Unserved),
+            Self::Genesys => Box::new(genesys::Genesys::default()),
         }
     }
 
@@ -82,7 +82,7 @@ impl Profile {
         match self {
             Self::Cxone => &[],
             Self::Tutorial => &[],
-            Self::Genesys => &[],
+            Self::Genesys => genesys::SWITCHES,
         }
     }
 
@@ -91,7 +91,7 @@ impl Profile {
         match self {
             Self::Cxone => "",
             Self::Tutorial => tutorial::ALL_SCOPES,
-            Self::Genesys => "",
+            Self::Genesys => genesys::ALL_RIGHTS,
         }
     }
 }

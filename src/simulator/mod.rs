@@ -21,6 +21,7 @@ mod conversations;
 mod faults;
 mod form;
 mod gate;
+mod genesys;
 mod ledger;
 mod options;
 mod population;
