@@ -151,7 +151,8 @@ pub(super) fn query(ask: &Ask<'_>) -> Result<Reply, Refused> {
     let query: Query = body(ask.call)?;
     let user = query.user()?;
     let (from, to) = query.interval()?;
-    let (size, number) = (query.paging.page_size, query.paging.page_number);
+    let size = query.paging.page_size;
+    let number = query.paging.page_number;
     if !(1..=100).contains(&size) || number == 0 {
         return Ok(error(
             400,

@@ -92,6 +92,10 @@ async fn every_answer_names_its_id_and_the_rate() {
     assert_eq!(first.header("inin-ratelimit-allowed"), "120");
     assert!(first.header("inin-ratelimit-reset").parse::<u8>().unwrap() <= 60);
     first.header("inin-ratelimit-count").parse::<u8>().unwrap();
+    assert_eq!(
+        tenant.last().answered_correlation_id.as_deref(),
+        Some(first.header("inin-correlation-id"))
+    );
     let second = tenant.get(&format!("users/{NOBODY}")).await;
     assert_eq!(second.status, 404);
     assert_ne!(

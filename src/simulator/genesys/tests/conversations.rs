@@ -17,6 +17,11 @@ fn begin(tenant: &Tenant) -> Timestamp {
     Timestamp::from_second(seconds - seconds.rem_euclid(86_400)).unwrap()
 }
 
+fn days(tenant: &Tenant, count: i32) -> (Timestamp, Timestamp) {
+    let from = begin(tenant);
+    (from, from + DAY * count)
+}
+
 fn body(from: Timestamp, to: Timestamp, size: u64, number: u64) -> Value {
     json!({
         "interval": format!("{from:.3}/{to:.3}"), "order": "asc", "orderBy": "conversationStart",
@@ -61,7 +66,7 @@ fn busy() -> Tenant {
 #[tokio::test]
 async fn the_pages_of_a_window_hold_what_the_total_says() {
     let tenant = busy();
-    let (from, to) = (begin(&tenant), begin(&tenant) + DAY * 7);
+    let (from, to) = days(&tenant, 7);
     let first = query(&tenant, body(from, to, 100, 1)).await;
     assert_eq!(first.status, 200, "{}", first.text);
     assert_eq!(tenant.last().operation, "query_conversations");
@@ -119,13 +124,13 @@ async fn windows_join_at_midnight_without_a_gap_or_a_repetition() {
         tenant.set("interval_matching", matching);
         let from = begin(&tenant);
         let total = |answer: Answer| answer.json()["totalHits"].as_u64().unwrap();
-        let mut days = 0;
+        let mut sum = 0;
         for day in 0..7 {
-            let (from, to) = (from + DAY * day, from + DAY * (day + 1));
-            days += total(query(&tenant, body(from, to, 1, 1)).await);
+            let morning = from + DAY * day;
+            sum += total(query(&tenant, body(morning, morning + DAY, 1, 1)).await);
         }
         let week = total(query(&tenant, body(from, from + DAY * 7, 1, 1)).await);
-        assert_eq!(days == week, matching != "last_day_too");
+        assert_eq!(sum == week, matching != "last_day_too");
     }
 }
 
@@ -166,7 +171,7 @@ async fn the_longest_interval_is_a_week_or_a_month() {
 #[tokio::test]
 async fn pages_beyond_100000_results_are_refused() {
     let tenant = busy();
-    let (from, to) = (begin(&tenant), begin(&tenant) + DAY);
+    let (from, to) = days(&tenant, 1);
     assert_eq!(query(&tenant, body(from, to, 100, 1000)).await.status, 200);
     let refused = query(&tenant, body(from, to, 100, 1001)).await;
     assert_eq!(refused.status, 400);
@@ -195,7 +200,7 @@ async fn nobody_has_no_conversations_in_three_ways() {
 #[tokio::test]
 async fn the_user_is_matched_in_every_role_or_in_some() {
     let tenant = busy();
-    let (from, to) = (begin(&tenant), begin(&tenant) + DAY * 7);
+    let (from, to) = days(&tenant, 7);
     let total = |answer: Answer| answer.json()["totalHits"].as_u64().unwrap();
     let every = total(query(&tenant, body(from, to, 1, 1)).await);
     tenant.set("matching_roles", "participants");
@@ -226,7 +231,7 @@ async fn a_deleted_users_conversations_are_found_or_not() {
 #[tokio::test]
 async fn rows_appear_and_vanish_while_a_window_is_read() {
     let tenant = busy();
-    let (from, to) = (begin(&tenant), begin(&tenant) + DAY);
+    let (from, to) = days(&tenant, 1);
     let before = query(&tenant, body(from, to, 10, 1)).await;
     let total = before.json()["totalHits"].as_u64().unwrap();
 
@@ -267,7 +272,7 @@ async fn the_newest_conversation_may_last() {
 #[tokio::test]
 async fn wrong_queries_are_refused() {
     let tenant = busy();
-    let (from, to) = (begin(&tenant), begin(&tenant) + DAY);
+    let (from, to) = days(&tenant, 1);
     let right = body(from, to, 10, 1);
     let changed = |pointer: &str, value: Value| {
         let mut wrong = right.clone();

@@ -2,6 +2,7 @@
 
 mod access;
 mod conversations;
+mod document;
 mod routing;
 mod users;
 

@@ -155,10 +155,8 @@ async fn a_membership_by_group_is_left_through_the_group() {
     };
     // Those that are joined are the second queue of each group, without a group of others.
     let list = tenant.get(&self::queues(true)).await.json();
-    let (group, team) = (
-        groups("GROUP", &list).remove(0),
-        groups("TEAM", &list).remove(0),
-    );
+    let group = groups("GROUP", &list).remove(0);
+    let team = groups("TEAM", &list).remove(0);
     let as_team = tenant
         .delete(&format!("teams/{group}/members?id={USER}"))
         .await;
