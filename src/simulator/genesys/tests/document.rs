@@ -91,11 +91,10 @@ fn every_operation_that_is_used_is_served_and_no_other() {
     let all = operations();
     assert_eq!(all.len(), DOCUMENT.matches("operationId:").count());
     for operation in &all {
-        let parts =
-            operation
-                .path
-                .split('/')
-                .map(|part| if part.starts_with('{') { USER } else { part });
+        let parts = operation
+            .path
+            .split('/')
+            .map(|part| if part.starts_with('{') { USER } else { part });
         let path = parts.collect::<Vec<_>>().join("/");
         let method: Method = operation.method.parse().unwrap();
         let name = Genesys::default().operation(&method, &path).0;
