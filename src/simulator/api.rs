@@ -9,7 +9,7 @@ use super::population::Record;
 use super::reply::Reply;
 use super::unknowns::Switch;
 use super::world::World;
-use super::{nice, tutorial};
+use super::{genesys, nice, tutorial};
 
 /// A call that the API's document does not have.
 pub(super) const UNKNOWN: &str = "unknown";
@@ -73,7 +73,7 @@ impl Profile {
         match self {
             Self::Cxone => Box::new(nice::Nice::default()),
             Self::Tutorial => Box::new(tutorial::Tutorial::default()),
-            Self::Genesys => Box::new(Unserved),
+            Self::Genesys => Box::new(genesys::Genesys::default()),
         }
     }
 
@@ -82,7 +82,7 @@ impl Profile {
         match self {
             Self::Cxone => nice::SWITCHES,
             Self::Tutorial => &[],
-            Self::Genesys => &[],
+            Self::Genesys => genesys::SWITCHES,
         }
     }
 
@@ -91,56 +91,7 @@ impl Profile {
         match self {
             Self::Cxone => nice::ALL_RIGHTS,
             Self::Tutorial => tutorial::ALL_SCOPES,
-            Self::Genesys => "",
+            Self::Genesys => genesys::ALL_RIGHTS,
         }
-    }
-}
-
-/// In place of an API that is not there yet.
-struct Unserved;
-
-impl Api for Unserved {
-    fn operation(&self, _method: &Method, _path: &str) -> (&'static str, String) {
-        (UNKNOWN, String::new())
-    }
-
-    fn user_id(&self, _call: &Call) -> Option<String> {
-        None
-    }
-
-    fn serves_conversations(&self, _operation: &str) -> bool {
-        false
-    }
-
-    fn correlation_header(&self) -> &'static str {
-        "x-correlation-id"
-    }
-
-    fn answer(&self, _world: &World, _call: &Call) -> Reply {
-        Reply::new(404, "text/html", "<html><body>Not found</body></html>")
-    }
-
-    fn error(&self, _call: &Call, status: u16, code: &str, message: &str) -> Reply {
-        Reply::error(status, code, message)
-    }
-
-    fn put_user(&self, _world: &World, _record: Record) {}
-
-    fn user_ids(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn user_now(&self, _id: &str) -> Option<Value> {
-        None
-    }
-
-    fn conversations(
-        &self,
-        _world: &World,
-        _id: &str,
-        _from: Timestamp,
-        _to: Timestamp,
-    ) -> Option<Vec<u8>> {
-        None
     }
 }

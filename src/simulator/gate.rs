@@ -75,6 +75,7 @@ pub(super) async fn answer(State(world): State<Arc<World>>, request: Request) ->
         correlation_id: call
             .header(world.api.correlation_header())
             .map(str::to_owned),
+        answered_correlation_id: None,
         has_accept: call.headers.contains_key(header::ACCEPT),
         if_match: call.header("if-match").map(str::to_owned),
         fault: call.fault.as_ref().map(Fault::name),
@@ -92,6 +93,10 @@ pub(super) async fn answer(State(world): State<Arc<World>>, request: Request) ->
         cut();
     }
     entry.status = reply.status;
+    entry.answered_correlation_id = reply
+        .headers
+        .get(world.api.correlation_header())
+        .and_then(|id| Some(id.to_str().ok()?.to_owned()));
     world.ledger.add(entry);
     let body = streamed_body(&reply, &call);
 

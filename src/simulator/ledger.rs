@@ -28,6 +28,8 @@ pub(crate) struct Entry {
     pub applied: bool,
     /// The ID that the vendor's support asks for (e.g. `X-Correlation-Id`), if it was sent.
     pub correlation_id: Option<String>,
+    /// The ID that the answer had under the same name.
+    pub answered_correlation_id: Option<String>,
     /// Whether an `Accept` header was sent.
     pub has_accept: bool,
     /// `If-Match`, if it was sent.

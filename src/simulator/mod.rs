@@ -1,6 +1,7 @@
 //! A tenant's API on loopback, for tests, demo and benchmarks. It fails on request, and keeps a ledger of what was really
 //! done. Each API is written from its document alone, with wire types of its own, so that a mistake cannot hide on both
-//! sides: `tutorial` from `docs/contract/cxone-openapi.yaml`, `nice` from `docs/contract/cxone-published-openapi.yaml`.
+//! sides: `tutorial` from `docs/contract/cxone-openapi.yaml`, `nice` from `docs/contract/cxone-published-openapi.yaml`,
+//! `genesys` from `docs/contract/genesys-openapi.yaml`.
 //!
 //! Beside the API, under `/_simulator/`:
 //!
@@ -21,6 +22,7 @@ mod conversations;
 mod faults;
 mod form;
 mod gate;
+mod genesys;
 mod ledger;
 mod nice;
 mod options;

@@ -63,6 +63,9 @@ pub(crate) struct Record {
     /// genesys: number of the queues that the user is in only by membership of a group.
     #[serde(default)]
     pub group_queues: usize,
+    /// genesys: number of further queues, in a division that the client does not see.
+    #[serde(default)]
+    pub unseen_queues: usize,
     /// Number of live sessions; the default is one.
     #[serde(default)]
     pub sessions: Option<u32>,

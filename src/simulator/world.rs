@@ -82,6 +82,7 @@ impl World {
             world.put_user(Record {
                 id,
                 active_as_string: index % 5 == 4,
+                group_queues: if index % 5 == 3 { 2 } else { 0 },
                 ..Record::default()
             });
         }
