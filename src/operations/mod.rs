@@ -16,6 +16,7 @@ pub(crate) mod overview;
 pub(crate) mod part;
 pub(crate) mod pause;
 pub(crate) mod plan;
+pub(crate) mod rehearsal;
 pub(crate) mod report;
 pub(crate) mod runbook;
 pub(crate) mod series;

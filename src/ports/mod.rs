@@ -13,6 +13,7 @@ mod quotas;
 mod replays;
 mod shared;
 mod store_health;
+mod survey;
 mod tenant;
 pub(crate) mod usage;
 pub(crate) mod users;
@@ -32,6 +33,7 @@ pub(crate) use quotas::{Quotas, Reservation};
 pub(crate) use replays::{GroupReplay, ReplayNote, ReplayedUser};
 pub(crate) use shared::SharedStores;
 pub(crate) use store_health::{BucketHealth, CheckpointHealth, Persistence};
+pub(crate) use survey::{Observation, Seen, SeenWord};
 pub(crate) use tenant::{
     Account, AccountRead, Answered, CallCounts, ConversationFacts, Deactivation, DeleteAnswer,
     Page, PageRequest, ReadFacts, ReadyDeletion, RefusalCause, RefusedRead, RoutingWrites,

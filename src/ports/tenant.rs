@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::survey::Observation;
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::machine::{Call, Residual};
@@ -312,6 +313,14 @@ pub(crate) trait Tenant: Send + Sync {
 
     /// Makes a read of this kind for a user that does not exist, and says everything that its answer shows.
     async fn examine(&self, read: TenantRead) -> Result<ReadFacts, RefusedRead>;
+
+    /// Looks at what this API has of its own: discovery, version, rights, limits; or, of a user that is named, at what
+    /// only a real user shows. Reads only.
+    async fn survey(&self, user_id: Option<UserId>) -> Vec<Observation>;
+
+    /// Repeats, for a user that a rehearsal off-boarded with these calls, writes that were accepted, and reads what they
+    /// left. Each write asks for what is so already.
+    async fn repeat_writes(&self, user_id: UserId, calls: &[Call]) -> Vec<Observation>;
 
     /// The scopes of the token, separated by spaces; `None` where the token endpoint does not list them.
     async fn scopes(&self) -> Result<Option<String>, Failure>;

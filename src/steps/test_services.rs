@@ -20,8 +20,8 @@ use crate::manifest::Actor;
 use crate::ports::batches::FinishedBatch;
 use crate::ports::{
     Account, AccountRead, Answered, Checkpoints, Claim, ConversationFacts, Deactivation,
-    DeletionAdmission, GroupReplay, Lease, Page, PageRequest, ReadFacts, ReadyDeletion,
-    RefusedRead, ReplayNote, RoutingWrites, Saved, StepCalls, Tenant, TenantRead,
+    DeletionAdmission, GroupReplay, Lease, Observation, Page, PageRequest, ReadFacts,
+    ReadyDeletion, RefusedRead, ReplayNote, RoutingWrites, Saved, StepCalls, Tenant, TenantRead,
 };
 use crate::profile::TenantProfile;
 use crate::progress::Progress;
@@ -130,6 +130,14 @@ impl Tenant for TestTenant {
 
     async fn examine(&self, _: TenantRead) -> Result<ReadFacts, RefusedRead> {
         unimplemented!("only `doctor` examines")
+    }
+
+    async fn survey(&self, _: Option<UserId>) -> Vec<Observation> {
+        Vec::new()
+    }
+
+    async fn repeat_writes(&self, _: UserId, _: &[Call]) -> Vec<Observation> {
+        Vec::new()
     }
 
     async fn scopes(&self) -> Result<Option<String>, Failure> {
