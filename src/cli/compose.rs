@@ -300,6 +300,13 @@ pub(super) async fn services(
     cxone: &Cxone,
     worker: &str,
 ) -> Result<Services, CliError> {
+    let profile = cxone.profile;
+    if !profile.is_tutorial() {
+        tracing::warn!(
+            %profile,
+            "this profile was tried on a simulator only, and on no live tenant yet; see docs/tenants.md"
+        );
+    }
     let services = unproven_services(settings, cxone, worker).await?;
     services.checkpoints.probe().await?;
     services.archive_store.probe().await?;

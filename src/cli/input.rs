@@ -282,7 +282,7 @@ fn option_of(member: &str) -> String {
 }
 
 /// Says something about the input: plain text on a terminal, else a line of the log.
-fn notice(text: &str) {
+pub(super) fn notice(text: &str) {
     if std::io::stderr().is_terminal() {
         use std::io::Write as _;
         // A terminal that is closed ends the process by a signal.

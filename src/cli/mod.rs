@@ -30,6 +30,7 @@ mod plan;
 mod plan_cost;
 mod plan_printer;
 mod plan_total;
+mod rehearsal;
 mod rejects;
 mod report;
 mod run;

@@ -11,8 +11,9 @@ use super::bar::bar;
 use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
-use super::input::{InputArgs, Purpose, unreadable};
+use super::input::{InputArgs, Purpose, Users, unreadable};
 use super::output::{Output, OutputArgs, json, say, table};
+use super::rehearsal::Rehearsing;
 use crate::clock::Clock;
 use crate::config::TenantSettings;
 use crate::failure::Failure;
@@ -34,6 +35,12 @@ use crate::worker::{Outcome, Shutdown, drive, shutdown_on_signals};
 pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
+    /// Off-board one user that nobody needs, delete nothing, and write what the tenant answered to a file
+    ///
+    /// The file `rehearsal-PROFILE-TIME.json` answers the open questions of docs/tenants.md and holds no personal data, so
+    /// that it can be given away. The user loses all access.
+    #[arg(long)]
+    rehearsal: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -85,9 +92,25 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
     let now = Clock::system().now();
     let users = args.input.read(now, purpose, |_user_id| None)?;
     let name = format!("run-{}", std::process::id());
-    let services = compose::services(&settings.base, &settings.cxone, &name).await?;
+    let mut services = compose::services(&settings.base, &settings.cxone, &name).await?;
+    let rehearsing = match (args.rehearsal, users.checked.users) {
+        (false, _) => None,
+        (true, 1) => Some(rehearse(&mut services, &users).await?),
+        (true, many) => {
+            let text = format!(
+                "a rehearsal is of one user, and {many} are named; no user was off-boarded"
+            );
+            return Err(CliError::usage(text));
+        }
+    };
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
     let services = Arc::new(services);
+    // A rehearsal ends with its file, however long the API takes to settle.
+    let longest_wait = if args.rehearsal {
+        SignedDuration::MAX
+    } else {
+        LONGEST_WAIT
+    };
     let slots = Arc::new(Semaphore::new(settings.base.worker.concurrency));
     let mut tasks = JoinSet::new();
     let messages = users.input.messages(&users.checked);
@@ -103,7 +126,7 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
             let span = span::user(message.user_id);
             (
                 index,
-                run_user(&services, &message, &shutdown)
+                run_user(&services, &message, &shutdown, longest_wait)
                     .instrument(span)
                     .await,
             )
@@ -124,6 +147,9 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
     rows.sort_by_key(|(index, _)| *index);
     let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
     answer(args.output.output, &rows)?;
+    if let Some(rehearsing) = rehearsing {
+        rehearsing.end(&services).await?;
+    }
     if let Some(failure) = systemic {
         return Err(failure.into());
     }
@@ -132,6 +158,17 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
         .all(|row| matches!(row.result, "finished" | "waiting"));
 
     Ok(if all_ok { users.exit() } else { Exit::Bad })
+}
+
+/// Begins the rehearsal of the one user.
+async fn rehearse(services: &mut Services, users: &Users) -> Result<Rehearsing, CliError> {
+    let messages = users.input.messages(&users.checked);
+    let mut messages = messages.map_err(|error| unreadable(&error))?;
+    let message = messages
+        .next()
+        .ok_or_else(|| CliError::usage("a rehearsal needs a user ID"))?
+        .map_err(|error| unreadable(&error))?;
+    Rehearsing::begin(services, message.user_id).await
 }
 
 fn answer(output: Output, rows: &[Row]) -> Result<(), CliError> {
@@ -163,6 +200,7 @@ async fn run_user(
     services: &Services,
     message: &Message,
     shutdown: &Shutdown,
+    longest_wait: SignedDuration,
 ) -> (Row, Option<Failure>) {
     let user_id = message.user_id;
     let draining = &shutdown.draining;
@@ -204,7 +242,7 @@ async fn run_user(
             Outcome::Delay { until, why, .. } => {
                 job.continuation = true;
                 let remaining = until.duration_since(services.clock.now());
-                if remaining > LONGEST_WAIT {
+                if remaining > longest_wait {
                     let detail = format!("until {until}: {why}; run the command again after that");
                     return (Row::new(user_id, "waiting").with_detail(detail), None);
                 }

@@ -20,6 +20,9 @@ pub(crate) struct Rehearsal {
     pub date: String,
     /// How it ended; `None` if it did not reach an end.
     pub end: Option<StateName>,
+    /// The last failure, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
     pub before: Vec<Answer>,
     pub calls: Vec<RehearsedCall>,
     /// What is left over, by kind and without IDs.
@@ -59,6 +62,7 @@ impl Rehearsal {
             release: env!("CARGO_PKG_VERSION"),
             date: now.strftime("%Y-%m-%d").to_string(),
             end: None,
+            failure: None,
             before: Vec::new(),
             calls: Vec::new(),
             residual: Vec::new(),

@@ -4,12 +4,14 @@ mod fleet;
 mod protected;
 mod safety;
 mod stores;
+mod survey;
 mod tenant;
 
 use super::columns;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json, say, table};
 use crate::config::{AnySettings, Profile, Sources, show};
+use crate::job::UserId;
 use finding::Finding;
 
 /// Checks settings, reachability, scopes and permissions; each finding says how to fix it
@@ -20,11 +22,15 @@ use finding::Finding;
 #[command(after_help = "Examples:
   offboarder doctor
   offboarder doctor --output json
+  offboarder doctor --user 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11
   offboarder doctor --show-settings")]
 pub(crate) struct Args {
     /// Show the settings in force and their origin, with secrets masked, and check nothing
     #[arg(long)]
     show_settings: bool,
+    /// Also read this user of the tenant, as a worker would, and answer what only a real user shows; nothing is written
+    #[arg(long, value_name = "USER_ID", conflicts_with = "show_settings")]
+    user: Option<UserId>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -33,7 +39,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     if args.show_settings {
         return show_settings(args.output.output, sources);
     }
-    let findings = findings(sources).await?;
+    let findings = findings(sources, args.user).await?;
     match args.output.output {
         Output::Json => json(&serde_json::json!({ "findings": findings }))?,
         Output::Table => {
@@ -110,12 +116,12 @@ fn show_settings(output: Output, sources: &Sources) -> Result<Exit, CliError> {
 
 /// Checks all services concurrently, so that one that hangs does not delay the others. Without the settings of one, the
 /// others are checked.
-async fn findings(sources: &Sources) -> Result<Vec<Finding>, CliError> {
+async fn findings(sources: &Sources, user_id: Option<UserId>) -> Result<Vec<Finding>, CliError> {
     let settings = AnySettings::read(sources)?;
     let base = &settings.base;
     let tenant = async {
         match &settings.cxone {
-            Some(cxone) => tenant::examine(cxone, &base.guard).await,
+            Some(cxone) => tenant::examine(cxone, &base.guard, user_id).await,
             None => vec![Finding::needs(
                 "CXone",
                 &AnySettings::missing(sources, Profile::Run),

@@ -7,10 +7,13 @@ use jiff::Timestamp;
 
 use super::super::compose;
 use super::finding::Finding;
+use super::survey;
 use crate::clock::Clock;
 use crate::config::{Cxone, Guard};
+use crate::job::UserId;
 use crate::limits::DeletePolicy;
 use crate::ports::{ReadFacts, RefusalCause, RefusedRead, Tenant, TenantRead};
+use crate::profile::TenantProfile;
 use crate::progress::Progress;
 
 /// The scopes that the token needs, and the read that shows each of them without a change.
@@ -33,7 +36,7 @@ const NOT_EXAMINED: &str = "not examined, for the reason in another row";
 
 type Outcome = Result<ReadFacts, RefusedRead>;
 
-pub(super) async fn examine(cxone: &Cxone, guard: &Guard) -> Vec<Finding> {
+pub(super) async fn examine(cxone: &Cxone, guard: &Guard, user_id: Option<UserId>) -> Vec<Finding> {
     let tenant = match compose::tenant(cxone, compose::local_quotas(), Progress::default()) {
         Ok(tenant) => tenant,
         Err(error) => {
@@ -62,21 +65,45 @@ pub(super) async fn examine(cxone: &Cxone, guard: &Guard) -> Vec<Finding> {
     }
 
     findings.extend(reads.clock());
-    let deletes = guard.delete == DeletePolicy::Attempt;
-    findings.extend(
-        SCOPES
-            .iter()
-            .map(|(scope, read)| reads.scope(scope, *read, granted.as_deref(), deletes)),
-    );
-    findings.push(reads.scim());
-    for (class, of_class) in [
-        ("routing", vec![TenantRead::User, TenantRead::Routing]),
-        ("scim", vec![TenantRead::Account]),
-        ("analytics", vec![TenantRead::Conversations]),
-    ] {
-        findings.push(reads.quota(class, &of_class));
+    let preset = cxone.profile.preset();
+    if cxone.profile.is_tutorial() {
+        let deletes = guard.delete == DeletePolicy::Attempt;
+        findings.extend(
+            SCOPES
+                .iter()
+                .map(|(scope, read)| reads.scope(scope, *read, granted.as_deref(), deletes)),
+        );
+        findings.push(reads.scim());
+    } else {
+        findings.extend(reads.rights());
+        findings.push(untried(cxone.profile));
+    }
+    if preset.one_budget {
+        findings.push(reads.quota("routing", &TenantRead::ALL));
+    } else {
+        for (class, of_class) in [
+            ("routing", vec![TenantRead::User, TenantRead::Routing]),
+            ("scim", vec![TenantRead::Account]),
+            ("analytics", vec![TenantRead::Conversations]),
+        ] {
+            findings.push(reads.quota(class, &of_class));
+        }
+    }
+    findings.extend(survey::of_tenant(&*tenant).await);
+    if let Some(user_id) = user_id {
+        findings.extend(survey::of_user(&*tenant, user_id, cxone).await);
     }
     findings
+}
+
+/// A profile that no live tenant has shown to be right is used with care.
+fn untried(profile: TenantProfile) -> Finding {
+    Finding::warning(
+        "profile",
+        format!("{profile} was tried on a simulator only, and on no live tenant yet"),
+        "try `offboarder doctor --user ID` with a user who has left, then `offboarder run --rehearsal ID` with a user \
+         that nobody needs (docs/tenants.md)",
+    )
 }
 
 /// One read of each kind, and when its answer came.
@@ -124,11 +151,11 @@ impl Reads {
         Some(if skew.unsigned_abs() > MAX_SKEW {
             Finding::bad(
                 "clock",
-                format!("this host's clock is {seconds} s {way} that of CXone"),
+                format!("this host's clock is {seconds} s {way} that of the API"),
                 "synchronise this host's clock (NTP): signatures of S3, tokens and dates depend on it",
             )
         } else {
-            Finding::good("clock", format!("{seconds} s from that of CXone"))
+            Finding::good("clock", format!("{seconds} s from that of the API"))
         })
     }
 
@@ -170,6 +197,21 @@ impl Reads {
                 "the token endpoint does not list it; only a write would show it",
             ),
         }
+    }
+
+    /// Whether the reads that off-boarding makes are allowed, where the token lists no scopes.
+    fn rights(&self) -> Vec<Finding> {
+        let right = |(read, outcome, _): &(TenantRead, Outcome, Timestamp)| {
+            let check = format!("reads: {}", words_of(*read));
+            match outcome {
+                Ok(_) => Finding::good(check, "accepted"),
+                Err(refused) if refused.cause == RefusalCause::Throttled => {
+                    Finding::good(check, NOT_EXAMINED)
+                }
+                Err(refused) => Finding::failed(check, refused.failure.clone()),
+            }
+        };
+        self.0.iter().map(right).collect()
     }
 
     fn scim(&self) -> Finding {
@@ -216,6 +258,15 @@ impl Reads {
             }
             None => Finding::good(check, "a call was accepted, or failed for another reason"),
         }
+    }
+}
+
+const fn words_of(read: TenantRead) -> &'static str {
+    match read {
+        TenantRead::User => "users",
+        TenantRead::Routing => "routing",
+        TenantRead::Account => "access",
+        TenantRead::Conversations => "conversations",
     }
 }
 
