@@ -6,6 +6,7 @@ mod conformance;
 pub(crate) mod directory;
 pub(crate) mod embedded;
 pub(crate) mod http;
+pub(crate) mod nice;
 mod private;
 pub(crate) mod redis;
 pub(crate) mod s3;

@@ -9,6 +9,7 @@ use crate::adapters::amqp::AmqpBroker;
 use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::adapters::http::{ApiOptions, Grant, LocalQuotas};
+use crate::adapters::nice;
 use crate::adapters::redis::{
     RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisOperations, RedisQuotas,
     RedisUsage, RedisUsers, RedisWorkers,
@@ -67,7 +68,8 @@ pub(super) fn tenant(
     };
     Ok(match settings.profile {
         TenantProfile::Tutorial => Arc::new(Client::new(options)?),
-        TenantProfile::Cxone | TenantProfile::Genesys => {
+        TenantProfile::Cxone => Arc::new(nice::Client::new(options, &settings.api_version)?),
+        TenantProfile::Genesys => {
             let text = format!("the profile {} has no adapter yet", settings.profile);
             return Err(CliError::usage(text));
         }
