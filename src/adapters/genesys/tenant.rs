@@ -10,9 +10,9 @@ use crate::failure::Failure;
 use crate::job::UserId;
 use crate::machine::{Call, Residual};
 use crate::ports::{
-    Account, AccountRead, Answered, CallCounts, ConversationFacts, Deactivation, Page, PageRequest,
-    QuotaClass, ReadFacts, ReadyDeletion, RefusedRead, RoutingWrites, StepCalls, Tenant,
-    TenantRead,
+    Account, AccountRead, Answered, CallCounts, ConversationFacts, Deactivation, Observation, Page,
+    PageRequest, QuotaClass, ReadFacts, ReadyDeletion, RefusedRead, RoutingWrites, StepCalls,
+    Tenant, TenantRead,
 };
 use crate::profile::TenantProfile;
 
@@ -131,6 +131,14 @@ impl Tenant for GenesysClient {
 
     async fn examine(&self, read: TenantRead) -> Result<ReadFacts, RefusedRead> {
         self.facts(read).await.map_err(refused_read)
+    }
+
+    async fn survey(&self, _: Option<UserId>) -> Vec<Observation> {
+        Vec::new()
+    }
+
+    async fn repeat_writes(&self, _: UserId, _: &[Call]) -> Vec<Observation> {
+        Vec::new()
     }
 
     async fn scopes(&self) -> Result<Option<String>, Failure> {
