@@ -145,7 +145,7 @@ fn visible(ask: &Ask<'_>, user: &User, window: &Window) -> Result<Option<Vec<Row
     let late = late_row(ask, user);
     rows.retain(|row| Some(*row) != late);
     rows.retain(|row| window.medium.is_none_or(|medium| medium_of(*row) == medium));
-    // Whoever needs an order has to ask for it.
+    // A client that needs an order has to ask for it.
     if !window.is_ordered {
         rows.reverse();
     }
