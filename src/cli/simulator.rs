@@ -9,6 +9,7 @@ use crate::simulator::{Options, Profile, start, switches};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   offboarder simulator --listen 127.0.0.1:8098 --users 100 --conversations 2000 --latency 20ms
+  offboarder simulator --profile cxone --unknown list
   curl -s http://127.0.0.1:8098/_simulator/users
   curl -s http://127.0.0.1:8098/_simulator/faults -H 'content-type: application/json' \\
     -d '{\"operation\":\"delete_user\",\"times\":1,\"fault\":{\"kind\":\"lost_reply\"}}'")]
@@ -20,7 +21,9 @@ pub(crate) struct Args {
 pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     let options: Options = args.flags.clone().into();
     if options.unknowns.iter().any(|word| word == "list") {
-        say(switches(options.profile).trim_end());
+        for line in switches(options.profile).lines() {
+            say(line);
+        }
         return Ok(Exit::Ok);
     }
     let mut simulator = start(&options).await.map_err(CliError::usage)?;
@@ -30,7 +33,7 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
         simulator.user_ids().len(),
         simulator.base_uri()
     ));
-    for (name, value) in settings(&options, simulator.base_uri()) {
+    for (name, value) in settings(&options, &simulator.base_uri()) {
         say(format!("export OFFBOARDER_CXONE_{name}={}", quoted(&value)));
     }
     let shutdown = crate::worker::shutdown_on_signals().map_err(CliError::bad)?;
@@ -50,9 +53,9 @@ const fn vendor(profile: Profile) -> &'static str {
 }
 
 /// The settings that a worker needs for it.
-fn settings(options: &Options, base_uri: String) -> Vec<(&'static str, String)> {
+fn settings(options: &Options, base_uri: &str) -> Vec<(&'static str, String)> {
     let mut settings = vec![
-        ("BASE_URI", base_uri.clone()),
+        ("BASE_URI", base_uri.to_owned()),
         ("CLIENT_ID", options.client_id.clone()),
         ("CLIENT_SECRET", options.client_secret.clone()),
     ];
