@@ -9,6 +9,7 @@ use crate::simulator::{Options, Profile, start, switches};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   offboarder simulator --listen 127.0.0.1:8098 --users 100 --conversations 2000 --latency 20ms
+  offboarder simulator --profile cxone --unknown list
   curl -s http://127.0.0.1:8098/_simulator/users
   curl -s http://127.0.0.1:8098/_simulator/faults -H 'content-type: application/json' \\
     -d '{\"operation\":\"delete_user\",\"times\":1,\"fault\":{\"kind\":\"lost_reply\"}}'")]
@@ -20,7 +21,9 @@ pub(crate) struct Args {
 pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     let options: Options = args.flags.clone().into();
     if options.unknowns.iter().any(|word| word == "list") {
-        say(switches(options.profile).trim_end());
+        for line in switches(options.profile).lines() {
+            say(line);
+        }
         return Ok(Exit::Ok);
     }
     let mut simulator = start(&options).await.map_err(CliError::usage)?;

@@ -125,3 +125,29 @@ async fn set_unknowns(
     }
     StatusCode::NO_CONTENT.into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::api::Profile;
+    use crate::simulator::options::Options;
+
+    #[tokio::test]
+    async fn switches_are_set_at_run_time_and_unknown_ones_are_refused() {
+        let options = Options {
+            profile: Profile::Cxone,
+            ..Options::default()
+        };
+        let world = Arc::new(World::new(&options).unwrap());
+        let put = |name: &str, value: &str| {
+            let wanted = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+            set_unknowns(State(Arc::clone(&world)), Json(wanted))
+        };
+        assert_eq!(put("no_rows", "200").await.status(), 204);
+        assert_eq!(put("no_rows", "205").await.status(), 400);
+        assert_eq!(put("no_row", "200").await.status(), 400);
+        let all = unknowns(State(Arc::clone(&world))).await;
+        assert_eq!(all.0["no_rows"], "200");
+        assert_eq!(all.0["unknown_user"], "404");
+    }
+}

@@ -69,6 +69,7 @@ pub(super) async fn answer(State(world): State<Arc<World>>, request: Request) ->
         operation,
         method: call.method.to_string(),
         path: call.path.clone(),
+        query: call.query.clone(),
         user_id,
         status: 0,
         applied: false,

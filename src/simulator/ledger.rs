@@ -21,6 +21,8 @@ pub(crate) struct Entry {
     pub operation: &'static str,
     pub method: String,
     pub path: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub query: String,
     /// The user that the call is about; calls about a queue have none.
     pub user_id: Option<String>,
     /// The status of the answer; 0 when the connection was closed without one.

@@ -97,6 +97,11 @@ impl Timeline {
             .collect()
     }
 
+    /// The newest of all.
+    pub(super) fn newest(&self) -> Option<Row> {
+        self.rows(Timestamp::MIN, Timestamp::MAX).pop()
+    }
+
     fn first_from(&self, limit: Timestamp) -> u64 {
         let mut low = 0;
         let mut high = self.count;

@@ -55,10 +55,14 @@ pub(super) fn keys(ask: &Ask<'_>) -> Answer {
 
 /// Never with a secret.
 fn shown(user: &User, key: &Key) -> Value {
-    json!({
-        "accessKeyId": key.id, "userId": user.id, "tenantId": TENANT_ID, "agentId": user.agent(),
-        "isActive": key.is_active, "lastUsedDate": null,
-    })
+    let mut document = json!({
+        "accessKeyId": key.id, "userId": user.id, "tenantId": TENANT_ID, "isActive": key.is_active,
+        "lastUsedDate": null,
+    });
+    if let (Some(number), Some(members)) = (user.agent(), document.as_object_mut()) {
+        members.insert("agentId".to_owned(), number.into());
+    }
+    document
 }
 
 #[derive(Deserialize)]

@@ -143,7 +143,8 @@ fn visible(ask: &Ask<'_>, user: &User, window: &Window) -> Result<Option<Vec<Row
         from = from.max(now() - SignedDuration::from_hours(24 * 90));
     }
     let mut rows = user.contacts.rows(from, window.to);
-    rows.retain(|row| !is_late(ask, user, *row));
+    let late = late_row(ask, user);
+    rows.retain(|row| Some(*row) != late);
     rows.retain(|row| window.medium.is_none_or(|medium| medium_of(*row) == medium));
     // Whoever needs an order has to ask for it.
     if !window.is_ordered {
@@ -153,14 +154,14 @@ fn visible(ask: &Ask<'_>, user: &User, window: &Window) -> Result<Option<Vec<Row
 }
 
 /// The newest contact ended just before the deactivation, and appears some time after it.
-fn is_late(ask: &Ask<'_>, user: &User, row: Row) -> bool {
+fn late_row(ask: &Ask<'_>, user: &User) -> Option<Row> {
     let late = match ask.world.unknowns.get("contacts_late") {
         "2s" => SignedDuration::from_secs(2),
         "30m" => SignedDuration::from_mins(30),
-        _ => return false,
+        _ => return None,
     };
-    let all = user.contacts.rows(user.contacts.start(row), Timestamp::MAX);
-    all.last() == Some(&row) && user.deactivated_at.is_none_or(|at| now() < at + late)
+    let is_out = user.deactivated_at.is_some_and(|at| now() >= at + late);
+    if is_out { None } else { user.contacts.newest() }
 }
 
 const fn medium_of(row: Row) -> u64 {
@@ -207,9 +208,12 @@ fn write(user: &User, row: Row, out: &mut Vec<u8>) {
     let contact = first + row.number();
     let master = first + row.number() / 4 * 4;
     let start = user.contacts.start(row);
-    let ended = start + SignedDuration::from_secs(240);
+    let seconds = user.contact_seconds;
+    let ended = start
+        .checked_add(Duration::from_secs(seconds))
+        .unwrap_or(start);
     let head = format!(
-        r#"{{"contactId":{contact}, "masterContactId":{master},"contactStartDate":"{start:.3}","lastUpdateTime":"{ended:.3}","totalDurationSeconds":240.50,"agentId":{},"mediaTypeId":{},"isLogged":true,"dateContactWarehoused":null,"tags":["#,
+        r#"{{"contactId":{contact}, "masterContactId":{master},"contactStartDate":"{start:.3}","lastUpdateTime":"{ended:.3}","totalDurationSeconds":{seconds}.50,"agentId":{},"mediaTypeId":{},"isLogged":true,"dateContactWarehoused":null,"tags":["#,
         user.number,
         medium_of(row)
     );

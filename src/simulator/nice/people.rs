@@ -38,6 +38,7 @@ pub(super) struct User {
     pub(super) keys: Vec<Key>,
     pub(super) contacts: Timeline,
     pub(super) contact_bytes: usize,
+    pub(super) contact_seconds: u64,
 }
 
 pub(super) struct Skill {
@@ -186,6 +187,7 @@ fn make(world: &World, record: Record, number: u64) -> User {
         },
         keys,
         contacts: Timeline::new(if is_agent { conversations } else { 0 }, world.epoch),
+        contact_seconds: world.options.conversation_length.as_secs(),
         contact_bytes: record
             .conversation_bytes
             .unwrap_or(world.options.conversation_bytes),
