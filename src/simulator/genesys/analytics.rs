@@ -60,7 +60,7 @@ struct Paging {
 #[serde(deny_unknown_fields)]
 struct Filter {
     #[serde(rename = "type")]
-    filter_type: String,
+    kind: String,
     predicates: Vec<Predicate>,
 }
 
@@ -68,7 +68,7 @@ struct Filter {
 #[serde(deny_unknown_fields)]
 struct Predicate {
     #[serde(rename = "type")]
-    predicate_type: Option<String>,
+    kind: Option<String>,
     dimension: String,
     operator: Option<String>,
     value: String,
@@ -83,10 +83,10 @@ impl Query {
         let [predicate] = filter.predicates.as_slice() else {
             return Err(Box::new(bad_request("predicates has not one predicate")));
         };
-        let is_known = ["and", "or"].contains(&filter.filter_type.as_str())
+        let is_known = ["and", "or"].contains(&filter.kind.as_str())
             && predicate.dimension == "userId"
             && predicate
-                .predicate_type
+                .kind
                 .as_deref()
                 .is_none_or(|word| word == "dimension")
             && predicate
@@ -181,6 +181,11 @@ pub(super) fn query(ask: &Ask<'_>) -> Result<Reply, Refused> {
         person.timeline.drift(first, last, by);
     }
     let mut rows = Rows::find(ask.world, person, from, to);
+    match ask.value("conversations_late") {
+        "2s" => rows.without_the_late(Duration::from_secs(2)),
+        "10m" => rows.without_the_late(Duration::from_mins(10)),
+        _ => {}
+    }
     if matches!(query.order, Order::Desc) {
         rows.newest_first();
     }

@@ -80,7 +80,7 @@ impl GroupType {
 #[derive(Debug, Clone)]
 pub(super) struct Group {
     pub(super) held: Held,
-    pub(super) group_type: GroupType,
+    pub(super) kind: GroupType,
     /// A rule selects its members: nobody can leave it.
     pub(super) by_rule: bool,
 }
@@ -123,6 +123,8 @@ pub(super) struct Person {
     pub(super) id: String,
     pub(super) record: Record,
     pub(super) is_active: bool,
+    /// Missing where others deactivated it, long ago.
+    pub(super) deactivated_at: Option<Instant>,
     pub(super) version: u64,
     pub(super) deleted_at: Option<Instant>,
     /// The version that lagging reads show, as of an active user, and how many of them are left.
@@ -203,7 +205,7 @@ impl Person {
         let groups = (0..shape.group_queues.div_ceil(2))
             .map(|index| Group {
                 held: Held::new(id_of(&id, Kind::Group, number(index))),
-                group_type: if index.is_multiple_of(2) {
+                kind: if index.is_multiple_of(2) {
                     GroupType::Group
                 } else {
                     GroupType::Team
@@ -214,6 +216,7 @@ impl Person {
 
         Self {
             is_active: !record.inactive,
+            deactivated_at: None,
             version: 7,
             deleted_at: None,
             lagging: None,

@@ -62,7 +62,7 @@ fn queue_document(person: &Person, queue: &QueueMember) -> Value {
             .groups
             .iter()
             .find(|known| known.held.id == *group)
-            .map_or(GroupType::Group, |known| known.group_type);
+            .map_or(GroupType::Group, |known| known.kind);
         groups.push(json!({"id": group, "name": "Group é", "type": group_type.word()}));
     }
     json!({
@@ -175,7 +175,7 @@ fn leave(
     let at = person
         .groups
         .iter()
-        .position(|group| group.held.id == group_id && group.group_type == group_type);
+        .position(|group| group.held.id == group_id && group.kind == group_type);
     if at.is_none() && !person.queues.iter().any(known) {
         return Ok(not_found("group"));
     }

@@ -1,5 +1,7 @@
 //! The conversations of a user as this API shows them, and which of them an interval has.
 
+use std::time::{Duration, Instant};
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::conversations::fill;
@@ -72,9 +74,9 @@ impl<'a> Rows<'a> {
         let mut rows = Self {
             person,
             world,
-            open: Some(&person.timeline)
-                .filter(|_| person.record.open_conversation)
-                .and_then(|all| all.rows(Timestamp::MIN, Timestamp::MAX).pop()),
+            open: Some(person)
+                .filter(|person| person.record.open_conversation)
+                .and_then(|person| person.timeline.newest()),
             found: Vec::new(),
         };
         if from >= to {
@@ -111,6 +113,16 @@ impl<'a> Rows<'a> {
 
     pub(super) fn len(&self) -> usize {
         self.found.len()
+    }
+
+    /// Leaves out the newest conversation of all until that long after the deactivation.
+    pub(super) fn without_the_late(&mut self, delay: Duration) {
+        let deactivated_at = self.person.deactivated_at;
+        let is_out = deactivated_at.is_none_or(|at| Instant::now() >= at + delay);
+        if self.person.is_active || !is_out {
+            let newest = self.person.timeline.newest();
+            self.found.retain(|row| Some(*row) != newest);
+        }
     }
 
     pub(super) fn newest_first(&mut self) {

@@ -137,6 +137,12 @@ pub(in super::super) const SWITCHES: &[Switch] = &[
         sentence: "the member `conversations` where there are none",
     },
     Switch {
+        name: "conversations_late",
+        operation: "queryConversations",
+        values: &["no", "2s", "10m"],
+        sentence: "how long after the deactivation the newest conversation appears",
+    },
+    Switch {
         name: "interval_matching",
         operation: "queryConversations",
         values: &["touched_days", "last_day_too", "active_within"],

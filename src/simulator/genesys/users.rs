@@ -143,6 +143,7 @@ pub(super) fn set_state(ask: &Ask<'_>) -> Result<Reply, Refused> {
             person.lagging = Some((person.version, person.record.lagging_reads));
         }
         person.is_active = false;
+        person.deactivated_at = Some(Instant::now());
         person.version += 1;
     }
     let user = document(person, person.state(), person.version, &[]);

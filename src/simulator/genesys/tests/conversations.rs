@@ -91,7 +91,7 @@ async fn the_pages_of_a_window_hold_what_the_total_says() {
     assert!(
         starts
             .iter()
-            .all(|start| start.as_str().unwrap().ends_with("Z"))
+            .all(|start| start.as_str().unwrap().ends_with('Z'))
     );
 
     let mut newest = body(from, to, 100, 1);
@@ -267,6 +267,36 @@ async fn the_newest_conversation_may_last() {
     assert_eq!(rows.len(), 3);
     assert!(rows[1]["conversationEnd"].is_string());
     assert!(rows[2]["conversationEnd"].is_null());
+}
+
+#[tokio::test]
+async fn the_newest_conversation_may_come_late() {
+    let tenant = Tenant::with(Record {
+        conversations: Some(363),
+        ..Record::default()
+    });
+    let all = served(&tenant, Timestamp::MIN, Timestamp::MAX);
+    let start = all[362]["conversationStart"].as_str().unwrap();
+    let start: Timestamp = start.parse().unwrap();
+    let window = body(start, start + DAY, 10, 1);
+    let total = async || query(&tenant, window.clone()).await.json()["totalHits"].clone();
+    assert_eq!(total().await, 1);
+    for late in ["2s", "10m"] {
+        tenant.set("conversations_late", late);
+        assert_eq!(total().await, 0);
+    }
+    tenant.deactivate(7).await;
+    assert_eq!(total().await, 0);
+    assert_eq!(served(&tenant, Timestamp::MIN, Timestamp::MAX).len(), 363);
+
+    // Deactivated by others, long ago.
+    tenant.world.put_user(Record {
+        id: USER.to_owned(),
+        conversations: Some(363),
+        inactive: true,
+        ..Record::default()
+    });
+    assert_eq!(total().await, 1);
 }
 
 #[tokio::test]

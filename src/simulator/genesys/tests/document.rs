@@ -77,11 +77,11 @@ fn operations() -> Vec<Operation> {
 }
 
 fn snake_case(name: &str) -> String {
-    name.chars().fold(String::new(), |mut text, letter| {
-        if letter.is_uppercase() {
+    name.chars().fold(String::new(), |mut text, one| {
+        if one.is_uppercase() {
             text.push('_');
         }
-        text.push(letter.to_ascii_lowercase());
+        text.push(one.to_ascii_lowercase());
         text
     })
 }
