@@ -8,23 +8,38 @@ use tokio::process::{Child, Command};
 use super::columns;
 use super::exit::{CliError, Exit};
 use super::output::{say, table};
+use super::simulator::settings as settings_for;
 use crate::clock::Clock;
+use crate::profile::TenantProfile;
 use crate::simulator::{DeletionAnswer, Entry, Options, Record, Simulator, start};
 
 /// Off-boards a dozen users without any server, with one crash and the resume after it
 ///
-/// A simulator replaces CXone, and embedded stores replace Redis and S3. The demo starts `offboarder run` as a process of
+/// A simulator replaces the tenant, and embedded stores replace Redis and S3. The demo starts `offboarder run` as a process of
 /// its own, kills it in the middle of a user, and starts it again.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  offboarder demo --directory /tmp/demo")]
+#[command(
+    after_help = "Examples:\n  offboarder demo --directory /tmp/demo\n  offboarder demo --profile genesys"
+)]
 pub(crate) struct Args {
     /// Directory for archives, manifests and checkpoints; the demo creates a folder of its own in it
     #[arg(long, default_value = "offboarder-data", value_name = "DIR")]
     directory: PathBuf,
+    /// Whose API the simulator serves: tutorial, cxone or genesys
+    #[arg(long, default_value_t, value_name = "PROFILE")]
+    profile: TenantProfile,
 }
 
 /// The user in progress when the process is killed: its archive has many pages.
 const LONG: &str = "00000001-de30-4000-8000-00000000000c";
+/// Calls that give a page of conversations, as the profiles name them.
+const PAGES: [&str; 3] = [
+    "next_conversations",
+    "query_conversations",
+    "list_completed_contacts",
+];
+/// Calls that deactivate a user.
+const DEACTIVATIONS: [&str; 3] = ["put_scim_user", "set_user_state", "deactivate_users"];
 /// The process is killed after this number of pages of that archive.
 const PAGES_BEFORE_THE_KILL: usize = 12;
 
@@ -34,8 +49,9 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     std::fs::create_dir_all(&place)
         .map_err(|error| CliError::usage(format!("cannot make {}: {error}", place.display())))?;
     let place = place.canonicalize().map_err(CliError::bad)?;
-    let users = population();
-    let simulator = simulate(&users).await?;
+    let users = population(args.profile);
+    let tenant = SimulatedTenant::start(args.profile, &users).await?;
+    let simulator = &tenant.simulator;
     let list = users
         .iter()
         .map(|record| record.id.as_str())
@@ -44,16 +60,17 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     std::fs::write(place.join("leavers.txt"), list).map_err(CliError::bad)?;
 
     say(format!(
-        "{} users are to be off-boarded. The CXone simulator serves them at {}.",
+        "{} users are to be off-boarded. The simulator of the profile {} serves them at {}.",
         users.len(),
+        args.profile,
         simulator.base_uri()
     ));
-    let first = offboard(&place, &simulator, "first.log")?;
+    let first = offboard(&place, &tenant, "first.log")?;
     let pid = first.id().unwrap_or_default();
     say(format!(
         "Process {pid} (`offboarder run --file leavers.txt`) off-boards them …"
     ));
-    kill_in_the_middle(first, &simulator).await?;
+    kill_in_the_middle(first, simulator).await?;
     let before = simulator.ledger();
     say(format!(
         "Process {pid} was killed (SIGKILL) after {} calls, in the middle of the archive of {LONG}.",
@@ -61,7 +78,7 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     ));
 
     let begun = Instant::now();
-    let second = offboard(&place, &simulator, "second.log")?;
+    let second = offboard(&place, &tenant, "second.log")?;
     say(format!(
         "Process {} is the same command again, and resumes …",
         second.id().unwrap_or_default()
@@ -139,24 +156,48 @@ fn next_steps(place: &Path) -> [String; 3] {
     ]
 }
 
-/// Starts the simulator with these users.
-async fn simulate(users: &[Record]) -> Result<Simulator, CliError> {
-    let options = Options {
-        users: 0,
-        latency: Duration::from_millis(15),
-        latency_analytics: Some(Duration::from_millis(40)),
-        delete_delay: Duration::from_millis(800),
-        ..Options::default()
-    };
-    let simulator = start(&options).await.map_err(CliError::bad)?;
-    for record in users {
-        simulator.put_user(record.clone());
+/// A simulator, and the settings for it.
+struct SimulatedTenant {
+    simulator: Simulator,
+    options: Options,
+}
+
+impl SimulatedTenant {
+    async fn start(profile: TenantProfile, users: &[Record]) -> Result<Self, CliError> {
+        let options = Options {
+            profile,
+            users: 0,
+            latency: Duration::from_millis(15),
+            latency_analytics: Some(Duration::from_millis(40)),
+            delete_delay: Duration::from_millis(800),
+            ..Options::default()
+        };
+        let simulator = start(&options).await.map_err(CliError::bad)?;
+        for record in users {
+            simulator.put_user(record.clone());
+        }
+        Ok(Self { simulator, options })
     }
-    Ok(simulator)
+
+    /// What a run needs to off-board these users at once, and to delete them where the vendor does.
+    fn settings(&self) -> Vec<(String, String)> {
+        let profile = self.options.profile;
+        let mut settings = settings_for(&self.options, self.simulator.base_uri());
+        let mut set = |name: &str, value: &str| settings.push((name.to_owned(), value.to_owned()));
+
+        for class in ["ROUTING", "SCIM", "ANALYTICS"] {
+            set(&format!("OFFBOARDER_CXONE_RATE_{class}"), "off");
+        }
+        set("OFFBOARDER_CXONE_SETTLE", "0s");
+        if profile.preset().no_deletion.is_none() {
+            set("OFFBOARDER_GUARD_DELETE", "attempt");
+        }
+        settings
+    }
 }
 
 /// A dozen users, with the outcomes that occur in real tenants.
-fn population() -> Vec<Record> {
+fn population(profile: TenantProfile) -> Vec<Record> {
     let refusal = |status: u16, code: &str| {
         Some(DeletionAnswer {
             status,
@@ -167,6 +208,8 @@ fn population() -> Vec<Record> {
         .map(|number| Record {
             id: format!("00000001-de30-4000-8000-{number:012x}"),
             conversations: Some(match number {
+                // About as many pages with each profile.
+                12 if profile == TenantProfile::Genesys => 4_800,
                 12 => 24_000,
                 4 => 0,
                 _ => number * 137,
@@ -186,7 +229,7 @@ fn population() -> Vec<Record> {
 }
 
 /// Starts this program as a process of its own.
-fn offboard(place: &Path, simulator: &Simulator, log: &str) -> Result<Child, CliError> {
+fn offboard(place: &Path, tenant: &SimulatedTenant, log: &str) -> Result<Child, CliError> {
     let log = std::fs::File::create(place.join(log)).map_err(CliError::bad)?;
     let program = std::env::current_exe().map_err(CliError::bad)?;
     let mut command = Command::new(program);
@@ -205,12 +248,7 @@ fn offboard(place: &Path, simulator: &Simulator, log: &str) -> Result<Child, Cli
             "json",
         ])
         .current_dir(place)
-        .env("OFFBOARDER_CXONE_BASE_URI", simulator.base_uri())
-        .env("OFFBOARDER_CXONE_CLIENT_ID", "offboarder")
-        .env("OFFBOARDER_CXONE_CLIENT_SECRET", "simulator-secret")
-        .env("OFFBOARDER_CXONE_RATE_ROUTING", "off")
-        .env("OFFBOARDER_CXONE_RATE_SCIM", "off")
-        .env("OFFBOARDER_CXONE_RATE_ANALYTICS", "off")
+        .envs(tenant.settings())
         .env("OFFBOARDER_CHECKPOINTS_URL", "file:.")
         .env("OFFBOARDER_ARCHIVE_URL", "file:./archive")
         .env("OFFBOARDER_WORKER_CONCURRENCY", "4")
@@ -228,7 +266,7 @@ fn offboard(place: &Path, simulator: &Simulator, log: &str) -> Result<Child, Cli
 async fn kill_in_the_middle(mut process: Child, simulator: &Simulator) -> Result<(), CliError> {
     let pages = |ledger: Vec<Entry>| {
         let of_the_long_one = |entry: &&Entry| {
-            entry.operation == "next_conversations" && entry.user_id.as_deref() == Some(LONG)
+            PAGES.contains(&entry.operation) && entry.user_id.as_deref() == Some(LONG)
         };
         ledger.iter().filter(of_the_long_one).count()
     };
@@ -255,16 +293,16 @@ fn of<'a>(record: &Record, entries: &'a [Entry]) -> Vec<&'a Entry> {
 
 /// The last step of a user that the API has seen.
 fn reached(record: &Record, entries: &[Entry]) -> &'static str {
-    let did = |operation: &str| {
+    let did = |operations: &[&str]| {
         of(record, entries)
             .iter()
-            .any(|entry| entry.operation == operation && entry.status != 0)
+            .any(|entry| operations.contains(&entry.operation) && entry.status != 0)
     };
     match () {
-        () if did("delete_user") => "deletion requested",
-        () if did("query_conversations") => "archive in progress",
-        () if did("put_scim_user") => "deactivated",
-        () if did("get_user") => "begun",
+        () if did(&["delete_user"]) => "deletion requested",
+        () if did(&PAGES) => "archive in progress",
+        () if did(&DEACTIVATIONS) => "deactivated",
+        () if did(&["get_user"]) => "begun",
         () => "waiting",
     }
 }
@@ -324,6 +362,9 @@ fn repeated_writes(entries: &[Entry]) -> usize {
     let mut seen = std::collections::HashSet::new();
     entries
         .iter()
-        .filter(|entry| entry.applied && !seen.insert((entry.operation, entry.path.clone())))
+        .filter(|entry| {
+            let resource = (&entry.user_id, entry.operation, &entry.path, &entry.query);
+            entry.applied && !seen.insert(resource)
+        })
         .count()
 }

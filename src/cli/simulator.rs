@@ -1,7 +1,8 @@
 use super::exit::{CliError, Exit};
 use super::output::say;
 use super::simulator_flags::Flags;
-use crate::simulator::{Options, Profile, start, switches};
+use crate::profile::TenantProfile;
+use crate::simulator::{Options, start, switches};
 
 /// Serves a simulated CXone API on loopback, with faults on request
 ///
@@ -29,12 +30,12 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     let mut simulator = start(&options).await.map_err(CliError::usage)?;
     say(format!(
         "the {} simulator serves {} users at {}",
-        vendor(options.profile),
+        options.profile.preset().vendor,
         simulator.user_ids().len(),
         simulator.base_uri()
     ));
-    for (name, value) in settings(&options, &simulator.base_uri()) {
-        say(format!("export OFFBOARDER_CXONE_{name}={}", quoted(&value)));
+    for (name, value) in settings(&options, simulator.base_uri()) {
+        say(format!("export {name}={}", quoted(&value)));
     }
     let shutdown = crate::worker::shutdown_on_signals().map_err(CliError::bad)?;
     tokio::select! {
@@ -45,34 +46,32 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-const fn vendor(profile: Profile) -> &'static str {
-    match profile {
-        Profile::Tutorial | Profile::Cxone => "CXone",
-        Profile::Genesys => "Genesys",
-    }
-}
-
 /// The settings that a worker needs for it.
-fn settings(options: &Options, base_uri: &str) -> Vec<(&'static str, String)> {
+pub(super) fn settings(options: &Options, base_uri: String) -> Vec<(String, String)> {
+    let token_uri = |path| format!("{base_uri}/{path}");
+    let of_profile = match options.profile {
+        TenantProfile::Tutorial => Vec::new(),
+        TenantProfile::Cxone => vec![
+            ("TOKEN_URI", token_uri("auth/token")),
+            ("ACCESS_KEY_ID", options.access_key_id.clone()),
+            ("ACCESS_KEY_SECRET", options.access_key_secret.clone()),
+        ],
+        TenantProfile::Genesys => vec![("TOKEN_URI", token_uri("oauth/token"))],
+    };
     let mut settings = vec![
-        ("BASE_URI", base_uri.to_owned()),
         ("CLIENT_ID", options.client_id.clone()),
         ("CLIENT_SECRET", options.client_secret.clone()),
     ];
-    match options.profile {
-        Profile::Tutorial => {}
-        Profile::Cxone => settings.extend([
-            ("PROFILE", "cxone".to_owned()),
-            ("TOKEN_URI", format!("{base_uri}/auth/token")),
-            ("ACCESS_KEY_ID", options.access_key_id.clone()),
-            ("ACCESS_KEY_SECRET", options.access_key_secret.clone()),
-        ]),
-        Profile::Genesys => settings.extend([
-            ("PROFILE", "genesys".to_owned()),
-            ("TOKEN_URI", format!("{base_uri}/oauth/token")),
-        ]),
+    if !options.profile.is_tutorial() {
+        settings.push(("PROFILE", options.profile.to_string()));
     }
+    settings.extend(of_profile);
+    settings.insert(0, ("BASE_URI", base_uri));
+
     settings
+        .into_iter()
+        .map(|(name, value)| (format!("OFFBOARDER_CXONE_{name}"), value))
+        .collect()
 }
 
 /// A word of a shell.

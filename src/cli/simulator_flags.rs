@@ -6,18 +6,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::simulator::{CursorStyle, EtagStyle, Options, Profile, RetryAfterStyle};
-
-/// Which API is served.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Served {
-    /// The API of the contract.
-    Tutorial,
-    /// NICE's published API.
-    Cxone,
-    /// Genesys Cloud.
-    Genesys,
-}
+use crate::profile::TenantProfile;
+use crate::simulator::{CursorStyle, EtagStyle, Options, RetryAfterStyle};
 
 /// How links to further pages are written.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -52,9 +42,9 @@ enum RetryAfter {
 
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Flags {
-    /// Which API to serve
-    #[arg(long, value_enum, default_value_t = Served::Tutorial)]
-    profile: Served,
+    /// Which API to serve: `tutorial`, `cxone` (NICE's published API) or `genesys` (Genesys Cloud)
+    #[arg(long, default_value_t, value_name = "PROFILE")]
+    profile: TenantProfile,
     /// Switch for what no public source says of the API; `list` prints all of them with their values, the default first
     #[arg(long, value_name = "NAME=VALUE")]
     unknown: Vec<String>,
@@ -147,16 +137,6 @@ pub(super) struct Flags {
     faults: Option<PathBuf>,
 }
 
-impl From<Served> for Profile {
-    fn from(flag: Served) -> Self {
-        match flag {
-            Served::Tutorial => Self::Tutorial,
-            Served::Cxone => Self::Cxone,
-            Served::Genesys => Self::Genesys,
-        }
-    }
-}
-
 impl From<Cursor> for CursorStyle {
     fn from(flag: Cursor) -> Self {
         match flag {
@@ -189,7 +169,7 @@ impl From<RetryAfter> for RetryAfterStyle {
 impl From<Flags> for Options {
     fn from(flags: Flags) -> Self {
         Self {
-            profile: flags.profile.into(),
+            profile: flags.profile,
             unknowns: flags.unknown,
             listen: flags.listen,
             users: flags.users,

@@ -10,6 +10,7 @@ use super::reply::Reply;
 use super::unknowns::Switch;
 use super::world::World;
 use super::{genesys, nice, tutorial};
+use crate::profile::TenantProfile;
 
 /// A call that the API's document does not have.
 pub(super) const UNKNOWN: &str = "unknown";
@@ -56,18 +57,7 @@ pub(super) trait Api: Send + Sync {
     ) -> Option<Vec<u8>>;
 }
 
-/// Which API is served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Profile {
-    /// NICE's published API: `docs/contract/cxone-published-openapi.yaml`.
-    Cxone,
-    /// The API of the contract: `docs/contract/cxone-openapi.yaml`.
-    Tutorial,
-    /// Genesys Cloud: `docs/contract/genesys-openapi.yaml`.
-    Genesys,
-}
-
-impl Profile {
+impl TenantProfile {
     /// An empty tenant.
     pub(super) fn api(self) -> Box<dyn Api> {
         match self {

@@ -129,13 +129,13 @@ async fn set_unknowns(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::api::Profile;
+    use crate::profile::TenantProfile;
     use crate::simulator::options::Options;
 
     #[tokio::test]
     async fn switches_are_set_at_run_time_and_unknown_ones_are_refused() {
         let options = Options {
-            profile: Profile::Cxone,
+            profile: TenantProfile::Cxone,
             ..Options::default()
         };
         let world = Arc::new(World::new(&options).unwrap());

@@ -42,7 +42,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub(crate) use api::Profile;
+use crate::profile::TenantProfile;
 #[cfg(test)]
 pub(crate) use faults::Rule;
 pub(crate) use ledger::Entry;
@@ -75,7 +75,7 @@ pub(crate) struct Simulator {
 }
 
 /// The switches of an API, for people.
-pub(crate) fn switches(profile: Profile) -> String {
+pub(crate) fn switches(profile: TenantProfile) -> String {
     unknowns::list(profile.switches())
 }
 

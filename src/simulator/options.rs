@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::api::Profile;
+use crate::profile::TenantProfile;
 
 /// How links to further pages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(crate) enum RetryAfterStyle {
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// Which API to serve
-    pub profile: Profile,
+    pub profile: TenantProfile,
     /// Switches for what no public source says, each as `NAME=VALUE`
     pub unknowns: Vec<String>,
     /// Address, on loopback; port 0 takes a free one
@@ -108,7 +108,7 @@ impl Default for Options {
     /// The defaults of the flags, and a free port.
     fn default() -> Self {
         Self {
-            profile: Profile::Tutorial,
+            profile: TenantProfile::Tutorial,
             unknowns: Vec::new(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             users: 12,

@@ -13,7 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
-use super::super::api::Profile;
+use crate::profile::TenantProfile;
 use super::super::faults::{Fault, Rule};
 use super::super::gate;
 use super::super::ledger::Entry;
@@ -55,7 +55,7 @@ pub(super) struct Tenant {
 impl Tenant {
     pub(super) fn new(options: Options, record: Record) -> Self {
         let options = Options {
-            profile: Profile::Genesys,
+            profile: TenantProfile::Genesys,
             users: 0,
             ..options
         };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::people::{SERVICE_ID, TENANT_ID};
 use super::switches::SWITCHES;
-use crate::simulator::api::Profile;
+use crate::profile::TenantProfile;
 use crate::simulator::options::Options;
 use crate::simulator::testing::{Answered, Tenant, unknowns_of};
 
@@ -22,7 +22,7 @@ const GRANT: &str = "grant_type=password&username=simulator-key&password=simulat
 
 fn options(unknowns: &[&str]) -> Options {
     Options {
-        profile: Profile::Cxone,
+        profile: TenantProfile::Cxone,
         users: 2,
         unknowns: unknowns.iter().map(|word| (*word).to_owned()).collect(),
         ..Options::default()
