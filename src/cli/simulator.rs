@@ -33,7 +33,7 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CliError> {
         simulator.user_ids().len(),
         simulator.base_uri()
     ));
-    for (name, value) in settings(&options, simulator.base_uri()) {
+    for (name, value) in settings(&options, &simulator.base_uri()) {
         say(format!("export OFFBOARDER_CXONE_{name}={}", quoted(&value)));
     }
     let shutdown = crate::worker::shutdown_on_signals().map_err(CliError::bad)?;
@@ -53,9 +53,9 @@ const fn vendor(profile: Profile) -> &'static str {
 }
 
 /// The settings that a worker needs for it.
-fn settings(options: &Options, base_uri: String) -> Vec<(&'static str, String)> {
+fn settings(options: &Options, base_uri: &str) -> Vec<(&'static str, String)> {
     let mut settings = vec![
-        ("BASE_URI", base_uri.clone()),
+        ("BASE_URI", base_uri.to_owned()),
         ("CLIENT_ID", options.client_id.clone()),
         ("CLIENT_SECRET", options.client_secret.clone()),
     ];

@@ -14,7 +14,7 @@
 //! | `GET conversations/ID[?from=&to=]` | exactly the conversations that the API serves |
 //! | `GET faults`, `POST faults`, `DELETE faults` | the rules of what goes wrong (`Rule`) |
 //! | `PUT scopes` | a JSON list: the scopes or rights of the tokens that are issued from now on |
-//! | `GET unknowns`, `PUT unknowns` | a JSON object: the switches for what no public source says ([`Switch`]) |
+//! | `GET unknowns`, `PUT unknowns` | a JSON object: the switches for what no public source says (`Switch`) |
 
 mod api;
 mod control;
@@ -48,8 +48,6 @@ pub(crate) use faults::Rule;
 pub(crate) use ledger::Entry;
 pub(crate) use options::{CursorStyle, EtagStyle, Options, RetryAfterStyle};
 pub(crate) use population::{DeletionAnswer, Record};
-#[cfg(doc)]
-use unknowns::Switch;
 use world::World;
 
 /// Why the simulator did not start.

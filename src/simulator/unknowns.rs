@@ -1,7 +1,6 @@
 //! Switches for what no public source says of an API. Each default is what its document makes likely.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use parking_lot::Mutex;
 
@@ -75,21 +74,19 @@ impl Unknowns {
 
 /// The switches for people: two lines each.
 pub(crate) fn list(table: &[Switch]) -> String {
-    let mut text = String::new();
-    for switch in table {
-        let _ = writeln!(
-            text,
-            "  {}={}\n      {}: {}",
+    if table.is_empty() {
+        return "  none\n".to_owned();
+    }
+    let shown = table.iter().map(|switch| {
+        format!(
+            "  {}={}\n      {}: {}\n",
             switch.name,
             switch.values.join("|"),
             switch.operation,
             switch.sentence
-        );
-    }
-    if text.is_empty() {
-        text.push_str("  none\n");
-    }
-    text
+        )
+    });
+    shown.collect()
 }
 
 #[cfg(test)]

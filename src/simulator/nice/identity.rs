@@ -113,7 +113,7 @@ pub(super) fn meant(call: &Call) -> Option<String> {
     sent.user_ids.first().map(|id| id.to_lowercase())
 }
 
-/// A POST that writes. Whoever is listed in its 200 was not deactivated.
+/// A POST that writes. A user who is listed in its 200 was not deactivated.
 pub(super) fn deactivate(ask: &Ask<'_>) -> Answer {
     Query::of(ask.call, &[])?;
     let sent: Deactivation = body(ask.call)?;

@@ -1,4 +1,4 @@
-//! Employees: their account at UserHub, and their agent at ACD.
+//! Employees: their account at `UserHub`, and their agent at ACD.
 
 use std::collections::HashMap;
 

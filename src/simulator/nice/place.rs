@@ -25,7 +25,7 @@ pub(super) struct Place {
 
 const ACD_ROOT: &str = "/incontactapi/services/v";
 
-/// Paths of ACD, and only they, may be written in any letter case.
+/// Paths of ACD, and only they, may be written in upper and lower case.
 fn below_acd(path: &str) -> Option<String> {
     let path = path.to_lowercase();
     path.strip_prefix(ACD_ROOT).map(str::to_owned)
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn acd_takes_any_letter_case_and_two_digits_of_version() {
+    fn acd_takes_upper_and_lower_case_and_two_digits_of_version() {
         let found = place(
             &Method::DELETE,
             "/inContactAPI/Services/v34.0/Skills/7/agents/9",

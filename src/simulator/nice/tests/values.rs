@@ -269,7 +269,7 @@ async fn of_access(tenant: &Tenant, name: &str) -> String {
     }
 }
 
-/// Contacts that began between so many days ago.
+/// Contacts that began at most `from` and at least `to` days ago.
 fn contacts(from: i64, to: i64) -> String {
     let now: Timestamp = crate::simulator::world::now();
     let ago = |days: i64| now - SignedDuration::from_hours(24 * days);
