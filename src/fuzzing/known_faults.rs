@@ -43,12 +43,16 @@ const FAULTS: [&str; 26] = [
 ];
 
 /// What faults of pages, links and events may say besides.
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 16] = [
     "data: has to be an object that has userId",
     "data_base# is not read: use data",
     "not a page of conversations, but something else",
     "not a page of conversations, at line # column #",
     "a conversation is not an object",
+    "not a page of conversations: details comes twice",
+    "not a page of conversations: details is not a list",
+    "not a page of conversations: nextPageUri comes twice",
+    "not a page of conversations: nextPageUri is of another shape",
     "it cannot be resolved",
     "it is not a URL",
     "another origin",

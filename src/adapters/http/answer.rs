@@ -75,6 +75,12 @@ pub(super) fn is_missing_right(dialect: &Dialect, headers: &HeaderMap, body: &[u
         })
 }
 
+/// Whether a body says that the object does not exist.
+pub(super) fn says_missing(dialect: &Dialect, body: &[u8]) -> bool {
+    let names_it = || code_of(body).is_some_and(|code| dialect.not_found.contains(&code.as_str()));
+    is_the_apis(body) && (dialect.not_found.is_empty() || names_it())
+}
+
 /// Whether the API itself sent an error body: a JSON object with a member that names the error, or an error of SCIM.
 /// A firewall sends HTML, an API gateway sends only a `message`, and some proxies send nothing.
 pub(crate) fn is_the_apis(body: &[u8]) -> bool {
@@ -226,6 +232,21 @@ mod tests {
             r#"{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"]}"#,
         ] {
             assert!(!is_the_apis(body.as_bytes()), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_api_that_has_words_for_not_found_says_it_with_no_other_word() {
+        let worded = Dialect {
+            not_found: &["not.found"],
+            ..STANDARD
+        };
+        let own = br#"{"code":"not.found","message":"m","status":404}"#;
+        let other = br#"{"code":"bad.request","message":"m","status":404}"#;
+        assert!(says_missing(&worded, own) && !says_missing(&worded, other));
+        assert!(says_missing(&STANDARD, own) && says_missing(&STANDARD, other));
+        for body in [&b""[..], b"<html>", br#"{"message":"not.found"}"#] {
+            assert!(!says_missing(&worded, body) && !says_missing(&STANDARD, body));
         }
     }
 

@@ -215,7 +215,10 @@ impl Api {
             | ApiError::TooLarge { .. }
             | ApiError::BadNextPage { .. }
             | ApiError::ForeignNextPage { .. }
-            | ApiError::CursorLost { .. } => return refusal,
+            | ApiError::CursorLost { .. }
+            | ApiError::PagesMoved { .. }
+            | ApiError::WindowTooLong { .. }
+            | ApiError::TooManyResults { .. } => return refusal,
         };
         match self.refusals.record(name, &same, user) {
             Some(users) => ApiError::RefusedToMany {

@@ -12,6 +12,8 @@ pub(crate) struct Dialect {
     /// Error codes of a 403 for which the credentials lack a right, whoever the user is. `insufficient_scope` (RFC 6750
     /// section 3.1) always is one.
     pub(crate) missing_right: &'static [&'static str],
+    /// Error codes of a 404 that says that the object does not exist. Where there are none, any error of the API says so.
+    pub(crate) not_found: &'static [&'static str],
     /// A header that names the error where the body does not.
     pub(crate) error_header: Option<&'static str>,
 }
@@ -22,5 +24,6 @@ pub(crate) const STANDARD: Dialect = Dialect {
     correlation_header: "X-Correlation-Id",
     own_correlation_header: None,
     missing_right: &[],
+    not_found: &[],
     error_header: None,
 };

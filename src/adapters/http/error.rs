@@ -142,6 +142,23 @@ pub(crate) enum ApiError {
     /// The cursor is unknown or expired.
     #[error("{what}: the cursor is gone ({status}); the query begins again")]
     CursorLost { what: String, status: u16 },
+    /// The pages of one query do not belong together: rows were added, removed or sorted otherwise while they were read.
+    #[error("{what}: {why}; the query begins again")]
+    PagesMoved { what: String, why: String },
+    /// The API takes no query of this length: every user would meet this.
+    #[error(
+        "{what}: the API takes no query of this length (at most {longest}); set OFFBOARDER_CXONE_WINDOW to that or less"
+    )]
+    WindowTooLong {
+        what: String,
+        /// In the vendor's words, e.g. `7 days`.
+        longest: String,
+    },
+    /// One window of this user has more conversations than the API returns of one query.
+    #[error(
+        "{what}: one window has more conversations than the API returns of a query (at most {most}); set OFFBOARDER_CXONE_WINDOW to fewer days"
+    )]
+    TooManyResults { what: String, most: u64 },
 }
 
 impl Classify for ApiError {
@@ -160,7 +177,7 @@ impl Classify for ApiError {
             Self::MissingScope { .. } => (Class::Systemic, Code::CxoneMissingScope),
             Self::Throttled { .. } => (Class::Throttled, Code::CxoneThrottled),
             Self::Server { .. } => (Class::Transient, Code::CxoneServerError),
-            Self::Rejected { .. } => (rejected, Code::CxoneRejected),
+            Self::Rejected { .. } | Self::TooManyResults { .. } => (rejected, Code::CxoneRejected),
             Self::Foreign { .. } => (Class::Transient, Code::CxoneForeignAnswer),
             Self::RefusedToMany { refusal, .. } => (Class::Systemic, refusal.code()),
             Self::Contradiction { .. } => (rejected, Code::CxoneContradiction),
@@ -169,7 +186,10 @@ impl Classify for ApiError {
             Self::TooLarge { .. } => (rejected, Code::CxoneTooLarge),
             Self::BadNextPage { .. } => (rejected, Code::CxoneBadNextPage),
             Self::ForeignNextPage { .. } => (Class::Systemic, Code::CxoneBadNextPage),
-            Self::CursorLost { .. } => (Class::Transient, Code::CxoneCursorLost),
+            Self::CursorLost { .. } | Self::PagesMoved { .. } => {
+                (Class::Transient, Code::CxoneCursorLost)
+            }
+            Self::WindowTooLong { .. } => (Class::Systemic, Code::CxoneRejected),
         }
     }
 
@@ -194,7 +214,10 @@ impl Classify for ApiError {
             | Self::TooLarge { .. }
             | Self::BadNextPage { .. }
             | Self::ForeignNextPage { .. }
-            | Self::CursorLost { .. } => None,
+            | Self::CursorLost { .. }
+            | Self::PagesMoved { .. }
+            | Self::WindowTooLong { .. }
+            | Self::TooManyResults { .. } => None,
         }
     }
 }

@@ -10,25 +10,29 @@ mod conversation;
 mod dialect;
 mod document;
 mod error;
+mod examine;
 mod quota;
 mod refusals;
 mod retry_after;
+mod rows;
 mod token;
 mod token_endpoint;
 mod transport;
 
-pub(super) use answer::{code_of, is_scim_error, is_the_apis};
+pub(super) use answer::{code_of, is_the_apis};
 pub(crate) use api::ApiOptions;
 pub(super) use api::{Api, TWICE, Write, unwritable};
 pub(super) use conflicts::Conflicts;
 #[cfg(test)]
 pub(super) use connection::connect;
 pub(super) use conversation::conversation_facts;
-pub(super) use dialect::STANDARD;
+pub(super) use dialect::{Dialect, STANDARD};
 pub(super) use document::Document;
 pub(crate) use error::ApiError;
+pub(super) use examine::{NOBODY, facts_of, is_own, refused_read};
 pub(crate) use quota::LocalQuotas;
 #[cfg(any(test, fuzzing))]
 pub(crate) use retry_after::retry_after;
+pub(super) use rows::rows;
 pub(crate) use token::Grant;
 pub(super) use transport::{Permit, Reply, Request};

@@ -1,20 +1,17 @@
 //! Pages of conversations: where in the body each conversation is, since an archive holds the bytes as they were received.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use reqwest::Method;
-use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 use url::Url;
 
 use super::client::Client;
 use super::link::NextPage;
 use super::paths::CONVERSATIONS;
-use crate::adapters::http::{ApiError, Reply, Request};
+use crate::adapters::http::{ApiError, Reply, Request, rows};
 use crate::job::UserId;
 use crate::ports::{Page, PageRequest, QuotaClass};
 
@@ -91,15 +88,6 @@ fn page_request(method: Method, url: Url) -> Request<'static> {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire<'a> {
-    #[serde(borrow, default)]
-    details: Option<Vec<&'a RawValue>>,
-    #[serde(borrow, default)]
-    next_page_uri: Option<std::borrow::Cow<'a, str>>,
-}
-
 /// An empty body (204) is an empty last page.
 pub(crate) fn parse(body: Bytes, base: &Url, what: &str) -> Result<Page, ApiError> {
     let unreadable = |why: String| ApiError::Unreadable {
@@ -110,38 +98,14 @@ pub(crate) fn parse(body: Bytes, base: &Url, what: &str) -> Result<Page, ApiErro
         return Ok(Page::new(body, Vec::new(), None));
     }
 
-    // A derived deserializer accepts a list for an object whose members are in order.
-    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        let why = "not a page of conversations, but something else";
-        return Err(unreadable(why.to_owned()));
-    }
-    let wire: Wire<'_> = serde_json::from_slice(&body).map_err(|error| {
-        unreadable(format!(
-            "not a page of conversations, at line {} column {}",
-            error.line(),
-            error.column()
-        ))
-    })?;
-
-    let details = wire.details.unwrap_or_default();
-    // An archive of anything else would not be recognised as one of ours.
-    if details.iter().any(|raw| !raw.get().starts_with('{')) {
-        return Err(unreadable("a conversation is not an object".to_owned()));
-    }
-
-    let conversations = details.into_iter().map(|raw| range(&body, raw)).collect();
-    let next = match wire.next_page_uri.as_deref() {
+    let page = rows(&body, "details").map_err(unreadable)?;
+    let link: Option<String> = page.member("nextPageUri").map_err(unreadable)?;
+    let next = match link.as_deref() {
         None | Some("") => None,
         Some(link) => Some(NextPage::resolve(link, base)?.to_string()),
     };
-    Ok(Page::new(body.clone(), conversations, next))
-}
-
-/// Where in the body a raw value is that was borrowed from it.
-fn range(body: &Bytes, raw: &RawValue) -> Range<usize> {
-    let begin = body.as_ptr().addr();
-    let from = raw.get().as_ptr().addr().saturating_sub(begin);
-    from..from + raw.get().len()
+    let conversations = page.ranges.unwrap_or_default();
+    Ok(Page::new(body, conversations, next))
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 use async_trait::async_trait;
 
 use super::client::Client;
-use super::reads::refused_read;
-use crate::adapters::http::conversation_facts;
+use crate::adapters::http::{conversation_facts, refused_read};
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::machine::{Call, Residual};
