@@ -5,6 +5,7 @@ pub(crate) mod amqp;
 mod conformance;
 pub(crate) mod directory;
 pub(crate) mod embedded;
+pub(crate) mod genesys;
 pub(crate) mod http;
 mod private;
 pub(crate) mod redis;

@@ -8,6 +8,7 @@ use super::exit::CliError;
 use crate::adapters::amqp::AmqpBroker;
 use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
+use crate::adapters::genesys::{GenesysClient, GenesysOptions};
 use crate::adapters::http::{ApiOptions, Grant, LocalQuotas};
 use crate::adapters::redis::{
     RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisOperations, RedisQuotas,
@@ -67,7 +68,12 @@ pub(super) fn tenant(
     };
     Ok(match settings.profile {
         TenantProfile::Tutorial => Arc::new(Client::new(options)?),
-        TenantProfile::Cxone | TenantProfile::Genesys => {
+        TenantProfile::Genesys => Arc::new(GenesysClient::new(GenesysOptions {
+            http: options,
+            leave_groups: settings.leave_groups,
+            window_days: settings.window_days,
+        })?),
+        TenantProfile::Cxone => {
             let text = format!("the profile {} has no adapter yet", settings.profile);
             return Err(CliError::usage(text));
         }
