@@ -49,7 +49,7 @@ impl GenesysClient {
             return Err(error);
         }
         match reply.status() {
-            200 => read(&reply, before, size),
+            200 => read(&reply, before.as_ref(), size),
             201..=299 => Err(reply.unreadable("a page of conversations has the status 200")),
             _ => Err(reply.refusal()),
         }
@@ -104,7 +104,7 @@ fn interval(from: Timestamp, to: Timestamp) -> String {
     format!("{}/{}", shown(midnight), shown(end))
 }
 
-fn read(reply: &Reply, before: Option<NextPage>, size: u64) -> Result<Page, ApiError> {
+fn read(reply: &Reply, before: Option<&NextPage>, size: u64) -> Result<Page, ApiError> {
     let unreadable = |why: String| reply.unreadable(why);
     let moved = |why: String| ApiError::PagesMoved {
         what: reply.what.clone(),
@@ -125,7 +125,7 @@ fn read(reply: &Reply, before: Option<NextPage>, size: u64) -> Result<Page, ApiE
         return Err(reply.unreadable(why));
     }
 
-    let mut sequence = Sequence::after(before.as_ref());
+    let mut sequence = Sequence::after(before);
     for range in &conversations {
         let row = reply.body.get(range.clone()).unwrap_or_default();
         sequence.follow(row).map_err(|fault| match fault {
@@ -134,19 +134,19 @@ fn read(reply: &Reply, before: Option<NextPage>, size: u64) -> Result<Page, ApiE
         })?;
     }
 
-    let first_hits = before.as_ref().map_or(hits, |link| link.hits);
+    let first_hits = before.map_or(hits, |link| link.hits);
     if hits != first_hits {
         let why = format!("totalHits was {first_hits} on a page before and is {hits} now");
         return Err(moved(why));
     }
-    let seen = before.as_ref().map_or(0, |link| link.seen) + conversations.len() as u64;
+    let seen = before.map_or(0, |link| link.seen) + conversations.len() as u64;
     if seen > hits || (conversations.is_empty() && seen < hits) {
         let why = format!("its pages have {seen} conversations, and totalHits is {hits}");
         return Err(moved(why));
     }
 
     let next = (seen < hits).then(|| {
-        let number = before.as_ref().map_or(1, |link| link.number) + 1;
+        let number = before.map_or(1, |link| link.number) + 1;
         sequence.next_page(number, size, hits, seen).to_string()
     });
     Ok(Page::new(reply.body.clone(), conversations, next))

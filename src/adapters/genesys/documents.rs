@@ -14,7 +14,7 @@ use crate::ports::Account;
 pub(super) struct User {
     pub(super) state: UserState,
     pub(super) version: u64,
-    user_name: Option<String>,
+    log_in: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl User {
     pub(super) fn account(&self) -> Account {
         Account {
             active: Some(self.state == UserState::Active),
-            user_name: self.user_name.clone(),
+            user_name: self.log_in.clone(),
         }
     }
 }
@@ -52,7 +52,7 @@ pub(super) fn parse_user(user_id: UserId, body: &[u8]) -> Result<User, String> {
         .get("version")
         .ok_or("version is not a whole number")?;
     // The log-in name; where it is hidden, that is the address.
-    let user_name = ["username", "email"]
+    let log_in = ["username", "email"]
         .into_iter()
         .filter_map(|member| document.get::<String>(member))
         .find(|name| !name.trim().is_empty());
@@ -60,7 +60,7 @@ pub(super) fn parse_user(user_id: UserId, body: &[u8]) -> Result<User, String> {
     Ok(User {
         state,
         version,
-        user_name,
+        log_in,
     })
 }
 

@@ -188,7 +188,9 @@ impl Classify for ApiError {
             Self::MissingScope { .. } => (Class::Systemic, Code::CxoneMissingScope),
             Self::Throttled { .. } => (Class::Throttled, Code::CxoneThrottled),
             Self::Server { .. } => (Class::Transient, Code::CxoneServerError),
-            Self::Rejected { .. } | Self::Withheld { .. } => (rejected, Code::CxoneRejected),
+            Self::Rejected { .. } | Self::Withheld { .. } | Self::TooManyResults { .. } => {
+                (rejected, Code::CxoneRejected)
+            }
             Self::Foreign { .. } => (Class::Transient, Code::CxoneForeignAnswer),
             Self::RefusedToMany { refusal, .. } => (Class::Systemic, refusal.code()),
             Self::Contradiction { .. } => (rejected, Code::CxoneContradiction),
@@ -201,7 +203,6 @@ impl Classify for ApiError {
                 (Class::Transient, Code::CxoneCursorLost)
             }
             Self::WindowTooLong { .. } => (Class::Systemic, Code::CxoneRejected),
-            Self::TooManyResults { .. } => (rejected, Code::CxoneRejected),
         }
     }
 

@@ -127,9 +127,9 @@ fn id_of(number: usize) -> Value {
 }
 
 /// A page of `count` queues from the `first` on.
-fn page(first: usize, count: usize, total: Value) -> Answer {
+fn page(first: usize, count: usize, total: impl Into<Value>) -> Answer {
     let entities: Vec<Value> = (first..first + count).map(id_of).collect();
-    answer(200, json!({ "entities": entities, "total": total }))
+    answer(200, json!({ "entities": entities, "total": total.into() }))
 }
 
 /// What is read of 150 joined queues, of which these are the pages.
@@ -156,8 +156,8 @@ async fn listed(
 #[tokio::test]
 async fn a_list_is_read_to_its_total() {
     let (server, left) = listed(|number, _| match number {
-        "1" => page(0, 100, json!(150)),
-        "2" => page(100, 50, json!(150)),
+        "1" => page(0, 100, 150),
+        "2" => page(100, 50, 150),
         other => panic!("{other}"),
     })
     .await;
@@ -168,10 +168,10 @@ async fn a_list_is_read_to_its_total() {
 #[tokio::test]
 async fn a_list_that_moves_is_read_again_from_its_beginning() {
     let (_, left) = listed(|number, before| match (number, before) {
-        ("1", 0) => page(0, 100, json!(150)),
-        ("1", _) => page(0, 100, json!(101)),
-        ("2", 0) => page(100, 49, json!(149)),
-        _ => page(100, 1, json!(101)),
+        ("1", 0) => page(0, 100, 150),
+        ("1", _) => page(0, 100, 101),
+        ("2", 0) => page(100, 49, 149),
+        _ => page(100, 1, 101),
     })
     .await;
     assert_eq!(left.unwrap().len(), 101);
@@ -182,13 +182,13 @@ async fn a_list_that_does_not_add_up_is_unreadable_and_never_short() {
     let faulty: [fn(&str) -> Answer; 7] = [
         // An empty page before the end.
         |number| match number {
-            "1" => page(0, 100, json!(150)),
-            _ => page(0, 0, json!(150)),
+            "1" => page(0, 100, 150),
+            _ => page(0, 0, 150),
         },
         // The same page again.
-        |_| page(0, 100, json!(200)),
+        |_| page(0, 100, 200),
         // More than there are.
-        |_| page(0, 100, json!(99)),
+        |_| page(0, 100, 99),
         |_| page(0, 0, Value::Null),
         |_| answer(200, "{}"),
         |_| answer(200, json!({ "entities": [{ "id": "../x" }], "total": 1 })),

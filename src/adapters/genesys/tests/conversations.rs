@@ -102,7 +102,7 @@ async fn no_conversations_are_a_whole_window_only_if_the_api_counts_none() {
         json!({ "conversations": null, "totalHits": 0 }),
         json!({ "conversations": [], "totalHits": 0 }),
     ] {
-        let server = serve(move |_| answer(200, &body)).await;
+        let server = serve(move |_| answer(200, body.clone())).await;
         assert_eq!(window(&server).await.unwrap(), (0, 1));
     }
     for (body, code) in [

@@ -13,13 +13,13 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::profile::TenantProfile;
 use super::super::faults::{Fault, Rule};
 use super::super::gate;
 use super::super::ledger::Entry;
 use super::super::options::Options;
 use super::super::population::Record;
 use super::super::world::World;
+use crate::profile::TenantProfile;
 
 pub(super) const USER: &str = "3f0e1a52-90aa-4c1e-8a53-0c1f6f1d2b11";
 pub(super) const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
