@@ -143,18 +143,17 @@ fn demand_archive(manifest: &Manifest, faults: &mut Faults) {
     );
 }
 
-/// Whether the calls of a manifest without `scimActive` show that the access is removed: the IAM API does not know the
-/// user either, or SCIM accepted the change and was read after it.
+/// Whether the calls of a manifest without `scimActive` show that the access is removed: the API of users (IAM, or that of
+/// the vendor) does not know the user either, or SCIM accepted the change and was read after it.
 fn proves_removal(manifest: &Manifest) -> bool {
     let steps = manifest
         .steps
         .iter()
         .filter(|step| step.state == StateName::Deactivated);
     let calls: Vec<&Call> = steps.flat_map(|step| &step.calls).collect();
+    let user = format!("/users/{}", manifest.user_id);
     let gone = calls.iter().any(|call| {
-        call.method == "GET"
-            && call.path.contains("/iam/users/")
-            && matches!(call.status, 404 | 410)
+        call.method == "GET" && call.path.ends_with(&user) && matches!(call.status, 404 | 410)
     });
     let accepted = calls
         .iter()

@@ -357,6 +357,7 @@ fn a_removal_of_access_that_no_call_shows_is_a_finding() {
     assert_eq!(faults_with(Some(false), &[]), none);
     for shown in [
         vec![("GET", SCIM, 404), ("GET", IAM, 404)],
+        vec![("GET", "/api/v2/users", 404)],
         vec![("GET", SCIM, 200), ("PUT", SCIM, 200), ("GET", SCIM, 200)],
     ] {
         assert_eq!(faults_with(None, &shown), none, "{shown:?}");
