@@ -175,29 +175,34 @@ async fn serve_with(
         .unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
 
+    Server {
+        client: client(base, leave_groups),
+        seen,
+    }
+}
+
+fn client(base: url::Url, leave_groups: bool) -> GenesysClient {
+    let http = ApiOptions {
+        token_uri: base.join("/token").unwrap(),
+        base_uri: base,
+        client_id: "client".to_owned(),
+        client_secret: Secret::new("secret"),
+        grant: Grant::ClientCredentials,
+        rate_routing: None,
+        rate_scim: None,
+        rate_analytics: None,
+        quotas: Arc::new(LocalQuotas::default()),
+        page_size: 100,
+        second_read_after: Duration::from_millis(1),
+        clock: Clock::system(),
+        progress: Progress::default(),
+    };
     let client = GenesysClient::new(GenesysOptions {
-        http: ApiOptions {
-            token_uri: base.join("/token").unwrap(),
-            base_uri: base,
-            client_id: "client".to_owned(),
-            client_secret: Secret::new("secret"),
-            grant: Grant::ClientCredentials,
-            rate_routing: None,
-            rate_scim: None,
-            rate_analytics: None,
-            quotas: Arc::new(LocalQuotas::default()),
-            page_size: 100,
-            second_read_after: Duration::from_millis(1),
-            clock: Clock::system(),
-            progress: Progress::default(),
-        },
+        http,
         leave_groups,
         window_days: Some(7),
     });
-    Server {
-        client: client.unwrap(),
-        seen,
-    }
+    client.unwrap()
 }
 
 /// `GET 200`, and what the call notes.
