@@ -18,6 +18,7 @@ const DIALECT: Dialect = Dialect {
         "general.resource.not.found",
         "resource.not.found",
     ],
+    own_error: &[],
     error_header: None,
 };
 

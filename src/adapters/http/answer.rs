@@ -41,7 +41,7 @@ pub(super) fn refusal(
             right: dialect.right,
             scope,
         },
-        403 | 404 | 410 if !is_the_apis(body) => ApiError::Foreign {
+        403 | 404 | 410 if !is_own_error(dialect, headers, body) => ApiError::Foreign {
             what,
             status,
             shown: describe(headers, body),
@@ -76,9 +76,23 @@ pub(super) fn is_missing_right(dialect: &Dialect, headers: &HeaderMap, body: &[u
 }
 
 /// Whether a body says that the object does not exist.
-pub(super) fn says_missing(dialect: &Dialect, body: &[u8]) -> bool {
+pub(super) fn says_missing(dialect: &Dialect, headers: &HeaderMap, body: &[u8]) -> bool {
     let names_it = || code_of(body).is_some_and(|code| dialect.not_found.contains(&code.as_str()));
-    is_the_apis(body) && (dialect.not_found.is_empty() || names_it())
+    is_own_error(dialect, headers, body) && (dialect.not_found.is_empty() || names_it())
+}
+
+/// Whether this API sent an error body: one by which errors of any API are known, or a JSON object that has a member, or
+/// came with a header, that only errors of this API have.
+pub(super) fn is_own_error(dialect: &Dialect, headers: &HeaderMap, body: &[u8]) -> bool {
+    if is_the_apis(body) {
+        return true;
+    }
+    let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
+        return false;
+    };
+    let has_member = |member: &&str| members.get(*member).is_some_and(|value| !value.is_null());
+    let has_header = |name| headers.contains_key(name);
+    dialect.own_error.iter().any(has_member) || dialect.error_header.is_some_and(has_header)
 }
 
 /// Whether the API itself sent an error body: a JSON object with a member that names the error, or an error of SCIM.
@@ -241,12 +255,37 @@ mod tests {
             not_found: &["not.found"],
             ..STANDARD
         };
+        let none = HeaderMap::new();
         let own = br#"{"code":"not.found","message":"m","status":404}"#;
         let other = br#"{"code":"bad.request","message":"m","status":404}"#;
-        assert!(says_missing(&worded, own) && !says_missing(&worded, other));
-        assert!(says_missing(&STANDARD, own) && says_missing(&STANDARD, other));
+        assert!(says_missing(&worded, &none, own) && !says_missing(&worded, &none, other));
+        assert!(says_missing(&STANDARD, &none, own) && says_missing(&STANDARD, &none, other));
         for body in [&b""[..], b"<html>", br#"{"message":"not.found"}"#] {
-            assert!(!says_missing(&worded, body) && !says_missing(&STANDARD, body));
+            assert!(!says_missing(&worded, &none, body) && !says_missing(&STANDARD, &none, body));
+        }
+    }
+
+    #[test]
+    fn an_error_in_a_shape_of_one_api_is_no_error_of_another() {
+        let shaped = Dialect {
+            own_error: &["httpCode"],
+            error_header: Some("icStatusDescription"),
+            ..STANDARD
+        };
+        let none = HeaderMap::new();
+        let described: HeaderMap = [("icstatusdescription", "No such agent")]
+            .into_iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
+        let team = br#"{"message":"m","httpCode":404}"#;
+        let bare = br#"{"message":"m"}"#;
+        assert!(is_own_error(&shaped, &none, team) && is_own_error(&shaped, &described, bare));
+        assert!(!is_own_error(&shaped, &none, bare) && !is_own_error(&shaped, &none, b"[]"));
+        for body in [&b""[..], b"<html>"] {
+            assert!(!is_own_error(&shaped, &described, body), "no JSON");
+        }
+        for body in [&team[..], bare] {
+            assert!(!is_own_error(&STANDARD, &described, body), "another API");
         }
     }
 

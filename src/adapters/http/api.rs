@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::claims::claims_of;
 use super::connection::connect;
 use super::dialect::Dialect;
 use super::error::ApiError;
@@ -117,6 +118,12 @@ impl Api {
         self.transport.tokens.scopes().await
     }
 
+    /// Gets a token, and returns its claims if it is a JWT.
+    pub(crate) async fn claims(&self) -> Result<Option<serde_json::Value>, ApiError> {
+        let token = self.transport.tokens.get().await?;
+        Ok(claims_of(token.expose()))
+    }
+
     pub(crate) async fn send(&self, request: Request<'_>) -> Result<Reply, ApiError> {
         self.transport.send(request).await
     }
@@ -197,6 +204,7 @@ impl Api {
         let same = match &refusal {
             ApiError::Rejected { status, code, .. } => format!("{status}{code}"),
             ApiError::Foreign { status, .. } => format!("{status}, foreign"),
+            ApiError::Withheld { status, why, .. } => format!("{status}, {why}"),
             ApiError::Contradiction { .. } => "contradiction".to_owned(),
             ApiError::Setup(_)
             | ApiError::Unreachable { .. }

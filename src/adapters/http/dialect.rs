@@ -14,6 +14,8 @@ pub(crate) struct Dialect {
     pub(crate) missing_right: &'static [&'static str],
     /// Error codes of a 404 that says that the object does not exist. Where there are none, any error of the API says so.
     pub(crate) not_found: &'static [&'static str],
+    /// Members that only errors of this API have, besides those by which errors of any API are known.
+    pub(crate) own_error: &'static [&'static str],
     /// A header that names the error where the body does not.
     pub(crate) error_header: Option<&'static str>,
 }
@@ -25,5 +27,6 @@ pub(crate) const STANDARD: Dialect = Dialect {
     own_correlation_header: None,
     missing_right: &[],
     not_found: &[],
+    own_error: &[],
     error_header: None,
 };

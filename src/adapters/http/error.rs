@@ -83,6 +83,17 @@ pub(crate) enum ApiError {
         /// The vendor finds the call by it.
         correlation_id: String,
     },
+    /// The answer is in the form of the API, and says that nothing was done, or something that contradicts another part of
+    /// the API.
+    #[error("{what}: the API answered {status} {why} (correlation ID {correlation_id})")]
+    Withheld {
+        what: String,
+        status: u16,
+        /// Goes on after the status, e.g. `and lists the user as not deactivated`.
+        why: String,
+        /// The vendor finds the call by it.
+        correlation_id: String,
+    },
     /// A 403, 404 or 410 without the API's JSON error: a firewall, a proxy or another server answered.
     #[error(
         "{what}: {status}, but not as the API answers ({shown}): a firewall or a proxy answers in its place, or OFFBOARDER_CXONE_BASE_URI is not the tenant's API"
@@ -177,7 +188,9 @@ impl Classify for ApiError {
             Self::MissingScope { .. } => (Class::Systemic, Code::CxoneMissingScope),
             Self::Throttled { .. } => (Class::Throttled, Code::CxoneThrottled),
             Self::Server { .. } => (Class::Transient, Code::CxoneServerError),
-            Self::Rejected { .. } => (rejected, Code::CxoneRejected),
+            Self::Rejected { .. } | Self::Withheld { .. } | Self::TooManyResults { .. } => {
+                (rejected, Code::CxoneRejected)
+            }
             Self::Foreign { .. } => (Class::Transient, Code::CxoneForeignAnswer),
             Self::RefusedToMany { refusal, .. } => (Class::Systemic, refusal.code()),
             Self::Contradiction { .. } => (rejected, Code::CxoneContradiction),
@@ -190,7 +203,6 @@ impl Classify for ApiError {
                 (Class::Transient, Code::CxoneCursorLost)
             }
             Self::WindowTooLong { .. } => (Class::Systemic, Code::CxoneRejected),
-            Self::TooManyResults { .. } => (rejected, Code::CxoneRejected),
         }
     }
 
@@ -207,6 +219,7 @@ impl Classify for ApiError {
             | Self::Unauthorized { .. }
             | Self::MissingScope { .. }
             | Self::Rejected { .. }
+            | Self::Withheld { .. }
             | Self::Foreign { .. }
             | Self::RefusedToMany { .. }
             | Self::Contradiction { .. }

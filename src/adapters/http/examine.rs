@@ -80,6 +80,7 @@ pub(crate) fn refused_read(error: ApiError) -> RefusedRead {
         | ApiError::Timeout { .. }
         | ApiError::AnswerLost { .. }
         | ApiError::Server { .. }
+        | ApiError::Withheld { .. }
         | ApiError::RefusedToMany { .. }
         | ApiError::Contradiction { .. }
         | ApiError::Redirected { .. }

@@ -4,6 +4,7 @@
 mod answer;
 mod api;
 mod body;
+mod claims;
 mod conflicts;
 mod connection;
 mod conversation;

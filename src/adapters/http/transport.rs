@@ -9,7 +9,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, IF_M
 use tracing::{Instrument as _, Span};
 use url::Url;
 
-use super::answer::{is_missing_right, refusal, says_missing};
+use super::answer::{is_missing_right, is_own_error, refusal, says_missing};
 use super::body::{read_capped, send_error};
 use super::dialect::Dialect;
 use super::error::ApiError;
@@ -92,7 +92,12 @@ impl Reply {
 
     /// 404 or 410, in the form of the API itself.
     pub(crate) fn says_missing(&self) -> bool {
-        matches!(self.status(), 404 | 410) && says_missing(self.dialect, &self.body)
+        matches!(self.status(), 404 | 410) && says_missing(self.dialect, &self.headers, &self.body)
+    }
+
+    /// An error in the form of the API itself.
+    pub(crate) fn is_own(&self) -> bool {
+        is_own_error(self.dialect, &self.headers, &self.body)
     }
 
     /// The error that this status means where the client did not expect it.
