@@ -89,7 +89,9 @@ async fn access_is_gone(
         // If the record says that no queue names the user, no queue is excused.
         let is_recorded = |left: &Residual| {
             let mut residual = access.queues.residual.iter();
-            !access.queues.confirmed && residual.any(|known| known.reference == left.reference)
+            !access.queues.confirmed
+                && residual
+                    .any(|known| known.kind == left.kind && known.reference == left.reference)
         };
         let mut more = left
             .iter()
