@@ -7,6 +7,7 @@ pub(crate) mod directory;
 pub(crate) mod embedded;
 pub(crate) mod genesys;
 pub(crate) mod http;
+pub(crate) mod nice;
 mod private;
 pub(crate) mod redis;
 pub(crate) mod s3;

@@ -10,6 +10,7 @@ use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::adapters::genesys::{GenesysClient, GenesysOptions};
 use crate::adapters::http::{ApiOptions, Grant, LocalQuotas};
+use crate::adapters::nice;
 use crate::adapters::redis::{
     RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisOperations, RedisQuotas,
     RedisUsage, RedisUsers, RedisWorkers,
@@ -73,10 +74,7 @@ pub(super) fn tenant(
             leave_groups: settings.leave_groups,
             window_days: settings.window_days,
         })?),
-        TenantProfile::Cxone => {
-            let text = format!("the profile {} has no adapter yet", settings.profile);
-            return Err(CliError::usage(text));
-        }
+        TenantProfile::Cxone => Arc::new(nice::Client::new(options, &settings.api_version)?),
     })
 }
 
