@@ -9,7 +9,7 @@ pub(crate) struct Dialect {
     pub(crate) correlation_header: &'static str,
     /// The header by which the API names a call itself; evidence then has that ID.
     pub(crate) own_correlation_header: Option<&'static str>,
-    /// Error codes of a 403 for which the credentials lack a right for every user. `insufficient_scope` (RFC 6750
+    /// Error codes of a 403 for which the credentials lack a right, for any user. `insufficient_scope` (RFC 6750
     /// section 3.1) always is one.
     pub(crate) missing_right: &'static [&'static str],
     /// Error codes of a 404 that says that the object does not exist. Where there are none, any error of the API says so.

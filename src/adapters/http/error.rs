@@ -89,7 +89,7 @@ pub(crate) enum ApiError {
     Withheld {
         what: String,
         status: u16,
-        /// Goes on after the status, e.g. `and lists the user as not deactivated`.
+        /// Follows the status, e.g. `and lists the user as not deactivated`.
         why: String,
         /// The vendor finds the call by it.
         correlation_id: String,

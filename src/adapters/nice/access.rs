@@ -4,9 +4,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::agents::AgentOf;
 use super::client::{Client, object, removal, right, urgent};
 use super::documents::{AccessKey, parse_keys};
+use super::known_agents::AgentOf;
 use super::numbers::Number;
 use super::own::our_own;
 use crate::adapters::http::ApiError;
@@ -110,7 +110,7 @@ impl Client {
         let reply = self.send_write(request).await?;
         match reply.status() {
             200..=299 => self.api.succeeded(CALL),
-            // It was deleted meanwhile, or is not: the list decides.
+            // It may have been deleted in between: the list decides.
             404 | 410 if reply.says_missing() => {}
             _ => return Err(self.refuse(CALL, user_id, &reply)),
         }

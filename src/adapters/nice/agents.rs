@@ -1,53 +1,13 @@
 //! Which number ACD has for a user. That a user is no agent counts only where UserHub names no agent either: otherwise
 //! a missing right would pass for an empty history.
 
-use std::collections::HashMap;
-use std::time::Duration;
-
-use parking_lot::Mutex;
-use tokio::time::Instant;
-
 use super::client::{Client, get, object, right};
 use super::documents::{Agent, parse_agent};
-use super::numbers::Number;
+use super::known_agents::AgentOf;
 use crate::adapters::http::ApiError;
 use crate::job::UserId;
 use crate::machine::Call;
 use crate::ports::Answered;
-
-/// Long enough for a step, and for the one after it. A crash costs one more read.
-const KNOWN_FOR: Duration = Duration::from_mins(10);
-const MOST_KNOWN: usize = 10_000;
-
-/// What ACD has for a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AgentOf {
-    Number(Number),
-    /// Neither ACD nor UserHub has an agent of the user.
-    Nobody,
-    /// Neither of the two knows the user.
-    UserGone,
-}
-
-/// What was read a short time ago.
-#[derive(Default)]
-pub(super) struct KnownAgents(Mutex<HashMap<UserId, (AgentOf, Instant)>>);
-
-impl KnownAgents {
-    fn get(&self, user_id: UserId) -> Option<AgentOf> {
-        let known = self.0.lock();
-        let (agent, at) = known.get(&user_id)?;
-        (at.elapsed() < KNOWN_FOR).then_some(*agent)
-    }
-
-    fn keep(&self, user_id: UserId, agent: AgentOf) {
-        let mut known = self.0.lock();
-        if known.len() >= MOST_KNOWN {
-            known.clear();
-        }
-        known.insert(user_id, (agent, Instant::now()));
-    }
-}
 
 impl Client {
     /// One read of ACD. `None`: it has no agent of this user, which by itself proves nothing.

@@ -6,9 +6,9 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::agents::KnownAgents;
 use super::documents::hides_rows;
-use super::own::Own;
+use super::known_agents::KnownAgents;
+use super::own_key::Own;
 use super::paths::Paths;
 use crate::adapters::http::{Api, ApiError, ApiOptions, Dialect, Grant, Reply, Request};
 use crate::failpoint::effect;

@@ -1,5 +1,5 @@
 //! Completed contacts of an agent, page by page. A window is complete once as many rows were seen as its total says, and
-//! the total never changed meanwhile; otherwise the archive begins again with the same dates.
+//! the total never changed in between; otherwise the archive begins again with the same dates.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::agents::AgentOf;
 use super::client::{Client, get, hides, right};
 use super::documents::hides_rows;
+use super::known_agents::AgentOf;
 use super::numbers::Number;
 use super::page_link::PageLink;
 use crate::adapters::http::{ApiError, Reply, Request, rows};

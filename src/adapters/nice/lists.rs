@@ -63,8 +63,8 @@ impl Pages {
 }
 
 impl Client {
-    /// Reads page after page until the rows are as many as the total, which must not change meanwhile. `page` makes the
-    /// request for the page that begins after so many rows.
+    /// Reads page after page until the rows are as many as the total, which must not change in between. `page` makes the
+    /// request for the page that begins after a number of rows.
     async fn read_list(
         &self,
         name: &'static str,

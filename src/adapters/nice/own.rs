@@ -1,7 +1,6 @@
 //! Whose credentials we call with: the service employee whose access key it is. No run may touch it, or no user could be
 //! off-boarded any more.
 
-use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::client::{Client, get, object, right};
@@ -10,26 +9,6 @@ use super::numbers::Number;
 use crate::adapters::http::ApiError;
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::UserId;
-
-/// What is known of our own credentials.
-pub(super) struct Own {
-    key: Option<String>,
-    /// The user of the agent that the token names.
-    resolved: Mutex<Option<(Number, UserId)>>,
-}
-
-impl Own {
-    pub(super) fn new(key: Option<String>) -> Self {
-        Self {
-            key,
-            resolved: Mutex::default(),
-        }
-    }
-
-    pub(super) fn is_key(&self, id: &str) -> bool {
-        self.key.as_deref() == Some(id)
-    }
-}
 
 impl Client {
     /// The token names its user or its agent; `None` where it does neither.

@@ -4,9 +4,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::agents::AgentOf;
 use super::client::{Client, object, removal, right};
 use super::documents::failure_inside;
+use super::known_agents::AgentOf;
 use super::numbers::Number;
 use crate::adapters::http::{ApiError, Reply, Request};
 use crate::failure::Failure;

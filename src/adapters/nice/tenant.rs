@@ -67,7 +67,7 @@ impl Tenant for Client {
         self.clear_agent(user_id, calls).await
     }
 
-    /// The lists of the agent are whole, so nothing that was released has to be looked at one by one.
+    /// The lists of the agent are whole, so nothing that was released has to be read one by one.
     async fn left_over(
         &self,
         user_id: UserId,

@@ -1,6 +1,9 @@
 //! Access keys and sessions of an inactive account.
 
-use super::server::*;
+use super::server::{
+    ACD_404, AGENT, DELETED, ID, KEY, KEYS, LOGOUT, LOST, NO_AGENT, NO_KEYS, NOT_FOUND, SPRING_403,
+    Server, USER, ann, serve,
+};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::machine::Call;
 use crate::ports::Tenant;

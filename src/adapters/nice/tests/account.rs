@@ -1,6 +1,8 @@
 //! Whether a user exists, whether its account is active, and the deactivation.
 
-use super::server::*;
+use super::server::{
+    ACD_404, ACTIVE, AGENT, AGENT_17, DEACTIVATE, DELETED, ID, NOT_FOUND, OTHER, USER, ann, serve,
+};
 use crate::failure::{Class, Code, Reason};
 use crate::ports::{Deactivation, Tenant};
 

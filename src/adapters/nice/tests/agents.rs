@@ -1,6 +1,9 @@
 //! The number of an agent, and the proof that there is none.
 
-use super::server::*;
+use super::server::{
+    ACD_404, AGENT, AGENT_17, DELETED, ID, NO_AGENT, NOT_FOUND, OTHER, SKILLS, SPRING_403, Server,
+    USER, ann, serve,
+};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::ports::{RoutingWrites, Tenant};
 

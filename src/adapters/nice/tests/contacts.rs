@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::server::*;
+use super::server::{
+    ACD_404, AGENT, CONTACTS, DELETED, NO_AGENT, NO_CONTACTS, NOT_FOUND, SPRING_403, Server, USER,
+    ann, serve,
+};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::ports::{Page, PageRequest, Tenant};
 

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::server::*;
+use super::server::{
+    ACD_404, DEACTIVATE, ID, KEY, KEYS, OTHER, OWN, OWN_KEY, USER, ann, serve_with,
+    serve_with_token,
+};
 use crate::failure::{Class, Reason};
 use crate::ports::Tenant;
 

@@ -1,6 +1,6 @@
 //! Probes, and what `doctor` sees.
 
-use super::server::*;
+use super::server::{ACD_404, CONTACTS, KEYS, NO_GROUPS, NOT_FOUND, SPRING_403, ann, serve};
 use crate::failure::{Class, Code};
 use crate::ports::{RefusalCause, Tenant, TenantRead};
 use crate::profile::TenantProfile;

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::server::*;
+use super::server::{
+    ACD_404, ACTIVE, AGENT, DELETED, GROUPS, ID, LOST, NO_GROUPS, NO_SKILLS, OTHER, OWN, SKILLS,
+    SPRING_403, Server, TEAMS, USER, ann, serve,
+};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::machine::Call;
 use crate::ports::{CallCounts, RoutingWrites, Tenant};
