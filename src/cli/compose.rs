@@ -69,7 +69,11 @@ pub(super) fn tenant(
     };
     Ok(match settings.profile {
         TenantProfile::Tutorial => Arc::new(Client::new(options)?),
-        TenantProfile::Cxone => Arc::new(nice::Client::new(options, &settings.api_version)?),
+        TenantProfile::Cxone => Arc::new(nice::Client::new(
+            options,
+            &settings.api_version,
+            settings.window_days,
+        )?),
         TenantProfile::Genesys => Arc::new(GenesysClient::new(GenesysOptions {
             http: options,
             leave_groups: settings.leave_groups,

@@ -12,6 +12,7 @@ mod dialect;
 mod document;
 mod error;
 mod examine;
+mod issuer;
 mod quota;
 mod refusals;
 mod retry_after;

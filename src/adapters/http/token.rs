@@ -62,8 +62,8 @@ impl Grant {
 
 /// One caller renews the token; the others wait for it.
 pub(crate) struct Tokens {
-    http: reqwest::Client,
-    uri: Url,
+    pub(super) http: reqwest::Client,
+    pub(super) uri: Url,
     form: Secret,
     known: Mutex<Known>,
     clock: Clock,

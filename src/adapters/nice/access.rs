@@ -14,6 +14,9 @@ use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
 use crate::machine::Call;
 
+/// How the note of the first list of keys ends: whether the deactivation ended keys by itself.
+pub(super) const KEYS_AFTER: &str = "access keys were active after the deactivation";
+
 impl Client {
     /// Keys first, since a key could begin a session.
     pub(super) async fn end_all_access(
@@ -34,7 +37,14 @@ impl Client {
         if keys.iter().any(|key| self.own.is_key(&key.id)) {
             return Err(our_own());
         }
+        let count = keys.len();
         let active: Vec<AccessKey> = keys.into_iter().filter(|key| key.is_active).collect();
+        if let Some(list) = calls.last_mut()
+            && count > 0
+        {
+            let active = active.len();
+            list.note = Some(format!("{active} of {count} {KEYS_AFTER}"));
+        }
         if active.is_empty() {
             return Ok(());
         }

@@ -50,11 +50,17 @@ pub(crate) struct Client {
     paths: Arc<Paths>,
     pub(super) agents: Arc<KnownAgents>,
     pub(super) own: Arc<Own>,
+    /// Longest interval of one query, in days.
+    pub(super) window_days: Option<u32>,
 }
 
 impl Client {
     /// `api_version` is that of ACD, e.g. `34.0`.
-    pub(crate) fn new(options: ApiOptions, api_version: &str) -> Result<Self, ApiError> {
+    pub(crate) fn new(
+        options: ApiOptions,
+        api_version: &str,
+        window_days: Option<u32>,
+    ) -> Result<Self, ApiError> {
         let own_key = match &options.grant {
             Grant::ClientCredentials => None,
             Grant::AccessKey { id, .. } => Some(id.clone()),
@@ -65,6 +71,7 @@ impl Client {
             api: Arc::new(api),
             agents: Arc::default(),
             own: Arc::new(Own::new(own_key)),
+            window_days,
         })
     }
 

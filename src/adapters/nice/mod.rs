@@ -19,9 +19,13 @@ mod own_key;
 mod page_link;
 mod paths;
 mod reads;
+mod repeated_writes;
 mod routing;
+mod survey;
+mod survey_words;
 mod tenant;
 #[cfg(test)]
 mod tests;
+mod user_survey;
 
 pub(crate) use client::Client;

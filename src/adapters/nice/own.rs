@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::client::{Client, get, object, right};
-use super::documents::parse_user_of;
+use super::documents::{Members, parse_user_of};
 use super::numbers::Number;
 use crate::adapters::http::ApiError;
 use crate::failure::{Class, Code, Failure, Reason};
@@ -25,11 +25,7 @@ impl Client {
             return Ok(user_id);
         }
 
-        let agent = claims.get("icAgentId").and_then(|agent| match agent {
-            Value::String(text) => Number::new(text.parse().ok()?),
-            other => Number::of(other),
-        });
-        match agent {
+        match agent_of(&claims) {
             Some(agent) => self.user_of_agent(agent).await,
             None => Ok(None),
         }
@@ -69,6 +65,14 @@ impl Client {
             }
         };
         if is_own { Err(our_own()) } else { Ok(()) }
+    }
+}
+
+/// The agent that the claims of a token name.
+pub(super) fn agent_of(claims: &Members) -> Option<Number> {
+    match claims.get("icAgentId")? {
+        Value::String(text) => Number::new(text.parse().ok()?),
+        other => Number::of(other),
     }
 }
 

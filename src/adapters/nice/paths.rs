@@ -77,6 +77,30 @@ impl Paths {
         Ok(url)
     }
 
+    pub(super) fn api_version(&self) -> Result<Url, ApiError> {
+        self.acd(&["apiversion"])
+    }
+
+    /// Of ACD: `v34.0`.
+    pub(super) fn version(&self) -> &str {
+        &self.version
+    }
+
+    pub(super) fn permissions(&self, agent: Number) -> Result<Url, ApiError> {
+        self.acd(&["permissions", &agent.to_string()])
+    }
+
+    /// What the agent took part in, whoever had it last.
+    pub(super) fn history_of(
+        &self,
+        agent: Number,
+        query: &[(&str, &str)],
+    ) -> Result<Url, ApiError> {
+        let mut url = self.acd(&["agents", &agent.to_string(), "interaction-history"])?;
+        url.query_pairs_mut().extend_pairs(query);
+        Ok(url)
+    }
+
     fn acd(&self, segments: &[&str]) -> Result<Url, ApiError> {
         let mut all = vec!["incontactapi", "services", &self.version];
         all.extend(segments);

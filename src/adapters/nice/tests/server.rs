@@ -221,7 +221,7 @@ fn client(base: &url::Url) -> Client {
         clock: Clock::system(),
         progress: Progress::default(),
     };
-    Client::new(options, "34.0").unwrap()
+    Client::new(options, "34.0", Some(30)).unwrap()
 }
 
 /// What no test named is at no such path, and that is not the API's own 404.
