@@ -51,7 +51,7 @@ impl GenesysClient {
     }
 
     /// Writes the state and nothing else: where `state` is given, the API changes no other member.
-    async fn write_inactive(
+    pub(super) async fn write_inactive(
         &self,
         user_id: UserId,
         read: &User,

@@ -20,7 +20,9 @@ pub(super) const QUEUE_MEMBER: &str = "queue_member";
 pub(super) const GROUP_QUEUE_MEMBER: &str = "group_queue_member";
 pub(super) const SKILL: &str = "skill";
 
-const REFUSED: &str = "refused; what the user is still a member of is read again";
+/// The note of an accepted DELETE of a membership that a group may have brought.
+pub(super) const OF_GROUPS: &str = "a queue that also has its members by groups";
+pub(super) const REFUSED: &str = "refused; what the user is still a member of is read again";
 
 /// What a list of the user says.
 enum Known<T> {
@@ -65,7 +67,11 @@ impl GenesysClient {
         const WHAT: &str = "membership in a queue";
 
         if !queue.groups.is_empty() {
+            let first = calls.len();
             keep_leaving(calls, self.leave_queue_of_groups(user_id, queue.id).await?);
+            for call in calls.iter_mut().skip(first) {
+                call.note.get_or_insert_with(|| OF_GROUPS.to_owned());
+            }
             return Ok(());
         }
         let mut conflicts = Conflicts::default();

@@ -37,17 +37,21 @@ pub(crate) struct GenesysClient {
     pub(super) api: Arc<Api>,
     pub(super) leave_groups: bool,
     pub(super) window_days: Option<u32>,
+    /// Calls a second that we allow ourselves.
+    pub(super) rate: Option<f64>,
     paths: Arc<Paths>,
 }
 
 impl GenesysClient {
     pub(crate) fn new(options: GenesysOptions) -> Result<Self, ApiError> {
+        let rate = options.http.rate_routing;
         let api = Api::new(options.http, &DIALECT)?;
         Ok(Self {
             paths: Arc::new(Paths::new(api.base().clone())),
             api: Arc::new(api),
             leave_groups: options.leave_groups,
             window_days: options.window_days,
+            rate,
         })
     }
 

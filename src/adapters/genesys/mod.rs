@@ -7,15 +7,19 @@ mod client;
 mod conversations;
 mod deletion;
 mod documents;
+mod grants;
 mod limits;
 mod link;
 mod lists;
 mod paths;
 mod reads;
+mod repeated_writes;
 mod routing;
+mod survey;
 mod tenant;
 #[cfg(test)]
 mod tests;
+mod user_survey;
 mod users;
 
 pub(crate) use client::{GenesysClient, GenesysOptions};

@@ -56,6 +56,22 @@ impl Paths {
         self.join(&["analytics", "conversations", "details", "query"], &[])
     }
 
+    pub(super) fn roles(&self, user: &str) -> Result<Url, ApiError> {
+        self.join(&["users", user], &[("expand", "authorization")])
+    }
+
+    pub(super) fn own_token(&self) -> Result<Url, ApiError> {
+        self.join(&["tokens", "me"], &[])
+    }
+
+    pub(super) fn own_grants(&self) -> Result<Url, ApiError> {
+        self.join(&["authorization", "subjects", "me"], &[])
+    }
+
+    pub(super) fn limits(&self, namespace: &str) -> Result<Url, ApiError> {
+        self.join(&["organizations", "limits", "namespaces", namespace], &[])
+    }
+
     fn page(&self, segments: &[&str], query: &[(&str, &str)], page: Page) -> Result<Url, ApiError> {
         let mut url = self.join(segments, query)?;
         url.query_pairs_mut()

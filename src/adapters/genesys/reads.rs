@@ -60,7 +60,7 @@ impl GenesysClient {
     }
 
     /// The longest interval that an archive asks for: only a query of that length shows that the API takes it.
-    fn whole_window(&self) -> [Timestamp; 2] {
+    pub(super) fn whole_window(&self) -> [Timestamp; 2] {
         let now = self.api.transport.clock.now();
         let midnight = now.as_second() - now.as_second().rem_euclid(86_400);
         let to = Timestamp::from_second(midnight).unwrap_or(now);

@@ -133,12 +133,15 @@ impl Tenant for GenesysClient {
         self.facts(read).await.map_err(refused_read)
     }
 
-    async fn survey(&self, _: Option<UserId>) -> Vec<Observation> {
-        Vec::new()
+    async fn survey(&self, user_id: Option<UserId>) -> Vec<Observation> {
+        match user_id {
+            None => self.survey_tenant().await,
+            Some(user_id) => self.survey_user(user_id).await,
+        }
     }
 
-    async fn repeat_writes(&self, _: UserId, _: &[Call]) -> Vec<Observation> {
-        Vec::new()
+    async fn repeat_writes(&self, user_id: UserId, calls: &[Call]) -> Vec<Observation> {
+        self.repeat_accepted(user_id, calls).await
     }
 
     async fn scopes(&self) -> Result<Option<String>, Failure> {
