@@ -5,6 +5,9 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
+/// The check by which an API that keeps deleted users shows one.
+pub(crate) const STATE_OF_USER: &str = "state of the user";
+
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Observation {

@@ -8,9 +8,8 @@ use super::limits::over_limit;
 use super::survey::{observed, seen, status_of};
 use crate::adapters::http::{ApiError, rows};
 use crate::job::UserId;
-use crate::ports::{Observation, Seen};
+use crate::ports::{Observation, STATE_OF_USER, Seen};
 
-const STATE: &str = "state of the user";
 const BY_GROUPS: &str = "memberships by group among the queues";
 const CONVERSATIONS: &str = "conversations of a deleted user";
 const ROLES: &str = "roles of the user";
@@ -19,7 +18,7 @@ impl GenesysClient {
     pub(super) async fn survey_user(&self, user_id: UserId) -> Vec<Observation> {
         let state = match self.state_of(user_id).await {
             Ok(state) => state,
-            Err(error) => return vec![observed(None, STATE, Seen::Failed(error.into()))],
+            Err(error) => return vec![observed(None, STATE_OF_USER, Seen::Failed(error.into()))],
         };
         let shown = match state {
             None => Seen::Unknown("the API does not know the user, deleted or not".to_owned()),
@@ -31,7 +30,7 @@ impl GenesysClient {
             self.conversations_found(user_id, state),
         );
         vec![
-            observed(None, STATE, shown),
+            observed(None, STATE_OF_USER, shown),
             observed(Some("genesys-4"), BY_GROUPS, seen(groups)),
             observed(Some("genesys-7"), CONVERSATIONS, seen(conversations)),
             observed(Some("genesys-8"), ROLES, seen(roles)),

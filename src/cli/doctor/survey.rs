@@ -7,12 +7,21 @@ use crate::clock::Clock;
 use crate::config::Cxone;
 use crate::failure::Failure;
 use crate::job::UserId;
-use crate::ports::{Observation, PageRequest, Seen, Tenant};
+use crate::ports::{Observation, PageRequest, STATE_OF_USER, Seen, Tenant};
 
 /// What the adapter looks at besides the reads that every profile has.
 pub(super) async fn of_tenant(tenant: &dyn Tenant) -> Vec<Finding> {
     let observations = tenant.survey(None).await;
     observations.into_iter().map(finding).collect()
+}
+
+/// The same where the API does not answer as it should: only what is known to be wrong, since that may be the reason.
+pub(super) async fn what_is_wrong(tenant: &dyn Tenant) -> Vec<Finding> {
+    let observations = tenant.survey(None).await;
+    let wrong = observations
+        .into_iter()
+        .filter(|observation| matches!(observation.seen, Seen::Bad { .. }));
+    wrong.map(finding).collect()
 }
 
 /// Reads one user as a worker would, and writes nothing.
@@ -23,13 +32,9 @@ pub(super) async fn of_user(tenant: &dyn Tenant, user_id: UserId, cxone: &Cxone)
         Ok(read) => read.account,
         Err(failure) => return vec![Finding::failed(ACCOUNT, failure)],
     };
+    let observations = tenant.survey(Some(user_id)).await;
     let Some(account) = account else {
-        let fix = "give the ID of a user of this tenant";
-        return vec![Finding::bad(
-            ACCOUNT,
-            "the API does not know this user",
-            fix,
-        )];
+        return without_account(ACCOUNT, observations);
     };
 
     let active = match account.active {
@@ -42,9 +47,25 @@ pub(super) async fn of_user(tenant: &dyn Tenant, user_id: UserId, cxone: &Cxone)
         shown("user: routing", routing(tenant, user_id).await),
         shown("user: conversations", newest(tenant, user_id, cxone).await),
     ];
-    let observations = tenant.survey(Some(user_id)).await;
     findings.extend(observations.into_iter().map(finding));
     findings
+}
+
+/// A user who was deleted may still be shown where deleted users are asked for.
+fn without_account(check: &str, observations: Vec<Observation>) -> Vec<Finding> {
+    let is_shown =
+        |one: &Observation| one.check == STATE_OF_USER && matches!(one.seen, Seen::Fact(_));
+    if !observations.iter().any(is_shown) {
+        let fix = "give the ID of a user of this tenant";
+        return vec![Finding::bad(check, "the API does not know this user", fix)];
+    }
+
+    let account = Finding::good(
+        check,
+        "deleted, and still shown where deleted users are asked for",
+    );
+    let rest = observations.into_iter().map(finding);
+    std::iter::once(account).chain(rest).collect()
 }
 
 async fn routing(tenant: &dyn Tenant, user_id: UserId) -> Result<String, Failure> {

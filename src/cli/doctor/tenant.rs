@@ -61,6 +61,7 @@ pub(super) async fn examine(cxone: &Cxone, guard: &Guard, user_id: Option<UserId
     let answers = api.ok;
     findings.push(api);
     if !answers {
+        findings.extend(survey::what_is_wrong(&*tenant).await);
         return findings;
     }
 
