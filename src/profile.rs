@@ -120,6 +120,7 @@ impl TenantProfile {
     }
 
     /// For stored forms, which do not name the profile that was the only one.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
     pub(crate) fn is_tutorial(&self) -> bool {
         *self == Self::Tutorial
     }

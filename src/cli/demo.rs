@@ -217,7 +217,8 @@ fn population(profile: TenantProfile) -> Vec<Record> {
             conversation_bytes: (number == 12).then_some(1_200),
             deletion: match number {
                 3 => refusal(409, "compliance_hold"),
-                6 => refusal(405, "method_not_allowed"),
+                // The other APIs know no such answer.
+                6 if profile.is_tutorial() => refusal(405, "method_not_allowed"),
                 9 => refusal(202, "accepted"),
                 _ => None,
             },

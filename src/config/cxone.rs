@@ -69,7 +69,8 @@ impl Cxone {
         let window_days = reader.get(&table::CXONE_WINDOW, unless_off(whole_days));
 
         if let Some(profile) = profile {
-            refuse_what_the_profile_has_not(reader, profile, window_days);
+            // A window with a fault has its own.
+            refuse_what_the_profile_has_not(reader, profile, window_days != Some(None));
         }
         let base_uri = base_uri?;
         let token_uri = match token_uri {
@@ -132,7 +133,7 @@ fn access_key(reader: &mut Reader<'_>, profile: Option<TenantProfile>) -> Option
 fn refuse_what_the_profile_has_not(
     reader: &mut Reader<'_>,
     profile: TenantProfile,
-    window_days: Option<Option<u32>>,
+    has_window: bool,
 ) {
     let preset = profile.preset();
     if preset.one_budget {
@@ -146,7 +147,7 @@ fn refuse_what_the_profile_has_not(
             }
         }
     }
-    if preset.needs_window && window_days == Some(None) {
+    if preset.needs_window && !has_window {
         let text = format!(
             "is not possible with the profile {profile}, whose queries cover days, not a whole history; give one \
              such as 7d"

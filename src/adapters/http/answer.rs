@@ -12,18 +12,28 @@ use super::retry_after::retry_after;
 
 const SCIM_ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
-/// The error that a status means, in an answer that came `at` this time.
-pub(super) fn refusal(
-    what: &str,
-    status: u16,
-    headers: &HeaderMap,
-    body: &[u8],
-    dialect: &Dialect,
-    scope: &'static str,
-    correlation_id: &str,
-    at: Timestamp,
-) -> ApiError {
-    let what = what.to_owned();
+/// An answer to a call.
+#[derive(Clone, Copy)]
+pub(super) struct Received<'a> {
+    /// The call.
+    pub(super) what: &'a str,
+    pub(super) status: u16,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: &'a [u8],
+    pub(super) correlation_id: &'a str,
+    pub(super) at: Timestamp,
+}
+
+/// The error that the status means; `scope` is the right that the call needs.
+pub(super) fn refusal(received: Received<'_>, dialect: &Dialect, scope: &'static str) -> ApiError {
+    let Received {
+        status,
+        headers,
+        body,
+        at,
+        ..
+    } = received;
+    let what = received.what.to_owned();
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let code =
         named_code(dialect, headers, body).map_or_else(String::new, |code| format!(" {code}"));
@@ -57,7 +67,7 @@ pub(super) fn refusal(
             what,
             status,
             code,
-            correlation_id: correlation_id.to_owned(),
+            correlation_id: received.correlation_id.to_owned(),
         },
     }
 }
@@ -295,18 +305,21 @@ mod tests {
             .into_iter()
             .map(|(name, value)| (name, value.parse().unwrap()))
             .collect();
+        let refused = |status, headers: &HeaderMap, body: &[u8]| {
+            let received = Received {
+                what: "GET /x",
+                status,
+                headers,
+                body,
+                correlation_id: "",
+                at: Timestamp::UNIX_EPOCH,
+            };
+            refusal(received, &STANDARD, "")
+        };
+
         let html = b"<HTML><HEAD><TITLE>Access Denied</TITLE>";
         for status in [403, 404, 410] {
-            let error = refusal(
-                "GET /x",
-                status,
-                &headers,
-                html,
-                &STANDARD,
-                "",
-                "",
-                Timestamp::UNIX_EPOCH,
-            );
+            let error = refused(status, &headers, html);
             assert_eq!(
                 error.classify(),
                 (Class::Transient, Code::CxoneForeignAnswer),
@@ -316,44 +329,12 @@ mod tests {
                 error.to_string().contains("text/html, Server: AkamaiGHost"),
                 "{error}"
             );
-            let own = refusal(
-                "GET /x",
-                status,
-                &headers,
-                br#"{"code":"no"}"#,
-                &STANDARD,
-                "",
-                "",
-                Timestamp::UNIX_EPOCH,
-            );
+            let own = refused(status, &headers, br#"{"code":"no"}"#);
             assert_eq!(own.code(), Code::CxoneRejected, "{own}");
         }
-        let empty = refusal(
-            "GET /x",
-            404,
-            &HeaderMap::new(),
-            b"",
-            &STANDARD,
-            "",
-            "",
-            Timestamp::UNIX_EPOCH,
-        )
-        .to_string();
+        let empty = refused(404, &HeaderMap::new(), b"").to_string();
         assert!(empty.contains("an empty body"), "{empty}");
-        assert_eq!(
-            refusal(
-                "GET /x",
-                400,
-                &headers,
-                html,
-                &STANDARD,
-                "",
-                "",
-                Timestamp::UNIX_EPOCH
-            )
-            .code(),
-            Code::CxoneRejected
-        );
+        assert_eq!(refused(400, &headers, html).code(), Code::CxoneRejected);
     }
 
     #[test]

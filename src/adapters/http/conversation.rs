@@ -8,14 +8,13 @@ use serde::Deserialize;
 use crate::ports::ConversationFacts;
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Wire<'a> {
-    #[serde(borrow, alias = "id", default)]
-    conversation_id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    conversation_start: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    conversation_end: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "conversationId", alias = "id", default)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "conversationStart", default)]
+    start: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "conversationEnd", default)]
+    end: Option<Cow<'a, str>>,
 }
 
 /// `conversationId` or `id`, `conversationStart`, `conversationEnd`; a member of another shape makes the rest unknown, too.
@@ -25,9 +24,9 @@ pub(crate) fn conversation_facts(conversation: &[u8]) -> ConversationFacts {
     };
     let time = |text: Option<Cow<'_, str>>| text?.parse::<Timestamp>().ok();
     ConversationFacts {
-        id: wire.conversation_id.map(Cow::into_owned),
-        start: time(wire.conversation_start),
-        end: time(wire.conversation_end),
+        id: wire.id.map(Cow::into_owned),
+        start: time(wire.start),
+        end: time(wire.end),
     }
 }
 

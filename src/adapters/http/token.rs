@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 use url::Url;
 use url::form_urlencoded::{self, byte_serialize};
 
-use super::answer::{error_code, refusal};
+use super::answer::{Received, error_code, refusal};
 use super::body::{read_capped, send_error};
 use super::dialect::STANDARD as STANDARD_DIALECT;
 use super::error::ApiError;
@@ -289,14 +289,16 @@ impl Tokens {
                 })
             }
             _ => Err(refusal(
-                WHAT,
-                status,
-                &headers,
-                &body.unwrap_or_default(),
+                Received {
+                    what: WHAT,
+                    status,
+                    headers: &headers,
+                    body: &body.unwrap_or_default(),
+                    correlation_id: "",
+                    at: self.clock.now(),
+                },
                 &STANDARD_DIALECT,
                 "",
-                "",
-                self.clock.now(),
             )),
         }
     }

@@ -9,7 +9,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, IF_M
 use tracing::{Instrument as _, Span};
 use url::Url;
 
-use super::answer::{is_missing_right, is_own_error, refusal, says_missing};
+use super::answer::{Received, is_missing_right, is_own_error, refusal, says_missing};
 use super::body::{read_capped, send_error};
 use super::dialect::Dialect;
 use super::error::ApiError;
@@ -102,16 +102,15 @@ impl Reply {
 
     /// The error that this status means where the client did not expect it.
     pub(crate) fn refusal(&self) -> ApiError {
-        refusal(
-            &self.what,
-            self.status(),
-            &self.headers,
-            &self.body,
-            self.dialect,
-            self.scope,
-            self.call.correlation_id.as_deref().unwrap_or_default(),
-            self.call.at,
-        )
+        let received = Received {
+            what: &self.what,
+            status: self.status(),
+            headers: &self.headers,
+            body: &self.body,
+            correlation_id: self.call.correlation_id.as_deref().unwrap_or_default(),
+            at: self.call.at,
+        };
+        refusal(received, self.dialect, self.scope)
     }
 
     pub(crate) fn unreadable(&self, why: impl Into<String>) -> ApiError {

@@ -107,7 +107,7 @@ impl Client {
         let rows = self
             .read_list("get_skills", user_id, "agentSkillAssignments", page, calls)
             .await?;
-        self.numbers_of(
+        numbers_of(
             &rows,
             "skillId",
             self.paths().skills_of(agent, 0, LIST_PAGE)?.path(),
@@ -169,18 +169,13 @@ impl Client {
             ..get(self.paths().teams()?, right::VIEW_TEAMS)
         })
     }
+}
 
-    fn numbers_of(
-        &self,
-        rows: &[Value],
-        member: &str,
-        path: &str,
-    ) -> Result<Vec<Number>, ApiError> {
-        numbers(rows, member).map_err(|why| ApiError::Unreadable {
-            what: format!("GET {path}"),
-            why,
-        })
-    }
+fn numbers_of(rows: &[Value], member: &str, path: &str) -> Result<Vec<Number>, ApiError> {
+    numbers(rows, member).map_err(|why| ApiError::Unreadable {
+        what: format!("GET {path}"),
+        why,
+    })
 }
 
 /// The ID of a team, since its name is the tenant's own text.

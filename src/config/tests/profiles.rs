@@ -39,7 +39,7 @@ fn a_profile_gives_the_defaults_of_other_settings() {
     assert_eq!((cxone.rate_scim, cxone.rate_analytics), (None, None));
     assert_eq!(
         (cxone.settle, guard.delete),
-        (Duration::from_mins(60), DeletePolicy::Never)
+        (Duration::from_hours(1), DeletePolicy::Never)
     );
     assert_eq!(
         cxone.token_uri.as_str(),

@@ -234,8 +234,8 @@ pub(super) fn teams(ask: &Ask<'_>) -> Answer {
     if let Some(name) = search.filter.keys().find(unknown) {
         return bad(ask.call, &format!("there is no filter by {name}"));
     }
-    if !search.filter.is_empty() || !search.fields.is_empty() {
-        return bad(ask.call, "the simulator has neither filters nor fields");
+    if !search.filter.is_empty() {
+        return bad(ask.call, "the simulator has no filters");
     }
     let skip = search.skip.unwrap_or(0);
     let top = search.top.unwrap_or(100);
@@ -256,8 +256,16 @@ pub(super) fn teams(ask: &Ask<'_>) -> Answer {
     });
     let teams: Vec<Value> = std::iter::once(without_lead).chain(led).collect();
     let total = teams.len();
+    let asked_for = |name: &String| search.fields.is_empty() || search.fields.contains(name);
     let page: Vec<Value> = teams
         .into_iter()
+        .map(|mut team| {
+            if let Some(members) = team.as_object_mut() {
+                // The document requires the ID.
+                members.retain(|name, _| name == "id" || asked_for(name));
+            }
+            team
+        })
         .skip(usize::try_from(skip).unwrap_or(usize::MAX))
         .take(usize::try_from(top).unwrap_or(usize::MAX))
         .collect();

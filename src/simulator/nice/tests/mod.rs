@@ -238,6 +238,16 @@ async fn teams_name_their_leads() {
     assert_eq!(found["totalRecords"], 2);
     assert_eq!(found["teams"].as_array().unwrap().len(), 1);
     assert_eq!(found["teams"][0]["leadUserId"], USER);
+
+    let body = json!({ "fields": ["leadUserId"], "skip": 1, "top": 1 });
+    let found = tenant
+        .send("POST", "/user-management/v4/teams/search", body)
+        .await;
+    let members = found.json()["teams"][0].as_object().unwrap().len();
+    assert_eq!(
+        members, 2,
+        "the lead, and the ID, which the document requires"
+    );
 }
 
 #[tokio::test]
