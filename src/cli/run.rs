@@ -45,6 +45,17 @@ pub(crate) struct Args {
     output: OutputArgs,
 }
 
+impl Args {
+    /// A rehearsal ends with its file, however long the API takes to settle.
+    const fn longest_wait(&self) -> SignedDuration {
+        if self.rehearsal {
+            SignedDuration::MAX
+        } else {
+            LONGEST_WAIT
+        }
+    }
+}
+
 /// A longer wait is reported, and the command ends.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(20);
 
@@ -93,24 +104,14 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
     let users = args.input.read(now, purpose, |_user_id| None)?;
     let name = format!("run-{}", std::process::id());
     let mut services = compose::services(&settings.base, &settings.cxone, &name).await?;
-    let rehearsing = match (args.rehearsal, users.checked.users) {
-        (false, _) => None,
-        (true, 1) => Some(rehearse(&mut services, &users).await?),
-        (true, many) => {
-            let text = format!(
-                "a rehearsal is of one user, and {many} are named; no user was off-boarded"
-            );
-            return Err(CliError::usage(text));
-        }
+    let rehearsing = if args.rehearsal {
+        Some(rehearse(&mut services, &users).await?)
+    } else {
+        None
     };
     let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
     let services = Arc::new(services);
-    // A rehearsal ends with its file, however long the API takes to settle.
-    let longest_wait = if args.rehearsal {
-        SignedDuration::MAX
-    } else {
-        LONGEST_WAIT
-    };
+    let longest_wait = args.longest_wait();
     let slots = Arc::new(Semaphore::new(settings.base.worker.concurrency));
     let mut tasks = JoinSet::new();
     let messages = users.input.messages(&users.checked);
@@ -162,6 +163,12 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
 
 /// Begins the rehearsal of the one user.
 async fn rehearse(services: &mut Services, users: &Users) -> Result<Rehearsing, CliError> {
+    let many = users.checked.users;
+    if many != 1 {
+        let text =
+            format!("a rehearsal is of one user, and {many} are named; no user was off-boarded");
+        return Err(CliError::usage(text));
+    }
     let messages = users.input.messages(&users.checked);
     let mut messages = messages.map_err(|error| unreadable(&error))?;
     let message = messages
@@ -234,10 +241,8 @@ async fn run_user(
             }
             Outcome::Obsolete => {
                 let detail = "cancelled, and asked for again since: a worker has that request";
-                return (
-                    Row::new(user_id, "cancelled").with_detail(detail.to_owned()),
-                    None,
-                );
+                let row = Row::new(user_id, "cancelled");
+                return (row.with_detail(detail.to_owned()), None);
             }
             Outcome::Delay { until, why, .. } => {
                 job.continuation = true;

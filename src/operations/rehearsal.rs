@@ -125,7 +125,7 @@ pub(crate) fn without_ids(text: &str) -> String {
     cleared
 }
 
-/// A word, or what stands for it.
+/// A word, or what replaces it.
 fn shown(word: &str) -> &str {
     let digits = word.chars().filter(char::is_ascii_digit).count();
     if word.contains('@') {

@@ -293,7 +293,7 @@ fn agent_seen(employee: &Employee, agent: Result<AgentOf, ApiError>) -> Seen {
     match agent {
         Err(error @ ApiError::Withheld { .. }) => Seen::Bad {
             detail: format!("ACD gives no agent where UserHub names one: {error}"),
-            remedy: "such users are dead letters: tell us of this row, and archive before the deactivation".to_owned(),
+            remedy: "such users are dead letters: report this row to us, and archive before the deactivation".to_owned(),
         },
         Err(error) => Seen::Failed(error.into()),
         Ok(AgentOf::UserGone) => Seen::Unknown("the API does not know the user".to_owned()),
