@@ -44,6 +44,7 @@ mod off_boarding;
 mod operations;
 mod outages;
 mod outputs;
+mod profiles;
 mod reporting;
 mod resources;
 mod revisions;

@@ -45,6 +45,12 @@ impl World {
         ledger::count(&self.simulator, "delete_user")
     }
 
+    /// How many calls changed something.
+    pub(crate) fn changes(&self) -> usize {
+        let calls = ledger::calls(&self.simulator).into_iter();
+        calls.filter(|call| call.applied).count()
+    }
+
     /// Asserts which users, by their number, exist now.
     #[track_caller]
     pub(crate) fn assert_exist(&self, expected: &[(usize, bool)]) {
