@@ -3,8 +3,15 @@
 //!
 //! Where adapter and simulator disagree, the document of the API decides.
 
+mod archives;
 mod clean;
+mod genesys;
 mod kills;
+mod lost;
+mod nice;
+mod other_profile;
+mod refused;
+mod unknowns;
 
 use std::time::Duration;
 

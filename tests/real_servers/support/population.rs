@@ -20,7 +20,7 @@ pub(crate) enum Outcome {
     NotOffered,
     /// The vendor has no deletion, so that none is asked for.
     NeverOffered,
-    /// Something still routes work to the user: the deletion is held.
+    /// Something still routes work to the user, so that a deletion that could be is held.
     Held,
 }
 
@@ -64,7 +64,7 @@ impl Outcome {
                 json!({ "status": "DEACTIVATED_ONLY", "outcome": "not_offered", "sealed": false })
             }
             Self::Held => json!({
-                "status": "DEACTIVATED_ONLY", "outcome": "held", "sealed": false, "cleared": false,
+                "status": "DEACTIVATED_ONLY", "outcome": ["held", "not_offered"], "sealed": false, "cleared": false,
             }),
         }
     }

@@ -86,6 +86,23 @@ impl World {
         http::request("POST", &self.simulator, "/_simulator/faults", Some(&rule));
     }
 
+    /// The same, once.
+    pub(crate) fn strike_once(&self, operation: &str, fault: &Value) {
+        let rule = json!({ "operation": operation, "times": 1, "fault": fault });
+        http::request("POST", &self.simulator, "/_simulator/faults", Some(&rule));
+    }
+
+    /// Sets a switch of the simulator for what no public source says.
+    pub(crate) fn set_unknown(&self, name: &str, value: &str) {
+        let switches = json!({ name: value });
+        http::request(
+            "PUT",
+            &self.simulator,
+            "/_simulator/unknowns",
+            Some(&switches),
+        );
+    }
+
     /// Puts a user into the simulator, in place of the one that it has.
     pub(crate) fn put_user(&self, id: &str, record: &Value) {
         let path = format!("/_simulator/users/{id}");
