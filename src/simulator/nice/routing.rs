@@ -234,8 +234,8 @@ pub(super) fn teams(ask: &Ask<'_>) -> Answer {
     if let Some(name) = search.filter.keys().find(unknown) {
         return bad(ask.call, &format!("there is no filter by {name}"));
     }
-    if !search.filter.is_empty() || !search.fields.is_empty() {
-        return bad(ask.call, "the simulator has neither filters nor fields");
+    if !search.filter.is_empty() {
+        return bad(ask.call, "the simulator has no filters");
     }
     let skip = search.skip.unwrap_or(0);
     let top = search.top.unwrap_or(100);
@@ -254,7 +254,12 @@ pub(super) fn teams(ask: &Ask<'_>) -> Answer {
             "status": "ACTIVE",
         })
     });
-    let teams: Vec<Value> = std::iter::once(without_lead).chain(led).collect();
+    let mut teams: Vec<Value> = std::iter::once(without_lead).chain(led).collect();
+    for members in teams.iter_mut().filter_map(Value::as_object_mut) {
+        members.retain(|name, _| {
+            search.fields.is_empty() || name == "id" || search.fields.contains(name)
+        });
+    }
     let total = teams.len();
     let page: Vec<Value> = teams
         .into_iter()

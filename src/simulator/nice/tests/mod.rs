@@ -238,6 +238,17 @@ async fn teams_name_their_leads() {
     assert_eq!(found["totalRecords"], 2);
     assert_eq!(found["teams"].as_array().unwrap().len(), 1);
     assert_eq!(found["teams"][0]["leadUserId"], USER);
+
+    let body = json!({ "fields": ["leadUserId"], "skip": 1, "top": 5 });
+    let found = tenant
+        .send("POST", "/user-management/v4/teams/search", body)
+        .await;
+    let team = found.json()["teams"][0].clone();
+    assert_eq!(team["leadUserId"], USER);
+    assert!(
+        team.get("id").is_some() && team.get("name").is_none(),
+        "{team}"
+    );
 }
 
 #[tokio::test]
