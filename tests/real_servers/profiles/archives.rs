@@ -19,7 +19,7 @@ scenario!(
 
 fn drift(profile: Profile, place: usize) {
     let cases: [&[(u32, i64)]; 6] = [
-        // After so many pages, by so many rows.
+        // After how many pages, by how many rows. The second page is in the middle of a window.
         &[(1, 1)],
         &[(1, -1)],
         &[(2, 3)],
@@ -40,11 +40,10 @@ fn drift(profile: Profile, place: usize) {
     super::lost::assert_faults_used(&world);
     assert_well(&world, Repetition::AfterCrash);
     let pages = |user: usize| pages_of(&world, &world.users[user]);
-    for (user, moves) in cases
-        .iter()
-        .enumerate()
-        .filter(|(_, moves)| !moves.is_empty())
-    {
+    for (user, moves) in cases.iter().enumerate() {
+        if moves.first().is_none_or(|(skip, _)| *skip != 1) {
+            continue;
+        }
         assert!(
             pages(user) > pages(cases.len() - 1),
             "the archive of {moves:?} began again: {} pages",

@@ -91,6 +91,28 @@ fn refused(user: User, code: &str) -> User {
 }
 
 scenario!(
+    cxone,
+    "the lead of a team is noted beside the calls, and stops nothing",
+    leads
+);
+
+fn leads(profile: Profile, place: usize) {
+    let users = [true, false].map(|lead| {
+        let number = usize::from(lead);
+        user(profile, place, number).with(&json!({ "lead": lead }))
+    });
+    let world = super::files(profile, place, users.into(), &[]);
+    super::run(&world).expect(0);
+    super::assert_well(&world, Repetition::None);
+    for (number, lead) in [true, false].into_iter().enumerate() {
+        let manifest = super::refused::manifest(&world, number).expect("a manifest");
+        let is_noted = manifest.to_string().contains("lead of the team");
+        assert_eq!(is_noted, lead, "{manifest:#}");
+        assert_eq!(manifest["residual"], json!([]), "{manifest:#}");
+    }
+}
+
+scenario!(
     "a second run of the same users changes nothing",
     a_second_run,
     on_request = true,

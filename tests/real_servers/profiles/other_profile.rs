@@ -20,7 +20,6 @@ fn stops(profile: Profile, place: usize) {
     );
     shorten_history(&mut world);
     world.set("OFFBOARDER_WORKER_LEASE", "1s");
-    world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
     world.declare();
     // The queues are cleared, and no more.
     let mut worker = world.start(&["worker"]);
