@@ -1,8 +1,10 @@
 """Checks manifests and archives against their schema, the store and the simulator.
 
 check_manifests.py SCHEMA < {"simulator": URL, "archive": "s3://bucket/prefix/" or "file:DIR",
-                             "awaitSeconds": n, "users": {"id": {"status": …, "outcome": …, "code": …}}}
-                             "outcome" is the one that is true, or a list of those of which one is
+                             "awaitSeconds": n, "profile": "tutorial", "cxone" or "genesys",
+                             "users": {"id": {"status": …, "outcome": …, "code": …}}}
+                             "outcome" is the one that is true, or a list of those of which one is;
+                             "sealed": false if nothing is sealed, "cleared": false if something still routes
 
 First waits until every user has a manifest. Prints {"checked": n, "problems": [text, …]}.
 """
@@ -80,6 +82,7 @@ class Check:
     def __init__(self, question, schema):
         self.simulator = question["simulator"]
         self.users = question["users"]
+        self.profile = question.get("profile", "tutorial")
         url = question["archive"]
         self.store = Bucket(url) if url.startswith("s3:") else Directory(url)
         Draft202012Validator.check_schema(schema)
@@ -106,11 +109,13 @@ class Check:
         sent = {}
         for one in entries:
             sent.setdefault(one.get("userId"), []).append(one)
-        self.shared = {self.call_of(one) for one in entries}
+        # What belongs to no user (a queue, a team) has its calls without one.
+        self.shared = {self.call_of(one) for one in sent.get(None, [])}
         checked = 0
         for user, expected in self.users.items():
             own = {key.removeprefix(self.store.prefix) for key in keys if user in key}
-            if own != {f"{user}.json", f"{user}_sealed.json", f"{user}_audit.json"}:
+            sealed = {f"{user}_sealed.json"} if expected.get("sealed", True) else set()
+            if own != {f"{user}.json", f"{user}_audit.json"} | sealed:
                 self.problems.append(f"{user}: stored are {sorted(own)}")
             manifest_key = f"{self.store.prefix}{user}_audit.json"
             if manifest_key not in keys:
@@ -153,16 +158,19 @@ class Check:
         yield from same("scimActive is true", manifest["scimActive"] is True, False)
         if expected.get("confirmed"):
             yield from same("deletion.confirmedAt is set", bool(deletion.get("confirmedAt")), True)
+        kinds = ("queues", "owns", "supervises") + (("groups",) if self.profile == "cxone" else ())
         if truth["exists"]:
-            left = [kind for kind in ("queues", "owns", "supervises") if truth.get(kind)]
+            left = [kind for kind in kinds if truth.get(kind)]
             yield from same("queueAssignmentsCleared", manifest["queueAssignmentsCleared"], not left)
-        yield from same("queueAssignmentsCleared", manifest["queueAssignmentsCleared"], True)
+        cleared = expected.get("cleared", True)
+        yield from same("queueAssignmentsCleared", manifest["queueAssignmentsCleared"], cleared)
+        yield from same("there is a residual", bool(manifest["residual"]), not cleared)
         yield from same("interactionsArchived", manifest["interactionsArchived"], archive["complete"])
         yield from same("archive.complete", archive["complete"], True)
         states = [step["state"] for step in manifest["steps"]]
         yield from same("steps", states, [*STEPS, LAST_STEP[manifest["status"]]])
-        # A queue belongs to no user, so the ledger has its calls without one.
-        really = {self.call_of(entry) for entry in sent} | {one for one in self.shared if "/routing/queues/" in one[1]}
+        yield from self.of_profile(manifest, truth, sent, same)
+        really = {self.call_of(entry) for entry in sent} | self.shared
         for step in manifest["steps"]:
             for call in step["calls"]:
                 named = (call["method"], urllib.parse.urlsplit(call["path"]).path, call["status"])
@@ -175,6 +183,20 @@ class Check:
                 yield f"timestamp {manifest['timestamp']} is not UTC"
         except ValueError as error:
             yield f"timestamp: {error}"
+
+    def of_profile(self, manifest, truth, sent, same):
+        yield from same("profile", manifest.get("profile", "tutorial"), self.profile)
+        if self.profile == "tutorial":
+            return
+        yield from same("sessionsEndedAt is set", bool(manifest.get("sessionsEndedAt")), True)
+        yield from same("sessions are left", bool(truth["sessions"]), False)
+        yield from same("access keys are left", truth["accessKeys"], [])
+        yield from same("notArchived names something", bool(manifest.get("notArchived")), True)
+        end = datetime.datetime.fromisoformat(manifest["timestamp"])
+        for one in sent:
+            late = datetime.datetime.fromisoformat(one["startedAt"]) > end
+            if late and one["applied"]:
+                yield f"{one['operation']} changed something after the end"
 
     def archive(self, user, archive):
         if archive["key"].rsplit("/", 1)[-1] != f"{user}.json":

@@ -4,7 +4,9 @@ openapi_proxy.py --upstream URL --spec FILE --report FILE
 
 Prints its own address on the first line. The Host header goes through as it came, so that
 absolute links lead back here. After every exchange, and before the client sees the answer,
-the report is complete: {"validated": {"METHOD /path/{pattern}": n}, "violations": [text, …]}.
+the report is complete: {"validated": {"METHOD /path/{pattern}": n}, "violations": [text, …],
+"usedByRuns": ["METHOD /path/{pattern}", …]}. Where a document says which of its operations a run
+uses (`x-use: main`), a call of another one is a violation.
 """
 
 import argparse
@@ -25,6 +27,9 @@ from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 # The document says these once for all operations, in prose.
 SAID_FOR_ALL = {401, 403, 429, 500, 502, 503, 504}
+# These give tokens, or are read before there is one.
+WITHOUT_BEARER = ("/oauth/token", "/auth/token", "/.well-known/")
+METHODS = {"get", "put", "post", "patch", "delete"}
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "content-length"}
 
 
@@ -64,6 +69,11 @@ class Checker:
     def __init__(self, spec_path, report_path):
         with open(spec_path, encoding="utf-8") as file:
             self.document = yaml.safe_load(file)
+        # Tokens have a host of their own; here all hosts are this one.
+        for path in self.document["paths"].values():
+            path.pop("servers", None)
+            for method in METHODS & path.keys():
+                path[method].pop("servers", None)
         self.report_path = report_path
         self.lock = threading.Lock()
         self.validated = {}
@@ -80,8 +90,16 @@ class Checker:
         self.openapi = OpenAPI.from_dict(self.document, config=config)
         self.save()
 
+    def operations(self):
+        for pattern, path in self.document["paths"].items():
+            for method in sorted(METHODS & path.keys()):
+                yield f"{method.upper()} {pattern}", path[method].get("x-use", "main")
+
     def complaints(self, request, response, pattern):
-        if not pattern.endswith("/oauth/token"):
+        use = self.document["paths"][pattern][request.method].get("x-use", "main")
+        if use != "main":
+            yield f"request: no run uses this operation (x-use: {use})"
+        if not any(one in pattern for one in WITHOUT_BEARER):
             if not request.parameters.header.get("Authorization", "").startswith("Bearer "):
                 yield "request: no bearer token"
         try:
@@ -116,7 +134,9 @@ class Checker:
     def save(self):
         fresh = f"{self.report_path}.new"
         with open(fresh, "w", encoding="utf-8") as file:
-            json.dump({"validated": self.validated, "violations": self.violations}, file, indent=1)
+            used = [operation for operation, use in self.operations() if use == "main"]
+            report = {"validated": self.validated, "violations": self.violations, "usedByRuns": used}
+            json.dump(report, file, indent=1)
         os.replace(fresh, self.report_path)
 
 

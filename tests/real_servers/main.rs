@@ -2,8 +2,8 @@
 //! run, and against the simulator of the API. Trials that break servers have a set of their own.
 //!
 //! Each trial has a virtual host, a Redis database and a prefix of its own, so they run side by
-//! side. A missing server fails the run; no trial is skipped. To add a trial, write a function and
-//! `trial!("a sentence", function);` above it.
+//! side. A missing server fails the run; no trial is skipped. Those that run only on request (`make test-profiles`)
+//! count as ignored, never as passed. To add a trial, write a function and `trial!("a sentence", function);` above it.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -44,6 +44,7 @@ mod off_boarding;
 mod operations;
 mod outages;
 mod outputs;
+mod profiles;
 mod reporting;
 mod resources;
 mod revisions;

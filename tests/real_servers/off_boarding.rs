@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::support::contract::ContractProxy;
 use crate::support::ledger::{self, Repetition};
 use crate::support::population::{Outcome, User, mixed};
-use crate::support::process::{Process, tail};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{manifests, python, repository, trial};
+use crate::support::{manifests, trial};
 
 trial!(
     "two workers off-board two hundred users in order, once, and truthfully",
@@ -78,25 +78,12 @@ fn every_exchange_keeps_to_the_contract(place: usize) {
         User::new(place, 4, Outcome::Deleted, 5),
     ];
     let mut world = World::new(place, users);
-    let report = world.directory.path().join("report.json");
-    let mut command = python::script("openapi_proxy.py");
-    command.args(["--upstream", &world.simulator]);
-    command
-        .arg("--spec")
-        .arg(repository("docs/contract/cxone-openapi.yaml"))
-        .arg("--report")
-        .arg(&report);
-    let mut proxy = Process::start(command, world.directory.path(), "proxy");
-    let origin = proxy.url();
-    // The token goes through the proxy as well: its URI is the base's.
-    world.set("OFFBOARDER_CXONE_BASE_URI", &origin);
+    let proxy = ContractProxy::before(&mut world);
     run_all(&world).expect(0);
 
-    let report = std::fs::read(&report).expect("a report");
-    let report: Value = serde_json::from_slice(&report).expect("JSON");
-    assert_eq!(report["violations"], json!([]), "{}", tail(&proxy.errors()));
-    let validated = report["validated"].as_object().expect("counts");
-    let seen: BTreeSet<&str> = validated.keys().map(String::as_str).collect();
+    proxy.assert_kept();
+    let judged = proxy.judged();
+    let seen: BTreeSet<&str> = judged.iter().map(String::as_str).collect();
     let all = BTreeSet::from([
         "POST /api/v2/oauth/token",
         "GET /api/v2/iam/users/{userId}",

@@ -1,9 +1,9 @@
 //! Ends the user's access: the account, and then what it still has.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::client::GenesysClient;
+use super::client::{GenesysClient, is_conflict};
 use super::documents::{User, UserState};
 use super::users::UserRead;
 use crate::adapters::http::{ApiError, Conflicts, Request, Write};
@@ -70,8 +70,9 @@ impl GenesysClient {
         self.write("patch_user", request).await
     }
 
-    /// Ends all sessions of the user.
+    /// Ends all sessions of the user. No read would show whether they ended, so that only an answer of the API counts.
     pub(super) async fn revoke_tokens(&self, user_id: UserId) -> Result<Call, Failure> {
+        const CALL: &str = "delete_tokens";
         const WHAT: &str = "tokens of the user";
 
         let mut conflicts = Conflicts::default();
@@ -85,17 +86,23 @@ impl GenesysClient {
                     "oauth:token:delete",
                 )
             };
-            let Answered { value, call } = self.write("delete_tokens", request).await?;
-            match value {
-                Write::Done => return Ok(call),
-                Write::Gone => {
-                    return Ok(Call {
-                        note: Some(NO_TOKEN.to_owned()),
-                        ..call
-                    });
+            let reply = self.try_write(request).await?;
+            let note = match reply.status() {
+                _ if is_conflict(&reply) => {
+                    conflicts.met(None, WHAT)?;
+                    continue;
                 }
-                Write::Conflict => conflicts.met(None, WHAT)?,
-            }
+                200..=299 if is_empty_or_object(&reply.body) => None,
+                200..=299 => return Err(reply.unreadable("the body is no JSON object").into()),
+                _ if reply.says_missing() => Some(NO_TOKEN.to_owned()),
+                _ => return Err(self.api.refused(CALL, &reply.what, reply.refusal()).into()),
+            };
+            self.api.succeeded(CALL);
+            return Ok(Call { note, ..reply.call });
         }
     }
+}
+
+fn is_empty_or_object(body: &[u8]) -> bool {
+    body.is_empty() || matches!(serde_json::from_slice(body), Ok(Value::Object(_)))
 }

@@ -254,7 +254,12 @@ pub(super) fn teams(ask: &Ask<'_>) -> Answer {
             "status": "ACTIVE",
         })
     });
-    let teams: Vec<Value> = std::iter::once(without_lead).chain(led).collect();
+    let mut teams: Vec<Value> = std::iter::once(without_lead).chain(led).collect();
+    for members in teams.iter_mut().filter_map(Value::as_object_mut) {
+        members.retain(|name, _| {
+            search.fields.is_empty() || name == "id" || search.fields.contains(name)
+        });
+    }
     let total = teams.len();
     let asked_for = |name: &String| search.fields.is_empty() || search.fields.contains(name);
     let page: Vec<Value> = teams

@@ -7,16 +7,22 @@ use serde_json::Value;
 use super::http;
 use super::population::User;
 
+/// All other POSTs are queries, or get a token.
+const WRITING_POSTS: [&str; 2] = ["deactivate_users", "log_out_agent"];
+
 /// A call that the simulator answered.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) seq: u64,
     pub(crate) operation: String,
-    path: String,
+    pub(crate) path: String,
+    pub(crate) status: u64,
+    /// It changed something.
+    pub(crate) applied: bool,
+    pub(crate) started_at: String,
+    pub(crate) ended_at: String,
+    method: String,
     user: Option<String>,
-    status: u64,
-    started_at: String,
-    ended_at: String,
 }
 
 impl Call {
@@ -26,10 +32,12 @@ impl Call {
             seq: entry["seq"].as_u64().expect("seq"),
             operation: text("operation"),
             path: text("path"),
-            user: entry["userId"].as_str().map(str::to_lowercase),
             status: entry["status"].as_u64().expect("status"),
+            applied: entry["applied"].as_bool().expect("applied"),
             started_at: comparable(&entry["startedAt"]),
             ended_at: comparable(&entry["endedAt"]),
+            method: text("method"),
+            user: entry["userId"].as_str().map(str::to_lowercase),
         }
     }
 
@@ -38,18 +46,17 @@ impl Call {
         self.user.as_deref()
     }
 
-    fn is(&self, operation: &str) -> bool {
+    pub(crate) fn is(&self, operation: &str) -> bool {
         self.operation == operation
     }
 
-    /// Whether it changed something.
+    /// Whether it asked for a change.
     pub(crate) fn is_write(&self) -> bool {
-        ["patch_", "put_", "delete_"]
-            .iter()
-            .any(|start| self.operation.starts_with(start))
+        ["PATCH", "PUT", "DELETE"].contains(&self.method.as_str())
+            || WRITING_POSTS.contains(&self.operation.as_str())
     }
 
-    fn was_accepted(&self) -> bool {
+    pub(crate) fn was_accepted(&self) -> bool {
         (200..300).contains(&self.status)
     }
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::population::User;
+use super::profile::Profile;
 use super::python;
 use super::repository;
 use super::servers::{Servers, shared};
+use super::world::World;
 
 /// Waits for every user's manifest, then holds all that is stored against schema, store and simulator.
 pub(crate) fn assert_true(simulator: &str, archive: &str, users: &[User], wait: Duration) {
@@ -22,12 +24,25 @@ pub(crate) fn assert_true_on(
     users: &[User],
     wait: Duration,
 ) {
+    let tenant = (Profile::Tutorial, simulator);
+    ask(servers, tenant, archive, users, wait);
+}
+
+/// The same of all users of a world, at the API of its profile.
+pub(crate) fn assert_true_in(world: &World, servers: &Servers, wait: Duration) {
+    let archive = world.setting("OFFBOARDER_ARCHIVE_URL");
+    let tenant = (world.profile, world.simulator.as_str());
+    ask(servers, tenant, archive, &world.users, wait);
+}
+
+fn ask(servers: &Servers, tenant: (Profile, &str), archive: &str, users: &[User], wait: Duration) {
     let expected: Map<String, Value> = users
         .iter()
         .map(|user| (user.id.clone(), user.outcome.expectation()))
         .collect();
     let question = json!({
-        "simulator": simulator,
+        "profile": tenant.0.word(),
+        "simulator": tenant.1,
         "archive": archive,
         "awaitSeconds": wait.as_secs(),
         "users": expected,

@@ -2,14 +2,17 @@
 
 pub(crate) mod broker;
 pub(crate) mod collector;
+pub(crate) mod contract;
 pub(crate) mod erlang;
 pub(crate) mod failpoint;
+pub(crate) mod histories;
 pub(crate) mod http;
 pub(crate) mod ledger;
 pub(crate) mod manifests;
 pub(crate) mod objects;
 pub(crate) mod population;
 pub(crate) mod process;
+pub(crate) mod profile;
 pub(crate) mod promises;
 pub(crate) mod proxy;
 pub(crate) mod python;
@@ -19,6 +22,7 @@ pub(crate) mod registry;
 pub(crate) mod runtime;
 pub(crate) mod s3_proxy;
 pub(crate) mod servers;
+pub(crate) mod sweep;
 pub(crate) mod world;
 
 use std::path::PathBuf;

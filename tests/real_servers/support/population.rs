@@ -1,6 +1,6 @@
 //! Users that the simulator serves, and how each has to end.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Conversations in one answer of the API.
 pub(crate) const PAGE_SIZE: usize = 5;
@@ -18,6 +18,10 @@ pub(crate) enum Outcome {
     Refused(u16),
     /// The tenant offers no deletion (405).
     NotOffered,
+    /// The vendor has no deletion, so that none is asked for.
+    NeverOffered,
+    /// Something still routes work to the user, so that a deletion that could be is held.
+    Held,
 }
 
 impl Outcome {
@@ -27,6 +31,8 @@ impl Outcome {
             Self::DeletedLater => 202,
             Self::Refused(status) => status,
             Self::NotOffered => 405,
+            // Nobody asks.
+            Self::NeverOffered | Self::Held => 500,
         }
     }
 
@@ -54,6 +60,12 @@ impl Outcome {
             Self::NotOffered => {
                 json!({ "status": "DEACTIVATED_ONLY", "outcome": "not_offered", "code": 405 })
             }
+            Self::NeverOffered => {
+                json!({ "status": "DEACTIVATED_ONLY", "outcome": "not_offered", "sealed": false })
+            }
+            Self::Held => json!({
+                "status": "DEACTIVATED_ONLY", "outcome": ["held", "not_offered"], "sealed": false, "cleared": false,
+            }),
         }
     }
 }
@@ -65,6 +77,8 @@ pub(crate) struct User {
     pub(crate) outcome: Outcome,
     conversations: usize,
     conversation_bytes: Option<usize>,
+    /// Further members of the record.
+    extras: Map<String, Value>,
 }
 
 impl User {
@@ -75,7 +89,20 @@ impl User {
             outcome,
             conversations,
             conversation_bytes: None,
+            extras: Map::new(),
         }
+    }
+
+    /// The same with these members of the simulator's record, e.g. `{"sessions": 3}`.
+    pub(crate) fn with(mut self, extras: &Value) -> Self {
+        let extras = extras.as_object().expect("members");
+        self.extras.extend(extras.clone());
+        self
+    }
+
+    /// A member of the simulator's record that was asked for.
+    pub(crate) fn extra(&self, name: &str) -> &Value {
+        self.extras.get(name).unwrap_or(&Value::Null)
     }
 
     /// The same with conversations of about this many bytes.
@@ -93,12 +120,15 @@ impl User {
 
     /// The simulator's record of it.
     pub(crate) fn record(&self) -> Value {
-        json!({
+        let mut record = json!({
             "id": self.id,
             "conversations": self.conversations,
             "conversationBytes": self.conversation_bytes,
             "deletion": { "status": self.outcome.status() },
-        })
+        });
+        let members = record.as_object_mut().expect("members");
+        members.extend(self.extras.clone());
+        record
     }
 }
 

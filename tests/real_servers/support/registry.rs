@@ -13,6 +13,8 @@ pub(crate) struct Trial {
     /// How long it takes, roughly. Those that take longest start first, so that none runs at the
     /// end while all other cores are idle.
     pub(crate) seconds: u32,
+    /// It runs only with `--include-ignored`, and counts as ignored otherwise.
+    pub(crate) on_request: bool,
 }
 
 inventory::collect!(Trial);
@@ -24,7 +26,9 @@ macro_rules! trial {
     };
     ($name:literal, $run:expr, seconds = $seconds:literal) => {
         inventory::submit! {
-            $crate::support::registry::Trial { name: $name, run: $run, seconds: $seconds }
+            $crate::support::registry::Trial {
+                name: $name, run: $run, seconds: $seconds, on_request: false,
+            }
         }
     };
 }
@@ -62,12 +66,13 @@ pub(crate) fn all(durations: &Durations) -> Vec<libtest_mimic::Trial> {
 
     let for_harness = |(number, trial): (usize, &'static Trial)| {
         let durations = durations.clone();
-        libtest_mimic::Trial::test(trial.name, move || {
+        let run = move || {
             let begun = Instant::now();
             (trial.run)(number + 1);
             durations.note(begun.elapsed(), trial.name);
             Ok(())
-        })
+        };
+        libtest_mimic::Trial::test(trial.name, run).with_ignored_flag(trial.on_request)
     };
     trials.into_iter().enumerate().map(for_harness).collect()
 }

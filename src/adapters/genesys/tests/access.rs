@@ -156,7 +156,9 @@ async fn a_user_without_tokens_has_none_to_revoke() {
 
 #[tokio::test]
 async fn sessions_whose_end_is_not_proved_may_live() {
-    let others: [fn() -> Answer; 5] = [
+    let others: [fn() -> Answer; 7] = [
+        || answer(200, "<html>"),
+        || answer(200, "[]"),
         || answer(404, "<html>"),
         || error(404, "bad.request", "m"),
         || error(400, "bad.request", "m"),

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::objects::Objects;
 use super::population::{PAGE_SIZE, User};
 use super::process::{Process, command, last, tail};
+use super::profile::Profile;
 use super::servers::{self, Servers};
 use super::{broker, list};
 
@@ -27,6 +28,7 @@ pub(crate) const CLIENT_SECRET: &str = "secret-of-the-tests";
 pub(crate) const AUDIT_LOG: [&str; 1] = ["audit-log"];
 pub(crate) const AUDIT_LOG_ENTRIES: &str = "acts";
 const CLIENT_ID: &str = "tests";
+const TOKEN_URI: &str = "OFFBOARDER_CXONE_TOKEN_URI";
 
 /// What a command left behind when it ended.
 pub(crate) struct Ended {
@@ -61,6 +63,7 @@ pub(crate) struct World {
     pub(crate) directory: TempDir,
     pub(crate) simulator: String,
     pub(crate) users: Vec<User>,
+    pub(crate) profile: Profile,
     place: usize,
     servers: Arc<Servers>,
     settings: Vec<(String, String)>,
@@ -80,22 +83,40 @@ impl World {
         users: Vec<User>,
         flags: &[&str],
     ) -> Self {
+        Self::of(Profile::Tutorial, servers, place, users, flags)
+    }
+
+    /// The same at the API of another profile.
+    pub(crate) fn of(
+        profile: Profile,
+        servers: Arc<Servers>,
+        place: usize,
+        users: Vec<User>,
+        flags: &[&str],
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut process = start_simulator(directory.path(), &users, flags);
+        let mut process =
+            start_simulator(directory.path(), &users, &[profile.flags(), flags].concat());
         let simulator = process.url();
 
         let mut settings = settings_of_services(&servers, place, &simulator);
+        let of_profile = profile.settings().into_iter();
+        settings.extend(of_profile.map(|(name, value)| (name.to_owned(), value.to_owned())));
         settings.push(("HOME".to_owned(), directory.path().display().to_string()));
         settings.extend(servers.aws_settings());
-        Self {
+        let mut world = Self {
             directory,
             simulator,
             users,
+            profile,
             place,
             servers,
             settings,
             _simulator: process,
-        }
+        };
+        let origin = world.simulator.clone();
+        world.call_api_at(&origin);
+        world
     }
 
     /// The same with the topology declared.
@@ -115,6 +136,14 @@ impl World {
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.unset(name);
         self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Reaches the API at another origin, for what is started from now on.
+    pub(crate) fn call_api_at(&mut self, origin: &str) {
+        self.set("OFFBOARDER_CXONE_BASE_URI", origin);
+        if let Some(path) = self.profile.token_path() {
+            self.set(TOKEN_URI, &format!("{origin}{path}"));
+        }
     }
 
     /// Keeps checkpoints and archive in directories of this world.

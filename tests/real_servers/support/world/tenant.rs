@@ -45,6 +45,12 @@ impl World {
         ledger::count(&self.simulator, "delete_user")
     }
 
+    /// How many calls changed something.
+    pub(crate) fn changes(&self) -> usize {
+        let calls = ledger::calls(&self.simulator).into_iter();
+        calls.filter(|call| call.applied).count()
+    }
+
     /// Asserts which users, by their number, exist now.
     #[track_caller]
     pub(crate) fn assert_exist(&self, expected: &[(usize, bool)]) {
@@ -78,6 +84,23 @@ impl World {
     pub(crate) fn strike_all(&self, operation: &str, fault: &Value) {
         let rule = json!({ "operation": operation, "fault": fault });
         http::request("POST", &self.simulator, "/_simulator/faults", Some(&rule));
+    }
+
+    /// The same, once.
+    pub(crate) fn strike_once(&self, operation: &str, fault: &Value) {
+        let rule = json!({ "operation": operation, "times": 1, "fault": fault });
+        http::request("POST", &self.simulator, "/_simulator/faults", Some(&rule));
+    }
+
+    /// Sets a switch of the simulator for what no public source says.
+    pub(crate) fn set_unknown(&self, name: &str, value: &str) {
+        let switches = json!({ name: value });
+        http::request(
+            "PUT",
+            &self.simulator,
+            "/_simulator/unknowns",
+            Some(&switches),
+        );
     }
 
     /// Puts a user into the simulator, in place of the one that it has.
