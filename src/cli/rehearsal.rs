@@ -56,14 +56,7 @@ impl Rehearsing {
             self.document.residual = access
                 .into_iter()
                 .flat_map(|access| &access.queues.residual)
-                .map(|left| {
-                    let note = left.note.as_deref().map(without_ids);
-                    [Some(left.kind.clone()), note]
-                        .into_iter()
-                        .flatten()
-                        .collect::<Vec<_>>()
-                        .join(": ")
-                })
+                .map(|left| left.kind.clone())
                 .collect();
             calls.extend(checkpoint.steps.into_iter().flat_map(|step| step.calls));
             calls.extend(checkpoint.step.calls);

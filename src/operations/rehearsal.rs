@@ -25,7 +25,7 @@ pub(crate) struct Rehearsal {
     pub failure: Option<String>,
     pub before: Vec<Answer>,
     pub calls: Vec<RehearsedCall>,
-    /// What is left over, by kind and without IDs.
+    /// The kinds of what is left over: notes may have names.
     pub residual: Vec<String>,
     pub after: Vec<Answer>,
     pub repeated: Vec<Answer>,
@@ -103,8 +103,8 @@ pub(crate) fn answers(observations: &[Observation]) -> Vec<Answer> {
     observations.iter().map(answer).collect()
 }
 
-/// The text with `{id}` for each UUID, `{number}` for each number of more than four digits, `{address}` for each word with an
-/// `@`, and `{host}` for each URL's host.
+/// The text with `{id}` for each UUID and each word like a key, `{number}` for each number of more than four digits and each in
+/// a path, `{address}` for each word with an `@`, and `{host}` for each URL's host.
 pub(crate) fn without_ids(text: &str) -> String {
     let is_part =
         |one: char| one.is_alphanumeric() || matches!(one, '-' | '_' | '@' | '.' | '+' | '~');
@@ -118,8 +118,14 @@ pub(crate) fn without_ids(text: &str) -> String {
             rest = rest.get(first.len_utf8()..).unwrap_or_default();
             continue;
         }
-        let after_scheme = cleared.ends_with("://");
-        cleared.push_str(if after_scheme { "{host}" } else { shown(word) });
+        let is_number = word.bytes().all(|one| one.is_ascii_digit());
+        cleared.push_str(if cleared.ends_with("://") {
+            "{host}"
+        } else if cleared.ends_with('/') && is_number {
+            "{number}"
+        } else {
+            shown(word)
+        });
         rest = rest.get(end..).unwrap_or_default();
     }
     cleared
@@ -130,13 +136,22 @@ fn shown(word: &str) -> &str {
     let digits = word.chars().filter(char::is_ascii_digit).count();
     if word.contains('@') {
         "{address}"
-    } else if Uuid::try_parse(word.trim_matches('.')).is_ok() || (word.len() > 24 && digits > 4) {
+    } else if Uuid::try_parse(word.trim_matches('.')).is_ok()
+        || (word.len() > 24 && digits > 4)
+        || is_key(word)
+    {
         "{id}"
     } else if digits > 4 && !is_time(word) {
         "{number}"
     } else {
         word
     }
+}
+
+/// Access keys are capitals and digits. No word of a vendor's has so many together.
+fn is_key(word: &str) -> bool {
+    let is_one = |one: u8| one.is_ascii_uppercase() || one.is_ascii_digit();
+    word.len() >= 16 && word.bytes().all(is_one)
 }
 
 /// A date or a version says nothing of a person.
@@ -167,6 +182,12 @@ mod tests {
             ),
             ("https://api-na1.niceincontact.com/x", "https://{host}/x"),
             ("since 2026-11-28, 1200 rows", "since 2026-11-28, 1200 rows"),
+            (
+                "/services/v34.0/groups/7001/agents",
+                "/services/v34.0/groups/{number}/agents",
+            ),
+            ("access key ABCDEFGHIJKLMNOP", "access key {id}"),
+            ("400 USER_NOT_FOUND", "400 USER_NOT_FOUND"),
             ("key VWXYZ0123456789ABCDEFGHIJKLMN", "key {id}"),
             ("", ""),
             ("Größe 12", "Größe 12"),

@@ -88,7 +88,10 @@ async fn newest(tenant: &dyn Tenant, user_id: UserId, cxone: &Cxone) -> Result<S
     let days = cxone.window_days.unwrap_or(30);
     let now = Clock::system().now();
     let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
-    let length = SignedDuration::from_hours(24 * i64::from(days));
+    // From a midnight, as an archive's windows are: an API may count the days that an interval touches.
+    let today = SignedDuration::from_secs(now.as_second().rem_euclid(86_400));
+    let earlier = SignedDuration::from_hours(24 * (i64::from(days) - 1));
+    let length = today.saturating_add(earlier);
     let request = PageRequest {
         from: now.checked_sub(length).unwrap_or(now),
         to: now,

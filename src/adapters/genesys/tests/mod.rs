@@ -6,6 +6,7 @@ mod conversations;
 mod deletion;
 mod groups;
 mod reads;
+mod survey;
 mod users;
 
 use std::collections::HashMap;

@@ -8,3 +8,4 @@ mod own;
 mod reads;
 mod routing;
 mod server;
+mod survey;
