@@ -13,6 +13,7 @@ const DIALECT: Dialect = Dialect {
     correlation_header: "X-Correlation-Id",
     own_correlation_header: Some("ININ-Correlation-Id"),
     missing_right: &["missing.permissions", "missing.any.permissions"],
+    hides_missing_rights: false,
     not_found: &[
         "not.found",
         "general.resource.not.found",

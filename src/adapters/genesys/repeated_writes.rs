@@ -78,13 +78,11 @@ impl GenesysClient {
 
     /// Of our own calls; what a checkpoint names of another user is not repeated.
     async fn leave_again(&self, user_id: UserId, calls: &[Call]) -> Result<Seen, Failure> {
-        let accepted = calls
+        let mut accepted = calls
             .iter()
             .filter(|call| (200..=299).contains(&call.status));
-        let Some((queue, before)) = accepted
-            .filter_map(|call| Some((queue_left(user_id, call)?, call.status)))
-            .next()
-        else {
+        let left = accepted.find_map(|call| Some((queue_left(user_id, call)?, call.status)));
+        let Some((queue, before)) = left else {
             return Ok(Seen::Unknown("no membership was taken away".to_owned()));
         };
         let again = self.leave_queue_of_groups(user_id, queue).await?;

@@ -142,15 +142,12 @@ impl GenesysClient {
             let refused = Seen::Fact(format!("not shown: {status}"));
             return all(refused, unknown(), unknown());
         }
-        match serde_json::from_slice::<Grants>(&reply.body) {
-            Ok(grants) => {
-                let shown = Seen::Fact(format!("{status} with {} grants", grants.count()));
-                all(shown, permissions_seen(&grants), deletion_seen(&grants))
-            }
-            Err(_) => {
-                let other = Seen::Unknown(format!("{status}, and no list of grants as documented"));
-                all(other, unknown(), unknown())
-            }
+        if let Ok(grants) = serde_json::from_slice::<Grants>(&reply.body) {
+            let shown = Seen::Fact(format!("{status} with {} grants", grants.count()));
+            all(shown, permissions_seen(&grants), deletion_seen(&grants))
+        } else {
+            let other = Seen::Unknown(format!("{status}, and no list of grants as documented"));
+            all(other, unknown(), unknown())
         }
     }
 

@@ -12,6 +12,9 @@ pub(crate) struct Dialect {
     /// Error codes of a 403 for which the credentials lack a right, for any user. `insufficient_scope` (RFC 6750
     /// section 3.1) always is one.
     pub(crate) missing_right: &'static [&'static str],
+    /// No error code shows that a right is missing, so that any 403 may be for one: the token, which keeps the rights that it
+    /// was issued with, is dropped at each.
+    pub(crate) hides_missing_rights: bool,
     /// Error codes of a 404 that says that the object does not exist. Where there are none, any error of the API says so.
     pub(crate) not_found: &'static [&'static str],
     /// Members that only errors of this API have, besides those by which errors of any API are known.
@@ -26,6 +29,7 @@ pub(crate) const STANDARD: Dialect = Dialect {
     correlation_header: "X-Correlation-Id",
     own_correlation_header: None,
     missing_right: &[],
+    hides_missing_rights: false,
     not_found: &[],
     own_error: &[],
     error_header: None,

@@ -223,7 +223,10 @@ impl Transport {
                 self.tokens.drop_refused(&permit.token).await;
                 Err(reply.refusal())
             }
-            _ => {
+            status => {
+                if status == 403 && self.dialect.hides_missing_rights {
+                    self.tokens.drop_refused(&permit.token).await;
+                }
                 quota.passed();
                 Ok(reply)
             }

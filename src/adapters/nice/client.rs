@@ -21,6 +21,7 @@ const DIALECT: Dialect = Dialect {
     own_correlation_header: Some("CorrelationId"),
     // No source names them: a 403 is asked again of nobody, by the steps.
     missing_right: &[],
+    hides_missing_rights: true,
     not_found: &[],
     own_error: &["httpCode", "detailedMessage", "hostName", "entityType"],
     error_header: Some("icStatusDescription"),

@@ -65,20 +65,19 @@ impl Client {
             AGENT,
             agent_seen(&employee, agent),
         ));
-        match number {
-            Some(number) => all.extend(self.contacts_seen(number, employee.is_active()).await),
-            None => {
-                let rows = [
-                    ("cxone-8", INACTIVE_CONTACTS),
-                    ("cxone-9", WINDOW),
-                    ("cxone-10", LATENESS),
-                    ("cxone-11", LAST_AGENT),
-                ];
-                all.extend(rows.map(|(question, check)| {
-                    let why = "no number of an agent is known".to_owned();
-                    observed(Some(question), check, Seen::Unknown(why))
-                }));
-            }
+        if let Some(number) = number {
+            all.extend(self.contacts_seen(number, employee.is_active()).await);
+        } else {
+            let rows = [
+                ("cxone-8", INACTIVE_CONTACTS),
+                ("cxone-9", WINDOW),
+                ("cxone-10", LATENESS),
+                ("cxone-11", LAST_AGENT),
+            ];
+            all.extend(rows.map(|(question, check)| {
+                let why = "no number of an agent is known".to_owned();
+                observed(Some(question), check, Seen::Unknown(why))
+            }));
         }
         all
     }

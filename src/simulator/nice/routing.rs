@@ -256,21 +256,14 @@ pub(super) fn teams(ask: &Ask<'_>) -> Answer {
     });
     let mut teams: Vec<Value> = std::iter::once(without_lead).chain(led).collect();
     for members in teams.iter_mut().filter_map(Value::as_object_mut) {
+        // The document requires the ID.
         members.retain(|name, _| {
             search.fields.is_empty() || name == "id" || search.fields.contains(name)
         });
     }
     let total = teams.len();
-    let asked_for = |name: &String| search.fields.is_empty() || search.fields.contains(name);
     let page: Vec<Value> = teams
         .into_iter()
-        .map(|mut team| {
-            if let Some(members) = team.as_object_mut() {
-                // The document requires the ID.
-                members.retain(|name, _| name == "id" || asked_for(name));
-            }
-            team
-        })
         .skip(usize::try_from(skip).unwrap_or(usize::MAX))
         .take(usize::try_from(top).unwrap_or(usize::MAX))
         .collect();

@@ -72,17 +72,18 @@ fn missing_permissions(profile: Profile, place: usize) {
             continue;
         }
         // Whose fault it is that NICE refuses a write, or the rows of one team, only further users show.
-        let is_one_users = missing.ends_with(".edit") || *missing == "teams.all";
+        let is_one_users =
+            matches!(missing.rsplit_once('.'), Some((_, "edit"))) || *missing == "teams.all";
         let is_alone = profile == Profile::Cxone && is_one_users;
         let ended = ended.expect(if is_alone { 1 } else { 3 });
         assert!(manifest(&world, user).is_none(), "without {missing}");
         // NICE's 403 does not say whose fault it is; that nobody may make the call does.
-        let word = match profile {
+        let named = match profile {
             Profile::Cxone => "403",
             Profile::Genesys | Profile::Tutorial => "permission",
         };
         let shown = format!("{}\n{}", ended.output, ended.errors);
-        assert!(shown.contains(word), "without {missing}: {}", ended.errors);
+        assert!(shown.contains(named), "without {missing}: {}", ended.errors);
 
         grant(&world, rights);
         world.run(&["run", "--output", "json", id]).expect(0);

@@ -171,7 +171,8 @@ impl History<'_> {
         let mut seen = BTreeSet::new();
         for call in self.calls.iter().filter(|call| call.is_write()) {
             let is_new = seen.insert((&call.operation, &call.path));
-            if !is_new && !(call.is("disable_access_key") && call.applied) {
+            let is_another_key = call.is("disable_access_key") && call.applied;
+            if !is_new && !is_another_key {
                 broken.push(format!("{} {} was sent twice", call.operation, call.path));
             }
         }
