@@ -19,7 +19,7 @@ pub(super) struct Rehearsing {
 }
 
 impl Rehearsing {
-    /// Looks at the tenant and at the user before the first write. Without a file that can be written nothing begins, and
+    /// Reads the tenant and at the user before the first write. Without a file that can be written nothing begins, and
     /// from here on no deletion is attempted.
     pub(super) async fn begin(services: &mut Services, user_id: UserId) -> Result<Self, CliError> {
         services.delete = DeletePolicy::Never;

@@ -8,12 +8,12 @@ use crate::failure::Failure;
 /// The check by which an API that keeps deleted users shows one.
 pub(crate) const STATE_OF_USER: &str = "state of the user";
 
-/// One thing that was looked at.
+/// One thing that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Observation {
     /// The open question of `docs/tenants.md` that it answers, e.g. `cxone-7`.
     pub question: Option<&'static str>,
-    /// What was looked at, in a few words.
+    /// What was checked, in a few words.
     pub check: &'static str,
     pub seen: Seen,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Observation {
 pub(crate) enum Seen {
     /// As off-boarding needs it.
     Good(String),
-    /// It stands in the way of off-boarding.
+    /// It keeps users from off-boarding.
     Bad {
         detail: String,
         remedy: String,

@@ -314,7 +314,7 @@ pub(crate) trait Tenant: Send + Sync {
     /// Makes a read of this kind for a user that does not exist, and says everything that its answer shows.
     async fn examine(&self, read: TenantRead) -> Result<ReadFacts, RefusedRead>;
 
-    /// Looks at what this API has of its own: discovery, version, rights, limits; or, of a user that is named, at what
+    /// Reads what this API has of its own: discovery, version, rights, limits; or, of a user that is named, what
     /// only a real user shows. Reads only.
     async fn survey(&self, user_id: Option<UserId>) -> Vec<Observation>;
 

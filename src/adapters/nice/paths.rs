@@ -90,7 +90,7 @@ impl Paths {
         self.acd(&["permissions", &agent.to_string()])
     }
 
-    /// What the agent took part in, whoever had it last.
+    /// What the agent took part in, also contacts that another agent ended.
     pub(super) fn history_of(
         &self,
         agent: Number,

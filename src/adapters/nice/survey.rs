@@ -133,7 +133,7 @@ impl Client {
                     "{}: a user who does not exist is a dead letter",
                     status_of(&reply)
                 ),
-                remedy: "send only IDs of users that exist, and tell us of this row".to_owned(),
+                remedy: "send only IDs of users that exist, and report this row to us".to_owned(),
             },
             _ if reply.says_missing() => Seen::Fact(status_of(&reply)),
             _ => Seen::Failed(reply.refusal().into()),

@@ -272,7 +272,7 @@ fn status_seen(employee: &Employee) -> Seen {
         Some(false) => Seen::Fact(format!("{word}, which is read as inactive")),
         None => Seen::Bad {
             detail: format!("{word}, or the document beside it, is unknown to this release"),
-            remedy: "tell us of this row; until then users in this state are dead letters"
+            remedy: "report this row to us; until then users in this state are dead letters"
                 .to_owned(),
         },
     }
@@ -293,7 +293,7 @@ fn agent_seen(employee: &Employee, agent: Result<AgentOf, ApiError>) -> Seen {
     match agent {
         Err(error @ ApiError::Withheld { .. }) => Seen::Bad {
             detail: format!("ACD gives no agent where UserHub names one: {error}"),
-            remedy: "such users are dead letters: tell us of this row, and archive before the deactivation".to_owned(),
+            remedy: "such users are dead letters: report this row to us, and archive before the deactivation".to_owned(),
         },
         Err(error) => Seen::Failed(error.into()),
         Ok(AgentOf::UserGone) => Seen::Unknown("the API does not know the user".to_owned()),

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::job::UserId;
 use crate::ports::{Observation, PageRequest, STATE_OF_USER, Seen, Tenant};
 
-/// What the adapter looks at besides the reads that every profile has.
+/// What the adapter checks besides the reads that every profile has.
 pub(super) async fn of_tenant(tenant: &dyn Tenant) -> Vec<Finding> {
     let observations = tenant.survey(None).await;
     observations.into_iter().map(finding).collect()
