@@ -148,7 +148,7 @@ fn shown(word: &str) -> &str {
     }
 }
 
-/// Access keys are capitals and digits. No word of a vendor's has so many together.
+/// Access keys are capitals and digits. No word of a vendor's has 16 of them together.
 fn is_key(word: &str) -> bool {
     let is_one = |one: u8| one.is_ascii_uppercase() || one.is_ascii_digit();
     word.len() >= 16 && word.bytes().all(is_one)

@@ -271,7 +271,7 @@ fn status_seen(employee: &Employee) -> Seen {
         Some(false) => Seen::Fact(format!("{word}, which is read as inactive")),
         None => Seen::Bad {
             detail: format!("{word}, or the document beside it, is unknown to this release"),
-            remedy: "tell us of this row; until then users in this state are dead letters"
+            remedy: "report this row to us; until then users in this state are dead letters"
                 .to_owned(),
         },
     }

@@ -298,6 +298,7 @@ fn api_fault(read: TenantRead, outcome: &Outcome, cxone: &Cxone) -> Option<Findi
             )),
             // Each of these has a row of its own.
             RefusalCause::MissingScope | RefusalCause::Throttled => None,
+            RefusalCause::Rejected { status: 403, .. } if !cxone.profile.is_tutorial() => None,
             RefusalCause::Rejected { .. } | RefusalCause::Foreign { .. }
                 if read == TenantRead::Account =>
             {

@@ -116,7 +116,7 @@ fn assert_faults(world: &World) {
             "get_routing_profile",
             &missing(old),
             "clock",
-            "ahead of that of CXone",
+            "ahead of that of the API",
         ),
     ] {
         world.strike_all(operation, fault);
