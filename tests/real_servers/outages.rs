@@ -194,7 +194,7 @@ fn an_outage_of_cxone(place: usize) {
     );
     grant(&world, &OTHER_SCOPES);
     worker.await_readyz(503);
-    let named = worker.errors().contains("lacks the scope scim:write");
+    let named = worker.errors().contains("lack the scope scim:write");
     assert!(named, "{}", tail(&worker.errors()));
     let missing_scope = "offboarder_paused{cause=\"cxone_missing_scope\"}";
     assert_eq!(http::sample(&worker.admin(), missing_scope), Some(1.0));
