@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::exit::CliError;
 use super::input::notice;
+use crate::failure::Failure;
 use crate::job::UserId;
 use crate::limits::DeletePolicy;
+use crate::machine::{Call, Checkpoint, StateName};
 use crate::operations::rehearsal::{Rehearsal, answers, without_ids};
 use crate::steps::Services;
 
@@ -42,29 +44,23 @@ impl Rehearsing {
         })
     }
 
-    /// Looks again, repeats what may be repeated, and writes the file, however the off-boarding ended.
+    /// Reads again, repeats what may be repeated, and writes the file, however the off-boarding ended.
     pub(super) async fn end(mut self, services: &Services) -> Result<(), CliError> {
-        let checkpoint = services.checkpoints.read(self.user_id).await?;
         let mut calls = Vec::new();
-        if let Some(checkpoint) = checkpoint {
-            self.document.add_steps(&checkpoint.steps);
-            self.document.end = Some(checkpoint.state.name());
-            let failure = checkpoint.last_failure;
-            self.document.failure =
-                failure.map(|failure| without_ids(&format!("{}: {}", failure.code, failure.text)));
-            let access = checkpoint.state.access();
-            self.document.residual = access
-                .into_iter()
-                .flat_map(|access| &access.queues.residual)
-                .map(|left| left.kind.clone())
-                .collect();
-            calls.extend(checkpoint.steps.into_iter().flat_map(|step| step.calls));
-            calls.extend(checkpoint.step.calls);
+        match services.checkpoints.read(self.user_id).await {
+            Ok(Some(checkpoint)) => calls = self.note(checkpoint),
+            Ok(None) => {}
+            Err(failure) => self.document.failure = Some(shown(&failure)),
         }
 
         self.document.after = answers(&services.tenant.survey(Some(self.user_id)).await);
-        self.document.repeated =
-            answers(&services.tenant.repeat_writes(self.user_id, &calls).await);
+        // Only of a user that this off-boarding led to its end, and that nothing protects now.
+        if self.document.end == Some(StateName::DeactivatedOnly)
+            && services.protection(self.user_id).await?.is_none()
+        {
+            let repeated = services.tenant.repeat_writes(self.user_id, &calls);
+            self.document.repeated = answers(&repeated.await);
+        }
         write(&self.file, &self.document)?;
         notice(&format!(
             "What the tenant answered is in {}: no ID, name, number or host is in it. Read it before you give it away.",
@@ -72,6 +68,25 @@ impl Rehearsing {
         ));
         Ok(())
     }
+
+    /// Notes how far the off-boarding came, and returns its calls.
+    fn note(&mut self, checkpoint: Checkpoint) -> Vec<Call> {
+        self.document.add_steps(&checkpoint.steps);
+        self.document.end = Some(checkpoint.state.name());
+        self.document.failure = checkpoint.last_failure.as_ref().map(shown);
+        let access = checkpoint.state.access();
+        self.document.residual = access
+            .into_iter()
+            .flat_map(|access| &access.queues.residual)
+            .map(|left| left.kind.clone())
+            .collect();
+        let done = checkpoint.steps.into_iter().flat_map(|step| step.calls);
+        done.chain(checkpoint.step.calls).collect()
+    }
+}
+
+fn shown(failure: &Failure) -> String {
+    without_ids(&format!("{}: {}", failure.code, failure.text))
 }
 
 fn create(file: &Path) -> Result<(), CliError> {

@@ -65,6 +65,10 @@ fn settling(
     checkpoint: &Checkpoint,
     access_at: Timestamp,
 ) -> Option<Timestamp> {
+    if services.settle.is_zero() {
+        // Another worker's clock may have put `access_at` ahead of ours.
+        return None;
+    }
     let settled_at = access_at.checked_add(services.settle).ok()?;
     let is_early = checkpoint.step.archive.is_none() && services.clock.now() < settled_at;
     is_early.then_some(settled_at)

@@ -194,16 +194,14 @@ pub(crate) fn code_of(body: &[u8]) -> Option<String> {
         })
 }
 
-/// The error code of the body, or else of the header that the API has for it.
+/// The error code of the body, or else of the header that the API has for it. A sentence there is no code: it may name a
+/// person, and would make each refusal another one.
 fn named_code(dialect: &Dialect, headers: &HeaderMap, body: &[u8]) -> Option<String> {
     code_of(body).or_else(|| {
-        let text = headers.get(dialect.error_header?)?.to_str().ok()?;
-        Some(
-            text.chars()
-                .filter(char::is_ascii_graphic)
-                .take(64)
-                .collect(),
-        )
+        let text = headers.get(dialect.error_header?)?.to_str().ok()?.trim();
+        let is_word =
+            (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        is_word.then(|| text.to_owned())
     })
 }
 

@@ -90,11 +90,12 @@ impl Client {
                 parse_keys(&members, user_id).map_err(|why| reply.unreadable(why))?
             }
             _ if reply.says_missing() => {
-                let user = self.read_user(user_id).await?;
-                if user.value.is_some() {
+                // UserHub may not show a deactivated employee whom ACD still knows.
+                let found = self.find_anywhere(user_id).await?;
+                if found.value {
                     return Err(self.refuse(CALL, user_id, &reply));
                 }
-                calls.push(user.call);
+                calls.push(found.call);
                 Vec::new()
             }
             _ => return Err(self.refuse(CALL, user_id, &reply)),
@@ -143,6 +144,8 @@ impl Client {
         let request = removal(Method::POST, url, right::LOG_OUT, None);
         let reply = self.send_write(request).await?;
         let note = match reply.status() {
+            // The document has the form of an error there, too.
+            200 | 202 if reply.is_own() => return Err(self.refuse(CALL, user_id, &reply)),
             200 | 202 if !reply.body.is_empty() => {
                 object(&reply, right::LOG_OUT)?;
                 None
