@@ -111,8 +111,11 @@ async fn keys_that_cannot_be_read_are_never_no_keys() {
     }
     assert_eq!((server.count(KEY), server.count(LOGOUT)), (0, 0));
 
-    // A user whom UserHub does not know has none.
+    // UserHub may not show a deactivated employee whom ACD still knows.
     server.answer(USER, &[NOT_FOUND]).answer(KEYS, &[NOT_FOUND]);
+    assert_eq!(end(&server).await.unwrap_err().code, Code::CxoneRejected);
+    // A user whom neither knows has none.
+    server.answer(AGENT, &[ACD_404]);
     end(&server).await.unwrap();
 }
 
