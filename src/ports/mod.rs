@@ -37,6 +37,6 @@ pub(crate) use survey::{Observation, STATE_OF_USER, Seen, SeenWord};
 pub(crate) use tenant::{
     Account, AccountRead, Answered, CallCounts, ConversationFacts, Deactivation, DeleteAnswer,
     Page, PageRequest, ReadFacts, ReadyDeletion, RefusalCause, RefusedRead, RoutingWrites,
-    StepCalls, Tenant, TenantRead, UNKNOWN_ROUTING,
+    StepCalls, Tenant, TenantRead, UNKNOWN_ROUTING, keep,
 };
 pub(crate) use worker_registry::{Heartbeat, LaneSlots, Lanes, LiveWorker, SILENT, WorkerRegistry};

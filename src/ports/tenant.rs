@@ -26,6 +26,12 @@ pub(crate) struct Answered<T> {
     pub call: Call,
 }
 
+/// Keeps the call as evidence, and returns what the API answered.
+pub(crate) fn keep<T>(calls: &mut Vec<Call>, answered: Answered<T>) -> T {
+    calls.push(answered.call);
+    answered.value
+}
+
 /// How a deletion was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DeleteAnswer {

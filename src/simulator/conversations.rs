@@ -26,6 +26,21 @@ pub(super) fn fill(out: &mut Vec<u8>, begin: usize, bytes: usize) {
     }
 }
 
+/// The first of that many, in the order of their starts, that begins at `limit` or later.
+pub(super) fn first_from(count: u64, limit: Timestamp, start_of: impl Fn(u64) -> Timestamp) -> u64 {
+    let mut low = 0;
+    let mut high = count;
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if start_of(middle) < limit {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
 impl Conversations<'_> {
     fn start_of(&self, index: u64) -> Timestamp {
         let step = YEAR_SECONDS / i64::try_from(self.count + 1).unwrap_or(i64::MAX).max(1);
@@ -38,19 +53,7 @@ impl Conversations<'_> {
 
     /// The numbers of those that began in `[from, to)`.
     pub(super) fn within(&self, from: Timestamp, to: Timestamp) -> std::ops::Range<u64> {
-        let first_from = |limit: Timestamp| {
-            let mut low = 0;
-            let mut high = self.count;
-            while low < high {
-                let middle = low + (high - low) / 2;
-                if self.start_of(middle) < limit {
-                    low = middle + 1;
-                } else {
-                    high = middle;
-                }
-            }
-            low
-        };
+        let first_from = |limit| first_from(self.count, limit, |index| self.start_of(index));
         let begin = first_from(from);
         begin..first_from(to).max(begin)
     }

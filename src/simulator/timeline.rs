@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::conversations::first_from;
+
 const DAY_SECONDS: i64 = 86_400;
 const YEAR_SECONDS: i64 = 364 * DAY_SECONDS;
 
@@ -103,17 +105,7 @@ impl Timeline {
     }
 
     fn first_from(&self, limit: Timestamp) -> u64 {
-        let mut low = 0;
-        let mut high = self.count;
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.start_of(middle) < limit {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
+        first_from(self.count, limit, |index| self.start_of(index))
     }
 
     /// That many rows appear (or, below zero, vanish) at the beginning of `[from, to)`, so that all rows behind them move.

@@ -7,7 +7,6 @@ mod archive_quiet;
 mod archive_store;
 mod archive_stream;
 mod archived;
-mod calls;
 mod cancellation;
 mod checkpoint_session;
 mod clear_queues;
@@ -46,4 +45,4 @@ pub(crate) use look_back::{is_recorded, look_back};
 pub(crate) use perform::perform;
 pub(crate) use services::Services;
 
-use calls::keep;
+use crate::ports::keep;

@@ -12,7 +12,7 @@ use crate::adapters::http::{Conflicts, Write};
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::machine::{Call, Residual};
-use crate::ports::{Answered, RoutingWrites, UNKNOWN_ROUTING};
+use crate::ports::{Answered, RoutingWrites, UNKNOWN_ROUTING, keep};
 
 /// A queue that the user is a member of.
 pub(super) const QUEUE_MEMBER: &str = "queue_member";
@@ -223,12 +223,6 @@ impl GenesysClient {
             Known::UserGone
         })
     }
-}
-
-/// Keeps the call as evidence, and returns what the API answered.
-fn keep<T>(calls: &mut Vec<Call>, answered: Answered<T>) -> T {
-    calls.push(answered.call);
-    answered.value
 }
 
 fn keep_leaving(calls: &mut Vec<Call>, answered: Answered<Leaving>) {

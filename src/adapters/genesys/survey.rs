@@ -9,7 +9,9 @@ use url::Url;
 use super::client::GenesysClient;
 use super::grants::{Grants, Reach};
 use super::limits::over_limit;
-use crate::adapters::http::{ApiError, NOBODY, Reply, Request, code_of, facts_of};
+use crate::adapters::http::{
+    ApiError, NOBODY, Reply, Request, facts_of, observed, seen, status_of,
+};
 use crate::ports::{Observation, QuotaClass, Seen};
 
 const BRIEFLY: Duration = Duration::from_secs(8);
@@ -17,35 +19,6 @@ const NAMESPACES: [&str; 2] = ["client.credentials", "analytics"];
 const GRANTS: &str = "own grants by the token";
 const PERMISSIONS: &str = "permissions and divisions";
 const DELETION: &str = "permission to delete users";
-
-pub(super) const fn observed(
-    question: Option<&'static str>,
-    check: &'static str,
-    seen: Seen,
-) -> Observation {
-    Observation {
-        question,
-        check,
-        seen,
-    }
-}
-
-/// A call that could not be made is what was seen.
-pub(super) fn seen(result: Result<Seen, ApiError>) -> Seen {
-    result.unwrap_or_else(|error| Seen::Failed(error.into()))
-}
-
-/// Status and error code of an answer.
-pub(super) fn status_of(reply: &Reply) -> String {
-    let code = match reply.status() {
-        200..=299 => None,
-        _ => code_of(&reply.body),
-    };
-    match code {
-        Some(code) => format!("{} {code}", reply.status()),
-        None => reply.status().to_string(),
-    }
-}
 
 impl GenesysClient {
     pub(super) async fn survey_tenant(&self) -> Vec<Observation> {

@@ -5,8 +5,7 @@ use serde_json::Value;
 use super::client::GenesysClient;
 use super::documents::{UserState, parse_user};
 use super::limits::over_limit;
-use super::survey::{observed, seen, status_of};
-use crate::adapters::http::{ApiError, rows};
+use crate::adapters::http::{ApiError, observed, rows, seen, status_of};
 use crate::job::UserId;
 use crate::ports::{Observation, STATE_OF_USER, Seen};
 

@@ -13,6 +13,7 @@ mod document;
 mod error;
 mod examine;
 mod issuer;
+mod observed;
 mod quota;
 mod refusals;
 mod retry_after;
@@ -32,6 +33,7 @@ pub(super) use dialect::{Dialect, STANDARD};
 pub(super) use document::Document;
 pub(crate) use error::ApiError;
 pub(super) use examine::{NOBODY, facts_of, is_own, refused_read};
+pub(super) use observed::{observed, seen, status_of};
 pub(crate) use quota::LocalQuotas;
 #[cfg(any(test, fuzzing))]
 pub(crate) use retry_after::retry_after;

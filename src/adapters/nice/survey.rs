@@ -9,8 +9,8 @@ use url::{Host, Url};
 use super::client::{Client, get, right};
 use super::documents::{Members, hides_rows};
 use super::own::agent_of;
-use super::survey_words::{observed, seen, status_of, word};
-use crate::adapters::http::{ApiError, NOBODY, Reply, facts_of};
+use super::survey_words::word;
+use crate::adapters::http::{ApiError, NOBODY, Reply, facts_of, observed, seen, status_of};
 use crate::ports::{Observation, Seen};
 
 const DISCOVERY: &str = "/.well-known/cxone-configuration";

@@ -11,8 +11,8 @@ use super::documents::{Members, User, parse_user};
 use super::facts::contact_facts;
 use super::known_agents::AgentOf;
 use super::numbers::Number;
-use super::survey_words::{observed, seen, status_of, word};
-use crate::adapters::http::{ApiError, Reply, rows};
+use super::survey_words::word;
+use crate::adapters::http::{ApiError, Reply, observed, rows, seen, status_of};
 use crate::job::UserId;
 use crate::ports::{Observation, Seen};
 

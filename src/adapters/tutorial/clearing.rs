@@ -6,7 +6,7 @@ use crate::adapters::http::{Conflicts, Write};
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::machine::{Call, Residual};
-use crate::ports::{Answered, RoutingWrites, UNKNOWN_ROUTING};
+use crate::ports::{RoutingWrites, UNKNOWN_ROUTING, keep};
 
 const PROFILE: &str = "routing profile of the user";
 
@@ -130,12 +130,6 @@ fn accepted(released: &[QueueId]) -> RoutingWrites {
     RoutingWrites::Accepted {
         released: released.iter().map(ToString::to_string).collect(),
     }
-}
-
-/// Keeps the call as evidence, and returns what the API answered.
-fn keep<T>(calls: &mut Vec<Call>, answered: Answered<T>) -> T {
-    calls.push(answered.call);
-    answered.value
 }
 
 fn still_there(kind: &str, queue_id: &QueueId) -> Residual {
