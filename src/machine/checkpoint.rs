@@ -260,6 +260,14 @@ impl Checkpoint {
             && nothing_done
     }
 
+    /// Whether an operator cancelled the request before any worker received it.
+    pub(crate) fn was_never_taken(&self) -> bool {
+        self.cancelled.is_some()
+            && self.request.received_at.is_none()
+            && self.state == State::Received
+            && self.step.calls.is_empty()
+    }
+
     /// What is stored of the checkpoint, without calls that only use up memory. The calls of a deleted
     /// user are in the manifest, and no later manifest repeats them (a later manifest of a user who
     /// stayed does). Of a user whom CXone does not know the last two reads are enough, since each

@@ -159,6 +159,17 @@ impl State {
         }
     }
 
+    /// The same, to note what was seen again.
+    pub(crate) const fn access_mut(&mut self) -> Option<&mut AccessRemoved> {
+        match self {
+            Self::Received | Self::QueuesCleared { .. } => None,
+            Self::Deactivated { access }
+            | Self::Archived { access, .. }
+            | Self::Deleted { access, .. }
+            | Self::DeactivatedOnly { access, .. } => Some(access),
+        }
+    }
+
     /// When a read showed that the access was gone.
     pub(crate) fn deactivated_at(&self) -> Option<Timestamp> {
         self.access().map(|access| access.at)

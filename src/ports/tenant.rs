@@ -254,9 +254,17 @@ pub(crate) trait ReadyDeletion: Send + Sync {
 pub(crate) trait Tenant: Send + Sync {
     fn profile(&self) -> TenantProfile;
 
-    /// Whether the user exists, by one read. `false` is enough to confirm our own accepted deletion, and for nothing
-    /// else: a gateway that restarts answers 404, too.
+    /// Whether the user exists, by one read. `false` proves nothing: a gateway that restarts answers 404, too.
     async fn user_exists(&self, user_id: UserId) -> Result<Answered<bool>, Failure>;
+
+    /// Whether a read shows that our own DELETE took effect. An API that shows deleted users has to show this one as deleted.
+    async fn shows_deletion(&self, user_id: UserId) -> Result<Answered<bool>, Failure> {
+        let exists = self.user_exists(user_id).await?;
+        Ok(Answered {
+            value: !exists.value,
+            call: exists.call,
+        })
+    }
 
     /// Whether the user exists; `false` only if a second read after a pause does not find the user either.
     async fn find_user(&self, user_id: UserId) -> Result<Answered<bool>, Failure>;

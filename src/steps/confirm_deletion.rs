@@ -35,10 +35,10 @@ pub(super) async fn confirm_deletion(
 
     let mut poll = ConvergencePoll::new();
     loop {
-        let exists = services.tenant.user_exists(checkpoint.user_id).await?;
-        if !exists.value {
-            let confirmed_at = exists.call.at;
-            calls.push(exists.call);
+        let shown = services.tenant.shows_deletion(checkpoint.user_id).await?;
+        if shown.value {
+            let confirmed_at = shown.call.at;
+            calls.push(shown.call);
             return Ok(gone(deletion.clone(), confirmed_at));
         }
         if !poll.wait().await {
@@ -55,7 +55,7 @@ pub(super) async fn confirm_deletion(
     let accepted_at = deletion.at.unwrap_or(now);
     let taken = now.duration_since(accepted_at);
     if taken > CONFIRM_WITHIN {
-        let text = format!("the deletion was accepted at {accepted_at}, and the user still exists");
+        let text = format!("the deletion was accepted at {accepted_at}, and no read shows it");
         return Err(Failure::new(Class::Transient, Code::CxoneNotConverged, text).into());
     }
     let [shortest, longest] = CHECK_AGAIN_AFTER;

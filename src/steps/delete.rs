@@ -88,6 +88,7 @@ async fn gone_before(
             let (_, archive) = archived(&checkpoint.state)?;
             check_sealed_archive(services, checkpoint, archive, true).await?;
         }
+        calls.push(shown_as_deleted(services, checkpoint.user_id).await?);
         let deletion = Deletion::without_call(DeletionOutcome::Deleted);
         return Ok(gone(deletion, gone_at));
     }
@@ -147,12 +148,12 @@ async fn after_answer(
     match keep(calls, answered) {
         DeleteAnswer::Deleted | DeleteAnswer::Accepted => {
             let deletion = answer(DeletionOutcome::Deleted, None);
-            let exists = services.tenant.user_exists(user_id).await?;
-            if exists.value {
+            let shown = services.tenant.shows_deletion(user_id).await?;
+            if !shown.value {
                 return Ok(Event::DeletionAccepted(deletion));
             }
-            let confirmed_at = exists.call.at;
-            calls.push(exists.call);
+            let confirmed_at = shown.call.at;
+            calls.push(shown.call);
             Ok(gone(deletion, confirmed_at))
         }
         // The user existed a moment ago: our own DELETE of an earlier run took effect now, or another client deleted
@@ -166,6 +167,7 @@ async fn after_answer(
             let confirmed_at = exists.call.at;
             calls.push(exists.call);
             let outcome = if maybe_sent {
+                calls.push(shown_as_deleted(services, user_id).await?);
                 DeletionOutcome::Deleted
             } else {
                 DeletionOutcome::AlreadyGone
@@ -181,6 +183,17 @@ async fn after_answer(
             Ok(Event::DeletionWithheld(deletion))
         }
     }
+}
+
+/// The proof that a DELETE of an earlier run took effect. That no read finds the user is none where the API shows deleted
+/// users.
+async fn shown_as_deleted(services: &Services, user_id: UserId) -> Result<Call, Stopped> {
+    let shown = services.tenant.shows_deletion(user_id).await?;
+    if shown.value {
+        return Ok(shown.call);
+    }
+    let text = "no read finds the user, and none shows the user as deleted: nothing counts as done";
+    Err(Failure::new(Class::Transient, Code::CxoneContradiction, text).into())
 }
 
 /// What became of the DELETE.

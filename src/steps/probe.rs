@@ -6,19 +6,14 @@ use super::Services;
 use crate::failure::{Class, Code, Failure};
 use crate::ports::TenantRead;
 
+/// For a service of ours. A read of the tenant's API has a time of its own, which begins when it is sent: with many users
+/// under way it waits longer than this for its place under the quota, and that says nothing about the API.
 const PROBE_WITHIN: Duration = Duration::from_secs(10);
 
 impl Services {
     /// Asks the service that a fault came from whether the fault is over, and changes nothing. `Ok(false)`: the service
     /// answers, but no probe can show that this very fault is over.
     pub(crate) async fn probe(&self, code: Code) -> Result<bool, Failure> {
-        let probing = tokio::time::timeout(PROBE_WITHIN, self.probe_service(code));
-        probing
-            .await
-            .unwrap_or_else(|_elapsed| Err(no_answer(code)))
-    }
-
-    async fn probe_service(&self, code: Code) -> Result<bool, Failure> {
         match code {
             Code::CxoneUnreachable
             | Code::CxoneTimeout
@@ -42,15 +37,17 @@ impl Services {
             | Code::ArchiveMissing
             | Code::ArchiveThrottled
             | Code::ArchiveOverwrites
-            | Code::ArchiveUnfit => self.archive_store.probe().await.map(|()| true),
+            | Code::ArchiveUnfit => within(code, self.archive_store.probe())
+                .await
+                .map(|()| true),
             // The probe's object is small, and may be there already.
-            Code::ArchiveFull | Code::ArchiveRejected => {
-                self.archive_store.probe().await.map(|()| false)
-            }
+            Code::ArchiveFull | Code::ArchiveRejected => within(code, self.archive_store.probe())
+                .await
+                .map(|()| false),
             Code::CheckpointsUnreachable | Code::CheckpointsRefused => {
-                self.checkpoints.probe().await.map(|()| true)
+                within(code, self.checkpoints.probe()).await.map(|()| true)
             }
-            Code::SettingsUnreadable => self.protected.load().await.map(|_list| true),
+            Code::SettingsUnreadable => within(code, self.protected.load()).await.map(|_list| true),
             // The broker is not a service of steps: a publisher retries by itself until it succeeds.
             Code::QueueUnreachable | Code::QueueRefused | Code::QueueUnroutable => Ok(true),
             // These are faults of single users.
@@ -93,7 +90,7 @@ impl Services {
         );
         let fails_too = match (may_pass && service, refusal) {
             (true, _) => self.probe(code).await.is_err(),
-            (false, true) => self.probe_alike(step, code).await.is_err(),
+            (false, true) => self.probe_alike(step).await.is_err(),
             (false, false) => false,
         };
 
@@ -103,28 +100,63 @@ impl Services {
         })
     }
 
-    /// Makes the reads of a step for a user that does not exist.
-    async fn probe_alike(&self, step: &str, code: Code) -> Result<(), Failure> {
+    /// Makes the reads of a step for a user that does not exist. Only a read that is refused or fails shows a fault.
+    async fn probe_alike(&self, step: &str) -> Result<(), Failure> {
         let reads: &[TenantRead] = match step {
             "clear_queues" => &[TenantRead::User, TenantRead::Routing],
             "deactivate" | "look_again" => &[TenantRead::User, TenantRead::Account],
             "archive" => &[TenantRead::User, TenantRead::Conversations],
             _ => &[TenantRead::User],
         };
-        let probing = async {
-            for read in reads {
-                self.tenant.probe(*read).await?;
-            }
-            Ok(())
-        };
-        match tokio::time::timeout(PROBE_WITHIN, probing).await {
-            Ok(probed) => probed,
-            Err(_elapsed) => Err(no_answer(code)),
+        for read in reads {
+            self.tenant.probe(*read).await?;
         }
+        Ok(())
     }
 }
 
-fn no_answer(code: Code) -> Failure {
-    let text = format!("no answer to a probe within {} s", PROBE_WITHIN.as_secs());
-    Failure::new(Class::Systemic, code, text)
+async fn within<T>(
+    code: Code,
+    probing: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::time::timeout(PROBE_WITHIN, probing)
+        .await
+        .unwrap_or_else(|_elapsed| {
+            let text = format!("no answer to a probe within {} s", PROBE_WITHIN.as_secs());
+            Err(Failure::new(Class::Systemic, code, text))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::failure::Reason;
+    use crate::steps::test_services::{Answer, TestCheckpoints, services};
+
+    /// Longer than the probe of one of our own services may take.
+    const PLACE_AFTER: Duration = Duration::from_secs(15);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_of_one_user_stays_that_users_however_long_the_probe_waits_for_the_quota() {
+        let directory = tempfile::tempdir().unwrap();
+        let services = services(
+            directory.path(),
+            Arc::new(TestCheckpoints::default()),
+            Answer::SlowProbes(PLACE_AFTER),
+        );
+
+        let class = Class::Permanent(Reason::ApiRejected);
+        let refused = Failure::new(class, Code::CxoneRejected, "400");
+        let late = Failure::new(Class::Transient, Code::CxoneTimeout, "no answer");
+        for (step, failure) in [("deactivate", &refused), ("archive", &late)] {
+            let begun = Instant::now();
+            assert_eq!(services.outage(step, failure).await, None, "{step}");
+            assert!(begun.elapsed() >= PLACE_AFTER, "{step}: it was asked");
+        }
+        assert!(services.probe(Code::CxoneThrottled).await.unwrap());
+    }
 }

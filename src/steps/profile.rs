@@ -2,14 +2,24 @@
 
 use super::Services;
 use crate::failure::{Class, Code, Failure};
-use crate::machine::{Checkpoint, State};
+use crate::job::Job;
+use crate::machine::Checkpoint;
 use crate::profile::TenantProfile;
 
 impl Services {
-    /// A checkpoint of our profile, from the first step on. One that says nothing of any API yet becomes ours; another
-    /// one of another profile stops the worker, since every user of this queue may be of that profile.
+    /// The checkpoint of a user who has none.
+    pub(crate) fn begin(&self, job: &Job) -> Checkpoint {
+        Checkpoint {
+            profile: self.tenant.profile(),
+            ..Checkpoint::new(job.user_id, job.request.clone(), self.clock.now())
+        }
+    }
+
+    /// A checkpoint that was loaded is only compared, since the step that it is in may have written at its API: one of
+    /// another profile stops the worker, since every user of this queue may be of that profile. It becomes ours where its
+    /// API was certainly asked for nothing.
     pub(crate) fn claim_profile(&self, checkpoint: &mut Checkpoint) -> Result<(), Failure> {
-        if checkpoint.state == State::Received && checkpoint.step.converging.is_none() {
+        if checkpoint.is_unknown_user() || checkpoint.was_never_taken() {
             checkpoint.profile = self.tenant.profile();
         }
         self.is_our_profile(checkpoint.profile)
@@ -36,17 +46,25 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::failure::Reason;
     use crate::job::Request;
-    use crate::machine::Converging;
-    use crate::machine::samples::queues_cleared;
+    use crate::machine::samples::{cancelled, queues_cleared};
+    use crate::machine::{Converging, State};
     use crate::steps::test_services::{Answer, TestCheckpoints, services};
 
+    const AT: Timestamp = Timestamp::UNIX_EPOCH;
+
+    /// As a worker of the profile `genesys` began it.
     fn checkpoint(state: State) -> Checkpoint {
         let user_id = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
+        let request = Request {
+            received_at: Some(AT),
+            ..Request::default()
+        };
         Checkpoint {
             profile: TenantProfile::Genesys,
             state,
-            ..Checkpoint::new(user_id, Request::default(), Timestamp::UNIX_EPOCH)
+            ..Checkpoint::new(user_id, request, AT)
         }
     }
 
@@ -59,17 +77,18 @@ mod tests {
             Answer::Panic,
         );
 
-        let mut new = checkpoint(State::Received);
-        services.claim_profile(&mut new).unwrap();
-        assert_eq!(new.profile, TenantProfile::Tutorial, "nothing was done yet");
-
         let mut writing = checkpoint(State::Received);
         writing.step.converging = Some(Converging {
-            since: Timestamp::UNIX_EPOCH,
+            since: AT,
             queues: Vec::new(),
         });
+        // Its worker died after some of the writes of the first step, of which the checkpoint says nothing.
+        let first_step = checkpoint(State::Received);
+        let mut stopped = first_step.clone();
+        stopped.cancel(cancelled(AT), AT);
         let queues = queues_cleared(true);
-        for mut begun in [writing, checkpoint(State::QueuesCleared { queues })] {
+        let cleared = checkpoint(State::QueuesCleared { queues });
+        for mut begun in [first_step, stopped, writing, cleared] {
             let failure = services.claim_profile(&mut begun).unwrap_err();
             assert_eq!(
                 (failure.class, failure.code),
@@ -81,6 +100,29 @@ mod tests {
                 "{failure}"
             );
             assert_eq!(begun.profile, TenantProfile::Genesys, "it stays as it was");
+        }
+    }
+
+    #[test]
+    fn what_no_worker_did_anything_for_is_no_other_profiles() {
+        let directory = tempfile::tempdir().unwrap();
+        let services = services(
+            directory.path(),
+            Arc::new(TestCheckpoints::default()),
+            Answer::Panic,
+        );
+
+        let mut unknown = checkpoint(State::Received);
+        let class = Class::Permanent(Reason::UserNotFound);
+        let failure = Failure::new(class, Code::UserNotFound, "404");
+        unknown.give_up(Reason::UserNotFound, failure, AT);
+        // Cancelled by an operator, whose settings name no profile.
+        let mut never_taken = checkpoint(State::Received);
+        never_taken.request.received_at = None;
+        never_taken.cancel(cancelled(AT), AT);
+        for mut free in [unknown, never_taken] {
+            services.claim_profile(&mut free).unwrap();
+            assert_eq!(free.profile, TenantProfile::Tutorial);
         }
     }
 }

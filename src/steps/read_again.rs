@@ -20,7 +20,8 @@ pub(super) enum Doubt {
 }
 
 /// Reads again that the access is gone, and that the archive is what the record says. `false`: the user has more access
-/// than was recorded, or exists though recorded as deleted. At most once a run.
+/// than was recorded, or exists though recorded as deleted. At most once a run. No read shows that sessions are over, so
+/// they are ended once more.
 pub(super) async fn confirm_record(
     services: &Services,
     journal: &mut CheckpointSession,
@@ -51,6 +52,12 @@ pub(super) async fn confirm_record(
             ..
         }
     );
+    // This run saw neither the account inactive nor the sessions ended.
+    let not_seen = doubt == Doubt::Intent || journal.access_is_hearsay();
+    if holds && !accepted && not_seen && !matches!(checkpoint.state, State::Deleted { .. }) {
+        end_access_again(services, journal, calls).await?;
+    }
+    let checkpoint = journal.checkpoint();
     if holds
         && !accepted
         && let Some(archive) = checkpoint.state.archive()
@@ -67,6 +74,40 @@ pub(super) async fn confirm_record(
         journal.confirm();
     }
     Ok(holds)
+}
+
+/// Ends sessions and keys of a user whose account is inactive, whatever the record says of them. A user who is protected
+/// by now is not touched, and then nothing is claimed.
+async fn end_access_again(
+    services: &Services,
+    journal: &mut CheckpointSession,
+    calls: &mut Vec<Call>,
+) -> Result<(), Stopped> {
+    if !services.tenant.profile().preset().ends_sessions {
+        return Ok(());
+    }
+
+    let is_over = end_access_of_inactive(services, journal.user_id(), calls).await?;
+    let now = services.clock.now();
+    if let Some(access) = journal.checkpoint_mut().state.access_mut() {
+        let recorded = access.sessions_ended_at.filter(|at| *at <= now);
+        access.sessions_ended_at = is_over.then(|| recorded.unwrap_or(now));
+    }
+    Ok(())
+}
+
+/// `false` where a guard forbids it.
+pub(super) async fn end_access_of_inactive(
+    services: &Services,
+    user_id: UserId,
+    calls: &mut Vec<Call>,
+) -> Result<bool, Stopped> {
+    if let Some(why) = services.protection(user_id).await? {
+        tracing::warn!(%user_id, why, "sessions and keys are not ended once more: the user is protected");
+        return Ok(false);
+    }
+    services.tenant.end_access(user_id, calls).await?;
+    Ok(true)
 }
 
 /// Polls for a moment, since reads may lag; `false` when the user then still has more access than was recorded.

@@ -36,6 +36,8 @@ pub(crate) enum Answer {
     /// The answer takes this long, and is a failure.
     FailAfter(Duration, Failure),
     Panic,
+    /// Probes pass after this long. Nothing else is called.
+    SlowProbes(Duration),
 }
 
 pub(crate) struct TestTenant(pub(crate) Answer);
@@ -48,7 +50,7 @@ impl TestTenant {
                 tokio::time::sleep(*duration).await;
                 failure.clone()
             }
-            Answer::Panic => panic!("on purpose"),
+            Answer::Panic | Answer::SlowProbes(_) => panic!("on purpose"),
         }
     }
 }
@@ -125,6 +127,9 @@ impl Tenant for TestTenant {
     }
 
     async fn probe(&self, _: TenantRead) -> Result<(), Failure> {
+        if let Answer::SlowProbes(duration) = &self.0 {
+            tokio::time::sleep(*duration).await;
+        }
         Ok(())
     }
 

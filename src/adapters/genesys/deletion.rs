@@ -3,8 +3,7 @@
 use async_trait::async_trait;
 use reqwest::Method;
 
-use super::client::{GenesysClient, maybe_done};
-use super::documents::is_version_conflict;
+use super::client::{GenesysClient, is_conflict, maybe_done};
 use crate::adapters::http::{Permit, Request, code_of, is_the_apis};
 use crate::failpoint::effect;
 use crate::failure::{Class, Code, Failure};
@@ -53,8 +52,8 @@ impl ReadyDeletion for Deletion {
             200 | 204 => DeleteAnswer::Deleted,
             202 => DeleteAnswer::Accepted,
             _ if reply.says_missing() => DeleteAnswer::Gone,
-            // The service met it, not a version of ours. A later attempt checks the guards again before it sends another.
-            400 | 409 if is_version_conflict(&reply.body) => return Err(changed(&reply.what)),
+            // The service met it, not a version of ours: no answer about this user. A later attempt checks the guards again before it sends another.
+            _ if is_conflict(&reply) => return Err(changed(&reply.what)),
             403 | 409 if is_own => DeleteAnswer::Refused { code },
             _ => {
                 let refusal = maybe_done(reply.refusal());
@@ -73,6 +72,7 @@ impl ReadyDeletion for Deletion {
 }
 
 fn changed(what: &str) -> Failure {
-    let text = format!("{what}: the user changed while the API deleted it");
+    let text =
+        format!("{what}: the user changed while the API deleted it, or cannot be deleted now");
     Failure::new(Class::Transient, Code::CxoneVersionConflict, text)
 }

@@ -26,6 +26,10 @@ impl Tenant for GenesysClient {
         Ok(self.exists(user_id).await?)
     }
 
+    async fn shows_deletion(&self, user_id: UserId) -> Result<Answered<bool>, Failure> {
+        Ok(self.is_shown_as_deleted(user_id).await?)
+    }
+
     async fn find_user(&self, user_id: UserId) -> Result<Answered<bool>, Failure> {
         Ok(self.exists(user_id).await?)
     }

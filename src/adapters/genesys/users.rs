@@ -105,6 +105,23 @@ impl GenesysClient {
         })
     }
 
+    /// Whether the user reads as deleted. A user whom neither read knows does not: both may lag, or answer for another
+    /// reason.
+    pub(super) async fn is_shown_as_deleted(
+        &self,
+        user_id: UserId,
+    ) -> Result<Answered<bool>, ApiError> {
+        Ok(match self.read_user_once(user_id).await? {
+            Once::Deleted { proof, .. } => Answered {
+                value: true,
+                call: noted(proof, DELETED),
+            },
+            Once::Found { call, .. } | Once::Unknown { proof: call, .. } => {
+                Answered { value: false, call }
+            }
+        })
+    }
+
     pub(super) async fn prove_missing(&self, user_id: UserId) -> Result<Call, ApiError> {
         match self.read_user(user_id).await? {
             UserRead::Missing { proof, .. } => Ok(proof),

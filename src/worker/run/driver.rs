@@ -41,10 +41,7 @@ pub(crate) async fn drive(services: &Services, job: &Job, cancellation: &Cancell
             deaths,
         }) => {
             let trusted = authenticated || checkpoint.is_none();
-            let checkpoint = checkpoint.map_or_else(
-                || Checkpoint::new(user_id, job.request.clone(), services.clock.now()),
-                |checkpoint| *checkpoint,
-            );
+            let checkpoint = checkpoint.map_or_else(|| services.begin(job), |stored| *stored);
             let session = CheckpointSession::new(
                 Arc::clone(&services.checkpoints),
                 lease.clone(),
@@ -274,11 +271,7 @@ async fn confirm_end(
 
     tracing::warn!(user_id = %job.user_id, manifest = manifest.key,
         "the checkpoint names a manifest that is not in the store; it counts as absent");
-    let now = services.clock.now();
-    session.forget(Checkpoint {
-        profile: services.tenant.profile(),
-        ..Checkpoint::new(job.user_id, job.request.clone(), now)
-    });
+    session.forget(services.begin(job));
     Ok(())
 }
 

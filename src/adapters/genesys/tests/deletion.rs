@@ -61,19 +61,23 @@ async fn a_timeout_is_no_proof_that_the_user_is_gone() {
 #[tokio::test]
 async fn a_version_conflict_of_the_service_is_tried_again_by_a_later_attempt() {
     for status in [400, 409] {
-        let failure = delete(move || version_conflict(status, "general.conflict"))
-            .await
-            .unwrap_err();
-        assert_eq!(
-            (failure.class, failure.code),
-            (Class::Transient, Code::CxoneVersionConflict)
-        );
+        assert_conflict(move || version_conflict(status, "general.conflict")).await;
     }
+    // In any other words, too: a refusal would be final.
+    assert_conflict(|| error(409, "general.conflict", "this user is needed")).await;
+}
+
+async fn assert_conflict(given: impl Fn() -> Answer + Send + Sync + 'static) {
+    let failure = delete(given).await.unwrap_err();
+    assert_eq!(
+        (failure.class, failure.code),
+        (Class::Transient, Code::CxoneVersionConflict)
+    );
 }
 
 #[tokio::test]
 async fn a_refusal_of_this_user_is_an_answer_and_any_other_a_failure() {
-    for (status, code) in [(409, "general.conflict"), (403, "not.authorized")] {
+    for (status, code) in [(409, "user.not.deletable"), (403, "not.authorized")] {
         let sent = delete(move || error(status, code, "this user is needed"))
             .await
             .unwrap();
