@@ -183,6 +183,9 @@ pub(crate) struct Failure {
     /// The pause that the server asked for, limited to a sensible range.
     #[serde(skip)]
     pub retry_after: Option<Duration>,
+    /// Whether the credentials may lack a right for it, and the answer does not say so.
+    #[serde(skip)]
+    pub may_lack_right: bool,
 }
 
 impl Failure {
@@ -193,6 +196,7 @@ impl Failure {
             code,
             text: text.into(),
             retry_after: None,
+            may_lack_right: false,
         }
     }
 
@@ -223,6 +227,11 @@ pub(crate) trait Classify: fmt::Display {
     fn retry_after(&self) -> Option<Duration> {
         None
     }
+
+    /// Whether the credentials may lack a right for it, and the answer does not say so.
+    fn may_lack_right(&self) -> bool {
+        false
+    }
 }
 
 impl<E: Classify> From<E> for Failure {
@@ -233,6 +242,7 @@ impl<E: Classify> From<E> for Failure {
             code,
             text: error.to_string(),
             retry_after: error.retry_after(),
+            may_lack_right: error.may_lack_right(),
         }
     }
 }

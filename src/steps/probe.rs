@@ -69,7 +69,7 @@ impl Services {
 
     /// A user's call failed in a way that may be the fault of that user or of the service: asks the service. `Some` when
     /// that fails too, so that an outage costs no user an attempt, and a refusal that every user would meet makes no
-    /// dead letter.
+    /// dead letter. Where nobody may be read, a right is missing.
     pub(crate) async fn outage(&self, step: &str, failure: &Failure) -> Option<Failure> {
         let code = failure.code;
         let may_pass = matches!(failure.class, Class::Transient | Class::UnknownOutcome);
@@ -88,14 +88,19 @@ impl Services {
                 | Code::CxoneRejected
                 | Code::CxoneCursorLost
         );
-        let fails_too = match (may_pass && service, refusal) {
-            (true, _) => self.probe(code).await.is_err(),
-            (false, true) => self.probe_alike(step).await.is_err(),
-            (false, false) => false,
+        let fault = match (may_pass && service, refusal) {
+            (true, _) => self.probe(code).await.err(),
+            (false, true) => self.probe_alike(step).await.err(),
+            (false, false) => None,
         };
 
-        fails_too.then(|| Failure {
+        fault.map(|fault| Failure {
             class: Class::Systemic,
+            code: if failure.may_lack_right && fault.may_lack_right {
+                Code::CxoneMissingScope
+            } else {
+                code
+            },
             ..failure.clone()
         })
     }
@@ -146,7 +151,7 @@ mod tests {
         let services = services(
             directory.path(),
             Arc::new(TestCheckpoints::default()),
-            Answer::SlowProbes(PLACE_AFTER),
+            Answer::Probes(PLACE_AFTER, Ok(())),
         );
 
         let class = Class::Permanent(Reason::ApiRejected);
@@ -158,5 +163,29 @@ mod tests {
             assert!(begun.elapsed() >= PLACE_AFTER, "{step}: it was asked");
         }
         assert!(services.probe(Code::CxoneThrottled).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_that_nobody_escapes_is_a_missing_right_where_the_api_has_no_word_for_one() {
+        let class = Class::Permanent(Reason::ApiRejected);
+        let refused = Failure::new(class, Code::CxoneRejected, "403");
+        let hidden = Failure {
+            may_lack_right: true,
+            ..refused.clone()
+        };
+        for (of_user, of_nobody, code) in [
+            (&hidden, &hidden, Code::CxoneMissingScope),
+            (&hidden, &refused, Code::CxoneRejected),
+            (&refused, &hidden, Code::CxoneRejected),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let services = services(
+                directory.path(),
+                Arc::new(TestCheckpoints::default()),
+                Answer::Probes(Duration::ZERO, Err(of_nobody.clone())),
+            );
+            let outage = services.outage("archive", of_user).await.unwrap();
+            assert_eq!((outage.class, outage.code), (Class::Systemic, code));
+        }
     }
 }

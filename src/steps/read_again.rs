@@ -149,3 +149,116 @@ async fn access_is_gone(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use parking_lot::Mutex;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::job::Request;
+    use crate::machine::Checkpoint;
+    use crate::machine::samples::{access_removed, archived};
+    use crate::ports::Lease;
+    use crate::registers::ProtectedSource;
+    use crate::steps::Cancellation;
+    use crate::steps::look_back::look_again;
+    use crate::steps::test_services::{Answer, TestCheckpoints, services};
+
+    const USER: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
+    const THEN: Timestamp = Timestamp::constant(1_700_000_000, 0);
+
+    fn checkpoint(state: State) -> Checkpoint {
+        Checkpoint {
+            state,
+            ..Checkpoint::new(USER.parse().unwrap(), Request::default(), THEN)
+        }
+    }
+
+    fn session(
+        services: &Services,
+        trusted: bool,
+        claimed: Option<Timestamp>,
+    ) -> CheckpointSession {
+        let mut checkpoint = checkpoint(archived(THEN, Sealing::Unsealed));
+        checkpoint.state.access_mut().unwrap().sessions_ended_at = claimed;
+        let lease = Lease {
+            user_id: checkpoint.user_id,
+            owner: "test".to_owned(),
+            fence: 1,
+        };
+        CheckpointSession::new(
+            Arc::clone(&services.checkpoints),
+            lease,
+            1,
+            checkpoint,
+            trusted,
+            Cancellation::new(&CancellationToken::new(), &CancellationToken::new(), None),
+            services.progress.clone(),
+        )
+    }
+
+    /// How often access was ended, and what is claimed of the sessions after it.
+    async fn confirmed(
+        trusted: bool,
+        protected: bool,
+        claimed: Option<Timestamp>,
+    ) -> (u32, Option<Timestamp>) {
+        let directory = tempfile::tempdir().unwrap();
+        let ended = Arc::new(Mutex::new(0));
+        let mut services = services(
+            directory.path(),
+            Arc::new(TestCheckpoints::default()),
+            Answer::Inactive(Arc::clone(&ended)),
+        );
+        if protected {
+            let list = directory.path().join("protected");
+            std::fs::write(&list, USER).unwrap();
+            services.protected = ProtectedSource::file(list);
+        }
+        let mut session = session(&services, trusted, claimed);
+        // The archive that it names is in no store, which is another matter.
+        let mut calls = Vec::new();
+        confirm_record(&services, &mut session, Doubt::Checkpoint, &mut calls)
+            .await
+            .ok();
+        let access = session.checkpoint().state.access().unwrap();
+        let times = *ended.lock();
+        (times, access.sessions_ended_at)
+    }
+
+    #[tokio::test]
+    async fn sessions_that_only_a_checkpoint_calls_ended_are_ended_once_more() {
+        assert_eq!(confirmed(false, false, Some(THEN)).await, (1, Some(THEN)));
+        let (times, at) = confirmed(false, false, None).await;
+        assert!(times == 1 && at > Some(THEN), "{at:?}");
+        let to_come = THEN + jiff::SignedDuration::from_hours(24 * 3650);
+        let (_, at) = confirmed(false, false, Some(to_come)).await;
+        assert!(at < Some(to_come), "{at:?}");
+
+        assert_eq!(confirmed(true, false, Some(THEN)).await, (0, Some(THEN)));
+        assert_eq!(
+            confirmed(false, true, Some(THEN)).await,
+            (0, None),
+            "nobody touches a protected user, and nothing is claimed"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_second_request_for_an_inactive_user_ends_sessions_and_keys_once_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let ended = Arc::new(Mutex::new(0));
+        let services = services(
+            directory.path(),
+            Arc::new(TestCheckpoints::default()),
+            Answer::Inactive(Arc::clone(&ended)),
+        );
+        let access = access_removed(THEN);
+        let again = look_again(&services, &checkpoint(State::Deactivated { access })).await;
+        assert_eq!(again.unwrap(), crate::machine::Event::UserStayedAway);
+        assert_eq!(*ended.lock(), 1);
+    }
+}

@@ -36,8 +36,10 @@ pub(crate) enum Answer {
     /// The answer takes this long, and is a failure.
     FailAfter(Duration, Failure),
     Panic,
-    /// Probes pass after this long. Nothing else is called.
-    SlowProbes(Duration),
+    /// Probes are answered so after this long. Nothing else is called.
+    Probes(Duration, Result<(), Failure>),
+    /// The account is inactive, routing is clear, and the ends of access are counted. The profile ends sessions.
+    Inactive(Arc<Mutex<u32>>),
 }
 
 pub(crate) struct TestTenant(pub(crate) Answer);
@@ -50,7 +52,7 @@ impl TestTenant {
                 tokio::time::sleep(*duration).await;
                 failure.clone()
             }
-            Answer::Panic | Answer::SlowProbes(_) => panic!("on purpose"),
+            Answer::Panic | Answer::Probes(..) | Answer::Inactive(_) => panic!("on purpose"),
         }
     }
 }
@@ -58,7 +60,10 @@ impl TestTenant {
 #[async_trait]
 impl Tenant for TestTenant {
     fn profile(&self) -> TenantProfile {
-        TenantProfile::Tutorial
+        match self.0 {
+            Answer::Inactive(_) => TenantProfile::Genesys,
+            _ => TenantProfile::Tutorial,
+        }
     }
 
     fn access_waits(&self) -> bool {
@@ -82,6 +87,16 @@ impl Tenant for TestTenant {
     }
 
     async fn account(&self, _: UserId) -> Result<AccountRead, Failure> {
+        if let Answer::Inactive(_) = self.0 {
+            let account = Account {
+                active: Some(false),
+                user_name: None,
+            };
+            return Ok(AccountRead {
+                account: Some(account),
+                calls: Vec::new(),
+            });
+        }
         Err(self.answer().await)
     }
 
@@ -90,6 +105,10 @@ impl Tenant for TestTenant {
     }
 
     async fn end_access(&self, _: UserId, _: &mut Vec<Call>) -> Result<(), Failure> {
+        if let Answer::Inactive(ended) = &self.0 {
+            *ended.lock() += 1;
+            return Ok(());
+        }
         Err(self.answer().await)
     }
 
@@ -103,6 +122,9 @@ impl Tenant for TestTenant {
         _: &[String],
         _: &mut Vec<Call>,
     ) -> Result<Vec<Residual>, Failure> {
+        if let Answer::Inactive(_) = self.0 {
+            return Ok(Vec::new());
+        }
         Err(self.answer().await)
     }
 
@@ -127,10 +149,11 @@ impl Tenant for TestTenant {
     }
 
     async fn probe(&self, _: TenantRead) -> Result<(), Failure> {
-        if let Answer::SlowProbes(duration) = &self.0 {
-            tokio::time::sleep(*duration).await;
-        }
-        Ok(())
+        let Answer::Probes(duration, answer) = &self.0 else {
+            return Ok(());
+        };
+        tokio::time::sleep(*duration).await;
+        answer.clone()
     }
 
     async fn examine(&self, _: TenantRead) -> Result<ReadFacts, RefusedRead> {

@@ -13,6 +13,8 @@ use crate::machine::Call;
 use crate::ports::{Answered, Deactivation, QuotaClass};
 
 const NO_TOKEN: &str = "the user has no token";
+/// The note of an answer that promises more than it has done.
+const WILL_BE_REVOKED: &str = "accepted: the tokens will be revoked, and no read shows when";
 
 impl GenesysClient {
     /// Reads and writes until a write is accepted, or none is needed.
@@ -92,6 +94,7 @@ impl GenesysClient {
                     conflicts.met(None, WHAT)?;
                     continue;
                 }
+                202 if is_empty_or_object(&reply.body) => Some(WILL_BE_REVOKED.to_owned()),
                 200..=299 if is_empty_or_object(&reply.body) => None,
                 200..=299 => return Err(reply.unreadable("the body is no JSON object").into()),
                 _ if reply.says_missing() => Some(NO_TOKEN.to_owned()),

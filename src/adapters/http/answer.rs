@@ -68,8 +68,21 @@ pub(super) fn refusal(received: Received<'_>, dialect: &Dialect, scope: &'static
             status,
             code,
             correlation_id: received.correlation_id.to_owned(),
+            advice: advice(status, dialect, scope),
+            may_lack_right: status == 403 && dialect.hides_missing_rights,
         },
     }
+}
+
+/// A 403 is this user's own, or the credentials lack a right: it does not say which.
+fn advice(status: u16, dialect: &Dialect, scope: &str) -> String {
+    if status != 403 || scope.is_empty() {
+        return String::new();
+    }
+    let right = dialect.right;
+    format!(
+        "; the call needs the {right} {scope}: grant it if the credentials lack it, and replay; if they have it, the vendor refuses this user"
+    )
 }
 
 /// Whether a 403 is the fault of the deployment, not of this user (RFC 6750 section 3.1).
@@ -333,6 +346,54 @@ mod tests {
         let empty = refused(404, &HeaderMap::new(), b"").to_string();
         assert!(empty.contains("an empty body"), "{empty}");
         assert_eq!(refused(400, &headers, html).code(), Code::CxoneRejected);
+    }
+
+    #[test]
+    fn a_403_names_the_right_that_the_call_needs_and_what_to_do() {
+        let hides = Dialect {
+            right: "permission",
+            hides_missing_rights: true,
+            ..STANDARD
+        };
+        let refused = |dialect, status| {
+            let received = Received {
+                what: "PATCH /x",
+                status,
+                headers: &HeaderMap::new(),
+                body: br#"{"code":"forbidden"}"#,
+                correlation_id: "c1",
+                at: Timestamp::UNIX_EPOCH,
+            };
+            refusal(received, dialect, "to edit employees")
+        };
+
+        let hidden = refused(&hides, 403);
+        let text = hidden.to_string();
+        assert!(
+            text.contains("the permission to edit employees: grant it"),
+            "{text}"
+        );
+        let named = refused(&STANDARD, 403).to_string();
+        assert!(
+            named.contains("the scope to edit employees: grant it"),
+            "{named}"
+        );
+        let other = refused(&hides, 409).to_string();
+        assert!(!other.contains("grant"), "{other}");
+
+        // One user's refusal may be the user's own, and that of many is a right's.
+        let many = |refusal: ApiError| ApiError::RefusedToMany {
+            refusal: Box::new(refusal),
+            users: 5,
+        };
+        assert_eq!(hidden.code(), Code::CxoneRejected);
+        assert_eq!(
+            many(hidden).classify(),
+            (Class::Systemic, Code::CxoneMissingScope)
+        );
+        for own in [refused(&STANDARD, 403), refused(&hides, 409)] {
+            assert_eq!(many(own).code(), Code::CxoneRejected);
+        }
     }
 
     #[test]

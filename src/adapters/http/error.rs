@@ -74,7 +74,9 @@ pub(crate) enum ApiError {
         code: String,
         retry_after: Option<Duration>,
     },
-    #[error("{what}: the API refused with {status}{code} (correlation ID {correlation_id})")]
+    #[error(
+        "{what}: the API refused with {status}{code} (correlation ID {correlation_id}){advice}"
+    )]
     Rejected {
         what: String,
         status: u16,
@@ -82,6 +84,10 @@ pub(crate) enum ApiError {
         code: String,
         /// The vendor finds the call by it.
         correlation_id: String,
+        /// What a 403 may mean; empty, or follows a semicolon.
+        advice: String,
+        /// A 403 of an API that has no word for a missing right.
+        may_lack_right: bool,
     },
     /// The answer is in the form of the API, and says that nothing was done, or something that contradicts another part of
     /// the API.
@@ -192,6 +198,9 @@ impl Classify for ApiError {
                 (rejected, Code::CxoneRejected)
             }
             Self::Foreign { .. } => (Class::Transient, Code::CxoneForeignAnswer),
+            Self::RefusedToMany { refusal, .. } if refusal.may_lack_right() => {
+                (Class::Systemic, Code::CxoneMissingScope)
+            }
             Self::RefusedToMany { refusal, .. } => (Class::Systemic, refusal.code()),
             Self::Contradiction { .. } => (rejected, Code::CxoneContradiction),
             Self::Redirected { .. } => (Class::Systemic, Code::CxoneRedirected),
@@ -232,6 +241,22 @@ impl Classify for ApiError {
             | Self::PagesMoved { .. }
             | Self::WindowTooLong { .. }
             | Self::TooManyResults { .. } => None,
+        }
+    }
+
+    fn may_lack_right(&self) -> bool {
+        let lacks = |error: &Self| {
+            matches!(
+                error,
+                Self::Rejected {
+                    may_lack_right: true,
+                    ..
+                }
+            )
+        };
+        match self {
+            Self::RefusedToMany { refusal, .. } => lacks(refusal),
+            other => lacks(other),
         }
     }
 }

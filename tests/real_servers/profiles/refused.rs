@@ -141,10 +141,6 @@ fn a_worker_waits(profile: Profile, place: usize) {
         Profile::Cxone => "reporting.view",
         Profile::Genesys | Profile::Tutorial => "analytics:conversationDetail:view",
     };
-    let code = match profile {
-        Profile::Cxone => "cxone_rejected",
-        Profile::Genesys | Profile::Tutorial => "cxone_missing_scope",
-    };
     let granted: Vec<&str> = rights
         .iter()
         .filter(|one| **one != missing)
@@ -153,7 +149,7 @@ fn a_worker_waits(profile: Profile, place: usize) {
     grant(&world, &granted);
     let worker = world.start(&["worker"]);
     world.publish_all();
-    worker.await_not_ready(code);
+    worker.await_not_ready("cxone_missing_scope");
     for user in &world.users {
         let now = world.user_now(&user.id);
         assert_eq!(now["exists"], true, "{now}");

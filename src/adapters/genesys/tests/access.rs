@@ -137,7 +137,10 @@ async fn a_write_that_the_api_gave_up_waiting_for_may_have_been_done() {
 async fn a_user_without_tokens_has_none_to_revoke() {
     for (given, note) in [
         (200, None),
-        (202, None),
+        (
+            202,
+            Some("accepted: the tokens will be revoked, and no read shows when"),
+        ),
         (204, None),
         (404, Some("the user has no token")),
     ] {

@@ -52,6 +52,29 @@ async fn the_proof_of_a_missing_user_is_a_read_that_shows_it_as_deleted() {
 }
 
 #[tokio::test]
+async fn only_a_read_that_shows_the_user_as_deleted_proves_our_deletion() {
+    let shows = async |of_deleted: fn() -> Answer| {
+        let server = serve(move |asked| {
+            if asked.line == deleted_line() {
+                of_deleted()
+            } else {
+                not_found()
+            }
+        })
+        .await;
+        server.client.shows_deletion(user_id()).await.unwrap()
+    };
+
+    let shown = shows(|| user("deleted", 9)).await;
+    assert!(shown.value);
+    assert_eq!(
+        shown.call.note.as_deref(),
+        Some("state=deleted: the API shows the user as deleted")
+    );
+    assert!(!shows(not_found).await.value, "neither read knows the user");
+}
+
+#[tokio::test]
 async fn a_user_whom_no_read_knows_is_read_a_second_time() {
     let server = serve(|_| not_found()).await;
     let missing = server.client.find_user(user_id()).await.unwrap();
