@@ -3,6 +3,7 @@
 use crate::config::Cxone;
 use crate::limits::Rate;
 use crate::operations::times;
+use crate::ports::CallCounts;
 
 /// How long the reads take.
 #[derive(Debug, PartialEq, serde::Serialize)]
@@ -15,30 +16,46 @@ pub(super) struct Cost {
     per_second: Option<f64>,
 }
 
-/// Each user takes a SCIM read, a routing read, and a query for each window of the history.
 pub(super) fn cost(users: u64, pages: u64, cxone: &Cxone) -> Cost {
     let days = cxone.history.as_secs().div_ceil(86_400);
     let windows = cxone
         .window_days
         .map_or(1, |window| days.div_ceil(u64::from(window).max(1)))
         .clamp(1, pages);
+    let calls = calls_of_user(windows, cxone.profile.preset().one_budget);
     let quotas = [
-        (
-            "analytics",
-            users.saturating_mul(windows),
-            cxone.rate_analytics,
-        ),
-        ("routing", users, cxone.rate_routing),
-        ("SCIM", users, cxone.rate_scim),
+        ("analytics", calls.analytics, cxone.rate_analytics),
+        ("routing", calls.routing, cxone.rate_routing),
+        ("SCIM", calls.scim, cxone.rate_scim),
     ];
     let longest = quotas
         .into_iter()
-        .filter_map(|(quota, calls, rate)| Some((at_rate(calls, rate), quota, rate?)))
+        .filter_map(|(quota, calls, rate)| {
+            let calls = users.saturating_mul(calls);
+            Some((at_rate(calls, rate), quota, rate?))
+        })
         .max_by(|one, other| one.0.total_cmp(&other.0));
     Cost {
         at_least_seconds: longest.map_or(0.0, |(seconds, _, _)| seconds),
         quota: longest.map(|(_, quota, _)| quota),
         per_second: longest.map(|(_, _, rate)| rate.per_second()),
+    }
+}
+
+/// Each user takes a read of the account, a read of routing, and a query for each window of the history. Where all calls
+/// share one budget, which is that of routing, three reads show what routes work to a user.
+const fn calls_of_user(windows: u64, one_budget: bool) -> CallCounts {
+    if one_budget {
+        return CallCounts {
+            routing: windows.saturating_add(1 + 3),
+            scim: 0,
+            analytics: 0,
+        };
+    }
+    CallCounts {
+        routing: 1,
+        scim: 1,
+        analytics: windows,
     }
 }
 
@@ -71,6 +88,14 @@ pub(super) fn at_rate(calls: u64, rate: Option<Rate>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_budget_that_all_calls_share_counts_all_of_them() {
+        let shared = calls_of_user(13, true);
+        assert_eq!((shared.routing, shared.scim, shared.analytics), (17, 0, 0));
+        let apart = calls_of_user(13, false);
+        assert_eq!((apart.routing, apart.scim, apart.analytics), (1, 1, 13));
+    }
 
     #[test]
     fn the_cost_of_a_plan_is_said_in_minutes_and_with_its_quota() {

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -76,5 +77,53 @@ async fn a_lost_answer_is_of_unknown_outcome_if_the_call_writes_whatever_its_met
             let expected = (class, Code::CxoneUnreachable);
             assert_eq!(error.classify(), expected, "{method}: {error}");
         }
+    }
+}
+
+#[test]
+fn a_403_names_the_right_that_the_call_needs_and_what_to_do() {
+    let hides = Dialect {
+        right: "permission",
+        hides_missing_rights: true,
+        ..STANDARD
+    };
+    let refused = |dialect, status| {
+        let received = Received {
+            what: "PATCH /x",
+            status,
+            headers: &HeaderMap::new(),
+            body: br#"{"code":"forbidden"}"#,
+            correlation_id: "c1",
+            at: Timestamp::UNIX_EPOCH,
+        };
+        refusal(received, dialect, "to edit employees")
+    };
+
+    let hidden = refused(&hides, 403);
+    let text = hidden.to_string();
+    assert!(
+        text.contains("the permission to edit employees: grant it"),
+        "{text}"
+    );
+    let named = refused(&STANDARD, 403).to_string();
+    assert!(
+        named.contains("the scope to edit employees: grant it"),
+        "{named}"
+    );
+    let other = refused(&hides, 409).to_string();
+    assert!(!other.contains("grant"), "{other}");
+
+    // One user's refusal may be the user's own, and that of many is a right's.
+    let many = |refusal: ApiError| ApiError::RefusedToMany {
+        refusal: Box::new(refusal),
+        users: 5,
+    };
+    assert_eq!(hidden.code(), Code::CxoneRejected);
+    assert_eq!(
+        many(hidden).classify(),
+        (Class::Systemic, Code::CxoneMissingScope)
+    );
+    for own in [refused(&STANDARD, 403), refused(&hides, 409)] {
+        assert_eq!(many(own).code(), Code::CxoneRejected);
     }
 }
