@@ -84,9 +84,14 @@ impl Total {
             ""
         };
 
+        // A quota that all calls share has no parts.
+        let calls = if scim == 0 && analytics == 0 {
+            format!("{routing} calls")
+        } else {
+            format!("{routing} routing, {scim} SCIM and {analytics} analytics calls")
+        };
         lines.push(format!(
-            "{} conversations; about {least}{routing} routing, {scim} SCIM and {analytics} analytics calls; \
-             {least}{} under the quota",
+            "{} conversations; about {least}{calls}; {least}{} under the quota",
             counted(self.conversations),
             times::about(self.seconds)
         ));
