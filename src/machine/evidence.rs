@@ -46,6 +46,9 @@ pub(crate) struct QueuesCleared {
     pub confirmed: bool,
     /// Assignments that came back or could not be removed.
     pub residual: Vec<Residual>,
+    /// The user's number as an agent, where the API has one apart from its ID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<u64>,
 }
 
 /// The account as it was read back.

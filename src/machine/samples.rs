@@ -31,6 +31,7 @@ pub(crate) const fn queues_cleared(confirmed: bool) -> QueuesCleared {
     QueuesCleared {
         confirmed,
         residual: Vec::new(),
+        agent: None,
     }
 }
 

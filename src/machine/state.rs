@@ -170,6 +170,14 @@ impl State {
         }
     }
 
+    /// The user's number as an agent, as it was found while routing was cleared.
+    pub(crate) fn agent(&self) -> Option<u64> {
+        match self {
+            Self::QueuesCleared { queues } => queues.agent,
+            _ => self.access()?.queues.agent,
+        }
+    }
+
     /// When a read showed that the access was gone.
     pub(crate) fn deactivated_at(&self) -> Option<Timestamp> {
         self.access().map(|access| access.at)

@@ -225,7 +225,7 @@ async fn count(
             counted.at_least = true;
             break;
         }
-        let (page, following) = page(&*services.tenant, user_id, &progress, &cursor).await?;
+        let (page, following) = page(&*services.tenant, user_id, None, &progress, &cursor).await?;
         counted.count += page.conversations().count() as u64;
         counted.pages += 1;
         cursor = following;

@@ -147,6 +147,8 @@ pub(crate) struct PageRequest<'a> {
     pub to: Timestamp,
     /// [`Page::next`] of the page before; `None` asks for the first page.
     pub link: Option<&'a str>,
+    /// What [`Tenant::agent_of`] said before the account was inactive.
+    pub agent: Option<u64>,
 }
 
 /// A page as it was received: the body, and where in it the conversations are.
@@ -287,7 +289,22 @@ pub(crate) trait Tenant: Send + Sync {
 
     /// Ends what an inactive account still has: sessions, tokens, keys. May be repeated; an error means that some may
     /// live, so that the user does not count as deactivated.
-    async fn end_access(&self, user_id: UserId, calls: &mut Vec<Call>) -> Result<(), Failure>;
+    ///
+    /// `agent` is what [`Tenant::agent_of`] said before the account was inactive.
+    async fn end_access(
+        &self,
+        user_id: UserId,
+        agent: Option<u64>,
+        calls: &mut Vec<Call>,
+    ) -> Result<(), Failure>;
+
+    /// The number of the user as an agent, where the API has one apart from the user's ID. Asked once the routing is clear,
+    /// while the account is still active: later on, the number must not become none.
+    async fn agent_of(
+        &self,
+        user_id: UserId,
+        calls: &mut Vec<Call>,
+    ) -> Result<Option<u64>, Failure>;
 
     /// Takes the user out of all that routes work to it.
     async fn clear_routing(

@@ -138,7 +138,7 @@ async fn is_believable(
     }
 
     let is_recent = !is_before(progress.date_to, now);
-    Ok(is_recent || quiet(services, checkpoint.user_id, progress.date_to, now).await?)
+    Ok(is_recent || quiet(services, checkpoint, progress.date_to, now).await?)
 }
 
 /// Drops the progress in the checkpoint: it is not that of the archive which is asked for.

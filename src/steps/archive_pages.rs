@@ -23,6 +23,7 @@ pub(super) type Fetched = Result<(Page, Cursor), Failure>;
 pub(super) async fn fetch(
     tenant: Arc<dyn Tenant>,
     user_id: UserId,
+    agent: Option<u64>,
     progress: ArchiveInProgress,
     mut cursor: Cursor,
     pages: mpsc::Sender<Fetched>,
@@ -32,7 +33,7 @@ pub(super) async fn fetch(
     let hasher = RandomState::new();
 
     loop {
-        let fetched = page(&*tenant, user_id, &progress, &cursor).await;
+        let fetched = page(&*tenant, user_id, agent, &progress, &cursor).await;
         let following = fetched
             .as_ref()
             .ok()
@@ -55,6 +56,7 @@ pub(super) async fn fetch(
 pub(crate) async fn page(
     tenant: &dyn Tenant,
     user_id: UserId,
+    agent: Option<u64>,
     progress: &ArchiveInProgress,
     cursor: &Cursor,
 ) -> Fetched {
@@ -70,6 +72,7 @@ pub(crate) async fn page(
         from,
         to: end_of(from, progress),
         link,
+        agent,
     };
     let page = tenant.page(user_id, request).await?;
 

@@ -4,8 +4,7 @@ use jiff::Timestamp;
 
 use super::archive_pages::page;
 use super::{Services, Stopped};
-use crate::job::UserId;
-use crate::machine::{ArchiveInProgress, Cursor};
+use crate::machine::{ArchiveInProgress, Checkpoint, Cursor};
 use crate::ports::ConversationFacts;
 
 /// A user without access has at most a few conversations, which continued for a while.
@@ -15,7 +14,7 @@ const MAX_PAGES: usize = 100;
 /// began before `from` and continued; those are in the archive that ends at `from`.
 pub(super) async fn quiet(
     services: &Services,
-    user_id: UserId,
+    checkpoint: &Checkpoint,
     from: Timestamp,
     to: Timestamp,
 ) -> Result<bool, Stopped> {
@@ -31,9 +30,10 @@ pub(super) async fn quiet(
         window_days: services.window_days,
         upload: None,
     };
+    let (user_id, agent) = (checkpoint.user_id, checkpoint.state.agent());
     let mut cursor = Cursor::Window { from };
     for _ in 0..MAX_PAGES {
-        let (page, following) = page(&*services.tenant, user_id, &asked, &cursor).await?;
+        let (page, following) = page(&*services.tenant, user_id, agent, &asked, &cursor).await?;
         if page
             .conversations()
             .any(|one| !began_before(&services.tenant.facts_of(one), from))

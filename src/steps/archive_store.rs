@@ -156,8 +156,7 @@ pub(super) async fn adopt(
         .ok_or_else(not_ours)?;
 
     let now = services.clock.now();
-    let is_quiet =
-        dates.to < access_at && quiet(services, checkpoint.user_id, dates.to, access_at).await?;
+    let is_quiet = dates.to < access_at && quiet(services, checkpoint, dates.to, access_at).await?;
     tracing::info!(
         key = key.as_str(),
         "an archive that was stored before is read back and kept"

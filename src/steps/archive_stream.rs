@@ -83,6 +83,7 @@ impl ArchiveStream<'_> {
         let fetching = fetch(
             Arc::clone(&self.services.tenant),
             self.journal.user_id(),
+            self.journal.checkpoint().state.agent(),
             self.progress.clone(),
             begin,
             sender,

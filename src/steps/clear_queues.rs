@@ -29,9 +29,9 @@ pub(super) async fn clear_queues(
             let since = services.clock.now();
             read_back(services, checkpoint, released, since, calls).await
         }
-        RoutingWrites::UserGone => Ok(cleared(Vec::new())),
+        RoutingWrites::UserGone => Ok(cleared(Vec::new(), None)),
         // Access is removed all the same. The residual stops the deletion until a person has looked into it.
-        RoutingWrites::Unknown(residual) => Ok(cleared(vec![residual])),
+        RoutingWrites::Unknown(residual) => Ok(cleared(vec![residual], None)),
     }
 }
 
@@ -55,7 +55,8 @@ async fn read_back(
             .await?;
         if residual.is_empty() {
             calls.extend(proof);
-            return Ok(cleared(residual));
+            let agent = services.tenant.agent_of(user_id, calls).await?;
+            return Ok(cleared(residual, agent));
         }
 
         if poll.wait().await {
@@ -69,13 +70,15 @@ async fn read_back(
             return Ok(later);
         }
         calls.extend(proof);
-        return Ok(cleared(residual));
+        let agent = services.tenant.agent_of(user_id, calls).await?;
+        return Ok(cleared(residual, agent));
     }
 }
 
-fn cleared(residual: Vec<Residual>) -> Event {
+fn cleared(residual: Vec<Residual>, agent: Option<u64>) -> Event {
     Event::QueuesCleared(QueuesCleared {
         confirmed: residual.is_empty(),
         residual,
+        agent,
     })
 }

@@ -73,7 +73,10 @@ async fn done(
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
     let at = services.clock.now();
-    services.tenant.end_access(user_id, calls).await?;
+    services
+        .tenant
+        .end_access(user_id, queues.agent, calls)
+        .await?;
 
     let ends_sessions = services.tenant.profile().preset().ends_sessions;
     Ok(Event::UserDeactivated(AccessRemoved {
@@ -109,6 +112,7 @@ fn queues_of(state: &State) -> QueuesCleared {
         | State::DeactivatedOnly { .. } => QueuesCleared {
             confirmed: false,
             residual: Vec::new(),
+            agent: None,
         },
     }
 }

@@ -5,7 +5,6 @@ use sha2::{Digest, Sha256};
 use super::deactivate::is_active;
 use super::documents::MAX_DOCUMENT_BYTES;
 use super::prior_evidence::{previous, recorded_evidence, sealed_evidence};
-use super::read_again::end_access_of_inactive;
 use super::{Services, Stopped};
 use crate::job::Job;
 use crate::machine::{Beginning, Checkpoint, Event, ManifestRef, StateName};
@@ -73,9 +72,8 @@ pub(crate) async fn look_back(
     }))
 }
 
-/// Reads whether a user who was off-boarded is back: a deleted user exists, or another user is active again. The user
-/// may have a key again while the account is inactive, and no read shows all of that: sessions and keys are ended once
-/// more. The manifest is of what was done before, and stays.
+/// Reads whether a user who was off-boarded is back: a deleted user exists, or another user is active again. A key that
+/// somebody enabled again while the account stays inactive is not seen: a second request writes nothing.
 pub(super) async fn look_again(
     services: &Services,
     checkpoint: &Checkpoint,
@@ -86,17 +84,6 @@ pub(super) async fn look_again(
     } else {
         is_active(services, user_id).await?
     };
-
-    let may_have_more = !is_back
-        && checkpoint.state.name() != StateName::Deleted
-        && services.tenant.profile().preset().ends_sessions;
-    if may_have_more {
-        let mut calls = Vec::new();
-        if end_access_of_inactive(services, user_id, &mut calls).await? {
-            let writes = calls.iter().filter(|call| call.method != "GET").count();
-            tracing::info!(%user_id, writes, "sessions and keys of a user who was off-boarded before are ended once more");
-        }
-    }
 
     Ok(if is_back {
         Event::UserReturned

@@ -70,6 +70,7 @@ pub(super) async fn recorded_evidence(
         queues: QueuesCleared {
             confirmed: manifest.queue_assignments_cleared,
             residual: manifest.residual,
+            agent: None,
         },
         scim_active: manifest.scim_active,
         at: deactivated.map_or(manifest.timestamp, |step| step.completed_at),

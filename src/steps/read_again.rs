@@ -87,27 +87,21 @@ async fn end_access_again(
         return Ok(());
     }
 
-    let is_over = end_access_of_inactive(services, journal.user_id(), calls).await?;
+    let checkpoint = journal.checkpoint();
+    let (user_id, agent) = (checkpoint.user_id, checkpoint.state.agent());
+    let protection = services.protection(user_id).await?;
+    if let Some(why) = &protection {
+        tracing::warn!(%user_id, why, "sessions and keys are not ended once more: the user is protected");
+    } else {
+        services.tenant.end_access(user_id, agent, calls).await?;
+    }
+
     let now = services.clock.now();
     if let Some(access) = journal.checkpoint_mut().state.access_mut() {
         let recorded = access.sessions_ended_at.filter(|at| *at <= now);
-        access.sessions_ended_at = is_over.then(|| recorded.unwrap_or(now));
+        access.sessions_ended_at = protection.is_none().then(|| recorded.unwrap_or(now));
     }
     Ok(())
-}
-
-/// `false` where a guard forbids it.
-pub(super) async fn end_access_of_inactive(
-    services: &Services,
-    user_id: UserId,
-    calls: &mut Vec<Call>,
-) -> Result<bool, Stopped> {
-    if let Some(why) = services.protection(user_id).await? {
-        tracing::warn!(%user_id, why, "sessions and keys are not ended once more: the user is protected");
-        return Ok(false);
-    }
-    services.tenant.end_access(user_id, calls).await?;
-    Ok(true)
 }
 
 /// Polls for a moment, since reads may lag; `false` when the user then still has more access than was recorded.
@@ -161,11 +155,10 @@ mod tests {
     use super::*;
     use crate::job::Request;
     use crate::machine::Checkpoint;
-    use crate::machine::samples::{access_removed, archived};
+    use crate::machine::samples::archived;
     use crate::ports::Lease;
     use crate::registers::ProtectedSource;
     use crate::steps::Cancellation;
-    use crate::steps::look_back::look_again;
     use crate::steps::test_services::{Answer, TestCheckpoints, services};
 
     const USER: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
@@ -245,20 +238,5 @@ mod tests {
             (0, None),
             "nobody touches a protected user, and nothing is claimed"
         );
-    }
-
-    #[tokio::test]
-    async fn a_second_request_for_an_inactive_user_ends_sessions_and_keys_once_more() {
-        let directory = tempfile::tempdir().unwrap();
-        let ended = Arc::new(Mutex::new(0));
-        let services = services(
-            directory.path(),
-            Arc::new(TestCheckpoints::default()),
-            Answer::Inactive(Arc::clone(&ended)),
-        );
-        let access = access_removed(THEN);
-        let again = look_again(&services, &checkpoint(State::Deactivated { access })).await;
-        assert_eq!(again.unwrap(), crate::machine::Event::UserStayedAway);
-        assert_eq!(*ended.lock(), 1);
     }
 }

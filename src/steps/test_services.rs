@@ -104,7 +104,16 @@ impl Tenant for TestTenant {
         Err(self.answer().await)
     }
 
-    async fn end_access(&self, _: UserId, _: &mut Vec<Call>) -> Result<(), Failure> {
+    async fn agent_of(&self, _: UserId, _: &mut Vec<Call>) -> Result<Option<u64>, Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn end_access(
+        &self,
+        _: UserId,
+        _: Option<u64>,
+        _: &mut Vec<Call>,
+    ) -> Result<(), Failure> {
         if let Answer::Inactive(ended) = &self.0 {
             *ended.lock() += 1;
             return Ok(());

@@ -78,6 +78,7 @@ fn deactivated(user_id: UserId, second: i64) -> Checkpoint {
             queues: QueuesCleared {
                 confirmed: true,
                 residual: Vec::new(),
+                agent: Some(17),
             },
             scim_active: Some(false),
             at: at(second),

@@ -13,7 +13,6 @@
 //!
 //! A window is whole if as many different conversations were read as `totalHits` says, and each page said the same.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,8 +21,8 @@ use serde_json::json;
 
 use super::client::GenesysClient;
 use super::limits::over_limit;
-use super::link::{MAX_IDS, NextPage, digest_of};
-use crate::adapters::http::{ApiError, Reply, Request, conversation_facts, rows};
+use super::link::NextPage;
+use crate::adapters::http::{ApiError, InOrder, Reply, Request, conversation_facts, rows};
 use crate::ports::{Page, PageRequest, QuotaClass};
 
 /// A page may hold 100 long conversations. A larger one is refused, so that memory stays bounded.
@@ -125,13 +124,10 @@ fn read(reply: &Reply, before: Option<&NextPage>, size: u64) -> Result<Page, Api
         return Err(reply.unreadable(why));
     }
 
-    let mut sequence = Sequence::after(before);
+    let mut order = InOrder::after(before.map(|link| &link.end));
     for range in &conversations {
         let row = reply.body.get(range.clone()).unwrap_or_default();
-        sequence.follow(row).map_err(|fault| match fault {
-            Fault::Unreadable(why) => unreadable(why),
-            Fault::Moved(why) => moved(why),
-        })?;
+        order.follow(&conversation_facts(row), reply)?;
     }
 
     let first_hits = before.map_or(hits, |link| link.hits);
@@ -147,82 +143,16 @@ fn read(reply: &Reply, before: Option<&NextPage>, size: u64) -> Result<Page, Api
 
     let next = (seen < hits).then(|| {
         let number = before.map_or(1, |link| link.number) + 1;
-        sequence.next_page(number, size, hits, seen).to_string()
-    });
-    Ok(Page::new(reply.body.clone(), conversations, next))
-}
-
-enum Fault {
-    Unreadable(String),
-    Moved(String),
-}
-
-/// Conversations in the order of their beginning. In this order a repetition can only be among those that begin in the
-/// same millisecond, so that these are all that has to be remembered from page to page.
-struct Sequence {
-    /// On the page that is read.
-    page: HashSet<String>,
-    is_first: bool,
-    last: Option<i64>,
-    ids: Vec<String>,
-}
-
-impl Sequence {
-    fn after(before: Option<&NextPage>) -> Self {
-        Self {
-            page: HashSet::new(),
-            is_first: true,
-            last: before.and_then(|link| link.last),
-            ids: before.map_or_else(Vec::new, |link| link.ids.clone()),
-        }
-    }
-
-    fn follow(&mut self, row: &[u8]) -> Result<(), Fault> {
-        let facts = conversation_facts(row);
-        let id = facts.id.filter(|id| !id.is_empty());
-        let id = id.ok_or_else(|| {
-            Fault::Unreadable("a conversation without a conversationId".to_owned())
-        })?;
-        let digest = digest_of(&id);
-        let begins = facts.start.map(Timestamp::as_millisecond);
-
-        if self
-            .last
-            .zip(begins)
-            .is_some_and(|(last, begins)| begins < last)
-        {
-            let why = "the conversations are not in the order of their start, which was asked for";
-            return Err(if self.is_first {
-                Fault::Moved("the order changed from one page to the next".to_owned())
-            } else {
-                Fault::Unreadable(why.to_owned())
-            });
-        }
-        if self.ids.contains(&digest) || !self.page.insert(digest.clone()) {
-            return Err(Fault::Moved("a conversation came twice".to_owned()));
-        }
-
-        if begins.is_some() && begins != self.last {
-            self.last = begins;
-            self.ids.clear();
-        }
-        self.ids.push(digest);
-        self.is_first = false;
-        Ok(())
-    }
-
-    fn next_page(mut self, number: u64, size: u64, hits: u64, seen: u64) -> NextPage {
-        let too_many = self.ids.len().saturating_sub(MAX_IDS);
-        self.ids.drain(..too_many);
         NextPage {
             number,
             size,
             hits,
             seen,
-            last: self.last,
-            ids: self.ids,
+            end: order.end(),
         }
-    }
+        .to_string()
+    });
+    Ok(Page::new(reply.body.clone(), conversations, next))
 }
 
 #[cfg(test)]

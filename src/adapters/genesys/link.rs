@@ -4,11 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::adapters::http::ApiError;
+use crate::adapters::http::{ApiError, PagesEnd};
 
-/// Conversations that begin in the same millisecond: more of one user are not remembered.
-pub(super) const MAX_IDS: usize = 200;
-const DIGEST: usize = 16;
 const LARGEST_PAGE: u64 = 100;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +17,7 @@ pub(super) struct NextPage {
     pub(super) hits: u64,
     /// The conversations of the pages before.
     pub(super) seen: u64,
-    /// When the last of them began, in milliseconds.
-    pub(super) last: Option<i64>,
-    /// Digests of the IDs of those that began then, by which a repetition is found.
-    pub(super) ids: Vec<String>,
+    pub(super) end: PagesEnd,
 }
 
 impl fmt::Display for NextPage {
@@ -33,15 +27,9 @@ impl fmt::Display for NextPage {
             size,
             hits,
             seen,
-            last,
-            ids,
+            end,
         } = self;
-        let last = last.map_or_else(String::new, |last| last.to_string());
-        let ids = ids.join(",");
-        write!(
-            f,
-            "page={number}&size={size}&hits={hits}&seen={seen}&last={last}&ids={ids}"
-        )
+        write!(f, "page={number}&size={size}&hits={hits}&seen={seen}&{end}")
     }
 }
 
@@ -63,46 +51,24 @@ impl NextPage {
     /// Each page before had a conversation and at most `size`, and one is still to come.
     fn is_consistent(&self) -> bool {
         let before = self.number.saturating_sub(1);
-        let ids_are_digests = self
-            .ids
-            .iter()
-            .all(|id| id.len() == DIGEST && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
         before >= 1
             && (1..=LARGEST_PAGE).contains(&self.size)
             && (before..=before.saturating_mul(self.size)).contains(&self.seen)
             && self.seen < self.hits
-            && self.ids.len() <= MAX_IDS
-            && ids_are_digests
     }
 }
 
 fn parse(text: &str) -> Option<NextPage> {
-    let mut parts = text.split('&');
-    let mut value = |name: &str| parts.next()?.strip_prefix(name)?.strip_prefix('=');
-    let link = NextPage {
+    let mut parts = text.splitn(5, '&');
+    let mut part = || parts.next();
+    let mut value = |name: &str| part()?.strip_prefix(name)?.strip_prefix('=');
+    Some(NextPage {
         number: value("page")?.parse().ok()?,
         size: value("size")?.parse().ok()?,
         hits: value("hits")?.parse().ok()?,
         seen: value("seen")?.parse().ok()?,
-        last: match value("last")? {
-            "" => None,
-            last => Some(last.parse().ok()?),
-        },
-        ids: match value("ids")? {
-            "" => Vec::new(),
-            ids => ids.split(',').map(str::to_owned).collect(),
-        },
-    };
-    parts.next().is_none().then_some(link)
-}
-
-/// Of a conversation's ID, for [`NextPage::ids`].
-pub(super) fn digest_of(id: &str) -> String {
-    use sha2::{Digest as _, Sha256};
-
-    let mut digest = hex::encode(Sha256::digest(id.as_bytes()));
-    digest.truncate(DIGEST);
-    digest
+        end: PagesEnd::read(part()?)?,
+    })
 }
 
 #[cfg(test)]
@@ -121,7 +87,7 @@ mod tests {
             assert_eq!(text.parse::<NextPage>().unwrap().to_string(), text);
         }
         let last = GOOD.parse::<NextPage>().unwrap();
-        assert_eq!((last.number, last.seen, last.ids.len()), (3, 200, 2));
+        assert_eq!((last.number, last.seen), (3, 200));
     }
 
     #[test]
@@ -147,10 +113,7 @@ mod tests {
             changed("hits=250", "hits=99999999999999999999999"),
             changed("hits=250&seen=200", "seen=200&hits=250"),
             changed("last=1717200000123", "last=soon"),
-            changed("ids=0123456789abcdef", "ids=0123"),
-            changed("ids=0123456789abcdef", "ids=0123456789abcdeg"),
             format!("{GOOD}&page=4"),
-            format!("{GOOD}{}", ",0123456789abcdef".repeat(MAX_IDS)),
         ] {
             assert!(text.parse::<NextPage>().is_err(), "{text}");
         }

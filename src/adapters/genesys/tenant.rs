@@ -57,7 +57,16 @@ impl Tenant for GenesysClient {
         self.deactivate_user(user_id, calls).await
     }
 
-    async fn end_access(&self, user_id: UserId, calls: &mut Vec<Call>) -> Result<(), Failure> {
+    async fn agent_of(&self, _: UserId, _: &mut Vec<Call>) -> Result<Option<u64>, Failure> {
+        Ok(None)
+    }
+
+    async fn end_access(
+        &self,
+        user_id: UserId,
+        _: Option<u64>,
+        calls: &mut Vec<Call>,
+    ) -> Result<(), Failure> {
         calls.push(self.revoke_tokens(user_id).await?);
         Ok(())
     }

@@ -14,6 +14,7 @@ mod error;
 mod examine;
 mod issuer;
 mod observed;
+mod order;
 mod quota;
 mod refusals;
 mod retry_after;
@@ -34,6 +35,7 @@ pub(super) use document::Document;
 pub(crate) use error::ApiError;
 pub(super) use examine::{NOBODY, facts_of, is_own, refused_read};
 pub(super) use observed::{observed, seen, status_of};
+pub(super) use order::{InOrder, PagesEnd};
 pub(crate) use quota::LocalQuotas;
 #[cfg(any(test, fuzzing))]
 pub(crate) use retry_after::retry_after;

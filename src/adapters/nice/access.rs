@@ -22,11 +22,12 @@ impl Client {
     pub(super) async fn end_all_access(
         &self,
         user_id: UserId,
+        agent: Option<u64>,
         calls: &mut Vec<Call>,
     ) -> Result<(), Failure> {
         self.disable_keys(user_id, calls).await?;
 
-        match self.known_agent(user_id, calls).await? {
+        match self.known_agent(user_id, agent, calls).await? {
             AgentOf::Number(agent) => Ok(self.log_out(user_id, agent, calls).await?),
             AgentOf::Nobody | AgentOf::UserGone => Ok(()),
         }
@@ -151,7 +152,9 @@ impl Client {
                 None
             }
             200 | 202 | 204 => None,
-            404 | 409 if reply.is_own() => Some("the agent had no session".to_owned()),
+            status @ (404 | 409) if reply.is_own() => Some(format!(
+                "refused with {status}, which is taken for \"no session\""
+            )),
             _ => return Err(self.refuse(CALL, user_id, &reply)),
         };
         self.api.succeeded(CALL);

@@ -94,16 +94,51 @@ impl Client {
         Err(self.api.refused(CALL, &user_id.to_string(), refusal))
     }
 
-    /// The same, where a number or its absence that was read a short time ago is enough.
+    /// The same, where a number or its absence that was read a short time ago is enough. `before` is the number that was
+    /// found while routing was cleared: it does not become "no agent", or an archive would be empty that is not.
     pub(super) async fn known_agent(
         &self,
         user_id: UserId,
+        before: Option<u64>,
         calls: &mut Vec<Call>,
     ) -> Result<AgentOf, ApiError> {
-        match self.agents.get(user_id) {
-            Some(known @ (AgentOf::Number(_) | AgentOf::Nobody)) => Ok(known),
-            Some(AgentOf::UserGone) | None => self.find_agent(user_id, calls).await,
+        let found = match self.agents.get(user_id) {
+            Some(known @ AgentOf::Number(_)) => known,
+            Some(AgentOf::Nobody) if before.is_none() => AgentOf::Nobody,
+            Some(AgentOf::Nobody | AgentOf::UserGone) | None => {
+                self.find_agent(user_id, calls).await?
+            }
+        };
+        match (before, found) {
+            (Some(before), AgentOf::Number(number)) if number.get() == before => Ok(found),
+            (Some(before), _) => Err(self.other_agent(user_id, before, found)?),
+            (None, _) => Ok(found),
         }
+    }
+
+    fn other_agent(
+        &self,
+        user_id: UserId,
+        before: u64,
+        found: AgentOf,
+    ) -> Result<ApiError, ApiError> {
+        let now = match found {
+            AgentOf::Number(number) => format!("it is agent {number}"),
+            AgentOf::Nobody => "it is no agent".to_owned(),
+            AgentOf::UserGone => "there is no such user".to_owned(),
+        };
+        let refusal = ApiError::Withheld {
+            what: format!("GET {}", self.paths().agent(user_id)?.path()),
+            status: 200,
+            why: format!(
+                "and says with UserHub that {now}, where the user was agent {before} when its routing was cleared: neither \
+                 its session nor its contacts count as none; compare both in the admin console"
+            ),
+            correlation_id: String::new(),
+        };
+        Ok(self
+            .api
+            .refused("find_agent", &user_id.to_string(), refusal))
     }
 
     /// The same, where only a number may be of before: its absence is read again, and is evidence.

@@ -127,8 +127,12 @@ pub(super) fn object(reply: &Reply, right: &'static str) -> Result<Map<String, V
 
 /// The role sees less than there is.
 pub(super) fn hides(reply: &Reply, right: &'static str) -> ApiError {
+    lacks(reply.what.clone(), right)
+}
+
+pub(super) const fn lacks(what: String, right: &'static str) -> ApiError {
     ApiError::MissingScope {
-        what: reply.what.clone(),
+        what,
         right: RIGHT,
         scope: right,
     }

@@ -11,10 +11,11 @@ use serde_json::Value;
 
 use super::client::{Client, get, hides, right};
 use super::documents::hides_rows;
+use super::facts::contact_facts;
 use super::known_agents::AgentOf;
 use super::numbers::Number;
 use super::page_link::PageLink;
-use crate::adapters::http::{ApiError, Reply, Request, rows};
+use crate::adapters::http::{ApiError, InOrder, Reply, Request, rows};
 use crate::job::UserId;
 use crate::ports::{Page, PageRequest};
 
@@ -32,7 +33,10 @@ impl Client {
         request: PageRequest<'_>,
     ) -> Result<Page, ApiError> {
         let link = request.link.map(str::parse::<PageLink>).transpose()?;
-        let agent = match self.known_agent(user_id, &mut Vec::new()).await? {
+        let known = self
+            .known_agent(user_id, request.agent, &mut Vec::new())
+            .await?;
+        let agent = match known {
             AgentOf::Number(agent) => agent,
             AgentOf::Nobody if link.is_none() => {
                 return Ok(Page::new(Bytes::new(), Vec::new(), None));
@@ -41,16 +45,16 @@ impl Client {
             AgentOf::UserGone => return Err(self.unknown_history(user_id)?),
         };
         // A link of another agent would bring its contacts into this user's archive.
-        if link.is_some_and(|link| link.agent != agent) {
+        if link.as_ref().is_some_and(|link| link.agent != agent) {
             return Err(self.moved("the saved link is of another agent")?);
         }
 
         let size = u64::from(self.api.page_size());
-        let skip = link.map_or(0, |link| link.seen);
+        let skip = link.as_ref().map_or(0, |link| link.seen);
         let request = self.contacts(agent, request.from, request.to, skip, size)?;
         let reply = self.api.send(request).await?;
         let page = match reply.status() {
-            200 | 204 => parse(&reply, agent, link)?,
+            200 | 204 => parse(&reply, agent, link.as_ref())?,
             _ => return Err(self.refuse(CALL, user_id, &reply)),
         };
         self.api.succeeded(CALL);
@@ -112,7 +116,7 @@ fn shown(at: Timestamp) -> String {
 }
 
 /// A page of this agent's contacts, of which `link` names those that came before.
-fn parse(reply: &Reply, agent: Number, link: Option<PageLink>) -> Result<Page, ApiError> {
+fn parse(reply: &Reply, agent: Number, link: Option<&PageLink>) -> Result<Page, ApiError> {
     let moved = |why: String| ApiError::PagesMoved {
         what: reply.what.clone(),
         why,
@@ -137,6 +141,11 @@ fn parse(reply: &Reply, agent: Number, link: Option<PageLink>) -> Result<Page, A
         ranges => ranges.unwrap_or_default(),
     };
     are_of(agent, &reply.body, &ranges).map_err(unreadable)?;
+    let mut order = InOrder::after(link.map(|link| &link.end));
+    for range in &ranges {
+        let row = reply.body.get(range.clone()).unwrap_or_default();
+        order.follow(&contact_facts(row), reply)?;
+    }
 
     if let Some(link) = link.filter(|link| link.total != total) {
         let before = link.total;
@@ -148,12 +157,17 @@ fn parse(reply: &Reply, agent: Number, link: Option<PageLink>) -> Result<Page, A
     if seen > total || (seen < total && ranges.is_empty()) {
         return Err(moved(format!("{seen} contacts came of {total}")));
     }
-    let next = (seen < total).then_some(PageLink { seen, total, agent });
-    Ok(Page::new(
-        reply.body.clone(),
-        ranges,
-        next.map(|next| next.to_string()),
-    ))
+    let next = (seen < total).then(|| {
+        let end = order.end();
+        PageLink {
+            seen,
+            total,
+            agent,
+            end,
+        }
+        .to_string()
+    });
+    Ok(Page::new(reply.body.clone(), ranges, next))
 }
 
 /// A server that ignores the filter would put other people's contacts into the archive.

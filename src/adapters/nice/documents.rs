@@ -127,6 +127,7 @@ pub(super) fn parse_keys(members: &Members, user_id: UserId) -> Result<Vec<Acces
 
     rows.iter()
         .map(|row| {
+            // Where a row does not name its owner, the call that disables it does.
             let owner = row.get("userId").filter(|owner| !owner.is_null());
             if owner.is_some() && !is_user(owner, user_id) {
                 return Err("it lists an access key of another user".to_owned());

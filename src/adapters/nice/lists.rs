@@ -107,11 +107,20 @@ impl Client {
         let rows = self
             .read_list("get_skills", user_id, "agentSkillAssignments", page, calls)
             .await?;
-        numbers_of(
-            &rows,
-            "skillId",
-            self.paths().skills_of(agent, 0, LIST_PAGE)?.path(),
-        )
+        let what = format!(
+            "GET {}",
+            self.paths().skills_of(agent, 0, LIST_PAGE)?.path()
+        );
+        let skills = match numbers(&rows, "skillId") {
+            Ok(skills) => skills,
+            Err(why) => return Err(ApiError::Unreadable { what, why }),
+        };
+        // A repetition hides a skill that was passed over between two pages, while the total is still reached.
+        if skills.len() < rows.len() {
+            let why = "a skill came twice".to_owned();
+            return Err(ApiError::PagesMoved { what, why });
+        }
+        Ok(skills)
     }
 
     /// All groups of the agent: one answer, which is not paged.
@@ -169,13 +178,6 @@ impl Client {
             ..get(self.paths().teams()?, right::VIEW_TEAMS)
         })
     }
-}
-
-fn numbers_of(rows: &[Value], member: &str, path: &str) -> Result<Vec<Number>, ApiError> {
-    numbers(rows, member).map_err(|why| ApiError::Unreadable {
-        what: format!("GET {path}"),
-        why,
-    })
 }
 
 /// The ID of a team, since its name is the tenant's own text.

@@ -8,8 +8,10 @@ use crate::job::UserId;
 /// What is known of our own credentials.
 pub(super) struct Own {
     pub(super) key: Option<String>,
-    /// The user of the agent that the token names.
-    pub(super) resolved: Mutex<Option<(Number, UserId)>>,
+    /// The user of the agent that the token names; `None` where its read says none.
+    pub(super) resolved: Mutex<Option<(Number, Option<UserId>)>>,
+    /// Whether the user whom the token names has our access key.
+    pub(super) proven: Mutex<Option<(UserId, bool)>>,
 }
 
 impl Own {
@@ -17,6 +19,7 @@ impl Own {
         Self {
             key,
             resolved: Mutex::default(),
+            proven: Mutex::default(),
         }
     }
 

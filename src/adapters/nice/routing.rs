@@ -33,6 +33,7 @@ impl Client {
         if agent == AgentOf::UserGone {
             return Ok(RoutingWrites::UserGone);
         }
+        self.is_not_our_own(user_id).await?;
         self.note_teams(user_id, calls).await;
         let AgentOf::Number(agent) = agent else {
             return Ok(accepted());

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::client::Client;
 use super::facts::contact_facts;
+use super::known_agents::AgentOf;
 use super::routing::{GROUP, SKILL};
 use crate::adapters::http::refused_read;
 use crate::failure::Failure;
@@ -55,8 +56,24 @@ impl Tenant for Client {
         self.deactivate_account(user_id, calls).await
     }
 
-    async fn end_access(&self, user_id: UserId, calls: &mut Vec<Call>) -> Result<(), Failure> {
-        self.end_all_access(user_id, calls).await
+    async fn agent_of(
+        &self,
+        user_id: UserId,
+        calls: &mut Vec<Call>,
+    ) -> Result<Option<u64>, Failure> {
+        Ok(match self.known_agent(user_id, None, calls).await? {
+            AgentOf::Number(number) => Some(number.get()),
+            AgentOf::Nobody | AgentOf::UserGone => None,
+        })
+    }
+
+    async fn end_access(
+        &self,
+        user_id: UserId,
+        agent: Option<u64>,
+        calls: &mut Vec<Call>,
+    ) -> Result<(), Failure> {
+        self.end_all_access(user_id, agent, calls).await
     }
 
     async fn clear_routing(
@@ -86,7 +103,7 @@ impl Tenant for Client {
     }
 
     async fn own_account(&self) -> Result<Option<UserId>, Failure> {
-        Ok(self.own_user().await?)
+        self.own_user().await
     }
 
     fn step_calls(&self, left: &[Residual]) -> StepCalls {

@@ -296,6 +296,10 @@ fn agent_seen(employee: &Employee, agent: Result<AgentOf, ApiError>) -> Seen {
         },
         Err(error) => Seen::Failed(error.into()),
         Ok(AgentOf::UserGone) => Seen::Unknown("the API does not know the user".to_owned()),
+        Ok(AgentOf::Nobody) if employee.is_active() == Some(false) => Seen::Bad {
+            detail: "neither part names an agent of this inactive employee".to_owned(),
+            remedy: "if the employee was an agent before, its contacts would not be found: report this row to us".to_owned(),
+        },
         Ok(AgentOf::Nobody) => Seen::Unknown("the user is no agent".to_owned()),
         Ok(AgentOf::Number(_)) if employee.is_active() == Some(true) => {
             Seen::Unknown("the user is active, and its agent is readable".to_owned())

@@ -50,7 +50,16 @@ impl Tenant for Client {
     }
 
     /// The document knows nothing of sessions and keys.
-    async fn end_access(&self, _: UserId, _: &mut Vec<Call>) -> Result<(), Failure> {
+    async fn agent_of(&self, _: UserId, _: &mut Vec<Call>) -> Result<Option<u64>, Failure> {
+        Ok(None)
+    }
+
+    async fn end_access(
+        &self,
+        _: UserId,
+        _: Option<u64>,
+        _: &mut Vec<Call>,
+    ) -> Result<(), Failure> {
         Ok(())
     }
 

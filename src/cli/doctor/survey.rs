@@ -96,6 +96,7 @@ async fn newest(tenant: &dyn Tenant, user_id: UserId, cxone: &Cxone) -> Result<S
         from: now.checked_sub(length).unwrap_or(now),
         to: now,
         link: None,
+        agent: None,
     };
 
     let page = tenant.page(user_id, request).await?;

@@ -233,6 +233,7 @@ mod tests {
         let queues = QueuesCleared {
             confirmed: true,
             residual: Vec::new(),
+            agent: None,
         };
         checkpoint.advance(State::QueuesCleared { queues }, Vec::new(), at(3));
         checkpoint.give_up(Reason::RetriesExhausted, failure("slow for 7 s"), at(4));

@@ -31,7 +31,10 @@ pub(super) fn user(ask: &Ask<'_>) -> Answer {
     if !shows_active && ask.is("deactivated_user", "404") {
         return not_found(ask.call, "no such user");
     }
-    let document = json!({ "user": account(user, shows_active) });
+    let mut document = json!({ "user": account(user, shows_active) });
+    if !shows_active && ask.is("agent_of_inactive", "404_and_no_acd_info") {
+        document["user"]["acdInfos"] = json!([]);
+    }
     Ok(Reply::json(200, document.to_string()))
 }
 

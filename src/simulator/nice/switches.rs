@@ -61,7 +61,7 @@ pub(in crate::simulator) const SWITCHES: &[Switch] = &[
     Switch {
         name: "agent_of_inactive",
         operation: "getAgent",
-        values: &["shown", "404", "204", "200_empty"],
+        values: &["shown", "404", "204", "200_empty", "404_and_no_acd_info"],
         sentence: "whether an inactive agent is still found",
     },
     Switch {

@@ -91,7 +91,8 @@ fn resumed(profile: Profile, place: usize) {
     let mut world = World::of(profile, servers::shared(), place, users.collect(), &flags);
     world.set("OFFBOARDER_CXONE_HISTORY", "7d");
     world.set("OFFBOARDER_CXONE_WINDOW", "7d");
-    world.set("OFFBOARDER_WORKER_LEASE", "1s");
+    // Long enough for a busy machine: a worker that loses its leases counts as dead.
+    world.set("OFFBOARDER_WORKER_LEASE", "10s");
     world.declare();
 
     let mut worker = world.start(&["worker"]);

@@ -90,6 +90,34 @@ fn without_an_agent(profile: Profile, place: usize) {
 
 scenario!(
     cxone,
+    "a user who was an agent before the deactivation has no empty history because no part names the agent after it",
+    agent_of_before
+);
+
+fn agent_of_before(profile: Profile, place: usize) {
+    let world = files(profile, place, vec![user(profile, place, 0)], &[]);
+    let refused = json!({ "kind": "status", "status": 400, "code": "bad" });
+    world.strike(0, "list_completed_contacts", 0, 10_000, &refused);
+    run(&world).expect(1);
+    let id = world.users[0].id.clone();
+    assert_eq!(world.user_now(&id)["active"], false, "up to the archive");
+    world.end_faults();
+
+    // Another process, which has read no number.
+    world.set_unknown("agent_of_inactive", "404_and_no_acd_info");
+    let answer = world.json(&["run", &id], 1);
+    let row = row(&answer, &world.users[0]);
+    let why = row["detail"].as_str().expect("a text");
+    assert!(why.contains("the user was agent"), "{why}");
+    assert!(manifest(&world, 0).is_none());
+
+    world.set_unknown("agent_of_inactive", "shown");
+    run(&world).expect(0);
+    assert_well(&world, Repetition::AfterCrash);
+}
+
+scenario!(
+    cxone,
     "rows that the role may not see stop the work",
     hidden_agents
 );

@@ -159,9 +159,8 @@ fn at_cxone(name: &str, value: &str) -> (Value, Follows) {
         | ("deactivate_idp", _)
         | ("longest_window", "1d")
         | ("inactive_rows", "404") => Follows::Nothing,
-        ("agent_of_inactive", "404" | "204" | "200_empty") | ("deactivated_user", "404") => {
-            Follows::Safe
-        }
+        ("agent_of_inactive", "404" | "204" | "200_empty" | "404_and_no_acd_info")
+        | ("deactivated_user", "404") => Follows::Safe,
         ("inactive_rows", "nothing") => Follows::Unseen,
         ("remove_skill_inactive", "400") => Follows::Ends(Outcome::Held),
         _ => Follows::Well,

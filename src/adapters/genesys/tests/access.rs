@@ -121,7 +121,7 @@ async fn a_write_that_the_api_gave_up_waiting_for_may_have_been_done() {
         assert_eq!(failure.class, Class::UnknownOutcome, "{failure}");
         assert!(failure.text.contains("begins by reading"), "{failure}");
         let mut calls = Vec::new();
-        let ended = server.client.end_access(user_id(), &mut calls).await;
+        let ended = server.client.end_access(user_id(), None, &mut calls).await;
         assert_eq!(ended.unwrap_err().class, Class::UnknownOutcome);
     }
     // A read is only repeated.
@@ -150,7 +150,7 @@ async fn a_user_without_tokens_has_none_to_revoke() {
         })
         .await;
         let mut calls = Vec::new();
-        let ended = server.client.end_access(user_id(), &mut calls).await;
+        let ended = server.client.end_access(user_id(), None, &mut calls).await;
         ended.unwrap();
         assert_eq!(server.seen(), [format!("DELETE /tokens/{ID}")]);
         assert_eq!((calls[0].status, calls[0].note.as_deref()), (given, note));
@@ -171,7 +171,7 @@ async fn sessions_whose_end_is_not_proved_may_live() {
     for given in others {
         let server = serve(move |_| given()).await;
         let mut calls = Vec::new();
-        let ended = server.client.end_access(user_id(), &mut calls).await;
+        let ended = server.client.end_access(user_id(), None, &mut calls).await;
         ended.unwrap_err();
         assert!(calls.is_empty());
     }

@@ -25,6 +25,7 @@ async fn page(server: &Server, link: Option<&str>) -> Result<Page, Failure> {
         from: "2026-06-01T08:30:00Z".parse().unwrap(),
         to: "2026-06-08T00:00:00Z".parse().unwrap(),
         link,
+        agent: None,
     };
     server.client.page(user_id(), request).await
 }

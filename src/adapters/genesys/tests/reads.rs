@@ -130,7 +130,10 @@ async fn the_calls_that_plan_counts_are_those_of_a_clean_run() {
     client.deactivate(user_id(), &mut calls).await.unwrap();
     let read = client.account(user_id()).await.unwrap();
     assert_eq!(read.account.unwrap().active, Some(false));
-    client.end_access(user_id(), &mut calls).await.unwrap();
+    client
+        .end_access(user_id(), None, &mut calls)
+        .await
+        .unwrap();
     assert_eq!(server.seen().len() as u64, planned.deactivate.routing);
 
     server.seen.lock().clear();

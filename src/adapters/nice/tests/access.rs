@@ -19,7 +19,7 @@ const TWO_INACTIVE: (u16, &str) = (
 
 async fn end(server: &Server) -> Result<Vec<Call>, Failure> {
     let mut calls = Vec::new();
-    server.client.end_access(ann(), &mut calls).await?;
+    server.client.end_access(ann(), None, &mut calls).await?;
     Ok(calls)
 }
 
@@ -147,10 +147,13 @@ async fn a_logout_without_a_session_is_one() {
         ((200, ""), None),
         ((202, ""), None),
         ((204, ""), None),
-        (ACD_404, Some("the agent had no session")),
+        (
+            ACD_404,
+            Some(r#"refused with 404, which is taken for "no session""#),
+        ),
         (
             (409, r#"{"error":"no_session"}"#),
-            Some("the agent had no session"),
+            Some(r#"refused with 409, which is taken for "no session""#),
         ),
     ] {
         server.answer(LOGOUT, &[answer]);

@@ -131,7 +131,7 @@ async fn a_number_is_read_once_for_the_steps_that_follow() {
         .unwrap();
     server
         .client
-        .end_access(ann(), &mut Vec::new())
+        .end_access(ann(), None, &mut Vec::new())
         .await
         .unwrap();
     assert_eq!(server.count(AGENT), 1);

@@ -37,6 +37,9 @@ pub(super) const KEYS: &str = "GET /access-key-management/v1/access-keys";
 pub(super) const KEY: &str = "PATCH /access-key-management/v1/access-keys";
 pub(super) const CONTACTS: &str = "GET /incontactapi/services/v34.0/contacts/completed";
 
+/// The access keys of our own employee.
+pub(super) const OWN_KEYS: &str = "GET our own access keys";
+
 /// Errors in the shapes of UserHub, of ACD, and of its gateway.
 pub(super) const NOT_FOUND: (u16, &str) = (404, r#"{"code":"USER_NOT_FOUND","details":null}"#);
 pub(super) const ACD_404: (u16, &str) = (
@@ -105,18 +108,20 @@ impl Server {
         self
     }
 
+    /// What was called of the user: not the token, and not the one read of our own keys.
     pub(super) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().clone()
+        let seen = self.seen.lock();
+        let of_user = seen.iter().filter(|seen| seen.what != OWN_KEYS);
+        of_user.cloned().collect()
     }
 
-    /// What was called, without tokens.
     pub(super) fn calls(&self) -> Vec<String> {
-        let seen = self.seen.lock();
-        seen.iter().map(|seen| seen.what.clone()).collect()
+        self.seen().into_iter().map(|seen| seen.what).collect()
     }
 
     pub(super) fn count(&self, what: &str) -> usize {
-        self.calls().iter().filter(|call| *call == what).count()
+        let seen = self.seen.lock();
+        seen.iter().filter(|seen| seen.what == what).count()
     }
 
     pub(super) fn forget(&self) {
@@ -159,7 +164,12 @@ pub(super) async fn serve_with_token(token: &str) -> Server {
             if parts.uri.path() == "/token" {
                 return (StatusCode::OK, [("CorrelationId", "theirs")], token);
             }
-            let what = format!("{} {}", parts.method, parts.uri.path());
+            let is_own = parts.uri.query() == Some(format!("userId={OWN}").as_str());
+            let what = if is_own {
+                OWN_KEYS.to_owned()
+            } else {
+                format!("{} {}", parts.method, parts.uri.path())
+            };
             requests.lock().push(Seen {
                 what: what.clone(),
                 query: parts.uri.query().unwrap_or_default().to_owned(),
@@ -185,6 +195,8 @@ pub(super) async fn serve_with_token(token: &str) -> Server {
         answers,
         seen,
     };
+    let own_keys = json!({ "accessKeys": [{ "accessKeyId": OWN_KEY, "isActive": true }] });
+    server.answer(OWN_KEYS, &[(200, &own_keys.to_string())]);
     for (what, answer) in [
         (USER, ACTIVE),
         (AGENT, AGENT_17),

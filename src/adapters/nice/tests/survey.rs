@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::server::{
-    ACD_404, CONTACTS, DEACTIVATE, DELETED, ID, KEYS, LOGOUT, NOT_FOUND, OWN, Server, TEAMS, USER,
-    ann, serve, serve_with,
+    ACD_404, AGENT, CONTACTS, DEACTIVATE, DELETED, ID, KEYS, LOGOUT, NO_AGENT, NOT_FOUND, OWN,
+    Server, TEAMS, USER, ann, serve, serve_with,
 };
 use crate::machine::Call;
 use crate::ports::{Observation, Seen, SeenWord, Tenant};
@@ -144,6 +144,16 @@ async fn an_inactive_employee_answers_what_an_active_one_leaves_unknown() {
     ] {
         assert_seen(&all, question, SeenWord::Unknown, says);
     }
+
+    let nameless = serve().await;
+    nameless.answer(USER, &[NO_AGENT]).answer(AGENT, &[ACD_404]);
+    let all = nameless.client.survey(Some(ann())).await;
+    assert_seen(
+        &all,
+        "cxone-7",
+        SeenWord::Bad,
+        "neither part names an agent",
+    );
 
     server.answer(USER, &[DELETED]).forget();
     let all = server.client.survey(Some(ann())).await;

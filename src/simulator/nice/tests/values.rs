@@ -48,6 +48,7 @@ const EXPECTED: &[(&str, &str, &str)] = &[
     ("agent_of_inactive", "404", "404 null"),
     ("agent_of_inactive", "204", "204 null"),
     ("agent_of_inactive", "200_empty", "200 null"),
+    ("agent_of_inactive", "404_and_no_acd_info", "404 null"),
     ("no_rows", "204", "204 204 204 204"),
     ("no_rows", "200", "200 200 200 200"),
     ("skill_page_size", "100", "3"),
