@@ -159,17 +159,6 @@ impl State {
         }
     }
 
-    /// The same, to note what was seen again.
-    pub(crate) const fn access_mut(&mut self) -> Option<&mut AccessRemoved> {
-        match self {
-            Self::Received | Self::QueuesCleared { .. } => None,
-            Self::Deactivated { access }
-            | Self::Archived { access, .. }
-            | Self::Deleted { access, .. }
-            | Self::DeactivatedOnly { access, .. } => Some(access),
-        }
-    }
-
     /// The user's number as an agent, as it was found while routing was cleared.
     pub(crate) fn agent(&self) -> Option<u64> {
         match self {

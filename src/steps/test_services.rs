@@ -38,8 +38,6 @@ pub(crate) enum Answer {
     Panic,
     /// Probes are answered so after this long. Nothing else is called.
     Probes(Duration, Result<(), Failure>),
-    /// The account is inactive, routing is clear, and the ends of access are counted. The profile ends sessions.
-    Inactive(Arc<Mutex<u32>>),
 }
 
 pub(crate) struct TestTenant(pub(crate) Answer);
@@ -52,7 +50,7 @@ impl TestTenant {
                 tokio::time::sleep(*duration).await;
                 failure.clone()
             }
-            Answer::Panic | Answer::Probes(..) | Answer::Inactive(_) => panic!("on purpose"),
+            Answer::Panic | Answer::Probes(..) => panic!("on purpose"),
         }
     }
 }
@@ -60,10 +58,7 @@ impl TestTenant {
 #[async_trait]
 impl Tenant for TestTenant {
     fn profile(&self) -> TenantProfile {
-        match self.0 {
-            Answer::Inactive(_) => TenantProfile::Genesys,
-            _ => TenantProfile::Tutorial,
-        }
+        TenantProfile::Tutorial
     }
 
     fn access_waits(&self) -> bool {
@@ -87,16 +82,6 @@ impl Tenant for TestTenant {
     }
 
     async fn account(&self, _: UserId) -> Result<AccountRead, Failure> {
-        if let Answer::Inactive(_) = self.0 {
-            let account = Account {
-                active: Some(false),
-                user_name: None,
-            };
-            return Ok(AccountRead {
-                account: Some(account),
-                calls: Vec::new(),
-            });
-        }
         Err(self.answer().await)
     }
 
@@ -114,10 +99,6 @@ impl Tenant for TestTenant {
         _: Option<u64>,
         _: &mut Vec<Call>,
     ) -> Result<(), Failure> {
-        if let Answer::Inactive(ended) = &self.0 {
-            *ended.lock() += 1;
-            return Ok(());
-        }
         Err(self.answer().await)
     }
 
@@ -131,9 +112,6 @@ impl Tenant for TestTenant {
         _: &[String],
         _: &mut Vec<Call>,
     ) -> Result<Vec<Residual>, Failure> {
-        if let Answer::Inactive(_) = self.0 {
-            return Ok(Vec::new());
-        }
         Err(self.answer().await)
     }
 

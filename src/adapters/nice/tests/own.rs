@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::server::{
-    ACD_404, DEACTIVATE, ID, KEY, KEYS, NO_KEYS, OTHER, OWN, OWN_KEY, OWN_KEYS,
-    SPRING_403, USER, ann, serve_with, serve_with_token,
+    ACD_404, DEACTIVATE, ID, KEY, KEYS, NO_KEYS, OTHER, OWN, OWN_KEY, OWN_KEYS, SPRING_403, USER,
+    ann, serve_with, serve_with_token,
 };
 use crate::failure::{Class, Code, Reason};
 use crate::ports::Tenant;
