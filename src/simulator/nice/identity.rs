@@ -31,16 +31,14 @@ pub(super) fn user(ask: &Ask<'_>) -> Answer {
     if !shows_active && ask.is("deactivated_user", "404") {
         return not_found(ask.call, "no such user");
     }
-    let mut document = json!({ "user": account(user, shows_active) });
-    if !shows_active && ask.is("agent_of_inactive", "404_and_no_acd_info") {
-        document["user"]["acdInfos"] = json!([]);
-    }
+    let hides_agent = !shows_active && ask.is("agent_of_inactive", "404_and_no_acd_info");
+    let agent = user.agent().filter(|_| !hides_agent);
+    let document = json!({ "user": account(user, agent, shows_active) });
     Ok(Reply::json(200, document.to_string()))
 }
 
-fn account(user: &User, shows_active: bool) -> Value {
-    let agents: Vec<Value> = user
-        .agent()
+fn account(user: &User, agent: Option<u64>, shows_active: bool) -> Value {
+    let agents: Vec<Value> = agent
         .map(|number| json!({ "loginId": number.to_string() }))
         .into_iter()
         .collect();

@@ -53,7 +53,7 @@ async fn the_proof_of_a_missing_user_is_a_read_that_shows_it_as_deleted() {
 
 #[tokio::test]
 async fn only_a_read_that_shows_the_user_as_deleted_proves_our_deletion() {
-    let shows = async |of_deleted: fn() -> Answer| {
+    let read = async |of_deleted: fn() -> Answer| {
         let server = serve(move |asked| {
             if asked.line == deleted_line() {
                 of_deleted()
@@ -65,13 +65,13 @@ async fn only_a_read_that_shows_the_user_as_deleted_proves_our_deletion() {
         server.client.shows_deletion(user_id()).await.unwrap()
     };
 
-    let shown = shows(|| user("deleted", 9)).await;
+    let shown = read(|| user("deleted", 9)).await;
     assert!(shown.value);
     assert_eq!(
         shown.call.note.as_deref(),
         Some("state=deleted: the API shows the user as deleted")
     );
-    assert!(!shows(not_found).await.value, "neither read knows the user");
+    assert!(!read(not_found).await.value, "neither read knows the user");
 }
 
 #[tokio::test]

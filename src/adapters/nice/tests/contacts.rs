@@ -133,7 +133,10 @@ async fn a_contact_that_comes_twice_does_not_stand_for_another_one() {
         (at(2, 2), false),
         (at(3, 1), false),
     ] {
-        server.answer(CONTACTS, &[(200, &first), (200, &read(&[second.clone()]))]);
+        server.answer(
+            CONTACTS,
+            &[(200, &first), (200, &read(std::slice::from_ref(&second)))],
+        );
         let one = page(&server, None).await.unwrap();
         let two = page(&server, one.next()).await;
         assert_eq!(two.is_ok(), is_whole, "{second}");
