@@ -30,7 +30,8 @@ pub(super) async fn quiet(
         window_days: services.window_days,
         upload: None,
     };
-    let (user_id, agent) = (checkpoint.user_id, checkpoint.state.agent());
+    let user_id = checkpoint.user_id;
+    let agent = checkpoint.state.agent();
     let mut cursor = Cursor::Window { from };
     for _ in 0..MAX_PAGES {
         let (page, following) = page(&*services.tenant, user_id, agent, &asked, &cursor).await?;
