@@ -78,10 +78,10 @@ impl Total {
             scim,
             analytics,
         } = self.calls;
-        let least = if self.conversations.at_least {
+        let about = if self.conversations.at_least {
             "at least "
         } else {
-            ""
+            "about "
         };
 
         // A quota that all calls share has no parts.
@@ -91,7 +91,7 @@ impl Total {
             format!("{routing} routing, {scim} SCIM and {analytics} analytics calls")
         };
         lines.push(format!(
-            "{} conversations; about {least}{calls}; {least}{} under the quota",
+            "{} conversations; {about}{calls}; {about}{} under the quota",
             counted(self.conversations),
             times::about(self.seconds)
         ));

@@ -46,7 +46,7 @@ pub(crate) enum End {
     Delete,
     /// The request or the settings want no deletion.
     DeactivateOnly,
-    /// A legal hold: deactivated and archived, not deleted.
+    /// A legal hold, or something routes work to the user still: deactivated and archived, not deleted.
     Held,
     /// A guard forbids any change to the user: a dead letter.
     Protected,
@@ -140,6 +140,13 @@ async fn make(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, St
     } else {
         Vec::new()
     };
+    if plan.end == End::Delete && services.tenant.would_stay(&left) {
+        plan.end = End::Held;
+        plan.guard = Some(
+            "some of what routes work to the user stays, for a person to look into".to_owned(),
+        );
+        plan.delete_not_before = None;
+    }
     plan.queues = left
         .iter()
         .filter(|left| left.kind != UNKNOWN_ROUTING)

@@ -12,7 +12,7 @@ use crate::machine::{Call, Residual};
 use crate::ports::{
     Account, AccountRead, Answered, CallCounts, ConversationFacts, Deactivation, Observation, Page,
     PageRequest, QuotaClass, ReadFacts, ReadyDeletion, RefusedRead, RoutingWrites, StepCalls,
-    Tenant, TenantRead,
+    Tenant, TenantRead, UNKNOWN_ROUTING,
 };
 use crate::profile::TenantProfile;
 
@@ -100,6 +100,14 @@ impl Tenant for GenesysClient {
     /// An OAuth client is no user.
     async fn own_account(&self) -> Result<Option<UserId>, Failure> {
         Ok(None)
+    }
+
+    /// That a group refuses to be left shows only a run.
+    fn would_stay(&self, left: &[Residual]) -> bool {
+        let stays = |kind: &str| {
+            kind == UNKNOWN_ROUTING || (kind == GROUP_QUEUE_MEMBER && !self.leave_groups)
+        };
+        left.iter().any(|left| stays(&left.kind))
     }
 
     fn step_calls(&self, left: &[Residual]) -> StepCalls {

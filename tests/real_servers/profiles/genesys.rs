@@ -4,11 +4,12 @@
 use serde_json::json;
 
 use super::refused::manifest;
-use super::{assert_well, files, run, scenario, user, users};
+use super::{assert_well, files, row, run, scenario, user, users};
 use crate::support::ledger::{self, Repetition};
 use crate::support::list;
 use crate::support::population::{Outcome, User};
 use crate::support::profile::Profile;
+use crate::support::world::World;
 
 scenario!(
     genesys,
@@ -83,14 +84,22 @@ scenario!(
 
 fn groups_are_kept(profile: Profile, place: usize) {
     let mut world = files(profile, place, vec![held(profile, place, 0)], &[]);
+    let planned = user(profile, place, 1);
+    world.put_user(&planned.id, &planned.record());
+    let plan = |world: &World| {
+        let answer = world.json(&["plan", &planned.id], 0);
+        row(&answer, &planned)["end"].clone()
+    };
+    assert_eq!(plan(&world), "delete");
     world.set("OFFBOARDER_CXONE_LEAVE_GROUPS", "false");
+    assert_eq!(plan(&world), "held");
     run(&world).expect(0);
     assert_well(&world, Repetition::AfterCrash);
     assert_left(&world, 0);
     assert_eq!(world.deletions(), 0);
 }
 
-fn assert_left(world: &crate::support::world::World, user: usize) {
+fn assert_left(world: &World, user: usize) {
     let manifest = manifest(world, user).expect("a manifest");
     let residual = list(&manifest["residual"]);
     assert_eq!(residual.len(), 3, "{manifest:#}");
