@@ -52,7 +52,8 @@ impl ReadyDeletion for Deletion {
             200 | 204 => DeleteAnswer::Deleted,
             202 => DeleteAnswer::Accepted,
             _ if reply.says_missing() => DeleteAnswer::Gone,
-            // The service met it, not a version of ours: no answer about this user. A later attempt checks the guards again before it sends another.
+            // The service met it, not a version of ours: no answer about this user. A later attempt checks the guards again
+            // before it sends another.
             _ if is_conflict(&reply) => return Err(changed(&reply.what)),
             403 | 409 if is_own => DeleteAnswer::Refused { code },
             _ => {

@@ -49,7 +49,7 @@ impl Tenant for Client {
         self.deactivate_account(user_id, calls).await
     }
 
-    /// The document knows nothing of sessions and keys.
+    /// The document has one ID for a user, and knows nothing of sessions and keys.
     async fn agent_of(&self, _: UserId, _: &mut Vec<Call>) -> Result<Option<u64>, Failure> {
         Ok(None)
     }
