@@ -89,10 +89,6 @@ impl Tenant for TestTenant {
         Err(self.answer().await)
     }
 
-    async fn agent_of(&self, _: UserId, _: &mut Vec<Call>) -> Result<Option<u64>, Failure> {
-        Err(self.answer().await)
-    }
-
     async fn end_access(
         &self,
         _: UserId,

@@ -57,10 +57,6 @@ impl Tenant for GenesysClient {
         self.deactivate_user(user_id, calls).await
     }
 
-    async fn agent_of(&self, _: UserId, _: &mut Vec<Call>) -> Result<Option<u64>, Failure> {
-        Ok(None)
-    }
-
     async fn end_access(
         &self,
         user_id: UserId,

@@ -49,11 +49,7 @@ impl Tenant for Client {
         self.deactivate_account(user_id, calls).await
     }
 
-    /// The document has one ID for a user, and knows nothing of sessions and keys.
-    async fn agent_of(&self, _: UserId, _: &mut Vec<Call>) -> Result<Option<u64>, Failure> {
-        Ok(None)
-    }
-
+    /// The document knows nothing of sessions and keys.
     async fn end_access(
         &self,
         _: UserId,
