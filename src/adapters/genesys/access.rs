@@ -106,6 +106,6 @@ impl GenesysClient {
     }
 }
 
-fn is_empty_or_object(body: &[u8]) -> bool {
+pub(super) fn is_empty_or_object(body: &[u8]) -> bool {
     body.is_empty() || matches!(serde_json::from_slice(body), Ok(Value::Object(_)))
 }

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use reqwest::Method;
 
+use super::access::is_empty_or_object;
 use super::client::{GenesysClient, is_conflict, maybe_done};
-use crate::adapters::http::{Permit, Request, code_of, is_the_apis};
+use crate::adapters::http::{ApiError, Permit, Request, code_of, is_the_apis};
 use crate::failpoint::effect;
 use crate::failure::{Class, Code, Failure};
 use crate::job::UserId;
@@ -49,6 +50,15 @@ impl ReadyDeletion for Deletion {
         let code = code_of(&reply.body);
         let is_own = is_the_apis(&reply.body);
         let value = match reply.status() {
+            // Somebody else's answer: reads show whether the API got the DELETE.
+            status @ 200..=299 if !is_empty_or_object(&reply.body) => {
+                let why = format!("{status}, and the body is no JSON object");
+                let lost = ApiError::AnswerLost {
+                    what: reply.what.clone(),
+                    why,
+                };
+                return Err(api.refused(CALL, &reply.what, lost).into());
+            }
             200 | 204 => DeleteAnswer::Deleted,
             202 => DeleteAnswer::Accepted,
             _ if reply.says_missing() => DeleteAnswer::Gone,

@@ -99,6 +99,8 @@ async fn a_refusal_of_this_user_is_an_answer_and_any_other_a_failure() {
             Class::Permanent(Reason::ApiRejected),
         ),
         (|| answer(403, "<html>"), Class::Transient),
+        (|| answer(200, "<html>"), Class::UnknownOutcome),
+        (|| answer(202, "[]"), Class::UnknownOutcome),
         (
             || error(500, "internal.server.error", "m"),
             Class::Transient,
