@@ -56,7 +56,7 @@ impl Rehearsing {
         self.document.after = answers(&services.tenant.survey(Some(self.user_id)).await);
         // Only of a user that this off-boarding led to its end, and that nothing protects now.
         if self.document.end == Some(StateName::DeactivatedOnly)
-            && services.protection(self.user_id).await?.is_none()
+            && matches!(services.protection(self.user_id).await, Ok(None))
         {
             let repeated = services.tenant.repeat_writes(self.user_id, &calls);
             self.document.repeated = answers(&repeated.await);
