@@ -140,7 +140,8 @@ async fn make(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, St
     } else {
         Vec::new()
     };
-    if plan.end == End::Delete && services.tenant.would_stay(&left) {
+    let stays = |left: &Residual| left.kind == UNKNOWN_ROUTING || services.tenant.would_stay(left);
+    if plan.end == End::Delete && left.iter().any(stays) {
         plan.end = End::Held;
         plan.guard = Some(
             "some of what routes work to the user stays, for a person to look into".to_owned(),

@@ -332,9 +332,9 @@ pub(crate) trait Tenant: Send + Sync {
     /// The user whose credentials this process calls with, where that is known: no run may touch it.
     async fn own_account(&self) -> Result<Option<UserId>, Failure>;
 
-    /// Whether a run would leave some of this over, so that it deletes nobody: as far as a read shows it.
-    fn would_stay(&self, left: &[Residual]) -> bool {
-        left.iter().any(|left| left.kind == UNKNOWN_ROUTING)
+    /// Whether a run would leave this over, as far as a read shows it.
+    fn would_stay(&self, _left: &Residual) -> bool {
+        false
     }
 
     /// The calls that each step makes for a user of whom this is left over.

@@ -12,7 +12,7 @@ use crate::machine::{Call, Residual};
 use crate::ports::{
     Account, AccountRead, Answered, CallCounts, ConversationFacts, Deactivation, Observation, Page,
     PageRequest, QuotaClass, ReadFacts, ReadyDeletion, RefusedRead, RoutingWrites, StepCalls,
-    Tenant, TenantRead, UNKNOWN_ROUTING,
+    Tenant, TenantRead,
 };
 use crate::profile::TenantProfile;
 
@@ -99,11 +99,8 @@ impl Tenant for GenesysClient {
     }
 
     /// That a group refuses to be left shows only a run.
-    fn would_stay(&self, left: &[Residual]) -> bool {
-        let stays = |kind: &str| {
-            kind == UNKNOWN_ROUTING || (kind == GROUP_QUEUE_MEMBER && !self.leave_groups)
-        };
-        left.iter().any(|left| stays(&left.kind))
+    fn would_stay(&self, left: &Residual) -> bool {
+        left.kind == GROUP_QUEUE_MEMBER && !self.leave_groups
     }
 
     fn step_calls(&self, left: &[Residual]) -> StepCalls {

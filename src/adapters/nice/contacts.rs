@@ -1,17 +1,15 @@
 //! Completed contacts of an agent, page by page. A window is complete once as many rows were seen as its total says, and
 //! the total never changed in between; otherwise the archive begins again with the same dates.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::client::{Client, get, hides, right};
 use super::documents::hides_rows;
-use super::facts::contact_facts;
+use super::facts::read_contact;
 use super::known_agents::AgentOf;
 use super::numbers::Number;
 use super::page_link::PageLink;
@@ -140,11 +138,16 @@ fn parse(reply: &Reply, agent: Number, link: Option<&PageLink>) -> Result<Page, 
         None if total > 0 => return Err(unreadable("completedContacts is missing".to_owned())),
         ranges => ranges.unwrap_or_default(),
     };
-    are_of(agent, &reply.body, &ranges).map_err(unreadable)?;
     let mut order = InOrder::after(link.map(|link| &link.end));
     for range in &ranges {
         let row = reply.body.get(range.clone()).unwrap_or_default();
-        order.follow(&contact_facts(row), reply)?;
+        let contact = read_contact(row);
+        let contact = contact.ok_or_else(|| reply.unreadable("a contact cannot be read"))?;
+        // A server that ignores the filter would put other people's contacts into the archive.
+        if !contact.agent.is_null() && Number::of(&contact.agent) != Some(agent) {
+            return Err(reply.unreadable("a contact is of another agent than the one asked for"));
+        }
+        order.follow(&contact.facts, reply)?;
     }
 
     if let Some(link) = link.filter(|link| link.total != total) {
@@ -168,23 +171,4 @@ fn parse(reply: &Reply, agent: Number, link: Option<&PageLink>) -> Result<Page, 
         .to_string()
     });
     Ok(Page::new(reply.body.clone(), ranges, next))
-}
-
-/// A server that ignores the filter would put other people's contacts into the archive.
-fn are_of(agent: Number, body: &Bytes, ranges: &[Range<usize>]) -> Result<(), String> {
-    #[derive(Deserialize)]
-    struct Row {
-        #[serde(rename = "agentId", default)]
-        agent_id: Value,
-    }
-
-    for range in ranges {
-        let row = body.get(range.clone()).unwrap_or_default();
-        let row: Row = serde_json::from_slice(row)
-            .map_err(|_not_an_object| "a contact cannot be read".to_owned())?;
-        if !row.agent_id.is_null() && Number::of(&row.agent_id) != Some(agent) {
-            return Err("a contact is of another agent than the one asked for".to_owned());
-        }
-    }
-    Ok(())
 }

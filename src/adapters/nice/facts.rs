@@ -11,9 +11,18 @@ use crate::ports::ConversationFacts;
 /// No contact is longer; more is no duration of one.
 const LONGEST_SECONDS: f64 = 366.0 * 86_400.0;
 
+/// What is read of a contact, in one pass.
+pub(super) struct Contact {
+    pub(super) facts: ConversationFacts,
+    /// `agentId`; null where it names none.
+    pub(super) agent: Value,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
+    #[serde(default)]
+    agent_id: Value,
     #[serde(default)]
     contact_id: Value,
     #[serde(default)]
@@ -22,11 +31,13 @@ struct Wire {
     total_duration_seconds: Value,
 }
 
-/// `contactId`, which is a number, and the begin. There is no end, only a duration.
 pub(super) fn contact_facts(contact: &[u8]) -> ConversationFacts {
-    let Ok(wire) = serde_json::from_slice::<Wire>(contact) else {
-        return ConversationFacts::default();
-    };
+    read_contact(contact).map_or_else(ConversationFacts::default, |contact| contact.facts)
+}
+
+/// `contactId`, which is a number, and the begin. There is no end, only a duration. `None` for what is no contact.
+pub(super) fn read_contact(contact: &[u8]) -> Option<Contact> {
+    let wire = serde_json::from_slice::<Wire>(contact).ok()?;
     let id = match wire.contact_id {
         Value::Number(number) => Some(number.to_string()),
         Value::String(text) if !text.is_empty() => Some(text),
@@ -43,7 +54,10 @@ pub(super) fn contact_facts(contact: &[u8]) -> ConversationFacts {
     let end = start
         .zip(lasted)
         .and_then(|(start, lasted)| start.checked_add(Duration::from_secs_f64(lasted)).ok());
-    ConversationFacts { id, start, end }
+    Some(Contact {
+        facts: ConversationFacts { id, start, end },
+        agent: wire.agent_id,
+    })
 }
 
 #[cfg(test)]
