@@ -10,7 +10,7 @@ use crate::support::ledger::Repetition;
 use crate::support::population::{Outcome, User};
 use crate::support::profile::Profile;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{histories, manifests, promises, servers};
+use crate::support::{histories, http, manifests, promises, servers};
 
 scenario!(
     "a worker off-boards users of every kind in order, once, truthfully, and as the document of the API says",
@@ -29,8 +29,11 @@ fn users_of_every_kind(profile: Profile, place: usize) {
     world.publish_all();
     manifests::assert_true_in(&world, &servers::shared(), PATIENCE);
     promises::await_quiet(&world, Duration::from_mins(1));
+    let ended = http::sample(&worker.admin(), "offboarder_sessions_ended_seconds_count");
     World::drain(worker);
 
+    let all = u32::try_from(world.users.len()).expect("a few users");
+    assert_eq!(ended, Some(f64::from(all)), "whose sessions ended");
     promises::assert_kept(&world, &servers::shared());
     histories::assert_kept(&world, Repetition::None);
     proxy.assert_kept();
