@@ -1,5 +1,95 @@
-//! What an error of TLS means, in words for people. The libraries below report it only as a text, and each wraps it in
-//! another way, so all adapters read that text here.
+//! TLS of all adapters: the files that it uses, and what its errors mean in words for people. The libraries below report
+//! an error only as a text, and each wraps it in another way, so all adapters read that text here.
+
+use rustls::RootCertStore;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+
+use crate::address::{ClientFiles, PemFile};
+use crate::failure::{Class, Classify, Code};
+
+/// A file of certificates or of a key that cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{setting}: {path} {why}")]
+pub(super) struct PemError {
+    setting: String,
+    path: String,
+    why: String,
+}
+
+impl Classify for PemError {
+    fn classify(&self) -> (Class, Code) {
+        (Class::Systemic, Code::SettingsUnreadable)
+    }
+}
+
+/// A certificate of ours with its chain, and its key, both as PEM.
+pub(super) struct Identity {
+    pub(super) certificate: Vec<u8>,
+    pub(super) key: Vec<u8>,
+}
+
+/// The text of a file of CA certificates: PEM, with at least one.
+pub(super) fn read_ca(file: &PemFile) -> Result<String, PemError> {
+    let pem = read(file)?;
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(file, &pem)? {
+        let taken = roots.add(certificate);
+        taken.map_err(|error| {
+            fault(
+                file,
+                format!("holds a certificate that cannot be used ({error})"),
+            )
+        })?;
+    }
+    String::from_utf8(pem)
+        .map_err(|_not_utf_8| fault(file, "is not text; give certificates as PEM"))
+}
+
+/// Both files of a client, if they are a certificate and its key.
+pub(super) fn read_identity(files: &ClientFiles) -> Result<Identity, PemError> {
+    let certificate = read(&files.certificate)?;
+    let key = read(&files.key)?;
+
+    let chain = certificates(&files.certificate, &certificate)?;
+    let parsed = PrivateKeyDer::from_pem_slice(&key).map_err(|_no_key| {
+        let why = "holds no private key that we can use; give one as PEM, without a passphrase";
+        fault(&files.key, why)
+    })?;
+    CertifiedKey::from_der(chain, parsed, &aws_lc_rs::default_provider()).map_err(|error| {
+        let of = files.certificate.path.display();
+        fault(
+            &files.key,
+            format!("is not the key of the certificate in {of} ({error})"),
+        )
+    })?;
+    Ok(Identity { certificate, key })
+}
+
+fn read(file: &PemFile) -> Result<Vec<u8>, PemError> {
+    std::fs::read(&file.path).map_err(|error| fault(file, format!("cannot be read ({error})")))
+}
+
+fn certificates(file: &PemFile, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let found = found.map_err(|error| fault(file, format!("is broken PEM ({error})")))?;
+    if found.is_empty() {
+        let why =
+            "holds no certificate; give one as PEM, which begins with -----BEGIN CERTIFICATE-----";
+        return Err(fault(file, why));
+    }
+    Ok(found)
+}
+
+fn fault(file: &PemFile, why: impl Into<String>) -> PemError {
+    PemError {
+        setting: file.setting.clone(),
+        path: file.path.display().to_string(),
+        why: why.into(),
+    }
+}
 
 /// The cause in plain words, if the text of an error (with its sources) is one of TLS that people meet at set-up.
 pub(super) fn cause(text: &str) -> Option<&'static str> {
@@ -16,9 +106,22 @@ pub(super) fn cause(text: &str) -> Option<&'static str> {
         Some("TLS: the certificate is for another host name")
     } else if says(&["certificateexpired", "peer certificate: expired"]) {
         Some("TLS: the certificate has expired, or the clock of this host is wrong")
+    } else if says(&["certificaterequired"]) {
+        Some("TLS: the server wants a client certificate")
+    } else if says(&["alert: handshakefailure"]) {
+        // TLS 1.2 has no alert of its own for a missing certificate.
+        Some("TLS: the server broke off the handshake, maybe because it wants a client certificate")
     } else {
         None
     }
+}
+
+/// Whether a certificate of ours may make the connection work.
+pub(super) fn wants_a_client_certificate(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    ["certificaterequired", "alert: handshakefailure"]
+        .iter()
+        .any(|word| lower.contains(word))
 }
 
 /// Whether a known CA would make the connection work.
@@ -30,38 +133,5 @@ pub(super) fn is_untrusted(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_texts_of_the_libraries_become_plain_words() {
-        for (text, says, untrusted) in [
-            (
-                "io error: received corrupt message of type InvalidContentType",
-                "speaks no TLS",
-                false,
-            ),
-            (
-                "invalid peer certificate: UnknownIssuer",
-                "no known CA",
-                true,
-            ),
-            (
-                "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
-                "self-signed",
-                true,
-            ),
-            (
-                "invalid peer certificate: NotValidForName",
-                "another host name",
-                false,
-            ),
-            ("invalid peer certificate: Expired", "has expired", false),
-        ] {
-            let cause = cause(text).unwrap();
-            assert!(cause.contains(says), "{text}: {cause}");
-            assert_eq!(is_untrusted(text), untrusted, "{text}");
-        }
-        assert_eq!(cause("connection refused"), None);
-    }
-}
+#[path = "tls_tests.rs"]
+mod tests;

@@ -10,9 +10,11 @@ mod masked;
 mod parts;
 mod redis;
 mod runbook;
+mod tls_files;
 
 pub(crate) use broker::BrokerUrl;
 pub(crate) use location::{ProtectedLocation, file_url, s3_url, web_url};
 pub(crate) use masked::{masked, may_hold_a_password};
 pub(crate) use redis::{RedisKind, RedisUrl};
 pub(crate) use runbook::RunbookUrl;
+pub(crate) use tls_files::{ClientFiles, PemFile, TlsFiles};

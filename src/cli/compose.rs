@@ -279,7 +279,7 @@ pub(super) async fn s3_store(
 }
 
 pub(super) fn broker(settings: &Queue) -> Result<Arc<dyn Broker>, CliError> {
-    let broker = AmqpBroker::new(&settings.url, settings.ca_file.as_deref())?;
+    let broker = AmqpBroker::new(&settings.url, settings.tls.clone())?;
     Ok(Arc::new(broker))
 }
 

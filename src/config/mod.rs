@@ -28,6 +28,7 @@ mod table;
 mod template;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod toml_file;
 mod unknown;
 mod worker;

@@ -1,33 +1,32 @@
 //! `[queue]`: where the broker is.
 
-use std::path::PathBuf;
-
 use super::reader::Reader;
 use super::table;
-use crate::address::BrokerUrl;
+use super::tls::TlsSettings;
+use crate::address::{BrokerUrl, TlsFiles};
+
+const TLS: TlsSettings = TlsSettings {
+    ca: &table::QUEUE_CA_FILE,
+    client: Some((
+        &table::QUEUE_CLIENT_CERT_FILE,
+        &table::QUEUE_CLIENT_KEY_FILE,
+    )),
+};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
     /// `amqp://` or `amqps://`.
     pub url: BrokerUrl,
-    /// PEM file of a private CA.
-    pub ca_file: Option<PathBuf>,
+    pub tls: TlsFiles,
 }
 
 impl Queue {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let url = reader.get(&table::QUEUE_URL, BrokerUrl::parse);
-        let ca_file = reader.get(&table::QUEUE_CA_FILE, |text| Ok(PathBuf::from(text)));
 
-        let url = url?;
-        if ca_file.is_some() && !url.tls {
-            // An operator who names a CA expects that the connection is encrypted.
-            reader.refuse(
-                &table::QUEUE_CA_FILE,
-                "is of no use without TLS; make OFFBOARDER_QUEUE_URL an amqps:// URL, or remove \
-                 this",
-            );
-        }
-        Some(Self { url, ca_file })
+        let in_clear = url.as_ref().is_some_and(|url| !url.tls);
+        let tls_by = in_clear.then_some("make OFFBOARDER_QUEUE_URL an amqps:// URL");
+        let tls = TLS.read(reader, tls_by);
+        Some(Self { url: url?, tls })
     }
 }

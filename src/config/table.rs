@@ -57,9 +57,15 @@ settings! {
         "longest interval that the tenant allows in one query, in whole days, e.g. `31d`; the \
          archive then covers the history in day-aligned windows and holds each conversation once";
     QUEUE_URL: open, "queue.url", RequiredBy(&[Worker, Broker]),
-        "`amqp://` or `amqps://`";
+        "`amqp://` or `amqps://`; several hosts, \
+         `amqps://user:password@mq-1:5671,mq-2:5671,mq-3:5671/vhost`, are tried in turn";
     QUEUE_CA_FILE: open, "queue.ca_file", Nothing,
         "PEM file of a private CA that `amqps://` also trusts";
+    QUEUE_CLIENT_CERT_FILE: open, "queue.client_cert_file", Nothing,
+        "PEM file of a client certificate and its chain, for `amqps://`; without a user in the \
+         URL it is the login (SASL EXTERNAL)";
+    QUEUE_CLIENT_KEY_FILE: open, "queue.client_key_file", Nothing,
+        "PEM file of that certificate's private key, without a passphrase";
     CHECKPOINTS_URL: open, "checkpoints.url", Default("file:./offboarder-data"),
         "`redis://`, `rediss://`, `redis+sentinel://`, `redis+cluster://`; `file:` is embedded, \
          for one process. `worker` refuses `file:`";

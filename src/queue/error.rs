@@ -17,8 +17,9 @@ pub(crate) enum QueueError {
     /// The connection broke in the middle.
     #[error("the connection to RabbitMQ broke while trying to {what} ({why})")]
     Broken { what: String, why: String },
-    #[error("OFFBOARDER_QUEUE_CA_FILE: cannot read {path} ({why})")]
-    CaFile { path: String, why: String },
+    /// A file of certificates or of a key cannot be used; it names the setting.
+    #[error("{0}")]
+    TlsFile(String),
     #[error(
         "no queue took the message for {exchange} with key {key}: run `offboarder topology` first"
     )]
@@ -55,7 +56,7 @@ impl Classify for QueueError {
             Self::Refused { .. } | Self::MessageRefused { .. } => {
                 (Class::Systemic, Code::QueueRefused)
             }
-            Self::CaFile { .. } => (Class::Systemic, Code::SettingsUnreadable),
+            Self::TlsFile(_) => (Class::Systemic, Code::SettingsUnreadable),
             Self::Unroutable { .. } | Self::NotStored { .. } | Self::Unconfirmed { .. } => {
                 (Class::Systemic, Code::QueueUnroutable)
             }

@@ -1,4 +1,3 @@
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,7 +10,7 @@ use super::intake::AmqpIntake;
 use super::publisher::AmqpPublisher;
 use super::scan::DeadLetterScan;
 use super::topology::declare;
-use crate::address::BrokerUrl;
+use crate::address::{BrokerUrl, TlsFiles};
 use crate::ports::queue::{Broker, Examined, Intake, Publisher, QueueScan};
 use crate::queue::QueueError;
 
@@ -19,9 +18,9 @@ use crate::queue::QueueError;
 pub(crate) struct AmqpBroker(Connector);
 
 impl AmqpBroker {
-    /// Reads the CA file; connects to nothing yet.
-    pub(crate) fn new(url: &BrokerUrl, ca_file: Option<&Path>) -> Result<Self, QueueError> {
-        Connector::new(url, ca_file).map(Self)
+    /// Reads the files of TLS; connects to nothing yet.
+    pub(crate) fn new(url: &BrokerUrl, tls: TlsFiles) -> Result<Self, QueueError> {
+        Connector::new(url, tls).map(Self)
     }
 }
 

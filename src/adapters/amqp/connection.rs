@@ -1,16 +1,16 @@
 //! How to reach RabbitMQ.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lapin::tcp::OwnedTLSConfig;
+use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::uri::{
     AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism,
 };
 use lapin::{Connection, ConnectionProperties};
 
 use super::error::connecting_error;
-use crate::address::BrokerUrl;
+use crate::adapters::tls;
+use crate::address::{BrokerUrl, TlsFiles};
 use crate::queue::QueueError;
 
 /// The handshake has no timeout of its own.
@@ -23,17 +23,17 @@ const HEARTBEAT_SECONDS: u16 = 10;
 pub(super) struct Connector {
     uri: AMQPUri,
     at: String,
-    ca: Option<String>,
+    tls: TlsFiles,
 }
 
 impl Connector {
-    /// Reads the CA file; connects to nothing yet.
-    pub(super) fn new(url: &BrokerUrl, ca_file: Option<&Path>) -> Result<Self, QueueError> {
-        let ca = ca_file.map(read_ca).transpose()?;
+    /// Reads the files of TLS once, so that a command ends at once with their fault; connects to nothing yet.
+    pub(super) fn new(url: &BrokerUrl, tls: TlsFiles) -> Result<Self, QueueError> {
+        tls_config(&tls)?;
         Ok(Self {
             uri: uri(url),
             at: url.to_string(),
-            ca,
+            tls,
         })
     }
 
@@ -55,10 +55,8 @@ impl Connector {
     pub(super) async fn connect(&self, purpose: &str) -> Result<Connection, QueueError> {
         let name = format!("offboarder {} {purpose}", env!("CARGO_PKG_VERSION"));
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let tls = OwnedTLSConfig {
-            identity: None,
-            cert_chain: self.ca.clone(),
-        };
+        // Read each time: certificates are renewed under a worker.
+        let tls = tls_config(&self.tls)?;
         let runtime =
             lapin::runtime::default_runtime().map_err(|error| QueueError::Unreachable {
                 at: self.at.clone(),
@@ -80,11 +78,19 @@ impl Connector {
     }
 }
 
-fn read_ca(path: &Path) -> Result<String, QueueError> {
-    let path: PathBuf = path.to_owned();
-    std::fs::read_to_string(&path).map_err(|error| QueueError::CaFile {
-        path: path.display().to_string(),
-        why: error.to_string(),
+fn tls_config(files: &TlsFiles) -> Result<OwnedTLSConfig, QueueError> {
+    let unusable = |error: tls::PemError| QueueError::TlsFile(error.to_string());
+    let ca = files.ca.as_ref().map(tls::read_ca).transpose();
+    let client = files.client.as_ref().map(tls::read_identity).transpose();
+
+    Ok(OwnedTLSConfig {
+        identity: client
+            .map_err(unusable)?
+            .map(|client| OwnedIdentity::PKCS8 {
+                pem: client.certificate,
+                key: client.key,
+            }),
+        cert_chain: ca.map_err(unusable)?,
     })
 }
 
@@ -123,7 +129,7 @@ mod tests {
     use super::*;
 
     fn broker(url: &str) -> Connector {
-        Connector::new(&BrokerUrl::parse(url).unwrap(), None).unwrap()
+        Connector::new(&BrokerUrl::parse(url).unwrap(), TlsFiles::default()).unwrap()
     }
 
     #[test]

@@ -56,22 +56,29 @@ pub(super) fn connecting_error(error: &lapin::Error, at: &str) -> QueueError {
     }
 
     let at = at.to_owned();
-    let is_untrusted = tls::is_untrusted(&why);
-    match tls::cause(&why) {
-        Some(cause) => QueueError::Unreachable {
+    if let ErrorKind::ParsingError(_) = error.kind() {
+        return QueueError::Unreachable {
             at,
-            why: cause.to_owned(),
-            fix: if is_untrusted {
-                "set OFFBOARDER_QUEUE_CA_FILE"
-            } else {
-                "set scheme, host and port of OFFBOARDER_QUEUE_URL: amqps:// with the TLS port (5671), amqp:// with the plain one (5672)"
-            },
-        },
-        None => QueueError::Unreachable {
-            at,
-            why,
-            fix: "check that it runs, and OFFBOARDER_QUEUE_URL",
-        },
+            why: "the port answers, and not in plain AMQP: it probably wants TLS".to_owned(),
+            fix: "make OFFBOARDER_QUEUE_URL an amqps:// URL, or name the plain port (5672)",
+        };
+    }
+    let (why, fix) = match tls::cause(&why) {
+        Some(cause) if tls::is_untrusted(&why) => (cause, "set OFFBOARDER_QUEUE_CA_FILE"),
+        Some(cause) if tls::wants_a_client_certificate(&why) => (
+            cause,
+            "set OFFBOARDER_QUEUE_CLIENT_CERT_FILE and OFFBOARDER_QUEUE_CLIENT_KEY_FILE, to a certificate that the broker trusts",
+        ),
+        Some(cause) => (
+            cause,
+            "set scheme, host and port of OFFBOARDER_QUEUE_URL: amqps:// with the TLS port (5671), amqp:// with the plain one (5672)",
+        ),
+        None => (why.as_str(), "check that it runs, and OFFBOARDER_QUEUE_URL"),
+    };
+    QueueError::Unreachable {
+        at,
+        why: why.to_owned(),
+        fix,
     }
 }
 

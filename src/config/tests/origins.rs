@@ -101,13 +101,19 @@ fn the_ca_file_is_a_setting_and_not_the_file_form_of_another() {
     ]))
     .unwrap();
     assert_eq!(
-        settings.queue.ca_file,
-        Some(PathBuf::from("/nowhere/ca.pem"))
+        settings.queue.tls.ca.unwrap().path,
+        PathBuf::from("/nowhere/ca.pem")
     );
     let toml = with_toml(sources(&[tls]), "[queue]\nca_file = '/nowhere/ca.pem'\n");
     assert_eq!(
-        BrokerSettings::read(&toml).unwrap().queue.ca_file,
-        Some(PathBuf::from("/nowhere/ca.pem"))
+        BrokerSettings::read(&toml)
+            .unwrap()
+            .queue
+            .tls
+            .ca
+            .unwrap()
+            .path,
+        PathBuf::from("/nowhere/ca.pem")
     );
     let plain = sources(&[
         ("OFFBOARDER_QUEUE_URL", "amqp://h"),
