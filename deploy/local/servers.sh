@@ -158,8 +158,9 @@ prepare() {
 
     : >"$dir/rabbitmq/env.conf"
     printf '[].\n' >"$dir/rabbitmq/advanced.config"
-    printf '[].\n' >"$dir/rabbitmq/enabled_plugins"
-    printf 'listeners.tcp.1 = 127.0.0.1:%s\nlog.file.level = warning\n' "$amqp_port" >"$dir/rabbitmq/rabbitmq.conf"
+    printf '[rabbitmq_auth_mechanism_ssl].\n' >"$dir/rabbitmq/enabled_plugins"
+    printf '%s\n' "listeners.tcp.1 = 127.0.0.1:$amqp_port" "log.file.level = warning" \
+        "auth_mechanisms.1 = PLAIN" "auth_mechanisms.2 = AMQPLAIN" "auth_mechanisms.3 = EXTERNAL" >"$dir/rabbitmq/rabbitmq.conf"
 
     printf '%s\n' "bind 127.0.0.1" "port $redis_port" "dir $dir/redis" "databases 256" \
         "appendonly yes" 'save ""' >"$dir/redis/redis.conf"

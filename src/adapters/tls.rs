@@ -1,11 +1,15 @@
 //! TLS of all adapters: the files that it uses, and what its errors mean in words for people. The libraries below report
 //! an error only as a text, and each wraps it in another way, so all adapters read that text here.
 
+use std::time::Duration;
+
 use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::address::{ClientFiles, PemFile};
 use crate::failure::{Class, Classify, Code};
@@ -114,6 +118,21 @@ pub(super) fn cause(text: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether a port answers a hello without a content, as TLS does: with an alert. To a client without TLS such a port
+/// breaks off in many ways.
+pub(super) async fn is_spoken_at(host: &str, port: u16) -> bool {
+    const HELLO: [u8; 9] = [22, 3, 1, 0, 4, 1, 0, 0, 0];
+    const ALERT: u8 = 21;
+
+    let asking = async {
+        let mut stream = TcpStream::connect((host, port)).await?;
+        stream.write_all(&HELLO).await?;
+        stream.read_u8().await
+    };
+    let asked = tokio::time::timeout(Duration::from_secs(3), asking).await;
+    matches!(asked, Ok(Ok(ALERT)))
 }
 
 /// Whether a certificate of ours may make the connection work.

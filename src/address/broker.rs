@@ -12,13 +12,9 @@ use crate::secret::Secret;
 pub(crate) struct BrokerUrl {
     /// `amqps://`.
     pub tls: bool,
-    /// A name, or an address without brackets.
-    pub host: String,
-    /// The scheme's own, if none is given.
-    pub port: u16,
-    /// `guest` without a login.
-    pub user: String,
-    pub password: Secret,
+    /// Names, or addresses without brackets, with their ports; at least one.
+    pub servers: Vec<(String, u16)>,
+    pub login: Option<(String, Secret)>,
     /// `/` by default.
     pub vhost: String,
     pub heartbeat: Option<u16>,
@@ -40,26 +36,31 @@ impl fmt::Debug for BrokerUrl {
 }
 
 const EXAMPLE: &str = "give one such as amqps://user:password@host:5671/vhost";
+const SEVERAL: &str = "give one with a comma between its hosts, such as amqps://user:password@mq-1:5671,mq-2:5671,mq-3:5671/vhost";
 
 impl BrokerUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text.matches("://").count() > 1 {
+            return Err(format!("is more than one URL; {SEVERAL}"));
+        }
         let parts = Parts::parse(text).map_err(|why| format!("{why}; {EXAMPLE}"))?;
         let tls = match parts.scheme.as_str() {
             "amqp" => false,
             "amqps" => true,
             _ => return Err(format!("is not an amqp:// or amqps:// URL; {EXAMPLE}")),
         };
-        let server = parts.single()?;
-        let (user, password) = login(parts.login.as_ref())?;
+        let login = parts.login.as_ref().map(login).transpose()?;
         let vhost = virtual_host(parts.path.as_deref())?;
         let query = Query::read(&parts)?;
+        let default_port = if tls { 5671 } else { 5672 };
+        let servers = parts.servers.iter();
 
         Ok(Self {
             tls,
-            host: server.name(),
-            port: server.port.unwrap_or(if tls { 5671 } else { 5672 }),
-            user,
-            password,
+            servers: servers
+                .map(|server| (server.name(), server.port.unwrap_or(default_port)))
+                .collect(),
+            login,
             vhost,
             heartbeat: query.heartbeat,
             channel_max: query.channel_max,
@@ -69,10 +70,7 @@ impl BrokerUrl {
     }
 }
 
-fn login(login: Option<&Login>) -> Result<(String, Secret), String> {
-    let Some(login) = login else {
-        return Ok(("guest".to_owned(), Secret::new("guest")));
-    };
+fn login(login: &Login) -> Result<(String, Secret), String> {
     if login.user.is_empty() {
         return Err(format!("names no user; {EXAMPLE}"));
     }
@@ -131,7 +129,11 @@ impl Query {
                 .map(|bytes| self.frame_max = Some(bytes))
                 .map_err(that),
             "auth_mechanism" if value.eq_ignore_ascii_case("plain") => Ok(()),
-            "auth_mechanism" => Err("an auth_mechanism other than plain; remove it".to_owned()),
+            "auth_mechanism" => Err(
+                "an auth_mechanism other than plain; remove it. To log in by a certificate, name no user and set \
+                 OFFBOARDER_QUEUE_CLIENT_CERT_FILE"
+                    .to_owned(),
+            ),
             "connection_timeout" => Err(
                 "a connection_timeout, which is always 15 s and cannot be set; remove it"
                     .to_owned(),
@@ -152,37 +154,54 @@ mod tests {
     #[test]
     fn a_url_connects_to_the_host_that_it_names_and_to_no_other() {
         let plain = url("amqp://h");
-        assert_eq!(
-            (
-                plain.tls,
-                plain.host.as_str(),
-                plain.port,
-                plain.vhost.as_str()
-            ),
-            (false, "h", 5672, "/")
-        );
-        assert_eq!(
-            (plain.user.as_str(), plain.password.expose()),
-            ("guest", "guest")
-        );
+        assert_eq!((plain.tls, plain.vhost.as_str()), (false, "/"));
+        assert_eq!(plain.servers, [("h".to_owned(), 5672)]);
+        assert!(plain.login.is_none());
         let address = url("amqp://guest:guest@[2001:db8::5]:7/%2f");
-        assert_eq!(
-            (address.host.as_str(), address.port, address.vhost.as_str()),
-            ("2001:db8::5", 7, "/")
-        );
+        assert_eq!(address.servers, [("2001:db8::5".to_owned(), 7)]);
+        assert_eq!(address.vhost, "/");
         assert_eq!(address.to_string(), "amqp://guest:***@[2001:db8::5]:7/%2f");
         let tuned =
             url("amqps://u:a%23b@h/prod%2Fhr%20eu?heartbeat=5&channel_max=200&frame_max=65536");
-        assert_eq!(
-            (tuned.tls, tuned.port, tuned.password.expose()),
-            (true, 5671, "a#b")
-        );
+        assert!(tuned.tls);
+        assert_eq!(tuned.servers, [("h".to_owned(), 5671)]);
+        assert_eq!(tuned.login.as_ref().unwrap().1.expose(), "a#b");
         assert_eq!(tuned.vhost, "prod/hr eu");
         assert_eq!(
             (tuned.heartbeat, tuned.channel_max, tuned.frame_max),
             (Some(5), Some(200), Some(65_536))
         );
         assert!(!format!("{tuned} {tuned:?}").contains("a%23b"));
+    }
+
+    #[test]
+    fn a_url_names_one_host_or_several_and_is_shown_without_its_password() {
+        let cluster = url("amqps://u:hunter2@mq-1:1,mq-2,[2001:db8::5]:3/prod");
+        let expected = [("mq-1", 1), ("mq-2", 5671), ("2001:db8::5", 3)];
+        assert_eq!(
+            cluster.servers,
+            expected.map(|(host, port)| (host.to_owned(), port))
+        );
+        assert_eq!(
+            cluster.to_string(),
+            "amqps://u:***@mq-1:1,mq-2,[2001:db8::5]:3/prod"
+        );
+        for several in [
+            "amqp://u:hunter2@h1/%2f,amqp://u:hunter2@h2/%2f",
+            "amqp://h1/%2f,amqp://h2/hunter2",
+            "amqp://u:hunter2@h1;amqp://u:hunter2@h2",
+            "amqps://u:hunter2@h1:5671,amqps://h2",
+        ] {
+            let why = BrokerUrl::parse(several).unwrap_err();
+            assert!(
+                why.starts_with("is more than one URL; give one with a comma"),
+                "{why}"
+            );
+            assert!(
+                why.contains("@mq-1:5671,mq-2:5671") && !why.contains("hunter2"),
+                "{why}"
+            );
+        }
     }
 
     #[test]
@@ -197,7 +216,10 @@ mod tests {
             ("amqp://:p@h", "no user"),
             ("amqp://u:@h", "empty password"),
             ("amqp://h/", "empty virtual host"),
-            ("amqps://u:p@mq-1:5671,mq-2:5671/v", "several hosts"),
+            (
+                "amqps://u:p@mq-1:5671,,mq-2:5671/v",
+                "a comma between hosts",
+            ),
             (
                 "amqp://h?heartbeat=0",
                 "heartbeat that is not a whole number",
@@ -208,7 +230,7 @@ mod tests {
             ),
             ("amqp://h?channel_max=1", "channel_max that is not"),
             ("amqp://h?frame_max=1", "frame_max that is not"),
-            ("amqp://h?auth_mechanism=external", "auth_mechanism"),
+            ("amqps://h?auth_mechanism=external", "_CLIENT_CERT_FILE"),
             ("amqp://h?connection_timeout=1000", "connection_timeout"),
             ("amqp://h?verify=verify_none", "the unknown member verify"),
             ("amqp://h?Heartbeat=10", "unknown member"),

@@ -26,7 +26,7 @@ pub(crate) enum QueueError {
     Unroutable { exchange: String, key: String },
     /// The broker does not say whether it has the message.
     #[error(
-        "RabbitMQ did not confirm the message for {exchange} with key {key} within {seconds} s, and no alarm blocks it: look for queues without a majority (`rabbitmq-queues check_if_node_is_quorum_critical`); it is published again"
+        "RabbitMQ confirms nothing: no answer within {seconds} s to the message for {exchange} with key {key}, and no alarm blocks it. Look for queues without a majority (`rabbitmq-queues check_if_node_is_quorum_critical`); it is published again"
     )]
     Unconfirmed {
         exchange: String,

@@ -1,18 +1,16 @@
 //! A broker that takes no messages, has no room for them, or does not let the worker in.
 
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
+use crate::support::certificates::Authority;
 use crate::support::population::deletable;
 use crate::support::process::{Process, tail};
 use crate::support::servers::{Servers, vhost};
 use crate::support::world::{DEAD, PATIENCE, World};
-use crate::support::{erlang, eventually, http, ledger, promises, servers, throttle, trial};
+use crate::support::{eventually, http, ledger, promises, servers, throttle, trial};
 
 trial!(
     "a memory alarm of the broker makes only publishing wait, and work continues by itself after it",
@@ -105,7 +103,7 @@ fn await_refused_by_queue(worker: &Process, queue: &str) {
 }
 
 /// Host and port of the broker.
-fn broker_address(world: &World) -> String {
+pub(crate) fn broker_address(world: &World) -> String {
     let url = world.setting("OFFBOARDER_QUEUE_URL");
     let (_, rest) = url.split_once('@').expect("a user");
     rest.split_once('/').expect("a virtual host").0.to_owned()
@@ -157,53 +155,15 @@ fn not_let_in(place: usize) {
             "OFFBOARDER_QUEUE_URL",
         ],
     );
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let secure = listen_with_tls(directory.path());
+    let authority = Authority::new();
+    let secure = authority.listen(&servers::shared(), "");
     let unknown = ["unknown issuer", "OFFBOARDER_QUEUE_CA_FILE"];
     refused(
         format!("amqps://guest:guest@localhost:{secure}/{vhost}"),
         &unknown,
     );
-    let ca = directory.path().join("ca.pem");
-    world.set("OFFBOARDER_QUEUE_CA_FILE", &ca.display().to_string());
+    world.set("OFFBOARDER_QUEUE_CA_FILE", &authority.file("ca.pem"));
     world.declare();
-}
-
-/// Lets the shared RabbitMQ listen with a certificate for `localhost` of an unknown CA.
-fn listen_with_tls(directory: &Path) -> u16 {
-    let openssl = |arguments: &str| {
-        let mut command = Command::new("openssl");
-        let answer = command
-            .args(arguments.split(' '))
-            .current_dir(directory)
-            .output();
-        let answer = answer.expect("openssl runs; deploy/local/install.sh brings it");
-        assert!(
-            answer.status.success(),
-            "{arguments}: {}",
-            String::from_utf8_lossy(&answer.stderr)
-        );
-    };
-
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&format!(
-        "req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=nobody-knows -days 2"
-    ));
-    openssl(&format!(
-        "req {key} -keyout key.pem -out request.pem -subj /CN=localhost"
-    ));
-    std::fs::write(directory.join("names"), "subjectAltName=DNS:localhost\n").expect("a file");
-    openssl(
-        "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -days 2 -extfile names -out certificate.pem",
-    );
-    let port = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a port")
-        .port();
-    let file = |name: &str| directory.join(name).display().to_string();
-    let certificate = file("certificate.pem");
-    erlang::listen_with_tls(&servers::shared(), port, &certificate, &file("key.pem"));
-    port
 }
 
 trial!(

@@ -53,7 +53,7 @@ fn stuck(place: usize) {
     // All its channels for publishing are open by then; no confirm comes on any of them.
     let hanging = HangingChannels::suspend(servers::shared(), place, "confirm", 4);
     world.publish_users(&world.users[8..]);
-    worker.await_not_ready("RabbitMQ did not confirm the message");
+    worker.await_not_ready("RabbitMQ confirms nothing");
     promises::await_quiet(&world, PATIENCE);
     worker.await_ready();
     // What was published on them comes after all, and is done already.

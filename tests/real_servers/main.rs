@@ -19,6 +19,8 @@ mod admin_api;
 mod archives;
 mod batches;
 mod broker_faults;
+mod broker_hosts;
+mod broker_tls;
 mod brokers;
 mod cancelling;
 mod chaos;

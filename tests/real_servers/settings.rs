@@ -122,7 +122,7 @@ fn no_url_is_half_understood(place: usize) {
             "redis://:20@Winter@redis-1.invalid:6379/0",
         ),
         (
-            "amqps://offboarder:Winter@mq-1:5671,mq-2:5671/prod",
+            "amqps://offboarder:Winter@mq-1:5671/prod,amqps://offboarder:Winter@mq-2:5671/prod",
             "redis://:Winter@redis-1,redis-2/0",
         ),
         (

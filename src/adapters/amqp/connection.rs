@@ -1,17 +1,22 @@
 //! How to reach RabbitMQ.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::uri::{
     AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism,
 };
 use lapin::{Connection, ConnectionProperties};
 
-use super::error::connecting_error;
+use super::error::{all_failed, connecting_error, wants_tls};
+use super::hosts::Hosts;
+use super::login::name_of;
 use crate::adapters::tls;
 use crate::address::{BrokerUrl, TlsFiles};
 use crate::queue::QueueError;
+use crate::secret::Secret;
 
 /// The handshake has no timeout of its own.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -21,9 +26,12 @@ const HEARTBEAT_SECONDS: u16 = 10;
 /// Where RabbitMQ is, and how to get in.
 #[derive(Clone)]
 pub(super) struct Connector {
-    uri: AMQPUri,
+    url: Arc<BrokerUrl>,
     at: String,
+    hosts: Hosts,
     tls: TlsFiles,
+    /// What RabbitMQ calls our certificate, once it said so; `None` if it does not say.
+    name: Arc<OnceLock<Option<String>>>,
 }
 
 impl Connector {
@@ -31,9 +39,11 @@ impl Connector {
     pub(super) fn new(url: &BrokerUrl, tls: TlsFiles) -> Result<Self, QueueError> {
         tls_config(&tls)?;
         Ok(Self {
-            uri: uri(url),
             at: url.to_string(),
+            hosts: Hosts::new(&url.servers),
+            url: Arc::new(url.clone()),
             tls,
+            name: Arc::default(),
         })
     }
 
@@ -42,21 +52,73 @@ impl Connector {
         &self.at
     }
 
-    /// The name that we publish under, which RabbitMQ checks in `user_id`; `None` where a certificate says who we
-    /// are.
-    pub(super) fn login(&self) -> Option<&str> {
-        let external = self.uri.query.auth_mechanism == Some(SASLMechanism::External);
-        let name = self.uri.authority.userinfo.username.as_str();
-        (!external && !name.is_empty()).then_some(name)
+    /// The name that RabbitMQ checks in `user_id`; `None` if nobody knows it. Of a certificate RabbitMQ says it.
+    pub(super) async fn login(&self) -> Result<Option<&str>, QueueError> {
+        if !self.is_external() {
+            return Ok(Some(user(&self.url).0));
+        }
+        if let Some(known) = self.name.get() {
+            return Ok(known.as_deref());
+        }
+
+        // Over a connection of its own: an alarm of the broker blocks each one that publishes.
+        let connection = self.connect("login").await?;
+        let asking = tokio::time::timeout(CONNECT_TIMEOUT, name_of(&connection));
+        let name = asking.await.unwrap_or_else(|_elapsed| {
+            let why = format!("no answer within {} s", CONNECT_TIMEOUT.as_secs());
+            let what = "say who we are".to_owned();
+            Err(QueueError::Broken { what, why })
+        });
+        // While an alarm blocks it, it does not close in order either.
+        tokio::spawn(async move { connection.close(200, "done".into()).await });
+        let name = name?;
+        if name.is_none() {
+            tracing::warn!(
+                "RabbitMQ does not say under which name it knows our certificate: headers of ours are not believed when they come back"
+            );
+        }
+        Ok(self.name.get_or_init(|| name).as_deref())
+    }
+
+    /// Whether a certificate says who we are.
+    fn is_external(&self) -> bool {
+        self.tls.client.is_some() && self.url.login.is_none()
     }
 
     /// A new connection; the broker's list of connections shows `purpose`. The library's own recovery is off: it
     /// leaves consumers hanging without an error.
     pub(super) async fn connect(&self, purpose: &str) -> Result<Connection, QueueError> {
-        let name = format!("offboarder {} {purpose}", env!("CARGO_PKG_VERSION"));
-        let properties = ConnectionProperties::default().with_connection_name(name.into());
         // Read each time: certificates are renewed under a worker.
         let tls = tls_config(&self.tls)?;
+        let connecting = self.hosts.connect(|host, port| {
+            let connector = self.clone();
+            let purpose = purpose.to_owned();
+            let tls = tls.clone();
+            let connecting = async move {
+                let connected = connector.connect_to(&host, port, &purpose, tls).await;
+                if let Err(error) = &connected
+                    && connector.hosts.are_several()
+                {
+                    tracing::warn!(host, port, %error, "one host of RabbitMQ does not let us in; the next is tried");
+                }
+                connected
+            };
+            connecting.boxed()
+        });
+        connecting
+            .await
+            .map_err(|errors| all_failed(errors, &self.at))
+    }
+
+    async fn connect_to(
+        &self,
+        host: &str,
+        port: u16,
+        purpose: &str,
+        config: OwnedTLSConfig,
+    ) -> Result<Connection, QueueError> {
+        let name = format!("offboarder {} {purpose}", env!("CARGO_PKG_VERSION"));
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
         let runtime =
             lapin::runtime::default_runtime().map_err(|error| QueueError::Unreachable {
                 at: self.at.clone(),
@@ -64,11 +126,18 @@ impl Connector {
                 fix: "this is a defect: no runtime",
             })?;
 
-        let connecting =
-            Connection::connect_uri_with_config(self.uri.clone(), properties, tls, runtime);
+        let uri = self.uri(host, port);
+        let connecting = Connection::connect_uri_with_config(uri, properties, config, runtime);
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(connecting_error(&error, &self.at)),
+            Ok(Err(error)) => Err(match connecting_error(&error, &self.at) {
+                QueueError::Unreachable { .. }
+                    if !self.url.tls && tls::is_spoken_at(host, port).await =>
+                {
+                    wants_tls(&self.at)
+                }
+                error => error,
+            }),
             Err(_elapsed) => Err(QueueError::Unreachable {
                 at: self.at.clone(),
                 why: format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
@@ -76,6 +145,43 @@ impl Connector {
             }),
         }
     }
+
+    /// Part by part: the library's own parser of URLs takes an IPv6 address for `localhost`, ignores what it does not
+    /// know, and makes up a password.
+    fn uri(&self, host: &str, port: u16) -> AMQPUri {
+        let url = &self.url;
+        let (username, password) = user(url);
+        AMQPUri {
+            scheme: if url.tls {
+                AMQPScheme::AMQPS
+            } else {
+                AMQPScheme::AMQP
+            },
+            authority: AMQPAuthority {
+                userinfo: AMQPUserInfo {
+                    username: username.to_owned(),
+                    password: password.to_owned(),
+                },
+                host: host.to_owned(),
+                port,
+            },
+            vhost: url.vhost.clone(),
+            query: AMQPQueryString {
+                frame_max: url.frame_max,
+                channel_max: url.channel_max,
+                heartbeat: Some(url.heartbeat.unwrap_or(HEARTBEAT_SECONDS)),
+                auth_mechanism: self.is_external().then_some(SASLMechanism::External),
+                ..AMQPQueryString::default()
+            },
+        }
+    }
+}
+
+/// Name and password; those that every RabbitMQ begins with unless the URL has a login.
+fn user(url: &BrokerUrl) -> (&str, &str) {
+    let login = url.login.as_ref();
+    let pair = login.map(|(user, password)| (user.as_str(), Secret::expose(password)));
+    pair.unwrap_or(("guest", "guest"))
 }
 
 fn tls_config(files: &TlsFiles) -> Result<OwnedTLSConfig, QueueError> {
@@ -92,33 +198,6 @@ fn tls_config(files: &TlsFiles) -> Result<OwnedTLSConfig, QueueError> {
             }),
         cert_chain: ca.map_err(unusable)?,
     })
-}
-
-/// Part by part: the library's own parser of URLs takes an IPv6 address for `localhost`, ignores what it does not
-/// know, and makes up a password.
-fn uri(url: &BrokerUrl) -> AMQPUri {
-    AMQPUri {
-        scheme: if url.tls {
-            AMQPScheme::AMQPS
-        } else {
-            AMQPScheme::AMQP
-        },
-        authority: AMQPAuthority {
-            userinfo: AMQPUserInfo {
-                username: url.user.clone(),
-                password: url.password.expose().to_owned(),
-            },
-            host: url.host.clone(),
-            port: url.port,
-        },
-        vhost: url.vhost.clone(),
-        query: AMQPQueryString {
-            frame_max: url.frame_max,
-            channel_max: url.channel_max,
-            heartbeat: Some(url.heartbeat.unwrap_or(HEARTBEAT_SECONDS)),
-            ..AMQPQueryString::default()
-        },
-    }
 }
 
 #[cfg(test)]
@@ -155,7 +234,7 @@ mod tests {
                 ..AMQPQueryString::default()
             },
         };
-        assert_eq!(broker.uri, expected);
+        assert_eq!(broker.uri("2001:db8::5", 7), expected);
         assert!(
             broker
                 .at()

@@ -56,13 +56,6 @@ pub(super) fn connecting_error(error: &lapin::Error, at: &str) -> QueueError {
     }
 
     let at = at.to_owned();
-    if let ErrorKind::ParsingError(_) = error.kind() {
-        return QueueError::Unreachable {
-            at,
-            why: "the port answers, and not in plain AMQP: it probably wants TLS".to_owned(),
-            fix: "make OFFBOARDER_QUEUE_URL an amqps:// URL, or name the plain port (5672)",
-        };
-    }
     let (why, fix) = match tls::cause(&why) {
         Some(cause) if tls::is_untrusted(&why) => (cause, "set OFFBOARDER_QUEUE_CA_FILE"),
         Some(cause) if tls::wants_a_client_certificate(&why) => (
@@ -79,6 +72,42 @@ pub(super) fn connecting_error(error: &lapin::Error, at: &str) -> QueueError {
         at,
         why: why.to_owned(),
         fix,
+    }
+}
+
+/// The errors of all hosts, as one. A refusal says more than that a host does not answer.
+pub(super) fn all_failed(mut errors: Vec<(String, QueueError)>, at: &str) -> QueueError {
+    let refusal = errors
+        .iter()
+        .position(|(_, error)| !matches!(error, QueueError::Unreachable { .. }));
+    if let Some(refusal) = refusal {
+        return errors.swap_remove(refusal).1;
+    }
+
+    let fixes = errors.iter().filter_map(|(_, error)| match error {
+        QueueError::Unreachable { fix, .. } => Some(*fix),
+        _ => None,
+    });
+    let fix = fixes.last().unwrap_or("check OFFBOARDER_QUEUE_URL");
+    let single = errors.len() == 1;
+    let reasons = errors.iter().filter_map(|(host, error)| match error {
+        QueueError::Unreachable { why, .. } if single => Some(why.clone()),
+        QueueError::Unreachable { why, .. } => Some(format!("{host}: {why}")),
+        _ => None,
+    });
+    QueueError::Unreachable {
+        at: at.to_owned(),
+        why: reasons.collect::<Vec<_>>().join("; "),
+        fix,
+    }
+}
+
+/// A connection without TLS failed at a port that speaks TLS.
+pub(super) fn wants_tls(at: &str) -> QueueError {
+    QueueError::Unreachable {
+        at: at.to_owned(),
+        why: "this port wants TLS".to_owned(),
+        fix: "make OFFBOARDER_QUEUE_URL an amqps:// URL, or name the plain port (5672)",
     }
 }
 
@@ -109,6 +138,33 @@ mod tests {
         ));
         assert!(matches!(
             refused(AMQPSoftError::ACCESSREFUSED.into()),
+            QueueError::Refused { .. }
+        ));
+    }
+
+    #[test]
+    fn the_errors_of_all_hosts_become_one_and_a_refusal_comes_first() {
+        let away = |host: &str| {
+            let error = QueueError::Unreachable {
+                at: "amqp://a,b".to_owned(),
+                why: "connection refused".to_owned(),
+                fix: "check that it runs",
+            };
+            (host.to_owned(), error)
+        };
+        let all = all_failed(vec![away("a:1"), away("b:2")], "amqp://a,b").to_string();
+        let expected = "cannot reach RabbitMQ at amqp://a,b (a:1: connection refused; b:2: connection refused); check that it runs";
+        assert_eq!(all, expected);
+        let one = all_failed(vec![away("a:1")], "amqp://a").to_string();
+        assert!(one.contains("(connection refused)"), "{one}");
+
+        let refused = QueueError::Refused {
+            what: "let us in".to_owned(),
+            why: "ACCESS_REFUSED".to_owned(),
+        };
+        let errors = vec![away("a:1"), ("b:2".to_owned(), refused)];
+        assert!(matches!(
+            all_failed(errors, "amqp://a,b"),
             QueueError::Refused { .. }
         ));
     }

@@ -37,6 +37,8 @@ impl AmqpIntake {
         let failed = |error| queue_error(&error, "open a channel");
         let watch = connection.create_channel().await.map_err(failed)?;
         declare(&watch).await?;
+        // After the declarations: RabbitMQ names a certificate by an exchange of ours.
+        let login = connector.login().await?.map(str::to_owned);
 
         let mut consumers = HashMap::new();
         for source in Source::ALL {
@@ -52,7 +54,7 @@ impl AmqpIntake {
 
         Ok(Self {
             connection,
-            login: connector.login().map(str::to_owned),
+            login,
             watch,
             consumers,
             paused: false,

@@ -68,7 +68,7 @@ impl AmqpPublisher {
         body: &[u8],
         properties: BasicProperties,
     ) -> Result<Stored, QueueError> {
-        let named = match self.connector.login() {
+        let named = match self.connector.login().await? {
             Some(login) if !self.nameless.load(Ordering::Relaxed) => {
                 properties.clone().with_user_id(login.into())
             }

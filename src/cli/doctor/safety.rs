@@ -19,10 +19,19 @@ pub(super) async fn check(settings: &Settings, queue: Option<&Queue>) -> Vec<Fin
     findings.extend(limits(&settings.guard));
     findings.extend(integrity(&settings.integrity));
     if let Some(queue) = queue {
-        findings.extend(guest(&queue.url.user, &queue.url.host));
-        let hosts = (!queue.url.tls).then_some([queue.url.host.as_str()]);
-        findings
-            .extend(hosts.and_then(|hosts| in_clear("OFFBOARDER_QUEUE_URL", &hosts, "amqps://")));
+        let servers = queue.url.servers.iter();
+        let hosts: Vec<&str> = servers.map(|(host, _port)| host.as_str()).collect();
+        let user = queue
+            .url
+            .login
+            .as_ref()
+            .map(|(user, _password)| user.as_str());
+        // Without a name in the URL it is guest, or the certificate says who we are.
+        let user = user.or_else(|| queue.tls.client.is_none().then_some("guest"));
+        findings.extend(user.and_then(|user| guest(user, &hosts)));
+        if !queue.url.tls {
+            findings.extend(in_clear("OFFBOARDER_QUEUE_URL", &hosts, "amqps://"));
+        }
     }
     match &settings.checkpoints {
         CheckpointsUrl::Embedded(_) => {}
@@ -141,8 +150,9 @@ fn in_clear(setting: &str, hosts: &[&str], better: &str) -> Option<Finding> {
 }
 
 /// Checks whether a broker of others has the user that every installation begins with.
-fn guest(user: &str, host: &str) -> Option<Finding> {
-    (user == "guest" && !is_loopback(host)).then(|| {
+fn guest(user: &str, hosts: &[&str]) -> Option<Finding> {
+    let is_elsewhere = !hosts.iter().all(|host| is_loopback(host));
+    (user == "guest" && is_elsewhere).then(|| {
         Finding::warning(
             "RabbitMQ user",
             "OFFBOARDER_QUEUE_URL logs in as guest, whom every installation knows and who may do everything",
@@ -200,9 +210,9 @@ mod tests {
 
     #[test]
     fn the_user_guest_is_a_warning_at_another_host() {
-        assert!(guest("guest", "mq-1").is_some_and(|finding| finding.warning && finding.ok));
-        assert!(guest("guest", "127.0.0.1").is_none());
-        assert!(guest("offboarder", "mq-1").is_none());
+        assert!(guest("guest", &["mq-1"]).is_some_and(|finding| finding.warning && finding.ok));
+        assert!(guest("guest", &["127.0.0.1"]).is_none());
+        assert!(guest("offboarder", &["mq-1"]).is_none());
     }
 
     #[test]

@@ -32,7 +32,10 @@ fn a_worker_gets_every_group_without_asking() {
     );
     assert_eq!(settings.cxone.client_secret.expose(), "hunter2");
     assert_eq!(settings.cxone.rate_analytics, Rate::parse("5/s").ok());
-    assert_eq!(settings.queue.url.password.expose(), "hunter2");
+    assert_eq!(
+        settings.queue.url.login.as_ref().unwrap().1.expose(),
+        "hunter2"
+    );
     assert!(!format!("{settings:?}").contains("hunter2"));
 }
 

@@ -47,11 +47,12 @@ pub(crate) fn shorten_consumer_timeout(servers: &Servers) {
     );
 }
 
-/// Opens one more port, with TLS.
-pub(crate) fn listen_with_tls(servers: &Servers, port: u16, certificate: &str, key: &str) {
+/// Opens one more port, with these options of Erlang's `ssl`. A login by certificate looks for them in the node's own
+/// settings.
+pub(crate) fn listen_with_tls(servers: &Servers, port: u16, options: &str) {
     servers.eval(&format!(
-        "ok = rabbit_networking:start_ssl_listener({{\"127.0.0.1\", {port}}}, \
-           [{{certfile, \"{certificate}\"}}, {{keyfile, \"{key}\"}}], 2)."
+        "ok = application:set_env(rabbit, ssl_options, [{{verify, verify_peer}}, {{fail_if_no_peer_cert, true}}]), \
+         ok = rabbit_networking:start_ssl_listener({{\"127.0.0.1\", {port}}}, [{options}], 2)."
     ));
 }
 

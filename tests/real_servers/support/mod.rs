@@ -1,6 +1,7 @@
 //! What the trials are built on: servers, processes, the simulator, and clients that see the result.
 
 pub(crate) mod broker;
+pub(crate) mod certificates;
 pub(crate) mod collector;
 pub(crate) mod contract;
 pub(crate) mod erlang;
