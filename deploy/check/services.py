@@ -161,6 +161,7 @@ def rights_of_rabbitmq(broker, settings):
     run(BINARY, "topology", env=settings | broker.settings("worker"))
     run(BINARY, "topology", env=settings | broker.settings("worker"))
     said("offboarder-worker declares the whole topology, twice")
+    ctl("import_definitions", str(DEPLOY / "rabbitmq" / "topic-permissions.json"))
     publish = lambda exchange, key: lambda channel: channel.basic_publish(exchange, key, b"x", mandatory=True)
     for user, what, act, allowed in [
         ("worker", "declares a queue of another name", lambda c: c.queue_declare("else"), False),
