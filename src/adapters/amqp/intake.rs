@@ -13,7 +13,7 @@ use lapin::{Channel, Connection, Consumer};
 use super::connection::Connector;
 use super::convert::delivery;
 use super::error::queue_error;
-use super::topology::declare;
+use super::topology::declare_or_find;
 use crate::job::Source;
 use crate::ports::queue::{Delivery, Intake};
 use crate::queue::{QueueError, admit};
@@ -34,9 +34,9 @@ pub(super) struct AmqpIntake {
 impl AmqpIntake {
     pub(super) async fn open(connector: &Connector, prefetch: u16) -> Result<Self, QueueError> {
         let connection = connector.connect("consume").await?;
+        declare_or_find(&connection).await?;
         let failed = |error| queue_error(&error, "open a channel");
         let watch = connection.create_channel().await.map_err(failed)?;
-        declare(&watch).await?;
         // After the declarations: RabbitMQ names a certificate by an exchange of ours.
         let login = connector.login().await?.map(str::to_owned);
 

@@ -3,7 +3,7 @@
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, ExchangeKind};
+use lapin::{Channel, Connection, ExchangeKind};
 
 use super::error::queue_error;
 use crate::job::Source;
@@ -143,6 +143,50 @@ pub(super) async fn declare(channel: &Channel) -> Result<(), QueueError> {
             .map_err(|error| queue_error(&error, &format!("bind the queue {queue}")))?;
     }
     Ok(())
+}
+
+/// Declares everything; with a login that may not, checks that everything is there.
+pub(super) async fn declare_or_find(connection: &Connection) -> Result<(), QueueError> {
+    let open = async || {
+        let opening = connection.create_channel().await;
+        opening.map_err(|error| queue_error(&error, "open a channel"))
+    };
+    let channel = open().await?;
+    match declare(&channel).await {
+        Err(QueueError::Refused { why, .. }) if why.contains("ACCESS_REFUSED") => {
+            // RabbitMQ closed the other one with its refusal.
+            let channel = open().await?;
+            find(&channel).await?;
+            close(&channel).await;
+            Ok(())
+        }
+        declared => {
+            close(&channel).await;
+            declared
+        }
+    }
+}
+
+async fn find(channel: &Channel) -> Result<(), QueueError> {
+    let missing = |error: &lapin::Error, what: &str| {
+        let by = "this login may not declare it: run `offboarder topology` with one that may";
+        queue_error(error, &format!("find {what} ({by})"))
+    };
+    for (name, kind) in exchanges() {
+        let found = declare_exchange(channel, &name, kind, true).await;
+        found.map_err(|error| missing(&error, &format!("the exchange {name}")))?;
+    }
+    for declared in queues() {
+        let name = declared.queue;
+        let found = declare_queue(channel, &name, declared.arguments, true).await;
+        found.map_err(|error| missing(&error, &format!("the queue {name}")))?;
+    }
+    Ok(())
+}
+
+/// One that was refused is closed already.
+async fn close(channel: &Channel) {
+    channel.close(200, "done".into()).await.ok();
 }
 
 /// A passive declaration only checks whether the exchange exists.
