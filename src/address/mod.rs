@@ -6,6 +6,7 @@
 
 mod broker;
 mod location;
+mod management;
 mod masked;
 mod parts;
 mod redis;
@@ -14,6 +15,7 @@ mod tls_files;
 
 pub(crate) use broker::BrokerUrl;
 pub(crate) use location::{ProtectedLocation, file_url, s3_url, web_url};
+pub(crate) use management::ManagementUrl;
 pub(crate) use masked::{masked, may_hold_a_password};
 pub(crate) use redis::{RedisKind, RedisUrl};
 pub(crate) use runbook::RunbookUrl;

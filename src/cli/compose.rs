@@ -280,7 +280,10 @@ pub(super) async fn s3_store(
 
 pub(super) fn broker(settings: &Queue) -> Result<Arc<dyn Broker>, CliError> {
     let broker = AmqpBroker::new(&settings.url, settings.tls.clone())?;
-    Ok(Arc::new(broker))
+    Ok(match settings.management.clone() {
+        Some(management) => Arc::new(broker.with_management(management)),
+        None => Arc::new(broker),
+    })
 }
 
 /// The protected list; an object of a bucket is read with the same credentials as the archive.

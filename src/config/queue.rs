@@ -3,7 +3,7 @@
 use super::reader::Reader;
 use super::table;
 use super::tls::TlsSettings;
-use crate::address::{BrokerUrl, TlsFiles};
+use crate::address::{BrokerUrl, ManagementUrl, TlsFiles};
 
 const TLS: TlsSettings = TlsSettings {
     ca: &table::QUEUE_CA_FILE,
@@ -18,6 +18,8 @@ pub(crate) struct Queue {
     /// `amqp://` or `amqps://`.
     pub url: BrokerUrl,
     pub tls: TlsFiles,
+    /// Of the management API.
+    pub management: Option<ManagementUrl>,
 }
 
 impl Queue {
@@ -27,6 +29,11 @@ impl Queue {
         let in_clear = url.as_ref().is_some_and(|url| !url.tls);
         let tls_by = in_clear.then_some("make OFFBOARDER_QUEUE_URL an amqps:// URL");
         let tls = TLS.read(reader, tls_by);
-        Some(Self { url: url?, tls })
+        let management = reader.get(&table::QUEUE_MANAGEMENT_URL, ManagementUrl::parse);
+        Some(Self {
+            url: url?,
+            tls,
+            management,
+        })
     }
 }

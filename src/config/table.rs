@@ -66,6 +66,9 @@ settings! {
          URL it is the login (SASL EXTERNAL)";
     QUEUE_CLIENT_KEY_FILE: open, "queue.client_key_file", Nothing,
         "PEM file of that certificate's private key, without a passphrase";
+    QUEUE_MANAGEMENT_URL: open, "queue.management_url", Nothing,
+        "RabbitMQ's management API, e.g. `https://monitor:password@mq-1:15671`: `doctor` reads \
+         policies and members of queues there; without a user it logs in as in `OFFBOARDER_QUEUE_URL`";
     CHECKPOINTS_URL: open, "checkpoints.url", Default("file:./offboarder-data"),
         "`redis://`, `rediss://`, `redis+sentinel://`, `redis+cluster://`; `file:` is embedded, \
          for one process. `worker` refuses `file:`";

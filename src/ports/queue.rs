@@ -22,11 +22,11 @@ pub(crate) trait Broker: Send + Sync {
     /// arguments is an error that names it.
     async fn declare(&self) -> Result<(), QueueError>;
 
-    /// Compares the broker's exchanges and queues with what [`Self::declare`] would make, and makes nothing. An error
-    /// says why the broker does not let us in; if it does, `Examined` may still be one.
+    /// Compares the broker's exchanges and queues with what [`Self::declare`] would make, and makes nothing; asks whether
+    /// it takes and gives messages. An error says why the broker does not let us in.
     async fn examine(&self) -> Result<Examined, QueueError>;
 
-    /// Declares what is missing, and begins to consume from every source, each with this prefetch.
+    /// Declares what is missing, or finds all of it with a login that may not declare; and begins to consume from every source, each with this prefetch.
     async fn open_intake(&self, prefetch: u16) -> Result<Box<dyn Intake>, QueueError>;
 
     /// Connects at the first publish. `channels` is how many publishes can be in flight at a time.
@@ -36,8 +36,30 @@ pub(crate) trait Broker: Send + Sync {
     async fn scan_dead_letters(&self) -> Result<Box<dyn QueueScan>, QueueError>;
 }
 
-/// What is wrong with the topology, or why that cannot be found out.
-pub(crate) type Examined = Result<Vec<TopologyFault>, QueueError>;
+/// What a broker shows of itself. Each part is read on its own, and may be an error.
+pub(crate) struct Examined {
+    pub(crate) topology: Result<Vec<TopologyFault>, QueueError>,
+    /// Why it takes no messages; `None` if it does.
+    pub(crate) alarm: Result<Option<String>, QueueError>,
+    /// Whether a replicated queue can be read.
+    pub(crate) majority: Result<(), QueueError>,
+    /// Each queue of the virtual host; an error is for people. `None` where nobody said whom to ask.
+    pub(crate) queues: Option<Result<Vec<QueueReport>, String>>,
+}
+
+/// What only the broker's management shows of a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct QueueReport {
+    pub(crate) name: String,
+    /// Nodes that keep it; none for a queue that is not replicated.
+    pub(crate) members: usize,
+    /// Of these, those that run.
+    pub(crate) online: usize,
+    /// The policies in force.
+    pub(crate) policies: Vec<String>,
+    /// What they limit, e.g. `max-length`.
+    pub(crate) limits: BTreeMap<String, u64>,
+}
 
 /// Deliveries of jobs, from all sources.
 #[async_trait]
@@ -147,6 +169,8 @@ pub(crate) enum TopologyFault {
         /// E.g. `the queue offboarding.users`.
         what: String,
     },
+    /// It exists, and this login may not ask for its arguments.
+    NotCompared,
     /// It exists with other arguments.
     Different {
         /// E.g. `the queue offboarding.users`.

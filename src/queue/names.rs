@@ -40,6 +40,11 @@ pub(crate) fn delay_exchange(delay: Duration) -> String {
     format!("offboarding.wait.{}s", delay.as_secs())
 }
 
+/// Whether `offboarder topology` declares a queue of this name, in this release or another.
+pub(crate) fn is_ours(queue: &str) -> bool {
+    queue.starts_with("offboarding.")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,37 +7,51 @@ use super::connection::Connector;
 use super::error::queue_error;
 use super::examine::examine;
 use super::intake::AmqpIntake;
+use super::management::Management;
 use super::publisher::AmqpPublisher;
 use super::scan::DeadLetterScan;
+use super::service::{alarm_of, read_dead_letters};
 use super::topology::declare;
-use crate::address::{BrokerUrl, TlsFiles};
+use crate::address::{BrokerUrl, ManagementUrl, TlsFiles};
 use crate::ports::queue::{Broker, Examined, Intake, Publisher, QueueScan};
 use crate::queue::QueueError;
 
 /// A RabbitMQ that can be reached.
-pub(crate) struct AmqpBroker(Connector);
+pub(crate) struct AmqpBroker {
+    connector: Connector,
+    management: Option<Management>,
+}
 
 impl AmqpBroker {
     /// Reads the files of TLS; connects to nothing yet.
     pub(crate) fn new(url: &BrokerUrl, tls: TlsFiles) -> Result<Self, QueueError> {
-        Connector::new(url, tls).map(Self)
+        Ok(Self {
+            connector: Connector::new(url, tls)?,
+            management: None,
+        })
+    }
+
+    /// Also asks the management API, at each [`Broker::examine`].
+    pub(crate) fn with_management(mut self, url: ManagementUrl) -> Self {
+        self.management = Some(self.connector.management(url));
+        self
     }
 }
 
 #[async_trait]
 impl Broker for AmqpBroker {
     fn at(&self) -> &str {
-        self.0.at()
+        self.connector.at()
     }
 
     async fn probe(&self) -> Result<(), QueueError> {
-        let connection = self.0.connect("probe").await?;
+        let connection = self.connector.connect("probe").await?;
         close_quietly(&connection).await;
         Ok(())
     }
 
     async fn declare(&self) -> Result<(), QueueError> {
-        let connection = self.0.connect("topology").await?;
+        let connection = self.connector.connect("topology").await?;
         let channel = connection
             .create_channel()
             .await
@@ -50,22 +64,37 @@ impl Broker for AmqpBroker {
     }
 
     async fn examine(&self) -> Result<Examined, QueueError> {
-        let connection = self.0.connect("doctor").await?;
-        let examined = examine(&connection).await;
+        let connection = self.connector.connect("doctor").await?;
+        let topology = examine(&connection).await;
+        let majority = read_dead_letters(&connection).await;
         close_quietly(&connection).await;
-        Ok(examined)
+
+        // Over a connection of its own, which an alarm leaves blocked.
+        let publishing = self.connector.connect("doctor").await?;
+        let alarm = alarm_of(&publishing).await;
+        tokio::spawn(async move { close_quietly(&publishing).await });
+        let queues = match &self.management {
+            Some(management) => Some(management.queues().await),
+            None => None,
+        };
+        Ok(Examined {
+            topology,
+            alarm,
+            majority,
+            queues,
+        })
     }
 
     async fn open_intake(&self, prefetch: u16) -> Result<Box<dyn Intake>, QueueError> {
-        Ok(Box::new(AmqpIntake::open(&self.0, prefetch).await?))
+        Ok(Box::new(AmqpIntake::open(&self.connector, prefetch).await?))
     }
 
     fn publisher(&self, channels: usize) -> Arc<dyn Publisher> {
-        Arc::new(AmqpPublisher::new(self.0.clone(), channels))
+        Arc::new(AmqpPublisher::new(self.connector.clone(), channels))
     }
 
     async fn scan_dead_letters(&self) -> Result<Box<dyn QueueScan>, QueueError> {
-        Ok(Box::new(DeadLetterScan::open(&self.0).await?))
+        Ok(Box::new(DeadLetterScan::open(&self.connector).await?))
     }
 }
 

@@ -13,8 +13,9 @@ use lapin::{Connection, ConnectionProperties};
 use super::error::{all_failed, connecting_error, wants_tls};
 use super::hosts::Hosts;
 use super::login::name_of;
+use super::management::Management;
 use crate::adapters::tls;
-use crate::address::{BrokerUrl, TlsFiles};
+use crate::address::{BrokerUrl, ManagementUrl, TlsFiles};
 use crate::queue::QueueError;
 use crate::secret::Secret;
 
@@ -78,6 +79,17 @@ impl Connector {
             );
         }
         Ok(self.name.get_or_init(|| name).as_deref())
+    }
+
+    /// The management API of this broker.
+    pub(super) fn management(&self, url: ManagementUrl) -> Management {
+        let (name, password) = user(&self.url);
+        Management {
+            url,
+            login: (name.to_owned(), Secret::new(password)),
+            vhost: self.url.vhost.clone(),
+            ca: self.tls.ca.clone(),
+        }
     }
 
     /// Whether a certificate says who we are.

@@ -8,6 +8,7 @@ use super::topology::{declare_exchange, declare_queue, exchanges, queues};
 use crate::ports::queue::TopologyFault;
 use crate::queue::QueueError;
 
+const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
 const PRECONDITION_FAILED: u16 = 406;
 
@@ -84,6 +85,7 @@ async fn fault(
     };
 
     match refused(&error) {
+        Some((ACCESS_REFUSED, _)) => Ok(Some(TopologyFault::NotCompared)),
         Some((PRECONDITION_FAILED, why)) => Ok(Some(TopologyFault::Different { what, why })),
         Some(_) | None => Err(queue_error(&error, &format!("compare {what}"))),
     }

@@ -11,7 +11,7 @@ use crate::queue::names::JOBS_EXCHANGE;
 const NOT_FOUND: u16 = 404;
 const PRECONDITION_FAILED: u16 = 406;
 /// No queue is bound for it: should RabbitMQ take the message, it drops it.
-const NOBODYS_KEY: &str = "nobody";
+pub(super) const NOBODYS_KEY: &str = "nobody";
 const SOMEBODY_ELSE: &str = "offboarder-asks-for-its-name";
 
 /// Claims to be somebody else. RabbitMQ refuses that before it looks for a queue, and says who we are. `None` if it does

@@ -9,8 +9,10 @@ mod examine;
 mod hosts;
 mod intake;
 mod login;
+mod management;
 mod publisher;
 mod scan;
+mod service;
 mod topology;
 
 pub(crate) use broker::AmqpBroker;

@@ -1,12 +1,19 @@
 use super::super::compose;
 use super::finding::Finding;
 use crate::config::Queue;
-use crate::ports::queue::{Examined, TopologyFault};
+use crate::failure::{Classify as _, Code};
+use crate::ports::queue::{Examined, QueueReport, TopologyFault};
+use crate::queue::QueueError;
+use crate::queue::names::is_ours;
 
 const SERVICE: &str = "RabbitMQ";
 const TOPOLOGY: &str = "RabbitMQ topology";
+const ALARMS: &str = "RabbitMQ alarms";
+const MAJORITY: &str = "RabbitMQ majority";
+const QUEUES: &str = "RabbitMQ queues";
 
-/// Checks whether the broker accepts the credentials and has the exchanges and queues that `offboarder topology` declares.
+/// Checks whether the broker accepts the credentials, takes and gives messages, and has the exchanges and queues that
+/// `offboarder topology` declares.
 pub(super) async fn check(queue: Option<&Queue>) -> Vec<Finding> {
     let Some(queue) = queue else {
         return vec![Finding::skipped(
@@ -33,27 +40,150 @@ pub(super) async fn check(queue: Option<&Queue>) -> Vec<Finding> {
         SERVICE,
         format!("accepts the credentials at {}", broker.at()),
     )];
-    findings.extend(topology(examined));
+    findings.extend(of_service(examined));
     findings
 }
 
-fn topology(examined: Examined) -> Vec<Finding> {
+fn of_service(examined: Examined) -> Vec<Finding> {
+    let mut findings = topology(examined.topology);
+    findings.push(alarms(examined.alarm));
+    findings.push(majority(examined.majority));
+    findings.extend(match examined.queues {
+        Some(Ok(queues)) => of_queues(&queues),
+        Some(Err(why)) => vec![Finding::bad(
+            QUEUES,
+            why,
+            "correct OFFBOARDER_QUEUE_MANAGEMENT_URL; its user needs the tag `management` and a right in the virtual host",
+        )],
+        None => vec![Finding::skipped(
+            QUEUES,
+            "skipped: policies and members of queues need OFFBOARDER_QUEUE_MANAGEMENT_URL",
+        )],
+    });
+    findings
+}
+
+fn alarms(alarm: Result<Option<String>, QueueError>) -> Finding {
+    match alarm {
+        Ok(None) => Finding::good(ALARMS, "none: it takes messages"),
+        Ok(Some(reason)) => Finding::bad(
+            ALARMS,
+            format!("RabbitMQ takes no messages ({reason})"),
+            "free memory or disk space on its node; work continues by itself",
+        ),
+        Err(error) if error.code() == Code::QueueRefused => Finding::skipped(
+            ALARMS,
+            format!("unknown: this login may not publish ({error})"),
+        ),
+        Err(error) => Finding::failed(ALARMS, error),
+    }
+}
+
+fn majority(read: Result<(), QueueError>) -> Finding {
+    match read {
+        Ok(()) => Finding::good(MAJORITY, "offboarding.dead can be read"),
+        Err(error) if error.to_string().contains("ACCESS_REFUSED") => Finding::skipped(
+            MAJORITY,
+            format!("unknown: this login may not read ({error})"),
+        ),
+        Err(error) => Finding::bad(
+            MAJORITY,
+            format!(
+                "a queue does not answer, maybe since the majority of its nodes is away: {error}"
+            ),
+            "bring the nodes back: `rabbitmq-diagnostics cluster_status`, `rabbitmq-queues quorum_status -p VHOST offboarding.dead`",
+        ),
+    }
+}
+
+/// What the management API shows of our queues.
+fn of_queues(queues: &[QueueReport]) -> Vec<Finding> {
+    let ours = || queues.iter().filter(|queue| is_ours(&queue.name));
+    let mut findings = Vec::new();
+
+    let few: Vec<String> = ours()
+        .filter(|queue| queue.online < queue.members)
+        .map(members)
+        .collect();
+    if ours().any(|queue| queue.online * 2 <= queue.members && queue.members > 0) {
+        let bring = "bring their nodes back: `rabbitmq-diagnostics cluster_status`";
+        findings.push(Finding::bad(
+            QUEUES,
+            format!("no majority: {}", few.join("; ")),
+            bring,
+        ));
+    } else if !few.is_empty() {
+        let bring = "bring the node back before another one is lost";
+        findings.push(Finding::warning(QUEUES, few.join("; "), bring));
+    }
+
+    for queue in ours().filter(|queue| !queue.limits.is_empty()) {
+        findings.push(limited(queue));
+    }
+    if findings.is_empty() {
+        let seen = format!(
+            "{} have all members online, and no policy limits them",
+            ours().count()
+        );
+        findings.push(Finding::good(QUEUES, seen));
+    }
+    findings
+}
+
+fn members(queue: &QueueReport) -> String {
+    format!(
+        "{} has {} of {} members online",
+        queue.name, queue.online, queue.members
+    )
+}
+
+/// A full queue refuses messages, and nothing is lost. The other limits move messages or drop them.
+fn limited(queue: &QueueReport) -> Finding {
+    let only_length = queue
+        .limits
+        .keys()
+        .all(|limit| limit.starts_with("max-length"));
+    let limits: Vec<String> = queue
+        .limits
+        .iter()
+        .map(|(limit, value)| format!("{limit} {value}"))
+        .collect();
+    let policies = queue.policies.join(" and ");
+    let what = format!(
+        "the policy {policies} limits {}: {}",
+        queue.name,
+        limits.join(", ")
+    );
+    let remedy = "give the policy a pattern that leaves out `offboarding.*`: rabbitmqctl list_policies, list_operator_policies";
+
+    if only_length {
+        Finding::warning(
+            QUEUES,
+            format!("{what}; when it is full, RabbitMQ refuses messages and work stops"),
+            remedy,
+        )
+    } else {
+        Finding::bad(
+            QUEUES,
+            format!("{what}; RabbitMQ moves or drops messages by that"),
+            remedy,
+        )
+    }
+}
+
+fn topology(examined: Result<Vec<TopologyFault>, QueueError>) -> Vec<Finding> {
     let faults = match examined {
         Ok(faults) => faults,
         Err(error) => return vec![Finding::failed(TOPOLOGY, error)],
     };
-    if faults.is_empty() {
-        return vec![Finding::good(
-            TOPOLOGY,
-            "each exchange and queue exists as declared",
-        )];
-    }
     // One finding for all that is missing: it has one cause and one remedy.
     let mut missing = Vec::new();
+    let mut not_compared = 0;
     let mut findings = Vec::new();
     for fault in faults {
         match fault {
             TopologyFault::Missing { what } => missing.push(what),
+            TopologyFault::NotCompared => not_compared += 1,
             TopologyFault::Different { what, why } => findings.push(Finding::bad(
                 TOPOLOGY,
                 format!("{what} exists with other arguments ({why})"),
@@ -62,6 +192,15 @@ fn topology(examined: Examined) -> Vec<Finding> {
         }
     }
     findings.extend(missing_ones(&missing));
+    if findings.is_empty() {
+        findings.push(Finding::good(
+            TOPOLOGY,
+            match not_compared {
+                0 => "each exchange and queue exists as declared",
+                _ => "each exchange and queue exists; whether as declared is unknown, since this login has no right to configure",
+            },
+        ));
+    }
 
     findings
 }
@@ -80,32 +219,5 @@ fn missing_ones(missing: &[String]) -> Option<Finding> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_that_is_missing_is_one_finding_and_each_other_difference_has_its_own() {
-        let missing = |name: &str| TopologyFault::Missing {
-            what: format!("the queue {name}"),
-        };
-        let other = |name: &str| TopologyFault::Different {
-            what: format!("the queue {name}"),
-            why: "x-queue-type".to_owned(),
-        };
-        let faults = vec![
-            missing("a"),
-            other("b"),
-            missing("c"),
-            other("d"),
-            missing("e"),
-        ];
-        let findings = topology(Ok(faults));
-        assert_eq!(findings.len(), 3, "{findings:?}");
-        let last = &findings[2].detail;
-        assert_eq!(
-            last,
-            "3 exchanges and queues do not exist, from the queue a to the queue e"
-        );
-        assert!(topology(Ok(Vec::new()))[0].ok);
-    }
-}
+#[path = "broker_tests.rs"]
+mod tests;

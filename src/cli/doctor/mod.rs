@@ -17,7 +17,8 @@ use finding::Finding;
 /// Checks settings, reachability, scopes and permissions; each finding says how to fix it
 ///
 /// It runs all checks, even if some fail. To check whether the stores accept writes, it writes one small object to the
-/// archive store (`_offboarder_probe`) and a key that expires after a second to Redis; it changes nothing else.
+/// archive store (`_offboarder_probe`) and a key that expires after a second to Redis; it publishes a message that no
+/// queue takes, and reads a dead letter that goes back. It changes nothing else.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   offboarder doctor

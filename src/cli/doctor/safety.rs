@@ -33,6 +33,12 @@ pub(super) async fn check(settings: &Settings, queue: Option<&Queue>) -> Vec<Fin
             findings.extend(in_clear("OFFBOARDER_QUEUE_URL", &hosts, "amqps://"));
         }
     }
+    if let Some(url) = queue.and_then(|queue| queue.management.as_ref())
+        && !url.tls
+    {
+        let setting = "OFFBOARDER_QUEUE_MANAGEMENT_URL";
+        findings.extend(in_clear(setting, &[url.host.as_str()], "https://"));
+    }
     match &settings.checkpoints {
         CheckpointsUrl::Embedded(_) => {}
         CheckpointsUrl::Redis(url) if url.kind == RedisKind::Tls => {}

@@ -25,6 +25,9 @@ const CHANNELS: usize = 64;
 pub(crate) const CHUNK: usize = 200;
 /// After this time without a confirm, the log says why that may be.
 const SILENCE: Duration = Duration::from_secs(30);
+/// Each message then fails by itself after a while, and says more.
+const NO_ALARM: &str =
+    "it reports no alarm (memory, disk); a queue may have lost the majority of its nodes";
 
 /// Publishes messages with confirms, and remembers which users were sent with which batch.
 pub(crate) struct Sending {
@@ -85,10 +88,10 @@ impl Sending {
                 Ok(Some(result)) => result,
                 Ok(None) => break,
                 Err(_elapsed) => {
-                    tracing::warn!(
-                        "RabbitMQ confirmed nothing for {} s; an alarm (memory, disk) blocks publishers",
-                        SILENCE.as_secs()
-                    );
+                    let alarm = self.publisher.blocked_because();
+                    let why = alarm.as_deref().unwrap_or(NO_ALARM);
+                    let seconds = SILENCE.as_secs();
+                    tracing::warn!(seconds, "RabbitMQ has confirmed nothing for a while: {why}");
                     continue;
                 }
             };

@@ -51,7 +51,13 @@ impl Broker for MemoryBroker {
     }
 
     async fn examine(&self) -> Result<Examined, QueueError> {
-        self.probe().await.map(|()| Ok(Vec::new()))
+        self.probe().await?;
+        Ok(Examined {
+            topology: Ok(Vec::new()),
+            alarm: Ok(None),
+            majority: Ok(()),
+            queues: None,
+        })
     }
 
     async fn open_intake(&self, prefetch: u16) -> Result<Box<dyn Intake>, QueueError> {

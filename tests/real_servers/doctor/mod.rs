@@ -1,5 +1,6 @@
 //! What `doctor` finds, and that it finds nothing else.
 
+mod broker;
 mod profiles;
 mod services;
 mod tenant;

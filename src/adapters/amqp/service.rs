@@ -1,0 +1,87 @@
+//! Whether RabbitMQ takes messages and gives them, as far as a client can see it.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use lapin::options::{BasicGetOptions, BasicPublishOptions};
+use lapin::{BasicProperties, Connection, ErrorKind, Event, ExchangeKind};
+
+use super::error::queue_error;
+use super::login::NOBODYS_KEY;
+use super::topology::declare_exchange;
+use crate::queue::QueueError;
+use crate::queue::names::{DEAD_LETTER_QUEUE, JOBS_EXCHANGE};
+
+/// RabbitMQ itself gives up on a queue without a majority after 5 s.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+const NOT_FOUND: u16 = 404;
+
+/// Which alarm blocks publishers: `low on memory`, `low on disk`. RabbitMQ says so only to a connection that publishes,
+/// and then reads nothing more from it: this one is of no more use afterwards.
+pub(super) async fn alarm_of(connection: &Connection) -> Result<Option<String>, QueueError> {
+    let mut events = connection.events_listener();
+    let blocked = async {
+        while let Some(event) = events.next().await {
+            if let Event::ConnectionBlocked(reason) = event {
+                return reason;
+            }
+        }
+        std::future::pending().await
+    };
+
+    let what = "take a message that no queue wants";
+    let publishing = async {
+        let channel = connection.create_channel().await?;
+        let options = BasicPublishOptions::default();
+        let message = BasicProperties::default();
+        channel
+            .basic_publish(
+                JOBS_EXCHANGE.into(),
+                NOBODYS_KEY.into(),
+                options,
+                b"",
+                message,
+            )
+            .await?;
+        // What is answered after a publish was not blocked by it.
+        declare_exchange(&channel, JOBS_EXCHANGE, ExchangeKind::Topic, true).await
+    };
+    tokio::select! {
+        reason = blocked => Ok(Some(reason)),
+        answered = tokio::time::timeout(ANSWER_WITHIN, publishing) => match answered {
+            Ok(Ok(())) => Ok(None),
+            Ok(Err(error)) if is_missing(&error) => Ok(None),
+            Ok(Err(error)) => Err(queue_error(&error, what)),
+            Err(_elapsed) => Err(silent(what)),
+        },
+    }
+}
+
+/// Whether a queue of ours can be read, which needs a majority of its nodes. A dead letter that comes goes back.
+pub(super) async fn read_dead_letters(connection: &Connection) -> Result<(), QueueError> {
+    let what = format!("read {DEAD_LETTER_QUEUE}");
+    let reading = async {
+        let channel = connection.create_channel().await?;
+        let options = BasicGetOptions::default();
+        channel.basic_get(DEAD_LETTER_QUEUE.into(), options).await?;
+        channel.close(200, "done".into()).await
+    };
+    match tokio::time::timeout(ANSWER_WITHIN, reading).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if is_missing(&error) => Ok(()),
+        Ok(Err(error)) => Err(queue_error(&error, &what)),
+        Err(_elapsed) => Err(silent(&what)),
+    }
+}
+
+/// Another finding says that.
+fn is_missing(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(answer) if answer.get_id() == NOT_FOUND)
+}
+
+fn silent(what: &str) -> QueueError {
+    QueueError::Broken {
+        what: what.to_owned(),
+        why: format!("no answer within {} s", ANSWER_WITHIN.as_secs()),
+    }
+}

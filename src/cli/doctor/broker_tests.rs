@@ -1,0 +1,99 @@
+use super::*;
+
+#[test]
+fn all_that_is_missing_is_one_finding_and_each_other_difference_has_its_own() {
+    let missing = |name: &str| TopologyFault::Missing {
+        what: format!("the queue {name}"),
+    };
+    let other = |name: &str| TopologyFault::Different {
+        what: format!("the queue {name}"),
+        why: "x-queue-type".to_owned(),
+    };
+    let faults = vec![
+        missing("a"),
+        other("b"),
+        missing("c"),
+        other("d"),
+        missing("e"),
+    ];
+    let findings = topology(Ok(faults));
+    assert_eq!(findings.len(), 3, "{findings:?}");
+    let last = &findings[2].detail;
+    assert_eq!(
+        last,
+        "3 exchanges and queues do not exist, from the queue a to the queue e"
+    );
+    assert!(topology(Ok(Vec::new()))[0].ok);
+    let unknown = topology(Ok(vec![TopologyFault::NotCompared]));
+    assert!(unknown[0].ok && unknown[0].detail.contains("unknown"));
+}
+
+fn report(name: &str, online: usize, limits: &[(&str, u64)]) -> QueueReport {
+    QueueReport {
+        name: name.to_owned(),
+        members: 3,
+        online,
+        policies: vec!["small".to_owned()],
+        limits: limits
+            .iter()
+            .map(|(limit, value)| ((*limit).to_owned(), *value))
+            .collect(),
+    }
+}
+
+#[test]
+fn a_queue_without_a_majority_is_not_ok_and_one_without_a_member_is_a_warning() {
+    let of = |online| {
+        let queues = [
+            report("offboarding.users", online, &[]),
+            report("else", 0, &[]),
+        ];
+        of_queues(&queues)
+    };
+    assert!(of(3)[0].ok && !of(3)[0].warning, "{:?}", of(3));
+    assert!(of(2)[0].warning, "{:?}", of(2));
+    let lost = of(1);
+    assert!(!lost[0].ok, "{lost:?}");
+    assert_eq!(
+        lost[0].detail,
+        "no majority: offboarding.users has 1 of 3 members online"
+    );
+}
+
+#[test]
+fn a_policy_that_loses_messages_is_not_ok_and_one_that_refuses_them_is_a_warning() {
+    let of = |limit| of_queues(&[report("offboarding.users", 3, &[(limit, 5)])]).remove(0);
+    let length = of("max-length");
+    assert!(length.ok && length.warning, "{length:?}");
+    assert!(
+        length
+            .detail
+            .starts_with("the policy small limits offboarding.users: max-length 5"),
+        "{length:?}"
+    );
+    for losing in ["message-ttl", "expires", "delivery-limit"] {
+        assert!(!of(losing).ok, "{losing}");
+    }
+    let others = of_queues(&[report("events.hr", 3, &[("max-length", 5)])]);
+    assert!(others[0].ok && !others[0].warning, "{others:?}");
+}
+
+#[test]
+fn an_alarm_and_a_queue_that_does_not_answer_are_named_and_what_a_login_may_not_see_is_unknown() {
+    let alarm = alarms(Ok(Some("low on disk".to_owned())));
+    assert!(
+        !alarm.ok && alarm.detail.contains("low on disk"),
+        "{alarm:?}"
+    );
+    let refused = || QueueError::Refused {
+        what: "read".to_owned(),
+        why: "ACCESS_REFUSED".to_owned(),
+    };
+    assert!(alarms(Err(refused())).skipped);
+    assert!(majority(Err(refused())).skipped);
+    let lost = majority(Err(QueueError::Broken {
+        what: "read offboarding.dead".to_owned(),
+        why: "no answer within 10 s".to_owned(),
+    }));
+    assert!(!lost.ok && lost.detail.contains("majority"), "{lost:?}");
+}
