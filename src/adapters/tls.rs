@@ -143,6 +143,20 @@ pub(super) fn wants_a_client_certificate(text: &str) -> bool {
         .any(|word| lower.contains(word))
 }
 
+/// Whether the server ended a connection that it had taken. With TLS 1.3 that may be all that is seen where it wants a
+/// client certificate: its alert is lost if we were writing.
+pub(super) fn was_broken_off(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    [
+        "reset by peer",
+        "broken pipe",
+        "unexpected eof",
+        "connection aborted",
+    ]
+    .iter()
+    .any(|word| lower.contains(word))
+}
+
 /// Whether a known CA would make the connection work.
 pub(super) fn is_untrusted(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();

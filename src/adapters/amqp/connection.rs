@@ -10,7 +10,7 @@ use lapin::uri::{
 };
 use lapin::{Connection, ConnectionProperties};
 
-use super::error::{all_failed, connecting_error, wants_tls};
+use super::error::{all_failed, connecting_error, may_want_certificate, wants_tls};
 use super::hosts::Hosts;
 use super::login::name_of;
 use super::management::Management;
@@ -147,6 +147,11 @@ impl Connector {
                     if !self.url.tls && tls::is_spoken_at(host, port).await =>
                 {
                     wants_tls(&self.at)
+                }
+                QueueError::Unreachable { why, .. }
+                    if self.url.tls && self.tls.client.is_none() && tls::was_broken_off(&why) =>
+                {
+                    may_want_certificate(&self.at, &why)
                 }
                 error => error,
             }),

@@ -102,6 +102,15 @@ pub(super) fn all_failed(mut errors: Vec<(String, QueueError)>, at: &str) -> Que
     }
 }
 
+/// A server with TLS ended the connection, and we have no certificate.
+pub(super) fn may_want_certificate(at: &str, why: &str) -> QueueError {
+    QueueError::Unreachable {
+        at: at.to_owned(),
+        why: format!("{why}; maybe it wants a client certificate"),
+        fix: "check that it runs; if it asks for certificates, set OFFBOARDER_QUEUE_CLIENT_CERT_FILE and OFFBOARDER_QUEUE_CLIENT_KEY_FILE",
+    }
+}
+
 /// A connection without TLS failed at a port that speaks TLS.
 pub(super) fn wants_tls(at: &str) -> QueueError {
     QueueError::Unreachable {

@@ -58,7 +58,7 @@ fn alarms_and_policies(place: usize) {
             "low on memory",
         ),
         (
-            ["set_disk_free_limit", "1000TB"],
+            ["set_disk_free_limit", "1000000GB"],
             ["set_disk_free_limit", "1MB"],
             "low on disk",
         ),

@@ -55,7 +55,7 @@ impl Cluster {
         for number in 0..NODES {
             cluster.restart(number);
         }
-        let nodes = cluster.ctl(&["eval", "length(rabbit_nodes:list_running())."]);
+        let nodes = cluster.ctl(&["eval", "length([node() | nodes()])."]);
         assert_eq!(nodes.trim(), NODES.to_string(), "nodes run");
         cluster
     }
