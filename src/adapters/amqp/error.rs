@@ -84,11 +84,11 @@ pub(super) fn all_failed(mut errors: Vec<(String, QueueError)>, at: &str) -> Que
         return errors.swap_remove(refusal).1;
     }
 
-    let fixes = errors.iter().filter_map(|(_, error)| match error {
+    let fix = errors.iter().rev().find_map(|(_, error)| match error {
         QueueError::Unreachable { fix, .. } => Some(*fix),
         _ => None,
     });
-    let fix = fixes.last().unwrap_or("check OFFBOARDER_QUEUE_URL");
+    let fix = fix.unwrap_or("check OFFBOARDER_QUEUE_URL");
     let single = errors.len() == 1;
     let reasons = errors.iter().filter_map(|(host, error)| match error {
         QueueError::Unreachable { why, .. } if single => Some(why.clone()),

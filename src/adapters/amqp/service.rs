@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use lapin::options::{BasicGetOptions, BasicPublishOptions};
-use lapin::{BasicProperties, Connection, ErrorKind, Event, ExchangeKind};
+use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Connection, ErrorKind, Event};
 
-use super::error::queue_error;
+use super::error::{publishing_error, queue_error};
 use super::login::NOBODYS_KEY;
-use super::topology::declare_exchange;
 use crate::queue::QueueError;
 use crate::queue::names::{DEAD_LETTER_QUEUE, JOBS_EXCHANGE};
 
@@ -32,8 +31,12 @@ pub(super) async fn alarm_of(connection: &Connection) -> Result<Option<String>, 
     let what = "take a message that no queue wants";
     let publishing = async {
         let channel = connection.create_channel().await?;
+        channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await?;
         let options = BasicPublishOptions::default();
         let message = BasicProperties::default();
+        // The confirm, or the refusal, comes only if no alarm blocks us.
         channel
             .basic_publish(
                 JOBS_EXCHANGE.into(),
@@ -42,16 +45,15 @@ pub(super) async fn alarm_of(connection: &Connection) -> Result<Option<String>, 
                 b"",
                 message,
             )
-            .await?;
-        // What is answered after a publish was not blocked by it.
-        declare_exchange(&channel, JOBS_EXCHANGE, ExchangeKind::Topic, true).await
+            .await?
+            .await
+            .map(drop)
     };
     tokio::select! {
         reason = blocked => Ok(Some(reason)),
         answered = tokio::time::timeout(ANSWER_WITHIN, publishing) => match answered {
             Ok(Ok(())) => Ok(None),
-            Ok(Err(error)) if is_missing(&error) => Ok(None),
-            Ok(Err(error)) => Err(queue_error(&error, what)),
+            Ok(Err(error)) => Err(publishing_error(&error, JOBS_EXCHANGE, NOBODYS_KEY)),
             Err(_elapsed) => Err(silent(what)),
         },
     }

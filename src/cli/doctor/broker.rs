@@ -71,10 +71,10 @@ fn alarms(alarm: Result<Option<String>, QueueError>) -> Finding {
             format!("RabbitMQ takes no messages ({reason})"),
             "free memory or disk space on its node; work continues by itself",
         ),
-        Err(error) if error.code() == Code::QueueRefused => Finding::skipped(
-            ALARMS,
-            format!("unknown: this login may not publish ({error})"),
-        ),
+        // The login may not publish, or there is no exchange yet.
+        Err(error) if matches!(error.code(), Code::QueueRefused | Code::QueueUnroutable) => {
+            Finding::skipped(ALARMS, format!("unknown: {error}"))
+        }
         Err(error) => Finding::failed(ALARMS, error),
     }
 }
