@@ -17,7 +17,6 @@
 
 mod admin_api;
 mod archives;
-mod backends;
 mod batches;
 mod broker_faults;
 mod broker_hosts;

@@ -2,7 +2,6 @@
 
 pub(crate) mod broker;
 pub(crate) mod certificates;
-pub(crate) mod cluster;
 pub(crate) mod collector;
 pub(crate) mod contract;
 pub(crate) mod erlang;
