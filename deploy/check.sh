@@ -102,12 +102,28 @@ else
     rendered=("$work/worker.yaml" "$work/keda.yaml")
     # Debian's kubectl 1.20 has Kustomize 2, which does not know `patches`.
     if [ "${kustomize[0]}" = kubectl ] && kubectl version --client 2>/dev/null | grep -q 'GitVersion:"v1\.\(1\|20\)'; then
+        old=yes
         cannot "the example overlay is rendered" "this kubectl is too old; it needs Kustomize 4"
     else
         check "the example overlay is rendered (${kustomize[*]})" render example
     fi
     with kubernetes-validate "objects of Kubernetes, strictly (kubernetes-validate)" \
         kubernetes-validate --strict --quiet "$work/worker.yaml"
+    if [ "${old:-no}" = no ]; then
+        check "rabbitmq is rendered (${kustomize[*]})" render rabbitmq
+        check "the overlay with every component is rendered (${kustomize[*]})" render everything
+        standard() { "$venv/bin/python" deploy/check/facts.py standard "$work/everything.yaml" >"$work/standard.yaml"; }
+        check "the overlay's objects of Kubernetes are separated from those of operators" standard
+        with kubernetes-validate "the overlay's objects of Kubernetes, strictly (kubernetes-validate)" \
+            kubernetes-validate --strict --quiet "$work/standard.yaml"
+        check "what the components share with other files, and what refers to what" "${facts[@]}" components "$work/everything.yaml"
+        if [ -n "${CRDS:-}" ]; then
+            check "objects of all operators, by the schemas in $CRDS" "${facts[@]}" components "$work/everything.yaml" "$CRDS"
+        else
+            cannot "objects of Prometheus' and RabbitMQ's operators, by their schemas" \
+                "CRDS=FOLDER names a folder with their CustomResourceDefinitions"
+        fi
+    fi
     check "objects of KEDA, by KEDA's own schemas, and what refers to what" "${facts[@]}" kubernetes "${rendered[@]}"
 fi
 cannot "admission by an API server, and KEDA's reading of the triggers" "needs a cluster"

@@ -2,6 +2,9 @@
 
 facts.py expressions   prints the dashboard's queries as a rules file, for promtool
 facts.py kubernetes RENDERED...   checks the rendered objects: KEDA's against its own schemas, and all references
+facts.py components FILE [FOLDER]   checks the overlay with every component, and what it shares with other files; the objects
+                       of operators against the CustomResourceDefinitions in a folder
+facts.py standard FILE prints the rendered objects that every cluster knows
 facts.py policies      checks the S3 policies; needs parliament
 facts.py exported FILE checks the /metrics of a worker that did some work: every metric exists, labels are bounded
 facts.py agree         checks everything else
@@ -225,14 +228,7 @@ def kubernetes(rendered):
     by_kind = {}
     for one in objects:
         by_kind.setdefault(one["kind"], []).append(one)
-    for file in sorted((DEPLOY / "check/keda").glob("*.yaml")):
-        crd = yaml.safe_load(file.read_text())["spec"]
-        kind = crd["names"]["kind"]
-        hold(kind in by_kind, f"there is no {kind}")
-        for one in by_kind.get(kind, []):
-            (version,) = [v for v in crd["versions"] if f"{crd['group']}/{v['name']}" == one["apiVersion"]]
-            for error in Draft202012Validator(strict(version["schema"]["openAPIV3Schema"])).iter_errors(one):
-                faults.append(f"{kind} {one['metadata']['name']}, {'.'.join(map(str, error.path))}: {error.message}")
+    custom(by_kind, sorted((DEPLOY / "check/keda").glob("*.yaml")))
     (pod,) = [one["spec"]["template"] for one in by_kind["Deployment"]]
     labels = pod["metadata"]["labels"].items()
     selectors = {
@@ -267,8 +263,79 @@ def kubernetes(rendered):
             named = [one["metadata"]["name"] for one in by_kind["TriggerAuthentication"]]
             hold(trigger["authenticationRef"]["name"] in named, f"KEDA's {queue} has no TriggerAuthentication")
     for file in sorted((DEPLOY / "kubernetes").rglob("*.yaml")):
-        one = yaml.safe_load(file.read_text())
-        hold(file.name == "kustomization.yaml" or one["kind"] in by_kind, f"{file.name} is in no kustomization")
+        if file.parent.name in ("worker", "keda"):
+            one = yaml.safe_load(file.read_text())
+            hold(file.name == "kustomization.yaml" or one["kind"] in by_kind, f"{file.name} is in no kustomization")
+
+
+def standard(rendered):
+    """Prints the objects that every cluster knows."""
+    objects = [one for one in yaml.safe_load_all(pathlib.Path(rendered).read_text()) if one]
+    own = ("keda.sh", "monitoring.coreos.com")
+    print(yaml.safe_dump_all(one for one in objects if not one["apiVersion"].startswith(own)))
+
+
+def custom(by_kind, files):
+    """Objects of operators against the schemas of the operators."""
+    for file in files:
+        crd = yaml.safe_load(file.read_text())["spec"]
+        kind = crd["names"]["kind"]
+        hold(kind in by_kind, f"there is no {kind}")
+        for one in by_kind.get(kind, []):
+            (version,) = [v for v in crd["versions"] if f"{crd['group']}/{v['name']}" == one["apiVersion"]]
+            for error in Draft202012Validator(strict(version["schema"]["openAPIV3Schema"])).iter_errors(one):
+                faults.append(f"{kind} {one['metadata']['name']}, {'.'.join(map(str, error.path))}: {error.message}")
+
+
+def components(rendered, schemas=None):
+    objects = [one for one in yaml.safe_load_all(pathlib.Path(rendered).read_text()) if one]
+    by_name = {(one["kind"], one["metadata"]["name"]): one for one in objects}
+    rule = by_name["PrometheusRule", "offboarder"]["spec"]
+    same = yaml.safe_load(text("deploy/prometheus/alerts.yml"))
+    hold(rule == same, "monitoring/prometheus-rule.yaml differs from deploy/prometheus/alerts.yml")
+    dashboard = by_name["ConfigMap", "offboarder-dashboard"]["data"]["offboarder.json"]
+    hold(dashboard == text("deploy/grafana/offboarder.json"), "the dashboard of the ConfigMap is another")
+
+    pod = by_name["Deployment", "offboarder"]["spec"]["template"]
+    monitor = by_name["PodMonitor", "offboarder"]["spec"]
+    hold(monitor["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items(), "the PodMonitor selects no worker")
+    ports = {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
+    hold({one["port"] for one in monitor["podMetricsEndpoints"]} <= ports, "the PodMonitor names a port that no worker has")
+    hold(not pod["metadata"].get("annotations"), "a Prometheus that follows annotations would count twice")
+
+    check = by_name["CronJob", "offboarder-verify"]["spec"]["jobTemplate"]["spec"]["template"]
+    policy = by_name["NetworkPolicy", "offboarder-verify"]["spec"]
+    hold(policy["podSelector"]["matchLabels"].items() <= check["metadata"]["labels"].items(), "no policy selects the check")
+    workers = by_name["Service", "offboarder"]["spec"]["selector"].items()
+    hold(not workers <= check["metadata"]["labels"].items(), "the Service takes the check for a worker")
+
+    settings = set(re.findall(r"^\| `(OFFBOARDER_\w+)`", text("README.md"), re.MULTILINE))
+    for spec in (pod["spec"], check["spec"]):
+        (container,) = spec["containers"]
+        (config,) = [one["configMapRef"]["name"] for one in container["envFrom"]]
+        hold(("ConfigMap", config) in by_name, f"{container['name']} reads {config}, which does not exist")
+        mounts = {one["mountPath"]: one["name"] for one in container["volumeMounts"]}
+        volumes = {one["name"]: {item["path"] for item in one["secret"]["items"]} for one in spec["volumes"]}
+        for one in container["env"]:
+            name = one["name"]
+            hold(name in settings or re.sub("_FILE$", "", name) in settings, f"no setting is called {name}")
+            if name.endswith("_FILE"):
+                file = pathlib.PurePosixPath(one["value"])
+                volume = mounts.get(str(file.parent))
+                hold(file.name in volumes.get(volume, ()), f"{name} names {file}, which is not mounted")
+    if schemas:
+        by_kind = {}
+        for one in [*objects, yaml.safe_load(text("deploy/kubernetes/rabbitmq/rabbitmq-cluster.yaml"))]:
+            by_kind.setdefault(one["kind"], []).append(one)
+        custom(by_kind, sorted(pathlib.Path(schemas).glob("*.yaml")))
+
+
+def rabbitmq():
+    """The operator's object repeats settings of rabbitmq.conf."""
+    cluster = yaml.safe_load(text("deploy/kubernetes/rabbitmq/rabbitmq-cluster.yaml"))
+    conf = text("deploy/rabbitmq/rabbitmq.conf").splitlines()
+    for line in cluster["spec"]["rabbitmq"]["additionalConfig"].splitlines():
+        hold(line in conf, f"rabbitmq-cluster.yaml says {line!r}, and rabbitmq.conf does not")
 
 
 def packages():
@@ -303,14 +370,18 @@ def strict(schema):
 def main(command, *arguments):
     if command == "expressions":
         return expressions()
+    if command == "standard":
+        return standard(*arguments)
     if command == "kubernetes":
         kubernetes(arguments)
+    elif command == "components":
+        components(*arguments)
     elif command == "exported":
         exported(*arguments)
     elif command == "policies":
         policies()
     else:
-        for check in (metrics, alerts, links, grace, redis, rights, rust, packages):
+        for check in (metrics, alerts, links, grace, redis, rabbitmq, rights, rust, packages):
             check()
     for fault in faults:
         print(f"  {fault}")
