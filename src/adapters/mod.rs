@@ -9,6 +9,7 @@ pub(crate) mod genesys;
 pub(crate) mod http;
 pub(crate) mod nice;
 mod private;
+mod proxy;
 pub(crate) mod redis;
 pub(crate) mod s3;
 pub(crate) mod stored_checkpoint;

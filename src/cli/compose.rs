@@ -15,7 +15,7 @@ use crate::adapters::redis::{
     RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisOperations, RedisQuotas,
     RedisUsage, RedisUsers, RedisWorkers,
 };
-use crate::adapters::s3::S3Store;
+use crate::adapters::s3::{S3Options, S3Store};
 use crate::adapters::tutorial::Client;
 use crate::address::{ProtectedLocation, RedisUrl};
 use crate::clock::Clock;
@@ -49,6 +49,7 @@ pub(super) fn tenant(
     let options = ApiOptions {
         base_uri: settings.base_uri.clone(),
         token_uri: settings.token_uri.clone(),
+        ca: settings.ca.clone(),
         client_id: settings.client_id.clone(),
         client_secret: settings.client_secret.clone(),
         grant: match &settings.access_key {
@@ -267,15 +268,26 @@ pub(super) async fn s3_store(
     bucket: &str,
     prefix: &str,
 ) -> Result<S3Store, CliError> {
-    let path_style = settings.force_path_style;
-    Ok(S3Store::connect(
-        bucket,
+    let options = S3Options {
         prefix,
-        path_style,
-        settings.retention,
-        Clock::system(),
-    )
-    .await?)
+        retention: settings.retention,
+        kms_key: settings.kms_key.as_deref(),
+        ..s3_reader(settings, bucket)
+    };
+    Ok(S3Store::connect(options).await?)
+}
+
+/// How to read a bucket of that S3.
+fn s3_reader<'a>(settings: &'a Archive, bucket: &'a str) -> S3Options<'a> {
+    S3Options {
+        bucket,
+        prefix: "",
+        force_path_style: settings.force_path_style,
+        ca: settings.ca.as_ref(),
+        retention: None,
+        kms_key: None,
+        clock: Clock::system(),
+    }
 }
 
 pub(super) fn broker(settings: &Queue) -> Result<Arc<dyn Broker>, CliError> {
@@ -292,14 +304,7 @@ pub(super) async fn protected(settings: &Settings) -> Result<ProtectedSource, Cl
         None => ProtectedSource::nobody(),
         Some(ProtectedLocation::File(path)) => ProtectedSource::file(path.clone()),
         Some(ProtectedLocation::S3 { bucket, key }) => {
-            let store = S3Store::connect(
-                bucket,
-                "",
-                settings.archive.force_path_style,
-                None,
-                Clock::system(),
-            )
-            .await?;
+            let store = S3Store::connect(s3_reader(&settings.archive, bucket)).await?;
             ProtectedSource::object(Arc::new(store), ObjectKey(key.clone()))
         }
     })

@@ -336,12 +336,20 @@ impl Report {
              and no checkpoint exists"
             }
         };
+        let unlisted = self
+            .verdicts
+            .iter()
+            .any(|verdict| verdict.older_versions == Some(false));
+        let older = "older versions of objects that were overwritten or deleted: this store does not list versions \
+                     (ListObjectVersions), so that only what it returns now was checked";
         let others = "changes of holds, pauses, the audit log and copies of dead letters: they are not checked";
 
         is_everyone
             .then_some(whole)
             .into_iter()
-            .chain([together, others])
+            .chain([together])
+            .chain(unlisted.then_some(older))
+            .chain([others])
             .collect()
     }
 }

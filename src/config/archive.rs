@@ -4,15 +4,25 @@ use std::path::PathBuf;
 
 use super::reader::Reader;
 use super::table;
-use crate::address::{file_url, s3_url};
+use super::tls::TlsSettings;
+use crate::address::{PemFile, file_url, s3_url};
 use crate::limits::parse::{boolean, positive_duration, unless_off};
 use crate::limits::{Retention, RetentionMode};
+
+const TLS: TlsSettings = TlsSettings {
+    ca: &table::ARCHIVE_CA_FILE,
+    client: None,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Archive {
     pub location: ArchiveLocation,
     pub retention: Option<Retention>,
     pub force_path_style: bool,
+    /// Of a private CA.
+    pub ca: Option<PemFile>,
+    /// The KMS key that S3 encrypts with.
+    pub kms_key: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +41,17 @@ impl Archive {
         let location = reader.get(&table::ARCHIVE_URL, location);
         let retention = reader.get(&table::ARCHIVE_RETENTION, unless_off(retention));
         let force_path_style = reader.get(&table::ARCHIVE_FORCE_PATH_STYLE, boolean);
+        let kms_key = reader.get(&table::ARCHIVE_KMS_KEY, kms_key);
+        let in_directory = matches!(location, Some(ArchiveLocation::Directory(_)));
+        let tls_by = in_directory.then_some("make OFFBOARDER_ARCHIVE_URL an s3:// URL");
+        let ca = TLS.read(reader, tls_by).ca;
+        if in_directory {
+            reader.refuse(
+                &table::ARCHIVE_KMS_KEY,
+                "is for S3, and a directory encrypts nothing; make OFFBOARDER_ARCHIVE_URL an s3:// \
+                 URL, or remove this",
+            );
+        }
 
         let location = location?;
         let retention = retention?;
@@ -45,6 +66,8 @@ impl Archive {
             location,
             retention,
             force_path_style: force_path_style?,
+            ca,
+            kms_key,
         })
     }
 }
@@ -124,6 +147,17 @@ fn retention(text: &str) -> Result<Retention, String> {
     })
 }
 
+/// It is sent in a header. What it names, only S3 knows.
+fn kms_key(text: &str) -> Result<String, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(text.to_owned());
+    }
+    Err(
+        "is no KMS key; give its ID, its ARN (arn:aws:kms:…:key/…), or an alias such as alias/name"
+            .to_owned(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -198,6 +232,16 @@ mod tests {
             "on",
         ] {
             assert!(retention(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_kms_key_fits_into_a_header() {
+        for key in ["alias/aws/s3", "1234abcd-12ab-34cd-56ef-1234567890ab"] {
+            assert_eq!(kms_key(key).as_deref(), Ok(key));
+        }
+        for bad in ["a b", "a\nb", "schlüssel"] {
+            assert!(kms_key(bad).is_err(), "{bad}");
         }
     }
 }

@@ -6,11 +6,17 @@ use url::Url;
 
 use super::reader::Reader;
 use super::table;
-use crate::address::web_url;
+use super::tls::TlsSettings;
+use crate::address::{PemFile, web_url};
 use crate::limits::Rate;
 use crate::limits::parse::{boolean, duration, positive_duration, unless_off, whole};
 use crate::profile::TenantProfile;
 use crate::secret::Secret;
+
+const TLS: TlsSettings = TlsSettings {
+    ca: &table::CXONE_CA_FILE,
+    client: None,
+};
 
 /// The key of a service employee, with which the profile `cxone` gets its tokens.
 #[derive(Debug, Clone)]
@@ -25,6 +31,8 @@ pub(crate) struct Cxone {
     /// Origin of the API; its path is `/`.
     pub base_uri: Url,
     pub token_uri: Url,
+    /// Of a private CA.
+    pub ca: Option<PemFile>,
     pub client_id: String,
     pub client_secret: Secret,
     /// There is one exactly with the profile `cxone`.
@@ -72,6 +80,12 @@ impl Cxone {
             // A window with a fault has its own.
             refuse_what_the_profile_has_not(reader, profile, window_days != Some(None));
         }
+        let urls = [&base_uri, &token_uri];
+        let in_clear =
+            base_uri.is_some() && urls.into_iter().flatten().all(|url| url.scheme() == "http");
+        let tls_by = in_clear.then_some("make OFFBOARDER_CXONE_BASE_URI an https:// URL");
+        let ca = TLS.read(reader, tls_by).ca;
+
         let base_uri = base_uri?;
         let token_uri = match token_uri {
             Some(token_uri) => token_uri,
@@ -81,6 +95,7 @@ impl Cxone {
             profile: profile?,
             token_uri,
             base_uri,
+            ca,
             client_id: client_id?,
             client_secret: client_secret?,
             access_key,

@@ -21,6 +21,9 @@ settings! {
     CXONE_PROFILE: open, "cxone.profile", Default("tutorial"),
         "whose API the tenant has: `tutorial`, `cxone` (NICE's published API) or `genesys` (Genesys \
          Cloud); `docs/tenants.md` has each of them";
+    CXONE_CA_FILE: open, "cxone.ca_file", Nothing,
+        "PEM file of a private CA that is also trusted for API and tokens, e.g. that of a proxy which \
+         reads along";
     CXONE_TOKEN_URI: open, "cxone.token_uri",
         Derived("base + `/api/v2/oauth/token`; `https://cxone.niceincontact.com/auth/token` with the \
          profile `cxone`; base with `login.` for `api.` + `/oauth/token` with `genesys`"),
@@ -82,6 +85,11 @@ settings! {
         "Object Lock retention of manifest and archive, e.g. `compliance:7y`";
     ARCHIVE_FORCE_PATH_STYLE: open, "archive.force_path_style", Default("false"),
         "for S3-compatible stores: put the bucket in the path of the URL, not in the host name";
+    ARCHIVE_CA_FILE: open, "archive.ca_file", Nothing,
+        "PEM file of a private CA that is also trusted for S3";
+    ARCHIVE_KMS_KEY: open, "archive.kms_key", Nothing,
+        "ID, ARN or alias of the AWS KMS key that S3 encrypts every object with (SSE-KMS); without \
+         it the bucket decides";
     WORKER_CONCURRENCY: open, "worker.concurrency", Default("16"),
         "users in progress at once, and the AMQP prefetch, 1 to 1000";
     WORKER_MAX_ATTEMPTS: open, "worker.max_attempts", Default("8"),

@@ -93,6 +93,8 @@ pub(crate) struct Version {
     pub deletes: bool,
     /// This is the newest version of its key, which a read without a version finds.
     pub latest: bool,
+    /// The store lists no versions, so that it is unknown whether there are older ones.
+    pub older_unknown: bool,
 }
 
 /// Versions of objects, in the order of the listing.
@@ -191,7 +193,8 @@ pub(crate) trait ArchiveStore: Send + Sync {
     async fn hidden(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure>;
 
     /// Every version of the keys that begin with `prefix`, also those that a delete marker hides.
-    /// The newest version of a key comes first.
+    /// The newest version of a key comes first. A store that lists no versions (see
+    /// [`Self::hidden`]) shows what a read finds, with [`Version::older_unknown`].
     fn versions(&self, prefix: &str) -> Versions;
 
     /// Reads a small object; `Err` when it is larger than `max_bytes`.

@@ -29,6 +29,9 @@ pub(crate) trait BucketHealth: Send + Sync {
     /// Whether the bucket keeps the versions of what is overwritten or deleted.
     async fn keeps_versions(&self) -> Result<bool, Failure>;
 
+    /// Whether the store lists versions (`ListObjectVersions`).
+    async fn lists_versions(&self) -> Result<bool, Failure>;
+
     /// Whether the bucket has Object Lock.
     async fn keeps_locks(&self) -> Result<bool, Failure>;
 }

@@ -47,6 +47,7 @@ mod operations;
 mod outages;
 mod outputs;
 mod profiles;
+mod proxies;
 mod reporting;
 mod resources;
 mod revisions;

@@ -6,7 +6,7 @@ use crate::support::population::deletable;
 use crate::support::process::tail;
 use crate::support::s3_proxy::{Damage, S3Proxy};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{ledger, promises, redis, servers, status, throttle, trial};
+use crate::support::{ledger, list, promises, redis, servers, status, throttle, trial};
 
 /// One failure that spends an attempt would be a dead letter.
 fn world(place: usize, count: usize, attempts: u32) -> (World, S3Proxy) {
@@ -241,4 +241,98 @@ fn forged_interval(place: usize) {
         assert_eq!(manifest["archive"]["conversations"], 4, "{manifest:#}");
     }
     promises::assert_manifests(&world, &servers::shared());
+}
+
+trial!(
+    "a store that lists no versions off-boards, and verify and doctor say what they could not read",
+    no_versions
+);
+
+fn no_versions(place: usize) {
+    let (world, proxy) = world(place, 2, 3);
+    proxy.refuse("GET", "versions", 501, "NotImplemented");
+    let worker = world.start(&["worker"]);
+    world.publish_all();
+    promises::await_quiet(&world, PATIENCE);
+    World::drain(worker);
+    assert!(proxy.refused() > 0, "versions were asked for");
+
+    let limit = "does not list versions";
+    let unlooked = |report: &Value| report["cannotFind"].to_string().contains(limit);
+    let report = world.json(&["verify", "--all"], 0);
+    assert!(unlooked(&report), "{report:#}");
+    for user in list(&report["users"]) {
+        assert_eq!(user["olderVersions"], false, "{user:#}");
+    }
+    let findings = world.json(&["doctor"], 0);
+    let is_named = |finding: &Value| {
+        let detail = finding["detail"].as_str().unwrap_or_default();
+        finding["check"] == "archive versions"
+            && finding["warning"] == true
+            && detail.contains(limit)
+    };
+    assert!(
+        list(&findings["findings"]).iter().any(is_named),
+        "{findings:#}"
+    );
+
+    // What the store returns now is checked all the same, also the version that the manifest names.
+    world
+        .objects()
+        .flip_bit(&format!("{}.json", world.users[0].id));
+    let report = world.json(&["verify", "--all"], 1);
+    let found = list(&report["users"])
+        .iter()
+        .flat_map(|user| list(&user["findings"]));
+    let kinds: Vec<&Value> = found.map(|finding| &finding["kind"]).collect();
+    assert_eq!(kinds, ["overwritten", "archive_changed"], "{report:#}");
+    proxy.stop_refusing();
+    let report = world.json(&["verify", "--all"], 1);
+    assert!(!unlooked(&report), "{report:#}");
+    for user in list(&report["users"]) {
+        assert_eq!(user["olderVersions"], true, "{user:#}");
+    }
+}
+
+trial!(
+    "a profile of AWS gets its credentials by a process, and one whose SSO session is over is named",
+    profiles_of_aws
+);
+
+fn profiles_of_aws(place: usize) {
+    let mut world = World::new(place, Vec::new());
+    let [key, secret] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| {
+        let value = world.setting(name).to_owned();
+        world.unset(name);
+        value
+    });
+    let credentials = json!({ "Version": 1, "AccessKeyId": key, "SecretAccessKey": secret });
+    let credentials = world.write("credentials.json", &credentials.to_string());
+    let config = format!(
+        "[profile process]\ncredential_process = cat {credentials}\n\
+         [profile sso]\nsso_session = s\nsso_account_id = 111122223333\nsso_role_name = r\n\
+         [sso-session s]\nsso_region = us-east-1\nsso_start_url = https://nobody.awsapps.com/start\n"
+    );
+    let config = world.write("config", &config);
+    world.set("AWS_CONFIG_FILE", &config);
+    let archive_store = |world: &World| {
+        let report = world.run(&["doctor", "--output", "json"]).json();
+        let mut findings = list(&report["findings"]).iter();
+        let found = findings.find(|finding| finding["check"] == "archive store");
+        found.expect("the row").clone()
+    };
+
+    world.set("AWS_PROFILE", "process");
+    let found = archive_store(&world);
+    let detail = found["detail"].as_str().unwrap_or_default();
+    assert!(found["ok"] == true && detail.contains(&key), "{found:#}");
+    world.set("AWS_PROFILE", "sso");
+    let found = archive_store(&world);
+    let detail = found["detail"].as_str().unwrap_or_default();
+    for says in [
+        "no credentials (failed to load the cached SSO token)",
+        "aws sso login",
+    ] {
+        assert!(detail.contains(says), "{found:#}");
+    }
 }

@@ -195,6 +195,7 @@ impl ArchiveStore for DirectoryStore {
                     id: None,
                     deletes: false,
                     latest: true,
+                    older_unknown: false,
                 })
             };
             Ok::<_, Failure>(stream::iter(listed.into_iter().map(only)))

@@ -14,6 +14,7 @@ use super::quota::Quota;
 use super::refusals::Refusals;
 use super::token::{Grant, Tokens};
 use super::transport::{Reply, Request, Transport};
+use crate::address::PemFile;
 use crate::clock::Clock;
 use crate::failpoint::effect;
 use crate::machine::Call;
@@ -40,6 +41,8 @@ pub(crate) enum Write {
 pub(crate) struct ApiOptions {
     pub base_uri: Url,
     pub token_uri: Url,
+    /// Of a private CA.
+    pub ca: Option<PemFile>,
     pub client_id: String,
     pub client_secret: Secret,
     pub grant: Grant,
@@ -69,7 +72,7 @@ pub(crate) struct Api {
 impl Api {
     pub(crate) fn new(options: ApiOptions, dialect: &'static Dialect) -> Result<Self, ApiError> {
         let tokens = Tokens::new(
-            connect(&options.token_uri)?,
+            connect(&options.token_uri, options.ca.as_ref())?,
             options.token_uri,
             &options.client_id,
             &options.client_secret,
@@ -84,7 +87,7 @@ impl Api {
             Quota::new(class, rate, quotas, options.progress.clone())
         };
         let transport = Transport {
-            http: connect(&options.base_uri)?,
+            http: connect(&options.base_uri, options.ca.as_ref())?,
             dialect,
             tokens,
             routing: quota(QuotaClass::Routing, options.rate_routing),

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::Response;
 use reqwest::header::CONTENT_ENCODING;
 
+use super::connection::through;
 use super::error::ApiError;
 use crate::adapters::tls;
 
@@ -73,6 +74,7 @@ pub(super) fn send_error(error: &reqwest::Error, what: &str, writes: bool) -> Ap
         }
         return ApiError::AnswerLost { what, why };
     }
+    let what = what + &through(error.url());
     if error.is_timeout() {
         return ApiError::Timeout { what };
     }

@@ -17,7 +17,7 @@ pub(crate) enum ApiError {
     Unreachable { what: String, why: String },
     /// The certificate was signed by an unknown CA, or by itself.
     #[error(
-        "{what}: cannot reach the API ({why}); name the file of its CA in SSL_CERT_FILE, and check OFFBOARDER_CXONE_BASE_URI and OFFBOARDER_CXONE_TOKEN_URI"
+        "{what}: cannot reach the API ({why}); name the file of its CA in OFFBOARDER_CXONE_CA_FILE, and check OFFBOARDER_CXONE_BASE_URI and OFFBOARDER_CXONE_TOKEN_URI"
     )]
     Untrusted { what: String, why: String },
     /// This process may open no more files or connections; every user would meet this.

@@ -42,7 +42,7 @@ fn transport(base: &Url) -> Transport {
             Progress::default(),
         )
     };
-    let http = connect(base).unwrap();
+    let http = connect(base, None).unwrap();
     let token_uri = base.join("/token").unwrap();
     Transport {
         http: http.clone(),

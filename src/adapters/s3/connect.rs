@@ -1,6 +1,6 @@
 //! The client of the AWS SDK, with our timeouts.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
@@ -9,17 +9,16 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{
     RequestChecksumCalculation, SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
-
-use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, ConnectorBuilder};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 
 use super::error::S3Error;
 use super::trace::Spans;
+use crate::adapters::tls;
+use crate::address::PemFile;
 
 /// The AWS command line and the SDKs for other languages read this variable; the SDK for Rust does
 /// not.
@@ -28,9 +27,14 @@ const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 /// Credentials, region and endpoint come from the usual AWS sources (`AWS_*`, profile, role).
 pub(super) async fn connect(
     force_path_style: bool,
+    ca: Option<&PemFile>,
 ) -> Result<(Client, Option<SharedCredentialsProvider>), S3Error> {
     let bundle = std::env::var_os(CA_BUNDLE).filter(|path| !path.is_empty());
-    let https = bundle.map(|path| https(Path::new(&path))).transpose()?;
+    let bundle = bundle.map(|path| PemFile {
+        setting: CA_BUNDLE.to_owned(),
+        path: PathBuf::from(path),
+    });
+    let https = https(bundle.as_ref(), ca)?;
     // The SDK itself sets only the first of these. A part of some MiB on a slow link may take
     // minutes; the read timeout ends a connection that is stuck.
     let timeouts = TimeoutConfig::builder()
@@ -61,34 +65,40 @@ pub(super) async fn connect(
     Ok((Client::from_conf(config), shared.credentials_provider()))
 }
 
-/// The client that the SDK would create, with these CAs in the place of the system's.
-fn https(bundle: &Path) -> Result<SharedHttpClient, S3Error> {
-    let refused = |why: String| S3Error::CaBundle {
-        path: bundle.display().to_string(),
-        why,
-    };
-    let pem = std::fs::read(bundle).map_err(|error| refused(error.to_string()))?;
-    // The SDK does not check the file, and would panic at the first connection.
-    let mut roots = RootCertStore::empty();
+/// The client that the SDK would create, which trusts the CA as well. As elsewhere, a bundle is
+/// trusted instead of the system's CAs. `None`: without either, the SDK's own will do.
+fn https(
+    bundle: Option<&PemFile>,
+    ca: Option<&PemFile>,
+) -> Result<Option<SharedHttpClient>, S3Error> {
+    if bundle.is_none() && ca.is_none() {
+        return Ok(None);
+    }
+    let mut trusted = TrustStore::empty().with_native_roots(bundle.is_none());
 
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| refused(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| refused(error.to_string()))?;
+    for file in bundle.into_iter().chain(ca) {
+        // The SDK does not check a file, and would panic at the first connection.
+        let pem = tls::read_ca(file).map_err(|error| S3Error::CaFile(error.to_string()))?;
+        trusted = trusted.with_pem_certificate(pem.into_bytes());
     }
-    if roots.is_empty() {
-        return Err(refused("it holds no certificate".to_owned()));
-    }
-    let trusted = TrustStore::empty().with_pem_certificate(pem);
     let context = TlsContext::builder().with_trust_store(trusted).build();
-    let context = context.map_err(|error| refused(error.to_string()))?;
-    let provider = Provider::rustls(CryptoMode::AwsLc);
+    let context = context.map_err(|error| S3Error::CaFile(error.to_string()))?;
 
-    Ok(Builder::new()
-        .tls_provider(provider)
-        .tls_context(context)
-        .build_https())
+    Ok(Some(Builder::new().build_with_connector_fn(
+        move |settings, components| {
+            let mut connector = ConnectorBuilder::default()
+                .tls_provider(Provider::rustls(CryptoMode::AwsLc))
+                .tls_context(context.clone())
+                // Only the SDK's own client follows `HTTPS_PROXY` by itself.
+                .proxy_config(ProxyConfig::from_env());
+            connector.set_connector_settings(settings.cloned());
+            if let Some(components) = components {
+                connector.set_sleep_impl(components.sleep_impl());
+            }
+
+            connector.build()
+        },
+    )))
 }
 
 #[cfg(test)]
@@ -97,7 +107,7 @@ mod tests {
     use crate::failure::{Classify as _, Code};
 
     #[test]
-    fn a_bundle_that_holds_no_certificates_is_refused_by_name() {
+    fn a_file_that_holds_no_certificates_is_refused_by_name() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ca.pem");
         let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -105,12 +115,28 @@ mod tests {
             if let Some(text) = text {
                 std::fs::write(&path, text).unwrap();
             }
-            let error = https(&path).unwrap_err();
-            assert_eq!(error.code(), Code::SettingsUnreadable);
-            assert!(
-                error.to_string().starts_with("AWS_CA_BUNDLE: ")
-                    && error.to_string().contains("ca.pem")
-            );
+            let file = |setting: &str| PemFile {
+                setting: setting.to_owned(),
+                path: path.clone(),
+            };
+            for (bundle, ca) in [
+                (Some(file(CA_BUNDLE)), None),
+                (None, Some(file("OFFBOARDER_ARCHIVE_CA_FILE"))),
+            ] {
+                let error = https(bundle.as_ref(), ca.as_ref()).unwrap_err();
+                assert_eq!(error.code(), Code::SettingsUnreadable);
+                let setting = bundle.or(ca).unwrap().setting;
+                let text = error.to_string();
+                assert!(
+                    text.starts_with(&format!("{setting}: ")) && text.contains("ca.pem"),
+                    "{text}"
+                );
+            }
         }
+    }
+
+    #[test]
+    fn without_a_file_the_sdk_chooses_the_cas() {
+        assert!(https(None, None).unwrap().is_none());
     }
 }

@@ -3,7 +3,7 @@
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
-use crate::adapters::tls;
+use crate::adapters::{proxy, tls};
 use crate::failure::{Class, Classify, Code};
 
 /// `what` names the operation and the object; `said` is the code and the sentence of the store, cut
@@ -14,17 +14,40 @@ pub(crate) enum S3Error {
         "cannot reach S3 to {what} ({why}); check the network, AWS_ENDPOINT_URL_S3 and AWS_REGION"
     )]
     Unreachable { what: String, why: String },
+    /// The name of the host cannot be resolved.
+    #[error(
+        "cannot reach S3 to {what} ({why}); check AWS_ENDPOINT_URL_S3 and AWS_REGION; a store of your own mostly has no host \
+         name for each bucket and needs OFFBOARDER_ARCHIVE_FORCE_PATH_STYLE=true"
+    )]
+    Unresolved { what: String, why: String },
+    /// http towards a port that speaks TLS.
+    #[error(
+        "cannot reach S3 to {what}: the port speaks TLS; write https:// in AWS_ENDPOINT_URL_S3"
+    )]
+    WantsTls { what: String },
     /// The certificate was signed by an unknown CA.
     #[error(
-        "cannot reach S3 to {what} ({why}); name the file of its CA in AWS_CA_BUNDLE (for S3 only) or SSL_CERT_FILE (for every service)"
+        "cannot reach S3 to {what} ({why}); name the file of its CA in OFFBOARDER_ARCHIVE_CA_FILE"
     )]
     Untrusted { what: String, why: String },
-    /// `AWS_CA_BUNDLE` names a file that is not a list of CA certificates.
-    #[error("AWS_CA_BUNDLE: {path}: {why}; name a PEM file of CA certificates, or unset it")]
-    CaBundle { path: String, why: String },
+    /// A file of CA certificates cannot be used.
+    #[error("{0}")]
+    CaFile(String),
+    /// The profile, role or process of the AWS settings gives no credentials.
+    #[error(
+        "cannot {what}: no credentials ({why}); check the AWS profile in force (`aws sts get-caller-identity` with the same \
+         settings), and sign in again (`aws sso login`) if it uses SSO"
+    )]
+    NoCredentials { what: String, why: String },
+    /// The KMS key is unknown, disabled, or cannot be used.
+    #[error(
+        "S3 cannot {what} with the KMS key ({said}); check OFFBOARDER_ARCHIVE_KMS_KEY, or the default encryption of the \
+         bucket: the key has to be enabled, in the region of the bucket, and named by its ARN if it is another account's"
+    )]
+    KmsKey { what: String, said: String },
     /// The profile gets its credentials in a way that the SDK was built without.
     #[error(
-        "cannot {what}: the AWS profile in force signs in with SSO or `aws login`, which offboarder does not do; give \
+        "cannot {what}: the AWS profile in force signs in with `aws login`, which offboarder does not do; give \
          it a profile with `credential_process = aws configure export-credentials --profile NAME --format process`"
     )]
     Profile { what: String },
@@ -154,11 +177,11 @@ impl S3Error {
     {
         let status = status_of(error);
         if status == 0 {
-            return Self::unanswered(
-                &DisplayErrorContext(error).to_string(),
-                innermost(error),
-                what,
-            );
+            let chain = DisplayErrorContext(error).to_string();
+            return Self::unanswered(&chain, innermost(error), what);
+        }
+        if status == 400 && error.code().is_none() && wants_tls(error) {
+            return Self::WantsTls { what };
         }
         let said = said(error);
 
@@ -167,6 +190,7 @@ impl S3Error {
             ("SignatureDoesNotMatch", _) => Self::WrongSecret { what, said },
             ("InvalidAccessKeyId", _) => Self::UnknownKey { what, said },
             ("RequestTimeTooSkewed", _) => Self::ClockOff { what },
+            (code, 400) if code.starts_with("KMS.") => Self::KmsKey { what, said },
             ("NoSuchUpload", _) => Self::UploadLost { what, said },
             ("SlowDown" | "SlowDownRead" | "SlowDownWrite" | "ThrottlingException", _)
             | (_, 429)
@@ -188,18 +212,34 @@ impl S3Error {
 
     /// Without an answer, only the texts of the SDK say what went wrong.
     fn unanswered(chain: &str, why: String, what: String) -> Self {
+        let lower = chain.to_ascii_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+
         if chain.contains("CredentialsNotLoaded") || chain.contains("no providers in chain") {
-            Self::Denied {
+            return Self::Denied {
                 what,
                 said: "no credentials found".to_owned(),
-            }
-        } else if chain.contains("cargo feature") {
-            Self::Profile { what }
-        } else if tls::is_untrusted(chain) {
-            let why = tls::cause(chain).map_or(why, str::to_owned);
+            };
+        }
+        if chain.contains("cargo feature") {
+            return Self::Profile { what };
+        }
+        if says(&[
+            "loading credentials",
+            "credentials provider",
+            "providererror",
+        ]) {
+            return Self::NoCredentials { what, why };
+        }
+        let why = tls::cause(chain).map_or(why, str::to_owned) + &proxy::named(&endpoint());
+
+        if tls::is_untrusted(chain) {
             Self::Untrusted { what, why }
+        } else if says(&["failed to lookup address", "dns error"]) {
+            Self::Unresolved { what, why }
+        } else if says(&["invalid http version"]) {
+            Self::WantsTls { what }
         } else {
-            let why = tls::cause(chain).map_or(why, str::to_owned);
             Self::Unreachable { what, why }
         }
     }
@@ -229,6 +269,22 @@ impl S3Error {
     }
 }
 
+/// Servers in Go, and others, answer http at a port of theirs for https. Those in Go send no header, and close so early that
+/// their sentence may be lost.
+fn wants_tls<E>(error: &SdkError<E, HttpResponse>) -> bool {
+    error.raw_response().is_some_and(|raw| {
+        let body = String::from_utf8_lossy(raw.body().bytes().unwrap_or_default());
+        body.contains("HTTPS") || raw.headers().iter().next().is_none()
+    })
+}
+
+/// Where S3 is, as far as the environment says: enough to know which proxy is in front of it.
+fn endpoint() -> String {
+    let set = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].map(std::env::var);
+    let set = set.into_iter().flatten().find(|url| !url.is_empty());
+    set.unwrap_or_else(|| "https://s3.amazonaws.com".to_owned())
+}
+
 /// The last cause in the chain says most in the fewest words.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut error = error;
@@ -241,14 +297,17 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 impl Classify for S3Error {
     fn classify(&self) -> (Class, Code) {
         match self {
-            Self::Unreachable { .. } | Self::Untrusted { .. } => {
-                (Class::Systemic, Code::ArchiveUnreachable)
-            }
-            Self::CaBundle { .. } => (Class::Systemic, Code::SettingsUnreadable),
+            Self::Unreachable { .. }
+            | Self::Unresolved { .. }
+            | Self::WantsTls { .. }
+            | Self::Untrusted { .. } => (Class::Systemic, Code::ArchiveUnreachable),
+            Self::CaFile(_) => (Class::Systemic, Code::SettingsUnreadable),
             Self::Denied { .. }
             | Self::WrongSecret { .. }
             | Self::UnknownKey { .. }
             | Self::ClockOff { .. }
+            | Self::KmsKey { .. }
+            | Self::NoCredentials { .. }
             | Self::Profile { .. } => (Class::Systemic, Code::ArchiveDenied),
             Self::NoBucket { .. } => (Class::Systemic, Code::ArchiveMissing),
             Self::Throttled { .. } => (Class::Throttled, Code::ArchiveThrottled),

@@ -94,8 +94,10 @@ fn a_wrong_key_or_secret_is_no_missing_permission() {
 #[test]
 fn without_an_answer_the_text_says_what_to_set() {
     for (chain, names) in [
-        ("invalid peer certificate: UnknownIssuer", "AWS_CA_BUNDLE"),
-        ("invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
+        (
+            "invalid peer certificate: UnknownIssuer",
+            "OFFBOARDER_ARCHIVE_CA_FILE",
+        ),
         (
             "This behavior requires following cargo feature(s) enabled: sso. ",
             "credential_process",
@@ -105,8 +107,55 @@ fn without_an_answer_the_text_says_what_to_set() {
             "no credentials found",
         ),
         ("connection refused", "AWS_ENDPOINT_URL_S3"),
+        (
+            "dns error: failed to lookup address information: Name or service not known",
+            "OFFBOARDER_ARCHIVE_FORCE_PATH_STYLE=true",
+        ),
+        (
+            "received corrupt message of type InvalidContentType",
+            "speaks no TLS",
+        ),
+        ("invalid HTTP version parsed", "write https://"),
+        (
+            "an error occurred while loading credentials: the SSO session has expired",
+            "aws sso login",
+        ),
     ] {
         let text = S3Error::unanswered(chain, chain.to_owned(), "store x".to_owned()).to_string();
         assert!(text.contains(names), "{text}");
+    }
+}
+
+#[test]
+fn a_key_of_kms_that_cannot_be_used_is_named_as_such() {
+    for code in [
+        "KMS.NotFoundException",
+        "KMS.DisabledException",
+        "KMS.KMSInvalidStateException",
+    ] {
+        let error = answered(400, code, "Key is disabled");
+        assert_eq!(error.classify(), (Class::Systemic, Code::ArchiveDenied));
+        let text = error.to_string();
+        assert!(
+            text.contains("OFFBOARDER_ARCHIVE_KMS_KEY") && text.contains(code),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn http_at_a_port_for_https_is_named_as_such() {
+    let sentence = "The plain HTTP request was sent to HTTPS port";
+    for (body, header, wants_tls) in [(sentence, true, true), ("", false, true), ("", true, false)]
+    {
+        let status = StatusCode::try_from(400).unwrap();
+        let mut response = HttpResponse::new(status, SdkBody::from(body));
+        if header {
+            response.headers_mut().insert("server", "s3");
+        }
+        let unread = PutObjectError::unhandled("no XML");
+        let error = SdkError::service_error(unread, response);
+        let text = S3Error::of(&error, "store s3://b/k".to_owned()).to_string();
+        assert_eq!(text.contains("write https://"), wants_tls, "{text}");
     }
 }

@@ -38,6 +38,11 @@ impl BucketHealth for S3Store {
         }
     }
 
+    async fn lists_versions(&self) -> Result<bool, Failure> {
+        // One page of a prefix that has a few objects of ours.
+        Ok(self.listing("_offboarder_probe").has_versions().await?)
+    }
+
     async fn keeps_locks(&self) -> Result<bool, Failure> {
         let asked = self
             .client

@@ -8,7 +8,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
@@ -33,6 +33,9 @@ pub(super) enum Flaw {
     RefusesChecksum(u16),
     RefusesConditionAtCompletion(u16),
     RefusesAll(u16),
+    ListsNoVersions,
+    IgnoresKmsKey,
+    RefusesKmsKey,
 }
 
 pub(super) struct Fake {
@@ -45,6 +48,9 @@ pub(super) struct Fake {
 }
 
 pub(super) type Shared = Arc<Mutex<Fake>>;
+
+const ENCRYPTION: &str = "x-amz-server-side-encryption";
+const KMS_KEY: &str = "x-amz-server-side-encryption-aws-kms-key-id";
 
 fn refuse(status: u16, code: &str, message: &str) -> Response {
     let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
@@ -73,9 +79,13 @@ async fn answer(State(fake): State<Shared>, request: Request) -> Response {
             "the region is wrong",
         );
     }
+    if let Some(refused) = fake.refuses_key(&head.headers) {
+        return refused;
+    }
     match head.method {
+        Method::GET if query.contains("versions") => fake.versions(),
         Method::GET if query.contains("list-type=2") => fake.list(&query),
-        Method::POST if query.contains("uploads") => fake.create(&key),
+        Method::POST if query.contains("uploads") => fake.create(&key, &head.headers),
         Method::PUT if query.contains("partNumber") => fake.part(&query, &head.headers, body),
         Method::POST => fake.complete(&key, &query, &head.headers),
         Method::DELETE => {
@@ -121,14 +131,36 @@ impl Fake {
             .into_response()
     }
 
-    fn create(&mut self, key: &str) -> Response {
+    fn versions(&self) -> Response {
+        if self.flaw == Flaw::ListsNoVersions {
+            return refuse(501, "NotImplemented", "this store lists no versions");
+        }
+        "<ListVersionsResult><IsTruncated>false</IsTruncated></ListVersionsResult>".into_response()
+    }
+
+    fn refuses_key(&self, headers: &HeaderMap) -> Option<Response> {
+        let refuses = self.flaw == Flaw::RefusesKmsKey && headers.contains_key(KMS_KEY);
+        refuses.then(|| refuse(400, "KMS.NotFoundException", "Key 'k' does not exist"))
+    }
+
+    /// The answer, with how the object is encrypted.
+    fn encrypted(&self, answer: impl IntoResponse, headers: &HeaderMap) -> Response {
+        let mut answer = answer.into_response();
+        let is_asked = headers.contains_key(KMS_KEY) && self.flaw != Flaw::IgnoresKmsKey;
+        if let Some(how) = headers.get(ENCRYPTION).filter(|_| is_asked) {
+            answer.headers_mut().insert(ENCRYPTION, how.clone());
+        }
+        answer
+    }
+
+    fn create(&mut self, key: &str, headers: &HeaderMap) -> Response {
         self.begun += 1;
         let id = format!("u{}", self.begun);
         self.uploads.insert(id.clone(), Bytes::new());
-        format!(
+        let body = format!(
             "<InitiateMultipartUploadResult><Key>{key}</Key><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
-        )
-        .into_response()
+        );
+        self.encrypted(body, headers)
     }
 
     fn part(&mut self, query: &str, headers: &HeaderMap, body: Bytes) -> Response {
@@ -178,7 +210,7 @@ impl Fake {
             body.clone()
         };
         self.objects.insert(key, (kept, locked));
-        StatusCode::OK.into_response()
+        self.encrypted(StatusCode::OK, headers)
     }
 
     fn get(&self, key: &str) -> Response {

@@ -6,6 +6,7 @@ mod error;
 mod examine;
 #[cfg(test)]
 mod faulty_s3;
+mod listing;
 mod probe;
 mod reading;
 mod store;
@@ -15,4 +16,4 @@ mod trace;
 mod versions;
 mod writing;
 
-pub(crate) use store::S3Store;
+pub(crate) use store::{S3Options, S3Store};

@@ -72,7 +72,7 @@ impl S3Store {
         format!("s3://{}/{}", self.bucket, self.prefix)
     }
 
-    fn unfit(&self, fault: &str) -> S3Error {
+    pub(super) fn unfit(&self, fault: &str) -> S3Error {
         S3Error::Unfit {
             location: self.place(),
             fault: fault.to_owned(),
@@ -212,7 +212,8 @@ impl S3Store {
         let mut versions = self.versions(NAME);
 
         while let Some(version) = versions.try_next().await? {
-            if version.key == key && version.id.as_deref() == Some(&id) {
+            // A store that lists no versions keeps none, whatever it names them.
+            if version.key == key && (version.older_unknown || version.id.as_deref() == Some(&id)) {
                 return Ok(());
             }
         }

@@ -4,18 +4,18 @@ use std::collections::HashMap;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-use aws_sdk_s3::types::{ChecksumMode, Object, ObjectLockRetentionMode};
+use aws_sdk_s3::types::{ChecksumMode, ObjectLockRetentionMode};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 
 use super::error::{S3Error, is_not_found};
+use super::listing::Listing;
 use super::store::S3Store;
-use super::versions::VersionListing;
 use super::writing::SHA256_NAME;
 use crate::failure::Failure;
 use crate::machine::RetentionMark;
-use crate::ports::{ArchiveStore as _, Chunks, DateRange, Found, Listed, ObjectKey};
+use crate::ports::{ArchiveStore as _, Chunks, DateRange, Found, ObjectKey};
 
 impl S3Store {
     pub(super) async fn head(
@@ -107,54 +107,14 @@ impl S3Store {
         Ok(Some(chunks.boxed()))
     }
 
-    pub(super) async fn list_objects(&self, prefix: &str) -> Result<Vec<Listed>, S3Error> {
-        let prefix = format!("{}{prefix}", self.prefix);
-        let what = || format!("list s3://{}/{prefix}", self.bucket);
-        let mut pages = self
-            .client
-            .list_objects_v2()
-            .bucket(&self.bucket)
-            .prefix(&prefix)
-            .into_paginator()
-            .send();
-
-        let mut listed = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| S3Error::of(&error, what()))?;
-            for object in page.contents.unwrap_or_default() {
-                let Some(key) = self.own_key(&object) else {
-                    continue;
-                };
-                // The type of S3's answer lets it be missing; without it no deletion can be
-                // counted.
-                let modified = modified(&object).ok_or_else(|| S3Error::Rejected {
-                    what: what(),
-                    status: 200,
-                    said: "an object without LastModified".to_owned(),
-                })?;
-                listed.push(Listed { key, modified });
-            }
-        }
-        Ok(listed)
-    }
-
-    fn own_key(&self, object: &Object) -> Option<ObjectKey> {
-        let key = object.key.as_deref()?.strip_prefix(&self.prefix)?;
-        Some(ObjectKey(key.to_owned()))
-    }
-
-    pub(super) fn version_listing(&self, prefix: &str) -> VersionListing {
-        VersionListing {
+    pub(super) fn listing(&self, prefix: &str) -> Listing {
+        Listing {
             client: self.client.clone(),
             bucket: self.bucket.clone(),
             root: self.prefix.clone(),
             prefix: format!("{}{prefix}", self.prefix),
         }
     }
-}
-
-fn modified(object: &Object) -> Option<Timestamp> {
-    Timestamp::from_second(object.last_modified?.secs()).ok()
 }
 
 fn found(head: HeadObjectOutput) -> Found {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::connect::connect;
 use super::error::S3Error;
+use crate::address::PemFile;
 use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::integrity::Integrity;
@@ -19,6 +20,19 @@ use crate::ports::{
     Versions, crc32c,
 };
 
+/// How to reach a bucket, and how to store in it.
+pub(crate) struct S3Options<'a> {
+    pub bucket: &'a str,
+    pub prefix: &'a str,
+    pub force_path_style: bool,
+    /// Of a private CA.
+    pub ca: Option<&'a PemFile>,
+    pub retention: Option<Retention>,
+    /// The KMS key that S3 encrypts with.
+    pub kms_key: Option<&'a str>,
+    pub clock: Clock,
+}
+
 /// A bucket and a prefix in it.
 pub(crate) struct S3Store {
     pub(super) client: Client,
@@ -26,6 +40,8 @@ pub(crate) struct S3Store {
     pub(super) bucket: String,
     pub(super) prefix: String,
     pub(super) retention: Option<Retention>,
+    /// The KMS key that everything is encrypted with.
+    pub(super) kms_key: Option<String>,
     /// Whether the store refuses wrong checksums, once a probe has tested everything.
     pub(super) refuses_wrong_checksums: OnceLock<bool>,
     pub(super) integrity: Integrity,
@@ -34,22 +50,20 @@ pub(crate) struct S3Store {
 
 impl S3Store {
     /// Finds credentials, region and endpoint as every AWS program does. Sends nothing to S3 yet.
-    pub(crate) async fn connect(
-        bucket: &str,
-        prefix: &str,
-        force_path_style: bool,
-        retention: Option<Retention>,
-        clock: Clock,
-    ) -> Result<Self, S3Error> {
-        let connected = connect(force_path_style).await?;
-        Ok(Self::new(
+    pub(crate) async fn connect(options: S3Options<'_>) -> Result<Self, S3Error> {
+        let connected = connect(options.force_path_style, options.ca).await?;
+        let store = Self::new(
             connected.0,
             connected.1,
-            bucket,
-            prefix,
-            retention,
-            clock,
-        ))
+            options.bucket,
+            options.prefix,
+            options.retention,
+            options.clock,
+        );
+        Ok(Self {
+            kms_key: options.kms_key.map(str::to_owned),
+            ..store
+        })
     }
 
     pub(in crate::adapters) fn new(
@@ -66,6 +80,7 @@ impl S3Store {
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
             retention,
+            kms_key: None,
             refuses_wrong_checksums: OnceLock::new(),
             integrity: Integrity::default(),
             clock,
@@ -77,6 +92,15 @@ impl S3Store {
     pub(in crate::adapters) fn with_retention(self, retention: Retention) -> Self {
         Self {
             retention: Some(retention),
+            ..self
+        }
+    }
+
+    /// The same, which has S3 encrypt what it stores with this KMS key.
+    #[cfg(test)]
+    pub(super) fn with_kms_key(self, key: &str) -> Self {
+        Self {
+            kms_key: Some(key.to_owned()),
             ..self
         }
     }
@@ -231,15 +255,15 @@ impl ArchiveStore for S3Store {
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Failure> {
-        Ok(self.list_objects(prefix).await?)
+        Ok(self.listing(prefix).objects().await?)
     }
 
     async fn hidden(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure> {
-        self.version_listing(prefix).hidden().await
+        self.listing(prefix).hidden().await
     }
 
     fn versions(&self, prefix: &str) -> Versions {
-        self.version_listing(prefix).stream()
+        self.listing(prefix).versions()
     }
 
     async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure> {

@@ -3,12 +3,13 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 
 use super::faulty_s3::{Flaw, Shared, store};
 use super::store::S3Store;
 use crate::failure::{Code, Failure};
 use crate::limits::{Retention, RetentionMode};
-use crate::ports::{ArchiveStore as _, ObjectKey, PutOnce};
+use crate::ports::{ArchiveStore as _, BucketHealth as _, ObjectKey, PutOnce, Version};
 
 const DAY: Retention = Retention {
     mode: RetentionMode::Governance,
@@ -167,4 +168,66 @@ async fn a_document_that_reads_back_differently_is_found_when_it_is_stored() {
         .await
         .unwrap();
     assert!(matches!(stored, PutOnce::Stored(_)));
+}
+
+#[tokio::test]
+async fn a_kms_key_goes_with_every_write_and_a_store_that_ignores_or_refuses_it_is_found() {
+    let (store, _fake, _serving) = store(Flaw::None, None).await;
+    store.with_kms_key("alias/k").probe().await.unwrap();
+
+    for (flaw, code, says) in [
+        (
+            Flaw::IgnoresKmsKey,
+            Code::ArchiveUnfit,
+            "does not say that it encrypts",
+        ),
+        (
+            Flaw::RefusesKmsKey,
+            Code::ArchiveDenied,
+            "check OFFBOARDER_ARCHIVE_KMS_KEY",
+        ),
+    ] {
+        let (store, fake, _serving) = super::faulty_s3::store(flaw, None).await;
+        let store = store.with_kms_key("alias/k");
+        let failure = store.probe().await.unwrap_err();
+        assert_eq!(failure.code, code, "{failure}");
+        assert!(failure.text.contains(says), "{failure}");
+
+        // The objects of the probe are there from a time without the key.
+        fake.lock().flaw = Flaw::None;
+        store.probe().await.unwrap();
+        fake.lock().flaw = flaw;
+        let again = S3Store {
+            refuses_wrong_checksums: OnceLock::new(),
+            ..store
+        };
+        let failure = again.probe().await.unwrap_err();
+        assert_eq!(failure.code, code, "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_lists_no_versions_shows_what_a_read_finds_and_says_so() {
+    let (store, fake, _serving) = store(Flaw::ListsNoVersions, None).await;
+    store.probe().await.unwrap();
+    assert!(!store.lists_versions().await.unwrap());
+    assert_eq!(store.hidden("").await.unwrap(), []);
+    let body = Bytes::from_static(b"{}");
+    let key = ObjectKey("u.json".to_owned());
+    store.put_once(&key, body, None).await.unwrap();
+
+    let listed: Vec<_> = store.versions("u").try_collect().await.unwrap();
+    let newest = Version {
+        key,
+        id: None,
+        deletes: false,
+        latest: true,
+        older_unknown: true,
+    };
+    assert_eq!(listed, [newest]);
+    fake.lock().flaw = Flaw::None;
+    assert!(store.lists_versions().await.unwrap());
+    fake.lock().flaw = Flaw::RefusesAll(400);
+    let refused: Result<Vec<_>, _> = store.versions("u").try_collect().await;
+    refused.expect_err("another refusal is none of these");
 }

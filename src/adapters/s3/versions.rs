@@ -1,33 +1,26 @@
 //! Versions of objects, and the delete markers that hide them.
 
-use aws_sdk_s3::Client;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::error::S3Error;
+use super::listing::Listing;
 use crate::failure::Failure;
 use crate::ports::{ObjectKey, Version, Versions};
-
-/// A listing of versions and delete markers, page after page.
-pub(super) struct VersionListing {
-    pub(super) client: Client,
-    pub(super) bucket: String,
-    /// The prefix of the store, which is removed from the keys.
-    pub(super) root: String,
-    /// The prefix that is listed, with `root`.
-    pub(super) prefix: String,
-}
 
 /// Where a page begins: S3's key marker and version marker.
 type Marker = (Option<String>, Option<String>);
 
-impl VersionListing {
+impl Listing {
     /// Reads a page when the one before it is used up.
-    pub(super) fn stream(self) -> Versions {
+    pub(super) fn versions(self) -> Versions {
         let pages = stream::try_unfold(
             (self, Some(Marker::default())),
             |(listing, from)| async move {
                 let Some(from) = from else { return Ok(None) };
-                let (versions, next) = listing.page(from).await?;
+                let (versions, next) = match listing.page(from).await {
+                    Err(S3Error::NotImplemented { .. }) => (listing.newest().await?, None),
+                    page => page?,
+                };
                 Ok::<_, Failure>(Some((
                     stream::iter(versions.into_iter().map(Ok)),
                     (listing, next),
@@ -56,6 +49,27 @@ impl VersionListing {
             );
             let Some(next) = next else { return Ok(keys) };
             from = next;
+        }
+    }
+
+    /// What a read finds, from a store that lists no versions.
+    async fn newest(&self) -> Result<Vec<Version>, S3Error> {
+        let newest = self.objects().await?.into_iter().map(|listed| Version {
+            key: listed.key,
+            id: None,
+            deletes: false,
+            latest: true,
+            older_unknown: true,
+        });
+        Ok(newest.collect())
+    }
+
+    /// Whether the store lists versions at all.
+    pub(super) async fn has_versions(&self) -> Result<bool, S3Error> {
+        match self.page(Marker::default()).await {
+            Ok(_) => Ok(true),
+            Err(S3Error::NotImplemented { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -92,6 +106,7 @@ impl VersionListing {
                     id: id.filter(|id| id != "null"),
                     deletes,
                     latest: latest != Some(false),
+                    older_unknown: false,
                 })
             });
         let next = (page.next_key_marker, page.next_version_id_marker);

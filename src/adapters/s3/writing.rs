@@ -7,6 +7,7 @@ use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, ObjectLockMode,
+    ServerSideEncryption,
 };
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -67,7 +68,26 @@ impl S3Store {
             .key(self.full_key(key))
             .if_none_match("*")
             .content_type("application/json")
+            .set_server_side_encryption(self.encryption())
+            .set_ssekms_key_id(self.kms_key.clone())
             .body(ByteStream::from(body))
+    }
+
+    /// How everything is encrypted; `None`: as the bucket says.
+    fn encryption(&self) -> Option<ServerSideEncryption> {
+        self.kms_key
+            .as_ref()
+            .map(|_key| ServerSideEncryption::AwsKms)
+    }
+
+    /// A store that does not know the header of the key would keep everything without it.
+    fn is_encrypted(&self, answered: Option<&ServerSideEncryption>) -> Result<(), S3Error> {
+        if self.encryption().is_none() || answered == Some(&ServerSideEncryption::AwsKms) {
+            return Ok(());
+        }
+        Err(self.unfit(
+            "does not say that it encrypts with the key of OFFBOARDER_ARCHIVE_KMS_KEY (SSE-KMS)",
+        ))
     }
 
     /// A conditional PUT, sent again where it met another one. `Some` with the version's ID, where
@@ -89,11 +109,16 @@ impl S3Store {
             put = put.set_metadata(metadata.clone());
             if let Some(lock) = lock {
                 put = put
+                    // AWS' documentation wants it, or a Content-MD5, next to a lock.
+                    .checksum_algorithm(ChecksumAlgorithm::Crc32C)
                     .object_lock_mode(lock.mode.clone())
                     .object_lock_retain_until_date(lock.until);
             }
             match effect("the S3 put", Box::pin(put.send())).await {
-                Ok(stored) => return Ok(Some(stored.version_id)),
+                Ok(stored) => {
+                    self.is_encrypted(stored.server_side_encryption())?;
+                    return Ok(Some(stored.version_id));
+                }
                 Err(error) if is_precondition(&error) => return Ok(None),
                 Err(error) if is_race(&error) && races < RACES => {
                     races += 1;
@@ -138,6 +163,8 @@ impl S3Store {
             .key(self.full_key(key))
             .content_type("application/json")
             .set_metadata(dates.map(metadata))
+            .set_server_side_encryption(self.encryption())
+            .set_ssekms_key_id(self.kms_key.clone())
             .checksum_algorithm(ChecksumAlgorithm::Crc32C);
 
         if let Some(lock) = lock {
@@ -148,6 +175,7 @@ impl S3Store {
         let created = effect("the S3 create", create.send())
             .await
             .map_err(|error| S3Error::of(&error, what()))?;
+        self.is_encrypted(created.server_side_encryption())?;
         let id = created.upload_id.ok_or_else(|| S3Error::Rejected {
             what: what(),
             status: 200,

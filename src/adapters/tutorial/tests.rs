@@ -51,6 +51,7 @@ async fn serve(answer: Answer) -> (Client, Arc<Mutex<Vec<String>>>) {
     let client = Client::new(ApiOptions {
         token_uri: base.join("/token").unwrap(),
         base_uri: base,
+        ca: None,
         client_id: "K2Q4====".to_owned(),
         client_secret: Secret::new("ab/c+d=="),
         grant: Grant::ClientCredentials,

@@ -79,15 +79,16 @@ async fn evidence(settings: &Settings) -> Vec<Finding> {
             None => Some(store.keeps_locks().await),
         }
     });
-    let versions = kept(
-        VERSIONS,
-        versions,
-        (
-            "the bucket keeps versions",
-            "the bucket keeps no versions: what is overwritten or deleted is gone",
-        ),
-        ("turn on versioning of the bucket", "s3:GetBucketVersioning"),
-    );
+    let versions = match store.lists_versions().await {
+        Ok(false) => Some(Finding::warning(
+            VERSIONS,
+            "the store does not list versions (ListObjectVersions): `verify` checks what it returns now, and cannot read \
+             older versions or delete markers",
+            "keep archives in a store that lists versions, in a bucket with versions and Object Lock",
+        )),
+        // A store that does not answer has a finding of its own.
+        Ok(true) | Err(_) => kept_versions(versions),
+    };
     let locks = locks.and_then(|locks| {
         let detail =
             "OFFBOARDER_ARCHIVE_RETENTION is off: anyone who can delete objects can remove archives and manifests";
@@ -103,6 +104,18 @@ async fn evidence(settings: &Settings) -> Vec<Finding> {
     });
 
     versions.into_iter().chain(locks).collect()
+}
+
+fn kept_versions(versions: Result<bool, Failure>) -> Option<Finding> {
+    kept(
+        VERSIONS,
+        versions,
+        (
+            "the bucket keeps versions",
+            "the bucket keeps no versions: what is overwritten or deleted is gone",
+        ),
+        ("turn on versioning of the bucket", "s3:GetBucketVersioning"),
+    )
 }
 
 /// `None` if the store does not respond: another finding covers that.

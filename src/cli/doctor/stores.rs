@@ -86,11 +86,11 @@ pub(super) async fn archive(settings: &Settings) -> Vec<Finding> {
                 vec![Finding::bad(
                     ARCHIVE,
                     error.to_string(),
-                    "fix the file or AWS_CA_BUNDLE",
+                    "fix the file that is named, or name another",
                 )]
             }),
         ArchiveLocation::Directory(_) => match compose::archive_store(settings).await {
-            Ok(store) => rights(&*store, String::new()).await,
+            Ok(store) => rights(&*store, async { String::new() }).await,
             Err(error) => vec![Finding::bad(
                 ARCHIVE,
                 error.to_string(),
@@ -119,7 +119,7 @@ async fn s3(archive: &Archive, bucket: &str, prefix: &str) -> Result<Vec<Finding
         )
         .await?;
     }
-    let mut findings = rights(&store, identity(&store).await).await;
+    let mut findings = rights(&store, identity(&store)).await;
     if findings.iter().all(|finding| !finding.unreachable) {
         findings.extend(lock);
     }
@@ -134,8 +134,11 @@ async fn identity(store: &dyn BucketHealth) -> String {
     }
 }
 
-async fn rights(store: &dyn ArchiveStore, identity: String) -> Vec<Finding> {
+async fn rights(store: &dyn ArchiveStore, identity: impl Future<Output = String>) -> Vec<Finding> {
     let location = store.location();
+    // First, since the SDK says only once what is wrong with a profile.
+    let probed = store.probe().await;
+    let identity = identity.await;
     let says = |check, result: Result<(), Failure>, detail: &str| match result {
         Ok(()) => Finding::good(check, format!("{location} {detail}{identity}")),
         Err(mut failure) => {
@@ -143,7 +146,6 @@ async fn rights(store: &dyn ArchiveStore, identity: String) -> Vec<Finding> {
             Finding::failed(check, failure)
         }
     };
-    let probed = store.probe().await;
     let checksums = if store.refuses_wrong_checksums() {
         "and refuses wrong checksums"
     } else {

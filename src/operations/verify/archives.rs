@@ -39,7 +39,10 @@ impl Verifier {
         let key = archive_key(user_id, set);
         let full_key = self.store.full_key(&key);
         let live = holdings.versions(manifest::Kind::Archive, set).live;
-        let version_id = archive.version_id.as_deref().filter(|_| !self.downloaded);
+        let version_id = archive
+            .version_id
+            .as_deref()
+            .filter(|_| !self.downloaded && holdings.older_known() == Some(true));
         if live.is_empty() {
             verdict.find(
                 Kind::ArchiveMissing,
@@ -65,9 +68,13 @@ impl Verifier {
             );
             return Ok(());
         };
+        if version_id.is_none() && !self.downloaded {
+            is_named_version(archive, &found, &full_key, verdict);
+        }
         self.attributes(archive, &found, &full_key, verdict);
 
-        self.contents(user_id, first, &key, &found, verdict).await
+        self.contents(user_id, first, (&key, version_id), &found, verdict)
+            .await
     }
 
     /// Reads the archive, and checks its bytes against the manifest.
@@ -75,13 +82,12 @@ impl Verifier {
         &self,
         user_id: UserId,
         manifest: &Manifest,
-        key: &ObjectKey,
+        (key, version_id): (&ObjectKey, Option<&str>),
         found: &Found,
         verdict: &mut Verdict,
     ) -> Result<(), Failure> {
         let archive = &manifest.archive.archive;
         let full_key = self.store.full_key(key);
-        let version_id = archive.version_id.as_deref().filter(|_| !self.downloaded);
 
         if found.bytes != archive.bytes {
             let text = format!(
@@ -154,6 +160,18 @@ impl Verifier {
                 verdict.find(Kind::ArchiveUnlocked, full_key, text);
             }
         }
+    }
+}
+
+/// From a store that lists no versions, the newest one is read: it should be the one that was written.
+fn is_named_version(archive: &Archive, found: &Found, full_key: &str, verdict: &mut Verdict) {
+    if let (Some(named), Some(newest)) = (&archive.version_id, &found.version_id)
+        && named != newest
+    {
+        let text = format!(
+            "it was written again: the manifest names the version {named}, and the store returns {newest}"
+        );
+        verdict.find(Kind::Overwritten, full_key, text);
     }
 }
 

@@ -221,8 +221,10 @@ impl Checker {
                 .unwrap_or_default(),
         };
         let verdict = self.verifier.check(user_id, &held, &evidence).await?;
+        let older_versions = held.older_known().filter(|_| !self.verifier.downloaded);
         Ok(Verdict {
             compared,
+            older_versions,
             ..verdict
         })
     }

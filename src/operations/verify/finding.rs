@@ -69,6 +69,10 @@ pub(crate) struct Verdict {
     /// without a store of checkpoints, and if an earlier release checked.
     #[serde(default)]
     pub compared: Option<bool>,
+    /// Whether older versions of the objects could be read, which a store without `ListObjectVersions` does not show; null
+    /// for a download, if nothing is stored, and if an earlier release checked.
+    #[serde(default)]
+    pub older_versions: Option<bool>,
     pub findings: Vec<Finding>,
 }
 
@@ -93,6 +97,7 @@ impl Verdict {
             archives: 0,
             bytes: 0,
             compared: None,
+            older_versions: None,
             findings: Vec::new(),
         }
     }

@@ -13,7 +13,11 @@ const USER_ID_CHARS: usize = 36;
 
 /// What a store holds of one user: all versions of all objects, and the delete markers.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Holdings(Vec<Held>);
+pub(crate) struct Holdings {
+    held: Vec<Held>,
+    /// The store lists no versions: there may be older ones.
+    older_unknown: bool,
+}
 
 #[derive(Debug, Clone)]
 struct Held {
@@ -34,7 +38,7 @@ pub(super) struct Versions {
 impl Holdings {
     /// Notes an object that a listing shows, whose versions are not known.
     pub(crate) fn note(&mut self, kind: Kind, revision: u32) {
-        self.0.push(Held {
+        self.held.push(Held {
             kind,
             revision,
             id: None,
@@ -44,18 +48,23 @@ impl Holdings {
 
     /// The kinds of objects of a revision.
     pub(crate) fn kinds(&self, revision: u32) -> Vec<Kind> {
-        let held = self.0.iter().filter(|held| held.revision == revision);
+        let held = self.held.iter().filter(|held| held.revision == revision);
         held.map(|held| held.kind).collect()
     }
 
+    /// Whether older versions of these objects are known; `None` if there are no objects.
+    pub(super) fn older_known(&self) -> Option<bool> {
+        (!self.is_empty()).then_some(!self.older_unknown)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.held.is_empty()
     }
 
     pub(super) fn versions(&self, kind: Kind, revision: u32) -> Versions {
         let mut versions = Versions::default();
         for held in self
-            .0
+            .held
             .iter()
             .filter(|held| held.kind == kind && held.revision == revision)
         {
@@ -70,7 +79,7 @@ impl Holdings {
 
     /// The revisions of this kind, in order, including hidden and deleted ones.
     pub(super) fn revisions(&self, kind: Kind) -> BTreeSet<u32> {
-        self.0
+        self.held
             .iter()
             .filter(|held| held.kind == kind)
             .map(|held| held.revision)
@@ -99,10 +108,13 @@ pub(crate) async fn holdings(
         id,
         deletes,
         latest: _,
+        older_unknown,
     }) = listed.try_next().await?
     {
         if let Some((user_id, kind, revision)) = owned(&key) {
-            all.entry(user_id).or_default().0.push(Held {
+            let holdings = all.entry(user_id).or_default();
+            holdings.older_unknown |= older_unknown;
+            holdings.held.push(Held {
                 kind,
                 revision,
                 id,
@@ -135,5 +147,15 @@ mod tests {
         }
         // Keys are case-sensitive: this is another object.
         assert_eq!(owned(&key(format!("{}.json", id.to_uppercase()))), None);
+    }
+
+    #[test]
+    fn older_versions_are_known_unless_the_store_lists_none() {
+        let mut holdings = Holdings::default();
+        assert_eq!(holdings.older_known(), None, "nothing is stored");
+        holdings.note(Kind::Audit, 1);
+        assert_eq!(holdings.older_known(), Some(true));
+        holdings.older_unknown = true;
+        assert_eq!(holdings.older_known(), Some(false));
     }
 }

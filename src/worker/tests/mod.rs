@@ -64,6 +64,7 @@ impl Bench {
         let tenant = Client::new(ApiOptions {
             token_uri: base.join("/api/v2/oauth/token").unwrap(),
             base_uri: base,
+            ca: None,
             client_id: "offboarder".to_owned(),
             client_secret: Secret::new("simulator-secret"),
             grant: Grant::ClientCredentials,

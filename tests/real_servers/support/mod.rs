@@ -3,6 +3,7 @@
 pub(crate) mod broker;
 pub(crate) mod certificates;
 pub(crate) mod collector;
+pub(crate) mod connect_proxy;
 pub(crate) mod contract;
 pub(crate) mod erlang;
 pub(crate) mod failpoint;

@@ -102,6 +102,20 @@ impl Servers {
             .clone()
     }
 
+    /// A port of theirs, such as `filer_port`.
+    pub(crate) fn port(&self, name: &str) -> u16 {
+        let ports = std::fs::read_to_string(self.state.join("ports")).expect("the ports");
+        let mut ports = ports.lines().filter_map(|line| line.split_once('='));
+        let port = ports.find_map(|(known, port)| (known == name).then_some(port));
+        let port = port.unwrap_or_else(|| panic!("servers.sh chooses {name}"));
+        port.parse().expect("a number")
+    }
+
+    /// A file of theirs, such as `s3/identities.json`.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.state.join(name)
+    }
+
     /// The `AWS_…` settings.
     pub(crate) fn aws_settings(&self) -> BTreeMap<String, String> {
         let mut settings = self.settings.clone();

@@ -191,6 +191,7 @@ fn client(base: url::Url, leave_groups: bool) -> GenesysClient {
     let http = ApiOptions {
         token_uri: base.join("/token").unwrap(),
         base_uri: base,
+        ca: None,
         client_id: "client".to_owned(),
         client_secret: Secret::new("secret"),
         grant: Grant::ClientCredentials,

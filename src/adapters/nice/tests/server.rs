@@ -218,6 +218,7 @@ fn client(base: &url::Url) -> Client {
     let options = ApiOptions {
         token_uri: base.join("/token").unwrap(),
         base_uri: base.clone(),
+        ca: None,
         client_id: "client".to_owned(),
         client_secret: Secret::new("secret"),
         grant: Grant::AccessKey {
