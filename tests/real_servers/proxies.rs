@@ -109,9 +109,8 @@ fn failing(world: &World, check: &str) -> String {
     let is_meant =
         |finding: &&serde_json::Value| finding["check"] == check && finding["ok"] == false;
     let found = list(&report["findings"]).iter().filter(is_meant);
-    found
-        .map(|finding| format!("{}\n", finding["detail"]))
-        .collect()
+    let details: Vec<String> = found.map(|finding| finding["detail"].to_string()).collect();
+    details.join("\n")
 }
 
 #[track_caller]
