@@ -1,4 +1,5 @@
 use super::{faults, only_fault, sources};
+use crate::config::Settings;
 
 #[test]
 fn only_loopback_may_listen_without_a_token() {
@@ -69,4 +70,28 @@ fn the_readme_shows_the_table_of_settings() {
     let readme = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
     let table = crate::config::markdown_table();
     assert!(readme.contains(&table), "put this into README.md:\n{table}");
+}
+
+#[test]
+fn a_ca_or_a_kms_key_without_a_use_is_refused() {
+    let simulator = ("OFFBOARDER_CXONE_BASE_URI", "http://127.0.0.1:8080");
+    let files = ("OFFBOARDER_ARCHIVE_URL", "file:./archive");
+    let bucket = ("OFFBOARDER_ARCHIVE_URL", "s3://bucket/");
+    for (place, setting, says) in [
+        (simulator, "OFFBOARDER_CXONE_CA_FILE", "an https:// URL"),
+        (files, "OFFBOARDER_ARCHIVE_CA_FILE", "an s3:// URL"),
+        (files, "OFFBOARDER_ARCHIVE_KMS_KEY", "an s3:// URL"),
+    ] {
+        let fault = only_fault(&sources(&[place, (setting, "ca.pem")]));
+        assert!(fault.contains(setting) && fault.contains(says), "{fault}");
+    }
+
+    let archive = [
+        bucket,
+        ("OFFBOARDER_ARCHIVE_CA_FILE", "ca.pem"),
+        ("OFFBOARDER_ARCHIVE_KMS_KEY", "alias/k"),
+    ];
+    let archive = Settings::read(&sources(&archive)).unwrap().archive;
+    assert_eq!(archive.ca.unwrap().setting, "OFFBOARDER_ARCHIVE_CA_FILE");
+    assert_eq!(archive.kms_key.as_deref(), Some("alias/k"));
 }
