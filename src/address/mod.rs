@@ -17,6 +17,6 @@ pub(crate) use broker::BrokerUrl;
 pub(crate) use location::{ProtectedLocation, file_url, s3_url, web_url};
 pub(crate) use management::ManagementUrl;
 pub(crate) use masked::{masked, may_hold_a_password};
-pub(crate) use redis::{RedisKind, RedisUrl};
+pub(crate) use redis::{BesideUrl, RedisKind, RedisUrl};
 pub(crate) use runbook::RunbookUrl;
 pub(crate) use tls_files::{ClientFiles, PemFile, TlsFiles};

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::parts::{Parts, decoded};
+use super::tls_files::TlsFiles;
 use crate::secret::Secret;
 
 /// Where Redis is, and how to log in. `Display` and `Debug` print the URL without its password.
@@ -10,6 +11,8 @@ use crate::secret::Secret;
 pub(crate) struct RedisUrl {
     /// How the servers are arranged.
     pub kind: RedisKind,
+    /// The connections to all of them, sentinels too, are encrypted.
+    pub tls: bool,
     /// Names, or addresses without brackets, with their ports; at least one.
     pub servers: Vec<(String, u16)>,
     pub user: Option<String>,
@@ -18,7 +21,17 @@ pub(crate) struct RedisUrl {
     pub database: u16,
     /// The third version of the protocol.
     pub resp3: bool,
+    /// What settings beside the URL say.
+    pub beside: BesideUrl,
     shown: String,
+}
+
+/// What a URL cannot say.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BesideUrl {
+    pub tls: TlsFiles,
+    /// Of the sentinels themselves.
+    pub sentinel_password: Option<Secret>,
 }
 
 impl fmt::Display for RedisUrl {
@@ -38,8 +51,6 @@ impl fmt::Debug for RedisUrl {
 pub(crate) enum RedisKind {
     /// One server, `redis://`.
     Single,
-    /// One server over TLS, `rediss://`.
-    Tls,
     /// `redis+sentinel://host:port,…/master-name[/db]`.
     Sentinel {
         /// The name of the master, as the sentinels know it.
@@ -53,7 +64,11 @@ impl RedisUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let example = "give one like rediss://:password@host:6379/0";
         let parts = Parts::parse(text).map_err(|why| format!("{why}; {example}"))?;
-        let (kind, database) = topology(&parts)?;
+        let (arrangement, tls) = match parts.scheme.strip_prefix("rediss") {
+            Some(rest) => (format!("redis{rest}"), true),
+            None => (parts.scheme.clone(), false),
+        };
+        let (kind, database) = topology(&parts, &arrangement)?;
 
         let (user, password) = match &parts.login {
             None => (None, None),
@@ -76,16 +91,7 @@ impl RedisUrl {
 
         let mut resp3 = false;
         parts.members("protocol", |name, value| {
-            (name == "protocol").then(|| match value {
-                "resp2" | "2" => Ok(()),
-                "resp3" | "3" => {
-                    resp3 = true;
-                    Ok(())
-                }
-                _ => Err(
-                    "has a protocol that is neither resp2 nor resp3; give one of them".to_owned(),
-                ),
-            })
+            member(name, value).map(|read| read.map(|third| resp3 = third))
         })?;
 
         let default_port = if let RedisKind::Sentinel { .. } = kind {
@@ -101,18 +107,43 @@ impl RedisUrl {
 
         Ok(Self {
             kind,
+            tls,
             servers,
             user,
             password,
             database,
             resp3,
+            beside: BesideUrl::default(),
             shown: parts.shown,
         })
     }
 }
 
-/// How the servers are arranged, and the number of the database.
-fn topology(parts: &Parts) -> Result<(RedisKind, u16), String> {
+/// A member of the query: whether it asks for the third version of the protocol. `None` for a name that
+/// is unknown; those by which other clients ask for what is a setting here are named.
+fn member(name: &str, value: &str) -> Option<Result<bool, String>> {
+    let elsewhere = |what: &str| Some(Err(format!("has {name} in its query; {what}")));
+    match name {
+        "protocol" => Some(match value {
+            "resp2" | "2" => Ok(false),
+            "resp3" | "3" => Ok(true),
+            _ => Err("has a protocol that is neither resp2 nor resp3; give one of them".to_owned()),
+        }),
+        "tls" | "ssl" => elsewhere(
+            "for TLS write rediss://, rediss+sentinel:// or rediss+cluster://, and remove it",
+        ),
+        "sentinel_password" | "sentinelPassword" => {
+            elsewhere("set OFFBOARDER_CHECKPOINTS_SENTINEL_PASSWORD_FILE, and remove it")
+        }
+        "password" => {
+            elsewhere("put it before the host, as rediss://:password@host, and remove it")
+        }
+        _ => None,
+    }
+}
+
+/// How the servers are arranged, and the number of the database. `arrangement` is the scheme without TLS.
+fn topology(parts: &Parts, arrangement: &str) -> Result<(RedisKind, u16), String> {
     let path = parts.path.as_deref().unwrap_or_default();
 
     let database = |text: &str| {
@@ -123,9 +154,8 @@ fn topology(parts: &Parts) -> Result<(RedisKind, u16), String> {
         }
     };
 
-    let kind = match parts.scheme.as_str() {
+    let kind = match arrangement {
         "redis" => RedisKind::Single,
-        "rediss" => RedisKind::Tls,
         "redis+sentinel" => {
             let (master, number) = path.split_once('/').unwrap_or((path, ""));
             let master = decoded(master)?;
@@ -144,8 +174,8 @@ fn topology(parts: &Parts) -> Result<(RedisKind, u16), String> {
         }
         _ => {
             return Err(
-                "is not a redis://, rediss://, redis+sentinel://, redis+cluster:// or file: URL; \
-             give one like rediss://:password@host:6379/0"
+                "is not a redis://, redis+sentinel://, redis+cluster:// or file: URL, nor one with \
+             rediss for TLS; give one like rediss://:password@host:6379/0"
                     .to_owned(),
             );
         }
@@ -178,8 +208,8 @@ mod tests {
         assert_eq!(single.servers, [("127.0.0.1".to_owned(), 6379)]);
         let tls = redis("rediss://u:p%23%2F%3F%40%25@[2001:db8::5]:7/?protocol=resp3");
         assert_eq!(
-            (&tls.kind, tls.user.as_deref(), tls.resp3),
-            (&RedisKind::Tls, Some("u"), true)
+            (&tls.kind, tls.tls, tls.user.as_deref(), tls.resp3),
+            (&RedisKind::Single, true, Some("u"), true)
         );
         assert_eq!(tls.password.as_ref().unwrap().expose(), "p#/?@%");
         assert_eq!(tls.servers, [("2001:db8::5".to_owned(), 7)]);
@@ -208,6 +238,35 @@ mod tests {
             (&RedisKind::Cluster, 2)
         );
         assert_eq!(format!("{cluster:?}"), "redis+cluster://:***@a:1,[::1]:2");
+        assert!(!single.tls && !sentinel.tls && !cluster.tls);
+    }
+
+    #[test]
+    fn sentinels_and_clusters_are_reached_over_tls_by_a_scheme_of_their_own() {
+        let sentinel = redis("rediss+sentinel://:pw@a,b:2/main/3");
+        let master = "main".to_owned();
+        assert_eq!(sentinel.kind, RedisKind::Sentinel { master });
+        assert_eq!((sentinel.tls, sentinel.database), (true, 3));
+        assert_eq!(sentinel.servers[0], ("a".to_owned(), 26_379));
+        let cluster = redis("rediss+cluster://a,b:2");
+        assert_eq!((&cluster.kind, cluster.tls), (&RedisKind::Cluster, true));
+    }
+
+    #[test]
+    fn what_other_clients_take_from_the_query_is_refused_with_what_to_do_and_without_its_value() {
+        for (text, says) in [
+            ("redis+sentinel://a/m?tls=true", "rediss+sentinel://"),
+            ("redis+cluster://a?ssl=true", "rediss+cluster://"),
+            (
+                "redis+sentinel://a/m?sentinel_password=hunter2",
+                "SENTINEL_PASSWORD_FILE",
+            ),
+            ("redis://a?password=hunter2", "before the host"),
+            ("redis://a?secret=hunter2", "the unknown member secret"),
+        ] {
+            let why = RedisUrl::parse(text).unwrap_err();
+            assert!(why.contains(says) && !why.contains("hunter2"), "{why}");
+        }
     }
 
     #[test]
@@ -231,6 +290,8 @@ mod tests {
             "redis+sentinel://a:1/m?db=3",
             "redis+cluster://a,,b",
             "redis+cluster://a/1",
+            "rediss+cluster://a/1",
+            "redissentinel://a",
             "redis+unix:///socket",
             "valkey://h",
             "h:6379",

@@ -134,6 +134,8 @@ fn shared(settings: &Settings) -> Result<Shared, CliError> {
             (Arc::new(embedded), local_quotas())
         }
         CheckpointsUrl::Redis(url) => {
+            let files = RedisConnection::new(url).check_files();
+            files.map_err(|failure| CliError::usage(failure.text))?;
             let redis = redis(url, settings);
             (redis.checkpoints, redis.quotas)
         }

@@ -73,8 +73,17 @@ settings! {
         "RabbitMQ's management API, e.g. `https://monitor:password@mq-1:15671`: `doctor` reads \
          policies and members of queues there; without a user it logs in as in `OFFBOARDER_QUEUE_URL`";
     CHECKPOINTS_URL: open, "checkpoints.url", Default("file:./offboarder-data"),
-        "`redis://`, `rediss://`, `redis+sentinel://`, `redis+cluster://`; `file:` is embedded, \
-         for one process. `worker` refuses `file:`";
+        "`redis://`, `redis+sentinel://`, `redis+cluster://`, each with `rediss` for TLS; `file:` is \
+         embedded, for one process. `worker` refuses `file:`";
+    CHECKPOINTS_CA_FILE: open, "checkpoints.ca_file", Nothing,
+        "PEM file of a private CA that `rediss` URLs trust, in place of the system's CAs";
+    CHECKPOINTS_CLIENT_CERT_FILE: open, "checkpoints.client_cert_file", Nothing,
+        "PEM file of a client certificate and its chain, for Redis, and for sentinels";
+    CHECKPOINTS_CLIENT_KEY_FILE: open, "checkpoints.client_key_file", Nothing,
+        "PEM file of that certificate's private key, without a passphrase";
+    CHECKPOINTS_SENTINEL_PASSWORD: secret, "checkpoints.sentinel_password", Nothing,
+        "password of the sentinels themselves; without it, a sentinel that asks for one gets the \
+         URL's user and password";
     CHECKPOINTS_RETENTION: open, "checkpoints.retention", Default("90d"),
         "how long Redis keeps the checkpoint of a finished user, and a batch after its last \
          finished user; at least `1h`, `off` keeps them for ever. The manifest stays in the \
@@ -102,7 +111,8 @@ settings! {
         "longest time that a worker holds one delivery, up to `10m`; longer work continues in \
          another time slice";
     WORKER_LEASE: open, "worker.lease", Default("30s"),
-        "how long a user stays claimed by a worker that died, `1s` to `10m`";
+        "how long a user stays claimed at most by a worker that does not renew it, `1s` to `10m`; \
+         the users of a worker that died are taken over after 4 s";
     WORKER_SHUTDOWN_GRACE: open, "worker.shutdown_grace", Default("25s"),
         "time that steps in progress have to finish after SIGTERM";
     GUARD_PROTECTED: open, "guard.protected", Nothing,
@@ -175,6 +185,7 @@ mod tests {
             [
                 "cxone.client_secret",
                 "cxone.access_key_secret",
+                "checkpoints.sentinel_password",
                 "integrity.key",
                 "admin.token",
                 "admin.read_token"

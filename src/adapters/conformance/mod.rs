@@ -16,6 +16,7 @@ mod operations;
 mod proxy;
 mod quotas;
 mod reconnecting;
+mod redis_tls;
 mod servers;
 mod setup;
 mod usage;

@@ -13,7 +13,7 @@ use tokio::time::error::Elapsed;
 use super::error::RedisStoreError;
 use super::link::Link;
 use super::scan::{self, Cursor};
-use super::{hash_slots, keys};
+use super::{certificates, hash_slots, keys};
 use crate::address::{RedisKind, RedisUrl};
 use crate::failure::Failure;
 use crate::job::UserId;
@@ -42,6 +42,12 @@ impl RedisConnection {
             link: Mutex::new(None),
             slots: OnceCell::new(),
         }
+    }
+
+    /// Reads the files that settings beside the URL name, so that a wrong name is found at the start.
+    pub(crate) fn check_files(&self) -> Result<(), Failure> {
+        let read = certificates::read(&self.url);
+        self.judged(Ok(read.map(|_certificates| ())))
     }
 
     /// Runs a script. Every script may run twice with the same effect as once.

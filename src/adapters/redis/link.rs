@@ -6,14 +6,13 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
-use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind,
     IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisError, RedisResult,
-    ScriptInvocation, Value,
+    ScriptInvocation, TlsCertificates, TlsMode, Value,
 };
 
-use super::plain_port;
+use super::{certificates, plain_port, sentinels};
 use crate::address::{RedisKind, RedisUrl};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,34 +30,19 @@ pub(super) enum Link {
 
 impl Link {
     pub(super) async fn connect(url: &RedisUrl) -> Result<Self, RedisError> {
-        match &url.kind {
-            RedisKind::Single | RedisKind::Tls => {
-                let none =
-                    || RedisError::from((ErrorKind::InvalidClientConfig, "no host in the URL"));
-                let client = Client::open(
-                    nodes(url, &login(url))?
-                        .into_iter()
-                        .next()
-                        .ok_or_else(none)?,
-                )?;
-                let config = connection_config();
-                let connected = client
-                    .get_multiplexed_async_connection_with_config(&config)
-                    .await;
-                match connected {
-                    Ok(connection) => Ok(Self::Single(connection)),
-                    Err(error) => Err(plain_port::named(error, url).await),
-                }
+        let certificates = certificates::read(url)?;
+        let connected = match &url.kind {
+            RedisKind::Single => single(url, certificates).await.map(Self::Single),
+            RedisKind::Sentinel { master } => {
+                sentinels::connect(url, master, certificates.as_ref())
+                    .await
+                    .map(Self::Single)
             }
-            RedisKind::Sentinel { master } => by_sentinels(url, master).await.map(Self::Single),
-            RedisKind::Cluster => {
-                let client = ClusterClientBuilder::new(nodes(url, &login(url))?)
-                    .use_protocol(protocol(url))
-                    .connection_timeout(CONNECT_TIMEOUT)
-                    .response_timeout(RESPONSE_TIMEOUT)
-                    .build()?;
-                Ok(Self::Cluster(client.get_async_connection().await?))
-            }
+            RedisKind::Cluster => cluster(url, certificates).await.map(Self::Cluster),
+        };
+        match connected {
+            Ok(link) => Ok(link),
+            Err(error) => Err(plain_port::named(error, url).await),
         }
     }
 
@@ -115,77 +99,46 @@ async fn of_cluster(connection: &ClusterConnection, commands: &[Cmd]) -> Result<
     ))
 }
 
-fn connection_config() -> AsyncConnectionConfig {
+async fn single(
+    url: &RedisUrl,
+    certificates: Option<TlsCertificates>,
+) -> RedisResult<MultiplexedConnection> {
+    let none = || RedisError::from((ErrorKind::InvalidClientConfig, "no host in the URL"));
+    let node = nodes(url, &login(url))?.into_iter().next();
+    let node = node.ok_or_else(none)?;
+    let client = match certificates {
+        None => Client::open(node)?,
+        Some(certificates) => Client::build_with_tls(node, certificates)?,
+    };
+    client
+        .get_multiplexed_async_connection_with_config(&connection_config())
+        .await
+}
+
+async fn cluster(
+    url: &RedisUrl,
+    certificates: Option<TlsCertificates>,
+) -> RedisResult<ClusterConnection> {
+    let mut builder = ClusterClientBuilder::new(nodes(url, &login(url))?)
+        .use_protocol(protocol(url))
+        .connection_timeout(CONNECT_TIMEOUT)
+        .response_timeout(RESPONSE_TIMEOUT);
+    if url.tls {
+        builder = builder.tls(TlsMode::Secure);
+    }
+    if let Some(certificates) = certificates {
+        builder = builder.certs(certificates);
+    }
+    builder.build()?.get_async_connection().await
+}
+
+pub(super) fn connection_config() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(RESPONSE_TIMEOUT))
 }
 
-/// The master that the sentinels name. Sentinels have a password of their own, or none. The URL's
-/// password is sent only to a sentinel that asks for one, since one without a password refuses any.
-async fn by_sentinels(url: &RedisUrl, master: &str) -> Result<MultiplexedConnection, RedisError> {
-    let anonymous = RedisConnectionInfo::default();
-    match of_master(url, master, &anonymous).await {
-        Err(error) if asks_for_a_password(&error) => {
-            if url.password.is_none() {
-                return Err(at_sentinels(
-                    url,
-                    "a sentinel, or the master, asks for a password",
-                    &error,
-                ));
-            }
-            let same = login(url).set_db(0);
-            of_master(url, master, &same)
-                .await
-                .map_err(|error| match error.kind() {
-                    ErrorKind::AuthenticationFailed
-                    | ErrorKind::Server(_)
-                    | ErrorKind::Extension => at_sentinels(
-                        url,
-                        "a sentinel, or the master, refuses the URL's user and password",
-                        &error,
-                    ),
-                    _ => error,
-                })
-        }
-        connected => connected,
-    }
-}
-
-async fn of_master(
-    url: &RedisUrl,
-    master: &str,
-    at_sentinel: &RedisConnectionInfo,
-) -> Result<MultiplexedConnection, RedisError> {
-    let sentinels = nodes(url, at_sentinel)?;
-    let master_login = SentinelNodeConnectionInfo::default().set_redis_connection_info(login(url));
-    let mut client = SentinelClient::build(
-        sentinels,
-        master,
-        Some(master_login),
-        SentinelServerType::Master,
-    )?;
-    client
-        .get_async_connection_with_config(&connection_config())
-        .await
-}
-
-fn asks_for_a_password(error: &RedisError) -> bool {
-    error.code() == Some("NOAUTH") || error.to_string().contains("NOAUTH")
-}
-
-/// The library's error does not say that a sentinel gave it.
-fn at_sentinels(url: &RedisUrl, what: &'static str, error: &RedisError) -> RedisError {
-    let sentinels: Vec<String> = url
-        .servers
-        .iter()
-        .map(|(host, port)| format!("{host}:{port}"))
-        .collect();
-    let detail = format!("sentinels {}: {error}", sentinels.join(", "));
-    RedisError::from((ErrorKind::AuthenticationFailed, what, detail))
-}
-
-fn protocol(url: &RedisUrl) -> ProtocolVersion {
+pub(super) fn protocol(url: &RedisUrl) -> ProtocolVersion {
     if url.resp3 {
         ProtocolVersion::RESP3
     } else {
@@ -209,24 +162,25 @@ fn login(url: &RedisUrl) -> RedisConnectionInfo {
 /// The servers part by part, as the settings parsed them: the URL is not parsed a second time.
 fn nodes(url: &RedisUrl, login: &RedisConnectionInfo) -> RedisResult<Vec<ConnectionInfo>> {
     let node = |(host, port): &(String, u16)| {
-        let host = host.clone();
-        let port = *port;
-        let address = match url.kind {
-            RedisKind::Tls => ConnectionAddr::TcpTls {
-                host,
-                port,
-                insecure: false,
-                tls_params: None,
-            },
-            RedisKind::Single | RedisKind::Sentinel { .. } | RedisKind::Cluster => {
-                ConnectionAddr::Tcp(host, port)
-            }
-        };
-        Ok(address
+        Ok(address(url, host, *port)
             .into_connection_info()?
             .set_redis_settings(login.clone()))
     };
     url.servers.iter().map(node).collect()
+}
+
+pub(super) fn address(url: &RedisUrl, host: &str, port: u16) -> ConnectionAddr {
+    let host = host.to_owned();
+    if url.tls {
+        ConnectionAddr::TcpTls {
+            host,
+            port,
+            insecure: false,
+            tls_params: None,
+        }
+    } else {
+        ConnectionAddr::Tcp(host, port)
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod batch_columns;
 mod batch_list;
 mod batches;
+mod certificates;
 mod checkpoints;
 mod claim_answer;
 mod connection;
@@ -21,6 +22,7 @@ mod quotas;
 mod replay_notes;
 mod scan;
 mod scripts;
+mod sentinels;
 mod usage;
 mod users;
 mod workers;

@@ -1,5 +1,5 @@
-//! Finds out that a port speaks no TLS. A Redis without TLS waits for the end of what it takes for a command, so the
-//! handshake ends with a time-out that says nothing.
+//! Finds out that a port speaks no TLS where TLS was asked for, and the reverse. A Redis without TLS waits for the end of what it
+//! takes for a command, and one with TLS ends a connection in clear without a word: neither error says why.
 
 use std::time::Duration;
 
@@ -7,37 +7,81 @@ use redis::{ErrorKind, RedisError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::address::{RedisKind, RedisUrl};
+use crate::address::RedisUrl;
 
 pub(super) const NO_TLS: &str = "this port speaks no TLS";
+pub(super) const ONLY_TLS: &str = "this port wants TLS";
 /// Redis answers a PING at once.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-
-/// The error of a connection with TLS that failed, or a better one if the port answers without TLS.
-pub(super) async fn named(error: RedisError, url: &RedisUrl) -> RedisError {
-    let asks_for_tls = matches!(url.kind, RedisKind::Tls);
-    match url.servers.first() {
-        Some((host, port)) if asks_for_tls => {
-            let answered = tokio::time::timeout(ANSWER_WITHIN, answers_in_clear(host, *port)).await;
-            if matches!(answered, Ok(true)) {
-                RedisError::from((ErrorKind::InvalidClientConfig, NO_TLS))
-            } else {
-                error
-            }
-        }
-        Some(_) | None => error,
+/// The begin of a handshake in the form of TLS 1.2, with one cipher and without extensions. Every server with TLS
+/// answers it, if only with an alert.
+const HELLO: [u8; 50] = {
+    let mut hello = [0; 50];
+    let (head, version) = ([22, 3, 1, 0, 45, 1, 0, 0, 41], [3, 3]);
+    let mut at = 0;
+    while at < 9 {
+        hello[at] = head[at];
+        at += 1;
     }
+    hello[9] = version[0];
+    hello[10] = version[1];
+    // The random number stays 0, and there is no session; then two bytes of ciphers, and no compression.
+    hello[45] = 2;
+    hello[46] = 192;
+    hello[47] = 47;
+    hello[48] = 1;
+    hello
+};
+
+/// The error of a connection that failed, or a better one if a port speaks the other protocol.
+pub(super) async fn named(error: RedisError, url: &RedisUrl) -> RedisError {
+    if !may_be_the_port(&error) {
+        return error;
+    }
+    for (host, port) in &url.servers {
+        let mistaken = async {
+            if url.tls {
+                answers_in_clear(host, *port).await
+            } else {
+                answers_with_tls(host, *port).await
+            }
+        };
+        if let Ok(true) = tokio::time::timeout(ANSWER_WITHIN, mistaken).await {
+            let what = if url.tls { NO_TLS } else { ONLY_TLS };
+            return RedisError::from((ErrorKind::InvalidClientConfig, what));
+        }
+    }
+    error
+}
+
+/// Not an answer of Redis.
+fn may_be_the_port(error: &RedisError) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::AuthenticationFailed
+            | ErrorKind::Server(_)
+            | ErrorKind::Extension
+            | ErrorKind::InvalidClientConfig
+            | ErrorKind::MasterNameNotFoundBySentinel
+    ) && !error.is_connection_refusal()
 }
 
 /// Sends a PING without TLS, and nothing else: no user and no password.
 async fn answers_in_clear(host: &str, port: u16) -> bool {
-    let asked = async {
-        let mut stream = TcpStream::connect((host, port)).await?;
-        stream.write_all(b"PING\r\n").await?;
-        stream.read_u8().await
-    };
     // A status, an error (a password is missing), and nothing that begins a record of TLS.
-    matches!(asked.await, Ok(b'+' | b'-'))
+    matches!(answer(host, port, b"PING\r\n").await, Ok(b'+' | b'-'))
+}
+
+async fn answers_with_tls(host: &str, port: u16) -> bool {
+    // A record of an alert, or of the handshake.
+    matches!(answer(host, port, &HELLO).await, Ok(21 | 22))
+}
+
+/// The first byte of the answer.
+async fn answer(host: &str, port: u16, said: &[u8]) -> std::io::Result<u8> {
+    let mut stream = TcpStream::connect((host, port)).await?;
+    stream.write_all(said).await?;
+    stream.read_u8().await
 }
 
 #[cfg(test)]

@@ -41,14 +41,19 @@ pub(super) async fn check(settings: &Settings, queue: Option<&Queue>) -> Vec<Fin
     }
     match &settings.checkpoints {
         CheckpointsUrl::Embedded(_) => {}
-        CheckpointsUrl::Redis(url) if url.kind == RedisKind::Tls => {}
+        CheckpointsUrl::Redis(url) if url.tls => {}
         CheckpointsUrl::Redis(url) => {
             let hosts: Vec<&str> = url
                 .servers
                 .iter()
                 .map(|(host, _port)| host.as_str())
                 .collect();
-            findings.extend(in_clear("OFFBOARDER_CHECKPOINTS_URL", &hosts, "rediss://"));
+            let scheme = match url.kind {
+                RedisKind::Single => "rediss://",
+                RedisKind::Sentinel { .. } => "rediss+sentinel://",
+                RedisKind::Cluster => "rediss+cluster://",
+            };
+            findings.extend(in_clear("OFFBOARDER_CHECKPOINTS_URL", &hosts, scheme));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Sources → settings, faults and listings, as a command meets them.
 
+mod checkpoints;
 mod commands;
 mod listings;
 mod origins;
