@@ -11,6 +11,8 @@ pub(crate) struct Persistence {
     pub eviction: Option<String>,
     /// Whether Redis writes an append-only file, which survives a restart.
     pub append_only: Option<bool>,
+    /// The store does not let this user ask, as managed ones do.
+    pub may_not_ask: bool,
 }
 
 /// A checkpoint store that can lose data by its settings.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use redis::Value;
 
 use super::connection::RedisConnection;
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::ports::{CheckpointHealth, Persistence};
 
 pub(crate) struct RedisHealth {
@@ -22,9 +22,23 @@ impl RedisHealth {
 #[async_trait]
 impl CheckpointHealth for RedisHealth {
     async fn persistence(&self) -> Result<Persistence, Failure> {
-        let info: Value = self.connection.ask(&redis::cmd("INFO")).await?;
-        Ok(persistence(&info))
+        let info = self.connection.ask::<Value>(&redis::cmd("INFO")).await;
+        match info {
+            Ok(info) => Ok(persistence(&info)),
+            Err(failure) if is_not_allowed(&failure) => Ok(Persistence {
+                may_not_ask: true,
+                ..persistence(&Value::Nil)
+            }),
+            Err(failure) => Err(failure),
+        }
     }
+}
+
+/// The user has no right to ask, or the service has removed the command.
+fn is_not_allowed(failure: &Failure) -> bool {
+    let text = failure.text.to_ascii_lowercase();
+    failure.code == Code::CheckpointsRefused
+        && (text.contains("noperm") || text.contains("unknown command"))
 }
 
 /// The worst of all nodes of a cluster.
@@ -51,6 +65,7 @@ fn persistence(info: &Value) -> Persistence {
     Persistence {
         eviction: worst.cloned(),
         append_only,
+        may_not_ask: false,
     }
 }
 
@@ -82,19 +97,22 @@ mod tests {
         let safe = Persistence {
             eviction: Some("noeviction".to_owned()),
             append_only: Some(true),
+            may_not_ask: false,
         };
         assert_eq!(persistence(&info(good)), safe);
         let nodes = Value::Map(vec![(info("a"), info(good)), (info("b"), info(&bad))]);
         let at_risk = Persistence {
             eviction: Some("allkeys-lru".to_owned()),
             append_only: Some(false),
+            may_not_ask: false,
         };
         assert_eq!(persistence(&nodes), at_risk);
         assert_eq!(
             persistence(&Value::Nil),
             Persistence {
                 eviction: None,
-                append_only: None
+                append_only: None,
+                may_not_ask: false,
             }
         );
     }

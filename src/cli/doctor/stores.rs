@@ -48,6 +48,12 @@ fn accepts_writes(probed: Result<(), Failure>) -> Finding {
 }
 
 fn keeps(health: &Persistence) -> Vec<Finding> {
+    if health.may_not_ask {
+        return vec![Finding::good(
+            "checkpoints persistence",
+            "and could not see maxmemory-policy (noeviction keeps all checkpoints) and persistence: this user may not ask INFO",
+        )];
+    }
     let eviction = match health.eviction.as_deref() {
         Some("noeviction") => {
             Finding::good("checkpoints eviction", "maxmemory-policy is noeviction")
@@ -64,10 +70,11 @@ fn keeps(health: &Persistence) -> Vec<Finding> {
     };
     let persistence = match health.append_only {
         Some(true) => Finding::good("checkpoints persistence", "the append-only file is on"),
-        Some(false) => Finding::bad(
+        // Managed services have none, or none by default, and nothing depends on it.
+        Some(false) => Finding::warning(
             "checkpoints persistence",
-            "the append-only file is off: after a restart, checkpoints are lost, and workers have to read the progress of users from the archive store and the API",
-            "CONFIG SET appendonly yes, and in redis.conf",
+            "the append-only file is off: after a restart, checkpoints are lost, and workers have to read the progress of users from the archive store and the API, which is slower and as safe",
+            "where you can, CONFIG SET appendonly yes, and in redis.conf",
         ),
         None => Finding::good(
             "checkpoints persistence",

@@ -65,15 +65,44 @@ fn assert_careless_redis(world: &mut World) {
     let orderly = world.setting(setting).to_owned();
     let (server, careless) = careless_redis(world.directory.path());
     world.set(setting, &careless);
-    let both = ["checkpoints eviction", "checkpoints persistence"];
-    assert_failures(world, 1, &both);
+    assert_failures(world, 1, &["checkpoints eviction"]);
 
     let no_eviction = ["CONFIG", "SET", "maxmemory-policy", "noeviction"];
     redis::ask(&careless, &no_eviction);
-    assert_failure(world, 1, "checkpoints persistence", &["appendonly yes"]);
+    assert_failures(world, 0, &[]);
+    let findings = world.json(&["doctor"], 0);
+    let hint = findings.to_string();
+    assert!(hint.contains("the append-only file is off"), "{hint}");
+    assert_users_with_less(world, &careless);
+    world.set(setting, &careless);
     drop(server);
     assert_failure(world, 3, "checkpoints", &[setting]);
     world.set(setting, &orderly);
+}
+
+/// A managed service lets nobody ask INFO, which is no fault; a user without scripts can do nothing.
+fn assert_users_with_less(world: &mut World, redis: &str) {
+    let all = ["~offboarder:*", "+@all", "-@admin", "-@dangerous"];
+    for (user, less) in [("managed", ""), ("scriptless", "-@scripting")] {
+        let rights = [&["ACL", "SETUSER", user, "on", ">pw"][..], &all].concat();
+        let rights: Vec<&str> = rights
+            .into_iter()
+            .chain((!less.is_empty()).then_some(less))
+            .collect();
+        redis::ask(redis, &rights);
+        let url = redis.replace("redis://", &format!("redis://{user}:pw@"));
+        world.set("OFFBOARDER_CHECKPOINTS_URL", &url);
+        if less.is_empty() {
+            assert_failures(world, 0, &[]);
+            let findings = world.json(&["doctor"], 0).to_string();
+            assert!(
+                findings.contains("could not see maxmemory-policy"),
+                "{findings}"
+            );
+        } else {
+            assert_failure(world, 1, "checkpoints", &["NOPERM"]);
+        }
+    }
 }
 
 /// A Redis that evicts, and keeps nothing.
