@@ -39,7 +39,7 @@ pub(crate) enum Claim {
     },
     /// Another worker has the lease.
     Held {
-        /// When the lease expires at the latest, unless it is renewed.
+        /// When the lease expires at the latest, unless it is renewed, or its worker is seen to be gone.
         for_at_most: Duration,
     },
 }
@@ -90,6 +90,16 @@ pub(crate) trait Checkpoints: Send + Sync {
 
     /// Gives the lease up. A lease that is lost already is not an error.
     async fn release(&self, lease: &Lease) -> Result<(), Failure>;
+
+    /// Gives up a lease that may be lost, without waiting for the store.
+    fn give_up(&self, _lease: &Lease) {}
+
+    /// Returns once another worker may have the lease, although this one did not give it up. It is polled
+    /// each time before a run continues, and then reads the clock: after a pause of the process, nothing else
+    /// comes first. A store of one process never returns.
+    async fn unsure(&self, _lease: &Lease) {
+        std::future::pending().await
+    }
 
     /// Counts a deletion of this user, if the rate limit allows one more now. A user who was
     /// counted within the limit's period is not counted twice.

@@ -28,8 +28,10 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
     } else {
         LevelFilter::OFF
     };
+    let asked = std::env::var("RUST_LOG").unwrap_or_default();
+    let names_redis = asked.contains("redis");
     let filter = filter.and(FilterFn::new(move |metadata| {
-        may_be_logged(metadata, least)
+        may_be_logged(metadata, least, names_redis)
     }));
 
     let spans = tracer.map(|tracer| {
@@ -63,8 +65,10 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
 /// The client library of RabbitMQ logs whole frames, with passwords and bodies, at all levels below
 /// error. So only its errors are logged, whatever `RUST_LOG` says; and nothing by a command, which
 /// prints the error of the broker itself, with what to do. The verifier of certificates logs nothing
-/// that our own error does not say, but with a path of the machine that built this program.
-fn may_be_logged(metadata: &Metadata<'_>, of_library: LevelFilter) -> bool {
+/// that our own error does not say, but with a path of the machine that built this program. The client
+/// library of Redis warns a hundred times a second while a cluster fails over, of what our own error
+/// says once: it is logged only where `RUST_LOG` names it.
+fn may_be_logged(metadata: &Metadata<'_>, of_library: LevelFilter, names_redis: bool) -> bool {
     let library = metadata.target().split("::").next().unwrap_or_default();
     let of_queue = [
         "log",
@@ -76,6 +80,7 @@ fn may_be_logged(metadata: &Metadata<'_>, of_library: LevelFilter) -> bool {
         "async_rs",
     ];
     library != "rustls_platform_verifier"
+        && (library != "redis" || names_redis)
         && (!of_queue.contains(&library) || *metadata.level() <= of_library)
 }
 
@@ -111,7 +116,8 @@ mod tests {
         ] {
             let written = Written::default();
             let writer = written.clone();
-            let of_worker = |metadata: &Metadata<'_>| may_be_logged(metadata, LevelFilter::ERROR);
+            let of_worker =
+                |metadata: &Metadata<'_>| may_be_logged(metadata, LevelFilter::ERROR, false);
             let filter = EnvFilter::new(said).and(FilterFn::new(of_worker));
             let layer = fmt::layer()
                 .with_writer(move || writer.clone())
@@ -120,6 +126,7 @@ mod tests {
                 tracing::trace!(target: "lapin::io_loop", response = ?b"\0user\0secret", "StartOk");
                 tracing::warn!(target: "lapin::returned_messages", "secret body");
                 tracing::debug!(target: "amq_protocol::frame", "secret frame");
+                tracing::warn!(target: "redis::cluster_handling::async_connection", "secret node");
                 tracing::error!(target: "lapin::io_loop", "gone");
                 tracing::error!(target: "rustls_platform_verifier::verification", "secret path");
                 let _span = tracing::info_span!(target: "lapin::io_loop", "secret span").entered();

@@ -31,6 +31,7 @@ mod doctor;
 mod drains;
 mod events;
 mod exports;
+mod failovers;
 mod faults;
 mod fleet;
 mod forgeries;

@@ -12,6 +12,7 @@ mod checkpoints;
 mod checkpoints_redis;
 mod cluster;
 mod deletions;
+mod leases_redis;
 mod operations;
 mod proxy;
 mod quotas;

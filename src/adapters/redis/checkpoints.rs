@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use redis::Script;
 
 use super::batches::{Ended, RedisBatches};
-use super::claim_answer::ClaimAnswer;
 use super::connection::{RedisConnection, millis};
 use super::deletions::DeletionCount;
 use super::finished_batches::BATCH_KEPT;
+use super::leases::{Claimed, Leases};
 use super::{keys, replay_notes, scripts};
 use crate::adapters::stored_checkpoint;
 use crate::failpoint::effect;
@@ -31,14 +31,12 @@ pub(crate) struct RedisCheckpoints {
     connection: Arc<RedisConnection>,
     batches: RedisBatches,
     deletions: DeletionCount,
-    lease_ttl: Duration,
+    leases: Leases,
     /// How long a finished user's checkpoint is kept; `None` without a limit.
     retention: Option<Duration>,
     integrity: Integrity,
-    claim: Script,
     save: Script,
-    renew: Script,
-    release: Script,
+    probe: Script,
     noted_holds: Script,
 }
 
@@ -53,15 +51,13 @@ impl RedisCheckpoints {
     ) -> Self {
         Self {
             batches: RedisBatches::new(Arc::clone(&connection)),
+            leases: Leases::new(&connection, lease_ttl),
             connection,
             deletions: DeletionCount::new(),
-            lease_ttl,
             retention,
             integrity,
-            claim: Script::new(scripts::CLAIM),
             save: Script::new(scripts::SAVE),
-            renew: Script::new(scripts::RENEW),
-            release: Script::new(scripts::RELEASE),
+            probe: Script::new(scripts::PROBE),
             noted_holds: Script::new(scripts::NOTED_HOLDS),
         }
     }
@@ -139,7 +135,7 @@ impl RedisCheckpoints {
             .key(keys::lease(lease.user_id))
             .key(self.connection.access_key(lease.user_id).await?)
             .arg(&lease.owner)
-            .arg(millis(self.lease_ttl))
+            .arg(millis(self.leases.ttl()))
             .arg(lease.fence)
             .arg(expected)
             .arg(body)
@@ -159,29 +155,10 @@ impl RedisCheckpoints {
 #[async_trait]
 impl Checkpoints for RedisCheckpoints {
     async fn claim(&self, user_id: UserId) -> Result<Claim, Failure> {
-        let owner = uuid::Uuid::new_v4().to_string();
-        let mut script = self.claim.prepare_invoke();
-        script
-            .key(keys::checkpoint(user_id))
-            .key(keys::lease(user_id))
-            .key(self.connection.access_key(user_id).await?)
-            .arg(&owner)
-            .arg(millis(self.lease_ttl))
-            .arg(millis(UNKNOWN_USER_KEPT))
-            .arg(user_id.to_string());
-
-        let answer = effect("the claim", self.connection.run(&script)).await?;
-        let answer = ClaimAnswer(answer);
-        if answer.number(0) == 0 {
-            return Ok(Claim::Held {
-                for_at_most: Duration::from_millis(answer.number(1).max(1)),
-            });
-        }
-
-        let lease = Lease {
-            user_id,
-            owner,
-            fence: answer.number(1),
+        let claimed = self.leases.claim(user_id, UNKNOWN_USER_KEPT).await?;
+        let (lease, answer) = match claimed {
+            Claimed::Held(for_at_most) => return Ok(Claim::Held { for_at_most }),
+            Claimed::Granted(lease, answer) => (lease, answer),
         };
         match self.open(user_id, answer.bytes(3), answer.bytes(5)) {
             Ok(checkpoint) => Ok(Claim::Granted {
@@ -232,24 +209,19 @@ impl Checkpoints for RedisCheckpoints {
     }
 
     async fn renew(&self, lease: &Lease) -> Result<bool, Failure> {
-        let mut script = self.renew.prepare_invoke();
-        script
-            .key(keys::checkpoint(lease.user_id))
-            .key(keys::lease(lease.user_id));
-        script.arg(&lease.owner).arg(millis(self.lease_ttl));
-        Ok(self.connection.run::<u64>(&script).await? == 1)
+        self.leases.renew(lease).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), Failure> {
-        let mut script = self.release.prepare_invoke();
-        script
-            .key(keys::checkpoint(lease.user_id))
-            .key(keys::lease(lease.user_id))
-            .arg(&lease.owner);
-        self.connection
-            .run::<u64>(&script)
-            .await
-            .map(|_was_ours| ())
+        self.leases.release(lease).await
+    }
+
+    fn give_up(&self, lease: &Lease) {
+        self.leases.give_up(lease);
+    }
+
+    async fn unsure(&self, lease: &Lease) {
+        self.leases.unsure(lease).await;
     }
 
     async fn admit_deletion(
@@ -367,14 +339,14 @@ impl Checkpoints for RedisCheckpoints {
     }
 
     async fn probe(&self) -> Result<(), Failure> {
-        // A write, since a replica answers only reads. It expires by itself.
-        let mut command = redis::cmd("SET");
-        command.arg(keys::PROBE).arg("1").arg("PX").arg(1000);
-        self.connection.ask(&command).await
+        // A script, since all writes are scripts, and a write, since a replica answers only reads. It expires by itself.
+        let mut script = self.probe.prepare_invoke();
+        script.key(keys::PROBE);
+        self.connection.run(&script).await
     }
 
     fn lease_ttl(&self) -> Duration {
-        self.lease_ttl
+        self.leases.ttl()
     }
 }
 

@@ -48,6 +48,11 @@ pub(super) fn lease(user_id: UserId) -> String {
     format!("offboarder:{{{user_id}}}:lease")
 }
 
+/// Is there while a process lives; see [`super::presence`].
+pub(super) fn presence(name: &str) -> String {
+    format!("offboarder:process:{name}")
+}
+
 pub(super) fn holds(user_id: UserId) -> String {
     format!("offboarder:{{{user_id}}}:holds")
 }

@@ -9,8 +9,8 @@
 //! What another program wrote to these keys never stops a worker: a key of another type is removed,
 //! a counter that is not a number counts as 0, and a body that is too long counts as absent.
 
-/// `ARGV`: owner, lease time in ms, ms that a checkpoint is kept at least from now on, user.
-/// Answers `{0, remaining ms}` when another owner has the lease, else `{1, fence, version, body,
+/// `ARGV`: owner, lease time in ms, ms that a checkpoint is kept at least from now on, user, an owner
+/// that is gone. Answers `{0, remaining ms, owner}` when another owner has the lease, else `{1, fence, version, body,
 /// claims never released (this one included), code}`. Two claims of one owner are one claim. A hash
 /// without a checkpoint expires, unless a save follows. A user without a checkpoint has access.
 pub(super) const CLAIM: &str = r"
@@ -34,17 +34,18 @@ local function set(field, number)
   return number
 end
 local holder = redis.call('GET', KEYS[2])
-if holder and holder ~= ARGV[1] then
+local other = holder and holder ~= ARGV[1]
+if other and holder ~= ARGV[5] then
   local left = redis.call('PTTL', KEYS[2])
   if left < 0 or left > 3600000 then
     redis.call('PEXPIRE', KEYS[2], ARGV[2])
     left = tonumber(ARGV[2])
   end
-  return {0, left}
+  return {0, left, holder}
 end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 local fence, unreleased = number('fence'), number('unreleased')
-if not holder then
+if not holder or other then
   fence = set('fence', fence + 1)
   unreleased = set('unreleased', unreleased + 1)
 end
@@ -348,6 +349,11 @@ for at = 1, #seen, 2 do
   said[#said + 1] = {tonumber(seen[at + 1]), redis.call('HGET', KEYS[2], seen[at])}
 end
 return said
+";
+
+/// `KEYS[1]` is written, and expires at once.
+pub(super) const PROBE: &str = r"
+return redis.call('SET', KEYS[1], '1', 'PX', 1000)
 ";
 
 /// `ARGV`: owner.

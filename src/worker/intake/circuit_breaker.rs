@@ -13,6 +13,8 @@ use crate::telemetry::metrics;
 
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// For the checkpoint store, where a probe is one small write, and a failover takes seconds.
+const LONGEST_PAUSE_OF_CHECKPOINTS: Duration = Duration::from_millis(1500);
 
 /// Stops the intake of users after a fault that every user would meet: it opens. It probes the service at fault with
 /// exponential backoff; once a probe passes it is half open and lets one user through; that user's success closes it.
@@ -143,7 +145,11 @@ impl CircuitBreaker {
     }
 
     fn next_pause(&self) -> Duration {
-        self.pauses.lock().next().unwrap_or(LONGEST_PAUSE)
+        let pause = self.pauses.lock().next().unwrap_or(LONGEST_PAUSE);
+        match self.phase.borrow().fault() {
+            Some((Code::CheckpointsUnreachable, _)) => pause.min(LONGEST_PAUSE_OF_CHECKPOINTS),
+            Some(_) | None => pause,
+        }
     }
 
     /// As if a probe had passed.
@@ -174,6 +180,20 @@ impl CircuitBreaker {
 mod tests {
     use super::*;
     use crate::failure::Class;
+
+    #[test]
+    fn a_checkpoint_store_that_is_away_is_probed_every_second_or_two() {
+        for (code, longest) in [
+            (Code::CheckpointsUnreachable, LONGEST_PAUSE_OF_CHECKPOINTS),
+            (Code::ArchiveUnreachable, LONGEST_PAUSE),
+        ] {
+            let breaker = CircuitBreaker::default();
+            breaker.trip(&Failure::new(Class::Systemic, code, "away"));
+            let pauses: Vec<_> = (0..20).map(|_| breaker.next_pause()).collect();
+            assert!(pauses.iter().all(|pause| *pause <= longest), "{pauses:?}");
+            assert!(pauses[19] >= longest / 2, "{pauses:?}");
+        }
+    }
 
     #[tokio::test]
     async fn it_opens_once_and_closes_only_with_a_success_after_a_probe() {

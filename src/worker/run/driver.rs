@@ -90,12 +90,18 @@ async fn under_lease(
     // after it are another worker's to make.
     let result = tokio::select! {
         biased;
+        () = services.checkpoints.unsure(lease) => {
+            tracing::warn!(%user_id, "the lease is lost, or may be; this worker does nothing more to the user");
+            Err(Interrupt::LeaseLost)
+        }
         interrupt = cancellation.cut_off() => Err(interrupt),
         result = run => result,
     };
     drop(renewing);
 
-    if result != Err(Interrupt::LeaseLost) {
+    if result == Err(Interrupt::LeaseLost) {
+        services.checkpoints.give_up(lease);
+    } else {
         let releasing = services.checkpoints.release(lease);
         let released = releasing
             .instrument(span::checkpoint("release", user_id))

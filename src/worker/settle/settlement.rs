@@ -118,8 +118,15 @@ impl Settlement<'_> {
                 let until = ended_at + AFTER_INTERRUPT;
                 Some(Destination::Delayed { until })
             }
-            Outcome::Interrupted(Interrupt::Systemic(_)) => {
-                let until = ended_at + AFTER_SYSTEMIC;
+            Outcome::Interrupted(Interrupt::Systemic(failure)) => {
+                // A Redis that fails over is back in seconds; until then no worker takes the job from its queue.
+                let away = failure.code == Code::CheckpointsUnreachable;
+                let until = ended_at
+                    + if away {
+                        AFTER_INTERRUPT
+                    } else {
+                        AFTER_SYSTEMIC
+                    };
                 Some(Destination::Delayed { until })
             }
             Outcome::DeadLetter(_) => Some(Destination::DeadLetters),

@@ -112,6 +112,20 @@ fn a_busy_user_is_tried_again_within_seconds_however_long_the_lease_is() {
 }
 
 #[test]
+fn a_user_whom_an_outage_of_redis_interrupted_is_tried_again_within_seconds() {
+    for (code, expected) in [
+        (Code::CheckpointsUnreachable, 3),
+        (Code::CxoneUnauthorized, 10),
+    ] {
+        let failure = Failure::new(Class::Systemic, code, "away");
+        let interrupted = Outcome::Interrupted(Interrupt::Systemic(failure));
+        let until = NOW + SignedDuration::from_secs(expected);
+        let destination = settle(&interrupted, Source::Users).destination();
+        assert_eq!(destination, Some(Destination::Delayed { until }));
+    }
+}
+
+#[test]
 fn deaths_are_forgotten_only_after_a_run_that_came_to_an_end_of_its_own() {
     let properties = Properties::of_headers([(DELIVERY_COUNT, 3_i64.into())]);
     let envelope = Envelope::of_test(JOBS_EXCHANGE, "users", properties, "x");

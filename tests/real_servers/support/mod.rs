@@ -20,6 +20,7 @@ pub(crate) mod proxy;
 pub(crate) mod python;
 pub(crate) mod random;
 pub(crate) mod redis;
+pub(crate) mod redis_fleet;
 pub(crate) mod registry;
 pub(crate) mod runtime;
 pub(crate) mod s3_proxy;
