@@ -28,7 +28,8 @@ pub(crate) struct RedisConnection {
     url: RedisUrl,
     /// The URL without its password.
     at: String,
-    link: Mutex<Option<Link>>,
+    /// With its number: a link that replaced one which failed is not replaced by those who used the old one.
+    link: Mutex<(u64, Option<Link>)>,
     /// Whether a script may use keys of one slot only.
     slots: OnceCell<bool>,
 }
@@ -39,7 +40,7 @@ impl RedisConnection {
         Self {
             url: url.clone(),
             at: url.to_string(),
-            link: Mutex::new(None),
+            link: Mutex::new((0, None)),
             slots: OnceCell::new(),
         }
     }
@@ -106,8 +107,10 @@ impl RedisConnection {
         count: usize,
     ) -> Result<(Vec<Vec<u8>>, Option<String>), Failure> {
         let from = from.and_then(Cursor::parse).unwrap_or(Cursor::START);
+        let mut used = 0;
         let scanning = async {
-            let mut link = self.link().await?;
+            let (number, mut link) = self.link().await?;
+            used = number;
             scan::scan(&mut link, pattern, from, count).await
         };
         let found = tokio::time::timeout(ANSWER_WITHIN, scanning).await;
@@ -115,7 +118,7 @@ impl RedisConnection {
             Ok((keys, next)) => Ok((keys, next.map(Cursor::text))),
             Err(failure) => {
                 // The next call has a new connection.
-                *self.link.lock().await = None;
+                self.forget(used).await;
                 Err(failure)
             }
         }
@@ -144,9 +147,15 @@ impl RedisConnection {
         let mut failed = RedisError::from((ErrorKind::Io, "no answer"));
 
         for _ in 0..TRIES {
-            match self.send(request).await {
+            let linked = self.link().await;
+            let number = linked.as_ref().map_or(0, |(number, _link)| *number);
+            let answer = match linked {
+                Ok((_number, link)) => send(link, request).await,
+                Err(error) => Err(error),
+            };
+            match answer {
                 Err(error) if connection_is_bad(&error) => {
-                    *self.link.lock().await = None;
+                    self.forget(number).await;
                     failed = error;
                 }
                 answered => return answered,
@@ -155,28 +164,22 @@ impl RedisConnection {
         Err(failed)
     }
 
-    async fn send<T: FromRedisValue>(&self, request: Request<'_>) -> RedisResult<T> {
-        let mut link = self.link().await?;
-
-        match request {
-            Request::Script(script) => link.run(script).await,
-            Request::Slots(script) => match link.run(script).await {
-                Err(error) if error.code() == Some("CROSSSLOT") => {
-                    Ok(T::from_redis_value(Value::Int(0))?)
-                }
-                answered => answered,
-            },
-            Request::Command(command) => link.query(command).await,
-            Request::Commands(commands) => link.query_all(commands).await,
+    async fn link(&self) -> RedisResult<(u64, Link)> {
+        let mut link = self.link.lock().await;
+        if let (number, Some(link)) = &*link {
+            return Ok((*number, link.clone()));
         }
+        let connected = Link::connect(&self.url).await?;
+        let number = link.0 + 1;
+        *link = (number, Some(connected.clone()));
+        Ok((number, connected))
     }
 
-    async fn link(&self) -> RedisResult<Link> {
+    /// The link with this number is bad.
+    async fn forget(&self, number: u64) {
         let mut link = self.link.lock().await;
-
-        match &*link {
-            Some(link) => Ok(link.clone()),
-            None => Ok(link.insert(Link::connect(&self.url).await?).clone()),
+        if link.0 == number {
+            link.1 = None;
         }
     }
 }
@@ -190,6 +193,20 @@ enum Request<'a> {
     Slots(&'a ScriptInvocation<'a>),
     Command(&'a redis::Cmd),
     Commands(&'a [redis::Cmd]),
+}
+
+async fn send<T: FromRedisValue>(mut link: Link, request: Request<'_>) -> RedisResult<T> {
+    match request {
+        Request::Script(script) => link.run(script).await,
+        Request::Slots(script) => match link.run(script).await {
+            Err(error) if error.code() == Some("CROSSSLOT") => {
+                Ok(T::from_redis_value(Value::Int(0))?)
+            }
+            answered => answered,
+        },
+        Request::Command(command) => link.query(command).await,
+        Request::Commands(commands) => link.query_all(commands).await,
+    }
 }
 
 /// Whether a new connection may help. A connection that timed out may deliver the old answer to the

@@ -1,22 +1,18 @@
 //! One connection to a single Redis, the master that sentinels name, or a cluster.
 
-use std::time::Duration;
-
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind,
-    IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisError, RedisResult,
-    ScriptInvocation, TlsCertificates, TlsMode, Value,
+    Client, Cmd, ErrorKind, RedisError, RedisResult, ScriptInvocation, TlsCertificates, TlsMode,
+    Value,
 };
 
+use super::nodes::{CONNECT_TIMEOUT, RESPONSE_TIMEOUT, connection_config, login, nodes, protocol};
 use super::{certificates, plain_port, sentinels};
 use crate::address::{RedisKind, RedisUrl};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Commands in flight to a cluster at once.
 const AT_ONCE: usize = 256;
 
@@ -130,97 +126,4 @@ async fn cluster(
         builder = builder.certs(certificates);
     }
     builder.build()?.get_async_connection().await
-}
-
-pub(super) fn connection_config() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(Some(RESPONSE_TIMEOUT))
-}
-
-pub(super) fn protocol(url: &RedisUrl) -> ProtocolVersion {
-    if url.resp3 {
-        ProtocolVersion::RESP3
-    } else {
-        ProtocolVersion::RESP2
-    }
-}
-
-fn login(url: &RedisUrl) -> RedisConnectionInfo {
-    let mut login = RedisConnectionInfo::default()
-        .set_db(i64::from(url.database))
-        .set_protocol(protocol(url));
-    if let Some(user) = &url.user {
-        login = login.set_username(user);
-    }
-    if let Some(password) = &url.password {
-        login = login.set_password(password.expose());
-    }
-    login
-}
-
-/// The servers part by part, as the settings parsed them: the URL is not parsed a second time.
-fn nodes(url: &RedisUrl, login: &RedisConnectionInfo) -> RedisResult<Vec<ConnectionInfo>> {
-    let node = |(host, port): &(String, u16)| {
-        Ok(address(url, host, *port)
-            .into_connection_info()?
-            .set_redis_settings(login.clone()))
-    };
-    url.servers.iter().map(node).collect()
-}
-
-pub(super) fn address(url: &RedisUrl, host: &str, port: u16) -> ConnectionAddr {
-    let host = host.to_owned();
-    if url.tls {
-        ConnectionAddr::TcpTls {
-            host,
-            port,
-            insecure: false,
-            tls_params: None,
-        }
-    } else {
-        ConnectionAddr::Tcp(host, port)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(text: &str) -> Vec<ConnectionInfo> {
-        let url = RedisUrl::parse(text).unwrap();
-        nodes(&url, &login(&url)).unwrap()
-    }
-
-    #[test]
-    fn every_part_reaches_the_client_library() {
-        let tls = of("rediss://u:p%23%40@[2001:db8::5]:7/3?protocol=resp3").remove(0);
-        assert_eq!(
-            *tls.addr(),
-            ConnectionAddr::TcpTls {
-                host: "2001:db8::5".to_owned(),
-                port: 7,
-                insecure: false,
-                tls_params: None
-            }
-        );
-        let settings = tls.redis_settings();
-        assert_eq!(
-            (settings.username(), settings.password(), settings.db()),
-            (Some("u"), Some("p#@"), 3)
-        );
-        assert_eq!(settings.protocol(), ProtocolVersion::RESP3);
-        let cluster = of("redis+cluster://:pw@a:1,[::1]:2");
-        let addresses: Vec<_> = cluster.iter().map(|node| node.addr().clone()).collect();
-        let expected = [
-            ConnectionAddr::Tcp("a".to_owned(), 1),
-            ConnectionAddr::Tcp("::1".to_owned(), 2),
-        ];
-        assert_eq!(addresses, expected);
-        assert!(
-            cluster
-                .iter()
-                .all(|node| node.redis_settings().password() == Some("pw"))
-        );
-    }
 }

@@ -16,6 +16,7 @@ mod health;
 mod keys;
 mod leases;
 mod link;
+mod nodes;
 mod operation_scripts;
 mod operations;
 mod plain_port;

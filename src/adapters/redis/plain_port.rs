@@ -15,23 +15,13 @@ pub(super) const ONLY_TLS: &str = "this port wants TLS";
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// The begin of a handshake in the form of TLS 1.2, with one cipher and without extensions. Every server with TLS
 /// answers it, if only with an alert.
-const HELLO: [u8; 50] = {
-    let mut hello = [0; 50];
-    let (head, version) = ([22, 3, 1, 0, 45, 1, 0, 0, 41], [3, 3]);
-    let mut at = 0;
-    while at < 9 {
-        hello[at] = head[at];
-        at += 1;
-    }
-    hello[9] = version[0];
-    hello[10] = version[1];
-    // The random number stays 0, and there is no session; then two bytes of ciphers, and no compression.
-    hello[45] = 2;
-    hello[46] = 192;
-    hello[47] = 47;
-    hello[48] = 1;
-    hello
-};
+const HELLO: [u8; 50] = [
+    // A record with a greeting, and its version.
+    22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 3, // The random number.
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    // No session, one cipher, no compression.
+    0, 0, 2, 192, 47, 1, 0,
+];
 
 /// The error of a connection that failed, or a better one if a port speaks the other protocol.
 pub(super) async fn named(error: RedisError, url: &RedisUrl) -> RedisError {

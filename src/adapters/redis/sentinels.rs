@@ -4,7 +4,7 @@ use redis::aio::MultiplexedConnection;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{ConnectionAddr, ErrorKind, RedisError, TlsCertificates, TlsMode};
 
-use super::link::{address, connection_config, protocol};
+use super::nodes::{address, connection_config, protocol};
 use crate::address::RedisUrl;
 use crate::secret::Secret;
 

@@ -1,6 +1,8 @@
 //! Several servers of Redis over TLS with a private CA, as sentinels or a cluster.
 
+use std::collections::hash_map::RandomState;
 use std::fs;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -163,7 +165,9 @@ impl Drop for RedisFleet {
 fn free_ports() -> Vec<u16> {
     let mut held = Vec::new();
     let mut ports = Vec::new();
-    for port in 20_000 + u16::try_from(std::process::id() % 5000).expect("it is small").. {
+    // Another fleet may start at this moment, here or in another process.
+    let random = RandomState::new().build_hasher().finish();
+    for port in 20_000 + u16::try_from(random % 9000).expect("it is small").. {
         let both = [port, port + BUS].map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)));
         if both.iter().all(Result::is_ok) {
             held.push(both);

@@ -8,6 +8,13 @@ cd "$2" || exit 1
 shift 3
 ports=("$@")
 
+exec 3<&0
+{
+  cat <&3 >/dev/null
+  for pid in ./*.pid; do kill "$(cat "$pid")"; done
+  kill $$
+} 2>/dev/null &
+
 key='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'
 {
   # shellcheck disable=SC2086
@@ -74,6 +81,4 @@ cluster() {
 
 if [ "$arrangement" = sentinel ]; then sentinels; else cluster; fi
 touch ready
-cat >/dev/null
-for pid in ./*.pid; do kill "$(cat "$pid")" 2>/dev/null; done
 wait
