@@ -100,7 +100,7 @@ fn assert_users_with_less(world: &mut World, redis: &str) {
                 "{findings}"
             );
         } else {
-            assert_failure(world, 1, "checkpoints", &["NOPERM"]);
+            assert_failure(world, 1, "checkpoints", &["no permissions", "evalsha"]);
         }
     }
 }
