@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
@@ -35,21 +37,31 @@ pub(super) struct Identity {
     pub(super) key: Vec<u8>,
 }
 
-/// The text of a file of CA certificates: PEM, with at least one.
+/// The certificates of a file of CAs that can be used, at least one, as PEM. The libraries below would refuse the whole
+/// file, or panic, where one of many cannot be used.
 pub(super) fn read_ca(file: &PemFile) -> Result<String, PemError> {
-    let pem = read(file)?;
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(file, &pem)? {
-        let taken = roots.add(certificate);
-        taken.map_err(|error| {
-            fault(
-                file,
-                format!("holds a certificate that cannot be used ({error})"),
-            )
-        })?;
+    let mut usable = String::new();
+    let mut unusable = None;
+
+    for certificate in certificates(file, &read(file)?)? {
+        match roots.add(certificate.clone()) {
+            Ok(()) => usable += &as_pem(&certificate),
+            Err(error) => unusable = Some(error),
+        }
     }
-    String::from_utf8(pem)
-        .map_err(|_not_utf_8| fault(file, "is not text; give certificates as PEM"))
+    match unusable {
+        Some(error) if usable.is_empty() => Err(fault(
+            file,
+            format!("holds no certificate that can be used ({error})"),
+        )),
+        _ => Ok(usable),
+    }
+}
+
+fn as_pem(certificate: &CertificateDer<'_>) -> String {
+    let text = STANDARD.encode(certificate);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }
 
 /// Both files of a client, if they are a certificate and its key.

@@ -75,13 +75,21 @@ fn a_file_of_certificates_or_a_key_is_refused_with_the_reason_unless_it_can_be_u
     .unwrap();
     std::fs::write(path("cut.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n").unwrap();
 
-    let ca = read_ca(&file("CA", "certificate.pem")).unwrap();
-    assert!(ca.contains("BEGIN CERTIFICATE"), "{ca}");
+    let alone = read_ca(&file("CA", "certificate.pem")).unwrap();
+    assert!(alone.contains("BEGIN CERTIFICATE"), "{alone}");
+    let bundle = [
+        b"# Autoridade de Certifica\xe7\xe3o\n".to_vec(),
+        std::fs::read(path("broken.pem")).unwrap(),
+        std::fs::read(path("certificate.pem")).unwrap(),
+    ];
+    std::fs::write(path("bundle.pem"), bundle.concat()).unwrap();
+    let usable = read_ca(&file("CA", "bundle.pem")).unwrap();
+    assert_eq!(usable, alone, "what can be used of a bundle is used");
     for (name, says) in [
         ("nowhere", "cannot be read"),
         ("script", "holds no certificate"),
         ("key.pem", "holds no certificate"),
-        ("broken.pem", "cannot be used"),
+        ("broken.pem", "no certificate that can be used"),
         ("cut.pem", "broken PEM"),
     ] {
         let why = read_ca(&file("CA", name)).unwrap_err().to_string();

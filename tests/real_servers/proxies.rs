@@ -15,6 +15,8 @@ use crate::support::{eventually, list, promises, repository, servers, trial};
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_S3";
 const ARCHIVE_CA: &str = "OFFBOARDER_ARCHIVE_CA_FILE";
 const CXONE_CA: &str = "OFFBOARDER_CXONE_CA_FILE";
+/// A name that the proxy alone knows.
+const CORPORATE: &str = "s3.corp.example";
 const BASE_URI: &str = "OFFBOARDER_CXONE_BASE_URI";
 
 trial!(
@@ -25,6 +27,7 @@ trial!(
 fn private_ca_and_proxy(place: usize) {
     let mut world = World::new(place, deletable(place, 2, 4));
     let authority = Authority::new();
+    authority.certify("s3", &format!("localhost,{CORPORATE}"));
     let secure = SecureS3::start(&servers::shared(), &authority, world.directory.path());
     let plain = world.setting(ENDPOINT).to_owned();
     world.set(ENDPOINT, &secure.origin());
@@ -39,15 +42,19 @@ fn private_ca_and_proxy(place: usize) {
     says(&world, &["speaks no TLS"]);
 
     let proxy = ConnectProxy::to((Ipv4Addr::LOCALHOST, secure.port).into());
-    world.set(ENDPOINT, &secure.origin());
+    let corporate = secure.origin().replace("localhost", CORPORATE);
     for variable in ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"] {
         world.set(variable, &proxy.url());
     }
+    world.set(ENDPOINT, &secure.origin());
+    assert!(archive_store(&world).is_empty());
+    assert_eq!(proxy.asked(), Vec::<String>::new(), "S3 on this machine");
+    world.set(ENDPOINT, &corporate);
     let ids: Vec<&str> = world.users.iter().map(|user| user.id.as_str()).collect();
     world.run(&[&["run"], &ids[..]].concat()).expect(0);
     promises::assert_manifests(&world, &servers::shared());
     let asked = proxy.asked();
-    let to_s3 = format!("CONNECT localhost:{} HTTP/1.1", secure.port);
+    let to_s3 = format!("CONNECT {CORPORATE}:{} HTTP/1.1", secure.port);
     assert!(
         !asked.is_empty() && asked.iter().all(|line| *line == to_s3),
         "the calls of the simulator stay on this machine: {asked:#?}"
@@ -144,8 +151,8 @@ impl SecureS3 {
             .args(["-port.iceberg=0", "-port.lance=0", "-localSocket=s3.sock"])
             .arg("-config")
             .arg(servers.file("s3/identities.json"))
-            .args(["-cert.file", &authority.file("localhost.pem")])
-            .args(["-key.file", &authority.file("localhost.key")]);
+            .args(["-cert.file", &authority.file("s3.pem")])
+            .args(["-key.file", &authority.file("s3.key")]);
         let mut process = Process::start(weed, directory, "weed");
         eventually(Duration::from_mins(1), || {
             let answered = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port));

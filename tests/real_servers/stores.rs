@@ -244,13 +244,24 @@ fn forged_interval(place: usize) {
 }
 
 trial!(
-    "a store that lists no versions off-boards, and verify and doctor say what they could not read",
+    "a store without versions off-boards, verify and doctor say what they could not read, and one that hides versions is refused",
     no_versions
 );
 
 fn no_versions(place: usize) {
     let (world, proxy) = world(place, 2, 3);
     proxy.refuse("GET", "versions", 501, "NotImplemented");
+    // The bucket does keep versions.
+    let doctor = world.run(&["doctor"]).expect(1).output;
+    let says = "keeps versions and does not list them";
+    assert!(doctor.contains(says), "{doctor}");
+    proxy.refuse("GET", "versioning", 403, "AccessDenied");
+    let doctor = world.run(&["doctor"]).expect(1).output;
+    assert!(doctor.contains("s3:GetBucketVersioning"), "{doctor}");
+    proxy.stop_refusing();
+
+    proxy.refuse("GET", "versions", 501, "NotImplemented");
+    proxy.refuse("GET", "versioning", 501, "NotImplemented");
     let worker = world.start(&["worker"]);
     world.publish_all();
     promises::await_quiet(&world, PATIENCE);
@@ -291,48 +302,5 @@ fn no_versions(place: usize) {
     assert!(!unlooked(&report), "{report:#}");
     for user in list(&report["users"]) {
         assert_eq!(user["olderVersions"], true, "{user:#}");
-    }
-}
-
-trial!(
-    "a profile of AWS gets its credentials by a process, and one whose SSO session is over is named",
-    profiles_of_aws
-);
-
-fn profiles_of_aws(place: usize) {
-    let mut world = World::new(place, Vec::new());
-    let [key, secret] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| {
-        let value = world.setting(name).to_owned();
-        world.unset(name);
-        value
-    });
-    let credentials = json!({ "Version": 1, "AccessKeyId": key, "SecretAccessKey": secret });
-    let credentials = world.write("credentials.json", &credentials.to_string());
-    let config = format!(
-        "[profile process]\ncredential_process = cat {credentials}\n\
-         [profile sso]\nsso_session = s\nsso_account_id = 111122223333\nsso_role_name = r\n\
-         [sso-session s]\nsso_region = us-east-1\nsso_start_url = https://nobody.awsapps.com/start\n"
-    );
-    let config = world.write("config", &config);
-    world.set("AWS_CONFIG_FILE", &config);
-    let archive_store = |world: &World| {
-        let report = world.run(&["doctor", "--output", "json"]).json();
-        let mut findings = list(&report["findings"]).iter();
-        let found = findings.find(|finding| finding["check"] == "archive store");
-        found.expect("the row").clone()
-    };
-
-    world.set("AWS_PROFILE", "process");
-    let found = archive_store(&world);
-    let detail = found["detail"].as_str().unwrap_or_default();
-    assert!(found["ok"] == true && detail.contains(&key), "{found:#}");
-    world.set("AWS_PROFILE", "sso");
-    let found = archive_store(&world);
-    let detail = found["detail"].as_str().unwrap_or_default();
-    for says in [
-        "no credentials (failed to load the cached SSO token)",
-        "aws sso login",
-    ] {
-        assert!(detail.contains(says), "{found:#}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 
 use super::error::ApiError;
 use crate::adapters::{proxy, tls};
@@ -28,7 +28,7 @@ pub(crate) fn connect(origin: &Url, ca: Option<&PemFile>) -> Result<reqwest::Cli
     }
 
     // Loopback may be plain HTTP. Through a proxy, secret and tokens would leave this machine unencrypted.
-    let builder = if is_loopback(origin) {
+    let builder = if proxy::is_passed_by(origin) {
         builder.no_proxy()
     } else {
         builder
@@ -39,47 +39,5 @@ pub(crate) fn connect(origin: &Url, ca: Option<&PemFile>) -> Result<reqwest::Cli
 
 /// Names the proxy that a request went through, as `proxy::named` does.
 pub(super) fn through(url: Option<&Url>) -> String {
-    let url = url.filter(|url| !is_loopback(url));
     url.map_or_else(String::new, |url| proxy::named(url.as_str()))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            name == "localhost" || name.ends_with(".localhost")
-        }
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-        None => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loopback_is_recognised_in_every_spelling() {
-        let is = |text: &str| is_loopback(&Url::parse(text).unwrap());
-        for own in [
-            "http://127.0.0.1:8098",
-            "http://127.9.9.9",
-            "http://[::1]:1",
-            "http://LOCALHOST",
-            "http://localhost.",
-            "http://a.localhost",
-            "http://[::ffff:127.0.0.1]",
-        ] {
-            assert!(is(own), "{own}");
-        }
-        for other in [
-            "https://api.example",
-            "http://128.0.0.1",
-            "http://[::2]",
-            "http://localhost.example",
-        ] {
-            assert!(!is(other), "{other}");
-        }
-    }
 }

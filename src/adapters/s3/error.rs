@@ -39,6 +39,12 @@ pub(crate) enum S3Error {
          settings), and sign in again (`aws sso login`) if it uses SSO"
     )]
     NoCredentials { what: String, why: String },
+    /// The service that gives credentials, such as AWS' STS or SSO, does not answer.
+    #[error(
+        "cannot {what}: AWS cannot be reached for credentials ({why}); check the network, HTTPS_PROXY, AWS_REGION, and the \
+         AWS profile in force"
+    )]
+    CredentialsUnreachable { what: String, why: String },
     /// The KMS key is unknown, disabled, or cannot be used.
     #[error(
         "S3 cannot {what} with the KMS key ({said}); check OFFBOARDER_ARCHIVE_KMS_KEY, or the default encryption of the \
@@ -150,14 +156,17 @@ fn status_of<E>(error: &SdkError<E, HttpResponse>) -> u16 {
         .map_or(0, |response| response.status().as_u16())
 }
 
-/// The code and the sentence of the store. They come from outside, so they are cut to the length of
-/// a line, and control characters are escaped.
-fn said<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> String {
+fn cut(text: &str, chars: usize) -> String {
     let escaped = |c: char| match c {
         '"' | '\'' => c.to_string(),
         other => other.escape_debug().to_string(),
     };
-    let cut = |text: &str, chars| text.chars().take(chars).map(escaped).collect::<String>();
+    text.chars().take(chars).map(escaped).collect()
+}
+
+/// The code and the sentence of the store. They come from outside, so they are cut to the length of
+/// a line, and control characters are escaped.
+fn said<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> String {
     let code = error.code().map_or_else(
         || format!("status {}", status_of(error)),
         |code| cut(code, 64),
@@ -224,17 +233,21 @@ impl S3Error {
         if chain.contains("cargo feature") {
             return Self::Profile { what };
         }
-        if says(&[
+        // It may be what another program printed.
+        let why = tls::cause(chain).map_or_else(|| cut(why.trim(), 300), str::to_owned);
+        let of_credentials = says(&[
             "loading credentials",
             "credentials provider",
             "providererror",
-        ]) {
-            return Self::NoCredentials { what, why };
-        }
-        let why = tls::cause(chain).map_or(why, str::to_owned) + &proxy::named(&endpoint());
+        ]);
+        let why = why + &proxied(of_credentials);
 
         if tls::is_untrusted(chain) {
             Self::Untrusted { what, why }
+        } else if of_credentials && says(&["dispatch failure", "dispatchfailure", "dns error"]) {
+            Self::CredentialsUnreachable { what, why }
+        } else if of_credentials {
+            Self::NoCredentials { what, why }
         } else if says(&["failed to lookup address", "dns error"]) {
             Self::Unresolved { what, why }
         } else if says(&["invalid http version"]) {
@@ -278,11 +291,15 @@ fn wants_tls<E>(error: &SdkError<E, HttpResponse>) -> bool {
     })
 }
 
-/// Where S3 is, as far as the environment says: enough to know which proxy is in front of it.
-fn endpoint() -> String {
+/// The proxy in front of S3, or of what gives credentials; empty without one. Only the environment is asked: a profile may
+/// name another host, which `NO_PROXY` may name as well.
+fn proxied(of_credentials: bool) -> String {
     let set = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].map(std::env::var);
-    let set = set.into_iter().flatten().find(|url| !url.is_empty());
-    set.unwrap_or_else(|| "https://s3.amazonaws.com".to_owned())
+    let mut set = set.into_iter().flatten().filter(|url| !url.is_empty());
+    match set.next().filter(|_url| !of_credentials) {
+        Some(url) => proxy::named(&url),
+        None => proxy::named("https://amazonaws.com").replace(" through", ", maybe through"),
+    }
 }
 
 /// The last cause in the chain says most in the fewest words.
@@ -300,7 +317,8 @@ impl Classify for S3Error {
             Self::Unreachable { .. }
             | Self::Unresolved { .. }
             | Self::WantsTls { .. }
-            | Self::Untrusted { .. } => (Class::Systemic, Code::ArchiveUnreachable),
+            | Self::Untrusted { .. }
+            | Self::CredentialsUnreachable { .. } => (Class::Systemic, Code::ArchiveUnreachable),
             Self::CaFile(_) => (Class::Systemic, Code::SettingsUnreadable),
             Self::Denied { .. }
             | Self::WrongSecret { .. }

@@ -120,6 +120,14 @@ fn without_an_answer_the_text_says_what_to_set() {
             "an error occurred while loading credentials: the SSO session has expired",
             "aws sso login",
         ),
+        (
+            "an error occurred while loading credentials: dispatch failure: UnknownIssuer",
+            "OFFBOARDER_ARCHIVE_CA_FILE",
+        ),
+        (
+            "an error occurred while loading credentials: dispatch failure: dns error",
+            "AWS cannot be reached for credentials",
+        ),
     ] {
         let text = S3Error::unanswered(chain, chain.to_owned(), "store x".to_owned()).to_string();
         assert!(text.contains(names), "{text}");

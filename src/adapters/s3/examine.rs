@@ -10,6 +10,18 @@ use super::store::S3Store;
 use crate::failure::Failure;
 use crate::ports::BucketHealth;
 
+impl S3Store {
+    /// `None` where versions were never kept.
+    pub(super) async fn versioning(&self) -> Result<Option<BucketVersioningStatus>, S3Error> {
+        let asked = self.client.get_bucket_versioning().bucket(&self.bucket);
+        let answer = asked.send().await.map_err(|error| {
+            let what = format!("read the versioning of s3://{}", self.bucket);
+            S3Error::of(&error, what)
+        })?;
+        Ok(answer.status)
+    }
+}
+
 #[async_trait]
 impl BucketHealth for S3Store {
     async fn identity(&self) -> Option<String> {
@@ -23,19 +35,7 @@ impl BucketHealth for S3Store {
     }
 
     async fn keeps_versions(&self) -> Result<bool, Failure> {
-        match self
-            .client
-            .get_bucket_versioning()
-            .bucket(&self.bucket)
-            .send()
-            .await
-        {
-            Ok(answer) => Ok(answer.status == Some(BucketVersioningStatus::Enabled)),
-            Err(error) => {
-                let what = format!("read the versioning of s3://{}", self.bucket);
-                Err(S3Error::of(&error, what).into())
-            }
-        }
+        Ok(self.versioning().await? == Some(BucketVersioningStatus::Enabled))
     }
 
     async fn lists_versions(&self) -> Result<bool, Failure> {

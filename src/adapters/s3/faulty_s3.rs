@@ -34,6 +34,8 @@ pub(super) enum Flaw {
     RefusesConditionAtCompletion(u16),
     RefusesAll(u16),
     ListsNoVersions,
+    /// Keeps versions, or kept some (`Suspended`), and lists none.
+    HidesVersions(&'static str),
     IgnoresKmsKey,
     RefusesKmsKey,
 }
@@ -84,6 +86,7 @@ async fn answer(State(fake): State<Shared>, request: Request) -> Response {
     }
     match head.method {
         Method::GET if query.contains("versions") => fake.versions(),
+        Method::GET if query.contains("versioning") => fake.versioning(),
         Method::GET if query.contains("list-type=2") => fake.list(&query),
         Method::POST if query.contains("uploads") => fake.create(&key, &head.headers),
         Method::PUT if query.contains("partNumber") => fake.part(&query, &head.headers, body),
@@ -132,10 +135,18 @@ impl Fake {
     }
 
     fn versions(&self) -> Response {
-        if self.flaw == Flaw::ListsNoVersions {
+        if matches!(self.flaw, Flaw::ListsNoVersions | Flaw::HidesVersions(_)) {
             return refuse(501, "NotImplemented", "this store lists no versions");
         }
         "<ListVersionsResult><IsTruncated>false</IsTruncated></ListVersionsResult>".into_response()
+    }
+
+    fn versioning(&self) -> Response {
+        let status = match self.flaw {
+            Flaw::HidesVersions(status) => format!("<Status>{status}</Status>"),
+            _ => String::new(),
+        };
+        format!("<VersioningConfiguration>{status}</VersioningConfiguration>").into_response()
     }
 
     fn refuses_key(&self, headers: &HeaderMap) -> Option<Response> {

@@ -6,6 +6,7 @@ mod error;
 mod examine;
 #[cfg(test)]
 mod faulty_s3;
+mod http_client;
 mod listing;
 mod probe;
 mod reading;

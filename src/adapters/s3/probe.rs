@@ -201,6 +201,20 @@ impl S3Store {
     /// Where versions are kept, a delete marker may hide a hold, which only a listing of versions
     /// shows.
     async fn lists_versions(&self) -> Result<(), Failure> {
+        const UNLISTED: &str = "keeps versions and does not list them (ListObjectVersions)";
+
+        if !self.listing(NAME).has_versions().await? {
+            return match self.versioning().await {
+                // A store that offers neither has no versions, such as Cloudflare's R2.
+                Ok(None) | Err(S3Error::NotImplemented { .. }) => Ok(()),
+                Ok(Some(_)) => Err(self.unfit(UNLISTED).into()),
+                Err(S3Error::Denied { .. }) => Err(self
+                    .unfit("lists no versions, and does not say whether it keeps any (grant s3:GetBucketVersioning)")
+                    .into()),
+                Err(error) => Err(error.into()),
+            };
+        }
+
         let key = key(NAME);
         let found = self.find(&key, None).await?;
         let Some(id) = found
@@ -212,14 +226,11 @@ impl S3Store {
         let mut versions = self.versions(NAME);
 
         while let Some(version) = versions.try_next().await? {
-            // A store that lists no versions keeps none, whatever it names them.
-            if version.key == key && (version.older_unknown || version.id.as_deref() == Some(&id)) {
+            if version.key == key && version.id.as_deref() == Some(&id) {
                 return Ok(());
             }
         }
-        Err(self
-            .unfit("keeps versions and does not list them (ListObjectVersions)")
-            .into())
+        Err(self.unfit(UNLISTED).into())
     }
 
     /// With a retention set, a write with a lock has to work, and to lock. The lock has the mode

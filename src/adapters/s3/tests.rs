@@ -192,6 +192,7 @@ async fn a_kms_key_goes_with_every_write_and_a_store_that_ignores_or_refuses_it_
         let failure = store.probe().await.unwrap_err();
         assert_eq!(failure.code, code, "{failure}");
         assert!(failure.text.contains(says), "{failure}");
+        assert!(fake.lock().uploads.is_empty(), "no upload is left behind");
 
         // The objects of the probe are there from a time without the key.
         fake.lock().flaw = Flaw::None;
@@ -203,6 +204,7 @@ async fn a_kms_key_goes_with_every_write_and_a_store_that_ignores_or_refuses_it_
         };
         let failure = again.probe().await.unwrap_err();
         assert_eq!(failure.code, code, "{failure}");
+        assert!(fake.lock().uploads.is_empty(), "no upload is left behind");
     }
 }
 
@@ -230,4 +232,14 @@ async fn a_store_that_lists_no_versions_shows_what_a_read_finds_and_says_so() {
     fake.lock().flaw = Flaw::RefusesAll(400);
     let refused: Result<Vec<_>, _> = store.versions("u").try_collect().await;
     refused.expect_err("another refusal is none of these");
+}
+
+/// A delete marker there might hide a hold.
+#[tokio::test]
+async fn a_store_that_keeps_versions_and_lists_none_is_refused() {
+    for status in ["Enabled", "Suspended"] {
+        let (store, _fake, _serving) = store(Flaw::HidesVersions(status), None).await;
+        let failure = store.probe().await.unwrap_err();
+        assert_eq!(failure.code, Code::ArchiveUnfit, "{failure}");
+    }
 }

@@ -17,8 +17,11 @@ impl Listing {
             (self, Some(Marker::default())),
             |(listing, from)| async move {
                 let Some(from) = from else { return Ok(None) };
+                let is_first = from == Marker::default();
                 let (versions, next) = match listing.page(from).await {
-                    Err(S3Error::NotImplemented { .. }) => (listing.newest().await?, None),
+                    Err(S3Error::NotImplemented { .. }) if is_first => {
+                        (listing.newest().await?, None)
+                    }
                     page => page?,
                 };
                 Ok::<_, Failure>(Some((
@@ -35,10 +38,11 @@ impl Listing {
         let mut keys = Vec::new();
         let mut from = Marker::default();
         loop {
+            let is_first = from == Marker::default();
             let (versions, next) = match self.page(from).await {
                 Ok(page) => page,
-                // The store keeps no versions, so no delete marker can hide a key.
-                Err(S3Error::NotImplemented { .. }) => return Ok(keys),
+                // The probe saw that such a store keeps no versions, so no delete marker can hide a key.
+                Err(S3Error::NotImplemented { .. }) if is_first => return Ok(keys),
                 Err(error) => return Err(error.into()),
             };
             keys.extend(

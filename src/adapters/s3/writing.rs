@@ -175,14 +175,18 @@ impl S3Store {
         let created = effect("the S3 create", create.send())
             .await
             .map_err(|error| S3Error::of(&error, what()))?;
-        self.is_encrypted(created.server_side_encryption())?;
+        let encrypted = self.is_encrypted(created.server_side_encryption());
         let id = created.upload_id.ok_or_else(|| S3Error::Rejected {
             what: what(),
             status: 200,
             said: "no upload ID".to_owned(),
-        })?;
+        });
+        let upload = UploadId(id?);
 
-        Ok(UploadId(id))
+        if encrypted.is_err() {
+            let _is_left_to_expire = self.abort(key, &upload).await;
+        }
+        encrypted.map(|()| upload)
     }
 
     /// The store compares the part with `crc32c`.

@@ -1,5 +1,6 @@
 //! What the trials are built on: servers, processes, the simulator, and clients that see the result.
 
+pub(crate) mod aws;
 pub(crate) mod broker;
 pub(crate) mod certificates;
 pub(crate) mod collector;
