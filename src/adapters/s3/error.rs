@@ -244,7 +244,7 @@ impl S3Error {
 
         if tls::is_untrusted(chain) {
             Self::Untrusted { what, why }
-        } else if of_credentials && says(&["dispatch failure", "dispatchfailure", "dns error"]) {
+        } else if of_credentials && says(&["client error (connect)"]) {
             Self::CredentialsUnreachable { what, why }
         } else if of_credentials {
             Self::NoCredentials { what, why }

@@ -117,7 +117,7 @@ fn without_an_answer_the_text_says_what_to_set() {
         ),
         ("invalid HTTP version parsed", "write https://"),
         (
-            "an error occurred while loading credentials: the SSO session has expired",
+            "dispatch failure: an error occurred while loading credentials: the SSO session has expired",
             "aws sso login",
         ),
         (
@@ -125,7 +125,7 @@ fn without_an_answer_the_text_says_what_to_set() {
             "OFFBOARDER_ARCHIVE_CA_FILE",
         ),
         (
-            "an error occurred while loading credentials: dispatch failure: dns error",
+            "an error occurred while loading credentials: dispatch failure: client error (Connect): dns error",
             "AWS cannot be reached for credentials",
         ),
     ] {
