@@ -161,7 +161,14 @@ def rights_of_rabbitmq(broker, settings):
     run(BINARY, "topology", env=settings | broker.settings("worker"))
     run(BINARY, "topology", env=settings | broker.settings("worker"))
     said("offboarder-worker declares the whole topology, twice")
+    try:
+        broker.channel("publisher")
+        sys.exit("  NOT SO: before topic-permissions.json the publisher is not let in")
+    except pika.exceptions.AMQPConnectionError:
+        said("before topic-permissions.json the publisher is not let in")
     ctl("import_definitions", str(DEPLOY / "rabbitmq" / "topic-permissions.json"))
+    ctl("eval", "ok = rabbit_definitions:maybe_load_definitions().")
+    said("its rights stay when RabbitMQ loads definitions.json once more, as at each start")
     publish = lambda exchange, key: lambda channel: channel.basic_publish(exchange, key, b"x", mandatory=True)
     for user, what, act, allowed in [
         ("worker", "declares a queue of another name", lambda c: c.queue_declare("else"), False),

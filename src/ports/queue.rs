@@ -57,8 +57,10 @@ pub(crate) struct QueueReport {
     pub(crate) online: usize,
     /// The policies in force.
     pub(crate) policies: Vec<String>,
-    /// What they limit, e.g. `max-length`.
-    pub(crate) limits: BTreeMap<String, u64>,
+    /// What they limit more than our own arguments do, e.g. `max-length`.
+    pub(crate) limits: BTreeMap<String, i64>,
+    /// What they say that a full queue does: `reject-publish` as our own argument, or for example `drop-head`.
+    pub(crate) overflow: Option<String>,
 }
 
 /// Deliveries of jobs, from all sources.

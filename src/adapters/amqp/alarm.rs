@@ -79,6 +79,17 @@ impl Alarm {
     }
 }
 
+/// Why an alarm blocks this connection; never ends while none does. RabbitMQ says so only to a connection that publishes.
+pub(super) async fn blocked(connection: &Connection) -> String {
+    let mut events = connection.events_listener();
+    while let Some(event) = events.next().await {
+        if let Event::ConnectionBlocked(reason) = event {
+            return reason;
+        }
+    }
+    std::future::pending().await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! How to reach RabbitMQ.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -12,7 +13,7 @@ use lapin::{Connection, ConnectionProperties};
 
 use super::error::{all_failed, connecting_error, may_want_certificate, wants_tls};
 use super::hosts::Hosts;
-use super::login::name_of;
+use super::login::CertificateName;
 use super::management::Management;
 use crate::adapters::tls;
 use crate::address::{BrokerUrl, ManagementUrl, TlsFiles};
@@ -31,8 +32,9 @@ pub(super) struct Connector {
     at: String,
     hosts: Hosts,
     tls: TlsFiles,
-    /// What RabbitMQ calls our certificate, once it said so; `None` if it does not say.
-    name: Arc<OnceLock<Option<String>>>,
+    name: CertificateName,
+    /// RabbitMQ knows us under another name than the one in the URL.
+    is_other: Arc<AtomicBool>,
 }
 
 impl Connector {
@@ -44,7 +46,8 @@ impl Connector {
             hosts: Hosts::new(&url.servers),
             url: Arc::new(url.clone()),
             tls,
-            name: Arc::default(),
+            name: CertificateName::default(),
+            is_other: Arc::default(),
         })
     }
 
@@ -54,31 +57,32 @@ impl Connector {
     }
 
     /// The name that RabbitMQ checks in `user_id`; `None` if nobody knows it. Of a certificate RabbitMQ says it.
-    pub(super) async fn login(&self) -> Result<Option<&str>, QueueError> {
-        if !self.is_external() {
-            return Ok(Some(user(&self.url).0));
+    pub(super) async fn login(&self) -> Result<Option<String>, QueueError> {
+        if self.is_external() {
+            return self.name.get(async || self.connect("login").await).await;
         }
-        if let Some(known) = self.name.get() {
-            return Ok(known.as_deref());
-        }
+        let is_other = self.is_other.load(Ordering::Relaxed);
+        Ok((!is_other).then(|| user(&self.url).0.to_owned()))
+    }
 
-        // Over a connection of its own: an alarm of the broker blocks each one that publishes.
-        let connection = self.connect("login").await?;
-        let asking = tokio::time::timeout(CONNECT_TIMEOUT, name_of(&connection));
-        let name = asking.await.unwrap_or_else(|_elapsed| {
-            let why = format!("no answer within {} s", CONNECT_TIMEOUT.as_secs());
-            let what = "say who we are".to_owned();
-            Err(QueueError::Broken { what, why })
-        });
-        // While an alarm blocks it, it does not close in order either.
-        tokio::spawn(async move { connection.close(200, "done".into()).await });
-        let name = name?;
-        if name.is_none() {
-            tracing::warn!(
-                "RabbitMQ does not say under which name it knows our certificate: headers of ours are not believed when they come back"
-            );
+    /// The name under which messages of ours come back; asks nobody.
+    pub(super) fn known_login(&self) -> Option<String> {
+        if self.is_external() {
+            self.name.known()
+        } else {
+            Some(user(&self.url).0.to_owned())
         }
-        Ok(self.name.get_or_init(|| name).as_deref())
+    }
+
+    /// RabbitMQ refused a message with this name in `user_id`.
+    pub(super) async fn forget_login(&self, refused: &str, error: &QueueError) {
+        if self.is_external() {
+            tracing::info!(%error, "RabbitMQ knows our certificate under another name by now, and is asked for it");
+            self.name.forget(refused).await;
+        } else if !self.is_other.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, "RabbitMQ knows this login under another name: headers of ours are \
+                not believed when they come back; use a user of RabbitMQ's own in OFFBOARDER_QUEUE_URL");
+        }
     }
 
     /// The management API of this broker.
@@ -93,7 +97,7 @@ impl Connector {
     }
 
     /// Whether a certificate says who we are.
-    fn is_external(&self) -> bool {
+    pub(super) fn is_external(&self) -> bool {
         self.tls.client.is_some() && self.url.login.is_none()
     }
 

@@ -24,7 +24,8 @@ const CHECK_WITHIN: Duration = Duration::from_secs(15);
 /// One connection that consumes from every source, each over a channel of its own.
 pub(super) struct AmqpIntake {
     connection: Connection,
-    login: Option<String>,
+    /// Knows our login, also when RabbitMQ says it only later.
+    connector: Connector,
     /// For checks: a refusal would close a channel that consumes.
     watch: Channel,
     consumers: HashMap<Source, (Channel, Consumer)>,
@@ -38,7 +39,7 @@ impl AmqpIntake {
         let failed = |error| queue_error(&error, "open a channel");
         let watch = connection.create_channel().await.map_err(failed)?;
         // After the declarations: RabbitMQ names a certificate by an exchange of ours.
-        let login = connector.login().await?.map(str::to_owned);
+        connector.login().await?;
 
         let mut consumers = HashMap::new();
         for source in Source::ALL {
@@ -54,7 +55,7 @@ impl AmqpIntake {
 
         Ok(Self {
             connection,
-            login,
+            connector: connector.clone(),
             watch,
             consumers,
             paused: false,
@@ -100,8 +101,9 @@ impl Intake for AmqpIntake {
                 };
                 match consumer.poll_next_unpin(context) {
                     Poll::Ready(Some(Ok(delivered))) => {
-                        let login = self.login.as_deref();
-                        let delivery = delivery(delivered, |incoming| admit(incoming, login));
+                        let login = self.connector.known_login();
+                        let delivery =
+                            delivery(delivered, |incoming| admit(incoming, login.as_deref()));
                         return Poll::Ready(Ok((source, delivery)));
                     }
                     Poll::Ready(Some(Err(error))) => {

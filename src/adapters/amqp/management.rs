@@ -7,6 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::topology::own_limit;
 use crate::adapters::tls;
 use crate::address::{ManagementUrl, PemFile};
 use crate::ports::queue::QueueReport;
@@ -123,17 +124,26 @@ fn report(row: Row) -> QueueReport {
     let policies = [named(&row.policy), named(&row.operator_policy)];
     let definition = row.effective_policy_definition.as_object();
     let limits = LIMITS.iter().filter_map(|limit| {
-        let value = definition?.get(*limit)?.as_u64()?;
-        Some(((*limit).to_owned(), value))
+        let value = definition?.get(*limit)?.as_i64()?;
+        is_in_force(&row.name, limit, value).then(|| ((*limit).to_owned(), value))
     });
+    // Of a quorum queue, the word of a policy is in force and not that of the argument.
+    let overflow = definition.and_then(|definition| definition.get("overflow")?.as_str());
 
     QueueReport {
         limits: limits.collect::<BTreeMap<_, _>>(),
+        overflow: overflow.map(str::to_owned),
         policies: policies.into_iter().flatten().collect(),
         name: row.name,
         members: row.members.len(),
         online: row.online.len(),
     }
+}
+
+/// Of two limits RabbitMQ takes the lower one: one that is not below our own changes nothing. A negative one is none.
+fn is_in_force(queue: &str, limit: &str, value: i64) -> bool {
+    let ours = own_limit(queue, limit);
+    value >= 0 && ours.is_none_or(|ours| value < ours)
 }
 
 #[cfg(test)]
@@ -153,5 +163,30 @@ mod tests {
         assert_eq!((reports[0].members, reports[0].online), (3, 1));
         assert!(reports[1].limits.is_empty() && reports[1].policies.is_empty());
         assert!(super::reports(b"<html>").is_err());
+    }
+
+    #[test]
+    fn what_a_full_queue_does_is_read_and_a_limit_that_changes_nothing_is_left_out() {
+        let of = |queue: &str, definition: &str| {
+            let body =
+                format!(r#"[{{"name":"{queue}","effective_policy_definition":{definition}}}]"#);
+            reports(body.as_bytes()).unwrap().remove(0)
+        };
+        let full = of("offboarding.users", r#"{"overflow":"drop-head"}"#);
+        assert_eq!(full.overflow.as_deref(), Some("drop-head"));
+        assert!(full.limits.is_empty());
+
+        let limits = |queue: &str, definition: &str| of(queue, definition).limits.len();
+        for queue in ["offboarding.users", "offboarding.archive"] {
+            assert_eq!(limits(queue, r#"{"delivery-limit":19}"#), 1);
+            assert_eq!(limits(queue, r#"{"delivery-limit":20}"#), 0);
+            assert_eq!(limits(queue, r#"{"delivery-limit":-1}"#), 0);
+        }
+        assert_eq!(limits("offboarding.dead", r#"{"delivery-limit":20}"#), 1);
+        // Nobody consumes from a delay queue.
+        assert_eq!(limits("offboarding.wait.3s", r#"{"delivery-limit":1}"#), 0);
+        assert_eq!(limits("offboarding.wait.3s", r#"{"message-ttl":3000}"#), 0);
+        assert_eq!(limits("offboarding.wait.3s", r#"{"message-ttl":2999}"#), 1);
+        assert_eq!(limits("offboarding.users", r#"{"message-ttl":3000}"#), 1);
     }
 }

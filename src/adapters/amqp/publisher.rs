@@ -1,6 +1,6 @@
 //! Publishing with confirms.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,8 +37,6 @@ pub(super) struct AmqpPublisher {
     turn: AtomicUsize,
     alarm: Alarm,
     confirm_within: Duration,
-    /// The broker knows us under another name than the one in the URL, and refuses that as `user_id`.
-    nameless: AtomicBool,
 }
 
 /// Where a confirmed message is.
@@ -56,7 +54,6 @@ impl AmqpPublisher {
             turn: AtomicUsize::new(0),
             alarm: Alarm::default(),
             confirm_within: time_scaled(CONFIRM_WITHIN).max(Duration::from_secs(2)),
-            nameless: AtomicBool::new(false),
         }
     }
 
@@ -68,22 +65,20 @@ impl AmqpPublisher {
         body: &[u8],
         properties: BasicProperties,
     ) -> Result<Stored, QueueError> {
-        let named = match self.connector.login().await? {
-            Some(login) if !self.nameless.load(Ordering::Relaxed) => {
-                properties.clone().with_user_id(login.into())
-            }
-            Some(_) | None => properties.clone(),
-        };
-        match self.confirmed(exchange, key, body, named).await {
-            Err(error) if refuses_login(&error) => {
-                if !self.nameless.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "RabbitMQ knows this login under another name: headers of ours are \
-                        not believed when they come back; use a user of RabbitMQ's own in OFFBOARDER_QUEUE_URL");
+        // A name that RabbitMQ refuses may have a successor; there is always the way without one.
+        for _ in 0..2 {
+            let Some(login) = self.connector.login().await? else {
+                break;
+            };
+            let named = properties.clone().with_user_id(login.as_str().into());
+            match self.confirmed(exchange, key, body, named).await {
+                Err(error) if refuses_login(&error) => {
+                    self.connector.forget_login(&login, &error).await;
                 }
-                self.confirmed(exchange, key, body, properties).await
+                stored => return stored,
             }
-            stored => stored,
         }
+        self.confirmed(exchange, key, body, properties).await
     }
 
     async fn confirmed(

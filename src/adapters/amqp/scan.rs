@@ -53,7 +53,7 @@ impl DeadLetterScan {
             .map_err(|error| failed(&error))?;
         Ok(Self {
             connection,
-            login: connector.login().await?.map(str::to_owned),
+            login: connector.login().await?,
             getting,
             page: None,
             used: Vec::new(),

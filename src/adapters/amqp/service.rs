@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{BasicProperties, Connection, ErrorKind, Event};
+use lapin::{BasicProperties, Connection, ErrorKind};
 
+use super::alarm::blocked;
 use super::error::{publishing_error, queue_error};
 use super::login::NOBODYS_KEY;
 use crate::queue::QueueError;
@@ -18,16 +18,6 @@ const NOT_FOUND: u16 = 404;
 /// Which alarm blocks publishers: `low on memory`, `low on disk`. RabbitMQ says so only to a connection that publishes,
 /// and then reads nothing more from it: this one is of no more use afterwards.
 pub(super) async fn alarm_of(connection: &Connection) -> Result<Option<String>, QueueError> {
-    let mut events = connection.events_listener();
-    let blocked = async {
-        while let Some(event) = events.next().await {
-            if let Event::ConnectionBlocked(reason) = event {
-                return reason;
-            }
-        }
-        std::future::pending().await
-    };
-
     let what = "take a message that no queue wants";
     let publishing = async {
         let channel = connection.create_channel().await?;
@@ -50,7 +40,7 @@ pub(super) async fn alarm_of(connection: &Connection) -> Result<Option<String>, 
             .map(drop)
     };
     tokio::select! {
-        reason = blocked => Ok(Some(reason)),
+        reason = blocked(connection) => Ok(Some(reason)),
         answered = tokio::time::timeout(ANSWER_WITHIN, publishing) => match answered {
             Ok(Ok(())) => Ok(None),
             Ok(Err(error)) => Err(publishing_error(&error, JOBS_EXCHANGE, NOBODYS_KEY)),

@@ -44,6 +44,25 @@ pub(super) fn queues() -> Vec<Declared> {
     queues
 }
 
+/// The lowest value of a policy's `limit` that changes nothing in a queue of ours, since its own argument is as low.
+pub(super) fn own_limit(queue: &str, limit: &str) -> Option<i64> {
+    let declared = queues().into_iter().find(|ours| ours.queue == queue)?;
+    let is_consumed = !declared.arguments.inner().contains_key("x-message-ttl");
+    if limit == "delivery-limit" && !is_consumed {
+        // RabbitMQ counts no deliveries there.
+        return Some(0);
+    }
+    match declared
+        .arguments
+        .inner()
+        .get(format!("x-{limit}").as_str())?
+    {
+        AMQPValue::LongInt(value) => Some(i64::from(*value)),
+        AMQPValue::LongLongInt(value) => Some(*value),
+        _ => None,
+    }
+}
+
 fn dead_letter_queue() -> Declared {
     let mut arguments = quorum();
     // A scan of dead letters requeues them, which counts as a delivery from RabbitMQ 4.0 on.

@@ -11,6 +11,8 @@ const TOPOLOGY: &str = "RabbitMQ topology";
 const ALARMS: &str = "RabbitMQ alarms";
 const MAJORITY: &str = "RabbitMQ majority";
 const QUEUES: &str = "RabbitMQ queues";
+/// Of a policy that changes what our queues do.
+const REMEDY: &str = "give the policy a pattern that leaves out `offboarding.*`: rabbitmqctl list_policies, list_operator_policies";
 
 /// Checks whether the broker accepts the credentials, takes and gives messages, and has the exchanges and queues that
 /// `offboarder topology` declares.
@@ -117,9 +119,8 @@ fn of_queues(queues: &[QueueReport]) -> Vec<Finding> {
         findings.push(Finding::warning(QUEUES, few.join("; "), bring));
     }
 
-    for queue in ours().filter(|queue| !queue.limits.is_empty()) {
-        findings.push(limited(queue));
-    }
+    findings.extend(ours().filter_map(overflowing));
+    findings.extend(ours().filter_map(limited));
     if findings.is_empty() {
         let seen = format!(
             "{} have all members online, and no policy limits them",
@@ -137,8 +138,28 @@ fn members(queue: &QueueReport) -> String {
     )
 }
 
+/// The value of a policy is in force, and not the argument that we declare.
+fn overflowing(queue: &QueueReport) -> Option<Finding> {
+    let overflow = queue.overflow.as_deref()?;
+    if overflow == "reject-publish" {
+        return None;
+    }
+    Some(Finding::bad(
+        QUEUES,
+        format!(
+            "the policy {} sets overflow {overflow} for {}: when the queue is full, or its target away, RabbitMQ loses users' messages without a word",
+            queue.policies.join(" and "),
+            queue.name
+        ),
+        REMEDY,
+    ))
+}
+
 /// A full queue refuses messages, and nothing is lost. The other limits move messages or drop them.
-fn limited(queue: &QueueReport) -> Finding {
+fn limited(queue: &QueueReport) -> Option<Finding> {
+    if queue.limits.is_empty() {
+        return None;
+    }
     let only_length = queue
         .limits
         .keys()
@@ -148,27 +169,28 @@ fn limited(queue: &QueueReport) -> Finding {
         .iter()
         .map(|(limit, value)| format!("{limit} {value}"))
         .collect();
-    let policies = queue.policies.join(" and ");
     let what = format!(
-        "the policy {policies} limits {}: {}",
+        "the policy {} limits {}: {}",
+        queue.policies.join(" and "),
         queue.name,
         limits.join(", ")
     );
-    let remedy = "give the policy a pattern that leaves out `offboarding.*`: rabbitmqctl list_policies, list_operator_policies";
 
-    if only_length {
+    // What a full queue does then is a finding of its own.
+    let refuses = overflowing(queue).is_none();
+    Some(if only_length && refuses {
         Finding::warning(
             QUEUES,
             format!("{what}; when it is full, RabbitMQ refuses messages and work stops"),
-            remedy,
+            REMEDY,
         )
     } else {
         Finding::bad(
             QUEUES,
             format!("{what}; RabbitMQ moves or drops messages by that"),
-            remedy,
+            REMEDY,
         )
-    }
+    })
 }
 
 fn topology(examined: Result<Vec<TopologyFault>, QueueError>) -> Vec<Finding> {

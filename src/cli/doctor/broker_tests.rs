@@ -28,7 +28,7 @@ fn all_that_is_missing_is_one_finding_and_each_other_difference_has_its_own() {
     assert!(unknown[0].ok && unknown[0].detail.contains("unknown"));
 }
 
-fn report(name: &str, online: usize, limits: &[(&str, u64)]) -> QueueReport {
+fn report(name: &str, online: usize, limits: &[(&str, i64)]) -> QueueReport {
     QueueReport {
         name: name.to_owned(),
         members: 3,
@@ -38,6 +38,7 @@ fn report(name: &str, online: usize, limits: &[(&str, u64)]) -> QueueReport {
             .iter()
             .map(|(limit, value)| ((*limit).to_owned(), *value))
             .collect(),
+        overflow: None,
     }
 }
 
@@ -76,6 +77,39 @@ fn a_policy_that_loses_messages_is_not_ok_and_one_that_refuses_them_is_a_warning
     }
     let others = of_queues(&[report("events.hr", 3, &[("max-length", 5)])]);
     assert!(others[0].ok && !others[0].warning, "{others:?}");
+}
+
+#[test]
+fn a_policy_by_which_a_full_queue_drops_messages_is_not_ok_with_or_without_a_length() {
+    let of = |overflow: &str, limits| {
+        let overflow = Some(overflow.to_owned());
+        of_queues(&[QueueReport {
+            overflow,
+            ..report("offboarding.users", 3, limits)
+        }])
+    };
+    let without = of("drop-head", &[]);
+    assert_eq!(without.len(), 1, "{without:?}");
+    assert!(
+        !without[0].ok
+            && without[0]
+                .detail
+                .contains("the policy small sets overflow drop-head"),
+        "{without:?}"
+    );
+    let with = of("drop-head", &[("max-length", 5)]);
+    assert!(with.iter().all(|finding| !finding.ok), "{with:?}");
+    assert!(
+        !with
+            .iter()
+            .any(|finding| finding.detail.contains("refuses messages")),
+        "{with:?}"
+    );
+    // RabbitMQ takes it for drop-head in a quorum queue.
+    assert!(!of("reject-publish-dlx", &[])[0].ok);
+    let refusing = of("reject-publish", &[("max-length", 5)]);
+    assert!(refusing[0].ok && refusing[0].warning, "{refusing:?}");
+    assert!(!of("reject-publish", &[])[0].warning);
 }
 
 #[test]

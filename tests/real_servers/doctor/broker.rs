@@ -103,6 +103,9 @@ fn policies(world: &mut World, port: u16) {
     set_policy(r#"{"message-ttl":60000}"#);
     await_detail(world, "limits offboarding.users: message-ttl 60000");
     assert_failures(world, 1, &["RabbitMQ queues"]);
+    set_policy(r#"{"max-length":5,"overflow":"drop-head"}"#);
+    await_detail(world, "sets overflow drop-head for offboarding.users");
+    assert_failures(world, 1, &["RabbitMQ queues"]);
     world.rabbitmqctl("clear_policy", &["small"]);
     world.unset(MANAGEMENT);
 }
