@@ -7,7 +7,7 @@ use jiff::Timestamp;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Clock {
     #[cfg(test)]
-    paused: Option<(Timestamp, tokio::time::Instant)>,
+    paused: Option<std::sync::Arc<parking_lot::Mutex<(Timestamp, tokio::time::Instant)>>>,
 }
 
 impl Clock {
@@ -20,7 +20,19 @@ impl Clock {
     #[cfg(test)]
     pub(crate) fn starting_at(start: Timestamp) -> Self {
         Self {
-            paused: Some((start, tokio::time::Instant::now())),
+            paused: Some(std::sync::Arc::new(parking_lot::Mutex::new((
+                start,
+                tokio::time::Instant::now(),
+            )))),
+        }
+    }
+
+    /// Shows this much more, as a clock does that somebody sets.
+    #[cfg(test)]
+    pub(crate) fn jump(&self, ahead: jiff::SignedDuration) {
+        if let Some(paused) = &self.paused {
+            let mut paused = paused.lock();
+            paused.0 = paused.0.checked_add(ahead).unwrap_or(Timestamp::MAX);
         }
     }
 
@@ -35,7 +47,8 @@ impl Clock {
     )]
     pub(crate) fn now(&self) -> Timestamp {
         #[cfg(test)]
-        if let Some((start, since)) = self.paused {
+        if let Some(paused) = &self.paused {
+            let (start, since) = *paused.lock();
             let elapsed = jiff::SignedDuration::try_from(since.elapsed()).unwrap_or_default();
             return start.checked_add(elapsed).unwrap_or(Timestamp::MAX);
         }

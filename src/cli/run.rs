@@ -255,7 +255,7 @@ async fn run_user(
                 let pause = Duration::try_from(remaining).unwrap_or_default();
                 tokio::select! { () = draining.cancelled() => {} () = tokio::time::sleep(pause) => {} }
             }
-            Outcome::Busy { for_at_most } => {
+            Outcome::Busy { for_at_most, .. } => {
                 tracing::info!(%user_id, "another process works on this user");
                 let pause = for_at_most.min(Duration::from_secs(2));
                 tokio::select! { () = draining.cancelled() => {} () = tokio::time::sleep(pause) => {} }

@@ -39,8 +39,10 @@ pub(crate) enum Claim {
     },
     /// Another worker has the lease.
     Held {
-        /// When the lease expires at the latest, unless it is renewed, or its worker is seen to be gone.
+        /// When the lease expires at the latest, unless it is renewed.
         for_at_most: Duration,
+        /// When it may be seen that its worker is gone, if it is.
+        look_again: Option<Duration>,
     },
 }
 
@@ -91,15 +93,18 @@ pub(crate) trait Checkpoints: Send + Sync {
     /// Gives the lease up. A lease that is lost already is not an error.
     async fn release(&self, lease: &Lease) -> Result<(), Failure>;
 
-    /// Gives up a lease that may be lost, without waiting for the store.
-    fn give_up(&self, _lease: &Lease) {}
+    /// Releases a lease that may be lost, without waiting for the store.
+    fn release_later(&self, _lease: &Lease) {}
 
-    /// Returns once another worker may have the lease, although this one did not give it up. It is polled
-    /// each time before a run continues, and then reads the clock: after a pause of the process, nothing else
-    /// comes first. A store of one process never returns.
-    async fn unsure(&self, _lease: &Lease) {
+    /// Returns once another worker may have the lease, although this one did not release it; and the failure of the
+    /// store, if that is why. It reads the clock whenever it is polled, so that a pause of the process is noticed at
+    /// once. A store of one process never returns.
+    async fn unsure(&self, _lease: &Lease) -> Option<Failure> {
         std::future::pending().await
     }
+
+    /// Releases what could not be released so far, for a second at most: the process ends.
+    async fn close(&self) {}
 
     /// Counts a deletion of this user, if the rate limit allows one more now. A user who was
     /// counted within the limit's period is not counted twice.

@@ -32,7 +32,7 @@ pub(crate) use file_columns::FileColumns;
 pub(crate) use quotas::{Quotas, Reservation};
 pub(crate) use replays::{GroupReplay, ReplayNote, ReplayedUser};
 pub(crate) use shared::SharedStores;
-pub(crate) use store_health::{BucketHealth, CheckpointHealth, Persistence};
+pub(crate) use store_health::{BucketHealth, CheckpointHealth, Persistence, ReplicaRule};
 pub(crate) use survey::{Observation, STATE_OF_USER, Seen, SeenWord};
 pub(crate) use tenant::{
     Account, AccountRead, Answered, CallCounts, ConversationFacts, Deactivation, DeleteAnswer,

@@ -13,6 +13,19 @@ pub(crate) struct Persistence {
     pub append_only: Option<bool>,
     /// The store does not let this user ask, as managed ones do.
     pub may_not_ask: bool,
+    /// `None` without replicas.
+    pub replicas: Option<ReplicaRule>,
+}
+
+/// What a primary does that is cut off from its replicas, one of which may be the primary by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReplicaRule {
+    /// This user may not ask.
+    Unknown,
+    /// It goes on: `min-replicas-to-write` is 0.
+    TakesWrites,
+    /// It refuses writes after these seconds: `min-replicas-max-lag`.
+    RefusesWritesAfter(u64),
 }
 
 /// A checkpoint store that can lose data by its settings.

@@ -142,6 +142,13 @@ impl Envelope {
         by_worker().or_else(by_broker)
     }
 
+    /// Whether it was in flight to a worker before, which died or lost its connection.
+    pub(crate) fn is_redelivered(&self) -> bool {
+        self.properties
+            .number(DELIVERY_COUNT)
+            .is_some_and(|count| count > 0)
+    }
+
     /// How often a worker or its connection died with this message in flight: as the quorum queue counts it, plus
     /// what was counted before it was last requeued.
     pub(crate) fn deaths(&self) -> i64 {

@@ -88,6 +88,7 @@ impl ArchiveStream<'_> {
             begin,
             sender,
         );
+        let fetching = self.journal.under_lease(fetching);
         let fetching = AbortOnDropHandle::new(tokio::spawn(fetching.in_current_span()));
 
         loop {

@@ -53,6 +53,24 @@ impl CheckpointSession {
         }
     }
 
+    /// What goes on in a task of its own, as long as the lease is surely this run's: after a pause of the process such a
+    /// task may come before the run.
+    pub(super) fn under_lease<F: Future>(
+        &self,
+        work: F,
+    ) -> impl Future<Output = F::Output> + use<F> {
+        let checkpoints = Arc::clone(&self.checkpoints);
+        let lease = self.lease.clone();
+        async move {
+            tokio::select! {
+                biased;
+                // The run ends by the same, and the task with it.
+                _cause = checkpoints.unsure(&lease) => std::future::pending().await,
+                done = work => done,
+            }
+        }
+    }
+
     pub(crate) const fn user_id(&self) -> UserId {
         self.checkpoint.user_id
     }

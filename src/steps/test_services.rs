@@ -28,6 +28,7 @@ use crate::progress::Progress;
 use crate::registers::{ProtectedSource, StopRegister};
 
 pub(crate) const LEASE: Duration = Duration::from_mins(1);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// What every call to the tenant does.
 #[derive(Debug, Clone)]
@@ -163,6 +164,9 @@ pub(crate) struct TestCheckpoints {
     pub(crate) released: Mutex<u32>,
     pub(crate) held_by_another: bool,
     pub(crate) loses_lease: bool,
+    /// After this time it is unsure of its lease, for this cause.
+    pub(crate) unsure: Option<(Duration, Option<Failure>)>,
+    pub(crate) released_later: Mutex<u32>,
     pub(crate) deaths: u32,
     /// Users who ended in a batch, in order.
     pub(crate) settled: Mutex<Vec<UserId>>,
@@ -175,7 +179,10 @@ pub(crate) struct TestCheckpoints {
 impl Checkpoints for TestCheckpoints {
     async fn claim(&self, user_id: UserId) -> Result<Claim, Failure> {
         if self.held_by_another {
-            return Ok(Claim::Held { for_at_most: LEASE });
+            return Ok(Claim::Held {
+                for_at_most: LEASE,
+                look_again: Some(LOOK_AGAIN),
+            });
         }
         let saved = self.saved.lock().clone();
         Ok(Claim::Granted {
@@ -204,6 +211,20 @@ impl Checkpoints for TestCheckpoints {
     async fn release(&self, _: &Lease) -> Result<(), Failure> {
         *self.released.lock() += 1;
         Ok(())
+    }
+
+    fn release_later(&self, _: &Lease) {
+        *self.released_later.lock() += 1;
+    }
+
+    async fn unsure(&self, _: &Lease) -> Option<Failure> {
+        match &self.unsure {
+            None => std::future::pending().await,
+            Some((after, cause)) => {
+                tokio::time::sleep(*after).await;
+                cause.clone()
+            }
+        }
     }
 
     async fn admit_deletion(

@@ -29,7 +29,7 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
         LevelFilter::OFF
     };
     let asked = std::env::var("RUST_LOG").unwrap_or_default();
-    let names_redis = asked.contains("redis");
+    let names_redis = names_redis(&asked);
     let filter = filter.and(FilterFn::new(move |metadata| {
         may_be_logged(metadata, least, names_redis)
     }));
@@ -62,6 +62,15 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
     }
 }
 
+/// Whether a directive of `RUST_LOG` is about the library, and not about our adapter of the same name.
+fn names_redis(asked: &str) -> bool {
+    asked.split(',').any(|directive| {
+        let target = directive.trim().split(['=', '[']).next();
+        let library = target.unwrap_or_default().split("::").next();
+        library == Some("redis")
+    })
+}
+
 /// The client library of RabbitMQ logs whole frames, with passwords and bodies, at all levels below
 /// error. So only its errors are logged, whatever `RUST_LOG` says; and nothing by a command, which
 /// prints the error of the broker itself, with what to do. The verifier of certificates logs nothing
@@ -92,6 +101,20 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
+
+    #[test]
+    fn the_library_logs_where_a_directive_names_it() {
+        for (asked, named) in [
+            ("info,redis=debug", true),
+            ("redis::cluster_handling=warn, info", true),
+            ("redis", true),
+            ("offboarder::adapters::redis=debug", false),
+            ("info,redis-like=off", false),
+            ("", false),
+        ] {
+            assert_eq!(names_redis(asked), named, "{asked}");
+        }
+    }
 
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);

@@ -286,6 +286,7 @@ impl Worker {
         .await;
 
         in_time(grace_over, async {
+            self.services.checkpoints.close().await;
             self.publisher.close().await;
             intake.close().await;
         })

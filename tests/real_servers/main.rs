@@ -59,6 +59,7 @@ mod startup;
 mod stores;
 mod submitting;
 mod support;
+mod takeovers;
 mod telemetry;
 mod upgrades;
 mod verifying;

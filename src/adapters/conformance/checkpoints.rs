@@ -42,7 +42,7 @@ async fn a_claimed_user_is_held_until_the_lease_is_released(store: CheckpointSto
     assert_eq!(checkpoints.lease_left(user_id).await.unwrap(), None);
 
     let lease = store.claimed(user_id).await.lease;
-    let Claim::Held { for_at_most } = checkpoints.claim(user_id).await.unwrap() else {
+    let Claim::Held { for_at_most, .. } = checkpoints.claim(user_id).await.unwrap() else {
         panic!("the lease is taken");
     };
     assert!(!for_at_most.is_zero() && for_at_most <= checkpoints.lease_ttl());

@@ -22,7 +22,7 @@ fn worker(url: &RedisUrl, lease: Duration) -> RedisCheckpoints {
 async fn claim(worker: &RedisCheckpoints, user_id: UserId) -> (Lease, u32) {
     match worker.claim(user_id).await.unwrap() {
         Claim::Granted { lease, deaths, .. } => (lease, deaths),
-        Claim::Held { for_at_most } => panic!("held for {for_at_most:?}"),
+        Claim::Held { for_at_most, .. } => panic!("held for {for_at_most:?}"),
     }
 }
 

@@ -21,14 +21,14 @@ fn worker(url: &RedisUrl) -> RedisCheckpoints {
 async fn claim(worker: &RedisCheckpoints, user_id: UserId) -> (Lease, u32) {
     match worker.claim(user_id).await.unwrap() {
         Claim::Granted { lease, deaths, .. } => (lease, deaths),
-        Claim::Held { for_at_most } => panic!("held for {for_at_most:?}"),
+        Claim::Held { for_at_most, .. } => panic!("held for {for_at_most:?}"),
     }
 }
 
-/// For how long the user is held at most.
+/// When it may be seen that the worker of this user is gone.
 async fn held(worker: &RedisCheckpoints, user_id: UserId) -> Duration {
     match worker.claim(user_id).await.unwrap() {
-        Claim::Held { for_at_most } => for_at_most,
+        Claim::Held { look_again, .. } => look_again.expect("a worker with a presence"),
         Claim::Granted { lease, .. } => panic!("granted: {lease:?}"),
     }
 }
@@ -89,15 +89,15 @@ async fn a_process_whose_presence_is_gone_is_unsure_and_gets_its_users_back_with
     end_presence(&url, &old).await;
     paused.unsure(&old).await;
 
-    paused.give_up(&old);
-    let given_up = async {
+    paused.release_later(&old);
+    let released = async {
         let mut command = redis::cmd("EXISTS");
         command.arg(format!("offboarder:{{{user_id}}}:lease"));
         while raw_redis::<i64>(&url, &command).await == 1 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(SILENT, given_up).await.unwrap();
+    tokio::time::timeout(SILENT, released).await.unwrap();
     let (lease, deaths) = claim(&paused, user_id).await;
     assert_eq!(deaths, 0);
     assert_ne!(

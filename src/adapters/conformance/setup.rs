@@ -130,7 +130,7 @@ impl CheckpointStore {
                 authenticated,
                 deaths,
             },
-            Claim::Held { for_at_most } => panic!("held for {for_at_most:?}"),
+            Claim::Held { for_at_most, .. } => panic!("held for {for_at_most:?}"),
         }
     }
 }

@@ -182,6 +182,7 @@ impl Checkpoints for EmbeddedCheckpoints {
         let Some(lease) = self.take_lease(user_id) else {
             return Ok(Claim::Held {
                 for_at_most: self.lease_ttl(),
+                look_again: None,
             });
         };
 

@@ -157,7 +157,15 @@ impl Checkpoints for RedisCheckpoints {
     async fn claim(&self, user_id: UserId) -> Result<Claim, Failure> {
         let claimed = self.leases.claim(user_id, UNKNOWN_USER_KEPT).await?;
         let (lease, answer) = match claimed {
-            Claimed::Held(for_at_most) => return Ok(Claim::Held { for_at_most }),
+            Claimed::Held {
+                for_at_most,
+                look_again,
+            } => {
+                return Ok(Claim::Held {
+                    for_at_most,
+                    look_again,
+                });
+            }
             Claimed::Granted(lease, answer) => (lease, answer),
         };
         match self.open(user_id, answer.bytes(3), answer.bytes(5)) {
@@ -216,12 +224,16 @@ impl Checkpoints for RedisCheckpoints {
         self.leases.release(lease).await
     }
 
-    fn give_up(&self, lease: &Lease) {
-        self.leases.give_up(lease);
+    fn release_later(&self, lease: &Lease) {
+        self.leases.release_later(lease);
     }
 
-    async fn unsure(&self, lease: &Lease) {
-        self.leases.unsure(lease).await;
+    async fn unsure(&self, lease: &Lease) -> Option<Failure> {
+        self.leases.unsure(lease).await
+    }
+
+    async fn close(&self) {
+        self.leases.close().await;
     }
 
     async fn admit_deletion(

@@ -12,15 +12,13 @@ use tokio::time::error::Elapsed;
 
 use super::error::RedisStoreError;
 use super::link::Link;
+use super::nodes::Limits;
 use super::scan::{self, Cursor};
 use super::{certificates, hash_slots, keys};
 use crate::address::{RedisKind, RedisUrl};
 use crate::failure::Failure;
 use crate::job::UserId;
 
-/// The time limit for one command with its second try, since a frozen Redis accepts connections and
-/// never answers.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// The first try, and one over a new connection.
 const TRIES: u32 = 2;
 
@@ -28,6 +26,7 @@ pub(crate) struct RedisConnection {
     url: RedisUrl,
     /// The URL without its password.
     at: String,
+    limits: Limits,
     /// With its number: a link that replaced one which failed is not replaced by those who used the old one.
     link: Mutex<(u64, Option<Link>)>,
     /// Whether a script may use keys of one slot only.
@@ -37,9 +36,19 @@ pub(crate) struct RedisConnection {
 impl RedisConnection {
     /// Connects at the first use.
     pub(crate) fn new(url: &RedisUrl) -> Self {
+        Self::with(url, Limits::of(url))
+    }
+
+    /// Another connection to the same Redis, so that its commands wait for no others.
+    pub(super) fn another(&self, limits: Limits) -> Self {
+        Self::with(&self.url, limits)
+    }
+
+    fn with(url: &RedisUrl, limits: Limits) -> Self {
         Self {
             url: url.clone(),
             at: url.to_string(),
+            limits,
             link: Mutex::new((0, None)),
             slots: OnceCell::new(),
         }
@@ -48,7 +57,7 @@ impl RedisConnection {
     /// Reads the files that settings beside the URL name, so that a wrong name is found at the start.
     pub(crate) fn check_files(&self) -> Result<(), Failure> {
         let read = certificates::read(&self.url);
-        self.judged(Ok(read.map(|_certificates| ())))
+        self.judged(Ok(read.map(|_certificates| ())), self.limits.answer)
     }
 
     /// Runs a script. Every script may run twice with the same effect as once.
@@ -62,6 +71,15 @@ impl RedisConnection {
     /// Sends a command that may be sent twice.
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, Failure> {
         self.within_time_limit(Request::Command(command)).await
+    }
+
+    /// The same with a time limit of its own, after which the connection counts as bad.
+    pub(super) async fn ask_within<T: FromRedisValue>(
+        &self,
+        command: &redis::Cmd,
+        limit: Duration,
+    ) -> Result<T, Failure> {
+        self.answered_within(limit, Request::Command(command)).await
     }
 
     /// Sends commands that may be sent twice, in one round trip to each server.
@@ -107,14 +125,15 @@ impl RedisConnection {
         count: usize,
     ) -> Result<(Vec<Vec<u8>>, Option<String>), Failure> {
         let from = from.and_then(Cursor::parse).unwrap_or(Cursor::START);
+        let limit = self.limits.answer;
         let mut used = 0;
         let scanning = async {
             let (number, mut link) = self.link().await?;
             used = number;
             scan::scan(&mut link, pattern, from, count).await
         };
-        let found = tokio::time::timeout(ANSWER_WITHIN, scanning).await;
-        match self.judged(found) {
+        let found = tokio::time::timeout(limit, scanning).await;
+        match self.judged(found, limit) {
             Ok((keys, next)) => Ok((keys, next.map(Cursor::text))),
             Err(failure) => {
                 // The next call has a new connection.
@@ -128,34 +147,63 @@ impl RedisConnection {
         &self,
         request: Request<'_>,
     ) -> Result<T, Failure> {
-        self.judged(tokio::time::timeout(ANSWER_WITHIN, self.with_reconnect(request)).await)
+        self.answered_within(self.limits.answer, request).await
     }
 
-    fn judged<T>(&self, answer: Result<RedisResult<T>, Elapsed>) -> Result<T, Failure> {
+    async fn answered_within<T: FromRedisValue>(
+        &self,
+        limit: Duration,
+        request: Request<'_>,
+    ) -> Result<T, Failure> {
+        let mut used = 0;
+        let asking = self.with_reconnect(request, &mut used);
+        let answer = tokio::time::timeout(limit, asking).await;
+        // Nobody waits here for another one who connects, who has no link that could be forgotten.
+        if answer.is_err()
+            && let Ok(mut link) = self.link.try_lock()
+            && link.0 == used
+        {
+            link.1 = None;
+        }
+        self.judged(answer, limit)
+    }
+
+    fn judged<T>(
+        &self,
+        answer: Result<RedisResult<T>, Elapsed>,
+        limit: Duration,
+    ) -> Result<T, Failure> {
         let failed = match answer {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => RedisStoreError::of(&error, &self.at),
             Err(_elapsed) => RedisStoreError::Unreachable {
                 at: self.at.clone(),
-                why: format!("no answer within {} s", ANSWER_WITHIN.as_secs()),
+                why: format!("no answer within {} s", limit.as_secs_f32()),
             },
         };
         Err(failed.into())
     }
 
-    async fn with_reconnect<T: FromRedisValue>(&self, request: Request<'_>) -> RedisResult<T> {
+    /// `used` becomes the number of the link that the last try is made with.
+    async fn with_reconnect<T: FromRedisValue>(
+        &self,
+        request: Request<'_>,
+        used: &mut u64,
+    ) -> RedisResult<T> {
         let mut failed = RedisError::from((ErrorKind::Io, "no answer"));
 
         for _ in 0..TRIES {
-            let linked = self.link().await;
-            let number = linked.as_ref().map_or(0, |(number, _link)| *number);
-            let answer = match linked {
-                Ok((_number, link)) => send(link, request).await,
+            *used = 0;
+            let answer = match self.link().await {
+                Ok((number, link)) => {
+                    *used = number;
+                    send(link, request).await
+                }
                 Err(error) => Err(error),
             };
             match answer {
                 Err(error) if connection_is_bad(&error) => {
-                    self.forget(number).await;
+                    self.forget(*used).await;
                     failed = error;
                 }
                 answered => return answered,
@@ -169,7 +217,7 @@ impl RedisConnection {
         if let (number, Some(link)) = &*link {
             return Ok((*number, link.clone()));
         }
-        let connected = Link::connect(&self.url).await?;
+        let connected = Link::connect(&self.url, self.limits, link.0 == 0).await?;
         let number = link.0 + 1;
         *link = (number, Some(connected.clone()));
         Ok((number, connected))

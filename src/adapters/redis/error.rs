@@ -48,7 +48,8 @@ impl RedisStoreError {
         if let Some((why, fix)) = of_tls(&why) {
             return Self::Tls { at, why, fix };
         }
-        if is_of_cluster(error, &why) {
+        // A cluster itself says so while slots move.
+        if is_of_cluster(error, &why) && !at.contains("+cluster://") {
             return Self::Cluster { at };
         }
 
@@ -160,5 +161,9 @@ mod tests {
             let shown = RedisStoreError::of(&error, "redis://h").to_string();
             assert!(shown.contains(says), "{shown}");
         }
+
+        let moving = RedisError::from((moved, "failed", "15773 127.0.0.1:7001".to_owned()));
+        let shown = RedisStoreError::of(&moving, "redis+cluster://h").to_string();
+        assert!(!shown.contains("write redis+cluster://"), "{shown}");
     }
 }

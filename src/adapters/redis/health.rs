@@ -7,7 +7,7 @@ use redis::Value;
 
 use super::connection::RedisConnection;
 use crate::failure::{Code, Failure};
-use crate::ports::{CheckpointHealth, Persistence};
+use crate::ports::{CheckpointHealth, Persistence, ReplicaRule};
 
 pub(crate) struct RedisHealth {
     connection: Arc<RedisConnection>,
@@ -24,13 +24,70 @@ impl CheckpointHealth for RedisHealth {
     async fn persistence(&self) -> Result<Persistence, Failure> {
         let info = self.connection.ask::<Value>(&redis::cmd("INFO")).await;
         match info {
-            Ok(info) => Ok(persistence(&info)),
+            Ok(info) => Ok(Persistence {
+                replicas: self.replica_rule(&info).await?,
+                ..persistence(&info)
+            }),
             Err(failure) if is_not_allowed(&failure) => Ok(Persistence {
                 may_not_ask: true,
                 ..persistence(&Value::Nil)
             }),
             Err(failure) => Err(failure),
         }
+    }
+}
+
+impl RedisHealth {
+    async fn replica_rule(&self, info: &Value) -> Result<Option<ReplicaRule>, Failure> {
+        let mut texts = Vec::new();
+        collect(info, &mut texts);
+        let has_replicas = |line: &str| {
+            let count = line.strip_prefix("connected_slaves:");
+            count.is_some_and(|count| count.trim() != "0")
+        };
+        if !texts.iter().flat_map(|text| text.lines()).any(has_replicas) {
+            return Ok(None);
+        }
+
+        let mut command = redis::cmd("CONFIG");
+        command.arg("GET").arg("min-replicas-*");
+        match self.connection.ask::<Value>(&command).await {
+            Ok(settings) => Ok(Some(rule(&settings))),
+            Err(failure) if is_not_allowed(&failure) => Ok(Some(ReplicaRule::Unknown)),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// The worst of all nodes that answered.
+fn rule(settings: &Value) -> ReplicaRule {
+    let mut words = Vec::new();
+    flatten(settings, &mut words);
+    let values = |name: &str| -> Vec<u64> {
+        let pairs = words.iter().zip(words.iter().skip(1));
+        pairs
+            .filter(|(word, _)| *word == name)
+            .filter_map(|(_, value)| value.parse().ok())
+            .collect()
+    };
+    let lag = values("min-replicas-max-lag").into_iter().max();
+    match (values("min-replicas-to-write").into_iter().min(), lag) {
+        // No lag counts as no rule.
+        (Some(0), _) | (_, Some(0)) => ReplicaRule::TakesWrites,
+        (Some(_), Some(lag)) => ReplicaRule::RefusesWritesAfter(lag),
+        (None, _) | (_, None) => ReplicaRule::Unknown,
+    }
+}
+
+/// Names and values, in order.
+fn flatten(value: &Value, words: &mut Vec<String>) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| flatten(value, words)),
+        Value::Map(pairs) => pairs.iter().for_each(|(name, value)| {
+            flatten(name, words);
+            flatten(value, words);
+        }),
+        word => collect(word, words),
     }
 }
 
@@ -66,6 +123,7 @@ fn persistence(info: &Value) -> Persistence {
         eviction: worst.cloned(),
         append_only,
         may_not_ask: false,
+        replicas: None,
     }
 }
 
@@ -98,6 +156,7 @@ mod tests {
             eviction: Some("noeviction".to_owned()),
             append_only: Some(true),
             may_not_ask: false,
+            replicas: None,
         };
         assert_eq!(persistence(&info(good)), safe);
         let nodes = Value::Map(vec![(info("a"), info(good)), (info("b"), info(&bad))]);
@@ -105,6 +164,7 @@ mod tests {
             eviction: Some("allkeys-lru".to_owned()),
             append_only: Some(false),
             may_not_ask: false,
+            replicas: None,
         };
         assert_eq!(persistence(&nodes), at_risk);
         assert_eq!(
@@ -113,7 +173,26 @@ mod tests {
                 eviction: None,
                 append_only: None,
                 may_not_ask: false,
+                replicas: None,
             }
         );
+    }
+
+    #[test]
+    fn the_rule_for_replicas_is_read_from_one_node_and_from_several() {
+        let of = |to_write: &str, lag: &str| {
+            let words = [
+                "min-replicas-to-write",
+                to_write,
+                "min-replicas-max-lag",
+                lag,
+            ];
+            Value::Array(words.map(info).into())
+        };
+        assert_eq!(rule(&of("1", "3")), ReplicaRule::RefusesWritesAfter(3));
+        assert_eq!(rule(&of("0", "10")), ReplicaRule::TakesWrites);
+        assert_eq!(rule(&Value::Array(Vec::new())), ReplicaRule::Unknown);
+        let nodes = Value::Map(vec![(info("a"), of("1", "3")), (info("b"), of("1", "10"))]);
+        assert_eq!(rule(&nodes), ReplicaRule::RefusesWritesAfter(10));
     }
 }

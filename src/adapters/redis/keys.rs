@@ -13,7 +13,7 @@ pub(super) const DELETIONS: &str = "offboarder:deletions";
 /// A sorted set of the users who still have access, where one script may use keys of all slots.
 pub(super) const ACCESS: &str = "offboarder:access";
 /// Written by a probe; expires at once.
-pub(super) const PROBE: &str = "offboarder:probe";
+pub(super) const PROBE: &str = "offboarder:process:probe";
 /// A sorted set of the processes that reserved quota in the last seconds.
 pub(super) const QUOTA_WORKERS: &str = "offboarder:{quota}:workers";
 /// A sorted set of the open operations by time.

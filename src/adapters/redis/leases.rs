@@ -3,56 +3,80 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use parking_lot::Mutex;
 use redis::Script;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::claim_answer::ClaimAnswer;
 use super::connection::{RedisConnection, millis};
-use super::presence::{Holder, Presence};
+use super::holders::{Holder, Holders};
+use super::nodes::Limits;
+use super::owed::Owed;
+use super::presence::{IfIt, KEPT, Presence, PresenceKeys};
 use super::{keys, scripts};
+use crate::clock::Clock;
 use crate::failpoint::effect;
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::ports::Lease;
 
-/// Leases that are still to be released. More of them expire by themselves.
-const OWED_AT_MOST: usize = 10_000;
-
 pub(super) struct Leases {
     connection: Arc<RedisConnection>,
     ttl: Duration,
     presence: Presence,
-    /// From the first claim on.
-    keeping: Mutex<Option<AbortOnDropHandle<()>>>,
+    holders: Holders,
     /// What Redis did not take when it was away.
     owed: Arc<Owed>,
+    /// From the first claim on.
+    keeping: Mutex<Option<Keeping>>,
     claim: Script,
     renew: Script,
 }
 
-/// Releases leases, at last.
-struct Owed {
-    connection: Arc<RedisConnection>,
-    release: Script,
-    leases: Mutex<Vec<Lease>>,
+/// Tasks that last as long as this.
+struct Keeping {
+    presence: AbortOnDropHandle<()>,
+    releasing: AbortOnDropHandle<()>,
+}
+
+/// The keys of presences, over a connection of their own: no other command holds a refresh up.
+struct OwnConnection(RedisConnection);
+
+#[async_trait]
+impl PresenceKeys for OwnConnection {
+    async fn set(&self, name: &str, if_it: IfIt, within: Duration) -> Result<bool, Failure> {
+        let mut command = redis::cmd("SET");
+        command
+            .arg(keys::presence(name))
+            .arg("1")
+            .arg("PX")
+            .arg(millis(KEPT))
+            .arg(match if_it {
+                IfIt::IsThere => "XX",
+                IfIt::IsNew => "NX",
+            });
+        let set: Option<String> = self.0.ask_within(&command, within).await?;
+        Ok(set.is_some())
+    }
 }
 
 pub(super) enum Claimed {
     Granted(Lease, ClaimAnswer),
-    Held(Duration),
+    Held {
+        for_at_most: Duration,
+        look_again: Option<Duration>,
+    },
 }
 
 impl Leases {
     pub(super) fn new(connection: &Arc<RedisConnection>, ttl: Duration) -> Self {
+        let own = OwnConnection(connection.another(Limits::PRESENCE));
         Self {
-            presence: Presence::new(Arc::clone(connection)),
+            presence: Presence::new(Box::new(own), Clock::system()),
             keeping: Mutex::default(),
-            owed: Arc::new(Owed {
-                connection: Arc::clone(connection),
-                release: Script::new(scripts::RELEASE),
-                leases: Mutex::default(),
-            }),
+            holders: Holders::new(Arc::clone(connection)),
+            owed: Arc::new(Owed::new(Arc::clone(connection))),
             connection: Arc::clone(connection),
             ttl,
             claim: Script::new(scripts::CLAIM),
@@ -75,18 +99,17 @@ impl Leases {
         }
         let holder = String::from_utf8_lossy(first.bytes(2)).into_owned();
         let left = Duration::from_millis(first.number(1).max(1));
-        match self.presence.of_holder(&holder).await? {
-            Holder::Unknown => Ok(Claimed::Held(left)),
-            Holder::Present(present) => Ok(Claimed::Held(left.min(present))),
+        match self.holders.look(&holder).await? {
+            Holder::Unknown => Ok(held(left, None)),
+            Holder::Present(present) => Ok(held(left, Some(present))),
             Holder::Gone => {
                 let second = self.ask(user_id, &owner, &holder, kept).await?;
                 if second.number(0) == 1 {
                     tracing::info!(%user_id, "taken over from a worker that is gone");
                     return Ok(granted(user_id, owner, second));
                 }
-                Ok(Claimed::Held(Duration::from_millis(
-                    second.number(1).max(1),
-                )))
+                let left = Duration::from_millis(second.number(1).max(1));
+                Ok(held(left, None))
             }
         }
     }
@@ -108,19 +131,28 @@ impl Leases {
             .arg(millis(kept))
             .arg(user_id.to_string())
             .arg(gone);
-        let answer = effect("the claim", self.connection.run(&script)).await?;
-        Ok(ClaimAnswer(answer))
+        let answer = effect("the claim", self.connection.run(&script)).await;
+        if answer.is_err() {
+            // It may be granted all the same, and nobody may take the user over from a process that lives.
+            self.owed.add(&Lease {
+                user_id,
+                owner: owner.to_owned(),
+                fence: 0,
+            });
+        }
+        answer.map(ClaimAnswer)
     }
 
     /// Leases are lost with the presence, so it is kept as long as this lives.
     fn keep(&self) {
         let mut keeping = self.keeping.lock();
-        if keeping.as_ref().is_none_or(AbortOnDropHandle::is_finished) {
-            let owed = Arc::clone(&self.owed);
-            *keeping = Some(self.presence.keep(move || {
-                let owed = Arc::clone(&owed);
-                async move { owed.release_all().await }
-            }));
+        let ended =
+            |keeping: &Keeping| keeping.presence.is_finished() || keeping.releasing.is_finished();
+        if keeping.as_ref().is_none_or(ended) {
+            *keeping = Some(Keeping {
+                presence: self.presence.keep(),
+                releasing: self.owed.keep_releasing(&self.presence),
+            });
         }
     }
 
@@ -143,46 +175,24 @@ impl Leases {
     }
 
     /// The same where the presence lapsed, and so Redis may not answer: nobody waits for it.
-    pub(super) fn give_up(&self, lease: &Lease) {
+    pub(super) fn release_later(&self, lease: &Lease) {
         self.owed.add(lease);
     }
 
-    pub(super) async fn unsure(&self, lease: &Lease) {
-        self.presence.unsure(&lease.owner).await;
+    pub(super) async fn unsure(&self, lease: &Lease) -> Option<Failure> {
+        self.presence.unsure(&lease.owner).await
+    }
+
+    pub(super) async fn close(&self) {
+        self.keeping.lock().take();
+        self.owed.release_at_last().await;
     }
 }
 
-impl Owed {
-    fn add(&self, lease: &Lease) {
-        let mut leases = self.leases.lock();
-        if leases.len() < OWED_AT_MOST {
-            leases.push(lease.clone());
-        }
-    }
-
-    /// What fails is kept, and what other owners have by now stays theirs.
-    async fn release_all(&self) {
-        let leases = std::mem::take(&mut *self.leases.lock());
-        let mut leases = leases.into_iter();
-        while let Some(lease) = leases.next() {
-            if let Err(failure) = self.release(&lease).await {
-                tracing::debug!(%failure, "leases are still to be released");
-                self.leases.lock().extend([lease].into_iter().chain(leases));
-                return;
-            }
-        }
-    }
-
-    async fn release(&self, lease: &Lease) -> Result<(), Failure> {
-        let mut script = self.release.prepare_invoke();
-        script
-            .key(keys::checkpoint(lease.user_id))
-            .key(keys::lease(lease.user_id))
-            .arg(&lease.owner);
-        self.connection
-            .run::<u64>(&script)
-            .await
-            .map(|_was_ours| ())
+const fn held(for_at_most: Duration, look_again: Option<Duration>) -> Claimed {
+    Claimed::Held {
+        for_at_most,
+        look_again,
     }
 }
 

@@ -1,5 +1,8 @@
 //! One connection to a single Redis, the master that sentinels name, or a cluster.
 
+use std::ops::Range;
+use std::time::Duration;
+
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClientBuilder;
@@ -9,12 +12,15 @@ use redis::{
     Value,
 };
 
-use super::nodes::{CONNECT_TIMEOUT, RESPONSE_TIMEOUT, connection_config, login, nodes, protocol};
+use super::connection::millis;
+use super::nodes::{Limits, login, nodes, protocol};
 use super::{certificates, plain_port, sentinels};
 use crate::address::{RedisKind, RedisUrl};
 
 /// Commands in flight to a cluster at once.
 const AT_ONCE: usize = 256;
+/// The library waits so long before it tries a node of a cluster again; by itself at least 1.28 s.
+const RETRY_AFTER: Range<Duration> = Duration::from_millis(100)..Duration::from_secs(1);
 
 /// A connection that does not reconnect: [`super::RedisConnection`] replaces it after any failure.
 /// The library's own reconnecting connection gives up after a timeout.
@@ -25,20 +31,26 @@ pub(super) enum Link {
 }
 
 impl Link {
-    pub(super) async fn connect(url: &RedisUrl) -> Result<Self, RedisError> {
+    /// `is_first`: this process has not reached it yet.
+    pub(super) async fn connect(
+        url: &RedisUrl,
+        limits: Limits,
+        is_first: bool,
+    ) -> Result<Self, RedisError> {
         let certificates = certificates::read(url)?;
         let connected = match &url.kind {
-            RedisKind::Single => single(url, certificates).await.map(Self::Single),
+            RedisKind::Single => single(url, certificates, limits).await.map(Self::Single),
             RedisKind::Sentinel { master } => {
-                sentinels::connect(url, master, certificates.as_ref())
+                sentinels::connect(url, master, certificates.as_ref(), limits)
                     .await
                     .map(Self::Single)
             }
-            RedisKind::Cluster => cluster(url, certificates).await.map(Self::Cluster),
+            RedisKind::Cluster => cluster(url, certificates, limits).await.map(Self::Cluster),
         };
         match connected {
-            Ok(link) => Ok(link),
-            Err(error) => Err(plain_port::named(error, url).await),
+            // A port that was right once is not asked while all commands wait.
+            Err(error) if is_first => Err(plain_port::named(error, url).await),
+            connected => connected,
         }
     }
 
@@ -98,6 +110,7 @@ async fn of_cluster(connection: &ClusterConnection, commands: &[Cmd]) -> Result<
 async fn single(
     url: &RedisUrl,
     certificates: Option<TlsCertificates>,
+    limits: Limits,
 ) -> RedisResult<MultiplexedConnection> {
     let none = || RedisError::from((ErrorKind::InvalidClientConfig, "no host in the URL"));
     let node = nodes(url, &login(url))?.into_iter().next();
@@ -107,18 +120,21 @@ async fn single(
         Some(certificates) => Client::build_with_tls(node, certificates)?,
     };
     client
-        .get_multiplexed_async_connection_with_config(&connection_config())
+        .get_multiplexed_async_connection_with_config(&limits.config())
         .await
 }
 
 async fn cluster(
     url: &RedisUrl,
     certificates: Option<TlsCertificates>,
+    limits: Limits,
 ) -> RedisResult<ClusterConnection> {
     let mut builder = ClusterClientBuilder::new(nodes(url, &login(url))?)
         .use_protocol(protocol(url))
-        .connection_timeout(CONNECT_TIMEOUT)
-        .response_timeout(RESPONSE_TIMEOUT);
+        .connection_timeout(limits.connect)
+        .response_timeout(limits.response)
+        .min_retry_wait(millis(RETRY_AFTER.start))
+        .max_retry_wait(millis(RETRY_AFTER.end));
     if url.tls {
         builder = builder.tls(TlsMode::Secure);
     }

@@ -7,15 +7,44 @@ use redis::{
     ProtocolVersion, RedisConnectionInfo, RedisResult,
 };
 
-use crate::address::RedisUrl;
+use crate::address::{RedisKind, RedisUrl};
 
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection waits for its servers.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// For a connection to each server.
+    pub(super) connect: Duration,
+    /// For an answer to one try of a command.
+    pub(super) response: Duration,
+    /// For one command with its second try, since a frozen Redis accepts connections and never answers.
+    pub(super) answer: Duration,
+}
 
-pub(super) fn connection_config() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(Some(RESPONSE_TIMEOUT))
+impl Limits {
+    /// Of the connection that says that this process lives, which others believe for some seconds only.
+    pub(super) const PRESENCE: Self = Self {
+        connect: Duration::from_secs(1),
+        response: Duration::from_secs(1),
+        answer: Duration::from_secs(5),
+    };
+
+    /// Of the connection that all commands share.
+    pub(super) fn of(url: &RedisUrl) -> Self {
+        // All commands wait for a new connection, and that to a cluster for every node of the URL, also for one whose
+        // machine is off.
+        let connect = if url.kind == RedisKind::Cluster { 2 } else { 5 };
+        Self {
+            connect: Duration::from_secs(connect),
+            response: Duration::from_secs(5),
+            answer: Duration::from_secs(10),
+        }
+    }
+
+    pub(super) fn config(self) -> AsyncConnectionConfig {
+        AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.connect))
+            .set_response_timeout(Some(self.response))
+    }
 }
 
 pub(super) fn protocol(url: &RedisUrl) -> ProtocolVersion {

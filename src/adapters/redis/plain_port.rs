@@ -3,43 +3,39 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use redis::{ErrorKind, RedisError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
+use crate::adapters::tls;
 use crate::address::RedisUrl;
 
 pub(super) const NO_TLS: &str = "this port speaks no TLS";
 pub(super) const ONLY_TLS: &str = "this port wants TLS";
 /// Redis answers a PING at once.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-/// The begin of a handshake in the form of TLS 1.2, with one cipher and without extensions. Every server with TLS
-/// answers it, if only with an alert.
-const HELLO: [u8; 50] = [
-    // A record with a greeting, and its version.
-    22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 3, // The random number.
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    // No session, one cipher, no compression.
-    0, 0, 2, 192, 47, 1, 0,
-];
 
 /// The error of a connection that failed, or a better one if a port speaks the other protocol.
 pub(super) async fn named(error: RedisError, url: &RedisUrl) -> RedisError {
-    if !may_be_the_port(&error) {
+    // A port with TLS ends a connection in clear, and does not let it wait.
+    if !may_be_the_port(&error) || !url.tls && error.is_timeout() {
         return error;
     }
-    for (host, port) in &url.servers {
+    let asking = url.servers.iter().map(|(host, port)| async move {
         let mistaken = async {
             if url.tls {
                 answers_in_clear(host, *port).await
             } else {
-                answers_with_tls(host, *port).await
+                tls::is_spoken_at(host, *port).await
             }
         };
-        if let Ok(true) = tokio::time::timeout(ANSWER_WITHIN, mistaken).await {
-            let what = if url.tls { NO_TLS } else { ONLY_TLS };
-            return RedisError::from((ErrorKind::InvalidClientConfig, what));
-        }
+        matches!(timeout(ANSWER_WITHIN, mistaken).await, Ok(true))
+    });
+    if join_all(asking).await.contains(&true) {
+        let what = if url.tls { NO_TLS } else { ONLY_TLS };
+        return RedisError::from((ErrorKind::InvalidClientConfig, what));
     }
     error
 }
@@ -60,11 +56,6 @@ fn may_be_the_port(error: &RedisError) -> bool {
 async fn answers_in_clear(host: &str, port: u16) -> bool {
     // A status, an error (a password is missing), and nothing that begins a record of TLS.
     matches!(answer(host, port, b"PING\r\n").await, Ok(b'+' | b'-'))
-}
-
-async fn answers_with_tls(host: &str, port: u16) -> bool {
-    // A record of an alert, or of the handshake.
-    matches!(answer(host, port, &HELLO).await, Ok(21 | 22))
 }
 
 /// The first byte of the answer.

@@ -1,10 +1,12 @@
 //! The master that sentinels name.
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use redis::aio::MultiplexedConnection;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{ConnectionAddr, ErrorKind, RedisError, TlsCertificates, TlsMode};
 
-use super::nodes::{address, connection_config, protocol};
+use super::nodes::{Limits, address, protocol};
 use crate::address::RedisUrl;
 use crate::secret::Secret;
 
@@ -16,21 +18,32 @@ enum Login<'a> {
     As(Option<&'a str>, &'a Secret),
 }
 
-/// A connection to the master, as the first sentinel names it that knows one which answers.
+/// A connection to the master, as the sentinel names it that is the first to know one which answers.
 pub(super) async fn connect(
     url: &RedisUrl,
     master: &str,
     certificates: Option<&TlsCertificates>,
+    limits: Limits,
 ) -> Result<MultiplexedConnection, RedisError> {
+    // All at once: the machine of one may be off, and all commands wait.
+    let mut asking: FuturesUnordered<_> = url
+        .servers
+        .iter()
+        .map(|(host, port)| async move {
+            let sentinel = Sentinel {
+                url,
+                master,
+                certificates,
+                limits,
+                address: address(url, host, *port),
+            };
+            sentinel.connect().await
+        })
+        .collect();
+
     let mut failed = None;
-    for (host, port) in &url.servers {
-        let sentinel = Sentinel {
-            url,
-            master,
-            certificates,
-            address: address(url, host, *port),
-        };
-        match sentinel.connect().await {
+    while let Some(connected) = asking.next().await {
+        match connected {
             Ok(connection) => return Ok(connection),
             Err(error) => match failed {
                 Some(known) if says_more(&known, &error) => failed = Some(known),
@@ -45,6 +58,7 @@ struct Sentinel<'a> {
     url: &'a RedisUrl,
     master: &'a str,
     certificates: Option<&'a TlsCertificates>,
+    limits: Limits,
     address: ConnectionAddr,
 }
 
@@ -85,7 +99,7 @@ impl Sentinel<'_> {
     async fn of_master(&self, login: Login<'_>) -> Result<MultiplexedConnection, RedisError> {
         let mut client = self.client(login)?;
         client
-            .get_async_connection_with_config(&connection_config())
+            .get_async_connection_with_config(&self.limits.config())
             .await
     }
 
@@ -145,9 +159,45 @@ fn asks_for_a_password(error: &RedisError) -> bool {
     error.code() == Some("NOAUTH") || error.to_string().contains("NOAUTH")
 }
 
+/// The library's error for a login that a server refused has the server's words, or is of a kind of its own.
 fn is_about_login(error: &RedisError) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::AuthenticationFailed | ErrorKind::Server(_) | ErrorKind::Extension
-    )
+    let text = error.to_string();
+    let words = ["WRONGPASS", "NOAUTH", "without any password"];
+    error.kind() == ErrorKind::AuthenticationFailed || words.iter().any(|word| text.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::ServerErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn only_a_refused_login_blames_a_password() {
+        let server = ErrorKind::Server(ServerErrorKind::ResponseError);
+        for (kind, text, blames) in [
+            (ErrorKind::AuthenticationFailed, "no", true),
+            (server, "WRONGPASS invalid username-password pair", true),
+            (server, "NOAUTH Authentication required.", true),
+            (
+                server,
+                "AUTH <password> called without any password configured",
+                true,
+            ),
+            (server, "max number of clients reached", false),
+            (
+                server,
+                "NOPERM User u has no permissions to run the 'role' command",
+                false,
+            ),
+            (
+                server,
+                "LOADING Redis is loading the dataset in memory",
+                false,
+            ),
+        ] {
+            let error = RedisError::from((kind, "failed", text.to_owned()));
+            assert_eq!(is_about_login(&error), blames, "{text}");
+        }
+    }
 }

@@ -3,7 +3,7 @@ use super::super::exit::CliError;
 use super::finding::Finding;
 use crate::config::{Archive, ArchiveLocation, CheckpointsUrl, Settings};
 use crate::failure::{Code, Failure};
-use crate::ports::{ArchiveStore, BucketHealth, Persistence};
+use crate::ports::{ArchiveStore, BucketHealth, Persistence, ReplicaRule};
 
 const CHECKPOINTS: &str = "checkpoints";
 const ARCHIVE: &str = "archive store";
@@ -81,7 +81,33 @@ fn keeps(health: &Persistence) -> Vec<Finding> {
             "INFO does not show whether the append-only file is on",
         ),
     };
-    vec![eviction, persistence]
+    let replicas = health.replicas.map(cut_off);
+    [eviction, persistence]
+        .into_iter()
+        .chain(replicas)
+        .collect()
+}
+
+/// Whether a primary that is cut off together with a worker can let it go on while another one takes its users over.
+fn cut_off(rule: ReplicaRule) -> Finding {
+    const NAME: &str = "checkpoints replicas";
+    match rule {
+        ReplicaRule::RefusesWritesAfter(seconds) => Finding::good(
+            NAME,
+            format!(
+                "a primary without replicas refuses writes after {seconds} s; that and 3 s have to be less than the time after which it is replaced (down-after-milliseconds of sentinels, cluster-node-timeout)"
+            ),
+        ),
+        ReplicaRule::TakesWrites => Finding::warning(
+            NAME,
+            "a primary that is cut off from its replicas takes writes on: after it is replaced, two workers may work on one user for some seconds",
+            "CONFIG SET min-replicas-to-write 1 and min-replicas-max-lag 3, and in redis.conf",
+        ),
+        ReplicaRule::Unknown => Finding::good(
+            NAME,
+            "could not see min-replicas-to-write (1 keeps a primary that is cut off from taking writes): this user may not ask CONFIG",
+        ),
+    }
 }
 
 /// Checks whether the archive store can be written, read and listed, does not overwrite, and locks objects if it has to.

@@ -34,6 +34,9 @@ pub(super) fn log_outcome(envelope: &Envelope, settlement: Settlement<'_>) {
         let why = delay.why;
         if let Some(code) = delay.code {
             span.record("offboarder.reason", code.as_str());
+        }
+        // What every user meets, the circuit breaker has said, once.
+        if delay.code.is_some() && matches!(settlement.outcome, Outcome::Delay { .. }) {
             tracing::warn!(user_id, %until, why, "delayed");
         } else {
             tracing::info!(user_id, %until, why, "delayed");

@@ -54,7 +54,13 @@ pub(crate) async fn drive(services: &Services, job: &Job, cancellation: &Cancell
             let run = under_lease(services, job, cancellation, session, &lease, deaths).await;
             run.unwrap_or_else(Outcome::Interrupted)
         }
-        Ok(Claim::Held { for_at_most }) => Outcome::Busy { for_at_most },
+        Ok(Claim::Held {
+            for_at_most,
+            look_again,
+        }) => Outcome::Busy {
+            for_at_most,
+            look_again,
+        },
         Err(failure) if failure.class == Class::Systemic => {
             Outcome::Interrupted(Interrupt::Systemic(failure))
         }
@@ -86,28 +92,30 @@ async fn under_lease(
         }
     };
 
-    // A worker that lost the lease stops where it is: every save would be refused, and the calls
-    // after it are another worker's to make.
+    // A worker that lost the lease, or may have, stops where it is: every save would be refused, and the calls after
+    // it are another worker's to make. That is asked first each time that the run would continue.
+    let mut lost = false;
     let result = tokio::select! {
         biased;
-        () = services.checkpoints.unsure(lease) => {
-            tracing::warn!(%user_id, "the lease is lost, or may be; this worker does nothing more to the user");
-            Err(Interrupt::LeaseLost)
+        cause = services.checkpoints.unsure(lease) => {
+            tracing::debug!(%user_id, "the lease may be lost; this worker does nothing more to the user");
+            lost = true;
+            Err(cause.map_or(Interrupt::LeaseLost, Interrupt::Systemic))
         }
         interrupt = cancellation.cut_off() => Err(interrupt),
         result = run => result,
     };
     drop(renewing);
 
-    if result == Err(Interrupt::LeaseLost) {
-        services.checkpoints.give_up(lease);
+    if lost || result == Err(Interrupt::LeaseLost) {
+        services.checkpoints.release_later(lease);
     } else {
         let releasing = services.checkpoints.release(lease);
         let released = releasing
             .instrument(span::checkpoint("release", user_id))
             .await;
         if let Err(failure) = released {
-            tracing::warn!(%user_id, %failure, "the lease was not released; it expires by itself");
+            tracing::warn!(%user_id, %failure, "the lease is not released yet");
         }
     }
     result

@@ -222,7 +222,15 @@ impl JobRunner {
             stands_in_since: envelope.placeholder_since(),
             continuation: delayed_until.is_some(),
         };
-        let outcome = self.drive_in_task(job, cancellation).await;
+        let continuation = job.continuation;
+        let mut outcome = self.drive_in_task(job, cancellation).await;
+        if let Outcome::Busy { look_again, .. } = &mut outcome
+            && continuation
+            && !envelope.is_redelivered()
+        {
+            // A duplicate, whose worker was seen to live: the worker's own message comes again if it dies.
+            *look_again = None;
+        }
         self.report_to_breaker(message.user_id, &outcome);
         outcome
     }

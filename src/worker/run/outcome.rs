@@ -40,6 +40,8 @@ pub(crate) enum Outcome {
     Busy {
         /// When that worker's lease expires, unless it is renewed.
         for_at_most: Duration,
+        /// When it may be seen that the worker is gone, if it is.
+        look_again: Option<Duration>,
     },
     DeadLetter(GivenUp),
     /// The run stopped for a reason that is not the job's own.

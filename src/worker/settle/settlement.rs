@@ -109,9 +109,13 @@ impl Settlement<'_> {
             Outcome::Delay { until, .. } | Outcome::NotDue { until } => {
                 Some(Destination::Delayed { until: *until })
             }
-            Outcome::Busy { for_at_most } => {
-                let lease = SignedDuration::try_from(*for_at_most).unwrap_or(AFTER_INTERRUPT);
-                let until = ended_at + lease.min(AFTER_SYSTEMIC);
+            Outcome::Busy {
+                for_at_most,
+                look_again,
+            } => {
+                let wait = look_again.map_or(*for_at_most, |look| look.min(*for_at_most));
+                let wait = SignedDuration::try_from(wait).unwrap_or(AFTER_INTERRUPT);
+                let until = ended_at + wait.min(AFTER_SYSTEMIC);
                 Some(Destination::Delayed { until })
             }
             Outcome::Interrupted(Interrupt::LeaseLost) => {

@@ -65,6 +65,7 @@ fn settle(outcome: &Outcome, source: Source) -> Settlement<'_> {
 fn only_a_finished_user_is_acknowledged_without_a_successor() {
     let busy = Outcome::Busy {
         for_at_most: Duration::from_mins(1),
+        look_again: None,
     };
     let with_successor = [
         Outcome::MoveToArchiveLane(None),
@@ -101,9 +102,10 @@ fn a_drained_job_is_requeued_where_it_came_from_and_access_work_moves_to_the_arc
 
 #[test]
 fn a_busy_user_is_tried_again_within_seconds_however_long_the_lease_is() {
-    for (seconds, expected) in [(4, 4), (300, 10)] {
+    for (seconds, look_again, expected) in [(4, None, 4), (300, None, 10), (300, Some(3), 3)] {
         let busy = Outcome::Busy {
             for_at_most: Duration::from_secs(seconds),
+            look_again: look_again.map(Duration::from_secs),
         };
         let until = NOW + SignedDuration::from_secs(expected);
         let destination = settle(&busy, Source::Users).destination();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::http;
@@ -100,6 +101,27 @@ pub(crate) fn queries_of(simulator: &str, user: &str) -> usize {
         .iter()
         .filter(|call| call.is("query_conversations") && call.user.as_deref() == Some(user))
         .count()
+}
+
+/// How long after this time each of these users was called for the first time.
+pub(crate) fn first_calls_after(
+    simulator: &str,
+    since: Timestamp,
+    users: &[String],
+) -> BTreeMap<String, SignedDuration> {
+    let mut first = BTreeMap::new();
+    for call in calls(simulator) {
+        let begun: Timestamp = format!("{}Z", call.started_at).parse().expect("a time");
+        if let Some(user) = call.user
+            && users.contains(&user)
+            && begun > since
+        {
+            let after = begun.duration_since(since);
+            let known = first.entry(user).or_insert(after);
+            *known = after.min(*known);
+        }
+    }
+    first
 }
 
 /// How many calls tried to change a user.

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -59,6 +60,8 @@ struct Network {
     upstream: SocketAddr,
     state: Mutex<State>,
     changed: Condvar,
+    /// Bytes of clients that arrived.
+    sent: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -89,6 +92,7 @@ impl Proxy {
             upstream,
             state: Mutex::default(),
             changed: Condvar::new(),
+            sent: AtomicUsize::new(0),
         });
         let accepting = {
             let network = Arc::clone(&network);
@@ -99,6 +103,11 @@ impl Proxy {
             network,
             accepting: Some(accepting),
         }
+    }
+
+    /// How many bytes clients have sent so far.
+    pub(crate) fn sent(&self) -> usize {
+        self.network.sent.load(Ordering::Relaxed)
     }
 
     /// Closes all its connections at once, wherever they are. New ones work.
@@ -212,6 +221,7 @@ impl Network {
 
     /// Bytes of a client: a head may wake a trick, a body may suffer one. Nothing is cut off here.
     fn spoil_request(&self, connection: &Connection, bytes: &mut [u8]) -> bool {
+        self.sent.fetch_add(bytes.len(), Ordering::Relaxed);
         let head = String::from_utf8_lossy(bytes.get(..bytes.len().min(2048)).unwrap_or_default())
             .into_owned();
         let mut state = self.state();

@@ -1,5 +1,7 @@
 //! What a trial does to Redis, and reads in it.
 
+use std::collections::BTreeMap;
+
 use redis::{Commands as _, Connection};
 
 /// Checkpoints as they were, by key.
@@ -90,4 +92,30 @@ pub(crate) fn memory_usage(url: &str, key: &str) -> u64 {
 
 fn checkpoint_key(user_id: &str) -> String {
     format!("offboarder:{{{user_id}}}:checkpoint")
+}
+
+/// The users of these whom the process has that was silent for longer than a process is that lives.
+pub(crate) fn users_of_the_silent(url: &str, user_ids: &[String]) -> Vec<String> {
+    let mut redis = connect(url);
+    let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for user_id in user_ids {
+        let owner: Option<String> = redis
+            .get(format!("offboarder:{{{user_id}}}:lease"))
+            .expect("a lease");
+        if let Some((process, _run)) = owner.as_deref().and_then(|owner| owner.split_once('/')) {
+            let known = users.entry(process.to_owned()).or_default();
+            known.push(user_id.clone());
+        }
+    }
+    let left = |process: &String| -> i64 {
+        redis::cmd("PTTL")
+            .arg(format!("offboarder:process:{process}"))
+            .query(&mut connect(url))
+            .expect("a time")
+    };
+    let silent = users.keys().min_by_key(|process| left(process)).cloned();
+    silent
+        .filter(|process| left(process) < 2700)
+        .and_then(|process| users.remove(&process))
+        .unwrap_or_default()
 }

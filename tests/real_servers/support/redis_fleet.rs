@@ -91,14 +91,15 @@ impl RedisFleet {
         }
     }
 
-    /// Kills the first master, as if its machine had lost power.
-    pub(crate) fn kill_master(&self) {
+    /// Sends a signal to the first master: KILL ends it, so that new connections are refused; STOP freezes it, so that they
+    /// are taken and nothing is answered.
+    pub(crate) fn signal_master(&self, signal: &str) {
         let pid =
             fs::read_to_string(self.path(&format!("{}.pid", self.ports[0]))).expect("a process");
-        let killed = Command::new("/bin/kill")
-            .args(["-s", "KILL", pid.trim()])
+        let sent = Command::new("/bin/kill")
+            .args(["-s", signal, pid.trim()])
             .status();
-        assert!(killed.expect("kill runs").success());
+        assert!(sent.expect("kill runs").success());
     }
 
     /// Waits until the servers themselves have replaced it.

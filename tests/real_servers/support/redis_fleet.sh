@@ -11,7 +11,8 @@ ports=("$@")
 exec 3<&0
 {
   cat <&3 >/dev/null
-  for pid in ./*.pid; do kill "$(cat "$pid")"; done
+  # A server that was stopped ends once it continues.
+  for pid in ./*.pid; do kill "$(cat "$pid")"; kill -s CONT "$(cat "$pid")"; done
   kill $$
 } 2>/dev/null &
 
