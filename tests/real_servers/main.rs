@@ -17,6 +17,7 @@
 
 mod admin_api;
 mod archives;
+mod backends;
 mod batches;
 mod broker_faults;
 mod broker_hosts;

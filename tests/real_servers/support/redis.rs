@@ -91,3 +91,16 @@ pub(crate) fn memory_usage(url: &str, key: &str) -> u64 {
 fn checkpoint_key(user_id: &str) -> String {
     format!("offboarder:{{{user_id}}}:checkpoint")
 }
+
+/// The server and its release, as it says itself.
+pub(crate) fn release(url: &str) -> String {
+    let said: String = redis::cmd("INFO")
+        .arg("server")
+        .query(&mut connect(url))
+        .expect("it says so");
+    let value = |name: &str| said.lines().find_map(|line| line.strip_prefix(name));
+    match (value("valkey_version:"), value("redis_version:")) {
+        (Some(release), _) => format!("Valkey {release}"),
+        (None, release) => format!("Redis {}", release.unwrap_or("of no release")),
+    }
+}
