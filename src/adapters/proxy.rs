@@ -7,7 +7,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use url::{Host, Url};
 
 /// Whether a URL is reached without a proxy, whatever the variables say: it is on this machine, or a link-local address, or
-/// one of AWS' under fd00:ec2::, where machines and pods get their credentials. They speak plain HTTP, so that a proxy would
+/// one of AWS' in `fd00:ec2::/32`, where machines and pods get their credentials. They speak plain HTTP, so that a proxy would
 /// see secrets in clear.
 pub(super) fn is_passed_by(url: &Url) -> bool {
     match url.host() {

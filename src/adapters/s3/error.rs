@@ -187,7 +187,7 @@ impl S3Error {
         let status = status_of(error);
         if status == 0 {
             let chain = DisplayErrorContext(error).to_string();
-            return Self::unanswered(&chain, innermost(error), what);
+            return Self::unanswered(&chain, &innermost(error), what);
         }
         if status == 400 && error.code().is_none() && wants_tls(error) {
             return Self::WantsTls { what };
@@ -220,7 +220,7 @@ impl S3Error {
     }
 
     /// Without an answer, only the texts of the SDK say what went wrong.
-    fn unanswered(chain: &str, why: String, what: String) -> Self {
+    fn unanswered(chain: &str, why: &str, what: String) -> Self {
         let lower = chain.to_ascii_lowercase();
         let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
 

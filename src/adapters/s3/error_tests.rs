@@ -129,7 +129,7 @@ fn without_an_answer_the_text_says_what_to_set() {
             "AWS cannot be reached for credentials",
         ),
     ] {
-        let text = S3Error::unanswered(chain, chain.to_owned(), "store x".to_owned()).to_string();
+        let text = S3Error::unanswered(chain, chain, "store x".to_owned()).to_string();
         assert!(text.contains(names), "{text}");
     }
 }
