@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::is_loopback;
 use super::parts::Parts;
 use crate::secret::Secret;
 
@@ -72,6 +73,11 @@ impl ManagementUrl {
             base: format!("{}://{}:{port}{slash}{path}", parts.scheme, server.host),
             shown: parts.shown,
         })
+    }
+
+    /// Whether a password stays on this machine, or is encrypted.
+    pub(crate) fn is_private(&self) -> bool {
+        self.tls || is_loopback(&self.host)
     }
 
     /// What the paths of the API follow.

@@ -4,6 +4,8 @@
 //! so that they cannot differ. A text that can be read in two ways is refused. `config` reads
 //! addresses out of settings; adapters connect to them.
 
+use std::net::IpAddr;
+
 mod broker;
 mod location;
 mod management;
@@ -20,3 +22,11 @@ pub(crate) use masked::{masked, may_hold_a_password};
 pub(crate) use redis::{BesideUrl, RedisKind, RedisUrl};
 pub(crate) use runbook::RunbookUrl;
 pub(crate) use tls_files::{ClientFiles, PemFile, TlsFiles};
+
+/// Whether this name or address is this machine's own.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
+}

@@ -38,6 +38,10 @@ pub(crate) trait Broker: Send + Sync {
 
 /// What a broker shows of itself. Each part is read on its own, and may be an error.
 pub(crate) struct Examined {
+    /// Each host that the settings name.
+    pub(crate) hosts: Vec<HostReport>,
+    /// Under which name it knows our certificate; `None` inside if it does not say. `None` with another login.
+    pub(crate) certificate: Option<Result<Option<String>, QueueError>>,
     pub(crate) topology: Result<Vec<TopologyFault>, QueueError>,
     /// Why it takes no messages; `None` if it does.
     pub(crate) alarm: Result<Option<String>, QueueError>,
@@ -45,6 +49,15 @@ pub(crate) struct Examined {
     pub(crate) majority: Result<(), QueueError>,
     /// Each queue of the virtual host; an error is for people. `None` where nobody said whom to ask.
     pub(crate) queues: Option<Result<Vec<QueueReport>, String>>,
+}
+
+/// Whether one host of the broker lets us in.
+#[derive(Debug, Clone)]
+pub(crate) struct HostReport {
+    /// With its port.
+    pub(crate) host: String,
+    /// Why it does not.
+    pub(crate) error: Option<QueueError>,
 }
 
 /// What only the broker's management shows of a queue.

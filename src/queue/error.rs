@@ -26,7 +26,7 @@ pub(crate) enum QueueError {
     Unroutable { exchange: String, key: String },
     /// The broker does not say whether it has the message.
     #[error(
-        "RabbitMQ confirms nothing: no answer within {seconds} s to the message for {exchange} with key {key}, and no alarm blocks it. Look for queues without a majority (`rabbitmq-queues check_if_node_is_quorum_critical`); it is published again"
+        "RabbitMQ confirms nothing: no answer within {seconds} s to the message for {exchange} with key {key}, and no alarm blocks it. Look for queues without a majority (`rabbitmq-queues check_if_node_is_quorum_critical`). Publishing it again is safe"
     )]
     Unconfirmed {
         exchange: String,

@@ -226,12 +226,21 @@ fn in_an_alarm(place: usize) {
     entrance.use_in(&mut world, place, "worker");
 
     servers.rabbitmqctl(&["set_vm_memory_high_watermark", "0"]);
+    eventually(PATIENCE, || {
+        let alarms = servers.eval("io:format(\"~p\", [rabbit_alarm:get_alarms()]).");
+        if alarms.contains("resource_limit") {
+            Ok(())
+        } else {
+            Err(alarms)
+        }
+    });
     let worker = world.start(&["worker"]);
     worker.await_not_ready("RabbitMQ takes no messages (low on memory)");
     world.await_calls("put_scim_user", 4);
     let listed = servers.rabbitmqctl(&["list_connections", "client_properties"]);
     let asking = listed.matches(" login\"").count();
     assert_eq!(asking, 1, "{listed}");
+    worker.await_log("when its alarm is over");
 
     servers.rabbitmqctl(&["set_vm_memory_high_watermark", "0.8"]);
     worker.await_ready();

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::erlang::HangingQueue;
+use crate::support::failpoint::TIME_SCALE;
 use crate::support::ledger::{self, Repetition};
 use crate::support::population::{deletable, mixed, user_id};
 use crate::support::process::tail;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{eventually, list, manifests, redis, trial};
+use crate::support::{eventually, list, manifests, redis, servers, trial};
 
 trial!(
     "submit takes IDs, a list, CSV and JSON Lines, and a worker finishes them",
@@ -292,4 +294,27 @@ fn topology_twice_changes_nothing(place: usize) {
     }
     world.run(&["topology"]).expect(0);
     assert_eq!(declared(), once);
+}
+
+trial!(
+    "submit does not wait for a confirm that never comes: it publishes once more, and then ends with status 3",
+    a_lost_confirm
+);
+
+fn a_lost_confirm(place: usize) {
+    let mut world = World::with_topology(place, deletable(place, 1, 1));
+    world.set(TIME_SCALE, "60");
+    let submit = ["submit", &world.users[0].id];
+
+    let hanging = HangingQueue::suspend(servers::shared(), place, "offboarding.users");
+    let ended = world.run(&submit).expect(3);
+    for says in ["published again", "RabbitMQ confirms nothing"] {
+        assert!(ended.errors.contains(says), "{}", ended.errors);
+    }
+
+    let mut sending = world.start(&submit);
+    sending.await_log("published again");
+    drop(hanging);
+    assert!(sending.end(PATIENCE).success(), "{}", sending.errors());
+    assert!(world.depth("offboarding.users") > Some(0));
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use lapin::Connection;
 
 use super::connection::Connector;
-use super::error::queue_error;
+use super::error::{all_failed, queue_error};
 use super::examine::examine;
 use super::intake::AmqpIntake;
 use super::management::Management;
@@ -13,7 +13,7 @@ use super::scan::DeadLetterScan;
 use super::service::{alarm_of, read_dead_letters};
 use super::topology::declare;
 use crate::address::{BrokerUrl, ManagementUrl, TlsFiles};
-use crate::ports::queue::{Broker, Examined, Intake, Publisher, QueueScan};
+use crate::ports::queue::{Broker, Examined, HostReport, Intake, Publisher, QueueScan};
 use crate::queue::QueueError;
 
 /// A RabbitMQ that can be reached.
@@ -64,10 +64,34 @@ impl Broker for AmqpBroker {
     }
 
     async fn examine(&self) -> Result<Examined, QueueError> {
-        let connection = self.connector.connect("doctor").await?;
-        let topology = examine(&connection).await;
-        let majority = read_dead_letters(&connection).await;
-        close_quietly(&connection).await;
+        let mut open = Vec::new();
+        let mut hosts = Vec::new();
+        for (host, connected) in self.connector.connect_to_each("doctor").await? {
+            let error = match connected {
+                Ok(connection) => {
+                    open.push(connection);
+                    None
+                }
+                Err(error) => Some(error),
+            };
+            hosts.push(HostReport { host, error });
+        }
+        let Some(connection) = open.first() else {
+            let failed = hosts.into_iter();
+            let errors = failed.filter_map(|report| Some((report.host, report.error?)));
+            return Err(all_failed(errors.collect(), self.connector.at()));
+        };
+
+        let topology = examine(connection).await;
+        let majority = read_dead_letters(connection).await;
+        for connection in &open {
+            close_quietly(connection).await;
+        }
+        let certificate = if self.connector.is_external() {
+            Some(self.connector.login().await)
+        } else {
+            None
+        };
 
         // Over a connection of its own, which an alarm leaves blocked.
         let publishing = self.connector.connect("doctor").await?;
@@ -78,6 +102,8 @@ impl Broker for AmqpBroker {
             None => None,
         };
         Ok(Examined {
+            hosts,
+            certificate,
             topology,
             alarm,
             majority,

@@ -126,6 +126,21 @@ impl Connector {
             .map_err(|errors| all_failed(errors, &self.at))
     }
 
+    /// A connection to each host, or why it has none.
+    pub(super) async fn connect_to_each(
+        &self,
+        purpose: &str,
+    ) -> Result<Vec<(String, Result<Connection, QueueError>)>, QueueError> {
+        let tls = tls_config(&self.tls)?;
+        let each = self.hosts.each(|host, port| {
+            let connector = self.clone();
+            let purpose = purpose.to_owned();
+            let tls = tls.clone();
+            async move { connector.connect_to(&host, port, &purpose, tls).await }.boxed()
+        });
+        Ok(each.await)
+    }
+
     async fn connect_to(
         &self,
         host: &str,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::future::{BoxFuture, FutureExt as _, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 
@@ -55,6 +55,21 @@ impl Hosts {
         self.connect_from(first, connect).await
     }
 
+    /// What `connect` makes of each host, at the same time.
+    pub(super) async fn each<T>(
+        &self,
+        connect: impl Fn(String, u16) -> BoxFuture<'static, T>,
+    ) -> Vec<(String, T)> {
+        let numbers = 0..self.all.len();
+        let shown = numbers.map(|number| self.shown(number));
+        let attempts = self
+            .all
+            .iter()
+            .map(|(host, port)| connect(host.clone(), *port));
+        let made = join_all(attempts).await;
+        shown.zip(made).collect()
+    }
+
     async fn connect_from<T, E>(
         &self,
         first: usize,
@@ -63,11 +78,13 @@ impl Hosts {
         let mut waiting = self.in_turn(first).into_iter();
         let mut attempts = FuturesUnordered::new();
         let mut errors = Vec::new();
+        let mut tried = Vec::new();
 
         loop {
             if let Some(number) = waiting.next()
                 && let Some((host, port)) = self.all.get(number)
             {
+                tried.push(number);
                 let attempt = connect(host.clone(), *port);
                 attempts.push(attempt.map(move |connected| (number, connected)));
             }
@@ -77,7 +94,11 @@ impl Hosts {
             };
             match ended {
                 Some((number, Ok(connection))) => {
-                    self.failed.lock().remove(&number);
+                    // Those before it had their time.
+                    let passed = tried.into_iter().take_while(|before| *before != number);
+                    let mut failed = self.failed.lock();
+                    failed.extend(passed.map(|before| (before, Instant::now())));
+                    failed.remove(&number);
                     return Ok(connection);
                 }
                 Some((number, Err(error))) => {
@@ -149,7 +170,10 @@ mod tests {
         };
         assert_eq!(hosts.connect_from(0, silent).await.unwrap(), "b");
         assert_eq!(begun.elapsed(), HEAD_START);
+        assert_eq!(hosts.connect_from(0, silent).await.unwrap(), "b");
+        assert_eq!(begun.elapsed(), HEAD_START, "it is not waited for twice");
 
+        tokio::time::sleep(LAST_FOR).await;
         let slow = |host: String, _port| {
             let answering = async move {
                 tokio::time::sleep(Duration::from_secs(10)).await;

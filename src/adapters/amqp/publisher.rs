@@ -25,6 +25,8 @@ use crate::telemetry::span;
 const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
 /// How long a channel may take to open, likewise.
 const OPEN_WITHIN: Duration = Duration::from_secs(15);
+/// How long a connection may take to close. What was confirmed stays in any case.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Publishes with `mandatory` and waits for the broker's confirm. One publish is in flight on a
 /// channel, since the library credits a returned message to the wrong confirm otherwise; several
@@ -247,10 +249,17 @@ impl Publisher for AmqpPublisher {
     }
 
     async fn close(&self) {
-        if let Some(connection) = self.connection.lock().await.take()
-            && let Err(error) = connection.close(200, "done".into()).await
-        {
-            tracing::debug!(%error, "the publishing connection did not close in order");
+        let Some(connection) = self.connection.lock().await.take() else {
+            return;
+        };
+        // RabbitMQ waits with the answer for a queue that does not answer it, and for the end of an alarm.
+        let closing = connection.close(200, "done".into());
+        match tokio::time::timeout(CLOSE_WITHIN, closing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the publishing connection did not close in order");
+            }
+            Err(_elapsed) => tracing::debug!("the publishing connection is dropped"),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, Connection, ExchangeKind};
+use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
 
 use super::error::queue_error;
 use crate::job::Source;
@@ -12,6 +12,9 @@ use crate::queue::names::{
     DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE, DELAYS, EVENTS_EXCHANGE, JOBS_EXCHANGE, delay_exchange,
 };
 use crate::queue::redelivery::BROKER_DELIVERY_LIMIT;
+
+const ACCESS_REFUSED: u16 = 403;
+const NOT_FOUND: u16 = 404;
 
 /// A queue, and the binding that leads to it.
 pub(super) struct Declared {
@@ -138,17 +141,39 @@ fn text(value: &str) -> AMQPValue {
 
 /// Declares every exchange, queue and binding.
 pub(super) async fn declare(channel: &Channel) -> Result<(), QueueError> {
+    declare_or_say_why(channel)
+        .await
+        .map_err(|fault| match fault {
+            Fault::Declaring(error) | Fault::Other(error) => error,
+        })
+}
+
+/// Why not all of it is declared and bound.
+enum Fault {
+    /// This login may not declare.
+    Declaring(QueueError),
+    Other(QueueError),
+}
+
+async fn declare_or_say_why(channel: &Channel) -> Result<(), Fault> {
+    let fault = |error: &lapin::Error, what: &str| {
+        let is_refusal = is(error, ACCESS_REFUSED);
+        let error = queue_error(error, &format!("declare {what}"));
+        if is_refusal {
+            Fault::Declaring(error)
+        } else {
+            Fault::Other(error)
+        }
+    };
     for (name, kind) in exchanges() {
-        declare_exchange(channel, &name, kind, false)
-            .await
-            .map_err(|error| queue_error(&error, &format!("declare the exchange {name}")))?;
+        let declared = declare_exchange(channel, &name, kind, false).await;
+        declared.map_err(|error| fault(&error, &format!("the exchange {name}")))?;
     }
 
     for declared in queues() {
         let queue = declared.queue.as_str();
-        declare_queue(channel, queue, declared.arguments, false)
-            .await
-            .map_err(|error| queue_error(&error, &format!("declare the queue {queue}")))?;
+        let made = declare_queue(channel, queue, declared.arguments, false).await;
+        made.map_err(|error| fault(&error, &format!("the queue {queue}")))?;
 
         let binding = channel.queue_bind(
             queue.into(),
@@ -157,11 +182,16 @@ pub(super) async fn declare(channel: &Channel) -> Result<(), QueueError> {
             QueueBindOptions::default(),
             FieldTable::default(),
         );
-        binding
-            .await
-            .map_err(|error| queue_error(&error, &format!("bind the queue {queue}")))?;
+        binding.await.map_err(|error| {
+            Fault::Other(queue_error(&error, &format!("bind the queue {queue}")))
+        })?;
     }
     Ok(())
+}
+
+/// Whether RabbitMQ answered with this.
+fn is(error: &lapin::Error, answer: u16) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(said) if said.get_id() == answer)
 }
 
 /// Declares everything; with a login that may not, checks that everything is there.
@@ -171,17 +201,19 @@ pub(super) async fn declare_or_find(connection: &Connection) -> Result<(), Queue
         opening.map_err(|error| queue_error(&error, "open a channel"))
     };
     let channel = open().await?;
-    match declare(&channel).await {
-        Err(QueueError::Refused { why, .. }) if why.contains("ACCESS_REFUSED") => {
+    match declare_or_say_why(&channel).await {
+        // Without a binding nothing arrives: what may declare and not bind is no login for this.
+        Err(Fault::Declaring(_may_not)) => {
             // RabbitMQ closed the other one with its refusal.
             let channel = open().await?;
             find(&channel).await?;
             close(&channel).await;
             Ok(())
         }
-        declared => {
+        Err(Fault::Other(error)) => Err(error),
+        Ok(()) => {
             close(&channel).await;
-            declared
+            Ok(())
         }
     }
 }
@@ -189,7 +221,11 @@ pub(super) async fn declare_or_find(connection: &Connection) -> Result<(), Queue
 async fn find(channel: &Channel) -> Result<(), QueueError> {
     let missing = |error: &lapin::Error, what: &str| {
         let by = "this login may not declare it: run `offboarder topology` with one that may";
-        queue_error(error, &format!("find {what} ({by})"))
+        if is(error, NOT_FOUND) {
+            queue_error(error, &format!("find {what} ({by})"))
+        } else {
+            queue_error(error, &format!("find {what}"))
+        }
     };
     for (name, kind) in exchanges() {
         let found = declare_exchange(channel, &name, kind, true).await;

@@ -2,12 +2,13 @@ use super::super::compose;
 use super::finding::Finding;
 use crate::config::Queue;
 use crate::failure::{Classify as _, Code};
-use crate::ports::queue::{Examined, QueueReport, TopologyFault};
+use crate::ports::queue::{Examined, HostReport, QueueReport, TopologyFault};
 use crate::queue::QueueError;
 use crate::queue::names::is_ours;
 
 const SERVICE: &str = "RabbitMQ";
 const TOPOLOGY: &str = "RabbitMQ topology";
+const CERTIFICATE: &str = "RabbitMQ certificate";
 const ALARMS: &str = "RabbitMQ alarms";
 const MAJORITY: &str = "RabbitMQ majority";
 const QUEUES: &str = "RabbitMQ queues";
@@ -38,12 +39,52 @@ pub(super) async fn check(queue: Option<&Queue>) -> Vec<Finding> {
         Err(error) => return vec![Finding::failed(SERVICE, error)],
     };
 
-    let mut findings = vec![Finding::good(
-        SERVICE,
-        format!("accepts the credentials at {}", broker.at()),
-    )];
+    let mut findings = hosts(broker.at(), &examined.hosts);
+    findings.extend(examined.certificate.as_ref().map(certificate));
     findings.extend(of_service(examined));
     findings
+}
+
+/// Each host of the URL, which one of them may hide: work goes on at another.
+fn hosts(at: &str, hosts: &[HostReport]) -> Vec<Finding> {
+    let answered = hosts.iter().filter(|report| report.error.is_none());
+    let answered: Vec<&str> = answered.map(|report| report.host.as_str()).collect();
+    let by = match hosts.len() {
+        0 | 1 => String::new(),
+        count => format!(
+            " ({} of {count} hosts: {})",
+            answered.len(),
+            answered.join(", ")
+        ),
+    };
+    let mut findings = vec![Finding::good(
+        SERVICE,
+        format!("accepts the credentials at {at}{by}"),
+    )];
+    findings.extend(hosts.iter().filter_map(|report| {
+        let why = match report.error.as_ref()? {
+            QueueError::Unreachable { why, fix, .. } => format!("cannot be reached ({why}); {fix}"),
+            error => format!("does not let us in: {error}"),
+        };
+        Some(Finding::warning(
+            SERVICE,
+            format!("the host {} {why}", report.host),
+            "bring it back, or correct it in OFFBOARDER_QUEUE_URL: without it fewer hosts are left when one dies",
+        ))
+    }));
+    findings
+}
+
+fn certificate(name: &Result<Option<String>, QueueError>) -> Finding {
+    match name {
+        Ok(Some(name)) => Finding::good(CERTIFICATE, format!("RabbitMQ knows it as {name}")),
+        Ok(None) => Finding::warning(
+            CERTIFICATE,
+            "RabbitMQ does not say under which name it knows the certificate: workers do not believe their own headers, and count attempts from zero",
+            "give a worker's login the right to write all keys of `offboarding`, not the tag impersonator, and a subject of at most 100 characters; a login that only submits or reads needs no name",
+        ),
+        Err(error) => Finding::failed(CERTIFICATE, error.clone()),
+    }
 }
 
 fn of_service(examined: Examined) -> Vec<Finding> {

@@ -113,6 +113,51 @@ fn a_policy_by_which_a_full_queue_drops_messages_is_not_ok_with_or_without_a_len
 }
 
 #[test]
+fn a_host_that_does_not_let_us_in_is_a_warning_that_names_it_and_a_name_that_is_not_known_another()
+{
+    let report = |host: &str, error| HostReport {
+        host: host.to_owned(),
+        error,
+    };
+    let refused = QueueError::Refused {
+        what: "let us in".to_owned(),
+        why: "ACCESS_REFUSED".to_owned(),
+    };
+    let away = QueueError::Unreachable {
+        at: "amqps://a,b,c".to_owned(),
+        why: "unknown host".to_owned(),
+        fix: "check that it runs",
+    };
+    let all = [
+        report("a:1", None),
+        report("b:2", Some(refused)),
+        report("c:3", Some(away)),
+    ];
+    let found = hosts("amqps://a,b,c", &all);
+    assert_eq!(found.len(), 3);
+    assert!(
+        found[0].ok && found[0].detail.ends_with("(1 of 3 hosts: a:1)"),
+        "{found:?}"
+    );
+    assert!(
+        found[1].warning && found[1].detail.contains("b:2 does not let us in"),
+        "{found:?}"
+    );
+    assert!(
+        found[2].warning
+            && found[2]
+                .detail
+                .contains("c:3 cannot be reached (unknown host)"),
+        "{found:?}"
+    );
+    let one = hosts("amqps://a", &all[..1]);
+    assert_eq!(one[0].detail, "accepts the credentials at amqps://a");
+
+    assert!(!certificate(&Ok(Some("CN=a".to_owned()))).warning);
+    assert!(certificate(&Ok(None)).warning);
+}
+
+#[test]
 fn an_alarm_and_a_queue_that_does_not_answer_are_named_and_what_a_login_may_not_see_is_unknown() {
     let alarm = alarms(Ok(Some("low on disk".to_owned())));
     assert!(

@@ -1,10 +1,8 @@
 //! Checks for settings that work, but are less safe than they could be.
 
-use std::net::IpAddr;
-
 use super::super::compose;
 use super::finding::Finding;
-use crate::address::RedisKind;
+use crate::address::{RedisKind, is_loopback};
 use crate::config::{ArchiveLocation, CheckpointsUrl, Guard, Queue, Settings};
 use crate::failure::{Code, Failure};
 use crate::integrity::Integrity;
@@ -183,13 +181,6 @@ fn guest(user: &str, hosts: &[&str]) -> Option<Finding> {
             "create a user for workers and one for publishers, each with its own rights, and remove guest",
         )
     })
-}
-
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse()
-            .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// Checks whether records are signed, so that records of others are detected.

@@ -95,3 +95,48 @@ fn a_ca_or_a_kms_key_without_a_use_is_refused() {
     assert_eq!(archive.ca.unwrap().setting, "OFFBOARDER_ARCHIVE_CA_FILE");
     assert_eq!(archive.kms_key.as_deref(), Some("alias/k"));
 }
+
+#[test]
+fn the_management_api_gets_no_login_that_it_must_not_have() {
+    let with = |queue, management, certificate: bool| {
+        let files = ["CERT", "KEY"].map(|file| format!("OFFBOARDER_QUEUE_CLIENT_{file}_FILE"));
+        let mut given = vec![
+            ("OFFBOARDER_QUEUE_URL", queue),
+            ("OFFBOARDER_QUEUE_MANAGEMENT_URL", management),
+        ];
+        if certificate {
+            given.extend(files.iter().map(|file| (file.as_str(), "/nowhere.pem")));
+        }
+        faults(&sources(&given))
+    };
+    for queue in ["amqps://u:hunter2@mq-1", "amqp://u:hunter2@mq-1"] {
+        let refused = with(queue, "http://mq-1", false);
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        assert!(
+            refused[0].contains("another host without TLS") && !refused[0].contains("hunter2"),
+            "{refused:?}"
+        );
+        for good in ["https://mq-1", "http://[::1]", "http://m:p@mq-1"] {
+            assert!(with(queue, good, false).is_empty(), "{good}");
+        }
+    }
+
+    let refused = with("amqps://mq-1", "https://mq-1", true);
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(refused[0].contains("names no user"), "{refused:?}");
+    assert!(with("amqps://mq-1", "https://m:p@mq-1", true).is_empty());
+    assert!(with("amqps://u:p@mq-1", "https://mq-1", true).is_empty());
+}
+
+#[test]
+fn a_private_ca_may_be_of_the_management_api_alone() {
+    let with = |management| {
+        faults(&sources(&[
+            ("OFFBOARDER_QUEUE_URL", "amqp://localhost"),
+            ("OFFBOARDER_QUEUE_CA_FILE", "/nowhere/ca.pem"),
+            ("OFFBOARDER_QUEUE_MANAGEMENT_URL", management),
+        ]))
+    };
+    assert!(with("https://localhost").is_empty());
+    assert!(with("http://localhost")[0].contains("of no use without TLS"));
+}

@@ -15,7 +15,7 @@ use crate::failure::{Class, Code, Failure};
 use crate::job::Source;
 use crate::ports::queue::Publisher;
 use crate::queue::names::JOBS_EXCHANGE;
-use crate::queue::{Properties, following};
+use crate::queue::{Properties, QueueError, following};
 use crate::telemetry::span;
 
 /// The number of channels; each has at most one unconfirmed publish.
@@ -134,10 +134,20 @@ impl Sending {
         properties.add(following());
         let key = self.source.routing_key();
 
-        self.publisher
-            .publish(JOBS_EXCHANGE, key, &message.body, &properties)
-            .await
-            .map_err(Failure::from)
+        let publishing = || {
+            let body = &message.body;
+            self.publisher
+                .publish(JOBS_EXCHANGE, key, body, &properties)
+        };
+        let published = match publishing().await {
+            // RabbitMQ can lose a confirm. A second copy does no harm.
+            Err(error @ QueueError::Unconfirmed { .. }) => {
+                tracing::warn!(%error, "the message is published again, on a new channel");
+                publishing().await
+            }
+            published => published,
+        };
+        published.map_err(Failure::from)
     }
 }
 

@@ -53,6 +53,8 @@ impl Broker for MemoryBroker {
     async fn examine(&self) -> Result<Examined, QueueError> {
         self.probe().await?;
         Ok(Examined {
+            hosts: Vec::new(),
+            certificate: None,
             topology: Ok(Vec::new()),
             alarm: Ok(None),
             majority: Ok(()),

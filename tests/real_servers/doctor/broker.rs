@@ -165,4 +165,12 @@ fn without_the_right_to_configure(place: usize) {
         "{topology:?}"
     );
     World::drain(worker);
+
+    // One who may declare, and may not bind.
+    let reads = "^offboarding[.].*";
+    world.rabbitmqctl("set_permissions", &[&name, ours, ours, reads]);
+    let worker = world.start(&["worker"]);
+    worker.await_not_ready("bind the queue offboarding.");
+    let ended = world.run(&["topology"]).expect(3);
+    assert!(ended.errors.contains("bind the queue"), "{}", ended.errors);
 }

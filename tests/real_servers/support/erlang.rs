@@ -100,3 +100,29 @@ impl Drop for HangingChannels {
         ));
     }
 }
+
+/// A queue of a place answers nothing until this is dropped, as one that lost its majority; no message is lost.
+pub(crate) struct HangingQueue {
+    servers: Arc<Servers>,
+    leader: String,
+}
+
+impl HangingQueue {
+    pub(crate) fn suspend(servers: Arc<Servers>, place: usize, queue: &str) -> Self {
+        let vhost = vhost(place);
+        let leader = format!(
+            "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"{vhost}\">>, queue, <<\"{queue}\">>)), \
+             {{Leader, _}} = amqqueue:get_pid(Q)"
+        );
+        servers.eval(&format!("{leader}, ok = sys:suspend(Leader)."));
+        Self { servers, leader }
+    }
+}
+
+impl Drop for HangingQueue {
+    fn drop(&mut self) {
+        let leader = &self.leader;
+        self.servers
+            .eval(&format!("{leader}, ok = sys:resume(Leader)."));
+    }
+}
