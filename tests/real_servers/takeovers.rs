@@ -38,7 +38,7 @@ fn begin(world: &World, users: &[User]) {
 fn kill(world: &World, worker: &Process, users: &[User]) -> Vec<Duration> {
     worker.signal("KILL");
     let since = Timestamp::now();
-    // Long enough to tell its presence from those of workers that live.
+    // Long enough to distinguish its presence from those of workers that live.
     std::thread::sleep(Duration::from_secs(1));
     let ids: Vec<String> = users.iter().map(|user| user.id.clone()).collect();
     let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
@@ -157,8 +157,8 @@ fn a_paused_worker(place: usize) {
     paused.signal("STOP");
     let since = Instant::now();
     let next = world.start(&["worker"]);
-    // The first messages are still in flight to a worker that does not move.
-    world.publish_all();
+    // Its messages are in flight to a worker that does not move.
+    world.rabbitmqctl("close_all_connections", &["a worker is paused"]);
     eventually(AT_LAST, || {
         let log = next.errors();
         match log.matches(TAKEN_OVER).count() {
@@ -170,7 +170,7 @@ fn a_paused_worker(place: usize) {
     let sent = proxy.sent();
     paused.signal("CONT");
     paused.await_log("the leases of this process may be lost");
-    // Its deliveries come again after three seconds, and may then be its own to do.
+    // It may take users of its own again after that.
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(proxy.sent(), sent, "it sends nothing more");
     assert_eq!(paused.errors().matches("may be lost").count(), 1);
