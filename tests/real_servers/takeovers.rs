@@ -1,10 +1,11 @@
 //! How long users wait whose worker was killed or paused, with the default settings.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::support::ledger::{self, Repetition};
+use crate::support::ledger::{self, Call, Repetition};
 use crate::support::population::{Outcome, User};
 use crate::support::process::{Process, tail};
 use crate::support::proxy::Proxy;
@@ -18,7 +19,7 @@ const TAKEN_OVER: &str = "taken over from a worker that is gone";
 const SLOW_PAGES: [&str; 2] = ["--latency-analytics", "300ms"];
 
 fn users(place: usize, count: usize) -> Vec<User> {
-    let user = |number| User::new(place, number, Outcome::Deleted, 60);
+    let user = |number| User::new(place, number, Outcome::Deleted, 100);
     (0..count).map(user).collect()
 }
 
@@ -26,7 +27,10 @@ fn users(place: usize, count: usize) -> Vec<User> {
 fn begin(world: &World, users: &[User]) {
     world.publish_users(users);
     eventually(PATIENCE, || {
-        let begun = |user: &&User| ledger::queries_of(&world.simulator, &user.id) > 0;
+        let calls = ledger::calls(&world.simulator);
+        let queries = calls.iter().filter(|call| call.is("query_conversations"));
+        let queried: BTreeSet<_> = queries.filter_map(Call::user).collect();
+        let begun = |user: &&User| queried.contains(&*user.id);
         match users.iter().filter(begun).count() {
             count if count == users.len() => Ok(()),
             count => Err(format!("{count} users are in their archives")),
