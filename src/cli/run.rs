@@ -144,6 +144,7 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
         rows.push((index, row));
         bar.inc(1);
     }
+    services.checkpoints.close().await;
     bar.finish_and_clear();
     rows.sort_by_key(|(index, _)| *index);
     let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();

@@ -53,7 +53,7 @@ impl CheckpointSession {
         }
     }
 
-    /// What goes on in a task of its own, as long as the lease is surely this run's: after a pause of the process such a
+    /// What a task of its own does, as long as the lease is surely this run's: after a pause of the process such a
     /// task may come before the run.
     pub(super) fn under_lease<F: Future>(
         &self,

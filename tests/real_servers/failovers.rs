@@ -87,6 +87,10 @@ fn failover(
     let mut world = World::on(servers::shared(), place, deletable(place, users, 4), &flags);
     fleet.serve(&mut world);
     world.declare();
+    if arrangement == Arrangement::Sentinel {
+        let doctor = world.run(&["doctor"]).output;
+        assert!(doctor.contains("min-replicas-to-write 1"), "{doctor}");
+    }
     let workers: Vec<Process> = (0..2).map(|_| world.start(&["worker"])).collect();
     workers.iter().for_each(Process::await_ready);
     let messages: Vec<_> = world

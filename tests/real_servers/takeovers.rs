@@ -1,10 +1,11 @@
 //! How long users wait whose worker was killed or paused, with the default settings.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::support::ledger::{self, Repetition};
+use crate::support::ledger::{self, Call, Repetition};
 use crate::support::population::{Outcome, User};
 use crate::support::process::{Process, tail};
 use crate::support::proxy::Proxy;
@@ -18,7 +19,7 @@ const TAKEN_OVER: &str = "taken over from a worker that is gone";
 const SLOW_PAGES: [&str; 2] = ["--latency-analytics", "300ms"];
 
 fn users(place: usize, count: usize) -> Vec<User> {
-    let user = |number| User::new(place, number, Outcome::Deleted, 60);
+    let user = |number| User::new(place, number, Outcome::Deleted, 100);
     (0..count).map(user).collect()
 }
 
@@ -26,7 +27,10 @@ fn users(place: usize, count: usize) -> Vec<User> {
 fn begin(world: &World, users: &[User]) {
     world.publish_users(users);
     eventually(PATIENCE, || {
-        let begun = |user: &&User| ledger::queries_of(&world.simulator, &user.id) > 0;
+        let calls = ledger::calls(&world.simulator);
+        let queries = calls.iter().filter(|call| call.is("query_conversations"));
+        let queried: BTreeSet<_> = queries.filter_map(Call::user).collect();
+        let begun = |user: &&User| queried.contains(&*user.id);
         match users.iter().filter(begun).count() {
             count if count == users.len() => Ok(()),
             count => Err(format!("{count} users are in their archives")),
@@ -38,7 +42,7 @@ fn begin(world: &World, users: &[User]) {
 fn kill(world: &World, worker: &Process, users: &[User]) -> Vec<Duration> {
     worker.signal("KILL");
     let since = Timestamp::now();
-    // Long enough to tell its presence from those of workers that live.
+    // Long enough to distinguish its presence from those of workers that live.
     std::thread::sleep(Duration::from_secs(1));
     let ids: Vec<String> = users.iter().map(|user| user.id.clone()).collect();
     let url = world.setting("OFFBOARDER_CHECKPOINTS_URL");
@@ -157,8 +161,8 @@ fn a_paused_worker(place: usize) {
     paused.signal("STOP");
     let since = Instant::now();
     let next = world.start(&["worker"]);
-    // The first messages are still in flight to a worker that does not move.
-    world.publish_all();
+    // Its messages are in flight to a worker that does not move.
+    world.rabbitmqctl("close_all_connections", &["a worker is paused"]);
     eventually(AT_LAST, || {
         let log = next.errors();
         match log.matches(TAKEN_OVER).count() {
@@ -170,7 +174,7 @@ fn a_paused_worker(place: usize) {
     let sent = proxy.sent();
     paused.signal("CONT");
     paused.await_log("the leases of this process may be lost");
-    // Its deliveries come again after three seconds, and may then be its own to do.
+    // It may take users of its own again after that.
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(proxy.sent(), sent, "it sends nothing more");
     assert_eq!(paused.errors().matches("may be lost").count(), 1);

@@ -1,6 +1,6 @@
 //! Who has a user when processes die, pause, or lose Redis for a while.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::proxy::Proxy;
 use super::servers;
@@ -104,6 +104,49 @@ async fn a_process_whose_presence_is_gone_is_unsure_and_gets_its_users_back_with
         lease.owner.split_once('/').unwrap().0,
         old.owner.split_once('/').unwrap().0
     );
+}
+
+#[tokio::test]
+async fn a_process_whose_presence_vanished_stops_before_another_one_takes_its_users_over() {
+    let url = servers::redis_url();
+    let living = worker(&url);
+    let other = worker(&url);
+    let user_id = user();
+    let lease = claim(&living, user_id).await.0;
+    end_presence(&url, &lease).await;
+
+    let unsure = async {
+        living.unsure(&lease).await;
+        Instant::now()
+    };
+    let taken_over = async {
+        claim(&other, user_id).await;
+        Instant::now()
+    };
+    let (stopped, taken_over) = tokio::join!(unsure, taken_over);
+    assert!(stopped < taken_over);
+}
+
+#[tokio::test]
+async fn a_lease_that_redis_does_not_release_holds_up_no_other_one_and_the_end_of_a_process_releases_the_rest()
+ {
+    let url = servers::redis_url();
+    let ending = worker(&url);
+    let users = [user(), user()];
+    let stuck = claim(&ending, users[0]).await.0;
+    let released = claim(&ending, users[1]).await.0;
+    let key = format!("offboarder:{{{}}}:lease", users[0]);
+    let mut command = redis::cmd("DEL");
+    command.arg(&key);
+    assert_eq!(raw_redis::<i64>(&url, &command).await, 1);
+    let mut command = redis::cmd("RPUSH");
+    command.arg(&key).arg("what another program wrote");
+    assert_eq!(raw_redis::<i64>(&url, &command).await, 1);
+
+    ending.release(&stuck).await.unwrap_err();
+    ending.release_later(&released);
+    ending.close().await;
+    assert_eq!(claim(&worker(&url), users[1]).await.1, 0);
 }
 
 #[tokio::test]

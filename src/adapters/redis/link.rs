@@ -1,7 +1,6 @@
 //! One connection to a single Redis, the master that sentinels name, or a cluster.
 
 use std::ops::Range;
-use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use redis::aio::MultiplexedConnection;
@@ -12,7 +11,6 @@ use redis::{
     Value,
 };
 
-use super::connection::millis;
 use super::nodes::{Limits, login, nodes, protocol};
 use super::{certificates, plain_port, sentinels};
 use crate::address::{RedisKind, RedisUrl};
@@ -20,7 +18,7 @@ use crate::address::{RedisKind, RedisUrl};
 /// Commands in flight to a cluster at once.
 const AT_ONCE: usize = 256;
 /// The library waits so long before it tries a node of a cluster again; by itself at least 1.28 s.
-const RETRY_AFTER: Range<Duration> = Duration::from_millis(100)..Duration::from_secs(1);
+const RETRY_AFTER_MS: Range<u64> = 100..1000;
 
 /// A connection that does not reconnect: [`super::RedisConnection`] replaces it after any failure.
 /// The library's own reconnecting connection gives up after a timeout.
@@ -133,8 +131,8 @@ async fn cluster(
         .use_protocol(protocol(url))
         .connection_timeout(limits.connect)
         .response_timeout(limits.response)
-        .min_retry_wait(millis(RETRY_AFTER.start))
-        .max_retry_wait(millis(RETRY_AFTER.end));
+        .min_retry_wait(RETRY_AFTER_MS.start)
+        .max_retry_wait(RETRY_AFTER_MS.end);
     if url.tls {
         builder = builder.tls(TlsMode::Secure);
     }

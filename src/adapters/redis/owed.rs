@@ -52,7 +52,7 @@ impl Owed {
         }
     }
 
-    /// Releases them as long as the handle lives, in a task of its own: the presence is refreshed meanwhile.
+    /// Releases them as long as the handle lives, in a task of its own: it holds up no refresh of the presence.
     pub(super) fn keep_releasing(self: &Arc<Self>, presence: &Presence) -> AbortOnDropHandle<()> {
         let owed = Arc::clone(self);
         let presence = presence.clone();

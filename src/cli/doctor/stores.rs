@@ -88,7 +88,7 @@ fn keeps(health: &Persistence) -> Vec<Finding> {
         .collect()
 }
 
-/// Whether a primary that is cut off together with a worker can let it go on while another one takes its users over.
+/// Whether a primary that is cut off together with a worker lets it continue with users whom another one takes over.
 fn cut_off(rule: ReplicaRule) -> Finding {
     const NAME: &str = "checkpoints replicas";
     match rule {

@@ -9,9 +9,9 @@ use crate::job::Lane;
 use crate::machine::StateName;
 use crate::ports::memory_queue::{MemoryBroker, Stored, broken};
 use crate::ports::queue::{Broker as _, Intake};
-use crate::queue::headers::{DEATHS, DELIVERY_COUNT, NOT_BEFORE, PLACEHOLDER_SINCE, dead_letter};
+use crate::queue::headers::{DEATHS, NOT_BEFORE, PLACEHOLDER_SINCE, dead_letter};
 use crate::queue::names::{DEAD_LETTER_QUEUE, DELAYS, delay_exchange};
-use crate::steps::test_services::{Answer, LEASE, LOOK_AGAIN, TestCheckpoints, services};
+use crate::steps::test_services::{Answer, TestCheckpoints, services};
 use crate::worker::intake::backlog::Backlog;
 use crate::worker::intake::slots::Slots;
 
@@ -240,84 +240,6 @@ async fn a_user_on_whom_workers_died_again_and_again_is_poison_without_a_step() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_user_whom_another_worker_has_is_delayed_and_no_step_is_done() {
-    let checkpoints = TestCheckpoints {
-        held_by_another: true,
-        ..TestCheckpoints::default()
-    };
-    let mut scene = Scene::with(USER, Answer::Panic, checkpoints).await;
-    scene.run().await;
-
-    assert_eq!(deaths(&scene.only_delayed()), Some(1));
-    assert_eq!(*scene.checkpoints.released.lock(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn only_the_first_look_at_a_busy_user_and_a_redelivery_are_soon_followed_by_another() {
-    let was_delayed = (NOT_BEFORE, 1_i64.into());
-    let redelivered = (DELIVERY_COUNT, 1_i64.into());
-    for (headers, soon) in [
-        (vec![], true),
-        (vec![was_delayed.clone()], false),
-        (vec![was_delayed, redelivered], true),
-    ] {
-        let broker = MemoryBroker::default();
-        broker.put_ours(Source::Users, USER, headers.clone());
-        let checkpoints = TestCheckpoints {
-            held_by_another: true,
-            ..TestCheckpoints::default()
-        };
-        let mut scene = Scene::over(broker, Answer::Panic, checkpoints).await;
-        scene.run().await;
-        let now = scene.services.clock.now();
-        let until = scene.only_delayed().properties.time(NOT_BEFORE).unwrap();
-        let wait = Duration::try_from(until.duration_since(now)).unwrap();
-        assert_eq!(wait <= LOOK_AGAIN, soon, "{headers:?}: {wait:?}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lost_lease_stops_the_step_where_it_is_and_is_not_released() {
-    let checkpoints = TestCheckpoints {
-        loses_lease: true,
-        ..TestCheckpoints::default()
-    };
-    let slow = Answer::FailAfter(LEASE * 5, permanent());
-    let mut scene = Scene::with(USER, slow, checkpoints).await;
-    let begun = Instant::now();
-    scene.run().await;
-
-    assert!(begun.elapsed() < LEASE, "{:?}", begun.elapsed());
-    scene.only_delayed();
-    assert!(scene.checkpoints.saved.lock().is_none());
-    assert_eq!(*scene.checkpoints.released.lock(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_run_that_is_unsure_of_its_lease_stops_where_it_is_and_a_redis_that_is_away_stops_the_intake()
- {
-    let code = Code::CheckpointsUnreachable;
-    let away = Failure::new(Class::Systemic, code, "no answer");
-    for cause in [None, Some(away)] {
-        let checkpoints = TestCheckpoints {
-            unsure: Some((LEASE / 4, cause.clone())),
-            ..TestCheckpoints::default()
-        };
-        let slow = Answer::FailAfter(LEASE, permanent());
-        let mut scene = Scene::with(USER, slow, checkpoints).await;
-        let begun = Instant::now();
-        scene.run().await;
-
-        assert!(begun.elapsed() < LEASE / 2, "{:?}", begun.elapsed());
-        scene.only_delayed();
-        assert_eq!(*scene.checkpoints.released.lock(), 0);
-        assert_eq!(*scene.checkpoints.released_later.lock(), 1);
-        let said = scene.breaker.cause();
-        assert_eq!(said.is_some(), cause.is_some(), "{said:?}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_drain_requeues_the_job_before_its_next_step() {
     let mut scene = Scene::new(USER, Answer::Panic).await;
     scene.shutdown.draining.cancel();
@@ -410,3 +332,6 @@ async fn a_delivery_whose_successor_cannot_be_published_is_held_until_it_can() {
 
 #[path = "job_runner_batch_tests.rs"]
 mod batches;
+
+#[path = "job_runner_lease_tests.rs"]
+mod leases;
