@@ -45,7 +45,7 @@ pub(super) async fn check(queue: Option<&Queue>) -> Vec<Finding> {
     findings
 }
 
-/// Each host of the URL, which one of them may hide: work goes on at another.
+/// Each host of the URL, which one of them may hide: work continues at another.
 fn hosts(at: &str, hosts: &[HostReport]) -> Vec<Finding> {
     let answered = hosts.iter().filter(|report| report.error.is_none());
     let answered: Vec<&str> = answered.map(|report| report.host.as_str()).collect();

@@ -51,20 +51,25 @@ fn alarms_and_policies(place: usize) {
     assert!(without[0].contains(MANAGEMENT), "{without:?}");
 
     policies(&mut world, start_management(&servers));
-    servers.rabbitmqctl(&["set_vm_memory_high_watermark", "0"]);
-    assert_failure(
-        &world,
-        1,
-        "RabbitMQ alarms",
-        &["low on memory", "free memory or disk space"],
-    );
-    servers.rabbitmqctl(&["set_vm_memory_high_watermark", "0.8"]);
-    eventually(PATIENCE, || {
-        match details(&world, "RabbitMQ alarms")[0].as_str() {
-            "none: it takes messages" => Ok(()),
-            detail => Err(detail.to_owned()),
-        }
-    });
+    for (command, reached, free, says) in [
+        ("set_vm_memory_high_watermark", "0", "0.8", "low on memory"),
+        ("set_disk_free_limit", "1000000GB", "1MB", "low on disk"),
+    ] {
+        servers.rabbitmqctl(&[command, reached]);
+        assert_failure(
+            &world,
+            1,
+            "RabbitMQ alarms",
+            &[says, "free memory or disk space"],
+        );
+        servers.rabbitmqctl(&[command, free]);
+        eventually(PATIENCE, || {
+            match details(&world, "RabbitMQ alarms")[0].as_str() {
+                "none: it takes messages" => Ok(()),
+                detail => Err(detail.to_owned()),
+            }
+        });
+    }
     servers.stop();
 }
 
