@@ -13,6 +13,8 @@ use crate::support::{eventually, promises, servers, trial};
 
 /// After the servers of Redis themselves did.
 const CONTINUES_WITHIN: Duration = Duration::from_secs(10);
+/// The same in the normal suite, on a machine that is busy with other things.
+const AT_LAST: Duration = Duration::from_secs(30);
 
 trial!(
     "a worker continues within seconds after sentinels with TLS and passwords replaced the master",
@@ -112,7 +114,12 @@ fn failover(
     let failed_over = killed.elapsed();
     // Workers may be faster than the trial sees the failover.
     let changes = world.changes();
-    eventually(CONTINUES_WITHIN, || {
+    let within = if users < 100 {
+        AT_LAST
+    } else {
+        CONTINUES_WITHIN
+    };
+    eventually(within, || {
         let continues = world.changes() > changes || world.deletions() == users;
         continues
             .then_some(())

@@ -19,7 +19,7 @@ const TAKEN_OVER: &str = "taken over from a worker that is gone";
 const SLOW_PAGES: [&str; 2] = ["--latency-analytics", "300ms"];
 
 fn users(place: usize, count: usize) -> Vec<User> {
-    let user = |number| User::new(place, number, Outcome::Deleted, 100);
+    let user = |number| User::new(place, number, Outcome::Deleted, 80);
     (0..count).map(user).collect()
 }
 
@@ -119,6 +119,12 @@ fn twenty_kills(place: usize) {
         eprintln!("kill {}: {of_round:?}", round + 1);
         waited.extend(of_round);
         *killed = world.start(&["worker"]);
+
+        // Who is in flight to a second worker that dies runs in isolation, which takes longer.
+        eventually(PATIENCE, || match world.deletions() {
+            deleted if deleted == (round + 1) * AT_ONCE => Ok(()),
+            deleted => Err(format!("{deleted} deleted")),
+        });
     }
 
     let count = waited.len();

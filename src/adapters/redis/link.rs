@@ -110,9 +110,9 @@ async fn single(
     certificates: Option<TlsCertificates>,
     limits: Limits,
 ) -> RedisResult<MultiplexedConnection> {
-    let none = || RedisError::from((ErrorKind::InvalidClientConfig, "no host in the URL"));
+    let no_host = || RedisError::from((ErrorKind::InvalidClientConfig, "no host in the URL"));
     let node = nodes(url, &login(url))?.into_iter().next();
-    let node = node.ok_or_else(none)?;
+    let node = node.ok_or_else(no_host)?;
     let client = match certificates {
         None => Client::open(node)?,
         Some(certificates) => Client::build_with_tls(node, certificates)?,
