@@ -8,7 +8,7 @@ REMAP := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CURDIR)=/offboarder
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build supply-chain sbom notices requirements demo play play-stop test test-profiles check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-lanes bench-outage bench-plan bench-quota bench-report bench-sizing bench-submit bench-telemetry bench-workers upgrade up down clean-local
+.PHONY: help build supply-chain sbom notices requirements demo play play-stop test test-backends test-profiles check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-lanes bench-outage bench-plan bench-quota bench-report bench-sizing bench-submit bench-telemetry bench-workers upgrade up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -64,6 +64,10 @@ test: ## run all tests; starts its own RabbitMQ, Redis and S3 server
 test-profiles: ## run every off-boarding scenario at the APIs of NICE and Genesys; `make test` has a smoke of each
 	$(INSTALL)
 	cargo test --locked --test real_servers -- --include-ignored 'profiles: '
+
+test-backends: ## off-board a hundred users on each broker, Redis and S3 server that can be had, and print the table; FILTER=Redis
+	$(INSTALL)
+	OFFBOARDER_MAJORITIES='$(or $(MAJORITIES),20)' tests/backends.sh run '$(FILTER)'
 
 chaos: ## kill, cut, flush and duplicate while 300 users are off-boarded; SEED=n repeats a run, USERS=n sets its size
 	$(INSTALL)

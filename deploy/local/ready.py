@@ -1,9 +1,9 @@
 """Waits until a local server answers a real request.
 
-ready.py PID SECONDS rabbitmq PORT | redis PORT | s3 BUCKET
+ready.py PID SECONDS rabbitmq PORT | redis PORT | s3 BUCKET locked|plain
 
-Gives up when the process has ended or the time is over. For S3 it creates the bucket, with
-Object Lock, if it does not exist.
+Gives up when the process has ended or the time is over. For S3 it creates the bucket if it
+does not exist: with Object Lock, unless it is to be plain.
 """
 
 import os
@@ -12,7 +12,7 @@ import sys
 import time
 
 
-def rabbitmq(port):
+def rabbitmq(port, *_):
     import pika
 
     parameters = pika.URLParameters(
@@ -21,14 +21,14 @@ def rabbitmq(port):
     pika.BlockingConnection(parameters).close()
 
 
-def redis(port):
+def redis(port, *_):
     with socket.create_connection(("127.0.0.1", int(port)), timeout=5) as connection:
         connection.sendall(b"PING\r\n")
         if not connection.recv(64).startswith(b"+PONG"):
             raise ConnectionError("not ready yet")
 
 
-def s3(bucket):
+def s3(bucket, kind):
     import boto3
     from botocore.config import Config
 
@@ -39,19 +39,21 @@ def s3(bucket):
         ),
     )
     if bucket not in [one["Name"] for one in client.list_buckets().get("Buckets", [])]:
-        client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+        lock = {"ObjectLockEnabledForBucket": True} if kind == "locked" else {}
+        client.create_bucket(Bucket=bucket, **lock)
     # The first write needs a volume, which the store may not have assigned yet.
     stored = client.put_object(Bucket=bucket, Key=".ready", Body=b"ready")
-    client.delete_object(Bucket=bucket, Key=".ready", VersionId=stored["VersionId"])
+    version = {"VersionId": stored["VersionId"]} if "VersionId" in stored else {}
+    client.delete_object(Bucket=bucket, Key=".ready", **version)
 
 
 def main():
-    pid, seconds, name, argument = sys.argv[1:5]
+    pid, seconds, name, *arguments = sys.argv[1:]
     check = {"rabbitmq": rabbitmq, "redis": redis, "s3": s3}[name]
     deadline = time.monotonic() + float(seconds)
     while True:
         try:
-            check(argument)
+            check(*arguments)
             return
         except Exception as error:  # the client libraries raise many types while a server starts
             if not os.path.exists(f"/proc/{pid}"):

@@ -13,6 +13,12 @@
 #   servers.sh vhosts DIR VHOST...          creates RabbitMQ virtual hosts
 #   servers.sh ctl DIR ARGUMENT...          rabbitmqctl of the private node; costs two seconds of Erlang start
 #   servers.sh eval DIR                     runs the Erlang of standard input in the node, at once; it has to return ok
+#
+# The first start in DIR may take other servers, by environment (see tests/backends.sh):
+#   RABBITMQ_ROOT, REDIS_ROOT               a root directory that has them, such as that of another Debian; needs root
+#   REDIS_PROGRAM                           valkey-server
+#   S3_SERVER                               tests/s3_server.sh serves it
+#   S3_BUCKET                               plain: without versions and Object Lock
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -119,6 +125,7 @@ for name in sys.argv[1:]:
 PYTHON
 }
 
+rabbitmq_root='' redis_root='' redis_program=redis-server s3_server='' s3_bucket=locked
 epmd_port='' amqp_port='' dist_port='' redis_port='' s3_port='' s3_grpc_port='' master_port='' master_grpc_port=''
 volume_port='' volume_grpc_port='' filer_port='' filer_grpc_port=''
 
@@ -126,6 +133,17 @@ load() {
     [ -f "$dir/ports" ] || fail "nothing was started in $dir"
     # shellcheck source=/dev/null
     . "$dir/ports"
+    rabbitmq_within=() redis_within=()
+    [ -z "$rabbitmq_root" ] || rabbitmq_within=(unshare --mount "$here/within.sh" "$rabbitmq_root" "$dir")
+    [ -z "$redis_root" ] || redis_within=(unshare --mount "$here/within.sh" "$redis_root" "$dir")
+    if [ -n "$s3_server" ]; then
+        access_key=GK0123456789abcdef01234567 # Garage takes keys of this form only
+        secret_key=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+    fi
+    s3_env=(
+        env AWS_ENDPOINT_URL_S3="http://127.0.0.1:$s3_port" AWS_ENDPOINT_URL="http://127.0.0.1:$s3_port"
+        AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID="$access_key" AWS_SECRET_ACCESS_KEY="$secret_key"
+    )
     rabbitmq_env=(
         HOME="$dir/rabbitmq" LC_ALL=C.UTF-8
         ERL_EPMD_PORT="$epmd_port" ERL_EPMD_ADDRESS=127.0.0.1
@@ -145,13 +163,16 @@ load() {
 is_wanted() { [[ " ${wanted[*]} " == *" $1 "* ]]; }
 
 prepare() {
-    ! is_wanted rabbitmq || [ -x "$rabbitmq_bin/rabbitmq-server" ] || fail "RabbitMQ is not installed; run deploy/local/install.sh"
-    ! is_wanted redis || command -v redis-server >/dev/null || fail "Redis is not installed; run deploy/local/install.sh"
+    ! is_wanted rabbitmq || [ -x "${RABBITMQ_ROOT:-}$rabbitmq_bin/rabbitmq-server" ] || fail "RabbitMQ is not installed; run deploy/local/install.sh"
+    ! is_wanted redis || [ -n "${REDIS_ROOT:-}" ] || command -v redis-server >/dev/null || fail "Redis is not installed; run deploy/local/install.sh"
     ! is_wanted s3 || [ -x "$venv/bin/weed" ] || fail "SeaweedFS is not installed; run deploy/local/install.sh"
     mkdir -p "${names[@]/#/$dir/}" "$dir/s3/data"
     if [ ! -f "$dir/ports" ]; then
         choose_ports epmd_port amqp_port dist_port redis_port s3_port s3_grpc_port master_port master_grpc_port \
             volume_port volume_grpc_port filer_port filer_grpc_port >"$dir/ports.new"
+        printf '%s\n' "rabbitmq_root='${RABBITMQ_ROOT:-}'" "redis_root='${REDIS_ROOT:-}'" \
+            "redis_program='${REDIS_PROGRAM:-redis-server}'" "s3_server='${S3_SERVER:-}'" \
+            "s3_bucket='${S3_BUCKET:-locked}'" >>"$dir/ports.new"
         mv "$dir/ports.new" "$dir/ports"
     fi
     load
@@ -172,14 +193,18 @@ prepare() {
         nobody "$access_key-of-nobody" "$secret_key" >>"$dir/s3/identities.json"
 }
 
-launch_epmd() { launch epmd epmd -address 127.0.0.1 -port "$epmd_port"; }
+launch_epmd() { launch epmd "${rabbitmq_within[@]}" epmd -address 127.0.0.1 -port "$epmd_port"; }
 
 # With `detached` the script execs the Erlang machine, so its pid is the one that we know.
-launch_rabbitmq() { launch rabbitmq env detached=yes "${rabbitmq_env[@]}" "$rabbitmq_bin/rabbitmq-server"; }
+launch_rabbitmq() { launch rabbitmq "${rabbitmq_within[@]}" env detached=yes "${rabbitmq_env[@]}" "$rabbitmq_bin/rabbitmq-server"; }
 
-launch_redis() { launch redis redis-server "$dir/redis/redis.conf"; }
+launch_redis() { launch redis "${redis_within[@]}" "$redis_program" "$dir/redis/redis.conf"; }
 
 launch_s3() {
+    if [ -n "$s3_server" ]; then
+        launch s3 "${s3_env[@]}" "$here/../../tests/s3_server.sh" "$s3_server" "$s3_port"
+        return
+    fi
     launch s3 "$venv/bin/weed" -logtostderr=true -v=0 server -dir=data -ip=127.0.0.1 -ip.bind=127.0.0.1 \
         -master.port="$master_port" -master.port.grpc="$master_grpc_port" -master.telemetry=false -master.electionTimeout=1s -master.heartbeatInterval=100ms \
         -master.volumeSizeLimitMB=1024 -volume.max=200 -volume.preStopSeconds=0 \
@@ -195,14 +220,9 @@ await_ready() {
     case $name in
         rabbitmq) "$venv/bin/python" "$here/ready.py" "$pid" "$start_seconds" rabbitmq "$amqp_port" ;;
         redis) "$venv/bin/python" "$here/ready.py" "$pid" "$start_seconds" redis "$redis_port" ;;
-        s3) settings_of_s3 "$venv/bin/python" "$here/ready.py" "$pid" "$start_seconds" s3 "$bucket" ;;
+        s3) "${s3_env[@]}" "$venv/bin/python" "$here/ready.py" "$pid" "$start_seconds" s3 "$bucket" "$s3_bucket" ;;
         epmd) return 0 ;;
     esac || fail "$name did not become ready; see $dir/$name/log"
-}
-
-settings_of_s3() {
-    env AWS_ENDPOINT_URL_S3="http://127.0.0.1:$s3_port" AWS_ENDPOINT_URL="http://127.0.0.1:$s3_port" AWS_REGION=us-east-1 \
-        AWS_ACCESS_KEY_ID="$access_key" AWS_SECRET_ACCESS_KEY="$secret_key" "$@"
 }
 
 start_all() {
@@ -245,12 +265,12 @@ run_all() {
     wait "$holder"
 }
 
-ctl() { env "${rabbitmq_env[@]}" "$rabbitmq_bin/rabbitmqctl" --quiet "$@"; }
+ctl() { "${rabbitmq_within[@]}" env "${rabbitmq_env[@]}" "$rabbitmq_bin/rabbitmqctl" --quiet "$@"; }
 
 # The node refuses a second caller of the same name, so give each one its own.
 evaluate() {
     local answer
-    answer=$(env "${rabbitmq_env[@]}" erl_call -h "eval-$$" -sname "offboarder-$amqp_port@localhost" -fetch_stdout -e 2>&1) || fail "$answer"
+    answer=$("${rabbitmq_within[@]}" env "${rabbitmq_env[@]}" erl_call -h "eval-$$" -sname "offboarder-$amqp_port@localhost" -fetch_stdout -e 2>&1) || fail "$answer"
     [ "${answer: -8}" = '{ok, ok}' ] || fail "RabbitMQ answers: $answer"
     printf '%s' "${answer%'{ok, ok}'}"
 }

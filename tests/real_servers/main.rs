@@ -18,6 +18,7 @@
 mod admin_api;
 mod archives;
 mod aws_credentials;
+mod backends;
 mod batches;
 mod broker_faults;
 mod broker_hosts;

@@ -13,6 +13,7 @@ pub(crate) mod http;
 pub(crate) mod ledger;
 pub(crate) mod manifests;
 pub(crate) mod objects;
+pub(crate) mod parts;
 pub(crate) mod population;
 pub(crate) mod process;
 pub(crate) mod profile;
@@ -27,6 +28,7 @@ pub(crate) mod runtime;
 pub(crate) mod s3_proxy;
 pub(crate) mod servers;
 pub(crate) mod sweep;
+pub(crate) mod table;
 pub(crate) mod world;
 
 use std::path::PathBuf;

@@ -119,3 +119,16 @@ pub(crate) fn users_of_the_silent(url: &str, user_ids: &[String]) -> Vec<String>
         .and_then(|process| users.remove(&process))
         .unwrap_or_default()
 }
+
+/// The server and its release, as it says itself.
+pub(crate) fn release(url: &str) -> String {
+    let said: String = redis::cmd("INFO")
+        .arg("server")
+        .query(&mut connect(url))
+        .expect("it says so");
+    let value = |name: &str| said.lines().find_map(|line| line.strip_prefix(name));
+    match (value("valkey_version:"), value("redis_version:")) {
+        (Some(release), _) => format!("Valkey {release}"),
+        (None, release) => format!("Redis {}", release.unwrap_or("of no release")),
+    }
+}

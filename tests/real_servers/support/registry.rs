@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::table;
+
 /// A sentence about the program, and the function that proves it at a place of its own.
 pub(crate) struct Trial {
     pub(crate) name: &'static str,
@@ -19,8 +21,15 @@ pub(crate) struct Trial {
 
 inventory::collect!(Trial);
 
-/// Registers a trial: `trial!("sentence", function);`, with `seconds = 60` if it takes a minute.
+/// Registers a trial: `trial!("sentence", function);`, with `seconds = 60` if it takes a minute, or `on_request`.
 macro_rules! trial {
+    ($name:expr, $run:expr, on_request) => {
+        inventory::submit! {
+            $crate::support::registry::Trial {
+                name: $name, run: $run, seconds: 0, on_request: true,
+            }
+        }
+    };
     ($name:literal, $run:expr) => {
         trial!($name, $run, seconds = 0);
     };
@@ -68,7 +77,11 @@ pub(crate) fn all(durations: &Durations) -> Vec<libtest_mimic::Trial> {
         let durations = durations.clone();
         let run = move || {
             let begun = Instant::now();
-            (trial.run)(number + 1);
+            if trial.name.starts_with(table::PREFIX) {
+                table::record(trial.name, || (trial.run)(number + 1));
+            } else {
+                (trial.run)(number + 1);
+            }
             durations.note(begun.elapsed(), trial.name);
             Ok(())
         };

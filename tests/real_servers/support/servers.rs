@@ -1,6 +1,7 @@
 //! Sets of a broker, a Redis and an S3, each started by `deploy/local/servers.sh`.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Seek, Write};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -48,10 +49,16 @@ impl Servers {
 
     /// Starts a set, with a virtual host for each of the places.
     pub(crate) fn start(places: RangeInclusive<usize>) -> Self {
+        Self::start_others(places, &[])
+    }
+
+    /// The same with other servers, which these variables of `servers.sh` name.
+    pub(crate) fn start_others(places: RangeInclusive<usize>, others: &[(&str, &OsStr)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let state = directory.path().join("servers");
         let mut child = script("run")
             .arg(&state)
+            .envs(others.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
