@@ -202,7 +202,7 @@ launch_redis() { launch redis "${redis_within[@]}" "$redis_program" "$dir/redis/
 
 launch_s3() {
     if [ -n "$s3_server" ]; then
-        launch s3 "${s3_env[@]}" "$here/../../tests/s3_server.sh" "$s3_server" "$s3_port"
+        launch s3 "${s3_env[@]}" "$here/../../tests/s3_server.sh" "$s3_server" "$s3_port" "$master_port" "$volume_port"
         return
     fi
     launch s3 "$venv/bin/weed" -logtostderr=true -v=0 server -dir=data -ip=127.0.0.1 -ip.bind=127.0.0.1 \

@@ -39,12 +39,19 @@ class Bucket:
         return [one["Key"] for page in pages for one in page.get("Contents", [])]
 
     def versions(self):
-        """How often each key was written, delete markers included."""
+        """How often each key was written, delete markers included; once, where the store cannot say it."""
+        from botocore.exceptions import ClientError
+
         counts = {}
         pages = self.client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=self.prefix)
-        for page in pages:
-            for one in page.get("Versions", []) + page.get("DeleteMarkers", []):
-                counts[one["Key"]] = counts.get(one["Key"], 0) + 1
+        try:
+            for page in pages:
+                for one in page.get("Versions", []) + page.get("DeleteMarkers", []):
+                    counts[one["Key"]] = counts.get(one["Key"], 0) + 1
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NotImplemented":
+                raise
+            return dict.fromkeys(self.keys(), 1)
         return counts
 
     def read(self, key):

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{off_board, world};
+use super::{Fault, off_board, world};
 use crate::support::servers::{Servers, vhost};
 use crate::support::world::World;
 use crate::support::{parts, repository, table, trial};
@@ -58,7 +58,7 @@ fn with_least_rights(place: usize, servers: &Arc<Servers>, store: &str) {
     world.declare();
     import(servers, place, "topic-permissions.json");
 
-    off_board(&world, servers, "rabbitmq");
+    off_board(&world, servers, Fault::Killed, "rabbitmq");
 }
 
 /// Imports a file of `deploy/rabbitmq/` into the virtual host of this place.

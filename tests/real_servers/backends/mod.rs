@@ -3,8 +3,10 @@
 
 mod brokers;
 mod redis;
+mod stores;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::support::ledger::{self, Repetition};
 use crate::support::population::deletable;
@@ -14,8 +16,9 @@ use crate::support::servers::Servers;
 use crate::support::world::{PATIENCE, World};
 
 const USERS: usize = 100;
-/// The servers have fallen over by then while the others still have users at work.
-const KILLED_AFTER: usize = 20;
+/// Deletions, with most users waiting or at work.
+const FAULT_AFTER: usize = 20;
+const FROZEN_FOR: Duration = Duration::from_secs(5);
 
 /// A hundred users, slow enough that a fault finds them at work.
 fn world(servers: &Arc<Servers>, place: usize) -> World {
@@ -23,17 +26,41 @@ fn world(servers: &Arc<Servers>, place: usize) -> World {
     World::on(Arc::clone(servers), place, users, &["--latency", "50ms"])
 }
 
-/// Off-boards all users by two workers, kills a server in mid-batch, and wants everything to be right at the end.
-fn off_board(world: &World, servers: &Servers, killed: &str) {
+/// What happens to a server in mid-batch.
+#[derive(Clone, Copy)]
+enum Fault {
+    /// As if its machine had lost power; it comes back once the workers have noticed.
+    Killed,
+    /// It answers nothing for some seconds: one that keeps all in memory.
+    Frozen,
+}
+
+impl Fault {
+    fn befall(self, servers: &Servers, name: &str, workers: &[Process]) {
+        match self {
+            Self::Killed => {
+                servers.kill_one(name);
+                workers.iter().for_each(|worker| worker.await_readyz(503));
+                servers.restart_one(name);
+            }
+            Self::Frozen => {
+                servers.signal_one(name, "STOP");
+                std::thread::sleep(FROZEN_FOR);
+                servers.signal_one(name, "CONT");
+            }
+        }
+    }
+}
+
+/// Off-boards all users by two workers, with a fault in mid-batch, and wants everything to be right at the end.
+fn off_board(world: &World, servers: &Servers, fault: Fault, name: &str) {
     world.run(&["doctor"]).expect(0);
     let workers = [world.start(&["worker"]), world.start(&["worker"])];
     workers.iter().for_each(Process::await_ready);
     world.publish_all();
-    world.await_calls("delete_user", KILLED_AFTER);
+    world.await_calls("delete_user", FAULT_AFTER);
 
-    servers.kill_one(killed);
-    workers.iter().for_each(|worker| worker.await_readyz(503));
-    servers.restart_one(killed);
+    fault.befall(servers, name, &workers);
     workers.iter().for_each(Process::await_ready);
     promises::await_quiet(world, PATIENCE);
     workers.into_iter().for_each(World::drain);

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::sync::Arc;
 
-use super::{off_board, world};
+use super::{Fault, off_board, world};
 use crate::support::servers::Servers;
 use crate::support::{parts, redis, repository, table, trial};
 
@@ -57,5 +57,5 @@ fn with_least_rights(place: usize, servers: &Arc<Servers>) {
     world.set("OFFBOARDER_CHECKPOINTS_URL", &url);
     world.declare();
 
-    off_board(&world, servers, "redis");
+    off_board(&world, servers, Fault::Killed, "redis");
 }

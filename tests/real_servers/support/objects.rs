@@ -10,8 +10,9 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{
-    ChecksumAlgorithm, MultipartUpload, ObjectLockRetention, ObjectLockRetentionMode,
+    ChecksumAlgorithm, MultipartUpload, ObjectLockRetention, ObjectLockRetentionMode, ObjectVersion,
 };
 use sha2::{Digest, Sha256};
 
@@ -206,8 +207,12 @@ impl Objects {
             .list_multipart_uploads()
             .bucket(&self.bucket)
             .prefix(&self.prefix);
-        let listed = block_on(request.send()).expect("the uploads are listed");
-        listed.uploads().to_vec()
+        match block_on(request.send()) {
+            Ok(listed) => listed.uploads().to_vec(),
+            // Nobody can see one there.
+            Err(error) if error.code() == Some("NotImplemented") => Vec::new(),
+            Err(error) => panic!("the uploads are listed: {error:?}"),
+        }
     }
 
     /// Keys, with the prefix, of the multipart uploads that are open.
@@ -251,43 +256,63 @@ impl Objects {
     }
 
     /// When the oldest version of each object was written, by its key: RFC 3339 in UTC with nine
-    /// digits after the second, without the Z, so that it sorts as text.
+    /// digits after the second, without the Z, so that it sorts as text. Of a store that lists no versions: the object.
     pub(crate) fn first_written(&self) -> BTreeMap<String, String> {
         let mut written: BTreeMap<String, String> = BTreeMap::new();
+        for (key, at) in self.versions_written().unwrap_or_else(|| self.written()) {
+            let at = jiff::Timestamp::new(at.secs(), at.subsec_nanos().cast_signed());
+            let at = at.expect("a time").strftime("%Y-%m-%dT%H:%M:%S%.9f");
+            let at = at.to_string();
+            let key = key.strip_prefix(&self.prefix).expect("below the prefix");
+            let oldest = written.entry(key.to_owned());
+            let oldest = oldest.or_insert_with(|| at.clone());
+            if at < *oldest {
+                *oldest = at;
+            }
+        }
+        written
+    }
+
+    /// Each version, by its whole key; nothing if the store does not list them.
+    fn versions_written(&self) -> Option<Vec<(String, DateTime)>> {
         let pages = self
             .client
             .list_object_versions()
             .bucket(&self.bucket)
             .prefix(&self.prefix);
         let mut markers = (None, None);
+        let mut written = Vec::new();
         loop {
             let page = pages
                 .clone()
                 .set_key_marker(markers.0)
                 .set_version_id_marker(markers.1);
-            let page = block_on(page.send()).expect("the versions are listed");
+            let page = match block_on(page.send()) {
+                Ok(page) => page,
+                Err(error) if error.code() == Some("NotImplemented") => return None,
+                Err(error) => panic!("the versions are listed: {error:?}"),
+            };
 
-            for version in page.versions() {
-                let key = version.key().and_then(|key| key.strip_prefix(&self.prefix));
-                let at = version.last_modified().expect("a time");
-                let at = jiff::Timestamp::new(at.secs(), at.subsec_nanos().cast_signed());
-                let at = at.expect("a time").strftime("%Y-%m-%dT%H:%M:%S%.9f");
-                let at = at.to_string();
-                let oldest = written.entry(key.expect("below the prefix").to_owned());
-                let oldest = oldest.or_insert_with(|| at.clone());
-                if at < *oldest {
-                    *oldest = at;
-                }
-            }
-
+            let at = |version: &ObjectVersion| Some((version.key.clone()?, version.last_modified?));
+            written.extend(page.versions().iter().filter_map(at));
             if page.is_truncated() != Some(true) {
-                return written;
+                return Some(written);
             }
             markers = (
                 page.next_key_marker().map(str::to_owned),
                 page.next_version_id_marker().map(str::to_owned),
             );
         }
+    }
+
+    fn written(&self) -> Vec<(String, DateTime)> {
+        let pages = self.client.list_objects_v2().bucket(&self.bucket);
+        let pages = pages.prefix(&self.prefix).into_paginator().send();
+        let pages = block_on(pages.collect::<Result<Vec<_>, _>>()).expect("the objects are listed");
+        let objects = pages.iter().flat_map(|page| page.contents());
+        objects
+            .filter_map(|one| Some((one.key.clone()?, one.last_modified?)))
+            .collect()
     }
 }
 
