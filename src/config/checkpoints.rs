@@ -15,7 +15,7 @@ pub(crate) enum CheckpointsUrl {
     /// In a directory, for one process.
     Embedded(PathBuf),
     /// In Redis, for any number of workers.
-    Redis(RedisUrl),
+    Redis(Box<RedisUrl>),
 }
 
 impl CheckpointsUrl {
@@ -82,7 +82,7 @@ impl CheckpointsRetention {
 fn url(text: &str) -> Result<CheckpointsUrl, String> {
     match file_url(text) {
         Some(path) => path.map(CheckpointsUrl::Embedded),
-        None => RedisUrl::parse(text).map(CheckpointsUrl::Redis),
+        None => RedisUrl::parse(text).map(|url| CheckpointsUrl::Redis(Box::new(url))),
     }
 }
 

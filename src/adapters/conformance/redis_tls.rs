@@ -190,8 +190,8 @@ async fn every_arrangement_of_redis_is_reached_over_tls_and_every_mistake_is_nam
     let mut none = sentinels;
     none.beside.sentinel_password = None;
     fails(&none, &["OFFBOARDER_CHECKPOINTS_SENTINEL_PASSWORD"]).await;
-    let node = servers.url(&format!("rediss://127.0.0.1:{}/5", servers.cluster));
-    fails(&node, &["node of a cluster", "redis+cluster://"]).await;
+    let of_cluster = servers.url(&format!("rediss://127.0.0.1:{}/5", servers.cluster));
+    fails(&of_cluster, &["node of a cluster", "redis+cluster://"]).await;
 
     let mut empty = single.clone();
     empty.beside.tls.ca = Some(servers.pem("CA", "names"));

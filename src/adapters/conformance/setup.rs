@@ -29,7 +29,7 @@ pub(super) struct CheckpointStore {
 }
 
 enum Raw {
-    Redis(RedisUrl),
+    Redis(Box<RedisUrl>),
     Embedded(Arc<EmbeddedCheckpoints>, Arc<TempDir>),
 }
 
@@ -37,7 +37,7 @@ pub(super) fn redis() -> CheckpointStore {
     let url = servers::redis_url();
     CheckpointStore {
         checkpoints: Arc::new(redis_checkpoints(&url, LEASE, Integrity::default())),
-        raw: Raw::Redis(url),
+        raw: Raw::Redis(Box::new(url)),
     }
 }
 

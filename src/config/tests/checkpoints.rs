@@ -17,7 +17,7 @@ fn redis(pairs: &[(&str, &str)]) -> RedisUrl {
         .base
         .checkpoints
     {
-        CheckpointsUrl::Redis(url) => url,
+        CheckpointsUrl::Redis(url) => *url,
         CheckpointsUrl::Embedded(path) => panic!("{}", path.display()),
     }
 }
