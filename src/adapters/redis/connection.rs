@@ -223,6 +223,18 @@ impl RedisConnection {
         Ok((number, connected))
     }
 
+    /// The next command has a new connection: Redis was away, and its successor may be another server, while this
+    /// connection still waits for the old one. That to a cluster leads to servers that were there, too, and looks for others
+    /// by itself.
+    pub(super) fn renew(&self) {
+        // Somebody who connects now will not connect to the old one.
+        if self.url.kind != RedisKind::Cluster
+            && let Ok(mut link) = self.link.try_lock()
+        {
+            link.1 = None;
+        }
+    }
+
     /// The link with this number is bad.
     async fn forget(&self, number: u64) {
         let mut link = self.link.lock().await;

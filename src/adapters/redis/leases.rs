@@ -1,6 +1,7 @@
 //! The leases of users.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -41,7 +42,12 @@ struct Keeping {
 }
 
 /// The keys of presences, over a connection of their own: no other command holds a refresh up.
-struct OwnConnection(RedisConnection);
+struct OwnConnection {
+    own: RedisConnection,
+    /// What everything else is sent over.
+    shared: Arc<RedisConnection>,
+    has_begun: AtomicBool,
+}
 
 #[async_trait]
 impl PresenceKeys for OwnConnection {
@@ -56,7 +62,11 @@ impl PresenceKeys for OwnConnection {
                 IfIt::IsThere => "XX",
                 IfIt::IsNew => "NX",
             });
-        let set: Option<String> = self.0.ask_within(&command, within).await?;
+        let set: Option<String> = self.own.ask_within(&command, within).await?;
+        // Not for the first presence of the process.
+        if if_it == IfIt::IsNew && self.has_begun.swap(true, Ordering::Relaxed) {
+            self.shared.renew();
+        }
         Ok(set.is_some())
     }
 }
@@ -71,7 +81,11 @@ pub(super) enum Claimed {
 
 impl Leases {
     pub(super) fn new(connection: &Arc<RedisConnection>, ttl: Duration) -> Self {
-        let own = OwnConnection(connection.another(Limits::PRESENCE));
+        let own = OwnConnection {
+            own: connection.another(Limits::PRESENCE),
+            shared: Arc::clone(connection),
+            has_begun: AtomicBool::default(),
+        };
         Self {
             presence: Presence::new(Box::new(own), Clock::system()),
             keeping: Mutex::default(),
