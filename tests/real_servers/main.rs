@@ -2,7 +2,7 @@
 //! run, and against the simulator of the API. Trials that break servers have a set of their own.
 //!
 //! Each trial has a virtual host, a Redis database and a prefix of its own, so they run side by
-//! side. A missing server fails the run; no trial is skipped. Those that run only on request (`make test-profiles`)
+//! side. A missing server fails the run; no trial is skipped. Those that run only on request (`make test-profiles`, `make test-backends`)
 //! count as ignored, never as passed. To add a trial, write a function and `trial!("a sentence", function);` above it.
 #![expect(
     clippy::expect_used,

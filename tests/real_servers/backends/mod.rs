@@ -2,6 +2,7 @@
 //! rows; a run of all trials shows them as ignored.
 
 mod brokers;
+mod clusters;
 mod redis;
 mod stores;
 

@@ -94,6 +94,16 @@ pub(crate) fn delete_queue(url: &str, queue: &str) {
     });
 }
 
+/// Whether the broker lets us in.
+pub(crate) fn let_in(url: &str) -> Result<(), String> {
+    block_on(async {
+        let connecting = Connection::connect(url, ConnectionProperties::default());
+        let connection = connecting.await.map_err(|error| error.to_string())?;
+        let closed = connection.close(200, "done".into()).await;
+        closed.map_err(|error| error.to_string())
+    })
+}
+
 async fn declare(channel: &Channel, queue: &str, arguments: FieldTable) {
     let durable = QueueDeclareOptions {
         durable: true,

@@ -3,6 +3,7 @@
 pub(crate) mod aws;
 pub(crate) mod broker;
 pub(crate) mod certificates;
+pub(crate) mod cluster;
 pub(crate) mod collector;
 pub(crate) mod connect_proxy;
 pub(crate) mod contract;
@@ -12,6 +13,7 @@ pub(crate) mod histories;
 pub(crate) mod http;
 pub(crate) mod ledger;
 pub(crate) mod manifests;
+pub(crate) mod network;
 pub(crate) mod objects;
 pub(crate) mod parts;
 pub(crate) mod population;
