@@ -28,9 +28,9 @@ fn begin(world: &World, users: &[User]) {
     world.publish_users(users);
     eventually(PATIENCE, || {
         let calls = ledger::calls(&world.simulator);
-        let queries = calls.iter().filter(|call| call.is("query_conversations"));
-        let queried: BTreeSet<_> = queries.filter_map(Call::user).collect();
-        let begun = |user: &&User| queried.contains(&*user.id);
+        let asked = calls.iter().filter(|call| call.is("query_conversations"));
+        let at_work: BTreeSet<_> = asked.filter_map(Call::user).collect();
+        let begun = |user: &&User| at_work.contains(&*user.id);
         match users.iter().filter(begun).count() {
             count if count == users.len() => Ok(()),
             count => Err(format!("{count} users are in their archives")),

@@ -86,10 +86,16 @@ fn majority(place: usize, root: Option<PathBuf>) {
         });
         let lives = random.below(NODES);
         let dead = [(lives + 1) % NODES, (lives + 2) % NODES];
-        dead.iter().for_each(|node| cluster.kill(*node));
+        for node in dead {
+            cluster.kill(node);
+        }
         worker.await_readyz(503);
-        dead.iter().for_each(|node| cluster.begin(*node));
-        dead.iter().for_each(|node| cluster.await_running(*node));
+        for node in dead {
+            cluster.begin(node);
+        }
+        for node in dead {
+            cluster.await_running(node);
+        }
         let back = Instant::now();
         await_deleted(users, &world, DONE_WITHIN, &worker);
         let seconds = back.elapsed().as_secs_f64();

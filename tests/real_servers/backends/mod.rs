@@ -41,7 +41,9 @@ impl Fault {
         match self {
             Self::Killed => {
                 servers.kill_one(name);
-                workers.iter().for_each(|worker| worker.await_readyz(503));
+                for worker in workers {
+                    worker.await_readyz(503);
+                }
                 servers.restart_one(name);
             }
             Self::Frozen => {

@@ -10,6 +10,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, MultipartUpload, ObjectLockRetention, ObjectLockRetentionMode, ObjectVersion,
@@ -309,7 +310,7 @@ impl Objects {
         let pages = self.client.list_objects_v2().bucket(&self.bucket);
         let pages = pages.prefix(&self.prefix).into_paginator().send();
         let pages = block_on(pages.collect::<Result<Vec<_>, _>>()).expect("the objects are listed");
-        let objects = pages.iter().flat_map(|page| page.contents());
+        let objects = pages.iter().flat_map(ListObjectsV2Output::contents);
         objects
             .filter_map(|one| Some((one.key.clone()?, one.last_modified?)))
             .collect()
