@@ -3,7 +3,7 @@
 #
 #   backends.sh bring             brings them: from Debian 13, in a root directory of its own; from crates.io and PyPI.
 #                                 One that cannot be had is a row in the table: "not tried", and why
-#   backends.sh run [FILTER]      brings them, runs the trials whose names hold FILTER, and prints their table; fails if
+#   backends.sh run [FILTER]      brings them, runs the trials whose names begin with FILTER, and prints their table; fails if
 #                                 one trial failed
 set -euo pipefail
 
@@ -87,7 +87,7 @@ run() {
         cargo test --locked --test real_servers -- --include-ignored "backends: ${1:-}" --test-threads=1) || status=$?
     {
         printf '%s\n' '| backend | what was done | verdict | seconds |' '| --- | --- | --- | --- |'
-        sort "$table.rows"
+        sort "$table.rows" 2>/dev/null || { echo "no trial has a name that begins with \"${1:-}\""; status=2; }
     } >"$table.md"
     printf '\n%s\n\n' "$(date --utc +%F), $(git -C "$repository" rev-parse --short HEAD), also in $table.md"
     cat "$table.md"

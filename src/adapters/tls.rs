@@ -107,13 +107,19 @@ fn fault(file: &PemFile, why: impl Into<String>) -> PemError {
     }
 }
 
+pub(super) const NO_TLS: &str = "this port speaks no TLS";
+
 /// The cause in plain words, if the text of an error (with its sources) is one of TLS that people meet at set-up.
 pub(super) fn cause(text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
 
-    if says(&["invalidcontenttype"]) {
-        Some("this port speaks no TLS")
+    if refuses_our_certificate(text) {
+        Some(
+            "TLS: the server does not accept the certificate of this client: it has expired, or its CA is not trusted there",
+        )
+    } else if says(&["invalidcontenttype"]) {
+        Some(NO_TLS)
     } else if says(&["unknownissuer", "unknown issuer"]) {
         Some("TLS: unknown issuer, no known CA signed the certificate")
     } else if says(&["causedasendentity"]) {
@@ -145,6 +151,21 @@ pub(super) async fn is_spoken_at(host: &str, port: u16) -> bool {
     };
     let asked = tokio::time::timeout(Duration::from_secs(3), asking).await;
     matches!(asked, Ok(Ok(ALERT)))
+}
+
+/// Whether the server refused the certificate of this client, by an alert of RFC 8446, section 6.2.
+pub(super) fn refuses_our_certificate(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    [
+        "unknownca",
+        "badcertificate",
+        "certificateunknown",
+        "certificateexpired",
+        "certificaterevoked",
+        "decrypterror",
+    ]
+    .iter()
+    .any(|alert| lower.contains(&format!("fatal alert: {alert}")))
 }
 
 /// Whether a certificate of ours may make the connection work.

@@ -27,6 +27,16 @@ fn the_texts_of_the_libraries_become_plain_words() {
         ),
         ("invalid peer certificate: Expired", "has expired", false),
         (
+            "received fatal alert: UnknownCA",
+            "does not accept the certificate of this client",
+            false,
+        ),
+        (
+            "received fatal alert: CertificateExpired",
+            "does not accept the certificate of this client",
+            false,
+        ),
+        (
             "received fatal alert: CertificateRequired",
             "wants a client certificate",
             false,

@@ -10,7 +10,7 @@ pub(crate) struct PemFile {
     pub path: PathBuf,
 }
 
-/// What a connection trusts in place of the system's CAs, and how it says who we are.
+/// What a connection trusts besides the system's CAs (for Redis, in place of them), and how it says who we are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TlsFiles {
     /// Of a private CA.

@@ -112,7 +112,7 @@ settings! {
          another time slice";
     WORKER_LEASE: open, "worker.lease", Default("30s"),
         "how long a user stays claimed at most by a worker that does not renew it, `1s` to `10m`; \
-         the users of a worker that died are taken over after 4 s";
+         the users of a worker that died are taken over within 5 s";
     WORKER_SHUTDOWN_GRACE: open, "worker.shutdown_grace", Default("25s"),
         "time that steps in progress have to finish after SIGTERM";
     GUARD_PROTECTED: open, "guard.protected", Nothing,

@@ -10,7 +10,7 @@ use super::{
     ArchiveInProgress, Beginning, Call, Cancelled, ManifestRef, Pause, PriorEvidence, State,
     StateName, StepRecord,
 };
-use crate::failure::{Failure, Reason};
+use crate::failure::{Class, Failure, Reason};
 use crate::job::{Request, UserId};
 use crate::profile::TenantProfile;
 
@@ -189,6 +189,18 @@ impl Checkpoint {
         self.dead_letter = None;
         self.cancelled = None;
         self.updated_at = now;
+    }
+
+    /// Notes that a job no longer waits for a guard or a quota. Returns whether it did wait.
+    pub(crate) fn ends_its_wait(&mut self, now: Timestamp) -> bool {
+        let is_quota = |failure: &mut Failure| failure.class == Class::Throttled;
+        let had_failed = self.last_failure.take_if(is_quota).is_some();
+        let waited = self.pause.take().is_some() || had_failed;
+        if waited {
+            self.waiting_until = None;
+            self.updated_at = now;
+        }
+        waited
     }
 
     /// Keeps the writes of a step that continues later, as evidence.

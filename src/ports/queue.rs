@@ -74,6 +74,9 @@ pub(crate) struct QueueReport {
     pub(crate) limits: BTreeMap<String, i64>,
     /// What they say that a full queue does: `reject-publish` as our own argument, or for example `drop-head`.
     pub(crate) overflow: Option<String>,
+    /// The routing key that they give to what leaves the queue unread: a message that has waited comes back under it
+    /// instead of its own.
+    pub(crate) reroutes_to: Option<String>,
 }
 
 /// Deliveries of jobs, from all sources.

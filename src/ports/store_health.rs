@@ -22,8 +22,8 @@ pub(crate) struct Persistence {
 pub(crate) enum ReplicaRule {
     /// This user may not ask.
     Unknown,
-    /// It goes on: `min-replicas-to-write` is 0.
-    TakesWrites,
+    /// It takes writes as before: `min-replicas-to-write` is 0. A primary has this many replicas at the least.
+    TakesWrites { replicas: u64 },
     /// It refuses writes after these seconds: `min-replicas-max-lag`.
     RefusesWritesAfter(u64),
 }

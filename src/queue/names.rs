@@ -11,6 +11,8 @@ pub(crate) const DEAD_LETTER_QUEUE: &str = "offboarding.dead";
 /// Takes result events. We bind no queue to it; systems that want the events do.
 pub(crate) const EVENTS_EXCHANGE: &str = "offboarding.events";
 
+const DELAYED: &str = "offboarding.wait.";
+
 /// The delays that a job can have. Each has a queue of its own, because RabbitMQ expires messages only at the head
 /// of a queue: a short delay behind a long one would last as long as the long one.
 pub(crate) const DELAYS: [Duration; 8] = [
@@ -37,7 +39,12 @@ pub(crate) fn delay_for(remaining: Duration) -> Duration {
 /// The exchange of a delay, and the queue behind it. A message keeps its routing key there, so that RabbitMQ routes
 /// it back to the queue that it came from.
 pub(crate) fn delay_exchange(delay: Duration) -> String {
-    format!("offboarding.wait.{}s", delay.as_secs())
+    format!("{DELAYED}{}s", delay.as_secs())
+}
+
+/// Whether jobs wait in a queue of this name, in this release or another.
+pub(crate) fn is_delay(queue: &str) -> bool {
+    queue.starts_with(DELAYED)
 }
 
 /// Whether `offboarder topology` declares a queue of this name, in this release or another.

@@ -216,7 +216,7 @@ fn sentinels(place: usize) {
     for login in [":another@", ""] {
         let errors = status(login, &asks, 3);
         assert!(
-            errors.contains(&format!("sentinels {asks}"))
+            errors.contains(&format!("sentinel {asks}"))
                 && errors.contains("sentinel, or the master"),
             "{errors}"
         );

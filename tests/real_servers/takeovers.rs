@@ -86,7 +86,8 @@ fn a_killed_worker(place: usize) {
     let (_median, worst) = median_and_worst(waited.clone());
     assert!(worst < AT_LAST, "{waited:?}");
     let logs = others.each_ref().map(Process::errors).concat();
-    assert_eq!(logs.matches(TAKEN_OVER).count(), waited.len());
+    // One that lives may have been too slow to say so.
+    assert!(logs.matches(TAKEN_OVER).count() >= waited.len());
 
     promises::await_quiet(&world, PATIENCE);
     others.into_iter().for_each(World::drain);

@@ -106,7 +106,7 @@ impl Connector {
     pub(super) async fn connect(&self, purpose: &str) -> Result<Connection, QueueError> {
         // Read each time: certificates are renewed under a worker.
         let tls = tls_config(&self.tls)?;
-        let connecting = self.hosts.connect(|host, port| {
+        let connecting = self.hosts.connect(purpose, |host, port| {
             let connector = self.clone();
             let purpose = purpose.to_owned();
             let tls = tls.clone();
@@ -124,6 +124,17 @@ impl Connector {
         connecting
             .await
             .map_err(|errors| all_failed(errors, &self.at))
+    }
+
+    /// Whether the next connection for this purpose leads to another host: this one lets us in and does not work.
+    pub(super) fn distrust(&self, purpose: &str) -> bool {
+        self.hosts.distrust(purpose);
+        self.hosts.are_several()
+    }
+
+    /// It works after all.
+    pub(super) fn trust(&self, purpose: &str) {
+        self.hosts.trust(purpose);
     }
 
     /// A connection to each host, or why it has none.

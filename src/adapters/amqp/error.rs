@@ -57,10 +57,21 @@ pub(super) fn connecting_error(error: &lapin::Error, at: &str) -> QueueError {
 
     let at = at.to_owned();
     let (why, fix) = match tls::cause(&why) {
-        Some(cause) if tls::is_untrusted(&why) => (cause, "set OFFBOARDER_QUEUE_CA_FILE"),
+        Some(cause) if tls::is_untrusted(&why) => (
+            cause,
+            "let OFFBOARDER_QUEUE_CA_FILE name the file of the CA that signed the broker's certificate",
+        ),
+        Some(cause) if tls::refuses_our_certificate(&why) => (
+            cause,
+            "renew the certificate in OFFBOARDER_QUEUE_CLIENT_CERT_FILE, or let the broker trust its CA",
+        ),
         Some(cause) if tls::wants_a_client_certificate(&why) => (
             cause,
             "set OFFBOARDER_QUEUE_CLIENT_CERT_FILE and OFFBOARDER_QUEUE_CLIENT_KEY_FILE, to a certificate that the broker trusts",
+        ),
+        Some(cause) if cause != tls::NO_TLS => (
+            cause,
+            "let OFFBOARDER_QUEUE_URL name the host as its certificate does, and renew a certificate that has expired",
         ),
         Some(cause) => (
             cause,

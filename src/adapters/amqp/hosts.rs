@@ -18,6 +18,8 @@ const LAST_FOR: Duration = Duration::from_secs(30);
 pub(super) struct Hosts {
     all: Arc<[(String, u16)]>,
     failed: Arc<parking_lot::Mutex<BTreeMap<usize, Instant>>>,
+    /// Where the last connection for each purpose leads.
+    last: Arc<parking_lot::Mutex<BTreeMap<String, usize>>>,
 }
 
 impl Hosts {
@@ -25,6 +27,7 @@ impl Hosts {
         Self {
             all: all.into(),
             failed: Arc::default(),
+            last: Arc::default(),
         }
     }
 
@@ -49,10 +52,27 @@ impl Hosts {
     /// connections of a fleet spread over the nodes.
     pub(super) async fn connect<T, E>(
         &self,
+        purpose: &str,
         connect: impl Fn(String, u16) -> BoxFuture<'static, Result<T, E>>,
     ) -> Result<T, Vec<(String, E)>> {
         let first = rand::random_range(0..self.all.len().max(1));
-        self.connect_from(first, connect).await
+        let (number, connection) = self.connect_from(first, connect).await?;
+        self.last.lock().insert(purpose.to_owned(), number);
+        Ok(connection)
+    }
+
+    /// The host of the last connection for this purpose lets us in and does not work: a node that is cut off from the others.
+    pub(super) fn distrust(&self, purpose: &str) {
+        if let Some(number) = self.last.lock().get(purpose) {
+            self.failed.lock().insert(*number, Instant::now());
+        }
+    }
+
+    /// It works after all.
+    pub(super) fn trust(&self, purpose: &str) {
+        if let Some(number) = self.last.lock().get(purpose) {
+            self.failed.lock().remove(number);
+        }
     }
 
     /// What `connect` makes of each host, at the same time.
@@ -74,7 +94,7 @@ impl Hosts {
         &self,
         first: usize,
         connect: impl Fn(String, u16) -> BoxFuture<'static, Result<T, E>>,
-    ) -> Result<T, Vec<(String, E)>> {
+    ) -> Result<(usize, T), Vec<(String, E)>> {
         let mut waiting = self.in_turn(first).into_iter();
         let mut attempts = FuturesUnordered::new();
         let mut errors = Vec::new();
@@ -99,7 +119,7 @@ impl Hosts {
                     let mut failed = self.failed.lock();
                     failed.extend(passed.map(|before| (before, Instant::now())));
                     failed.remove(&number);
-                    return Ok(connection);
+                    return Ok((number, connection));
                 }
                 Some((number, Err(error))) => {
                     self.failed.lock().insert(number, Instant::now());
@@ -144,7 +164,7 @@ mod tests {
                 };
                 std::future::ready(answer).boxed()
             };
-            let connected = hosts.connect_from(first, connect).await.unwrap();
+            let (_number, connected) = hosts.connect_from(first, connect).await.unwrap();
             (connected, std::mem::take(&mut *tried.lock()))
         };
         let expect = |connected: &str, tried: &str| (connected.to_owned(), tried.to_owned());
@@ -168,9 +188,9 @@ mod tests {
             };
             answering.boxed()
         };
-        assert_eq!(hosts.connect_from(0, silent).await.unwrap(), "b");
+        assert_eq!(hosts.connect_from(0, silent).await.unwrap().1, "b");
         assert_eq!(begun.elapsed(), HEAD_START);
-        assert_eq!(hosts.connect_from(0, silent).await.unwrap(), "b");
+        assert_eq!(hosts.connect_from(0, silent).await.unwrap().1, "b");
         assert_eq!(begun.elapsed(), HEAD_START, "it is not waited for twice");
 
         tokio::time::sleep(LAST_FOR).await;
@@ -181,13 +201,33 @@ mod tests {
             };
             answering.boxed()
         };
-        assert_eq!(hosts.connect_from(0, slow).await.unwrap(), "a");
+        assert_eq!(hosts.connect_from(0, slow).await.unwrap().1, "a");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_lets_us_in_and_does_not_work_comes_last_for_a_while() {
+        let hosts = hosts();
+        let connect = async || {
+            let named = |host: String, _port| std::future::ready(Ok::<_, ()>(host)).boxed();
+            hosts.connect("publish", named).await.unwrap()
+        };
+        let first = connect().await;
+        hosts.distrust("consume");
+        hosts.distrust("publish");
+        for _ in 0..20 {
+            assert_ne!(connect().await, first);
+        }
+        tokio::time::sleep(LAST_FOR).await;
+        let mut all = std::collections::BTreeSet::new();
+        while all.len() < 3 {
+            all.insert(connect().await);
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_errors_of_all_hosts_are_reported() {
         let refused = |_host, _port| std::future::ready(Err::<(), _>("refused")).boxed();
-        let mut errors = hosts().connect(refused).await.unwrap_err();
+        let mut errors = hosts().connect("publish", refused).await.unwrap_err();
         errors.sort_unstable();
         let expected = ["a:5672", "b:5672", "c:5672"].map(|at| (at.to_owned(), "refused"));
         assert_eq!(errors, expected);

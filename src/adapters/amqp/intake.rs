@@ -21,6 +21,9 @@ use crate::queue::{QueueError, admit};
 /// How long the broker may take to answer [`Intake::check`].
 const CHECK_WITHIN: Duration = Duration::from_secs(15);
 
+/// As the broker's list of connections shows it.
+const PURPOSE: &str = "consume";
+
 /// One connection that consumes from every source, each over a channel of its own.
 pub(super) struct AmqpIntake {
     connection: Connection,
@@ -34,7 +37,9 @@ pub(super) struct AmqpIntake {
 
 impl AmqpIntake {
     pub(super) async fn open(connector: &Connector, prefetch: u16) -> Result<Self, QueueError> {
-        let connection = connector.connect("consume").await?;
+        let connection = connector.connect(PURPOSE).await?;
+        // Until the end of this: whoever waits for it may lose patience.
+        connector.distrust(PURPOSE);
         declare_or_find(&connection).await?;
         let failed = |error| queue_error(&error, "open a channel");
         let watch = connection.create_channel().await.map_err(failed)?;
@@ -53,6 +58,7 @@ impl AmqpIntake {
             consumers.insert(source, (channel, consumer));
         }
 
+        connector.trust(PURPOSE);
         Ok(Self {
             connection,
             connector: connector.clone(),
@@ -147,7 +153,11 @@ impl Intake for AmqpIntake {
     /// The library does not always notice by itself that it no longer consumes.
     async fn check(&mut self) -> Result<(), QueueError> {
         for source in Source::ALL {
-            self.check_queue(source).await?;
+            let checked = self.check_queue(source).await;
+            if checked.is_err() {
+                self.connector.distrust(PURPOSE);
+            }
+            checked?;
         }
         Ok(())
     }

@@ -127,12 +127,14 @@ fn report(row: Row) -> QueueReport {
         let value = definition?.get(*limit)?.as_i64()?;
         is_in_force(&row.name, limit, value).then(|| ((*limit).to_owned(), value))
     });
-    // Of a quorum queue, the word of a policy is in force and not that of the argument.
-    let overflow = definition.and_then(|definition| definition.get("overflow")?.as_str());
+    // Of a quorum queue, the `overflow` of a policy is in force and not that of the argument.
+    let word = |name: &str| Some(definition?.get(name)?.as_str()?.to_owned());
 
     QueueReport {
         limits: limits.collect::<BTreeMap<_, _>>(),
-        overflow: overflow.map(str::to_owned),
+        overflow: word("overflow"),
+        // Our queues have no argument of this name, which would be in force.
+        reroutes_to: word("dead-letter-routing-key"),
         policies: policies.into_iter().flatten().collect(),
         name: row.name,
         members: row.members.len(),
@@ -174,7 +176,9 @@ mod tests {
         };
         let full = of("offboarding.users", r#"{"overflow":"drop-head"}"#);
         assert_eq!(full.overflow.as_deref(), Some("drop-head"));
-        assert!(full.limits.is_empty());
+        assert!(full.limits.is_empty() && full.reroutes_to.is_none());
+        let rerouting = of("offboarding.wait.3s", r#"{"dead-letter-routing-key":"x"}"#);
+        assert_eq!(rerouting.reroutes_to.as_deref(), Some("x"));
 
         let limits = |queue: &str, definition: &str| of(queue, definition).limits.len();
         for queue in ["offboarding.users", "offboarding.archive"] {

@@ -1,5 +1,6 @@
 //! Publishing with confirms.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ use crate::telemetry::span;
 const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
 /// How long a channel may take to open, likewise.
 const OPEN_WITHIN: Duration = Duration::from_secs(15);
+/// As the broker's list of connections shows it.
+const PURPOSE: &str = "publish";
 /// How long a connection may take to close. What was confirmed stays in any case.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -34,11 +37,17 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// publishing connections, and acknowledgements must not wait with them.
 pub(super) struct AmqpPublisher {
     connector: Connector,
-    connection: Mutex<Option<Connection>>,
-    channels: Vec<Mutex<Option<Channel>>>,
+    connection: Mutex<Option<Arc<Connection>>>,
+    channels: Vec<Mutex<Option<Opened>>>,
     turn: AtomicUsize,
     alarm: Alarm,
     confirm_within: Duration,
+}
+
+/// A channel, and the connection that it keeps open.
+struct Opened {
+    channel: Channel,
+    connection: Arc<Connection>,
 }
 
 /// Where a confirmed message is.
@@ -93,10 +102,11 @@ impl AmqpPublisher {
         let Some(mut slot) = self.free_slot().await else {
             return Err(unroutable(exchange, key));
         };
-        let channel = match slot.take() {
-            Some(channel) if channel.status().connected() => channel,
+        let opened = match slot.take() {
+            Some(opened) if opened.channel.status().connected() => opened,
             Some(_) | None => self.open_channel().await?,
         };
+        let channel = &opened.channel;
         let options = BasicPublishOptions {
             mandatory: true,
             ..Default::default()
@@ -113,14 +123,15 @@ impl AmqpPublisher {
                 confirmation.map_err(|error| publishing_error(&error, exchange, key))?
             }
             () = self.alarm.time_without_alarm(Instant::now(), self.confirm_within) => {
-                give_up(channel);
+                self.leave(&opened.connection).await;
+                give_up(opened.channel);
                 let seconds = self.confirm_within.as_secs();
                 return Err(QueueError::Unconfirmed { exchange: exchange.to_owned(), key: key.to_owned(), seconds });
             }
         };
 
         // Only a channel that answered is used again.
-        *slot = Some(channel);
+        *slot = Some(opened);
         match confirmation {
             Confirmation::Ack(None) => Ok(Stored::InAQueue),
             Confirmation::Ack(Some(_returned)) => Ok(Stored::Nowhere),
@@ -132,7 +143,7 @@ impl AmqpPublisher {
     }
 
     /// A channel without a publish in flight, or else the next in turn; there is always one.
-    async fn free_slot(&self) -> Option<MutexGuard<'_, Option<Channel>>> {
+    async fn free_slot(&self) -> Option<MutexGuard<'_, Option<Opened>>> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.channels.len();
         let (before, from) = self.channels.split_at(turn);
         let in_turn = || from.iter().chain(before);
@@ -142,15 +153,27 @@ impl AmqpPublisher {
         }
     }
 
-    async fn open_channel(&self) -> Result<Channel, QueueError> {
+    /// Where there are other hosts, the next channels are opened at one of them: a node that is cut off from the others
+    /// confirms nothing. Channels that are open keep theirs until they meet the same.
+    async fn leave(&self, left: &Arc<Connection>) {
+        let mut connection = self.connection.lock().await;
+        let is_current = connection
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, left));
+        if is_current && self.connector.distrust(PURPOSE) {
+            *connection = None;
+        }
+    }
+
+    async fn open_channel(&self) -> Result<Opened, QueueError> {
         let mut connection = self.connection.lock().await;
         let open = match connection.take() {
             Some(open) if open.status().connected() => open,
             Some(_) | None => {
                 self.alarm.set(None);
-                let made = self.connector.connect("publish").await?;
+                let made = self.connector.connect(PURPOSE).await?;
                 self.alarm.watch(&made);
-                made
+                Arc::new(made)
             }
         };
         let opening = async {
@@ -168,9 +191,12 @@ impl AmqpPublisher {
                 return Err(QueueError::Broken { what: "open a channel".to_owned(), why });
             }
         };
-        *connection = Some(open);
+        *connection = Some(Arc::clone(&open));
 
-        Ok(channel)
+        Ok(Opened {
+            channel,
+            connection: open,
+        })
     }
 }
 
@@ -212,13 +238,14 @@ impl Publisher for AmqpPublisher {
 
     async fn depths(&self, queues: &[&str]) -> Result<Depths, QueueError> {
         let mut depths = Depths::new();
-        let mut channel = self.open_channel().await?;
+        let mut opened = self.open_channel().await?;
 
         for queue in queues {
             let passive = QueueDeclareOptions {
                 passive: true,
                 ..Default::default()
             };
+            let channel = &opened.channel;
             let asking = channel.queue_declare((*queue).into(), passive, FieldTable::default());
             match asking.await {
                 Ok(found) => {
@@ -226,15 +253,15 @@ impl Publisher for AmqpPublisher {
                 }
                 // The queue does not exist. RabbitMQ closes the channel with this answer.
                 Err(_not_found) if !channel.status().connected() => {
-                    channel = self.open_channel().await?;
+                    opened = self.open_channel().await?;
                 }
                 Err(error) => {
                     return Err(queue_error(&error, &format!("check the queue {queue}")));
                 }
             }
         }
-        channel
-            .close(200, "done".into())
+        let closing = opened.channel.close(200, "done".into());
+        closing
             .await
             .map_err(|error| queue_error(&error, "close a channel"))?;
 

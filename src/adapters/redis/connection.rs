@@ -227,7 +227,7 @@ impl RedisConnection {
     /// connection still waits for the old one. That to a cluster leads to servers that were there, too, and looks for others
     /// by itself.
     pub(super) fn renew(&self) {
-        // Somebody who connects now will not connect to the old one.
+        // Somebody who connects now, to either, ends by the time limit of that.
         if self.url.kind != RedisKind::Cluster
             && let Ok(mut link) = self.link.try_lock()
         {
@@ -277,6 +277,12 @@ fn connection_is_bad(error: &RedisError) -> bool {
         || error.is_connection_dropped()
         || error.is_unrecoverable_error()
         || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+        || has_no_replicas(error)
+}
+
+/// `min-replicas-to-write` is set, and the server has too few: cut off, or just promoted.
+pub(super) fn has_no_replicas(error: &RedisError) -> bool {
+    error.code() == Some("NOREPLICAS")
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {

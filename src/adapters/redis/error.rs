@@ -3,6 +3,7 @@
 use redis::{ErrorKind, ServerErrorKind};
 
 use super::certificates::UNUSABLE;
+use super::connection::has_no_replicas;
 use super::plain_port::{NO_TLS, ONLY_TLS};
 use crate::adapters::tls;
 use crate::failure::{Class, Classify, Code};
@@ -53,6 +54,12 @@ impl RedisStoreError {
             return Self::Cluster { at };
         }
 
+        // It was cut off, or has just replaced another one.
+        if has_no_replicas(error) {
+            let why = "it takes no writes without replicas (min-replicas-to-write)".to_owned();
+            return Self::Unreachable { at, why };
+        }
+
         match error.kind() {
             ErrorKind::AuthenticationFailed | ErrorKind::Server(_) | ErrorKind::Extension => {
                 Self::Refused { at, why }
@@ -73,18 +80,6 @@ fn of_tls(why: &str) -> Option<(&'static str, &'static str)> {
     const CLIENT: &str = "set OFFBOARDER_CHECKPOINTS_CLIENT_CERT_FILE and OFFBOARDER_CHECKPOINTS_CLIENT_KEY_FILE to a \
                           certificate that its CA signed";
 
-    let lower = why.to_ascii_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if says(&[
-        "alert: unknownca",
-        "alert: badcertificate",
-        "alert: decrypterror",
-    ]) {
-        return Some((
-            "TLS: the server does not accept the certificate of this client",
-            CLIENT,
-        ));
-    }
     if why.contains(NO_TLS) {
         return Some((NO_TLS, PORT));
     }
@@ -93,7 +88,7 @@ fn of_tls(why: &str) -> Option<(&'static str, &'static str)> {
     }
 
     let cause = tls::cause(why)?;
-    let fix = if tls::wants_a_client_certificate(why) {
+    let fix = if tls::wants_a_client_certificate(why) || tls::refuses_our_certificate(why) {
         CLIENT
     } else if tls::is_untrusted(why) {
         "name the file of its CA in OFFBOARDER_CHECKPOINTS_CA_FILE"
@@ -161,6 +156,11 @@ mod tests {
             let shown = RedisStoreError::of(&error, "redis://h").to_string();
             assert!(shown.contains(says), "{shown}");
         }
+
+        let cut_off = redis::make_extension_error("NOREPLICAS".to_owned(), None);
+        let cut_off = RedisStoreError::of(&cut_off, "redis://h");
+        assert_eq!(cut_off.classify().1, Code::CheckpointsUnreachable);
+        assert!(cut_off.to_string().contains("min-replicas-to-write"));
 
         let moving = RedisError::from((moved, "failed", "15773 127.0.0.1:7001".to_owned()));
         let shown = RedisStoreError::of(&moving, "redis+cluster://h").to_string();

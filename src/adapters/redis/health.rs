@@ -41,26 +41,28 @@ impl RedisHealth {
     async fn replica_rule(&self, info: &Value) -> Result<Option<ReplicaRule>, Failure> {
         let mut texts = Vec::new();
         collect(info, &mut texts);
-        let has_replicas = |line: &str| {
-            let count = line.strip_prefix("connected_slaves:");
-            count.is_some_and(|count| count.trim() != "0")
-        };
-        if !texts.iter().flat_map(|text| text.lines()).any(has_replicas) {
+        let lines = texts.iter().flat_map(|text| text.lines());
+        let counts = lines.filter_map(|line| line.strip_prefix("connected_slaves:"));
+        let counts: Vec<u64> = counts
+            .filter_map(|count| count.trim().parse().ok())
+            .collect();
+        if counts.iter().all(|count| *count == 0) {
             return Ok(None);
         }
+        let replicas = counts.into_iter().min().unwrap_or_default();
 
         let mut command = redis::cmd("CONFIG");
         command.arg("GET").arg("min-replicas-*");
         match self.connection.ask::<Value>(&command).await {
-            Ok(settings) => Ok(Some(rule(&settings))),
+            Ok(settings) => Ok(Some(rule(&settings, replicas))),
             Err(failure) if is_not_allowed(&failure) => Ok(Some(ReplicaRule::Unknown)),
             Err(failure) => Err(failure),
         }
     }
 }
 
-/// The worst of all nodes that answered.
-fn rule(settings: &Value) -> ReplicaRule {
+/// What the server says that was asked: of a cluster, the library asks one for its settings. Of several, the worst.
+fn rule(settings: &Value, replicas: u64) -> ReplicaRule {
     let mut words = Vec::new();
     flatten(settings, &mut words);
     let values = |name: &str| -> Vec<u64> {
@@ -73,7 +75,7 @@ fn rule(settings: &Value) -> ReplicaRule {
     let lag = values("min-replicas-max-lag").into_iter().max();
     match (values("min-replicas-to-write").into_iter().min(), lag) {
         // No lag counts as no rule.
-        (Some(0), _) | (_, Some(0)) => ReplicaRule::TakesWrites,
+        (Some(0), _) | (_, Some(0)) => ReplicaRule::TakesWrites { replicas },
         (Some(_), Some(lag)) => ReplicaRule::RefusesWritesAfter(lag),
         (None, _) | (_, None) => ReplicaRule::Unknown,
     }
@@ -189,10 +191,11 @@ mod tests {
             ];
             Value::Array(words.map(info).into())
         };
-        assert_eq!(rule(&of("1", "3")), ReplicaRule::RefusesWritesAfter(3));
-        assert_eq!(rule(&of("0", "10")), ReplicaRule::TakesWrites);
-        assert_eq!(rule(&Value::Array(Vec::new())), ReplicaRule::Unknown);
+        assert_eq!(rule(&of("1", "3"), 2), ReplicaRule::RefusesWritesAfter(3));
+        let takes_writes = ReplicaRule::TakesWrites { replicas: 2 };
+        assert_eq!(rule(&of("0", "10"), 2), takes_writes);
+        assert_eq!(rule(&Value::Array(Vec::new()), 2), ReplicaRule::Unknown);
         let nodes = Value::Map(vec![(info("a"), of("1", "3")), (info("b"), of("1", "10"))]);
-        assert_eq!(rule(&nodes), ReplicaRule::RefusesWritesAfter(10));
+        assert_eq!(rule(&nodes, 2), ReplicaRule::RefusesWritesAfter(10));
     }
 }

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 /// A process is gone if its presence was, at two looks that are so far apart. A key that vanished early, with a failover or
 /// by somebody's hand, is missed at the next refresh, and the process then stops its runs.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
-/// A presence that is gone so soon is waited for. It is less than what a process that lives ever has left.
+/// A presence that is gone so soon is waited for. A process that lives and is sure of it has this left at the least (KEPT less SURE).
 const SOON: Duration = Duration::from_secs(1);
 /// Added to what is left of a presence, so that it is gone at the next look.
 const AFTERWARDS: Duration = Duration::from_millis(20);

@@ -90,7 +90,7 @@ impl Leases {
             presence: Presence::new(Box::new(own), Clock::system()),
             keeping: Mutex::default(),
             holders: Holders::new(Arc::clone(connection)),
-            owed: Arc::new(Owed::new(Arc::clone(connection))),
+            owed: Arc::new(Owed::new(Arc::clone(connection), ttl)),
             connection: Arc::clone(connection),
             ttl,
             claim: Script::new(scripts::CLAIM),

@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use parking_lot::Mutex;
 use redis::Script;
 use tokio::sync::Mutex as AsyncMutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::RedisConnection;
@@ -29,16 +29,26 @@ const LAST_TRY: Duration = Duration::from_secs(1);
 pub(super) struct Owed {
     connection: Arc<RedisConnection>,
     release: Script,
-    /// With the number of tries, by owner, which is another one for each claim.
-    leases: Mutex<HashMap<String, (u32, Lease)>>,
+    /// By owner, which is another one for each claim.
+    leases: Mutex<HashMap<String, Debt>>,
+    /// After this time they have expired.
+    ttl: Duration,
     /// One pass at a time.
     releasing: AsyncMutex<()>,
 }
 
+#[derive(Clone)]
+struct Debt {
+    lease: Lease,
+    since: Instant,
+    tries: u32,
+}
+
 impl Owed {
-    pub(super) fn new(connection: Arc<RedisConnection>) -> Self {
+    pub(super) fn new(connection: Arc<RedisConnection>, ttl: Duration) -> Self {
         Self {
             connection,
+            ttl,
             release: Script::new(scripts::RELEASE),
             leases: Mutex::default(),
             releasing: AsyncMutex::default(),
@@ -48,7 +58,12 @@ impl Owed {
     pub(super) fn add(&self, lease: &Lease) {
         let mut leases = self.leases.lock();
         if leases.len() < AT_MOST {
-            leases.insert(lease.owner.clone(), (0, lease.clone()));
+            let debt = Debt {
+                lease: lease.clone(),
+                since: Instant::now(),
+                tries: 0,
+            };
+            leases.insert(lease.owner.clone(), debt);
         }
     }
 
@@ -79,9 +94,10 @@ impl Owed {
     async fn release_all(&self) {
         let _one_at_a_time = self.releasing.lock().await;
         let mut owed: Vec<_> = self.leases.lock().values().cloned().collect();
-        owed.sort_by_key(|(tries, _lease)| *tries);
+        owed.sort_by_key(|debt| debt.tries);
 
-        let releasing = owed.into_iter().map(|(_tries, lease)| async move {
+        let releasing = owed.into_iter().map(|debt| async move {
+            let lease = debt.lease;
             match timeout(EACH_WITHIN, self.release(&lease)).await {
                 Ok(Ok(())) => {
                     self.leases.lock().remove(&lease.owner);
@@ -90,8 +106,11 @@ impl Owed {
                 Ok(Err(failure)) => tracing::debug!(%failure, "a lease is still to be released"),
                 Err(_elapsed) => tracing::debug!("a lease is not released in time"),
             }
-            if let Some((tries, _lease)) = self.leases.lock().get_mut(&lease.owner) {
-                *tries = tries.saturating_add(1);
+            let mut leases = self.leases.lock();
+            if debt.since.elapsed() > self.ttl {
+                leases.remove(&lease.owner);
+            } else if let Some(debt) = leases.get_mut(&lease.owner) {
+                debt.tries = debt.tries.saturating_add(1);
             }
         });
         stream::iter(releasing)

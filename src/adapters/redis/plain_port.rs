@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::adapters::tls;
 use crate::address::RedisUrl;
 
-pub(super) const NO_TLS: &str = "this port speaks no TLS";
+pub(super) use crate::adapters::tls::NO_TLS;
 pub(super) const ONLY_TLS: &str = "this port wants TLS";
 /// Redis answers a PING at once.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);

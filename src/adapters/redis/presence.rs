@@ -62,8 +62,8 @@ struct State {
     in_use: bool,
     /// The last refresh, if it failed, and when it did.
     failed: Option<(Instant, Failure)>,
-    /// Why the last presence lapsed, if Redis did not answer.
-    lapsed_by: Option<Failure>,
+    /// The name of the last presence that lapsed since Redis did not answer, and why it did not.
+    lapsed_by: Option<(Arc<str>, Failure)>,
 }
 
 /// By two clocks. The one that never goes back does not see that a virtual machine was suspended, and the other one does,
@@ -185,11 +185,16 @@ impl Presence {
         };
         if begun.is_before(sure_until) {
             let keys = &self.0.keys;
-            if keys.set(&name, IfIt::IsThere, REFRESHED_WITHIN).await? {
+            let is_there = keys.set(&name, IfIt::IsThere, REFRESHED_WITHIN).await?;
+            if is_there && self.is_live() {
                 self.sure_from(begun);
                 return Ok(());
             }
-            self.lapse("its key in Redis is gone");
+            self.lapse(if is_there {
+                "Redis did not answer in time"
+            } else {
+                "its key in Redis is gone"
+            });
         } else {
             self.lapse("the process was paused, its clock was set, or Redis did not answer");
         }
@@ -220,8 +225,9 @@ impl Presence {
         let was_in_use = self.0.state.send_if_modified(|state| {
             let was_in_use = std::mem::take(&mut state.in_use);
             if was_in_use {
-                state.lapsed_by = state.failed.as_ref().map(|(_, failure)| failure.clone());
-                cause.clone_from(&state.lapsed_by);
+                cause = state.failed.as_ref().map(|(_, failure)| failure.clone());
+                let name = Arc::clone(&state.name);
+                state.lapsed_by = cause.clone().map(|failure| (name, failure));
             }
             was_in_use
         });
@@ -252,7 +258,9 @@ impl Presence {
 
         let state = self.0.state.borrow();
         let failed = state.failed.as_ref().map(|(_, failure)| failure);
-        failed.or(state.lapsed_by.as_ref()).cloned()
+        let lapsed = state.lapsed_by.as_ref();
+        let lapsed = lapsed.filter(|(name, _)| Some(&**name) == name_of(owner));
+        failed.or(lapsed.map(|(_, failure)| failure)).cloned()
     }
 
     async fn wait_until_unsure(&self, owner: &str) {
@@ -270,9 +278,13 @@ impl Presence {
     fn is_sure(&self, owner: &str) -> bool {
         let now = self.now();
         let state = self.0.state.borrow();
-        let name = owner.split_once('/').map(|(name, _run)| name);
-        name == Some(&*state.name) && now.is_before(state.sure_until)
+        name_of(owner) == Some(&*state.name) && now.is_before(state.sure_until)
     }
+}
+
+/// Of the presence under which a lease was taken.
+fn name_of(owner: &str) -> Option<&str> {
+    owner.split_once('/').map(|(name, _run)| name)
 }
 
 fn new_name() -> Arc<str> {

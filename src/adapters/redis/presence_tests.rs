@@ -91,7 +91,14 @@ async fn one_refresh_that_fails_is_made_good_by_the_next() {
 
 #[tokio::test(start_paused = true)]
 async fn a_process_that_was_paused_notices_before_anything_else_and_never_has_the_old_name_again() {
-    let (presence, _keys, _clock) = presence();
+    let (presence, keys, _clock) = presence();
+    // An outage of before is not the cause.
+    let first = presence.owner().await.unwrap();
+    keys.hang(true);
+    let keeping = presence.keep();
+    assert!(presence.unsure(&first).await.is_some());
+    drop(keeping);
+    keys.hang(false);
     let owner = presence.owner().await.unwrap();
     let mut run = std::pin::pin!(presence.unsure(&owner));
     assert!(futures_util::poll!(run.as_mut()).is_pending());

@@ -35,7 +35,7 @@ local function set(field, number)
 end
 local holder = redis.call('GET', KEYS[2])
 local other = holder and holder ~= ARGV[1]
-if other and holder ~= ARGV[5] then
+if other and (ARGV[5] == '' or holder ~= ARGV[5]) then
   local left = redis.call('PTTL', KEYS[2])
   if left < 0 or left > 3600000 then
     redis.call('PEXPIRE', KEYS[2], ARGV[2])

@@ -203,11 +203,17 @@ impl S3Store {
     async fn lists_versions(&self) -> Result<(), Failure> {
         const UNLISTED: &str = "keeps versions and does not list them (ListObjectVersions)";
 
+        let key = key(NAME);
+        let found = self.find(&key, None).await?;
+        let version = found
+            .and_then(|found| found.version_id)
+            .filter(|id| id != "null");
+
         if !self.listing(NAME).has_versions().await? {
             return match self.versioning().await {
-                // A store that offers neither has no versions, such as Cloudflare's R2.
-                Ok(None) | Err(S3Error::NotImplemented { .. }) => Ok(()),
-                Ok(Some(_)) => Err(self.unfit(UNLISTED).into()),
+                Ok(None) => Ok(()),
+                Err(S3Error::NotImplemented { .. }) if version.is_none() => Ok(()),
+                Ok(Some(_)) | Err(S3Error::NotImplemented { .. }) => Err(self.unfit(UNLISTED).into()),
                 Err(S3Error::Denied { .. }) => Err(self
                     .unfit("lists no versions, and does not say whether it keeps any (grant s3:GetBucketVersioning)")
                     .into()),
@@ -215,12 +221,7 @@ impl S3Store {
             };
         }
 
-        let key = key(NAME);
-        let found = self.find(&key, None).await?;
-        let Some(id) = found
-            .and_then(|found| found.version_id)
-            .filter(|id| id != "null")
-        else {
+        let Some(id) = version else {
             return Ok(());
         };
         let mut versions = self.versions(NAME);

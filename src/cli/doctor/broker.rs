@@ -4,7 +4,7 @@ use crate::config::Queue;
 use crate::failure::{Classify as _, Code};
 use crate::ports::queue::{Examined, HostReport, QueueReport, TopologyFault};
 use crate::queue::QueueError;
-use crate::queue::names::is_ours;
+use crate::queue::names::{is_delay, is_ours};
 
 const SERVICE: &str = "RabbitMQ";
 const TOPOLOGY: &str = "RabbitMQ topology";
@@ -142,6 +142,13 @@ fn majority(read: Result<(), QueueError>) -> Finding {
 /// What the management API shows of our queues.
 fn of_queues(queues: &[QueueReport]) -> Vec<Finding> {
     let ours = || queues.iter().filter(|queue| is_ours(&queue.name));
+    if ours().next().is_none() {
+        return vec![Finding::bad(
+            QUEUES,
+            "the management API shows none of our queues in this virtual host",
+            "let OFFBOARDER_QUEUE_MANAGEMENT_URL name the broker of OFFBOARDER_QUEUE_URL, and run `offboarder topology`",
+        )];
+    }
     let mut findings = Vec::new();
 
     let few: Vec<String> = ours()
@@ -161,6 +168,7 @@ fn of_queues(queues: &[QueueReport]) -> Vec<Finding> {
     }
 
     findings.extend(ours().filter_map(overflowing));
+    findings.extend(ours().filter_map(rerouting));
     findings.extend(ours().filter_map(limited));
     if findings.is_empty() {
         let seen = format!(
@@ -194,6 +202,23 @@ fn overflowing(queue: &QueueReport) -> Option<Finding> {
         ),
         REMEDY,
     ))
+}
+
+/// A message that has waited in a delay queue comes back under its own key, unless a policy names one. Our other queues send
+/// what leaves them to the dead letters, under any key.
+fn rerouting(queue: &QueueReport) -> Option<Finding> {
+    let key = queue.reroutes_to.as_deref()?;
+    is_delay(&queue.name).then(|| {
+        Finding::bad(
+        QUEUES,
+        format!(
+            "the policy {} sets dead-letter-routing-key {key} for {}: users who waited there do not come back",
+            queue.policies.join(" and "),
+            queue.name
+        ),
+        REMEDY,
+    )
+    })
 }
 
 /// A full queue refuses messages, and nothing is lost. The other limits move messages or drop them.

@@ -39,6 +39,7 @@ fn report(name: &str, online: usize, limits: &[(&str, i64)]) -> QueueReport {
             .map(|(limit, value)| ((*limit).to_owned(), *value))
             .collect(),
         overflow: None,
+        reroutes_to: None,
     }
 }
 
@@ -77,6 +78,33 @@ fn a_policy_that_loses_messages_is_not_ok_and_one_that_refuses_them_is_a_warning
     }
     let others = of_queues(&[report("events.hr", 3, &[("max-length", 5)])]);
     assert!(others[0].ok && !others[0].warning, "{others:?}");
+}
+
+#[test]
+fn a_management_api_without_our_queues_is_another_brokers() {
+    for queues in [vec![], vec![report("else", 3, &[])]] {
+        let found = of_queues(&queues);
+        assert!(
+            !found[0].ok && found[0].detail.contains("none of our queues"),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_policy_that_sends_messages_elsewhere_after_they_waited_is_not_ok() {
+    for (queue, ok) in [
+        ("offboarding.wait.3s", false),
+        ("offboarding.users", true),
+        ("offboarding.dead", true),
+    ] {
+        let found = of_queues(&[QueueReport {
+            reroutes_to: Some("my-key".to_owned()),
+            ..report(queue, 3, &[])
+        }]);
+        assert_eq!(found[0].ok, ok, "{found:?}");
+        assert!(ok || found[0].detail.contains("my-key"), "{found:?}");
+    }
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn keeps(health: &Persistence) -> Vec<Finding> {
     if health.may_not_ask {
         return vec![Finding::good(
             "checkpoints persistence",
-            "and could not see maxmemory-policy (noeviction keeps all checkpoints) and persistence: this user may not ask INFO",
+            "could not see maxmemory-policy (noeviction keeps all checkpoints), persistence and replicas: this user may not ask INFO",
         )];
     }
     let eviction = match health.eviction.as_deref() {
@@ -95,12 +95,18 @@ fn cut_off(rule: ReplicaRule) -> Finding {
         ReplicaRule::RefusesWritesAfter(seconds) => Finding::good(
             NAME,
             format!(
-                "a primary without replicas refuses writes after {seconds} s; that and 3 s have to be less than the time after which it is replaced (down-after-milliseconds of sentinels, cluster-node-timeout)"
+                "the server that was asked refuses writes {seconds} s after it lost its replicas; that and 5 s have to be less than the time after which it is replaced (down-after-milliseconds of sentinels, cluster-node-timeout)"
             ),
         ),
-        ReplicaRule::TakesWrites => Finding::warning(
+        // One that is promoted would have none, and take no writes until the old primary is back.
+        ReplicaRule::TakesWrites { replicas: 0 | 1 } => Finding::warning(
             NAME,
-            "a primary that is cut off from its replicas takes writes on: after it is replaced, two workers may work on one user for some seconds",
+            "a primary that is cut off from its replica still takes writes: after it is replaced, two workers may work on one user for some seconds",
+            "give each primary a second replica; with two, min-replicas-to-write 1 keeps it from that",
+        ),
+        ReplicaRule::TakesWrites { .. } => Finding::warning(
+            NAME,
+            "a primary that is cut off from its replicas still takes writes: after it is replaced, two workers may work on one user for some seconds",
             "CONFIG SET min-replicas-to-write 1 and min-replicas-max-lag 3, and in redis.conf",
         ),
         ReplicaRule::Unknown => Finding::good(

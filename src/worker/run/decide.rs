@@ -150,6 +150,10 @@ fn take_in(
     let now = circumstances.now;
 
     match event {
+        // Whoever reads the checkpoint while the DELETE may be under way must not find that the user waits.
+        Event::Resumed if matches!(effect, Effect::Step(Step::Delete { .. })) => {
+            return ControlFlow::Continue(checkpoint.ends_its_wait(now));
+        }
         Event::Resumed => return ControlFlow::Continue(false),
         // Not worth a round trip: a run that begins again searches again.
         Event::NoPriorEvidence(beginning) => {

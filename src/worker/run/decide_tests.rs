@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::job::Request;
-use crate::machine::samples::{access_removed, archived, empty_archive, finished, queues_cleared};
+use crate::machine::samples::{
+    access_removed, archived, empty_archive, empty_seal, finished, queues_cleared,
+};
 use crate::machine::{Cancelled, Pause, PriorEvidence, Sealing, StepRecord};
 use crate::profile::TenantProfile;
 
@@ -76,6 +78,24 @@ fn a_resume_saves_nothing_and_repeats_the_step_in_progress() {
         commands,
         Commands::without_save(Command::Perform(Step::Archive))
     );
+}
+
+#[test]
+fn a_resume_before_the_delete_saves_that_a_user_waits_no_longer() {
+    let mut checkpoint = in_state(archived(
+        at(1),
+        Sealing::Sealed {
+            seal: empty_seal(at(1)),
+        },
+    ));
+    let delete = Command::Perform(Step::Delete { maybe_sent: true });
+    let commands = plan(&mut checkpoint, Event::Resumed, &job(Lane::Archive));
+    assert_eq!(commands, Commands::without_save(delete.clone()));
+
+    checkpoint.postpone(at(200), Pause::DeletionRateLimit, at(100));
+    let commands = plan(&mut checkpoint, Event::Resumed, &job(Lane::Archive));
+    assert_eq!(commands, Commands::save_then(delete));
+    assert_eq!((checkpoint.pause, checkpoint.waiting_until), (None, None));
 }
 
 #[test]

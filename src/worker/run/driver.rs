@@ -107,7 +107,9 @@ async fn under_lease(
     };
     drop(renewing);
 
-    if lost || result == Err(Interrupt::LeaseLost) {
+    // A Redis that is away would let each user of this process wait.
+    let is_away = matches!(&result, Err(Interrupt::Systemic(failure)) if failure.code == Code::CheckpointsUnreachable);
+    if lost || is_away || result == Err(Interrupt::LeaseLost) {
         services.checkpoints.release_later(lease);
     } else {
         let releasing = services.checkpoints.release(lease);

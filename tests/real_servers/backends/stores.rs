@@ -32,10 +32,10 @@ trial!(
 );
 
 trial!(
-    "backends: MiniStack with Object Lock: a hundred users, frozen in mid-batch",
+    "backends: MiniStack with Object Lock and a KMS key: a hundred users, frozen in mid-batch",
     |place| {
         if let Some(servers) = other(place, "ministack", Bucket::Locked) {
-            works(place, &servers, Bucket::Locked, Fault::Frozen);
+            with_a_kms_key(place, &servers);
         }
     },
     on_request
@@ -129,6 +129,27 @@ fn world_of(place: usize, servers: &Arc<Servers>, bucket: Bucket) -> World {
 fn works(place: usize, servers: &Arc<Servers>, bucket: Bucket, fault: Fault) {
     let world = world_of(place, servers, bucket);
     off_board(&world, servers, fault, "s3");
+}
+
+/// Archives and manifests are encrypted with it.
+fn with_a_kms_key(place: usize, servers: &Arc<Servers>) {
+    const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/0f3d7ac2-8d33-4a09-8d5c-2f7c5a4d5e6f";
+
+    let mut world = world_of(place, servers, Bucket::Locked);
+    world.set("OFFBOARDER_ARCHIVE_KMS_KEY", KEY);
+    off_board(&world, servers, Fault::Frozen, "s3");
+    for user in &world.users {
+        for name in [
+            format!("{}.json", user.id),
+            format!("{}_audit.json", user.id),
+        ] {
+            assert_eq!(
+                world.objects().kms_key(&name).as_deref(),
+                Some(KEY),
+                "{name}"
+            );
+        }
+    }
 }
 
 /// `doctor` and the worker name the reason, and nobody is touched.

@@ -112,6 +112,18 @@ fn policies(world: &mut World, port: u16) {
     await_detail(world, "sets overflow drop-head for offboarding.users");
     assert_failures(world, 1, &["RabbitMQ queues"]);
     world.rabbitmqctl("clear_policy", &["small"]);
+    let (pattern, definition) = (
+        "^offboarding[.]wait",
+        r#"{"dead-letter-routing-key":"my-key"}"#,
+    );
+    let reroute = ["small", pattern, definition, "--apply-to", "queues"];
+    world.rabbitmqctl("set_policy", &reroute);
+    await_detail(
+        world,
+        "sets dead-letter-routing-key my-key for offboarding.wait.",
+    );
+    assert_failures(world, 1, &["RabbitMQ queues"]);
+    world.rabbitmqctl("clear_policy", &["small"]);
     world.unset(MANAGEMENT);
 }
 

@@ -171,7 +171,7 @@ fn assert_ignored_condition(world: &mut World) {
     let behind = format!("http://127.0.0.1:{}", proxy.port);
     world.set("AWS_ENDPOINT_URL_S3", &behind);
     for _ in 0..2 {
-        proxy.play(&Trick::take_condition_as_met("_offboarder_probe"));
+        proxy.play(&Trick::take_condition_as_met("/_offboarder_probe"));
     }
     assert_failure(world, 1, "archive store", &["If-None-Match"]);
 }

@@ -122,6 +122,13 @@ impl Objects {
         self.get(key).is_some()
     }
 
+    /// The KMS key that the latest version is encrypted with, as the store says.
+    pub(crate) fn kms_key(&self, key: &str) -> Option<String> {
+        let head = self.client.head_object().bucket(&self.bucket);
+        let head = block_on(head.key(self.key(key)).send()).expect("the object is there");
+        head.ssekms_key_id
+    }
+
     /// Flips one bit of the middle byte, in a new version.
     pub(crate) fn flip_bit(&self, key: &str) {
         let mut bytes = self.get(key).expect("an object");

@@ -4,12 +4,14 @@ use std::collections::hash_map::RandomState;
 use std::fs;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::population::User;
 use super::world::World;
 use super::{eventually, repository};
 
@@ -100,6 +102,29 @@ impl RedisFleet {
             .args(["-s", signal, pid.trim()])
             .status();
         assert!(sent.expect("kill runs").success());
+    }
+
+    /// The users whose keys the first master has.
+    pub(crate) fn users_of_master(&self, users: &[User]) -> Vec<String> {
+        let ids = users.iter().map(|user| user.id.clone());
+        if self.arrangement == Arrangement::Sentinel {
+            return ids.collect();
+        }
+        let slots = self.master_slots();
+        let slot_of = |id: &String| -> u16 {
+            let slot = self.cli(self.ports[0], "secret", &["cluster", "keyslot", id]);
+            slot.parse().expect("a slot")
+        };
+        ids.filter(|id| slots.contains(&slot_of(id))).collect()
+    }
+
+    /// Of a cluster: the slots that the first master has now, which are one range.
+    fn master_slots(&self) -> RangeInclusive<u16> {
+        let nodes = self.cli(self.ports[0], "secret", &["cluster", "nodes"]);
+        let own = nodes.lines().find(|line| line.contains("myself,master"));
+        let slots = own.and_then(|line| line.split(' ').nth(8)).expect("slots");
+        let (first, last) = slots.split_once('-').expect("a range");
+        first.parse().expect("a slot")..=last.parse().expect("a slot")
     }
 
     /// Waits until the servers themselves have replaced it.

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Several servers of Redis over TLS, each of which wants a certificate, on free loopback ports:
 #   redis_fleet.sh sentinel|cluster DIRECTORY DOWN_AFTER_MS PORT...
 # Six ports: a master, two replicas and three sentinels with a password of their own; or six nodes of a cluster.
@@ -50,6 +51,7 @@ data=('save ""' 'appendonly yes' 'requirepass secret' 'masterauth secret')
 
 sentinels() {
   local port
+  data+=('min-replicas-to-write 1' 'min-replicas-max-lag 3')
   serve "${ports[0]}" "${data[@]}"
   for port in "${ports[@]:1:2}"; do serve "$port" "${data[@]}" "replicaof 127.0.0.1 ${ports[0]}"; done
   for port in "${ports[@]:1:2}"; do
