@@ -76,7 +76,10 @@ fn a_policy_that_loses_messages_is_not_ok_and_one_that_refuses_them_is_a_warning
     for losing in ["message-ttl", "expires", "delivery-limit"] {
         assert!(!of(losing).ok, "{losing}");
     }
-    let others = of_queues(&[report("events.hr", 3, &[("max-length", 5)])]);
+    let others = of_queues(&[
+        report("offboarding.users", 3, &[]),
+        report("events.hr", 3, &[("max-length", 5)]),
+    ]);
     assert!(others[0].ok && !others[0].warning, "{others:?}");
 }
 
