@@ -239,7 +239,7 @@ fn in_an_alarm(place: usize) {
     world.await_calls("put_scim_user", 4);
     let listed = servers.rabbitmqctl(&["list_connections", "client_properties"]);
     let asking = listed.matches(" login\"").count();
-    // RabbitMQ may answer the first question before it tells the connection of its alarm.
+    // RabbitMQ may answer the first question before the connection learns of its alarm.
     assert!(asking <= 1, "{listed}");
 
     servers.rabbitmqctl(&["set_vm_memory_high_watermark", "0.8"]);

@@ -137,18 +137,21 @@ fn failover(
 
     promises::await_quiet(&world, PATIENCE);
     eprintln!("all users after {:?}", killed.elapsed());
-    for worker in &workers {
-        let log = worker.errors();
-        let of_library = log
-            .lines()
-            .filter(|line| line.contains("\"target\":\"redis"));
-        assert_eq!(of_library.count(), 0, "the client library is silent");
-        assert!(
-            !log.contains("of-sentinels") && !log.contains(":secret@"),
-            "{log}"
-        );
-    }
+    workers.iter().for_each(assert_quiet_log);
     workers.into_iter().for_each(World::drain);
     promises::assert_kept(&world, &servers::shared());
     ledger::assert_histories(&world.simulator, &world.users, Repetition::AfterCrash);
+}
+
+/// No flood of the client library, and no password.
+fn assert_quiet_log(worker: &Process) {
+    let log = worker.errors();
+    let of_library = log
+        .lines()
+        .filter(|line| line.contains("\"target\":\"redis"));
+    assert_eq!(of_library.count(), 0, "the client library is silent");
+    assert!(
+        !log.contains("of-sentinels") && !log.contains(":secret@"),
+        "{log}"
+    );
 }

@@ -38,7 +38,7 @@ pub(super) struct AmqpIntake {
 impl AmqpIntake {
     pub(super) async fn open(connector: &Connector, prefetch: u16) -> Result<Self, QueueError> {
         let connection = connector.connect(PURPOSE).await?;
-        // Until the end of this: whoever waits for it may lose patience.
+        // Until the end of this, which the worker may stop waiting for.
         connector.distrust(PURPOSE);
         declare_or_find(&connection).await?;
         let failed = |error| queue_error(&error, "open a channel");

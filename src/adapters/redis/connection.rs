@@ -10,7 +10,7 @@ use redis::{
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::error::Elapsed;
 
-use super::error::RedisStoreError;
+use super::error::{RedisStoreError, has_no_replicas};
 use super::link::Link;
 use super::nodes::Limits;
 use super::scan::{self, Cursor};
@@ -278,11 +278,6 @@ fn connection_is_bad(error: &RedisError) -> bool {
         || error.is_unrecoverable_error()
         || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
         || has_no_replicas(error)
-}
-
-/// `min-replicas-to-write` is set, and the server has too few: cut off, or just promoted.
-pub(super) fn has_no_replicas(error: &RedisError) -> bool {
-    error.code() == Some("NOREPLICAS")
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {

@@ -3,7 +3,6 @@
 use redis::{ErrorKind, ServerErrorKind};
 
 use super::certificates::UNUSABLE;
-use super::connection::has_no_replicas;
 use super::plain_port::{NO_TLS, ONLY_TLS};
 use crate::adapters::tls;
 use crate::failure::{Class, Classify, Code};
@@ -96,6 +95,11 @@ fn of_tls(why: &str) -> Option<(&'static str, &'static str)> {
         PORT
     };
     Some((cause, fix))
+}
+
+/// `min-replicas-to-write` is set, and the server has too few: cut off, or just promoted.
+pub(super) fn has_no_replicas(error: &redis::RedisError) -> bool {
+    error.code() == Some("NOREPLICAS")
 }
 
 /// The URL's scheme is for a server that has all keys.

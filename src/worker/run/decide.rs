@@ -150,7 +150,7 @@ fn take_in(
     let now = circumstances.now;
 
     match event {
-        // Whoever reads the checkpoint while the DELETE may be under way must not find that the user waits.
+        // A command that reads the checkpoint while the DELETE may be under way must not find that the user waits.
         Event::Resumed if matches!(effect, Effect::Step(Step::Delete { .. })) => {
             return ControlFlow::Continue(checkpoint.ends_its_wait(now));
         }

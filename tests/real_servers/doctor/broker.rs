@@ -112,11 +112,9 @@ fn policies(world: &mut World, port: u16) {
     await_detail(world, "sets overflow drop-head for offboarding.users");
     assert_failures(world, 1, &["RabbitMQ queues"]);
     world.rabbitmqctl("clear_policy", &["small"]);
-    let (pattern, definition) = (
-        "^offboarding[.]wait",
-        r#"{"dead-letter-routing-key":"my-key"}"#,
-    );
-    let reroute = ["small", pattern, definition, "--apply-to", "queues"];
+    let definition = r#"{"dead-letter-routing-key":"my-key"}"#;
+    let waiting = "^offboarding[.]wait";
+    let reroute = ["small", waiting, definition, "--apply-to", "queues"];
     world.rabbitmqctl("set_policy", &reroute);
     await_detail(
         world,
