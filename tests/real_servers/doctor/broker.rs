@@ -32,8 +32,13 @@ fn details(world: &World, check: &str) -> Vec<String> {
 #[track_caller]
 fn await_detail(world: &World, says: &str) {
     // The management collects what it shows every few seconds.
+    await_detail_of(world, "RabbitMQ queues", says);
+}
+
+#[track_caller]
+fn await_detail_of(world: &World, check: &str, says: &str) {
     eventually(PATIENCE, || {
-        let found = details(world, "RabbitMQ queues");
+        let found = details(world, check);
         if found.iter().any(|detail| detail.contains(says)) {
             Ok(())
         } else {
@@ -56,6 +61,8 @@ fn alarms_and_policies(place: usize) {
         ("set_disk_free_limit", "1000000GB", "1MB", "low on disk"),
     ] {
         servers.rabbitmqctl(&[command, reached]);
+        // RabbitMQ may confirm one more message before its connections learn of it.
+        await_detail_of(&world, "RabbitMQ alarms", says);
         assert_failure(
             &world,
             1,
