@@ -15,6 +15,10 @@ use crate::queue::names::{DEAD_LETTER_QUEUE, JOBS_EXCHANGE};
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const NOT_FOUND: u16 = 404;
 
+/// An alarm lets the first message of a connection pass, and its confirm may come before the news of the alarm. It reads
+/// no second one.
+const MESSAGES_THAT_SHOW_AN_ALARM: usize = 2;
+
 /// Which alarm blocks publishers: `low on memory`, `low on disk`. RabbitMQ says so only to a connection that publishes,
 /// and then reads nothing more from it: this one is of no more use afterwards.
 pub(super) async fn alarm_of(connection: &Connection) -> Result<Option<String>, QueueError> {
@@ -24,20 +28,19 @@ pub(super) async fn alarm_of(connection: &Connection) -> Result<Option<String>, 
         channel
             .confirm_select(ConfirmSelectOptions::default())
             .await?;
-        let options = BasicPublishOptions::default();
-        let message = BasicProperties::default();
-        // The confirm, or the refusal, comes only if no alarm blocks us.
-        channel
-            .basic_publish(
-                JOBS_EXCHANGE.into(),
-                NOBODYS_KEY.into(),
-                options,
-                b"",
-                message,
-            )
-            .await?
-            .await
-            .map(drop)
+        for _message in 0..MESSAGES_THAT_SHOW_AN_ALARM {
+            channel
+                .basic_publish(
+                    JOBS_EXCHANGE.into(),
+                    NOBODYS_KEY.into(),
+                    BasicPublishOptions::default(),
+                    b"",
+                    BasicProperties::default(),
+                )
+                .await?
+                .await?;
+        }
+        Ok(())
     };
     tokio::select! {
         reason = blocked(connection) => Ok(Some(reason)),

@@ -61,7 +61,6 @@ fn alarms_and_policies(place: usize) {
         ("set_disk_free_limit", "1000000GB", "1MB", "low on disk"),
     ] {
         servers.rabbitmqctl(&[command, reached]);
-        // RabbitMQ may confirm one more message before its connections learn of it.
         await_detail_of(&world, "RabbitMQ alarms", says);
         assert_failure(
             &world,
