@@ -9,7 +9,7 @@ use crate::support::population::deletable;
 use crate::support::process::Process;
 use crate::support::redis_fleet::{Arrangement, RedisFleet};
 use crate::support::world::{PATIENCE, World};
-use crate::support::{eventually, promises, servers, trial};
+use crate::support::{eventually, promises, redis, servers, table, trial};
 
 /// After the servers of Redis themselves did.
 const CONTINUES_WITHIN: Duration = Duration::from_secs(10);
@@ -87,6 +87,13 @@ fn failover(
     let fleet = RedisFleet::start(arrangement, down_after);
     let flags = ["--latency", "50ms"];
     let mut world = World::on(servers::shared(), place, deletable(place, users, 4), &flags);
+    // The fleet is of the same program.
+    let release = redis::release(world.setting("OFFBOARDER_CHECKPOINTS_URL"));
+    let nodes = match arrangement {
+        Arrangement::Sentinel => "three sentinels",
+        Arrangement::Cluster => "a cluster of six",
+    };
+    table::backend(format!("{release}, {nodes}, TLS"));
     fleet.serve(&mut world);
     world.declare();
     if arrangement == Arrangement::Sentinel {
@@ -130,13 +137,13 @@ fn failover(
             .then_some(())
             .ok_or_else(|| "nobody whose keys it had continues".to_owned())
     });
-    eprintln!(
-        "{signal}: failover after {failed_over:?}, the first of its users after {:?}",
-        killed.elapsed()
-    );
+    table::verdict(format!(
+        "works; Redis itself failed over after {:.1} s, the users of the master continued {:.1} s later",
+        failed_over.as_secs_f64(),
+        (killed.elapsed() - failed_over).as_secs_f64()
+    ));
 
     promises::await_quiet(&world, PATIENCE);
-    eprintln!("all users after {:?}", killed.elapsed());
     workers.iter().for_each(assert_quiet_log);
     workers.into_iter().for_each(World::drain);
     promises::assert_kept(&world, &servers::shared());

@@ -10,7 +10,7 @@ use crate::support::population::{Outcome, User};
 use crate::support::process::{Process, tail};
 use crate::support::proxy::Proxy;
 use crate::support::world::{PATIENCE, World};
-use crate::support::{eventually, promises, redis, servers, trial};
+use crate::support::{eventually, promises, redis, servers, table, trial};
 
 /// On a machine that is busy with other things.
 const AT_LAST: Duration = Duration::from_secs(20);
@@ -130,7 +130,12 @@ fn twenty_kills(place: usize) {
 
     let count = waited.len();
     let (median, worst) = median_and_worst(waited);
-    eprintln!("{KILLS} kills, {count} users: median {median:?}, worst {worst:?}");
+    table::backend("the worker");
+    table::verdict(format!(
+        "works; {KILLS} kills, {count} users: median {:.1} s, worst {:.1} s",
+        median.as_secs_f64(),
+        worst.as_secs_f64()
+    ));
     promises::await_quiet(&world, PATIENCE);
     workers.into_iter().for_each(World::drain);
     promises::assert_kept(&world, &servers::shared());

@@ -18,6 +18,10 @@ use crate::support::{broker, eventually, ledger, manifests, parts, servers, tabl
 const CONTINUES_WITHIN: Duration = Duration::from_secs(15);
 /// How often the majority is lost, unless `MAJORITIES` says it.
 const TIMES: usize = 20;
+/// What a node does that lost the others, as RabbitMQ calls it: it lets nobody in.
+const PAUSES: &str = "pause_minority";
+/// It goes on, and confirms nothing.
+const IGNORES: &str = "ignore";
 const USERS_OF_A_LOSS: usize = 12;
 /// After the majority is back.
 const DONE_WITHIN: Duration = Duration::from_mins(1);
@@ -51,11 +55,15 @@ releases!(
     "the worker's node cut off from both others, and back",
     partition
 );
+releases!(
+    "the node that the worker publishes to cut off, which goes on and confirms nothing",
+    silent_node
+);
 
 fn own_node(place: usize, root: Option<PathBuf>) {
-    let mut cluster = Cluster::start(root, Network::loopback());
+    let mut cluster = Cluster::start(root, Network::loopback(), PAUSES);
     let (world, worker) = begin(place, &cluster, USERS);
-    let own = cluster.consumed();
+    let own = cluster.node_of("consume");
     publish(&cluster, own, &world.users);
     world.await_calls("delete_user", FAULT_AFTER);
 
@@ -72,7 +80,7 @@ fn own_node(place: usize, root: Option<PathBuf>) {
 fn majority(place: usize, root: Option<PathBuf>) {
     let asked = std::env::var("OFFBOARDER_MAJORITIES").unwrap_or_default();
     let times = asked.parse().unwrap_or(TIMES);
-    let mut cluster = Cluster::start(root, Network::loopback());
+    let mut cluster = Cluster::start(root, Network::loopback(), PAUSES);
     let (world, worker) = begin(place, &cluster, times * USERS_OF_A_LOSS);
     let mut random = Random::new(1);
     let mut took = Vec::new();
@@ -118,9 +126,9 @@ fn partition(place: usize, root: Option<PathBuf>) {
         table::verdict("not tried: network namespaces need root");
         return;
     };
-    let cluster = Cluster::start(root, network);
+    let cluster = Cluster::start(root, network, PAUSES);
     let (world, worker) = begin(place, &cluster, USERS);
-    let own = cluster.consumed();
+    let own = cluster.node_of("consume");
     publish(&cluster, own, &world.users);
     world.await_calls("delete_user", FAULT_AFTER);
 
@@ -136,6 +144,38 @@ fn partition(place: usize, root: Option<PathBuf>) {
         "works; going on {:.1} s after the cut, with a net_ticktime of {TICK_TIME} s",
         took.as_secs_f64()
     ));
+}
+
+/// Only the confirms that do not come show the worker that its node is cut off.
+fn silent_node(place: usize, root: Option<PathBuf>) {
+    let Some(network) = Network::of_namespaces() else {
+        table::verdict("not tried: network namespaces need root");
+        return;
+    };
+    let mut cluster = Cluster::start(root, network, IGNORES);
+    let (world, mut worker) = begin(place, &cluster, USERS);
+    // The consumer's node would be left by itself.
+    while cluster.node_of("publish") == cluster.node_of("consume") {
+        World::drain(worker);
+        worker = world.start(&["worker"]);
+        worker.await_ready();
+    }
+    let own = cluster.node_of("publish");
+    publish(&cluster, cluster.node_of("consume"), &world.users);
+    world.await_calls("delete_user", FAULT_AFTER);
+
+    cluster.network.isolate(own, true);
+    let cut = Instant::now();
+    await_deleted(&world.users, &world, PATIENCE, &worker);
+    let took = cut.elapsed().as_secs_f64();
+    let log = worker.errors();
+    assert!(log.contains("RabbitMQ confirms nothing"), "{}", tail(&log));
+    // A node that ignored a partition has to be restarted.
+    cluster.kill(own);
+    cluster.network.isolate(own, false);
+    cluster.restart(own);
+    end(&world, worker, &cluster);
+    table::verdict(format!("works; all users done {took:.0} s after the cut"));
 }
 
 /// A world at the cluster, and a worker that is ready.

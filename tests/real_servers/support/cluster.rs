@@ -25,6 +25,8 @@ pub(crate) struct Cluster {
     /// Another root directory that has RabbitMQ.
     root: Option<PathBuf>,
     pub(crate) network: Network,
+    /// What a node does that lost the others: `pause_minority`, `ignore`.
+    handling: &'static str,
     directory: TempDir,
 }
 
@@ -35,7 +37,7 @@ struct Node {
 
 impl Cluster {
     /// Starts the nodes together, since each waits for the others to make one cluster.
-    pub(crate) fn start(root: Option<PathBuf>, network: Network) -> Self {
+    pub(crate) fn start(root: Option<PathBuf>, network: Network, handling: &'static str) -> Self {
         let node = |number: usize| Node {
             name: network.node_name(number),
             running: None,
@@ -45,6 +47,7 @@ impl Cluster {
             epmds: Vec::new(),
             root,
             network,
+            handling,
             directory: tempfile::tempdir().expect("a temporary directory"),
         };
         for number in cluster.network.epmds() {
@@ -89,11 +92,12 @@ impl Cluster {
         )
     }
 
-    /// The node that a worker consumes from; its publisher may be at another.
-    pub(crate) fn consumed(&self) -> usize {
+    /// The node of a worker's connection for this purpose, `consume` or `publish`; the other one may be at another.
+    pub(crate) fn node_of(&self, purpose: &str) -> usize {
+        let purpose = format!(" {purpose}");
         eventually(Duration::from_secs(20), || {
             let listed = self.ctl(&["list_connections", "pid", "client_properties"]);
-            let line = listed.lines().find(|line| line.contains(" consume"));
+            let line = listed.lines().find(|line| line.contains(&purpose));
             let of = |line: &str| {
                 let mut nodes = self.nodes.iter();
                 nodes.position(|node| line.starts_with(&format!("<{}.", node.name)))
@@ -224,10 +228,11 @@ impl Cluster {
     fn settings(&self, number: usize) -> String {
         let mut settings = format!(
             "listeners.tcp.1 = {}:{}\nlog.file.level = warning\nloopback_users = none\n\
-             cluster_partition_handling = pause_minority\n\
+             cluster_partition_handling = {}\n\
              cluster_formation.peer_discovery_backend = classic_config\n",
             self.network.address(number),
-            self.network.port(number)
+            self.network.port(number),
+            self.handling
         );
         for (number, node) in self.nodes.iter().enumerate() {
             let line = format!(
