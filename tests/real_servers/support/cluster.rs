@@ -14,7 +14,7 @@ use super::{eventually, repository};
 const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
 pub(crate) const NODES: usize = 3;
 /// A node on a busy machine.
-const START: Duration = Duration::from_mins(1);
+const START: Duration = Duration::from_mins(2);
 /// How long nodes that hear nothing of each other wait before they give each other up, in seconds. RabbitMQ's default is 60.
 pub(crate) const TICK_TIME: u64 = 8;
 
@@ -27,6 +27,8 @@ pub(crate) struct Cluster {
     pub(crate) network: Network,
     /// What a node does that lost the others: `pause_minority`, `ignore`.
     handling: &'static str,
+    /// How often a node ended by itself while it started.
+    pub(crate) gave_up_starts: usize,
     directory: TempDir,
 }
 
@@ -48,6 +50,7 @@ impl Cluster {
             root,
             network,
             handling,
+            gave_up_starts: 0,
             directory: tempfile::tempdir().expect("a temporary directory"),
         };
         for number in cluster.network.epmds() {
@@ -63,6 +66,11 @@ impl Cluster {
         let nodes = cluster.ctl(&["eval", "length([node() | nodes()])."]);
         assert_eq!(nodes.trim(), NODES.to_string(), "nodes run");
         cluster
+    }
+
+    /// Moves users, queues and bindings from Mnesia to Khepri, a Raft of its own.
+    pub(crate) fn use_khepri(&self) {
+        self.ctl(&["enable_feature_flag", "--experimental", "khepri_db"]);
     }
 
     /// What RabbitMQ and Erlang say that they are.
@@ -127,10 +135,16 @@ impl Cluster {
         self.nodes[number].running = Some(Process::start(server, self.directory.path(), &name));
     }
 
-    pub(crate) fn await_running(&self, number: usize) {
+    /// A node that gives up its own start is started again, as systemd and Kubernetes do.
+    pub(crate) fn await_running(&mut self, number: usize) {
         let url = self.url(number);
         eventually(START, || {
             super::broker::let_in(&url).map_err(|error| {
+                let process = self.nodes[number].running.as_mut();
+                if process.and_then(Process::ended).is_some() {
+                    self.begin(number);
+                    self.gave_up_starts += 1;
+                }
                 let running = self.nodes[number].running.as_ref();
                 let says = running.map(|node| tail(&node.output()));
                 let says = says.unwrap_or_default();
