@@ -153,15 +153,20 @@ impl AmqpPublisher {
         }
     }
 
-    /// Where there are other hosts, the next channels are opened at one of them: a node that is cut off from the others
-    /// confirms nothing. Channels that are open keep theirs until they meet the same.
+    /// Where there are other hosts, publishing goes on at one of them: a node that is cut off from the others confirms
+    /// nothing. Only what is in flight there waits until its own time is over.
     async fn leave(&self, left: &Arc<Connection>) {
         let mut connection = self.connection.lock().await;
         let is_current = connection
             .as_ref()
             .is_some_and(|current| Arc::ptr_eq(current, left));
-        if is_current && self.connector.distrust(PURPOSE) {
-            *connection = None;
+        if !is_current || !self.connector.distrust(PURPOSE) {
+            return;
+        }
+        *connection = None;
+        let idle = self.channels.iter().filter_map(|slot| slot.try_lock().ok());
+        for mut slot in idle {
+            slot.take_if(|opened| Arc::ptr_eq(&opened.connection, left));
         }
     }
 
