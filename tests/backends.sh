@@ -5,6 +5,7 @@
 #                                 One that cannot be had is a row in the table: "not tried", and why
 #   backends.sh run [FILTER]      brings them, runs the trials whose names begin with FILTER, and prints their table; fails if
 #                                 one trial failed
+#   backends.sh smoke             the same with RabbitMQ 4 and Valkey 8 alone
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -20,6 +21,7 @@ say() { printf 'backends: %s\n' "$*" >&2; }
 bring() {
     local part=$1 state=$brought/parts/$1 log=$brought/$1.log
     shift
+    mkdir -p "$brought/parts"
     if [ "$(cat "$state" 2>/dev/null)" = here ]; then
         say "present: $part"
         return
@@ -66,12 +68,15 @@ python() {
     "$brought/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
 }
 
-bring_all() {
-    mkdir -p "$brought/parts"
+bring_next_releases() {
     bring debian debian
     bring rabbitmq packages rabbitmq-server
-    bring redis packages redis-server
     bring valkey packages valkey-server
+}
+
+bring_all() {
+    bring_next_releases
+    bring redis packages redis-server
     bring ceph packages ceph-mon ceph-osd radosgw
     bring s3s-fs crate s3s-fs@0.14.1 --features binary
     bring garage crate garage@2.5.0
@@ -79,15 +84,17 @@ bring_all() {
     bring ministack python ministack==1.5.33
 }
 
-run() {
-    local table=$brought/table status=0
-    bring_all
+# try NAME...: runs the trials whose names begin so.
+try() {
+    local table=$brought/table status=0 name
     rm -f "$table.rows"
-    (cd "$repository" && OFFBOARDER_BACKENDS_TABLE=$table.rows \
-        cargo test --locked --test real_servers -- --include-ignored "backends: ${1:-}" --test-threads=1) || status=$?
+    for name; do
+        (cd "$repository" && OFFBOARDER_BACKENDS_TABLE=$table.rows \
+            cargo test --locked --test real_servers -- --include-ignored "backends: $name" --test-threads=1) || status=$?
+    done
     {
         printf '%s\n' '| backend | what was done | verdict | seconds |' '| --- | --- | --- | --- |'
-        sort "$table.rows" 2>/dev/null || { echo "no trial has a name that begins with \"${1:-}\""; status=2; }
+        sort "$table.rows" 2>/dev/null || { echo "no trial has a name that begins with \"$*\""; status=2; }
     } >"$table.md"
     printf '\n%s\n\n' "$(date --utc +%F), $(git -C "$repository" rev-parse --short HEAD), also in $table.md"
     cat "$table.md"
@@ -96,7 +103,8 @@ run() {
 
 case ${1:-} in
     bring) bring_all ;;
-    run) run "${2:-}" ;;
+    run) bring_all && try "${2:-}" ;;
+    smoke) bring_next_releases && try 'RabbitMQ 4 on Mnesia' 'Valkey 8' ;;
     --only) shift; "$@" ;;
     *) sed -n '2,/^set /{s/^# \{0,1\}//;/^set /d;p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac

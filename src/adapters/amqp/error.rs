@@ -92,7 +92,15 @@ pub(super) fn all_failed(mut errors: Vec<(String, QueueError)>, at: &str) -> Que
         .iter()
         .position(|(_, error)| !matches!(error, QueueError::Unreachable { .. }));
     if let Some(refusal) = refusal {
-        return errors.swap_remove(refusal).1;
+        let is_one_of_several = errors.len() > 1;
+        let (host, error) = errors.swap_remove(refusal);
+        return match error {
+            QueueError::Refused { what, why } if is_one_of_several => QueueError::Refused {
+                what,
+                why: format!("{why}; said by {host}"),
+            },
+            error => error,
+        };
     }
 
     let fix = errors.iter().rev().find_map(|(_, error)| match error {
@@ -183,9 +191,11 @@ mod tests {
             why: "ACCESS_REFUSED".to_owned(),
         };
         let errors = vec![away("a:1"), ("b:2".to_owned(), refused)];
-        assert!(matches!(
-            all_failed(errors, "amqp://a,b"),
-            QueueError::Refused { .. }
-        ));
+        let error = all_failed(errors, "amqp://a,b");
+        assert!(matches!(error, QueueError::Refused { .. }));
+        assert!(
+            error.to_string().contains("ACCESS_REFUSED; said by b:2"),
+            "{error}"
+        );
     }
 }

@@ -153,7 +153,7 @@ impl AmqpPublisher {
         }
     }
 
-    /// Where there are other hosts, publishing goes on at one of them: a node that is cut off from the others confirms
+    /// Where there are other hosts, publishing continues at one of them: a node that is cut off from the others confirms
     /// nothing. Only what is in flight there waits until its own time is over.
     async fn leave(&self, left: &Arc<Connection>) {
         let mut connection = self.connection.lock().await;

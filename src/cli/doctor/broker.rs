@@ -40,7 +40,9 @@ pub(super) async fn check(queue: Option<&Queue>) -> Vec<Finding> {
     };
 
     let mut findings = hosts(broker.at(), &examined.hosts);
-    findings.extend(examined.certificate.as_ref().map(certificate));
+    let is_blocked = matches!(examined.alarm, Ok(Some(_)));
+    let name = examined.certificate.as_ref();
+    findings.extend(name.map(|name| certificate(name, is_blocked)));
     findings.extend(of_service(examined));
     findings
 }
@@ -75,8 +77,12 @@ fn hosts(at: &str, hosts: &[HostReport]) -> Vec<Finding> {
     findings
 }
 
-fn certificate(name: &Result<Option<String>, QueueError>) -> Finding {
+fn certificate(name: &Result<Option<String>, QueueError>, is_blocked: bool) -> Finding {
     match name {
+        Ok(None) if is_blocked => Finding::skipped(
+            CERTIFICATE,
+            "unknown: RabbitMQ does not say its name during an alarm",
+        ),
         Ok(Some(name)) => Finding::good(CERTIFICATE, format!("RabbitMQ knows it as {name}")),
         Ok(None) => Finding::warning(
             CERTIFICATE,

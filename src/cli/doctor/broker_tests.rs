@@ -184,8 +184,9 @@ fn a_host_that_does_not_let_us_in_is_a_warning_that_names_it_and_a_name_that_is_
     let one = hosts("amqps://a", &all[..1]);
     assert_eq!(one[0].detail, "accepts the credentials at amqps://a");
 
-    assert!(!certificate(&Ok(Some("CN=a".to_owned()))).warning);
-    assert!(certificate(&Ok(None)).warning);
+    assert!(!certificate(&Ok(Some("CN=a".to_owned())), false).warning);
+    assert!(certificate(&Ok(None), false).warning);
+    assert!(certificate(&Ok(None), true).skipped);
 }
 
 #[test]

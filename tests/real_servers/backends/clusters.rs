@@ -16,11 +16,13 @@ use crate::support::{broker, eventually, ledger, manifests, parts, servers, tabl
 
 /// After the death of its node.
 const CONTINUES_WITHIN: Duration = Duration::from_secs(15);
+/// How long a worker waits for a confirm.
+const UNCONFIRMED: Duration = Duration::from_secs(30);
 /// How often the majority is lost, unless `MAJORITIES` says it.
 const TIMES: usize = 20;
 /// What a node does that lost the others, as RabbitMQ calls it: it lets nobody in.
 const PAUSES: &str = "pause_minority";
-/// It goes on, and confirms nothing.
+/// It continues, and confirms nothing.
 const IGNORES: &str = "ignore";
 const USERS_OF_A_LOSS: usize = 12;
 /// After the majority is back.
@@ -72,7 +74,7 @@ releases!(
     partition
 );
 releases!(
-    "the node that the worker publishes to cut off, which goes on and confirms nothing",
+    "the node that the worker publishes to cut off, which stays up and confirms nothing",
     silent_node
 );
 
@@ -138,7 +140,8 @@ fn majority(place: usize, root: Option<PathBuf>, store: Store) {
     ));
 }
 
-/// RabbitMQ pauses the node once it misses the others; only then can the worker know.
+/// On Mnesia RabbitMQ pauses the node once it misses the others; only then can the worker know. On Khepri it does not, and
+/// where the worker publishes to the same node, only the confirms that do not come show it.
 fn partition(place: usize, root: Option<PathBuf>, store: Store) {
     let Some(network) = Network::of_namespaces() else {
         table::verdict("not tried: network namespaces need root");
@@ -153,7 +156,11 @@ fn partition(place: usize, root: Option<PathBuf>, store: Store) {
     let before = worker.errors().len();
     cluster.network.isolate(own, true);
     let missed = Duration::from_secs(TICK_TIME + TICK_TIME / 4);
-    let took = await_going_on(&world, &worker, before, missed + CONTINUES_WITHIN);
+    let noticed = match store {
+        Store::Mnesia => missed,
+        Store::Khepri => missed + UNCONFIRMED,
+    };
+    let took = await_going_on(&world, &worker, before, noticed + CONTINUES_WITHIN);
     await_deleted(&world.users, &world, PATIENCE, &worker);
     cluster.network.isolate(own, false);
     cluster.await_running(own);

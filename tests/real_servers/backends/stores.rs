@@ -55,7 +55,10 @@ trial!(
     "backends: s3s-fs: a hundred users, killed in mid-batch",
     |place| {
         if let Some(servers) = other(place, "s3s-fs", Bucket::Plain) {
-            works(place, &servers, Bucket::Plain, Fault::Killed);
+            let world = works(place, &servers, Bucket::Plain, Fault::Killed);
+            let report = world.json(&["verify", "--all"], 0);
+            let unseen = report["cannotFind"].to_string();
+            assert!(unseen.contains("does not list versions"), "{unseen}");
             table::verdict("works; `verify` cannot see older versions, and says so");
         }
     },
@@ -126,9 +129,10 @@ fn world_of(place: usize, servers: &Arc<Servers>, bucket: Bucket) -> World {
     world
 }
 
-fn works(place: usize, servers: &Arc<Servers>, bucket: Bucket, fault: Fault) {
+fn works(place: usize, servers: &Arc<Servers>, bucket: Bucket, fault: Fault) -> World {
     let world = world_of(place, servers, bucket);
     off_board(&world, servers, fault, "s3");
+    world
 }
 
 /// Archives and manifests are encrypted with it.
