@@ -103,8 +103,8 @@ try() {
 
 case ${1:-} in
     bring) bring_all ;;
-    run) bring_all && try "${2:-}" ;;
-    smoke) bring_next_releases && try 'RabbitMQ 4 on Mnesia' 'Valkey 8' ;;
+    run) bring_all; try "${2:-}" ;;
+    smoke) bring_next_releases; try 'RabbitMQ 4 on Mnesia' 'Valkey 8' ;;
     --only) shift; "$@" ;;
     *) sed -n '2,/^set /{s/^# \{0,1\}//;/^set /d;p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac
