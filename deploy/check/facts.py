@@ -174,7 +174,8 @@ def redis():
     called = set()
     for file in sorted((ROOT / "src/adapters/redis").rglob("*.rs")):
         called |= set(re.findall(r"redis\.call\('(\w+)'|redis::cmd\(\"(\w+)\"", file.read_text()))
-    words = {(one or other).lower() for one, other in called}
+    # `CONFIG GET` shows passwords: `doctor` asks where a login may, and says what it could not see.
+    words = {(one or other).lower() for one, other in called} - {"config"}
     given = set(re.findall(r"\+([\w|]+)", acl))
     hold(words, "no command was found in src/adapters/redis")
     lacking = {word for word in words if not any(one == word or one.startswith(f"{word}|") for one in given)}
