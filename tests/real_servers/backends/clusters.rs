@@ -45,20 +45,12 @@ macro_rules! releases {
         );
         trial!(
             concat!("backends: three nodes of RabbitMQ 4: ", $name),
-            |place| {
-                if let Some(root) = parts::root_with("rabbitmq") {
-                    $run(place, Some(root), Store::Mnesia);
-                }
-            },
+            |place| on_release_4(place, Store::Mnesia, $run),
             on_request
         );
         trial!(
             concat!("backends: three nodes of RabbitMQ 4 on Khepri: ", $name),
-            |place| {
-                if let Some(root) = parts::root_with("rabbitmq") {
-                    $run(place, Some(root), Store::Khepri);
-                }
-            },
+            |place| on_release_4(place, Store::Khepri, $run),
             on_request
         );
     };
@@ -77,6 +69,13 @@ releases!(
     "the node that the worker publishes to cut off, which stays up and confirms nothing",
     silent_node
 );
+
+/// Where it could be had; the row says so if not.
+fn on_release_4(place: usize, store: Store, run: fn(usize, Option<PathBuf>, Store)) {
+    if let Some(root) = parts::root_with("rabbitmq") {
+        run(place, Some(root), store);
+    }
+}
 
 fn own_node(place: usize, root: Option<PathBuf>, store: Store) {
     let mut cluster = Cluster::start(root, Network::loopback(), PAUSES);
