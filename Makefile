@@ -8,7 +8,7 @@ REMAP := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CURDIR)=/offboarder
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build supply-chain sbom notices requirements demo play play-stop test test-backends test-backends-smoke test-profiles check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-lanes bench-outage bench-plan bench-quota bench-report bench-sizing bench-submit bench-telemetry bench-workers upgrade up down clean-local
+.PHONY: help build supply-chain sbom notices requirements demo play play-stop test test-backends test-backends-smoke test-profiles check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-lanes bench-outage bench-plan bench-quota bench-report bench-sizing bench-submit bench-telemetry bench-user bench-workers upgrade up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -153,6 +153,10 @@ bench-submit: build ## submit 100,000 users of a CSV file; prints seconds, users
 bench-telemetry: build ## prints the cost of a telemetry collector that accepts all, is dead, silent or refuses; USERS=n ROUNDS=n
 	$(INSTALL) servers
 	.venv/bin/python benches/telemetry.py target/release/offboarder $(LOCAL) '$(USERS)' '$(ROUNDS)'
+
+bench-user: build ## prints what a small user costs: calls, S3 requests, Redis and broker operations, CPU of each part; USERS=200
+	$(INSTALL) servers
+	.venv/bin/python benches/user.py target/release/offboarder $(LOCAL) $(USERS)
 
 bench-workers: build ## prints the calls of a user by class, and compares two workers on the default quotas with the formula
 	$(INSTALL) servers

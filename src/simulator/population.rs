@@ -35,6 +35,9 @@ pub(crate) struct Record {
     /// Number of queues that the user is in; the flag is the default.
     #[serde(default)]
     pub queues: Option<usize>,
+    /// The user owns and supervises none of them.
+    #[serde(default)]
+    pub owns_no_queue: bool,
     /// How a DELETE is answered; 204 is the default.
     #[serde(default)]
     pub deletion: Option<DeletionAnswer>,

@@ -24,6 +24,7 @@ mod broker_faults;
 mod broker_hosts;
 mod broker_tls;
 mod brokers;
+mod budget;
 mod cancelling;
 mod chaos;
 mod crashes;

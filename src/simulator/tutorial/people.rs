@@ -28,12 +28,12 @@ impl People {
         let queue_ids: Vec<String> = (0..count).map(|index| format!("q-{id}-{index}")).collect();
 
         for (index, queue_id) in queue_ids.iter().enumerate() {
-            let owner = if index == 0 {
+            let owner = if index == 0 && !record.owns_no_queue {
                 format!("\"{id}\"")
             } else {
                 "\"another-user\"".to_owned()
             };
-            let supervisors = if index == 1 {
+            let supervisors = if index == 1 && !record.owns_no_queue {
                 format!(r#"["sup-1","{id}"]"#)
             } else {
                 r#"["sup-1"]"#.to_owned()

@@ -25,6 +25,7 @@ pub(crate) mod python;
 pub(crate) mod random;
 pub(crate) mod redis;
 pub(crate) mod redis_fleet;
+pub(crate) mod redis_monitor;
 pub(crate) mod registry;
 pub(crate) mod runtime;
 pub(crate) mod s3_proxy;

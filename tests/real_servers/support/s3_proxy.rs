@@ -42,6 +42,8 @@ struct State {
     /// By what the path of the object holds.
     damages: Vec<(String, Damage)>,
     refused: usize,
+    /// Method and target of each.
+    requests: Vec<String>,
     ended: bool,
 }
 
@@ -124,6 +126,11 @@ impl S3Proxy {
         lock(&self.state).refused
     }
 
+    /// Method and target of each request so far, such as `GET /bucket?list-type=2&prefix=place-3%2F`.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        lock(&self.state).requests.clone()
+    }
+
     /// What would have been refused a number of times, and came less often.
     pub(crate) fn unspent(&self) -> Vec<String> {
         let state = lock(&self.state);
@@ -173,6 +180,9 @@ fn serve(mut client: &TcpStream, upstream: SocketAddr, state: &Mutex<State>) -> 
     let Some((head, rest)) = read_head(client)? else {
         return Ok(());
     };
+    if let Some((line, _version)) = head.split_once(" HTTP/") {
+        lock(state).requests.push(line.to_owned());
+    }
     if let Some((status, code)) = refusal(&head, state) {
         discard_body(client, &head, rest.len());
         let is_head = head.starts_with("HEAD ");

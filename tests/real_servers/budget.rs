@@ -1,0 +1,150 @@
+//! What a plain user costs, counted and not timed: calls of the tenant, requests to S3, round trips to Redis.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::population::{Outcome, User};
+use crate::support::redis_monitor::RedisMonitor;
+use crate::support::s3_proxy::S3Proxy;
+use crate::support::world::{PATIENCE, World};
+use crate::support::{ledger, promises, servers, trial};
+
+/// And one more before them, for which Redis gets the scripts.
+const USERS: usize = 40;
+/// How often the worker itself looks at the registers, beside what it asks for a user.
+const POLL: Duration = Duration::from_secs(2);
+
+/// Of each user exactly.
+const CALLS: &[(&str, usize)] = &[
+    ("get_user", 3),
+    ("get_routing_profile", 2),
+    ("get_queue", 3),
+    ("patch_routing_profile", 1),
+    ("get_scim_user", 2),
+    ("put_scim_user", 1),
+    ("query_conversations", 1),
+    ("delete_user", 1),
+];
+/// Of each user exactly: requests that name the user.
+const OBJECTS: &[(&str, usize)] = &[
+    ("LIST ID", 1),
+    ("PUT ID.json", 1),
+    ("HEAD ID.json", 3),
+    ("LIST _hold_ID.", 2),
+    ("LIST VERSIONS _hold_ID.", 2),
+    ("PUT ID_sealed.json", 1),
+    ("PUT ID_audit.json", 1),
+];
+/// At most, of each user on average, beside the worker's own: requests that name no user.
+const REGISTERS: &[(&str, usize)] = &[
+    ("LIST _pause.", 1),
+    ("LIST VERSIONS _pause.", 1),
+    ("LIST _stop_order.", 1),
+    ("LIST VERSIONS _stop_order.", 1),
+];
+/// Of each user exactly.
+const REDIS: &[(&str, usize)] = &[
+    ("claim", 2),
+    ("save", 6),
+    ("noted holds", 2),
+    ("release", 2),
+];
+
+trial!(
+    "a plain user costs the calls, S3 requests and Redis round trips of the budget, and not one more",
+    a_plain_user,
+    seconds = 20
+);
+
+/// One page of conversations, three queues that it does not own.
+fn a_plain_user(place: usize) {
+    let queues = json!({ "queues": 3, "ownsNoQueue": true });
+    let user = |number| User::new(place, number, Outcome::Deleted, 4).with(&queues);
+    let mut world = World::with_topology(place, (0..=USERS).map(user).collect());
+    // As deploy/ sets one: without a key, account and routing are read again before the seal.
+    world.set("OFFBOARDER_INTEGRITY_KEY", &"k".repeat(32));
+    let s3 = S3Proxy::before(&mut world);
+    let redis = RedisMonitor::start(world.setting("OFFBOARDER_CHECKPOINTS_URL"));
+    let worker = world.start(&["worker"]);
+    worker.await_ready();
+    world.publish_users(&world.users[..1]);
+    promises::await_quiet(&world, PATIENCE);
+    let at_start = s3.requests().len();
+    let begun = Instant::now();
+    world.publish_users(&world.users[1..]);
+    promises::await_quiet(&world, PATIENCE);
+    let requests = s3.requests().split_off(at_start);
+    let polls = begun.elapsed().div_duration_f64(POLL).ceil() as usize + 1;
+    World::drain(worker);
+    promises::assert_kept(&world, &servers::shared());
+
+    let calls = ledger::calls(&world.simulator);
+    let commands = redis.end();
+    let mut shared = requests.clone();
+    for user in &world.users[1..] {
+        let id = user.id.as_str();
+        let own = calls
+            .iter()
+            .filter(|call| call.user() == Some(id) || call.path.contains(id));
+        let own_calls = counted(own.map(|call| call.operation.clone()));
+        let own = requests.iter().filter(|request| request.contains(id));
+        let own_requests = counted(own.map(|one| kind(one, id)));
+        let own = commands.iter().filter(|command| command.names(id));
+        let own_commands = counted(own.map(|one| one.name.clone()));
+        let budget = [table(CALLS), table(OBJECTS), table(REDIS)];
+        assert_eq!(
+            [own_calls, own_requests, own_commands],
+            budget,
+            "of the user {id}"
+        );
+        shared.retain(|request| !request.contains(id));
+    }
+
+    let shared = counted(shared.iter().map(|one| kind(one, "-"))).into_iter();
+    let found = shared.map(|(kind, count)| (kind, count.saturating_sub(polls).div_ceil(USERS)));
+    let found: BTreeMap<String, usize> = found.filter(|(_, count)| *count > 0).collect();
+    let budget = table(REGISTERS);
+    let is_within = found
+        .iter()
+        .all(|(kind, count)| budget.get(kind).is_some_and(|most| count <= most));
+    assert!(
+        is_within,
+        "{found:#?} of each user instead of {budget:#?}, beside {polls} of the worker itself"
+    );
+}
+
+fn counted(found: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for one in found {
+        *counts.entry(one).or_default() += 1;
+    }
+    counts
+}
+
+fn table(rows: &[(&str, usize)]) -> BTreeMap<String, usize> {
+    rows.iter()
+        .map(|(name, count)| ((*name).to_owned(), *count))
+        .collect()
+}
+
+/// Method and kind of object, e.g. `PUT ID_sealed.json`, or `LIST _pause.`; `LIST VERSIONS` also shows delete markers.
+fn kind(request: &str, id: &str) -> String {
+    let (method, target) = request.split_once(' ').expect("a target");
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let members: Vec<&str> = query.split('&').collect();
+    let prefix = members
+        .iter()
+        .find_map(|member| member.strip_prefix("prefix="));
+    let (method, object) = match prefix {
+        Some(prefix) if members.iter().any(|member| member.starts_with("versions")) => {
+            ("LIST VERSIONS", prefix)
+        }
+        Some(prefix) => ("LIST", prefix),
+        None => (method, path),
+    };
+    let object = object.rsplit("%2F").next().unwrap_or(object);
+    let object = object.rsplit('/').next().unwrap_or(object);
+    format!("{method} {}", object.replace(id, "ID"))
+}
