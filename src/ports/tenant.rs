@@ -67,11 +67,14 @@ pub(crate) struct AccountRead {
     pub calls: Vec<Call>,
 }
 
-/// What the writes of a deactivation came to. Whether the account is inactive, only a read shows.
+/// What the writes of a deactivation came to. Whether the account is inactive, only a read shows, or a write that returns
+/// the account as it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deactivation {
     /// A write was accepted.
     Written,
+    /// A write was accepted, and its answer is the account as it is stored now, inactive. That is a read.
+    Shown,
     /// The account is inactive already, does not show whether it is, or does not exist: as the read says.
     NotNeeded { active: Option<bool> },
 }
@@ -83,6 +86,9 @@ pub(crate) enum RoutingWrites {
     /// All are accepted. `released` names objects that only this run knows to have named the user; a checkpoint keeps
     /// them for [`Tenant::left_over`].
     Accepted { released: Vec<String> },
+    /// Nothing routes work to the user, as the last answer showed: that of a read, or of a write that returned the new
+    /// state.
+    Shown,
     /// The user does not exist any more.
     UserGone,
     /// What routes work to the user cannot be found out; a person has to look.
@@ -342,6 +348,12 @@ pub(crate) trait Tenant: Send + Sync {
 
     /// Whether calls that remove access wait for the quota that a deletion needs.
     fn access_waits(&self) -> bool;
+
+    /// Whether the answer to a DELETE tells a user who did not exist from one whom it deleted, so that nobody has to ask
+    /// before.
+    fn deletion_shows_missing(&self) -> bool {
+        false
+    }
 
     /// Waits until a deletion may be sent.
     async fn ready_deletion(&self, user_id: UserId) -> Result<Box<dyn ReadyDeletion>, Failure>;

@@ -1,4 +1,5 @@
-//! Takes the user out of everything that routes work to it. Proof is a read after the writes.
+//! Takes the user out of everything that routes work to it. Proof is a read after the writes, or the answer of the last
+//! write where that is the new state.
 
 use jiff::Timestamp;
 
@@ -28,6 +29,10 @@ pub(super) async fn clear_queues(
         RoutingWrites::Accepted { released } => {
             let since = services.clock.now();
             read_back(services, checkpoint, released, since, calls).await
+        }
+        RoutingWrites::Shown => {
+            let agent = services.tenant.agent_of(user_id, calls).await?;
+            Ok(cleared(Vec::new(), agent))
         }
         RoutingWrites::UserGone => Ok(cleared(Vec::new(), None)),
         // Access is removed all the same. The residual stops the deletion until a person has looked into it.

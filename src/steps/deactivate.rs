@@ -1,4 +1,5 @@
-//! Ends the user's access: the account is set inactive and read back, and its sessions and keys are ended.
+//! Ends the user's access: the account is set inactive and read back, unless the answer of the write shows it, and its
+//! sessions and keys are ended.
 
 use super::converge::{ConvergencePoll, later};
 use super::guard::may_touch;
@@ -26,6 +27,9 @@ pub(super) async fn deactivate(
         Some(converging) => converging.since,
         None => match services.tenant.deactivate(user_id, calls).await? {
             Deactivation::Written => services.clock.now(),
+            Deactivation::Shown => {
+                return done(services, queues, Some(false), user_id, calls).await;
+            }
             Deactivation::NotNeeded { active } => {
                 return done(services, queues, active, user_id, calls).await;
             }

@@ -18,11 +18,11 @@ const POLL: Duration = Duration::from_secs(2);
 
 /// Of each user exactly.
 const CALLS: &[(&str, usize)] = &[
-    ("get_user", 3),
-    ("get_routing_profile", 2),
+    ("get_user", 2),
+    ("get_routing_profile", 1),
     ("get_queue", 3),
     ("patch_routing_profile", 1),
-    ("get_scim_user", 2),
+    ("get_scim_user", 1),
     ("put_scim_user", 1),
     ("query_conversations", 1),
     ("delete_user", 1),

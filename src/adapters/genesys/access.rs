@@ -45,7 +45,7 @@ impl GenesysClient {
             let written = self.write_inactive(user_id, &user).await?;
             calls.push(written.call);
             match written.value {
-                Write::Done => return Ok(Deactivation::Written),
+                Write::Done | Write::Shown => return Ok(Deactivation::Written),
                 Write::Gone => conflicts.vanished(WHAT)?,
                 Write::Conflict => conflicts.met(Some(&user.version.to_string()), WHAT)?,
             }

@@ -77,7 +77,7 @@ impl GenesysClient {
         let mut conflicts = Conflicts::default();
         loop {
             match keep(calls, self.leave_queue(user_id, queue.id).await?) {
-                Write::Done | Write::Gone => return Ok(()),
+                Write::Done | Write::Shown | Write::Gone => return Ok(()),
                 Write::Conflict => conflicts.met(None, WHAT)?,
             }
         }
@@ -125,7 +125,7 @@ impl GenesysClient {
                 Known::Missing => return Ok(RoutingWrites::Unknown(unknown(user_id))),
             }
             match keep(calls, self.drop_skills(user_id).await?) {
-                Write::Done => return Ok(accepted),
+                Write::Done | Write::Shown => return Ok(accepted),
                 Write::Gone => conflicts.vanished(WHAT)?,
                 Write::Conflict => conflicts.met(None, WHAT)?,
             }

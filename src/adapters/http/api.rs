@@ -26,11 +26,16 @@ use crate::telemetry::metrics;
 /// The note of a call whose object was missing twice.
 pub(crate) const TWICE: &str = "not found by a second read after a pause, either";
 
+/// The note of a write whose answer was the new state, so that no other read was made.
+const SHOWN: &str = "the answer is the new state, and counts as the read after the write";
+
 /// How a write was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Write {
     /// Accepted; done when a read says so.
     Done,
+    /// Accepted, and the answer shows that it is done; see [`Api::write_shown`].
+    Shown,
     /// The object changed since it was read: read again.
     Conflict,
     /// The object does not exist any more.
@@ -180,10 +185,28 @@ impl Api {
         request: Request<'_>,
         conflicts: impl FnOnce(&Reply) -> bool,
     ) -> Result<Answered<Write>, ApiError> {
-        let reply = effect("the API write", self.send(request)).await?;
+        self.write_shown(name, request, conflicts, |_reply| false)
+            .await
+    }
+
+    /// The same, where `shows` says whether the answer of an accepted write shows by itself that the object is now as it
+    /// was asked to be.
+    pub(crate) async fn write_shown(
+        &self,
+        name: &'static str,
+        request: Request<'_>,
+        conflicts: impl FnOnce(&Reply) -> bool,
+        shows: impl FnOnce(&Reply) -> bool,
+    ) -> Result<Answered<Write>, ApiError> {
+        let mut reply = effect("the API write", self.send(request)).await?;
 
         let value = match reply.status() {
             _ if conflicts(&reply) => Write::Conflict,
+            200 if shows(&reply) => {
+                self.succeeded(name);
+                reply.call.note = Some(SHOWN.to_owned());
+                Write::Shown
+            }
             200..=299 => {
                 self.succeeded(name);
                 Write::Done

@@ -96,7 +96,11 @@ impl Client {
             body: Some(deactivated(read).map_err(|why| unwritable(CALL, why))?),
             ..Request::write(Method::PUT, url, QuotaClass::Scim, "scim:write")
         };
-        self.write(CALL, request).await
+        let shows = |reply: &Reply| {
+            let stored = parse_account(user_id, &reply.body, None);
+            stored.is_ok_and(|user| user.account.active == Some(false))
+        };
+        self.write(CALL, request, shows).await
     }
 
     /// Reads and writes until a write is accepted, or none is needed.
@@ -125,6 +129,7 @@ impl Client {
             calls.push(written.call);
             match written.value {
                 Write::Done => return Ok(Deactivation::Written),
+                Write::Shown => return Ok(Deactivation::Shown),
                 Write::Gone => conflicts.vanished(WHAT)?,
                 Write::Conflict => conflicts.met(version, WHAT)?,
             }

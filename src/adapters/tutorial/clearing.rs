@@ -37,7 +37,7 @@ impl Client {
                 Profile::Missing => return Ok(RoutingWrites::Unknown(no_profile(user_id))),
             };
             if profile.queues.is_empty() {
-                return Ok(accepted(&released));
+                return Ok(shown(&released));
             }
 
             for queue_id in &profile.queues {
@@ -51,6 +51,7 @@ impl Client {
             let written = self.write_profile_without_queues(user_id, &profile, if_match);
             match keep(calls, written.await?) {
                 Write::Done => return Ok(accepted(&released)),
+                Write::Shown => return Ok(shown(&released)),
                 Write::Gone => conflicts.vanished(PROFILE)?,
                 Write::Conflict => conflicts.met(version, PROFILE)?,
             }
@@ -78,7 +79,7 @@ impl Client {
             let if_match = conflicts.if_match(version);
             let written = self.write_queue_without_user(&queue, user_id, if_match);
             match keep(calls, written.await?) {
-                Write::Done => return Ok(true),
+                Write::Done | Write::Shown => return Ok(true),
                 Write::Gone => conflicts.vanished("queue")?,
                 Write::Conflict => conflicts.met(version, "queue")?,
             }
@@ -123,6 +124,15 @@ impl Client {
             }
         }
         Ok(residual)
+    }
+}
+
+/// The profile was shown without queues. What the user owned or supervised has to be read back.
+fn shown(released: &[QueueId]) -> RoutingWrites {
+    if released.is_empty() {
+        RoutingWrites::Shown
+    } else {
+        accepted(released)
     }
 }
 

@@ -33,6 +33,7 @@ impl Client {
         &self,
         name: &'static str,
         request: Request<'_>,
+        shows: impl FnOnce(&Reply) -> bool,
     ) -> Result<Answered<Write>, ApiError> {
         let is_scim = request.media_type == SCIM;
         let conflicts = |reply: &Reply| match reply.status() {
@@ -41,6 +42,6 @@ impl Client {
             400 => code_of(&reply.body).as_deref() == Some("invalidVers"),
             _ => false,
         };
-        self.api.write(name, request, conflicts).await
+        self.api.write_shown(name, request, conflicts, shows).await
     }
 }

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::types::{Queue, QueueId, RoutingProfile, ScimUser};
@@ -29,6 +30,15 @@ pub(super) fn parse_profile(body: &Bytes, etag: Option<String>) -> Result<Routin
         version: etag,
         document: body.clone(),
     })
+}
+
+/// Whether this is a profile that says of itself that it has no queues. An answer without the member does not say so.
+pub(super) fn has_no_queues(body: &[u8]) -> bool {
+    let Ok(document) = Document::parse(body) else {
+        return false;
+    };
+    let queues = document.list::<IgnoredAny>("queues");
+    document.raw("queues").is_some() && queues.is_ok_and(|queues| queues.is_empty())
 }
 
 pub(super) fn profile_without_queues(read: &RoutingProfile) -> Result<Vec<u8>, String> {

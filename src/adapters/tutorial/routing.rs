@@ -3,7 +3,9 @@
 use reqwest::Method;
 
 use super::client::Client;
-use super::documents::{parse_profile, parse_queue, profile_without_queues, queue_without_user};
+use super::documents::{
+    has_no_queues, parse_profile, parse_queue, profile_without_queues, queue_without_user,
+};
 use super::types::{Queue, QueueId, RoutingProfile};
 use crate::adapters::http::{ApiError, Request, Write, unwritable};
 use crate::job::UserId;
@@ -39,7 +41,8 @@ impl Client {
             body: Some(profile_without_queues(read).map_err(|why| unwritable(CALL, why))?),
             ..Request::write(Method::PATCH, url, QuotaClass::Routing, "routing:write")
         };
-        self.write(CALL, request).await
+        self.write(CALL, request, |reply| has_no_queues(&reply.body))
+            .await
     }
 
     pub(super) async fn read_queue(
@@ -74,6 +77,7 @@ impl Client {
             body: Some(queue_without_user(read, user_id).map_err(|why| unwritable(CALL, why))?),
             ..Request::write(Method::PATCH, url, QuotaClass::Routing, "routing:write")
         };
-        self.write(CALL, request).await
+        // The document does not say what the answer holds.
+        self.write(CALL, request, |_reply| false).await
     }
 }

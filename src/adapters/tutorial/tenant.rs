@@ -100,22 +100,28 @@ impl Tenant for Client {
             ..CallCounts::default()
         };
         StepCalls {
-            // The user; the profile before and after; each queue; the profile's write. A queue that names the user as
-            // owner or supervisor takes two more calls, which only a read of the queue would show.
-            clear_queues: routing(3 + if queues == 0 { 0 } else { queues + 1 }),
-            deactivate: scim(3),
+            // The user; the profile; each queue; the profile's write, whose answer is the profile after it. A queue that
+            // names the user as owner or supervisor takes two more calls, which only a read of the queue would show, and
+            // one of the profile.
+            clear_queues: routing(2 + if queues == 0 { 0 } else { queues + 1 }),
+            deactivate: scim(2),
             page: CallCounts {
                 analytics: 1,
                 ..CallCounts::default()
             },
-            // The DELETE, and the reads before and after it.
-            delete: routing(3),
+            // The DELETE, and the read after it.
+            delete: routing(2),
             account: scim(1),
         }
     }
 
     fn access_waits(&self) -> bool {
         self.api.transport.access_waits(QuotaClass::Routing)
+    }
+
+    /// 404 is documented as "already gone".
+    fn deletion_shows_missing(&self) -> bool {
+        true
     }
 
     async fn ready_deletion(&self, user_id: UserId) -> Result<Box<dyn ReadyDeletion>, Failure> {

@@ -15,7 +15,7 @@ use super::Client;
 use crate::adapters::http::{ApiOptions, Grant, LocalQuotas};
 use crate::clock::Clock;
 use crate::failure::{Class, Code, Failure};
-use crate::ports::{Tenant, TenantRead};
+use crate::ports::{Deactivation, RoutingWrites, Tenant, TenantRead};
 use crate::progress::Progress;
 use crate::secret::Secret;
 
@@ -43,6 +43,11 @@ async fn serve(answer: Answer) -> (Client, Arc<Mutex<Vec<String>>>) {
         let (status, body) = answer(&path, &sent);
         async move { (StatusCode::from_u16(status).unwrap(), body) }
     });
+    (client_of(app).await, seen)
+}
+
+/// A client of a server that runs until the test ends.
+async fn client_of(app: Router) -> Client {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base: url::Url = format!("http://{}", listener.local_addr().unwrap())
         .parse()
@@ -64,7 +69,7 @@ async fn serve(answer: Answer) -> (Client, Arc<Mutex<Vec<String>>>) {
         clock: Clock::system(),
         progress: Progress::default(),
     });
-    (client.unwrap(), seen)
+    client.unwrap()
 }
 
 fn count(seen: &Mutex<Vec<String>>, path: &str) -> usize {
@@ -187,4 +192,64 @@ async fn a_missing_user_is_read_twice_and_a_log_in_page_is_not_a_user() {
     let (client, _) = serve(|path, _| token_or(path, (200, "<html>Log in"))).await;
     let error = client.find_user(user_id).await.unwrap_err();
     assert_eq!(error.code, Code::CxoneUnreadable);
+}
+
+const PROFILE_PATH: &str =
+    "/api/v2/routing/users/3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11/routingprofile";
+
+/// A server whose PATCH of a routing profile, and PUT of a SCIM user, are answered so.
+async fn serve_writes(profile: &'static str, account: &'static str) -> Client {
+    let app = Router::new().fallback(move |request: Request| async move {
+        let path = request.uri().path();
+        let body = match request.method().as_str() {
+            "PATCH" => profile,
+            "PUT" => account,
+            _ if path == "/token" => {
+                r#"{"access_token":"t","token_type":"Bearer","expires_in":60}"#
+            }
+            _ if path == PROFILE_PATH => r#"{"queues":[{"id":"q"}]}"#,
+            _ if path.ends_with("/queues/q") => r#"{"id":"q","ownerId":"another"}"#,
+            _ => r#"{"id":"3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11","active":true}"#,
+        };
+        (StatusCode::OK, body)
+    });
+    client_of(app).await
+}
+
+#[tokio::test]
+async fn a_write_that_returns_the_new_state_is_a_read_and_any_other_answer_is_none() {
+    let user_id = ID.parse().unwrap();
+    for (profile, account, shown) in [
+        (
+            r#"{"queues":[]}"#,
+            r#"{"id":"3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11","active":false}"#,
+            true,
+        ),
+        (
+            r#"{"queues":[{"id":"q"}]}"#,
+            r#"{"id":"3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11","active":true}"#,
+            false,
+        ),
+        (
+            "{}",
+            r#"{"id":"3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11"}"#,
+            false,
+        ),
+        ("", "", false),
+        (
+            "<html>",
+            r#"{"id":"00000000-9a51-4b4b-8f6c-1f9a4f9b7c11","active":false}"#,
+            false,
+        ),
+    ] {
+        let client = serve_writes(profile, account).await;
+        let mut calls = Vec::new();
+        let cleared = client.clear_routing(user_id, &mut calls).await.unwrap();
+        assert_eq!(cleared == RoutingWrites::Shown, shown, "{profile}");
+        let done = client.deactivate(user_id, &mut calls).await.unwrap();
+        assert_eq!(done == Deactivation::Shown, shown, "{account}");
+
+        let notes = calls.iter().filter(|call| call.note.is_some()).count();
+        assert_eq!(notes, if shown { 2 } else { 0 }, "the manifest says so");
+    }
 }
