@@ -17,6 +17,15 @@ pub(crate) struct Stored {
     pub version_id: Option<String>,
     /// The Object Lock retention that was set.
     pub retention: Option<RetentionMark>,
+    /// The store's tag of the bytes, and the CRC-32C that it computed of them, where the answer of the write has both.
+    pub proof: Option<Proof>,
+}
+
+/// What the answer of a write says of the bytes that were stored.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Proof {
+    pub etag: String,
+    pub crc32c: String,
 }
 
 /// The outcome of a write that never overwrites.
@@ -184,6 +193,14 @@ pub(crate) trait ArchiveStore: Send + Sync {
             .into_iter()
             .map(|listed| listed.key)
             .collect())
+    }
+
+    /// The same as [`Self::keys`] and [`Self::hidden`], with as few requests as the store needs.
+    async fn shown_and_hidden(
+        &self,
+        prefix: &str,
+    ) -> Result<(Vec<ObjectKey>, Vec<ObjectKey>), Failure> {
+        futures_util::try_join!(self.keys(prefix), self.hidden(prefix))
     }
 
     /// The keys that begin with `prefix` and whose newest version is a delete marker, so that no

@@ -23,7 +23,7 @@ pub(crate) use crate::limits::QuotaClass;
 pub(crate) use crate::machine::{Part, UploadId};
 pub(crate) use crate::manifest::ObjectKey;
 pub(crate) use archive_store::{
-    ArchiveStore, Chunks, DateRange, Found, Listed, PutOnce, Stored, Version, Versions,
+    ArchiveStore, Chunks, DateRange, Found, Listed, Proof, PutOnce, Stored, Version, Versions,
     part_size_bytes,
 };
 pub(crate) use checkpoints::{Checkpoints, Claim, DeletionAdmission, Lease, Saved};

@@ -81,7 +81,7 @@ fn prefix_of(fingerprint: &str) -> String {
 pub(crate) async fn stored_groups(
     store: &dyn ArchiveStore,
 ) -> Result<BTreeMap<String, StoredGroup>, Failure> {
-    let listed = futures_util::try_join!(store.keys(PREFIX), store.hidden(PREFIX))?;
+    let listed = store.shown_and_hidden(PREFIX).await?;
     let mut fingerprints: Vec<String> = listed
         .0
         .iter()

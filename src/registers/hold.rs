@@ -94,7 +94,7 @@ pub(crate) struct HoldRecords(BTreeMap<UserId, Sequence>);
 impl HoldRecords {
     /// Lists the records of all users: two listings, and no object is read.
     pub(crate) async fn list(store: &dyn ArchiveStore) -> Result<Self, Failure> {
-        let listed = futures_util::try_join!(store.keys(PREFIX), store.hidden(PREFIX))?;
+        let listed = store.shown_and_hidden(PREFIX).await?;
         let mut by_user: BTreeMap<UserId, Keys> = BTreeMap::new();
         for key in listed.0 {
             if let Some(user_id) = user_of(&key) {

@@ -50,7 +50,7 @@ pub(super) struct Sequence {
 impl Sequence {
     /// Lists the objects of one sequence.
     pub(super) async fn list(store: &dyn ArchiveStore, prefix: &str) -> Result<Self, Failure> {
-        let listed = futures_util::try_join!(store.keys(prefix), store.hidden(prefix))?;
+        let listed = store.shown_and_hidden(prefix).await?;
         Ok(Self::of(prefix, &listed.0, &listed.1))
     }
 

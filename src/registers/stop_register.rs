@@ -188,7 +188,7 @@ impl Read {
 
 impl Listing {
     async fn read(store: &dyn ArchiveStore) -> Result<Self, Failure> {
-        let listed = futures_util::try_join!(store.keys(PREFIX), store.hidden(PREFIX))?;
+        let listed = store.shown_and_hidden(PREFIX).await?;
         let mut listing = Self::default();
         for key in listed.0 {
             match number_of(&key) {

@@ -16,7 +16,8 @@ use crate::ports::ObjectKey;
 /// A crash loses what came after the last confirmed part.
 ///
 /// An archive that is stored already is adopted, if its interval is what is asked for and the API has no conversation
-/// since: a run that lost its checkpoint stored it, and the conversations of a user who is gone are gone too.
+/// since: a run that lost its checkpoint stored it, and the conversations of a user who is gone are gone too. That one is
+/// stored, the refused write says (`If-None-Match`); it is looked for only before an upload, and when a page cannot be had.
 pub(super) async fn archive(
     services: &Services,
     journal: &mut CheckpointSession,
@@ -39,24 +40,30 @@ pub(super) async fn archive(
         // Nothing is stored yet that was asked for in other windows.
         progress.window_days = services.window_days;
     }
-    if progress.upload.is_none()
-        && let Some(found) = services.archive_store.find(&key, None).await?
-    {
-        return adopt(services, journal.checkpoint(), access_at, &key, found).await;
-    }
 
     // The dates are kept from the first page on, so that every later attempt asks for the same.
     journal.checkpoint_mut().step.archive = Some(progress.clone());
     let result = Box::pin(stream(services, journal, access_at, &key, &progress)).await;
-    if let Err(Stopped::Failed(failure)) = &result
-        && matches!(
-            failure.code,
-            Code::CxoneCursorLost | Code::ArchiveUploadLost
-        )
+    let Err(Stopped::Failed(failure)) = &result else {
+        return result;
+    };
+    if is_nothing_uploaded(journal.checkpoint())
+        && let Some(found) = services.archive_store.find(&key, None).await?
     {
+        return adopt(services, journal.checkpoint(), access_at, &key, found).await;
+    }
+    if matches!(
+        failure.code,
+        Code::CxoneCursorLost | Code::ArchiveUploadLost
+    ) {
         begin_again(services, journal, &key).await?;
     }
     result
+}
+
+fn is_nothing_uploaded(checkpoint: &Checkpoint) -> bool {
+    let progress = checkpoint.step.archive.as_ref();
+    progress.is_none_or(|progress| progress.upload.is_none())
 }
 
 /// When the archive may begin, if that is still to come: the API shows a conversation some time after its end.

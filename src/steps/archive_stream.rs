@@ -148,12 +148,22 @@ impl ArchiveStream<'_> {
     }
 
     /// Begins the upload, if none is under way. It is saved before its first part is sent, so that no crash leaves an
-    /// upload that no checkpoint knows; what a crash between the two left is aborted here.
+    /// upload that no checkpoint knows; what a crash between the two left is aborted here. Fails if an archive is stored
+    /// already, so that none is uploaded that the store would refuse at the end.
     async fn begin_upload(&mut self) -> Result<(), Stopped> {
         if self.writer.upload_id().is_some() {
             return Ok(());
         }
 
+        if self
+            .services
+            .archive_store
+            .find(self.key, None)
+            .await?
+            .is_some()
+        {
+            return Err(already_stored().into());
+        }
         abort_strays(self.services, self.key).await?;
         if let Some(begun) = self.writer.begin().await? {
             self.save(begun).await?;
@@ -177,4 +187,10 @@ impl ArchiveStream<'_> {
             .await
             .map_err(Stopped::Interrupted)
     }
+}
+
+/// The step then adopts it.
+fn already_stored() -> Failure {
+    let text = "an archive of this user is stored already";
+    Failure::new(Class::Transient, Code::ArchiveUploadLost, text)
 }

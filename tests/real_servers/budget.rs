@@ -31,17 +31,14 @@ const CALLS: &[(&str, usize)] = &[
 const OBJECTS: &[(&str, usize)] = &[
     ("LIST ID", 1),
     ("PUT ID.json", 1),
-    ("HEAD ID.json", 3),
-    ("LIST _hold_ID.", 2),
+    ("HEAD ID.json", 1),
     ("LIST VERSIONS _hold_ID.", 2),
     ("PUT ID_sealed.json", 1),
     ("PUT ID_audit.json", 1),
 ];
 /// At most, of each user on average, beside the worker's own: requests that name no user.
 const REGISTERS: &[(&str, usize)] = &[
-    ("LIST _pause.", 1),
     ("LIST VERSIONS _pause.", 1),
-    ("LIST _stop_order.", 1),
     ("LIST VERSIONS _stop_order.", 1),
 ];
 /// Of each user exactly.

@@ -75,6 +75,26 @@ async fn an_object_that_is_written_again_after_a_delete_marker_is_not_hidden() {
 }
 
 #[tokio::test]
+async fn what_is_shown_and_what_is_hidden_is_the_same_by_one_listing_as_by_two() {
+    let store = s3_store();
+    let names = ["u.1.json", "u.2.json", "u.3.json", "v.json"];
+    for name in names {
+        put(&store, &key(name), "one").await;
+    }
+    hide(&store, &key("u.1.json")).await;
+    hide(&store, &key("u.2.json")).await;
+    put(&store, &key("u.2.json"), "two").await;
+
+    let by_two = store.shown_and_hidden("u.").await.unwrap();
+    assert_eq!(by_two.0, [key("u.2.json"), key("u.3.json")]);
+    assert_eq!(by_two.1, [key("u.1.json")]);
+    assert_eq!(store.lists_all_versions(), None, "nothing is known before");
+    store.probe().await.unwrap();
+    assert_eq!(store.lists_all_versions(), Some(true));
+    assert_eq!(store.shown_and_hidden("u.").await.unwrap(), by_two);
+}
+
+#[tokio::test]
 async fn with_a_retention_objects_and_objects_of_parts_are_locked() {
     let day = Duration::from_hours(24);
     let store = s3_store().with_retention(Retention {
@@ -125,6 +145,24 @@ async fn what_the_probe_says_of_checksums_is_what_the_store_does() {
         .checksum_crc32_c(crc32c(b"two"));
     let is_refused = wrong.send().await.is_err();
     assert_eq!(store.refuses_wrong_checksums(), is_refused);
+}
+
+#[tokio::test]
+async fn the_answer_of_a_write_says_of_the_bytes_what_a_read_says() {
+    let store = s3_store();
+    let key = key("u.json");
+    let body = Bytes::from_static(b"one");
+    let PutOnce::Stored(stored) = store.put_once(&key, body.clone(), None).await.unwrap() else {
+        panic!("it was not there");
+    };
+    let found = store.find(&key, None).await.unwrap().unwrap();
+    let proof = stored.proof.expect("tag and checksum");
+    assert_eq!(proof.crc32c, crc32c(&body));
+    assert_eq!(
+        (Some(proof.etag), Some(proof.crc32c)),
+        (found.etag, found.crc32c)
+    );
+    assert_eq!(stored.version_id, found.version_id);
 }
 
 #[tokio::test]

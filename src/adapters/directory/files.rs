@@ -33,6 +33,7 @@ fn publish(root: &Path, temporary: &Path, path: &Path) -> Result<PutOnce, Direct
         Ok(()) => PutOnce::Stored(Stored {
             version_id: None,
             retention: None,
+            proof: None,
         }),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => PutOnce::AlreadyThere,
         Err(error) => return Err(DirectoryError::of(&error, path)),

@@ -228,6 +228,7 @@ impl S3Store {
 
         while let Some(version) = versions.try_next().await? {
             if version.key == key && version.id.as_deref() == Some(&id) {
+                self.lists_all_versions.get_or_init(|| version.latest);
                 return Ok(());
             }
         }

@@ -44,6 +44,8 @@ pub(crate) struct S3Store {
     pub(super) kms_key: Option<String>,
     /// Whether the store refuses wrong checksums, once a probe has tested everything.
     pub(super) refuses_wrong_checksums: OnceLock<bool>,
+    /// Whether a listing of versions shows every object, once a probe has seen it.
+    pub(super) lists_all_versions: OnceLock<bool>,
     pub(super) integrity: Integrity,
     pub(super) clock: Clock,
 }
@@ -82,6 +84,7 @@ impl S3Store {
             retention,
             kms_key: None,
             refuses_wrong_checksums: OnceLock::new(),
+            lists_all_versions: OnceLock::new(),
             integrity: Integrity::default(),
             clock,
         }
@@ -103,6 +106,11 @@ impl S3Store {
             kms_key: Some(key.to_owned()),
             ..self
         }
+    }
+
+    #[cfg(test)]
+    pub(in crate::adapters) fn lists_all_versions(&self) -> Option<bool> {
+        self.lists_all_versions.get().copied()
     }
 
     /// The same, with this integrity key.
@@ -153,17 +161,15 @@ impl ArchiveStore for S3Store {
         let stored = self
             .put_conditionally(key, &body, lock.as_ref(), dates)
             .await?;
-        let Some(version_id) = stored else {
+        let Some(stored) = stored else {
             return Ok(PutOnce::AlreadyThere);
         };
 
         if dates.is_none() && !self.refuses_wrong_checksums() {
-            self.reads_back(key, version_id.as_deref(), &body).await?;
+            self.reads_back(key, stored.version_id.as_deref(), &body)
+                .await?;
         }
-        Ok(PutOnce::Stored(Stored {
-            version_id,
-            retention: lock.map(|lock| lock.mark),
-        }))
+        Ok(PutOnce::Stored(stored))
     }
 
     async fn begin(&self, key: &ObjectKey, dates: &DateRange) -> Result<UploadId, Failure> {
@@ -215,6 +221,7 @@ impl ArchiveStore for S3Store {
                 Ok(PutOnce::Stored(Stored {
                     version_id,
                     retention,
+                    proof: None,
                 }))
             }
             Ok(None) => Ok(PutOnce::AlreadyThere),
@@ -256,6 +263,18 @@ impl ArchiveStore for S3Store {
 
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Failure> {
         Ok(self.listing(prefix).objects().await?)
+    }
+
+    /// A listing of versions shows both, on a store of which the probe saw that it lists them all.
+    async fn shown_and_hidden(
+        &self,
+        prefix: &str,
+    ) -> Result<(Vec<ObjectKey>, Vec<ObjectKey>), Failure> {
+        if self.lists_all_versions.get() == Some(&true) {
+            self.listing(prefix).shown_and_hidden().await
+        } else {
+            futures_util::try_join!(self.keys(prefix), self.hidden(prefix))
+        }
     }
 
     async fn hidden(&self, prefix: &str) -> Result<Vec<ObjectKey>, Failure> {

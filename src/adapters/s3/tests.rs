@@ -44,6 +44,7 @@ async fn a_store_without_a_fault_is_tested_fully_once_and_keeps_few_objects() {
     // Another process accepts the objects that it finds.
     let other = S3Store {
         refuses_wrong_checksums: OnceLock::new(),
+        lists_all_versions: OnceLock::new(),
         ..store
     };
     other.probe().await.unwrap();
@@ -59,6 +60,7 @@ async fn a_store_that_ignores_checksums_never_proves_anything() {
         assert!(!store.refuses_wrong_checksums(), "{flaw:?}");
         let other = S3Store {
             refuses_wrong_checksums: OnceLock::new(),
+            lists_all_versions: OnceLock::new(),
             ..store
         };
         other.probe().await.unwrap();
@@ -200,6 +202,7 @@ async fn a_kms_key_goes_with_every_write_and_a_store_that_ignores_or_refuses_it_
         fake.lock().flaw = flaw;
         let again = S3Store {
             refuses_wrong_checksums: OnceLock::new(),
+            lists_all_versions: OnceLock::new(),
             ..store
         };
         let failure = again.probe().await.unwrap_err();

@@ -56,6 +56,19 @@ impl Listing {
         }
     }
 
+    /// The keys that a read finds, and those that a delete marker hides: of each, the newest version.
+    pub(super) async fn shown_and_hidden(
+        self,
+    ) -> Result<(Vec<ObjectKey>, Vec<ObjectKey>), Failure> {
+        let newest = self
+            .versions()
+            .try_filter(|one| std::future::ready(one.latest));
+        let newest: Vec<Version> = newest.try_collect().await?;
+        let (hidden, shown): (Vec<_>, Vec<_>) = newest.into_iter().partition(|one| one.deletes);
+        let keys = |versions: Vec<Version>| versions.into_iter().map(|one| one.key).collect();
+        Ok((keys(shown), keys(hidden)))
+    }
+
     /// What a read finds, from a store that lists no versions.
     async fn newest(&self) -> Result<Vec<Version>, S3Error> {
         let newest = self.objects().await?.into_iter().map(|listed| Version {

@@ -19,7 +19,9 @@ use crate::failpoint::effect;
 use crate::failure::Failure;
 use crate::limits::RetentionMode;
 use crate::machine::RetentionMark;
-use crate::ports::{ArchiveStore as _, DateRange, ObjectKey, Part, UploadId, crc32c};
+use crate::ports::{
+    ArchiveStore as _, DateRange, ObjectKey, Part, Proof, Stored, UploadId, crc32c,
+};
 
 /// How often a conditional write that met another one is sent again at once.
 const RACES: u32 = 5;
@@ -90,15 +92,14 @@ impl S3Store {
         ))
     }
 
-    /// A conditional PUT, sent again where it met another one. `Some` with the version's ID, where
-    /// the store keeps versions; `None` when an object is there.
+    /// A conditional PUT, sent again where it met another one. `None` when an object is there.
     pub(super) async fn put_conditionally(
         &self,
         key: &ObjectKey,
         body: &Bytes,
         lock: Option<&Lock>,
         dates: Option<&DateRange>,
-    ) -> Result<Option<Option<String>>, S3Error> {
+    ) -> Result<Option<Stored>, S3Error> {
         let metadata = dates.map(|dates| {
             let sha256 = (SHA256_NAME.to_owned(), hex::encode(Sha256::digest(body)));
             metadata(dates).into_iter().chain([sha256]).collect()
@@ -117,7 +118,12 @@ impl S3Store {
             match effect("the S3 put", Box::pin(put.send())).await {
                 Ok(stored) => {
                     self.is_encrypted(stored.server_side_encryption())?;
-                    return Ok(Some(stored.version_id));
+                    let proof = stored.e_tag.zip(stored.checksum_crc32_c);
+                    return Ok(Some(Stored {
+                        version_id: stored.version_id,
+                        retention: lock.map(|lock| lock.mark.clone()),
+                        proof: proof.map(|(etag, crc32c)| Proof { etag, crc32c }),
+                    }));
                 }
                 Err(error) if is_precondition(&error) => return Ok(None),
                 Err(error) if is_race(&error) && races < RACES => {
