@@ -87,6 +87,21 @@ pub(crate) trait Checkpoints: Send + Sync {
         checkpoint: &Checkpoint,
     ) -> Result<Saved, Failure>;
 
+    /// The last save of a run: the same, and gives the lease up in the same step. Sent again because its answer was lost,
+    /// it is the same save.
+    async fn save_and_release(
+        &self,
+        lease: &Lease,
+        expected: u64,
+        checkpoint: &Checkpoint,
+    ) -> Result<Saved, Failure> {
+        let saved = self.save(lease, expected, checkpoint).await?;
+        if saved != Saved::Refused {
+            self.release(lease).await?;
+        }
+        Ok(saved)
+    }
+
     /// Prolongs the lease; `false` when it is lost.
     async fn renew(&self, lease: &Lease) -> Result<bool, Failure>;
 

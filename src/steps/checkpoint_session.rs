@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 use super::{Cancellation, Interrupt};
+use crate::failure::Failure;
 use crate::job::UserId;
 use crate::machine::{ArchiveInProgress, Checkpoint, StateName};
 use crate::ports::{Checkpoints, Lease, Saved};
@@ -26,6 +28,9 @@ pub(crate) struct CheckpointSession {
     confirmed: bool,
     cancellation: Cancellation,
     progress: Progress,
+    /// Renews the lease while the run lasts.
+    renewing: Option<AbortOnDropHandle<()>>,
+    released: bool,
 }
 
 impl CheckpointSession {
@@ -50,7 +55,19 @@ impl CheckpointSession {
             confirmed: false,
             cancellation,
             progress,
+            renewing: None,
+            released: false,
         }
+    }
+
+    /// Renews the lease by this task, until the lease is given up or the session ends.
+    pub(crate) fn renew_by(&mut self, renewing: AbortOnDropHandle<()>) {
+        self.renewing = Some(renewing);
+    }
+
+    /// Whether [`Self::save_and_release`] gave the lease up.
+    pub(crate) const fn is_released(&self) -> bool {
+        self.released
     }
 
     /// What a task of its own does, as long as the lease is surely this run's: after a pause of the process such a
@@ -128,11 +145,29 @@ impl CheckpointSession {
 
     /// Stores the checkpoint: one round trip.
     pub(crate) async fn save(&mut self) -> Result<(), Interrupt> {
-        let span = span::checkpoint("save", self.user_id());
         let saving = self
             .checkpoints
             .save(&self.lease, self.version, &self.checkpoint);
-        match saving.instrument(span).await {
+        let span = span::checkpoint("save", self.user_id());
+        let saved = saving.instrument(span).await;
+        self.take_in(saved)
+    }
+
+    /// The same for the last save of a run, with which the lease is given up.
+    pub(crate) async fn save_and_release(&mut self) -> Result<(), Interrupt> {
+        // A renewal that comes after it would find the lease lost.
+        drop(self.renewing.take());
+        let saving = self
+            .checkpoints
+            .save_and_release(&self.lease, self.version, &self.checkpoint);
+        let span = span::checkpoint("save_and_release", self.user_id());
+        let saved = saving.instrument(span).await;
+        self.released = matches!(saved, Ok(Saved::Version(_)));
+        self.take_in(saved)
+    }
+
+    fn take_in(&mut self, saved: Result<Saved, Failure>) -> Result<(), Interrupt> {
+        match saved {
             Ok(Saved::Version(version)) => {
                 self.version = version;
                 self.progress.made();

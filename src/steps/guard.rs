@@ -101,6 +101,28 @@ pub(crate) async fn on_deletion(
     // This may wait for the quota of SCIM; the hold is read after it, so that it is fresh.
     may_touch(services, user_id).await?;
     let noted = services.checkpoints.noted_holds(user_id).await?;
+    with_noted(services, user_id, request, deactivated_at, noted).await
+}
+
+/// The same before the seal, where nothing is irrevocable yet: whether hold records vanished that Redis counted is asked
+/// only before the DELETE.
+pub(super) async fn on_sealing(
+    services: &Services,
+    user_id: UserId,
+    request: &Request,
+    deactivated_at: Timestamp,
+) -> Result<Verdict, Stopped> {
+    may_touch(services, user_id).await?;
+    with_noted(services, user_id, request, deactivated_at, 0).await
+}
+
+async fn with_noted(
+    services: &Services,
+    user_id: UserId,
+    request: &Request,
+    deactivated_at: Timestamp,
+    noted: u32,
+) -> Result<Verdict, Stopped> {
     let hold = hold_of_noted(&*services.archive_store, user_id, noted).await?;
     let verdict =
         services

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::archived::archived;
 use super::documents::{conflict, to_bytes};
-use super::guard::{access_first, on_deletion};
+use super::guard::{access_first, on_sealing};
 use super::prior_evidence::{recorded_evidence, sealed_evidence};
 use super::read_again::{Doubt, confirm_record};
 use super::{CheckpointSession, Services, Stopped};
@@ -34,7 +34,7 @@ pub(super) async fn seal(
     }
 
     let now = services.clock.now();
-    match on_deletion(services, checkpoint.user_id, &checkpoint.request, access.at).await? {
+    match on_sealing(services, checkpoint.user_id, &checkpoint.request, access.at).await? {
         Verdict::Proceed => {}
         Verdict::Postpone { until, why } => return Ok(Event::StepPostponed { until, why }),
         Verdict::Held => return Ok(held()),

@@ -42,12 +42,7 @@ const REGISTERS: &[(&str, usize)] = &[
     ("LIST VERSIONS _stop_order.", 1),
 ];
 /// Of each user exactly.
-const REDIS: &[(&str, usize)] = &[
-    ("claim", 2),
-    ("save", 6),
-    ("noted holds", 2),
-    ("release", 2),
-];
+const REDIS: &[(&str, usize)] = &[("claim", 2), ("save", 6), ("noted holds", 1)];
 
 trial!(
     "a plain user costs the calls, S3 requests and Redis round trips of the budget, and not one more",

@@ -13,6 +13,7 @@ super::over_each_adapter!({
     what_was_saved_is_read_back,
     a_save_that_expects_another_version_is_refused,
     a_lease_that_was_released_changes_nothing,
+    the_last_save_gives_the_lease_up_in_the_same_step,
     a_damaged_checkpoint_counts_as_absent_and_is_overwritten,
     a_checkpoint_of_another_user_counts_as_absent,
     a_checkpoint_of_a_later_release_is_refused_and_releases_the_user,
@@ -91,6 +92,31 @@ async fn a_save_that_expects_another_version_is_refused(store: CheckpointStore) 
         assert_eq!(answer, Saved::Refused, "{expected}");
     }
     assert_eq!(checkpoints.read(user_id).await.unwrap(), Some(first));
+}
+
+async fn the_last_save_gives_the_lease_up_in_the_same_step(store: CheckpointStore) {
+    let user_id = user();
+    let checkpoints = &store.checkpoints;
+    let lease = store.claimed(user_id).await.lease;
+    let last = checkpoint(user_id, 1);
+    let refused = checkpoints.save_and_release(&lease, 7, &last).await;
+    assert_eq!(refused.unwrap(), Saved::Refused);
+    assert!(checkpoints.lease_left(user_id).await.unwrap().is_some());
+
+    let saved = checkpoints.save_and_release(&lease, 0, &last).await;
+    assert_eq!(saved.unwrap(), Saved::Version(1));
+    assert_eq!(checkpoints.lease_left(user_id).await.unwrap(), None);
+    let other = checkpoint(user_id, 2);
+    for expected in [0, 1] {
+        let late = checkpoints.save_and_release(&lease, expected, &other).await;
+        assert_eq!(late.unwrap(), Saved::Refused, "{expected}");
+    }
+
+    let claimed = store.claimed(user_id).await;
+    assert_eq!((claimed.version, claimed.deaths), (1, 0));
+    assert_eq!(claimed.checkpoint, Some(last.clone()));
+    let late = checkpoints.save_and_release(&lease, 0, &last).await;
+    assert_eq!(late.unwrap(), Saved::Refused, "another run has the lease");
 }
 
 async fn a_lease_that_was_released_changes_nothing(store: CheckpointStore) {

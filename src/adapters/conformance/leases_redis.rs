@@ -175,3 +175,16 @@ async fn a_lease_that_could_not_be_released_is_released_when_redis_is_back() {
     let deaths = tokio::time::timeout(SILENT, released).await.unwrap();
     assert_eq!(deaths, 0);
 }
+
+#[tokio::test]
+async fn a_last_save_whose_answer_was_lost_is_the_same_save_when_it_is_sent_again() {
+    let url = servers::redis_url();
+    let worker = worker(&url);
+    let user_id = user();
+    let lease = claim(&worker, user_id).await.0;
+    for _ in 0..2 {
+        let last = checkpoint(user_id, 1);
+        let saved = worker.save_and_release(&lease, 0, &last).await.unwrap();
+        assert_eq!(saved, Saved::Version(1));
+    }
+}

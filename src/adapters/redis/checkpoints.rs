@@ -117,6 +117,41 @@ impl RedisCheckpoints {
         }
     }
 
+    /// `releases`: the lease is given up.
+    async fn save_as(
+        &self,
+        lease: &Lease,
+        expected: u64,
+        checkpoint: &Checkpoint,
+        releases: bool,
+    ) -> Result<Saved, Failure> {
+        let summary = summary_of(checkpoint)?;
+        let expires = self.kept_for(checkpoint).is_some();
+        let storing = self.store(lease, expected, checkpoint, &summary, releases);
+
+        let version = match &checkpoint.request.batch_id {
+            // The batch first, so that no checkpoint expires of which the batch knows nothing.
+            Some(batch) if expires => {
+                self.note_end(batch, checkpoint, &summary).await?;
+                storing.await?
+            }
+            // A user who was not sent by `submit` is added to its batch by the first save of each
+            // off-boarding. Both are sent at once, so that no user is saved and not in its batch.
+            Some(batch) if expected == 0 || checkpoint.revision > 1 => {
+                let users = [lease.user_id];
+                let adding = self.batches.add_users(batch, &users, checkpoint.updated_at);
+                let done = futures_util::join!(adding, storing);
+                done.0?;
+                done.1?
+            }
+            Some(_) | None => storing.await?,
+        };
+        Ok(match version {
+            0 => Saved::Refused,
+            version => Saved::Version(version),
+        })
+    }
+
     /// Stores the checkpoint and nothing else; the new version, or 0.
     async fn store(
         &self,
@@ -124,6 +159,7 @@ impl RedisCheckpoints {
         expected: u64,
         checkpoint: &Checkpoint,
         summary: &[u8],
+        releases: bool,
     ) -> Result<u64, Failure> {
         let body = serde_json::to_vec(&checkpoint.stored()).map_err(not_serializable)?;
         let code = self.code(lease, &body);
@@ -147,7 +183,8 @@ impl RedisCheckpoints {
                     .access_since()
                     .map_or_else(String::new, |since| since.as_millisecond().to_string()),
             )
-            .arg(lease.user_id.to_string());
+            .arg(lease.user_id.to_string())
+            .arg(u8::from(releases));
         effect("the save", self.connection.run(&script)).await
     }
 }
@@ -189,31 +226,16 @@ impl Checkpoints for RedisCheckpoints {
         expected: u64,
         checkpoint: &Checkpoint,
     ) -> Result<Saved, Failure> {
-        let summary = summary_of(checkpoint)?;
-        let expires = self.kept_for(checkpoint).is_some();
-        let storing = self.store(lease, expected, checkpoint, &summary);
+        self.save_as(lease, expected, checkpoint, false).await
+    }
 
-        let version = match &checkpoint.request.batch_id {
-            // The batch first, so that no checkpoint expires of which the batch knows nothing.
-            Some(batch) if expires => {
-                self.note_end(batch, checkpoint, &summary).await?;
-                storing.await?
-            }
-            // A user who was not sent by `submit` is added to its batch by the first save of each
-            // off-boarding. Both are sent at once, so that no user is saved and not in its batch.
-            Some(batch) if expected == 0 || checkpoint.revision > 1 => {
-                let users = [lease.user_id];
-                let adding = self.batches.add_users(batch, &users, checkpoint.updated_at);
-                let done = futures_util::join!(adding, storing);
-                done.0?;
-                done.1?
-            }
-            Some(_) | None => storing.await?,
-        };
-        Ok(match version {
-            0 => Saved::Refused,
-            version => Saved::Version(version),
-        })
+    async fn save_and_release(
+        &self,
+        lease: &Lease,
+        expected: u64,
+        checkpoint: &Checkpoint,
+    ) -> Result<Saved, Failure> {
+        self.save_as(lease, expected, checkpoint, true).await
     }
 
     async fn renew(&self, lease: &Lease) -> Result<bool, Failure> {

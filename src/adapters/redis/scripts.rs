@@ -65,23 +65,30 @@ return {1, fence, version, body, math.max(unreleased, 1), code}
 
 /// `ARGV`: owner, lease time in ms, fence, expected version, body, summary, ms that the checkpoint
 /// is kept from now on (0: without a limit), code, the time in ms when a user was asked for who still
-/// has access (empty: the access is gone), user. Answers the new version, or 0 when another owner has
-/// the lease or another version is stored. Two equal saves are one save, so that a save whose
-/// answer was lost can be sent again.
+/// has access (empty: the access is gone), user, whether the lease is given up (1) or renewed (0). Answers the new version,
+/// or 0 when another owner has the lease or another version is stored. Two equal saves are one save, so that a save whose
+/// answer was lost can be sent again: also when nobody has the lease, if the first one gave it up.
 pub(super) const SAVE: &str = r"
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+local holder = redis.call('GET', KEYS[2])
+local again = not holder and ARGV[11] == '1'
+if holder ~= ARGV[1] and not again then return 0 end
 local stored = redis.call('HMGET', KEYS[1], 'fence', 'version')
 if tonumber(stored[1] or 0) ~= tonumber(ARGV[3]) then return 0 end
 local version = tonumber(stored[2] or 0)
 local expected = tonumber(ARGV[4])
-if version == expected then
+if version == expected and not again then
   local sum = string.format('%.0f ', expected + 1) .. ARGV[6]
   redis.call('HSET', KEYS[1], 'version', expected + 1, 'body', ARGV[5], 'sum', sum, 'code', ARGV[8])
 elseif version ~= expected + 1 or redis.call('HGET', KEYS[1], 'body') ~= ARGV[5] then
   return 0
 end
 if ARGV[7] == '0' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[7]) end
-redis.call('PEXPIRE', KEYS[2], ARGV[2])
+if ARGV[11] == '1' then
+  redis.call('HDEL', KEYS[1], 'unreleased')
+  redis.call('DEL', KEYS[2])
+else
+  redis.call('PEXPIRE', KEYS[2], ARGV[2])
+end
 local kind = redis.call('TYPE', KEYS[3]).ok
 if kind ~= 'zset' and kind ~= 'none' then redis.call('DEL', KEYS[3]) end
 if ARGV[9] == '' then

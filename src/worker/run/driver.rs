@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tracing::Instrument as _;
 
-use super::decide::{Circumstances, Command, plan_commands};
+use super::decide::{Circumstances, Command, Commands, plan_commands};
 use super::progress_log::SavedState;
 use super::{GivenUp, Outcome, lease};
 use crate::failure::{Class, Code, Failure, Reason};
@@ -73,22 +73,22 @@ async fn under_lease(
     services: &Services,
     job: &Job,
     cancellation: &Cancellation,
-    session: CheckpointSession,
+    mut session: CheckpointSession,
     lease: &Lease,
     deaths: u32,
 ) -> Result<Outcome, Interrupt> {
     let user_id = job.user_id;
-    let renewing = lease::keep_renewing(
+    session.renew_by(lease::keep_renewing(
         Arc::clone(&services.checkpoints),
         lease.clone(),
         cancellation.lease_lost(),
-    );
+    ));
     let run = async {
         if deaths < POISON_DEATHS {
             crate::failpoint::in_visit(&user_id.to_string());
-            Box::pin(advance(services, session, job)).await
+            Box::pin(advance(services, &mut session, job)).await
         } else {
-            give_up(services, session, deaths).await
+            give_up(services, &mut session, deaths).await
         }
     };
 
@@ -105,7 +105,11 @@ async fn under_lease(
         interrupt = cancellation.cut_off() => Err(interrupt),
         result = run => result,
     };
-    drop(renewing);
+    let is_released = session.is_released();
+    drop(session);
+    if is_released {
+        return result;
+    }
 
     // A Redis that is away would let each user of this process wait.
     let is_away = matches!(&result, Err(Interrupt::Systemic(failure)) if failure.code == Code::CheckpointsUnreachable);
@@ -126,10 +130,10 @@ async fn under_lease(
 /// One event after the other, until the run ends.
 async fn advance(
     services: &Services,
-    mut session: CheckpointSession,
+    session: &mut CheckpointSession,
     job: &Job,
 ) -> Result<Outcome, Interrupt> {
-    let mut event = first_event(services, &mut session, job).await?;
+    let mut event = first_event(services, session, job).await?;
     let mut calls: Vec<Call> = Vec::new();
     let mut failed_step: Option<(&'static str, Class)> = None;
 
@@ -150,7 +154,11 @@ async fn advance(
         );
 
         if commands.save {
-            session.save().await?;
+            if ends_with_save(&commands, session, job) {
+                session.save_and_release().await?;
+            } else {
+                session.save().await?;
+            }
             saved.report_change(session.checkpoint());
         }
         event = match commands.then {
@@ -158,7 +166,7 @@ async fn advance(
             Command::Perform(step) => {
                 session.still_wanted()?;
                 let event = match services.stop_before(&step, job, session.checkpoint()).await {
-                    Ok(None) => timed_step(&step, services, &mut session, job, &mut calls).await?,
+                    Ok(None) => timed_step(&step, services, session, job, &mut calls).await?,
                     Ok(Some(event)) => event,
                     Err(stopped) => event_of(services, step.as_str(), stopped).await?,
                 };
@@ -167,7 +175,7 @@ async fn advance(
                 }
                 event
             }
-            Command::End(outcome) => match without_hearsay(services, &session, outcome).await {
+            Command::End(outcome) => match without_hearsay(services, session, outcome).await {
                 Ok(outcome) => {
                     if let (Outcome::Delay { .. }, Some((step, class))) = (&outcome, failed_step) {
                         metrics::retried(step, class);
@@ -179,6 +187,14 @@ async fn advance(
             },
         };
     }
+}
+
+/// Whether nothing follows from the save that needs the lease.
+fn ends_with_save(commands: &Commands, session: &CheckpointSession, job: &Job) -> bool {
+    let batch = &job.request.batch_id;
+    matches!(commands.then, Command::End(_))
+        && !session.access_is_hearsay()
+        && (batch.is_none() || session.checkpoint().request.batch_id == *batch)
 }
 
 /// Without an integrity key, somebody else may have written that the access is gone. That is
@@ -312,7 +328,7 @@ async fn end_in_batch(
 /// Workers died on this user again and again, and another one would too.
 async fn give_up(
     services: &Services,
-    mut session: CheckpointSession,
+    session: &mut CheckpointSession,
     deaths: u32,
 ) -> Result<Outcome, Interrupt> {
     let text = format!("{deaths} workers in a row died while they worked on this user");
