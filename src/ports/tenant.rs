@@ -349,7 +349,7 @@ pub(crate) trait Tenant: Send + Sync {
     /// Whether calls that remove access wait for the quota that a deletion needs.
     fn access_waits(&self) -> bool;
 
-    /// Whether the answer to a DELETE tells a user who did not exist from one whom it deleted, so that nobody has to ask
+    /// Whether the answer to a DELETE distinguishes a user who did not exist from one whom it deleted, so that nobody has to ask
     /// before.
     fn deletion_shows_missing(&self) -> bool {
         false

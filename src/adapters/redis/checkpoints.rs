@@ -226,7 +226,7 @@ impl Checkpoints for RedisCheckpoints {
         expected: u64,
         checkpoint: &Checkpoint,
     ) -> Result<Saved, Failure> {
-        self.save_as(lease, expected, checkpoint, false).await
+        Box::pin(self.save_as(lease, expected, checkpoint, false)).await
     }
 
     async fn save_and_release(
@@ -235,7 +235,7 @@ impl Checkpoints for RedisCheckpoints {
         expected: u64,
         checkpoint: &Checkpoint,
     ) -> Result<Saved, Failure> {
-        self.save_as(lease, expected, checkpoint, true).await
+        Box::pin(self.save_as(lease, expected, checkpoint, true)).await
     }
 
     async fn renew(&self, lease: &Lease) -> Result<bool, Failure> {
@@ -338,7 +338,7 @@ impl Checkpoints for RedisCheckpoints {
         command
             .arg(keys::checkpoint(user_id))
             .arg(&["body", "code"]);
-        let stored: Fields = self.connection.ask(&command).await?;
+        let stored: (Option<Vec<u8>>, Option<Vec<u8>>) = self.connection.ask(&command).await?;
 
         let body = stored.0.unwrap_or_default();
         let code = stored.1.unwrap_or_default();
@@ -383,9 +383,6 @@ impl Checkpoints for RedisCheckpoints {
         self.leases.ttl()
     }
 }
-
-/// Two fields of a hash.
-type Fields = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// What the code of a checkpoint is made for: the user, and the claim that saved it. A checkpoint
 /// that is copied to another user has no valid code.

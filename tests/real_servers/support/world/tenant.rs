@@ -45,6 +45,13 @@ impl World {
         ledger::count(&self.simulator, "delete_user")
     }
 
+    /// How many of them the simulator accepted.
+    pub(crate) fn accepted_deletions(&self) -> usize {
+        let calls = ledger::calls(&self.simulator).into_iter();
+        let deletions = calls.filter(|call| call.is("delete_user"));
+        deletions.filter(ledger::Call::was_accepted).count()
+    }
+
     /// How many calls changed something.
     pub(crate) fn changes(&self) -> usize {
         let calls = ledger::calls(&self.simulator).into_iter();
