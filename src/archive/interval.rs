@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::hash_state::hashed_bytes;
 use super::windows::{after_window, window_of};
-use super::writer::hashed_bytes;
 use crate::machine::{Archive, ArchiveInProgress, Crossing, Cursor, UploadInProgress};
 
 /// How far the clocks of two workers may differ.

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
-use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest, Sha256};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
+use super::hash_state::{restore, save};
+use super::memory::{SMALL_BYTES, SMALL_PART_BYTES, large_bytes, part_bytes_at_most};
 use crate::failure::{Class, Code, Failure};
 use crate::machine::{Crossing, Cursor, UploadInProgress};
 use crate::ports::{
@@ -20,9 +19,20 @@ use crate::ports::{
 /// A smaller object has to be stored with one PUT: S3 accepts a smaller part only as the last one.
 const SMALLEST_UPLOAD_BYTES: usize = 5 * 1024 * 1024;
 
+/// What the archive needs at its beginning, or to continue `resumed`.
+pub(crate) fn memory_to_begin(resumed: Option<&UploadInProgress>) -> usize {
+    resumed.map_or(SMALL_BYTES, |upload| {
+        let parts = u32::try_from(upload.parts.len()).unwrap_or(u32::MAX);
+        large_bytes(parts.saturating_add(1))
+    })
+}
+
 /// A small archive is one PUT, a larger one an upload in parts. At most one part is being sent while the next one fills,
-/// so that memory does not grow with the archive. Parts end where pages end: a part and the link to the page after it
-/// are all that a resume needs.
+/// so that memory does not grow with the archive or with a page.
+///
+/// Where a page ends, a part ends once it is large enough: that part and the link to the page after it are all that a
+/// resume needs. In a page that is larger, parts end anywhere, and no checkpoint names them before the page has ended. A
+/// resume sends them again, under the same numbers.
 pub(crate) struct ArchiveWriter {
     store: Arc<dyn ArchiveStore>,
     key: ObjectKey,
@@ -45,8 +55,8 @@ type Sent = Result<(Part, Bytes), Failure>;
 struct Upload {
     confirmed: UploadInProgress,
     sent_bytes: u64,
-    /// The part that is being sent, and what will be confirmed with it.
-    sending: Option<(UploadInProgress, AbortOnDropHandle<Sent>)>,
+    /// The part that is being sent, and what will be confirmed with it, if a page ends with it.
+    sending: Option<(Option<UploadInProgress>, AbortOnDropHandle<Sent>)>,
 }
 
 pub(crate) struct Written {
@@ -97,14 +107,10 @@ impl ArchiveWriter {
         })
     }
 
-    /// Adds one page, byte for byte: one conversation a line, so that line tools can read it; and a space at the end of
-    /// each page, so that a run that lost its checkpoint can count the pages.
+    /// Adds conversations, byte for byte: one a line, so that line tools can read it.
     pub(crate) fn append<'a>(&mut self, conversations: impl Iterator<Item = &'a [u8]>) {
         let before = self.part.len();
-        if self.pages == 0 {
-            self.part.extend_from_slice(b"[");
-        }
-
+        self.open();
         for conversation in conversations {
             self.make_room(conversation.len() + 3);
             self.part.extend_from_slice(if self.conversations == 0 {
@@ -115,14 +121,39 @@ impl ArchiveWriter {
             self.part.extend_from_slice(conversation);
             self.conversations += 1;
         }
+        self.sha256
+            .update(self.part.get(before..).unwrap_or_default());
+    }
+
+    /// Ends a page with a space, so that a run that lost its checkpoint can count the pages.
+    pub(crate) fn end_page(&mut self) {
+        let before = self.part.len();
+        self.open();
+        self.make_room(1);
         self.part.extend_from_slice(b" ");
         self.pages += 1;
         self.sha256
             .update(self.part.get(before..).unwrap_or_default());
     }
 
-    /// Grows the buffer by doubling up to the size of a part, and by an eighth beyond it, where only the rest of a page is
-    /// missing: to double a full part would waste memory.
+    fn open(&mut self) {
+        if self.pages == 0 && self.conversations == 0 && self.part.is_empty() {
+            self.part.extend_from_slice(b"[");
+        }
+    }
+
+    /// The memory that this archive needs to take `more` bytes. A batch is larger than others only if a single
+    /// conversation is.
+    pub(crate) fn needs_bytes(&self, more: usize) -> usize {
+        if self.upload.is_none() && self.part.len() + more <= SMALL_PART_BYTES {
+            return SMALL_BYTES;
+        }
+        let odd = more.saturating_sub(2 * SMALL_PART_BYTES);
+        large_bytes(self.next_number()).saturating_add(4 * odd)
+    }
+
+    /// Grows the buffer by doubling up to the size of a part, and then to that of a part in a large page at once, which
+    /// takes memory only as far as it is filled.
     fn make_room(&mut self, more: usize) {
         let have = self.part.capacity();
         let need = self.part.len() + more;
@@ -131,7 +162,7 @@ impl ArchiveWriter {
             let grown = if have < part {
                 (have * 2).clamp(64 * 1024, part)
             } else {
-                have + have / 8
+                part_bytes_at_most(self.next_number()) + 2 * SMALL_PART_BYTES
             };
             let mut larger = BytesMut::with_capacity(grown.max(need));
             larger.extend_from_slice(&self.part);
@@ -142,6 +173,11 @@ impl ArchiveWriter {
     /// Whether it is time for [`Self::send_part`].
     pub(crate) fn part_is_full(&self) -> bool {
         self.part.len() >= part_size_bytes(self.next_number())
+    }
+
+    /// Whether it is time for [`Self::send_within_page`].
+    pub(crate) fn part_overflows(&self) -> bool {
+        self.part.len() >= part_bytes_at_most(self.next_number())
     }
 
     /// Begins an upload, if none is under way. The caller saves it before the first part is sent.
@@ -178,18 +214,35 @@ impl ArchiveWriter {
         crossing: Crossing,
     ) -> Result<Option<UploadInProgress>, Failure> {
         let confirmed = self.settle().await?;
-        let number = self.next_number();
-        let Some(upload) = &mut self.upload else {
-            return Ok(confirmed);
-        };
-        let body = std::mem::replace(&mut self.part, std::mem::take(&mut self.spare)).freeze();
-        let after = UploadInProgress {
+        let body = std::mem::replace(&mut self.part, std::mem::take(&mut self.spare));
+        let after = self.upload.as_ref().map(|upload| UploadInProgress {
             cursor,
             crossing,
             conversations: self.conversations,
             pages: self.pages,
             sha256_midstate: save(&self.sha256),
             ..upload.confirmed.clone()
+        });
+        self.send(body.freeze(), after);
+        Ok(confirmed)
+    }
+
+    /// The same within a page, which leaves enough for the part at its end.
+    pub(crate) async fn send_within_page(&mut self) -> Result<Option<UploadInProgress>, Failure> {
+        let confirmed = self.settle().await?;
+        let size = part_size_bytes(self.next_number());
+        let mut rest = std::mem::take(&mut self.spare);
+        rest.extend_from_slice(self.part.get(size..).unwrap_or_default());
+        let mut body = std::mem::replace(&mut self.part, rest);
+        body.truncate(size);
+        self.send(body.freeze(), None);
+        Ok(confirmed)
+    }
+
+    fn send(&mut self, body: Bytes, after: Option<UploadInProgress>) {
+        let number = self.next_number();
+        let Some(upload) = &mut self.upload else {
+            return;
         };
 
         let store = Arc::clone(&self.store);
@@ -205,7 +258,6 @@ impl ArchiveWriter {
         };
         let sending = tokio::spawn(sending.in_current_span());
         upload.sending = Some((after, AbortOnDropHandle::new(sending)));
-        Ok(confirmed)
     }
 
     /// Whether a part is being sent.
@@ -215,7 +267,7 @@ impl ArchiveWriter {
             .is_some_and(|upload| upload.sending.is_some())
     }
 
-    /// Waits for the part that is being sent; returns what is confirmed then, if it is new. Dropping the future loses
+    /// Waits for the part that is being sent; returns what is confirmed then, if it is new and a resume can begin there. Dropping the future loses
     /// nothing.
     pub(crate) async fn settle(&mut self) -> Result<Option<UploadInProgress>, Failure> {
         let Some(upload) = &mut self.upload else {
@@ -225,7 +277,7 @@ impl ArchiveWriter {
             return Ok(None);
         };
         let sent = sending.await;
-        let Some((mut after, _ended)) = upload.sending.take() else {
+        let Some((after, _ended)) = upload.sending.take() else {
             return Ok(None);
         };
         let (part, body) =
@@ -235,10 +287,12 @@ impl ArchiveWriter {
             buffer.clear();
             self.spare = buffer;
         }
-        after.parts.push(part);
-        upload.confirmed = after.clone();
-
-        Ok(Some(after))
+        let resumable = after.is_some();
+        if let Some(after) = after {
+            upload.confirmed = after;
+        }
+        upload.confirmed.parts.push(part);
+        Ok(resumable.then(|| upload.confirmed.clone()))
     }
 
     /// Closes the array; `true` when the buffer has to be sent as a last part, since it is too large for one PUT.
@@ -299,46 +353,5 @@ impl ArchiveWriter {
             upload.confirmed.parts.len() + usize::from(upload.sending.is_some())
         });
         u32::try_from(parts).unwrap_or(u32::MAX).saturating_add(1)
-    }
-}
-
-fn save(sha256: &Sha256) -> String {
-    STANDARD.encode(sha256.serialize())
-}
-
-fn parse(midstate: &str) -> Option<Sha256> {
-    let bytes = STANDARD.decode(midstate).ok()?;
-    let state = SerializedState::<Sha256>::try_from(bytes.as_slice()).ok()?;
-    Sha256::deserialize(&state).ok()
-}
-
-/// How many bytes a saved hash state has seen; `None` for a text that is not a state. A state is the eight words, then the
-/// number of whole blocks, then the bytes since, which begin with their count.
-pub(crate) fn hashed_bytes(midstate: &str) -> Option<u64> {
-    let state = parse(midstate)?.serialize();
-    let blocks = state.get(32..40)?.try_into().ok().map(u64::from_le_bytes)?;
-    let pending = state.get(40)?;
-    blocks.checked_mul(64)?.checked_add(u64::from(*pending))
-}
-
-fn restore(midstate: &str) -> Result<Sha256, Failure> {
-    parse(midstate).ok_or_else(|| {
-        let text =
-            "the saved hash state of an archive under way is damaged; the archive begins again";
-        Failure::new(Class::Transient, Code::ArchiveUploadLost, text)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hash_state_says_how_many_bytes_it_has_seen() {
-        for bytes in [0_usize, 1, 63, 64, 65, 6 * 1024 * 1024 + 7] {
-            let hash = Sha256::new().chain_update(vec![b'x'; bytes]);
-            assert_eq!(hashed_bytes(&save(&hash)), Some(bytes as u64), "{bytes}");
-        }
-        assert_eq!(hashed_bytes("bm9uZQ=="), None);
     }
 }

@@ -18,6 +18,7 @@ use crate::adapters::redis::{
 use crate::adapters::s3::{S3Options, S3Store};
 use crate::adapters::tutorial::Client;
 use crate::address::{ProtectedLocation, RedisUrl};
+use crate::archive::ArchiveMemory;
 use crate::clock::Clock;
 use crate::config::{AccessKey, Archive, ArchiveLocation, CheckpointsUrl, Cxone, Queue, Settings};
 use crate::guards::Guards;
@@ -360,6 +361,7 @@ pub(super) async fn unproven_services(
             base: settings.worker.retry_base,
             cap: settings.worker.retry_cap,
         },
+        memory: ArchiveMemory::new(settings.worker.memory_bytes),
         history: cxone.history,
         settle: cxone.settle,
         window_days: cxone.window_days,

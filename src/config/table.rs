@@ -101,6 +101,9 @@ settings! {
          it the bucket decides";
     WORKER_CONCURRENCY: open, "worker.concurrency", Default("16"),
         "users in progress at once, and the AMQP prefetch, 1 to 1000";
+    WORKER_MEMORY: open, "worker.memory", Default("256MiB"),
+        "memory that all archives under way share, at least `32MiB`; one that finds no room waits. \
+         The process needs up to 128 MiB besides";
     WORKER_MAX_ATTEMPTS: open, "worker.max_attempts", Default("8"),
         "attempts for one user that may fail before the message becomes a dead letter";
     WORKER_RETRY_BASE: open, "worker.retry_base", Default("2s"),

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use super::table;
-use crate::limits::parse::{between, duration, positive_duration, whole};
+use crate::limits::parse::{between, bytes, duration, positive_duration, whole};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Worker {
     /// Users in progress at once, and the AMQP prefetch; 1 to 1000.
     pub concurrency: usize,
     /// Attempts that may fail before the message becomes a dead letter; at least 1.
+    /// Of all archives together.
+    pub memory_bytes: u64,
     pub max_attempts: u32,
     pub retry_base: Duration,
     /// Not below `retry_base`.
@@ -29,6 +31,7 @@ impl Worker {
         const TEN_MINUTES: Duration = Duration::from_mins(10);
 
         let concurrency = reader.get(&table::WORKER_CONCURRENCY, whole(1..=1000));
+        let memory_bytes = reader.get(&table::WORKER_MEMORY, bytes(32 * 1024 * 1024));
         let max_attempts = reader.get(&table::WORKER_MAX_ATTEMPTS, whole(1..=1000));
         let retry_base = reader.get(&table::WORKER_RETRY_BASE, positive_duration);
         let retry_cap = reader.get(&table::WORKER_RETRY_CAP, positive_duration);
@@ -46,6 +49,7 @@ impl Worker {
         }
         Some(Self {
             concurrency: concurrency?,
+            memory_bytes: memory_bytes?,
             max_attempts: max_attempts?,
             retry_base,
             retry_cap,

@@ -43,12 +43,14 @@ const FAULTS: [&str; 26] = [
 ];
 
 /// What faults of pages, links and events may say besides.
-const OTHERS: [&str; 16] = [
+const OTHERS: [&str; 18] = [
     "data: has to be an object that has userId",
     "data_base# is not read: use data",
     "not a page of conversations, but something else",
     "not a page of conversations, at line # column #",
     "a conversation is not an object",
+    "not a page of conversations: a conversation is no JSON",
+    "not a page of conversations: details is written in an odd way",
     "not a page of conversations: details comes twice",
     "not a page of conversations: details is not a list",
     "not a page of conversations: nextPageUri comes twice",

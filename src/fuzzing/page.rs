@@ -5,54 +5,56 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
 
 use super::known_faults::assert_known;
-use crate::adapters::http::retry_after as wish;
+use crate::adapters::http::{ApiError, retry_after as wish, rows};
 use crate::adapters::tutorial::{NextPage, parse_page};
 use crate::clock::Clock;
+use crate::ports::Page;
 
 /// Where a page of conversations comes from.
 const PAGE_PATH: &str = "/api/v2/conversations/details/query";
 
-/// A page of conversations. Its conversations are all of the objects between the commas, byte for
-/// byte and in order; its link is safe to follow; and a fault does not repeat it.
+fn parsed(body: &Bytes, piece: usize, base: &Url) -> Result<Page, ApiError> {
+    let parsing = parse_page(body, piece, base, "GET page");
+    parsing.now_or_never().expect("nothing to wait for")
+}
+
+/// A page of conversations that arrives in pieces. Its conversations are those of the page read as a whole, byte for byte
+/// and in order, wherever the pieces end; its link is safe to follow; and a fault does not repeat it.
 pub fn page(body: &[u8]) -> bool {
     let base = base_uri(0);
     let whole = Bytes::copy_from_slice(body);
-    let page = match parse_page(whole.clone(), &base, "GET page") {
+    let small = parsed(&whole, 7, &base);
+    let page = match parsed(&whole, 1 << 20, &base) {
         Ok(page) => page,
         Err(fault) => {
             assert_known(&fault.to_string());
+            assert!(small.is_err(), "pieces make no page of what is none");
             return false;
         }
     };
+    let small = small.expect("pieces change nothing");
+    assert!(
+        page.conversations().eq(small.conversations()) && page.next() == small.next(),
+        "pieces change nothing"
+    );
 
     let conversations: Vec<&[u8]> = page.conversations().collect();
-    let mut end = None;
-    for conversation in &conversations {
-        let from = conversation
-            .as_ptr()
-            .addr()
-            .checked_sub(whole.as_ptr().addr())
-            .expect("it lies within");
-        assert_eq!(
-            whole.get(from..from + conversation.len()),
-            Some(*conversation)
-        );
-        let between = end.map(|end| {
-            whole
-                .get(end..from)
-                .expect("they are in order")
-                .trim_ascii()
-        });
+    if !whole.is_empty() {
+        let read = rows(&whole, "details").expect("a page is one as a whole, too");
+        let ranges = read.ranges.unwrap_or_default();
+        let meant = ranges
+            .into_iter()
+            .map(|range| whole.get(range).expect("within"));
         assert!(
-            between.is_none_or(|between| between == b","),
-            "something is left out: {between:?}"
+            meant.eq(conversations.iter().copied()),
+            "something is left out"
         );
-        end = Some(from + conversation.len());
     }
 
     let mut joined = b"[".to_vec();
@@ -131,7 +133,7 @@ pub fn next_link(link: &[u8]) -> bool {
     for index in 0..base_uris().len() {
         let base = base_uri(index);
         let body = serde_json::json!({ "nextPageUri": link }).to_string();
-        match parse_page(Bytes::from(body), &base, "GET page") {
+        match parsed(&Bytes::from(body), 1 << 20, &base) {
             Ok(page) => {
                 let Some(next) = page.next() else {
                     assert!(link.is_empty(), "a link is followed or refused");

@@ -69,6 +69,21 @@ pub(crate) fn between(
     }
 }
 
+/// A size such as `256MiB`.
+pub(crate) fn bytes(least: u64) -> impl FnOnce(&str) -> Result<u64, String> {
+    move |text| {
+        const UNITS: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+        let size = UNITS.into_iter().find_map(|(unit, factor)| {
+            let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+            number.checked_mul(factor)
+        });
+        size.filter(|size| (least..=1 << 40).contains(size)).ok_or_else(|| {
+            let least = least >> 20;
+            format!("is not a size from {least}MiB to 1024GiB; give a whole number and KiB, MiB or GiB, e.g. 256MiB")
+        })
+    }
+}
+
 pub(crate) fn unless_off<T>(
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> impl FnOnce(&str) -> Result<Option<T>, String> {

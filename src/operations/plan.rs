@@ -9,7 +9,7 @@ use crate::guards::Verdict;
 use crate::job::{Action, Job, UserId};
 use crate::limits::DeletePolicy;
 use crate::machine::{ArchiveInProgress, Cursor, Event, Residual, State, StateName};
-use crate::ports::{CallCounts, StepCalls, UNKNOWN_ROUTING};
+use crate::ports::{CallCounts, Each, StepCalls, UNKNOWN_ROUTING};
 use crate::steps::{Interrupt, Services, Stopped, begin_archive, look_back, on_deletion, page};
 
 /// What would be done to one user
@@ -233,10 +233,10 @@ async fn count(
             counted.at_least = true;
             break;
         }
-        let (page, following) = page(&*services.tenant, user_id, None, &progress, &cursor).await?;
-        counted.count += page.conversations().count() as u64;
+        let mut add = Each(|_: &[u8]| counted.count += 1);
+        let tenant = &*services.tenant;
+        cursor = page(tenant, user_id, None, &progress, &cursor, &mut add).await?;
         counted.pages += 1;
-        cursor = following;
     }
     Ok(counted)
 }

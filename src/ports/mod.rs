@@ -8,6 +8,7 @@ mod file_columns;
 #[cfg(test)]
 pub(crate) mod memory_queue;
 pub(crate) mod operations;
+mod page;
 pub(crate) mod queue;
 mod quotas;
 mod replays;
@@ -29,6 +30,9 @@ pub(crate) use archive_store::{
 pub(crate) use checkpoints::{Checkpoints, Claim, DeletionAdmission, Lease, Saved};
 pub(crate) use checksum::{crc32c, crc32c_of_parts};
 pub(crate) use file_columns::FileColumns;
+#[cfg(any(test, fuzzing))]
+pub(crate) use page::Page;
+pub(crate) use page::{Batch, ConversationSink, Each, PageRequest};
 pub(crate) use quotas::{Quotas, Reservation};
 pub(crate) use replays::{GroupReplay, ReplayNote, ReplayedUser};
 pub(crate) use shared::SharedStores;
@@ -36,7 +40,7 @@ pub(crate) use store_health::{BucketHealth, CheckpointHealth, Persistence, Repli
 pub(crate) use survey::{Observation, STATE_OF_USER, Seen, SeenWord};
 pub(crate) use tenant::{
     Account, AccountRead, Answered, CallCounts, ConversationFacts, Deactivation, DeleteAnswer,
-    Page, PageRequest, ReadFacts, ReadyDeletion, RefusalCause, RefusedRead, RoutingWrites,
-    StepCalls, Tenant, TenantRead, UNKNOWN_ROUTING, keep,
+    ReadFacts, ReadyDeletion, RefusalCause, RefusedRead, RoutingWrites, StepCalls, Tenant,
+    TenantRead, UNKNOWN_ROUTING, keep,
 };
 pub(crate) use worker_registry::{Heartbeat, LaneSlots, Lanes, LiveWorker, SILENT, WorkerRegistry};

@@ -5,14 +5,14 @@
 //! says who is at fault. A read may be repeated at any time. A write that was accepted is true only once a read shows it.
 //! Calls that prove something are added to `calls`, also if a later call fails.
 
-use std::ops::Range;
-
 use async_trait::async_trait;
-use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+#[cfg(any(test, fuzzing))]
+use super::page::Page;
+use super::page::{ConversationSink, PageRequest};
 use super::survey::Observation;
 use crate::failure::Failure;
 use crate::job::UserId;
@@ -144,47 +144,6 @@ pub(crate) struct StepCalls {
     pub delete: CallCounts,
     /// One read of the account, which the protected list needs for a pattern.
     pub account: CallCounts,
-}
-
-/// One page of a user's conversations in `[from, to)`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PageRequest<'a> {
-    pub from: Timestamp,
-    pub to: Timestamp,
-    /// [`Page::next`] of the page before; `None` asks for the first page.
-    pub link: Option<&'a str>,
-    /// What [`Tenant::agent_of`] said before the account was inactive.
-    pub agent: Option<u64>,
-}
-
-/// A page as it was received: the body, and where in it the conversations are.
-#[derive(Debug)]
-pub(crate) struct Page {
-    body: Bytes,
-    conversations: Vec<Range<usize>>,
-    next: Option<String>,
-}
-
-impl Page {
-    pub(crate) fn new(body: Bytes, conversations: Vec<Range<usize>>, next: Option<String>) -> Self {
-        Self {
-            body,
-            conversations,
-            next,
-        }
-    }
-
-    /// The conversations, byte for byte and in order.
-    pub(crate) fn conversations(&self) -> impl Iterator<Item = &[u8]> {
-        self.conversations
-            .iter()
-            .filter_map(|range| self.body.get(range.clone()))
-    }
-
-    /// The link to the page after this one: opaque text, which a checkpoint keeps.
-    pub(crate) fn next(&self) -> Option<&str> {
-        self.next.as_deref()
-    }
 }
 
 /// A kind of read that can be made for a user ID that no user has, so that it shows whether this part of the API
@@ -330,7 +289,21 @@ pub(crate) trait Tenant: Send + Sync {
         calls: &mut Vec<Call>,
     ) -> Result<Vec<Residual>, Failure>;
 
-    async fn page(&self, user_id: UserId, request: PageRequest<'_>) -> Result<Page, Failure>;
+    /// Reads a page; its conversations go into `sink` as they arrive, byte for byte and in order. Returns the link to the
+    /// page after this one: opaque text, which a checkpoint keeps.
+    async fn stream_page(
+        &self,
+        user_id: UserId,
+        request: PageRequest<'_>,
+        sink: &mut dyn ConversationSink,
+    ) -> Result<Option<String>, Failure>;
+
+    #[cfg(any(test, fuzzing))]
+    async fn page(&self, user_id: UserId, request: PageRequest<'_>) -> Result<Page, Failure> {
+        let mut page = Page::default();
+        page.next = self.stream_page(user_id, request, &mut page).await?;
+        Ok(page)
+    }
 
     /// What a conversation of such a page says of itself.
     fn facts_of(&self, conversation: &[u8]) -> ConversationFacts;

@@ -1,16 +1,21 @@
 //! Archives the user's conversations: continues what a crash interrupted, adopts what is stored already, or begins.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::archive_quiet::quiet;
 use super::archive_store::{abort_strays, adopt};
-use super::archive_stream::stream;
+use super::archive_stream::{Streamed, stream};
 use super::{CheckpointSession, Services, Stopped};
-use crate::archive::{begin_of, is_before, may_continue};
+use crate::archive::{ReservedMemory, begin_of, is_before, may_continue, memory_to_begin};
 use crate::failure::{Class, Code, Failure};
 use crate::machine::{ArchiveInProgress, Checkpoint, Event, Pause, State};
 use crate::manifest::archive_key;
 use crate::ports::ObjectKey;
+
+/// How often an archive that waits for memory checks whether it is still wanted.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Streams the user's conversations into one object: a page is fetched while the one before it is hashed and uploaded.
 /// A crash loses what came after the last confirmed part.
@@ -43,7 +48,7 @@ pub(super) async fn archive(
 
     // The dates are kept from the first page on, so that every later attempt asks for the same.
     journal.checkpoint_mut().step.archive = Some(progress.clone());
-    let result = Box::pin(stream(services, journal, access_at, &key, &progress)).await;
+    let result = within_memory(services, journal, access_at, &key, progress).await;
     let Err(Stopped::Failed(failure)) = &result else {
         return result;
     };
@@ -64,6 +69,48 @@ pub(super) async fn archive(
 fn is_nothing_uploaded(checkpoint: &Checkpoint) -> bool {
     let progress = checkpoint.step.archive.as_ref();
     progress.is_none_or(|progress| progress.upload.is_none())
+}
+
+/// Streams the archive once there is memory for it; again, from its checkpoint, when it turns out to need more.
+async fn within_memory(
+    services: &Services,
+    journal: &mut CheckpointSession,
+    access_at: Timestamp,
+    key: &ObjectKey,
+    mut progress: ArchiveInProgress,
+) -> Result<Event, Stopped> {
+    let mut bytes = memory_to_begin(progress.upload.as_ref());
+    loop {
+        let memory = reserve(services, journal, bytes).await?;
+        let streaming = stream(services, journal, access_at, key, &progress, memory);
+        match Box::pin(streaming).await? {
+            Streamed::Stored(event) => return Ok(*event),
+            Streamed::Outgrown(needed) => bytes = needed,
+        }
+        if let Some(saved) = &journal.checkpoint().step.archive {
+            progress = saved.clone();
+        }
+    }
+}
+
+/// Waits for memory, as long as the run is wanted.
+async fn reserve(
+    services: &Services,
+    journal: &CheckpointSession,
+    bytes: usize,
+) -> Result<ReservedMemory, Stopped> {
+    // The place in the queue is kept.
+    let mut reserving = std::pin::pin!(services.memory.reserve(bytes));
+    loop {
+        match tokio::time::timeout(LOOK_EVERY, &mut reserving).await {
+            Ok(Some(reserved)) => return Ok(reserved),
+            Ok(None) => {
+                let text = "the memory of archives is closed";
+                return Err(Failure::new(Class::Defect, Code::Internal, text).into());
+            }
+            Err(_no_room_yet) => journal.still_wanted().map_err(Stopped::Interrupted)?,
+        }
+    }
 }
 
 /// When the archive may begin, if that is still to come: the API shows a conversation some time after its end.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::archive_pages::page;
 use super::{Services, Stopped};
 use crate::machine::{ArchiveInProgress, Checkpoint, Cursor};
-use crate::ports::ConversationFacts;
+use crate::ports::{ConversationFacts, Each};
 
 /// A user without access has at most a few conversations, which continued for a while.
 const MAX_PAGES: usize = 100;
@@ -34,11 +34,11 @@ pub(super) async fn quiet(
     let agent = checkpoint.state.agent();
     let mut cursor = Cursor::Window { from };
     for _ in 0..MAX_PAGES {
-        let (page, following) = page(&*services.tenant, user_id, agent, &asked, &cursor).await?;
-        if page
-            .conversations()
-            .any(|one| !began_before(&services.tenant.facts_of(one), from))
-        {
+        let tenant = &*services.tenant;
+        let mut is_quiet = true;
+        let mut look = Each(|one: &[u8]| is_quiet &= began_before(&tenant.facts_of(one), from));
+        let following = page(tenant, user_id, agent, &asked, &cursor, &mut look).await?;
+        if !is_quiet {
             return Ok(false);
         }
         if following == Cursor::End {

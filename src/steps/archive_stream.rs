@@ -10,10 +10,10 @@ use tracing::Instrument as _;
 use super::archive_pages::{Fetched, fetch};
 use super::archive_store::{abort_strays, store_whole};
 use super::{CheckpointSession, Services, Stopped};
-use crate::archive::{ArchiveWriter, WindowDeduplicator};
+use crate::archive::{ArchiveWriter, ReservedMemory, WindowDeduplicator};
 use crate::failure::{Class, Code, Failure};
 use crate::machine::{ArchiveInProgress, Crossing, Cursor, Event, UploadInProgress};
-use crate::ports::{DateRange, ObjectKey};
+use crate::ports::{Batch, DateRange, ObjectKey};
 
 /// One archive under way.
 struct ArchiveStream<'a> {
@@ -23,6 +23,15 @@ struct ArchiveStream<'a> {
     progress: &'a ArchiveInProgress,
     writer: ArchiveWriter,
     deduplicator: WindowDeduplicator,
+    memory: ReservedMemory,
+}
+
+/// How streaming an archive ended.
+pub(super) enum Streamed {
+    Stored(Box<Event>),
+    /// This many bytes of memory are needed, and would have to be waited for. All that was held is dropped; the archive continues from
+    /// its checkpoint.
+    Outgrown(usize),
 }
 
 pub(super) async fn stream(
@@ -31,7 +40,8 @@ pub(super) async fn stream(
     access_at: Timestamp,
     key: &ObjectKey,
     progress: &ArchiveInProgress,
-) -> Result<Event, Stopped> {
+    memory: ReservedMemory,
+) -> Result<Streamed, Stopped> {
     let dates = DateRange {
         from: progress.date_from,
         to: progress.date_to,
@@ -56,29 +66,36 @@ pub(super) async fn stream(
         progress,
         writer,
         deduplicator: WindowDeduplicator::new(&crossing, &begin),
+        memory,
     };
     if begin != Cursor::End {
-        stream.copy_pages(begin).await?;
+        if let Some(bytes) = stream.copy_pages(begin).await? {
+            return Ok(Streamed::Outgrown(bytes));
+        }
         stream.close().await?;
     }
 
     let ArchiveStream {
-        journal, writer, ..
+        journal,
+        writer,
+        memory: _held_until_the_end,
+        ..
     } = stream;
-    store_whole(
+    let stored = store_whole(
         services,
         journal.checkpoint(),
         access_at,
         key,
         dates,
         writer,
-    )
-    .await
+    );
+    Ok(Streamed::Stored(Box::new(stored.await?)))
 }
 
 impl ArchiveStream<'_> {
-    async fn copy_pages(&mut self, begin: Cursor) -> Result<(), Stopped> {
-        // One page waits while one is written and one is fetched: flat memory, and no pause in either.
+    /// `Some` if more memory is needed than there is.
+    async fn copy_pages(&mut self, begin: Cursor) -> Result<Option<usize>, Stopped> {
+        // One batch waits while one is written and one is fetched: flat memory, and no pause in either.
         let (sender, mut pages) = mpsc::channel(1);
         let fetching = fetch(
             Arc::clone(&self.services.tenant),
@@ -102,24 +119,44 @@ impl ArchiveStream<'_> {
                 }
                 page = pages.recv() => page,
             };
-            let Some(page) = page else { break };
-            self.append(page).await?;
+            let Some(fetched) = page else { break };
+            match fetched? {
+                Fetched::Conversations(batch) => {
+                    let bytes = self.writer.needs_bytes(batch.bytes() + 3 * batch.count());
+                    if !self.services.memory.try_extend(&mut self.memory, bytes) {
+                        return Ok(Some(bytes));
+                    }
+                    self.append(&batch).await?;
+                }
+                Fetched::PageEnd(following) => self.end_page(following).await?,
+            }
         }
 
         // The channel closes after the last page, and also when the task dies; only the first is an end.
         fetching
             .await
             .map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))?;
-        Ok(())
+        Ok(None)
     }
 
-    async fn append(&mut self, fetched: Fetched) -> Result<(), Stopped> {
-        let (page, following) = fetched?;
+    async fn append(&mut self, batch: &Batch) -> Result<(), Stopped> {
         let tenant = &self.services.tenant;
-        self.writer.append(page.conversations().filter(|one| {
+        self.writer.append(batch.conversations().filter(|one| {
             self.deduplicator
                 .admits(one, |one| tenant.facts_of(one), self.progress)
         }));
+
+        if self.writer.part_overflows() {
+            self.begin_upload().await?;
+            if let Some(confirmed) = self.writer.send_within_page().await? {
+                self.save_and_check(confirmed).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn end_page(&mut self, following: Cursor) -> Result<(), Stopped> {
+        self.writer.end_page();
         self.deduplicator.follow(&following);
 
         if self.writer.part_is_full() && following != Cursor::End {

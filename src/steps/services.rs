@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::archive::ArchiveMemory;
 use crate::clock::Clock;
 use crate::guards::Guards;
 use crate::limits::DeletePolicy;
@@ -30,6 +31,8 @@ pub(crate) struct Services {
     /// its end.
     pub access_first: bool,
     pub retry: RetryPolicy,
+    /// Of all archives that are under way.
+    pub(crate) memory: ArchiveMemory,
     /// How far back the archive reaches.
     pub history: Duration,
     /// The longest interval of one query, in days.

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::Services;
 use crate::adapters::directory::DirectoryStore;
+use crate::archive::ArchiveMemory;
 use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::guards::Guards;
@@ -19,8 +20,8 @@ use crate::machine::{Call, Checkpoint, Residual, RetryPolicy};
 use crate::manifest::Actor;
 use crate::ports::batches::FinishedBatch;
 use crate::ports::{
-    Account, AccountRead, Answered, Checkpoints, Claim, ConversationFacts, Deactivation,
-    DeletionAdmission, GroupReplay, Lease, Observation, Page, PageRequest, ReadFacts,
+    Account, AccountRead, Answered, Checkpoints, Claim, ConversationFacts, ConversationSink,
+    Deactivation, DeletionAdmission, GroupReplay, Lease, Observation, PageRequest, ReadFacts,
     ReadyDeletion, RefusedRead, ReplayNote, RoutingWrites, Saved, StepCalls, Tenant, TenantRead,
 };
 use crate::profile::TenantProfile;
@@ -124,7 +125,12 @@ impl Tenant for TestTenant {
         StepCalls::default()
     }
 
-    async fn page(&self, _: UserId, _: PageRequest<'_>) -> Result<Page, Failure> {
+    async fn stream_page(
+        &self,
+        _: UserId,
+        _: PageRequest<'_>,
+        _: &mut dyn ConversationSink,
+    ) -> Result<Option<String>, Failure> {
         Err(self.answer().await)
     }
 
@@ -340,6 +346,7 @@ pub(crate) fn services(
             base: Duration::from_secs(1),
             cap: Duration::from_mins(1),
         },
+        memory: ArchiveMemory::new(1024 * 1024 * 1024),
         history: Duration::from_hours(24),
         settle: Duration::ZERO,
         window_days: None,

@@ -109,3 +109,45 @@ fn a_slow_archive(place: usize) {
 
     servers.stop();
 }
+
+trial!(
+    "many archives with pages of 20 MB share a small memory, wait for room, and all end right",
+    a_small_memory
+);
+
+/// Without the bound, 24 of them hold over 600 MiB.
+fn a_small_memory(place: usize) {
+    const MEMORY_MIB: u64 = 64;
+    // What the process needs besides: connections, threads, and what the allocator keeps.
+    const BESIDES_MIB: u64 = 64;
+    let users: Vec<User> = (0..24)
+        .map(|number| {
+            User::new(place, number, Outcome::Deleted, 500).with_large_conversations(40_000)
+        })
+        .collect();
+    let mut world = World::on(servers::shared(), place, users, &[]);
+    world.declare();
+    world.set("OFFBOARDER_CXONE_PAGE_SIZE", "500");
+    world.set("OFFBOARDER_WORKER_CONCURRENCY", "24");
+    world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
+    world.set("OFFBOARDER_WORKER_MEMORY", &format!("{MEMORY_MIB}MiB"));
+    let worker = world.start(&["worker"]);
+    worker.await_ready();
+    let idle = worker.peak_mib();
+    world.publish_all();
+    promises::await_quiet(&world, PATIENCE);
+
+    let peak = worker.peak_mib();
+    assert!(
+        peak <= idle + MEMORY_MIB + BESIDES_MIB,
+        "{peak} MiB, {idle} MiB when idle"
+    );
+    World::drain(worker);
+    manifests::assert_true(
+        &world.simulator,
+        world.setting("OFFBOARDER_ARCHIVE_URL"),
+        &world.users,
+        Duration::ZERO,
+    );
+    assert_eq!(world.dead_letters(), Vec::<serde_json::Value>::new());
+}

@@ -22,8 +22,10 @@ use serde_json::json;
 use super::client::GenesysClient;
 use super::limits::over_limit;
 use super::link::NextPage;
-use crate::adapters::http::{ApiError, InOrder, Reply, Request, conversation_facts, rows};
-use crate::ports::{Page, PageRequest, QuotaClass};
+use crate::adapters::http::{
+    ApiError, InOrder, Reply, Request, RowStream, Rows, conversation_facts,
+};
+use crate::ports::{ConversationSink, PageRequest, QuotaClass};
 
 /// A page may hold 100 long conversations. A larger one is refused, so that memory stays bounded.
 const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
@@ -35,7 +37,8 @@ impl GenesysClient {
         &self,
         user: &str,
         request: PageRequest<'_>,
-    ) -> Result<Page, ApiError> {
+        sink: &mut dyn ConversationSink,
+    ) -> Result<Option<String>, ApiError> {
         let before: Option<NextPage> = request.link.map(str::parse).transpose()?;
         let size = before
             .as_ref()
@@ -43,12 +46,19 @@ impl GenesysClient {
         let number = before.as_ref().map_or(1, |link| link.number);
 
         let query = self.query(user, [request.from, request.to], size, number)?;
-        let reply = self.api.send(query).await?;
+        let mut order = InOrder::after(before.as_ref().map(|link| &link.end));
+        let mut check = |row: &[u8], what: &str| order.follow(&conversation_facts(row), what);
+        let mut stream = RowStream::new("conversations", &mut check, sink);
+        let reply = self.api.send_page(query, &mut stream).await?;
         if let Some(error) = over_limit(&reply) {
             return Err(error);
         }
         match reply.status() {
-            200 => read(&reply, before.as_ref(), size),
+            200 => {
+                let page = stream.page(&reply.body);
+                let page = page.map_err(|why| reply.unreadable(why))?;
+                read(&reply, &page, before.as_ref(), size, order)
+            }
             201..=299 => Err(reply.unreadable("a page of conversations has the status 200")),
             _ => Err(reply.refusal()),
         }
@@ -103,14 +113,20 @@ fn interval(from: Timestamp, to: Timestamp) -> String {
     format!("{}/{}", shown(midnight), shown(end))
 }
 
-fn read(reply: &Reply, before: Option<&NextPage>, size: u64) -> Result<Page, ApiError> {
+/// The link to the page after this one, if the window has one.
+fn read(
+    reply: &Reply,
+    page: &Rows<'_>,
+    before: Option<&NextPage>,
+    size: u64,
+    order: InOrder,
+) -> Result<Option<String>, ApiError> {
     let unreadable = |why: String| reply.unreadable(why);
     let moved = |why: String| ApiError::PagesMoved {
         what: reply.what.clone(),
         why,
     };
 
-    let page = rows(&reply.body, "conversations").map_err(unreadable)?;
     let hits: u64 = page
         .member("totalHits")
         .map_err(unreadable)?
@@ -118,16 +134,10 @@ fn read(reply: &Reply, before: Option<&NextPage>, size: u64) -> Result<Page, Api
             let why = "totalHits is missing, so that nothing shows whether the window is whole";
             reply.unreadable(why)
         })?;
-    let conversations = page.ranges.unwrap_or_default();
-    if conversations.len() as u64 > size {
+    let count = page.ranges.as_ref().map_or(0, Vec::len) as u64;
+    if count > size {
         let why = format!("over {size} conversations on a page");
         return Err(reply.unreadable(why));
-    }
-
-    let mut order = InOrder::after(before.map(|link| &link.end));
-    for range in &conversations {
-        let row = reply.body.get(range.clone()).unwrap_or_default();
-        order.follow(&conversation_facts(row), reply)?;
     }
 
     let first_hits = before.map_or(hits, |link| link.hits);
@@ -135,13 +145,13 @@ fn read(reply: &Reply, before: Option<&NextPage>, size: u64) -> Result<Page, Api
         let why = format!("totalHits was {first_hits} on a page before and is {hits} now");
         return Err(moved(why));
     }
-    let seen = before.map_or(0, |link| link.seen) + conversations.len() as u64;
-    if seen > hits || (conversations.is_empty() && seen < hits) {
+    let seen = before.map_or(0, |link| link.seen) + count;
+    if seen > hits || (count == 0 && seen < hits) {
         let why = format!("its pages have {seen} conversations, and totalHits is {hits}");
         return Err(moved(why));
     }
 
-    let next = (seen < hits).then(|| {
+    Ok((seen < hits).then(|| {
         let number = before.map_or(1, |link| link.number) + 1;
         NextPage {
             number,
@@ -151,8 +161,7 @@ fn read(reply: &Reply, before: Option<&NextPage>, size: u64) -> Result<Page, Api
             end: order.end(),
         }
         .to_string()
-    });
-    Ok(Page::new(reply.body.clone(), conversations, next))
+    }))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::dialect::Dialect;
 use super::error::ApiError;
 use super::quota::Quota;
 use super::refusals::Refusals;
+use super::row_stream::RowStream;
 use super::token::{Grant, Tokens};
 use super::transport::{Reply, Request, Transport};
 use crate::address::PemFile;
@@ -134,6 +135,15 @@ impl Api {
 
     pub(crate) async fn send(&self, request: Request<'_>) -> Result<Reply, ApiError> {
         self.transport.send(request).await
+    }
+
+    /// Asks for a page. Its rows go into `rows` as they arrive; only the rest of the page is in the reply.
+    pub(in crate::adapters) async fn send_page(
+        &self,
+        request: Request<'_>,
+        rows: &mut RowStream<'_>,
+    ) -> Result<Reply, ApiError> {
+        self.transport.send_into(request, Some(rows)).await
     }
 
     /// Reads an object; `None` when it does not exist. One 404 proves nothing, since a gateway that restarts or a

@@ -11,47 +11,65 @@ use crate::adapters::tls;
 /// ENFILE and EMFILE of Linux: no file descriptor is left to the machine, or to this process.
 const NO_DESCRIPTOR: [i32; 2] = [23, 24];
 
-/// Reads a body up to a cap. We never ask for an encoding, so that no small body can unpack into a large one.
+/// Reads a body up to a cap.
 pub(super) async fn read_capped(
     mut answer: Response,
     max_bytes: usize,
     what: &str,
 ) -> Result<Bytes, ApiError> {
-    let unreadable = |why: &str| ApiError::Unreadable {
-        what: what.to_owned(),
-        why: why.to_owned(),
-    };
+    refuse_encoded(&answer, what)?;
     let too_large = || ApiError::TooLarge {
         what: what.to_owned(),
         max_bytes,
     };
-
-    let is_encoded = answer
-        .headers()
-        .get(CONTENT_ENCODING)
-        .is_some_and(|encoding| encoding != "identity");
-    if is_encoded {
-        return Err(unreadable("it is compressed, which was not asked for"));
-    }
-
     let announced = answer.content_length().unwrap_or(0);
     if announced > max_bytes as u64 {
         return Err(too_large());
     }
 
     let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
-    loop {
-        match answer.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > max_bytes => return Err(too_large()),
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body.freeze()),
-            Err(error) if error.is_timeout() => {
-                return Err(ApiError::Timeout {
-                    what: what.to_owned(),
-                });
-            }
-            Err(_broken) => return Err(unreadable("it broke off")),
+    while let Some(chunk) = next_chunk(&mut answer, what).await? {
+        if body.len() + chunk.len() > max_bytes {
+            return Err(too_large());
         }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// We never ask for an encoding, so that no small body can unpack into a large one.
+pub(super) fn refuse_encoded(answer: &Response, what: &str) -> Result<(), ApiError> {
+    let is_encoded = answer
+        .headers()
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity");
+    if is_encoded {
+        return Err(unreadable(
+            what,
+            "it is compressed, which was not asked for",
+        ));
+    }
+    Ok(())
+}
+
+/// The next piece of a body; `None` at its end.
+pub(super) async fn next_chunk(
+    answer: &mut Response,
+    what: &str,
+) -> Result<Option<Bytes>, ApiError> {
+    match answer.chunk().await {
+        Ok(chunk) => Ok(chunk),
+        Err(error) if error.is_timeout() => Err(ApiError::Timeout {
+            what: what.to_owned(),
+        }),
+        Err(_broken) => Err(unreadable(what, "it broke off")),
+    }
+}
+
+fn unreadable(what: &str, why: &str) -> ApiError {
+    ApiError::Unreadable {
+        what: what.to_owned(),
+        why: why.to_owned(),
     }
 }
 

@@ -18,6 +18,8 @@ mod order;
 mod quota;
 mod refusals;
 mod retry_after;
+mod row_scanner;
+mod row_stream;
 mod rows;
 mod token;
 mod token_endpoint;
@@ -39,6 +41,8 @@ pub(super) use order::{InOrder, PagesEnd};
 pub(crate) use quota::LocalQuotas;
 #[cfg(any(test, fuzzing))]
 pub(crate) use retry_after::retry_after;
-pub(super) use rows::rows;
+pub(super) use row_stream::RowStream;
+pub(super) use rows::Rows;
+pub(crate) use rows::rows;
 pub(crate) use token::Grant;
 pub(super) use transport::{Permit, Reply, Request};

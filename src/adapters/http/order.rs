@@ -7,7 +7,7 @@ use std::fmt;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::{ApiError, Reply};
+use super::ApiError;
 use crate::ports::ConversationFacts;
 
 /// Rows of one user that begin in the same millisecond: more are not remembered.
@@ -69,14 +69,18 @@ impl InOrder {
     pub(in crate::adapters) fn follow(
         &mut self,
         row: &ConversationFacts,
-        reply: &Reply,
+        what: &str,
     ) -> Result<(), ApiError> {
         let moved = |why: &str| ApiError::PagesMoved {
-            what: reply.what.clone(),
+            what: what.to_owned(),
+            why: why.to_owned(),
+        };
+        let unreadable = |why: &str| ApiError::Unreadable {
+            what: what.to_owned(),
             why: why.to_owned(),
         };
         let id = row.id.as_deref().filter(|id| !id.is_empty());
-        let digest = digest_of(id.ok_or_else(|| reply.unreadable("a row without an ID"))?);
+        let digest = digest_of(id.ok_or_else(|| unreadable("a row without an ID"))?);
         let begins = row.start.map(Timestamp::as_millisecond);
 
         let is_back = |(last, begins): (i64, i64)| begins < last;
@@ -84,8 +88,7 @@ impl InOrder {
             return Err(if self.page.is_empty() {
                 moved("the order changed from one page to the next")
             } else {
-                reply
-                    .unreadable("the rows are not in the order of their begin, which was asked for")
+                unreadable("the rows are not in the order of their begin, which was asked for")
             });
         }
         if self.end.ids.contains(&digest) || !self.page.insert(digest.clone()) {

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH};
+use reqwest::{Method, StatusCode};
 use tracing::{Instrument as _, Span};
 use url::Url;
 
@@ -14,6 +14,7 @@ use super::body::{read_capped, send_error};
 use super::dialect::Dialect;
 use super::error::ApiError;
 use super::quota::Quota;
+use super::row_stream::{RowStream, read_rows};
 use super::token::Tokens;
 use crate::clock::Clock;
 use crate::failure::Classify as _;
@@ -175,11 +176,21 @@ impl Transport {
     /// Sends a call, and once more with a new token if the first token is refused. Statuses that mean the same for
     /// every call (401, 429, redirects) are errors here; the client interprets the others.
     pub(crate) async fn send(&self, request: Request<'_>) -> Result<Reply, ApiError> {
+        self.send_into(request, None).await
+    }
+
+    /// The same; the rows of a page go into `rows` as they arrive, and are not in the body of the reply.
+    pub(super) async fn send_into(
+        &self,
+        request: Request<'_>,
+        mut rows: Option<&mut RowStream<'_>>,
+    ) -> Result<Reply, ApiError> {
         let mut renewed = false;
 
         loop {
             let permit = self.ready(request.class, request.removes_access).await?;
-            match self.send_now(&request, &permit).await {
+            let sent = self.send_permitted(&request, &permit, rows.as_deref_mut());
+            match sent.await {
                 Err(ApiError::Unauthorized { .. }) if !renewed => renewed = true,
                 sent => return sent,
             }
@@ -192,13 +203,22 @@ impl Transport {
         request: &Request<'_>,
         permit: &Permit,
     ) -> Result<Reply, ApiError> {
+        self.send_permitted(request, permit, None).await
+    }
+
+    async fn send_permitted(
+        &self,
+        request: &Request<'_>,
+        permit: &Permit,
+        rows: Option<&mut RowStream<'_>>,
+    ) -> Result<Reply, ApiError> {
         let quota = self.quota(request.class);
         let span = span::api_call(request.method.as_str(), &request.url, Some(request.class));
         let waited_ms = i64::try_from(permit.waited.as_millis()).unwrap_or(i64::MAX);
         span.record("offboarder.quota_wait_ms", waited_ms);
 
         let sent = self
-            .send_once(request, permit.token.expose())
+            .send_once(request, permit.token.expose(), rows)
             .instrument(span.clone())
             .await;
         record(&span, &sent);
@@ -233,7 +253,12 @@ impl Transport {
         }
     }
 
-    async fn send_once(&self, request: &Request<'_>, token: &str) -> Result<Reply, ApiError> {
+    async fn send_once(
+        &self,
+        request: &Request<'_>,
+        token: &str,
+        rows: Option<&mut RowStream<'_>>,
+    ) -> Result<Reply, ApiError> {
         let path = request.url.path().to_owned();
         let what = format!("{} {path}", request.method);
         let mut correlation_id = uuid::Uuid::now_v7().to_string();
@@ -260,7 +285,11 @@ impl Transport {
         } else {
             MAX_ERROR_BYTES
         };
-        let body = match read_capped(answer, max_bytes, &what).await {
+        let body = match rows.filter(|_| status == StatusCode::OK) {
+            Some(rows) => read_rows(answer, max_bytes, &what, rows).await,
+            None => read_capped(answer, max_bytes, &what).await,
+        };
+        let body = match body {
             Ok(body) => body,
             // The status counts more than the text of an error, and a write that succeeded is read back anyway.
             Err(_) if !status.is_success() || request.writes => Bytes::new(),

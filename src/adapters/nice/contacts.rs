@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -13,9 +12,9 @@ use super::facts::read_contact;
 use super::known_agents::AgentOf;
 use super::numbers::Number;
 use super::page_link::PageLink;
-use crate::adapters::http::{ApiError, InOrder, Reply, Request, rows};
+use crate::adapters::http::{ApiError, InOrder, Reply, Request, RowStream, Rows};
 use crate::job::UserId;
-use crate::ports::{Page, PageRequest};
+use crate::ports::{ConversationSink, PageRequest};
 
 /// A page may hold thousands of contacts. A larger one is refused, so that memory stays bounded.
 const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
@@ -29,16 +28,15 @@ impl Client {
         &self,
         user_id: UserId,
         request: PageRequest<'_>,
-    ) -> Result<Page, ApiError> {
+        sink: &mut dyn ConversationSink,
+    ) -> Result<Option<String>, ApiError> {
         let link = request.link.map(str::parse::<PageLink>).transpose()?;
         let known = self
             .known_agent(user_id, request.agent, &mut Vec::new())
             .await?;
         let agent = match known {
             AgentOf::Number(agent) => agent,
-            AgentOf::Nobody if link.is_none() => {
-                return Ok(Page::new(Bytes::new(), Vec::new(), None));
-            }
+            AgentOf::Nobody if link.is_none() => return Ok(None),
             AgentOf::Nobody => return Err(self.moved("the user is no agent any more")?),
             AgentOf::UserGone => return Err(self.unknown_history(user_id)?),
         };
@@ -50,13 +48,22 @@ impl Client {
         let size = u64::from(self.api.page_size());
         let skip = link.as_ref().map_or(0, |link| link.seen);
         let request = self.contacts(agent, request.from, request.to, skip, size)?;
-        let reply = self.api.send(request).await?;
-        let page = match reply.status() {
-            200 | 204 => parse(&reply, agent, link.as_ref())?,
+        let mut order = InOrder::after(link.as_ref().map(|link| &link.end));
+        let mut check = |row: &[u8], what: &str| check(row, what, agent, &mut order);
+        let mut stream = RowStream::new("completedContacts", &mut check, sink);
+        let reply = self.api.send_page(request, &mut stream).await?;
+        let next = match reply.status() {
+            200 => {
+                let page = stream.page(&reply.body);
+                let page = page.map_err(|why| reply.unreadable(why))?;
+                parse(&reply, &page, agent, link.as_ref(), order)?
+            }
+            204 if link.is_none() => None,
+            204 => return Err(self.moved("the contacts end before their total")?),
             _ => return Err(self.refuse(CALL, user_id, &reply)),
         };
         self.api.succeeded(CALL);
-        Ok(page)
+        Ok(next)
     }
 
     /// A query of the contacts that began in `[from, to)`. `endDate` is inclusive.
@@ -113,42 +120,46 @@ fn shown(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// A page of this agent's contacts, of which `link` names those that came before.
-fn parse(reply: &Reply, agent: Number, link: Option<&PageLink>) -> Result<Page, ApiError> {
+fn check(row: &[u8], what: &str, agent: Number, order: &mut InOrder) -> Result<(), ApiError> {
+    let unreadable = |why: &str| ApiError::Unreadable {
+        what: what.to_owned(),
+        why: why.to_owned(),
+    };
+    let contact = read_contact(row).ok_or_else(|| unreadable("a contact cannot be read"))?;
+
+    // A server that ignores the filter would put other people's contacts into the archive.
+    if !contact.agent.is_null() && Number::of(&contact.agent) != Some(agent) {
+        return Err(unreadable(
+            "a contact is of another agent than the one asked for",
+        ));
+    }
+    order.follow(&contact.facts, what)
+}
+
+/// The link to the page after this one, if the window has one; `link` names the contacts that came before.
+fn parse(
+    reply: &Reply,
+    page: &Rows<'_>,
+    agent: Number,
+    link: Option<&PageLink>,
+    order: InOrder,
+) -> Result<Option<String>, ApiError> {
     let moved = |why: String| ApiError::PagesMoved {
         what: reply.what.clone(),
         why,
     };
     let unreadable = |why: String| reply.unreadable(why);
-    if reply.status() == 204 {
-        return match link {
-            None => Ok(Page::new(Bytes::new(), Vec::new(), None)),
-            Some(_) => Err(moved("the contacts end before their total".to_owned())),
-        };
-    }
 
-    let read = rows(&reply.body, "completedContacts").map_err(unreadable)?;
-    let hidden = read.member::<Value>("hiddenAgents").map_err(unreadable)?;
+    let hidden = page.member::<Value>("hiddenAgents").map_err(unreadable)?;
     if hides_rows(hidden.as_ref()).map_err(unreadable)? {
         return Err(hides(reply, right::VIEW_CONTACTS));
     }
-    let total: Option<u64> = read.member("totalRecords").map_err(unreadable)?;
+    let total: Option<u64> = page.member("totalRecords").map_err(unreadable)?;
     let total = total.ok_or_else(|| unreadable("totalRecords is missing".to_owned()))?;
-    let ranges = match read.ranges {
+    let count = match &page.ranges {
         None if total > 0 => return Err(unreadable("completedContacts is missing".to_owned())),
-        ranges => ranges.unwrap_or_default(),
+        ranges => ranges.as_ref().map_or(0, Vec::len) as u64,
     };
-    let mut order = InOrder::after(link.map(|link| &link.end));
-    for range in &ranges {
-        let row = reply.body.get(range.clone()).unwrap_or_default();
-        let contact = read_contact(row);
-        let contact = contact.ok_or_else(|| reply.unreadable("a contact cannot be read"))?;
-        // A server that ignores the filter would put other people's contacts into the archive.
-        if !contact.agent.is_null() && Number::of(&contact.agent) != Some(agent) {
-            return Err(reply.unreadable("a contact is of another agent than the one asked for"));
-        }
-        order.follow(&contact.facts, reply)?;
-    }
 
     if let Some(link) = link.filter(|link| link.total != total) {
         let before = link.total;
@@ -156,11 +167,11 @@ fn parse(reply: &Reply, agent: Number, link: Option<&PageLink>) -> Result<Page, 
             "the number of contacts changed from {before} to {total}"
         )));
     }
-    let seen = link.map_or(0, |link| link.seen) + ranges.len() as u64;
-    if seen > total || (seen < total && ranges.is_empty()) {
+    let seen = link.map_or(0, |link| link.seen) + count;
+    if seen > total || (seen < total && count == 0) {
         return Err(moved(format!("{seen} contacts came of {total}")));
     }
-    let next = (seen < total).then(|| {
+    Ok((seen < total).then(|| {
         let end = order.end();
         PageLink {
             seen,
@@ -169,6 +180,5 @@ fn parse(reply: &Reply, agent: Number, link: Option<&PageLink>) -> Result<Page, 
             end,
         }
         .to_string()
-    });
-    Ok(Page::new(reply.body.clone(), ranges, next))
+    }))
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+#[cfg(any(test, fuzzing))]
 use bytes::Bytes;
 use jiff::Timestamp;
 use reqwest::Method;
@@ -11,12 +12,15 @@ use url::Url;
 use super::client::Client;
 use super::link::NextPage;
 use super::paths::CONVERSATIONS;
-use crate::adapters::http::{ApiError, Reply, Request, rows};
+use crate::adapters::http::{ApiError, Request, RowStream, Rows};
 use crate::job::UserId;
-use crate::ports::{Page, PageRequest, QuotaClass};
+#[cfg(any(test, fuzzing))]
+use crate::ports::Page;
+use crate::ports::{ConversationSink, PageRequest, QuotaClass};
 
 /// A page may hold 500 long conversations. A larger one is refused, so that memory stays bounded.
 const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
+const ROWS: &str = "details";
 const PAGE_TIMEOUT: Duration = Duration::from_mins(5);
 
 impl Client {
@@ -24,38 +28,44 @@ impl Client {
         &self,
         user_id: UserId,
         request: PageRequest<'_>,
-    ) -> Result<Page, ApiError> {
-        match request.link {
-            None => self.first_page(user_id, request.from, request.to).await,
-            Some(link) => self.next_page(&link.parse()?).await,
+        sink: &mut dyn ConversationSink,
+    ) -> Result<Option<String>, ApiError> {
+        let link: Option<NextPage> = request.link.map(str::parse).transpose()?;
+        let query = match &link {
+            None => self.first_page(user_id, request.from, request.to)?,
+            Some(link) => page_request(Method::GET, link.url(self.paths().base())?),
+        };
+        let mut check = |_: &[u8], _: &str| Ok(());
+        let mut stream = RowStream::new(ROWS, &mut check, sink);
+        let reply = self.api.send_page(query, &mut stream).await?;
+
+        match reply.status() {
+            204 => Ok(None),
+            200 if reply.body.is_empty() => Ok(None),
+            200 => {
+                let page = stream.page(&reply.body);
+                let page = page.map_err(|why| reply.unreadable(why))?;
+                next_of(&page, self.paths().base(), &reply.what)
+            }
+            // In any form: the query begins again, which loses nothing, and an old cursor may be all that is wrong.
+            404 | 410 if link.is_some() => Err(ApiError::CursorLost {
+                what: format!("GET {CONVERSATIONS}"),
+                status: reply.status(),
+            }),
+            _ => Err(reply.refusal()),
         }
     }
 
-    async fn first_page(
+    fn first_page(
         &self,
         user_id: UserId,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<Page, ApiError> {
-        let query = json!({
+    ) -> Result<Request<'static>, ApiError> {
+        self.query(&json!({
             "dateFrom": from, "dateTo": to, "pageSize": self.api.page_size(),
             "filter": { "participantId": user_id },
-        });
-        let request = self.query(&query)?;
-        self.parse_reply(self.api.send(request).await?)
-    }
-
-    async fn next_page(&self, link: &NextPage) -> Result<Page, ApiError> {
-        let url = link.url(self.paths().base())?;
-        let reply = self.api.send(page_request(Method::GET, url)).await?;
-        // In any form: the query begins again, which loses nothing, and an old cursor may be all that is wrong.
-        if matches!(reply.status(), 404 | 410) {
-            return Err(ApiError::CursorLost {
-                what: format!("GET {CONVERSATIONS}"),
-                status: reply.status(),
-            });
-        }
-        self.parse_reply(reply)
+        }))
     }
 
     /// A query for conversations: a POST that reads.
@@ -65,13 +75,6 @@ impl Client {
             body: Some(query.to_string().into_bytes()),
             ..page_request(Method::POST, url)
         })
-    }
-
-    fn parse_reply(&self, reply: Reply) -> Result<Page, ApiError> {
-        match reply.status() {
-            200 | 204 => parse(reply.body, self.paths().base(), &reply.what),
-            _ => Err(reply.refusal()),
-        }
     }
 }
 
@@ -88,38 +91,64 @@ fn page_request(method: Method, url: Url) -> Request<'static> {
     }
 }
 
-/// An empty body (204) is an empty last page.
-pub(crate) fn parse(body: Bytes, base: &Url, what: &str) -> Result<Page, ApiError> {
-    let unreadable = |why: String| ApiError::Unreadable {
-        what: what.to_owned(),
-        why,
-    };
-    if body.is_empty() {
-        return Ok(Page::new(body, Vec::new(), None));
+fn next_of(page: &Rows<'_>, base: &Url, what: &str) -> Result<Option<String>, ApiError> {
+    let link: Option<String> = page
+        .member("nextPageUri")
+        .map_err(|why| ApiError::Unreadable {
+            what: what.to_owned(),
+            why,
+        })?;
+    match link.as_deref() {
+        None | Some("") => Ok(None),
+        Some(link) => Ok(Some(NextPage::resolve(link, base)?.to_string())),
     }
+}
 
-    let page = rows(&body, "details").map_err(unreadable)?;
-    let link: Option<String> = page.member("nextPageUri").map_err(unreadable)?;
-    let next = match link.as_deref() {
-        None | Some("") => None,
-        Some(link) => Some(NextPage::resolve(link, base)?.to_string()),
+/// A whole page that arrives in pieces of this many bytes.
+#[cfg(any(test, fuzzing))]
+pub(crate) async fn parse(
+    body: &Bytes,
+    piece: usize,
+    base: &Url,
+    what: &str,
+) -> Result<Page, ApiError> {
+    let mut page = Page::default();
+    let mut check = |_: &[u8], _: &str| Ok(());
+    let mut stream = RowStream::new(ROWS, &mut check, &mut page);
+    let rest = stream.read_pieces(body, piece, what).await?;
+    let next = if rest.is_empty() {
+        None
+    } else {
+        let rows = stream.page(&rest);
+        let unreadable = |why| ApiError::Unreadable {
+            what: what.to_owned(),
+            why,
+        };
+        next_of(&rows.map_err(unreadable)?, base, what)?
     };
-    let conversations = page.ranges.unwrap_or_default();
-    Ok(Page::new(body, conversations, next))
+    page.next = next;
+    Ok(page)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
 
     fn base() -> Url {
         Url::parse("https://api.example").unwrap()
     }
 
+    /// Pieces of one byte would parse the same, and take long.
+    fn read(body: &str) -> Result<Page, ApiError> {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        parse(&body, 1000, &base(), "x").now_or_never().unwrap()
+    }
+
     #[test]
     fn conversations_are_the_bytes_received() {
         let body = "{\"details\" : [ {\"a\": 1.10 ,\"b\":\"\\u00e9\"},\n{\"c\":9007199254740993}], \"nextPageUri\":null}";
-        let page = parse(Bytes::from_static(body.as_bytes()), &base(), "x").unwrap();
+        let page = read(body).unwrap();
         let rows: Vec<&str> = page
             .conversations()
             .map(|row| std::str::from_utf8(row).unwrap())
@@ -142,7 +171,7 @@ mod tests {
             r#"{"nextPageUri":"\/api/v2/conversations/details/query?cursor=a"}"#,
             r#"{"nextPageUri":"https://api.example:443/api/v2/conversations/details/query?cursor=a"}"#,
         ] {
-            let page = parse(Bytes::from_static(body.as_bytes()), &base(), "x").unwrap();
+            let page = read(body).unwrap();
             assert_eq!(page.conversations().count(), 0);
             assert_eq!(
                 page.next().unwrap(),
@@ -150,7 +179,7 @@ mod tests {
                 "{body}"
             );
         }
-        assert!(parse(Bytes::new(), &base(), "x").unwrap().next().is_none());
+        assert!(read("").unwrap().next().is_none());
     }
 
     #[test]
@@ -162,7 +191,7 @@ mod tests {
             r#"{{"details":[{deep}],"more":{}}}"#,
             nested(r#"{"b":"#, "}")
         );
-        let page = parse(Bytes::from(body), &base(), "x").unwrap();
+        let page = read(&body).unwrap();
         assert_eq!(page.conversations().collect::<Vec<_>>(), [deep.as_bytes()]);
     }
 
@@ -176,10 +205,7 @@ mod tests {
             "null",
             "{\"details\":[{},null]}",
         ] {
-            assert!(
-                parse(Bytes::from_static(body.as_bytes()), &base(), "x").is_err(),
-                "{body}"
-            );
+            assert!(read(body).is_err(), "{body}");
         }
     }
 }

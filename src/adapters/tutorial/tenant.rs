@@ -8,9 +8,9 @@ use crate::failure::Failure;
 use crate::job::UserId;
 use crate::machine::{Call, Residual};
 use crate::ports::{
-    Account, AccountRead, Answered, CallCounts, ConversationFacts, Deactivation, Observation, Page,
-    PageRequest, QuotaClass, ReadFacts, ReadyDeletion, RefusedRead, RoutingWrites, StepCalls,
-    Tenant, TenantRead,
+    Account, AccountRead, Answered, CallCounts, ConversationFacts, ConversationSink, Deactivation,
+    Observation, PageRequest, QuotaClass, ReadFacts, ReadyDeletion, RefusedRead, RoutingWrites,
+    StepCalls, Tenant, TenantRead,
 };
 use crate::profile::TenantProfile;
 
@@ -76,8 +76,13 @@ impl Tenant for Client {
         self.still_routing(user_id, released, calls).await
     }
 
-    async fn page(&self, user_id: UserId, request: PageRequest<'_>) -> Result<Page, Failure> {
-        Ok(self.read_page(user_id, request).await?)
+    async fn stream_page(
+        &self,
+        user_id: UserId,
+        request: PageRequest<'_>,
+        sink: &mut dyn ConversationSink,
+    ) -> Result<Option<String>, Failure> {
+        Ok(self.read_page(user_id, request, sink).await?)
     }
 
     fn facts_of(&self, conversation: &[u8]) -> ConversationFacts {

@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::config::Cxone;
 use crate::failure::Failure;
 use crate::job::UserId;
-use crate::ports::{Observation, PageRequest, STATE_OF_USER, Seen, Tenant};
+use crate::ports::{Each, Observation, PageRequest, STATE_OF_USER, Seen, Tenant};
 
 /// What the adapter reads besides the reads that every profile has.
 pub(super) async fn of_tenant(tenant: &dyn Tenant) -> Vec<Finding> {
@@ -99,13 +99,10 @@ async fn newest(tenant: &dyn Tenant, user_id: UserId, cxone: &Cxone) -> Result<S
         agent: None,
     };
 
-    let page = tenant.page(user_id, request).await?;
-    let count = page.conversations().count();
-    let more = if page.next().is_some() {
-        " and more"
-    } else {
-        ""
-    };
+    let mut count = 0_u64;
+    let mut add = Each(|_: &[u8]| count += 1);
+    let next = tenant.stream_page(user_id, request, &mut add).await?;
+    let more = if next.is_some() { " and more" } else { "" };
     Ok(format!("{count}{more} in the last {days} days"))
 }
 

@@ -17,6 +17,7 @@ use crate::adapters::directory::DirectoryStore;
 use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::adapters::http::{ApiOptions, Grant, LocalQuotas};
 use crate::adapters::tutorial::Client;
+use crate::archive::ArchiveMemory;
 use crate::clock::Clock;
 use crate::failure::{Code, Failure, Reason};
 use crate::guards::Guards;
@@ -100,6 +101,7 @@ impl Bench {
                 base: Duration::from_millis(1),
                 cap: Duration::from_secs(1),
             },
+            memory: ArchiveMemory::new(1024 * 1024 * 1024),
             history: Duration::from_hours(24 * 365),
             settle: Duration::ZERO,
             window_days: None,

@@ -151,6 +151,15 @@ impl Process {
         assert!(set.expect("prlimit runs").success(), "{limit} is set");
     }
 
+    /// The most memory that it had resident, in MiB, as the kernel counts it.
+    pub(crate) fn peak_mib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("a process");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+        kib.and_then(|kib| kib.parse::<u64>().ok()).expect("a size") / 1024
+    }
+
     /// How many files and connections it has open.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id()))
