@@ -8,7 +8,7 @@ REMAP := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CURDIR)=/offboarder
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build supply-chain sbom notices requirements demo play play-stop test test-backends test-backends-smoke test-profiles check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-lanes bench-outage bench-plan bench-quota bench-report bench-sizing bench-submit bench-telemetry bench-user bench-workers upgrade up down clean-local
+.PHONY: help build supply-chain sbom notices requirements demo play play-stop test test-backends test-backends-smoke test-profiles check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-lanes bench-outage bench-plan bench-quota bench-report bench-runtime bench-sizing bench-submit bench-telemetry bench-user bench-workers upgrade up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -141,6 +141,10 @@ bench-quota: build ## four workers on an analytics quota of 20/s and a routing q
 bench-report: build ## report on 10,000 and 100,000 leavers in a directory; prints leavers a second and peak memory; LEAVERS=n
 	$(INSTALL) servers
 	.venv/bin/python benches/report.py target/release/offboarder $(LEAVERS)
+
+bench-runtime: build ## prints what a worker costs: time to ready, CPU and throughput of small users, peak with pages of 20 MB; USERS=n
+	$(INSTALL) servers
+	.venv/bin/python benches/runtime.py target/release/offboarder $(LOCAL) $(or $(USERS),300)
 
 bench-sizing: build ## prints the bytes that waiting messages need in RabbitMQ, and users in Redis; MESSAGES=n sets how many
 	$(INSTALL) servers

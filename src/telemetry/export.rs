@@ -14,13 +14,14 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use super::collector::Reporting;
 use super::logging;
 use super::metrics::{self, Exposition};
+use super::span;
 
 /// How long the end of the process waits for a collector that does not answer.
 const END_WITHIN: Duration = Duration::from_secs(3);
 
 /// Logs, metrics and traces of this process.
 ///
-/// Metrics are always counted, for `/metrics`, and every span has its IDs, for the logs. They leave
+/// Metrics are always counted, for `/metrics`, and every trace has its ID, for the logs. They leave
 /// the process by OTLP only if a standard variable asks for it: `OTEL_EXPORTER_OTLP_ENDPOINT`, the
 /// same for one signal (`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT`), or
 /// `OTEL_TRACES_EXPORTER=otlp` (`OTEL_METRICS_…`). Without these nothing is sent, although the
@@ -124,6 +125,9 @@ impl Telemetry {
             }
         }
         let traces = traces.build();
+        if !export_traces {
+            span::not_exported();
+        }
 
         let (exposition, reader) = Exposition::new()?;
         let mut meters = SdkMeterProvider::builder()

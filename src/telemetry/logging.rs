@@ -30,9 +30,10 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
     };
     let asked = std::env::var("RUST_LOG").unwrap_or_default();
     let names_redis = names_redis(&asked);
-    let filter = filter.and(FilterFn::new(move |metadata| {
-        may_be_logged(metadata, least, names_redis)
-    }));
+    // A filter without a hint would make every event of a library ask both filters, whatever its level.
+    let may_be_logged = FilterFn::new(move |metadata| may_be_logged(metadata, least, names_redis))
+        .with_max_level_hint(LevelFilter::TRACE);
+    let filter = filter.and(may_be_logged);
 
     let spans = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
@@ -42,9 +43,10 @@ pub(super) fn init(is_worker: bool, tracer: Option<SdkTracer>) {
             .with_level(false)
             .with_target(false)
             .with_tracked_inactivity(false)
-            .with_filter(FilterFn::new(|metadata| {
-                metadata.is_span() && metadata.target() == span::TARGET
-            }))
+            .with_filter(
+                FilterFn::new(|metadata| metadata.is_span() && metadata.target() == span::TARGET)
+                    .with_max_level_hint(LevelFilter::INFO),
+            )
     });
 
     let registry = tracing_subscriber::registry().with(spans);

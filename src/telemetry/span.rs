@@ -3,10 +3,11 @@
 //! (<https://opentelemetry.io/docs/specs/semconv/>) if there is one, and are `offboarder.…`
 //! otherwise. They hold IDs and words of ours, never a body, a name or a text from outside.
 //!
-//! Most spans exist only below another one: what a process does by itself, e.g. check whether it is
+//! Most spans exist only below another one, and only if traces are exported: what a process does by itself, e.g. check whether it is
 //! paused, belongs to no trace.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator as _;
@@ -39,10 +40,23 @@ macro_rules! span {
     };
 }
 
-/// The same, but no span if there is no current one.
+/// Whether somebody receives the spans. Otherwise only those are made that begin a trace: their IDs are in the log and in
+/// the headers of messages.
+static IS_EXPORTED: AtomicBool = AtomicBool::new(true);
+
+/// Nobody receives the spans of this process.
+pub(super) fn not_exported() {
+    IS_EXPORTED.store(false, Ordering::Relaxed);
+}
+
+fn may_have_children() -> bool {
+    IS_EXPORTED.load(Ordering::Relaxed) && !Span::current().is_none()
+}
+
+/// The same, but no span if there is no current one, or if nobody would receive it.
 macro_rules! child {
     ($($rest:tt)*) => {
-        if Span::current().is_none() { Span::none() } else { span!($($rest)*) }
+        if !may_have_children() { Span::none() } else { span!($($rest)*) }
     };
 }
 
@@ -138,8 +152,11 @@ pub(crate) fn checkpoint(operation: &'static str, user_id: UserId) -> Span {
 
 /// One call of the API. The query of its URL is left out: it may be a cursor.
 pub(crate) fn api_call(method: &str, url: &url::Url, class: Option<QuotaClass>) -> Span {
+    if !may_have_children() {
+        return Span::none();
+    }
     let template = template(url.path());
-    child!(
+    span!(
         "API call",
         otel.name = format!("{method} {template}"),
         otel.kind = "client",

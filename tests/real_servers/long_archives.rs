@@ -142,6 +142,10 @@ fn a_small_memory(place: usize) {
         peak <= idle + MEMORY_MIB + BESIDES_MIB,
         "{peak} MiB, {idle} MiB when idle"
     );
+    assert!(
+        worker.errors().contains("\"trace_id\""),
+        "the log names traces although nobody receives their spans"
+    );
     World::drain(worker);
     manifests::assert_true(
         &world.simulator,
