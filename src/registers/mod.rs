@@ -8,6 +8,7 @@ mod operation;
 mod pause;
 mod protected;
 mod sequence;
+mod shared_read;
 mod stop_order;
 mod stop_register;
 
@@ -18,5 +19,6 @@ pub(crate) use operation::{
 };
 pub(crate) use pause::{PauseRecord, PauseState, pause_in_force, pause_state, set_pause};
 pub(crate) use protected::ProtectedSource;
+pub(crate) use shared_read::SharedRead;
 pub(crate) use stop_order::{BatchPause, Stop, StopAct, StopOrders};
 pub(crate) use stop_register::{StopRegister, USERS_IN_ONE, give_order, in_orders, odd_orders};

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::shared_read::SharedRead;
 use super::stop_order::{StopAct, StopOrder, StopOrders};
 use crate::failure::{Class, Code, Failure};
 use crate::integrity::Purpose;
@@ -38,6 +39,7 @@ const RECENT: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(crate) struct StopRegister {
     read: Mutex<Read>,
+    fresh: SharedRead<Arc<StopOrders>>,
 }
 
 #[derive(Default)]
@@ -61,12 +63,15 @@ struct Listing {
 }
 
 impl StopRegister {
-    /// The orders, as a listing that begins now shows them.
+    /// The orders, as a listing that begins after this call shows them.
     pub(crate) async fn fresh(&self, store: &dyn ArchiveStore) -> Result<Arc<StopOrders>, Failure> {
-        let begun = Instant::now();
-        let listing = Listing::read(store).await?;
-        let mut read = self.read.lock().await;
-        read.take_in(store, listing, begun).await
+        let reading = async {
+            let begun = Instant::now();
+            let listing = Listing::read(store).await?;
+            let mut read = self.read.lock().await;
+            read.take_in(store, listing, begun).await
+        };
+        self.fresh.read(reading).await
     }
 
     /// The orders of at most two seconds ago.

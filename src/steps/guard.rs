@@ -60,10 +60,9 @@ pub(super) async fn may_touch(services: &Services, user_id: UserId) -> Result<()
 
 /// Fails while operators pause the workers: the run ends as at a drain. Asked with the guards before the DELETE.
 pub(super) async fn not_paused(services: &Services) -> Result<(), Stopped> {
-    match pause_state(&*services.archive_store)
-        .await?
-        .cause(services.clock.now())
-    {
+    let reading = pause_state(&*services.archive_store);
+    let paused = services.pause.read(reading).await?;
+    match paused.cause(services.clock.now()) {
         None => Ok(()),
         Some(cause) => {
             tracing::info!(cause, "no deletion is sent");

@@ -11,7 +11,7 @@ use crate::machine::RetryPolicy;
 use crate::manifest::Actor;
 use crate::ports::{ArchiveStore, Checkpoints, Tenant};
 use crate::progress::Progress;
-use crate::registers::{ProtectedSource, StopRegister};
+use crate::registers::{PauseState, ProtectedSource, SharedRead, StopRegister};
 
 /// What every step works with. Made once for each process.
 pub(crate) struct Services {
@@ -26,6 +26,8 @@ pub(crate) struct Services {
     pub protected: ProtectedSource,
     /// What operators ordered not to be done.
     pub stop_orders: Arc<StopRegister>,
+    /// Whether operators paused the workers, as the guards before each DELETE ask.
+    pub(crate) pause: SharedRead<PauseState>,
     pub delete: DeletePolicy,
     /// Whether deletions wait while users who still have access need the quota. A worker's do; `run` leads each user to
     /// its end.

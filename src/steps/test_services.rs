@@ -26,7 +26,7 @@ use crate::ports::{
 };
 use crate::profile::TenantProfile;
 use crate::progress::Progress;
-use crate::registers::{ProtectedSource, StopRegister};
+use crate::registers::{ProtectedSource, SharedRead, StopRegister};
 
 pub(crate) const LEASE: Duration = Duration::from_mins(1);
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(3);
@@ -339,6 +339,7 @@ pub(crate) fn services(
         },
         protected: ProtectedSource::nobody(),
         stop_orders: Arc::new(StopRegister::default()),
+        pause: SharedRead::default(),
         access_first: false,
         delete: DeletePolicy::Attempt,
         retry: RetryPolicy {

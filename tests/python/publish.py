@@ -5,14 +5,18 @@ publish.py AMQP_URL < JSON lines of {"body": text, "key": routing key, "headers"
                                      "nested": arrays within each other in a header, "header": bytes of a header,
                                      "notUtf8": a correlation ID of other bytes}
 
-Every message is mandatory and confirmed. Prints {"published": n, "unroutable": [line, …]}.
+Every message is mandatory and confirmed, and sent again over a new connection where the broker closed the one that it was sent
+over, for as long as a minute. Prints {"published": n, "unroutable": [line, …]}.
 """
 
 import json
 import struct
 import sys
+import time
 
 import pika
+
+PATIENCE_SECONDS = 60
 
 
 class Raw(pika.BasicProperties):
@@ -36,10 +40,33 @@ class Raw(pika.BasicProperties):
         return [struct.pack(">H", 0x3400), table, b"\x02", correlation]
 
 
+class Publisher:
+    """A channel with confirms, opened again when its connection breaks."""
+
+    def __init__(self, url):
+        self.url = url
+        self.open()
+
+    def open(self):
+        self.connection = pika.BlockingConnection(pika.URLParameters(self.url))
+        self.channel = self.connection.channel()
+        self.channel.confirm_delivery()
+
+    def publish(self, *message):
+        given_up_at = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                if self.connection.is_closed:
+                    self.open()
+                return self.channel.basic_publish(*message, mandatory=True)
+            except pika.exceptions.AMQPConnectionError:
+                if time.monotonic() > given_up_at:
+                    raise
+                time.sleep(0.2)
+
+
 def main():
-    connection = pika.BlockingConnection(pika.URLParameters(sys.argv[1]))
-    channel = connection.channel()
-    channel.confirm_delivery()
+    publisher = Publisher(sys.argv[1])
     published, unroutable = 0, []
     for number, line in enumerate(sys.stdin):
         message = json.loads(line)
@@ -50,17 +77,16 @@ def main():
                 delivery_mode=2, headers=message.get("headers"), **message.get("properties", {})
             )
         try:
-            channel.basic_publish(
+            publisher.publish(
                 message.get("exchange", "offboarding"),
                 message.get("key", "users"),
                 message["body"].encode().ljust(message.get("size", 0)),
                 properties,
-                mandatory=True,
             )
             published += 1
         except pika.exceptions.UnroutableError:
             unroutable.append(number)
-    connection.close()
+    publisher.connection.close()
     print(json.dumps({"published": published, "unroutable": unroutable}))
 
 

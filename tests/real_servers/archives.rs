@@ -102,7 +102,7 @@ fn begun_again(place: usize) {
     let flags = ["--latency-analytics", "200ms"];
     let mut world = World::on(servers::shared(), place, users, &flags);
     world.declare();
-    world.set("OFFBOARDER_WORKER_LEASE", "1s");
+    world.set("OFFBOARDER_WORKER_LEASE", "3s");
 
     // The second user's cursor expires when parts of it are stored.
     world.strike(1, "next_conversations", 6, 1, &status(410));

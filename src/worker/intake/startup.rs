@@ -50,12 +50,25 @@ impl Startup {
         let s3 = Code::ArchiveUnreachable;
         let list = Code::SettingsUnreadable;
 
+        let stores = async {
+            tokio::join!(
+                self.until("checkpoints", redis, ANSWERS_WITHIN, async || services
+                    .checkpoints
+                    .probe()
+                    .await),
+                self.until("archive", s3, ANSWERS_WITHIN, async || store.probe().await),
+            );
+            tokio::join!(
+                self.until("deletion count", s3, SLOW_ANSWERS_WITHIN, async || services
+                    .count_deletions()
+                    .await),
+                self.until("pause", s3, ANSWERS_WITHIN, async || {
+                    pause.read(store, services.clock.now()).await
+                }),
+            );
+        };
         tokio::join!(
-            self.until("checkpoints", redis, ANSWERS_WITHIN, async || services
-                .checkpoints
-                .probe()
-                .await),
-            self.until("archive", s3, ANSWERS_WITHIN, async || store.probe().await),
+            stores,
             self.until("protected", list, ANSWERS_WITHIN, async || services
                 .protected
                 .load()
@@ -74,14 +87,6 @@ impl Startup {
                 async || Ok(broker.probe().await?)
             ),
         );
-        self.until("deletion count", s3, SLOW_ANSWERS_WITHIN, async || {
-            services.count_deletions().await
-        })
-        .await;
-        self.until("pause", s3, ANSWERS_WITHIN, async || {
-            pause.read(store, services.clock.now()).await
-        })
-        .await;
     }
 
     async fn until(

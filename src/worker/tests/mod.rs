@@ -27,7 +27,7 @@ use crate::machine::{RetryPolicy, StateName};
 use crate::manifest::Actor;
 use crate::ports::Quotas;
 use crate::progress::Progress;
-use crate::registers::{ProtectedSource, StopRegister};
+use crate::registers::{ProtectedSource, SharedRead, StopRegister};
 use crate::secret::Secret;
 use crate::simulator::{self, Options, Rule, Simulator};
 use crate::steps::{Cancellation, Interrupt, Services};
@@ -94,6 +94,7 @@ impl Bench {
             },
             protected: ProtectedSource::nobody(),
             stop_orders: Arc::new(StopRegister::default()),
+            pause: SharedRead::default(),
             access_first: false,
             delete: DeletePolicy::Attempt,
             retry: RetryPolicy {
