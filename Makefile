@@ -8,7 +8,7 @@ REMAP := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CURDIR)=/offboarder
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build supply-chain sbom notices requirements demo play play-stop test test-backends test-backends-smoke test-profiles check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-lanes bench-outage bench-plan bench-quota bench-report bench-runtime bench-sizing bench-submit bench-telemetry bench-user bench-workers upgrade up down clean-local
+.PHONY: help build supply-chain sbom notices requirements demo play play-stop test test-backends test-backends-smoke test-profiles check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-lanes bench-million bench-outage bench-plan bench-quota bench-report bench-runtime bench-sizing bench-submit bench-telemetry bench-user bench-workers upgrade up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -125,6 +125,10 @@ bench-archive: build ## archive 2 GB of one user with a real worker; prints MB/s
 bench-lanes: build ## 5,000 waiting users and an urgent one; prints how long each keeps access
 	$(INSTALL) servers
 	.venv/bin/python benches/lanes.py target/release/offboarder $(LOCAL) $(USERS)
+
+bench-million: build ## a million waiting users: prints submit, memory of every part, `batch show`, and a worker's speed against a few; USERS=n ROUNDS=n
+	$(INSTALL) servers
+	.venv/bin/python benches/million.py target/release/offboarder $(LOCAL) '$(USERS)' '$(ROUNDS)'
 
 bench-outage: build ## 1,000 users queued through an outage of ten minutes; prints dead letters and attempts spent
 	$(INSTALL) servers

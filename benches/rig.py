@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 
 # Copies the checkpoint of one user (ARGV[1]) under the keys of others; ARGV[2] is their number.
@@ -29,6 +30,20 @@ def account(pid):
     peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return peak, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def run(arguments, environment, ends_with=(0,)):
+    """Seconds, peak MiB, CPU seconds and output of a command that has to end well."""
+    began = time.monotonic()
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(arguments, env=environment, stdout=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        took = time.monotonic() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode not in ends_with:
+            sys.exit(f"{arguments[1]} ended with {process.returncode}")
+        output.seek(0)
+        return took, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime, output.read()
 
 
 def _settings_of(servers, directory):

@@ -15,23 +15,10 @@ import sys
 import tempfile
 import time
 
-from rig import COPY, rig
+from rig import COPY, rig, run
 
 COLUMNS = "name,reason,userId,requestedBy"
 MODEL = "00000001-5eed-4000-8000-000000000000"
-
-def run(arguments, environment, ends_with=(0,)):
-    """Seconds, peak MiB, CPU seconds and output of a command that has to end well."""
-    began = time.monotonic()
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(arguments, env=environment, stdout=output)
-        _, status, usage = os.wait4(process.pid, 0)
-        took = time.monotonic() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in ends_with:
-            sys.exit(f"{arguments[1]} ended with {process.returncode}")
-        output.seek(0)
-        return took, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime, output.read()
 
 
 def user(number):
