@@ -162,7 +162,7 @@ bench-telemetry: build ## prints the cost of a telemetry collector that accepts 
 	$(INSTALL) servers
 	.venv/bin/python benches/telemetry.py target/release/offboarder $(LOCAL) '$(USERS)' '$(ROUNDS)'
 
-bench-user: build ## prints what a small user costs: calls, S3 requests, Redis and broker operations, CPU of each part; USERS=200
+bench-user: build ## prints what a small user costs: calls, S3 requests, Redis and broker operations, CPU of each part, allocations; USERS=200
 	$(INSTALL) servers
 	.venv/bin/python benches/user.py target/release/offboarder $(LOCAL) $(USERS)
 

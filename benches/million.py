@@ -107,6 +107,7 @@ class Site:
               f"at the end; worker {peak:.0f} MiB at most; load {os.getloadavg()[0]:.1f}", flush=True)
 
     def sizes(self):
+        """Of each part while nobody works."""
         look, used = self.broker.look("offboarding.users"), self.redis.used()
         resident = {part: session(leader)[0] for part, leader in self.leaders.items()}
         disk = {part: du(self.place / part) for part in PARTS}
@@ -140,7 +141,8 @@ def main():
     binary, servers = sys.argv[1:3]
     users = int(sys.argv[3] or 1_000_000)
     rounds = int(sys.argv[4] or 5)
-    flags = ["--users", str(users + 100_000), *FLAGS]
+    # The simulator knows those who are reached.
+    flags = ["--users", str((rounds + 1) * 4 * FEW), *FLAGS]
     with rig(binary, servers, flags, SETTINGS) as first, rig(binary, servers, flags, SETTINGS) as second:
         few, many = Site("a few", binary, servers, *first), Site(str(users), binary, servers, *second)
         print(f"two sets of servers on {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")

@@ -75,8 +75,8 @@ def rig(binary, servers, simulator_flags, settings):
             "SERVERS": place,
         } | settings
 
-        def start_worker():
-            worker = subprocess.Popen([binary, "worker"], env=environment, stderr=subprocess.DEVNULL)
+        def start_worker(stderr=subprocess.DEVNULL, **more):
+            worker = subprocess.Popen([binary, "worker"], env=environment | more, stderr=stderr)
             started.append(worker)
             return worker
 

@@ -3,10 +3,12 @@ time of each part.
 
 user.py OFFBOARDER SERVERS_SH [USERS]
 
-Two runs with servers of their own. The first counts, with 20 users and one worker: calls by the simulator's ledger; S3 requests
+Runs with servers of their own. The first counts, with 20 users and one worker: calls by the simulator's ledger; S3 requests
 by a proxy that reads along; Redis commands by MONITOR; operations of the broker by its global counters. The second
 measures, with USERS (200) and nothing in between: CPU time by /proc/PID/stat of each part, before the first message is
-submitted and after the last user is deleted, and users a second by the simulator's ledger. A user has 20 conversations
+submitted and after the last user is deleted, and users a second by the simulator's ledger. The third does with 20 ms a call,
+and compares users a second with what 16 slots could do that only wait for calls. The last two count allocations by the C
+library's libmemusage.so, with and without users. A user has 20 conversations
 of 500 bytes and three queues, none of them its own; quotas are off, there is an integrity key, and all
 other settings are the defaults.
 """
@@ -20,6 +22,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -33,6 +36,9 @@ import uuid
 from rig import account, rig
 
 COUNTED = 20
+# The worker's default.
+SLOTS = 16
+LATENCY_MS = 20
 USER = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PARTS = {"RabbitMQ": "rabbitmq", "Redis": "redis", "S3 server": "s3"}
 # With a key, as deploy/ sets one: without it account and routing are read again before the seal.
@@ -138,13 +144,13 @@ def at(entry, end):
 
 
 @contextlib.contextmanager
-def tenant(binary, servers, count):
+def tenant(binary, servers, count, *more_flags):
     users = [{"id": str(uuid.UUID(int=number, version=4)), "conversations": 20, "conversationBytes": 500, "queues": 3,
               "ownsNoQueue": True} for number in range(count)]
     with tempfile.NamedTemporaryFile("w", suffix=".json") as population:
         json.dump(users, population)
         population.flush()
-        flags = ["--users", "0", "--population", population.name]
+        flags = ["--users", "0", "--population", population.name, *more_flags]
         yield from _run(binary, servers, flags, count)
 
 
@@ -156,6 +162,8 @@ def _run(binary, servers, flags, count):
 
         def off_board():
             """All users; the ledger after the last one. A submission has no batch, as of other publishers."""
+            if count == 0:
+                return []
             subprocess.run([binary, "submit", "--file", "-"], env=environment, input="\n".join(ask("users")), text=True,
                            check=True, stdout=subprocess.DEVNULL)
             while True:
@@ -200,6 +208,10 @@ def count(binary, servers):
     table("broker operations", broker, COUNTED)
 
 
+def users_a_second(entries, users):
+    return users / (max(at(entry, "endedAt") for entry in entries) - min(at(entry, "startedAt") for entry in entries))
+
+
 def measure(binary, servers, users):
     with tenant(binary, servers, users) as (environment, start_worker, off_board):
         worker = start_worker()
@@ -211,8 +223,39 @@ def measure(binary, servers, users):
     print(f"\nmeasured with {users} users and one worker, everything on the same {os.cpu_count()} cores")
     for part, seconds in after.items():
         print(f"CPU of {part:17} {1000 * (seconds - before[part]) / users:7.2f} ms a user")
-    took = max(at(entry, "endedAt") for entry in entries) - min(at(entry, "startedAt") for entry in entries)
-    print(f"{'users a second':24} {users / took:7.1f}")
+    print(f"{'users a second':24} {users_a_second(entries, users):7.1f}")
+
+
+def measure_slow_calls(binary, servers, users):
+    with tenant(binary, servers, users, "--latency", f"{LATENCY_MS}ms") as (_, start_worker, off_board):
+        start_worker()
+        time.sleep(5)
+        entries = off_board()
+    calls = sum("token" not in entry["operation"] for entry in entries) / users
+    ideal = SLOTS / (calls * LATENCY_MS / 1000)
+    found = users_a_second(entries, users)
+    print(f"{f'the same, {LATENCY_MS} ms a call':24} {found:7.1f} of {ideal:.1f} that {SLOTS} slots could do which only wait "
+          f"for {calls:.1f} calls a user: {found / ideal:.2f}")
+
+
+def allocations(binary, servers, users):
+    """How often the worker took memory, from its start to its end: `malloc`, `calloc`, `realloc`."""
+    with tempfile.NamedTemporaryFile("r") as log:
+        with tenant(binary, servers, users) as (_, start_worker, off_board), open(log.name, "w") as stderr:
+            worker = start_worker(stderr=stderr, LD_PRELOAD="libmemusage.so", MEMUSAGE_NO_TIMER="1")
+            time.sleep(5)
+            off_board()
+            worker.send_signal(signal.SIGTERM)
+            worker.wait()
+        rows = re.findall(r"(malloc|calloc|realloc)\|(?:\x1b\S*)? +(\d+) +(\d+)", log.read())
+    if len(rows) != 3:
+        sys.exit("libmemusage.so of the C library did not count; is it installed?")
+    return sum(int(calls) for _, calls, _ in rows), sum(int(size) for *_, size in rows)
+
+
+def count_allocations(binary, servers, users):
+    calls, size = (after - before for after, before in zip(allocations(binary, servers, users), allocations(binary, servers, 0)))
+    print(f"{'allocations':24} {calls / users:7.0f} a user, {size / users / 1024:.0f} KiB")
 
 
 def main():
@@ -220,8 +263,11 @@ def main():
     users = int(sys.argv[3]) if len(sys.argv) > 3 else 200
     count(binary, servers)
     measure(binary, servers, users)
+    measure_slow_calls(binary, servers, users)
+    count_allocations(binary, servers, users)
     print("\nHow: calls by the simulator's ledger, S3 requests by a proxy, Redis commands by MONITOR (what a script does is no round "
-          "trip), the broker by its global counters, CPU by /proc/PID/stat with the submission.")
+          "trip), the broker by its global counters, CPU by /proc/PID/stat with the submission, allocations by "
+          "libmemusage.so, less those of a worker without users.")
 
 
 main()

@@ -58,6 +58,11 @@ pub(crate) trait Batches: Send + Sync {
     /// on.
     async fn page(&self, batch: &BatchId, from: usize, count: usize) -> Result<Members, Failure>;
 
+    /// The same page, where users of whom nothing is stored may be counted instead of named.
+    async fn begun(&self, batch: &BatchId, from: usize, count: usize) -> Result<Begun, Failure> {
+        Ok(Begun::unsorted(self.page(batch, from, count).await?))
+    }
+
     /// The position of a user among those of a batch; `None` if the user is not in it.
     async fn position(&self, batch: &BatchId, user_id: UserId) -> Result<Option<usize>, Failure>;
 
@@ -106,6 +111,27 @@ pub(crate) struct Members {
     pub added_at: Vec<Timestamp>,
     /// Where the next page begins; `None` after the last one.
     pub next: Option<usize>,
+}
+
+/// A page of a batch, without some of those of whom nothing is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Begun {
+    pub members: Members,
+    /// How many are left out.
+    pub not_begun: u64,
+    /// When the first of them was added.
+    pub not_begun_since: Option<Timestamp>,
+}
+
+impl Begun {
+    /// Nobody is left out.
+    pub(crate) const fn unsorted(members: Members) -> Self {
+        Self {
+            members,
+            not_begun: 0,
+            not_begun_since: None,
+        }
+    }
 }
 
 /// All that is stored of a user of a batch.

@@ -215,6 +215,45 @@ async fn the_first_save_adds_a_user_and_the_summary_is_that_of_the_last_save() {
 }
 
 #[tokio::test]
+async fn users_of_whom_nothing_is_stored_are_only_counted() {
+    let store = store();
+    let batch = batch("2026-11");
+    let waiting = [user(), user(), user()];
+    for (second, user_id) in (10..).zip(waiting) {
+        let users = [user_id];
+        let adding = store.batches.add_users(&batch, &users, at(second));
+        adding.await.unwrap();
+    }
+    let mut strange = redis::cmd("ZADD");
+    strange
+        .arg("offboarder:batch:2026-11:users")
+        .arg(1)
+        .arg("x");
+    raw_redis::<i64>(&store.url, &strange).await;
+    let begun = of_batch(waiting[0], "2026-11");
+    save(&store, &begun, None).await;
+    let mut expired = of_batch(user(), "2026-11");
+    give_up(&mut expired);
+    save(&store, &expired, None).await;
+    let mut forget = redis::cmd("DEL");
+    forget.arg(checkpoint_key(expired.user_id));
+    raw_redis::<i64>(&store.url, &forget).await;
+
+    let page = store.batches.begun(&batch, 0, 10).await.unwrap();
+    assert_eq!((page.not_begun, page.not_begun_since), (2, Some(at(11))));
+    assert_eq!(page.members.users, [expired.user_id, waiting[0]]);
+    assert_eq!(page.members.added_at, [at(9), at(10)]);
+    assert_eq!(page.members.next, None);
+
+    let first = store.batches.begun(&batch, 0, 4).await.unwrap();
+    assert_eq!((first.not_begun, first.members.next), (1, Some(4)));
+    let rest = store.batches.begun(&batch, 4, 4).await.unwrap();
+    assert_eq!((rest.not_begun, rest.members.next), (1, None));
+    let none = store.batches.begun(&batch, 9, 3).await.unwrap();
+    assert_eq!((none.not_begun, none.not_begun_since), (0, None));
+}
+
+#[tokio::test]
 async fn a_checkpoint_without_a_valid_summary_is_read_as_a_whole() {
     let store = store();
     let users = [user(), user(), user()];

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use redis::{Cmd, Script};
 
+use super::batch_begun;
 use super::batch_columns::{self, BatchColumns};
 use super::connection::{RedisConnection, millis};
 use super::{keys, scripts};
@@ -18,13 +19,14 @@ use crate::adapters::stored_checkpoint;
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
 use crate::ports::FileColumns;
-use crate::ports::batches::{BatchPlace, Batches, Known, Listed, Members, Record, Summary};
+use crate::ports::batches::{BatchPlace, Batches, Begun, Known, Listed, Members, Record, Summary};
 
 pub(crate) struct RedisBatches {
     pub(super) connection: Arc<RedisConnection>,
     add: Script,
     end: Script,
     columns: BatchColumns,
+    pub(super) begun: Script,
     pub(super) list: Script,
     pub(super) settle: Script,
     pub(super) announced: Script,
@@ -46,6 +48,7 @@ impl RedisBatches {
             add: Script::new(scripts::ADD_TO_BATCH),
             end: Script::new(scripts::END_IN_BATCH),
             columns: BatchColumns::new(),
+            begun: batch_begun::script(),
             list: Script::new(scripts::LIST_BATCH),
             settle: Script::new(scripts::SETTLE_IN_BATCH),
             announced: Script::new(scripts::BATCH_ANNOUNCED),
@@ -259,19 +262,19 @@ impl Batches for RedisBatches {
             .arg(from)
             .arg(from + count - 1)
             .arg("WITHSCORES");
-        let members: Vec<(Vec<u8>, f64)> = self.connection.ask(&command).await?;
+        let page: Vec<(Vec<u8>, f64)> = self.connection.ask(&command).await?;
 
-        let next = (members.len() == count).then_some(from + count);
-        let added = members.into_iter().filter_map(|(member, score)| {
-            let user_id: UserId = std::str::from_utf8(&member).ok()?.parse().ok()?;
-            Some((user_id, time(score)))
-        });
-        let added: (Vec<UserId>, Vec<Timestamp>) = added.unzip();
+        let next = (page.len() == count).then_some(from + count);
+        let (users, added_at) = members(page);
         Ok(Members {
-            users: added.0,
-            added_at: added.1,
+            users,
+            added_at,
             next,
         })
+    }
+
+    async fn begun(&self, batch: &BatchId, from: usize, count: usize) -> Result<Begun, Failure> {
+        self.begun_in(batch, from, count).await
     }
 
     async fn position(&self, batch: &BatchId, user_id: UserId) -> Result<Option<usize>, Failure> {
@@ -288,6 +291,15 @@ impl Batches for RedisBatches {
         let records = self.checkpoints(users).await?;
         self.add_ended(batch, users, records).await
     }
+}
+
+/// The users of a page, and when each was added.
+pub(super) fn members(page: Vec<(Vec<u8>, f64)>) -> (Vec<UserId>, Vec<Timestamp>) {
+    let added = page.into_iter().filter_map(|(member, score)| {
+        let user_id: UserId = std::str::from_utf8(&member).ok()?.parse().ok()?;
+        Some((user_id, time(score)))
+    });
+    added.unzip()
 }
 
 fn texts(users: &[UserId]) -> Vec<String> {

@@ -6,8 +6,8 @@ use crate::job::BatchId;
 use crate::ports::FileColumns;
 use crate::ports::batches::{Batches, Record};
 
-/// The number of users whose summaries are read in one round trip.
-const PAGE: usize = 2000;
+/// The number of users who are read in one round trip.
+pub(super) const PAGE: usize = 5000;
 
 /// The number of whole checkpoints that are read in one round trip.
 const PAGE_WHOLE: usize = 500;
@@ -25,7 +25,11 @@ pub(crate) async fn overview(
     let mut from = 0;
 
     loop {
-        let members = batches.page(batch, from, PAGE).await?;
+        let page = batches.begun(batch, from, PAGE).await?;
+        if let Some(since) = page.not_begun_since {
+            tally.add_not_begun(page.not_begun, since);
+        }
+        let members = page.members;
         let summaries = batches.summaries(batch, &members.users).await?;
         for (known, added_at) in summaries.iter().zip(&members.added_at) {
             tally.add(known, *added_at);

@@ -2,14 +2,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::read::PAGE;
 use super::{Known, Summary};
 use crate::failure::Failure;
 use crate::job::BatchId;
 use crate::operations::series::Minutes;
 use crate::ports::batches::Batches;
-
-/// The number of users whose summaries are read in one round trip.
-const PAGE: usize = 2000;
 
 /// What happened to the users of a batch, minute by minute
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -62,7 +60,7 @@ pub(crate) async fn series(
     };
     let mut from = Some(0);
     while let Some(first) = from {
-        let members = batches.page(batch, first, PAGE).await?;
+        let members = batches.begun(batch, first, PAGE).await?.members;
         for known in batches.summaries(batch, &members.users).await? {
             series.add(&known, &range);
         }

@@ -72,27 +72,34 @@ impl Tally {
         }
     }
 
+    /// Users of whom nothing is stored, the first of whom was added at `since`.
+    pub(crate) fn add_not_begun(&mut self, users: u64, since: Timestamp) {
+        self.overview.users += users;
+        self.overview.not_begun += users;
+        self.add_access(users, since);
+    }
+
     /// A user that was added to the batch at `added_at`.
     pub(crate) fn add(&mut self, known: &Known, added_at: Timestamp) {
-        self.overview.users += 1;
         match known {
-            Known::Nothing => {
-                self.overview.not_begun += 1;
-                self.add_access(added_at);
+            Known::Nothing => self.add_not_begun(1, added_at),
+            Known::Unreadable => {
+                self.overview.users += 1;
+                self.overview.unreadable += 1;
             }
-            Known::Unreadable => self.overview.unreadable += 1,
             Known::Summary(summary) => {
+                self.overview.users += 1;
                 self.add_summary(summary);
                 if summary.access_since().is_some() {
-                    self.add_access(summary.requested_at.unwrap_or(added_at));
+                    self.add_access(1, summary.requested_at.unwrap_or(added_at));
                 }
             }
         }
     }
 
-    /// A user who still has access, and was asked for at `since`.
-    fn add_access(&mut self, since: Timestamp) {
-        self.have_access.0 += 1;
+    /// Users who still have access, the first of whom was asked for at `since`.
+    fn add_access(&mut self, users: u64, since: Timestamp) {
+        self.have_access.0 += users;
         let first = self.have_access.1.map_or(since, |first| first.min(since));
         self.have_access.1 = Some(first);
     }
