@@ -138,9 +138,9 @@ bench-plan: build ## plan 10,000 users of a CSV file; prints rows a second and p
 	$(INSTALL) servers
 	.venv/bin/python benches/plan.py target/release/offboarder $(LOCAL) $(ROWS)
 
-bench-quota: build ## four workers on an analytics quota of 20/s and a routing quota of 50/s; prints how much is used, and 429s
+bench-quota: build ## four workers on an analytics quota of 20/s and a routing quota of 50/s; prints how much is used, and 429s, quiet and busy
 	$(INSTALL) servers
-	.venv/bin/python benches/quota.py target/release/offboarder $(LOCAL)
+	.venv/bin/python benches/quota.py target/release/offboarder $(LOCAL) $(SECONDS) $(HOGS)
 
 bench-report: build ## report on 10,000 and 100,000 leavers in a directory; prints leavers a second and peak memory; LEAVERS=n
 	$(INSTALL) servers
