@@ -33,7 +33,7 @@ pub(crate) use file_columns::FileColumns;
 #[cfg(any(test, fuzzing))]
 pub(crate) use page::Page;
 pub(crate) use page::{Batch, ConversationSink, Each, PageRequest};
-pub(crate) use quotas::{Quotas, Reservation};
+pub(crate) use quotas::{Place, Quotas, Reservation, Window};
 pub(crate) use replays::{GroupReplay, ReplayNote, ReplayedUser};
 pub(crate) use shared::SharedStores;
 pub(crate) use store_health::{BucketHealth, CheckpointHealth, Persistence, ReplicaRule};

@@ -1,5 +1,8 @@
+use async_trait::async_trait;
+
 use super::*;
-use crate::failure::{Class, Code};
+use crate::failure::{Class, Code, Failure};
+use crate::ports::Reservation;
 
 fn quota(rate: Option<f64>) -> Quota {
     Quota::new(
@@ -19,8 +22,37 @@ fn densest(sent: &[Instant]) -> usize {
         .unwrap_or(0)
 }
 
-#[tokio::test(start_paused = true)]
-async fn no_second_ever_sees_more_calls_than_the_rate_and_nearly_all_of_it_is_used() {
+/// A server that counts calls when they arrive, in a sliding second.
+struct Server {
+    counted: Mutex<Vec<Instant>>,
+    refused: AtomicU32,
+}
+
+impl Server {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            counted: Mutex::default(),
+            refused: AtomicU32::new(0),
+        })
+    }
+
+    fn admits(&self, per_second: usize) -> bool {
+        let now = Instant::now();
+        let mut counted = self.counted.lock();
+        let lately = counted.iter().rev();
+        let lately = lately.take_while(|at| now - **at < Duration::from_secs(1));
+        if lately.count() >= per_second {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        counted.push(now);
+        true
+    }
+}
+
+/// What 32 callers of four workers do in a minute at a server of 20 calls a second. `late` and `back` say how long call number
+/// n is on its way, and its answer.
+async fn busy_minute(late: fn(u32) -> u64, back: fn(u32) -> u64) -> Arc<Server> {
     let shared: Arc<dyn Quotas> = Arc::new(LocalQuotas::default());
     let workers = [0; 4].map(|_| {
         Arc::new(Quota::new(
@@ -30,23 +62,133 @@ async fn no_second_ever_sees_more_calls_than_the_rate_and_nearly_all_of_it_is_us
             Progress::default(),
         ))
     });
+    let server = Server::new();
+    let calls = Arc::new(AtomicU32::new(0));
     let begun = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for caller in 0..32 {
         let quota = Arc::clone(&workers[caller % workers.len()]);
+        let server = Arc::clone(&server);
+        let calls = Arc::clone(&calls);
         tasks.spawn(async move {
-            let mut sent = Vec::new();
-            while begun.elapsed() < Duration::from_secs(30) {
-                quota.wait(false).await;
-                sent.push(Instant::now());
+            while begun.elapsed() < Duration::from_mins(1) {
+                let turn = quota.wait(false).await;
+                turn.send();
+                let number = calls.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(late(number))).await;
+                let passed = server.admits(20);
+                tokio::time::sleep(Duration::from_millis(back(number))).await;
+                turn.end();
+                if passed {
+                    quota.passed();
+                } else {
+                    quota.throttled(Some(Duration::from_secs(1))).await;
+                }
             }
-            sent
         });
     }
-    let mut sent: Vec<Instant> = tasks.join_all().await.into_iter().flatten().collect();
-    sent.sort();
-    assert!(densest(&sent) <= 20, "{}", densest(&sent));
-    assert!(sent.len() >= 570, "{} of 600 calls", sent.len());
+    tasks.join_all().await;
+    server
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_second_ever_sees_more_calls_than_the_rate_and_nearly_all_of_it_is_used() {
+    let server = busy_minute(|_| 1, |_| 1).await;
+    let counted = server.counted.lock().clone();
+    assert_eq!(server.refused.load(Ordering::Relaxed), 0);
+    assert!(densest(&counted) <= 20, "{}", densest(&counted));
+    assert!(counted.len() >= 1170, "{} of 1200 calls", counted.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_take_long_cost_nothing_while_the_server_refuses_none() {
+    let server = busy_minute(|_| 5, |number| u64::from(number % 7) * 100).await;
+    assert_eq!(server.refused.load(Ordering::Relaxed), 0);
+    let used = server.counted.lock().len();
+    assert!(used >= 1164, "{used} of 1200 calls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_a_busy_machine_sends_late_meet_a_429_once_and_not_again() {
+    // Two of a hundred calls arrive a quarter of a second late, the others within 3 ms.
+    let late = |number| {
+        if number % 50 == 49 {
+            250
+        } else {
+            u64::from(number % 4)
+        }
+    };
+    let server = busy_minute(late, |_| 1).await;
+    let refused = server.refused.load(Ordering::Relaxed);
+    assert!(
+        (1..=5).contains(&refused),
+        "{refused} of 1200 calls refused"
+    );
+    let used = server.counted.lock().len();
+    assert!(used >= 1140, "{used} of 1200 calls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_is_dropped_is_used_by_the_next_caller_and_a_late_one_is_not_used() {
+    let quota = quota(Some(1.0));
+    drop(quota.wait(false).await);
+    let begun = Instant::now();
+    let turn = quota.wait(false).await;
+    assert!(
+        begun.elapsed() < Duration::from_millis(600),
+        "{:?}",
+        begun.elapsed()
+    );
+    turn.send();
+    turn.end();
+    drop(turn);
+
+    let mut next = Box::pin(quota.wait(false));
+    assert!(futures_util::poll!(next.as_mut()).is_pending());
+    tokio::time::advance(ASK_AGAIN).await;
+    assert!(futures_util::poll!(next.as_mut()).is_pending());
+    // The process is frozen, and the slot may belong to somebody else when it wakes.
+    tokio::time::advance(Duration::from_secs(3)).await;
+    let other = quota
+        .shared
+        .reserve(QuotaClass::Scim, Window::of(1.0 / SLACK), 1, &[]);
+    let taken = other.await.unwrap().places;
+    assert_eq!(taken.len(), 1);
+    let turn = next.await;
+    assert_ne!(turn.place.unwrap().use_id, taken[0].use_id);
+    assert!(Instant::now() >= taken[0].due + Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_that_nothing_remains_gets_no_call_of_any_worker_before_the_reset() {
+    let shared: Arc<dyn Quotas> = Arc::new(LocalQuotas::default());
+    let worker = || {
+        Quota::new(
+            QuotaClass::Scim,
+            Some(20.0),
+            Arc::clone(&shared),
+            Progress::default(),
+        )
+    };
+    let one = worker();
+    let other = worker();
+    let mut headers = reqwest::header::HeaderMap::new();
+    headers.insert("ratelimit", "\"default\";r=0;t=5".parse().unwrap());
+    one.heard(Remaining::read(&headers).unwrap()).await;
+
+    let begun = Instant::now();
+    other.wait(false).await.send();
+    assert!(
+        begun.elapsed() >= Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+    one.wait(false).await.send();
+    assert!(
+        begun.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,8 +224,9 @@ impl Quotas for Breaking {
     async fn reserve(
         &self,
         class: QuotaClass,
-        interval: Duration,
+        window: Window,
         count: u32,
+        free: &[(Place, Instant)],
     ) -> Result<Reservation, Failure> {
         if self.broken.load(Ordering::Relaxed) {
             return Err(Failure::new(
@@ -94,12 +237,17 @@ impl Quotas for Breaking {
         }
         Ok(Reservation {
             workers: 4,
-            ..self.local.reserve(class, interval, count).await?
+            ..self.local.reserve(class, window, count, free).await?
         })
     }
 
-    async fn cool_down(&self, class: QuotaClass, pause: Duration) -> Result<(), Failure> {
-        self.local.cool_down(class, pause).await
+    async fn cool_down(
+        &self,
+        class: QuotaClass,
+        pause: Duration,
+        refused: bool,
+    ) -> Result<(), Failure> {
+        self.local.cool_down(class, pause, refused).await
     }
 }
 
@@ -116,7 +264,7 @@ async fn without_redis_each_worker_keeps_to_its_own_part() {
     shared.broken.store(true, Ordering::Relaxed);
     let mut sent = Vec::new();
     for _ in 0..50 {
-        quota.wait(false).await;
+        quota.wait(false).await.send();
         sent.push(Instant::now());
     }
     assert!(
@@ -133,7 +281,7 @@ async fn access_waits_while_its_calls_queue_for_places_and_no_other_calls_do() {
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..10 {
             let quota = Arc::clone(&quota);
-            tasks.spawn(async move { quota.wait(removes_access).await });
+            tasks.spawn(async move { quota.wait(removes_access).await.send() });
         }
         tasks.join_all()
     };
@@ -141,7 +289,7 @@ async fn access_waits_while_its_calls_queue_for_places_and_no_other_calls_do() {
     assert!(!quota.access_waits(), "deletions do not wait for deletions");
 
     tokio::time::sleep(Duration::from_secs(1)).await;
-    quota.wait(true).await;
+    quota.wait(true).await.send();
     assert!(!quota.access_waits(), "there is quota for both");
 
     callers(true).await;

@@ -13,7 +13,8 @@ use super::answer::{Received, is_missing_right, is_own_error, refusal, says_miss
 use super::body::{read_capped, send_error};
 use super::dialect::Dialect;
 use super::error::ApiError;
-use super::quota::Quota;
+use super::quota::{Quota, Turn};
+use super::rate_headers::Remaining;
 use super::row_stream::{RowStream, read_rows};
 use super::token::Tokens;
 use crate::clock::Clock;
@@ -125,6 +126,7 @@ impl Reply {
 /// The right to send one call now.
 pub(crate) struct Permit {
     token: Secret,
+    turn: Turn,
     waited: Duration,
 }
 
@@ -164,11 +166,12 @@ impl Transport {
         self.tokens.get().await?;
 
         let asked = std::time::Instant::now();
-        self.quota(class).wait(removes_access).await;
+        let turn = self.quota(class).wait(removes_access).await;
         let waited = asked.elapsed();
 
         Ok(Permit {
             token: self.tokens.get().await?,
+            turn,
             waited,
         })
     }
@@ -218,11 +221,15 @@ impl Transport {
         span.record("offboarder.quota_wait_ms", waited_ms);
 
         let sent = self
-            .send_once(request, permit.token.expose(), rows)
+            .send_once(request, permit, rows)
             .instrument(span.clone())
             .await;
         record(&span, &sent);
         let reply = sent?;
+        let remaining = Remaining::read(&reply.headers);
+        if let Some(remaining) = remaining.filter(|_| reply.status() != 429) {
+            quota.heard(remaining).await;
+        }
 
         match reply.status() {
             401 => {
@@ -231,7 +238,8 @@ impl Transport {
             }
             429 => {
                 let error = reply.refusal();
-                quota.throttled(error.retry_after()).await;
+                let reset = || remaining.and_then(|said| said.pause_at(f64::MAX));
+                quota.throttled(error.retry_after().or_else(reset)).await;
                 Err(error)
             }
             300..=399 => Err(ApiError::Redirected {
@@ -256,7 +264,7 @@ impl Transport {
     async fn send_once(
         &self,
         request: &Request<'_>,
-        token: &str,
+        permit: &Permit,
         rows: Option<&mut RowStream<'_>>,
     ) -> Result<Reply, ApiError> {
         let path = request.url.path().to_owned();
@@ -264,14 +272,14 @@ impl Transport {
         let mut correlation_id = uuid::Uuid::now_v7().to_string();
         let begun = std::time::Instant::now();
 
-        let answer = self
-            .prepare(request, token, &correlation_id)
-            .send()
-            .await
-            .map_err(|error| {
-                metrics::api_answered(request.class, 0);
-                send_error(&error, &what, request.writes)
-            })?;
+        let prepared = self.prepare(request, permit.token.expose(), &correlation_id);
+        permit.turn.send();
+        let answered = prepared.send().await;
+        permit.turn.end();
+        let answer = answered.map_err(|error| {
+            metrics::api_answered(request.class, 0);
+            send_error(&error, &what, request.writes)
+        })?;
         let status = answer.status();
         metrics::api_answered(request.class, status.as_u16());
         self.progress.made();

@@ -78,8 +78,14 @@ pub(super) fn operation_results(id: OperationId) -> String {
     format!("offboarder:{{operations}}:results:{id}")
 }
 
+/// Before when no call of this class is sent.
 pub(super) fn quota(class: QuotaClass) -> String {
     format!("offboarder:{{quota}}:{}", class.as_str())
+}
+
+/// `slots`, `pace` or `refused`.
+pub(super) fn quota_part(class: QuotaClass, part: &str) -> String {
+    format!("offboarder:{{quota}}:{}:{part}", class.as_str())
 }
 
 /// What the workers did in a minute since 1970.

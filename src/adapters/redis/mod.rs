@@ -24,6 +24,7 @@ mod operations;
 mod owed;
 mod plain_port;
 mod presence;
+mod quota_scripts;
 mod quotas;
 mod replay_notes;
 mod scan;

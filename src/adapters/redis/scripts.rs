@@ -303,33 +303,6 @@ redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[3]))
 return 1
 ";
 
-/// The generic cell rate algorithm. `KEYS[1]` is the time of the next free slot, in µs since 1970;
-/// `KEYS[2]` a sorted set of the processes that reserved in the last 30 s. `ARGV`: interval in µs,
-/// count, process. Answers the µs until the first reserved slot, and the number of processes. A
-/// time that is more than an hour ahead was written by another program and does not count.
-pub(super) const RESERVE: &str = r"
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local due = math.max(tonumber(redis.call('GET', KEYS[1]) or 0) or 0, now)
-if due > now + 3600000000 then due = now end
-local after = due + tonumber(ARGV[1]) * tonumber(ARGV[2])
-redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000) + 1000)
-redis.call('ZADD', KEYS[2], string.format('%.0f', now), ARGV[3])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', now - 30000000))
-redis.call('EXPIRE', KEYS[2], 60)
-return {due - now, redis.call('ZCARD', KEYS[2])}
-";
-
-/// The same first key. `ARGV`: pause in µs. No slot is free before the pause is over.
-pub(super) const COOL_DOWN: &str = r"
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local due = math.max(tonumber(redis.call('GET', KEYS[1]) or 0) or 0, now + tonumber(ARGV[1]))
-if due > now + 3600000000 then due = now + tonumber(ARGV[1]) end
-redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil((due - now) / 1000) + 1000)
-return 1
-";
-
 /// `KEYS[1]` is a sorted set of workers by the time of their last heartbeat in ms; `KEYS[2]` a hash
 /// of the heartbeats. `ARGV`: worker, heartbeat, ms of silence after which a worker is forgotten.
 pub(super) const ANNOUNCE: &str = r"

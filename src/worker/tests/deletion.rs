@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{Bench, dead_letter, own, state};
 use crate::failure::{Code, Failure, Reason};
 use crate::machine::StateName;
-use crate::ports::{QuotaClass, Quotas, Reservation};
+use crate::ports::{Place, QuotaClass, Quotas, Reservation, Window};
 use crate::registers::ProtectedSource;
 use crate::simulator::Options;
 use crate::worker::Outcome;
@@ -68,7 +69,13 @@ impl Meddling {
 
 #[async_trait]
 impl Quotas for Meddling {
-    async fn reserve(&self, _: QuotaClass, _: Duration, _: u32) -> Result<Reservation, Failure> {
+    async fn reserve(
+        &self,
+        _: QuotaClass,
+        _: Window,
+        _: u32,
+        _: &[(Place, Instant)],
+    ) -> Result<Reservation, Failure> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         let hold = self.hold.lock().take_if(|(at, _)| *at == call);
         if let Some((_, path)) = hold {
@@ -76,12 +83,17 @@ impl Quotas for Meddling {
             std::fs::write(path, act.to_string()).unwrap();
         }
         Ok(Reservation {
-            starts_in: Duration::from_millis(5),
+            places: vec![Place {
+                slot: 0,
+                use_id: 0,
+                due: Instant::now() + Duration::from_millis(5),
+            }],
             workers: 1,
+            refused_lately: false,
         })
     }
 
-    async fn cool_down(&self, _: QuotaClass, _: Duration) -> Result<(), Failure> {
+    async fn cool_down(&self, _: QuotaClass, _: Duration, _: bool) -> Result<(), Failure> {
         Ok(())
     }
 }

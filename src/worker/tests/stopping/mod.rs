@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Bench, state};
@@ -15,7 +16,7 @@ use crate::job::{Job, Lane, Request};
 use crate::machine::{Cancelled, Checkpoint, StateName};
 use crate::manifest::Manifest;
 use crate::operations::pause::resume;
-use crate::ports::{Claim, QuotaClass, Quotas, Reservation};
+use crate::ports::{Claim, Place, QuotaClass, Quotas, Reservation, Window};
 use crate::registers::audit_log::{Operator, Recorded};
 use crate::registers::{StopAct, StopRegister, give_order};
 use crate::simulator::{Options, Record};
@@ -202,19 +203,30 @@ struct Meddling {
 
 #[async_trait]
 impl Quotas for Meddling {
-    async fn reserve(&self, _: QuotaClass, _: Duration, _: u32) -> Result<Reservation, Failure> {
+    async fn reserve(
+        &self,
+        _: QuotaClass,
+        _: Window,
+        _: u32,
+        _: &[(Place, Instant)],
+    ) -> Result<Reservation, Failure> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         let order = self.order.lock().take_if(|(at, ..)| *at == call);
         if let Some((_, path, text)) = order {
             std::fs::write(path, text).unwrap();
         }
         Ok(Reservation {
-            starts_in: Duration::from_millis(5),
+            places: vec![Place {
+                slot: 0,
+                use_id: 0,
+                due: Instant::now() + Duration::from_millis(5),
+            }],
             workers: 1,
+            refused_lately: false,
         })
     }
 
-    async fn cool_down(&self, _: QuotaClass, _: Duration) -> Result<(), Failure> {
+    async fn cool_down(&self, _: QuotaClass, _: Duration, _: bool) -> Result<(), Failure> {
         Ok(())
     }
 }
