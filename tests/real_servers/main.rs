@@ -52,6 +52,7 @@ mod outages;
 mod outputs;
 mod profiles;
 mod proxies;
+mod quotas;
 mod reporting;
 mod resources;
 mod revisions;

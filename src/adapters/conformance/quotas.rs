@@ -121,3 +121,15 @@ async fn processes_that_share_a_redis_share_the_quota_and_are_counted() {
     assert_eq!(reserved.workers, 2);
     assert!(is_in(&reserved.places[0], INTERVAL), "{reserved:?}");
 }
+
+#[tokio::test]
+async fn processes_with_different_rates_neither_begin_anew_nor_starve() {
+    let quotas = redis();
+    let slower = Window { calls: 3, ..WINDOW };
+    assert_eq!(reserve(&*quotas, 5, &[]).await.len(), 5);
+    let none = quotas.reserve(QuotaClass::Scim, slower, 5, &[]).await;
+    assert_eq!(none.unwrap().places, []);
+    let places = reserve(&*quotas, 5, &[]).await;
+    assert_eq!(places.len(), 2);
+    assert!(places.iter().all(|place| is_in(place, WINDOW.length)));
+}

@@ -5,7 +5,8 @@
 /// before which no slot is used that was free for some time; `KEYS[5]` exists after a 429. `ARGV`: window in µs, slots,
 /// count, process; then slot, the time until which it was held, and when it is free, of each slot that was used. A slot is
 /// held for two windows if nobody says when it is free. Answers the time, the number of processes, whether there was a 429,
-/// and slot, due time and time until which it is held, of each that is reserved. Times that are too far ahead are of another
+/// and slot, due time and time until which it is held, of each that is reserved. A process with another number of slots, as when the
+/// setting is being changed, takes the last ones away, or adds some that are free one window later. Times that are too far ahead are of another
 /// clock and do not count.
 pub(super) const RESERVE: &str = r"
 local time = redis.call('TIME')
@@ -17,9 +18,14 @@ local ready = math.max(tonumber(redis.call('GET', KEYS[1]) or 0) or 0, now)
 if ready > now + 3600000000 then ready = now end
 local pace = tonumber(redis.call('GET', KEYS[4]) or 0) or 0
 if pace > ready + window then pace = 0 end
-if redis.call('TYPE', KEYS[3]).ok ~= 'zset' or redis.call('ZCARD', KEYS[3]) ~= slots then
-  redis.call('DEL', KEYS[3])
+if redis.call('TYPE', KEYS[3]).ok ~= 'zset' then redis.call('DEL', KEYS[3]) end
+local have = redis.call('ZCARD', KEYS[3])
+if have == 0 then
   for slot = 0, slots - 1 do redis.call('ZADD', KEYS[3], whole(now + slot * window / slots), slot) end
+elseif have > slots then
+  redis.call('ZREMRANGEBYRANK', KEYS[3], slots, -1)
+elseif have < slots then
+  for slot = 0, slots - 1 do redis.call('ZADD', KEYS[3], 'NX', whole(now + window), slot) end
 end
 for at = 5, #ARGV, 3 do
   if tonumber(redis.call('ZSCORE', KEYS[3], ARGV[at])) == tonumber(ARGV[at + 1]) then
