@@ -1,10 +1,11 @@
-"""USERS users (1,000,000) who wait, against 1,000: what they cost each part, and whether a worker is slower for them.
+"""USERS users (1,000,000) who wait, against 8,000: what they cost each part, and whether a worker is slower for them.
 
 million.py OFFBOARDER SERVERS_SH [USERS] [ROUNDS]
 
 Two sets of servers, each with a simulator: in one a few wait, in the other USERS. Each is submitted as one batch; then a
-worker runs in turns on one and on the other, ROUNDS (5) times, until a thousand users are deleted, and is stopped. Before each
-turn the few are filled up, so that there too somebody waits until the end. The time begins with the hundredth user of a turn.
+worker runs in turns on one and on the other, ROUNDS (5) times, until 500 users are deleted, and is stopped. In that time it removes
+the access of about five times as many, so the few are filled up before each turn: there too somebody waits until the
+end. The time begins with the fiftieth user of a turn.
 Memory and CPU time are the kernel's account of processes; used_memory is what Redis counts.
 """
 
@@ -21,7 +22,7 @@ import urllib.request
 from rig import account, rig, run
 from servers import Broker, Redis, du
 
-FEW, TURN, WARM = 1000, 1000, 100
+FEW, TURN, WARM = 8000, 500, 50
 PARTS = ("rabbitmq", "redis", "s3")
 FLAGS = ["--conversations", "20", "--conversation-bytes", "500"]
 SETTINGS = {f"OFFBOARDER_CXONE_RATE_{name}": "off" for name in ("ROUTING", "SCIM", "ANALYTICS")}
@@ -142,7 +143,7 @@ def main():
     users = int(sys.argv[3] or 1_000_000)
     rounds = int(sys.argv[4] or 5)
     # The simulator knows those who are reached.
-    flags = ["--users", str((rounds + 1) * 4 * FEW), *FLAGS]
+    flags = ["--users", str((rounds + 1) * FEW), *FLAGS]
     with rig(binary, servers, flags, SETTINGS) as first, rig(binary, servers, flags, SETTINGS) as second:
         few, many = Site("a few", binary, servers, *first), Site(str(users), binary, servers, *second)
         print(f"two sets of servers on {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
@@ -154,7 +155,8 @@ def main():
             site.sizes()
             site.show()
         for _ in range(rounds):
-            few.submit(max(0, 4 * FEW - few.waiting()))
+            if missing := max(0, FEW - few.waiting()):
+                few.submit(missing)
             few.turn()
             many.turn()
         if rounds:

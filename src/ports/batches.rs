@@ -59,8 +59,15 @@ pub(crate) trait Batches: Send + Sync {
     async fn page(&self, batch: &BatchId, from: usize, count: usize) -> Result<Members, Failure>;
 
     /// The same page, where users of whom nothing is stored may be counted instead of named.
-    async fn begun(&self, batch: &BatchId, from: usize, count: usize) -> Result<Begun, Failure> {
-        Ok(Begun::unsorted(self.page(batch, from, count).await?))
+    async fn begun(
+        &self,
+        batch: &BatchId,
+        from: usize,
+        count: usize,
+    ) -> Result<CountedMembers, Failure> {
+        Ok(CountedMembers::unsorted(
+            self.page(batch, from, count).await?,
+        ))
     }
 
     /// The position of a user among those of a batch; `None` if the user is not in it.
@@ -115,7 +122,7 @@ pub(crate) struct Members {
 
 /// A page of a batch, without some of those of whom nothing is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Begun {
+pub(crate) struct CountedMembers {
     pub members: Members,
     /// How many are left out.
     pub not_begun: u64,
@@ -123,7 +130,7 @@ pub(crate) struct Begun {
     pub not_begun_since: Option<Timestamp>,
 }
 
-impl Begun {
+impl CountedMembers {
     /// Nobody is left out.
     pub(crate) const fn unsorted(members: Members) -> Self {
         Self {

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use redis::{Cmd, Script};
 
-use super::batch_begun;
+use super::batch_begun::BatchBegun;
 use super::batch_columns::{self, BatchColumns};
 use super::connection::{RedisConnection, millis};
 use super::{keys, scripts};
@@ -19,14 +19,16 @@ use crate::adapters::stored_checkpoint;
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
 use crate::ports::FileColumns;
-use crate::ports::batches::{BatchPlace, Batches, Begun, Known, Listed, Members, Record, Summary};
+use crate::ports::batches::{
+    BatchPlace, Batches, CountedMembers, Known, Listed, Members, Record, Summary,
+};
 
 pub(crate) struct RedisBatches {
     pub(super) connection: Arc<RedisConnection>,
     add: Script,
     end: Script,
     columns: BatchColumns,
-    pub(super) begun: Script,
+    begun: BatchBegun,
     pub(super) list: Script,
     pub(super) settle: Script,
     pub(super) announced: Script,
@@ -48,7 +50,7 @@ impl RedisBatches {
             add: Script::new(scripts::ADD_TO_BATCH),
             end: Script::new(scripts::END_IN_BATCH),
             columns: BatchColumns::new(),
-            begun: batch_begun::script(),
+            begun: BatchBegun::new(),
             list: Script::new(scripts::LIST_BATCH),
             settle: Script::new(scripts::SETTLE_IN_BATCH),
             announced: Script::new(scripts::BATCH_ANNOUNCED),
@@ -273,8 +275,28 @@ impl Batches for RedisBatches {
         })
     }
 
-    async fn begun(&self, batch: &BatchId, from: usize, count: usize) -> Result<Begun, Failure> {
-        self.begun_in(batch, from, count).await
+    async fn begun(
+        &self,
+        batch: &BatchId,
+        from: usize,
+        count: usize,
+    ) -> Result<CountedMembers, Failure> {
+        let counting = self.begun.count(&self.connection, batch, from, count);
+        let Some(counted) = counting.await? else {
+            return Ok(CountedMembers::unsorted(
+                self.page(batch, from, count).await?,
+            ));
+        };
+        let (users, added_at) = members(counted.others);
+        Ok(CountedMembers {
+            members: Members {
+                users,
+                added_at,
+                next: (counted.all == count).then_some(from + count),
+            },
+            not_begun: counted.not_begun,
+            not_begun_since: counted.not_begun_since.parse().ok().map(time),
+        })
     }
 
     async fn position(&self, batch: &BatchId, user_id: UserId) -> Result<Option<usize>, Failure> {
@@ -294,7 +316,7 @@ impl Batches for RedisBatches {
 }
 
 /// The users of a page, and when each was added.
-pub(super) fn members(page: Vec<(Vec<u8>, f64)>) -> (Vec<UserId>, Vec<Timestamp>) {
+fn members(page: Vec<(Vec<u8>, f64)>) -> (Vec<UserId>, Vec<Timestamp>) {
     let added = page.into_iter().filter_map(|(member, score)| {
         let user_id: UserId = std::str::from_utf8(&member).ok()?.parse().ok()?;
         Some((user_id, time(score)))
