@@ -146,9 +146,9 @@ bench-report: build ## report on 10,000 and 100,000 leavers in a directory; prin
 	$(INSTALL) servers
 	.venv/bin/python benches/report.py target/release/offboarder $(LEAVERS)
 
-bench-runtime: build ## prints what a worker costs: time to ready, CPU and throughput of small users, peak with pages of 20 MB; USERS=n
+bench-runtime: build ## prints how long a worker needs to be ready, and its peak memory with pages of 20 MB; ROUNDS=3
 	$(INSTALL) servers
-	.venv/bin/python benches/runtime.py target/release/offboarder $(LOCAL) $(or $(USERS),300)
+	.venv/bin/python benches/runtime.py target/release/offboarder $(LOCAL) $(ROUNDS)
 
 bench-sizing: build ## prints the bytes that waiting messages need in RabbitMQ, and users in Redis; MESSAGES=n sets how many
 	$(INSTALL) servers

@@ -219,10 +219,12 @@ def measure(binary, servers, users):
         before = servers_cpu(environment) | {"worker": cpu_of(worker.pid)}
         entries = off_board()
         after = servers_cpu(environment) | {"worker": cpu_of(worker.pid)}
+        peak_kb, _ = account(worker.pid)
 
     print(f"\nmeasured with {users} users and one worker, everything on the same {os.cpu_count()} cores")
     for part, seconds in after.items():
         print(f"CPU of {part:17} {1000 * (seconds - before[part]) / users:7.2f} ms a user")
+    print(f"{'peak memory of worker':24} {peak_kb / 1024:7.1f} MiB")
     print(f"{'users a second':24} {users_a_second(entries, users):7.1f}")
 
 

@@ -65,7 +65,7 @@ pub(crate) trait Batches: Send + Sync {
         from: usize,
         count: usize,
     ) -> Result<CountedMembers, Failure> {
-        Ok(CountedMembers::unsorted(
+        Ok(CountedMembers::all_named(
             self.page(batch, from, count).await?,
         ))
     }
@@ -132,7 +132,7 @@ pub(crate) struct CountedMembers {
 
 impl CountedMembers {
     /// Nobody is left out.
-    pub(crate) const fn unsorted(members: Members) -> Self {
+    pub(crate) const fn all_named(members: Members) -> Self {
         Self {
             members,
             not_begun: 0,

@@ -283,7 +283,7 @@ impl Batches for RedisBatches {
     ) -> Result<CountedMembers, Failure> {
         let counting = self.begun.count(&self.connection, batch, from, count);
         let Some(counted) = counting.await? else {
-            return Ok(CountedMembers::unsorted(
+            return Ok(CountedMembers::all_named(
                 self.page(batch, from, count).await?,
             ));
         };

@@ -1,16 +1,13 @@
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use serde_json::json;
-use tokio::time::Instant;
 
+use super::meddling::Meddling;
 use super::{Bench, dead_letter, own, state};
-use crate::failure::{Code, Failure, Reason};
+use crate::failure::{Code, Reason};
 use crate::machine::StateName;
-use crate::ports::{Place, QuotaClass, Quotas, Reservation, Window};
+use crate::ports::Quotas;
 use crate::registers::ProtectedSource;
 use crate::simulator::Options;
 use crate::worker::Outcome;
@@ -52,52 +49,6 @@ async fn an_account_is_already_gone_when_both_apis_say_so_and_not_by_one() {
     assert_eq!(bench.count("delete_user"), 3, "ours, and one of each run");
 }
 
-/// Shared with a person who puts the user on hold while a call waits for its place.
-#[derive(Default)]
-struct Meddling {
-    calls: AtomicU32,
-    /// At which call, and where.
-    hold: parking_lot::Mutex<Option<(u32, PathBuf)>>,
-}
-
-impl Meddling {
-    fn arm(&self, calls: u32, hold: PathBuf) {
-        self.calls.store(0, Ordering::SeqCst);
-        *self.hold.lock() = Some((calls, hold));
-    }
-}
-
-#[async_trait]
-impl Quotas for Meddling {
-    async fn reserve(
-        &self,
-        _: QuotaClass,
-        _: Window,
-        _: u32,
-        _: &[(Place, Instant)],
-    ) -> Result<Reservation, Failure> {
-        let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        let hold = self.hold.lock().take_if(|(at, _)| *at == call);
-        if let Some((_, path)) = hold {
-            let act = json!({ "held": true, "who": "legal", "at": "2026-11-28T00:00:00Z" });
-            std::fs::write(path, act.to_string()).unwrap();
-        }
-        Ok(Reservation {
-            places: vec![Place {
-                slot: 0,
-                use_id: 0,
-                due: Instant::now() + Duration::from_millis(5),
-            }],
-            workers: 1,
-            refused_lately: false,
-        })
-    }
-
-    async fn cool_down(&self, _: QuotaClass, _: Duration, _: bool) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_hold_that_comes_while_the_delete_waits_for_its_quota_or_for_a_new_token_holds() {
     for revoked in [false, true] {
@@ -126,7 +77,8 @@ async fn a_hold_that_comes_while_the_delete_waits_for_its_quota_or_for_a_new_tok
             .join("archive")
             .join(format!("_hold_{}.1.json", bench.user(0)));
         // The routing that is read again, the place of the DELETE, and that of the second try.
-        quotas.arm(if revoked { 3 } else { 2 }, hold);
+        let record = json!({ "held": true, "who": "legal", "at": "2026-11-28T00:00:00Z" });
+        quotas.arm(if revoked { 3 } else { 2 }, hold, record.to_string());
         assert_eq!(state(&bench.off_board(0).await), StateName::DeactivatedOnly);
         assert_eq!(bench.manifest(0)["deletion"]["outcome"], "held");
         let deletes = bench

@@ -3,6 +3,7 @@
 
 mod answers;
 mod deletion;
+mod meddling;
 mod stopping;
 
 use std::path::PathBuf;

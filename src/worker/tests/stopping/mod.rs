@@ -1,22 +1,19 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::meddling::Meddling;
 use super::{Bench, state};
 use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::clock::Clock;
-use crate::failure::Failure;
 use crate::job::{Job, Lane, Request};
 use crate::machine::{Cancelled, Checkpoint, StateName};
 use crate::manifest::Manifest;
 use crate::operations::pause::resume;
-use crate::ports::{Claim, Place, QuotaClass, Quotas, Reservation, Window};
+use crate::ports::{Claim, Quotas};
 use crate::registers::audit_log::{Operator, Recorded};
 use crate::registers::{StopAct, StopRegister, give_order};
 use crate::simulator::{Options, Record};
@@ -193,44 +190,6 @@ async fn a_user_who_waits_for_the_deletion_stops_at_the_checkpoint_and_all_steps
     bench.assert_verified(0).await;
 }
 
-/// Shared with an operator who orders something while a call waits for its place.
-#[derive(Default)]
-struct Meddling {
-    calls: AtomicU32,
-    /// At which call, and what is written where.
-    order: parking_lot::Mutex<Option<(u32, std::path::PathBuf, String)>>,
-}
-
-#[async_trait]
-impl Quotas for Meddling {
-    async fn reserve(
-        &self,
-        _: QuotaClass,
-        _: Window,
-        _: u32,
-        _: &[(Place, Instant)],
-    ) -> Result<Reservation, Failure> {
-        let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        let order = self.order.lock().take_if(|(at, ..)| *at == call);
-        if let Some((_, path, text)) = order {
-            std::fs::write(path, text).unwrap();
-        }
-        Ok(Reservation {
-            places: vec![Place {
-                slot: 0,
-                use_id: 0,
-                due: Instant::now() + Duration::from_millis(5),
-            }],
-            workers: 1,
-            refused_lately: false,
-        })
-    }
-
-    async fn cool_down(&self, _: QuotaClass, _: Duration, _: bool) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
 async fn sealed_and_cancelled() -> Bench {
     let quotas = Arc::new(Meddling::default());
     let options = Options {
@@ -245,7 +204,6 @@ async fn sealed_and_cancelled() -> Bench {
         Outcome::Delay { .. }
     ));
     bench.services.guards.delete_grace = Duration::ZERO;
-    quotas.calls.store(0, Ordering::SeqCst);
     let path = bench.directory.path().join("archive/_stop_order.1.json");
     let user_id = bench.user(0);
     let at = ago(100);
@@ -253,7 +211,7 @@ async fn sealed_and_cancelled() -> Bench {
         r#"{{"act":{{"what":"cancel_users","users":["{user_id}"]}},"who":"ada","at":"{at}"}}"#
     );
     // The routing that is read again, the place of the DELETE.
-    *quotas.order.lock() = Some((2, path, text));
+    quotas.arm(2, path, text);
 
     let end = cancelled(bench.ask(0, asked(200)).await);
     assert_eq!(
