@@ -1,7 +1,9 @@
 //! Reading a checkpoint back, the same way in every adapter: what does not count is absent, since
 //! the steps then read what was done back from CXone and the archive store.
 
-use crate::failure::{Class, Classify, Code};
+use serde::Serialize;
+
+use crate::failure::{Class, Classify, Code, Failure};
 use crate::integrity::{Integrity, Purpose};
 use crate::job::UserId;
 use crate::machine::{Checkpoint, SCHEMA};
@@ -21,6 +23,11 @@ impl Classify for NewerCheckpoint {
     fn classify(&self) -> (Class, Code) {
         (Class::Defect, Code::CheckpointUnreadable)
     }
+}
+
+/// What is stored of a checkpoint.
+pub(super) fn to_bytes(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(value).map_err(|error| Failure::internal("cannot write a checkpoint", error))
 }
 
 /// The checkpoint, if it counts: with a key, only one whose code is valid does. `name` is what the

@@ -303,7 +303,7 @@ fn reached(record: &Record, entries: &[Entry]) -> &'static str {
         () if did(&["delete_user"]) => "deletion requested",
         () if did(&PAGES) => "archive in progress",
         () if did(&DEACTIVATIONS) => "deactivated",
-        () if did(&["get_user"]) => "begun",
+        () if did(&["get_user", "get_routing_profile"]) => "begun",
         () => "waiting",
     }
 }

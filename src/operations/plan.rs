@@ -194,7 +194,7 @@ async fn ask_guards(
         End::Delete
     };
 
-    match on_deletion(services, job.user_id, &job.request, since).await {
+    match on_deletion(services, job.user_id, &job.request, since, None).await {
         Ok(Verdict::Proceed) => {}
         Ok(Verdict::Held) => {
             plan.end = End::Held;

@@ -102,6 +102,17 @@ pub(crate) trait Checkpoints: Send + Sync {
         Ok(saved)
     }
 
+    /// The save before the DELETE: the same, and reads [`Self::noted_holds`] in the same step where the store can.
+    async fn save_intent(
+        &self,
+        lease: &Lease,
+        expected: u64,
+        checkpoint: &Checkpoint,
+    ) -> Result<(Saved, u32), Failure> {
+        let saved = self.save(lease, expected, checkpoint).await?;
+        Ok((saved, self.noted_holds(lease.user_id).await?))
+    }
+
     /// Prolongs the lease; `false` when it is lost.
     async fn renew(&self, lease: &Lease) -> Result<bool, Failure>;
 

@@ -89,6 +89,8 @@ pub(crate) enum RoutingWrites {
     /// Nothing routes work to the user, as the last answer showed: that of a read, or of a write that returned the new
     /// state.
     Shown,
+    /// The user does not exist, and nothing was written: only where [`Tenant::clearing_shows_missing`].
+    NotFound,
     /// The user does not exist any more.
     UserGone,
     /// What routes work to the user cannot be found out; a person has to look.
@@ -321,6 +323,12 @@ pub(crate) trait Tenant: Send + Sync {
 
     /// Whether calls that remove access wait for the quota that a deletion needs.
     fn access_waits(&self) -> bool;
+
+    /// Whether [`Self::clear_routing`] finds out by itself, before it writes, that there is no such user, so that nobody has to
+    /// ask before.
+    fn clearing_shows_missing(&self) -> bool {
+        false
+    }
 
     /// Whether the answer to a DELETE distinguishes a user who did not exist from one whom it deleted, so that nobody has to ask
     /// before.

@@ -31,6 +31,8 @@ pub(crate) struct CheckpointSession {
     /// Renews the lease while the run lasts.
     renewing: Option<AbortOnDropHandle<()>>,
     released: bool,
+    /// How many hold objects were recorded when the intent to delete was saved, if this run saved it last.
+    noted_holds: Option<u32>,
 }
 
 impl CheckpointSession {
@@ -57,6 +59,7 @@ impl CheckpointSession {
             progress,
             renewing: None,
             released: false,
+            noted_holds: None,
         }
     }
 
@@ -153,6 +156,26 @@ impl CheckpointSession {
         self.take_in(saved)
     }
 
+    /// The same for the save before the DELETE, which reads how many hold objects were recorded.
+    pub(crate) async fn save_intent(&mut self) -> Result<(), Interrupt> {
+        let saving = self
+            .checkpoints
+            .save_intent(&self.lease, self.version, &self.checkpoint);
+        let span = span::checkpoint("save_intent", self.user_id());
+        let (saved, noted) = match saving.instrument(span).await {
+            Ok((saved, noted)) => (Ok(saved), Some(noted)),
+            Err(failure) => (Err(failure), None),
+        };
+        self.take_in(saved)?;
+        self.noted_holds = noted;
+        Ok(())
+    }
+
+    /// How many hold objects were recorded when the last save was made, if that was of the intent to delete.
+    pub(super) const fn noted_holds(&self) -> Option<u32> {
+        self.noted_holds
+    }
+
     /// The same for the last save of a run, with which the lease is given up.
     pub(crate) async fn save_and_release(&mut self) -> Result<(), Interrupt> {
         // A renewal that comes after it would find the lease lost.
@@ -167,6 +190,7 @@ impl CheckpointSession {
     }
 
     fn take_in(&mut self, saved: Result<Saved, Failure>) -> Result<(), Interrupt> {
+        self.noted_holds = None;
         match saved {
             Ok(Saved::Version(version)) => {
                 self.version = version;

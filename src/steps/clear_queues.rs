@@ -16,12 +16,15 @@ pub(super) async fn clear_queues(
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
     let user_id = checkpoint.user_id;
-    if !keep(calls, services.tenant.find_user(user_id).await?) {
+    let converging = checkpoint.step.converging.clone();
+    if (converging.is_some() || !services.tenant.clearing_shows_missing())
+        && !keep(calls, services.tenant.find_user(user_id).await?)
+    {
         return Ok(Event::UserNotFound);
     }
     may_touch(services, user_id).await?;
 
-    if let Some(Converging { since, queues }) = checkpoint.step.converging.clone() {
+    if let Some(Converging { since, queues }) = converging {
         return read_back(services, checkpoint, queues, since, calls).await;
     }
 
@@ -34,6 +37,7 @@ pub(super) async fn clear_queues(
             let agent = services.tenant.agent_of(user_id, calls).await?;
             Ok(cleared(Vec::new(), agent))
         }
+        RoutingWrites::NotFound => Ok(Event::UserNotFound),
         RoutingWrites::UserGone => Ok(cleared(Vec::new(), None)),
         // Access is removed all the same. The residual stops the deletion until a person has looked into it.
         RoutingWrites::Unknown(residual) => Ok(cleared(vec![residual], None)),

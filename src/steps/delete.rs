@@ -65,7 +65,8 @@ pub(super) async fn delete(
     }
     check_sealed_archive(services, checkpoint, archive, false).await?;
 
-    match send(services, job, checkpoint, access.at).await? {
+    let noted = journal.noted_holds();
+    match send(services, job, checkpoint, access.at, noted).await? {
         Sent::Answered(answered) => {
             after_answer(services, checkpoint.user_id, maybe_sent, answered, calls).await
         }
@@ -211,12 +212,13 @@ enum Sent {
 
 /// Sends the DELETE. Whatever has to be waited for, e.g. the quota, comes first, and the guards are checked immediately
 /// before the call. The place in the quota and the one under the deletion rate limit are taken once, and lost when a
-/// guard forbids the deletion.
+/// guard forbids the deletion. `noted`: see [`guard::on_deletion`]; asked again if the check is repeated.
 async fn send(
     services: &Services,
     job: &Job,
     checkpoint: &Checkpoint,
     deactivated_at: Timestamp,
+    mut noted: Option<u32>,
 ) -> Result<Sent, Stopped> {
     let user_id = checkpoint.user_id;
     let mut deletion = services.tenant.ready_deletion(user_id).await?;
@@ -233,7 +235,13 @@ async fn send(
         let ((), stop, verdict) = futures_util::try_join!(
             guard::not_paused(services),
             services.stop_deletion(job, checkpoint),
-            guard::on_deletion(services, user_id, &checkpoint.request, deactivated_at)
+            guard::on_deletion(
+                services,
+                user_id,
+                &checkpoint.request,
+                deactivated_at,
+                noted.take()
+            )
         )?;
         if let Some(stop) = stop {
             return Ok(Sent::Stopped(Box::new(stop)));

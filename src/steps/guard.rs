@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::recount::recount;
 use super::{Interrupt, Services, Stopped};
 use crate::failure::{Class, Code, Failure, Reason};
-use crate::guards::Verdict;
+use crate::guards::{Hold, Verdict};
 use crate::job::{Request, UserId};
 use crate::machine::Pause;
 use crate::ports::DeletionAdmission;
@@ -89,22 +89,26 @@ pub(super) fn access_first(services: &Services, deactivated_at: Timestamp) -> Ve
     Verdict::Postpone { until, why }
 }
 
-/// Every guard but the deletion rate limit and the pause. Asked before the evidence is sealed, and immediately before the
-/// DELETE.
+/// Every guard but the deletion rate limit and the pause, immediately before the DELETE. `noted`: how many hold records
+/// Redis counted, where its last answer said so.
 pub(crate) async fn on_deletion(
     services: &Services,
     user_id: UserId,
     request: &Request,
     deactivated_at: Timestamp,
+    noted: Option<u32>,
 ) -> Result<Verdict, Stopped> {
     // This may wait for the quota of SCIM; the hold is read after it, so that it is fresh.
     may_touch(services, user_id).await?;
-    let noted = services.checkpoints.noted_holds(user_id).await?;
-    with_noted(services, user_id, request, deactivated_at, noted).await
+    let noted = match noted {
+        Some(noted) => noted,
+        None => services.checkpoints.noted_holds(user_id).await?,
+    };
+    let hold = hold_of_noted(&*services.archive_store, user_id, noted).await?;
+    Ok(verdict(services, request, deactivated_at, hold.as_ref()))
 }
 
-/// The same before the seal, where nothing is irrevocable yet: whether hold records vanished that Redis counted is asked
-/// only before the DELETE.
+/// The same before the seal, where nothing is irrevocable yet: holds are read only before the DELETE.
 pub(super) async fn on_sealing(
     services: &Services,
     user_id: UserId,
@@ -112,25 +116,22 @@ pub(super) async fn on_sealing(
     deactivated_at: Timestamp,
 ) -> Result<Verdict, Stopped> {
     may_touch(services, user_id).await?;
-    with_noted(services, user_id, request, deactivated_at, 0).await
+    Ok(verdict(services, request, deactivated_at, None))
 }
 
-async fn with_noted(
+fn verdict(
     services: &Services,
-    user_id: UserId,
     request: &Request,
     deactivated_at: Timestamp,
-    noted: u32,
-) -> Result<Verdict, Stopped> {
-    let hold = hold_of_noted(&*services.archive_store, user_id, noted).await?;
-    let verdict =
-        services
-            .guards
-            .on_deletion(request, deactivated_at, hold.as_ref(), services.clock.now());
+    hold: Option<&Hold>,
+) -> Verdict {
+    let verdict = services
+        .guards
+        .on_deletion(request, deactivated_at, hold, services.clock.now());
     if let Verdict::Postpone { why, .. } = &verdict {
         metrics::deletion_postponed(*why);
     }
-    Ok(verdict)
+    verdict
 }
 
 /// Counts this deletion under the deletion rate limit, or says when to ask again. While the count is unknown, no user is

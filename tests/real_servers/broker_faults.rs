@@ -69,7 +69,7 @@ fn queues_that_take_nothing(place: usize) {
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
     for user in 0..14 {
         // They are delayed for three seconds at their first call.
-        world.strike(user, "get_user", 0, 1, &throttle(3));
+        world.strike(user, "get_routing_profile", 0, 1, &throttle(3));
     }
     let worker = world.start(&["worker"]);
     worker.await_ready();

@@ -132,7 +132,7 @@ fn by_certificate(place: usize) {
     let name = entrance.admit(place, "worker", &subject, &ALL_OF_OURS);
     entrance.use_in(&mut world, place, "worker");
     for user in 0..3 {
-        world.strike(user, "get_user", 0, 2, &throttle(1));
+        world.strike(user, "get_routing_profile", 0, 2, &throttle(1));
     }
     let worker = world.start(&["worker"]);
     worker.await_ready();

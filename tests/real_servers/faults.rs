@@ -66,7 +66,7 @@ fn passing_faults(place: usize) {
         (2, "put_scim_user", 1, kind("lost_reply")),
         (2, "delete_user", 1, kind("lost_reply")),
         (3, "put_scim_user", 2, kind("conflict")),
-        (3, "get_user", 1, status(503)),
+        (3, "get_routing_profile", 1, status(503)),
         (4, "next_conversations", 1, status(410)),
         (5, "query_conversations", 1, kind("truncate")),
         (5, "next_conversations", 1, throttle(1)),

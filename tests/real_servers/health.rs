@@ -197,7 +197,7 @@ fn depths_and_ages(place: usize) {
     World::drain(worker);
 
     // Another worker, that has never seen the dead letter being written.
-    world.strike(0, "get_user", 0, 1, &throttle(29));
+    world.strike(0, "get_routing_profile", 0, 1, &throttle(29));
     world.publish_users(&world.users[..1]);
     let worker = world.start(&["worker"]);
     let admin = worker.admin();

@@ -164,7 +164,7 @@ fn clocks_apart(place: usize) {
     let mut world = World::with_topology(place, deletable(place, 20, 4));
     world.set("OFFBOARDER_WORKER_MAX_ATTEMPTS", "1");
     for user in 0..20 {
-        world.strike(user, "get_user", 0, 3, &throttle(2));
+        world.strike(user, "get_routing_profile", 0, 3, &throttle(2));
     }
     let workers = ["-1h", "+1h"].map(|off_by| world.start_with(&["worker"], &clock(off_by)));
     world.publish_all();

@@ -131,6 +131,9 @@ async fn a_noted_count_of_holds_that_is_not_a_number_is_the_largest() {
         raw_redis::<redis::Value>(&url, &command).await;
         let noted = worker.noted_holds(user_id).await.unwrap();
         assert_eq!(noted, u32::MAX, "{value}");
+        let (lease, _) = claim(&worker, user_id).await;
+        let saved = worker.save_intent(&lease, 0, &checkpoint(user_id, 1)).await;
+        assert_eq!(saved.unwrap(), (Saved::Version(1), u32::MAX), "{value}");
     }
 }
 

@@ -1,8 +1,10 @@
 //! Splits a page that arrives in pieces into its rows and the rest, so that no page is held as a whole.
 
+use serde_json::value::RawValue;
+
 /// Finds where the rows of a page begin and end. Of each row, `{}` stays in the rest, which is small and parsed as a whole
-/// at the end: that shows whether this was a page, and whether the rows were in the list that was meant. Each row has to be
-/// parsed, too, since the scanner only counts brackets.
+/// at the end: that shows whether this was a page, and whether the rows were in the list that was meant. A row that is
+/// complete in one piece is parsed to find its end; of one that comes in several, only the brackets are counted.
 #[derive(Debug)]
 pub(crate) struct RowScanner {
     /// The name of the list, in its quotes.
@@ -16,6 +18,14 @@ pub(crate) struct RowScanner {
     text: Text,
     in_rows: bool,
     in_row: bool,
+}
+
+/// A row as it was received.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// It was parsed. Otherwise only its brackets match.
+    pub(crate) is_json: bool,
 }
 
 /// Where in a JSON text the next byte is.
@@ -44,7 +54,7 @@ impl RowScanner {
     pub(crate) fn feed<E>(
         &mut self,
         piece: &[u8],
-        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+        mut each: impl FnMut(Row<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         // Where what was not copied yet begins.
         let mut begins = 0;
@@ -69,6 +79,15 @@ impl RowScanner {
                         self.keep(piece.get(begins..at).unwrap_or_default());
                         begins = at;
                         self.rest.extend_from_slice(b"{}");
+                        if let Some(bytes) = whole_object(piece.get(at..).unwrap_or_default()) {
+                            each(Row {
+                                bytes,
+                                is_json: true,
+                            })?;
+                            at += bytes.len();
+                            begins = at;
+                            continue;
+                        }
                         self.in_row = true;
                     } else if byte == b'[' && self.depth == 1 {
                         self.keep(piece.get(begins..at).unwrap_or_default());
@@ -84,13 +103,12 @@ impl RowScanner {
                         self.in_row = false;
                         let end = piece.get(begins..=at).unwrap_or_default();
                         begins = at + 1;
-                        if self.row.is_empty() {
-                            each(end)?;
-                        } else {
-                            self.row.extend_from_slice(end);
-                            each(&self.row)?;
-                            self.row.clear();
-                        }
+                        self.row.extend_from_slice(end);
+                        each(Row {
+                            bytes: &self.row,
+                            is_json: false,
+                        })?;
+                        self.row.clear();
                     }
                     self.in_rows &= self.depth >= 2;
                 }
@@ -137,6 +155,13 @@ impl RowScanner {
     }
 }
 
+/// The JSON value that a piece begins with, if all of it is there.
+fn whole_object(piece: &[u8]) -> Option<&[u8]> {
+    let mut values = serde_json::Deserializer::from_slice(piece).into_iter::<&RawValue>();
+    let value = values.next()?.ok()?;
+    Some(value.get().as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,8 +172,10 @@ mod tests {
         let mut scanner = RowScanner::new("rows");
         let mut rows = Vec::new();
         for piece in page.chunks(piece) {
-            let each = |row: &[u8]| {
-                rows.push(String::from_utf8_lossy(row).into_owned());
+            let each = |row: Row<'_>| {
+                let parsed: Result<&RawValue, _> = serde_json::from_slice(row.bytes);
+                assert!(!row.is_json || parsed.is_ok(), "{row:?}");
+                rows.push(String::from_utf8_lossy(row.bytes).into_owned());
                 Ok::<(), ()>(())
             };
             scanner.feed(piece, each).unwrap();

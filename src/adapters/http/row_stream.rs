@@ -65,13 +65,15 @@ impl<'a> RowStream<'a> {
         // A piece that is large itself must not become one large batch.
         for piece in piece.chunks(64 * 1024) {
             scanner.feed(piece, |row| {
-                let parsed: Result<&RawValue, _> = serde_json::from_slice(row);
-                parsed.map_err(|_no_json| ApiError::Unreadable {
-                    what: what.to_owned(),
-                    why: "not a page of conversations: a conversation is no JSON".to_owned(),
-                })?;
-                (self.check)(row, what)?;
-                self.batch.push(row);
+                let parsed = || serde_json::from_slice::<&RawValue>(row.bytes);
+                if !row.is_json && parsed().is_err() {
+                    return Err(ApiError::Unreadable {
+                        what: what.to_owned(),
+                        why: "not a page of conversations: a conversation is no JSON".to_owned(),
+                    });
+                }
+                (self.check)(row.bytes, what)?;
+                self.batch.push(row.bytes);
                 self.count += 1;
                 Ok::<(), ApiError>(())
             })?;

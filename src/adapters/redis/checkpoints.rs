@@ -12,6 +12,7 @@ use super::connection::{RedisConnection, millis};
 use super::deletions::DeletionCount;
 use super::finished_batches::BATCH_KEPT;
 use super::leases::{Claimed, Leases};
+use super::noted_holds::{NotedHolds, count_of};
 use super::{keys, replay_notes, scripts};
 use crate::adapters::stored_checkpoint;
 use crate::failpoint::effect;
@@ -37,7 +38,7 @@ pub(crate) struct RedisCheckpoints {
     integrity: Integrity,
     save: Script,
     probe: Script,
-    noted_holds: Script,
+    noted_holds: NotedHolds,
 }
 
 impl RedisCheckpoints {
@@ -58,7 +59,7 @@ impl RedisCheckpoints {
             integrity,
             save: Script::new(scripts::SAVE),
             probe: Script::new(scripts::PROBE),
-            noted_holds: Script::new(scripts::NOTED_HOLDS),
+            noted_holds: NotedHolds::new(),
         }
     }
 
@@ -124,12 +125,12 @@ impl RedisCheckpoints {
         expected: u64,
         checkpoint: &Checkpoint,
         releases: bool,
-    ) -> Result<Saved, Failure> {
-        let summary = summary_of(checkpoint)?;
+    ) -> Result<(Saved, u32), Failure> {
+        let summary = stored_checkpoint::to_bytes(&Summary::from(checkpoint))?;
         let expires = self.kept_for(checkpoint).is_some();
         let storing = self.store(lease, expected, checkpoint, &summary, releases);
 
-        let version = match &checkpoint.request.batch_id {
+        let (version, noted) = match &checkpoint.request.batch_id {
             // The batch first, so that no checkpoint expires of which the batch knows nothing.
             Some(batch) if expires => {
                 self.note_end(batch, checkpoint, &summary).await?;
@@ -146,13 +147,14 @@ impl RedisCheckpoints {
             }
             Some(_) | None => storing.await?,
         };
-        Ok(match version {
+        let saved = match version {
             0 => Saved::Refused,
             version => Saved::Version(version),
-        })
+        };
+        Ok((saved, count_of(&noted)))
     }
 
-    /// Stores the checkpoint and nothing else; the new version, or 0.
+    /// Stores the checkpoint and nothing else; the new version, or 0, and what the noted count of holds is.
     async fn store(
         &self,
         lease: &Lease,
@@ -160,8 +162,8 @@ impl RedisCheckpoints {
         checkpoint: &Checkpoint,
         summary: &[u8],
         releases: bool,
-    ) -> Result<u64, Failure> {
-        let body = serde_json::to_vec(&checkpoint.stored()).map_err(not_serializable)?;
+    ) -> Result<(u64, Vec<u8>), Failure> {
+        let body = stored_checkpoint::to_bytes(&checkpoint.stored())?;
         let code = self.code(lease, &body);
         let kept = self.kept_for(checkpoint);
 
@@ -170,6 +172,7 @@ impl RedisCheckpoints {
             .key(keys::checkpoint(lease.user_id))
             .key(keys::lease(lease.user_id))
             .key(self.connection.access_key(lease.user_id).await?)
+            .key(keys::holds(lease.user_id))
             .arg(&lease.owner)
             .arg(millis(self.leases.ttl()))
             .arg(lease.fence)
@@ -226,6 +229,17 @@ impl Checkpoints for RedisCheckpoints {
         expected: u64,
         checkpoint: &Checkpoint,
     ) -> Result<Saved, Failure> {
+        Ok(Box::pin(self.save_as(lease, expected, checkpoint, false))
+            .await?
+            .0)
+    }
+
+    async fn save_intent(
+        &self,
+        lease: &Lease,
+        expected: u64,
+        checkpoint: &Checkpoint,
+    ) -> Result<(Saved, u32), Failure> {
         Box::pin(self.save_as(lease, expected, checkpoint, false)).await
     }
 
@@ -235,7 +249,9 @@ impl Checkpoints for RedisCheckpoints {
         expected: u64,
         checkpoint: &Checkpoint,
     ) -> Result<Saved, Failure> {
-        Box::pin(self.save_as(lease, expected, checkpoint, true)).await
+        Ok(Box::pin(self.save_as(lease, expected, checkpoint, true))
+            .await?
+            .0)
     }
 
     async fn renew(&self, lease: &Lease) -> Result<bool, Failure> {
@@ -284,7 +300,7 @@ impl Checkpoints for RedisCheckpoints {
         if self.kept_for(checkpoint).is_none() {
             return Ok(());
         }
-        let summary = summary_of(checkpoint)?;
+        let summary = stored_checkpoint::to_bytes(&Summary::from(checkpoint))?;
         self.note_end(batch, checkpoint, &summary).await
     }
 
@@ -306,22 +322,13 @@ impl Checkpoints for RedisCheckpoints {
     }
 
     async fn note_holds(&self, user_id: UserId, count: u32) -> Result<(), Failure> {
-        let mut command = redis::cmd("SET");
-        command.arg(keys::holds(user_id)).arg(count);
-        self.connection.ask(&command).await
+        self.noted_holds
+            .write(&self.connection, user_id, count)
+            .await
     }
 
     async fn noted_holds(&self, user_id: UserId) -> Result<u32, Failure> {
-        let mut script = self.noted_holds.prepare_invoke();
-        script.key(keys::holds(user_id));
-        let noted: Vec<u8> = self.connection.run(&script).await?;
-
-        // Another program wrote what is not a number. The largest count then keeps the user on
-        // hold.
-        let noted = std::str::from_utf8(&noted).ok();
-        Ok(noted
-            .and_then(|noted| noted.parse().ok())
-            .unwrap_or(u32::MAX))
+        self.noted_holds.read(&self.connection, user_id).await
     }
 
     async fn lease_left(&self, user_id: UserId) -> Result<Option<Duration>, Failure> {
@@ -388,12 +395,4 @@ impl Checkpoints for RedisCheckpoints {
 /// that is copied to another user has no valid code.
 fn name_for_code(user_id: UserId, fence: &str) -> String {
     format!("{user_id}:{fence}")
-}
-
-fn not_serializable(error: serde_json::Error) -> Failure {
-    Failure::internal("cannot write a checkpoint", error)
-}
-
-fn summary_of(checkpoint: &Checkpoint) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(&Summary::from(checkpoint)).map_err(not_serializable)
 }

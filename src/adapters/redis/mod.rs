@@ -19,6 +19,7 @@ mod keys;
 mod leases;
 mod link;
 mod nodes;
+mod noted_holds;
 mod operation_scripts;
 mod operations;
 mod owed;

@@ -65,22 +65,23 @@ return {1, fence, version, body, math.max(unreleased, 1), code}
 
 /// `ARGV`: owner, lease time in ms, fence, expected version, body, summary, ms that the checkpoint
 /// is kept from now on (0: without a limit), code, the time in ms when a user was asked for who still
-/// has access (empty: the access is gone), user, whether the lease is given up (1) or renewed (0). Answers the new version,
-/// or 0 when another owner has the lease or another version is stored. Two equal saves are one save, so that a save whose
+/// has access (empty: the access is gone), user, whether the lease is given up (1) or renewed (0). `KEYS[4]` is how many hold
+/// objects of the user are stored. Answers the new version, or 0 when another owner has the lease or another version is stored,
+/// and what [`NOTED_HOLDS`] answers. Two equal saves are one save, so that a save whose
 /// answer was lost can be sent again: also when nobody has the lease, if the first one gave it up.
 pub(super) const SAVE: &str = r"
 local holder = redis.call('GET', KEYS[2])
 local again = not holder and ARGV[11] == '1'
-if holder ~= ARGV[1] and not again then return 0 end
+if holder ~= ARGV[1] and not again then return {0, '0'} end
 local stored = redis.call('HMGET', KEYS[1], 'fence', 'version')
-if tonumber(stored[1] or 0) ~= tonumber(ARGV[3]) then return 0 end
+if tonumber(stored[1] or 0) ~= tonumber(ARGV[3]) then return {0, '0'} end
 local version = tonumber(stored[2] or 0)
 local expected = tonumber(ARGV[4])
 if version == expected and not again then
   local sum = string.format('%.0f ', expected + 1) .. ARGV[6]
   redis.call('HSET', KEYS[1], 'version', expected + 1, 'body', ARGV[5], 'sum', sum, 'code', ARGV[8])
 elseif version ~= expected + 1 or redis.call('HGET', KEYS[1], 'body') ~= ARGV[5] then
-  return 0
+  return {0, '0'}
 end
 if ARGV[7] == '0' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[7]) end
 if ARGV[11] == '1' then
@@ -96,7 +97,9 @@ if ARGV[9] == '' then
 else
   redis.call('ZADD', KEYS[3], ARGV[9], ARGV[10])
 end
-return expected + 1
+local noted = redis.pcall('GET', KEYS[4])
+if type(noted) == 'table' then noted = 'unknown' end
+return {expected + 1, noted or '0'}
 ";
 
 /// `KEYS[1]` is the checkpoint, `KEYS[2]` the sorted set of the users who still have access. `ARGV`:

@@ -1,14 +1,16 @@
 //! Takes the user out of routing: which writes, in which order.
 
 use super::client::Client;
-use super::types::{QueueId, RoutingProfile};
+use super::types::{Queue, QueueId, RoutingProfile};
 use crate::adapters::http::{Conflicts, Write};
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::machine::{Call, Residual};
-use crate::ports::{RoutingWrites, UNKNOWN_ROUTING, keep};
+use crate::ports::{Answered, RoutingWrites, UNKNOWN_ROUTING, keep};
 
 const PROFILE: &str = "routing profile of the user";
+/// Queues that are read at the same time. Their writes follow one by one.
+const READS_AT_ONCE: usize = 4;
 
 /// What the API says of a user's queues.
 enum Profile {
@@ -29,10 +31,12 @@ impl Client {
     ) -> Result<RoutingWrites, Failure> {
         let mut released: Vec<QueueId> = Vec::new();
         let mut conflicts = Conflicts::default();
+        let mut wrote = false;
 
         loop {
             let profile = match self.profile_of(user_id, calls).await? {
                 Profile::Read(profile) => profile,
+                Profile::UserGone if !wrote => return Ok(RoutingWrites::NotFound),
                 Profile::UserGone => return Ok(RoutingWrites::UserGone),
                 Profile::Missing => return Ok(RoutingWrites::Unknown(no_profile(user_id))),
             };
@@ -40,14 +44,21 @@ impl Client {
                 return Ok(shown(&released));
             }
 
-            for queue_id in &profile.queues {
-                if self.release(user_id, queue_id, calls).await? && !released.contains(queue_id) {
-                    released.push(queue_id.clone());
+            for some in profile.queues.chunks(READS_AT_ONCE) {
+                let reads = some.iter().map(|id| self.read_queue(id, user_id));
+                let reads = futures_util::future::try_join_all(reads).await?;
+                for (queue_id, read) in some.iter().zip(reads) {
+                    if self.release(user_id, queue_id, read, calls).await?
+                        && !released.contains(queue_id)
+                    {
+                        released.push(queue_id.clone());
+                    }
                 }
             }
 
             let version = profile.version.as_deref();
             let if_match = conflicts.if_match(version);
+            wrote = true;
             let written = self.write_profile_without_queues(user_id, &profile, if_match);
             match keep(calls, written.await?) {
                 Write::Done => return Ok(accepted(&released)),
@@ -58,17 +69,19 @@ impl Client {
         }
     }
 
-    /// Removes the user as owner and supervisor of one queue; `true` when that took a write.
+    /// Removes the user as owner and supervisor of one queue, as it was read; `true` when that took a write.
     async fn release(
         &self,
         user_id: UserId,
         queue_id: &QueueId,
+        read: Answered<Option<Queue>>,
         calls: &mut Vec<Call>,
     ) -> Result<bool, Failure> {
         let mut conflicts = Conflicts::default();
+        let mut read = read;
 
         loop {
-            let Some(queue) = keep(calls, self.read_queue(queue_id, user_id).await?) else {
+            let Some(queue) = keep(calls, read) else {
                 return Ok(false);
             };
             if !queue.names_user {
@@ -83,6 +96,7 @@ impl Client {
                 Write::Gone => conflicts.vanished("queue")?,
                 Write::Conflict => conflicts.met(version, "queue")?,
             }
+            read = self.read_queue(queue_id, user_id).await?;
         }
     }
 

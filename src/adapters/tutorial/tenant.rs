@@ -105,10 +105,10 @@ impl Tenant for Client {
             ..CallCounts::default()
         };
         StepCalls {
-            // The user; the profile; each queue; the profile's write, whose answer is the profile after it. A queue that
+            // The profile; each queue; the profile's write, whose answer is the profile after it. A queue that
             // names the user as owner or supervisor takes two more calls, which only a read of the queue would show, and
             // one of the profile.
-            clear_queues: routing(2 + if queues == 0 { 0 } else { queues + 1 }),
+            clear_queues: routing(1 + if queues == 0 { 0 } else { queues + 1 }),
             deactivate: scim(2),
             page: CallCounts {
                 analytics: 1,
@@ -122,6 +122,11 @@ impl Tenant for Client {
 
     fn access_waits(&self) -> bool {
         self.api.transport.access_waits(QuotaClass::Routing)
+    }
+
+    /// A user whose routing profile is read exists; where it is not found, the user is read.
+    fn clearing_shows_missing(&self) -> bool {
+        true
     }
 
     /// 404 is documented as "already gone".

@@ -156,6 +156,8 @@ async fn advance(
         if commands.save {
             if ends_with_save(&commands, session, job) {
                 session.save_and_release().await?;
+            } else if matches!(commands.then, Command::Perform(Step::Delete { .. })) {
+                session.save_intent().await?;
             } else {
                 session.save().await?;
             }

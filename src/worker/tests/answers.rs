@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -117,9 +118,8 @@ async fn a_write_that_is_refused_to_one_after_the_other_is_systemic_and_reads_ar
 async fn one_404_is_neither_gone_nor_cleared_nor_not_found() {
     let bench = Bench::new(1).await;
     for (operation, skip) in [
+        // The read after the deletion, or the one beside the profile's.
         ("get_user", 0),
-        // The first read of the deletion.
-        ("get_user", 1),
         ("get_routing_profile", 0),
         ("get_queue", 0),
         ("get_scim_user", 0),
@@ -228,6 +228,7 @@ async fn a_user_whose_queues_nobody_can_name_loses_access_and_is_not_deleted() {
 async fn weak_etags_and_none_and_an_active_that_is_shown_only_while_true_are_no_obstacle() {
     for (etag_style, no_etags) in [(EtagStyle::Weak, false), (EtagStyle::Strong, true)] {
         let options = Options {
+            queues: 2,
             users: 0,
             etag_style,
             no_etags,
@@ -313,4 +314,39 @@ async fn a_next_page_elsewhere_is_systemic_and_shows_where() {
             "nobody's attempt, nobody's end"
         );
     }
+}
+
+#[tokio::test]
+async fn at_most_four_queues_are_read_at_a_time_and_written_one_by_one() {
+    let options = Options {
+        users: 1,
+        queues: 9,
+        latency: Duration::from_millis(20),
+        ..Options::default()
+    };
+    let bench = Bench::with(options, Arc::new(LocalQuotas::default()), None).await;
+    assert_eq!(state(&bench.off_board(0).await), StateName::Deleted);
+
+    let ledger = bench.simulator.ledger();
+    let of = |operation| {
+        ledger
+            .iter()
+            .filter(move |call| call.operation == operation)
+    };
+    let beside = |operation, at| {
+        of(operation)
+            .filter(|call| call.started_at <= at && at < call.ended_at)
+            .count()
+    };
+    assert!(of("get_queue").count() >= 9 && of("patch_queue").count() > 1);
+    for read in of("get_queue") {
+        assert!(beside("get_queue", read.started_at) <= 4, "{read:?}");
+    }
+    for written in of("patch_queue") {
+        let at = written.started_at;
+        assert_eq!(beside("patch_queue", at), 1, "{written:?}");
+        assert_eq!(beside("get_queue", at), 0, "{written:?}");
+    }
+    let read_at_once = of("get_queue").any(|read| beside("get_queue", read.started_at) > 1);
+    assert!(read_at_once, "{ledger:?}");
 }

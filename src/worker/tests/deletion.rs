@@ -54,6 +54,7 @@ async fn a_hold_that_comes_while_the_delete_waits_for_its_quota_or_for_a_new_tok
     for revoked in [false, true] {
         let quotas = Arc::new(Meddling::default());
         let options = Options {
+            queues: 2,
             users: 1,
             ..Options::default()
         };

@@ -45,6 +45,7 @@ impl Bench {
         Self::with(
             Options {
                 users,
+                queues: 2,
                 ..Options::default()
             },
             Arc::new(LocalQuotas::default()),
@@ -57,7 +58,6 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         let simulator = simulator::start(&Options {
             conversations: 3,
-            queues: 2,
             ..options
         })
         .await

@@ -87,7 +87,8 @@ impl History<'_> {
     /// What holds though steps may come again.
     fn always(&self) -> Vec<String> {
         let mut broken = Vec::new();
-        if self.calls.first().is_some_and(|call| !call.is("get_user")) {
+        let existence = self.profile.existence();
+        if self.calls.first().is_some_and(|call| !call.is(existence)) {
             broken.push("the first call is not whether the user exists".to_owned());
         }
 

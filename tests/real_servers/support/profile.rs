@@ -94,6 +94,14 @@ impl Profile {
         }
     }
 
+    /// The first operation of a run: it shows whether the user exists.
+    pub(crate) const fn existence(self) -> &'static str {
+        match self {
+            Self::Tutorial => "get_routing_profile",
+            Self::Cxone | Self::Genesys => "get_user",
+        }
+    }
+
     /// The operation that deactivates.
     pub(crate) const fn deactivation(self) -> &'static str {
         match self {

@@ -193,6 +193,7 @@ async fn a_user_who_waits_for_the_deletion_stops_at_the_checkpoint_and_all_steps
 async fn sealed_and_cancelled() -> Bench {
     let quotas = Arc::new(Meddling::default());
     let options = Options {
+        queues: 2,
         users: 1,
         ..Options::default()
     };
