@@ -77,8 +77,16 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(options: ApiOptions, dialect: &'static Dialect) -> Result<Self, ApiError> {
+        let ca = options.ca.as_ref();
+        let http = connect(&options.base_uri, ca)?;
+        // Each client reads all CAs of the system.
+        let of_tokens = if options.token_uri.origin() == options.base_uri.origin() {
+            http.clone()
+        } else {
+            connect(&options.token_uri, ca)?
+        };
         let tokens = Tokens::new(
-            connect(&options.token_uri, options.ca.as_ref())?,
+            of_tokens,
             options.token_uri,
             &options.client_id,
             &options.client_secret,
@@ -93,7 +101,7 @@ impl Api {
             Quota::new(class, rate, quotas, options.progress.clone())
         };
         let transport = Transport {
-            http: connect(&options.base_uri, options.ca.as_ref())?,
+            http,
             dialect,
             tokens,
             routing: quota(QuotaClass::Routing, options.rate_routing),
