@@ -209,8 +209,9 @@ def count(binary, servers):
 
 
 def users_a_second(entries, users):
-    """From the first call to the last one of a user: what the worker asked before is not counted."""
-    theirs = [entry for entry in entries if entry.get("userId") and "token" not in entry["operation"]]
+    """From the first call to the last one of users who were deleted: what the worker asked at its start is not counted."""
+    deleted = {entry["userId"] for entry in entries if entry["operation"] == "delete_user"}
+    theirs = [entry for entry in entries if entry.get("userId") in deleted]
     return users / (max(at(entry, "endedAt") for entry in theirs) - min(at(entry, "startedAt") for entry in theirs))
 
 
