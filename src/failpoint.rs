@@ -9,6 +9,10 @@
 //! `HURRY_OFFBOARDER=60` is a time scale: a debug build reads its queues sixty times as often, and
 //! its watchdog waits a sixtieth of the time.
 //!
+//! `RELEASE_OFFBOARDER=9.9.9` is the release that a debug build says it is. `PANIC_OFFBOARDER_AT=archive` makes it panic
+//! in each step of that name. `SURGE_OFFBOARDER=1000` is how many users make a surge, for trials that want many
+//! dead letters.
+//!
 //! The crate `fail` is not used: these count the boundaries from the first work on one user on, of
 //! all tasks, which is what makes "kill at every boundary" a loop over numbers. A trial that wants
 //! the boundaries of that user only lets all other work end before.
@@ -59,6 +63,27 @@ mod armed {
         duration / TIMES.unwrap_or(1).max(1)
     }
 
+    pub(crate) fn release() -> &'static str {
+        static RELEASE: LazyLock<Option<String>> =
+            LazyLock::new(|| std::env::var("RELEASE_OFFBOARDER").ok());
+        RELEASE.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"))
+    }
+
+    pub(crate) fn surge_users(usual: u64) -> u64 {
+        static USERS: LazyLock<Option<u64>> =
+            LazyLock::new(|| std::env::var("SURGE_OFFBOARDER").ok()?.parse().ok());
+        USERS.unwrap_or(usual)
+    }
+
+    pub(crate) fn in_step(step: &str) {
+        static STEP: LazyLock<Option<String>> =
+            LazyLock::new(|| std::env::var("PANIC_OFFBOARDER_AT").ok());
+        assert!(
+            STEP.as_deref() != Some(step),
+            "a trial wants a panic in {step}"
+        );
+    }
+
     fn die(place: &str) {
         use std::io::Write as _;
         // If this write fails, there is no other place to report it.
@@ -68,7 +93,20 @@ mod armed {
 }
 
 #[cfg(debug_assertions)]
-pub(crate) use armed::{arm, failpoint, in_visit, time_scaled};
+pub(crate) use armed::{arm, failpoint, in_step, in_visit, release, surge_users, time_scaled};
+
+#[cfg(not(debug_assertions))]
+pub(crate) const fn release() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+#[cfg(not(debug_assertions))]
+pub(crate) const fn surge_users(usual: u64) -> u64 {
+    usual
+}
+
+#[cfg(not(debug_assertions))]
+pub(crate) const fn in_step(_step: &str) {}
 
 #[cfg(not(debug_assertions))]
 pub(crate) const fn time_scaled(duration: std::time::Duration) -> std::time::Duration {

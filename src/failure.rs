@@ -164,6 +164,8 @@ words! {
     SettingsUnreadable => "settings_unreadable",
     /// The state machine was asked for a step that its table does not have.
     IllegalTransition => "illegal_transition",
+    /// A release fails for one user after the other: a lane takes no users.
+    Surge => "surge",
     /// A step panicked.
     Panicked => "panicked",
     /// offboarder could not do something that should never fail, e.g. write one of its records as
@@ -186,6 +188,9 @@ pub(crate) struct Failure {
     /// Whether the credentials may lack a right for it, and the answer does not say so.
     #[serde(skip)]
     pub may_lack_right: bool,
+    /// Of a fault that several users met: what it is for each of them.
+    #[serde(skip)]
+    pub of_one: Option<Box<Self>>,
 }
 
 impl Failure {
@@ -197,6 +202,7 @@ impl Failure {
             text: text.into(),
             retry_after: None,
             may_lack_right: false,
+            of_one: None,
         }
     }
 
@@ -232,18 +238,28 @@ pub(crate) trait Classify: fmt::Display {
     fn may_lack_right(&self) -> bool {
         false
     }
+
+    /// Of a fault that several users met: what it is for each of them.
+    fn of_one(&self) -> Option<Failure> {
+        None
+    }
+
+    fn failure(&self) -> Failure {
+        let (class, code) = self.classify();
+        Failure {
+            class,
+            code,
+            text: self.to_string(),
+            retry_after: self.retry_after(),
+            may_lack_right: self.may_lack_right(),
+            of_one: self.of_one().map(Box::new),
+        }
+    }
 }
 
 impl<E: Classify> From<E> for Failure {
     fn from(error: E) -> Self {
-        let (class, code) = error.classify();
-        Self {
-            class,
-            code,
-            text: error.to_string(),
-            retry_after: error.retry_after(),
-            may_lack_right: error.may_lack_right(),
-        }
+        error.failure()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::registers::audit_log::{AuditEntry, AuditLog};
 /// Shows the audit log: which operator changed what, when, why, and for how many
 ///
 /// The log is in the archive store, next to the archives. An entry is written before each replay, discard, hold,
-/// pause and resume, whether a command or the HTTP API asked for it.
+/// pause, resume and surge lift, whether a command or the HTTP API asked for it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   offboarder audit-log list --since 7d

@@ -13,7 +13,7 @@ use crate::adapters::http::{ApiOptions, Grant, LocalQuotas};
 use crate::adapters::nice;
 use crate::adapters::redis::{
     RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisOperations, RedisQuotas,
-    RedisUsage, RedisUsers, RedisWorkers,
+    RedisSurges, RedisUsage, RedisUsers, RedisWorkers,
 };
 use crate::adapters::s3::{S3Options, S3Store};
 use crate::adapters::tutorial::Client;
@@ -159,6 +159,7 @@ pub(super) fn redis(url: &RedisUrl, settings: &Settings) -> SharedStores {
         batches: Arc::new(RedisBatches::new(Arc::clone(&connection))),
         users: Arc::new(RedisUsers::new(Arc::clone(&connection), Clock::system())),
         workers: Arc::new(RedisWorkers::new(Arc::clone(&connection))),
+        surges: Arc::new(RedisSurges::new(Arc::clone(&connection))),
         usage: Arc::new(RedisUsage::new(Arc::clone(&connection))),
         operations: Arc::new(RedisOperations::new(Arc::clone(&connection))),
         health: Arc::new(RedisHealth::new(connection)),
@@ -362,6 +363,7 @@ pub(super) async fn unproven_services(
             base: settings.worker.retry_base,
             cap: settings.worker.retry_cap,
         },
+        surges: None,
         memory: ArchiveMemory::new(settings.worker.memory_bytes),
         history: cxone.history,
         settle: cxone.settle,

@@ -39,6 +39,7 @@ mod simulator;
 mod simulator_flags;
 mod status;
 mod submit;
+mod surge;
 mod table;
 mod timeline;
 mod topology;
@@ -117,6 +118,7 @@ enum Command {
     Plan(plan::Args),
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
+    Surge(surge::Args),
     AuditLog(audit_log::Args),
     CheckMessage(check_message::Args),
     Topology(topology::Args),
@@ -217,6 +219,7 @@ async fn dispatch(
         Command::Hold(args) => hold::run(args, &Settings::read(&sources())?).await,
         Command::Pause(args) => pause::pause(args, &Settings::read(&sources())?).await,
         Command::Resume(args) => pause::resume(args, &Settings::read(&sources())?).await,
+        Command::Surge(args) => surge::run(args, &Settings::read(&sources())?).await,
         Command::Plan(args) => Box::pin(plan::run(args, &TenantSettings::read(&sources())?)).await,
         Command::AuditLog(args) => audit_log::run(args, &Settings::read(&sources())?).await,
         Command::CheckMessage(args) => check_message::run(args),

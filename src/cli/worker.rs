@@ -20,7 +20,7 @@ use crate::operations::operation::{self, Executor, Place};
 use crate::ports::operations::OperationLine;
 use crate::ports::queue::Broker;
 use crate::ports::{Heartbeat, SharedStores, WorkerRegistry};
-use crate::steps::Services;
+use crate::steps::{Services, SurgeWatch};
 use crate::telemetry::{Telemetry, instance, metrics};
 use crate::worker::{
     MinuteWriter, Options, Worker, announce, keep_access_index, keep_minutes, shutdown_on_signals,
@@ -63,10 +63,9 @@ pub(super) async fn run(
         // This contacts no service yet, so a failure is a fault of the settings.
         services = Box::pin(compose::unproven_services(&settings, &cxone, &name)) => services.map_err(CliError::usage)?,
     };
-    let services = Arc::new(Services {
-        access_first: true,
-        ..services
-    });
+    let no_redis = || CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis");
+    let stores = compose::shared_stores(&settings).ok_or_else(no_redis)?;
+    let services = Arc::new(of_a_worker(services, &stores, &name));
     let clock = services.clock.clone();
     let started_at = clock.now();
     let broker = compose::broker(&queue).map_err(CliError::usage)?;
@@ -75,8 +74,6 @@ pub(super) async fn run(
         Arc::clone(&broker),
         options(&settings, &name),
     ));
-    let no_redis = || CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis");
-    let stores = compose::shared_stores(&settings).ok_or_else(no_redis)?;
     let process = Arc::new(Process {
         worker: Arc::clone(&worker),
         draining: shutdown.draining.clone(),
@@ -112,6 +109,15 @@ pub(super) async fn run(
     leave(&*stores.workers, &name).await;
     write_last(&minutes).await;
     Ok(Exit::Ok)
+}
+
+fn of_a_worker(services: Services, stores: &SharedStores, name: &str) -> Services {
+    let surges = SurgeWatch::new(Arc::clone(&stores.surges), services.clock.clone(), name);
+    Services {
+        access_first: true,
+        surges: Some(surges),
+        ..services
+    }
 }
 
 fn executor(
@@ -178,7 +184,7 @@ fn first_heartbeat(
 ) -> Heartbeat {
     Heartbeat {
         name,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: crate::failpoint::release().to_owned(),
         since,
         listen,
         concurrency,

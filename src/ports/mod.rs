@@ -14,6 +14,7 @@ mod quotas;
 mod replays;
 mod shared;
 mod store_health;
+mod surges;
 mod survey;
 mod tenant;
 pub(crate) mod usage;
@@ -37,6 +38,7 @@ pub(crate) use quotas::{Place, Quotas, Reservation, Window};
 pub(crate) use replays::{GroupReplay, ReplayNote, ReplayedUser};
 pub(crate) use shared::SharedStores;
 pub(crate) use store_health::{BucketHealth, CheckpointHealth, Persistence, ReplicaRule};
+pub(crate) use surges::{SURGE_WINDOW, SurgeCount, SurgeHit, Surges};
 pub(crate) use survey::{Observation, STATE_OF_USER, Seen, SeenWord};
 pub(crate) use tenant::{
     Account, AccountRead, Answered, CallCounts, ConversationFacts, Deactivation, DeleteAnswer,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::job::Source;
+use crate::job::{Lane, Source};
 use crate::queue::{Envelope, Properties, QueueError};
 
 /// A broker that can be reached: everything else begins here. Each part has connections of its own.
@@ -86,12 +86,12 @@ pub(crate) trait Intake: Send {
     /// opened again. Dropping the future loses no delivery.
     async fn next(&mut self) -> Result<(Source, Delivery), QueueError>;
 
-    /// Takes no more deliveries for now; the connection stays, for those in flight. Some may still come.
-    async fn pause(&mut self) -> Result<(), QueueError>;
+    /// Takes no more deliveries of this lane for now; the connection stays, for those in flight. Some may still come.
+    async fn pause(&mut self, lane: Lane) -> Result<(), QueueError>;
 
-    async fn resume(&mut self) -> Result<(), QueueError>;
+    async fn resume(&mut self, lane: Lane) -> Result<(), QueueError>;
 
-    fn is_paused(&self) -> bool;
+    fn is_paused(&self, lane: Lane) -> bool;
 
     /// Asks the broker whether each queue still exists and has a consumer.
     async fn check(&mut self) -> Result<(), QueueError>;

@@ -6,7 +6,7 @@ use super::batches::Batches;
 use super::operations::Operations;
 use super::usage::Usage;
 use super::users::UserIndex;
-use super::{CheckpointHealth, Checkpoints, Quotas, WorkerRegistry};
+use super::{CheckpointHealth, Checkpoints, Quotas, Surges, WorkerRegistry};
 
 /// Everything that one Redis keeps. An embedded store belongs to one process and has no such
 /// bundle.
@@ -17,6 +17,7 @@ pub(crate) struct SharedStores {
     pub batches: Arc<dyn Batches>,
     pub users: Arc<dyn UserIndex>,
     pub workers: Arc<dyn WorkerRegistry>,
+    pub surges: Arc<dyn Surges>,
     pub usage: Arc<dyn Usage>,
     pub operations: Arc<dyn Operations>,
     pub health: Arc<dyn CheckpointHealth>,

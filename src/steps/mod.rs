@@ -30,8 +30,11 @@ mod seal;
 mod sealed_archive;
 mod services;
 mod stop;
+mod surge;
 #[cfg(test)]
 pub(crate) mod test_services;
+#[cfg(test)]
+pub(crate) mod test_surges;
 
 pub(crate) use archive::begin as begin_archive;
 pub(crate) use archive_pages::page;
@@ -44,5 +47,6 @@ pub(crate) use interrupt::{Interrupt, Stopped};
 pub(crate) use look_back::{is_recorded, look_back};
 pub(crate) use perform::perform;
 pub(crate) use services::Services;
+pub(crate) use surge::{AboutToFail, CLAIM, RUN, SurgeVerdict, SurgeWatch};
 
 use crate::ports::keep;

@@ -62,6 +62,8 @@ impl Services {
             | Code::ArchiveConflict
             | Code::CheckpointUnreadable
             | Code::IllegalTransition
+            // Only a user can show that the step works again.
+            | Code::Surge
             | Code::Panicked
             | Code::Internal => Ok(false),
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::SurgeWatch;
 use crate::archive::ArchiveMemory;
 use crate::clock::Clock;
 use crate::guards::Guards;
@@ -33,6 +34,8 @@ pub(crate) struct Services {
     /// its end.
     pub access_first: bool,
     pub retry: RetryPolicy,
+    /// Notices that this release fails for every user. A worker has it; `run` does not, and stops where its caller sees it.
+    pub surges: Option<SurgeWatch>,
     /// Of all archives that are under way.
     pub(crate) memory: ArchiveMemory,
     /// How far back the archive reaches.

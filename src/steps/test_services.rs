@@ -174,6 +174,7 @@ pub(crate) struct TestCheckpoints {
     pub(crate) unsure: Option<(Duration, Option<Failure>)>,
     pub(crate) released_later: Mutex<u32>,
     pub(crate) deaths: u32,
+    pub(crate) saving_panics: bool,
     /// Users who ended in a batch, in order.
     pub(crate) settled: Mutex<Vec<UserId>>,
     pub(crate) settling_fails: Option<Failure>,
@@ -205,6 +206,7 @@ impl Checkpoints for TestCheckpoints {
     }
 
     async fn save(&self, _: &Lease, expected: u64, new: &Checkpoint) -> Result<Saved, Failure> {
+        assert!(!self.saving_panics, "on purpose");
         let version = expected + 1;
         *self.saved.lock() = Some((version, new.clone()));
         Ok(Saved::Version(version))
@@ -347,6 +349,7 @@ pub(crate) fn services(
             base: Duration::from_secs(1),
             cap: Duration::from_mins(1),
         },
+        surges: None,
         memory: ArchiveMemory::new(1024 * 1024 * 1024),
         history: Duration::from_hours(24),
         settle: Duration::ZERO,

@@ -82,6 +82,7 @@ impl Worker {
         let shared = Shared {
             gate: Gate {
                 breaker: Arc::new(CircuitBreaker::default()),
+                lanes: Arc::default(),
                 pause: Arc::new(OperatorPause::new(Arc::clone(&services.stop_orders))),
             },
             slots: Slots::new(options.concurrency),
@@ -111,6 +112,7 @@ impl Worker {
         causes.extend(self.startup.causes());
         causes.extend(gate.pause.cause());
         causes.extend(gate.breaker.cause());
+        causes.extend(gate.lanes.causes());
 
         // An alarm of the broker explains why nothing can be settled.
         match self.publisher.blocked_because() {
@@ -179,10 +181,14 @@ impl Worker {
 
         let sampling = self.sample_queues();
         let probing = breaker.probe(Arc::clone(&self.services));
+        let probing_lanes = self.shared.gate.lanes.probe(&self.services);
         let health = &self.shared.health;
         health.needs("follows an operator's pause", following.abort_handle());
         health.needs("samples the queues", sampling.abort_handle());
         health.needs("probes services that are away", probing.abort_handle());
+        for probing in &probing_lanes {
+            health.needs("probes a lane that is stopped", probing.abort_handle());
+        }
 
         let mut tasks = JoinSet::new();
         self.receive(&mut intake, pauses, &mut tasks, shutdown)
@@ -302,6 +308,7 @@ impl Worker {
             services: Arc::clone(&self.services),
             publisher: Arc::clone(&self.publisher),
             breaker: Arc::clone(&self.shared.gate.breaker),
+            lanes: Arc::clone(&self.shared.gate.lanes),
             in_progress: Arc::clone(&self.in_progress),
             until_paused: self.shared.gate.pause.until_paused(),
             unsettled: Arc::clone(&self.unsettled),

@@ -62,6 +62,7 @@ mod startup;
 mod stores;
 mod submitting;
 mod support;
+mod surges;
 mod takeovers;
 mod telemetry;
 mod upgrades;

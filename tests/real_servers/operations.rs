@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::dead_letters::fail_calls;
+use crate::support::failpoint::MANY_DEAD_LETTERS;
 use crate::support::population::{deletable, user_id};
 use crate::support::process::Process;
 use crate::support::world::{DEAD, PATIENCE, World};
@@ -15,7 +16,8 @@ const USERS: &str = "offboarding.users";
 /// A worker, and dead letters of these users. Workers take no user as long as the pause is in force, so that what an
 /// operation publishes can be counted.
 fn paused_with_dead_letters(place: usize, count: usize) -> (World, Process) {
-    let world = World::with_topology(place, deletable(place, count, 4));
+    let mut world = World::with_topology(place, deletable(place, count, 4));
+    world.set(MANY_DEAD_LETTERS.0, MANY_DEAD_LETTERS.1);
     (0..count).for_each(|user| fail_calls(&world, user, "get_routing_profile", &status(400)));
     let worker = world.start(&["worker"]);
     world.publish_all();

@@ -14,7 +14,7 @@ use super::connection::Connector;
 use super::convert::delivery;
 use super::error::queue_error;
 use super::topology::declare_or_find;
-use crate::job::Source;
+use crate::job::{Lane, Source};
 use crate::ports::queue::{Delivery, Intake};
 use crate::queue::{QueueError, admit};
 
@@ -32,7 +32,7 @@ pub(super) struct AmqpIntake {
     /// For checks: a refusal would close a channel that consumes.
     watch: Channel,
     consumers: HashMap<Source, (Channel, Consumer)>,
-    paused: bool,
+    paused: Vec<Lane>,
 }
 
 impl AmqpIntake {
@@ -64,7 +64,7 @@ impl AmqpIntake {
             connector: connector.clone(),
             watch,
             consumers,
-            paused: false,
+            paused: Vec::new(),
         })
     }
 
@@ -86,7 +86,7 @@ impl AmqpIntake {
             .map_err(|_elapsed| broken(format!("no answer within {} s", CHECK_WITHIN.as_secs())))?
             .map_err(|error| broken(error.to_string()))?;
 
-        if queue.consumer_count() == 0 && !self.paused {
+        if queue.consumer_count() == 0 && !self.is_paused(source.lane()) {
             return Err(broken("it has no consumer".to_owned()));
         }
         Ok(())
@@ -115,7 +115,7 @@ impl Intake for AmqpIntake {
                     Poll::Ready(Some(Err(error))) => {
                         return Poll::Ready(Err(ended(source, error.to_string())));
                     }
-                    Poll::Ready(None) if self.paused => {}
+                    Poll::Ready(None) if self.paused.contains(&source.lane()) => {}
                     Poll::Ready(None) => {
                         let why = "the consumer was cancelled; the queue may be gone".to_owned();
                         return Poll::Ready(Err(ended(source, why)));
@@ -128,9 +128,10 @@ impl Intake for AmqpIntake {
         .await
     }
 
-    async fn pause(&mut self) -> Result<(), QueueError> {
-        self.paused = true;
-        for (source, (channel, consumer)) in &self.consumers {
+    async fn pause(&mut self, lane: Lane) -> Result<(), QueueError> {
+        self.paused.push(lane);
+        let consumers = self.consumers.iter();
+        for (source, (channel, consumer)) in consumers.filter(|(source, _)| source.lane() == lane) {
             let cancelling = channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
             let failed = |error| queue_error(&error, &format!("pause {}", source.queue()));
             cancelling.await.map_err(failed)?;
@@ -138,16 +139,17 @@ impl Intake for AmqpIntake {
         Ok(())
     }
 
-    async fn resume(&mut self) -> Result<(), QueueError> {
-        for (source, (channel, consumer)) in &mut self.consumers {
+    async fn resume(&mut self, lane: Lane) -> Result<(), QueueError> {
+        let consumers = self.consumers.iter_mut();
+        for (source, (channel, consumer)) in consumers.filter(|(source, _)| source.lane() == lane) {
             *consumer = consume(channel, *source).await?;
         }
-        self.paused = false;
+        self.paused.retain(|paused| *paused != lane);
         Ok(())
     }
 
-    fn is_paused(&self) -> bool {
-        self.paused
+    fn is_paused(&self, lane: Lane) -> bool {
+        self.paused.contains(&lane)
     }
 
     /// The library does not always notice by itself that it no longer consumes.

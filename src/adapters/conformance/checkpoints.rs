@@ -277,12 +277,11 @@ async fn the_noted_count_of_holds_is_read_back(store: CheckpointStore) {
         checkpoints.note_holds(user_id, count).await.unwrap();
         assert_eq!(checkpoints.noted_holds(user_id).await.unwrap(), count);
         let claimed = store.claimed(user_id).await;
-        let (lease, version) = (claimed.lease, claimed.version);
         let intent = checkpoint(user_id, 1);
-        let saving = checkpoints.save_intent(&lease, version, &intent);
-        let saved = Saved::Version(version + 1);
+        let saving = checkpoints.save_intent(&claimed.lease, claimed.version, &intent);
+        let saved = Saved::Version(claimed.version + 1);
         assert_eq!(saving.await.unwrap(), (saved, count));
-        checkpoints.release(&lease).await.unwrap();
+        checkpoints.release(&claimed.lease).await.unwrap();
     }
     assert_eq!(checkpoints.noted_holds(user()).await.unwrap(), 0);
 }

@@ -20,6 +20,7 @@ mod reconnecting;
 mod redis_tls;
 mod servers;
 mod setup;
+mod surges;
 mod usage;
 mod users;
 mod workers;

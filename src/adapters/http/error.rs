@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::failure::{Class, Classify, Code, Reason};
+use crate::failure::{Class, Classify, Code, Failure, Reason};
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -258,5 +258,12 @@ impl Classify for ApiError {
             Self::RefusedToMany { refusal, .. } => lacks(refusal),
             other => lacks(other),
         }
+    }
+
+    fn of_one(&self) -> Option<Failure> {
+        let Self::RefusedToMany { refusal, .. } = self else {
+            return None;
+        };
+        Some(refusal.failure())
     }
 }

@@ -20,6 +20,8 @@ pub(super) const QUOTA_WORKERS: &str = "offboarder:{quota}:workers";
 pub(super) const OPERATIONS_OPEN: &str = "offboarder:{operations}:open";
 /// A sorted set of workers by the time of their last heartbeat.
 pub(super) const WORKERS_SEEN: &str = "offboarder:{workers}:seen";
+/// A hash of releases, and when an operator lifted their surges.
+pub(super) const SURGES_LIFTED: &str = "offboarder:{surge}:lifted";
 /// A hash of the last heartbeat of each worker.
 pub(super) const WORKERS_SAID: &str = "offboarder:{workers}:said";
 
@@ -86,6 +88,11 @@ pub(super) fn quota(class: QuotaClass) -> String {
 /// `slots`, `pace` or `refused`.
 pub(super) fn quota_part(class: QuotaClass, part: &str) -> String {
     format!("offboarder:{{quota}}:{}:{part}", class.as_str())
+}
+
+/// The users whom a release was about to give up with one fault; `passed` instead of a fingerprint: who got through.
+pub(super) fn surge(release: &str, step: &str, fingerprint: &str) -> String {
+    format!("offboarder:{{surge}}:{release}:{step}:{fingerprint}")
 }
 
 /// What the workers did in a minute since 1970.

@@ -158,6 +158,7 @@ fn remedy(code: Code) -> String {
         | Code::ArchiveConflict
         | Code::CheckpointUnreadable
         | Code::IllegalTransition
+        | Code::Surge
         | Code::Panicked
         | Code::Internal => "",
     };

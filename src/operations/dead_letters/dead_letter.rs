@@ -9,12 +9,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
-use super::fingerprint::fingerprint;
 use crate::failure::{Code, Failure, Reason};
 use crate::job::{BatchId, UserId};
 use crate::machine::StateName;
 use crate::queue::headers::{DEATH, dead_letter};
-use crate::queue::{Envelope, HeaderValue};
+use crate::queue::{Envelope, HeaderValue, fingerprint};
 
 /// The ID of a dead letter: a hash of its content
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]

@@ -15,7 +15,6 @@ mod decide;
 mod discard;
 mod error;
 mod filter;
-mod fingerprint;
 mod group_counts;
 mod groups;
 mod handling;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Consumer, LOGIN, MemoryBroker, Stored, broken};
-use crate::job::Source;
+use crate::job::{Lane, Source};
 use crate::ports::queue::{
     Broker, Delivery, Depths, Examined, Intake, Publisher, QueueScan, Receipt,
 };
@@ -68,7 +68,7 @@ impl Broker for MemoryBroker {
         let owner = state.number();
         let consumer = Consumer {
             prefetch: usize::from(prefetch),
-            paused: false,
+            paused: Vec::new(),
             pushed: BTreeMap::new(),
             broken: None,
         };
@@ -194,13 +194,14 @@ impl MemoryConnection {
         }))
     }
 
-    fn pause_or_resume(&self, paused: bool) -> Result<(), QueueError> {
+    fn pause_or_resume(&self, lane: Lane, paused: bool) -> Result<(), QueueError> {
         let mut state = self.broker.state.lock();
         let consumer = state.consumers.get_mut(&self.owner).unwrap();
         if let Some(error) = consumer.broken.clone() {
             return Err(error);
         }
-        consumer.paused = paused;
+        consumer.paused.retain(|one| *one != lane);
+        consumer.paused.extend(paused.then_some(lane));
         state.push();
         self.broker.changed.notify_waiters();
         Ok(())
@@ -223,16 +224,17 @@ impl Intake for MemoryConnection {
         }
     }
 
-    async fn pause(&mut self) -> Result<(), QueueError> {
-        self.pause_or_resume(true)
+    async fn pause(&mut self, lane: Lane) -> Result<(), QueueError> {
+        self.pause_or_resume(lane, true)
     }
 
-    async fn resume(&mut self) -> Result<(), QueueError> {
-        self.pause_or_resume(false)
+    async fn resume(&mut self, lane: Lane) -> Result<(), QueueError> {
+        self.pause_or_resume(lane, false)
     }
 
-    fn is_paused(&self) -> bool {
-        self.broker.state.lock().consumers[&self.owner].paused
+    fn is_paused(&self, lane: Lane) -> bool {
+        let state = self.broker.state.lock();
+        state.consumers[&self.owner].paused.contains(&lane)
     }
 
     async fn check(&mut self) -> Result<(), QueueError> {
@@ -245,7 +247,8 @@ impl Intake for MemoryConnection {
     }
 
     async fn cancel(&mut self) {
-        self.pause_or_resume(true).ok();
+        self.pause_or_resume(Lane::Access, true).ok();
+        self.pause_or_resume(Lane::Archive, true).ok();
     }
 
     async fn close(self: Box<Self>) {}

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use self::connections::MemoryReceipt;
 use super::queue::Delivery;
-use crate::job::Source;
+use crate::job::{Lane, Source};
 use crate::queue::headers::DELIVERY_COUNT;
 use crate::queue::names::{DELAYS, JOBS_EXCHANGE, delay_exchange};
 use crate::queue::{Envelope, HeaderValue, Incoming, Properties, QueueError};
@@ -54,7 +54,7 @@ pub(crate) struct Stored {
 /// What an intake has: the broker pushes up to `prefetch` messages of each source.
 struct Consumer {
     prefetch: usize,
-    paused: bool,
+    paused: Vec<Lane>,
     pushed: BTreeMap<&'static str, VecDeque<u64>>,
     broken: Option<QueueError>,
 }
@@ -77,8 +77,9 @@ impl State {
     fn push(&mut self) {
         let owners: Vec<u64> = self.consumers.keys().copied().collect();
         for owner in owners {
-            for queue in Source::ALL.map(Source::queue) {
-                while self.has_room(owner, queue) {
+            for source in Source::ALL {
+                let queue = source.queue();
+                while self.has_room(owner, source) {
                     let Some(number) = self.take(owner, queue) else {
                         break;
                     };
@@ -89,11 +90,14 @@ impl State {
         }
     }
 
-    fn has_room(&self, owner: u64, queue: &str) -> bool {
+    fn has_room(&self, owner: u64, source: Source) -> bool {
+        let queue = source.queue();
         let consumer = &self.consumers[&owner];
         let held = self.in_flight.values();
         let held = held.filter(|(of, from, _)| *of == owner && from == queue);
-        !consumer.paused && consumer.broken.is_none() && held.count() < consumer.prefetch
+        !consumer.paused.contains(&source.lane())
+            && consumer.broken.is_none()
+            && held.count() < consumer.prefetch
     }
 
     /// Requeues what a connection held, and counts the delivery.

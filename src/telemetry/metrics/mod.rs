@@ -201,12 +201,12 @@ pub(crate) fn checkpoint_conflict() {
     INSTRUMENTS.checkpoint_conflicts.add(1, &[]);
 }
 
-/// The worker takes no users because of this failure, or takes them again.
-pub(crate) fn paused(cause: Code, is_paused: bool) {
-    INSTRUMENTS.paused.record(
-        u64::from(is_paused),
-        &[KeyValue::new("cause", cause.as_str())],
-    );
+/// The worker takes no users because of this failure, or none of this lane, or takes them again.
+pub(crate) fn paused(cause: Code, lane: Option<Lane>, is_paused: bool) {
+    let cause = KeyValue::new("cause", cause.as_str());
+    let lane = lane.map(|lane| KeyValue::new("lane", lane.as_str()));
+    let labels: Vec<_> = [cause].into_iter().chain(lane).collect();
+    INSTRUMENTS.paused.record(u64::from(is_paused), &labels);
 }
 
 /// The worker takes no users because an operator paused it, or takes them again.

@@ -7,7 +7,9 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::backoff::backoff;
+use crate::failpoint::time_scaled;
 use crate::failure::{Code, Failure};
+use crate::job::Lane;
 use crate::steps::Services;
 use crate::telemetry::metrics;
 
@@ -16,9 +18,14 @@ pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// For the checkpoint store, where a probe is one small write, and a failover takes seconds.
 const LONGEST_PAUSE_OF_CHECKPOINTS: Duration = Duration::from_millis(1500);
 
+/// When this release fails for every user.
+const PAUSE_OF_SURGE: Duration = Duration::from_mins(1);
+
 /// Stops the intake of users after a fault that every user would meet: it opens. It probes the service at fault with
 /// exponential backoff; once a probe passes it is half open and lets one user through; that user's success closes it.
 pub(crate) struct CircuitBreaker {
+    /// `None`: of all users.
+    lane: Option<Lane>,
     phase: watch::Sender<Phase>,
     pauses: Mutex<ExponentialBackoff>,
 }
@@ -50,6 +57,7 @@ impl Phase {
 impl Default for CircuitBreaker {
     fn default() -> Self {
         Self {
+            lane: None,
             phase: watch::Sender::new(Phase::Closed),
             pauses: Mutex::new(backoff(FIRST_PAUSE, LONGEST_PAUSE).build()),
         }
@@ -57,6 +65,13 @@ impl Default for CircuitBreaker {
 }
 
 impl CircuitBreaker {
+    pub(crate) fn of_lane(lane: Lane) -> Self {
+        Self {
+            lane: Some(lane),
+            ..Self::default()
+        }
+    }
+
     /// Opens: a user met a systemic fault. Users who were under way at the first fault add nothing new.
     pub(crate) fn trip(&self, failure: &Failure) {
         let opened = self.change(|phase| {
@@ -68,7 +83,8 @@ impl CircuitBreaker {
         });
         if opened {
             tracing::error!(%failure, code = %failure.code,
-                "every user would meet this: no users are taken until a probe of that service passes");
+                lane = self.lane.map(Lane::as_str),
+                "every user would meet this: no users are taken until a probe passes");
         }
     }
 
@@ -82,6 +98,17 @@ impl CircuitBreaker {
         }
     }
 
+    /// An operator says that the fault is over.
+    pub(crate) fn lift(&self) {
+        let closed = self.change(|phase| (*phase != Phase::Closed).then_some(Phase::Closed));
+        if closed {
+            tracing::warn!(
+                lane = self.lane.map(Lane::as_str),
+                "an operator lifted the surge: users are taken again"
+            );
+        }
+    }
+
     /// Changes to the phase that follows from the current one, if any, and updates the metric.
     fn change(&self, following: impl FnOnce(&Phase) -> Option<Phase>) -> bool {
         self.phase.send_if_modified(|phase| {
@@ -89,10 +116,10 @@ impl CircuitBreaker {
                 return false;
             };
             if let Some((code, _)) = phase.fault() {
-                metrics::paused(code, false);
+                metrics::paused(code, self.lane, false);
             }
             if let Some((code, _)) = following.fault() {
-                metrics::paused(code, true);
+                metrics::paused(code, self.lane, true);
             }
             *phase = following;
             true
@@ -116,6 +143,20 @@ impl CircuitBreaker {
             .wait_for(|phase| !matches!(phase, Phase::Open { .. }))
             .await
             .ok();
+    }
+
+    /// Returns when something stops the intake, or lets only one user through.
+    pub(crate) async fn not_closed(&self) {
+        self.phase
+            .subscribe()
+            .wait_for(|phase| *phase != Phase::Closed)
+            .await
+            .ok();
+    }
+
+    /// Whether no user may be taken.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(*self.phase.borrow(), Phase::Open { .. })
     }
 
     /// Whether one user at a time is taken.
@@ -148,6 +189,8 @@ impl CircuitBreaker {
         let pause = self.pauses.lock().next().unwrap_or(LONGEST_PAUSE);
         match self.phase.borrow().fault() {
             Some((Code::CheckpointsUnreachable, _)) => pause.min(LONGEST_PAUSE_OF_CHECKPOINTS),
+            // A probe is a user, who may fail.
+            Some((Code::Surge, _)) => time_scaled(PAUSE_OF_SURGE),
             Some(_) | None => pause,
         }
     }
@@ -193,6 +236,14 @@ mod tests {
             assert!(pauses.iter().all(|pause| *pause <= longest), "{pauses:?}");
             assert!(pauses[19] >= longest / 2, "{pauses:?}");
         }
+    }
+
+    #[test]
+    fn a_lane_that_is_stopped_is_probed_by_a_user_each_minute() {
+        let breaker = CircuitBreaker::of_lane(Lane::Archive);
+        breaker.trip(&Failure::new(Class::Systemic, Code::Surge, "all fail"));
+        let pauses = [(); 3].map(|()| breaker.next_pause());
+        assert_eq!(pauses, [Duration::from_mins(1); 3]);
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ pub(super) mod circuit_breaker;
 pub(super) mod gate;
 pub(super) mod in_progress;
 mod isolation_queue;
+pub(crate) mod lane_breakers;
 mod oldest_dead_letter;
 pub(super) mod operator_pause;
 pub(super) mod ready_queue;

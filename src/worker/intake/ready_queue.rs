@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::backlog::InFlight;
 use super::slots::FreeLanes;
-use crate::job::Source;
+use crate::job::{Lane, Source};
 use crate::ports::queue::Delivery;
 
 /// A delivery that was received and is not settled.
@@ -32,15 +32,14 @@ impl ReadyQueue {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_source.iter().all(VecDeque::is_empty)
+    /// Whether there is one of a source like this.
+    pub(super) fn has_of(&self, is_such: impl Fn(Source) -> bool) -> bool {
+        let mut sources = Source::ALL.iter().zip(&self.by_source);
+        sources.any(|(source, queue)| is_such(*source) && !queue.is_empty())
     }
 
     pub(super) fn has_for(&self, free: FreeLanes) -> bool {
-        Source::ALL
-            .iter()
-            .zip(&self.by_source)
-            .any(|(source, queue)| free.allow(*source) && !queue.is_empty())
+        self.has_of(|source| free.allow(source))
     }
 
     /// The first of the most preferred source that has a free slot.
@@ -69,7 +68,9 @@ impl ReadyQueue {
         old
     }
 
-    pub(super) fn take_all(&mut self) -> Vec<Received> {
-        self.take_older_than(Duration::ZERO)
+    pub(super) fn take_all_of(&mut self, lane: Lane) -> Vec<Received> {
+        let sources = Source::ALL.iter().zip(&mut self.by_source);
+        let queues = sources.filter(|(source, _)| source.lane() == lane);
+        queues.flat_map(|(_, queue)| queue.drain(..)).collect()
     }
 }

@@ -14,7 +14,8 @@ use super::gate::Gate;
 use super::isolation_queue::IsolationQueue;
 use super::ready_queue::{ReadyQueue, Received};
 use super::slots::{FreeLanes, Slot, Slots};
-use crate::job::Source;
+use crate::job::{Lane, Source};
+use crate::ports::LaneSlots;
 use crate::ports::queue::{Delivery, Intake};
 use crate::queue::QueueError;
 use crate::queue::redelivery::SUSPICIOUS_DEATHS;
@@ -26,6 +27,9 @@ const WATCHDOG: Duration = Duration::from_secs(15);
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 /// After this time without a delivery, nothing more is on its way.
 const ON_ITS_WAY: Duration = Duration::from_millis(100);
+
+/// Whose deliveries a worker takes.
+const LANES: [Lane; 2] = [Lane::Access, Lane::Archive];
 
 /// What becomes of deliveries: the worker's runner, or a test's.
 pub(crate) trait Runs: Send + Sync {
@@ -47,9 +51,18 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// While the circuit breaker is half open, one user is the probe.
+    /// While the circuit breaker is half open, one user is the probe, and while that of a lane is, one user of that lane.
     pub(crate) fn free_lanes(&self) -> FreeLanes {
-        self.slots.free(self.gate.breaker.is_half_open())
+        let free = self.slots.free(self.gate.breaker.is_half_open());
+        let in_use = self.slots.lanes();
+        let may_take = |lane, in_use: LaneSlots| {
+            let breaker = self.gate.lanes.of(lane);
+            !breaker.is_open() && (in_use.in_use == 0 || !breaker.is_half_open())
+        };
+        FreeLanes {
+            access: free.access && may_take(Lane::Access, in_use.access),
+            archive: free.archive && may_take(Lane::Archive, in_use.archive),
+        }
     }
 }
 
@@ -69,13 +82,13 @@ pub(crate) struct Session<'a> {
 /// What has its turn.
 pub(super) enum Action {
     Drain,
-    Pause,
-    Resume,
+    Pause(Lane),
+    Resume(Lane),
     Check,
     RequeueOld,
     Receive(Source, Box<Delivery>),
     RunIsolated,
-    RequeueAll,
+    RequeuePaused,
     RunNext,
     /// A run ended, which freed its slot.
     Continue,
@@ -105,7 +118,9 @@ impl<'a> Session<'a> {
     /// Until the connection breaks (`Err`) or the process is asked to end (`Ok`).
     pub(crate) async fn run(mut self, draining: &CancellationToken) -> Result<(), QueueError> {
         loop {
-            self.shared.health.turned(!self.intake.is_paused());
+            self.shared
+                .health
+                .turned(LANES.iter().any(|lane| !self.intake.is_paused(*lane)));
             let action = self.next_action(draining).await?;
             if let Action::Drain = action {
                 self.drain().await;
@@ -118,16 +133,24 @@ impl<'a> Session<'a> {
     /// The first of these that can happen now.
     async fn next_action(&mut self, draining: &CancellationToken) -> Result<Action, QueueError> {
         let gate = &self.shared.gate;
-        let paused = self.intake.is_paused();
+        let [no_access, no_archive] = LANES.map(|lane| self.intake.is_paused(lane));
+        let unpaused = LANES.into_iter().find(|lane| !self.intake.is_paused(*lane));
+        let is_over = self.isolation.is_over(self.tasks.is_empty());
+        let is_held = self
+            .ready
+            .has_of(|source| self.intake.is_paused(source.lane()));
         let idle = self.tasks.is_empty();
         let has_slot = self.ready.has_for(self.shared.free_lanes());
 
         Ok(tokio::select! {
             biased;
             () = draining.cancelled() => Action::Drain,
-            () = now(), if self.isolation.is_waiting() && !paused => Action::Pause,
-            () = gate.closed(), if !paused => Action::Pause,
-            () = gate.open(), if paused && self.isolation.is_over(idle) => Action::Resume,
+            lane = std::future::ready(unpaused.unwrap_or(Lane::Access)),
+                if self.isolation.is_waiting() && unpaused.is_some() => Action::Pause(lane),
+            () = gate.closed(Lane::Access), if !no_access => Action::Pause(Lane::Access),
+            () = gate.closed(Lane::Archive), if !no_archive => Action::Pause(Lane::Archive),
+            () = gate.open_for(Lane::Access), if no_access && is_over => Action::Resume(Lane::Access),
+            () = gate.open_for(Lane::Archive), if no_archive && is_over => Action::Resume(Lane::Archive),
             _ = self.watchdog.tick() => Action::Check,
             _ = self.requeue.tick() => Action::RequeueOld,
             next = self.intake.next() => {
@@ -136,7 +159,7 @@ impl<'a> Session<'a> {
             }
             () = gate.open(), if self.isolation.is_waiting() && idle => Action::RunIsolated,
             // Other workers may do what this one cannot.
-            () = now(), if paused && !self.ready.is_empty() => Action::RequeueAll,
+            () = now(), if is_held => Action::RequeuePaused,
             () = gate.open(), if has_slot => Action::RunNext,
             _ended = self.tasks.join_next(), if !idle => Action::Continue,
         })
@@ -144,9 +167,11 @@ impl<'a> Session<'a> {
 
     async fn perform(&mut self, action: Action) -> Result<(), QueueError> {
         match action {
-            Action::Pause => in_a_minute("pause the intake", self.intake.pause()).await?,
-            Action::Resume => {
-                in_a_minute("resume the intake", self.intake.resume()).await?;
+            Action::Pause(lane) => {
+                in_a_minute("pause the intake", self.intake.pause(lane)).await?;
+            }
+            Action::Resume(lane) => {
+                in_a_minute("resume the intake", self.intake.resume(lane)).await?;
                 self.isolation.end();
             }
             Action::Check => self.intake.check().await?,
@@ -162,9 +187,13 @@ impl<'a> Session<'a> {
                 let suspect = self.isolation.pop();
                 self.start(suspect);
             }
-            Action::RequeueAll => {
-                let all = self.ready.take_all();
-                self.requeue(all);
+            Action::RequeuePaused => {
+                for lane in LANES {
+                    if self.intake.is_paused(lane) {
+                        let held = self.ready.take_all_of(lane);
+                        self.requeue(held);
+                    }
+                }
             }
             Action::RunNext => {
                 let next = self.ready.pop_for(self.shared.free_lanes());
@@ -216,15 +245,19 @@ impl<'a> Session<'a> {
     /// Requeues what did not begin. What the broker sent before it heard of the pause is requeued in order, too: what
     /// ends with its connection counts as a death.
     async fn drain(&mut self) {
-        let unbegun = self.ready.take_all();
-        self.requeue(unbegun);
+        for lane in LANES {
+            let unbegun = self.ready.take_all_of(lane);
+            self.requeue(unbegun);
+        }
         let suspect = self.isolation.pop();
         self.requeue(suspect);
 
-        if !self.intake.is_paused() {
-            let paused = tokio::time::timeout(STOP_WITHIN, self.intake.pause()).await;
-            if !matches!(paused, Ok(Ok(()))) {
-                return;
+        for lane in LANES {
+            if !self.intake.is_paused(lane) {
+                let paused = tokio::time::timeout(STOP_WITHIN, self.intake.pause(lane)).await;
+                if !matches!(paused, Ok(Ok(()))) {
+                    return;
+                }
             }
         }
         while let Ok(Ok((source, delivery))) =

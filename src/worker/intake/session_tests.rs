@@ -69,6 +69,7 @@ impl Scene {
         let shared = Arc::new(Shared {
             gate: Gate {
                 breaker: Arc::new(CircuitBreaker::default()),
+                lanes: Arc::default(),
                 pause: Arc::new(OperatorPause::default()),
             },
             slots: Slots::new(concurrency),
@@ -334,4 +335,55 @@ async fn a_broken_connection_ends_the_session_with_an_error_once_its_runs_ended(
     scene.end_run().await;
     assert!(scene.session.is_finished());
     assert!(scene.session.await.unwrap().is_err());
+}
+
+fn surge() -> Failure {
+    Failure::new(Class::Systemic, Code::Surge, "fails for every user")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_surge_stops_only_its_lane_and_leaves_its_messages_to_other_workers() {
+    let scene = Scene::with(2, &[(Source::Archive, "archive 1")]).await;
+    scene.broker.put(Source::Archive, "held");
+    scene.settle().await;
+    scene.shared.gate.lanes.of(Lane::Archive).trip(&surge());
+    scene.end_run().await;
+    assert_eq!(scene.requeued(), ["held"]);
+
+    scene.broker.put(Source::Archive, "left");
+    scene.broker.put(Source::Users, "user");
+    scene.settle().await;
+    assert_eq!(scene.begun(), ["archive 1", "user"]);
+    assert_eq!(scene.waiting(Source::Archive), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_is_stopped_lets_one_user_through_each_minute_and_a_lift_lets_all() {
+    let scene = Scene::of(MemoryBroker::default(), 4).await;
+    let put_all = || {
+        for body in ["one", "two", "three", "four"] {
+            scene.broker.put(Source::Archive, body);
+        }
+    };
+    let breaker = scene.shared.gate.lanes.of(Lane::Archive);
+    breaker.trip(&surge());
+    scene.settle().await;
+    put_all();
+    scene.settle().await;
+    assert_eq!(scene.begun().len(), 0);
+
+    breaker.half_open();
+    scene.settle().await;
+    assert_eq!(scene.begun(), ["one"], "the others wait for it");
+    // It fails, too.
+    breaker.trip(&surge());
+    scene.end_run().await;
+    assert_eq!(scene.requeued(), ["two", "three", "four"]);
+    put_all();
+    scene.settle().await;
+    assert_eq!(scene.begun(), ["one"]);
+
+    breaker.lift();
+    scene.settle().await;
+    assert_eq!(scene.begun().len(), 4, "as many as the lane has slots");
 }

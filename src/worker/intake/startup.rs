@@ -127,11 +127,11 @@ impl Startup {
             tracing::info!(what, "answers");
         }
         for (code, is_paused) in before.iter().map(|failure| (failure.code, false)) {
-            metrics::paused(code, is_paused);
+            metrics::paused(code, None, is_paused);
         }
 
         for failure in waits_for.values() {
-            metrics::paused(failure.code, true);
+            metrics::paused(failure.code, None, true);
         }
     }
 }
@@ -151,12 +151,12 @@ impl Default for Consuming {
 
 impl Consuming {
     pub(crate) fn began(&self) {
-        metrics::paused(Code::QueueUnreachable, false);
+        metrics::paused(Code::QueueUnreachable, None, false);
         *self.not_because.lock() = None;
     }
 
     pub(crate) fn ended(&self, error: &QueueError) {
-        metrics::paused(Code::QueueUnreachable, true);
+        metrics::paused(Code::QueueUnreachable, None, true);
         let cause = format!("not consuming from RabbitMQ: {error}");
         *self.not_because.lock() = Some(cause);
     }

@@ -1,12 +1,16 @@
 //! Drives one user as far as it gets now.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
 use super::decide::{Circumstances, Command, Commands, plan_commands};
 use super::progress_log::SavedState;
+use super::surge::{instead_of_dead_letter, of_this_user};
 use super::{GivenUp, Outcome, lease};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::Job;
@@ -14,7 +18,8 @@ use crate::machine::{Call, Checkpoint, Event, StateName, Step};
 use crate::ports::{Claim, Lease};
 use crate::queue::redelivery::POISON_DEATHS;
 use crate::steps::{
-    Cancellation, CheckpointSession, Interrupt, Services, Stopped, is_active, is_recorded, perform,
+    CLAIM, Cancellation, CheckpointSession, Interrupt, Services, Stopped, is_active, is_recorded,
+    perform,
 };
 use crate::telemetry::{metrics, span};
 
@@ -41,6 +46,9 @@ pub(crate) async fn drive(services: &Services, job: &Job, cancellation: &Cancell
             deaths,
         }) => {
             let trusted = authenticated || checkpoint.is_none();
+            if let Some(surges) = &services.surges {
+                surges.passed(CLAIM);
+            }
             let checkpoint = checkpoint.map_or_else(|| services.begin(job), |stored| *stored);
             let session = CheckpointSession::new(
                 Arc::clone(&services.checkpoints),
@@ -64,7 +72,11 @@ pub(crate) async fn drive(services: &Services, job: &Job, cancellation: &Cancell
         Err(failure) if failure.class == Class::Systemic => {
             Outcome::Interrupted(Interrupt::Systemic(failure))
         }
-        Err(failure) => unreadable(&failure),
+        Err(failure) => {
+            let given_up = unreadable(&failure);
+            let instead = instead_of_dead_letter(services, job, &given_up).await;
+            instead.unwrap_or(Outcome::DeadLetter(given_up))
+        }
     }
 }
 
@@ -88,7 +100,7 @@ async fn under_lease(
             crate::failpoint::in_visit(&user_id.to_string());
             Box::pin(advance(services, &mut session, job)).await
         } else {
-            give_up(services, &mut session, deaths).await
+            give_up(services, &mut session, job, deaths).await
         }
     };
 
@@ -153,6 +165,11 @@ async fn advance(
             &circumstances,
         );
 
+        if let Command::End(Outcome::DeadLetter(given_up)) = &commands.then
+            && let Some(instead) = instead_of_dead_letter(services, job, given_up).await
+        {
+            return Ok(instead);
+        }
         if commands.save {
             if ends_with_save(&commands, session, job) {
                 session.save_and_release().await?;
@@ -161,7 +178,7 @@ async fn advance(
             } else {
                 session.save().await?;
             }
-            saved.report_change(session.checkpoint());
+            saved.report_change(session.checkpoint(), services.surges.as_ref());
         }
         event = match commands.then {
             Command::Apply(event) => *event,
@@ -237,8 +254,17 @@ async fn timed_step(
 ) -> Result<Event, Interrupt> {
     let begun = Instant::now();
     let span = span::step(step.as_str(), job.user_id);
-    let performing = perform(step, services, session, job, calls);
-    let performed = performing.instrument(span.clone()).await;
+    let performing = async {
+        crate::failpoint::in_step(step.as_str());
+        perform(step, services, session, job, calls).await
+    };
+    let performing = AssertUnwindSafe(performing.instrument(span.clone()));
+    // A panic is a fault of this step, and what it left half done is not used again: only the dead letter is saved.
+    let performed = performing.catch_unwind().await.unwrap_or_else(|panic| {
+        let text = format!("a step panicked: {}", message_of(&*panic));
+        let failure = Failure::new(Class::Defect, Code::Panicked, text);
+        Err(Stopped::Failed(failure))
+    });
     metrics::step_took(step.as_str(), begun.elapsed());
     services.progress.made();
 
@@ -251,13 +277,19 @@ async fn timed_step(
     }
 }
 
+fn message_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("without a message")
+}
+
 /// A failure is the job's own, unless enough users met it that it is an outage.
 async fn event_of(
     services: &Services,
     step: &'static str,
     stopped: Stopped,
 ) -> Result<Event, Interrupt> {
-    match stopped {
+    match of_this_user(services, stopped) {
         Stopped::Failed(failure) => match services.outage(step, &failure).await {
             Some(outage) => Err(Interrupt::Systemic(outage)),
             None => Ok(Event::StepFailed(failure)),
@@ -331,6 +363,7 @@ async fn end_in_batch(
 async fn give_up(
     services: &Services,
     session: &mut CheckpointSession,
+    job: &Job,
     deaths: u32,
 ) -> Result<Outcome, Interrupt> {
     let text = format!("{deaths} workers in a row died while they worked on this user");
@@ -340,13 +373,15 @@ async fn give_up(
     let state = checkpoint.state.name();
     let attempts = checkpoint.attempts;
 
-    session.save().await?;
     let given_up = GivenUp::new(Reason::Poison, &failure, state, attempts);
+    if let Some(instead) = instead_of_dead_letter(services, job, &given_up).await {
+        return Ok(instead);
+    }
+    session.save().await?;
     Ok(Outcome::DeadLetter(given_up))
 }
 
 /// A checkpoint that this release must not touch: nothing is saved over it.
-fn unreadable(failure: &Failure) -> Outcome {
-    let state = StateName::Received;
-    Outcome::DeadLetter(GivenUp::new(Reason::Poison, failure, state, 0))
+fn unreadable(failure: &Failure) -> GivenUp {
+    GivenUp::new(Reason::Poison, failure, StateName::Received, 0)
 }

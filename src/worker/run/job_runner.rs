@@ -10,16 +10,18 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 use super::delivery_log::log_outcome;
-use super::{Outcome, drive};
-use crate::failure::Failure;
-use crate::job::{Job, Request, Source, UserId};
+use super::surge::instead_of_dead_letter;
+use super::{GivenUp, Outcome, drive};
+use crate::failure::{Code, Failure};
+use crate::job::{Job, Lane, Request, Source, UserId};
 use crate::ports::batches::FinishedBatch;
 use crate::ports::queue::{Delivery, Publisher};
 use crate::queue::{Envelope, QueueError, delivery_span};
-use crate::steps::{Cancellation, Interrupt, Services};
+use crate::steps::{Cancellation, Interrupt, RUN, Services};
 use crate::worker::intake::backoff::broker_backoff;
 use crate::worker::intake::circuit_breaker::CircuitBreaker;
 use crate::worker::intake::in_progress::{InProgress, Unsettled};
+use crate::worker::intake::lane_breakers::LaneBreakers;
 use crate::worker::intake::ready_queue::Received;
 use crate::worker::intake::shutdown::Shutdown;
 use crate::worker::intake::slots::Slot;
@@ -35,6 +37,7 @@ pub(crate) struct JobRunner {
     pub(crate) services: Arc<Services>,
     pub(crate) publisher: Arc<dyn Publisher>,
     pub(crate) breaker: Arc<CircuitBreaker>,
+    pub(crate) lanes: Arc<LaneBreakers>,
     pub(crate) in_progress: Arc<InProgress>,
     /// An operator's pause that begins during the run ends it at its next checkpoint.
     pub(crate) until_paused: CancellationToken,
@@ -232,6 +235,7 @@ impl JobRunner {
             *look_again = None;
         }
         self.report_to_breaker(message.user_id, &outcome);
+        self.report_to_lane(source.lane(), &outcome);
         outcome
     }
 
@@ -240,12 +244,17 @@ impl JobRunner {
         let _entry = self.in_progress.enter(job.user_id);
         let services = Arc::clone(&self.services);
         let cancellation = cancellation.clone();
-        let driving = async move { Box::pin(drive(&services, &job, &cancellation)).await };
+        let driven = job.clone();
+        let driving = async move { Box::pin(drive(&services, &driven, &cancellation)).await };
 
         let task = tokio::spawn(driving.in_current_span());
         match AbortOnDropHandle::new(task).await {
             Ok(outcome) => outcome,
-            Err(panicked) => Outcome::panicked(&panicked),
+            Err(panicked) => {
+                let given_up = GivenUp::panicked(&panicked);
+                let instead = instead_of_dead_letter(&self.services, &job, &given_up).await;
+                instead.unwrap_or(Outcome::DeadLetter(given_up))
+            }
         }
     }
 
@@ -269,6 +278,8 @@ impl JobRunner {
             Outcome::Reissue { revision } => {
                 tracing::info!(%user_id, revision, "the user came back, and is off-boarded again");
             }
+            // Of one lane; the services work.
+            Outcome::Interrupted(Interrupt::Systemic(failure)) if failure.code == Code::Surge => {}
             Outcome::Interrupted(Interrupt::Systemic(failure)) => self.breaker.trip(failure),
             Outcome::Interrupted(Interrupt::SliceOver) => {
                 tracing::info!(%user_id, "continues in another time slice");
@@ -276,6 +287,26 @@ impl JobRunner {
             Outcome::NotDue { .. }
             | Outcome::Busy { .. }
             | Outcome::Interrupted(Interrupt::Draining | Interrupt::LeaseLost) => {}
+        }
+    }
+
+    /// A lane is stopped while this release fails for one user after the other, until one gets through the step at fault.
+    fn report_to_lane(&self, lane: Lane, outcome: &Outcome) {
+        let Some(surges) = &self.services.surges else {
+            return;
+        };
+        let breaker = self.lanes.of(lane);
+        match outcome {
+            Outcome::Interrupted(Interrupt::Systemic(failure)) if failure.code == Code::Surge => {
+                breaker.trip(failure);
+            }
+            Outcome::Finished(_) | Outcome::MoveToArchiveLane(_) | Outcome::Delay { .. } => {
+                surges.passed(RUN);
+            }
+            _ => {}
+        }
+        if breaker.is_half_open() && surges.is_over(lane) {
+            breaker.passed();
         }
     }
 

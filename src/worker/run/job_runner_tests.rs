@@ -24,6 +24,7 @@ struct Scene {
     intake: Box<dyn Intake>,
     checkpoints: Arc<TestCheckpoints>,
     breaker: Arc<CircuitBreaker>,
+    lanes: Arc<LaneBreakers>,
     unsettled: Arc<Unsettled>,
     delays: Arc<Delayed>,
     services: Arc<Services>,
@@ -51,6 +52,7 @@ impl Scene {
             broker,
             checkpoints,
             breaker: Arc::default(),
+            lanes: Arc::default(),
             unsettled: Arc::default(),
             delays: Arc::default(),
             services: Arc::new(services),
@@ -64,6 +66,7 @@ impl Scene {
             services: Arc::clone(&self.services),
             publisher: self.broker.publisher(1),
             breaker: Arc::clone(&self.breaker),
+            lanes: Arc::clone(&self.lanes),
             in_progress: Arc::default(),
             until_paused: CancellationToken::new(),
             unsettled: Arc::clone(&self.unsettled),
@@ -335,3 +338,6 @@ mod batches;
 
 #[path = "job_runner_lease_tests.rs"]
 mod leases;
+
+#[path = "job_runner_surge_tests.rs"]
+mod surges;

@@ -7,6 +7,7 @@ pub(super) mod job_runner;
 mod lease;
 pub(super) mod outcome;
 mod progress_log;
+mod surge;
 
 pub(crate) use driver::drive;
 pub(crate) use outcome::{AccessGone, CancelledEnd, Ended, GivenUp, Outcome};

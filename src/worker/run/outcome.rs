@@ -111,19 +111,6 @@ impl Outcome {
         })
     }
 
-    /// A step panicked: the job is given up, since it would panic again.
-    pub(crate) fn panicked(error: &impl std::fmt::Display) -> Self {
-        let text = format!("a step panicked: {error}");
-        let failure = Failure::new(Class::Defect, Code::Panicked, text);
-        Self::DeadLetter(GivenUp {
-            reason: Reason::Poison,
-            error: failure.to_string(),
-            code: Some(failure.code),
-            state: None,
-            attempts: 1,
-        })
-    }
-
     /// The value of the span attribute `offboarder.disposition`.
     pub(crate) const fn as_str(&self) -> &'static str {
         match self {
@@ -155,6 +142,19 @@ impl GivenUp {
 }
 
 impl GivenUp {
+    /// The run panicked, and no step did: the job is given up, since it would panic again.
+    pub(super) fn panicked(error: &impl std::fmt::Display) -> Self {
+        let text = format!("a run panicked: {error}");
+        let failure = Failure::new(Class::Defect, Code::Panicked, text);
+        Self {
+            reason: Reason::Poison,
+            error: failure.to_string(),
+            code: Some(failure.code),
+            state: None,
+            attempts: 1,
+        }
+    }
+
     /// A manifest without a checkpoint may be a stranger's, or the user came back since. Nothing is saved,
     /// so that the next run finds the same.
     pub(super) fn contradicted(checkpoint: &Checkpoint) -> Self {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::machine::{AccessRemoved, Checkpoint, State, StateName};
+use crate::steps::SurgeWatch;
 use crate::telemetry::metrics;
 
 /// The state before a save.
@@ -20,10 +21,16 @@ impl SavedState {
     }
 
     /// Logs and counts the change, now that the checkpoint is saved.
-    pub(super) fn report_change(&self, checkpoint: &Checkpoint) {
+    pub(super) fn report_change(&self, checkpoint: &Checkpoint, surges: Option<&SurgeWatch>) {
         let from = self.state;
         let to = checkpoint.state.name();
-        if checkpoint.state.is_finished() && !self.is_finished {
+        let is_recorded = checkpoint.state.is_finished() && !self.is_finished;
+        if let Some(surges) = surges
+            && (to > from || is_recorded)
+        {
+            surges.passed(if is_recorded { to } else { from }.next_step());
+        }
+        if is_recorded {
             metrics::finished(to);
         }
         if from == to {

@@ -103,6 +103,7 @@ impl Bench {
                 base: Duration::from_millis(1),
                 cap: Duration::from_secs(1),
             },
+            surges: None,
             memory: ArchiveMemory::new(1024 * 1024 * 1024),
             history: Duration::from_hours(24 * 365),
             settle: Duration::ZERO,

@@ -11,6 +11,7 @@ mod unavailable;
 use serde_json::{Value, json};
 
 use crate::dead_letters::fail_calls;
+use crate::support::failpoint::MANY_DEAD_LETTERS;
 use crate::support::http::{Answer, exchange};
 use crate::support::population::deletable;
 use crate::support::process::Process;
@@ -79,7 +80,8 @@ fn code(answer: &Answer, status: u16) -> String {
 
 /// Users of whom the first ones are dead letters, refused at their first step; the worker runs.
 fn with_dead_letters(place: usize, users: usize, dead_letters: usize) -> (World, Process) {
-    let world = with_tokens(World::with_topology(place, deletable(place, users, 4)));
+    let mut world = with_tokens(World::with_topology(place, deletable(place, users, 4)));
+    world.set(MANY_DEAD_LETTERS.0, MANY_DEAD_LETTERS.1);
     for user in 0..dead_letters {
         fail_calls(&world, user, "get_routing_profile", &status(400));
     }

@@ -11,6 +11,7 @@ mod replaying_killed;
 
 use serde_json::Value;
 
+use crate::support::failpoint::MANY_DEAD_LETTERS;
 use crate::support::population::deletable;
 use crate::support::world::{PATIENCE, World};
 use crate::support::{eventually, status};
@@ -34,7 +35,8 @@ pub(crate) fn fail_calls(world: &World, user: usize, operation: &str, fault: &Va
 
 /// Users who are all dead letters, refused at their first step; no worker runs.
 fn refused(place: usize, count: usize) -> World {
-    let world = World::with_topology(place, deletable(place, count, 4));
+    let mut world = World::with_topology(place, deletable(place, count, 4));
+    world.set(MANY_DEAD_LETTERS.0, MANY_DEAD_LETTERS.1);
     (0..count).for_each(|user| fail_calls(&world, user, "get_routing_profile", &status(400)));
 
     let worker = world.start(&["worker"]);

@@ -3,6 +3,15 @@
 /// Divides the times after which a worker calls itself stuck.
 pub(crate) const TIME_SCALE: &str = "HURRY_OFFBOARDER";
 
+/// The release that a worker says it is.
+pub(crate) const RELEASE: &str = "RELEASE_OFFBOARDER";
+
+/// The step in which a worker panics.
+pub(crate) const PANIC_AT: &str = "PANIC_OFFBOARDER_AT";
+
+/// With this setting, users who fail alike are no surge.
+pub(crate) const MANY_DEAD_LETTERS: (&str, &str) = ("SURGE_OFFBOARDER", "1000");
+
 /// Right after a worker has taken up a job.
 pub(crate) const IN_ITS_RUN: &str = "in its visit";
 

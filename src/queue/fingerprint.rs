@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 /// The fingerprint of a fault: equal for dead letters that differ only in IDs and numbers.
-pub(super) fn fingerprint(code: &str, step: &str, error: &str) -> String {
+pub(crate) fn fingerprint(code: &str, step: &str, error: &str) -> String {
     let digest = Sha256::digest(format!("{code}\n{step}\n{}", normalised(error)));
     hex::encode(digest.get(..6).unwrap_or_default())
 }
