@@ -159,6 +159,15 @@ trial!(
     without_the_right_to_configure
 );
 
+/// Until the worker's heartbeat says that it takes users: it comes once a second, and its users may be done before.
+fn await_running(world: &World) {
+    eventually(PATIENCE, || {
+        let workers = world.run(&["workers", "--output", "json"]).json();
+        let is_running = workers["workers"][0]["ready"] == Value::Bool(true);
+        is_running.then_some(()).ok_or_else(|| workers.to_string())
+    });
+}
+
 fn without_the_right_to_configure(place: usize) {
     let mut world = World::new(place, deletable(place, 2, 4));
     let servers = servers::shared();
@@ -186,6 +195,7 @@ fn without_the_right_to_configure(place: usize) {
     for user in &world.users {
         world.await_deleted(&user.id);
     }
+    await_running(&world);
     assert_failures(&world, 0, &[]);
     let topology = details(&world, "RabbitMQ topology");
     assert!(
