@@ -128,6 +128,8 @@ words! {
     UserNotFound => "user_not_found",
     /// A guard names the user.
     ProtectedUser => "protected_user",
+    /// The message claims an order of `submit` that does not name the user, is not stored, or was changed.
+    NotInOrder => "not_in_order",
     /// The archive store cannot be reached, or answers 5xx.
     ArchiveUnreachable => "archive_unreachable",
     /// The archive store refuses the credentials, or they lack a permission.

@@ -43,6 +43,8 @@ pub(crate) enum Purpose {
     StopOrder,
     /// An operation with its set, or how it ended.
     Operation,
+    /// A part of an order of `submit`.
+    Order,
 }
 
 impl Purpose {
@@ -56,6 +58,7 @@ impl Purpose {
             Self::DeadLetterGroup => "dead-letter-group",
             Self::StopOrder => "stop-order",
             Self::Operation => "operation",
+            Self::Order => "order",
         }
     }
 }

@@ -36,7 +36,7 @@ use crate::ports::{
 };
 use crate::profile::TenantProfile;
 use crate::progress::Progress;
-use crate::registers::{ProtectedSource, SharedRead, StopRegister};
+use crate::registers::{Orders, ProtectedSource, SharedRead, StopRegister};
 use crate::steps::Services;
 
 /// Longer than a gateway that restarts one of its processes, or a replica that lags, takes to answer correctly again.
@@ -354,6 +354,7 @@ pub(super) async fn unproven_services(
             deletion_rate_limit: settings.guard.max_deletions,
         },
         protected: protected(settings).await?,
+        orders: Orders::default(),
         stop_orders: Arc::new(StopRegister::default()),
         pause: SharedRead::default(),
         delete: settings.guard.delete,

@@ -21,6 +21,7 @@ const HOLDS_WITHIN: Duration = Duration::from_secs(5);
 pub(super) struct Guarded {
     protected: Arc<ProtectedList>,
     store: Option<Arc<dyn ArchiveStore>>,
+    is_bucket: bool,
     acts: HoldRecords,
     found: RefCell<BTreeSet<UserId>>,
 }
@@ -62,9 +63,15 @@ impl Guarded {
         Ok(Self {
             protected,
             store,
+            is_bucket: matches!(settings.archive.location, ArchiveLocation::S3 { .. }),
             acts,
             found: RefCell::default(),
         })
+    }
+
+    /// Where workers read, too; `None` where the archive is a directory of this machine.
+    pub(super) fn bucket(&self) -> Option<Arc<dyn ArchiveStore>> {
+        self.store.clone().filter(|_| self.is_bucket)
     }
 
     /// What operators cancelled; `None` if that is unknown.

@@ -58,7 +58,7 @@ pub(crate) struct InputArgs {
     requested_by: Option<String>,
     /// Reason for the off-boarding
     #[arg(long, value_name = "WHY")]
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 fn parse_action(text: &str) -> Result<Action, &'static str> {

@@ -264,7 +264,7 @@ pub(super) fn plain_line(text: &str) -> Result<String, &'static str> {
     }
 }
 
-fn who() -> String {
+pub(super) fn who() -> String {
     let user = ["SUDO_USER", "USER", "LOGNAME"]
         .iter()
         .find_map(|name| std::env::var(name).ok());

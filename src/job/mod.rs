@@ -5,6 +5,7 @@ mod member;
 mod message;
 mod names;
 mod object;
+mod order_name;
 mod request;
 mod source;
 mod user_id;
@@ -13,6 +14,7 @@ pub(crate) use message::{
     MAX_BODY_BYTES, Malformed, Understood, parse_message, understand_message,
 };
 pub(crate) use names::normalised;
+pub(crate) use order_name::OrderName;
 pub(crate) use request::{Action, BatchId, Request};
 pub(crate) use source::Source;
 pub(crate) use user_id::UserId;

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::OrderName;
+
 /// How far an off-boarding goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -101,6 +103,9 @@ pub(crate) struct Request {
     /// SHA-256 of the message body, lower-case hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_sha256: Option<String>,
+    /// The part of an order of `submit` that the message names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderName>,
 }
 
 impl Request {

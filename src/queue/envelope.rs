@@ -2,11 +2,12 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::headers::{
-    DEATH, DEATHS, DELIVERY_COUNT, NOT_BEFORE, PLACEHOLDER_SINCE, REFUSED, REVISION, dead_letter,
+    DEATH, DEATHS, DELIVERY_COUNT, NOT_BEFORE, ORDER, PLACEHOLDER_SINCE, REFUSED, REVISION,
+    dead_letter,
 };
 use super::names::JOBS_EXCHANGE;
 use super::{AddedHeaders, Properties, delay};
-use crate::job::{Malformed, Request, Source, UserId, parse_message};
+use crate::job::{Malformed, OrderName, Request, Source, UserId, parse_message};
 
 /// A message as the broker delivers it, before the allow-list: anybody may have written anything into it.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl Envelope {
         body: impl Into<Bytes>,
     ) -> Self {
         let body = body.into();
-        let message = parse(&body);
+        let message = parse(&body).and_then(|message| with_order(message, &properties));
         Self {
             exchange,
             routing_key,
@@ -171,6 +172,19 @@ fn parse(body: &[u8]) -> Result<Message, Malformed> {
     Ok(Message { user_id, request })
 }
 
+/// The message with the order that it claims. A claim that cannot be read is a fault: without it, the message would ask
+/// for something else.
+fn with_order(mut message: Message, properties: &Properties) -> Result<Message, Malformed> {
+    if properties.headers.contains_key(ORDER) {
+        let named = properties.text(ORDER).unwrap_or_default();
+        let name = named.parse::<OrderName>().map_err(|why| Malformed {
+            faults: vec![format!("header {ORDER}: {why}")],
+        })?;
+        message.request.order = Some(name);
+    }
+    Ok(message)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::HeaderValue;
@@ -209,6 +223,30 @@ mod tests {
         assert_eq!(cut.body(), &ID.as_bytes()[..10]);
         assert!(cut.message().is_err());
         assert_eq!(cut.cut_to(100).body().len(), 10);
+    }
+
+    #[test]
+    fn a_message_names_the_order_of_its_header_and_one_that_cannot_be_read_is_malformed() {
+        let message = |value: HeaderValue| {
+            let properties = Properties::of_headers([(ORDER, value)]);
+            let envelope = Envelope::of_test(JOBS_EXCHANGE, "users", properties, ID);
+            let message = envelope
+                .message()
+                .map(|message| message.request.order.clone());
+            message.map_err(ToString::to_string)
+        };
+        let name = "0a".repeat(32);
+        let named = message(name.as_str().into()).unwrap().unwrap();
+        assert_eq!(named.to_string(), name);
+        for odd in [
+            HeaderValue::from("x"),
+            name.to_uppercase().as_str().into(),
+            7_i64.into(),
+            HeaderValue::Void,
+        ] {
+            let fault = message(odd.clone()).unwrap_err();
+            assert!(fault.contains("offboarding-order"), "{odd:?}: {fault}");
+        }
     }
 
     #[test]

@@ -24,6 +24,10 @@ pub(crate) const PLACEHOLDER_SINCE: &str = "x-offboarder-stand-in";
 /// took the place of. They are links, since a job that waits has one trace and many deliveries.
 pub(crate) const TRACE_LINK: &str = "x-offboarder-trace-link";
 
+/// The part of an order of `submit` that names the user. Anybody may claim one, so it has no prefix of ours: workers read
+/// the order. A publisher has a login of its own, whose headers with our prefix are dropped.
+pub(crate) const ORDER: &str = "offboarding-order";
+
 /// W3C trace context.
 pub(crate) const TRACEPARENT: &str = "traceparent";
 /// W3C trace context.

@@ -2,7 +2,8 @@
 
 use super::allow_list::{goes_on, listed};
 use super::headers::{
-    DEATHS, DELAY_LEFT, DELIVERY_COUNT, NOT_BEFORE, OURS, TRACEPARENT, TRACESTATE, dead_letter,
+    DEATHS, DELAY_LEFT, DELIVERY_COUNT, NOT_BEFORE, ORDER, OURS, TRACEPARENT, TRACESTATE,
+    dead_letter,
 };
 use super::{AddedHeaders, Properties, trace};
 
@@ -22,12 +23,12 @@ pub(crate) fn successor(properties: &Properties, added: AddedHeaders) -> Propert
     next
 }
 
-/// Only our own headers: for a message that the broker refuses with the publisher's.
+/// Only our own headers, and the order: for a message that the broker refuses with the publisher's.
 pub(crate) fn bare(properties: &Properties) -> Properties {
     let ours = properties
         .headers
         .iter()
-        .filter(|(name, _)| name.starts_with(OURS));
+        .filter(|(name, _)| name.starts_with(OURS) || *name == ORDER);
     Properties {
         headers: ours
             .map(|(name, value)| (name.clone(), value.clone()))

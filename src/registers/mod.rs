@@ -1,10 +1,11 @@
 //! Signed, numbered records that operators leave in the archive store: holds, the pause, decisions
-//! about groups of dead letters, orders to stop, the audit log. They are there because a Redis that forgot one would let a user be deleted.
+//! about groups of dead letters, orders of `submit`, orders to stop, the audit log. They are there because a Redis that forgot one would let a user be deleted.
 
 pub(crate) mod audit_log;
 mod group;
 mod hold;
 mod operation;
+mod order;
 mod pause;
 mod protected;
 mod sequence;
@@ -17,6 +18,7 @@ pub(crate) use hold::{HoldRecords, OnHold, hold_of, hold_of_noted, set_hold};
 pub(crate) use operation::{
     read_end, read_operation, read_stop, store_end, store_operation, store_stop, stored_operations,
 };
+pub(crate) use order::{Order, Orders, USERS_IN_PART, store_part};
 pub(crate) use pause::{PauseRecord, PauseState, pause_in_force, pause_state, set_pause};
 pub(crate) use protected::ProtectedSource;
 pub(crate) use shared_read::SharedRead;

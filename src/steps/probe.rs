@@ -58,6 +58,7 @@ impl Services {
             | Code::CxoneOtherProfile
             | Code::UserNotFound
             | Code::ProtectedUser
+            | Code::NotInOrder
             | Code::ArchiveUploadLost
             | Code::ArchiveConflict
             | Code::CheckpointUnreadable

@@ -12,7 +12,7 @@ use crate::machine::RetryPolicy;
 use crate::manifest::Actor;
 use crate::ports::{ArchiveStore, Checkpoints, Tenant};
 use crate::progress::Progress;
-use crate::registers::{PauseState, ProtectedSource, SharedRead, StopRegister};
+use crate::registers::{Orders, PauseState, ProtectedSource, SharedRead, StopRegister};
 
 /// What every step works with. Made once for each process.
 pub(crate) struct Services {
@@ -25,6 +25,8 @@ pub(crate) struct Services {
     pub checkpoints: Arc<dyn Checkpoints>,
     pub guards: Guards,
     pub protected: ProtectedSource,
+    /// What `submit` was asked for, as messages claim.
+    pub(crate) orders: Orders,
     /// What operators ordered not to be done.
     pub stop_orders: Arc<StopRegister>,
     /// Whether operators paused the workers, as the guards before each DELETE ask.

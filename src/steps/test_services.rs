@@ -340,6 +340,7 @@ pub(crate) fn services(
             deletion_rate_limit: None,
         },
         protected: ProtectedSource::nobody(),
+        orders: crate::registers::Orders::default(),
         stop_orders: Arc::new(StopRegister::default()),
         pause: SharedRead::default(),
         access_first: false,

@@ -48,6 +48,7 @@ mod leases;
 mod long_archives;
 mod off_boarding;
 mod operations;
+mod orders;
 mod outages;
 mod outputs;
 mod profiles;

@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::{Api, Signed, to_its_end};
 use crate::admin::gate::Role;
@@ -17,8 +18,10 @@ use crate::admin::read::{Body, Line, some};
 use crate::failure::Failure;
 use crate::job::{Action, BatchId, Source, UserId};
 use crate::operations::submit::{
-    Cancellations, Checked, Input, Memory, MemoryStores, Named, Overlay, Reading, Sending, Sent,
+    Cancellations, Checked, Input, Memory, MemoryStores, Named, Overlay, PlacedOrder, Reading,
+    Sending, Sent,
 };
+use crate::registers;
 use crate::registers::audit_log::{AuditLog, Change, Operator};
 use crate::registers::{HoldRecords, OnHold, StopOrders};
 
@@ -53,6 +56,9 @@ pub(super) struct Order {
 pub(super) struct Submitted {
     /// The queue that the messages are in.
     queue: &'static str,
+    /// The order that is stored, which the messages name.
+    #[schema(value_type = String, format = "uuid")]
+    order: Uuid,
     /// Messages that the broker confirmed.
     sent: u64,
     /// Users who were sent with the same batch before, and are not sent again.
@@ -111,8 +117,20 @@ pub(super) async fn submit(
             .stop_orders
             .recent(&*services.archive_store)
             .await?;
+        let ordered = registers::Order {
+            id: Uuid::now_v7(),
+            at: now,
+            who: operator.who.clone(),
+            why: operator.why.clone(),
+            batch_id: batch.clone(),
+            queue: source.queue().to_owned(),
+            users: total,
+            ids_sha256: checked.ids_sha256.clone(),
+            file_sha256: None,
+        };
+        let id = ordered.id;
         api.record(total, source, batch.as_ref(), &operator).await?;
-        let (sent, (again, dropped)) = api.send(input, checked, source, orders).await?;
+        let (sent, (again, dropped)) = api.send(input, checked, source, ordered, orders).await?;
         if let Some(failure) = sent.failure {
             let progress = format!(
                 "{} of {total} users were sent before that; it is safe to send all again",
@@ -123,6 +141,7 @@ pub(super) async fn submit(
 
         Ok(Json(Submitted {
             queue: source.queue(),
+            order: id,
             sent: sent.confirmed,
             already_sent: sent.before.saturating_sub(dropped.total),
             again: again.total,
@@ -209,6 +228,7 @@ impl Api {
         input: Input,
         checked: Checked,
         source: Source,
+        order: registers::Order,
         orders: Arc<StopOrders>,
     ) -> Result<(Sent, (Named, Named)), Problem> {
         let inner = &self.0;
@@ -229,17 +249,23 @@ impl Api {
         };
         // The command reads a file between two sends, so the future is not one that may move between threads.
         let runtime = Handle::current();
+        let store = inner.services.archive_store.clone();
         let sent = tokio::task::spawn_blocking(move || {
-            let messages = input.messages(&checked)?;
+            let placing = PlacedOrder::place(&*store, &order, input.messages(&checked)?);
+            let placed = match runtime.block_on(placing) {
+                Ok(placed) => placed,
+                Err(failure) => return Ok(Err(failure)),
+            };
+            let messages = placed.claim(input.messages(&checked)?);
             let never = CancellationToken::new();
             let sent = runtime.block_on(sending.run(messages, &never, |_sent| ()));
             let found = sending.memory.cancellations().map(Cancellations::found);
-            Ok((sent, found.unwrap_or_default()))
+            Ok(Ok((sent, found.unwrap_or_default())))
         });
         let sent = sent.await;
         publisher.close().await;
         match sent {
-            Ok(sent) => sent.map_err(|error| unreadable(&error)),
+            Ok(sent) => Ok(sent.map_err(|error| unreadable(&error))??),
             Err(_panic) => Err(Problem::panicked()),
         }
     }

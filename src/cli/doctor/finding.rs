@@ -152,6 +152,7 @@ fn remedy(code: Code) -> String {
         | Code::CxoneNotConverged
         | Code::UserNotFound
         | Code::ProtectedUser
+        | Code::NotInOrder
         | Code::ArchiveThrottled
         | Code::ArchiveRejected
         | Code::ArchiveUploadLost

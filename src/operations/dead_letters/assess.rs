@@ -54,6 +54,10 @@ impl<'a> Assessor<'a> {
         if let Some(why) = checkpoint.and_then(|checkpoint| answered(dead_letter, &checkpoint)) {
             return Ok(Assessment::new(ReplaySafety::Answered, why));
         }
+        if dead_letter.code == Some(Code::NotInOrder) {
+            let why = "an order is never changed: submit the user again if it is to leave, then discard the dead letter";
+            return Ok(Assessment::new(ReplaySafety::NotYet, why));
+        }
         match dead_letter.reason {
             Reason::ProtectedUser => self.protected(user_id).await,
             Reason::UserNotFound => self.unknown(user_id).await,

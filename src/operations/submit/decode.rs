@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 
 use encoding_rs::{Decoder, DecoderResult};
+use sha2::{Digest as _, Sha256};
 
 /// The encoding that `--encoding` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,22 @@ pub(super) struct Spool {
     pub(super) file: File,
     /// `\r` in a file that has no `\n`.
     pub(super) line_end: u8,
+    /// SHA-256 of the file as it was given, in hex.
+    pub(super) sha256: String,
+}
+
+/// Hashes what is read.
+struct Hashing<'a> {
+    from: &'a mut dyn Read,
+    sha256: Sha256,
+}
+
+impl Read for Hashing<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(into)?;
+        self.sha256.update(into.get(..read).unwrap_or_default());
+        Ok(read)
+    }
 }
 
 /// Copies `from` to its end. A byte-order mark decides, then `encoding`; without both the bytes stay as they are, and a
@@ -35,8 +52,12 @@ pub(super) fn copy(from: &mut dyn Read, encoding: Option<Encoding>) -> io::Resul
         has_cr: false,
     };
 
+    let mut hashing = Hashing {
+        from,
+        sha256: Sha256::new(),
+    };
     let mut start = Vec::new();
-    (&mut *from).take(3).read_to_end(&mut start)?;
+    (&mut hashing).take(3).read_to_end(&mut start)?;
     let encoding = match start.as_slice() {
         [0xff, 0xfe, ..] => Some(encoding_rs::UTF_16LE),
         [0xfe, 0xff, ..] => Some(encoding_rs::UTF_16BE),
@@ -46,7 +67,7 @@ pub(super) fn copy(from: &mut dyn Read, encoding: Option<Encoding>) -> io::Resul
         _ => encoding.map(|encoding| encoding.0),
     };
 
-    let mut from = BufReader::new(start.as_slice().chain(from));
+    let mut from = BufReader::new(start.as_slice().chain(&mut hashing));
     match encoding {
         None => loop {
             let chunk = from.fill_buf()?;
@@ -61,7 +82,8 @@ pub(super) fn copy(from: &mut dyn Read, encoding: Option<Encoding>) -> io::Resul
             decode(&mut from, encoding, &mut spooling)?;
         }
     }
-    Ok(spooling.finish())
+    let sha256 = hex::encode(hashing.sha256.finalize());
+    Ok(spooling.finish(sha256))
 }
 
 /// The byte-order mark is dropped.
@@ -139,7 +161,7 @@ impl Spooling {
         self.file.write_all(chunk)
     }
 
-    fn finish(self) -> Spool {
+    fn finish(self, sha256: String) -> Spool {
         let line_end = if self.has_cr && !self.has_lf {
             b'\r'
         } else {
@@ -148,6 +170,7 @@ impl Spooling {
         Spool {
             file: self.file,
             line_end,
+            sha256,
         }
     }
 }

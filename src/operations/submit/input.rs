@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use super::decode::{Encoding, Spool, copy};
 use super::entry::{Message, Overlay, of_id};
@@ -46,6 +47,8 @@ pub(crate) struct Checked {
     /// Columns and members that win over an option which says something else.
     pub contradicted: Vec<String>,
     pub faults: Faults,
+    /// SHA-256 of the IDs of these users, each followed by a line feed, in hex.
+    pub ids_sha256: String,
     /// Users whom a guard forbids.
     forbidden: HashSet<UserId>,
 }
@@ -79,6 +82,7 @@ impl Input {
     ) -> io::Result<Checked> {
         let mut checked = Checked::default();
         let mut seen = HashSet::new();
+        let mut ids = Sha256::new();
         let mut entries = self.entries()?;
         let mut in_file = 0_u64;
 
@@ -96,6 +100,7 @@ impl Input {
                 Ok(message) => match forbidden(message.user_id) {
                     None => {
                         checked.users += 1;
+                        ids.update(format!("{}\n", message.user_id));
                         checked.in_batches += u64::from(message.request.batch_id.is_some());
                         continue;
                     }
@@ -126,7 +131,13 @@ impl Input {
             checked.contradicted = notes.contradicted;
         }
 
+        checked.ids_sha256 = hex::encode(ids.finalize());
         Ok(checked)
+    }
+
+    /// SHA-256 of the file as it was given, in hex.
+    pub(crate) fn file_sha256(&self) -> Option<&str> {
+        self.spool.as_ref().map(|spool| spool.sha256.as_str())
     }
 
     /// The messages, one per user, in the order of the input. Lines with a fault and the users that the check found

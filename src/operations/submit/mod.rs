@@ -12,6 +12,7 @@ mod members;
 mod memory;
 mod near_miss;
 mod notes;
+mod order;
 mod rows;
 mod sending;
 mod spelling;
@@ -22,6 +23,8 @@ pub(crate) use entry::{Message, Overlay};
 pub(crate) use faults::{Fault, Faults};
 pub(crate) use input::{Checked, Input, Reading};
 pub(crate) use memory::{Memory, MemoryStores};
+pub(crate) use order::PlacedOrder;
+use sending::unreadable;
 pub(crate) use sending::{CHUNK, Sending, Sent};
 
 #[cfg(test)]

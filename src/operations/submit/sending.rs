@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::failure::{Class, Code, Failure};
 use crate::job::Source;
 use crate::ports::queue::Publisher;
+use crate::queue::headers::ORDER;
 use crate::queue::names::JOBS_EXCHANGE;
 use crate::queue::{Properties, QueueError, following};
 use crate::telemetry::span;
@@ -132,6 +133,13 @@ impl Sending {
         };
         // The worker that takes the message continues its trace.
         properties.add(following());
+        let order = message.request.order.as_ref();
+        properties.add(
+            order
+                .map(|name| (ORDER, name.to_string().as_str().into()))
+                .into_iter()
+                .collect(),
+        );
         let key = self.source.routing_key();
 
         let publishing = || {
@@ -151,7 +159,7 @@ impl Sending {
     }
 }
 
-fn unreadable(error: &io::Error) -> Failure {
+pub(super) fn unreadable(error: &io::Error) -> Failure {
     let text =
         format!("the copy of the input cannot be read ({error}); no further message was sent");
     Failure::new(Class::Systemic, Code::SettingsUnreadable, text)

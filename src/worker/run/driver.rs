@@ -9,6 +9,7 @@ use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
 use super::decide::{Circumstances, Command, Commands, plan_commands};
+use super::order_claim::false_claim;
 use super::progress_log::SavedState;
 use super::surge::{instead_of_dead_letter, of_this_user};
 use super::{GivenUp, Outcome, lease};
@@ -145,6 +146,9 @@ async fn advance(
     session: &mut CheckpointSession,
     job: &Job,
 ) -> Result<Outcome, Interrupt> {
+    if let Some(given_up) = false_claim(services, session.checkpoint(), job).await? {
+        return Ok(Outcome::DeadLetter(given_up));
+    }
     let mut event = first_event(services, session, job).await?;
     let mut calls: Vec<Call> = Vec::new();
     let mut failed_step: Option<(&'static str, Class)> = None;

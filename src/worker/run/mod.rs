@@ -5,6 +5,7 @@ mod delivery_log;
 pub(super) mod driver;
 pub(super) mod job_runner;
 mod lease;
+mod order_claim;
 pub(super) mod outcome;
 mod progress_log;
 mod surge;

@@ -4,6 +4,7 @@
 mod answers;
 mod deletion;
 mod meddling;
+mod orders;
 mod stopping;
 
 use std::path::PathBuf;
@@ -94,6 +95,7 @@ impl Bench {
                 deletion_rate_limit: None,
             },
             protected: ProtectedSource::nobody(),
+            orders: crate::registers::Orders::default(),
             stop_orders: Arc::new(StopRegister::default()),
             pause: SharedRead::default(),
             access_first: false,
@@ -144,6 +146,10 @@ impl Bench {
             action: self.action,
             ..Request::default()
         };
+        self.ask(number, request).await
+    }
+
+    async fn ask(&self, number: usize, request: Request) -> Outcome {
         let job = Job {
             user_id: self.user(number),
             request,

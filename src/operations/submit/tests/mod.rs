@@ -1,4 +1,5 @@
 mod exports;
+mod orders;
 mod random;
 
 use super::faults::Faults;

@@ -3,13 +3,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use super::meddling::Meddling;
 use super::{Bench, state};
 use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::clock::Clock;
-use crate::job::{Job, Lane, Request};
+use crate::job::Request;
 use crate::machine::{Cancelled, Checkpoint, StateName};
 use crate::manifest::Manifest;
 use crate::operations::pause::resume;
@@ -17,9 +16,9 @@ use crate::ports::{Claim, Quotas};
 use crate::registers::audit_log::{Operator, Recorded};
 use crate::registers::{StopAct, StopRegister, give_order};
 use crate::simulator::{Options, Record};
-use crate::steps::{Cancellation, Interrupt};
+use crate::steps::Interrupt;
 use crate::worker::Outcome;
-use crate::worker::run::{CancelledEnd, drive};
+use crate::worker::run::CancelledEnd;
 
 mod asked_again;
 
@@ -53,19 +52,6 @@ fn cancelled(outcome: Outcome) -> CancelledEnd {
 }
 
 impl Bench {
-    async fn ask(&self, number: usize, request: Request) -> Outcome {
-        let job = Job {
-            user_id: self.user(number),
-            request,
-            lane: Lane::Whole,
-            revision: None,
-            stands_in_since: None,
-            continuation: false,
-        };
-        let limits = Cancellation::new(&CancellationToken::new(), &CancellationToken::new(), None);
-        Box::pin(drive(&self.services, &job, &limits)).await
-    }
-
     /// An operator's order of this number of seconds ago, which workers have read.
     async fn order(&mut self, act: StopAct, seconds_ago: i64) {
         let recorded = Recorded::in_a_test("ada", Some("a wrong list"));

@@ -1,11 +1,17 @@
 //! Publishes the users of an input as messages.
 
+mod columns;
+mod order;
+
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+
+use columns::Columns;
+use order::{Ordering, claimed};
 
 use super::bar::bar;
 use super::compose;
@@ -68,12 +74,14 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     };
     let forbidden = |user_id| guards.forbid(user_id);
     let users = args.input.read(clock.now(), purpose, forbidden)?;
+    let source = if args.urgent {
+        Source::UsersUrgent
+    } else {
+        Source::Users
+    };
     let plan = Plan {
-        source: if args.urgent {
-            Source::UsersUrgent
-        } else {
-            Source::Users
-        },
+        source,
+        ordering: Ordering::of(&args.input, &users, source, &guards, &clock),
         users,
         held: guards.held().await,
         memory: memory(&settings, &guards, &clock).await,
@@ -109,6 +117,8 @@ async fn memory(settings: &AnySettings, guards: &Guarded, clock: &Clock) -> Memo
 /// What is to be sent, after the checks.
 struct Plan {
     source: Source,
+    /// `None` where no order can be stored.
+    ordering: Option<Ordering>,
     users: Users,
     held: Vec<(UserId, Hold)>,
     memory: Memory,
@@ -142,10 +152,14 @@ impl Plan {
         settings: &AnySettings,
         output: Output,
     ) -> Result<Exit, CliError> {
+        let order = match &self.ordering {
+            Some(ordering) => Some(ordering.place(&self.users).await?),
+            None => None,
+        };
         let checked = &self.users.checked;
         let total = checked.users;
         let queue = self.source.queue();
-        let columns = self.columns();
+        let columns = Columns::of(checked, &self.memory);
         let held = self.held_document();
         let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
         let bar = bar(total, "users");
@@ -158,6 +172,7 @@ impl Plan {
         };
         let messages = self.users.input.messages(checked);
         let messages = messages.map_err(|error| unreadable(&error))?;
+        let messages = claimed(order.as_ref(), messages);
         let sent = sending
             .run(messages, &shutdown.draining, |_sent| bar.inc(1))
             .await;
@@ -175,6 +190,7 @@ impl Plan {
                 "submittedAgain": again.total, "droppedAsCancelled": dropped.total,
                 "duplicates": checked.duplicates_total, "held": held, "rejected": checked.faults.total,
                 "kept": columns.kept, "ignored": columns.ignored,
+                "order": order.as_ref().map(|order| order.id),
                 "interrupted": interrupted, "error": sent.failure.as_ref().map(|failure| &failure.text),
                 "fleet": fleet,
             }))?,
@@ -232,7 +248,7 @@ impl Plan {
         unless_closed(written.await)?;
         let total = checked.users;
         let queue = self.source.queue();
-        let columns = self.columns();
+        let columns = Columns::of(checked, &self.memory);
         let (again, dropped) = found(&self.memory);
         let left_out = before;
         let before = before.saturating_sub(dropped.total);
@@ -269,25 +285,6 @@ impl Plan {
             bad => bad,
         })
     }
-
-    /// What happens to the columns without a meaning.
-    fn columns(&self) -> Columns {
-        let checked = &self.users.checked;
-        let is_kept = self.memory.is_kept() && checked.in_batches > 0;
-        Columns {
-            kept: if is_kept {
-                checked.kept.clone()
-            } else {
-                Vec::new()
-            },
-            ignored: if is_kept {
-                checked.ignored.clone()
-            } else {
-                [checked.kept.as_slice(), checked.ignored.as_slice()].concat()
-            },
-            is_for_all: checked.in_batches == checked.users,
-        }
-    }
 }
 
 /// The users whose earlier request was cancelled: those who are sent, and those who are not.
@@ -318,34 +315,6 @@ fn say_cancelled(users: &Named, what: &str) {
     let more = users.total.saturating_sub(users.first.len() as u64);
     if more > 0 {
         say(format!("{more} more users were cancelled; {what}"));
-    }
-}
-
-/// Columns of the file, and members, that have no meaning here.
-struct Columns {
-    /// Kept with the batch.
-    kept: Vec<String>,
-    ignored: Vec<String>,
-    /// All users belong to a batch.
-    is_for_all: bool,
-}
-
-impl Columns {
-    fn lines(&self) -> Vec<String> {
-        let users = if self.is_for_all {
-            ""
-        } else {
-            ", of the users who have a batch ID"
-        };
-        let kept = format!("kept for `batch report`{users}: {}", self.kept.join(", "));
-        let ignored = format!("ignored: {}", self.ignored.join(", "));
-        [
-            (!self.kept.is_empty()).then_some(kept),
-            (!self.ignored.is_empty()).then_some(ignored),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
     }
 }
 
